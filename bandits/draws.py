@@ -1,0 +1,45 @@
+"""Posterior draws, frozen for one beliefs version."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bandits.beliefs import Statistics, mean, posterior
+from bandits.draw import candidate_hash
+
+DRAWS = 1024
+"""A power of two: wins / 1024 is exact in binary, so chances sum to exactly 1 before the floor."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draws:
+    """`rates` float32 (K, M), a row of draws per candidate; `means` float64 (K,), the posterior means.
+    Read-only."""
+
+    rates: NDArray[np.float32]
+    means: NDArray[np.float64]
+
+
+def make_draws(
+    ids: Sequence[str], statistics: Sequence[Statistics], *, seed: int, count: int = DRAWS
+) -> Draws:
+    """`count` draws from the Beta posterior of each candidate.
+
+    A candidate's noise depends on `seed` (>= 0) and its own id only: independent across candidates, and
+    unchanged by whoever else takes part or by their order.
+    """
+    rates = np.empty((len(ids), count), np.float32)
+    for row, candidate, known in zip(rates, ids, statistics, strict=True):
+        row[:] = _noise(seed, candidate).beta(*posterior(known), count)
+    means = np.array([mean(known) for known in statistics], np.float64)
+    rates.setflags(write=False)
+    means.setflags(write=False)
+    return Draws(rates, means)
+
+
+def _noise(seed: int, candidate: str) -> np.random.RandomState:
+    # numpy promises RandomState's streams for good (NEP 19), a Generator's only until the next release;
+    # logged decisions have to replay after an upgrade.
+    return np.random.RandomState(np.random.PCG64([seed, candidate_hash(candidate)]))
