@@ -18,7 +18,7 @@ UNITS_OF_AGE = ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h"), (7 * 86_40
 
 
 class Show:
-    """Turns stored values into text: amounts in minor units, shares of 0 to 1, times in epoch milliseconds."""
+    """Turns stored values into text: minor units, shares of 0 to 1, epoch milliseconds."""
 
     def __init__(self, *, locale: Locale, timezone: str, now: int) -> None:
         self.locale = locale

@@ -52,9 +52,16 @@ def test_a_time_always_carries_its_timezone() -> None:
 
 @pytest.mark.parametrize(
     ("minutes", "text"),
-    [(0, "now"), (0.5, "30 s ago"), (3, "3 min ago"), (150, "2 h ago"), (3 * 1440, "3 d ago"), (-120, "in 2 h"),
-     (30 * 1440, "Oct 22, 2026")],
-)  # fmt: skip
+    [
+        (0, "now"),
+        (0.5, "30 s ago"),
+        (3, "3 min ago"),
+        (150, "2 h ago"),
+        (3 * 1440, "3 d ago"),
+        (-120, "in 2 h"),
+        (30 * 1440, "Oct 22, 2026"),
+    ],
+)
 def test_an_age_is_told_in_its_largest_unit_and_after_a_week_as_the_day(minutes: float, text: str) -> None:
     assert show().ago(NOW - int(minutes * MINUTE)) == text
 
