@@ -1,0 +1,33 @@
+from itertools import pairwise
+
+from web.charts import ArmEstimate, ArmShare, colour_of, estimates, shares, spread
+from web.format import Show, viewer_locale
+
+SHOW = Show(locale=viewer_locale("de"), timezone="Europe/Berlin", now=1_795_262_400_000)
+
+
+def test_a_candidate_keeps_its_colour_whatever_else_is_drawn() -> None:
+    card = ArmEstimate(label="Card", position=2, mean=0.3, low=0.2, high=0.4)
+    other = ArmEstimate(label="PayPal", position=0, mean=0.3, low=0.2, high=0.4)
+    alone, together = (estimates(arms, show=SHOW, measure="Rate") for arms in ([card], [other, card]))
+    assert alone["data"]["values"][-1]["colour"] == together["data"]["values"][-1]["colour"] == "3"
+    assert colour_of(10) == colour_of(2)
+
+
+def test_tooltips_carry_figures_in_the_viewers_locale() -> None:
+    card = ArmEstimate(label="Card", position=0, mean=0.3123, low=0.2, high=0.4)
+    row = estimates([card], show=SHOW, measure="Rate")["data"]["values"][0]
+    assert (row["mean_text"], row["range_text"]) == ("31,2\xa0%", "20,0\xa0% to 40,0\xa0%")
+
+
+def test_every_line_of_shares_has_a_label_at_its_end_and_none_overlap() -> None:
+    arms = [ArmShare(label=str(n), position=n, points=[(0, 0.1), (60_000, 0.125)]) for n in range(8)]
+    labels = shares(arms, show=SHOW)["layer"][-1]["data"]["values"]
+    heights = sorted(label["label_at"] for label in labels)
+    assert len(labels) == 8
+    assert all(above - below >= 0.0649 for below, above in pairwise(heights))
+
+
+def test_spreading_keeps_the_order_and_stays_inside_the_chart() -> None:
+    assert spread([0.99, 0.98, 0.2], gap=0.05) == [1.0, 0.95, 0.2]
+    assert spread([], gap=0.05) == []

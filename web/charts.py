@@ -1,0 +1,179 @@
+"""Charts as Vega-Lite specifications, built here and drawn in the browser or on paper from the same document.
+
+Colours and fonts are the theme's and stand in the page's style sheet; a candidate's colour follows from its
+position in the placement alone, so it is the same on every page.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+
+from web.format import Show
+
+COLOURS = 8
+SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
+LABEL_GAP = 0.065
+ROW_HEIGHT = 30
+
+Spec = dict[str, Any]
+
+
+class ArmEstimate(msgspec.Struct, frozen=True, kw_only=True):
+    """One candidate's reward rate as believed now; `mean`, `low` and `high` are shares of 0 to 1."""
+
+    label: str
+    position: int
+    mean: float
+    low: float
+    high: float
+
+
+class ArmShare(msgspec.Struct, frozen=True, kw_only=True):
+    """One candidate's share of first places: (epoch milliseconds, share of 0 to 1), oldest first."""
+
+    label: str
+    position: int
+    points: Sequence[tuple[int, float]]
+
+
+def colour_of(position: int) -> int:
+    """The number (1 to 8) of the colour that the candidate at this position has everywhere."""
+    return position % COLOURS + 1
+
+
+def estimates(arms: Sequence[ArmEstimate], *, show: Show, measure: str) -> Spec:
+    """A dot and its 95% interval for each candidate, in the placement's own order."""
+    rows = [_estimate_row(arm, show) for arm in arms]
+    y = {"field": "candidate", "type": "nominal", "sort": None, "title": None, "axis": {"labelLimit": 180}}
+    x_scale = {"zero": True, "nice": True}
+    x = {"type": "quantitative", "title": measure, "axis": _percent_axis(), "scale": x_scale}
+    tooltip = [_tip("candidate", "Candidate"), _tip("mean_text", measure), _tip("range_text", "95% interval")]
+    base = {"color": _colour(), "tooltip": tooltip, "y": y}
+    return _spec(
+        rows,
+        height={"step": ROW_HEIGHT},
+        show=show,
+        layer=[
+            _layer(
+                {"type": "rule", "strokeWidth": 3, "opacity": 0.45}, base, x | {"field": "low"}, x2="high"
+            ),
+            _layer({"type": "point", "filled": True, "size": 90, "opacity": 1}, base, x | {"field": "mean"}),
+        ],
+    )
+
+
+def shares(arms: Sequence[ArmShare], *, show: Show) -> Spec:
+    """How often each candidate came first, as lines that carry their own labels."""
+    rows = [_share_row(arm, at, share, show) for arm in arms for at, share in arm.points]
+    x = {"field": "at", "type": "temporal", "title": f"Time, {show.timezone}", "axis": _time_axis(),
+         "scale": {"type": "utc"}}  # fmt: skip
+    y = {"type": "quantitative", "title": "Share of first places", "axis": _percent_axis(),
+         "scale": {"domain": [0, 1]}}  # fmt: skip
+    tooltip = [_tip("candidate", "Candidate"), _tip("at_text", "Time"), _tip("share_text", "Share")]
+    lines = {"x": x, "y": y | {"field": "share"}, "color": _colour(), "detail": {"field": "candidate"}}
+    labels = {"x": {"field": "at", "type": "temporal"}, "y": {"field": "label_at", "type": "quantitative"},
+              "text": {"field": "candidate"}, "color": _colour()}  # fmt: skip
+    return _spec(
+        rows,
+        height=260,
+        show=show,
+        padding={"right": 110, "left": 5, "top": 8, "bottom": 5},
+        layer=[
+            {"mark": {"type": "line", "strokeWidth": 2, "interpolate": "monotone"}, "encoding": lines},
+            {"mark": {"type": "point", "size": 140, "opacity": 0}, "encoding": lines | {"tooltip": tooltip}},
+            {"data": {"values": _end_labels(arms, show)}, "encoding": labels,
+             "mark": {"type": "text", "align": "left", "dx": 8, "fontWeight": 600, "limit": 105}},
+        ],
+    )  # fmt: skip
+
+
+def spread(values: Sequence[float], *, gap: float) -> list[float]:
+    """Each value moved as little as needed so that no two stand closer than `gap`; their order is kept."""
+    order = sorted(range(len(values)), key=lambda index: values[index])
+    placed = list(values)
+    for below, index in pairwise(order):
+        placed[index] = max(placed[index], placed[below] + gap)
+    ceiling = 1.0
+    for index in reversed(order):
+        placed[index] = min(placed[index], ceiling)
+        ceiling = placed[index] - gap
+    return placed
+
+
+def _estimate_row(arm: ArmEstimate, show: Show) -> dict[str, Any]:
+    return {
+        "candidate": arm.label,
+        "colour": str(colour_of(arm.position)),
+        "mean": arm.mean,
+        "low": arm.low,
+        "high": arm.high,
+        "mean_text": show.percent(arm.mean),
+        "range_text": show.interval(arm.low, arm.high),
+    }
+
+
+def _share_row(arm: ArmShare, at: int, share: float, show: Show) -> dict[str, Any]:
+    return {
+        "candidate": arm.label,
+        "colour": str(colour_of(arm.position)),
+        "at": show.wall_clock(at),
+        "share": share,
+        "at_text": show.clock(at),
+        "share_text": show.percent(share),
+    }
+
+
+def _end_labels(arms: Sequence[ArmShare], show: Show) -> list[dict[str, Any]]:
+    drawn = [arm for arm in arms if arm.points]
+    heights = spread([arm.points[-1][1] for arm in drawn], gap=LABEL_GAP)
+    return [
+        {"candidate": arm.label, "colour": str(colour_of(arm.position)), "label_at": height,
+         "at": show.wall_clock(arm.points[-1][0])}
+        for arm, height in zip(drawn, heights, strict=True)
+    ]  # fmt: skip
+
+
+def _spec(rows: list[dict[str, Any]], *, show: Show, layer: list[Any], **rest: Any) -> Spec:
+    return {
+        "$schema": SCHEMA,
+        "width": "container",
+        "data": {"values": rows},
+        "layer": layer,
+        "usermeta": {"numbers": _number_locale(show)},
+        **rest,
+    }
+
+
+def _layer(mark: dict[str, Any], base: dict[str, Any], x: dict[str, Any], x2: str | None = None) -> Spec:
+    encoding = base | {"x": x}
+    return {"mark": mark, "encoding": encoding | {"x2": {"field": x2}} if x2 else encoding}
+
+
+def _colour() -> Spec:
+    domain = [str(number) for number in range(1, COLOURS + 1)]
+    return {"field": "colour", "type": "nominal", "scale": {"domain": domain}, "legend": None}
+
+
+def _percent_axis() -> Spec:
+    return {"format": "~%", "tickCount": 5}
+
+
+def _time_axis() -> Spec:
+    return {"format": "%H:%M", "tickCount": 6, "labelOverlap": True}
+
+
+def _tip(field: str, title: str) -> Spec:
+    return {"field": field, "type": "nominal", "title": title}
+
+
+def _number_locale(show: Show) -> Spec:
+    # d3's own description of a locale's figures; https://d3js.org/d3-format#formatLocale
+    symbols = show.locale.number_symbols["latn"]
+    return {
+        "decimal": symbols["decimal"],
+        "thousands": symbols["group"],
+        "grouping": [3],
+        "currency": ["", ""],
+    }
