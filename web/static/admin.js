@@ -1,0 +1,86 @@
+// Small behaviours that HTML has no attribute for. Everything here only adds comfort: without it every
+// link and form still works.
+
+const POLL_MS = 3000;
+const TOAST_MS = 8000;
+
+// One element asks for news only while someone can see it and nobody is reading it.
+function isBeingRead(element) {
+  return element.matches(":hover") || element.contains(document.activeElement);
+}
+
+function pollLiveElements() {
+  for (const element of document.querySelectorAll("[data-live]")) {
+    const paused = document.hidden || isBeingRead(element);
+    document.querySelector(`[data-live-state="${element.id}"]`)?.toggleAttribute("data-paused", paused);
+    if (!paused) htmx.trigger(element, "live");
+  }
+}
+
+function focusSearch(event) {
+  const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
+  if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  document.getElementById("search")?.focus();
+}
+
+function focusFirstError(scope) {
+  scope.querySelector?.("[aria-invalid=true]")?.focus();
+}
+
+function chooseTheme(event) {
+  const button = event.target.closest("[data-choose-theme]");
+  if (!button) return;
+  document.documentElement.dataset.theme = button.value;
+  for (const other of document.querySelectorAll("[data-choose-theme]")) {
+    other.setAttribute("aria-pressed", String(other === button));
+  }
+  document.dispatchEvent(new Event("theme:chosen"));
+}
+
+function openRow(event) {
+  const row = event.target.closest("tr[data-href]");
+  if (!row || event.target.closest("a, button, input, label, summary")) return;
+  if (getSelection()?.toString()) return;
+  location.assign(row.dataset.href);
+}
+
+async function copyText(event) {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  await navigator.clipboard?.writeText(button.dataset.copy);
+  const label = button.querySelector("[data-copy-label]");
+  if (label) label.textContent = "Copied";
+}
+
+function dismissToasts(scope) {
+  for (const toast of scope.querySelectorAll?.(".toast-note:not([data-timed])") ?? []) {
+    toast.dataset.timed = "";
+    const leave = () => (isBeingRead(toast) ? setTimeout(leave, 2000) : toast.remove());
+    setTimeout(leave, TOAST_MS);
+  }
+}
+
+function tellFailure() {
+  const template = document.getElementById("failure-toast");
+  document.getElementById("toasts")?.replaceChildren(template.content.cloneNode(true));
+}
+
+document.addEventListener("keydown", focusSearch);
+document.addEventListener("click", chooseTheme);
+document.addEventListener("click", openRow);
+document.addEventListener("click", copyText);
+document.addEventListener("click", (event) => event.target.closest("[data-dismiss]")?.closest(".toast-note")?.remove());
+document.addEventListener("htmx:afterSettle", (event) => {
+  focusFirstError(event.target);
+  dismissToasts(document);
+});
+document.addEventListener("htmx:responseError", (event) => {
+  if (!event.target.matches?.("[data-live]")) tellFailure();
+});
+document.addEventListener("htmx:sendError", (event) => {
+  if (!event.target.matches?.("[data-live]")) tellFailure();
+});
+setInterval(pollLiveElements, POLL_MS);
+focusFirstError(document);
+dismissToasts(document);

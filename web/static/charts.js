@@ -1,0 +1,81 @@
+// Draws the Vega-Lite specifications that the server put into the page. Vega's expressions go through its
+// interpreter, so that the page needs no `unsafe-eval`; colours and fonts come from the style sheet.
+import { expressionInterpreter } from "./vendor/vega-interpreter.js";
+
+const views = new Map();
+
+function token(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+function themeConfig() {
+  const quiet = { labelColor: token("--chart-text"), titleColor: token("--chart-text"), gridColor: token("--chart-grid") };
+  return {
+    background: "transparent",
+    font: token("--tblr-font-sans-serif"),
+    range: { category: Array.from({ length: 8 }, (_, index) => token(`--arm-${index + 1}`)) },
+    axis: { ...quiet, domain: false, ticks: false, labelFontSize: 12, titleFontSize: 12, titleFontWeight: 500, labelPadding: 6, titlePadding: 10 },
+    axisY: { labelFontSize: 13 },
+    text: { fontSize: 12 },
+    view: { stroke: null },
+  };
+}
+
+function showTooltip(_handler, event, _item, value) {
+  const box = document.getElementById("chart-tooltip");
+  if (!value) {
+    box.hidden = true;
+    return;
+  }
+  box.replaceChildren(
+    ...Object.entries(value).flatMap(([name, text]) => {
+      const term = document.createElement("dt");
+      const detail = document.createElement("dd");
+      term.textContent = name;
+      detail.textContent = text;
+      return [term, detail];
+    }),
+  );
+  box.hidden = false;
+  const left = Math.min(event.clientX + 14, innerWidth - box.offsetWidth - 8);
+  box.style.translate = `${left}px ${event.clientY + 14}px`;
+}
+
+async function draw(source) {
+  const mount = document.getElementById(source.dataset.chart);
+  if (!mount) return;
+  const spec = JSON.parse(source.textContent);
+  const compiled = vegaLite.compile(spec, { config: themeConfig() }).spec;
+  const runtime = vega.parse(compiled, null, { ast: true });
+  const canvas = document.createElement("div");
+  canvas.className = "chart-canvas";
+  const view = new vega.View(runtime, {
+    expr: expressionInterpreter,
+    renderer: "svg",
+    locale: vega.locale(spec.usermeta.numbers),
+    logLevel: vega.Error,
+  });
+  view.tooltip(showTooltip).hover();
+  // The new drawing takes the old one's place only when it is finished, so that a refresh never flickers.
+  canvas.style.width = `${mount.clientWidth}px`;
+  await view.width(mount.clientWidth).initialize(canvas).runAsync();
+  views.get(mount.id)?.finalize();
+  views.set(mount.id, view);
+  canvas.style.width = "";
+  mount.replaceChildren(canvas);
+}
+
+function drawAll(scope) {
+  for (const source of scope.querySelectorAll("script[data-chart]")) {
+    draw(source).catch((error) => console.error("A chart could not be drawn", error));
+  }
+}
+
+document.addEventListener("htmx:afterSettle", (event) => drawAll(event.target));
+document.addEventListener("theme:changed", () => drawAll(document));
+let resizing = 0;
+addEventListener("resize", () => {
+  clearTimeout(resizing);
+  resizing = setTimeout(() => drawAll(document), 150);
+});
+drawAll(document);
