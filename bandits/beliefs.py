@@ -60,9 +60,9 @@ def blend(
     `rates` (K, M); `successes` and `trials` (K,), which recency weights may have made fractional; a new (K,
     M).
     """
-    weight = np.float32(1) / (np.asarray(trials, np.float32) + np.float32(strength))
-    scores = rates * (weight * np.float32(strength))[:, None]
-    scores += (np.asarray(successes, np.float32) * weight)[:, None]
+    known = np.asarray(trials, np.float32) + np.float32(strength)
+    scores = rates * (np.float32(strength) / known)[:, None]
+    scores += (np.asarray(successes, np.float32) / known)[:, None]
     return scores
 
 

@@ -1,9 +1,15 @@
 """The exact probability that a candidate gets a slot."""
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Chances = NDArray[np.float64]
+
+LATER_DRAWS = 256
+"""How many draws count for the slots after the first: less work and coarser chances, but exact all the same,
+as the slot is drawn from what was counted."""
 
 _MEMO = 512
 """Sets of taken candidates that a race remembers; three slots of eight candidates make 37."""
@@ -13,11 +19,11 @@ class Race:
     """In how many draws each candidate is the best: Thompson sampling's choice probabilities, counted.
 
     `scores` (K, M), finite, higher is better, not changed afterwards; `floor`, 0 to 1, is the share of the
-    chance that is spread evenly. A draw in which several are best is shared evenly among them, so that
-    equal candidates have equal chances. Answers are remembered, which makes a race that is kept cheap.
+    chance that is spread evenly. A draw in which several are best is shared evenly among them, so that equal
+    candidates have equal chances. Answers are remembered, which makes a race that is kept cheap.
     """
 
-    __slots__ = ("_best", "_floor", "_memo", "_ones", "_scores", "_tied", "_wins")
+    __slots__ = ("_floor", "_memo", "_scores")
 
     def __init__(self, scores: NDArray[np.float32], floor: float = 0.0) -> None:
         if not scores.size:
@@ -27,14 +33,11 @@ class Race:
         self._scores = scores
         self._floor = floor
         self._memo: dict[tuple[int, ...], Chances] = {}
-        self._ones = np.ones(scores.shape[1], np.float32)
-        self._best, self._wins, self._tied = self._count(scores)
 
     def chances(self, taken: tuple[int, ...] = ()) -> Chances:
-        """The chance (K,) of each candidate to be the best of those not `taken` (distinct indices); sums to
-        1.
+        """The chance (K,) of each candidate to be the best of those not `taken` (distinct indices).
 
-        Read-only; those taken have 0. `(1 - floor) * wins / M + floor / remaining` for the others.
+        `(1 - floor) * wins / draws + floor / remaining`; those taken have 0; sums to 1. Read-only.
         """
         key = taken if len(taken) < 2 else tuple(sorted(taken))
         known = self._memo.get(key)
@@ -45,43 +48,22 @@ class Race:
         return known
 
     def _chances(self, taken: tuple[int, ...]) -> Chances:
-        candidates, draws = self._scores.shape
-        remaining = candidates - len(taken)
+        remaining = len(self._scores) - len(taken)
         if remaining < 1:
             raise ValueError("every candidate is taken: no slot is left to fill")
-        wins = self._recount(taken) if taken else self._wins
-        chances: Chances = wins * ((1 - self._floor) / draws)
-        if self._floor:
-            chances += self._floor / remaining
-            for index in taken:
-                chances[index] = 0.0
+        scores = self._without(taken) if taken else self._scores
+        chances: Chances = _count_wins(scores) * ((1 - self._floor) / scores.shape[1])
+        chances += self._floor / remaining
+        for index in taken:
+            chances[index] = 0.0
         chances.setflags(write=False)
         return chances
 
-    def _recount(self, taken: tuple[int, ...]) -> Chances:
-        # Only the draws that a taken candidate had won get a new winner; with ties, any draw may have to be
-        # shared anew.
-        if self._tied:
-            scores, wins = self._scores.copy(), np.zeros_like(self._wins)
-        else:
-            lost = self._best[taken[0]]
-            for index in taken[1:]:
-                lost = lost | self._best[index]
-            scores, wins = self._scores.take(lost.nonzero()[0], axis=1), self._wins.copy()
+    def _without(self, taken: tuple[int, ...]) -> NDArray[np.float32]:
+        scores = self._scores[:, :LATER_DRAWS].copy()
         for index in taken:
             scores[index] = -np.inf
-            wins[index] = 0.0
-        wins += self._count(scores)[1]
-        return wins
-
-    def _count(self, scores: NDArray[np.float32]) -> tuple[NDArray[np.bool_], Chances, bool]:
-        """Which are best (K, M), their wins (K,), and whether any draw was shared."""
-        draws = scores.shape[1]
-        best = scores == np.maximum.reduce(scores, axis=0)
-        # A product with ones is the fastest sum of booleans that numpy has, and exact up to 2**24 draws.
-        wins = np.vecdot(best, self._ones[:draws]).astype(np.float64)
-        tied = wins.sum() != draws
-        return best, _share(best) if tied else wins, bool(tied)
+        return scores
 
 
 def split_chances(weights: ArrayLike, taken: tuple[int, ...] = ()) -> Chances:
@@ -96,10 +78,25 @@ def split_chances(weights: ArrayLike, taken: tuple[int, ...] = ()) -> Chances:
     left[list(taken)] = 0.0
     total = left.sum()
     if total > 0:
-        return np.divide(left, total)
+        left /= total
+        return left
     left[:] = 1 / remaining
     left[list(taken)] = 0.0
     return left
+
+
+def _count_wins(scores: NDArray[np.float32]) -> Chances:
+    """In how many draws each candidate is the best, (K,); sums to the number of draws."""
+    draws = scores.shape[1]
+    best = scores == np.maximum.reduce(scores, axis=0)
+    # The product with ones is numpy's fastest sum of booleans by row, and exact up to 2**24 draws.
+    wins: Chances = best.dot(_ones(draws)).astype(np.float64)
+    return wins if sum(wins.tolist()) == draws else _share(best)
+
+
+@cache
+def _ones(draws: int) -> NDArray[np.float32]:
+    return np.ones(draws, np.float32)
 
 
 def _share(best: NDArray[np.bool_]) -> Chances:

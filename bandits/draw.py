@@ -1,10 +1,10 @@
 """Drawing slots from chances with a key instead of a random generator: weighted rendezvous hashing."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from hashlib import blake2b
 from math import prod
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,11 +21,11 @@ _ONE = np.array(0x3FF0000000000000, np.uint64)
 _ONE_LESS_HALF_A_STEP = 1.0 - 2.0**-53
 _MOST_SLOTS = 1024
 _OFFSETS = (np.arange(1, _MOST_SLOTS + 1, dtype=np.uint64) * np.uint64(_STEP))[:, None]
+_xor, _or, _times, _shift = np.bitwise_xor, np.bitwise_or, np.multiply, np.right_shift
 _NO_PINS: Mapping[int, int] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Arrangement:
+class Arrangement(NamedTuple):
     """Candidates' indices in order; the chance each had of its slot (1 where nothing was drawn); the
     chances (K,) of the first slot; and the propensity, the product of the drawn slots' chances."""
 
@@ -53,18 +53,15 @@ def uniforms(seed: int, candidate_hashes: NDArray[np.uint64], slots: int) -> NDA
     slots.
     """
     z = _OFFSETS[:slots] + candidate_hashes
-    np.bitwise_xor(z, seed, out=z)
-    w = np.right_shift(z, _S30)
-    np.bitwise_xor(z, w, out=z)
-    np.multiply(z, _MIX_1, out=z)
-    np.right_shift(z, _S27, out=w)
-    np.bitwise_xor(z, w, out=z)
-    np.multiply(z, _MIX_2, out=z)
-    np.right_shift(z, _S31, out=w)
-    np.bitwise_xor(z, w, out=z)
+    w = np.empty_like(z)
+    _xor(z, seed, z)
+    _xor(z, _shift(z, _S30, w), z)
+    _times(z, _MIX_1, z)
+    _xor(z, _shift(z, _S27, w), z)
+    _times(z, _MIX_2, z)
+    _xor(z, _shift(z, _S31, w), z)
     # The 52 bits become the fraction of a double in [1, 2): one step fewer than a conversion.
-    np.right_shift(z, _S12, out=z)
-    np.bitwise_or(z, _ONE, out=z)
+    _or(_shift(z, _S12, z), _ONE, z)
     u = z.view(np.float64)
     u -= _ONE_LESS_HALF_A_STEP
     return u
