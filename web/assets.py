@@ -27,10 +27,11 @@ COPIES = {
 FONTS = "@fontsource-variable/inter/files/inter-*-wght-normal.woff2"
 SPRITE = "@tabler/icons-sprite/dist/tabler-sprite.svg"
 ICONS = (
-    "activity", "adjustments", "alert-circle", "alert-triangle", "arrow-down", "arrow-up", "check",
-    "chevron-left", "chevron-right", "circle-check", "clock", "copy", "credit-card", "device-desktop", "flask",
-    "history", "info-circle", "key", "layout-dashboard", "list-search", "logout", "menu-2", "moon", "player-pause",
-    "plus", "repeat", "search", "sun", "tags", "target", "trash", "user", "x",
+    "activity", "adjustments", "alert-circle", "alert-triangle", "arrow-down", "arrow-up",
+    "check", "chevron-left", "chevron-right", "circle-check", "clock", "copy", "credit-card",
+    "device-desktop", "flask", "history", "info-circle", "key", "layout-dashboard", "list-search",
+    "logout", "menu-2", "moon", "player-pause", "plus", "repeat", "search", "sun", "tags", "target",
+    "trash", "user", "x",
 )  # fmt: skip
 SOURCE_MAP = re.compile(r"\n?(//# sourceMappingURL=\S+|/\*# sourceMappingURL=\S+ \*/)\s*$")
 
