@@ -1,0 +1,62 @@
+"""What the fired rules leave room for: who is out and why, who is pinned where, what is boosted, what is set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+import rules
+from rules import Boost, Exclude, Pin, Require, Rule, Set
+
+
+class Bounds(msgspec.Struct):
+    """`excluded` and `boosts` by candidate number, `pins` by slot from 0; the first rule to claim a slot keeps it."""
+
+    excluded: dict[int, str]
+    pins: dict[int, int]
+    boosts: dict[int, float]
+    values: dict[str, bool | int | float | str]
+    reasons: dict[int, list[str]]
+
+
+def bounds_of(fired: tuple[Rule, ...], index: Mapping[str, int], excluded: dict[int, str]) -> Bounds:
+    """Apply the effects of rules, which come in order of priority; `excluded` is what the catalogue refused."""
+    bounds = Bounds(excluded, {}, {}, {}, {})
+    for rule in fired:
+        for effect in rule.effects:
+            _apply(effect, rule, index, bounds)
+    for slot in [slot for slot, number in bounds.pins.items() if number in excluded]:
+        del bounds.pins[slot]
+    return bounds
+
+
+def _apply(effect: rules.Effect, rule: Rule, index: Mapping[str, int], bounds: Bounds) -> None:
+    match effect:
+        case Exclude(candidates):
+            for number in _numbers(candidates, index):
+                bounds.excluded.setdefault(number, f"hidden by rule “{rule.name}”")
+        case Require(candidates):
+            kept = set(_numbers(candidates, index))
+            for number in index.values():
+                if number not in kept:
+                    bounds.excluded.setdefault(number, f"not among those that rule “{rule.name}” allows")
+        case Pin(candidate, slot):
+            _pin(index.get(candidate), slot - 1, rule, bounds)
+        case Boost(candidates, factor):
+            for number in _numbers(candidates, index):
+                bounds.boosts[number] = bounds.boosts.get(number, 1.0) * factor
+                bounds.reasons.setdefault(number, []).append(f"weighted x{factor:g} by rule “{rule.name}”")
+        case Set(name, value):
+            bounds.values.setdefault(name, value)
+
+
+def _pin(number: int | None, slot: int, rule: Rule, bounds: Bounds) -> None:
+    if number is None or slot in bounds.pins or number in bounds.pins.values():
+        return
+    bounds.pins[slot] = number
+    bounds.reasons.setdefault(number, []).append(f"placed {slot + 1}. by rule “{rule.name}”")
+
+
+def _numbers(candidates: tuple[str, ...], index: Mapping[str, int]) -> list[int]:
+    return [index[name] for name in candidates if name in index]

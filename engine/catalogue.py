@@ -1,0 +1,109 @@
+"""Reading and editing what merchants configure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.clock import now_ms
+from engine.errors import Conflict
+from engine.publish import Publisher
+from engine.shelf import Change, Shelf, id_of
+from engine.store import audit, plans, resources, shelves
+from engine.store.database import Database
+from engine.store.resources import Document, Kind, Resource
+
+
+class Catalogue:
+    """Placements, candidates, rules, fields and lists of merchants. `who` goes into the audit log."""
+
+    def __init__(self, database: Database, publisher: Publisher) -> None:
+        self._database = database
+        self._publisher = publisher
+
+    async def page(
+        self, merchant_id: int, kind: Kind, place: str = "", *, after: str = "", limit: int | None = None
+    ) -> list[Resource]:
+        """Resources of one kind by id; `NotFound` where the placement is not there."""
+        async with self._database.read() as connection:
+            if place:
+                await resources.get(connection, merchant_id, "placement", "", place)
+            return await resources.page(connection, merchant_id, kind, place, after=after, limit=limit)
+
+    async def get(self, merchant_id: int, kind: Kind, place: str, id: str) -> Resource:
+        async with self._database.read() as connection:
+            return await resources.get(connection, merchant_id, kind, place, id)
+
+    async def shelf(self, merchant_id: int) -> Shelf:
+        async with self._database.read() as connection:
+            return await shelves.load(connection, merchant_id)
+
+    async def create(
+        self, merchant_id: int, who: str, kind: Kind, place: str, documents: Sequence[Document]
+    ) -> list[Resource]:
+        """Create some at once, or none; `Conflict` where an id is taken, `Invalid` where something is wrong."""
+
+        def edit(shelf: Shelf) -> list[Change]:
+            seen: set[str] = set()
+            changes = []
+            if place:
+                shelf.get("placement", "", place)
+            for document in documents:
+                id = id_of(document)
+                if id in seen or shelf.find(kind, place, id) is not None:
+                    raise Conflict(f"there is already a {kind} “{id}”", field="id")
+                seen.add(id)
+                changes.append(Change(None, Resource(kind, place, id, 1, document, now_ms())))
+            return changes
+
+        return [change.one for change in await self._publisher.publish(merchant_id, who, edit)]
+
+    async def update(
+        self,
+        merchant_id: int,
+        who: str,
+        kind: Kind,
+        place: str,
+        id: str,
+        document: Document,
+        *,
+        version: int | None,
+    ) -> Resource:
+        """Replace a document edited from `version` (None: whichever it is at)."""
+
+        def edit(shelf: Shelf) -> list[Change]:
+            old = shelf.get(kind, place, id, version=version)
+            if id_of(document) != id:
+                raise Conflict(f"a {kind}'s id stays: “{id}”, not “{id_of(document)}”", field="id")
+            return [
+                Change(old, old._replace(version=old.version + 1, document=document, changed_at=now_ms()))
+            ]
+
+        return (await self._publisher.publish(merchant_id, who, edit))[0].one
+
+    async def delete(
+        self, merchant_id: int, who: str, kind: Kind, place: str, id: str, *, version: int | None
+    ) -> Resource:
+        """Delete one, with all that is in it; returns what it was, so that it can be made again."""
+
+        def edit(shelf: Shelf) -> list[Change]:
+            old = shelf.get(kind, place, id, version=version)
+            inside = shelf.inside(id) if kind == "placement" else []
+            return [Change(one, None) for one in (*inside, old)]
+
+        return (await self._publisher.publish(merchant_id, who, edit))[-1].one
+
+    async def roll_back(self, merchant_id: int, who: str, placement: str, version: int) -> None:
+        await self._publisher.roll_back(merchant_id, who, placement, version)
+
+    async def versions(self, merchant_id: int, placement: str) -> list[tuple[int, int, str]]:
+        """(version, published_at, published_by) of a placement's plans, the newest first."""
+        async with self._database.read() as connection:
+            return await plans.history(connection, merchant_id, placement)
+
+    async def audit(
+        self, merchant_id: int, *, before_id: int | None = None, subject: str = "", limit: int = 50
+    ) -> list[audit.Entry]:
+        async with self._database.read() as connection:
+            return await audit.page(
+                connection, merchant_id, before_id=before_id, subject=subject, limit=limit
+            )

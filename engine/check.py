@@ -1,0 +1,116 @@
+"""Whether what a merchant saves makes sense, with every problem beside its field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import rules
+from engine.errors import FieldProblem, Invalid
+from engine.placement import Candidate, FieldDocument, Placement, RuleDocument, Split
+from engine.plan import Plan, PlanDocument, has_finite_values, lists_of, rule_source, vocabulary_of
+from engine.shelf import Change, Shelf
+
+MOST_CANDIDATES = 500
+MOST_RULES = 5_000
+
+
+def check(after: Shelf, changes: Sequence[Change], documents: Mapping[str, PlanDocument | None]) -> None:
+    """Raise `Invalid` with all problems of the changed things, then of the plans that they lead to."""
+    problems = [problem for change in changes if change.after for problem in _own(after, change)]
+    if not problems:
+        problems = [
+            problem for key, document in documents.items() if document for problem in _plan(key, document)
+        ]
+    if problems:
+        raise Invalid(*problems)
+
+
+def _own(after: Shelf, change: Change) -> Iterator[FieldProblem]:
+    one = change.one
+    match one.document:
+        case Placement() as placement:
+            yield from _placement(after, placement)
+        case Candidate() as candidate:
+            yield from _candidate(after, one.place, candidate)
+        case RuleDocument() as rule:
+            yield from _rule(after, one.place, rule)
+        case FieldDocument() as field:
+            yield from _field(field)
+
+
+def _placement(after: Shelf, placement: Placement) -> Iterator[FieldProblem]:
+    fields = {field.name: field for field in after.fields()}
+    for number, name in enumerate(placement.buckets):
+        if name not in fields:
+            yield FieldProblem(f"buckets/{number}", f"there is no field “{name}”")
+        elif not has_finite_values(fields[name]):
+            yield FieldProblem(
+                f"buckets/{number}", f"“{name}” needs a list of allowed values to make buckets"
+            )
+    if (
+        isinstance(placement.policy, Split)
+        and placement.policy.weights
+        and not any(placement.policy.weights.values())
+    ):
+        yield FieldProblem("policy/weights", "at least one weight must be above 0")
+
+
+def _candidate(after: Shelf, place: str, candidate: Candidate) -> Iterator[FieldProblem]:
+    if after.find("placement", "", place) is None:
+        yield FieldProblem("placement", f"there is no placement “{place}”")
+    low, high = candidate.min_amount, candidate.max_amount
+    if low is not None and high is not None and low > high:
+        yield FieldProblem("max_amount", "must not be below min_amount")
+    if len(after.documents("candidate", place)) > MOST_CANDIDATES:
+        yield FieldProblem("id", f"a placement has at most {MOST_CANDIDATES} candidates")
+
+
+def _rule(after: Shelf, place: str, rule: RuleDocument) -> Iterator[FieldProblem]:
+    if after.find("placement", "", place) is None:
+        yield FieldProblem("placement", f"there is no placement “{place}”")
+        return
+    if len(after.documents("rule", place)) > MOST_RULES:
+        yield FieldProblem("id", f"a placement has at most {MOST_RULES} rules")
+    try:
+        parsed = rules.parse_rule(
+            rule_source(rule), vocabulary_of(after.fields()), lists_of(after.documents("list"))
+        )
+    except rules.RuleError as error:
+        for problem in error.problems:
+            yield FieldProblem(problem.path or "/", problem.message)
+        return
+    known = {candidate.id for candidate in after.documents("candidate", place)}
+    for number, effect in enumerate(parsed.effects):
+        for name in _named(effect):
+            if name not in known:
+                yield FieldProblem(f"/effects/{number}", f"there is no candidate “{name}” in “{place}”")
+
+
+def _named(effect: rules.Effect) -> tuple[str, ...]:
+    match effect:
+        case rules.Exclude(candidates) | rules.Require(candidates) | rules.Boost(candidates, _):
+            return candidates
+        case rules.Pin(candidate, _):
+            return (candidate,)
+        case _:
+            return ()
+
+
+def _field(field: FieldDocument) -> Iterator[FieldProblem]:
+    if field.name.startswith(("time.", "history.")):
+        yield FieldProblem("name", "time.* and history.* are filled by the engine")
+    if field.allowed and field.type not in ("string", "list"):
+        yield FieldProblem("allowed", f"a field of type {field.type} has no list of allowed values")
+
+
+def _plan(key: str, document: PlanDocument) -> Iterator[FieldProblem]:
+    """A change elsewhere (a field or list that goes) may break a rule that was right before."""
+    try:
+        plan = Plan(document, version=0)
+    except rules.RuleError as error:
+        for problem in error.problems:
+            yield FieldProblem(f"rules of {key}{problem.path}", problem.message)
+        return
+    for number, name in enumerate(plan.placement.buckets):
+        if name not in plan.vocabulary:
+            yield FieldProblem(f"placement {key}/buckets/{number}", f"there is no field “{name}”")

@@ -1,0 +1,46 @@
+"""What happens by itself: windows close, draws are renewed, what others published is taken over, old things go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from engine.clock import DAY, now_ms
+from engine.decide import first_id_of
+from engine.store import beliefs as snapshots
+from engine.store import decisions, folds, outcomes
+
+if TYPE_CHECKING:
+    from engine.service import Engine
+
+
+def schedule(engine: Engine) -> AsyncIOScheduler:
+    """All jobs of a running engine; a job that is still running is not started twice."""
+    scheduler = AsyncIOScheduler(
+        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}, timezone="UTC"
+    )
+    every = engine.settings.refresh_seconds
+
+    async def close_windows() -> None:
+        await engine.recorder.close_due(now_ms())
+
+    async def purge_old() -> None:
+        await purge(engine)
+
+    scheduler.add_job(engine.live.refresh, "interval", seconds=every, id="refresh beliefs")
+    scheduler.add_job(engine.follow, "interval", seconds=1, id="follow others")
+    scheduler.add_job(close_windows, "interval", seconds=5, id="close windows")
+    scheduler.add_job(purge_old, "interval", hours=1, id="purge")
+    return scheduler
+
+
+async def purge(engine: Engine) -> None:
+    """Forget what is older than the retention: decisions, outcomes, customers' usage, snapshots, ended sessions."""
+    before = now_ms() - engine.settings.retention_days * DAY
+    async with engine.database.write() as connection:
+        await decisions.purge(connection, before_id=first_id_of(before))
+        await outcomes.purge(connection, before=before)
+        await folds.purge_usage(connection, before_day=before // DAY)
+        await snapshots.purge(connection, before=before)
+    await engine.accounts.purge_sessions()

@@ -1,0 +1,241 @@
+"""The one decision function. Pure: the same plan, beliefs, facts and key give the same answer, bit for bit.
+
+Order: catalogue -> rules -> draw. Rules bound, the bandit chooses inside; after the draw nothing moves, so the
+logged propensity is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+import bandits
+from engine.beliefs import Beliefs, Lane
+from engine.bounds import Bounds, bounds_of
+from engine.facts import Facts
+from engine.placement import Fixed, One, Ranking, Split, Subset, Thompson
+from engine.plan import Plan
+from engine.worth import worth
+
+Floats = NDArray[np.float64]
+MANY = 1_000_000
+
+
+class Ranked(msgspec.Struct, frozen=True):
+    """A candidate in its slot. `score`: posterior mean; `confidence`: chance of being first; `chance`: of this slot."""
+
+    id: str
+    rank: int
+    label: str
+    score: float
+    confidence: float
+    chance: float
+    reasons: list[str]
+
+
+class Excluded(msgspec.Struct, frozen=True):
+    id: str
+    reason: str
+
+
+class Skipped(msgspec.Struct, frozen=True):
+    """A rule that could not be judged, and the fact it lacked."""
+
+    rule: str
+    field: str
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """The answer to "what do I show this customer, here, now"; `propensity` is its exact probability."""
+
+    decision_id: str
+    placement: str
+    plan_version: int
+    beliefs_version: int
+    ranking: list[Ranked]
+    excluded: list[Excluded]
+    values: dict[str, bool | int | float | str]
+    rules: list[str]
+    skipped: list[Skipped]
+    experiments: list[dict[str, str]]
+    propensity: float
+    fallback: bool
+    expires_at: str
+
+
+def decide(plan: Plan, beliefs: Beliefs, facts: Facts, key: str, *, expires_at: str) -> Decision:
+    """Answer for `facts` with the randomness of `key`, which is also the decision's id."""
+    firing = plan.compiled.evaluate(facts.values)
+    fired = tuple(plan.rules[number] for number in firing.fired)
+    bounds = bounds_of(fired, plan.index, plan.eligibility.why_not(facts.values))
+    eligible = tuple(number for number in range(len(plan.ids)) if number not in bounds.excluded)
+    ranking, propensity = _rank(plan, beliefs, facts, bounds, eligible, key) if eligible else ([], 1.0)
+    return Decision(
+        decision_id=key,
+        placement=plan.placement.key,
+        plan_version=plan.version,
+        beliefs_version=beliefs.version,
+        ranking=ranking,
+        excluded=[Excluded(plan.ids[number], reason) for number, reason in sorted(bounds.excluded.items())],
+        values=bounds.values,
+        rules=[rule.id for rule in fired],
+        skipped=[Skipped(plan.rules[number].id, field) for number, field in firing.skipped],
+        experiments=[],
+        propensity=propensity,
+        fallback=False,
+        expires_at=expires_at,
+    )
+
+
+def _rank(
+    plan: Plan, beliefs: Beliefs, facts: Facts, bounds: Bounds, eligible: tuple[int, ...], key: str
+) -> tuple[list[Ranked], float]:
+    lane = beliefs.lane(eligible)
+    past = _past(plan, facts, eligible)
+    means = lane.means if past is None else _blended_means(lane.means, *past)
+    weights = worth(plan, facts.values, bounds, eligible)
+    length, drawn, randomness = _room(plan, facts, key, len(eligible))
+    # A slot that the answer does not have pins nothing; in a ranking, a pin behind the last slot moves up.
+    most = MANY if isinstance(plan.placement.shape, Ranking) else length
+    local = {number: place for place, number in enumerate(eligible)}
+    arrangement = bandits.arrange(
+        _chances(plan, lane, past, weights, eligible),
+        _rest(plan, means, weights, eligible),
+        bandits.uniforms(bandits.seed_of(randomness), lane.hashes, drawn),
+        length=length,
+        drawn=drawn,
+        pins={slot: local[number] for slot, number in bounds.pins.items() if slot < most},
+    )
+    return _ranked(plan, facts, bounds, eligible, means, arrangement), arrangement.propensity
+
+
+def _room(plan: Plan, facts: Facts, key: str, candidates: int) -> tuple[int, int, str]:
+    """How many slots the answer has, how many of them are drawn, and what their randomness hangs on."""
+    match plan.placement.shape:
+        case One():
+            length = 1
+        case Subset(limit):
+            length = min(limit, candidates)
+        case _:
+            length = candidates
+    match plan.placement.policy:
+        case Fixed():
+            return length, 0, key
+        case Split():
+            return length, length, f"{plan.placement.key}:{facts.customer or key}"
+        case Thompson() as policy:
+            return length, min(policy.drawn, length), key
+
+
+def _past(plan: Plan, facts: Facts, eligible: tuple[int, ...]) -> tuple[Floats, Floats] | None:
+    """The customer's own successes and trials by candidate, or None where the policy or the past has nothing."""
+    if (
+        not facts.history
+        or not isinstance(plan.placement.policy, Thompson)
+        or not plan.placement.policy.history
+    ):
+        return None
+    pasts = [facts.history.get(plan.ids[number]) for number in eligible]
+    if not any(pasts):
+        return None
+    successes = np.array([past.successes if past else 0.0 for past in pasts])
+    return successes, np.array([past.trials if past else 0.0 for past in pasts])
+
+
+def _blended_means(means: Floats, successes: Floats, trials: Floats) -> Floats:
+    strength = bandits.CUSTOMER_STRENGTH
+    blended: Floats = (strength * means + successes) / (strength + trials)
+    return blended
+
+
+def _chances(
+    plan: Plan,
+    lane: Lane,
+    past: tuple[Floats, Floats] | None,
+    weights: Floats | None,
+    eligible: tuple[int, ...],
+) -> Callable[[tuple[int, ...]], Floats]:
+    policy = plan.placement.policy
+    if isinstance(policy, Split):
+        shares = np.array([policy.weights.get(plan.ids[number], 1.0) for number in eligible])
+        return lambda taken: bandits.split_chances(shares, taken)
+    if not isinstance(policy, Thompson) or (past is None and weights is None):
+        return lane.race.chances
+    scores = lane.rates if past is None else bandits.blend(lane.rates, *past)
+    if weights is not None:
+        scores = scores * weights.astype(np.float32)[:, None]
+    return bandits.Race(scores, policy.floor).chances
+
+
+def _rest(plan: Plan, means: Floats, weights: Floats | None, eligible: tuple[int, ...]) -> Floats:
+    """What orders the slots that are not drawn: expected worth, or the merchant's own order where it is fixed."""
+    fixed = isinstance(plan.placement.policy, Fixed)
+    scores = np.asarray(1.0 / (1.0 + np.arange(len(eligible))) if fixed else means, np.float64)
+    return scores if weights is None else scores * weights
+
+
+def _ranked(
+    plan: Plan,
+    facts: Facts,
+    bounds: Bounds,
+    eligible: tuple[int, ...],
+    means: Any,
+    arrangement: bandits.Arrangement,
+) -> list[Ranked]:
+    scores = means.tolist()
+    first = arrangement.first.tolist()
+    ranking = []
+    for slot, place in enumerate(arrangement.order):
+        candidate = plan.candidates[eligible[place]]
+        ranking.append(
+            Ranked(
+                candidate.id,
+                slot + 1,
+                candidate.label,
+                scores[place],
+                first[place],
+                arrangement.chances[slot],
+                _reasons(facts, candidate.id, bounds.reasons.get(eligible[place])),
+            )
+        )
+    return ranking
+
+
+def _reasons(facts: Facts, candidate: str, by_rules: list[str] | None) -> list[str]:
+    reasons = list(by_rules) if by_rules else []
+    past = facts.history.get(candidate)
+    if past is not None and past.purchases:
+        total = sum(other.purchases for other in facts.history.values())
+        reasons.append(f"chosen in {past.purchases} of this customer's last {total} purchases")
+    return reasons
+
+
+def fall_back(plan: Plan, facts: Facts, key: str, *, expires_at: str) -> Decision:
+    """The merchant's own order, for when something broke: eligible by catalogue, no rules, nothing drawn."""
+    excluded = plan.eligibility.why_not(facts.values)
+    eligible = [number for number in range(len(plan.ids)) if number not in excluded]
+    length = 1 if isinstance(plan.placement.shape, One) else len(eligible)
+    if isinstance(plan.placement.shape, Subset):
+        length = min(length, plan.placement.shape.limit)
+    return Decision(
+        decision_id=key,
+        placement=plan.placement.key,
+        plan_version=plan.version,
+        beliefs_version=0,
+        ranking=[
+            Ranked(plan.ids[number], rank + 1, plan.candidates[number].label, 0.0, float(rank == 0), 1.0, [])
+            for rank, number in enumerate(eligible[:length])
+        ],
+        excluded=[Excluded(plan.ids[number], reason) for number, reason in sorted(excluded.items())],
+        values={},
+        rules=[],
+        skipped=[],
+        experiments=[],
+        propensity=1.0,
+        fallback=True,
+        expires_at=expires_at,
+    )

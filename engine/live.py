@@ -1,0 +1,170 @@
+"""What is in force right now: the current plan and beliefs of each placement, compiled aside and swapped whole."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import structlog
+from sqlalchemy.exc import IntegrityError
+
+from engine.beliefs import Beliefs, make_beliefs
+from engine.clock import now_ms
+from engine.placement import Thompson
+from engine.plan import Plan, PlanDocument
+from engine.record import Learned
+from engine.store import beliefs as snapshots
+from engine.store import folds, plans
+from engine.store.beliefs import Snapshot
+from engine.store.database import Database
+
+log = structlog.get_logger()
+
+ENOUGH_NEWS = 0.005
+LONGEST_UNREAD_MS = 60_000
+
+
+class Active:
+    """A placement in force: its plan, and its beliefs by bucket; where nothing is known yet, flat ones."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.flat = self.make(Snapshot(0, plan.placement.key, 0, plan.placement.reward, "", {}, 0))
+        self.beliefs: dict[str, Beliefs] = {}
+        self.known: dict[str, Snapshot] = {}
+
+    def make(self, snapshot: Snapshot) -> Beliefs:
+        policy = self.plan.placement.policy
+        return make_beliefs(
+            self.plan.ids,
+            self.plan.hashes,
+            snapshot.counts,
+            version=snapshot.version,
+            bucket=snapshot.bucket,
+            floor=policy.floor if isinstance(policy, Thompson) else 0.0,
+        )
+
+    def for_facts(self, values: Mapping[str, Any]) -> tuple[str, Beliefs]:
+        bucket = self.plan.bucket(values)
+        return bucket, self.beliefs.get(bucket, self.flat)
+
+    def put(self, snapshot: Snapshot, made: Beliefs) -> None:
+        self.known[snapshot.bucket] = snapshot
+        self.beliefs[snapshot.bucket] = made
+
+    @property
+    def version(self) -> int:
+        return max((snapshot.version for snapshot in self.known.values()), default=0)
+
+
+class Live:
+    """The placements in force in this process. Reading never waits; `follow` brings in what others published."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._active: dict[tuple[int, str], Active] = {}
+        self._unread: Learned = Learned()
+        self._waiting_since: dict[tuple[int, str, str, str], int] = {}
+        self._loading = asyncio.Lock()
+
+    def get(self, merchant_id: int, placement: str) -> Active | None:
+        return self._active.get((merchant_id, placement))
+
+    def placements(self, merchant_id: int) -> dict[str, Active]:
+        return {key: active for (owner, key), active in self._active.items() if owner == merchant_id}
+
+    def learned(self, news: Learned) -> None:
+        """Called after each commit: these buckets have new evidence."""
+        self._unread.update(news)
+        now = now_ms()
+        for cell in news:
+            self._waiting_since.setdefault(cell, now)
+
+    async def follow(self) -> None:
+        """Bring every placement to its active plan version; a plan that fails to compile leaves the old one."""
+        async with self._loading:
+            async with self._database.read() as connection:
+                wanted = await plans.active(connection)
+            for key in self._active.keys() - wanted.keys():
+                del self._active[key]
+            for key, version in wanted.items():
+                known = self._active.get(key)
+                if known is None or known.plan.version != version:
+                    await self._load(*key, version)
+
+    async def _load(self, merchant_id: int, placement: str, version: int) -> None:
+        async with self._database.read() as connection:
+            row = await plans.get(connection, merchant_id, placement, version)
+            assert row is not None
+            try:
+                active = await asyncio.to_thread(compile_plan, row.document, version)
+            except Exception as error:
+                log.error("plan not loaded", placement=placement, version=version, error=str(error))
+                return
+            reward = active.plan.placement.reward
+            buckets = await folds.buckets(connection, merchant_id, placement, reward)
+            for snapshot in await snapshots.newest(connection, merchant_id, placement, reward):
+                active.put(snapshot, await asyncio.to_thread(active.make, snapshot))
+        self._active[merchant_id, placement] = active
+        # What was learned after the last snapshot, and before a stop, is still to be read.
+        self.learned(Learned({(merchant_id, placement, reward, bucket): 1 for bucket in buckets}))
+
+    async def refresh(self, *, at_once: bool = False) -> None:
+        """Make new beliefs of the buckets that learned enough, or have waited long enough, since their last ones."""
+        now = now_ms()
+        for cell, trials in list(self._unread.items()):
+            merchant_id, placement, reward, bucket = cell
+            active = self._active.get((merchant_id, placement))
+            if active is None or active.plan.placement.reward != reward:
+                self._forget(cell)
+                continue
+            waited = now - self._waiting_since.get(cell, now)
+            if at_once or waited >= LONGEST_UNREAD_MS or trials >= _enough(active.known.get(bucket)):
+                self._forget(cell)
+                await self._renew(active, merchant_id, bucket, now)
+
+    def _forget(self, cell: tuple[int, str, str, str]) -> None:
+        del self._unread[cell]
+        self._waiting_since.pop(cell, None)
+
+    async def _renew(self, active: Active, merchant_id: int, bucket: str, now: int) -> None:
+        placement = active.plan.placement
+        async with self._database.write() as connection:
+            counts = await folds.counts(connection, merchant_id, placement.key, placement.reward, bucket)
+            known = active.known.get(bucket)
+            if known is not None and known.counts == counts:
+                return
+            version = await snapshots.newest_version(connection, merchant_id, placement.key) + 1
+            snapshot = Snapshot(merchant_id, placement.key, version, placement.reward, bucket, counts, now)
+            try:
+                await snapshots.add(connection, snapshot)
+            except IntegrityError:
+                # Another process made this version, perhaps before this evidence was in.
+                self.learned(Learned({(merchant_id, placement.key, placement.reward, bucket): 1}))
+                return
+        active.put(snapshot, await asyncio.to_thread(active.make, snapshot))
+
+    async def read_others(self) -> None:
+        """Take over the beliefs that other processes made."""
+        async with self._database.read() as connection:
+            for (merchant_id, placement), version in (await snapshots.newest_versions(connection)).items():
+                active = self._active.get((merchant_id, placement))
+                if active is None or active.version >= version:
+                    continue
+                reward = active.plan.placement.reward
+                for snapshot in await snapshots.newest(
+                    connection, merchant_id, placement, reward, after_version=active.version
+                ):
+                    active.put(snapshot, await asyncio.to_thread(active.make, snapshot))
+
+
+def compile_plan(document: str, version: int) -> Active:
+    return Active(Plan(msgspec.json.decode(document, type=PlanDocument), version=version))
+
+
+def _enough(known: Snapshot | None) -> float:
+    """Evidence grows by shares: early on each outcome renews the draws, later a half percent does."""
+    total = sum(count.trials for count in known.counts.values()) if known else 0
+    return max(1.0, ENOUGH_NEWS * total)

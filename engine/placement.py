@@ -1,0 +1,138 @@
+"""What a merchant configures, as documents: they are stored, sent and compiled as they stand here.
+
+Amounts are integer minor units of a currency, percentages are numbers (1.4 is 1.4 %).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+Id = Annotated[
+    str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z", description="Letters, digits, `_.:-`.")
+]
+Label = Annotated[str, Meta(min_length=1, max_length=120)]
+Country = Annotated[str, Meta(pattern=r"\A[A-Z]{2}\Z", description="ISO 3166-1 alpha-2.")]
+Currency = Annotated[str, Meta(pattern=r"\A[A-Z]{3}\Z", description="ISO 4217.")]
+Amount = Annotated[int, Meta(ge=0, le=2**53, description="Integer minor units.")]
+Percent = Annotated[float, Meta(ge=0, le=100)]
+FieldName = Annotated[
+    str, Meta(pattern=r"\A[a-z][a-z0-9_]{0,31}(\.[a-z][a-z0-9_]{0,31}){1,3}\Z", max_length=80)
+]
+
+
+class One(msgspec.Struct, frozen=True, tag_field="type", tag="one"):
+    """The answer is one candidate."""
+
+
+class Ranking(msgspec.Struct, frozen=True, tag_field="type", tag="ranking"):
+    """The answer is every eligible candidate in an order."""
+
+
+class Subset(msgspec.Struct, frozen=True, tag_field="type", tag="subset"):
+    """The answer is at most `limit` candidates in an order."""
+
+    limit: Annotated[int, Meta(ge=1, le=100)] = 3
+
+
+Shape = One | Ranking | Subset
+
+
+class Fixed(msgspec.Struct, frozen=True, tag_field="type", tag="fixed"):
+    """Candidates come in the merchant's own order, moved only by rules."""
+
+
+class Split(msgspec.Struct, frozen=True, tag_field="type", tag="split"):
+    """Candidates are drawn in fixed shares; the same customer always gets the same draw."""
+
+    weights: dict[Id, Annotated[float, Meta(ge=0, le=1e6)]] = {}
+
+
+class Thompson(msgspec.Struct, frozen=True, tag_field="type", tag="thompson"):
+    """Candidates are drawn in proportion to the probability that they are the best.
+
+    `floor` is the least share of each slot that is spread evenly, `drawn` the number of slots that are
+    drawn (the rest follow the posterior mean), `history` whether the customer's own past counts.
+    """
+
+    floor: Annotated[float, Meta(ge=0, le=0.5)] = 0.01
+    drawn: Annotated[int, Meta(ge=1, le=10)] = 3
+    history: bool = True
+
+
+Policy = Fixed | Split | Thompson
+Reward = Literal["selected", "converted", "margin"]
+CreditModel = Literal["cascade", "first", "shown"]
+
+
+class Placement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A named place where the engine chooses."""
+
+    key: Id
+    name: Label
+    shape: Shape = msgspec.field(default_factory=Ranking)
+    policy: Policy = msgspec.field(default_factory=Thompson)
+    reward: Reward = "converted"
+    credit: CreditModel = "cascade"
+    buckets: Annotated[tuple[FieldName, ...], Meta(max_length=3)] = ()
+    window_minutes: Annotated[int, Meta(ge=1, le=60 * 24 * 30)] = 60
+    margin_percent: Percent = 30.0
+    typical_amount: Amount = 5000
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One thing that may be chosen. An empty list of countries, currencies or devices means all."""
+
+    id: Id
+    label: Label
+    type: Annotated[str, Meta(max_length=64)] = ""
+    countries: Annotated[tuple[Country, ...], Meta(max_length=250)] = ()
+    currencies: Annotated[tuple[Currency, ...], Meta(max_length=200)] = ()
+    devices: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=32)], ...], Meta(max_length=20)
+    ] = ()
+    min_amount: Amount | None = None
+    max_amount: Amount | None = None
+    fee_percent: Percent = 0.0
+    fee_fixed: Amount = 0
+    position: Annotated[int, Meta(ge=0, le=100_000)] = 0
+    enabled: bool = True
+
+
+class RuleDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A JSON-logic condition over facts, and effects; checked by `rules.parse_rules`."""
+
+    id: Id
+    name: Label
+    priority: Annotated[int, Meta(ge=-1_000_000, le=1_000_000)] = 0
+    enabled: bool = True
+    when: Any
+    effects: Annotated[tuple[dict[str, Any], ...], Meta(min_length=1, max_length=50)]
+    notes: Annotated[str, Meta(max_length=2000)] = ""
+
+
+FieldType = Literal[
+    "boolean", "integer", "number", "money", "string", "country", "currency", "date", "datetime",
+    "list", "location", "version",
+]  # fmt: skip
+
+
+class FieldDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A declared fact."""
+
+    name: FieldName
+    type: FieldType
+    label: Annotated[str, Meta(max_length=120)] = ""
+    unit: Annotated[str, Meta(max_length=32)] = ""
+    allowed: Annotated[tuple[Annotated[str, Meta(max_length=120)], ...], Meta(max_length=500)] = ()
+    purpose: Annotated[str, Meta(min_length=1, max_length=64)] = "checkout"
+    examples: Annotated[tuple[Any, ...], Meta(max_length=10)] = ()
+
+
+class ListDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A named list of a merchant, for `in_list`."""
+
+    name: Id
+    values: Annotated[tuple[Annotated[str, Meta(max_length=200)], ...], Meta(max_length=100_000)] = ()

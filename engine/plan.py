@@ -1,0 +1,119 @@
+"""A plan: a placement with its candidates and rules, compiled. It is immutable, versioned and swapped whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+import bandits
+import rules
+from engine.eligibility import Eligibility
+from engine.facts import Declared
+from engine.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument
+
+ENGINE_FIELDS = frozenset({"time.now", "history.purchases", "history.favourite"})
+
+
+class PlanDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a placement's decisions depend on, as it was published."""
+
+    placement: Placement
+    candidates: tuple[Candidate, ...] = ()
+    rules: tuple[RuleDocument, ...] = ()
+    fields: tuple[FieldDocument, ...] = ()
+    lists: tuple[ListDocument, ...] = ()
+
+
+class Plan:
+    """A compiled `PlanDocument`. Candidates are numbered by their place in the merchant's own order."""
+
+    def __init__(self, document: PlanDocument, *, version: int) -> None:
+        self.document = document
+        self.version = version
+        self.placement = document.placement
+        self.candidates = in_order(document.candidates)
+        self.ids = tuple(candidate.id for candidate in self.candidates)
+        self.index = {name: number for number, name in enumerate(self.ids)}
+        self.hashes: NDArray[np.uint64] = np.array(
+            [bandits.candidate_hash(name) for name in self.ids], dtype=np.uint64
+        )
+        self.eligibility = Eligibility(self.candidates)
+        self.vocabulary = vocabulary_of(document.fields)
+        self.declared = Declared(frozenset(field.name for field in document.fields) - ENGINE_FIELDS)
+        self.lists = lists_of(document.lists)
+        self.rules = rules.parse_rules(enabled_rules(document.rules), self.vocabulary, self.lists)
+        self.rules = tuple(sorted(self.rules, key=lambda rule: (-rule.priority, rule.id)))
+        self.compiled = rules.compile_rules(self.rules, self.vocabulary, self.lists)
+        self._finite = {field.name: _values(field) for field in document.fields}
+
+    def bucket(self, values: Mapping[str, Any]) -> str:
+        """The cell of the placement's context that a request falls in, as `mobile|DE`; `-` where unknown."""
+        return "|".join(self._cell(name, values.get(name)) for name in self.placement.buckets)
+
+    def _cell(self, name: str, value: object) -> str:
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        return value if isinstance(value, str) and _belongs(value, self._finite.get(name)) else "-"
+
+
+def in_order(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+    """Enabled candidates in the merchant's order: what an answer falls back to."""
+    return tuple(sorted((c for c in candidates if c.enabled), key=lambda c: (c.position, c.id)))
+
+
+def enabled_rules(documents: tuple[RuleDocument, ...]) -> list[dict[str, Any]]:
+    """The rules that take part, as plain documents for the parser."""
+    return [rule_source(document) for document in documents if document.enabled]
+
+
+def rule_source(document: RuleDocument) -> dict[str, Any]:
+    return {
+        "id": document.id,
+        "name": document.name,
+        "priority": document.priority,
+        "when": document.when,
+        "effects": list(document.effects),
+    }
+
+
+def vocabulary_of(fields: tuple[FieldDocument, ...]) -> rules.Vocabulary:
+    return rules.Vocabulary(
+        rules.Field(
+            name=field.name,
+            type=field.type,
+            unit=field.unit,
+            allowed=field.allowed,
+            purpose=field.purpose,
+            label=field.label,
+            examples=field.examples,
+        )
+        for field in fields
+    )
+
+
+def lists_of(documents: tuple[ListDocument, ...]) -> dict[str, frozenset[str]]:
+    return {document.name: frozenset(document.values) for document in documents}
+
+
+def has_finite_values(field: FieldDocument) -> bool:
+    """Only such a field may make buckets: others would let a caller make as many as it likes."""
+    return bool(field.allowed) or field.type in ("boolean", "country", "currency")
+
+
+_CODES = {"country": 2, "currency": 3}
+
+
+def _values(field: FieldDocument) -> frozenset[str] | int | None:
+    if field.allowed:
+        return frozenset(field.allowed)
+    return _CODES.get(field.type)
+
+
+def _belongs(value: str, finite: frozenset[str] | int | None) -> bool:
+    if isinstance(finite, int):
+        return len(value) == finite and value.isascii() and value.isalpha() and value.isupper()
+    return finite is not None and value in finite

@@ -1,0 +1,119 @@
+"""Editing: a change becomes a new immutable plan version of every placement it touches, or nothing at all.
+
+What the change leads to is parsed and compiled before the transaction, off the event loop; the transaction then
+only checks that nobody else changed the merchant's resources meanwhile, and writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.check import check
+from engine.clock import now_ms
+from engine.errors import Conflict
+from engine.live import Live
+from engine.plan import PlanDocument
+from engine.shelf import Change, Shelf
+from engine.store import audit, plans, resources, shelves
+from engine.store.database import Database
+from engine.store.plans import PlanRow
+
+ATTEMPTS = 8
+Edit = Callable[[Shelf], Sequence[Change]]
+
+
+class Publisher:
+    """The one way to change what merchants edit."""
+
+    def __init__(self, database: Database, live: Live) -> None:
+        self._database = database
+        self._live = live
+
+    async def publish(self, merchant_id: int, who: str, edit: Edit) -> list[Change]:
+        """Carry out an edit; `Invalid`, `Conflict` or `NotFound` where it cannot be, and then nothing is stored."""
+        for _ in range(ATTEMPTS):
+            async with self._database.read() as connection:
+                shelf = await shelves.load(connection, merchant_id)
+            changes = list(edit(shelf))
+            after = shelf.with_changes(changes)
+            documents = {key: after.plan_document(key) for key in after.touched_by(changes)}
+            await asyncio.to_thread(check, after, changes, documents)
+            if await self._write(merchant_id, who, shelf, changes, documents):
+                await self._live.follow()
+                return changes
+        raise Conflict("others are changing the same things right now; try again", field="version")
+
+    async def roll_back(self, merchant_id: int, who: str, placement: str, version: int) -> None:
+        """Put an earlier plan version in force again; what is edited stays as it is."""
+        async with self._database.write() as connection:
+            if await plans.get(connection, merchant_id, placement, version) is None:
+                raise Conflict(f"“{placement}” has no version {version}", field="version")
+            await plans.activate(connection, merchant_id, placement, version)
+            await audit.write(
+                connection,
+                merchant_id,
+                at=now_ms(),
+                who=who,
+                action="rolled back",
+                subject=f"placement {placement}",
+                after={"version": version},
+            )
+        await self._live.follow()
+
+    async def _write(
+        self,
+        merchant_id: int,
+        who: str,
+        shelf: Shelf,
+        changes: Sequence[Change],
+        documents: dict[str, PlanDocument | None],
+    ) -> bool:
+        """One transaction: resources, audit, plan versions, pointers. False where another edit came first."""
+        now = now_ms()
+        async with self._database.write() as connection:
+            if not await shelves.claim(connection, merchant_id, shelf.revision):
+                return False
+            for change in changes:
+                await _apply(connection, merchant_id, who, change, now)
+            for key, document in documents.items():
+                await _activate(connection, merchant_id, who, key, document, now)
+        return True
+
+
+async def _apply(connection: AsyncConnection, merchant_id: int, who: str, change: Change, now: int) -> None:
+    old, new = change.before, change.after
+    if new is None:
+        assert old is not None
+        await resources.remove(connection, merchant_id, old, version=old.version)
+    elif old is None:
+        await resources.create(connection, merchant_id, new.kind, new.place, new.id, new.document, now=now)
+    else:
+        await resources.change(connection, merchant_id, old, new.document, version=old.version, now=now)
+    one = new or old
+    assert one is not None
+    await audit.write(
+        connection,
+        merchant_id,
+        at=now,
+        who=who,
+        action="deleted" if new is None else "created" if old is None else "changed",
+        subject=f"{one.kind} {one.id}" + (f" in {one.place}" if one.place else ""),
+        before=old.document if old else None,
+        after=new.document if new else None,
+    )
+
+
+async def _activate(
+    connection: AsyncConnection, merchant_id: int, who: str, key: str, document: PlanDocument | None, now: int
+) -> None:
+    if document is None:
+        await plans.deactivate(connection, merchant_id, key)
+        return
+    version = await plans.newest_version(connection, merchant_id, key) + 1
+    text = msgspec.json.encode(document).decode()
+    await plans.add(connection, PlanRow(merchant_id, key, version, text, now, who))
+    await plans.activate(connection, merchant_id, key, version)

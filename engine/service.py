@@ -1,0 +1,81 @@
+"""The engine as the outside holds it: everything started, in one place."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import bandits
+from engine import jobs
+from engine.accounts import Accounts
+from engine.catalogue import Catalogue
+from engine.customers import Hasher, UsageLoader, load_key
+from engine.decide import Decider
+from engine.live import Live
+from engine.logbook import Logbook
+from engine.migrate import upgrade
+from engine.monitor import Monitor
+from engine.publish import Publisher
+from engine.record import Recorder
+from engine.settings import Settings
+from engine.store.database import Database, open_database, sqlite_url
+
+
+class Engine:
+    """Opened with a database that is up to date; `start` begins recording and the jobs, `stop` writes what waits."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self.settings = settings
+        self.database = database
+        self.hasher = Hasher(load_key(settings.customer_key, Path(settings.data)))
+        self.live = Live(database)
+        self.recorder = Recorder(database, self.live.learned)
+        self.accounts = Accounts(database)
+        self.catalogue = Catalogue(database, Publisher(database, self.live))
+        self.logbook = Logbook(database, self.hasher)
+        self.monitor = Monitor(database, self.live)
+        self.decider = Decider(
+            self.live,
+            self.recorder,
+            UsageLoader(database),
+            self.hasher,
+            timeout_seconds=settings.decision_timeout_ms / 1000,
+            weights=[
+                bandits.recency_weight(age, settings.half_life_days)
+                for age in range(settings.retention_days + 1)
+            ],
+        )
+        self._scheduler: Any = None
+
+    async def start(self) -> None:
+        self.recorder.start()
+        await self.follow()
+        await self.live.refresh(at_once=True)
+        self._scheduler = jobs.schedule(self)
+        self._scheduler.start()
+
+    async def follow(self) -> None:
+        """Take over what other processes published, learned and issued."""
+        await self.live.follow()
+        await self.live.read_others()
+        await self.accounts.load_keys()
+
+    async def stop(self) -> None:
+        if self._scheduler is not None:
+            self._scheduler.shutdown(wait=False)
+        await self.recorder.stop()
+        await self.database.close()
+
+
+def database_url(settings: Settings) -> str:
+    return settings.database_url or sqlite_url(settings.data)
+
+
+async def open_engine(settings: Settings) -> Engine:
+    """Bring the database up to date and open the engine on it; it is not started yet."""
+    if not settings.database_url:
+        os.makedirs(settings.data, mode=0o700, exist_ok=True)
+    url = database_url(settings)
+    await upgrade(url)
+    return Engine(settings, open_database(url))

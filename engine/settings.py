@@ -1,0 +1,83 @@
+"""The settings of a process: `TAP2_*` environment variables, each with its meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+PREFIX = "TAP2_"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    host: Annotated[str, Meta(description="The address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, Meta(description="The port to listen on.", ge=0, le=65535)] = 8000
+    workers: Annotated[int, Meta(description="Server processes; more than one needs PostgreSQL.", ge=1)] = 1
+    data: Annotated[str, Meta(description="The folder of the SQLite database and the customer key.")] = "data"
+    database_url: Annotated[
+        str, Meta(description="`postgresql+asyncpg://...`; empty: SQLite in the data folder.")
+    ] = ""
+    customer_key: Annotated[
+        str,
+        Meta(
+            description="Secret that customer ids are hashed with, at least 32 characters; "
+            "empty: a key file in the data folder, made at first start."
+        ),
+    ] = ""
+    demo: Annotated[bool, Meta(description="Serve a demo merchant with simulated shoppers.")] = False
+    demo_rate: Annotated[float, Meta(description="Simulated checkouts a second.", gt=0, le=1000)] = 25.0
+    secure_cookies: Annotated[
+        bool, Meta(description="Behind TLS: `__Host-` cookies with `Secure`, and HSTS.")
+    ] = False
+    decision_timeout_ms: Annotated[
+        int, Meta(description="After this long a checkout gets the fallback order.", ge=10)
+    ] = 1000
+    retention_days: Annotated[
+        int, Meta(description="Days that decisions, outcomes and customers' usage are kept.", ge=90)
+    ] = 400
+    half_life_days: Annotated[
+        float, Meta(description="A customer's past choice counts half after this many days.", gt=0)
+    ] = 45.0
+    refresh_seconds: Annotated[
+        float, Meta(description="How often beliefs are looked at for a refresh of the draws.", gt=0)
+    ] = 0.5
+    public_rate: Annotated[
+        str, Meta(description="What one address may ask with a publishable key, as in `600/minute`.")
+    ] = "600/minute"
+    log_level: Annotated[str, Meta(description="debug, info, warning or error.")] = "info"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Read `TAP2_*`; `msgspec.ValidationError` names what is wrong, unknown names are refused."""
+        given = {
+            name[len(PREFIX) :].lower(): value
+            for name, value in environment.items()
+            if name.startswith(PREFIX)
+        }
+        unknown = sorted(set(given) - set(cls.__struct_fields__))
+        if unknown:
+            raise msgspec.ValidationError(f"unknown setting {PREFIX}{unknown[0].upper()}")
+        try:
+            return msgspec.convert(given, cls, strict=False)
+        except msgspec.ValidationError as error:
+            raise msgspec.ValidationError(f"{PREFIX}* settings: {error}") from None
+
+
+def describe(settings: Settings) -> list[dict[str, Any]]:
+    """Every setting with its variable, value, default and meaning; secrets are masked."""
+    schema = msgspec.json.schema(Settings)["$defs"]["Settings"]["properties"]
+    return [
+        {
+            "variable": PREFIX + name.upper(),
+            "value": _shown(name, getattr(settings, name)),
+            "default": schema[name].get("default", ""),
+            "meaning": schema[name]["description"],
+        }
+        for name in Settings.__struct_fields__
+    ]
+
+
+def _shown(name: str, value: object) -> object:
+    return "(set)" if value and name in ("customer_key", "database_url") else value

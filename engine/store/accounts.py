@@ -1,0 +1,143 @@
+"""Merchants, the people who log in, their sessions, and API keys. Secrets stand here only as hashes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.errors import Conflict
+from engine.store.tables import keys, merchants, sessions, users
+
+Mode = Literal["live", "test"]
+Kind = Literal["secret", "publishable"]
+Role = Literal["viewer", "editor", "publisher", "admin"]
+
+
+class Merchant(msgspec.Struct, frozen=True):
+    """A tenant: the live or the test side of a merchant. The two share nothing but the name and the people."""
+
+    id: int
+    slug: str
+    mode: Mode
+    name: str
+    country: str
+    currency: str
+    locale: str
+    timezone: str
+    created_at: int
+
+
+class User(msgspec.Struct, frozen=True):
+    id: int
+    email: str
+    name: str
+    slug: str
+    role: Role
+    password_hash: str
+    created_at: int
+
+
+class Session(msgspec.Struct, frozen=True):
+    token_hash: str
+    user_id: int
+    csrf: str
+    created_at: int
+    expires_at: int
+
+
+class Key(msgspec.Struct, frozen=True):
+    """An API key; `hint` is its recognisable beginning and end, `hash` the SHA-256 of the whole."""
+
+    id: str
+    merchant_id: int
+    kind: Kind
+    name: str
+    hint: str
+    hash: str
+    created_at: int
+    expires_at: int | None
+
+
+async def add_merchant(connection: AsyncConnection, merchant: Merchant) -> Merchant:
+    """The id is given by the database; `Conflict` where the slug is taken."""
+    values = {name: getattr(merchant, name) for name in Merchant.__struct_fields__ if name != "id"}
+    try:
+        result = await connection.execute(insert(merchants).values(values).returning(merchants.c.id))
+    except IntegrityError:
+        raise Conflict(f"there is already a merchant “{merchant.slug}”", field="slug") from None
+    return msgspec.structs.replace(merchant, id=result.scalar_one())
+
+
+async def all_merchants(connection: AsyncConnection) -> list[Merchant]:
+    columns = (merchants.c[name] for name in Merchant.__struct_fields__)
+    rows = await connection.execute(select(*columns).order_by(merchants.c.slug, merchants.c.mode))
+    return [Merchant(*row) for row in rows]
+
+
+async def add_user(connection: AsyncConnection, user: User) -> User:
+    values = {name: getattr(user, name) for name in User.__struct_fields__ if name != "id"}
+    try:
+        result = await connection.execute(insert(users).values(values).returning(users.c.id))
+    except IntegrityError:
+        raise Conflict(f"there is already a user “{user.email}”", field="email") from None
+    return msgspec.structs.replace(user, id=result.scalar_one())
+
+
+async def user_by_email(connection: AsyncConnection, email: str) -> User | None:
+    row = (await connection.execute(select(users).where(users.c.email == email))).first()
+    return User(*row) if row else None
+
+
+async def set_password(connection: AsyncConnection, user_id: int, password_hash: str) -> None:
+    await connection.execute(update(users).where(users.c.id == user_id).values(password_hash=password_hash))
+
+
+async def add_session(connection: AsyncConnection, session: Session) -> None:
+    await connection.execute(insert(sessions).values(msgspec.structs.asdict(session)))
+
+
+async def session_with_user(
+    connection: AsyncConnection, token_hash: str, *, now: int
+) -> tuple[Session, User] | None:
+    query = (
+        select(*sessions.c, *users.c)
+        .join(users, users.c.id == sessions.c.user_id)
+        .where(sessions.c.token_hash == token_hash, sessions.c.expires_at > now)
+    )
+    row = (await connection.execute(query)).first()
+    width = len(sessions.c)
+    return (Session(*row[:width]), User(*row[width:])) if row else None
+
+
+async def end_session(connection: AsyncConnection, token_hash: str) -> None:
+    await connection.execute(delete(sessions).where(sessions.c.token_hash == token_hash))
+
+
+async def purge_sessions(connection: AsyncConnection, *, now: int) -> None:
+    await connection.execute(delete(sessions).where(sessions.c.expires_at <= now))
+
+
+async def add_key(connection: AsyncConnection, key: Key) -> None:
+    await connection.execute(insert(keys).values(msgspec.structs.asdict(key)))
+
+
+async def keys_in_force(connection: AsyncConnection, *, now: int) -> list[Key]:
+    rows = await connection.execute(
+        select(keys).where(or_(keys.c.expires_at.is_(None), keys.c.expires_at > now))
+    )
+    return [Key(*row) for row in rows]
+
+
+async def keys_of(connection: AsyncConnection, merchant_id: int) -> list[Key]:
+    query = select(keys).where(keys.c.merchant_id == merchant_id).order_by(keys.c.created_at, keys.c.id)
+    return [Key(*row) for row in await connection.execute(query)]
+
+
+async def expire_key(connection: AsyncConnection, merchant_id: int, key_id: str, at: int) -> None:
+    await connection.execute(
+        update(keys).where(keys.c.id == key_id, keys.c.merchant_id == merchant_id).values(expires_at=at)
+    )

@@ -1,0 +1,68 @@
+"""Who changed what, when, from what to what."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.store.tables import audit
+
+
+class Entry(NamedTuple):
+    """`before` and `after` are JSON texts, None where there was nothing or is nothing any more."""
+
+    id: int
+    at: int
+    who: str
+    action: str
+    subject: str
+    before: str | None
+    after: str | None
+
+
+async def write(
+    connection: AsyncConnection,
+    merchant_id: int,
+    *,
+    at: int,
+    who: str,
+    action: str,
+    subject: str,
+    before: object = None,
+    after: object = None,
+) -> None:
+    """Note a change in the transaction that makes it; `before` and `after` are anything that encodes as JSON."""
+    await connection.execute(
+        insert(audit).values(
+            merchant_id=merchant_id,
+            at=at,
+            who=who,
+            action=action,
+            subject=subject,
+            before=None if before is None else msgspec.json.encode(before).decode(),
+            after=None if after is None else msgspec.json.encode(after).decode(),
+        )
+    )
+
+
+async def page(
+    connection: AsyncConnection,
+    merchant_id: int,
+    *,
+    before_id: int | None = None,
+    subject: str = "",
+    limit: int = 50,
+) -> list[Entry]:
+    """The newest entries first, from behind `before_id`, of subjects that contain a text."""
+    query = select(
+        audit.c.id, audit.c.at, audit.c.who, audit.c.action, audit.c.subject, audit.c.before, audit.c.after
+    ).where(audit.c.merchant_id == merchant_id)
+    if before_id is not None:
+        query = query.where(audit.c.id < before_id)
+    if subject:
+        query = query.where(audit.c.subject.contains(subject, autoescape=True))
+    rows = await connection.execute(query.order_by(audit.c.id.desc()).limit(limit))
+    return [Entry(*row) for row in rows]

@@ -1,0 +1,98 @@
+"""Snapshots of statistics, one for each beliefs version, so that its draws can be made again."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.beliefs import Counts
+from engine.store.tables import beliefs
+
+
+class Snapshot(NamedTuple):
+    merchant_id: int
+    placement: str
+    version: int
+    reward: str
+    bucket: str
+    counts: Counts
+    made_at: int
+
+
+_decode = msgspec.json.Decoder(Counts).decode
+
+
+def _snapshot(row: tuple[object, ...]) -> Snapshot:
+    merchant_id, placement, version, reward, bucket, statistics, made_at = row
+    return Snapshot(merchant_id, placement, version, reward, bucket, _decode(statistics), made_at)  # type: ignore[arg-type]
+
+
+async def add(connection: AsyncConnection, snapshot: Snapshot) -> None:
+    """`IntegrityError` where another worker has made this version."""
+    values = snapshot._asdict()
+    values["statistics"] = msgspec.json.encode(values.pop("counts")).decode()
+    await connection.execute(insert(beliefs).values(values))
+
+
+async def newest_version(connection: AsyncConnection, merchant_id: int, placement: str) -> int:
+    query = select(func.max(beliefs.c.version)).where(
+        beliefs.c.merchant_id == merchant_id, beliefs.c.placement == placement
+    )
+    return (await connection.execute(query)).scalar() or 0
+
+
+async def get(connection: AsyncConnection, merchant_id: int, placement: str, version: int) -> Snapshot | None:
+    query = select(beliefs).where(
+        beliefs.c.merchant_id == merchant_id, beliefs.c.placement == placement, beliefs.c.version == version
+    )
+    row = (await connection.execute(query)).first()
+    return _snapshot(tuple(row)) if row else None
+
+
+async def newest(
+    connection: AsyncConnection, merchant_id: int, placement: str, reward: str, *, after_version: int = 0
+) -> list[Snapshot]:
+    """The last snapshot of each bucket that is newer than a version."""
+    last = (
+        select(func.max(beliefs.c.version))
+        .where(
+            beliefs.c.merchant_id == merchant_id,
+            beliefs.c.placement == placement,
+            beliefs.c.reward == reward,
+            beliefs.c.version > after_version,
+        )
+        .group_by(beliefs.c.bucket)
+    )
+    query = (
+        select(beliefs)
+        .where(
+            beliefs.c.merchant_id == merchant_id,
+            beliefs.c.placement == placement,
+            beliefs.c.version.in_(last),
+        )
+        .order_by(beliefs.c.version)
+    )
+    return [_snapshot(tuple(row)) for row in await connection.execute(query)]
+
+
+async def newest_versions(connection: AsyncConnection) -> dict[tuple[int, str], int]:
+    query = select(beliefs.c.merchant_id, beliefs.c.placement, func.max(beliefs.c.version)).group_by(
+        beliefs.c.merchant_id, beliefs.c.placement
+    )
+    return {
+        (merchant, placement): version for merchant, placement, version in await connection.execute(query)
+    }
+
+
+async def purge(connection: AsyncConnection, *, before: int) -> int:
+    """Forget snapshots that no kept decision can name, but never a bucket's last."""
+    last = select(func.max(beliefs.c.version)).group_by(
+        beliefs.c.merchant_id, beliefs.c.placement, beliefs.c.reward, beliefs.c.bucket
+    )
+    result = await connection.execute(
+        delete(beliefs).where(beliefs.c.made_at < before, beliefs.c.version.not_in(last))
+    )
+    return result.rowcount

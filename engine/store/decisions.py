@@ -1,0 +1,117 @@
+"""The log of decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Select, delete, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.store.bulk import insert_many
+from engine.store.tables import decisions
+
+
+class DecisionRow(msgspec.Struct, array_like=True):
+    """A logged decision; `facts`, `history` and `answer` are JSON texts, times epoch milliseconds.
+
+    `closes_at` is when its window ends; None once it has, or where nothing is learned from it.
+    """
+
+    id: str
+    merchant_id: int
+    placement: str
+    customer: str | None
+    decided_at: int
+    closes_at: int | None
+    plan_version: int
+    beliefs_version: int
+    bucket: str
+    facts: str
+    history: str
+    answer: str
+
+
+COLUMNS = DecisionRow.__struct_fields__
+
+
+async def append(connection: AsyncConnection, rows: Sequence[DecisionRow]) -> None:
+    """Ids are unique, so a known one is a group written again after its commit was not heard of."""
+    await insert_many(connection, decisions, COLUMNS, rows, on_conflict="nothing")  # type: ignore[arg-type]
+
+
+async def replace(connection: AsyncConnection, rows: Sequence[DecisionRow]) -> None:
+    """Put rows in the place of rows with the same id, or of nothing."""
+    await insert_many(connection, decisions, COLUMNS, rows, on_conflict="replace")  # type: ignore[arg-type]
+
+
+async def _rows(connection: AsyncConnection, query: Select[Any]) -> list[DecisionRow]:
+    return [DecisionRow(*row) for row in await connection.execute(query)]
+
+
+def _all() -> Select[Any]:
+    return select(*(decisions.c[name] for name in COLUMNS))
+
+
+async def by_ids(
+    connection: AsyncConnection, ids: Iterable[str], *, lock: bool = False
+) -> dict[str, DecisionRow]:
+    """Decisions by id; `lock` holds them until the transaction ends (PostgreSQL; SQLite has one writer anyway)."""
+    query = _all().where(decisions.c.id.in_(sorted(ids))).order_by(decisions.c.id)
+    return {row.id: row for row in await _rows(connection, query.with_for_update() if lock else query)}
+
+
+async def find(connection: AsyncConnection, merchant_id: int, decision_id: str) -> DecisionRow | None:
+    query = _all().where(decisions.c.id == decision_id, decisions.c.merchant_id == merchant_id)
+    rows = await _rows(connection, query)
+    return rows[0] if rows else None
+
+
+async def newest(
+    connection: AsyncConnection,
+    merchant_id: int,
+    *,
+    placement: str | None = None,
+    customer: str | None = None,
+    before_id: str | None = None,
+    limit: int = 50,
+) -> list[DecisionRow]:
+    """The newest decisions first; `before_id` is where the last page ended."""
+    query = _all().where(decisions.c.merchant_id == merchant_id)
+    if placement is not None:
+        query = query.where(decisions.c.placement == placement)
+    if customer is not None:
+        query = query.where(decisions.c.customer == customer)
+    if before_id is not None:
+        query = query.where(decisions.c.id < before_id)
+    return await _rows(connection, query.order_by(decisions.c.id.desc()).limit(limit))
+
+
+async def due(connection: AsyncConnection, *, now: int, limit: int) -> list[DecisionRow]:
+    """Decisions whose window has ended, locked; those that another worker holds are left to it."""
+    query = (
+        _all()
+        .where(decisions.c.closes_at <= now)
+        .order_by(decisions.c.closes_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return await _rows(connection, query)
+
+
+async def close(connection: AsyncConnection, ids: Iterable[str]) -> None:
+    await connection.execute(update(decisions).where(decisions.c.id.in_(list(ids))).values(closes_at=None))
+
+
+async def chunk(connection: AsyncConnection, *, after_id: str, limit: int) -> list[DecisionRow]:
+    """The log in order, a piece at a time."""
+    return await _rows(
+        connection, _all().where(decisions.c.id > after_id).order_by(decisions.c.id).limit(limit)
+    )
+
+
+async def purge(connection: AsyncConnection, *, before_id: str) -> int:
+    """Forget decisions older than an id, which begins with its time."""
+    result = await connection.execute(delete(decisions).where(decisions.c.id < before_id))
+    return result.rowcount

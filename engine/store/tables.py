@@ -1,0 +1,243 @@
+"""Every table. SQLite and PostgreSQL alike: JSON is text, times are epoch milliseconds, days are epoch days.
+
+The log (`decisions`, `outcomes`) is the truth. `statistics`, `usage` and `tallies` are folds of it, kept in the
+same transaction; all of them add, so concurrent writers need no reading before writing.
+Customers stand here only as a keyed hash.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.types import TypeEngine
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+
+def _long() -> TypeEngine[int]:
+    """SQLite numbers rows by itself only in a column of type INTEGER, which has 64 bits there."""
+    return BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _merchant() -> Column[int]:
+    return Column("merchant_id", Integer, ForeignKey("merchants.id"), nullable=False)
+
+
+merchants = Table(
+    "merchants",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("slug", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("country", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("locale", Text, nullable=False),
+    Column("timezone", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    # Counts the edits of this merchant's resources, so that an editor can tell that another came first.
+    Column("revision", Integer, nullable=False, default=0),
+    UniqueConstraint("slug", "mode"),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("email", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("slug", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("token_hash", Text, primary_key=True),
+    Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("csrf", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _merchant(),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("hint", Text, nullable=False),
+    Column("hash", Text, nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Index("ix_keys_merchant", "merchant_id"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", _long(), primary_key=True),
+    _merchant(),
+    Column("at", BigInteger, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("before", Text),
+    Column("after", Text),
+    Index("ix_audit_merchant_id", "merchant_id", "id"),
+)
+
+# Everything that a merchant edits: placements, candidates, rules, fields, lists. `place` is the placement's key
+# where the thing belongs to one, and empty where it is the merchant's.
+resources = Table(
+    "resources",
+    metadata,
+    _merchant(),
+    Column("kind", Text, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "kind", "place", "id"),
+)
+
+# What was published, for good: the placement with all that its decisions depend on.
+plans = Table(
+    "plans",
+    metadata,
+    _merchant(),
+    Column("placement", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("published_at", BigInteger, nullable=False),
+    Column("published_by", Text, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement", "version"),
+)
+
+active_plans = Table(
+    "active_plans",
+    metadata,
+    _merchant(),
+    Column("placement", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement"),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _merchant(),
+    Column("placement", Text, nullable=False),
+    Column("customer", Text),
+    Column("decided_at", BigInteger, nullable=False),
+    Column("closes_at", BigInteger),
+    Column("plan_version", Integer, nullable=False),
+    Column("beliefs_version", Integer, nullable=False),
+    Column("bucket", Text, nullable=False),
+    Column("facts", Text, nullable=False),
+    Column("history", Text, nullable=False),
+    Column("answer", Text, nullable=False),
+    Index("ix_decisions_merchant_id", "merchant_id", "id"),
+    Index("ix_decisions_customer", "merchant_id", "customer", "id"),
+)
+# Only decisions whose window is still open stand in this index, so that closing them never scans the log.
+Index("ix_decisions_open", decisions.c.closes_at, sqlite_where=decisions.c.closes_at.is_not(None),
+      postgresql_where=decisions.c.closes_at.is_not(None))  # fmt: skip
+
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("seq", _long(), primary_key=True, autoincrement=True),
+    _merchant(),
+    Column("event_id", Text, nullable=False),
+    Column("decision_id", Text),
+    Column("customer", Text),
+    Column("placement", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("candidate", Text),
+    Column("amount", BigInteger),
+    Column("currency", Text),
+    Column("occurred_at", BigInteger, nullable=False),
+    Column("recorded_at", BigInteger, nullable=False),
+    UniqueConstraint("merchant_id", "event_id"),
+    Index("ix_outcomes_decision", "decision_id"),
+    Index("ix_outcomes_customer", "merchant_id", "customer"),
+)
+
+statistics = Table(
+    "statistics",
+    metadata,
+    _merchant(),
+    Column("placement", Text, nullable=False),
+    Column("reward", Text, nullable=False),
+    Column("bucket", Text, nullable=False),
+    Column("candidate", Text, nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("trials", BigInteger, nullable=False),
+    Column("successes", BigInteger, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement", "reward", "bucket", "candidate", "day"),
+    sqlite_with_rowid=False,
+)
+
+usage = Table(
+    "usage",
+    metadata,
+    _merchant(),
+    Column("customer", Text, nullable=False),
+    Column("placement", Text, nullable=False),
+    Column("candidate", Text, nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("trials", BigInteger, nullable=False),
+    Column("successes", BigInteger, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "customer", "placement", "candidate", "day"),
+    sqlite_with_rowid=False,
+)
+
+# How often a candidate came first, a minute: what the share-over-time chart draws.
+tallies = Table(
+    "tallies",
+    metadata,
+    _merchant(),
+    Column("placement", Text, nullable=False),
+    Column("minute", Integer, nullable=False),
+    Column("candidate", Text, nullable=False),
+    Column("firsts", BigInteger, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement", "minute", "candidate"),
+    sqlite_with_rowid=False,
+)
+
+# The statistics that a beliefs version was drawn from, so that any decision can be made again.
+beliefs = Table(
+    "beliefs",
+    metadata,
+    _merchant(),
+    Column("placement", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("reward", Text, nullable=False),
+    Column("bucket", Text, nullable=False),
+    Column("statistics", Text, nullable=False),
+    Column("made_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement", "version"),
+)
