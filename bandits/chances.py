@@ -90,7 +90,7 @@ def _count_wins(scores: NDArray[np.float32]) -> Chances:
     draws = scores.shape[1]
     best = scores == np.maximum.reduce(scores, axis=0)
     # The product with ones is numpy's fastest sum of booleans by row, and exact up to 2**24 draws.
-    wins: Chances = best.dot(_ones(draws)).astype(np.float64)
+    wins: Chances = np.vecdot(best, _ones(draws)).astype(np.float64)
     return wins if sum(wins.tolist()) == draws else _share(best)
 
 

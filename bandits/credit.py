@@ -10,9 +10,7 @@ from typing import Literal, assert_never
 
 from bandits.beliefs import Statistics
 
-EventType = Literal[
-    "shown", "selected", "converted", "declined", "abandoned", "redeemed", "refunded", "closed"
-]
+EventType = Literal["shown", "selected", "converted", "declined", "abandoned", "redeemed", "refunded", "closed"]
 Model = Literal["cascade", "first", "shown"]
 Reward = Literal["selected", "converted", "margin"]
 
@@ -55,16 +53,12 @@ class _Story:
         return self.over or self.money_moved or bool(self.acted and self.in_flight is None)
 
 
-def credit(
-    model: Model, reward: Reward, ranking: Sequence[str], events: Sequence[Event]
-) -> dict[str, Statistics]:
-    """At most one trial and one success for each candidate of `ranking`, from all events so far in order of
-    time.
+def credit(model: Model, reward: Reward, ranking: Sequence[str], events: Sequence[Event]) -> dict[str, Statistics]:
+    """At most one trial and one success for each candidate of `ranking`, from all events so far in order of time.
 
-    `cascade` (Craswell et al., 2008; Kveton et al., 2015): those down to the lowest candidate acted on were
-    seen. `first`: the first slot alone. `shown`: whatever was shown or acted on. `margin` is credited as
-    `converted`; the value of a success is known per request. docs/learning.md has the table and the
-    reasons.
+    `cascade` (Craswell et al., 2008; Kveton et al., 2015): those down to the lowest candidate acted on were seen.
+    `first`: the first slot alone. `shown`: whatever was shown or acted on. `margin` is credited as `converted`; the
+    value of a success is known per request. docs/learning.md has the table and the reasons.
     """
     story = _Story()
     for event in events:

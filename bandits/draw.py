@@ -107,9 +107,7 @@ def arrange(
         first = at if slot == 0 else first
     rest = iter(sorted((i for i in range(count) if i not in taken), key=scores.__getitem__, reverse=True))
     order = tuple([placed[slot] if slot in placed else next(rest) for slot in range(length)])
-    return Arrangement(
-        order, tuple(chances), _certainty(order, count) if first is None else first, prod(chances)
-    )
+    return Arrangement(order, tuple(chances), _certainty(order, count) if first is None else first, prod(chances))
 
 
 def _places(pins: Mapping[int, int], count: int) -> dict[int, int]:

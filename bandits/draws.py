@@ -22,9 +22,7 @@ class Draws:
     means: NDArray[np.float64]
 
 
-def make_draws(
-    ids: Sequence[str], statistics: Sequence[Statistics], *, seed: int, count: int = DRAWS
-) -> Draws:
+def make_draws(ids: Sequence[str], statistics: Sequence[Statistics], *, seed: int, count: int = DRAWS) -> Draws:
     """`count` draws from the Beta posterior of each candidate.
 
     A candidate's noise depends on `seed` (>= 0) and its own id only: independent across candidates, and

@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from bandits import CUSTOMER_STRENGTH, Statistics, blend, interval, mean, posterior, recency_weight
+
+known = st.integers(0, 100_000).flatmap(lambda trials: st.builds(Statistics, st.just(trials), st.integers(0, trials)))
+
+
+def test_statistics_add_and_subtract():
+    total = Statistics(10, 4) + Statistics(5, 1)
+    assert total == Statistics(15, 5)
+    assert total - Statistics(5, 1) == Statistics(10, 4)
+
+
+def test_a_candidate_nobody_tried_may_have_any_rate():
+    assert posterior(Statistics()) == (1, 1)
+    assert mean(Statistics()) == 0.5
+    assert interval(Statistics()) == pytest.approx((0.025, 0.975))
+
+
+def test_more_successes_than_trials_are_refused():
+    with pytest.raises(ValueError, match="successes must lie between 0 and trials"):
+        posterior(Statistics(1, 2))
+
+
+@given(known, st.sampled_from([0.5, 0.9, 0.95, 0.999]))
+def test_the_interval_is_scipys(statistics, level):
+    low, high = interval(statistics, level)
+    wanted = stats.beta(*posterior(statistics)).ppf([(1 - level) / 2, (1 + level) / 2])
+    assert [low, high] == pytest.approx(list(wanted), rel=1e-7)
+
+
+@pytest.mark.parametrize("trials", [10**6, 10**8])
+@pytest.mark.parametrize("share", [0.0, 1e-6, 0.3, 1.0])
+def test_the_interval_is_right_for_very_many_trials(trials, share):
+    statistics = Statistics(trials, int(trials * share))
+    wanted = stats.beta(*posterior(statistics)).ppf([0.025, 0.975])
+    assert list(interval(statistics)) == pytest.approx(list(wanted), rel=1e-6)
+
+
+def test_a_level_outside_0_to_1_is_refused():
+    with pytest.raises(ValueError, match="level must lie between 0 and 1"):
+        interval(Statistics(), 1.0)
+
+
+def test_a_new_customer_gets_the_draws_as_they_are():
+    rates = np.array([[0.1, 0.2], [0.7, 0.8]], np.float32)
+    assert blend(rates, [0, 0], [0, 0]) == pytest.approx(rates)
+
+
+def test_the_customers_own_trials_move_every_draw_by_the_formula():
+    rates = np.array([[0.1, 0.2], [0.7, 0.8]], np.float32)
+    scores = blend(rates, [2, 0], [3, 1.5], strength=5)
+    assert scores.dtype == np.float32
+    assert scores[0] == pytest.approx([(5 * 0.1 + 2) / 8, (5 * 0.2 + 2) / 8])
+    assert scores[1] == pytest.approx([5 * 0.7 / 6.5, 5 * 0.8 / 6.5])
+
+
+def test_blending_leaves_the_shared_draws_alone():
+    rates = np.full((2, 4), 0.5, np.float32)
+    blend(rates, [1, 0], [1, 1])
+    assert (rates == 0.5).all()
+
+
+def test_as_many_own_trials_as_the_strength_weigh_as_much_as_the_level_above():
+    scores = blend(np.zeros((1, 1), np.float32), [CUSTOMER_STRENGTH], [CUSTOMER_STRENGTH])
+    assert scores[0, 0] == pytest.approx(0.5)
+
+
+def test_an_event_counts_half_after_a_half_life():
+    assert recency_weight(0, 30) == 1
+    assert recency_weight(30, 30) == 0.5
+    assert recency_weight(60, 30) == 0.25
+
+
+def test_a_half_life_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="half_life_days must be positive"):
+        recency_weight(1, 0)

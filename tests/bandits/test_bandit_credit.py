@@ -1,0 +1,205 @@
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bandits import Event, Statistics, credit
+
+RANKING = ["card", "paypal", "klarna", "ideal"]
+SEEN, WON = Statistics(1, 0), Statistics(1, 1)
+
+
+def events(*texts):
+    return [Event(*text.split()) for text in texts]
+
+
+def selected(*texts, model="cascade"):
+    return credit(model, "selected", RANKING, events(*texts))
+
+
+def converted(*texts, model="cascade"):
+    return credit(model, "converted", RANKING, events(*texts))
+
+
+# Cascade, by selection.
+
+
+def test_nothing_is_credited_before_anything_happened():
+    assert selected() == converted() == {}
+
+
+def test_being_shown_alone_is_worth_nothing_yet():
+    assert selected("shown card") == converted("shown card") == {}
+
+
+def test_those_above_the_selected_were_seen_and_passed_over_and_those_below_were_not_seen():
+    assert selected("selected klarna") == {"card": SEEN, "paypal": SEEN, "klarna": WON}
+
+
+@pytest.mark.parametrize("end", ["abandoned", "closed"])
+def test_when_nobody_is_chosen_all_were_seen_and_passed_over(end):
+    assert selected(end) == converted(end) == dict.fromkeys(RANKING, SEEN)
+
+
+def test_when_nobody_is_chosen_those_below_the_last_shown_were_not_seen():
+    assert selected("shown card", "shown paypal", "closed") == {"card": SEEN, "paypal": SEEN}
+
+
+def test_an_answer_shown_as_a_whole_was_all_seen():
+    assert selected("shown", "closed") == dict.fromkeys(RANKING, SEEN)
+
+
+def test_the_last_selected_is_the_chosen_one():
+    assert selected("selected klarna", "selected card") == {"card": WON, "paypal": SEEN, "klarna": SEEN}
+
+
+def test_a_selection_stays_one_whatever_becomes_of_the_payment():
+    for fate in ("declined card", "converted card", "refunded card", "closed"):
+        assert selected("selected card", fate) == {"card": WON}
+
+
+def test_a_late_decline_does_not_undo_a_newer_choice():
+    assert selected("selected card", "selected paypal", "declined card") == {"card": SEEN, "paypal": WON}
+
+
+def test_a_conversion_implies_the_selection():
+    assert selected("converted paypal") == {"card": SEEN, "paypal": WON}
+
+
+def test_a_redeemed_offer_counts_as_selected():
+    assert selected("redeemed paypal") == {"card": SEEN, "paypal": WON}
+
+
+def test_a_choice_from_outside_the_answer_passed_over_all_of_it():
+    assert selected("selected wero") == dict.fromkeys(RANKING, SEEN)
+
+
+# Cascade, by conversion.
+
+
+def test_a_payment_in_flight_credits_nobody_yet():
+    assert converted("selected paypal") == {}
+
+
+def test_a_conversion_is_a_success_and_those_above_were_passed_over():
+    assert converted("selected paypal", "converted paypal") == {"card": SEEN, "paypal": WON}
+    assert converted("converted paypal") == {"card": SEEN, "paypal": WON}
+
+
+@pytest.mark.parametrize("end", ["declined paypal", "abandoned", "closed"])
+def test_a_payment_that_fails_counts_against_the_chosen_one(end):
+    assert converted("selected paypal", end) == {"card": SEEN, "paypal": SEEN}
+
+
+def test_a_decline_without_a_selection_counts_against_it_as_well():
+    assert converted("declined paypal") == {"card": SEEN, "paypal": SEEN}
+
+
+def test_after_a_decline_the_next_method_earns_its_own_success():
+    story = ["selected card", "declined card", "selected klarna"]
+    assert converted(*story) == {}
+    assert converted(*story, "converted klarna") == {"card": SEEN, "paypal": SEEN, "klarna": WON}
+
+
+def test_a_decline_does_not_settle_another_payment_in_flight():
+    assert converted("selected card", "selected paypal", "declined card") == {}
+
+
+def test_a_second_try_with_the_same_method_is_one_trial():
+    assert converted("selected card", "declined card", "selected card", "converted card") == {"card": WON}
+
+
+def test_a_refund_takes_the_success_back_and_leaves_the_trial():
+    assert converted("converted paypal", "refunded paypal") == {"card": SEEN, "paypal": SEEN}
+
+
+def test_paying_again_after_a_refund_is_a_success():
+    assert converted("converted card", "refunded card", "converted card") == {"card": WON}
+
+
+def test_a_conversion_after_the_window_closed_still_counts():
+    assert converted("selected card", "closed", "converted card") == {"card": WON}
+
+
+def test_a_payment_split_over_two_methods_is_a_success_of_both():
+    assert converted("converted card", "converted klarna") == {"card": WON, "paypal": SEEN, "klarna": WON}
+
+
+def test_margin_is_credited_as_conversion():
+    story = events("selected paypal", "converted paypal")
+    assert credit("cascade", "margin", RANKING, story) == converted("converted paypal")
+
+
+# The other models.
+
+
+def test_first_credits_the_first_slot_alone():
+    assert selected("selected card", model="first") == {"card": WON}
+    assert selected("selected klarna", model="first") == {"card": SEEN}
+    assert converted("selected card", model="first") == {}
+    assert converted("converted card", model="first") == {"card": WON}
+    assert selected("closed", model="first") == {"card": SEEN}
+
+
+def test_shown_credits_whatever_was_shown():
+    story = ["shown card", "shown klarna", "selected klarna"]
+    assert selected(*story, model="shown") == {"card": SEEN, "klarna": WON}
+    assert converted(*story, model="shown") == {}
+    assert converted(*story, "converted klarna", model="shown") == {"card": SEEN, "klarna": WON}
+
+
+def test_shown_counts_everything_where_no_report_singles_any_out():
+    assert selected("selected card", model="shown") == {**dict.fromkeys(RANKING, SEEN), "card": WON}
+
+
+def test_the_chosen_was_shown_even_if_nobody_said_so():
+    assert selected("shown card", "selected ideal", model="shown") == {"card": SEEN, "ideal": WON}
+
+
+# Whatever happens.
+
+
+def test_an_outcome_that_must_name_its_candidate_is_refused_without():
+    with pytest.raises(ValueError, match="candidate: a converted outcome must name its candidate"):
+        Event("converted")
+
+
+PAIRS = [(model, reward) for model in ("cascade", "first", "shown") for reward in ("selected", "converted")]
+NAMED = ["shown", "selected", "converted", "declined", "redeemed", "refunded"]
+stories = st.lists(
+    st.builds(Event, st.sampled_from(NAMED), st.sampled_from([*RANKING, "wero"]))
+    | st.builds(Event, st.sampled_from(["shown", "abandoned", "closed"])),
+    max_size=7,
+)
+
+
+@given(stories, st.sampled_from(PAIRS), st.data())
+def test_differences_summed_in_any_order_of_arrival_with_repeats_equal_the_credit_of_the_whole(story, pair, data):
+    arrivals = data.draw(st.permutations([*range(len(story)), *range(len(story))]))
+    known, total, before = set(), Counter(), {}
+    for place in arrivals:
+        known.add(place)
+        after = credit(*pair, RANKING, [story[index] for index in sorted(known)])
+        for one in RANKING:
+            change = after.get(one, Statistics()) - before.get(one, Statistics())
+            total[one, "trials"] += change.trials
+            total[one, "successes"] += change.successes
+        before = after
+    whole = credit(*pair, RANKING, story)
+    assert {one: Statistics(total[one, "trials"], total[one, "successes"]) for one in RANKING} == {
+        one: whole.get(one, Statistics()) for one in RANKING
+    }
+
+
+@given(stories, st.sampled_from(PAIRS))
+def test_saying_everything_twice_in_a_row_changes_nothing(story, pair):
+    twice = [event for event in story for _ in range(2)]
+    assert credit(*pair, RANKING, twice) == credit(*pair, RANKING, story)
+
+
+@given(stories, st.sampled_from(PAIRS))
+def test_a_decision_is_at_most_one_trial_and_one_success_for_a_candidate_of_its_answer(story, pair):
+    worth = credit(*pair, RANKING, story)
+    assert set(worth) <= set(RANKING)
+    assert all(one in (SEEN, WON) for one in worth.values())

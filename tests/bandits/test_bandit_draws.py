@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+
+from bandits import DRAWS, Statistics, make_draws, mean
+from benchmarks.verify_bandits import largest_correlation, spread_slope
+
+IDS = ["card", "paypal", "klarna"]
+PINNED = [0.3965149223804474, 0.45642927289009094, 0.36328959465026855]
+KNOWN = [Statistics(100, 40), Statistics(10, 2), Statistics()]
+
+
+def test_draws_are_made_again_from_the_same_seed():
+    again = make_draws(IDS, KNOWN, seed=812)
+    assert (make_draws(IDS, KNOWN, seed=812).rates == again.rates).all()
+    assert (make_draws(IDS, KNOWN, seed=813).rates != again.rates).any()
+
+
+def test_a_candidates_draws_do_not_depend_on_who_else_takes_part():
+    alone = make_draws(["klarna"], KNOWN[2:], seed=1).rates[0]
+    assert (make_draws(IDS, KNOWN, seed=1).rates[2] == alone).all()
+
+
+def test_draws_have_a_row_per_candidate_ready_for_the_race():
+    draws = make_draws(IDS, KNOWN, seed=1)
+    assert draws.rates.shape == (3, DRAWS)
+    assert draws.rates.dtype == np.float32
+    assert draws.rates.flags.c_contiguous
+    assert list(draws.means) == [mean(known) for known in KNOWN]
+
+
+def test_draws_cannot_be_changed_by_accident():
+    draws = make_draws(IDS, KNOWN, seed=1)
+    with pytest.raises(ValueError, match="read-only"):
+        draws.rates[0, 0] = 1
+
+
+def test_draws_follow_the_posterior():
+    rates = make_draws(IDS, KNOWN, seed=1, count=100_000).rates
+    assert rates.mean(axis=1) == pytest.approx([mean(known) for known in KNOWN], abs=0.005)
+
+
+def test_a_list_of_statistics_of_another_length_is_refused():
+    with pytest.raises(ValueError, match="shorter"):
+        make_draws(IDS, KNOWN[:2], seed=1)
+
+
+def test_the_noise_of_arms_is_independent():
+    assert largest_correlation(10, 20_000) < 0.05
+
+
+def test_the_posterior_narrows_as_one_over_the_root_of_the_trials():
+    assert spread_slope() == pytest.approx(-0.5, abs=0.02)
+
+
+def test_the_pinned_draws_come_out_on_every_release_of_numpy():
+    rates = make_draws(["card"], [Statistics(7, 3)], seed=812).rates[0, :3]
+    assert rates.tolist() == pytest.approx(PINNED, rel=1e-6)
