@@ -1,0 +1,234 @@
+"""A plausible little world of shoppers, for the demo. Pure: randomness and time are passed in.
+
+The shares are rounded from the public figures named beside each table, and completed by plausible guesses
+where nothing public is known; they make a demo worth looking at and are no market research.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from random import Random
+from typing import Any
+
+Shares = Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Country:
+    """`share` of the demo merchant's checkouts, `apple` share of iOS among phones, `methods` preferred."""
+
+    share: float
+    currency: str
+    locale: str
+    apple: float
+    methods: Shares
+
+
+# Preferred methods. DE: EHI Retail Institute, "Online-Payment 2024", shares of 2023 sales: PayPal 27.7 %,
+# invoice 26.7 % (here Klarna), direct debit 16.7 %; card 12.1 % in the edition before.
+# NL: Thuiswinkel Markt Monitor, third quarter of 2022: iDEAL 62 %, credit card 15 %.
+# BE and FR: Mollie, European e-commerce report 2024 (several answers a person, so scaled to one):
+# Bancontact 73, card 41, PayPal 39 of 100 Belgians; card 71, PayPal 57 of 100 French.
+# GB: Worldpay, Global Payments Report 2024: wallets, PayPal first, 38 % of online spending in 2023.
+# What these leave open, and how wallets split into Apple Pay and Google Pay, is guessed.
+# Phones: StatCounter, 2025, iOS 47 % in GB; the others are rounded to five points from memory.
+# The shares of the countries are the demo merchant's own.
+COUNTRIES: Mapping[str, Country] = {
+    "DE": Country(0.38, "EUR", "de-DE", 0.40, {
+        "paypal": 0.28, "klarna": 0.27, "sepa_debit": 0.17, "card": 0.12, "apple_pay": 0.08,
+        "google_pay": 0.05,
+    }),
+    "NL": Country(0.18, "EUR", "nl-NL", 0.40, {
+        "ideal": 0.62, "card": 0.15, "paypal": 0.08, "klarna": 0.08, "apple_pay": 0.05, "google_pay": 0.02,
+    }),
+    "FR": Country(0.18, "EUR", "fr-FR", 0.35, {
+        "card": 0.49, "paypal": 0.33, "apple_pay": 0.10, "google_pay": 0.05, "klarna": 0.03,
+    }),
+    "GB": Country(0.16, "GBP", "en-GB", 0.47, {
+        "card": 0.50, "paypal": 0.20, "apple_pay": 0.13, "klarna": 0.09, "google_pay": 0.06,
+    }),
+    "BE": Country(0.10, "EUR", "nl-BE", 0.45, {
+        "bancontact": 0.42, "card": 0.24, "paypal": 0.22, "apple_pay": 0.06, "google_pay": 0.03,
+        "klarna": 0.03,
+    }),
+}  # fmt: skip
+
+# Worldpay, Global Payments Report 2025: phones made 57 % of online spending in 2024. The rest is guessed.
+DEVICES: Shares = {"mobile": 0.57, "desktop": 0.38, "tablet": 0.05}
+DESKTOPS: Shares = {"windows": 0.72, "macos": 0.22, "linux": 0.06}
+
+# Median cart in minor units; larger on larger screens, as in every published survey; the figures are guessed.
+CARTS: Mapping[str, int] = {"mobile": 4500, "tablet": 6000, "desktop": 7500}
+CART_SPREAD = 0.8
+LARGEST_CART = 300_000
+
+# Online shopping by hour of the day, 100 is the mean: an index published by Oberlo names midnight, 5, 9, 10,
+# noon to 16 and 20 to 23 o'clock; the hours between are drawn with a ruler.
+HOURS = (104, 80, 58, 40, 29, 22, 28, 40, 56, 75, 103, 125, 142, 151, 149, 145, 142, 138, 134, 132, 132, 134,
+         133, 123)  # fmt: skip
+
+# Share of attempts that the payment's provider declines. Cards: Hay and Saywell, Journal of Payments Strategy
+# & Systems 18 (2), 2024: 10 % of domestic e-commerce payments in the EEA and UK. The others are guessed.
+DECLINES: Shares = {
+    "card": 0.10, "klarna": 0.11, "sepa_debit": 0.04, "paypal": 0.03, "ideal": 0.02, "bancontact": 0.03,
+    "apple_pay": 0.04, "google_pay": 0.05,
+}  # fmt: skip
+
+# How people look at a list of methods (guessed): from the top, taking the first one that they accept, and
+# with some chance of giving up at every step, so that a good order sells more.
+TAKES_FAVOURITE = 0.92
+TAKES_MOST_COMMON = 0.22
+PATIENCE = 0.88
+TRIES_ANOTHER = 0.6
+
+RETURNING_CUSTOMERS = 3000
+RETURNING_SHARE = 0.6
+RISKY_SHARE = 0.02
+
+# Half-way of each cycle one wallet runs a campaign in one country, until the cycle ends.
+CYCLE_SECONDS = 1200.0
+DRIFT_COUNTRY, DRIFT_METHOD, DRIFT_FACTOR = "FR", "paypal", 4.0
+DAY_SECONDS = 1440.0
+FIRST_HOUR = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Shopper:
+    """`seed` fixes the taste of a returning customer; guests get a new one each time."""
+
+    customer_id: str | None
+    country: str
+    device: str
+    os: str
+    seed: float
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One checkout: who, how much (minor units), and how likely each method is taken when it is looked at."""
+
+    shopper: Shopper
+    total: int
+    items: int
+    risk: float
+    acceptance: Shares
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """What the checkout tells the engine."""
+        shopper, country = self.shopper, COUNTRIES[self.shopper.country]
+        returning = shopper.customer_id is not None
+        return {
+            "cart": {"total": self.total, "currency": country.currency, "items": self.items},
+            "geo": {"country": shopper.country},
+            "device": {"type": shopper.device, "os": shopper.os},
+            "customer": {"returning": returning, "locale": country.locale},
+            "risk": {"score": self.risk},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that a shopper did: an outcome's type, and the method where one is meant."""
+
+    type: str
+    method: str | None = None
+
+
+def hour_at(elapsed: float) -> float:
+    """The hour of the world's day, `elapsed` seconds after its start: a day passes in 24 minutes."""
+    return (FIRST_HOUR + 24 * elapsed / DAY_SECONDS) % 24
+
+
+def busyness(elapsed: float) -> float:
+    """How busy the shop is against its mean; never below 0.4, so that the demo keeps moving at night."""
+    return max(0.4, HOURS[int(hour_at(elapsed))] / 100)
+
+
+def drifted(elapsed: float) -> bool:
+    """Whether the second half of a cycle is on."""
+    return elapsed % CYCLE_SECONDS >= CYCLE_SECONDS / 2
+
+
+class World:
+    """The shoppers of the demo merchant."""
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._customers = [self._shopper(f"c_{number:05d}") for number in range(RETURNING_CUSTOMERS)]
+
+    def visit(self, elapsed: float) -> Visit:
+        """The next checkout, `elapsed` seconds after the world began."""
+        returning = self._random.random() < RETURNING_SHARE
+        shopper = self._random.choice(self._customers) if returning else self._shopper(None)
+        total = int(self._random.lognormvariate(0, CART_SPREAD) * CARTS[shopper.device])
+        risky = self._random.random() < RISKY_SHARE
+        return Visit(
+            shopper=shopper,
+            total=min(max(total, 300), LARGEST_CART),
+            items=1 + int(self._random.expovariate(0.8)),
+            risk=round(self._random.uniform(80, 100) if risky else self._random.uniform(0, 60), 1),
+            acceptance=acceptance(shopper, drift=drifted(elapsed)),
+        )
+
+    def reaction(self, visit: Visit, ranking: Sequence[str]) -> list[Step]:
+        """What the shopper does with the methods in this order; ends in `converted` or `abandoned`."""
+        steps = [Step("shown")]
+        left = list(ranking)
+        while (method := self._choose(visit, left)) is not None:
+            steps.append(Step("selected", method))
+            if self._random.random() >= DECLINES.get(method, 0.05):
+                return [*steps, Step("converted", method)]
+            steps.append(Step("declined", method))
+            left.remove(method)
+            if self._random.random() >= TRIES_ANOTHER:
+                break
+        return [*steps, Step("abandoned")]
+
+    def _choose(self, visit: Visit, methods: Sequence[str]) -> str | None:
+        """A cascade: from the top, the first acceptable one, unless patience ends before."""
+        for method in methods:
+            if self._random.random() < visit.acceptance.get(method, 0.0):
+                return method
+            if self._random.random() >= PATIENCE:
+                return None
+        return None
+
+    def _shopper(self, customer_id: str | None) -> Shopper:
+        country = draw({name: one.share for name, one in COUNTRIES.items()}, self._random.random())
+        device = draw(DEVICES, self._random.random())
+        if device == "desktop":
+            system = draw(DESKTOPS, self._random.random())
+        else:
+            system = "ios" if self._random.random() < COUNTRIES[country].apple else "android"
+        return Shopper(customer_id, country, device, system, self._random.random())
+
+
+def acceptance(shopper: Shopper, *, drift: bool) -> dict[str, float]:
+    """How likely the shopper takes a method on looking at it: the favourite nearly always, others seldom."""
+    wanted = preferences(shopper.country, shopper.os, drift=drift)
+    favourite, most = draw(wanted, shopper.seed), max(wanted.values())
+    takes = {method: TAKES_MOST_COMMON * share / most for method, share in wanted.items()}
+    return takes | {favourite: TAKES_FAVOURITE}
+
+
+def preferences(country: str, system: str, *, drift: bool) -> dict[str, float]:
+    """Shares of the methods in a country, without the wallets that the device has not."""
+    missing = {"google_pay"} if system in ("ios", "macos") else {"apple_pay"}
+    shares = {method: share for method, share in COUNTRIES[country].methods.items() if method not in missing}
+    if drift and country == DRIFT_COUNTRY:
+        shares[DRIFT_METHOD] *= DRIFT_FACTOR
+    whole = sum(shares.values())
+    return {method: share / whole for method, share in shares.items()}
+
+
+def draw(shares: Shares, uniform: float) -> str:
+    """The name in whose part of the unit interval `uniform` lies; shares need not sum to one."""
+    names = list(shares)
+    bounds = [0.0]
+    for name in names:
+        bounds.append(bounds[-1] + shares[name])
+    at = uniform * bounds[-1]
+    return next((name for name, (_, end) in zip(names, pairwise(bounds), strict=True) if at < end), names[-1])

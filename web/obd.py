@@ -1,0 +1,107 @@
+"""Reading the Open Bandit Dataset's logs: one row is one item shown at one of three positions.
+
+Saito, Aihara, Matsutani, Narita, "Open Bandit Dataset and Pipeline", arXiv 2008.07146.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TextIO
+
+POSITIONS = 3
+NEEDED = ("item_id", "position", "click", "propensity_score")
+
+
+class BadLog(Exception):
+    """The file is not a log of the Open Bandit Dataset; the message names the line and what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One logged showing.
+
+    `position` counts from 1, `propensity` is the probability that the logging policy showed this item at
+    this position.
+    """
+
+    item: str
+    position: int
+    clicked: bool
+    propensity: float
+
+
+def read_log(path: Path, *, limit: int | None = None) -> list[Row]:
+    """The rows in the order of the file (CSV, plain or gzip), at most `limit`; raises BadLog."""
+    with _opened(path) as file:
+        rows = list(islice(_rows(path, file), limit))
+    if not rows:
+        raise BadLog(f"{path.name}: there are no rows in it")
+    return rows
+
+
+def read_items(path: Path) -> list[str]:
+    """The item ids of an item_context file; raises BadLog."""
+    with _opened(path) as file:
+        items = [fields["item_id"] for _, fields in _records(path, file, ("item_id",))]
+    if len(set(items)) != len(items):
+        raise BadLog(f"{path.name}: an item_id appears twice")
+    return items
+
+
+def items_of(rows: list[Row]) -> list[str]:
+    """Every item that a log shows, in the order of their numbers."""
+    return sorted({row.item for row in rows}, key=lambda item: (len(item), item))
+
+
+def campaign_of(path: Path) -> str:
+    """`random-all.csv.gz` is of campaign `all`; a name without a dash is the campaign itself."""
+    return path.name.split(".", 1)[0].rsplit("-", 1)[-1].lower()
+
+
+def _rows(path: Path, file: TextIO) -> Iterator[Row]:
+    for line, fields in _records(path, file, NEEDED):
+        try:
+            yield _row(fields)
+        except (TypeError, ValueError) as error:
+            raise BadLog(f"{path.name}, line {line}: {error}") from None
+
+
+def _row(fields: dict[str, str]) -> Row:
+    position, click, propensity = int(fields["position"]), fields["click"], float(fields["propensity_score"])
+    if not fields["item_id"]:
+        raise ValueError("item_id is empty")
+    if not 1 <= position <= POSITIONS:
+        raise ValueError(f"position must be 1 to {POSITIONS}, not {position}")
+    if click not in ("0", "1"):
+        raise ValueError(f"click must be 0 or 1, not {click!r}")
+    if not 0 < propensity <= 1:
+        raise ValueError(f"propensity_score must be above 0 and at most 1, not {propensity}")
+    return Row(fields["item_id"], position, click == "1", propensity)
+
+
+def _records(path: Path, file: TextIO, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+    try:
+        reader = csv.DictReader(file)
+        missing = [name for name in needed if name not in (reader.fieldnames or ())]
+        if missing:
+            raise BadLog(f"{path.name}: the first line must name the column {missing[0]}")
+        for fields in reader:
+            yield reader.line_num, fields
+    except (UnicodeDecodeError, csv.Error, gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise BadLog(f"{path.name}: not a readable CSV file ({error})") from None
+
+
+def _opened(path: Path) -> TextIO:
+    try:
+        if path.suffix == ".gz":
+            return io.TextIOWrapper(gzip.open(path), encoding="utf-8", newline="")
+        return path.open(encoding="utf-8", newline="")
+    except OSError as error:
+        raise BadLog(f"{path}: {error.strerror or error}") from None
