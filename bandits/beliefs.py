@@ -1,5 +1,4 @@
-"""What is known about a candidate: additive statistics, the posterior they give, and the customer's own
-level on top."""
+"""What is known about a candidate: additive statistics, the posterior, and the customer's own level on top."""
 
 from dataclasses import dataclass
 
@@ -9,8 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from bandits import beta
 
 CUSTOMER_STRENGTH = 4.0
-"""How many of a customer's own trials weigh as much as the level above; docs/learning.md shows what follows
-from it."""
+"""How many of a customer's own trials weigh as much as the level above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +55,7 @@ def blend(
 ) -> NDArray[np.float32]:
     """The customer level, (k * draw + s) / (k + n), applied to every draw.
 
-    `rates` (K, M); `successes` and `trials` (K,), which recency weights may have made fractional; a new (K,
-    M).
+    `rates` (K, M); `successes` and `trials` (K,), which recency weights may have made fractional; answers (K, M).
     """
     known = np.asarray(trials, np.float32) + np.float32(strength)
     scores = rates * (np.float32(strength) / known)[:, None]

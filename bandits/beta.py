@@ -1,8 +1,7 @@
 """The Beta distribution function and its inverse, for intervals on a page.
 
-The incomplete beta function by its continued fraction (DLMF 8.17.22, evaluated by the modified Lentz
-method), its inverse by Newton's method kept inside a bisection. About a millisecond a call: for pages, not
-for decisions.
+The incomplete beta function by its continued fraction (DLMF 8.17.22, evaluated by the modified Lentz method), its
+inverse by Newton's method kept inside a bisection. About a millisecond a call: for pages, not for decisions.
 """
 
 import math

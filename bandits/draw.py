@@ -11,8 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bandits.chances import Chances
 
-# The steps of the uniforms are pinned: docs/learning.md says them in words,
-# tests/specs/bandits_uniforms.json in numbers.
+# The steps of the uniforms are pinned, in words in docs/learning.md, in numbers in tests/specs/bandits_uniforms.json.
 _STEP = 0x9E3779B97F4A7C15
 _MIX_1 = np.array(0xBF58476D1CE4E5B9, np.uint64)
 _MIX_2 = np.array(0x94D049BB133111EB, np.uint64)
@@ -26,8 +25,8 @@ _NO_PINS: Mapping[int, int] = MappingProxyType({})
 
 
 class Arrangement(NamedTuple):
-    """Candidates' indices in order; the chance each had of its slot (1 where nothing was drawn); the
-    chances (K,) of the first slot; and the propensity, the product of the drawn slots' chances."""
+    """Candidates' indices in order, the chance each had of its slot (1 where nothing was drawn), the chances (K,) of
+    the first slot, and the propensity: the product of the drawn slots' chances."""
 
     order: tuple[int, ...]
     chances: tuple[float, ...]
@@ -48,9 +47,8 @@ def candidate_hash(candidate: str) -> int:
 def uniforms(seed: int, candidate_hashes: NDArray[np.uint64], slots: int) -> NDArray[np.float64]:
     """A uniform number in the open interval (0, 1) for each slot and candidate, (slots, K).
 
-    SplitMix64's finaliser (Steele, Lea and Flood, 2014; Stafford's variant 13) of `seed ^ (hash + (slot +
-    1) * step)`; its upper 52 bits k give (k + 1/2) / 2**52, which a double holds exactly. At most 1024
-    slots.
+    SplitMix64's finaliser (Steele, Lea and Flood, 2014) of `seed ^ (hash + (slot + 1) * step)`; its upper 52 bits k
+    give (k + 1/2) / 2**52, which a double holds exactly. At most 1024 slots.
     """
     z = _OFFSETS[:slots] + candidate_hashes
     w = np.empty_like(z)
@@ -68,8 +66,7 @@ def uniforms(seed: int, candidate_hashes: NDArray[np.uint64], slots: int) -> NDA
 
 
 def pick(chances: Chances, u: NDArray[np.float64]) -> int:
-    """The index with the smallest -ln(u) / chance: candidate i with probability chances[i] (Efraimidis,
-    Spirakis)."""
+    """The index with the smallest -ln(u) / chance: i with probability chances[i] (Efraimidis and Spirakis, 2006)."""
     # Turned upside down, so that a chance of 0 loses without a division by 0.
     return int((chances / np.log(u)).argmin())
 
@@ -83,8 +80,7 @@ def arrange(
     drawn: int,
     pins: Mapping[int, int] = _NO_PINS,
 ) -> Arrangement:
-    """Fill up to `length` slots: pins where they are, the first `drawn` slots drawn, the rest by
-    `rest_scores`.
+    """Fill up to `length` slots: pins where they are, the first `drawn` slots drawn, the rest by `rest_scores`.
 
     `chances_of(taken)` gives the chances (K,) of a slot; `rest_scores` (K,), the highest first, ties by
     index; `u` from `uniforms`, a row a slot; `pins` slot (from 0) -> index, each candidate once. A pinned

@@ -15,8 +15,7 @@ DRAWS = 1024
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Draws:
-    """`rates` float32 (K, M), a row of draws per candidate; `means` float64 (K,), the posterior means.
-    Read-only."""
+    """`rates` float32 (K, M), a row of draws per candidate; `means` float64 (K,), the posterior means. Read-only."""
 
     rates: NDArray[np.float32]
     means: NDArray[np.float64]
@@ -25,8 +24,8 @@ class Draws:
 def make_draws(ids: Sequence[str], statistics: Sequence[Statistics], *, seed: int, count: int = DRAWS) -> Draws:
     """`count` draws from the Beta posterior of each candidate.
 
-    A candidate's noise depends on `seed` (>= 0) and its own id only: independent across candidates, and
-    unchanged by whoever else takes part or by their order.
+    A candidate's noise depends on `seed` (>= 0) and its own id only: independent across candidates, and unchanged by
+    whoever else takes part or by their order.
     """
     rates = np.empty((len(ids), count), np.float32)
     for row, candidate, known in zip(rates, ids, statistics, strict=True):
