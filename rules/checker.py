@@ -36,9 +36,7 @@ Check = Callable[["Checker", Form], Node | None]
 class Checker:
     """Checks one condition, collecting every problem. A node is None where there was one."""
 
-    def __init__(
-        self, vocabulary: Vocabulary, lists: Mapping[str, frozenset[str]], forms: Mapping[str, Check]
-    ) -> None:
+    def __init__(self, vocabulary: Vocabulary, lists: Mapping[str, frozenset[str]], forms: Mapping[str, Check]) -> None:
         self.vocabulary = vocabulary
         self.lists = lists
         self.problems: list[Problem] = []
@@ -69,9 +67,7 @@ class Checker:
         """A node of any type."""
         self._nodes += 1
         if self._nodes > MOST_NODES:
-            self._stop(
-                path, f"is beyond the {MOST_NODES} nodes that a rule may have; split the rule or use a list"
-            )
+            self._stop(path, f"is beyond the {MOST_NODES} nodes that a rule may have; split the rule or use a list")
         if isinstance(logic, bool | int | float | str):
             return Literal(logic, logic, _type_of(logic), path)
         if not isinstance(logic, dict):
@@ -102,10 +98,8 @@ class Checker:
         most = least if most is None else most
         if least <= len(form.arguments) <= most:
             return True
-        if most > MOST_NODES:
-            wanted = f"at least {least}"
-        else:
-            wanted = str(least) if least == most else f"{least} to {most}"
+        wanted = str(least) if least == most else f"{least} to {most}"
+        wanted = f"at least {least}" if most > MOST_NODES else wanted
         hint = f', as in {{"{form.operator}": {usage}}}' if usage else ""
         self.problem(form.path, f"needs {wanted} arguments{hint}; it has {len(form.arguments)}")
         return False
@@ -147,9 +141,7 @@ class Checker:
         value = read(raw)
         if value is not None:
             return Literal(value, raw, type_, path)
-        self.problem(
-            path, "must be written out, not computed" if isinstance(raw, dict) else cast(str, message)
-        )
+        self.problem(path, "must be written out, not computed" if isinstance(raw, dict) else cast(str, message))
         return None
 
     def texts(self, form: Form, index: int, like: Node | None, type_: str = "string") -> list[Literal] | None:

@@ -14,174 +14,143 @@ from dataclasses import dataclass
 from typing import cast
 
 from rules.evaluate import Lists, Unknown, read_values, verdict
-from rules.expressions import Constants, Expressions, both, call, name
+from rules.expressions import Constants, Expressions
 from rules.javascript import LARGEST_SAFE
 from rules.problems import RuleError
+from rules.syntax import both, call, constant, do, do_if, function, masked, name, negated, tuple_of
 from rules.tree import Rule, fields_of, required_fields
 from rules.values import NUMERIC
 from rules.vocabulary import Field, Vocabulary
 
 RULES_A_FUNCTION = 250
-"""One huge function compiles slowly; of this size the calls cost nothing that could be measured."""
+"""One huge function compiles slowly; of this size, calling several costs nothing that could be measured."""
 
 # the checks of the commonest types, written out because a call costs more than the check
+_WHOLE = "type({0}) is not int or not LOW <= {0} <= HIGH"
 _CHECKS = {
     "boolean": "type({0}) is not bool",
-    "integer": "type({0}) is not int or not LOW <= {0} <= HIGH",
-    "money": "type({0}) is not int or not LOW <= {0} <= HIGH",
-    "number": "type({0}) is int and not LOW <= {0} <= HIGH or type({0}) is not int "
-    "and (type({0}) is not float or not -LARGEST <= {0} <= LARGEST)",
+    "integer": _WHOLE,
+    "money": _WHOLE,
+    "number": f"not -LARGEST <= {{0}} <= LARGEST if type({{0}}) is float else {_WHOLE}",
     "string": "type({0}) is not str",
 }
-_LIMITS = {
-    "NAN": math.nan,
-    "LOW": -LARGEST_SAFE,
-    "HIGH": LARGEST_SAFE,
-    "LARGEST": math.ldexp(2 - 2**-52, 1023),
-}
+_LIMITS = {"NAN": math.nan, "LOW": -LARGEST_SAFE, "HIGH": LARGEST_SAFE, "LARGEST": math.nextafter(math.inf, 0)}
+
+_Undecided = tuple[int, str | None]
+_Run = Callable[[Mapping[str, object]], tuple[list[int], list[_Undecided]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """Indices of the rules that fire, in order, and of those undecided, each with the field that it lacked."""
+    """Indices of the rules that fire, in order, and of the undecided, each with the field that it lacked."""
 
     fired: tuple[int, ...]
     skipped: tuple[tuple[int, str], ...]
 
 
-_Run = Callable[[Mapping[str, object]], tuple[list[int], list[int], int]]
-
-
+@dataclass(frozen=True, slots=True)
 class CompiledRules:
     """A rule set ready to be evaluated. `fields` are the names of the facts that it reads."""
 
-    def __init__(
-        self, rules: Sequence[Rule], vocabulary: Vocabulary, lists: Lists, names: list[str], run: _Run
-    ) -> None:
-        self.rules = tuple(rules)
-        self.fields = frozenset(names)
-        self._names = names
-        self._required = [required_fields_of_rule(rule) for rule in rules]
-        self._vocabulary = vocabulary
-        self._lists = lists
-        self._run = run
+    rules: tuple[Rule, ...]
+    fields: frozenset[str]
+    _vocabulary: Vocabulary
+    _lists: Lists
+    _run: _Run
 
     def evaluate(self, facts: Mapping[str, object]) -> Firing:
         """The rules that fire for `facts`: raw JSON values by dotted name."""
-        fired, undecided, missing = self._run(facts)
+        fired, undecided = self._run(facts)
         if not undecided:
             return Firing(tuple(fired), ())
         decided = set(fired)
-        absent = {name for bit, name in enumerate(self._names) if missing >> bit & 1}
-        skipped = [(i, self._lacked(i, absent, facts)) for i in undecided if i not in decided]
+        skipped = [(i, field or self._lacked(i, facts)) for i, field in undecided if i not in decided]
         return Firing(tuple(fired), tuple(skipped))
 
-    def _lacked(self, index: int, absent: set[str], facts: Mapping[str, object]) -> str:
-        """The field to blame. Only where a rule lacks several does it need the slow walk to tell which."""
-        candidates = [field for field in self._required[index] if field in absent]
-        if len(candidates) == 1:
-            return candidates[0]
+    def _lacked(self, index: int, facts: Mapping[str, object]) -> str:
         condition = self.rules[index].condition
-        return cast(
-            Unknown, verdict(condition, read_values(condition, facts, self._vocabulary), self._lists)
-        ).field
-
-
-def required_fields_of_rule(rule: Rule) -> tuple[str, ...]:
-    """Names of the fields that can make the rule's condition unknown."""
-    return required_fields(rule.condition)
+        return cast(Unknown, verdict(condition, read_values(condition, facts, self._vocabulary), self._lists)).field
 
 
 def compile_rules(rules: Sequence[Rule], vocabulary: Vocabulary, lists: Lists) -> CompiledRules:
     """One function out of a rule set; `lists` are the merchant's lists as they are now.
 
-    Indices in its answers are positions in `rules`. Raises RuleError if a rule reads a field that `vocabulary`
-    does not declare.
+    Indices in its answers are positions in `rules`. Raises RuleError if a rule reads a field that is not in
+    `vocabulary`.
     """
     names = list(dict.fromkeys(field for rule in rules for field in fields_of(rule.condition)))
     for field in names:
         if field not in vocabulary:
             raise RuleError.at("", f"{field} is not a declared fact any more")
-    constants = Constants(lists)
-    module = _Module(names, vocabulary, constants)
-    tree = module.build(rules)
-    table = {**_LIMITS, **constants.table}
-    exec(compile(ast.fix_missing_locations(tree), "<rules>", "exec"), table)  # noqa: S102
-    return CompiledRules(rules, vocabulary, lists, names, cast(_Run, table["evaluate"]))
+    module = _Module([vocabulary[field] for field in names], Constants(lists))
+    run = module.run(rules)
+    return CompiledRules(tuple(rules), frozenset(names), vocabulary, lists, run)
 
 
 class _Module:
     """Builds `evaluate(facts)` and the functions that it calls."""
 
-    def __init__(self, names: list[str], vocabulary: Vocabulary, constants: Constants) -> None:
-        self._locals = {field: f"f{index}" for index, field in enumerate(names)}
-        self._vocabulary = vocabulary
+    def __init__(self, fields: Sequence[Field], constants: Constants) -> None:
+        self._fields = fields
+        self._locals = {field.name: f"f{index}" for index, field in enumerate(fields)}
+        self._bits = {field.name: 1 << index for index, field in enumerate(fields)}
         self._constants = constants
         self._expressions = Expressions(self._locals, constants)
 
-    def build(self, rules: Sequence[Rule]) -> ast.Module:
-        parts = [
-            range(start, min(start + RULES_A_FUNCTION, len(rules)))
-            for start in range(0, len(rules), RULES_A_FUNCTION)
-        ]
-        body: list[ast.stmt] = []
-        main = ast.parse("get = facts.get\nmissing = 0\nfired = []\nundecided = []").body
-        for field in self._locals:
-            main.extend(self._reading(self._vocabulary[field]))
-        unsure: list[ast.stmt] = []
-        for number, part in enumerate(parts):
-            used = sorted({self._locals[field] for i in part for field in fields_of(rules[i].condition)})
-            body.append(_function(f"fire{number}", ["add", *used], [self._firing(i, rules[i]) for i in part]))
-            body.append(_function(f"doubt{number}", ["add", "missing", *used], self._doubts(rules, part)))
-            main.append(_calling(f"fire{number}", "fired", used))
-            unsure.append(_calling(f"doubt{number}", "undecided", ["missing", *used]))
-        if unsure:
-            main.append(ast.If(name("missing"), unsure, []))
-        main.extend(ast.parse("(fired, undecided, missing)").body)
-        main[-1] = ast.Return(cast(ast.Expr, main[-1]).value)
-        body.append(_function("evaluate", ["facts"], main))
-        return ast.Module(body, type_ignores=[])
+    def run(self, rules: Sequence[Rule]) -> _Run:
+        """The generated `evaluate`: facts to the rules that fire and those undecided."""
+        module = ast.Module(self._functions(rules), type_ignores=[])
+        table = {**_LIMITS, **self._constants.table}
+        exec(compile(module, "<rules>", "exec"), table)  # noqa: S102
+        return cast(_Run, table["evaluate"])
+
+    def _functions(self, rules: Sequence[Rule]) -> list[ast.stmt]:
+        functions: list[ast.stmt] = []
+        certain: list[ast.stmt] = []
+        doubtful: list[ast.stmt] = []
+        for start in range(0, len(rules), RULES_A_FUNCTION):
+            part = list(enumerate(rules))[start : start + RULES_A_FUNCTION]
+            used = sorted({self._locals[field] for _, rule in part for field in fields_of(rule.condition)})
+            functions.append(function(f"fire{start}", ["add", *used], [self._firing(i, rule) for i, rule in part]))
+            functions.append(function(f"doubt{start}", ["add", "missing", *used], self._doubts(part)))
+            certain.append(_calling(f"fire{start}", "fired", used))
+            doubtful.append(_calling(f"doubt{start}", "undecided", ["missing", *used]))
+        if doubtful:
+            certain.append(do_if(name("missing"), doubtful))
+        source = "def evaluate(facts):\n get = facts.get\n missing = 0\n fired = []\n undecided = []"
+        main = cast(ast.FunctionDef, ast.parse(source).body[0])
+        main.body += [statement for field in self._fields for statement in self._reading(field)]
+        main.body += [*certain, ast.Return(tuple_of(name("fired"), name("undecided")), lineno=1, col_offset=0)]
+        return [*functions, main]
 
     def _reading(self, field: Field) -> list[ast.stmt]:
         """Statements that read one fact and leave None (NaN for numbers) where it is missing or ill-typed."""
-        local, bit = self._locals[field.name], 1 << list(self._locals).index(field.name)
-        key = self._constants.name_of(field.name)
+        local, key = self._locals[field.name], self._constants.name_of(field.name)
         absent = "NAN" if field.type in NUMERIC else "None"
         check = None if field.allowed else _CHECKS.get(field.type)
         if check:
-            source = (
-                f"{local} = get({key})\nif {check.format(local)}:\n {local} = {absent}\n missing |= {bit}"
-            )
+            source = f"{local} = get({key})\nif {check.format(local)}:\n {local} = {absent}\n missing |= "
         else:
             reader = self._constants.name_of(field.reader)
-            source = f"{local} = {reader}(get({key}))\nif {local} is None:\n missing |= {bit}"
-        return ast.parse(source).body
+            source = f"{local} = {reader}(get({key}))\nif {local} is None:\n missing |= "
+        return ast.parse(f"{source}{self._bits[field.name]}").body
 
     def _firing(self, index: int, rule: Rule) -> ast.stmt:
-        return _if(self._expressions.true(rule.condition), index)
+        return do_if(self._expressions.true(rule.condition), [do(call(name("add"), constant(index)))])
 
-    def _doubts(self, rules: Sequence[Rule], part: range) -> list[ast.stmt]:
-        """A rule that lacks a field is undecided unless it is surely false (or fired, which is seen later)."""
+    def _doubts(self, part: Sequence[tuple[int, Rule]]) -> list[ast.stmt]:
+        """A rule that lacks a field is undecided unless surely false (or fired, which is seen later)."""
         statements: list[ast.stmt] = []
-        for index in part:
-            condition = rules[index].condition
-            mask = sum(1 << list(self._locals).index(field) for field in required_fields(condition))
+        for index, rule in part:
+            mask = sum(self._bits[field] for field in required_fields(rule.condition))
             if mask:
-                lacks = ast.BinOp(name("missing"), ast.BitAnd(), ast.Constant(mask))
-                false = self._expressions.false(condition)
-                statements.append(_if(both([lacks, ast.UnaryOp(ast.Not(), false)]), index))
+                may_be_true = negated(self._expressions.false(rule.condition))
+                lacked = tuple_of(constant(index), self._expressions.lacked(rule.condition))
+                test = both([masked(name("missing"), mask), may_be_true])
+                statements.append(do_if(test, [do(call(name("add"), lacked))]))
         return statements
 
 
-def _if(test: ast.expr, index: int) -> ast.stmt:
-    return ast.If(test, [ast.Expr(call("add", ast.Constant(index)))], [])
-
-
-def _calling(function: str, target: str, arguments: list[str]) -> ast.stmt:
-    add = ast.Attribute(name(target), "append", ast.Load())
-    return ast.Expr(call(function, add, *map(name, arguments)))
-
-
-def _function(function: str, parameters: list[str], body: list[ast.stmt]) -> ast.stmt:
-    arguments = ast.arguments([], [ast.arg(p) for p in parameters], None, [], [], None, [])
-    return ast.FunctionDef(function, arguments, body or [ast.Pass()], [], None)
+def _calling(identifier: str, target: str, arguments: Sequence[str]) -> ast.stmt:
+    add = ast.Attribute(name(target), "append", ast.Load(), lineno=1, col_offset=0)
+    return do(call(name(identifier), add, *map(name, arguments)))

@@ -77,9 +77,7 @@ class _Writer:
         if own:
             return own(self, node)
         if node.operator in _BEFORE_ALL:
-            return (
-                f"{_BEFORE_ALL[node.operator]} {_listed([self.text(part) for part in node.arguments], 'and')}"
-            )
+            return f"{_BEFORE_ALL[node.operator]} {_listed([self.text(part) for part in node.arguments], 'and')}"
         return self._joined(node)
 
     def _field(self, node: Read) -> str:

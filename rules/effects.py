@@ -126,11 +126,7 @@ class _Reader:
             return None
         candidates = self.candidates(parts[0], pointer(path, "candidates"))
         factor = parts[1]
-        if (
-            isinstance(factor, bool)
-            or not isinstance(factor, int | float)
-            or not 0 < factor <= LARGEST_FACTOR
-        ):
+        if isinstance(factor, bool) or not isinstance(factor, int | float) or not 0 < factor <= LARGEST_FACTOR:
             self.problem(pointer(path, "factor"), f"must be a number over 0 and at most {LARGEST_FACTOR}")
             return None
         return Boost(candidates, float(factor)) if candidates else None

@@ -75,7 +75,7 @@ def read_values(node: Node, facts: Mapping[str, object], vocabulary: Vocabulary)
 
 
 def verdict(node: Node, values: Values, lists: Lists) -> Verdict:
-    """True, false or unknown by Kleene's strong logic: unknown only if the unknown could make a difference."""
+    """True, false or unknown by Kleene's logic: unknown only if the unknown could make a difference."""
     if is_connective(node):
         parts = [verdict(part, values, lists) for part in cast(Call, node).arguments]
         return _JOINS[cast(Call, node).operator](parts)

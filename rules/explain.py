@@ -14,9 +14,9 @@ from rules.vocabulary import Vocabulary
 class Clause:
     """One clause or connective of a condition.
 
-    `path` is the JSON pointer to it in the rule, `depth` how far below the whole condition it stands, `values`
-    the raw facts that it read by name (None where missing), `verdict` one of `true`, `false`, `unknown`, and
-    `lacked` the field that makes it unknown.
+    `path` is the JSON pointer to it in the rule, `depth` how far it stands below the whole condition, and
+    `values` the raw facts that it read by name (None where missing). `verdict` is `true`, `false` or `unknown`,
+    and `lacked` the field that makes it unknown.
     """
 
     path: str

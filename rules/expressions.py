@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import cast
 
 from rules.evaluate import FUNCTIONS, Lists
+from rules.syntax import both, call, choice, compare, constant, either, for_each, name, negated
 from rules.tree import ITEM, Call, Literal, Node, Read, is_connective, required_fields
 from rules.values import NUMERIC
 
@@ -23,7 +24,6 @@ _COMPARISONS: Mapping[str, type[ast.cmpop]] = {
     "in_list": ast.In,
 }
 _FALSE_BY_ITSELF = frozenset({"==", "<", "<=", ">", ">=", "between", "in", "in_list"})
-_QUANTIFIERS = {"some": "any", "none": "any", "all": "all"}
 
 
 class Constants:
@@ -43,121 +43,140 @@ class Constants:
             self.table[self._names[key]] = value
         return self._names[key]
 
+    def expression(self, value: object) -> ast.expr:
+        """The expression for a constant."""
+        return name(self.name_of(value))
+
     def literal(self, literal: Literal) -> ast.expr:
         """The expression for a literal; the name of a list stands for its members."""
         if literal.type == "list name":
-            return name(self.name_of(self._lists.get(str(literal.value), frozenset())))
-        return name(self.name_of(literal.value))
+            return self.expression(self._lists.get(str(literal.value), frozenset()))
+        return self.expression(literal.value)
 
 
 class Expressions:
-    """Expressions over the local variables of the generated functions."""
+    """Expressions over the local variables of the generated functions, which `locals_` names by field."""
 
     def __init__(self, locals_: Mapping[str, str], constants: Constants) -> None:
-        self._locals = {**locals_, ITEM: "item"}
+        self._locals = {field: name(local) for field, local in locals_.items()} | {ITEM: name("item")}
         self._constants = constants
 
     def true(self, node: Node) -> ast.expr:
         """An expression that is truthy exactly if the condition is surely true."""
         if not is_connective(node):
-            if _is_false_by_itself(node):
-                return self.plain(node)
-            return both([*self._presences(node), self.plain(node)])
-        connective = cast(Call, node)
-        match connective.operator:
+            plain = self.plain(node)
+            return plain if _is_false_by_itself(node) else both([*self._presences(node), plain])
+        parts = cast(Call, node).arguments
+        match cast(Call, node).operator:
             case "and":
-                return both([self.true(part) for part in connective.arguments])
+                return both([self.true(part) for part in parts])
             case "or":
-                return either([self.true(part) for part in connective.arguments])
+                return either([self.true(part) for part in parts])
             case "!":
-                return self.false(connective.arguments[0])
-        return _is(self.three(node), True)
+                return self.false(parts[0])
+        return compare(self.three(node), ast.Is, constant(True))
 
     def false(self, node: Node) -> ast.expr:
         """An expression that is truthy exactly if the condition is surely false."""
         if not is_connective(node):
-            return both([*self._presences(node), ast.UnaryOp(ast.Not(), self.plain(node))])
-        connective = cast(Call, node)
-        match connective.operator:
+            return both([*self._presences(node), negated(self.plain(node))])
+        parts = cast(Call, node).arguments
+        match cast(Call, node).operator:
             case "and":
-                return either([self.false(part) for part in connective.arguments])
+                return either([self.false(part) for part in parts])
             case "or":
-                return both([self.false(part) for part in connective.arguments])
+                return both([self.false(part) for part in parts])
             case "!":
-                return self.true(connective.arguments[0])
-        return _is(self.three(node), False)
+                return self.true(parts[0])
+        return compare(self.three(node), ast.Is, constant(False))
 
     def three(self, node: Node) -> ast.expr:
-        """True, False or None for unknown. Used below `if`, where two forms a part would double at each level."""
+        """True, False or None for unknown; used below `if`, where two forms a part would double a level."""
         if not is_connective(node):
-            known = call("bool", self.plain(node))
+            known = call(name("bool"), self.plain(node))
             present = self._presences(node)
-            return ast.IfExp(both(present), known, ast.Constant(None)) if present else known
+            return choice(both(present), known, constant(None)) if present else known
         parts = [self.three(part) for part in cast(Call, node).arguments]
         return self._apply(_JOINS[cast(Call, node).operator], parts)
+
+    def lacked(self, node: Node) -> ast.expr:
+        """The name of the first field that makes the condition unknown, which is not known to be otherwise."""
+        if not is_connective(node):
+            blamed = constant(None)
+            for field, present in reversed(self._presence_by_field(node)):
+                blamed = choice(present, blamed, self._constants.expression(field))
+            return blamed
+        if cast(Call, node).operator == "if":  # rare, and the slow walk can tell
+            return constant(None)
+        return either([self._lacked_by_part(part) for part in cast(Call, node).arguments])
+
+    def _lacked_by_part(self, node: Node) -> ast.expr:
+        """The same for a part, or falsy if the part is known in spite of what it lacks."""
+        operator = cast(Call, node).operator if is_connective(node) else None
+        if operator == "and":
+            return both([negated(self.false(node)), self.lacked(node)])
+        return both([negated(self.true(node)), self.lacked(node)]) if operator == "or" else self.lacked(node)
 
     def plain(self, node: Node) -> ast.expr:
         """The node's value, all fields that it requires being there."""
         if isinstance(node, Literal):
             return self._constants.literal(node)
         if isinstance(node, Read):
-            return name(self._locals[node.name])
+            return self._locals[node.name]
         special = _PLAIN.get(node.operator)
         if special:
             return special(self, node)
         arguments = [self.plain(argument) for argument in node.arguments]
         if node.operator in _COMPARISONS:
-            operators: list[ast.cmpop] = [_COMPARISONS[node.operator]() for _ in arguments[1:]]
-            return ast.Compare(arguments[0], operators, arguments[1:])
+            return compare(arguments[0], _COMPARISONS[node.operator], *arguments[1:])
         return self._apply(FUNCTIONS[node.operator], arguments)
 
     def _apply(self, function: Callable[..., object], arguments: list[ast.expr]) -> ast.expr:
-        return call(self._constants.name_of(function), *arguments)
+        return call(self._constants.expression(function), *arguments)
 
     def _presences(self, node: Node) -> list[ast.expr]:
-        types = _types_read(node)
-        return [self._presence(field, types[field]) for field in required_fields(node)]
+        return [present for _, present in self._presence_by_field(node)]
+
+    def _presence_by_field(self, node: Node) -> list[tuple[str, ast.expr]]:
+        return [(field, self._presence(field, type_)) for field, type_ in required_fields(node).items()]
 
     def _presence(self, field: str, type_: str) -> ast.expr:
-        if type_ in NUMERIC:  # NaN is not equal to itself
-            return ast.Compare(name(self._locals[field]), [ast.Eq()], [name(self._locals[field])])
-        return ast.Compare(name(self._locals[field]), [ast.IsNot()], [ast.Constant(None)])
+        local = self._locals[field]
+        # NaN is not equal to itself
+        return compare(local, ast.Eq, local) if type_ in NUMERIC else compare(local, ast.IsNot, constant(None))
 
     # --- operators with an expression of their own
 
     def between(self, node: Call) -> ast.expr:
         value, low, high = (self.plain(argument) for argument in node.arguments)
-        return ast.Compare(low, [ast.LtE(), ast.LtE()], [value, high])
+        return compare(low, ast.LtE, value, high)
 
     def exists(self, node: Call) -> ast.expr:
         read = cast(Read, node.arguments[0])
         return self._presence(read.name, read.type)
 
     def default(self, node: Call) -> ast.expr:
-        read = cast(Read, node.arguments[0])
-        return ast.IfExp(
-            self._presence(read.name, read.type), self.plain(read), self.plain(node.arguments[1])
-        )
+        return self._or_else(cast(Read, node.arguments[0]), self.plain(node.arguments[1]))
 
     def missing_some(self, node: Call) -> ast.expr:
         needed, *reads = node.arguments
-        values = [self._or_none(cast(Read, read)) for read in reads]
+        values = [self._or_else(cast(Read, read), constant(None)) for read in reads]
         return self._apply(FUNCTIONS["missing_some"], [self.plain(needed), *values])
 
-    def _or_none(self, read: Read) -> ast.expr:
-        value = self.plain(read)
-        if read.type not in NUMERIC:
-            return value
-        return ast.IfExp(self._presence(read.name, read.type), value, ast.Constant(None))
+    def _or_else(self, read: Read, otherwise: ast.expr) -> ast.expr:
+        return choice(self._presence(read.name, read.type), self.plain(read), otherwise)
 
-    def quantified(self, node: Call) -> ast.expr:
+    def some(self, node: Call) -> ast.expr:
         items, condition = node.arguments
-        found = self.plain(items)
-        each = ast.comprehension(ast.Name("item", ast.Store()), found, [], 0)
-        outcome = call(_QUANTIFIERS[node.operator], ast.GeneratorExp(self.plain(condition), [each]))
-        if node.operator == "none":
-            return ast.UnaryOp(ast.Not(), outcome)
-        return both([found, outcome]) if node.operator == "all" else outcome
+        return call(name("any"), for_each("item", self.plain(items), self.plain(condition)))
+
+    def none(self, node: Call) -> ast.expr:
+        return negated(self.some(node))
+
+    def every(self, node: Call) -> ast.expr:
+        items, condition = (self.plain(argument) for argument in node.arguments)
+        # as in JSON-logic, nothing holds for all of an empty list
+        return both([items, call(name("all"), for_each("item", items, condition))])
 
 
 _PLAIN: Mapping[str, Callable[[Expressions, Call], ast.expr]] = {
@@ -165,19 +184,10 @@ _PLAIN: Mapping[str, Callable[[Expressions, Call], ast.expr]] = {
     "exists": Expressions.exists,
     "default": Expressions.default,
     "missing_some": Expressions.missing_some,
-    "some": Expressions.quantified,
-    "all": Expressions.quantified,
-    "none": Expressions.quantified,
+    "some": Expressions.some,
+    "all": Expressions.every,
+    "none": Expressions.none,
 }
-
-
-def _types_read(node: Node) -> dict[str, str]:
-    if isinstance(node, Read):
-        return {node.name: node.type}
-    types: dict[str, str] = {}
-    for argument in node.arguments if isinstance(node, Call) else ():
-        types |= _types_read(argument)
-    return types
 
 
 def _is_false_by_itself(node: Node) -> bool:
@@ -192,9 +202,7 @@ def _is_false_by_itself(node: Node) -> bool:
     if all(read.type in NUMERIC for read in reads):
         return True
     # None is in no set and equals no literal, but has no order and equals another None
-    return (
-        node.operator in {"==", "in", "in_list"} and len(reads) == 1 and isinstance(node.arguments[0], Read)
-    )
+    return node.operator in {"==", "in", "in_list"} and len(reads) == 1 and reads[0] is node.arguments[0]
 
 
 # --- three-valued logic with None for unknown
@@ -228,30 +236,3 @@ def if3(*parts: bool | None) -> bool | None:
 
 
 _JOINS: Mapping[str, Callable[..., object]] = {"and": and3, "or": or3, "!": not3, "if": if3}
-
-
-# --- small pieces of syntax
-
-
-def name(identifier: str) -> ast.expr:
-    """A variable's value."""
-    return ast.Name(identifier, ast.Load())
-
-
-def call(function: str, *arguments: ast.expr) -> ast.expr:
-    """A function's value for arguments."""
-    return ast.Call(name(function), list(arguments), [])
-
-
-def both(parts: list[ast.expr]) -> ast.expr:
-    """All of the parts."""
-    return parts[0] if len(parts) == 1 else ast.BoolOp(ast.And(), parts)
-
-
-def either(parts: list[ast.expr]) -> ast.expr:
-    """Any of the parts."""
-    return parts[0] if len(parts) == 1 else ast.BoolOp(ast.Or(), parts)
-
-
-def _is(expression: ast.expr, value: bool) -> ast.expr:
-    return ast.Compare(expression, [ast.Is()], [ast.Constant(value)])

@@ -175,9 +175,7 @@ def strict_equal(left: object, right: object) -> bool:
     if isinstance(left, str | bool):
         return type(left) is type(right) and left == right
     if isinstance(left, int | float):
-        return (
-            isinstance(right, int | float) and not isinstance(right, bool) and double(left) == double(right)
-        )
+        return isinstance(right, int | float) and not isinstance(right, bool) and double(left) == double(right)
     return left is right
 
 

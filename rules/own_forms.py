@@ -60,9 +60,7 @@ def _between(check: Checker, form: Form) -> Node | None:
 
 def _rising(check: Checker, form: Form, value: Node, low: Node, high: Node) -> bool:
     if isinstance(low, Literal) and isinstance(high, Literal) and low.value > high.value:  # type: ignore[operator]
-        check.problem(
-            form.at(2), f"must not be less than {shown(str(low.raw))}, or the condition is never true"
-        )
+        check.problem(form.at(2), f"must not be less than {shown(str(low.raw))}, or the condition is never true")
         return False
     return True
 

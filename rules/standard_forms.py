@@ -83,9 +83,7 @@ def _chosen(check: Checker, form: Form, parts: list[Node], values: list[Node]) -
         type_ = "number" if types <= NUMERIC else "string"
     else:
         described = ", ".join(kind_of(value) for value in values)
-        check.problem(
-            form.path, f"must give values of one kind (numbers, texts or conditions), not {described}"
-        )
+        check.problem(form.path, f"must give values of one kind (numbers, texts or conditions), not {described}")
         return None
     return Call("if", tuple(parts), type_, form.path)
 
@@ -131,11 +129,7 @@ def _arithmetic(least: int, most: int) -> Check:
         if not check.has_arity(form, least, most):
             return None
         nodes = [check.operand(form, i, NUMERIC, "a number") for i in range(len(form.arguments))]
-        return (
-            None
-            if None in nodes
-            else Call(form.operator, tuple(cast(list[Node], nodes)), "number", form.path)
-        )
+        return None if None in nodes else Call(form.operator, tuple(cast(list[Node], nodes)), "number", form.path)
 
     return check_it
 

@@ -78,15 +78,12 @@ def fields_of(node: Node) -> Iterator[str]:
             yield from fields_of(argument)
 
 
-def required_fields(node: Node) -> tuple[str, ...]:
-    """Names of the fields without which the clause is unknown, each once, in the order of the document."""
-    return tuple(dict.fromkeys(_required(node)))
-
-
-def _required(node: Node) -> Iterator[str]:
-    if isinstance(node, Call):
-        if node.operator not in _NEVER_UNKNOWN:
-            for argument in node.arguments:
-                yield from _required(argument)
-    else:
-        yield from fields_of(node)
+def required_fields(node: Node) -> dict[str, str]:
+    """The fields without which the clause is unknown, with their types, in the order of the document."""
+    if isinstance(node, Read):
+        return {node.name: node.type} if node.name != ITEM else {}
+    found: dict[str, str] = {}
+    if isinstance(node, Call) and node.operator not in _NEVER_UNKNOWN:
+        for argument in node.arguments:
+            found |= required_fields(argument)
+    return found

@@ -40,7 +40,7 @@ class Field:
 
     @property
     def reader(self) -> Reader:
-        """Turns a raw JSON value into the form that operators compute with, or into None if it is ill-typed."""
+        """Turns a raw JSON value into the form that operators compute with, or None if it is ill-typed."""
         read = READERS[self.type]
         if not self.allowed:
             return read
