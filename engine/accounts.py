@@ -185,9 +185,7 @@ class Accounts:
         await self.load_keys()
         return key, plain
 
-    async def rotate_key(
-        self, merchant: Merchant, key_id: str, *, overlap_hours: int, who: str
-    ) -> tuple[Key, str]:
+    async def rotate_key(self, merchant: Merchant, key_id: str, *, overlap_hours: int, who: str) -> tuple[Key, str]:
         """A successor; the old key goes on for `overlap_hours`, so that no checkout breaks meanwhile."""
         if not 0 <= overlap_hours <= LONGEST_OVERLAP_HOURS:
             raise invalid("overlap_hours", f"must lie between 0 and {LONGEST_OVERLAP_HOURS}")

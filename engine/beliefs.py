@@ -16,9 +16,7 @@ MOST_LANES = 512
 class Lane:
     """The draws of one set of eligible candidates, and their race where nothing tells customers apart."""
 
-    def __init__(
-        self, draws: bandits.Draws, hashes: NDArray[np.uint64], eligible: tuple[int, ...], floor: float
-    ):
+    def __init__(self, draws: bandits.Draws, hashes: NDArray[np.uint64], eligible: tuple[int, ...], floor: float):
         whole = len(eligible) == len(hashes)
         rows = list(eligible)
         self.rates = draws.rates if whole else np.ascontiguousarray(draws.rates[rows])
@@ -30,9 +28,7 @@ class Lane:
 class Beliefs:
     """One version of what is known in one bucket of a placement, drawn once. Lanes are remembered, not state."""
 
-    def __init__(
-        self, *, version: int, bucket: str, draws: bandits.Draws, hashes: NDArray[np.uint64], floor: float
-    ):
+    def __init__(self, *, version: int, bucket: str, draws: bandits.Draws, hashes: NDArray[np.uint64], floor: float):
         self.version = version
         self.bucket = bucket
         self._draws = draws

@@ -74,9 +74,7 @@ class Catalogue:
             old = shelf.get(kind, place, id, version=version)
             if id_of(document) != id:
                 raise Conflict(f"a {kind}'s id stays: “{id}”, not “{id_of(document)}”", field="id")
-            return [
-                Change(old, old._replace(version=old.version + 1, document=document, changed_at=now_ms()))
-            ]
+            return [Change(old, old._replace(version=old.version + 1, document=document, changed_at=now_ms()))]
 
         return (await self._publisher.publish(merchant_id, who, edit))[0].one
 
@@ -104,6 +102,4 @@ class Catalogue:
         self, merchant_id: int, *, before_id: int | None = None, subject: str = "", limit: int = 50
     ) -> list[audit.Entry]:
         async with self._database.read() as connection:
-            return await audit.page(
-                connection, merchant_id, before_id=before_id, subject=subject, limit=limit
-            )
+            return await audit.page(connection, merchant_id, before_id=before_id, subject=subject, limit=limit)

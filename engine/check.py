@@ -18,9 +18,7 @@ def check(after: Shelf, changes: Sequence[Change], documents: Mapping[str, PlanD
     """Raise `Invalid` with all problems of the changed things, then of the plans that they lead to."""
     problems = [problem for change in changes if change.after for problem in _own(after, change)]
     if not problems:
-        problems = [
-            problem for key, document in documents.items() if document for problem in _plan(key, document)
-        ]
+        problems = [problem for key, document in documents.items() if document for problem in _plan(key, document)]
     if problems:
         raise Invalid(*problems)
 
@@ -44,14 +42,8 @@ def _placement(after: Shelf, placement: Placement) -> Iterator[FieldProblem]:
         if name not in fields:
             yield FieldProblem(f"buckets/{number}", f"there is no field “{name}”")
         elif not has_finite_values(fields[name]):
-            yield FieldProblem(
-                f"buckets/{number}", f"“{name}” needs a list of allowed values to make buckets"
-            )
-    if (
-        isinstance(placement.policy, Split)
-        and placement.policy.weights
-        and not any(placement.policy.weights.values())
-    ):
+            yield FieldProblem(f"buckets/{number}", f"“{name}” needs a list of allowed values to make buckets")
+    if isinstance(placement.policy, Split) and placement.policy.weights and not any(placement.policy.weights.values()):
         yield FieldProblem("policy/weights", "at least one weight must be above 0")
 
 
@@ -72,9 +64,7 @@ def _rule(after: Shelf, place: str, rule: RuleDocument) -> Iterator[FieldProblem
     if len(after.documents("rule", place)) > MOST_RULES:
         yield FieldProblem("id", f"a placement has at most {MOST_RULES} rules")
     try:
-        parsed = rules.parse_rule(
-            rule_source(rule), vocabulary_of(after.fields()), lists_of(after.documents("list"))
-        )
+        parsed = rules.parse_rule(rule_source(rule), vocabulary_of(after.fields()), lists_of(after.documents("list")))
     except rules.RuleError as error:
         for problem in error.problems:
             yield FieldProblem(problem.path or "/", problem.message)

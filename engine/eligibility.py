@@ -46,9 +46,7 @@ class Eligibility:
             known = self._remembered[place] = dict(self._refusals(*place))
         return known
 
-    def _refusals(
-        self, country: str | None, currency: str | None, device: str | None
-    ) -> list[tuple[int, str]]:
+    def _refusals(self, country: str | None, currency: str | None, device: str | None) -> list[tuple[int, str]]:
         refusals = []
         for number, candidate in enumerate(self._candidates):
             if country and candidate.countries and country not in candidate.countries:

@@ -133,11 +133,7 @@ def _room(plan: Plan, facts: Facts, key: str, candidates: int) -> tuple[int, int
 
 def _past(plan: Plan, facts: Facts, eligible: tuple[int, ...]) -> tuple[Floats, Floats] | None:
     """The customer's own successes and trials by candidate, or None where the policy or the past has nothing."""
-    if (
-        not facts.history
-        or not isinstance(plan.placement.policy, Thompson)
-        or not plan.placement.policy.history
-    ):
+    if not facts.history or not isinstance(plan.placement.policy, Thompson) or not plan.placement.policy.history:
         return None
     pasts = [facts.history.get(plan.ids[number]) for number in eligible]
     if not any(pasts):

@@ -58,9 +58,7 @@ def add_difference(sums: Sums, row: DecisionRow, learning: Learning, before: Ear
     for candidate in before.keys() | after.keys():
         change = after.get(candidate, NOTHING) - before.get(candidate, NOTHING)
         if change != NOTHING:
-            cell = Cell(
-                row.merchant_id, row.placement, learning.reward, row.bucket, candidate, row.decided_at // DAY
-            )
+            cell = Cell(row.merchant_id, row.placement, learning.reward, row.bucket, candidate, row.decided_at // DAY)
             sums.add(cell, row.customer, change.trials, change.successes)
 
 

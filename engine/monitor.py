@@ -46,18 +46,14 @@ class Monitor:
         self._database = database
         self._live = live
 
-    async def arms(
-        self, merchant_id: int, placement: str, *, bucket: str | None = None, minutes: int = 60
-    ) -> Arms:
+    async def arms(self, merchant_id: int, placement: str, *, bucket: str | None = None, minutes: int = 60) -> Arms:
         """Without `bucket`: the one with the most evidence. `NotFound` for an unknown placement or bucket."""
         active = self._live.get(merchant_id, placement)
         if active is None:
             raise NotFound(f"there is no placement “{placement}”", field="placement")
         chosen = _chosen(active, bucket)
         async with self._database.read() as connection:
-            shares = await folds.shares(
-                connection, merchant_id, placement, since_minute=now_ms() // MINUTE - minutes
-            )
+            shares = await folds.shares(connection, merchant_id, placement, since_minute=now_ms() // MINUTE - minutes)
         return _arms(active, chosen, shares)
 
 

@@ -10,17 +10,13 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-Id = Annotated[
-    str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z", description="Letters, digits, `_.:-`.")
-]
+Id = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z", description="Letters, digits, `_.:-`.")]
 Label = Annotated[str, Meta(min_length=1, max_length=120)]
 Country = Annotated[str, Meta(pattern=r"\A[A-Z]{2}\Z", description="ISO 3166-1 alpha-2.")]
 Currency = Annotated[str, Meta(pattern=r"\A[A-Z]{3}\Z", description="ISO 4217.")]
 Amount = Annotated[int, Meta(ge=0, le=2**53, description="Integer minor units.")]
 Percent = Annotated[float, Meta(ge=0, le=100)]
-FieldName = Annotated[
-    str, Meta(pattern=r"\A[a-z][a-z0-9_]{0,31}(\.[a-z][a-z0-9_]{0,31}){1,3}\Z", max_length=80)
-]
+FieldName = Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9_]{0,31}(\.[a-z][a-z0-9_]{0,31}){1,3}\Z", max_length=80)]
 
 
 class One(msgspec.Struct, frozen=True, tag_field="type", tag="one"):
@@ -90,9 +86,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     type: Annotated[str, Meta(max_length=64)] = ""
     countries: Annotated[tuple[Country, ...], Meta(max_length=250)] = ()
     currencies: Annotated[tuple[Currency, ...], Meta(max_length=200)] = ()
-    devices: Annotated[
-        tuple[Annotated[str, Meta(min_length=1, max_length=32)], ...], Meta(max_length=20)
-    ] = ()
+    devices: Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=32)], ...], Meta(max_length=20)] = ()
     min_amount: Amount | None = None
     max_amount: Amount | None = None
     fee_percent: Percent = 0.0

@@ -37,9 +37,7 @@ async def fold_log(connection: AsyncConnection, progress: Progress = lambda _: N
         events = await outcomes.of_decisions(connection, [row.id for row in rows])
         for row in rows:
             learning = await settler.learning(connection, row)
-            worth = earned(
-                learning, read_answer(row.answer), events.get(row.id, []), closed=row.closes_at is None
-            )
+            worth = earned(learning, read_answer(row.answer), events.get(row.id, []), closed=row.closes_at is None)
             add_difference(sums, row, learning, {}, worth)
         after_id, done = rows[-1].id, done + len(rows)
         progress(done)
@@ -50,9 +48,7 @@ async def fold_log(connection: AsyncConnection, progress: Progress = lambda _: N
     return sums
 
 
-async def compare(
-    database: Database, *, since_day: int = 0, progress: Progress = lambda _: None
-) -> list[Difference]:
+async def compare(database: Database, *, since_day: int = 0, progress: Progress = lambda _: None) -> list[Difference]:
     """Where the kept folds differ from the log; days before `since_day` are no longer wholly in the log."""
     async with database.write() as connection:
         rebuilt = await fold_log(connection, progress)

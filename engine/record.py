@@ -198,12 +198,8 @@ class Recorder:
                 report.done.set_result(receipt)
         self._tell(sums)
 
-    async def _settle(
-        self, connection: AsyncConnection, reports: list[Report], sums: Sums
-    ) -> list[list[Receipt]]:
-        flat = await self._settler.outcomes(
-            connection, [row for report in reports for row in report.rows], sums
-        )
+    async def _settle(self, connection: AsyncConnection, reports: list[Report], sums: Sums) -> list[list[Receipt]]:
+        flat = await self._settler.outcomes(connection, [row for report in reports for row in report.rows], sums)
         await folds.add(connection, sums)
         ends = iter(flat)
         return [[next(ends) for _ in report.rows] for report in reports]

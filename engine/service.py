@@ -42,8 +42,7 @@ class Engine:
             self.hasher,
             timeout_seconds=settings.decision_timeout_ms / 1000,
             weights=[
-                bandits.recency_weight(age, settings.half_life_days)
-                for age in range(settings.retention_days + 1)
+                bandits.recency_weight(age, settings.half_life_days) for age in range(settings.retention_days + 1)
             ],
         )
         self._scheduler: Any = None

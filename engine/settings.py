@@ -16,9 +16,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: Annotated[int, Meta(description="The port to listen on.", ge=0, le=65535)] = 8000
     workers: Annotated[int, Meta(description="Server processes; more than one needs PostgreSQL.", ge=1)] = 1
     data: Annotated[str, Meta(description="The folder of the SQLite database and the customer key.")] = "data"
-    database_url: Annotated[
-        str, Meta(description="`postgresql+asyncpg://...`; empty: SQLite in the data folder.")
-    ] = ""
+    database_url: Annotated[str, Meta(description="`postgresql+asyncpg://...`; empty: SQLite in the data folder.")] = ""
     customer_key: Annotated[
         str,
         Meta(
@@ -28,9 +26,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
     demo: Annotated[bool, Meta(description="Serve a demo merchant with simulated shoppers.")] = False
     demo_rate: Annotated[float, Meta(description="Simulated checkouts a second.", gt=0, le=1000)] = 25.0
-    secure_cookies: Annotated[
-        bool, Meta(description="Behind TLS: `__Host-` cookies with `Secure`, and HSTS.")
-    ] = False
+    secure_cookies: Annotated[bool, Meta(description="Behind TLS: `__Host-` cookies with `Secure`, and HSTS.")] = False
     decision_timeout_ms: Annotated[
         int, Meta(description="After this long a checkout gets the fallback order.", ge=10)
     ] = 1000
@@ -51,11 +47,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
         """Read `TAP2_*`; `msgspec.ValidationError` names what is wrong, unknown names are refused."""
-        given = {
-            name[len(PREFIX) :].lower(): value
-            for name, value in environment.items()
-            if name.startswith(PREFIX)
-        }
+        given = {name[len(PREFIX) :].lower(): value for name, value in environment.items() if name.startswith(PREFIX)}
         unknown = sorted(set(given) - set(cls.__struct_fields__))
         if unknown:
             raise msgspec.ValidationError(f"unknown setting {PREFIX}{unknown[0].upper()}")

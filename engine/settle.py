@@ -33,19 +33,13 @@ class Settler:
     def __init__(self) -> None:
         self._learning: dict[tuple[int, str, int], Learning] = {}
 
-    async def outcomes(
-        self, connection: AsyncConnection, reports: Sequence[OutcomeRow], sums: Sums
-    ) -> list[Receipt]:
+    async def outcomes(self, connection: AsyncConnection, reports: Sequence[OutcomeRow], sums: Sums) -> list[Receipt]:
         """Insert what is new and sound; add its credit to `sums`; one receipt a report, in their order."""
         asked = {report.decision_id for report in reports if report.decision_id is not None}
         known = await decisions.by_ids(connection, asked, lock=True) if asked else {}
         answers = {row.id: read_answer(row.answer) for row in known.values()}
         verdicts = [_verdict(report, known, answers) for report in reports]
-        sound = [
-            _placed(report, known)
-            for report, verdict in zip(reports, verdicts, strict=True)
-            if verdict is None
-        ]
+        sound = [_placed(report, known) for report, verdict in zip(reports, verdicts, strict=True) if verdict is None]
         fresh = await outcomes.append_new(connection, sound)
         await self._hand_out(connection, sound, fresh, known, answers, sums)
         return _receipts(reports, verdicts, fresh)
@@ -91,14 +85,10 @@ class Settler:
             closed = row.closes_at is None
             old = [e for e in events[decision_id] if (e.merchant_id, e.event_id) not in fresh]
             before = earned(learning, answer, old, closed=closed)
-            add_difference(
-                sums, row, learning, before, earned(learning, answer, events[decision_id], closed=closed)
-            )
+            add_difference(sums, row, learning, before, earned(learning, answer, events[decision_id], closed=closed))
 
 
-async def close_due(
-    connection: AsyncConnection, settler: Settler, sums: Sums, *, now: int, limit: int
-) -> int:
+async def close_due(connection: AsyncConnection, settler: Settler, sums: Sums, *, now: int, limit: int) -> int:
     """End the windows that are over; returns how many."""
     rows = await decisions.due(connection, now=now, limit=limit)
     if rows:
@@ -107,9 +97,7 @@ async def close_due(
     return len(rows)
 
 
-def _verdict(
-    report: OutcomeRow, known: dict[str, DecisionRow], answers: dict[str, AnswerHead]
-) -> Receipt | None:
+def _verdict(report: OutcomeRow, known: dict[str, DecisionRow], answers: dict[str, AnswerHead]) -> Receipt | None:
     """A receipt that refuses the report, or None where it is sound."""
     if report.decision_id is None:
         return None
@@ -119,9 +107,7 @@ def _verdict(
     if report.candidate is None:
         if report.type in NAMES_NOBODY:
             return None
-        return Receipt(
-            report.event_id, "invalid", f"candidate_id: a {report.type} outcome names its candidate"
-        )
+        return Receipt(report.event_id, "invalid", f"candidate_id: a {report.type} outcome names its candidate")
     answer = answers[row.id]
     if not any(one.id == report.candidate for one in (*answer.ranking, *answer.excluded)):
         return Receipt(report.event_id, "invalid", "candidate_id: not a candidate of this decision")

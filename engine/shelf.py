@@ -42,9 +42,7 @@ class Shelf:
         """`NotFound` where there is none, `Conflict` where it is not at `version` any more."""
         resource = self.find(kind, place, id)
         if resource is None:
-            raise NotFound(
-                f"there is no {kind} “{id}”" + (f" in placement “{place}”" if place else ""), field="id"
-            )
+            raise NotFound(f"there is no {kind} “{id}”" + (f" in placement “{place}”" if place else ""), field="id")
         if version is not None and resource.version != version:
             raise Conflict(
                 f"{kind} “{id}” was changed meanwhile: it is at version {resource.version}, not {version}",

@@ -100,9 +100,7 @@ async def add_session(connection: AsyncConnection, session: Session) -> None:
     await connection.execute(insert(sessions).values(msgspec.structs.asdict(session)))
 
 
-async def session_with_user(
-    connection: AsyncConnection, token_hash: str, *, now: int
-) -> tuple[Session, User] | None:
+async def session_with_user(connection: AsyncConnection, token_hash: str, *, now: int) -> tuple[Session, User] | None:
     query = (
         select(*sessions.c, *users.c)
         .join(users, users.c.id == sessions.c.user_id)
@@ -126,9 +124,7 @@ async def add_key(connection: AsyncConnection, key: Key) -> None:
 
 
 async def keys_in_force(connection: AsyncConnection, *, now: int) -> list[Key]:
-    rows = await connection.execute(
-        select(keys).where(or_(keys.c.expires_at.is_(None), keys.c.expires_at > now))
-    )
+    rows = await connection.execute(select(keys).where(or_(keys.c.expires_at.is_(None), keys.c.expires_at > now)))
     return [Key(*row) for row in rows]
 
 

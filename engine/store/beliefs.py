@@ -82,9 +82,7 @@ async def newest_versions(connection: AsyncConnection) -> dict[tuple[int, str], 
     query = select(beliefs.c.merchant_id, beliefs.c.placement, func.max(beliefs.c.version)).group_by(
         beliefs.c.merchant_id, beliefs.c.placement
     )
-    return {
-        (merchant, placement): version for merchant, placement, version in await connection.execute(query)
-    }
+    return {(merchant, placement): version for merchant, placement, version in await connection.execute(query)}
 
 
 async def purge(connection: AsyncConnection, *, before: int) -> int:
@@ -92,7 +90,5 @@ async def purge(connection: AsyncConnection, *, before: int) -> int:
     last = select(func.max(beliefs.c.version)).group_by(
         beliefs.c.merchant_id, beliefs.c.placement, beliefs.c.reward, beliefs.c.bucket
     )
-    result = await connection.execute(
-        delete(beliefs).where(beliefs.c.made_at < before, beliefs.c.version.not_in(last))
-    )
+    result = await connection.execute(delete(beliefs).where(beliefs.c.made_at < before, beliefs.c.version.not_in(last)))
     return result.rowcount

@@ -54,9 +54,7 @@ def _all() -> Select[Any]:
     return select(*(decisions.c[name] for name in COLUMNS))
 
 
-async def by_ids(
-    connection: AsyncConnection, ids: Iterable[str], *, lock: bool = False
-) -> dict[str, DecisionRow]:
+async def by_ids(connection: AsyncConnection, ids: Iterable[str], *, lock: bool = False) -> dict[str, DecisionRow]:
     """Decisions by id; `lock` holds them until the transaction ends (PostgreSQL; SQLite has one writer anyway)."""
     query = _all().where(decisions.c.id.in_(sorted(ids))).order_by(decisions.c.id)
     return {row.id: row for row in await _rows(connection, query.with_for_update() if lock else query)}
@@ -106,9 +104,7 @@ async def close(connection: AsyncConnection, ids: Iterable[str]) -> None:
 
 async def chunk(connection: AsyncConnection, *, after_id: str, limit: int) -> list[DecisionRow]:
     """The log in order, a piece at a time."""
-    return await _rows(
-        connection, _all().where(decisions.c.id > after_id).order_by(decisions.c.id).limit(limit)
-    )
+    return await _rows(connection, _all().where(decisions.c.id > after_id).order_by(decisions.c.id).limit(limit))
 
 
 async def purge(connection: AsyncConnection, *, before_id: str) -> int:

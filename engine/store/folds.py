@@ -87,9 +87,7 @@ async def add_firsts(connection: AsyncConnection, firsts: dict[tuple[int, str, i
     await insert_many(connection, tallies, TALLY_COLUMNS, rows, on_conflict="add")
 
 
-async def counts(
-    connection: AsyncConnection, merchant_id: int, placement: str, reward: str, bucket: str
-) -> Counts:
+async def counts(connection: AsyncConnection, merchant_id: int, placement: str, reward: str, bucket: str) -> Counts:
     """Trials and successes of every candidate in one bucket."""
     query = (
         select(
@@ -106,9 +104,7 @@ async def counts(
         .group_by(statistics.c.candidate)
         .order_by(statistics.c.candidate)
     )
-    return {
-        row.candidate: Count(int(row.trials), int(row.successes)) for row in await connection.execute(query)
-    }
+    return {row.candidate: Count(int(row.trials), int(row.successes)) for row in await connection.execute(query)}
 
 
 async def buckets(connection: AsyncConnection, merchant_id: int, placement: str, reward: str) -> list[str]:
@@ -159,9 +155,7 @@ def history(rows: Sequence[UsageRow], placement: str, *, today: int, weight: Seq
         total[0] += factor * row.trials
         total[1] += factor * row.successes
         total[2] += row.successes
-    return {
-        name: Past(trials, successes, int(purchases)) for name, (trials, successes, purchases) in sums.items()
-    }
+    return {name: Past(trials, successes, int(purchases)) for name, (trials, successes, purchases) in sums.items()}
 
 
 async def purge_usage(connection: AsyncConnection, *, before_day: int) -> int:
@@ -175,9 +169,7 @@ class Share(NamedTuple):
     firsts: int
 
 
-async def shares(
-    connection: AsyncConnection, merchant_id: int, placement: str, *, since_minute: int
-) -> list[Share]:
+async def shares(connection: AsyncConnection, merchant_id: int, placement: str, *, since_minute: int) -> list[Share]:
     query = (
         select(tallies.c.minute, tallies.c.candidate, tallies.c.firsts)
         .where(

@@ -62,9 +62,7 @@ async def of_decisions(connection: AsyncConnection, ids: Iterable[str]) -> dict[
     return found
 
 
-async def without_decision(
-    connection: AsyncConnection, *, after: int, limit: int
-) -> list[tuple[int, OutcomeRow]]:
+async def without_decision(connection: AsyncConnection, *, after: int, limit: int) -> list[tuple[int, OutcomeRow]]:
     """Purchases that no decision led to, in order of arrival, with their place in it."""
     query = (
         select(outcomes.c.seq, *(outcomes.c[name] for name in COLUMNS))

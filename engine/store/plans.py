@@ -35,9 +35,7 @@ async def get(connection: AsyncConnection, merchant_id: int, placement: str, ver
 
 
 async def newest_version(connection: AsyncConnection, merchant_id: int, placement: str) -> int:
-    query = select(func.max(plans.c.version)).where(
-        plans.c.merchant_id == merchant_id, plans.c.placement == placement
-    )
+    query = select(func.max(plans.c.version)).where(plans.c.merchant_id == merchant_id, plans.c.placement == placement)
     return (await connection.execute(query)).scalar() or 0
 
 
@@ -47,16 +45,12 @@ async def add(connection: AsyncConnection, row: PlanRow) -> None:
 
 async def activate(connection: AsyncConnection, merchant_id: int, placement: str, version: int) -> None:
     columns = ("merchant_id", "placement", "version")
-    await insert_many(
-        connection, active_plans, columns, [(merchant_id, placement, version)], on_conflict="replace"
-    )
+    await insert_many(connection, active_plans, columns, [(merchant_id, placement, version)], on_conflict="replace")
 
 
 async def deactivate(connection: AsyncConnection, merchant_id: int, placement: str) -> None:
     await connection.execute(
-        delete(active_plans).where(
-            active_plans.c.merchant_id == merchant_id, active_plans.c.placement == placement
-        )
+        delete(active_plans).where(active_plans.c.merchant_id == merchant_id, active_plans.c.placement == placement)
     )
 
 

@@ -70,9 +70,7 @@ async def get(connection: AsyncConnection, merchant_id: int, kind: Kind, place: 
     """One document; `NotFound` where there is none."""
     row = (await connection.execute(select(resources).where(_key(merchant_id, kind, place, id)))).first()
     if row is None:
-        raise NotFound(
-            f"there is no {kind} “{id}”" + (f" in placement “{place}”" if place else ""), field="id"
-        )
+        raise NotFound(f"there is no {kind} “{id}”" + (f" in placement “{place}”" if place else ""), field="id")
     return to_resource(row)
 
 

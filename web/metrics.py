@@ -1,0 +1,10 @@
+"""What operators watch, for Prometheus. No labels that grow with customers or merchants."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge
+
+DECISIONS = Counter("tap2_decisions", "Decisions answered")
+FALLBACKS = Counter("tap2_fallbacks", "Decisions answered with the fallback order")
+OUTCOMES = Counter("tap2_outcomes", "Outcomes reported, by what became of them", ["status"])
+WAITING = Gauge("tap2_waiting", "Pieces waiting to be written to the database")
