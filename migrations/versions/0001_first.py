@@ -122,9 +122,7 @@ def upgrade() -> None:
 
     op.create_table(
         "outcomes",
-        sa.Column(
-            "seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
-        ),
+        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("merchant_id", sa.Integer(), nullable=False),
         sa.Column("event_id", sa.Text(), nullable=False),
         sa.Column("decision_id", sa.Text(), nullable=True),
@@ -174,9 +172,7 @@ def upgrade() -> None:
         sa.Column("csrf", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["user_id"], ["users.id"], name=op.f("fk_sessions_user_id"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_sessions_user_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_sessions")),
     )
     op.create_table(
@@ -216,9 +212,7 @@ def upgrade() -> None:
         sa.Column("trials", sa.BigInteger(), nullable=False),
         sa.Column("successes", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["merchant_id"], ["merchants.id"], name=op.f("fk_usage_merchant_id")),
-        sa.PrimaryKeyConstraint(
-            "merchant_id", "customer", "placement", "candidate", "day", name=op.f("pk_usage")
-        ),
+        sa.PrimaryKeyConstraint("merchant_id", "customer", "placement", "candidate", "day", name=op.f("pk_usage")),
         sqlite_with_rowid=False,
     )
 
