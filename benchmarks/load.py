@@ -42,15 +42,20 @@ class Measured:
 
 @dataclass(slots=True)
 class Tally:
-    """What is collected while a load runs; `latencies` in seconds, of good answers."""
+    """What is collected while a load runs; `latencies` in seconds, of good answers. Tallies add."""
 
     latencies: list[float] = field(default_factory=list)
     errors: Counter[int] = field(default_factory=Counter)
+    seconds: float = 0.0
 
-    def measured(self, seconds: float) -> Measured:
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(self.latencies + other.latencies, self.errors + other.errors, self.seconds + other.seconds)
+
+    @property
+    def measured(self) -> Measured:
         ordered = sorted(self.latencies)
         p50, p95, p99 = (1e3 * percentile(ordered, share) for share in (0.50, 0.95, 0.99))
-        return Measured(len(ordered), seconds, p50, p95, p99, dict(self.errors))
+        return Measured(len(ordered), self.seconds, p50, p95, p99, dict(self.errors))
 
 
 def percentile(ordered: list[float], share: float) -> float:
@@ -142,7 +147,7 @@ async def closed_loop(
     connections: int = 48,
     seconds: float = math.inf,
     sink: Sink | None = None,
-) -> Measured:
+) -> Tally:
     """Every connection sends its next request as soon as the last one was answered.
 
     Ends when `source` has no more, when `seconds` are over, or when the server hangs up.
@@ -157,7 +162,8 @@ async def closed_loop(
 
     made = await _connect(port, connections, lambda: Connection(tally, feed, sink))
     await asyncio.gather(*(connection.closed for connection in made))
-    return tally.measured(time.perf_counter() - began)
+    tally.seconds = time.perf_counter() - began
+    return tally
 
 
 async def open_loop(
@@ -168,7 +174,7 @@ async def open_loop(
     seconds: float,
     connections: int = 48,
     sink: Sink | None = None,
-) -> Measured:
+) -> Tally:
     """`rate` requests a second whether or not the server keeps up.
 
     Latency counts from the moment that a request was due, so a stalled server is not forgiven the requests
@@ -182,17 +188,18 @@ async def open_loop(
         while (wait := due - time.perf_counter()) > 0 or not free:
             await asyncio.sleep(max(wait, 0.0005))
             if all(connection.closed.done() for connection in made):
-                return tally.measured(time.perf_counter() - began)
+                tally.seconds = time.perf_counter() - began
+                return tally
         payload = source()
         if payload is None:
             break
         free.popleft().send(payload, due)
     while any(connection.busy and not connection.closed.done() for connection in made):
         await asyncio.sleep(0.001)
-    took = time.perf_counter() - began
+    tally.seconds = time.perf_counter() - began
     for connection in made:
         connection.close()
-    return tally.measured(took)
+    return tally
 
 
 async def _connect(port: int, count: int, make: Callable[[], Connection]) -> list[Connection]:

@@ -1,0 +1,171 @@
+"""Decisions a second over HTTP, beside a constant answer of the same server, in one interleaved run.
+
+`python -m benchmarks.bench_server [--write]`: about a minute and 600 MB of disk; `--write` puts the table into
+docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import platform
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import bench_world
+from benchmarks.bench_app import CONSTANT
+from benchmarks.load import Measured, Tally, closed_loop
+from benchmarks.process import ROOT, Server, free_port
+from benchmarks.published import put
+
+DECIDE = "/v1/personalize/decisions"
+NAMES = {CONSTANT: "(a) constant answer", DECIDE: "(b) decision, on the disk before it is answered"}
+DIFFERENT = 20_000
+CONNECTIONS, ROUNDS, SECONDS, WARM_UP = 48, 5, 4.0, 2.0
+COMMAND = "python -m benchmarks.bench_server"
+
+
+def uvicorn(port: int) -> list[str]:
+    """How the benchmark's application is served: as `tap2 serve` does it."""
+    server = ["uvicorn", "benchmarks.bench_app:create", "--factory", "--host", "127.0.0.1", "--port", str(port)]
+    return [*server, "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
+
+
+@contextmanager
+def serving(customers: int, decisions: int) -> Iterator[tuple[int, str]]:
+    """A running server over a full database: its port and a key."""
+    with tempfile.TemporaryDirectory(prefix="tap2-bench-") as name:
+        folder, port = Path(name), free_port()
+        key = asyncio.run(bench_world.prepare(folder, customers=customers, decisions=decisions))
+        with Server(uvicorn(port), folder, port, {}):
+            yield port, key
+
+
+async def measure(
+    port: int, key: str, *, customers: int, connections: int, rounds: int, seconds: float
+) -> dict[str, Measured]:
+    """Both routes in turn, `rounds` times, so that whatever else the machine does hits both alike."""
+    sources = {
+        path: itertools.cycle(bench_world.requests(path, key, DIFFERENT, customers=customers)).__next__
+        for path in NAMES
+    }
+    for source in sources.values():
+        await closed_loop(port, source, connections=connections, seconds=WARM_UP)
+    tallies = dict.fromkeys(NAMES, Tally())
+    for _ in range(rounds):
+        for path, source in sources.items():
+            tallies[path] += await closed_loop(port, source, connections=connections, seconds=seconds)
+    return {path: tally.measured for path, tally in tallies.items()}
+
+
+def ratio(measured: dict[str, Measured]) -> float:
+    return measured[DECIDE].rate / measured[CONSTANT].rate
+
+
+def rows(measured: dict[str, Measured]) -> list[tuple[str, ...]]:
+    """Name, requests/s, p50, p95, p99 in milliseconds, errors."""
+    return [
+        (
+            NAMES[path],
+            f"{one.rate:,.0f}",
+            f"{one.p50:.1f}",
+            f"{one.p95:.1f}",
+            f"{one.p99:.1f}",
+            str(sum(one.errors.values())),
+        )
+        for path, one in measured.items()
+    ]
+
+
+def figures(
+    *, customers: int = bench_world.CUSTOMERS, decisions: int = bench_world.DECISIONS
+) -> list[tuple[str, str, str]]:
+    """(what, goal, measured) for the table of docs/verification.md."""
+    with serving(customers, decisions) as (port, key):
+        measured = uvloop.run(
+            measure(port, key, customers=customers, connections=CONNECTIONS, rounds=ROUNDS, seconds=SECONDS)
+        )
+    constant, real = measured[CONSTANT], measured[DECIDE]
+    return [
+        ("decisions/s over HTTP, durable", "at least 5,000", f"{real.rate:,.0f}"),
+        ("p99 of a decision", "under 25 ms", f"{real.p99:.1f} ms"),
+        ("ratio to a constant answer", "0.5", f"{ratio(measured):.2f} of {constant.rate:,.0f}/s"),
+    ]
+
+
+def machine() -> str:
+    """What it was measured with."""
+    parts = [f"Python {platform.python_version()}", f"SQLite {sqlite3.sqlite_version}"]
+    parts += [f"{name} {version(name)}" for name in ("litestar", "uvicorn", "uvloop", "httptools", "sqlalchemy")]
+    return ", ".join(parts)
+
+
+def markdown(measured: dict[str, Measured], setting: str) -> str:
+    lines = [
+        f"`{COMMAND}`, {datetime.now(UTC):%Y-%m-%d}; {machine()}.",
+        setting,
+        "",
+        "| | requests/s | p50 ms | p95 ms | p99 ms | errors |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    lines += [f"| {' | '.join(row)} |" for row in rows(measured)]
+    return "\n".join([*lines, "", f"Ratio b/a: **{ratio(measured):.2f}**"])
+
+
+def show(measured: dict[str, Measured], setting: str) -> None:
+    table = Table(*("", "requests/s", "p50 ms", "p95 ms", "p99 ms", "errors"), title="Decisions over HTTP")
+    for row in rows(measured):
+        table.add_row(*row)
+    console = Console()
+    console.print(table)
+    console.print(f"ratio b/a {ratio(measured):.2f}")
+    console.print(setting)
+
+
+def options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog=COMMAND)
+    parser.add_argument("--customers", type=int, default=bench_world.CUSTOMERS)
+    parser.add_argument("--decisions", type=int, default=bench_world.DECISIONS)
+    parser.add_argument("--connections", type=int, default=CONNECTIONS)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--seconds", type=float, default=SECONDS)
+    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
+    return parser.parse_args(arguments)
+
+
+def main() -> None:
+    chosen = options(sys.argv[1:])
+    with serving(chosen.customers, chosen.decisions) as (port, key):
+        measured = uvloop.run(
+            measure(
+                port,
+                key,
+                customers=chosen.customers,
+                connections=chosen.connections,
+                rounds=chosen.rounds,
+                seconds=chosen.seconds,
+            )
+        )
+    setting = (
+        f"8 methods, 50 rules, 40 facts, half of the customers with a history; {chosen.customers:,} customers and "
+        f"{chosen.decisions:,} decisions stored; {chosen.connections} connections, {chosen.rounds} rounds of "
+        f"{chosen.seconds:g} s each, in turn; one server process and the load generator on the same two cores."
+    )
+    show(measured, setting)
+    if chosen.write:
+        put(ROOT / "docs" / "performance.md", "server", markdown(measured, setting))
+
+
+if __name__ == "__main__":
+    main()

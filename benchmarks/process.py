@@ -1,0 +1,86 @@
+"""A server in a process of its own, for benchmarks and for tests that kill it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+ROOT = Path(__file__).parent.parent
+STARTS_WITHIN = 60.0
+
+
+def free_port() -> int:
+    """A loopback port that was free a moment ago."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class Server:
+    """`python -m <arguments>` on `port` over the data in `folder`; what it says goes to `server.log` there."""
+
+    def __init__(self, arguments: Sequence[str], folder: Path, port: int, environment: Mapping[str, str]) -> None:
+        self.folder, self.port = folder, port
+        self._arguments, self._environment = arguments, environment
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> float:
+        """Seconds until it was ready; raises RuntimeError with its log where it never was."""
+        own = {name: value for name, value in os.environ.items() if not name.startswith("TAP2_")}
+        own |= {"TAP2_DATA": str(self.folder), "TAP2_PORT": str(self.port), "TAP2_LOG_LEVEL": "warning"}
+        began = time.perf_counter()
+        with (self.folder / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", *self._arguments],
+                cwd=ROOT,
+                env=own | dict(self._environment),
+                stdout=log,
+                stderr=log,
+            )
+        while not self._ready():
+            if self._process.poll() is not None or time.perf_counter() - began > STARTS_WITHIN:
+                self.kill()
+                raise RuntimeError(f"the server did not start:\n{self.log()[-2000:]}")
+            time.sleep(0.02)
+        return time.perf_counter() - began
+
+    def _ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def kill(self) -> None:
+        """`kill -9`, by the id of the process that was started here."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(how)
+            self._process.wait(timeout=30)
+
+    def log(self) -> str:
+        return (self.folder / "server.log").read_text(errors="replace")
+
+    def __enter__(self) -> Server:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()

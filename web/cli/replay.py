@@ -1,0 +1,119 @@
+"""`tap2 replay`: play recorded data against a running server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+import httpx
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from web.obd import BadLog, Row, campaign_of, items_of, read_items, read_log
+from web.obd_play import Played, Player, Stopped
+from web.obd_report import Rate, Report, caveat, report, verdict
+
+
+@click.group()
+def replay() -> None:
+    """Play recorded data against a running server."""
+
+
+@replay.command()
+@click.argument("log", metavar="CSV", type=click.Path(path_type=Path))
+@click.option("--items", type=click.Path(path_type=Path), help="The item_context file; else the log's own items.")
+@click.option("--url", default="http://127.0.0.1:8000", show_default=True, envvar="TAP2_URL")
+@click.option("--key", required=True, envvar="TAP2_KEY", help="A secret key; also read from TAP2_KEY.")
+@click.option("--placement", help="Where to learn; obd.<campaign> unless given.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first rows.")
+@click.option("--at-once", type=click.IntRange(1, 64), default=16, show_default=True, help="Requests in flight.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document, and no progress.")
+def obd(
+    log: Path,
+    *,
+    items: Path | None,
+    url: str,
+    key: str,
+    placement: str | None,
+    limit: int | None,
+    at_once: int,
+    as_json: bool,
+) -> None:
+    """Play a log of the Open Bandit Dataset by rejection.
+
+    For every logged row the server is asked for a decision. The row counts when the answer has the logged item
+    at the logged position; then the logged click is reported back, and the server learns from it.
+    """
+    where = placement or f"obd.{campaign_of(log)}"
+    try:
+        rows = read_log(log, limit=limit)
+        known = read_items(items) if items else items_of(rows)
+        _check_items(rows, known)
+        fresh, played = asyncio.run(_run(rows, known, where, url, key, at_once, quiet=as_json))
+    except (BadLog, Stopped) as error:
+        raise click.ClickException(str(error)) from None
+    result = report(rows, played.matched, seconds=played.seconds, latencies=played.latencies)
+    if as_json:
+        click.echo(json.dumps(_document(result, where, fresh)))
+    else:
+        _show(result, where, fresh)
+
+
+async def _run(
+    rows: Sequence[Row], items: Sequence[str], where: str, url: str, key: str, at_once: int, *, quiet: bool
+) -> tuple[bool, Played]:
+    headers = {"authorization": f"Bearer {key}"}
+    limits = httpx.Limits(max_connections=at_once)
+    try:
+        http = httpx.AsyncClient(base_url=url, headers=headers, limits=limits, timeout=30.0)
+    except (httpx.InvalidURL, ValueError) as error:
+        raise Stopped(f"--url: {error}") from None
+    async with http:
+        player = Player(http, where, at_once=at_once)
+        fresh = await player.prepare(items)
+        with _progress(quiet) as progress:
+            task = progress.add_task("rows", total=len(rows))
+            return fresh, await player.play(rows, lambda: progress.advance(task))
+
+
+def _check_items(rows: Sequence[Row], items: Sequence[str]) -> None:
+    strange = {row.item for row in rows} - set(items)
+    if strange:
+        raise BadLog(f"--items: item {min(strange)} of the log is not in it")
+
+
+def _progress(quiet: bool) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), disable=quiet)
+
+
+def _document(result: Report, where: str, fresh: bool) -> dict[str, object]:
+    words = {"verdict": verdict(result), "caveat": caveat(result)}
+    return {"placement": where, "fresh": fresh, **asdict(result), **words}
+
+
+def _show(result: Report, where: str, fresh: bool) -> None:
+    table = Table(show_header=False, title=f"Placement {where}")
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_row("rows", f"{result.rows:,}")
+    table.add_row("matches", f"{result.matches:,} ({result.matches / result.rows:.2%})")
+    table.add_row("click rate of the log", _rate(result.logged))
+    table.add_row("click rate learned", _rate(result.learned))
+    table.add_row("decisions/s", f"{result.decisions_per_second:,.0f}")
+    table.add_row("latency p50 / p95 / p99", f"{result.p50:.1f} / {result.p95:.1f} / {result.p99:.1f} ms")
+    console = Console()
+    console.print(table)
+    console.print(verdict(result))
+    console.print(caveat(result))
+    if not fresh:
+        console.print(f"{where} had learned before; on rows that it has seen, the learned rate flatters it.")
+
+
+def _rate(rate: Rate | None) -> str:
+    return "no match" if rate is None else f"{rate.value:.3%} (95% interval {rate.low:.3%} to {rate.high:.3%})"
