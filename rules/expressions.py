@@ -100,22 +100,23 @@ class Expressions:
         return self._apply(_JOINS[cast(Call, node).operator], parts)
 
     def lacked(self, node: Node) -> ast.expr:
-        """The name of the first field that makes the condition unknown, which is not known to be otherwise."""
-        if not is_connective(node):
-            blamed = constant(None)
-            for field, present in reversed(self._presence_by_field(node)):
-                blamed = choice(present, blamed, self._constants.expression(field))
-            return blamed
-        if cast(Call, node).operator == "if":  # rare, and the slow walk can tell
-            return constant(None)
-        return either([self._lacked_by_part(part) for part in cast(Call, node).arguments])
+        """The name of the first field that makes an unknown condition unknown, or None: the slow walk can tell."""
+        return constant(None) if _has_choice(node) else self._lacked(node)
+
+    def _lacked(self, node: Node) -> ast.expr:
+        if is_connective(node):
+            return either([self._lacked_by_part(part) for part in cast(Call, node).arguments])
+        blamed = constant(None)
+        for field, present in reversed(self._presence_by_field(node)):
+            blamed = choice(present, blamed, self._constants.expression(field))
+        return blamed
 
     def _lacked_by_part(self, node: Node) -> ast.expr:
         """The same for a part, or falsy if the part is known in spite of what it lacks."""
         operator = cast(Call, node).operator if is_connective(node) else None
         if operator == "and":
-            return both([negated(self.false(node)), self.lacked(node)])
-        return both([negated(self.true(node)), self.lacked(node)]) if operator == "or" else self.lacked(node)
+            return both([negated(self.false(node)), self._lacked(node)])
+        return both([negated(self.true(node)), self._lacked(node)]) if operator == "or" else self._lacked(node)
 
     def plain(self, node: Node) -> ast.expr:
         """The node's value, all fields that it requires being there."""
@@ -188,6 +189,14 @@ _PLAIN: Mapping[str, Callable[[Expressions, Call], ast.expr]] = {
     "all": Expressions.every,
     "none": Expressions.none,
 }
+
+
+def _has_choice(node: Node) -> bool:
+    """Whether `if` joins clauses anywhere: rare, and not worth code that says which of them is to blame."""
+    if not is_connective(node):
+        return False
+    connective = cast(Call, node)
+    return connective.operator == "if" or any(map(_has_choice, connective.arguments))
 
 
 def _is_false_by_itself(node: Node) -> bool:

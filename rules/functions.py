@@ -95,8 +95,11 @@ def plus(*numbers: float) -> float:
 
 
 def times(first: float, *others: float) -> float:
-    """The product, as doubles."""
-    return math.prod(others, start=float(first))
+    """The product, as doubles; JSON-logic turns a -0 that it multiplies into 0."""
+    product = float(first)
+    for number in others:
+        product = (product + 0.0) * (number + 0.0)
+    return product
 
 
 def minus(first: float, second: float | None = None) -> float:

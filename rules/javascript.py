@@ -159,7 +159,7 @@ def _number_of_text(text: str, budget: Budget) -> float:
 def parse_float(value: object, budget: Budget) -> float:
     """`parseFloat(value)`: the longest beginning that is a number, or NaN."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(double(value))
+        return float(double(value)) + 0.0  # by way of a text, and -0 prints as 0
     text = to_string(value, budget)
     budget.spend(len(text) >> 3)
     number = _DECIMAL.match(text.lstrip(_SPACES))
@@ -246,8 +246,8 @@ def substr(text: str, start: object, count: object, budget: Budget) -> str:
     if not less(count, 0, budget):
         return cut(text, int(first), int(min(first + max(_whole(count, budget), 0), size)))
     # json-logic-js adds the length to a text such as "-1" as texts are added, which is not a number
-    dropped = _whole(count, budget) if is_number(count) else -math.inf
-    return cut(text, int(first), int(max(size + dropped, first)))
+    kept = size - first + to_number(count, budget) if is_number(count) else 0
+    return cut(text, int(first), int(first + max(kept, 0)))
 
 
 def _whole(value: object, budget: Budget) -> float:

@@ -227,7 +227,7 @@ def _times(run: _Evaluation, data: object, values: list[object]) -> object:
         return values[0]
     product = js.parse_float(values[0], run.budget)
     for value in values[1:]:
-        product *= js.parse_float(value, run.budget)
+        product = js.parse_float(product, run.budget) * js.parse_float(value, run.budget)
     return js.plain_number(product)
 
 
