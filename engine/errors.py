@@ -30,7 +30,11 @@ class Forbidden(EngineError):
 
 
 class Conflict(EngineError):
-    """The thing has changed since the caller read it, or it exists already."""
+    """What is asked for does not go with what there is: it exists already, or it has changed meanwhile."""
+
+
+class Stale(Conflict):
+    """The thing has changed since the caller read it: it is at another version."""
 
 
 class Invalid(EngineError):

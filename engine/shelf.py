@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from engine.errors import Conflict, NotFound
+from engine.errors import NotFound, Stale
 from engine.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument
 from engine.plan import PlanDocument
 from engine.store.resources import Document, Kind, Resource
@@ -39,12 +39,12 @@ class Shelf:
         return self._all.get((kind, place, id))
 
     def get(self, kind: Kind, place: str, id: str, *, version: int | None = None) -> Resource:
-        """`NotFound` where there is none, `Conflict` where it is not at `version` any more."""
+        """`NotFound` where there is none, `Stale` where it is not at `version` any more."""
         resource = self.find(kind, place, id)
         if resource is None:
             raise NotFound(f"there is no {kind} “{id}”" + (f" in placement “{place}”" if place else ""), field="id")
         if version is not None and resource.version != version:
-            raise Conflict(
+            raise Stale(
                 f"{kind} “{id}” was changed meanwhile: it is at version {resource.version}, not {version}",
                 field="version",
             )

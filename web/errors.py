@@ -9,7 +9,7 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
-from engine.errors import Conflict, EngineError, FieldProblem, Forbidden, Invalid, NotFound
+from engine.errors import Conflict, EngineError, FieldProblem, Forbidden, Invalid, NotFound, Stale
 
 log = structlog.get_logger()
 MEDIA_TYPE = "application/problem+json"
@@ -30,6 +30,10 @@ class Unauthorized(EngineError):
     """No key, or one that is not in force."""
 
 
+class VersionNeeded(EngineError):
+    """A change without the version that it was made from would overwrite what others did."""
+
+
 class TooMany(EngineError):
     """More requests than the key may make; `retry_after` in seconds."""
 
@@ -47,7 +51,9 @@ KINDS: dict[type[EngineError], tuple[int, str, str]] = {
     Unauthorized: (401, "unauthorized", "A valid key is needed"),
     Forbidden: (403, "forbidden", "This key may not do that"),
     NotFound: (404, "not-found", "There is no such thing"),
-    Conflict: (409, "conflict", "It is not as you last saw it"),
+    Stale: (412, "stale", "It is not as you last saw it"),
+    Conflict: (409, "conflict", "It does not go with what there is"),
+    VersionNeeded: (428, "version-needed", "Say which version you changed"),
     TooMany: (429, "too-many-requests", "Too many requests"),
     Unavailable: (503, "unavailable", "Try again in a moment"),
 }
@@ -86,8 +92,8 @@ def http_error(_request: Request[Any, Any, Any], error: HTTPException) -> Respon
 
 
 def unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """What went wrong goes to the log, never to the caller; the path alone cannot hold a customer's data."""
-    log.error("unexpected error", path=request.scope["path"], error=type(error).__name__, exc_info=error)
+    """What went wrong goes to the log, never to the caller; what was asked for could name a customer, so it stays out."""
+    log.error("unexpected error", path=request.scope.get("path_template", ""), error=type(error).__name__, exc_info=error)
     return respond(Problem(_type("unexpected"), "Something went wrong on our side", 500))
 
 

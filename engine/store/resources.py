@@ -9,7 +9,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.errors import Conflict, NotFound
+from engine.errors import Conflict, NotFound, Stale
 from engine.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument
 from engine.store.tables import resources
 
@@ -110,7 +110,7 @@ async def change(
     version: int,
     now: int,
 ) -> Resource:
-    """Write a document that was edited from `version`; `Conflict` where another change came first."""
+    """Write a document that was edited from `version`; `Stale` where another change came first."""
     key = _key(merchant_id, old.kind, old.place, old.id)
     result = await connection.execute(
         update(resources)
@@ -118,7 +118,7 @@ async def change(
         .values(version=version + 1, document=msgspec.json.encode(document).decode(), changed_at=now)
     )
     if result.rowcount != 1:
-        raise Conflict(
+        raise Stale(
             f"{old.kind} “{old.id}” was changed meanwhile: it is at version {old.version}, not {version}",
             field="version",
         )
@@ -129,7 +129,7 @@ async def remove(connection: AsyncConnection, merchant_id: int, old: Resource, *
     key = _key(merchant_id, old.kind, old.place, old.id)
     result = await connection.execute(delete(resources).where(key, resources.c.version == version))
     if result.rowcount != 1:
-        raise Conflict(
+        raise Stale(
             f"{old.kind} “{old.id}” was changed meanwhile: it is at version {old.version}, not {version}",
             field="version",
         )
