@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from engine.clock import now_ms
 from engine.errors import Conflict
 from engine.publish import Publisher
@@ -90,6 +92,21 @@ class Catalogue:
 
         return (await self._publisher.publish(merchant_id, who, edit))[-1].one
 
+    async def reorder(self, merchant_id: int, who: str, place: str, ids: Sequence[str]) -> None:
+        """Put the candidates of a placement in this order, in one edit; `Conflict` unless all of them are named."""
+
+        def edit(shelf: Shelf) -> list[Change]:
+            known = {one.id: one for one in shelf.inside(place) if one.kind == "candidate"}
+            if sorted(ids) != sorted(known):
+                raise Conflict("others have added or deleted candidates meanwhile", field="ids")
+            return [
+                Change(old, _moved(old, position))
+                for position, old in enumerate(known[id] for id in ids)
+                if old.document.position != position
+            ]
+
+        await self._publisher.publish(merchant_id, who, edit)
+
     async def roll_back(self, merchant_id: int, who: str, placement: str, version: int) -> None:
         await self._publisher.roll_back(merchant_id, who, placement, version)
 
@@ -103,3 +120,8 @@ class Catalogue:
     ) -> list[audit.Entry]:
         async with self._database.read() as connection:
             return await audit.page(connection, merchant_id, before_id=before_id, subject=subject, limit=limit)
+
+
+def _moved(old: Resource, position: int) -> Resource:
+    document = msgspec.structs.replace(old.document, position=position)
+    return old._replace(version=old.version + 1, document=document, changed_at=now_ms())

@@ -210,6 +210,32 @@ def _reasons(facts: Facts, candidate: str, by_rules: list[str] | None) -> list[s
     return reasons
 
 
+def slot_chances(plan: Plan, beliefs: Beliefs, facts: Facts, decision: Decision) -> list[dict[str, float]]:
+    """For each drawn slot of a decision, the chance that every candidate had of it, by id; for pages.
+
+    A slot that was pinned has none: its dict is empty.
+    """
+    if decision.fallback or not decision.ranking:
+        return []
+    fired = tuple(rule for rule in plan.rules if rule.id in decision.rules)
+    bounds = bounds_of(fired, plan.index, plan.eligibility.why_not(facts.values))
+    eligible = tuple(number for number in range(len(plan.ids)) if number not in bounds.excluded)
+    weights = worth(plan, facts.values, bounds, eligible)
+    chances_of = _chances(plan, beliefs.lane(eligible), _past(plan, facts, eligible), weights, eligible)
+    length, drawn, _ = _room(plan, facts, decision.decision_id, len(eligible))
+    local = {plan.ids[number]: place for place, number in enumerate(eligible)}
+    most = MANY if isinstance(plan.placement.shape, Ranking) else length
+    pinned = {plan.ids[number] for slot, number in bounds.pins.items() if slot < most}
+    taken = [local[name] for name in pinned]
+    slots = []
+    for one in decision.ranking[:drawn]:
+        at = {} if one.id in pinned else dict(zip(local, chances_of(tuple(taken)).tolist(), strict=True))
+        slots.append({name: chance for name, chance in at.items() if chance > 0})
+        if one.id not in pinned:
+            taken.append(local[one.id])
+    return slots
+
+
 def fall_back(plan: Plan, facts: Facts, key: str, *, expires_at: str) -> Decision:
     """The merchant's own order, for when something broke: eligible by catalogue, no rules, nothing drawn."""
     excluded = plan.eligibility.why_not(facts.values)

@@ -46,6 +46,10 @@ class Active:
             floor=policy.floor if isinstance(policy, Thompson) else 0.0,
         )
 
+    def beliefs_of(self, snapshot: Snapshot) -> Beliefs:
+        """The beliefs of a snapshot; of version 0, which is nothing, the flat ones."""
+        return self.make(snapshot) if snapshot.version else self.flat
+
     def for_facts(self, values: Mapping[str, Any]) -> tuple[str, Beliefs]:
         bucket = self.plan.bucket(values)
         return bucket, self.beliefs.get(bucket, self.flat)
@@ -97,7 +101,8 @@ class Live:
     async def _load(self, merchant_id: int, placement: str, version: int) -> None:
         async with self._database.read() as connection:
             row = await plans.get(connection, merchant_id, placement, version)
-            assert row is not None
+            if row is None:
+                return
             try:
                 active = await asyncio.to_thread(compile_plan, row.document, version)
             except Exception as error:

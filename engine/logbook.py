@@ -9,7 +9,7 @@ import msgspec
 from engine.customers import Hasher
 from engine.errors import NotFound
 from engine.explain import Trace, trace
-from engine.kernel import Decision
+from engine.kernel import Decision, slot_chances
 from engine.plan import Plan
 from engine.replay import Replay, active_of, facts_of, replay
 from engine.store import decisions, outcomes
@@ -26,12 +26,13 @@ class Logged(NamedTuple):
 
 
 class Explained(NamedTuple):
-    """A logged decision with its plan, its trace and what happened next."""
+    """A logged decision with its plan, its trace, the chances in each drawn slot and what happened next."""
 
     row: DecisionRow
     decision: Decision
     plan: Plan
     trace: Trace
+    slots: list[dict[str, float]]
     outcomes: list[OutcomeRow]
 
 
@@ -72,11 +73,13 @@ class Logbook:
 
     async def explain(self, merchant_id: int, decision_id: str) -> Explained:
         row, decision = await self.get(merchant_id, decision_id)
-        active, _ = await active_of(self._database, row)
+        active, snapshot = await active_of(self._database, row)
         async with self._database.read() as connection:
             events = await outcomes.of_decisions(connection, [row.id])
-        seen = trace(active.plan, facts_of(row), decision)
-        return Explained(row, decision, active.plan, seen, events.get(row.id, []))
+        facts = facts_of(row)
+        seen = trace(active.plan, facts, decision)
+        slots = slot_chances(active.plan, active.beliefs_of(snapshot), facts, decision)
+        return Explained(row, decision, active.plan, seen, slots, events.get(row.id, []))
 
     async def replay(self, merchant_id: int, decision_id: str) -> Replay:
         return await replay(self._database, (await self.get(merchant_id, decision_id)).row)

@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 
-from engine.beliefs import Beliefs
 from engine.decide import encode, expires_at
 from engine.errors import NotFound
 from engine.facts import Facts, History
@@ -69,5 +68,4 @@ def _again(active: Active, snapshot: Snapshot, row: DecisionRow) -> bytes:
     facts, expires = facts_of(row), expires_at(active.plan, row.decided_at)
     if msgspec.json.decode(row.answer)["fallback"]:
         return encode(fall_back(active.plan, facts, row.id, expires_at=expires))
-    beliefs: Beliefs = active.make(snapshot) if snapshot.version else active.flat
-    return encode(decide(active.plan, beliefs, facts, row.id, expires_at=expires))
+    return encode(decide(active.plan, active.beliefs_of(snapshot), facts, row.id, expires_at=expires))
