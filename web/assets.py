@@ -105,18 +105,14 @@ def pick_icons(sprite: str, names: Sequence[str]) -> str:
     for name in names:
         found = re.search(rf'<symbol id="tabler-{name}" .*?</symbol>', sprite, re.DOTALL)
         if not found:
-            raise AssetsError(
-                f"A template asks for the icon {name!r}, which @tabler/icons-sprite does not have."
-            )
+            raise AssetsError(f"A template asks for the icon {name!r}, which @tabler/icons-sprite does not have.")
         symbols.append(found.group())
     return '<svg xmlns="http://www.w3.org/2000/svg">' + "".join(symbols) + "</svg>"
 
 
 def _for_the_browser(text: str) -> str:
     # A bare module name needs an import map, an inline script; vega.min.js has the same functions.
-    return re.sub(
-        r"^import \{([^}]*)\} from 'vega-util';", r"const {\1} = globalThis.vega;", text, flags=re.M
-    )
+    return re.sub(r"^import \{([^}]*)\} from 'vega-util';", r"const {\1} = globalThis.vega;", text, flags=re.M)
 
 
 def _runs(command: list[str]) -> bool:

@@ -56,9 +56,7 @@ def estimates(arms: Sequence[ArmEstimate], *, show: Show, measure: str) -> Spec:
         height={"step": ROW_HEIGHT},
         show=show,
         layer=[
-            _layer(
-                {"type": "rule", "strokeWidth": 3, "opacity": 0.45}, base, x | {"field": "low"}, x2="high"
-            ),
+            _layer({"type": "rule", "strokeWidth": 3, "opacity": 0.45}, base, x | {"field": "low"}, x2="high"),
             _layer({"type": "point", "filled": True, "size": 90, "opacity": 1}, base, x | {"field": "mean"}),
         ],
     )

@@ -85,9 +85,7 @@ class Show:
 
     def iso(self, at: int) -> str:
         """RFC 3339 in UTC, for machines."""
-        return (
-            datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        )
+        return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def wall_clock(self, at: int) -> int:
         """The merchant's wall clock as if it were UTC, in epoch milliseconds, for a chart's time axis."""

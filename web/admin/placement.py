@@ -1,0 +1,236 @@
+"""The page of one placement: which candidate is ahead, how sure that is, and who came first over time."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from litestar import get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery
+
+from engine.clock import MINUTE
+from engine.monitor import Arms
+from engine.placement import Fixed, Placement, Split, Thompson
+from engine.store.folds import Share
+from web.admin.candidates import positions_of
+from web.admin.frame import Frame
+from web.admin.render import Page
+from web.charts import ArmEstimate, ArmShare, Spec, estimates, shares
+
+MINUTES = 60
+ENOUGH_IN_A_BIN = 30
+BINS = (1, 2, 5, 10, 20)
+SURE = 0.95
+LIKELY = 0.6
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What the placement learns from, in words."""
+
+    name: str
+    verb: str
+    meaning: str
+    tries: str
+
+
+@dataclass(frozen=True)
+class ArmRow:
+    """One candidate; shares and rates are 0 to 1, `share` is None where nothing was answered lately."""
+
+    label: str
+    position: int
+    chance: float
+    mean: float
+    low: float
+    high: float
+    trials: int
+    successes: int
+    share: float | None
+
+
+@dataclass(frozen=True)
+class MonitorView:
+    """The verdict in words first, then the figures behind it."""
+
+    verdict: str
+    evidence: str
+    arms: Sequence[ArmRow]
+    estimates_chart: Spec
+    shares_chart: Spec
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A group of customers that is learned about by itself."""
+
+    value: str
+    name: str
+
+
+@dataclass(frozen=True)
+class PlacementPage:
+    """The whole page."""
+
+    placement: Placement
+    purpose: str
+    measure: Measure
+    monitor: MonitorView
+    buckets: Sequence[Choice]
+    bucket: str
+    floor_note: str
+
+
+@dataclass(frozen=True)
+class ArmsFragment:
+    """What is refreshed while one looks."""
+
+    placement: Placement
+    measure: Measure
+    monitor: MonitorView
+
+
+MEASURES = {
+    "selected": Measure(
+        "Selection rate",
+        "is chosen most often",
+        "how often customers choose this candidate when they could.",
+        "answers in which the customer chose, and had this candidate before their eyes.",
+    ),
+    "converted": Measure(
+        "Conversion rate",
+        "converts best",
+        "how often a purchase is completed with this candidate when it was tried or passed over.",
+        "answers that ended, and in which the customer had this candidate before their eyes.",
+    ),
+    "margin": Measure(
+        "Conversion rate",
+        "converts best",
+        "how often a purchase is completed with this candidate. Margin after fees is weighed in for each cart.",
+        "answers that ended, and in which the customer had this candidate before their eyes.",
+    ),
+}
+
+
+@get("/placements/{key:str}")
+async def placement_page(
+    frame: NamedDependency[Frame], key: FromPath[str], bucket: FromQuery[str | None] = None
+) -> Page:
+    """The arms monitor."""
+    placement, arms, monitor = await _monitor(frame, key, bucket)
+    page = PlacementPage(
+        placement=placement,
+        purpose=purpose_of(placement),
+        measure=MEASURES[placement.reward],
+        monitor=monitor,
+        buckets=[Choice(name, _bucket_name(name)) for name in arms.buckets],
+        bucket=arms.bucket,
+        floor_note=_floor_note(frame, placement),
+    )
+    return frame.page("placement.html", page)
+
+
+@get("/placements/{key:str}/arms")
+async def arms_fragment(
+    frame: NamedDependency[Frame], key: FromPath[str], bucket: FromQuery[str | None] = None
+) -> Page:
+    """The same figures again, a few seconds later."""
+    placement, _, monitor = await _monitor(frame, key, bucket)
+    return frame.page("_placement_arms.html", ArmsFragment(placement, MEASURES[placement.reward], monitor))
+
+
+def purpose_of(placement: Placement) -> str:
+    """One sentence on how this placement chooses."""
+    match placement.policy:
+        case Fixed():
+            return "Shows candidates in your own order, moved only by rules."
+        case Split():
+            return "Shows candidates in fixed shares; the same customer always sees the same."
+        case Thompson():
+            goal = {"selected": "are chosen", "converted": "convert", "margin": "earn"}[placement.reward]
+            return f"Learns which candidates {goal} best, and shows those first more and more often."
+
+
+async def _monitor(frame: Frame, key: str, bucket: str | None) -> tuple[Placement, Arms, MonitorView]:
+    catalogue, merchant_id = frame.engine.catalogue, frame.merchant.id
+    placement: Placement = (await catalogue.get(merchant_id, "placement", "", key)).document
+    candidates = [one.document for one in await catalogue.page(merchant_id, "candidate", key)]
+    arms = await frame.engine.monitor.arms(merchant_id, key, bucket=bucket, minutes=MINUTES)
+    return placement, arms, _view(frame, placement, arms, positions_of(candidates))
+
+
+def _view(frame: Frame, placement: Placement, arms: Arms, positions: dict[str, int]) -> MonitorView:
+    rows = [
+        ArmRow(
+            label=arm.label,
+            position=positions.get(arm.id, arm.position),
+            chance=arm.chance,
+            mean=arm.mean,
+            low=arm.low,
+            high=arm.high,
+            trials=arm.trials,
+            successes=arm.successes,
+            share=arm.share if arms.decisions else None,
+        )
+        for arm in arms.arms
+    ]
+    verdict, evidence = verdict_on(frame, placement, rows)
+    measure = MEASURES[placement.reward].name
+    dots = [ArmEstimate(label=r.label, position=r.position, mean=r.mean, low=r.low, high=r.high) for r in rows]
+    lines = [
+        ArmShare(label=arm.label, position=row.position, points=points)
+        for arm, row, points in zip(arms.arms, rows, _lines(arms), strict=True)
+    ]
+    return MonitorView(
+        verdict, evidence, rows, estimates(dots, show=frame.show, measure=measure), shares(lines, show=frame.show)
+    )
+
+
+def verdict_on(frame: Frame, placement: Placement, rows: Sequence[ArmRow]) -> tuple[str, str]:
+    """What the figures say, and on how much it rests."""
+    tries = sum(row.trials for row in rows)
+    rests_on = f"Rests on {frame.show.count(tries, 'try', 'tries')} so far."
+    if isinstance(placement.policy, Fixed):
+        return "The order is fixed", "Results are counted, but do not change the order."
+    if isinstance(placement.policy, Split):
+        return "The shares are fixed", f"Results are counted, but do not change the shares. {rests_on}"
+    if not tries:
+        return "Nothing learned yet", "Every candidate is equally likely to come first until results arrive."
+    first, *others = sorted(rows, key=lambda row: -row.chance)
+    measure = MEASURES[placement.reward]
+    if first.chance >= SURE or not others:
+        return f"{first.label} {measure.verb}", f"That is as good as certain. {rests_on}"
+    chance = frame.show.percent(first.chance, digits=0)
+    if first.chance >= LIKELY:
+        return f"{first.label} is ahead", f"It is first for {chance} of new customers. {rests_on}"
+    return f"Too close to call: {first.label} or {others[0].label}", f"More results will tell. {rests_on}"
+
+
+def _bucket_name(bucket: str) -> str:
+    return " · ".join("unknown" if part == "-" else part for part in bucket.split("|")) if bucket else "All"
+
+
+def _floor_note(frame: Frame, placement: Placement) -> str:
+    if not isinstance(placement.policy, Thompson) or not placement.policy.floor:
+        return ""
+    return f"; {frame.show.percent(placement.policy.floor)} is spread evenly, so that each stays in play"
+
+
+def _lines(arms: Arms) -> list[list[tuple[int, float]]]:
+    """Each arm's share of first places by bin, wide enough that a share means something."""
+    width = _bin_width(arms.shares)
+    firsts: defaultdict[int, Counter[str]] = defaultdict(Counter)
+    for share in arms.shares:
+        firsts[share.minute // width * width][share.candidate] += share.firsts
+    return [
+        [(minute * MINUTE, count[arm.id] / count.total()) for minute, count in sorted(firsts.items())]
+        for arm in arms.arms
+    ]
+
+
+def _bin_width(found: Sequence[Share]) -> int:
+    minutes = len({share.minute for share in found}) or 1
+    rate = sum(share.firsts for share in found) / minutes
+    return next((width for width in BINS if rate * width >= ENOUGH_IN_A_BIN), BINS[-1])
