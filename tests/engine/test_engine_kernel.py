@@ -1,0 +1,194 @@
+"""The kernel: chances, policies, worth and history; and what holds for any plan, facts and key."""
+
+from __future__ import annotations
+
+from collections import Counter
+from math import prod
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.facts import Past
+from engine.placement import Fixed, One, Ranking, Split, Subset, Thompson
+from tests.factories import ALWAYS, METHODS, answer, beliefs, candidate, candidates, order, placement, plan, rule
+
+KEYS = [f"dec_{number}" for number in range(400)]
+
+
+def test_the_propensity_is_the_product_of_the_chances():
+    for key in KEYS[:50]:
+        decision = answer(plan(), key=key)
+        assert decision.propensity == prod(ranked.chance for ranked in decision.ranking)
+        assert 0 < decision.propensity < 1
+
+
+def test_only_the_first_slots_are_drawn_and_the_rest_follow_what_is_expected_of_them():
+    two = plan(of=placement(policy=Thompson(drawn=2)))
+    known = beliefs(two, card=(900, 90), paypal=(900, 180), klarna=(900, 270), ideal=(900, 360))
+    for key in KEYS[:50]:
+        ranking = answer(two, known=known, key=key).ranking
+        assert [ranked.chance < 1 for ranked in ranking[:2]] == [True, True]
+        rest = [ranked.score for ranked in ranking[2:]]
+        assert rest == sorted(rest, reverse=True)
+        assert {ranked.chance for ranked in ranking[2:]} == {1.0}
+
+
+def test_a_method_comes_first_as_often_as_its_chance_says():
+    known = beliefs(plan(), card=(200, 60), paypal=(200, 55))
+    firsts = Counter(order(answer(plan(), known=known, key=key))[0] for key in KEYS)
+    for ranked in answer(plan(), known=known).ranking:
+        spread = 4 * (len(KEYS) * ranked.confidence * (1 - ranked.confidence)) ** 0.5 + 1
+        assert abs(firsts[ranked.id] - len(KEYS) * ranked.confidence) < spread
+
+
+def test_what_converts_best_comes_first_nearly_always_but_the_floor_leaves_all_a_chance():
+    sure = plan(of=placement(policy=Thompson(floor=0.06)))
+    known = beliefs(sure, **dict.fromkeys(METHODS, (5000, 1000)) | {"ideal": (5_000, 2_000)})
+    confidence = {ranked.id: ranked.confidence for ranked in answer(sure, known=known).ranking}
+    assert confidence["ideal"] == pytest.approx(0.95)
+    assert min(confidence.values()) == max(value for value in confidence.values() if value < 0.9) == pytest.approx(0.01)
+
+
+def test_a_split_gives_the_same_customer_the_same_answer_and_customers_their_shares():
+    halves = plan(of=placement(shape=One(), policy=Split({"a": 3, "b": 1})), candidates=candidates("a", "b"))
+    answers = {number: answer(halves, customer=f"c{number}").ranking[0] for number in range(400)}
+    again = {number: answer(halves, customer=f"c{number}", key="dec_9").ranking[0] for number in range(400)}
+    assert answers == again
+    share = Counter(ranked.id for ranked in answers.values())["a"] / 400
+    assert 0.68 < share < 0.82
+    assert {(ranked.id, ranked.chance) for ranked in answers.values()} == {("a", 0.75), ("b", 0.25)}
+
+
+def test_a_split_without_a_customer_is_drawn_by_the_decision():
+    halves = plan(of=placement(shape=One(), policy=Split()), candidates=candidates("a", "b"))
+    assert {order(answer(halves, key=key))[0] for key in KEYS[:50]} == {"a", "b"}
+
+
+def test_a_weight_of_zero_is_never_drawn_while_others_are_left():
+    split = plan(of=placement(shape=One(), policy=Split({"a": 0})), candidates=candidates("a", "b"))
+    assert {order(answer(split, key=key))[0] for key in KEYS} == {"b"}
+
+
+def test_a_split_ignores_what_was_learned():
+    halves = plan(of=placement(shape=One(), policy=Split()), candidates=candidates("a", "b"))
+    known = beliefs(halves, a=(1_000, 999), b=(1_000, 1))
+    assert [order(answer(halves, known=known, key=key)) for key in KEYS] == [
+        order(answer(halves, key=key)) for key in KEYS
+    ]
+
+
+def test_margin_prefers_the_cheaper_of_two_equally_good_methods():
+    methods = (candidate("dear", fee_percent=20.0), candidate("cheap", fee_fixed=10))
+    for reward, low, high in (("converted", 0.4, 0.6), ("margin", 0.99, 1.0)):
+        both = plan(of=placement(reward=reward, margin_percent=30.0), candidates=methods)
+        known = beliefs(both, dear=(4_000, 1_600), cheap=(4_000, 1_600))
+        chance = {one.id: one.confidence for one in answer(both, known=known, cart_total=10_000).ranking}
+        assert low < chance["cheap"] <= high
+
+
+def test_margin_takes_the_typical_amount_where_the_cart_is_missing_or_senseless():
+    methods = (candidate("percent", fee_percent=3.0), candidate("fixed", fee_fixed=100))
+    cart = plan(of=placement(reward="margin", typical_amount=10_000), candidates=methods)
+    known = beliefs(cart, percent=(900, 300), fixed=(900, 300))
+    typical = confidences(answer(cart, known=known, cart_total=10_000))
+    assert confidences(answer(cart, known=known)) == typical
+    for senseless in (-10_000, "10", 10**40, 10**400, True):
+        assert confidences(answer(cart, known=known, cart_total=senseless)) == typical
+
+
+def confidences(decision):
+    return {ranked.id: ranked.confidence for ranked in decision.ranking}
+
+
+def test_a_boost_helps_a_method_that_loses_money():
+    methods = (candidate("a", fee_percent=50.0), candidate("b", fee_percent=50.0))
+    of = placement(reward="margin", margin_percent=10.0)
+    losing = answer(plan(rule({"boost": {"candidates": ["a"], "factor": 5}}), of=of, candidates=methods))
+    assert confidences(losing)["a"] > 0.7
+
+
+def test_a_customers_own_past_counts_and_is_told():
+    history = {"klarna": Past(6.0, 6.0, 7), "card": Past(6.0, 0.0, 2)}
+    known = beliefs(plan(), **dict.fromkeys(METHODS, (500, 100)))
+    decision = answer(plan(), known=known, history=history)
+    assert confidences(decision)["klarna"] > 0.9
+    reasons = {ranked.id: ranked.reasons for ranked in decision.ranking}
+    assert reasons["klarna"] == ["chosen in 7 of this customer's last 9 purchases"]
+    assert reasons["paypal"] == []
+
+
+def test_a_policy_without_history_treats_customers_alike():
+    alike = plan(of=placement(policy=Thompson(history=False)))
+    decision = answer(alike, history={"klarna": Past(9.0, 9.0, 9)})
+    assert confidences(decision) == confidences(answer(alike))
+
+
+def test_an_answer_names_its_versions_and_when_it_ends():
+    decision = answer(plan(), known=beliefs(plan(), version=812))
+    assert (decision.plan_version, decision.beliefs_version) == (1, 812)
+    assert decision.expires_at == "2026-11-21T10:00:00.000Z"
+
+
+FACTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "cart.total": st.one_of(st.integers(-10, 200_000), st.text(max_size=3)),
+        "geo.country": st.sampled_from(["DE", "NL", "US", 7, None]),
+        "device.type": st.sampled_from(["mobile", "desktop", "fridge"]),
+    },
+)
+EFFECTS = st.one_of(
+    st.lists(st.sampled_from(METHODS), min_size=1, max_size=4, unique=True).map(lambda ids: {"exclude": ids}),
+    st.lists(st.sampled_from(METHODS), min_size=2, max_size=6, unique=True).map(lambda ids: {"require": ids}),
+    st.builds(lambda id, slot: {"pin": {"candidate": id, "slot": slot}}, st.sampled_from(METHODS), st.integers(1, 9)),
+    st.builds(
+        lambda id, by: {"boost": {"candidates": [id], "factor": by}}, st.sampled_from(METHODS), st.floats(0.01, 100)
+    ),
+)
+CONDITIONS = st.sampled_from(
+    [
+        ALWAYS,
+        {">": [{"var": "cart.total"}, 5_000]},
+        {"!=": [{"var": "geo.country"}, "DE"]},
+        {"var": "customer.returning"},
+    ]
+)
+RULES = st.lists(st.tuples(CONDITIONS, EFFECTS, st.integers(0, 3)), max_size=5)
+SHAPES = st.one_of(st.just(Ranking()), st.just(One()), st.builds(Subset, st.integers(1, 8)))
+POLICIES = st.one_of(
+    st.just(Fixed()),
+    st.builds(Split, st.dictionaries(st.sampled_from(METHODS), st.floats(0, 10), max_size=6)),
+    st.builds(Thompson, st.floats(0, 0.5), st.integers(1, 8), st.booleans()),
+)
+HISTORIES = st.dictionaries(
+    st.sampled_from(METHODS), st.tuples(st.floats(0, 20), st.floats(0, 1), st.integers(0, 9)), max_size=3
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(FACTS, RULES, SHAPES, POLICIES, st.sampled_from(["converted", "margin"]), HISTORIES, st.text(max_size=9))
+def test_any_answer_is_lawful(facts, rules, shape, policy, reward, past, key):
+    documents = [
+        rule(effect, id=f"r{number}", when=when, priority=priority)
+        for number, (when, effect, priority) in enumerate(rules)
+    ]
+    fees = tuple(candidate(id, position=n, fee_fixed=100 * n, fee_percent=2.0 * n) for n, id in enumerate(METHODS))
+    one = plan(*documents, of=placement(shape=shape, policy=policy, reward=reward), candidates=fees)
+    history = {name: Past(trials, trials * rate, count) for name, (trials, rate, count) in past.items()}
+    ask = {name.replace(".", "_", 1): value for name, value in facts.items()}
+    decision = answer(one, history=history, customer="c", key=key, **ask)
+    out = [each.id for each in decision.excluded]
+    eligible = set(METHODS) - set(out)
+    most = {One: 1, Subset: getattr(shape, "limit", 0), Ranking: len(METHODS)}[type(shape)]
+    assert len(order(decision)) == len(set(order(decision))) == min(len(eligible), most)
+    assert set(order(decision)) <= eligible
+    assert [ranked.rank for ranked in decision.ranking] == list(range(1, len(decision.ranking) + 1))
+    assert all(0 < ranked.chance <= 1 and 0 <= ranked.confidence <= 1 for ranked in decision.ranking)
+    assert decision.propensity == pytest.approx(prod(ranked.chance for ranked in decision.ranking))
+    for effect in [each for number in decision.rules for each in documents[int(number[1:])].effects]:
+        assert eligible.isdisjoint(effect.get("exclude", ()))
+        assert eligible <= set(effect.get("require", METHODS))
+    again = answer(one, known=beliefs(one), history=history, customer="c", key=key, **ask)
+    assert msgspec.json.encode(again) == msgspec.json.encode(decision)

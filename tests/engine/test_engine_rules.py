@@ -1,0 +1,214 @@
+"""Rules bound, bandits choose: what merchants' rules and the catalogue do to an answer."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.placement import Fixed, ListDocument, One, Subset
+from tests.factories import CART_OVER_100, METHODS, answer, candidate, candidates, order, placement, plan, rule
+
+FIXED = placement(policy=Fixed())
+KEYS = [f"dec_{number}" for number in range(60)]
+
+
+def excluded(decision):
+    return {one.id: one.reason for one in decision.excluded}
+
+
+def test_a_method_that_a_rule_hides_never_appears():
+    hidden = plan(rule({"exclude": ["klarna"]}, name="No instalments", when=CART_OVER_100))
+    answers = [answer(hidden, key=key, cart_total=10_001) for key in KEYS]
+    assert all("klarna" not in order(one) for one in answers)
+    assert all(excluded(one) == {"klarna": "hidden by rule “No instalments”"} for one in answers)
+
+
+def test_the_same_rule_leaves_a_smaller_cart_alone():
+    hidden = plan(rule({"exclude": ["klarna"]}, when=CART_OVER_100))
+    assert sorted(order(answer(hidden, cart_total=10_000))) == sorted(METHODS)
+
+
+def test_a_rule_never_fires_because_a_fact_is_missing_and_is_named_with_the_fact_it_lacked():
+    cheap = plan(rule({"exclude": ["klarna"]}, id="small", when={"<": [{"var": "cart.total"}, 5_000]}))
+    decision = answer(cheap)
+    assert "klarna" in order(decision)
+    assert [(one.rule, one.field) for one in decision.skipped] == [("small", "cart.total")]
+    assert decision.rules == []
+
+
+def test_a_fact_of_the_wrong_type_counts_as_missing():
+    cheap = plan(rule({"exclude": ["klarna"]}, id="small", when={"<": [{"var": "cart.total"}, 5_000]}))
+    decision = answer(cheap, cart_total="12.00")
+    assert "klarna" in order(decision)
+    assert [one.field for one in decision.skipped] == ["cart.total"]
+
+
+def test_a_required_group_shuts_out_all_others_and_says_why():
+    decision = answer(plan(rule({"require": ["card", "paypal"]}, name="Only cards")))
+    assert sorted(order(decision)) == ["card", "paypal"]
+    assert set(excluded(decision).values()) == {"not among those that rule “Only cards” allows"}
+
+
+def test_two_requirements_leave_what_both_allow():
+    both = plan(rule({"require": ["card", "paypal"]}, id="a"), rule({"require": ["paypal", "ideal"]}, id="b"))
+    assert order(answer(both)) == ["paypal"]
+
+
+def test_when_rules_shut_out_everything_the_answer_is_empty_and_certain():
+    decision = answer(plan(rule({"exclude": list(METHODS)})))
+    assert decision.ranking == []
+    assert decision.propensity == 1.0
+    assert len(decision.excluded) == len(METHODS)
+    assert decision.fallback is False
+
+
+def test_a_pin_holds_whatever_is_drawn():
+    pinned = plan(rule({"pin": {"candidate": "sepa_debit", "slot": 2}}, name="Second, please"))
+    answers = [answer(pinned, key=key) for key in KEYS]
+    assert {order(one)[1] for one in answers} == {"sepa_debit"}
+    assert {one.ranking[1].chance for one in answers} == {1.0}
+    assert answers[0].ranking[1].reasons == ["placed 2. by rule “Second, please”"]
+    assert len({order(one)[0] for one in answers}) > 1
+
+
+def test_of_two_pins_to_one_slot_the_rule_with_the_higher_priority_wins():
+    rules = [
+        rule({"pin": {"candidate": "ideal", "slot": 1}}, id="low", priority=1),
+        rule({"pin": {"candidate": "klarna", "slot": 1}}, id="high", priority=2),
+    ]
+    assert order(answer(plan(*rules)))[0] == "klarna"
+    assert order(answer(plan(*reversed(rules))))[0] == "klarna"
+
+
+def test_a_pin_of_a_method_that_is_not_offered_leaves_the_slot_to_the_next_pin():
+    rules = [
+        rule({"pin": {"candidate": "ideal", "slot": 1}}, id="high", priority=2),
+        rule({"pin": {"candidate": "klarna", "slot": 1}}, id="low", priority=1),
+    ]
+    methods = (candidate("ideal", countries=("NL",)), candidate("klarna"), candidate("card"))
+    decisions = [answer(plan(*rules, candidates=methods), key=key, geo_country="DE") for key in KEYS]
+    assert {order(one)[0] for one in decisions} == {"klarna"}
+
+
+def test_a_pin_behind_the_end_of_a_subset_says_nothing_and_does_nothing():
+    few = plan(rule({"pin": {"candidate": "ideal", "slot": 5}}), of=placement(shape=Subset(2)))
+    answers = [answer(few, key=key) for key in KEYS]
+    assert {len(one.ranking) for one in answers} == {2}
+    assert not any(ranked.reasons for one in answers for ranked in one.ranking)
+
+
+def test_a_pin_behind_the_last_of_a_ranking_moves_up_to_it():
+    last = plan(rule({"pin": {"candidate": "card", "slot": 50}}))
+    assert {order(answer(last, key=key))[-1] for key in KEYS} == {"card"}
+
+
+def test_a_boost_makes_a_method_come_first_more_often_and_says_so():
+    plain, boosted = plan(), plan(rule({"boost": {"candidates": ["ideal"], "factor": 3}}, name="Push iDEAL"))
+    assert answer(boosted).ranking
+    chance = {name: first_chance(name, "ideal") for name in (plain, boosted)}
+    assert chance[boosted] > 2 * chance[plain]
+    reasons = {one.id: one.reasons for one in answer(boosted).ranking}
+    assert reasons["ideal"] == ["weighted x3 by rule “Push iDEAL”"]
+    assert reasons["card"] == []
+
+
+def first_chance(of, candidate):
+    return next(one.confidence for one in answer(of).ranking if one.id == candidate)
+
+
+def test_boosts_of_several_rules_multiply():
+    twice = plan(
+        rule({"boost": {"candidates": ["ideal"], "factor": 2}}, id="a"),
+        rule({"boost": {"candidates": ["ideal"], "factor": 3}}, id="b"),
+    )
+    six = plan(rule({"boost": {"candidates": ["ideal"], "factor": 6}}, id="a"))
+    assert first_chance(twice, "ideal") == first_chance(six, "ideal")
+
+
+def test_values_are_set_by_the_rule_with_the_higher_priority():
+    rules = (
+        rule({"set": {"name": "show_cvv", "value": True}}, id="low", priority=0),
+        rule({"set": {"name": "show_cvv", "value": False}}, id="high", priority=9),
+        rule({"set": {"name": "note", "value": "hello"}}, id="other"),
+    )
+    decision = answer(plan(*rules))
+    assert decision.values == {"show_cvv": False, "note": "hello"}
+    assert decision.rules == ["high", "low", "other"]
+
+
+def test_a_rule_reads_a_merchants_list():
+    vip = ListDocument(name="vip", values=("gold", "silver"))
+    hidden = plan(rule({"exclude": ["card"]}, when={"in_list": [{"var": "customer.segment"}, "vip"]}), lists=(vip,))
+    assert "card" not in order(answer(hidden, customer_segment="gold"))
+    assert "card" in order(answer(hidden, customer_segment="tin"))
+
+
+@pytest.mark.parametrize(
+    ("limits", "facts", "reason"),
+    [
+        ({"countries": ("NL", "BE")}, {"geo_country": "DE"}, "not offered in DE"),
+        ({"currencies": ("EUR",)}, {"cart_currency": "GBP"}, "not offered in GBP"),
+        ({"devices": ("mobile",)}, {"device_type": "desktop"}, "not offered on desktop"),
+        ({"min_amount": 1_000}, {"cart_total": 999}, "the amount is below its minimum"),
+        ({"max_amount": 1_000}, {"cart_total": 1_001}, "the amount is above its maximum"),
+        ({"max_amount": 0}, {"cart_total": 1}, "the amount is above its maximum"),
+    ],
+)
+def test_the_catalogue_offers_a_method_only_within_its_limits(limits, facts, reason):
+    limited = plan(candidates=(candidate("card"), candidate("klarna", **limits)))
+    decision = answer(limited, **facts)
+    assert order(decision) == ["card"]
+    assert excluded(decision) == {"klarna": reason}
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {},
+        {"geo_country": None, "cart_currency": 3, "device_type": ["desktop"], "cart_total": "2"},
+        {"geo_country": "NL", "cart_currency": "EUR", "device_type": "mobile", "cart_total": 1_000},
+    ],
+)
+def test_missing_or_senseless_facts_and_those_on_the_limit_exclude_nobody(facts):
+    limits = {
+        "countries": ("NL",),
+        "currencies": ("EUR",),
+        "devices": ("mobile",),
+        "min_amount": 1000,
+        "max_amount": 1000,
+    }
+    assert order(answer(plan(candidates=(candidate("klarna", **limits),)), **facts)) == ["klarna"]
+
+
+def test_a_method_that_is_switched_off_is_not_mentioned_at_all():
+    off = plan(candidates=(candidate("card"), candidate("ideal", enabled=False)))
+    decision = answer(off)
+    assert order(decision) == ["card"]
+    assert decision.excluded == []
+
+
+def test_a_rule_that_is_switched_off_does_nothing():
+    assert "card" in order(answer(plan(rule({"exclude": ["card"]}, enabled=False))))
+
+
+def test_the_fixed_policy_keeps_the_merchants_own_order():
+    listed = (candidate("b", position=2), candidate("a", position=2), candidate("z", position=1))
+    assert {tuple(order(answer(plan(of=FIXED, candidates=listed), key=key))) for key in KEYS} == {("z", "a", "b")}
+
+
+def test_rules_move_a_fixed_order():
+    moved = plan(
+        rule({"pin": {"candidate": "ideal", "slot": 1}}, {"boost": {"candidates": ["klarna"], "factor": 100}}),
+        of=FIXED,
+    )
+    assert order(answer(moved))[:3] == ["ideal", "klarna", "card"]
+
+
+def test_shapes_answer_with_one_with_some_or_with_all():
+    lengths = {shape: len(answer(plan(of=placement(shape=shape))).ranking) for shape in (One(), Subset(4), Subset(50))}
+    assert lengths == {One(): 1, Subset(4): 4, Subset(50): 6}
+    assert len(answer(plan()).ranking) == 6
+
+
+def test_a_placement_without_candidates_answers_with_nothing():
+    decision = answer(plan(candidates=candidates("x")[:0]))
+    assert (decision.ranking, decision.excluded, decision.propensity) == ([], [], 1.0)

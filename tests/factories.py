@@ -1,0 +1,79 @@
+"""Documents with defaults, so that a test names only what it is about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.beliefs import Beliefs, Count, make_beliefs
+from engine.facts import Facts, History
+from engine.kernel import Decision, decide
+from engine.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument, Thompson
+from engine.plan import Plan, PlanDocument
+from engine.vocabulary import STANDARD
+
+METHODS = ("card", "paypal", "klarna", "ideal", "sepa_debit", "apple_pay")
+CART_OVER_100 = {">": [{"var": "cart.total"}, 10_000]}
+ALWAYS = {"==": [1, 1]}
+EXPIRES = "2026-11-21T10:00:00.000Z"
+
+
+def placement(**changes: Any) -> Placement:
+    return Placement(**({"key": "payment_methods", "name": "Payment methods"} | changes))
+
+
+def candidates(*ids: str) -> tuple[Candidate, ...]:
+    return tuple(candidate(id, position=number) for number, id in enumerate(ids or METHODS))
+
+
+def candidate(id: str, **changes: Any) -> Candidate:
+    return Candidate(**({"id": id, "label": id.replace("_", " ").title()} | changes))
+
+
+def rule(*effects: dict[str, Any], when: Any = ALWAYS, **changes: Any) -> RuleDocument:
+    return RuleDocument(**({"id": "r1", "name": "The rule", "when": when, "effects": effects} | changes))
+
+
+def plan(
+    *rules: RuleDocument,
+    of: Placement | None = None,
+    candidates: tuple[Candidate, ...] | None = None,
+    fields: tuple[FieldDocument, ...] = STANDARD,
+    lists: tuple[ListDocument, ...] = (),
+) -> Plan:
+    everyone = candidates_of(*METHODS) if candidates is None else candidates
+    document = PlanDocument(placement=of or placement(), candidates=everyone, rules=rules, fields=fields, lists=lists)
+    return Plan(document, version=1)
+
+
+candidates_of = candidates
+
+
+def beliefs(of: Plan, *, version: int = 1, **counts: tuple[int, int]) -> Beliefs:
+    """`beliefs(plan, card=(100, 40))`: 40 successes in 100 trials; of the others nothing is known."""
+    policy = of.placement.policy
+    return make_beliefs(
+        of.ids,
+        of.hashes,
+        {name: Count(*count) for name, count in counts.items()},
+        version=version,
+        bucket="",
+        floor=policy.floor if isinstance(policy, Thompson) else 0.0,
+    )
+
+
+def answer(
+    of: Plan,
+    *,
+    known: Beliefs | None = None,
+    history: History | None = None,
+    customer: str | None = None,
+    key: str = "dec_1",
+    **facts: Any,
+) -> Decision:
+    """Ask the kernel; facts are named as in `cart_total=1`, the first `_` standing for the dot."""
+    values = {name.replace("_", ".", 1): value for name, value in facts.items()}
+    return decide(of, known or beliefs(of), Facts(values, history or {}, customer), key, expires_at=EXPIRES)
+
+
+def order(decision: Decision) -> list[str]:
+    return [ranked.id for ranked in decision.ranking]
