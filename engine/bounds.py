@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import msgspec
 
-import rules
 from rules import Boost, Exclude, Pin, Require, Rule, Set
 
 
@@ -20,18 +19,27 @@ class Bounds(msgspec.Struct):
     reasons: dict[int, list[str]]
 
 
-def bounds_of(fired: tuple[Rule, ...], index: Mapping[str, int], excluded: dict[int, str]) -> Bounds:
-    """Apply the effects of rules, which come in order of priority; `excluded` is what the catalogue refused."""
+def bounds_of(fired: tuple[Rule, ...], index: Mapping[str, int], excluded: dict[int, str], *, slots: int) -> Bounds:
+    """Apply the effects of rules, which come in order of priority; `excluded` is what the catalogue refused.
+
+    A pin that cannot be, for its candidate is out or the answer has fewer `slots`, claims nothing.
+    """
     bounds = Bounds(excluded, {}, {}, {}, {})
+    pins = []
     for rule in fired:
         for effect in rule.effects:
-            _apply(effect, rule, index, bounds)
-    for slot in [slot for slot, number in bounds.pins.items() if number in excluded]:
-        del bounds.pins[slot]
+            if isinstance(effect, Pin):
+                pins.append((effect, rule))
+            else:
+                _apply(effect, rule, index, bounds)
+    for pin, rule in pins:
+        number = index.get(pin.candidate)
+        if number is not None and number not in bounds.excluded and pin.slot <= slots:
+            _pin(number, pin.slot - 1, rule, bounds)
     return bounds
 
 
-def _apply(effect: rules.Effect, rule: Rule, index: Mapping[str, int], bounds: Bounds) -> None:
+def _apply(effect: Exclude | Require | Boost | Set, rule: Rule, index: Mapping[str, int], bounds: Bounds) -> None:
     match effect:
         case Exclude(candidates):
             for number in _numbers(candidates, index):
@@ -41,8 +49,6 @@ def _apply(effect: rules.Effect, rule: Rule, index: Mapping[str, int], bounds: B
             for number in index.values():
                 if number not in kept:
                     bounds.excluded.setdefault(number, f"not among those that rule “{rule.name}” allows")
-        case Pin(candidate, slot):
-            _pin(index.get(candidate), slot - 1, rule, bounds)
         case Boost(candidates, factor):
             for number in _numbers(candidates, index):
                 bounds.boosts[number] = bounds.boosts.get(number, 1.0) * factor
@@ -51,8 +57,8 @@ def _apply(effect: rules.Effect, rule: Rule, index: Mapping[str, int], bounds: B
             bounds.values.setdefault(name, value)
 
 
-def _pin(number: int | None, slot: int, rule: Rule, bounds: Bounds) -> None:
-    if number is None or slot in bounds.pins or number in bounds.pins.values():
+def _pin(number: int, slot: int, rule: Rule, bounds: Bounds) -> None:
+    if slot in bounds.pins or number in bounds.pins.values():
         return
     bounds.pins[slot] = number
     bounds.reasons.setdefault(number, []).append(f"placed {slot + 1}. by rule “{rule.name}”")

@@ -71,7 +71,7 @@ def decide(plan: Plan, beliefs: Beliefs, facts: Facts, key: str, *, expires_at: 
     """Answer for `facts` with the randomness of `key`, which is also the decision's id."""
     firing = plan.compiled.evaluate(facts.values)
     fired = tuple(plan.rules[number] for number in firing.fired)
-    bounds = bounds_of(fired, plan.index, plan.eligibility.why_not(facts.values))
+    bounds = bounds_of(fired, plan.index, plan.eligibility.why_not(facts.values), slots=_most(plan))
     eligible = tuple(number for number in range(len(plan.ids)) if number not in bounds.excluded)
     ranking, propensity = _rank(plan, beliefs, facts, bounds, eligible, key) if eligible else ([], 1.0)
     return Decision(
@@ -99,8 +99,6 @@ def _rank(
     means = lane.means if past is None else _blended_means(lane.means, *past)
     weights = worth(plan, facts.values, bounds, eligible)
     length, drawn, randomness = _room(plan, facts, key, len(eligible))
-    # A slot that the answer does not have pins nothing; in a ranking, a pin behind the last slot moves up.
-    most = MANY if isinstance(plan.placement.shape, Ranking) else length
     local = {number: place for place, number in enumerate(eligible)}
     arrangement = bandits.arrange(
         _chances(plan, lane, past, weights, eligible),
@@ -108,20 +106,25 @@ def _rank(
         bandits.uniforms(bandits.seed_of(randomness), lane.hashes, drawn),
         length=length,
         drawn=drawn,
-        pins={slot: local[number] for slot, number in bounds.pins.items() if slot < most},
+        pins={slot: local[number] for slot, number in bounds.pins.items()},
     )
     return _ranked(plan, facts, bounds, eligible, means, arrangement), arrangement.propensity
 
 
-def _room(plan: Plan, facts: Facts, key: str, candidates: int) -> tuple[int, int, str]:
-    """How many slots the answer has, how many of them are drawn, and what their randomness hangs on."""
+def _most(plan: Plan) -> int:
+    """How many slots an answer may have; a ranking has as many as it needs."""
     match plan.placement.shape:
         case One():
-            length = 1
+            return 1
         case Subset(limit):
-            length = min(limit, candidates)
-        case _:
-            length = candidates
+            return limit
+        case Ranking():
+            return MANY
+
+
+def _room(plan: Plan, facts: Facts, key: str, candidates: int) -> tuple[int, int, str]:
+    """How many slots the answer has, how many of them are drawn, and what their randomness hangs on."""
+    length = min(_most(plan), candidates)
     match plan.placement.policy:
         case Fixed():
             return length, 0, key
@@ -218,7 +221,7 @@ def slot_chances(plan: Plan, beliefs: Beliefs, facts: Facts, decision: Decision)
     if decision.fallback or not decision.ranking:
         return []
     fired = tuple(rule for rule in plan.rules if rule.id in decision.rules)
-    bounds = bounds_of(fired, plan.index, plan.eligibility.why_not(facts.values))
+    bounds = bounds_of(fired, plan.index, plan.eligibility.why_not(facts.values), slots=_most(plan))
     eligible = tuple(number for number in range(len(plan.ids)) if number not in bounds.excluded)
     weights = worth(plan, facts.values, bounds, eligible)
     chances_of = _chances(plan, beliefs.lane(eligible), _past(plan, facts, eligible), weights, eligible)
@@ -240,9 +243,6 @@ def fall_back(plan: Plan, facts: Facts, key: str, *, expires_at: str) -> Decisio
     """The merchant's own order, for when something broke: eligible by catalogue, no rules, nothing drawn."""
     excluded = plan.eligibility.why_not(facts.values)
     eligible = [number for number in range(len(plan.ids)) if number not in excluded]
-    length = 1 if isinstance(plan.placement.shape, One) else len(eligible)
-    if isinstance(plan.placement.shape, Subset):
-        length = min(length, plan.placement.shape.limit)
     return Decision(
         decision_id=key,
         placement=plan.placement.key,
@@ -250,7 +250,7 @@ def fall_back(plan: Plan, facts: Facts, key: str, *, expires_at: str) -> Decisio
         beliefs_version=0,
         ranking=[
             Ranked(plan.ids[number], rank + 1, plan.candidates[number].label, 0.0, float(rank == 0), 1.0, [])
-            for rank, number in enumerate(eligible[:length])
+            for rank, number in enumerate(eligible[: _most(plan)])
         ],
         excluded=[Excluded(plan.ids[number], reason) for number, reason in sorted(excluded.items())],
         values={},

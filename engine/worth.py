@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from engine.bounds import Bounds
 from engine.plan import Plan
 
+LARGEST_AMOUNT = 2**53
+
 
 def worth(
     plan: Plan, values: Mapping[str, Any], bounds: Bounds, eligible: tuple[int, ...]
@@ -28,7 +30,8 @@ def worth(
 def margin(plan: Plan, values: Mapping[str, Any], number: int) -> float:
     """What is left of the cart after its cost and this candidate's fee, in minor units."""
     total = values.get("cart.total")
-    amount = total if type(total) is int else plan.placement.typical_amount
+    # An amount that no cart has, below nothing or beyond all arithmetic, would turn the order upside down.
+    amount = total if type(total) is int and 0 <= total <= LARGEST_AMOUNT else plan.placement.typical_amount
     candidate = plan.candidates[number]
     fee = amount * candidate.fee_percent / 100 + candidate.fee_fixed
     return amount * plan.placement.margin_percent / 100 - fee
