@@ -16,9 +16,9 @@ from typing import cast
 from rules.evaluate import Lists, Unknown, read_values, verdict
 from rules.expressions import Constants, Expressions
 from rules.javascript import LARGEST_SAFE
-from rules.problems import RuleError
+from rules.problems import Problem, RuleError
 from rules.syntax import both, call, constant, do, do_if, function, masked, name, negated, tuple_of
-from rules.tree import Rule, fields_of, required_fields
+from rules.tree import Read, Rule, fields_of, reads_of, required_fields
 from rules.values import NUMERIC
 from rules.vocabulary import Field, Vocabulary
 
@@ -75,16 +75,32 @@ class CompiledRules:
 def compile_rules(rules: Sequence[Rule], vocabulary: Vocabulary, lists: Lists) -> CompiledRules:
     """One function out of a rule set; `lists` are the merchant's lists as they are now.
 
-    Indices in its answers are positions in `rules`. Raises RuleError if a rule reads a field that is not in
-    `vocabulary`.
+    Indices in its answers are positions in `rules`. Raises RuleError if a rule reads a field that
+    `vocabulary` does not declare with the type that the rule was checked against.
     """
     names = list(dict.fromkeys(field for rule in rules for field in fields_of(rule.condition)))
-    for field in names:
-        if field not in vocabulary:
-            raise RuleError.at("", f"{field} is not a declared fact any more")
+    _check_fields(rules, vocabulary)
     module = _Module([vocabulary[field] for field in names], Constants(lists))
     run = module.run(rules)
     return CompiledRules(tuple(rules), frozenset(names), vocabulary, lists, run)
+
+
+def _check_fields(rules: Sequence[Rule], vocabulary: Vocabulary) -> None:
+    problems = [
+        Problem(f"/{index}{read.path}", message)
+        for index, rule in enumerate(rules)
+        for read in reads_of(rule.condition)
+        if (message := _changed(read, vocabulary))
+    ]
+    if problems:
+        raise RuleError(problems)
+
+
+def _changed(read: Read, vocabulary: Vocabulary) -> str | None:
+    field = vocabulary.get(read.name)
+    if field is None:
+        return f"{read.name} is not a declared fact any more"
+    return None if field.type == read.type else f"{read.name} is a {field.type} now; it was a {read.type}"
 
 
 class _Module:

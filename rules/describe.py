@@ -82,7 +82,7 @@ class _Writer:
 
     def _field(self, node: Read) -> str:
         if node.name == ITEM:
-            return "an element"
+            return "the element"
         field = self._vocabulary.get(node.name)
         return (field and field.label) or node.name
 
@@ -162,12 +162,12 @@ class _Writer:
         return f"{moment} is from {start} to {end} ({zone})"
 
     def near(self, node: Call) -> str:
-        here, there, distance = map(self.text, node.arguments)
-        return f"{here} is within {distance} km of {there}"
+        here, there, distance = node.arguments
+        return f"{self.text(here)} is within {self.text(distance)} km of {cast(Literal, there).raw}"
 
     def bucket(self, node: Call) -> str:
         value, salt, low, high = map(self.text, node.arguments)
-        return f"{value} is in {low} to {high} percent of {salt}"
+        return f'{value} is in {low} to {high} percent of "{salt}"'
 
     def quantified(self, node: Call) -> str:
         items, condition = map(self.text, node.arguments)

@@ -71,7 +71,7 @@ FUNCTIONS: Mapping[str, Function] = {
 
 def read_values(node: Node, facts: Mapping[str, object], vocabulary: Vocabulary) -> Values:
     """The fields that `node` reads, out of raw facts."""
-    return {name: vocabulary[name].reader(facts.get(name)) for name in dict.fromkeys(fields_of(node))}
+    return {name: vocabulary[name].reader(facts.get(name)) for name in fields_of(node)}
 
 
 def verdict(node: Node, values: Values, lists: Lists) -> Verdict:

@@ -30,13 +30,13 @@ class _Refused:
     message: str
 
 
-def loads(raw: bytes | str) -> object:
+def loads(raw: bytes | str, *, most_bytes: int = LARGEST_TEXT) -> object:
     """The JSON value in `raw` (UTF-8). Raises RuleError with the places of all problems, at most 20.
 
-    Refused are: more than 64 KiB, more than 80 open brackets, keys given twice, NaN and infinities, numbers
-    that no double holds, integers beyond 2**53, NUL characters and lone surrogates.
+    Refused are: more than `most_bytes`, more than 80 open brackets, keys given twice, NaN and infinities,
+    numbers that no double holds, integers beyond 2**53, NUL characters and lone surrogates.
     """
-    text = _decoded(raw)
+    text = _decoded(raw, most_bytes)
     _check_depth(text)
     try:
         value = json.loads(
@@ -55,10 +55,10 @@ def check_values(value: object) -> None:
     raise RuleError(islice(_problems(value), MOST_PROBLEMS))
 
 
-def _decoded(raw: bytes | str) -> str:
-    size = len(raw) if isinstance(raw, bytes) or len(raw) > LARGEST_TEXT else len(raw.encode(errors="replace"))
-    if size > LARGEST_TEXT:
-        raise RuleError.at("", f"is over {LARGEST_TEXT // 1024} KiB, the most that a document may have")
+def _decoded(raw: bytes | str, most: int) -> str:
+    size = len(raw) if isinstance(raw, bytes) or len(raw) > most else len(raw.encode(errors="replace"))
+    if size > most:
+        raise RuleError.at("", f"is over {most // 1024} KiB, the most that a document may have")
     if isinstance(raw, str):
         return raw
     try:

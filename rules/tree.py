@@ -69,13 +69,18 @@ def is_connective(node: Node) -> bool:
     return isinstance(node, Call) and node.operator in CONNECTIVES and node.type in BOOLEAN
 
 
-def fields_of(node: Node) -> Iterator[str]:
-    """Names of the fields read anywhere below, in the order of the document, with repetitions."""
+def reads_of(node: Node) -> Iterator[Read]:
+    """Every read of a field anywhere below, in the order of the document."""
     if isinstance(node, Read) and node.name != ITEM:
-        yield node.name
+        yield node
     elif isinstance(node, Call):
         for argument in node.arguments:
-            yield from fields_of(argument)
+            yield from reads_of(argument)
+
+
+def fields_of(node: Node) -> tuple[str, ...]:
+    """Names of the fields read anywhere below, each once, in the order of the document."""
+    return tuple(dict.fromkeys(read.name for read in reads_of(node)))
 
 
 def required_fields(node: Node) -> dict[str, str]:

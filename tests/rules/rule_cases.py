@@ -1,9 +1,9 @@
 """Generated rules over a small vocabulary with a field of every type, and facts for them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 
-from rules import Field, Vocabulary
+from rules import CompiledRules, Field, Rule, Vocabulary, explain
 
 VOCABULARY = Vocabulary(
     (
@@ -240,3 +240,39 @@ def _misc(random: Random) -> object:
 _Made = Callable[[Random], object]
 _STANDARD: tuple[_Made, ...] = (_simple_order, _ordered, _equal, _member, _there, _each, _truthy)
 _OWN: tuple[_Made, ...] = (_moment, _words, _misc)
+
+
+Verdicts = list[tuple[str, str | None]]
+
+
+def compiled_verdicts(compiled: CompiledRules, facts: dict[str, object]) -> Verdicts:
+    """For each rule `true`, `false` or `unknown`, and the field that it lacked."""
+    firing = compiled.evaluate(facts)
+    found: Verdicts = [("false", None)] * len(compiled.rules)
+    for index in firing.fired:
+        found[index] = ("true", None)
+    for index, field in firing.skipped:
+        found[index] = ("unknown", field)
+    return found
+
+
+def explained_verdicts(rules: Sequence[Rule], facts: dict[str, object]) -> Verdicts:
+    """The same as the explanation sees it."""
+    explanations = [explain(rule, facts, VOCABULARY, LISTS) for rule in rules]
+    return [(explanation.verdict, explanation.lacked) for explanation in explanations]
+
+
+def well_typed_condition(random: Random) -> object:
+    """Comparisons of a field with values of its own type: the part of the language that all agree on."""
+    clauses = [random.choice((_simple_order, _equal_to_value, _in_values))(random) for _ in range(3)]
+    return {"and": [clauses[0], {"or": clauses[1:]}]}
+
+
+def _equal_to_value(random: Random) -> object:
+    name = random.choice(_TEXTS)
+    return {random.choice(("==", "!=", "===", "!==")): [_var(name), _value_of(random, name)]}
+
+
+def _in_values(random: Random) -> object:
+    name = random.choice(_TEXTS)
+    return {"in": [_var(name), random.sample(_VALUES[name], 2)]}

@@ -1,0 +1,187 @@
+"""The compiled form of rules, the explanation, and the standard all agree; what is missing is harmless."""
+
+import json
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from rules import Field, Rule, RuleError, Vocabulary, apply, compile_rules, explain, parse_rule, parse_rules
+from rules.functions import percent
+from rules.javascript import truthy
+from tests.rules import rule_cases
+from tests.rules.oracles import qubit
+from tests.rules.rule_cases import LISTS, VOCABULARY
+
+SPECS = Path(__file__).parents[1] / "specs"
+OPERATORS = json.loads((SPECS / "rules_operators.json").read_text())["cases"]
+BUCKETS = json.loads((SPECS / "rules_percent_bucket.json").read_text())["cases"]
+
+
+def rules_of(*conditions: object) -> tuple[Rule, ...]:
+    documents = [
+        {"id": f"r{index:05}", "when": when, "effects": [{"exclude": ["klarna"]}]}
+        for index, when in enumerate(conditions)
+    ]
+    return parse_rules(documents, VOCABULARY, LISTS)
+
+
+@pytest.mark.parametrize("case", OPERATORS, ids=[case["about"] for case in OPERATORS])
+def test_operator(case: dict[str, object]) -> None:
+    (rule,) = rules = rules_of(case["when"])
+    facts: dict[str, object] = case["facts"]  # type: ignore[assignment]
+    explanation = explain(rule, facts, VOCABULARY, LISTS)
+    assert (explanation.verdict, explanation.lacked) == (case["verdict"], case.get("lacked"))
+    firing = compile_rules(rules, VOCABULARY, LISTS).evaluate(facts)
+    assert bool(firing.fired) == (case["verdict"] == "true")
+    assert firing.skipped == (((0, case["lacked"]),) if "lacked" in case else ())
+
+
+@pytest.mark.parametrize("case", BUCKETS)
+def test_percent_buckets_are_pinned(case: dict[str, object]) -> None:
+    assert percent(str(case["value"]), str(case["salt"])) == case["bucket"]
+
+
+def test_percent_buckets_are_even() -> None:
+    inside = sum(percent(f"c_{number}", "even") < 10 for number in range(20_000))
+    assert abs(inside - 2_000) < 200  # 4.7 standard deviations
+
+
+def test_compiled_rules_and_explanations_agree_on_generated_rules_and_facts() -> None:
+    random = Random(7)
+    for round_ in range(75):
+        documents = [rule_cases.rule(random, number) for number in range(10)]
+        rules = parse_rules(documents, VOCABULARY, LISTS)
+        compiled = compile_rules(rules, VOCABULARY, LISTS)
+        for spoilt in (False, True, True, round_ % 2 == 0):
+            facts = rule_cases.facts(random, spoilt=spoilt)
+            assert rule_cases.compiled_verdicts(compiled, facts) == rule_cases.explained_verdicts(rules, facts)
+
+
+def test_with_all_facts_there_rules_are_what_the_standard_says() -> None:
+    random = Random(8)
+    for _ in range(100):
+        documents = [rule_cases.rule(random, number, standard=True) for number in range(10)]
+        rules = parse_rules(documents, VOCABULARY, LISTS)
+        compiled = compile_rules(rules, VOCABULARY, LISTS)
+        for _ in range(3):
+            facts = rule_cases.facts(random, spoilt=False)
+            firing = compiled.evaluate(facts)
+            data = rule_cases.nested(facts)
+            expected = [i for i, rule in enumerate(rules) if truthy(apply(rule.document["when"], data))]
+            assert (list(firing.fired), firing.skipped) == (expected, ())
+
+
+def test_json_logic_qubit_agrees_on_well_typed_comparisons() -> None:
+    random = Random(9)
+    reference = qubit()
+    for _ in range(500):
+        when = rule_cases.well_typed_condition(random)
+        facts = rule_cases.facts(random, spoilt=False)
+        fired = bool(compile_rules(rules_of(when), VOCABULARY, LISTS).evaluate(facts).fired)
+        assert fired == bool(reference(when, rule_cases.nested(facts))), (when, facts)
+
+
+def test_a_rule_never_fires_because_a_fact_was_forgotten() -> None:
+    compiled = compile_rules(rules_of({"<": [{"var": "cart.total"}, 5000]}), VOCABULARY, LISTS)
+    assert compiled.evaluate({"cart.total": 4999}).fired == (0,)
+    assert compiled.evaluate({}).fired == ()
+    assert compiled.evaluate({}).skipped == ((0, "cart.total"),)
+
+
+def test_compiled_rules_name_the_facts_that_they_read() -> None:
+    rules = rules_of({"missing": ["cart.total"]}, {"==": [{"var": "geo.country"}, "DE"]})
+    assert compile_rules(rules, VOCABULARY, LISTS).fields == {"cart.total", "geo.country"}
+
+
+def test_a_merchants_list_is_the_one_given_when_the_rules_are_compiled() -> None:
+    rules = rules_of({"in_list": [{"var": "customer.id"}, "blocked"]})
+    changed = {**LISTS, "blocked": frozenset({"c9"})}
+    assert compile_rules(rules, VOCABULARY, LISTS).evaluate({"customer.id": "c1"}).fired == (0,)
+    assert compile_rules(rules, VOCABULARY, changed).evaluate({"customer.id": "c1"}).fired == ()
+
+
+def test_a_rule_whose_field_is_gone_is_not_compiled() -> None:
+    rules = rules_of({"<": [{"var": "cart.total"}, 5000]})
+    with pytest.raises(RuleError, match=r"cart\.total is not a declared fact any more"):
+        compile_rules(rules, Vocabulary([]), LISTS)
+
+
+def test_a_rule_whose_field_changed_its_type_is_not_compiled() -> None:
+    rules = rules_of({"<": [{"var": "cart.total"}, 5000]})
+    with pytest.raises(RuleError, match=r"cart\.total is a string now"):
+        compile_rules(rules, Vocabulary([Field("cart.total", "string")]), LISTS)
+
+
+def test_five_thousand_rules_fire_in_their_order() -> None:
+    rules = rules_of(*({"<=": [number, {"var": "cart.items"}]} for number in range(5_000)))
+    compiled = compile_rules(rules, VOCABULARY, LISTS)
+    assert compiled.evaluate({"cart.items": 4_321}).fired == tuple(range(4_322))
+    assert len(compiled.evaluate({}).skipped) == 5_000
+
+
+def test_no_rules_never_fire() -> None:
+    assert compile_rules((), VOCABULARY, LISTS).evaluate({"cart.total": 1}).fired == ()
+
+
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_nested_choices_compile_to_code_of_their_own_size(position: int) -> None:
+    when: object = {"==": [{"var": "geo.country"}, "DE"]}
+    for _ in range(30):
+        parts: list[object] = [{"var": "customer.is_new"}, {"var": "customer.is_new"}, True]
+        parts[position] = when
+        when = {"if": parts}
+    (rule,) = rules_of(when)
+    assert compile_rules((rule,), VOCABULARY, LISTS).evaluate({}).skipped == (
+        (0, explain(rule, {}, VOCABULARY, LISTS).lacked),
+    )
+
+
+def test_literals_of_merchants_never_become_source() -> None:
+    evil = "'); import os; os.abort(); ('"
+    rules = rules_of({"==": [{"var": "customer.id"}, evil]})
+    assert compile_rules(rules, VOCABULARY, LISTS).evaluate({"customer.id": evil}).fired == (0,)
+
+
+def test_an_explanation_shows_every_clause_and_what_it_saw() -> None:
+    document = {
+        "id": "r1",
+        "name": "No Klarna for large carts",
+        "when": {"and": [{">": [{"var": "cart.total"}, 5000]}, {"in": [{"var": "geo.country"}, ["DE", "AT"]]}]},
+        "effects": [{"exclude": ["klarna"]}],
+    }
+    rule = parse_rule(document, VOCABULARY, LISTS)
+    explanation = explain(rule, {"geo.country": "AT"}, VOCABULARY, LISTS).to_json()
+    assert json.loads(json.dumps(explanation)) == {
+        "rule_id": "r1",
+        "name": "No Klarna for large carts",
+        "text": "cart.total is over 50.00 EUR and geo.country is DE or AT -> hide klarna",
+        "verdict": "unknown",
+        "lacked": "cart.total",
+        "clauses": [
+            {
+                "path": "/when/and",
+                "depth": 0,
+                "text": "cart.total is over 50.00 EUR and geo.country is DE or AT",
+                "values": {},
+                "verdict": "unknown",
+                "lacked": "cart.total",
+            },
+            {
+                "path": "/when/and/0/>",
+                "depth": 1,
+                "text": "cart.total is over 50.00 EUR",
+                "values": {"cart.total": None},
+                "verdict": "unknown",
+                "lacked": "cart.total",
+            },
+            {
+                "path": "/when/and/1/in",
+                "depth": 1,
+                "text": "geo.country is DE or AT",
+                "values": {"geo.country": "AT"},
+                "verdict": "true",
+                "lacked": None,
+            },
+        ],
+    }

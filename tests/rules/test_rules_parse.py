@@ -1,0 +1,245 @@
+"""Rules are refused with messages that name the place and say what would be right."""
+
+import json
+import time
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from rules import Problem, RuleError, Vocabulary, loads, parse_rule, parse_rules
+from rules.parse import FORMS
+from tests.rules.rule_cases import LISTS, VOCABULARY
+
+TOTAL = {"var": "cart.total"}
+COUNTRY = {"var": "geo.country"}
+NOW = {"var": "time.now"}
+TAGS = {"var": "customer.tags"}
+EFFECTS = [{"exclude": ["klarna"]}]
+
+
+def rule(when: object, **more: object) -> dict[str, object]:
+    return {"id": "r1", "when": when, "effects": EFFECTS, **more}
+
+
+def problems_of(document: object) -> tuple[Problem, ...]:
+    with pytest.raises(RuleError) as caught:
+        parse_rule(document, VOCABULARY, LISTS)
+    return caught.value.problems
+
+
+def the_problem(when: object) -> Problem:
+    (problem,) = problems_of(rule(when))
+    return problem
+
+
+@pytest.mark.parametrize(
+    ("when", "path", "words"),
+    [
+        ({"and": [{"<": [TOTAL, 1]}, {"=<": [TOTAL, 1]}]}, "/when/and/1/=<", "did you mean"),
+        ({"methd": [TOTAL, "x"]}, "/when/methd", "is not an operator"),
+        ({"<": [{"var": "cart.totl"}, 1]}, "/when/</0/var", "did you mean cart.total?"),
+        ({"<": [COUNTRY, 5]}, "/when/</0", "has no order"),
+        ({"==": [COUNTRY, 5]}, "/when/==/1", "ISO 3166 country code"),
+        ({"==": [COUNTRY, "UK"]}, "/when/==/1", "did you mean GB?"),
+        ({"==": [COUNTRY, "de"]}, "/when/==/1", "did you mean DE?"),
+        ({"in": [COUNTRY, ["DE", "XX"]]}, "/when/in/1/1", "ISO 3166 country code"),
+        ({"==": [{"var": "device.type"}, "mobil"]}, "/when/==/1", "did you mean mobile?"),
+        ({"==": [COUNTRY, {"var": "cart.currency"}]}, "/when/==", "cannot compare"),
+        ({"<": [TOTAL, "5000"]}, "/when/</1", "must be a number"),
+        ({"<": [TOTAL, 49.99]}, "/when/</1", "whole number of minor units"),
+        ({"<": [TOTAL, True]}, "/when/</1", "has no order"),
+        ({"==": [TOTAL, None]}, "/when/==/1", "use exists"),
+        ({"<": [NOW, "2026-11-27T00:00:00Z"]}, "/when/</0", "use before, after or between_dates"),
+        ({"before": [NOW, "2026-11-27"]}, "/when/before/1", "with its offset"),
+        ({"==": [{"var": "app.version"}, "1.0.0"]}, "/when/==/0", "use sem_ver"),
+        ({"sem_ver": [{"var": "app.version"}, "~", "1.0.0"]}, "/when/sem_ver/1", "must be one of"),
+        ({"sem_ver": [{"var": "app.version"}, ">", "1.0"]}, "/when/sem_ver/2", "semantic version"),
+        ({"weekday_in": [NOW, ["sat"], "Europe/Berln"]}, "/when/weekday_in/2", "did you mean Europe/Berlin?"),
+        ({"weekday_in": [NOW, ["saturday"], "UTC"]}, "/when/weekday_in/1", "mon, tue"),
+        ({"time_between": [NOW, "22:00", "24:00", "UTC"]}, "/when/time_between/2", "time of day"),
+        ({"time_between": [NOW, "22:00", "22:00", "UTC"]}, "/when/time_between/2", "must differ"),
+        ({"between": [TOTAL, 5, 1]}, "/when/between/2", "never true"),
+        ({"in_list": [{"var": "customer.id"}, "bloked"]}, "/when/in_list/1", "did you mean blocked?"),
+        ({"starts_with": [{"var": "customer.email"}, ""]}, "/when/starts_with/1", "not empty"),
+        ({"starts_with": [TAGS, "v"]}, "/when/starts_with/0", "use any_of"),
+        ({"any_of": [COUNTRY, ["DE"]]}, "/when/any_of/0", "use in"),
+        ({"within_km": [{"var": "geo.location"}, [95, 1], 5]}, "/when/within_km/1", "degrees"),
+        ({"percent_bucket": [{"var": "customer.id"}, "s", 50, 20]}, "/when/percent_bucket/3", "lower end"),
+        ({"percent_bucket": [{"var": "customer.id"}, "s", 0, 101]}, "/when/percent_bucket/3", "percentage"),
+        ({"exists": ["cart.total"]}, "/when/exists/0", "must be a field"),
+        ({"missing": ["cart.totl"]}, "/when/missing/0", "did you mean cart.total?"),
+        ({"missing_some": [3, ["cart.total"]]}, "/when/missing_some/0", "from 1 to 1"),
+        ({"some": [TAGS, {"==": [COUNTRY, "DE"]}]}, "/when/some/1/==/0/var", "out of reach"),
+        ({"map": [TAGS, {"var": ""}]}, "/when/map", "use some, all, none"),
+        ({"log": [TOTAL]}, "/when/log", "explanation"),
+        ({"if": [True, True]}, "/when/if", "otherwise"),
+        ({"and": []}, "/when/and", "at least 1"),
+        ({"<": [TOTAL]}, "/when/<", "it has 1"),
+        ({">": [TOTAL, 1, 2]}, "/when/>", "it has 3"),
+        ({"in": [COUNTRY, []]}, "/when/in/1", "at least one value"),
+        ({"a": 1, "b": 2}, "/when", "exactly one operator"),
+        ("DE", "/when", "must be a condition"),
+        ([], "/when", "cannot be a list"),
+        ({"in": [COUNTRY, ["DE"] * 1001]}, "/when/in/1", "at most 1000"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place_and_what_would_be_right(when: object, path: str, words: str) -> None:
+    problem = the_problem(when)
+    assert problem.path == path
+    assert words in problem.message
+
+
+def test_all_mistakes_of_a_rule_are_reported_at_once() -> None:
+    document = rule(
+        {"and": [{"<": [{"var": "nope"}, 1]}, {"==": [COUNTRY, 5]}]},
+        effects=[{"pin": {"candidate": "", "slot": 0}}],
+        priority="high",
+        extra=1,
+    )
+    assert {problem.path for problem in problems_of(document)} == {
+        *("/extra", "/priority", "/when/and/0/</0/var", "/when/and/1/==/1"),
+        *("/effects/0/pin/candidate", "/effects/0/pin/slot"),
+    }
+
+
+def test_a_rule_keeps_its_document_and_is_sorted_by_priority_and_then_id() -> None:
+    documents = [rule(True, id="b"), rule(True, id="c", priority=5), rule(True, id="a", name="First")]
+    rules = parse_rules(documents, VOCABULARY, LISTS)
+    assert [one.id for one in rules] == ["c", "a", "b"]
+    assert rules[1].name == "First"
+    assert rules[1].document is documents[2]
+
+
+def test_two_rules_cannot_have_one_id() -> None:
+    with pytest.raises(RuleError) as caught:
+        parse_rules([rule(True), rule(True)], VOCABULARY, LISTS)
+    assert caught.value.problems[0].path == "/1/id"
+
+
+def test_problems_of_a_list_of_rules_begin_with_the_rule() -> None:
+    with pytest.raises(RuleError) as caught:
+        parse_rules([rule(True), rule({"<": [TOTAL, "x"]}, id="r2")], VOCABULARY, LISTS)
+    assert caught.value.problems[0].path == "/1/when/</1"
+
+
+def _nested(levels: int) -> object:
+    when: object = True
+    for _ in range(levels):
+        when = {"!": [when]}
+    return when
+
+
+def test_32_operators_may_be_nested_and_not_one_more() -> None:
+    text = json.dumps(rule(_nested(32)))
+    assert parse_rule(loads(text), VOCABULARY, LISTS)
+    assert "32 operators deep" in the_problem(_nested(33)).message
+
+
+def test_500_nodes_may_be_in_a_rule_and_not_one_more() -> None:
+    clauses: list[object] = [True] * 499
+    assert parse_rule(rule({"and": clauses}), VOCABULARY, LISTS)
+    problem = the_problem({"and": [*clauses, True]})
+    assert problem == Problem(
+        "/when/and/499", "is beyond the 500 nodes that a rule may have; split the rule or use a list"
+    )
+
+
+DEEP = "[" * 10_000 + "]" * 10_000
+HOSTILE = {
+    "1 MiB": ("[" + '"x",' * 262_144 + "1]", "over 64 KiB"),
+    "a million elements": ("[" + "1," * 1_000_000 + "1]", "over 64 KiB"),
+    "depth 10,000": (DEEP, "nested more than 80 deep at line 1, column 81"),
+    "depth 10,000 of operators": ('{"!":[' * 5_000 + "1" + "]}" * 5_000, "nested more than 80 deep"),
+    "NUL": ('{"when": {"==": ["a\\u0000", 1]}}', "/when/==/0: has a NUL"),
+    "NUL in a key": ('{"a\\u0000": 1}', "key with characters that cannot be stored"),
+    "a lone surrogate": ('["\\ud800"]', "/0: has half of a surrogate pair"),
+    "NaN": ('{"when": [NaN]}', "/when/0: is NaN"),
+    "Infinity": ("[-Infinity]", "/0: is -Infinity"),
+    "10^400": (f"[1{'0' * 400}]", "/0: is 1000"),
+    "1e400": ("[1e400]", "/0: is 1e400, beyond what a double can hold"),
+    "2^53 + 1": ("[9007199254740993]", "beyond 2**53"),
+    "many digits": (f"[{'9' * 60_000}]", "beyond 2**53"),
+    "the same key twice": ('{"when": {"a": 1, "a": 2}}', "/when: has the key 'a' twice"),
+    "no JSON": ('{"a": }', "is not JSON at line 1, column 7"),
+    "no UTF-8": (b'"\xff"', "is not UTF-8 at byte 1"),
+    "nothing": ("", "is not JSON"),
+    "quotes without end": ('"' + '\\"' * 30_000, "is not JSON"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_text_is_refused_at_once_with_its_place(name: str) -> None:
+    text, words = HOSTILE[name]
+    begun = time.perf_counter()
+    with pytest.raises(RuleError) as caught:
+        loads(text)
+    assert time.perf_counter() - begun < 0.05
+    assert words in str(caught.value)
+    assert len(str(caught.value)) < 2_000
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        {"and": [{f"{'x' * 50}{number}": 1} for number in range(400)]},
+        {"in": [COUNTRY, ["XX"] * 1_000]},
+        {"in": [COUNTRY, ["DE"] * 1_000_000]},
+        {"==": [COUNTRY, "x" * 60_000]},
+        {"x" * 60_000: 1},
+        {"var": "x" * 60_000},
+        {"==": [TOTAL, 10**400]},
+        {"==": [TOTAL, float("inf")]},
+        {"==": [COUNTRY, "\0"]},
+        _nested(10_000),
+    ],
+)
+def test_hostile_documents_that_were_decoded_elsewhere_are_refused(when: object) -> None:
+    begun = time.perf_counter()
+    found = problems_of(rule(when))
+    # a million elements take longer to look at once than the 50 ms that a text of 64 KiB may take
+    assert time.perf_counter() - begun < 0.5
+    assert len(found) <= 20
+    json.dumps([problem.message for problem in found]).encode()
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+    | st.sampled_from([*VOCABULARY, "DE", "mobile", "Europe/Berlin", "22:00", "2026-11-27", "blocked", ">=", ""]),
+    lambda inner: st.lists(inner, max_size=5)
+    | st.dictionaries(st.sampled_from(sorted(FORMS)) | st.text(max_size=5), inner, min_size=1, max_size=2),
+    max_leaves=40,
+)  # fmt: skip
+
+
+@settings(max_examples=500, deadline=None)
+@given(VALUES)
+@example({"before": [NOW, "0001-01-01T00:00:00+14:00"]})
+def test_any_condition_is_parsed_or_refused(when: object) -> None:
+    problems: tuple[Problem, ...] = ()
+    try:
+        parse_rule(rule(when), VOCABULARY, LISTS)
+    except RuleError as error:
+        problems = error.problems
+    assert all(problem.path.startswith("/when") for problem in problems)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.binary(max_size=200) | st.text(max_size=200))
+def test_any_text_is_decoded_or_refused(raw: bytes | str) -> None:
+    try:
+        value = loads(raw)
+    except RuleError:
+        return
+    assert value == json.loads(raw)
+
+
+def test_a_vocabulary_names_what_is_wrong_with_a_fact() -> None:
+    assert VOCABULARY.problem_with("cart.total", 4999) is None
+    assert VOCABULARY.problem_with("cart.total", "12,50") == (
+        'must be a whole number of minor units, such as 4999 for 49.99; got "12,50"'
+    )
+    assert "did you mean cart.total?" in str(VOCABULARY.problem_with("cart.totl", 1))
+    assert "one of mobile, tablet, desktop" in str(VOCABULARY.problem_with("device.type", "tv"))
+    with pytest.raises(RuleError, match="twice"):
+        Vocabulary([VOCABULARY["cart.total"], VOCABULARY["cart.total"]])
