@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from engine.errors import Conflict, FieldProblem, Invalid, NotFound
+from engine.errors import Conflict, FieldProblem, Invalid, NotFound, Stale
 from engine.store.resources import Resource
 from web.admin.forms import Form
 
@@ -71,9 +71,7 @@ async def store(
         raise Refused(form.with_problems(beside), status=422, problems=error.problems) from None
     except NotFound as error:
         raise Refused(form.with_problems([FieldProblem("form", error.detail)]), status=404) from None
-    except Conflict as error:
-        if error.field != "version":
-            raise Refused(form.with_problems([FieldProblem(error.field or "form", error.detail)]), status=409) from None
+    except Stale as error:
         theirs = await saved_now()
         newest = Form({**values, "version": theirs.get("version", "")}, {"version": error.detail})
         differences = [
@@ -82,6 +80,8 @@ async def store(
             if _plain(values.get(name, "")) != _plain(theirs.get(name, ""))
         ]
         raise Refused(newest, status=409, theirs=differences) from None
+    except Conflict as error:
+        raise Refused(form.with_problems([FieldProblem(error.field or "form", error.detail)]), status=409) from None
 
 
 async def no_one_else() -> Mapping[str, str]:

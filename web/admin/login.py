@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from litestar import Response, Router, get, post
+from litestar import Response, get, post
 from litestar.response import Redirect
 
 from engine.errors import Forbidden
@@ -14,6 +14,8 @@ from web.admin.forms import Form
 from web.admin.frame import THEME, chosen_theme
 from web.admin.render import Page, html, render
 from web.sessions import DOOR, SESSION, LoginBrake, new_token, same_token
+
+BRAKE = LoginBrake()
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,7 @@ async def log_in(request: AnyRequest) -> Response[Any]:
     form = Form({"email": values.get("email", "")[:200], "next": values.get("next", "")})
     if not same_token(values.get("csrf"), request.cookies.get(cookies.name(DOOR))):
         return _page(request, form, "This page was open for too long. Please log in again.", status=403)
-    brake: LoginBrake = request.app.state.login_brake
-    wait = await brake.seconds_to_wait(request.client.host if request.client else "", form.value("email"))
+    wait = await BRAKE.seconds_to_wait(request.client.host if request.client else "", form.value("email"))
     if wait:
         return _too_often(request, form, wait)
     accounts = request.app.state.engine.accounts
@@ -89,8 +90,3 @@ async def _end_old_session(request: AnyRequest) -> None:
 def _inside(address: str) -> str:
     """Only a page of ours: an address of another host would make the log-in a springboard."""
     return address if address.startswith("/admin/") and "\\" not in address else "/admin/"
-
-
-def door_router() -> Router:
-    """The pages that nobody has to be logged in for."""
-    return Router(path="/admin", route_handlers=[login_page, log_in], include_in_schema=False)

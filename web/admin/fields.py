@@ -1,0 +1,227 @@
+"""The vocabulary: the facts that rules may read, as the merchant declares them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from engine.errors import FieldProblem, Invalid
+from engine.placement import FieldDocument
+from engine.shelf import ENGINE_FIELDS
+from engine.store.resources import Resource
+from web.admin.door import AnyRequest, typed
+from web.admin.editing import Difference, Refused, no_one_else, store, to_document, version_of
+from web.admin.forms import Form, Reader
+from web.admin.frame import Frame, Notice
+from web.admin.render import Page
+from web.admin.undo import undo_address
+
+TYPES: Sequence[tuple[str, str]] = (
+    ("string", "Text"),
+    ("boolean", "Yes or no"),
+    ("integer", "Whole number"),
+    ("number", "Number"),
+    ("money", "Money, in minor units"),
+    ("country", "Country"),
+    ("currency", "Currency"),
+    ("date", "Day"),
+    ("datetime", "Moment"),
+    ("list", "List of texts"),
+    ("location", "Position"),
+    ("version", "Version number"),
+)
+TYPE_NAMES = dict(TYPES)
+NAMES = {
+    "label": "Label",
+    "type": "Type",
+    "unit": "Unit",
+    "allowed": "Allowed values",
+    "purpose": "Purpose",
+    "examples": "Example",
+}
+HINTS = {
+    "name": "Use two to four parts of small letters, digits and _, such as cart.total.",
+    "label": "At most 120 characters.",
+    "unit": "At most 32 characters.",
+    "purpose": "Name a purpose of at most 64 characters, such as checkout.",
+    "allowed": "At most 500 values of at most 120 characters.",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A fact in the list."""
+
+    name: str
+    label: str
+    type: str
+    allowed: str
+    purpose: str
+    example: str
+    is_engine: bool
+
+
+@dataclass(frozen=True)
+class FieldsPage:
+    """The merchant's own facts, then those that the engine fills."""
+
+    fields: Sequence[Row]
+
+
+@dataclass(frozen=True)
+class FieldPage:
+    """The form of one fact."""
+
+    title: str
+    action: str
+    base: str
+    form: Form
+    saved: bool
+    theirs: list[Difference]
+    types: Sequence[tuple[str, str]] = TYPES
+
+
+@get("/fields")
+async def fields_page(frame: NamedDependency[Frame]) -> Page:
+    """The list by name."""
+    stored = await frame.engine.catalogue.page(frame.merchant.id, "field")
+    own = [_row(one.document, is_engine=False) for one in stored]
+    return frame.page("fields.html", FieldsPage([*own, *(_row(one, is_engine=True) for one in ENGINE_FIELDS)]))
+
+
+@get("/fields/new")
+async def new_field(frame: NamedDependency[Frame]) -> Page:
+    """An empty form."""
+    frame.must_edit()
+    return frame.page("field.html", _new(Form({"type": "string", "purpose": "checkout"})))
+
+
+@post("/fields/new", status_code=200)
+async def create_field(request: AnyRequest, frame: NamedDependency[Frame]) -> Response[Any]:
+    """Declare a new fact."""
+    frame.must_edit()
+    values = await typed(request)
+
+    async def write() -> Resource:
+        created = await frame.engine.catalogue.create(frame.merchant.id, frame.who, "field", "", [document_of(values)])
+        return created[0]
+
+    try:
+        created = await store(values, write, no_one_else, names=NAMES)
+    except Refused as refusal:
+        return frame.form("field.html", "_field_form.html", _new(refusal.form), status=refusal.status)
+    return frame.go("/admin/fields", notice=Notice(f"{created.id} is declared; rules may read it now."))
+
+
+@get("/fields/{name:str}")
+async def field_page(frame: NamedDependency[Frame], name: FromPath[str]) -> Page:
+    """The form of a declared fact."""
+    stored = await frame.engine.catalogue.get(frame.merchant.id, "field", "", name)
+    return frame.page("field.html", _stored(name, Form(texts_of(stored))))
+
+
+@post("/fields/{name:str}", status_code=200)
+async def save_field(request: AnyRequest, frame: NamedDependency[Frame], name: FromPath[str]) -> Response[Any]:
+    """Store what was edited, unless someone else was faster."""
+    frame.must_edit()
+    values = await typed(request) | {"name": name}
+    catalogue = frame.engine.catalogue
+
+    async def write() -> Resource:
+        return await catalogue.update(
+            frame.merchant.id, frame.who, "field", "", name, document_of(values), version=version_of(values)
+        )
+
+    async def saved_now() -> Mapping[str, str]:
+        return texts_of(await catalogue.get(frame.merchant.id, "field", "", name))
+
+    try:
+        saved = await store(values, write, saved_now, names=NAMES)
+    except Refused as refusal:
+        page = _stored(name, refusal.form, theirs=refusal.theirs)
+        return frame.form("field.html", "_field_form.html", page, status=refusal.status)
+    return frame.form("field.html", "_field_form.html", _stored(name, Form(texts_of(saved)), saved=True))
+
+
+@post("/fields/{name:str}/delete", status_code=200)
+async def delete_field(request: AnyRequest, frame: NamedDependency[Frame], name: FromPath[str]) -> Response[Any]:
+    """Delete a fact that no rule reads any more; the notice offers to take it back."""
+    frame.must_edit()
+    values = await typed(request)
+    catalogue = frame.engine.catalogue
+    try:
+        gone = await catalogue.delete(frame.merchant.id, frame.who, "field", "", name, version=version_of(values))
+    except Invalid as error:
+        stored = await catalogue.get(frame.merchant.id, "field", "", name)
+        problem = FieldProblem("form", f"{name} is still in use: {error.detail}")
+        page = _stored(name, Form(texts_of(stored)).with_problems([problem]))
+        return frame.page("field.html", page, status=422)
+    return frame.go("/admin/fields", notice=Notice(f"{name} is deleted.", undo=await undo_address(frame, gone)))
+
+
+def document_of(values: Mapping[str, str]) -> FieldDocument:
+    """The fact that a form describes; raises `Invalid` with every problem of its texts."""
+    reader = Reader(values)
+    texts: dict[str, Any] = {
+        "name": reader.text("name", required="Give it a name, such as cart.total"),
+        "type": reader.text("type"),
+        "label": reader.text("label"),
+        "unit": reader.text("unit"),
+        "allowed": reader.lines("allowed"),
+        "purpose": reader.text("purpose") or "checkout",
+        "examples": _examples(reader),
+    }
+    reader.check()
+    return to_document(texts, FieldDocument, hints=HINTS)
+
+
+def texts_of(stored: Resource) -> dict[str, str]:
+    """A declared fact as its form shows it."""
+    field: FieldDocument = stored.document
+    return {
+        "name": field.name,
+        "type": field.type,
+        "label": field.label,
+        "unit": field.unit,
+        "allowed": "\n".join(field.allowed),
+        "purpose": field.purpose,
+        "examples": "\n".join(json.dumps(example, ensure_ascii=False) for example in field.examples),
+        "version": str(stored.version),
+    }
+
+
+def _examples(reader: Reader) -> list[Any]:
+    examples = []
+    for line in reader.lines("examples"):
+        try:
+            examples.append(json.loads(line))
+        except ValueError:
+            reader.problems.append(FieldProblem("examples", f'write {line} as JSON: text in quotes, such as "DE"'))
+    return examples
+
+
+def _row(field: FieldDocument, *, is_engine: bool) -> Row:
+    some = ", ".join(field.allowed[:4])
+    return Row(
+        name=field.name,
+        label=field.label,
+        type=TYPE_NAMES[field.type],
+        allowed=f"{some}, …" if len(field.allowed) > 4 else some,
+        purpose="Filled by the engine" if is_engine else field.purpose,
+        example=json.dumps(field.examples[0], ensure_ascii=False) if field.examples else "",
+        is_engine=is_engine,
+    )
+
+
+def _new(form: Form) -> FieldPage:
+    return FieldPage("New field", "/admin/fields/new", "/admin/fields", form, False, [])
+
+
+def _stored(name: str, form: Form, *, saved: bool = False, theirs: list[Difference] | None = None) -> FieldPage:
+    return FieldPage(name, f"/admin/fields/{name}", "/admin/fields", form, saved, theirs or [])
