@@ -186,14 +186,15 @@ class Accounts:
         return key, plain
 
     async def rotate_key(self, merchant: Merchant, key_id: str, *, overlap_hours: int, who: str) -> tuple[Key, str]:
-        """A successor; the old key goes on for `overlap_hours`, so that no checkout breaks meanwhile."""
+        """A successor; the old key goes on for `overlap_hours` at most, so that no checkout breaks meanwhile."""
         if not 0 <= overlap_hours <= LONGEST_OVERLAP_HOURS:
             raise invalid("overlap_hours", f"must lie between 0 and {LONGEST_OVERLAP_HOURS}")
         old = await self._own_key(merchant, key_id)
         key, plain = _new_key(merchant, old.kind, old.name)
         async with self._database.write() as connection:
             await accounts.add_key(connection, key)
-            await accounts.expire_key(connection, merchant.id, old.id, now_ms() + overlap_hours * DAY // 24)
+            end = now_ms() + overlap_hours * DAY // 24
+            await accounts.expire_key(connection, merchant.id, old.id, min(end, old.expires_at or end))
             await _note(connection, merchant.id, who, "rotated", key)
         await self.load_keys()
         return key, plain

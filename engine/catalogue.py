@@ -110,10 +110,12 @@ class Catalogue:
     async def roll_back(self, merchant_id: int, who: str, placement: str, version: int) -> None:
         await self._publisher.roll_back(merchant_id, who, placement, version)
 
-    async def versions(self, merchant_id: int, placement: str) -> list[tuple[int, int, str]]:
-        """(version, published_at, published_by) of a placement's plans, the newest first."""
+    async def versions(
+        self, merchant_id: int, placement: str, *, before: int | None = None, limit: int = 50
+    ) -> list[tuple[int, int, str]]:
+        """(version, published_at, published_by) of a placement's plans, the newest first, from behind `before`."""
         async with self._database.read() as connection:
-            return await plans.history(connection, merchant_id, placement)
+            return await plans.history(connection, merchant_id, placement, before=before, limit=limit)
 
     async def audit(
         self, merchant_id: int, *, before_id: int | None = None, subject: str = "", limit: int = 50

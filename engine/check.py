@@ -16,11 +16,22 @@ MOST_RULES = 5_000
 
 def check(after: Shelf, changes: Sequence[Change], documents: Mapping[str, PlanDocument | None]) -> None:
     """Raise `Invalid` with all problems of the changed things, then of the plans that they lead to."""
-    problems = [problem for change in changes if change.after for problem in _own(after, change)]
+    several = len(changes) > 1
+    problems = [
+        _numbered(number, problem) if several else problem
+        for number, change in enumerate(changes)
+        if change.after
+        for problem in _own(after, change)
+    ]
     if not problems:
         problems = [problem for key, document in documents.items() if document for problem in _plan(key, document)]
     if problems:
         raise Invalid(*problems)
+
+
+def _numbered(number: int, problem: FieldProblem) -> FieldProblem:
+    """Of several changes, which one it is about."""
+    return FieldProblem(f"{number}/{problem.field.lstrip('/')}", problem.message)
 
 
 def _own(after: Shelf, change: Change) -> Iterator[FieldProblem]:

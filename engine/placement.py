@@ -19,15 +19,15 @@ Percent = Annotated[float, Meta(ge=0, le=100)]
 FieldName = Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9_]{0,31}(\.[a-z][a-z0-9_]{0,31}){1,3}\Z", max_length=80)]
 
 
-class One(msgspec.Struct, frozen=True, tag_field="type", tag="one"):
+class One(msgspec.Struct, frozen=True, tag_field="type", tag="one", forbid_unknown_fields=True):
     """The answer is one candidate."""
 
 
-class Ranking(msgspec.Struct, frozen=True, tag_field="type", tag="ranking"):
+class Ranking(msgspec.Struct, frozen=True, tag_field="type", tag="ranking", forbid_unknown_fields=True):
     """The answer is every eligible candidate in an order."""
 
 
-class Subset(msgspec.Struct, frozen=True, tag_field="type", tag="subset"):
+class Subset(msgspec.Struct, frozen=True, tag_field="type", tag="subset", forbid_unknown_fields=True):
     """The answer is at most `limit` candidates in an order."""
 
     limit: Annotated[int, Meta(ge=1, le=100)] = 3
@@ -36,17 +36,17 @@ class Subset(msgspec.Struct, frozen=True, tag_field="type", tag="subset"):
 Shape = One | Ranking | Subset
 
 
-class Fixed(msgspec.Struct, frozen=True, tag_field="type", tag="fixed"):
+class Fixed(msgspec.Struct, frozen=True, tag_field="type", tag="fixed", forbid_unknown_fields=True):
     """Candidates come in the merchant's own order, moved only by rules."""
 
 
-class Split(msgspec.Struct, frozen=True, tag_field="type", tag="split"):
+class Split(msgspec.Struct, frozen=True, tag_field="type", tag="split", forbid_unknown_fields=True):
     """Candidates are drawn in fixed shares; the same customer always gets the same draw."""
 
     weights: dict[Id, Annotated[float, Meta(ge=0, le=1e6)]] = {}
 
 
-class Thompson(msgspec.Struct, frozen=True, tag_field="type", tag="thompson"):
+class Thompson(msgspec.Struct, frozen=True, tag_field="type", tag="thompson", forbid_unknown_fields=True):
     """Candidates are drawn in proportion to the probability that they are the best.
 
     `floor` is the least share of each slot that is spread evenly, `drawn` the number of slots that are

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.check import check
 from engine.clock import now_ms
-from engine.errors import Conflict
+from engine.errors import Conflict, invalid
 from engine.live import Live
 from engine.plan import PlanDocument
 from engine.shelf import Change, Shelf
@@ -48,10 +48,14 @@ class Publisher:
         raise Conflict("others are changing the same things right now; try again", field="version")
 
     async def roll_back(self, merchant_id: int, who: str, placement: str, version: int) -> None:
-        """Put an earlier plan version in force again; what is edited stays as it is."""
+        """Put an earlier plan version in force again; what is edited stays as it is.
+
+        `NotFound` where the placement is gone, `Invalid` where it has no such version.
+        """
         async with self._database.write() as connection:
+            await resources.get(connection, merchant_id, "placement", "", placement)
             if await plans.get(connection, merchant_id, placement, version) is None:
-                raise Conflict(f"“{placement}” has no version {version}", field="version")
+                raise invalid("version", f"“{placement}” has no version {version}")
             await plans.activate(connection, merchant_id, placement, version)
             await audit.write(
                 connection,
@@ -85,22 +89,19 @@ class Publisher:
 
 
 async def _apply(connection: AsyncConnection, merchant_id: int, who: str, change: Change, now: int) -> None:
-    old, new = change.before, change.after
-    if new is None:
-        assert old is not None
+    old, new, one = change.before, change.after, change.one
+    if old is None:
+        await resources.create(connection, merchant_id, one.kind, one.place, one.id, one.document, now=now)
+    elif new is None:
         await resources.remove(connection, merchant_id, old, version=old.version)
-    elif old is None:
-        await resources.create(connection, merchant_id, new.kind, new.place, new.id, new.document, now=now)
     else:
         await resources.change(connection, merchant_id, old, new.document, version=old.version, now=now)
-    one = new or old
-    assert one is not None
     await audit.write(
         connection,
         merchant_id,
         at=now,
         who=who,
-        action="deleted" if new is None else "created" if old is None else "changed",
+        action="created" if old is None else "deleted" if new is None else "changed",
         subject=f"{one.kind} {one.id}" + (f" in {one.place}" if one.place else ""),
         before=old.document if old else None,
         after=new.document if new else None,

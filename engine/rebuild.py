@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import msgspec
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.clock import DAY
@@ -50,7 +50,7 @@ async def fold_log(connection: AsyncConnection, progress: Progress = lambda _: N
 
 async def compare(database: Database, *, since_day: int = 0, progress: Progress = lambda _: None) -> list[Difference]:
     """Where the kept folds differ from the log; days before `since_day` are no longer wholly in the log."""
-    async with database.write() as connection:
+    async with database.snapshot() as connection:
         rebuilt = await fold_log(connection, progress)
         kept = await _kept(connection)
     return [
@@ -60,8 +60,13 @@ async def compare(database: Database, *, since_day: int = 0, progress: Progress 
 
 
 async def rebuild(database: Database, *, since_day: int = 0, progress: Progress = lambda _: None) -> None:
-    """Replace the folds of the days that are in the log by what it says, in one transaction."""
+    """Replace the folds of the days that are in the log by what it says, in one transaction; writers wait for it."""
     async with database.write() as connection:
+        if not database.is_sqlite:
+            # In the order in which writers take them, so that none waits for us while we wait for it.
+            await connection.execute(
+                text("LOCK TABLE decisions, outcomes, statistics, usage IN SHARE ROW EXCLUSIVE MODE")
+            )
         sums = await fold_log(connection, progress)
         await connection.execute(delete(statistics).where(statistics.c.day >= since_day))
         await connection.execute(delete(usage).where(usage.c.day >= since_day))

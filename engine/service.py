@@ -71,10 +71,14 @@ def database_url(settings: Settings) -> str:
     return settings.database_url or sqlite_url(settings.data)
 
 
+def prepare_folder(settings: Settings) -> None:
+    """The data folder is for nobody else to read."""
+    os.makedirs(settings.data, mode=0o700, exist_ok=True)
+
+
 async def open_engine(settings: Settings) -> Engine:
     """Bring the database up to date and open the engine on it; it is not started yet."""
-    if not settings.database_url:
-        os.makedirs(settings.data, mode=0o700, exist_ok=True)
+    prepare_folder(settings)
     url = database_url(settings)
     await upgrade(url)
     return Engine(settings, open_database(url))

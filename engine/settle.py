@@ -75,8 +75,8 @@ class Settler:
         answers: dict[str, AnswerHead],
         sums: Sums,
     ) -> None:
-        new = [report for report in sound if (report.merchant_id, report.event_id) in fresh]
-        add_purchases(sums, {r.event_id: r for r in new if r.decision_id is None}.values())
+        new = _told_first(sound, fresh)
+        add_purchases(sums, [report for report in new if report.decision_id is None])
         touched = sorted({report.decision_id for report in new if report.decision_id is not None})
         events = await outcomes.of_decisions(connection, touched) if touched else {}
         for decision_id in touched:
@@ -112,6 +112,14 @@ def _verdict(report: OutcomeRow, known: dict[str, DecisionRow], answers: dict[st
     if not any(one.id == report.candidate for one in (*answer.ranking, *answer.excluded)):
         return Receipt(report.event_id, "invalid", "candidate_id: not a candidate of this decision")
     return None
+
+
+def _told_first(sound: Sequence[OutcomeRow], fresh: set[tuple[int, str]]) -> list[OutcomeRow]:
+    """The reports that were inserted: of several of the same event, the first."""
+    first: dict[tuple[int, str], OutcomeRow] = {}
+    for report in sound:
+        first.setdefault((report.merchant_id, report.event_id), report)
+    return [report for key, report in first.items() if key in fresh]
 
 
 def _placed(report: OutcomeRow, known: dict[str, DecisionRow]) -> OutcomeRow:

@@ -24,7 +24,8 @@ class Change(NamedTuple):
     @property
     def one(self) -> Resource:
         one = self.after or self.before
-        assert one is not None
+        if one is None:
+            raise ValueError("a change needs something before or after it")
         return one
 
 

@@ -7,7 +7,7 @@ from engine.placement import FieldDocument
 DEVICES = ("desktop", "mobile", "tablet")
 
 STANDARD = (
-    FieldDocument(name="cart.total", type="money", label="Cart total", unit="minor units", examples=(12900,)),
+    FieldDocument(name="cart.total", type="money", label="Cart total", examples=(12900,)),
     FieldDocument(name="cart.currency", type="currency", label="Cart currency", examples=("EUR",)),
     FieldDocument(name="cart.items", type="integer", label="Number of items", examples=(3,)),
     FieldDocument(name="cart.categories", type="list", label="Categories in the cart", examples=(["shoes"],)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 from litestar import Litestar, Router
@@ -14,9 +14,10 @@ from litestar.openapi.spec import Components, SecurityScheme
 from engine.errors import EngineError
 from engine.service import open_engine
 from engine.settings import Settings
-from web import errors
+from web import admin, errors
 from web.access import PublicLimit
 from web.api import decisions, feedback, health
+from web.demo.background import demo
 
 MOST_BODY_BYTES = 64 * 1024
 
@@ -30,12 +31,13 @@ def create_app(settings: Settings) -> Litestar:
         app.state.public_limit = PublicLimit(settings.public_rate)
         await app.state.engine.start()
         try:
-            yield
+            async with demo(app.state.engine) if settings.demo else nullcontext():
+                yield
         finally:
             await app.state.engine.stop()
 
     return Litestar(
-        route_handlers=[api(), Router("/", route_handlers=list[Any](health.handlers))],
+        route_handlers=[api(), Router("/", route_handlers=list[Any](health.handlers)), *admin.routers()],
         lifespan=[engine],
         exception_handlers={
             EngineError: errors.engine_error,

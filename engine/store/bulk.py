@@ -23,7 +23,7 @@ async def insert_many(
     connection: AsyncConnection,
     table: Table,
     columns: tuple[str, ...],
-    rows: Sequence[Sequence[Any]],
+    rows: Sequence[Any],
     *,
     on_conflict: OnConflict = "fail",
     returning: str | None = None,

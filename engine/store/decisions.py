@@ -38,12 +38,12 @@ COLUMNS = DecisionRow.__struct_fields__
 
 async def append(connection: AsyncConnection, rows: Sequence[DecisionRow]) -> None:
     """Ids are unique, so a known one is a group written again after its commit was not heard of."""
-    await insert_many(connection, decisions, COLUMNS, rows, on_conflict="nothing")  # type: ignore[arg-type]
+    await insert_many(connection, decisions, COLUMNS, rows, on_conflict="nothing")
 
 
 async def replace(connection: AsyncConnection, rows: Sequence[DecisionRow]) -> None:
     """Put rows in the place of rows with the same id, or of nothing."""
-    await insert_many(connection, decisions, COLUMNS, rows, on_conflict="replace")  # type: ignore[arg-type]
+    await insert_many(connection, decisions, COLUMNS, rows, on_conflict="replace")
 
 
 async def _rows(connection: AsyncConnection, query: Select[Any]) -> list[DecisionRow]:

@@ -73,7 +73,7 @@ class Sums:
 
 
 async def add(connection: AsyncConnection, sums: Sums) -> None:
-    """Add to both folds. Keys go in one order, so that two writers on PostgreSQL never wait for each other in a ring."""
+    """Add to both folds. Keys go in one order, so that two writers never wait for each other in a ring."""
     await insert_many(connection, statistics, STATISTICS_COLUMNS, _rows(sums.statistics), on_conflict="add")
     await insert_many(connection, usage, USAGE_COLUMNS, _rows(sums.usage), on_conflict="add")
 

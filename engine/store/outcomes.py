@@ -43,7 +43,7 @@ async def append_new(connection: AsyncConnection, rows: Sequence[OutcomeRow]) ->
             COLUMNS,
             mine,
             on_conflict="nothing",
-            returning="event_id",  # type: ignore[arg-type]
+            returning="event_id",
         )
         fresh.update((merchant_id, event_id) for event_id in new)
     return fresh

@@ -55,13 +55,15 @@ async def deactivate(connection: AsyncConnection, merchant_id: int, placement: s
 
 
 async def history(
-    connection: AsyncConnection, merchant_id: int, placement: str, *, limit: int = 50
+    connection: AsyncConnection, merchant_id: int, placement: str, *, before: int | None = None, limit: int = 50
 ) -> list[tuple[int, int, str]]:
-    """(version, published_at, published_by), the newest first."""
+    """(version, published_at, published_by), the newest first, from behind `before`."""
     query = (
         select(plans.c.version, plans.c.published_at, plans.c.published_by)
         .where(plans.c.merchant_id == merchant_id, plans.c.placement == placement)
         .order_by(plans.c.version.desc())
         .limit(limit)
     )
+    if before is not None:
+        query = query.where(plans.c.version < before)
     return [(row.version, row.published_at, row.published_by) for row in await connection.execute(query)]

@@ -6,17 +6,19 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get, post
-from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
 from msgspec import Meta
 
 from engine.decide import Answer
 from engine.errors import invalid
 from engine.explain import Trace, trace
 from engine.kernel import Decision, Ranked
-from engine.placement import Id
-from web.access import access_of, engine_of
+from engine.placement import Amount, Id
+from web.access import access_of, check_merchant, engine_of
+from web.api import examples
 from web.metrics import DECISIONS, FALLBACKS
+from web.operation import Answer as Says
+from web.operation import Operation
+from web.reading import QuickReader, query_of
 
 CustomerId = Annotated[str, Meta(min_length=1, max_length=256, description="Kept only as a keyed hash.")]
 Context = Annotated[dict[str, Any], Meta(description='Facts by group, as `{"cart": {"total": 12900}}`.')]
@@ -24,6 +26,8 @@ Slug = Annotated[str, Meta(max_length=64, description="Where given, the key's ow
 
 JSON = "application/json"
 METHODS = "payment_methods"
+TAG = "Decide"
+AnyRequest = Request[Any, Any, Any]
 _encode = msgspec.json.Encoder().encode
 
 
@@ -41,10 +45,24 @@ class BatchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     merchant_id: Slug | None = None
 
 
+class Explain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    explain: Annotated[bool, Meta(description="Also the whole trace.")] = False
+
+
+class MethodsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    customer_id: CustomerId | None = None
+    merchant_id: Slug | None = None
+    device: Annotated[str, Meta(max_length=32, description="`desktop`, `mobile` or `tablet`.")] | None = None
+    country: Annotated[str, Meta(max_length=2, description="ISO 3166-1 alpha-2.")] | None = None
+    currency: Annotated[str, Meta(max_length=3, description="ISO 4217.")] | None = None
+    amount: Amount | None = None
+    locale: Annotated[str, Meta(max_length=35, description="As in `de-DE`.")] | None = None
+
+
 class ExplainedDecision(Decision, frozen=True, kw_only=True):
     """A decision; with `?explain=true` also its trace."""
 
-    trace: Trace | None = None
+    trace: Trace | msgspec.UnsetType = msgspec.UNSET
 
 
 class BatchAnswer(msgspec.Struct, frozen=True):
@@ -59,14 +77,28 @@ class Methods(msgspec.Struct, frozen=True):
     fallback: bool
 
 
+_read_one: QuickReader[DecisionRequest] = QuickReader(DecisionRequest)
+_read_batch: QuickReader[BatchRequest] = QuickReader(BatchRequest)
+
+
 @post(
     "/v1/personalize/decisions",
     status_code=200,
-    responses={200: ResponseSpec(ExplainedDecision, description="The answer")},
-    summary="Decide one placement",
+    opt=Operation(
+        TAG,
+        "Decide one placement",
+        {200: Says("The answer, which is logged before it is sent", ExplainedDecision)},
+        keys="any",
+        query=Explain,
+        body=DecisionRequest,
+        example=examples.DECISION,
+        errors=(403, 404),
+    ).opt,
 )
-async def decide(request: Request[Any, Any, Any], data: DecisionRequest, explain: bool = False) -> Response[bytes]:
-    access = access_of(request, merchant_id=data.merchant_id)
+async def decide(request: AnyRequest) -> Response[bytes]:
+    access, explain = access_of(request), _explains(request)
+    data = await _read_one(request)
+    check_merchant(access, data.merchant_id)
     (answer,) = await engine_of(request).decider.decide(
         access.merchant.id, (data.placement,), data.customer_id, data.context
     )
@@ -76,11 +108,21 @@ async def decide(request: Request[Any, Any, Any], data: DecisionRequest, explain
 @post(
     "/v1/personalize/decisions/batch",
     status_code=200,
-    responses={200: ResponseSpec(BatchAnswer, description="One answer a placement, in their order")},
-    summary="Decide up to ten placements at once",
+    opt=Operation(
+        TAG,
+        "Decide up to ten placements at once",
+        {200: Says("One answer a placement, in their order", BatchAnswer)},
+        keys="any",
+        query=Explain,
+        body=BatchRequest,
+        example=examples.BATCH,
+        errors=(403, 404),
+    ).opt,
 )
-async def decide_batch(request: Request[Any, Any, Any], data: BatchRequest, explain: bool = False) -> Response[bytes]:
-    access = access_of(request, merchant_id=data.merchant_id)
+async def decide_batch(request: AnyRequest) -> Response[bytes]:
+    access, explain = access_of(request), _explains(request)
+    data = await _read_batch(request)
+    check_merchant(access, data.merchant_id)
     if len(set(data.placements)) < len(data.placements):
         raise invalid("placements", "names a placement twice")
     answers = await engine_of(request).decider.decide(
@@ -92,34 +134,43 @@ async def decide_batch(request: Request[Any, Any, Any], data: BatchRequest, expl
 
 @get(
     "/v1/personalize/methods",
-    responses={200: ResponseSpec(Methods, description="The methods in order")},
-    summary="Order the payment methods",
+    opt=Operation(
+        TAG,
+        "Order the payment methods",
+        {200: Says("The methods, in the order to show them in", Methods)},
+        "The placement `payment_methods`, with the commonest facts as parameters.",
+        keys="any",
+        query=MethodsQuery,
+        errors=(403, 404),
+    ).opt,
 )
-async def methods(
-    request: Request[Any, Any, Any],
-    customer_id: CustomerId | None = None,
-    merchant_id: Slug | None = None,
-    device: Annotated[str | None, Parameter(max_length=32)] = None,
-    country: Annotated[str | None, Parameter(max_length=2)] = None,
-    currency: Annotated[str | None, Parameter(max_length=3)] = None,
-    amount: Annotated[int | None, Parameter(ge=0, le=2**53)] = None,
-    locale: Annotated[str | None, Parameter(max_length=35)] = None,
-) -> Response[bytes]:
-    access = access_of(request, merchant_id=merchant_id)
-    context = {
-        "device": {"type": device},
-        "geo": {"country": country},
-        "cart": {"currency": currency, "total": amount},
-        "customer": {"locale": locale},
-    }
+async def methods(request: AnyRequest) -> Response[bytes]:
+    access, wanted = access_of(request), query_of(request, MethodsQuery)
+    check_merchant(access, wanted.merchant_id)
     (answer,) = await engine_of(request).decider.decide(
-        access.merchant.id, (METHODS,), customer_id, _without_gaps(context)
+        access.merchant.id, (METHODS,), wanted.customer_id, _context(wanted)
     )
     decision = answer.decision
     return _respond(_encode(Methods(decision.decision_id, decision.ranking, decision.fallback)), answer)
 
 
-def _without_gaps(context: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _explains(request: AnyRequest) -> bool:
+    return bool(request.scope["query_string"]) and query_of(request, Explain).explain
+
+
+def _context(wanted: MethodsQuery) -> dict[str, Any]:
+    """What was given, as facts by group."""
+    return _without_gaps(
+        {
+            "device": {"type": wanted.device},
+            "geo": {"country": wanted.country},
+            "cart": {"currency": wanted.currency, "total": wanted.amount},
+            "customer": {"locale": wanted.locale},
+        }
+    )
+
+
+def _without_gaps(context: dict[str, Any]) -> dict[str, Any]:
     return {
         group: {name: value for name, value in fields.items() if value is not None} for group, fields in context.items()
     }

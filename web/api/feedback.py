@@ -8,20 +8,22 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Request, Response, post
-from litestar.openapi.datastructures import ResponseSpec
 from msgspec import Meta
 
 from engine.accounts import Access
 from engine.clock import now_ms, to_ms
-from engine.errors import Forbidden, invalid
+from engine.errors import invalid
 from engine.placement import Amount, Currency, Id
 from engine.record import Overloaded
 from engine.settle import Receipt
 from engine.store.outcomes import OutcomeRow
-from web.access import access_of, engine_of
+from web.access import access_of, check_merchant, engine_of
+from web.api import examples
 from web.api.decisions import JSON, METHODS, CustomerId, Slug
 from web.errors import Unavailable
 from web.metrics import OUTCOMES
+from web.operation import Answer, Operation
+from web.reading import QuickReader
 
 MOST_AT_ONCE = 500
 LONGEST_WAIT_SECONDS = 10
@@ -35,7 +37,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """What happened after a decision; or, without `decision_id`, a purchase that teaches the customer's history."""
 
     event_id: EventId
-    decision_id: Annotated[str, Meta(max_length=64)] | None = None
+    decision_id: Annotated[str, Meta(pattern=r"\A[\x21-\x7e]{1,64}\Z")] | None = None
     type: Literal["shown", "selected", "converted", "declined", "abandoned", "redeemed", "refunded"] | None = None
     candidate_id: Id | None = None
     amount: Amount | None = None
@@ -56,16 +58,31 @@ class Receipts(msgspec.Struct, frozen=True):
     results: list[Receipt]
 
 
+_read: QuickReader[Outcome | list[Outcome]] = QuickReader(Outcome | Outcomes)
+
+
 @post(
     "/v1/personalize/feedback",
     status_code=202,
-    responses={202: ResponseSpec(Receipts, description="Kept, with one status an item")},
-    summary="Report outcomes",
+    opt=Operation(
+        "Learn",
+        "Report outcomes",
+        {202: Answer("On the disk, with one status an item", Receipts)},
+        f"One outcome or a list of up to {MOST_AT_ONCE}. Sending an `event_id` again does no harm. Without `decision_id` "
+        "it is a purchase that teaches the customer's history alone, and needs `customer_id` and `method_id`.",
+        keys="any",
+        body=Outcome | Outcomes,
+        example=examples.OUTCOME,
+        errors=(403, 503),
+    ).opt,
 )
-async def feedback(request: Request[Any, Any, Any], data: Outcome | Outcomes) -> Response[bytes]:
-    reports = data if isinstance(data, list) else [data]
+async def feedback(request: Request[Any, Any, Any]) -> Response[bytes]:
     access = access_of(request)
-    rows = [_row(request, access, number, report) for number, report in enumerate(reports)]
+    data = await _read(request)
+    if isinstance(data, list):
+        rows = [_row(request, access, f"{number}/", report) for number, report in enumerate(data)]
+    else:
+        rows = [_row(request, access, "", data)]
     try:
         async with asyncio.timeout(LONGEST_WAIT_SECONDS):
             receipts = await engine_of(request).recorder.outcomes(rows)
@@ -76,14 +93,13 @@ async def feedback(request: Request[Any, Any, Any], data: Outcome | Outcomes) ->
     return Response(msgspec.json.encode(Receipts(receipts)), status_code=202, media_type=JSON)
 
 
-def _row(request: Request[Any, Any, Any], access: Access, number: int, report: Outcome) -> OutcomeRow:
-    if report.merchant_id is not None and report.merchant_id != access.merchant.slug:
-        raise Forbidden("merchant_id is not the key's own merchant", field=f"{number}/merchant_id")
+def _row(request: Request[Any, Any, Any], access: Access, at: str, report: Outcome) -> OutcomeRow:
+    check_merchant(access, report.merchant_id, field=f"{at}merchant_id")
     now = now_ms()
     if report.decision_id is None:
-        return _purchase(request, access, number, report, now)
+        return _purchase(request, access, at, report, now)
     if report.type is None:
-        raise invalid(f"{number}/type", "says what happened, as in “converted”")
+        raise invalid(f"{at}type", "says what happened, as in “converted”")
     return OutcomeRow(
         access.merchant.id,
         report.event_id,
@@ -94,18 +110,18 @@ def _row(request: Request[Any, Any, Any], access: Access, number: int, report: O
         report.candidate_id or report.method_id,
         report.amount,
         report.currency,
-        _when(report.occurred_at or report.timestamp, now, f"{number}/occurred_at"),
+        _when(report.occurred_at or report.timestamp, now, f"{at}occurred_at"),
         now,
     )
 
 
-def _purchase(request: Request[Any, Any, Any], access: Access, number: int, report: Outcome, now: int) -> OutcomeRow:
+def _purchase(request: Request[Any, Any, Any], access: Access, at: str, report: Outcome, now: int) -> OutcomeRow:
     """A purchase that no decision led to."""
     if report.customer_id is None:
-        raise invalid(f"{number}/customer_id", "is needed where there is no decision_id")
+        raise invalid(f"{at}customer_id", "is needed where there is no decision_id")
     candidate = report.method_id or report.candidate_id
     if candidate is None:
-        raise invalid(f"{number}/method_id", "is needed where there is no decision_id")
+        raise invalid(f"{at}method_id", "is needed where there is no decision_id")
     return OutcomeRow(
         access.merchant.id,
         report.event_id,
@@ -116,7 +132,7 @@ def _purchase(request: Request[Any, Any, Any], access: Access, number: int, repo
         candidate,
         report.amount,
         report.currency,
-        _when(report.timestamp or report.occurred_at, now, f"{number}/timestamp"),
+        _when(report.timestamp or report.occurred_at, now, f"{at}timestamp"),
         now,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 from litestar import Request, Response, get
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
@@ -12,24 +13,33 @@ from sqlalchemy import text
 from web.access import engine_of
 from web.errors import Unavailable
 from web.metrics import WAITING
+from web.operation import Answer, Operation
 
 
-@get("/healthz", summary="The process is up", sync_to_thread=False)
-def healthz() -> dict[str, str]:
-    return {"status": "ok"}
+class Status(msgspec.Struct, frozen=True):
+    status: str
 
 
-@get("/readyz", summary="The database answers and plans are loaded")
-async def readyz(request: Request[Any, Any, Any]) -> dict[str, str]:
+def _says(summary: str, answer: Answer, errors: tuple[int, ...] = ()) -> dict[str, Any]:
+    return Operation("Health", summary, {200: answer}, keys="none", errors=errors).opt
+
+
+@get("/healthz", sync_to_thread=False, opt=_says("The process is up", Answer("It is up", Status)))
+def healthz() -> Status:
+    return Status("ok")
+
+
+@get("/readyz", opt=_says("The database answers and plans are loaded", Answer("It can serve", Status), errors=(503,)))
+async def readyz(request: Request[Any, Any, Any]) -> Status:
     try:
         async with asyncio.timeout(2), engine_of(request).database.read() as connection:
             await connection.execute(text("SELECT 1"))
     except Exception:
         raise Unavailable("the database does not answer") from None
-    return {"status": "ready"}
+    return Status("ready")
 
 
-@get("/metrics", summary="Prometheus metrics", media_type="text/plain")
+@get("/metrics", opt=_says("Prometheus metrics", Answer("The numbers of this process", str, media="text/plain")))
 async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
     WAITING.set(engine_of(request).recorder.waiting)
     return Response(generate_latest(), headers={"content-type": CONTENT_TYPE_LATEST})

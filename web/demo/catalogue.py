@@ -84,10 +84,10 @@ RULES = (
         effects=({"exclude": ["google_pay"]},),
     ),
     RuleDocument(
-        id="no-pay-later-above-1000",
-        name="No pay-later for carts above 1,000",
+        id="no-pay-later-above-500",
+        name="No pay-later for carts above 500",
         priority=80,
-        when={">": [_var("cart.total"), 100_000]},
+        when={">": [_var("cart.total"), 50_000]},
         effects=({"exclude": ["klarna"]},),
         notes="Agreed with finance: the loss on large orders was not worth the sales.",
     ),

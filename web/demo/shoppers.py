@@ -71,6 +71,18 @@ class Shoppers:
 
     async def run(self, *, seconds: float | None = None) -> Tally:
         """Until `seconds` are over, or until cancelled; raises Refused where the server turns us away."""
+        refused: BaseException | None = None
+        try:
+            await self._shop(seconds)
+        except* Refused as failures:
+            refused = failures.exceptions[0]
+        if refused:
+            raise refused
+        with suppress(httpx.HTTPError):
+            await self._flush()
+        return self.tally
+
+    async def _shop(self, seconds: float | None) -> None:
         began = time.monotonic()
         async with asyncio.TaskGroup() as tasks:
             flusher = tasks.create_task(self._flush_forever())
@@ -79,15 +91,9 @@ class Shoppers:
                 await asyncio.sleep(max(self._pause, 1 / (self._rate * busyness(elapsed))))
                 await self._slots.acquire()
                 tasks.create_task(self._checkout(self._world.visit(elapsed)))
-            await self._all_done()
+            for _ in range(AT_ONCE):
+                await self._slots.acquire()
             flusher.cancel()
-        with suppress(httpx.HTTPError):
-            await self._flush()
-        return self.tally
-
-    async def _all_done(self) -> None:
-        for _ in range(AT_ONCE):
-            await self._slots.acquire()
 
     async def _checkout(self, visit: Visit) -> None:
         body = {"placement": PLACEMENT, "customer_id": visit.shopper.customer_id, "context": visit.context}

@@ -61,7 +61,7 @@ DESKTOPS: Shares = {"windows": 0.72, "macos": 0.22, "linux": 0.06}
 
 # Median cart in minor units; larger on larger screens, as in every published survey; the figures are guessed.
 CARTS: Mapping[str, int] = {"mobile": 4500, "tablet": 6000, "desktop": 7500}
-CART_SPREAD = 0.8
+CART_SPREAD = 0.9
 LARGEST_CART = 300_000
 
 # Online shopping by hour of the day, 100 is the mean: an index published by Oberlo names midnight, 5, 9, 10,

@@ -1,0 +1,57 @@
+# One short target for everything that a person does. Each sets up what it needs, and can be repeated without harm.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+DEV := $(VENV)/.dev
+ASSETS := web/static/vendor/.ready
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format bench verify data clean
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(READY) $(ASSETS)  ## Serve the engine with a demo merchant (TAP2_DEMO=0 for an empty server)
+	@TAP2_DEMO=$${TAP2_DEMO:-1} $(BIN)/tap2 serve
+
+test: $(DEV) $(ASSETS)  ## Run the tests
+	@$(BIN)/pytest -n 2 --dist loadfile $(TESTS)
+
+lint: $(DEV)  ## Check style and types
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+format: $(DEV)  ## Format the code
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+bench: $(DEV) $(ASSETS)  ## Measure speed; writes docs/performance.md
+	@$(BIN)/python -m benchmarks.bench
+
+verify: $(DEV) $(ASSETS)  ## Run the long checks; writes docs/verification.md
+	@$(BIN)/python -m benchmarks.verify
+
+data: $(READY)  ## Fetch the Open Bandit Dataset's small logs into data/obd
+	@$(BIN)/python -m benchmarks.fetch_obd
+
+clean:  ## Remove what the other targets made, except data
+	@rm -rf $(VENV) node_modules web/static/vendor build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	@$(PYTHON) -m venv $(VENV)
+
+$(READY): $(BIN)/python pyproject.toml constraints.txt
+	@echo "Installing Python packages ..."
+	@$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(DEV): $(READY)
+	@echo "Installing development packages ..."
+	@$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+$(ASSETS): $(READY) package.json package-lock.json web/assets.py
+	@$(BIN)/python -m web.assets
+	@mkdir -p $(@D) && touch $@

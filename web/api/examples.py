@@ -1,0 +1,63 @@
+"""Bodies that show how a request looks: for the documentation, and tried by its tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Json = dict[str, Any]
+
+DECISION: Json = {
+    "placement": "payment_methods",
+    "customer_id": "c_123",
+    "context": {
+        "device": {"type": "mobile"},
+        "geo": {"country": "DE"},
+        "cart": {"total": 12900, "currency": "EUR"},
+    },
+}
+BATCH: Json = {**{name: value for name, value in DECISION.items() if name != "placement"}, "placements": ["payment_methods"]}
+OUTCOME: Json = {
+    "event_id": "order-4711-converted",
+    "decision_id": "dec_019aa3f1c2b4a1b2c3d4e5f60718293a4b5c",
+    "type": "converted",
+    "candidate_id": "paypal",
+    "amount": 12900,
+    "currency": "EUR",
+    "occurred_at": "2026-11-20T09:30:00Z",
+}
+PLACEMENT: Json = {
+    "key": "payment_methods",
+    "name": "Payment methods",
+    "shape": {"type": "ranking"},
+    "policy": {"type": "thompson", "floor": 0.01, "drawn": 3, "history": True},
+    "reward": "converted",
+    "buckets": ["device.type"],
+}
+CANDIDATE: Json = {
+    "id": "ideal",
+    "label": "iDEAL",
+    "type": "ideal",
+    "countries": ["NL"],
+    "currencies": ["EUR"],
+    "max_amount": 500000,
+    "fee_fixed": 29,
+    "position": 40,
+}
+RULE: Json = {
+    "id": "no-invoice-for-large-carts",
+    "name": "No invoice for large carts",
+    "priority": 10,
+    "when": {">": [{"var": "cart.total"}, 100000]},
+    "effects": [{"set": {"name": "show_cvv", "value": True}}],
+}
+FIELD: Json = {
+    "name": "customer.tier",
+    "type": "string",
+    "label": "Loyalty tier",
+    "allowed": ["bronze", "silver", "gold"],
+    "examples": ["gold"],
+}
+LIST: Json = {"name": "blocked-regions", "values": ["DE-BY", "AT-9"]}
+KEY: Json = {"kind": "publishable", "name": "Web checkout"}
+ROTATION: Json = {"overlap_hours": 24}
+ROLL_BACK: Json = {"version": 1}

@@ -1,0 +1,94 @@
+"""The plan versions of a placement: what was published when and by whom, and putting an earlier one in force."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, get, post
+from msgspec import Meta
+
+from engine.clock import rfc3339
+from web.access import configuring, engine_of
+from web.api import examples
+from web.api.log import Limit
+from web.api.resources import JSON, Moment, who
+from web.operation import Answer, Operation
+from web.reading import document_of, query_of
+
+AnyRequest = Request[Any, Any, Any]
+TAG = "Placements"
+
+
+class Versions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    limit: Limit = 50
+    cursor: Annotated[int, Meta(ge=1, le=2**31, description="`next` of the page before.")] | None = None
+
+
+class PlanVersion(msgspec.Struct, frozen=True):
+    """One published version of a plan; `in_force` is the one that decides now."""
+
+    version: int
+    published_at: Moment
+    published_by: str
+    in_force: bool
+
+
+class PlanVersions(msgspec.Struct, frozen=True):
+    """Some versions, the newest first, and the cursor of the next page."""
+
+    items: list[PlanVersion]
+    next: str | None
+
+
+class RollBack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    version: Annotated[int, Meta(ge=1, le=2**31 - 1, description="A version of this placement's plan.")]
+
+
+@get(
+    "/v1/placements/{placement:str}/versions",
+    opt=Operation(
+        TAG, "List plan versions", {200: Answer("The versions, the newest first", PlanVersions)}, query=Versions
+    ).opt,
+)
+async def versions(request: AnyRequest) -> Response[bytes]:
+    access, wanted = configuring(request), query_of(request, Versions)
+    return _respond(await _versions(request, access.merchant.id, wanted))
+
+
+@post(
+    "/v1/placements/{placement:str}/roll-back",
+    status_code=200,
+    opt=Operation(
+        TAG,
+        "Roll back to a plan version",
+        {200: Answer("That version is in force; the versions, the newest first", PlanVersions)},
+        "Puts an earlier version in force again. The placement, candidates and rules that are edited stay as they are: "
+        "the next change of one of them publishes them all as a new version.",
+        body=RollBack,
+        example=examples.ROLL_BACK,
+    ).opt,
+)
+async def roll_back(request: AnyRequest) -> Response[bytes]:
+    access = configuring(request)
+    wanted: RollBack = await document_of(request, RollBack)
+    placement = request.path_params["placement"]
+    await engine_of(request).catalogue.roll_back(access.merchant.id, who(access), placement, wanted.version)
+    return _respond(await _versions(request, access.merchant.id, Versions()))
+
+
+async def _versions(request: AnyRequest, merchant_id: int, wanted: Versions) -> PlanVersions:
+    engine, placement = engine_of(request), request.path_params["placement"]
+    await engine.catalogue.get(merchant_id, "placement", "", placement)
+    found = await engine.catalogue.versions(merchant_id, placement, before=wanted.cursor, limit=wanted.limit + 1)
+    active = engine.live.get(merchant_id, placement)
+    now = active.plan.version if active else 0
+    items = [PlanVersion(version, rfc3339(at), by, version == now) for version, at, by in found[: wanted.limit]]
+    return PlanVersions(items, str(items[-1].version) if len(found) > wanted.limit else None)
+
+
+def _respond(body: PlanVersions) -> Response[bytes]:
+    return Response(msgspec.json.encode(body), media_type=JSON)
+
+
+handlers = [versions, roll_back]

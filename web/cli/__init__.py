@@ -1,0 +1,28 @@
+"""The command `tap2`."""
+
+from __future__ import annotations
+
+import click
+
+from web.cli import accounts, decisions, demo, maintenance, replay, serve
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tap2-personalize")
+def main() -> None:
+    """Tap2 Personalize: an open decision engine for checkouts. Settings are TAP2_* variables; see `tap2 config`."""
+
+
+for command in (
+    serve.serve,
+    maintenance.config,
+    maintenance.db,
+    maintenance.beliefs,
+    accounts.merchant,
+    accounts.user,
+    accounts.keys,
+    decisions.decision,
+    demo.demo,
+    replay.replay,
+):
+    main.add_command(command)

@@ -1,0 +1,93 @@
+"""`tap2 merchant`, `tap2 user`, `tap2 keys`."""
+
+from __future__ import annotations
+
+import click
+
+from engine.accounts import ROLES
+from engine.service import Engine
+from engine.store.accounts import Kind, Role
+from web.cli.common import as_json, show, with_engine
+
+
+@click.group()
+def merchant() -> None:
+    """Merchants."""
+
+
+@merchant.command("add")
+@click.argument("slug")
+@click.option("--name", help="As people read it; the slug unless given.")
+@click.option("--country", default="DE", show_default=True, help="ISO 3166-1 alpha-2.")
+@click.option("--currency", default="EUR", show_default=True, help="ISO 4217.")
+@click.option("--locale", default="en", show_default=True)
+@click.option("--timezone", default="Europe/Berlin", show_default=True)
+@as_json
+def merchant_add(
+    *, slug: str, name: str | None, country: str, currency: str, locale: str, timezone: str, json: bool
+) -> None:
+    """Add a merchant, with a live and a test side."""
+    live, _ = with_engine(
+        lambda engine: engine.accounts.add_merchant(
+            slug, name or slug, country=country, currency=currency, locale=locale, timezone=timezone
+        )
+    )
+    show({"slug": live.slug, "name": live.name, "sides": ["live", "test"]}, json=json)
+
+
+@merchant.command("list")
+@as_json
+def merchant_list(*, json: bool) -> None:
+    """List the merchants."""
+    found = with_engine(lambda engine: engine.accounts.merchants())
+    show(found, json=json, columns=("slug", "mode", "name", "country", "currency", "timezone"), title="Merchants")
+
+
+@click.group()
+def user() -> None:
+    """People who log in."""
+
+
+@user.command("add")
+@click.argument("email")
+@click.option("--merchant", required=True, help="The merchant's slug.")
+@click.option("--name", default="")
+@click.option("--role", type=click.Choice(ROLES), default="admin", show_default=True)
+@click.password_option(envvar="TAP2_PASSWORD", help="Asked for unless given or in TAP2_PASSWORD.")
+@as_json
+def user_add(*, email: str, merchant: str, name: str, role: Role, password: str, json: bool) -> None:
+    """Add a person."""
+    made = with_engine(lambda engine: engine.accounts.add_user(email, name or email, merchant, role, password))
+    show({"email": made.email, "merchant": made.slug, "role": made.role}, json=json)
+
+
+@user.command("password")
+@click.argument("email")
+@click.password_option(envvar="TAP2_PASSWORD", help="Asked for unless given or in TAP2_PASSWORD.")
+@as_json
+def user_password(*, email: str, password: str, json: bool) -> None:
+    """Give a person a new password."""
+    with_engine(lambda engine: engine.accounts.set_password(email, password))
+    show({"email": email, "changed": True}, json=json)
+
+
+@click.group()
+def keys() -> None:
+    """API keys."""
+
+
+@keys.command("create")
+@click.option("--merchant", required=True, help="The merchant's slug.")
+@click.option("--kind", type=click.Choice(["secret", "publishable"]), required=True)
+@click.option("--mode", type=click.Choice(["live", "test"]), default="live", show_default=True)
+@click.option("--name", default="command line", show_default=True)
+@as_json
+def keys_create(*, merchant: str, kind: Kind, mode: str, name: str, json: bool) -> None:
+    """Create a key. It is shown this once."""
+
+    async def work(engine: Engine) -> dict[str, str]:
+        side = await engine.accounts.merchant(merchant, mode)
+        key, plain = await engine.accounts.create_key(side, kind, name, who="tap2")
+        return {"id": key.id, "merchant": merchant, "mode": mode, "kind": kind, "key": plain}
+
+    show(with_engine(work), json=json)

@@ -1,0 +1,59 @@
+"""`tap2 config`, `tap2 db`, `tap2 beliefs`."""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+
+from engine import rebuild
+from engine.clock import now_ms
+from engine.migrate import upgrade
+from engine.service import Engine, database_url, prepare_folder
+from engine.settings import describe
+from web.cli.common import as_json, settings, show, with_engine
+
+
+@click.command()
+@as_json
+def config(*, json: bool) -> None:
+    """List every setting with its value, default and meaning."""
+    show(describe(settings()), json=json, title="Settings")
+
+
+@click.group()
+def db() -> None:
+    """The database."""
+
+
+@db.command("upgrade")
+@as_json
+def db_upgrade(*, json: bool) -> None:
+    """Bring the database to the newest schema. `tap2 serve` does it too."""
+    chosen = settings()
+    prepare_folder(chosen)
+    show({"revision": asyncio.run(upgrade(database_url(chosen)))}, json=json)
+
+
+@click.group()
+def beliefs() -> None:
+    """What the bandits have learned."""
+
+
+@beliefs.command("rebuild")
+@click.option("--check", is_flag=True, help="Only compare with the log; exit status 1 where they differ.")
+@as_json
+def beliefs_rebuild(*, check: bool, json: bool) -> None:
+    """Fold statistics and usage from the log again."""
+
+    async def work(engine: Engine) -> list[rebuild.Difference]:
+        since = rebuild.first_whole_day(now_ms(), engine.settings.retention_days)
+        differences = await rebuild.compare(engine.database, since_day=since)
+        if differences and not check:
+            await rebuild.rebuild(engine.database, since_day=since)
+        return differences
+
+    differences = with_engine(work)
+    show({"same": not differences, "differences": differences}, json=json)
+    if check and differences:
+        raise SystemExit(1)

@@ -1,0 +1,56 @@
+"""The demo inside a server: a merchant, a login and shoppers, without a second process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from random import Random
+
+from rich.console import Console
+
+from engine.service import Engine
+from engine.settings import Settings
+from web.demo import seed
+from web.demo.shoppers import client, shop_for_ever
+from web.demo.world import World
+
+LOGIN_FILE = "demo-login"
+
+
+@asynccontextmanager
+async def demo(engine: Engine) -> AsyncIterator[None]:
+    """Seed the demo once, say how to log in, and let shoppers call the HTTP endpoint for as long as this is open."""
+    welcome = await seed.seed(engine)
+    password = _remembered(Path(engine.settings.data) / LOGIN_FILE, welcome.password)
+    _greet(engine.settings, welcome.email, password)
+    key = await seed.shoppers_key(engine)
+    url = f"http://{engine.settings.host}:{engine.settings.port}"
+    task = asyncio.create_task(
+        shop_for_ever(lambda: client(url, key), World(Random()), rate=engine.settings.demo_rate), name="shoppers"
+    )
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError, Exception):
+            await task
+
+
+def _remembered(path: Path, fresh: str | None) -> str:
+    """The demo's password lies beside its data, for its owner alone, so that every start can say it."""
+    if fresh is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(fresh)
+    return path.read_text() if path.exists() else "(set with `tap2 user password`)"
+
+
+def _greet(settings: Settings, email: str, password: str) -> None:
+    console = Console()
+    console.print(f"\n  Tap2 Personalize   [bold]http://{settings.host}:{settings.port}/admin/[/bold]")
+    console.print(f"  Log in as          [bold]{email}[/bold]   password [bold]{password}[/bold]", highlight=False)
+    console.print("  Simulated shoppers are checking out; watch Placements. Stop with Ctrl+C.\n")
