@@ -17,6 +17,8 @@ from engine.store.folds import Cell, Sums, UsageCell
 from engine.store.tables import statistics, usage
 
 CHUNK = 2_000
+# The tables in the order in which writers take them, so that none waits for us while we wait for it.
+HOLD_WRITERS = "LOCK TABLE decisions, outcomes, statistics, usage IN SHARE ROW EXCLUSIVE MODE"
 Progress = Callable[[int], None]
 
 
