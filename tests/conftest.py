@@ -13,15 +13,18 @@ import asyncpg
 import msgspec
 import pytest
 
-from engine.clock import now_ms
+from engine.clock import DAY, now_ms
 from engine.decide import Answer
 from engine.migrate import upgrade
 from engine.placement import Placement
+from engine.record import Learned
 from engine.service import Engine, open_engine
 from engine.settings import Settings
 from engine.settle import Receipt
+from engine.store import folds
 from engine.store.accounts import Merchant
 from engine.store.database import sqlite_url
+from engine.store.folds import Cell, Sums
 from engine.store.outcomes import OutcomeRow
 from tests import factories
 
@@ -163,10 +166,19 @@ class Shop:
     ) -> Receipt:
         return (await self.engine.recorder.outcomes([self.outcome(answer, type, candidate, **more)]))[0]
 
+    async def teach(self, bucket: str = "", **counts: tuple[int, int]) -> None:
+        """As if so many trials and successes had been seen; the draws know of it."""
+        sums = Sums()
+        for candidate, (trials, successes) in counts.items():
+            cell = Cell(self.id, "payment_methods", "converted", bucket, candidate, now_ms() // DAY)
+            sums.add(cell, None, trials, successes)
+        async with self.engine.database.write() as connection:
+            await folds.add(connection, sums)
+        self.engine.live.learned(Learned({(self.id, "payment_methods", "converted", bucket): 1}))
+        await self.engine.live.refresh(at_once=True)
+
     async def counts(self, bucket: str = "", *, reward: str = "converted") -> dict[str, tuple[int, int]]:
         """Trials and successes of every candidate, as the database has them now."""
-        from engine.store import folds
-
         async with self.engine.database.read() as connection:
             found = await folds.counts(connection, self.id, "payment_methods", reward, bucket)
         return {name: (count.trials, count.successes) for name, count in found.items()}

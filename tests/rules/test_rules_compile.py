@@ -2,15 +2,16 @@
 
 import json
 from pathlib import Path
-from random import Random
 
 import pytest
 
-from rules import Field, Rule, RuleError, Vocabulary, apply, compile_rules, explain, parse_rule, parse_rules
+from benchmarks.verify_rules import (
+    disagreements_with_explanations,
+    disagreements_with_qubit,
+    disagreements_with_the_standard,
+)
+from rules import Field, Rule, RuleError, Vocabulary, compile_rules, explain, parse_rule, parse_rules
 from rules.functions import percent
-from rules.javascript import truthy
-from tests.rules import rule_cases
-from tests.rules.oracles import qubit
 from tests.rules.rule_cases import LISTS, VOCABULARY
 
 SPECS = Path(__file__).parents[1] / "specs"
@@ -48,38 +49,15 @@ def test_percent_buckets_are_even() -> None:
 
 
 def test_compiled_rules_and_explanations_agree_on_generated_rules_and_facts() -> None:
-    random = Random(7)
-    for round_ in range(75):
-        documents = [rule_cases.rule(random, number) for number in range(10)]
-        rules = parse_rules(documents, VOCABULARY, LISTS)
-        compiled = compile_rules(rules, VOCABULARY, LISTS)
-        for spoilt in (False, True, True, round_ % 2 == 0):
-            facts = rule_cases.facts(random, spoilt=spoilt)
-            assert rule_cases.compiled_verdicts(compiled, facts) == rule_cases.explained_verdicts(rules, facts)
+    assert disagreements_with_explanations(3_000, seed=1) == []
 
 
 def test_with_all_facts_there_rules_are_what_the_standard_says() -> None:
-    random = Random(8)
-    for _ in range(100):
-        documents = [rule_cases.rule(random, number, standard=True) for number in range(10)]
-        rules = parse_rules(documents, VOCABULARY, LISTS)
-        compiled = compile_rules(rules, VOCABULARY, LISTS)
-        for _ in range(3):
-            facts = rule_cases.facts(random, spoilt=False)
-            firing = compiled.evaluate(facts)
-            data = rule_cases.nested(facts)
-            expected = [i for i, rule in enumerate(rules) if truthy(apply(rule.document["when"], data))]
-            assert (list(firing.fired), firing.skipped) == (expected, ())
+    assert disagreements_with_the_standard(3_000, seed=1) == []
 
 
 def test_json_logic_qubit_agrees_on_well_typed_comparisons() -> None:
-    random = Random(9)
-    reference = qubit()
-    for _ in range(500):
-        when = rule_cases.well_typed_condition(random)
-        facts = rule_cases.facts(random, spoilt=False)
-        fired = bool(compile_rules(rules_of(when), VOCABULARY, LISTS).evaluate(facts).fired)
-        assert fired == bool(reference(when, rule_cases.nested(facts))), (when, facts)
+    assert disagreements_with_qubit(500, seed=1) == []
 
 
 def test_a_rule_never_fires_because_a_fact_was_forgotten() -> None:

@@ -5,10 +5,9 @@ import time
 
 import pytest
 from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 from rules import Problem, RuleError, Vocabulary, loads, parse_rule, parse_rules
-from rules.parse import FORMS
+from tests.rules import hostile
 from tests.rules.rule_cases import LISTS, VOCABULARY
 
 TOTAL = {"var": "cart.total"}
@@ -145,32 +144,9 @@ def test_500_nodes_may_be_in_a_rule_and_not_one_more() -> None:
     )
 
 
-DEEP = "[" * 10_000 + "]" * 10_000
-HOSTILE = {
-    "1 MiB": ("[" + '"x",' * 262_144 + "1]", "over 64 KiB"),
-    "a million elements": ("[" + "1," * 1_000_000 + "1]", "over 64 KiB"),
-    "depth 10,000": (DEEP, "nested more than 80 deep at line 1, column 81"),
-    "depth 10,000 of operators": ('{"!":[' * 5_000 + "1" + "]}" * 5_000, "nested more than 80 deep"),
-    "NUL": ('{"when": {"==": ["a\\u0000", 1]}}', "/when/==/0: has a NUL"),
-    "NUL in a key": ('{"a\\u0000": 1}', "key with characters that cannot be stored"),
-    "a lone surrogate": ('["\\ud800"]', "/0: has half of a surrogate pair"),
-    "NaN": ('{"when": [NaN]}', "/when/0: is NaN"),
-    "Infinity": ("[-Infinity]", "/0: is -Infinity"),
-    "10^400": (f"[1{'0' * 400}]", "/0: is 1000"),
-    "1e400": ("[1e400]", "/0: is 1e400, beyond what a double can hold"),
-    "2^53 + 1": ("[9007199254740993]", "beyond 2**53"),
-    "many digits": (f"[{'9' * 60_000}]", "beyond 2**53"),
-    "the same key twice": ('{"when": {"a": 1, "a": 2}}', "/when: has the key 'a' twice"),
-    "no JSON": ('{"a": }', "is not JSON at line 1, column 7"),
-    "no UTF-8": (b'"\xff"', "is not UTF-8 at byte 1"),
-    "nothing": ("", "is not JSON"),
-    "quotes without end": ('"' + '\\"' * 30_000, "is not JSON"),
-}
-
-
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("name", hostile.REFUSED)
 def test_hostile_text_is_refused_at_once_with_its_place(name: str) -> None:
-    text, words = HOSTILE[name]
+    text, words = hostile.REFUSED[name]
     begun = time.perf_counter()
     with pytest.raises(RuleError) as caught:
         loads(text)
@@ -184,7 +160,7 @@ def test_hostile_text_is_refused_at_once_with_its_place(name: str) -> None:
     [
         {"and": [{f"{'x' * 50}{number}": 1} for number in range(400)]},
         {"in": [COUNTRY, ["XX"] * 1_000]},
-        {"in": [COUNTRY, ["DE"] * 1_000_000]},
+        {"in": [COUNTRY, ["DE"] * 100_000]},
         {"==": [COUNTRY, "x" * 60_000]},
         {"x" * 60_000: 1},
         {"var": "x" * 60_000},
@@ -197,41 +173,22 @@ def test_hostile_text_is_refused_at_once_with_its_place(name: str) -> None:
 def test_hostile_documents_that_were_decoded_elsewhere_are_refused(when: object) -> None:
     begun = time.perf_counter()
     found = problems_of(rule(when))
-    # a million elements take longer to look at once than the 50 ms that a text of 64 KiB may take
-    assert time.perf_counter() - begun < 0.5
+    assert time.perf_counter() - begun < 0.2
     assert len(found) <= 20
     json.dumps([problem.message for problem in found]).encode()
 
 
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
-    | st.sampled_from([*VOCABULARY, "DE", "mobile", "Europe/Berlin", "22:00", "2026-11-27", "blocked", ">=", ""]),
-    lambda inner: st.lists(inner, max_size=5)
-    | st.dictionaries(st.sampled_from(sorted(FORMS)) | st.text(max_size=5), inner, min_size=1, max_size=2),
-    max_leaves=40,
-)  # fmt: skip
-
-
 @settings(max_examples=500, deadline=None)
-@given(VALUES)
+@given(hostile.CONDITIONS)
 @example({"before": [NOW, "0001-01-01T00:00:00+14:00"]})
 def test_any_condition_is_parsed_or_refused(when: object) -> None:
-    problems: tuple[Problem, ...] = ()
-    try:
-        parse_rule(rule(when), VOCABULARY, LISTS)
-    except RuleError as error:
-        problems = error.problems
-    assert all(problem.path.startswith("/when") for problem in problems)
+    hostile.check_condition(when)
 
 
 @settings(max_examples=500, deadline=None)
-@given(st.binary(max_size=200) | st.text(max_size=200))
+@given(hostile.TEXTS)
 def test_any_text_is_decoded_or_refused(raw: bytes | str) -> None:
-    try:
-        value = loads(raw)
-    except RuleError:
-        return
-    assert value == json.loads(raw)
+    hostile.check_text(raw)
 
 
 def test_a_vocabulary_names_what_is_wrong_with_a_fact() -> None:

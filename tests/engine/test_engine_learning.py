@@ -1,0 +1,269 @@
+"""What outcomes teach: credit, windows, refunds; and that the folds are always what the log says."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import delete, text, update
+
+from benchmarks import verify_engine
+from engine import rebuild
+from engine.clock import DAY, MINUTE, now_ms
+from engine.store.tables import statistics, usage
+from tests.factories import METHODS, candidates, order, placement
+
+pytestmark = pytest.mark.anyio
+LATER = 3 * 60 * MINUTE
+
+
+async def close_all(engine):
+    return await engine.recorder.close_due(now_ms() + LATER)
+
+
+async def test_a_purchase_counts_for_the_chosen_and_against_those_above_it(shop):
+    answer = await shop.decide()
+    first, second, third = order(answer.decision)[:3]
+    assert (await shop.report(answer, "selected", second)).status == "recorded"
+    assert await shop.counts() == {}
+    assert (await shop.report(answer, "converted", second)).status == "recorded"
+    assert await shop.counts() == {first: (1, 0), second: (1, 1)}
+    assert third not in await shop.counts()
+
+
+async def test_a_declined_payment_counts_against_its_method(shop):
+    answer = await shop.decide()
+    first, second = order(answer.decision)[:2]
+    await shop.report(answer, "selected", first)
+    await shop.report(answer, "declined", first)
+    await shop.report(answer, "converted", second)
+    assert await shop.counts() == {first: (1, 0), second: (1, 1)}
+
+
+async def test_a_refund_takes_the_success_back(shop):
+    answer = await shop.decide("c1")
+    first = order(answer.decision)[0]
+    await shop.report(answer, "converted", first)
+    await shop.report(answer, "refunded", first)
+    assert await shop.counts() == {first: (1, 0)}
+    reasons = (await shop.decide("c1")).decision.ranking[0].reasons
+    assert reasons == []
+
+
+async def test_outcomes_teach_the_same_in_whatever_order_they_arrive(shop):
+    now = now_ms()
+    story = [("selected", 0, now), ("declined", 0, now + 1), ("selected", 2, now + 2), ("converted", 2, now + 3)]
+    sums = []
+    for turn in range(4):
+        before = await shop.counts()
+        answer = await shop.decide()
+        for type, place, at in story[turn:] + story[:turn]:
+            await shop.report(answer, type, order(answer.decision)[place], at=at)
+        ids, after = order(answer.decision), await shop.counts()
+        sums.append([tuple(a - b for a, b in zip(after[id], before.get(id, (0, 0)), strict=True)) for id in ids[:3]])
+    assert sums == [[(1, 0), (1, 0), (1, 1)]] * 4
+
+
+async def test_when_its_window_closes_an_unanswered_decision_counts_against_what_was_shown(shop):
+    answer = await shop.decide()
+    assert await shop.engine.recorder.close_due(now_ms()) == 0
+    assert await close_all(shop.engine) == 1
+    assert await shop.counts() == dict.fromkeys(METHODS, (1, 0))
+    assert await close_all(shop.engine) == 0
+    chosen = order(answer.decision)[0]
+    assert (await shop.report(answer, "converted", chosen)).status == "recorded"
+    assert await shop.counts() == dict.fromkeys(METHODS, (0, 0)) | {chosen: (1, 1)}
+
+
+async def test_many_windows_close_in_one_go(shop):
+    for _ in range(26):
+        await shop.engine.decider.decide(shop.id, ["payment_methods"] * 20, None, {})
+    assert await close_all(shop.engine) == 520
+    assert (await shop.counts())["card"] == (520, 0)
+
+
+async def test_the_reward_selected_is_known_with_the_first_choice(empty_shop):
+    await empty_shop.place(placement(reward="selected"))
+    answer = await empty_shop.decide()
+    await empty_shop.report(answer, "selected", order(answer.decision)[0])
+    assert await empty_shop.counts(reward="selected") == {order(answer.decision)[0]: (1, 1)}
+
+
+async def test_each_bucket_learns_for_itself(empty_shop):
+    await empty_shop.place(placement(buckets=("device.type", "geo.country")))
+    for device in ("mobile", "desktop"):
+        answer = await empty_shop.decide(device_type=device, geo_country="DE")
+        await empty_shop.report(answer, "converted", order(answer.decision)[0])
+    answer = await empty_shop.decide(device_type="mobile")
+    await empty_shop.report(answer, "converted", order(answer.decision)[0])
+    assert [sum(n for n, _ in (await empty_shop.counts(bucket)).values()) for bucket in
+            ("mobile|DE", "desktop|DE", "mobile|-", "desktop|-")] == [1, 1, 1, 0]  # fmt: skip
+
+
+async def test_an_event_counts_once_however_often_it_is_sent(shop):
+    answer = await shop.decide()
+    first = order(answer.decision)[0]
+    row = shop.outcome(answer, "converted", first, event="once")
+    together = await shop.engine.recorder.outcomes([row, row])
+    again = await shop.engine.recorder.outcomes([row])
+    assert [one.status for one in (*together, *again)] == ["recorded", "duplicate", "duplicate"]
+    assert await shop.counts() == {first: (1, 1)}
+
+
+async def test_an_event_that_is_told_in_two_ways_at_once_counts_as_it_was_told_first(shop):
+    now = now_ms()
+    told = [
+        shop.outcome(None, "converted", "klarna", customer="c1", event="e", at=now - 5 * DAY),
+        shop.outcome(None, "converted", "ideal", customer="c1", event="e", at=now),
+    ]
+    receipts = await shop.engine.recorder.outcomes(told)
+    assert [receipt.status for receipt in receipts] == ["recorded", "duplicate"]
+    history = (await shop.decide("c1")).facts.history
+    assert set(history) == {"klarna"}
+    assert await rebuild.compare(shop.engine.database) == []
+
+
+async def test_two_merchants_events_of_the_same_name_both_count(shop):
+    _, other = await shop.engine.accounts.add_merchant("other", "Other")
+    theirs = type(shop)(shop.engine, other)
+    await theirs.place()
+    rows = [
+        shop.outcome(None, "converted", "card", customer="c1", event="e"),
+        theirs.outcome(None, "converted", "ideal", customer="c1", event="e"),
+    ]
+    assert [one.status for one in await shop.engine.recorder.outcomes(rows)] == ["recorded", "recorded"]
+    assert set((await shop.decide("c1")).facts.history) == {"card"}
+    assert set((await theirs.decide("c1")).facts.history) == {"ideal"}
+
+
+async def test_an_outcome_of_another_merchants_decision_is_of_an_unknown_one(shop):
+    other, _ = await shop.engine.accounts.add_merchant("other", "Other")
+    theirs = type(shop)(shop.engine, other)
+    answer = await shop.decide()
+    receipt = await theirs.report(answer, "converted", "card")
+    assert (receipt.status, receipt.message) == ("unknown_decision", "decision_id: there is no such decision")
+    assert receipt == await theirs.report("dec_nothing", "converted", "card", event=receipt.event_id)
+    assert await shop.counts() == {}
+
+
+@pytest.mark.parametrize(
+    ("type", "candidate", "message"),
+    [
+        ("converted", "bitcoin", "candidate_id: not a candidate of this decision"),
+        ("converted", None, "candidate_id: a converted outcome names its candidate"),
+        ("shown", "bitcoin", "candidate_id: not a candidate of this decision"),
+    ],
+)
+async def test_an_outcome_names_a_candidate_of_its_decision(shop, type, candidate, message):
+    receipt = await shop.report(await shop.decide(), type, candidate)
+    assert (receipt.status, receipt.message) == ("invalid", message)
+
+
+async def test_an_invalid_report_may_be_sent_again_when_it_is_mended(shop):
+    answer = await shop.decide()
+    assert (await shop.report(answer, "converted", None, event="e")).status == "invalid"
+    assert (await shop.report(answer, "converted", "card", event="e")).status == "recorded"
+
+
+async def test_a_method_that_was_excluded_may_have_been_bought_elsewhere(shop):
+    await shop.create("rule", *_hide("klarna"))
+    answer = await shop.decide()
+    assert (await shop.report(answer, "converted", "klarna")).status == "recorded"
+    assert "klarna" not in await shop.counts()
+
+
+def _hide(method):
+    from tests.factories import rule
+
+    return [rule({"exclude": [method]})]
+
+
+async def test_a_purchase_that_no_decision_led_to_teaches_the_customers_history_alone(shop):
+    for number in range(5):
+        assert (await shop.report(None, "converted", "ideal", customer="c1")).status == "recorded", number
+    answer = await shop.decide("c1")
+    assert answer.facts.history["ideal"].purchases == 5
+    assert answer.facts.values["history.purchases"] == 5
+    assert answer.facts.values["history.favourite"] == "ideal"
+    assert await shop.counts() == {}
+    assert (await shop.decide("c2")).facts.history == {}
+
+
+async def test_after_five_purchases_a_customers_favourite_is_first_in_nine_of_ten(shop):
+    await shop.teach(card=(2_000, 760), paypal=(2_000, 440), klarna=(2_000, 200), ideal=(2_000, 80))
+    await shop.teach(apple_pay=(2_000, 240), sepa_debit=(2_000, 100))
+    for _ in range(5):
+        answer = await shop.decide("c1")
+        await shop.report(answer, "converted", "sepa_debit")
+    answers = [await shop.decide("c1") for _ in range(60)]
+    assert sum(order(one.decision)[0] == "sepa_debit" for one in answers) > 50
+
+
+async def test_an_older_choice_counts_less_than_a_younger_one(shop):
+    await shop.report(None, "converted", "card", customer="c1", at=now_ms() - 45 * DAY)
+    await shop.report(None, "converted", "ideal", customer="c1")
+    history = (await shop.decide("c1")).facts.history
+    assert history["card"].successes == pytest.approx(0.5)
+    assert history["ideal"].successes == 1.0
+    assert history["card"].purchases == history["ideal"].purchases == 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_after_anything_whatever_a_rebuild_finds_the_folds_as_they_are(engine, seed):
+    shops = await verify_engine.open_shops(engine)
+    receipts = await verify_engine.play(shops, asked=150, reported=600, seed=seed)
+    assert all(receipts[status] > 4 for status in ("recorded", "duplicate", "unknown_decision", "invalid")), receipts
+    assert await rebuild.compare(engine.database) == []
+    async with engine.database.read() as connection:
+        assert (await connection.execute(text("SELECT count(*) FROM usage"))).scalar() > 50
+        assert (await connection.execute(text("SELECT count(*) FROM statistics"))).scalar() > 20
+
+
+async def test_a_rebuild_repairs_folds_that_were_tampered_with(shop):
+    for number in range(4):
+        answer = await shop.decide(f"c{number}")
+        await shop.report(answer, "converted", order(answer.decision)[1])
+    right = await shop.counts()
+    async with shop.engine.database.write() as connection:
+        await connection.execute(update(statistics).values(trials=statistics.c.trials + 1))
+        await connection.execute(delete(usage).where(usage.c.successes > 0))
+    differences = await rebuild.compare(shop.engine.database)
+    assert {one.fold for one in differences} == {"statistics", "usage"}
+    assert all(one.kept != one.rebuilt for one in differences)
+    await rebuild.rebuild(shop.engine.database)
+    assert await rebuild.compare(shop.engine.database) == []
+    assert await shop.counts() == right
+
+
+async def test_a_rebuild_loses_nothing_that_is_reported_meanwhile(shop, open_another):
+    """Another process goes on recording while the folds are made again."""
+    import asyncio
+
+    answers = [await shop.decide(f"c{number}") for number in range(60)]
+    other = await open_another()
+    reports = [shop.outcome(answer, "converted", order(answer.decision)[1]) for answer in answers]
+
+    async def report_all():
+        for row in reports:
+            await other.recorder.outcomes([row])
+
+    async def rebuild_often():
+        for _ in range(6):
+            await rebuild.rebuild(shop.engine.database)
+            assert await rebuild.compare(shop.engine.database) == []
+
+    await asyncio.gather(report_all(), rebuild_often())
+    assert await rebuild.compare(shop.engine.database) == []
+    assert sum(won for _, won in (await shop.counts()).values()) == 60
+
+
+async def test_candidates_that_come_and_go_keep_what_they_learned(shop):
+    answer = await shop.decide()
+    first = order(answer.decision)[0]
+    await shop.report(answer, "converted", first)
+    catalogue = shop.engine.catalogue
+    gone = await catalogue.delete(shop.id, "tester", "candidate", "payment_methods", first, version=None)
+    assert first not in order((await shop.decide()).decision)
+    await shop.create("candidate", gone.document)
+    await shop.engine.live.refresh(at_once=True)
+    ranked = {one.id: one.score for one in (await shop.decide()).decision.ranking}
+    assert ranked[first] == pytest.approx(2 / 3)
+    assert len(candidates()) == len(ranked)
