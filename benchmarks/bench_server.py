@@ -38,7 +38,7 @@ COMMAND = "python -m benchmarks.bench_server"
 
 def uvicorn(port: int) -> list[str]:
     """How the benchmark's application is served: as `tap2 serve` does it."""
-    server = ["uvicorn", "benchmarks.bench_app:create", "--factory", "--host", "127.0.0.1", "--port", str(port)]
+    server = ["-m", "uvicorn", "benchmarks.bench_app:create", "--factory", "--host", "127.0.0.1", "--port", str(port)]
     return [*server, "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
 
 

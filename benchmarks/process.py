@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 
 ROOT = Path(__file__).parent.parent
+TAP2 = ("-c", "from web.cli import main; main()")
+"""The command `tap2` of these sources, as arguments of Python."""
 STARTS_WITHIN = 60.0
 
 
@@ -27,7 +29,7 @@ def free_port() -> int:
 
 
 class Server:
-    """`python -m <arguments>` on `port` over the data in `folder`; what it says goes to `server.log` there."""
+    """`python <arguments>` on `port` over the data in `folder`; what it says goes to `server.log` there."""
 
     def __init__(self, arguments: Sequence[str], folder: Path, port: int, environment: Mapping[str, str]) -> None:
         self.folder, self.port = folder, port
@@ -41,7 +43,7 @@ class Server:
         began = time.perf_counter()
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", *self._arguments],
+                [sys.executable, *self._arguments],
                 cwd=ROOT,
                 env=own | dict(self._environment),
                 stdout=log,

@@ -42,9 +42,8 @@ class Player:
         if response.status_code == 200:
             return False
         await self._ask("POST", "/v1/placements", placement_document(self._placement))
-        for position, item in enumerate(items):
-            document = {"id": item, "label": f"Item {item}", "position": position}
-            await self._ask("POST", f"/v1/placements/{self._placement}/candidates", document)
+        documents = [{"id": item, "label": f"Item {item}", "position": position} for position, item in enumerate(items)]
+        await self._ask("POST", f"/v1/placements/{self._placement}/candidates", documents)
         return True
 
     async def play(self, rows: Sequence[Row], on_row: Callable[[], None] = lambda: None) -> Played:

@@ -1,0 +1,232 @@
+"""The demo: a plausible world, a catalogue that fits it, and shoppers who behave like a checkout."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+
+import httpx
+import pytest
+
+from engine.service import Engine, open_engine
+from engine.settings import Settings
+from web.app import create_app
+from web.demo import catalogue
+from web.demo.seed import seed, shoppers_key
+from web.demo.shoppers import PLACEMENT, Refused, Shoppers
+from web.demo.world import COUNTRIES, CYCLE_SECONDS, World, preferences
+
+METHODS = [method.id for method in catalogue.METHODS]
+SECOND_HALF = 0.75 * CYCLE_SECONDS
+
+
+def converted_share(ranking: Callable[[str], list[str]], visits: int = 4000) -> float:
+    world = World(Random(5))
+    sold = 0
+    for _ in range(visits):
+        visit = world.visit(0.0)
+        sold += world.reaction(visit, ranking(visit.shopper.country))[-1].type == "converted"
+    return sold / visits
+
+
+def test_the_same_seed_makes_the_same_shoppers():
+    one, other = World(Random(3)), World(Random(3))
+    assert [one.visit(9.0) for _ in range(50)] == [other.visit(9.0) for _ in range(50)]
+
+
+def test_countries_come_in_their_stated_shares():
+    world = World(Random(1))
+    seen = Counter(world.visit(0.0).shopper.country for _ in range(8000))
+    for name, country in COUNTRIES.items():
+        assert seen[name] / 8000 == pytest.approx(country.share, abs=0.03)
+
+
+def test_a_returning_customer_always_likes_the_same_method():
+    world, liked = World(Random(1)), {}
+    for _ in range(5000):
+        visit = world.visit(0.0)
+        if visit.shopper.customer_id:
+            best = max(visit.acceptance, key=lambda method: visit.acceptance[method])
+            assert liked.setdefault(visit.shopper.customer_id, best) == best
+    assert len(set(liked.values())) > 5
+
+
+def test_nobody_wants_a_wallet_that_the_device_has_not():
+    for country in COUNTRIES:
+        assert "apple_pay" not in preferences(country, "android", drift=False)
+        assert "google_pay" not in preferences(country, "ios", drift=False)
+
+
+def test_what_shoppers_prefer_is_offered_where_they_live():
+    offered = {method.id: method for method in catalogue.METHODS}
+    for name, country in COUNTRIES.items():
+        for method in country.methods:
+            assert not offered[method].countries or name in offered[method].countries, (name, method)
+            assert country.currency in offered[method].currencies, (name, method)
+
+
+def test_the_favourites_of_a_country_first_sell_more_than_last():
+    def best(country: str) -> list[str]:
+        return sorted(METHODS, key=lambda method: -COUNTRIES[country].methods.get(method, 0))
+
+    assert converted_share(best) > converted_share(lambda country: best(country)[::-1]) + 0.1
+
+
+def test_half_way_a_wallet_overtakes_the_card_in_one_country_alone():
+    for name in COUNTRIES:
+        before, after = (preferences(name, "windows", drift=drift) for drift in (False, True))
+        if name == "FR":
+            assert before["card"] > before["paypal"]
+            assert after["paypal"] > after["card"]
+        else:
+            assert before == after
+
+
+def test_the_drift_is_on_in_the_second_half_of_a_cycle():
+    def french(elapsed: float) -> float:
+        world = World(Random(2))
+        visits = [world.visit(elapsed) for _ in range(6000)]
+        tastes = [v.acceptance for v in visits if v.shopper.country == "FR"]
+        return sum(max(taste, key=lambda method: taste[method]) == "paypal" for taste in tastes) / len(tastes)
+
+    assert french(SECOND_HALF) > french(0.0) + 0.2
+    assert french(CYCLE_SECONDS) == french(0.0)
+
+
+def test_every_story_is_shown_first_and_ends_once():
+    world = World(Random(4))
+    kinds = Counter()
+    for _ in range(3000):
+        steps = world.reaction(world.visit(0.0), METHODS)
+        types = [step.type for step in steps]
+        kinds.update(types)
+        assert types[0] == "shown"
+        assert types[-1] in ("converted", "abandoned")
+        assert types.count("converted") + types.count("abandoned") == 1
+        assert types.count("selected") == types.count("declined") + types.count("converted")
+    assert min(kinds[kind] for kind in ("converted", "abandoned", "declined")) > 30
+
+
+@asynccontextmanager
+async def demo_server(folder: Path) -> AsyncIterator[tuple[httpx.AsyncClient, Engine]]:
+    app = create_app(Settings(data=str(folder), refresh_seconds=0.1))
+    async with app.lifespan():
+        engine: Engine = app.state.engine
+        await seed(engine)
+        headers = {"authorization": f"Bearer {await shoppers_key(engine)}"}
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://demo", headers=headers) as http:
+            yield http, engine
+
+
+def test_the_demo_is_made_once_with_its_login(tmp_path: Path):
+    async def twice() -> None:
+        async with demo_server(tmp_path) as (_, engine):
+            assert (await seed(engine)).password is None
+            assert [merchant.mode for merchant in await engine.accounts.merchants("demo")] == ["live", "test"]
+
+    asyncio.run(twice())
+
+
+def test_the_printed_password_logs_in(tmp_path: Path):
+    async def log_in() -> None:
+        engine = await open_engine(Settings(data=str(tmp_path)))
+        welcome = await seed(engine)
+        assert welcome.password
+        assert await engine.accounts.log_in(welcome.email, welcome.password)
+        await engine.stop()
+
+    asyncio.run(log_in())
+
+
+def test_a_new_run_ends_the_key_of_the_last_one(tmp_path: Path):
+    async def renew() -> None:
+        async with demo_server(tmp_path) as (http, engine):
+            body = {"placement": PLACEMENT}
+            assert (await http.post("/v1/personalize/decisions", json=body)).status_code == 200
+            await shoppers_key(engine)
+            assert (await http.post("/v1/personalize/decisions", json=body)).status_code == 401
+
+    asyncio.run(renew())
+
+
+def test_every_rule_of_the_demo_fires_for_somebody_and_none_for_all(tmp_path: Path):
+    async def decide() -> None:
+        async with demo_server(tmp_path) as (_, engine):
+            merchant, world, fired = await engine.accounts.merchant("demo"), World(Random(7)), Counter()
+            for _ in range(800):
+                (answer,) = await engine.decider.decide(merchant.id, [PLACEMENT], None, world.visit(0.0).context)
+                assert not answer.decision.skipped, "the shoppers send every fact that the rules read"
+                assert answer.decision.ranking
+                fired.update(answer.decision.rules)
+            assert set(fired) == {rule.id for rule in catalogue.RULES}
+            assert max(fired.values()) < 800
+
+    asyncio.run(decide())
+
+
+def test_shoppers_move_the_arms(tmp_path: Path):
+    async def shop() -> None:
+        async with demo_server(tmp_path) as (http, engine):
+            merchant = await engine.accounts.merchant("demo")
+            tally = await Shoppers(http, World(Random(8)), rate=120).run(seconds=2.5)
+            assert tally.failures == 0
+            assert tally.checkouts > 50
+            assert 0.3 < tally.converted / tally.checkouts < 1
+            page = await engine.monitor.arms(merchant.id, PLACEMENT, bucket="DE")
+            trials = {arm.id: arm.trials for arm in page.arms}
+            assert sum(trials.values()) > 30
+
+    asyncio.run(shop())
+
+
+class Flaky(httpx.AsyncBaseTransport):
+    """Answers with the given statuses for feedback, and always decides."""
+
+    def __init__(self, *, decide: int, feedback: list[int]) -> None:
+        self.decide, self.feedback = decide, feedback
+        self.asked = 0
+        self.events: list[list[str]] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/feedback"):
+            self.events.append([one["event_id"] for one in _json(request)])
+            return httpx.Response(self.feedback.pop(0) if self.feedback else 202, json={"results": []})
+        self.asked += 1
+        answer = {"decision_id": f"dec_{self.asked}", "ranking": [{"id": method} for method in METHODS]}
+        return httpx.Response(self.decide, json=answer if self.decide == 200 else {"detail": "no such key"})
+
+
+def _json(request: httpx.Request) -> list[dict[str, str]]:
+    return httpx.Response(200, content=request.content).json()
+
+
+def shop_at(transport: Flaky, *, rate: float, seconds: float) -> Shoppers:
+    async def shop() -> Shoppers:
+        async with httpx.AsyncClient(transport=transport, base_url="http://shop") as http:
+            shoppers = Shoppers(http, World(Random(1)), rate=rate)
+            await shoppers.run(seconds=seconds)
+            return shoppers
+
+    return asyncio.run(shop())
+
+
+def test_shoppers_leave_a_struggling_server_alone():
+    transport = Flaky(decide=503, feedback=[])
+    tally = shop_at(transport, rate=500, seconds=1.2).tally
+    assert tally.checkouts == 0
+    assert transport.asked < 80, "at this rate a stubborn client would have asked 600 times"
+
+
+def test_outcomes_that_were_not_taken_are_sent_again_under_the_same_ids():
+    transport = Flaky(decide=200, feedback=[503])
+    shop_at(transport, rate=60, seconds=1.2)
+    refused, again = transport.events[:2]
+    assert again[: len(refused)] == refused
+
+
+def test_a_wrong_key_ends_the_shopping_with_its_reason():
+    with pytest.raises(Refused, match="401 no such key"):
+        shop_at(Flaky(decide=401, feedback=[]), rate=50, seconds=5)
