@@ -91,11 +91,11 @@ class Publisher:
 async def _apply(connection: AsyncConnection, merchant_id: int, who: str, change: Change, now: int) -> None:
     old, new, one = change.before, change.after, change.one
     if old is None:
-        await resources.create(connection, merchant_id, one.kind, one.place, one.id, one.document, now=now)
+        await resources.create(connection, merchant_id, one.kind, one.place, one.id, one.document, now=one.changed_at)
     elif new is None:
         await resources.remove(connection, merchant_id, old, version=old.version)
     else:
-        await resources.change(connection, merchant_id, old, new.document, version=old.version, now=now)
+        await resources.change(connection, merchant_id, old, new.document, version=old.version, now=new.changed_at)
     await audit.write(
         connection,
         merchant_id,

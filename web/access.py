@@ -34,8 +34,8 @@ def engine_of(request: AnyRequest) -> Engine:
     return engine
 
 
-def access_of(request: AnyRequest, *, merchant_id: str | None = None) -> Access:
-    """The caller of a public endpoint; a `merchant_id` that is given must be the key's own."""
+def access_of(request: AnyRequest) -> Access:
+    """The caller of a public endpoint, by the key that was sent."""
     given = request.headers.get("authorization", "")
     access = engine_of(request).accounts.access(given[7:].strip()) if given[:7].lower() == "bearer " else None
     if access is None:
@@ -43,9 +43,13 @@ def access_of(request: AnyRequest, *, merchant_id: str | None = None) -> Access:
     if access.key.kind == "publishable":
         client = request.client
         request.app.state.public_limit.hit(access.key.id, client.host if client else "")
-    if merchant_id is not None and merchant_id != access.merchant.slug:
-        raise Forbidden("merchant_id is not the key's own merchant", field="merchant_id")
     return access
+
+
+def check_merchant(access: Access, merchant_id: str | None, *, field: str = "merchant_id") -> None:
+    """A `merchant_id` that is given must be the key's own."""
+    if merchant_id is not None and merchant_id != access.merchant.slug:
+        raise Forbidden("merchant_id is not the key's own merchant", field=field)
 
 
 def configuring(request: AnyRequest) -> Access:

@@ -8,18 +8,23 @@ from typing import Any
 
 from litestar import Litestar, Router
 from litestar.exceptions import HTTPException, ValidationException
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.spec import Components, SecurityScheme
 
 from engine.errors import EngineError
 from engine.service import open_engine
 from engine.settings import Settings
-from web import admin, errors
+from web import admin, docs, errors, logs
 from web.access import PublicLimit
-from web.api import decisions, feedback, health
+from web.api import decisions, feedback, health, keys, log, plans, resources
 from web.demo.background import demo
+from web.door import Door
+from web.reading import MOST_BODY_BYTES
 
-MOST_BODY_BYTES = 64 * 1024
+OPEN_TO_BROWSERS = {
+    "/v1/personalize/decisions": "POST",
+    "/v1/personalize/decisions/batch": "POST",
+    "/v1/personalize/methods": "GET",
+    "/v1/personalize/feedback": "POST",
+}
 
 
 def create_app(settings: Settings) -> Litestar:
@@ -36,8 +41,9 @@ def create_app(settings: Settings) -> Litestar:
         finally:
             await app.state.engine.stop()
 
-    return Litestar(
-        route_handlers=[api(), Router("/", route_handlers=list[Any](health.handlers)), *admin.routers()],
+    logs.configure(settings.log_level)
+    app = Litestar(
+        route_handlers=[api(), Router("/docs", route_handlers=list[Any](docs.handlers)), *admin.routers()],
         lifespan=[engine],
         exception_handlers={
             EngineError: errors.engine_error,
@@ -46,14 +52,13 @@ def create_app(settings: Settings) -> Litestar:
             Exception: errors.unexpected,
         },
         request_max_body_size=MOST_BODY_BYTES,
-        openapi_config=OpenAPIConfig(
-            title="Tap2 Personalize",
-            version="1",
-            path="/docs",
-            components=Components(security_schemes={"key": SecurityScheme(type="http", scheme="bearer")}),
-        ),
+        openapi_config=None,
+        logging_config=None,
     )
+    app.asgi_handler = Door(app.asgi_handler, over_tls=settings.secure_cookies, open_to_browsers=OPEN_TO_BROWSERS)
+    return app
 
 
 def api() -> Router:
-    return Router("/", route_handlers=[*decisions.handlers, *feedback.handlers], security=[{"key": []}])
+    modules = (decisions, feedback, resources, plans, keys, log, health)
+    return Router("/", route_handlers=[handler for module in modules for handler in list[Any](module.handlers)])

@@ -58,6 +58,14 @@ KINDS: dict[type[EngineError], tuple[int, str, str]] = {
     Unavailable: (503, "unavailable", "Try again in a moment"),
 }
 
+OF_HTTP = {400: "invalid", 404: "not-found", 405: "method-not-allowed", 413: "too-large"}
+TITLES = {
+    **{status: title for status, _, title in KINDS.values()},
+    413: "The body is too large",
+    500: "Something went wrong on our side",
+}
+"""What each status says."""
+
 
 def respond(problem: Problem, headers: dict[str, str] | None = None) -> Response[bytes]:
     return Response(msgspec.json.encode(problem), status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
@@ -83,18 +91,19 @@ def invalid_request(_request: Request[Any, Any, Any], error: ValidationException
 
 
 def http_error(_request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
-    kinds = {404: "not-found", 405: "method-not-allowed", 413: "too-large", 400: "invalid"}
     status = error.status_code
     if status >= 500:
         return unexpected(_request, error)
-    kind = kinds.get(status, "refused")
+    kind = OF_HTTP.get(status, "refused")
     return respond(Problem(_type(kind), error.detail, status, error.detail), dict(error.headers or {}))
 
 
 def unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """What went wrong goes to the log, never to the caller; what was asked for could name a customer, so it stays out."""
-    log.error("unexpected error", path=request.scope.get("path_template", ""), error=type(error).__name__, exc_info=error)
-    return respond(Problem(_type("unexpected"), "Something went wrong on our side", 500))
+    """What went wrong goes to the log, never to the caller; the address could name a customer, so it goes nowhere."""
+    log.error(
+        "unexpected error", path=request.scope.get("path_template", ""), error=type(error).__name__, exc_info=error
+    )
+    return respond(Problem(_type("unexpected"), TITLES[500], 500))
 
 
 def _type(kind: str) -> str:

@@ -77,8 +77,8 @@ class Methods(msgspec.Struct, frozen=True):
     fallback: bool
 
 
-_read_one: QuickReader[DecisionRequest] = QuickReader(DecisionRequest)
-_read_batch: QuickReader[BatchRequest] = QuickReader(BatchRequest)
+_read_one: QuickReader[DecisionRequest] = QuickReader(DecisionRequest, is_open=True)
+_read_batch: QuickReader[BatchRequest] = QuickReader(BatchRequest, is_open=True)
 
 
 @post(

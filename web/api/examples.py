@@ -15,7 +15,10 @@ DECISION: Json = {
         "cart": {"total": 12900, "currency": "EUR"},
     },
 }
-BATCH: Json = {**{name: value for name, value in DECISION.items() if name != "placement"}, "placements": ["payment_methods"]}
+BATCH: Json = {
+    **{name: value for name, value in DECISION.items() if name != "placement"},
+    "placements": ["payment_methods"],
+}
 OUTCOME: Json = {
     "event_id": "order-4711-converted",
     "decision_id": "dec_019aa3f1c2b4a1b2c3d4e5f60718293a4b5c",

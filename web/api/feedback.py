@@ -68,8 +68,9 @@ _read: QuickReader[Outcome | list[Outcome]] = QuickReader(Outcome | Outcomes)
         "Learn",
         "Report outcomes",
         {202: Answer("On the disk, with one status an item", Receipts)},
-        f"One outcome or a list of up to {MOST_AT_ONCE}. Sending an `event_id` again does no harm. Without `decision_id` "
-        "it is a purchase that teaches the customer's history alone, and needs `customer_id` and `method_id`.",
+        f"One outcome or a list of up to {MOST_AT_ONCE}. Sending an `event_id` again does no harm. Without "
+        "`decision_id` it is a purchase that teaches the customer's history alone, and needs `customer_id` and "
+        "`method_id`.",
         keys="any",
         body=Outcome | Outcomes,
         example=examples.OUTCOME,

@@ -56,8 +56,13 @@ class Collection(NamedTuple):
     id_field: str = "id"
 
     @property
+    def item(self) -> str:
+        """What the last part of an address is called."""
+        return "placement" if self.kind == "placement" else self.id_field
+
+    @property
     def item_path(self) -> str:
-        return self.path + ("/{placement:str}" if self.kind == "placement" else "/{id:str}")
+        return f"{self.path}/{{{self.item}:str}}"
 
     def place(self, request: AnyRequest) -> str:
         """The placement that things of this kind belong to; empty where they are the merchant's."""
@@ -65,7 +70,7 @@ class Collection(NamedTuple):
 
     def address(self, request: AnyRequest) -> tuple[str, str]:
         """The placement that a thing belongs to, and its id there."""
-        return self.place(request), str(request.path_params["placement" if self.kind == "placement" else "id"])
+        return self.place(request), str(request.path_params[self.item])
 
 
 COLLECTIONS = (
@@ -77,7 +82,7 @@ COLLECTIONS = (
         "Placements",
         Placement,
         examples.PLACEMENT,
-        "A placement is a named place where the engine chooses. Saving it, or anything in it, publishes a plan version.",
+        "A named place where the engine chooses. Saving it, or anything in it, publishes a plan version.",
         id_field="key",
     ),
     Collection(
@@ -137,7 +142,7 @@ def stored(document: type[Document]) -> Any:
 @cache
 def some(document: type[Document]) -> Any:
     """A page of them."""
-    item = stored(document)
+    item: Any = stored(document)
     about = {"__doc__": "Some of them in order, and the cursor of the next page."}
     return msgspec.defstruct(f"{item.__name__}s", [("items", list[item]), ("next", str | None)], namespace=about)
 
@@ -161,7 +166,7 @@ def create(own: Collection) -> HTTPRouteHandler:
     operation = Operation(
         own.tag,
         f"Create {own.plural}",
-        {201: Answer("Created, and in force", stored(own.document) | some(own.document), ("Location", "ETag"))},
+        {201: Answer("Created, and in force", (stored(own.document), some(own.document)), ("Location", "ETag"))},
         f"One {own.name}, or a list of up to {MOST_AT_ONCE}: all of them or none. Up to 2 MiB.",
         body=one_or_more,
         example=own.example,
