@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
-from litestar import Litestar, Response, post
+from litestar import Litestar, Request, Response, post
 
 from engine.settings import Settings
 from web.api.decisions import DecisionRequest
 from web.app import create_app
+from web.reading import QuickReader
 
 CONSTANT = "/bench/constant"
 ANSWER = "constant.json"
@@ -19,9 +21,11 @@ def create() -> Litestar:
     """For uvicorn's --factory; `constant.json` in the data folder is what the constant route answers."""
     settings = Settings.from_environment(os.environ)
     body = (Path(settings.data) / ANSWER).read_bytes()
+    read: QuickReader[DecisionRequest] = QuickReader(DecisionRequest, is_open=True)
 
     @post(CONSTANT, status_code=200)
-    async def constant(data: DecisionRequest) -> Response[bytes]:
+    async def constant(request: Request[Any, Any, Any]) -> Response[bytes]:
+        await read(request)
         return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
 
     app = create_app(settings)

@@ -22,9 +22,10 @@ class Stopped(Exception):
 
 @dataclass(slots=True)
 class Played:
-    """What came of it; `latencies` in seconds, one a decision."""
+    """What came of it; `latencies` in seconds, one a decision. `fallbacks` were not chosen by the bandit."""
 
     matched: list[Row] = field(default_factory=list)
+    fallbacks: int = 0
     latencies: list[float] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -67,7 +68,9 @@ class Player:
             began = time.perf_counter()
             answer = (await self._ask("POST", DECISIONS, {"placement": self._placement, "context": {}})).json()
             played.latencies.append(time.perf_counter() - began)
-            if shown_at(answer, row.position) == row.item:
+            if answer["fallback"]:
+                played.fallbacks += 1
+            elif shown_at(answer, row.position) == row.item:
                 await self._ask("POST", FEEDBACK, outcomes(answer["decision_id"], row))
                 played.matched.append(row)
         finally:

@@ -31,11 +31,15 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The outcome of a replay. Rates are clicks a row, latencies milliseconds as the client saw them."""
+    """The outcome of a replay. Rates are clicks a row, latencies milliseconds as the client saw them.
+
+    `fallbacks` are answers in the fallback order; they neither match nor teach.
+    """
 
     rows: int
     matches: int
     clicks: int
+    fallbacks: int
     logged: Rate
     learned: Rate | None
     uniform: bool
@@ -45,7 +49,9 @@ class Report:
     p99: float
 
 
-def report(rows: Sequence[Row], matched: Sequence[Row], *, seconds: float, latencies: Sequence[float]) -> Report:
+def report(
+    rows: Sequence[Row], matched: Sequence[Row], *, seconds: float, latencies: Sequence[float], fallbacks: int = 0
+) -> Report:
     """`rows` were asked about, `matched` of them count; `latencies` in seconds."""
     ordered = sorted(latencies)
     p50, p95, p99 = (1e3 * ordered[math.ceil(share * len(ordered)) - 1] for share in (0.50, 0.95, 0.99))
@@ -54,6 +60,7 @@ def report(rows: Sequence[Row], matched: Sequence[Row], *, seconds: float, laten
         rows=len(rows),
         matches=len(matched),
         clicks=sum(row.clicked for row in matched),
+        fallbacks=fallbacks,
         logged=wilson(sum(row.clicked for row in rows) / len(rows), len(rows)),
         learned=learned_rate(matched) if matched else None,
         uniform=max(propensities) <= UNIFORM * min(propensities),

@@ -184,6 +184,19 @@ def test_a_log_is_learned_from_over_http_and_only_from_what_matches(tmp_path: Pa
     asyncio.run(play())
 
 
+def test_an_answer_in_the_fallback_order_neither_matches_nor_teaches():
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert not request.url.path.endswith("feedback")
+        return httpx.Response(200, json={"decision_id": "dec_1", "fallback": True, "ranking": [{"id": "0"}]})
+
+    async def play() -> None:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://shop") as http:
+            played = await Player(http, "obd.toy", at_once=4).play([Row("0", 1, True, 0.5)] * 3)
+            assert (played.matched, played.fallbacks) == ([], 3)
+
+    asyncio.run(play())
+
+
 def test_a_second_replay_goes_on_with_what_was_learned(tmp_path: Path):
     async def play() -> None:
         async with server(tmp_path) as (http, _):
@@ -197,7 +210,7 @@ def test_a_second_replay_goes_on_with_what_was_learned(tmp_path: Path):
 def test_a_key_that_may_not_configure_is_told_so(tmp_path: Path):
     async def play() -> None:
         async with server(tmp_path, kind="publishable") as (http, _):
-            with pytest.raises(Stopped, match="403 .*secret key"):
+            with pytest.raises(Stopped, match=r"403 .*secret key"):
                 await Player(http, "obd.toy", at_once=4).prepare(["0"])
 
     asyncio.run(play())
@@ -230,7 +243,7 @@ def test_the_command_says_in_one_line_what_is_wrong_with_a_file(tmp_path: Path):
 
 def test_the_command_prints_one_json_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def answer(request: httpx.Request) -> httpx.Response:
-        body = {"decision_id": "dec_1", "ranking": [{"id": "7"}, {"id": "8"}, {"id": "14"}]}
+        body = {"decision_id": "dec_1", "fallback": False, "ranking": [{"id": "7"}, {"id": "8"}, {"id": "14"}]}
         return httpx.Response(202 if request.url.path.endswith("feedback") else 200, json=body)
 
     real = httpx.AsyncClient

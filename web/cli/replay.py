@@ -57,7 +57,9 @@ def obd(
         fresh, played = asyncio.run(_run(rows, known, where, url, key, at_once, quiet=as_json))
     except (BadLog, Stopped) as error:
         raise click.ClickException(str(error)) from None
-    result = report(rows, played.matched, seconds=played.seconds, latencies=played.latencies)
+    result = report(
+        rows, played.matched, fallbacks=played.fallbacks, seconds=played.seconds, latencies=played.latencies
+    )
     if as_json:
         click.echo(json.dumps(_document(result, where, fresh)))
     else:
@@ -103,6 +105,8 @@ def _show(result: Report, where: str, fresh: bool) -> None:
     table.add_column(justify="right")
     table.add_row("rows", f"{result.rows:,}")
     table.add_row("matches", f"{result.matches:,} ({result.matches / result.rows:.2%})")
+    if result.fallbacks:
+        table.add_row("answered by the fallback order", f"{result.fallbacks:,}")
     table.add_row("click rate of the log", _rate(result.logged))
     table.add_row("click rate learned", _rate(result.learned))
     table.add_row("decisions/s", f"{result.decisions_per_second:,.0f}")
