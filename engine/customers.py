@@ -32,7 +32,7 @@ def load_key(setting: str, folder: Path) -> bytes:
 
 def _write_once(path: Path, text: str) -> None:
     """Two processes that start together must agree on one key: the file appears whole, and the first stays."""
-    draft = path.with_suffix(f".{os.getpid()}")
+    draft = path.with_suffix(f".{secrets.token_hex(4)}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
         file.flush()
@@ -83,7 +83,8 @@ class UsageLoader:
             _refuse(self._asked, error)
             self._asked = {}
         finally:
-            self._task = None
+            # Who asked while the connection was given back is not to wait for the next to ask.
+            self._task = asyncio.create_task(self._run(), name="usage loader") if self._asked else None
 
     async def _answer(self, connection: AsyncConnection) -> None:
         asked, self._asked = self._asked, {}

@@ -19,6 +19,10 @@ Percent = Annotated[float, Meta(ge=0, le=100)]
 FieldName = Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9_]{0,31}(\.[a-z][a-z0-9_]{0,31}){1,3}\Z", max_length=80)]
 
 
+# A value may become a bucket's name, and PostgreSQL keeps no text with NUL in it.
+Value = Annotated[str, Meta(pattern=r"\A[^\x00-\x1f]+\Z", max_length=120, description="Text of one line.")]
+
+
 class One(msgspec.Struct, frozen=True, tag_field="type", tag="one", forbid_unknown_fields=True):
     """The answer is one candidate."""
 
@@ -120,7 +124,7 @@ class FieldDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     type: FieldType
     label: Annotated[str, Meta(max_length=120)] = ""
     unit: Annotated[str, Meta(max_length=32)] = ""
-    allowed: Annotated[tuple[Annotated[str, Meta(max_length=120)], ...], Meta(max_length=500)] = ()
+    allowed: Annotated[tuple[Value, ...], Meta(max_length=500)] = ()
     purpose: Annotated[str, Meta(min_length=1, max_length=64)] = "checkout"
     examples: Annotated[tuple[Any, ...], Meta(max_length=10)] = ()
 

