@@ -26,6 +26,16 @@ _COMPARISONS: Mapping[str, type[ast.cmpop]] = {
 _FALSE_BY_ITSELF = frozenset({"==", "<", "<=", ">", ">=", "between", "in", "in_list"})
 
 
+_RARELY_TRUE = ("==", "in", "in_list", "between", "<", "<=", ">", ">=")
+"""Cheap clauses, those first that are true the least often."""
+
+
+def _chance_of_truth(clause: Node) -> int:
+    """The order to try the parts of an `and` in, so that most rules are done after the first."""
+    operator = clause.operator if isinstance(clause, Call) else ""
+    return _RARELY_TRUE.index(operator) if operator in _RARELY_TRUE else len(_RARELY_TRUE)
+
+
 class Constants:
     """The table of everything that generated code refers to by a made-up name."""
 
@@ -69,7 +79,7 @@ class Expressions:
         parts = cast(Call, node).arguments
         match cast(Call, node).operator:
             case "and":
-                return both([self.true(part) for part in parts])
+                return both([self.true(part) for part in sorted(parts, key=_chance_of_truth)])
             case "or":
                 return either([self.true(part) for part in parts])
             case "!":

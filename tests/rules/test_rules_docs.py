@@ -1,0 +1,48 @@
+"""docs/rules.md tells the truth."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from rules import explain, parse_effects, parse_rule, parse_rules
+from rules.parse import FORMS
+from tests.rules.differences import DIFFERENCES
+from tests.rules.rule_cases import LISTS, VOCABULARY
+
+PAGE = (Path(__file__).parents[2] / "docs" / "rules.md").read_text()
+BLOCKS = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)]
+EXAMPLES = [block for block in BLOCKS if "is" in block]
+INLINE = [json.loads(text) for text in re.findall(r"`(\{\".*?\})` \|", PAGE)]
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=[json.dumps(example["when"])[:60] for example in EXAMPLES])
+def test_an_example_is_what_the_page_says(example: dict[str, object]) -> None:
+    rule = parse_rule({"id": "r", "when": example["when"], "effects": [{"exclude": ["a"]}]}, VOCABULARY, LISTS)
+    facts: dict[str, object] = example["facts"]  # type: ignore[assignment]
+    assert explain(rule, facts, VOCABULARY, LISTS).verdict == example["is"]
+
+
+def test_the_page_has_examples() -> None:
+    assert len(EXAMPLES) >= 15
+    assert len(INLINE) >= 15
+
+
+def test_whole_rules_and_the_examples_in_tables_parse() -> None:
+    assert parse_rules([block for block in BLOCKS if "id" in block], VOCABULARY, LISTS)
+    for example in INLINE:
+        if next(iter(example)) in FORMS:
+            parse_rule({"id": "r", "when": example, "effects": [{"exclude": ["a"]}]}, VOCABULARY, LISTS)
+        else:
+            parse_effects([example])
+
+
+@pytest.mark.parametrize("operator", sorted(FORMS))
+def test_every_operator_is_on_the_page(operator: str) -> None:
+    assert f"`{operator}`" in PAGE
+
+
+@pytest.mark.parametrize("name", sorted({difference.name for difference in DIFFERENCES}))
+def test_every_difference_is_on_the_page(name: str) -> None:
+    assert f"| {name} |" in PAGE
