@@ -73,21 +73,27 @@ def respond(problem: Problem, headers: dict[str, str] | None = None) -> Response
 
 def engine_error(_request: Request[Any, Any, Any], error: EngineError) -> Response[bytes]:
     status, kind, title = next(row for cls, row in KINDS.items() if isinstance(error, cls))
-    errors = list(error.problems) if isinstance(error, Invalid) else []
+    if isinstance(error, Invalid):
+        return invalid(*error.problems)
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TooMany) else {}
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
-    return respond(Problem(_type(kind), title, status, error.detail, error.field or "", errors), headers)
+    return respond(Problem(_type(kind), title, status, error.detail, error.field or ""), headers)
+
+
+def invalid(*problems: FieldProblem) -> Response[bytes]:
+    """Every problem, its field written as a path without a leading slash; `body` where it is the whole."""
+    errors = [FieldProblem(problem.field.lstrip("/") or "body", problem.message) for problem in problems]
+    first = errors[0]
+    detail = f"{first.field}: {first.message}"
+    return respond(Problem(_type("invalid"), TITLES[400], 400, detail, first.field, errors))
 
 
 def invalid_request(_request: Request[Any, Any, Any], error: ValidationException) -> Response[bytes]:
     """Litestar's own refusals of bodies and parameters, with the field where it names one."""
     found = error.extra if isinstance(error.extra, list) else []
     errors = [FieldProblem(str(one.get("key", "body")), str(one.get("message", ""))) for one in found]
-    first = errors[0] if errors else FieldProblem("", error.detail)
-    return respond(
-        Problem(_type("invalid"), "The request is not valid", 400, first.message or error.detail, first.field, errors)
-    )
+    return invalid(*(errors or [FieldProblem("body", error.detail)]))
 
 
 def http_error(_request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:

@@ -1,0 +1,135 @@
+"""A real server on a thread of this process, for tests that speak HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+import time
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import httpx
+import uvicorn
+
+from engine.service import Engine
+from engine.settings import Settings
+from engine.store.accounts import Kind, Merchant
+from web.api import examples
+from web.app import create_app
+from web.openapi import document
+
+T = TypeVar("T")
+WITHIN_SECONDS = 20
+_numbers = itertools.count(1)
+
+
+@dataclass
+class Side:
+    """The live or the test side of a merchant, with a secret key and a client that sends it."""
+
+    server: Server
+    merchant: Merchant
+    key: str
+    client: httpx.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.client = self.server.client(self.key)
+
+    def new_key(self, kind: Kind = "publishable") -> str:
+        accounts = self.server.engine.accounts
+        return self.server.run(accounts.create_key(self.merchant, kind, "for a test", who="tester"))[1]
+
+    def furnish(self) -> None:
+        """The example placement, candidates, rule, field and list."""
+        place = f"/v1/placements/{examples.PLACEMENT['key']}"
+        for path, body in (
+            ("/v1/placements", examples.PLACEMENT),
+            (f"{place}/candidates", [examples.CANDIDATE, {"id": "paypal", "label": "PayPal", "type": "paypal"}]),
+            (f"{place}/candidates", {"id": "card", "label": "Card", "type": "card"}),
+            (f"{place}/rules", examples.RULE),
+            ("/v1/vocabulary", examples.FIELD),
+            ("/v1/lists", examples.LIST),
+        ):
+            answer = self.client.post(path, json=body)
+            assert answer.status_code == 201, answer.text
+
+    def decide(self, customer: str = "c_123") -> dict[str, Any]:
+        answer = self.client.post("/v1/personalize/decisions", json={**examples.DECISION, "customer_id": customer})
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+
+class Server:
+    """`url` answers while the server runs; `run` runs a coroutine of the engine on the server's own loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.app = create_app(settings)
+        self.settings = settings
+        self._loop: asyncio.AbstractEventLoop | None = None
+        config = uvicorn.Config(self.app, port=0, log_config=None, access_log=False, lifespan="on", loop="none")
+        self._uvicorn = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._serve, name="server", daemon=True)
+
+    def _serve(self) -> None:
+        async def serve() -> None:
+            self._loop = asyncio.get_running_loop()
+            await self._uvicorn.serve()
+
+        asyncio.run(serve())
+
+    @property
+    def url(self) -> str:
+        host, port = self._uvicorn.servers[0].sockets[0].getsockname()[:2]
+        return f"http://{host}:{port}"
+
+    @property
+    def engine(self) -> Engine:
+        engine: Engine = self.app.state.engine
+        return engine
+
+    @property
+    def openapi(self) -> dict[str, Any]:
+        return document(self.app)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        assert self._loop is not None
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(WITHIN_SECONDS)
+
+    def client(self, key: str | None = None) -> httpx.Client:
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=WITHIN_SECONDS)
+
+    def sides(self) -> tuple[Side, Side]:
+        """The live and the test side of a new merchant."""
+        live, test = self.run(self.engine.accounts.add_merchant(f"shop-{next(_numbers)}", "Shop"))
+        return self.side(live), self.side(test)
+
+    def side(self, merchant: Merchant) -> Side:
+        _, key = self.run(self.engine.accounts.create_key(merchant, "secret", "tests", who="tester"))
+        return Side(self, merchant, key)
+
+    def start(self) -> None:
+        self._thread.start()
+        began = time.monotonic()
+        while not self._uvicorn.started:
+            assert self._thread.is_alive(), "the server did not start"
+            assert time.monotonic() - began < WITHIN_SECONDS, "the server did not start in time"
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        self._uvicorn.should_exit = True
+        self._thread.join(WITHIN_SECONDS)
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[Server]:
+    server = Server(settings)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()

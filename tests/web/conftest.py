@@ -1,0 +1,25 @@
+"""One server for all tests of the API; each test has a merchant of its own on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from engine.settings import Settings
+from tests.serving import Server, Side, serving
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("server")
+    with serving(Settings(data=str(folder), public_rate="100000/minute", decision_timeout_ms=5000)) as server:
+        yield server
+
+
+@pytest.fixture
+def side(server: Server) -> Side:
+    """The live side of a new merchant, furnished with the examples."""
+    live, _ = server.sides()
+    live.furnish()
+    return live

@@ -1,0 +1,291 @@
+"""Configuring over HTTP: create, list, show, replace, delete, with versions so that two editors cannot collide."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.serving import Server, Side
+from web.api import examples
+
+PLACE = "/v1/placements/payment_methods"
+COLLECTIONS = [
+    ("/v1/placements", "payment_methods", examples.PLACEMENT),
+    (f"{PLACE}/candidates", "ideal", examples.CANDIDATE),
+    (f"{PLACE}/rules", examples.RULE["id"], examples.RULE),
+    ("/v1/vocabulary", "customer.tier", examples.FIELD),
+    ("/v1/lists", "blocked-regions", examples.LIST),
+]
+every_collection = pytest.mark.parametrize(("path", "id", "example"), COLLECTIONS)
+
+
+def any_version() -> dict[str, str]:
+    return {"if-match": "*"}
+
+
+@every_collection
+def test_what_was_created_is_shown_with_its_version(side: Side, path: str, id: str, example: dict[str, Any]):
+    answer = side.client.get(f"{path}/{id}")
+    assert answer.status_code == 200
+    assert answer.headers["etag"] == '"1"'
+    shown = answer.json()
+    assert shown["version"] == 1
+    assert {name: shown[name] for name in example} == example
+
+
+@every_collection
+def test_a_replacement_counts_the_version_up(side: Side, path: str, id: str, example: dict[str, Any]):
+    answer = side.client.put(f"{path}/{id}", json=example, headers={"if-match": '"1"'})
+    assert (answer.status_code, answer.headers["etag"], answer.json()["version"]) == (200, '"2"', 2)
+    assert side.client.get(f"{path}/{id}").json() == answer.json()
+
+
+@every_collection
+def test_a_change_without_a_version_is_refused(side: Side, path: str, id: str, example: dict[str, Any]):
+    for answer in (side.client.put(f"{path}/{id}", json=example), side.client.delete(f"{path}/{id}")):
+        assert answer.status_code == 428
+        assert answer.json()["field"] == "If-Match"
+    assert side.client.get(f"{path}/{id}").json()["version"] == 1
+
+
+@every_collection
+def test_a_change_from_a_stale_version_is_refused(side: Side, path: str, id: str, example: dict[str, Any]):
+    side.client.put(f"{path}/{id}", json=example, headers=any_version())
+    stale = {"if-match": '"1"'}
+    for answer in (
+        side.client.put(f"{path}/{id}", json=example, headers=stale),
+        side.client.delete(f"{path}/{id}", headers=stale),
+    ):
+        assert answer.status_code == 412
+        assert answer.json()["type"] == "urn:tap2:problem:stale"
+    assert side.client.get(f"{path}/{id}").json()["version"] == 2
+
+
+@every_collection
+def test_an_id_that_is_taken_is_a_conflict(side: Side, path: str, id: str, example: dict[str, Any]):
+    answer = side.client.post(path, json=example)
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:tap2:problem:conflict")
+
+
+@every_collection
+def test_what_was_deleted_is_gone_and_can_be_made_again(side: Side, path: str, id: str, example: dict[str, Any]):
+    assert side.client.delete(f"{path}/{id}", headers=any_version()).status_code == 204
+    assert side.client.get(f"{path}/{id}").status_code == 404
+    assert side.client.delete(f"{path}/{id}", headers=any_version()).status_code == 404
+    answer = side.client.post(path, json=example)
+    assert (answer.status_code, answer.headers["location"]) == (201, f"{path}/{id}")
+
+
+@every_collection
+def test_an_id_stays_for_good(side: Side, path: str, id: str, example: dict[str, Any]):
+    name = next(name for name, value in example.items() if value == id)
+    answer = side.client.put(f"{path}/{id}", json={**example, name: "another.one"}, headers=any_version())
+    assert (answer.status_code, answer.json()["field"]) == (400, name)
+
+
+@pytest.mark.parametrize("given", ["1", '"1", "2"', "abc", '""', '"-1"'])
+def test_an_if_match_that_is_no_version_is_named(side: Side, given: str):
+    answer = side.client.delete("/v1/lists/blocked-regions", headers={"if-match": given})
+    assert (answer.status_code, answer.json()["field"]) == (400, "If-Match")
+
+
+def test_a_weak_version_never_fits(side: Side):
+    assert side.client.delete("/v1/lists/blocked-regions", headers={"if-match": 'W/"1"'}).status_code == 412
+
+
+def test_of_many_editors_at_once_one_wins(side: Side):
+    def save(number: int) -> int:
+        body = {**examples.CANDIDATE, "label": f"Label {number}"}
+        with side.server.client(side.key) as client:
+            return client.put(f"{PLACE}/candidates/ideal", json=body, headers={"if-match": '"1"'}).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(save, range(8)))
+    assert sorted(statuses) == [200] + [412] * 7
+    assert side.client.get(f"{PLACE}/candidates/ideal").json()["version"] == 2
+
+
+def test_of_a_list_all_are_created_or_none(side: Side):
+    good = [{"id": f"m{number}", "label": "M"} for number in range(3)]
+    wrong = [*good, {"id": "m9", "label": "M", "min_amount": 9, "max_amount": 1}]
+    answer = side.client.post(f"{PLACE}/candidates", json=wrong)
+    assert (answer.status_code, answer.json()["field"]) == (400, "3/max_amount")
+    assert side.client.get(f"{PLACE}/candidates/m0").status_code == 404
+    answer = side.client.post(f"{PLACE}/candidates", json=good)
+    assert answer.status_code == 201
+    assert [one["id"] for one in answer.json()["items"]] == ["m0", "m1", "m2"]
+
+
+def test_a_list_that_names_an_id_twice_creates_nothing(side: Side):
+    twice = [{"name": "one", "values": []}, {"name": "one", "values": ["a"]}]
+    assert side.client.post("/v1/lists", json=twice).status_code == 409
+    assert side.client.get("/v1/lists/one").status_code == 404
+
+
+def test_at_most_500_are_created_at_once(side: Side):
+    many = [{"name": f"l{number}"} for number in range(501)]
+    assert side.client.post("/v1/lists", json=many).status_code == 400
+    assert side.client.post("/v1/lists", json=many[:500]).status_code == 201
+
+
+def test_pages_hold_everything_once(side: Side):
+    side.client.post("/v1/lists", json=[{"name": f"l{number:02}"} for number in range(25)])
+    seen, cursor = [], ""
+    while cursor is not None:
+        page = side.client.get("/v1/lists", params={"limit": 10, "cursor": cursor}).json()
+        assert len(page["items"]) <= 10
+        seen += [one["name"] for one in page["items"]]
+        cursor = page["next"]
+    assert seen == ["blocked-regions", *(f"l{number:02}" for number in range(25))]
+
+
+def test_a_list_may_be_larger_than_other_bodies(side: Side):
+    values = [f"customer-{number}" for number in range(60_000)]
+    assert side.client.post("/v1/lists", json={"name": "long", "values": values}).status_code == 201
+    values.append("one more")
+    answer = side.client.put("/v1/lists/long", json={"name": "long", "values": values}, headers=any_version())
+    assert answer.status_code == 200
+    answer = side.client.post("/v1/lists", json={"name": "longer", "values": ["x" * 200] * 11_000})
+    assert (answer.status_code, answer.json()["status"]) == (413, 413)
+
+
+def test_a_placement_takes_what_is_in_it_along(side: Side):
+    assert side.client.delete(PLACE, headers=any_version()).status_code == 204
+    assert side.client.get(f"{PLACE}/candidates").status_code == 404
+    assert side.client.post("/v1/personalize/decisions", json=examples.DECISION).status_code == 404
+
+
+def test_a_saved_candidate_decides_at_once(side: Side):
+    side.client.post(f"{PLACE}/candidates", json={"id": "wero", "label": "Wero"})
+    assert "wero" in {ranked["id"] for ranked in side.decide()["ranking"]}
+
+
+def test_a_field_that_a_rule_reads_cannot_go(side: Side):
+    answer = side.client.delete("/v1/vocabulary/cart.total", headers=any_version())
+    assert answer.status_code == 400
+    assert "cart.total" in answer.json()["detail"]
+    assert side.client.get("/v1/vocabulary/cart.total").status_code == 200
+
+
+def test_every_saved_change_is_a_plan_version(side: Side):
+    before = side.client.get(f"{PLACE}/versions").json()["items"]
+    side.client.put(f"{PLACE}/candidates/ideal", json=examples.CANDIDATE, headers=any_version())
+    after = side.client.get(f"{PLACE}/versions").json()["items"]
+    assert after[0]["version"] == before[0]["version"] + 1
+    assert [one["in_force"] for one in after] == [True] + [False] * len(before)
+    assert [one["version"] for one in after[1:]] == [one["version"] for one in before]
+
+
+def test_versions_come_in_pages(side: Side):
+    first = side.client.get(f"{PLACE}/versions", params={"limit": 2}).json()
+    then = side.client.get(f"{PLACE}/versions", params={"limit": 200, "cursor": first["next"]}).json()
+    versions = [one["version"] for one in first["items"] + then["items"]]
+    assert versions == list(range(versions[0], 0, -1))
+    assert then["next"] is None
+
+
+def test_a_rolled_back_plan_decides_until_the_next_change(side: Side):
+    old = side.decide()["plan_version"]
+    side.client.post(f"{PLACE}/candidates", json={"id": "wero", "label": "Wero"})
+    answer = side.client.post(f"{PLACE}/roll-back", json={"version": old})
+    assert [one["version"] for one in answer.json()["items"] if one["in_force"]] == [old]
+    decision = side.decide()
+    assert decision["plan_version"] == old
+    assert "wero" not in {ranked["id"] for ranked in decision["ranking"]}
+    side.client.put(f"{PLACE}/candidates/ideal", json=examples.CANDIDATE, headers=any_version())
+    assert "wero" in {ranked["id"] for ranked in side.decide()["ranking"]}
+
+
+def test_only_a_version_of_a_placement_that_is_there_can_be_rolled_back_to(side: Side):
+    answer = side.client.post(f"{PLACE}/roll-back", json={"version": 999})
+    assert (answer.status_code, answer.json()["field"]) == (400, "version")
+    side.client.delete(PLACE, headers=any_version())
+    assert side.client.post(f"{PLACE}/roll-back", json={"version": 1}).status_code == 404
+    assert side.client.get(f"{PLACE}/versions").status_code == 404
+    assert side.client.post("/v1/personalize/decisions", json=examples.DECISION).status_code == 404
+
+
+def test_the_audit_log_says_who_changed_what(side: Side):
+    side.client.put(
+        f"{PLACE}/rules/{examples.RULE['id']}", json={**examples.RULE, "priority": 7}, headers=any_version()
+    )
+    newest = side.client.get("/v1/audit", params={"limit": 1}).json()
+    (entry,) = newest["items"]
+    assert entry["who"].startswith("key tests (key_")
+    assert (entry["action"], entry["subject"]) == ("changed", f"rule {examples.RULE['id']} in payment_methods")
+    assert (entry["before"]["priority"], entry["after"]["priority"]) == (10, 7)
+    following = side.client.get("/v1/audit", params={"limit": 200, "cursor": newest["next"]}).json()["items"]
+    assert entry["id"] not in {one["id"] for one in following}
+    only = side.client.get("/v1/audit", params={"subject": "list "}).json()["items"]
+    assert [one["subject"] for one in only] == ["list blocked-regions"]
+
+
+BAD: list[tuple[str, Any, str]] = [
+    ("/v1/placements", {"key": "a"}, "name"),
+    ("/v1/placements", {"key": "a b", "name": "A"}, "key"),
+    ("/v1/placements", {"key": "a\n", "name": "A"}, "key"),
+    ("/v1/placements", {"key": "a", "name": "A", "colour": 1}, "colour"),
+    ("/v1/placements", {"key": "a", "name": "A", "reward": "luck"}, "reward"),
+    ("/v1/placements", {"key": "a", "name": "A", "shape": {"type": "ranking", "limit": 3}}, "shape/limit"),
+    ("/v1/placements", {"key": "a", "name": "A", "policy": {"type": "thompson", "floor": 0.9}}, "policy/floor"),
+    ("/v1/placements", {"key": "a", "name": "A", "buckets": ["device.type", "nothing.here"]}, "buckets/1"),
+    (f"{PLACE}/candidates", {"id": "x"}, "label"),
+    (f"{PLACE}/candidates", {"id": "x", "label": "X", "countries": ["DE", "de"]}, "countries/1"),
+    (f"{PLACE}/candidates", {"id": "x", "label": "X", "fee_percent": "1.4"}, "fee_percent"),
+    (f"{PLACE}/candidates", {"id": "x", "label": "X", "fee_fixed": 1.5}, "fee_fixed"),
+    (f"{PLACE}/candidates", {"id": "x", "label": "X", "min_amount": 2, "max_amount": 1}, "max_amount"),
+    (f"{PLACE}/candidates", [{"id": "x", "label": "X"}, {"id": "y"}], "1/label"),
+    (f"{PLACE}/rules", {**examples.RULE, "id": "x", "when": {"nope": []}}, "when/nope"),
+    (f"{PLACE}/rules", {**examples.RULE, "id": "x", "when": {">": [{"var": "cart.totl"}, 1]}}, "when/>/0"),
+    (f"{PLACE}/rules", {**examples.RULE, "id": "x", "effects": []}, "effects"),
+    (f"{PLACE}/rules", {**examples.RULE, "id": "x", "effects": [{"exclude": ["nobody"]}]}, "effects/0"),
+    ("/v1/vocabulary", {"name": "time.zone", "type": "string"}, "name"),
+    ("/v1/vocabulary", {"name": "cart.colour", "type": "paint"}, "type"),
+    ("/v1/lists", {"name": "l", "values": ["a", 1]}, "values/1"),
+    ("/v1/lists", 5, "body"),
+    ("/v1/lists", [], "body"),
+    ("/v1/keys", {"kind": "golden"}, "kind"),
+    (f"{PLACE}/roll-back", {"version": 0}, "version"),
+    (f"{PLACE}/roll-back", {"version": "1"}, "version"),
+]
+
+
+@pytest.mark.parametrize(("path", "body", "field"), BAD, ids=[f"{path} {field}" for path, _, field in BAD])
+def test_bad_input_names_its_field(side: Side, path: str, body: Any, field: str):
+    answer = side.client.post(path, json=body)
+    problem = answer.json()
+    assert answer.status_code == 400, answer.text
+    assert answer.headers["content-type"].startswith("application/problem+json")
+    assert problem["type"] == "urn:tap2:problem:invalid"
+    assert problem["field"].startswith(field), problem
+    assert problem["errors"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/v1/lists?limit=0", "limit"),
+        ("/v1/lists?limit=201", "limit"),
+        ("/v1/lists?limit=ten", "limit"),
+        ("/v1/lists?limit=1&limit=2", "limit"),
+        ("/v1/lists?size=3", "size"),
+        ("/v1/audit?cursor=abc", "cursor"),
+        ("/v1/decisions?placement=no%20such", "placement"),
+        ("/v1/personalize/methods?amount=-1", "amount"),
+        ("/v1/personalize/methods?amount=1.5", "amount"),
+    ],
+)
+def test_a_bad_parameter_is_named(side: Side, path: str, field: str):
+    answer = side.client.get(path)
+    assert (answer.status_code, answer.json()["field"]) == (400, field)
+
+
+def test_two_sides_of_a_merchant_share_nothing(server: Server):
+    live, test = server.sides()
+    live.furnish()
+    assert test.client.get("/v1/placements").json()["items"] == []
+    test.furnish()
+    test.client.delete(PLACE, headers=any_version())
+    assert live.client.get(PLACE).status_code == 200
