@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import socket
@@ -74,6 +75,14 @@ class Server:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(how)
             self._process.wait(timeout=30)
+
+    def cpu_seconds(self) -> float:
+        """What the process and its threads have used so far; nan where the system does not tell (Linux does)."""
+        stat = Path(f"/proc/{self._process.pid if self._process else 0}/stat")
+        if not stat.exists():
+            return math.nan
+        fields = stat.read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def log(self) -> str:
         return (self.folder / "server.log").read_text(errors="replace")
