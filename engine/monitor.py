@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import bandits
-from engine.beliefs import Count
 from engine.clock import MINUTE, now_ms
 from engine.errors import NotFound
 from engine.live import Active, Live
+from engine.plan import Plan
 from engine.store import folds
 from engine.store.database import Database
 from engine.store.folds import Share
 
 
 class Arm(NamedTuple):
-    """A candidate in one bucket; shares and rates are 0 to 1, `share` is of first places in the time shown."""
+    """A candidate among some customers; rates and shares are 0 to 1.
+
+    `chance` is of being first for a new customer, None where no single bucket is looked at; `share` is of first places
+    among all customers in the time shown; `why_not` says why the catalogue never offers it to these customers.
+    """
 
     id: str
     label: str
     position: int
-    chance: float
+    chance: float | None
     mean: float
     low: float
     high: float
     trials: int
     successes: int
     share: float
+    why_not: str
 
 
 class Arms(NamedTuple):
-    """All candidates of a placement in one bucket, in the merchant's order."""
+    """All candidates of a placement in the merchant's order; `bucket` is None for all customers together."""
 
-    bucket: str
+    bucket: str | None
     buckets: list[str]
     beliefs_version: int
     plan_version: int
@@ -47,53 +54,72 @@ class Monitor:
         self._live = live
 
     async def arms(self, merchant_id: int, placement: str, *, bucket: str | None = None, minutes: int = 60) -> Arms:
-        """Without `bucket`: the one with the most evidence. `NotFound` for an unknown placement or bucket."""
+        """Without `bucket`: all customers together. `NotFound` for an unknown placement or bucket."""
         active = self._live.get(merchant_id, placement)
         if active is None:
             raise NotFound(f"there is no placement “{placement}”", field="placement")
-        chosen = _chosen(active, bucket)
         async with self._database.read() as connection:
             shares = await folds.shares(connection, merchant_id, placement, since_minute=now_ms() // MINUTE - minutes)
-        return _arms(active, chosen, shares)
+        return _arms(active, _chosen(active, bucket), shares)
 
 
-def _chosen(active: Active, bucket: str | None) -> str:
+def _chosen(active: Active, bucket: str | None) -> str | None:
     if bucket is None:
-        return max(active.known, key=lambda name: _evidence(active, name), default="")
+        return None if active.plan.placement.buckets else ""
     if bucket and bucket not in active.known:
         raise NotFound(f"nothing is known about “{bucket}”", field="bucket")
     return bucket
 
 
-def _evidence(active: Active, bucket: str) -> int:
-    return sum(count.trials for count in active.known[bucket].counts.values())
-
-
-def _arms(active: Active, bucket: str, shares: list[Share]) -> Arms:
-    plan, snapshot = active.plan, active.known.get(bucket)
-    beliefs = active.beliefs.get(bucket, active.flat)
-    counts = snapshot.counts if snapshot else {}
-    everyone = tuple(range(len(plan.ids)))
-    chances = beliefs.lane(everyone).race.chances(()).tolist() if everyone else []
-    total = sum(share.firsts for share in shares)
-    firsts = {name: sum(s.firsts for s in shares if s.candidate == name) for name in plan.ids}
+def _arms(active: Active, bucket: str | None, shares: list[Share]) -> Arms:
+    plan = active.plan
+    why_not = plan.eligibility.why_not(_facts(plan, bucket)) if bucket is not None else {}
+    counts = _counts(active, bucket)
+    chances = _chances(active, bucket, why_not)
+    firsts = Counter[str]()
+    for share in shares:
+        firsts[share.candidate] += share.firsts
     arms = []
-    for number, name in enumerate(plan.ids):
-        count = counts.get(name, Count(0, 0))
-        known = bandits.Statistics(count.trials, count.successes)
+    for number, candidate in enumerate(plan.candidates):
+        known = counts.get(candidate.id, bandits.Statistics())
         low, high = bandits.interval(known)
         arms.append(
             Arm(
-                name,
-                plan.candidates[number].label,
+                candidate.id,
+                candidate.label,
                 number,
-                chances[number],
+                chances.get(number),
                 bandits.mean(known),
                 low,
                 high,
-                count.trials,
-                count.successes,
-                firsts[name] / total if total else 0.0,
+                known.trials,
+                known.successes,
+                firsts[candidate.id] / firsts.total() if firsts else 0.0,
+                why_not.get(number, ""),
             )
         )
-    return Arms(bucket, sorted(active.known), beliefs.version, plan.version, arms, shares, total)
+    return Arms(bucket, sorted(active.known), active.version, plan.version, arms, shares, firsts.total())
+
+
+def _facts(plan: Plan, bucket: str) -> dict[str, str]:
+    """What a bucket says of its customers."""
+    parts = zip(plan.placement.buckets, bucket.split("|"), strict=False)
+    return {name: value for name, value in parts if value not in ("", "-")}
+
+
+def _counts(active: Active, bucket: str | None) -> dict[str, bandits.Statistics]:
+    snapshots = active.known.values() if bucket is None else filter(None, [active.known.get(bucket)])
+    sums: dict[str, bandits.Statistics] = {}
+    for snapshot in snapshots:
+        for name, count in snapshot.counts.items():
+            sums[name] = sums.get(name, bandits.Statistics()) + bandits.Statistics(count.trials, count.successes)
+    return sums
+
+
+def _chances(active: Active, bucket: str | None, why_not: Mapping[int, str]) -> dict[int, float]:
+    """The chance of being first among those that the catalogue offers, by candidate number."""
+    offered = tuple(number for number in range(len(active.plan.ids)) if number not in why_not)
+    if bucket is None or not offered:
+        return {}
+    race = active.beliefs.get(bucket, active.flat).lane(offered).race
+    return dict(zip(offered, race.chances().tolist(), strict=True))

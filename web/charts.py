@@ -4,7 +4,8 @@ Colours and fonts are the theme's and stand in the page's style sheet; a candida
 position in the placement alone, so it is the same on every page.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -15,6 +16,7 @@ from web.format import Show
 COLOURS = 8
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 LABEL_GAP = 0.065
+FEW_MOMENTS = 12
 ROW_HEIGHT = 30
 
 Spec = dict[str, Any]
@@ -53,7 +55,7 @@ def estimates(arms: Sequence[ArmEstimate], *, show: Show, measure: str) -> Spec:
     base = {"color": _colour(), "tooltip": tooltip, "y": y}
     return _spec(
         rows,
-        height={"step": ROW_HEIGHT},
+        height=ROW_HEIGHT * max(1, len(rows)),
         show=show,
         layer=[
             _layer({"type": "rule", "strokeWidth": 3, "opacity": 0.45}, base, x | {"field": "low"}, x2="high"),
@@ -65,39 +67,44 @@ def estimates(arms: Sequence[ArmEstimate], *, show: Show, measure: str) -> Spec:
 def shares(arms: Sequence[ArmShare], *, show: Show) -> Spec:
     """How often each candidate came first, as lines that carry their own labels."""
     rows = [_share_row(arm, at, share, show) for arm in arms for at, share in arm.points]
-    x = {"field": "at", "type": "temporal", "title": f"Time, {show.timezone}", "axis": _time_axis(),
-         "scale": {"type": "utc"}}  # fmt: skip
-    y = {"type": "quantitative", "title": "Share of first places", "axis": _percent_axis(),
-         "scale": {"domain": [0, 1]}}  # fmt: skip
+    top = _top(share for arm in arms for _, share in arm.points)
+    moments = max((len(arm.points) for arm in arms), default=0)
+    x = {"field": "at", "type": "temporal", "title": show.timezone, "axis": _time_axis(), "scale": {"type": "utc"}}
+    y = {"type": "quantitative", "title": None, "axis": _percent_axis(), "scale": {"domain": [0, top], "nice": False}}
     tooltip = [_tip("candidate", "Candidate"), _tip("at_text", "Time"), _tip("share_text", "Share")]
     lines = {"x": x, "y": y | {"field": "share"}, "color": _colour(), "detail": {"field": "candidate"}}
-    labels = {"x": {"field": "at", "type": "temporal"}, "y": {"field": "label_at", "type": "quantitative"},
-              "text": {"field": "candidate"}, "color": _colour()}  # fmt: skip
+    dots = {"type": "point", "filled": True, "size": 30, "opacity": 1 if moments < FEW_MOMENTS else 0}
+    labels = lines | {"y": y | {"field": "label_at"}, "text": {"field": "candidate"}}
+    text = {"type": "text", "align": "left", "dx": 8, "fontWeight": 600, "limit": 130}
     return _spec(
         rows,
         height=260,
         show=show,
-        padding={"right": 110, "left": 5, "top": 8, "bottom": 5},
         layer=[
             {"mark": {"type": "line", "strokeWidth": 2, "interpolate": "monotone"}, "encoding": lines},
-            {"mark": {"type": "point", "size": 140, "opacity": 0}, "encoding": lines | {"tooltip": tooltip}},
-            {"data": {"values": _end_labels(arms, show)}, "encoding": labels,
-             "mark": {"type": "text", "align": "left", "dx": 8, "fontWeight": 600, "limit": 105}},
+            {"mark": dots, "encoding": lines},
+            {"mark": {"type": "point", "size": 160, "opacity": 0}, "encoding": lines | {"tooltip": tooltip}},
+            {"mark": text, "encoding": labels, "data": {"values": _end_labels(arms, top, show)}},
         ],
-    )  # fmt: skip
+    )
 
 
-def spread(values: Sequence[float], *, gap: float) -> list[float]:
+def spread(values: Sequence[float], *, gap: float, top: float = 1.0) -> list[float]:
     """Each value moved as little as needed so that no two stand closer than `gap`; their order is kept."""
     order = sorted(range(len(values)), key=lambda index: values[index])
     placed = list(values)
     for below, index in pairwise(order):
         placed[index] = max(placed[index], placed[below] + gap)
-    ceiling = 1.0
+    ceiling = top
     for index in reversed(order):
         placed[index] = min(placed[index], ceiling)
         ceiling = placed[index] - gap
     return placed
+
+
+def _top(values: Iterable[float]) -> float:
+    """The end of the axis: the next whole fifth, so that it seldom moves while one looks."""
+    return min(1.0, math.ceil(max(values, default=1.0) * 5) / 5)
 
 
 def _estimate_row(arm: ArmEstimate, show: Show) -> dict[str, Any]:
@@ -123,9 +130,9 @@ def _share_row(arm: ArmShare, at: int, share: float, show: Show) -> dict[str, An
     }
 
 
-def _end_labels(arms: Sequence[ArmShare], show: Show) -> list[dict[str, Any]]:
+def _end_labels(arms: Sequence[ArmShare], top: float, show: Show) -> list[dict[str, Any]]:
     drawn = [arm for arm in arms if arm.points]
-    heights = spread([arm.points[-1][1] for arm in drawn], gap=LABEL_GAP)
+    heights = spread([arm.points[-1][1] for arm in drawn], gap=LABEL_GAP * top, top=top)
     return [
         {"candidate": arm.label, "colour": str(colour_of(arm.position)), "label_at": height,
          "at": show.wall_clock(arm.points[-1][0])}
@@ -137,6 +144,7 @@ def _spec(rows: list[dict[str, Any]], *, show: Show, layer: list[Any], **rest: A
     return {
         "$schema": SCHEMA,
         "width": "container",
+        "autosize": {"type": "fit-x", "contains": "padding"},
         "data": {"values": rows},
         "layer": layer,
         "usermeta": {"numbers": _number_locale(show)},

@@ -25,7 +25,7 @@ def test_every_line_of_shares_has_a_label_at_its_end_and_none_overlap() -> None:
     labels = shares(arms, show=SHOW)["layer"][-1]["data"]["values"]
     heights = sorted(label["label_at"] for label in labels)
     assert len(labels) == 8
-    assert all(above - below >= 0.0649 for below, above in pairwise(heights))
+    assert all(above - below >= 0.0129 for below, above in pairwise(heights)), "they overlap"
 
 
 def test_spreading_keeps_the_order_and_stays_inside_the_chart() -> None:

@@ -85,10 +85,20 @@ def row_of(entry: Entry) -> Row:
         who=entry.who,
         action=entry.action,
         kind=BADGES.get(entry.action, "plain"),
-        subject=entry.subject,
+        subject=subject_of(entry),
         lines=difference(entry.before, entry.after),
         can_be_restored=can_be_restored(entry),
     )
+
+
+def subject_of(entry: Entry) -> str:
+    """What was changed, by its name where it has one: Rule “Hide Klarna” in payment_methods."""
+    kind, _, id_and_place = entry.subject.partition(" ")
+    id, _, place = id_and_place.partition(" in ")
+    document = json.loads(entry.after or entry.before or "null")
+    name = (document.get("name") or document.get("label")) if isinstance(document, dict) else None
+    where = f" in {place}" if place else ""
+    return f"{kind.capitalize()} “{name or id}”{where}"
 
 
 def difference(before: str | None, after: str | None) -> list[Line]:

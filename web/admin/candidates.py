@@ -154,7 +154,6 @@ async def _list(frame: Frame, key: str) -> CandidatesPage:
 
 
 def _row(frame: Frame, candidate: Candidate, version: int, place: int, *, last: int) -> Row:
-    show = frame.show
     return Row(
         id=candidate.id,
         label=candidate.label,
@@ -164,7 +163,7 @@ def _row(frame: Frame, candidate: Candidate, version: int, place: int, *, last: 
         offered_in=_offered_in(frame, candidate),
         devices=", ".join(candidate.devices) or "All",
         amounts=_amounts(frame, candidate),
-        fee=f"{show.percent(candidate.fee_percent / 100)} + {show.money(candidate.fee_fixed, frame.merchant.currency)}",
+        fee=_fee(frame, candidate),
         is_first=place == 0,
         is_last=place == last,
     )
@@ -174,6 +173,12 @@ def _offered_in(frame: Frame, candidate: Candidate) -> str:
     names = [frame.show.country(code) for code in candidate.countries]
     where = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "") if names else "Everywhere"
     return f"{where}, in {' or '.join(candidate.currencies)}" if candidate.currencies else where
+
+
+def _fee(frame: Frame, candidate: Candidate) -> str:
+    share = frame.show.percent(candidate.fee_percent / 100) if candidate.fee_percent else ""
+    fixed = frame.show.money(candidate.fee_fixed, frame.merchant.currency) if candidate.fee_fixed else ""
+    return " + ".join(part for part in (share, fixed) if part) or "None"
 
 
 def _amounts(frame: Frame, candidate: Candidate) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
+from engine.clock import to_ms
 from engine.errors import NotFound
 from engine.explain import RuleTrace
 from engine.kernel import Decision
@@ -20,6 +22,7 @@ from web.admin.candidates import positions_of
 from web.admin.frame import Frame
 from web.admin.json_text import pretty
 from web.admin.render import Page
+from web.admin.wording import in_words, labels_of
 
 OUTCOMES = {
     "shown": "Shown",
@@ -181,7 +184,8 @@ class _Explanation:
         self.frame = frame
         self.explained = explained
         self.positions = positions
-        self.labels = {c.id: c.label for c in explained.plan.document.candidates}
+        self.labels = labels_of(explained.plan.document.candidates)
+        self.rules = {rule.id: rule for rule in explained.plan.rules}
         self.currency = _currency(explained, frame)
 
     def page(self) -> DecisionPage:
@@ -260,6 +264,8 @@ class _Explanation:
             return "not sent"
         if kind == "money" and type(value) is int:
             return self.frame.show.money(value, self.currency)
+        if kind == "datetime" and isinstance(value, str):
+            return self.frame.show.moment(_milliseconds(value))
         if kind == "country" and isinstance(value, str):
             return f"{self.frame.show.country(value)} ({value})"
         if isinstance(value, bool):
@@ -272,7 +278,7 @@ class _Explanation:
         return RuleView(
             id=rule.id,
             name=rule.name,
-            sentence=rule.sentence.replace(" -> ", " → "),
+            sentence=in_words(self.rules[rule.id], self.explained.plan.vocabulary, self.labels),
             href=f"/admin/rules/{self.explained.row.placement}/{rule.id}",
             missing=rule.missing or "",
             clauses=[self._clause(clause) for clause in rule.clauses["clauses"]],
@@ -302,6 +308,13 @@ def _title(decision: Decision) -> str:
     if decision.fallback:
         return "Fallback order"
     return f"{decision.ranking[0].label} came first" if decision.ranking else "Nothing could be shown"
+
+
+def _milliseconds(moment: str) -> int | None:
+    try:
+        return to_ms(datetime.fromisoformat(moment))
+    except (ValueError, OverflowError):
+        return None
 
 
 def _said(reason: str) -> str:

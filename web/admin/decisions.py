@@ -19,7 +19,7 @@ from web.admin.candidates import positions_of
 from web.admin.frame import Frame
 from web.admin.rules import Pages
 
-PER_PAGE = 50
+PER_PAGE = 25
 DECISION_ID = "dec_"
 
 

@@ -38,17 +38,21 @@ class Measure:
 
 @dataclass(frozen=True)
 class ArmRow:
-    """One candidate; shares and rates are 0 to 1, `share` is None where nothing was answered lately."""
+    """One candidate; shares and rates are 0 to 1, `share` is None where nothing was answered lately.
+
+    `chance` is None where customers are looked at together that are learned about apart.
+    """
 
     label: str
     position: int
-    chance: float
+    chance: float | None
     mean: float
     low: float
     high: float
     trials: int
     successes: int
     share: float | None
+    why_not: str
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,9 @@ class MonitorView:
 
     verdict: str
     evidence: str
+    has_chances: bool
     arms: Sequence[ArmRow]
+    lines: Sequence[ArmShare]
     estimates_chart: Spec
     shares_chart: Spec
 
@@ -81,6 +87,8 @@ class PlacementPage:
     buckets: Sequence[Choice]
     bucket: str
     floor_note: str
+    share_lines: Sequence[ArmShare]
+    share_moments: Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -125,9 +133,11 @@ async def placement_page(
         purpose=purpose_of(placement),
         measure=MEASURES[placement.reward],
         monitor=monitor,
-        buckets=[Choice(name, _bucket_name(name)) for name in arms.buckets],
-        bucket=arms.bucket,
+        buckets=_choices(frame, placement, arms),
+        bucket=arms.bucket or "",
         floor_note=_floor_note(frame, placement),
+        share_lines=monitor.lines,
+        share_moments=[at for at, _ in monitor.lines[0].points] if monitor.lines else [],
     )
     return frame.page("placement.html", page)
 
@@ -157,7 +167,7 @@ async def _monitor(frame: Frame, key: str, bucket: str | None) -> tuple[Placemen
     catalogue, merchant_id = frame.engine.catalogue, frame.merchant.id
     placement: Placement = (await catalogue.get(merchant_id, "placement", "", key)).document
     candidates = [one.document for one in await catalogue.page(merchant_id, "candidate", key)]
-    arms = await frame.engine.monitor.arms(merchant_id, key, bucket=bucket, minutes=MINUTES)
+    arms = await frame.engine.monitor.arms(merchant_id, key, bucket=bucket or None, minutes=MINUTES)
     return placement, arms, _view(frame, placement, arms, positions_of(candidates))
 
 
@@ -173,18 +183,29 @@ def _view(frame: Frame, placement: Placement, arms: Arms, positions: dict[str, i
             trials=arm.trials,
             successes=arm.successes,
             share=arm.share if arms.decisions else None,
+            why_not=arm.why_not[:1].upper() + arm.why_not[1:],
         )
         for arm in arms.arms
     ]
     verdict, evidence = verdict_on(frame, placement, rows)
     measure = MEASURES[placement.reward].name
-    dots = [ArmEstimate(label=r.label, position=r.position, mean=r.mean, low=r.low, high=r.high) for r in rows]
+    dots = [
+        ArmEstimate(label=row.label, position=row.position, mean=row.mean, low=row.low, high=row.high)
+        for row in rows
+        if not row.why_not
+    ]
     lines = [
         ArmShare(label=arm.label, position=row.position, points=points)
         for arm, row, points in zip(arms.arms, rows, _lines(arms), strict=True)
     ]
     return MonitorView(
-        verdict, evidence, rows, estimates(dots, show=frame.show, measure=measure), shares(lines, show=frame.show)
+        verdict=verdict,
+        evidence=evidence,
+        has_chances=arms.bucket is not None,
+        arms=rows,
+        lines=lines,
+        estimates_chart=estimates(dots, show=frame.show, measure=measure),
+        shares_chart=shares(lines, show=frame.show),
     )
 
 
@@ -198,18 +219,45 @@ def verdict_on(frame: Frame, placement: Placement, rows: Sequence[ArmRow]) -> tu
         return "The shares are fixed", f"Results are counted, but do not change the shares. {rests_on}"
     if not tries:
         return "Nothing learned yet", "Every candidate is equally likely to come first until results arrive."
-    first, *others = sorted(rows, key=lambda row: -row.chance)
-    measure = MEASURES[placement.reward]
-    if first.chance >= SURE or not others:
-        return f"{first.label} {measure.verb}", f"That is as good as certain. {rests_on}"
-    chance = frame.show.percent(first.chance, digits=0)
-    if first.chance >= LIKELY:
-        return f"{first.label} is ahead", f"It is first for {chance} of new customers. {rests_on}"
+    return _leader(frame, placement, rows, rests_on)
+
+
+def _leader(frame: Frame, placement: Placement, rows: Sequence[ArmRow], rests_on: str) -> tuple[str, str]:
+    racing = sorted((row for row in rows if row.chance is not None), key=lambda row: -(row.chance or 0))
+    if not racing:
+        most = max(rows, key=lambda row: row.share or 0)
+        apart = "Choose a group of customers to see its chances."
+        if not most.share:
+            return "No answers in the last hour", f"{apart} {rests_on}"
+        share = frame.show.percent(most.share, digits=0)
+        return f"{most.label} comes first most often", f"In {share} of the last hour's answers. {apart} {rests_on}"
+    first, *others = racing
+    chance = first.chance or 0
+    if chance >= SURE or not others:
+        return f"{first.label} {MEASURES[placement.reward].verb}", f"That is as good as certain. {rests_on}"
+    if chance >= LIKELY:
+        often = frame.show.percent(chance, digits=0)
+        return f"{first.label} is ahead", f"It is first for {often} of new customers. {rests_on}"
     return f"Too close to call: {first.label} or {others[0].label}", f"More results will tell. {rests_on}"
 
 
-def _bucket_name(bucket: str) -> str:
-    return " · ".join("unknown" if part == "-" else part for part in bucket.split("|")) if bucket else "All"
+def _choices(frame: Frame, placement: Placement, arms: Arms) -> list[Choice]:
+    """Everyone first, then each group of customers that is learned about apart."""
+    if not placement.buckets:
+        return []
+    named = [Choice(name, _bucket_name(frame, placement, name)) for name in arms.buckets]
+    return [Choice("", "All"), *sorted(named, key=lambda choice: choice.name)]
+
+
+def _bucket_name(frame: Frame, placement: Placement, bucket: str) -> str:
+    parts = zip(placement.buckets, bucket.split("|"), strict=False)
+    return " · ".join(_part(frame, name, value) for name, value in parts)
+
+
+def _part(frame: Frame, name: str, value: str) -> str:
+    if value in ("", "-"):
+        return "unknown"
+    return frame.show.country(value) if name.endswith("country") else value
 
 
 def _floor_note(frame: Frame, placement: Placement) -> str:

@@ -16,7 +16,7 @@ from web.admin.candidates import positions_of
 from web.admin.frame import Frame
 from web.admin.render import Page
 
-NO_ARMS = Arms("", [], 0, 0, [], [], 0)
+NO_ARMS = Arms(None, [], 0, 0, [], [], 0)
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class State:
 
 @dataclass(frozen=True)
 class Leader:
-    """The candidate that most new customers see first."""
+    """The candidate that came first most often in the last hour."""
 
     label: str
     position: int
-    chance: float
+    share: float
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def _row(shelf: Shelf, placement: Placement, arms: Arms) -> Row:
         key=placement.key,
         name=placement.name,
         state=_state(placement, arms),
-        leader=_leader(placement, arms, positions_of(candidates)),
+        leader=_leader(arms, positions_of(candidates)),
         answers=arms.decisions,
         candidates=sum(candidate.enabled for candidate in candidates),
         rules=sum(rule.enabled for rule in shelf.documents("rule", placement.key)),
@@ -99,8 +99,8 @@ def _state(placement: Placement, arms: Arms) -> State:
     return State("Learning", "good") if any(arm.trials for arm in arms.arms) else State("Waiting for results", "info")
 
 
-def _leader(placement: Placement, arms: Arms, positions: dict[str, int]) -> Leader | None:
-    if not any(arm.trials for arm in arms.arms) or isinstance(placement.policy, Fixed | Split):
+def _leader(arms: Arms, positions: dict[str, int]) -> Leader | None:
+    best = max(arms.arms, key=lambda arm: arm.share, default=None)
+    if best is None or not best.share:
         return None
-    best = max(arms.arms, key=lambda arm: arm.chance)
-    return Leader(best.label, positions.get(best.id, best.position), best.chance)
+    return Leader(best.label, positions.get(best.id, best.position), best.share)

@@ -11,7 +11,7 @@ from web.admin.door import AnyRequest, typed
 from web.admin.frame import A_YEAR, MODE, THEME, Frame, chosen_theme
 
 
-@post("/theme", status_code=204)
+@post("/theme", status_code=200)
 async def choose_theme(request: AnyRequest, frame: NamedDependency[Frame]) -> Response[Any]:
     """Remember the theme; the page has changed already where scripts run."""
     values = await typed(request)
@@ -20,7 +20,7 @@ async def choose_theme(request: AnyRequest, frame: NamedDependency[Frame]) -> Re
     return response
 
 
-@post("/mode", status_code=303)
+@post("/mode", status_code=200)
 async def choose_mode(request: AnyRequest, frame: NamedDependency[Frame]) -> Response[Any]:
     """Look at the live or the test side from now on. Most things of one are not in the other, so go to the list."""
     values = await typed(request)

@@ -17,7 +17,7 @@ from engine.placement import FieldDocument, RuleDocument
 from engine.plan import lists_of, vocabulary_of
 from engine.shelf import Shelf
 from engine.store.resources import Resource
-from rules import RuleError, loads
+from rules import Problem, Rule, RuleError, loads, parse_rule
 from web.admin.candidates import in_order
 from web.admin.door import AnyRequest, typed
 from web.admin.editing import Difference, Refused, no_one_else, store, to_document, version_of
@@ -25,7 +25,8 @@ from web.admin.forms import Form, Reader, sentence
 from web.admin.frame import Frame, Notice
 from web.admin.json_text import excerpt, line_of, pretty
 from web.admin.render import Page
-from web.admin.rules import placement_of, sentence_of
+from web.admin.rules import placement_of
+from web.admin.wording import in_words, labels_of
 
 NAMES = {
     "name": "Name",
@@ -64,10 +65,19 @@ class RulePage:
     form: Form
     places: Sequence[PlacedProblem]
     sentence: str
+    draft_places: Sequence[PlacedProblem]
     vocabulary: Sequence[FieldDocument]
     candidate_ids: Sequence[str]
     saved: bool
     theirs: list[Difference]
+
+
+@dataclass(frozen=True)
+class CheckFragment:
+    """A draft in words, or what is not right in it yet."""
+
+    sentence: str
+    draft_places: Sequence[PlacedProblem]
 
 
 @get("/rules/new")
@@ -99,6 +109,19 @@ async def create_rule(request: AnyRequest, frame: NamedDependency[Frame]) -> Res
         return _refused(frame, shelf, refusal)
     notice = Notice(f"“{created.document.name}” is saved" + (" and in force." if created.document.enabled else "."))
     return frame.go(f"/admin/rules?placement={key}", notice=notice)
+
+
+@post("/rules/check", status_code=200)
+async def check_draft(request: AnyRequest, frame: NamedDependency[Frame]) -> Response[Any]:
+    """Say a draft in words while it is being typed."""
+    form = Form(await typed(request))
+    shelf = await frame.engine.catalogue.shelf(frame.merchant.id)
+    try:
+        _parsed(shelf, form.values)
+    except RuleError as error:
+        problems = [FieldProblem(one.path, one.message) for one in error.problems]
+        return frame.page("_rule_check.html", CheckFragment("", [_placed(form, one) for one in problems]))
+    return frame.page("_rule_check.html", CheckFragment(_in_words(shelf, form), ()))
 
 
 @get("/rules/{key:str}/{id:str}")
@@ -195,20 +218,42 @@ def _page(
     theirs: list[Difference] | None = None,
 ) -> RulePage:
     key = form.value("placement")
-    vocabulary = vocabulary_of(shelf.fields())
-    lists = lists_of(shelf.documents("list"))
     return RulePage(
         title=stored.document.name if stored else "New rule",
         action=f"/admin/rules/{key}/{stored.id}" if stored else "/admin/rules/new",
         base=f"/admin/rules?placement={key}",
         form=form,
         places=places,
-        sentence=sentence_of(stored.document, vocabulary, lists) if stored else "",
+        sentence="" if places else _in_words(shelf, form),
+        draft_places=(),
         vocabulary=sorted(shelf.fields(), key=lambda field: field.name),
         candidate_ids=[candidate.id for candidate in in_order(shelf.documents("candidate", key))],
         saved=saved,
         theirs=theirs or [],
     )
+
+
+def _parsed(shelf: Shelf, values: Mapping[str, str]) -> Rule:
+    """The draft of a rule, checked all but for whom it names; raises `RuleError`."""
+    parts: dict[str, Any] = {"id": "draft", "name": "draft", "priority": 0}
+    problems: list[Problem] = []
+    for name in ("when", "effects"):
+        try:
+            parts[name] = loads(values.get(name, ""))
+        except RuleError as error:
+            problems += [Problem(f"/{name}{one.path}", one.message) for one in error.problems]
+    if problems:
+        raise RuleError(problems)
+    return parse_rule(parts, vocabulary_of(shelf.fields()), lists_of(shelf.documents("list")))
+
+
+def _in_words(shelf: Shelf, form: Form) -> str:
+    try:
+        rule = _parsed(shelf, form.values)
+    except RuleError:
+        return ""
+    labels = labels_of(shelf.documents("candidate", form.value("placement")))
+    return in_words(rule, vocabulary_of(shelf.fields()), labels)
 
 
 def _placed(form: Form, problem: FieldProblem) -> PlacedProblem:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +16,12 @@ from engine.placement import Placement, RuleDocument
 from engine.plan import lists_of, rule_source, vocabulary_of
 from engine.shelf import Shelf
 from engine.store.resources import Resource
-from rules import RuleError, Vocabulary, describe, parse_rule
+from rules import RuleError, parse_rule
 from web.admin.door import AnyRequest, typed
 from web.admin.frame import Frame, Notice
 from web.admin.render import Page
 from web.admin.undo import undo_address
+from web.admin.wording import in_words, labels_of
 
 PER_PAGE = 50
 
@@ -79,8 +80,7 @@ async def rules_page(
     found = [rule for rule in everything if wanted.casefold() in rule.document.name.casefold()]
     start = next((place + 1 for place, rule in enumerate(found) if rule.id == after), 0)
     page = found[start : start + PER_PAGE]
-    vocabulary = vocabulary_of(shelf.fields())
-    rows = [_row(shelf, vocabulary, rule) for rule in page]
+    rows = [_row(shelf, rule) for rule in page]
     base = f"/admin/rules?placement={chosen.key}" + (f"&q={wanted}" if wanted else "")
     more = f"{base}&after={page[-1].id}" if page and start + PER_PAGE < len(found) else ""
     pages = Pages(base if start else "", more)
@@ -101,7 +101,7 @@ async def toggle_rule(
     if not frame.is_htmx:
         return frame.go(f"/admin/rules?placement={key}")
     shelf = await catalogue.shelf(frame.merchant.id)
-    return frame.page("_rule_row.html", RowFragment(_row(shelf, vocabulary_of(shelf.fields()), changed)))
+    return frame.page("_rule_row.html", RowFragment(_row(shelf, changed)))
 
 
 @post("/rules/{key:str}/{id:str}/delete", status_code=200)
@@ -122,12 +122,14 @@ def by_importance(rules: Sequence[Resource]) -> list[Resource]:
     return sorted(rules, key=lambda rule: (-rule.document.priority, rule.id))
 
 
-def sentence_of(document: RuleDocument, vocabulary: Vocabulary, lists: Mapping[str, frozenset[str]]) -> str:
+def sentence_of(shelf: Shelf, key: str, document: RuleDocument) -> str:
     """The rule in words: what it asks, and what follows."""
+    vocabulary = vocabulary_of(shelf.fields())
     try:
-        return describe(parse_rule(rule_source(document), vocabulary, lists), vocabulary).replace(" -> ", " → ")
+        rule = parse_rule(rule_source(document), vocabulary, lists_of(shelf.documents("list")))
     except RuleError as error:
         return f"Cannot be read: {error.problems[0].message}"
+    return in_words(rule, vocabulary, labels_of(shelf.documents("candidate", key)))
 
 
 def placement_of(shelf: Shelf, key: str) -> Placement:
@@ -149,12 +151,12 @@ def _chosen(shelf: Shelf, key: str) -> Placement | None:
     return shelf.placements[0] if shelf.placements else None
 
 
-def _row(shelf: Shelf, vocabulary: Vocabulary, rule: Resource) -> Row:
+def _row(shelf: Shelf, rule: Resource) -> Row:
     document: RuleDocument = rule.document
     return Row(
         href=f"/admin/rules/{rule.place}/{rule.id}",
         name=document.name,
-        sentence=sentence_of(document, vocabulary, lists_of(shelf.documents("list"))),
+        sentence=sentence_of(shelf, rule.place, document),
         priority=document.priority,
         enabled=document.enabled,
         version=rule.version,

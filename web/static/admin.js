@@ -45,6 +45,23 @@ function openRow(event) {
   location.assign(row.dataset.href);
 }
 
+// Choosing is enough where a choice only changes what is looked at.
+function submitChoice(event) {
+  if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
+}
+
+// From a mistake to its line in the text that it stands in.
+function selectLine(event) {
+  const button = event.target.closest("[data-line]");
+  if (!button) return;
+  const area = document.getElementById(button.dataset.in);
+  const lines = area.value.split("\n");
+  const line = Number(button.dataset.line) - 1;
+  const start = lines.slice(0, line).reduce((length, text) => length + text.length + 1, 0);
+  area.focus();
+  area.setSelectionRange(start, start + (lines[line]?.length ?? 0));
+}
+
 async function copyText(event) {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
@@ -70,6 +87,8 @@ document.addEventListener("keydown", focusSearch);
 document.addEventListener("click", chooseTheme);
 document.addEventListener("click", openRow);
 document.addEventListener("click", copyText);
+document.addEventListener("click", selectLine);
+document.addEventListener("change", submitChoice);
 document.addEventListener("click", (event) => event.target.closest("[data-dismiss]")?.closest(".toast-note")?.remove());
 document.addEventListener("htmx:afterSettle", (event) => {
   focusFirstError(event.target);
