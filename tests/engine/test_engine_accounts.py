@@ -1,0 +1,246 @@
+"""People, sessions, keys, and what is known of customers: secrets are kept only as hashes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import stat
+import time
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from engine import accounts as accounts_module
+from engine.clock import DAY, now_ms
+from engine.customers import Hasher, load_key
+from engine.errors import Conflict, Forbidden, Invalid, NotFound
+from engine.store import tables
+from tests.factories import METHODS
+
+pytestmark = pytest.mark.anyio
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+async def user(shop):
+    return await shop.engine.accounts.add_user("Ada@Shop.example ", "Ada", "shop", "admin", PASSWORD)
+
+
+async def texts_of(engine):
+    """Every text in every table, as a dump would show it."""
+    found = []
+    async with engine.database.read() as connection:
+        for table in tables.metadata.tables.values():
+            found += [
+                value for row in await connection.execute(select(table)) for value in row if isinstance(value, str)
+            ]
+    return found
+
+
+async def test_a_password_is_kept_only_as_an_argon2_hash(shop, user):
+    stored = [text for text in await texts_of(shop.engine) if text.startswith("$argon2id$")]
+    assert stored == [user.password_hash]
+    assert not any(PASSWORD in text for text in await texts_of(shop.engine))
+
+
+async def test_a_person_logs_in_whatever_the_case_of_the_address_and_sees_both_sides(shop, user):
+    token, _ = await shop.engine.accounts.log_in(" ADA@shop.example", PASSWORD)
+    visit = await shop.engine.accounts.visit(token)
+    assert visit.user == user
+    assert [(one.slug, one.mode) for one in visit.merchants] == [("shop", "live"), ("shop", "test")]
+
+
+async def test_a_wrong_password_and_an_unknown_address_are_told_alike_and_take_alike(shop, user):
+    details, seconds = [], []
+    for email in ("ada@shop.example", "nobody@shop.example"):
+        began = time.perf_counter()
+        with pytest.raises(Forbidden) as refused:
+            await shop.engine.accounts.log_in(email, "not the password")
+        seconds.append(time.perf_counter() - began)
+        details.append((refused.value.detail, refused.value.field))
+    assert details[0] == details[1]
+    assert max(seconds) < 5 * min(seconds)
+    async with shop.engine.database.read() as connection:
+        assert (await connection.execute(select(func.count()).select_from(tables.sessions))).scalar() == 0
+
+
+async def test_a_session_ends_when_the_person_leaves(shop, user):
+    accounts = shop.engine.accounts
+    token, _ = await accounts.log_in("ada@shop.example", PASSWORD)
+    other, _ = await accounts.log_in("ada@shop.example", PASSWORD)
+    await accounts.log_out(token)
+    assert await accounts.visit(token) is None
+    assert await accounts.visit(other) is not None
+    assert await accounts.visit("anything") is None
+
+
+async def test_a_session_ends_by_itself_and_is_forgotten(shop, user, monkeypatch):
+    accounts = shop.engine.accounts
+    token, _ = await accounts.log_in("ada@shop.example", PASSWORD)
+    assert not any(token in text for text in await texts_of(shop.engine))
+    later = now_ms() + accounts_module.SESSION_MS + 1
+    monkeypatch.setattr(accounts_module, "now_ms", lambda: later)
+    assert await accounts.visit(token) is None
+    await accounts.purge_sessions()
+    async with shop.engine.database.read() as connection:
+        assert (await connection.execute(select(func.count()).select_from(tables.sessions))).scalar() == 0
+
+
+async def test_a_new_password_replaces_the_old(shop, user):
+    await shop.engine.accounts.set_password("ada@shop.example", PASSWORD + "!")
+    with pytest.raises(Forbidden):
+        await shop.engine.accounts.log_in("ada@shop.example", PASSWORD)
+    assert await shop.engine.accounts.log_in("ada@shop.example", PASSWORD + "!")
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "field"),
+    [
+        ({"password": "short"}, Invalid, "password"),
+        ({"email": "ada"}, Invalid, "email"),
+        ({"role": "owner"}, Invalid, "role"),
+        ({"slug": "nobody"}, NotFound, "merchant"),
+        ({"email": "ADA@shop.example"}, Conflict, "email"),
+    ],
+)
+async def test_a_person_is_made_properly_or_not_at_all(shop, user, changes, error, field):
+    proper = {"email": "b@shop.example", "name": "B", "slug": "shop", "role": "viewer", "password": PASSWORD}
+    with pytest.raises(error) as refused:
+        await shop.engine.accounts.add_user(*(proper | changes).values())
+    assert refused.value.field == field
+
+
+async def test_a_merchants_slug_is_taken_once_and_its_timezone_exists(shop):
+    with pytest.raises(Conflict):
+        await shop.engine.accounts.add_merchant("shop", "Another")
+    with pytest.raises(Invalid, match="Mars"):
+        await shop.engine.accounts.add_merchant("mars", "Mars", timezone="Mars/Olympus")
+    assert [(one.slug, one.mode) for one in await shop.engine.accounts.merchants()] == [
+        ("shop", "live"), ("shop", "test"),
+    ]  # fmt: skip
+
+
+async def test_a_key_opens_its_own_side_and_is_kept_only_as_a_hash(shop):
+    accounts = shop.engine.accounts
+    test_side = await accounts.merchant("shop", "test")
+    plains = {}
+    for side in (shop.merchant, test_side):
+        for kind in ("secret", "publishable"):
+            key, plain = await accounts.create_key(side, kind, "Checkout", who="ada")
+            plains[plain] = (side, kind)
+            assert plain.startswith(f"{'sk' if kind == 'secret' else 'pk'}_{side.mode}_")
+            assert key.hint[:12] == plain[:12]
+    for plain, (side, kind) in plains.items():
+        access = accounts.access(plain)
+        assert (access.merchant, access.may_configure) == (side, kind == "secret")
+    kept = await texts_of(shop.engine)
+    assert not any(plain in text for plain in plains for text in kept)
+    assert not any(plain.rpartition("_")[2][8:-8] in text for plain in plains for text in kept)
+    assert accounts.access("sk_live_" + "0" * 48) is None
+    assert accounts.access("") is None
+
+
+async def test_a_rotated_key_goes_on_for_the_overlap_and_no_longer(shop, monkeypatch):
+    accounts = shop.engine.accounts
+    old, old_plain = await accounts.create_key(shop.merchant, "secret", "Checkout", who="ada")
+    new, new_plain = await accounts.rotate_key(shop.merchant, old.id, overlap_hours=24, who="ada")
+    assert accounts.access(old_plain).key.id == old.id
+    assert accounts.access(new_plain).key.id == new.id
+    assert (new.kind, new.name) == (old.kind, old.name)
+    later = now_ms() + DAY
+    monkeypatch.setattr(accounts_module, "now_ms", lambda: later)
+    assert accounts.access(old_plain) is None
+    assert accounts.access(new_plain)
+
+
+async def test_a_key_that_is_to_end_does_not_live_longer_by_being_rotated_again(shop):
+    accounts = shop.engine.accounts
+    old, _ = await accounts.create_key(shop.merchant, "secret", "Checkout", who="ada")
+    await accounts.rotate_key(shop.merchant, old.id, overlap_hours=1, who="ada")
+    await accounts.rotate_key(shop.merchant, old.id, overlap_hours=700, who="ada")
+    kept = {key.id: key for key in await accounts.keys(shop.id)}
+    assert kept[old.id].expires_at <= now_ms() + DAY // 24
+
+
+async def test_a_revoked_key_opens_nothing_and_cannot_be_rotated(shop):
+    accounts = shop.engine.accounts
+    key, plain = await accounts.create_key(shop.merchant, "publishable", "Browser", who="ada")
+    await accounts.revoke_key(shop.merchant, key.id, who="ada")
+    assert accounts.access(plain) is None
+    with pytest.raises(NotFound):
+        await accounts.rotate_key(shop.merchant, key.id, overlap_hours=1, who="ada")
+
+
+async def test_a_key_of_another_merchant_is_not_there(shop):
+    accounts = shop.engine.accounts
+    other, _ = await accounts.add_merchant("other", "Other")
+    key, plain = await accounts.create_key(shop.merchant, "secret", "Checkout", who="ada")
+    for change in (
+        accounts.revoke_key(other, key.id, who="eve"),
+        accounts.rotate_key(other, key.id, overlap_hours=1, who="eve"),
+    ):
+        with pytest.raises(NotFound):
+            await change
+    assert accounts.access(plain)
+    assert await accounts.keys(other.id) == []
+
+
+async def test_what_happens_to_keys_is_in_the_audit_log_without_the_key(shop):
+    accounts = shop.engine.accounts
+    key, plain = await accounts.create_key(shop.merchant, "secret", "Checkout", who="ada")
+    await accounts.rotate_key(shop.merchant, key.id, overlap_hours=1, who="bob")
+    await accounts.revoke_key(shop.merchant, key.id, who="ada")
+    entries = await shop.engine.catalogue.audit(shop.id, subject="key")
+    assert [(one.who, one.action) for one in entries] == [("ada", "revoked"), ("bob", "rotated"), ("ada", "created")]
+    assert not any(plain in str(entry) for entry in entries)
+
+
+CUSTOMER = "jane.doe+4711@example.com"
+
+
+async def test_a_customers_plain_id_is_nowhere(shop, capfd, caplog):
+    answer = await shop.decide(CUSTOMER, cart_total=5, customer_id=CUSTOMER, nonsense_name=CUSTOMER)
+    await shop.report(answer, "converted", METHODS[0])
+    await shop.report(None, "converted", METHODS[0], customer=CUSTOMER)
+    shop.engine.decider._timeout = 0.0
+    assert (await shop.decide(CUSTOMER)).decision.fallback
+    shop.engine.decider._timeout = 5
+    assert (await shop.decide(CUSTOMER)).facts.history[METHODS[0]].purchases >= 1
+    await shop.engine.logbook.search(shop.id, customer_id=CUSTOMER)
+    assert not any(CUSTOMER in text or "jane.doe" in text for text in await texts_of(shop.engine))
+    for file in Path(shop.engine.settings.data).iterdir():
+        assert b"jane.doe" not in file.read_bytes(), file.name
+    assert "jane.doe" not in "".join(capfd.readouterr()) + caplog.text
+
+
+def test_a_customer_is_another_at_another_merchant_and_under_another_key():
+    one, other = Hasher(b"k" * 32), Hasher(b"l" * 32)
+    assert len({one(1, "c"), one(2, "c"), one(1, "d"), other(1, "c"), one(1, "1:c"), one(11, "c")}) == 6
+    assert one(1, "c") == Hasher(b"k" * 32)(1, "c")
+
+
+def _load(folder, queue):
+    queue.put(load_key("", Path(folder)))
+
+
+def test_processes_that_start_together_agree_on_one_key_that_only_the_owner_may_read(tmp_path):
+    folder = tmp_path / "new"
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    processes = [context.Process(target=_load, args=(str(folder), queue)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    keys = {queue.get(timeout=30) for _ in processes}
+    for process in processes:
+        process.join()
+    assert keys == {load_key("", folder)}
+    assert stat.S_IMODE((folder / "customer.key").stat().st_mode) == 0o600
+    assert [file.name for file in folder.iterdir()] == ["customer.key"]
+    assert len(keys.pop()) >= 32
+
+
+def test_a_key_may_come_from_the_settings_but_not_a_short_one(tmp_path):
+    assert load_key("s" * 32, tmp_path) == b"s" * 32
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ValueError, match="TAP2_CUSTOMER_KEY must have at least 32 characters"):
+        load_key("s" * 31, tmp_path)
