@@ -6,9 +6,8 @@ import asyncio
 import hmac
 import os
 import secrets
+from functools import partial
 from pathlib import Path
-
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.store import folds
 from engine.store.database import Database
@@ -75,28 +74,18 @@ class UsageLoader:
         return future
 
     async def _run(self) -> None:
-        try:
-            async with self._database.read() as connection:
-                while self._asked:
-                    await self._answer(connection)
-        except Exception as error:
-            _refuse(self._asked, error)
-            self._asked = {}
-        finally:
-            # Who asked while the connection was given back is not to wait for the next to ask.
-            self._task = asyncio.create_task(self._run(), name="usage loader") if self._asked else None
-
-    async def _answer(self, connection: AsyncConnection) -> None:
-        asked, self._asked = self._asked, {}
-        try:
-            found = await folds.usage_of(connection, asked)
-        except Exception as error:
-            _refuse(asked, error)
-            raise
-        for key, futures in asked.items():
-            for future in futures:
-                if not future.done():
-                    future.set_result(found.get(key, []))
+        while self._asked:
+            asked, self._asked = self._asked, {}
+            try:
+                found = await self._database.look_up(partial(folds.usage_of, customers=asked))
+            except Exception as error:
+                _refuse(asked, error)
+                continue
+            for key, futures in asked.items():
+                for future in futures:
+                    if not future.done():
+                        future.set_result(found.get(key, []))
+        self._task = None
 
 
 def _refuse(asked: Waiting, error: Exception) -> None:

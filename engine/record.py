@@ -192,13 +192,14 @@ class Recorder:
 
     async def _commit(self, group: Group) -> None:
         sums = Sums()
-        receipts: list[list[Receipt]] = []
-        async with self._database.write() as connection:
+
+        async def work(connection: AsyncConnection) -> list[list[Receipt]]:
             await decisions.append(connection, [entry.row for entry in group.entries])
             await decisions.replace(connection, group.replacements)
             await folds.add_firsts(connection, _firsts(group.entries))
-            if group.reports:
-                receipts = await self._settle(connection, group.reports, sums)
+            return await self._settle(connection, group.reports, sums) if group.reports else []
+
+        receipts = await self._database.transact(work)
         for entry in group.entries:
             if not entry.done.done():
                 entry.done.set_result(None)

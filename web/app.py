@@ -17,6 +17,7 @@ from web.access import PublicLimit
 from web.api import decisions, feedback, health, keys, log, plans, resources
 from web.demo.background import demo
 from web.door import Door
+from web.process import tune
 from web.reading import MOST_BODY_BYTES
 
 OPEN_TO_BROWSERS = {
@@ -35,6 +36,7 @@ def create_app(settings: Settings) -> Litestar:
         app.state.engine = await open_engine(settings)
         app.state.public_limit = PublicLimit(settings.public_rate)
         await app.state.engine.start()
+        tune()
         try:
             async with demo(app.state.engine) if settings.demo else nullcontext():
                 yield

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from contextlib import asynccontextmanager
 
 import msgspec
 import pytest
@@ -43,17 +42,15 @@ def away(monkeypatch):
     """`away(engine, times=3)`: the database fails to begin so often."""
 
     def fail(engine, *, times):
-        write, left = engine.database.write, [times]
+        transact, left = engine.database.transact, [times]
 
-        @asynccontextmanager
-        async def failing():
+        async def failing(work):
             if left[0] > 0:
                 left[0] -= 1
                 raise OperationalError("BEGIN", {}, Exception("database is locked"))
-            async with write() as connection:
-                yield connection
+            return await transact(work)
 
-        monkeypatch.setattr(engine.database, "write", failing)
+        monkeypatch.setattr(engine.database, "transact", failing)
         return left
 
     return fail

@@ -1,0 +1,42 @@
+"""SQLite without trips between threads.
+
+Each call of an asynchronous SQLite driver crosses to the driver's thread and back, some four times a statement. Where
+the caller already is in a thread that may wait, or the query is a look-up of microseconds, the same store functions
+run here on a plain connection instead: nothing in them waits, so they run through at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar, cast
+
+from sqlalchemy import Connection, CursorResult, Dialect, Executable
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+T = TypeVar("T")
+Work = Callable[[AsyncConnection], Coroutine[Any, Any, T]]
+
+
+class Inline:
+    """What store functions use of an `AsyncConnection`, on a plain one."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @property
+    def dialect(self) -> Dialect:
+        return self._connection.dialect
+
+    async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
+        return self._connection.execute(statement, parameters)
+
+
+def run_through(work: Work[T], connection: Connection) -> T:
+    """The result of `work`, which must wait for nothing but this connection."""
+    coroutine = work(cast(AsyncConnection, Inline(connection)))
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        return cast(T, end.value)
+    coroutine.close()
+    raise RuntimeError("the work waited for something else than its connection")
