@@ -7,7 +7,7 @@ from typing import NoReturn, cast
 from rules.problems import Problem, RuleError, nearest, pointer, shown
 from rules.strict_json import MOST_PROBLEMS
 from rules.tree import BOOLEAN, ITEM, Call, Literal, Node, Read
-from rules.values import NUMERIC, READERS, TEXTUAL, WORDS
+from rules.values import NUMERIC, READERS, TEXTUAL, WORDS, Reader
 from rules.vocabulary import Vocabulary
 
 DEEPEST = 32
@@ -134,18 +134,16 @@ class Checker:
 
     def constant(self, raw: object, path: str, type_: str, like: Node | None = None) -> Literal | None:
         """A written-out value of a type; with `like`, one that this field can have."""
-        if isinstance(like, Read) and like.name != ITEM:
-            read, message = self.vocabulary[like.name].reader, self.vocabulary[like.name].problem_with(raw)
-        else:
-            read, message = READERS[type_], f"must be {WORDS[type_]}"
-        value = read(raw)
+        field = self.vocabulary[like.name] if isinstance(like, Read) and like.name != ITEM else None
+        value = (field.reader if field else READERS[type_])(raw)
         if value is not None:
             return Literal(value, raw, type_, path)
-        self.problem(path, "must be written out, not computed" if isinstance(raw, dict) else cast(str, message))
+        message = (field and field.problem_with(raw)) or f"must be {WORDS[type_]}"
+        self.problem(path, "must be written out, not computed" if isinstance(raw, dict) else message)
         return None
 
-    def texts(self, form: Form, index: int, like: Node | None, type_: str = "string") -> list[Literal] | None:
-        """A written-out list of 1 to 1,000 constants."""
+    def members(self, form: Form, index: int, read: Reader, wrong: Callable[[object], str]) -> Literal | None:
+        """A written-out list of 1 to 1,000 values that `read` accepts, as a set; `wrong` says why it does not."""
         raw, path = form.arguments[index], form.at(index)
         if not isinstance(raw, list) or not raw:
             self.problem(path, "must be a list of at least one value")
@@ -154,8 +152,19 @@ class Checker:
             message = f"has {len(raw)} values; at most {LONGEST_LIST} fit here, keep more in a list (in_list)"
             self.problem(path, message)
             return None
-        literals = [self.constant(item, pointer(path, place), type_, like) for place, item in enumerate(raw)]
-        return None if None in literals else cast(list[Literal], literals)
+        values = [read(item) for item in raw]
+        for place, value in enumerate(values):
+            if value is None:
+                self.problem(pointer(path, place), wrong(raw[place]))
+        return None if None in values else Literal(frozenset(values), raw, "set", path)
+
+    def reading(self, like: Node) -> tuple[Reader, Callable[[object], str]]:
+        """How to read a value to compare with `like`, and what to say of one that is not."""
+        field = self.vocabulary.get(like.name) if isinstance(like, Read) else None
+        if field and field.type not in {"integer", "number"}:
+            return field.reader, lambda raw: str(field.problem_with(raw))
+        type_ = "number" if like.type in NUMERIC else like.type
+        return READERS[type_], lambda raw: f"must be {WORDS[type_]}"
 
     def fitted(self, node: Node, other: Node) -> Node | None:
         """`node`, and if it is a literal, as a value that `other` could have."""

@@ -23,6 +23,7 @@ _COMPARISONS: Mapping[str, type[ast.cmpop]] = {
     "in": ast.In,
     "in_list": ast.In,
 }
+_DEEPEST_BLAMED = 3  # each level repeats the code of all below it
 _FALSE_BY_ITSELF = frozenset({"==", "<", "<=", ">", ">=", "between", "in", "in_list"})
 
 
@@ -111,7 +112,7 @@ class Expressions:
 
     def lacked(self, node: Node) -> ast.expr:
         """The name of the first field that makes an unknown condition unknown, or None: the slow walk can tell."""
-        return constant(None) if _has_choice(node) else self._lacked(node)
+        return self._lacked(node) if _nesting(node) <= _DEEPEST_BLAMED else constant(None)
 
     def _lacked(self, node: Node) -> ast.expr:
         if is_connective(node):
@@ -201,12 +202,12 @@ _PLAIN: Mapping[str, Callable[[Expressions, Call], ast.expr]] = {
 }
 
 
-def _has_choice(node: Node) -> bool:
-    """Whether `if` joins clauses anywhere: rare, and not worth code that says which of them is to blame."""
+def _nesting(node: Node) -> int:
+    """How many connectives stand inside each other; `if` is not worth code that says which part is to blame."""
     if not is_connective(node):
-        return False
+        return 0
     connective = cast(Call, node)
-    return connective.operator == "if" or any(map(_has_choice, connective.arguments))
+    return _DEEPEST_BLAMED + 1 if connective.operator == "if" else 1 + max(map(_nesting, connective.arguments))
 
 
 def _is_false_by_itself(node: Node) -> bool:

@@ -153,12 +153,16 @@ def _set_of(check: Checker, form: Form) -> Node | None:
         return None
     field = check.field(form, 0, frozenset({"list"}), "a list field (for a single text use in)")
     allowed = check.vocabulary[field.name].allowed if field else ()
-    texts = check.texts(form, 1, None)
-    for text in texts or ():
-        if allowed and text.value not in allowed:
-            check.problem(text.path, f"is never in {field and field.name}{nearest(str(text.raw), allowed)}")
-    members = texts and Literal(frozenset(t.value for t in texts), form.arguments[1], "set", form.at(1))
-    return _call(form, field, members or None)
+
+    def read(raw: object) -> object | None:
+        return raw if isinstance(raw, str) and (not allowed or raw in allowed) else None
+
+    def wrong(raw: object) -> str:
+        if not isinstance(raw, str) or not field:
+            return "must be a text"
+        return f"{shown(raw)!r} is never in {field.name}{nearest(raw, allowed)}"
+
+    return _call(form, field, check.members(form, 1, read, wrong))
 
 
 def _in_list(check: Checker, form: Form) -> Node | None:

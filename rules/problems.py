@@ -3,8 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
+from heapq import nlargest
+from itertools import pairwise
 
 _LONGEST_SHOWN = 60
+_MOST_COMPARED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,16 @@ def shown(text: str) -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """ "; did you mean X?" for the known name that is closest, or an empty string."""
-    # difflib is quadratic in the length of what it compares, and names come from strangers
-    close = get_close_matches(name, list(known), n=1) if len(name) <= _LONGEST_SHOWN else []
+    # difflib is quadratic, and names come from strangers: it sees short names and a short list only
+    if len(name) > _LONGEST_SHOWN:
+        return ""
+    pieces = _pieces(name)
+    likely = nlargest(_MOST_COMPARED, known, key=lambda other: len(pieces & _pieces(other)))
+    close = get_close_matches(name, likely, n=1)
     return f"; did you mean {close[0]}?" if close else ""
+
+
+@lru_cache(maxsize=4_096)
+def _pieces(name: str) -> set[str]:
+    """The letters of a name and its pairs of letters."""
+    return {*name, *map("".join, pairwise(name))}

@@ -167,16 +167,8 @@ def _in(check: Checker, form: Form) -> Node | None:
 
 
 def _in_literals(check: Checker, form: Form, needle: Node) -> Node | None:
-    type_ = "number" if needle.type in NUMERIC else needle.type
-    like = needle if type_ != "number" else None
-    values = check.texts(form, 1, like, type_)
-    if values is None:
-        return None
-    fitted = [check.fitted(value, needle) for value in values]
-    if None in fitted:
-        return None
-    members = Literal(frozenset(value.value for value in values), form.arguments[1], "set", form.at(1))
-    return Call("in", (needle, members), "boolean", form.path)
+    members = check.members(form, 1, *check.reading(needle))
+    return members and Call("in", (needle, members), "boolean", form.path)
 
 
 def _missing(check: Checker, form: Form) -> Node | None:

@@ -1,6 +1,7 @@
 """The compiled form of rules, the explanation, and the standard all agree; what is missing is harmless."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -163,3 +164,15 @@ def test_an_explanation_shows_every_clause_and_what_it_saw() -> None:
             },
         ],
     }
+
+
+def test_deeply_nested_rules_compile_in_time_for_their_size() -> None:
+    when: object = {"<": [{"var": "cart.items"}, 3]}
+    for level in range(30):
+        others = [{"!=": [{"var": "customer.id"}, f"c{level}{number}"]} for number in range(5)]
+        when = {("and", "or")[level % 2]: [*others, when]}
+    rules = rules_of(*[when] * 20)
+    begun = time.perf_counter()
+    compiled = compile_rules(rules, VOCABULARY, LISTS)
+    assert time.perf_counter() - begun < 3
+    assert {field for _, field in compiled.evaluate({"cart.items": 5}).skipped} == {"customer.id"}

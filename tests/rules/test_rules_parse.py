@@ -160,6 +160,8 @@ def test_hostile_text_is_refused_at_once_with_its_place(name: str) -> None:
     [
         {"and": [{f"{'x' * 50}{number}": 1} for number in range(400)]},
         {"in": [COUNTRY, ["XX"] * 1_000]},
+        {"and": [{"weekday_in": [NOW, ["sat"], f"Europe/Berlin{number}"]} for number in range(100)]},
+        {"and": [*({"in": [{"var": "customer.id"}, [f"c{i}" for i in range(1_000)]]} for _ in range(13)), {"no": 1}]},
         {"in": [COUNTRY, ["DE"] * 100_000]},
         {"==": [COUNTRY, "x" * 60_000]},
         {"x" * 60_000: 1},
