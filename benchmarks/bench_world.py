@@ -37,7 +37,7 @@ async def prepare(folder: Path, *, customers: int = CUSTOMERS, decisions: int = 
         _, key = await engine.accounts.create_key(merchant, "secret", "load", who="bench")
         random = Random(1)
         names = [engine.hasher(merchant.id, customer) for customer in map(known_customer, range(customers))]
-        sample = [await _decide(engine, merchant.id, random) for _ in range(SAMPLES)]
+        sample = await asyncio.gather(*(_decide(engine, merchant.id, random) for _ in range(SAMPLES)))
         (folder / ANSWER).write_bytes(sample[0])
     finally:
         await engine.stop()
