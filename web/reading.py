@@ -46,6 +46,8 @@ class QuickReader(Generic[T]):
             raise Invalid(misfit(error, self._kind)) from None
         except msgspec.DecodeError as error:
             raise invalid(BODY, f"is not JSON: {error}") from None
+        except UnicodeDecodeError:
+            raise invalid(BODY, "is not UTF-8") from None
         return decoded
 
 

@@ -1,0 +1,225 @@
+"""No route of the OpenAPI document gives a merchant anything of another; one that is added is tried by itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+
+from tests.serving import Server, Side
+from web.api import examples
+
+SECRET = "Zanzibar"
+CUSTOMER = "zanzibar-customer"
+PLACE = "zzplace"
+
+
+class Ids(NamedTuple):
+    """What stands in addresses, queries and bodies."""
+
+    slug: str
+    placement: str
+    candidate: str
+    rule: str
+    field: str
+    list: str
+    key: str
+    decision: str
+    audit: str
+
+    def in_path(self, path: str) -> str:
+        """The address with the ids of its parts; fails for a part that this test does not know yet."""
+        own = {
+            "/v1/placements/{placement}/candidates/{id}": self.candidate,
+            "/v1/placements/{placement}/rules/{id}": self.rule,
+            "/v1/vocabulary/{name}": self.field,
+            "/v1/lists/{name}": self.list,
+            "/v1/keys/{id}": self.key,
+            "/v1/keys/{id}/rotate": self.key,
+            "/v1/decisions/{id}": self.decision,
+            "/v1/decisions/{id}/replay": self.decision,
+        }
+        filled = path.replace("{placement}", self.placement)
+        for part in ("{id}", "{name}"):
+            if part in filled:
+                filled = filled.replace(part, own[path])
+        return filled
+
+    def in_body(self, body: Any) -> Any:
+        """An example, about these ids."""
+        if not isinstance(body, dict):
+            return body
+        own = {"placement": self.placement, "decision_id": self.decision, "customer_id": CUSTOMER}
+        own |= {"placements": [self.placement], "candidate_id": self.candidate}  # type: ignore[dict-item]
+        return {name: own.get(name, self.in_body(value)) for name, value in body.items()}
+
+    def in_query(self, parameters: list[dict[str, Any]]) -> dict[str, str]:
+        own = {"placement": self.placement, "customer_id": CUSTOMER, "merchant_id": self.slug, "explain": "true"}
+        names = {one["name"] for one in parameters if one["in"] == "query"}
+        return {name: value for name, value in own.items() if name in names}
+
+
+NOBODYS = Ids("noshop", "noplace", "nocand", "norule", "no.field", "nolist", "key_no", "dec_no", "1")
+
+
+def operations(server: Server) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in server.openapi["paths"].items():
+        for method, operation in methods.items():
+            yield method.upper(), path, operation
+
+
+def ask(client: httpx.Client, method: str, path: str, operation: dict[str, Any], ids: Ids) -> httpx.Response:
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
+    address = ids.in_path(path)
+    if method == "PUT":
+        part = path.rpartition("/")[2].strip("{}")
+        body = {**body, "key" if part == "placement" else part: address.rpartition("/")[2]}
+    return client.request(
+        method,
+        address,
+        params=ids.in_query(operation.get("parameters", [])),
+        content=None if body is None else json.dumps(ids.in_body(body)),
+        headers={"if-match": "*"},
+    )
+
+
+def furnished(side: Side) -> Ids:
+    """Everything that a merchant can have, each with the secret word in it."""
+    post = side.client.post
+    made = [
+        post("/v1/placements", json={"key": PLACE, "name": SECRET}),
+        post(f"/v1/placements/{PLACE}/candidates", json={"id": "zzcand", "label": SECRET}),
+        post(f"/v1/placements/{PLACE}/rules", json={**examples.RULE, "id": "zzrule", "notes": SECRET, "name": SECRET}),
+        post("/v1/vocabulary", json={"name": "zz.field", "type": "string", "label": SECRET}),
+        post("/v1/lists", json={"name": "zzlist", "values": [SECRET]}),
+        post("/v1/keys", json={"kind": "secret", "name": SECRET}),
+        post(
+            "/v1/personalize/decisions",
+            json={"placement": PLACE, "customer_id": CUSTOMER, "context": {"zz": {"field": SECRET}}},
+        ),
+    ]
+    assert all(answer.is_success for answer in made), [answer.text for answer in made]
+    decision = made[-1].json()["decision_id"]
+    outcome = {"event_id": "zz", "decision_id": decision, "type": "converted", "candidate_id": "zzcand"}
+    assert post("/v1/personalize/feedback", json=outcome).json()["results"][0]["status"] == "recorded"
+    audit = str(side.client.get("/v1/audit").json()["items"][0]["id"])
+    return Ids(
+        side.merchant.slug, PLACE, "zzcand", "zzrule", "zz.field", "zzlist", made[5].json()["id"], decision, audit
+    )
+
+
+def everything(side: Side, ids: Ids) -> list[Any]:
+    """All that a merchant can read about itself."""
+    paths = ("/v1/placements", f"/v1/placements/{PLACE}/candidates", f"/v1/placements/{PLACE}/rules", "/v1/vocabulary")
+    paths += ("/v1/lists", f"/v1/placements/{PLACE}/versions", f"/v1/decisions/{ids.decision}?explain=true")
+    paths += ("/v1/audit", "/v1/keys")
+    return [side.client.get(path).json() for path in paths]
+
+
+def pairs(server: Server) -> dict[str, tuple[Side, Side]]:
+    (live, test), (other, _) = server.sides(), server.sides()
+    return {
+        "another merchant": (other, live),
+        "the live side of a test key": (test, live),
+        "test of live": (live, test),
+    }
+
+
+@pytest.mark.parametrize("relation", ["another merchant", "the live side of a test key", "test of live"])
+def test_every_route_with_the_ids_of_others_is_as_if_they_were_nobodys(server: Server, relation: str):
+    mine, theirs = pairs(server)[relation]
+    ids = furnished(theirs)
+    before = everything(theirs, ids)
+    tried = 0
+    for method, path, operation in operations(server):
+        if not operation["security"]:
+            continue
+        answer = ask(mine.client, method, path, operation, ids)
+        assert SECRET not in answer.text, (method, path)
+        if "{" in path:
+            assert answer.status_code in (403, 404), (method, path, answer.text)
+            nobodys = ask(mine.client, method, path, operation, NOBODYS)
+            assert blank(answer.text, ids) == blank(nobodys.text, NOBODYS), (method, path)
+        tried += 1
+    assert tried >= 35
+    assert everything(theirs, ids) == before
+
+
+def blank(text: str, ids: Ids) -> str:
+    """A text without the ids that were asked for."""
+    for id in sorted(ids, key=len, reverse=True):
+        text = text.replace(f"“{id}”", "“”")
+    return text
+
+
+@pytest.mark.parametrize("path", ["/v1/personalize/decisions", "/v1/personalize/decisions/batch"])
+def test_nobody_decides_for_the_placement_of_another(server: Server, path: str):
+    (theirs, _), (mine, _) = server.sides(), server.sides()
+    ids = furnished(theirs)
+    for method, found, operation in operations(server):
+        if found == path:
+            assert ask(mine.client, method, path, operation, ids).status_code == 404
+
+
+def test_another_merchants_name_is_refused_wherever_it_is_sent(server: Server):
+    (theirs, _), (mine, _) = server.sides(), server.sides()
+    mine.furnish()
+    slug, given = theirs.merchant.slug, {**examples.DECISION, "merchant_id": theirs.merchant.slug}
+    purchase = {"event_id": "e", "customer_id": "c", "method_id": "card", "merchant_id": slug}
+    batch = {**examples.BATCH, "merchant_id": slug}
+    post = mine.client.post
+    for answer in (
+        post("/v1/personalize/decisions", json=given),
+        post("/v1/personalize/decisions/batch", json=batch),
+        mine.client.get("/v1/personalize/methods", params={"merchant_id": slug}),
+        post("/v1/personalize/feedback", json=purchase),
+        post("/v1/personalize/feedback", json=[{**purchase, "merchant_id": mine.merchant.slug}, purchase]),
+    ):
+        assert answer.status_code == 403
+        assert answer.json()["field"] in ("merchant_id", "1/merchant_id")
+    assert post("/v1/personalize/decisions", json={**given, "merchant_id": mine.merchant.slug}).status_code == 200
+
+
+def test_the_decision_of_another_learns_nothing(server: Server):
+    (theirs, _), (mine, _) = server.sides(), server.sides()
+    ids = furnished(theirs)
+    outcome = {"event_id": "mine", "decision_id": ids.decision, "type": "refunded"}
+    answer = mine.client.post("/v1/personalize/feedback", json=outcome)
+    assert [one["status"] for one in answer.json()["results"]] == ["unknown_decision"]
+    seen = theirs.client.get(f"/v1/decisions/{ids.decision}", params={"explain": True}).json()
+    assert [one["event_id"] for one in seen["outcomes"]] == ["zz"]
+
+
+def test_an_event_id_of_another_is_free(server: Server):
+    purchase = {"event_id": "same", "customer_id": "c", "method_id": "card"}
+    for side, _ in (server.sides(), server.sides()):
+        answer = side.client.post("/v1/personalize/feedback", json=purchase)
+        assert answer.json()["results"][0]["status"] == "recorded"
+
+
+def test_a_publishable_key_is_refused_on_all_that_configures(side: Side):
+    with side.server.client(side.new_key("publishable")) as client:
+        refused = 0
+        for method, path, operation in operations(side.server):
+            answer = ask(client, method, path, operation, NOBODYS)
+            if operation["security"] == [{"secretKey": []}]:
+                assert answer.status_code == 403, (method, path)
+                refused += 1
+        assert refused >= 30
+
+
+def test_without_a_key_every_route_that_needs_one_refuses(server: Server):
+    with server.client() as client:
+        for method, path, operation in operations(server):
+            answer = ask(client, method, path, operation, NOBODYS)
+            assert (answer.status_code == 401) == bool(operation["security"]), (method, path)
+
+
+def test_the_document_knows_every_route_of_the_api(server: Server):
+    own = {path for _, path, _ in operations(server)}
+    routes = {route.path_format for route in server.app.routes}
+    missing = {path for path in routes if path.startswith("/v1/")} - own
+    assert not missing
