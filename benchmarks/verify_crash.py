@@ -188,10 +188,7 @@ def _one_round(server: Server, client: Client, found: Crashes, seconds: float) -
 
 def _look(folder: Path, client: Client, found: Crashes) -> None:
     """While no server runs: what must be there, and whether the sums are those of the log."""
-    lost_decisions, lost_outcomes, twice = missing(folder, client)
-    found.lost_decisions += lost_decisions
-    found.lost_outcomes += lost_outcomes
-    found.counted_twice += twice
+    found.lost_decisions, found.lost_outcomes, found.counted_twice = missing(folder, client)
     found.wrong_sums += asyncio.run(wrong_sums(folder))
 
 

@@ -141,6 +141,32 @@ def test_the_printed_password_logs_in(tmp_path: Path):
     asyncio.run(log_in())
 
 
+def test_a_demo_that_was_cut_off_while_it_was_made_is_completed(tmp_path: Path):
+    async def seed_again() -> None:
+        engine = await open_engine(Settings(data=str(tmp_path)))
+        _, side = await engine.accounts.add_merchant(catalogue.SLUG, catalogue.NAME)
+        await engine.catalogue.create(side.id, "demo", "placement", "", [catalogue.PLACEMENT])
+        assert (await seed(engine)).password
+        for merchant in await engine.accounts.merchants(catalogue.SLUG):
+            shelf = await engine.catalogue.shelf(merchant.id)
+            assert len(shelf.documents("candidate", PLACEMENT)) == len(METHODS)
+            assert len(shelf.documents("rule", PLACEMENT)) == len(catalogue.RULES)
+        await engine.stop()
+
+    asyncio.run(seed_again())
+
+
+def test_what_was_deleted_from_the_demo_stays_deleted(tmp_path: Path):
+    async def start_again() -> None:
+        async with demo_server(tmp_path) as (_, engine):
+            merchant, rule = await engine.accounts.merchant("demo"), catalogue.RULES[0].id
+            await engine.catalogue.delete(merchant.id, "someone", "rule", PLACEMENT, rule, version=None)
+            await seed(engine)
+            assert (await engine.catalogue.shelf(merchant.id)).find("rule", PLACEMENT, rule) is None
+
+    asyncio.run(start_again())
+
+
 def test_a_new_run_ends_the_key_of_the_last_one(tmp_path: Path):
     async def renew() -> None:
         async with demo_server(tmp_path) as (http, engine):
@@ -225,6 +251,14 @@ def test_outcomes_that_were_not_taken_are_sent_again_under_the_same_ids():
     shop_at(transport, rate=60, seconds=1.2)
     refused, again = transport.events[:2]
     assert again[: len(refused)] == refused
+
+
+def test_outcomes_that_will_never_be_taken_do_not_hold_up_the_others():
+    transport = Flaky(decide=200, feedback=[400])
+    shop_at(transport, rate=60, seconds=1.2)
+    refused, *others = transport.events
+    assert others
+    assert not {event for batch in others for event in batch} & set(refused)
 
 
 def test_a_wrong_key_ends_the_shopping_with_its_reason():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from web.cli.common import as_json, show
 from web.obd import BadLog, Row, campaign_of, items_of, read_items, read_log
 from web.obd_play import Played, Player, Stopped
 from web.obd_report import Rate, Report, caveat, report, verdict
@@ -32,7 +32,7 @@ def replay() -> None:
 @click.option("--placement", help="Where to learn; obd.<campaign> unless given.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first rows.")
 @click.option("--at-once", type=click.IntRange(1, 64), default=16, show_default=True, help="Requests in flight.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document, and no progress.")
+@as_json
 def obd(
     log: Path,
     *,
@@ -42,7 +42,7 @@ def obd(
     placement: str | None,
     limit: int | None,
     at_once: int,
-    as_json: bool,
+    json: bool,
 ) -> None:
     """Play a log of the Open Bandit Dataset by rejection.
 
@@ -54,16 +54,16 @@ def obd(
         rows = read_log(log, limit=limit)
         known = read_items(items) if items else items_of(rows)
         _check_items(rows, known)
-        fresh, played = asyncio.run(_run(rows, known, where, url, key, at_once, quiet=as_json))
+        fresh, played = asyncio.run(_run(rows, known, where, url, key, at_once, quiet=json))
     except (BadLog, Stopped) as error:
         raise click.ClickException(str(error)) from None
     result = report(
         rows, played.matched, fallbacks=played.fallbacks, seconds=played.seconds, latencies=played.latencies
     )
-    if as_json:
-        click.echo(json.dumps(_document(result, where, fresh)))
+    if json:
+        show(_document(result, where, fresh), json=True)
     else:
-        _show(result, where, fresh)
+        _print(result, where, fresh)
 
 
 async def _run(
@@ -99,7 +99,7 @@ def _document(result: Report, where: str, fresh: bool) -> dict[str, object]:
     return {"placement": where, "fresh": fresh, **asdict(result), **words}
 
 
-def _show(result: Report, where: str, fresh: bool) -> None:
+def _print(result: Report, where: str, fresh: bool) -> None:
     table = Table(show_header=False, title=f"Placement {where}")
     table.add_column()
     table.add_column(justify="right")

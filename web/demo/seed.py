@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from engine.service import Engine
+from engine.store import accounts
 from engine.store.accounts import Merchant
+from engine.store.resources import Document, Kind
 from web.demo import catalogue
 
 WHO = "demo"
@@ -21,19 +24,14 @@ class Welcome(NamedTuple):
 
 
 async def seed(engine: Engine) -> Welcome:
-    """Make the demo merchant, its catalogue on both sides and its user, unless they are there already."""
-    if await engine.accounts.merchants(catalogue.SLUG):
-        return Welcome(catalogue.USER_EMAIL, None)
-    sides = await engine.accounts.add_merchant(
-        catalogue.SLUG,
-        catalogue.NAME,
-        country=catalogue.COUNTRY,
-        currency=catalogue.CURRENCY,
-        locale=catalogue.LOCALE,
-        timezone=catalogue.TIMEZONE,
-        who=WHO,
-    )
-    for side in sides:
+    """Make the demo merchant, its catalogue on both sides and its user, unless they are there already.
+
+    The user comes last: without it the last start was cut off half-way, and the rest is made up for.
+    """
+    async with engine.database.read() as connection:
+        if await accounts.user_by_email(connection, catalogue.USER_EMAIL) is not None:
+            return Welcome(catalogue.USER_EMAIL, None)
+    for side in await engine.accounts.merchants(catalogue.SLUG) or await _merchant(engine):
         await _fill(engine, side)
     password = secrets.token_urlsafe(12)
     await engine.accounts.add_user(catalogue.USER_EMAIL, "Demo user", catalogue.SLUG, "admin", password)
@@ -51,8 +49,25 @@ async def shoppers_key(engine: Engine) -> str:
     return plain
 
 
+async def _merchant(engine: Engine) -> Sequence[Merchant]:
+    return await engine.accounts.add_merchant(
+        catalogue.SLUG,
+        catalogue.NAME,
+        country=catalogue.COUNTRY,
+        currency=catalogue.CURRENCY,
+        locale=catalogue.LOCALE,
+        timezone=catalogue.TIMEZONE,
+        who=WHO,
+    )
+
+
 async def _fill(engine: Engine, side: Merchant) -> None:
-    place = catalogue.PLACEMENT.key
-    await engine.catalogue.create(side.id, WHO, "placement", "", [catalogue.PLACEMENT])
-    await engine.catalogue.create(side.id, WHO, "candidate", place, catalogue.METHODS)
-    await engine.catalogue.create(side.id, WHO, "rule", place, catalogue.RULES)
+    shelf, place = await engine.catalogue.shelf(side.id), catalogue.PLACEMENT.key
+    wanted: tuple[tuple[Kind, str, Sequence[Document]], ...] = (
+        ("placement", "", [catalogue.PLACEMENT]),
+        ("candidate", place, catalogue.METHODS),
+        ("rule", place, catalogue.RULES),
+    )
+    for kind, inside, documents in wanted:
+        if not shelf.documents(kind, inside):
+            await engine.catalogue.create(side.id, WHO, kind, inside, documents)

@@ -21,6 +21,7 @@ BATCH = 200
 FLUSH_SECONDS = 0.5
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 MOST_WAITING = 5_000
+WILL_NEVER_BE_TAKEN = (400, 413)
 
 
 class Refused(Exception):
@@ -116,7 +117,13 @@ class Shoppers:
 
     async def _flush(self) -> None:
         for batch in self._outbox.batches():
-            await self._post("/v1/personalize/feedback", batch)
+            try:
+                await self._post("/v1/personalize/feedback", batch)
+            except httpx.HTTPStatusError as error:
+                # What is never going to be taken must not hold up all that comes after it.
+                if error.response.status_code in WILL_NEVER_BE_TAKEN:
+                    continue
+                raise
             self.tally.outcomes += len(batch)
 
     async def _post(self, path: str, body: Any) -> httpx.Response:
