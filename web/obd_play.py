@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -35,16 +36,17 @@ class Player:
 
     def __init__(self, http: httpx.AsyncClient, placement: str, *, at_once: int) -> None:
         self._http, self._placement = http, placement
+        self._path = f"/v1/placements/{quote(placement, safe='')}"
         self._slots = asyncio.Semaphore(at_once)
 
     async def prepare(self, items: Sequence[str]) -> bool:
         """Create the placement with these items; False where it is there already, with what it has learned."""
-        response = await self._ask("GET", f"/v1/placements/{self._placement}", good=(200, 404))
+        response = await self._ask("GET", self._path, good=(200, 404))
         if response.status_code == 200:
             return False
         await self._ask("POST", "/v1/placements", placement_document(self._placement))
         documents = [{"id": item, "label": f"Item {item}", "position": position} for position, item in enumerate(items)]
-        await self._ask("POST", f"/v1/placements/{self._placement}/candidates", documents)
+        await self._ask("POST", f"{self._path}/candidates", documents)
         return True
 
     async def play(self, rows: Sequence[Row], on_row: Callable[[], None] = lambda: None) -> Played:
