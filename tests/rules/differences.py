@@ -5,6 +5,7 @@ Each difference is listed in docs/rules.md with the line of json-logic-js or the
 
 import contextlib
 import io
+import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -124,6 +125,11 @@ def _number_signs(arguments: Arguments) -> bool:
     return _is_empty_division(arguments) or not math.isfinite(numbers[0]) or numbers[0] * numbers[1] < 0
 
 
+def _keeps_its_scope(logic: object) -> bool:
+    text = json.dumps(logic)
+    return any(whole in text for whole in ('{"var": ""', '{"var": null', '{"var": []'))
+
+
 def _too_few(count: int) -> Callable[[Arguments], bool]:
     return lambda arguments: len(arguments) < count
 
@@ -159,5 +165,5 @@ DIFFERENCES = (
     Difference("how var finds a member", _of("var"), lambda a: True),
     Difference("how missing finds a member", _of("missing", "missing_some"), lambda a: True),
     Difference("reduce evaluates its start", _of("reduce"), lambda a: len(a) > 2),
-    Difference("the last value of if", _of("if", "?:"), lambda a: len(a) % 2 == 0),
+    Difference("each step of reduce has a scope of its own", _of("reduce"), lambda a: _keeps_its_scope(a[1])),
 )
