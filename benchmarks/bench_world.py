@@ -126,11 +126,12 @@ def requests(path: str, key: str, count: int, *, customers: int = CUSTOMERS, see
     random = Random(seed)
     return [
         request("POST", path, {"placement": PLACE, "customer_id": who, "context": context(random)}, key=key)
-        for who in (_customer(random, customers) for _ in range(count))
+        for who in (customer(random, customers) for _ in range(count))
     ]
 
 
-def _customer(random: Random, customers: int) -> str:
+def customer(random: Random, customers: int) -> str:
+    """Known or new, half and half."""
     if random.random() < 0.5:
         return known_customer(random.randrange(customers))
     return f"new-{random.getrandbits(48):x}"
