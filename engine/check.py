@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import rules
 from engine.errors import FieldProblem, Invalid
@@ -48,14 +48,18 @@ def _own(after: Shelf, change: Change) -> Iterator[FieldProblem]:
 
 
 def _placement(after: Shelf, placement: Placement) -> Iterator[FieldProblem]:
-    fields = {field.name: field for field in after.fields()}
-    for number, name in enumerate(placement.buckets):
-        if name not in fields:
-            yield FieldProblem(f"buckets/{number}", f"there is no field “{name}”")
-        elif not has_finite_values(fields[name]):
-            yield FieldProblem(f"buckets/{number}", f"“{name}” needs a list of allowed values to make buckets")
+    yield from _buckets("", placement, after.fields())
     if isinstance(placement.policy, Split) and placement.policy.weights and not any(placement.policy.weights.values()):
         yield FieldProblem("policy/weights", "at least one weight must be above 0")
+
+
+def _buckets(where: str, placement: Placement, fields: Iterable[FieldDocument]) -> Iterator[FieldProblem]:
+    by_name = {field.name: field for field in fields}
+    for number, name in enumerate(placement.buckets):
+        if name not in by_name:
+            yield FieldProblem(f"{where}buckets/{number}", f"there is no field “{name}”")
+        elif not has_finite_values(by_name[name]):
+            yield FieldProblem(f"{where}buckets/{number}", f"“{name}” needs a list of allowed values to make buckets")
 
 
 def _candidate(after: Shelf, place: str, candidate: Candidate) -> Iterator[FieldProblem]:
@@ -105,13 +109,22 @@ def _field(field: FieldDocument) -> Iterator[FieldProblem]:
 
 
 def _plan(key: str, document: PlanDocument) -> Iterator[FieldProblem]:
-    """A change elsewhere (a field or list that goes) may break a rule that was right before."""
+    """A change elsewhere (a field, list or candidate that goes) may break what was right before."""
     try:
         plan = Plan(document, version=0)
     except rules.RuleError as error:
+        enabled = [rule for rule in document.rules if rule.enabled]
         for problem in error.problems:
-            yield FieldProblem(f"rules of {key}{problem.path}", problem.message)
+            number, _, path = problem.path.removeprefix("/").partition("/")
+            yield _broken(key, enabled[int(number)].id, f"/{path}", problem.message)
         return
-    for number, name in enumerate(plan.placement.buckets):
-        if name not in plan.vocabulary:
-            yield FieldProblem(f"placement {key}/buckets/{number}", f"there is no field “{name}”")
+    known = {candidate.id for candidate in document.candidates}
+    for rule in plan.rules:
+        for name in (name for effect in rule.effects for name in _named(effect)):
+            if name not in known:
+                yield _broken(key, rule.id, "/effects", f"there would be no candidate “{name}”")
+    yield from _buckets(f"placement {key}/", plan.placement, document.fields)
+
+
+def _broken(key: str, rule: str, path: str, message: str) -> FieldProblem:
+    return FieldProblem(f"rule {rule} of {key}{path}", message)

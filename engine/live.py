@@ -34,6 +34,7 @@ class Active:
         self.flat = self.make(Snapshot(0, plan.placement.key, 0, plan.placement.reward, "", {}, 0))
         self.beliefs: dict[str, Beliefs] = {}
         self.known: dict[str, Snapshot] = {}
+        self.read_up_to = 0
 
     def make(self, snapshot: Snapshot) -> Beliefs:
         policy = self.plan.placement.policy
@@ -54,9 +55,15 @@ class Active:
         bucket = self.plan.bucket(values)
         return bucket, self.beliefs.get(bucket, self.flat)
 
+    def is_news(self, snapshot: Snapshot) -> bool:
+        known = self.known.get(snapshot.bucket)
+        return known is None or known.version < snapshot.version
+
     def put(self, snapshot: Snapshot, made: Beliefs) -> None:
-        self.known[snapshot.bucket] = snapshot
-        self.beliefs[snapshot.bucket] = made
+        # Drawing takes a moment, in which another process's later version may have come in.
+        if self.is_news(snapshot):
+            self.known[snapshot.bucket] = snapshot
+            self.beliefs[snapshot.bucket] = made
 
     @property
     def version(self) -> int:
@@ -128,10 +135,14 @@ class Live:
             waited = now - self._waiting_since.get(cell, now)
             if at_once or waited >= LONGEST_UNREAD_MS or trials >= _enough(active.known.get(bucket)):
                 self._forget(cell)
-                await self._renew(active, merchant_id, bucket, now)
+                try:
+                    await self._renew(active, merchant_id, bucket, now)
+                except Exception:
+                    self.learned(Learned({cell: trials}))
+                    raise
 
     def _forget(self, cell: tuple[int, str, str, str]) -> None:
-        del self._unread[cell]
+        self._unread.pop(cell, None)
         self._waiting_since.pop(cell, None)
 
     async def _renew(self, active: Active, merchant_id: int, bucket: str, now: int) -> None:
@@ -156,13 +167,15 @@ class Live:
         async with self._database.read() as connection:
             for (merchant_id, placement), version in (await snapshots.newest_versions(connection)).items():
                 active = self._active.get((merchant_id, placement))
-                if active is None or active.version >= version:
+                if active is None or active.read_up_to >= version:
                     continue
                 reward = active.plan.placement.reward
                 for snapshot in await snapshots.newest(
-                    connection, merchant_id, placement, reward, after_version=active.version
+                    connection, merchant_id, placement, reward, after_version=active.read_up_to
                 ):
-                    active.put(snapshot, await asyncio.to_thread(active.make, snapshot))
+                    if active.is_news(snapshot):
+                        active.put(snapshot, await asyncio.to_thread(active.make, snapshot))
+                active.read_up_to = version
 
 
 def compile_plan(document: str, version: int) -> Active:

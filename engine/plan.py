@@ -14,6 +14,7 @@ import rules
 from engine.eligibility import Eligibility
 from engine.facts import Declared
 from engine.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument
+from rules.codes import COUNTRIES, CURRENCIES
 
 ENGINE_FIELDS = frozenset({"time.now", "history.purchases", "history.favourite"})
 
@@ -46,6 +47,7 @@ class Plan:
         self.rules = rules.parse_rules(enabled_rules(document.rules), self.vocabulary, self.lists)
         self.rules = tuple(sorted(self.rules, key=lambda rule: (-rule.priority, rule.id)))
         self.compiled = rules.compile_rules(self.rules, self.vocabulary, self.lists)
+        self._booleans = frozenset(field.name for field in document.fields if field.type == "boolean")
         self._finite = {field.name: _values(field) for field in document.fields}
 
     def bucket(self, values: Mapping[str, Any]) -> str:
@@ -53,9 +55,9 @@ class Plan:
         return "|".join(self._cell(name, values.get(name)) for name in self.placement.buckets)
 
     def _cell(self, name: str, value: object) -> str:
-        if isinstance(value, bool):
-            return "yes" if value else "no"
-        return value if isinstance(value, str) and _belongs(value, self._finite.get(name)) else "-"
+        if name in self._booleans:
+            return {True: "yes", False: "no"}[value] if isinstance(value, bool) else "-"
+        return value if isinstance(value, str) and value in self._finite.get(name, ()) else "-"
 
 
 def in_order(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
@@ -102,16 +104,8 @@ def has_finite_values(field: FieldDocument) -> bool:
     return bool(field.allowed) or field.type in ("boolean", "country", "currency")
 
 
-_CODES = {"country": 2, "currency": 3}
+_CODES = {"country": COUNTRIES, "currency": CURRENCIES}
 
 
-def _values(field: FieldDocument) -> frozenset[str] | int | None:
-    if field.allowed:
-        return frozenset(field.allowed)
-    return _CODES.get(field.type)
-
-
-def _belongs(value: str, finite: frozenset[str] | int | None) -> bool:
-    if isinstance(finite, int):
-        return len(value) == finite and value.isascii() and value.isalpha() and value.isupper()
-    return finite is not None and value in finite
+def _values(field: FieldDocument) -> frozenset[str]:
+    return frozenset(field.allowed) or _CODES.get(field.type, frozenset())

@@ -63,6 +63,7 @@ class Engine:
     async def stop(self) -> None:
         if self._scheduler is not None:
             self._scheduler.shutdown(wait=False)
+            self._scheduler = None
         await self.recorder.stop()
         await self.database.close()
 

@@ -1,0 +1,272 @@
+"""Editing: each save is a new version for good, or nothing at all."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import pytest
+from sqlalchemy import func, select
+
+from engine.errors import Conflict, EngineError, Invalid, NotFound
+from engine.placement import FieldDocument, ListDocument, Ranking, RuleDocument, Split
+from engine.plan import PlanDocument
+from engine.store import plans
+from engine.store.tables import audit, resources
+from engine.store.tables import plans as plans_table
+from tests.factories import METHODS, candidate, order, placement, rule
+
+pytestmark = pytest.mark.anyio
+PLACE = "payment_methods"
+
+
+async def document(shop, version):
+    async with shop.engine.database.read() as connection:
+        return (await plans.get(connection, shop.id, PLACE, version)).document
+
+
+async def everything(shop):
+    """How many versions, audit entries and resources there are."""
+    async with shop.engine.database.read() as connection:
+        return [(await connection.execute(select(func.count()).select_from(one))).scalar() for one in
+                (plans_table, audit, resources)]  # fmt: skip
+
+
+def version_of(shop):
+    return shop.engine.live.get(shop.id, PLACE).plan.version
+
+
+async def test_each_save_is_a_new_version_and_the_old_ones_stay_as_they_were(shop):
+    first = version_of(shop)
+    kept = await document(shop, first)
+    await shop.create("rule", rule({"exclude": ["card"]}))
+    assert version_of(shop) == first + 1
+    assert await document(shop, first) == kept
+    assert msgspec.json.decode(await document(shop, first + 1), type=PlanDocument).rules[0].id == "r1"
+    history = await shop.engine.catalogue.versions(shop.id, PLACE)
+    assert [(version, who) for version, _, who in history] == [(first + 1 - n, "tester") for n in range(first + 1)]
+
+
+async def test_a_save_is_in_force_with_the_next_decision(shop):
+    await shop.create("rule", rule({"exclude": ["card"]}))
+    assert "card" not in order((await shop.decide()).decision)
+    catalogue = shop.engine.catalogue
+    off = rule({"exclude": ["card"]}, enabled=False)
+    await catalogue.update(shop.id, "tester", "rule", PLACE, "r1", off, version=1)
+    assert "card" in order((await shop.decide()).decision)
+
+
+@pytest.mark.parametrize(
+    ("kind", "document", "field", "message"),
+    [
+        ("rule", rule({"exclude": ["card"]}, when={"frobnicate": [1]}), "/when/frobnicate", ""),
+        ("rule", rule({"exclude": ["card"]}, when={">": [{"var": "cart.totl"}, 1]}), "/when", "cart.total"),
+        ("rule", rule({"exclude": ["bitcoin"]}), "/effects/0", "bitcoin"),
+        ("rule", rule({"explode": []}), "/effects/0/explode", ""),
+        ("candidate", candidate("new", min_amount=5, max_amount=4), "max_amount", "below"),
+        ("placement", placement(key="new", buckets=("cart.nothing",)), "buckets/0", "cart.nothing"),
+        ("placement", placement(key="new", buckets=("customer.segment",)), "buckets/0", "allowed"),
+        ("placement", placement(key="new", policy=Split({"a": 0.0})), "policy/weights", "above 0"),
+        ("field", FieldDocument(name="time.zone", type="string"), "name", "engine"),
+        ("field", FieldDocument(name="a.b", type="number", allowed=("x",)), "allowed", "number"),
+    ],
+)
+async def test_what_makes_no_sense_is_refused_at_its_field_and_nothing_is_stored(shop, kind, document, field, message):
+    before, version = await everything(shop), version_of(shop)
+    with pytest.raises(Invalid) as refused:
+        await shop.create(kind, document)
+    problem = refused.value.problems[0]
+    assert problem.field.startswith(field)
+    assert message in problem.message
+    assert await everything(shop) == before
+    assert version_of(shop) == version
+
+
+async def test_one_bad_document_of_several_refuses_all(shop):
+    before = await everything(shop)
+    with pytest.raises(Invalid):
+        await shop.create("candidate", candidate("good"), candidate("bad", min_amount=2, max_amount=1))
+    with pytest.raises(Conflict):
+        await shop.create("candidate", candidate("twice"), candidate("twice"))
+    assert await everything(shop) == before
+
+
+async def test_of_two_editors_the_second_is_told_and_loses_nothing_of_the_first(shop):
+    catalogue = shop.engine.catalogue
+    read = await catalogue.get(shop.id, "candidate", PLACE, "card")
+    mine, theirs = (msgspec.structs.replace(read.document, label=label) for label in ("Mine", "Theirs"))
+    saved = await catalogue.update(shop.id, "ada", "candidate", PLACE, "card", mine, version=read.version)
+    assert saved.version == read.version + 1
+    with pytest.raises(Conflict, match="at version 2, not 1") as refused:
+        await catalogue.update(shop.id, "bob", "candidate", PLACE, "card", theirs, version=read.version)
+    assert refused.value.field == "version"
+    with pytest.raises(Conflict):
+        await catalogue.delete(shop.id, "bob", "candidate", PLACE, "card", version=read.version)
+    assert (await catalogue.get(shop.id, "candidate", PLACE, "card")).document == mine
+    assert len([one for one in await catalogue.audit(shop.id) if one.who == "bob"]) == 0
+
+
+async def test_of_many_who_save_the_same_version_at_once_one_wins(shop, open_another):
+    engines = [shop.engine, await open_another()]
+    read = await shop.engine.catalogue.get(shop.id, "candidate", PLACE, "card")
+
+    async def save(number):
+        changed = msgspec.structs.replace(read.document, label=f"Card {number}")
+        catalogue = engines[number % 2].catalogue
+        return await catalogue.update(shop.id, f"e{number}", "candidate", PLACE, "card", changed, version=read.version)
+
+    results = await asyncio.gather(*(save(number) for number in range(6)), return_exceptions=True)
+    won = [one for one in results if not isinstance(one, Exception)]
+    assert len(won) == 1
+    assert all(isinstance(one, Conflict) for one in results if one not in won)
+    now = await shop.engine.catalogue.get(shop.id, "candidate", PLACE, "card")
+    assert (now.version, now.document) == (2, won[0].document)
+
+
+async def test_editors_of_different_things_do_not_disturb_each_other(shop):
+    before = version_of(shop)
+    await asyncio.gather(*(shop.create("rule", rule({"exclude": ["card"]}, id=f"r{n}")) for n in range(6)))
+    assert version_of(shop) == before + 6
+    plan = shop.engine.live.get(shop.id, PLACE).plan
+    assert {one.id for one in plan.rules} == {f"r{n}" for n in range(6)}
+
+
+async def test_while_merchants_publish_every_answer_obeys_the_version_that_it_names(shop):
+    catalogue, going, answers = shop.engine.catalogue, True, []
+    await shop.create("rule", rule({"require": ["card"]}))
+
+    async def ask():
+        while going:
+            answers.append(await shop.decide())
+
+    asking = [asyncio.ensure_future(ask()) for _ in range(8)]
+    for number in range(12):
+        only = rule({"require": [METHODS[number % 6]]})
+        await catalogue.update(shop.id, "ada", "rule", PLACE, "r1", only, version=None)
+        await asyncio.sleep(0.01)
+    going = False
+    await asyncio.gather(*asking)
+    assert len({answer.decision.plan_version for answer in answers}) > 3
+    allowed = {}
+    for answer in answers:
+        version = answer.decision.plan_version
+        if version not in allowed:
+            kept = msgspec.json.decode(await document(shop, version), type=PlanDocument)
+            allowed[version] = kept.rules[0].effects[0]["require"]
+        assert order(answer.decision) == allowed[version]
+        assert not answer.decision.fallback
+
+
+@pytest.mark.parametrize(
+    ("kind", "place", "id", "message"),
+    [
+        ("field", "", "customer.mood", "'customer.mood' is not a declared fact"),
+        ("list", "", "vip", "must be the name of one of the merchant's lists"),
+        ("candidate", PLACE, "card", "there would be no candidate “card”"),
+    ],
+)
+async def test_what_a_rule_needs_is_not_deleted_and_the_rule_is_named(shop, kind, place, id, message):
+    await shop.create("field", FieldDocument(name="customer.mood", type="string"))
+    await shop.create("list", ListDocument(name="vip", values=("gold",)))
+    both = {"or": [{"==": [{"var": "customer.mood"}, "glad"]}, {"in_list": [{"var": "customer.segment"}, "vip"]}]}
+    await shop.create("rule", rule({"exclude": ["card"]}, id="needy", name="Needy", when=both))
+    before = await everything(shop)
+    with pytest.raises(Invalid) as refused:
+        await shop.engine.catalogue.delete(shop.id, "ada", kind, place, id, version=None)
+    [problem] = refused.value.problems
+    assert problem.field.startswith("rule needy of payment_methods/")
+    assert message in problem.message
+    assert await everything(shop) == before
+    await shop.engine.catalogue.delete(shop.id, "ada", "rule", PLACE, "needy", version=None)
+    await shop.engine.catalogue.delete(shop.id, "ada", kind, place, id, version=None)
+
+
+async def test_a_field_that_makes_buckets_is_not_deleted_nor_made_boundless(shop):
+    catalogue = shop.engine.catalogue
+    bucketed = placement(buckets=("device.type",))
+    await catalogue.update(shop.id, "ada", "placement", "", PLACE, bucketed, version=None)
+    with pytest.raises(Invalid, match=r"device\.type"):
+        await catalogue.delete(shop.id, "ada", "field", "", "device.type", version=None)
+    boundless = FieldDocument(name="device.type", type="string")
+    with pytest.raises(Invalid, match="allowed"):
+        await catalogue.update(shop.id, "ada", "field", "", "device.type", boundless, version=None)
+
+
+async def test_a_placement_goes_with_all_that_is_in_it(shop):
+    await shop.create("rule", rule({"exclude": ["card"]}))
+    await shop.engine.catalogue.delete(shop.id, "ada", "placement", "", PLACE, version=None)
+    assert (await shop.engine.catalogue.shelf(shop.id)).inside(PLACE) == []
+    with pytest.raises(NotFound, match="no placement"):
+        await shop.decide()
+    await shop.place()
+    assert len(order((await shop.decide()).decision)) == 6
+
+
+async def test_a_roll_back_puts_an_earlier_version_in_force_and_the_next_save_goes_on_from_what_is_edited(shop):
+    first = version_of(shop)
+    await shop.create("rule", rule({"exclude": ["card"]}))
+    await shop.engine.catalogue.roll_back(shop.id, "ada", PLACE, first)
+    assert version_of(shop) == first
+    assert "card" in order((await shop.decide()).decision)
+    await shop.create("rule", rule({"exclude": ["ideal"]}, id="r2"))
+    assert version_of(shop) == first + 2
+    assert {"card", "ideal"}.isdisjoint(order((await shop.decide()).decision))
+    entry = (await shop.engine.catalogue.audit(shop.id, subject="placement"))[0]
+    assert (entry.who, entry.action, entry.after) == ("ada", "rolled back", f'{{"version":{first}}}')
+
+
+async def test_there_is_no_rolling_back_to_what_never_was_or_is_gone(shop):
+    with pytest.raises(EngineError, match="99"):
+        await shop.engine.catalogue.roll_back(shop.id, "ada", PLACE, 99)
+    await shop.engine.catalogue.delete(shop.id, "ada", "placement", "", PLACE, version=None)
+    with pytest.raises(NotFound):
+        await shop.engine.catalogue.roll_back(shop.id, "ada", PLACE, 1)
+    assert shop.engine.live.get(shop.id, PLACE) is None
+
+
+async def test_every_change_is_in_the_audit_log_with_before_and_after(shop):
+    catalogue = shop.engine.catalogue
+    await shop.create("rule", rule({"exclude": ["card"]}))
+    changed = rule({"exclude": ["ideal"]})
+    await catalogue.update(shop.id, "ada", "rule", PLACE, "r1", changed, version=1)
+    await catalogue.delete(shop.id, "bob", "rule", PLACE, "r1", version=2)
+    entries = await catalogue.audit(shop.id, subject="rule r1")
+    assert [(one.who, one.action) for one in entries] == [("bob", "deleted"), ("ada", "changed"), ("tester", "created")]
+    deleted, altered, created = entries
+    assert (created.before, deleted.after) == (None, None)
+    assert altered.after == deleted.before
+    assert msgspec.json.decode(altered.before, type=RuleDocument).effects == ({"exclude": ["card"]},)
+    assert msgspec.json.decode(altered.after, type=RuleDocument) == changed
+    pages = await catalogue.audit(shop.id, limit=2)
+    older = await catalogue.audit(shop.id, limit=2, before_id=pages[-1].id)
+    assert [one.id for one in pages + older] == sorted((one.id for one in pages + older), reverse=True)
+
+
+async def test_the_test_side_and_other_merchants_see_nothing_of_an_edit(shop):
+    test_side = await shop.engine.accounts.merchant("shop", "test")
+    other, _ = await shop.engine.accounts.add_merchant("other", "Other")
+    for stranger in (test_side, other):
+        assert await shop.engine.catalogue.page(stranger.id, "placement") == []
+        for act in ("get", "delete"):
+            more = {} if act == "get" else {"version": None}
+            arguments = (stranger.id,) if act == "get" else (stranger.id, "eve")
+            with pytest.raises(NotFound):
+                await getattr(shop.engine.catalogue, act)(*arguments, "candidate", PLACE, "card", **more)
+        with pytest.raises(NotFound):
+            await type(shop)(shop.engine, stranger).decide()
+
+
+async def test_resources_come_in_pages_by_id(shop):
+    catalogue = shop.engine.catalogue
+    first = await catalogue.page(shop.id, "candidate", PLACE, limit=4)
+    rest = await catalogue.page(shop.id, "candidate", PLACE, after=first[-1].id, limit=4)
+    assert [one.id for one in first + rest] == sorted(METHODS)
+    with pytest.raises(NotFound):
+        await catalogue.page(shop.id, "candidate", "nowhere")
+
+
+async def test_an_id_stays(shop):
+    with pytest.raises(EngineError, match="id stays"):
+        await shop.engine.catalogue.update(
+            shop.id, "ada", "placement", "", PLACE, placement(key="other", shape=Ranking()), version=None
+        )
