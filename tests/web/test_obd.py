@@ -179,7 +179,7 @@ def test_a_log_is_learned_from_over_http_and_only_from_what_matches(tmp_path: Pa
             page = await engine.monitor.arms(merchant.id, "obd.toy")
             assert sum(arm.trials for arm in page.arms) == len(played.matched)
             assert sum(arm.successes for arm in page.arms) == sum(row.clicked for row in played.matched)
-            assert max(page.arms, key=lambda arm: arm.chance).id == "0"
+            assert max(page.arms, key=lambda arm: arm.chance or 0.0).id == "0"
 
     asyncio.run(play())
 
