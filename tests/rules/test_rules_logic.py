@@ -53,6 +53,10 @@ def test_every_difference_from_panzi_json_logic_is_a_documented_one() -> None:
         ({"<": ["10", "9"]}, True),
         ({"<": ["10", 9]}, False),
         ({"cat": [1.0, " ", 1e21, " ", 1e-7, " ", 0.1, " ", None, True]}, "1 1e+21 1e-7 0.1 true"),
+        (
+            {"cat": [1e20, " ", 1.5e300, " ", -1.25e-6, " ", 123456.75]},
+            "100000000000000000000 1.5e+300 -0.00000125 123456.75",
+        ),
         ({"%": [-7, 3]}, -1),
         ({"substr": ["jsonlogic", -5, -2]}, "log"),
         ({"max": []}, -math.inf),
