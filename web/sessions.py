@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import secrets
 
-from limits import RateLimitItemPerMinute, parse
+from limits import RateLimitItem, parse
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 from litestar.datastructures import Cookie
@@ -15,8 +15,8 @@ from engine.clock import now_ms
 
 SESSION = "tap2_session"
 DOOR = "tap2_door"
-ATTEMPTS_OF_ONE_PERSON = parse("10/5minute")
-ATTEMPTS_FROM_ONE_ADDRESS = RateLimitItemPerMinute(30)
+FAILURES_OF_ONE_PERSON = parse("10/5minute")
+FAILURES_FROM_ONE_ADDRESS = parse("60/5minute")
 
 
 class Cookies:
@@ -63,19 +63,27 @@ def same_token(given: str | None, expected: str | None) -> bool:
 
 
 class LoginBrake:
-    """Allows so many log-ins for one person from one address, and so many from one address."""
+    """Allows so many failed log-ins for one person from one address, and so many from one address."""
 
     def __init__(self) -> None:
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
     async def seconds_to_wait(self, address: str, email: str) -> int:
-        """0 where one more attempt is allowed, which it then counts."""
-        attempts = (
-            (ATTEMPTS_FROM_ONE_ADDRESS, "address", address),
-            (ATTEMPTS_OF_ONE_PERSON, "person", address, email.strip().lower()[:200]),
-        )
-        for limit, *key in attempts:
-            if not await self._limiter.hit(limit, *key):
+        """0 where one more attempt is allowed."""
+        for limit, key in _counted(address, email):
+            if not await self._limiter.test(limit, *key):
                 window = await self._limiter.get_window_stats(limit, *key)
                 return max(1, round(window.reset_time - now_ms() / 1000))
         return 0
+
+    async def failed(self, address: str, email: str) -> None:
+        """Count an attempt that failed."""
+        for limit, key in _counted(address, email):
+            await self._limiter.hit(limit, *key)
+
+
+def _counted(address: str, email: str) -> tuple[tuple[RateLimitItem, tuple[str, ...]], ...]:
+    return (
+        (FAILURES_FROM_ONE_ADDRESS, ("address", address)),
+        (FAILURES_OF_ONE_PERSON, ("person", address, email.strip().lower()[:200])),
+    )

@@ -169,6 +169,7 @@ async def decision_page(frame: NamedDependency[Frame], decision_id: FromPath[str
 @post("/decisions/{decision_id:str}/replay", status_code=200)
 async def replay_decision(frame: NamedDependency[Frame], decision_id: FromPath[str]) -> Page:
     """Make the answer again from its row and compare every byte."""
+    await frame.engine.logbook.get(frame.merchant.id, decision_id)
     try:
         replay = await frame.engine.logbook.replay(frame.merchant.id, decision_id)
     except NotFound as gone:

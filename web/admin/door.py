@@ -9,7 +9,7 @@ from litestar import Request, Response
 from litestar.response import Redirect
 
 from engine.errors import Forbidden
-from web.admin.frame import Frame, frame_of
+from web.admin.frame import Frame, address_of, frame_of
 from web.sessions import SESSION, Cookies, same_token
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -50,8 +50,7 @@ async def _given_token(request: AnyRequest) -> str | None:
 
 
 def _to_login(request: AnyRequest) -> Response[Any]:
-    wanted = request.url.path if request.method == "GET" else "/admin/"
-    address = f"/admin/login?next={quote(wanted)}"
+    address = f"/admin/login?next={quote(address_of(request) if request.method == 'GET' else '/admin/')}"
     if request.headers.get("hx-request") == "true":
         return Response("", status_code=200, headers={"HX-Redirect": address})
     return Redirect(address, status_code=303)

@@ -127,7 +127,7 @@ def frame_of(request: Request[Any, Any, Any], engine: Engine, visit: Visit, cook
         merchant=_merchant(visit, given.get(cookies.name(MODE), "live")),
         csrf=visit.session.csrf,
         theme=chosen_theme(given.get(cookies.name(THEME))),
-        path=_path(request),
+        path=address_of(request),
         locale=request.headers.get("accept-language", ""),
         notice=_read_notice(given.get(cookies.name(NOTICE))),
         is_htmx=request.headers.get("hx-request") == "true",
@@ -150,7 +150,8 @@ def _merchant(visit: Visit, mode: str) -> Merchant:
     return by_mode.get("test" if mode == "test" else "live") or visit.merchants[0]
 
 
-def _path(request: Request[Any, Any, Any]) -> str:
+def address_of(request: Request[Any, Any, Any]) -> str:
+    """Path and query of a request."""
     query = request.url.query
     return f"{request.url.path}?{query}" if query else request.url.path
 

@@ -1,0 +1,71 @@
+"""A person at a browser without scripts: logs in, follows links, sends forms."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import dataclass
+from html import unescape
+from typing import Any
+
+import httpx
+
+from engine.store.accounts import Role
+from tests.serving import Server, Side
+
+PASSWORD = "correct horse battery staple"
+CSRF = re.compile(r'name="csrf" value="([^"]+)"')
+VERSION = re.compile(r'name="version" value="(\d+)"')
+_numbers = itertools.count(1)
+
+
+@dataclass
+class Person:
+    """Someone who is logged in."""
+
+    client: httpx.Client
+    email: str
+
+    def get(self, path: str) -> str:
+        """The page's text, entities decoded; it must be there."""
+        answer = self.client.get(path)
+        assert answer.status_code == 200, f"{path}: {answer.status_code}"
+        return unescape(answer.text)
+
+    def csrf(self, path: str = "/admin/") -> str:
+        return csrf_in(self.client.get(path).text)
+
+    def send(self, path: str, **values: Any) -> httpx.Response:
+        """Send a form as a page of ours would."""
+        return self.client.post(path, data={"csrf": self.csrf(), **values})
+
+    def version(self, path: str) -> str:
+        """The version that the form on this page was opened at."""
+        match = VERSION.search(self.client.get(path).text)
+        assert match, f"no form at {path}"
+        return match.group(1)
+
+    def look_at(self, mode: str) -> None:
+        self.send("/admin/mode", mode=mode, back="/admin/")
+
+
+def csrf_in(text: str) -> str:
+    match = CSRF.search(text)
+    assert match, "the page has no form"
+    return match.group(1)
+
+
+def person_of(server: Server, side: Side, *, role: Role = "admin") -> Person:
+    """A new person of this merchant, logged in through the page."""
+    email = f"person-{next(_numbers)}@example.com"
+    server.run(server.engine.accounts.add_user(email, "Person", side.merchant.slug, role, PASSWORD))
+    client = server.client()
+    answer = log_in(client, email, PASSWORD)
+    assert answer.status_code == 303, answer.text
+    return Person(client, email)
+
+
+def log_in(client: httpx.Client, email: str, password: str, *, wanted: str = "") -> httpx.Response:
+    csrf = csrf_in(client.get("/admin/login").text)
+    values = {"csrf": csrf, "email": email, "password": password, "next": wanted}
+    return client.post("/admin/login", data=values)

@@ -1,0 +1,185 @@
+"""Who gets into the pages, and what a stranger's page can make their browser do."""
+
+from __future__ import annotations
+
+import re
+
+import httpx
+import pytest
+
+from engine.settings import Settings
+from tests.serving import Server, Side
+from tests.web.people import PASSWORD, csrf_in, log_in, person_of
+from web.admin.routes import routers
+from web.sessions import SESSION, Cookies, LoginBrake, same_token
+
+PAGES = (
+    "/admin/",
+    "/admin/placements",
+    "/admin/placements/payment_methods",
+    "/admin/placements/payment_methods/settings",
+    "/admin/placements/payment_methods/candidates",
+    "/admin/methods",
+    "/admin/methods/card",
+    "/admin/rules",
+    "/admin/rules/new",
+    "/admin/decisions",
+    "/admin/fields",
+    "/admin/fields/new",
+    "/admin/keys",
+    "/admin/audit",
+    "/admin/search?q=card",
+)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_asks_a_stranger_to_log_in(server: Server, path: str) -> None:
+    answer = server.client().get(path)
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith("/admin/login?next=/admin")
+
+
+def test_no_page_is_outside_the_door_but_the_log_in() -> None:
+    outside = {path for router in routers() for path, handlers in _handlers(router) if not _has_door(router, handlers)}
+    assert {path for path in outside if path.startswith("/admin")} == {"/admin/login"}
+
+
+def test_the_session_cookie_is_out_of_reach_of_scripts_and_other_sites(server: Server, side: Side) -> None:
+    person = person_of(server, side)
+    answer = log_in(person.client, person.email, PASSWORD)
+    [cookie] = [line for line in answer.headers.get_list("set-cookie") if line.startswith(SESSION)]
+    assert "HttpOnly" in cookie
+    assert "SameSite=lax" in cookie
+
+
+def test_over_tls_cookies_are_bound_to_the_host() -> None:
+    cookie = Cookies(secure=True).session("token").to_header(header="")
+    assert cookie.startswith("__Host-")
+    assert "Secure" in cookie
+    assert "Path=/" in cookie
+    assert "Domain" not in cookie
+
+
+def test_a_wrong_password_and_an_unknown_address_are_told_alike(server: Server, side: Side) -> None:
+    person = person_of(server, side)
+    wrong = log_in(server.client(), person.email, "wrong password here")
+    unknown = log_in(server.client(), "nobody@example.com", "wrong password here")
+    assert wrong.status_code == unknown.status_code == 401
+    assert _note(wrong) == _note(unknown)
+    assert "wrong" in _note(wrong)
+
+
+def test_logging_in_makes_a_new_session_and_ends_the_old_one(server: Server, side: Side) -> None:
+    person = person_of(server, side)
+    old = person.client.cookies[SESSION]
+    log_in(person.client, person.email, PASSWORD)
+    assert person.client.cookies[SESSION] != old
+    stale = server.client()
+    stale.cookies.set(SESSION, old)
+    assert stale.get("/admin/").status_code == 303
+
+
+def test_logging_out_ends_the_session_on_the_server(server: Server, side: Side) -> None:
+    person = person_of(server, side)
+    token = person.client.cookies[SESSION]
+    assert person.send("/admin/logout").status_code == 303
+    person.client.cookies.set(SESSION, token)
+    assert person.client.get("/admin/").status_code == 303
+
+
+@pytest.mark.parametrize(
+    "wanted", ["https://evil.example/", "//evil.example", "/\\evil.example", "/v1/keys", "javascript:x"]
+)
+def test_logging_in_never_leads_to_another_host(server: Server, side: Side, wanted: str) -> None:
+    person = person_of(server, side)
+    assert log_in(server.client(), person.email, PASSWORD, wanted=wanted).headers["location"] == "/admin/"
+
+
+def test_logging_in_leads_to_the_page_that_was_asked_for(server: Server, side: Side) -> None:
+    person = person_of(server, side)
+    answer = log_in(server.client(), person.email, PASSWORD, wanted="/admin/rules")
+    assert answer.headers["location"] == "/admin/rules"
+
+
+@pytest.mark.parametrize("csrf", ["", "wrong", "é"])
+def test_a_form_from_elsewhere_changes_nothing(server: Server, side: Side, csrf: str) -> None:
+    person = person_of(server, side)
+    answer = person.client.post("/admin/methods/card/toggle", data={"csrf": csrf, "enabled": "off"})
+    assert answer.status_code == 403
+    assert side.client.get("/v1/placements/payment_methods/candidates/card").json()["enabled"]
+
+
+def test_another_persons_token_does_not_help(server: Server, side: Side) -> None:
+    one, other = person_of(server, side), person_of(server, side)
+    answer = one.client.post("/admin/methods/card/toggle", data={"csrf": other.csrf(), "enabled": "off"})
+    assert answer.status_code == 403
+
+
+def test_no_other_site_can_log_anyone_in(server: Server, side: Side) -> None:
+    person = person_of(server, side)
+    values = {"email": person.email, "password": PASSWORD, "csrf": csrf_in(server.client().get("/admin/login").text)}
+    assert server.client().post("/admin/login", data=values).status_code == 403
+
+
+@pytest.mark.anyio
+async def test_guessing_is_slowed_down_for_one_person_and_from_one_address() -> None:
+    brake = LoginBrake()
+    for _ in range(10):
+        assert await brake.seconds_to_wait("198.51.100.7", "a@example.com") == 0
+        await brake.failed("198.51.100.7", "a@example.com")
+    assert 0 < await brake.seconds_to_wait("198.51.100.7", " A@Example.com ") <= 300
+    assert await brake.seconds_to_wait("198.51.100.8", "a@example.com") == 0
+    for number in range(60):
+        await brake.failed("198.51.100.9", f"person-{number}@example.com")
+    assert await brake.seconds_to_wait("198.51.100.9", "someone.else@example.com") > 0
+
+
+def test_too_many_attempts_are_told_when_to_come_back(server: Server) -> None:
+    client = server.client()
+    answers = [log_in(client, "slow-down@example.com", "wrong password here") for _ in range(11)]
+    assert [answer.status_code for answer in answers] == [401] * 10 + [429]
+    assert int(answers[-1].headers["retry-after"]) > 0
+    assert "Try again in" in _note(answers[-1])
+
+
+def test_tokens_match_only_when_both_are_there_and_equal() -> None:
+    assert same_token("a", "a")
+    assert not any(same_token(given, expected) for given, expected in [("a", "b"), ("", ""), (None, None), ("é", "e")])
+
+
+def test_pages_forbid_inline_scripts_and_being_framed(server: Server, side: Side) -> None:
+    headers = person_of(server, side).client.get("/admin/").headers
+    policy = headers["content-security-policy"]
+    assert "script-src 'self'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert headers["cache-control"] == "no-store"
+    assert headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_page_holds_an_inline_script_style_or_handler(server: Server, side: Side, path: str) -> None:
+    text = person_of(server, side).client.get(path).text
+    scripts = re.findall(r"<script(?![^>]*\bsrc=)([^>]*)>", text)
+    assert all('type="application/json"' in attributes for attributes in scripts)
+    assert not re.search(r"<style|\sstyle=|\son\w+=", text)
+
+
+def _note(answer: httpx.Response) -> str:
+    match = re.search(r'role="alert">.*?<p>(.*?)</p>', answer.text, re.DOTALL)
+    assert match, answer.text
+    return match.group(1)
+
+
+def _handlers(router: object) -> list[tuple[str, object]]:
+    routes = getattr(router, "routes", None)
+    return [(route.path, route) for route in routes] if routes else []
+
+
+def _has_door(router: object, _route: object) -> bool:
+    return getattr(router, "before_request", None) is not None
+
+
+def test_a_server_without_tls_still_sets_cookies_that_a_browser_keeps() -> None:
+    assert Settings().secure_cookies is False
+    assert not Cookies(secure=False).name(SESSION).startswith("__Host-")

@@ -1,0 +1,364 @@
+"""What the pages show and do, without a browser: every act works as a plain form."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from tests.serving import Server, Side
+from tests.web.people import Person, person_of
+
+RULE = {
+    "placement": "payment_methods",
+    "name": "Hide PayPal for small carts",
+    "priority": "5",
+    "when": '{"<": [{"var": "cart.total"}, 5000]}',
+    "effects": '[{"exclude": ["paypal"]}]',
+    "enabled": "on",
+}
+NEW_RULE = "/admin/rules/new"
+THE_RULE = "/admin/rules/payment_methods/hide-paypal-for-small-carts"
+
+
+@pytest.fixture
+def person(server: Server, side: Side) -> Person:
+    return person_of(server, side)
+
+
+def method(**changes: str) -> dict[str, str]:
+    return {"id": "twint", "label": "TWINT", "countries": "nl", "min_amount": "1,50", "fee_fixed": "0.29"} | changes
+
+
+# Rules
+
+
+def test_a_saved_rule_changes_the_next_answer_and_stands_in_words_in_the_list(side: Side, person: Person) -> None:
+    assert person.send(NEW_RULE, **RULE).status_code == 303
+    assert "Cart total is under 50.00 → hide PayPal" in person.get("/admin/rules")
+    answer = side.client.post(
+        "/v1/personalize/decisions", json={"placement": "payment_methods", "context": {"cart": {"total": 4999}}}
+    ).json()
+    assert {"id": "paypal", "reason": "hidden by rule “Hide PayPal for small carts”"} in answer["excluded"]
+
+
+def test_a_mistake_in_a_rule_stands_beside_its_line_and_nothing_is_stored(person: Person) -> None:
+    when = '{"and": [\n  {"<": [{"var": "cart.totl"}, 5000]},\n  {"is": 1}\n]}'
+    answer = person.send(NEW_RULE, **RULE | {"when": when})
+    assert answer.status_code == 422
+    assert "Line 2" in answer.text
+    assert "did you mean cart.total?" in answer.text
+    assert "Line 3" in answer.text
+    assert "cart.totl" in answer.text, "what was typed is kept"
+    assert RULE["name"] not in person.get("/admin/rules")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": ""}, "Give it a name"),
+        ({"priority": "high"}, "whole number"),
+        ({"when": '{"<": [1'}, "not JSON"),
+        ({"effects": '{"exclude": ["paypal"]}'}, "list of effects"),
+        ({"effects": '[{"exclude": ["nobody"]}]'}, "there is no candidate “nobody”"),
+        ({"effects": '[{"hide": ["paypal"]}]'}, "must be one of exclude"),
+    ],
+)
+def test_a_wrong_rule_is_refused_with_what_would_be_right(
+    person: Person, changes: dict[str, str], message: str
+) -> None:
+    answer = person.send(NEW_RULE, **RULE | changes)
+    assert answer.status_code == 422
+    assert message.lower() in answer.text.lower()
+
+
+def test_two_editors_never_overwrite_each_other(server: Server, side: Side, person: Person) -> None:
+    other = person_of(server, side)
+    person.send(NEW_RULE, **RULE)
+    opened_at = person.version(THE_RULE)
+    assert other.send(THE_RULE, **RULE | {"version": opened_at, "priority": "7"}).status_code == 200
+    answer = person.send(THE_RULE, **RULE | {"version": opened_at, "priority": "9"})
+    assert answer.status_code == 409
+    assert "Someone else saved this while you were editing" in answer.text
+    assert 'value="9"' in answer.text, "what was typed is kept"
+    assert re.search(r"Priority</dt><dd>saved now: <strong>7", answer.text), "the two stand side by side"
+    assert person.send(THE_RULE, **RULE | {"version": str(int(opened_at) + 1), "priority": "9"}).status_code == 200
+
+
+def test_a_switch_turns_a_rule_off_and_on(side: Side, person: Person) -> None:
+    person.send(NEW_RULE, **RULE)
+    path = "/v1/placements/payment_methods/rules/hide-paypal-for-small-carts"
+    person.send(f"{THE_RULE}/toggle", enabled="off")
+    assert side.client.get(path).json()["enabled"] is False
+    person.send(f"{THE_RULE}/toggle", enabled="on")
+    assert side.client.get(path).json()["enabled"] is True
+
+
+def test_a_deleted_rule_can_be_brought_back_as_it_was(side: Side, person: Person) -> None:
+    person.send(NEW_RULE, **RULE)
+    path = "/v1/placements/payment_methods/rules/hide-paypal-for-small-carts"
+    before = side.client.get(path).json()
+    person.send(f"{THE_RULE}/delete", version=person.version(THE_RULE))
+    assert side.client.get(path).status_code == 404
+    match = re.search(r'action="(/admin/audit/\d+/restore)"', person.get("/admin/rules"))
+    assert match, "the next page offers to take it back"
+    person.send(match.group(1))
+    after = side.client.get(path).json()
+    assert {name: after[name] for name in ("name", "when", "effects", "priority", "enabled")} == {
+        name: before[name] for name in ("name", "when", "effects", "priority", "enabled")
+    }
+
+
+def test_a_draft_is_said_in_words_while_it_is_typed(person: Person) -> None:
+    assert "Cart total is under 50.00 → hide PayPal" in person.send("/admin/rules/check", **RULE).text
+    wrong = person.send("/admin/rules/check", **RULE | {"when": '{"<": [{"var": "cart.totl"}, 1]}'})
+    assert "Line 1" in wrong.text
+
+
+def test_rules_with_one_name_get_ids_of_their_own(side: Side, person: Person) -> None:
+    for _ in range(3):
+        assert person.send(NEW_RULE, **RULE).status_code == 303
+    ids = {rule["id"] for rule in side.client.get("/v1/placements/payment_methods/rules").json()["items"]}
+    assert {"hide-paypal-for-small-carts", "hide-paypal-for-small-carts-2", "hide-paypal-for-small-carts-3"} <= ids
+
+
+# Methods
+
+
+def test_a_new_method_is_stored_as_it_was_typed(side: Side, person: Person) -> None:
+    assert person.send("/admin/methods/new", **method(enabled="on")).status_code == 303
+    stored = side.client.get("/v1/placements/payment_methods/candidates/twint").json()
+    assert stored["countries"] == ["NL"]
+    assert (stored["min_amount"], stored["max_amount"], stored["fee_fixed"]) == (150, None, 29)
+    assert stored["position"] > 0, "it goes behind the others"
+    assert "from €1.50" in person.get("/admin/methods")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"id": ""}, "Give it an id"),
+        ({"id": "not an id"}, "Use letters, digits"),
+        ({"countries": "Germany"}, "two-letter country codes"),
+        ({"min_amount": "12.345"}, "must be an amount in EUR"),
+        ({"min_amount": "10", "max_amount": "5"}, "must not be below"),
+        ({"fee_percent": "101"}, "between 0 and 100"),
+        ({"fee_percent": "a lot"}, "must be a number"),
+        ({"id": "card"}, "there is already a candidate “card”"),
+    ],
+)
+def test_a_wrong_method_is_refused_beside_its_field(person: Person, changes: dict[str, str], message: str) -> None:
+    answer = person.send("/admin/methods/new", **method(**changes))
+    assert answer.status_code in (409, 422)
+    assert message.lower() in answer.text.lower()
+    assert 'aria-invalid="true"' in answer.text
+
+
+def test_saving_a_method_shows_the_same_again(person: Person) -> None:
+    person.send("/admin/methods/new", **method(max_amount="1000.10", fee_percent="1.4", devices="mobile, tablet"))
+    texts = dict(re.findall(r'name="(\w+)" type="text" value="([^"]*)"', person.get("/admin/methods/twint")))
+    assert texts["min_amount"] == "1.50"
+    assert texts["max_amount"] == "1000.10"
+    assert texts["fee_percent"] == "1.4"
+    assert texts["devices"] == "mobile, tablet"
+
+
+def test_moving_a_method_up_changes_the_default_order(side: Side, person: Person) -> None:
+    def order() -> list[str]:
+        items = side.client.get("/v1/placements/payment_methods/candidates").json()["items"]
+        return [one["id"] for one in sorted(items, key=lambda one: (one["position"], one["id"]))]
+
+    before = order()
+    person.send(f"/admin/methods/{before[1]}/move", direction="up")
+    assert order() == [before[1], before[0], *before[2:]]
+    person.send(f"/admin/methods/{before[1]}/move", direction="up")
+    assert order() == [before[1], before[0], *before[2:]], "the first stays first"
+
+
+def test_what_a_merchant_types_is_shown_and_never_run(person: Person) -> None:
+    person.send("/admin/methods/new", **method(label="<script>alert(1)</script>"))
+    raw = person.client.get("/admin/methods").text
+    assert "<script>alert(1)</script>" not in raw
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in raw
+
+
+# Placements
+
+
+def test_a_placement_can_be_set_up_changed_and_deleted(side: Side, person: Person) -> None:
+    values = {"key": "offers", "name": "Offers", "shape": "subset", "limit": "2", "policy": "split",
+              "weights": "a 50\nb: 50", "reward": "selected", "credit": "first", "window_minutes": "15"}  # fmt: skip
+    assert person.send("/admin/placements/new", **values).headers["location"] == "/admin/placements/offers"
+    stored = side.client.get("/v1/placements/offers").json()
+    assert stored["shape"] == {"type": "subset", "limit": 2}
+    assert stored["policy"] == {"type": "split", "weights": {"a": 50.0, "b": 50.0}}
+    settings = "/admin/placements/offers/settings"
+    changed = values | {"policy": "thompson", "floor": "2,5", "drawn": "4", "version": person.version(settings)}
+    assert person.send(settings, **changed).status_code == 200
+    policy = side.client.get("/v1/placements/offers").json()["policy"]
+    assert (policy["floor"], policy["drawn"]) == (0.025, 4)
+    refused = person.send("/admin/placements/offers/delete", confirm="offer", version=person.version(settings))
+    assert refused.status_code == 422
+    person.send("/admin/placements/offers/delete", confirm="offers", version=person.version(settings))
+    assert side.client.get("/v1/placements/offers").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"key": "not a key"}, "Use letters"),
+        ({"floor": "60"}, "between 0 and 50"),
+        ({"buckets": "cart.total"}, "needs a list of allowed values"),
+        ({"buckets": "no.such"}, "there is no field"),
+        ({"policy": "split", "weights": "half and half"}, "should read like"),
+    ],
+)
+def test_a_wrong_placement_is_refused_beside_its_field(person: Person, changes: dict[str, str], message: str) -> None:
+    values = {"key": "offers", "name": "Offers", "policy": "thompson", "reward": "converted", "credit": "cascade"}
+    answer = person.send("/admin/placements/new", **values | changes)
+    assert answer.status_code == 422
+    assert message.lower() in answer.text.lower()
+
+
+def test_an_earlier_version_can_be_put_in_force_again(side: Side, person: Person) -> None:
+    before = side.decide()["plan_version"]
+    person.send(NEW_RULE, **RULE)
+    assert side.decide()["plan_version"] > before
+    person.send("/admin/placements/payment_methods/roll-back", version=str(before))
+    assert side.decide()["plan_version"] == before
+
+
+def test_the_monitor_shows_what_the_bandit_has_learned(server: Server, side: Side, person: Person) -> None:
+    assert "Nothing learned yet" in person.get("/admin/placements/payment_methods")
+    decision = side.decide()
+    chosen = decision["ranking"][0]["id"]
+    event = {"event_id": "e1", "decision_id": decision["decision_id"], "type": "converted", "candidate_id": chosen}
+    assert side.client.post("/v1/personalize/feedback", json=event).status_code == 202
+    server.run(server.engine.live.refresh(at_once=True))
+    text = person.get("/admin/placements/payment_methods/arms")
+    assert "1 try so far" in text
+    charts = dict(re.findall(r'<script type="application/json" data-chart="([\w-]+)">(.*?)</script>', text))
+    rows = json.loads(charts["chart-estimates"])["data"]["values"]
+    assert max(row["mean"] for row in rows) == pytest.approx(2 / 3)
+
+
+# Decisions
+
+
+def test_a_decision_is_found_by_its_id_and_by_its_customer(side: Side, person: Person) -> None:
+    decision = side.decide("c_known")["decision_id"]
+    side.decide("c_other")
+    straight = person.client.get("/admin/decisions", params={"q": decision})
+    assert straight.headers["location"] == f"/admin/decisions/{decision}"
+    text = person.get("/admin/decisions?q=c_known")
+    assert text.count(f'data-href="/admin/decisions/{decision}"') == 1
+    assert text.count("data-href=") == 1
+    assert "Nothing found" in person.get("/admin/decisions?q=c_nobody")
+    assert "There is no such decision" in person.get("/admin/decisions?q=dec_nothing")
+
+
+def test_a_decision_explains_its_rules_and_who_was_left_out(side: Side, person: Person) -> None:
+    person.send(NEW_RULE, **RULE)
+    body = {"placement": "payment_methods", "context": {"cart": {"total": 4200, "currency": "EUR"}}}
+    decision = side.client.post("/v1/personalize/decisions", json=body).json()["decision_id"]
+    text = person.get(f"/admin/decisions/{decision}")
+    assert "1 rule fired" in text
+    assert "Hidden by rule “Hide PayPal for small carts”" in text
+    assert "€42.00" in text, "the fact that the clause saw"
+    assert "Place 1" in text, "the chances by slot"
+
+
+def test_a_rule_that_lacked_its_fact_is_shown_as_skipped(side: Side, person: Person) -> None:
+    person.send(NEW_RULE, **RULE)
+    decision = side.client.post("/v1/personalize/decisions", json={"placement": "payment_methods"}).json()
+    text = person.get(f"/admin/decisions/{decision['decision_id']}")
+    assert "The checkout did not send <code>cart.total</code>" in text
+
+
+def test_a_replay_comes_out_the_same_also_after_the_rules_moved_on(side: Side, person: Person) -> None:
+    decision = side.decide()["decision_id"]
+    person.send(NEW_RULE, **RULE)
+    assert "the same, to the last byte" in person.send(f"/admin/decisions/{decision}/replay").text
+
+
+def test_pages_of_decisions_follow_each_other_without_gaps(side: Side, person: Person) -> None:
+    made = {side.decide()["decision_id"] for _ in range(30)}
+    first = person.get("/admin/decisions")
+    match = re.search(r'href="(/admin/decisions\?before=[^"]+)"', first)
+    assert match
+    seen = re.findall(r'data-href="/admin/decisions/(dec_\w+)"', first + person.get(match.group(1)))
+    assert sorted(seen) == sorted(made)
+
+
+# Fields, keys, audit
+
+
+def test_a_declared_field_can_be_read_by_the_next_rule(person: Person) -> None:
+    field = {"name": "cart.weight", "type": "number", "label": "Weight", "unit": "kg", "examples": "1.5"}
+    assert person.send("/admin/fields/new", **field).status_code == 303
+    rule = RULE | {"when": '{">": [{"var": "cart.weight"}, 30]}'}
+    assert person.send(NEW_RULE, **rule).status_code == 303
+    assert "Weight is over 30 → hide PayPal" in person.get("/admin/rules")
+
+
+def test_a_field_that_a_rule_reads_cannot_be_deleted(person: Person) -> None:
+    person.send(NEW_RULE, **RULE)
+    path = "/admin/fields/cart.total"
+    answer = person.send(f"{path}/delete", version=person.version(path))
+    assert answer.status_code == 422
+    assert "still in use" in answer.text
+    person.get(path)
+
+
+def test_a_key_is_shown_once_and_works(server: Server, person: Person) -> None:
+    made = person.send("/admin/keys", name="Web shop", kind="secret").text
+    [plain] = set(re.findall(r'id="plain-key">(sk_live_\w+)<', made))
+    assert server.client(plain).get("/v1/placements").status_code == 200
+    assert plain not in person.get("/admin/keys")
+    assert "Web shop" in person.get("/admin/keys")
+
+
+def test_a_rotated_key_goes_on_for_the_overlap_and_a_revoked_one_ends(server: Server, person: Person) -> None:
+    old = re.findall(r'id="plain-key">(\w+)<', person.send("/admin/keys", name="Shop", kind="secret").text)[0]
+    ids = dict(re.findall(r'action="/admin/keys/(\w+)/(rotate)"', person.get("/admin/keys")))
+    [shop] = [id for id in ids if _hint_of(person, id).startswith(old[:12])]
+    new = re.findall(r'id="plain-key">(\w+)<', person.send(f"/admin/keys/{shop}/rotate", overlap="24").text)[0]
+    assert all(server.client(key).get("/v1/placements").status_code == 200 for key in (old, new))
+    assert person.send(f"/admin/keys/{shop}/revoke", confirm="wrong").status_code == 422
+    person.send(f"/admin/keys/{shop}/revoke", confirm=old[-4:])
+    assert server.client(old).get("/v1/placements").status_code == 401
+    assert server.client(new).get("/v1/placements").status_code == 200
+
+
+def _hint_of(person: Person, key_id: str) -> str:
+    text = person.get("/admin/keys")
+    return re.findall(r'class="mono">([^<]+)</small>', text[: text.index(f"/admin/keys/{key_id}/rotate")])[-1]
+
+
+def test_every_change_is_in_the_audit_log_with_before_and_after(person: Person) -> None:
+    person.send(NEW_RULE, **RULE)
+    person.send(THE_RULE, **RULE | {"version": "1", "priority": "8"})
+    text = person.get("/admin/audit?q=hide-paypal")
+    assert person.email in text
+    assert "removed: </span>priority: 5" in text
+    assert "added: </span>priority: 8" in text
+
+
+def test_search_finds_things_by_name_and_leads_to_decisions_by_id(side: Side, person: Person) -> None:
+    assert 'href="/admin/methods/paypal"' in person.get("/admin/search?q=PAYP")
+    assert "Nothing is called that" in person.get("/admin/search?q=zzz")
+    decision = side.decide()["decision_id"]
+    assert person.client.get("/admin/search", params={"q": decision}).headers["location"].endswith(decision)
+
+
+def test_a_theme_is_remembered_and_rendered_by_the_server(person: Person) -> None:
+    person.send("/admin/theme", theme="dark", back="/admin/rules")
+    assert 'data-bs-theme="dark"' in person.get("/admin/rules")
+
+
+def test_figures_follow_the_viewers_locale_and_times_show_the_merchants_zone(person: Person) -> None:
+    person.send("/admin/methods/new", **method())
+    person.client.headers["accept-language"] = "de-DE"
+    assert "1,50\xa0€" in person.get("/admin/methods")
+    assert "All times in Europe/Berlin" in person.get("/admin/methods")

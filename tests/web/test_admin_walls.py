@@ -1,0 +1,124 @@
+"""Nothing crosses from one merchant to another, from live to test, or from one role to the next."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.serving import Server, Side
+from tests.web.people import person_of
+
+OTHERS = (
+    "/admin/placements/payment_methods",
+    "/admin/placements/payment_methods/arms",
+    "/admin/placements/payment_methods/settings",
+    "/admin/placements/payment_methods/candidates/card",
+    "/admin/methods/card",
+    "/admin/rules?placement=payment_methods",
+    "/admin/rules/payment_methods/{rule}",
+    "/admin/fields/cart.gift",
+    "/admin/decisions/{decision}",
+)
+ACTS = (
+    ("/admin/placements/payment_methods/settings", {"name": "Mine"}),
+    ("/admin/placements/payment_methods/delete", {"confirm": "payment_methods"}),
+    ("/admin/placements/payment_methods/candidates/card/toggle", {"enabled": "off"}),
+    ("/admin/methods/card/delete", {"version": "1"}),
+    ("/admin/rules/payment_methods/{rule}/toggle", {"enabled": "off"}),
+    ("/admin/rules/payment_methods/{rule}/delete", {"version": "1"}),
+    ("/admin/decisions/{decision}/replay", {}),
+    ("/admin/keys/{key}/rotate", {"overlap": "0"}),
+    ("/admin/keys/{key}/revoke", {"confirm": "xxxx"}),
+    ("/admin/audit/{entry}/restore", {}),
+)
+
+
+@pytest.fixture
+def empty_side(server: Server) -> Side:
+    """Another merchant, with nothing set up."""
+    return server.sides()[0]
+
+
+@pytest.fixture
+def ids(server: Server, side: Side) -> dict[str, str]:
+    """Ids of what belongs to the furnished merchant."""
+    rule = side.client.get("/v1/placements/payment_methods/rules").json()["items"][0]["id"]
+    keys = server.run(server.engine.accounts.keys(side.merchant.id))
+    path = f"/v1/placements/payment_methods/rules/{rule}"
+    assert side.client.delete(path, headers={"if-match": "*"}).status_code in (200, 204)
+    entries = server.run(server.engine.catalogue.audit(side.merchant.id, limit=1))
+    side.client.post("/v1/placements/payment_methods/rules", json=_again(entries[0].before))
+    return {"rule": rule, "decision": side.decide()["decision_id"], "key": keys[0].id, "entry": str(entries[0].id)}
+
+
+def _again(text: str | None) -> object:
+    assert text
+    return json.loads(text)
+
+
+@pytest.mark.parametrize("path", OTHERS)
+def test_a_page_of_another_merchants_thing_is_not_there(
+    server: Server, empty_side: Side, ids: dict[str, str], path: str
+) -> None:
+    stranger = person_of(server, empty_side)
+    answer = stranger.client.get(path.format(**ids))
+    assert answer.status_code == 404
+    assert "There is nothing here" in answer.text
+
+
+@pytest.mark.parametrize(("path", "values"), ACTS)
+def test_no_act_reaches_another_merchants_things(
+    server: Server, side: Side, empty_side: Side, ids: dict[str, str], path: str, values: dict[str, str]
+) -> None:
+    stranger = person_of(server, empty_side)
+    assert stranger.send(path.format(**ids), **values).status_code == 404
+    assert side.client.get("/v1/placements/payment_methods/candidates/card").json()["enabled"]
+    assert side.client.get(f"/v1/placements/payment_methods/rules/{ids['rule']}").status_code == 200
+
+
+def test_lists_and_search_show_ones_own_only(server: Server, side: Side, empty_side: Side) -> None:
+    side.decide()
+    stranger = person_of(server, empty_side)
+    for path in ("/admin/", "/admin/placements", "/admin/methods", "/admin/decisions", "/admin/search?q=paypal"):
+        assert "PayPal" not in stranger.get(path)
+
+
+def test_the_test_side_is_empty_while_the_live_side_is_full(server: Server, side: Side) -> None:
+    person = person_of(server, side)
+    assert "PayPal" in person.get("/admin/methods")
+    person.look_at("test")
+    text = person.get("/admin/methods")
+    assert "PayPal" not in text
+    assert "Test data" in text
+
+
+@pytest.mark.parametrize(
+    ("role", "mode", "may"),
+    [("viewer", "live", False), ("viewer", "test", False), ("editor", "live", False), ("editor", "test", True),
+     ("publisher", "live", True), ("publisher", "test", True), ("admin", "live", True)],
+)  # fmt: skip
+def test_editors_publish_on_the_test_side_and_publishers_on_both(
+    server: Server, side: Side, role: str, mode: str, may: bool
+) -> None:
+    person = person_of(server, side, role=role)  # type: ignore[arg-type]
+    person.look_at(mode)
+    answer = person.send("/admin/placements/new", key="offers", name="Offers", reward="selected", credit="first")
+    assert answer.status_code == (303 if may else 403)
+    assert ("Offers" in person.get("/admin/placements")) == may
+
+
+@pytest.mark.parametrize("role", ["viewer", "editor", "publisher"])
+def test_only_an_admin_makes_keys(server: Server, side: Side, role: str) -> None:
+    person = person_of(server, side, role=role)  # type: ignore[arg-type]
+    assert "Make a key" not in person.get("/admin/keys")
+    assert person.send("/admin/keys", name="Mine", kind="secret").status_code == 403
+
+
+def test_a_viewer_sees_no_switch_or_button_that_would_be_refused(server: Server, side: Side) -> None:
+    viewer = person_of(server, side, role="viewer")
+    for path in ("/admin/methods", "/admin/rules", "/admin/placements", "/admin/fields"):
+        text = viewer.get(path)
+        assert 'role="switch"' not in text
+        assert "/new" not in text
+    assert "Save" not in viewer.get("/admin/methods/card")
