@@ -40,7 +40,7 @@ async def purge(engine: Engine) -> None:
     before = now_ms() - engine.settings.retention_days * DAY
     async with engine.database.write() as connection:
         await decisions.purge(connection, before_id=first_id_of(before))
-        await outcomes.purge(connection, before=before)
+        await outcomes.purge(connection, before=before, before_id=first_id_of(before))
         await folds.purge_usage(connection, before_day=before // DAY)
         await snapshots.purge(connection, before=before)
     await engine.accounts.purge_sessions()

@@ -9,10 +9,13 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from engine.store.database import lock_at_begin
 
 # Any number, but always this one: processes that start together must not migrate together.
 ADVISORY_LOCK = 7_420_202
+LONGEST_WAIT_SECONDS = 60
 
 
 def configuration(connection: Connection | None = None) -> Config:
@@ -24,7 +27,7 @@ def configuration(connection: Connection | None = None) -> Config:
 
 async def upgrade(url: str) -> str:
     """Run the migrations that are missing; returns the revision reached. Harmless to repeat."""
-    engine = create_async_engine(url)
+    engine = _open(url)
     try:
         async with engine.begin() as connection:
             if connection.dialect.name == "postgresql":
@@ -32,6 +35,15 @@ async def upgrade(url: str) -> str:
             return await connection.run_sync(_upgrade)
     finally:
         await engine.dispose()
+
+
+def _open(url: str) -> AsyncEngine:
+    if not url.startswith("sqlite"):
+        return create_async_engine(url)
+    engine = create_async_engine(url, connect_args={"timeout": LONGEST_WAIT_SECONDS})
+    # Else each statement would stand for itself: one that breaks off would leave half a schema, and two would race.
+    lock_at_begin(engine.sync_engine)
+    return engine
 
 
 def _upgrade(connection: Connection) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
+import secrets
 import shutil
 import tempfile
 import warnings
@@ -15,24 +15,14 @@ import asyncpg
 import msgspec
 import pytest
 
-from engine.clock import DAY, now_ms
-from engine.decide import Answer
 from engine.migrate import upgrade
-from engine.placement import Placement
-from engine.record import Learned
 from engine.service import Engine, open_engine
 from engine.settings import Settings
-from engine.settle import Receipt
-from engine.store import folds
-from engine.store.accounts import Merchant
 from engine.store.database import sqlite_url
-from engine.store.folds import Cell, Sums
-from engine.store.outcomes import OutcomeRow
-from tests import factories
+from tests.shop import Shop
 
 EngineFactory = Callable[..., Awaitable[Engine]]
 BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
-_names = itertools.count(1)
 
 
 @pytest.fixture
@@ -81,16 +71,28 @@ def settings(request: pytest.FixtureRequest, database_kind: str, tmp_path: Path)
     if database_kind == "sqlite":
         shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "tap2.sqlite")
     else:
-        socket, name = request.getfixturevalue("postgres_server"), f"test_{next(_names)}"
-        asyncio.run(_copy_database(socket, name))
-        url = postgres_url(socket, name)
+        url = new_postgres_database(request.getfixturevalue("postgres_server"), like="migrated")
     return Settings(data=str(tmp_path), database_url=url, refresh_seconds=3600, decision_timeout_ms=5000)
 
 
-async def _copy_database(socket: str, name: str) -> None:
-    connection = await asyncpg.connect(host=socket, user="postgres", database="postgres")
-    await connection.execute(f"CREATE DATABASE {name} TEMPLATE migrated")
-    await connection.close()
+@pytest.fixture
+def empty_url(request: pytest.FixtureRequest, database_kind: str, tmp_path: Path) -> str:
+    """The address of a database with nothing in it."""
+    if database_kind == "sqlite":
+        return sqlite_url(str(tmp_path))
+    return new_postgres_database(request.getfixturevalue("postgres_server"), like="template1")
+
+
+def new_postgres_database(socket: str, *, like: str) -> str:
+    name = f"test_{secrets.token_hex(6)}"
+
+    async def create() -> None:
+        connection = await asyncpg.connect(host=socket, user="postgres", database="postgres")
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {like}")
+        await connection.close()
+
+    asyncio.run(create())
+    return postgres_url(socket, name)
 
 
 @pytest.fixture
@@ -112,82 +114,6 @@ async def open_another(settings: Settings) -> AsyncIterator[EngineFactory]:
 @pytest.fixture
 async def engine(open_another: EngineFactory) -> Engine:
     return await open_another()
-
-
-class Shop:
-    """A merchant with a placement and candidates, and short ways to ask and to report."""
-
-    def __init__(self, engine: Engine, merchant: Merchant) -> None:
-        self.engine = engine
-        self.merchant = merchant
-        self.id = merchant.id
-        self._events = itertools.count(1)
-
-    async def place(self, placement: Placement | None = None, *candidates: Any) -> None:
-        placement = placement or factories.placement()
-        await self.create("placement", placement)
-        await self.create("candidate", *(candidates or factories.candidates()), place=placement.key)
-
-    async def create(self, kind: Any, *documents: Any, place: str | None = None) -> None:
-        inside = kind in ("candidate", "rule")
-        where = place if place is not None else "payment_methods" if inside else ""
-        await self.engine.catalogue.create(self.id, "tester", kind, where, documents)
-
-    async def decide(self, customer: str | None = None, *, placement: str = "payment_methods", **facts: Any) -> Answer:
-        """Facts are named as in `cart_total=1`, the first `_` standing for the dot."""
-        context: dict[str, dict[str, Any]] = {}
-        for name, value in facts.items():
-            group, _, leaf = name.partition("_")
-            context.setdefault(group, {})[leaf] = value
-        return (await self.engine.decider.decide(self.id, [placement], customer, context))[0]
-
-    def outcome(
-        self,
-        answer: Answer | str | None,
-        type: str,
-        candidate: str | None = None,
-        *,
-        event: str | None = None,
-        at: int | None = None,
-        customer: str | None = None,
-    ) -> OutcomeRow:
-        now = now_ms()
-        decision = answer.decision.decision_id if isinstance(answer, Answer) else answer
-        return OutcomeRow(
-            self.id,
-            event or f"event_{next(self._events)}",
-            decision,
-            self.engine.hasher(self.id, customer) if customer else None,
-            "" if decision else "payment_methods",
-            type,
-            candidate,
-            None,
-            None,
-            now if at is None else at,
-            now,
-        )
-
-    async def report(
-        self, answer: Answer | str | None, type: str, candidate: str | None = None, **more: Any
-    ) -> Receipt:
-        return (await self.engine.recorder.outcomes([self.outcome(answer, type, candidate, **more)]))[0]
-
-    async def teach(self, bucket: str = "", **counts: tuple[int, int]) -> None:
-        """As if so many trials and successes had been seen; the draws know of it."""
-        sums = Sums()
-        for candidate, (trials, successes) in counts.items():
-            cell = Cell(self.id, "payment_methods", "converted", bucket, candidate, now_ms() // DAY)
-            sums.add(cell, None, trials, successes)
-        async with self.engine.database.write() as connection:
-            await folds.add(connection, sums)
-        self.engine.live.learned(Learned({(self.id, "payment_methods", "converted", bucket): 1}))
-        await self.engine.live.refresh(at_once=True)
-
-    async def counts(self, bucket: str = "", *, reward: str = "converted") -> dict[str, tuple[int, int]]:
-        """Trials and successes of every candidate, as the database has them now."""
-        async with self.engine.database.read() as connection:
-            found = await folds.counts(connection, self.id, "payment_methods", reward, bucket)
-        return {name: (count.trials, count.successes) for name, count in found.items()}
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.beliefs import Counts
@@ -86,9 +86,12 @@ async def newest_versions(connection: AsyncConnection) -> dict[tuple[int, str], 
 
 
 async def purge(connection: AsyncConnection, *, before: int) -> int:
-    """Forget snapshots that no kept decision can name, but never a bucket's last."""
-    last = select(func.max(beliefs.c.version)).group_by(
-        beliefs.c.merchant_id, beliefs.c.placement, beliefs.c.reward, beliefs.c.bucket
+    """Forget snapshots that no decision since an instant can name: those that had a successor by then."""
+    where = (beliefs.c.merchant_id, beliefs.c.placement)
+    successor = func.lead(beliefs.c.made_at).over(
+        partition_by=(*where, beliefs.c.reward, beliefs.c.bucket), order_by=beliefs.c.version
     )
-    result = await connection.execute(delete(beliefs).where(beliefs.c.made_at < before, beliefs.c.version.not_in(last)))
+    named = select(*where, beliefs.c.version, successor.label("replaced_at")).subquery()
+    gone = select(named.c.merchant_id, named.c.placement, named.c.version).where(named.c.replaced_at < before)
+    result = await connection.execute(delete(beliefs).where(tuple_(*where, beliefs.c.version).in_(gone)))
     return result.rowcount

@@ -95,7 +95,7 @@ class SqliteDatabase(Database):
         for engine in (self._writer.sync_engine, self._reader.sync_engine, self._plain_writer, self._plain_reader):
             _prepare(engine)
         for engine in (self._writer.sync_engine, self._plain_writer):
-            _lock_at_begin(engine)
+            lock_at_begin(engine)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
         # Writers take turns here rather than at SQLite's lock, where waiting means sleeping and trying again.
         self._turn = asyncio.Lock()
@@ -148,7 +148,7 @@ def _prepare(engine: Engine) -> None:
         cursor.close()
 
 
-def _lock_at_begin(engine: Engine) -> None:
+def lock_at_begin(engine: Engine) -> None:
     """The driver would begin late and without the lock, and fail half-way where another process writes."""
 
     @event.listens_for(engine, "begin")

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import msgspec
-from sqlalchemy import delete, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.store.bulk import insert_many
@@ -73,7 +73,11 @@ async def without_decision(connection: AsyncConnection, *, after: int, limit: in
     return [(seq, OutcomeRow(*row)) for seq, *row in await connection.execute(query)]
 
 
-async def purge(connection: AsyncConnection, *, before: int) -> int:
-    """Forget outcomes that occurred before an instant."""
-    result = await connection.execute(delete(outcomes).where(outcomes.c.occurred_at < before))
+async def purge(connection: AsyncConnection, *, before: int, before_id: str) -> int:
+    """Forget outcomes of decisions older than an id, and purchases without a decision from before an instant.
+
+    An outcome goes with its decision, whenever it is said to have occurred: the two fold together.
+    """
+    alone = outcomes.c.decision_id.is_(None) & (outcomes.c.occurred_at < before)
+    result = await connection.execute(delete(outcomes).where(or_(alone, outcomes.c.decision_id < before_id)))
     return result.rowcount

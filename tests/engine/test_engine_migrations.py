@@ -1,0 +1,175 @@
+"""Databases are made and brought up to date by themselves; old things go after the retention, and no sooner."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import func, inspect, select, text
+
+from engine import accounts, decide, jobs, live, rebuild
+from engine.clock import DAY, now_ms
+from engine.errors import NotFound
+from engine.migrate import configuration, upgrade
+from engine.store import tables
+from engine.store.database import open_database
+from tests import shop as shop_module
+from tests.factories import order
+
+pytestmark = pytest.mark.anyio
+
+
+async def look(url, question):
+    """Answer a question about a database's schema."""
+    database = open_database(url)
+    async with database.read() as connection:
+        answer = await connection.run_sync(question)
+    await database.close()
+    return answer
+
+
+def table_names(connection):
+    return inspect(connection).get_table_names()
+
+
+def differences(connection):
+    context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+    return compare_metadata(context, tables.metadata)
+
+
+async def test_an_empty_database_comes_to_the_schema_that_the_code_expects(empty_url):
+    newest = ScriptDirectory.from_config(configuration()).get_current_head()
+    assert await upgrade(empty_url) == newest
+    assert await look(empty_url, differences) == []
+    assert {"decisions", "outcomes", "beliefs"} <= set(
+        await look(empty_url, lambda one: inspect(one).get_table_names())
+    )
+
+
+async def test_bringing_up_to_date_twice_is_harmless(empty_url):
+    assert await upgrade(empty_url) == await upgrade(empty_url)
+    assert await look(empty_url, differences) == []
+
+
+def _upgrade(url, queue):
+    queue.put(asyncio.run(upgrade(url)))
+
+
+async def test_processes_that_start_together_bring_it_up_to_date_once(empty_url):
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    processes = [context.Process(target=_upgrade, args=(empty_url, queue)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        await asyncio.to_thread(process.join, 60)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert await look(empty_url, differences) == []
+
+
+async def test_a_migration_that_breaks_off_leaves_nothing_behind(empty_url, monkeypatch):
+    create_table, seen = Operations.create_table, []
+
+    def failing(self, *arguments, **options):
+        seen.append(arguments)
+        if len(seen) == 5:
+            raise OSError("the disk is full")
+        return create_table(self, *arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Operations, "create_table", failing)
+        with pytest.raises(OSError, match="full"):
+            await upgrade(empty_url)
+    assert await look(empty_url, table_names) == []
+    await upgrade(empty_url)
+    assert await look(empty_url, differences) == []
+
+
+class Clock:
+    """Sets the time of every module that reads it."""
+
+    def __init__(self, monkeypatch):
+        self.now = now_ms()
+        for module in (decide, jobs, live, accounts, shop_module):
+            monkeypatch.setattr(module, "now_ms", lambda: self.now)
+
+    def to(self, day):
+        self.now = day * DAY + DAY // 2
+
+
+async def count(shop, table):
+    async with shop.engine.database.read() as connection:
+        return (await connection.execute(select(func.count()).select_from(table))).scalar()
+
+
+async def test_what_is_older_than_the_retention_goes_and_the_younger_stays(shop, monkeypatch):
+    clock, today = Clock(monkeypatch), now_ms() // DAY
+    retention = shop.engine.settings.retention_days
+    answers = {}
+    for age in (retention + 30, retention + 1, retention - 2, 5, 0):
+        clock.to(today - age)
+        answer = answers[age] = await shop.decide("c1")
+        await shop.report(answer, "converted", order(answer.decision)[1])
+        await shop.report(None, "converted", "card", customer="c1")
+        await shop.engine.live.refresh(at_once=True)
+    statistics = await shop.counts()
+    await jobs.purge(shop.engine)
+    kept = {one.decision.decision_id for one in await shop.engine.logbook.search(shop.id)}
+    assert kept == {answers[age].decision.decision_id for age in (retention - 2, 5, 0)}
+    assert await count(shop, tables.outcomes) == 6
+    assert (await shop.decide("c1")).decision.ranking
+    assert await shop.counts() == statistics
+    since = rebuild.first_whole_day(clock.now, retention)
+    assert await rebuild.compare(shop.engine.database, since_day=since) == []
+    assert await rebuild.compare(shop.engine.database) != []
+    await rebuild.rebuild(shop.engine.database, since_day=since)
+    assert await shop.counts() == statistics
+    with pytest.raises(NotFound):
+        await shop.engine.logbook.get(shop.id, answers[retention + 1].decision.decision_id)
+    for age in (retention - 2, 5, 0):
+        assert (await shop.engine.logbook.replay(shop.id, answers[age].decision.decision_id)).same
+
+
+async def test_a_kept_decision_keeps_its_outcomes_whenever_they_are_said_to_have_occurred(shop):
+    answer = await shop.decide("c1")
+    await shop.report(answer, "converted", order(answer.decision)[0], event="e", at=7)
+    await jobs.purge(shop.engine)
+    assert (await shop.report(answer, "converted", order(answer.decision)[0], event="e", at=7)).status == "duplicate"
+    assert await rebuild.compare(shop.engine.database) == []
+
+
+async def test_an_old_snapshot_stays_while_a_kept_decision_names_it(shop, monkeypatch):
+    clock, today = Clock(monkeypatch), now_ms() // DAY
+    clock.to(today - 500)
+    await shop.teach(card=(10, 5))
+    clock.to(today - 499)
+    await shop.teach(card=(20, 9))
+    clock.to(today - 10)
+    answer = await shop.decide()
+    clock.to(today - 5)
+    await shop.teach(card=(30, 1))
+    clock.to(today)
+    await jobs.purge(shop.engine)
+    assert (await shop.engine.logbook.replay(shop.id, answer.decision.decision_id)).same
+    async with shop.engine.database.read() as connection:
+        versions = (await connection.execute(select(tables.beliefs.c.version))).scalars().all()
+    assert sorted(versions) == [2, 3]
+
+
+async def test_a_purge_of_one_merchant_leaves_the_last_beliefs_of_others(shop, monkeypatch):
+    clock, today = Clock(monkeypatch), now_ms() // DAY
+    other, _ = await shop.engine.accounts.add_merchant("other", "Other")
+    theirs = type(shop)(shop.engine, other)
+    await theirs.place()
+    clock.to(today - 500)
+    await theirs.teach(card=(10, 5))
+    clock.to(today)
+    await jobs.purge(shop.engine)
+    assert await count(shop, tables.beliefs) == 1
+    async with shop.engine.database.read() as connection:
+        assert (await connection.execute(text("SELECT merchant_id FROM beliefs"))).scalar() == other.id

@@ -1,0 +1,92 @@
+"""A merchant with a placement and candidates, and short ways to ask and to report."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from engine.clock import DAY, now_ms
+from engine.decide import Answer
+from engine.placement import Placement
+from engine.record import Learned
+from engine.service import Engine
+from engine.settle import Receipt
+from engine.store import folds
+from engine.store.accounts import Merchant
+from engine.store.folds import Cell, Sums
+from engine.store.outcomes import OutcomeRow
+from tests import factories
+
+
+class Shop:
+    def __init__(self, engine: Engine, merchant: Merchant) -> None:
+        self.engine = engine
+        self.merchant = merchant
+        self.id = merchant.id
+        self._events = itertools.count(1)
+
+    async def place(self, placement: Placement | None = None, *candidates: Any) -> None:
+        placement = placement or factories.placement()
+        await self.create("placement", placement)
+        await self.create("candidate", *(candidates or factories.candidates()), place=placement.key)
+
+    async def create(self, kind: Any, *documents: Any, place: str | None = None) -> None:
+        inside = kind in ("candidate", "rule")
+        where = place if place is not None else "payment_methods" if inside else ""
+        await self.engine.catalogue.create(self.id, "tester", kind, where, documents)
+
+    async def decide(self, customer: str | None = None, *, placement: str = "payment_methods", **facts: Any) -> Answer:
+        """Facts are named as in `cart_total=1`, the first `_` standing for the dot."""
+        context: dict[str, dict[str, Any]] = {}
+        for name, value in facts.items():
+            group, _, leaf = name.partition("_")
+            context.setdefault(group, {})[leaf] = value
+        return (await self.engine.decider.decide(self.id, [placement], customer, context))[0]
+
+    def outcome(
+        self,
+        answer: Answer | str | None,
+        type: str,
+        candidate: str | None = None,
+        *,
+        event: str | None = None,
+        at: int | None = None,
+        customer: str | None = None,
+    ) -> OutcomeRow:
+        now = now_ms()
+        decision = answer.decision.decision_id if isinstance(answer, Answer) else answer
+        return OutcomeRow(
+            self.id,
+            event or f"event_{next(self._events)}",
+            decision,
+            self.engine.hasher(self.id, customer) if customer else None,
+            "" if decision else "payment_methods",
+            type,
+            candidate,
+            None,
+            None,
+            now if at is None else at,
+            now,
+        )
+
+    async def report(
+        self, answer: Answer | str | None, type: str, candidate: str | None = None, **more: Any
+    ) -> Receipt:
+        return (await self.engine.recorder.outcomes([self.outcome(answer, type, candidate, **more)]))[0]
+
+    async def teach(self, bucket: str = "", **counts: tuple[int, int]) -> None:
+        """As if so many trials and successes had been seen; the draws know of it."""
+        sums = Sums()
+        for candidate, (trials, successes) in counts.items():
+            cell = Cell(self.id, "payment_methods", "converted", bucket, candidate, now_ms() // DAY)
+            sums.add(cell, None, trials, successes)
+        async with self.engine.database.write() as connection:
+            await folds.add(connection, sums)
+        self.engine.live.learned(Learned({(self.id, "payment_methods", "converted", bucket): 1}))
+        await self.engine.live.refresh(at_once=True)
+
+    async def counts(self, bucket: str = "", *, reward: str = "converted") -> dict[str, tuple[int, int]]:
+        """Trials and successes of every candidate, as the database has them now."""
+        async with self.engine.database.read() as connection:
+            found = await folds.counts(connection, self.id, "payment_methods", reward, bucket)
+        return {name: (count.trials, count.successes) for name, count in found.items()}
