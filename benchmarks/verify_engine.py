@@ -191,7 +191,7 @@ def figures() -> list[Figure]:
 async def _figures(name: str, settings: Settings) -> list[Figure]:
     async with opened(settings) as engine:
         shops = await open_shops(engine)
-        receipts = await play(shops, asked=7_000, reported=100_000, seed=6)
+        receipts = await play(shops, asked=8_000, reported=100_000, seed=6)
         differences = await rebuild.compare(engine.database)
         here = await replay_log(engine.database)
     there = await asyncio.to_thread(replay_in_a_new_process, settings)

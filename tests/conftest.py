@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import shutil
+import signal
 import tempfile
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +48,8 @@ def postgres_server() -> Iterator[str]:
     server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf(); CREATE DATABASE migrated;")
     asyncio.run(upgrade(postgres_url(socket, "migrated")))
     yield socket
+    # It need not leave its files in order, as it would when asked to stop: they go with it.
+    os.kill(server.get_pid(), signal.SIGQUIT)
     server.cleanup()
 
 
@@ -65,34 +70,40 @@ def database_kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def settings(request: pytest.FixtureRequest, database_kind: str, tmp_path: Path) -> Settings:
+def settings(request: pytest.FixtureRequest, database_kind: str, tmp_path: Path) -> Iterator[Settings]:
     """Settings on a fresh, migrated database; the jobs are slow, so that a test decides itself when they run."""
-    url = ""
+    slow = Settings(data=str(tmp_path), refresh_seconds=3600, decision_timeout_ms=5000)
     if database_kind == "sqlite":
         shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "tap2.sqlite")
+        yield slow
     else:
-        url = new_postgres_database(request.getfixturevalue("postgres_server"), like="migrated")
-    return Settings(data=str(tmp_path), database_url=url, refresh_seconds=3600, decision_timeout_ms=5000)
+        with postgres_database(request.getfixturevalue("postgres_server"), like="migrated") as url:
+            yield msgspec.structs.replace(slow, database_url=url)
 
 
 @pytest.fixture
-def empty_url(request: pytest.FixtureRequest, database_kind: str, tmp_path: Path) -> str:
+def empty_url(request: pytest.FixtureRequest, database_kind: str, tmp_path: Path) -> Iterator[str]:
     """The address of a database with nothing in it."""
     if database_kind == "sqlite":
-        return sqlite_url(str(tmp_path))
-    return new_postgres_database(request.getfixturevalue("postgres_server"), like="template1")
+        yield sqlite_url(str(tmp_path))
+    else:
+        with postgres_database(request.getfixturevalue("postgres_server"), like="template1") as url:
+            yield url
 
 
-def new_postgres_database(socket: str, *, like: str) -> str:
+@contextmanager
+def postgres_database(socket: str, *, like: str) -> Iterator[str]:
+    """The address of a new database, a copy of another; it is dropped at the end."""
     name = f"test_{secrets.token_hex(6)}"
 
-    async def create() -> None:
+    async def execute(statement: str) -> None:
         connection = await asyncpg.connect(host=socket, user="postgres", database="postgres")
-        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {like}")
+        await connection.execute(statement)
         await connection.close()
 
-    asyncio.run(create())
-    return postgres_url(socket, name)
+    asyncio.run(execute(f"CREATE DATABASE {name} TEMPLATE {like}"))
+    yield postgres_url(socket, name)
+    asyncio.run(execute(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 @pytest.fixture
