@@ -16,13 +16,16 @@ from engine.errors import EngineError
 from engine.service import Engine, open_engine
 from engine.settings import Settings
 
+# Read by the options that ask for a password; it is no setting of a server.
+PASSWORD_VARIABLE = "TAP2_PASSWORD"
 as_json = click.option("--json", "json", is_flag=True, help="Print one JSON document.")
 
 
 def settings() -> Settings:
     """From the environment; a wrong setting ends the command with its name."""
+    environment = {name: value for name, value in os.environ.items() if name != PASSWORD_VARIABLE}
     try:
-        return Settings.from_environment(os.environ)
+        return Settings.from_environment(environment)
     except msgspec.ValidationError as error:
         raise click.ClickException(str(error)) from None
 
