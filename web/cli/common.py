@@ -17,7 +17,7 @@ from engine.service import Engine, open_engine
 from engine.settings import Settings
 
 # Read by the options that ask for a password; it is no setting of a server.
-PASSWORD_VARIABLE = "TAP2_PASSWORD"
+PASSWORD_VARIABLE = "TAP2_PASSWORD"  # noqa: S105
 as_json = click.option("--json", "json", is_flag=True, help="Print one JSON document.")
 
 
