@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
-from litestar import Request, Response, get
+from litestar import Litestar, Request, Response, get
 from markupsafe import Markup
 
 from web.admin.render import STATIC, render
@@ -17,18 +17,33 @@ Json = dict[str, Any]
 POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
+class Shown(NamedTuple):
+    """The document and its page, made once an app: they do not change while it runs."""
+
+    json: bytes
+    page: str
+
+
+def shown(app: Litestar) -> Shown:
+    found: Shown | None = app.state.get("docs")
+    if found is None:
+        api = document(app)
+        found = app.state["docs"] = Shown(msgspec.json.encode(api), _page(api))
+    return found
+
+
+def _page(api: Json) -> str:
+    return render("api_reference.html", api=api, groups=_groups(api), schemas=api["components"]["schemas"], **SHOW)
+
+
 @get("/")
 async def page(request: AnyRequest) -> Response[str]:
-    found = document(request.app)
-    text = render(
-        "api_reference.html", api=found, groups=_groups(found), schemas=found["components"]["schemas"], **SHOW
-    )
-    return Response(text, media_type="text/html", headers={"Content-Security-Policy": POLICY})
+    return Response(shown(request.app).page, media_type="text/html", headers={"Content-Security-Policy": POLICY})
 
 
 @get("/openapi.json")
 async def openapi(request: AnyRequest) -> Response[bytes]:
-    return Response(msgspec.json.encode(document(request.app)), media_type="application/json")
+    return Response(shown(request.app).json, media_type="application/json")
 
 
 @get("/style.css")

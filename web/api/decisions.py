@@ -21,8 +21,13 @@ from web.operation import Operation
 from web.reading import QuickReader, query_of
 
 CustomerId = Annotated[str, Meta(min_length=1, max_length=256, description="Kept only as a keyed hash.")]
-Context = Annotated[dict[str, Any], Meta(description='Facts by group, as `{"cart": {"total": 12900}}`.')]
+Context = Annotated[
+    dict[str, Any],
+    Meta(description='Facts by group, as `{"cart": {"total": 12900}}`; numbers up to 2**53, nested at most 80 deep.'),
+]
 Slug = Annotated[str, Meta(max_length=64, description="Where given, the key's own merchant.")]
+IN_AN_ADDRESS = r"\A[^\x00]*\Z"
+"""Databases cannot store NUL, so an address must not hold it."""
 
 JSON = "application/json"
 METHODS = "payment_methods"
@@ -50,13 +55,16 @@ class Explain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MethodsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    customer_id: CustomerId | None = None
-    merchant_id: Slug | None = None
-    device: Annotated[str, Meta(max_length=32, description="`desktop`, `mobile` or `tablet`.")] | None = None
-    country: Annotated[str, Meta(max_length=2, description="ISO 3166-1 alpha-2.")] | None = None
-    currency: Annotated[str, Meta(max_length=3, description="ISO 4217.")] | None = None
+    customer_id: Annotated[CustomerId, Meta(pattern=IN_AN_ADDRESS)] | None = None
+    merchant_id: Annotated[Slug, Meta(pattern=IN_AN_ADDRESS)] | None = None
+    device: (
+        Annotated[str, Meta(max_length=32, pattern=IN_AN_ADDRESS, description="`desktop`, `mobile` or `tablet`.")]
+        | None
+    ) = None
+    country: Annotated[str, Meta(max_length=2, pattern=IN_AN_ADDRESS, description="ISO 3166-1 alpha-2.")] | None = None
+    currency: Annotated[str, Meta(max_length=3, pattern=IN_AN_ADDRESS, description="ISO 4217.")] | None = None
     amount: Amount | None = None
-    locale: Annotated[str, Meta(max_length=35, description="As in `de-DE`.")] | None = None
+    locale: Annotated[str, Meta(max_length=35, pattern=IN_AN_ADDRESS, description="As in `de-DE`.")] | None = None
 
 
 class ExplainedDecision(Decision, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from engine.placement import Id
 from engine.replay import Replay
 from engine.store.outcomes import OutcomeRow
 from web.access import configuring, engine_of
-from web.api.decisions import CustomerId
+from web.api.decisions import IN_AN_ADDRESS, CustomerId
 from web.api.resources import JSON, Moment
 from web.operation import Answer, Operation
 from web.reading import query_of
@@ -28,9 +28,11 @@ Limit = Annotated[int, Meta(ge=1, le=200, description="The most items to answer.
 
 class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     placement: Annotated[Id, Meta(description="Only of this placement.")] | None = None
-    customer_id: Annotated[CustomerId, Meta(description="Only of this customer.")] | None = None
+    customer_id: Annotated[CustomerId, Meta(pattern=IN_AN_ADDRESS, description="Only of this customer.")] | None = None
     limit: Limit = 50
-    cursor: Annotated[str, Meta(max_length=80, description="`next` of the page before.")] | None = None
+    cursor: (
+        Annotated[str, Meta(max_length=80, pattern=IN_AN_ADDRESS, description="`next` of the page before.")] | None
+    ) = None
 
 
 class Explain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,7 +40,10 @@ class Explain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AuditSearch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    subject: Annotated[str, Meta(max_length=200, description="Only of subjects that contain this, as `rule vat`.")] = ""
+    subject: Annotated[
+        str,
+        Meta(max_length=200, pattern=IN_AN_ADDRESS, description="Only of subjects that contain this, as `rule vat`."),
+    ] = ""
     limit: Limit = 50
     cursor: Annotated[int, Meta(ge=1, le=2**53, description="`next` of the page before.")] | None = None
 

@@ -20,6 +20,7 @@ from engine.shelf import id_of
 from engine.store.resources import Document, Kind, Resource
 from web.access import configuring, engine_of
 from web.api import examples
+from web.api.decisions import IN_AN_ADDRESS
 from web.errors import VersionNeeded
 from web.operation import Answer, Operation
 from web.reading import MOST_BODY_BYTES, MOST_BULK_BYTES, document_of, query_of
@@ -37,7 +38,7 @@ class Page(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which part of a list to answer."""
 
     limit: Annotated[int, Meta(ge=1, le=200, description="The most items to answer.")] = 50
-    cursor: Annotated[str, Meta(max_length=80, description="`next` of the page before.")] = ""
+    cursor: Annotated[str, Meta(max_length=80, pattern=IN_AN_ADDRESS, description="`next` of the page before.")] = ""
 
 
 class Collection(NamedTuple):

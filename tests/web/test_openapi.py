@@ -1,0 +1,126 @@
+"""The OpenAPI document is complete and true, and the page that shows it needs nothing from elsewhere."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import jsonschema_rs
+import pytest
+
+from benchmarks.verify_api import fuzz
+from tests.serving import Server, Side
+from web.errors import KINDS, TITLES
+
+PROBLEM = {"$ref": "#/components/schemas/Problem"}
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield f"{method.upper()} {path}", operation
+
+
+def test_generated_calls_find_no_fault(server: Server, side: Side):
+    found = fuzz(server, side, cases=200)
+    assert found.failures == {}
+    assert found.server_errors == 0
+    assert found.cases >= 200
+    assert found.operations == len(list(operations(server.openapi)))
+
+
+def test_every_operation_is_described(server: Server):
+    names = []
+    for name, operation in operations(server.openapi):
+        assert operation["summary"], name
+        assert operation["tags"], name
+        assert all(one["description"] for one in operation.get("parameters", [])), name
+        assert all(one["description"] for one in operation["responses"].values()), name
+        names.append(operation["operationId"])
+    assert len(set(names)) == len(names)
+
+
+def test_every_error_is_a_problem(server: Server):
+    for name, operation in operations(server.openapi):
+        for status, answer in operation["responses"].items():
+            if int(status) >= 400:
+                assert answer["content"] == {"application/problem+json": {"schema": PROBLEM}}, (name, status)
+
+
+def test_every_kind_of_problem_is_documented_somewhere(server: Server):
+    documented = {int(status) for _, operation in operations(server.openapi) for status in operation["responses"]}
+    assert {status for status, _, _ in KINDS.values()} <= documented
+    assert set(TITLES) <= documented
+
+
+def test_examples_fit_their_schemas(server: Server):
+    document = server.openapi
+    tried = 0
+    for name, operation in operations(document):
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            schema = {**content["schema"], "components": document["components"]}
+            jsonschema_rs.validate(schema, content["example"])
+            assert content["example"], name
+            tried += 1
+    assert tried >= 15
+
+
+def test_no_pattern_is_of_python_alone(server: Server):
+    assert "\\A" not in str(server.openapi)
+    assert "\\Z" not in str(server.openapi)
+
+
+@pytest.mark.parametrize("media", ["application/problem+json"])
+def test_a_problem_looks_as_documented(side: Side, media: str):
+    document = side.server.openapi
+    schema = {**PROBLEM, "components": document["components"]}
+    answers = [
+        side.client.get("/v1/lists/none"),
+        side.client.get("/v1/nothing"),
+        side.client.patch("/v1/lists"),
+        side.client.post("/v1/lists", json={}),
+        side.client.put("/v1/lists/none", json={}),
+        side.client.post("/v1/keys", content=b"x" * 70_000),
+        httpx.get(f"{side.server.url}/v1/lists"),
+    ]
+    assert [answer.status_code for answer in answers] == [404, 404, 405, 400, 428, 413, 401]
+    for answer in answers:
+        problem = answer.json()
+        assert answer.headers["content-type"] == media
+        jsonschema_rs.validate(schema, problem)
+        assert problem["status"] == answer.status_code
+        assert re.fullmatch(r"urn:tap2:problem:[a-z-]+", problem["type"])
+        assert problem["title"]
+
+
+def test_the_document_is_served(server: Server):
+    answer = httpx.get(f"{server.url}/docs/openapi.json")
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json() == json.loads(json.dumps(server.openapi))
+    assert answer.json()["openapi"].startswith("3.1")
+
+
+def test_the_page_shows_every_operation_and_schema(server: Server):
+    page = httpx.get(f"{server.url}/docs").text
+    for _, operation in operations(server.openapi):
+        assert f'id="{operation["operationId"]}"' in page
+    for name in server.openapi["components"]["schemas"]:
+        assert f'id="schema-{name}"' in page
+    targets = set(re.findall(r'href="#([^"]+)"', page))
+    assert targets <= set(re.findall(r'id="([^"]+)"', page))
+
+
+def test_the_page_loads_nothing_from_elsewhere_and_runs_nothing(server: Server):
+    answer = httpx.get(f"{server.url}/docs")
+    assert "<script" not in answer.text
+    assert "style=" not in answer.text
+    loaded = re.findall(r'(?:src|href)="([^"#][^"]*)"', answer.text)
+    assert all(address.startswith("/docs/") for address in loaded)
+    for address in loaded:
+        assert httpx.get(server.url + address).status_code == 200
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; style-src 'self'")
+    assert "unsafe" not in policy
