@@ -53,33 +53,45 @@ def differ(logic: object, data: object) -> bool:
     return first is not second if FAILED in (first, second) else not same(first, second)
 
 
+def _differs_inside(logic: object, data: object) -> bool:
+    """The same for a part of logic: 0 and -0 are equal, but print and divide differently further out."""
+    first, second = ours(logic, data), theirs(logic, data)
+    return differ(logic, data) or _is_negative_zero(first) != _is_negative_zero(second)
+
+
+def _is_negative_zero(value: object) -> bool:
+    return isinstance(value, float) and value == 0 and math.copysign(1, value) < 0
+
+
 def cause(logic: object, data: object) -> tuple[str, Arguments]:
     """The innermost operator whose answers differ although its arguments' do not, with these arguments."""
     if isinstance(logic, list):
-        return next(cause(part, data) for part in logic if differ(part, data))
+        return next(cause(part, data) for part in logic if _differs_inside(part, data))
     [(operator, values)] = cast(dict[str, object], logic).items()
     arguments: Arguments = values if isinstance(values, list) else [values]
     if operator in SCOPED and arguments:
         inner = _inner_cause(operator, arguments, data)
         return inner or (operator, [ours(arguments[0], data), *arguments[1:]])
     for part in arguments:
-        if differ(part, data):
+        if _differs_inside(part, data):
             return cause(part, data)
     return operator, [ours(part, data) for part in arguments]
 
 
 def _inner_cause(operator: str, arguments: Arguments, data: object) -> tuple[str, Arguments] | None:
-    if differ(arguments[0], data):
+    if _differs_inside(arguments[0], data):
         return cause(arguments[0], data)
     items = ours(arguments[0], data)
     if not isinstance(items, list) or len(arguments) < 2:
         return None
     if operator != "reduce":
-        return next((cause(arguments[1], item) for item in items if differ(arguments[1], item)), None)
+        return next((cause(arguments[1], item) for item in items if _differs_inside(arguments[1], item)), None)
     accumulator = ours(arguments[2], data) if len(arguments) > 2 else None
+    if accumulator is FAILED:
+        return None
     for item in items:
         scope = {"current": item, "accumulator": accumulator}
-        if differ(arguments[1], scope):
+        if _differs_inside(arguments[1], scope):
             return cause(arguments[1], scope)
         accumulator = ours(arguments[1], scope)
     return None
@@ -122,7 +134,7 @@ def _is_empty_division(arguments: Arguments) -> bool:
 
 def _number_signs(arguments: Arguments) -> bool:
     numbers = [cast(float, apply({"-": [{"var": "x"}, 0]}, {"x": argument})) for argument in arguments[:2]]
-    return _is_empty_division(arguments) or not math.isfinite(numbers[0]) or numbers[0] * numbers[1] < 0
+    return _is_empty_division(arguments) or not math.isfinite(numbers[0]) or min(numbers) < 0
 
 
 def _keeps_its_scope(logic: object) -> bool:
@@ -157,6 +169,8 @@ DIFFERENCES = (
     Difference("how values are printed", _of("cat", "substr"), _any(_has_odd_text)),
     Difference("strings are cut in UTF-16", _of("substr"), lambda a: isinstance(a[0], str) and not a[0].isascii()),
     Difference("the start and length of substr", _of("substr"), lambda a: len(a) > 1),
+    Difference("zero has a sign", _of("-", "*", "/"), _any(lambda v: v == 0)),
+    Difference("numbers are doubles", _of("+", "-", "*"), _any(lambda v: _is_number(v) and abs(v) >= 2**53)),
     Difference("how values become numbers", _EQUALITIES | _ORDERS | _of("-", "/", "%"), _any(_is_odd_number)),
     Difference("=== looks at types and identity", _STRICT, _any(lambda v: isinstance(v, bool | list | dict))),
     Difference("undefined is not null", _STRICT, lambda a: None in a),

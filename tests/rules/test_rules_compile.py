@@ -172,7 +172,7 @@ def test_deeply_nested_rules_compile_in_time_for_their_size() -> None:
         others = [{"!=": [{"var": "customer.id"}, f"c{level}{number}"]} for number in range(5)]
         when = {("and", "or")[level % 2]: [*others, when]}
     rules = rules_of(*[when] * 20)
-    begun = time.perf_counter()
+    begun = time.process_time()
     compiled = compile_rules(rules, VOCABULARY, LISTS)
-    assert time.perf_counter() - begun < 3
+    assert time.process_time() - begun < 3
     assert {field for _, field in compiled.evaluate({"cart.items": 5}).skipped} == {"customer.id"}

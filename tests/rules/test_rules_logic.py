@@ -99,10 +99,10 @@ def _cubic(levels: int) -> object:
     ],
 )
 def test_what_would_grow_without_bounds_is_stopped(logic: object) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     with pytest.raises(RuleError):
         apply(logic)
-    assert time.perf_counter() - begun < 2
+    assert time.process_time() - begun < 2
 
 
 def test_deep_logic_and_deep_data_raise_no_recursion_error() -> None:

@@ -147,10 +147,11 @@ def test_500_nodes_may_be_in_a_rule_and_not_one_more() -> None:
 @pytest.mark.parametrize("name", hostile.REFUSED)
 def test_hostile_text_is_refused_at_once_with_its_place(name: str) -> None:
     text, words = hostile.REFUSED[name]
-    begun = time.perf_counter()
+    # the processor's time: a busy machine must not fail the test
+    begun = time.process_time()
     with pytest.raises(RuleError) as caught:
         loads(text)
-    assert time.perf_counter() - begun < 0.05
+    assert time.process_time() - begun < 0.05
     assert words in str(caught.value)
     assert len(str(caught.value)) < 2_000
 
@@ -173,9 +174,9 @@ def test_hostile_text_is_refused_at_once_with_its_place(name: str) -> None:
     ],
 )
 def test_hostile_documents_that_were_decoded_elsewhere_are_refused(when: object) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     found = problems_of(rule(when))
-    assert time.perf_counter() - begun < 0.2
+    assert time.process_time() - begun < 0.2
     assert len(found) <= 20
     json.dumps([problem.message for problem in found]).encode()
 
