@@ -60,7 +60,9 @@ def http_error(request: AnyRequest, error: HTTPException) -> Response[Any]:
 
 def unexpected(request: AnyRequest, error: Exception) -> Response[Any]:
     """What went wrong goes to the log, never to the page."""
-    log.error("unexpected error", path=request.scope["path"], error=type(error).__name__, exc_info=error)
+    log.error(
+        "unexpected error", path=request.scope.get("path_template", ""), error=type(error).__name__, exc_info=error
+    )
     return _answer(request, BROKEN, status=500)
 
 

@@ -116,12 +116,8 @@ async def check_draft(request: AnyRequest, frame: NamedDependency[Frame]) -> Res
     """Say a draft in words while it is being typed."""
     form = Form(await typed(request))
     shelf = await frame.engine.catalogue.shelf(frame.merchant.id)
-    try:
-        _parsed(shelf, form.values)
-    except RuleError as error:
-        problems = [FieldProblem(one.path, one.message) for one in error.problems]
-        return frame.page("_rule_check.html", CheckFragment("", [_placed(form, one) for one in problems]))
-    return frame.page("_rule_check.html", CheckFragment(_in_words(shelf, form), ()))
+    places = [_placed(form, one) for one in _draft_problems(shelf, form)]
+    return frame.page("_rule_check.html", CheckFragment("" if places else _in_words(shelf, form), places))
 
 
 @get("/rules/{key:str}/{id:str}")
@@ -197,7 +193,8 @@ def texts_of(stored: Resource) -> dict[str, str]:
 
 
 def _refused(frame: Frame, shelf: Shelf, refusal: Refused, *, stored: Resource | None = None) -> Page:
-    places = [_placed(refusal.form, one) for one in refusal.problems if one.field.startswith(("/when", "/effects"))]
+    found = [one for one in refusal.problems if one.field.startswith(("/when", "/effects"))]
+    places = [_placed(refusal.form, one) for one in found or _draft_problems(shelf, refusal.form)]
     counts = Counter(place.field for place in places)
     problems = dict(refusal.form.problems) | {
         field: f"{frame.show.count(count, 'mistake')}, listed below." for field, count in counts.items()
@@ -245,6 +242,14 @@ def _parsed(shelf: Shelf, values: Mapping[str, str]) -> Rule:
     if problems:
         raise RuleError(problems)
     return parse_rule(parts, vocabulary_of(shelf.fields()), lists_of(shelf.documents("list")))
+
+
+def _draft_problems(shelf: Shelf, form: Form) -> list[FieldProblem]:
+    try:
+        _parsed(shelf, form.values)
+    except RuleError as error:
+        return [FieldProblem(one.path, one.message) for one in error.problems]
+    return []
 
 
 def _in_words(shelf: Shelf, form: Form) -> str:

@@ -1,0 +1,168 @@
+"""A server process of its own on a free port, with the demo's shoppers, and Chromium in front of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+
+PROJECT = Path(__file__).resolve().parents[2]
+SCREENSHOTS = PROJECT / "screenshots"
+PASSWORD = "correct horse battery staple"
+DEMO = "demo@tap2.example"
+READY_SECONDS = 60
+PATIENCE_MS = 20_000
+TAP2 = [sys.executable, "-c", "from web.cli import main; main()"]
+
+
+@dataclass
+class Site:
+    """A running server; `run` runs a `tap2` command on its data."""
+
+    url: str
+    environment: dict[str, str]
+    data: Path
+
+    def run(self, *command: str) -> None:
+        subprocess.run(
+            [*TAP2, *command], env=self.environment, cwd=PROJECT, check=True, capture_output=True, timeout=60
+        )
+
+    @property
+    def demo_password(self) -> str:
+        return (self.data / "demo-login").read_text()
+
+    def add_merchant(self, slug: str, *, role: str = "admin") -> str:
+        """A merchant with nothing set up; returns the address of its person."""
+        email = f"{role}@{slug}.example"
+        self.run("merchant", "add", slug, "--name", slug.capitalize())
+        self.run("user", "add", email, "--merchant", slug, "--role", role, "--name", "Robin")
+        return email
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    data = tmp_path_factory.mktemp("site")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = {"TAP2_DATA": str(data), "TAP2_PORT": str(port), "TAP2_DEMO": "1", "TAP2_DEMO_RATE": "15"}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TAP2_")}
+    environment |= settings | {"TAP2_PASSWORD": PASSWORD}
+    serving = {name: value for name, value in environment.items() if name != "TAP2_PASSWORD"}
+    log = (data / "server.log").open("w")
+    process = subprocess.Popen([*TAP2, "serve"], env=serving, cwd=PROJECT, stdout=log, stderr=log)
+    try:
+        one = Site(f"http://127.0.0.1:{port}", environment, data)
+        _wait_until_ready(one, process)
+        yield one
+    finally:
+        process.terminate()
+        process.wait(20)
+        log.close()
+
+
+def _wait_until_ready(site: Site, process: subprocess.Popen[bytes]) -> None:
+    began = time.monotonic()
+    while time.monotonic() - began < READY_SECONDS:
+        assert process.poll() is None, (site.data / "server.log").read_text()
+        try:
+            if httpx.get(f"{site.url}/readyz", timeout=2).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    raise AssertionError("the server was not ready in time")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    expect.set_options(timeout=PATIENCE_MS)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        yield browser
+        browser.close()
+
+
+class Faults:
+    """What a page complains of: a violated content policy and an uncaught error fail the test."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+
+    def watch(self, page: Page) -> None:
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("pageerror", lambda error: self.found.append(f"{page.url}: {error}"))
+        page.on("console", lambda message: self._listen(page, message))
+
+    def _listen(self, page: Page, message: ConsoleMessage) -> None:
+        # A refused form is told as a failed resource too; what must not be is everything else.
+        if message.type in ("error", "warning") and "the server responded with a status of 4" not in message.text:
+            self.found.append(f"{page.url}: {message.text}")
+
+
+@pytest.fixture
+def faults() -> Iterator[Faults]:
+    one = Faults()
+    yield one
+    assert one.found == []
+
+
+@pytest.fixture
+def context(chromium: Browser, site: Site) -> Iterator[BrowserContext]:
+    one = chromium.new_context(
+        base_url=site.url,
+        locale="en-US",
+        timezone_id="America/New_York",
+        viewport={"width": 1280, "height": 860},
+        reduced_motion="reduce",
+    )
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext, faults: Faults) -> Page:
+    """A browser's page that nobody is logged in at."""
+    one = context.new_page()
+    faults.watch(one)
+    return one
+
+
+@pytest.fixture
+def demo(page: Page, site: Site) -> Page:
+    """The demo merchant's first page."""
+    log_in(page, DEMO, site.demo_password)
+    return page
+
+
+@pytest.fixture(scope="session")
+def empty_merchant(site: Site) -> str:
+    """The address of someone whose merchant has nothing set up."""
+    return site.add_merchant("newcomer")
+
+
+def log_in(page: Page, email: str, password: str = PASSWORD) -> None:
+    page.goto("/admin/login")
+    page.get_by_label("Email").fill(email)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="Overview", level=1)).to_be_visible()
+
+
+def take(page: Page, name: str) -> None:
+    """Keep a picture of the page, for people to look at."""
+    SCREENSHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)

@@ -1,0 +1,213 @@
+"""Every page and state can be used by everyone: axe-core finds nothing serious, and nothing scrolls sideways."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.browser.conftest import PROJECT, Faults, Site, log_in, take
+
+pytestmark = pytest.mark.browser
+AXE = PROJECT / "node_modules" / "axe-core" / "axe.min.js"
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+State = Callable[[Page], None]
+
+
+def goes_to(path: str) -> State:
+    return lambda page: _go(page, path)
+
+
+def _go(page: Page, path: str) -> None:
+    page.goto(path)
+    # Charts are drawn after the page is there.
+    for chart in page.locator(".chart").all():
+        expect(chart.locator("svg")).to_be_visible()
+
+
+def _newest_decision(page: Page) -> None:
+    page.goto("/admin/decisions")
+    page.locator("tbody a").first.click()
+    expect(page.get_by_role("button", name="Replay")).to_be_visible()
+
+
+def _replayed(page: Page) -> None:
+    _newest_decision(page)
+    page.get_by_role("button", name="Replay").click()
+    expect(page.locator("#replay .note-good")).to_be_visible()
+
+
+def _wrong_rule(page: Page) -> None:
+    page.goto("/admin/rules/new")
+    page.get_by_label("Condition").fill('{"and": [\n  {"<": [{"var": "cart.totl"}, 5000]},\n  {"is": 1}\n]}')
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_text("2 mistakes, listed below.")).to_be_visible()
+
+
+def _wrong_method(page: Page) -> None:
+    page.goto("/admin/methods/new")
+    page.get_by_label("Smallest amount").fill("a lot")
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_text("Give it a name.")).to_be_visible()
+
+
+def _someone_was_faster(page: Page) -> None:
+    page.goto("/admin/methods/card")
+    version = page.locator("form[hx-post] input[name=version]")
+    version.evaluate("element => element.value = '0'")
+    page.get_by_label("Fee, share").fill("9.9")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Someone else saved this while you were editing.")).to_be_visible()
+
+
+def _key_made(page: Page) -> None:
+    page.goto("/admin/keys")
+    page.get_by_label("Name").fill("Web shop")
+    page.get_by_role("button", name="Make a key").click()
+    page.get_by_text("Rotate or revoke").first.click()
+    expect(page.locator("#plain-key")).to_be_visible()
+
+
+def _change_opened(page: Page) -> None:
+    page.goto("/admin/audit?q=rule")
+    page.locator(".changes summary").first.click()
+    expect(page.locator(".diff").first).to_be_visible()
+
+
+def _menus_open(page: Page) -> None:
+    page.goto("/admin/")
+    page.get_by_role("button", name="Theme").click()
+    expect(page.get_by_role("button", name="Dark")).to_be_visible()
+
+
+def _one_group(page: Page) -> None:
+    _go(page, "/admin/placements/payment_methods")
+    page.get_by_label("Customers").select_option(label="Germany")
+    expect(page.get_by_role("columnheader", name="First for a new customer")).to_be_visible()
+    _go(page, page.url)
+
+
+FULL: dict[str, State] = {
+    "overview": goes_to("/admin/"),
+    "placements": goes_to("/admin/placements"),
+    "placement": goes_to("/admin/placements/payment_methods"),
+    "placement-group": _one_group,
+    "placement-settings": goes_to("/admin/placements/payment_methods/settings"),
+    "placement-new": goes_to("/admin/placements/new"),
+    "methods": goes_to("/admin/methods"),
+    "method": goes_to("/admin/methods/klarna"),
+    "method-wrong": _wrong_method,
+    "method-conflict": _someone_was_faster,
+    "rules": goes_to("/admin/rules"),
+    "rule-new": goes_to("/admin/rules/new"),
+    "rule-wrong": _wrong_rule,
+    "decisions": goes_to("/admin/decisions"),
+    "decisions-none": goes_to("/admin/decisions?q=nobody"),
+    "decision": _newest_decision,
+    "decision-replayed": _replayed,
+    "fields": goes_to("/admin/fields"),
+    "field": goes_to("/admin/fields/device.type"),
+    "keys": _key_made,
+    "audit": _change_opened,
+    "search": goes_to("/admin/search?q=pay"),
+    "not-found": goes_to("/admin/rules/payment_methods/none"),
+    "menu": _menus_open,
+}
+WIDTHS = {"light": (1280, 768), "dark": (1280,)}
+EMPTY = ("/admin/", "/admin/placements", "/admin/methods", "/admin/rules", "/admin/decisions", "/admin/keys")
+
+
+@pytest.mark.parametrize("theme", list(WIDTHS))
+@pytest.mark.parametrize("name", list(FULL))
+def test_a_full_page_is_accessible_and_fits(
+    everyone: Page, site: Site, theme: str, widths: tuple[int, ...], name: str
+) -> None:
+    _choose(everyone, theme, site.url)
+    FULL[name](everyone)
+    for width in WIDTHS[theme]:
+        everyone.set_viewport_size({"width": width, "height": 900})
+        _fits(everyone)
+        take(everyone, f"{name}-{theme}-{width}")
+        _is_accessible(everyone)
+
+
+@pytest.mark.parametrize("path", EMPTY)
+def test_an_empty_page_is_accessible_and_says_what_to_do(newcomer: Page, path: str) -> None:
+    newcomer.goto(path)
+    _is_accessible(newcomer)
+    _fits(newcomer)
+    expect(newcomer.locator("main .btn-primary").first).to_be_visible()
+    take(newcomer, f"empty{path.removesuffix('/').replace('/', '-')}")
+
+
+def test_the_log_in_is_accessible_empty_and_refused(page: Page) -> None:
+    page.goto("/admin/login")
+    _is_accessible(page)
+    take(page, "login")
+    page.get_by_label("Email").fill("nobody@example.com")
+    page.get_by_label("Password").fill("not the password")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    _is_accessible(page)
+    take(page, "login-refused")
+
+
+def test_the_menu_opens_on_a_narrow_screen(everyone: Page) -> None:
+    everyone.set_viewport_size({"width": 768, "height": 900})
+    everyone.goto("/admin/rules")
+    everyone.get_by_role("button", name="Open the menu").click()
+    expect(everyone.get_by_role("link", name="Keys")).to_be_visible()
+    _is_accessible(everyone)
+    take(everyone, "menu-narrow")
+
+
+@pytest.mark.parametrize("path", ["/admin/", "/admin/placements/payment_methods", "/admin/rules/new", "/admin/keys"])
+def test_a_page_at_four_times_its_size_does_not_scroll_sideways(everyone: Page, path: str) -> None:
+    everyone.set_viewport_size({"width": 320, "height": 640})
+    everyone.goto(path)
+    _fits(everyone)
+
+
+@pytest.fixture(scope="module")
+def logged_in(chromium: Browser, site: Site) -> Any:
+    """The cookies of someone of the demo merchant, so that not every test logs in."""
+    context = chromium.new_context(base_url=site.url)
+    log_in(context.new_page(), "demo@tap2.example", site.demo_password)
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+@pytest.fixture
+def everyone(context: BrowserContext, logged_in: Any, faults: Faults) -> Page:
+    context.add_cookies(logged_in["cookies"])
+    page = context.new_page()
+    faults.watch(page)
+    return page
+
+
+@pytest.fixture
+def newcomer(page: Page, empty_merchant: str) -> Page:
+    log_in(page, empty_merchant)
+    return page
+
+
+def _choose(page: Page, theme: str, url: str) -> None:
+    page.context.add_cookies([{"name": "tap2_theme", "value": theme, "url": url}])
+
+
+def _fits(page: Page) -> None:
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{page.url} scrolls sideways"
+
+
+def _is_accessible(page: Page) -> None:
+    page.evaluate(AXE.read_text("utf-8"))
+    found = page.evaluate("rules => axe.run(document, rules)", RULES)["violations"]
+    bad = [
+        f"{one['id']} ({one['impact']}): {one['help']}: {[node['target'] for node in one['nodes']][:4]}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]
+    assert bad == []
