@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -42,7 +42,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     public_rate: Annotated[
         str, Meta(description="What one address may ask with a publishable key, as in `600/minute`.")
     ] = "600/minute"
-    log_level: Annotated[str, Meta(description="debug, info, warning or error.")] = "info"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="debug, info, warning or error.")
+    ] = "info"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:

@@ -25,6 +25,7 @@ def serve() -> None:
         loop="uvloop",
         http="httptools",
         log_level="warning",
+        log_config=None,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=10,

@@ -1,0 +1,154 @@
+"""What the log holds: JSON lines that help to find a fault, and nothing that a caller sent."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sqlite3
+from typing import Any
+
+import msgspec
+import pytest
+import structlog
+
+from engine.settings import Settings
+from tests.serving import Server, Side, serving
+from web import logs
+from web.api import examples
+
+MARK = "kakadu"
+EMAIL = f"{MARK}@shop.example"
+
+
+@pytest.fixture
+def verbose(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A server that tells all it has to tell."""
+    with serving(Settings(data=str(tmp_path_factory.mktemp("verbose")), log_level="debug")) as server:
+        yield server
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def every_place(side: Side) -> list[int]:
+    """Requests with the mark wherever a caller can put something: good ones, bad ones and ones that break."""
+    client, marked = side.client, {"x-note": MARK, "cookie": f"a={MARK}", "user-agent": MARK, "if-match": "*"}
+    decision = {**examples.DECISION, "customer_id": MARK, "context": {"geo": {"region": MARK}, MARK: {MARK: MARK}}}
+    purchase = {"event_id": MARK, "customer_id": MARK, "method_id": MARK}
+    answers = [
+        client.post("/v1/personalize/decisions", json=decision, headers=marked),
+        client.post("/v1/personalize/decisions", json={**decision, MARK: 1}),
+        client.post("/v1/personalize/decisions", content=MARK),
+        client.get("/v1/personalize/methods", params={"customer_id": MARK, "locale": MARK}),
+        client.post("/v1/personalize/feedback", json=purchase),
+        client.post("/v1/personalize/feedback", json={**purchase, "decision_id": MARK, "type": MARK}),
+        client.post("/v1/lists", json={"name": MARK, "values": [EMAIL]}, headers=marked),
+        client.put(f"/v1/lists/{MARK}", json={"name": MARK, "values": [EMAIL]}, headers=marked),
+        client.post("/v1/lists", json={"name": MARK, "values": 3}),
+        client.get(f"/v1/{MARK}", params={MARK: MARK}),
+        client.get("/v1/decisions", params={"customer_id": MARK}),
+        client.get("/v1/lists", headers={"authorization": f"Bearer sk_live_{MARK}"}),
+        client.post("/admin/login", data={"email": EMAIL, "password": MARK}),
+        client.get(f"/admin/{MARK}"),
+    ]
+    return [answer.status_code for answer in answers]
+
+
+def test_nothing_that_a_caller_sent_reaches_the_log(verbose: Server, capfd: pytest.CaptureFixture[str]):
+    side, _ = verbose.sides()
+    side.furnish()
+    statuses = every_place(side)
+    text = capfd.readouterr().err
+    assert {200, 202, 201, 400, 404, 401} <= set(statuses)
+    assert MARK not in text
+    assert side.key not in text
+
+
+def test_not_even_where_something_breaks(
+    verbose: Server, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    side, _ = verbose.sides()
+    side.furnish()
+
+    def broken(*values: Any, **more: Any) -> Any:
+        try:
+            raise sqlite3.IntegrityError(f"{MARK}: {values} {more}")
+        except sqlite3.IntegrityError as error:
+            raise RuntimeError(f"{MARK}\n{values}") from error
+
+    for service, name in (("catalogue", "create"), ("catalogue", "page"), ("decider", "decide"), ("logbook", "search")):
+        monkeypatch.setattr(getattr(verbose.engine, service), name, broken)
+    statuses = every_place(side)
+    text = capfd.readouterr().err
+    assert 500 in statuses
+    assert MARK not in text
+    faults = [line for line in lines(text) if line["event"] == "unexpected error"]
+    assert faults
+    assert {"RuntimeError", "IntegrityError"} == set(faults[0]["fault"])
+    assert any("test_logs.py" in place for place in faults[0]["at"])
+    assert faults[0]["path"].startswith("/v1/")
+
+
+def test_a_line_is_json_with_its_time_and_level(capfd: pytest.CaptureFixture[str]):
+    logs.configure("info")
+    structlog.get_logger().warning("it was late", minutes=3)
+    (line,) = lines(capfd.readouterr().err)
+    assert (line["event"], line["level"], line["minutes"]) == ("it was late", "warning", 3)
+    assert line["timestamp"].endswith("Z")
+
+
+@pytest.mark.parametrize(("level", "heard"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
+def test_what_is_below_the_level_is_not_written(level: str, heard: int, capfd: pytest.CaptureFixture[str]):
+    logs.configure(level)
+    for name in ("debug", "info", "warning", "error"):
+        getattr(structlog.get_logger(), name)("own")
+        getattr(logging.getLogger("uvicorn.error"), name)("theirs")
+    found = lines(capfd.readouterr().err)
+    assert [line["event"] for line in found].count("own") == heard
+    assert [line["event"] for line in found].count("theirs") == heard
+
+
+def test_libraries_that_tell_every_step_are_heard_only_when_something_is_wrong(capfd: pytest.CaptureFixture[str]):
+    logs.configure("debug")
+    for name in ("apscheduler.executors.default", "aiosqlite", "sqlalchemy.engine", "litestar"):
+        logging.getLogger(name).info("a step")
+        logging.getLogger(name).warning("a warning")
+    assert [line["event"] for line in lines(capfd.readouterr().err)] == ["a warning"] * 4
+
+
+def test_addresses_of_requests_are_never_written(capfd: pytest.CaptureFixture[str]):
+    logs.configure("debug")
+    logging.getLogger("uvicorn.access").critical("GET /v1/personalize/methods?customer_id=c_1")
+    assert capfd.readouterr().err == ""
+
+
+def test_a_forgotten_task_is_told_without_what_it_held(capfd: pytest.CaptureFixture[str]):
+    logs.configure("info")
+
+    async def forget() -> None:
+        async def fail(what: str) -> None:
+            raise ValueError(what)
+
+        task = asyncio.ensure_future(fail(MARK))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        del task
+
+    asyncio.run(forget())
+    text = capfd.readouterr().err
+    assert MARK not in text
+    assert lines(text)[0]["fault"] == ["ValueError"]
+
+
+def test_setting_it_up_again_does_not_say_everything_twice(capfd: pytest.CaptureFixture[str]):
+    logs.configure("info")
+    logs.configure("info")
+    logging.getLogger("somewhere").warning("once")
+    assert len(lines(capfd.readouterr().err)) == 1
+
+
+def test_an_unknown_level_is_named():
+    with pytest.raises(msgspec.ValidationError, match="log_level"):
+        Settings.from_environment({"TAP2_LOG_LEVEL": "loud"})
