@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from sqlalchemy import delete, text, update
 
@@ -233,26 +235,46 @@ async def test_a_rebuild_repairs_folds_that_were_tampered_with(shop):
     assert await shop.counts() == right
 
 
-async def test_a_rebuild_loses_nothing_that_is_reported_meanwhile(shop, open_another):
-    """Another process goes on recording while the folds are made again."""
-    import asyncio
+@pytest.fixture
+def meanwhile(monkeypatch):
+    """`meanwhile(act)`: `act` begins when the log has been folded, and gets a while before the folds are touched."""
+    fold_log, begun = rebuild.fold_log, []
 
-    answers = [await shop.decide(f"c{number}") for number in range(60)]
+    def arrange(act):
+        async def fold_and_dawdle(*arguments):
+            sums = await fold_log(*arguments)
+            begun.append(asyncio.ensure_future(act()))
+            await asyncio.wait(begun, timeout=0.5)
+            return sums
+
+        monkeypatch.setattr(rebuild, "fold_log", fold_and_dawdle)
+        return begun
+
+    return arrange
+
+
+async def test_a_rebuild_loses_nothing_that_another_process_records_meanwhile(shop, open_another, meanwhile):
+    answers = [await shop.decide(f"c{number}") for number in range(2)]
+    await shop.report(answers[0], "converted", order(answers[0].decision)[0])
     other = await open_another()
-    reports = [shop.outcome(answer, "converted", order(answer.decision)[1]) for answer in answers]
-
-    async def report_all():
-        for row in reports:
-            await other.recorder.outcomes([row])
-
-    async def rebuild_often():
-        for _ in range(6):
-            await rebuild.rebuild(shop.engine.database)
-            assert await rebuild.compare(shop.engine.database) == []
-
-    await asyncio.gather(report_all(), rebuild_often())
+    late = shop.outcome(answers[1], "converted", order(answers[1].decision)[0])
+    begun = meanwhile(lambda: other.recorder.outcomes([late]))
+    await rebuild.rebuild(shop.engine.database)
+    [[receipt]] = await asyncio.gather(*begun)
+    assert receipt.status == "recorded"
+    assert sum(won for _, won in (await shop.counts()).values()) == 2
+    meanwhile(asyncio.Event().wait)
     assert await rebuild.compare(shop.engine.database) == []
-    assert sum(won for _, won in (await shop.counts()).values()) == 60
+
+
+async def test_a_check_is_of_one_moment_and_holds_up_nobody(shop, open_another, meanwhile):
+    answer = await shop.decide("c1")
+    other = await open_another()
+    late = shop.outcome(answer, "converted", order(answer.decision)[0])
+    begun = meanwhile(lambda: other.recorder.outcomes([late]))
+    assert await rebuild.compare(shop.engine.database) == []
+    assert begun[0].done()
+    assert begun[0].result()[0].status == "recorded"
 
 
 async def test_candidates_that_come_and_go_keep_what_they_learned(shop):
