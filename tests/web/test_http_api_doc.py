@@ -1,0 +1,104 @@
+"""docs/http-api.md says what happens: its examples run in their order, and its tables are complete."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.serving import Server, Side
+from web.errors import KINDS, OF_HTTP
+
+TEXT = (Path(__file__).parents[2] / "docs" / "http-api.md").read_text()
+NAME = re.compile(r"\$([a-z]+)")
+
+
+class Example(NamedTuple):
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: str
+    status: int
+    answer: str
+
+
+def examples() -> Iterator[Example]:
+    for block in re.findall(r"```http\n(.*?)```", TEXT, re.DOTALL):
+        request, _, answer = block.partition("\n-> ")
+        first, *rest = request.split("\n")
+        method, path = first.split(" ")
+        headers = {}
+        while rest and re.match(r"[A-Za-z-]+: ", rest[0]):
+            name, _, value = rest.pop(0).partition(": ")
+            headers[name] = value
+        status, _, body = answer.partition(" ")
+        yield Example(method, path, headers, "\n".join(rest), int(status), body)
+
+
+def filled(text: str, known: dict[str, Any], *, quoted: bool) -> str:
+    """The text with the values of names; one that is not known yet stays, quoted where it is JSON."""
+
+    def value(found: re.Match[str]) -> str:
+        known_value = known.get(found[1], found[0])
+        return json.dumps(known_value) if quoted else str(known_value)
+
+    return NAME.sub(value, text)
+
+
+def compare(said: Any, got: Any, known: dict[str, Any], at: str) -> None:
+    """What is said must be in what came; a name that is not known yet takes the value that came."""
+    if isinstance(said, dict):
+        for name, value in said.items():
+            assert name in got, f"{at}: no {name} in {got}"
+            compare(value, got[name], known, f"{at}/{name}")
+    elif isinstance(said, list):
+        assert len(got) >= len(said), f"{at}: {got}"
+        assert got or not said, at
+        assert not got or said, f"{at}: {got}"
+        for number, value in enumerate(said):
+            compare(value, got[number], known, f"{at}/{number}")
+    elif isinstance(said, str) and said.startswith("$"):
+        known[said[1:]] = got
+    else:
+        assert said == got, at
+
+
+def run(example: Example, side: Side, known: dict[str, Any]) -> None:
+    path = filled(example.path, known, quoted=False)
+    headers = {name: filled(value, known, quoted=False) for name, value in example.headers.items()}
+    content = filled(example.body, known, quoted=True) or None
+    answer = side.client.request(example.method, path, content=content, headers=headers)
+    where = f"{example.method} {example.path}"
+    assert answer.status_code == example.status, f"{where}: {answer.text}"
+    if example.answer.strip():
+        compare(json.loads(filled(example.answer, known, quoted=True)), answer.json(), known, where)
+
+
+def test_the_examples_come_true(server: Server):
+    side, _ = server.sides()
+    known: dict[str, Any] = {"secret": side.key}
+    count = 0
+    for example in examples():
+        run(example, side, known)
+        count += 1
+    assert count >= 28
+
+
+def test_the_table_of_errors_names_every_kind():
+    told = {(int(status), kind) for status, kind in re.findall(r"^\| (\d{3}) \| `([a-z-]+)` \|", TEXT, re.MULTILINE)}
+    own = {(status, kind) for status, kind, _ in KINDS.values()} | set(OF_HTTP.items()) | {(500, "unexpected")}
+    assert told == own
+
+
+def test_every_collection_of_operations_has_an_example(server: Server):
+    tried = {re.sub(r"\?.*", "", example.path) for example in examples()}
+    missing = []
+    for path in server.openapi["paths"]:
+        pattern = re.sub(r"\{[a-z]+\}", "[^/]+", path)
+        if not any(re.fullmatch(pattern, one) for one in tried):
+            missing.append(path)
+    assert set(missing) <= {"/healthz", "/metrics", "/v1/placements/{placement}", "/v1/vocabulary/{name}"} | {
+        "/v1/placements/{placement}/rules/{id}"
+    }
