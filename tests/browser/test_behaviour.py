@@ -1,0 +1,168 @@
+"""Common acts answer in place: no page is loaded again, nothing jumps, and nothing typed is lost."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import Faults, Site, log_in
+
+pytestmark = pytest.mark.browser
+LAYOUT_SHIFT = """() => new Promise(resolve => {
+  let total = 0;
+  new PerformanceObserver(list => { for (const entry of list.getEntries()) total += entry.value; })
+    .observe({ type: "layout-shift" });
+  setTimeout(() => resolve(total), 7000);
+})"""
+
+
+@pytest.fixture
+def stays(demo: Page) -> Page:
+    """The demo's page; `same_document` tells whether it was loaded again since it was opened."""
+    return demo
+
+
+def open_at(page: Page, path: str) -> None:
+    page.goto(path)
+    page.evaluate("window.sameDocument = true")
+
+
+def same_document(page: Page) -> bool:
+    return bool(page.evaluate("window.sameDocument === true"))
+
+
+def test_a_switch_turns_in_place_and_keeps_the_focus_of_the_keyboard(stays: Page) -> None:
+    open_at(stays, "/admin/methods")
+    switch = stays.get_by_role("switch", name="Offer Klarna")
+    switch.focus()
+    stays.keyboard.press("Enter")
+    expect(stays.get_by_role("switch", name="Offer Klarna")).to_have_attribute("aria-checked", "false")
+    expect(stays.get_by_role("switch", name="Offer Klarna")).to_be_focused()
+    stays.get_by_role("switch", name="Offer Klarna").click()
+    expect(stays.get_by_role("switch", name="Offer Klarna")).to_have_attribute("aria-checked", "true")
+    assert same_document(stays)
+
+
+def test_methods_change_places_in_place(stays: Page) -> None:
+    open_at(stays, "/admin/methods")
+    names = stays.locator("tbody th a")
+    first, second = names.nth(0).inner_text(), names.nth(1).inner_text()
+    stays.get_by_role("button", name=f"Move {second} earlier").click()
+    expect(names.nth(0)).to_have_text(second)
+    stays.get_by_role("button", name=f"Move {first} earlier").click()
+    expect(names.nth(0)).to_have_text(first)
+    assert same_document(stays)
+
+
+def test_a_wrong_form_keeps_what_was_typed_and_leads_to_the_first_mistake(stays: Page) -> None:
+    open_at(stays, "/admin/methods/new")
+    stays.get_by_label("Name").fill("Twint")
+    stays.get_by_label("Countries").fill("Switzerland")
+    stays.get_by_role("button", name="Create").click()
+    expect(stays.get_by_text("Give it an id, such as paypal.")).to_be_visible()
+    expect(stays.locator("#field-id")).to_be_focused()
+    expect(stays.get_by_label("Name")).to_have_value("Twint")
+    expect(stays.get_by_label("Countries")).to_have_value("Switzerland")
+    assert same_document(stays)
+
+
+def test_saving_says_so_beside_the_button(stays: Page) -> None:
+    open_at(stays, "/admin/methods/card")
+    fee = stays.get_by_label("Fee, fixed").input_value()
+    stays.get_by_label("Fee, fixed").fill("0.31")
+    stays.get_by_role("button", name="Save").click()
+    expect(stays.get_by_text("Saved and in force")).to_be_visible()
+    stays.get_by_label("Fee, fixed").fill(fee)
+    stays.get_by_role("button", name="Save").click()
+    expect(stays.get_by_label("Fee, fixed")).to_have_value(fee)
+    assert same_document(stays)
+
+
+def test_a_deleted_method_comes_back_with_one_click(stays: Page) -> None:
+    open_at(stays, "/admin/methods/new")
+    stays.get_by_label("Name").fill("Voucher")
+    stays.locator("#field-id").fill("voucher")
+    stays.get_by_role("button", name="Create").click()
+    stays.get_by_role("link", name="Voucher").click()
+    stays.get_by_role("button", name="Delete this method").click()
+    expect(stays.get_by_role("status")).to_contain_text("Voucher is deleted.")
+    expect(stays.get_by_role("link", name="Voucher")).to_have_count(0)
+    stays.get_by_role("button", name="Undo").click()
+    expect(stays.get_by_role("link", name="Voucher")).to_be_visible()
+    stays.get_by_role("link", name="Voucher").click()
+    stays.get_by_role("button", name="Delete this method").click()
+
+
+def test_figures_renew_themselves_without_moving_anything(stays: Page) -> None:
+    open_at(stays, "/admin/placements/payment_methods")
+    expect(stays.locator("#chart-shares svg")).to_be_visible()
+    before = stays.locator("#arms").inner_text()
+    stays.mouse.move(5, 5)
+    assert stays.evaluate(LAYOUT_SHIFT) < 0.01
+    assert stays.locator("#arms").inner_text() != before
+    assert same_document(stays)
+
+
+def test_figures_hold_still_while_they_are_being_read(stays: Page) -> None:
+    open_at(stays, "/admin/placements/payment_methods")
+    stays.locator("#arms table").hover()
+    expect(stays.get_by_text("Paused while you read")).to_be_visible()
+    asked: list[str] = []
+    stays.on("request", lambda request: asked.append(request.url) if "/arms" in request.url else None)
+    stays.wait_for_timeout(6500)
+    assert asked == []
+    with stays.expect_response("**/arms*"):
+        stays.mouse.move(5, 5)
+
+
+def test_a_theme_is_chosen_at_once_and_kept(stays: Page) -> None:
+    open_at(stays, "/admin/placements/payment_methods")
+    background = "getComputedStyle(document.body).backgroundColor"
+    light = stays.evaluate(background)
+    stays.get_by_role("button", name="Theme").click()
+    with stays.expect_response("**/admin/theme"):
+        stays.get_by_role("button", name="Dark").click()
+    assert stays.evaluate(background) != light
+    assert same_document(stays)
+    stays.reload()
+    assert stays.locator("html").get_attribute("data-bs-theme") == "dark"
+
+
+def test_the_test_side_tints_the_bar_and_is_left_again(stays: Page) -> None:
+    stays.goto("/admin/methods")
+    stays.get_by_role("button", name="Test", exact=True).click()
+    expect(stays.get_by_text("Test data. Nothing here reaches live customers.")).to_be_visible()
+    stays.get_by_role("button", name="Live", exact=True).click()
+    expect(stays.get_by_role("link", name="PayPal")).to_be_visible()
+
+
+def test_a_slash_leads_to_the_search_but_not_from_within_a_text(stays: Page) -> None:
+    open_at(stays, "/admin/rules/new")
+    stays.keyboard.press("/")
+    expect(stays.get_by_role("searchbox", name="Search pages")).to_be_focused()
+    stays.get_by_label("Notes").fill("")
+    stays.get_by_label("Notes").press("/")
+    expect(stays.get_by_label("Notes")).to_have_value("/")
+
+
+def test_a_mistake_leads_to_its_line(stays: Page) -> None:
+    open_at(stays, "/admin/rules/new")
+    stays.get_by_label("Condition").fill('{"and": [\n  true,\n  {"<": [{"var": "cart.totl"}, 1]}\n]}')
+    stays.get_by_role("button", name="Line 3").click()
+    area = "document.getElementById('field-when')"
+    chosen = stays.evaluate(f"{area}.value.slice({area}.selectionStart, {area}.selectionEnd)")
+    assert chosen == '  {"<": [{"var": "cart.totl"}, 1]}'
+
+
+def test_everything_works_without_scripts(chromium: Browser, site: Site, faults: Faults) -> None:
+    context = chromium.new_context(base_url=site.url, java_script_enabled=False)
+    page = context.new_page()
+    log_in(page, "demo@tap2.example", site.demo_password)
+    page.goto("/admin/methods")
+    page.get_by_role("switch", name="Offer SEPA direct debit").click()
+    expect(page.get_by_role("switch", name="Offer SEPA direct debit")).to_have_attribute("aria-checked", "false")
+    page.get_by_role("switch", name="Offer SEPA direct debit").click()
+    page.goto("/admin/rules/new")
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_text("Give it a name that says what it does.")).to_be_visible()
+    context.close()
