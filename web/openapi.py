@@ -31,6 +31,7 @@ refused unless stated otherwise.
 Lists are answered in pages: `next` is the `cursor` of the following one, or null. What can be edited has a `version`, \
 which stands in `ETag`; a change names the version that it was made from in `If-Match`."""
 
+METHODS = ("GET", "POST", "PUT", "DELETE")
 SECURITY: dict[Keys, list[Json]] = {
     "any": [{"secretKey": []}, {"publishableKey": []}],
     "secret": [{"secretKey": []}],
@@ -92,10 +93,10 @@ def _operations(app: Litestar) -> Iterator[tuple[str, str, Operation]]:
     for route in app.routes:
         if not isinstance(route, HTTPRoute):
             continue
-        for handler in route.route_handlers:
-            for method in sorted(handler.http_methods):
-                if "operation" in handler.opt:
-                    yield route.path_format, method.lower(), handler.opt["operation"]
+        by_method = {method: handler for handler in route.route_handlers for method in handler.http_methods}
+        for method in METHODS:
+            if method in by_method and "operation" in by_method[method].opt:
+                yield route.path_format, method.lower(), by_method[method].opt["operation"]
 
 
 def _types(operation: Operation) -> Iterator[Any]:
