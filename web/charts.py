@@ -17,6 +17,8 @@ COLOURS = 8
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 LABEL_GAP = 0.065
 FEW_MOMENTS = 12
+MINUTE_STEPS = (1, 2, 5, 10, 15, 30)
+MOST_LABELS = 7
 ROW_HEIGHT = 30
 
 Spec = dict[str, Any]
@@ -69,7 +71,7 @@ def shares(arms: Sequence[ArmShare], *, show: Show) -> Spec:
     rows = [_share_row(arm, at, share, show) for arm in arms for at, share in arm.points]
     top = _top(share for arm in arms for _, share in arm.points)
     moments = max((len(arm.points) for arm in arms), default=0)
-    x = {"field": "at", "type": "temporal", "title": show.timezone, "axis": _time_axis(), "scale": {"type": "utc"}}
+    x = {"field": "at", "type": "temporal", "title": show.timezone, "axis": _time_axis(arms), "scale": {"type": "utc"}}
     y = {"type": "quantitative", "title": None, "axis": _percent_axis(), "scale": {"domain": [0, top], "nice": False}}
     tooltip = [_tip("candidate", "Candidate"), _tip("at_text", "Time"), _tip("share_text", "Share")]
     lines = {"x": x, "y": y | {"field": "share"}, "color": _colour(), "detail": {"field": "candidate"}}
@@ -166,8 +168,12 @@ def _percent_axis() -> Spec:
     return {"format": "~%", "tickCount": 5}
 
 
-def _time_axis() -> Spec:
-    return {"format": "%H:%M", "tickCount": 6, "labelOverlap": True}
+def _time_axis(arms: Sequence[ArmShare]) -> Spec:
+    """About six labels at whole minutes, none twice."""
+    times = [at for arm in arms for at, _ in arm.points]
+    minutes = (max(times) - min(times)) / 60_000 if times else 0
+    step = next((step for step in MINUTE_STEPS if minutes / step <= MOST_LABELS), MINUTE_STEPS[-1])
+    return {"format": "%H:%M", "tickCount": {"interval": "minute", "step": step}, "labelOverlap": True}
 
 
 def _tip(field: str, title: str) -> Spec:

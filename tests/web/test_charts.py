@@ -31,3 +31,14 @@ def test_every_line_of_shares_has_a_label_at_its_end_and_none_overlap() -> None:
 def test_spreading_keeps_the_order_and_stays_inside_the_chart() -> None:
     assert spread([0.99, 0.98, 0.2], gap=0.05) == [1.0, 0.95, 0.2]
     assert spread([], gap=0.05) == []
+
+
+def test_the_time_axis_labels_whole_minutes_and_none_twice() -> None:
+    def step(minutes: int) -> int:
+        points = [(minute * 60_000, 0.5) for minute in range(minutes + 1)]
+        axis = shares([ArmShare(label="Card", position=0, points=points)], show=SHOW)["layer"][0]["encoding"]["x"][
+            "axis"
+        ]
+        return int(axis["tickCount"]["step"])
+
+    assert [step(minutes) for minutes in (1, 12, 59)] == [1, 2, 10]
