@@ -93,7 +93,7 @@ def _operations(app: Litestar) -> Iterator[tuple[str, str, Operation]]:
     for route in app.routes:
         if not isinstance(route, HTTPRoute):
             continue
-        by_method = {method: handler for handler in route.route_handlers for method in handler.http_methods}
+        by_method = {str(method): handler for handler in route.route_handlers for method in handler.http_methods}
         for method in METHODS:
             if method in by_method and "operation" in by_method[method].opt:
                 yield route.path_format, method.lower(), by_method[method].opt["operation"]
