@@ -17,6 +17,7 @@ COLOURS = 8
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 LABEL_GAP = 0.065
 FEW_MOMENTS = 12
+MINUTE = 60_000
 MINUTE_STEPS = (1, 2, 5, 10, 15, 30)
 MOST_LABELS = 7
 ROW_HEIGHT = 30
@@ -71,7 +72,13 @@ def shares(arms: Sequence[ArmShare], *, show: Show) -> Spec:
     rows = [_share_row(arm, at, share, show) for arm in arms for at, share in arm.points]
     top = _top(share for arm in arms for _, share in arm.points)
     moments = max((len(arm.points) for arm in arms), default=0)
-    x = {"field": "at", "type": "temporal", "title": show.timezone, "axis": _time_axis(arms), "scale": {"type": "utc"}}
+    x = {
+        "field": "at",
+        "type": "temporal",
+        "title": show.timezone,
+        "axis": _time_axis(arms, show),
+        "scale": {"type": "utc"},
+    }
     y = {"type": "quantitative", "title": None, "axis": _percent_axis(), "scale": {"domain": [0, top], "nice": False}}
     tooltip = [_tip("candidate", "Candidate"), _tip("at_text", "Time"), _tip("share_text", "Share")]
     lines = {"x": x, "y": y | {"field": "share"}, "color": _colour(), "detail": {"field": "candidate"}}
@@ -105,8 +112,8 @@ def spread(values: Sequence[float], *, gap: float, top: float = 1.0) -> list[flo
 
 
 def _top(values: Iterable[float]) -> float:
-    """The end of the axis: the next whole fifth, so that it seldom moves while one looks."""
-    return min(1.0, math.ceil(max(values, default=1.0) * 5) / 5)
+    """The end of the axis: the next whole tenth, so that it seldom moves while one looks."""
+    return min(1.0, math.ceil(max(values, default=1.0) * 10) / 10)
 
 
 def _estimate_row(arm: ArmEstimate, show: Show) -> dict[str, Any]:
@@ -168,12 +175,15 @@ def _percent_axis() -> Spec:
     return {"format": "~%", "tickCount": 5}
 
 
-def _time_axis(arms: Sequence[ArmShare]) -> Spec:
-    """About six labels at whole minutes, none twice."""
-    times = [at for arm in arms for at, _ in arm.points]
-    minutes = (max(times) - min(times)) / 60_000 if times else 0
-    step = next((step for step in MINUTE_STEPS if minutes / step <= MOST_LABELS), MINUTE_STEPS[-1])
-    return {"format": "%H:%M", "tickCount": {"interval": "minute", "step": step}, "labelOverlap": True}
+def _time_axis(arms: Sequence[ArmShare], show: Show) -> Spec:
+    """At most seven labels at whole minutes, none twice."""
+    times = [show.wall_clock(at) // MINUTE for arm in arms for at, _ in arm.points]
+    first, last = min(times, default=0), max(times, default=0)
+    step = next((step for step in MINUTE_STEPS if (last - first) / step < MOST_LABELS), MINUTE_STEPS[-1])
+    start = math.ceil(first / step) * step
+    # As an expression: plain values become datetime(ms), which Vega's interpreter takes for a year.
+    values = {"expr": str([at * MINUTE for at in range(start, last + 1, step)])}
+    return {"format": "%H:%M", "values": values, "labelFlush": False}
 
 
 def _tip(field: str, title: str) -> Spec:

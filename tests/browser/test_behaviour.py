@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -101,6 +103,14 @@ def test_figures_renew_themselves_without_moving_anything(stays: Page) -> None:
     assert stays.evaluate(LAYOUT_SHIFT) < 0.01
     assert stays.locator("#arms").inner_text() != before
     assert same_document(stays)
+
+
+def test_a_chart_labels_its_axes_and_tells_a_point_when_it_is_pointed_at(stays: Page) -> None:
+    stays.goto("/admin/placements/payment_methods")
+    times = stays.locator("#chart-shares svg text", has_text=re.compile(r"^\d\d:\d\d$"))
+    expect(times.first).to_be_visible()
+    stays.locator("#chart-estimates svg path[aria-roledescription=point]").first.hover()
+    expect(stays.locator("#chart-tooltip")).to_contain_text("95% interval")
 
 
 def test_figures_hold_still_while_they_are_being_read(stays: Page) -> None:

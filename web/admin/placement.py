@@ -22,6 +22,7 @@ from web.charts import ArmEstimate, ArmShare, Spec, estimates, shares
 MINUTES = 60
 ENOUGH_IN_A_BIN = 30
 BINS = (1, 2, 5, 10, 20)
+MOST_BINS = 30
 SURE = 0.95
 LIKELY = 0.6
 
@@ -279,6 +280,9 @@ def _lines(arms: Arms) -> list[list[tuple[int, float]]]:
 
 
 def _bin_width(found: Sequence[Share]) -> int:
-    minutes = len({share.minute for share in found}) or 1
-    rate = sum(share.firsts for share in found) / minutes
-    return next((width for width in BINS if rate * width >= ENOUGH_IN_A_BIN), BINS[-1])
+    """Wide enough that a share means something and the line stays calm."""
+    minutes = {share.minute for share in found}
+    rate = sum(share.firsts for share in found) / (len(minutes) or 1)
+    span = max(minutes, default=0) - min(minutes, default=0)
+    fits = (width for width in BINS if rate * width >= ENOUGH_IN_A_BIN and span / width <= MOST_BINS)
+    return next(fits, BINS[-1])

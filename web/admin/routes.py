@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Response, Router, get
+from litestar.config.compression import CompressionConfig
+from litestar.datastructures import CacheControlHeader
 from litestar.di import NamedDependency, Provide
 from litestar.exceptions import HTTPException
+from litestar.middleware import DefineMiddleware
+from litestar.middleware.compression import CompressionMiddleware
 from litestar.params import FromPath
 from litestar.response import Redirect
 from litestar.static_files import create_static_files_router
@@ -70,8 +74,18 @@ def routers() -> list[Any]:
         include_in_schema=False,
         request_max_body_size=MOST_BODY_BYTES,
     )
-    files = create_static_files_router("/static", directories=[STATIC], include_in_schema=False)
-    return [start, door, inside, files]
+    return [start, door, inside, _files()]
+
+
+def _files() -> Router:
+    """Style sheets and scripts, compressed: they hold nothing of anyone. Pages are not, as they hold secrets."""
+    return create_static_files_router(
+        "/static",
+        directories=[STATIC],
+        include_in_schema=False,
+        cache_control=CacheControlHeader(public=True, max_age=3600),
+        middleware=[DefineMiddleware(CompressionMiddleware, config=CompressionConfig(backend="gzip"))],
+    )
 
 
 def _pages() -> list[Any]:
