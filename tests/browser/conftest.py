@@ -163,6 +163,6 @@ def log_in(page: Page, email: str, password: str = PASSWORD) -> None:
 
 
 def take(page: Page, name: str) -> None:
-    """Keep a picture of the page, for people to look at."""
-    SCREENSHOTS.mkdir(exist_ok=True)
-    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+    """Keep a picture of the page for people to look at, where they made a folder for it: `mkdir screenshots`."""
+    if SCREENSHOTS.is_dir():
+        page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)

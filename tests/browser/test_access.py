@@ -121,9 +121,7 @@ EMPTY = ("/admin/", "/admin/placements", "/admin/methods", "/admin/rules", "/adm
 
 @pytest.mark.parametrize("theme", list(WIDTHS))
 @pytest.mark.parametrize("name", list(FULL))
-def test_a_full_page_is_accessible_and_fits(
-    everyone: Page, site: Site, theme: str, widths: tuple[int, ...], name: str
-) -> None:
+def test_a_full_page_is_accessible_and_fits(everyone: Page, site: Site, theme: str, name: str) -> None:
     _choose(everyone, theme, site.url)
     FULL[name](everyone)
     for width in WIDTHS[theme]:
@@ -140,6 +138,18 @@ def test_an_empty_page_is_accessible_and_says_what_to_do(newcomer: Page, path: s
     _fits(newcomer)
     expect(newcomer.locator("main .btn-primary").first).to_be_visible()
     take(newcomer, f"empty{path.removesuffix('/').replace('/', '-')}")
+
+
+def test_what_is_forbidden_is_said_accessibly(page: Page, site: Site) -> None:
+    site.run("user", "add", "viewer@example.com", "--merchant", "demo", "--role", "viewer")
+    log_in(page, "viewer@example.com")
+    page.goto("/admin/rules/new")
+    expect(page.get_by_role("heading", name="You may not do this")).to_be_visible()
+    _is_accessible(page)
+    page.goto("/admin/methods/klarna")
+    expect(page.get_by_label("Name")).to_be_disabled()
+    _is_accessible(page)
+    take(page, "method-viewer")
 
 
 def test_the_log_in_is_accessible_empty_and_refused(page: Page) -> None:

@@ -1,0 +1,71 @@
+"""What the pages load is installed once, and holds everything that they name."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from web import assets
+from web.admin.navigation import NAVIGATION
+
+ICON = re.compile(r"""icon\(["']([a-z0-9-]+)["']""")
+LOADED = re.compile(r"asset\(['\"]([^'\"]+)['\"]\)")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of what decides about the installation, with packages that npm has installed already."""
+    (tmp_path / "node_modules").mkdir()
+    shutil.copy(assets.PROJECT / "package-lock.json", tmp_path)
+    for source in (*assets.COPIES, assets.SPRITE):
+        target = tmp_path / "node_modules" / source
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text("import { isString } from 'vega-util';\nrest\n//# sourceMappingURL=x.map\n")
+    symbols = "".join(f'<symbol id="tabler-{name}" viewBox="0 0 24 24"></symbol>' for name in assets.ICONS)
+    (tmp_path / "node_modules" / assets.SPRITE).write_text(f"<svg>{symbols}</svg>")
+    (tmp_path / "node_modules" / ".package-lock.json").write_text("{}")
+    return tmp_path
+
+
+def test_installing_again_does_nothing_until_the_lock_file_changes(project: Path) -> None:
+    assert assets.install(project) is True
+    assert assets.install(project) is False
+    (project / "package-lock.json").write_text("{}")
+    (project / "node_modules" / ".package-lock.json").touch()
+    assert assets.install(project) is True
+
+
+def test_a_module_that_names_a_package_takes_it_from_the_page(project: Path) -> None:
+    assets.install(project)
+    text = (project / "web" / "static" / "vendor" / "vega-interpreter.js").read_text()
+    assert "const { isString } = globalThis.vega;" in text
+    assert "import" not in text
+    assert "sourceMappingURL" not in text
+
+
+def test_a_failing_npm_is_told_with_its_own_last_words(project: Path) -> None:
+    (project / "node_modules" / ".package-lock.json").unlink()
+    with pytest.raises(assets.AssetsError, match="Could not run npm ci"):
+        assets.run_npm(project, ["false"])
+
+
+def test_an_icon_that_the_set_has_not_is_named() -> None:
+    with pytest.raises(assets.AssetsError, match="no icon 'unicorn'"):
+        assets.pick_icons("<svg></svg>", ["unicorn"])
+
+
+def test_every_icon_and_file_that_a_page_names_is_installed() -> None:
+    templates = list((assets.PROJECT / "templates").glob("*.html"))
+    text = "\n".join(template.read_text("utf-8") for template in templates)
+    named = set(ICON.findall(text)) | {place.icon for group in NAVIGATION for place in group.places}
+    assert len(templates) > 20
+    assert named <= set(assets.ICONS)
+    for path in set(LOADED.findall(text)):
+        assert (assets.PROJECT / "web" / "static" / path).is_file(), path
+
+
+def test_the_lock_file_names_no_index() -> None:
+    assert '"resolved"' not in (assets.PROJECT / "package-lock.json").read_text()
