@@ -31,7 +31,7 @@ ICONS = (
     "check", "chevron-left", "chevron-right", "circle-check", "copy", "credit-card",
     "device-desktop", "flask", "history", "key", "layout-dashboard", "list-search",
     "logout", "menu-2", "moon", "plus", "repeat", "search", "sun", "tags", "target",
-    "trash", "user", 
+    "trash", "user",
 )  # fmt: skip
 SOURCE_MAP = re.compile(r"\n?(//# sourceMappingURL=\S+|/\*# sourceMappingURL=\S+ \*/)\s*$")
 
