@@ -11,7 +11,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from engine.clock import MINUTE
-from engine.monitor import Arms
+from engine.monitor import Arm, Arms
 from engine.placement import Fixed, Placement, Split, Thompson
 from engine.store.folds import Share
 from web.admin.candidates import positions_of
@@ -173,31 +173,16 @@ async def _monitor(frame: Frame, key: str, bucket: str | None) -> tuple[Placemen
 
 
 def _view(frame: Frame, placement: Placement, arms: Arms, positions: dict[str, int]) -> MonitorView:
-    rows = [
-        ArmRow(
-            label=arm.label,
-            position=positions.get(arm.id, arm.position),
-            chance=arm.chance,
-            mean=arm.mean,
-            low=arm.low,
-            high=arm.high,
-            trials=arm.trials,
-            successes=arm.successes,
-            share=arm.share if arms.decisions else None,
-            why_not=arm.why_not[:1].upper() + arm.why_not[1:],
-        )
-        for arm in arms.arms
-    ]
+    rows = [_row(arm, positions, is_answering=arms.decisions > 0) for arm in arms.arms]
     verdict, evidence = verdict_on(frame, placement, rows)
-    measure = MEASURES[placement.reward].name
     dots = [
         ArmEstimate(label=row.label, position=row.position, mean=row.mean, low=row.low, high=row.high)
         for row in rows
         if not row.why_not
     ]
     lines = [
-        ArmShare(label=arm.label, position=row.position, points=points)
-        for arm, row, points in zip(arms.arms, rows, _lines(arms), strict=True)
+        ArmShare(label=row.label, position=row.position, points=points)
+        for row, points in zip(rows, _lines(arms), strict=True)
     ]
     return MonitorView(
         verdict=verdict,
@@ -205,8 +190,23 @@ def _view(frame: Frame, placement: Placement, arms: Arms, positions: dict[str, i
         has_chances=arms.bucket is not None,
         arms=rows,
         lines=lines,
-        estimates_chart=estimates(dots, show=frame.show, measure=measure),
+        estimates_chart=estimates(dots, show=frame.show, measure=MEASURES[placement.reward].name),
         shares_chart=shares(lines, show=frame.show),
+    )
+
+
+def _row(arm: Arm, positions: dict[str, int], *, is_answering: bool) -> ArmRow:
+    return ArmRow(
+        label=arm.label,
+        position=positions.get(arm.id, arm.position),
+        chance=arm.chance,
+        mean=arm.mean,
+        low=arm.low,
+        high=arm.high,
+        trials=arm.trials,
+        successes=arm.successes,
+        share=arm.share if is_answering else None,
+        why_not=arm.why_not[:1].upper() + arm.why_not[1:],
     )
 
 
