@@ -20,6 +20,7 @@ FEW_MOMENTS = 12
 MINUTE = 60_000
 MINUTE_STEPS = (1, 2, 5, 10, 15, 30)
 MOST_LABELS = 7
+MOST_END_LABELS = 14
 ROW_HEIGHT = 30
 
 Spec = dict[str, Any]
@@ -140,7 +141,8 @@ def _share_row(arm: ArmShare, at: int, share: float, show: Show) -> dict[str, An
 
 
 def _end_labels(arms: Sequence[ArmShare], top: float, show: Show) -> list[dict[str, Any]]:
-    drawn = [arm for arm in arms if arm.points]
+    by_share = sorted((arm for arm in arms if arm.points), key=lambda arm: -arm.points[-1][1])
+    drawn = by_share[:MOST_END_LABELS]
     heights = spread([arm.points[-1][1] for arm in drawn], gap=LABEL_GAP * top, top=top)
     return [
         {"candidate": arm.label, "colour": str(colour_of(arm.position)), "label_at": height,

@@ -46,3 +46,12 @@ def test_the_time_axis_labels_whole_minutes_and_none_twice() -> None:
     assert labels(1) == [0, 1]
     assert labels(12) == [0, 2, 4, 6, 8, 10, 12]
     assert labels(59) == [0, 10, 20, 30, 40, 50]
+
+
+def test_of_very_many_candidates_only_the_first_are_labelled_and_all_are_drawn() -> None:
+    arms = [ArmShare(label=str(n), position=n, points=[(0, n / 1000)]) for n in range(40)]
+    spec = shares(arms, show=SHOW)
+    labels = spec["layer"][-1]["data"]["values"]
+    assert len(spec["data"]["values"]) == 40
+    assert {label["candidate"] for label in labels} == {str(n) for n in range(26, 40)}
+    assert all(0 <= label["label_at"] <= 0.1 for label in labels)

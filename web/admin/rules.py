@@ -80,7 +80,8 @@ async def rules_page(
     found = [rule for rule in everything if wanted.casefold() in rule.document.name.casefold()]
     start = next((place + 1 for place, rule in enumerate(found) if rule.id == after), 0)
     page = found[start : start + PER_PAGE]
-    rows = [_row(shelf, rule) for rule in page]
+    phrasing = Phrasing(shelf, chosen.key)
+    rows = [_row(phrasing, rule) for rule in page]
     base = f"/admin/rules?placement={chosen.key}" + (f"&q={wanted}" if wanted else "")
     more = f"{base}&after={page[-1].id}" if page and start + PER_PAGE < len(found) else ""
     pages = Pages(base if start else "", more)
@@ -101,7 +102,7 @@ async def toggle_rule(
     if not frame.is_htmx:
         return frame.go(f"/admin/rules?placement={key}")
     shelf = await catalogue.shelf(frame.merchant.id)
-    return frame.page("_rule_row.html", RowFragment(_row(shelf, changed)))
+    return frame.page("_rule_row.html", RowFragment(_row(Phrasing(shelf, key), changed)))
 
 
 @post("/rules/{key:str}/{id:str}/delete", status_code=200)
@@ -122,14 +123,21 @@ def by_importance(rules: Sequence[Resource]) -> list[Resource]:
     return sorted(rules, key=lambda rule: (-rule.document.priority, rule.id))
 
 
-def sentence_of(shelf: Shelf, key: str, document: RuleDocument) -> str:
-    """The rule in words: what it asks, and what follows."""
-    vocabulary = vocabulary_of(shelf.fields())
-    try:
-        rule = parse_rule(rule_source(document), vocabulary, lists_of(shelf.documents("list")))
-    except RuleError as error:
-        return f"Cannot be read: {error.problems[0].message}"
-    return in_words(rule, vocabulary, labels_of(shelf.documents("candidate", key)))
+class Phrasing:
+    """Says the rules of one placement in words; made once for a whole list."""
+
+    def __init__(self, shelf: Shelf, key: str) -> None:
+        self._vocabulary = vocabulary_of(shelf.fields())
+        self._lists = lists_of(shelf.documents("list"))
+        self._labels = labels_of(shelf.documents("candidate", key))
+
+    def of(self, document: RuleDocument) -> str:
+        """What a rule asks, and what follows."""
+        try:
+            rule = parse_rule(rule_source(document), self._vocabulary, self._lists)
+        except RuleError as error:
+            return f"Cannot be read: {error.problems[0].message}"
+        return in_words(rule, self._vocabulary, self._labels)
 
 
 def placement_of(shelf: Shelf, key: str) -> Placement:
@@ -151,12 +159,12 @@ def _chosen(shelf: Shelf, key: str) -> Placement | None:
     return shelf.placements[0] if shelf.placements else None
 
 
-def _row(shelf: Shelf, rule: Resource) -> Row:
+def _row(phrasing: Phrasing, rule: Resource) -> Row:
     document: RuleDocument = rule.document
     return Row(
         href=f"/admin/rules/{rule.place}/{rule.id}",
         name=document.name,
-        sentence=sentence_of(shelf, rule.place, document),
+        sentence=phrasing.of(document),
         priority=document.priority,
         enabled=document.enabled,
         version=rule.version,
