@@ -219,7 +219,7 @@ def verdict_on(frame: Frame, placement: Placement, rows: Sequence[ArmRow]) -> tu
     if isinstance(placement.policy, Split):
         return "The shares are fixed", f"Results are counted, but do not change the shares. {rests_on}"
     if not tries:
-        return "Nothing learned yet", "Every candidate is equally likely to come first until results arrive."
+        return "Nothing learned yet", "Every candidate is about equally likely to come first until results arrive."
     return _leader(frame, placement, rows, rests_on)
 
 
