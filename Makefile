@@ -17,8 +17,10 @@ help:  ## List the targets
 run: $(READY) $(ASSETS)  ## Serve the engine with a demo merchant (TAP2_DEMO=0 for an empty server)
 	@TAP2_DEMO=$${TAP2_DEMO:-1} $(BIN)/tap2 serve
 
+# The browser's driver keeps an event loop of its own running, so its tests have a process to themselves.
 test: $(DEV) $(ASSETS)  ## Run the tests
-	@$(BIN)/pytest -n 2 --dist loadfile $(TESTS)
+	@$(BIN)/pytest -n 2 --dist loadfile --ignore tests/browser
+	@$(BIN)/pytest -n 2 --dist loadfile tests/browser
 
 lint: $(DEV)  ## Check style and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

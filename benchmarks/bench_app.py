@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from litestar import Litestar, Request, Response, post
+from litestar import Litestar, Request, post
+from litestar.response.base import ASGIResponse
 
 from engine.settings import Settings
-from web.api.decisions import DecisionRequest
+from web.api.decisions import FRESH, JSON, DecisionRequest
 from web.app import create_app
 from web.reading import QuickReader
 
@@ -24,9 +25,9 @@ def create() -> Litestar:
     read: QuickReader[DecisionRequest] = QuickReader(DecisionRequest, is_open=True)
 
     @post(CONSTANT, status_code=200)
-    async def constant(request: Request[Any, Any, Any]) -> Response[bytes]:
+    async def constant(request: Request[Any, Any, Any]) -> ASGIResponse:
         await read(request)
-        return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
+        return ASGIResponse(body=body, media_type=JSON, headers=FRESH)
 
     app = create_app(settings)
     app.register(constant)

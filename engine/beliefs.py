@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 import bandits
 
-MOST_LANES = 512
+MOST_REMEMBERED = 2**20
+"""Draws that the lanes of a beliefs version may hold, and so its memory: 128 lanes of eight candidates."""
+MOST_RACES = 8
+
+
+def weighted(rates: NDArray[np.float32], weights: NDArray[np.float64] | None) -> NDArray[np.float32]:
+    """Draws times what a success is worth; (K, M)."""
+    return rates if weights is None else rates * weights.astype(np.float32)[:, None]
 
 
 class Lane:
@@ -22,7 +29,18 @@ class Lane:
         self.rates = draws.rates if whole else np.ascontiguousarray(draws.rates[rows])
         self.means = draws.means if whole else draws.means[rows]
         self.hashes = hashes if whole else hashes[rows]
-        self.race = bandits.Race(self.rates, floor)
+        self.floor = floor
+        self._races: dict[tuple[float, ...] | None, bandits.Race] = {}
+
+    def race(self, weights: NDArray[np.float64] | None = None) -> bandits.Race:
+        """The race that all customers without a past share; remembered for the weights that rules make of it."""
+        key = None if weights is None else tuple(weights.tolist())
+        race = self._races.get(key)
+        if race is None:
+            if len(self._races) >= MOST_RACES:
+                self._races.clear()
+            race = self._races[key] = bandits.Race(weighted(self.rates, weights), self.floor)
+        return race
 
 
 class Beliefs:
@@ -39,7 +57,7 @@ class Beliefs:
     def lane(self, eligible: tuple[int, ...]) -> Lane:
         lane = self._lanes.get(eligible)
         if lane is None:
-            if len(self._lanes) >= MOST_LANES:
+            if len(self._lanes) * self._draws.rates.size >= MOST_REMEMBERED:
                 self._lanes.clear()
             lane = self._lanes[eligible] = Lane(self._draws, self._hashes, eligible, self._floor)
         return lane

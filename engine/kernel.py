@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import bandits
-from engine.beliefs import Beliefs, Lane
+from engine.beliefs import Beliefs, Lane, weighted
 from engine.bounds import Bounds, bounds_of
 from engine.facts import Facts
 from engine.placement import Fixed, One, Ranking, Split, Subset, Thompson
@@ -162,12 +162,9 @@ def _chances(
     if isinstance(policy, Split):
         shares = np.array([policy.weights.get(plan.ids[number], 1.0) for number in eligible])
         return lambda taken: bandits.split_chances(shares, taken)
-    if not isinstance(policy, Thompson) or (past is None and weights is None):
-        return lane.race.chances
-    scores = lane.rates if past is None else bandits.blend(lane.rates, *past)
-    if weights is not None:
-        scores = scores * weights.astype(np.float32)[:, None]
-    return bandits.Race(scores, policy.floor).chances
+    if past is None:
+        return lane.race(weights).chances
+    return bandits.Race(weighted(bandits.blend(lane.rates, *past), weights), lane.floor).chances
 
 
 def _rest(plan: Plan, means: Floats, weights: Floats | None, eligible: tuple[int, ...]) -> Floats:

@@ -1,13 +1,15 @@
-"""Many rows in one statement, handed over as one JSON text.
+"""Many rows in one statement.
 
-A driver's `executemany` takes the interpreter lock again for every row; one statement that reads its rows from JSON
-runs wholly inside the database's C code, beside the event loop. Rows are arrays in the order of the columns.
+A driver's `executemany` takes the interpreter lock again for every row; one statement for all rows runs wholly inside
+the database's code, beside the event loop. SQLite gets the rows as parameters; PostgreSQL, whose types parameters
+would have to name, as one JSON text. Rows are sequences in the order of the columns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Iterator, Sequence
+from functools import cache, lru_cache
+from itertools import chain
 from typing import Any, Literal
 
 import msgspec
@@ -15,6 +17,8 @@ from sqlalchemy import BigInteger, Column, Integer, Table, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 OnConflict = Literal["fail", "nothing", "add", "replace"]
+MOST_PARAMETERS = 32_000
+"""SQLite takes 32,766 in a statement."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -32,40 +36,49 @@ async def insert_many(
 
     Returns the values of the column `returning` of the rows that were inserted.
     """
-    if not rows:
-        return []
-    statement = _statement(table, columns, on_conflict, returning, connection.dialect.name)
-    result = await connection.execute(statement, {"rows": _encode(rows).decode()})
-    return list(result.scalars()) if returning else []
+    tail = _conflict(table, columns, on_conflict) + (f" RETURNING {returning}" if returning else "")
+    if connection.dialect.name != "sqlite":
+        if not rows:
+            return []
+        result = await connection.execute(_from_json(table, columns, tail), {"rows": _encode(rows).decode()})
+        return list(result.scalars()) if returning else []
+    values: list[Any] = []
+    for some in _parted(rows, MOST_PARAMETERS // len(columns)):
+        flat = tuple(chain.from_iterable(map(_plain, some)))
+        result = await connection.exec_driver_sql(_from_parameters(table, columns, len(some), tail), flat)
+        values += result.scalars() if returning else ()
+    return values
+
+
+def _plain(row: Any) -> Sequence[Any]:
+    return row if isinstance(row, tuple) else msgspec.structs.astuple(row)
+
+
+def _parted(rows: Sequence[Any], most: int) -> Iterator[Sequence[Any]]:
+    for begin in range(0, len(rows), most):
+        yield rows[begin : begin + most]
+
+
+@lru_cache(maxsize=128)
+def _from_parameters(table: Table, columns: tuple[str, ...], rows: int, tail: str) -> str:
+    row = f"({', '.join('?' * len(columns))})"
+    return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES {', '.join([row] * rows)}{tail}"  # noqa: S608
 
 
 @cache
-def _statement(
-    table: Table, columns: tuple[str, ...], on_conflict: OnConflict, returning: str | None, dialect: str
-) -> TextClause:
-    read = _sqlite_value if dialect == "sqlite" else _postgresql_value
-    values = ", ".join(read(table.c[name], place) for place, name in enumerate(columns))
-    source = (
-        "json_each(:rows)"
-        if dialect == "sqlite"
-        else "json_array_elements(CAST(CAST(:rows AS text) AS json)) AS r(value)"
-    )
-    names = ", ".join(columns)
-    sql = f"INSERT INTO {table.name} ({names}) SELECT {values} FROM {source} WHERE true"  # noqa: S608
-    sql += _conflict(table, columns, on_conflict)
-    return text(sql + (f" RETURNING {returning}" if returning else ""))
+def _from_json(table: Table, columns: tuple[str, ...], tail: str) -> TextClause:
+    values = ", ".join(_typed(table.c[name], place) for place, name in enumerate(columns))
+    source = "json_array_elements(CAST(CAST(:rows AS text) AS json)) AS r(value)"
+    return text(f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT {values} FROM {source}{tail}")  # noqa: S608
 
 
-def _sqlite_value(_column: Column[Any], place: int) -> str:
-    return f"value ->> {place}"
-
-
-def _postgresql_value(column: Column[Any], place: int) -> str:
+def _typed(column: Column[Any], place: int) -> str:
     if isinstance(column.type, BigInteger | Integer):
         return f"CAST(value ->> {place} AS bigint)"
     return f"value ->> {place}"
 
 
+@cache
 def _conflict(table: Table, columns: tuple[str, ...], on_conflict: OnConflict) -> str:
     keys = [column.name for column in table.primary_key]
     rest = [name for name in columns if name not in keys]

@@ -30,6 +30,9 @@ class Inline:
     async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
         return self._connection.execute(statement, parameters)
 
+    async def exec_driver_sql(self, statement: str, parameters: Any = None) -> CursorResult[Any]:
+        return self._connection.exec_driver_sql(statement, parameters)
+
 
 def run_through(work: Work[T], connection: Connection) -> T:
     """The result of `work`, which must wait for nothing but this connection."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, Response, get, post
+from litestar import Request, get, post
+from litestar.response.base import ASGIResponse
 from msgspec import Meta
 
 from engine.decide import Answer
@@ -30,6 +31,7 @@ IN_AN_ADDRESS = r"\A[^\x00]*\Z"
 """Databases cannot store NUL, so an address must not hold it."""
 
 JSON = "application/json"
+FRESH = {"Cache-Control": "no-store"}
 METHODS = "payment_methods"
 TAG = "Decide"
 AnyRequest = Request[Any, Any, Any]
@@ -103,7 +105,7 @@ _read_batch: QuickReader[BatchRequest] = QuickReader(BatchRequest, is_open=True)
         errors=(403, 404),
     ).opt,
 )
-async def decide(request: AnyRequest) -> Response[bytes]:
+async def decide(request: AnyRequest) -> ASGIResponse:
     access, explain = access_of(request), _explains(request)
     data = await _read_one(request)
     check_merchant(access, data.merchant_id)
@@ -127,7 +129,7 @@ async def decide(request: AnyRequest) -> Response[bytes]:
         errors=(403, 404),
     ).opt,
 )
-async def decide_batch(request: AnyRequest) -> Response[bytes]:
+async def decide_batch(request: AnyRequest) -> ASGIResponse:
     access, explain = access_of(request), _explains(request)
     data = await _read_batch(request)
     check_merchant(access, data.merchant_id)
@@ -152,7 +154,7 @@ async def decide_batch(request: AnyRequest) -> Response[bytes]:
         errors=(403, 404),
     ).opt,
 )
-async def methods(request: AnyRequest) -> Response[bytes]:
+async def methods(request: AnyRequest) -> ASGIResponse:
     access, wanted = access_of(request), query_of(request, MethodsQuery)
     check_merchant(access, wanted.merchant_id)
     (answer,) = await engine_of(request).decider.decide(
@@ -191,12 +193,12 @@ def _body(answer: Answer, explain: bool) -> bytes:
     return answer.body[:-1] + b',"trace":' + seen + b"}"
 
 
-def _respond(body: bytes, *answers: Answer) -> Response[bytes]:
+def _respond(body: bytes, *answers: Answer) -> ASGIResponse:
     for answer in answers:
         DECISIONS.inc()
         if answer.decision.fallback:
             FALLBACKS.inc()
-    return Response(body, media_type=JSON, headers={"Cache-Control": "no-store"})
+    return ASGIResponse(body=body, media_type=JSON, headers=FRESH)
 
 
 handlers = [decide, decide_batch, methods]
