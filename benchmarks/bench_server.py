@@ -175,8 +175,8 @@ def options(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def main() -> None:
-    chosen = options(sys.argv[1:])
+def main(arguments: list[str]) -> None:
+    chosen = options(arguments)
     with serving(chosen.customers, chosen.decisions) as (server, key):
         costs = uvloop.run(
             measure(
@@ -201,4 +201,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -146,7 +146,7 @@ def _ask(random: Random, customers: int) -> Ask:
     return Ask(msgspec.json.encode(body), context, name)
 
 
-def main() -> None:
+def main(*, write: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="tap2-stages-") as name:
         cpu = asyncio.run(measure(Path(name), customers=CUSTOMERS, decisions=DECISIONS, count=COUNT))
     cpu["together"] = sum(cpu.values())
@@ -154,7 +154,7 @@ def main() -> None:
     for stage, spent in cpu.items():
         table.add_row(stage, f"{spent:.0f}")
     Console().print(table)
-    if "--write" in sys.argv[1:]:
+    if write:
         lines = [f"| {stage} | {spent:.0f} |" for stage, spent in cpu.items()]
         head = [
             f"`{COMMAND}`: 8 methods, 50 rules, 40 facts, groups of {GROUP}.",
@@ -166,4 +166,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(write="--write" in sys.argv[1:])

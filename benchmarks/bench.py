@@ -1,0 +1,38 @@
+"""`make bench`: every measurement of speed, its table kept in docs/performance.md. About five minutes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from rich.console import Console
+
+from benchmarks import bench_bandits, bench_kernel, bench_rules, bench_server, bench_stages
+from benchmarks.process import ROOT
+from benchmarks.published import put
+from benchmarks.verify import machine
+
+PAGE = ROOT / "docs" / "performance.md"
+
+
+def main() -> None:
+    bench_server.main(["--write"])
+    bench_stages.main(write=True)
+    figures = [*bench_kernel.figures(), *bench_rules.figures()]
+    steps = zip(bench_bandits.times(8), bench_bandits.times(80), strict=True)
+    lines = [
+        f"`make bench`, {datetime.now(UTC):%Y-%m-%d}; {machine()}. p50 of many rounds; contenders take turns.",
+        "",
+        "| what | goal | measured |",
+        "|---|---|---|",
+        *(f"| {what} | {goal} | {measured} |" for what, goal, measured in figures),
+        "",
+        "| a bandit's step | 8 candidates | 80 candidates |",
+        "|---|---:|---:|",
+        *(f"| {name} | {few:.1f} us | {many:.1f} us |" for (name, few), (_, many) in steps),
+    ]
+    put(PAGE, "kernel", "\n".join(lines))
+    Console().print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

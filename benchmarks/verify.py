@@ -1,0 +1,62 @@
+"""`make verify`: every long check, its table kept in docs/verification.md.
+
+`python -m benchmarks.verify [PART ...]` runs all parts, or some: rules, bandits, engine, crash, api. About half an hour.
+"""
+
+from __future__ import annotations
+
+import platform
+import sqlite3
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from rich.console import Console
+
+from benchmarks import verify_api, verify_bandits, verify_crash, verify_engine, verify_rules
+from benchmarks.process import ROOT
+from benchmarks.published import put
+
+Figures = list[tuple[str, str, str]]
+PAGE = ROOT / "docs" / "verification.md"
+
+PARTS: dict[str, Callable[[], Figures]] = {
+    "crash": verify_crash.figures,
+    "api": verify_api.figures,
+    "bandits": verify_bandits.figures,
+    "engine": verify_engine.figures,
+    "rules": verify_rules.figures,
+}
+
+
+def machine() -> str:
+    """What it was measured with."""
+    packages = ("numpy", "msgspec", "litestar", "sqlalchemy", "hypothesis", "schemathesis")
+    parts = [f"Python {platform.python_version()}", f"SQLite {sqlite3.sqlite_version}"]
+    return ", ".join([*parts, *(f"{name} {version(name)}" for name in packages)])
+
+
+def markdown(part: str, figures: Figures, seconds: float) -> str:
+    said = f"`python -m benchmarks.verify {part}`, {datetime.now(UTC):%Y-%m-%d}, {seconds / 60:.1f} min; {machine()}."
+    rows = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in figures]
+    return "\n".join([said, "", "| what | goal | measured |", "|---|---|---|", *rows])
+
+
+def main(wanted: list[str]) -> None:
+    console = Console()
+    unknown = set(wanted) - PARTS.keys()
+    if unknown:
+        raise SystemExit(f"no such part: {min(unknown)}; there are {', '.join(PARTS)}")
+    for part in wanted or PARTS:
+        console.print(f"{part} ...")
+        began = time.monotonic()
+        figures = PARTS[part]()
+        put(PAGE, part, markdown(part, figures, time.monotonic() - began))
+        for what, goal, measured in figures:
+            console.print(f"  {what}: {measured}  (goal: {goal})")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
