@@ -1,6 +1,6 @@
 """`make verify`: every long check, its table kept in docs/verification.md.
 
-`python -m benchmarks.verify [PART ...]` runs all parts, or some: rules, bandits, engine, crash, api. About half an hour.
+`python -m benchmarks.verify [PART ...]` runs all parts, or some: rules, bandits, engine, crash, api. Half an hour.
 """
 
 from __future__ import annotations
