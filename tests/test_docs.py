@@ -1,0 +1,231 @@
+"""The documentation is complete and true: what it names exists, what exists is named, and its commands run."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+import httpx
+import prometheus_client
+import pytest
+
+import web.metrics
+from engine.settings import Settings, describe
+from tests.test_walls import MAY_IMPORT
+from web.cli import main
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+README = (ROOT / "README.md").read_text()
+RUNNING = (ROOT / "docs" / "running.md").read_text()
+COMMANDS = (ROOT / "docs" / "command-line.md").read_text()
+INDEX = (ROOT / "docs" / "README.md").read_text()
+DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+WITHIN_SECONDS = 60
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def commands(group: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
+    """Every command that does something, by its full name."""
+    if isinstance(group, click.Group):
+        for part, command in group.commands.items():
+            yield from commands(command, f"{name} {part}")
+    else:
+        yield name, group
+
+
+def options(command: click.Command) -> set[str]:
+    return {option for one in command.params if isinstance(one, click.Option) for option in one.opts}
+
+
+def variables_of_options() -> set[str]:
+    """What commands read their options from."""
+    return {str(one.envvar) for _, command in commands(main, "tap2") for one in command.params if one.envvar}
+
+
+def code(page: str) -> str:
+    """The code in a page: fenced, indented or between backticks."""
+    fenced = re.findall(r"^```\w*\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    rest = re.sub(r"^```\w*\n.*?^```", "", page, flags=re.DOTALL | re.MULTILINE)
+    return "\n".join([*fenced, *re.findall(r"^    .*", rest, re.MULTILINE), *re.findall(r"`([^`\n]+)`", rest)])
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+# Settings and metrics
+
+
+def test_every_setting_is_documented_with_its_default_and_no_other_is():
+    told = dict(re.findall(r"^\| `(TAP2_\w+)` \| (?:`(.*?)`)? *\|", RUNNING, re.MULTILINE))
+    own = {one["variable"]: str(one["default"]) for one in describe(Settings())}
+    assert told == {name: value.lower() if value in ("True", "False") else value for name, value in own.items()}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_variable_that_is_named_is_read(page):
+    known = {one["variable"] for one in describe(Settings())} | variables_of_options()
+    assert set(re.findall(r"TAP2_[A-Z_]*[A-Z]", page.read_text())) <= known
+
+
+def test_every_metric_is_documented_and_no_other_is():
+    assert web.metrics.DECISIONS
+    own = {
+        family.name + ("_total" if family.type == "counter" else "")
+        for family in prometheus_client.REGISTRY.collect()
+        if family.name.startswith("tap2_")
+    }
+    assert set(re.findall(r"^\| `(tap2_\w+)` \|", RUNNING, re.MULTILINE)) == own
+
+
+# Commands
+
+
+def test_the_command_line_is_documented_with_all_options():
+    rows = re.findall(r"^\| `(tap2 [a-z ]+[a-z])[A-Z_ ]*` \| (.*?) \|", COMMANDS, re.MULTILINE)
+    told = {name: set(re.findall(r"`(--[a-z-]+)`", given)) for name, given in rows}
+    assert told == {name: options(command) for name, command in commands(main, "tap2")}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_command_that_is_named_exists(page):
+    known = [name for name, _ in commands(main, "tap2")]
+    for named in re.findall(r"\btap2((?: [a-z]+)+)", code(page.read_text())):
+        words = f"tap2{named}"
+        assert any(f"{words} ".startswith(f"{one} ") or one.startswith(f"{words} ") for one in known), words
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_make_target_that_is_named_exists(page):
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z]+)", code(page.read_text()))) <= targets
+
+
+# Links and the index
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_link_leads_somewhere(page):
+    for link in LINK.findall(page.read_text()):
+        if link.startswith(("http://", "https://")):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_every_page_is_in_the_index():
+    linked = {(ROOT / "docs" / link.partition("#")[0]).resolve() for link in LINK.findall(INDEX)}
+    assert set(PAGES) - {ROOT / "docs" / "README.md"} <= linked
+
+
+def test_decisions_are_numbered_in_one_row_and_indexed_by_their_titles():
+    assert [int(path.name[:4]) for path in DECISIONS] == list(range(1, len(DECISIONS) + 1))
+    for path in DECISIONS:
+        text = path.read_text()
+        number, title = text.splitlines()[0].removeprefix("# ").split(" ", 1)
+        assert path.name.startswith(f"{number}-")
+        assert f"- [{number}](decisions/{path.name}) {title}\n" in INDEX
+        assert re.findall(r"^## (.*)$", text, re.MULTILINE) == ["Context", "Decision", "Consequences"]
+
+
+def test_the_readme_draws_the_walls_where_they_stand():
+    rows = dict(re.findall(r"^\| `(\w+)/` \|.*\| (.*) \|$", README, re.MULTILINE))
+    told = {room: set(re.findall(r"`(\w+)`", rows[room])) for room in MAY_IMPORT}
+    assert told == {room: allowed - {room} for room, allowed in MAY_IMPORT.items()}
+
+
+def test_the_changelog_begins_with_this_version():
+    version = re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert version
+    assert newest
+    assert newest[1] == version[1]
+
+
+# The first decision
+
+
+def shell(page: str) -> str:
+    return "\n".join(re.findall(r"^```sh\n(.*?)^```", page, re.DOTALL | re.MULTILINE))
+
+
+@contextmanager
+def empty_server(folder: Path) -> Iterator[str]:
+    """What `TAP2_DEMO=0 make run` starts once everything is set up, in `folder`; yields its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (folder / ".venv").symlink_to(sys.prefix)
+    environment = {**clean_environment(), "TAP2_PORT": str(port)}
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen([".venv/bin/tap2", "serve"], cwd=folder, env=environment, stderr=log)
+        try:
+            wait_for(f"http://127.0.0.1:{port}", server)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait(WITHIN_SECONDS)
+
+
+def clean_environment() -> dict[str, str]:
+    """Without settings of whoever runs the tests, and with this folder's code."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TAP2_")}
+    return {**kept, "PYTHONPATH": str(ROOT)}
+
+
+def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+    began = time.monotonic()
+    while True:
+        try:
+            if httpx.get(f"{url}/readyz").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        assert server.poll() is None, "the server did not start"
+        assert time.monotonic() - began < WITHIN_SECONDS, "the server did not start in time"
+        time.sleep(0.1)
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="the README's commands need curl")
+def test_the_readme_leads_to_a_first_decision_and_its_backup(tmp_path):
+    with empty_server(tmp_path) as url:
+        script = "set -euo pipefail\n" + shell(README).replace("http://127.0.0.1:8000", url) + "\n" + shell(RUNNING)
+        ran = subprocess.run(
+            ["bash", "-c", script],
+            cwd=tmp_path,
+            env={**clean_environment(), "TAP2_PASSWORD": "a password of the docs"},
+            capture_output=True,
+            text=True,
+            timeout=WITHIN_SECONDS,
+        )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    documents = [json.loads(line) for line in ran.stdout.splitlines() if line.startswith('{"')]
+    decision = next(one for one in documents if "decision_id" in one)
+    assert not decision["fallback"]
+    assert {one["id"] for one in decision["ranking"]} == {"card", "paypal"}
+    assert {one["id"]: one["reason"] for one in decision["excluded"]} == {
+        "klarna": "hidden by rule “No Klarna for large carts”",
+        "ideal": "not offered in DE",
+    }
+    assert documents[-1]["results"][0]["status"] == "recorded"
+    assert re.search(r"same\W+true", ran.stdout)
+    assert (tmp_path / "backup.sqlite").stat().st_size > 0
+    assert (tmp_path / "log").read_text() == ""
