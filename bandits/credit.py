@@ -45,6 +45,7 @@ class _Story:
     in_flight: str | None = None
     money_moved: bool = False
     over: bool = False
+    told: bool = False
 
     def settled(self, reward: Reward) -> bool:
         """Whether the reward is known for every candidate: a decision counts as a whole or not yet."""
@@ -57,8 +58,9 @@ def credit(model: Model, reward: Reward, ranking: Sequence[str], events: Sequenc
     """At most one trial and one success for each candidate of `ranking`, from all events so far in order of time.
 
     `cascade` (Craswell et al., 2008; Kveton et al., 2015): those down to the lowest candidate acted on were seen.
-    `first`: the first slot alone. `shown`: whatever was shown or acted on. `margin` is credited as `converted`; the
-    value of a success is known per request. docs/learning.md has the table and the reasons.
+    `first`: the first slot alone. `shown`: whatever was shown or acted on, and nothing where no report came. `margin`
+    is credited as `converted`; the value of a success is known per request. The table and the reasons stand in
+    docs/learning.md.
     """
     story = _Story()
     for event in events:
@@ -71,6 +73,7 @@ def credit(model: Model, reward: Reward, ranking: Sequence[str], events: Sequenc
 
 def _tell(story: _Story, event: Event) -> None:
     candidate = event.candidate
+    story.told = story.told or event.type != "closed"
     if event.type == "shown":
         story.shown.add(candidate)
     elif event.type in _ENDS:
@@ -104,6 +107,8 @@ def _seen(model: Model, ranking: Sequence[str], story: _Story) -> Sequence[str]:
             return ranking[: _depth(ranking, story)]
         case "first":
             return ranking[:1]
+        case "shown" if not story.told:
+            return []
         case "shown":
             return [one for one in ranking if one in story.acted or one in _shown(ranking, story)]
         case _:

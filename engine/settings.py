@@ -20,8 +20,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     customer_key: Annotated[
         str,
         Meta(
+            pattern=r"\A(.{32,})?\Z",
             description="Secret that customer ids are hashed with, at least 32 characters; "
-            "empty: a key file in the data folder, made at first start."
+            "empty: a key file in the data folder, made at first start.",
         ),
     ] = ""
     demo: Annotated[bool, Meta(description="Serve a demo merchant with simulated shoppers.")] = False
@@ -40,7 +41,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         float, Meta(description="How often beliefs are looked at for a refresh of the draws.", gt=0)
     ] = 0.5
     public_rate: Annotated[
-        str, Meta(description="What one address may ask with a publishable key, as in `600/minute`.")
+        str,
+        Meta(
+            pattern=r"\A[1-9][0-9]{0,8}/(second|minute|hour|day)\Z",
+            description="What one address may ask with a publishable key, as in `600/minute`.",
+        ),
     ] = "600/minute"
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="debug, info, warning or error.")

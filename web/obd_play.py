@@ -13,7 +13,6 @@ import httpx
 
 from web.obd import POSITIONS, Row
 
-WINDOW_MINUTES = 30 * 24 * 60
 DECISIONS, FEEDBACK = "/v1/personalize/decisions", "/v1/personalize/feedback"
 
 
@@ -93,8 +92,7 @@ class Player:
 def placement_document(key: str) -> dict[str, Any]:
     """Three slots, all drawn. A row of the log tells about one item at one position, hence credit `shown`.
 
-    Rows that do not match are never reported, and what is never reported counts as not clicked when its window
-    ends: the longest window keeps that away.
+    Rows that do not match are never reported, and what is never reported teaches nothing under this credit.
     """
     return {
         "key": key,
@@ -103,7 +101,6 @@ def placement_document(key: str) -> dict[str, Any]:
         "policy": {"type": "thompson", "drawn": POSITIONS, "history": False},
         "reward": "selected",
         "credit": "shown",
-        "window_minutes": WINDOW_MINUTES,
     }
 
 

@@ -153,6 +153,11 @@ def test_shown_counts_everything_where_no_report_singles_any_out():
     assert selected("selected card", model="shown") == {**dict.fromkeys(RANKING, SEEN), "card": WON}
 
 
+def test_an_answer_that_nobody_reported_on_was_perhaps_never_shown():
+    assert selected("closed", model="shown") == {}
+    assert selected("shown", "closed", model="shown") == dict.fromkeys(RANKING, SEEN)
+
+
 def test_the_chosen_was_shown_even_if_nobody_said_so():
     assert selected("shown card", "selected ideal", model="shown") == {"card": SEEN, "ideal": WON}
 

@@ -127,7 +127,7 @@ async def show(request: AnyRequest) -> Response[bytes]:
         return _respond(ExplainedLog(**_fields(await logbook.get(access.merchant.id, id))))
     seen = await logbook.explain(access.merchant.id, id)
     own = _fields(Logged(seen.row, seen.decision))
-    return _respond(ExplainedLog(**own, trace=seen.trace, outcomes=[_outcome(row) for row in seen.outcomes]))
+    return _respond(ExplainedLog(**own, trace=seen.trace, outcomes=[logged_outcome(row) for row in seen.outcomes]))
 
 
 @post(
@@ -167,7 +167,7 @@ def _fields(one: Logged) -> dict[str, Any]:
     return {**msgspec.structs.asdict(one.decision), "decided_at": rfc3339(one.row.decided_at)}
 
 
-def _outcome(row: OutcomeRow) -> LoggedOutcome:
+def logged_outcome(row: OutcomeRow) -> LoggedOutcome:
     when = rfc3339(row.occurred_at)
     return LoggedOutcome(row.event_id, row.type, row.candidate, row.amount, row.currency, when)
 

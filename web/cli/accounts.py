@@ -7,7 +7,7 @@ import click
 from engine.accounts import ROLES
 from engine.service import Engine
 from engine.store.accounts import Kind, Role
-from web.cli.common import PASSWORD_VARIABLE, as_json, show, with_engine
+from web.cli.common import as_json, show, with_engine
 
 
 @click.group()
@@ -53,7 +53,7 @@ def user() -> None:
 @click.option("--merchant", required=True, help="The merchant's slug.")
 @click.option("--name", default="")
 @click.option("--role", type=click.Choice(ROLES), default="admin", show_default=True)
-@click.password_option(envvar=PASSWORD_VARIABLE, help=f"Asked for unless given or in {PASSWORD_VARIABLE}.")
+@click.password_option(envvar="TAP2_PASSWORD", help=f"Asked for unless given or in {'TAP2_PASSWORD'}.")
 @as_json
 def user_add(*, email: str, merchant: str, name: str, role: Role, password: str, json: bool) -> None:
     """Add a person."""
@@ -63,7 +63,7 @@ def user_add(*, email: str, merchant: str, name: str, role: Role, password: str,
 
 @user.command("password")
 @click.argument("email")
-@click.password_option(envvar=PASSWORD_VARIABLE, help=f"Asked for unless given or in {PASSWORD_VARIABLE}.")
+@click.password_option(envvar="TAP2_PASSWORD", help=f"Asked for unless given or in {'TAP2_PASSWORD'}.")
 @as_json
 def user_password(*, email: str, password: str, json: bool) -> None:
     """Give a person a new password."""

@@ -12,18 +12,19 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from engine.errors import EngineError
+from engine.errors import EngineError, Invalid
 from engine.service import Engine, open_engine
 from engine.settings import Settings
 
-# Read by the options that ask for a password; it is no setting of a server.
-PASSWORD_VARIABLE = "TAP2_PASSWORD"  # noqa: S105
+OPTION_VARIABLES = frozenset({"TAP2_KEY", "TAP2_PASSWORD", "TAP2_URL"})
+"""Read by options of commands; they are no settings of a server."""
+
 as_json = click.option("--json", "json", is_flag=True, help="Print one JSON document.")
 
 
 def settings() -> Settings:
     """From the environment; a wrong setting ends the command with its name."""
-    environment = {name: value for name, value in os.environ.items() if name != PASSWORD_VARIABLE}
+    environment = {name: value for name, value in os.environ.items() if name not in OPTION_VARIABLES}
     try:
         return Settings.from_environment(environment)
     except msgspec.ValidationError as error:
@@ -46,7 +47,8 @@ def with_engine(work: Callable[[Engine], Awaitable[T]]) -> T:
     try:
         return asyncio.run(run())
     except EngineError as error:
-        raise click.ClickException(f"{error.field}: {error.detail}" if error.field else error.detail) from None
+        named = error.field and not isinstance(error, Invalid)
+        raise click.ClickException(f"{error.field}: {error.detail}" if named else error.detail) from None
 
 
 def show(document: Any, *, json: bool, columns: Sequence[str] | None = None, title: str = "") -> None:

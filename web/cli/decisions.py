@@ -11,6 +11,7 @@ from engine.replay import Replay, replay
 from engine.service import Engine
 from engine.store import decisions
 from engine.store.decisions import DecisionRow
+from web.api.log import logged_outcome
 from web.cli.common import as_json, show, with_engine
 
 
@@ -28,7 +29,11 @@ def decision_show(*, decision_id: str, json: bool) -> None:
     async def work(engine: Engine) -> dict[str, Any]:
         row = await _row(engine, decision_id)
         found = await engine.logbook.explain(row.merchant_id, decision_id)
-        return {"answer": found.decision, "trace": found.trace, "outcomes": found.outcomes}
+        return {
+            "answer": found.decision,
+            "trace": found.trace,
+            "outcomes": [logged_outcome(one) for one in found.outcomes],
+        }
 
     show(with_engine(work), json=json)
 
