@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 import bandits
 
-MOST_REMEMBERED = 2**20
-"""Draws that the lanes of a beliefs version may hold, and so its memory: 128 lanes of eight candidates."""
-MOST_RACES = 8
+MOST_REMEMBERED = 2**21
+"""Draws that a beliefs version may hold in lanes and races, and so its memory: 256 of eight candidates, 8 MiB."""
+
+Eligible = tuple[int, ...]
 
 
 def weighted(rates: NDArray[np.float32], weights: NDArray[np.float64] | None) -> NDArray[np.float32]:
@@ -21,46 +22,54 @@ def weighted(rates: NDArray[np.float32], weights: NDArray[np.float64] | None) ->
 
 
 class Lane:
-    """The draws of one set of eligible candidates, and their race where nothing tells customers apart."""
+    """The draws, means and hashes of one set of eligible candidates."""
 
-    def __init__(self, draws: bandits.Draws, hashes: NDArray[np.uint64], eligible: tuple[int, ...], floor: float):
+    def __init__(self, draws: bandits.Draws, hashes: NDArray[np.uint64], eligible: Eligible) -> None:
         whole = len(eligible) == len(hashes)
         rows = list(eligible)
         self.rates = draws.rates if whole else np.ascontiguousarray(draws.rates[rows])
         self.means = draws.means if whole else draws.means[rows]
         self.hashes = hashes if whole else hashes[rows]
-        self.floor = floor
-        self._races: dict[tuple[float, ...] | None, bandits.Race] = {}
-
-    def race(self, weights: NDArray[np.float64] | None = None) -> bandits.Race:
-        """The race that all customers without a past share; remembered for the weights that rules make of it."""
-        key = None if weights is None else tuple(weights.tolist())
-        race = self._races.get(key)
-        if race is None:
-            if len(self._races) >= MOST_RACES:
-                self._races.clear()
-            race = self._races[key] = bandits.Race(weighted(self.rates, weights), self.floor)
-        return race
 
 
 class Beliefs:
-    """One version of what is known in one bucket of a placement, drawn once. Lanes are remembered, not state."""
+    """One version of what is known in one bucket of a placement, drawn once.
 
-    def __init__(self, *, version: int, bucket: str, draws: bandits.Draws, hashes: NDArray[np.uint64], floor: float):
+    Lanes and races are remembered, which is no state: they come out the same each time.
+    """
+
+    def __init__(
+        self, *, version: int, bucket: str, draws: bandits.Draws, hashes: NDArray[np.uint64], floor: float
+    ) -> None:
         self.version = version
         self.bucket = bucket
+        self.floor = floor
         self._draws = draws
         self._hashes = hashes
-        self._floor = floor
-        self._lanes: dict[tuple[int, ...], Lane] = {}
+        self._lanes: dict[Eligible, Lane] = {}
+        self._races: dict[tuple[Eligible, tuple[float, ...] | None], bandits.Race] = {}
 
-    def lane(self, eligible: tuple[int, ...]) -> Lane:
+    def lane(self, eligible: Eligible) -> Lane:
         lane = self._lanes.get(eligible)
         if lane is None:
-            if len(self._lanes) * self._draws.rates.size >= MOST_REMEMBERED:
-                self._lanes.clear()
-            lane = self._lanes[eligible] = Lane(self._draws, self._hashes, eligible, self._floor)
+            self._make_room()
+            lane = self._lanes[eligible] = Lane(self._draws, self._hashes, eligible)
         return lane
+
+    def race(self, eligible: Eligible, weights: NDArray[np.float64] | None = None) -> bandits.Race:
+        """The race that all customers without a past share, under the weights that rules and fees make."""
+        key = (eligible, None if weights is None else tuple(weights.tolist()))
+        race = self._races.get(key)
+        if race is None:
+            self._make_room()
+            race = bandits.Race(weighted(self.lane(eligible).rates, weights), self.floor)
+            self._races[key] = race
+        return race
+
+    def _make_room(self) -> None:
+        if (len(self._lanes) + len(self._races)) * self._draws.rates.size >= MOST_REMEMBERED:
+            self._lanes.clear()
+            self._races.clear()
 
 
 class Count(msgspec.Struct, frozen=True, array_like=True):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import bandits
-from engine.beliefs import Beliefs, Lane, weighted
+from engine.beliefs import Beliefs, weighted
 from engine.bounds import Bounds, bounds_of
 from engine.facts import Facts
 from engine.placement import Fixed, One, Ranking, Split, Subset, Thompson
@@ -101,7 +101,7 @@ def _rank(
     length, drawn, randomness = _room(plan, facts, key, len(eligible))
     local = {number: place for place, number in enumerate(eligible)}
     arrangement = bandits.arrange(
-        _chances(plan, lane, past, weights, eligible),
+        _chances(plan, beliefs, past, weights, eligible),
         _rest(plan, means, weights, eligible),
         bandits.uniforms(bandits.seed_of(randomness), lane.hashes, drawn),
         length=length,
@@ -153,7 +153,7 @@ def _blended_means(means: Floats, successes: Floats, trials: Floats) -> Floats:
 
 def _chances(
     plan: Plan,
-    lane: Lane,
+    beliefs: Beliefs,
     past: tuple[Floats, Floats] | None,
     weights: Floats | None,
     eligible: tuple[int, ...],
@@ -163,8 +163,9 @@ def _chances(
         shares = np.array([policy.weights.get(plan.ids[number], 1.0) for number in eligible])
         return lambda taken: bandits.split_chances(shares, taken)
     if past is None:
-        return lane.race(weights).chances
-    return bandits.Race(weighted(bandits.blend(lane.rates, *past), weights), lane.floor).chances
+        return beliefs.race(eligible, weights).chances
+    scores = bandits.blend(beliefs.lane(eligible).rates, *past)
+    return bandits.Race(weighted(scores, weights), beliefs.floor).chances
 
 
 def _rest(plan: Plan, means: Floats, weights: Floats | None, eligible: tuple[int, ...]) -> Floats:
@@ -221,7 +222,7 @@ def slot_chances(plan: Plan, beliefs: Beliefs, facts: Facts, decision: Decision)
     bounds = bounds_of(fired, plan.index, plan.eligibility.why_not(facts.values), slots=_most(plan))
     eligible = tuple(number for number in range(len(plan.ids)) if number not in bounds.excluded)
     weights = worth(plan, facts.values, bounds, eligible)
-    chances_of = _chances(plan, beliefs.lane(eligible), _past(plan, facts, eligible), weights, eligible)
+    chances_of = _chances(plan, beliefs, _past(plan, facts, eligible), weights, eligible)
     length, drawn, _ = _room(plan, facts, decision.decision_id, len(eligible))
     local = {plan.ids[number]: place for place, number in enumerate(eligible)}
     most = MANY if isinstance(plan.placement.shape, Ranking) else length

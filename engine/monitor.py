@@ -121,5 +121,5 @@ def _chances(active: Active, bucket: str | None, why_not: Mapping[int, str]) -> 
     offered = tuple(number for number in range(len(active.plan.ids)) if number not in why_not)
     if bucket is None or not offered:
         return {}
-    race = active.beliefs.get(bucket, active.flat).lane(offered).race()
+    race = active.beliefs.get(bucket, active.flat).race(offered)
     return dict(zip(offered, race.chances().tolist(), strict=True))
