@@ -24,7 +24,6 @@ PRAGMAS = (
     "PRAGMA foreign_keys=ON",
     "PRAGMA busy_timeout=10000",
     "PRAGMA cache_size=-65536",
-    "PRAGMA mmap_size=1073741824",
     "PRAGMA temp_store=MEMORY",
 )
 
