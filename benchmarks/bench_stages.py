@@ -36,6 +36,7 @@ from engine.store import decisions, folds
 from engine.store.decisions import DecisionRow
 from engine.store.folds import UsageRow, history
 from web.api.decisions import DecisionRequest
+from web.process import tune
 
 CUSTOMERS, DECISIONS = 200_000, 20_000
 COUNT = 4_800
@@ -134,6 +135,7 @@ async def measure(folder: Path, *, customers: int, decisions: int, count: int) -
     try:
         merchant = await engine.accounts.merchant("bench")
         stages = Stages(engine, merchant.id, [_ask(Random(seed), customers) for seed in range(count)])
+        tune()
         await stages.run()
         return stages.cpu
     finally:
