@@ -11,7 +11,7 @@ SWITCH_SECONDS = 0.0005
 def tune() -> None:
     """Call once everything is loaded.
 
-    What is loaded now stays, so the collector need not look at it again: it took a tenth of a decision's time. The
+    What is loaded now stays, so the collector need not look at it again. The
     writer's thread asks for the interpreter some five times a commit, and by default waits 5 ms each time.
     """
     gc.collect()
