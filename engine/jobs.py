@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from engine.clock import DAY, now_ms
+from engine.clock import DAY, MINUTE, now_ms
 from engine.decide import first_id_of
 from engine.store import beliefs as snapshots
 from engine.store import decisions, folds, outcomes
@@ -36,11 +36,12 @@ def schedule(engine: Engine) -> AsyncIOScheduler:
 
 
 async def purge(engine: Engine) -> None:
-    """Forget what is older than the retention: decisions, outcomes, customers' usage, snapshots, ended sessions."""
+    """Forget what is older than the retention: the log, customers' usage, tallies, snapshots; and ended sessions."""
     before = now_ms() - engine.settings.retention_days * DAY
     async with engine.database.write() as connection:
         await decisions.purge(connection, before_id=first_id_of(before))
         await outcomes.purge(connection, before=before, before_id=first_id_of(before))
         await folds.purge_usage(connection, before_day=before // DAY)
+        await folds.purge_tallies(connection, before_minute=before // MINUTE)
         await snapshots.purge(connection, before=before)
     await engine.accounts.purge_sessions()

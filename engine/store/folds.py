@@ -180,6 +180,11 @@ async def purge_usage(connection: AsyncConnection, *, before_day: int) -> int:
     return result.rowcount
 
 
+async def purge_tallies(connection: AsyncConnection, *, before_minute: int) -> int:
+    result = await connection.execute(delete(tallies).where(tallies.c.minute < before_minute))
+    return result.rowcount
+
+
 class Share(NamedTuple):
     minute: int
     candidate: str

@@ -122,6 +122,7 @@ async def test_what_is_older_than_the_retention_goes_and_the_younger_stays(shop,
     kept = {one.decision.decision_id for one in await shop.engine.logbook.search(shop.id)}
     assert kept == {answers[age].decision.decision_id for age in (retention - 2, 5, 0)}
     assert await count(shop, tables.outcomes) == 6
+    assert await count(shop, tables.tallies) == 3
     assert (await shop.decide("c1")).decision.ranking
     assert await shop.counts() == statistics
     since = rebuild.first_whole_day(clock.now, retention)

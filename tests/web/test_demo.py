@@ -14,6 +14,7 @@ from engine.service import Engine, open_engine
 from engine.settings import Settings
 from web.app import create_app
 from web.demo import catalogue
+from web.demo.background import KEY_FILE, key_of_last_run
 from web.demo.seed import seed, shoppers_key
 from web.demo.shoppers import PLACEMENT, Refused, Shoppers
 from web.demo.world import COUNTRIES, CYCLE_SECONDS, World, preferences
@@ -176,6 +177,21 @@ def test_a_new_run_ends_the_key_of_the_last_one(tmp_path: Path):
             assert (await http.post("/v1/personalize/decisions", json=body)).status_code == 401
 
     asyncio.run(renew())
+
+
+def test_the_next_start_goes_on_with_the_shoppers_key_unless_it_was_revoked(tmp_path: Path):
+    async def start_again() -> None:
+        async with demo_server(tmp_path) as (_, engine):
+            first = await key_of_last_run(engine)
+            assert await key_of_last_run(engine) == first
+            assert oct((tmp_path / KEY_FILE).stat().st_mode)[-3:] == "600"
+            merchant = await engine.accounts.merchant("demo")
+            await shoppers_key(engine)
+            second = await key_of_last_run(engine)
+            assert second != first
+            assert engine.accounts.access(second).merchant == merchant
+
+    asyncio.run(start_again())
 
 
 def test_every_rule_of_the_demo_fires_for_somebody_and_none_for_all(tmp_path: Path):

@@ -18,6 +18,7 @@ from web.demo.shoppers import client, shop_for_ever
 from web.demo.world import World
 
 LOGIN_FILE = "demo-login"
+KEY_FILE = "demo-key"
 
 
 @asynccontextmanager
@@ -26,7 +27,7 @@ async def demo(engine: Engine) -> AsyncIterator[None]:
     welcome = await seed.seed(engine)
     password = _remembered(Path(engine.settings.data) / LOGIN_FILE, welcome.password)
     _greet(engine.settings, welcome.email, password)
-    key = await seed.shoppers_key(engine)
+    key = await key_of_last_run(engine)
     url = f"http://{engine.settings.host}:{engine.settings.port}"
     task = asyncio.create_task(
         shop_for_ever(lambda: client(url, key), World(Random()), rate=engine.settings.demo_rate), name="shoppers"
@@ -39,14 +40,30 @@ async def demo(engine: Engine) -> AsyncIterator[None]:
             await task
 
 
+async def key_of_last_run(engine: Engine) -> str:
+    """The shoppers' key of the last run where it is still in force, so that starts do not fill the audit log."""
+    path = Path(engine.settings.data) / KEY_FILE
+    kept = path.read_text() if path.exists() else ""
+    if engine.accounts.access(kept) is not None:
+        return kept
+    key = await seed.shoppers_key(engine)
+    _keep(path, key)
+    return key
+
+
 def _remembered(path: Path, fresh: str | None) -> str:
-    """The demo's password lies beside its data, for its owner alone, so that every start can say it."""
+    """The demo's password lies beside its data, so that every start can say it."""
     if fresh is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(fresh)
+        _keep(path, fresh)
     return path.read_text() if path.exists() else "(set with `tap2 user password`)"
+
+
+def _keep(path: Path, secret: str) -> None:
+    """For the owner of the folder alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(secret)
 
 
 def _greet(settings: Settings, email: str, password: str) -> None:
