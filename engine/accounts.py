@@ -13,11 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.clock import DAY, now_ms
 from engine.errors import Forbidden, NotFound, invalid
-from engine.placement import FieldDocument
 from engine.store import accounts, audit, resources
 from engine.store.accounts import Key, Kind, Merchant, Role, Session, User
 from engine.store.database import Database
-from engine.vocabulary import STANDARD
+from engine.vocabulary import MERCHANT_FIELDS
 
 SESSION_MS = 12 * 3_600_000
 LONGEST_OVERLAP_HOURS = 24 * 30
@@ -74,7 +73,7 @@ class Accounts:
             for mode in ("live", "test"):
                 merchant = Merchant(0, slug, mode, name, country, currency, locale, timezone, now)
                 merchant = await accounts.add_merchant(connection, merchant)
-                for field in _merchants_own(STANDARD):
+                for field in MERCHANT_FIELDS:
                     await resources.create(connection, merchant.id, "field", "", field.name, field, now=now)
                 await audit.write(
                     connection, merchant.id, at=now, who=who, action="created", subject=f"merchant {slug}"
@@ -218,10 +217,6 @@ def _decoy(hasher: argon2.PasswordHasher) -> str:
     """A hash that no password has and that costs what a real one costs, so that unknown people take as long."""
     cost = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
     return f"$argon2id$v=19${cost}${'A' * 22}${'A' * 43}"
-
-
-def _merchants_own(fields: tuple[FieldDocument, ...]) -> list[FieldDocument]:
-    return [field for field in fields if field.purpose != "engine"]
 
 
 def _hash(secret: str) -> str:

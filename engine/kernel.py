@@ -223,10 +223,9 @@ def slot_chances(plan: Plan, beliefs: Beliefs, facts: Facts, decision: Decision)
     eligible = tuple(number for number in range(len(plan.ids)) if number not in bounds.excluded)
     weights = worth(plan, facts.values, bounds, eligible)
     chances_of = _chances(plan, beliefs, _past(plan, facts, eligible), weights, eligible)
-    length, drawn, _ = _room(plan, facts, decision.decision_id, len(eligible))
+    _, drawn, _ = _room(plan, facts, decision.decision_id, len(eligible))
     local = {plan.ids[number]: place for place, number in enumerate(eligible)}
-    most = MANY if isinstance(plan.placement.shape, Ranking) else length
-    pinned = {plan.ids[number] for slot, number in bounds.pins.items() if slot < most}
+    pinned = {plan.ids[number] for number in bounds.pins.values()}
     taken = [local[name] for name in pinned]
     slots = []
     for one in decision.ranking[:drawn]:

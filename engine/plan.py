@@ -14,9 +14,10 @@ import rules
 from engine.eligibility import Eligibility
 from engine.facts import Declared
 from engine.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument
+from engine.vocabulary import ENGINE_FIELDS
 from rules.codes import COUNTRIES, CURRENCIES
 
-ENGINE_FIELDS = frozenset({"time.now", "history.purchases", "history.favourite"})
+_FILLED_BY_THE_ENGINE = {field.name for field in ENGINE_FIELDS}
 
 
 class PlanDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,10 +43,9 @@ class Plan:
         self.hashes: NDArray[np.uint64] = np.array([bandits.candidate_hash(name) for name in self.ids], dtype=np.uint64)
         self.eligibility = Eligibility(self.candidates)
         self.vocabulary = vocabulary_of(document.fields)
-        self.declared = Declared(frozenset(field.name for field in document.fields) - ENGINE_FIELDS)
+        self.declared = Declared(frozenset(field.name for field in document.fields) - _FILLED_BY_THE_ENGINE)
         self.lists = lists_of(document.lists)
         self.rules = rules.parse_rules(enabled_rules(document.rules), self.vocabulary, self.lists)
-        self.rules = tuple(sorted(self.rules, key=lambda rule: (-rule.priority, rule.id)))
         self.compiled = rules.compile_rules(self.rules, self.vocabulary, self.lists)
         self._booleans = frozenset(field.name for field in document.fields if field.type == "boolean")
         self._finite = {field.name: _values(field) for field in document.fields}

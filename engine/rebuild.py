@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import msgspec
 from sqlalchemy import delete, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,7 +17,6 @@ from engine.store.tables import statistics, usage
 CHUNK = 2_000
 # The tables in the order in which writers take them, so that none waits for us while we wait for it.
 HOLD_WRITERS = "LOCK TABLE decisions, outcomes, statistics, usage IN SHARE ROW EXCLUSIVE MODE"
-Progress = Callable[[int], None]
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -31,18 +28,17 @@ class Difference(msgspec.Struct, frozen=True):
     rebuilt: tuple[int, int]
 
 
-async def fold_log(connection: AsyncConnection, progress: Progress = lambda _: None) -> Sums:
+async def fold_log(connection: AsyncConnection) -> Sums:
     """All credit of all logged outcomes."""
     sums, settler = Sums(), Settler()
-    after_id, done = "", 0
+    after_id = ""
     while rows := await decisions.chunk(connection, after_id=after_id, limit=CHUNK):
         events = await outcomes.of_decisions(connection, [row.id for row in rows])
         for row in rows:
             learning = await settler.learning(connection, row)
             worth = earned(learning, read_answer(row.answer), events.get(row.id, []), closed=row.closes_at is None)
             add_difference(sums, row, learning, {}, worth)
-        after_id, done = rows[-1].id, done + len(rows)
-        progress(done)
+        after_id = rows[-1].id
     after = 0
     while purchases := await outcomes.without_decision(connection, after=after, limit=CHUNK):
         add_purchases(sums, [row for _, row in purchases])
@@ -50,10 +46,10 @@ async def fold_log(connection: AsyncConnection, progress: Progress = lambda _: N
     return sums
 
 
-async def compare(database: Database, *, since_day: int = 0, progress: Progress = lambda _: None) -> list[Difference]:
+async def compare(database: Database, *, since_day: int = 0) -> list[Difference]:
     """Where the kept folds differ from the log; days before `since_day` are no longer wholly in the log."""
     async with database.snapshot() as connection:
-        rebuilt = await fold_log(connection, progress)
+        rebuilt = await fold_log(connection)
         kept = await _kept(connection)
     return [
         *_differences("statistics", kept.statistics, rebuilt.statistics, since_day),
@@ -61,15 +57,12 @@ async def compare(database: Database, *, since_day: int = 0, progress: Progress 
     ]
 
 
-async def rebuild(database: Database, *, since_day: int = 0, progress: Progress = lambda _: None) -> None:
+async def rebuild(database: Database, *, since_day: int = 0) -> None:
     """Replace the folds of the days that are in the log by what it says, in one transaction; writers wait for it."""
     async with database.write() as connection:
         if not database.is_sqlite:
-            # In the order in which writers take them, so that none waits for us while we wait for it.
-            await connection.execute(
-                text("LOCK TABLE decisions, outcomes, statistics, usage IN SHARE ROW EXCLUSIVE MODE")
-            )
-        sums = await fold_log(connection, progress)
+            await connection.execute(text(HOLD_WRITERS))
+        sums = await fold_log(connection)
         await connection.execute(delete(statistics).where(statistics.c.day >= since_day))
         await connection.execute(delete(usage).where(usage.c.day >= since_day))
         await folds.add(connection, _since(sums, since_day))

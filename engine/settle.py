@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.learn import AnswerHead, Learning, add_difference, add_purchases, earned, read_answer
-from engine.plan import PlanDocument
+from engine.placement import Placement
 from engine.store import decisions, folds, outcomes, plans
 from engine.store.decisions import DecisionRow
 from engine.store.folds import Sums
@@ -17,6 +17,12 @@ from engine.store.outcomes import OutcomeRow
 
 Status = Literal["recorded", "duplicate", "unknown_decision", "invalid"]
 NAMES_NOBODY = frozenset({"shown", "abandoned"})
+
+
+class PlanHead(msgspec.Struct, frozen=True):
+    """The part of a published plan that credit needs; its rules and lists may be long."""
+
+    placement: Placement
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -62,8 +68,8 @@ class Settler:
             plan = await plans.get(connection, *key)
             if plan is None:
                 raise LookupError(f"plan version {row.plan_version} of placement {row.placement} is gone")
-            document = msgspec.json.decode(plan.document, type=PlanDocument)
-            known = self._learning[key] = Learning.of(document.placement)
+            head = msgspec.json.decode(plan.document, type=PlanHead)
+            known = self._learning[key] = Learning.of(head.placement)
         return known
 
     async def _hand_out(

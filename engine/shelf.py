@@ -9,9 +9,8 @@ from engine.errors import NotFound, Stale
 from engine.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument
 from engine.plan import PlanDocument
 from engine.store.resources import Document, Kind, Resource
-from engine.vocabulary import STANDARD
+from engine.vocabulary import ENGINE_FIELDS
 
-ENGINE_FIELDS = tuple(field for field in STANDARD if field.purpose == "engine")
 ResourceKey = tuple[Kind, str, str]
 
 

@@ -33,3 +33,6 @@ STANDARD = (
     FieldDocument(name="history.purchases", type="integer", label="Purchases so far", purpose="engine"),
     FieldDocument(name="history.favourite", type="string", label="Most used candidate", purpose="engine"),
 )
+
+ENGINE_FIELDS = tuple(field for field in STANDARD if field.purpose == "engine")
+MERCHANT_FIELDS = tuple(field for field in STANDARD if field.purpose != "engine")

@@ -9,7 +9,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_datetime, format_skeleton, format_time
+from babel.dates import format_date, format_datetime, format_time
 from babel.numbers import format_currency, format_decimal, format_percent, get_currency_precision
 
 NOTHING = "–"
@@ -91,10 +91,6 @@ class Show:
         """The merchant's wall clock as if it were UTC, in epoch milliseconds, for a chart's time axis."""
         offset = self._local(at).utcoffset()
         return at + (int(offset.total_seconds() * 1000) if offset else 0)
-
-    def short_day(self, at: int) -> str:
-        """The day without its year: Nov 21."""
-        return format_skeleton("MMMd", self._local(at), locale=self.locale)
 
     @property
     def timezone(self) -> str:

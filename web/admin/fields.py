@@ -13,8 +13,8 @@ from litestar.params import FromPath
 
 from engine.errors import FieldProblem, Invalid
 from engine.placement import FieldDocument
-from engine.shelf import ENGINE_FIELDS
 from engine.store.resources import Resource
+from engine.vocabulary import ENGINE_FIELDS
 from web.admin.door import AnyRequest, typed
 from web.admin.editing import Difference, Refused, no_one_else, store, to_document, version_of
 from web.admin.forms import Form, Reader
