@@ -1,0 +1,263 @@
+"""What another policy would have earned, from a log with exact propensities: off-policy estimators with intervals.
+
+Shapes: n decisions, L slots. A *weight* is the chance of what was logged under the new policy over its propensity.
+An *expected* reward is a model's guess: under the logged action, or under a policy as a whole. Formulas and how to
+read them stand in docs/evaluation.md. All raise ValueError where arrays do not fit together or hold no numbers.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+LEAST_EFFECTIVE_SAMPLE = 100.0
+MOST_STANDARD_ERRORS = 3.0
+SHRINKAGES = tuple(float(10**exponent) for exponent in np.arange(-1, 5.5, 0.5))
+"""What `dros` chooses from, besides no shrinkage at all."""
+
+_Z95 = 1.959963984540054
+_SAME = 1e-9
+"""Weights closer to 1 than this are 1 but for rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A value with its 95 % interval, and what it rests on.
+
+    `effective_sample` is Kish's, (sum w)^2 / sum w^2; for rankings the diagnostics are those of the worst slot.
+    `refused` says in words why the value is not to be used; it is empty where it may be.
+    """
+
+    value: float
+    low: float
+    high: float
+    effective_sample: float
+    largest_weight: float
+    mean_weight: float
+    n: int
+    refused: str = ""
+
+
+def ips(weights: ArrayLike, rewards: ArrayLike) -> Estimate:
+    """Inverse propensity scoring (Horvitz and Thompson, 1952): the mean of weight x reward; both (n,)."""
+    w, r = _rows(weights, rewards)
+    return _mean_of(w * r, w)
+
+
+def snips(weights: ArrayLike, rewards: ArrayLike) -> Estimate:
+    """Self-normalised IPS (Swaminathan and Joachims, 2015): the weighted mean of the rewards; both (n,)."""
+    w, r = _rows(weights, rewards)
+    value, influence = _ratio(w, r)
+    return _estimate(value, influence, w)
+
+
+def direct(weights: ArrayLike, expected_new: ArrayLike) -> Estimate:
+    """The direct method: the mean of what a model expects under the new policy; both (n,).
+
+    The weights only tell whether the log holds enough of what the new policy does. The interval knows nothing of
+    the model's own error.
+    """
+    w, q = _rows(weights, expected_new)
+    return _mean_of(q, w)
+
+
+def doubly_robust(
+    weights: ArrayLike, rewards: ArrayLike, *, expected_logged: ArrayLike, expected_new: ArrayLike
+) -> Estimate:
+    """The direct method, corrected by IPS of the model's errors (Dudik, Langford and Li, 2011); all (n,)."""
+    w, r, q, q_new = _rows(weights, rewards, expected_logged, expected_new)
+    return _mean_of(q_new + w * (r - q), w)
+
+
+def dros(
+    weights: ArrayLike,
+    rewards: ArrayLike,
+    *,
+    expected_logged: ArrayLike,
+    expected_new: ArrayLike,
+    shrinkage: float | None = None,
+) -> Estimate:
+    """Doubly robust with optimistic shrinkage (Su et al., 2020): weights become s * w / (w^2 + s); all (n,).
+
+    0 is the direct method, infinity is doubly robust. Without `shrinkage` the one of `SHRINKAGES` (or infinity) is
+    taken that has the least estimated squared bias plus variance.
+    """
+    w, r, q, q_new = _rows(weights, rewards, expected_logged, expected_new)
+    if shrinkage is not None and not shrinkage >= 0:
+        raise ValueError(f"shrinkage must not be negative: {shrinkage}")
+    candidates = (*SHRINKAGES, np.inf) if shrinkage is None else (shrinkage,)
+    best = min(candidates, key=lambda s: _risk(w, _shrunk(w, s), r - q, q_new)) if len(w) else np.inf
+    return _mean_of(q_new + _shrunk(w, best) * (r - q), w)
+
+
+def item_position_ips(weights: ArrayLike, rewards: ArrayLike) -> Estimate:
+    """The sum over slots of weight x reward, for rankings whose slots are clicked independently (Li et al., 2018).
+
+    Both (n, L); a weight is the chance that the new policy shows this item in this slot over the logged one's.
+    """
+    w, r = _slots(weights, rewards)
+    return _worst_slot((w * r).sum(axis=1), w)
+
+
+def reward_interaction_ips(steps: ArrayLike, rewards: ArrayLike) -> Estimate:
+    """As `item_position_ips`, but a slot may depend on all that stands above it (McInerney et al., 2020).
+
+    Both (n, L); a step is the chance of this item in this slot *given those above it*, new over logged. The weight of
+    a slot is the product of the steps down to it.
+    """
+    s, r = _slots(steps, rewards)
+    w = np.multiply.accumulate(s, axis=1)
+    return _worst_slot((w * r).sum(axis=1), w)
+
+
+def effect(weights: ArrayLike, rewards: ArrayLike) -> Estimate:
+    """The new policy's value less the logged one's, paired and self-normalised; both (n,).
+
+    Decisions that both policies make with equal chance (weight 1) say nothing about the difference: only the others
+    are compared, scaled by their share, and the diagnostics are theirs. Where there are none the effect is 0.
+    """
+    w, r = _rows(weights, rewards)
+    differs = np.abs(w - 1.0) > _SAME
+    if len(w) and not differs.any():
+        return Estimate(0.0, 0.0, 0.0, float(len(w)), 1.0, 1.0, len(w))
+    touched, earned = w[differs], r[differs]
+    value, influence = _ratio(touched, earned)
+    terms = np.zeros(len(w))
+    terms[differs] = value + influence - earned
+    return replace(_mean_of(terms, touched), n=len(w))
+
+
+def effect_doubly_robust(
+    weights: ArrayLike,
+    rewards: ArrayLike,
+    *,
+    expected_logged: ArrayLike,
+    expected_new: ArrayLike,
+    expected_old: ArrayLike,
+) -> Estimate:
+    """The difference as in `effect`, with a model's help: narrower where the model is good, unbiased in any case.
+
+    `expected_logged` under the logged action, `expected_new` and `expected_old` under the two policies; all (n,).
+    """
+    w, r, q, q_new, q_old = _rows(weights, rewards, expected_logged, expected_new, expected_old)
+    differs = (np.abs(w - 1.0) > _SAME) | (q_new != q_old)
+    if len(w) and not differs.any():
+        return Estimate(0.0, 0.0, 0.0, float(len(w)), 1.0, 1.0, len(w))
+    return replace(_mean_of(q_new - q_old + (w - 1.0) * (r - q), w[differs]), n=len(w))
+
+
+def effective_sample(weights: Floats) -> float:
+    """How many equally weighted decisions these weights (n,) are worth (Kish, 1965)."""
+    whole, squares = float(weights.sum()), float(weights @ weights)
+    return whole * whole / squares if squares > 0 else 0.0
+
+
+def _rows(weights: ArrayLike, *others: ArrayLike) -> list[Floats]:
+    arrays = [np.asarray(one, np.float64) for one in (weights, *others)]
+    if arrays[0].ndim != 1:
+        raise ValueError(f"weights must have one row for each decision, not the shape {arrays[0].shape}")
+    return _fitting(arrays)
+
+
+def _slots(weights: ArrayLike, rewards: ArrayLike) -> list[Floats]:
+    arrays = [np.asarray(one, np.float64) for one in (weights, rewards)]
+    if arrays[0].ndim != 2 or not arrays[0].shape[1]:
+        raise ValueError(f"weights must have a row for each decision and a column for each slot: {arrays[0].shape}")
+    return _fitting(arrays)
+
+
+def _fitting(arrays: list[Floats]) -> list[Floats]:
+    shapes = {array.shape for array in arrays}
+    if len(shapes) > 1:
+        raise ValueError(f"weights, rewards and expected rewards must have one shape, not {sorted(shapes)}")
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise ValueError("weights, rewards and expected rewards must be numbers")
+    if (arrays[0] < 0).any():
+        raise ValueError("weights must not be negative")
+    return arrays
+
+
+def _ratio(w: Floats, r: Floats) -> tuple[float, Floats]:
+    """The weighted mean, and how far each row moves it (its influence, of mean 0)."""
+    whole = float(w.sum())
+    if whole <= 0:
+        return np.nan, np.full(len(w), np.nan)
+    value = float(w @ r) / whole
+    return value, w * (r - value) * (len(w) / whole)
+
+
+def _shrunk(w: Floats, shrinkage: float) -> Floats:
+    return w if np.isinf(shrinkage) else shrinkage * w / (w * w + shrinkage + np.finfo(np.float64).tiny)
+
+
+def _risk(w: Floats, shrunk: Floats, errors: Floats, q_new: Floats) -> float:
+    """Estimated squared bias plus variance. The bias is that of the correction left out, by its upper 95 % limit:
+    its plain estimate is as noisy as what shrinkage is to avoid."""
+    left_out = (w - shrunk) * errors
+    bias = abs(float(left_out.mean())) + _Z95 * float(left_out.std()) / np.sqrt(len(w))
+    variance = float((q_new + shrunk * errors).var()) / len(w)
+    return float(bias**2 + variance)
+
+
+def _mean_of(terms: Floats, weights: Floats) -> Estimate:
+    value = float(terms.mean()) if len(terms) else np.nan
+    return _estimate(value, terms - value, weights)
+
+
+def _worst_slot(terms: Floats, weights: Floats) -> Estimate:
+    by_slot = [_mean_of(terms, column) for column in weights.T]
+    worst = min(by_slot, key=lambda one: (not one.refused, one.effective_sample))
+    return replace(worst, largest_weight=max(one.largest_weight for one in by_slot))
+
+
+def _estimate(value: float, influence: Floats, weights: Floats) -> Estimate:
+    low, high = _interval(value, influence)
+    return Estimate(
+        value=value,
+        low=low,
+        high=high,
+        effective_sample=effective_sample(weights),
+        largest_weight=float(weights.max(initial=0.0)),
+        mean_weight=float(weights.mean()) if len(weights) else 0.0,
+        n=len(weights),
+        refused=_refusal(value, weights),
+    )
+
+
+def _refusal(value: float, weights: Floats) -> str:
+    if len(weights) < 2:
+        return "there are too few decisions in the log"
+    mean, error = float(weights.mean()), float(weights.std(ddof=1)) / np.sqrt(len(weights))
+    margin = MOST_STANDARD_ERRORS * error
+    if abs(mean - 1.0) > margin + _SAME:
+        short = "the log holds too little of what this policy does" if mean < 1 else "the propensities cannot be right"
+        return f"the mean weight is {mean:.3g}, outside 1 ± {margin:.2g}: {short}"
+    sample = effective_sample(weights)
+    if sample < LEAST_EFFECTIVE_SAMPLE:
+        return f"the effective sample is {sample:.0f}, and at least {LEAST_EFFECTIVE_SAMPLE:.0f} are needed"
+    return "" if np.isfinite(value) else "no decision has any weight"
+
+
+def _interval(value: float, influence: Floats) -> tuple[float, float]:
+    """The 95 % interval of a mean with these influences, corrected for their skewness.
+
+    Hall's monotone transformation of the t statistic (P. Hall, 1992, "On the removal of skewness by transformation"):
+    rare rewards under large weights are skewed so much that the usual interval misses on one side.
+    """
+    n = len(influence)
+    spread = float(np.sqrt(influence @ influence / max(n - 1, 1)))
+    if n < 2 or not np.isfinite(value) or not spread > 0:
+        return (-np.inf, np.inf) if n < 2 or not np.isfinite(value) else (value, value)
+    skew = float((influence**3).mean()) / spread**3
+    error = spread / np.sqrt(n)
+    return value - error * _unskewed(_Z95, skew, n), value - error * _unskewed(-_Z95, skew, n)
+
+
+def _unskewed(z: float, skew: float, n: int) -> float:
+    """The quantile of the t statistic that belongs to the normal quantile z."""
+    k = skew / np.sqrt(n)
+    if abs(k) < 1e-6:
+        return z
+    return float(3 / k * (np.cbrt(1 + k * (z - k / 6)) - 1))
