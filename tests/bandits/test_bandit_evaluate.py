@@ -119,7 +119,7 @@ def test_a_log_with_nothing_in_it_is_refused_and_not_a_crash(n):
 
 @pytest.mark.parametrize("reward", [0.0, 1.0])
 def test_equal_rewards_are_an_answer(reward):
-    weights, rewards, actions = logged(1_000)
+    weights, _, actions = logged(1_000)
     same = np.full(1_000, reward)
     for estimate in (snips(weights, same), dros(weights, same, **models(actions)), effect(weights, same)):
         assert np.isfinite([estimate.value, estimate.low, estimate.high]).all()
