@@ -2,6 +2,9 @@
 
 from bandits.beliefs import (
     CUSTOMER_STRENGTH,
+    FLAT,
+    Evidence,
+    Prior,
     Statistics,
     blend,
     interval,
@@ -10,33 +13,53 @@ from bandits.beliefs import (
     recency_weight,
 )
 from bandits.chances import Chances, Race, split_chances
-from bandits.credit import Event, EventType, Model, Reward, credit
+from bandits.credit import Event, EventType, Model, Reward, credit, unanswered
+from bandits.delay import DelayCurve, bin_of, pending_trials
 from bandits.draw import Arrangement, arrange, candidate_hash, pick, seed_of, uniforms
 from bandits.draws import DRAWS, Draws, make_draws
+from bandits.drift import Cells, fade, last_change
+from bandits.examination import effective_trials, estimate_weights
+from bandits.hierarchy import Siblings, fit_prior, fit_strength, prior_from
 
 __all__ = [
     "CUSTOMER_STRENGTH",
     "DRAWS",
+    "FLAT",
     "Arrangement",
+    "Cells",
     "Chances",
+    "DelayCurve",
     "Draws",
     "Event",
     "EventType",
+    "Evidence",
     "Model",
+    "Prior",
     "Race",
     "Reward",
+    "Siblings",
     "Statistics",
     "arrange",
+    "bin_of",
     "blend",
     "candidate_hash",
     "credit",
+    "effective_trials",
+    "estimate_weights",
+    "fade",
+    "fit_prior",
+    "fit_strength",
     "interval",
+    "last_change",
     "make_draws",
     "mean",
+    "pending_trials",
     "pick",
     "posterior",
+    "prior_from",
     "recency_weight",
     "seed_of",
     "split_chances",
+    "unanswered",
     "uniforms",
 ]

@@ -12,8 +12,17 @@ CUSTOMER_STRENGTH = 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class Statistics:
-    """Trials and successes. Whole numbers, so that sums are the same in any order."""
+class Evidence:
+    """Trials and successes as they weigh at the point of use: fractions, where evidence has faded, was seen by chance
+    only, or is still under way."""
+
+    trials: float = 0
+    successes: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics(Evidence):
+    """Trials and successes as they were counted. Whole numbers, so that sums are the same in any order."""
 
     trials: int = 0
     successes: int = 0
@@ -25,24 +34,43 @@ class Statistics:
         return Statistics(self.trials - other.trials, self.successes - other.successes)
 
 
-def posterior(statistics: Statistics) -> tuple[float, float]:
-    """The (alpha, beta) of the Beta posterior under the flat prior Beta(1, 1)."""
-    if not 0 <= statistics.successes <= statistics.trials:
-        raise ValueError(f"successes must lie between 0 and trials: {statistics}")
-    return 1.0 + statistics.successes, 1.0 + statistics.trials - statistics.successes
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """What is believed before the first trial: Beta(strength * mean, strength * (1 - mean))."""
+
+    mean: float
+    strength: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.mean < 1:
+            raise ValueError(f"mean must lie between 0 and 1, both excluded: {self.mean}")
+        if not self.strength > 0:
+            raise ValueError(f"strength must be positive: {self.strength}")
 
 
-def mean(statistics: Statistics) -> float:
-    """The posterior mean, (successes + 1) / (trials + 2)."""
-    a, b = posterior(statistics)
+FLAT = Prior(0.5, 2.0)
+"""Any rate is as likely as any other: Beta(1, 1)."""
+
+
+def posterior(known: Evidence, prior: Prior = FLAT) -> tuple[float, float]:
+    """The (alpha, beta) of the Beta posterior."""
+    if not 0 <= known.successes <= known.trials:
+        raise ValueError(f"successes must lie between 0 and trials: {known}")
+    hoped = prior.strength * prior.mean
+    return hoped + known.successes, prior.strength - hoped + known.trials - known.successes
+
+
+def mean(known: Evidence, prior: Prior = FLAT) -> float:
+    """The posterior mean, (strength * mean + successes) / (strength + trials)."""
+    a, b = posterior(known, prior)
     return a / (a + b)
 
 
-def interval(statistics: Statistics, level: float = 0.95) -> tuple[float, float]:
+def interval(known: Evidence, level: float = 0.95, prior: Prior = FLAT) -> tuple[float, float]:
     """The equal-tailed credible interval that holds the rate with probability `level`."""
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1: {level}")
-    a, b = posterior(statistics)
+    a, b = posterior(known, prior)
     tail = (1 - level) / 2
     return beta.quantile(tail, a, b), beta.quantile(1 - tail, a, b)
 

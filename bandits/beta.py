@@ -6,6 +6,9 @@ inverse by Newton's method kept inside a bisection. About a millisecond a call: 
 
 import math
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
 _TINY = 1e-300
 _MOST_TERMS = 100_000
 _MOST_STEPS = 200
@@ -35,6 +38,22 @@ def quantile(p: float, a: float, b: float) -> float:
             return following
         x = following
     return x
+
+
+def log_gamma(x: ArrayLike) -> NDArray[np.float64]:
+    """The logarithm of the gamma function of positive numbers; absolute error about 1e-14 of its size.
+
+    Stirling's series (DLMF 5.11.1) above 10, reached by the recurrence of 5.5.1.
+    """
+    x = np.asarray(x, np.float64)
+    z = x + 10
+    inverse = 1 / (z * z)
+    tail = (1 / 12 - inverse * (1 / 360 - inverse * (1 / 1260 - inverse * (1 / 1680 - inverse / 1188)))) / z
+    product = np.ones_like(x)
+    for step in range(10):
+        product = product * (x + step)
+    result: NDArray[np.float64] = (z - 0.5) * np.log(z) - z + 0.5 * math.log(2 * math.pi) + tail - np.log(product)
+    return result
 
 
 def _log_density(x: float, a: float, b: float) -> float:

@@ -11,7 +11,7 @@ from typing import Literal, assert_never
 from bandits.beliefs import Statistics
 
 EventType = Literal["shown", "selected", "converted", "declined", "abandoned", "redeemed", "refunded", "closed"]
-Model = Literal["cascade", "first", "shown"]
+Model = Literal["cascade", "position", "first", "shown"]
 Reward = Literal["selected", "converted", "margin"]
 
 _CHOICES = frozenset({"selected", "redeemed", "converted"})
@@ -58,6 +58,8 @@ def credit(model: Model, reward: Reward, ranking: Sequence[str], events: Sequenc
     """At most one trial and one success for each candidate of `ranking`, from all events so far in order of time.
 
     `cascade` (Craswell et al., 2008; Kveton et al., 2015): those down to the lowest candidate acted on were seen.
+    `position` (Richardson et al., 2007): every slot is a trial, to be kept by slot; `examination.effective_trials`
+    weighs it by the chance that its slot was looked at.
     `first`: the first slot alone. `shown`: whatever was shown or acted on, and nothing where no report came. `margin`
     is credited as `converted`; the value of a success is known per request. The table and the reasons stand in
     docs/learning.md.
@@ -69,6 +71,11 @@ def credit(model: Model, reward: Reward, ranking: Sequence[str], events: Sequenc
         return {}
     succeeded = {story.chosen} if reward == "selected" else story.paid
     return {one: Statistics(1, int(one in succeeded)) for one in _seen(model, ranking, story)}
+
+
+def unanswered(model: Model, ranking: Sequence[str]) -> Sequence[str]:
+    """Who gets a trial, and no success, if nothing is ever reported of an answer."""
+    return _seen(model, ranking, _Story(over=True))
 
 
 def _tell(story: _Story, event: Event) -> None:
@@ -105,6 +112,8 @@ def _seen(model: Model, ranking: Sequence[str], story: _Story) -> Sequence[str]:
     match model:
         case "cascade":
             return ranking[: _depth(ranking, story)]
+        case "position":
+            return ranking
         case "first":
             return ranking[:1]
         case "shown" if not story.told:

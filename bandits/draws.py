@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.beliefs import Statistics, mean, posterior
+from bandits.beliefs import FLAT, Evidence, Prior, mean, posterior
 from bandits.draw import candidate_hash
 
 DRAWS = 1024
@@ -21,22 +21,32 @@ class Draws:
     means: NDArray[np.float64]
 
 
-def make_draws(ids: Sequence[str], statistics: Sequence[Statistics], *, seed: int, count: int = DRAWS) -> Draws:
-    """`count` draws from the Beta posterior of each candidate.
+def make_draws(
+    ids: Sequence[str],
+    statistics: Sequence[Evidence],
+    *,
+    seed: int,
+    priors: Sequence[Prior] | None = None,
+    count: int = DRAWS,
+) -> Draws:
+    """`count` draws from the Beta posterior of each candidate; without `priors`, every prior is flat.
 
     A candidate's noise depends on `seed` (>= 0) and its own id only: independent across candidates, and unchanged by
     whoever else takes part or by their order.
     """
+    before = [FLAT] * len(ids) if priors is None else priors
     rates = np.empty((len(ids), count), np.float32)
-    for row, candidate, known in zip(rates, ids, statistics, strict=True):
-        row[:] = _noise(seed, candidate).beta(*posterior(known), count)
-    means = np.array([mean(known) for known in statistics], np.float64)
+    means = np.empty(len(ids), np.float64)
+    for row, (candidate, known, prior) in enumerate(zip(ids, statistics, before, strict=True)):
+        rates[row] = noise(seed, candidate).beta(*posterior(known, prior), count)
+        means[row] = mean(known, prior)
     rates.setflags(write=False)
     means.setflags(write=False)
     return Draws(rates, means)
 
 
-def _noise(seed: int, candidate: str) -> np.random.RandomState:
+def noise(seed: int, candidate: str) -> np.random.RandomState:
+    """A candidate's own stream of random numbers under a seed."""
     # numpy promises RandomState's streams for good (NEP 19), a Generator's only until the next release;
     # logged decisions have to replay after an upgrade.
     return np.random.RandomState(np.random.PCG64([seed, candidate_hash(candidate)]))

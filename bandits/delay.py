@@ -1,0 +1,63 @@
+"""Delay: how much a decision without an outcome tells by its age."""
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bandits.beliefs import Statistics
+from bandits.examination import effective_trials
+
+SECOND = 1_000
+_STEPS = 4
+_OCTAVES = 25
+EDGES = (0, *(round(SECOND * 2 ** (step / _STEPS)) for step in range(_STEPS * _OCTAVES + 1)))
+"""The lower edges of the bins in ms: under a second, then four bins to each doubling, the last from 388 days on."""
+
+
+def bin_of(delay_ms: int) -> int:
+    """The bin of a delay; a clock that ran backwards counts as no delay."""
+    return max(bisect_right(EDGES, delay_ms) - 1, 0)
+
+
+class DelayCurve:
+    """How much a decision still open at some age tells, between 0 (nothing) and 1 (as much as a failure).
+
+    `successes` and `failures` are how many of either came in each bin of delay; failures that nobody reports come as
+    the window closes. Where failures are told as soon as successes, an open decision tells nothing; where they never
+    are, it tells the share of the successes that would have come by its age. With little to go by, successes are
+    taken to come evenly over the window, with the weight of one, and failures as it closes.
+    """
+
+    def __init__(self, successes: Sequence[int], failures: Sequence[int] = (), *, window_ms: int) -> None:
+        if window_ms <= 0:
+            raise ValueError(f"window_ms must be positive: {window_ms}")
+        self._window = window_ms
+        won = (_by_edge(successes) + np.minimum(_AT / window_ms, 1.0)) / (sum(successes) + 1)
+        lost = _by_edge(failures) / (sum(failures) + 1)
+        self._shares = np.maximum.accumulate(np.clip((won - lost) / (1 - lost), 0.0, 1.0))
+
+    def share(self, age_ms: float) -> float:
+        """The share at that age: never less at a greater one, and 1 from the end of the window on."""
+        return 1.0 if age_ms >= self._window else float(np.interp(age_ms, _AT, self._shares))
+
+
+_AT = np.array(EDGES, np.float64)
+
+
+def _by_edge(counts: Sequence[int]) -> NDArray[np.float64]:
+    """How many came by the lower edge of each bin."""
+    filled = [*counts, *[0] * (len(EDGES) - len(counts))]
+    return np.array([0, *accumulate(filled[:-1])], np.float64)
+
+
+def pending_trials(open_by_age: Mapping[int, int], curve: DelayCurve, known: Statistics) -> float:
+    """How many trials the decisions still open are worth, next to what is `known` of those that are not.
+
+    `open_by_age` counts them by age in ms. Each may yet succeed: the older, the less likely.
+    """
+    columns = [(known.trials, known.successes, 1.0), *((n, 0, curve.share(age)) for age, n in open_by_age.items())]
+    trials, successes, shares = zip(*columns, strict=True)
+    return float(effective_trials([trials], [successes], shares)[0]) - known.trials

@@ -1,0 +1,102 @@
+"""The hierarchy: what is known one level up is the prior of the level below, with a strength fitted to the siblings."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bandits.beliefs import FLAT, Evidence, Prior, mean
+from bandits.beta import log_gamma
+
+CAP = 100.0
+"""The most trials that the level above may weigh as much as."""
+
+LEAST = 2.0
+"""The least: as little as the flat prior knows."""
+
+FEWEST_PEERS = 3
+
+Floats = NDArray[np.float64]
+
+
+class Siblings(NamedTuple):
+    """The mean of a parent, 0 to 1, and the trials and successes of its children, (C,) each."""
+
+    mean: float
+    trials: ArrayLike
+    successes: ArrayLike
+
+
+def fit_strength(groups: Sequence[Siblings], *, cap: float = CAP) -> float:
+    """The strength k, LEAST to `cap`, under which the children are likeliest: Beta(k * mean, k * (1 - mean)) each.
+
+    Beta-binomial maximum likelihood, one k over all groups. Without a child that was tried, LEAST.
+    """
+    known = [group for group in map(_tried, groups) if len(group[1])]
+    if not known:
+        return LEAST
+    means, trials, successes = (np.concatenate(column) for column in zip(*known, strict=True))
+    return _best_strength(lambda strength: _likelihood(strength, means, trials, successes), cap)
+
+
+def fit_prior(children: Sequence[Evidence], *, cap: float = CAP) -> Prior:
+    """The prior of one more child: the mean and the strength under which these, tried, are likeliest.
+
+    Under each strength k a child of n trials weighs n / (n + k) in the mean (Kleinman, 1973). FLAT, where fewer than
+    FEWEST_PEERS were tried: from less, what one of them did could be read off.
+    """
+    tried = [child for child in children if child.trials > 0]
+    if len(tried) < FEWEST_PEERS:
+        return FLAT
+    trials = np.array([child.trials for child in tried], np.float64)
+    successes = np.array([child.successes for child in tried], np.float64)
+
+    def likelihood(strength: float) -> float:
+        return _likelihood(strength, np.array(_pooled_mean(strength, trials, successes)), trials, successes)
+
+    strength = _best_strength(likelihood, cap)
+    return Prior(_pooled_mean(strength, trials, successes), strength)
+
+
+def prior_from(parent: Evidence, parent_prior: Prior, strength: float) -> Prior:
+    """The prior of a child: its parent's posterior mean, `strength` trials strong."""
+    return Prior(mean(parent, parent_prior), strength)
+
+
+def _tried(group: Siblings) -> tuple[Floats, Floats, Floats]:
+    trials, successes = np.asarray(group.trials, np.float64), np.asarray(group.successes, np.float64)
+    tried = trials > 0
+    return np.full(int(tried.sum()), group.mean), trials[tried], successes[tried]
+
+
+def _pooled_mean(strength: float, trials: Floats, successes: Floats) -> float:
+    # One trial of the flat prior keeps the mean of peers that never, or always, succeeded inside (0, 1).
+    shares = 1.0 / (trials + strength)
+    weight = (trials * shares).sum()
+    return float(((successes * shares).sum() + 0.5 / (1.0 + strength)) / (weight + 1.0 / (1.0 + strength)))
+
+
+def _likelihood(strength: float, means: Floats, trials: Floats, successes: Floats) -> float:
+    """The log of the beta-binomial likelihood, up to a constant."""
+    a, b = strength * means, strength * (1 - means)
+    return float(
+        (
+            log_gamma(a + successes)
+            - log_gamma(a)
+            + log_gamma(b + trials - successes)
+            - log_gamma(b)
+            - log_gamma(strength + trials)
+            + log_gamma(np.array(strength))
+        ).sum()
+    )
+
+
+def _best_strength(likelihood: Callable[[float], float], cap: float) -> float:
+    """The likeliest strength, to a hundredth of itself: the best of a grid in its logarithm, then of a finer one."""
+    low, high = np.log(LEAST), np.log(max(cap, LEAST))
+    for _ in range(3):
+        grid = np.linspace(low, high, 17)
+        best = int(np.argmax([likelihood(float(np.exp(point))) for point in grid]))
+        low, high = grid[max(best - 1, 0)], grid[min(best + 1, 16)]
+    return min(float(np.exp(grid[best])), max(cap, LEAST))
