@@ -8,16 +8,15 @@ read them stand in docs/evaluation.md. All raise ValueError where arrays do not 
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Floats = NDArray[np.float64]
+from bandits.intervals import Z95, Floats, unskewed_interval, with_imagined, with_imagined_on_both_sides
 
 LEAST_EFFECTIVE_SAMPLE = 100.0
 MOST_STANDARD_ERRORS = 3.0
 SHRINKAGES = tuple(float(10**exponent) for exponent in np.arange(-1, 5.5, 0.5))
 """What `dros` chooses from, besides no shrinkage at all."""
 
-_Z95 = 1.959963984540054
 _SAME = 1e-9
 """Weights closer to 1 than this are 1 but for rounding."""
 
@@ -43,14 +42,14 @@ class Estimate:
 def ips(weights: ArrayLike, rewards: ArrayLike) -> Estimate:
     """Inverse propensity scoring (Horvitz and Thompson, 1952): the mean of weight x reward; both (n,)."""
     w, r = _rows(weights, rewards)
-    return _mean_of(w * r, w)
+    more_w, more_r = with_imagined(w, r)
+    return _estimate(_mean(w * r), more_w * more_r, w)
 
 
 def snips(weights: ArrayLike, rewards: ArrayLike) -> Estimate:
     """Self-normalised IPS (Swaminathan and Joachims, 2015): the weighted mean of the rewards; both (n,)."""
     w, r = _rows(weights, rewards)
-    value, influence = _ratio(w, r)
-    return _estimate(value, influence, w)
+    return _estimate(_mean(_ratio(w, r)), _ratio(*with_imagined(w, r)), w)
 
 
 def direct(weights: ArrayLike, expected_new: ArrayLike) -> Estimate:
@@ -60,7 +59,7 @@ def direct(weights: ArrayLike, expected_new: ArrayLike) -> Estimate:
     the model's own error.
     """
     w, q = _rows(weights, expected_new)
-    return _mean_of(q, w)
+    return _estimate(_mean(q), q, w)
 
 
 def doubly_robust(
@@ -68,7 +67,7 @@ def doubly_robust(
 ) -> Estimate:
     """The direct method, corrected by IPS of the model's errors (Dudik, Langford and Li, 2011); all (n,)."""
     w, r, q, q_new = _rows(weights, rewards, expected_logged, expected_new)
-    return _mean_of(q_new + w * (r - q), w)
+    return _corrected(w, w, r, q, q_new)
 
 
 def dros(
@@ -89,7 +88,7 @@ def dros(
         raise ValueError(f"shrinkage must not be negative: {shrinkage}")
     candidates = (*SHRINKAGES, np.inf) if shrinkage is None else (shrinkage,)
     best = min(candidates, key=lambda s: _risk(w, _shrunk(w, s), r - q, q_new)) if len(w) else np.inf
-    return _mean_of(q_new + _shrunk(w, best) * (r - q), w)
+    return _corrected(w, _shrunk(w, best), r, q, q_new)
 
 
 def item_position_ips(weights: ArrayLike, rewards: ArrayLike) -> Estimate:
@@ -115,18 +114,18 @@ def reward_interaction_ips(steps: ArrayLike, rewards: ArrayLike) -> Estimate:
 def effect(weights: ArrayLike, rewards: ArrayLike) -> Estimate:
     """The new policy's value less the logged one's, paired and self-normalised; both (n,).
 
-    Decisions that both policies make with equal chance (weight 1) say nothing about the difference: only the others
+    What both policies do with equal chance (weight 1) says nothing about the difference: only the other decisions
     are compared, scaled by their share, and the diagnostics are theirs. Where there are none the effect is 0.
     """
     w, r = _rows(weights, rewards)
     differs = np.abs(w - 1.0) > _SAME
     if len(w) and not differs.any():
-        return Estimate(0.0, 0.0, 0.0, float(len(w)), 1.0, 1.0, len(w))
+        return _no_effect(len(w))
     touched, earned = w[differs], r[differs]
-    value, influence = _ratio(touched, earned)
-    terms = np.zeros(len(w))
-    terms[differs] = value + influence - earned
-    return replace(_mean_of(terms, touched), n=len(w))
+    value = _mean(_ratio(touched, earned) - earned) * len(touched) / len(w)
+    more_w, more_r = with_imagined_on_both_sides(touched, earned, r)
+    terms = np.append(_ratio(more_w, more_r) - more_r, np.zeros(len(w) - len(touched)))
+    return replace(_estimate(value, terms, touched), n=len(w))
 
 
 def effect_doubly_robust(
@@ -142,10 +141,13 @@ def effect_doubly_robust(
     `expected_logged` under the logged action, `expected_new` and `expected_old` under the two policies; all (n,).
     """
     w, r, q, q_new, q_old = _rows(weights, rewards, expected_logged, expected_new, expected_old)
-    differs = (np.abs(w - 1.0) > _SAME) | (q_new != q_old)
+    differs = np.abs(w - 1.0) > _SAME
     if len(w) and not differs.any():
-        return Estimate(0.0, 0.0, 0.0, float(len(w)), 1.0, 1.0, len(w))
-    return replace(_mean_of(q_new - q_old + (w - 1.0) * (r - q), w[differs]), n=len(w))
+        return _no_effect(len(w))
+    terms = q_new - q_old + (w - 1.0) * (r - q)
+    more_w, more_r = with_imagined_on_both_sides(w[differs], r[differs], r)
+    imagined = _mean(q_new - q_old) + (more_w[-4:] - 1.0) * (more_r[-4:] - _mean(q[differs]))
+    return replace(_estimate(_mean(terms), np.append(terms, imagined), w[differs]), n=len(w))
 
 
 def effective_sample(weights: Floats) -> float:
@@ -179,13 +181,25 @@ def _fitting(arrays: list[Floats]) -> list[Floats]:
     return arrays
 
 
-def _ratio(w: Floats, r: Floats) -> tuple[float, Floats]:
-    """The weighted mean, and how far each row moves it (its influence, of mean 0)."""
+def _mean(terms: Floats) -> float:
+    return float(terms.mean()) if len(terms) else np.nan
+
+
+def _ratio(w: Floats, r: Floats) -> Floats:
+    """Terms whose mean is the weighted mean, and whose spread is that of its linearisation (the delta method)."""
     whole = float(w.sum())
     if whole <= 0:
-        return np.nan, np.full(len(w), np.nan)
+        return np.full(len(w), np.nan)
     value = float(w @ r) / whole
-    return value, w * (r - value) * (len(w) / whole)
+    return value + w * (r - value) * (len(w) / whole)
+
+
+def _corrected(w: Floats, used: Floats, r: Floats, q: Floats, q_new: Floats) -> Estimate:
+    """The direct method plus the model's errors under the weights `used`."""
+    terms = q_new + used * (r - q)
+    more_w, more_r = with_imagined(used, r)
+    imagined = _mean(q_new) + more_w[-2:] * (more_r[-2:] - _mean(q))
+    return _estimate(_mean(terms), np.append(terms, imagined), w)
 
 
 def _shrunk(w: Floats, shrinkage: float) -> Floats:
@@ -196,68 +210,45 @@ def _risk(w: Floats, shrunk: Floats, errors: Floats, q_new: Floats) -> float:
     """Estimated squared bias plus variance. The bias is that of the correction left out, by its upper 95 % limit:
     its plain estimate is as noisy as what shrinkage is to avoid."""
     left_out = (w - shrunk) * errors
-    bias = abs(float(left_out.mean())) + _Z95 * float(left_out.std()) / np.sqrt(len(w))
+    bias = abs(float(left_out.mean())) + Z95 * float(left_out.std()) / np.sqrt(len(w))
     variance = float((q_new + shrunk * errors).var()) / len(w)
     return float(bias**2 + variance)
 
 
-def _mean_of(terms: Floats, weights: Floats) -> Estimate:
-    value = float(terms.mean()) if len(terms) else np.nan
-    return _estimate(value, terms - value, weights)
-
-
-def _worst_slot(terms: Floats, weights: Floats) -> Estimate:
-    by_slot = [_mean_of(terms, column) for column in weights.T]
+def _worst_slot(sums: Floats, weights: Floats) -> Estimate:
+    value, (_, terms) = _mean(sums), with_imagined(np.ones(len(sums)), sums)
+    by_slot = [_estimate(value, terms, column) for column in weights.T]
     worst = min(by_slot, key=lambda one: (not one.refused, one.effective_sample))
     return replace(worst, largest_weight=max(one.largest_weight for one in by_slot))
 
 
-def _estimate(value: float, influence: Floats, weights: Floats) -> Estimate:
-    low, high = _interval(value, influence)
+def _estimate(value: float, terms: Floats, weights: Floats) -> Estimate:
+    low, high = unskewed_interval(terms)
     return Estimate(
         value=value,
-        low=low,
-        high=high,
+        low=min(low, value),
+        high=max(high, value),
         effective_sample=effective_sample(weights),
         largest_weight=float(weights.max(initial=0.0)),
-        mean_weight=float(weights.mean()) if len(weights) else 0.0,
+        mean_weight=_mean(weights),
         n=len(weights),
-        refused=_refusal(value, weights),
+        refused=_refusal(weights),
     )
 
 
-def _refusal(value: float, weights: Floats) -> str:
+def _no_effect(n: int) -> Estimate:
+    return Estimate(0.0, 0.0, 0.0, effective_sample=float(n), largest_weight=1.0, mean_weight=1.0, n=n)
+
+
+def _refusal(weights: Floats) -> str:
     if len(weights) < 2:
-        return "there are too few decisions in the log"
-    mean, error = float(weights.mean()), float(weights.std(ddof=1)) / np.sqrt(len(weights))
+        return "there are too few decisions"
+    mean, error = float(weights.mean()), float(weights.std(ddof=1)) / float(np.sqrt(len(weights)))
     margin = MOST_STANDARD_ERRORS * error
     if abs(mean - 1.0) > margin + _SAME:
-        short = "the log holds too little of what this policy does" if mean < 1 else "the propensities cannot be right"
-        return f"the mean weight is {mean:.3g}, outside 1 ± {margin:.2g}: {short}"
+        why = "the log holds too little of what this policy does" if mean < 1 else "the propensities cannot be right"
+        return f"the mean weight is {mean:.3g}, outside 1 ± {margin:.2g}: {why}"
     sample = effective_sample(weights)
     if sample < LEAST_EFFECTIVE_SAMPLE:
         return f"the effective sample is {sample:.0f}, and at least {LEAST_EFFECTIVE_SAMPLE:.0f} are needed"
-    return "" if np.isfinite(value) else "no decision has any weight"
-
-
-def _interval(value: float, influence: Floats) -> tuple[float, float]:
-    """The 95 % interval of a mean with these influences, corrected for their skewness.
-
-    Hall's monotone transformation of the t statistic (P. Hall, 1992, "On the removal of skewness by transformation"):
-    rare rewards under large weights are skewed so much that the usual interval misses on one side.
-    """
-    n = len(influence)
-    spread = float(np.sqrt(influence @ influence / max(n - 1, 1)))
-    if n < 2 or not np.isfinite(value) or not spread > 0:
-        return (-np.inf, np.inf) if n < 2 or not np.isfinite(value) else (value, value)
-    skew = float((influence**3).mean()) / spread**3
-    error = spread / np.sqrt(n)
-    return value - error * _unskewed(_Z95, skew, n), value - error * _unskewed(-_Z95, skew, n)
-
-
-def _unskewed(z: float, skew: float, n: int) -> float:
-    """The quantile of the t statistic that belongs to the normal quantile z."""
-    k = skew / np.sqrt(n)
-    if abs(k) < 1e-6:
-        return z
-    return float(3 / k * (np.cbrt(1 + k * (z - k / 6)) - 1))
+    return ""

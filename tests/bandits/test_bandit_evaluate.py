@@ -159,7 +159,7 @@ def test_decisions_that_nothing_changes_for_neither_blur_nor_support_the_effect(
     diluted = effect(np.concatenate([weights, np.ones(98_000)]), np.concatenate([rewards, untouched]))
     alone = effect(weights, rewards)
     assert diluted.value == pytest.approx(alone.value / 50)
-    assert diluted.high - diluted.low == pytest.approx((alone.high - alone.low) / 50, rel=0.05)
+    assert diluted.high - diluted.low == pytest.approx((alone.high - alone.low) / 50, rel=0.1)
     assert diluted.effective_sample == alone.effective_sample
     assert diluted.n == 100_000
 

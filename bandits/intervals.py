@@ -1,0 +1,59 @@
+"""95 % intervals that hold where rewards are rare and weights are large, which the usual normal interval does not.
+
+Two corrections. The t statistic is freed of its skewness (P. Hall, 1992, "On the removal of skewness by
+transformation"), and a few imagined decisions are added before, as Agresti and Coull (1998) do for one share and
+Agresti and Caffo (2000) for the difference of two: a log without a single success does not prove that there is none.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+Z95 = 1.959963984540054
+
+
+def unskewed_interval(terms: Floats) -> tuple[float, float]:
+    """The 95 % interval of the mean of what `terms` (n,) are a sample of; everything where n < 2."""
+    n = len(terms)
+    if n < 2 or not np.isfinite(terms).all():
+        return -np.inf, np.inf
+    value = float(terms.mean())
+    away = terms - value
+    spread = float(np.sqrt(away @ away / (n - 1)))
+    if not spread > 0:
+        return value, value
+    skew, error = float((away**3).mean()) / spread**3, spread / float(np.sqrt(n))
+    return value - error * _quantile(Z95, skew, n), value - error * _quantile(-Z95, skew, n)
+
+
+def with_imagined(w: Floats, r: Floats) -> tuple[Floats, Floats]:
+    """Weights and rewards (n + 2,): a failure and a success more, as heavy as what the new policy typically does."""
+    heavy = _typical(w)
+    return np.append(w, [heavy, heavy]), np.append(r, _failure_and_success(r))
+
+
+def with_imagined_on_both_sides(w: Floats, r: Floats, everything: Floats) -> tuple[Floats, Floats]:
+    """Weights and rewards (n + 4,): a failure and a success more of what the new policy does more often, and of what
+    it does less often. `everything` are the rewards of the whole log, which tell what a success is worth."""
+    more, less = _typical(w[w > 1]), float(w[w < 1].mean()) if (w < 1).any() else 1.0
+    return np.append(w, [more, more, less, less]), np.append(r, 2 * _failure_and_success(everything))
+
+
+def _typical(amounts: Floats) -> float:
+    """The mean amount as a unit of it sees it, sum x^2 / sum x; 1 where there is none."""
+    whole = float(amounts.sum())
+    return float(amounts @ amounts) / whole if whole > 0 else 1.0
+
+
+def _failure_and_success(r: Floats) -> list[float]:
+    failure = min(0.0, float(r.min(initial=0.0)))
+    return [failure, failure + _typical(r - failure)]
+
+
+def _quantile(z: float, skew: float, n: int) -> float:
+    """The quantile of the t statistic that belongs to the normal quantile z."""
+    k = skew / float(np.sqrt(n))
+    if abs(k) < 1e-6:
+        return z
+    return float(3 / k * (np.cbrt(1 + k * (z - k / 6)) - 1))
