@@ -1,6 +1,6 @@
 """`make verify`: every long check, its table kept in docs/verification.md.
 
-`python -m benchmarks.verify [PART ...]` runs all parts, or some: rules, bandits, engine, crash, api. Half an hour.
+`python -m benchmarks.verify [PART ...]` runs all parts, or some of those below. Half an hour.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from importlib.metadata import version
 
 from rich.console import Console
 
-from benchmarks import verify_api, verify_bandits, verify_crash, verify_engine, verify_rules
+from benchmarks import verify_api, verify_bandits, verify_builder, verify_crash, verify_engine, verify_rules
 from benchmarks.process import ROOT
 from benchmarks.published import put
 
@@ -26,6 +26,7 @@ PARTS: dict[str, Callable[[], Figures]] = {
     "crash": verify_crash.figures,
     "api": verify_api.figures,
     "bandits": verify_bandits.figures,
+    "builder": verify_builder.figures,
     "engine": verify_engine.figures,
     "rules": verify_rules.figures,
 }

@@ -1,0 +1,246 @@
+"""The builder's model: rules keep their JSON to the last character, and edits touch only what they are about."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from benchmarks.verify_builder import kept
+from engine.vocabulary import STANDARD
+from rules.codes import COUNTRIES
+from web.admin.builder import edits
+from web.admin.builder.draft import Draft, acted, condition_of, effect_rows_of, moved, read_draft
+from web.admin.builder.history import MOST_PACKED, MOST_STEPS, History, packed, unpacked
+from web.admin.builder.nodes import Group, Raw, Row, from_logic, to_logic
+from web.admin.builder.operators import BY_TYPE
+from web.admin.builder.texts import NAMES, Terms, from_text, to_text
+
+TERMS = Terms(
+    fields={field.name: field for field in STANDARD},
+    lists=("blocked",),
+    candidates={"card": "Card", "klarna": "Klarna", "paypal": "PayPal"},
+    currency="EUR",
+    timezone="Europe/Berlin",
+)
+LARGE = {">": [{"var": "cart.total"}, 50_000]}
+GERMAN = {"in": [{"var": "geo.country"}, ["DE", "AT"]]}
+MOBILE = {"===": ["mobile", {"var": "device.type"}]}
+ODD = {"<": [{"+": [{"var": "cart.items"}, 1]}, 3]}
+HIDE = [{"exclude": ["klarna"]}]
+
+
+def tree_of(logic: object) -> Group:
+    return from_logic(logic, TERMS.types)
+
+
+def draft_of(when: object, effects: object = HIDE) -> Draft:
+    return Draft({"when": json.dumps(when), "effects": json.dumps(effects)})
+
+
+def sent(draft: Draft, **inputs: str | list[str]) -> Draft:
+    """The draft after its form was sent with something else in these inputs; `__` stands for the dot."""
+    typed = {name.replace("__", "."): [value] if isinstance(value, str) else value for name, value in inputs.items()}
+    given = {name: [text] for name, text in draft.texts.items()} | {"shown": [draft.fingerprint]} | typed
+    return read_draft(given, ("when", "effects"), TERMS)
+
+
+def when_of(draft: Draft) -> object:
+    return json.loads(draft.texts["when"])
+
+
+def effects_of(draft: Draft) -> object:
+    return json.loads(draft.texts["effects"])
+
+
+def test_generated_rules_are_saved_as_they_were_opened_and_mean_the_same_when_they_are_written_anew() -> None:
+    found = kept(400, seed=7)
+    assert (found.rules, found.changed, found.refused, found.different) == (400, [], [], [])
+    assert found.parts["Row"] > 400, "a good part of them is shown as rows"
+
+
+@pytest.mark.parametrize("type", list(BY_TYPE))
+def test_every_choice_of_every_type_is_read_back_as_itself(type: str) -> None:
+    field = next(field.name for field in STANDARD if field.type == type)
+    for operator in BY_TYPE[type]:
+        values = tuple(["a"] if slot in ("many", "weekdays") else "a" for slot in operator.slots)
+        row = tree_of(to_logic(Group("all", (Row(field, operator, values),)))).parts[0]
+        assert isinstance(row, Row)
+        assert (row.field, row.operator.key, row.values) == (field, operator.key, values)
+
+
+def test_what_rows_cannot_show_stays_json_among_rows_that_can() -> None:
+    tree = tree_of({"and": [LARGE, ODD, {"or": [GERMAN, MOBILE]}]})
+    assert [type(part) for part in tree.parts] == [Row, Raw, Group]
+    assert to_logic(tree) == {"and": [LARGE, ODD, {"or": [GERMAN, MOBILE]}]}
+
+
+def test_an_edit_writes_only_its_own_row_anew() -> None:
+    after = sent(draft_of({"and": [LARGE, MOBILE, ODD]}), c__0__0="620")
+    assert when_of(after) == {"and": [{">": [{"var": "cart.total"}, 62_000]}, MOBILE, ODD]}
+    assert after.changed == ("c.0.0",)
+
+
+def test_a_form_that_is_sent_as_it_was_shown_changes_nothing() -> None:
+    draft = draft_of({"!": [{"or": [LARGE, {"!": [GERMAN]}]}]})
+    after = sent(draft)
+    assert (after.texts, after.changed) == (draft.texts, ())
+
+
+def test_edited_json_wins_over_the_rows_that_showed_the_old_one() -> None:
+    after = sent(draft_of(LARGE), when=json.dumps(GERMAN), c__0__0="1")
+    assert when_of(after) == GERMAN
+    assert after.changed == ("json",)
+
+
+def test_broken_json_is_kept_as_it_was_typed() -> None:
+    after = sent(draft_of(LARGE), when='{"<": [')
+    assert after.texts["when"] == '{"<": ['
+    assert condition_of(after, TERMS) is None
+
+
+def test_countries_are_added_by_name_and_taken_out() -> None:
+    draft = draft_of(GERMAN)
+    assert when_of(sent(draft, c__0__0=["", "Germany", "Austria"], c__0__0__add="netherlands")) == {
+        "in": [{"var": "geo.country"}, ["DE", "AT", "NL"]]
+    }
+    assert when_of(sent(draft, c__0__0=["", "Austria"])) == {"in": [{"var": "geo.country"}, ["AT"]]}
+
+
+def test_another_field_gets_an_operator_that_fits_it_and_another_operator_keeps_the_value() -> None:
+    assert when_of(sent(draft_of(LARGE), c__0__field="geo.country")) == {"in": [{"var": "geo.country"}, []]}
+    assert when_of(sent(draft_of(LARGE), c__0__operator="at_most")) == {"<=": [{"var": "cart.total"}, 50_000]}
+    one = {"==": [{"var": "geo.country"}, "DE"]}
+    assert when_of(sent(draft_of(one), c__0__operator="any_of")) == {"in": [{"var": "geo.country"}, ["DE"]]}
+
+
+def test_a_text_that_is_no_amount_stays_so_that_it_can_be_mended() -> None:
+    after = sent(draft_of(LARGE), c__0__0="a lot")
+    assert when_of(after) == {">": [{"var": "cart.total"}, "a lot"]}
+    assert when_of(sent(after, c__0__0="99,90")) == {">": [{"var": "cart.total"}, 9990]}
+
+
+def test_a_rule_is_built_from_nothing_by_buttons_and_inputs() -> None:
+    draft = acted(draft_of(True), "add_row:c", TERMS)
+    draft = sent(sent(draft, c__0__field="cart.total"), c__0__0="50")
+    draft = acted(draft, "add_group:c", TERMS)
+    assert draft.focus == "c.1.0"
+    draft = sent(sent(draft, c__1__0__field="customer.returning"), c__1__0__operator="no")
+    draft = sent(draft, c__1__kind="none")
+    assert when_of(draft) == {
+        "and": [{">": [{"var": "cart.total"}, 5000]}, {"!": {"or": [{"==": [{"var": "customer.returning"}, False]}]}}]
+    }
+
+
+def test_rows_are_moved_copied_grouped_and_taken_out() -> None:
+    draft = draft_of({"and": [LARGE, {"or": [GERMAN, MOBILE]}]})
+    assert when_of(acted(draft, "down:c.0", TERMS)) == {"and": [{"or": [GERMAN, MOBILE]}, LARGE]}
+    assert when_of(acted(draft, "up:c.1.0", TERMS)) == {"and": [LARGE, GERMAN, {"or": [MOBILE]}]}
+    assert when_of(acted(draft, "down:c.1.1", TERMS)) == {"and": [LARGE, {"or": [GERMAN]}, MOBILE]}
+    assert when_of(acted(draft, "duplicate:c.0", TERMS)) == {"and": [LARGE, LARGE, {"or": [GERMAN, MOBILE]}]}
+    assert when_of(acted(draft, "wrap:c.0", TERMS)) == {"and": [{"or": [LARGE]}, {"or": [GERMAN, MOBILE]}]}
+    assert when_of(acted(draft, "unwrap:c.1", TERMS)) == {"and": [LARGE, GERMAN, MOBILE]}
+    assert when_of(acted(draft, "remove:c.1.0", TERMS)) == {"and": [LARGE, {"or": [MOBILE]}]}
+    alone = draft_of({"and": [LARGE, {"or": [MOBILE]}]})
+    assert when_of(acted(alone, "remove:c.1.0", TERMS)) == LARGE, "a group goes with its last part"
+    for act in ("remove:c.7.1", "remove:c.2", "duplicate:c.2", "up:c.0", "wrap:c.9", "unwrap:c", "add_row:c.0"):
+        assert acted(draft, act, TERMS).texts == draft.texts, "what cannot be done is left alone"
+
+
+@pytest.mark.parametrize(
+    ("at", "to", "expected", "focus"),
+    [
+        ("c.0", "c.1.1", {"and": [{"or": [GERMAN, LARGE, MOBILE]}]}, "c.0.1"),
+        ("c.1.0", "c.0", {"and": [GERMAN, LARGE, {"or": [MOBILE]}]}, "c.0"),
+        ("c.0", "c.2", {"and": [{"or": [GERMAN, MOBILE]}, LARGE]}, "c.1"),
+        ("c.1", "c.1.0", {"and": [LARGE, {"or": [GERMAN, MOBILE]}]}, ""),
+    ],
+)
+def test_a_row_is_dragged_to_any_place_but_into_itself(at: str, to: str, expected: object, focus: str) -> None:
+    after = moved(draft_of({"and": [LARGE, {"or": [GERMAN, MOBILE]}]}), at, to, TERMS)
+    assert when_of(after) == expected
+    assert after.focus == focus
+
+
+def test_the_last_part_dragged_out_of_a_group_takes_the_group_along() -> None:
+    after = moved(draft_of({"and": [{"or": [MOBILE]}, LARGE, GERMAN]}), "c.0.0", "c.2", TERMS)
+    assert when_of(after) == {"and": [LARGE, MOBILE, GERMAN]}
+    assert after.focus == "c.1"
+
+
+def test_effects_are_edited_in_rows_too_and_others_keep_their_json() -> None:
+    draft = draft_of(True, [{"exclude": ["klarna"]}, {"boost": {"factor": 2, "candidates": ["card"]}}, {"odd": 1}])
+    assert effects_of(sent(draft)) == effects_of(draft)
+    changed = sent(draft, e__0__candidates=["", "klarna", "paypal"])
+    assert effects_of(changed)[0] == {"exclude": ["klarna", "paypal"]}  # type: ignore[index]
+    assert effects_of(changed)[1:] == effects_of(draft)[1:]  # type: ignore[index]
+    assert effects_of(sent(draft, e__1__factor="1,5"))[1] == {"boost": {"candidates": ["card"], "factor": 1.5}}  # type: ignore[index]
+    assert effects_of(sent(draft, e__0__kind="pin"))[0] == {"pin": {"candidate": "klarna", "slot": 1}}  # type: ignore[index]
+    assert effects_of(acted(draft, "effect_add:set", TERMS))[-1] == {"set": {"name": "", "value": True}}  # type: ignore[index]
+    assert effects_of(acted(draft, "effect_remove:e.0", TERMS)) == effects_of(draft)[1:]  # type: ignore[index]
+    assert effect_rows_of(draft)[2].kind == ""  # type: ignore[index]
+
+
+def test_a_value_in_the_answer_changes_its_type() -> None:
+    draft = draft_of(True, [{"set": {"name": "show_cvv", "value": True}}])
+    assert effects_of(sent(draft, e__0__value="no")) == [{"set": {"name": "show_cvv", "value": False}}]
+    number = sent(draft, e__0__value__type="number")
+    assert effects_of(sent(number, e__0__value="2.5")) == [{"set": {"name": "show_cvv", "value": 2.5}}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "text"),
+    [
+        ("money", 4999, "49.99"),
+        ("number", 2.5, "2.5"),
+        ("integer", 3, "3"),
+        ("country", "DE", "Germany"),
+        ("currency", "EUR", "EUR · Euro"),
+        ("date", "2026-11-27", "2026-11-27"),
+        ("datetime", "2026-11-27T22:30:00+01:00", "2026-11-27T22:30"),
+        ("candidates", "klarna", "klarna"),
+    ],
+)
+def test_values_are_typed_as_people_write_them(kind: str, value: object, text: str) -> None:
+    assert to_text(kind, value, TERMS) == text
+    read = from_text(kind, text, TERMS)
+    assert read == (value if kind != "datetime" else "2026-11-27T22:30:00+01:00")
+
+
+def test_a_moment_gets_the_offset_that_the_merchant_has_on_that_day() -> None:
+    assert from_text("datetime", "2026-07-01T12:00", TERMS) == "2026-07-01T12:00:00+02:00"
+    assert to_text("datetime", "2026-11-27T22:30:00Z", TERMS) == "2026-11-27T23:30"
+
+
+def test_every_country_is_found_by_its_code_and_by_its_name() -> None:
+    for code in COUNTRIES:
+        assert from_text("country", code.lower(), TERMS) == code
+        assert from_text("country", NAMES["country"][code], TERMS) == code
+
+
+def test_undo_and_redo_lead_through_the_states_and_typing_in_one_input_is_one_step() -> None:
+    history = History().after({"name": "a"}, "")
+    for name in ("ab", "abc", "abcd"):
+        history = history.after({"name": name}, "name")
+    history = history.after({"name": "abcd", "when": "true"}, "c.0")
+    assert history.undone().present == {"name": "abcd"}
+    assert history.undone().undone().present == {"name": "a"}
+    assert history.undone().undone().undone().present == {"name": "a"}
+    assert history.undone().undone().redone().redone() == history.undone().redone()
+    assert history.undone().after({"name": "new"}, "").future == ()
+
+
+def test_a_history_stays_small_and_a_broken_one_is_empty() -> None:
+    history = History()
+    for number in range(200):
+        history = history.after({"when": json.dumps({"and": [LARGE] * (number % 50)})}, "")
+    assert len(history.past) == MOST_STEPS
+    assert len(packed(history)) <= MOST_PACKED
+    assert unpacked(packed(history)) == history
+    assert unpacked("bm90IGEgaGlzdG9yeQ==") == unpacked("?") == unpacked("") == History()
+
+
+def test_moving_the_only_row_nowhere_changes_nothing() -> None:
+    tree = tree_of(LARGE)
+    for act in (edits.up, edits.down):
+        assert to_logic(act(tree, (0,))[0]) == LARGE

@@ -1,0 +1,95 @@
+"""JSON with holes: one template both reads a clause and writes it, so that the two cannot drift apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Field:
+    """Stands for `{"var": name}`."""
+
+
+@dataclass(frozen=True)
+class Hole:
+    """Stands for one written-out value, or where `many` for a list of them; `alone` is one that stands for a list."""
+
+    index: int
+    many: bool = False
+    alone: bool = False
+
+
+FIELD = Field()
+FIELD_NAME = -1
+Found = dict[int, object]
+
+
+def match(template: object, logic: object) -> Found | None:
+    """What stands in the holes, the field's name under `FIELD_NAME`; None where the JSON is not of this form."""
+    found: Found = {}
+    return found if _fits(template, logic, found) else None
+
+
+def fill(template: object, field: str, values: Sequence[object]) -> object:
+    """The JSON with these values in the holes."""
+    if isinstance(template, Field):
+        return {"var": field}
+    if isinstance(template, Hole):
+        return values[template.index]
+    if isinstance(template, dict):
+        return {key: fill(part, field, values) for key, part in template.items()}
+    if isinstance(template, list):
+        return [fill(part, field, values) for part in template]
+    return template
+
+
+def arguments(value: object) -> list[object]:
+    """An operator's arguments: JSON-logic lets a single one stand without brackets."""
+    return value if isinstance(value, list) else [value]
+
+
+def _fits(template: object, logic: object, found: Found) -> bool:
+    if isinstance(template, Field):
+        return _is_field(logic, found)
+    if isinstance(template, Hole):
+        return _fits_hole(template, logic, found)
+    if isinstance(template, dict):
+        if not isinstance(logic, dict) or logic.keys() != template.keys():
+            return False
+        return all(_all_fit(arguments(template[key]), arguments(logic[key]), found) for key in template)
+    if isinstance(template, list):
+        return isinstance(logic, list) and _all_fit(template, logic, found)
+    return type(logic) is type(template) and logic == template
+
+
+def _all_fit(templates: list[object], parts: list[object], found: Found) -> bool:
+    return len(templates) == len(parts) and all(
+        _fits(template, part, found) for template, part in zip(templates, parts, strict=True)
+    )
+
+
+def _is_field(logic: object, found: Found) -> bool:
+    if not isinstance(logic, dict) or logic.keys() != {"var"}:
+        return False
+    names = arguments(logic["var"])
+    if len(names) != 1 or not isinstance(names[0], str):
+        return False
+    found[FIELD_NAME] = names[0]
+    return True
+
+
+def _fits_hole(hole: Hole, logic: object, found: Found) -> bool:
+    if hole.many and not hole.alone:
+        if not isinstance(logic, list) or not all(_is_written_out(item) for item in logic):
+            return False
+        found[hole.index] = logic
+        return True
+    if not _is_written_out(logic):
+        return False
+    found[hole.index] = [logic] if hole.alone else logic
+    return True
+
+
+def _is_written_out(value: object) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
