@@ -1,0 +1,202 @@
+"""What rules do to each other: one makes another useless, two want opposite things, several leave nothing to show."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from rules.effects import Pin
+from rules.findings import Finding
+from rules.study import Study
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One thing that a rule does: hides or weights a candidate, pins it, or sets a value; in words."""
+
+    kind: str
+    target: str
+    slot: int
+    text: str
+
+
+class Effects:
+    """The rules of a study by what they do, and what follows from that.
+
+    Effects are applied as `engine.bounds` does: what one rule hides no other shows, boosts multiply, of several pins
+    of a place or of a candidate the first counts, and of several values the first. With a `focus`, only what that
+    rule takes part in is looked for.
+    """
+
+    def __init__(self, study: Study, *, focus: int | None = None) -> None:
+        self._study = study
+        self._focus = focus
+        self._hiding = _by_key(
+            (number, name) for number, deed in enumerate(study.deeds) for name in sorted(deed.hidden)
+        )
+        self._pinning = _by_key((number, pin.slot) for number, deed in enumerate(study.deeds) for pin in deed.pins)
+        self._placing = _by_key((number, pin.candidate) for number, deed in enumerate(study.deeds) for pin in deed.pins)
+        self._setting = _by_key((number, one.name) for number, deed in enumerate(study.deeds) for one in deed.sets)
+        self._requiring = [number for number, deed in enumerate(study.deeds) if deed.required is not None]
+
+    def findings(self) -> Iterator[Finding]:
+        """What is found, rule by rule."""
+        for number, rule in enumerate(self._study.rules):
+            if not self._study.boxes[number]:
+                continue
+            shadow = self._shadow(number)
+            if shadow:
+                yield self._shadowed(rule.id, shadow)
+            else:
+                yield from self._fights(number)
+
+    def _partners(self, number: int, others: Iterable[int]) -> Iterator[int]:
+        """The other rules to look at beside this one."""
+        for other in others:
+            if other != number and (self._focus is None or self._focus in (number, other)):
+                yield other
+
+    # --- rules without use
+
+    def _shadow(self, number: int) -> list[tuple[Unit, int]] | None:
+        """For everything that the rule does, another rule because of which it does not matter; None if it may."""
+        found = []
+        for unit in self._units(number):
+            killer = next((other for other in self._killers(number, unit) if self._study.implies(number, other)), None)
+            if killer is None:
+                return None
+            found.append((unit, killer))
+        if self._focus not in (None, number) and self._focus not in (killer for _, killer in found):
+            return None
+        return found or None
+
+    def _units(self, number: int) -> list[Unit]:
+        deed, label = self._study.deeds[number], self._study.setting.label
+        return [
+            *(Unit("hide", name, 0, f"hides {label(name)}") for name in sorted(deed.hidden)),
+            *(
+                Unit("pin", pin.candidate, pin.slot, f"shows {label(pin.candidate)} in place {pin.slot}")
+                for pin in deed.pins
+            ),
+            *(Unit("boost", name, 0, f"weights {label(name)}") for name in deed.boosted),
+            *(Unit("set", one.name, 0, f"sets {one.name}") for one in deed.sets),
+        ]
+
+    def _killers(self, number: int, unit: Unit) -> Iterator[int]:
+        """Rules that leave the unit without effect whenever both fire, the first of them first."""
+        match unit.kind:
+            case "hide":
+                yield from (other for other in self._hiding.get(unit.target, ()) if other < number)
+            case "set":
+                yield from (other for other in self._setting.get(unit.target, ()) if other < number)
+            case "boost":
+                yield from (other for other in self._hiding.get(unit.target, ()) if other != number)
+            case _:
+                yield from (other for other in self._hiding.get(unit.target, ()) if other != number)
+                yield from (other for other in self._pinning.get(unit.slot, ()) if self._pins_same(other, number, unit))
+
+    def _pins_same(self, other: int, number: int, unit: Unit) -> bool:
+        """Whether a rule that comes before pins the same candidate to the same place."""
+        return other < number and Pin(unit.target, unit.slot) in self._study.deeds[other].pins
+
+    def _shadowed(self, rule: str, shadow: list[tuple[Unit, int]]) -> Finding:
+        others = list(dict.fromkeys(other for _, other in shadow))
+        names = _listed([f"“{self._study.rules[other].name}”" for other in others])
+        verb = "fires" if len(others) == 1 else "fire"
+        what = _listed([self._already(unit, other) for unit, other in shadow[:3]])
+        message = f"This rule changes nothing: whenever it fires, {names} {verb} too, and {what}."
+        ids = tuple(self._study.rules[other].id for other in others)
+        return Finding(rule, "/effects", "shadowed", "warning", message, ids)
+
+    def _already(self, unit: Unit, other: int) -> str:
+        """What the other rule does instead."""
+        label, deed = self._study.setting.label(unit.target), self._study.deeds[other]
+        if unit.target in deed.hidden and unit.kind != "set":
+            return f"{label} is hidden already" if unit.kind == "hide" else f"{label} is hidden then"
+        if unit.kind == "set":
+            value = next(one.value for one in deed.sets if one.name == unit.target)
+            return f"{unit.target} is {_shown(value)} already"
+        return f"{label} is in place {unit.slot} already"
+
+    # --- rules that want opposite things
+
+    def _fights(self, number: int) -> Iterator[Finding]:
+        for pin in self._study.deeds[number].pins:
+            yield from self._hidden_pin(number, pin)
+            yield from self._second_pin(number, pin)
+        if self._study.deeds[number].required is not None:
+            yield from self._disjoint(number)
+
+    def _hidden_pin(self, number: int, pin: Pin) -> Iterator[Finding]:
+        label = self._study.setting.label(pin.candidate)
+        if pin.candidate in self._study.deeds[number].hidden:
+            message = f"This rule places {label} and hides it, too; it is hidden."
+            yield self._fight(number, (), message)
+            return
+        others = self._meeting(number, self._hiding.get(pin.candidate, ()))
+        if others:
+            names = self._names(others)
+            message = f"This rule shows {label} in place {pin.slot}, but where {names} fires too, it is hidden."
+            yield self._fight(number, others, message)
+
+    def _second_pin(self, number: int, pin: Pin) -> Iterator[Finding]:
+        """Another candidate has the place, or the candidate another place, by a rule that comes before."""
+        same_place = [other for other in self._pinning.get(pin.slot, ()) if self._pins_other(other, number, pin)]
+        others = self._meeting(number, same_place)
+        if others:
+            message = f"Where {self._names(others)} fires too, it comes first and gives place {pin.slot} to another."
+            yield self._fight(number, others, message)
+        elsewhere = [
+            other for other in self._placing.get(pin.candidate, ()) if self._pins_elsewhere(other, number, pin)
+        ]
+        others = self._meeting(number, elsewhere)
+        if others:
+            label = self._study.setting.label(pin.candidate)
+            message = f"Where {self._names(others)} fires too, it comes first and shows {label} in another place."
+            yield self._fight(number, others, message)
+
+    def _pins_other(self, other: int, number: int, pin: Pin) -> bool:
+        deed = self._study.deeds[other]
+        return other < number and any(one.slot == pin.slot and one.candidate != pin.candidate for one in deed.pins)
+
+    def _pins_elsewhere(self, other: int, number: int, pin: Pin) -> bool:
+        deed = self._study.deeds[other]
+        return other < number and any(one.candidate == pin.candidate and one.slot != pin.slot for one in deed.pins)
+
+    def _disjoint(self, number: int) -> Iterator[Finding]:
+        kept = self._study.deeds[number].required or frozenset()
+        earlier = [
+            one for one in self._requiring if one < number and kept.isdisjoint(self._study.deeds[one].required or ())
+        ]
+        others = self._meeting(number, earlier)
+        if others and kept:
+            names = self._names(others)
+            message = f"This rule allows none of those that {names} allows; where both fire, nothing is left to show."
+            yield self._fight(number, others, message)
+
+    def _meeting(self, number: int, others: Sequence[int]) -> tuple[int, ...]:
+        """Those of the other rules that surely fire together with this one for some facts."""
+        return tuple(other for other in self._partners(number, others) if self._study.can_meet(number, other))
+
+    def _names(self, others: Sequence[int]) -> str:
+        first = f"“{self._study.rules[others[0]].name}”"
+        more = len(others) - 1
+        return f"{first} (and {more} more)" if more else first
+
+    def _fight(self, number: int, others: Sequence[int], message: str) -> Finding:
+        ids = tuple(self._study.rules[other].id for other in others)
+        example = self._study.example((number, *others[:1]))
+        return Finding(self._study.rules[number].id, "/effects", "fight", "warning", message, ids, example)
+
+
+def _by_key(pairs: Iterable[tuple[int, object]]) -> dict[object, list[int]]:
+    found: dict[object, list[int]] = {}
+    for number, key in pairs:
+        found.setdefault(key, []).append(number)
+    return found
+
+
+def _listed(texts: Sequence[str]) -> str:
+    return " and ".join(part for part in (", ".join(texts[:-1]), texts[-1]) if part)
+
+
+def _shown(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,163 @@
+"""A set of rules as a check sees it: in their order, each with the cases in which it fires and what it then does."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rules.boxes import Box, Boxes, TooMuch, covers, lies_in, meet, product
+from rules.cases import Space
+from rules.effects import Boost, Exclude, Pin, Require, Set
+from rules.evaluate import Lists
+from rules.examples import Facts, example
+from rules.tree import Rule
+from rules.vocabulary import Vocabulary
+
+Span = tuple[int | None, int | None]
+"""From and until when a rule is active, in one unit of time; None where it is open."""
+
+ACTIVE = ("active",)
+MANY = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What rules are checked against.
+
+    `candidates` are the labels of those that take part, by id in the merchant's own order; `slots` is how many places
+    an answer has at most, and `spans` when rules are active, by id.
+    """
+
+    vocabulary: Vocabulary
+    lists: Lists
+    candidates: Mapping[str, str]
+    slots: int = MANY
+    spans: Mapping[str, Span] = field(default_factory=dict)
+
+    def label(self, candidate: str) -> str:
+        """What the merchant calls the candidate."""
+        return self.candidates.get(candidate) or candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Deeds:
+    """What a rule does to the candidates that there are."""
+
+    hidden: frozenset[str]
+    required: frozenset[str] | None
+    pins: tuple[Pin, ...]
+    boosted: tuple[str, ...]
+    sets: tuple[Set, ...]
+
+
+def deeds_of(rule: Rule, setting: Setting) -> Deeds:
+    """The rule's effects, without what is about candidates or places that are not there."""
+    every = frozenset(setting.candidates)
+    hidden = {name for effect in rule.effects if isinstance(effect, Exclude) for name in effect.candidates}
+    required = [frozenset(effect.candidates) for effect in rule.effects if isinstance(effect, Require)]
+    kept = frozenset.intersection(every, *required)
+    return Deeds(
+        (every & hidden) | (every - kept),
+        kept if required else None,
+        tuple(
+            one for one in rule.effects if isinstance(one, Pin) and one.candidate in every and one.slot <= setting.slots
+        ),
+        tuple(name for one in rule.effects if isinstance(one, Boost) for name in one.candidates if name in every),
+        tuple(one for one in rule.effects if isinstance(one, Set)),
+    )
+
+
+class Study:
+    """Rules by priority, with what is known of when they fire. Of a rule that is too large, nothing is."""
+
+    def __init__(self, rules: Iterable[Rule], setting: Setting) -> None:
+        self.setting = setting
+        self.rules: Sequence[Rule] = sorted(rules, key=lambda rule: (-rule.priority, rule.id))
+        self.space = Space((rule.condition for rule in self.rules), setting.vocabulary, setting.lists)
+        self.deeds = [deeds_of(rule, setting) for rule in self.rules]
+        self._spans = _spans(self.rules, setting.spans)
+        self.boxes = [self._boxes(rule) for rule in self.rules]
+        self._implied: dict[tuple[int, int], bool] = {}
+
+    def _boxes(self, rule: Rule) -> Boxes | None:
+        try:
+            boxes = self.space.cases(rule.condition)
+        except TooMuch:
+            return None
+        span = self._spans.get(rule.id)
+        if span is None:
+            return boxes
+        return product(boxes, [{ACTIVE: span}]) if span else []
+
+    def implies(self, first: int, second: int) -> bool:
+        """Whether the second rule surely fires whenever the first does; rules by their place in the order."""
+        key = (first, second)
+        if key not in self._implied:
+            self._implied[key] = self._imply(self.boxes[first], self.boxes[second])
+        return self._implied[key]
+
+    def _imply(self, inner: Boxes | None, outer: Boxes | None) -> bool:
+        if not inner or not outer:
+            return False
+        if len(outer) == 1:
+            return all(lies_in(box, outer[0]) for box in inner)
+        try:
+            return covers(outer, inner)
+        except TooMuch:
+            return False
+
+    def together(self, numbers: Sequence[int]) -> Boxes:
+        """The cases in which all of these rules may fire. Raises TooMuch."""
+        boxes = self.boxes[numbers[0]] or []
+        for number in numbers[1:]:
+            boxes = product(boxes, self.boxes[number] or [])
+        return boxes
+
+    def example(self, numbers: Sequence[int]) -> Facts | None:
+        """Facts for which all of these rules surely fire, or None where none were found."""
+        try:
+            boxes = [box for box in self.together(numbers) if _is_of_one_time(box, self.setting.vocabulary)]
+        except TooMuch:
+            return None
+        return example(boxes, [self.rules[number].condition for number in numbers], self.space)
+
+    def can_meet(self, first: int, second: int) -> bool:
+        """Whether both rules surely fire for some facts; False where that is not known."""
+        ones, others = self.boxes[first] or [], self.boxes[second] or []
+        is_likely = False
+        for one in ones:
+            for other in others:
+                both = meet(one, other)
+                if both is not None and all(isinstance(variable, str) for variable in both):
+                    return True
+                is_likely = is_likely or both is not None
+        return is_likely and self.example((first, second)) is not None
+
+    def may_meet(self, first: int, second: int) -> bool:
+        """Whether it cannot be ruled out that both fire."""
+        ones, others = self.boxes[first], self.boxes[second]
+        if ones is None or others is None:
+            return True
+        return any(meet(one, other) is not None for one in ones for other in others)
+
+
+def _is_of_one_time(box: Box, vocabulary: Vocabulary) -> bool:
+    """A schedule and a condition on a moment may be about the same clock, which boxes know nothing of."""
+    return ACTIVE not in box or not any(
+        isinstance(variable, str) and vocabulary[variable].type == "datetime" for variable in box
+    )
+
+
+def _spans(rules: Iterable[Rule], spans: Mapping[str, Span]) -> dict[str, int]:
+    """The times in which rules with a schedule are active, as masks over the stretches between all of their ends."""
+    own = {rule.id: spans[rule.id] for rule in rules if rule.id in spans and spans[rule.id] != (None, None)}
+    ends = sorted({end for span in own.values() for end in span if end is not None})
+    place = {end: index + 1 for index, end in enumerate(ends)}
+    return {
+        id_: _mask(0 if start is None else place[start], None if end is None else place[end])
+        for id_, (start, end) in own.items()
+    }
+
+
+def _mask(start: int, end: int | None) -> int:
+    """The stretches from `start` up to `end`; a span that ends before it starts is empty."""
+    after_start = -1 << start
+    return after_start if end is None else after_start & ~(-1 << end)
