@@ -27,11 +27,11 @@ COPIES = {
 FONTS = "@fontsource-variable/inter/files/inter-*-wght-normal.woff2"
 SPRITE = "@tabler/icons-sprite/dist/tabler-sprite.svg"
 ICONS = (
-    "adjustments", "alert-circle", "alert-triangle", "arrow-down", "arrow-up",
-    "check", "chevron-left", "chevron-right", "circle-check", "copy", "credit-card",
-    "device-desktop", "flask", "history", "key", "layout-dashboard", "list-search",
+    "adjustments", "alert-circle", "alert-triangle", "arrow-back-up", "arrow-down", "arrow-forward-up", "arrow-up",
+    "bulb", "check", "chevron-left", "chevron-right", "circle-check", "copy", "credit-card",
+    "device-desktop", "dots", "download", "filter", "flask", "folder-plus", "grip-vertical", "history", "key", "layout-dashboard", "list-search",
     "logout", "menu-2", "moon", "plus", "repeat", "search", "sun", "tags", "target",
-    "trash", "user",
+    "template", "trash", "upload", "user", "x",
 )  # fmt: skip
 SOURCE_MAP = re.compile(r"\n?(//# sourceMappingURL=\S+|/\*# sourceMappingURL=\S+ \*/)\s*$")
 
