@@ -1,0 +1,268 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import bandits
+from bandits.contextual import MOST_CORRELATED, SPREAD, Factor, Learned, Lessons, beliefs_of, rate, shared_weights
+from bandits.weights import make_weights, rates_of
+
+TRUTH = {"card": np.array([-1.0, 1.0, 0.0]), "paypal": np.array([-1.0, -0.5, 0.5])}
+
+
+def lessons(weights, count, *, seed=0):
+    rng = np.random.default_rng(seed)
+    x = np.column_stack([np.ones(count), rng.normal(size=(count, len(weights) - 1))])
+    return Lessons(x, np.ones(count), (rng.random(count) < rate(x @ weights)).astype(float))
+
+
+def part(told, start, stop):
+    return Lessons(told.features[start:stop], told.trials[start:stop], told.successes[start:stop])
+
+
+def taught(count, *, seed=0):
+    return Learned(3).after({one: lessons(weights, count, seed=seed) for one, weights in TRUTH.items()})
+
+
+def same(one, other, tolerance=1e-9):
+    return np.allclose(one.information, other.information, atol=tolerance) and np.allclose(
+        one.precision, other.precision, atol=tolerance
+    )
+
+
+def test_the_weights_that_made_the_outcomes_are_found():
+    for candidate, belief in beliefs_of(taught(20_000), list(TRUTH)).items():
+        assert belief.mean == pytest.approx(TRUTH[candidate], abs=0.08)
+
+
+def test_the_true_weights_lie_inside_the_95_percent_intervals_as_often_as_they_should():
+    inside = []
+    for seed in range(60):
+        beliefs = beliefs_of(taught(300, seed=seed), list(TRUTH))
+        for candidate, belief in beliefs.items():
+            away = (belief.mean - TRUTH[candidate]) / np.sqrt(np.diag(belief.covariance))
+            inside.extend(np.abs(away) < 1.96)
+    assert 0.92 < np.mean(inside) < 0.99
+
+
+def test_many_small_batches_end_near_one_large_one():
+    told = lessons(TRUTH["card"], 2000)
+    once = Learned(3).after({"card": told})
+    bit_by_bit = Learned(3)
+    for start in range(0, 2000, 20):
+        bit_by_bit = bit_by_bit.after({"card": part(told, start, start + 20)})
+    whole, pieces = (beliefs_of(one, ["card"])["card"] for one in (once, bit_by_bit))
+    assert pieces.mean == pytest.approx(whole.mean, abs=0.25 * np.sqrt(whole.covariance.max()))
+    assert pieces.covariance == pytest.approx(whole.covariance, rel=0.15, abs=1e-4)
+
+
+def test_the_order_of_lessons_in_a_batch_does_not_matter():
+    told = lessons(TRUTH["card"], 200)
+    turned = Lessons(told.features[::-1], told.trials[::-1], told.successes[::-1])
+    assert same(
+        Learned(3).after({"card": told}).factors["card"], Learned(3).after({"card": turned}).factors["card"], 1e-6
+    )
+
+
+def test_a_refund_in_the_same_batch_is_a_success_that_never_was():
+    x = np.array([[1.0, 0.5, -0.5]])
+    failed = Learned(3).after({"card": Lessons(x, np.array([1.0]), np.array([0.0]))})
+    refunded = Learned(3).after({"card": Lessons(np.repeat(x, 2, axis=0), np.array([1.0, 0.0]), np.array([1.0, -1.0]))})
+    assert same(failed.factors["card"], refunded.factors["card"])
+
+
+def test_a_refund_that_comes_later_leads_to_nearly_the_same_belief():
+    told = lessons(TRUTH["card"], 500)
+    never = Lessons(told.features, told.trials, np.where(np.arange(500) < 50, 0.0, told.successes))
+    back = Lessons(told.features[:50], np.zeros(50), -told.successes[:50])
+    later = Learned(3).after({"card": told}).after({"card": back})
+    expected = beliefs_of(Learned(3).after({"card": never}), ["card"])["card"]
+    found = beliefs_of(later, ["card"])["card"]
+    assert found.mean == pytest.approx(expected.mean, abs=0.35 * np.sqrt(expected.covariance.max()))
+
+
+def test_trials_that_are_taken_back_are_forgotten():
+    told = lessons(TRUTH["card"], 500)
+    wrong = Lessons(told.features, np.ones(500), np.ones(500))
+    back = Lessons(wrong.features[:100], -wrong.trials[:100], -wrong.successes[:100])
+    later = Learned(3).after({"card": told}).after({"card": part(wrong, 0, 100)}).after({"card": back})
+    expected, found = (beliefs_of(one, ["card"])["card"] for one in (Learned(3).after({"card": told}), later))
+    assert later.factors["card"].trials == 500
+    assert found.mean == pytest.approx(expected.mean, abs=0.35 * np.sqrt(expected.covariance.max()))
+    assert found.covariance == pytest.approx(expected.covariance, rel=0.25, abs=1e-3)
+
+
+def test_when_all_trials_are_taken_back_what_is_left_is_a_sound_belief_close_to_the_first():
+    told = lessons(TRUTH["card"], 300)
+    back = Lessons(told.features, -told.trials, -told.successes)
+    belief = beliefs_of(Learned(3).after({"card": told}).after({"card": back}), ["card"])["card"]
+    assert np.linalg.eigvalsh(belief.precision).min() > 0
+    assert np.diag(belief.covariance) == pytest.approx([SPREAD**2] * 3, rel=0.5)
+    assert np.abs(belief.mean).max() < 1.5 * SPREAD
+
+
+def test_fading_by_half_doubles_the_spread_that_the_outcomes_leave():
+    factor = taught(5000).factors["card"]
+    faded = Learned(3, {"card": factor}).faded(0.5).factors["card"]
+    assert np.linalg.inv(faded.precision) == pytest.approx(2 * np.linalg.inv(factor.precision))
+    assert np.linalg.solve(faded.precision, faded.information) == pytest.approx(
+        np.linalg.solve(factor.precision, factor.information)
+    )
+    assert faded.trials == factor.trials / 2
+
+
+def test_nothing_but_successes_does_not_blow_up():
+    x = np.column_stack([np.ones(5000), np.tile([1.0, -1.0], 2500), np.full(5000, 30.0)])
+    for wins in (np.ones(5000), np.zeros(5000), (x[:, 1] > 0).astype(float)):
+        learned = Learned(3).after({"card": Lessons(x, np.ones(5000), wins)})
+        belief = beliefs_of(learned, ["card"])["card"]
+        assert np.isfinite(belief.mean).all()
+        assert np.abs(belief.mean).max() < 15
+        assert rate(x @ belief.mean) == pytest.approx(wins, abs=0.02)
+
+
+def test_features_far_from_what_was_seen_before_are_learned_from_without_harm():
+    learned = taught(1000)
+    far = Lessons(np.array([[1.0, 200.0, -200.0]]), np.ones(1), np.zeros(1))
+    belief = beliefs_of(learned.after({"card": far}), ["card"])["card"]
+    assert np.isfinite(belief.mean).all()
+    assert np.linalg.eigvalsh(belief.precision).min() > 0
+
+
+def test_a_candidate_never_tried_starts_at_what_the_others_have_in_common():
+    rare = np.array([-3.0, 1.0, 0.0])
+    learned = Learned(3).after({f"m{n}": lessons(rare, 2000, seed=n) for n in range(8)})
+    new = beliefs_of(learned, ["new"])["new"]
+    assert new.mean == pytest.approx(shared_weights(learned))
+    assert new.mean == pytest.approx(rare, abs=0.4)
+    assert new.covariance == pytest.approx(np.eye(3) * SPREAD**2)
+
+
+def test_what_one_candidate_did_hardly_moves_one_that_knows_itself():
+    known = lessons(TRUTH["card"], 5000)
+    alone = beliefs_of(Learned(3).after({"card": known}), ["card"])["card"]
+    beside = beliefs_of(Learned(3).after({"card": known, "odd": lessons(-3 * TRUTH["card"], 5000)}), ["card"])["card"]
+    assert beside.mean == pytest.approx(alone.mean, abs=0.02)
+
+
+def test_lessons_with_other_features_are_refused():
+    with pytest.raises(ValueError, match="card: lessons need 4 features"):
+        Learned(4).after({"card": lessons(TRUTH["card"], 5)})
+
+
+def test_above_two_hundred_features_only_the_diagonal_is_kept():
+    size = MOST_CORRELATED + 50
+    rng = np.random.default_rng(4)
+    weights = np.concatenate([[-1.0, 1.5], np.zeros(size - 2)])
+    x = np.column_stack([np.ones(4000), (rng.random((4000, size - 1)) < 0.1).astype(float)])
+    told = Lessons(x, np.ones(4000), (rng.random(4000) < rate(x @ weights)).astype(float))
+    learned = Learned(size).after({"card": told})
+    assert learned.factors["card"].precision.shape == (size,)
+    belief = beliefs_of(learned, ["card"])["card"]
+    assert belief.mean[:2] == pytest.approx(weights[:2], abs=0.4)
+    drawn = make_weights(["card"], learned, seed=1, width=1.0)
+    assert drawn.draws[0].std(axis=1) == pytest.approx(np.sqrt(belief.covariance), rel=0.15)
+
+
+# Draws, scores and chances.
+
+
+def test_the_noise_of_candidates_is_independent():
+    learned = taught(100)
+    ids = [f"m{n}" for n in range(10)]
+    draws = make_weights(ids, learned, seed=3, count=20_000).draws
+    for feature in range(3):
+        assert np.abs(np.corrcoef(draws[:, feature]) - np.eye(10)).max() < 0.05
+
+
+def test_the_spread_of_scores_falls_as_one_over_the_root_of_the_trials():
+    trials = [1000, 4000, 16_000, 64_000]
+    x = np.array([[1.0, 0.3, -0.3]])
+    spread = []
+    for count in trials:
+        learned = Learned(3).after({"card": lessons(TRUTH["card"], count)})
+        spread.append(make_weights(["card"], learned, seed=2).scores(x).astype(float).std())
+    assert np.polyfit(np.log(trials), np.log(spread), 1)[0] == pytest.approx(-0.5, abs=0.03)
+
+
+def test_draws_follow_the_posterior_with_its_correlations():
+    learned = taught(50)
+    belief = beliefs_of(learned, ["card"])["card"]
+    draws = make_weights(["card"], learned, seed=1, width=1.0, count=100_000).draws[0]
+    assert draws.mean(axis=1) == pytest.approx(belief.mean, abs=0.01)
+    assert np.cov(draws) == pytest.approx(belief.covariance, abs=0.01)
+
+
+def test_a_candidates_draws_do_not_depend_on_who_else_takes_part():
+    learned = taught(50)
+    both = make_weights(["card", "paypal"], learned, seed=5).draws
+    assert (make_weights(["paypal"], learned, seed=5).draws[0] == both[1]).all()
+    assert (make_weights(["paypal"], learned, seed=6).draws[0] != both[1]).any()
+
+
+NEW_PROCESS = """
+import numpy as np
+from tests.bandits.test_bandit_contextual import taught, first_chances
+print(first_chances(taught(200)).tolist())
+"""
+
+
+def first_chances(learned):
+    weights = make_weights(["card", "klarna", "paypal"], learned, seed=812)
+    return bandits.Race(weights.scores(np.tile([1.0, 0.4, 0.2], (3, 1)))).chances()
+
+
+def test_a_new_process_gives_the_same_answer():
+    told = subprocess.run([sys.executable, "-c", NEW_PROCESS], capture_output=True, text=True, check=True).stdout
+    assert told.strip() == str(first_chances(taught(200)).tolist())
+
+
+def test_the_features_of_a_request_decide_who_is_first():
+    weights = make_weights(["card", "paypal"], taught(5000), seed=1)
+    likes_card, likes_paypal = np.tile([1.0, 2.0, 0.0], (2, 1)), np.tile([1.0, -2.0, 1.0], (2, 1))
+    assert bandits.Race(weights.scores(likes_card)).chances()[0] > 0.99
+    assert bandits.Race(weights.scores(likes_paypal)).chances()[1] > 0.99
+
+
+def test_a_feature_may_differ_by_candidate():
+    weights = make_weights(["card", "paypal"], taught(5000), seed=1)
+    apart = np.array([[1.0, -2.0, 0.0], [1.0, -2.0, 0.0]])
+    together = weights.scores(apart)
+    apart[0, 1] = 2.0
+    assert (weights.scores(apart)[1] == together[1]).all()
+    assert (weights.scores(apart)[0] > together[0]).all()
+
+
+def test_rates_are_what_the_scores_stand_for():
+    weights = make_weights(["card", "paypal"], taught(5000), seed=1)
+    x = np.tile([1.0, 1.0, 0.0], (2, 1))
+    assert rates_of(weights.scores(x)).mean(axis=1) == pytest.approx(weights.rates(x), abs=0.01)
+    assert weights.rates(x) == pytest.approx([0.5, rate(np.array(-1.5))], abs=0.03)
+    assert np.isfinite(rates_of(np.array([[-200.0, 200.0]], np.float32))).all()
+
+
+def test_one_candidate_gets_the_slot():
+    weights = make_weights(["card"], Learned(3), seed=1)
+    assert bandits.Race(weights.scores([[1.0, 0.0, 0.0]])).chances().tolist() == [1.0]
+
+
+def test_candidates_never_tried_have_about_even_chances_and_may_beat_one_that_failed():
+    x = np.tile([1.0, 0.0, 0.0], (3, 1))
+    fresh = bandits.Race(make_weights(["a", "b", "c"], Learned(3), seed=1).scores(x)).chances()
+    assert fresh == pytest.approx(np.full(3, 1 / 3), abs=0.06)
+    failed = Learned(3).after({"a": Lessons(np.repeat(x[:1], 200, axis=0), np.ones(200), np.zeros(200))})
+    after = bandits.Race(make_weights(["a", "b", "c"], failed, seed=1).scores(x)).chances()
+    assert after[0] < 0.1
+
+
+def test_the_draws_cannot_be_changed_by_accident():
+    weights = make_weights(["card"], Learned(3), seed=1)
+    with pytest.raises(ValueError, match="read-only"):
+        weights.draws[0, 0, 0] = 1
+
+
+def test_factors_add():
+    both = taught(10).factors["card"] + taught(10, seed=1).factors["card"]
+    assert both.trials == 20
+    assert same(both + Factor.nothing(3), both)
