@@ -15,7 +15,7 @@ from bandits.beliefs import (
 from bandits.chances import Chances, Race, split_chances
 from bandits.credit import Event, EventType, Model, Reward, credit, unanswered
 from bandits.delay import DelayCurve, bin_of, pending_trials
-from bandits.draw import Arrangement, arrange, candidate_hash, pick, seed_of, uniforms
+from bandits.draw import Arrangement, arrange, candidate_hash, chances_along, pick, seed_of, uniforms
 from bandits.draws import DRAWS, Draws, make_draws
 from bandits.drift import Cells, fade, last_change
 from bandits.examination import effective_trials, estimate_weights
@@ -43,6 +43,7 @@ __all__ = [
     "bin_of",
     "blend",
     "candidate_hash",
+    "chances_along",
     "credit",
     "effective_trials",
     "estimate_weights",

@@ -1,6 +1,6 @@
 """Drawing slots from chances with a key instead of a random generator: weighted rendezvous hashing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from math import prod
 from types import MappingProxyType
@@ -104,6 +104,37 @@ def arrange(
     rest = iter(sorted((i for i in range(count) if i not in taken), key=scores.__getitem__, reverse=True))
     order = tuple([placed[slot] if slot in placed else next(rest) for slot in range(length)])
     return Arrangement(order, tuple(chances), _certainty(order, count) if first is None else first, prod(chances))
+
+
+def chances_along(
+    order: Sequence[int | None],
+    chances_of: Callable[[tuple[int, ...]], Chances],
+    rest_scores: ArrayLike,
+    *,
+    length: int,
+    drawn: int,
+    pins: Mapping[int, int] = _NO_PINS,
+) -> Iterator[Chances]:
+    """For each slot the chances (K,) with which `arrange` fills it, given that `order` filled those above it.
+
+    Slots that are not drawn are certain. None in `order` is somebody who takes no part. Ends after `length` slots, or
+    behind the first that could not have been filled so.
+    """
+    scores: list[float] = np.asarray(rest_scores).tolist()
+    placed = _places(pins, len(scores)) if pins else {}
+    taken = tuple(placed.values())
+    for slot, one in enumerate(order[:length]):
+        if slot in placed:
+            at = _certainty((placed[slot],), len(scores))
+        elif slot < drawn:
+            at = chances_of(taken)
+        else:
+            best = max((i for i in range(len(scores)) if i not in taken), key=scores.__getitem__)
+            at = _certainty((best,), len(scores))
+        yield at
+        if one is None or not at[one]:
+            return
+        taken += () if slot in placed else (one,)
 
 
 def _places(pins: Mapping[int, int], count: int) -> dict[int, int]:
