@@ -92,6 +92,14 @@ class Accounts:
                 return merchant
         raise NotFound(f"there is no merchant “{slug}”", field="merchant")
 
+    async def set_review(self, merchant: Merchant, *, on: bool, who: str) -> None:
+        """Whether a second person must approve changes of rules on this side before they are published."""
+        async with self._database.write() as connection:
+            await accounts.set_review(connection, merchant.id, on=on)
+            action = "turned on" if on else "turned off"
+            subject = f"review of {merchant.slug}"
+            await audit.write(connection, merchant.id, at=now_ms(), who=who, action=action, subject=subject)
+
     async def add_user(self, email: str, name: str, slug: str, role: Role, password: str) -> User:
         """`Invalid` for a short password or an unknown role, `NotFound` for an unknown merchant."""
         if "@" not in email:

@@ -57,7 +57,7 @@ class Catalogue:
                 changes.append(Change(None, Resource(kind, place, id, 1, document, now_ms())))
             return changes
 
-        return [change.one for change in await self._publisher.publish(merchant_id, who, edit)]
+        return [change.one for change in (await self._publisher.publish(merchant_id, who, edit)).changes]
 
     async def update(
         self,
@@ -78,7 +78,7 @@ class Catalogue:
                 raise Conflict(f"a {kind}'s id stays: “{id}”, not “{id_of(document)}”", field="id")
             return [Change(old, old._replace(version=old.version + 1, document=document, changed_at=now_ms()))]
 
-        return (await self._publisher.publish(merchant_id, who, edit))[0].one
+        return (await self._publisher.publish(merchant_id, who, edit)).changes[0].one
 
     async def delete(
         self, merchant_id: int, who: str, kind: Kind, place: str, id: str, *, version: int | None
@@ -90,7 +90,7 @@ class Catalogue:
             inside = shelf.inside(id) if kind == "placement" else []
             return [Change(one, None) for one in (*inside, old)]
 
-        return (await self._publisher.publish(merchant_id, who, edit))[-1].one
+        return (await self._publisher.publish(merchant_id, who, edit)).changes[-1].one
 
     async def reorder(self, merchant_id: int, who: str, place: str, ids: Sequence[str]) -> None:
         """Put the candidates of a placement in this order, in one edit; `Conflict` unless all of them are named."""
@@ -112,8 +112,8 @@ class Catalogue:
 
     async def versions(
         self, merchant_id: int, placement: str, *, before: int | None = None, limit: int = 50
-    ) -> list[tuple[int, int, str]]:
-        """(version, published_at, published_by) of a placement's plans, the newest first, from behind `before`."""
+    ) -> list[plans.Version]:
+        """The published versions of a placement's plan, the newest first, from behind `before`."""
         async with self._database.read() as connection:
             return await plans.history(connection, merchant_id, placement, before=before, limit=limit)
 

@@ -3,25 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
 
 import rules
 from engine.errors import FieldProblem, Invalid
 from engine.placement import Candidate, FieldDocument, Placement, RuleDocument, Split
 from engine.plan import Plan, PlanDocument, has_finite_values, lists_of, rule_source, vocabulary_of
+from engine.schedule import place_in
 from engine.shelf import Change, Shelf
+from engine.store.resources import Kind, Resource
 
 MOST_CANDIDATES = 500
 MOST_RULES = 5_000
 
 
+class Surroundings:
+    """What the documents on a shelf are checked against, put together once for all of them."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self.shelf = shelf
+        self.fields = shelf.fields()
+        self._inside: dict[tuple[Kind, str], frozenset[str]] = {}
+
+    @cached_property
+    def vocabulary(self) -> rules.Vocabulary:
+        return vocabulary_of(self.fields)
+
+    @cached_property
+    def lists(self) -> dict[str, frozenset[str]]:
+        return lists_of(self.shelf.documents("list"))
+
+    def ids(self, kind: Kind, place: str) -> frozenset[str]:
+        """The candidates or rules of a placement."""
+        if (kind, place) not in self._inside:
+            self._inside[kind, place] = frozenset(one.id for one in self.shelf.documents(kind, place))
+        return self._inside[kind, place]
+
+
 def check(after: Shelf, changes: Sequence[Change], documents: Mapping[str, PlanDocument | None]) -> None:
     """Raise `Invalid` with all problems of the changed things, then of the plans that they lead to."""
-    several = len(changes) > 1
+    several, around = len(changes) > 1, Surroundings(after)
     problems = [
         _numbered(number, problem) if several else problem
         for number, change in enumerate(changes)
         if change.after
-        for problem in _own(after, change)
+        for problem in problems_of(around, change.after)
     ]
     if not problems:
         problems = [problem for key, document in documents.items() if document for problem in _plan(key, document)]
@@ -34,21 +61,21 @@ def _numbered(number: int, problem: FieldProblem) -> FieldProblem:
     return FieldProblem(f"{number}/{problem.field.lstrip('/')}", problem.message)
 
 
-def _own(after: Shelf, change: Change) -> Iterator[FieldProblem]:
-    one = change.one
+def problems_of(around: Surroundings, one: Resource) -> Iterator[FieldProblem]:
+    """What is wrong with a document by itself, among the others on its shelf."""
     match one.document:
         case Placement() as placement:
-            yield from _placement(after, placement)
+            yield from _placement(around, placement)
         case Candidate() as candidate:
-            yield from _candidate(after, one.place, candidate)
+            yield from _candidate(around, one.place, candidate)
         case RuleDocument() as rule:
-            yield from _rule(after, one.place, rule)
+            yield from _rule(around, one.place, rule)
         case FieldDocument() as field:
             yield from _field(field)
 
 
-def _placement(after: Shelf, placement: Placement) -> Iterator[FieldProblem]:
-    yield from _buckets("", placement, after.fields())
+def _placement(around: Surroundings, placement: Placement) -> Iterator[FieldProblem]:
+    yield from _buckets("", placement, around.fields)
     if isinstance(placement.policy, Split) and placement.policy.weights and not any(placement.policy.weights.values()):
         yield FieldProblem("policy/weights", "at least one weight must be above 0")
 
@@ -62,33 +89,40 @@ def _buckets(where: str, placement: Placement, fields: Iterable[FieldDocument]) 
             yield FieldProblem(f"{where}buckets/{number}", f"“{name}” needs a list of allowed values to make buckets")
 
 
-def _candidate(after: Shelf, place: str, candidate: Candidate) -> Iterator[FieldProblem]:
-    if after.find("placement", "", place) is None:
+def _candidate(around: Surroundings, place: str, candidate: Candidate) -> Iterator[FieldProblem]:
+    if around.shelf.find("placement", "", place) is None:
         yield FieldProblem("placement", f"there is no placement “{place}”")
     low, high = candidate.min_amount, candidate.max_amount
     if low is not None and high is not None and low > high:
         yield FieldProblem("max_amount", "must not be below min_amount")
-    if len(after.documents("candidate", place)) > MOST_CANDIDATES:
+    if len(around.ids("candidate", place)) > MOST_CANDIDATES:
         yield FieldProblem("id", f"a placement has at most {MOST_CANDIDATES} candidates")
 
 
-def _rule(after: Shelf, place: str, rule: RuleDocument) -> Iterator[FieldProblem]:
-    if after.find("placement", "", place) is None:
+def _rule(around: Surroundings, place: str, rule: RuleDocument) -> Iterator[FieldProblem]:
+    if around.shelf.find("placement", "", place) is None:
         yield FieldProblem("placement", f"there is no placement “{place}”")
         return
-    if len(after.documents("rule", place)) > MOST_RULES:
+    if len(around.ids("rule", place)) > MOST_RULES:
         yield FieldProblem("id", f"a placement has at most {MOST_RULES} rules")
     try:
-        parsed = rules.parse_rule(rule_source(rule), vocabulary_of(after.fields()), lists_of(after.documents("list")))
+        parsed = rules.parse_rule(rule_source(rule), around.vocabulary, around.lists)
     except rules.RuleError as error:
         for problem in error.problems:
-            yield FieldProblem(problem.path or "/", problem.message)
+            yield FieldProblem(place_in(rule, problem.path) or "/", problem.message)
         return
-    known = {candidate.id for candidate in after.documents("candidate", place)}
+    yield from _schedule(rule)
+    known = around.ids("candidate", place)
     for number, effect in enumerate(parsed.effects):
         for name in _named(effect):
             if name not in known:
                 yield FieldProblem(f"/effects/{number}", f"there is no candidate “{name}” in “{place}”")
+
+
+def _schedule(rule: RuleDocument) -> Iterator[FieldProblem]:
+    begin, end = rule.active_from, rule.active_to
+    if begin and end and datetime.fromisoformat(begin) >= datetime.fromisoformat(end):
+        yield FieldProblem("/active_to", "must be after active_from, or the rule is never in force")
 
 
 def _named(effect: rules.Effect) -> tuple[str, ...]:
@@ -116,7 +150,8 @@ def _plan(key: str, document: PlanDocument) -> Iterator[FieldProblem]:
         enabled = [rule for rule in document.rules if rule.enabled]
         for problem in error.problems:
             number, _, path = problem.path.removeprefix("/").partition("/")
-            yield _broken(key, enabled[int(number)].id, f"/{path}", problem.message)
+            source = enabled[int(number)]
+            yield _broken(key, source.id, place_in(source, f"/{path}"), problem.message)
         return
     known = {candidate.id for candidate in document.candidates}
     for rule in plan.rules:

@@ -29,6 +29,10 @@ class Forbidden(EngineError):
     """The caller is known and may not do this."""
 
 
+class ReviewRequired(Forbidden):
+    """Rules may be published here only when a second person has approved them."""
+
+
 class Conflict(EngineError):
     """What is asked for does not go with what there is: it exists already, or it has changed meanwhile."""
 

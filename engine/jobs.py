@@ -25,12 +25,16 @@ def schedule(engine: Engine) -> AsyncIOScheduler:
     async def close_windows() -> None:
         await engine.recorder.close_due(now_ms())
 
+    async def publish_scheduled() -> None:
+        await engine.releases.publish_due(now_ms())
+
     async def purge_old() -> None:
         await purge(engine)
 
     scheduler.add_job(engine.live.refresh, "interval", seconds=every, id="refresh beliefs")
     scheduler.add_job(engine.follow, "interval", seconds=1, id="follow others")
     scheduler.add_job(close_windows, "interval", seconds=5, id="close windows")
+    scheduler.add_job(publish_scheduled, "interval", seconds=1, id="publish scheduled drafts")
     scheduler.add_job(purge_old, "interval", hours=1, id="purge")
     return scheduler
 

@@ -21,6 +21,14 @@ FieldName = Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9_]{0,31}(\.[a-z][a-z0-9_
 
 # A value may become a bucket's name, and PostgreSQL keeps no text with NUL in it.
 Value = Annotated[str, Meta(pattern=r"\A[^\x00-\x1f]+\Z", max_length=120, description="Text of one line.")]
+Tag = Annotated[str, Meta(pattern=r"\A[^\x00-\x1f]+\Z", max_length=40, description="Text of one line.")]
+Moment = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})\Z",
+        description="RFC 3339 with its offset, such as `2026-11-27T18:30:00+01:00`.",
+    ),
+]
 
 
 class One(msgspec.Struct, frozen=True, tag_field="type", tag="one", forbid_unknown_fields=True):
@@ -100,7 +108,10 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class RuleDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A JSON-logic condition over facts, and effects; checked by `rules.parse_rules`."""
+    """A JSON-logic condition over facts, and effects; checked by `rules.parse_rules`.
+
+    It is in force from `active_from` on and before `active_to`; null leaves that end open.
+    """
 
     id: Id
     name: Label
@@ -109,6 +120,9 @@ class RuleDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     when: Any
     effects: Annotated[tuple[dict[str, Any], ...], Meta(min_length=1, max_length=50)]
     notes: Annotated[str, Meta(max_length=2000)] = ""
+    active_from: Moment | None = None
+    active_to: Moment | None = None
+    tags: Annotated[tuple[Tag, ...], Meta(max_length=20)] = ()
 
 
 FieldType = Literal[

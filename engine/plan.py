@@ -14,6 +14,7 @@ import rules
 from engine.eligibility import Eligibility
 from engine.facts import Declared
 from engine.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument
+from engine.schedule import scheduled
 from engine.vocabulary import ENGINE_FIELDS
 from rules.codes import COUNTRIES, CURRENCIES
 
@@ -71,11 +72,12 @@ def enabled_rules(documents: tuple[RuleDocument, ...]) -> list[dict[str, Any]]:
 
 
 def rule_source(document: RuleDocument) -> dict[str, Any]:
+    """The rule as it is compiled: with its schedule in its condition."""
     return {
         "id": document.id,
         "name": document.name,
         "priority": document.priority,
-        "when": document.when,
+        "when": scheduled(document),
         "effects": list(document.effects),
     }
 

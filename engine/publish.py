@@ -7,23 +7,36 @@ only checks that nobody else changed the merchant's resources meanwhile, and wri
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.check import check
 from engine.clock import now_ms
-from engine.errors import Conflict, invalid
+from engine.errors import Conflict, ReviewRequired, invalid
 from engine.live import Live
 from engine.plan import PlanDocument
 from engine.shelf import Change, Shelf
-from engine.store import audit, plans, resources, shelves
+from engine.store import audit, drafts, plans, resources, shelves
 from engine.store.database import Database
 from engine.store.plans import PlanRow
 
 ATTEMPTS = 8
 Edit = Callable[[Shelf], Sequence[Change]]
+Also = Callable[[AsyncConnection], Awaitable[None]]
+
+
+class Published(NamedTuple):
+    """What was changed, and the plan versions that came of it by placement."""
+
+    changes: list[Change]
+    versions: dict[str, int]
+
+
+async def _nothing(_connection: AsyncConnection) -> None:
+    """What most edits have to do besides."""
 
 
 class Publisher:
@@ -33,18 +46,34 @@ class Publisher:
         self._database = database
         self._live = live
 
-    async def publish(self, merchant_id: int, who: str, edit: Edit) -> list[Change]:
-        """Carry out an edit; `Invalid`, `Conflict` or `NotFound` where it cannot be, and then nothing is stored."""
+    async def publish(
+        self,
+        merchant_id: int,
+        who: str,
+        edit: Edit,
+        *,
+        why: str = "",
+        reviewed: bool = False,
+        also: Also = _nothing,
+    ) -> Published:
+        """Carry out an edit; `Invalid`, `Conflict` or `NotFound` where it cannot be, and then nothing is stored.
+
+        `reviewed`: where the merchant wants a second person to approve changes of rules, one has. `also` is done in
+        the same transaction.
+        """
         for _ in range(ATTEMPTS):
             async with self._database.read() as connection:
                 shelf = await shelves.load(connection, merchant_id)
             changes = list(edit(shelf))
             after = shelf.with_changes(changes)
+            if shelf.review and not reviewed:
+                _refuse_rules(after, changes)
             documents = {key: after.plan_document(key) for key in after.touched_by(changes)}
             await asyncio.to_thread(check, after, changes, documents)
-            if await self._write(merchant_id, who, shelf, changes, documents):
+            versions = await self._write(merchant_id, who, shelf, changes, documents, why=why, also=also)
+            if versions is not None:
                 await self._live.follow()
-                return changes
+                return Published(changes, versions)
         raise Conflict("others are changing the same things right now; try again", field="version")
 
     async def roll_back(self, merchant_id: int, who: str, placement: str, version: int) -> None:
@@ -75,17 +104,32 @@ class Publisher:
         shelf: Shelf,
         changes: Sequence[Change],
         documents: dict[str, PlanDocument | None],
-    ) -> bool:
-        """One transaction: resources, audit, plan versions, pointers. False where another edit came first."""
-        now = now_ms()
+        *,
+        why: str,
+        also: Also,
+    ) -> dict[str, int] | None:
+        """One transaction: resources, audit, plan versions, pointers. None where another edit came first."""
+        now, versions = now_ms(), {}
         async with self._database.write() as connection:
             if not await shelves.claim(connection, merchant_id, shelf.revision):
-                return False
+                return None
             for change in changes:
                 await _apply(connection, merchant_id, who, change, now)
             for key, document in documents.items():
-                await _activate(connection, merchant_id, who, key, document, now)
-        return True
+                if document is None:
+                    await plans.deactivate(connection, merchant_id, key)
+                    await drafts.clear(connection, merchant_id, key)
+                else:
+                    versions[key] = await _activate(connection, merchant_id, who, key, document, now, why)
+            await also(connection)
+        return versions
+
+
+def _refuse_rules(after: Shelf, changes: Sequence[Change]) -> None:
+    """Rules of a placement that goes as a whole go with it."""
+    for one in (change.one for change in changes):
+        if one.kind == "rule" and after.find("placement", "", one.place) is not None:
+            raise ReviewRequired("rules are changed in the draft here, and published when a second person approves")
 
 
 async def _apply(connection: AsyncConnection, merchant_id: int, who: str, change: Change, now: int) -> None:
@@ -109,12 +153,10 @@ async def _apply(connection: AsyncConnection, merchant_id: int, who: str, change
 
 
 async def _activate(
-    connection: AsyncConnection, merchant_id: int, who: str, key: str, document: PlanDocument | None, now: int
-) -> None:
-    if document is None:
-        await plans.deactivate(connection, merchant_id, key)
-        return
+    connection: AsyncConnection, merchant_id: int, who: str, key: str, document: PlanDocument, now: int, why: str
+) -> int:
     version = await plans.newest_version(connection, merchant_id, key) + 1
     text = msgspec.json.encode(document).decode()
-    await plans.add(connection, PlanRow(merchant_id, key, version, text, now, who))
+    await plans.add(connection, PlanRow(merchant_id, key, version, text, now, who, why))
     await plans.activate(connection, merchant_id, key, version)
+    return version

@@ -12,12 +12,14 @@ from engine.accounts import Accounts
 from engine.catalogue import Catalogue
 from engine.customers import Hasher, UsageLoader, load_key
 from engine.decide import Decider
+from engine.drafts import Drafts
 from engine.live import Live
 from engine.logbook import Logbook
 from engine.migrate import upgrade
 from engine.monitor import Monitor
 from engine.publish import Publisher
 from engine.record import Recorder
+from engine.release import Releases
 from engine.settings import Settings
 from engine.store.database import Database, open_database, sqlite_url
 
@@ -32,7 +34,10 @@ class Engine:
         self.live = Live(database)
         self.recorder = Recorder(database, self.live.learned)
         self.accounts = Accounts(database)
-        self.catalogue = Catalogue(database, Publisher(database, self.live))
+        publisher = Publisher(database, self.live)
+        self.catalogue = Catalogue(database, publisher)
+        self.drafts = Drafts(database)
+        self.releases = Releases(database, self.drafts, publisher)
         self.logbook = Logbook(database, self.hasher)
         self.monitor = Monitor(database, self.live)
         self.decider = Decider(

@@ -29,10 +29,11 @@ class Change(NamedTuple):
 
 
 class Shelf:
-    """Resources by kind, place and id; `revision` moves with every edit."""
+    """Resources by kind, place and id; `revision` moves with every edit, `review` asks for a second person."""
 
-    def __init__(self, resources: Iterable[Resource], revision: int) -> None:
+    def __init__(self, resources: Iterable[Resource], revision: int, *, review: bool = False) -> None:
         self.revision = revision
+        self.review = review
         self._all: dict[ResourceKey, Resource] = {(r.kind, r.place, r.id): r for r in resources}
 
     def find(self, kind: Kind, place: str, id: str) -> Resource | None:
@@ -69,7 +70,7 @@ class Shelf:
                 after.pop((one.kind, one.place, one.id))
             else:
                 after[one.kind, one.place, one.id] = one
-        return Shelf(after.values(), self.revision)
+        return Shelf(after.values(), self.revision, review=self.review)
 
     def touched_by(self, changes: Sequence[Change]) -> list[str]:
         """The keys of the placements whose plan a change alters."""

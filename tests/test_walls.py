@@ -18,7 +18,8 @@ MAY_IMPORT = {
 }
 ROOMS = set(MAY_IMPORT)
 PURE_IN_ENGINE = (
-    "beliefs", "bounds", "eligibility", "errors", "facts", "kernel", "placement", "plan", "vocabulary", "worth",
+    "beliefs", "bounds", "eligibility", "errors", "facts", "kernel", "placement", "plan", "schedule", "vocabulary",
+    "worth",
 )  # fmt: skip
 IMPURE = {"sqlalchemy", "litestar", "asyncio", "random", "time", "secrets", "os", "web", "structlog", "aiosqlite"}
 CLOCK_READINGS = {"now", "utcnow", "today"}

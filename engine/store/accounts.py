@@ -29,6 +29,7 @@ class Merchant(msgspec.Struct, frozen=True):
     locale: str
     timezone: str
     created_at: int
+    review: bool = False
 
 
 class User(msgspec.Struct, frozen=True):
@@ -76,6 +77,12 @@ async def all_merchants(connection: AsyncConnection) -> list[Merchant]:
     columns = (merchants.c[name] for name in Merchant.__struct_fields__)
     rows = await connection.execute(select(*columns).order_by(merchants.c.slug, merchants.c.mode))
     return [Merchant(*row) for row in rows]
+
+
+async def set_review(connection: AsyncConnection, merchant_id: int, *, on: bool) -> None:
+    """Whoever is publishing right now starts again, under the new rule."""
+    change = {"review": on, "revision": merchants.c.revision + 1}
+    await connection.execute(update(merchants).where(merchants.c.id == merchant_id).values(change))
 
 
 async def add_user(connection: AsyncConnection, user: User) -> User:

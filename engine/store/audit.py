@@ -33,19 +33,35 @@ async def write(
     subject: str,
     before: object = None,
     after: object = None,
-) -> None:
-    """Note a change in the transaction that makes it; `before` and `after` are anything that encodes as JSON."""
-    await connection.execute(
-        insert(audit).values(
+) -> int:
+    """Note a change in the transaction that makes it; `before` and `after` are anything that encodes as JSON.
+
+    Returns the entry's number.
+    """
+    entry = await connection.execute(
+        insert(audit)
+        .values(
             merchant_id=merchant_id,
             at=at,
             who=who,
             action=action,
             subject=subject,
-            before=None if before is None else msgspec.json.encode(before).decode(),
-            after=None if after is None else msgspec.json.encode(after).decode(),
+            before=_text(before),
+            after=_text(after),
         )
+        .returning(audit.c.id)
     )
+    number: int = entry.scalar_one()
+    return number
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else msgspec.json.encode(value).decode()
+
+
+async def get(connection: AsyncConnection, merchant_id: int, entry_id: int) -> Entry | None:
+    found = await page(connection, merchant_id, before_id=entry_id + 1, limit=1)
+    return found[0] if found and found[0].id == entry_id else None
 
 
 async def page(

@@ -18,6 +18,16 @@ class PlanRow(NamedTuple):
     document: str
     published_at: int
     published_by: str
+    why: str
+
+
+class Version(NamedTuple):
+    """A published version without its document."""
+
+    version: int
+    published_at: int
+    published_by: str
+    why: str
 
 
 async def active(connection: AsyncConnection) -> dict[tuple[int, str], int]:
@@ -56,14 +66,14 @@ async def deactivate(connection: AsyncConnection, merchant_id: int, placement: s
 
 async def history(
     connection: AsyncConnection, merchant_id: int, placement: str, *, before: int | None = None, limit: int = 50
-) -> list[tuple[int, int, str]]:
-    """(version, published_at, published_by), the newest first, from behind `before`."""
+) -> list[Version]:
+    """The newest first, from behind `before`."""
     query = (
-        select(plans.c.version, plans.c.published_at, plans.c.published_by)
+        select(*(plans.c[name] for name in Version._fields))
         .where(plans.c.merchant_id == merchant_id, plans.c.placement == placement)
         .order_by(plans.c.version.desc())
         .limit(limit)
     )
     if before is not None:
         query = query.where(plans.c.version < before)
-    return [(row.version, row.published_at, row.published_by) for row in await connection.execute(query)]
+    return [Version(*row) for row in await connection.execute(query)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -72,6 +73,15 @@ async def get(connection: AsyncConnection, merchant_id: int, kind: Kind, place: 
     if row is None:
         raise NotFound(f"there is no {kind} “{id}”" + (f" in placement “{place}”" if place else ""), field="id")
     return to_resource(row)
+
+
+async def some(
+    connection: AsyncConnection, merchant_id: int, kind: Kind, place: str, ids: Collection[str]
+) -> dict[str, Resource]:
+    """Those of these documents that there are, by id."""
+    c = resources.c
+    query = select(resources).where(c.merchant_id == merchant_id, c.kind == kind, c.place == place, c.id.in_(ids))
+    return {row.id: to_resource(row) for row in await connection.execute(query)}
 
 
 async def create(

@@ -12,15 +12,15 @@ from engine.store.tables import merchants, resources
 
 async def load(connection: AsyncConnection, merchant_id: int) -> Shelf:
     # The revision first: a change that comes between the two makes the edit try again, never pass unseen.
-    one = select(merchants.c.revision).where(merchants.c.id == merchant_id)
-    revision = (await connection.execute(one)).scalar_one()
+    one = select(merchants.c.revision, merchants.c.review).where(merchants.c.id == merchant_id)
+    revision, review = (await connection.execute(one)).one()
     query = (
         select(resources)
         .where(resources.c.merchant_id == merchant_id)
         .order_by(resources.c.kind, resources.c.place, resources.c.id)
     )
     found = [to_resource(row) for row in await connection.execute(query)]
-    return Shelf(found, revision)
+    return Shelf(found, revision, review=review)
 
 
 async def claim(connection: AsyncConnection, merchant_id: int, revision: int) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     Index,
@@ -18,6 +19,8 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
+    text,
 )
 from sqlalchemy.types import TypeEngine
 
@@ -54,6 +57,8 @@ merchants = Table(
     Column("created_at", BigInteger, nullable=False),
     # Counts the edits of this merchant's resources, so that an editor can tell that another came first.
     Column("revision", Integer, nullable=False, default=0),
+    # Whether a second person must approve changes of rules before they are published.
+    Column("review", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("slug", "mode"),
 )
 
@@ -122,6 +127,39 @@ resources = Table(
     PrimaryKeyConstraint("merchant_id", "kind", "place", "id"),
 )
 
+# Rules as they are to be: what a placement's draft changes of the published ones. No document is a deletion;
+# `base_version` is the published rule's version that the change was made from, 0 where there was none.
+draft_rules = Table(
+    "draft_rules",
+    metadata,
+    _merchant(),
+    Column("placement", Text, nullable=False),
+    Column("rule_id", Text, nullable=False),
+    Column("document", Text),
+    Column("base_version", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("changed_by", Text, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement", "rule_id"),
+)
+
+# Where a draft stands on its way to being published. `revision` counts its changes and never goes back.
+drafts = Table(
+    "drafts",
+    metadata,
+    _merchant(),
+    Column("placement", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("approved_by", Text, nullable=False),
+    Column("publish_at", BigInteger),
+    Column("scheduled_by", Text, nullable=False),
+    Column("problem", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement"),
+)
+
 # What was published, for good: the placement with all that its decisions depend on.
 plans = Table(
     "plans",
@@ -132,6 +170,7 @@ plans = Table(
     Column("document", Text, nullable=False),
     Column("published_at", BigInteger, nullable=False),
     Column("published_by", Text, nullable=False),
+    Column("why", Text, nullable=False, server_default=text("''")),
     PrimaryKeyConstraint("merchant_id", "placement", "version"),
 )
 

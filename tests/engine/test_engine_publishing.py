@@ -44,7 +44,7 @@ async def test_each_save_is_a_new_version_and_the_old_ones_stay_as_they_were(sho
     assert await document(shop, first) == kept
     assert msgspec.json.decode(await document(shop, first + 1), type=PlanDocument).rules[0].id == "r1"
     history = await shop.engine.catalogue.versions(shop.id, PLACE)
-    assert [(version, who) for version, _, who in history] == [(first + 1 - n, "tester") for n in range(first + 1)]
+    assert [(one.version, one.published_by) for one in history] == [(first + 1 - n, "tester") for n in range(first + 1)]
 
 
 async def test_a_save_is_in_force_with_the_next_decision(shop):

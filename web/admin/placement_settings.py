@@ -192,4 +192,4 @@ async def _versions(frame: Frame, key: str) -> list[Version]:
     active = frame.engine.live.get(frame.merchant.id, key)
     history = await frame.engine.catalogue.versions(frame.merchant.id, key)
     in_force = active.plan.version if active else 0
-    return [Version(number, at, by, number == in_force) for number, at, by in history[:20]]
+    return [Version(one.version, one.published_at, one.published_by, one.version == in_force) for one in history[:20]]

@@ -31,6 +31,7 @@ class PlanVersion(msgspec.Struct, frozen=True):
     version: int
     published_at: Moment
     published_by: str
+    why: str
     in_force: bool
 
 
@@ -83,7 +84,10 @@ async def _versions(request: AnyRequest, merchant_id: int, wanted: Versions) -> 
     found = await engine.catalogue.versions(merchant_id, placement, before=wanted.cursor, limit=wanted.limit + 1)
     active = engine.live.get(merchant_id, placement)
     now = active.plan.version if active else 0
-    items = [PlanVersion(version, rfc3339(at), by, version == now) for version, at, by in found[: wanted.limit]]
+    items = [
+        PlanVersion(one.version, rfc3339(one.published_at), one.published_by, one.why, one.version == now)
+        for one in found[: wanted.limit]
+    ]
     return PlanVersions(items, str(items[-1].version) if len(found) > wanted.limit else None)
 
 

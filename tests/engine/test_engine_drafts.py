@@ -1,0 +1,335 @@
+"""Drafts: rules are changed together, reviewed and published, and of two who edit at once neither loses anything."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import pytest
+
+from engine.clock import now_ms
+from engine.drafts import OthersFirst
+from engine.errors import Conflict, Forbidden, Invalid, NotFound, ReviewRequired, Stale
+from tests.factories import order, rule
+
+pytestmark = pytest.mark.anyio
+PLACE = "payment_methods"
+HIDE_CARD = rule({"exclude": ["card"]})
+
+
+class Desk:
+    """One person's way to the draft of `payment_methods`."""
+
+    def __init__(self, shop, who):
+        self.shop, self.who = shop, who
+
+    async def save(self, document, revision=None):
+        return await self.shop.engine.drafts.save(self.shop.id, self.who, PLACE, document, revision=revision)
+
+    async def remove(self, id, revision=None):
+        return await self.shop.engine.drafts.remove(self.shop.id, self.who, PLACE, id, revision=revision)
+
+    async def draft(self):
+        return await self.shop.engine.drafts.get(self.shop.id, PLACE)
+
+    async def marks(self):
+        return {one.id: one.mark for one in (await self.draft()).rules}
+
+    async def release(self, act, **more):
+        revision = more.pop("revision", None) or (await self.draft()).at.revision
+        return await getattr(self.shop.engine.releases, act)(self.shop.id, self.who, PLACE, revision=revision, **more)
+
+    async def publish(self, why="because"):
+        return await self.release("publish", why=why)
+
+
+@pytest.fixture
+def ada(shop):
+    return Desk(shop, "ada@example.com")
+
+
+@pytest.fixture
+def bob(shop):
+    return Desk(shop, "bob@example.com")
+
+
+def version_of(shop):
+    return shop.engine.live.get(shop.id, PLACE).plan.version
+
+
+async def turn_review_on(shop):
+    await shop.engine.accounts.set_review(shop.merchant, on=True, who="ada@example.com")
+
+
+async def test_a_draft_changes_nothing_until_it_is_published(shop, ada):
+    await shop.create("rule", rule({"exclude": ["ideal"]}, id="old"), rule({"exclude": ["paypal"]}, id="going"))
+    before = version_of(shop)
+    await ada.save(HIDE_CARD)
+    await ada.save(rule({"exclude": ["klarna"]}, id="old"))
+    await ada.remove("going")
+    assert await ada.marks() == {"r1": "new", "old": "changed", "going": "deleted"}
+    assert {"card", "klarna"} <= set(order((await shop.decide()).decision))
+    version = await ada.publish("spring cleaning")
+    assert (version_of(shop), version) == (before + 1, before + 1)
+    shown = set(order((await shop.decide()).decision))
+    assert shown == {"ideal", "paypal", "sepa_debit", "apple_pay"}
+    assert await ada.marks() == {"r1": "live", "old": "live"}
+    newest = (await shop.engine.catalogue.versions(shop.id, PLACE))[0]
+    assert (newest.published_by, newest.why) == ("ada@example.com", "spring cleaning")
+
+
+async def test_the_plan_of_a_draft_can_be_asked_for_before_it_is_published(shop, ada):
+    await shop.create("rule", rule({"exclude": ["ideal"]}, id="going"))
+    await ada.save(HIDE_CARD)
+    await ada.save(rule({"exclude": ["klarna"]}, id="off", enabled=False))
+    await ada.remove("going")
+    document = await shop.engine.drafts.document(shop.id, PLACE)
+    assert [one.id for one in document.rules] == ["r1"]
+    await ada.publish()
+    assert document == shop.engine.live.get(shop.id, PLACE).plan.document
+
+
+async def test_of_two_who_edit_the_same_rule_the_second_is_told_and_shown_what_the_first_made_of_it(shop, ada, bob):
+    await shop.create("rule", HIDE_CARD)
+    seen = await shop.engine.drafts.rule(shop.id, PLACE, "r1")
+    mine, theirs = (msgspec.structs.replace(HIDE_CARD, name=name) for name in ("Mine", "Theirs"))
+    saved = await ada.save(mine, seen.revision)
+    with pytest.raises(OthersFirst) as refused:
+        await bob.save(theirs, seen.revision)
+    assert refused.value.theirs == saved
+    assert refused.value.theirs.after == mine
+    assert refused.value.theirs.changed_by == "ada@example.com"
+    with pytest.raises(OthersFirst):
+        await bob.remove("r1", seen.revision)
+    assert (await bob.save(theirs, refused.value.theirs.revision)).after == theirs
+
+
+async def test_a_revision_never_comes_again_when_changes_were_discarded(shop, ada, bob):
+    await shop.create("rule", HIDE_CARD)
+    first = await ada.save(msgspec.structs.replace(HIDE_CARD, name="First"))
+    await shop.engine.drafts.discard(shop.id, "ada", PLACE, ["r1"], revision=None)
+    second = await ada.save(msgspec.structs.replace(HIDE_CARD, name="Second"))
+    assert second.revision != first.revision
+    with pytest.raises(OthersFirst):
+        await bob.save(HIDE_CARD, first.revision)
+
+
+async def test_an_editor_of_a_published_rule_is_told_when_it_is_published_anew_meanwhile(shop, ada):
+    await shop.create("rule", HIDE_CARD)
+    seen = await shop.engine.drafts.rule(shop.id, PLACE, "r1")
+    theirs = msgspec.structs.replace(HIDE_CARD, name="Published meanwhile")
+    await shop.engine.catalogue.update(shop.id, "key", "rule", PLACE, "r1", theirs, version=1)
+    with pytest.raises(OthersFirst) as refused:
+        await ada.save(msgspec.structs.replace(HIDE_CARD, name="Mine"), seen.revision)
+    assert refused.value.theirs.after == theirs
+
+
+async def test_of_many_who_save_from_the_same_revision_at_once_one_wins(shop, open_another):
+    await shop.create("rule", HIDE_CARD)
+    engines = [shop.engine, await open_another()]
+    seen = await shop.engine.drafts.rule(shop.id, PLACE, "r1")
+
+    async def save(number):
+        changed = msgspec.structs.replace(HIDE_CARD, name=f"Rule {number}")
+        return await engines[number % 2].drafts.save(shop.id, f"e{number}", PLACE, changed, revision=seen.revision)
+
+    results = await asyncio.gather(*(save(number) for number in range(6)), return_exceptions=True)
+    won = [one for one in results if not isinstance(one, Exception)]
+    assert len(won) == 1
+    assert all(one.theirs == won[0] for one in results if isinstance(one, OthersFirst))
+    assert sum(isinstance(one, OthersFirst) for one in results) == 5
+
+
+async def test_a_draft_over_rules_that_moved_is_not_published_until_somebody_decided(shop, ada, bob):
+    await shop.create("rule", HIDE_CARD, rule({"exclude": ["ideal"]}, id="r2"))
+    await ada.save(msgspec.structs.replace(HIDE_CARD, name="Mine"))
+    await ada.remove("r2")
+    catalogue = shop.engine.catalogue
+    theirs = msgspec.structs.replace(HIDE_CARD, name="Theirs")
+    await catalogue.update(shop.id, "key", "rule", PLACE, "r1", theirs, version=None)
+    await catalogue.update(shop.id, "key", "rule", PLACE, "r2", rule({"exclude": ["klarna"]}, id="r2"), version=None)
+    assert [one.id for one in (await ada.draft()).moved] == ["r1", "r2"]
+    before = version_of(shop)
+    with pytest.raises(Stale, match="r1"):
+        await ada.publish()
+    assert version_of(shop) == before
+    await shop.engine.drafts.discard(shop.id, "ada", PLACE, ["r2"], revision=None)
+    kept = await shop.engine.drafts.keep(shop.id, "ada", PLACE, "r1", revision=None)
+    assert (kept.moved, kept.before.name, kept.after.name) == (False, "Theirs", "Mine")
+    await ada.publish()
+    shelf = await catalogue.shelf(shop.id)
+    assert shelf.get("rule", PLACE, "r1").document.name == "Mine"
+    assert shelf.get("rule", PLACE, "r2").document.effects == ({"exclude": ["klarna"]},)
+
+
+async def test_what_makes_no_sense_never_gets_into_a_draft(shop, ada):
+    with pytest.raises(Invalid, match="bitcoin"):
+        await ada.save(rule({"exclude": ["bitcoin"]}))
+    with pytest.raises(Invalid, match="frobnicate"):
+        await ada.save(rule({"exclude": ["card"]}, when={"frobnicate": [1]}))
+    with pytest.raises(NotFound):
+        await ada.remove("r1")
+    with pytest.raises(NotFound):
+        await shop.engine.drafts.get(shop.id, "nowhere")
+    assert (await ada.draft()).rules == ()
+    with pytest.raises(Conflict, match="changes nothing"):
+        await ada.publish()
+
+
+async def test_a_draft_that_others_changes_broke_is_refused_with_the_rule_named(shop, ada):
+    await ada.save(HIDE_CARD)
+    await shop.engine.catalogue.delete(shop.id, "key", "candidate", PLACE, "card", version=None)
+    with pytest.raises(Invalid, match="card"):
+        await ada.publish()
+    assert await ada.marks() == {"r1": "new"}
+
+
+async def test_a_rule_put_back_as_it_is_published_is_no_change(shop, ada):
+    await shop.create("rule", HIDE_CARD)
+    await ada.save(msgspec.structs.replace(HIDE_CARD, name="Other"))
+    await ada.save(HIDE_CARD)
+    assert await ada.marks() == {"r1": "live"}
+
+
+async def test_what_is_discarded_can_be_brought_back(shop, ada):
+    await shop.create("rule", HIDE_CARD, rule({"exclude": ["ideal"]}, id="r2"))
+    await ada.save(msgspec.structs.replace(HIDE_CARD, name="Mine"))
+    await ada.remove("r2")
+    entry = await shop.engine.drafts.discard(shop.id, "ada", PLACE, revision=None)
+    assert await ada.marks() == {"r1": "live", "r2": "live"}
+    await ada.save(msgspec.structs.replace(HIDE_CARD, name="Since"))
+    assert await shop.engine.drafts.bring_back(shop.id, "ada", PLACE, entry) == 1
+    draft = await ada.draft()
+    assert {one.id: (one.mark, one.shown.name) for one in draft.rules} == {
+        "r1": ("changed", "Since"),
+        "r2": ("deleted", "The rule"),
+    }
+    assert await shop.engine.drafts.discard(shop.id, "ada", PLACE, ["nothing"], revision=None) is None
+
+
+async def test_rules_are_put_in_another_order_with_few_changes(shop, ada):
+    await shop.create("rule", *(rule({"exclude": ["card"]}, id=f"r{n}", priority=100 - 10 * n) for n in range(6)))
+    draft = await ada.draft()
+    wanted = ["r0", "r5", "r1", "r2", "r3", "r4"]
+    draft = await shop.engine.drafts.reorder(shop.id, "ada", PLACE, wanted, revision=draft.at.revision)
+    assert [one.id for one in draft.rules] == wanted
+    assert [one.id for one in draft.changes] == ["r5"]
+    with pytest.raises(Conflict):
+        await shop.engine.drafts.reorder(shop.id, "ada", PLACE, wanted[1:], revision=None)
+
+
+async def test_a_whole_set_of_rules_takes_the_place_of_another(shop, ada):
+    await shop.create("rule", HIDE_CARD, rule({"exclude": ["ideal"]}, id="r2"), rule({"exclude": ["paypal"]}, id="r3"))
+    wanted = [HIDE_CARD, rule({"exclude": ["klarna"]}, id="r3"), rule({"exclude": ["apple_pay"]}, id="r4")]
+    draft = await shop.engine.drafts.replace(shop.id, "ci", PLACE, wanted, revision=None)
+    assert {one.id: one.mark for one in draft.rules} == {"r1": "live", "r2": "deleted", "r3": "changed", "r4": "new"}
+    with pytest.raises(Stale):
+        await shop.engine.drafts.replace(shop.id, "ci", PLACE, wanted, revision=draft.at.revision - 1)
+    with pytest.raises(Invalid) as refused:
+        await shop.engine.drafts.replace(
+            shop.id, "ci", PLACE, [HIDE_CARD, rule({"exclude": ["bitcoin"]}, id="r9")], revision=None
+        )
+    assert refused.value.problems[0].field == "1/effects/0"
+
+
+async def test_with_review_nobody_publishes_alone(shop, ada, bob):
+    await turn_review_on(shop)
+    with pytest.raises(ReviewRequired):
+        await shop.create("rule", HIDE_CARD)
+    await ada.save(HIDE_CARD)
+    with pytest.raises(ReviewRequired):
+        await ada.publish()
+    with pytest.raises(Conflict, match="nobody asked"):
+        await bob.release("approve")
+    await ada.release("ask", why="no cards in spring")
+    with pytest.raises(ReviewRequired):
+        await bob.publish()
+    with pytest.raises(Forbidden, match="somebody else"):
+        await ada.release("approve")
+    await bob.release("approve")
+    await ada.publish(why="")
+    assert "card" not in order((await shop.decide()).decision)
+    assert (await shop.engine.catalogue.versions(shop.id, PLACE))[0].why == "no cards in spring"
+    said = [(one.who, one.action) for one in await shop.engine.catalogue.audit(shop.id, subject=f"draft {PLACE}")]
+    assert said == [
+        ("ada@example.com", "published"),
+        ("bob@example.com", "approved"),
+        ("ada@example.com", "asked for review"),
+    ]
+
+
+async def test_what_was_approved_is_just_what_is_published(shop, ada, bob):
+    await turn_review_on(shop)
+    await ada.save(HIDE_CARD)
+    await ada.release("ask", why="")
+    seen = (await bob.draft()).at.revision
+    await ada.save(rule({"exclude": ["klarna"]}, id="sneaked-in"))
+    with pytest.raises(Stale):
+        await bob.release("approve", revision=seen)
+    await ada.release("ask", why="")
+    await bob.release("approve")
+    await ada.save(rule({"exclude": ["ideal"]}, id="sneaked-in-later"))
+    assert (await ada.draft()).at.state == "open"
+    with pytest.raises(ReviewRequired):
+        await ada.publish()
+
+
+async def test_candidates_and_whole_placements_need_no_review(shop):
+    await shop.create("rule", HIDE_CARD)
+    await turn_review_on(shop)
+    catalogue = shop.engine.catalogue
+    await catalogue.delete(shop.id, "key", "candidate", PLACE, "ideal", version=None)
+    with pytest.raises(ReviewRequired):
+        await catalogue.delete(shop.id, "key", "rule", PLACE, "r1", version=None)
+    await catalogue.delete(shop.id, "key", "placement", "", PLACE, version=None)
+    await shop.place()
+    await Desk(shop, "ada").save(HIDE_CARD)
+
+
+async def test_a_scheduled_draft_is_published_at_its_time_once_however_many_processes_there_are(
+    shop, ada, open_another
+):
+    other, at = await open_another(), now_ms() + 60_000
+    await ada.save(HIDE_CARD)
+    before = version_of(shop)
+    await ada.release("schedule", why="black friday", at=at)
+    with pytest.raises(Invalid, match="future"):
+        await ada.release("schedule", why="", at=now_ms() - 1)
+    await shop.engine.releases.publish_due(at - 1)
+    assert version_of(shop) == before
+    await asyncio.gather(*(one.releases.publish_due(at) for one in (shop.engine, other)))
+    await shop.engine.follow()
+    assert version_of(shop) == before + 1
+    newest = (await shop.engine.catalogue.versions(shop.id, PLACE))[0]
+    assert (newest.version, newest.published_by, newest.why) == (before + 1, "ada@example.com", "black friday")
+    assert (await ada.draft()).at.problem == ""
+
+
+async def test_a_scheduled_draft_that_cannot_be_published_says_why_and_is_not_tried_again(shop, ada):
+    await shop.create("rule", HIDE_CARD)
+    await ada.save(msgspec.structs.replace(HIDE_CARD, name="Mine"))
+    at = now_ms() + 60_000
+    await ada.release("schedule", why="", at=at)
+    theirs = msgspec.structs.replace(HIDE_CARD, name="Theirs")
+    await shop.engine.catalogue.update(shop.id, "key", "rule", PLACE, "r1", theirs, version=None)
+    await shop.engine.releases.publish_due(at)
+    draft = await ada.draft()
+    assert draft.at.publish_at is None
+    assert "r1" in draft.at.problem
+    assert await ada.marks() == {"r1": "changed"}
+
+
+async def test_a_change_takes_a_draft_off_its_schedule(shop, ada):
+    await ada.save(HIDE_CARD)
+    await ada.release("schedule", why="", at=now_ms() + 60_000)
+    await ada.save(rule({"exclude": ["ideal"]}, id="r2"))
+    assert (await ada.draft()).at.publish_at is None
+
+
+async def test_drafts_of_other_merchants_are_not_there(shop, ada):
+    await ada.save(HIDE_CARD)
+    other, _ = await shop.engine.accounts.add_merchant("other", "Other")
+    with pytest.raises(NotFound):
+        await shop.engine.drafts.get(other.id, PLACE)
+    await type(shop)(shop.engine, other).place()
+    assert (await shop.engine.drafts.get(other.id, PLACE)).rules == ()

@@ -1,0 +1,92 @@
+"""Schedules of rules: in force from a moment on and before another, then as now as when replayed."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.check import Surroundings, problems_of
+from engine.clock import now_ms, rfc3339
+from engine.errors import Invalid
+from engine.schedule import place_in, scheduled
+from engine.shelf import Shelf
+from engine.store.resources import Resource
+from tests.factories import answer, candidates, order, placement, plan, rule
+
+FROM, TO = "2026-11-27T00:00:00+01:00", "2026-12-01T00:00:00+01:00"
+WEEKEND = rule({"exclude": ["card"]}, active_from=FROM, active_to=TO)
+
+
+def is_hidden(of, moment):
+    return "card" not in order(answer(of, time_now=moment))
+
+
+@pytest.mark.parametrize(
+    ("moment", "hidden"),
+    [
+        ("2026-11-26T22:59:59.999Z", False),
+        ("2026-11-26T23:00:00.000Z", True),
+        ("2026-11-30T22:59:59.999Z", True),
+        ("2026-11-30T23:00:00.000Z", False),
+    ],
+)
+def test_a_rule_is_in_force_from_its_beginning_on_and_before_its_end(moment, hidden):
+    assert is_hidden(plan(WEEKEND), moment) is hidden
+
+
+def test_either_end_may_be_left_open():
+    since = plan(rule({"exclude": ["card"]}, active_from=FROM))
+    until = plan(rule({"exclude": ["card"]}, active_to=TO))
+    early, late = "2020-01-01T00:00:00Z", "2030-01-01T00:00:00Z"
+    assert (is_hidden(since, early), is_hidden(since, late)) == (False, True)
+    assert (is_hidden(until, early), is_hidden(until, late)) == (True, False)
+
+
+def test_a_rule_without_a_schedule_is_compiled_as_it_is_written():
+    always = rule({"exclude": ["card"]})
+    assert scheduled(always) is always.when
+
+
+def problems(document):
+    here = [Resource("placement", "", "payment_methods", 1, placement(), 0)]
+    here += [Resource("candidate", "payment_methods", one.id, 1, one, 0) for one in candidates()]
+    one = Resource("rule", "payment_methods", "r1", 1, document, 0)
+    return {problem.field: problem.message for problem in problems_of(Surroundings(Shelf([*here, one], 1)), one)}
+
+
+def test_mistakes_stand_where_they_were_written_whatever_the_schedule():
+    wrong = {"and": [{"==": [1, 1]}, {"frobnicate": [1]}]}
+    for ends in ({}, {"active_from": FROM}, {"active_to": TO}, {"active_from": FROM, "active_to": TO}):
+        assert list(problems(rule({"exclude": ["card"]}, when=wrong, **ends))) == ["/when/and/1/frobnicate"]
+
+
+def test_a_schedule_that_cannot_be_is_refused_at_its_own_field():
+    assert list(problems(rule({"exclude": ["card"]}, active_from="2026-02-30T00:00:00Z"))) == ["/active_from"]
+    assert list(problems(rule({"exclude": ["card"]}, active_to="2026-13-01T00:00:00Z"))) == ["/active_to"]
+    backwards = problems(rule({"exclude": ["card"]}, active_from=TO, active_to=FROM))
+    assert "after active_from" in backwards["/active_to"]
+
+
+def test_a_pointer_into_the_condition_is_not_mistaken_for_one_into_the_schedule():
+    assert place_in(WEEKEND, "/when/and/2/and/0/==") == "/when/and/0/=="
+    assert place_in(rule(when={"and": [1]}), "/when/and/0") == "/when/and/0"
+    assert place_in(WEEKEND, "/effects/0") == "/effects/0"
+
+
+@pytest.mark.anyio
+async def test_a_decision_is_replayed_by_the_time_it_was_made_at(shop):
+    soon = rfc3339(now_ms() + 400)
+    await shop.create("rule", rule({"exclude": ["card"]}, active_from=soon))
+    early = await shop.decide()
+    assert "card" in order(early.decision)
+    while rfc3339(now_ms()) <= soon:
+        pass
+    late = await shop.decide()
+    assert "card" not in order(late.decision)
+    for one in (early, late):
+        assert (await shop.engine.logbook.replay(shop.id, one.decision.decision_id)).same
+
+
+@pytest.mark.anyio
+async def test_a_rule_with_a_day_that_is_none_is_not_stored(shop):
+    with pytest.raises(Invalid, match="active_from"):
+        await shop.create("rule", rule({"exclude": ["card"]}, active_from="2026-02-30T00:00:00Z"))
