@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -39,11 +37,19 @@ class Beliefs:
     """
 
     def __init__(
-        self, *, version: int, bucket: str, draws: bandits.Draws, hashes: NDArray[np.uint64], floor: float
+        self,
+        *,
+        version: int,
+        bucket: str,
+        draws: bandits.Draws,
+        hashes: NDArray[np.uint64],
+        floor: float,
+        customer_strength: float,
     ) -> None:
         self.version = version
         self.bucket = bucket
         self.floor = floor
+        self.customer_strength = customer_strength
         self._draws = draws
         self._hashes = hashes
         self._lanes: dict[Eligible, Lane] = {}
@@ -72,30 +78,55 @@ class Beliefs:
             self._races.clear()
 
 
-class Count(msgspec.Struct, frozen=True, array_like=True):
-    """Trials and successes as they stand in the database and in snapshots."""
+class Known(msgspec.Struct, frozen=True, array_like=True):
+    """What is known of a candidate: faded, weighted trials and successes, and the prior from one level up."""
 
-    trials: int
-    successes: int
+    trials: float = 0.0
+    successes: float = 0.0
+    mean: float = bandits.FLAT.mean
+    strength: float = bandits.FLAT.strength
+
+    @property
+    def evidence(self) -> bandits.Evidence:
+        return bandits.Evidence(self.trials, self.successes)
+
+    @property
+    def prior(self) -> bandits.Prior:
+        return bandits.Prior(self.mean, self.strength)
 
 
-Counts = dict[str, Count]
+class Knowledge(msgspec.Struct, frozen=True):
+    """All that a beliefs version is made of, as it stands in its snapshot."""
+
+    arms: dict[str, Known] = {}
+    customer_strength: float = bandits.CUSTOMER_STRENGTH
+
+    @property
+    def trials(self) -> float:
+        return sum(known.trials for known in self.arms.values())
+
+
+NOBODY = Known()
 
 
 def make_beliefs(
     ids: tuple[str, ...],
     hashes: NDArray[np.uint64],
-    counts: Mapping[str, Count],
+    knowledge: Knowledge,
     *,
     version: int,
     bucket: str,
     floor: float,
 ) -> Beliefs:
-    """Draw a beliefs version again from the statistics that it was made of; the same bits each time."""
-    nothing = Count(0, 0)
-    statistics = [
-        bandits.Statistics(trials=count.trials, successes=count.successes)
-        for count in (counts.get(name, nothing) for name in ids)
-    ]
-    draws = bandits.make_draws(ids, statistics, seed=version)
-    return Beliefs(version=version, bucket=bucket, draws=draws, hashes=hashes, floor=floor)
+    """Draw a beliefs version again from what it was made of; the same bits each time."""
+    arms = [knowledge.arms.get(name, NOBODY) for name in ids]
+    evidence, priors = [known.evidence for known in arms], [known.prior for known in arms]
+    draws = bandits.make_draws(ids, evidence, seed=version, priors=priors)
+    return Beliefs(
+        version=version,
+        bucket=bucket,
+        draws=draws,
+        hashes=hashes,
+        floor=floor,
+        customer_strength=knowledge.customer_strength,
+    )

@@ -68,8 +68,8 @@ class Decider:
                 answers, writes = [], []
                 for active, key in zip(actives, ids, strict=True):
                     answer, row = self._answer(active, merchant_id, customer, context, usage, key, now)
-                    first = answer.decision.ranking[0].id if answer.decision.ranking else None
-                    writes.append(self._recorder.append(row, first))
+                    ranking = [one.id for one in answer.decision.ranking]
+                    writes.append(self._recorder.append(row, ranking, active.learning))
                     answers.append(answer)
                 for write in writes:
                     await write

@@ -6,8 +6,8 @@ logged propensity is exact.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -20,6 +20,7 @@ from engine.facts import Facts
 from engine.placement import Fixed, One, Ranking, Split, Subset, Thompson
 from engine.plan import Plan
 from engine.worth import worth
+from rules import Rule
 
 Floats = NDArray[np.float64]
 MANY = 1_000_000
@@ -71,8 +72,8 @@ def decide(plan: Plan, beliefs: Beliefs, facts: Facts, key: str, *, expires_at: 
     """Answer for `facts` with the randomness of `key`, which is also the decision's id."""
     firing = plan.compiled.evaluate(facts.values)
     fired = tuple(plan.rules[number] for number in firing.fired)
-    bounds = bounds_of(fired, plan.index, plan.eligibility.why_not(facts.values), slots=_most(plan))
-    eligible = tuple(number for number in range(len(plan.ids)) if number not in bounds.excluded)
+    bounds = bounds_for(plan, facts.values, fired)
+    eligible = eligible_of(plan, bounds)
     ranking, propensity = _rank(plan, beliefs, facts, bounds, eligible, key) if eligible else ([], 1.0)
     return Decision(
         decision_id=key,
@@ -91,24 +92,69 @@ def decide(plan: Plan, beliefs: Beliefs, facts: Facts, key: str, *, expires_at: 
     )
 
 
+def bounds_for(plan: Plan, values: Mapping[str, Any], fired: tuple[Rule, ...]) -> Bounds:
+    """What the catalogue and the rules that fired leave room for."""
+    return bounds_of(fired, plan.index, plan.eligibility.why_not(values), slots=_most(plan))
+
+
+def eligible_of(plan: Plan, bounds: Bounds) -> tuple[int, ...]:
+    return tuple(number for number in range(len(plan.ids)) if number not in bounds.excluded)
+
+
 def _rank(
     plan: Plan, beliefs: Beliefs, facts: Facts, bounds: Bounds, eligible: tuple[int, ...], key: str
 ) -> tuple[list[Ranked], float]:
+    draw = draw_of(plan, beliefs, facts, bounds, eligible, key)
+    arrangement = draw.arrange()
+    return _ranked(plan, facts, bounds, eligible, draw.means, arrangement), arrangement.propensity
+
+
+class Draw(NamedTuple):
+    """All that one answer is drawn from; candidates are counted from 0 among the eligible.
+
+    `rest` orders the slots that are not drawn; `randomness` is what the drawn ones hang on.
+    """
+
+    means: Floats
+    hashes: NDArray[np.uint64]
+    chances_of: Callable[[tuple[int, ...]], Floats]
+    rest: Floats
+    length: int
+    drawn: int
+    pins: dict[int, int]
+    randomness: str
+
+    def arrange(self) -> bandits.Arrangement:
+        uniforms = bandits.uniforms(bandits.seed_of(self.randomness), self.hashes, self.drawn)
+        return bandits.arrange(
+            self.chances_of, self.rest, uniforms, length=self.length, drawn=self.drawn, pins=self.pins
+        )
+
+    def along(self, order: Sequence[int | None]) -> Iterator[Floats]:
+        """The chances in each slot, had `order` filled those above it; None is who takes no part."""
+        return bandits.chances_along(
+            order, self.chances_of, self.rest, length=self.length, drawn=self.drawn, pins=self.pins
+        )
+
+
+def draw_of(plan: Plan, beliefs: Beliefs, facts: Facts, bounds: Bounds, eligible: tuple[int, ...], key: str) -> Draw:
+    """`eligible` holds at least one candidate."""
     lane = beliefs.lane(eligible)
     past = _past(plan, facts, eligible)
-    means = lane.means if past is None else _blended_means(lane.means, *past)
+    means = lane.means if past is None else _blended_means(lane.means, *past, beliefs.customer_strength)
     weights = worth(plan, facts.values, bounds, eligible)
-    length, drawn, randomness = _room(plan, facts, key, len(eligible))
+    length, drawn, randomness = room(plan, facts, key, len(eligible))
     local = {number: place for place, number in enumerate(eligible)}
-    arrangement = bandits.arrange(
+    return Draw(
+        means,
+        lane.hashes,
         _chances(plan, beliefs, past, weights, eligible),
         _rest(plan, means, weights, eligible),
-        bandits.uniforms(bandits.seed_of(randomness), lane.hashes, drawn),
-        length=length,
-        drawn=drawn,
-        pins={slot: local[number] for slot, number in bounds.pins.items()},
+        length,
+        drawn,
+        {slot: local[number] for slot, number in bounds.pins.items()},
+        randomness,
     )
-    return _ranked(plan, facts, bounds, eligible, means, arrangement), arrangement.propensity
 
 
 def _most(plan: Plan) -> int:
@@ -122,7 +168,7 @@ def _most(plan: Plan) -> int:
             return MANY
 
 
-def _room(plan: Plan, facts: Facts, key: str, candidates: int) -> tuple[int, int, str]:
+def room(plan: Plan, facts: Facts, key: str, candidates: int) -> tuple[int, int, str]:
     """How many slots the answer has, how many of them are drawn, and what their randomness hangs on."""
     length = min(_most(plan), candidates)
     match plan.placement.policy:
@@ -145,8 +191,7 @@ def _past(plan: Plan, facts: Facts, eligible: tuple[int, ...]) -> tuple[Floats, 
     return successes, np.array([past.trials if past else 0.0 for past in pasts])
 
 
-def _blended_means(means: Floats, successes: Floats, trials: Floats) -> Floats:
-    strength = bandits.CUSTOMER_STRENGTH
+def _blended_means(means: Floats, successes: Floats, trials: Floats, strength: float) -> Floats:
     blended: Floats = (strength * means + successes) / (strength + trials)
     return blended
 
@@ -164,7 +209,7 @@ def _chances(
         return lambda taken: bandits.split_chances(shares, taken)
     if past is None:
         return beliefs.race(eligible, weights).chances
-    scores = bandits.blend(beliefs.lane(eligible).rates, *past)
+    scores = bandits.blend(beliefs.lane(eligible).rates, *past, beliefs.customer_strength)
     return bandits.Race(weighted(scores, weights), beliefs.floor).chances
 
 
@@ -219,20 +264,17 @@ def slot_chances(plan: Plan, beliefs: Beliefs, facts: Facts, decision: Decision)
     if decision.fallback or not decision.ranking:
         return []
     fired = tuple(rule for rule in plan.rules if rule.id in decision.rules)
-    bounds = bounds_of(fired, plan.index, plan.eligibility.why_not(facts.values), slots=_most(plan))
-    eligible = tuple(number for number in range(len(plan.ids)) if number not in bounds.excluded)
-    weights = worth(plan, facts.values, bounds, eligible)
-    chances_of = _chances(plan, beliefs, _past(plan, facts, eligible), weights, eligible)
-    _, drawn, _ = _room(plan, facts, decision.decision_id, len(eligible))
-    local = {plan.ids[number]: place for place, number in enumerate(eligible)}
+    bounds = bounds_for(plan, facts.values, fired)
+    eligible = eligible_of(plan, bounds)
+    draw = draw_of(plan, beliefs, facts, bounds, eligible, decision.decision_id)
+    names = [plan.ids[number] for number in eligible]
+    places = {name: place for place, name in enumerate(names)}
     pinned = {plan.ids[number] for number in bounds.pins.values()}
-    taken = [local[name] for name in pinned]
-    slots = []
-    for one in decision.ranking[:drawn]:
-        at = {} if one.id in pinned else dict(zip(local, chances_of(tuple(taken)).tolist(), strict=True))
-        slots.append({name: chance for name, chance in at.items() if chance > 0})
-        if one.id not in pinned:
-            taken.append(local[one.id])
+    slots: list[dict[str, float]] = []
+    drawn = decision.ranking[: draw.drawn]
+    for one, at in zip(drawn, draw.along([places[one.id] for one in drawn]), strict=False):
+        known = {} if one.id in pinned else dict(zip(names, at.tolist(), strict=True))
+        slots.append({name: chance for name, chance in known.items() if chance > 0})
     return slots
 
 

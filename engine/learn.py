@@ -7,25 +7,40 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 import bandits
-from engine.clock import DAY
+from bandits.delay import bin_of
+from engine.clock import DAY, MINUTE
 from engine.placement import CreditModel, Placement, Reward
 from engine.store.decisions import DecisionRow
-from engine.store.folds import Cell, Sums, UsageCell
+from engine.store.folds import DELAYS, STATISTICS, USAGE, WAITING, Cell, DelayCell, Sums, UsageCell, WaitingCell
 from engine.store.outcomes import OutcomeRow
 
 Earned = dict[str, bandits.Statistics]
-NOTHING = bandits.Statistics()
+WAITING_STEPS = 60
+SUCCESSES = ("converted",)
+FAILURES = ("declined", "abandoned", "refunded")
+CHOICES = ("selected", "redeemed", "converted")
 
 
 class Learning(msgspec.Struct, frozen=True):
-    """What a plan version says about learning."""
+    """What a plan version says about learning, and the currency that amounts are counted in."""
 
     reward: Reward
     credit: CreditModel
+    window_minutes: int
+    currency: str
 
     @classmethod
-    def of(cls, placement: Placement) -> Learning:
-        return cls(placement.reward, placement.credit)
+    def of(cls, placement: Placement, currency: str = "") -> Learning:
+        return cls(placement.reward, placement.credit, placement.window_minutes, currency)
+
+    def slot(self, ranking: Sequence[str], candidate: str) -> int:
+        """Where credit depends on the slot, the one that the candidate stood in, from 1; otherwise 0."""
+        return ranking.index(candidate) + 1 if self.credit == "position" else 0
+
+    def minute(self, decided_at: int) -> int:
+        """The step that a decision waits in: at most sixty to a window, so that long windows have few cells too."""
+        step = max(1, self.window_minutes // WAITING_STEPS)
+        return decided_at // MINUTE // step * step
 
 
 class Named(msgspec.Struct, frozen=True):
@@ -53,13 +68,45 @@ def earned(learning: Learning, answer: AnswerHead, outcomes: Sequence[OutcomeRow
     return bandits.credit(learning.credit, learning.reward, [one.id for one in answer.ranking], events)
 
 
-def add_difference(sums: Sums, row: DecisionRow, learning: Learning, before: Earned, after: Earned) -> None:
-    """Add what the decision is worth now less what it was worth before."""
-    for candidate in before.keys() | after.keys():
-        change = after.get(candidate, NOTHING) - before.get(candidate, NOTHING)
-        if change != NOTHING:
-            cell = Cell(row.merchant_id, row.placement, learning.reward, row.bucket, candidate, row.decided_at // DAY)
-            sums.add(cell, row.customer, change.trials, change.successes)
+def fold(
+    sums: Sums,
+    row: DecisionRow,
+    learning: Learning,
+    answer: AnswerHead,
+    outcomes: Sequence[OutcomeRow],
+    *,
+    closed: bool,
+    sign: int = 1,
+) -> None:
+    """Add (or with `sign` -1, take back) all that a decision is worth to the folds, from its outcomes so far.
+
+    Taking back what was and adding what is ends at the same sums in whatever order outcomes arrive.
+    """
+    ranking = [one.id for one in answer.ranking]
+    credit = earned(learning, answer, outcomes, closed=closed)
+    if not credit and not closed:
+        for candidate in earned(learning, answer, outcomes, closed=True):
+            _wait(sums, row, learning, ranking, candidate, sign)
+    for candidate, worth in credit.items():
+        amounts = _amounts(learning, candidate, outcomes) if worth.successes else (0, 0)
+        slot = learning.slot(ranking, candidate)
+        cell = Cell(row.merchant_id, row.placement, learning.reward, row.bucket, candidate, slot, _day(row))
+        counts = (int(worth.trials), int(worth.successes))
+        sums.add(STATISTICS, cell, *(sign * value for value in (*counts, *amounts)))
+        if row.customer is not None:
+            use = UsageCell(row.merchant_id, row.customer, row.placement, candidate, _day(row))
+            sums.add(USAGE, use, *(sign * count for count in counts))
+    if closed and credit:
+        won = any(worth.successes for worth in credit.values())
+        bin = bin_of(_delay(row, learning, outcomes, won=won))
+        sums.add(DELAYS, DelayCell(row.merchant_id, row.placement, learning.reward, bin, _day(row)),
+                 sign * won, sign * (not won))  # fmt: skip
+
+
+def wait(sums: Sums, row: DecisionRow, learning: Learning, ranking: Sequence[str]) -> None:
+    """A new decision, of which nothing is known yet: what `fold` adds for it, without reading its answer again."""
+    for candidate in bandits.unanswered(learning.credit, ranking):
+        _wait(sums, row, learning, ranking, candidate, 1)
 
 
 def add_purchases(sums: Sums, outcomes: Iterable[OutcomeRow]) -> None:
@@ -73,4 +120,34 @@ def add_purchases(sums: Sums, outcomes: Iterable[OutcomeRow]) -> None:
                 outcome.candidate,
                 outcome.occurred_at // DAY,
             )
-            sums.use(cell, 1, 1)
+            sums.add(USAGE, cell, 1, 1)
+
+
+def _day(row: DecisionRow) -> int:
+    return row.decided_at // DAY
+
+
+def _wait(sums: Sums, row: DecisionRow, learning: Learning, ranking: Sequence[str], candidate: str, sign: int) -> None:
+    slot, minute = learning.slot(ranking, candidate), learning.minute(row.decided_at)
+    cell = WaitingCell(row.merchant_id, row.placement, learning.reward, row.bucket, candidate, slot, minute)
+    sums.add(WAITING, cell, sign)
+
+
+def _amounts(learning: Learning, candidate: str, outcomes: Sequence[OutcomeRow]) -> tuple[int, int]:
+    """1 and the amount of a success, where it is known in the merchant's currency; otherwise nothing."""
+    told = [one for one in outcomes if one.candidate == candidate and one.amount is not None and one.type in SUCCESSES]
+    if not told or told[-1].currency != learning.currency:
+        return 0, 0
+    return 1, told[-1].amount or 0
+
+
+def _delay(row: DecisionRow, learning: Learning, outcomes: Sequence[OutcomeRow], *, won: bool) -> int:
+    """How long it took until the fate of a decision was known, in ms: a failure that nobody reports, the window."""
+    if won:
+        wanted = CHOICES if learning.reward == "selected" else SUCCESSES
+        known_at = min((one.occurred_at for one in outcomes if one.type in wanted), default=row.decided_at)
+    elif any(one.type in FAILURES for one in outcomes):
+        known_at = max(one.occurred_at for one in outcomes)
+    else:
+        return learning.window_minutes * MINUTE
+    return max(0, known_at - row.decided_at)

@@ -10,8 +10,10 @@ import msgspec
 import structlog
 from sqlalchemy.exc import IntegrityError
 
-from engine.beliefs import Beliefs, make_beliefs
+from engine.beliefs import Beliefs, Knowledge, make_beliefs
 from engine.clock import now_ms
+from engine.knowledge import Knower
+from engine.learn import Learning
 from engine.placement import Thompson
 from engine.plan import Plan, PlanDocument
 from engine.record import Learned
@@ -27,11 +29,15 @@ LONGEST_UNREAD_MS = 60_000
 
 
 class Active:
-    """A placement in force: its plan, and its beliefs by bucket; where nothing is known yet, flat ones."""
+    """A placement in force: its plan, and its beliefs by bucket.
+
+    Those of the bucket "" are for customers of whose bucket nothing is known yet; until there are any, flat ones are.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.flat = self.make(Snapshot(0, plan.placement.key, 0, plan.placement.reward, "", {}, 0))
+        self.learning = Learning.of(plan.placement)
+        self.flat = self.make(Snapshot(0, plan.placement.key, 0, plan.placement.reward, "", Knowledge(), 0))
         self.beliefs: dict[str, Beliefs] = {}
         self.known: dict[str, Snapshot] = {}
         self.read_up_to = 0
@@ -41,7 +47,7 @@ class Active:
         return make_beliefs(
             self.plan.ids,
             self.plan.hashes,
-            snapshot.counts,
+            snapshot.known,
             version=snapshot.version,
             bucket=snapshot.bucket,
             floor=policy.floor if isinstance(policy, Thompson) else 0.0,
@@ -53,7 +59,10 @@ class Active:
 
     def for_facts(self, values: Mapping[str, Any]) -> tuple[str, Beliefs]:
         bucket = self.plan.bucket(values)
-        return bucket, self.beliefs.get(bucket, self.flat)
+        return bucket, self.at(bucket)
+
+    def at(self, bucket: str) -> Beliefs:
+        return self.beliefs.get(bucket) or self.beliefs.get("", self.flat)
 
     def is_news(self, snapshot: Snapshot) -> bool:
         known = self.known.get(snapshot.bucket)
@@ -76,6 +85,7 @@ class Live:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._active: dict[tuple[int, str], Active] = {}
+        self._knowers: dict[tuple[int, str], Knower] = {}
         self._unread: Learned = Learned()
         self._waiting_since: dict[tuple[int, str, str, str], int] = {}
         self._loading = asyncio.Lock()
@@ -90,8 +100,11 @@ class Live:
         """Called after each commit: these buckets have new evidence."""
         self._unread.update(news)
         now = now_ms()
-        for cell in news:
+        for cell, trials in news.items():
             self._waiting_since.setdefault(cell, now)
+            knower = self._knowers.get(cell[:2])
+            if knower is not None:
+                knower.heard(trials)
 
     async def follow(self) -> None:
         """Bring every placement to its active plan version; a plan that fails to compile leaves the old one."""
@@ -99,7 +112,7 @@ class Live:
             async with self._database.read() as connection:
                 wanted = await plans.active(connection)
             for key in self._active.keys() - wanted.keys():
-                del self._active[key]
+                del self._active[key], self._knowers[key]
             for key, version in wanted.items():
                 known = self._active.get(key)
                 if known is None or known.plan.version != version:
@@ -116,10 +129,11 @@ class Live:
                 log.error("plan not loaded", placement=placement, version=version, error=str(error))
                 return
             reward = active.plan.placement.reward
-            buckets = await folds.buckets(connection, merchant_id, placement, reward)
+            buckets = await folds.buckets(connection, (merchant_id, placement, reward))
             for snapshot in await snapshots.newest(connection, merchant_id, placement, reward):
                 active.put(snapshot, await asyncio.to_thread(active.make, snapshot))
         self._active[merchant_id, placement] = active
+        self._knowers[merchant_id, placement] = Knower(merchant_id, active.plan.placement)
         # What was learned after the last snapshot, and before a stop, is still to be read.
         self.learned(Learned({(merchant_id, placement, reward, bucket): 1 for bucket in buckets}))
 
@@ -146,20 +160,25 @@ class Live:
         self._waiting_since.pop(cell, None)
 
     async def _renew(self, active: Active, merchant_id: int, bucket: str, now: int) -> None:
-        placement = active.plan.placement
-        async with self._database.write() as connection:
-            counts = await folds.counts(connection, merchant_id, placement.key, placement.reward, bucket)
-            known = active.known.get(bucket)
-            if known is not None and known.counts == counts:
-                return
-            version = await snapshots.newest_version(connection, merchant_id, placement.key) + 1
-            snapshot = Snapshot(merchant_id, placement.key, version, placement.reward, bucket, counts, now)
-            try:
+        knower = self._knowers[merchant_id, active.plan.placement.key]
+        if knower.is_common_due(now):
+            await self._put(active, merchant_id, "", await knower.read_common(self._database, now), now)
+        await self._put(active, merchant_id, bucket, await knower.read(self._database, bucket, now), now)
+
+    async def _put(self, active: Active, merchant_id: int, bucket: str, known: Knowledge, now: int) -> None:
+        """Make the next beliefs version of a bucket."""
+        placement, last = active.plan.placement, active.known.get(bucket)
+        if last is not None and last.known == known:
+            return
+        try:
+            async with self._database.write() as connection:
+                version = await snapshots.newest_version(connection, merchant_id, placement.key) + 1
+                snapshot = Snapshot(merchant_id, placement.key, version, placement.reward, bucket, known, now)
                 await snapshots.add(connection, snapshot)
-            except IntegrityError:
-                # Another process made this version, perhaps before this evidence was in.
-                self.learned(Learned({(merchant_id, placement.key, placement.reward, bucket): 1}))
-                return
+        except IntegrityError:
+            # Another process made this version, perhaps before this evidence was in.
+            self.learned(Learned({(merchant_id, placement.key, placement.reward, bucket): 1}))
+            return
         active.put(snapshot, await asyncio.to_thread(active.make, snapshot))
 
     async def read_others(self) -> None:
@@ -184,5 +203,4 @@ def compile_plan(document: str, version: int) -> Active:
 
 def _enough(known: Snapshot | None) -> float:
     """Evidence grows by shares: early on each outcome renews the draws, later a half percent does."""
-    total = sum(count.trials for count in known.counts.values()) if known else 0
-    return max(1.0, ENOUGH_NEWS * total)
+    return max(1.0, ENOUGH_NEWS * known.known.trials) if known else 1.0

@@ -30,8 +30,8 @@ class Arm(NamedTuple):
     mean: float
     low: float
     high: float
-    trials: int
-    successes: int
+    trials: float
+    successes: float
     share: float
     why_not: str
 
@@ -81,7 +81,7 @@ def _arms(active: Active, bucket: str | None, shares: list[Share]) -> Arms:
         firsts[share.candidate] += share.firsts
     arms = []
     for number, candidate in enumerate(plan.candidates):
-        known = counts.get(candidate.id, bandits.Statistics())
+        known = counts.get(candidate.id, bandits.Evidence())
         low, high = bandits.interval(known)
         arms.append(
             Arm(
@@ -98,7 +98,8 @@ def _arms(active: Active, bucket: str | None, shares: list[Share]) -> Arms:
                 why_not.get(number, ""),
             )
         )
-    return Arms(bucket, sorted(active.known), active.version, plan.version, arms, shares, firsts.total())
+    buckets = [name for name in sorted(active.known) if name or not plan.placement.buckets]
+    return Arms(bucket, buckets, active.version, plan.version, arms, shares, firsts.total())
 
 
 def _facts(plan: Plan, bucket: str) -> dict[str, str]:
@@ -107,12 +108,13 @@ def _facts(plan: Plan, bucket: str) -> dict[str, str]:
     return {name: value for name, value in parts if value not in ("", "-")}
 
 
-def _counts(active: Active, bucket: str | None) -> dict[str, bandits.Statistics]:
+def _counts(active: Active, bucket: str | None) -> dict[str, bandits.Evidence]:
     snapshots = active.known.values() if bucket is None else filter(None, [active.known.get(bucket)])
-    sums: dict[str, bandits.Statistics] = {}
+    sums: dict[str, bandits.Evidence] = {}
     for snapshot in snapshots:
-        for name, count in snapshot.counts.items():
-            sums[name] = sums.get(name, bandits.Statistics()) + bandits.Statistics(count.trials, count.successes)
+        for name, known in snapshot.known.arms.items():
+            so_far = sums.get(name, bandits.Evidence())
+            sums[name] = bandits.Evidence(so_far.trials + known.trials, so_far.successes + known.successes)
     return sums
 
 
@@ -121,5 +123,5 @@ def _chances(active: Active, bucket: str | None, why_not: Mapping[int, str]) -> 
     offered = tuple(number for number in range(len(active.plan.ids)) if number not in why_not)
     if bucket is None or not offered:
         return {}
-    race = active.beliefs.get(bucket, active.flat).race(offered)
+    race = active.at(bucket).race(offered)
     return dict(zip(offered, race.chances().tolist(), strict=True))

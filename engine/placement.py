@@ -72,7 +72,7 @@ class Thompson(msgspec.Struct, frozen=True, tag_field="type", tag="thompson", fo
 
 Policy = Fixed | Split | Thompson
 Reward = Literal["selected", "converted", "margin"]
-CreditModel = Literal["cascade", "first", "shown"]
+CreditModel = Literal["cascade", "position", "first", "shown"]
 
 
 class Placement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -85,6 +85,11 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     reward: Reward = "converted"
     credit: CreditModel = "cascade"
     buckets: Annotated[tuple[FieldName, ...], Meta(max_length=3)] = ()
+    half_life_days: Annotated[float, Meta(ge=1, le=10_000, description="Evidence this old counts half.")] = 90.0
+    examination: Annotated[
+        tuple[Annotated[float, Meta(gt=0, le=1)], ...],
+        Meta(max_length=100, description="How likely each slot is looked at, for credit `position`; empty: estimated."),
+    ] = ()
     window_minutes: Annotated[int, Meta(ge=1, le=60 * 24 * 30)] = 60
     margin_percent: Percent = 30.0
     typical_amount: Amount = 5000

@@ -16,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.clock import MINUTE
+from engine.learn import Learning, wait
 from engine.settle import Receipt, Settler, close_due
 from engine.store import decisions, folds
 from engine.store.database import Database
@@ -39,13 +40,16 @@ class Overloaded(Exception):
 
 
 class Entry:
-    """A logged decision on its way to the disk; `first` is the candidate that came first, for the tallies."""
+    """A logged decision on its way to the disk: its candidates in order, and how it is learned from."""
 
-    __slots__ = ("done", "first", "row")
+    __slots__ = ("done", "learning", "ranking", "row")
 
-    def __init__(self, row: DecisionRow, first: str | None, done: asyncio.Future[None]) -> None:
+    def __init__(
+        self, row: DecisionRow, ranking: Sequence[str], learning: Learning, done: asyncio.Future[None]
+    ) -> None:
         self.row = row
-        self.first = first
+        self.ranking = ranking
+        self.learning = learning
         self.done = done
 
 
@@ -114,12 +118,12 @@ class Recorder:
     def waiting(self) -> int:
         return len(self._entries) + len(self._reports) + len(self._replacements)
 
-    def append(self, row: DecisionRow, first: str | None) -> asyncio.Future[None]:
+    def append(self, row: DecisionRow, ranking: Sequence[str], learning: Learning) -> asyncio.Future[None]:
         """Log a decision; the future is done once it is on the disk."""
         if self.waiting >= MOST_WAITING:
             raise Overloaded
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._entries[row.id] = Entry(row, first, done)
+        self._entries[row.id] = Entry(row, ranking, learning, done)
         self._wake.set()
         return done
 
@@ -174,10 +178,12 @@ class Recorder:
 
     async def _write(self, group: Group) -> None:
         """Commit a group; wait where the database is away; part a group that it refuses, to refuse only the culprit."""
+        again = False
         while True:
             try:
-                return await self._commit(group)
+                return await self._commit(group, again=again)
             except Exception as error:
+                again = True
                 log.error("group not committed", pieces=group.size, error=type(error).__name__)
                 away = _may_pass(error)
                 if away and not self._ending:
@@ -190,14 +196,21 @@ class Recorder:
             await self._write(piece)
         return None
 
-    async def _commit(self, group: Group) -> None:
+    async def _commit(self, group: Group, *, again: bool) -> None:
+        """`again`: some of it may be on the disk already, by a commit that was not heard of."""
         sums = Sums()
 
         async def work(connection: AsyncConnection) -> list[list[Receipt]]:
-            await decisions.append(connection, [entry.row for entry in group.entries])
-            await decisions.replace(connection, group.replacements)
-            await folds.add_firsts(connection, _firsts(group.entries))
-            return await self._settle(connection, group.reports, sums) if group.reports else []
+            new = await _missing(connection, group.entries) if again else group.entries
+            await decisions.append(connection, [entry.row for entry in new])
+            _count_waiting(sums, new)
+            if group.replacements:
+                await self._settler.forget(connection, [row.id for row in group.replacements], sums)
+                await decisions.replace(connection, group.replacements)
+            await folds.add_firsts(connection, _firsts(new))
+            receipts = await self._settle(connection, group.reports, sums) if group.reports else []
+            await folds.add(connection, sums)
+            return receipts
 
         receipts = await self._database.transact(work)
         for entry in group.entries:
@@ -210,23 +223,34 @@ class Recorder:
 
     async def _settle(self, connection: AsyncConnection, reports: list[Report], sums: Sums) -> list[list[Receipt]]:
         flat = await self._settler.outcomes(connection, [row for report in reports for row in report.rows], sums)
-        await folds.add(connection, sums)
         ends = iter(flat)
         return [[next(ends) for _ in report.rows] for report in reports]
 
     def _tell(self, sums: Sums) -> None:
         learned: Learned = Counter()
-        for cell, (trials, _) in sums.statistics.items():
-            learned[cell.merchant_id, cell.placement, cell.reward, cell.bucket] += abs(trials) or 1
+        for cell, (trials, successes, *_) in sums.statistics.items():
+            if trials or successes:
+                learned[cell.merchant_id, cell.placement, cell.reward, cell.bucket] += abs(trials) or 1
         if learned:
             self._on_learned(learned)
 
 
+async def _missing(connection: AsyncConnection, entries: list[Entry]) -> list[Entry]:
+    known = await decisions.by_ids(connection, [entry.row.id for entry in entries])
+    return [entry for entry in entries if entry.row.id not in known]
+
+
+def _count_waiting(sums: Sums, entries: list[Entry]) -> None:
+    for entry in entries:
+        if entry.row.closes_at is not None:
+            wait(sums, entry.row, entry.learning, entry.ranking)
+
+
 def _firsts(entries: list[Entry]) -> dict[tuple[int, str, int, str], int]:
     return Counter(
-        (entry.row.merchant_id, entry.row.placement, entry.row.decided_at // MINUTE, entry.first)
+        (entry.row.merchant_id, entry.row.placement, entry.row.decided_at // MINUTE, entry.ranking[0])
         for entry in entries
-        if entry.first is not None
+        if entry.ranking
     )
 
 

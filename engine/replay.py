@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from engine.beliefs import Knowledge
 from engine.decide import encode, expires_at
 from engine.errors import NotFound
 from engine.facts import Facts, History
@@ -42,7 +43,7 @@ async def active_of(database: Database, row: DecisionRow) -> tuple[Active, Snaps
         raise NotFound(f"plan version {row.plan_version} of “{row.placement}” is no longer kept")
     if snapshot is None and row.beliefs_version:
         raise NotFound(f"beliefs version {row.beliefs_version} of “{row.placement}” is no longer kept")
-    nothing = Snapshot(row.merchant_id, row.placement, 0, "", "", {}, 0)
+    nothing = Snapshot(row.merchant_id, row.placement, 0, "", "", Knowledge(), 0)
     return _compiled(plan.document, plan.version), snapshot or nothing
 
 

@@ -8,9 +8,9 @@ from typing import Literal
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.learn import AnswerHead, Learning, add_difference, add_purchases, earned, read_answer
+from engine.learn import AnswerHead, Learning, add_purchases, fold, read_answer
 from engine.placement import Placement
-from engine.store import decisions, folds, outcomes, plans
+from engine.store import accounts, decisions, folds, outcomes, plans
 from engine.store.decisions import DecisionRow
 from engine.store.folds import Sums
 from engine.store.outcomes import OutcomeRow
@@ -56,9 +56,17 @@ class Settler:
         for row in rows:
             learning = await self.learning(connection, row)
             answer, mine = read_answer(row.answer), events.get(row.id, [])
-            before = earned(learning, answer, mine, closed=False)
-            add_difference(sums, row, learning, before, earned(learning, answer, mine, closed=True))
+            fold(sums, row, learning, answer, mine, closed=False, sign=-1)
+            fold(sums, row, learning, answer, mine, closed=True)
         await decisions.close(connection, [row.id for row in rows])
+
+    async def forget(self, connection: AsyncConnection, ids: Sequence[str], sums: Sums) -> None:
+        """Decisions that another answer takes the place of: nothing waits for them any more."""
+        events = await outcomes.of_decisions(connection, ids)
+        for row in (await decisions.by_ids(connection, ids, lock=True)).values():
+            learning = await self.learning(connection, row)
+            closed = row.closes_at is None
+            fold(sums, row, learning, read_answer(row.answer), events.get(row.id, []), closed=closed, sign=-1)
 
     async def learning(self, connection: AsyncConnection, row: DecisionRow) -> Learning:
         """The reward and credit of the plan version that a decision was made by."""
@@ -69,7 +77,8 @@ class Settler:
             if plan is None:
                 raise LookupError(f"plan version {row.plan_version} of placement {row.placement} is gone")
             head = msgspec.json.decode(plan.document, type=PlanHead)
-            known = self._learning[key] = Learning.of(head.placement)
+            currency = await accounts.currency_of(connection, row.merchant_id)
+            known = self._learning[key] = Learning.of(head.placement, currency)
         return known
 
     async def _hand_out(
@@ -90,8 +99,8 @@ class Settler:
             learning = await self.learning(connection, row)
             closed = row.closes_at is None
             old = [e for e in events[decision_id] if (e.merchant_id, e.event_id) not in fresh]
-            before = earned(learning, answer, old, closed=closed)
-            add_difference(sums, row, learning, before, earned(learning, answer, events[decision_id], closed=closed))
+            fold(sums, row, learning, answer, old, closed=closed, sign=-1)
+            fold(sums, row, learning, answer, events[decision_id], closed=closed)
 
 
 async def close_due(connection: AsyncConnection, settler: Settler, sums: Sums, *, now: int, limit: int) -> int:

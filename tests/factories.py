@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.beliefs import Beliefs, Count, make_beliefs
+from engine.beliefs import Beliefs, Knowledge, Known, make_beliefs
 from engine.facts import Facts, History
 from engine.kernel import Decision, decide
 from engine.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument, Thompson
@@ -54,7 +54,7 @@ def beliefs(of: Plan, *, version: int = 1, **counts: tuple[int, int]) -> Beliefs
     return make_beliefs(
         of.ids,
         of.hashes,
-        {name: Count(*count) for name, count in counts.items()},
+        Knowledge({name: Known(*count) for name, count in counts.items()}),
         version=version,
         bucket="",
         floor=policy.floor if isinstance(policy, Thompson) else 0.0,

@@ -13,7 +13,7 @@ from engine.service import Engine
 from engine.settle import Receipt
 from engine.store import folds
 from engine.store.accounts import Merchant
-from engine.store.folds import Cell, Sums
+from engine.store.folds import STATISTICS, Cell, Sums
 from engine.store.outcomes import OutcomeRow
 from tests import factories
 
@@ -78,8 +78,8 @@ class Shop:
         """As if so many trials and successes had been seen; the draws know of it."""
         sums = Sums()
         for candidate, (trials, successes) in counts.items():
-            cell = Cell(self.id, "payment_methods", "converted", bucket, candidate, now_ms() // DAY)
-            sums.add(cell, None, trials, successes)
+            cell = Cell(self.id, "payment_methods", "converted", bucket, candidate, 0, now_ms() // DAY)
+            sums.add(STATISTICS, cell, trials, successes, 0, 0)
         async with self.engine.database.write() as connection:
             await folds.add(connection, sums)
         self.engine.live.learned(Learned({(self.id, "payment_methods", "converted", bucket): 1}))
@@ -88,5 +88,7 @@ class Shop:
     async def counts(self, bucket: str = "", *, reward: str = "converted") -> dict[str, tuple[int, int]]:
         """Trials and successes of every candidate, as the database has them now."""
         async with self.engine.database.read() as connection:
-            found = await folds.counts(connection, self.id, "payment_methods", reward, bucket)
-        return {name: (count.trials, count.successes) for name, count in found.items()}
+            rows = await folds.days(connection, (self.id, "payment_methods", reward), bucket=bucket, since_day=0)
+        names = sorted({row.candidate for row in rows})
+        mine = {name: [row for row in rows if row.candidate == name] for name in names}
+        return {name: (sum(r.trials for r in of), sum(r.successes for r in of)) for name, of in mine.items()}

@@ -79,6 +79,11 @@ async def all_merchants(connection: AsyncConnection) -> list[Merchant]:
     return [Merchant(*row) for row in rows]
 
 
+async def currency_of(connection: AsyncConnection, merchant_id: int) -> str:
+    query = select(merchants.c.currency).where(merchants.c.id == merchant_id)
+    return str((await connection.execute(query)).scalar_one())
+
+
 async def set_review(connection: AsyncConnection, merchant_id: int, *, on: bool) -> None:
     """Whoever is publishing right now starts again, under the new rule."""
     change = {"review": on, "revision": merchants.c.revision + 1}

@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import delete, func, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.beliefs import Counts
+from engine.beliefs import Knowledge
 from engine.store.tables import beliefs
 
 
@@ -18,11 +18,11 @@ class Snapshot(NamedTuple):
     version: int
     reward: str
     bucket: str
-    counts: Counts
+    known: Knowledge
     made_at: int
 
 
-_decode = msgspec.json.Decoder(Counts).decode
+_decode = msgspec.json.Decoder(Knowledge).decode
 
 
 def _snapshot(row: tuple[object, ...]) -> Snapshot:
@@ -33,7 +33,7 @@ def _snapshot(row: tuple[object, ...]) -> Snapshot:
 async def add(connection: AsyncConnection, snapshot: Snapshot) -> None:
     """`IntegrityError` where another worker has made this version."""
     values = snapshot._asdict()
-    values["statistics"] = msgspec.json.encode(values.pop("counts")).decode()
+    values["statistics"] = msgspec.json.encode(values.pop("known")).decode()
     await connection.execute(insert(beliefs).values(values))
 
 

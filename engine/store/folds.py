@@ -1,44 +1,34 @@
-"""The sums that are kept beside the log: statistics of candidates, customers' usage, and who came first."""
+"""The sums that are kept beside the log: statistics of candidates and of customers, what waits, and who came first."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import ColumnElement, Table, delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.beliefs import Count, Counts
+from engine.evidence import DayRow, WaitingRow
 from engine.facts import History, Past
 from engine.store.bulk import insert_many
-from engine.store.tables import statistics, tallies, usage
+from engine.store.tables import delays, statistics, tallies, usage, waiting
 
 _encode = msgspec.json.Encoder().encode
 
-STATISTICS_COLUMNS = (
-    "merchant_id",
-    "placement",
-    "reward",
-    "bucket",
-    "candidate",
-    "day",
-    "trials",
-    "successes",
-)
-USAGE_COLUMNS = ("merchant_id", "customer", "placement", "candidate", "day", "trials", "successes")
 TALLY_COLUMNS = ("merchant_id", "placement", "minute", "candidate", "firsts")
 
 
 class Cell(NamedTuple):
-    """Where statistics add up."""
+    """Where a candidate's statistics add up; `slot` counts from 1 where credit depends on it, otherwise it is 0."""
 
     merchant_id: int
     placement: str
     reward: str
     bucket: str
     candidate: str
+    slot: int
     day: int
 
 
@@ -50,39 +40,80 @@ class UsageCell(NamedTuple):
     day: int
 
 
+class WaitingCell(NamedTuple):
+    """Where trials wait that decisions of some minutes may still give."""
+
+    merchant_id: int
+    placement: str
+    reward: str
+    bucket: str
+    candidate: str
+    slot: int
+    minute: int
+
+
+class DelayCell(NamedTuple):
+    merchant_id: int
+    placement: str
+    reward: str
+    bin: int
+    day: int
+
+
+class Fold(NamedTuple):
+    """A table of sums: `cell` names its key, `values` what adds up there."""
+
+    table: Table
+    cell: type[tuple[Any, ...]]
+    values: tuple[str, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (*self.cell._fields, *self.values)  # type: ignore[attr-defined]
+
+
+STATISTICS = Fold(statistics, Cell, ("trials", "successes", "priced", "amount"))
+USAGE = Fold(usage, UsageCell, ("trials", "successes"))
+WAITING = Fold(waiting, WaitingCell, ("trials",))
+DELAYS = Fold(delays, DelayCell, ("successes", "failures"))
+FOLDS = (STATISTICS, USAGE, WAITING, DELAYS)
+"""In the order in which writers take their tables, so that none waits for another in a ring."""
+
+Values = list[int]
+
+
 class Sums:
     """Changes to the folds, gathered before they are written or compared."""
 
     def __init__(self) -> None:
-        self.statistics: defaultdict[Cell, list[int]] = defaultdict(lambda: [0, 0])
-        self.usage: defaultdict[UsageCell, list[int]] = defaultdict(lambda: [0, 0])
+        self.of: dict[str, dict[Any, Values]] = {fold.table.name: {} for fold in FOLDS}
 
-    def add(self, cell: Cell, customer: str | None, trials: int, successes: int) -> None:
-        self._add(self.statistics[cell], trials, successes)
-        if customer is not None:
-            self.use(
-                UsageCell(cell.merchant_id, customer, cell.placement, cell.candidate, cell.day),
-                trials,
-                successes,
-            )
+    def add(self, fold: Fold, cell: tuple[Any, ...], *values: int) -> None:
+        known = self.of[fold.table.name].setdefault(cell, [0] * len(values))
+        for place, value in enumerate(values):
+            known[place] += value
 
-    def use(self, cell: UsageCell, trials: int, successes: int) -> None:
-        self._add(self.usage[cell], trials, successes)
-
-    @staticmethod
-    def _add(sums: list[int], trials: int, successes: int) -> None:
-        sums[0] += trials
-        sums[1] += successes
+    @property
+    def statistics(self) -> dict[Cell, Values]:
+        return self.of[statistics.name]
 
 
 async def add(connection: AsyncConnection, sums: Sums) -> None:
-    """Add to both folds. Keys go in one order, so that two writers never wait for each other in a ring."""
-    await insert_many(connection, statistics, STATISTICS_COLUMNS, _rows(sums.statistics), on_conflict="add")
-    await insert_many(connection, usage, USAGE_COLUMNS, _rows(sums.usage), on_conflict="add")
+    """Add to all folds. Keys go in one order, so that two writers never wait for each other in a ring."""
+    for fold in FOLDS:
+        cells = sums.of[fold.table.name].items()
+        rows: list[tuple[Any, ...]] = sorted((*cell, *values) for cell, values in cells if any(values))
+        await insert_many(connection, fold.table, fold.columns, rows, on_conflict="add")
 
 
-def _rows(sums: dict[Cell, list[int]] | dict[UsageCell, list[int]]) -> list[tuple[object, ...]]:
-    return sorted((*cell, *pair) for cell, pair in sums.items() if pair != [0, 0])
+async def kept(connection: AsyncConnection) -> Sums:
+    """All sums, as they stand in the database."""
+    sums = Sums()
+    for fold in FOLDS:
+        width = len(fold.columns) - len(fold.values)
+        for row in await connection.execute(select(*(fold.table.c[name] for name in fold.columns))):
+            sums.add(fold, tuple(row[:width]), *row[width:])
+    return sums
 
 
 async def add_firsts(connection: AsyncConnection, firsts: dict[tuple[int, str, int, str], int]) -> None:
@@ -90,37 +121,69 @@ async def add_firsts(connection: AsyncConnection, firsts: dict[tuple[int, str, i
     await insert_many(connection, tallies, TALLY_COLUMNS, rows, on_conflict="add")
 
 
-async def counts(connection: AsyncConnection, merchant_id: int, placement: str, reward: str, bucket: str) -> Counts:
-    """Trials and successes of every candidate in one bucket."""
-    query = (
-        select(
-            statistics.c.candidate,
-            func.sum(statistics.c.trials).label("trials"),
-            func.sum(statistics.c.successes).label("successes"),
-        )
-        .where(
-            statistics.c.merchant_id == merchant_id,
-            statistics.c.placement == placement,
-            statistics.c.reward == reward,
-            statistics.c.bucket == bucket,
-        )
-        .group_by(statistics.c.candidate)
-        .order_by(statistics.c.candidate)
-    )
-    return {row.candidate: Count(int(row.trials), int(row.successes)) for row in await connection.execute(query)}
+async def days(
+    connection: AsyncConnection, place: tuple[int, str, str], *, bucket: str | None, since_day: int
+) -> list[DayRow]:
+    """The statistics of (merchant, placement, reward) by candidate, slot and day; without `bucket`, of all together."""
+    columns = (statistics.c.candidate, statistics.c.slot, statistics.c.day)
+    sums = [func.sum(statistics.c[name]) for name in STATISTICS.values]
+    query = select(*columns, *sums).where(*_at(statistics, place), statistics.c.day >= since_day)
+    if bucket is not None:
+        query = query.where(statistics.c.bucket == bucket)
+    query = query.group_by(*columns).order_by(*columns)
+    return [DayRow(row[0], *map(int, row[1:])) for row in await connection.execute(query)]
 
 
-async def buckets(connection: AsyncConnection, merchant_id: int, placement: str, reward: str) -> list[str]:
+async def siblings(connection: AsyncConnection, place: tuple[int, str, str]) -> list[tuple[str, str, int, int]]:
+    """(candidate, bucket, trials, successes) of all time."""
+    columns = (statistics.c.candidate, statistics.c.bucket)
+    sums = (func.sum(statistics.c.trials), func.sum(statistics.c.successes))
+    query = select(*columns, *sums).where(*_at(statistics, place)).group_by(*columns).order_by(*columns)
+    return [(name, bucket, int(n), int(s)) for name, bucket, n, s in await connection.execute(query)]
+
+
+async def customers(
+    connection: AsyncConnection, merchant_id: int, placement: str, *, most: int
+) -> list[tuple[str, str, int, int]]:
+    """(candidate, customer, trials, successes) of some customers with more than one trial."""
+    columns = (usage.c.candidate, usage.c.customer)
+    trials, successes = func.sum(usage.c.trials), func.sum(usage.c.successes)
     query = (
-        select(statistics.c.bucket)
-        .where(
-            statistics.c.merchant_id == merchant_id,
-            statistics.c.placement == placement,
-            statistics.c.reward == reward,
-        )
-        .distinct()
-        .order_by(statistics.c.bucket)
+        select(*columns, trials, successes)
+        .where(usage.c.merchant_id == merchant_id, usage.c.placement == placement)
+        .group_by(*columns)
+        .having(trials > 1)
+        .limit(most)
     )
+    return [(name, customer, int(n), int(s)) for name, customer, n, s in await connection.execute(query)]
+
+
+async def waiting_trials(
+    connection: AsyncConnection, place: tuple[int, str, str], *, bucket: str | None
+) -> list[WaitingRow]:
+    """Trials of decisions whose outcomes may still come; without `bucket`, of all together."""
+    columns = (waiting.c.candidate, waiting.c.slot, waiting.c.minute)
+    query = select(*columns, func.sum(waiting.c.trials)).where(*_at(waiting, place), waiting.c.trials > 0)
+    if bucket is not None:
+        query = query.where(waiting.c.bucket == bucket)
+    rows = await connection.execute(query.group_by(*columns).order_by(*columns))
+    return [WaitingRow(name, slot, minute, int(trials)) for name, slot, minute, trials in rows]
+
+
+async def delay_counts(connection: AsyncConnection, place: tuple[int, str, str]) -> list[tuple[int, int, int]]:
+    """(bin, successes, failures) known after a delay of that bin."""
+    sums = (func.sum(delays.c.successes), func.sum(delays.c.failures))
+    query = select(delays.c.bin, *sums).where(*_at(delays, place)).group_by(delays.c.bin).order_by(delays.c.bin)
+    return [(bin, int(successes), int(failures)) for bin, successes, failures in await connection.execute(query)]
+
+
+def _at(table: Table, place: tuple[int, str, str]) -> tuple[ColumnElement[bool], ...]:
+    merchant_id, placement, reward = place
+    return table.c.merchant_id == merchant_id, table.c.placement == placement, table.c.reward == reward
+
+
+async def buckets(connection: AsyncConnection, place: tuple[int, str, str]) -> list[str]:
+    query = select(statistics.c.bucket).where(*_at(statistics, place)).distinct().order_by(statistics.c.bucket)
     return list((await connection.execute(query)).scalars())
 
 
@@ -177,6 +240,12 @@ def history(rows: Sequence[UsageRow], placement: str, *, today: int, weight: Seq
 
 async def purge_usage(connection: AsyncConnection, *, before_day: int) -> int:
     result = await connection.execute(delete(usage).where(usage.c.day < before_day))
+    return result.rowcount
+
+
+async def purge_waiting(connection: AsyncConnection, *, before_minute: int) -> int:
+    """Minutes that nothing waits for any more."""
+    result = await connection.execute(delete(waiting).where(waiting.c.minute < before_minute, waiting.c.trials == 0))
     return result.rowcount
 
 

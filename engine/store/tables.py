@@ -1,7 +1,7 @@
 """Every table. SQLite and PostgreSQL alike: JSON is text, times are epoch milliseconds, days are epoch days.
 
-The log (`decisions`, `outcomes`) is the truth. `statistics`, `usage` and `tallies` are folds of it, kept in the
-same transaction; all of them add, so concurrent writers need no reading before writing.
+The log (`decisions`, `outcomes`) is the truth. `statistics`, `usage`, `waiting`, `delays` and `tallies` are folds of
+it, kept in the same transaction; all of them add, so concurrent writers need no reading before writing.
 Customers stand here only as a keyed hash.
 """
 
@@ -233,11 +233,59 @@ statistics = Table(
     Column("reward", Text, nullable=False),
     Column("bucket", Text, nullable=False),
     Column("candidate", Text, nullable=False),
+    # Counted from 1 where credit depends on the slot, otherwise 0.
+    Column("slot", Integer, nullable=False),
     Column("day", Integer, nullable=False),
     Column("trials", BigInteger, nullable=False),
     Column("successes", BigInteger, nullable=False),
-    PrimaryKeyConstraint("merchant_id", "placement", "reward", "bucket", "candidate", "day"),
+    # Successes of which an amount in the merchant's currency is known, and the sum of those amounts.
+    Column("priced", BigInteger, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement", "reward", "bucket", "candidate", "slot", "day"),
     sqlite_with_rowid=False,
+)
+
+# Trials that decisions of some minutes would give if nothing more were reported: their outcomes may be on the way.
+waiting = Table(
+    "waiting",
+    metadata,
+    _merchant(),
+    Column("placement", Text, nullable=False),
+    Column("reward", Text, nullable=False),
+    Column("bucket", Text, nullable=False),
+    Column("candidate", Text, nullable=False),
+    Column("slot", Integer, nullable=False),
+    Column("minute", Integer, nullable=False),
+    Column("trials", BigInteger, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement", "reward", "bucket", "candidate", "slot", "minute"),
+    sqlite_with_rowid=False,
+)
+
+# How long it took until closed decisions were known to be a success or a failure, in bins of `bandits.delay`.
+delays = Table(
+    "delays",
+    metadata,
+    _merchant(),
+    Column("placement", Text, nullable=False),
+    Column("reward", Text, nullable=False),
+    Column("bin", Integer, nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("successes", BigInteger, nullable=False),
+    Column("failures", BigInteger, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement", "reward", "bin", "day"),
+    sqlite_with_rowid=False,
+)
+
+# What was fitted to the statistics of a placement: strengths of the levels, examination weights.
+fits = Table(
+    "fits",
+    metadata,
+    _merchant(),
+    Column("placement", Text, nullable=False),
+    Column("reward", Text, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("fitted_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement", "reward"),
 )
 
 usage = Table(

@@ -67,7 +67,7 @@ async def test_enough_news_renews_the_draws_of_a_well_known_placement(shop):
     await shop.engine.live.refresh()
     assert await version_now(shop) == version + 1
     learned = await shop.decide()
-    assert {one.id: one.score for one in learned.decision.ranking}["apple_pay"] == pytest.approx(4 / 5)
+    assert {one.id: one.score for one in learned.decision.ranking}["apple_pay"] == pytest.approx(4 / 5, abs=0.001)
 
 
 async def test_evidence_that_could_not_be_read_is_read_later(shop, monkeypatch):
@@ -94,15 +94,22 @@ async def test_a_restart_knows_all_that_was_learned_before_it(shop, open_another
     assert {one.id: one.score for one in decision.ranking}["ideal"] == pytest.approx(5 / 6)
 
 
-async def test_in_a_bucket_of_which_nothing_is_known_all_are_alike(empty_shop):
+async def test_while_nothing_is_known_all_are_alike(empty_shop):
+    await empty_shop.place(placement(buckets=("device.type",)))
+    answer = await empty_shop.decide(device_type="mobile")
+    assert answer.decision.beliefs_version == 0
+    assert {one.score for one in answer.decision.ranking} == {0.5}
+    assert all(0.08 < one.confidence < 0.28 for one in answer.decision.ranking)
+
+
+async def test_a_bucket_that_was_never_seen_begins_with_what_all_others_have_in_common(empty_shop):
     shop = empty_shop
     await shop.place(placement(buckets=("device.type",)))
     await shop.teach("mobile", **dict.fromkeys(METHODS, (1_000, 500)) | {"card": (1_000, 900)})
     on_mobile, on_desktop = await shop.decide(device_type="mobile"), await shop.decide(device_type="desktop")
-    assert next(one.confidence for one in on_mobile.decision.ranking if one.id == "card") > 0.8
-    assert on_desktop.decision.beliefs_version == 0
-    assert {one.score for one in on_desktop.decision.ranking} == {0.5}
-    assert all(0.08 < one.confidence < 0.28 for one in on_desktop.decision.ranking)
+    first = [next(one for one in a.decision.ranking if one.id == "card") for a in (on_mobile, on_desktop)]
+    assert first[0].score == pytest.approx(first[1].score, abs=0.01)
+    assert first[0].confidence > 0.99 > first[1].confidence > 0.3
 
 
 async def test_callers_cannot_make_buckets_of_their_own(empty_shop):
@@ -133,10 +140,10 @@ async def test_beliefs_outlive_a_publication(shop):
 
 async def test_where_nothing_was_learned_no_new_version_is_made(shop):
     await shop.teach(card=(100, 80))
-    before = await version_now(shop)
+    before = active(shop).known
     await shop.create("rule", rule({"exclude": ["ideal"]}))
     await shop.engine.live.refresh(at_once=True)
-    assert await version_now(shop) == before
+    assert active(shop).known == before
 
 
 async def test_beliefs_that_come_late_do_not_replace_later_ones(shop):
@@ -215,12 +222,13 @@ async def test_processes_that_learn_about_different_buckets_take_over_each_other
     # Theirs is the first version, ours the second: having made a later one ourselves must not hide theirs.
     await theirs.teach("desktop", card=(50, 40))
     await shop.teach("mobile", card=(60, 50))
-    assert active(shop).known["mobile"].version == 2
+    ours = active(shop).known["mobile"].version
+    assert ours > max(one.version for one in active(shop, other).known.values())
     await shop.engine.follow()
     await other.follow()
     for engine in (shop.engine, other):
         known = active(shop, engine).known
-        assert {bucket: one.version for bucket, one in known.items()} == {"desktop": 1, "mobile": 2}
+        assert known["mobile"].version == ours > known["desktop"].version
 
 
 async def test_what_one_process_makes_late_does_not_undo_what_another_made_since(shop, open_another):
@@ -241,4 +249,4 @@ async def test_what_one_process_makes_late_does_not_undo_what_another_made_since
         await engine.follow()
     known = [active(shop, engine).known[""] for engine in (shop.engine, other)]
     assert known[0] == known[1]
-    assert (known[0].counts["card"].trials, known[0].counts["card"].successes) == (16, 16)
+    assert (known[0].known.arms["card"].trials, known[0].known.arms["card"].successes) == (16, 16)

@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 from engine import decide, rebuild, record
 from engine.clock import now_ms
 from engine.errors import NotFound
+from engine.learn import Learning
 from engine.placement import FieldDocument, Subset
 from engine.record import Overloaded
 from engine.service import database_url
@@ -85,10 +86,10 @@ async def test_many_at_once_share_commits_and_each_gets_its_own_answer(shop, mon
     commits = 0
     commit = shop.engine.recorder._commit
 
-    async def counting(group):
+    async def counting(group, **more):
         nonlocal commits
         commits += 1
-        await commit(group)
+        await commit(group, **more)
 
     monkeypatch.setattr(shop.engine.recorder, "_commit", counting)
     answers = await asyncio.gather(*(shop.decide(f"c{number}") for number in range(200)))
@@ -116,7 +117,7 @@ async def test_a_row_that_the_database_refuses_is_refused_alone(shop, second_loo
     rows[3] = msgspec.structs.replace(rows[3], merchant_id=10**6)
     outcome = shop.outcome(good, "converted", "card")
     poisonous = msgspec.structs.replace(shop.outcome(None, "converted", "card", customer="c"), merchant_id=10**6)
-    waiting = [recorder.append(row, "card") for row in rows]
+    waiting = [recorder.append(row, order(good.decision), Learning("converted", "cascade", 60, "EUR")) for row in rows]
     waiting += [recorder.outcomes([outcome]), recorder.outcomes([poisonous])]
     results = await asyncio.gather(*waiting, return_exceptions=True)
     assert [number for number, one in enumerate(results) if isinstance(one, Exception)] == [3, 7]

@@ -1,0 +1,144 @@
+"""From sums to what a beliefs version knows: faded by day, weighted by slot and age, shrunk to one level up.
+
+Pure: what was counted, and the time, are passed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+import bandits
+from engine.beliefs import Known
+from engine.clock import DAY, MINUTE
+
+Floats = NDArray[np.float64]
+FORGOTTEN_AFTER = 10
+"""Half-lives after which a day's evidence, down to a thousandth, is not read any more."""
+
+
+class Fit(msgspec.Struct, frozen=True):
+    """What was fitted to a placement's statistics.
+
+    The strengths say how many trials the level above weighs as much as, `examination` how likely each slot is looked
+    at, `delays` (bin, successes, failures) when the fate of decisions was known.
+    """
+
+    bucket_strength: float = 10.0
+    customer_strength: float = bandits.CUSTOMER_STRENGTH
+    examination: tuple[float, ...] = ()
+    delays: tuple[tuple[int, int, int], ...] = ()
+
+
+class DayRow(NamedTuple):
+    """A candidate's statistics of one day, in a slot where credit depends on it (otherwise 0)."""
+
+    candidate: str
+    slot: int
+    day: int
+    trials: int
+    successes: int
+    priced: int
+    amount: int
+
+
+class WaitingRow(NamedTuple):
+    """Trials of one minute that failed unless an outcome is still to come."""
+
+    candidate: str
+    slot: int
+    minute: int
+    trials: int
+
+
+class Reading(NamedTuple):
+    """How statistics are to be read: a placement's settings, what was fitted, and the time in epoch milliseconds."""
+
+    half_life_days: float
+    examination: tuple[float, ...]
+    curve: bandits.DelayCurve
+    now: int
+
+    def looked_at(self, slot: int) -> float:
+        """The weight of a trial in a slot; beyond the last one known, as in that."""
+        if slot < 1 or not self.examination:
+            return 1.0
+        return self.examination[min(slot, len(self.examination)) - 1]
+
+
+def arms(
+    days: Sequence[DayRow], waiting: Sequence[WaitingRow], priors: Mapping[str, bandits.Prior], reading: Reading
+) -> dict[str, Known]:
+    """What is known of every candidate that has statistics, waiting trials or a prior."""
+    names = sorted({row.candidate for row in days} | {row.candidate for row in waiting} | priors.keys())
+    evidence = _evidence(names, days, waiting, reading)
+    known = {}
+    for name, (trials, successes) in zip(names, evidence, strict=True):
+        prior = priors.get(name, bandits.FLAT)
+        known[name] = Known(max(trials, successes), successes, prior.mean, prior.strength)
+    return known
+
+
+def children(parents: Mapping[str, Known], strength: float) -> dict[str, bandits.Prior]:
+    """The priors of one level down."""
+    return {name: bandits.prior_from(known.evidence, known.prior, strength) for name, known in parents.items()}
+
+
+def since(days: Sequence[DayRow], today: int) -> dict[str, int]:
+    """The day from which each candidate's evidence counts, where it jumped; only days that are over are looked at."""
+    found = {}
+    for name in {row.candidate for row in days}:
+        sums: dict[int, list[int]] = {}
+        for row in days:
+            if row.candidate == name and row.day < today:
+                cell = sums.setdefault(row.day, [0, 0])
+                cell[0] += row.trials
+                cell[1] += row.successes
+        by_day = sorted(sums)
+        first = bandits.last_change([sums[day][0] for day in by_day], [sums[day][1] for day in by_day])
+        if first:
+            found[name] = by_day[first]
+    return found
+
+
+def _evidence(
+    names: Sequence[str], days: Sequence[DayRow], waiting: Sequence[WaitingRow], reading: Reading
+) -> list[tuple[float, float]]:
+    """(trials, successes) of each name: columns are slots, and minutes of waiting, each with its weight."""
+    index = {name: number for number, name in enumerate(names)}
+    columns = {key: place for place, key in enumerate(sorted({*map(_column, days), *map(_column, waiting)}))}
+    if not columns:
+        return [(0.0, 0.0)] * len(names)
+    trials, successes = np.zeros((2, len(names), len(columns)))
+    for row in days:
+        where = index[row.candidate], columns[_column(row)]
+        faded = _faded(row.day, reading)
+        trials[where] += faded * row.trials
+        successes[where] += faded * row.successes
+    for late in waiting:
+        trials[index[late.candidate], columns[_column(late)]] += late.trials
+    weights = [_weight(column, reading) for column in columns]
+    tried = bandits.effective_trials(trials, successes, weights)
+    return list(zip(tried.tolist(), successes.sum(axis=1).tolist(), strict=True))
+
+
+Column = tuple[int, int]
+
+
+def _column(row: DayRow | WaitingRow) -> Column:
+    """Its slot, and the minute in which it began to wait; -1 for what is settled."""
+    return row.slot, row.minute if isinstance(row, WaitingRow) else -1
+
+
+def _weight(column: Column, reading: Reading) -> float:
+    slot, minute = column
+    looked_at = reading.looked_at(slot)
+    return looked_at if minute < 0 else looked_at * reading.curve.share(max(0, reading.now - minute * MINUTE))
+
+
+def _faded(day: int, reading: Reading) -> float:
+    return bandits.recency_weight(max(0, reading.now // DAY - day), reading.half_life_days)
