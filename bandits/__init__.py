@@ -17,7 +17,7 @@ from bandits.credit import Event, EventType, Model, Reward, credit, unanswered
 from bandits.delay import DelayCurve, bin_of, pending_trials
 from bandits.draw import Arrangement, arrange, candidate_hash, chances_along, pick, seed_of, uniforms
 from bandits.draws import DRAWS, Draws, make_draws
-from bandits.drift import Cells, fade, last_change
+from bandits.drift import last_change, memory
 from bandits.examination import effective_trials, estimate_weights
 from bandits.hierarchy import Siblings, fit_prior, fit_strength, prior_from
 
@@ -26,7 +26,6 @@ __all__ = [
     "DRAWS",
     "FLAT",
     "Arrangement",
-    "Cells",
     "Chances",
     "DelayCurve",
     "Draws",
@@ -47,13 +46,13 @@ __all__ = [
     "credit",
     "effective_trials",
     "estimate_weights",
-    "fade",
     "fit_prior",
     "fit_strength",
     "interval",
     "last_change",
     "make_draws",
     "mean",
+    "memory",
     "pending_trials",
     "pick",
     "posterior",

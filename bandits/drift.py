@@ -1,60 +1,71 @@
-"""Drift: old evidence fades by the day, and an arm that jumped starts again."""
+"""Drift: an arm whose rate jumped starts again. (Slow change is met by fading: `beliefs.recency_weight`.)
 
-from typing import NamedTuple
+The test is the generalised likelihood ratio for Bernoulli rewards of Besson, Kaufmann, Maillard and Seznec (2022): one
+rate for all cells since the last change, against one before and one after some split. A cell is any stretch of time, a
+day in the product.
+"""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bandits.beliefs import Evidence
+FALSE_ALARMS = 0.01
+"""How likely an arm that never changes is ever found changed, at most; about 0 in simulations."""
 
-CONFIDENCE = 1e-3
+OTHERS_KEEP = 10.0
+"""Trials that the other arms keep of the time before one arm jumped: what moved it may have moved them, unseen."""
 
 Floats = NDArray[np.float64]
 
 
-class Cells(NamedTuple):
-    """What was counted by day, in order of time: (T,) each."""
+def last_change(trials: ArrayLike, successes: ArrayLike, *, false_alarms: float = FALSE_ALARMS) -> int:
+    """The index of the first cell after the last change of an arm's rate; 0 where there was none.
 
-    days: ArrayLike
-    trials: ArrayLike
-    successes: ArrayLike
-
-
-def fade(cells: Cells, *, half_life_days: float | None, today: float, first: int = 0) -> Evidence:
-    """All the evidence from cell `first` on; a day's weighs half after one half-life, for ever without one."""
-    days, trials, successes = (np.asarray(column, np.float64)[first:] for column in cells)
-    if half_life_days is None:
-        return Evidence(float(trials.sum()), float(successes.sum()))
-    if half_life_days <= 0:
-        raise ValueError(f"half_life_days must be positive: {half_life_days}")
-    weights = 0.5 ** (np.maximum(today - days, 0.0) / half_life_days)
-    return Evidence(float((weights * trials).sum()), float((weights * successes).sum()))
-
-
-def last_change(trials: ArrayLike, successes: ArrayLike, *, false_alarms: float = CONFIDENCE) -> int:
-    """The index of the first cell after the last change of the rate; 0 where there was none."""
+    `trials` and `successes` (T,) in order of time. Each cell is judged by those up to itself, so what was found stays
+    found when later cells come.
+    """
     n = np.concatenate(([0.0], np.cumsum(np.asarray(trials, np.float64))))
     s = np.concatenate(([0.0], np.cumsum(np.asarray(successes, np.float64))))
     first = 0
     for end in range(2, len(n)):
-        first = _newest_change(n[first : end + 1], s[first : end + 1], false_alarms) + first
+        first += _split(n[first : end + 1] - n[first], s[first : end + 1] - s[first], false_alarms)
     return first
 
 
-def _newest_change(n: Floats, s: Floats, false_alarms: float) -> int:
-    """How many of these cells lie before a change, or 0: the likeliest split, where it is much likelier than none."""
-    before_n, before_s = n[1:-1] - n[0], s[1:-1] - s[0]
-    after_n, after_s = n[-1] - n[1:-1], s[-1] - s[1:-1]
-    if not len(before_n) or n[-1] == n[0]:
-        return 0
-    whole = _entropy(n[-1:] - n[0], s[-1:] - s[0])[0]
-    gains = _entropy(before_n, before_s) + _entropy(after_n, after_s) - whole
+def memory(trials: ArrayLike, successes: ArrayLike, *, false_alarms: float = FALSE_ALARMS) -> Floats:
+    """How much each cell of each arm still counts, (T, K), 0 to 1; `trials` and `successes` (T, K), in order of time.
+
+    Nothing of an arm before its own last change. Before the last change of any other, what counts is scaled down to
+    OTHERS_KEEP trials: enough to know the arms apart, and little enough to try them all again.
+    """
+    tried, won = np.asarray(trials, np.float64), np.asarray(successes, np.float64)
+    firsts = [last_change(n, s, false_alarms=false_alarms) for n, s in zip(tried.T, won.T, strict=True)]
+    weights = np.ones_like(tried)
+    jumped = max(firsts, default=0)
+    for arm, first in enumerate(firsts):
+        weights[:first, arm] = 0.0
+        before = tried[first:jumped, arm].sum()
+        weights[first:jumped, arm] = min(1.0, OTHERS_KEEP / before) if before else 1.0
+    return weights
+
+
+def _split(n: Floats, s: Floats, false_alarms: float) -> int:
+    """How many cells lie before the likeliest change, where it is likely enough, otherwise 0.
+
+    `n` and `s`: how many trials and successes there were by the beginning of each cell and by the end of the last.
+    """
+    inside = slice(1, -1)
+    gains = _likelihood(n[inside], s[inside]) + _likelihood(n[-1] - n[inside], s[-1] - s[inside])
+    gains -= _likelihood(n[-1:], s[-1:])
     best = int(gains.argmax())
-    return best + 1 if gains[best] > np.log(3 * (n[-1] - n[0]) ** 1.5 / false_alarms) else 0
+    return best + 1 if n[-1] > 0 and gains[best] > np.log(3 * n[-1] ** 1.5 / false_alarms) else 0
 
 
-def _entropy(n: Floats, s: Floats) -> Floats:
-    """The greatest log-likelihood of s successes in n trials."""
-    f = n - s
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(s > 0, s * np.log(s / n), 0.0) + np.where(f > 0, f * np.log(f / n), 0.0)
+def _likelihood(trials: Floats, successes: Floats) -> Floats:
+    """The logarithm of the greatest likelihood that any one rate gives to so many successes."""
+    failures = trials - successes
+    result: Floats = _times_log(successes, trials) + _times_log(failures, trials)
+    return result
+
+
+def _times_log(part: Floats, whole: Floats) -> Floats:
+    return part * np.log(np.divide(part, whole, out=np.ones_like(part), where=part > 0))
