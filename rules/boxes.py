@@ -4,9 +4,12 @@ A set of values is a mask (see `rules.domains`). A variable that a box does not 
 The boxes of a condition are its disjunctive normal form; work is bounded, and `TooMuch` means that nothing is known.
 """
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-Variable = Hashable
+Variable = str | tuple[Any, ...]
+"""A fact by its name, or a tuple for what follows from facts (see `rules.clauses`)."""
+
 Box = dict[Variable, int]
 Boxes = list[Box]
 
@@ -33,6 +36,11 @@ def meet(first: Box, second: Box) -> Box | None:
 
 def product(first: Boxes, second: Boxes) -> Boxes:
     """What is in both unions."""
+    if first == EVERYTHING or second == EVERYTHING:
+        return second if first == EVERYTHING else first
+    if len(first) == len(second) == 1:
+        both = meet(first[0], second[0])
+        return [] if both is None else [both]
     if len(first) * len(second) > MOST_BOXES * 10:
         raise TooMuch
     return union(box for one in first for other in second if (box := meet(one, other)) is not None)

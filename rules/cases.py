@@ -60,6 +60,23 @@ class Space:
         values = self._values[variable]
         return Intervals(LINES[values], cuts) if isinstance(values, str) else Values(values)
 
+    def is_inhabited(self, box: Box) -> bool:
+        """Whether some facts are surely in the box; False where that is not known.
+
+        Facts do not depend on each other, nor does what a list has. A moment can have any weekday and any clock of
+        one timezone as long as nothing else is asked of it.
+        """
+        zones: dict[str, str] = {}
+        for variable in box:
+            if isinstance(variable, str) or variable[0] == "has":
+                continue
+            kind, name, *rest = variable
+            if kind not in {"weekday", "clock"} or zones.setdefault(name, rest[0]) != rest[0]:
+                return False
+            if box[name] != self.regions(name).present:
+                return False
+        return True
+
     def cases(self, node: Node, wanted: bool = True) -> Boxes:
         """The boxes in which the condition is surely `wanted`. Raises TooMuch."""
         key = (id(node), wanted)

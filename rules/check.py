@@ -13,7 +13,7 @@ from rules.check_effects import Effects
 from rules.check_emptiness import Emptiness
 from rules.evaluate import Lists
 from rules.findings import Finding
-from rules.study import Setting, Span, Study
+from rules.study import Setting, Span, Study, deeds_of
 from rules.tree import Call, Literal, Node, Rule
 
 __all__ = ["Finding", "Setting", "Span", "check_rule", "check_rules", "schedule_findings", "unused_lists"]
@@ -33,8 +33,10 @@ def check_rules(rules: Iterable[Rule], setting: Setting) -> list[Finding]:
 
 def check_rule(rule: Rule, others: Sequence[Rule], setting: Setting) -> list[Finding]:
     """The findings in which `rule` takes part, beside the `others` of its set; its own come first."""
-    study = Study([*others, rule], setting)
-    focus = study.rules.index(rule)
+    subjects = deeds_of(rule, setting).subjects
+    related = (other for other in others if not subjects.isdisjoint(deeds_of(other, setting).subjects))
+    study = Study([*related, rule], setting)
+    focus = next(number for number, one in enumerate(study.rules) if one is rule)
     found = [
         *_of_condition(rule, study),
         *Effects(study, focus=focus).findings(),

@@ -7,6 +7,8 @@ from rules.effects import Pin
 from rules.findings import Finding
 from rules.study import Study
 
+_MOST_TRIED = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Unit:
@@ -42,11 +44,14 @@ class Effects:
         for number, rule in enumerate(self._study.rules):
             if not self._study.boxes[number]:
                 continue
-            shadow = self._shadow(number)
+            shadow = self._shadow(number) if self._may_be_shadowed(number) else None
             if shadow:
                 yield self._shadowed(rule.id, shadow)
             else:
                 yield from self._fights(number)
+
+    def _may_be_shadowed(self, number: int) -> bool:
+        return self._focus in (None, number) or self._study.implies(number, self._focus)
 
     def _partners(self, number: int, others: Iterable[int]) -> Iterator[int]:
         """The other rules to look at beside this one."""
@@ -174,7 +179,17 @@ class Effects:
 
     def _meeting(self, number: int, others: Sequence[int]) -> tuple[int, ...]:
         """Those of the other rules that surely fire together with this one for some facts."""
-        return tuple(other for other in self._partners(number, others) if self._study.can_meet(number, other))
+        found, doubtful = [], []
+        for other in self._partners(number, others):
+            can = self._study.can_meet(number, other)
+            if can:
+                found.append(other)
+            elif can is None:
+                doubtful.append(other)
+        if not found:
+            tried = doubtful[:_MOST_TRIED]
+            found = [other for other in tried if self._study.example((number, other)) is not None][:1]
+        return tuple(found)
 
     def _names(self, others: Sequence[int]) -> str:
         first = f"“{self._study.rules[others[0]].name}”"

@@ -6,7 +6,8 @@ from rules.boxes import EVERYTHING, Boxes, TooMuch, product
 from rules.findings import Finding
 from rules.study import Study
 
-MOST_STEPS = 20_000
+MOST_STEPS = 40_000
+MOST_STEPS_A_RULE = 2_000
 _FEW = 3
 
 
@@ -16,7 +17,8 @@ class Emptiness:
     def __init__(self, study: Study) -> None:
         self._study = study
         self._every = frozenset(study.setting.candidates)
-        self._steps = MOST_STEPS
+        self._left = MOST_STEPS
+        self._left_for_rule = 0
 
     def findings(self, *, focus: int | None = None) -> Iterator[Finding]:
         """For each rule (or the one in focus), how those before it and it leave nothing."""
@@ -26,7 +28,7 @@ class Emptiness:
         for number in hiding if focus is None else [focus]:
             others = [one for one in hiding if (one < number if focus is None else one != number)]
             together = self._emptied_by(number, others)
-            if together:
+            if together and not self._is_fight(together):
                 yield self._finding(number, together[1:])
 
     def _emptied_by(self, number: int, others: Sequence[int]) -> tuple[int, ...] | None:
@@ -34,6 +36,7 @@ class Emptiness:
         hidden = self._study.deeds[number].hidden
         if not self._study.boxes[number] or not hidden:
             return None
+        self._left_for_rule = MOST_STEPS_A_RULE
         by_candidate = {name: [one for one in others if name in self._study.deeds[one].hidden] for name in self._every}
         try:
             for chosen in self._choices(
@@ -54,17 +57,26 @@ class Emptiness:
             return
         rarest = min(sorted(left), key=lambda name: len(by_candidate[name]))
         for other in by_candidate[rarest]:
-            self._steps -= 1
-            if self._steps < 0:
-                raise TooMuch
+            self._step(len(boxes) * len(self._study.boxes[other] or []))
             both = product(boxes, self._study.boxes[other] or [])
             if both:
                 yield from self._choices(both, left - self._study.deeds[other].hidden, by_candidate, (*chosen, other))
+
+    def _step(self, work: int) -> None:
+        self._left -= work
+        self._left_for_rule -= work
+        if min(self._left, self._left_for_rule) < 0:
+            raise TooMuch
 
     def _needs(self, chosen: tuple[int, ...]) -> bool:
         """Whether the first rule is needed, for otherwise the others alone are what to look at."""
         others = (self._study.deeds[other].hidden for other in chosen[1:])
         return bool(self._every - frozenset[str]().union(*others))
+
+    def _is_fight(self, chosen: tuple[int, ...]) -> bool:
+        """Two rules that allow different candidates are found as rules that fight."""
+        required = [self._study.deeds[number].required for number in chosen]
+        return len(chosen) == 2 and None not in required and not frozenset.intersection(*filter(None, required))
 
     def _finding(self, number: int, others: tuple[int, ...]) -> Finding:
         rules = self._study.rules

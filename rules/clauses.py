@@ -5,7 +5,7 @@ moment in a timezone, whether a text is in a list field, how two facts compare. 
 variable too, of which nothing is known but that equal clauses are true together.
 """
 
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import combinations
@@ -65,6 +65,10 @@ class Clauses:
 
     def question(self, node: Node) -> Question:
         """What the clause asks."""
+        if isinstance(node, Call) and node.operator in _PLAIN and len(node.arguments) == 2:
+            read, literal = node.arguments
+            if isinstance(read, Read) and isinstance(literal, Literal) and read.type not in {"list", "location"}:
+                return _comparison(node.operator, read.name, literal.value)
         fields = fields_of(node)
         if not fields:
             return bool(value(node, {}, self._lists))
@@ -98,7 +102,7 @@ class Clauses:
         key = key_of(node)
         requires = tuple(required_fields(node))
         if isinstance(node, Call) and node.operator in _OPPOSITES:
-            positive = (_OPPOSITES[node.operator], *cast(tuple[Hashable, ...], key)[1:])
+            positive = (_OPPOSITES[node.operator], *key[1:])
             return Joined("!", (Test(positive, YES_OR_NO, bool, YES_OR_NO, requires=requires),))
         return Test(key, YES_OR_NO, bool, YES_OR_NO, requires=requires)
 
@@ -209,7 +213,14 @@ _SPECIAL: Mapping[str, Callable[[Clauses, Call], Question | None]] = {
 }
 
 
-def key_of(node: Node) -> Hashable:
+def _comparison(operator: str, name: str, wanted: Any) -> Test:
+    """The commonest clause: a fact beside a written-out value or values."""
+    compare = FUNCTIONS[operator]
+    cuts = wanted if isinstance(wanted, frozenset) else (wanted,)
+    return Test(name, cuts, lambda found: bool(compare(found, wanted)))
+
+
+def key_of(node: Node) -> tuple[Any, ...]:
     """Equal for clauses that are written alike, wherever they stand."""
     if isinstance(node, Read):
         return ("read", node.name)

@@ -6,6 +6,7 @@ type, and each region has a value to try the clauses on.
 """
 
 import math
+from bisect import bisect
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
@@ -31,6 +32,9 @@ class Regions(Protocol):
 
     def value(self, region: int) -> Any:
         """A value in the region, in the form that operators compute with."""
+
+    def region(self, value: Any) -> int:
+        """The region that a value of the type lies in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,10 @@ class Intervals:
         near = self._line.near(start, end)
         return near if start <= near and (end is None or near < end) else start
 
+    def region(self, value: Any) -> int:
+        """See `Regions`."""
+        return self._bits.get(value) or 2 * bisect(self._cuts, value) + 1
+
 
 class Values:
     """A type of single values: those of `known`, and where it is open, all others as one region."""
@@ -106,6 +114,10 @@ class Values:
     def value(self, region: int) -> Any:
         """See `Regions`."""
         return self._other if region == 1 else self._known[region - 2]
+
+    def region(self, value: Any) -> int:
+        """See `Regions`."""
+        return self._bits.get(value, 1)
 
 
 def lowest(mask: int) -> int:
@@ -129,12 +141,10 @@ def finite_values(field: Field) -> Collection[Any] | None:
         return (False, True)
     if field.allowed and field.type != "list":
         return [value for value in field.allowed if field.reader(value) is not None]
-    return {"country": sorted(COUNTRIES), "currency": sorted(CURRENCIES)}.get(field.type)
+    return _CODES.get(field.type)
 
 
-def is_exact(field: Field) -> bool:
-    """Whether comparisons with written-out values are understood exactly."""
-    return field.type in LINES or field.type in {"boolean", "string", "country", "currency"}
+_CODES = {"country": tuple(sorted(COUNTRIES)), "currency": tuple(sorted(CURRENCIES))}
 
 
 def _unlike(texts: Collection[str]) -> str:
@@ -174,8 +184,10 @@ def _after_date(day: date) -> date:
 
 
 def _near_number(start: float, end: float | None) -> float:
-    whole = math.floor(start) + 1
-    return 0 if start < 0 and (end is None or end > 0) else whole if end is None or end > whole else start
+    if start <= 0 and (end is None or end > 0):
+        return 0
+    # the first gap has no start to be near of
+    return math.ceil(end) - 1 if end is not None and start <= -LARGEST_SAFE else math.ceil(start)
 
 
 def _near_day(start: str, end: str | None) -> str:

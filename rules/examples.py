@@ -4,9 +4,9 @@ The boxes of a condition only say what cannot be ruled out, as nothing is known 
 example is tried on the conditions themselves before anything is claimed.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
-from itertools import islice, permutations, product
+from itertools import chain, islice, permutations, product
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
@@ -20,7 +20,7 @@ from rules.values import NUMERIC
 Facts = dict[str, object]
 
 _REGIONS_TRIED = 4
-_TRIED = 300
+_TRIED = 150
 _TEXTS_TRIED = 24
 _SOME_DAY = date(2026, 11, 23)
 
@@ -86,19 +86,33 @@ _NO, _YES = 1 << 2, 1 << 3
 
 
 def _moments(plain: list[Any], others: list[tuple[Any, ...]], box: Box, space: Space) -> Iterator[Any]:
-    """Moments whose day and clock in some timezones are likely to fit."""
-    days = (
-        [_value(v, box, space) for v in others if v[0] == "day"] or [moment.date() for moment in plain] or [_SOME_DAY]
+    """Moments whose weekday, day and clock in some timezones fit."""
+    days = [_value(v, box, space) for v in others if v[0] == "day"] or [_SOME_DAY, *(moment.date() for moment in plain)]
+    clocks = [(_value(v, box, space), ZoneInfo(v[2])) for v in others if v[0] == "clock"]
+    clocks += [(time(12), ZoneInfo(v[2])) for v in others if v[0] in {"day", "weekday"}]
+    made = (
+        datetime.combine(day, clock, zone) + timedelta(days=later)
+        for day in days
+        for later in range(8)
+        for clock, zone in clocks
     )
-    clocks = [(_value(v, box, space), ZoneInfo(v[2])) for v in others if v[0] == "clock"] or [
-        (time(12), ZoneInfo("UTC"))
-    ]
-    zones = [ZoneInfo(v[2]) for v in others if v[0] in {"day", "weekday"}]
-    yield from plain
-    for day in [_SOME_DAY, *days] if not any(v[0] == "day" for v in others) else days:
-        for later in range(8):
-            for clock, zone in [*clocks, *((time(12), zone) for zone in zones)]:
-                yield datetime.combine(day, clock, zone) + timedelta(days=later)
+    fitting = (moment for moment in made if all(_fits(moment, v, box, space) for v in others))
+    return chain(islice(fitting, 2), plain)
+
+
+def _fits(moment: datetime, variable: tuple[Any, ...], box: Box, space: Space) -> bool:
+    reading = _READINGS.get(variable[0])
+    if reading is None:
+        return True
+    there = moment.astimezone(ZoneInfo(variable[2]))
+    return bool(box[variable] >> space.regions(variable).region(reading(there)) & 1)
+
+
+_READINGS: Mapping[str, Callable[[datetime], Any]] = {
+    "weekday": datetime.weekday,
+    "clock": datetime.time,
+    "day": datetime.date,
+}
 
 
 def _value(variable: tuple[Any, ...], box: Box, space: Space) -> Any:

@@ -47,6 +47,19 @@ class Deeds:
     boosted: tuple[str, ...]
     sets: tuple[Set, ...]
 
+    @property
+    def subjects(self) -> frozenset[tuple[str, object]]:
+        """What it is about: rules that share none of these have nothing to do with each other."""
+        candidates = self.hidden.union(self.boosted, (pin.candidate for pin in self.pins))
+        return frozenset(
+            [
+                *(("candidate", name) for name in candidates),
+                *(("slot", pin.slot) for pin in self.pins),
+                *(("value", one.name) for one in self.sets),
+                *([("hides", True)] if self.hidden else []),
+            ]
+        )
+
 
 def deeds_of(rule: Rule, setting: Setting) -> Deeds:
     """The rule's effects, without what is about candidates or places that are not there."""
@@ -119,24 +132,17 @@ class Study:
             return None
         return example(boxes, [self.rules[number].condition for number in numbers], self.space)
 
-    def can_meet(self, first: int, second: int) -> bool:
-        """Whether both rules surely fire for some facts; False where that is not known."""
-        ones, others = self.boxes[first] or [], self.boxes[second] or []
-        is_likely = False
-        for one in ones:
-            for other in others:
+    def can_meet(self, first: int, second: int) -> bool | None:
+        """Whether both rules surely fire for some facts; None where that takes an example to know."""
+        found: bool | None = False
+        for one in self.boxes[first] or []:
+            for other in self.boxes[second] or []:
                 both = meet(one, other)
-                if both is not None and all(isinstance(variable, str) for variable in both):
-                    return True
-                is_likely = is_likely or both is not None
-        return is_likely and self.example((first, second)) is not None
-
-    def may_meet(self, first: int, second: int) -> bool:
-        """Whether it cannot be ruled out that both fire."""
-        ones, others = self.boxes[first], self.boxes[second]
-        if ones is None or others is None:
-            return True
-        return any(meet(one, other) is not None for one in ones for other in others)
+                if both is not None:
+                    if self.space.is_inhabited(both):
+                        return True
+                    found = None
+        return found
 
 
 def _is_of_one_time(box: Box, vocabulary: Vocabulary) -> bool:

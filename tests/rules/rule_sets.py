@@ -1,0 +1,378 @@
+"""Small generated sets of rules, and what there is to find in them by trying every checkout that they tell apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import permutations, product
+from random import Random
+
+from engine.bounds import bounds_of
+from rules import Field, Pin, Rule, Vocabulary, compile_rules, parse_rules
+from rules.check import Finding, Setting, check_rules
+from rules.study import deeds_of
+from rules.tree import fields_of
+
+VOCABULARY = Vocabulary(
+    (
+        Field("cart.total", "money", unit="EUR"),
+        Field("cart.items", "integer"),
+        Field("risk.score", "number"),
+        Field("customer.returning", "boolean"),
+        Field("customer.segment", "string"),
+        Field("customer.since", "date"),
+        Field("customer.tags", "list"),
+        Field("device.type", "string", allowed=("desktop", "mobile", "tablet")),
+        Field("geo.country", "country"),
+        Field("app.version", "version"),
+        Field("time.now", "datetime"),
+    )
+)
+LISTS = {"blocked": frozenset({"a"}), "nobody": frozenset[str]()}
+CANDIDATES = {"card": "Card", "paypal": "PayPal", "klarna": "Klarna"}
+SETTING = Setting(VOCABULARY, LISTS, CANDIDATES)
+
+_MOMENTS = tuple(
+    f"2026-11-{day}T{clock}:00Z"
+    for day in range(23, 30)
+    for clock in ("03:00", "06:00", "09:00", "12:00", "18:00", "22:00", "23:00")
+)
+VALUES: dict[str, tuple[object, ...]] = {
+    "cart.total": (-1, 0, 50, 100, 101, 102),
+    "cart.items": tuple(range(-1, 6)),
+    "risk.score": (-1, 0, 0.25, 0.5, 0.75, 1, 2),
+    "customer.returning": (True, False),
+    "customer.segment": ("a", "b", "", "z"),
+    "customer.since": ("2025-12-30", "2025-12-31", "2026-01-01", "2026-01-02", "2026-02-01"),
+    "customer.tags": ([], ["vip"], ["staff"], ["vip", "staff"]),
+    "device.type": ("desktop", "mobile", "tablet"),
+    "geo.country": ("DE", "AT", "US"),
+    "app.version": ("0.9.0", "1.0.0", "1.0.5", "1.1.0-rc.1", "1.1.0-rc.2", "1.1.0", "2.0.0"),
+    "time.now": _MOMENTS,
+}
+"""For each field at least one value on either side of, and between, all that the clauses are written with."""
+
+_WRITTEN: dict[str, tuple[object, ...]] = {
+    "cart.total": (0, 100, 101),
+    "cart.items": (0, 1, 2, 4),
+    "risk.score": (0, 0.5, 1),
+    "customer.since": ("2025-12-31", "2026-01-01"),
+    "customer.segment": ("a", "b", ""),
+    "geo.country": ("DE", "AT"),
+    "device.type": ("desktop", "mobile", "tablet"),
+    "app.version": ("1.0.0", "1.1.0-rc.1", "1.1.0"),
+}
+_NUMBERS = ("cart.total", "cart.items", "risk.score")
+_TEXTS = ("customer.segment", "device.type", "geo.country")
+_ORDERED = ("cart.total", "cart.items", "risk.score", "customer.since")
+
+Facts = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Set:
+    """Rules, and all the facts that there are to try."""
+
+    rules: tuple[Rule, ...]
+    worlds: tuple[Facts, ...]
+
+
+def rule_set(random: Random, *, plain: bool, rules: int = 5, fields: int = 3) -> Set:
+    """Where `plain`, all is made of what the checks understand exactly."""
+    names = random.sample(list(VALUES), fields)
+    if "time.now" in names:
+        names = names[:2] if "time.now" in names[:2] else [names[0], "time.now"]
+    documents = [
+        {
+            "id": f"r{number}",
+            "priority": random.randrange(3),
+            "when": condition(random, names, plain=plain),
+            "effects": [_effect(random) for _ in range(random.choice((1, 1, 2)))],
+        }
+        for number in range(rules)
+    ]
+    return Set(parse_rules(documents, VOCABULARY, LISTS), tuple(worlds(names)))
+
+
+def large_set(random: Random, count: int, candidates: Sequence[str]) -> tuple[Rule, ...]:
+    """Rules of 3 to 5 comparisons on any fields."""
+    return parse_rules([_large(random, number, candidates) for number in range(count)], VOCABULARY, LISTS)
+
+
+def _large(random: Random, number: int, candidates: Sequence[str]) -> dict[str, object]:
+    clauses = [_clause(random, [random.choice(list(VALUES))], plain=True) for _ in range(random.randint(3, 5))]
+    when: object = {"and": clauses if random.random() < 0.7 else [clauses[0], {"or": clauses[1:]}]}
+    effects = [_effect(random, candidates) for _ in range(random.choice((1, 1, 2)))]
+    return {"id": f"r{number}", "priority": random.randrange(10), "when": when, "effects": effects}
+
+
+def worlds(names: Sequence[str]) -> Iterator[Facts]:
+    """Every combination of values, each of them also missing."""
+    for values in product(*((None, *VALUES[name]) for name in names)):
+        yield {name: value for name, value in zip(names, values, strict=True) if value is not None}
+
+
+def condition(random: Random, names: Sequence[str], depth: int = 0, *, plain: bool) -> object:
+    """Connectives over clauses on some fields."""
+    draw = random.random()
+    if depth > 2 or draw < 0.3:
+        return _clause(random, names, plain=plain)
+
+    def part() -> object:
+        return condition(random, names, depth + 1, plain=plain)
+
+    if draw < 0.75:
+        return {"and": [part() for _ in range(random.randint(2, 3))]}
+    if draw < 0.9:
+        return {"or": [part() for _ in range(random.randint(1, 3))]}
+    return {"!": part()} if draw < 0.96 else {"if": [{"!!": part()}, {"!!": part()}, {"!!": part()}]}
+
+
+def _clause(random: Random, names: Sequence[str], *, plain: bool) -> object:
+    name = random.choice(list(names))
+    if not plain and random.random() < 0.4:
+        return _odd(random, name, names)
+    if random.random() < 0.08:
+        return random.choice(({"exists": {"var": name}}, {"missing": [name]}, {"missing_some": [1, list(names)]}))
+    return _CLAUSES.get(name, _compared)(random, name)
+
+
+def _compared(random: Random, name: str) -> object:
+    read, value = {"var": name}, random.choice(_WRITTEN[name])
+    if name == "app.version":
+        return {"sem_ver": [read, random.choice(("=", "!=", "<", "<=", ">", ">=")), value]}
+    draw = random.random()
+    if draw < 0.3:
+        return {"in": [read, random.sample(_WRITTEN[name], 2)]}
+    if name not in _ORDERED or draw < 0.4:
+        return {random.choice(("==", "!=")): [read, value]}
+    if draw < 0.5:
+        low, high = sorted(random.sample(_WRITTEN[name], 2))  # type: ignore[type-var]
+        return {"between": [read, low, high]}
+    if draw < 0.6 and name == "cart.items":
+        return {random.choice(("<", "<=")): [value, read, random.choice(_WRITTEN[name])]}
+    sides = [read, value] if random.random() < 0.7 else [value, read]
+    return {random.choice(("<", "<=", ">", ">=")): sides}
+
+
+def _boolean(random: Random, name: str) -> object:
+    return random.choice(({"var": name}, {"==": [{"var": name}, random.random() < 0.5]}, {"!": {"var": name}}))
+
+
+def _tags(random: Random, name: str) -> object:
+    operator = random.choice(("any_of", "all_of", "none_of"))
+    members = random.choice((["vip"], ["staff"], ["vip", "staff"]))
+    return random.choice(({operator: [{"var": name}, members]}, {"in": ["vip", {"var": name}]}))
+
+
+def _moment(random: Random, name: str) -> object:
+    days = random.sample(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), random.choice((2, 5)))
+    start, end = random.sample(("06:00", "12:00", "22:00"), 2)
+    return random.choice(
+        ({"weekday_in": [{"var": name}, days, "UTC"]}, {"time_between": [{"var": name}, start, end, "UTC"]})
+    )
+
+
+_CLAUSES = {"customer.returning": _boolean, "customer.tags": _tags, "time.now": _moment}
+
+
+def _odd(random: Random, name: str, names: Sequence[str]) -> object:
+    """What is not, or not wholly, understood."""
+    read = {"var": name}
+    if name in _NUMBERS:
+        other = {"var": _one_of(random, names, _NUMBERS)}
+        return random.choice(
+            (
+                {">": [{"*": [read, 2]}, 1]},
+                {"<": [{"var": [name, 0]}, 1]},
+                {random.choice(("<", ">=", "==", "!=")): [read, other]},
+                {"!!": read},
+            )
+        )
+    if name in _TEXTS:
+        return random.choice(
+            (
+                {"starts_with": [read, random.choice(("a", "d"))]},
+                {"in_list": [read, random.choice(("blocked", "nobody"))]},
+                {"contains": [read, "e"]},
+                {"==": [read, {"var": _one_of(random, names, _TEXTS)}]},
+                {"!!": read},
+            )
+        )
+    if name == "time.now":
+        return random.choice(
+            (
+                {random.choice(("before", "after")): [read, "2026-11-25T12:00:00Z"]},
+                {"between_dates": [read, "2026-11-24", "2026-11-26", "UTC"]},
+                {"weekday_in": [read, ["wed"], "Asia/Tokyo"]},
+            )
+        )
+    if name == "customer.tags":
+        return {random.choice(("some", "all", "none")): [read, {"==": [{"var": ""}, "vip"]}]}
+    return _CLAUSES.get(name, _compared)(random, name)
+
+
+def _one_of(random: Random, names: Sequence[str], kind: Sequence[str]) -> str:
+    return random.choice([name for name in names if name in kind])
+
+
+def _effect(random: Random, candidates: Sequence[str] = tuple(CANDIDATES)) -> dict[str, object]:
+    some = random.sample(candidates, random.choice((1, 1, 2)))
+    return random.choice(
+        (
+            {"exclude": some},
+            {"exclude": some},
+            {"require": some},
+            {"pin": {"candidate": some[0], "slot": random.randint(1, 2)}},
+            {"pin": {"candidate": some[0], "slot": 1}},
+            {"boost": {"candidates": some, "factor": 2}},
+            {"set": {"name": random.choice("xy"), "value": random.randint(1, 2)}},
+        )
+    )
+
+
+# --- what there is to find
+
+
+def _by_rule(those: Sequence[frozenset[int]], rules: int) -> list[frozenset[int]]:
+    """For each rule the worlds in which it is among those."""
+    return [frozenset(world for world, numbers in enumerate(those) if rule in numbers) for rule in range(rules)]
+
+
+class Truth:
+    """What holds in every world: who fires where, and what follows."""
+
+    def __init__(self, one: Set) -> None:
+        self.rules, self.worlds = one.rules, one.worlds
+        compiled = compile_rules(one.rules, VOCABULARY, LISTS)
+        firings = [compiled.evaluate(facts) for facts in one.worlds]
+        fired = [frozenset(firing.fired) for firing in firings]
+        not_false = [
+            those.union(number for number, _ in firing.skipped) for those, firing in zip(fired, firings, strict=True)
+        ]
+        self.combinations = set(fired)
+        self.where = _by_rule(fired, len(one.rules))
+        self._not_false = _by_rule(not_false, len(one.rules))
+        self.deeds = [deeds_of(rule, SETTING) for rule in one.rules]
+
+    def never(self) -> set[str]:
+        return {rule.id for rule, where in zip(self.rules, self.where, strict=True) if not where}
+
+    def always(self) -> set[str]:
+        return {
+            rule.id
+            for number, rule in enumerate(self.rules)
+            if fields_of(rule.condition) and len(self._not_false[number]) == len(self.worlds)
+        }
+
+    def shadowed(self) -> set[str]:
+        """Rules all of whose deeds are made useless, each by a rule that fires wherever this one does."""
+        return {rule.id for number, rule in enumerate(self.rules) if self.where[number] and self._is_shadowed(number)}
+
+    def _is_shadowed(self, number: int) -> bool:
+        deed = self.deeds[number]
+        wider = [one for one in range(len(self.rules)) if one != number and self.where[number] <= self.where[one]]
+        earlier = [one for one in wider if one < number]
+        hidden = set[str]().union(*(self.deeds[one].hidden for one in wider))
+        hidden_before = set[str]().union(*(self.deeds[one].hidden for one in earlier))
+        pinned_before = {pin for one in earlier for pin in self.deeds[one].pins}
+        set_before = {one.name for other in earlier for one in self.deeds[other].sets}
+        return (
+            deed.hidden <= hidden_before
+            and hidden.issuperset(deed.boosted)
+            and all(pin.candidate in hidden or pin in pinned_before for pin in deed.pins)
+            and all(one.name in set_before for one in deed.sets)
+        )
+
+    def matters(self, rule: str) -> bool:
+        """Whether an answer anywhere is another without the rule, as the engine applies effects."""
+        number = self._number(rule)
+        catalogues = ({}, {0: "not here"}, {1: "not here", 2: "not here"})
+        return any(
+            number in fired and self._bounds(fired, dict(out)) != self._bounds(fired - {number}, dict(out))
+            for fired in self.combinations
+            for out in catalogues
+        )
+
+    def _bounds(self, fired: frozenset[int], excluded: dict[int, str]) -> object:
+        index = {name: number for number, name in enumerate(CANDIDATES)}
+        bounds = bounds_of(tuple(self.rules[one] for one in sorted(fired)), index, excluded, slots=9)
+        boosts = {number: factor for number, factor in bounds.boosts.items() if number not in bounds.excluded}
+        return set(bounds.excluded), bounds.pins, boosts, bounds.values
+
+    def fights(self) -> set[tuple[str, str]]:
+        """(the rule that gives way, another that fires with it for some facts): pins and requirements."""
+        return {
+            (self.rules[number].id, self.rules[other].id)
+            for number, other in permutations(range(len(self.rules)), 2)
+            if self.where[number] & self.where[other] and self._clash(number, other)
+        }
+
+    def _clash(self, number: int, other: int) -> bool:
+        mine, theirs = self.deeds[number], self.deeds[other]
+        hidden = any(pin.candidate in theirs.hidden and pin.candidate not in mine.hidden for pin in mine.pins)
+        taken = other < number and any(_is_second(pin, one) for pin in mine.pins for one in theirs.pins)
+        disjoint = other < number and bool(mine.required) and theirs.required is not None
+        return hidden or taken or (disjoint and not (mine.required or frozenset()) & (theirs.required or frozenset()))
+
+    def is_emptied(self) -> bool:
+        every = frozenset(CANDIDATES)
+        return any(
+            every == frozenset[str]().union(*(self.deeds[one].hidden for one in fired)) for fired in self.combinations
+        )
+
+    def is_a_fight(self, finding: Finding) -> bool:
+        """Whether it is as the example says; a rule that fights with itself does so wherever it fires."""
+        if not finding.others:
+            deed = self.deeds[self._number(finding.rule)]
+            return any(pin.candidate in deed.hidden for pin in deed.pins)
+        return self._fire([finding.rule, finding.others[0]], finding.example) and all(
+            self._clash(self._number(finding.rule), self._number(other)) for other in finding.others
+        )
+
+    def is_empty_there(self, finding: Finding) -> bool:
+        ids = [finding.rule, *finding.others]
+        hidden = frozenset[str]().union(*(self.deeds[self._number(id_)].hidden for id_ in ids))
+        return self._fire(ids, finding.example) and hidden == frozenset(CANDIDATES)
+
+    def _number(self, id_: str) -> int:
+        return next(number for number, rule in enumerate(self.rules) if rule.id == id_)
+
+    def _fire(self, ids: Sequence[str], facts: Facts | None) -> bool:
+        rules = tuple(rule for rule in self.rules if rule.id in ids)
+        return facts is not None and len(compile_rules(rules, VOCABULARY, LISTS).evaluate(facts).fired) == len(rules)
+
+
+def _is_second(pin: Pin, earlier: Pin) -> bool:
+    return (pin.slot == earlier.slot) is not (pin.candidate == earlier.candidate)
+
+
+def mistakes(one: Set, *, plain: bool) -> list[str]:
+    """What the checks say that is not so, and of plain sets what they miss."""
+    truth, found = Truth(one), check_rules(one.rules, SETTING)
+    wrong = [*false_alarms(truth, found)]
+    return [*wrong, *missed(truth, found)] if plain else wrong
+
+
+def false_alarms(truth: Truth, found: Sequence[Finding]) -> Iterator[str]:
+    checks = {
+        "never": lambda finding: finding.rule in truth.never(),
+        "always": lambda finding: finding.rule in truth.always(),
+        "shadowed": lambda finding: not truth.matters(finding.rule),
+        "fight": truth.is_a_fight,
+        "may be empty": truth.is_empty_there,
+    }
+    for finding in found:
+        if finding.kind in checks and not checks[finding.kind](finding):
+            yield f"false: {finding}"
+
+
+def missed(truth: Truth, found: Sequence[Finding]) -> Iterator[str]:
+    by_kind = {kind: {one.rule for one in found if one.kind == kind} for kind in ("never", "always", "shadowed")}
+    for kind, expected in (("never", truth.never()), ("always", truth.always()), ("shadowed", truth.shadowed())):
+        yield from (f"missed: {kind} {rule}" for rule in sorted(expected - by_kind[kind]))
+    fights = {(one.rule, other) for one in found if one.kind == "fight" for other in one.others}
+    wanted = {pair for pair in truth.fights() if pair[0] not in by_kind["shadowed"]}
+    yield from (f"missed: fight {pair}" for pair in sorted(wanted - fights))
+    if truth.is_emptied() and not any(one.kind in {"may be empty", "fight", "shadowed"} for one in found):
+        yield "missed: may be empty"

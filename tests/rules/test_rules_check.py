@@ -1,0 +1,278 @@
+"""What the checks of rules find, and that they never cry wolf."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+from random import Random
+
+import pytest
+
+from benchmarks import verify_checks
+from rules import Field, Vocabulary, parse_rule, parse_rules
+from rules.check import Finding, Setting, check_rule, check_rules, schedule_findings, unused_lists
+from tests.rules import rule_sets
+from tests.rules.rule_sets import LISTS, SETTING, VOCABULARY
+
+TOTAL, COUNTRY, NOW = {"var": "cart.total"}, {"var": "geo.country"}, {"var": "time.now"}
+TAGS, VERSION, SEGMENT = {"var": "customer.tags"}, {"var": "app.version"}, {"var": "customer.segment"}
+HIDE = [{"exclude": ["klarna"]}]
+
+
+def rule(when: object, *effects: dict[str, object], id: str = "r", priority: int = 0) -> dict[str, object]:
+    return {"id": id, "priority": priority, "when": when, "effects": list(effects) or HIDE}
+
+
+def check(*documents: dict[str, object], setting: Setting = SETTING) -> list[Finding]:
+    return check_rules(parse_rules(list(documents), setting.vocabulary, LISTS), setting)
+
+
+def kinds(*documents: dict[str, object]) -> list[tuple[str, str]]:
+    return [(finding.rule, finding.kind) for finding in check(*documents)]
+
+
+def is_(country: str) -> dict[str, object]:
+    return {"==": [COUNTRY, country]}
+
+
+IMPOSSIBLE: list[tuple[object, str]] = [
+    ({"and": [is_("DE"), is_("US")]}, "/when/and"),
+    ({"and": [{"in": [COUNTRY, ["DE", "AT"]]}, {"in": [COUNTRY, ["US", "FR"]]}]}, "/when/and"),
+    ({"and": [{"var": "customer.returning"}, is_("DE"), {"!": {"var": "customer.returning"}}]}, "/when/and"),
+    ({"and": [{"<": [TOTAL, 100]}, {">": [TOTAL, 100]}]}, "/when/and"),
+    ({"and": [{">": [TOTAL, 100]}, {"<": [TOTAL, 101]}]}, "/when/and"),
+    ({"<": [200, TOTAL, 100]}, "/when/<"),
+    ({"and": [{"missing": ["cart.total"]}, {"<": [TOTAL, 100]}]}, "/when/and"),
+    ({"!": {"or": [{"exists": TOTAL}, {"missing": ["cart.total"]}]}}, "/when/!/or"),
+    ({"and": [{"weekday_in": [NOW, ["sat", "sun"], "UTC"]}, {"weekday_in": [NOW, ["mon"], "UTC"]}]}, "/when/and"),
+    (
+        {"and": [{"time_between": [NOW, "22:00", "06:00", "UTC"]}, {"time_between": [NOW, "08:00", "20:00", "UTC"]}]},
+        "/when/and",
+    ),
+    ({"and": [{"any_of": [TAGS, ["vip"]]}, {"none_of": [TAGS, ["vip"]]}]}, "/when/and"),
+    ({"and": [{"var": "customer.returning"}, {"or": [{"and": [is_("DE"), is_("US")]}]}]}, "/when/and/1/or/0/and"),
+    ({"in_list": [SEGMENT, "nobody"]}, "/when/in_list"),
+    ({"and": [{"sem_ver": [VERSION, ">", "1.0.0"]}, {"sem_ver": [VERSION, "<", "1.0.1-0"]}]}, "/when/and"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("when", "path"), IMPOSSIBLE)
+def test_a_rule_that_can_never_fire_is_an_error_at_the_part_that_is_to_blame(when: object, path: str) -> None:
+    assert [(one.kind, one.severity, one.path) for one in check(rule(when))] == [("never", "error", path)]
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        {"and": [{">": [{"var": "risk.score"}, 100]}, {"<": [{"var": "risk.score"}, 101]}]},
+        {"and": [{"in": [COUNTRY, ["DE", "AT"]]}, {"in": [COUNTRY, ["AT", "FR"]]}]},
+        {"or": [is_("DE"), is_("US")]},
+        {"and": [{"weekday_in": [NOW, ["sat"], "UTC"]}, {"weekday_in": [NOW, ["sun"], "Asia/Tokyo"]}]},
+        {"and": [{"starts_with": [SEGMENT, "a"]}, {"ends_with": [SEGMENT, "b"]}]},
+        {"and": [{"in_list": [SEGMENT, "blocked"]}, {"==": [SEGMENT, "b"]}]},
+        {"and": [{"<": [TOTAL, {"var": "risk.score"}]}, {">": [{"*": [TOTAL, 2]}, 5]}]},
+    ],
+)  # fmt: skip
+def test_nothing_is_said_of_a_rule_that_may_fire_or_of_which_nothing_is_known(when: object) -> None:
+    assert check(rule(when)) == []
+
+
+def test_the_message_names_the_clauses_that_exclude_each_other() -> None:
+    [finding] = check(rule({"and": [{"var": "customer.returning"}, is_("DE"), is_("US")]}))
+    assert (
+        finding.message
+        == "“geo.country is DE” and “geo.country is US” can never both be true, so the rule never fires."
+    )
+
+
+def test_a_part_that_can_never_be_true_is_a_warning_where_the_rule_can_still_fire() -> None:
+    [finding] = check(rule({"or": [is_("FR"), {"and": [is_("DE"), is_("US")]}]}))
+    assert (finding.kind, finding.severity, finding.path) == ("dead part", "warning", "/when/or/1/and")
+
+
+def test_a_rule_that_is_true_for_everybody_who_sends_the_fields_is_noted() -> None:
+    [finding] = check(rule({"or": [{"<": [TOTAL, 100]}, {">=": [TOTAL, 100]}]}))
+    assert (finding.kind, finding.severity) == ("always", "note")
+    assert "everybody whose checkout sends cart.total" in finding.message
+
+
+def test_a_rule_that_is_written_to_be_always_true_is_not_noted() -> None:
+    assert check(rule(True)) == []
+
+
+# --- rules and other rules
+
+WIDE, NARROW = {"in": [COUNTRY, ["DE", "AT"]]}, {"and": [is_("DE"), {"<": [TOTAL, 100]}]}
+PIN = {"pin": {"candidate": "paypal", "slot": 1}}
+SHADOWED: list[tuple[dict[str, object], dict[str, object]]] = [
+    ({"exclude": ["klarna"]}, {"exclude": ["klarna"]}),
+    ({"require": ["card"]}, {"exclude": ["klarna"]}),
+    ({"exclude": ["klarna", "card"]}, {"require": ["paypal"]}),
+    (PIN, PIN),
+    ({"exclude": ["paypal"]}, PIN),
+    ({"exclude": ["paypal"]}, {"boost": {"candidates": ["paypal"], "factor": 2}}),
+    ({"set": {"name": "cvv", "value": True}}, {"set": {"name": "cvv", "value": False}}),
+]
+
+
+@pytest.mark.parametrize(("first", "second"), SHADOWED)
+def test_a_rule_is_shadowed_by_a_wider_one_before_it_that_settles_what_it_does(
+    first: dict[str, object], second: dict[str, object]
+) -> None:
+    before, after = rule(WIDE, first, id="a", priority=1), rule(NARROW, second, id="b")
+    [finding] = check(before, after)
+    assert (finding.rule, finding.kind, finding.other) == ("b", "shadowed", "a")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (rule(NARROW, id="a", priority=1), rule(WIDE, id="b")),
+        (rule(WIDE, id="a"), rule(NARROW, id="b", priority=1)),
+        (rule(WIDE, id="a", priority=1), rule(NARROW, *HIDE, {"set": {"name": "cvv", "value": True}}, id="b")),
+        (rule(WIDE, {"boost": {"candidates": ["card"], "factor": 2}}, id="a", priority=1),
+         rule(NARROW, {"boost": {"candidates": ["card"], "factor": 2}}, id="b")),
+        (rule({"!=": [COUNTRY, "US"]}, id="a", priority=1), rule({"!": {"==": [TOTAL, 5]}}, id="b")),
+    ],
+)  # fmt: skip
+def test_a_rule_that_may_matter_is_not_shadowed(first: dict[str, object], second: dict[str, object]) -> None:
+    assert kinds(first, second) == []
+
+
+def test_a_fact_that_may_be_missing_keeps_a_rule_from_being_shadowed() -> None:
+    always_known = rule({"or": [{"<": [TOTAL, 100]}, {">=": [TOTAL, 100]}]}, id="a", priority=1)
+    assert ("b", "shadowed") not in kinds(always_known, rule(is_("DE"), id="b"))
+
+
+def test_a_pin_of_what_another_rule_hides_is_a_fight_with_an_example() -> None:
+    [finding] = check(
+        rule(is_("DE"), PIN, id="a", priority=5), rule({"<": [TOTAL, 100]}, {"exclude": ["paypal"]}, id="b")
+    )
+    assert (finding.rule, finding.kind, finding.other) == ("a", "fight", "b")
+    assert finding.example == {"geo.country": "DE", "cart.total": 0}
+    assert finding.message == "This rule shows PayPal in place 1, but where “b” fires too, it is hidden."
+
+
+def test_rules_that_can_not_fire_together_do_not_fight() -> None:
+    assert kinds(rule(is_("DE"), PIN, id="a"), rule(is_("US"), {"exclude": ["paypal"]}, id="b")) == []
+
+
+def test_two_pins_of_one_place_and_two_places_of_one_candidate_are_fights() -> None:
+    card_first, paypal_second = {"pin": {"candidate": "card", "slot": 1}}, {"pin": {"candidate": "paypal", "slot": 2}}
+    before = rule(is_("DE"), PIN, id="a", priority=1)
+    assert kinds(before, rule({"<": [TOTAL, 9]}, card_first, id="b")) == [("b", "fight")]
+    assert kinds(before, rule({"<": [TOTAL, 9]}, paypal_second, id="b")) == [("b", "fight")]
+
+
+def test_a_rule_that_places_and_hides_the_same_is_a_fight_with_itself() -> None:
+    [finding] = check(rule(is_("DE"), PIN, {"exclude": ["paypal"]}))
+    assert (finding.kind, finding.other) == ("fight", None)
+
+
+def test_requirements_without_a_candidate_in_common_are_a_fight() -> None:
+    first, second = (
+        rule(is_("DE"), {"require": ["card"]}, id="a"),
+        rule({"<": [TOTAL, 9]}, {"require": ["paypal"]}, id="b"),
+    )
+    assert kinds(first, second) == [("b", "fight")]
+
+
+def test_rules_that_together_hide_everything_are_found_with_an_example() -> None:
+    first = rule({">": [TOTAL, 100]}, {"exclude": ["klarna", "paypal"]}, id="a")
+    [finding] = check(first, rule(is_("DE"), {"exclude": ["card"]}, id="b"))
+    assert (finding.rule, finding.kind, finding.others) == ("b", "may be empty", ("a",))
+    assert finding.example == {"geo.country": "DE", "cart.total": 101}
+
+
+def test_rules_that_hide_everything_for_nobody_are_fine() -> None:
+    first = rule(is_("US"), {"exclude": ["klarna", "paypal"]}, id="a")
+    assert kinds(first, rule(is_("DE"), {"exclude": ["card"]}, id="b")) == []
+
+
+def test_candidates_and_places_that_are_not_there_count_for_nothing() -> None:
+    few = Setting(VOCABULARY, LISTS, {"card": "Card", "paypal": "PayPal"}, slots=1)
+    away = rule(is_("DE"), {"exclude": ["klarna"]}, {"pin": {"candidate": "paypal", "slot": 2}}, id="a")
+    assert check(away, rule(is_("DE"), {"exclude": ["paypal"]}, id="b"), setting=few) == []
+
+
+def test_rules_that_are_active_at_different_times_have_nothing_to_do_with_each_other() -> None:
+    first, second = rule(WIDE, id="a", priority=1), rule(NARROW, id="b")
+    apart = Setting(VOCABULARY, LISTS, SETTING.candidates, spans={"a": (100, 200), "b": (200, 300)})
+    inside = Setting(VOCABULARY, LISTS, SETTING.candidates, spans={"a": (100, None), "b": (200, 300)})
+    assert check(first, second, setting=apart) == []
+    assert [one.kind for one in check(first, second, setting=inside)] == ["shadowed"]
+
+
+def test_schedules_that_are_over_or_empty_are_found() -> None:
+    spans = {"fine": (10, 30), "over": (None, 20), "empty": (30, 30), "open": (10, None)}
+    assert [(one.rule, one.kind) for one in schedule_findings(spans, 20)] == [
+        ("over", "schedule over"),
+        ("empty", "schedule empty"),
+    ]
+
+
+def test_lists_that_no_rule_looks_at_are_noted() -> None:
+    using = parse_rule(rule({"!": {"in_list": [SEGMENT, "blocked"]}}), VOCABULARY, LISTS)
+    assert [(one.rule, one.kind) for one in unused_lists([using], LISTS)] == [("nobody", "unused list")]
+
+
+# --- against brute force
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_brute_force_finds_no_false_alarm_and_nothing_missed(plain: bool) -> None:
+    found, wrong = verify_checks.compare(250, plain=plain, seed=5)
+    assert wrong == []
+    assert min(found[kind] for kind in ("never", "always", "shadowed", "fight", "may be empty")) >= 10
+
+
+def test_brute_force_would_notice() -> None:
+    """The oracle itself sees a false alarm and a rule that was missed."""
+    one = rule_sets.rule_set(Random(1), plain=True)
+    truth = rule_sets.Truth(one)
+    healthy = next(rule.id for rule in one.rules if rule.id not in truth.never())
+    assert list(rule_sets.false_alarms(truth, [Finding(healthy, "/when", "never", "error", "")]))
+    assert list(rule_sets.missed(rule_sets.Truth(_contradiction()), []))
+
+
+def _contradiction() -> rule_sets.Set:
+    rules = parse_rules([rule({"and": [is_("DE"), is_("US")]})], VOCABULARY, LISTS)
+    return rule_sets.Set(rules, tuple(rule_sets.worlds(["geo.country"])))
+
+
+def test_a_rule_checked_alone_has_the_findings_of_the_whole_set() -> None:
+    random, seen = Random(9), Counter[str]()
+    for _ in range(60):
+        rules = rule_sets.rule_set(random, plain=True).rules
+        whole = check_rules(rules, SETTING)
+        for one in rules:
+            alone = check_rule(one, [other for other in rules if other is not one], SETTING)
+            wanted = {
+                _of_pair(finding) for finding in whole if finding.rule == one.id and finding.kind != "may be empty"
+            }
+            assert wanted <= {_of_pair(finding) for finding in alone}
+            seen.update(finding.kind for finding in alone)
+    assert min(seen[kind] for kind in ("never", "shadowed", "fight", "may be empty")) > 5
+
+
+def _of_pair(finding: Finding) -> tuple[str, str, str, tuple[str, ...]]:
+    return finding.rule, finding.kind, finding.message, finding.others
+
+
+def test_a_large_set_is_checked_in_time() -> None:
+    rules = verify_checks.large_set(300, seed=3)
+    assert verify_checks.seconds_for_a_set(rules) < 2
+    assert verify_checks.seconds_for_a_rule(rules) < 0.05
+
+
+def test_a_condition_with_too_many_cases_is_passed_over() -> None:
+    fields = [Field(f"f.a{number}", "integer") for number in range(40)]
+    vocabulary = Vocabulary(fields)
+    pairs = [{"or": [{"<": [{"var": f.name}, 1]}, {"<": [{"var": g.name}, 2]}]} for f, g in pairwise(fields)]
+    setting = Setting(vocabulary, {}, SETTING.candidates)
+    assert check(rule({"and": pairs}, id="a"), rule({"and": pairs}, id="b"), setting=setting) == []
+
+
+def test_findings_have_a_json_form() -> None:
+    [finding] = check(rule({"and": [is_("DE"), is_("US")]}))
+    assert finding.to_json()["kind"] == "never"
