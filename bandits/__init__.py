@@ -18,8 +18,10 @@ from bandits.delay import DelayCurve, bin_of, pending_trials
 from bandits.draw import Arrangement, arrange, candidate_hash, chances_along, pick, seed_of, uniforms
 from bandits.draws import DRAWS, Draws, make_draws
 from bandits.drift import last_change, memory
+from bandits.evaluate import Estimate
 from bandits.examination import effective_trials, estimate_weights
 from bandits.hierarchy import Siblings, fit_prior, fit_strength, prior_from
+from bandits.paired import is_off_one, paired_difference
 
 __all__ = [
     "CUSTOMER_STRENGTH",
@@ -29,6 +31,7 @@ __all__ = [
     "Chances",
     "DelayCurve",
     "Draws",
+    "Estimate",
     "Event",
     "EventType",
     "Evidence",
@@ -49,10 +52,12 @@ __all__ = [
     "fit_prior",
     "fit_strength",
     "interval",
+    "is_off_one",
     "last_change",
     "make_draws",
     "mean",
     "memory",
+    "paired_difference",
     "pending_trials",
     "pick",
     "posterior",

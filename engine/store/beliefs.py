@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -50,6 +51,18 @@ async def get(connection: AsyncConnection, merchant_id: int, placement: str, ver
     )
     row = (await connection.execute(query)).first()
     return _snapshot(tuple(row)) if row else None
+
+
+async def some(
+    connection: AsyncConnection, merchant_id: int, placement: str, versions: Iterable[int]
+) -> dict[int, Snapshot]:
+    """Snapshots by version; those no longer kept are missing."""
+    query = select(beliefs).where(
+        beliefs.c.merchant_id == merchant_id,
+        beliefs.c.placement == placement,
+        beliefs.c.version.in_(sorted(versions)),
+    )
+    return {row.version: _snapshot(tuple(row)) for row in await connection.execute(query)}
 
 
 async def newest(

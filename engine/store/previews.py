@@ -1,0 +1,126 @@
+"""Previews and how far they are; and the pieces of the log that they read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Select, and_, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.store.tables import decisions, previews
+
+
+class PreviewRow(NamedTuple):
+    """`draft` says what was tried, `result` is a JSON text once there is one; times in epoch milliseconds."""
+
+    id: str
+    merchant_id: int
+    placement: str
+    draft: str
+    state: str
+    since: int
+    until: int
+    started_by: str
+    started_at: int
+    seen_at: int
+    done: int
+    total: int
+    problem: str
+    result: str | None
+
+
+class LogRow(NamedTuple):
+    """What a preview needs of a logged decision; the texts are JSON."""
+
+    id: str
+    customer: str | None
+    closes_at: int | None
+    plan_version: int
+    beliefs_version: int
+    facts: str
+    history: str
+    answer: str
+
+
+_LOG = tuple(decisions.c[name] for name in LogRow._fields)
+
+
+async def add(connection: AsyncConnection, row: PreviewRow) -> None:
+    """`IntegrityError` where another one of this merchant runs."""
+    await connection.execute(insert(previews).values(row._asdict()))
+
+
+async def get(connection: AsyncConnection, merchant_id: int, id: str) -> PreviewRow | None:
+    return await _one(connection, select(previews).where(previews.c.merchant_id == merchant_id, previews.c.id == id))
+
+
+async def newest(connection: AsyncConnection, merchant_id: int, placement: str) -> PreviewRow | None:
+    where = (previews.c.merchant_id == merchant_id, previews.c.placement == placement)
+    return await _one(connection, select(previews).where(*where).order_by(previews.c.started_at.desc()).limit(1))
+
+
+async def move(connection: AsyncConnection, id: str, *, done: int, total: int, now: int) -> bool:
+    """How far it is; False where it is not to go on."""
+    return await _while_running(connection, previews.c.id == id, done=done, total=total, seen_at=now)
+
+
+async def end(
+    connection: AsyncConnection, id: str, state: str, *, now: int, problem: str = "", result: str | None = None
+) -> bool:
+    """False where it had ended before."""
+    values: dict[str, Any] = {"state": state, "seen_at": now, "problem": problem, "result": result}
+    return await _while_running(connection, previews.c.id == id, **values)
+
+
+async def interrupt(connection: AsyncConnection, merchant_id: int, *, unseen_since: int) -> None:
+    """Let those end whose process has not been heard of since an instant."""
+    lost = and_(previews.c.merchant_id == merchant_id, previews.c.seen_at < unseen_since)
+    await _while_running(connection, lost, state="interrupted")
+
+
+async def purge(connection: AsyncConnection, *, before: int) -> None:
+    await connection.execute(delete(previews).where(previews.c.started_at < before))
+
+
+async def ids(
+    connection: AsyncConnection, merchant_id: int, placement: str, *, first: str, end: str, limit: int
+) -> list[str]:
+    """The newest decisions from `first` on and before `end`, the oldest of them first."""
+    query = (
+        select(decisions.c.id)
+        .where(
+            decisions.c.merchant_id == merchant_id,
+            decisions.c.placement == placement,
+            decisions.c.id >= first,
+            decisions.c.id < end,
+        )
+        .order_by(decisions.c.id.desc())
+        .limit(limit)
+    )
+    return [row.id for row in reversed((await connection.execute(query)).all())]
+
+
+async def log(connection: AsyncConnection, merchant_id: int, placement: str, *, first: str, last: str) -> list[LogRow]:
+    """The decisions from `first` to `last`, both included."""
+    query = (
+        select(*_LOG)
+        .where(
+            decisions.c.merchant_id == merchant_id,
+            decisions.c.placement == placement,
+            decisions.c.id >= first,
+            decisions.c.id <= last,
+        )
+        .order_by(decisions.c.id)
+    )
+    return [LogRow(*row) for row in await connection.execute(query)]
+
+
+async def _one(connection: AsyncConnection, query: Select[Any]) -> PreviewRow | None:
+    row: Sequence[Any] | None = (await connection.execute(query)).first()
+    return PreviewRow(*row) if row else None
+
+
+async def _while_running(connection: AsyncConnection, which: ColumnElement[bool], **values: Any) -> bool:
+    query = update(previews).where(which, previews.c.state == "running").values(values)
+    return bool((await connection.execute(query)).rowcount)
