@@ -15,7 +15,15 @@ from importlib.metadata import version
 
 from rich.console import Console
 
-from benchmarks import verify_api, verify_bandits, verify_builder, verify_crash, verify_engine, verify_rules
+from benchmarks import (
+    verify_api,
+    verify_bandits,
+    verify_builder,
+    verify_checks,
+    verify_crash,
+    verify_engine,
+    verify_rules,
+)
 from benchmarks.process import ROOT
 from benchmarks.published import put
 
@@ -27,6 +35,7 @@ PARTS: dict[str, Callable[[], Figures]] = {
     "api": verify_api.figures,
     "bandits": verify_bandits.figures,
     "builder": verify_builder.figures,
+    "checks": verify_checks.figures,
     "engine": verify_engine.figures,
     "rules": verify_rules.figures,
 }

@@ -25,6 +25,7 @@ class Space:
         self._cuts: dict[Variable, set[Any]] = {}
         self._values: dict[Variable, Collection[Any] | str] = {}
         self._regions: dict[Variable, Regions] = {}
+        self._masks: dict[tuple[int, bool], int] = {}
         self._known: dict[tuple[int, bool], Boxes] = {}
         self._conditions = list(conditions)  # keeps the nodes alive, whose identities are keys
         for condition in self._conditions:
@@ -121,7 +122,10 @@ class Space:
         return _all_or_any(question.operator, wanted, (self._of_question(part, wanted) for part in question.parts))
 
     def _of_test(self, test: Test, wanted: bool) -> Boxes:
-        mask = self._mask(test, wanted)
+        key = (id(test), wanted)
+        if key not in self._masks:
+            self._masks[key] = self._mask(test, wanted)
+        mask = self._masks[key]
         if not mask:
             return []
         box: Box = {name: self.regions(name).present for name in test.requires}

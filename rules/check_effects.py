@@ -53,11 +53,11 @@ class Effects:
     def _may_be_shadowed(self, number: int) -> bool:
         return self._focus in (None, number) or self._study.implies(number, self._focus)
 
-    def _partners(self, number: int, others: Iterable[int]) -> Iterator[int]:
+    def _partners(self, number: int, others: Sequence[int]) -> Sequence[int]:
         """The other rules to look at beside this one."""
-        for other in others:
-            if other != number and (self._focus is None or self._focus in (number, other)):
-                yield other
+        if self._focus in (None, number):
+            return [other for other in others if other != number]
+        return [self._focus] if self._focus in others else []
 
     # --- rules without use
 
@@ -136,7 +136,7 @@ class Effects:
             message = f"This rule places {label} and hides it, too; it is hidden."
             yield self._fight(number, (), message)
             return
-        others = self._meeting(number, self._hiding.get(pin.candidate, ()))
+        others = self._meeting(number, self._partners(number, self._hiding.get(pin.candidate, ())))
         if others:
             names = self._names(others)
             message = f"This rule shows {label} in place {pin.slot}, but where {names} fires too, it is hidden."
@@ -144,13 +144,17 @@ class Effects:
 
     def _second_pin(self, number: int, pin: Pin) -> Iterator[Finding]:
         """Another candidate has the place, or the candidate another place, by a rule that comes before."""
-        same_place = [other for other in self._pinning.get(pin.slot, ()) if self._pins_other(other, number, pin)]
+        same_place = [
+            other for other in self._partners(number, self._pinning[pin.slot]) if self._pins_other(other, number, pin)
+        ]
         others = self._meeting(number, same_place)
         if others:
             message = f"Where {self._names(others)} fires too, it comes first and gives place {pin.slot} to another."
             yield self._fight(number, others, message)
         elsewhere = [
-            other for other in self._placing.get(pin.candidate, ()) if self._pins_elsewhere(other, number, pin)
+            other
+            for other in self._partners(number, self._placing[pin.candidate])
+            if self._pins_elsewhere(other, number, pin)
         ]
         others = self._meeting(number, elsewhere)
         if others:
@@ -180,7 +184,7 @@ class Effects:
     def _meeting(self, number: int, others: Sequence[int]) -> tuple[int, ...]:
         """Those of the other rules that surely fire together with this one for some facts."""
         found, doubtful = [], []
-        for other in self._partners(number, others):
+        for other in others:
             can = self._study.can_meet(number, other)
             if can:
                 found.append(other)
@@ -198,7 +202,8 @@ class Effects:
 
     def _fight(self, number: int, others: Sequence[int], message: str) -> Finding:
         ids = tuple(self._study.rules[other].id for other in others)
-        example = self._study.example((number, *others[:1]))
+        is_shown = self._focus in (None, number)
+        example = self._study.example((number, *others[:1])) if is_shown else None
         return Finding(self._study.rules[number].id, "/effects", "fight", "warning", message, ids, example)
 
 

