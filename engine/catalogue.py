@@ -10,7 +10,7 @@ from engine.clock import now_ms
 from engine.errors import Conflict
 from engine.publish import Publisher
 from engine.shelf import Change, Shelf, id_of
-from engine.store import audit, plans, resources, shelves
+from engine.store import audit, resources, shelves
 from engine.store.database import Database
 from engine.store.resources import Document, Kind, Resource
 
@@ -106,16 +106,6 @@ class Catalogue:
             ]
 
         await self._publisher.publish(merchant_id, who, edit)
-
-    async def roll_back(self, merchant_id: int, who: str, placement: str, version: int) -> None:
-        await self._publisher.roll_back(merchant_id, who, placement, version)
-
-    async def versions(
-        self, merchant_id: int, placement: str, *, before: int | None = None, limit: int = 50
-    ) -> list[plans.Version]:
-        """The published versions of a placement's plan, the newest first, from behind `before`."""
-        async with self._database.read() as connection:
-            return await plans.history(connection, merchant_id, placement, before=before, limit=limit)
 
     async def audit(
         self, merchant_id: int, *, before_id: int | None = None, subject: str = "", limit: int = 50

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.check import check
 from engine.clock import now_ms
-from engine.errors import Conflict, ReviewRequired, invalid
+from engine.errors import Conflict, ReviewRequired
 from engine.live import Live
 from engine.plan import PlanDocument
 from engine.shelf import Change, Shelf
@@ -75,27 +75,6 @@ class Publisher:
                 await self._live.follow()
                 return Published(changes, versions)
         raise Conflict("others are changing the same things right now; try again", field="version")
-
-    async def roll_back(self, merchant_id: int, who: str, placement: str, version: int) -> None:
-        """Put an earlier plan version in force again; what is edited stays as it is.
-
-        `NotFound` where the placement is gone, `Invalid` where it has no such version.
-        """
-        async with self._database.write() as connection:
-            await resources.get(connection, merchant_id, "placement", "", placement)
-            if await plans.get(connection, merchant_id, placement, version) is None:
-                raise invalid("version", f"“{placement}” has no version {version}")
-            await plans.activate(connection, merchant_id, placement, version)
-            await audit.write(
-                connection,
-                merchant_id,
-                at=now_ms(),
-                who=who,
-                action="rolled back",
-                subject=f"placement {placement}",
-                after={"version": version},
-            )
-        await self._live.follow()
 
     async def _write(
         self,

@@ -22,6 +22,7 @@ from engine.record import Recorder
 from engine.release import Releases
 from engine.settings import Settings
 from engine.store.database import Database, open_database, sqlite_url
+from engine.versions import Versions
 
 
 class Engine:
@@ -38,6 +39,7 @@ class Engine:
         self.catalogue = Catalogue(database, publisher)
         self.drafts = Drafts(database)
         self.releases = Releases(database, self.drafts, publisher)
+        self.versions = Versions(database, publisher)
         self.logbook = Logbook(database, self.hasher)
         self.monitor = Monitor(database, self.live)
         self.decider = Decider(

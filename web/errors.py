@@ -9,7 +9,7 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
-from engine.errors import Conflict, EngineError, FieldProblem, Forbidden, Invalid, NotFound, Stale
+from engine.errors import Conflict, EngineError, FieldProblem, Forbidden, Invalid, NotFound, ReviewRequired, Stale
 
 log = structlog.get_logger()
 MEDIA_TYPE = "application/problem+json"
@@ -49,6 +49,7 @@ class Unavailable(EngineError):
 KINDS: dict[type[EngineError], tuple[int, str, str]] = {
     Invalid: (400, "invalid", "The request is not valid"),
     Unauthorized: (401, "unauthorized", "A valid key is needed"),
+    ReviewRequired: (403, "review-required", "A second person must approve this first"),
     Forbidden: (403, "forbidden", "This key may not do that"),
     NotFound: (404, "not-found", "There is no such thing"),
     Stale: (412, "stale", "It is not as you last saw it"),

@@ -74,7 +74,7 @@ async def test_a_draft_changes_nothing_until_it_is_published(shop, ada):
     shown = set(order((await shop.decide()).decision))
     assert shown == {"ideal", "paypal", "sepa_debit", "apple_pay"}
     assert await ada.marks() == {"r1": "live", "old": "live"}
-    newest = (await shop.engine.catalogue.versions(shop.id, PLACE))[0]
+    newest = (await shop.engine.versions.page(shop.id, PLACE))[0]
     assert (newest.published_by, newest.why) == ("ada@example.com", "spring cleaning")
 
 
@@ -249,7 +249,7 @@ async def test_with_review_nobody_publishes_alone(shop, ada, bob):
     await bob.release("approve")
     await ada.publish(why="")
     assert "card" not in order((await shop.decide()).decision)
-    assert (await shop.engine.catalogue.versions(shop.id, PLACE))[0].why == "no cards in spring"
+    assert (await shop.engine.versions.page(shop.id, PLACE))[0].why == "no cards in spring"
     said = [(one.who, one.action) for one in await shop.engine.catalogue.audit(shop.id, subject=f"draft {PLACE}")]
     assert said == [
         ("ada@example.com", "published"),
@@ -300,7 +300,7 @@ async def test_a_scheduled_draft_is_published_at_its_time_once_however_many_proc
     await asyncio.gather(*(one.releases.publish_due(at) for one in (shop.engine, other)))
     await shop.engine.follow()
     assert version_of(shop) == before + 1
-    newest = (await shop.engine.catalogue.versions(shop.id, PLACE))[0]
+    newest = (await shop.engine.versions.page(shop.id, PLACE))[0]
     assert (newest.version, newest.published_by, newest.why) == (before + 1, "ada@example.com", "black friday")
     assert (await ada.draft()).at.problem == ""
 

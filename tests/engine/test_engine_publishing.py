@@ -43,7 +43,7 @@ async def test_each_save_is_a_new_version_and_the_old_ones_stay_as_they_were(sho
     assert version_of(shop) == first + 1
     assert await document(shop, first) == kept
     assert msgspec.json.decode(await document(shop, first + 1), type=PlanDocument).rules[0].id == "r1"
-    history = await shop.engine.catalogue.versions(shop.id, PLACE)
+    history = await shop.engine.versions.page(shop.id, PLACE)
     assert [(one.version, one.published_by) for one in history] == [(first + 1 - n, "tester") for n in range(first + 1)]
 
 
@@ -200,28 +200,6 @@ async def test_a_placement_goes_with_all_that_is_in_it(shop):
         await shop.decide()
     await shop.place()
     assert len(order((await shop.decide()).decision)) == 6
-
-
-async def test_a_roll_back_puts_an_earlier_version_in_force_and_the_next_save_goes_on_from_what_is_edited(shop):
-    first = version_of(shop)
-    await shop.create("rule", rule({"exclude": ["card"]}))
-    await shop.engine.catalogue.roll_back(shop.id, "ada", PLACE, first)
-    assert version_of(shop) == first
-    assert "card" in order((await shop.decide()).decision)
-    await shop.create("rule", rule({"exclude": ["ideal"]}, id="r2"))
-    assert version_of(shop) == first + 2
-    assert {"card", "ideal"}.isdisjoint(order((await shop.decide()).decision))
-    entry = (await shop.engine.catalogue.audit(shop.id, subject="placement"))[0]
-    assert (entry.who, entry.action, entry.after) == ("ada", "rolled back", f'{{"version":{first}}}')
-
-
-async def test_there_is_no_rolling_back_to_what_never_was_or_is_gone(shop):
-    with pytest.raises(EngineError, match="99"):
-        await shop.engine.catalogue.roll_back(shop.id, "ada", PLACE, 99)
-    await shop.engine.catalogue.delete(shop.id, "ada", "placement", "", PLACE, version=None)
-    with pytest.raises(NotFound):
-        await shop.engine.catalogue.roll_back(shop.id, "ada", PLACE, 1)
-    assert shop.engine.live.get(shop.id, PLACE) is None
 
 
 async def test_every_change_is_in_the_audit_log_with_before_and_after(shop):

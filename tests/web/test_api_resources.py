@@ -186,16 +186,19 @@ def test_versions_come_in_pages(side: Side):
     assert then["next"] is None
 
 
-def test_a_rolled_back_plan_decides_until_the_next_change(side: Side):
+def test_a_rolled_back_plan_is_a_new_version_that_edits_go_on_from(side: Side):
     old = side.decide()["plan_version"]
     side.client.post(f"{PLACE}/candidates", json={"id": "wero", "label": "Wero"})
     answer = side.client.post(f"{PLACE}/roll-back", json={"version": old})
-    assert [one["version"] for one in answer.json()["items"] if one["in_force"]] == [old]
+    [now] = [one for one in answer.json()["items"] if one["in_force"]]
+    assert (now["version"], now["why"]) == (old + 2, f"Rolled back to version {old}")
     decision = side.decide()
-    assert decision["plan_version"] == old
+    assert decision["plan_version"] == old + 2
     assert "wero" not in {ranked["id"] for ranked in decision["ranking"]}
-    side.client.put(f"{PLACE}/candidates/ideal", json=examples.CANDIDATE, headers=any_version())
-    assert "wero" in {ranked["id"] for ranked in side.decide()["ranking"]}
+    assert side.client.get(f"{PLACE}/candidates/wero").json()["enabled"] is False
+    side.client.put(f"{PLACE}/candidates/paypal", json={"id": "paypal", "label": "Other"}, headers=any_version())
+    assert "wero" not in {ranked["id"] for ranked in side.decide()["ranking"]}
+    assert side.client.post(f"{PLACE}/roll-back", json={"version": old + 3}).status_code == 409
 
 
 def test_only_a_version_of_a_placement_that_is_there_can_be_rolled_back_to(side: Side):

@@ -127,11 +127,11 @@ async def save_settings(request: AnyRequest, frame: NamedDependency[Frame], key:
 
 @post("/placements/{key:str}/roll-back", status_code=200)
 async def roll_back(request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str]) -> Response[Any]:
-    """Put an earlier version in force; what is edited stays as it is, and the next save publishes it again."""
+    """Publish an earlier version again; what is edited follows."""
     frame.must_edit()
     version = version_of(await typed(request))
-    await frame.engine.catalogue.roll_back(frame.merchant.id, frame.who, key, version)
-    notice = Notice(f"Version {version} is in force. The next saved change publishes what is edited now.")
+    new = await frame.engine.versions.roll_back(frame.merchant.id, frame.who, key, version)
+    notice = Notice(f"Version {new} is in force, with the candidates and rules of version {version}.")
     return frame.go(f"/admin/placements/{key}/settings", notice=notice)
 
 
@@ -190,6 +190,6 @@ async def _stored(
 
 async def _versions(frame: Frame, key: str) -> list[Version]:
     active = frame.engine.live.get(frame.merchant.id, key)
-    history = await frame.engine.catalogue.versions(frame.merchant.id, key)
+    history = await frame.engine.versions.page(frame.merchant.id, key)
     in_force = active.plan.version if active else 0
     return [Version(one.version, one.published_at, one.published_by, one.version == in_force) for one in history[:20]]

@@ -63,25 +63,25 @@ async def versions(request: AnyRequest) -> Response[bytes]:
     opt=Operation(
         TAG,
         "Roll back to a plan version",
-        {200: Answer("That version is in force; the versions, the newest first", PlanVersions)},
-        "Puts an earlier version in force again. The placement, candidates and rules that are edited stay as they are: "
-        "the next change of one of them publishes them all as a new version.",
+        {200: Answer("It is in force; the versions, the newest first", PlanVersions)},
+        "Publishes a new version with the placement, candidates and rules of an earlier one; what is edited follows. "
+        "Candidates and rules that came since are switched off, not deleted.",
         body=RollBack,
         example=examples.ROLL_BACK,
+        errors=(409,),
     ).opt,
 )
 async def roll_back(request: AnyRequest) -> Response[bytes]:
     access = configuring(request)
     wanted: RollBack = await document_of(request, RollBack)
     placement = request.path_params["placement"]
-    await engine_of(request).catalogue.roll_back(access.merchant.id, who(access), placement, wanted.version)
+    await engine_of(request).versions.roll_back(access.merchant.id, who(access), placement, wanted.version)
     return _respond(await _versions(request, access.merchant.id, Versions()))
 
 
 async def _versions(request: AnyRequest, merchant_id: int, wanted: Versions) -> PlanVersions:
     engine, placement = engine_of(request), request.path_params["placement"]
-    await engine.catalogue.get(merchant_id, "placement", "", placement)
-    found = await engine.catalogue.versions(merchant_id, placement, before=wanted.cursor, limit=wanted.limit + 1)
+    found = await engine.versions.page(merchant_id, placement, before=wanted.cursor, limit=wanted.limit + 1)
     active = engine.live.get(merchant_id, placement)
     now = active.plan.version if active else 0
     items = [

@@ -1,0 +1,157 @@
+"""Versions of a plan: what differs between two, and going back to one without losing what came since."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+import pytest
+
+from engine.errors import Conflict, Invalid, NotFound
+from engine.placement import FieldDocument, Fixed, ListDocument
+from tests.factories import candidate, order, placement, rule
+
+pytestmark = pytest.mark.anyio
+PLACE = "payment_methods"
+
+
+def version_of(shop):
+    return shop.engine.live.get(shop.id, PLACE).plan.version
+
+
+def plan_of(shop):
+    return shop.engine.live.get(shop.id, PLACE).plan.document
+
+
+async def update(shop, kind, document, place=PLACE):
+    id = getattr(document, "id", None) or getattr(document, "key", None) or document.name
+    await shop.engine.catalogue.update(shop.id, "ada", kind, place, id, document, version=None)
+
+
+async def roll_back(shop, version):
+    return await shop.engine.versions.roll_back(shop.id, "ada", PLACE, version)
+
+
+async def test_going_back_publishes_a_new_version_and_what_is_edited_follows(shop):
+    await shop.create("rule", rule({"exclude": ["card"]}))
+    good, document = version_of(shop), plan_of(shop)
+    await update(shop, "rule", rule({"exclude": ["ideal"]}))
+    await update(shop, "candidate", candidate("paypal", label="Other", position=1))
+    await update(shop, "placement", placement(policy=Fixed()), "")
+    began = time.monotonic()
+    assert await roll_back(shop, good) == good + 4
+    answer = await shop.decide()
+    assert time.monotonic() - began < 2
+    assert answer.decision.plan_version == good + 4
+    assert "card" not in order(answer.decision)
+    assert plan_of(shop) == document
+    await shop.create("rule", rule({"exclude": ["klarna"]}, id="next"))
+    assert {"card", "klarna"}.isdisjoint(order((await shop.decide()).decision))
+    assert plan_of(shop).placement == placement()
+
+
+async def test_what_came_since_is_switched_off_and_not_lost(shop):
+    first, document = version_of(shop), plan_of(shop)
+    await shop.create("rule", rule({"exclude": ["card"]}, id="since"))
+    await shop.create("candidate", candidate("giropay"))
+    await roll_back(shop, first)
+    shelf = await shop.engine.catalogue.shelf(shop.id)
+    assert shelf.get("rule", PLACE, "since").document == rule({"exclude": ["card"]}, id="since", enabled=False)
+    assert not shelf.get("candidate", PLACE, "giropay").document.enabled
+    shown = order((await shop.decide()).decision)
+    assert "card" in shown
+    assert "giropay" not in shown
+    assert plan_of(shop).rules == document.rules
+
+
+async def test_what_was_deleted_since_comes_back_with_the_fields_and_lists_that_it_needs(shop):
+    await shop.create("field", FieldDocument(name="customer.mood", type="string"))
+    await shop.create("list", ListDocument(name="vip", values=("gold",)))
+    both = {"or": [{"==": [{"var": "customer.mood"}, "glad"]}, {"in_list": [{"var": "customer.segment"}, "vip"]}]}
+    await shop.create("rule", rule({"exclude": ["klarna"]}, when=both))
+    good = version_of(shop)
+    for kind, place, id in (("rule", PLACE, "r1"), ("candidate", PLACE, "klarna"), ("field", "", "customer.mood"),
+                            ("list", "", "vip")):  # fmt: skip
+        await shop.engine.catalogue.delete(shop.id, "ada", kind, place, id, version=None)
+    await roll_back(shop, good)
+    assert "klarna" not in order((await shop.decide(customer_mood="glad")).decision)
+    assert "klarna" in order((await shop.decide(customer_mood="grim")).decision)
+
+
+async def test_a_rule_that_was_switched_off_then_is_so_again(shop):
+    await shop.create("rule", rule({"exclude": ["card"]}, enabled=False))
+    then = version_of(shop)
+    await update(shop, "rule", rule({"exclude": ["card"]}))
+    await roll_back(shop, then)
+    assert "card" in order((await shop.decide()).decision)
+
+
+async def test_a_draft_over_what_was_rolled_back_is_told(shop):
+    await shop.create("rule", rule({"exclude": ["card"]}))
+    good = version_of(shop)
+    await update(shop, "rule", rule({"exclude": ["ideal"]}))
+    mine = rule({"exclude": ["klarna"]})
+    await shop.engine.drafts.save(shop.id, "ada", PLACE, mine, revision=None)
+    await roll_back(shop, good)
+    assert [one.id for one in (await shop.engine.drafts.get(shop.id, PLACE)).moved] == ["r1"]
+
+
+async def test_going_back_is_noted_and_says_why(shop):
+    first = version_of(shop)
+    await shop.create("rule", rule({"exclude": ["card"]}))
+    await roll_back(shop, first)
+    entry = (await shop.engine.catalogue.audit(shop.id, subject="placement"))[0]
+    assert (entry.who, entry.action, entry.after) == ("ada", "rolled back", f'{{"version":{first}}}')
+    newest = (await shop.engine.versions.page(shop.id, PLACE))[0]
+    assert (newest.published_by, newest.why) == ("ada", f"Rolled back to version {first}")
+
+
+async def test_there_is_no_going_back_to_what_never_was_is_gone_or_is_in_force(shop):
+    with pytest.raises(Invalid, match="99"):
+        await roll_back(shop, 99)
+    with pytest.raises(Conflict, match="nothing differs"):
+        await roll_back(shop, version_of(shop))
+    await shop.engine.catalogue.delete(shop.id, "ada", "placement", "", PLACE, version=None)
+    with pytest.raises(NotFound):
+        await roll_back(shop, 1)
+    assert shop.engine.live.get(shop.id, PLACE) is None
+
+
+async def test_two_versions_are_compared_in_words_and_as_documents(shop):
+    await shop.create("rule", rule({"exclude": ["card"]}, id="stays"), rule({"exclude": ["ideal"]}, id="goes"))
+    old = version_of(shop)
+    over = {">": [{"var": "cart.total"}, 50_000]}
+    changed = rule({"exclude": ["klarna"]}, id="stays", when=over, priority=7)
+    await update(shop, "rule", changed)
+    await shop.create(
+        "rule", rule({"pin": {"candidate": "paypal", "slot": 1}}, id="comes", active_to="2026-12-01T00:00:00Z")
+    )
+    await shop.engine.catalogue.delete(shop.id, "ada", "rule", PLACE, "goes", version=None)
+    await update(shop, "candidate", candidate("card", label="Karte", position=0))
+    found = await shop.engine.versions.compare(shop.id, PLACE, old, version_of(shop))
+    assert [(one.kind, one.id, one.mark) for one in found] == [
+        ("rule", "comes", "new"),
+        ("rule", "goes", "deleted"),
+        ("rule", "stays", "changed"),
+        ("candidate", "card", "changed"),
+    ]
+    comes, goes, stays, card = found
+    assert comes.now == "1 is 1 → show Paypal in place 1, until 2026-12-01T00:00:00Z"
+    assert goes.was == "1 is 1 → hide Ideal"
+    assert (stays.was, stays.now) == ("1 is 1 → hide Card", "Cart total is over 500.00 → hide Klarna")
+    assert [(one.field, one.before, one.after) for one in stays.details] == [("priority", 0, 7)]
+    assert [(one.field, one.before, one.after) for one in card.details] == [("label", "Card", "Karte")]
+    assert stays.after == changed
+    assert msgspec.json.decode(msgspec.json.encode(stays))["after"]["priority"] == 7
+    backwards = await shop.engine.versions.compare(shop.id, PLACE, version_of(shop), old)
+    assert [one.mark for one in backwards] == ["deleted", "new", "changed", "changed"]
+
+
+async def test_versions_of_other_merchants_are_not_there(shop):
+    other, _ = await shop.engine.accounts.add_merchant("other", "Other")
+    with pytest.raises(NotFound):
+        await shop.engine.versions.page(other.id, PLACE)
+    with pytest.raises(NotFound):
+        await shop.engine.versions.document(other.id, PLACE, 1)
+    with pytest.raises(NotFound):
+        await shop.engine.versions.roll_back(other.id, "eve", PLACE, 1)
