@@ -55,12 +55,17 @@ class WaitingRow(NamedTuple):
     trials: int
 
 
+Memory = dict[tuple[str, int], float]
+"""How much a candidate's day still counts, by (candidate, day), where it is not wholly."""
+
+
 class Reading(NamedTuple):
     """How statistics are to be read: a placement's settings, what was fitted, and the time in epoch milliseconds."""
 
     half_life_days: float
     examination: tuple[float, ...]
     curve: bandits.DelayCurve
+    memory: Memory
     now: int
 
     def looked_at(self, slot: int) -> float:
@@ -88,21 +93,22 @@ def children(parents: Mapping[str, Known], strength: float) -> dict[str, bandits
     return {name: bandits.prior_from(known.evidence, known.prior, strength) for name, known in parents.items()}
 
 
-def since(days: Sequence[DayRow], today: int) -> dict[str, int]:
-    """The day from which each candidate's evidence counts, where it jumped; only days that are over are looked at."""
-    found = {}
-    for name in {row.candidate for row in days}:
-        sums: dict[int, list[int]] = {}
-        for row in days:
-            if row.candidate == name and row.day < today:
-                cell = sums.setdefault(row.day, [0, 0])
-                cell[0] += row.trials
-                cell[1] += row.successes
-        by_day = sorted(sums)
-        first = bandits.last_change([sums[day][0] for day in by_day], [sums[day][1] for day in by_day])
-        if first:
-            found[name] = by_day[first]
-    return found
+def memory(days: Sequence[DayRow], today: int) -> Memory:
+    """What counts less, as a rate jumped after it; only days that are over are looked at."""
+    over = [row for row in days if row.day < today]
+    names, when = sorted({row.candidate for row in over}), sorted({row.day for row in over})
+    trials, successes = np.zeros((2, len(when), len(names)))
+    for row in over:
+        where = when.index(row.day), names.index(row.candidate)
+        trials[where] += row.trials
+        successes[where] += row.successes
+    weights = bandits.memory(trials, successes).tolist() if over else []
+    return {
+        (name, day): weight
+        for day, of_day in zip(when, weights, strict=True)
+        for name, weight in zip(names, of_day, strict=True)
+        if weight < 1
+    }
 
 
 def _evidence(
@@ -116,7 +122,7 @@ def _evidence(
     trials, successes = np.zeros((2, len(names), len(columns)))
     for row in days:
         where = index[row.candidate], columns[_column(row)]
-        faded = _faded(row.day, reading)
+        faded = _faded(row, reading)
         trials[where] += faded * row.trials
         successes[where] += faded * row.successes
     for late in waiting:
@@ -140,5 +146,6 @@ def _weight(column: Column, reading: Reading) -> float:
     return looked_at if minute < 0 else looked_at * reading.curve.share(max(0, reading.now - minute * MINUTE))
 
 
-def _faded(day: int, reading: Reading) -> float:
-    return bandits.recency_weight(max(0, reading.now // DAY - day), reading.half_life_days)
+def _faded(row: DayRow, reading: Reading) -> float:
+    faded = bandits.recency_weight(max(0, reading.now // DAY - row.day), reading.half_life_days)
+    return faded * reading.memory.get((row.candidate, row.day), 1.0)

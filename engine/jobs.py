@@ -8,11 +8,17 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from engine.clock import DAY, MINUTE, now_ms
 from engine.decide import first_id_of
+from engine.fit import fit_placement
 from engine.store import beliefs as snapshots
 from engine.store import decisions, folds, outcomes
 
 if TYPE_CHECKING:
     from engine.service import Engine
+
+
+FIT_MINUTES = 5
+MINUTES_TO_WAIT = 60 * 24 * 31
+"""Longer than the longest window."""
 
 
 def schedule(engine: Engine) -> AsyncIOScheduler:
@@ -25,6 +31,9 @@ def schedule(engine: Engine) -> AsyncIOScheduler:
     async def close_windows() -> None:
         await engine.recorder.close_due(now_ms())
 
+    async def fit() -> None:
+        await fit_all(engine)
+
     async def publish_scheduled() -> None:
         await engine.releases.publish_due(now_ms())
 
@@ -32,11 +41,18 @@ def schedule(engine: Engine) -> AsyncIOScheduler:
         await purge(engine)
 
     scheduler.add_job(engine.live.refresh, "interval", seconds=every, id="refresh beliefs")
+    scheduler.add_job(fit, "interval", minutes=FIT_MINUTES, id="fit strengths")
     scheduler.add_job(engine.follow, "interval", seconds=1, id="follow others")
     scheduler.add_job(close_windows, "interval", seconds=5, id="close windows")
     scheduler.add_job(publish_scheduled, "interval", seconds=1, id="publish scheduled drafts")
     scheduler.add_job(purge_old, "interval", hours=1, id="purge")
     return scheduler
+
+
+async def fit_all(engine: Engine) -> None:
+    """Fit again how the statistics of every placement are to be read."""
+    for merchant_id, placement in engine.live.learning_placements():
+        await fit_placement(engine.database, merchant_id, placement, now_ms())
 
 
 async def purge(engine: Engine) -> None:
@@ -46,6 +62,8 @@ async def purge(engine: Engine) -> None:
         await decisions.purge(connection, before_id=first_id_of(before))
         await outcomes.purge(connection, before=before, before_id=first_id_of(before))
         await folds.purge_usage(connection, before_day=before // DAY)
+        await folds.purge_waiting(connection, before_minute=now_ms() // MINUTE - MINUTES_TO_WAIT)
         await folds.purge_tallies(connection, before_minute=before // MINUTE)
         await snapshots.purge(connection, before=before)
     await engine.accounts.purge_sessions()
+    await engine.previews.purge()

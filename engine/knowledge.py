@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import bandits
 from engine.beliefs import Knowledge, Known
 from engine.clock import DAY, MINUTE
-from engine.evidence import FORGOTTEN_AFTER, DayRow, Fit, Reading, WaitingRow, arms, children, since
+from engine.evidence import FORGOTTEN_AFTER, DayRow, Fit, Memory, Reading, WaitingRow, arms, children, memory
 from engine.placement import Placement
 from engine.store import fits, folds
 from engine.store.database import Database
@@ -27,7 +27,7 @@ class Knower:
         self._parents: dict[str, Known] = {}
         self._read_at = 0
         self._news = 0
-        self._since: dict[tuple[str, int], dict[str, int]] = {}
+        self._memories: dict[tuple[str | None, int], Memory] = {}
 
     def heard(self, trials: int) -> None:
         """Somewhere in the placement there is so much new evidence."""
@@ -43,52 +43,44 @@ class Knower:
     async def read_common(self, database: Database, now: int) -> Knowledge:
         """Read what all buckets have in common; returns what is known in a bucket that was never seen."""
         self._read_at, self._news = now, 0
-        self._parents = await self._arms(database, None, {}, now)
+        self._parents = await self._arms(database, None, now)
         nothing = {name: Known(0.0, 0.0, p.mean, p.strength) for name, p in self._priors().items()}
         return Knowledge(nothing, self._fit.customer_strength)
 
     async def read(self, database: Database, bucket: str, now: int) -> Knowledge:
         """What is known in a bucket."""
-        return Knowledge(await self._arms(database, bucket, self._priors(), now), self._fit.customer_strength)
+        return Knowledge(await self._arms(database, bucket, now), self._fit.customer_strength)
 
     def _priors(self) -> dict[str, bandits.Prior]:
         return children(self._parents, self._fit.bucket_strength)
 
-    async def _arms(
-        self, database: Database, bucket: str | None, priors: dict[str, bandits.Prior], now: int
-    ) -> dict[str, Known]:
-        today = now // DAY
-        first = today - int(FORGOTTEN_AFTER * self._placement.half_life_days)
+    async def _arms(self, database: Database, bucket: str | None, now: int) -> dict[str, Known]:
+        """What is known in a bucket, on top of what all have in common; without `bucket`, of all together."""
+        first = now // DAY - int(FORGOTTEN_AFTER * self._placement.half_life_days)
         async with database.read() as connection:
             self._fit = await fits.get(connection, self._place) or Fit()
             days = await folds.days(connection, self._place, bucket=bucket, since_day=first)
             waiting = await folds.waiting_trials(connection, self._place, bucket=bucket)
-        return await asyncio.to_thread(self._known, days, waiting, priors, bucket, now)
+        return await asyncio.to_thread(self._known, bucket, days, waiting, now)
 
     def _known(
-        self,
-        days: Sequence[DayRow],
-        waiting: Sequence[WaitingRow],
-        priors: dict[str, bandits.Prior],
-        bucket: str | None,
-        now: int,
+        self, bucket: str | None, days: Sequence[DayRow], waiting: Sequence[WaitingRow], now: int
     ) -> dict[str, Known]:
-        begun = self._begun("*" if bucket is None else bucket, days, now // DAY)
-        counted = [row for row in days if row.day >= begun.get(row.candidate, 0)]
-        return arms(counted, waiting, priors, self._reading(now))
+        priors = {} if bucket is None else self._priors()
+        return arms(days, waiting, priors, self._reading(self._memory(bucket, days, now // DAY), now))
 
-    def _begun(self, bucket: str, days: Sequence[DayRow], today: int) -> dict[str, int]:
+    def _memory(self, bucket: str | None, days: Sequence[DayRow], today: int) -> Memory:
         """The verdicts on days that are over stay what they are, so they are looked for once a day."""
-        known = self._since.get((bucket, today))
+        known = self._memories.get((bucket, today))
         if known is None:
-            self._since = {key: found for key, found in self._since.items() if key[1] == today}
-            known = self._since[bucket, today] = since(days, today)
+            self._memories = {key: kept for key, kept in self._memories.items() if key[1] == today}
+            known = self._memories[bucket, today] = memory(days, today)
         return known
 
-    def _reading(self, now: int) -> Reading:
+    def _reading(self, remembered: Memory, now: int) -> Reading:
         placement = self._placement
         examination = placement.examination or self._fit.examination
-        return Reading(placement.half_life_days, examination, delay_curve(self._fit, placement), now)
+        return Reading(placement.half_life_days, examination, delay_curve(self._fit, placement), remembered, now)
 
 
 def delay_curve(fit: Fit, placement: Placement) -> bandits.DelayCurve:

@@ -14,7 +14,7 @@ from engine.beliefs import Beliefs, Knowledge, make_beliefs
 from engine.clock import now_ms
 from engine.knowledge import Knower
 from engine.learn import Learning
-from engine.placement import Thompson
+from engine.placement import Placement, Thompson
 from engine.plan import Plan, PlanDocument
 from engine.record import Learned
 from engine.store import beliefs as snapshots
@@ -95,6 +95,11 @@ class Live:
 
     def placements(self, merchant_id: int) -> dict[str, Active]:
         return {key: active for (owner, key), active in self._active.items() if owner == merchant_id}
+
+    def learning_placements(self) -> list[tuple[int, Placement]]:
+        """(merchant, placement) of those whose bandit learns."""
+        placements = [(merchant_id, active.plan.placement) for (merchant_id, _), active in self._active.items()]
+        return [(owner, one) for owner, one in placements if isinstance(one.policy, Thompson)]
 
     def learned(self, news: Learned) -> None:
         """Called after each commit: these buckets have new evidence."""

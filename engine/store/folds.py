@@ -134,18 +134,25 @@ async def days(
     return [DayRow(row[0], *map(int, row[1:])) for row in await connection.execute(query)]
 
 
-async def siblings(connection: AsyncConnection, place: tuple[int, str, str]) -> list[tuple[str, str, int, int]]:
-    """(candidate, bucket, trials, successes) of all time."""
+class SiblingRow(NamedTuple):
+    """One of those who share a candidate: a bucket of a placement, or a customer."""
+
+    candidate: str
+    sibling: str
+    trials: int
+    successes: int
+
+
+async def siblings(connection: AsyncConnection, place: tuple[int, str, str]) -> list[SiblingRow]:
+    """The statistics of each candidate in each bucket, of all time."""
     columns = (statistics.c.candidate, statistics.c.bucket)
     sums = (func.sum(statistics.c.trials), func.sum(statistics.c.successes))
     query = select(*columns, *sums).where(*_at(statistics, place)).group_by(*columns).order_by(*columns)
-    return [(name, bucket, int(n), int(s)) for name, bucket, n, s in await connection.execute(query)]
+    return [SiblingRow(name, bucket, int(n), int(s)) for name, bucket, n, s in await connection.execute(query)]
 
 
-async def customers(
-    connection: AsyncConnection, merchant_id: int, placement: str, *, most: int
-) -> list[tuple[str, str, int, int]]:
-    """(candidate, customer, trials, successes) of some customers with more than one trial."""
+async def customers(connection: AsyncConnection, merchant_id: int, placement: str, *, most: int) -> list[SiblingRow]:
+    """The statistics of some customers with candidates that they tried more than once."""
     columns = (usage.c.candidate, usage.c.customer)
     trials, successes = func.sum(usage.c.trials), func.sum(usage.c.successes)
     query = (
@@ -155,7 +162,7 @@ async def customers(
         .having(trials > 1)
         .limit(most)
     )
-    return [(name, customer, int(n), int(s)) for name, customer, n, s in await connection.execute(query)]
+    return [SiblingRow(name, customer, int(n), int(s)) for name, customer, n, s in await connection.execute(query)]
 
 
 async def waiting_trials(

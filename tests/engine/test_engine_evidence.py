@@ -1,0 +1,137 @@
+"""From counts to what is known: evidence fades, late outcomes are waited for, buckets learn from each other."""
+
+from __future__ import annotations
+
+import pytest
+
+import bandits
+from engine import jobs, rebuild
+from engine.clock import DAY, MINUTE, now_ms
+from engine.evidence import DayRow, Reading, WaitingRow, arms, children, memory
+from engine.fit import fit_from
+from engine.store import folds
+from engine.store.folds import SiblingRow
+from tests.factories import METHODS, order, placement
+
+pytestmark = pytest.mark.anyio
+TODAY = 20_000
+NOW = TODAY * DAY + DAY // 2
+
+
+def day(candidate, trials, successes, *, at=TODAY, slot=0):
+    return DayRow(candidate, slot, at, trials, successes, 0, 0)
+
+
+def reading(*, half_life=90.0, examination=(), memory=None, window=60):
+    curve = bandits.DelayCurve([], window_ms=window * MINUTE)
+    return Reading(half_life, examination, curve, memory or {}, NOW)
+
+
+def test_evidence_of_one_half_life_ago_counts_half():
+    rows = [day("card", 100, 40, at=TODAY - 30), day("card", 100, 10)]
+    known = arms(rows, [], {}, reading(half_life=30.0))["card"]
+    assert (known.trials, known.successes) == pytest.approx((150, 30))
+
+
+def test_a_decision_without_an_outcome_counts_the_more_against_its_candidates_the_older_it_is():
+    counted = []
+    for age in (0, 15, 30, 60):
+        waiting = [WaitingRow("card", 0, NOW // MINUTE - age, 100)]
+        counted.append(arms([day("card", 100, 20)], waiting, {}, reading())["card"].trials)
+    assert counted == sorted(counted)
+    assert counted[0] == pytest.approx(100)
+    assert counted[-1] == pytest.approx(200)
+
+
+def test_a_trial_in_a_slot_that_few_look_at_counts_for_little():
+    rows = [day("card", 100, 10, slot=1), day("ideal", 100, 10, slot=2)]
+    known = arms(rows, [], {}, reading(examination=(1.0, 0.25)))
+    assert known["card"].trials == pytest.approx(100)
+    assert known["ideal"].trials < 45
+
+
+def test_what_was_before_a_jump_is_forgotten_and_what_others_knew_is_held_loosely():
+    days = range(TODAY - 20, TODAY)
+    jumped = [day("card", 500, 200 if at < TODAY - 10 else 25, at=at) for at in days]
+    steady = [day("ideal", 500, 50, at=at) for at in days]
+    remembered = memory([*jumped, *steady], TODAY)
+    known = arms([*jumped, *steady], [], {}, reading(half_life=10_000, memory=remembered))
+    assert known["card"].successes / known["card"].trials == pytest.approx(0.05, abs=0.01)
+    assert known["ideal"].trials < 6_000
+
+
+def test_a_day_that_is_not_over_is_not_judged():
+    rows = [day("card", 500, 200, at=TODAY - 1), day("card", 500, 5)]
+    assert memory(rows, TODAY) == {}
+
+
+def test_a_bucket_begins_with_what_all_have_in_common_as_strong_as_was_fitted():
+    parents = arms([day("card", 1_000, 300)], [], {}, reading())
+    new = arms([], [], children(parents, 25.0), reading())["card"]
+    assert (new.trials, new.successes, new.strength) == (0, 0, 25.0)
+    assert new.mean == pytest.approx(0.3, abs=0.01)
+
+
+def test_buckets_that_are_alike_lend_each_other_more_than_buckets_that_are_not():
+    alike = [SiblingRow("card", f"bucket {n}", 1_000, 300 + n) for n in range(10)]
+    unlike = [SiblingRow("card", f"bucket {n}", 1_000, 50 + 90 * n) for n in range(10)]
+    assert fit_from(alike, [], [], []).bucket_strength > 5 * fit_from(unlike, [], [], []).bucket_strength
+
+
+def test_without_anything_to_fit_to_the_strengths_are_those_of_a_new_placement():
+    fit = fit_from([], [SiblingRow("card", "customer", 3, 3)], [], [])
+    assert (fit.bucket_strength, fit.customer_strength) == (10.0, bandits.CUSTOMER_STRENGTH)
+    assert fit.examination == ()
+
+
+def test_how_likely_slots_are_looked_at_is_read_off_the_log():
+    looked_at = (1.0, 0.6, 0.3)
+    rows = [
+        day(name, 20_000, round(20_000 * rate * seen), slot=slot)
+        for name, rate in {"card": 0.3, "ideal": 0.2, "klarna": 0.1}.items()
+        for slot, seen in enumerate(looked_at, start=1)
+    ]
+    assert fit_from([], [], rows, []).examination == pytest.approx(looked_at, abs=0.03)
+
+
+async def test_what_is_fitted_to_the_log_is_used_from_then_on(empty_shop):
+    shop = empty_shop
+    await shop.place(placement(buckets=("device.type",)))
+    for device, rate in {"mobile": 0.30, "desktop": 0.31, "tablet": 0.29}.items():
+        await shop.teach(device, card=(10_000, round(10_000 * rate)), ideal=(10_000, round(9_000 * rate)))
+    await jobs.fit_all(shop.engine)
+    await shop.teach("mobile", card=(1_000, 300))
+    known = shop.engine.live.get(shop.id, "payment_methods").known["mobile"].known
+    assert known.arms["card"].strength == pytest.approx(100.0)
+
+
+async def test_with_credit_by_position_trials_are_counted_by_slot(empty_shop):
+    shop = empty_shop
+    await shop.place(placement(credit="position"))
+    answer = await shop.decide()
+    second = order(answer.decision)[1]
+    await shop.report(answer, "converted", second)
+    async with shop.engine.database.read() as connection:
+        rows = await folds.days(connection, (shop.id, "payment_methods", "converted"), bucket=None, since_day=0)
+    assert {row.candidate: row.slot for row in rows} == {
+        name: slot for slot, name in enumerate(order(answer.decision), start=1)
+    }
+    assert [row.successes for row in rows if row.candidate == second] == [1]
+    assert await rebuild.compare(shop.engine.database) == []
+
+
+async def test_a_decision_waits_until_its_outcome_or_its_window_comes(shop):
+    async def waiting():
+        async with shop.engine.database.read() as connection:
+            rows = await folds.waiting_trials(connection, (shop.id, "payment_methods", "converted"), bucket=None)
+        return {row.candidate: row.trials for row in rows}
+
+    answer, other = await shop.decide(), await shop.decide()
+    assert await waiting() == dict.fromkeys(METHODS, 2)
+    await shop.report(answer, "converted", order(answer.decision)[0])
+    assert await waiting() == dict.fromkeys(METHODS, 1)
+    await shop.report(other, "selected", order(other.decision)[0])
+    assert await waiting() != {}
+    await shop.engine.recorder.close_due(now_ms() + 2 * 60 * MINUTE)
+    assert await waiting() == {}
+    assert await rebuild.compare(shop.engine.database) == []
