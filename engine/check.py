@@ -8,7 +8,8 @@ from functools import cached_property
 
 import rules
 from engine.errors import FieldProblem, Invalid
-from engine.placement import Candidate, FieldDocument, Placement, RuleDocument, Split
+from engine.features import problems as problems_of_features
+from engine.placement import Candidate, Contextual, FieldDocument, Placement, RuleDocument, Split
 from engine.plan import Plan, PlanDocument, has_finite_values, lists_of, rule_source, vocabulary_of
 from engine.schedule import place_in
 from engine.shelf import Change, Shelf
@@ -76,6 +77,7 @@ def problems_of(around: Surroundings, one: Resource) -> Iterator[FieldProblem]:
 
 def _placement(around: Surroundings, placement: Placement) -> Iterator[FieldProblem]:
     yield from _buckets("", placement, around.fields)
+    yield from _contextual("", placement, around.fields)
     if isinstance(placement.policy, Split) and placement.policy.weights and not any(placement.policy.weights.values()):
         yield FieldProblem("policy/weights", "at least one weight must be above 0")
 
@@ -87,6 +89,17 @@ def _buckets(where: str, placement: Placement, fields: Iterable[FieldDocument]) 
             yield FieldProblem(f"{where}buckets/{number}", f"there is no field “{name}”")
         elif not has_finite_values(by_name[name]):
             yield FieldProblem(f"{where}buckets/{number}", f"“{name}” needs a list of allowed values to make buckets")
+
+
+def _contextual(where: str, placement: Placement, fields: Iterable[FieldDocument]) -> Iterator[FieldProblem]:
+    if not isinstance(placement.policy, Contextual):
+        return
+    for place, problem in problems_of_features(placement.policy, fields):
+        yield FieldProblem(f"{where}policy/{place}", problem)
+    if placement.buckets:
+        yield FieldProblem(f"{where}buckets", "must be empty: the policy learns from facts instead")
+    if placement.credit == "position":
+        yield FieldProblem(f"{where}credit", "must be cascade, first or shown where the policy learns from facts")
 
 
 def _candidate(around: Surroundings, place: str, candidate: Candidate) -> Iterator[FieldProblem]:
@@ -159,6 +172,7 @@ def _plan(key: str, document: PlanDocument) -> Iterator[FieldProblem]:
             if name not in known:
                 yield _broken(key, rule.id, "/effects", f"there would be no candidate “{name}”")
     yield from _buckets(f"placement {key}/", plan.placement, document.fields)
+    yield from _contextual(f"placement {key}/", plan.placement, document.fields)
 
 
 def _broken(key: str, rule: str, path: str, message: str) -> FieldProblem:

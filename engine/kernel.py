@@ -14,15 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 import bandits
+from bandits.weights import rates_of
 from engine.beliefs import Beliefs, weighted
 from engine.bounds import Bounds, bounds_of
+from engine.contextual import ContextualBeliefs
 from engine.facts import Facts
-from engine.placement import Fixed, One, Ranking, Split, Subset, Thompson
+from engine.placement import Contextual, Fixed, One, Ranking, Split, Subset, Thompson
 from engine.plan import Plan
 from engine.worth import worth
 from rules import Rule
 
 Floats = NDArray[np.float64]
+AnyBeliefs = Beliefs | ContextualBeliefs
 MANY = 1_000_000
 
 
@@ -68,7 +71,7 @@ class Decision(msgspec.Struct, frozen=True):
     expires_at: str
 
 
-def decide(plan: Plan, beliefs: Beliefs, facts: Facts, key: str, *, expires_at: str) -> Decision:
+def decide(plan: Plan, beliefs: AnyBeliefs, facts: Facts, key: str, *, expires_at: str) -> Decision:
     """Answer for `facts` with the randomness of `key`, which is also the decision's id."""
     firing = plan.compiled.evaluate(facts.values)
     fired = tuple(plan.rules[number] for number in firing.fired)
@@ -102,7 +105,7 @@ def eligible_of(plan: Plan, bounds: Bounds) -> tuple[int, ...]:
 
 
 def _rank(
-    plan: Plan, beliefs: Beliefs, facts: Facts, bounds: Bounds, eligible: tuple[int, ...], key: str
+    plan: Plan, beliefs: AnyBeliefs, facts: Facts, bounds: Bounds, eligible: tuple[int, ...], key: str
 ) -> tuple[list[Ranked], float]:
     draw = draw_of(plan, beliefs, facts, bounds, eligible, key)
     arrangement = draw.arrange()
@@ -137,19 +140,17 @@ class Draw(NamedTuple):
         )
 
 
-def draw_of(plan: Plan, beliefs: Beliefs, facts: Facts, bounds: Bounds, eligible: tuple[int, ...], key: str) -> Draw:
+def draw_of(plan: Plan, beliefs: AnyBeliefs, facts: Facts, bounds: Bounds, eligible: tuple[int, ...], key: str) -> Draw:
     """`eligible` holds at least one candidate."""
-    lane = beliefs.lane(eligible)
-    past = _past(plan, facts, eligible)
-    means = lane.means if past is None else _blended_means(lane.means, *past, beliefs.customer_strength)
     weights = worth(plan, facts.values, bounds, eligible)
+    odds = _odds(plan, beliefs, facts, weights, eligible)
     length, drawn, randomness = room(plan, facts, key, len(eligible))
     local = {number: place for place, number in enumerate(eligible)}
     return Draw(
-        means,
-        lane.hashes,
-        _chances(plan, beliefs, past, weights, eligible),
-        _rest(plan, means, weights, eligible),
+        odds.means,
+        odds.hashes,
+        _chances(plan, odds, eligible),
+        _rest(plan, odds.means, weights, eligible),
         length,
         drawn,
         {slot: local[number] for slot, number in bounds.pins.items()},
@@ -176,8 +177,52 @@ def room(plan: Plan, facts: Facts, key: str, candidates: int) -> tuple[int, int,
             return length, 0, key
         case Split():
             return length, length, f"{plan.placement.key}:{facts.customer or key}"
-        case Thompson() as policy:
+        case Thompson() | Contextual() as policy:
             return length, min(policy.drawn, length), key
+
+
+class _Odds(NamedTuple):
+    """What is known of the eligible candidates: posterior means, their hashes, and the race between them."""
+
+    means: Floats
+    hashes: NDArray[np.uint64]
+    race: Callable[[], bandits.Race]
+
+
+def _odds(plan: Plan, beliefs: AnyBeliefs, facts: Facts, weights: Floats | None, eligible: tuple[int, ...]) -> _Odds:
+    """By what the beliefs are: those of a plan that learned otherwise serve a draft of another policy too."""
+    match beliefs:
+        case ContextualBeliefs():
+            return _odds_by_features(beliefs, facts, weights, eligible)
+        case Beliefs():
+            return _odds_by_past(plan, beliefs, facts, weights, eligible)
+
+
+def _odds_by_features(
+    beliefs: ContextualBeliefs, facts: Facts, weights: Floats | None, eligible: tuple[int, ...]
+) -> _Odds:
+    drawn, features = beliefs.weights(eligible), beliefs.features(facts.values, facts.history, eligible)
+
+    def race() -> bandits.Race:
+        # The log-odds have the order of the rates, but not that of the rates times what a success is worth.
+        scores = drawn.scores(features)
+        return bandits.Race(scores if weights is None else weighted(rates_of(scores), weights), beliefs.floor)
+
+    return _Odds(drawn.rates(features), beliefs.hashes(eligible), race)
+
+
+def _odds_by_past(
+    plan: Plan, beliefs: Beliefs, facts: Facts, weights: Floats | None, eligible: tuple[int, ...]
+) -> _Odds:
+    lane, past = beliefs.lane(eligible), _past(plan, facts, eligible)
+    if past is None:
+        return _Odds(lane.means, lane.hashes, lambda: beliefs.race(eligible, weights))
+
+    def race() -> bandits.Race:
+        scores = bandits.blend(lane.rates, *past, beliefs.customer_strength)
+        return bandits.Race(weighted(scores, weights), beliefs.floor)
+
+    return _Odds(_blended_means(lane.means, *past, beliefs.customer_strength), lane.hashes, race)
 
 
 def _past(plan: Plan, facts: Facts, eligible: tuple[int, ...]) -> tuple[Floats, Floats] | None:
@@ -196,21 +241,12 @@ def _blended_means(means: Floats, successes: Floats, trials: Floats, strength: f
     return blended
 
 
-def _chances(
-    plan: Plan,
-    beliefs: Beliefs,
-    past: tuple[Floats, Floats] | None,
-    weights: Floats | None,
-    eligible: tuple[int, ...],
-) -> Callable[[tuple[int, ...]], Floats]:
+def _chances(plan: Plan, odds: _Odds, eligible: tuple[int, ...]) -> Callable[[tuple[int, ...]], Floats]:
     policy = plan.placement.policy
     if isinstance(policy, Split):
         shares = np.array([policy.weights.get(plan.ids[number], 1.0) for number in eligible])
         return lambda taken: bandits.split_chances(shares, taken)
-    if past is None:
-        return beliefs.race(eligible, weights).chances
-    scores = bandits.blend(beliefs.lane(eligible).rates, *past, beliefs.customer_strength)
-    return bandits.Race(weighted(scores, weights), beliefs.floor).chances
+    return odds.race().chances
 
 
 def _rest(plan: Plan, means: Floats, weights: Floats | None, eligible: tuple[int, ...]) -> Floats:
@@ -256,7 +292,7 @@ def _reasons(facts: Facts, candidate: str, by_rules: list[str] | None) -> list[s
     return reasons
 
 
-def slot_chances(plan: Plan, beliefs: Beliefs, facts: Facts, decision: Decision) -> list[dict[str, float]]:
+def slot_chances(plan: Plan, beliefs: AnyBeliefs, facts: Facts, decision: Decision) -> list[dict[str, float]]:
     """For each drawn slot of a decision, the chance that every candidate had of it, by id; for pages.
 
     A slot that was pinned has none: its dict is empty.

@@ -70,7 +70,21 @@ class Thompson(msgspec.Struct, frozen=True, tag_field="type", tag="thompson", fo
     history: bool = True
 
 
-Policy = Fixed | Split | Thompson
+class Contextual(msgspec.Struct, frozen=True, tag_field="type", tag="contextual", forbid_unknown_fields=True):
+    """Candidates are drawn in proportion to the probability that they are the best for these facts.
+
+    `features` names the facts that are weighed, `values` those worth telling apart of a fact that has no list of
+    allowed values; `affinity` is whether the customer's own past is weighed too. `floor` and `drawn` as above.
+    """
+
+    features: Annotated[tuple[FieldName, ...], Meta(max_length=40)] = ()
+    values: dict[FieldName, Annotated[tuple[Value, ...], Meta(min_length=1, max_length=300)]] = {}
+    affinity: bool = True
+    floor: Annotated[float, Meta(ge=0, le=0.5)] = 0.01
+    drawn: Annotated[int, Meta(ge=1, le=10)] = 3
+
+
+Policy = Fixed | Split | Thompson | Contextual
 Reward = Literal["selected", "converted", "margin"]
 CreditModel = Literal["cascade", "position", "first", "shown"]
 

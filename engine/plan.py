@@ -13,7 +13,8 @@ import bandits
 import rules
 from engine.eligibility import Eligibility
 from engine.facts import Declared
-from engine.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument
+from engine.features import Encoding
+from engine.placement import Candidate, Contextual, FieldDocument, ListDocument, Placement, RuleDocument
 from engine.schedule import scheduled
 from engine.vocabulary import ENGINE_FIELDS
 from rules.codes import COUNTRIES, CURRENCIES
@@ -48,6 +49,8 @@ class Plan:
         self.lists = lists_of(document.lists)
         self.rules = rules.parse_rules(enabled_rules(document.rules), self.vocabulary, self.lists)
         self.compiled = rules.compile_rules(self.rules, self.vocabulary, self.lists)
+        policy = document.placement.policy
+        self.encoding = Encoding(policy, document.fields) if isinstance(policy, Contextual) else None
         self._booleans = frozenset(field.name for field in document.fields if field.type == "boolean")
         self._finite = {field.name: _values(field) for field in document.fields}
 

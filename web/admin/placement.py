@@ -12,7 +12,7 @@ from litestar.params import FromPath, FromQuery
 
 from engine.clock import MINUTE
 from engine.monitor import Arm, Arms
-from engine.placement import Fixed, Placement, Split, Thompson
+from engine.placement import Contextual, Fixed, Placement, Split, Thompson
 from engine.store.folds import Share
 from web.admin.candidates import positions_of
 from web.admin.frame import Frame
@@ -162,6 +162,9 @@ def purpose_of(placement: Placement) -> str:
         case Thompson():
             goal = {"selected": "are chosen", "converted": "convert", "margin": "earn"}[placement.reward]
             return f"Learns which candidates {goal} best, and shows those first more and more often."
+        case Contextual():
+            goal = {"selected": "are chosen", "converted": "convert", "margin": "earn"}[placement.reward]
+            return f"Learns which candidates {goal} best for whom, and shows each customer those first."
 
 
 async def _monitor(frame: Frame, key: str, bucket: str | None) -> tuple[Placement, Arms, MonitorView]:
@@ -262,7 +265,7 @@ def _part(frame: Frame, name: str, value: str) -> str:
 
 
 def _floor_note(frame: Frame, placement: Placement) -> str:
-    if not isinstance(placement.policy, Thompson) or not placement.policy.floor:
+    if not isinstance(placement.policy, Thompson | Contextual) or not placement.policy.floor:
         return ""
     return f"; {frame.show.percent(placement.policy.floor)} is spread evenly, so that each stays in play"
 

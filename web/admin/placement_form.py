@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.errors import FieldProblem
-from engine.placement import Fixed, One, Placement, Ranking, Split, Subset, Thompson
+from engine.placement import Contextual, Fixed, One, Placement, Ranking, Split, Subset, Thompson
 from engine.store.resources import Resource
 from web.admin.editing import to_document
 from web.admin.forms import Reader, amount_text, number_text
@@ -20,6 +20,7 @@ SHAPES: Options = (
 )
 POLICIES: Options = (
     ("thompson", "Learn what works, and show it first more often"),
+    ("contextual", "Learn what works for whom, from facts"),
     ("split", "Fixed shares, for a comparison"),
     ("fixed", "My own order, moved only by rules"),
 )
@@ -41,6 +42,9 @@ NAMES = {
     "floor": "Spread evenly",
     "drawn": "Slots that are drawn",
     "history": "Returning customers' choices",
+    "features": "Facts to learn from",
+    "values": "Values worth telling apart",
+    "affinity": "Returning customers' choices",
     "weights": "Shares",
     "reward": "Success",
     "credit": "Credit",
@@ -58,6 +62,7 @@ HINTS = {
     "buckets": "Name at most three fields, such as device.type.",
     "shape": "At most must lie between 1 and 100.",
     "policy": "Spread evenly must lie between 0 and 50, and drawn slots between 1 and 10.",
+    "features": "Name at most 40 fields, such as device.type, cart.total.",
 }
 DEFAULTS = {
     "shape": "ranking",
@@ -66,6 +71,7 @@ DEFAULTS = {
     "floor": "1",
     "drawn": "3",
     "history": "on",
+    "affinity": "on",
     "reward": "converted",
     "credit": "cascade",
     "window_minutes": "60",
@@ -99,15 +105,33 @@ def _shape(reader: Reader) -> dict[str, Any]:
 
 def _policy(reader: Reader) -> dict[str, Any]:
     kind = reader.text("policy") or "thompson"
-    if kind == "thompson":
-        floor = round(reader.decimal("floor") / 100, 9)
-        return {
-            "type": kind,
-            "floor": floor,
-            "drawn": reader.integer("drawn", default=3),
-            "history": reader.flag("history"),
-        }
-    return {"type": kind, "weights": _weights(reader)} if kind == "split" else {"type": kind}
+    match kind:
+        case "thompson":
+            return {"type": kind, **_drawing(reader), "history": reader.flag("history")}
+        case "contextual":
+            features = {"features": reader.words("features"), "values": _values(reader)}
+            return {"type": kind, **_drawing(reader), **features, "affinity": reader.flag("affinity")}
+        case "split":
+            return {"type": kind, "weights": _weights(reader)}
+        case _:
+            return {"type": kind}
+
+
+def _drawing(reader: Reader) -> dict[str, Any]:
+    return {
+        "floor": round(reader.decimal("floor") / 100, 9),
+        "drawn": reader.integer("drawn", default=3),
+    }
+
+
+def _values(reader: Reader) -> dict[str, list[str]]:
+    values: dict[str, list[str]] = {}
+    for line in reader.lines("values"):
+        name, colon, listed = line.partition(":")
+        if not colon:
+            reader.problems.append(FieldProblem("values", f"“{line}” should read like: geo.country: DE, AT, NL"))
+        values[name.strip()] = [value.strip() for value in listed.split(",") if value.strip()]
+    return values
 
 
 def _weights(reader: Reader) -> dict[str, float]:
@@ -158,9 +182,16 @@ def _policy_texts(placement: Placement) -> dict[str, str]:
             lines = [f"{name} {number_text(weight)}" for name, weight in weights.items()]
             return {"policy": "split", "weights": "\n".join(lines)}
         case Thompson(floor, drawn, history):
+            return {"policy": "thompson", **_drawing_texts(floor, drawn), "history": "on" if history else ""}
+        case Contextual(features, values, affinity, floor, drawn):
             return {
-                "policy": "thompson",
-                "floor": number_text(floor * 100),
-                "drawn": str(drawn),
-                "history": "on" if history else "",
+                "policy": "contextual",
+                **_drawing_texts(floor, drawn),
+                "features": ", ".join(features),
+                "values": "\n".join(f"{name}: {', '.join(listed)}" for name, listed in values.items()),
+                "affinity": "on" if affinity else "",
             }
+
+
+def _drawing_texts(floor: float, drawn: int) -> dict[str, str]:
+    return {"floor": number_text(floor * 100), "drawn": str(drawn)}

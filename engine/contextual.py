@@ -1,0 +1,121 @@
+"""What the kernel needs of a contextual beliefs version: frozen draws of weights, and how facts become features."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+import bandits
+from bandits.contextual import MOST_CORRELATED, Factor, Learned
+from bandits.weights import Weights, make_weights
+from engine.facts import History
+from engine.features import Encoding
+
+MOST_REMEMBERED = 2**23
+"""Draws that a beliefs version may hold for sets of eligible candidates: 80 of eight candidates with 12 features."""
+
+Eligible = tuple[int, ...]
+Floats = NDArray[np.float64]
+
+
+class Taught(msgspec.Struct, frozen=True):
+    """What was learned about weights, as it stands in a snapshot: a factor by candidate, packed as base64.
+
+    `features` names what the weights are of, `cursor` is the last lesson that was learned, `day` the epoch day of it.
+    """
+
+    features: tuple[str, ...] = ()
+    factors: dict[str, str] = {}
+    cursor: int = 0
+    day: int = 0
+
+    def learned(self) -> Learned:
+        size = len(self.features)
+        return Learned(size, {name: _unpack(packed, size) for name, packed in self.factors.items()})
+
+
+def taught(learned: Learned, encoding: Encoding, *, cursor: int, day: int) -> Taught:
+    factors = {name: _pack(factor) for name, factor in sorted(learned.factors.items())}
+    return Taught(encoding.names, factors, cursor, day)
+
+
+def _pack(factor: Factor) -> str:
+    """Trials, information, totals, and the upper triangle of the precision (or its diagonal) as doubles."""
+    precision = factor.precision
+    held = precision if precision.ndim == 1 else precision[np.triu_indices(len(precision))]
+    numbers = np.concatenate(([factor.trials], factor.information, factor.totals, held))
+    return b64encode(numbers.astype("<f8").tobytes()).decode()
+
+
+def _unpack(packed: str, size: int) -> Factor:
+    numbers = np.frombuffer(b64decode(packed), "<f8").astype(np.float64)
+    information, totals, held = np.split(numbers[1:], [size, 2 * size])
+    return Factor(information, _square(held, size), float(numbers[0]), totals)
+
+
+def _square(held: Floats, size: int) -> Floats:
+    if size > MOST_CORRELATED:
+        return held
+    whole = np.zeros((size, size))
+    whole[np.triu_indices(size)] = held
+    square: Floats = whole + np.triu(whole, 1).T
+    return square
+
+
+class ContextualBeliefs:
+    """One version of what is known in a placement, drawn once. The rows of eligible candidates are remembered."""
+
+    bucket = ""
+
+    def __init__(
+        self,
+        ids: Sequence[str],
+        hashes: NDArray[np.uint64],
+        encoding: Encoding,
+        known: Taught | None,
+        *,
+        version: int,
+        floor: float,
+    ) -> None:
+        # What was learned about other features says nothing about these.
+        same = known is not None and known.features == encoding.names
+        self.learned = known.learned() if known is not None and same else Learned(len(encoding))
+        self.version = version
+        self.floor = floor
+        self.encoding = encoding
+        self._ids = tuple(ids)
+        self._hashes = hashes
+        self._weights = make_weights(ids, self.learned, seed=version)
+        self._rows: dict[Eligible, Weights] = {}
+
+    def hashes(self, eligible: Eligible) -> NDArray[np.uint64]:
+        return self._hashes[list(eligible)]
+
+    def weights(self, eligible: Eligible) -> Weights:
+        if len(eligible) == len(self._ids):
+            return self._weights
+        rows = self._rows.get(eligible)
+        if rows is None:
+            if len(self._rows) * self._weights.draws.size >= MOST_REMEMBERED:
+                self._rows.clear()
+            chosen = list(eligible)
+            rows = self._rows[eligible] = Weights(self._weights.draws[chosen], self._weights.means[chosen])
+        return rows
+
+    def race(self, eligible: Eligible) -> bandits.Race:
+        """The race for the average of the requests that were learned from, by a customer without a past."""
+        trials = sum(factor.trials for factor in self.learned.factors.values())
+        totals = sum((factor.totals for factor in self.learned.factors.values()), np.zeros(len(self.encoding)))
+        typical = totals / trials if trials > 0 else totals
+        typical[self.encoding.own_past] = 0.0
+        typical[0] = 1.0
+        return bandits.Race(self.weights(eligible).scores(np.tile(typical, (len(eligible), 1))), self.floor)
+
+    def features(self, values: Mapping[str, Any], history: History, eligible: Eligible) -> Floats:
+        """The features (K, d) of a request."""
+        return self.encoding.rows(values, history, [self._ids[number] for number in eligible])
