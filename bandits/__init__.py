@@ -14,13 +14,13 @@ from bandits.beliefs import (
 )
 from bandits.chances import Chances, Race, split_chances
 from bandits.credit import Event, EventType, Model, Reward, credit, unanswered
-from bandits.delay import DelayCurve, bin_of, pending_trials
+from bandits.delay import DelayCurve, bin_of
 from bandits.draw import Arrangement, arrange, candidate_hash, chances_along, pick, seed_of, uniforms
 from bandits.draws import DRAWS, Draws, make_draws
 from bandits.drift import last_change, memory
 from bandits.evaluate import Estimate
 from bandits.examination import effective_trials, estimate_weights
-from bandits.hierarchy import Siblings, fit_prior, fit_strength, prior_from
+from bandits.hierarchy import Siblings, fit_prior, fit_strength, prior_from, temper
 from bandits.paired import is_off_one, paired_difference
 
 __all__ = [
@@ -58,13 +58,13 @@ __all__ = [
     "mean",
     "memory",
     "paired_difference",
-    "pending_trials",
     "pick",
     "posterior",
     "prior_from",
     "recency_weight",
     "seed_of",
     "split_chances",
+    "temper",
     "unanswered",
     "uniforms",
 ]

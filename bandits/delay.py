@@ -1,14 +1,13 @@
 """Delay: how much a decision without an outcome tells by its age."""
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.beliefs import Statistics
-from bandits.examination import effective_trials
+Floats = NDArray[np.float64]
 
 SECOND = 1_000
 _STEPS = 4
@@ -35,29 +34,32 @@ class DelayCurve:
         if window_ms <= 0:
             raise ValueError(f"window_ms must be positive: {window_ms}")
         self._window = window_ms
-        won = (_by_edge(successes) + np.minimum(_AT / window_ms, 1.0)) / (sum(successes) + 1)
-        lost = _by_edge(failures) / (sum(failures) + 1)
-        self._shares = np.maximum.accumulate(np.clip((won - lost) / (1 - lost), 0.0, 1.0))
+        self._won = (_by_edge(successes) + np.minimum(_AT / window_ms, 1.0)) / (sum(successes) + 1)
+        self._lost = _by_edge(failures) / (sum(failures) + 1)
+        self._least = np.maximum.accumulate(_share(self._won, self._lost))
 
     def share(self, age_ms: float) -> float:
         """The share at that age: never less at a greater one, and 1 from the end of the window on."""
-        return 1.0 if age_ms >= self._window else float(np.interp(age_ms, _AT, self._shares))
+        if age_ms >= self._window:
+            return 1.0
+        won, lost = np.interp(age_ms, _AT, self._won), np.interp(age_ms, _AT, self._lost)
+        # Within a bin the share only rises or only falls, so that the greatest at the edges before it is enough.
+        return float(max(_share(won, lost), self._least[bin_of(int(age_ms))]))
 
 
 _AT = np.array(EDGES, np.float64)
 
 
-def _by_edge(counts: Sequence[int]) -> NDArray[np.float64]:
+def _share(won: Floats, lost: Floats) -> Floats:
+    """By how much less a success is likely where nothing came yet, if so many of either would have come.
+
+    (1 - won) rate : (1 - lost) (1 - rate) are the odds of what is still to come; as after one trial that could succeed
+    with that chance only.
+    """
+    return np.clip((won - lost) / (1 - lost), 0.0, 1.0)
+
+
+def _by_edge(counts: Sequence[int]) -> Floats:
     """How many came by the lower edge of each bin."""
     filled = [*counts, *[0] * (len(EDGES) - len(counts))]
     return np.array([0, *accumulate(filled[:-1])], np.float64)
-
-
-def pending_trials(open_by_age: Mapping[int, int], curve: DelayCurve, known: Statistics) -> float:
-    """How many trials the decisions still open are worth, next to what is `known` of those that are not.
-
-    `open_by_age` counts them by age in ms. Each may yet succeed: the older, the less likely.
-    """
-    columns = [(known.trials, known.successes, 1.0), *((n, 0, curve.share(age)) for age, n in open_by_age.items())]
-    trials, successes, shares = zip(*columns, strict=True)
-    return float(effective_trials([trials], [successes], shares)[0]) - known.trials

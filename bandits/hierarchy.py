@@ -16,6 +16,10 @@ LEAST = 2.0
 """The least: as little as the flat prior knows."""
 
 FEWEST_PEERS = 3
+"""From fewer, what one of them did could be read off."""
+
+_EDGE = 1e-6
+_LIMITS = np.array([np.inf, *(2.0**power for power in range(9, 0, -1))])[:, None]
 
 Floats = NDArray[np.float64]
 
@@ -44,7 +48,7 @@ def fit_prior(children: Sequence[Evidence], *, cap: float = CAP) -> Prior:
     """The prior of one more child: the mean and the strength under which these, tried, are likeliest.
 
     Under each strength k a child of n trials weighs n / (n + k) in the mean (Kleinman, 1973). FLAT, where fewer than
-    FEWEST_PEERS were tried: from less, what one of them did could be read off.
+    FEWEST_PEERS were tried.
     """
     tried = [child for child in children if child.trials > 0]
     if len(tried) < FEWEST_PEERS:
@@ -52,7 +56,7 @@ def fit_prior(children: Sequence[Evidence], *, cap: float = CAP) -> Prior:
     trials = np.array([child.trials for child in tried], np.float64)
     successes = np.array([child.successes for child in tried], np.float64)
 
-    def likelihood(strength: float) -> float:
+    def likelihood(strength: float) -> Floats:
         return _likelihood(strength, np.array(_pooled_mean(strength, trials, successes)), trials, successes)
 
     strength = _best_strength(likelihood, cap)
@@ -64,10 +68,26 @@ def prior_from(parent: Evidence, parent_prior: Prior, strength: float) -> Prior:
     return Prior(mean(parent, parent_prior), strength)
 
 
+def temper(priors: Sequence[Prior], known: Sequence[Evidence]) -> list[Prior]:
+    """The priors of arms, only as strong as what is `known` of the arms by now bears out; the means stay.
+
+    Of the limits to all their strengths (none, 512, 256, ... 2), the one under which what is known is likeliest, the
+    highest of equals: an adaptive power prior (Gravestock and Held, 2017). Who is like those above keeps all that they
+    teach; who is not is soon rid of it.
+    """
+    before = np.array([(prior.mean, prior.strength) for prior in priors]).reshape(-1, 2)
+    since = np.array([(arm.trials, arm.successes) for arm in known], np.float64).reshape(-1, 2)
+    means, strengths = before.T
+    limited = np.minimum(strengths, np.maximum(_LIMITS, np.minimum(strengths, LEAST)))
+    best = limited[np.argmax(_likelihood(limited, means, *since.T))]
+    return [Prior(prior.mean, strength) for prior, strength in zip(priors, best.tolist(), strict=True)]
+
+
 def _tried(group: Siblings) -> tuple[Floats, Floats, Floats]:
     trials, successes = np.asarray(group.trials, np.float64), np.asarray(group.successes, np.float64)
     tried = trials > 0
-    return np.full(int(tried.sum()), group.mean), trials[tried], successes[tried]
+    inside = min(max(group.mean, _EDGE), 1 - _EDGE)
+    return np.full(int(tried.sum()), inside), trials[tried], successes[tried]
 
 
 def _pooled_mean(strength: float, trials: Floats, successes: Floats) -> float:
@@ -77,22 +97,17 @@ def _pooled_mean(strength: float, trials: Floats, successes: Floats) -> float:
     return float(((successes * shares).sum() + 0.5 / (1.0 + strength)) / (weight + 1.0 / (1.0 + strength)))
 
 
-def _likelihood(strength: float, means: Floats, trials: Floats, successes: Floats) -> float:
-    """The log of the beta-binomial likelihood, up to a constant."""
-    a, b = strength * means, strength * (1 - means)
-    return float(
-        (
-            log_gamma(a + successes)
-            - log_gamma(a)
-            + log_gamma(b + trials - successes)
-            - log_gamma(b)
-            - log_gamma(strength + trials)
-            + log_gamma(np.array(strength))
-        ).sum()
-    )
+def _likelihood(strengths: ArrayLike, means: Floats, trials: Floats, successes: Floats) -> Floats:
+    """The log of the beta-binomial likelihood, up to a constant, summed over the last axis."""
+    k = np.asarray(strengths, np.float64)
+    a, b = k * means, k * (1 - means)
+    won = log_gamma(a + successes) - log_gamma(a)
+    lost = log_gamma(b + trials - successes) - log_gamma(b)
+    total: Floats = (won + lost - log_gamma(k + trials) + log_gamma(k)).sum(axis=-1)
+    return total
 
 
-def _best_strength(likelihood: Callable[[float], float], cap: float) -> float:
+def _best_strength(likelihood: Callable[[float], Floats], cap: float) -> float:
     """The likeliest strength, to a hundredth of itself: the best of a grid in its logarithm, then of a finer one."""
     low, high = np.log(LEAST), np.log(max(cap, LEAST))
     for _ in range(3):
