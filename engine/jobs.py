@@ -9,6 +9,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from engine.clock import DAY, MINUTE, now_ms
 from engine.decide import first_id_of
 from engine.fit import fit_placement
+from engine.network import network_priors, nobody
 from engine.store import beliefs as snapshots
 from engine.store import decisions, folds, outcomes
 
@@ -50,7 +51,11 @@ def schedule(engine: Engine) -> AsyncIOScheduler:
 
 
 async def fit_all(engine: Engine) -> None:
-    """Fit again how the statistics of every placement are to be read."""
+    """Fit again how the statistics of every placement are to be read, and what the network has in common."""
+    if engine.consents is not nobody:
+        async with engine.database.read() as connection:
+            usage = await folds.all_usage(connection)
+        engine.live.learned_from_network(network_priors(usage, engine.live.types(), engine.consents))
     for merchant_id, placement in engine.live.learning_placements():
         await fit_placement(engine.database, merchant_id, placement, now_ms())
 

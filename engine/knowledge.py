@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import bandits
 from engine.beliefs import Knowledge, Known
 from engine.clock import DAY, MINUTE
 from engine.evidence import FORGOTTEN_AFTER, DayRow, Fit, Memory, Reading, WaitingRow, arms, children, memory
+from engine.network import Kind
 from engine.placement import Placement
+from engine.plan import Plan
 from engine.store import fits, folds
 from engine.store.database import Database
 
@@ -20,9 +22,12 @@ ENOUGH_COMMON_NEWS = 0.02
 class Knower:
     """What is known in a placement, read anew for each beliefs version; one for each placement in force."""
 
-    def __init__(self, merchant_id: int, placement: Placement) -> None:
+    def __init__(self, merchant_id: int, plan: Plan, network: Mapping[Kind, bandits.Prior]) -> None:
+        placement = plan.placement
         self._place = (merchant_id, placement.key, placement.reward)
         self._placement = placement
+        self._kinds = {candidate.id: (placement.key, candidate.type) for candidate in plan.candidates}
+        self._network = network
         self._fit = Fit()
         self._parents: dict[str, Known] = {}
         self._read_at = 0
@@ -51,6 +56,9 @@ class Knower:
         """What is known in a bucket."""
         return Knowledge(await self._arms(database, bucket, now), self._fit.customer_strength)
 
+    def _from_network(self) -> dict[str, bandits.Prior]:
+        return {name: self._network[kind] for name, kind in self._kinds.items() if kind in self._network}
+
     def _priors(self) -> dict[str, bandits.Prior]:
         return children(self._parents, self._fit.bucket_strength)
 
@@ -66,7 +74,7 @@ class Knower:
     def _known(
         self, bucket: str | None, days: Sequence[DayRow], waiting: Sequence[WaitingRow], now: int
     ) -> dict[str, Known]:
-        priors = {} if bucket is None else self._priors()
+        priors = self._priors() if bucket is not None and self._placement.buckets else self._from_network()
         return arms(days, waiting, priors, self._reading(self._memory(bucket, days, now // DAY), now))
 
     def _memory(self, bucket: str | None, days: Sequence[DayRow], today: int) -> Memory:

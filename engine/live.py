@@ -10,10 +10,12 @@ import msgspec
 import structlog
 from sqlalchemy.exc import IntegrityError
 
+import bandits
 from engine.beliefs import Beliefs, Knowledge, make_beliefs
 from engine.clock import now_ms
 from engine.knowledge import Knower
 from engine.learn import Learning
+from engine.network import Kind
 from engine.placement import Placement, Thompson
 from engine.plan import Plan, PlanDocument
 from engine.record import Learned
@@ -86,6 +88,7 @@ class Live:
         self._database = database
         self._active: dict[tuple[int, str], Active] = {}
         self._knowers: dict[tuple[int, str], Knower] = {}
+        self._network: dict[Kind, bandits.Prior] = {}
         self._unread: Learned = Learned()
         self._waiting_since: dict[tuple[int, str, str, str], int] = {}
         self._loading = asyncio.Lock()
@@ -100,6 +103,19 @@ class Live:
         """(merchant, placement) of those whose bandit learns."""
         placements = [(merchant_id, active.plan.placement) for (merchant_id, _), active in self._active.items()]
         return [(owner, one) for owner, one in placements if isinstance(one.policy, Thompson)]
+
+    def types(self) -> dict[tuple[int, str, str], str]:
+        """The type of every (merchant, placement, candidate)."""
+        return {
+            (merchant_id, placement, candidate.id): candidate.type
+            for (merchant_id, placement), active in self._active.items()
+            for candidate in active.plan.candidates
+        }
+
+    def learned_from_network(self, priors: Mapping[Kind, bandits.Prior]) -> None:
+        """What merchants that are new to a type of candidate begin with from now on."""
+        self._network.clear()
+        self._network.update(priors)
 
     def learned(self, news: Learned) -> None:
         """Called after each commit: these buckets have new evidence."""
@@ -138,7 +154,7 @@ class Live:
             for snapshot in await snapshots.newest(connection, merchant_id, placement, reward):
                 active.put(snapshot, await asyncio.to_thread(active.make, snapshot))
         self._active[merchant_id, placement] = active
-        self._knowers[merchant_id, placement] = Knower(merchant_id, active.plan.placement)
+        self._knowers[merchant_id, placement] = Knower(merchant_id, active.plan, self._network)
         # What was learned after the last snapshot, and before a stop, is still to be read.
         self.learned(Learned({(merchant_id, placement, reward, bucket): 1 for bucket in buckets}))
 

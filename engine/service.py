@@ -17,6 +17,8 @@ from engine.live import Live
 from engine.logbook import Logbook
 from engine.migrate import upgrade
 from engine.monitor import Monitor
+from engine.network import Consent, nobody
+from engine.previews import Previews
 from engine.publish import Publisher
 from engine.record import Recorder
 from engine.release import Releases
@@ -42,6 +44,7 @@ class Engine:
         self.versions = Versions(database, publisher)
         self.logbook = Logbook(database, self.hasher)
         self.monitor = Monitor(database, self.live)
+        self.previews = Previews(database, database_url(settings))
         self.decider = Decider(
             self.live,
             self.recorder,
@@ -52,6 +55,7 @@ class Engine:
                 bandits.recency_weight(age, settings.half_life_days) for age in range(settings.retention_days + 1)
             ],
         )
+        self.consents: Consent = nobody
         self._scheduler: Any = None
 
     async def start(self) -> None:
@@ -71,6 +75,7 @@ class Engine:
         if self._scheduler is not None:
             self._scheduler.shutdown(wait=False)
             self._scheduler = None
+        await self.previews.stop()
         await self.recorder.stop()
         await self.database.close()
 

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.evidence import DayRow, WaitingRow
 from engine.facts import History, Past
+from engine.network import UsageSum
 from engine.store.bulk import insert_many
 from engine.store.tables import delays, statistics, tallies, usage, waiting
 
@@ -163,6 +164,13 @@ async def customers(connection: AsyncConnection, merchant_id: int, placement: st
         .limit(most)
     )
     return [SiblingRow(name, customer, int(n), int(s)) for name, customer, n, s in await connection.execute(query)]
+
+
+async def all_usage(connection: AsyncConnection) -> list[UsageSum]:
+    """What every customer of every merchant did with each candidate."""
+    columns = (usage.c.merchant_id, usage.c.customer, usage.c.placement, usage.c.candidate)
+    query = select(*columns, func.sum(usage.c.trials), func.sum(usage.c.successes)).group_by(*columns)
+    return [UsageSum(*row[:4], int(row[4]), int(row[5])) for row in await connection.execute(query)]
 
 
 async def waiting_trials(
