@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from engine.placement import Candidate, RuleDocument
 from engine.plan import PlanDocument, lists_of, rule_source, vocabulary_of
-from rules import Boost, Effect, Exclude, Pin, Require, Rule, RuleError, Set, Vocabulary, describe, parse_rule
-from rules.describe import describe_effect
+from rules import Rule, RuleError, Vocabulary, Wording, describe, parse_rule
+from rules.wording import plain_money
 
 
 class Terms(NamedTuple):
@@ -36,23 +35,22 @@ def sentence_of(rule: RuleDocument, terms: Terms) -> str:
     return in_words(parsed, terms.vocabulary, terms.labels) + ("," if ends else "") + "".join(ends)
 
 
-def in_words(rule: Rule, vocabulary: Vocabulary, labels: Mapping[str, str]) -> str:
-    """What a rule asks, and what follows: "Cart total is under 50.00 → hide Klarna"."""
-    effects = ", ".join(describe_effect(_named(effect, labels)) for effect in rule.effects)
-    condition = describe(rule.condition, vocabulary)
-    return f"{condition[:1].upper()}{condition[1:]} → {effects}"
+def in_words(
+    rule: Rule,
+    vocabulary: Vocabulary,
+    labels: Mapping[str, str],
+    *,
+    currency: str = "",
+    money: Callable[[int, str], str] = plain_money,
+) -> str:
+    """What a rule asks, and what follows: "Cart total is under EUR 50.00 → Klarna is hidden".
+
+    `currency` is the merchant's, `money` makes a text of minor units and a currency.
+    """
+    text = describe(rule, vocabulary, Wording(labels, currency, money))
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def labels_of(candidates: Sequence[Candidate]) -> dict[str, str]:
     """Names by id."""
     return {candidate.id: candidate.label for candidate in candidates}
-
-
-def _named(effect: Effect, labels: Mapping[str, str]) -> Effect:
-    match effect:
-        case Exclude(candidates) | Require(candidates) | Boost(candidates, _):
-            return replace(effect, candidates=tuple(labels.get(id, id) for id in candidates))
-        case Pin(candidate, _):
-            return replace(effect, candidate=labels.get(candidate, candidate))
-        case Set():
-            return effect

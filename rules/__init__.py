@@ -10,6 +10,7 @@ from rules.problems import Problem, RuleError
 from rules.strict_json import loads
 from rules.tree import Rule
 from rules.vocabulary import TYPES, Field, Vocabulary
+from rules.wording import Wording
 
 __all__ = [
     "TYPES",
@@ -28,6 +29,7 @@ __all__ = [
     "RuleError",
     "Set",
     "Vocabulary",
+    "Wording",
     "apply",
     "compile_rules",
     "describe",

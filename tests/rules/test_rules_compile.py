@@ -134,14 +134,14 @@ def test_an_explanation_shows_every_clause_and_what_it_saw() -> None:
     assert json.loads(json.dumps(explanation)) == {
         "rule_id": "r1",
         "name": "No Klarna for large carts",
-        "text": "cart.total is over 50.00 EUR and geo.country is DE or AT -> hide klarna",
+        "text": "cart.total is over EUR 50.00 and geo.country is DE or AT → klarna is hidden",
         "verdict": "unknown",
         "lacked": "cart.total",
         "clauses": [
             {
                 "path": "/when/and",
                 "depth": 0,
-                "text": "cart.total is over 50.00 EUR and geo.country is DE or AT",
+                "text": "cart.total is over EUR 50.00 and geo.country is DE or AT",
                 "values": {},
                 "verdict": "unknown",
                 "lacked": "cart.total",
@@ -149,7 +149,7 @@ def test_an_explanation_shows_every_clause_and_what_it_saw() -> None:
             {
                 "path": "/when/and/0/>",
                 "depth": 1,
-                "text": "cart.total is over 50.00 EUR",
+                "text": "cart.total is over EUR 50.00",
                 "values": {"cart.total": None},
                 "verdict": "unknown",
                 "lacked": "cart.total",

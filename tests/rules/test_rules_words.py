@@ -12,6 +12,7 @@ from rules import (
     RuleError,
     Set,
     Vocabulary,
+    Wording,
     describe,
     parse_condition,
     parse_effects,
@@ -71,32 +72,40 @@ NOW = {"var": "time.now"}
 @pytest.mark.parametrize(
     ("when", "sentence"),
     [
-        ({">": [TOTAL, 123456]}, "cart.total is over 1,234.56 EUR"),
-        ({"between": [TOTAL, 0, 5000]}, "cart.total is between 0.00 EUR and 50.00 EUR"),
+        ({">": [TOTAL, 123456]}, "cart.total is over EUR 1,234.56"),
+        ({"<": [5000, TOTAL]}, "cart.total is over EUR 50.00"),
+        ({"between": [TOTAL, 0, 5000]}, "cart.total is between EUR 0.00 and EUR 50.00"),
+        ({"<": [100, TOTAL, 200]}, "cart.total is over EUR 1.00 and under EUR 2.00"),
+        ({"<": [{"var": ["cart.total", 0]}, 500]}, "cart.total (EUR 0.00 if missing) is under EUR 5.00"),
         ({"<=": [{"var": "cart.items"}, 3]}, "cart.items is at most 3"),
-        ({"!": {"in": [{"var": "geo.country"}, ["DE", "AT", "CH"]]}}, "not (geo.country is DE, AT or CH)"),
+        ({">": [{"/": [TOTAL, {"var": "cart.items"}]}, 10]}, "cart.total divided by cart.items is over 10"),
         ({"==": [{"var": "customer.is_new"}, True]}, "customer.is_new is true"),
+        ({"==": [{"var": "customer.id"}, ""]}, "customer.id is empty"),
         (
             {"or": [{"and": [{"var": "customer.is_new"}, {"exists": [TOTAL]}]}, {"missing": ["geo.country"]}]},
-            "(customer.is_new and cart.total is known) or geo.country is missing",
+            "(customer.is_new is true and cart.total is known) or geo.country is missing",
         ),
-        ({"before": [{"var": "customer.born"}, "2000-01-01"]}, "customer.born is before 2000-01-01"),
-        ({"weekday_in": [NOW, ["sat", "sun"], "Europe/Berlin"]}, "time.now is on sat or sun (Europe/Berlin)"),
+        ({"before": [{"var": "customer.born"}, "2000-01-01"]}, "customer.born is before 1 Jan 2000"),
+        ({"after": [NOW, "2026-11-27T18:30:00+01:00"]}, "time.now is after 27 Nov 2026 at 18:30 (UTC+01:00)"),
         (
-            {"time_between": [NOW, "22:00", "06:00", "UTC"]},
-            "time.now is from 22:00 to 06:00 (UTC)",
+            {"between_dates": [NOW, "2026-11-27", "2026-11-30", "UTC"]},
+            "time.now is from 27 Nov 2026 to 30 Nov 2026 (UTC)",
         ),
+        ({"weekday_in": [NOW, ["sat", "sun"], "Europe/Berlin"]}, "time.now is on Saturday or Sunday (Europe/Berlin)"),
+        ({"time_between": [NOW, "22:00", "06:00", "UTC"]}, "time.now is from 22:00 to 06:00 (UTC)"),
+        ({"in_list": [{"var": "customer.id"}, "blocked"]}, "customer.id is on the list “blocked”"),
         (
             {"in": [{"var": "geo.country"}, ["DE", "AT", "CH", "FR", "IT", "ES", "PT", "NL"]]},
             "geo.country is DE, AT, CH, FR, IT or 3 more",
         ),
+        ({"in": ["vip", {"var": "customer.tags"}]}, "customer.tags has vip"),
         (
             {"within_km": [{"var": "geo.location"}, [52.52, 13.405], 50]},
             "geo.location is within 50 km of [52.52, 13.405]",
         ),
         (
             {"percent_bucket": [{"var": "customer.id"}, "new", 0, 10]},
-            'customer.id is in 0 to 10 percent of "new"',
+            "customer.id is in 0 to 10 percent of “new”",
         ),
         (
             {"some": [{"var": "customer.tags"}, {"==": [{"var": ""}, "vip"]}]},
@@ -108,16 +117,59 @@ def test_a_condition_reads_as_a_sentence(when: object, sentence: str) -> None:
     assert describe(parse_condition(when, VOCABULARY, LISTS), VOCABULARY) == sentence
 
 
+@pytest.mark.parametrize(
+    ("what", "sentence"),
+    [
+        ({"in": [{"var": "geo.country"}, ["DE", "AT", "CH"]]}, "geo.country is not DE, AT or CH"),
+        ({"==": [{"var": "geo.country"}, "DE"]}, "geo.country is not DE"),
+        ({"<": [TOTAL, 5000]}, "cart.total is at least EUR 50.00"),
+        ({">=": [TOTAL, 5000]}, "cart.total is under EUR 50.00"),
+        ({"between": [TOTAL, 0, 5000]}, "cart.total is not between EUR 0.00 and EUR 50.00"),
+        ({"var": "customer.is_new"}, "customer.is_new is false"),
+        ({"!": {"var": "customer.is_new"}}, "customer.is_new is true"),
+        ({"exists": [TOTAL]}, "cart.total is not known"),
+        ({"missing": ["cart.total"]}, "cart.total is not missing"),
+        ({"in_list": [{"var": "customer.id"}, "blocked"]}, "customer.id is not on the list “blocked”"),
+        ({"any_of": [{"var": "customer.tags"}, ["vip"]]}, "customer.tags has none of vip"),
+        ({"starts_with": [{"var": "customer.id"}, "a"]}, "customer.id does not start with a"),
+        ({"weekday_in": [NOW, ["sat"], "UTC"]}, "time.now is not on Saturday (UTC)"),
+        ({"before": [NOW, "2026-11-27T18:30:00Z"]}, "time.now is not before 27 Nov 2026 at 18:30 (UTC)"),
+        (
+            {"or": [{"var": "customer.is_new"}, {"exists": [TOTAL]}]},
+            "not (customer.is_new is true or cart.total is known)",
+        ),
+    ],
+)
+def test_a_negation_reads_as_one_would_say_it(what: object, sentence: str) -> None:
+    assert describe(parse_condition({"!": what}, VOCABULARY, LISTS), VOCABULARY) == sentence
+
+
 def test_a_rule_reads_as_a_condition_and_what_follows() -> None:
     effects = [document for document, _ in BOTH_WAYS[:5]]
     rule = parse_rule({"id": "r", "when": {"<": [TOTAL, 100]}, "effects": effects}, VOCABULARY, LISTS)
-    assert describe(rule, VOCABULARY) == (
-        "cart.total is under 1.00 EUR -> hide klarna, show only card and paypal, show paypal in place 1, "
-        "multiply the score of ideal by 2, set show_cvv to true"
+    assert describe(rule, VOCABULARY, Wording({"klarna": "Klarna", "paypal": "PayPal"})) == (
+        "cart.total is under EUR 1.00 → Klarna is hidden, only card and PayPal are shown, PayPal is shown first, "
+        "the score of ideal is multiplied by 2, show_cvv is set to true"
     )
+
+
+def test_a_rule_without_a_condition_is_always_so() -> None:
+    rule = parse_rule({"id": "r", "when": True, "effects": [{"exclude": ["a", "b"]}]}, VOCABULARY, LISTS)
+    assert describe(rule, VOCABULARY) == "always → a and b are hidden"
 
 
 def test_labels_and_currencies_without_cents_are_shown() -> None:
     vocabulary = Vocabulary([Field("cart.total", "money", unit="JPY", label="Cart total")])
     condition = parse_condition({">=": [TOTAL, 5000]}, vocabulary, {})
-    assert describe(condition, vocabulary) == "Cart total is at least 5,000 JPY"
+    assert describe(condition, vocabulary) == "Cart total is at least JPY 5,000"
+
+
+def test_amounts_and_countries_are_written_as_the_merchant_reads_them() -> None:
+    vocabulary = Vocabulary([Field("cart.total", "money"), Field("geo.country", "country")])
+    condition = parse_condition({"and": [{"<": [TOTAL, 5000]}, {"==": [{"var": "geo.country"}, "DE"]}]}, vocabulary, {})
+    wording = Wording(
+        currency="EUR", money=lambda minor, _: f"{minor / 100:.2f} €", country={"DE": "Germany"}.__getitem__
+    )
+    assert describe(condition, vocabulary) == "cart.total is under 50.00 and geo.country is DE"
+    assert describe(condition, vocabulary, Wording(currency="USD")).startswith("cart.total is under USD 50.00")
+    assert describe(condition, vocabulary, wording) == "cart.total is under 50.00 € and geo.country is Germany"
