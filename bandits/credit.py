@@ -12,7 +12,7 @@ from bandits.beliefs import Statistics
 
 EventType = Literal["shown", "selected", "converted", "declined", "abandoned", "redeemed", "refunded", "closed"]
 Model = Literal["cascade", "position", "first", "shown"]
-Reward = Literal["selected", "converted", "margin"]
+Reward = Literal["selected", "converted", "revenue", "margin"]
 
 _CHOICES = frozenset({"selected", "redeemed", "converted"})
 _FATES = frozenset({"converted", "declined", "refunded"})

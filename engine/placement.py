@@ -85,7 +85,8 @@ class Contextual(msgspec.Struct, frozen=True, tag_field="type", tag="contextual"
 
 
 Policy = Fixed | Split | Thompson | Contextual
-Reward = Literal["selected", "converted", "margin"]
+Reward = Literal["selected", "converted", "revenue", "margin"]
+Goal = Literal["maximise", "minimise"]
 CreditModel = Literal["cascade", "position", "first", "shown"]
 
 
@@ -97,6 +98,7 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     shape: Shape = msgspec.field(default_factory=Ranking)
     policy: Policy = msgspec.field(default_factory=Thompson)
     reward: Reward = "converted"
+    goal: Goal = "maximise"
     credit: CreditModel = "cascade"
     buckets: Annotated[tuple[FieldName, ...], Meta(max_length=3)] = ()
     half_life_days: Annotated[float, Meta(ge=1, le=10_000, description="Evidence this old counts half.")] = 90.0

@@ -192,3 +192,17 @@ def test_any_answer_is_lawful(facts, rules, shape, policy, reward, past, key):
         assert eligible <= set(effect.get("require", METHODS))
     again = answer(one, known=beliefs(one), history=history, customer="c", key=key, **ask)
     assert msgspec.json.encode(again) == msgspec.json.encode(decision)
+
+
+def test_where_less_is_better_the_candidate_that_succeeds_least_comes_first():
+    of = placement(goal="minimise", policy=Thompson(floor=0.0))
+    known = plan(of=of)
+    learned = beliefs(known, **dict.fromkeys(METHODS, (1_000, 500)) | {"klarna": (1_000, 100)})
+    assert answer(known, known=learned).ranking[0].id == "klarna"
+
+
+def test_where_less_is_better_a_boost_still_helps():
+    of = placement(goal="minimise", policy=Thompson(floor=0.0))
+    known = plan(rule({"boost": {"candidates": ["ideal"], "factor": 50}}), of=of)
+    learned = beliefs(known, **dict.fromkeys(METHODS, (1_000, 500)))
+    assert answer(known, known=learned).ranking[0].id == "ideal"
