@@ -1,5 +1,6 @@
 """Rules: conditions over declared facts in JSON-logic, and what follows from them. Pure: no I/O, no clock."""
 
+from rules.changes import Need, changes_needed
 from rules.compile import CompiledRules, Firing, compile_rules
 from rules.describe import describe
 from rules.effects import Boost, Effect, Exclude, Pin, Require, Set, parse_effects, to_json
@@ -22,6 +23,7 @@ __all__ = [
     "Explanation",
     "Field",
     "Firing",
+    "Need",
     "Pin",
     "Problem",
     "Require",
@@ -31,6 +33,7 @@ __all__ = [
     "Vocabulary",
     "Wording",
     "apply",
+    "changes_needed",
     "compile_rules",
     "describe",
     "explain",
