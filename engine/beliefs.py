@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import bandits
+from engine.contextual import Taught
 
 MOST_REMEMBERED = 2**21
 """Draws that a beliefs version may hold in lanes and races, and so its memory: 256 of eight candidates, 8 MiB."""
@@ -95,11 +96,12 @@ class Known(msgspec.Struct, frozen=True, array_like=True):
         return bandits.Prior(self.mean, self.strength)
 
 
-class Knowledge(msgspec.Struct, frozen=True):
-    """All that a beliefs version is made of, as it stands in its snapshot."""
+class Knowledge(msgspec.Struct, frozen=True, omit_defaults=True):
+    """All that a beliefs version is made of, as it stands in its snapshot; `taught` where it learns from facts."""
 
     arms: dict[str, Known] = {}
     customer_strength: float = bandits.CUSTOMER_STRENGTH
+    taught: Taught | None = None
 
     @property
     def trials(self) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 import numpy as np
@@ -37,6 +37,11 @@ class Taught(msgspec.Struct, frozen=True):
     def learned(self) -> Learned:
         size = len(self.features)
         return Learned(size, {name: _unpack(packed, size) for name, packed in self.factors.items()})
+
+
+def knows(known: Taught | None, encoding: Encoding) -> TypeGuard[Taught]:
+    """Whether it was learned about just these features: of others it says nothing about these."""
+    return known is not None and known.features == encoding.names
 
 
 def taught(learned: Learned, encoding: Encoding, *, cursor: int, day: int) -> Taught:
@@ -82,9 +87,7 @@ class ContextualBeliefs:
         version: int,
         floor: float,
     ) -> None:
-        # What was learned about other features says nothing about these.
-        same = known is not None and known.features == encoding.names
-        self.learned = known.learned() if known is not None and same else Learned(len(encoding))
+        self.learned = known.learned() if knows(known, encoding) else Learned(len(encoding))
         self.version = version
         self.floor = floor
         self.encoding = encoding

@@ -11,7 +11,7 @@ from engine.decide import first_id_of
 from engine.fit import fit_placement
 from engine.network import network_priors, nobody
 from engine.store import beliefs as snapshots
-from engine.store import decisions, folds, outcomes
+from engine.store import decisions, folds, lessons, outcomes
 
 if TYPE_CHECKING:
     from engine.service import Engine
@@ -66,6 +66,7 @@ async def purge(engine: Engine) -> None:
     async with engine.database.write() as connection:
         await decisions.purge(connection, before_id=first_id_of(before))
         await outcomes.purge(connection, before=before, before_id=first_id_of(before))
+        await lessons.purge(connection, before_id=first_id_of(before))
         await folds.purge_usage(connection, before_day=before // DAY)
         await folds.purge_waiting(connection, before_minute=now_ms() // MINUTE - MINUTES_TO_WAIT)
         await folds.purge_tallies(connection, before_minute=before // MINUTE)

@@ -9,9 +9,21 @@ import msgspec
 import bandits
 from bandits.delay import bin_of
 from engine.clock import DAY, MINUTE
-from engine.placement import CreditModel, Placement, Reward
+from engine.placement import Contextual, CreditModel, Placement, Reward
 from engine.store.decisions import DecisionRow
-from engine.store.folds import DELAYS, STATISTICS, USAGE, WAITING, Cell, DelayCell, Sums, UsageCell, WaitingCell
+from engine.store.folds import (
+    DELAYS,
+    LESSONS,
+    STATISTICS,
+    USAGE,
+    WAITING,
+    Cell,
+    DelayCell,
+    Sums,
+    UsageCell,
+    WaitingCell,
+)
+from engine.store.lessons import LessonCell
 from engine.store.outcomes import OutcomeRow
 
 Earned = dict[str, bandits.Statistics]
@@ -28,10 +40,12 @@ class Learning(msgspec.Struct, frozen=True):
     credit: CreditModel
     window_minutes: int
     currency: str
+    contextual: bool
 
     @classmethod
     def of(cls, placement: Placement, currency: str = "") -> Learning:
-        return cls(placement.reward, placement.credit, placement.window_minutes, currency)
+        contextual = isinstance(placement.policy, Contextual)
+        return cls(placement.reward, placement.credit, placement.window_minutes, currency, contextual)
 
     def slot(self, ranking: Sequence[str], candidate: str) -> int:
         """Where credit depends on the slot, the one that the candidate stood in, from 1; otherwise 0."""
@@ -93,6 +107,9 @@ def fold(
         cell = Cell(row.merchant_id, row.placement, learning.reward, row.bucket, candidate, slot, _day(row))
         counts = (int(worth.trials), int(worth.successes))
         sums.add(STATISTICS, cell, *(sign * value for value in (*counts, *amounts)))
+        if learning.contextual:
+            lesson = LessonCell(row.merchant_id, row.placement, learning.reward, row.id, candidate)
+            sums.add(LESSONS, lesson, *(sign * count for count in counts))
         if row.customer is not None:
             use = UsageCell(row.merchant_id, row.customer, row.placement, candidate, _day(row))
             sums.add(USAGE, use, *(sign * count for count in counts))

@@ -11,22 +11,27 @@ import structlog
 from sqlalchemy.exc import IntegrityError
 
 import bandits
-from engine.beliefs import Beliefs, Knowledge, make_beliefs
+from engine.beliefs import Knowledge, make_beliefs
 from engine.clock import now_ms
+from engine.contextual import ContextualBeliefs, knows
+from engine.features import Encoding
+from engine.kernel import AnyBeliefs
 from engine.knowledge import Knower
 from engine.learn import Learning
 from engine.network import Kind
-from engine.placement import Placement, Thompson
+from engine.placement import Contextual, Placement, Thompson
 from engine.plan import Plan, PlanDocument
 from engine.record import Learned
 from engine.store import beliefs as snapshots
 from engine.store import folds, plans
 from engine.store.beliefs import Snapshot
 from engine.store.database import Database
+from engine.teaching import teach
 
 log = structlog.get_logger()
 
 ENOUGH_NEWS = 0.005
+ENOUGH_NEWS_OF_FACTS = 0.02
 LONGEST_UNREAD_MS = 60_000
 
 
@@ -40,41 +45,49 @@ class Active:
         self.plan = plan
         self.learning = Learning.of(plan.placement)
         self.flat = self.make(Snapshot(0, plan.placement.key, 0, plan.placement.reward, "", Knowledge(), 0))
-        self.beliefs: dict[str, Beliefs] = {}
+        self.beliefs: dict[str, AnyBeliefs] = {}
         self.known: dict[str, Snapshot] = {}
         self.read_up_to = 0
 
-    def make(self, snapshot: Snapshot) -> Beliefs:
-        policy = self.plan.placement.policy
-        return make_beliefs(
-            self.plan.ids,
-            self.plan.hashes,
-            snapshot.known,
-            version=snapshot.version,
-            bucket=snapshot.bucket,
-            floor=policy.floor if isinstance(policy, Thompson) else 0.0,
-        )
+    def make(self, snapshot: Snapshot) -> AnyBeliefs:
+        plan, policy, known, version = self.plan, self.plan.placement.policy, snapshot.known, snapshot.version
+        floor = policy.floor if isinstance(policy, Thompson | Contextual) else 0.0
+        if plan.encoding is not None:
+            return ContextualBeliefs(plan.ids, plan.hashes, plan.encoding, known.taught, version=version, floor=floor)
+        return make_beliefs(plan.ids, plan.hashes, known, version=version, bucket=snapshot.bucket, floor=floor)
 
-    def beliefs_of(self, snapshot: Snapshot) -> Beliefs:
+    def beliefs_of(self, snapshot: Snapshot) -> AnyBeliefs:
         """The beliefs of a snapshot; of version 0, which is nothing, the flat ones."""
         return self.make(snapshot) if snapshot.version else self.flat
 
-    def for_facts(self, values: Mapping[str, Any]) -> tuple[str, Beliefs]:
+    def for_facts(self, values: Mapping[str, Any]) -> tuple[str, AnyBeliefs]:
         bucket = self.plan.bucket(values)
         return bucket, self.at(bucket)
 
-    def at(self, bucket: str) -> Beliefs:
+    def at(self, bucket: str) -> AnyBeliefs:
         return self.beliefs.get(bucket) or self.beliefs.get("", self.flat)
 
     def is_news(self, snapshot: Snapshot) -> bool:
         known = self.known.get(snapshot.bucket)
         return known is None or known.version < snapshot.version
 
-    def put(self, snapshot: Snapshot, made: Beliefs) -> None:
+    def put(self, snapshot: Snapshot, made: AnyBeliefs) -> None:
         # Drawing takes a moment, in which another process's later version may have come in.
         if self.is_news(snapshot):
             self.known[snapshot.bucket] = snapshot
             self.beliefs[snapshot.bucket] = made
+
+    def enough_news(self, bucket: str) -> float:
+        """Evidence grows by shares: early on each outcome renews the draws, later a half percent does.
+
+        What is known of facts takes more room in a snapshot, and learns from more at once no worse.
+        """
+        known = self.known.get(bucket)
+        encoding = self.plan.encoding
+        if known is None or (encoding is not None and not knows(known.known.taught, encoding)):
+            return 1.0
+        share = ENOUGH_NEWS if encoding is None else ENOUGH_NEWS_OF_FACTS
+        return max(1.0, share * known.known.trials)
 
     @property
     def version(self) -> int:
@@ -168,7 +181,7 @@ class Live:
                 self._forget(cell)
                 continue
             waited = now - self._waiting_since.get(cell, now)
-            if at_once or waited >= LONGEST_UNREAD_MS or trials >= _enough(active.known.get(bucket)):
+            if at_once or waited >= LONGEST_UNREAD_MS or trials >= active.enough_news(bucket):
                 self._forget(cell)
                 try:
                     await self._renew(active, merchant_id, bucket, now)
@@ -184,7 +197,28 @@ class Live:
         knower = self._knowers[merchant_id, active.plan.placement.key]
         if knower.is_common_due(now):
             await self._put(active, merchant_id, "", await knower.read_common(self._database, now), now)
-        await self._put(active, merchant_id, bucket, await knower.read(self._database, bucket, now), now)
+        known = await knower.read(self._database, bucket, now)
+        if active.plan.encoding is not None:
+            known = await self._with_facts(active, active.plan.encoding, merchant_id, bucket, known, now)
+        await self._put(active, merchant_id, bucket, known, now)
+
+    async def _with_facts(
+        self, active: Active, encoding: Encoding, merchant_id: int, bucket: str, known: Knowledge, now: int
+    ) -> Knowledge:
+        """What is known, with what the lessons since the last beliefs version say of facts."""
+        placement, last = active.plan.placement, active.known.get(bucket)
+        place = (merchant_id, placement.key, placement.reward)
+        taught, is_all = await teach(
+            self._database,
+            place,
+            encoding,
+            last.known.taught if last else None,
+            half_life_days=placement.half_life_days,
+            now=now,
+        )
+        if not is_all:
+            self.learned(Learned({(*place, bucket): 1}))
+        return msgspec.structs.replace(known, taught=taught)
 
     async def _put(self, active: Active, merchant_id: int, bucket: str, known: Knowledge, now: int) -> None:
         """Make the next beliefs version of a bucket."""
@@ -220,8 +254,3 @@ class Live:
 
 def compile_plan(document: str, version: int) -> Active:
     return Active(Plan(msgspec.json.decode(document, type=PlanDocument), version=version))
-
-
-def _enough(known: Snapshot | None) -> float:
-    """Evidence grows by shares: early on each outcome renews the draws, later a half percent does."""
-    return max(1.0, ENOUGH_NEWS * known.known.trials) if known else 1.0

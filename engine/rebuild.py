@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from sqlalchemy import delete, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.clock import DAY, MINUTE
+from engine.decide import first_id_of
 from engine.learn import add_purchases, fold, read_answer
 from engine.settle import Settler
 from engine.store import decisions, folds, outcomes
 from engine.store.database import Database
-from engine.store.folds import FOLDS, WAITING, Fold, Sums
+from engine.store.folds import FOLDS, LESSONS, WAITING, Fold, Sums
 
 CHUNK = 2_000
 # The tables in the order in which writers take them, so that none waits for us while we wait for it.
-HOLD_WRITERS = "LOCK TABLE decisions, outcomes, statistics, usage, waiting, delays IN SHARE ROW EXCLUSIVE MODE"
+HOLD_WRITERS = "LOCK TABLE decisions, outcomes, statistics, usage, waiting, delays, lessons IN SHARE ROW EXCLUSIVE MODE"
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -51,15 +52,19 @@ async def compare(database: Database, *, since_day: int = 0) -> list[Difference]
     async with database.snapshot() as connection:
         rebuilt = await fold_log(connection)
         kept = await folds.kept(connection)
-    return [found for each in FOLDS for found in _differences(each, kept, rebuilt, since_day)]
+    return [found for each in (*FOLDS, LESSONS) for found in _differences(each, kept, rebuilt, since_day)]
 
 
 async def rebuild(database: Database, *, since_day: int = 0) -> None:
-    """Replace the folds of the days that are in the log by what it says, in one transaction; writers wait for it."""
+    """Replace the folds of the days that are in the log by what it says, in one transaction; writers wait for it.
+
+    Lessons were perhaps learned from already, so what they lack or have too much is appended to them.
+    """
     async with database.write() as connection:
         if not database.is_sqlite:
             await connection.execute(text(HOLD_WRITERS))
         sums = await fold_log(connection)
+        sums.of[LESSONS.table.name] = _corrections(await folds.kept(connection), sums, since_day)
         for each in FOLDS:
             first = _first(each, since_day)
             await connection.execute(delete(each.table).where(each.table.c[_time(each)] >= first))
@@ -74,12 +79,23 @@ def first_whole_day(now: int, retention_days: int) -> int:
     return now // DAY - retention_days + 1
 
 
-def _time(each: Fold) -> Literal["day", "minute"]:
+def _time(each: Fold) -> Literal["day", "minute", "decision_id"]:
+    if each is LESSONS:
+        return "decision_id"
     return "minute" if each is WAITING else "day"
 
 
-def _first(each: Fold, since_day: int) -> int:
+def _first(each: Fold, since_day: int) -> int | str:
+    if each is LESSONS:
+        return first_id_of(since_day * DAY)
     return since_day * (DAY // MINUTE) if each is WAITING else since_day
+
+
+def _corrections(kept: Sums, rebuilt: Sums, since_day: int) -> dict[Any, list[int]]:
+    return {
+        tuple(found.where): [new - old for new, old in zip(found.rebuilt, found.kept, strict=True)]
+        for found in _differences(LESSONS, kept, rebuilt, since_day)
+    }
 
 
 def _differences(each: Fold, kept: Sums, rebuilt: Sums, since_day: int) -> list[Difference]:

@@ -13,7 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.evidence import DayRow, WaitingRow
 from engine.facts import History, Past
 from engine.network import UsageSum
+from engine.store import lessons, tables
 from engine.store.bulk import insert_many
+from engine.store.lessons import LessonCell
 from engine.store.tables import delays, statistics, tallies, usage, waiting
 
 _encode = msgspec.json.Encoder().encode
@@ -79,6 +81,8 @@ WAITING = Fold(waiting, WaitingCell, ("trials",))
 DELAYS = Fold(delays, DelayCell, ("successes", "failures"))
 FOLDS = (STATISTICS, USAGE, WAITING, DELAYS)
 """In the order in which writers take their tables, so that none waits for another in a ring."""
+LESSONS = Fold(tables.lessons, LessonCell, ("trials", "successes"))
+"""Kept as every change of its sums, after all others."""
 
 Values = list[int]
 
@@ -87,7 +91,7 @@ class Sums:
     """Changes to the folds, gathered before they are written or compared."""
 
     def __init__(self) -> None:
-        self.of: dict[str, dict[Any, Values]] = {fold.table.name: {} for fold in FOLDS}
+        self.of: dict[str, dict[Any, Values]] = {fold.table.name: {} for fold in (*FOLDS, LESSONS)}
 
     def add(self, fold: Fold, cell: tuple[Any, ...], *values: int) -> None:
         known = self.of[fold.table.name].setdefault(cell, [0] * len(values))
@@ -105,12 +109,13 @@ async def add(connection: AsyncConnection, sums: Sums) -> None:
         cells = sums.of[fold.table.name].items()
         rows: list[tuple[Any, ...]] = sorted((*cell, *values) for cell, values in cells if any(values))
         await insert_many(connection, fold.table, fold.columns, rows, on_conflict="add")
+    await lessons.append(connection, sums.of[LESSONS.table.name])
 
 
 async def kept(connection: AsyncConnection) -> Sums:
     """All sums, as they stand in the database."""
     sums = Sums()
-    for fold in FOLDS:
+    for fold in (*FOLDS, LESSONS):
         width = len(fold.columns) - len(fold.values)
         for row in await connection.execute(select(*(fold.table.c[name] for name in fold.columns))):
             sums.add(fold, tuple(row[:width]), *row[width:])

@@ -302,6 +302,24 @@ usage = Table(
     sqlite_with_rowid=False,
 )
 
+# What settled decisions say of each candidate that was seen, where a placement learns from facts; only ever appended.
+lessons = Table(
+    "lessons",
+    metadata,
+    Column("seq", _long(), primary_key=True, autoincrement=True),
+    _merchant(),
+    Column("placement", Text, nullable=False),
+    Column("reward", Text, nullable=False),
+    Column("decision_id", Text, nullable=False),
+    Column("candidate", Text, nullable=False),
+    Column("trials", Integer, nullable=False),
+    Column("successes", Integer, nullable=False),
+    Index("ix_lessons_place", "merchant_id", "placement", "reward", "seq"),
+    Index("ix_lessons_decision", "decision_id"),
+    # A number that was purged never comes again: who has read up to it would miss its successor.
+    sqlite_autoincrement=True,
+)
+
 # How often a candidate came first, a minute: what the share-over-time chart draws.
 tallies = Table(
     "tallies",
