@@ -27,10 +27,16 @@ POLICIES: Options = (
 REWARDS: Options = (
     ("converted", "A completed purchase"),
     ("selected", "A choice by the customer"),
+    ("revenue", "A completed purchase, weighed by its amount"),
     ("margin", "A completed purchase, weighed by its margin"),
+)
+GOALS: Options = (
+    ("maximise", "As much as possible"),
+    ("minimise", "As little as possible"),
 )
 CREDITS: Options = (
     ("cascade", "Those above the chosen one were seen and passed over"),
+    ("position", "Each place counts as often as it is looked at"),
     ("first", "Only the first place counts"),
     ("shown", "Everything that was shown counts"),
 )
@@ -47,6 +53,9 @@ NAMES = {
     "affinity": "Returning customers' choices",
     "weights": "Shares",
     "reward": "Success",
+    "goal": "Goal",
+    "half_life_days": "Old results count half after",
+    "examination": "How often places are looked at",
     "credit": "Credit",
     "window_minutes": "Wait for results",
     "margin_percent": "Margin",
@@ -60,6 +69,8 @@ HINTS = {
     "margin_percent": "Must lie between 0 and 100.",
     "typical_amount": "Must be an amount of at least 0, such as 50.",
     "buckets": "Name at most three fields, such as device.type.",
+    "half_life_days": "Must lie between 1 and 10,000 days.",
+    "examination": "Write percentages above 0 and up to 100, such as: 100, 60, 40.",
     "shape": "At most must lie between 1 and 100.",
     "policy": "Spread evenly must lie between 0 and 50, and drawn slots between 1 and 10.",
     "features": "Name at most 40 fields, such as device.type, cart.total.",
@@ -73,6 +84,8 @@ DEFAULTS = {
     "history": "on",
     "affinity": "on",
     "reward": "converted",
+    "goal": "maximise",
+    "half_life_days": "90",
     "credit": "cascade",
     "window_minutes": "60",
     "margin_percent": "30",
@@ -88,6 +101,9 @@ def document_of(values: Mapping[str, str], currency: str) -> Placement:
         "shape": _shape(reader),
         "policy": _policy(reader),
         "reward": reader.text("reward"),
+        "goal": reader.text("goal") or "maximise",
+        "half_life_days": reader.decimal("half_life_days", default=90.0),
+        "examination": _examination(reader),
         "credit": reader.text("credit"),
         "buckets": reader.words("buckets"),
         "window_minutes": reader.integer("window_minutes", default=60),
@@ -124,6 +140,17 @@ def _drawing(reader: Reader) -> dict[str, Any]:
     }
 
 
+def _examination(reader: Reader) -> list[float]:
+    """Percentages by place; they matter under credit by place alone."""
+    shares = []
+    for text in reader.words("examination"):
+        try:
+            shares.append(round(float(text.removesuffix("%")) / 100, 6))
+        except ValueError:
+            reader.problems.append(FieldProblem("examination", f"“{text}” is not a percentage, such as 60"))
+    return shares
+
+
 def _values(reader: Reader) -> dict[str, list[str]]:
     values: dict[str, list[str]] = {}
     for line in reader.lines("values"):
@@ -155,6 +182,9 @@ def texts_of(stored: Resource, currency: str) -> dict[str, str]:
         **_shape_texts(placement),
         **_policy_texts(placement),
         "reward": placement.reward,
+        "goal": placement.goal,
+        "half_life_days": number_text(placement.half_life_days),
+        "examination": ", ".join(number_text(round(share * 100, 4)) for share in placement.examination),
         "credit": placement.credit,
         "buckets": ", ".join(placement.buckets),
         "window_minutes": str(placement.window_minutes),

@@ -20,6 +20,7 @@ from web.admin.frame import Frame, Notice
 from web.admin.placement_form import (
     CREDITS,
     DEFAULTS,
+    GOALS,
     NAMES,
     POLICIES,
     REWARDS,
@@ -58,6 +59,7 @@ class SettingsPage:
     shapes: Options = SHAPES
     policies: Options = POLICIES
     rewards: Options = REWARDS
+    goals: Options = GOALS
     credits: Options = CREDITS
 
 
