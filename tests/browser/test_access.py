@@ -41,9 +41,10 @@ def _replayed(page: Page) -> None:
 
 def _wrong_rule(page: Page) -> None:
     page.goto("/admin/rules/new")
-    page.get_by_label("Condition").fill('{"and": [\n  {"<": [{"var": "cart.totl"}, 5000]},\n  {"is": 1}\n]}')
+    page.get_by_label("Condition", exact=True).fill('{"and": [\n  {"<": [{"var": "cart.totl"}, 5000]},\n  {"is": 1}\n]}')
     page.get_by_role("button", name="Create").click()
-    expect(page.get_by_text("2 mistakes, listed below.")).to_be_visible()
+    expect(page.get_by_text("Give it a name that says what it does.")).to_be_visible()
+    expect(page.get_by_text("2 things to mend before this can be saved.")).to_be_visible()
 
 
 def _wrong_method(page: Page) -> None:

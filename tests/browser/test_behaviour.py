@@ -157,7 +157,7 @@ def test_a_slash_leads_to_the_search_but_not_from_within_a_text(stays: Page) -> 
 
 def test_a_mistake_leads_to_its_line(stays: Page) -> None:
     open_at(stays, "/admin/rules/new")
-    stays.get_by_label("Condition").fill('{"and": [\n  true,\n  {"<": [{"var": "cart.totl"}, 1]}\n]}')
+    stays.get_by_label("Condition", exact=True).fill('{"and": [\n  true,\n  {"<": [{"var": "cart.totl"}, 1]}\n]}')
     stays.get_by_role("button", name="Line 3").click()
     area = "document.getElementById('field-when')"
     chosen = stays.evaluate(f"{area}.value.slice({area}.selectionStart, {area}.selectionEnd)")

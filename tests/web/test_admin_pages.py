@@ -36,7 +36,7 @@ def method(**changes: str) -> dict[str, str]:
 
 def test_a_saved_rule_changes_the_next_answer_and_stands_in_words_in_the_list(side: Side, person: Person) -> None:
     assert person.send(NEW_RULE, **RULE).status_code == 303
-    assert "Cart total is under 50.00 → hide PayPal" in person.get("/admin/rules")
+    assert "Cart total is under 50.00 → PayPal is hidden" in person.get("/admin/rules")
     answer = side.client.post(
         "/v1/personalize/decisions", json={"placement": "payment_methods", "context": {"cart": {"total": 4999}}}
     ).json()
@@ -60,7 +60,7 @@ def test_a_mistake_in_a_rule_stands_beside_its_line_and_nothing_is_stored(person
         ({"name": ""}, "Give it a name"),
         ({"priority": "high"}, "whole number"),
         ({"when": '{"<": [1'}, "not JSON"),
-        ({"effects": '{"exclude": ["paypal"]}'}, "list of effects"),
+        ({"effects": '{"exclude": ["paypal"]}'}, "must be a list of at least one effect"),
         ({"effects": '[{"exclude": ["nobody"]}]'}, "there is no candidate “nobody”"),
         ({"effects": '[{"hide": ["paypal"]}]'}, "must be one of exclude"),
     ],
@@ -111,8 +111,9 @@ def test_a_deleted_rule_can_be_brought_back_as_it_was(side: Side, person: Person
 
 
 def test_a_draft_is_said_in_words_while_it_is_typed(person: Person) -> None:
-    assert "Cart total is under 50.00 → hide PayPal" in person.send("/admin/rules/check", **RULE).text
-    wrong = person.send("/admin/rules/check", **RULE | {"when": '{"<": [{"var": "cart.totl"}, 1]}'})
+    typed = {**RULE, "act": "typed", "shown": "something else"}
+    assert "Cart total is under €50.00 → PayPal is hidden" in person.send(NEW_RULE, **typed).text
+    wrong = person.send(NEW_RULE, **typed | {"when": '{"<": [{"var": "cart.totl"}, 1]}'})
     assert "Line 1" in wrong.text
 
 
@@ -299,7 +300,7 @@ def test_a_declared_field_can_be_read_by_the_next_rule(person: Person) -> None:
     assert person.send("/admin/fields/new", **field).status_code == 303
     rule = RULE | {"when": '{">": [{"var": "cart.weight"}, 30]}'}
     assert person.send(NEW_RULE, **rule).status_code == 303
-    assert "Weight is over 30 → hide PayPal" in person.get("/admin/rules")
+    assert "Weight is over 30 → PayPal is hidden" in person.get("/admin/rules")
 
 
 def test_a_field_that_a_rule_reads_cannot_be_deleted(person: Person) -> None:

@@ -101,7 +101,7 @@ def _pages() -> list[Any]:
         candidates.delete_candidate,
         candidate.new_candidate, candidate.create_candidate, candidate.candidate_page, candidate.save_candidate,
         rules.rules_page, rules.toggle_rule, rules.delete_rule,
-        rule.new_rule, rule.create_rule, rule.check_draft, rule.rule_page, rule.save_rule,
+        rule.new_rule, rule.post_new_rule, rule.rule_page, rule.post_rule,
         decisions.decisions_page, decision.decision_page, decision.replay_decision,
         fields.fields_page, fields.new_field, fields.create_field, fields.field_page, fields.save_field,
         fields.delete_field,

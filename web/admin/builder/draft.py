@@ -19,10 +19,14 @@ JSON_TEXTS = ("when", "effects")
 
 @dataclass(frozen=True)
 class Draft:
-    """The texts by field, and which inputs said something new when they were read."""
+    """The texts by field; which inputs said something new when they were read, and whether the form must follow.
+
+    `focus` is the name of the part that an act was about.
+    """
 
     texts: Mapping[str, str]
     changed: tuple[str, ...] = ()
+    reshaped: bool = False
     focus: str = ""
 
     @property
@@ -37,7 +41,7 @@ def read_draft(given: Given, names: Sequence[str], terms: Terms) -> Draft:
     last = {name: values[-1] for name, values in given.items() if values}
     draft = Draft({name: _plain(last.get(name, "")) for name in names})
     if "shown" not in last or last["shown"] != draft.fingerprint:
-        return replace(draft, changed=("json",) if "shown" in last else ())
+        return replace(draft, changed=("json",), reshaped=True)
     tree, effects = condition_of(draft, terms), effect_rows_of(draft)
     overlay, texts = Overlay(given, terms), dict(draft.texts)
     if tree is not None:
@@ -48,7 +52,7 @@ def read_draft(given: Given, names: Sequence[str], terms: Terms) -> Draft:
         rows = laid_over(effects, overlay)
         if any(new is not old.source for new, old in zip(rows, effects, strict=True)):
             texts["effects"] = pretty(rows)
-    return Draft(texts, tuple(overlay.changed))
+    return Draft(texts, tuple(overlay.changed), overlay.reshaped)
 
 
 def condition_of(draft: Draft, terms: Terms) -> Group | None:
@@ -97,7 +101,7 @@ def _edited(draft: Draft, edit: Callable[[Group, Steps], edits.Changed], place: 
     new, steps = edit(tree, steps_of(place))
     if new is tree:
         return draft
-    return replace(draft, texts={**draft.texts, "when": pretty(to_logic(new))}, focus=name_of(steps))
+    return replace(draft, texts={**draft.texts, "when": pretty(to_logic(new))}, reshaped=True, focus=name_of(steps))
 
 
 def _with_effects(draft: Draft, edit: Callable[[list[object], str], int], place: str) -> Draft:
@@ -106,7 +110,7 @@ def _with_effects(draft: Draft, edit: Callable[[list[object], str], int], place:
         return draft
     documents = [row.source for row in rows]
     focus = edit(documents, place)
-    return replace(draft, texts={**draft.texts, "effects": pretty(documents)}, focus=f"e.{focus}")
+    return replace(draft, texts={**draft.texts, "effects": pretty(documents)}, reshaped=True, focus=f"e.{focus}")
 
 
 def _index(place: str) -> int:

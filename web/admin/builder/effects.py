@@ -63,7 +63,7 @@ def laid_over(effects: Sequence[Effect], overlay: Overlay) -> list[object]:
 def _typed(effect: Effect, name: str, overlay: Overlay) -> object:
     if not effect.kind:
         return effect.source
-    kind = overlay.text(f"{name}.kind", effect.kind)
+    kind = overlay.choice(f"{name}.kind", effect.kind)
     if kind != effect.kind and kind in KINDS:
         return _with_kind(effect, kind)
     parts = PARTS[kind]
@@ -83,7 +83,7 @@ def _part(effect: Effect, name: str, key: str, what: str, overlay: Overlay) -> o
 def _set_value(name: str, value: object, overlay: Overlay) -> object:
     """A value in the answer: its type is chosen beside it."""
     old = type_of(value)
-    chosen = overlay.text(f"{name}.type", old)
+    chosen = overlay.choice(f"{name}.type", old)
     if chosen != old and chosen in SET_TYPES:
         return SET_TYPES[chosen]
     if chosen == "boolean":

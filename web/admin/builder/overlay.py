@@ -17,11 +17,21 @@ MANY_SLOTS = ("many", "weekdays", "candidates")
 
 @dataclass
 class Overlay:
-    """Reads a sent form. `changed` gathers the names of the inputs that say something else than the tree."""
+    """Reads a sent form. `changed` gathers the names of the inputs that say something else than the tree.
+
+    `reshaped` tells that other inputs are needed now than the form has, or other chips.
+    """
 
     given: Given
     terms: Terms
     changed: list[str] = field(default_factory=list)
+    reshaped: bool = False
+
+    def choice(self, name: str, shown: str) -> str:
+        """What was chosen in an input that others depend on."""
+        chosen = self.text(name, shown)
+        self.reshaped = self.reshaped or chosen != shown
+        return chosen
 
     def tree(self, root: Group) -> Group:
         """The tree with what was typed; the same object where nothing was."""
@@ -50,6 +60,7 @@ class Overlay:
         if typed == shown:
             return value
         self.changed.append(name)
+        self.reshaped = True
         known = dict(zip(shown, old, strict=True))
         read = [known[text] if text in known else from_text(kind, text, self.terms, field) for text in typed]
         return [one for number, one in enumerate(read) if one not in read[:number]]
@@ -60,7 +71,7 @@ class Overlay:
         return self._row(node, steps) if isinstance(node, Row) else self._raw(node, steps)
 
     def _group(self, group: Group, steps: Steps) -> Node:
-        kind = self.text(f"{name_of(steps)}.kind", group.kind)
+        kind = self.choice(f"{name_of(steps)}.kind", group.kind)
         parts = [self._node(part, (*steps, index)) for index, part in enumerate(group.parts)]
         if kind != group.kind and kind in KINDS:
             return replace(with_parts(group, parts), kind=kind)  # type: ignore[arg-type]
@@ -69,8 +80,8 @@ class Overlay:
 
     def _row(self, row: Row, steps: Steps) -> Row:
         name = name_of(steps)
-        field = self.text(f"{name}.field", row.field)
-        key = self.text(f"{name}.operator", row.operator.key)
+        field = self.choice(f"{name}.field", row.field)
+        key = self.choice(f"{name}.operator", row.operator.key)
         if field != row.field:
             return with_field(row, field, self.terms)
         choices = {operator.key: operator for operator in operators_of(self.terms.types.get(field, ""))}
@@ -98,6 +109,7 @@ class Overlay:
         if source == raw.source and type(source) is type(raw.source):
             return raw
         self.changed.append(name)
+        self.reshaped = True
         return Raw(source)
 
 
