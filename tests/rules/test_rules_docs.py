@@ -3,10 +3,13 @@
 import json
 import re
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
 from rules import explain, parse_effects, parse_rule, parse_rules
+from rules.check import Setting, check_rules
+from rules.findings import Kind
 from rules.parse import FORMS
 from tests.rules.differences import DIFFERENCES
 from tests.rules.rule_cases import LISTS, VOCABULARY
@@ -14,6 +17,8 @@ from tests.rules.rule_cases import LISTS, VOCABULARY
 PAGE = (Path(__file__).parents[2] / "docs" / "rules.md").read_text()
 BLOCKS = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)]
 EXAMPLES = [block for block in BLOCKS if "is" in block]
+CHECKED = [block for block in BLOCKS if "found" in block]
+SETTING = Setting(VOCABULARY, LISTS, {"card": "Card", "paypal": "PayPal", "klarna": "Klarna"})
 INLINE = [json.loads(text) for text in re.findall(r"`(\{\".*?\})` \|", PAGE)]
 
 
@@ -36,6 +41,20 @@ def test_whole_rules_and_the_examples_in_tables_parse() -> None:
             parse_rule({"id": "r", "when": example, "effects": [{"exclude": ["a"]}]}, VOCABULARY, LISTS)
         else:
             parse_effects([example])
+
+
+@pytest.mark.parametrize("block", CHECKED, ids=[json.dumps(block["found"]) for block in CHECKED])
+def test_the_checks_find_what_the_page_says(block: dict[str, Any]) -> None:
+    found = check_rules(parse_rules(block["rules"], VOCABULARY, LISTS), SETTING)
+    assert [[one.rule, one.kind, *one.others] for one in found] == block["found"]
+    assert found[0].example == block.get("example")
+
+
+def test_every_kind_of_finding_is_on_the_page_with_how_bad_it_is() -> None:
+    rows = set(re.findall(r"^\| `([a-z ]+)` \| (?:error|warning|note) \|", PAGE, re.MULTILINE))
+    assert rows == set(get_args(Kind))
+    in_examples = {kind for block in CHECKED for _, kind, *_ in block["found"]}
+    assert in_examples == rows - {"unused list", "schedule empty", "schedule over"}
 
 
 @pytest.mark.parametrize("operator", sorted(FORMS))
