@@ -80,6 +80,27 @@ class Catalogue:
 
         return (await self._publisher.publish(merchant_id, who, edit)).changes[0].one
 
+    async def replace(
+        self, merchant_id: int, who: str, kind: Kind, place: str, documents: Sequence[Document]
+    ) -> list[Resource]:
+        """Let a placement have these things of a kind and no others; returns them as they are stored."""
+
+        def edit(shelf: Shelf) -> list[Change]:
+            shelf.get("placement", "", place)
+            wanted = {id_of(document): document for document in documents}
+            if len(wanted) < len(documents):
+                raise Conflict(f"two of these {kind}s have the same id", field="id")
+            known = {one.id: one for one in shelf.inside(place) if one.kind == kind}
+            gone = [Change(one, None) for id, one in known.items() if id not in wanted]
+            return gone + [
+                _set(known.get(id), kind, place, id, document)
+                for id, document in wanted.items()
+                if id not in known or known[id].document != document
+            ]
+
+        await self._publisher.publish(merchant_id, who, edit)
+        return await self.page(merchant_id, kind, place)
+
     async def delete(
         self, merchant_id: int, who: str, kind: Kind, place: str, id: str, *, version: int | None
     ) -> Resource:
@@ -112,6 +133,10 @@ class Catalogue:
     ) -> list[audit.Entry]:
         async with self._database.read() as connection:
             return await audit.page(connection, merchant_id, before_id=before_id, subject=subject, limit=limit)
+
+
+def _set(old: Resource | None, kind: Kind, place: str, id: str, document: Document) -> Change:
+    return Change(old, Resource(kind, place, id, old.version + 1 if old else 1, document, now_ms()))
 
 
 def _moved(old: Resource, position: int) -> Resource:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
 
 import rules
 from engine.errors import FieldProblem, Invalid
 from engine.features import problems as problems_of_features
-from engine.placement import Candidate, Contextual, FieldDocument, Placement, RuleDocument, Split
+from engine.placement import Candidate, Contextual, FieldDocument, Placement, RuleDocument, Scenario, Split
 from engine.plan import Plan, PlanDocument, has_finite_values, lists_of, rule_source, vocabulary_of
+from engine.scenario import unknown_facts
 from engine.schedule import place_in
 from engine.shelf import Change, Shelf
 from engine.store.resources import Kind, Resource
 
 MOST_CANDIDATES = 500
 MOST_RULES = 5_000
+MOST_SCENARIOS = 500
 
 
 class Surroundings:
@@ -42,8 +44,8 @@ class Surroundings:
         return self._inside[kind, place]
 
 
-def check(after: Shelf, changes: Sequence[Change], documents: Mapping[str, PlanDocument | None]) -> None:
-    """Raise `Invalid` with all problems of the changed things, then of the plans that they lead to."""
+def check(after: Shelf, changes: Sequence[Change]) -> None:
+    """Raise `Invalid` with all problems that the changed things have by themselves."""
     several, around = len(changes) > 1, Surroundings(after)
     problems = [
         _numbered(number, problem) if several else problem
@@ -51,8 +53,6 @@ def check(after: Shelf, changes: Sequence[Change], documents: Mapping[str, PlanD
         if change.after
         for problem in problems_of(around, change.after)
     ]
-    if not problems:
-        problems = [problem for key, document in documents.items() if document for problem in _plan(key, document)]
     if problems:
         raise Invalid(*problems)
 
@@ -71,6 +71,8 @@ def problems_of(around: Surroundings, one: Resource) -> Iterator[FieldProblem]:
             yield from _candidate(around, one.place, candidate)
         case RuleDocument() as rule:
             yield from _rule(around, one.place, rule)
+        case Scenario() as scenario:
+            yield from _scenario(around, one.place, scenario)
         case FieldDocument() as field:
             yield from _field(field)
 
@@ -148,6 +150,23 @@ def _named(effect: rules.Effect) -> tuple[str, ...]:
             return ()
 
 
+def _scenario(around: Surroundings, place: str, scenario: Scenario) -> Iterator[FieldProblem]:
+    if around.shelf.find("placement", "", place) is None:
+        yield FieldProblem("placement", f"there is no placement “{place}”")
+        return
+    if len(around.ids("scenario", place)) > MOST_SCENARIOS:
+        yield FieldProblem("id", f"a placement has at most {MOST_SCENARIOS} scenarios")
+    for name in unknown_facts(scenario.context, frozenset(field.name for field in around.fields)):
+        yield FieldProblem("context", f"there is no field “{name[:80]}”")
+    expected = scenario.expect
+    named = (*expected.shown, *expected.hidden, *(pin.candidate for pin in expected.pinned))
+    for name in dict.fromkeys(named):
+        if name not in around.ids("candidate", place):
+            yield FieldProblem("expect", f"there is no candidate “{name}” in “{place}”")
+    for name in sorted(set(expected.shown) & set(expected.hidden)):
+        yield FieldProblem("expect", f"“{name}” cannot be both shown and hidden")
+
+
 def _field(field: FieldDocument) -> Iterator[FieldProblem]:
     if field.name.startswith(("time.", "history.")):
         yield FieldProblem("name", "time.* and history.* are filled by the engine")
@@ -155,24 +174,37 @@ def _field(field: FieldDocument) -> Iterator[FieldProblem]:
         yield FieldProblem("allowed", f"a field of type {field.type} has no list of allowed values")
 
 
-def _plan(key: str, document: PlanDocument) -> Iterator[FieldProblem]:
-    """A change elsewhere (a field, list or candidate that goes) may break what was right before."""
+def compiled(key: str, document: PlanDocument, version: int) -> Plan:
+    """The plan that a document makes; `Invalid` with what an edit elsewhere broke in it.
+
+    A field, list or candidate that goes may break what was right before.
+    """
     try:
-        plan = Plan(document, version=0)
+        plan = Plan(document, version=version)
     except rules.RuleError as error:
-        enabled = [rule for rule in document.rules if rule.enabled]
-        for problem in error.problems:
-            number, _, path = problem.path.removeprefix("/").partition("/")
-            source = enabled[int(number)]
-            yield _broken(key, source.id, place_in(source, f"/{path}"), problem.message)
-        return
-    known = {candidate.id for candidate in document.candidates}
+        raise Invalid(*_of_rules(key, document, error)) from None
+    problems = list(_of_plan(key, plan))
+    if problems:
+        raise Invalid(*problems)
+    return plan
+
+
+def _of_rules(key: str, document: PlanDocument, error: rules.RuleError) -> Iterator[FieldProblem]:
+    enabled = [rule for rule in document.rules if rule.enabled]
+    for problem in error.problems:
+        number, _, path = problem.path.removeprefix("/").partition("/")
+        source = enabled[int(number)]
+        yield _broken(key, source.id, place_in(source, f"/{path}"), problem.message)
+
+
+def _of_plan(key: str, plan: Plan) -> Iterator[FieldProblem]:
+    known = {candidate.id for candidate in plan.document.candidates}
     for rule in plan.rules:
         for name in (name for effect in rule.effects for name in _named(effect)):
             if name not in known:
                 yield _broken(key, rule.id, "/effects", f"there would be no candidate “{name}”")
-    yield from _buckets(f"placement {key}/", plan.placement, document.fields)
-    yield from _contextual(f"placement {key}/", plan.placement, document.fields)
+    yield from _buckets(f"placement {key}/", plan.placement, plan.document.fields)
+    yield from _contextual(f"placement {key}/", plan.placement, plan.document.fields)
 
 
 def _broken(key: str, rule: str, path: str, message: str) -> FieldProblem:

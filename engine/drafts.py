@@ -216,7 +216,7 @@ def refuse_nonsense(shelf: Shelf, placement: str, rules: Sequence[RuleDocument])
     """`Invalid` with every problem of these rules, as they would stand among all others."""
     now = now_ms()
     changes = [Change(None, Resource("rule", placement, rule.id, 1, rule, now)) for rule in rules]
-    check(shelf.with_changes(changes), changes, {})
+    check(shelf.with_changes(changes), changes)
 
 
 def _rows(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -140,8 +141,11 @@ class Live:
             if knower is not None:
                 knower.heard(trials)
 
-    async def follow(self) -> None:
-        """Bring every placement to its active plan version; a plan that fails to compile leaves the old one."""
+    async def follow(self, made: Mapping[tuple[int, str], Plan] = MappingProxyType({})) -> None:
+        """Bring every placement to its active plan version; a plan that fails to compile leaves the old one.
+
+        `made` are plans by (merchant_id, placement) that need not be compiled again.
+        """
         async with self._loading:
             async with self._database.read() as connection:
                 wanted = await plans.active(connection)
@@ -150,15 +154,18 @@ class Live:
             for key, version in wanted.items():
                 known = self._active.get(key)
                 if known is None or known.plan.version != version:
-                    await self._load(*key, version)
+                    await self._load(*key, version, made.get(key))
 
-    async def _load(self, merchant_id: int, placement: str, version: int) -> None:
+    async def _load(self, merchant_id: int, placement: str, version: int, made: Plan | None) -> None:
         async with self._database.read() as connection:
-            row = await plans.get(connection, merchant_id, placement, version)
-            if row is None:
-                return
             try:
-                active = await asyncio.to_thread(compile_plan, row.document, version)
+                if made is not None and made.version == version:
+                    active = await asyncio.to_thread(Active, made)
+                else:
+                    row = await plans.get(connection, merchant_id, placement, version)
+                    if row is None:
+                        return
+                    active = await asyncio.to_thread(compile_plan, row.document, version)
             except Exception as error:
                 log.error("plan not loaded", placement=placement, version=version, error=str(error))
                 return

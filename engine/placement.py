@@ -169,3 +169,34 @@ class ListDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     name: Id
     values: Annotated[tuple[Annotated[str, Meta(max_length=200)], ...], Meta(max_length=100_000)] = ()
+
+
+class Pinned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A candidate in a slot, counted from 1."""
+
+    candidate: Id
+    slot: Annotated[int, Meta(ge=1, le=1_000)]
+
+
+class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an answer must be, as far as it is not left to chance.
+
+    `shown` may be in the answer, `hidden` may not, `pinned` certainly stand in their slots, `values` are set.
+    """
+
+    shown: Annotated[tuple[Id, ...], Meta(max_length=500)] = ()
+    hidden: Annotated[tuple[Id, ...], Meta(max_length=500)] = ()
+    pinned: Annotated[tuple[Pinned, ...], Meta(max_length=100)] = ()
+    values: Annotated[
+        dict[Annotated[str, Meta(min_length=1, max_length=200)], bool | int | float | Value], Meta(max_length=50)
+    ] = {}
+
+
+class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Facts of a checkout, by group as in a request for a decision, and the answer that must come of them."""
+
+    id: Id
+    name: Label
+    context: dict[str, Any]
+    expect: Expectation
+    notes: Annotated[str, Meta(max_length=2000)] = ""

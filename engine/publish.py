@@ -7,19 +7,18 @@ only checks that nobody else changed the merchant's resources meanwhile, and wri
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 
-import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.check import check
 from engine.clock import now_ms
 from engine.errors import Conflict, ReviewRequired
 from engine.live import Live
-from engine.plan import PlanDocument
+from engine.ready import Ready, Scenarios, prepare
 from engine.shelf import Change, Shelf
 from engine.store import audit, drafts, plans, resources, shelves
+from engine.store.audit import NewEntry
 from engine.store.database import Database
 from engine.store.plans import PlanRow
 
@@ -54,6 +53,7 @@ class Publisher:
         *,
         why: str = "",
         reviewed: bool = False,
+        scenarios: Scenarios = "must not break",
         also: Also = _nothing,
     ) -> Published:
         """Carry out an edit; `Invalid`, `Conflict` or `NotFound` where it cannot be, and then nothing is stored.
@@ -64,15 +64,18 @@ class Publisher:
         for _ in range(ATTEMPTS):
             async with self._database.read() as connection:
                 shelf = await shelves.load(connection, merchant_id)
+                newest = await plans.newest_versions(connection, merchant_id)
             changes = list(edit(shelf))
             after = shelf.with_changes(changes)
             if shelf.review and not reviewed:
                 _refuse_rules(after, changes)
-            documents = {key: after.plan_document(key) for key in after.touched_by(changes)}
-            await asyncio.to_thread(check, after, changes, documents)
-            versions = await self._write(merchant_id, who, shelf, changes, documents, why=why, also=also)
-            if versions is not None:
-                await self._live.follow()
+            # Nobody else takes these versions: they would have to take the shelf's revision first.
+            versions = {key: newest.get(key, 0) + 1 for key in after.touched_by(changes)}
+            before = {key: active.plan for key, active in self._live.placements(merchant_id).items()}
+            ready = await asyncio.to_thread(prepare, after, changes, versions, scenarios=scenarios, before=before)
+            if await self._write(merchant_id, who, shelf, changes, ready, why=why, also=also):
+                made = {(merchant_id, key): one.plan for key, one in ready.items() if one}
+                await self._live.follow(made)
                 return Published(changes, versions)
         raise Conflict("others are changing the same things right now; try again", field="version")
 
@@ -82,26 +85,27 @@ class Publisher:
         who: str,
         shelf: Shelf,
         changes: Sequence[Change],
-        documents: dict[str, PlanDocument | None],
+        ready: Mapping[str, Ready | None],
         *,
         why: str,
         also: Also,
-    ) -> dict[str, int] | None:
-        """One transaction: resources, audit, plan versions, pointers. None where another edit came first."""
-        now, versions = now_ms(), {}
+    ) -> bool:
+        """One transaction: resources, audit, plan versions, pointers. False where another edit came first."""
+        now = now_ms()
         async with self._database.write() as connection:
             if not await shelves.claim(connection, merchant_id, shelf.revision):
-                return None
-            for change in changes:
-                await _apply(connection, merchant_id, who, change, now)
-            for key, document in documents.items():
-                if document is None:
+                return False
+            await resources.write(connection, merchant_id, changes)
+            await audit.write_many(connection, merchant_id, [_entry(change, who, now) for change in changes])
+            for key, one in ready.items():
+                if one is None:
                     await plans.deactivate(connection, merchant_id, key)
                     await drafts.clear(connection, merchant_id, key)
                 else:
-                    versions[key] = await _activate(connection, merchant_id, who, key, document, now, why)
+                    await plans.add(connection, PlanRow(merchant_id, key, one.plan.version, one.text, now, who, why))
+                    await plans.activate(connection, merchant_id, key, one.plan.version)
             await also(connection)
-        return versions
+        return True
 
 
 def _refuse_rules(after: Shelf, changes: Sequence[Change]) -> None:
@@ -111,17 +115,9 @@ def _refuse_rules(after: Shelf, changes: Sequence[Change]) -> None:
             raise ReviewRequired("rules are changed in the draft here, and published when a second person approves")
 
 
-async def _apply(connection: AsyncConnection, merchant_id: int, who: str, change: Change, now: int) -> None:
+def _entry(change: Change, who: str, now: int) -> NewEntry:
     old, new, one = change.before, change.after, change.one
-    if old is None:
-        await resources.create(connection, merchant_id, one.kind, one.place, one.id, one.document, now=one.changed_at)
-    elif new is None:
-        await resources.remove(connection, merchant_id, old, version=old.version)
-    else:
-        await resources.change(connection, merchant_id, old, new.document, version=old.version, now=new.changed_at)
-    await audit.write(
-        connection,
-        merchant_id,
+    return NewEntry(
         at=now,
         who=who,
         action="created" if old is None else "deleted" if new is None else "changed",
@@ -129,13 +125,3 @@ async def _apply(connection: AsyncConnection, merchant_id: int, who: str, change
         before=old.document if old else None,
         after=new.document if new else None,
     )
-
-
-async def _activate(
-    connection: AsyncConnection, merchant_id: int, who: str, key: str, document: PlanDocument, now: int, why: str
-) -> int:
-    version = await plans.newest_version(connection, merchant_id, key) + 1
-    text = msgspec.json.encode(document).decode()
-    await plans.add(connection, PlanRow(merchant_id, key, version, text, now, who, why))
-    await plans.activate(connection, merchant_id, key, version)
-    return version

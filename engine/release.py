@@ -96,7 +96,9 @@ class Releases:
 
         if at.revision != revision:
             raise Stale("somebody changed this draft meanwhile; look at it again", field="revision")
-        done = await self._publisher.publish(merchant_id, who, edit, why=why, reviewed=True, also=also)
+        done = await self._publisher.publish(
+            merchant_id, who, edit, why=why, reviewed=True, scenarios="must hold", also=also
+        )
         return done.versions[placement]
 
     async def publish_due(self, now: int) -> None:

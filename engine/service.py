@@ -22,6 +22,7 @@ from engine.previews import Previews
 from engine.publish import Publisher
 from engine.record import Recorder
 from engine.release import Releases
+from engine.scenarios import Scenarios
 from engine.settings import Settings
 from engine.store.database import Database, open_database, sqlite_url
 from engine.versions import Versions
@@ -43,6 +44,7 @@ class Engine:
         self.releases = Releases(database, self.drafts, publisher)
         self.versions = Versions(database, publisher)
         self.logbook = Logbook(database, self.hasher)
+        self.scenarios = Scenarios(database, self.live, self.drafts, self.logbook)
         self.monitor = Monitor(database, self.live)
         self.previews = Previews(database, database_url(settings))
         self.decider = Decider(

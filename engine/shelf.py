@@ -55,7 +55,7 @@ class Shelf:
         return tuple(r.document for r in self._all.values() if r.kind == kind and r.place == place)
 
     def inside(self, place: str) -> list[Resource]:
-        """The candidates and rules of a placement."""
+        """The candidates, rules and scenarios of a placement."""
         return [resource for resource in self._all.values() if resource.place == place]
 
     @property
@@ -82,6 +82,8 @@ class Shelf:
                     keys.add(one.id)
                 case "candidate" | "rule":
                     keys.add(one.place)
+                case "scenario":
+                    pass
                 case _:
                     keys.update(placement.key for placement in self.placements)
         return sorted(keys)

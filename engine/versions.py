@@ -75,5 +75,7 @@ class Versions:
             )
 
         why = f"Rolled back to version {version}"
-        done = await self._publisher.publish(merchant_id, who, edit, why=why, reviewed=True, also=also)
+        done = await self._publisher.publish(
+            merchant_id, who, edit, why=why, reviewed=True, scenarios="not asked", also=also
+        )
         return done.versions[placement]

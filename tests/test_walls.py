@@ -18,8 +18,8 @@ MAY_IMPORT = {
 }
 ROOMS = set(MAY_IMPORT)
 PURE_IN_ENGINE = (
-    "beliefs", "bounds", "contextual", "eligibility", "errors", "facts", "features", "kernel", "learned", "placement",
-    "plan", "schedule", "vocabulary", "worth",
+    "beliefs", "bounds", "contextual", "difference", "eligibility", "errors", "facts", "features", "kernel",
+    "learned", "ordering", "placement", "plan", "scenario", "schedule", "vocabulary", "wording", "worth",
 )  # fmt: skip
 IMPURE = {"sqlalchemy", "litestar", "asyncio", "random", "time", "secrets", "os", "web", "structlog", "aiosqlite"}
 CLOCK_READINGS = {"now", "utcnow", "today"}

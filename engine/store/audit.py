@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.store.bulk import insert_many
 from engine.store.tables import audit
 
 
@@ -21,6 +23,24 @@ class Entry(NamedTuple):
     subject: str
     before: str | None
     after: str | None
+
+
+class NewEntry(NamedTuple):
+    """`before` and `after` are anything that encodes as JSON."""
+
+    at: int
+    who: str
+    action: str
+    subject: str
+    before: object = None
+    after: object = None
+
+
+async def write_many(connection: AsyncConnection, merchant_id: int, entries: Sequence[NewEntry]) -> None:
+    """Note changes in the transaction that makes them."""
+    columns = ("merchant_id", *NewEntry._fields)
+    rows = [(merchant_id, *entry[:4], _text(entry.before), _text(entry.after)) for entry in entries]
+    await insert_many(connection, audit, columns, rows)
 
 
 async def write(

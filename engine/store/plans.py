@@ -44,9 +44,11 @@ async def get(connection: AsyncConnection, merchant_id: int, placement: str, ver
     return PlanRow(*row) if row else None
 
 
-async def newest_version(connection: AsyncConnection, merchant_id: int, placement: str) -> int:
-    query = select(func.max(plans.c.version)).where(plans.c.merchant_id == merchant_id, plans.c.placement == placement)
-    return (await connection.execute(query)).scalar() or 0
+async def newest_versions(connection: AsyncConnection, merchant_id: int) -> dict[str, int]:
+    """The newest version of each placement that ever had one."""
+    query = select(plans.c.placement, func.max(plans.c.version)).where(plans.c.merchant_id == merchant_id)
+    rows = await connection.execute(query.group_by(plans.c.placement))
+    return {row.placement: row[1] for row in rows}
 
 
 async def add(connection: AsyncConnection, row: PlanRow) -> None:

@@ -1,26 +1,28 @@
-"""What merchants edit, as versioned documents: placements, candidates, rules, fields and lists."""
+"""What merchants edit, as versioned documents: placements, candidates, rules, scenarios, fields and lists."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any, Literal, NamedTuple
 
 import msgspec
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.errors import Conflict, NotFound, Stale
-from engine.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument
+from engine.errors import Conflict, NotFound
+from engine.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument, Scenario
+from engine.store.bulk import insert_many
 from engine.store.tables import resources
 
-Kind = Literal["placement", "candidate", "rule", "field", "list"]
-Document = Placement | Candidate | RuleDocument | FieldDocument | ListDocument
+Kind = Literal["placement", "candidate", "rule", "scenario", "field", "list"]
+Document = Placement | Candidate | RuleDocument | Scenario | FieldDocument | ListDocument
 
 TYPES: dict[Kind, type[Document]] = {
     "placement": Placement,
     "candidate": Candidate,
     "rule": RuleDocument,
+    "scenario": Scenario,
     "field": FieldDocument,
     "list": ListDocument,
 }
@@ -111,35 +113,19 @@ async def create(
     return Resource(kind, place, id, 1, document, now)
 
 
-async def change(
-    connection: AsyncConnection,
-    merchant_id: int,
-    old: Resource,
-    document: Document,
-    *,
-    version: int,
-    now: int,
-) -> Resource:
-    """Write a document that was edited from `version`; `Stale` where another change came first."""
-    key = _key(merchant_id, old.kind, old.place, old.id)
-    result = await connection.execute(
-        update(resources)
-        .where(key, resources.c.version == version)
-        .values(version=version + 1, document=msgspec.json.encode(document).decode(), changed_at=now)
-    )
-    if result.rowcount != 1:
-        raise Stale(
-            f"{old.kind} “{old.id}” was changed meanwhile: it is at version {old.version}, not {version}",
-            field="version",
-        )
-    return old._replace(version=version + 1, document=document, changed_at=now)
-
-
-async def remove(connection: AsyncConnection, merchant_id: int, old: Resource, *, version: int) -> None:
-    key = _key(merchant_id, old.kind, old.place, old.id)
-    result = await connection.execute(delete(resources).where(key, resources.c.version == version))
-    if result.rowcount != 1:
-        raise Stale(
-            f"{old.kind} “{old.id}” was changed meanwhile: it is at version {old.version}, not {version}",
-            field="version",
-        )
+async def write(connection: AsyncConnection, merchant_id: int, changes: Iterable[tuple[Resource | None, Any]]) -> None:
+    """Store what (before, after) pairs say, by whoever has taken the merchant's next revision."""
+    gone: dict[tuple[Kind, str], list[str]] = {}
+    rows = []
+    for before, after in changes:
+        if after is not None:
+            document = msgspec.json.encode(after.document).decode()
+            rows.append((merchant_id, after.kind, after.place, after.id, after.version, document, after.changed_at))
+        elif before is not None:
+            gone.setdefault((before.kind, before.place), []).append(before.id)
+    columns = ("merchant_id", *(name for name in Resource._fields))
+    await insert_many(connection, resources, columns, rows, on_conflict="replace")
+    c = resources.c
+    for (kind, place), ids in gone.items():
+        among = (c.merchant_id == merchant_id) & (c.kind == kind) & (c.place == place) & c.id.in_(ids)
+        await connection.execute(delete(resources).where(among))

@@ -1,0 +1,80 @@
+"""The plans that an edit leads to, compiled and tried before anything is stored.
+
+All of it is computing, a second of it for a thousand rules: it has a thread to itself, and decisions go on beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from engine.check import check, compiled
+from engine.errors import FieldProblem, Invalid
+from engine.placement import Scenario
+from engine.plan import Plan, PlanDocument
+from engine.scenario import Outcome, try_out
+from engine.shelf import Change, Shelf
+
+Scenarios = Literal["must hold", "must not break", "not asked"]
+"""Whether a plan may be published under which a scenario fails: never; if it fails already; always."""
+
+
+class Ready(NamedTuple):
+    """A plan as it will be stored, and as it will decide."""
+
+    text: str
+    plan: Plan
+
+
+def prepare(
+    after: Shelf,
+    changes: Sequence[Change],
+    versions: Mapping[str, int],
+    *,
+    scenarios: Scenarios = "not asked",
+    before: Mapping[str, Plan] | None = None,
+) -> dict[str, Ready | None]:
+    """The plans of the placements in `versions`, None for one that goes; `Invalid` with all that is wrong.
+
+    `before` are the plans in force, to tell which scenarios fail already.
+    """
+    check(after, changes)
+    plans = {key: _ready(after, key, version) for key, version in versions.items()}
+    if scenarios != "not asked":
+        known = (before or {}) if scenarios == "must not break" else {}
+        problems = [
+            problem
+            for key, ready in plans.items()
+            if ready
+            for problem in _broken(key, ready.plan, known.get(key), after.documents("scenario", key))
+        ]
+        if problems:
+            raise Invalid(*problems)
+    return plans
+
+
+def _ready(after: Shelf, key: str, version: int) -> Ready | None:
+    document = after.plan_document(key)
+    if document is None:
+        return None
+    # Compiled from what is stored, so that what decides now and what is read again later cannot differ.
+    text = msgspec.json.encode(document)
+    return Ready(text.decode(), compiled(key, msgspec.json.decode(text, type=PlanDocument), version))
+
+
+def _broken(key: str, plan: Plan, before: Plan | None, scenarios: Sequence[Scenario]) -> list[FieldProblem]:
+    failing = [(scenario, try_out(plan, scenario)) for scenario in scenarios]
+    return [
+        problem
+        for scenario, outcome in failing
+        if not outcome.holds and (before is None or try_out(before, scenario).holds)
+        for problem in problems_of_scenario(key, outcome)
+    ]
+
+
+def problems_of_scenario(key: str, outcome: Outcome) -> list[FieldProblem]:
+    """What a scenario misses, as problems that name it."""
+    where = f"scenario {outcome.id} of {key}"
+    return [FieldProblem(where, f"“{outcome.name}”: {miss.text}") for miss in outcome.misses]

@@ -1,0 +1,206 @@
+"""Scenarios: saved facts with the answer that must come of them, which no publishing may break."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.errors import Invalid, NotFound
+from engine.placement import Expectation, Fixed, One, Pinned, Scenario, Subset
+from engine.scenario import try_out, unknown_facts
+from tests.factories import CART_OVER_100, METHODS, placement, plan, rule
+
+PLACE = "payment_methods"
+LARGE = {"cart": {"total": 20_000}}
+
+
+def scenario(context=LARGE, **expect):
+    return Scenario(id="s1", name="Large carts", context=context, expect=Expectation(**expect))
+
+
+def misses(of, wanted):
+    return [miss.text for miss in try_out(of, wanted).misses]
+
+
+HIDES = plan(rule({"exclude": ["klarna"]}, name="No instalments", when=CART_OVER_100))
+
+
+@pytest.mark.parametrize(
+    ("expect", "missed"),
+    [
+        ({"hidden": ("klarna",), "shown": ("card", "paypal")}, []),
+        ({"shown": ("klarna",)}, ["klarna should be shown, but is hidden (hidden by rule “No instalments”)"]),
+        ({"hidden": ("card",)}, ["card should be hidden, but is shown"]),
+        ({"shown": ("bitcoin",)}, ["bitcoin should be shown, but is no candidate that is switched on"]),
+        ({"hidden": ("bitcoin",)}, []),
+    ],
+)
+def test_who_is_hidden_and_who_may_be_shown_is_told_with_the_reason(expect, missed):
+    assert misses(HIDES, scenario(**expect)) == missed
+
+
+def test_a_scenario_without_the_fact_sees_the_rule_as_a_checkout_would():
+    assert misses(HIDES, scenario({}, shown=("klarna",))) == []
+
+
+def test_pinned_slots_are_certain_and_drawn_ones_are_open():
+    pinned = plan(rule({"pin": {"candidate": "paypal", "slot": 2}}))
+    assert misses(pinned, scenario(pinned=(Pinned("paypal", 2),))) == []
+    assert misses(pinned, scenario(pinned=(Pinned("paypal", 1),))) == ["place 1 should be paypal, but is open"]
+    assert misses(pinned, scenario(pinned=(Pinned("card", 2),))) == ["place 2 should be card, but is paypal"]
+
+
+def test_a_fixed_order_and_a_single_candidate_are_certain():
+    fixed = plan(rule({"boost": {"candidates": ["ideal"], "factor": 10}}), of=placement(policy=Fixed()))
+    assert misses(fixed, scenario(pinned=(Pinned("ideal", 1), Pinned("card", 2)))) == []
+    alone = plan(rule({"require": ["ideal"]}))
+    assert misses(alone, scenario(pinned=(Pinned("ideal", 1),))) == []
+
+
+def test_where_all_slots_are_certain_nobody_else_is_shown():
+    pin = rule({"pin": {"candidate": "paypal", "slot": 1}})
+    one, two = plan(pin, of=placement(shape=One())), plan(pin, of=placement(shape=Subset(2)))
+    assert misses(one, scenario(shown=("card",))) == ["card should be shown, but is hidden"]
+    assert misses(two, scenario(shown=("card",))) == []
+
+
+def test_values_are_compared_by_kind_too():
+    sets = plan(rule({"set": {"name": "show_cvv", "value": True}}, {"set": {"name": "limit", "value": 1}}))
+    assert misses(sets, scenario(values={"show_cvv": True, "limit": 1.0})) == []
+    assert misses(sets, scenario(values={"show_cvv": 1})) == ["show_cvv should be 1, but is true"]
+    assert misses(sets, scenario(values={"other": "x"})) == ["other should be x, but is not set"]
+
+
+def test_a_schedule_is_tried_at_the_moment_that_the_scenario_names():
+    sale = plan(rule({"exclude": ["card"]}, active_from="2026-11-27T00:00:00Z"))
+    for moment, hidden in (("2026-11-26T00:00:00Z", ()), ("2026-11-28T00:00:00Z", ("card",))):
+        at = {"time": {"now": moment}}
+        assert misses(sale, scenario(at, hidden=hidden)) == []
+        assert (misses(sale, scenario(at, shown=("card",))) == []) is (not hidden)
+
+
+def test_facts_that_nobody_declared_are_found_wherever_they_stand():
+    context = {"cart": {"total": 1, "colour": "red"}, "moon": {"phase": {"name": "full"}}, "geo": 5}
+    assert list(unknown_facts(context, frozenset({"cart.total"}))) == ["cart.colour", "moon.phase.name", "geo"]
+
+
+async def save(shop, *rules):
+    for document in rules:
+        await shop.engine.drafts.save(shop.id, "ada", PLACE, document, revision=None)
+
+
+async def publish(shop):
+    draft = await shop.engine.drafts.get(shop.id, PLACE)
+    return await shop.engine.releases.publish(shop.id, "ada", PLACE, revision=draft.at.revision, why="")
+
+
+def version_of(shop):
+    return shop.engine.live.get(shop.id, PLACE).plan.version
+
+
+@pytest.mark.anyio
+async def test_a_draft_that_breaks_a_scenario_is_not_published_and_the_scenario_is_named(shop):
+    await shop.create("scenario", scenario(shown=("klarna",)), place=PLACE)
+    before = version_of(shop)
+    await save(shop, rule({"exclude": ["klarna"]}, name="No instalments", when=CART_OVER_100))
+    [outcome] = await shop.engine.scenarios.try_draft(shop.id, PLACE)
+    assert (outcome.id, outcome.holds) == ("s1", False)
+    assert [one.holds for one in await shop.engine.scenarios.try_live(shop.id, PLACE)] == [True]
+    with pytest.raises(Invalid) as refused:
+        await publish(shop)
+    [problem] = refused.value.problems
+    assert problem.field == "scenario s1 of payment_methods"
+    assert problem.message == "“Large carts”: " + outcome.misses[0].text
+    assert version_of(shop) == before
+    await save(shop, rule({"exclude": ["ideal"]}, when=CART_OVER_100))
+    assert await publish(shop) == before + 1
+
+
+@pytest.mark.anyio
+async def test_a_scenario_that_a_draft_is_to_fulfil_must_hold_when_it_is_published(shop):
+    await shop.create("scenario", scenario(hidden=("klarna",)), place=PLACE)
+    await save(shop, rule({"exclude": ["ideal"]}))
+    with pytest.raises(Invalid, match="klarna should be hidden"):
+        await publish(shop)
+
+
+@pytest.mark.anyio
+async def test_other_edits_may_break_no_scenario_that_holds_but_go_on_where_one_fails_already(shop):
+    await shop.create("scenario", scenario(shown=("klarna",)), place=PLACE)
+    with pytest.raises(Invalid, match="Large carts"):
+        await shop.engine.catalogue.delete(shop.id, "ada", "candidate", PLACE, "klarna", version=None)
+    with pytest.raises(Invalid, match="Large carts"):
+        await shop.create("rule", rule({"exclude": ["klarna"]}))
+    await shop.engine.catalogue.delete(shop.id, "ada", "scenario", PLACE, "s1", version=None)
+    await shop.create("scenario", scenario(hidden=("klarna",)), place=PLACE)
+    await shop.create("rule", rule({"exclude": ["ideal"]}))
+
+
+@pytest.mark.anyio
+async def test_a_scenario_alone_publishes_nothing(shop):
+    before = version_of(shop)
+    await shop.create("scenario", scenario(shown=("klarna",)), place=PLACE)
+    assert version_of(shop) == before
+
+
+@pytest.mark.anyio
+async def test_going_back_is_possible_whatever_the_scenarios_say(shop):
+    first = version_of(shop)
+    await shop.create("rule", rule({"exclude": ["klarna"]}))
+    await shop.create("scenario", scenario(hidden=("klarna",)), place=PLACE)
+    await shop.engine.versions.roll_back(shop.id, "ada", PLACE, first)
+    assert [one.holds for one in await shop.engine.scenarios.try_live(shop.id, PLACE)] == [False]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("wanted", "field"),
+    [
+        (scenario({"moon": {"phase": "full"}}), "context"),
+        (scenario(shown=("bitcoin",)), "expect"),
+        (scenario(shown=("card",), hidden=("card",)), "expect"),
+    ],
+)
+async def test_a_scenario_that_makes_no_sense_is_refused(shop, wanted, field):
+    with pytest.raises(Invalid) as refused:
+        await shop.create("scenario", wanted, place=PLACE)
+    assert refused.value.field == field
+
+
+@pytest.mark.anyio
+async def test_a_decision_becomes_a_scenario_that_holds(shop):
+    await shop.create(
+        "rule",
+        rule({"exclude": ["klarna"]}, {"pin": {"candidate": "ideal", "slot": 2}}, when=CART_OVER_100),
+        rule({"set": {"name": "show_cvv", "value": True}}, id="r2", active_from="2026-01-01T00:00:00Z"),
+    )
+    answer = await shop.decide(cart_total=20_000, geo_country="DE")
+    key, made = await shop.engine.scenarios.from_decision(shop.id, answer.decision.decision_id)
+    assert key == PLACE
+    assert made.context["cart"] == {"total": 20_000}
+    assert made.expect == Expectation(
+        shown=tuple(id for id in METHODS if id != "klarna"),
+        hidden=("klarna",),
+        pinned=(Pinned("ideal", 2),),
+        values={"show_cvv": True},
+    )
+    await shop.create("scenario", made, place=PLACE)
+    assert [one.holds for one in await shop.engine.scenarios.try_live(shop.id, PLACE)] == [True]
+
+
+@pytest.mark.anyio
+async def test_a_whole_set_of_scenarios_takes_the_place_of_another(shop):
+    await shop.create("scenario", scenario(shown=("klarna",)), place=PLACE)
+    other = Scenario(id="s2", name="Other", context={}, expect=Expectation(shown=("card",)))
+    stored = await shop.engine.catalogue.replace(shop.id, "ci", "scenario", PLACE, [other])
+    assert [(one.id, one.version) for one in stored] == [("s2", 1)]
+
+
+@pytest.mark.anyio
+async def test_scenarios_of_other_merchants_are_not_there(shop):
+    await shop.create("scenario", scenario(shown=("klarna",)), place=PLACE)
+    answer = await shop.decide()
+    other, _ = await shop.engine.accounts.add_merchant("other", "Other")
+    with pytest.raises(NotFound):
+        await shop.engine.scenarios.try_live(other.id, PLACE)
+    with pytest.raises(NotFound):
+        await shop.engine.scenarios.from_decision(other.id, answer.decision.decision_id)
