@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bandits.intervals import Z95, Floats, unskewed_interval, with_imagined, with_imagined_on_both_sides
+from bandits.intervals import Floats, widened_interval, with_imagined, with_imagined_on_both_sides
 
 LEAST_EFFECTIVE_SAMPLE = 100.0
 MOST_STANDARD_ERRORS = 3.0
@@ -43,13 +43,13 @@ def ips(weights: ArrayLike, rewards: ArrayLike) -> Estimate:
     """Inverse propensity scoring (Horvitz and Thompson, 1952): the mean of weight x reward; both (n,)."""
     w, r = _rows(weights, rewards)
     more_w, more_r = with_imagined(w, r)
-    return _estimate(_mean(w * r), more_w * more_r, w)
+    return _estimate(w * r, more_w * more_r, w)
 
 
 def snips(weights: ArrayLike, rewards: ArrayLike) -> Estimate:
     """Self-normalised IPS (Swaminathan and Joachims, 2015): the weighted mean of the rewards; both (n,)."""
     w, r = _rows(weights, rewards)
-    return _estimate(_mean(_ratio(w, r)), _ratio(*with_imagined(w, r)), w)
+    return _estimate(_ratio(w, r), _ratio(*with_imagined(w, r)), w)
 
 
 def direct(weights: ArrayLike, expected_new: ArrayLike) -> Estimate:
@@ -59,7 +59,7 @@ def direct(weights: ArrayLike, expected_new: ArrayLike) -> Estimate:
     the model's own error.
     """
     w, q = _rows(weights, expected_new)
-    return _estimate(_mean(q), q, w)
+    return _estimate(q, q, w)
 
 
 def doubly_robust(
@@ -122,10 +122,10 @@ def effect(weights: ArrayLike, rewards: ArrayLike) -> Estimate:
     if len(w) and not differs.any():
         return _no_effect(len(w))
     touched, earned = w[differs], r[differs]
-    value = _mean(_ratio(touched, earned) - earned) * len(touched) / len(w)
     more_w, more_r = with_imagined_on_both_sides(touched, earned, r)
-    terms = np.append(_ratio(more_w, more_r) - more_r, np.zeros(len(w) - len(touched)))
-    return replace(_estimate(value, terms, touched), n=len(w))
+    same = np.zeros(len(w) - len(touched))
+    terms, imagined = _ratio(touched, earned) - earned, _ratio(more_w, more_r) - more_r
+    return _estimate(np.append(terms, same), np.append(imagined, same), touched)
 
 
 def effect_doubly_robust(
@@ -147,7 +147,7 @@ def effect_doubly_robust(
     terms = q_new - q_old + (w - 1.0) * (r - q)
     more_w, more_r = with_imagined_on_both_sides(w[differs], r[differs], r)
     imagined = _mean(q_new - q_old) + (more_w[-4:] - 1.0) * (more_r[-4:] - _mean(q[differs]))
-    return replace(_estimate(_mean(terms), np.append(terms, imagined), w[differs]), n=len(w))
+    return _estimate(terms, np.append(terms, imagined), w[differs])
 
 
 def effective_sample(weights: Floats) -> float:
@@ -199,7 +199,7 @@ def _corrected(w: Floats, used: Floats, r: Floats, q: Floats, q_new: Floats) -> 
     terms = q_new + used * (r - q)
     more_w, more_r = with_imagined(used, r)
     imagined = _mean(q_new) + more_w[-2:] * (more_r[-2:] - _mean(q))
-    return _estimate(_mean(terms), np.append(terms, imagined), w)
+    return _estimate(terms, np.append(terms, imagined), w)
 
 
 def _shrunk(w: Floats, shrinkage: float) -> Floats:
@@ -207,31 +207,30 @@ def _shrunk(w: Floats, shrinkage: float) -> Floats:
 
 
 def _risk(w: Floats, shrunk: Floats, errors: Floats, q_new: Floats) -> float:
-    """Estimated squared bias plus variance. The bias is that of the correction left out, by its upper 95 % limit:
-    its plain estimate is as noisy as what shrinkage is to avoid."""
-    left_out = (w - shrunk) * errors
-    bias = abs(float(left_out.mean())) + Z95 * float(left_out.std()) / np.sqrt(len(w))
+    """Estimated squared bias, which is that of the correction left out, plus variance."""
+    bias = float(((w - shrunk) * errors).mean())
     variance = float((q_new + shrunk * errors).var()) / len(w)
-    return float(bias**2 + variance)
+    return bias * bias + variance
 
 
 def _worst_slot(sums: Floats, weights: Floats) -> Estimate:
-    value, (_, terms) = _mean(sums), with_imagined(np.ones(len(sums)), sums)
-    by_slot = [_estimate(value, terms, column) for column in weights.T]
+    _, imagined = with_imagined(np.ones(len(sums)), sums)
+    by_slot = [_estimate(sums, imagined, column) for column in weights.T]
     worst = min(by_slot, key=lambda one: (not one.refused, one.effective_sample))
     return replace(worst, largest_weight=max(one.largest_weight for one in by_slot))
 
 
-def _estimate(value: float, terms: Floats, weights: Floats) -> Estimate:
-    low, high = unskewed_interval(terms)
+def _estimate(terms: Floats, imagined: Floats, weights: Floats) -> Estimate:
+    """The mean of the terms; the same with `imagined` decisions only widens the interval."""
+    low, high = widened_interval(terms, imagined)
     return Estimate(
-        value=value,
-        low=min(low, value),
-        high=max(high, value),
+        value=_mean(terms),
+        low=low,
+        high=high,
         effective_sample=effective_sample(weights),
         largest_weight=float(weights.max(initial=0.0)),
         mean_weight=_mean(weights),
-        n=len(weights),
+        n=len(terms),
         refused=_refusal(weights),
     )
 

@@ -1,8 +1,8 @@
 """95 % intervals that hold where rewards are rare and weights are large, which the usual normal interval does not.
 
-Two corrections. The t statistic is freed of its skewness (P. Hall, 1992, "On the removal of skewness by
-transformation"), and a few imagined decisions are added before, as Agresti and Coull (1998) do for one share and
-Agresti and Caffo (2000) for the difference of two: a log without a single success does not prove that there is none.
+The distribution of the mean is taken for a gamma's, moved and turned round as its skewness says, by Wilson and
+Hilferty's cube root (1931); for counts this is Byar's interval. And as Garwood (1936) has one event more for the upper
+limit of a count, a few imagined decisions are added: a log without a success does not prove that there is none.
 """
 
 import numpy as np
@@ -23,8 +23,23 @@ def unskewed_interval(terms: Floats) -> tuple[float, float]:
     spread = float(np.sqrt(away @ away / (n - 1)))
     if not spread > 0:
         return value, value
-    skew, error = float((away**3).mean()) / spread**3, spread / float(np.sqrt(n))
-    return value - error * _quantile(Z95, skew, n), value - error * _quantile(-Z95, skew, n)
+    root = float(np.sqrt(n))
+    skew = float((away**3).mean()) / spread**3 / root
+    return value + _deviation(-Z95, skew) * spread / root, value + _deviation(Z95, skew) * spread / root
+
+
+def widened_interval(terms: Floats, with_imagined: Floats) -> tuple[float, float]:
+    """What the intervals of `terms` and of the same with imagined ones span."""
+    limits = *unskewed_interval(terms), *unskewed_interval(with_imagined)
+    return min(limits), max(limits)
+
+
+def _deviation(z: float, skew: float) -> float:
+    """How many standard errors from the mean the limit for the normal quantile z lies; `skew` is the mean's."""
+    if abs(skew) < 1e-6:
+        return z
+    cube: float = (1 - skew * skew / 9 + z * skew / 3) ** 3
+    return (cube - 1) / skew
 
 
 def with_imagined(w: Floats, r: Floats) -> tuple[Floats, Floats]:
@@ -49,11 +64,3 @@ def _typical(amounts: Floats) -> float:
 def _failure_and_success(r: Floats) -> list[float]:
     failure = min(0.0, float(r.min(initial=0.0)))
     return [failure, failure + _typical(r - failure)]
-
-
-def _quantile(z: float, skew: float, n: int) -> float:
-    """The quantile of the t statistic that belongs to the normal quantile z."""
-    k = skew / float(np.sqrt(n))
-    if abs(k) < 1e-6:
-        return z
-    return float(3 / k * (np.cbrt(1 + k * (z - k / 6)) - 1))
