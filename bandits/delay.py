@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 
@@ -50,13 +50,14 @@ class DelayCurve:
 _AT = np.array(EDGES, np.float64)
 
 
-def _share(won: Floats, lost: Floats) -> Floats:
+def _share(won: ArrayLike, lost: ArrayLike) -> Floats:
     """By how much less a success is likely where nothing came yet, if so many of either would have come.
 
     (1 - won) rate : (1 - lost) (1 - rate) are the odds of what is still to come; as after one trial that could succeed
     with that chance only.
     """
-    return np.clip((won - lost) / (1 - lost), 0.0, 1.0)
+    come, open_yet = np.subtract(won, lost), np.subtract(1.0, lost)
+    return np.clip(come / open_yet, 0.0, 1.0)
 
 
 def _by_edge(counts: Sequence[int]) -> Floats:
