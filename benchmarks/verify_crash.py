@@ -18,6 +18,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from numpy.random import default_rng
 from rich.console import Console
 from rich.table import Table
 
@@ -27,9 +28,9 @@ from engine.rebuild import compare
 from engine.service import database_url, open_engine
 from engine.settings import Settings
 from engine.store.database import open_database
+from simulation.shoppers import World
 from web.demo.seed import seed, shoppers_key
 from web.demo.shoppers import PLACEMENT
-from web.demo.world import World
 
 DECIDE, FEEDBACK = "/v1/personalize/decisions", "/v1/personalize/feedback"
 ROUNDS = 10
@@ -163,7 +164,7 @@ def crash(rounds: int, *, seconds: tuple[float, float] = (0.7, 2.0), chance: int
     random, found = Random(chance), Crashes()
     with tempfile.TemporaryDirectory(prefix="tap2-crash-") as name:
         folder = Path(name)
-        client = Client(asyncio.run(prepare(folder)), random, World(random))
+        client = Client(asyncio.run(prepare(folder)), random, World(default_rng(chance)))
         server = Server([*TAP2, "serve"], folder, free_port(), {})
         try:
             for _ in range(rounds):

@@ -12,9 +12,10 @@ ROOT = Path(__file__).parent.parent
 MAY_IMPORT = {
     "rules": {"rules"},
     "bandits": {"bandits"},
+    "simulation": {"simulation", "bandits"},
     "engine": {"engine", "rules", "bandits", "migrations"},
     "migrations": {"migrations", "engine"},
-    "web": {"web", "engine", "rules", "bandits"},
+    "web": {"web", "engine", "rules", "bandits", "simulation"},
 }
 ROOMS = set(MAY_IMPORT)
 PURE_IN_ENGINE = (
@@ -26,7 +27,7 @@ CLOCK_READINGS = {"now", "utcnow", "today"}
 LONGEST_FILE = 400
 
 SOURCES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
-PURE = [path for path in SOURCES if path.relative_to(ROOT).parts[0] in ("rules", "bandits")] + [
+PURE = [path for path in SOURCES if path.relative_to(ROOT).parts[0] in ("rules", "bandits", "simulation")] + [
     ROOT / "engine" / f"{name}.py" for name in PURE_IN_ENGINE
 ]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
-from random import Random
 
 import click
+from numpy.random import default_rng
 
+from simulation.shoppers import World
 from web.cli.common import as_json, show
 from web.demo.shoppers import Refused, Shoppers, Tally, client
-from web.demo.world import World
 
 
 @click.command()
@@ -24,7 +24,7 @@ def demo(*, url: str, key: str, rate: float, seconds: float, json: bool) -> None
 
     async def shop() -> Tally:
         async with client(url, key) as http:
-            return await Shoppers(http, World(Random()), rate=rate).run(seconds=seconds)
+            return await Shoppers(http, World(default_rng()), rate=rate).run(seconds=seconds)
 
     try:
         tally = asyncio.run(shop())

@@ -7,15 +7,15 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from random import Random
 
+from numpy.random import default_rng
 from rich.console import Console
 
 from engine.service import Engine
 from engine.settings import Settings
+from simulation.shoppers import World
 from web.demo import seed
 from web.demo.shoppers import client, shop_for_ever
-from web.demo.world import World
 
 LOGIN_FILE = "demo-login"
 KEY_FILE = "demo-key"
@@ -30,7 +30,7 @@ async def demo(engine: Engine) -> AsyncIterator[None]:
     key = await key_of_last_run(engine)
     url = f"http://{engine.settings.host}:{engine.settings.port}"
     task = asyncio.create_task(
-        shop_for_ever(lambda: client(url, key), World(Random()), rate=engine.settings.demo_rate), name="shoppers"
+        shop_for_ever(lambda: client(url, key), World(default_rng()), rate=engine.settings.demo_rate), name="shoppers"
     )
     try:
         yield

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from random import Random
 from typing import Any
+
+from numpy.random import Generator
 
 Shares = Mapping[str, float]
 
@@ -155,46 +156,27 @@ def drifted(elapsed: float) -> bool:
 class World:
     """The shoppers of the demo merchant."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Generator) -> None:
         self._random = random
         self._customers = [self._shopper(f"c_{number:05d}") for number in range(RETURNING_CUSTOMERS)]
 
     def visit(self, elapsed: float) -> Visit:
         """The next checkout, `elapsed` seconds after the world began."""
         returning = self._random.random() < RETURNING_SHARE
-        shopper = self._random.choice(self._customers) if returning else self._shopper(None)
-        total = int(self._random.lognormvariate(0, CART_SPREAD) * CARTS[shopper.device])
+        shopper = self._customers[self._random.integers(RETURNING_CUSTOMERS)] if returning else self._shopper(None)
+        total = int(self._random.lognormal(0, CART_SPREAD) * CARTS[shopper.device])
         risky = self._random.random() < RISKY_SHARE
         return Visit(
             shopper=shopper,
             total=min(max(total, 300), LARGEST_CART),
-            items=1 + int(self._random.expovariate(0.8)),
+            items=1 + int(self._random.exponential(1 / 0.8)),
             risk=round(self._random.uniform(80, 100) if risky else self._random.uniform(0, 60), 1),
             acceptance=acceptance(shopper, drift=drifted(elapsed)),
         )
 
     def reaction(self, visit: Visit, ranking: Sequence[str]) -> list[Step]:
         """What the shopper does with the methods in this order; ends in `converted` or `abandoned`."""
-        steps = [Step("shown")]
-        left = list(ranking)
-        while (method := self._choose(visit, left)) is not None:
-            steps.append(Step("selected", method))
-            if self._random.random() >= DECLINES.get(method, 0.05):
-                return [*steps, Step("converted", method)]
-            steps.append(Step("declined", method))
-            left.remove(method)
-            if self._random.random() >= TRIES_ANOTHER:
-                break
-        return [*steps, Step("abandoned")]
-
-    def _choose(self, visit: Visit, methods: Sequence[str]) -> str | None:
-        """A cascade: from the top, the first acceptable one, unless patience ends before."""
-        for method in methods:
-            if self._random.random() < visit.acceptance.get(method, 0.0):
-                return method
-            if self._random.random() >= PATIENCE:
-                return None
-        return None
+        return react(visit, ranking, self._random)
 
     def _shopper(self, customer_id: str | None) -> Shopper:
         country = draw({name: one.share for name, one in COUNTRIES.items()}, self._random.random())
@@ -204,6 +186,36 @@ class World:
         else:
             system = "ios" if self._random.random() < COUNTRIES[country].apple else "android"
         return Shopper(customer_id, country, device, system, self._random.random())
+
+
+def react(visit: Visit, ranking: Sequence[str], random: Generator) -> list[Step]:
+    """What the shopper does with the methods in this order; ends in `converted` or `abandoned`."""
+    steps = [Step("shown")]
+    left = list(ranking)
+    while (method := _choose(visit, left, random)) is not None:
+        steps.append(Step("selected", method))
+        if random.random() >= declined(method):
+            return [*steps, Step("converted", method)]
+        steps.append(Step("declined", method))
+        left.remove(method)
+        if random.random() >= TRIES_ANOTHER:
+            break
+    return [*steps, Step("abandoned")]
+
+
+def _choose(visit: Visit, methods: Sequence[str], random: Generator) -> str | None:
+    """A cascade: from the top, the first acceptable one, unless patience ends before."""
+    for method in methods:
+        if random.random() < visit.acceptance.get(method, 0.0):
+            return method
+        if random.random() >= PATIENCE:
+            return None
+    return None
+
+
+def declined(method: str) -> float:
+    """The share of attempts to pay with the method that fail."""
+    return DECLINES.get(method, 0.05)
 
 
 def acceptance(shopper: Shopper, *, drift: bool) -> dict[str, float]:

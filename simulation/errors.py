@@ -1,0 +1,2 @@
+class BadScenario(Exception):
+    """What is wrong in a scenario, the field first."""
