@@ -21,12 +21,14 @@ from bandits.drift import last_change, memory
 from bandits.evaluate import Estimate
 from bandits.examination import effective_trials, estimate_weights
 from bandits.hierarchy import Siblings, fit_prior, fit_strength, prior_from, temper
+from bandits.money import Amounts, Worths, make_worths, mean_amount
 from bandits.paired import is_off_one, paired_difference
 
 __all__ = [
     "CUSTOMER_STRENGTH",
     "DRAWS",
     "FLAT",
+    "Amounts",
     "Arrangement",
     "Chances",
     "DelayCurve",
@@ -41,6 +43,7 @@ __all__ = [
     "Reward",
     "Siblings",
     "Statistics",
+    "Worths",
     "arrange",
     "bin_of",
     "blend",
@@ -55,7 +58,9 @@ __all__ = [
     "is_off_one",
     "last_change",
     "make_draws",
+    "make_worths",
     "mean",
+    "mean_amount",
     "memory",
     "paired_difference",
     "pick",

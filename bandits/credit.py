@@ -60,9 +60,9 @@ def credit(model: Model, reward: Reward, ranking: Sequence[str], events: Sequenc
     `cascade` (Craswell et al., 2008; Kveton et al., 2015): those down to the lowest candidate acted on were seen.
     `position` (Richardson et al., 2007): every slot is a trial, to be kept by slot; `examination.effective_trials`
     weighs it by the chance that its slot was looked at.
-    `first`: the first slot alone. `shown`: whatever was shown or acted on, and nothing where no report came. `margin`
-    is credited as `converted`; the value of a success is known per request. The table and the reasons stand in
-    docs/learning.md.
+    `first`: the first slot alone. `shown`: whatever was shown or acted on, and nothing where no report came.
+    `revenue` and `margin` are credited as `converted`: what a success is worth is another question. The table and the
+    reasons stand in docs/learning.md.
     """
     story = _Story()
     for event in events:
