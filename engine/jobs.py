@@ -10,8 +10,9 @@ from engine.clock import DAY, MINUTE, now_ms
 from engine.decide import first_id_of
 from engine.fit import fit_placement
 from engine.network import network_priors, nobody
+from engine.rollup import roll_up
 from engine.store import beliefs as snapshots
-from engine.store import decisions, folds, lessons, outcomes
+from engine.store import decisions, folds, lessons, outcomes, rollups
 
 if TYPE_CHECKING:
     from engine.service import Engine
@@ -35,6 +36,9 @@ def schedule(engine: Engine) -> AsyncIOScheduler:
     async def fit() -> None:
         await fit_all(engine)
 
+    async def count_uses() -> None:
+        await roll_up(engine.database, now=now_ms())
+
     async def publish_scheduled() -> None:
         await engine.releases.publish_due(now_ms())
 
@@ -44,6 +48,7 @@ def schedule(engine: Engine) -> AsyncIOScheduler:
     scheduler.add_job(engine.live.refresh, "interval", seconds=every, id="refresh beliefs")
     scheduler.add_job(fit, "interval", minutes=FIT_MINUTES, id="fit strengths")
     scheduler.add_job(engine.follow, "interval", seconds=1, id="follow others")
+    scheduler.add_job(count_uses, "interval", seconds=20, id="count uses of rules and fields")
     scheduler.add_job(close_windows, "interval", seconds=5, id="close windows")
     scheduler.add_job(publish_scheduled, "interval", seconds=1, id="publish scheduled drafts")
     scheduler.add_job(purge_old, "interval", hours=1, id="purge")
@@ -71,5 +76,6 @@ async def purge(engine: Engine) -> None:
         await folds.purge_waiting(connection, before_minute=now_ms() // MINUTE - MINUTES_TO_WAIT)
         await folds.purge_tallies(connection, before_minute=before // MINUTE)
         await snapshots.purge(connection, before=before)
+        await rollups.purge(connection, before_day=before // DAY)
     await engine.accounts.purge_sessions()
     await engine.previews.purge()

@@ -370,3 +370,47 @@ previews = Table(
 # Of a merchant's side one may run at a time.
 Index("ix_previews_running", previews.c.merchant_id, unique=True, sqlite_where=previews.c.state == "running",
       postgresql_where=previews.c.state == "running")  # fmt: skip
+
+# How often rules fired (or, by the field that they lacked, were skipped) and fields arrived: counted from the log.
+rule_days = Table(
+    "rule_days",
+    metadata,
+    _merchant(),
+    Column("placement", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("lacked", Text, nullable=False),
+    Column("times", BigInteger, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement", "rule", "day", "lacked"),
+    sqlite_with_rowid=False,
+)
+
+rule_fired = Table(
+    "rule_fired",
+    metadata,
+    _merchant(),
+    Column("placement", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement", "rule"),
+    sqlite_with_rowid=False,
+)
+
+field_days = Table(
+    "field_days",
+    metadata,
+    _merchant(),
+    Column("field", Text, nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("times", BigInteger, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "field", "day"),
+    sqlite_with_rowid=False,
+)
+
+# How far the log has been counted.
+rollup_cursor = Table(
+    "rollup_cursor",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("id", Text, nullable=False),
+)

@@ -1,0 +1,124 @@
+"""How often rules fired and fields arrived, by day, and how far the log has been counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.store.bulk import insert_many
+from engine.store.tables import decisions, field_days, rollup_cursor, rule_days, rule_fired
+
+
+class LoggedUse(NamedTuple):
+    """The part of a logged decision that is counted; `facts` and `answer` are JSON texts."""
+
+    id: str
+    merchant_id: int
+    placement: str
+    decided_at: int
+    facts: str
+    answer: str
+
+
+class RuleCell(NamedTuple):
+    """A rule on a day: fired, where `lacked` is empty, or skipped for lack of that field."""
+
+    merchant_id: int
+    placement: str
+    rule: str
+    day: int
+    lacked: str
+
+
+class RuleKey(NamedTuple):
+    merchant_id: int
+    placement: str
+    rule: str
+
+
+class FieldCell(NamedTuple):
+    """A field on a day; the field "" stands for decisions, of which the others are parts."""
+
+    merchant_id: int
+    field: str
+    day: int
+
+
+async def uncounted(connection: AsyncConnection, *, before: int, limit: int) -> list[LoggedUse]:
+    """The next decisions of the log, held by whoever counts them until the transaction ends."""
+    cursor = (await connection.execute(select(rollup_cursor.c.id).with_for_update())).scalar() or ""
+    query = (
+        select(*(decisions.c[name] for name in LoggedUse._fields))
+        .where(decisions.c.id > cursor, decisions.c.decided_at < before)
+        .order_by(decisions.c.id)
+        .limit(limit)
+    )
+    return [LoggedUse(*row) for row in await connection.execute(query)]
+
+
+async def add(
+    connection: AsyncConnection,
+    rules: Mapping[RuleCell, int],
+    fields: Mapping[FieldCell, int],
+    last_fired: Mapping[RuleKey, int],
+    *,
+    cursor: str,
+) -> None:
+    """Add what was counted, and remember how far; `last_fired` in epoch milliseconds."""
+    uses, arrived = _rows(rules), _rows(fields)
+    await insert_many(connection, rule_days, (*RuleCell._fields, "times"), uses, on_conflict="add")
+    await insert_many(connection, field_days, (*FieldCell._fields, "times"), arrived, on_conflict="add")
+    fired = _rows(last_fired)
+    await insert_many(connection, rule_fired, (*RuleKey._fields, "at"), fired, on_conflict="replace")
+    await insert_many(connection, rollup_cursor, ("name", "id"), [("decisions", cursor)], on_conflict="replace")
+
+
+def _rows(cells: Mapping[Any, int]) -> list[tuple[Any, ...]]:
+    return sorted((*cell, number) for cell, number in cells.items())
+
+
+class RuleDay(NamedTuple):
+    """What became of a rule on a day; `lacked` as in `RuleCell`."""
+
+    rule: str
+    day: int
+    lacked: str
+    times: int
+
+
+async def rule_uses(
+    connection: AsyncConnection, merchant_id: int, placement: str, *, since_day: int, rule: str | None = None
+) -> list[RuleDay]:
+    query = select(*(rule_days.c[name] for name in RuleDay._fields)).where(
+        rule_days.c.merchant_id == merchant_id, rule_days.c.placement == placement, rule_days.c.day >= since_day
+    )
+    if rule is not None:
+        query = query.where(rule_days.c.rule == rule)
+    rows = await connection.execute(query.order_by(rule_days.c.rule, rule_days.c.day, rule_days.c.lacked))
+    return [RuleDay(*row) for row in rows]
+
+
+async def last_fired(connection: AsyncConnection, merchant_id: int, placement: str) -> dict[str, int]:
+    """When each rule fired last, in epoch milliseconds."""
+    query = select(rule_fired.c.rule, rule_fired.c.at).where(
+        rule_fired.c.merchant_id == merchant_id, rule_fired.c.placement == placement
+    )
+    return {row.rule: row.at for row in await connection.execute(query)}
+
+
+async def field_uses(connection: AsyncConnection, merchant_id: int, *, since_day: int) -> dict[str, int]:
+    """How many decisions had each field; under "", how many there were."""
+    query = (
+        select(field_days.c.field, func.sum(field_days.c.times))
+        .where(field_days.c.merchant_id == merchant_id, field_days.c.day >= since_day)
+        .group_by(field_days.c.field)
+    )
+    return {field: int(times) for field, times in await connection.execute(query)}
+
+
+async def purge(connection: AsyncConnection, *, before_day: int) -> None:
+    for table in (rule_days, field_days):
+        await connection.execute(delete(table).where(table.c.day < before_day))

@@ -1,0 +1,50 @@
+"""How often rules fire and fields arrive is counted from the log, each decision once."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.clock import DAY, now_ms
+from engine.rollup import SETTLED_AFTER_MS, roll_up
+from engine.store import rollups
+from tests.factories import rule
+
+pytestmark = pytest.mark.anyio
+
+
+async def counted(shop):
+    now = now_ms() + 2 * SETTLED_AFTER_MS
+    await roll_up(shop.engine.database, now=now)
+    async with shop.engine.database.read() as connection:
+        uses = await rollups.rule_uses(connection, shop.id, "payment_methods", since_day=0)
+        return (
+            {(one.rule, one.lacked): one.times for one in uses},
+            await rollups.field_uses(connection, shop.id, since_day=0),
+            await rollups.last_fired(connection, shop.id, "payment_methods"),
+        )
+
+
+async def test_a_rule_is_counted_where_it_fired_and_where_it_lacked_a_field(shop):
+    await shop.create("rule", rule({"exclude": ["ideal"]}, when={"<": [{"var": "cart.total"}, 5000]}, id="small"))
+    for total in (100, 200, 9_000):
+        await shop.decide(cart_total=total)
+    await shop.decide(geo_country="DE")
+    rules, fields, last = await counted(shop)
+    assert rules == {("small", ""): 2, ("small", "cart.total"): 1}
+    assert fields[""] == 4
+    assert (fields["cart.total"], fields["geo.country"]) == (3, 1)
+    assert now_ms() - last["small"] < DAY
+
+
+async def test_a_decision_is_counted_once_however_often_one_counts(shop):
+    await shop.decide(cart_total=1)
+    await counted(shop)
+    await shop.decide(cart_total=1)
+    for _ in range(2):
+        _, fields, _ = await counted(shop)
+    assert fields[""] == 2
+
+
+async def test_what_was_logged_just_now_waits_for_those_that_were_decided_before_it(shop):
+    await shop.decide()
+    assert await roll_up(shop.engine.database, now=now_ms()) == 0
