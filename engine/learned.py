@@ -19,7 +19,7 @@ from engine.features import Encoding, Feature
 Floats = NDArray[np.float64]
 SURE = 1.96
 """Standard errors on either side that hold the truth in 95 of 100 cases."""
-LEAST_TRIALS = 30
+LEAST_TRIALS = 20
 """With fewer trials of a candidate, or of a value, nothing is said."""
 
 

@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 import bandits
 from engine.clock import MINUTE, now_ms
+from engine.contextual import ContextualBeliefs
 from engine.errors import NotFound
+from engine.learned import Finding, findings
 from engine.live import Active, Live
 from engine.plan import Plan
 from engine.store import folds
@@ -61,6 +63,14 @@ class Monitor:
         async with self._database.read() as connection:
             shares = await folds.shares(connection, merchant_id, placement, since_minute=now_ms() // MINUTE - minutes)
         return _arms(active, _chosen(active, bucket), shares)
+
+    def findings(self, merchant_id: int, placement: str) -> list[Finding]:
+        """What is known about facts, the clearest first; nothing where the policy learns from none."""
+        active = self._live.get(merchant_id, placement)
+        beliefs = active.at("") if active is not None else None
+        if active is None or not isinstance(beliefs, ContextualBeliefs):
+            return []
+        return findings(beliefs.encoding, beliefs.learned, active.plan.ids)
 
 
 def _chosen(active: Active, bucket: str | None) -> str | None:

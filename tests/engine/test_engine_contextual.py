@@ -1,0 +1,251 @@
+"""A placement that learns from facts: what its lessons are, what they teach, and that nothing of it gets lost."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sqlalchemy import delete, insert, select
+
+from engine import rebuild
+from engine.clock import DAY, MINUTE, now_ms
+from engine.contextual import ContextualBeliefs
+from engine.errors import Invalid
+from engine.learned import sentences
+from engine.live import Active
+from engine.placement import Contextual
+from engine.store.tables import lessons
+from tests.factories import candidates, order, placement
+
+pytestmark = pytest.mark.anyio
+LATER = 3 * 60 * MINUTE
+POLICY = Contextual(("device.type", "cart.total"))
+TWO = candidates("card", "paypal")
+FAVOURITE = {"mobile": "paypal", "desktop": "card"}
+
+
+@pytest.fixture
+async def store(empty_shop):
+    await empty_shop.place(placement(policy=POLICY), *TWO)
+    return empty_shop
+
+
+async def told(shop):
+    """(decision, candidate, trials, successes) of all lessons in order."""
+    columns = (lessons.c.decision_id, lessons.c.candidate, lessons.c.trials, lessons.c.successes)
+    async with shop.engine.database.read() as connection:
+        return [tuple(row) for row in await connection.execute(select(*columns).order_by(lessons.c.seq))]
+
+
+async def learn(shop):
+    await shop.engine.live.refresh(at_once=True)
+
+
+async def shoppers(shop, count, *, seed=0):
+    """Phones buy with PayPal, desktops with the card, when they come first; nothing else is bought."""
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        device = str(rng.choice(list(FAVOURITE)))
+        answer = await shop.decide(device_type=device, cart_total=5_000)
+        first = order(answer.decision)[0]
+        await shop.report(answer, "converted" if first == FAVOURITE[device] else "abandoned", first)
+        if rng.random() < 0.3:
+            await learn(shop)
+    await learn(shop)
+
+
+async def first_chance(shop, candidate, customer=None, **facts):
+    ranking = (await shop.decide(customer, **facts)).decision.ranking
+    return next(one.confidence for one in ranking if one.id == candidate)
+
+
+def beliefs(shop, engine=None) -> ContextualBeliefs:
+    active: Active = (engine or shop.engine).live.get(shop.id, "payment_methods")
+    made = active.at("")
+    assert isinstance(made, ContextualBeliefs)
+    return made
+
+
+def trials(shop, engine=None):
+    return sum(one.trials for one in beliefs(shop, engine).learned.factors.values())
+
+
+async def test_each_customer_sees_first_what_works_for_customers_like_that(store):
+    assert await first_chance(store, "paypal", device_type="mobile") == pytest.approx(0.5, abs=0.1)
+    await shoppers(store, 120)
+    assert await first_chance(store, "paypal", device_type="mobile") > 0.9
+    assert await first_chance(store, "card", device_type="desktop") > 0.9
+
+
+async def test_it_says_in_words_what_it_learned(empty_shop):
+    store = empty_shop
+    await store.place(placement(policy=Contextual(POLICY.features, floor=0.5), credit="first"), *TWO)
+    await shoppers(store, 200)
+    found = store.engine.monitor.findings(store.id, "payment_methods")
+    said = sentences(found, {"card": "Card", "paypal": "PayPal"})
+    assert any(one.startswith("Where Device is mobile, PayPal is chosen") for one in said)
+    assert {one.candidate for one in found if one.where == "Where Device is desktop" and one.ratio > 1} == {"card"}
+    assert store.engine.monitor.findings(store.id, "elsewhere") == []
+
+
+async def test_a_settled_decision_is_a_lesson_for_each_candidate_that_was_seen(store):
+    answer = await store.decide(device_type="mobile")
+    first, second = order(answer.decision)
+    id = answer.decision.decision_id
+    await store.report(answer, "selected", second)
+    assert await told(store) == []
+    await store.report(answer, "converted", second)
+    assert sorted(await told(store)) == sorted([(id, first, 1, 0), (id, second, 1, 1)])
+
+
+async def test_later_words_append_what_they_change(store):
+    answer = await store.decide()
+    first, second = order(answer.decision)
+    id = answer.decision.decision_id
+    await store.engine.recorder.close_due(now_ms() + LATER)
+    before = await told(store)
+    assert sorted(before) == sorted([(id, first, 1, 0), (id, second, 1, 0)])
+    await store.report(answer, "converted", first)
+    assert sorted((await told(store))[2:]) == sorted([(id, first, 0, 1), (id, second, -1, 0)])
+    await store.report(answer, "refunded", first)
+    assert (await told(store))[4:] == [(id, first, 0, -1)]
+
+
+async def test_lessons_agree_with_the_log_and_a_rebuild_appends_what_is_missing(store):
+    await shoppers(store, 20)
+    assert await rebuild.compare(store.engine.database) == []
+    known = beliefs(store).learned
+    [gone, *_] = await told(store)
+    async with store.engine.database.write() as connection:
+        await connection.execute(
+            delete(lessons).where(lessons.c.decision_id == gone[0], lessons.c.candidate == gone[1])
+        )
+    [difference] = await rebuild.compare(store.engine.database)
+    assert (difference.fold, difference.rebuilt) == ("lessons", list(gone[2:]))
+    await rebuild.rebuild(store.engine.database)
+    assert await rebuild.compare(store.engine.database) == []
+    assert (await told(store))[-1] == gone
+    assert {name: one.trials for name, one in known.factors.items()} == {
+        name: one.trials for name, one in beliefs(store).learned.factors.items()
+    }
+
+
+async def test_a_placement_that_does_not_learn_from_facts_keeps_no_lessons(shop):
+    answer = await shop.decide()
+    await shop.report(answer, "converted", order(answer.decision)[0])
+    assert await told(shop) == []
+
+
+async def test_decisions_replay_bit_for_bit_whatever_was_learned_since(store):
+    await shoppers(store, 15)
+    answers = [await store.decide(device_type=device, cart_total=9_900) for device in ("mobile", "desktop", "fridge")]
+    version = answers[0].decision.beliefs_version
+    await shoppers(store, 15, seed=1)
+    assert (await store.decide()).decision.beliefs_version > version
+    for answer in answers:
+        assert (await store.engine.logbook.replay(store.id, answer.decision.decision_id)).same
+
+
+async def test_what_was_learned_outlives_the_process_and_nothing_is_learned_twice(store, open_another):
+    await shoppers(store, 30)
+    before = trials(store)
+    answer = await store.decide(device_type="mobile")
+    await store.report(answer, "converted", "paypal")
+    other = await open_another()
+    assert trials(store) == before
+    assert trials(store, other) == sum(lesson[2] for lesson in await told(store)) > before
+    await store.engine.follow()
+    asked = [await one.decider.decide(store.id, ["payment_methods"], None, {}) for one in (store.engine, other)]
+    assert len({answers[0].decision.beliefs_version for answers in asked}) == 1
+
+
+async def test_two_processes_that_learn_at_the_same_time_learn_each_lesson_once(store, open_another):
+    other = await open_another()
+    for number in range(6):
+        answer = await store.decide(device_type="mobile")
+        await store.report(answer, "converted", order(answer.decision)[0])
+        await (store.engine if number % 2 else other).follow()
+        other.live.learned({(store.id, "payment_methods", "converted", ""): 1})
+        await other.live.refresh(at_once=True)
+        await learn(store)
+    await store.engine.follow()
+    assert trials(store) == sum(lesson[2] for lesson in await told(store)) >= 6
+
+
+async def test_the_same_again_teaches_nothing_new(store):
+    await shoppers(store, 5)
+    version = beliefs(store).version
+    store.engine.live.learned({(store.id, "payment_methods", "converted", ""): 1})
+    await learn(store)
+    assert beliefs(store).version == version
+
+
+async def publish(shop, policy):
+    catalogue = shop.engine.catalogue
+    stored = await catalogue.get(shop.id, "placement", "", "payment_methods")
+    changed = placement(policy=policy)
+    await catalogue.update(shop.id, "tester", "placement", "", "payment_methods", changed, version=stored.version)
+    await shop.engine.follow()
+
+
+async def test_with_other_features_it_learns_again_from_all_lessons(store):
+    await shoppers(store, 100)
+    await publish(store, Contextual(("cart.total",)))
+    assert beliefs(store).learned.factors == {}
+    await learn(store)
+    assert trials(store) == sum(lesson[2] for lesson in await told(store)) >= 100
+    await publish(store, POLICY)
+    await learn(store)
+    assert await first_chance(store, "paypal", device_type="mobile") > 0.9
+
+
+async def test_evidence_fades_by_day(store, monkeypatch):
+    await shoppers(store, 20)
+    before = trials(store)
+    later = now_ms() + 90 * DAY
+    monkeypatch.setattr("engine.live.now_ms", lambda: later)
+    store.engine.live.learned({(store.id, "payment_methods", "converted", ""): 1})
+    await learn(store)
+    assert trials(store) == pytest.approx(before / 2, rel=0.02)
+
+
+async def test_how_much_a_customers_own_past_says_is_learned_too(store):
+    for number in range(160):
+        customer, favourite = f"c{number % 10}", "card" if number % 2 else "paypal"
+        answer = await store.decide(customer)
+        await store.report(answer, "converted", favourite)
+        if number % 4 == 0:
+            await learn(store)
+    assert await first_chance(store, "paypal", "c2") > 0.75
+    assert await first_chance(store, "card", "c3") > 0.75
+
+
+async def test_a_candidate_that_is_new_takes_part_and_one_that_left_does_not(store):
+    await shoppers(store, 30)
+    await store.create("candidate", *candidates("ideal"))
+    answer = await store.decide(device_type="mobile")
+    assert sorted(order(answer.decision)) == ["card", "ideal", "paypal"]
+    assert 0.01 / 3 < await first_chance(store, "ideal", device_type="mobile") < 0.95
+
+
+async def test_a_lesson_whose_decision_is_no_longer_kept_is_passed_by(store):
+    row = (store.id, "payment_methods", "converted", "dec_gone", "card", 1, 1)
+    names = ("merchant_id", "placement", "reward", "decision_id", "candidate", "trials", "successes")
+    async with store.engine.database.write() as connection:
+        await connection.execute(insert(lessons).values(dict(zip(names, row, strict=True))))
+    await shoppers(store, 3)
+    assert trials(store) == sum(lesson[2] for lesson in (await told(store))[1:]) >= 3
+
+
+@pytest.mark.parametrize(
+    ("policy", "more", "field"),
+    [
+        (Contextual(("customer.segment",)), {}, "policy/features/0"),
+        (Contextual(("cart.colour",)), {}, "policy/features/0"),
+        (POLICY, {"buckets": ("device.type",)}, "buckets"),
+        (POLICY, {"credit": "position"}, "credit"),
+    ],
+)
+async def test_what_it_cannot_learn_from_is_refused_at_save(empty_shop, policy, more, field):
+    with pytest.raises(Invalid) as refusal:
+        await empty_shop.create("placement", placement(policy=policy, **more))
+    assert [problem.field for problem in refusal.value.problems] == [field]

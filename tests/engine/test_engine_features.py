@@ -1,0 +1,180 @@
+"""From facts to numbers with fixed scales, and from weights back to words."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from bandits.contextual import Learned, Lessons, rate
+from engine.facts import Past
+from engine.features import Encoding, amount_feature, number_feature, problems
+from engine.learned import findings, sentences
+from engine.placement import Contextual, FieldDocument
+from engine.vocabulary import STANDARD
+
+EVERYTHING = ("device.type", "customer.returning", "cart.total", "cart.items", "time.now", "geo.country")
+COUNTRIES = {"geo.country": ("DE", "NL")}
+
+
+def encoding(*features, values=None, affinity=False):
+    return Encoding(Contextual(features, values or {}, affinity), STANDARD)
+
+
+def encoded(of, history=None, **facts):
+    values = {name.replace("_", ".", 1): value for name, value in facts.items()}
+    row = of.rows(values, history or {}, ["card"])[0]
+    return {name: value for name, value in zip(of.names, row.tolist(), strict=True) if value}
+
+
+def problem(*features, fields=STANDARD, values=None):
+    return list(problems(Contextual(features, values or {}), fields))
+
+
+def test_each_type_of_fact_has_its_scale():
+    of = encoding(*EVERYTHING, values=COUNTRIES)
+    got = encoded(
+        of,
+        device_type="mobile",
+        customer_returning=True,
+        cart_total=20_000,
+        cart_items=3,
+        geo_country="NL",
+        time_now="2026-11-21T09:30:00.123Z",
+    )
+    assert got == {
+        "1": 1.0,
+        "device.type=mobile": 1.0,
+        "customer.returning": 1.0,
+        "cart.total": pytest.approx(math.log(201 / 51) / 2),
+        "cart.items": pytest.approx(math.log(4) / 2),
+        "geo.country=NL": 1.0,
+        "time.now/day=5": 1.0,
+        "time.now/hour=2": 1.0,
+    }
+
+
+def test_a_missing_or_broken_fact_is_nothing_in_all_its_features():
+    of = encoding(*EVERYTHING, values=COUNTRIES)
+    assert encoded(of) == {"1": 1.0}
+    broken = {
+        "device_type": ["mobile"],
+        "customer_returning": "yes",
+        "cart_total": "12900",
+        "cart_items": True,
+        "geo_country": "FR",
+        "time_now": "soon",
+    }
+    assert encoded(of, **broken) == {"1": 1.0}
+    assert encoded(of, cart_total=-1, cart_items=1e300, device_type=7, time_now=12) == {"1": 1.0}
+
+
+def test_amounts_and_numbers_are_weighed_by_ratio_and_never_run_away():
+    assert amount_feature(5_000) == 0.0
+    assert amount_feature(0) == pytest.approx(-1.97, abs=0.01)
+    assert 0 < amount_feature(2**53) < 16
+    assert number_feature(-9) == -number_feature(9) == pytest.approx(-math.log(10) / 2)
+    assert number_feature(float("nan")) == 0.0
+
+
+def test_the_customers_own_past_differs_by_candidate():
+    of = encoding("device.type", affinity=True)
+    rows = of.rows(
+        {"device.type": "mobile"}, {"card": Past(5.0, 3.0, 3), "ideal": Past(0.5, 0.5, 1)}, ["card", "paypal"]
+    )
+    assert (rows[0, :-2] == rows[1, :-2]).all()
+    assert rows[0, -2:].tolist() == pytest.approx([math.log(4), math.log(3)])
+    assert rows[1, -2:].tolist() == [0.0, 0.0]
+    assert of.names[-2:] == ("history/chosen", "history/passed")
+
+
+def test_features_come_in_the_order_of_the_policy_so_that_weights_keep_their_meaning():
+    assert encoding("cart.total", "device.type").names == (
+        "1", "cart.total", "device.type=desktop", "device.type=mobile", "device.type=tablet",
+    )  # fmt: skip
+
+
+def test_what_cannot_be_weighed_is_refused_by_name():
+    assert problem("device.type", "cart.total") == []
+    assert problem("cart.colour") == [("features/0", "there is no field “cart.colour”")]
+    assert problem("device.type", "customer.segment") == [
+        ("features/1", "“customer.segment” has no list of allowed values: name those worth telling apart in values")
+    ]
+    assert problem("customer.segment", values={"customer.segment": ("loyal",)}) == []
+    [(where, message)] = problem("cart.categories")
+    assert where == "features/0"
+    assert "type list" in message
+    assert problem("device.type", values={"device.type": ("phone",)}) == [
+        ("features/0", "“phone” is not an allowed value of “device.type”")
+    ]
+    assert problem("cart.total", values=COUNTRIES)[0][0] == "values/geo.country"
+    assert [where for where, _ in problem("cart.total", "cart.total")] == ["features/0", "features/1"]
+
+
+def test_more_values_than_can_be_learned_about_are_refused():
+    many = FieldDocument(name="cart.shop", type="string", allowed=tuple(f"s{n}" for n in range(500)))
+    [(where, message)] = problem("cart.shop", fields=(many,))
+    assert where == "features"
+    assert "more than 400 values" in message
+
+
+# What was learned, in words.
+
+PHONES = encoding("device.type", "customer.returning", affinity=True)
+LABELS = {"paypal": "PayPal", "card": "Card"}
+
+
+def taught(weights, count=20_000, *, seed=1, mobile=0.5):
+    """PayPal, tried by customers on mobile and desktop, of whom a third return."""
+    rng = np.random.default_rng(seed)
+    x = np.zeros((count, len(PHONES)))
+    x[:, 0] = 1.0
+    phone = rng.random(count) < mobile
+    x[phone, PHONES.names.index("device.type=mobile")] = 1.0
+    x[~phone, PHONES.names.index("device.type=desktop")] = 1.0
+    x[rng.random(count) < 0.33, PHONES.names.index("customer.returning")] = 1.0
+    eta = x @ [weights.get(name, 0.0) for name in PHONES.names]
+    wins = (rng.random(count) < rate(eta)).astype(float)
+    return Learned(len(PHONES)).after({"paypal": Lessons(x, np.ones(count), wins)})
+
+
+def found(learned, where):
+    return next(one for one in findings(PHONES, learned, ["paypal", "card"]) if one.where == where)
+
+
+def test_how_much_more_often_is_found_with_an_interval_that_holds_the_truth():
+    learned = taught({"1": math.log(0.1 / 0.9), "device.type=mobile": math.log(0.2 / 0.8) - math.log(0.1 / 0.9)})
+    phone = found(learned, "Where Device is mobile")
+    assert phone.ratio == pytest.approx(2.0, rel=0.1)
+    assert phone.low < 2.0 < phone.high
+    assert phone.sure
+    assert phone.high / phone.low < 1.3
+    assert phone.trials == 20_000
+
+
+def test_the_clearest_comes_first_and_what_is_not_sure_is_not_said():
+    learned = taught({"1": -2.0, "device.type=mobile": 1.0})
+    said = sentences(findings(PHONES, learned, ["paypal", "card"]), LABELS)
+    assert said[0].startswith(
+        ("Where Device is mobile, PayPal is chosen 2.", "Where Device is desktop, PayPal is chosen 0.")
+    )
+    assert not any("Returning" in one for one in said)
+    assert all(one.endswith(").") for one in said)
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say():
+    held = []
+    for seed in range(60):
+        one = found(taught({"1": -1.5, "customer.returning": 0.5}, 600, seed=seed), "Where “Returning customer” holds")
+        truth = rate(np.array(-1.0)) / rate(np.array(-1.5))
+        held.append(one.low < truth < one.high)
+    assert np.mean(held) > 0.88
+
+
+def test_nothing_is_said_of_what_was_hardly_seen():
+    learned = taught({"1": -1.0}, 400, mobile=0.02)
+    assert not [one for one in findings(PHONES, learned, ["paypal"]) if one.where.startswith("Where Device is")]
+    assert findings(PHONES, Learned(len(PHONES)), ["paypal"]) == []
+    few = taught({"1": -1.0}, 19)
+    assert findings(PHONES, few, ["paypal"]) == []
