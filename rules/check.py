@@ -13,10 +13,10 @@ from rules.check_effects import Effects
 from rules.check_emptiness import Emptiness
 from rules.evaluate import Lists
 from rules.findings import Finding
-from rules.study import Setting, Span, Study, deeds_of
+from rules.study import Setting, Study, deeds_of
 from rules.tree import Call, Literal, Node, Rule
 
-__all__ = ["Finding", "Setting", "Span", "check_rule", "check_rules", "schedule_findings", "unused_lists"]
+__all__ = ["Finding", "Setting", "check_rule", "check_rules", "schedule_findings", "unused_lists"]
 
 
 def check_rules(rules: Iterable[Rule], setting: Setting) -> list[Finding]:
@@ -69,8 +69,11 @@ def _list_names(node: Node) -> Iterator[str]:
             yield from _list_names(part)
 
 
-def schedule_findings(spans: Mapping[str, Span], now: int) -> list[Finding]:
-    """Schedules, by the rules' ids, that are over or empty; times are whole numbers of one unit, `now` as well."""
+def schedule_findings(spans: Mapping[str, tuple[int | None, int | None]], now: int) -> list[Finding]:
+    """Schedules that are over or empty: from and until when rules are active, by their ids; None is an open end.
+
+    Times are whole numbers of one unit, `now` as well.
+    """
     return [finding for id_, (start, end) in spans.items() if (finding := _of_schedule(id_, start, end, now))]
 
 

@@ -18,7 +18,9 @@ def findings_of_condition(rule: Rule, space: Space, setting: Setting) -> Iterato
         yield _never(rule, space, setting)
         return
     for part in _dead_parts(rule.condition, space):
-        message = f"“{describe(part, setting.vocabulary)}” can never be true, so that this part has no use."
+        message = (
+            f"“{describe(part, setting.vocabulary, setting.wording)}” can never be true, so that this part has no use."
+        )
         yield Finding(rule.id, part.path, "dead part", "warning", message)
     # a condition that reads nothing was written to be always true
     if fields_of(rule.condition) and not space.cases(rule.condition, False):
@@ -36,7 +38,7 @@ def _label(name: str, setting: Setting) -> str:
 
 def _never(rule: Rule, space: Space, setting: Setting) -> Finding:
     node, parts = _culprit(rule.condition, True, space)
-    texts = [f"“{describe(part, setting.vocabulary)}”" for part in parts]
+    texts = [f"“{describe(part, setting.vocabulary, setting.wording)}”" for part in parts]
     if len(parts) > 1:
         together = "both" if len(parts) == 2 else "all"
         message = f"{_listed(texts)} can never {together} be true, so the rule never fires."

@@ -1,20 +1,17 @@
 """A set of rules as a check sees it: in their order, each with the cases in which it fires and what it then does."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from rules.boxes import Box, Boxes, TooMuch, covers, lies_in, meet, product
+from rules.boxes import Boxes, TooMuch, covers, lies_in, meet, product
 from rules.cases import Space
 from rules.effects import Boost, Exclude, Pin, Require, Set
 from rules.evaluate import Lists
 from rules.examples import Facts, example
 from rules.tree import Rule
 from rules.vocabulary import Vocabulary
+from rules.wording import PLAIN, Wording
 
-Span = tuple[int | None, int | None]
-"""From and until when a rule is active, in one unit of time; None where it is open."""
-
-ACTIVE = ("active",)
 MANY = 1_000_000
 
 
@@ -22,15 +19,15 @@ MANY = 1_000_000
 class Setting:
     """What rules are checked against.
 
-    `candidates` are the labels of those that take part, by id in the merchant's own order; `slots` is how many places
-    an answer has at most, and `spans` when rules are active, by id.
+    `candidates` are the labels of those that take part, by id in the merchant's own order, `slots` is how many places
+    an answer has at most, and `wording` how the messages call things.
     """
 
     vocabulary: Vocabulary
     lists: Lists
     candidates: Mapping[str, str]
     slots: int = MANY
-    spans: Mapping[str, Span] = field(default_factory=dict)
+    wording: Wording = PLAIN
 
     def label(self, candidate: str) -> str:
         """What the merchant calls the candidate."""
@@ -86,19 +83,14 @@ class Study:
         self.rules: Sequence[Rule] = sorted(rules, key=lambda rule: (-rule.priority, rule.id))
         self.space = Space((rule.condition for rule in self.rules), setting.vocabulary, setting.lists)
         self.deeds = [deeds_of(rule, setting) for rule in self.rules]
-        self._spans = _spans(self.rules, setting.spans)
         self.boxes = [self._boxes(rule) for rule in self.rules]
         self._implied: dict[tuple[int, int], bool] = {}
 
     def _boxes(self, rule: Rule) -> Boxes | None:
         try:
-            boxes = self.space.cases(rule.condition)
+            return self.space.cases(rule.condition)
         except TooMuch:
             return None
-        span = self._spans.get(rule.id)
-        if span is None:
-            return boxes
-        return product(boxes, [{ACTIVE: span}]) if span else []
 
     def implies(self, first: int, second: int) -> bool:
         """Whether the second rule surely fires whenever the first does; rules by their place in the order."""
@@ -127,7 +119,7 @@ class Study:
     def example(self, numbers: Sequence[int]) -> Facts | None:
         """Facts for which all of these rules surely fire, or None where none were found."""
         try:
-            boxes = [box for box in self.together(numbers) if _is_of_one_time(box, self.setting.vocabulary)]
+            boxes = self.together(numbers)
         except TooMuch:
             return None
         return example(boxes, [self.rules[number].condition for number in numbers], self.space)
@@ -143,27 +135,3 @@ class Study:
                         return True
                     found = None
         return found
-
-
-def _is_of_one_time(box: Box, vocabulary: Vocabulary) -> bool:
-    """A schedule and a condition on a moment may be about the same clock, which boxes know nothing of."""
-    return ACTIVE not in box or not any(
-        isinstance(variable, str) and vocabulary[variable].type == "datetime" for variable in box
-    )
-
-
-def _spans(rules: Iterable[Rule], spans: Mapping[str, Span]) -> dict[str, int]:
-    """The times in which rules with a schedule are active, as masks over the stretches between all of their ends."""
-    own = {rule.id: spans[rule.id] for rule in rules if rule.id in spans and spans[rule.id] != (None, None)}
-    ends = sorted({end for span in own.values() for end in span if end is not None})
-    place = {end: index + 1 for index, end in enumerate(ends)}
-    return {
-        id_: _mask(0 if start is None else place[start], None if end is None else place[end])
-        for id_, (start, end) in own.items()
-    }
-
-
-def _mask(start: int, end: int | None) -> int:
-    """The stretches from `start` up to `end`; a span that ends before it starts is empty."""
-    after_start = -1 << start
-    return after_start if end is None else after_start & ~(-1 << end)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations, product
 from random import Random
+from typing import cast
 
 from engine.bounds import bounds_of
 from rules import Field, Pin, Rule, Vocabulary, compile_rules, parse_rules
@@ -322,6 +323,17 @@ class Truth:
             every == frozenset[str]().union(*(self.deeds[one].hidden for one in fired)) for fired in self.combinations
         )
 
+    def is_never_true(self, finding: Finding) -> bool:
+        """Whether the part of the rule's document is true in no world."""
+        part: object = self.rules[self._number(finding.rule)].document
+        for step in finding.path.split("/")[1:-1]:
+            part = part[int(step)] if isinstance(part, list) else cast(dict[str, object], part)[step]
+        effects = [{"exclude": ["card"]}]
+        alone = compile_rules(
+            parse_rules([{"id": "r", "when": part, "effects": effects}], VOCABULARY, LISTS), VOCABULARY, LISTS
+        )
+        return not any(alone.evaluate(facts).fired for facts in self.worlds)
+
     def is_a_fight(self, finding: Finding) -> bool:
         """Whether it is as the example says; a rule that fights with itself does so wherever it fires."""
         if not finding.others:
@@ -358,6 +370,7 @@ def mistakes(one: Set, *, plain: bool) -> list[str]:
 def false_alarms(truth: Truth, found: Sequence[Finding]) -> Iterator[str]:
     checks = {
         "never": lambda finding: finding.rule in truth.never(),
+        "dead part": truth.is_never_true,
         "always": lambda finding: finding.rule in truth.always(),
         "shadowed": lambda finding: not truth.matters(finding.rule),
         "fight": truth.is_a_fight,

@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from benchmarks import verify_checks
-from rules import Field, Vocabulary, parse_rule, parse_rules
+from rules import Field, Vocabulary, Wording, parse_rule, parse_rules
 from rules.check import Finding, Setting, check_rule, check_rules, schedule_findings, unused_lists
 from tests.rules import rule_sets
 from tests.rules.rule_sets import LISTS, SETTING, VOCABULARY
@@ -196,12 +196,21 @@ def test_candidates_and_places_that_are_not_there_count_for_nothing() -> None:
     assert check(away, rule(is_("DE"), {"exclude": ["paypal"]}, id="b"), setting=few) == []
 
 
-def test_rules_that_are_active_at_different_times_have_nothing_to_do_with_each_other() -> None:
-    first, second = rule(WIDE, id="a", priority=1), rule(NARROW, id="b")
-    apart = Setting(VOCABULARY, LISTS, SETTING.candidates, spans={"a": (100, 200), "b": (200, 300)})
-    inside = Setting(VOCABULARY, LISTS, SETTING.candidates, spans={"a": (100, None), "b": (200, 300)})
-    assert check(first, second, setting=apart) == []
-    assert [one.kind for one in check(first, second, setting=inside)] == ["shadowed"]
+def test_rules_that_are_in_force_at_different_times_have_nothing_to_do_with_each_other() -> None:
+    """A schedule is a part of the condition by the time rules are checked."""
+    until, since = {"before": [NOW, "2026-12-01T00:00:00Z"]}, {"!": {"before": [NOW, "2026-12-01T00:00:00Z"]}}
+    later = rule({"and": [since, NARROW]}, id="b")
+    assert kinds(rule({"and": [until, WIDE]}, id="a", priority=1), later) == []
+    assert kinds(rule({"and": [{"after": [NOW, "2026-11-01T00:00:00Z"]}, WIDE]}, id="a", priority=1), later) == [
+        ("b", "shadowed")
+    ]
+
+
+def test_messages_call_things_as_the_merchant_does() -> None:
+    wording = Wording(currency="CHF", country={"DE": "Germany", "US": "the US"}.get)
+    setting = Setting(VOCABULARY, LISTS, SETTING.candidates, wording=wording)
+    [finding] = check(rule({"and": [is_("DE"), is_("US")]}), setting=setting)
+    assert finding.message.startswith("“geo.country is Germany” and “geo.country is the US” can never")
 
 
 def test_schedules_that_are_over_or_empty_are_found() -> None:
