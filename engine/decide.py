@@ -137,6 +137,11 @@ def first_id_of(now: int) -> str:
     return f"dec_{now:012x}"
 
 
+def moment_of(decision_id: str) -> int:
+    """The epoch millisecond that a decision's id begins with."""
+    return int(decision_id[4:16], 16)
+
+
 def window_end(plan: Plan, decided_at: int) -> int:
     return decided_at + plan.placement.window_minutes * MINUTE
 

@@ -7,12 +7,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from engine.beliefs import Beliefs
 from engine.bounds import Bounds
 from engine.facts import Facts
-from engine.kernel import Draw, bounds_for, draw_of, eligible_of, room
+from engine.kernel import AnyBeliefs, bounds_for, draw_of, eligible_of
 from engine.plan import Plan
-from engine.preview_weight import Before, LoggedSlot, Weighed, weigh
+from engine.preview_weight import Drawing, LoggedSlot, Weighed, weigh
 from engine.worth import margin
 from rules import Rule
 
@@ -56,8 +55,7 @@ class Redone(NamedTuple):
     """The draft's answer: candidates in order, and what they were drawn from (None where nobody was left)."""
 
     order: tuple[str, ...]
-    offered: tuple[str, ...]
-    draw: Draw | None
+    drawing: Drawing | None
 
 
 class Comparison:
@@ -69,6 +67,11 @@ class Comparison:
         self._alike = _frame(before) == _frame(draft)
         self._known: dict[tuple[object, ...], Bounded] = {}
 
+    @property
+    def believe_alike(self) -> bool:
+        """Whether both plans make the same of what is known."""
+        return self.before.ids == self.draft.ids and self.before.placement.policy == self.draft.placement.policy
+
     def bounded(self, values: Mapping[str, Any], fired: tuple[int, ...], logged: LoggedAnswer) -> Bounded:
         """`fired` are the draft's rules by number; the logged answer names those of then."""
         key = (fired, tuple(logged.rules), *self._refused(values))
@@ -79,27 +82,19 @@ class Comparison:
             known = self._known[key] = self._bounded(values, fired, logged)
         return known
 
-    def redone(self, case: Case, beliefs: Beliefs) -> Redone:
+    def redone(self, case: Case, beliefs: AnyBeliefs) -> Redone:
         """The draft's answer to the same customer at the same moment, by the same randomness."""
-        bounds = case.bounded.draft
-        eligible = eligible_of(self.draft, bounds)
-        if not eligible:
-            return Redone((), (), None)
-        draw = draw_of(self.draft, beliefs, case.facts, bounds, eligible, case.id)
-        offered = tuple(self.draft.ids[number] for number in eligible)
-        return Redone(tuple(offered[place] for place in draw.arrange().order), offered, draw)
+        drawing = _drawing(self.draft, beliefs, case, case.bounded.draft)
+        if drawing is None:
+            return Redone((), None)
+        return Redone(tuple(drawing.offered[place] for place in drawing.draw.arrange().order), drawing)
 
-    def weighed(self, case: Case, redone: Redone, succeeded: Mapping[str, int]) -> Weighed:
-        """`succeeded`: successes by candidate."""
-        bounds = case.bounded.before
-        ids = self.before.ids
-        _, drawn, _ = room(self.before, case.facts, case.id, len(case.logged.ranking))
-        before = Before(
-            drawn,
-            frozenset(ids[number] for number in bounds.pins.values()),
-            frozenset(ids[number] for number in eligible_of(self.before, bounds)),
-        )
-        return weigh(case.logged.ranking, self._rewards(case, succeeded), before, redone.draw, redone.offered)
+    def weighed(self, case: Case, redone: Redone, beliefs: AnyBeliefs, succeeded: Mapping[str, int]) -> Weighed:
+        """`beliefs` as the plan of then saw them; `succeeded`: successes by candidate."""
+        before = _drawing(self.before, beliefs, case, case.bounded.before)
+        if before is None:
+            return Weighed(1.0, 0.0, 0.0, 0.0, 0.0, float(redone.drawing is not None))
+        return weigh(case.logged.ranking, self._rewards(case, succeeded), before, redone.drawing)
 
     def _rewards(self, case: Case, succeeded: Mapping[str, int]) -> dict[str, float]:
         """What each success was worth: 1, or under the reward `margin` what was left of it, by the draft's own fees."""
@@ -118,6 +113,14 @@ class Comparison:
         before = bounds_for(self.before, values, then)
         draft = bounds_for(self.draft, values, tuple(self.draft.rules[number] for number in fired))
         return Bounded(before, draft, self._alike and _effects(before) == _effects(draft))
+
+
+def _drawing(plan: Plan, beliefs: AnyBeliefs, case: Case, bounds: Bounds) -> Drawing | None:
+    eligible = eligible_of(plan, bounds)
+    if not eligible:
+        return None
+    draw = draw_of(plan, beliefs, case.facts, bounds, eligible, case.id)
+    return Drawing(draw, tuple(plan.ids[number] for number in eligible))
 
 
 def _frame(plan: Plan) -> tuple[object, ...]:

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 import bandits
 from engine.preview_totals import Rows, Totals
 
-MOST_UNKNOWN = 0.2
-"""The share of what the draft would earn that may stand where the past never was."""
+MOST_UNKNOWN = 0.05
+"""The share of what the draft would earn that may stand where the past never was, and is taken to stay as it was."""
+MOST_BOUNDED = 0.25
+"""The share that may be anything between nothing and what it was; the interval covers it."""
 LEAST_SAMPLE = 100
 TINY = 1e-9
 
@@ -22,9 +24,9 @@ Floats = NDArray[np.float64]
 class Effect(msgspec.Struct, frozen=True):
     """The draft's mean reward a decision less the logged one, over all that `counted`, with its 95 % interval.
 
-    `touched` of them the draft's rules treat otherwise; `among` is the effect's share on each of those, `earned` what
-    each brought. `unknown` is the share of the draft's reward that stands where the past never was; `bounded` whether
-    the interval covers for that. `refused` says why nothing can be told; then there is no value.
+    `touched` of them the draft's rules treat otherwise, and each of those `earned` so much. Of what the draft would
+    earn, the share `unknown` stands where the past never was and is taken to stay as it was, and the share `bounded`
+    is covered by the interval from nothing to all. `refused` says why nothing can be told.
     """
 
     counted: int
@@ -36,7 +38,7 @@ class Effect(msgspec.Struct, frozen=True):
     effective_sample: float
     largest_weight: float
     unknown: float
-    bounded: bool
+    bounded: float
     refused: str = ""
 
 
@@ -45,10 +47,10 @@ def effect_of(totals: Totals) -> Effect:
     rows = totals.rows
     weight, logged = _floats(rows.weight), _floats(rows.logged)
     if not len(weight):
-        return Effect(totals.counted, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, False, _nothing(totals))
+        return Effect(totals.counted, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, _nothing(totals))
     share = len(weight) / totals.counted
     least, most = (bandits.paired_difference(weight, logged, _floats(earned)) for earned in (rows.least, rows.most))
-    unknown = _unknown(rows)
+    unknown, bounded = _open(rows)
     return Effect(
         counted=totals.counted,
         touched=len(weight),
@@ -59,8 +61,8 @@ def effect_of(totals: Totals) -> Effect:
         effective_sample=least.effective_sample,
         largest_weight=least.largest_weight,
         unknown=unknown,
-        bounded=rows.least != rows.most,
-        refused=_refusal(totals, weight, least, unknown),
+        bounded=bounded,
+        refused=_refusal(totals, weight, least, unknown, bounded),
     )
 
 
@@ -72,14 +74,14 @@ def _nothing(totals: Totals) -> str:
     return ""
 
 
-def _refusal(totals: Totals, weight: Floats, estimate: bandits.Estimate, unknown: float) -> str:
+def _refusal(totals: Totals, weight: Floats, estimate: bandits.Estimate, unknown: float, bounded: float) -> str:
     """Why the past cannot tell, in words that go on after "Cannot be known from the past:"."""
     touched = len(weight)
     if 2 * totals.revalued > touched:
         return "the draft sets other values in the answer, and what these do to customers was never tried"
-    if unknown > MOST_UNKNOWN:
+    if unknown > MOST_UNKNOWN or bounded > MOST_BOUNDED:
         return (
-            f"{unknown:.0%} of what the draft would earn stands on answers that were never given, "
+            f"{unknown + bounded:.0%} of what the draft would earn stands on answers that were never given, "
             "such as a candidate where it was never shown"
         )
     if estimate.effective_sample < LEAST_SAMPLE:
@@ -92,12 +94,16 @@ def _refusal(totals: Totals, weight: Floats, estimate: bandits.Estimate, unknown
     return ""
 
 
-def _unknown(rows: Rows) -> float:
+def _open(rows: Rows) -> tuple[float, float]:
     """Whoever would meet what was never offered is taken to bring what others brought."""
-    logged, most, open_to_all, unseen = map(_floats, (rows.logged, rows.most, rows.open, rows.unseen))
+    logged, least, most = map(_floats, (rows.logged, rows.least, rows.most))
+    open_to_all, unseen = _floats(rows.open), _floats(rows.unseen)
     guessed = float(unseen.sum()) * max(float(logged.mean()), TINY)
     everything = float(np.abs(most).sum()) + guessed
-    return (float(np.abs(open_to_all).sum()) + guessed) / everything if everything > 0 else 0.0
+    if everything <= 0:
+        return 0.0, 0.0
+    between = float(np.abs(most - least).sum())
+    return (float(np.abs(open_to_all).sum()) - between + guessed) / everything, between / everything
 
 
 def _floats(values: array[float]) -> Floats:

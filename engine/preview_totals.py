@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -87,9 +86,7 @@ class Totals:
         self.moved[before, after] += 1
         self.emptied += bool(before) and not after
         kind = _kind(before, after)
-        kept = self.examples.setdefault(kind, [])
-        if len(kept) < EXAMPLES_A_KIND:
-            kept.append(Example(case.id, kind, before, after))
+        self.examples[kind] = [*self.examples.get(kind, ()), Example(case.id, kind, before, after)][-EXAMPLES_A_KIND:]
         return None
 
     def weighs(self, one: Weighed, *, revalued: bool) -> None:
@@ -104,7 +101,8 @@ class Totals:
             getattr(self, name).update(getattr(other, name))
         self.rows.extend(other.rows)
         for kind, kept in other.examples.items():
-            self.examples[kind] = (self.examples.get(kind, []) + kept)[:EXAMPLES_A_KIND]
+            both = sorted(self.examples.get(kind, []) + kept, key=lambda one: one.decision_id)
+            self.examples[kind] = both[-EXAMPLES_A_KIND:]
 
 
 def _kind(before: Order, after: Order) -> str:
@@ -145,7 +143,3 @@ def _places(orders: Counter[Order], depth: int | None) -> Counter[str]:
         for name in order[:depth]:
             found[name] += count
     return found
-
-
-def counted(many: Iterable[Iterable[str]]) -> Counter[str]:
-    return Counter(chain.from_iterable(many))

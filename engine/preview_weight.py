@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from engine.kernel import Draw
 
-TINY = 1e-12
+LARGEST_WEIGHT = 100.0
+"""What the past did less than a hundredth as often as the draft would counts as never done: single customers would
+decide all."""
 
 
 class LoggedSlot(msgspec.Struct, frozen=True):
@@ -26,21 +28,20 @@ class LoggedSlot(msgspec.Struct, frozen=True):
     chance: float
 
 
-class Before(NamedTuple):
-    """What the logged policy could do: its first `drawn` slots but for the `pinned` were open to all `offered`."""
+class Drawing(NamedTuple):
+    """What a policy draws an answer from, and the candidates' names as `draw` counts them."""
 
-    drawn: int
-    pinned: frozenset[str]
-    offered: frozenset[str]
+    draw: Draw
+    offered: tuple[str, ...]
 
 
 class Weighed(NamedTuple):
     """One decision's share in the estimate; rewards in the unit of the placement's reward.
 
     `weight`: the draft's chance of what was logged over the logged one, of mean 1. `logged`: what was earned.
-    `least` and `most`: what counts for the draft, already weighted; they differ where somebody took, further down than
-    the past can tell, what the draft takes away: none or all of them take something else. `open`: the part of `most`
-    that stands there. `unseen`: the chance of an answer with something that was never offered, where nobody took any.
+    `least` and `most`: what counts for the draft, already weighted; they differ where somebody took, beyond what the
+    past can tell, what the draft takes away: none or all of them take something else. `open`: the part of `most` that
+    stands there. `unseen`: the chance of something that was never offered, where nobody took any.
     """
 
     weight: float
@@ -52,44 +53,39 @@ class Weighed(NamedTuple):
 
 
 def weigh(
-    ranking: Sequence[LoggedSlot],
-    rewards: Mapping[str, float],
-    before: Before,
-    draw: Draw | None,
-    offered: Sequence[str],
+    ranking: Sequence[LoggedSlot], rewards: Mapping[str, float], before: Drawing, draft: Drawing | None
 ) -> Weighed:
-    """`rewards` by candidate; `offered` are the draft's candidates as `draw` counts them, which is None without any."""
+    """`rewards` by candidate; `draft` is None where it leaves no candidate."""
     whole = sum(rewards.values())
-    if draw is None:
+    if draft is None:
         return Weighed(1.0, whole, 0.0, 0.0, 0.0, 0.0)
-    walk = _Walk(ranking, rewards, before, draw, offered)
+    walk = _Walk(ranking, rewards, before, draft)
     walk.down()
     return Weighed(walk.mass, whole, walk.least, walk.most, walk.open, walk.unseen)
 
 
 class _Walk:
-    """Down a logged ranking, slot by slot, under the chances of the draft.
+    """Down a logged ranking, slot by slot, under the chances of then and of the draft.
 
     `_weight` is that of the slots so far, `_lost` what the draft put by now where the past never was. Their sum is 1
     on average at any slot, also at the one where the customer stops.
     """
 
     def __init__(
-        self,
-        ranking: Sequence[LoggedSlot],
-        rewards: Mapping[str, float],
-        before: Before,
-        draw: Draw,
-        offered: Sequence[str],
+        self, ranking: Sequence[LoggedSlot], rewards: Mapping[str, float], before: Drawing, draft: Drawing
     ) -> None:
-        places = {name: place for place, name in enumerate(offered)}
-        self._ranking, self._rewards, self._before, self._draw = ranking, rewards, before, draw
-        self._order = [places.get(one.id) for one in ranking]
-        self._strange = [place for place, name in enumerate(offered) if name not in before.offered]
+        then = {name: place for place, name in enumerate(before.offered)}
+        now = {name: place for place, name in enumerate(draft.offered)}
+        self._ranking, self._rewards, self._before, self._draft = ranking, rewards, before.draw, draft.draw
+        self._then = [then.get(one.id) for one in ranking]
+        self._now = [now.get(one.id) for one in ranking]
+        # Behind the last of then stands the chance of who was not offered: none.
+        self._known = [then.get(name, -1) for name in draft.offered]
+        self._strange = [place for place, known in enumerate(self._known) if known < 0]
         self._later = sum(rewards.values())
         # Of those that a short answer leaves out nobody knows which.
-        shows_all = draw.length == len(offered)
-        self._later_kept = sum(r for name, r in rewards.items() if name in places) if shows_all else 0.0
+        shows_all = draft.draw.length == len(draft.offered)
+        self._later_kept = sum(r for name, r in rewards.items() if name in now) if shows_all else 0.0
         self._weight, self._lost = 1.0, 0.0
         self._stopped: float | None = None
         self.least = self.most = self.open = self.unseen = 0.0
@@ -99,36 +95,38 @@ class _Walk:
         return self._weight + self._lost if self._stopped is None else self._stopped
 
     def down(self) -> None:
-        longer = self._draw.length > len(self._ranking)
+        longer = self._draft.length > len(self._ranking)
+        both = zip(self._before.along(self._then), self._draft.along(self._now), strict=False)
         # The logged answer may be longer than the draft's, or part from it: then there is nothing more to compare.
-        for slot, at in enumerate(self._draw.along(self._order)):
-            one, place = self._ranking[slot], self._order[slot]
-            chance = 0.0 if place is None else float(at[place])
-            self._leave(slot, one, chance, at)
-            self._weight *= chance / one.chance
+        for slot, (old, new) in enumerate(both):
+            one, place = self._ranking[slot], self._now[slot]
+            rare = self._leave(old, new)
+            gone = place is None or rare[place]
+            self._weight *= 0.0 if place is None or gone else float(new[place]) / one.chance
             self._take(one, kept=place is not None)
-            if not self._later and not (self._stopped is None and (longer or self._may_learn(slot + 1))):
-                return
-        if longer and self._stopped is None:
-            self.unseen += self._weight
+            if not self._weight or not (self._later or (self._stopped is None and (longer or self._learns(slot)))):
+                break
+        else:
+            if longer and self._stopped is None:
+                self.unseen += self._weight
 
-    def _may_learn(self, slot: int) -> bool:
-        """Whether, where nothing is earned, the slots from here on say anything."""
-        return slot < self._before.drawn or bool(self._strange)
+    def _learns(self, slot: int) -> bool:
+        """Whether, where nothing is earned, the slots behind this one say anything."""
+        return slot + 1 < self._before.drawn or bool(self._strange)
 
-    def _leave(self, slot: int, one: LoggedSlot, chance: float, at: NDArray[np.float64]) -> None:
-        """What the draft puts into this slot, given those above, that was never there."""
-        unseen = float(at[self._strange].sum()) if self._strange else 0.0
-        open_to_all = slot < self._before.drawn and one.id not in self._before.pinned
-        gone = self._weight * (unseen if open_to_all else 1.0 - chance)
-        if gone <= TINY:
-            return
-        self._lost += gone
-        self.least += gone * self._later_kept
-        self.most += gone * self._later
-        self.open += gone * self._later
-        if self._stopped is None:
-            self.unseen += self._weight * unseen
+    def _leave(self, old: NDArray[np.float64], new: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whom the draft puts into this slot, given those above, though the past hardly ever did."""
+        was = np.append(old, 0.0)[self._known]
+        rare: NDArray[np.bool_] = self._weight * new > LARGEST_WEIGHT * was
+        if rare.any():
+            gone = self._weight * float(new[rare].sum())
+            self._lost += gone
+            self.least += gone * self._later_kept
+            self.most += gone * self._later
+            self.open += gone * self._later
+            if self._stopped is None and self._strange:
+                self.unseen += self._weight * float(new[self._strange].sum())
+        return rare
 
     def _take(self, one: LoggedSlot, *, kept: bool) -> None:
         reward = self._rewards.get(one.id)
