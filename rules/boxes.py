@@ -16,11 +16,26 @@ Boxes = list[Box]
 ANYTHING = -1
 EVERYTHING: Boxes = [{}]
 MOST_BOXES = 200
-MOST_STEPS = 2_000
+MOST_WORK = 20_000
 
 
 class TooMuch(Exception):
-    """The condition has more cases than can be looked at in time."""
+    """There are more cases than can be looked at in time."""
+
+
+class Work:
+    """How many pairs of boxes may still be compared; about a microsecond each."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, left: int = MOST_WORK) -> None:
+        self.left = left
+
+    def spend(self, pairs: int) -> None:
+        """Raises TooMuch when it is used up."""
+        self.left -= pairs
+        if self.left < 0:
+            raise TooMuch
 
 
 def meet(first: Box, second: Box) -> Box | None:
@@ -34,34 +49,34 @@ def meet(first: Box, second: Box) -> Box | None:
     return both
 
 
-def product(first: Boxes, second: Boxes) -> Boxes:
-    """What is in both unions."""
+def product(first: Boxes, second: Boxes, work: Work) -> Boxes:
+    """What is in both unions. Raises TooMuch."""
     if first == EVERYTHING or second == EVERYTHING:
         return second if first == EVERYTHING else first
     if len(first) == len(second) == 1:
         both = meet(first[0], second[0])
         return [] if both is None else [both]
-    if len(first) * len(second) > MOST_BOXES * 10:
-        raise TooMuch
-    return union(box for one in first for other in second if (box := meet(one, other)) is not None)
+    work.spend(len(first) * len(second))
+    return union((box for one in first for other in second if (box := meet(one, other)) is not None), work)
 
 
-def union(boxes: Iterable[Box]) -> Boxes:
-    """The boxes without those that lie in another or can be joined with it."""
+def union(boxes: Iterable[Box], work: Work) -> Boxes:
+    """The boxes without those that lie in another or can be joined with it. Raises TooMuch."""
     kept: Boxes = []
     for box in boxes:
-        _add(kept, box)
+        _add(kept, box, work)
         if len(kept) > MOST_BOXES:
             raise TooMuch
     return kept
 
 
-def _add(kept: Boxes, box: Box) -> None:
+def _add(kept: Boxes, box: Box, work: Work) -> None:
+    work.spend(len(kept))
     for index, other in enumerate(kept):
         joined = _joined(other, box)
         if joined is not None:
             del kept[index]
-            _add(kept, joined)
+            _add(kept, joined, work)
             return
     kept.append(box)
 
@@ -90,17 +105,14 @@ def lies_in(inner: Box, outer: Box) -> bool:
     return True
 
 
-def covers(outer: Sequence[Box], inner: Sequence[Box]) -> bool:
+def covers(outer: Sequence[Box], inner: Sequence[Box], work: Work) -> bool:
     """Whether all of the union `inner` is in the union `outer`. Raises TooMuch."""
-    steps = [MOST_STEPS]
-    return not any(_sticks_out(box, outer, steps) for box in inner)
+    return not any(_sticks_out(box, outer, work) for box in inner)
 
 
-def _sticks_out(box: Box, outer: Sequence[Box], steps: list[int]) -> bool:
+def _sticks_out(box: Box, outer: Sequence[Box], work: Work) -> bool:
     """Whether a part of `box` is in none of `outer`: what is outside of the first of them, piece by piece."""
-    steps[0] -= 1
-    if steps[0] < 0:
-        raise TooMuch
+    work.spend(len(outer))
     touching = [other for other in outer if meet(box, other) is not None]
     if not touching:
         return True
@@ -109,7 +121,7 @@ def _sticks_out(box: Box, outer: Sequence[Box], steps: list[int]) -> bool:
     for variable, mask in first.items():
         mine = inside.get(variable, ANYTHING)
         outside = mine & ~mask
-        if outside and _sticks_out(inside | {variable: outside}, rest, steps):
+        if outside and _sticks_out(inside | {variable: outside}, rest, work):
             return True
         inside[variable] = mine & mask
     return False

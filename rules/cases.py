@@ -3,12 +3,14 @@
 from collections.abc import Collection, Iterable
 from typing import Any, cast
 
-from rules.boxes import ANYTHING, EVERYTHING, Box, Boxes, Variable, product, union
+from rules.boxes import ANYTHING, EVERYTHING, MOST_WORK, Box, Boxes, Variable, Work, product, union
 from rules.clauses import Clauses, Joined, Question, Test
 from rules.domains import LINES, Intervals, Regions, Values, lowest, regions_of
 from rules.evaluate import Lists
 from rules.tree import Call, Node, is_connective
 from rules.vocabulary import Vocabulary
+
+MOST_WORK_A_SET = 2_000_000
 
 
 class Space:
@@ -27,6 +29,8 @@ class Space:
         self._regions: dict[Variable, Regions] = {}
         self._masks: dict[tuple[int, bool], int] = {}
         self._known: dict[tuple[int, bool], Boxes] = {}
+        self._left = MOST_WORK_A_SET
+        self._work = Work()
         self._conditions = list(conditions)  # keeps the nodes alive, whose identities are keys
         for condition in self._conditions:
             self._prepare(condition)
@@ -80,33 +84,41 @@ class Space:
 
     def cases(self, node: Node, wanted: bool = True) -> Boxes:
         """The boxes in which the condition is surely `wanted`. Raises TooMuch."""
+        allowed = min(MOST_WORK, self._left)
+        self._work = Work(allowed)
+        try:
+            return self._cases(node, wanted)
+        finally:
+            self._left -= allowed - self._work.left
+
+    def _cases(self, node: Node, wanted: bool) -> Boxes:
         key = (id(node), wanted)
         if key not in self._known:
-            self._known[key] = (
-                self._of_connective(node, wanted) if is_connective(node) else self._of_clause(node, wanted)
-            )
+            make = self._of_connective if is_connective(node) else self._of_clause
+            self._known[key] = make(node, wanted)
         return self._known[key]
 
     def _of_connective(self, node: Node, wanted: bool) -> Boxes:
         call = cast(Call, node)
         if call.operator == "!":
-            return self.cases(call.arguments[0], not wanted)
+            return self._cases(call.arguments[0], not wanted)
         if call.operator == "if":
             return self._chosen(call.arguments, wanted)
-        return _all_or_any(call.operator, wanted, (self.cases(part, wanted) for part in call.arguments))
+        return self._all_or_any(call.operator, wanted, (self._cases(part, wanted) for part in call.arguments))
 
     def _chosen(self, parts: tuple[Node, ...], wanted: bool) -> Boxes:
         """Of `if`: the part that is chosen is wanted, or whichever could be chosen is."""
         if len(parts) == 1:
-            return self.cases(parts[0], wanted)
+            return self._cases(parts[0], wanted)
         condition, then, *_ = parts
-        chosen, other = self.cases(then, wanted), self._chosen(parts[2:], wanted)
+        chosen, other = self._cases(then, wanted), self._chosen(parts[2:], wanted)
         return union(
             [
-                *product(self.cases(condition, True), chosen),
-                *product(self.cases(condition, False), other),
-                *product(chosen, other),
-            ]
+                *product(self._cases(condition, True), chosen, self._work),
+                *product(self._cases(condition, False), other, self._work),
+                *product(chosen, other, self._work),
+            ],
+            self._work,
         )
 
     def _of_clause(self, node: Node, wanted: bool) -> Boxes:
@@ -119,7 +131,7 @@ class Space:
             return self._of_test(question, wanted)
         if question.operator == "!":
             return self._of_question(question.parts[0], not wanted)
-        return _all_or_any(question.operator, wanted, (self._of_question(part, wanted) for part in question.parts))
+        return self._all_or_any(question.operator, wanted, (self._of_question(part, wanted) for part in question.parts))
 
     def _of_test(self, test: Test, wanted: bool) -> Boxes:
         key = (id(test), wanted)
@@ -142,14 +154,13 @@ class Space:
         # what follows from facts is never missing by itself: the bits of the missing value go with the first region
         return mask | ~regions.present if mask >> lowest(regions.present) & 1 else mask
 
-
-def _all_or_any(operator: str, wanted: bool, parts: Iterable[Boxes]) -> Boxes:
-    """`and` is true if all parts are, and false if one is; `or` the other way round."""
-    if (operator == "and") is not wanted:
-        return union(box for part in parts for box in part)
-    boxes = EVERYTHING
-    for part in parts:
-        boxes = product(boxes, part)
-        if not boxes:
-            break
-    return boxes
+    def _all_or_any(self, operator: str, wanted: bool, parts: Iterable[Boxes]) -> Boxes:
+        """`and` is true if all parts are, and false if one is; `or` the other way round."""
+        if (operator == "and") is not wanted:
+            return union((box for part in parts for box in part), self._work)
+        boxes = EVERYTHING
+        for part in parts:
+            boxes = product(boxes, part, self._work)
+            if not boxes:
+                break
+        return boxes

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from rules.boxes import EVERYTHING, TooMuch, product
+from rules.boxes import EVERYTHING, TooMuch, Work, product
 from rules.cases import Space
 from rules.clauses import key_of
 from rules.describe import describe, value_in_words
@@ -86,10 +86,10 @@ class _Finder:
 
     def is_possible(self, way: Way) -> bool:
         """Whether all the demands can be met at once, as far as is known."""
-        boxes = EVERYTHING
+        boxes, work = EVERYTHING, Work()
         try:
             for key, wanted in way:
-                boxes = product(boxes, self._space.cases(self.clauses[key], wanted))
+                boxes = product(boxes, self._space.cases(self.clauses[key], wanted), work)
         except TooMuch:
             return True
         return bool(boxes)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import combinations
 from typing import cast
 
-from rules.boxes import product
+from rules.boxes import Work, product
 from rules.cases import Space
 from rules.describe import describe
 from rules.findings import Finding
@@ -72,7 +72,7 @@ def _culprit(node: Node, wanted: bool, space: Space) -> tuple[Node, list[Node]]:
 def _excluding(parts: tuple[Node, ...], space: Space) -> list[Node]:
     """Two parts that exclude each other, or all if it takes more."""
     for first, second in combinations(parts, 2):
-        if not product(space.cases(first), space.cases(second)):
+        if not product(space.cases(first), space.cases(second), Work()):
             return [first, second]
     return list(parts)
 

@@ -2,23 +2,23 @@
 
 from collections.abc import Iterator, Sequence
 
-from rules.boxes import EVERYTHING, Boxes, TooMuch, product
+from rules.boxes import EVERYTHING, Boxes, TooMuch, Work, product
 from rules.findings import Finding
 from rules.study import Study
 
-MOST_STEPS = 40_000
-MOST_STEPS_A_RULE = 2_000
+MOST_WORK = 100_000
+MOST_WORK_A_RULE = 5_000
 _FEW = 3
 
 
 class Emptiness:
-    """Looks for facts for which every candidate is hidden. Of what takes too many steps, nothing is said."""
+    """Looks for facts for which every candidate is hidden. Of what takes too much work, nothing is said."""
 
     def __init__(self, study: Study) -> None:
         self._study = study
         self._every = frozenset(study.setting.candidates)
-        self._left = MOST_STEPS
-        self._left_for_rule = 0
+        self._left = MOST_WORK
+        self._work = Work(0)
 
     def findings(self, *, focus: int | None = None) -> Iterator[Finding]:
         """For each rule (or the one in focus), how those before it and it leave nothing."""
@@ -36,7 +36,8 @@ class Emptiness:
         hidden = self._study.deeds[number].hidden
         if not self._study.boxes[number] or not hidden:
             return None
-        self._left_for_rule = MOST_STEPS_A_RULE
+        allowed = min(MOST_WORK_A_RULE, self._left)
+        self._work = Work(allowed)
         by_candidate = {name: [one for one in others if name in self._study.deeds[one].hidden] for name in self._every}
         try:
             for chosen in self._choices(
@@ -46,6 +47,8 @@ class Emptiness:
                     return chosen
         except TooMuch:
             return None
+        finally:
+            self._left -= allowed - self._work.left
         return None
 
     def _choices(
@@ -57,16 +60,10 @@ class Emptiness:
             return
         rarest = min(sorted(left), key=lambda name: len(by_candidate[name]))
         for other in by_candidate[rarest]:
-            self._step(len(boxes) * len(self._study.boxes[other] or []))
-            both = product(boxes, self._study.boxes[other] or [])
+            self._work.spend(1)
+            both = product(boxes, self._study.boxes[other] or [], self._work)
             if both:
                 yield from self._choices(both, left - self._study.deeds[other].hidden, by_candidate, (*chosen, other))
-
-    def _step(self, work: int) -> None:
-        self._left -= work
-        self._left_for_rule -= work
-        if min(self._left, self._left_for_rule) < 0:
-            raise TooMuch
 
     def _needs(self, chosen: tuple[int, ...]) -> bool:
         """Whether the first rule is needed, for otherwise the others alone are what to look at."""

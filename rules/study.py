@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from rules.boxes import Boxes, TooMuch, covers, lies_in, meet, product
-from rules.cases import Space
+from rules.boxes import Boxes, TooMuch, Work, covers, lies_in, meet, product
+from rules.cases import MOST_WORK_A_SET, Space
 from rules.effects import Boost, Exclude, Pin, Require, Set
 from rules.evaluate import Lists
 from rules.examples import Facts, example
@@ -84,6 +84,7 @@ class Study:
         self.space = Space((rule.condition for rule in self.rules), setting.vocabulary, setting.lists)
         self.deeds = [deeds_of(rule, setting) for rule in self.rules]
         self.boxes = [self._boxes(rule) for rule in self.rules]
+        self._work = Work(MOST_WORK_A_SET)
         self._implied: dict[tuple[int, int], bool] = {}
 
     def _boxes(self, rule: Rule) -> Boxes | None:
@@ -105,15 +106,15 @@ class Study:
         if len(outer) == 1:
             return all(lies_in(box, outer[0]) for box in inner)
         try:
-            return covers(outer, inner)
+            return covers(outer, inner, self._work)
         except TooMuch:
             return False
 
     def together(self, numbers: Sequence[int]) -> Boxes:
         """The cases in which all of these rules may fire. Raises TooMuch."""
-        boxes = self.boxes[numbers[0]] or []
+        boxes, work = self.boxes[numbers[0]] or [], Work()
         for number in numbers[1:]:
-            boxes = product(boxes, self.boxes[number] or [])
+            boxes = product(boxes, self.boxes[number] or [], work)
         return boxes
 
     def example(self, numbers: Sequence[int]) -> Facts | None:
@@ -126,12 +127,22 @@ class Study:
 
     def can_meet(self, first: int, second: int) -> bool | None:
         """Whether both rules surely fire for some facts; None where that takes an example to know."""
+        ones, others = self.boxes[first] or [], self.boxes[second] or []
         found: bool | None = False
-        for one in self.boxes[first] or []:
-            for other in self.boxes[second] or []:
+        if not self._may_spend(len(ones) * len(others)):
+            return found
+        for one in ones:
+            for other in others:
                 both = meet(one, other)
                 if both is not None:
                     if self.space.is_inhabited(both):
                         return True
                     found = None
         return found
+
+    def _may_spend(self, pairs: int) -> bool:
+        try:
+            self._work.spend(pairs)
+        except TooMuch:
+            return False
+        return True
