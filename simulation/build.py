@@ -62,6 +62,8 @@ def make_policy(policy: scenario.Policy, world: World, seed: int) -> Policy:
             return plain.Uniform(arms, slots, np.random.default_rng([seed, 3]))
         case scenario.Textbook():
             return plain.Textbook(arms, slots, np.random.default_rng([seed, 4]))
+        case scenario.KlUcb():
+            return plain.KlUcb(arms, slots)
         case scenario.Thompson():
             return _thompson(policy, world, seed)
         case scenario.Contextual():

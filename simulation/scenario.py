@@ -140,6 +140,10 @@ class Textbook(_Policy, frozen=True, tag="textbook"):
     """Thompson sampling with flat priors, a draw at each visit."""
 
 
+class KlUcb(_Policy, frozen=True, tag="kl_ucb"):
+    """The highest upper confidence bounds."""
+
+
 class Thompson(_Policy, frozen=True, tag="thompson"):
     """The product's own. `cells`: the cells of the context learn apart, each shrunk to all. `peers`: start from what
     other merchants counted."""
@@ -163,7 +167,7 @@ class Contextual(_Policy, frozen=True, tag="contextual"):
     refresh: Count = 100
 
 
-Policy = Fixed | Uniform | Textbook | Thompson | Contextual
+Policy = Fixed | Uniform | Textbook | KlUcb | Thompson | Contextual
 
 
 class Scenario(_Strict, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from web.cli import accounts, decisions, demo, maintenance, replay, serve
+from web.cli import accounts, decisions, demo, maintenance, replay, serve, simulate
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -24,5 +24,6 @@ for command in (
     decisions.decision,
     demo.demo,
     replay.replay,
+    simulate.simulate,
 ):
     main.add_command(command)
