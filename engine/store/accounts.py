@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.errors import Conflict
-from engine.store.tables import keys, merchants, sessions, users
+from engine.store.account_tables import keys, merchants, sessions, users
 
 Mode = Literal["live", "test"]
 Kind = Literal["secret", "publishable"]

@@ -6,8 +6,9 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.shelf import Shelf
+from engine.store.account_tables import merchants
 from engine.store.resources import to_resource
-from engine.store.tables import merchants, resources
+from engine.store.tables import resources
 
 
 async def load(connection: AsyncConnection, merchant_id: int) -> Shelf:

@@ -1,4 +1,5 @@
-"""Every table. SQLite and PostgreSQL alike: JSON is text, times are epoch milliseconds, days are epoch days.
+"""Every table but those of accounts. SQLite and PostgreSQL alike: JSON is text, times are epoch milliseconds, days are
+epoch days.
 
 The log (`decisions`, `outcomes`) is the truth. `statistics`, `usage`, `waiting`, `delays` and `tallies` are folds of
 it, kept in the same transaction; all of them add, so concurrent writers need no reading before writing.
@@ -9,100 +10,24 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     Column,
-    ForeignKey,
     Index,
     Integer,
-    MetaData,
     PrimaryKeyConstraint,
     Table,
     Text,
     UniqueConstraint,
-    false,
     text,
 )
-from sqlalchemy.types import TypeEngine
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-    }
-)
-
-
-def _long() -> TypeEngine[int]:
-    """SQLite numbers rows by itself only in a column of type INTEGER, which has 64 bits there."""
-    return BigInteger().with_variant(Integer(), "sqlite")
-
-
-def _merchant() -> Column[int]:
-    return Column("merchant_id", Integer, ForeignKey("merchants.id"), nullable=False)
-
-
-merchants = Table(
-    "merchants",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("slug", Text, nullable=False),
-    Column("mode", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("country", Text, nullable=False),
-    Column("currency", Text, nullable=False),
-    Column("locale", Text, nullable=False),
-    Column("timezone", Text, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    # Counts the edits of this merchant's resources, so that an editor can tell that another came first.
-    Column("revision", Integer, nullable=False, default=0),
-    # Whether a second person must approve changes of rules before they are published.
-    Column("review", Boolean, nullable=False, server_default=false()),
-    UniqueConstraint("slug", "mode"),
-)
-
-users = Table(
-    "users",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("email", Text, nullable=False, unique=True),
-    Column("name", Text, nullable=False),
-    Column("slug", Text, nullable=False),
-    Column("role", Text, nullable=False),
-    Column("password_hash", Text, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-)
-
-sessions = Table(
-    "sessions",
-    metadata,
-    Column("token_hash", Text, primary_key=True),
-    Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
-    Column("csrf", Text, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("expires_at", BigInteger, nullable=False),
-)
-
-keys = Table(
-    "keys",
-    metadata,
-    Column("id", Text, primary_key=True),
-    _merchant(),
-    Column("kind", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("hint", Text, nullable=False),
-    Column("hash", Text, nullable=False, unique=True),
-    Column("created_at", BigInteger, nullable=False),
-    Column("expires_at", BigInteger),
-    Index("ix_keys_merchant", "merchant_id"),
-)
+from engine.store import account_tables  # noqa: F401  every merchant_id points there
+from engine.store.schema import long_integer, merchant_column, metadata
 
 audit = Table(
     "audit",
     metadata,
-    Column("id", _long(), primary_key=True),
-    _merchant(),
+    Column("id", long_integer(), primary_key=True),
+    merchant_column(),
     Column("at", BigInteger, nullable=False),
     Column("who", Text, nullable=False),
     Column("action", Text, nullable=False),
@@ -117,7 +42,7 @@ audit = Table(
 resources = Table(
     "resources",
     metadata,
-    _merchant(),
+    merchant_column(),
     Column("kind", Text, nullable=False),
     Column("place", Text, nullable=False),
     Column("id", Text, nullable=False),
@@ -132,7 +57,7 @@ resources = Table(
 draft_rules = Table(
     "draft_rules",
     metadata,
-    _merchant(),
+    merchant_column(),
     Column("placement", Text, nullable=False),
     Column("rule_id", Text, nullable=False),
     Column("document", Text),
@@ -147,7 +72,7 @@ draft_rules = Table(
 drafts = Table(
     "drafts",
     metadata,
-    _merchant(),
+    merchant_column(),
     Column("placement", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("why", Text, nullable=False),
@@ -164,7 +89,7 @@ drafts = Table(
 plans = Table(
     "plans",
     metadata,
-    _merchant(),
+    merchant_column(),
     Column("placement", Text, nullable=False),
     Column("version", Integer, nullable=False),
     Column("document", Text, nullable=False),
@@ -177,7 +102,7 @@ plans = Table(
 active_plans = Table(
     "active_plans",
     metadata,
-    _merchant(),
+    merchant_column(),
     Column("placement", Text, nullable=False),
     Column("version", Integer, nullable=False),
     PrimaryKeyConstraint("merchant_id", "placement"),
@@ -187,7 +112,7 @@ decisions = Table(
     "decisions",
     metadata,
     Column("id", Text, primary_key=True),
-    _merchant(),
+    merchant_column(),
     Column("placement", Text, nullable=False),
     Column("customer", Text),
     Column("decided_at", BigInteger, nullable=False),
@@ -208,8 +133,8 @@ Index("ix_decisions_open", decisions.c.closes_at, sqlite_where=decisions.c.close
 outcomes = Table(
     "outcomes",
     metadata,
-    Column("seq", _long(), primary_key=True, autoincrement=True),
-    _merchant(),
+    Column("seq", long_integer(), primary_key=True, autoincrement=True),
+    merchant_column(),
     Column("event_id", Text, nullable=False),
     Column("decision_id", Text),
     Column("customer", Text),
@@ -228,7 +153,7 @@ outcomes = Table(
 statistics = Table(
     "statistics",
     metadata,
-    _merchant(),
+    merchant_column(),
     Column("placement", Text, nullable=False),
     Column("reward", Text, nullable=False),
     Column("bucket", Text, nullable=False),
@@ -249,7 +174,7 @@ statistics = Table(
 waiting = Table(
     "waiting",
     metadata,
-    _merchant(),
+    merchant_column(),
     Column("placement", Text, nullable=False),
     Column("reward", Text, nullable=False),
     Column("bucket", Text, nullable=False),
@@ -265,7 +190,7 @@ waiting = Table(
 delays = Table(
     "delays",
     metadata,
-    _merchant(),
+    merchant_column(),
     Column("placement", Text, nullable=False),
     Column("reward", Text, nullable=False),
     Column("bin", Integer, nullable=False),
@@ -280,7 +205,7 @@ delays = Table(
 fits = Table(
     "fits",
     metadata,
-    _merchant(),
+    merchant_column(),
     Column("placement", Text, nullable=False),
     Column("reward", Text, nullable=False),
     Column("document", Text, nullable=False),
@@ -291,7 +216,7 @@ fits = Table(
 usage = Table(
     "usage",
     metadata,
-    _merchant(),
+    merchant_column(),
     Column("customer", Text, nullable=False),
     Column("placement", Text, nullable=False),
     Column("candidate", Text, nullable=False),
@@ -306,8 +231,8 @@ usage = Table(
 lessons = Table(
     "lessons",
     metadata,
-    Column("seq", _long(), primary_key=True, autoincrement=True),
-    _merchant(),
+    Column("seq", long_integer(), primary_key=True, autoincrement=True),
+    merchant_column(),
     Column("placement", Text, nullable=False),
     Column("reward", Text, nullable=False),
     Column("decision_id", Text, nullable=False),
@@ -324,7 +249,7 @@ lessons = Table(
 tallies = Table(
     "tallies",
     metadata,
-    _merchant(),
+    merchant_column(),
     Column("placement", Text, nullable=False),
     Column("minute", Integer, nullable=False),
     Column("candidate", Text, nullable=False),
@@ -337,7 +262,7 @@ tallies = Table(
 beliefs = Table(
     "beliefs",
     metadata,
-    _merchant(),
+    merchant_column(),
     Column("placement", Text, nullable=False),
     Column("version", Integer, nullable=False),
     Column("reward", Text, nullable=False),
@@ -352,7 +277,7 @@ previews = Table(
     "previews",
     metadata,
     Column("id", Text, primary_key=True),
-    _merchant(),
+    merchant_column(),
     Column("placement", Text, nullable=False),
     Column("draft", Text, nullable=False),
     Column("state", Text, nullable=False),
@@ -375,7 +300,7 @@ Index("ix_previews_running", previews.c.merchant_id, unique=True, sqlite_where=p
 rule_days = Table(
     "rule_days",
     metadata,
-    _merchant(),
+    merchant_column(),
     Column("placement", Text, nullable=False),
     Column("rule", Text, nullable=False),
     Column("day", Integer, nullable=False),
@@ -388,7 +313,7 @@ rule_days = Table(
 rule_fired = Table(
     "rule_fired",
     metadata,
-    _merchant(),
+    merchant_column(),
     Column("placement", Text, nullable=False),
     Column("rule", Text, nullable=False),
     Column("at", BigInteger, nullable=False),
@@ -399,7 +324,7 @@ rule_fired = Table(
 field_days = Table(
     "field_days",
     metadata,
-    _merchant(),
+    merchant_column(),
     Column("field", Text, nullable=False),
     Column("day", Integer, nullable=False),
     Column("times", BigInteger, nullable=False),
