@@ -208,9 +208,10 @@ def _shrunk(w: Floats, shrinkage: float) -> Floats:
 
 def _risk(w: Floats, shrunk: Floats, errors: Floats, q_new: Floats) -> float:
     """Estimated squared bias, which is that of the correction left out, plus variance."""
-    bias = float(((w - shrunk) * errors).mean())
-    variance = float((q_new + shrunk * errors).var()) / len(w)
-    return bias * bias + variance
+    left_out = (w - shrunk) * errors
+    # The square of an estimate is too large by the estimate's variance.
+    squared_bias = max(0.0, float(left_out.mean()) ** 2 - float(left_out.var()) / len(w))
+    return squared_bias + float((q_new + shrunk * errors).var()) / len(w)
 
 
 def _worst_slot(sums: Floats, weights: Floats) -> Estimate:

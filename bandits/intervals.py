@@ -24,7 +24,7 @@ def unskewed_interval(terms: Floats) -> tuple[float, float]:
     if not spread > 0:
         return value, value
     root = float(np.sqrt(n))
-    skew = float((away**3).mean()) / spread**3 / root
+    skew = float((away * away * away).mean()) / spread**3 / root
     return value + _deviation(-Z95, skew) * spread / root, value + _deviation(Z95, skew) * spread / root
 
 

@@ -1,0 +1,121 @@
+"""What another policy would have earned on a placement's own log."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+from sqlalchemy import update
+
+from engine.clock import now_ms
+from engine.errors import NotFound
+from engine.evaluate import Evenly, First, InOrder, Slot, evaluate, step
+from engine.placement import Fixed, One, Split, Thompson
+from engine.store.tables import decisions
+from tests.factories import candidates, placement, rule
+
+pytestmark = pytest.mark.anyio
+
+RATES = {"card": 0.2, "paypal": 0.6, "klarna": 0.4}
+SHARES = {"card": 0.5, "paypal": 0.2, "klarna": 0.3}
+
+
+async def play(shop, count, *, slots=1):
+    """Customers come, look at the first `slots` and pay or leave."""
+    chance = random.Random(1)
+    answers = await asyncio.gather(*(shop.decide(f"c{number}") for number in range(count)))
+    reports = []
+    for answer in answers:
+        for ranked in answer.decision.ranking[:slots]:
+            if chance.random() < RATES[ranked.id]:
+                reports.append(shop.outcome(answer, "converted", ranked.id))
+                break
+        else:
+            reports.append(shop.outcome(answer, "abandoned"))
+    await shop.engine.recorder.outcomes(reports)
+    await close(shop)
+
+
+async def close(shop):
+    async with shop.engine.database.write() as connection:
+        await connection.execute(update(decisions).values(closes_at=None))
+
+
+async def evaluation(shop, alternative, **changes):
+    period = {"since": 0, "until": now_ms() + 1} | changes
+    return await evaluate(shop.engine.database, shop.id, "payment_methods", alternative, **period)
+
+
+async def test_the_value_of_another_policy_is_found_in_the_log(empty_shop):
+    await empty_shop.place(placement(shape=One(), policy=Split(weights=SHARES)), *candidates(*RATES))
+    await play(empty_shop, 3_000)
+    truths = {First("paypal"): 0.6, InOrder(): 0.2, Evenly(): 0.4}
+    for alternative, truth in truths.items():
+        found = await evaluation(empty_shop, alternative)
+        assert found.decisions == 3_000
+        assert not found.snips.refused
+        for estimate in (found.ips, found.snips, found.by_slot):
+            assert estimate.low < truth < estimate.high
+        assert found.difference.low < truth - 0.34 < found.difference.high
+
+
+async def test_whole_orders_are_weighed_slot_by_slot(empty_shop):
+    await empty_shop.place(placement(policy=Thompson(floor=0.3, history=False)), *candidates(*RATES))
+    await play(empty_shop, 1_500, slots=2)
+    found = await evaluation(empty_shop, InOrder())
+    in_order = 0.2 + 0.8 * 0.6
+    assert found.by_slot.low < in_order < found.by_slot.high
+    assert found.by_slot.high - found.by_slot.low <= (found.ips.high - found.ips.low) * 1.1
+    assert found.snips.mean_weight == pytest.approx(1, abs=0.2)
+
+
+async def test_what_is_pinned_stays_as_it_was(empty_shop):
+    await empty_shop.place(placement(policy=Thompson(floor=0.2)), *candidates(*RATES))
+    await empty_shop.create("rule", rule({"pin": {"candidate": "klarna", "slot": 1}}))
+    await play(empty_shop, 300)
+    found = await evaluation(empty_shop, First("klarna"))
+    assert found.difference.value == 0
+    assert found.snips.largest_weight == 1
+
+
+async def test_open_windows_fallbacks_and_other_days_do_not_count(empty_shop):
+    await empty_shop.place(placement(shape=One(), policy=Split()), *candidates(*RATES))
+    await play(empty_shop, 20)
+    await empty_shop.decide("late")
+    found = await evaluation(empty_shop, Evenly())
+    assert (found.decisions, found.left_out) == (20, 1)
+    assert (await evaluation(empty_shop, Evenly(), until=1_000)).decisions == 0
+    assert "too few decisions" in (await evaluation(empty_shop, Evenly(), until=1_000)).snips.refused
+
+
+async def test_a_log_without_draws_tells_nothing_about_other_policies(empty_shop):
+    await empty_shop.place(placement(policy=Fixed()))
+    await play_nothing(empty_shop)
+    found = await evaluation(empty_shop, Evenly())
+    assert (found.decisions, found.left_out) == (0, 5)
+    assert found.snips.refused
+
+
+async def play_nothing(shop):
+    for _ in range(5):
+        await shop.decide()
+    await close(shop)
+
+
+async def test_another_merchants_placement_and_an_unknown_candidate_are_not_found(shop):
+    other, _ = await shop.engine.accounts.add_merchant("other", "Other")
+    with pytest.raises(NotFound, match="no placement"):
+        await evaluate(shop.engine.database, other.id, "payment_methods", Evenly(), since=0, until=1)
+    with pytest.raises(NotFound, match="no candidate “nobody”"):
+        await evaluation(shop, First("nobody"))
+
+
+def test_a_step_is_the_new_chance_over_the_logged_one():
+    slot = Slot("paypal", 0.25, ("card", "paypal"))
+    assert step(Evenly(), slot, top=True) == 2
+    assert step(InOrder(), slot, top=True) == 0
+    assert step(First("paypal"), slot, top=True) == 4
+    assert step(First("card"), slot, top=True) == 0
+    assert step(First("paypal"), slot, top=False) == 1
+    assert step(First("ideal"), slot, top=True) == 1
