@@ -45,8 +45,8 @@ def make_draws(
     return Draws(rates, means)
 
 
-def noise(seed: int, candidate: str) -> np.random.RandomState:
-    """A candidate's own stream of random numbers under a seed."""
+def noise(seed: int, candidate: str, *stream: int) -> np.random.RandomState:
+    """A candidate's own stream of random numbers under a seed; another for each `stream`."""
     # numpy promises RandomState's streams for good (NEP 19), a Generator's only until the next release;
     # logged decisions have to replay after an upgrade.
-    return np.random.RandomState(np.random.PCG64([seed, candidate_hash(candidate)]))
+    return np.random.RandomState(np.random.PCG64([seed, candidate_hash(candidate), *stream]))

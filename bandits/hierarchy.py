@@ -18,8 +18,11 @@ LEAST = 2.0
 FEWEST_PEERS = 3
 """From fewer, what one of them did could be read off."""
 
+DOUBT = 0.25
+"""What every step of disbelief in the level above costs, as a log-likelihood."""
+
 _EDGE = 1e-6
-_LIMITS = np.array([np.inf, *(2.0**power for power in range(9, 0, -1))])[:, None]
+_SHARES = np.array([*(0.5**power for power in range(7)), 0.0])[:, None]
 
 Floats = NDArray[np.float64]
 
@@ -69,18 +72,30 @@ def prior_from(parent: Evidence, parent_prior: Prior, strength: float) -> Prior:
 
 
 def temper(priors: Sequence[Prior], known: Sequence[Evidence]) -> list[Prior]:
-    """The priors of arms, only as strong as what is `known` of the arms by now bears out; the means stay.
+    """The priors of arms, believed as far as what is `known` of the arms by now bears them out.
 
-    Of the limits to all their strengths (none, 512, 256, ... 2), the one under which what is known is likeliest, the
-    highest of equals: an adaptive power prior (Gravestock and Held, 2017). Who is like those above keeps all that they
-    teach; who is not is soon rid of it.
+    The share of them that makes what is known likeliest (all, a half, a quarter, ... nothing; each step has to gain
+    DOUBT), the rest what all arms have in common: an adaptive power prior (Ibrahim and Chen, 2000; Gravestock and
+    Held, 2017). Who is like those above keeps all that they teach; who is not is soon rid of it.
     """
-    before = np.array([(prior.mean, prior.strength) for prior in priors]).reshape(-1, 2)
-    since = np.array([(arm.trials, arm.successes) for arm in known], np.float64).reshape(-1, 2)
-    means, strengths = before.T
-    limited = np.minimum(strengths, np.maximum(_LIMITS, np.minimum(strengths, LEAST)))
-    best = limited[np.argmax(_likelihood(limited, means, *since.T))]
-    return [Prior(prior.mean, strength) for prior, strength in zip(priors, best.tolist(), strict=True)]
+    if not priors:
+        return []
+    means, strengths = np.array([(prior.mean, prior.strength) for prior in priors]).T
+    trials, successes = np.array([(arm.trials, arm.successes) for arm in known], np.float64).T
+    usual = _usual(means)
+    mixed = _SHARES * strengths + (1 - _SHARES) * usual.strength
+    mixed_means = (_SHARES * strengths * means + (1 - _SHARES) * usual.strength * usual.mean) / mixed
+    gains = _likelihood(mixed, mixed_means, trials, successes) - DOUBT * np.arange(len(_SHARES))
+    best = int(gains.argmax())
+    if not best:
+        return list(priors)
+    return [Prior(*pair) for pair in zip(mixed_means[best].tolist(), mixed[best].tolist(), strict=True)]
+
+
+def _usual(means: Floats) -> Prior:
+    """What is left of priors that are not believed: their common mean, as sure as its rarer side once seen."""
+    common = float(means.mean())
+    return Prior(common, min(1 / min(common, 1 - common), CAP))
 
 
 def _tried(group: Siblings) -> tuple[Floats, Floats, Floats]:

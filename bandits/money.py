@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.draw import candidate_hash
-from bandits.draws import DRAWS
+from bandits.draws import DRAWS, noise
 
 TYPICAL_STRENGTH = 2.0
 """How many amounts the typical amount weighs as much as; from 2 on, its belief has a finite spread."""
@@ -61,12 +60,8 @@ def make_worths(
     draws, means = np.empty((len(ids), count), np.float32), np.empty(len(ids), np.float64)
     for row, (candidate, known, fee) in enumerate(zip(ids, amounts, costs, strict=True)):
         expected, shape = mean_amount(known, typical=typical), TYPICAL_STRENGTH + known.count
-        draws[row] = margin * expected * shape / _noise(seed, candidate).gamma(shape + 1, 1.0, count) - fee
+        draws[row] = margin * expected * shape / noise(seed, candidate, _AMOUNTS).gamma(shape + 1, 1.0, count) - fee
         means[row] = margin * expected - fee
     draws.setflags(write=False)
     means.setflags(write=False)
     return Worths(draws, means)
-
-
-def _noise(seed: int, candidate: str) -> np.random.RandomState:
-    return np.random.RandomState(np.random.PCG64([seed, candidate_hash(candidate), _AMOUNTS]))
