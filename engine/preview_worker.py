@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
 import msgspec
@@ -72,15 +72,23 @@ def preview(job: Job) -> Result:
 def _read(job: Job, ids: Sequence[str]) -> Totals:
     totals, total = Totals(), len(ids)
     _say(Progress(0, total))
-    context = multiprocessing.get_context("spawn")
-    packed = msgspec.msgpack.encode(job)
-    workers = min(PROCESSES, os.cpu_count() or 1)
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=begin, initargs=(packed,)) as pool:
-        pieces = [ids[start : start + DECISIONS_A_PIECE] for start in range(0, total, DECISIONS_A_PIECE)]
-        for future in as_completed([pool.submit(read_piece, piece[0], piece[-1]) for piece in pieces]):
-            totals.add(future.result())
-            _say(Progress(totals.read, total))
+    pieces = [ids[start : start + DECISIONS_A_PIECE] for start in range(0, total, DECISIONS_A_PIECE)]
+    for part in _parts(msgspec.msgpack.encode(job), [(piece[0], piece[-1]) for piece in pieces]):
+        totals.add(part)
+        _say(Progress(totals.read, total))
     return totals
+
+
+def _parts(job: bytes, pieces: Sequence[tuple[str, str]]) -> Iterator[Totals]:
+    """The totals of the pieces as they come in; for a single one no further process is worth its start."""
+    if len(pieces) == 1:
+        begin(job)
+        yield read_piece(*pieces[0])
+        return
+    workers, context = min(PROCESSES, os.cpu_count() or 1), multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=begin, initargs=(job,)) as pool:
+        for future in as_completed([pool.submit(read_piece, *piece) for piece in pieces]):
+            yield future.result()
 
 
 async def _ids(job: Job) -> list[str]:

@@ -1,0 +1,180 @@
+"""A draft tried on the log: what it would have answered, and that it is watched, cancelled and kept."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from benchmarks.preview_log import furnish, keep, make_log
+from engine.clock import DAY, now_ms
+from engine.errors import Conflict, Invalid, NotFound
+from engine.store import previews
+from tests.factories import rule
+
+pytestmark = pytest.mark.anyio
+
+DECISIONS = 600
+IN_GERMANY = {"==": [{"var": "geo.country"}, "DE"]}
+NO_SEPA = rule({"exclude": ["sepa_debit"]}, id="draft", name="No SEPA")
+
+
+@pytest.fixture
+async def merchant(engine):
+    one, _ = await engine.accounts.add_merchant("shop", "Shop")
+    return one.id
+
+
+@pytest.fixture
+async def log(engine, merchant):
+    made = make_log(await furnish(engine, merchant), merchant, count=DECISIONS, seed=4, until=now_ms() - DAY)
+    await keep(engine.database, made)
+    return made
+
+
+async def start(engine, merchant, *rules, without="", **changes):
+    document = await engine.drafts.document(merchant, "payment_methods")
+    draft = msgspec.structs.replace(document, rules=(*(one for one in document.rules if one.id != without), *rules))
+    period = {"since": now_ms() - 30 * DAY, "until": now_ms()}
+    return await engine.previews.start(merchant, "tester", draft, **(period | changes))
+
+
+async def tried(engine, merchant, *rules, **changes):
+    preview = await start(engine, merchant, *rules, **changes)
+    preview = await engine.previews.finish(merchant, preview.id)
+    assert (preview.state, preview.problem) == ("done", "")
+    return preview.result
+
+
+def places_of(result, id):
+    return next(one for one in result.places if one.id == id)
+
+
+async def test_what_is_published_changes_nothing_and_comes_out_as_it_was_logged(engine, merchant, log):
+    result = await tried(engine, merchant)
+    assert (result.read, result.changed, result.lost, result.fallback) == (DECISIONS, 0, 0, 0)
+    assert (result.effect.touched, result.effect.value, result.effect.refused) == (0, 0.0, "")
+    matches = {one.id: one for one in result.rules}
+    assert matches["big-carts"].fired == matches["big-carts"].fired_before > 0
+    assert all(one.first[0] == one.first[1] and one.shown[0] == one.shown[1] for one in result.places)
+
+
+async def test_a_draft_is_counted_by_what_it_changes_where_its_rule_fires(engine, merchant, log):
+    germans = [one for one in log.decisions if one.facts.values["geo.country"] == "DE"]
+    result = await tried(engine, merchant, rule({"exclude": ["card"]}, id="draft", name="No card", when=IN_GERMANY))
+    assert result.changed == result.effect.touched == len(germans)
+    card = places_of(result, "card")
+    assert card.shown[0] - card.shown[1] == len(germans)
+    assert sum(one.first[1] for one in result.places) == DECISIONS
+    assert next(one for one in result.rules if one.id == "draft").fired == len(germans)
+    assert {one.decision_id for one in result.examples} <= {one.row.id for one in germans}
+    assert all("card" in one.before and "card" not in one.after for one in result.examples)
+
+
+async def test_a_rule_taken_away_is_tried_too(engine, merchant, log):
+    result = await tried(engine, merchant, without="no-klarna-in-norway")
+    norwegians = sum(one.facts.values["geo.country"] == "NO" for one in log.decisions)
+    klarna = places_of(result, "klarna")
+    assert klarna.shown[1] - klarna.shown[0] == norwegians
+    gone = next(one for one in result.rules if one.id == "no-klarna-in-norway")
+    assert (gone.fired, gone.fired_before) == (0, norwegians)
+    assert "never given" in result.effect.refused
+
+
+async def test_answers_left_empty_are_counted(engine, merchant, log):
+    everyone = ["card", "paypal", "klarna", "ideal", "sepa_debit", "apple_pay"]
+    result = await tried(engine, merchant, rule({"exclude": everyone}, id="draft", when=IN_GERMANY))
+    assert result.emptied == result.changed > 0
+    assert result.examples[0].kind == "emptied"
+
+
+async def test_values_never_set_before_cannot_be_known(engine, merchant, log):
+    result = await tried(engine, merchant, rule({"set": {"name": "banner", "value": True}}, id="draft"))
+    assert result.changed == DECISIONS
+    assert result.effect.refused.startswith("the draft sets other values")
+
+
+async def test_only_decisions_whose_window_is_over_tell_of_the_effect(engine, merchant, log):
+    late = make_log(log.plan, merchant, count=100, seed=9, until=now_ms())
+    waiting = [msgspec.structs.replace(one.row, closes_at=now_ms() + DAY) for one in late.decisions]
+    late.decisions[:] = [one._replace(row=row) for one, row in zip(late.decisions, waiting, strict=True)]
+    late.known.clear()
+    await keep(engine.database, late)
+    result = await tried(engine, merchant, NO_SEPA)
+    assert result.read == DECISIONS + 100
+    assert result.effect.counted <= DECISIONS
+
+
+async def test_only_the_newest_of_the_period_are_read(engine, merchant, log):
+    result = await tried(engine, merchant, NO_SEPA, limit=200)
+    assert result.read == 200
+    assert result.first_at == log.decisions[-200].row.decided_at
+    assert result.last_at == log.decisions[-1].row.decided_at
+    nothing = await tried(engine, merchant, NO_SEPA, since=1, until=2)
+    assert (nothing.read, nothing.effect.refused) == (0, "there is no decision in this period")
+
+
+async def test_a_rule_that_begins_later_is_tried_as_if_it_had_begun(engine, merchant, log):
+    later = msgspec.structs.replace(NO_SEPA, active_from="2999-01-01T00:00:00Z")
+    assert (await tried(engine, merchant, later)).changed == DECISIONS
+
+
+async def test_a_draft_that_cannot_be_compiled_says_why(engine, merchant, log):
+    preview = await start(engine, merchant, rule({"exclude": ["card"]}, id="draft", when={"==": [{"var": "no"}, 1]}))
+    preview = await engine.previews.finish(merchant, preview.id)
+    assert preview.state == "failed"
+    assert "the draft cannot be tried" in preview.problem
+
+
+async def test_one_runs_at_a_time_can_be_cancelled_and_leaves_no_process(engine, merchant, log):
+    running = await start(engine, merchant, NO_SEPA)
+    with pytest.raises(Conflict):
+        await start(engine, merchant, NO_SEPA)
+    ended = await engine.previews.cancel(merchant, running.id)
+    assert (ended.state, ended.result) == ("cancelled", None)
+    assert (await start(engine, merchant, NO_SEPA)).running
+    assert (await engine.previews.get(merchant, running.id)).state == "cancelled"
+
+
+async def test_another_process_sees_and_cancels_it(engine, merchant, log, open_another):
+    other = await open_another()
+    running = await start(engine, merchant, NO_SEPA)
+    assert (await other.previews.newest(merchant, "payment_methods")).id == running.id
+    await other.previews.cancel(merchant, running.id)
+    assert (await engine.previews.finish(merchant, running.id)).state == "cancelled"
+
+
+async def test_one_whose_process_died_is_interrupted(engine, merchant, log):
+    stale = now_ms() - DAY
+    row = previews.PreviewRow(
+        "pre_lost", merchant, "payment_methods", "", "running", 0, 1, "me", stale, stale, 5, 9, "", None
+    )
+    async with engine.database.write() as connection:
+        await previews.add(connection, row)
+    assert (await engine.previews.get(merchant, "pre_lost")).state == "interrupted"
+    assert (await start(engine, merchant, NO_SEPA)).running
+
+
+async def test_a_stop_of_the_server_ends_it(open_another):
+    engine = await open_another()
+    one, _ = await engine.accounts.add_merchant("shop", "Shop")
+    await furnish(engine, one.id)
+    running = await start(engine, one.id, NO_SEPA)
+    await engine.previews.stop()
+    assert (await engine.previews.get(one.id, running.id)).state == "interrupted"
+
+
+async def test_nobody_sees_the_previews_of_another_merchant(engine, merchant, log):
+    other, _ = await engine.accounts.add_merchant("other", "Other")
+    running = await start(engine, merchant, NO_SEPA)
+    for act in (engine.previews.get, engine.previews.cancel):
+        with pytest.raises(NotFound):
+            await act(other.id, running.id)
+    assert await engine.previews.newest(other.id, "payment_methods") is None
+    assert (await engine.previews.finish(merchant, running.id)).state == "done"
+
+
+async def test_what_cannot_be_asked_is_said_by_its_field(engine, merchant, log):
+    with pytest.raises(Invalid, match="until"):
+        await start(engine, merchant, since=5, until=5)
+    with pytest.raises(Invalid, match="limit"):
+        await start(engine, merchant, limit=0)
