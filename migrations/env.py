@@ -5,7 +5,8 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import Connection
 
-from engine.store.tables import metadata
+from engine.store import tables  # noqa: F401  brings all tables into the metadata
+from engine.store.schema import metadata
 
 
 def run(connection: Connection) -> None:

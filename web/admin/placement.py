@@ -16,6 +16,7 @@ from engine.placement import Contextual, Fixed, Placement, Split, Thompson
 from engine.store.folds import Share
 from web.admin.candidates import positions_of
 from web.admin.frame import Frame
+from web.admin.placement_learned import LearnedView, learned_view
 from web.admin.render import Page
 from web.charts import ArmEstimate, ArmShare, Spec, estimates, shares
 
@@ -90,6 +91,7 @@ class PlacementPage:
     floor_note: str
     share_lines: Sequence[ArmShare]
     share_moments: Sequence[int]
+    learned: LearnedView | None
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,7 @@ async def placement_page(
         floor_note=_floor_note(frame, placement),
         share_lines=monitor.lines,
         share_moments=[at for at, _ in monitor.lines[0].points] if monitor.lines else [],
+        learned=learned_view(frame, placement, [arm.id for arm in arms.arms], [arm.label for arm in arms.arms]),
     )
     return frame.page("placement.html", page)
 
