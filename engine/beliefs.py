@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 import bandits
 from engine.contextual import Taught
+from engine.placement import Placement
 
 MOST_REMEMBERED = 2**21
 """Draws that a beliefs version may hold in lanes and races, and so its memory: 256 of eight candidates, 8 MiB."""
@@ -20,15 +23,34 @@ def weighted(rates: NDArray[np.float32], weights: NDArray[np.float64] | None) ->
     return rates if weights is None else rates * weights.astype(np.float32)[:, None]
 
 
-class Lane:
-    """The draws, means and hashes of one set of eligible candidates."""
+class Amounts(NamedTuple):
+    """What successes bring in; `count` where the reward is just that, and not a margin that knows the cart."""
 
-    def __init__(self, draws: bandits.Draws, hashes: NDArray[np.uint64], eligible: Eligible) -> None:
+    worths: bandits.Worths
+    count: bool
+
+
+class Lane:
+    """The draws, means and hashes of one set of eligible candidates; `amounts`, where amounts are learned, are what a
+    success of each is expected to bring in."""
+
+    def __init__(
+        self, draws: bandits.Draws, amounts: Amounts | None, hashes: NDArray[np.uint64], eligible: Eligible
+    ) -> None:
         whole = len(eligible) == len(hashes)
         rows = list(eligible)
         self.rates = draws.rates if whole else np.ascontiguousarray(draws.rates[rows])
         self.means = draws.means if whole else draws.means[rows]
         self.hashes = hashes if whole else hashes[rows]
+        self.amounts = amounts.worths.means[rows] if amounts else None
+        self._brought = amounts.worths.draws[rows] if amounts and amounts.count else None
+
+    def valued(self, rates: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Draws of what a trial brings in, where that is what counts; otherwise of its rate alone."""
+        return rates if self._brought is None else rates * self._brought
+
+    def expected(self, means: NDArray[np.float64]) -> NDArray[np.float64]:
+        return means if self._brought is None or self.amounts is None else means * self.amounts
 
 
 class Beliefs:
@@ -43,6 +65,7 @@ class Beliefs:
         version: int,
         bucket: str,
         draws: bandits.Draws,
+        amounts: Amounts | None,
         hashes: NDArray[np.uint64],
         floor: float,
         customer_strength: float,
@@ -52,6 +75,7 @@ class Beliefs:
         self.floor = floor
         self.customer_strength = customer_strength
         self._draws = draws
+        self._amounts = amounts
         self._hashes = hashes
         self._lanes: dict[Eligible, Lane] = {}
         self._races: dict[tuple[Eligible, tuple[float, ...] | None], bandits.Race] = {}
@@ -60,8 +84,12 @@ class Beliefs:
         lane = self._lanes.get(eligible)
         if lane is None:
             self._make_room()
-            lane = self._lanes[eligible] = Lane(self._draws, self._hashes, eligible)
+            lane = self._lanes[eligible] = Lane(self._draws, self._amounts, self._hashes, eligible)
         return lane
+
+    def amounts(self, eligible: Eligible) -> NDArray[np.float64] | None:
+        """What a success of each is expected to bring in, (K,), where amounts are learned."""
+        return self.lane(eligible).amounts
 
     def race(self, eligible: Eligible, weights: NDArray[np.float64] | None = None) -> bandits.Race:
         """The race that all customers without a past share, under the weights that rules and fees make."""
@@ -69,7 +97,8 @@ class Beliefs:
         race = self._races.get(key)
         if race is None:
             self._make_room()
-            race = bandits.Race(weighted(self.lane(eligible).rates, weights), self.floor)
+            lane = self.lane(eligible)
+            race = bandits.Race(weighted(lane.valued(lane.rates), weights), self.floor)
             self._races[key] = race
         return race
 
@@ -80,12 +109,15 @@ class Beliefs:
 
 
 class Known(msgspec.Struct, frozen=True, array_like=True):
-    """What is known of a candidate: faded, weighted trials and successes, and the prior from one level up."""
+    """What is known of a candidate: faded, weighted trials and successes, the prior from one level up, and how many
+    successes brought in what amount together."""
 
     trials: float = 0.0
     successes: float = 0.0
     mean: float = bandits.FLAT.mean
     strength: float = bandits.FLAT.strength
+    priced: float = 0.0
+    amount: float = 0.0
 
     @property
     def evidence(self) -> bandits.Evidence:
@@ -115,6 +147,7 @@ def make_beliefs(
     ids: tuple[str, ...],
     hashes: NDArray[np.uint64],
     knowledge: Knowledge,
+    placement: Placement,
     *,
     version: int,
     bucket: str,
@@ -123,12 +156,20 @@ def make_beliefs(
     """Draw a beliefs version again from what it was made of; the same bits each time."""
     arms = [knowledge.arms.get(name, NOBODY) for name in ids]
     evidence, priors = [known.evidence for known in arms], [known.prior for known in arms]
-    draws = bandits.make_draws(ids, evidence, seed=version, priors=priors)
     return Beliefs(
         version=version,
         bucket=bucket,
-        draws=draws,
+        draws=bandits.make_draws(ids, evidence, seed=version, priors=priors),
+        amounts=_amounts(ids, arms, placement, version),
         hashes=hashes,
         floor=floor,
         customer_strength=knowledge.customer_strength,
     )
+
+
+def _amounts(ids: tuple[str, ...], arms: list[Known], placement: Placement, version: int) -> Amounts | None:
+    if placement.reward not in ("revenue", "margin"):
+        return None
+    sums = [bandits.Amounts(known.priced, known.amount) for known in arms]
+    worths = bandits.make_worths(ids, sums, seed=version, typical=max(1, placement.typical_amount))
+    return Amounts(worths, placement.reward == "revenue")

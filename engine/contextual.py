@@ -99,6 +99,9 @@ class ContextualBeliefs:
     def hashes(self, eligible: Eligible) -> NDArray[np.uint64]:
         return self._hashes[list(eligible)]
 
+    def amounts(self, _eligible: Eligible) -> None:
+        """Amounts are not learned from facts."""
+
     def weights(self, eligible: Eligible) -> Weights:
         if len(eligible) == len(self._ids):
             return self._weights

@@ -80,11 +80,11 @@ def arms(
 ) -> dict[str, Known]:
     """What is known of every candidate that has statistics, waiting trials or a prior."""
     names = sorted({row.candidate for row in days} | {row.candidate for row in waiting} | priors.keys())
-    evidence = _evidence(names, days, waiting, reading)
+    evidence, amounts = _evidence(names, days, waiting, reading), _amounts(days, reading)
     known = {}
     for name, (trials, successes) in zip(names, evidence, strict=True):
         prior = priors.get(name, bandits.FLAT)
-        known[name] = Known(max(trials, successes), successes, prior.mean, prior.strength)
+        known[name] = Known(max(trials, successes), successes, prior.mean, prior.strength, *amounts.get(name, (0, 0)))
     return known
 
 
@@ -109,6 +109,16 @@ def memory(days: Sequence[DayRow], today: int) -> Memory:
         for name, weight in zip(names, of_day, strict=True)
         if weight < 1
     }
+
+
+def _amounts(days: Sequence[DayRow], reading: Reading) -> dict[str, tuple[float, float]]:
+    """How many successes brought in how much, by candidate."""
+    sums: dict[str, tuple[float, float]] = {}
+    for row in days:
+        if row.priced:
+            faded, (priced, amount) = _faded(row, reading), sums.get(row.candidate, (0.0, 0.0))
+            sums[row.candidate] = (priced + faded * row.priced, amount + faded * row.amount)
+    return sums
 
 
 def _evidence(

@@ -142,7 +142,7 @@ class Draw(NamedTuple):
 
 def draw_of(plan: Plan, beliefs: AnyBeliefs, facts: Facts, bounds: Bounds, eligible: tuple[int, ...], key: str) -> Draw:
     """`eligible` holds at least one candidate."""
-    weights = worth(plan, facts.values, bounds, eligible)
+    weights = worth(plan, facts.values, bounds, eligible, beliefs.amounts(eligible))
     odds = _odds(plan, beliefs, facts, weights, eligible)
     length, drawn, randomness = room(plan, facts, key, len(eligible))
     local = {number: place for place, number in enumerate(eligible)}
@@ -150,7 +150,7 @@ def draw_of(plan: Plan, beliefs: AnyBeliefs, facts: Facts, bounds: Bounds, eligi
         odds.means,
         odds.hashes,
         _chances(plan, odds, eligible),
-        _rest(plan, odds.means, weights, eligible),
+        _rest(plan, odds.expected, weights, eligible),
         length,
         drawn,
         {slot: local[number] for slot, number in bounds.pins.items()},
@@ -182,9 +182,11 @@ def room(plan: Plan, facts: Facts, key: str, candidates: int) -> tuple[int, int,
 
 
 class _Odds(NamedTuple):
-    """What is known of the eligible candidates: posterior means, their hashes, and the race between them."""
+    """What is known of the eligible candidates: posterior means, what a trial is expected to bring in before what
+    rules and fees make of it, their hashes, and the race between them."""
 
     means: Floats
+    expected: Floats
     hashes: NDArray[np.uint64]
     race: Callable[[], bandits.Race]
 
@@ -208,7 +210,8 @@ def _odds_by_features(
         scores = drawn.scores(features)
         return bandits.Race(scores if weights is None else weighted(rates_of(scores), weights), beliefs.floor)
 
-    return _Odds(drawn.rates(features), beliefs.hashes(eligible), race)
+    rates = drawn.rates(features)
+    return _Odds(rates, rates, beliefs.hashes(eligible), race)
 
 
 def _odds_by_past(
@@ -216,13 +219,14 @@ def _odds_by_past(
 ) -> _Odds:
     lane, past = beliefs.lane(eligible), _past(plan, facts, eligible)
     if past is None:
-        return _Odds(lane.means, lane.hashes, lambda: beliefs.race(eligible, weights))
+        return _Odds(lane.means, lane.expected(lane.means), lane.hashes, lambda: beliefs.race(eligible, weights))
 
     def race() -> bandits.Race:
-        scores = bandits.blend(lane.rates, *past, beliefs.customer_strength)
+        scores = lane.valued(bandits.blend(lane.rates, *past, beliefs.customer_strength))
         return bandits.Race(weighted(scores, weights), beliefs.floor)
 
-    return _Odds(_blended_means(lane.means, *past, beliefs.customer_strength), lane.hashes, race)
+    means = _blended_means(lane.means, *past, beliefs.customer_strength)
+    return _Odds(means, lane.expected(means), lane.hashes, race)
 
 
 def _past(plan: Plan, facts: Facts, eligible: tuple[int, ...]) -> tuple[Floats, Floats] | None:

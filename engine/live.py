@@ -55,7 +55,9 @@ class Active:
         floor = policy.floor if isinstance(policy, Thompson | Contextual) else 0.0
         if plan.encoding is not None:
             return ContextualBeliefs(plan.ids, plan.hashes, plan.encoding, known.taught, version=version, floor=floor)
-        return make_beliefs(plan.ids, plan.hashes, known, version=version, bucket=snapshot.bucket, floor=floor)
+        return make_beliefs(
+            plan.ids, plan.hashes, known, plan.placement, version=version, bucket=snapshot.bucket, floor=floor
+        )
 
     def beliefs_of(self, snapshot: Snapshot) -> AnyBeliefs:
         """The beliefs of a snapshot; of version 0, which is nothing, the flat ones."""

@@ -55,6 +55,7 @@ def beliefs(of: Plan, *, version: int = 1, **counts: tuple[int, int]) -> Beliefs
         of.ids,
         of.hashes,
         Knowledge({name: Known(*count) for name, count in counts.items()}),
+        of.placement,
         version=version,
         bucket="",
         floor=policy.floor if isinstance(policy, Thompson) else 0.0,

@@ -52,6 +52,8 @@ class Shop:
         event: str | None = None,
         at: int | None = None,
         customer: str | None = None,
+        amount: int | None = None,
+        currency: str = "EUR",
     ) -> OutcomeRow:
         now = now_ms()
         decision = answer.decision.decision_id if isinstance(answer, Answer) else answer
@@ -63,8 +65,8 @@ class Shop:
             "" if decision else "payment_methods",
             type,
             candidate,
-            None,
-            None,
+            amount,
+            None if amount is None else currency,
             now if at is None else at,
             now,
         )

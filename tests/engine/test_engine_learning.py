@@ -10,6 +10,8 @@ from sqlalchemy import delete, text, update
 from benchmarks import verify_engine
 from engine import rebuild
 from engine.clock import DAY, MINUTE, now_ms
+from engine.placement import Thompson
+from engine.store import folds
 from engine.store.tables import statistics, usage
 from tests.factories import METHODS, candidates, order, placement
 
@@ -289,3 +291,30 @@ async def test_candidates_that_come_and_go_keep_what_they_learned(shop):
     ranked = {one.id: one.score for one in (await shop.decide()).decision.ranking}
     assert ranked[first] == pytest.approx(2 / 3)
     assert len(candidates()) == len(ranked)
+
+
+async def test_where_revenue_counts_the_method_that_brings_in_more_comes_first(empty_shop):
+    await empty_shop.place(placement(reward="revenue", policy=Thompson(floor=0.0)))
+    for number in range(60):
+        answer = await empty_shop.decide()
+        first = order(answer.decision)[0]
+        amount = 90_000 if first == "klarna" else 1_000
+        row = empty_shop.outcome(answer, "converted", first, amount=amount)
+        await empty_shop.engine.recorder.outcomes([row])
+        if number % 10 == 9:
+            await empty_shop.engine.live.refresh(at_once=True)
+    firsts = [order((await empty_shop.decide()).decision)[0] for _ in range(40)]
+    assert firsts.count("klarna") > 30
+    assert await rebuild.compare(empty_shop.engine.database) == []
+
+
+async def test_an_amount_in_another_currency_teaches_no_amount(empty_shop):
+    await empty_shop.place(placement(reward="revenue"))
+    answer = await empty_shop.decide()
+    first = order(answer.decision)[0]
+    await empty_shop.engine.recorder.outcomes(
+        [empty_shop.outcome(answer, "converted", first, amount=5, currency="JPY")]
+    )
+    async with empty_shop.engine.database.read() as connection:
+        rows = await folds.days(connection, (empty_shop.id, "payment_methods", "revenue"), bucket=None, since_day=0)
+    assert [(row.successes, row.priced, row.amount) for row in rows] == [(1, 0, 0)]
