@@ -24,10 +24,10 @@ def weighted(rates: NDArray[np.float32], weights: NDArray[np.float64] | None) ->
 
 
 class Amounts(NamedTuple):
-    """What successes bring in; `count` where the reward is just that, and not a margin that knows the cart."""
+    """What successes bring in; `counts` where the reward is just that, and not a margin that knows the cart."""
 
     worths: bandits.Worths
-    count: bool
+    counts: bool
 
 
 class Lane:
@@ -43,7 +43,7 @@ class Lane:
         self.means = draws.means if whole else draws.means[rows]
         self.hashes = hashes if whole else hashes[rows]
         self.amounts = amounts.worths.means[rows] if amounts else None
-        self._brought = amounts.worths.draws[rows] if amounts and amounts.count else None
+        self._brought = amounts.worths.draws[rows] if amounts and amounts.counts else None
 
     def valued(self, rates: NDArray[np.float32]) -> NDArray[np.float32]:
         """Draws of what a trial brings in, where that is what counts; otherwise of its rate alone."""
