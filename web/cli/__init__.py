@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from web.cli import accounts, decisions, demo, maintenance, replay, serve, simulate
+from web.cli import accounts, decisions, demo, evaluate, maintenance, replay, serve, simulate
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -22,6 +22,7 @@ for command in (
     accounts.user,
     accounts.keys,
     decisions.decision,
+    evaluate.evaluate,
     demo.demo,
     replay.replay,
     simulate.simulate,

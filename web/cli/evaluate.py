@@ -1,0 +1,131 @@
+"""`tap2 evaluate`: what another policy would have earned, from a log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from bandits.evaluate import Estimate
+from engine.clock import to_ms
+from engine.evaluate import Alternative, Evaluation, Evenly, First, InOrder
+from engine.evaluate import evaluate as evaluate_log
+from engine.service import Engine
+from web.cli.common import as_json, show, with_engine
+from web.obd import BadLog, read_item_features, read_log, read_posteriors
+from web.obd_evaluate import chances_of, estimates, log_of
+
+A_FILE = click.Path(path_type=Path)
+A_DAY = click.DateTime(["%Y-%m-%d"])
+FIRST = "first:"
+
+
+@click.group()
+def evaluate() -> None:
+    """Estimate from a log what another policy would have earned."""
+
+
+@evaluate.command("log")
+@click.argument("placement")
+@click.option("--merchant", required=True, help="The merchant's slug.")
+@click.option("--mode", type=click.Choice(["live", "test"]), default="live", show_default=True)
+@click.option("--policy", default="order", show_default=True, help="order, even, or first:CANDIDATE.")
+@click.option("--from", "since", type=A_DAY, help="The first day, in UTC; 28 days before --to unless given.")
+@click.option("--to", "until", type=A_DAY, help="The last day, in UTC; today unless given.")
+@as_json
+def log(
+    *, placement: str, merchant: str, mode: str, policy: str, since: datetime | None, until: datetime | None, json: bool
+) -> None:
+    """Evaluate another policy on the log of a placement.
+
+    The policy fills the slots that were drawn: in the merchant's own order, evenly, or with one candidate first.
+    """
+    alternative = _alternative(policy)
+    last = (until or datetime.now(UTC)).replace(tzinfo=UTC)
+    first = since.replace(tzinfo=UTC) if since else last - timedelta(days=28)
+    end = last + timedelta(days=1) if until else last + timedelta(seconds=1)
+
+    async def work(engine: Engine) -> Evaluation:
+        side = await engine.accounts.merchant(merchant, mode)
+        return await evaluate_log(
+            engine.database, side.id, placement, alternative, since=to_ms(first), until=to_ms(end)
+        )
+
+    found = with_engine(work)
+    rows = {
+        "logged policy": found.logged,
+        "IPS": found.ips,
+        "SNIPS": found.snips,
+        "reward-interaction IPS": found.by_slot,
+        "difference": found.difference,
+    }
+    counts = {"placement": placement, "policy": policy, "decisions": found.decisions, "left_out": found.left_out}
+    _show(rows, counts, json=json, title=f"Successes a decision, policy {policy}")
+
+
+@evaluate.command("obd")
+@click.argument("csv", metavar="CSV", type=A_FILE)
+@click.option("--items", type=A_FILE, required=True, help="The item_context file.")
+@click.option("--posteriors", type=A_FILE, required=True, help="CSV of item_id, alpha, beta: what is evaluated.")
+@click.option("--truth", type=A_FILE, help="A log of the evaluated policy itself, to compare with.")
+@as_json
+def obd(csv: Path, *, items: Path, posteriors: Path, truth: Path | None, json: bool) -> None:
+    """Evaluate Thompson sampling on a log of the Open Bandit Dataset."""
+    try:
+        features = read_item_features(items)
+        logged = log_of(read_log(csv), features)
+        found = estimates(logged, chances_of(read_posteriors(posteriors), list(features)))
+        rate = _click_rate(truth) if truth else None
+    except BadLog as error:
+        raise click.ClickException(str(error)) from None
+    counts = {"log": csv.name, "rows": len(logged.item)} | ({} if rate is None else {"truth": rate})
+    _show(found, counts, json=json, title="Clicks a row", truth=rate)
+
+
+def _alternative(policy: str) -> Alternative:
+    if policy.startswith(FIRST) and len(policy) > len(FIRST):
+        return First(policy.removeprefix(FIRST))
+    known: dict[str, Alternative] = {"order": InOrder(), "even": Evenly()}
+    if policy not in known:
+        raise click.BadParameter("must be order, even, or first: and a candidate's id", param_hint="--policy")
+    return known[policy]
+
+
+def _click_rate(path: Path) -> float:
+    rows = read_log(path)
+    return sum(row.clicked for row in rows) / len(rows)
+
+
+def _show(
+    rows: Mapping[str, Estimate], counts: Mapping[str, Any], *, json: bool, title: str, truth: float | None = None
+) -> None:
+    if json:
+        show({**counts, "estimates": {name: asdict(one) for name, one in rows.items()}}, json=True)
+        return
+    console = Console()
+    console.print(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in counts.items()))
+    console.print(_table(rows, title, truth))
+    for name, one in rows.items():
+        if one.refused:
+            console.print(f"{name} is refused: {one.refused}.")
+
+
+def _table(rows: Mapping[str, Estimate], title: str, truth: float | None) -> Table:
+    table = Table(title=title)
+    for name in ("", "value", "95% interval", "effective sample", "largest weight", "mean weight"):
+        table.add_column(name, justify="right" if name else "left")
+    if truth:
+        table.add_column("relative error", justify="right")
+    for name, one in rows.items():
+        interval = f"{one.low:.4g} to {one.high:.4g}"
+        value, interval = ("refused", "") if one.refused else (f"{one.value:.4g}", interval)
+        error = [] if not truth else ["" if one.refused else f"{abs(one.value - truth) / truth:.3f}"]
+        weights = (f"{one.effective_sample:,.0f}", f"{one.largest_weight:.3g}", f"{one.mean_weight:.3f}")
+        table.add_row(name, value, interval, *weights, *error)
+    return table
