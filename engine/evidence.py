@@ -81,11 +81,21 @@ def arms(
     """What is known of every candidate that has statistics, waiting trials or a prior."""
     names = sorted({row.candidate for row in days} | {row.candidate for row in waiting} | priors.keys())
     evidence, amounts = _evidence(names, days, waiting, reading), _amounts(days, reading)
+    believed = _believed(names, evidence, priors)
     known = {}
-    for name, (trials, successes) in zip(names, evidence, strict=True):
-        prior = priors.get(name, bandits.FLAT)
-        known[name] = Known(max(trials, successes), successes, prior.mean, prior.strength, *amounts.get(name, (0, 0)))
+    for name, seen in zip(names, evidence, strict=True):
+        prior = believed.get(name, bandits.FLAT)
+        known[name] = Known(seen.trials, seen.successes, prior.mean, prior.strength, *amounts.get(name, (0, 0)))
     return known
+
+
+def _believed(
+    names: Sequence[str], evidence: Sequence[bandits.Evidence], priors: Mapping[str, bandits.Prior]
+) -> dict[str, bandits.Prior]:
+    """The priors, as far as the evidence bears them out."""
+    told = [(name, seen) for name, seen in zip(names, evidence, strict=True) if name in priors]
+    tempered = bandits.temper([priors[name] for name, _ in told], [seen for _, seen in told])
+    return dict(zip([name for name, _ in told], tempered, strict=True))
 
 
 def children(parents: Mapping[str, Known], strength: float) -> dict[str, bandits.Prior]:
@@ -123,12 +133,12 @@ def _amounts(days: Sequence[DayRow], reading: Reading) -> dict[str, tuple[float,
 
 def _evidence(
     names: Sequence[str], days: Sequence[DayRow], waiting: Sequence[WaitingRow], reading: Reading
-) -> list[tuple[float, float]]:
-    """(trials, successes) of each name: columns are slots, and minutes of waiting, each with its weight."""
+) -> list[bandits.Evidence]:
+    """The evidence for each name: columns are slots, and minutes of waiting, each with its weight."""
     index = {name: number for number, name in enumerate(names)}
     columns = {key: place for place, key in enumerate(sorted({*map(_column, days), *map(_column, waiting)}))}
     if not columns:
-        return [(0.0, 0.0)] * len(names)
+        return [bandits.Evidence()] * len(names)
     trials, successes = np.zeros((2, len(names), len(columns)))
     for row in days:
         where = index[row.candidate], columns[_column(row)]
@@ -139,7 +149,8 @@ def _evidence(
         trials[index[late.candidate], columns[_column(late)]] += late.trials
     weights = [_weight(column, reading) for column in columns]
     tried = bandits.effective_trials(trials, successes, weights)
-    return list(zip(tried.tolist(), successes.sum(axis=1).tolist(), strict=True))
+    won = successes.sum(axis=1)
+    return [bandits.Evidence(*pair) for pair in zip(np.maximum(tried, won).tolist(), won.tolist(), strict=True)]
 
 
 Column = tuple[int, int]
