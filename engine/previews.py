@@ -10,7 +10,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from secrets import token_hex
@@ -21,6 +21,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.clock import DAY, now_ms, to_ms
+from engine.drafts import Drafts, after_draft, refuse_nonsense
 from engine.errors import Conflict, NotFound, invalid
 from engine.placement import RuleDocument
 from engine.plan import PlanDocument
@@ -44,16 +45,23 @@ Query = Callable[[AsyncConnection], Awaitable[PreviewRow | None]]
 _read_message = msgspec.json.Decoder(Message).decode
 
 
+class Subject(msgspec.Struct, frozen=True):
+    """What was tried: the draft at a revision (None where it was other rules), without a rule where one is named."""
+
+    revision: int | None = None
+    without: str = ""
+
+
 class Preview(msgspec.Struct, frozen=True):
     """`state` is running, done, failed, cancelled or interrupted; `problem` says why it failed.
 
-    `draft` says what was tried. `done` of `total` decisions are read; `result` is there once all are. Times are epoch
+    `done` of `total` decisions are read; `result` is there once all are. Times are epoch
     milliseconds.
     """
 
     id: str
     placement: str
-    draft: str
+    subject: Subject
     state: str
     since: int
     until: int
@@ -76,13 +84,45 @@ class Preview(msgspec.Struct, frozen=True):
         return took * (self.total - self.done) / self.done if self.done else None
 
 
+OTHER_RULES = Subject()
+
+
 class Previews:
     """`url` is the database's, for the processes that read it."""
 
-    def __init__(self, database: Database, url: str) -> None:
+    def __init__(self, database: Database, url: str, drafts: Drafts) -> None:
         self._database = database
+        self._drafts = drafts
         self._url = url
         self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def start_draft(
+        self,
+        merchant_id: int,
+        who: str,
+        placement: str,
+        *,
+        since: int,
+        until: int,
+        limit: int = MOST_DECISIONS,
+        without: str = "",
+        rules: Sequence[RuleDocument] | None = None,
+    ) -> Preview:
+        """Try the placement's draft, or `rules` in the place of its rules; `without` leaves one of them out."""
+        shelf, draft = await self._drafts.load(merchant_id, placement)
+        shelf = after_draft(shelf, draft)
+        if rules is not None:
+            await asyncio.to_thread(refuse_nonsense, shelf, placement, rules)
+        document = shelf.plan_document(placement)
+        if document is None:
+            raise NotFound(f"there is no placement “{placement}”", field="placement")
+        wanted = document.rules if rules is None else tuple(rule for rule in rules if rule.enabled)
+        kept = tuple(rule for rule in wanted if rule.id != without)
+        if without and len(kept) == len(wanted):
+            raise NotFound(f"no rule “{without}” is in force in this draft", field="without")
+        subject = Subject(draft.at.revision if rules is None else None, without)
+        document = msgspec.structs.replace(document, rules=kept)
+        return await self.start(merchant_id, who, document, since=since, until=until, limit=limit, subject=subject)
 
     async def start(
         self,
@@ -93,15 +133,16 @@ class Previews:
         since: int,
         until: int,
         limit: int = MOST_DECISIONS,
-        draft: str = "",
+        subject: Subject = OTHER_RULES,
     ) -> Preview:
-        """Try a draft on the newest `limit` decisions of a period; `Conflict` where another preview is running."""
+        """Try a plan on the newest `limit` decisions of a period; `Conflict` where another preview is running."""
         if since >= until:
             raise invalid("until", "must be later than since")
         if not 1 <= limit <= MOST_DECISIONS:
             raise invalid("limit", f"must be from 1 to {MOST_DECISIONS:,}")
+        tried = msgspec.json.encode(subject).decode()
         now, id, placement = now_ms(), f"pre_{token_hex(10)}", document.placement.key
-        row = PreviewRow(id, merchant_id, placement, draft, "running", since, until, who, now, now, 0, 0, "", None)
+        row = PreviewRow(id, merchant_id, placement, tried, "running", since, until, who, now, now, 0, 0, "", None)
         await self._end_the_lost(merchant_id)
         try:
             async with self._database.write() as connection:
@@ -243,5 +284,8 @@ def _without_later_begin(rule: RuleDocument, now: int) -> RuleDocument:
 
 
 def _preview(row: PreviewRow) -> Preview:
-    values = {name: value for name, value in row._asdict().items() if name not in ("merchant_id", "result")}
-    return Preview(**values, result=msgspec.json.decode(row.result, type=Result) if row.result else None)
+    values = {name: value for name, value in row._asdict().items() if name not in ("merchant_id", "draft", "result")}
+    subject = msgspec.json.decode(row.draft, type=Subject)
+    return Preview(
+        **values, subject=subject, result=msgspec.json.decode(row.result, type=Result) if row.result else None
+    )

@@ -46,7 +46,7 @@ class Engine:
         self.logbook = Logbook(database, self.hasher)
         self.scenarios = Scenarios(database, self.live, self.drafts, self.logbook)
         self.monitor = Monitor(database, self.live)
-        self.previews = Previews(database, database_url(settings))
+        self.previews = Previews(database, database_url(settings), self.drafts)
         self.decider = Decider(
             self.live,
             self.recorder,

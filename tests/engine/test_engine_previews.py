@@ -31,11 +31,11 @@ async def log(engine, merchant):
     return made
 
 
-async def start(engine, merchant, *rules, without="", **changes):
-    document = await engine.drafts.document(merchant, "payment_methods")
-    draft = msgspec.structs.replace(document, rules=(*(one for one in document.rules if one.id != without), *rules))
+async def start(engine, merchant, *rules, **changes):
+    for one in rules:
+        await engine.drafts.save(merchant, "tester", "payment_methods", one, revision=None)
     period = {"since": now_ms() - 30 * DAY, "until": now_ms()}
-    return await engine.previews.start(merchant, "tester", draft, **(period | changes))
+    return await engine.previews.start_draft(merchant, "tester", "payment_methods", **(period | changes))
 
 
 async def tried(engine, merchant, *rules, **changes):
@@ -119,7 +119,10 @@ async def test_a_rule_that_begins_later_is_tried_as_if_it_had_begun(engine, merc
 
 
 async def test_a_draft_that_cannot_be_compiled_says_why(engine, merchant, log):
-    preview = await start(engine, merchant, rule({"exclude": ["card"]}, id="draft", when={"==": [{"var": "no"}, 1]}))
+    document = await engine.drafts.document(merchant, "payment_methods")
+    broken = rule({"exclude": ["card"]}, id="draft", when={"==": [{"var": "no"}, 1]})
+    draft = msgspec.structs.replace(document, rules=(broken,))
+    preview = await engine.previews.start(merchant, "tester", draft, since=0, until=now_ms())
     preview = await engine.previews.finish(merchant, preview.id)
     assert preview.state == "failed"
     assert "the draft cannot be tried" in preview.problem
@@ -146,7 +149,7 @@ async def test_another_process_sees_and_cancels_it(engine, merchant, log, open_a
 async def test_one_whose_process_died_is_interrupted(engine, merchant, log):
     stale = now_ms() - DAY
     row = previews.PreviewRow(
-        "pre_lost", merchant, "payment_methods", "", "running", 0, 1, "me", stale, stale, 5, 9, "", None
+        "pre_lost", merchant, "payment_methods", "{}", "running", 0, 1, "me", stale, stale, 5, 9, "", None
     )
     async with engine.database.write() as connection:
         await previews.add(connection, row)
@@ -161,6 +164,16 @@ async def test_a_stop_of_the_server_ends_it(open_another):
     running = await start(engine, one.id, NO_SEPA)
     await engine.previews.stop()
     assert (await engine.previews.get(one.id, running.id)).state == "interrupted"
+
+
+async def test_rules_may_be_tried_in_the_place_of_the_drafts(engine, merchant, log):
+    result = await tried(engine, merchant, rules=[NO_SEPA])
+    assert result.changed > 0.9 * DECISIONS
+    assert [one.id for one in result.rules if one.fired] == ["draft"]
+    with pytest.raises(Invalid, match="candidate"):
+        await start(engine, merchant, rules=[rule({"exclude": ["nobody"]}, id="draft")])
+    with pytest.raises(NotFound):
+        await start(engine, merchant, without="no-such-rule")
 
 
 async def test_nobody_sees_the_previews_of_another_merchant(engine, merchant, log):
