@@ -36,7 +36,7 @@ def method(**changes: str) -> dict[str, str]:
 
 def test_a_saved_rule_changes_the_next_answer_and_stands_in_words_in_the_list(side: Side, person: Person) -> None:
     assert person.send(NEW_RULE, **RULE).status_code == 303
-    assert "Cart total is under 50.00 → PayPal is hidden" in person.get("/admin/rules")
+    assert "Cart total is under €50.00 → PayPal is hidden" in person.get("/admin/rules")
     answer = side.client.post(
         "/v1/personalize/decisions", json={"placement": "payment_methods", "context": {"cart": {"total": 4999}}}
     ).json()

@@ -45,6 +45,15 @@ async def typed(request: AnyRequest) -> dict[str, str]:
     return {name: value for name, value in (await request.form()).multi_items() if isinstance(value, str)}
 
 
+async def several_typed(request: AnyRequest) -> dict[str, list[str]]:
+    """The same where inputs share a name: all of their texts."""
+    found: dict[str, list[str]] = {}
+    for name, value in (await request.form()).multi_items():
+        if isinstance(value, str):
+            found.setdefault(name, []).append(value)
+    return found
+
+
 async def _given_token(request: AnyRequest) -> str | None:
     return request.headers.get("x-csrf-token") or (await typed(request)).get("csrf")
 

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from engine.errors import Conflict, FieldProblem, Invalid, NotFound, Stale
-from engine.store.resources import Resource
 from web.admin.forms import Form
 
 Document = TypeVar("Document", bound=msgspec.Struct)
+Stored = TypeVar("Stored")
 Difference = tuple[str, str, str]
 
 
@@ -54,11 +54,11 @@ def version_of(values: Mapping[str, str]) -> int:
 
 async def store(
     values: Mapping[str, str],
-    write: Callable[[], Awaitable[Resource]],
+    write: Callable[[], Awaitable[Stored]],
     saved_now: Callable[[], Awaitable[Mapping[str, str]]],
     *,
     names: Mapping[str, str],
-) -> Resource:
+) -> Stored:
     """Carry out a write; raises `Refused` with everything the form needs to be shown again.
 
     `saved_now` gives the stored document as a form would show it, `names` the fields to compare by their label.

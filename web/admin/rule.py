@@ -13,10 +13,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 from markupsafe import Markup
 
+from engine.draft import DraftRule
 from engine.errors import FieldProblem, Invalid
 from engine.placement import RuleDocument
-from engine.shelf import Shelf
-from engine.store.resources import Resource
 from rules import RuleError, loads
 from web.admin.builder.desk import Bench, Desk
 from web.admin.builder.draft import Draft, acted, moved, read_draft
@@ -25,13 +24,15 @@ from web.admin.builder.history import History, packed, unpacked
 from web.admin.builder.overlay import Given
 from web.admin.builder.texts import Terms, from_text, to_text
 from web.admin.builder.view import Option, field_groups, offers
-from web.admin.door import AnyRequest
+from web.admin.candidates import in_order
+from web.admin.door import AnyRequest, several_typed
 from web.admin.editing import Difference, Refused, no_one_else, store, to_document, version_of
 from web.admin.forms import Form, Reader
 from web.admin.frame import Frame, Notice
 from web.admin.json_text import pretty
 from web.admin.render import Page
-from web.admin.rules import placement_of
+from web.admin.rule_set import RuleSet, keep, rule_set
+from web.admin.rule_templates import Shop, templates_for
 
 NAMES = {
     "name": "Name",
@@ -81,6 +82,7 @@ class RulePage:
     oob: Markup
     saved: bool = False
     theirs: Sequence[Difference] = ()
+    starts: Sequence[tuple[str, str, str]] = ()
     answers: frozenset[str] = frozenset()
 
 
@@ -89,25 +91,39 @@ class Sitting:
     """One request about one rule: what was sent, and what is there to hold it against."""
 
     frame: Frame
-    shelf: Shelf
-    key: str
-    stored: Resource | None
+    rules: RuleSet
+    stored: DraftRule | None
     given: Given = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        merchant, live = self.frame.merchant, self.frame.engine.live.get(self.frame.merchant.id, self.key)
-        id, others = self.stored.id if self.stored else NEW, live.plan.rules if live else ()
-        self.bench = Bench(self.shelf, self.key, merchant, self.frame.show, id=id, others=others)
+        self.key = self.rules.key
+        id = self.stored.id if self.stored else NEW
+        self.bench = Bench(self.rules, self.frame.merchant, self.frame.show, id=id)
         self.sent = {name: values[-1] for name, values in self.given.items() if values}
+
+    def templates(self) -> list[RuleDocument]:
+        """Rules for common needs that fit the placement."""
+        shelf, merchant = self.rules.shelf, self.frame.merchant
+        shop = Shop(
+            candidates=in_order(shelf.documents("candidate", self.key)),
+            vocabulary=self.bench.vocabulary,
+            lists=self.bench.lists,
+            country=merchant.country,
+            currency=merchant.currency,
+            timezone=merchant.timezone,
+        )
+        return templates_for(shop, taken=[rule.id for rule in self.rules.draft.rules])
 
     @property
     def texts(self) -> dict[str, str]:
         """The stored rule as its form shows it."""
-        return texts_of(self.stored, self.bench.terms) if self.stored else _example(self)
+        if self.stored is None:
+            return _example(self)
+        return texts_of(self.stored.shown, self.bench.terms) | {"version": str(self.stored.revision)}
 
     def page(self, draft: Draft, history: History, form: Form | None = None, **more: Any) -> RulePage:
         """The whole page of a draft; its other texts are those of the draft, too."""
-        title = self.stored.document.name if self.stored else "New rule"
+        title = self.stored.shown.name if self.stored else "New rule"
         return RulePage(
             title=title,
             action=f"/admin/rules/{self.key}/{self.stored.id}" if self.stored else "/admin/rules/new",
@@ -129,32 +145,39 @@ class Sitting:
         )
 
     def _version(self) -> str:
-        return self.sent.get("version") or (str(self.stored.version) if self.stored else "")
+        return self.sent.get("version") or (str(self.stored.revision) if self.stored else "")
 
 
 @get("/rules/new")
 async def new_rule(
-    frame: NamedDependency[Frame], placement: FromQuery[str] = "payment_methods", copy_of: FromQuery[str] = ""
+    frame: NamedDependency[Frame],
+    placement: FromQuery[str] = "payment_methods",
+    copy_of: FromQuery[str] = "",
+    template: FromQuery[str] = "",
 ) -> Page:
-    """A rule to start from: an example that fits the placement, or a copy of another rule."""
+    """A rule to start from: an example that fits the placement, a template, or a copy of another rule."""
     frame.must_edit()
-    shelf = await frame.engine.catalogue.shelf(frame.merchant.id)
-    placement_of(shelf, placement)
-    sitting = Sitting(frame, shelf, placement, None)
-    copied = shelf.find("rule", placement, copy_of)
-    draft = _draft_of(_copied(copied, sitting.bench.terms) if copied else sitting.texts)
-    return frame.page("rule.html", sitting.page(draft, History(dict(draft.texts))))
+    rules = await rule_set(frame, placement)
+    sitting = Sitting(frame, rules, None)
+    copied = rules.find(copy_of)
+    templates = sitting.templates()
+    chosen = next((one for one in templates if one.id == template), None)
+    if copied:
+        texts = {**texts_of(copied.shown, sitting.bench.terms), "name": f"{copied.shown.name} (copy)"[-120:]}
+    else:
+        texts = texts_of(chosen, sitting.bench.terms) if chosen else sitting.texts
+    draft = _draft_of(texts)
+    starts = [] if copied or chosen else [(one.id, one.name, one.notes) for one in templates]
+    return frame.page("rule.html", sitting.page(draft, History(dict(draft.texts)), starts=starts))
 
 
 @post("/rules/new", status_code=200)
 async def post_new_rule(request: AnyRequest, frame: NamedDependency[Frame]) -> Response[Any]:
     """Go on building a new rule, or store it; its id is made from its name."""
     frame.must_edit()
-    given = await _given(request)
-    shelf = await frame.engine.catalogue.shelf(frame.merchant.id)
-    sitting = Sitting(frame, shelf, given.get("placement", [""])[-1], None, given)
-    placement_of(shelf, sitting.key)
-    return await _posted(sitting)
+    given = await several_typed(request)
+    rules = await rule_set(frame, given.get("placement", [""])[-1])
+    return await _posted(Sitting(frame, rules, None, given))
 
 
 @get("/rules/{key:str}/{id:str}")
@@ -171,21 +194,12 @@ async def post_rule(
 ) -> Response[Any]:
     """Go on building a stored rule, or store what was built, unless someone else was faster."""
     frame.must_edit()
-    return await _posted(await _stored(frame, key, id, await _given(request)))
-
-
-async def _given(request: AnyRequest) -> dict[str, list[str]]:
-    """All texts of a sent form by field: inputs with several values share a name."""
-    found: dict[str, list[str]] = {}
-    for name, value in (await request.form()).multi_items():
-        if isinstance(value, str):
-            found.setdefault(name, []).append(value)
-    return found
+    return await _posted(await _stored(frame, key, id, await several_typed(request)))
 
 
 async def _stored(frame: Frame, key: str, id: str, given: Given | None = None) -> Sitting:
-    stored = await frame.engine.catalogue.get(frame.merchant.id, "rule", key, id)
-    return Sitting(frame, await frame.engine.catalogue.shelf(frame.merchant.id), key, stored, given or {})
+    rules = await rule_set(frame, key)
+    return Sitting(frame, rules, rules.get(id), given or {})
 
 
 async def _posted(sitting: Sitting) -> Response[Any]:
@@ -223,22 +237,16 @@ def _answers(draft: Draft, act: str) -> frozenset[str]:
 
 
 async def _save(sitting: Sitting, draft: Draft, history: History) -> Response[Any]:
-    frame, catalogue, key, stored = sitting.frame, sitting.frame.engine.catalogue, sitting.key, sitting.stored
-    values, terms = {**sitting.sent, **draft.texts}, sitting.bench.terms
+    frame, key, stored, terms = sitting.frame, sitting.key, sitting.stored, sitting.bench.terms
+    values = {**sitting.sent, **draft.texts}
 
-    async def write() -> Resource:
-        if stored:
-            document, version = document_of(values, terms, id=stored.id, old=stored.document), version_of(values)
-            return await catalogue.update(
-                frame.merchant.id, frame.who, "rule", key, stored.id, document, version=version
-            )
-        document = document_of(values, terms, id=_free_id(sitting.shelf, key, values["name"]))
-        return (await catalogue.create(frame.merchant.id, frame.who, "rule", key, [document]))[0]
+    async def write() -> DraftRule:
+        id = stored.id if stored else _free_id(sitting.rules, values["name"])
+        document = document_of(values, terms, id=id, old=stored.shown if stored else None)
+        return await keep(frame, key, document, revision=version_of(values) if stored else 0)
 
     async def saved_now() -> Mapping[str, str]:
-        if stored is None:
-            return await no_one_else()
-        return texts_of(await catalogue.get(frame.merchant.id, "rule", key, stored.id), terms)
+        return (await _stored(frame, key, stored.id)).texts if stored else await no_one_else()
 
     try:
         saved = await store(values, write, saved_now, names=NAMES)
@@ -247,10 +255,10 @@ async def _save(sitting: Sitting, draft: Draft, history: History) -> Response[An
         page = sitting.page(draft, history, form, theirs=refusal.theirs, answers=EVERYTHING)
         return frame.form("rule.html", "_rule_answer.html", page, status=refusal.status)
     if stored is None:
-        notice = Notice(f"“{saved.document.name}” is saved" + (" and in force." if saved.document.enabled else "."))
+        notice = Notice(f"“{saved.shown.name}” is saved" + (" and in force." if saved.shown.enabled else "."))
         return frame.go(f"/admin/rules?placement={key}", notice=notice)
     after = await _stored(frame, key, stored.id)
-    page = after.page(_draft_of(texts_of(saved, terms)), history, saved=True)
+    page = after.page(_draft_of(after.texts), history, saved=True)
     return frame.form("rule.html", "_rule_answer.html", page)
 
 
@@ -300,9 +308,8 @@ def _clock_text(moment: str | None, terms: Terms) -> str:
     return to_text("datetime", moment, terms) if moment else ""
 
 
-def texts_of(stored: Resource, terms: Terms) -> dict[str, str]:
-    """A stored rule as its form shows it."""
-    document: RuleDocument = stored.document
+def texts_of(document: RuleDocument, terms: Terms) -> dict[str, str]:
+    """A rule as its form shows it."""
     return {
         "name": document.name,
         "priority": str(document.priority),
@@ -313,17 +320,11 @@ def texts_of(stored: Resource, terms: Terms) -> dict[str, str]:
         "tags": ", ".join(document.tags),
         "notes": document.notes,
         "enabled": "on" if document.enabled else "",
-        "version": str(stored.version),
     }
 
 
 def _draft_of(texts: Mapping[str, str]) -> Draft:
     return Draft({name: texts[name] for name in NAMES})
-
-
-def _copied(stored: Resource, terms: Terms) -> dict[str, str]:
-    texts = texts_of(stored, terms)
-    return {**texts, "name": f"{texts['name']} (copy)"[-120:]}
 
 
 def _example(sitting: Sitting) -> dict[str, str]:
@@ -338,8 +339,8 @@ def _example(sitting: Sitting) -> dict[str, str]:
     }
 
 
-def _free_id(shelf: Shelf, key: str, name: str) -> str:
+def _free_id(rules: RuleSet, name: str) -> str:
     base = NOT_IN_AN_ID.sub("-", name.lower()).strip("-")[:48].strip("-") or "rule"
-    taken = {rule.id for rule in shelf.documents("rule", key)}
+    taken = {rule.id for rule in rules.draft.rules}
     numbered = (f"{base}-{number}" for number in range(2, len(taken) + 3))
     return base if base not in taken else next(id for id in numbered if id not in taken)

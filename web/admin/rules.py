@@ -1,42 +1,65 @@
-"""Rules of a placement: the list with switches, and the editor of one."""
+"""Rules of a placement: the list with its order, its switches and its filters."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
+from engine.draft import DraftRule
 from engine.errors import NotFound
 from engine.placement import Placement, RuleDocument
 from engine.plan import lists_of, rule_source, vocabulary_of
 from engine.shelf import Shelf
 from engine.store.resources import Resource
-from rules import RuleError, parse_rule
-from web.admin.door import AnyRequest, typed
+from rules import RuleError, Wording, describe, parse_rule
+from web.admin.door import AnyRequest, several_typed, typed
+from web.admin.editing import version_of
 from web.admin.frame import Frame, Notice
 from web.admin.render import Page
+from web.admin.rule_set import RuleSet, drop, keep, put_in_order, replace_all, rule_set
 from web.admin.undo import undo_address
-from web.admin.wording import in_words, labels_of
+from web.admin.wording import labels_of
+from web.format import Show
 
 PER_PAGE = 50
+State = Literal["live", "changed", "new", "deleted", "off", "scheduled", "over"]
+STATES: Sequence[tuple[State, str, str]] = (
+    ("live", "In force", "good"),
+    ("changed", "Changed", "info"),
+    ("new", "New", "info"),
+    ("deleted", "To be deleted", "bad"),
+    ("off", "Off", "plain"),
+    ("scheduled", "Not yet", "warn"),
+    ("over", "Over", "plain"),
+)
+WORDS = {state: (word, look) for state, word, look in STATES}
 
 
 @dataclass(frozen=True)
 class Row:
-    """A rule in the list, said in one sentence."""
+    """A rule in the list, said in one sentence; `state` as a word and its look."""
 
+    id: str
     href: str
     name: str
     sentence: str
+    state: tuple[str, str]
+    tags: Sequence[str]
     priority: int
     enabled: bool
     version: int
-    changed_at: int
+    is_deleted: bool
+    is_first: bool
+    is_last: bool
 
 
 @dataclass(frozen=True)
@@ -55,37 +78,62 @@ class Pages:
 
 
 @dataclass(frozen=True)
+class Filter:
+    """What the list is narrowed to; it lives in the address."""
+
+    q: str = ""
+    tag: str = ""
+    state: str = ""
+    after: str = ""
+
+    def fits(self, rule: DraftRule, state: State) -> bool:
+        """Whether a rule is to be shown."""
+        document = rule.shown
+        return (
+            self.q.casefold() in document.name.casefold()
+            and (not self.tag or self.tag in document.tags)
+            and (not self.state or self.state == state)
+        )
+
+    def address(self, key: str, **more: str) -> str:
+        """The list with this filter."""
+        wanted = {"placement": key, "q": self.q, "tag": self.tag, "mark": self.state, **more}
+        return f"/admin/rules?{urlencode({name: value for name, value in wanted.items() if value})}"
+
+
+@dataclass(frozen=True)
 class RulesPage:
     """The rules of one placement, the most important first; `placement` is None where there is none at all."""
 
     placements: Sequence[Placement]
     placement: Placement | None
-    rules: Sequence[Row]
-    total: int
-    filter: str
-    pages: Pages
+    rules: Sequence[Row] = ()
+    total: int = 0
+    found: int = 0
+    filter: Filter = Filter()
+    tags: Sequence[str] = ()
+    states: Sequence[tuple[str, str, int]] = ()
+    pages: Pages = Pages("", "")
+    here: str = ""
+    changes: int = 0
 
 
 @get("/rules")
 async def rules_page(
-    frame: NamedDependency[Frame], placement: FromQuery[str] = "", q: FromQuery[str] = "", after: FromQuery[str] = ""
+    frame: NamedDependency[Frame],
+    placement: FromQuery[str] = "",
+    q: FromQuery[str] = "",
+    tag: FromQuery[str] = "",
+    mark: FromQuery[str] = "",
+    after: FromQuery[str] = "",
 ) -> Page:
-    """The rules of a placement, found by name, a page at a time."""
+    """The rules of a placement, narrowed by name, tag and state, a page at a time."""
     shelf = await frame.engine.catalogue.shelf(frame.merchant.id)
     chosen = _chosen(shelf, placement)
     if chosen is None:
-        return frame.page("rules.html", RulesPage((), None, (), 0, "", Pages("", "")))
-    wanted = q.strip()
-    everything = by_importance([r for r in shelf.inside(chosen.key) if r.kind == "rule"])
-    found = [rule for rule in everything if wanted.casefold() in rule.document.name.casefold()]
-    start = next((place + 1 for place, rule in enumerate(found) if rule.id == after), 0)
-    page = found[start : start + PER_PAGE]
-    phrasing = Phrasing(shelf, chosen.key)
-    rows = [_row(phrasing, rule) for rule in page]
-    base = f"/admin/rules?placement={chosen.key}" + (f"&q={wanted}" if wanted else "")
-    more = f"{base}&after={page[-1].id}" if page and start + PER_PAGE < len(found) else ""
-    pages = Pages(base if start else "", more)
-    return frame.page("rules.html", RulesPage(shelf.placements, chosen, rows, len(everything), wanted, pages))
+        return frame.page("rules.html", RulesPage((), None))
+    rules = await rule_set(frame, chosen.key)
+    return frame.page("rules.html", _page(frame, rules, Filter(q.strip(), tag, mark, after)))
 
 
 @post("/rules/{key:str}/{id:str}/toggle", status_code=200)
@@ -95,14 +143,47 @@ async def toggle_rule(
     """Put a rule in force or out of it; what else was changed meanwhile stays."""
     frame.must_edit()
     enabled = (await typed(request)).get("enabled") == "on"
-    catalogue = frame.engine.catalogue
-    stored = await catalogue.get(frame.merchant.id, "rule", key, id)
-    document = msgspec.structs.replace(stored.document, enabled=enabled)
-    changed = await catalogue.update(frame.merchant.id, frame.who, "rule", key, id, document, version=stored.version)
+    document = (await rule_set(frame, key)).get(id).shown
+    await keep(frame, key, msgspec.structs.replace(document, enabled=enabled), revision=None)
     if not frame.is_htmx:
         return frame.go(f"/admin/rules?placement={key}")
-    shelf = await catalogue.shelf(frame.merchant.id)
-    return frame.page("_rule_row.html", RowFragment(_row(Phrasing(shelf, key), changed)))
+    rules = await rule_set(frame, key)
+    return frame.page("_rule_row.html", RowFragment(_row(frame, Phrasing(rules, frame), rules, rules.get(id))))
+
+
+@post("/rules/{key:str}/{id:str}/move", status_code=200)
+async def move_rule(
+    request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str], id: FromPath[str]
+) -> Response[Any]:
+    """Give a rule another place in the order: one step, or right before another rule, as dragging does."""
+    frame.must_edit()
+    values = await typed(request)
+    rules = await rule_set(frame, key)
+    ids = rules.ids
+    if id not in ids:
+        raise NotFound(f"there is no rule “{id}” in placement “{key}”", field="id")
+    await put_in_order(frame, key, _moved(ids, id, values))
+    here = values.get("here", "")
+    if not frame.is_htmx:
+        return frame.go(here if here.startswith("/admin/rules?") else f"/admin/rules?placement={key}")
+    return frame.page("_rule_rows.html", _page(frame, await rule_set(frame, key), _filter_in(here)))
+
+
+@post("/rules/{key:str}/switch", status_code=200)
+async def switch_rules(request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str]) -> Response[Any]:
+    """Turn several rules on or off at once, or delete them."""
+    frame.must_edit()
+    values = await several_typed(request)
+    chosen, act = set(values.get("id", ())), values.get("act", [""])[-1]
+    rules = await rule_set(frame, key)
+    after = [_switched(document, act) if document.id in chosen else document for document in rules.documents]
+    kept = [document for document in after if document is not None]
+    await replace_all(frame, key, kept, revision=rules.draft.at.revision)
+    done = {"on": "turned on", "off": "turned off", "delete": "deleted"}.get(act, "left as they are")
+    return frame.go(
+        values.get("here", [""])[-1] or f"/admin/rules?placement={key}",
+        notice=Notice(f"{frame.show.count(len(chosen & set(rules.ids)), 'rule')} {done}."),
+    )
 
 
 @post("/rules/{key:str}/{id:str}/delete", status_code=200)
@@ -111,33 +192,72 @@ async def delete_rule(
 ) -> Response[Any]:
     """Delete a rule; the notice offers to take it back."""
     frame.must_edit()
-    values = await typed(request)
-    version = int(values["version"]) if values.get("version", "").isdigit() else None
-    gone = await frame.engine.catalogue.delete(frame.merchant.id, frame.who, "rule", key, id, version=version)
-    notice = Notice(f"“{gone.document.name}” is deleted.", undo=await undo_address(frame, gone))
+    gone = await drop(frame, key, id, revision=version_of(await typed(request)))
+    notice = Notice(
+        f"“{gone.shown.name}” is deleted.", undo=await undo_address(frame, Resource("rule", key, id, 0, gone.shown, 0))
+    )
     return frame.go(f"/admin/rules?placement={key}", notice=notice)
-
-
-def by_importance(rules: Sequence[Resource]) -> list[Resource]:
-    """The order in which rules are applied."""
-    return sorted(rules, key=lambda rule: (-rule.document.priority, rule.id))
 
 
 class Phrasing:
     """Says the rules of one placement in words; made once for a whole list."""
 
-    def __init__(self, shelf: Shelf, key: str) -> None:
-        self._vocabulary = vocabulary_of(shelf.fields())
-        self._lists = lists_of(shelf.documents("list"))
-        self._labels = labels_of(shelf.documents("candidate", key))
+    def __init__(self, rules: RuleSet, frame: Frame) -> None:
+        show: Show = frame.show
+        self._vocabulary = vocabulary_of(rules.shelf.fields())
+        self._lists = lists_of(rules.shelf.documents("list"))
+        labels = labels_of(rules.shelf.documents("candidate", rules.key))
+        self._wording = Wording(labels, frame.merchant.currency, show.money, show.country)
 
     def of(self, document: RuleDocument) -> str:
         """What a rule asks, and what follows."""
         try:
-            rule = parse_rule(rule_source(document), self._vocabulary, self._lists)
+            rule = parse_rule({**rule_source(document), "when": document.when}, self._vocabulary, self._lists)
         except RuleError as error:
             return f"Cannot be read: {error.problems[0].message}"
-        return in_words(rule, self._vocabulary, self._labels)
+        text = describe(rule, self._vocabulary, self._wording)
+        return text[:1].upper() + text[1:]
+
+
+def _page(frame: Frame, rules: RuleSet, wanted: Filter) -> RulesPage:
+    placement = placement_of(rules.shelf, rules.key)
+    states = {rule.id: state_of(rule, frame.show.now) for rule in rules.draft.rules}
+    found = [rule for rule in rules.draft.rules if wanted.fits(rule, states[rule.id])]
+    start = next((place + 1 for place, rule in enumerate(found) if rule.id == wanted.after), 0)
+    page = found[start : start + PER_PAGE]
+    phrasing = Phrasing(rules, frame)
+    more = wanted.address(rules.key, after=page[-1].id) if page and start + PER_PAGE < len(found) else ""
+    counts = Counter(states.values())
+    return RulesPage(
+        placements=rules.shelf.placements,
+        placement=placement,
+        rules=[_row(frame, phrasing, rules, rule) for rule in page],
+        total=len(rules.draft.rules),
+        found=len(found),
+        filter=wanted,
+        tags=sorted({tag for rule in rules.draft.rules for tag in rule.shown.tags}),
+        states=[(state, word, counts[state]) for state, word, _ in STATES if counts[state]],
+        pages=Pages(wanted.address(rules.key) if start else "", more),
+        here=wanted.address(rules.key, after=wanted.after),
+        changes=len(rules.draft.changes),
+    )
+
+
+def state_of(rule: DraftRule, now: int) -> State:
+    """What one must know first of a rule."""
+    document = rule.shown
+    if rule.mark != "live":
+        return rule.mark
+    if not document.enabled:
+        return "off"
+    if document.active_to and epoch_ms(document.active_to) <= now:
+        return "over"
+    return "scheduled" if document.active_from and epoch_ms(document.active_from) > now else "live"
+
+
+def epoch_ms(moment: str) -> int:
+    """RFC 3339 as epoch milliseconds."""
+    return int(datetime.fromisoformat(moment).timestamp() * 1000)
 
 
 def placement_of(shelf: Shelf, key: str) -> Placement:
@@ -159,14 +279,43 @@ def _chosen(shelf: Shelf, key: str) -> Placement | None:
     return shelf.placements[0] if shelf.placements else None
 
 
-def _row(phrasing: Phrasing, rule: Resource) -> Row:
-    document: RuleDocument = rule.document
+def _row(frame: Frame, phrasing: Phrasing, rules: RuleSet, rule: DraftRule) -> Row:
+    document, ids = rule.shown, rules.ids
     return Row(
-        href=f"/admin/rules/{rule.place}/{rule.id}",
+        id=rule.id,
+        href=f"/admin/rules/{rules.key}/{rule.id}",
         name=document.name,
         sentence=phrasing.of(document),
+        state=WORDS[state_of(rule, frame.show.now)],
+        tags=document.tags,
         priority=document.priority,
         enabled=document.enabled,
-        version=rule.version,
-        changed_at=rule.changed_at,
+        version=rule.revision,
+        is_deleted=rule.after is None,
+        is_first=bool(ids) and rule.id == ids[0],
+        is_last=bool(ids) and rule.id == ids[-1],
     )
+
+
+def _moved(ids: Sequence[str], id: str, values: Mapping[str, str]) -> list[str]:
+    """The order with a rule one step earlier or later, or beside the one that it was dragged to."""
+    rest, place = [one for one in ids if one != id], ids.index(id)
+    if values.get("direction") in ("up", "down"):
+        place += -1 if values["direction"] == "up" else 1
+    elif values.get("before") in rest:
+        place = rest.index(values["before"])
+    elif values.get("after") in rest:
+        place = rest.index(values["after"]) + 1
+    return [*rest[: max(0, place)], id, *rest[max(0, place) :]]
+
+
+def _switched(document: RuleDocument, act: str) -> RuleDocument | None:
+    """The rule after what was chosen for several; None where it is to go."""
+    if act == "delete":
+        return None
+    return msgspec.structs.replace(document, enabled=act == "on") if act in ("on", "off") else document
+
+
+def _filter_in(address: str) -> Filter:
+    given = dict(parse_qsl(urlsplit(address).query))
+    return Filter(given.get("q", ""), given.get("tag", ""), given.get("mark", ""), given.get("after", ""))

@@ -10,7 +10,6 @@ import msgspec
 
 from engine.placement import FieldDocument
 from engine.plan import lists_of, vocabulary_of
-from engine.shelf import Shelf
 from engine.store.accounts import Merchant
 from rules import (
     Boost,
@@ -36,6 +35,7 @@ from web.admin.builder.view import Note, PartView, Viewer
 from web.admin.candidates import in_order
 from web.admin.forms import sentence
 from web.admin.json_text import excerpt, line_of
+from web.admin.rule_set import RuleSet
 from web.admin.wording import labels_of
 from web.format import Show
 
@@ -72,14 +72,12 @@ class Desk:
 
 
 class Bench:
-    """What drafts of one rule are held against, made once a request; `others` are the rules beside it."""
+    """What drafts of one rule are held against, made once a request."""
 
-    def __init__(
-        self, shelf: Shelf, key: str, merchant: Merchant, show: Show, *, id: str, others: Sequence[Rule]
-    ) -> None:
-        self._id = id
-        self._others = [rule for rule in others if rule.id != id]
-        candidates = in_order(shelf.documents("candidate", key))
+    def __init__(self, rules: RuleSet, merchant: Merchant, show: Show, *, id: str) -> None:
+        self._id, shelf = id, rules.shelf
+        self._others = [rule for rule in rules.parsed() if rule.id != id]
+        candidates = in_order(shelf.documents("candidate", rules.key))
         fields = tuple(_with_unit(field, merchant.currency) for field in shelf.fields())
         self.vocabulary: Vocabulary = vocabulary_of(fields)
         self.lists = lists_of(shelf.documents("list"))

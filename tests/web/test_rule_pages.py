@@ -1,0 +1,190 @@
+"""The pages of rules as plain forms: building, the list's order and switches, files."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tests.serving import Server, Side
+from tests.web.people import Person, person_of
+
+PLACE = "/v1/placements/payment_methods/rules"
+NEW = "/admin/rules/new?placement=payment_methods"
+LIST = "/admin/rules?placement=payment_methods"
+ODD = {"<": [{"+": [{"var": "cart.total"}, 1]}, 3.0]}
+INPUT = re.compile(r'<(?:input|textarea)[^>]* name="(version|shown|history)"[^>]* value="([^"]*)"')
+
+
+@pytest.fixture
+def person(server: Server, side: Side) -> Person:
+    return person_of(server, side)
+
+
+@pytest.fixture
+def ids(side: Side) -> list[str]:
+    """Three rules, the most important first."""
+    for number, id in enumerate(("first", "second", "third")):
+        rule = {
+            "id": id,
+            "name": id.capitalize(),
+            "priority": 100 - number,
+            "when": ODD,
+            "effects": [{"exclude": ["card"]}],
+        }
+        assert side.client.post(PLACE, json=rule).status_code == 201
+    return order(side)
+
+
+def order(side: Side) -> list[str]:
+    rules = side.client.get(PLACE).json()["items"]
+    return [rule["id"] for rule in sorted(rules, key=lambda rule: (-rule["priority"], rule["id"]))]
+
+
+def opened(person: Person, path: str) -> dict[str, Any]:
+    """The hidden inputs of a rule's form as it was opened."""
+    return dict(INPUT.findall(person.client.get(path).text))
+
+
+def test_a_rule_that_rows_cannot_show_is_saved_as_it_was_opened(side: Side, person: Person, ids: list[str]) -> None:
+    path = "/admin/rules/payment_methods/first"
+    rule = {"when": json.dumps(ODD), "effects": json.dumps([{"exclude": ["card"]}])}
+    saved = person.send(path, act="save", name="First", priority="100", enabled="on", **rule, **opened(person, path))
+    assert saved.status_code == 200
+    after = side.client.get(f"{PLACE}/first").json()
+    assert after["when"] == ODD
+    assert isinstance(after["when"]["<"][1], float)
+
+
+def test_buttons_build_a_rule_without_scripts(person: Person) -> None:
+    texts = {"placement": "payment_methods", "name": "", "when": "true", "effects": "[]"}
+    page = person.send("/admin/rules/new", act="add_row:c", **texts).text
+    assert "Choose a fact" in page
+    assert 'name="c.0.field"' in page
+    assert "Always, for every checkout" not in page
+    page = person.send("/admin/rules/new", act="effect_add:exclude", **texts).text
+    assert "Choose at least one." in page
+
+
+def test_undo_leads_back_through_a_form_that_is_sent_again_and_again(person: Person) -> None:
+    texts = {"placement": "payment_methods", "name": "", "when": "true", "effects": "[]"}
+    page = person.send("/admin/rules/new", act="add_row:c", **texts).text
+    hidden = dict(INPUT.findall(page))
+    when = re.search(r'id="field-when"[^>]*>([^<]*)<', page)
+    assert when
+    assert "var" in when.group(1)
+    built = {**texts, **hidden, "when": when.group(1).replace("&#34;", '"')}
+    back = person.send("/admin/rules/new", act="undo", **built).text
+    assert "Always, for every checkout" in back
+    assert "Choose a fact" in person.send("/admin/rules/new", act="redo", **texts, **dict(INPUT.findall(back))).text
+
+
+def test_a_rule_starts_from_a_template_or_from_another_rule(person: Person, ids: list[str]) -> None:
+    page = person.get(NEW)
+    template = re.search(r'href="([^"]+template=[^"]+)"[^>]*>([^<]+)<', page)
+    assert template, "templates are offered"
+    assert f'value="{template.group(2)}"' in person.get(template.group(1))
+    assert 'value="Second (copy)"' in person.get(f"{NEW}&copy_of=second")
+
+
+def test_rules_change_places_by_steps_and_by_dragging(side: Side, person: Person, ids: list[str]) -> None:
+    def move(id: str, **values: str) -> list[str]:
+        assert person.send(f"/admin/rules/payment_methods/{id}/move", **values).status_code == 303
+        return [one for one in order(side) if one in ("first", "second", "third")]
+
+    assert move("second", direction="up") == ["second", "first", "third"]
+    assert move("second", direction="down") == ["first", "second", "third"]
+    assert move("third", before="first") == ["third", "first", "second"]
+    assert move("third", after="second") == ["first", "second", "third"]
+    assert person.send("/admin/rules/payment_methods/nobody/move", direction="up").status_code == 404
+
+
+def test_several_rules_are_switched_or_deleted_at_once(side: Side, person: Person, ids: list[str]) -> None:
+    switch = "/admin/rules/payment_methods/switch"
+    person.send(switch, act="off", id=["first", "third"])
+    rules = {rule["id"]: rule["enabled"] for rule in side.client.get(PLACE).json()["items"]}
+    assert (rules["first"], rules["second"], rules["third"]) == (False, True, False)
+    assert "Off" in person.get(f"{LIST}&mark=off")
+    assert "Second" not in person.get(f"{LIST}&mark=off")
+    person.send(switch, act="delete", id=["first"])
+    assert "first" not in order(side)
+
+
+def test_the_list_is_narrowed_by_name_and_tag(side: Side, person: Person, ids: list[str]) -> None:
+    values = {"name": "Third", "priority": "1", "enabled": "on", "when": "true", "effects": '[{"exclude": ["card"]}]'}
+    path = "/admin/rules/payment_methods/third"
+    saved = person.send(
+        path, tags="christmas, finance", active_from="2126-12-01T08:00", version=person.version(path), **values
+    )
+    assert saved.status_code == 200
+    after = side.client.get(f"{PLACE}/third").json()
+    assert after["tags"] == ["christmas", "finance"]
+    assert after["active_from"].startswith("2126-12-01T08:00:00")
+    by_tag = person.get(f"{LIST}&tag=finance")
+    assert "Third" in by_tag
+    assert "Second" not in by_tag
+    assert "Not yet" in by_tag
+    assert "No rule fits" in person.get(f"{LIST}&q=nobody")
+
+
+def test_rules_go_out_and_come_in_again_as_they_were(side: Side, person: Person, ids: list[str]) -> None:
+    export = person.client.get("/admin/rules/payment_methods/export")
+    assert export.headers["content-disposition"] == 'attachment; filename="rules-payment_methods.json"'
+    before = {rule["id"]: rule for rule in side.client.get(PLACE).json()["items"]}
+    for id in ids:
+        person.send("/admin/rules/payment_methods/switch", act="delete", id=[id])
+    assert order(side) == []
+    sent = person.client.post(
+        "/admin/rules/payment_methods/import",
+        data={"csrf": person.csrf()},
+        files={"file": ("rules.json", export.content, "application/json")},
+    )
+    assert sent.status_code == 303
+    after = {rule["id"]: rule for rule in side.client.get(PLACE).json()["items"]}
+    changing = ("version", "changed_at")
+    assert [{k: v for k, v in rule.items() if k not in changing} for rule in after.values()] == [
+        {k: v for k, v in rule.items() if k not in changing} for rule in before.values()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("not json", "is not JSON"),
+        ("{}", "must be a list of rules"),
+        ('[{"id": "x"}]', "missing required field"),
+        (
+            '[{"id": "x", "name": "X", "when": {"<": [{"var": "nothing"}, 1]}, "effects": [{"exclude": ["card"]}]}]',
+            "nothing",
+        ),
+    ],
+)
+def test_a_file_that_is_wrong_changes_nothing_and_says_why(
+    side: Side, person: Person, ids: list[str], text: str, said: str
+) -> None:
+    answer = person.client.post(
+        "/admin/rules/payment_methods/import",
+        data={"csrf": person.csrf()},
+        files={"file": ("rules.json", text.encode(), "application/json")},
+    )
+    assert answer.status_code == 303
+    page = person.get(LIST)
+    assert "Nothing was imported." in page
+    assert said in page
+    assert order(side) == ids
+
+
+def test_what_another_editor_saved_is_told_and_nothing_typed_is_lost(
+    server: Server, side: Side, person: Person, ids: list[str]
+) -> None:
+    path = "/admin/rules/payment_methods/first"
+    values = {"priority": "100", "enabled": "on", "when": "true", "effects": '[{"exclude": ["card"]}]'}
+    seen = person.version(path)
+    assert person_of(server, side).send(path, name="Theirs", version=seen, **values).status_code == 200
+    answer = person.send(path, name="Mine", version=seen, **values)
+    assert answer.status_code == 409
+    assert "Someone else saved this while you were editing" in answer.text
+    assert "Theirs" in answer.text
+    assert 'value="Mine"' in answer.text

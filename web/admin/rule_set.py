@@ -1,0 +1,110 @@
+"""The rules of a placement as its pages edit them: those of the draft, which nothing obeys before it is published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from engine.draft import Draft, DraftRule
+from engine.drafts import after_draft
+from engine.errors import Conflict, NotFound
+from engine.placement import RuleDocument
+from engine.plan import lists_of, rule_source, vocabulary_of
+from engine.shelf import Shelf
+from rules import Rule, RuleError, parse_rule
+from web.admin.frame import Frame
+
+
+@dataclass(frozen=True)
+class RuleSet:
+    """All that a merchant edits, with this placement's rules as the draft will have them; and that draft."""
+
+    merchant_id: int
+    shelf: Shelf
+    draft: Draft
+
+    @property
+    def key(self) -> str:
+        return self.draft.placement
+
+    def find(self, id: str) -> DraftRule | None:
+        """The rule, also where the draft deletes it."""
+        return next((rule for rule in self.draft.rules if rule.id == id), None)
+
+    def get(self, id: str) -> DraftRule:
+        """The rule; `NotFound` where there is none."""
+        found = self.find(id)
+        if found is None:
+            raise NotFound(f"there is no rule “{id}” in placement “{self.key}”", field="id")
+        return found
+
+    @property
+    def documents(self) -> list[RuleDocument]:
+        """The rules that there will be, the most important first."""
+        return [rule.after for rule in self.draft.rules if rule.after]
+
+    @property
+    def ids(self) -> list[str]:
+        """Their ids, in the same order."""
+        return [document.id for document in self.documents]
+
+    def parsed(self) -> tuple[Rule, ...]:
+        """Those of them that are on and can be read; remembered, as one asks for them with every key typed."""
+        at = (self.merchant_id, self.key, self.shelf.revision, self.draft.at.revision)
+        if at not in _REMEMBERED:
+            while len(_REMEMBERED) >= MOST_REMEMBERED:
+                del _REMEMBERED[next(iter(_REMEMBERED))]
+            _REMEMBERED[at] = tuple(self._parsed())
+        return _REMEMBERED[at]
+
+    def _parsed(self) -> Iterator[Rule]:
+        vocabulary, lists = vocabulary_of(self.shelf.fields()), lists_of(self.shelf.documents("list"))
+        for document in self.documents:
+            if document.enabled:
+                with suppress(RuleError):
+                    yield parse_rule(rule_source(document), vocabulary, lists)
+
+
+MOST_REMEMBERED = 32
+_REMEMBERED: dict[tuple[int, str, int, int], tuple[Rule, ...]] = {}
+
+
+async def rule_set(frame: Frame, key: str) -> RuleSet:
+    """The rules of a placement; `NotFound` where there is no such placement."""
+    shelf, draft = await frame.engine.drafts.load(frame.merchant.id, key)
+    return RuleSet(frame.merchant.id, after_draft(shelf, draft), draft)
+
+
+async def keep(frame: Frame, key: str, document: RuleDocument, *, revision: int | None) -> DraftRule:
+    """Put a rule into the draft; `Stale` where somebody else changed it since `revision`."""
+    saved = await frame.engine.drafts.save(frame.merchant.id, frame.who, key, document, revision=revision)
+    return await frame.engine.drafts.rule(frame.merchant.id, key, document.id) if await _in_force(frame, key) else saved
+
+
+async def drop(frame: Frame, key: str, id: str, *, revision: int | None) -> DraftRule:
+    """Let the draft delete a rule."""
+    gone = await frame.engine.drafts.remove(frame.merchant.id, frame.who, key, id, revision=revision)
+    await _in_force(frame, key)
+    return gone
+
+
+async def put_in_order(frame: Frame, key: str, ids: Sequence[str]) -> None:
+    """Let the rules have priorities that put them in this order."""
+    await frame.engine.drafts.reorder(frame.merchant.id, frame.who, key, ids, revision=None)
+    await _in_force(frame, key)
+
+
+async def replace_all(frame: Frame, key: str, documents: Sequence[RuleDocument], *, revision: int | None) -> None:
+    """Let the draft have these rules and no others."""
+    await frame.engine.drafts.replace(frame.merchant.id, frame.who, key, documents, revision=revision)
+    await _in_force(frame, key)
+
+
+async def _in_force(frame: Frame, key: str) -> bool:
+    """Publish what was just changed; True where there was something to publish."""
+    draft = await frame.engine.drafts.get(frame.merchant.id, key)
+    with suppress(Conflict):
+        await frame.engine.releases.publish(frame.merchant.id, frame.who, key, revision=draft.at.revision, why="")
+        return True
+    return False
