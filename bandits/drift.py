@@ -25,10 +25,14 @@ def last_change(trials: ArrayLike, successes: ArrayLike, *, false_alarms: float 
     """
     n = np.concatenate(([0.0], np.cumsum(np.asarray(trials, np.float64))))
     s = np.concatenate(([0.0], np.cumsum(np.asarray(successes, np.float64))))
-    first = 0
-    for end in range(2, len(n)):
-        first += _split(n[first : end + 1] - n[first], s[first : end + 1] - s[first], false_alarms)
-    return first
+    first, judged = 0, 1
+    while True:
+        splits, likely = _splits(n[first:] - n[first], s[first:] - s[first], false_alarms)
+        alarms = np.flatnonzero(likely[judged - first :])
+        if not len(alarms):
+            return first
+        found = judged + int(alarms[0])
+        first, judged = first + int(splits[found - first]), found + 1
 
 
 def memory(trials: ArrayLike, successes: ArrayLike, *, false_alarms: float = FALSE_ALARMS) -> Floats:
@@ -48,16 +52,19 @@ def memory(trials: ArrayLike, successes: ArrayLike, *, false_alarms: float = FAL
     return weights
 
 
-def _split(n: Floats, s: Floats, false_alarms: float) -> int:
-    """How many cells lie before the likeliest change, where it is likely enough, otherwise 0.
+def _splits(n: Floats, s: Floats, false_alarms: float) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """By the end of each cell: how many of the cells up to it lie before the likeliest change, and if it is likely
+    enough.
 
-    `n` and `s`: how many trials and successes there were by the beginning of each cell and by the end of the last.
+    `n` and `s`, 0 at first: how many trials and successes there were by the end of each cell.
     """
-    inside = slice(1, -1)
-    gains = _likelihood(n[inside], s[inside]) + _likelihood(n[-1] - n[inside], s[-1] - s[inside])
-    gains -= _likelihood(n[-1:], s[-1:])
-    best = int(gains.argmax())
-    return best + 1 if n[-1] > 0 and gains[best] > np.log(3 * n[-1] ** 1.5 / false_alarms) else 0
+    whole = _likelihood(n, s)
+    gains = whole + _likelihood(np.subtract.outer(n, n), np.subtract.outer(s, s)) - whole[:, None]
+    gains[np.triu_indices(len(n))] = -np.inf
+    gains[:, 0] = 0.0
+    splits = gains.argmax(axis=1)
+    greatest = np.take_along_axis(gains, splits[:, None], axis=1)[:, 0]
+    return splits, greatest > np.log(3 * np.maximum(n, 1.0) ** 1.5 / false_alarms)
 
 
 def _likelihood(trials: Floats, successes: Floats) -> Floats:

@@ -1,0 +1,113 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bandits import DelayCurve, bin_of, effective_trials
+from bandits.delay import EDGES
+
+MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+
+
+def histogram(delays):
+    return np.bincount([bin_of(int(delay)) for delay in delays], minlength=len(EDGES)).tolist()
+
+
+def told(mean, count=20_000, seed=0):
+    return histogram(np.random.default_rng(seed).exponential(mean, count))
+
+
+# Bins.
+
+
+def test_a_bin_holds_the_delays_from_its_edge_up_to_the_next():
+    for place, edge in enumerate(EDGES):
+        assert bin_of(edge) == place
+        assert bin_of(edge - 1) == max(place - 1, 0)
+
+
+def test_bins_grow_by_less_than_a_fifth_and_the_last_has_no_end():
+    assert all(above / below < 1.2 for below, above in pairwise(EDGES[1:]))
+    assert bin_of(10_000 * DAY) == len(EDGES) - 1
+
+
+def test_an_outcome_from_before_its_decision_has_no_delay():
+    assert bin_of(-5_000) == 0
+
+
+# The curve.
+
+
+@pytest.mark.parametrize("mean", [5_000, 20 * MINUTE, 5 * HOUR])
+def test_where_failures_are_never_told_the_share_is_that_of_the_successes_that_came(mean):
+    curve = DelayCurve(told(mean), window_ms=30 * DAY)
+    for age in np.array([0.1, 0.5, 1, 2, 4]) * mean:
+        assert curve.share(age) == pytest.approx(1 - np.exp(-age / mean), abs=0.015)
+
+
+def test_where_failures_are_told_like_successes_an_open_decision_tells_next_to_nothing():
+    curve = DelayCurve(told(HOUR), told(HOUR, seed=1), window_ms=30 * DAY)
+    assert all(curve.share(age * HOUR) < 0.05 for age in (0.1, 0.5, 1, 2))
+
+
+def test_outcomes_that_all_take_equally_long_tell_nothing_before():
+    curve = DelayCurve(histogram([1_000_000] * 300), histogram([1_000_000] * 700), window_ms=2_000_000)
+    assert curve.share(990_000) < 0.01
+
+
+def test_with_no_outcome_yet_the_share_grows_evenly_over_the_window():
+    curve = DelayCurve([], window_ms=HOUR)
+    assert [curve.share(HOUR * part) for part in (0, 0.25, 0.5, 0.75, 1, 2)] == pytest.approx(
+        [0, 0.25, 0.5, 0.75, 1, 1], abs=0.01
+    )
+
+
+def test_when_the_window_closes_an_open_decision_is_a_failure():
+    assert DelayCurve(told(DAY), told(DAY), window_ms=HOUR).share(HOUR) == 1
+
+
+def test_a_window_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="window_ms must be positive"):
+        DelayCurve([], window_ms=0)
+
+
+counts = st.lists(st.integers(0, 1_000), max_size=len(EDGES))
+
+
+@given(counts, counts, st.integers(1, 400 * DAY), st.lists(st.floats(0, 500 * DAY), min_size=2, max_size=20))
+def test_the_share_is_a_share_and_never_falls_with_age(successes, failures, window, ages):
+    curve = DelayCurve(successes, failures, window_ms=window)
+    shares = [curve.share(age) for age in sorted(ages)]
+    assert shares == sorted(shares)
+    assert min(shares) >= 0
+    assert max(shares) <= 1
+
+
+# What an open decision is worth.
+
+
+def means_under_way(*, silent, rate=0.3, decisions=200_000, mean=400, window=2_000, seed=0):
+    """Means of an arm with a decision a second, its outcomes on their way: of what settled alone, and with the open."""
+    rng = np.random.default_rng(seed)
+    delays = np.minimum(rng.exponential(mean, decisions), window)
+    won = (rng.random(decisions) < rate) & (delays < window)
+    delays[~won & silent] = window
+    curve = DelayCurve(histogram(1_000 * delays[won]), histogram(1_000 * delays[~won]), window_ms=1_000 * window)
+    # Only the newest are looked at: here much is under way.
+    ages, settles, success = (column[-window:] for column in (decisions - np.arange(decisions), delays, won))
+    settled = settles <= ages
+    trials, successes = settled.sum(), (settled & success).sum()
+    shares = [curve.share(1_000 * age) for age in ages[~settled].tolist()]
+    columns = [[trials, *[1] * len(shares)]], [[successes, *[0] * len(shares)]], [1.0, *shares]
+    return won.mean(), successes / trials, successes / effective_trials(*columns)[0]
+
+
+@pytest.mark.parametrize("silent", [True, False])
+def test_open_decisions_count_so_that_the_mean_is_right_while_outcomes_are_under_way(silent):
+    every = np.array([means_under_way(silent=silent, seed=seed) for seed in range(5)])
+    true, settled, whole = every.mean(axis=0)
+    assert whole == pytest.approx(true, rel=0.03)
+    # Without them, the successes that are told at once would look like everything.
+    assert (settled > 1.5 * true) == silent
