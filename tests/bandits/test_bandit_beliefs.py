@@ -4,7 +4,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from bandits import CUSTOMER_STRENGTH, Statistics, blend, interval, mean, posterior, recency_weight
+from bandits import (
+    CUSTOMER_STRENGTH,
+    FLAT,
+    Evidence,
+    Prior,
+    Statistics,
+    blend,
+    interval,
+    mean,
+    posterior,
+    recency_weight,
+)
 
 known = st.integers(0, 100_000).flatmap(lambda trials: st.builds(Statistics, st.just(trials), st.integers(0, trials)))
 
@@ -19,6 +30,29 @@ def test_a_candidate_nobody_tried_may_have_any_rate():
     assert posterior(Statistics()) == (1, 1)
     assert mean(Statistics()) == 0.5
     assert interval(Statistics()) == pytest.approx((0.025, 0.975))
+
+
+@given(known)
+def test_the_flat_prior_adds_one_success_and_one_failure_to_the_bit(statistics):
+    wanted = (1.0 + statistics.successes, 1.0 + statistics.trials - statistics.successes)
+    assert posterior(statistics) == posterior(statistics, FLAT) == wanted
+
+
+def test_a_prior_counts_as_so_many_trials_of_its_mean():
+    prior = Prior(0.2, 10)
+    assert posterior(Evidence(), prior) == (2, 8)
+    assert posterior(Evidence(5.5, 1.5), prior) == (3.5, 12)
+    assert mean(Evidence(10, 8), prior) == pytest.approx(0.5)
+    assert interval(Evidence(10, 8), 0.9, prior) == pytest.approx(tuple(stats.beta(10, 10).ppf([0.05, 0.95])))
+
+
+@pytest.mark.parametrize(
+    ("mean", "strength", "what"),
+    [(0, 1, "mean"), (1, 1, "mean"), (0.5, 0, "strength"), (0.5, np.nan, "strength")],
+)
+def test_a_prior_that_no_trial_could_move_is_refused(mean, strength, what):
+    with pytest.raises(ValueError, match=f"{what} must"):
+        Prior(mean, strength)
 
 
 def test_more_successes_than_trials_are_refused():

@@ -126,9 +126,11 @@ def test_a_payment_split_over_two_methods_is_a_success_of_both():
     assert converted("converted card", "converted klarna") == {"card": WON, "paypal": SEEN, "klarna": WON}
 
 
-def test_margin_is_credited_as_conversion():
+@pytest.mark.parametrize("reward", ["revenue", "margin"])
+def test_money_is_credited_as_conversion(reward):
     story = events("selected paypal", "converted paypal")
-    assert credit("cascade", "margin", RANKING, story) == converted("converted paypal")
+    assert credit("cascade", reward, RANKING, story) == converted("converted paypal")
+    assert credit("cascade", reward, RANKING, [*story, Event("refunded", "paypal")]) == {"card": SEEN, "paypal": SEEN}
 
 
 # The other models.
@@ -140,6 +142,13 @@ def test_first_credits_the_first_slot_alone():
     assert converted("selected card", model="first") == {}
     assert converted("converted card", model="first") == {"card": WON}
     assert selected("closed", model="first") == {"card": SEEN}
+
+
+def test_position_credits_every_slot():
+    assert selected("selected paypal", model="position") == {**dict.fromkeys(RANKING, SEEN), "paypal": WON}
+    assert converted("selected paypal", model="position") == {}
+    assert converted("converted ideal", model="position") == {**dict.fromkeys(RANKING, SEEN), "ideal": WON}
+    assert selected("shown card", "closed", model="position") == dict.fromkeys(RANKING, SEEN)
 
 
 def test_shown_credits_whatever_was_shown():
@@ -170,7 +179,8 @@ def test_an_outcome_that_must_name_its_candidate_is_refused_without():
         Event("converted")
 
 
-PAIRS = [(model, reward) for model in ("cascade", "first", "shown") for reward in ("selected", "converted")]
+MODELS = ("cascade", "position", "first", "shown")
+PAIRS = [(model, reward) for model in MODELS for reward in ("selected", "converted")]
 NAMED = ["shown", "selected", "converted", "declined", "redeemed", "refunded"]
 stories = st.lists(
     st.builds(Event, st.sampled_from(NAMED), st.sampled_from([*RANKING, "wero"]))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bandits import DRAWS, Statistics, make_draws, mean
+from bandits import DRAWS, FLAT, Evidence, Prior, Statistics, make_draws, mean
 from benchmarks.verify_bandits import largest_correlation, spread_slope
 
 IDS = ["card", "paypal", "klarna"]
@@ -37,6 +37,22 @@ def test_draws_cannot_be_changed_by_accident():
 def test_draws_follow_the_posterior():
     rates = make_draws(IDS, KNOWN, seed=1, count=100_000).rates
     assert rates.mean(axis=1) == pytest.approx([mean(known) for known in KNOWN], abs=0.005)
+
+
+def test_draws_follow_the_prior_where_little_is_known():
+    priors = [Prior(0.1, 50), Prior(0.9, 50), FLAT]
+    draws = make_draws(IDS, [Evidence(2.5, 1.5)] * 3, seed=1, priors=priors, count=100_000)
+    assert list(draws.means) == [mean(Evidence(2.5, 1.5), prior) for prior in priors]
+    assert draws.rates.mean(axis=1) == pytest.approx(draws.means, abs=0.005)
+
+
+def test_flat_priors_are_what_is_believed_without():
+    assert (make_draws(IDS, KNOWN, seed=7, priors=[FLAT] * 3).rates == make_draws(IDS, KNOWN, seed=7).rates).all()
+
+
+def test_a_prior_too_faint_to_draw_from_gives_numbers():
+    rates = make_draws(IDS, [Statistics()] * 3, seed=1, priors=[Prior(1e-9, 1e-3)] * 3).rates
+    assert ((rates >= 0) & (rates <= 1)).all()
 
 
 def test_a_list_of_statistics_of_another_length_is_refused():
