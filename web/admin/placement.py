@@ -116,6 +116,12 @@ MEASURES = {
         "how often a purchase is completed with this candidate when it was tried or passed over.",
         "answers that ended, and in which the customer had this candidate before their eyes.",
     ),
+    "revenue": Measure(
+        "Conversion rate",
+        "converts best",
+        "how often a purchase is completed with this candidate. What a purchase brings in is learned beside it.",
+        "answers that ended, and in which the customer had this candidate before their eyes.",
+    ),
     "margin": Measure(
         "Conversion rate",
         "converts best",
@@ -163,11 +169,16 @@ def purpose_of(placement: Placement) -> str:
         case Split():
             return "Shows candidates in fixed shares; the same customer always sees the same."
         case Thompson():
-            goal = {"selected": "are chosen", "converted": "convert", "margin": "earn"}[placement.reward]
-            return f"Learns which candidates {goal} best, and shows those first more and more often."
+            return f"Learns which candidates {goal_of(placement)}, and shows those first more and more often."
         case Contextual():
-            goal = {"selected": "are chosen", "converted": "convert", "margin": "earn"}[placement.reward]
-            return f"Learns which candidates {goal} best for whom, and shows each customer those first."
+            return f"Learns which candidates {goal_of(placement)} for whom, and shows each customer those first."
+
+
+def goal_of(placement: Placement) -> str:
+    """What the best candidates do, as in “which candidates convert best”."""
+    done = {"selected": "are chosen", "converted": "convert", "revenue": "bring in", "margin": "earn"}[placement.reward]
+    measure = "most" if placement.reward in ("revenue", "margin") else "best"
+    return f"{done} {'least' if placement.goal == 'minimise' else measure}"
 
 
 async def _monitor(frame: Frame, key: str, bucket: str | None) -> tuple[Placement, Arms, MonitorView]:
@@ -209,8 +220,8 @@ def _row(arm: Arm, positions: dict[str, int], *, is_answering: bool) -> ArmRow:
         mean=arm.mean,
         low=arm.low,
         high=arm.high,
-        trials=arm.trials,
-        successes=arm.successes,
+        trials=round(arm.trials),
+        successes=round(arm.successes),
         share=arm.share if is_answering else None,
         why_not=arm.why_not[:1].upper() + arm.why_not[1:],
     )
