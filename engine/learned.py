@@ -61,7 +61,7 @@ def _of_candidate(encoding: Encoding, candidate: str, factor: Factor, belief: Be
     told = []
     for column, feature in enumerate(encoding.features[1:], start=1):
         alternatives = groups[feature.group]
-        if len(alternatives) > 1 and not _was_seen(average[column] * factor.trials, factor.trials):
+        if not _was_seen(feature, factor.totals[column], factor.trials):
             continue
         with_it, without = _contrast(average, column, feature, alternatives)
         middle, error = _log_ratio(belief, with_it, without)
@@ -74,9 +74,11 @@ def _of_candidate(encoding: Encoding, candidate: str, factor: Factor, belief: Be
     return told
 
 
-def _was_seen(count: float, trials: float) -> bool:
-    """Whether there were enough trials with a value, and enough without it, to compare."""
-    return count >= LEAST_TRIALS and trials - count >= LEAST_TRIALS
+def _was_seen(feature: Feature, total: float, trials: float) -> bool:
+    """Whether it was there at all; where it is a matter of yes or no, often enough in both ways to compare."""
+    if (feature.low, feature.high) == (0.0, 1.0):
+        return total >= LEAST_TRIALS and trials - total >= LEAST_TRIALS
+    return total != 0.0
 
 
 def _contrast(average: Floats, column: int, feature: Feature, alternatives: Sequence[int]) -> tuple[Floats, Floats]:
