@@ -137,13 +137,18 @@ def what_exists(side: Side) -> dict[str, dict[str, str]]:
     key = {"id": side.client.post("/v1/keys", json=examples.KEY).json()["id"]}
     inside = "/v1/placements/{placement}"
     return {
-        **{f"{inside}{more}": place for more in ("/candidates", "/rules", "/versions", "/roll-back")},
+        **{f"{inside}{more}": place for more in ("/candidates", "/rules", "/scenarios", "/versions", "/roll-back")},
+        **{f"{inside}/draft{more}": place for more in ("", "/rules", "/order", "/scenarios", "/review", "/publish")},
+        f"{inside}/rule-set": place,
+        f"{inside}/draft/rules/{{id}}": {**place, "id": examples.RULE["id"]},
+        f"{inside}/draft/rules/{{id}}/keep": {**place, "id": examples.RULE["id"]},
         f"{inside}/candidates/{{id}}": {**place, "id": "card"},
         f"{inside}/rules/{{id}}": {**place, "id": examples.RULE["id"]},
         "/v1/vocabulary/{name}": {"name": examples.FIELD["name"]},
         "/v1/lists/{name}": {"name": examples.LIST["name"]},
         "/v1/decisions/{id}": decision,
         "/v1/decisions/{id}/replay": decision,
+        "/v1/decisions/{id}/scenario": decision,
         "/v1/keys/{id}/rotate": key,
     }
 

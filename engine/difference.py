@@ -7,12 +7,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from engine.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument
+from engine.placement import RuleDocument
 from engine.plan import PlanDocument
 from engine.wording import Terms, sentence_of, terms_of
 
 Mark = Literal["changed", "new", "deleted"]
-Part = Placement | Candidate | RuleDocument | FieldDocument | ListDocument
 IN_THE_SENTENCE = {"when", "effects", "active_from", "active_to"}
 
 
@@ -25,14 +24,14 @@ class Detail(msgspec.Struct, frozen=True):
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """One thing before and after; null where there is none. `was` and `now` say a rule in words."""
+    """One thing before and after, as documents; null where there is none. `was` and `now` say a rule in words."""
 
     kind: Literal["placement", "candidate", "rule", "field", "list"]
     id: str
     name: str
     mark: Mark
-    before: Part | None
-    after: Part | None
+    before: Any
+    after: Any
     was: str
     now: str
     details: list[Detail]

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.check import check
 from engine.clock import now_ms
+from engine.difference import Difference, difference
 from engine.draft import Draft, DraftRule, changes_of, laid_over, rule_of
 from engine.errors import Conflict, NotFound, Stale
 from engine.ordering import priorities
@@ -24,6 +25,7 @@ from engine.store import audit, drafts, resources, shelves
 from engine.store.database import Database
 from engine.store.drafts import DraftRow, DraftRuleRow
 from engine.store.resources import Resource
+from engine.wording import terms_of
 
 DISCARDED = "discarded changes"
 Wanted = Mapping[str, RuleDocument | None]
@@ -71,17 +73,22 @@ class Drafts:
             raise NotFound(f"there is no placement “{placement}”", field="placement")
         return document
 
+    async def differences(self, merchant_id: int, placement: str) -> tuple[Draft, list[Difference]]:
+        """The draft, and what each of its changes changes in words and as documents, in the same order."""
+        shelf, draft = await self.load(merchant_id, placement)
+        return draft, await asyncio.to_thread(_differences, shelf, draft)
+
     async def load(self, merchant_id: int, placement: str) -> tuple[Shelf, Draft]:
         """What is published, and the draft over it."""
         at, rows = await self.held(merchant_id, placement)
         async with self._database.read() as connection:
             shelf = await shelves.load(connection, merchant_id)
-        shelf.get("placement", "", placement)
         return shelf, laid_over(shelf, placement, at, rows)
 
     async def held(self, merchant_id: int, placement: str) -> tuple[DraftRow, list[DraftRuleRow]]:
-        """Where the draft stands, and what it holds."""
+        """Where the draft stands, and what it holds; `NotFound` where the placement is not there."""
         async with self._database.read() as connection:
+            await resources.get(connection, merchant_id, "placement", "", placement)
             # Where it stands comes first: a change that comes between the two is noticed by its revision.
             at = await drafts.head(connection, merchant_id, placement)
             return at, await drafts.rules(connection, merchant_id, placement)
@@ -142,6 +149,7 @@ class Drafts:
         Returns the number of the audit entry that `bring_back` wants, None where there was nothing to discard.
         """
         async with self._database.write() as connection:
+            await resources.get(connection, merchant_id, "placement", "", placement)
             await drafts.touch(connection, merchant_id, placement, expected=revision)
             gone = await drafts.rules(connection, merchant_id, placement, ids)
             if not gone:
@@ -205,6 +213,14 @@ class Drafts:
             held = {row.rule_id: row for row in await drafts.rules(connection, merchant_id, placement, wanted.keys())}
             await _put(connection, merchant_id, placement, _rows(wanted, live, held, who, taken), live)
         return await self.get(merchant_id, placement)
+
+
+def _differences(shelf: Shelf, draft: Draft) -> list[Difference]:
+    published, wanted = (one.plan_document(draft.placement) for one in (shelf, after_draft(shelf, draft)))
+    if published is None or wanted is None:
+        return []
+    old, new = terms_of(published), terms_of(wanted)
+    return [difference("rule", rule.id, rule.before, rule.after, old, new) for rule in draft.changes]
 
 
 def after_draft(shelf: Shelf, draft: Draft) -> Shelf:

@@ -13,7 +13,7 @@ from engine.drafts import Drafts
 from engine.errors import Conflict, EngineError, Forbidden, ReviewRequired, Stale, invalid
 from engine.publish import Publisher
 from engine.shelf import Change, Shelf
-from engine.store import audit, drafts
+from engine.store import audit, drafts, resources
 from engine.store.database import Database
 from engine.store.drafts import DraftRow, Due
 
@@ -132,6 +132,7 @@ class Releases:
         change: Callable[[DraftRow], DraftRow],
     ) -> DraftRow:
         async with self._database.write() as connection:
+            await resources.get(connection, merchant_id, "placement", "", placement)
             await drafts.expect(connection, merchant_id, placement, revision)
             at = change(await drafts.head(connection, merchant_id, placement))
             await drafts.move_on(connection, merchant_id, placement, at)

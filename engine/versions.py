@@ -16,6 +16,8 @@ from engine.store import audit, plans, resources
 from engine.store.database import Database
 from engine.store.plans import PlanRow, Version
 
+POSSIBLE = range(1, 2**31)
+
 
 class Versions:
     def __init__(self, database: Database, publisher: Publisher) -> None:
@@ -32,7 +34,7 @@ class Versions:
 
     async def get(self, merchant_id: int, placement: str, version: int) -> PlanRow:
         async with self._database.read() as connection:
-            row = await plans.get(connection, merchant_id, placement, version)
+            row = await plans.get(connection, merchant_id, placement, version) if version in POSSIBLE else None
         if row is None:
             raise NotFound(f"“{placement}” has no version {version}", field="version")
         return row

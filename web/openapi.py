@@ -11,6 +11,7 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 
 from engine.placement import FieldName, Id
+from engine.store.plans import Number
 from web import errors
 from web.errors import Problem
 from web.misfits import ecma
@@ -64,6 +65,7 @@ PATH_PARTS: dict[str, tuple[Any, str]] = {
     "placement": (Id, "The placement's key"),
     "id": (Id, "The id"),
     "name": (Id, "The name"),
+    "version": (Number, "The version"),
 }
 
 
@@ -103,6 +105,7 @@ def _types(operation: Operation) -> Iterator[Any]:
     yield Problem
     yield Id
     yield FieldName
+    yield Number
     yield from (kind for answer in operation.answers.values() for kind in answer.types)
     if operation.body is not None:
         yield operation.body

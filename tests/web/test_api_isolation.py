@@ -24,6 +24,7 @@ class Ids(NamedTuple):
     placement: str
     candidate: str
     rule: str
+    scenario: str
     field: str
     list: str
     key: str
@@ -35,14 +36,18 @@ class Ids(NamedTuple):
         own = {
             "/v1/placements/{placement}/candidates/{id}": self.candidate,
             "/v1/placements/{placement}/rules/{id}": self.rule,
+            "/v1/placements/{placement}/draft/rules/{id}": self.rule,
+            "/v1/placements/{placement}/draft/rules/{id}/keep": self.rule,
+            "/v1/placements/{placement}/scenarios/{id}": self.scenario,
             "/v1/vocabulary/{name}": self.field,
             "/v1/lists/{name}": self.list,
             "/v1/keys/{id}": self.key,
             "/v1/keys/{id}/rotate": self.key,
             "/v1/decisions/{id}": self.decision,
             "/v1/decisions/{id}/replay": self.decision,
+            "/v1/decisions/{id}/scenario": self.decision,
         }
-        filled = path.replace("{placement}", self.placement)
+        filled = path.replace("{placement}", self.placement).replace("{version}", "1")
         for part in ("{id}", "{name}"):
             if part in filled:
                 filled = filled.replace(part, own[path])
@@ -62,7 +67,7 @@ class Ids(NamedTuple):
         return {name: value for name, value in own.items() if name in names}
 
 
-NOBODYS = Ids("noshop", "noplace", "nocand", "norule", "no.field", "nolist", "key_no", "dec_no", "1")
+NOBODYS = Ids("noshop", "noplace", "nocand", "norule", "noscenario", "no.field", "nolist", "key_no", "dec_no", "1")
 
 
 def operations(server: Server) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -74,7 +79,7 @@ def operations(server: Server) -> Iterator[tuple[str, str, dict[str, Any]]]:
 def ask(client: httpx.Client, method: str, path: str, operation: dict[str, Any], ids: Ids) -> httpx.Response:
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
     address = ids.in_path(path)
-    if method == "PUT":
+    if method == "PUT" and path.endswith("}"):
         part = path.rpartition("/")[2].strip("{}")
         body = {**body, "key" if part == "placement" else part: address.rpartition("/")[2]}
     return client.request(
@@ -93,6 +98,15 @@ def furnished(side: Side) -> Ids:
         post("/v1/placements", json={"key": PLACE, "name": SECRET}),
         post(f"/v1/placements/{PLACE}/candidates", json={"id": "zzcand", "label": SECRET}),
         post(f"/v1/placements/{PLACE}/rules", json={**examples.RULE, "id": "zzrule", "notes": SECRET, "name": SECRET}),
+        post(
+            f"/v1/placements/{PLACE}/scenarios",
+            json={"id": "zzscenario", "name": SECRET, "context": {}, "expect": {}, "notes": SECRET},
+        ),
+        side.client.put(
+            f"/v1/placements/{PLACE}/draft/rules/zzrule",
+            json={**examples.RULE, "id": "zzrule", "notes": f"{SECRET} {SECRET}", "name": SECRET},
+            headers={"if-match": "*"},
+        ),
         post("/v1/vocabulary", json={"name": "zz.field", "type": "string", "label": SECRET}),
         post("/v1/lists", json={"name": "zzlist", "values": [SECRET]}),
         post("/v1/keys", json={"kind": "secret", "name": SECRET}),
@@ -107,7 +121,16 @@ def furnished(side: Side) -> Ids:
     assert post("/v1/personalize/feedback", json=outcome).json()["results"][0]["status"] == "recorded"
     audit = str(side.client.get("/v1/audit").json()["items"][0]["id"])
     return Ids(
-        side.merchant.slug, PLACE, "zzcand", "zzrule", "zz.field", "zzlist", made[5].json()["id"], decision, audit
+        side.merchant.slug,
+        PLACE,
+        "zzcand",
+        "zzrule",
+        "zzscenario",
+        "zz.field",
+        "zzlist",
+        made[-2].json()["id"],
+        decision,
+        audit,
     )
 
 
@@ -115,7 +138,7 @@ def everything(side: Side, ids: Ids) -> list[Any]:
     """All that a merchant can read about itself."""
     paths = ("/v1/placements", f"/v1/placements/{PLACE}/candidates", f"/v1/placements/{PLACE}/rules", "/v1/vocabulary")
     paths += ("/v1/lists", f"/v1/placements/{PLACE}/versions", f"/v1/decisions/{ids.decision}?explain=true")
-    paths += ("/v1/audit", "/v1/keys")
+    paths += (f"/v1/placements/{PLACE}/draft", f"/v1/placements/{PLACE}/scenarios", "/v1/audit", "/v1/keys")
     return [side.client.get(path).json() for path in paths]
 
 

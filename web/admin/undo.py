@@ -15,7 +15,7 @@ from engine.store.audit import Entry
 from engine.store.resources import TYPES, Kind, Resource
 from web.admin.frame import Frame, Notice
 
-SUBJECT = re.compile(r"(?P<kind>candidate|rule|field|list) (?P<id>\S+)(?: in (?P<place>\S+))?")
+SUBJECT = re.compile(r"(?P<kind>candidate|rule|scenario|field|list) (?P<id>\S+)(?: in (?P<place>\S+))?")
 
 
 async def undo_address(frame: Frame, gone: Resource) -> str:
@@ -59,6 +59,8 @@ def _deleted(entry: Entry) -> tuple[Kind, str, Any]:
 def _list_of(kind: Kind, place: str) -> str:
     if kind == "rule":
         return f"/admin/rules?placement={place}"
+    if kind == "scenario":
+        return f"/admin/placements/{place}/scenarios"
     if kind == "candidate":
         return "/admin/methods" if place == "payment_methods" else f"/admin/placements/{place}/candidates"
     return "/admin/fields"

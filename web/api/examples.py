@@ -53,6 +53,16 @@ RULE: Json = {
     "when": {">": [{"var": "cart.total"}, 100000]},
     "effects": [{"set": {"name": "show_cvv", "value": True}}],
 }
+SCENARIO: Json = {
+    "id": "large-carts",
+    "name": "Large carts are asked for the code",
+    "context": {"cart": {"total": 120000, "currency": "EUR"}, "geo": {"country": "DE"}},
+    "expect": {"shown": ["card", "paypal"], "hidden": ["ideal"], "values": {"show_cvv": True}},
+}
+RULE_SET: Json = {"rules": [RULE], "scenarios": [SCENARIO]}
+ORDER: Json = {"ids": [RULE["id"]]}
+REVIEW: Json = {"why": "Large carts were paid back too often"}
+RELEASE: Json = {"why": "Black Friday", "publish_at": "2030-11-27T00:00:00+01:00"}
 FIELD: Json = {
     "name": "customer.tier",
     "type": "string",

@@ -12,7 +12,7 @@ from engine.clock import rfc3339
 from engine.explain import Trace
 from engine.kernel import Decision
 from engine.logbook import Logged
-from engine.placement import Id
+from engine.placement import Id, Scenario
 from engine.replay import Replay
 from engine.store.outcomes import OutcomeRow
 from web.access import configuring, engine_of
@@ -145,6 +145,22 @@ async def replay(request: AnyRequest) -> Response[bytes]:
     return _respond(await engine_of(request).logbook.replay(access.merchant.id, request.path_params["id"]))
 
 
+@post(
+    "/v1/decisions/{id:str}/scenario",
+    status_code=200,
+    opt=Operation(
+        DECISIONS,
+        "Make a scenario from a decision",
+        {200: Answer("A scenario with these facts, which wants what was certain in the answer", Scenario)},
+        "It is not stored: change it as you like, and create it among the scenarios of its placement.",
+    ).opt,
+)
+async def scenario(request: AnyRequest) -> Response[bytes]:
+    access = configuring(request)
+    _, made = await engine_of(request).scenarios.from_decision(access.merchant.id, request.path_params["id"])
+    return _respond(made)
+
+
 @get(
     "/v1/audit",
     opt=Operation(
@@ -180,4 +196,4 @@ def _respond(body: msgspec.Struct) -> Response[bytes]:
     return Response(msgspec.json.encode(body), media_type=JSON, headers={"Cache-Control": "no-store"})
 
 
-handlers = [search, show, replay, audit]
+handlers = [search, show, replay, scenario, audit]

@@ -9,6 +9,9 @@ from litestar import Request, Response, get, post
 from msgspec import Meta
 
 from engine.clock import rfc3339
+from engine.difference import Difference
+from engine.plan import PlanDocument
+from engine.store.plans import Number
 from web.access import configuring, engine_of
 from web.api import examples
 from web.api.log import Limit
@@ -18,6 +21,7 @@ from web.reading import document_of, query_of
 
 AnyRequest = Request[Any, Any, Any]
 TAG = "Placements"
+VERSION = "/v1/placements/{placement:str}/versions/{version:int}"
 
 
 class Versions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,7 +47,7 @@ class PlanVersions(msgspec.Struct, frozen=True):
 
 
 class RollBack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    version: Annotated[int, Meta(ge=1, le=2**31 - 1, description="A version of this placement's plan.")]
+    version: Number
 
 
 @get(
@@ -55,6 +59,39 @@ class RollBack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 async def versions(request: AnyRequest) -> Response[bytes]:
     access, wanted = configuring(request), query_of(request, Versions)
     return _respond(await _versions(request, access.merchant.id, wanted))
+
+
+class Since(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    since: Annotated[Number, Meta(description="The version to compare with; the one before unless given.")] | None = (
+        None
+    )
+
+
+class Differences(msgspec.Struct, frozen=True):
+    """What differs, in words and as documents."""
+
+    items: list[Difference]
+
+
+@get(VERSION, opt=Operation(TAG, "Show a plan version", {200: Answer("All of it", PlanDocument)}).opt)
+async def version(request: AnyRequest) -> Response[bytes]:
+    access = configuring(request)
+    row = await engine_of(request).versions.get(access.merchant.id, *_address(request))
+    return Response(row.document.encode(), media_type=JSON)
+
+
+@get(
+    f"{VERSION}/changes",
+    opt=Operation(
+        TAG, "Compare two plan versions", {200: Answer("What the version changed", Differences)}, query=Since
+    ).opt,
+)
+async def changes(request: AnyRequest) -> Response[bytes]:
+    access, wanted = configuring(request), query_of(request, Since)
+    placement, number = _address(request)
+    since = max(1, number - 1) if wanted.since is None else wanted.since
+    found = await engine_of(request).versions.compare(access.merchant.id, placement, since, number)
+    return _respond(Differences(found))
 
 
 @post(
@@ -91,8 +128,12 @@ async def _versions(request: AnyRequest, merchant_id: int, wanted: Versions) -> 
     return PlanVersions(items, str(items[-1].version) if len(found) > wanted.limit else None)
 
 
-def _respond(body: PlanVersions) -> Response[bytes]:
+def _address(request: AnyRequest) -> tuple[str, int]:
+    return str(request.path_params["placement"]), int(request.path_params["version"])
+
+
+def _respond(body: msgspec.Struct) -> Response[bytes]:
     return Response(msgspec.json.encode(body), media_type=JSON)
 
 
-handlers = [versions, roll_back]
+handlers = [versions, version, changes, roll_back]

@@ -15,7 +15,7 @@ from msgspec import Meta
 from engine.accounts import Access
 from engine.clock import rfc3339
 from engine.errors import Stale, invalid
-from engine.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument
+from engine.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument, Scenario
 from engine.shelf import id_of
 from engine.store.resources import Document, Kind, Resource
 from web.access import configuring, engine_of
@@ -104,7 +104,18 @@ COLLECTIONS = (
         "Rules",
         RuleDocument,
         examples.RULE,
-        "A rule is a JSON-logic condition over the facts of the vocabulary, and effects.",
+        "A rule is a JSON-logic condition over the facts of the vocabulary, and effects. Where changes need a second "
+        "person's review, rules are changed in the draft.",
+    ),
+    Collection(
+        "scenario",
+        "/v1/placements/{placement:str}/scenarios",
+        "scenario",
+        "scenarios",
+        "Scenarios",
+        Scenario,
+        examples.SCENARIO,
+        "Facts and the answer that must come of them. What would break one is not published.",
     ),
     Collection(
         "field",
