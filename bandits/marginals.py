@@ -39,7 +39,7 @@ def position_chances(alphas: ArrayLike, betas: ArrayLike, slots: int) -> Floats:
         raise ValueError(f"slots must lie between 1 and the number of arms, {len(arms.a)}: {slots}")
     grid = _grid(arms, slots)
     density = _density(arms, grid.u)
-    above = _tails(density, grid)
+    above = np.clip(_tails(density, grid), 0.0, 1.0)
     exactly = _exactly_above(above.reshape(len(above), -1), slots)
     weighted = (density * grid.weights).reshape(len(above), -1)
     chances: Floats = np.einsum("kn,skn->ks", weighted, exactly)
@@ -57,8 +57,8 @@ def prefix_chance(alphas: ArrayLike, betas: ArrayLike, prefix: Sequence[int]) ->
     chain = np.ones_like(grid.u)
     for arm in prefix[:-1]:
         chain = _tails(density[arm] * chain, grid)
-    below: Floats = np.prod(1.0 - _tails(density[others], grid), axis=0)
-    return float((grid.weights * density[prefix[-1]] * chain * below).sum())
+    below = np.prod(1.0 - np.clip(_tails(density[others], grid), 0.0, 1.0), axis=0)
+    return max(0.0, float((grid.weights * density[prefix[-1]] * chain * below).sum()))
 
 
 class _Arms(NamedTuple):

@@ -110,6 +110,12 @@ def test_a_whole_order_of_equal_arms_has_one_chance_in_their_factorial():
         assert prefix_chance([8] * 5, [12] * 5, order) == pytest.approx(1 / 120, abs=1e-13)
 
 
+def test_a_hopeless_arm_has_no_chance_and_never_less():
+    a, b = [20, 40, 120, 60, 32], [380, 360, 280, 340, 368]
+    assert (position_chances(a, b, 5) >= 0).all()
+    assert 0 <= prefix_chance([1e6, 1, 5], [1, 1e6, 5], [1, 2, 0]) < 1e-12
+
+
 def test_a_race_counts_what_the_integral_says():
     statistics = [Statistics(100, 12), Statistics(400, 44), Statistics(10, 0), Statistics(0, 0), Statistics(5_000, 560)]
     draws = make_draws(list("abcde"), statistics, seed=7, count=2**17)
