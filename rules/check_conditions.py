@@ -9,7 +9,7 @@ from rules.cases import Space
 from rules.describe import describe
 from rules.findings import Finding
 from rules.study import Setting
-from rules.tree import Call, Node, Rule, fields_of, is_connective
+from rules.tree import Call, Literal, Node, Rule, fields_of, is_connective
 
 
 def findings_of_condition(rule: Rule, space: Space, setting: Setting) -> Iterator[Finding]:
@@ -38,6 +38,10 @@ def _label(name: str, setting: Setting) -> str:
 
 def _never(rule: Rule, space: Space, setting: Setting) -> Finding:
     node, parts = _culprit(rule.condition, True, space)
+    if isinstance(node, Call) and node.operator == "in_list" and parts == [node]:
+        name = cast(Literal, node.arguments[1]).value
+        message = f"The list “{name}” is empty: until there is something on it, the rule never fires."
+        return Finding(rule.id, node.path, "never", "warning", message)
     texts = [f"“{describe(part, setting.vocabulary, setting.wording)}”" for part in parts]
     if len(parts) > 1:
         together = "both" if len(parts) == 2 else "all"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rules.effects import Pin
+from rules.effects import Effect, Pin, Require
 from rules.findings import Finding
 from rules.study import Study
 
@@ -134,13 +134,13 @@ class Effects:
         label = self._study.setting.label(pin.candidate)
         if pin.candidate in self._study.deeds[number].hidden:
             message = f"This rule places {label} and hides it, too; it is hidden."
-            yield self._fight(number, (), message)
+            yield self._fight(number, pin, (), message)
             return
         others = self._meeting(number, self._partners(number, self._hiding.get(pin.candidate, ())))
         if others:
             names = self._names(others)
             message = f"This rule shows {label} in place {pin.slot}, but where {names} fires too, it is hidden."
-            yield self._fight(number, others, message)
+            yield self._fight(number, pin, others, message)
 
     def _second_pin(self, number: int, pin: Pin) -> Iterator[Finding]:
         """Another candidate has the place, or the candidate another place, by a rule that comes before."""
@@ -150,7 +150,7 @@ class Effects:
         others = self._meeting(number, same_place)
         if others:
             message = f"Where {self._names(others)} fires too, it comes first and gives place {pin.slot} to another."
-            yield self._fight(number, others, message)
+            yield self._fight(number, pin, others, message)
         elsewhere = [
             other
             for other in self._partners(number, self._placing[pin.candidate])
@@ -160,7 +160,7 @@ class Effects:
         if others:
             label = self._study.setting.label(pin.candidate)
             message = f"Where {self._names(others)} fires too, it comes first and shows {label} in another place."
-            yield self._fight(number, others, message)
+            yield self._fight(number, pin, others, message)
 
     def _pins_other(self, other: int, number: int, pin: Pin) -> bool:
         deed = self._study.deeds[other]
@@ -177,9 +177,10 @@ class Effects:
         ]
         others = self._meeting(number, earlier)
         if others and kept:
+            allowing = next(one for one in self._study.rules[number].effects if isinstance(one, Require))
             names = self._names(others)
             message = f"This rule allows none of those that {names} allows; where both fire, nothing is left to show."
-            yield self._fight(number, others, message)
+            yield self._fight(number, allowing, others, message)
 
     def _meeting(self, number: int, others: Sequence[int]) -> tuple[int, ...]:
         """Those of the other rules that surely fire together with this one for some facts."""
@@ -200,11 +201,13 @@ class Effects:
         more = len(others) - 1
         return f"{first} (and {more} more)" if more else first
 
-    def _fight(self, number: int, others: Sequence[int], message: str) -> Finding:
+    def _fight(self, number: int, effect: Effect, others: Sequence[int], message: str) -> Finding:
+        rule = self._study.rules[number]
         ids = tuple(self._study.rules[other].id for other in others)
         is_shown = self._focus in (None, number)
         example = self._study.example((number, *others[:1])) if is_shown else None
-        return Finding(self._study.rules[number].id, "/effects", "fight", "warning", message, ids, example)
+        path = f"/effects/{rule.effects.index(effect)}"
+        return Finding(rule.id, path, "fight", "warning", message, ids, example)
 
 
 def _by_key(pairs: Iterable[tuple[int, object]]) -> dict[object, list[int]]:

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
-from rules import explain, parse_effects, parse_rule, parse_rules
+from rules import changes_needed, explain, parse_effects, parse_rule, parse_rules
 from rules.check import Setting, check_rules
 from rules.findings import Kind
 from rules.parse import FORMS
@@ -48,6 +48,13 @@ def test_the_checks_find_what_the_page_says(block: dict[str, Any]) -> None:
     found = check_rules(parse_rules(block["rules"], VOCABULARY, LISTS), SETTING)
     assert [[one.rule, one.kind, *one.others] for one in found] == block["found"]
     assert found[0].example == block.get("example")
+
+
+def test_what_would_have_to_change_is_what_the_page_says() -> None:
+    [block] = [block for block in BLOCKS if "needs" in block]
+    rule = parse_rule({"id": "r", "when": block["when"], "effects": [{"exclude": ["a"]}]}, VOCABULARY, LISTS)
+    ways = changes_needed(rule, block["facts"], VOCABULARY, LISTS)
+    assert [[need.text for need in way] for way in ways] == block["needs"]
 
 
 def test_every_kind_of_finding_is_on_the_page_with_how_bad_it_is() -> None:
