@@ -95,6 +95,7 @@ class Previews:
         self._drafts = drafts
         self._url = url
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._processes: dict[str, asyncio.subprocess.Process] = {}
 
     async def start_draft(
         self,
@@ -154,10 +155,10 @@ class Previews:
         self._tasks[id].add_done_callback(lambda _: self._tasks.pop(id, None))
         return _preview(row)
 
-    async def get(self, merchant_id: int, id: str) -> Preview:
-        """`NotFound` where there is none, or it is another merchant's."""
+    async def get(self, merchant_id: int, id: str, *, placement: str | None = None) -> Preview:
+        """`NotFound` where there is none, or it is another merchant's or placement's."""
         found = await self._find(lambda connection: previews.get(connection, merchant_id, id))
-        if found is None:
+        if found is None or placement not in (None, found.placement):
             raise NotFound(f"there is no preview “{id}”", field="id")
         return found
 
@@ -168,10 +169,7 @@ class Previews:
     async def cancel(self, merchant_id: int, id: str) -> Preview:
         """End a preview that runs; one that has ended stays as it is."""
         await self.get(merchant_id, id)
-        await self._end(id, "cancelled")
-        if id in self._tasks:
-            self._tasks[id].cancel()
-            await asyncio.wait([self._tasks[id]])
+        await self._stop(id, "cancelled")
         return await self.get(merchant_id, id)
 
     async def finish(self, merchant_id: int, id: str) -> Preview:
@@ -186,10 +184,16 @@ class Previews:
 
     async def stop(self) -> None:
         """End all that run in this process."""
-        for id, task in list(self._tasks.items()):
-            task.cancel()
-            await asyncio.wait([task])
-            await self._end(id, "interrupted")
+        for id in list(self._tasks):
+            await self._stop(id, "interrupted")
+
+    async def _stop(self, id: str, state: str) -> None:
+        await self._end(id, state)
+        # Its task is not cancelled: it might be writing just now. It ends with its process.
+        if id in self._processes:
+            _kill(self._processes[id])
+        if id in self._tasks:
+            await asyncio.wait([self._tasks[id]])
 
     async def _run(self, id: str, job: Job) -> None:
         process = await asyncio.create_subprocess_exec(
@@ -201,14 +205,15 @@ class Previews:
             limit=LONGEST_LINE,
             start_new_session=True,
         )
+        self._processes[id] = process
         try:
             await self._watch(id, job, process)
         except Exception as error:
             log.error("preview not finished", preview=id, error=type(error).__name__)
             await self._end(id, "failed", problem="something went wrong on our side")
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            del self._processes[id]
+            _kill(process)
             await process.wait()
 
     async def _watch(self, id: str, job: Job, process: asyncio.subprocess.Process) -> None:
@@ -270,6 +275,12 @@ class _Ear:
                 return message
             self.reached = message
         return Failed("its process ended early")
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    """With all that it started, which are of its group."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _begun(document: PlanDocument, now: int) -> PlanDocument:

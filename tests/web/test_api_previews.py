@@ -1,0 +1,80 @@
+"""Previews over HTTP: started, watched, told, cancelled; and for nobody else."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.serving import Server, Side
+
+PREVIEWS = "/v1/placements/payment_methods/previews"
+NO_CARD = {
+    "id": "no-card", "name": "No card", "when": {"==": [{"var": "geo.country"}, "DE"]},
+    "effects": [{"exclude": ["card"]}],
+}  # fmt: skip
+
+
+def ended(side: Side, id: str) -> dict:
+    for _ in range(600):
+        preview = side.client.get(f"{PREVIEWS}/{id}").json()
+        if preview["state"] != "running":
+            return preview
+        time.sleep(0.1)
+    raise AssertionError("the preview did not end")
+
+
+def start(side: Side, **body) -> dict:
+    answer = side.client.post(PREVIEWS, json=body)
+    assert answer.status_code == 202, answer.text
+    return answer.json()
+
+
+def test_rules_are_tried_on_what_was_decided(side: Side):
+    for number in range(5):
+        side.decide(f"c_{number}")
+    preview = ended(side, start(side, rules=[NO_CARD])["id"])
+    assert (preview["state"], preview["done"], preview["total"]) == ("done", 5, 5)
+    result = preview["result"]
+    assert (result["read"], result["changed"]) == (5, 5)
+    assert next(one for one in result["places"] if one["id"] == "card")["shown"] == [5, 0]
+    assert result["effect"]["refused"] == "the outcomes of these decisions are still awaited"
+    assert result["first_at"].endswith("Z")
+
+
+def test_without_a_draft_the_published_rules_change_nothing(side: Side):
+    side.decide()
+    assert ended(side, start(side)["id"])["result"]["changed"] == 0
+
+
+def test_one_runs_at_a_time_and_can_be_cancelled(side: Side):
+    running = start(side)
+    assert side.client.post(PREVIEWS, json={}).status_code == 409
+    assert side.client.delete(f"{PREVIEWS}/{running['id']}").json()["state"] == "cancelled"
+    assert ended(side, start(side)["id"])["state"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"limit": 0}, "limit"),
+        ({"since": "2026-11-02T00:00:00Z", "until": "2026-11-01T00:00:00Z"}, "until"),
+        ({"without": "no-such-rule"}, "without"),
+        ({"rules": [NO_CARD | {"effects": [{"exclude": ["nobody"]}]}]}, "effects"),
+    ],
+)
+def test_what_is_wrong_is_named(side: Side, body: dict, field: str):
+    answer = side.client.post(PREVIEWS, json=body)
+    assert answer.status_code in (400, 404, 422)
+    assert field in answer.text
+
+
+def test_no_other_merchant_or_placement_sees_it(server: Server, side: Side):
+    id = start(side)["id"]
+    other, _ = server.sides()
+    other.furnish()
+    assert other.client.get(f"{PREVIEWS}/{id}").status_code == 404
+    assert other.client.delete(f"{PREVIEWS}/{id}").status_code == 404
+    assert side.client.get(f"/v1/placements/offers/previews/{id}").status_code == 404
+    assert server.client(side.new_key()).get(f"{PREVIEWS}/{id}").status_code == 403
+    assert ended(side, id)["state"] == "done"
