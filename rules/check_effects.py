@@ -41,12 +41,12 @@ class Effects:
 
     def findings(self) -> Iterator[Finding]:
         """What is found, rule by rule."""
-        for number, rule in enumerate(self._study.rules):
-            if not self._study.boxes[number]:
+        for number, boxes in enumerate(self._study.boxes):
+            if not boxes:
                 continue
             shadow = self._shadow(number) if self._may_be_shadowed(number) else None
             if shadow:
-                yield self._shadowed(rule.id, shadow)
+                yield self._shadowed(number, shadow)
             else:
                 yield from self._fights(number)
 
@@ -102,14 +102,14 @@ class Effects:
         """Whether a rule that comes before pins the same candidate to the same place."""
         return other < number and Pin(unit.target, unit.slot) in self._study.deeds[other].pins
 
-    def _shadowed(self, rule: str, shadow: list[tuple[Unit, int]]) -> Finding:
+    def _shadowed(self, number: int, shadow: list[tuple[Unit, int]]) -> Finding:
         others = list(dict.fromkeys(other for _, other in shadow))
-        names = _listed([f"“{self._study.rules[other].name}”" for other in others])
+        names = _listed([self._name(other) for other in others])
         verb = "fires" if len(others) == 1 else "fire"
         what = _listed([self._already(unit, other) for unit, other in shadow[:3]])
-        message = f"This rule changes nothing: whenever it fires, {names} {verb} too, and {what}."
+        message = f"{self._subject(number)} changes nothing: whenever it fires, {names} {verb} too, and {what}."
         ids = tuple(self._study.rules[other].id for other in others)
-        return Finding(rule, "/effects", "shadowed", "warning", message, ids)
+        return Finding(self._study.rules[number].id, "/effects", "shadowed", "warning", message, ids)
 
     def _already(self, unit: Unit, other: int) -> str:
         """What the other rule does instead."""
@@ -131,36 +131,28 @@ class Effects:
             yield from self._disjoint(number)
 
     def _hidden_pin(self, number: int, pin: Pin) -> Iterator[Finding]:
-        label = self._study.setting.label(pin.candidate)
         if pin.candidate in self._study.deeds[number].hidden:
-            message = f"This rule places {label} and hides it, too; it is hidden."
+            message = f"{self._shows(number, pin)} and hides it, too; it is hidden."
             yield self._fight(number, pin, (), message)
             return
         others = self._meeting(number, self._partners(number, self._hiding.get(pin.candidate, ())))
         if others:
-            names = self._names(others)
-            message = f"This rule shows {label} in place {pin.slot}, but where {names} fires too, it is hidden."
+            message = f"{self._shows(number, pin)}, but where {self._names(others)} fires too, it is hidden."
             yield self._fight(number, pin, others, message)
 
     def _second_pin(self, number: int, pin: Pin) -> Iterator[Finding]:
         """Another candidate has the place, or the candidate another place, by a rule that comes before."""
-        same_place = [
-            other for other in self._partners(number, self._pinning[pin.slot]) if self._pins_other(other, number, pin)
-        ]
-        others = self._meeting(number, same_place)
-        if others:
-            message = f"Where {self._names(others)} fires too, it comes first and gives place {pin.slot} to another."
-            yield self._fight(number, pin, others, message)
-        elsewhere = [
-            other
-            for other in self._partners(number, self._placing[pin.candidate])
-            if self._pins_elsewhere(other, number, pin)
-        ]
-        others = self._meeting(number, elsewhere)
-        if others:
-            label = self._study.setting.label(pin.candidate)
-            message = f"Where {self._names(others)} fires too, it comes first and shows {label} in another place."
-            yield self._fight(number, pin, others, message)
+        claims = (
+            (self._pinning[pin.slot], self._pins_other, "gives the place to another"),
+            (self._placing[pin.candidate], self._pins_elsewhere, "shows it in another place"),
+        )
+        for rivals, is_rival, deed in claims:
+            before = [other for other in self._partners(number, rivals) if is_rival(other, number, pin)]
+            others = self._meeting(number, before)
+            if others:
+                shows, names = self._shows(number, pin), self._names(others)
+                message = f"{shows}, but where {names} fires too, that comes first and {deed}."
+                yield self._fight(number, pin, others, message)
 
     def _pins_other(self, other: int, number: int, pin: Pin) -> bool:
         deed = self._study.deeds[other]
@@ -179,7 +171,8 @@ class Effects:
         if others and kept:
             allowing = next(one for one in self._study.rules[number].effects if isinstance(one, Require))
             names = self._names(others)
-            message = f"This rule allows none of those that {names} allows; where both fire, nothing is left to show."
+            subject = self._subject(number)
+            message = f"{subject} allows none of those that {names} allows; where both fire, nothing is left to show."
             yield self._fight(number, allowing, others, message)
 
     def _meeting(self, number: int, others: Sequence[int]) -> tuple[int, ...]:
@@ -197,9 +190,19 @@ class Effects:
         return tuple(found)
 
     def _names(self, others: Sequence[int]) -> str:
-        first = f"“{self._study.rules[others[0]].name}”"
+        first = self._name(others[0])
         more = len(others) - 1
         return f"{first} (and {more} more)" if more else first
+
+    def _name(self, number: int) -> str:
+        return "this rule" if number == self._focus else f"“{self._study.rules[number].name}”"
+
+    def _subject(self, number: int) -> str:
+        return "This rule" if self._focus in (None, number) else self._name(number)
+
+    def _shows(self, number: int, pin: Pin) -> str:
+        place = "first" if pin.slot == 1 else f"in place {pin.slot}"
+        return f"{self._subject(number)} shows {self._study.setting.label(pin.candidate)} {place}"
 
     def _fight(self, number: int, effect: Effect, others: Sequence[int], message: str) -> Finding:
         rule = self._study.rules[number]

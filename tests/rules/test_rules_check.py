@@ -156,7 +156,7 @@ def test_a_pin_of_what_another_rule_hides_is_a_fight_with_an_example() -> None:
     )
     assert (finding.rule, finding.kind, finding.other) == ("a", "fight", "b")
     assert finding.example == {"geo.country": "DE", "cart.total": 0}
-    assert finding.message == "This rule shows PayPal in place 1, but where “b” fires too, it is hidden."
+    assert finding.message == "This rule shows PayPal first, but where “b” fires too, it is hidden."
 
 
 def test_rules_that_can_not_fire_together_do_not_fight() -> None:
@@ -272,6 +272,16 @@ def test_a_rule_checked_alone_has_the_findings_of_the_whole_set() -> None:
 
 def _of_pair(finding: Finding) -> tuple[str, str, str, tuple[str, ...]]:
     return finding.rule, finding.kind, finding.message, finding.others
+
+
+def test_beside_others_this_rule_is_the_one_that_is_checked() -> None:
+    documents = [rule(is_("DE"), PIN, id="a", priority=5), rule({"<": [TOTAL, 100]}, {"exclude": ["paypal"]}, id="b")]
+    first, second = parse_rules(documents, VOCABULARY, LISTS)
+    [of_first] = check_rule(first, [second], SETTING)
+    [of_second] = check_rule(second, [first], SETTING)
+    assert of_first.message == "This rule shows PayPal first, but where “b” fires too, it is hidden."
+    assert of_second.message == "“a” shows PayPal first, but where this rule fires too, it is hidden."
+    assert (of_first.rule, of_second.rule) == ("a", "a")
 
 
 def test_a_large_set_is_checked_in_time() -> None:

@@ -128,7 +128,8 @@ class Bench:
         return parse_rule(document, self.vocabulary, self.lists)
 
     def _findings(self, rule: Rule) -> list[Finding]:
-        return check_rule(rule, self._others, Setting(self.vocabulary, self.lists, self.labels))
+        setting = Setting(self.vocabulary, self.lists, self.labels, wording=self._wording)
+        return check_rule(rule, self._others, setting)
 
     def _in_part(self, draft: Draft, tree: Group | None, problems: Sequence[Problem]) -> str:
         """The sentence of a draft that is not finished: what is said already, the rest left open."""
