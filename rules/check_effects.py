@@ -132,8 +132,8 @@ class Effects:
 
     def _hidden_pin(self, number: int, pin: Pin) -> Iterator[Finding]:
         if pin.candidate in self._study.deeds[number].hidden:
-            message = f"{self._shows(number, pin)} and hides it, too; it is hidden."
-            yield self._fight(number, pin, (), message)
+            if self._focus in (None, number):
+                yield self._fight(number, pin, (), f"{self._shows(number, pin)} and hides it, too; it is hidden.")
             return
         others = self._meeting(number, self._partners(number, self._hiding.get(pin.candidate, ())))
         if others:
@@ -164,10 +164,10 @@ class Effects:
 
     def _disjoint(self, number: int) -> Iterator[Finding]:
         kept = self._study.deeds[number].required or frozenset()
-        earlier = [
-            one for one in self._requiring if one < number and kept.isdisjoint(self._study.deeds[one].required or ())
-        ]
-        others = self._meeting(number, earlier)
+        before = [one for one in self._partners(number, self._requiring) if one < number]
+        others = self._meeting(
+            number, [one for one in before if kept.isdisjoint(self._study.deeds[one].required or ())]
+        )
         if others and kept:
             allowing = next(one for one in self._study.rules[number].effects if isinstance(one, Require))
             names = self._names(others)

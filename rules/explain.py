@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass
 from typing import cast
 
 from rules.describe import describe
-from rules.evaluate import Lists, Unknown, Values, Verdict, read_values, verdict
+from rules.evaluate import Lists, Unknown, Verdict, read_values, verdict
 from rules.tree import Call, Node, Rule, fields_of, is_connective
 from rules.vocabulary import Vocabulary
+from rules.wording import PLAIN, Wording
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +44,17 @@ class Explanation:
         return asdict(self) | {"clauses": [asdict(clause) for clause in self.clauses]}
 
 
-def explain(rule: Rule, facts: Mapping[str, object], vocabulary: Vocabulary, lists: Lists) -> Explanation:
+def explain(
+    rule: Rule, facts: Mapping[str, object], vocabulary: Vocabulary, lists: Lists, wording: Wording = PLAIN
+) -> Explanation:
     """What every clause of `rule` saw in `facts` (raw JSON values by dotted name), none left out."""
     values = read_values(rule.condition, facts, vocabulary)
     whole = verdict(rule.condition, values, lists)
     clauses = tuple(
-        _clause(node, depth, facts, values, vocabulary, lists) for node, depth in _clauses(rule.condition, 0)
+        _clause(node, depth, describe(node, vocabulary, wording), facts, verdict(node, values, lists))
+        for node, depth in _clauses(rule.condition, 0)
     )
-    return Explanation(rule.id, rule.name, describe(rule, vocabulary), _word(whole), _lacked(whole), clauses)
+    return Explanation(rule.id, rule.name, describe(rule, vocabulary, wording), _word(whole), _lacked(whole), clauses)
 
 
 def _clauses(node: Node, depth: int) -> Iterator[tuple[Node, int]]:
@@ -60,12 +64,9 @@ def _clauses(node: Node, depth: int) -> Iterator[tuple[Node, int]]:
             yield from _clauses(part, depth + 1)
 
 
-def _clause(
-    node: Node, depth: int, facts: Mapping[str, object], values: Values, vocabulary: Vocabulary, lists: Lists
-) -> Clause:
+def _clause(node: Node, depth: int, text: str, facts: Mapping[str, object], found: Verdict) -> Clause:
     seen = {} if is_connective(node) else {name: facts.get(name) for name in fields_of(node)}
-    found = verdict(node, values, lists)
-    return Clause(node.path, depth, describe(node, vocabulary), seen, _word(found), _lacked(found))
+    return Clause(node.path, depth, text, seen, _word(found), _lacked(found))
 
 
 def _word(found: Verdict) -> str:

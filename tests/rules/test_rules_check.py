@@ -266,6 +266,7 @@ def test_a_rule_checked_alone_has_the_findings_of_the_whole_set() -> None:
                 _of_pair(finding) for finding in whole if finding.rule == one.id and finding.kind != "may be empty"
             }
             assert wanted <= {_of_pair(finding) for finding in alone}
+            assert all(one.id in (finding.rule, *finding.others) for finding in alone)
             seen.update(finding.kind for finding in alone)
     assert min(seen[kind] for kind in ("never", "shadowed", "fight", "may be empty")) > 5
 
