@@ -1,4 +1,4 @@
-"""`make verify`: every long check, its table kept in docs/verification.md.
+"""`make verify`: every long check, its table kept in docs/verification.md, or in docs/learning.md.
 
 `python -m benchmarks.verify [PART ...]` runs all parts, or some of those below. Half an hour.
 """
@@ -9,9 +9,11 @@ import platform
 import sqlite3
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 
@@ -22,13 +24,23 @@ from benchmarks import (
     verify_checks,
     verify_crash,
     verify_engine,
+    verify_learning,
     verify_rules,
 )
 from benchmarks.process import ROOT
 from benchmarks.published import put
 
-Figures = list[tuple[str, str, str]]
-PAGE = ROOT / "docs" / "verification.md"
+Figures = Sequence[tuple[str, ...]]
+
+
+class Place(NamedTuple):
+    """The page that keeps a part's table, and its columns."""
+
+    page: Path = ROOT / "docs" / "verification.md"
+    columns: tuple[str, ...] = ("what", "goal", "measured")
+
+
+PLACES = {"learning": Place(ROOT / "docs" / "learning.md", verify_learning.COLUMNS)}
 
 PARTS: dict[str, Callable[[], Figures]] = {
     "crash": verify_crash.figures,
@@ -37,6 +49,7 @@ PARTS: dict[str, Callable[[], Figures]] = {
     "builder": verify_builder.figures,
     "checks": verify_checks.figures,
     "engine": verify_engine.figures,
+    "learning": verify_learning.figures,
     "rules": verify_rules.figures,
 }
 
@@ -48,10 +61,10 @@ def machine() -> str:
     return ", ".join([*parts, *(f"{name} {version(name)}" for name in packages)])
 
 
-def markdown(part: str, figures: Figures, seconds: float) -> str:
+def markdown(part: str, columns: Sequence[str], figures: Figures, seconds: float) -> str:
     said = f"`python -m benchmarks.verify {part}`, {datetime.now(UTC):%Y-%m-%d}, {seconds / 60:.1f} min; {machine()}."
     rows = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in figures]
-    return "\n".join([said, "", "| what | goal | measured |", "|---|---|---|", *rows])
+    return "\n".join([said, "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|", *rows])
 
 
 def main(wanted: list[str]) -> None:
@@ -63,9 +76,11 @@ def main(wanted: list[str]) -> None:
         console.print(f"{part} ...")
         began = time.monotonic()
         figures = PARTS[part]()
-        put(PAGE, part, markdown(part, figures, time.monotonic() - began))
-        for what, goal, measured in figures:
-            console.print(f"  {what}: {measured}  (goal: {goal})")
+        place = PLACES.get(part, Place())
+        put(place.page, part, markdown(part, place.columns, figures, time.monotonic() - began))
+        for what, *cells in figures:
+            told = zip(place.columns[1:], cells, strict=True)
+            console.print(f"  {what}: " + "; ".join(f"{name} {cell}" for name, cell in told if cell))
 
 
 if __name__ == "__main__":

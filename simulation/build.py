@@ -77,6 +77,7 @@ def _thompson(policy: scenario.Thompson, world: World, seed: int) -> Policy:
     learning = Learning(
         floor=policy.floor,
         drawn=policy.drawn,
+        draws=policy.draws,
         refresh=policy.refresh,
         window=policy.window,
         day=policy.day,

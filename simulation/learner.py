@@ -20,14 +20,15 @@ ENOUGH_NEWS = 0.005
 class Learning:
     """What of the product's learning is on.
 
-    `drawn`: so many slots are drawn, the rest follow the means. `refresh`: draws are as old as that many visits at
-    most. `window`: after so many visits an outcome comes no more; those still open then count by their age. `day`:
-    visits a day, for fading (`half_life_days`) and for starting again after a change (`restarts`). `by_slot`:
-    position-based credit.
+    `drawn`: so many slots are drawn, the rest follow the means. `draws`: of each posterior. `refresh`: draws are as old
+    as that many visits at most. `window`: after so many visits an outcome comes no more; those still open then count by
+    their age. `day`: visits a day, for fading (`half_life_days`) and for starting again after a change (`restarts`).
+    `by_slot`: position-based credit.
     """
 
     floor: float = 0.0
     drawn: int = 3
+    draws: int = bandits.DRAWS
     refresh: int = 100
     window: int | None = None
     day: int = 250
@@ -87,7 +88,8 @@ class Thompson:
             self._curve = self._delays.curve()
         known, version = self.evidence(now), self._drawing.version(now)
         priors = bandits.temper(self._priors, known) if self._priors else None
-        self._draws = bandits.make_draws(self._drawing.ids, known, seed=version, priors=priors)
+        count = self._learning.draws
+        self._draws = bandits.make_draws(self._drawing.ids, known, seed=version, priors=priors, count=count)
         self._race = Race(self._draws.rates, self._learning.floor)
         self._enough = max(1.0, ENOUGH_NEWS * sum(one.trials for one in known))
         self._made_at, self._news = now, 0

@@ -17,13 +17,16 @@ POINTS = 100
 
 
 def play(world: World, policy: Policy, tell: Telling, horizon: int) -> Floats:
-    """The regret summed up over the visits, (horizon,)."""
+    """The regret summed up over the visits, (horizon,). Nothing is told of candidates that have left since."""
     regrets = np.empty(horizon)
     waiting: defaultdict[int, list[Told]] = defaultdict(list)
+    began: dict[int, int] = {}
     for number in range(horizon):
         visit = world.visit(number)
+        began |= dict.fromkeys(visit.renewed, number)
         for told in waiting.pop(number, ()):
-            policy.learn(told)
+            if all(told.visit.number >= began.get(one, 0) for one in told.order):
+                policy.learn(told)
         order = policy.decide(visit)
         regrets[number] = world.regret(visit, order)
         told = tell(Told(visit, order, world.successes(visit, order), number + 1))

@@ -150,6 +150,7 @@ class Thompson(_Policy, frozen=True, tag="thompson"):
 
     floor: Annotated[float, Meta(ge=0, le=0.5)] = 0.0
     drawn: Count = 3
+    draws: Annotated[int, Meta(ge=1, le=1_048_576)] = 1_024
     refresh: Count = 100
     window: Count | None = None
     day: Count = 250

@@ -1,0 +1,44 @@
+"""Runs what stands in benchmarks/peers/ with the peers' own Python, where somebody made that environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.process import ROOT
+
+PYTHON = ROOT / ".venv-peers" / "bin" / "python"
+ABSENT = "not run: see benchmarks/peers/README.md"
+
+
+class PeerFailed(Exception):
+    """A peer's script ended with an error; the last line of what it said."""
+
+
+def is_there() -> bool:
+    return PYTHON.exists()
+
+
+def regrets(scenario: Path, peer: str, seeds: int) -> NDArray[np.float64]:
+    """A peer's regret on seeds 0 to `seeds` - 1."""
+    arguments = (str(scenario), peer, "--seeds", str(seeds), "--workers", str(os.cpu_count() or 1))
+    return np.array(_document("play", *arguments)["regrets"], np.float64)
+
+
+def timings() -> dict[str, float]:
+    """Microseconds a decision, by name."""
+    return {str(name): float(value) for name, value in _document("timings").items()}
+
+
+def _document(script: str, *arguments: str) -> Any:
+    command = [str(PYTHON), "-W", "ignore", "-m", f"benchmarks.peers.{script}", *arguments]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if ran.returncode:
+        raise PeerFailed(f"{script}: {(ran.stderr.strip().splitlines() or ['no word of it'])[-1]}")
+    return json.loads(ran.stdout.splitlines()[-1])
