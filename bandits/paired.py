@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bandits.evaluate import Estimate, effective_sample
-from bandits.intervals import Floats, unskewed_interval
+from bandits.intervals import Floats, unskewed_interval, with_imagined_on_both_sides
 
 
 def paired_difference(weights: ArrayLike, logged: ArrayLike, earned: ArrayLike) -> Estimate:
@@ -12,15 +12,19 @@ def paired_difference(weights: ArrayLike, logged: ArrayLike, earned: ArrayLike) 
 
     `weights` (n,) have the mean 1 whatever the rewards are. So what the difference has in common with them is chance,
     and is taken off: regression on a control variate (Owen, 2013, "Monte Carlo theory, methods and examples", 8.9).
-    `refused` stays empty.
+    For the interval four decisions more are imagined, as in `bandits.intervals`. `refused` stays empty.
     """
     w, r, e = (np.asarray(one, np.float64) for one in (weights, logged, earned))
-    terms = e - r - _slope(w - 1.0, e - r) * (w - 1.0)
-    low, high = unskewed_interval(terms)
+    slope = _slope(w - 1.0, e - r)
+    terms = e - r - slope * (w - 1.0)
+    value = float(terms.mean()) if len(terms) else np.nan
+    more_w, more_r = with_imagined_on_both_sides(w, r, r)
+    imagined = (more_r[-4:] - slope) * (more_w[-4:] - 1.0)
+    low, high = unskewed_interval(np.append(terms, imagined))
     return Estimate(
-        value=float(terms.mean()) if len(terms) else np.nan,
-        low=low,
-        high=high,
+        value=value,
+        low=min(low, value),
+        high=max(high, value),
         effective_sample=effective_sample(w),
         largest_weight=float(w.max(initial=0.0)),
         mean_weight=float(w.mean()) if len(w) else np.nan,

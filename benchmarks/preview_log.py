@@ -55,14 +55,17 @@ BASE_RULES = (
 )
 
 
-def document(*more: RuleDocument) -> PlanDocument:
-    """The merchant's plan, with more rules or without."""
+def document(*, methods: int = len(METHODS), drawn: int = 3) -> PlanDocument:
+    """The merchant's plan, with the first so many methods."""
     return PlanDocument(
         placement=Placement(
-            key=PLACEMENT, name="Payment methods", buckets=("device.type", "geo.country"), policy=Thompson()
+            key=PLACEMENT,
+            name="Payment methods",
+            buckets=("device.type", "geo.country"),
+            policy=Thompson(drawn=drawn),
         ),
-        candidates=tuple(Candidate(id=id, label=id.title(), position=n) for n, id in enumerate(METHODS)),
-        rules=(*BASE_RULES, *more),
+        candidates=tuple(Candidate(id=id, label=id.title(), position=n) for n, id in enumerate(METHODS[:methods])),
+        rules=BASE_RULES,
         fields=STANDARD,
     )
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from benchmarks.preview_log import COUNTRIES, DEVICES, METHODS, Log, Logged, Shoppers, document
+import msgspec
+
+from benchmarks.preview_log import COUNTRIES, DEVICES, METHODS, Log, Logged, Shoppers
 from engine.kernel import AnyBeliefs, Draw
 from engine.live import Active
 from engine.placement import RuleDocument
-from engine.plan import Plan
+from engine.plan import Plan, PlanDocument
 from engine.preview import Case, Comparison, Redone, read_logged
 from engine.preview_effect import Effect, effect_of
 from engine.preview_totals import Totals
@@ -35,11 +37,12 @@ class Tried(NamedTuple):
         return self.effect.low <= self.truth <= self.effect.high
 
 
-def drafts(count: int, *, seed: int) -> list[RuleDocument]:
+def drafts(count: int, *, seed: int, methods: Sequence[str] = METHODS) -> list[RuleDocument]:
     """Rules such as merchants try: in a country, on a device, for small or large carts."""
     luck = random.Random(seed)
     return [
-        RuleDocument(id="draft", name="Draft", when=_condition(luck), effects=(_effect(luck),)) for _ in range(count)
+        RuleDocument(id="draft", name="Draft", when=_condition(luck), effects=(_effect(luck, methods),))
+        for _ in range(count)
     ]
 
 
@@ -52,8 +55,8 @@ def _condition(luck: random.Random) -> Any:
     return {"and": clauses}
 
 
-def _effect(luck: random.Random) -> dict[str, Any]:
-    one, two = luck.sample(METHODS, 2)
+def _effect(luck: random.Random, methods: Sequence[str]) -> dict[str, Any]:
+    one, two = luck.sample(methods, 2)
     kind = luck.random()
     if kind < 0.4:
         return {"boost": {"candidates": [one], "factor": luck.choice([0.6, 0.8, 1.2, 1.4, 1.7])}}
@@ -62,6 +65,10 @@ def _effect(luck: random.Random) -> dict[str, Any]:
     if kind < 0.8:
         return {"exclude": [one, two]}
     return {"pin": {"candidate": one, "slot": luck.choice([1, 1, 2, 2, 3])}}
+
+
+def with_rule(document: PlanDocument, rule: RuleDocument) -> PlanDocument:
+    return msgspec.structs.replace(document, rules=(*document.rules, rule))
 
 
 class Bench:
@@ -77,7 +84,7 @@ class Bench:
         self._expected: dict[tuple[object, ...], float] = {}
 
     def try_on(self, rule: RuleDocument) -> Tried:
-        draft = Active(Plan(document(rule), version=0))
+        draft = Active(Plan(with_rule(self._log.plan.document, rule), version=0))
         comparison = Comparison(self._log.plan, draft.plan)
         totals, truth = Totals(read=len(self._log.decisions), counted=len(self._log.decisions)), 0.0
         drawn: dict[int, AnyBeliefs] = {}

@@ -13,6 +13,8 @@ from engine.preview_totals import Rows, Totals
 
 MOST_UNKNOWN = 0.05
 """The share of what the draft would earn that may stand where the past never was, and is taken to stay as it was."""
+MAY_DIFFER = 0.5
+"""By how much that may be more or less than it was; the interval covers it."""
 MOST_BOUNDED = 0.25
 """The share that may be anything between nothing and what it was; the interval covers it."""
 LEAST_SAMPLE = 100
@@ -51,13 +53,14 @@ def effect_of(totals: Totals) -> Effect:
     share = len(weight) / totals.counted
     least, most = (bandits.paired_difference(weight, logged, _floats(earned)) for earned in (rows.least, rows.most))
     unknown, bounded = _open(rows)
+    slack = MAY_DIFFER * unknown * max(abs(float(_floats(rows.most).mean())), abs(float(logged.mean())))
     return Effect(
         counted=totals.counted,
         touched=len(weight),
         earned=float(logged.mean()),
         value=share * (least.value + most.value) / 2,
-        low=share * least.low,
-        high=share * most.high,
+        low=share * (least.low - slack),
+        high=share * (most.high + slack),
         effective_sample=least.effective_sample,
         largest_weight=least.largest_weight,
         unknown=unknown,

@@ -44,6 +44,15 @@ class ArmShare(msgspec.Struct, frozen=True, kw_only=True):
     points: Sequence[tuple[int, float]]
 
 
+class Move(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of one candidate's share; `before` and `after` are shares of 0 to 1."""
+
+    label: str
+    position: int
+    before: float
+    after: float
+
+
 def colour_of(position: int) -> int:
     """The number (1 to 8) of the colour that the candidate at this position has everywhere."""
     return position % COLOURS + 1
@@ -54,10 +63,10 @@ def estimates(arms: Sequence[ArmEstimate], *, show: Show, measure: str) -> Spec:
     rows = [_estimate_row(arm, show) for arm in arms]
     y = {"field": "candidate", "type": "nominal", "sort": None, "title": None, "axis": {"labelLimit": 180}}
     x_scale = {"zero": True, "nice": True}
-    x = {"type": "quantitative", "title": measure, "axis": _percent_axis(), "scale": x_scale}
-    tooltip = [_tip("candidate", "Candidate"), _tip("mean_text", measure), _tip("range_text", "95% interval")]
-    base = {"color": _colour(), "tooltip": tooltip, "y": y}
-    return _spec(
+    x = {"type": "quantitative", "title": measure, "axis": percent_axis(), "scale": x_scale}
+    tooltip = [tip("candidate", "Candidate"), tip("mean_text", measure), tip("range_text", "95% interval")]
+    base = {"color": colour(), "tooltip": tooltip, "y": y}
+    return spec_of(
         rows,
         height=ROW_HEIGHT * max(1, len(rows)),
         show=show,
@@ -80,13 +89,13 @@ def shares(arms: Sequence[ArmShare], *, show: Show) -> Spec:
         "axis": _time_axis(arms, show),
         "scale": {"type": "utc"},
     }
-    y = {"type": "quantitative", "title": None, "axis": _percent_axis(), "scale": {"domain": [0, top], "nice": False}}
-    tooltip = [_tip("candidate", "Candidate"), _tip("at_text", "Time"), _tip("share_text", "Share")]
-    lines = {"x": x, "y": y | {"field": "share"}, "color": _colour(), "detail": {"field": "candidate"}}
+    y = {"type": "quantitative", "title": None, "axis": percent_axis(), "scale": {"domain": [0, top], "nice": False}}
+    tooltip = [tip("candidate", "Candidate"), tip("at_text", "Time"), tip("share_text", "Share")]
+    lines = {"x": x, "y": y | {"field": "share"}, "color": colour(), "detail": {"field": "candidate"}}
     dots = {"type": "point", "filled": True, "size": 30, "opacity": 1 if moments < FEW_MOMENTS else 0}
     labels = lines | {"y": y | {"field": "label_at"}, "text": {"field": "candidate"}}
     text = {"type": "text", "align": "left", "dx": 8, "fontWeight": 600, "limit": 130}
-    return _spec(
+    return spec_of(
         rows,
         height=260,
         show=show,
@@ -95,6 +104,26 @@ def shares(arms: Sequence[ArmShare], *, show: Show) -> Spec:
             {"mark": dots, "encoding": lines},
             {"mark": {"type": "point", "size": 160, "opacity": 0}, "encoding": lines | {"tooltip": tooltip}},
             {"mark": text, "encoding": labels, "data": {"values": _end_labels(arms, top, show)}},
+        ],
+    )
+
+
+def moves(arms: Sequence[Move], *, show: Show, measure: str) -> Spec:
+    """From an empty dot to a full one for each candidate, in the placement's own order."""
+    rows = [_move_row(arm, show) for arm in arms]
+    y = {"field": "candidate", "type": "nominal", "sort": None, "title": None, "axis": {"labelLimit": 180}}
+    x = {"type": "quantitative", "title": measure, "axis": percent_axis(), "scale": {"zero": True, "nice": True}}
+    tooltip = [tip("candidate", "Candidate"), tip("before_text", "Was"), tip("after_text", "Would be")]
+    base = {"color": colour(), "tooltip": tooltip, "y": y}
+    dot = {"type": "point", "size": 90, "opacity": 1, "strokeWidth": 2}
+    return spec_of(
+        rows,
+        height=ROW_HEIGHT * max(1, len(rows)),
+        show=show,
+        layer=[
+            _layer({"type": "rule", "strokeWidth": 3, "opacity": 0.45}, base, x | {"field": "before"}, x2="after"),
+            _layer(dot | {"filled": False}, base, x | {"field": "before"}),
+            _layer(dot | {"filled": True}, base, x | {"field": "after"}),
         ],
     )
 
@@ -129,6 +158,17 @@ def _estimate_row(arm: ArmEstimate, show: Show) -> dict[str, Any]:
     }
 
 
+def _move_row(arm: Move, show: Show) -> dict[str, Any]:
+    return {
+        "candidate": arm.label,
+        "colour": str(colour_of(arm.position)),
+        "before": arm.before,
+        "after": arm.after,
+        "before_text": show.percent(arm.before),
+        "after_text": show.percent(arm.after),
+    }
+
+
 def _share_row(arm: ArmShare, at: int, share: float, show: Show) -> dict[str, Any]:
     return {
         "candidate": arm.label,
@@ -151,7 +191,7 @@ def _end_labels(arms: Sequence[ArmShare], top: float, show: Show) -> list[dict[s
     ]  # fmt: skip
 
 
-def _spec(rows: list[dict[str, Any]], *, show: Show, layer: list[Any], **rest: Any) -> Spec:
+def spec_of(rows: list[dict[str, Any]], *, show: Show, layer: list[Any], **rest: Any) -> Spec:
     return {
         "$schema": SCHEMA,
         "width": "container",
@@ -168,12 +208,12 @@ def _layer(mark: dict[str, Any], base: dict[str, Any], x: dict[str, Any], x2: st
     return {"mark": mark, "encoding": encoding | {"x2": {"field": x2}} if x2 else encoding}
 
 
-def _colour() -> Spec:
+def colour() -> Spec:
     domain = [str(number) for number in range(1, COLOURS + 1)]
     return {"field": "colour", "type": "nominal", "scale": {"domain": domain}, "legend": None}
 
 
-def _percent_axis() -> Spec:
+def percent_axis() -> Spec:
     return {"format": "~%", "tickCount": 5}
 
 
@@ -188,7 +228,7 @@ def _time_axis(arms: Sequence[ArmShare], show: Show) -> Spec:
     return {"format": "%H:%M", "values": values, "labelFlush": False}
 
 
-def _tip(field: str, title: str) -> Spec:
+def tip(field: str, title: str) -> Spec:
     return {"field": field, "type": "nominal", "title": title}
 
 

@@ -1,0 +1,128 @@
+"""The page of a preview: started as a plain form, watched, read, cancelled."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+import pytest
+
+from benchmarks.preview_log import furnish, keep, make_log
+from engine.clock import DAY, now_ms
+from engine.preview_effect import Effect
+from engine.preview_result import Result
+from tests.factories import rule
+from tests.serving import Server, Side
+from tests.web.people import Person, person_of
+from web.admin.preview_report import Phrasing, verdict_of
+from web.format import Show, viewer_locale
+
+PAGE = "/admin/rules/payment_methods/preview"
+NO_SEPA = rule({"exclude": ["sepa_debit"]}, id="no-sepa", name="No SEPA")
+EFFECT = Effect(1000, 500, 0.6, 0.01, 0.008, 0.021, 400, 3, 0.0, 0.0)
+
+
+@pytest.fixture
+def shop(server: Server) -> Side:
+    """A merchant with a small log."""
+    side, _ = server.sides()
+    plan = server.run(furnish(server.engine, side.merchant.id))
+    server.run(keep(server.engine.database, make_log(plan, side.merchant.id, count=400, seed=2, until=now_ms() - DAY)))
+    return side
+
+
+@pytest.fixture
+def person(server: Server, shop: Side) -> Person:
+    return person_of(server, shop, role="viewer")
+
+
+def draft(server: Server, shop: Side) -> None:
+    drafts = server.engine.drafts
+    server.run(drafts.save(shop.merchant.id, "tester", "payment_methods", NO_SEPA, revision=None))
+
+
+def read(person: Person, page: str = PAGE) -> str:
+    for _ in range(300):
+        text = person.get(page)
+        if "<progress" not in text:
+            return text
+        time.sleep(0.1)
+    raise AssertionError("the preview did not end")
+
+
+def test_a_draft_is_tried_and_told_in_words(server: Server, shop: Side, person: Person):
+    draft(server, shop)
+    assert "The draft with 1 change, against what was answered." in person.get(PAGE)
+    assert person.send(PAGE, period="7").status_code == 303
+    text = read(person)
+    assert "Answers that would be another" in text
+    assert "SEPA" in text
+    assert 'data-chart="chart-preview"' in text
+    assert "How is this computed?" in text
+    assert "No SEPA" in text
+    assert "The draft has changed since" not in text
+    shop_drafts = server.engine.drafts
+    server.run(shop_drafts.discard(shop.merchant.id, "tester", "payment_methods", revision=None))
+    assert "The draft has changed since" in person.get(PAGE)
+
+
+def test_what_one_rule_does_is_tried_by_leaving_it_out(person: Person):
+    page = f"{PAGE}?without=big-carts"
+    assert "What does “Klarna helps with big carts” do?" in person.get(page).replace('<span dir="auto">', "").replace(
+        "</span>", ""
+    )
+    answer = person.send(PAGE, period="30", without="big-carts")
+    assert answer.headers["location"].endswith("without=big-carts")
+    assert "Without “Klarna helps with big carts”:" in read(person, page)
+
+
+def test_while_one_runs_it_can_be_cancelled_and_no_other_starts(person: Person):
+    person.send(PAGE, period="7")
+    running = person.get(PAGE)
+    if "<progress" in running:
+        person.send(cancel_in(running))
+        assert "It was cancelled." in person.get(PAGE)
+    assert person.send(PAGE, period="7").status_code == 303
+    read(person)
+
+
+def cancel_in(text: str) -> str:
+    end = text.index('/cancel"')
+    return text[text.rindex('"', 0, end) + 1 : end] + "/cancel"
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"first": "", "last": "2026-11-02"}, "Choose a day."),
+        ({"first": "2026-11-03", "last": "2026-11-02"}, "Must not be before the first day."),
+    ],
+)
+def test_a_wrong_day_is_told_beside_its_field(person: Person, values: dict[str, str], said: str):
+    answer = person.send(PAGE, period="custom", **values)
+    assert answer.status_code == 422
+    assert said in answer.text
+
+
+def test_a_period_without_decisions_says_so(person: Person):
+    person.send(PAGE, period="custom", first="2020-01-01", last="2020-01-02")
+    assert "There were no decisions in this period" in read(person)
+
+
+def result(**changes: object) -> Result:
+    effect = msgspec.structs.replace(EFFECT, **changes)
+    return Result("converted", 1000, 0, 0, [1], 0, 0, 500, 0, [], [], [], effect)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "Would probably raise conversion by 0.80 to 2.1 percentage points"),
+        ({"low": -0.021, "high": -0.008}, "Would probably lower conversion by 0.80 to 2.1 percentage points"),
+        ({"low": -0.002, "high": 0.005}, "No clear effect on conversion: between -0.20 and +0.50 percentage points"),
+        ({"refused": "so"}, "Cannot be known from the past"),
+    ],
+)
+def test_the_verdict_says_which_way_and_how_far(changes: dict[str, object], said: str):
+    show = Show(locale=viewer_locale("en"), timezone="UTC", now=0)
+    assert verdict_of(Phrasing(show, "EUR"), result(**changes))[1] == said
