@@ -13,6 +13,7 @@ from engine.catalogue import Catalogue
 from engine.customers import Hasher, UsageLoader, load_key
 from engine.decide import Decider
 from engine.drafts import Drafts
+from engine.insight import Insights
 from engine.live import Live
 from engine.logbook import Logbook
 from engine.migrate import upgrade
@@ -46,6 +47,7 @@ class Engine:
         self.logbook = Logbook(database, self.hasher)
         self.scenarios = Scenarios(database, self.live, self.drafts, self.logbook)
         self.monitor = Monitor(database, self.live)
+        self.insights = Insights(database, self.live)
         self.previews = Previews(database, database_url(settings), self.drafts)
         self.decider = Decider(
             self.live,

@@ -41,7 +41,9 @@ def _replayed(page: Page) -> None:
 
 def _wrong_rule(page: Page) -> None:
     page.goto("/admin/rules/new")
-    page.get_by_label("Condition", exact=True).fill('{"and": [\n  {"<": [{"var": "cart.totl"}, 5000]},\n  {"is": 1}\n]}')
+    page.get_by_label("Condition", exact=True).fill(
+        '{"and": [\n  {"<": [{"var": "cart.totl"}, 5000]},\n  {"is": 1}\n]}'
+    )
     page.get_by_role("button", name="Create").click()
     expect(page.get_by_text("Give it a name that says what it does.")).to_be_visible()
     expect(page.get_by_text("2 things to mend before this can be saved.")).to_be_visible()
@@ -95,6 +97,7 @@ FULL: dict[str, State] = {
     "placements": goes_to("/admin/placements"),
     "placement": goes_to("/admin/placements/payment_methods"),
     "placement-group": _one_group,
+    "placement-learning": goes_to("/admin/placements/payment_methods/learning"),
     "placement-settings": goes_to("/admin/placements/payment_methods/settings"),
     "placement-new": goes_to("/admin/placements/new"),
     "methods": goes_to("/admin/methods"),

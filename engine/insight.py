@@ -1,0 +1,147 @@
+"""How a placement learns: each candidate's history by day, when outcomes arrive, what outcomes are credited to whom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from typing import NamedTuple
+
+import bandits
+from bandits.delay import EDGES
+from engine.beliefs import Known
+from engine.clock import DAY, MINUTE, now_ms
+from engine.errors import NotFound
+from engine.evidence import DayRow, Fit
+from engine.live import Live
+from engine.placement import Placement
+from engine.store import fits, folds
+from engine.store.database import Database
+
+DAYS = 90
+
+
+class DayRate(NamedTuple):
+    """What was counted of a candidate on a day (epoch days)."""
+
+    candidate: str
+    day: int
+    trials: int
+    successes: int
+
+
+class Jump(NamedTuple):
+    """A candidate's rate changed for good: the days before `day` are forgotten."""
+
+    candidate: str
+    day: int
+    before: float
+    after: float
+
+
+class Group(NamedTuple):
+    """A bucket: its effective trials, and the share of what is believed there that is its own, 0 to 1."""
+
+    bucket: str
+    trials: float
+    own_share: float
+
+
+class Insight(NamedTuple):
+    """`arrivals` are (milliseconds since the decision, share of successes known by then); `known` is of all customers
+    together."""
+
+    placement: Placement
+    labels: dict[str, str]
+    days: list[DayRate]
+    jumps: list[Jump]
+    arrivals: list[tuple[int, float]]
+    outcomes: int
+    waiting: int
+    fit: Fit
+    known: dict[str, Known]
+    groups: list[Group]
+
+
+class Insights:
+    def __init__(self, database: Database, live: Live) -> None:
+        self._database = database
+        self._live = live
+
+    async def of(self, merchant_id: int, placement: str) -> Insight:
+        """`NotFound` for an unknown placement."""
+        active = self._live.get(merchant_id, placement)
+        if active is None:
+            raise NotFound(f"there is no placement “{placement}”", field="placement")
+        setup = active.plan.placement
+        place, today = (merchant_id, placement, setup.reward), now_ms() // DAY
+        async with self._database.read() as connection:
+            rows = await folds.days(connection, place, bucket=None, since_day=today - DAYS)
+            waiting = await folds.waiting_trials(connection, place, bucket=None)
+            delays = await folds.delay_counts(connection, place)
+            fit = await fits.get(connection, place) or Fit()
+        days = by_day(rows)
+        snapshots = {bucket: one.known.arms for bucket, one in active.known.items()}
+        return Insight(
+            placement=setup,
+            labels={candidate.id: candidate.label for candidate in active.plan.candidates},
+            days=days,
+            jumps=jumps(days, today),
+            arrivals=arrivals(delays, setup.window_minutes * MINUTE),
+            outcomes=sum(won + lost for _, won, lost in delays),
+            waiting=sum(row.trials for row in waiting),
+            fit=fit,
+            known=_together(snapshots) if setup.buckets else snapshots.get("", {}),
+            groups=[_group(name, arms) for name, arms in sorted(snapshots.items()) if name],
+        )
+
+
+def by_day(rows: Sequence[DayRow]) -> list[DayRate]:
+    """All slots together."""
+    sums: dict[tuple[str, int], list[int]] = {}
+    for row in rows:
+        cell = sums.setdefault((row.candidate, row.day), [0, 0])
+        cell[0] += row.trials
+        cell[1] += row.successes
+    return [DayRate(*where, *counts) for where, counts in sorted(sums.items())]
+
+
+def jumps(days: Sequence[DayRate], today: int) -> list[Jump]:
+    """The last jump of each candidate, found in the days that are over."""
+    found = []
+    for name in sorted({row.candidate for row in days}):
+        mine = [row for row in days if row.candidate == name and row.day < today]
+        first = bandits.last_change([row.trials for row in mine], [row.successes for row in mine])
+        if first:
+            found.append(Jump(name, mine[first].day, _rate(mine[:first]), _rate(mine[first:])))
+    return found
+
+
+def arrivals(delays: Sequence[tuple[int, int, int]], window_ms: int) -> list[tuple[int, float]]:
+    """The share of successes that came within a delay, at the upper edge of each bin, up to the window."""
+    won = {bin: successes for bin, successes, _ in delays}
+    total, last = sum(won.values()), max(won, default=-1)
+    if not total:
+        return []
+    sums = accumulate(won.get(bin, 0) for bin in range(last + 1))
+    return [(0, 0.0), *((min(EDGES[bin + 1], window_ms), came / total) for bin, came in enumerate(sums))]
+
+
+def _rate(days: Sequence[DayRate]) -> float:
+    trials = sum(row.trials for row in days)
+    return sum(row.successes for row in days) / trials if trials else 0.0
+
+
+def _together(snapshots: Mapping[str, dict[str, Known]]) -> dict[str, Known]:
+    """The evidence of all buckets, on a flat prior."""
+    sums: dict[str, Known] = {}
+    for arms in snapshots.values():
+        for name, known in arms.items():
+            so_far = sums.get(name, Known())
+            sums[name] = Known(so_far.trials + known.trials, so_far.successes + known.successes)
+    return sums
+
+
+def _group(bucket: str, arms: dict[str, Known]) -> Group:
+    trials = sum(known.trials for known in arms.values())
+    weight = trials + sum(known.strength for known in arms.values())
+    return Group(bucket, trials, trials / weight if weight else 0.0)

@@ -1,0 +1,142 @@
+"""The charts of how a placement learns: how sure it is, how rates moved, and when outcomes arrive."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+import bandits
+from web.charts import Spec, colour, colour_of, percent_axis, spec_of, tip
+from web.format import Show
+
+STEPS = 160
+LOWEST = 0.002
+DAY = 86_400_000
+
+
+class ArmBelief(msgspec.Struct, frozen=True, kw_only=True):
+    """One candidate's Beta distribution: `a` and `b` are its parameters."""
+
+    label: str
+    position: int
+    a: float
+    b: float
+
+
+class ArmDay(msgspec.Struct, frozen=True, kw_only=True):
+    """One candidate's rate, 0 to 1, on a day in epoch days; `forgotten` where a jump made it old."""
+
+    label: str
+    position: int
+    day: int
+    rate: float
+    trials: int
+    forgotten: bool
+
+
+def densities(arms: Sequence[ArmBelief], *, show: Show, measure: str) -> Spec:
+    """Where each candidate's true rate may lie, a row each: the narrower the hill, the surer it is."""
+    ranked = sorted(arms, key=lambda arm: -arm.a / (arm.a + arm.b))
+    rows = [row for place, arm in enumerate(ranked) for row in _hill(arm, place, _reach(arms), show)]
+    # As one expression with the labels as its data: an axis of names would leave the hills no room to overlap.
+    names = f"{json.dumps([arm.label for arm in ranked])}[datum.value]"
+    axis = {"values": list(range(len(ranked))), "labelExpr": names, "labelLimit": 140, "grid": True}
+    scale = {"domain": [len(ranked) - 0.9, -1.0], "nice": False, "zero": False}
+    x = {"field": "rate", "type": "quantitative", "title": measure, "axis": percent_axis()}
+    y = {"field": "top", "type": "quantitative", "title": None, "axis": axis, "scale": scale}
+    hill = {"x": x, "y": y, "color": colour(), "detail": {"field": "candidate"}}
+    tooltip = [tip("candidate", "Candidate"), tip("mean_text", measure), tip("range_text", "95% interval")]
+    return spec_of(
+        rows,
+        height=max(120, 26 * (len(ranked) + 1)),
+        show=show,
+        layer=[
+            {"mark": {"type": "area", "opacity": 0.25}, "encoding": hill | {"y2": {"field": "foot"}}},
+            {"mark": {"type": "line", "strokeWidth": 2}, "encoding": hill},
+            {"mark": {"type": "point", "size": 120, "opacity": 0}, "encoding": hill | {"tooltip": tooltip}},
+        ],
+    )
+
+
+def history(days: Sequence[ArmDay], *, show: Show, measure: str) -> Spec:
+    """Each candidate's rate by day; what a jump made old is thin."""
+    rows = [
+        {
+            "candidate": one.label,
+            "colour": str(colour_of(one.position)),
+            "at": one.day * DAY,
+            "rate": one.rate,
+            "counts": "forgotten" if one.forgotten else "counts",
+            "rate_text": f"{show.percent(one.rate)} of {show.count(one.trials, 'try', 'tries')}",
+            "day_text": show.day(one.day * DAY),
+        }
+        for one in days
+    ]
+    x = {"field": "at", "type": "temporal", "title": None, "scale": {"type": "utc"}, "axis": {"format": "%d %b"}}
+    y = {"field": "rate", "type": "quantitative", "title": measure, "axis": percent_axis()}
+    thin = {"condition": {"test": "datum.counts === 'forgotten'", "value": 0.3}, "value": 1}
+    lines = {"x": x, "y": y, "color": colour(), "detail": [{"field": "candidate"}, {"field": "counts"}]}
+    tooltip = [tip("candidate", "Candidate"), tip("day_text", "Day"), tip("rate_text", measure), tip("counts", "Now")]
+    return spec_of(
+        rows,
+        height=260,
+        show=show,
+        layer=[
+            {"mark": {"type": "line", "strokeWidth": 2}, "encoding": lines | {"opacity": thin}},
+            {
+                "mark": {"type": "point", "filled": True, "size": 45},
+                "encoding": lines | {"opacity": thin, "tooltip": tooltip},
+            },
+        ],
+    )
+
+
+def arrivals(points: Sequence[tuple[int, float]], *, show: Show, unit: str, unit_ms: int) -> Spec:
+    """The share of outcomes that came within so long."""
+    rows: list[dict[str, Any]] = [
+        {"after": at / unit_ms, "share": share, "share_text": show.percent(share),
+         "after_text": f"{show.number(at / unit_ms, digits=1)} {unit}", "colour": "1"}
+        for at, share in points
+    ]  # fmt: skip
+    x = {"field": "after", "type": "quantitative", "title": f"{unit} after the answer"}
+    y = {"field": "share", "type": "quantitative", "title": None, "axis": percent_axis(), "scale": {"domain": [0, 1]}}
+    tooltip = [tip("after_text", "Within"), tip("share_text", "Arrived")]
+    line = {"x": x, "y": y, "color": colour()}
+    return spec_of(
+        rows,
+        height=220,
+        show=show,
+        layer=[
+            {"mark": {"type": "area", "opacity": 0.15, "line": {"strokeWidth": 2}}, "encoding": line},
+            {"mark": {"type": "point", "size": 140, "opacity": 0}, "encoding": line | {"tooltip": tooltip}},
+        ],
+    )
+
+
+def _reach(arms: Sequence[ArmBelief]) -> tuple[float, float]:
+    """The rates between which nearly all hills stand."""
+    ends = [_interval(arm, 0.998) for arm in arms]
+    return min((low for low, _ in ends), default=0.0), max((high for _, high in ends), default=1.0)
+
+
+def _hill(arm: ArmBelief, place: int, reach: tuple[float, float], show: Show) -> list[dict[str, Any]]:
+    rates = np.linspace(max(reach[0], 1e-6), min(reach[1], 1 - 1e-6), STEPS)
+    heights = (arm.a - 1) * np.log(rates) + (arm.b - 1) * np.log1p(-rates)
+    # Of equal height, so that a sure candidate's hill does not dwarf the others'.
+    heights = np.exp(heights - heights.max())
+    shown = heights > LOWEST
+    low, high = _interval(arm, 0.95)
+    texts = {"mean_text": show.percent(arm.a / (arm.a + arm.b)), "range_text": show.interval(low, high)}
+    return [
+        {"candidate": arm.label, "colour": str(colour_of(arm.position)), "rate": rate, "top": place - 0.9 * height,
+         "foot": place, **texts}
+        for rate, height in zip(rates[shown].tolist(), heights[shown].tolist(), strict=True)
+    ]  # fmt: skip
+
+
+def _interval(arm: ArmBelief, level: float) -> tuple[float, float]:
+    return bandits.interval(bandits.Evidence(), level, bandits.Prior(arm.a / (arm.a + arm.b), arm.a + arm.b))
