@@ -45,12 +45,13 @@ def trace(plan: Plan, facts: Facts, decision: Decision) -> Trace:
 
 
 def _rule(plan: Plan, rule: rules.Rule, facts: Facts, fired: set[str], skipped: dict[str, str]) -> RuleTrace:
-    explanation = rules.explain(rule, facts.values, plan.vocabulary, plan.lists)
+    wording = rules.Wording({candidate.id: candidate.label for candidate in plan.candidates})
+    explanation = rules.explain(rule, facts.values, plan.vocabulary, plan.lists, wording)
     verdict = "fired" if rule.id in fired else "skipped" if rule.id in skipped else "not met"
     return RuleTrace(
         rule.id,
         rule.name,
-        rules.describe(rule, plan.vocabulary),
+        explanation.text,
         verdict,
         skipped.get(rule.id),
         explanation.to_json(),

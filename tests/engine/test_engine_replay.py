@@ -128,7 +128,7 @@ async def test_an_explanation_tells_what_each_rule_saw(shop):
         ("fires", "fired", None), ("not_met", "not met", None), ("skipped", "skipped", "risk.score"),
     ]  # fmt: skip
     assert explained.trace.facts["cart.total"] == 12_900
-    assert "klarna" in explained.trace.rules[0].sentence
+    assert "Klarna is hidden" in explained.trace.rules[0].sentence
     assert [(one.type, one.candidate) for one in explained.outcomes] == [("converted", first)]
     assert explained.decision == answer.decision
 

@@ -13,6 +13,7 @@ from engine.explain import RuleTrace
 from engine.kernel import Decision
 from engine.logbook import Explained
 from engine.store.outcomes import OutcomeRow
+from rules import Rule
 from web.admin.frame import Frame
 from web.admin.json_text import pretty
 from web.admin.wording import in_words, labels_of
@@ -240,11 +241,15 @@ class Explanation:
         return RuleView(
             id=rule.id,
             name=rule.name,
-            sentence=in_words(self.rules[rule.id], self.explained.plan.vocabulary, self.labels),
+            sentence=self._sentence(self.rules[rule.id]),
             href=f"/admin/rules/{self.explained.row.placement}/{rule.id}",
             missing=rule.missing or "",
             clauses=[self._clause(clause) for clause in rule.clauses["clauses"]],
         )
+
+    def _sentence(self, rule: Rule) -> str:
+        vocabulary, money = self.explained.plan.vocabulary, self.frame.show.money
+        return in_words(rule, vocabulary, self.labels, currency=self.currency, money=money)
 
     def _clause(self, clause: Mapping[str, Any]) -> Clause:
         answer, kind = VERDICTS[clause["verdict"]]
