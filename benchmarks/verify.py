@@ -24,6 +24,7 @@ from benchmarks import (
     verify_checks,
     verify_crash,
     verify_engine,
+    verify_evaluate,
     verify_learning,
     verify_rules,
 )
@@ -49,6 +50,7 @@ PARTS: dict[str, Callable[[], Figures]] = {
     "builder": verify_builder.figures,
     "checks": verify_checks.figures,
     "engine": verify_engine.figures,
+    "evaluate": verify_evaluate.figures,
     "learning": verify_learning.figures,
     "rules": verify_rules.figures,
 }

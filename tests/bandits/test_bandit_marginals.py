@@ -6,10 +6,10 @@ from math import factorial
 
 import numpy as np
 import pytest
-from scipy.special import betainc, betaln, expit
 
 from bandits import Race, Statistics, make_draws
 from bandits.marginals import first_chances, position_chances, prefix_chance
+from benchmarks.verify_evaluate import oracle
 
 
 def beta_function(a, b):
@@ -24,30 +24,6 @@ def chance_of_second(first, second):
         for i in range(a2)
     )
     return float(sum(terms))
-
-
-def oracle(a, b, slots, panels=1_500):
-    """Position chances by brute force: a fine grid for each arm and the Beta distribution of scipy."""
-    a, b = np.asarray(a, float)[:, None], np.asarray(b, float)[:, None]
-    centre, spread = np.log(a / b), np.sqrt(1 / a + 1 / b)
-    steps = np.linspace(-1, 1, panels)
-    edges = np.unique(centre + spread * (60 * np.abs(steps) ** 2 * np.sign(steps)))
-    nodes, weights = np.polynomial.legendre.leggauss(6)
-    half = np.diff(edges)[:, None] / 2
-    u, w = (edges[:-1, None] + half * (1 + nodes)).ravel(), (half * weights).ravel()
-    density = np.exp(-a * np.logaddexp(0, -u) - b * np.logaddexp(0, u) - betaln(a, b))
-    density /= (density * w).sum(axis=1)[:, None]
-    above = np.where(u > 0, betainc(b, a, expit(-u)), 1 - betainc(a, b, expit(u)))
-    return np.array([_positions(density[i] * w, np.delete(above, i, 0), slots) for i in range(len(a))])
-
-
-def _positions(weighted, above, slots):
-    exactly = np.zeros((slots, len(weighted)))
-    exactly[0] = 1
-    for p in above:
-        exactly[1:] = exactly[1:] * (1 - p) + exactly[:-1] * p
-        exactly[0] *= 1 - p
-    return exactly @ weighted
 
 
 @pytest.mark.parametrize(
