@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 import bandits
 from bandits.delay import EDGES
-from engine.beliefs import Known
+from engine.beliefs import Beliefs, Known
 from engine.clock import DAY, MINUTE, now_ms
 from engine.errors import NotFound
 from engine.evidence import DayRow, Fit
-from engine.live import Live
+from engine.live import Active, Live
+from engine.monitor import facts_in
 from engine.placement import Placement
 from engine.store import fits, folds
 from engine.store.database import Database
@@ -48,7 +49,8 @@ class Group(NamedTuple):
 
 class Insight(NamedTuple):
     """`arrivals` are (milliseconds since the decision, share of successes known by then); `known` is of all customers
-    together."""
+    together; `regret` is what an answer's first place loses by trying others than the best, in successes.
+    """
 
     placement: Placement
     labels: dict[str, str]
@@ -60,6 +62,7 @@ class Insight(NamedTuple):
     fit: Fit
     known: dict[str, Known]
     groups: list[Group]
+    regret: float | None
 
 
 class Insights:
@@ -92,7 +95,26 @@ class Insights:
             fit=fit,
             known=_together(snapshots) if setup.buckets else snapshots.get("", {}),
             groups=[_group(name, arms) for name, arms in sorted(snapshots.items()) if name],
+            regret=regret(active),
         )
+
+
+def regret(active: Active) -> float | None:
+    """What a new customer's first place is expected to lose, by the present beliefs: what the best would bring, were it
+    known, less what is shown. Buckets weigh by their evidence; None where nothing is learned by frozen draws."""
+    lost, weight = 0.0, 0.0
+    for bucket, snapshot in active.known.items():
+        beliefs, plan = active.at(bucket), active.plan
+        why_not = plan.eligibility.why_not(facts_in(plan, bucket))
+        offered = tuple(number for number in range(len(plan.ids)) if number not in why_not)
+        trials = snapshot.known.trials
+        if not isinstance(beliefs, Beliefs) or not offered or not trials:
+            continue
+        lane = beliefs.lane(offered)
+        best = float(lane.rates.max(axis=0).mean())
+        lost += trials * max(0.0, best - float(beliefs.race(offered).chances() @ lane.means))
+        weight += trials
+    return lost / weight if weight else None
 
 
 def by_day(rows: Sequence[DayRow]) -> list[DayRate]:

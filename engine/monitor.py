@@ -83,7 +83,7 @@ def _chosen(active: Active, bucket: str | None) -> str | None:
 
 def _arms(active: Active, bucket: str | None, shares: list[Share]) -> Arms:
     plan = active.plan
-    why_not = plan.eligibility.why_not(_facts(plan, bucket)) if bucket is not None else {}
+    why_not = plan.eligibility.why_not(facts_in(plan, bucket)) if bucket is not None else {}
     counts = _counts(active, bucket)
     chances = _chances(active, bucket, why_not)
     firsts = Counter[str]()
@@ -112,7 +112,7 @@ def _arms(active: Active, bucket: str | None, shares: list[Share]) -> Arms:
     return Arms(bucket, buckets, active.version, plan.version, arms, shares, firsts.total())
 
 
-def _facts(plan: Plan, bucket: str) -> dict[str, str]:
+def facts_in(plan: Plan, bucket: str) -> dict[str, str]:
     """What a bucket says of its customers."""
     parts = zip(plan.placement.buckets, bucket.split("|"), strict=False)
     return {name: value for name, value in parts if value not in ("", "-")}

@@ -135,3 +135,12 @@ async def test_a_decision_waits_until_its_outcome_or_its_window_comes(shop):
     await shop.engine.recorder.close_due(now_ms() + 2 * 60 * MINUTE)
     assert await waiting() == {}
     assert await rebuild.compare(shop.engine.database) == []
+
+
+async def test_trying_others_costs_the_less_the_more_is_known(shop):
+    cost = []
+    for times in (1, 100):
+        await shop.teach(**dict.fromkeys(METHODS, (10 * times, 2 * times)) | {"card": (10 * times, 4 * times)})
+        insight = await shop.engine.insights.of(shop.id, "payment_methods")
+        cost.append(insight.regret)
+    assert cost[0] > 3 * cost[1] > 0

@@ -66,6 +66,7 @@ class LearningPage:
     moved: str
     arrive: str
     weigh: str
+    costs: str
     credit: str
     examination: Sequence[str]
     beliefs: Sequence[Belief]
@@ -93,6 +94,7 @@ async def learning_page(frame: NamedDependency[Frame], key: FromPath[str]) -> Pa
         moved=_how_moved(frame, insight),
         arrive=_how_late(frame, insight),
         weigh=_how_much(frame, insight),
+        costs=_what_it_costs(frame, insight),
         credit=dict(CREDITS)[insight.placement.credit],
         examination=_examination(frame, insight),
         beliefs=believed,
@@ -187,6 +189,17 @@ def _how_sure(beliefs: Sequence[Belief]) -> str:
     if len(known) == 1:
         return f"Only {known[0].label} has results so far."
     return f"It is surest of {known[0].label} and least sure of {known[-1].label}: the narrower the hill, the surer."
+
+
+def _what_it_costs(frame: Frame, insight: Insight) -> str:
+    if (
+        insight.regret is None
+        or insight.placement.goal == "minimise"
+        or insight.placement.reward in ("revenue", "margin")
+    ):
+        return ""
+    lost = frame.show.number(1000 * insight.regret, digits=1)
+    return f"By trying others than the best, the first place now loses about {lost} successes in 1,000 answers."
 
 
 def _how_moved(frame: Frame, insight: Insight) -> str:
