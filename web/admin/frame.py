@@ -72,6 +72,11 @@ class Frame:
         return self.user.role in allowed
 
     @property
+    def may_draft(self) -> bool:
+        """Changes in a draft are in force only when somebody publishes them."""
+        return self.user.role != "viewer"
+
+    @property
     def may_administer(self) -> bool:
         """Whether this person may make and revoke keys."""
         return self.user.role == "admin"
@@ -87,6 +92,11 @@ class Frame:
     def must_edit(self) -> None:
         """Raise `Forbidden` where this person may only look."""
         if not self.may_edit:
+            raise Forbidden("Your role lets you look at this, not change it. Ask an admin of your team.")
+
+    def must_draft(self) -> None:
+        """Raise `Forbidden` where this person may not change drafts."""
+        if not self.may_draft:
             raise Forbidden("Your role lets you look at this, not change it. Ask an admin of your team.")
 
     def must_administer(self) -> None:

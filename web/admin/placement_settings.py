@@ -1,8 +1,8 @@
-"""How a placement chooses and learns: the page of a new or stored one, its published versions, its end."""
+"""How a placement chooses and learns: the page of a new or stored one, and its end."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,16 +33,6 @@ from web.admin.render import Page
 
 
 @dataclass(frozen=True)
-class Version:
-    """A published plan version."""
-
-    number: int
-    published_at: int
-    published_by: str
-    in_force: bool
-
-
-@dataclass(frozen=True)
 class SettingsPage:
     """The form; `placement` is None while it is new."""
 
@@ -52,7 +42,6 @@ class SettingsPage:
     placement: Placement | None
     form: Form
     deletion: Form
-    versions: Sequence[Version]
     currency: str
     saved: bool
     theirs: list[Difference]
@@ -127,16 +116,6 @@ async def save_settings(request: AnyRequest, frame: NamedDependency[Frame], key:
     return frame.form("placement_settings.html", "_placement_form.html", page)
 
 
-@post("/placements/{key:str}/roll-back", status_code=200)
-async def roll_back(request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str]) -> Response[Any]:
-    """Publish an earlier version again; what is edited follows."""
-    frame.must_edit()
-    version = version_of(await typed(request))
-    new = await frame.engine.versions.roll_back(frame.merchant.id, frame.who, key, version)
-    notice = Notice(f"Version {new} is in force, with the candidates and rules of version {version}.")
-    return frame.go(f"/admin/placements/{key}/settings", notice=notice)
-
-
 @post("/placements/{key:str}/delete", status_code=200)
 async def delete_placement(request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str]) -> Response[Any]:
     """Delete a placement with all that is in it, once its key was typed."""
@@ -159,7 +138,6 @@ def _new(frame: Frame, form: Form) -> SettingsPage:
         placement=None,
         form=form,
         deletion=Form(),
-        versions=(),
         currency=frame.merchant.currency,
         saved=False,
         theirs=[],
@@ -183,15 +161,7 @@ async def _stored(
         placement=stored.document,
         form=form,
         deletion=deletion or Form(),
-        versions=await _versions(frame, stored.id),
         currency=frame.merchant.currency,
         saved=saved,
         theirs=theirs or [],
     )
-
-
-async def _versions(frame: Frame, key: str) -> list[Version]:
-    active = frame.engine.live.get(frame.merchant.id, key)
-    history = await frame.engine.versions.page(frame.merchant.id, key)
-    in_force = active.plan.version if active else 0
-    return [Version(one.version, one.published_at, one.published_by, one.version == in_force) for one in history[:20]]

@@ -21,6 +21,7 @@ from web.admin import (
     audit,
     candidate,
     candidates,
+    changes,
     decision,
     decisions,
     failures,
@@ -37,8 +38,10 @@ from web.admin import (
     rule,
     rule_files,
     rules,
+    scenarios,
     search,
     undo,
+    versions,
 )
 from web.admin.door import enter, provide_frame
 from web.admin.frame import Frame
@@ -100,7 +103,11 @@ def _pages() -> list[Any]:
         placement_learning.learning_page, placement_learning.learning_csv,
         placement_settings.new_placement, placement_settings.create_placement,
         placement_settings.settings_page, placement_settings.save_settings,
-        placement_settings.roll_back, placement_settings.delete_placement,
+        placement_settings.delete_placement,
+        changes.changes_page, changes.act_on_changes, changes.restore_changes, changes.choose_review,
+        versions.versions_page, versions.version_page, versions.roll_back,
+        scenarios.scenarios_page, scenarios.new_scenario, scenarios.create_scenario, scenarios.scenario_page,
+        scenarios.save_scenario, scenarios.delete_scenario, scenarios.scenario_from_decision,
         candidates.candidates_page, candidates.toggle_candidate, candidates.move_candidate,
         candidates.delete_candidate,
         candidate.new_candidate, candidate.create_candidate, candidate.candidate_page, candidate.save_candidate,
