@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from engine.preview_effect import Effect
-from engine.preview_result import Result
+from engine.preview_result import Result, RuleMatches
 from engine.preview_totals import Example, Places
 from engine.previews import MOST_DECISIONS
 from web.admin.frame import Frame
@@ -22,7 +23,8 @@ KINDS = {
     "order": ("Another order", "plain"),
     "values": ("Other values", "plain"),
 }
-MOST_EXAMPLES = 15
+EXAMPLES_A_KIND = 3
+MOST_RULES = 20
 A_HUNDRED = 100
 
 
@@ -79,6 +81,7 @@ class Report:
     chart: Spec | None
     places: Sequence[PlaceRow]
     rules: Sequence[RuleRow]
+    more_rules: int
     examples: Sequence[ExampleRow]
     effect: Effect
     unknown: str
@@ -90,6 +93,7 @@ def report_of(frame: Frame, result: Result, key: str, without: str, positions: M
     show, effect = frame.show, result.effect
     phrasing = Phrasing(show, frame.merchant.currency)
     kind, verdict = verdict_of(phrasing, result)
+    rules = sorted(result.rules, key=lambda one: (-abs(one.fired - one.fired_before), -one.fired))
     places = [_place_row(one, positions, show) for one in result.places]
     return Report(
         kind=kind,
@@ -100,17 +104,9 @@ def report_of(frame: Frame, result: Result, key: str, without: str, positions: M
         gains=_gains(show, result.places),
         chart=_chart(show, result.places, positions) if _moved(result.places) else None,
         places=places,
-        rules=[
-            RuleRow(
-                one.name,
-                f"/admin/rules/{key}/{one.id}",
-                show.number(one.fired),
-                show.number(one.fired_before),
-                show.number(one.skipped),
-            )
-            for one in result.rules
-        ],
-        examples=[_example(one, result.places, positions) for one in result.examples[:MOST_EXAMPLES]],
+        rules=[_rule_row(one, key, show) for one in rules[:MOST_RULES]],
+        more_rules=max(0, len(rules) - MOST_RULES),
+        examples=[_example(one, result.places, positions) for one in _few(result.examples)],
         effect=effect,
         unknown=show.percent(effect.unknown),
         bounded=show.percent(effect.bounded),
@@ -246,6 +242,22 @@ def _place_row(one: Places, positions: Mapping[str, int], show: Show) -> PlaceRo
 def _change(show: Show, pair: tuple[int, int]) -> tuple[str, str, str]:
     change = pair[1] - pair[0]
     return show.number(pair[0]), show.number(pair[1]), ("+" if change > 0 else "") + show.number(change)
+
+
+def _rule_row(one: RuleMatches, key: str, show: Show) -> RuleRow:
+    figures = (show.number(count) for count in (one.fired, one.fired_before, one.skipped))
+    return RuleRow(one.name, f"/admin/rules/{key}/{one.id}", *figures)
+
+
+def _few(examples: Sequence[Example]) -> list[Example]:
+    """Some of each kind, in their order."""
+    counts: Counter[str] = Counter()
+    found = []
+    for one in examples:
+        counts[one.kind] += 1
+        if counts[one.kind] <= EXAMPLES_A_KIND:
+            found.append(one)
+    return found
 
 
 def _example(one: Example, places: Sequence[Places], positions: Mapping[str, int]) -> ExampleRow:
