@@ -157,7 +157,7 @@ def _bias_row(seeds: int) -> Row:
     by_age, cold, as_told = off(seeds)
     what = f"posterior means while successes are under way, against those once all is known ({seeds} seeds)"
     learned = f"{_worst(cold)} where delays are learned on the way, at the end {_signed(cold[:, -1])}"
-    return what, f"off by {_worst(by_age)}; {learned}", f"counting only what was told: off by {_worst(as_told)}", "at most 1%"
+    return what, f"off by {_worst(by_age)}; {learned}", f"told only: off by {_worst(as_told)}", "at most 1%"
 
 
 def _worst(values: Floats) -> str:

@@ -2,11 +2,13 @@
 
 import re
 import tomllib
-from typing import Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated, assert_never
 
 import msgspec
 from msgspec import Meta, Struct
 
+from simulation.checkout import METHODS
 from simulation.errors import BadScenario
 
 Count = Annotated[int, Meta(ge=1)]
@@ -211,12 +213,12 @@ def _named(message: str) -> str:
 
 
 def _check(scenario: Scenario) -> None:
-    for name, problem in _problems(scenario):
-        raise BadScenario(f"{name}: {problem}")
+    for field, problem in (*_of_world(scenario.world), *_of_policies(scenario)):
+        raise BadScenario(f"{field}: {problem}")
 
 
-def _problems(scenario: Scenario) -> Any:
-    match scenario.world:
+def _of_world(world: World) -> Iterator[tuple[str, str]]:
+    match world:
         case Jumping(phases=phases) if len({len(rates) for rates in phases}) > 1:
             yield "world.phases", "every phase needs as many rates"
         case PositionBased(attraction=attraction, examination=examination) if len(examination) > len(attraction):
@@ -225,13 +227,36 @@ def _problems(scenario: Scenario) -> Any:
             yield "world.slots", f"there are {len(attraction)} candidates for {slots} slots"
         case _:
             pass
+
+
+def _of_policies(scenario: Scenario) -> Iterator[tuple[str, str]]:
+    arms = arms_of(scenario.world)
     for number, policy in enumerate(scenario.policies):
         match policy:
             case Contextual() if not isinstance(scenario.world, Logistic):
                 yield f"policies[{number}].kind", "contextual needs a world with features"
             case Thompson(peers=True) if not isinstance(scenario.world, NewMerchant):
                 yield f"policies[{number}].peers", "only a new merchant has peers"
+            case Fixed(order=order) if order and sorted(order) != list(range(arms)):
+                yield f"policies[{number}].order", f"needs each of 0 to {arms - 1} once"
             case _:
                 pass
     if len(set(scenario.titles())) < len(scenario.policies):
         yield "policies", "each needs a name of its own"
+
+
+def arms_of(world: World) -> int:
+    """How many candidates there are."""
+    match world:
+        case Bernoulli() | NewMerchant():
+            return len(world.rates)
+        case Jumping():
+            return len(world.phases[0])
+        case Churning() | Logistic():
+            return world.arms
+        case PositionBased() | Cascade():
+            return len(world.attraction)
+        case Checkout():
+            return len(METHODS)
+        case _:
+            assert_never(world)

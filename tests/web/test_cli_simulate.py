@@ -1,0 +1,77 @@
+"""`tap2 simulate`, as a person at a terminal and as a program meet it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from web.cli import main
+from web.cli.simulate_chart import SCRIPTS, VENDOR
+
+SCENARIO = """
+name = "Two </script> buttons"
+horizon = 300
+seeds = 2
+[world]
+kind = "bernoulli"
+rates = [0.1, 0.5]
+[[policies]]
+kind = "uniform"
+[[policies]]
+kind = "thompson"
+"""
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Path:
+    path = tmp_path / "buttons.toml"
+    path.write_text(SCENARIO)
+    return path
+
+
+def tap2(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["simulate", *map(str, arguments), "--workers", "1"])
+
+
+def test_a_table_says_what_each_policy_has_cost(scenario):
+    said = tap2(scenario)
+    assert said.exit_code == 0
+    assert "300 visits, 2 seeds" in said.stdout
+    lines = {line.split("│")[1].strip(): line for line in said.stdout.splitlines() if line.startswith("│")}
+    assert float(lines["uniform"].split("│")[2]) > float(lines["thompson"].split("│")[2]) > 0
+
+
+def test_a_program_gets_every_seeds_figure_and_nothing_else(scenario):
+    document = json.loads(tap2(scenario, "--seeds", 3, "--json").stdout)
+    assert document["seeds"] == 3
+    uniform, thompson = document["policies"]
+    assert (uniform["name"], thompson["name"]) == ("uniform", "thompson")
+    assert len(uniform["regrets"]) == 3
+    assert uniform["regret"]["low"] < uniform["regret"]["mean"] == pytest.approx(sum(uniform["regrets"]) / 3)
+    assert document["visits"][-1] == 300
+    assert uniform["curve"][-1] == pytest.approx(uniform["regret"]["mean"])
+
+
+def test_a_wrong_scenario_ends_in_one_line_that_names_the_field(scenario):
+    scenario.write_text(SCENARIO.replace("0.5]", "5]"))
+    said = tap2(scenario)
+    assert said.exit_code == 1
+    assert said.stderr.splitlines() == ["Error: buttons.toml: world.rates[1]: expected float <= 1.0"]
+
+
+def test_the_chart_is_a_page_that_needs_no_network_and_trusts_no_name(scenario, tmp_path):
+    if not all((VENDOR / name).exists() for name in SCRIPTS):
+        pytest.skip("the charts' scripts were not fetched")
+    page = tmp_path / "curves.html"
+    assert tap2(scenario, "--chart", page).exit_code == 0
+    text = page.read_text()
+    assert "<h1>Two &lt;/script&gt; buttons</h1>" in text
+    assert "<script src" not in text
+    assert '"policy": "thompson"' in text
+
+
+def test_a_chart_that_cannot_be_written_is_said(scenario, tmp_path):
+    said = tap2(scenario, "--chart", tmp_path / "nowhere" / "curves.html")
+    assert said.exit_code == 1
+    assert said.stderr.splitlines()[-1].startswith("Error: --chart: ")
