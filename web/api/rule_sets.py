@@ -8,8 +8,7 @@ import msgspec
 from litestar import Request, Response, get, put
 from msgspec import Meta
 
-from engine.errors import NotFound
-from engine.placement import Candidate, FieldDocument, Id, ListDocument, RuleDocument, Scenario
+from engine.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument, Scenario
 from engine.shelf import Shelf
 from web.access import configuring, engine_of
 from web.api import examples
@@ -24,10 +23,10 @@ AnyRequest = Request[Any, Any, Any]
 class RuleSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The rules and scenarios of a placement, and what they name, so that they can be checked without a server.
 
-    Vocabulary, lists and candidates are not imported. Scenarios that are left out stay as they are.
+    Placement, candidates, vocabulary and lists are not imported. Scenarios that are left out stay as they are.
     """
 
-    placement: Id | None = None
+    placement: Placement | None = None
     rules: Annotated[tuple[RuleDocument, ...], Meta(max_length=5_000)]
     scenarios: Annotated[tuple[Scenario, ...], Meta(max_length=500)] | None = None
     candidates: Annotated[tuple[Candidate, ...], Meta(max_length=500)] | None = None
@@ -82,11 +81,10 @@ async def import_set(request: AnyRequest) -> Response[bytes]:
 
 def rule_set_of(shelf: Shelf, placement: str) -> RuleSet:
     """The rules of a placement by priority, with all that they name; `NotFound` where it is not there."""
-    if shelf.find("placement", "", placement) is None:
-        raise NotFound(f"there is no placement “{placement}”", field="placement")
+    own: Placement = shelf.get("placement", "", placement).document
     rules: tuple[RuleDocument, ...] = shelf.documents("rule", placement)
     return RuleSet(
-        placement=placement,
+        placement=own,
         rules=tuple(sorted(rules, key=lambda rule: (-rule.priority, rule.id))),
         scenarios=shelf.documents("scenario", placement),
         candidates=shelf.documents("candidate", placement),

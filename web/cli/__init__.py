@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from web.cli import accounts, decisions, demo, evaluate, maintenance, replay, serve, simulate
+from web.cli import accounts, decisions, demo, evaluate, maintenance, replay, rules, serve, simulate
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -25,6 +25,7 @@ for command in (
     evaluate.evaluate,
     demo.demo,
     replay.replay,
+    rules.rules,
     simulate.simulate,
 ):
     main.add_command(command)
