@@ -243,6 +243,7 @@ async def test_a_lesson_whose_decision_is_no_longer_kept_is_passed_by(store):
         (Contextual(("cart.colour",)), {}, "policy/features/0"),
         (POLICY, {"buckets": ("device.type",)}, "buckets"),
         (POLICY, {"credit": "position"}, "credit"),
+        (POLICY, {"reward": "revenue"}, "reward"),
     ],
 )
 async def test_what_it_cannot_learn_from_is_refused_at_save(empty_shop, policy, more, field):
