@@ -71,13 +71,26 @@ class Decision(msgspec.Struct, frozen=True):
     expires_at: str
 
 
-def decide(plan: Plan, beliefs: AnyBeliefs, facts: Facts, key: str, *, expires_at: str) -> Decision:
+def decide(
+    plan: Plan,
+    beliefs: AnyBeliefs,
+    facts: Facts,
+    key: str,
+    *,
+    expires_at: str,
+    arrange: Callable[[Draw], bandits.Arrangement] = lambda draw: draw.arrange(),
+) -> Decision:
     """Answer for `facts` with the randomness of `key`, which is also the decision's id."""
     firing = plan.compiled.evaluate(facts.values)
     fired = tuple(plan.rules[number] for number in firing.fired)
     bounds = bounds_for(plan, facts.values, fired)
     eligible = eligible_of(plan, bounds)
-    ranking, propensity = _rank(plan, beliefs, facts, bounds, eligible, key) if eligible else ([], 1.0)
+    ranking, propensity = [], 1.0
+    if eligible:
+        draw = draw_of(plan, beliefs, facts, bounds, eligible, key)
+        arrangement = arrange(draw)
+        ranking = _ranked(plan, facts, bounds, eligible, draw.means, arrangement)
+        propensity = arrangement.propensity
     return Decision(
         decision_id=key,
         placement=plan.placement.key,
@@ -104,14 +117,6 @@ def eligible_of(plan: Plan, bounds: Bounds) -> tuple[int, ...]:
     return tuple(number for number in range(len(plan.ids)) if number not in bounds.excluded)
 
 
-def _rank(
-    plan: Plan, beliefs: AnyBeliefs, facts: Facts, bounds: Bounds, eligible: tuple[int, ...], key: str
-) -> tuple[list[Ranked], float]:
-    draw = draw_of(plan, beliefs, facts, bounds, eligible, key)
-    arrangement = draw.arrange()
-    return _ranked(plan, facts, bounds, eligible, draw.means, arrangement), arrangement.propensity
-
-
 class Draw(NamedTuple):
     """All that one answer is drawn from; candidates are counted from 0 among the eligible.
 
@@ -128,7 +133,14 @@ class Draw(NamedTuple):
     randomness: str
 
     def arrange(self) -> bandits.Arrangement:
-        uniforms = bandits.uniforms(bandits.seed_of(self.randomness), self.hashes, self.drawn)
+        """The answer that the randomness leads to."""
+        return self._with(bandits.uniforms(bandits.seed_of(self.randomness), self.hashes, self.drawn))
+
+    def likeliest(self) -> bandits.Arrangement:
+        """Each drawn slot with the one that most likely gets it, given those above."""
+        return self._with(np.full((self.drawn, len(self.hashes)), 0.5))
+
+    def _with(self, uniforms: Floats) -> bandits.Arrangement:
         return bandits.arrange(
             self.chances_of, self.rest, uniforms, length=self.length, drawn=self.drawn, pins=self.pins
         )

@@ -26,6 +26,8 @@ from engine.release import Releases
 from engine.scenarios import Scenarios
 from engine.settings import Settings
 from engine.store.database import Database, open_database, sqlite_url
+from engine.trial import Trials
+from engine.uses import Uses
 from engine.versions import Versions
 
 
@@ -48,6 +50,8 @@ class Engine:
         self.scenarios = Scenarios(database, self.live, self.drafts, self.logbook)
         self.monitor = Monitor(database, self.live)
         self.insights = Insights(database, self.live)
+        self.uses = Uses(database)
+        self.trials = Trials(self.live)
         self.previews = Previews(database, database_url(settings), self.drafts)
         self.decider = Decider(
             self.live,

@@ -1,0 +1,76 @@
+"""How often rules fire and fields arrive, read from what was counted; what waits for a field in vain is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.clock import DAY, now_ms
+from engine.errors import NotFound
+from engine.rollup import SETTLED_AFTER_MS, roll_up
+from engine.uses import ENOUGH
+from rules import parse_rule
+from tests.factories import plan, rule
+
+pytestmark = pytest.mark.anyio
+SMALL = {"<": [{"var": "cart.total"}, 5000]}
+GERMAN = {"==": [{"var": "geo.country"}, "DE"]}
+
+
+async def count(shop):
+    await roll_up(shop.engine.database, now=now_ms() + 2 * SETTLED_AFTER_MS)
+
+
+async def test_a_rules_days_lacks_and_last_time_are_told(shop):
+    await shop.create("rule", rule({"exclude": ["ideal"]}, when=SMALL, id="small"))
+    for total in (100, 200, 9_000):
+        await shop.decide(cart_total=total)
+    await shop.decide(geo_country="DE")
+    await count(shop)
+    uses = (await shop.engine.uses.rules(shop.id, "payment_methods"))["small"]
+    assert (uses.fired, uses.skipped, uses.lacked) == (2, 1, {"cart.total": 1})
+    assert uses.fired_since(now_ms() // DAY - 6) == 2
+    assert uses.fired_since(now_ms() // DAY + 1) == 0
+    assert now_ms() - uses.last_fired < DAY
+    assert "other" not in await shop.engine.uses.rules(shop.id, "payment_methods", rule="other")
+    with pytest.raises(NotFound):
+        await shop.engine.uses.rules(shop.id, "nowhere")
+
+
+async def test_a_field_that_never_arrives_is_known_once_there_are_enough_answers(shop):
+    for number in range(ENOUGH):
+        if number == ENOUGH - 1:
+            await count(shop)
+            assert not (await shop.engine.uses.fields(shop.id)).never("cart.total")
+        await shop.decide(geo_country="DE")
+    await count(shop)
+    uses = await shop.engine.uses.fields(shop.id)
+    assert uses.never("cart.total")
+    assert not uses.never("geo.country")
+    assert (uses.share("geo.country"), uses.share("cart.total")) == (1, 0)
+    other, _ = await shop.engine.accounts.add_merchant("other", "Other")
+    assert (await shop.engine.uses.fields(other.id)).share("geo.country") is None
+
+
+@pytest.mark.parametrize(
+    ("when", "can_fire"),
+    [
+        (SMALL, False),
+        ({"!": SMALL}, False),
+        ({"and": [SMALL, GERMAN]}, False),
+        ({"or": [SMALL, GERMAN]}, True),
+        ({"exists": [{"var": "cart.total"}]}, False),
+        ({"!": {"exists": [{"var": "cart.total"}]}}, True),
+        ({"missing": ["cart.total"]}, True),
+        ({"<": [{"var": ["cart.total", 0]}, 5000]}, True),
+        ({"and": [{"missing": ["cart.total"]}, SMALL]}, False),
+        ({"if": [GERMAN, SMALL, True]}, True),
+    ],
+)
+async def test_whether_a_rule_can_fire_without_a_field_depends_on_what_it_asks_of_it(shop, when, can_fire):
+    for _ in range(ENOUGH):
+        await shop.decide(geo_country="DE")
+    await count(shop)
+    one = plan()
+    read = parse_rule({"id": "r", "when": when, "effects": [{"exclude": ["ideal"]}]}, one.vocabulary, one.lists)
+    waiting = (await shop.engine.uses.fields(shop.id)).waiting_for(read)
+    assert waiting == (("cart.total",), can_fire)
