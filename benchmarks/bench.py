@@ -17,7 +17,7 @@ PAGE = ROOT / "docs" / "performance.md"
 def main() -> None:
     bench_server.main(["--write"])
     bench_stages.main(write=True)
-    figures = [*bench_kernel.figures(), *bench_rules.figures()]
+    figures = [*bench_kernel.figures(), *bench_rules.figures(), *bench_bandits.figures()]
     steps = zip(bench_bandits.times(8), bench_bandits.times(80), strict=True)
     lines = [
         f"`make bench`, {datetime.now(UTC):%Y-%m-%d}; {machine()}. p50 of many rounds; contenders take turns.",
