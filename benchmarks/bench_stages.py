@@ -11,7 +11,6 @@ import asyncio
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from random import Random
@@ -25,14 +24,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from benchmarks import bench_world
 from benchmarks.process import ROOT
 from benchmarks.published import put
-from engine.clock import DAY, MINUTE, now_ms, rfc3339
+from engine.clock import DAY, now_ms, rfc3339
 from engine.decide import Answer, decision_id, encode, expires_at, log_row
 from engine.facts import Facts, derive
 from engine.kernel import decide
 from engine.live import Active
 from engine.service import Engine, open_engine
 from engine.settings import Settings
-from engine.store import decisions, folds
+from engine.store import folds
 from engine.store.decisions import DecisionRow
 from engine.store.folds import UsageRow, history
 from web.api.decisions import DecisionRequest
@@ -51,6 +50,9 @@ class Ask(NamedTuple):
     body: bytes
     context: dict[str, Any]
     name: str
+
+
+Row = tuple[DecisionRow, list[str]]
 
 
 class Stages:
@@ -112,17 +114,12 @@ class Stages:
         decision = decide(plan, beliefs, facts, decision_id(self._now), expires_at=expires_at(plan, self._now))
         return Answer(decision, facts, plan, b"")
 
-    def _row(self, answer: Answer) -> DecisionRow:
-        return log_row(answer._replace(body=encode(answer.decision)), self._merchant, "", self._now, closes=True)
+    def _row(self, answer: Answer) -> Row:
+        row = log_row(answer._replace(body=encode(answer.decision)), self._merchant, "", self._now, closes=True)
+        return row, [one.id for one in answer.decision.ranking]
 
-    async def _append(self, rows: list[DecisionRow]) -> list[DecisionRow]:
-        firsts = Counter((row.merchant_id, row.placement, row.decided_at // MINUTE, "card") for row in rows)
-
-        async def work(connection: AsyncConnection) -> None:
-            await decisions.append(connection, rows)
-            await folds.add_firsts(connection, firsts)
-
-        await self._engine.database.transact(work)
+    async def _append(self, rows: list[Row]) -> list[Row]:
+        await asyncio.gather(*(self._engine.recorder.append(*row, self._active.learning) for row in rows))
         return rows
 
 
@@ -136,9 +133,11 @@ async def measure(folder: Path, *, customers: int, decisions: int, count: int) -
         merchant = await engine.accounts.merchant("bench")
         stages = Stages(engine, merchant.id, [_ask(Random(seed), customers) for seed in range(count)])
         tune()
+        engine.recorder.start()
         await stages.run()
         return stages.cpu
     finally:
+        await engine.recorder.stop()
         await engine.database.close()
 
 

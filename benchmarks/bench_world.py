@@ -157,9 +157,12 @@ def _statistics(merchant: int, random: Random) -> Iterator[tuple[Any, ...]]:
                     "converted",
                     f"{device}|{country}",
                     method,
+                    0,
                     today,
                     trials,
                     random.randrange(trials // 2),
+                    0,
+                    0,
                 )
 
 
