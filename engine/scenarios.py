@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from engine.check import compiled
 from engine.drafts import Drafts
@@ -46,20 +47,24 @@ class Scenarios:
     async def from_decision(self, merchant_id: int, decision_id: str) -> tuple[str, Scenario]:
         """The placement, and a scenario that wants of these facts what was certain in that decision; not stored."""
         explained = await self._logbook.explain(merchant_id, decision_id)
-        certain = certain_of(explained.plan, explained.trace.facts)
-        expected = Expectation(
-            shown=certain.possible,
-            hidden=tuple(id for id in explained.plan.ids if id in certain.hidden),
-            pinned=tuple(Pinned(candidate, slot) for slot, candidate in sorted(certain.pinned.items())),
-            values=certain.values,
-        )
         scenario = Scenario(
             id=f"from-{decision_id[-12:]}",
             name=f"As decided in {decision_id}",
             context=nested(explained.trace.facts),
-            expect=expected,
+            expect=expectation_of(explained.plan, explained.trace.facts),
         )
         return explained.row.placement, scenario
+
+
+def expectation_of(plan: Plan, values: Mapping[str, Any]) -> Expectation:
+    """All that is certain of the answer to these facts."""
+    certain = certain_of(plan, values)
+    return Expectation(
+        shown=certain.possible,
+        hidden=tuple(id for id in plan.ids if id in certain.hidden),
+        pinned=tuple(Pinned(candidate, slot) for slot, candidate in sorted(certain.pinned.items())),
+        values=certain.values,
+    )
 
 
 def _outcomes(plan: Plan, scenarios: Iterable[Scenario]) -> list[Outcome]:

@@ -13,10 +13,11 @@ from engine.explain import RuleTrace
 from engine.kernel import Decision
 from engine.logbook import Explained
 from engine.store.outcomes import OutcomeRow
-from rules import Rule
+from rules import Rule, Vocabulary
 from web.admin.frame import Frame
 from web.admin.json_text import pretty
 from web.admin.wording import in_words, labels_of
+from web.format import Show
 
 OUTCOMES = {
     "shown": "Shown",
@@ -217,25 +218,7 @@ class Explanation:
         ]
 
     def _fact(self, name: str, value: object) -> Fact:
-        field = self.explained.plan.vocabulary.get(name)
-        return Fact(name, (field.label if field else "") or name, self._text(name, value))
-
-    def _text(self, name: str, value: object) -> str:
-        field = self.explained.plan.vocabulary.get(name)
-        kind = field.type if field else ""
-        if value is None:
-            return "not sent"
-        if kind == "money" and type(value) is int:
-            return self.frame.show.money(value, self.currency)
-        if kind == "datetime" and isinstance(value, str):
-            return self.frame.show.moment(_milliseconds(value))
-        if kind == "country" and isinstance(value, str):
-            return f"{self.frame.show.country(value)} ({value})"
-        if isinstance(value, bool):
-            return "yes" if value else "no"
-        if isinstance(value, list):
-            return ", ".join(str(item) for item in value)
-        return str(value)
+        return fact_of(name, value, self.explained.plan.vocabulary, self.frame.show, self.currency)
 
     def _rule(self, rule: RuleTrace) -> RuleView:
         return RuleView(
@@ -252,9 +235,7 @@ class Explanation:
         return in_words(rule, vocabulary, self.labels, currency=self.currency, money=money)
 
     def _clause(self, clause: Mapping[str, Any]) -> Clause:
-        answer, kind = VERDICTS[clause["verdict"]]
-        values = [self._fact(name, value) for name, value in clause["values"].items()]
-        return Clause(min(clause["depth"], 6), clause["text"], values, answer, kind)
+        return clause_of(clause, [self._fact(name, value) for name, value in clause["values"].items()])
 
     def _outcome(self, outcome: OutcomeRow) -> OutcomeView:
         amount = self.frame.show.money(outcome.amount, outcome.currency or self.currency)
@@ -264,6 +245,35 @@ class Explanation:
             label=self._label(outcome.candidate) if outcome.candidate else "",
             amount=amount if outcome.amount is not None else "",
         )
+
+
+def fact_of(name: str, value: object, vocabulary: Vocabulary, show: Show, currency: str) -> Fact:
+    """A fact as people read it; `currency` is that of its money."""
+    field = vocabulary.get(name)
+    text = _text(field.type if field else "", value, show, currency)
+    return Fact(name, (field.label if field else "") or name, text)
+
+
+def _text(kind: str, value: object, show: Show, currency: str) -> str:
+    if value is None:
+        return "not sent"
+    if kind == "money" and type(value) is int:
+        return show.money(value, currency)
+    if kind == "datetime" and isinstance(value, str):
+        return show.moment(_milliseconds(value))
+    if kind == "country" and isinstance(value, str):
+        return f"{show.country(value)} ({value})"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value)
+    return str(value)
+
+
+def clause_of(clause: Mapping[str, Any], values: Sequence[Fact]) -> Clause:
+    """A clause as `rules.explain` gives it in JSON, with the facts that it read."""
+    answer, kind = VERDICTS[clause["verdict"]]
+    return Clause(min(clause["depth"], 6), clause["text"], values, answer, kind)
 
 
 def _currency(explained: Explained, frame: Frame) -> str:
