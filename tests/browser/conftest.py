@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -37,6 +38,14 @@ class Site:
         subprocess.run(
             [*TAP2, *command], env=self.environment, cwd=PROJECT, check=True, capture_output=True, timeout=60
         )
+
+    def output(self, *command: str) -> dict[str, str]:
+        """What a command prints as JSON."""
+        done = subprocess.run(
+            [*TAP2, *command], env=self.environment, cwd=PROJECT, check=True, capture_output=True, timeout=60
+        )
+        found: dict[str, str] = json.loads(done.stdout)
+        return found
 
     @property
     def demo_password(self) -> str:

@@ -61,8 +61,14 @@ def _write_rule(page: Page) -> None:
     expect(page.locator("#rule-said")).to_contain_text("Cart total is under €30.00 → Klarna is hidden")
     take(page, "walk-rule")
     page.get_by_role("button", name="Create").click()
-    expect(page.get_by_role("status")).to_contain_text("is saved and in force")
-    expect(page.get_by_role("link", name=RULE)).to_be_visible()
+    expect(page.get_by_role("status").first).to_contain_text("It is in force once the changes are published.")
+    _publish(page)
+
+
+def _publish(page: Page) -> None:
+    page.get_by_role("link", name=re.compile("^Review")).click()
+    page.get_by_role("button", name="Publish now").click()
+    expect(page.get_by_role("status").first).to_contain_text("is in force.")
 
 
 def _explained_and_replayed(page: Page, decision_id: str) -> None:
@@ -83,6 +89,8 @@ def _rule_off(page: Page) -> None:
     switch = page.get_by_role("switch", name=f"Rule {RULE}")
     switch.click()
     expect(switch).to_have_attribute("aria-checked", "false")
+    page.reload()
+    _publish(page)
 
 
 def _ask(site: Site, key: str) -> dict[str, object]:

@@ -45,6 +45,14 @@ class Person:
         assert match, f"no form at {path}"
         return match.group(1)
 
+    def publish(self, placement: str = "payment_methods") -> None:
+        """Put the placement's draft in force, as the button on its page does."""
+        page = self.client.get(f"/admin/placements/{placement}/changes").text
+        revision = re.search(r'name="revision" value="(\d+)"', page)
+        assert revision, "there is nothing to publish"
+        answer = self.send(f"/admin/placements/{placement}/changes", act="publish", revision=revision.group(1))
+        assert answer.status_code == 303, answer.text
+
     def look_at(self, mode: str) -> None:
         self.send("/admin/mode", mode=mode, back="/admin/")
 

@@ -36,6 +36,7 @@ def method(**changes: str) -> dict[str, str]:
 
 def test_a_saved_rule_changes_the_next_answer_and_stands_in_words_in_the_list(side: Side, person: Person) -> None:
     assert person.send(NEW_RULE, **RULE).status_code == 303
+    person.publish()
     assert "Cart total is under €50.00 → PayPal is hidden" in person.get("/admin/rules")
     answer = side.client.post(
         "/v1/personalize/decisions", json={"placement": "payment_methods", "context": {"cart": {"total": 4999}}}
@@ -89,21 +90,26 @@ def test_two_editors_never_overwrite_each_other(server: Server, side: Side, pers
 def test_a_switch_turns_a_rule_off_and_on(side: Side, person: Person) -> None:
     person.send(NEW_RULE, **RULE)
     path = "/v1/placements/payment_methods/rules/hide-paypal-for-small-carts"
+    person.publish()
     person.send(f"{THE_RULE}/toggle", enabled="off")
+    person.publish()
     assert side.client.get(path).json()["enabled"] is False
     person.send(f"{THE_RULE}/toggle", enabled="on")
+    person.publish()
     assert side.client.get(path).json()["enabled"] is True
 
 
 def test_a_deleted_rule_can_be_brought_back_as_it_was(side: Side, person: Person) -> None:
     person.send(NEW_RULE, **RULE)
+    person.publish()
     path = "/v1/placements/payment_methods/rules/hide-paypal-for-small-carts"
     before = side.client.get(path).json()
     person.send(f"{THE_RULE}/delete", version=person.version(THE_RULE))
+    person.publish()
     assert side.client.get(path).status_code == 404
-    match = re.search(r'action="(/admin/audit/\d+/restore)"', person.get("/admin/rules"))
-    assert match, "the next page offers to take it back"
-    person.send(match.group(1))
+    entry = re.search(r'action="(/admin/audit/\d+/restore)"', person.get("/admin/audit?q=rule"))
+    assert entry, "the audit log offers to take it back"
+    person.send(entry.group(1))
     after = side.client.get(path).json()
     assert {name: after[name] for name in ("name", "when", "effects", "priority", "enabled")} == {
         name: before[name] for name in ("name", "when", "effects", "priority", "enabled")
@@ -120,6 +126,7 @@ def test_a_draft_is_said_in_words_while_it_is_typed(person: Person) -> None:
 def test_rules_with_one_name_get_ids_of_their_own(side: Side, person: Person) -> None:
     for _ in range(3):
         assert person.send(NEW_RULE, **RULE).status_code == 303
+    person.publish()
     ids = {rule["id"] for rule in side.client.get("/v1/placements/payment_methods/rules").json()["items"]}
     assert {"hide-paypal-for-small-carts", "hide-paypal-for-small-carts-2", "hide-paypal-for-small-carts-3"} <= ids
 
@@ -225,6 +232,7 @@ def test_a_wrong_placement_is_refused_beside_its_field(person: Person, changes: 
 def test_an_earlier_version_can_be_put_in_force_again(side: Side, person: Person) -> None:
     before = side.decide()["plan_version"]
     person.send(NEW_RULE, **RULE)
+    person.publish()
     assert side.decide()["plan_version"] > before
     person.send("/admin/placements/payment_methods/roll-back", version=str(before))
     assert side.decide()["plan_version"] == before + 2
@@ -261,6 +269,7 @@ def test_a_decision_is_found_by_its_id_and_by_its_customer(side: Side, person: P
 
 def test_a_decision_explains_its_rules_and_who_was_left_out(side: Side, person: Person) -> None:
     person.send(NEW_RULE, **RULE)
+    person.publish()
     body = {"placement": "payment_methods", "context": {"cart": {"total": 4200, "currency": "EUR"}}}
     decision = side.client.post("/v1/personalize/decisions", json=body).json()["decision_id"]
     text = person.get(f"/admin/decisions/{decision}")
@@ -272,6 +281,7 @@ def test_a_decision_explains_its_rules_and_who_was_left_out(side: Side, person: 
 
 def test_a_rule_that_lacked_its_fact_is_shown_as_skipped(side: Side, person: Person) -> None:
     person.send(NEW_RULE, **RULE)
+    person.publish()
     decision = side.client.post("/v1/personalize/decisions", json={"placement": "payment_methods"}).json()
     text = person.get(f"/admin/decisions/{decision['decision_id']}")
     assert "The checkout did not send <code>cart.total</code>" in text
@@ -280,6 +290,7 @@ def test_a_rule_that_lacked_its_fact_is_shown_as_skipped(side: Side, person: Per
 def test_a_replay_comes_out_the_same_also_after_the_rules_moved_on(side: Side, person: Person) -> None:
     decision = side.decide()["decision_id"]
     person.send(NEW_RULE, **RULE)
+    person.publish()
     assert "the same, to the last byte" in person.send(f"/admin/decisions/{decision}/replay").text
 
 
@@ -339,7 +350,9 @@ def _hint_of(person: Person, key_id: str) -> str:
 
 def test_every_change_is_in_the_audit_log_with_before_and_after(person: Person) -> None:
     person.send(NEW_RULE, **RULE)
+    person.publish()
     person.send(THE_RULE, **RULE | {"version": "1", "priority": "8"})
+    person.publish()
     text = person.get("/admin/audit?q=hide-paypal")
     assert person.email in text
     assert "removed: </span>priority: 5" in text

@@ -14,6 +14,7 @@ from tests.web.people import Person, person_of
 PLACE = "/v1/placements/payment_methods/rules"
 NEW = "/admin/rules/new?placement=payment_methods"
 LIST = "/admin/rules?placement=payment_methods"
+HIDE = [{"exclude": ["card"]}]
 ODD = {"<": [{"+": [{"var": "cart.total"}, 1]}, 3.0]}
 INPUT = re.compile(r'<(?:input|textarea)[^>]* name="(version|shown|history)"[^>]* value="([^"]*)"')
 
@@ -53,6 +54,7 @@ def test_a_rule_that_rows_cannot_show_is_saved_as_it_was_opened(side: Side, pers
     rule = {"when": json.dumps(ODD), "effects": json.dumps([{"exclude": ["card"]}])}
     saved = person.send(path, act="save", name="First", priority="100", enabled="on", **rule, **opened(person, path))
     assert saved.status_code == 200
+    assert "Saved in the draft" in saved.text
     after = side.client.get(f"{PLACE}/first").json()
     assert after["when"] == ODD
     assert isinstance(after["when"]["<"][1], float)
@@ -92,6 +94,7 @@ def test_a_rule_starts_from_a_template_or_from_another_rule(person: Person, ids:
 def test_rules_change_places_by_steps_and_by_dragging(side: Side, person: Person, ids: list[str]) -> None:
     def move(id: str, **values: str) -> list[str]:
         assert person.send(f"/admin/rules/payment_methods/{id}/move", **values).status_code == 303
+        person.publish()
         return [one for one in order(side) if one in ("first", "second", "third")]
 
     assert move("second", direction="up") == ["second", "first", "third"]
@@ -104,11 +107,15 @@ def test_rules_change_places_by_steps_and_by_dragging(side: Side, person: Person
 def test_several_rules_are_switched_or_deleted_at_once(side: Side, person: Person, ids: list[str]) -> None:
     switch = "/admin/rules/payment_methods/switch"
     person.send(switch, act="off", id=["first", "third"])
+    assert "Changed" in person.get(LIST)
+    person.publish()
     rules = {rule["id"]: rule["enabled"] for rule in side.client.get(PLACE).json()["items"]}
     assert (rules["first"], rules["second"], rules["third"]) == (False, True, False)
     assert "Off" in person.get(f"{LIST}&mark=off")
     assert "Second" not in person.get(f"{LIST}&mark=off")
     person.send(switch, act="delete", id=["first"])
+    assert "To be deleted" in person.get(LIST)
+    person.publish()
     assert "first" not in order(side)
 
 
@@ -119,6 +126,7 @@ def test_the_list_is_narrowed_by_name_and_tag(side: Side, person: Person, ids: l
         path, tags="christmas, finance", active_from="2126-12-01T08:00", version=person.version(path), **values
     )
     assert saved.status_code == 200
+    person.publish()
     after = side.client.get(f"{PLACE}/third").json()
     assert after["tags"] == ["christmas", "finance"]
     assert after["active_from"].startswith("2126-12-01T08:00:00")
@@ -133,8 +141,8 @@ def test_rules_go_out_and_come_in_again_as_they_were(side: Side, person: Person,
     export = person.client.get("/admin/rules/payment_methods/export")
     assert export.headers["content-disposition"] == 'attachment; filename="rules-payment_methods.json"'
     before = {rule["id"]: rule for rule in side.client.get(PLACE).json()["items"]}
-    for id in ids:
-        person.send("/admin/rules/payment_methods/switch", act="delete", id=[id])
+    person.send("/admin/rules/payment_methods/switch", act="delete", id=ids)
+    person.publish()
     assert order(side) == []
     sent = person.client.post(
         "/admin/rules/payment_methods/import",
@@ -142,6 +150,7 @@ def test_rules_go_out_and_come_in_again_as_they_were(side: Side, person: Person,
         files={"file": ("rules.json", export.content, "application/json")},
     )
     assert sent.status_code == 303
+    person.publish()
     after = {rule["id"]: rule for rule in side.client.get(PLACE).json()["items"]}
     changing = ("version", "changed_at")
     assert [{k: v for k, v in rule.items() if k not in changing} for rule in after.values()] == [
@@ -188,3 +197,23 @@ def test_what_another_editor_saved_is_told_and_nothing_typed_is_lost(
     assert "Someone else saved this while you were editing" in answer.text
     assert "Theirs" in answer.text
     assert 'value="Mine"' in answer.text
+
+
+def test_a_save_is_taken_back_and_so_is_a_deletion(side: Side, person: Person, ids: list[str]) -> None:
+    path = "/admin/rules/payment_methods/first"
+    before = side.client.get(f"{PLACE}/first").json()
+    values = {"name": "Other", "priority": "7", "when": "true", "effects": json.dumps(HIDE)}
+    version = person.version(path)
+    person.send(path, version=version, **values)
+    assert "Other" in person.get(LIST)
+    document = {name: value for name, value in before.items() if name not in ("version", "changed_at")}
+    back = person.send(f"{path}/before", version=person.version(path), document=json.dumps(document))
+    assert back.status_code == 303
+    assert "Other" not in person.get(LIST)
+    person.send(path, version=person.version(path), **values)
+    person.send(f"{path}/delete", version=person.version(path))
+    match = re.search(r'action="(/admin/rules/payment_methods/first/back[^"]*)"', person.get(LIST))
+    assert match, "the next page offers to take it back"
+    person.send(match.group(1))
+    assert "To be deleted" not in person.get(LIST)
+    assert "Other" in person.get(LIST), "what the draft had made of it is back, too"

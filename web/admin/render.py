@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Response
 from litestar.enums import MediaType
+from markupsafe import Markup
 
 from web.admin.navigation import NAVIGATION
 from web.charts import colour_of
@@ -17,6 +18,9 @@ ROOT = Path(__file__).resolve().parents[2]
 STATIC = ROOT / "web" / "static"
 
 Page = Response[str]
+
+SWAPPED = Markup(' hx-swap-oob="true"')
+"""Stands on a part of an answer that takes the place of the one with its id, wherever that is on the page."""
 
 # No inline script or style and no eval: what a merchant typed can never run in another's browser.
 CONTENT_POLICY = "; ".join(

@@ -113,6 +113,7 @@ def _pages() -> list[Any]:
         candidate.new_candidate, candidate.create_candidate, candidate.candidate_page, candidate.save_candidate,
         preview.preview_page, preview.preview_box, preview.start_preview, preview.cancel_preview,
         rules.rules_page, rules.toggle_rule, rules.move_rule, rules.switch_rules, rules.delete_rule,
+        rules.undo_delete, rule.unsave_rule,
         rule_files.export_rules, rule_files.import_rules,
         rule.new_rule, rule.post_new_rule, rule.rule_page, rule.post_rule,
         decisions.decisions_page, decision.decision_page, decision.replay_decision,

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import available_timezones
 
+import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 from markupsafe import Markup
 
 from engine.draft import DraftRule
-from engine.errors import FieldProblem, Invalid
+from engine.errors import FieldProblem, Invalid, NotFound
 from engine.placement import RuleDocument
 from rules import RuleError, loads
 from web.admin.builder.desk import Bench, Desk
@@ -25,12 +26,12 @@ from web.admin.builder.overlay import Given
 from web.admin.builder.texts import Terms, from_text, to_text
 from web.admin.builder.view import Option, field_groups, offers
 from web.admin.candidates import in_order
-from web.admin.door import AnyRequest, several_typed
+from web.admin.door import AnyRequest, several_typed, typed
 from web.admin.editing import Difference, Refused, no_one_else, store, to_document, version_of
 from web.admin.forms import Form, Reader
 from web.admin.frame import Frame, Notice
 from web.admin.json_text import pretty
-from web.admin.render import Page
+from web.admin.render import SWAPPED, Page
 from web.admin.rule_set import RuleSet, keep, rule_set
 from web.admin.rule_templates import Shop, templates_for
 
@@ -56,7 +57,6 @@ HINTS = {
 }
 NOT_IN_AN_ID = re.compile(r"[^a-z0-9]+")
 NEW = "new-rule"
-SWAPPED = Markup(' hx-swap-oob="true"')
 EVERYTHING = frozenset({"basics", "builder", "json"})
 
 
@@ -67,6 +67,8 @@ class RulePage:
     title: str
     action: str
     base: str
+    changes: str
+    mark: str
     placement: str
     form: Form
     desk: Desk
@@ -83,6 +85,7 @@ class RulePage:
     saved: bool = False
     theirs: Sequence[Difference] = ()
     starts: Sequence[tuple[str, str, str]] = ()
+    before: str = ""
     answers: frozenset[str] = frozenset()
 
 
@@ -128,6 +131,8 @@ class Sitting:
             title=title,
             action=f"/admin/rules/{self.key}/{self.stored.id}" if self.stored else "/admin/rules/new",
             base=f"/admin/rules?placement={self.key}",
+            changes=f"/admin/placements/{self.key}/changes",
+            mark=self.stored.mark if self.stored else "",
             placement=self.key,
             form=form or Form({**self.sent, **draft.texts, "version": self._version()}),
             desk=self.bench.desk(draft),
@@ -156,7 +161,7 @@ async def new_rule(
     template: FromQuery[str] = "",
 ) -> Page:
     """A rule to start from: an example that fits the placement, a template, or a copy of another rule."""
-    frame.must_edit()
+    frame.must_draft()
     rules = await rule_set(frame, placement)
     sitting = Sitting(frame, rules, None)
     copied = rules.find(copy_of)
@@ -174,10 +179,25 @@ async def new_rule(
 @post("/rules/new", status_code=200)
 async def post_new_rule(request: AnyRequest, frame: NamedDependency[Frame]) -> Response[Any]:
     """Go on building a new rule, or store it; its id is made from its name."""
-    frame.must_edit()
+    frame.must_draft()
     given = await several_typed(request)
     rules = await rule_set(frame, given.get("placement", [""])[-1])
     return await _posted(Sitting(frame, rules, None, given))
+
+
+@post("/rules/{key:str}/{id:str}/before", status_code=200)
+async def unsave_rule(
+    request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str], id: FromPath[str]
+) -> Response[Any]:
+    """Take a save back: the draft's rule is again as it was before."""
+    frame.must_draft()
+    values = await typed(request)
+    try:
+        document = msgspec.json.decode(values.get("document", ""), type=RuleDocument)
+    except msgspec.DecodeError:
+        raise NotFound("There is nothing to bring back here.") from None
+    await keep(frame, key, msgspec.structs.replace(document, id=id), revision=version_of(values))
+    return frame.go(f"/admin/rules/{key}/{id}", notice=Notice("It is as it was before."))
 
 
 @get("/rules/{key:str}/{id:str}")
@@ -193,7 +213,7 @@ async def post_rule(
     request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str], id: FromPath[str]
 ) -> Response[Any]:
     """Go on building a stored rule, or store what was built, unless someone else was faster."""
-    frame.must_edit()
+    frame.must_draft()
     return await _posted(await _stored(frame, key, id, await several_typed(request)))
 
 
@@ -206,7 +226,7 @@ async def _posted(sitting: Sitting) -> Response[Any]:
     """Follow the button that was pressed; without one, take over what was typed."""
     act = sitting.sent.get("act") or ("typed" if "shown" in sitting.sent else "save")
     draft = read_draft(sitting.given, tuple(NAMES), sitting.bench.terms)
-    by = "+".join(draft.changed) if act == "typed" else ""
+    by = "+".join(draft.changed) if act == "typed" and draft.changed != ("json",) else ""
     history = unpacked(sitting.sent.get("history", "")).after(draft.texts, by)
     if act == "save":
         return await _save(sitting, draft, history)
@@ -255,11 +275,16 @@ async def _save(sitting: Sitting, draft: Draft, history: History) -> Response[An
         page = sitting.page(draft, history, form, theirs=refusal.theirs, answers=EVERYTHING)
         return frame.form("rule.html", "_rule_answer.html", page, status=refusal.status)
     if stored is None:
-        notice = Notice(f"“{saved.shown.name}” is saved" + (" and in force." if saved.shown.enabled else "."))
-        return frame.go(f"/admin/rules?placement={key}", notice=notice)
+        notice = Notice(f"“{saved.shown.name}” is saved. It is in force once the changes are published.")
+        return frame.go(f"/admin/rules/{key}/{saved.id}", notice=notice)
     after = await _stored(frame, key, stored.id)
-    page = after.page(_draft_of(after.texts), history, saved=True)
+    page = after.page(_draft_of(after.texts), history, saved=True, before=_packed(stored))
     return frame.form("rule.html", "_rule_answer.html", page)
+
+
+def _packed(stored: DraftRule) -> str:
+    """A rule as the form that brings it back carries it."""
+    return msgspec.json.encode(stored.shown).decode()
 
 
 def _explained(sitting: Sitting, draft: Draft, refusal: Refused) -> Form:

@@ -33,7 +33,7 @@ async def export_rules(frame: NamedDependency[Frame], key: FromPath[str]) -> Res
 @post("/rules/{key:str}/import", status_code=200)
 async def import_rules(request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str]) -> Response[Any]:
     """Add the rules of a file, and replace those that are there under the same id; all of them or none."""
-    frame.must_edit()
+    frame.must_draft()
     rules = await rule_set(frame, key)
     try:
         sent = documents_in(await _file_of(request))

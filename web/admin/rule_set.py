@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from engine.draft import Draft, DraftRule
 from engine.drafts import after_draft
-from engine.errors import Conflict, NotFound
+from engine.errors import NotFound, Stale
 from engine.placement import RuleDocument
 from engine.plan import lists_of, rule_source, vocabulary_of
 from engine.shelf import Shelf
@@ -78,33 +78,33 @@ async def rule_set(frame: Frame, key: str) -> RuleSet:
 
 async def keep(frame: Frame, key: str, document: RuleDocument, *, revision: int | None) -> DraftRule:
     """Put a rule into the draft; `Stale` where somebody else changed it since `revision`."""
-    saved = await frame.engine.drafts.save(frame.merchant.id, frame.who, key, document, revision=revision)
-    return await frame.engine.drafts.rule(frame.merchant.id, key, document.id) if await _in_force(frame, key) else saved
+    return await frame.engine.drafts.save(frame.merchant.id, frame.who, key, document, revision=revision)
 
 
-async def drop(frame: Frame, key: str, id: str, *, revision: int | None) -> DraftRule:
-    """Let the draft delete a rule."""
-    gone = await frame.engine.drafts.remove(frame.merchant.id, frame.who, key, id, revision=revision)
-    await _in_force(frame, key)
-    return gone
+async def drop(frame: Frame, key: str, id: str, *, revision: int | None) -> tuple[DraftRule, str]:
+    """Let the draft delete a rule; returns what it was, and where to send the wish to have it back."""
+    drafts, gone = frame.engine.drafts, await frame.engine.drafts.rule(frame.merchant.id, key, id)
+    if revision is not None and gone.revision != revision:
+        raise Stale("this rule was changed meanwhile; look at it again", field="revision")
+    # What only the draft knows of it is discarded first, since that can be brought back.
+    entry = await drafts.discard(frame.merchant.id, frame.who, key, [id], revision=None)
+    if gone.before is not None:
+        await drafts.remove(frame.merchant.id, frame.who, key, id, revision=None)
+    return gone, f"/admin/rules/{key}/{id}/back" + (f"?entry={entry}" if entry else "")
+
+
+async def bring_back(frame: Frame, key: str, id: str, entry: int) -> None:
+    """Undo `drop`."""
+    await frame.engine.drafts.discard(frame.merchant.id, frame.who, key, [id], revision=None)
+    if entry:
+        await frame.engine.drafts.bring_back(frame.merchant.id, frame.who, key, entry)
 
 
 async def put_in_order(frame: Frame, key: str, ids: Sequence[str]) -> None:
     """Let the rules have priorities that put them in this order."""
     await frame.engine.drafts.reorder(frame.merchant.id, frame.who, key, ids, revision=None)
-    await _in_force(frame, key)
 
 
 async def replace_all(frame: Frame, key: str, documents: Sequence[RuleDocument], *, revision: int | None) -> None:
     """Let the draft have these rules and no others."""
     await frame.engine.drafts.replace(frame.merchant.id, frame.who, key, documents, revision=revision)
-    await _in_force(frame, key)
-
-
-async def _in_force(frame: Frame, key: str) -> bool:
-    """Publish what was just changed; True where there was something to publish."""
-    draft = await frame.engine.drafts.get(frame.merchant.id, key)
-    with suppress(Conflict):
-        await frame.engine.releases.publish(frame.merchant.id, frame.who, key, revision=draft.at.revision, why="")
-        return True
-    return False

@@ -19,14 +19,12 @@ from engine.errors import NotFound
 from engine.placement import Placement, RuleDocument
 from engine.plan import lists_of, rule_source, vocabulary_of
 from engine.shelf import Shelf
-from engine.store.resources import Resource
 from rules import RuleError, Wording, describe, parse_rule
 from web.admin.door import AnyRequest, several_typed, typed
 from web.admin.editing import version_of
 from web.admin.frame import Frame, Notice
-from web.admin.render import Page
-from web.admin.rule_set import RuleSet, drop, keep, put_in_order, replace_all, rule_set
-from web.admin.undo import undo_address
+from web.admin.render import SWAPPED, Page
+from web.admin.rule_set import RuleSet, bring_back, drop, keep, put_in_order, replace_all, rule_set
 from web.admin.wording import labels_of
 from web.format import Show
 
@@ -67,6 +65,9 @@ class RowFragment:
     """One row alone, after its switch was turned."""
 
     row: Row
+    key: str
+    changes: int
+    oob: str = SWAPPED
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,9 @@ class RulesPage:
     states: Sequence[tuple[str, str, int]] = ()
     pages: Pages = Pages("", "")
     here: str = ""
+    key: str = ""
     changes: int = 0
+    oob: str = ""
 
 
 @get("/rules")
@@ -141,14 +144,15 @@ async def toggle_rule(
     request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str], id: FromPath[str]
 ) -> Response[Any]:
     """Put a rule in force or out of it; what else was changed meanwhile stays."""
-    frame.must_edit()
+    frame.must_draft()
     enabled = (await typed(request)).get("enabled") == "on"
     document = (await rule_set(frame, key)).get(id).shown
     await keep(frame, key, msgspec.structs.replace(document, enabled=enabled), revision=None)
     if not frame.is_htmx:
         return frame.go(f"/admin/rules?placement={key}")
     rules = await rule_set(frame, key)
-    return frame.page("_rule_row.html", RowFragment(_row(frame, Phrasing(rules, frame), rules, rules.get(id))))
+    row = _row(frame, Phrasing(rules, frame), rules, rules.get(id))
+    return frame.page("_rule_row_answer.html", RowFragment(row, key, len(rules.draft.changes)))
 
 
 @post("/rules/{key:str}/{id:str}/move", status_code=200)
@@ -156,7 +160,7 @@ async def move_rule(
     request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str], id: FromPath[str]
 ) -> Response[Any]:
     """Give a rule another place in the order: one step, or right before another rule, as dragging does."""
-    frame.must_edit()
+    frame.must_draft()
     values = await typed(request)
     rules = await rule_set(frame, key)
     ids = rules.ids
@@ -166,13 +170,13 @@ async def move_rule(
     here = values.get("here", "")
     if not frame.is_htmx:
         return frame.go(here if here.startswith("/admin/rules?") else f"/admin/rules?placement={key}")
-    return frame.page("_rule_rows.html", _page(frame, await rule_set(frame, key), _filter_in(here)))
+    return frame.page("_rule_rows_answer.html", _page(frame, await rule_set(frame, key), _filter_in(here)))
 
 
 @post("/rules/{key:str}/switch", status_code=200)
 async def switch_rules(request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str]) -> Response[Any]:
     """Turn several rules on or off at once, or delete them."""
-    frame.must_edit()
+    frame.must_draft()
     values = await several_typed(request)
     chosen, act = set(values.get("id", ())), values.get("act", [""])[-1]
     rules = await rule_set(frame, key)
@@ -191,12 +195,20 @@ async def delete_rule(
     request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str], id: FromPath[str]
 ) -> Response[Any]:
     """Delete a rule; the notice offers to take it back."""
-    frame.must_edit()
-    gone = await drop(frame, key, id, revision=version_of(await typed(request)))
-    notice = Notice(
-        f"“{gone.shown.name}” is deleted.", undo=await undo_address(frame, Resource("rule", key, id, 0, gone.shown, 0))
-    )
+    frame.must_draft()
+    gone, undo = await drop(frame, key, id, revision=version_of(await typed(request)))
+    notice = Notice(f"“{gone.shown.name}” goes when the changes are published.", undo=undo)
     return frame.go(f"/admin/rules?placement={key}", notice=notice)
+
+
+@post("/rules/{key:str}/{id:str}/back", status_code=200)
+async def undo_delete(
+    frame: NamedDependency[Frame], key: FromPath[str], id: FromPath[str], entry: FromQuery[int] = 0
+) -> Response[Any]:
+    """Take a deletion back."""
+    frame.must_draft()
+    await bring_back(frame, key, id, entry)
+    return frame.go(f"/admin/rules?placement={key}", notice=Notice("It is back."))
 
 
 class Phrasing:
@@ -239,7 +251,9 @@ def _page(frame: Frame, rules: RuleSet, wanted: Filter) -> RulesPage:
         states=[(state, word, counts[state]) for state, word, _ in STATES if counts[state]],
         pages=Pages(wanted.address(rules.key) if start else "", more),
         here=wanted.address(rules.key, after=wanted.after),
+        key=rules.key,
         changes=len(rules.draft.changes),
+        oob=SWAPPED if frame.is_htmx else "",
     )
 
 

@@ -6,6 +6,7 @@ const SLOW_MS = 800;
 const form = document.getElementById("rule-form");
 const kept = `rule:${location.pathname}${location.search}`;
 let waiting = 0;
+let byKeys = false;
 
 function take() {
   clearTimeout(waiting);
@@ -25,6 +26,9 @@ function typed(event) {
   if (input.matches("[data-add]")) {
     const offered = [...(input.list?.options ?? [])].some((option) => option.value === input.value);
     if (offered && !event.inputType?.startsWith("insertText")) take();
+  } else if (input.matches("select") && byKeys) {
+    // One goes through the options with the arrows, or types the name of one.
+    takeAfter(SLOW_MS);
   } else if (input.matches("select, [type=checkbox]")) {
     take();
   } else {
@@ -34,14 +38,23 @@ function typed(event) {
 
 function changed(event) {
   const input = event.target;
-  if (input.form === form && (waiting || (input.matches("[data-add]") && input.value))) take();
+  if (input.form !== form || input.matches("select")) return;
+  if (waiting || (input.matches("[data-add]") && input.value)) take();
 }
 
-// A button that merely has the focus while typing is taken over was not pressed.
+function left(event) {
+  if (waiting && event.target.matches("select") && event.target.form === form) take();
+}
+
+// What was pressed is what the event says: a button that merely has the focus while typing is taken over was not.
 function configure(event) {
   if (event.target !== form) return;
-  if (event.detail.triggeringEvent?.type === "edited") event.detail.parameters.act = "typed";
-  else clearTimeout(waiting);
+  const submitter = event.detail.triggeringEvent?.submitter;
+  event.detail.parameters.act = submitter?.value ?? "typed";
+  if (submitter) {
+    clearTimeout(waiting);
+    waiting = 0;
+  }
 }
 
 // What is being typed is newer than an answer to what was typed before; the next answer covers both.
@@ -56,6 +69,7 @@ function isText(element) {
 }
 
 function keys(event) {
+  byKeys = true;
   const letter = event.key.toLowerCase();
   if ((event.ctrlKey || event.metaKey) && !event.altKey && !isText(event.target)) {
     if (letter === "z" && !event.shiftKey) press("rule-undo", event);
@@ -91,6 +105,7 @@ function closeMenus(except) {
 let lifted = null;
 
 function lift(event) {
+  byKeys = false;
   const grip = event.target.closest("[data-grip]");
   if (!grip || event.button !== 0) return;
   event.preventDefault();
@@ -160,6 +175,7 @@ if (form) {
   document.documentElement.classList.add("scripted");
   document.addEventListener("input", typed);
   document.addEventListener("change", changed);
+  document.addEventListener("focusout", left);
   document.addEventListener("keydown", keys);
   document.addEventListener("htmx:configRequest", configure);
   document.addEventListener("htmx:beforeSwap", beforeSwap);
@@ -171,5 +187,6 @@ if (form) {
     closeMenus(event.target.closest("[data-menu]"));
     if (event.target.closest("[data-leaves]")) forget();
   });
-  comeBack();
+  // Not before htmx has seen the form.
+  addEventListener("load", comeBack);
 }

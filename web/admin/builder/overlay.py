@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from rules import RuleError, loads
 from web.admin.builder.nodes import EDITED, Group, Node, Raw, Row, Steps, with_parts
-from web.admin.builder.operators import Operator, operators_of
+from web.admin.builder.operators import ANY_OF, Operator, operators_of
 from web.admin.builder.texts import Terms, from_text, to_text
 
 Given = Mapping[str, Sequence[str]]
@@ -119,7 +119,9 @@ def with_field(row: Row, field: str, terms: Terms) -> Row:
     same = next((operator for operator in choices if operator.key == row.operator.key), None)
     if same and row.field and terms.types.get(field) == terms.types.get(row.field):
         return replace(row, field=field, source=EDITED)
-    operator = choices[0] if same is None or not row.field else same
+    known = terms.fields.get(field)
+    usual = ANY_OF if known and known.allowed and ANY_OF in choices else choices[0]
+    operator = usual if same is None or not row.field else same
     return Row(field, operator, tuple(blank(slot, index, terms) for index, slot in enumerate(operator.slots)))
 
 

@@ -1,0 +1,281 @@
+"""A merchant who has never seen JSON makes a rule: from a template to an answer that obeys it, and back again.
+
+Once with the mouse and once with the keyboard alone; every state on the way can be used by everyone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import httpx
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import Site, log_in, take
+from tests.browser.test_access import _fits as fits
+from tests.browser.test_access import _is_accessible as is_accessible
+
+pytestmark = pytest.mark.browser
+OBEYS_WITHIN_SECONDS = 2
+METHODS = (
+    {"id": "card", "label": "Card", "type": "card"},
+    {"id": "paypal", "label": "PayPal", "type": "paypal"},
+    {"id": "klarna", "label": "Klarna", "type": "klarna"},
+    {"id": "ideal", "label": "iDEAL", "type": "ideal"},
+    {"id": "apple_pay", "label": "Apple Pay", "type": "apple_pay"},
+)
+EXPENSIVE = {"geo": {"country": "DE"}, "cart": {"total": 80_000, "currency": "EUR"}}
+Act = Callable[[Locator], None]
+
+
+class Hands:
+    """How one acts on a page."""
+
+    name = "mouse"
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def press(self, control: Locator) -> None:
+        control.click()
+
+    def write(self, control: Locator, text: str) -> None:
+        control.click()
+        control.fill(text)
+
+    def choose(self, select: Locator, label: str) -> None:
+        select.select_option(label=label)
+
+    def menu(self, part: str, act: str) -> None:
+        self.page.get_by_label(f"More for {part}").click()
+        self.page.get_by_role("button", name=act, exact=True).filter(visible=True).click()
+
+
+class Keys(Hands):
+    """The same with the keyboard alone: controls are reached with Tab, in the order of the page."""
+
+    name = "keyboard"
+
+    def press(self, control: Locator) -> None:
+        self._reach(control)
+        box = control.get_attribute("type") == "checkbox"
+        self.page.keyboard.press("Space" if box else "Enter")
+
+    def write(self, control: Locator, text: str) -> None:
+        self._reach(control)
+        self.page.keyboard.press("Control+a")
+        self.page.keyboard.type(text)
+
+    def choose(self, select: Locator, label: str) -> None:
+        self._reach(select)
+        self.page.keyboard.type(label)
+        expect(select.locator("option:checked")).to_have_text(label)
+
+    def menu(self, part: str, act: str) -> None:
+        self.press(self.page.get_by_label(f"More for {part}"))
+        self.press(self.page.get_by_role("button", name=act, exact=True).filter(visible=True))
+
+    def _reach(self, control: Locator) -> None:
+        expect(control).to_be_visible()
+        for key in ("Tab", "Shift+Tab"):
+            for _ in range(160):
+                if control.evaluate("one => one === document.activeElement"):
+                    return
+                self.page.keyboard.press(key)
+        raise AssertionError(f"the keyboard does not reach {control}")
+
+
+class Shop:
+    """A merchant with methods, and what its checkout is told."""
+
+    def __init__(self, site: Site, slug: str) -> None:
+        self.site, self.slug = site, slug
+        self.email = site.add_merchant(slug)
+        self.key = site.output("keys", "create", "--merchant", slug, "--kind", "secret", "--json")["key"]
+        self.send("/v1/placements", {"key": "payment_methods", "name": "Payment methods"})
+        self.send("/v1/placements/payment_methods/candidates", list(METHODS))
+
+    def send(self, path: str, body: object) -> dict[str, object]:
+        headers = {"authorization": f"Bearer {self.key}"}
+        answer = httpx.post(f"{self.site.url}{path}", json=body, headers=headers, timeout=20)
+        began = time.monotonic()
+        while answer.status_code == 401 and time.monotonic() - began < 10:  # a new key is noticed within a second or so
+            time.sleep(0.2)
+            answer = httpx.post(f"{self.site.url}{path}", json=body, headers=headers, timeout=20)
+        assert answer.status_code < 300, answer.text
+        found: dict[str, object] = answer.json()
+        return found
+
+    def offered(self, context: object) -> list[str]:
+        """What a checkout may show."""
+        ranking = self.send("/v1/personalize/decisions", {"placement": "payment_methods", "context": context})[
+            "ranking"
+        ]
+        assert isinstance(ranking, list)
+        return sorted(one["id"] for one in ranking)
+
+    def obeys(self, context: object, *, without: str = "", with_: str = "") -> None:
+        """The next answers follow what was published, soon enough."""
+        began = time.monotonic()
+        while time.monotonic() - began < OBEYS_WITHIN_SECONDS:
+            offered = self.offered(context)
+            if (not without or without not in offered) and (not with_ or with_ in offered):
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"still {offered} after {OBEYS_WITHIN_SECONDS} s")
+
+
+@pytest.mark.parametrize("hands", [Hands, Keys], ids=["mouse", "keyboard"])
+def test_a_rule_goes_from_a_template_to_the_checkout_and_back(page: Page, site: Site, hands: type[Hands]) -> None:
+    shop = Shop(site, f"story-{hands.name}")
+    log_in(page, shop.email)
+    one = hands(page)
+    assert "klarna" in shop.offered(EXPENSIVE)
+    _starts_from_a_template(page, one)
+    _edits_it(page, one)
+    _plants_a_mistake_and_mends_it(page, one)
+    _saves_it(page, one)
+    assert "klarna" in shop.offered(EXPENSIVE), "a draft changes nothing"
+    _publishes_it(page, one)
+    shop.obeys(EXPENSIVE, without="klarna")
+    _rolls_back(page, one)
+    shop.obeys(EXPENSIVE, with_="klarna")
+
+
+def _looked_at(page: Page, name: str) -> None:
+    fits(page)
+    is_accessible(page)
+    take(page, f"story-{name}")
+
+
+def _starts_from_a_template(page: Page, one: Hands) -> None:
+    page.goto("/admin/rules")
+    _looked_at(page, f"{one.name}-empty")
+    one.press(page.get_by_role("link", name="New rule"))
+    one.press(page.get_by_role("link", name="No pay-later for large carts"))
+    expect(page.get_by_label("Name", exact=True)).to_have_value("No pay-later for large carts")
+    expect(page.locator("#rule-said")).to_contain_text("Cart total is over")
+    _looked_at(page, f"{one.name}-template")
+
+
+def _edits_it(page: Page, one: Hands) -> None:
+    said = page.locator("#rule-said")
+    one.write(page.get_by_label("Cart total, value"), "500")
+    expect(said).to_contain_text("€500.00")
+    one.press(page.get_by_role("button", name="Condition", exact=True))
+    expect(page.get_by_label("What condition 2 is about")).to_be_focused()
+    one.choose(page.get_by_label("What condition 2 is about"), "Country")
+    one.write(page.get_by_label("Add to Country, value"), "Germany")
+    page.keyboard.press("Enter")
+    expect(said).to_contain_text("Country is Germany")
+    one.menu("condition 2", "Put into a group")
+    expect(page.get_by_role("group", name="Group 2")).to_be_visible()
+    one.press(page.get_by_role("group", name="Group 2").get_by_role("button", name="Condition", exact=True))
+    one.choose(page.get_by_label("What condition 2.2 is about"), "Device")
+    one.press(page.get_by_role("group", name="Device, value").get_by_label("mobile"))
+    expect(said).to_contain_text("mobile")
+    _looked_at(page, f"{one.name}-edited")
+    one.menu("group 2", "Dissolve the group")
+    expect(page.get_by_role("group", name="Condition 3")).to_be_visible()
+    one.press(page.get_by_label("Remove condition 3"))
+    expect(said).not_to_contain_text("mobile")
+
+
+def _plants_a_mistake_and_mends_it(page: Page, one: Hands) -> None:
+    one.press(page.get_by_role("button", name="Condition", exact=True))
+    one.choose(page.get_by_label("What condition 3 is about"), "Country")
+    one.write(page.get_by_label("Add to Country, value").nth(1), "Austria")
+    page.keyboard.press("Enter")
+    expect(page.locator("#rule-found")).to_contain_text("never")
+    _looked_at(page, f"{one.name}-mistake")
+    for _ in ("Austria", "the country", "the row"):
+        before = page.locator("input[name=history]").input_value()
+        one.press(page.get_by_role("button", name="Undo", exact=True))
+        expect(page.locator("input[name=history]")).not_to_have_value(before)
+    expect(page.get_by_role("group", name="Condition 3")).to_have_count(0)
+    expect(page.locator("#rule-found")).to_contain_text("Nothing contradicts itself")
+    expect(page.locator("#rule-said")).to_contain_text("Country is Germany")
+
+
+def _saves_it(page: Page, one: Hands) -> None:
+    one.press(page.get_by_role("button", name="Create"))
+    expect(page.get_by_role("status").first).to_contain_text("It is in force once the changes are published.")
+    one.write(page.get_by_label("Cart total, value"), "600")
+    expect(page.locator("#rule-said")).to_contain_text("€600.00")
+    one.press(page.get_by_role("button", name="Save"))
+    expect(page.get_by_text("Saved in the draft", exact=True)).to_be_visible()
+    _looked_at(page, f"{one.name}-saved")
+
+
+def _publishes_it(page: Page, one: Hands) -> None:
+    one.press(page.get_by_role("link", name="Review changes"))
+    expect(page.get_by_text("No pay-later for large carts").first).to_be_visible()
+    _looked_at(page, f"{one.name}-changes")
+    one.write(page.get_by_label("Why"), "Losses on large carts")
+    one.press(page.get_by_role("button", name="Publish now"))
+    expect(page.get_by_role("status").first).to_contain_text("is in force.")
+    page.goto("/admin/rules")
+    expect(page.get_by_role("row", name="No pay-later for large carts")).to_contain_text("In force")
+    _looked_at(page, f"{one.name}-list")
+
+
+def _rolls_back(page: Page, one: Hands) -> None:
+    page.goto("/admin/placements/payment_methods/versions")
+    one.press(page.get_by_role("button", name="back").first)
+    expect(page.get_by_role("status").first).to_contain_text("in force")
+
+
+def test_the_builder_and_its_json_stay_in_step_and_survive_a_reload(demo: Page) -> None:
+    demo.goto("/admin/rules/payment_methods/no-pay-later-above-500")
+    when = demo.get_by_label("Condition", exact=True)
+    demo.get_by_label("Cart total, value").fill("120.50")
+    expect(when).to_have_value('{">": [{"var": "cart.total"}, 12050]}')
+    when.fill('{"and": [{">": [{"var": "cart.total"}, 700]}, {"==": [{"var": "device.type"}, "tablet"]}]}')
+    expect(demo.get_by_label("Cart total, value")).to_have_value("7.00")
+    expect(demo.get_by_label("Device, value")).to_have_value("tablet")
+    demo.reload()
+    expect(demo.get_by_label("Device, value")).to_have_value("tablet")
+    when.fill("{")
+    expect(demo.get_by_text("The condition below is not JSON yet.")).to_be_visible()
+    demo.get_by_role("heading", name="Checks").click()
+    demo.keyboard.press("Control+z")
+    expect(demo.get_by_label("Device, value")).to_have_value("tablet")
+    demo.keyboard.press("Control+z")
+    expect(demo.get_by_label("Cart total, value")).to_have_value("120.50")
+    demo.keyboard.press("Control+y")
+    expect(demo.get_by_label("Device, value")).to_have_value("tablet")
+
+
+def test_rows_are_dragged_and_moved_by_keys(demo: Page) -> None:
+    demo.goto("/admin/rules/payment_methods/direct-debit-for-known-customers")
+    first = demo.get_by_label("What condition 1 is about")
+    expect(first).to_have_value("customer.returning")
+    first.focus()
+    demo.keyboard.press("Alt+ArrowDown")
+    expect(first).to_have_value("cart.total")
+    expect(demo.get_by_label("What condition 2 is about")).to_be_focused()
+    grip = demo.get_by_role("group", name="Condition 2").locator("[data-grip]")
+    _drag(demo, grip, demo.get_by_role("group", name="Condition 1"))
+    expect(first).to_have_value("customer.returning")
+
+
+def test_rules_are_dragged_in_their_list(demo: Page) -> None:
+    demo.goto("/admin/rules")
+    names = demo.locator("tbody th a")
+    second, third = names.nth(1).inner_text(), names.nth(2).inner_text()
+    rows = demo.locator("tbody tr")
+    _drag(demo, rows.nth(2).locator("[data-grip]"), rows.nth(1))
+    expect(names.nth(1)).to_have_text(third)
+    demo.get_by_role("button", name=f"Move {second} earlier").click()
+    expect(names.nth(1)).to_have_text(second)
+
+
+def _drag(page: Page, grip: Locator, before: Locator) -> None:
+    start, end = grip.bounding_box(), before.bounding_box()
+    assert start
+    assert end
+    page.mouse.move(start["x"] + 4, start["y"] + 8)
+    page.mouse.down()
+    page.mouse.move(end["x"] + 60, end["y"] + 4, steps=5)
+    page.mouse.up()
