@@ -1,6 +1,7 @@
 """`make verify`: every long check, its table kept in docs/verification.md, or in docs/learning.md.
 
-`python -m benchmarks.verify [PART ...]` runs all parts, or some of those below. Half an hour.
+`python -m benchmarks.verify [PART ...]` runs all parts, or some of those below. Half an hour, and
+`learning` about an hour more.
 """
 
 from __future__ import annotations
