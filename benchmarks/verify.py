@@ -27,6 +27,7 @@ from benchmarks import (
     verify_engine,
     verify_evaluate,
     verify_learning,
+    verify_publishing,
     verify_rules,
 )
 from benchmarks.process import ROOT
@@ -53,6 +54,7 @@ PARTS: dict[str, Callable[[], Figures]] = {
     "engine": verify_engine.figures,
     "evaluate": verify_evaluate.figures,
     "learning": verify_learning.figures,
+    "publishing": verify_publishing.figures,
     "rules": verify_rules.figures,
 }
 

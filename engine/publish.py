@@ -59,7 +59,7 @@ class Publisher:
         """Carry out an edit; `Invalid`, `Conflict` or `NotFound` where it cannot be, and then nothing is stored.
 
         `reviewed`: where the merchant wants a second person to approve changes of rules, one has. `also` is done in
-        the same transaction.
+        the same transaction, and may wait for nothing but its connection.
         """
         for _ in range(ATTEMPTS):
             async with self._database.read() as connection:
@@ -92,7 +92,8 @@ class Publisher:
     ) -> bool:
         """One transaction: resources, audit, plan versions, pointers. False where another edit came first."""
         now = now_ms()
-        async with self._database.write() as connection:
+
+        async def work(connection: AsyncConnection) -> bool:
             if not await shelves.claim(connection, merchant_id, shelf.revision):
                 return False
             await resources.write(connection, merchant_id, changes)
@@ -105,7 +106,10 @@ class Publisher:
                     await plans.add(connection, PlanRow(merchant_id, key, one.plan.version, one.text, now, who, why))
                     await plans.activate(connection, merchant_id, key, one.plan.version)
             await also(connection)
-        return True
+            return True
+
+        # Decisions wait for their turn to write, so no trip between threads should lie inside this one.
+        return await self._database.transact(work)
 
 
 def _refuse_rules(after: Shelf, changes: Sequence[Change]) -> None:

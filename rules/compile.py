@@ -9,7 +9,7 @@ comparisons are false by themselves, and only the others must ask first whether 
 
 import ast
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -115,22 +115,21 @@ class _Module:
 
     def run(self, rules: Sequence[Rule]) -> _Run:
         """The generated `evaluate`: facts to the rules that fire and those undecided."""
-        functions = self._functions(rules)
-        table = {**_LIMITS, **self._constants.table}
-        for each in functions:
-            # One at a time: the compiler lets no other thread run until it is done.
+        table: dict[str, object] = dict(_LIMITS)
+        for each in self._functions(rules):
+            # One at a time: neither the compiler nor the collector of so many nodes lets other threads run meanwhile.
             exec(compile(ast.Module([each], type_ignores=[]), "<rules>", "exec"), table)  # noqa: S102
+        table.update(self._constants.table)
         return cast(_Run, table["evaluate"])
 
-    def _functions(self, rules: Sequence[Rule]) -> list[ast.stmt]:
-        functions: list[ast.stmt] = []
+    def _functions(self, rules: Sequence[Rule]) -> Iterator[ast.stmt]:
         certain: list[ast.stmt] = []
         doubtful: list[ast.stmt] = []
         for start in range(0, len(rules), RULES_A_FUNCTION):
             part = list(enumerate(rules))[start : start + RULES_A_FUNCTION]
             used = sorted({self._locals[field] for _, rule in part for field in fields_of(rule.condition)})
-            functions.append(function(f"fire{start}", ["add", *used], [self._firing(i, rule) for i, rule in part]))
-            functions.append(function(f"doubt{start}", ["add", "missing", *used], self._doubts(part)))
+            yield function(f"fire{start}", ["add", *used], [self._firing(i, rule) for i, rule in part])
+            yield function(f"doubt{start}", ["add", "missing", *used], self._doubts(part))
             certain.append(_calling(f"fire{start}", "fired", used))
             doubtful.append(_calling(f"doubt{start}", "undecided", ["missing", *used]))
         if doubtful:
@@ -139,7 +138,7 @@ class _Module:
         main = cast(ast.FunctionDef, ast.parse(source).body[0])
         main.body += [statement for field in self._fields for statement in self._reading(field)]
         main.body += [*certain, ast.Return(tuple_of(name("fired"), name("undecided")), lineno=1, col_offset=0)]
-        return [*functions, main]
+        yield main
 
     def _reading(self, field: Field) -> list[ast.stmt]:
         """Statements that read one fact and leave None (NaN for numbers) where it is missing or ill-typed."""
