@@ -27,6 +27,7 @@ from benchmarks import (
     verify_engine,
     verify_evaluate,
     verify_learning,
+    verify_preview,
     verify_publishing,
     verify_rules,
 )
@@ -54,6 +55,7 @@ PARTS: dict[str, Callable[[], Figures]] = {
     "engine": verify_engine.figures,
     "evaluate": verify_evaluate.figures,
     "learning": verify_learning.figures,
+    "preview": verify_preview.figures,
     "publishing": verify_publishing.figures,
     "rules": verify_rules.figures,
 }

@@ -79,9 +79,8 @@ class _Walk:
         self._ranking, self._rewards, self._before, self._draft = ranking, rewards, before.draw, draft.draw
         self._then = [then.get(one.id) for one in ranking]
         self._now = [now.get(one.id) for one in ranking]
-        # Behind the last of then stands the chance of who was not offered: none.
-        self._known = [then.get(name, -1) for name in draft.offered]
-        self._strange = [place for place, known in enumerate(self._known) if known < 0]
+        self._known = None if before.offered == draft.offered else [then.get(name, -1) for name in draft.offered]
+        self._strange = [place for place, known in enumerate(self._known or ()) if known < 0]
         self._later = sum(rewards.values())
         # Of those that a short answer leaves out nobody knows which.
         shows_all = draft.draw.length == len(draft.offered)
@@ -116,7 +115,8 @@ class _Walk:
 
     def _leave(self, old: NDArray[np.float64], new: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whom the draft puts into this slot, given those above, though the past hardly ever did."""
-        was = np.append(old, 0.0)[self._known]
+        # Behind the last of then stands the chance of who was not offered: none.
+        was = old if self._known is None else np.append(old, 0.0)[self._known]
         rare: NDArray[np.bool_] = self._weight * new > LARGEST_WEIGHT * was
         if rare.any():
             gone = self._weight * float(new[rare].sum())

@@ -1,0 +1,76 @@
+"""The estimate of a draft's effect: right on average over all answers that could have been, or honest where not."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.preview_log import METHODS, document, make_log
+from benchmarks.verify_preview import A_MOMENT, Bench, coverage, drafts, expected, rankings, with_rule, without_overlap
+from engine.live import Active
+from engine.plan import Plan
+from engine.preview import Comparison
+from engine.preview_weight import LoggedSlot
+from tests.factories import rule
+
+GERMANY = {"and": [{"==": [{"var": "geo.country"}, "DE"]}]}
+
+
+@pytest.fixture(scope="module")
+def log():
+    return make_log(Plan(document(), version=1), 1, count=3_000, seed=3, until=A_MOMENT)
+
+
+def averages(log, draft_rule):
+    """Over all answers and outcomes that one decision could have had: the mean weight, what counts, and the truth."""
+    draft = Active(Plan(with_rule(log.plan.document, draft_rule), version=0))
+    comparison, back = Comparison(log.plan, draft.plan), Comparison(draft.plan, log.plan)
+    one, case = list(Bench(log).touched(draft_rule, comparison))[-1]
+    beliefs, country = draft.make(log.known[one.row.beliefs_version]), "DE"
+    redone = comparison.redone(case, beliefs)
+    then = back.redone(case._replace(bounded=case.bounded._replace(draft=case.bounded.before)), beliefs).drawing
+    weight = least = most = 0.0
+    for order, chance in rankings(then.draw):
+        names = [then.offered[place] for place in order]
+        at = [float(slot[place]) for place, slot in zip(order, then.draw.along(order), strict=True)]
+        logged = case.logged.__class__([LoggedSlot(*slot) for slot in zip(names, at, strict=True)], {}, [], False)
+        before = 0.0
+        for depth in range(1, len(names) + 2):
+            after = log.shoppers.success(country, tuple(names[:depth])) if depth <= len(names) else 1.0
+            bought = {names[depth - 1]: 1} if depth <= len(names) else {}
+            told = comparison.weighed(case._replace(logged=logged), redone, beliefs, bought)
+            share, before = chance * (after - before), after
+            weight += share * told.weight
+            least += share * told.least
+            most += share * told.most
+    return weight, least, most, expected(redone, country, log.shoppers)
+
+
+@pytest.mark.parametrize(("method", "factor"), [("card", 0.7), ("klarna", 1.5), ("ideal", 1.2)])
+def test_a_draft_within_what_the_past_did_is_estimated_without_bias(log, method, factor):
+    boost = rule({"boost": {"candidates": [method], "factor": factor}}, id="draft", when=GERMANY)
+    weight, least, most, truth = averages(log, boost)
+    assert weight == pytest.approx(1.0)
+    # The slots that are not drawn may come in another order.
+    assert least == most == pytest.approx(truth, abs=0.01)
+
+
+@pytest.mark.parametrize("method", METHODS[:3])
+def test_a_draft_that_hides_somebody_lies_between_none_and_all_of_their_buyers(log, method):
+    weight, least, most, truth = averages(log, rule({"exclude": [method]}, id="draft", when=GERMANY))
+    assert weight == pytest.approx(1.0)
+    assert least - 0.01 <= truth <= most + 0.01
+
+
+def test_intervals_hold_the_truth_about_as_often_as_they_say():
+    found = coverage(decisions=4_000, wanted=24, seed=5)
+    assert found.estimated == 24
+    assert found.share >= 0.8
+
+
+def test_what_was_never_done_is_refused(log):
+    assert without_overlap(Bench(log), 12) == (12, 12)
+
+
+def test_what_was_estimated_is_the_same_each_time(log):
+    one, again = (Bench(log).try_on(drafts(3, seed=7)[2]).effect for _ in range(2))
+    assert one == again
