@@ -39,6 +39,7 @@ class Ids(NamedTuple):
             "/v1/placements/{placement}/draft/rules/{id}": self.rule,
             "/v1/placements/{placement}/draft/rules/{id}/keep": self.rule,
             "/v1/placements/{placement}/scenarios/{id}": self.scenario,
+            "/v1/placements/{placement}/previews/{id}": self.rule,
             "/v1/vocabulary/{name}": self.field,
             "/v1/lists/{name}": self.list,
             "/v1/keys/{id}": self.key,
