@@ -170,7 +170,7 @@ class Explanation:
             skipped=[self._rule(rule) for rule in trace.rules if rule.verdict == "skipped"],
             others=[self._rule(rule) for rule in trace.rules if rule.verdict == "not met"],
             ranking=ranking,
-            excluded=[Left(self._label(e.id), self._position(e.id), _said(e.reason)) for e in decision.excluded],
+            excluded=[Left(self._label(e.id), self._position(e.id), said(e.reason)) for e in decision.excluded],
             slots=self._slots(),
             slot_count=len(one.slots),
             values=decision.values,
@@ -195,7 +195,7 @@ class Explanation:
             score=one.score,
             chance=one.chance,
             drawn=place < len(slots) and bool(slots[place]),
-            reasons=[_said(reason) for reason in one.reasons],
+            reasons=[said(reason) for reason in one.reasons],
         )
 
     def _slots(self) -> list[SlotRow]:
@@ -294,5 +294,6 @@ def _milliseconds(moment: str) -> int | None:
         return None
 
 
-def _said(reason: str) -> str:
+def said(reason: str) -> str:
+    """A reason as a sentence of its own begins."""
     return reason[:1].upper() + reason[1:]

@@ -40,6 +40,7 @@ from web.admin import (
     rules,
     scenarios,
     search,
+    try_panel,
     undo,
     versions,
 )
@@ -115,6 +116,7 @@ def _pages() -> list[Any]:
         rules.rules_page, rules.toggle_rule, rules.move_rule, rules.switch_rules, rules.delete_rule,
         rules.undo_delete, rule.unsave_rule,
         rule_files.export_rules, rule_files.import_rules,
+        try_panel.try_page, try_panel.try_customer, try_panel.save_as_scenario,
         rule.new_rule, rule.post_new_rule, rule.rule_page, rule.post_rule,
         decisions.decisions_page, decision.decision_page, decision.replay_decision,
         fields.fields_page, fields.new_field, fields.create_field, fields.field_page, fields.save_field,

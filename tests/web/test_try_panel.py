@@ -1,0 +1,142 @@
+"""Trying a customer beside a rule: the page's own rule, typed facts, why it fires or not; and nothing is left of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+
+from tests.serving import Server, Side
+from tests.web.people import Person, person_of
+
+RULES = "/v1/placements/payment_methods/rules"
+ONE = "/admin/rules/payment_methods/small"
+SMALL = {"<": [{"var": "cart.total"}, 5000]}
+HTMX = {"hx-request": "true"}
+
+
+@pytest.fixture
+def person(server: Server, side: Side) -> Person:
+    rule = {"id": "small", "name": "Small carts", "when": SMALL, "effects": [{"exclude": ["paypal"]}]}
+    assert side.client.post(RULES, json=rule).status_code == 201
+    return person_of(server, side)
+
+
+def tried(person: Person, path: str = ONE, **values: Any) -> str:
+    """What the panel says, as text."""
+    sent = {"csrf": person.csrf(), "start": "scratch", "started": "scratch", **values}
+    answer = person.client.post(f"{path}/try", data=sent, headers=HTMX)
+    assert answer.status_code == 200, answer.text
+    return words(answer.text)
+
+
+def words(text: str) -> str:
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", text)).split())
+
+
+def facts(**values: str) -> dict[str, str]:
+    return {f"f.{name.replace('_', '.', 1)}": text for name, text in values.items()}
+
+
+def test_money_is_typed_as_people_write_it_and_the_rule_fires_under_its_amount(person: Person) -> None:
+    said = tried(person, **facts(cart_total="49.99"))
+    assert "It fires" in said
+    assert "PayPal" in said.partition("Hidden")[2].partition("More facts")[0]
+    assert "PayPal" not in said.partition("would come first")[0]
+
+
+def test_a_rule_that_does_not_fire_says_which_clause_failed_and_what_would_have_to_change(person: Person) -> None:
+    said = tried(person, **facts(cart_total="50"))
+    assert "It does not fire" in said
+    assert "No Cart total is under €50.00 Cart total: €50.00" in said
+    assert "For it to fire Cart total would have to be under €50.00; it is €50.00" in said
+
+
+def test_a_fact_that_is_missing_or_mistyped_leaves_the_rule_unjudged(person: Person) -> None:
+    assert "It cannot be judged, so it does not fire Cart total is missing" in tried(person)
+    said = tried(person, **facts(cart_total="a lot"))
+    assert "Must be an amount in EUR, such as 50.00. It counts as not sent." in said
+    assert "It cannot be judged" in said
+
+
+def test_what_is_on_the_page_counts_although_nobody_saved_it(side: Side, person: Person) -> None:
+    typed = {
+        "name": "Small carts", "priority": "0", "enabled": "on",
+        "when": json.dumps({"==": [{"var": "geo.country"}, "DE"]}), "effects": '[{"exclude": ["card"]}]',
+    }  # fmt: skip
+    said = tried(person, **typed, **facts(geo_country="Germany", cart_total="1"))
+    assert "It fires" in said
+    assert "Hidden Card" in said
+    assert side.client.get(f"{RULES}/small").json()["when"] == SMALL
+    off = tried(person, **{**typed, "enabled": ""}, **facts(geo_country="Germany"))
+    assert "But it is switched off, so it changes nothing." in off
+    assert "Card" not in off.partition("Hidden")[2].partition("More facts")[0]
+    broken = tried(person, **{**typed, "when": "{"}, **facts(geo_country="Germany"))
+    assert "The rule is not finished, so the answer is the one without it." in broken
+
+
+def test_a_rule_that_is_not_saved_yet_can_be_tried(person: Person) -> None:
+    typed = {"name": "", "priority": "0", "enabled": "on", "when": "true", "effects": '[{"exclude": ["card"]}]'}
+    said = tried(person, "/admin/rules/payment_methods/new-rule", **typed, **facts(cart_total="1"))
+    assert "It fires" in said
+    assert "Also fires: Small carts" in said
+
+
+def test_a_customer_comes_from_a_decision_a_scenario_or_a_search(side: Side, person: Person) -> None:
+    decision = side.decide("c_1")["decision_id"]
+    page = words(person.get(f"{ONE}/try"))
+    assert "Germany, €129.00" in page
+    started = person.client.post(
+        f"{ONE}/try", data={"csrf": person.csrf(), "start": decision, "started": "scratch"}, headers=HTMX
+    ).text
+    assert re.search(r'name="f.cart.total"[^>]*value="129.00"', started)
+    found = tried(person, find="c_1", looked="")
+    assert "No decision has this id" not in found
+    assert "No decision has this id, and no customer of this placement." in tried(person, find="nobody", looked="")
+
+
+def test_what_was_tried_is_kept_as_a_scenario_with_what_was_certain(side: Side, person: Person) -> None:
+    sent = {"csrf": person.csrf(), "scenario": "Small carts see no PayPal", **facts(cart_total="10")}
+    saved = person.client.post(f"{ONE}/try/scenario", data=sent, headers=HTMX)
+    assert "Small carts see no PayPal" in saved.text
+    [one] = side.client.get("/v1/placements/payment_methods/scenarios").json()["items"]
+    assert one["context"]["cart"] == {"total": 1000}
+    assert one["expect"]["hidden"] == ["paypal"]
+    page = person.client.post(f"{ONE}/try", data={**sent, "start": f"scenario:{one['id']}"}, headers=HTMX).text
+    assert re.search(r'name="f.cart.total"[^>]*value="10.00"', page)
+
+
+def test_without_scripts_the_whole_page_comes_back_with_what_was_typed(person: Person) -> None:
+    sent = {
+        "start": "scratch", "started": "scratch", "name": "Renamed", "priority": "0", "enabled": "on",
+        "when": "true", "effects": '[{"exclude": ["card"]}]',
+    }  # fmt: skip
+    page = person.send(f"{ONE}/try", **sent).text
+    assert 'value="Renamed"' in page
+    assert "It fires" in page
+
+
+def test_trying_logs_nothing(side: Side, person: Person) -> None:
+    tried(person, **facts(cart_total="1"))
+    assert side.client.get("/v1/decisions").json()["items"] == []
+
+
+def test_who_may_only_look_may_try_but_keep_nothing(server: Server, side: Side, person: Person) -> None:
+    viewer = person_of(server, side, role="viewer")
+    assert "It fires" in tried(viewer, **facts(cart_total="1"))
+    assert viewer.send(f"{ONE}/try/scenario", **facts(cart_total="1")).status_code == 403
+
+
+def test_nobody_tries_another_merchants_rules_or_customers(server: Server, side: Side, person: Person) -> None:
+    asked = {"placement": "payment_methods", "customer_id": "c_1", "context": {"cart": {"total": 77_700}}}
+    decision = side.client.post("/v1/personalize/decisions", json=asked).json()["decision_id"]
+    other, _ = server.sides()
+    stranger = person_of(server, other)
+    assert stranger.client.get(f"{ONE}/try").status_code == 404
+    other.furnish()
+    mine = f"/admin/rules/payment_methods/{other.client.get(RULES).json()['items'][0]['id']}"
+    for values in ({"start": decision, "started": ""}, {"find": decision, "looked": ""}, {"find": "c_1", "looked": ""}):
+        assert "777.00" not in tried(stranger, mine, **values)
