@@ -13,10 +13,10 @@ from engine.explain import RuleTrace
 from engine.kernel import Decision
 from engine.logbook import Explained
 from engine.store.outcomes import OutcomeRow
+from engine.wording import in_words, labels_of
 from rules import Rule, Vocabulary
 from web.admin.frame import Frame
 from web.admin.json_text import pretty
-from web.admin.wording import in_words, labels_of
 from web.format import Show
 
 OUTCOMES = {

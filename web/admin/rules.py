@@ -19,13 +19,13 @@ from engine.errors import NotFound
 from engine.placement import Placement, RuleDocument
 from engine.plan import lists_of, rule_source, vocabulary_of
 from engine.shelf import Shelf
+from engine.wording import labels_of
 from rules import RuleError, Wording, describe, parse_rule
 from web.admin.door import AnyRequest, several_typed, typed
 from web.admin.editing import version_of
 from web.admin.frame import Frame, Notice
 from web.admin.render import SWAPPED, Page
 from web.admin.rule_set import RuleSet, bring_back, drop, keep, put_in_order, replace_all, rule_set
-from web.admin.wording import labels_of
 from web.format import Show
 
 PER_PAGE = 50

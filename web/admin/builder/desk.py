@@ -11,6 +11,7 @@ import msgspec
 from engine.placement import FieldDocument
 from engine.plan import lists_of, vocabulary_of
 from engine.store.accounts import Merchant
+from engine.wording import labels_of
 from rules import (
     Boost,
     Effect,
@@ -36,7 +37,6 @@ from web.admin.candidates import in_order
 from web.admin.forms import sentence
 from web.admin.json_text import excerpt, line_of
 from web.admin.rule_set import RuleSet
-from web.admin.wording import labels_of
 from web.format import Show
 
 OPEN_END = "…"
