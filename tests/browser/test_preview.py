@@ -1,0 +1,50 @@
+"""The preview in a browser: started and read with the keyboard alone, found again after a reload."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import PROJECT, take
+
+pytestmark = pytest.mark.browser
+PAGE = "/admin/rules/payment_methods/preview"
+AXE = PROJECT / "node_modules" / "axe-core" / "axe.min.js"
+
+
+def faults_of(page: Page) -> list[str]:
+    page.evaluate(AXE.read_text())
+    return [one["id"] for one in page.evaluate("axe.run()")["violations"]]
+
+
+def test_a_draft_is_tried_with_the_keyboard_alone_and_kept(demo: Page) -> None:
+    page = demo
+    page.goto(PAGE)
+    assert faults_of(page) == []
+    page.get_by_label("Decisions of").focus()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Try")).to_be_focused()
+    page.keyboard.press("Enter")
+    verdict = page.locator("#preview-verdict")
+    expect(verdict).to_be_visible(timeout=60_000)
+    expect(verdict).to_have_text("Would change nothing")
+    page.get_by_text("How is this computed?").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Customers look from the top")).to_be_visible()
+    assert faults_of(page) == []
+    page.reload()
+    expect(verdict).to_have_text("Would change nothing")
+    take(page, "preview")
+
+
+def test_the_days_are_asked_for_only_where_they_count(demo: Page) -> None:
+    page = demo
+    page.goto(PAGE)
+    expect(page.get_by_label("First day")).to_be_hidden()
+    page.get_by_label("Decisions of").select_option("custom")
+    page.get_by_label("First day").fill("2026-11-03")
+    page.get_by_label("Last day").fill("2026-11-01")
+    page.get_by_role("button", name="Try").click()
+    expect(page.get_by_text("Must not be before the first day.")).to_be_visible()
+    expect(page.get_by_label("Last day")).to_be_focused()
+    expect(page.get_by_label("First day")).to_have_value("2026-11-03")
