@@ -5,6 +5,7 @@ Once with the mouse and once with the keyboard alone; every state on the way can
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 
@@ -135,6 +136,7 @@ def test_a_rule_goes_from_a_template_to_the_checkout_and_back(page: Page, site: 
     _starts_from_a_template(page, one)
     _edits_it(page, one)
     _plants_a_mistake_and_mends_it(page, one)
+    _tries_a_customer(page, one)
     _saves_it(page, one)
     assert "klarna" in shop.offered(EXPENSIVE), "a draft changes nothing"
     _publishes_it(page, one)
@@ -198,6 +200,16 @@ def _plants_a_mistake_and_mends_it(page: Page, one: Hands) -> None:
     expect(page.locator("#rule-said")).to_contain_text("Country is Germany")
 
 
+def _tries_a_customer(page: Page, one: Hands) -> None:
+    """The facts are those of the last decision; what would have to be otherwise is said while one changes them."""
+    panel, answer = page.locator("#try"), page.locator("#try-answer")
+    expect(answer).to_contain_text("It fires")
+    one.write(panel.get_by_label(re.compile("^Cart total")), "100")
+    expect(answer).to_contain_text("It does not fire")
+    expect(answer).to_contain_text("Cart total would have to be over €500.00")
+    _looked_at(page, f"{one.name}-tried")
+
+
 def _saves_it(page: Page, one: Hands) -> None:
     one.press(page.get_by_role("button", name="Create"))
     expect(page.get_by_role("status").first).to_contain_text("It is in force once the changes are published.")
@@ -212,6 +224,10 @@ def _publishes_it(page: Page, one: Hands) -> None:
     one.press(page.get_by_role("link", name="Review changes"))
     expect(page.get_by_text("No pay-later for large carts").first).to_be_visible()
     _looked_at(page, f"{one.name}-changes")
+    one.press(page.get_by_role("link", name="Try on the past"))
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    _looked_at(page, f"{one.name}-preview")
+    page.goto("/admin/placements/payment_methods/changes")
     one.write(page.get_by_label("Why"), "Losses on large carts")
     one.press(page.get_by_role("button", name="Publish now"))
     expect(page.get_by_role("status").first).to_contain_text("is in force.")

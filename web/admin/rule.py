@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -104,6 +105,10 @@ class Sitting:
         self.bench = Bench(self.rules, self.frame.merchant, self.frame.show, id=id)
         self.sent = {name: values[-1] for name, values in self.given.items() if values}
 
+    async def shown(self, draft: Draft, history: History, form: Form | None = None, **more: Any) -> RulePage:
+        """The page, made beside the event loop: checks against a thousand rules would keep decisions waiting."""
+        return await asyncio.to_thread(self.page, draft, history, form, **more)
+
     def templates(self) -> list[RuleDocument]:
         """Rules for common needs that fit the placement."""
         shelf, merchant = self.rules.shelf, self.frame.merchant
@@ -163,7 +168,7 @@ async def new_rule(
     """A rule to start from: an example that fits the placement, a template, or a copy of another rule."""
     frame.must_draft()
     rules = await rule_set(frame, placement)
-    sitting = Sitting(frame, rules, None)
+    sitting = await asyncio.to_thread(Sitting, frame, rules, None)
     copied = rules.find(copy_of)
     templates = sitting.templates()
     chosen = next((one for one in templates if one.id == template), None)
@@ -173,7 +178,7 @@ async def new_rule(
         texts = texts_of(chosen, sitting.bench.terms) if chosen else sitting.texts
     draft = _draft_of(texts)
     starts = [] if copied or chosen else [(one.id, one.name, one.notes) for one in templates]
-    return frame.page("rule.html", sitting.page(draft, History(dict(draft.texts)), starts=starts))
+    return frame.page("rule.html", await sitting.shown(draft, History(dict(draft.texts)), starts=starts))
 
 
 @post("/rules/new", status_code=200)
@@ -182,7 +187,7 @@ async def post_new_rule(request: AnyRequest, frame: NamedDependency[Frame]) -> R
     frame.must_draft()
     given = await several_typed(request)
     rules = await rule_set(frame, given.get("placement", [""])[-1])
-    return await _posted(Sitting(frame, rules, None, given))
+    return await _posted(await asyncio.to_thread(Sitting, frame, rules, None, given))
 
 
 @post("/rules/{key:str}/{id:str}/before", status_code=200)
@@ -205,7 +210,7 @@ async def rule_page(frame: NamedDependency[Frame], key: FromPath[str], id: FromP
     """The builder with a stored rule in it."""
     sitting = await _stored(frame, key, id)
     draft = _draft_of(sitting.texts)
-    return frame.page("rule.html", sitting.page(draft, History(dict(draft.texts))))
+    return frame.page("rule.html", await sitting.shown(draft, History(dict(draft.texts))))
 
 
 @post("/rules/{key:str}/{id:str}", status_code=200)
@@ -219,7 +224,7 @@ async def post_rule(
 
 async def _stored(frame: Frame, key: str, id: str, given: Given | None = None) -> Sitting:
     rules = await rule_set(frame, key)
-    return Sitting(frame, rules, rules.get(id), given or {})
+    return await asyncio.to_thread(Sitting, frame, rules, rules.get(id), given or {})
 
 
 async def _posted(sitting: Sitting) -> Response[Any]:
@@ -231,7 +236,7 @@ async def _posted(sitting: Sitting) -> Response[Any]:
     if act == "save":
         return await _save(sitting, draft, history)
     draft, history = _followed(sitting, draft, history, act)
-    context = sitting.page(draft, history, answers=_answers(draft, act))
+    context = await sitting.shown(draft, history, answers=_answers(draft, act))
     return sitting.frame.form("rule.html", "_rule_answer.html", context)
 
 
@@ -272,13 +277,13 @@ async def _save(sitting: Sitting, draft: Draft, history: History) -> Response[An
         saved = await store(values, write, saved_now, names=NAMES)
     except Refused as refusal:
         form = _explained(sitting, draft, refusal)
-        page = sitting.page(draft, history, form, theirs=refusal.theirs, answers=EVERYTHING)
+        page = await sitting.shown(draft, history, form, theirs=refusal.theirs, answers=EVERYTHING)
         return frame.form("rule.html", "_rule_answer.html", page, status=refusal.status)
     if stored is None:
         notice = Notice(f"“{saved.shown.name}” is saved. It is in force once the changes are published.")
         return frame.go(f"/admin/rules/{key}/{saved.id}", notice=notice)
     after = await _stored(frame, key, stored.id)
-    page = after.page(_draft_of(after.texts), history, saved=True, before=_packed(stored))
+    page = await after.shown(_draft_of(after.texts), history, saved=True, before=_packed(stored))
     return frame.form("rule.html", "_rule_answer.html", page)
 
 
