@@ -19,7 +19,7 @@ from engine.beliefs import Beliefs, weighted
 from engine.bounds import Bounds, bounds_of
 from engine.contextual import ContextualBeliefs
 from engine.facts import Facts
-from engine.placement import Contextual, Fixed, One, Ranking, Split, Subset, Thompson
+from engine.placement import Contextual, Fixed, One, Placement, Ranking, Split, Subset, Thompson
 from engine.plan import Plan
 from engine.worth import worth
 from rules import Rule
@@ -110,7 +110,7 @@ def decide(
 
 def bounds_for(plan: Plan, values: Mapping[str, Any], fired: tuple[Rule, ...]) -> Bounds:
     """What the catalogue and the rules that fired leave room for."""
-    return bounds_of(fired, plan.index, plan.eligibility.why_not(values), slots=_most(plan))
+    return bounds_of(fired, plan.index, plan.eligibility.why_not(values), slots=most_slots(plan.placement))
 
 
 def eligible_of(plan: Plan, bounds: Bounds) -> tuple[int, ...]:
@@ -170,9 +170,9 @@ def draw_of(plan: Plan, beliefs: AnyBeliefs, facts: Facts, bounds: Bounds, eligi
     )
 
 
-def _most(plan: Plan) -> int:
+def most_slots(placement: Placement) -> int:
     """How many slots an answer may have; a ranking has as many as it needs."""
-    match plan.placement.shape:
+    match placement.shape:
         case One():
             return 1
         case Subset(limit):
@@ -183,7 +183,7 @@ def _most(plan: Plan) -> int:
 
 def room(plan: Plan, facts: Facts, key: str, candidates: int) -> tuple[int, int, str]:
     """How many slots the answer has, how many of them are drawn, and what their randomness hangs on."""
-    length = min(_most(plan), candidates)
+    length = min(most_slots(plan.placement), candidates)
     match plan.placement.policy:
         case Fixed():
             return length, 0, key
@@ -341,7 +341,7 @@ def fall_back(plan: Plan, facts: Facts, key: str, *, expires_at: str) -> Decisio
         beliefs_version=0,
         ranking=[
             Ranked(plan.ids[number], rank + 1, plan.candidates[number].label, 0.0, float(rank == 0), 1.0, [])
-            for rank, number in enumerate(eligible[: _most(plan)])
+            for rank, number in enumerate(eligible[: most_slots(plan.placement)])
         ],
         excluded=[Excluded(plan.ids[number], reason) for number, reason in sorted(excluded.items())],
         values={},

@@ -12,9 +12,14 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from engine.errors import FieldProblem, Invalid
-from engine.placement import FieldDocument
+from engine.placement import FieldDocument, RuleDocument
+from engine.plan import lists_of, vocabulary_of
+from engine.shelf import Shelf
 from engine.store.resources import Resource
+from engine.uses import DAYS, FieldUses
 from engine.vocabulary import ENGINE_FIELDS
+from rules import RuleError, Vocabulary, parse_condition
+from rules.tree import fields_of
 from web.admin.door import AnyRequest, typed
 from web.admin.editing import Difference, Refused, no_one_else, store, to_document, version_of
 from web.admin.forms import Form, Reader
@@ -65,6 +70,9 @@ class Row:
     purpose: str
     example: str
     is_engine: bool
+    sent: float | None
+    never: bool
+    readers: Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -72,6 +80,8 @@ class FieldsPage:
     """The merchant's own facts, then those that the engine fills."""
 
     fields: Sequence[Row]
+    answers: int
+    days: int
 
 
 @dataclass(frozen=True)
@@ -90,9 +100,11 @@ class FieldPage:
 @get("/fields")
 async def fields_page(frame: NamedDependency[Frame]) -> Page:
     """The list by name."""
-    stored = await frame.engine.catalogue.page(frame.merchant.id, "field")
-    own = [_row(one.document, is_engine=False) for one in stored]
-    return frame.page("fields.html", FieldsPage([*own, *(_row(one, is_engine=True) for one in ENGINE_FIELDS)]))
+    shelf = await frame.engine.catalogue.shelf(frame.merchant.id)
+    uses, readers = await frame.engine.uses.fields(frame.merchant.id), readers_of(shelf)
+    own = sorted(shelf.documents("field"), key=lambda one: one.name)
+    rows = [_row(one, uses, readers, is_engine=one in ENGINE_FIELDS) for one in (*own, *ENGINE_FIELDS)]
+    return frame.page("fields.html", FieldsPage(rows, uses.answers, DAYS))
 
 
 @get("/fields/new")
@@ -206,7 +218,29 @@ def _examples(reader: Reader) -> list[Any]:
     return examples
 
 
-def _row(field: FieldDocument, *, is_engine: bool) -> Row:
+def readers_of(shelf: Shelf) -> Mapping[str, Sequence[tuple[str, str]]]:
+    """The published rules in force that look at each field, as (name, address)."""
+    vocabulary, lists = vocabulary_of(shelf.fields()), lists_of(shelf.documents("list"))
+    found: dict[str, list[tuple[str, str]]] = {}
+    for placement in shelf.placements:
+        for document in shelf.documents("rule", placement.key):
+            for name in _fields_read(document, vocabulary, lists):
+                found.setdefault(name, []).append((document.name, f"/admin/rules/{placement.key}/{document.id}"))
+    return found
+
+
+def _fields_read(
+    document: RuleDocument, vocabulary: Vocabulary, lists: Mapping[str, frozenset[str]]
+) -> tuple[str, ...]:
+    try:
+        return fields_of(parse_condition(document.when, vocabulary, lists)) if document.enabled else ()
+    except RuleError:
+        return ()
+
+
+def _row(
+    field: FieldDocument, uses: FieldUses, readers: Mapping[str, Sequence[tuple[str, str]]], *, is_engine: bool
+) -> Row:
     some = ", ".join(field.allowed[:4])
     return Row(
         name=field.name,
@@ -216,6 +250,9 @@ def _row(field: FieldDocument, *, is_engine: bool) -> Row:
         purpose="Filled by the engine" if is_engine else field.purpose,
         example=json.dumps(field.examples[0], ensure_ascii=False) if field.examples else "",
         is_engine=is_engine,
+        sent=uses.share(field.name),
+        never=uses.never(field.name),
+        readers=readers.get(field.name, ()),
     )
 
 

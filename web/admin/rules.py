@@ -26,6 +26,7 @@ from web.admin.editing import version_of
 from web.admin.frame import Frame, Notice
 from web.admin.render import SWAPPED, Page
 from web.admin.rule_set import RuleSet, bring_back, drop, keep, put_in_order, replace_all, rule_set
+from web.admin.rule_uses import Notes, notes_of
 from web.format import Show
 
 PER_PAGE = 50
@@ -56,6 +57,8 @@ class Row:
     enabled: bool
     version: int
     is_deleted: bool
+    fired: int
+    warning: str
     is_first: bool
     is_last: bool
 
@@ -118,6 +121,7 @@ class RulesPage:
     here: str = ""
     key: str = ""
     changes: int = 0
+    findings: Sequence[str] = ()
     oob: str = ""
 
 
@@ -136,7 +140,7 @@ async def rules_page(
     if chosen is None:
         return frame.page("rules.html", RulesPage((), None))
     rules = await rule_set(frame, chosen.key)
-    return frame.page("rules.html", _page(frame, rules, Filter(q.strip(), tag, mark, after)))
+    return frame.page("rules.html", await _page(frame, rules, Filter(q.strip(), tag, mark, after)))
 
 
 @post("/rules/{key:str}/{id:str}/toggle", status_code=200)
@@ -151,7 +155,7 @@ async def toggle_rule(
     if not frame.is_htmx:
         return frame.go(f"/admin/rules?placement={key}")
     rules = await rule_set(frame, key)
-    row = _row(frame, Phrasing(rules, frame), rules, rules.get(id))
+    row = _row(frame, Phrasing(rules, frame), await notes_of(frame, rules), rules, rules.get(id))
     return frame.page("_rule_row_answer.html", RowFragment(row, key, len(rules.draft.changes)))
 
 
@@ -170,7 +174,7 @@ async def move_rule(
     here = values.get("here", "")
     if not frame.is_htmx:
         return frame.go(here if here.startswith("/admin/rules?") else f"/admin/rules?placement={key}")
-    return frame.page("_rule_rows_answer.html", _page(frame, await rule_set(frame, key), _filter_in(here)))
+    return frame.page("_rule_rows_answer.html", await _page(frame, await rule_set(frame, key), _filter_in(here)))
 
 
 @post("/rules/{key:str}/switch", status_code=200)
@@ -231,19 +235,19 @@ class Phrasing:
         return text[:1].upper() + text[1:]
 
 
-def _page(frame: Frame, rules: RuleSet, wanted: Filter) -> RulesPage:
+async def _page(frame: Frame, rules: RuleSet, wanted: Filter) -> RulesPage:
     placement = placement_of(rules.shelf, rules.key)
     states = {rule.id: state_of(rule, frame.show.now) for rule in rules.draft.rules}
     found = [rule for rule in rules.draft.rules if wanted.fits(rule, states[rule.id])]
     start = next((place + 1 for place, rule in enumerate(found) if rule.id == wanted.after), 0)
     page = found[start : start + PER_PAGE]
-    phrasing = Phrasing(rules, frame)
+    phrasing, notes = Phrasing(rules, frame), await notes_of(frame, rules)
     more = wanted.address(rules.key, after=page[-1].id) if page and start + PER_PAGE < len(found) else ""
     counts = Counter(states.values())
     return RulesPage(
         placements=rules.shelf.placements,
         placement=placement,
-        rules=[_row(frame, phrasing, rules, rule) for rule in page],
+        rules=[_row(frame, phrasing, notes, rules, rule) for rule in page],
         total=len(rules.draft.rules),
         found=len(found),
         filter=wanted,
@@ -253,6 +257,7 @@ def _page(frame: Frame, rules: RuleSet, wanted: Filter) -> RulesPage:
         here=wanted.address(rules.key, after=wanted.after),
         key=rules.key,
         changes=len(rules.draft.changes),
+        findings=[one.message for one in notes.lists],
         oob=SWAPPED if frame.is_htmx else "",
     )
 
@@ -293,7 +298,7 @@ def _chosen(shelf: Shelf, key: str) -> Placement | None:
     return shelf.placements[0] if shelf.placements else None
 
 
-def _row(frame: Frame, phrasing: Phrasing, rules: RuleSet, rule: DraftRule) -> Row:
+def _row(frame: Frame, phrasing: Phrasing, notes: Notes, rules: RuleSet, rule: DraftRule) -> Row:
     document, ids = rule.shown, rules.ids
     return Row(
         id=rule.id,
@@ -306,6 +311,8 @@ def _row(frame: Frame, phrasing: Phrasing, rules: RuleSet, rule: DraftRule) -> R
         enabled=document.enabled,
         version=rule.revision,
         is_deleted=rule.after is None,
+        fired=notes.fired(rule.id),
+        warning=notes.of(rule.id),
         is_first=bool(ids) and rule.id == ids[0],
         is_last=bool(ids) and rule.id == ids[-1],
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from engine.kernel import most_slots
 from engine.placement import FieldDocument
 from engine.plan import lists_of, vocabulary_of
 from engine.store.accounts import Merchant
@@ -82,6 +83,7 @@ class Bench:
         self.vocabulary: Vocabulary = vocabulary_of(fields)
         self.lists = lists_of(shelf.documents("list"))
         self.labels = labels_of(candidates)
+        self._slots = most_slots(shelf.get("placement", "", rules.key).document)
         self._wording = Wording(self.labels, merchant.currency, show.money, show.country)
         self.terms = Terms(
             fields={field.name: field for field in fields},
@@ -128,7 +130,7 @@ class Bench:
         return parse_rule(document, self.vocabulary, self.lists)
 
     def _findings(self, rule: Rule) -> list[Finding]:
-        setting = Setting(self.vocabulary, self.lists, self.labels, wording=self._wording)
+        setting = Setting(self.vocabulary, self.lists, self.labels, self._slots, self._wording)
         return check_rule(rule, self._others, setting)
 
     def _in_part(self, draft: Draft, tree: Group | None, problems: Sequence[Problem]) -> str:

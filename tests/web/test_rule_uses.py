@@ -1,0 +1,113 @@
+"""How often rules fire and fields arrive: on the rule's page, in the lists, and over the API; one's own only."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+
+import pytest
+
+from engine.clock import now_ms
+from engine.rollup import SETTLED_AFTER_MS, roll_up
+from engine.uses import ENOUGH
+from tests.serving import Server, Side
+from tests.web.people import Person, person_of
+
+RULES = "/v1/placements/payment_methods/rules"
+LIST = "/admin/rules?placement=payment_methods"
+WAITS = "Number of items never arrived in the last 30 days: this rule cannot fire."
+
+
+@pytest.fixture
+def person(server: Server, side: Side) -> Person:
+    """A rule that fires and one that waits for a field in vain; both were asked often enough."""
+    for id, when in (
+        ("fires", {"==": [{"var": "geo.country"}, "DE"]}),
+        ("waits", {">": [{"var": "cart.items"}, 3]}),
+    ):
+        rule = {"id": id, "name": id.capitalize(), "when": when, "effects": [{"exclude": ["paypal"]}]}
+        assert side.client.post(RULES, json=rule).status_code == 201
+    body = {"placement": "payment_methods", "context": {"geo": {"country": "DE"}}}
+    for _ in range(ENOUGH):
+        assert side.client.post("/v1/personalize/decisions", json=body).status_code == 200
+    server.run(roll_up(server.engine.database, now=now_ms() + 2 * SETTLED_AFTER_MS))
+    return person_of(server, side)
+
+
+def words(text: str) -> str:
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", text)).split())
+
+
+def test_a_rules_card_says_how_often_it_fired_and_when_last(person: Person) -> None:
+    page = person.get("/admin/rules/payment_methods/fires/uses")
+    assert "It fired 20 times in the last 30 days." in words(page)
+    assert 'data-chart="chart-uses"' in page
+    assert page.count("</td></tr>") == 30
+    assert "Compare with and without it" in page
+    assert "/admin/rules/payment_methods/fires/uses" in person.get("/admin/rules/payment_methods/fires")
+
+
+def test_a_rule_that_waits_for_what_never_comes_is_flagged_wherever_it_stands(person: Person) -> None:
+    card = words(person.get("/admin/rules/payment_methods/waits/uses"))
+    assert WAITS in card
+    assert "It did not fire in the last 30 days." in card
+    assert "Number of items: 20 times (100%)" in card
+    assert words(person.get(LIST)).count(WAITS) == 1
+    fields = words(person.get("/admin/fields"))
+    assert "Never Waits waits for it in vain" in fields
+    assert "in 100% of answers" in fields
+
+
+def test_the_list_of_rules_tells_the_last_week_and_what_nothing_looks_at(side: Side, person: Person) -> None:
+    page = words(person.get(LIST))
+    assert "Fired, 7 days" in page
+    assert re.search(r"Fires .{0,120}In force 20 ", page)
+    name = side.client.get("/v1/lists").json()["items"][0]["name"]
+    side.client.post("/v1/lists", json={"name": "nobody", "values": ["x"]})
+    page = words(person.get(LIST))
+    assert "No rule looks at the list “nobody”." in page
+    assert name != "nobody"
+
+
+def test_a_schedule_that_ends_before_it_begins_is_told_in_the_list(side: Side, person: Person) -> None:
+    rule = {
+        "id": "never", "name": "Never", "when": True, "effects": [{"exclude": ["paypal"]}],
+        "active_from": "2026-12-24T00:00:00Z", "active_to": "2026-12-01T00:00:00Z",
+    }  # fmt: skip
+    assert side.client.post(RULES, json=rule).status_code == 201
+    assert "The schedule ends before it begins" in words(person.get(LIST))
+
+
+def test_trying_the_past_without_a_rule_starts_from_its_card(server: Server, side: Side, person: Person) -> None:
+    sent = person.send("/admin/rules/payment_methods/preview", without="fires", period="7")
+    assert sent.status_code == 303
+    last = server.run(server.engine.previews.newest(side.merchant.id, "payment_methods"))
+    assert last is not None
+    server.run(server.engine.previews.finish(side.merchant.id, last.id))
+    card = words(person.get("/admin/rules/payment_methods/fires/uses"))
+    assert "Without “Fires”" in card
+    assert "See all of it" in card
+    assert "Without" not in words(person.get("/admin/rules/payment_methods/waits/uses"))
+
+
+def test_the_same_counts_come_over_the_api(side: Side, person: Person) -> None:
+    items = {one["id"]: one for one in side.client.get("/v1/placements/payment_methods/rule-uses").json()["items"]}
+    assert items["fires"]["fired"] == ENOUGH
+    assert items["fires"]["by_day"][0]["times"] == ENOUGH
+    assert items["fires"]["last_fired"]
+    assert items["waits"]["skipped"] == {"cart.items": ENOUGH}
+    assert items["waits"]["never_sent"] == ["cart.items"]
+    fields = side.client.get("/v1/field-uses?days=1").json()
+    shares = {one["name"]: one["share"] for one in fields["items"]}
+    assert (fields["answers"], shares["geo.country"], shares["cart.items"]) == (ENOUGH, 1.0, 0.0)
+    assert side.client.get("/v1/field-uses?days=0").status_code == 400
+    assert side.client.get("/v1/placements/nowhere/rule-uses").status_code == 404
+
+
+def test_another_merchant_sees_nothing_of_it(server: Server, person: Person) -> None:
+    other, _ = server.sides()
+    assert other.client.get("/v1/placements/payment_methods/rule-uses").status_code == 404
+    assert other.client.get("/v1/field-uses").json()["answers"] == 0
+    stranger = person_of(server, other)
+    assert stranger.client.get("/admin/rules/payment_methods/fires/uses").status_code == 404
+    assert "of answers" not in stranger.get("/admin/fields")
