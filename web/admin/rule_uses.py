@@ -129,9 +129,9 @@ class Notes:
         return waiting_text(waiting, self.vocabulary) if waiting else ""
 
     def of(self, id: str) -> str:
-        """The warning to show in a list; a schedule that is over shows by the rule's state."""
+        """The one thing to say of it in a list, if there is any."""
         schedule = self.schedules.get(id)
-        return self.waiting(id) or (schedule.message if schedule and schedule.severity == "error" else "")
+        return self.waiting(id) or (schedule.message if schedule else "")
 
 
 async def notes_of(frame: Frame, rules: RuleSet) -> Notes:
