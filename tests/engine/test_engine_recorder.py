@@ -21,6 +21,7 @@ from engine.store import decisions, outcomes
 from engine.store.database import open_database
 from tests.factories import METHODS, candidate, order, placement, rule
 
+LEARNING = Learning("converted", "cascade", 60, "EUR", contextual=False)
 pytestmark = pytest.mark.anyio
 
 
@@ -117,7 +118,7 @@ async def test_a_row_that_the_database_refuses_is_refused_alone(shop, second_loo
     rows[3] = msgspec.structs.replace(rows[3], merchant_id=10**6)
     outcome = shop.outcome(good, "converted", "card")
     poisonous = msgspec.structs.replace(shop.outcome(None, "converted", "card", customer="c"), merchant_id=10**6)
-    waiting = [recorder.append(row, order(good.decision), Learning("converted", "cascade", 60, "EUR")) for row in rows]
+    waiting = [recorder.append(row, order(good.decision), LEARNING) for row in rows]
     waiting += [recorder.outcomes([outcome]), recorder.outcomes([poisonous])]
     results = await asyncio.gather(*waiting, return_exceptions=True)
     assert [number for number, one in enumerate(results) if isinstance(one, Exception)] == [3, 7]
