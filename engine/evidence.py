@@ -68,11 +68,12 @@ class Reading(NamedTuple):
     memory: Memory
     now: int
 
-    def looked_at(self, slot: int) -> float:
-        """The weight of a trial in a slot; beyond the last one known, as in that."""
-        if slot < 1 or not self.examination:
-            return 1.0
-        return self.examination[min(slot, len(self.examination)) - 1]
+
+def looked_at(examination: tuple[float, ...], slot: int) -> float:
+    """The weight of a trial in a slot; beyond the last one known, as in that."""
+    if slot < 1 or not examination:
+        return 1.0
+    return examination[min(slot, len(examination)) - 1]
 
 
 def arms(
@@ -103,14 +104,17 @@ def children(parents: Mapping[str, Known], strength: float) -> dict[str, bandits
     return {name: bandits.prior_from(known.evidence, known.prior, strength) for name, known in parents.items()}
 
 
-def memory(days: Sequence[DayRow], today: int) -> Memory:
-    """What counts less, as a rate jumped after it; only days that are over are looked at."""
-    over = [row for row in days if row.day < today]
+def memory(days: Sequence[DayRow], examination: tuple[float, ...], *, before_day: int) -> Memory:
+    """What counts less, as a rate jumped after it; only days before `before_day` are looked at, whose outcomes are in.
+
+    A trial weighs as much as its slot is looked at, so that a candidate that changes slots does not seem to jump.
+    """
+    over = [row for row in days if row.day < before_day]
     names, when = sorted({row.candidate for row in over}), sorted({row.day for row in over})
     trials, successes = np.zeros((2, len(when), len(names)))
     for row in over:
         where = when.index(row.day), names.index(row.candidate)
-        trials[where] += row.trials
+        trials[where] += max(row.successes, row.trials * looked_at(examination, row.slot))
         successes[where] += row.successes
     weights = bandits.memory(trials, successes).tolist() if over else []
     return {
@@ -163,8 +167,8 @@ def _column(row: DayRow | WaitingRow) -> Column:
 
 def _weight(column: Column, reading: Reading) -> float:
     slot, minute = column
-    looked_at = reading.looked_at(slot)
-    return looked_at if minute < 0 else looked_at * reading.curve.share(max(0, reading.now - minute * MINUTE))
+    seen = looked_at(reading.examination, slot)
+    return seen if minute < 0 else seen * reading.curve.share(max(0, reading.now - minute * MINUTE))
 
 
 def _faded(row: DayRow, reading: Reading) -> float:

@@ -11,7 +11,8 @@ from bandits.delay import EDGES
 from engine.beliefs import Beliefs, Known
 from engine.clock import DAY, MINUTE, now_ms
 from engine.errors import NotFound
-from engine.evidence import DayRow, Fit
+from engine.evidence import DayRow, Fit, looked_at
+from engine.knowledge import first_open_day
 from engine.live import Active, Live
 from engine.monitor import facts_in
 from engine.placement import Placement
@@ -82,13 +83,13 @@ class Insights:
             waiting = await folds.waiting_trials(connection, place, bucket=None)
             delays = await folds.delay_counts(connection, place)
             fit = await fits.get(connection, place) or Fit()
-        days = by_day(rows)
+        days = by_day(rows, setup.examination or fit.examination)
         snapshots = {bucket: one.known.arms for bucket, one in active.known.items()}
         return Insight(
             placement=setup,
             labels={candidate.id: candidate.label for candidate in active.plan.candidates},
             days=days,
-            jumps=jumps(days, today),
+            jumps=jumps(days, before_day=first_open_day(now_ms(), setup)),
             arrivals=arrivals(delays, setup.window_minutes * MINUTE),
             outcomes=sum(won + lost for _, won, lost in delays),
             waiting=sum(row.trials for row in waiting),
@@ -117,21 +118,21 @@ def regret(active: Active) -> float | None:
     return lost / weight if weight else None
 
 
-def by_day(rows: Sequence[DayRow]) -> list[DayRate]:
-    """All slots together."""
-    sums: dict[tuple[str, int], list[int]] = {}
+def by_day(rows: Sequence[DayRow], examination: tuple[float, ...] = ()) -> list[DayRate]:
+    """All slots together, each trial weighing as much as its slot is looked at."""
+    sums: dict[tuple[str, int], list[float]] = {}
     for row in rows:
-        cell = sums.setdefault((row.candidate, row.day), [0, 0])
-        cell[0] += row.trials
+        cell = sums.setdefault((row.candidate, row.day), [0.0, 0.0])
+        cell[0] += max(row.successes, row.trials * looked_at(examination, row.slot))
         cell[1] += row.successes
-    return [DayRate(*where, *counts) for where, counts in sorted(sums.items())]
+    return [DayRate(*where, round(n), round(s)) for where, (n, s) in sorted(sums.items())]
 
 
-def jumps(days: Sequence[DayRate], today: int) -> list[Jump]:
-    """The last jump of each candidate, found in the days that are over."""
+def jumps(days: Sequence[DayRate], *, before_day: int) -> list[Jump]:
+    """The last jump of each candidate, found in the days whose outcomes are in."""
     found = []
     for name in sorted({row.candidate for row in days}):
-        mine = [row for row in days if row.candidate == name and row.day < today]
+        mine = [row for row in days if row.candidate == name and row.day < before_day]
         first = bandits.last_change([row.trials for row in mine], [row.successes for row in mine])
         if first:
             found.append(Jump(name, mine[first].day, _rate(mine[:first]), _rate(mine[first:])))

@@ -75,20 +75,32 @@ class Knower:
         self, bucket: str | None, days: Sequence[DayRow], waiting: Sequence[WaitingRow], now: int
     ) -> dict[str, Known]:
         priors = self._priors() if bucket is not None and self._placement.buckets else self._from_network()
-        return arms(days, waiting, priors, self._reading(self._memory(bucket, days, now // DAY), now))
+        before = first_open_day(now, self._placement)
+        reading = Reading(
+            self._placement.half_life_days,
+            self._examination,
+            delay_curve(self._fit, self._placement),
+            self._memory(bucket, days, before),
+            now,
+        )
+        return arms(days, waiting, priors, reading)
 
-    def _memory(self, bucket: str | None, days: Sequence[DayRow], today: int) -> Memory:
+    def _memory(self, bucket: str | None, days: Sequence[DayRow], before: int) -> Memory:
         """The verdicts on days that are over stay what they are, so they are looked for once a day."""
-        known = self._memories.get((bucket, today))
+        known = self._memories.get((bucket, before))
         if known is None:
-            self._memories = {key: kept for key, kept in self._memories.items() if key[1] == today}
-            known = self._memories[bucket, today] = memory(days, today)
+            self._memories = {key: kept for key, kept in self._memories.items() if key[1] == before}
+            known = self._memories[bucket, before] = memory(days, self._examination, before_day=before)
         return known
 
-    def _reading(self, remembered: Memory, now: int) -> Reading:
-        placement = self._placement
-        examination = placement.examination or self._fit.examination
-        return Reading(placement.half_life_days, examination, delay_curve(self._fit, placement), remembered, now)
+    @property
+    def _examination(self) -> tuple[float, ...]:
+        return self._placement.examination or self._fit.examination
+
+
+def first_open_day(now: int, placement: Placement) -> int:
+    """The first day of which outcomes may still come."""
+    return (now - placement.window_minutes * MINUTE) // DAY
 
 
 def delay_curve(fit: Fit, placement: Placement) -> bandits.DelayCurve:

@@ -54,7 +54,7 @@ def test_what_was_before_a_jump_is_forgotten_and_what_others_knew_is_held_loosel
     days = range(TODAY - 20, TODAY)
     jumped = [day("card", 500, 200 if at < TODAY - 10 else 25, at=at) for at in days]
     steady = [day("ideal", 500, 50, at=at) for at in days]
-    remembered = memory([*jumped, *steady], TODAY)
+    remembered = memory([*jumped, *steady], (), before_day=TODAY)
     known = arms([*jumped, *steady], [], {}, reading(half_life=10_000, memory=remembered))
     assert known["card"].successes / known["card"].trials == pytest.approx(0.05, abs=0.01)
     assert known["ideal"].trials < 6_000
@@ -62,7 +62,7 @@ def test_what_was_before_a_jump_is_forgotten_and_what_others_knew_is_held_loosel
 
 def test_a_day_that_is_not_over_is_not_judged():
     rows = [day("card", 500, 200, at=TODAY - 1), day("card", 500, 5)]
-    assert memory(rows, TODAY) == {}
+    assert memory(rows, (), before_day=TODAY) == {}
 
 
 def test_a_bucket_begins_with_what_all_have_in_common_as_strong_as_was_fitted():
@@ -144,3 +144,10 @@ async def test_trying_others_costs_the_less_the_more_is_known(shop):
         insight = await shop.engine.insights.of(shop.id, "payment_methods")
         cost.append(insight.regret)
     assert cost[0] > 3 * cost[1] > 0
+
+
+def test_a_candidate_that_moves_to_a_better_place_does_not_seem_to_have_jumped():
+    days = [day("card", 2_000, 300 if at < TODAY - 10 else 600, at=at, slot=2 if at < TODAY - 10 else 1)
+            for at in range(TODAY - 20, TODAY)]  # fmt: skip
+    assert memory(days, (1.0, 0.5), before_day=TODAY) == {}
+    assert memory(days, (), before_day=TODAY) != {}

@@ -53,7 +53,7 @@ def test_with_results_every_chart_has_its_sentence_and_its_figures(side: Side, p
 
 def test_a_jump_is_dated_and_said_with_both_rates() -> None:
     days = [DayRate("card", day, 400, 160 if day < 10 else 20) for day in range(20)]
-    (jump,) = jumps(days, today=20)
+    (jump,) = jumps(days, before_day=20)
     assert jump.day == 10
     assert (jump.before, jump.after) == (0.4, 0.05)
 
