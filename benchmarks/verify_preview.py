@@ -39,7 +39,7 @@ class Tried(NamedTuple):
 
     @property
     def holds(self) -> bool:
-        return self.effect.low <= self.truth <= self.effect.high
+        return bool(self.effect.low <= self.truth <= self.effect.high)
 
 
 class Coverage(NamedTuple):
