@@ -37,9 +37,9 @@ class Difference(msgspec.Struct, frozen=True):
     details: list[Detail]
 
 
-def differences(old: PlanDocument, new: PlanDocument) -> list[Difference]:
+def differences(old: PlanDocument, new: PlanDocument, *, currency: str) -> list[Difference]:
     """What one would see changed in `new`: rules first, by id."""
-    words = terms_of(old), terms_of(new)
+    words = terms_of(old, currency), terms_of(new, currency)
     return [
         *_of("rule", _by_id(old.rules), _by_id(new.rules), words),
         *_of("candidate", _by_id(old.candidates), _by_id(new.candidates), words),

@@ -21,7 +21,7 @@ from engine.ordering import priorities
 from engine.placement import RuleDocument
 from engine.plan import PlanDocument
 from engine.shelf import Change, Shelf
-from engine.store import audit, drafts, resources, shelves
+from engine.store import accounts, audit, drafts, resources, shelves
 from engine.store.database import Database
 from engine.store.drafts import DraftRow, DraftRuleRow
 from engine.store.resources import Resource
@@ -76,7 +76,9 @@ class Drafts:
     async def differences(self, merchant_id: int, placement: str) -> tuple[Draft, list[Difference]]:
         """The draft, and what each of its changes changes in words and as documents, in the same order."""
         shelf, draft = await self.load(merchant_id, placement)
-        return draft, await asyncio.to_thread(_differences, shelf, draft)
+        async with self._database.read() as connection:
+            currency = await accounts.currency_of(connection, merchant_id)
+        return draft, await asyncio.to_thread(_differences, shelf, draft, currency)
 
     async def load(self, merchant_id: int, placement: str) -> tuple[Shelf, Draft]:
         """What is published, and the draft over it."""
@@ -215,11 +217,11 @@ class Drafts:
         return await self.get(merchant_id, placement)
 
 
-def _differences(shelf: Shelf, draft: Draft) -> list[Difference]:
+def _differences(shelf: Shelf, draft: Draft, currency: str) -> list[Difference]:
     published, wanted = (one.plan_document(draft.placement) for one in (shelf, after_draft(shelf, draft)))
     if published is None or wanted is None:
         return []
-    old, new = terms_of(published), terms_of(wanted)
+    old, new = terms_of(published, currency), terms_of(wanted, currency)
     return [difference("rule", rule.id, rule.before, rule.after, old, new) for rule in draft.changes]
 
 

@@ -12,7 +12,7 @@ from engine.plan import PlanDocument
 from engine.publish import Publisher
 from engine.rollback import changes_back
 from engine.shelf import Change, Shelf
-from engine.store import audit, plans, resources
+from engine.store import accounts, audit, plans, resources
 from engine.store.database import Database
 from engine.store.plans import PlanRow, Version
 
@@ -47,7 +47,10 @@ class Versions:
     async def compare(self, merchant_id: int, placement: str, old: int, new: int) -> list[Difference]:
         """What version `new` changed of version `old`."""
         first = await self.document(merchant_id, placement, old)
-        return differences(first, await self.document(merchant_id, placement, new))
+        second = await self.document(merchant_id, placement, new)
+        async with self._database.read() as connection:
+            currency = await accounts.currency_of(connection, merchant_id)
+        return differences(first, second, currency=currency)
 
     async def roll_back(self, merchant_id: int, who: str, placement: str, version: int) -> int:
         """Publish an earlier version again, as a new one; returns its number.

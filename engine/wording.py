@@ -12,16 +12,17 @@ from rules.wording import plain_money
 
 
 class Terms(NamedTuple):
-    """What the words of a rule stand for: facts, lists, and the candidates' names by id."""
+    """What the words of a rule stand for: facts, lists, the candidates' names by id, and the currency of amounts."""
 
     vocabulary: Vocabulary
     lists: Mapping[str, frozenset[str]]
     labels: Mapping[str, str]
+    currency: str
 
 
-def terms_of(document: PlanDocument) -> Terms:
+def terms_of(document: PlanDocument, currency: str) -> Terms:
     """What the words of a plan's rules stand for."""
-    return Terms(vocabulary_of(document.fields), lists_of(document.lists), labels_of(document.candidates))
+    return Terms(vocabulary_of(document.fields), lists_of(document.lists), labels_of(document.candidates), currency)
 
 
 def sentence_of(rule: RuleDocument, terms: Terms) -> str:
@@ -32,7 +33,8 @@ def sentence_of(rule: RuleDocument, terms: Terms) -> str:
         return ""
     ends = [f" from {rule.active_from}"] if rule.active_from else []
     ends += [f" until {rule.active_to}"] if rule.active_to else []
-    return in_words(parsed, terms.vocabulary, terms.labels) + ("," if ends else "") + "".join(ends)
+    said = in_words(parsed, terms.vocabulary, terms.labels, currency=terms.currency)
+    return said + ("," if ends else "") + "".join(ends)
 
 
 def in_words(

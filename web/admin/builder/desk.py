@@ -105,7 +105,7 @@ class Bench:
             condition=viewer.condition(tree) if tree is not None else None,
             effects=viewer.effects(rows) if rows is not None else None,
             notes=notes,
-            elsewhere=viewer.elsewhere(tree, rows),
+            elsewhere=[note for note in viewer.elsewhere(tree, rows) if note.severity == "mistake"],
             places=[placed(draft, one) for one in problems] if draft.changed == ("json",) else [],
             sentence=self.words(rule) if rule else self._in_part(draft, tree, problems),
             findings=findings,
