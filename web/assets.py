@@ -27,9 +27,10 @@ COPIES = {
 FONTS = "@fontsource-variable/inter/files/inter-*-wght-normal.woff2"
 SPRITE = "@tabler/icons-sprite/dist/tabler-sprite.svg"
 ICONS = (
-    "adjustments", "alert-circle", "alert-triangle", "arrow-back-up", "arrow-down", "arrow-forward-up", "arrow-up",
-    "bulb", "check", "chevron-left", "chevron-right", "circle-check", "copy", "credit-card",
-    "device-desktop", "dots", "download", "filter", "flask", "folder-plus", "grip-vertical", "history", "key", "layout-dashboard", "list-search",
+    "adjustments", "alert-circle", "alert-triangle", "arrow-back-up", "arrow-down", "arrow-forward-up",
+    "arrow-up", "bulb", "check", "chevron-left", "chevron-right", "circle-check", "copy", "credit-card",
+    "device-desktop", "dots", "download", "filter", "flask", "folder-plus", "grip-vertical", "history",
+    "key", "layout-dashboard", "list-search",
     "logout", "menu-2", "moon", "plus", "repeat", "search", "sun", "tags", "target",
     "template", "trash", "upload", "user", "x",
 )  # fmt: skip

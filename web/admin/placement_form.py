@@ -72,7 +72,7 @@ HINTS = {
     "half_life_days": "Must lie between 1 and 10,000 days.",
     "examination": "Write percentages above 0 and up to 100, such as: 100, 60, 40.",
     "shape": "At most must lie between 1 and 100.",
-    "policy": "Spread evenly must lie between 0 and 50, drawn slots between 1 and 10; facts are named like device.type.",
+    "policy": "Spread evenly must lie between 0 and 50, drawn slots 1 to 10; facts are named like device.type.",
 }
 DEFAULTS = {
     "shape": "ranking",
