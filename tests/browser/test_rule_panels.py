@@ -1,0 +1,83 @@
+"""Beside a rule: a customer to try, by mouse and by keyboard, and how often the rule fires."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import take
+from tests.browser.test_access import _fits as fits
+from tests.browser.test_access import _is_accessible as is_accessible
+from tests.browser.test_rule_story import Hands, Keys
+
+pytestmark = pytest.mark.browser
+RULE = "/admin/rules/payment_methods/no-pay-later-above-500"
+
+
+@pytest.mark.parametrize("hands", [Hands, Keys], ids=["mouse", "keyboard"])
+def test_a_customer_is_tried_while_facts_and_rule_are_typed(demo: Page, hands: type[Hands]) -> None:
+    one = hands(demo)
+    demo.goto(RULE)
+    panel = demo.locator("#try")
+    total = panel.get_by_label("Cart total", exact=True)
+    expect(total).to_be_visible()
+    one.write(total, "400")
+    expect(panel).to_contain_text("Cart total would have to be over €500.00; it is €400.00")
+    expect(total).to_be_focused()
+    one.write(total, "600")
+    expect(panel.get_by_role("heading", name="It fires")).to_be_visible()
+    expect(panel.locator(".try-hidden")).to_contain_text("Klarna")
+    one.write(total, "a lot")
+    expect(panel).to_contain_text("Must be an amount in EUR, such as 50.00. It counts as not sent.")
+    expect(panel.get_by_role("heading", name="It cannot be judged")).to_be_visible()
+    one.write(total, "600")
+    one.write(demo.get_by_label("Cart total, value"), "700")
+    expect(panel).to_contain_text("Cart total would have to be over €700.00; it is €600.00")
+    one.choose(panel.get_by_label("Start from"), "No facts but the time")
+    expect(total).to_have_value("")
+    expect(panel.get_by_role("heading", name="It cannot be judged")).to_be_visible()
+    take(demo, f"try-{one.name}")
+    is_accessible(demo)
+
+
+@pytest.mark.parametrize("hands", [Hands, Keys], ids=["mouse", "keyboard"])
+def test_what_was_tried_is_kept_as_a_scenario(demo: Page, hands: type[Hands]) -> None:
+    one = hands(demo)
+    demo.goto(RULE)
+    panel = demo.locator("#try")
+    one.write(panel.get_by_label("Cart total", exact=True), "900")
+    expect(panel.get_by_role("heading", name="It fires")).to_be_visible()
+    one.press(panel.get_by_text("Save as scenario"))
+    one.write(panel.get_by_label("Name of the scenario"), f"No pay-later for 900, by {one.name}")
+    one.press(panel.get_by_role("button", name="Save", exact=True))
+    one.press(panel.get_by_role("link", name=f"No pay-later for 900, by {one.name}"))
+    expect(demo.get_by_text("It holds with the rules that are in force.")).to_be_visible()
+
+
+def test_a_fact_that_another_row_asks_for_joins_the_panel(demo: Page) -> None:
+    demo.goto(RULE)
+    panel = demo.locator("#try")
+    expect(panel.get_by_label("Cart total", exact=True)).to_be_visible()
+    expect(panel.get_by_label("Risk score")).not_to_be_visible()
+    demo.get_by_label("Condition", exact=True).fill(
+        '{"and": [{">": [{"var": "cart.total"}, 50000]}, {">": [{"var": "risk.score"}, 80]}]}'
+    )
+    expect(panel.get_by_label("Risk score")).to_be_visible()
+    panel.get_by_label("Risk score").fill("90")
+    expect(panel).to_contain_text("Risk score is over 80")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_panels_can_be_used_by_everyone(demo: Page, scheme: str) -> None:
+    demo.emulate_media(color_scheme=scheme)
+    for width in (1280, 768, 320):
+        demo.set_viewport_size({"width": width, "height": 900})
+        demo.goto(RULE)
+        expect(demo.locator("#uses-title")).to_be_visible()
+        expect(demo.locator("#try-verdict")).to_be_visible()
+        demo.get_by_text("More facts").click()
+        is_accessible(demo)
+        fits(demo)
+    demo.goto("/admin/fields")
+    expect(demo.get_by_role("columnheader", name="Really sent")).to_be_visible()
+    is_accessible(demo)
