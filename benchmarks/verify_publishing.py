@@ -34,12 +34,16 @@ DECISION = {"placement": "payment_methods", "context": {"cart": {"total": 12900}
 
 
 class Answer(NamedTuple):
-    """When a decision was asked for, how long it took, which version it names and which mark it carries."""
+    """When a decision was asked for, how long it took, which version it names and which mark it carries.
+
+    A fallback, given where a decision took longer than a second, obeys no rules and carries none.
+    """
 
     at: float
     seconds: float
     version: int
     mark: int | None
+    is_fallback: bool
 
 
 @dataclass
@@ -59,7 +63,11 @@ class Result:
     @property
     def disobeying(self) -> int:
         """Answers that carry another mark than the version that they name."""
-        return sum(self.marks.get(one.version) != one.mark for one in self.answers)
+        return sum(self.marks.get(one.version) != one.mark for one in self.answers if not one.is_fallback)
+
+    @property
+    def fallbacks(self) -> int:
+        return sum(one.is_fallback for one in self.answers)
 
 
 class Client:
@@ -143,7 +151,8 @@ class Load:
             began = time.perf_counter()
             answer = client.ask("POST", "/v1/personalize/decisions", DECISION)
             seconds = time.perf_counter() - began
-            self.answers.append(Answer(began, seconds, answer["plan_version"], answer["values"].get("mark")))
+            mark = answer["values"].get("mark")
+            self.answers.append(Answer(began, seconds, answer["plan_version"], mark, answer["fallback"]))
             time.sleep(PAUSE_SECONDS)
 
     def stop(self) -> list[Answer]:
@@ -165,6 +174,8 @@ def run(*, rules: int = RULES, publishes: int = PUBLISHES, quiet_seconds: float 
             load = Load(port, key, CLIENTS)
             time.sleep(quiet_seconds)
             found.quiet = list(load.answers)
+            # The server has closed the connection that nobody used meanwhile.
+            client = Client(port, key)
             for mark in range(1, publishes + 1):
                 client.ask("PUT", f"{PLACE}/draft/rules/marker", marker(mark), **{"If-Match": "*"})
                 version, began, ended = publish(client, f"mark {mark}")
@@ -203,5 +214,6 @@ def figures() -> list[Figure]:
          "none waits over 50 ms for it", milliseconds(waits)),
         (f"answers that obey another version than they name, of {len(found.answers):,} by {versions} versions", "0",
          str(found.disobeying)),
+        ("of them fallbacks, which obey no rules and say so", "0", str(found.fallbacks)),
         ("of the last 100 versions, still there as published", "100", str(found.kept)),
     ]  # fmt: skip
