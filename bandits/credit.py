@@ -75,7 +75,13 @@ def credit(model: Model, reward: Reward, ranking: Sequence[str], events: Sequenc
 
 def unanswered(model: Model, ranking: Sequence[str]) -> Sequence[str]:
     """Who gets a trial, and no success, if nothing is ever reported of an answer."""
-    return _seen(model, ranking, _Story(over=True))
+    match model:
+        case "cascade" | "position":
+            return ranking
+        case "first":
+            return ranking[:1]
+        case "shown":
+            return []
 
 
 def _tell(story: _Story, event: Event) -> None:

@@ -99,8 +99,7 @@ def fold(
     ranking = [one.id for one in answer.ranking]
     credit = earned(learning, answer, outcomes, closed=closed)
     if not credit and not closed:
-        for candidate in earned(learning, answer, outcomes, closed=True):
-            _wait(sums, row, learning, ranking, candidate, sign)
+        _wait(sums, row, learning, ranking, earned(learning, answer, outcomes, closed=True), sign)
     for candidate, worth in credit.items():
         amounts = _amounts(learning, candidate, outcomes) if worth.successes else (0, 0)
         slot = learning.slot(ranking, candidate)
@@ -122,8 +121,7 @@ def fold(
 
 def wait(sums: Sums, row: DecisionRow, learning: Learning, ranking: Sequence[str]) -> None:
     """A new decision, of which nothing is known yet: what `fold` adds for it, without reading its answer again."""
-    for candidate in bandits.unanswered(learning.credit, ranking):
-        _wait(sums, row, learning, ranking, candidate, 1)
+    _wait(sums, row, learning, ranking, bandits.unanswered(learning.credit, ranking), 1)
 
 
 def add_purchases(sums: Sums, outcomes: Iterable[OutcomeRow]) -> None:
@@ -144,10 +142,12 @@ def _day(row: DecisionRow) -> int:
     return row.decided_at // DAY
 
 
-def _wait(sums: Sums, row: DecisionRow, learning: Learning, ranking: Sequence[str], candidate: str, sign: int) -> None:
-    slot, minute = learning.slot(ranking, candidate), learning.minute(row.decided_at)
-    cell = WaitingCell(row.merchant_id, row.placement, learning.reward, row.bucket, candidate, slot, minute)
-    sums.add(WAITING, cell, sign)
+def _wait(
+    sums: Sums, row: DecisionRow, learning: Learning, ranking: Sequence[str], candidates: Iterable[str], sign: int
+) -> None:
+    place, minute = (row.merchant_id, row.placement, learning.reward, row.bucket), learning.minute(row.decided_at)
+    for candidate in candidates:
+        sums.add(WAITING, WaitingCell(*place, candidate, learning.slot(ranking, candidate), minute), sign)
 
 
 def _amounts(learning: Learning, candidate: str, outcomes: Sequence[OutcomeRow]) -> tuple[int, int]:

@@ -6,6 +6,7 @@ While one group is being committed the next one gathers, so waiting for the disk
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -261,7 +262,7 @@ PASSING = ("08", "40", "53", "57", "58")
 def _may_pass(error: Exception) -> bool:
     """Whether the fault is the database's (away, locked, full) rather than the row's."""
     if not isinstance(error, DBAPIError):
-        return isinstance(error, PoolTimeout | OSError)
+        return isinstance(error, PoolTimeout | OSError | sqlite3.OperationalError)
     state = getattr(error.orig, "sqlstate", None)
     if isinstance(state, str):
         return state.startswith(PASSING)

@@ -8,6 +8,8 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 from litestar import Request
+from litestar.exceptions import ClientException
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 import rules
 from engine.errors import FieldProblem, Invalid, invalid
@@ -37,7 +39,7 @@ class QuickReader(Generic[T]):
         self._is_open = is_open
 
     async def __call__(self, request: AnyRequest) -> T:
-        raw = await request.body()
+        raw = await _body(request)
         if self._is_open and _looks_odd(raw):
             loads(raw, most_bytes=MOST_BODY_BYTES)
         try:
@@ -49,6 +51,20 @@ class QuickReader(Generic[T]):
         except UnicodeDecodeError:
             raise invalid(BODY, "is not UTF-8") from None
         return decoded
+
+
+async def _body(request: AnyRequest) -> bytes:
+    """`request.body()` that does not arrange all headers first, to see how much is announced."""
+    raw, more = b"", True
+    while more:
+        event: Any = await request.receive()
+        if event["type"] == "http.disconnect":
+            raise ClientException("the client went away")
+        raw += event.get("body", b"")
+        if len(raw) > MOST_BODY_BYTES:
+            raise RequestEntityTooLarge
+        more = event.get("more_body", False)
+    return raw
 
 
 def _looks_odd(raw: bytes) -> bool:

@@ -46,7 +46,7 @@ async def insert_many(
     for some in _parted(rows, MOST_PARAMETERS // len(columns)):
         flat = tuple(chain.from_iterable(map(_plain, some)))
         result = await connection.exec_driver_sql(_from_parameters(table, columns, len(some), tail), flat)
-        values += result.scalars() if returning else ()
+        values += [row[0] for row in result] if returning else ()
     return values
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Table, delete, func, select, text
+from sqlalchemy import ColumnElement, Table, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.evidence import DayRow, WaitingRow
@@ -217,13 +217,11 @@ class UsageRow(NamedTuple):
 
 # On the path of every decision, where writing the query anew for each number of customers took twice as long as asking.
 _USAGE_OF = {
-    dialect: text(
-        "SELECT customer, placement, candidate, day, trials, successes FROM usage "  # noqa: S608
-        f"WHERE merchant_id = :merchant_id AND customer IN (SELECT value FROM {customers})"
-    )
-    for dialect, customers in {
-        "sqlite": "json_each(:customers)",
-        "postgresql": "json_array_elements_text(CAST(CAST(:customers AS text) AS json))",
+    dialect: "SELECT customer, placement, candidate, day, trials, successes FROM usage "  # noqa: S608
+    f"WHERE merchant_id = {merchant} AND customer IN (SELECT value FROM {customers})"
+    for dialect, (merchant, customers) in {
+        "sqlite": ("?", "json_each(?)"),
+        "postgresql": ("$1", "json_array_elements_text(CAST(CAST($2 AS text) AS json))"),
     }.items()
 }
 
@@ -238,9 +236,10 @@ async def usage_of(
     found: defaultdict[tuple[int, str], list[UsageRow]] = defaultdict(list)
     query = _USAGE_OF[connection.dialect.name]
     for merchant_id, names in by_merchant.items():
-        asked = {"merchant_id": merchant_id, "customers": _encode(names).decode()}
-        for customer, *rest in await connection.execute(query, asked):
-            found[merchant_id, customer].append(UsageRow(*rest))
+        asked = (merchant_id, _encode(names).decode())
+        rows: Iterable[Any] = await connection.exec_driver_sql(query, asked)
+        for row in rows:
+            found[merchant_id, row[0]].append(UsageRow(*row[1:]))
     return found
 
 
