@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.store.bulk import insert_many
@@ -47,12 +47,27 @@ class FieldCell(NamedTuple):
     day: int
 
 
-async def uncounted(connection: AsyncConnection, *, before: int, limit: int) -> list[LoggedUse]:
-    """The next decisions of the log, held by whoever counts them until the transaction ends."""
-    cursor = (await connection.execute(select(rollup_cursor.c.id).with_for_update())).scalar() or ""
+async def cursor(connection: AsyncConnection) -> str:
+    """The id of the last decision that was counted."""
+    return (await connection.execute(select(rollup_cursor.c.id))).scalar() or ""
+
+
+async def move_cursor(connection: AsyncConnection, old: str, new: str) -> bool:
+    """Whether the cursor stood at `old`, and now stands at `new`."""
+    if not old:
+        first = await insert_many(
+            connection, rollup_cursor, ("name", "id"), [("decisions", new)], on_conflict="nothing", returning="id"
+        )
+        return bool(first)
+    moved = await connection.execute(update(rollup_cursor).where(rollup_cursor.c.id == old).values(id=new))
+    return bool(moved.rowcount)
+
+
+async def logged_after(connection: AsyncConnection, id: str, *, before: int, limit: int) -> list[LoggedUse]:
+    """The next decisions of the log, by id, from before an instant."""
     query = (
         select(*(decisions.c[name] for name in LoggedUse._fields))
-        .where(decisions.c.id > cursor, decisions.c.decided_at < before)
+        .where(decisions.c.id > id, decisions.c.decided_at < before)
         .order_by(decisions.c.id)
         .limit(limit)
     )
@@ -64,16 +79,13 @@ async def add(
     rules: Mapping[RuleCell, int],
     fields: Mapping[FieldCell, int],
     last_fired: Mapping[RuleKey, int],
-    *,
-    cursor: str,
 ) -> None:
-    """Add what was counted, and remember how far; `last_fired` in epoch milliseconds."""
+    """Add what was counted; `last_fired` in epoch milliseconds."""
     uses, arrived = _rows(rules), _rows(fields)
     await insert_many(connection, rule_days, (*RuleCell._fields, "times"), uses, on_conflict="add")
     await insert_many(connection, field_days, (*FieldCell._fields, "times"), arrived, on_conflict="add")
     fired = _rows(last_fired)
     await insert_many(connection, rule_fired, (*RuleKey._fields, "at"), fired, on_conflict="replace")
-    await insert_many(connection, rollup_cursor, ("name", "id"), [("decisions", cursor)], on_conflict="replace")
 
 
 def _rows(cells: Mapping[Any, int]) -> list[tuple[Any, ...]]:
