@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import subprocess
 import sys
 
@@ -39,17 +40,20 @@ async def second_look(engine):
     await database.close()
 
 
+BUSY = OperationalError("BEGIN", {}, Exception("database is locked"))
+
+
 @pytest.fixture
 def away(monkeypatch):
     """`away(engine, times=3)`: the database fails to begin so often."""
 
-    def fail(engine, *, times):
+    def fail(engine, *, times, error=BUSY):
         transact, left = engine.database.transact, [times]
 
         async def failing(work):
             if left[0] > 0:
                 left[0] -= 1
-                raise OperationalError("BEGIN", {}, Exception("database is locked"))
+                raise error
             return await transact(work)
 
         monkeypatch.setattr(engine.database, "transact", failing)
@@ -147,8 +151,9 @@ async def test_a_decision_that_cannot_be_written_becomes_a_fallback(shop, second
     await until(logged)
 
 
-async def test_when_the_database_comes_back_in_time_nobody_notices(shop, away, second_look):
-    away(shop.engine, times=2)
+@pytest.mark.parametrize("error", [BUSY, sqlite3.OperationalError("disk I/O error")], ids=["wrapped", "the driver's"])
+async def test_when_the_database_comes_back_in_time_nobody_notices(shop, away, second_look, error):
+    away(shop.engine, times=2, error=error)
     answer = await shop.decide()
     assert not answer.decision.fallback
     assert (await second_look(answer)).answer.encode() == answer.body
