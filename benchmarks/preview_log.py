@@ -18,8 +18,9 @@ from engine.beliefs import Knowledge, Known
 from engine.clock import DAY, rfc3339
 from engine.decide import Answer, encode, expires_at, log_row
 from engine.facts import Facts, Past
-from engine.kernel import AnyBeliefs, decide
+from engine.kernel import decide
 from engine.live import Active
+from engine.odds import AnyBeliefs
 from engine.placement import Candidate, Placement, RuleDocument, Thompson
 from engine.plan import Plan, PlanDocument
 from engine.service import Engine

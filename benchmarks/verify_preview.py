@@ -18,8 +18,9 @@ import msgspec
 
 from benchmarks import preview_load
 from benchmarks.preview_log import COUNTRIES, DEVICES, METHODS, Log, Logged, Shoppers, document, make_log
-from engine.kernel import AnyBeliefs, Draw
+from engine.kernel import Draw
 from engine.live import Active
+from engine.odds import AnyBeliefs
 from engine.placement import RuleDocument
 from engine.plan import Plan, PlanDocument
 from engine.preview import Case, Comparison, Redone, read_logged

@@ -12,9 +12,10 @@ import structlog
 
 from engine.clock import DAY, MINUTE, now_ms, rfc3339
 from engine.customers import Hasher, UsageLoader
+from engine.decision import Decision
 from engine.errors import NotFound
 from engine.facts import Facts, derive
-from engine.kernel import Decision, decide, fall_back
+from engine.kernel import decide, fall_back
 from engine.live import Active, Live
 from engine.plan import Plan
 from engine.record import Overloaded, Recorder

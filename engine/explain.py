@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 import rules
+from engine.decision import Decision
 from engine.facts import Facts, Past
-from engine.kernel import Decision
 from engine.plan import Plan
 
 

@@ -9,66 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 import bandits
-from bandits.weights import rates_of
-from engine.beliefs import Beliefs, weighted
 from engine.bounds import Bounds, bounds_of
-from engine.contextual import ContextualBeliefs
+from engine.decision import Decision, Excluded, Ranked, Skipped
 from engine.facts import Facts
+from engine.odds import AnyBeliefs, Floats, Odds, odds_of
 from engine.placement import Contextual, Fixed, One, Placement, Ranking, Split, Subset, Thompson
 from engine.plan import Plan
 from engine.worth import worth
 from rules import Rule
 
-Floats = NDArray[np.float64]
-AnyBeliefs = Beliefs | ContextualBeliefs
 MANY = 1_000_000
-
-
-class Ranked(msgspec.Struct, frozen=True):
-    """A candidate in its slot. `score`: posterior mean; `confidence`: chance of being first; `chance`: of this slot."""
-
-    id: str
-    rank: int
-    label: str
-    score: float
-    confidence: float
-    chance: float
-    reasons: list[str]
-
-
-class Excluded(msgspec.Struct, frozen=True):
-    id: str
-    reason: str
-
-
-class Skipped(msgspec.Struct, frozen=True):
-    """A rule that could not be judged, and the fact it lacked."""
-
-    rule: str
-    field: str
-
-
-class Decision(msgspec.Struct, frozen=True):
-    """The answer to "what do I show this customer, here, now"; `propensity` is its exact probability."""
-
-    decision_id: str
-    placement: str
-    plan_version: int
-    beliefs_version: int
-    ranking: list[Ranked]
-    excluded: list[Excluded]
-    values: dict[str, bool | int | float | str]
-    rules: list[str]
-    skipped: list[Skipped]
-    experiments: list[dict[str, str]]
-    propensity: float
-    fallback: bool
-    expires_at: str
 
 
 def decide(
@@ -155,7 +109,7 @@ class Draw(NamedTuple):
 def draw_of(plan: Plan, beliefs: AnyBeliefs, facts: Facts, bounds: Bounds, eligible: tuple[int, ...], key: str) -> Draw:
     """`eligible` holds at least one candidate."""
     weights = worth(plan, facts.values, bounds, eligible, beliefs.amounts(eligible))
-    odds = _odds(plan, beliefs, facts, weights, eligible)
+    odds = odds_of(plan, beliefs, facts, weights, eligible)
     length, drawn, randomness = room(plan, facts, key, len(eligible))
     local = {number: place for place, number in enumerate(eligible)}
     return Draw(
@@ -193,71 +147,7 @@ def room(plan: Plan, facts: Facts, key: str, candidates: int) -> tuple[int, int,
             return length, min(policy.drawn, length), key
 
 
-class _Odds(NamedTuple):
-    """What is known of the eligible candidates: posterior means, what a trial is expected to bring in before what
-    rules and fees make of it, their hashes, and the race between them."""
-
-    means: Floats
-    expected: Floats
-    hashes: NDArray[np.uint64]
-    race: Callable[[], bandits.Race]
-
-
-def _odds(plan: Plan, beliefs: AnyBeliefs, facts: Facts, weights: Floats | None, eligible: tuple[int, ...]) -> _Odds:
-    """By what the beliefs are: those of a plan that learned otherwise serve a draft of another policy too."""
-    match beliefs:
-        case ContextualBeliefs():
-            return _odds_by_features(beliefs, facts, weights, eligible)
-        case Beliefs():
-            return _odds_by_past(plan, beliefs, facts, weights, eligible)
-
-
-def _odds_by_features(
-    beliefs: ContextualBeliefs, facts: Facts, weights: Floats | None, eligible: tuple[int, ...]
-) -> _Odds:
-    drawn, features = beliefs.weights(eligible), beliefs.features(facts.values, facts.history, eligible)
-
-    def race() -> bandits.Race:
-        # The log-odds have the order of the rates, but not that of the rates times what a success is worth.
-        scores = drawn.scores(features)
-        return bandits.Race(scores if weights is None else weighted(rates_of(scores), weights), beliefs.floor)
-
-    rates = drawn.rates(features)
-    return _Odds(rates, rates, beliefs.hashes(eligible), race)
-
-
-def _odds_by_past(
-    plan: Plan, beliefs: Beliefs, facts: Facts, weights: Floats | None, eligible: tuple[int, ...]
-) -> _Odds:
-    lane, past = beliefs.lane(eligible), _past(plan, facts, eligible)
-    if past is None:
-        return _Odds(lane.means, lane.expected(lane.means), lane.hashes, lambda: beliefs.race(eligible, weights))
-
-    def race() -> bandits.Race:
-        scores = lane.valued(bandits.blend(lane.rates, *past, beliefs.customer_strength))
-        return bandits.Race(weighted(scores, weights), beliefs.floor)
-
-    means = _blended_means(lane.means, *past, beliefs.customer_strength)
-    return _Odds(means, lane.expected(means), lane.hashes, race)
-
-
-def _past(plan: Plan, facts: Facts, eligible: tuple[int, ...]) -> tuple[Floats, Floats] | None:
-    """The customer's own successes and trials by candidate, or None where the policy or the past has nothing."""
-    if not facts.history or not isinstance(plan.placement.policy, Thompson) or not plan.placement.policy.history:
-        return None
-    pasts = [facts.history.get(plan.ids[number]) for number in eligible]
-    if not any(pasts):
-        return None
-    successes = np.array([past.successes if past else 0.0 for past in pasts])
-    return successes, np.array([past.trials if past else 0.0 for past in pasts])
-
-
-def _blended_means(means: Floats, successes: Floats, trials: Floats, strength: float) -> Floats:
-    blended: Floats = (strength * means + successes) / (strength + trials)
-    return blended
-
-
-def _chances(plan: Plan, odds: _Odds, eligible: tuple[int, ...]) -> Callable[[tuple[int, ...]], Floats]:
+def _chances(plan: Plan, odds: Odds, eligible: tuple[int, ...]) -> Callable[[tuple[int, ...]], Floats]:
     policy = plan.placement.policy
     if isinstance(policy, Split):
         shares = np.array([policy.weights.get(plan.ids[number], 1.0) for number in eligible])

@@ -16,10 +16,10 @@ from engine.beliefs import Knowledge, make_beliefs
 from engine.clock import now_ms
 from engine.contextual import ContextualBeliefs, knows
 from engine.features import Encoding
-from engine.kernel import AnyBeliefs
 from engine.knowledge import Knower
 from engine.learn import Learning
 from engine.network import Kind
+from engine.odds import AnyBeliefs
 from engine.placement import Contextual, Placement, Thompson
 from engine.plan import Plan, PlanDocument
 from engine.record import Learned

@@ -7,9 +7,10 @@ from typing import NamedTuple
 import msgspec
 
 from engine.customers import Hasher
+from engine.decision import Decision
 from engine.errors import NotFound
 from engine.explain import Trace, trace
-from engine.kernel import Decision, slot_chances
+from engine.kernel import slot_chances
 from engine.plan import Plan
 from engine.replay import Replay, active_of, facts_of, replay
 from engine.store import decisions, outcomes

@@ -9,7 +9,8 @@ import msgspec
 
 from engine.bounds import Bounds
 from engine.facts import Facts
-from engine.kernel import AnyBeliefs, bounds_for, draw_of, eligible_of
+from engine.kernel import bounds_for, draw_of, eligible_of
+from engine.odds import AnyBeliefs
 from engine.plan import Plan
 from engine.preview_weight import Drawing, LoggedSlot, Weighed, weigh
 from engine.worth import margin

@@ -11,9 +11,9 @@ import msgspec
 
 from engine.beliefs import Knowledge
 from engine.facts import Facts, History
-from engine.kernel import AnyBeliefs
 from engine.learn import AnswerHead, Learning, Named, earned
 from engine.live import Active, compile_plan
+from engine.odds import AnyBeliefs
 from engine.plan import PlanDocument
 from engine.preview import Case, Comparison, read_logged
 from engine.preview_totals import Totals

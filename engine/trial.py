@@ -9,9 +9,11 @@ from typing import NamedTuple
 import msgspec
 
 from engine.check import compiled
+from engine.decision import Decision
 from engine.facts import Facts
-from engine.kernel import AnyBeliefs, Decision, Draw, decide, slot_chances
+from engine.kernel import Draw, decide, slot_chances
 from engine.live import Active, Live
+from engine.odds import AnyBeliefs
 from engine.plan import Plan, PlanDocument
 
 KEY = "trial"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from engine.beliefs import Beliefs, Knowledge, Known, make_beliefs
+from engine.decision import Decision
 from engine.facts import Facts, History
-from engine.kernel import Decision, decide
+from engine.kernel import decide
 from engine.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument, Thompson
 from engine.plan import Plan, PlanDocument
 from engine.vocabulary import STANDARD

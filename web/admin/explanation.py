@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from engine.clock import to_ms
+from engine.decision import Decision
 from engine.explain import RuleTrace
-from engine.kernel import Decision
 from engine.logbook import Explained
 from engine.store.outcomes import OutcomeRow
 from engine.wording import in_words, labels_of

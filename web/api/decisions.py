@@ -10,9 +10,9 @@ from litestar.response.base import ASGIResponse
 from msgspec import Meta
 
 from engine.decide import Answer
+from engine.decision import Decision, Ranked
 from engine.errors import invalid
 from engine.explain import Trace, trace
-from engine.kernel import Decision, Ranked
 from engine.placement import Amount, Id
 from web.access import access_of, check_merchant, engine_of
 from web.api import examples

@@ -9,8 +9,8 @@ from litestar import Request, Response, get, post
 from msgspec import Meta
 
 from engine.clock import rfc3339
+from engine.decision import Decision
 from engine.explain import Trace
-from engine.kernel import Decision
 from engine.logbook import Logged
 from engine.placement import Id, Scenario
 from engine.replay import Replay
