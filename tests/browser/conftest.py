@@ -105,6 +105,10 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+# What htmx says of a request that was on its way when its page was left; a server's fault it calls otherwise.
+CUT_OFF = ("htmx:afterRequest", "htmx:sendAbort", "htmx:sendError")
+
+
 class Faults:
     """What a page complains of: a violated content policy and an uncaught error fail the test."""
 
@@ -118,7 +122,9 @@ class Faults:
 
     def _listen(self, page: Page, message: ConsoleMessage) -> None:
         # A refused form is told as a failed resource too; what must not be is everything else.
-        if message.type in ("error", "warning") and "the server responded with a status of 4" not in message.text:
+        is_refusal = "the server responded with a status of 4" in message.text
+        is_cut_off = message.text.startswith(CUT_OFF)
+        if message.type in ("error", "warning") and not is_refusal and not is_cut_off:
             self.found.append(f"{page.url}: {message.text}")
 
 

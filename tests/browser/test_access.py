@@ -47,6 +47,9 @@ def _wrong_rule(page: Page) -> None:
     page.get_by_role("button", name="Create").click()
     expect(page.get_by_text("Give it a name that says what it does.")).to_be_visible()
     expect(page.get_by_text("2 things to mend before this can be saved.")).to_be_visible()
+    # The panels beside the rule follow a moment later; a screenshot in between leaves styles that htmx would copy.
+    page.wait_for_timeout(1_000)
+    page.wait_for_load_state("networkidle")
 
 
 def _wrong_method(page: Page) -> None:
