@@ -16,7 +16,7 @@ from engine.placement import Contextual
 from engine.store.tables import lessons
 from tests.factories import candidates, order, placement
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
 LATER = 3 * 60 * MINUTE
 POLICY = Contextual(("device.type", "cart.total"))
 TWO = candidates("card", "paypal")

@@ -15,7 +15,7 @@ from engine.placement import Fixed, One, Split, Thompson
 from engine.store.tables import decisions
 from tests.factories import candidates, placement, rule
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
 
 RATES = {"card": 0.2, "paypal": 0.6, "klarna": 0.4}
 SHARES = {"card": 0.5, "paypal": 0.2, "klarna": 0.3}

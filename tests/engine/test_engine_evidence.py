@@ -13,7 +13,7 @@ from engine.store import folds
 from engine.store.folds import SiblingRow
 from tests.factories import METHODS, order, placement
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
 TODAY = 20_000
 NOW = TODAY * DAY + DAY // 2
 

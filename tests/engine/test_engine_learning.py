@@ -15,7 +15,7 @@ from engine.store import folds
 from engine.store.tables import statistics, usage
 from tests.factories import METHODS, candidates, order, placement
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
 LATER = 3 * 60 * MINUTE
 
 

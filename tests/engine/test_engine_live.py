@@ -15,7 +15,7 @@ from engine.store.plans import activate
 from engine.store.tables import plans
 from tests.factories import METHODS, order, placement, rule
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
 
 
 def active(shop, engine=None):

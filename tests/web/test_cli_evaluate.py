@@ -145,7 +145,7 @@ def test_a_logistic_regression_finds_the_rates_of_its_data():
 
 
 @pytest.fixture
-def bakery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def bakery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, certain_luck: None) -> Path:
     """A merchant whose placement splits its customers between two methods; 400 decisions are logged."""
     monkeypatch.setenv("TAP2_DATA", str(tmp_path / "database"))
     assert tap2("db", "upgrade").exit_code == 0
