@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from engine.errors import NotFound
 from engine.evidence import DayRow, Fit, looked_at
 from engine.knowledge import first_open_day
 from engine.live import Active, Live
-from engine.monitor import facts_in
+from engine.monitor import facts_in, known_in
 from engine.placement import Placement
 from engine.store import fits, folds
 from engine.store.database import Database
@@ -84,7 +84,6 @@ class Insights:
             delays = await folds.delay_counts(connection, place)
             fit = await fits.get(connection, place) or Fit()
         days = by_day(rows, setup.examination or fit.examination)
-        snapshots = {bucket: one.known.arms for bucket, one in active.known.items()}
         return Insight(
             placement=setup,
             labels={candidate.id: candidate.label for candidate in active.plan.candidates},
@@ -94,8 +93,8 @@ class Insights:
             outcomes=sum(won + lost for _, won, lost in delays),
             waiting=sum(row.trials for row in waiting),
             fit=fit,
-            known=_together(snapshots) if setup.buckets else snapshots.get("", {}),
-            groups=[_group(name, arms) for name, arms in sorted(snapshots.items()) if name],
+            known=known_in(active, None if setup.buckets else ""),
+            groups=[_group(name, one.known.arms) for name, one in sorted(active.known.items()) if name],
             regret=regret(active),
         )
 
@@ -152,16 +151,6 @@ def arrivals(delays: Sequence[tuple[int, int, int]], window_ms: int) -> list[tup
 def _rate(days: Sequence[DayRate]) -> float:
     trials = sum(row.trials for row in days)
     return sum(row.successes for row in days) / trials if trials else 0.0
-
-
-def _together(snapshots: Mapping[str, dict[str, Known]]) -> dict[str, Known]:
-    """The evidence of all buckets, on a flat prior."""
-    sums: dict[str, Known] = {}
-    for arms in snapshots.values():
-        for name, known in arms.items():
-            so_far = sums.get(name, Known())
-            sums[name] = Known(so_far.trials + known.trials, so_far.successes + known.successes)
-    return sums
 
 
 def _group(bucket: str, arms: dict[str, Known]) -> Group:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import bandits
+from engine.beliefs import Known
 from engine.clock import MINUTE, now_ms
 from engine.contextual import ContextualBeliefs
 from engine.errors import NotFound
@@ -84,22 +85,22 @@ def _chosen(active: Active, bucket: str | None) -> str | None:
 def _arms(active: Active, bucket: str | None, shares: list[Share]) -> Arms:
     plan = active.plan
     why_not = plan.eligibility.why_not(facts_in(plan, bucket)) if bucket is not None else {}
-    counts = _counts(active, bucket)
+    beliefs = known_in(active, bucket)
     chances = _chances(active, bucket, why_not)
     firsts = Counter[str]()
     for share in shares:
         firsts[share.candidate] += share.firsts
     arms = []
     for number, candidate in enumerate(plan.candidates):
-        known = counts.get(candidate.id, bandits.Evidence())
-        low, high = bandits.interval(known)
+        known = beliefs.get(candidate.id, Known())
+        low, high = bandits.interval(known.evidence, prior=known.prior)
         arms.append(
             Arm(
                 candidate.id,
                 candidate.label,
                 number,
                 chances.get(number),
-                bandits.mean(known),
+                bandits.mean(known.evidence, known.prior),
                 low,
                 high,
                 known.trials,
@@ -118,13 +119,17 @@ def facts_in(plan: Plan, bucket: str) -> dict[str, str]:
     return {name: value for name, value in parts if value not in ("", "-")}
 
 
-def _counts(active: Active, bucket: str | None) -> dict[str, bandits.Evidence]:
-    snapshots = active.known.values() if bucket is None else filter(None, [active.known.get(bucket)])
-    sums: dict[str, bandits.Evidence] = {}
-    for snapshot in snapshots:
+def known_in(active: Active, bucket: str | None) -> dict[str, Known]:
+    """What is known of candidates in a bucket, on the prior that decisions use there; without a bucket the evidence of
+    all customers together, on a flat prior."""
+    if bucket is not None:
+        snapshot = active.known.get(bucket)
+        return snapshot.known.arms if snapshot else {}
+    sums: dict[str, Known] = {}
+    for snapshot in active.known.values():
         for name, known in snapshot.known.arms.items():
-            so_far = sums.get(name, bandits.Evidence())
-            sums[name] = bandits.Evidence(so_far.trials + known.trials, so_far.successes + known.successes)
+            so_far = sums.get(name, Known())
+            sums[name] = Known(so_far.trials + known.trials, so_far.successes + known.successes)
     return sums
 
 

@@ -112,6 +112,21 @@ async def test_a_bucket_that_was_never_seen_begins_with_what_all_others_have_in_
     assert first[0].confidence > 0.99 > first[1].confidence > 0.3
 
 
+async def test_the_arms_page_tells_the_estimates_that_decisions_are_made_from(empty_shop):
+    shop = empty_shop
+    await shop.place(placement(buckets=("device.type",)))
+    await shop.teach("mobile", **dict.fromkeys(METHODS, (1_000, 500)) | {"card": (1_000, 900)})
+    await shop.teach("desktop", card=(5, 0))
+    answer = await shop.decide(device_type="desktop")
+    page = await shop.engine.monitor.arms(shop.id, "payment_methods", bucket="desktop")
+    for one in answer.decision.ranking:
+        arm = next(arm for arm in page.arms if arm.id == one.id)
+        assert arm.mean == pytest.approx(one.score, abs=1e-6)
+        assert arm.low < one.score < arm.high
+    together = await shop.engine.monitor.arms(shop.id, "payment_methods")
+    assert {arm.id: arm.trials for arm in together.arms}["card"] == pytest.approx(1_005, rel=0.01)
+
+
 async def test_callers_cannot_make_buckets_of_their_own(empty_shop):
     shop = empty_shop
     await shop.create("field", FieldDocument(name="customer.vip", type="boolean"))
