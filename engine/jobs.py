@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import wraps
 from typing import TYPE_CHECKING
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -28,7 +32,6 @@ def schedule(engine: Engine) -> AsyncIOScheduler:
     scheduler = AsyncIOScheduler(
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}, timezone="UTC"
     )
-    every = engine.settings.refresh_seconds
 
     async def close_windows() -> None:
         await engine.recorder.close_due(now_ms())
@@ -45,14 +48,28 @@ def schedule(engine: Engine) -> AsyncIOScheduler:
     async def purge_old() -> None:
         await purge(engine)
 
-    scheduler.add_job(engine.live.refresh, "interval", seconds=every, id="refresh beliefs")
-    scheduler.add_job(fit, "interval", minutes=FIT_MINUTES, id="fit strengths")
-    scheduler.add_job(engine.follow, "interval", seconds=1, id="follow others")
-    scheduler.add_job(count_uses, "interval", seconds=20, id="count uses of rules and fields")
-    scheduler.add_job(close_windows, "interval", seconds=5, id="close windows")
-    scheduler.add_job(publish_scheduled, "interval", seconds=1, id="publish scheduled drafts")
-    scheduler.add_job(purge_old, "interval", hours=1, id="purge")
+    def add(job: Callable[[], Awaitable[None]], name: str, **every: float) -> None:
+        scheduler.add_job(_until_stopped(job), "interval", id=name, **every)
+
+    add(engine.live.refresh, "refresh beliefs", seconds=engine.settings.refresh_seconds)
+    add(fit, "fit strengths", minutes=FIT_MINUTES)
+    add(engine.follow, "follow others", seconds=1)
+    add(count_uses, "count uses of rules and fields", seconds=20)
+    add(close_windows, "close windows", seconds=5)
+    add(publish_scheduled, "publish scheduled drafts", seconds=1)
+    add(purge_old, "purge", hours=1)
     return scheduler
+
+
+def _until_stopped(job: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+    """Stopping cancels what runs, which is no fault to be logged."""
+
+    @wraps(job)
+    async def run() -> None:
+        with suppress(asyncio.CancelledError):
+            await job()
+
+    return run
 
 
 async def fit_all(engine: Engine) -> None:

@@ -94,6 +94,21 @@ async def test_a_restart_knows_all_that_was_learned_before_it(shop, open_another
     assert {one.id: one.score for one in decision.ranking}["ideal"] == pytest.approx(5 / 6)
 
 
+async def test_stopping_amid_a_job_is_no_fault(open_another, monkeypatch, caplog):
+    engine = await open_another()
+    begun = asyncio.Event()
+
+    async def endless():
+        begun.set()
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(engine.releases, "publish_due", lambda now: endless())
+    await asyncio.wait_for(begun.wait(), 10)
+    await engine.stop()
+    await asyncio.sleep(0.05)
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 async def test_while_nothing_is_known_all_are_alike(empty_shop):
     await empty_shop.place(placement(buckets=("device.type",)))
     answer = await empty_shop.decide(device_type="mobile")
