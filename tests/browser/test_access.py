@@ -68,6 +68,28 @@ def _someone_was_faster(page: Page) -> None:
     expect(page.get_by_text("Someone else saved this while you were editing.")).to_be_visible()
 
 
+def _placement_wrong(page: Page) -> None:
+    """Facts without values to tell apart; what does not matter for the choice made is out of sight."""
+    page.goto("/admin/placements/payment_methods/settings")
+    page.get_by_text("Learn what works for whom").click()
+    expect(page.get_by_label("Learn separately by, first field")).to_be_hidden()
+    expect(page.get_by_label("Values of Country worth telling apart")).to_be_hidden()
+    page.get_by_role("checkbox", name="Country").check()
+    page.get_by_label("Values of Country worth telling apart").fill("Germny")
+    page.get_by_label("Success").select_option("revenue")
+    page.get_by_text("Fine-tuning").first.click()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("There is no country “Germny”.")).to_be_visible()
+    expect(page.get_by_text("Amounts cannot be learned from facts")).to_be_visible()
+
+
+def _placement_shares(page: Page) -> None:
+    page.goto("/admin/placements/payment_methods/settings")
+    page.get_by_text("Fixed shares").click()
+    expect(page.get_by_label("Klarna")).to_be_visible()
+    expect(page.get_by_label("Margin before fees")).to_be_hidden()
+
+
 def _key_made(page: Page) -> None:
     page.goto("/admin/keys")
     page.get_by_label("Name").fill("Web shop")
@@ -102,6 +124,8 @@ FULL: dict[str, State] = {
     "placement-group": _one_group,
     "placement-learning": goes_to("/admin/placements/payment_methods/learning"),
     "placement-settings": goes_to("/admin/placements/payment_methods/settings"),
+    "placement-settings-wrong": _placement_wrong,
+    "placement-settings-shares": _placement_shares,
     "placement-new": goes_to("/admin/placements/new"),
     "changes": goes_to("/admin/placements/payment_methods/changes"),
     "scenarios": goes_to("/admin/placements/payment_methods/scenarios"),

@@ -15,7 +15,7 @@ FORM = {
     "shape": "one",
     "policy": "contextual",
     "features": "device.type, cart.total geo.country",
-    "values": "geo.country: DE, NL",
+    "values:geo.country": "Germany, nl",
     "affinity": "on",
     "floor": "50",
     "drawn": "1",
@@ -42,25 +42,38 @@ def test_what_was_typed_is_stored_and_shown_again(side: Side, person: Person) ->
         "drawn": 1,
     }
     page = person.get("/admin/placements/banner/settings")
-    assert 'value="device.type, cart.total, geo.country"' in page
-    assert "geo.country: DE, NL" in page
+    assert all(f'name="features" value="{name}" checked' in page for name in stored["policy"]["features"])
+    assert 'value="Germany, Netherlands"' in page
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "field", "message"),
     [
-        ({"features": "customer.segment", "values": ""}, "“customer.segment” has no list of allowed values"),
-        ({"features": "cart.colour", "values": ""}, "here is no field “cart.colour”"),
-        ({"values": "geo.country DE"}, "should read like: geo.country: DE, AT, NL"),
-        ({"buckets": "device.type"}, "he policy learns from facts instead"),
+        ({"features": "customer.segment"}, "field-values:customer.segment", "Name the values worth telling apart"),
+        ({"features": "cart.colour"}, "", "here is no field “cart.colour”"),
+        (
+            {"features": "geo.country", "values:geo.country": "Germny"},
+            "field-values:geo.country",
+            "There is no country",
+        ),
+        ({"reward": "revenue"}, "field-reward", "Amounts cannot be learned from facts"),
+        ({"credit": "position"}, "field-credit", "This cannot be used when learning from facts"),
+        ({"floor": "60"}, "field-floor", "Must lie between 0 and 50."),
+        ({"drawn": "11"}, "field-drawn", "Must lie between 1 and 10."),
     ],
 )
-def test_what_it_cannot_learn_from_is_said_beside_the_form(
-    person: Person, changes: dict[str, str], message: str
+def test_what_it_cannot_learn_from_is_said_beside_its_field(
+    person: Person, changes: dict[str, str], field: str, message: str
 ) -> None:
     answer = person.send("/admin/placements/new", **FORM | changes)
     assert answer.status_code == 422
-    assert message in answer.text
+    beside = answer.text.partition(f'id="{field}-error"' if field else "Facts to learn from")[2]
+    assert message in beside[: beside.index("</div>")] if field else message in beside
+
+
+def test_groups_that_were_chosen_before_are_let_go_when_it_learns_from_facts(side: Side, person: Person) -> None:
+    assert person.send("/admin/placements/new", **FORM | {"buckets": "device.type"}).status_code == 303
+    assert side.client.get("/v1/placements/banner").json()["buckets"] == []
 
 
 def test_the_page_says_in_words_what_was_learned(side: Side, person: Person) -> None:

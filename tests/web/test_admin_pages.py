@@ -196,7 +196,7 @@ def test_what_a_merchant_types_is_shown_and_never_run(person: Person) -> None:
 
 def test_a_placement_can_be_set_up_changed_and_deleted(side: Side, person: Person) -> None:
     values = {"key": "offers", "name": "Offers", "shape": "subset", "limit": "2", "policy": "split",
-              "weights": "a 50\nb: 50", "reward": "selected", "credit": "first", "window_minutes": "15"}  # fmt: skip
+              "weight:a": "50", "weight:b": "50", "reward": "selected", "credit": "first"}  # fmt: skip
     assert person.send("/admin/placements/new", **values).headers["location"] == "/admin/placements/offers"
     stored = side.client.get("/v1/placements/offers").json()
     assert stored["shape"] == {"type": "subset", "limit": 2}
@@ -219,7 +219,9 @@ def test_a_placement_can_be_set_up_changed_and_deleted(side: Side, person: Perso
         ({"floor": "60"}, "between 0 and 50"),
         ({"buckets": "cart.total"}, "needs a list of allowed values"),
         ({"buckets": "no.such"}, "there is no field"),
-        ({"policy": "split", "weights": "half and half"}, "should read like"),
+        ({"policy": "split", "weight:a": "half"}, "must be a number"),
+        ({"policy": "split", "weight:a": "0"}, "at least one weight must be above 0"),
+        ({"shape": "subset", "limit": "0"}, "between 1 and 100"),
     ],
 )
 def test_a_wrong_placement_is_refused_beside_its_field(person: Person, changes: dict[str, str], message: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import msgspec
@@ -37,13 +38,14 @@ class Refused(Exception):
 
 
 def to_document(values: Mapping[str, Any], kind: type[Document], *, hints: Mapping[str, str]) -> Document:
-    """A checked document. `hints` say by field what would be right; raises `Invalid` beside the field."""
+    """A checked document. `hints` say by field, or by a place in it, what would be right; raises `Invalid` there."""
     try:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
         message, _, place = str(error).partition(" - at `$.")
-        field = place.rstrip("`").partition("[")[0].partition(".")[0]
-        raise Invalid(FieldProblem(field or "form", hints.get(field, message))) from None
+        field = place.rstrip("`").partition("[")[0].replace(".", "/")
+        hint = hints.get(field) or hints.get(field.partition("/")[0], message)
+        raise Invalid(FieldProblem(field or "form", hint)) from None
 
 
 def version_of(values: Mapping[str, str]) -> int:
@@ -58,16 +60,18 @@ async def store(
     saved_now: Callable[[], Awaitable[Mapping[str, str]]],
     *,
     names: Mapping[str, str],
+    places: Mapping[str, str] = MappingProxyType({}),
 ) -> Stored:
     """Carry out a write; raises `Refused` with everything the form needs to be shown again.
 
-    `saved_now` gives the stored document as a form would show it, `names` the fields to compare by their label.
+    `saved_now` gives the stored document as a form would show it, `names` the fields to compare by their label,
+    `places` the field of the form for what lies deeper in the document, such as `policy/floor`.
     """
     form = Form(values)
     try:
         return await write()
     except Invalid as error:
-        beside = [_beside(problem, names) for problem in error.problems]
+        beside = [_beside(problem, names, places) for problem in error.problems]
         raise Refused(form.with_problems(beside), status=422, problems=error.problems) from None
     except NotFound as error:
         raise Refused(form.with_problems([FieldProblem("form", error.detail)]), status=404) from None
@@ -93,9 +97,12 @@ def _plain(text: str) -> str:
     return text.replace("\r\n", "\n").strip()
 
 
-def _beside(problem: FieldProblem, names: Mapping[str, str]) -> FieldProblem:
-    """A problem of a part stands beside its field; one that fits no field stands above the form."""
-    field = problem.field.strip("/").partition("/")[0]
-    if field in names or field in ("form", "id", "key"):
-        return FieldProblem(field, problem.message)
-    return FieldProblem("form", f"{problem.field}: {problem.message}" if problem.field != "form" else problem.message)
+def _beside(problem: FieldProblem, names: Mapping[str, str], places: Mapping[str, str]) -> FieldProblem:
+    """A problem of a part stands beside the innermost field that has it; one of no field stands above the form."""
+    parts = problem.field.strip("/").split("/")
+    for end in range(len(parts), 0, -1):
+        place = "/".join(parts[:end])
+        field = places.get(place, place)
+        if field in names or field in ("form", "id", "key"):
+            return FieldProblem(field, problem.message)
+    return FieldProblem("form", f"{problem.field}: {problem.message}")
