@@ -176,13 +176,13 @@ def _field(field: FieldDocument) -> Iterator[FieldProblem]:
         yield FieldProblem("allowed", f"a field of type {field.type} has no list of allowed values")
 
 
-def compiled(key: str, document: PlanDocument, version: int) -> Plan:
+def compiled(key: str, document: PlanDocument, version: int, *, like: Plan | None = None) -> Plan:
     """The plan that a document makes; `Invalid` with what an edit elsewhere broke in it.
 
-    A field, list or candidate that goes may break what was right before.
+    A field, list or candidate that goes may break what was right before. What `like` has of it is taken over.
     """
     try:
-        plan = Plan(document, version=version)
+        plan = Plan(document, version=version, like=like)
     except rules.RuleError as error:
         raise Invalid(*_of_rules(key, document, error)) from None
     problems = list(_of_plan(key, plan))

@@ -159,6 +159,7 @@ class Live:
                     await self._load(*key, version, made.get(key))
 
     async def _load(self, merchant_id: int, placement: str, version: int, made: Plan | None) -> None:
+        before = self.get(merchant_id, placement)
         async with self._database.read() as connection:
             try:
                 if made is not None and made.version == version:
@@ -167,7 +168,9 @@ class Live:
                     row = await plans.get(connection, merchant_id, placement, version)
                     if row is None:
                         return
-                    active = await asyncio.to_thread(compile_plan, row.document, version)
+                    active = await asyncio.to_thread(
+                        compile_plan, row.document, version, like=before.plan if before else None
+                    )
             except Exception as error:
                 log.error("plan not loaded", placement=placement, version=version, error=str(error))
                 return
@@ -261,5 +264,6 @@ class Live:
                 active.read_up_to = version
 
 
-def compile_plan(document: str, version: int) -> Active:
-    return Active(Plan(msgspec.json.decode(document, type=PlanDocument), version=version))
+def compile_plan(document: str, version: int, *, like: Plan | None = None) -> Active:
+    """A stored plan as it decides; what `like` has of it is not compiled again."""
+    return Active(Plan(msgspec.json.decode(document, type=PlanDocument), version=version, like=like))

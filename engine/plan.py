@@ -33,9 +33,12 @@ class PlanDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan:
-    """A compiled `PlanDocument`. Candidates are numbered by their place in the merchant's own order."""
+    """A compiled `PlanDocument`. Candidates are numbered by their place in the merchant's own order.
 
-    def __init__(self, document: PlanDocument, *, version: int) -> None:
+    `like` is a plan that may have the same rules, such as the version before: they are not compiled again.
+    """
+
+    def __init__(self, document: PlanDocument, *, version: int, like: Plan | None = None) -> None:
         self.document = document
         self.version = version
         self.placement = document.placement
@@ -44,11 +47,16 @@ class Plan:
         self.index = {name: number for number, name in enumerate(self.ids)}
         self.hashes: NDArray[np.uint64] = np.array([bandits.candidate_hash(name) for name in self.ids], dtype=np.uint64)
         self.eligibility = Eligibility(self.candidates)
-        self.vocabulary = vocabulary_of(document.fields)
         self.declared = Declared(frozenset(field.name for field in document.fields) - _FILLED_BY_THE_ENGINE)
-        self.lists = lists_of(document.lists)
-        self.rules = rules.parse_rules(enabled_rules(document.rules), self.vocabulary, self.lists)
-        self.compiled = rules.compile_rules(self.rules, self.vocabulary, self.lists)
+        same = like if like and _speak_alike(like.document, document) else None
+        self.vocabulary: rules.Vocabulary = same.vocabulary if same else vocabulary_of(document.fields)
+        self.lists: dict[str, frozenset[str]] = same.lists if same else lists_of(document.lists)
+        self.rules: tuple[rules.Rule, ...] = rules.parse_rules(
+            enabled_rules(document.rules), self.vocabulary, self.lists, known=same.rules if same else ()
+        )
+        self.compiled: rules.CompiledRules = rules.compile_rules(
+            self.rules, self.vocabulary, self.lists, like=same.compiled if same else None
+        )
         policy = document.placement.policy
         self.encoding = Encoding(policy, document.fields) if isinstance(policy, Contextual) else None
         self._booleans = frozenset(field.name for field in document.fields if field.type == "boolean")
@@ -62,6 +70,11 @@ class Plan:
         if name in self._booleans:
             return {True: "yes", False: "no"}[value] if isinstance(value, bool) else "-"
         return value if isinstance(value, str) and value in self._finite.get(name, ()) else "-"
+
+
+def _speak_alike(one: PlanDocument, other: PlanDocument) -> bool:
+    """Whether rules mean the same in both."""
+    return (one.fields, one.lists) == (other.fields, other.lists)
 
 
 def in_order(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:

@@ -41,7 +41,8 @@ class Scenarios:
         document = shelf.plan_document(placement)
         if document is None:
             raise NotFound(f"there is no placement “{placement}”", field="placement")
-        plan = await asyncio.to_thread(compiled, placement, document, 0)
+        active = self._live.get(merchant_id, placement)
+        plan = await asyncio.to_thread(compiled, placement, document, 0, like=active.plan if active else None)
         return await asyncio.to_thread(_outcomes, plan, shelf.documents("scenario", placement))
 
     async def from_decision(self, merchant_id: int, decision_id: str) -> tuple[str, Scenario]:

@@ -37,15 +37,16 @@ class Trials:
 
     async def answer(self, merchant_id: int, document: PlanDocument, facts: Facts) -> Trial:
         """`Invalid` where the document makes no plan."""
-        plan = await self._plan(document)
-        return await asyncio.to_thread(answer, plan, self._live.get(merchant_id, document.placement.key), facts)
+        active = self._live.get(merchant_id, document.placement.key)
+        plan = await self._plan(document, active.plan if active else None)
+        return await asyncio.to_thread(answer, plan, active, facts)
 
-    async def _plan(self, document: PlanDocument) -> Plan:
+    async def _plan(self, document: PlanDocument, like: Plan | None) -> Plan:
         """Compiled once while only the facts change."""
         digest = hashlib.blake2b(msgspec.json.encode(document)).digest()
         plan = self._plans.pop(digest, None)
         if plan is None:
-            plan = await asyncio.to_thread(compiled, document.placement.key, document, 0)
+            plan = await asyncio.to_thread(compiled, document.placement.key, document, 0, like=like)
         while len(self._plans) >= MOST_KEPT:
             del self._plans[next(iter(self._plans))]
         self._plans[digest] = plan

@@ -1,6 +1,6 @@
 """From a decoded JSON document to a checked rule."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -24,24 +24,38 @@ _HIGHEST_PRIORITY = 1_000_000
 Lists = Mapping[str, frozenset[str]]
 
 
-def parse_rules(documents: object, vocabulary: Vocabulary, lists: Lists) -> tuple[Rule, ...]:
+def parse_rules(
+    documents: object, vocabulary: Vocabulary, lists: Lists, *, known: Iterable[Rule] = ()
+) -> tuple[Rule, ...]:
     """The rules in a decoded JSON list, by priority (highest first) and then id.
 
-    Raises RuleError with the problems of all of them; each path begins with the rule's index.
+    `known` were parsed before with the same vocabulary and lists: a document that one was made from becomes that one
+    again. Raises RuleError with the problems of all of them; each path begins with the rule's index.
     """
     if not isinstance(documents, list):
         raise RuleError.at("", "must be a list of rules")
     rules: list[Rule] = []
     problems: list[Problem] = []
+    by_id = {rule.id: rule for rule in known}
     for index, document in enumerate(documents):
         try:
-            rules.append(parse_rule(document, vocabulary, lists))
+            rules.append(_among(by_id, document) or parse_rule(document, vocabulary, lists))
         except RuleError as error:
             problems.extend(Problem(f"/{index}{problem.path}", problem.message) for problem in error.problems)
     problems.extend(_repeated_ids(documents))
     if problems:
         raise RuleError(problems)
     return tuple(sorted(rules, key=lambda rule: (-rule.priority, rule.id)))
+
+
+def _among(known: Mapping[str, Rule], document: object) -> Rule | None:
+    """The rule that was made from just this document."""
+    id_ = document.get("id") if isinstance(document, dict) else None
+    rule = known.get(id_) if isinstance(id_, str) else None
+    # 1, 1.0 and true are equal in Python, but not the same in a rule
+    if rule and rule.document == document and repr(rule.document) == repr(document):
+        return rule
+    return None
 
 
 def _repeated_ids(documents: list[object]) -> list[Problem]:

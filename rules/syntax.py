@@ -62,6 +62,11 @@ def masked(left: ast.expr, bits: int) -> ast.expr:
     return ast.BinOp(left, ast.BitAnd(), constant(bits), **_PLACE)
 
 
+def plus(left: ast.expr, right: ast.expr) -> ast.expr:
+    """The sum."""
+    return ast.BinOp(left, ast.Add(), right, **_PLACE)
+
+
 def choice(condition: ast.expr, then: ast.expr, otherwise: ast.expr) -> ast.expr:
     """One of two values."""
     return ast.IfExp(condition, then, otherwise, **_PLACE)

@@ -91,6 +91,35 @@ async def test_one_bad_document_of_several_refuses_all(shop):
     assert await everything(shop) == before
 
 
+async def test_a_change_of_one_rule_of_many_is_obeyed_and_the_others_go_on(shop):
+    catalogue = shop.engine.catalogue
+    marks = [rule({"set": {"name": f"n{n}", "value": n}}, id=f"r{n:03}") for n in range(200)]
+    await shop.create("rule", *marks)
+    for number, value in ((0, True), (150, False), (199, "new")):
+        changed = rule({"set": {"name": f"n{number}", "value": value}}, id=f"r{number:03}")
+        await catalogue.update(shop.id, "ada", "rule", PLACE, f"r{number:03}", changed, version=None)
+    await catalogue.delete(shop.id, "ada", "rule", PLACE, "r100", version=None)
+    wanted = {f"n{n}": n for n in range(200) if n != 100} | {"n0": True, "n150": False, "n199": "new"}
+    values = (await shop.decide()).decision.values
+    assert values == wanted
+    assert values["n0"] is True
+
+
+async def test_a_list_or_a_field_that_changes_is_obeyed_by_rules_that_stay_as_they_are(shop):
+    catalogue = shop.engine.catalogue
+    await shop.create("list", ListDocument(name="vip", values=("gold",)))
+    listed = rule({"exclude": ["card"]}, when={"in_list": [{"var": "customer.segment"}, "vip"]})
+    await shop.create("rule", listed)
+    assert "card" not in order((await shop.decide(customer_segment="gold")).decision)
+    silver = ListDocument(name="vip", values=("silver",))
+    await catalogue.update(shop.id, "ada", "list", "", "vip", silver, version=None)
+    assert "card" in order((await shop.decide(customer_segment="gold")).decision)
+    assert "card" not in order((await shop.decide(customer_segment="silver")).decision)
+    only = FieldDocument(name="customer.segment", type="string", allowed=("gold",))
+    await catalogue.update(shop.id, "ada", "field", "", "customer.segment", only, version=None)
+    assert "card" in order((await shop.decide(customer_segment="silver")).decision)
+
+
 async def test_of_two_editors_the_second_is_told_and_loses_nothing_of_the_first(shop):
     catalogue = shop.engine.catalogue
     read = await catalogue.get(shop.id, "candidate", PLACE, "card")

@@ -3,6 +3,7 @@
 import json
 import time
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -13,6 +14,8 @@ from benchmarks.verify_rules import (
 )
 from rules import Field, Rule, RuleError, Vocabulary, compile_rules, explain, parse_rule, parse_rules
 from rules.functions import percent
+from rules.pieces import MOST_RULES, make_piece
+from tests.rules import rule_cases
 from tests.rules.rule_cases import LISTS, VOCABULARY
 
 SPECS = Path(__file__).parents[1] / "specs"
@@ -97,6 +100,51 @@ def test_five_thousand_rules_fire_in_their_order() -> None:
     compiled = compile_rules(rules, VOCABULARY, LISTS)
     assert compiled.evaluate({"cart.items": 4_321}).fired == tuple(range(4_322))
     assert len(compiled.evaluate({}).skipped) == 5_000
+
+
+def test_a_set_that_grew_out_of_others_answers_like_one_compiled_afresh() -> None:
+    random, compiled = Random(4), None
+    documents = {number: rule_cases.rule(random, number) for number in range(300)}
+    for step in range(12):
+        changed = random.sample(range(300), 4)
+        documents |= {number: rule_cases.rule(random, number) for number in changed if number % 2}
+        documents |= {number: documents[number] | {"priority": step} for number in changed if number in documents}
+        documents.pop(random.randrange(300), None)
+        known = compiled.rules if compiled else ()
+        rules = parse_rules(list(documents.values()), VOCABULARY, LISTS, known=known)
+        compiled = compile_rules(rules, VOCABULARY, LISTS, like=compiled)
+        fresh = compile_rules(parse_rules(list(documents.values()), VOCABULARY, LISTS), VOCABULARY, LISTS)
+        for number in range(6):
+            facts = rule_cases.facts(random, spoilt=number % 2 == 0)
+            assert compiled.evaluate(facts) == fresh.evaluate(facts)
+            assert rule_cases.compiled_verdicts(compiled, facts) == rule_cases.explained_verdicts(rules, facts)
+
+
+def test_of_a_large_set_a_change_of_one_rule_compiles_only_those_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    random, made = Random(5), list[Rule]()
+    documents = [rule_cases.rule(random, number) for number in range(1_000)]
+    whole = parse_rules(documents, VOCABULARY, LISTS)
+    before = compile_rules(whole, VOCABULARY, LISTS)
+    documents[500] = documents[500] | {"when": {"==": [{"var": "geo.country"}, "US"]}}
+    monkeypatch.setattr("rules.parse.parse_rule", lambda *given: made.append(parse_rule(*given)) or made[-1])
+    monkeypatch.setattr("rules.compile.make_piece", lambda part, *given: made.extend(part) or make_piece(part, *given))
+    rules = parse_rules(documents, VOCABULARY, LISTS, known=whole)
+    assert [rule.id for rule in made] == [documents[500]["id"]]
+    compile_rules(rules, VOCABULARY, LISTS, like=before)
+    assert 1 < len(made) <= 1 + MOST_RULES
+    del documents[250]
+    made.clear()
+    compile_rules(parse_rules(documents, VOCABULARY, LISTS, known=rules), VOCABULARY, LISTS, like=before)
+    assert 0 < len(made) < 500
+
+
+def test_a_list_that_changed_is_not_taken_over_from_the_set_before() -> None:
+    rules = rules_of({"in_list": [{"var": "customer.id"}, "blocked"]})
+    before, changed = compile_rules(rules, VOCABULARY, LISTS), {**LISTS, "blocked": frozenset({"c9"})}
+    after = compile_rules(rules, VOCABULARY, changed, like=before)
+    assert before.evaluate({"customer.id": "c1"}).fired == (0,)
+    assert after.evaluate({"customer.id": "c1"}).fired == ()
+    assert after.evaluate({"customer.id": "c9"}).fired == (0,)
 
 
 def test_no_rules_never_fire() -> None:
