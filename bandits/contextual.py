@@ -1,84 +1,45 @@
-"""What outcomes say about the weights of features: Bayesian logistic regression, learned batch by batch.
+"""What is known of the weights of candidates: each has its own, shrunk to what its attributes and all others teach.
 
-The rate of a candidate for a request with features x is `sigmoid(w @ x)`. What all its outcomes say about w is kept as
-one Gaussian factor (Laplace's approximation) that adds, fades and can be written down; the prior is not part of it.
+    w_k = u + sum over the attributes a of k of z_ka * t_a + v_k        v_k ~ N(0, SPREAD**2)
+
+The weights u that all share and those t that attributes bring are estimated by their posterior mean, the deviations v
+integrated out; so a candidate that was never tried starts where its attributes let expect it.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-
-MOST_CORRELATED = 200
-"""Above so many features only the diagonal of a precision is kept: d numbers for a candidate instead of d * d."""
+from bandits.gaussian import Belief, Floats, inverse, scaled_identity, times
+from bandits.lessons import MOST_CORRELATED, Factor, Lessons, factor_of, whole
 
 SPREAD = 1.0
-"""How far the weights of one candidate lie from those of all, as a standard deviation of the prior."""
+"""How far the weights of one candidate lie from what is expected of it, as a standard deviation of the prior."""
 
 SHARED_BIAS, SHARED_SPREAD = 2.0, 1.0
-"""How far the weights shared by all lie from 0: that of the constant 1, and that of every other feature."""
+"""How far the weights shared by all lie from 0: that of the constant 1, and that of every other feature. What an
+attribute brings lies as far from 0 as the latter."""
 
-_MOST_STEPS, _MOST_HALVINGS, _CLOSE = 50, 30, 1e-10
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Lessons:
-    """Outcomes of one candidate: `features` (N, d), the first of them 1; `trials` and `successes` (N,).
-
-    Trials and successes may be differences to what was told before: (0, -1) takes a success back, (-1, 0) a trial.
-    The log-likelihood `s * eta - n * log(1 + exp(eta))` is linear in both, so differences add.
-    """
-
-    features: Floats
-    trials: Floats
-    successes: Floats
-
-    def where(self, chosen: NDArray[np.bool_]) -> "Lessons":
-        return Lessons(self.features[chosen], self.trials[chosen], self.successes[chosen])
+MOST_TOGETHER = 400
+"""With more shared weights than that, those of each feature are estimated apart from those of the others."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Factor:
-    """What outcomes say about weights w, up to a constant: `exp(information @ w - w @ precision @ w / 2)`.
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What candidates are like: by id a row of `size` numbers z; a candidate that is not listed has zeros."""
 
-    `information` (d,); `precision` (d, d), or (d,) its diagonal. `trials` and `totals` (d,), the sum of the features
-    over them, say how much was seen, and of whom.
-    """
+    size: int = 0
+    rows: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
-    information: Floats
-    precision: Floats
-    trials: float
-    totals: Floats
-
-    @classmethod
-    def nothing(cls, size: int) -> Self:
-        precision = np.zeros((size, size) if size <= MOST_CORRELATED else size)
-        return cls(np.zeros(size), precision, 0.0, np.zeros(size))
-
-    def __add__(self, other: "Factor") -> "Factor":
-        return Factor(
-            self.information + other.information,
-            self.precision + other.precision,
-            self.trials + other.trials,
-            self.totals + other.totals,
-        )
-
-    def faded(self, share: float) -> "Factor":
-        """The same finding with `share`, 0 to 1, of its weight."""
-        return Factor(self.information * share, self.precision * share, self.trials * share, self.totals * share)
+    def of(self, candidates: Sequence[str]) -> Floats:
+        """(K, 1 + size), each row beginning with the 1 that all share."""
+        nothing = (0.0,) * self.size
+        return np.array([(1.0, *self.rows.get(one, nothing)) for one in candidates]).reshape(-1, 1 + self.size)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Belief:
-    """A Gaussian over one candidate's weights: `mean` (d,), `precision` and `covariance` (d, d) or (d,)."""
-
-    mean: Floats
-    precision: Floats
-    covariance: Floats
+ALIKE = Attributes()
+"""Nothing is known that would tell candidates apart."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,138 +49,68 @@ class Learned:
     size: int
     factors: Mapping[str, Factor] = field(default_factory=dict)
 
-    def after(self, lessons: Mapping[str, Lessons]) -> "Learned":
+    def after(self, lessons: Mapping[str, Lessons], attributes: Attributes = ALIKE) -> "Learned":
         """With a batch of lessons by candidate. Larger batches are nearer to the exact posterior."""
-        factors, before = dict(self.factors), beliefs_of(self, list(lessons))
+        factors, before = dict(self.factors), beliefs_of(self, list(lessons), attributes)
         for candidate, told in lessons.items():
             if told.features.shape[1:] != (self.size,):
                 raise ValueError(f"{candidate}: lessons need {self.size} features, not {told.features.shape[1:]}")
             known = factors.get(candidate, Factor.nothing(self.size))
-            factors[candidate] = _whole(known + _factor(before[candidate], told), told)
+            factors[candidate] = whole(known + factor_of(before[candidate], told), told)
         return Learned(self.size, factors)
 
     def faded(self, share: float) -> "Learned":
         return Learned(self.size, {name: factor.faded(share) for name, factor in self.factors.items()})
 
 
-def beliefs_of(learned: Learned, candidates: Sequence[str]) -> dict[str, Belief]:
-    """The posteriors of these candidates, each shrunk towards the weights that all share; also of one never tried."""
-    shared = shared_weights(learned)
+def beliefs_of(learned: Learned, candidates: Sequence[str], attributes: Attributes = ALIKE) -> dict[str, Belief]:
+    """The posteriors of these candidates, each shrunk to what is expected of it; also of one never tried."""
+    expected = attributes.of(candidates) @ shared_weights(learned, attributes)
     nothing = Factor.nothing(learned.size)
-    return {one: _belief(learned.factors.get(one, nothing), shared) for one in candidates}
+    return {
+        one: _belief(learned.factors.get(one, nothing), mean) for one, mean in zip(candidates, expected, strict=True)
+    }
 
 
-def shared_weights(learned: Learned) -> Floats:
-    """The posterior mean (d,) of the weights that all candidates share.
+def shared_weights(learned: Learned, attributes: Attributes = ALIKE) -> Floats:
+    """The posterior mean (1 + attributes, d) of the weights that all share, and of those that each attribute brings.
 
-    A candidate's weights are the shared ones plus its own deviation, N(0, SPREAD**2). Integrating the deviation out,
-    a factor says `information @ C / v` about the shared weights with precision `1/v - C / v**2`, where
-    v = SPREAD**2 and C is the covariance of the candidate's weights were the shared ones 0.
+    With the deviation v_k integrated out, a factor says `information @ C / v` about what is expected of its candidate,
+    with precision `1/v - C / v**2`, where v = SPREAD**2 and C is the covariance of its weights were they expected at 0.
     """
-    v = SPREAD**2
-    spread = np.full(learned.size, SHARED_SPREAD**2)
-    spread[:1] = SHARED_BIAS**2
-    flat = learned.size > MOST_CORRELATED
-    precision = 1.0 / spread if flat else np.diag(1.0 / spread)
-    information = np.zeros(learned.size)
-    for factor in learned.factors.values():
-        own = _belief(factor, np.zeros(learned.size))
-        information += own.mean / v
-        precision += _scaled_identity(own.covariance, 1.0 / v) - own.covariance / v**2
-    return _times(_inverse(precision), information)
+    z = attributes.of(list(learned.factors))
+    spread = np.full((1 + attributes.size, learned.size), SHARED_SPREAD**2)
+    spread[0, :1] = SHARED_BIAS**2
+    own = [_belief(factor, np.zeros(learned.size)) for factor in learned.factors.values()]
+    told = np.array([belief.mean for belief in own]).reshape(-1, learned.size)
+    information: Floats = z.T @ told / SPREAD**2
+    if learned.size > MOST_CORRELATED or spread.size > MOST_TOGETHER:
+        return _solved_by_feature(z, own, information, spread)
+    return _solved(z, own, information, spread)
 
 
-def _belief(factor: Factor, shared: Floats) -> Belief:
-    precision = factor.precision + _scaled_identity(factor.precision, SPREAD**-2)
-    covariance = _inverse(precision)
-    return Belief(_times(covariance, factor.information + shared / SPREAD**2), precision, covariance)
+def _solved(z: Floats, own: Sequence[Belief], information: Floats, spread: Floats) -> Floats:
+    precision = np.diag(1.0 / spread.ravel())
+    for row, belief in zip(z, own, strict=True):
+        precision += np.kron(np.outer(row, row), _says(belief.covariance))
+    weights = np.linalg.solve(precision, information.ravel()).astype(np.float64)
+    return weights.reshape(spread.shape)
 
 
-def _factor(belief: Belief, told: Lessons) -> Factor:
-    """What the lessons say: those given where the posterior with them is highest (Laplace), those taken back where it
-    was highest before, for it is about there that they were given."""
-    back = told.trials < 0
-    given = told.where(~back)
-    factor = _touching(_most_likely(belief, given), given, belief.precision)
-    return factor + _touching(belief.mean, told.where(back), belief.precision) if back.any() else factor
+def _solved_by_feature(z: Floats, own: Sequence[Belief], information: Floats, spread: Floats) -> Floats:
+    precision = np.eye(len(spread)) / spread.T[:, :, None]
+    for row, belief in zip(z, own, strict=True):
+        covariance = belief.covariance if belief.covariance.ndim == 1 else np.diag(belief.covariance)
+        precision += _says(covariance)[:, None, None] * np.outer(row, row)
+    weights = np.linalg.solve(precision, information.T[:, :, None]).astype(np.float64)
+    return weights[:, :, 0].T
 
 
-def _touching(weights: Floats, told: Lessons, like: Floats) -> Factor:
-    """The Gaussian that has the likelihood's slope and curvature at these weights."""
-    x = told.features
-    rates = rate(x @ weights)
-    precision = _outer(x, told.trials * rates * (1 - rates), like)
-    information = _times(precision, weights) + x.T @ (told.successes - told.trials * rates)
-    return Factor(information, precision, float(told.trials.sum()), told.trials @ x)
+def _says(covariance: Floats) -> Floats:
+    return scaled_identity(covariance, SPREAD**-2) - covariance / SPREAD**4
 
 
-def _most_likely(belief: Belief, told: Lessons) -> Floats:
-    """The weights with the highest posterior, by Newton's method with steps halved until they improve."""
-    x, weights = told.features, belief.mean
-    loss = _loss(belief, told, weights)
-    for _ in range(_MOST_STEPS):
-        rates = rate(x @ weights)
-        slope = _times(belief.precision, weights - belief.mean) - x.T @ (told.successes - told.trials * rates)
-        # The step minds all correlations within the batch, also where the belief can hold none.
-        bend = (x.T * (told.trials * rates * (1 - rates))) @ x
-        bend += np.diag(belief.precision) if belief.precision.ndim == 1 else belief.precision
-        step = np.linalg.solve(bend, slope)
-        for _ in range(_MOST_HALVINGS):
-            following = _loss(belief, told, weights - step)
-            if following <= loss:
-                break
-            step = step / 2
-        else:
-            return weights
-        weights, loss = weights - step, following
-        if slope @ step < _CLOSE:
-            return weights
-    return weights
-
-
-def _loss(belief: Belief, told: Lessons, weights: Floats) -> float:
-    eta, away = told.features @ weights, weights - belief.mean
-    likelihood = told.successes @ eta - told.trials @ np.logaddexp(0.0, eta)
-    return float(away @ _times(belief.precision, away) / 2 - likelihood)
-
-
-def _whole(factor: Factor, told: Lessons) -> Factor:
-    """Trials that were taken back may leave less than nothing in some direction: nothing, then."""
-    if (told.trials >= 0).all():
-        return factor
-    if factor.precision.ndim == 1:
-        precision = np.maximum(factor.precision, 0.0)
-    else:
-        values, vectors = np.linalg.eigh(factor.precision)
-        precision = (vectors * np.maximum(values, 0.0)) @ vectors.T
-    return Factor(factor.information, precision, factor.trials, factor.totals)
-
-
-def rate(eta: Floats) -> Floats:
-    """The logistic function."""
-    rates: Floats = 0.5 + 0.5 * np.tanh(eta / 2)
-    return rates
-
-
-# A square matrix, or its diagonal alone.
-
-
-def _times(matrix: Floats, vector: Floats) -> Floats:
-    return matrix * vector if matrix.ndim == 1 else matrix @ vector
-
-
-def _inverse(matrix: Floats) -> Floats:
-    inverse: Floats = np.reciprocal(matrix) if matrix.ndim == 1 else np.linalg.inv(matrix).astype(np.float64)
-    return inverse
-
-
-def _scaled_identity(like: Floats, scale: float) -> Floats:
-    return np.full(len(like), scale) if like.ndim == 1 else np.diag(np.full(len(like), scale))
-
-
-def _outer(x: Floats, weights: Floats, like: Floats) -> Floats:
-    """The sum of `weights * outer(x, x)` over the rows of x."""
-    if like.ndim == 1:
-        return weights @ x**2
-    product: Floats = (x.T * weights) @ x
-    return product
+def _belief(factor: Factor, expected: Floats) -> Belief:
+    precision = factor.precision + scaled_identity(factor.precision, SPREAD**-2)
+    covariance = inverse(precision)
+    return Belief(times(covariance, factor.information + expected / SPREAD**2), precision, covariance)

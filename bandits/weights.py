@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bandits.contextual import Belief, Learned, beliefs_of, rate
+from bandits.contextual import ALIKE, Attributes, Learned, beliefs_of
 from bandits.draws import DRAWS, noise
+from bandits.gaussian import Belief
+from bandits.lessons import rate
 
 WIDTH = 0.5
 """How far draws lie from the mean, as a share of the posterior's own spread: whole posteriors of many weights explore
@@ -41,14 +43,20 @@ def rates_of(scores: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def make_weights(
-    candidates: Sequence[str], learned: Learned, *, seed: int, width: float = WIDTH, count: int = DRAWS
+    candidates: Sequence[str],
+    learned: Learned,
+    *,
+    seed: int,
+    attributes: Attributes = ALIKE,
+    width: float = WIDTH,
+    count: int = DRAWS,
 ) -> Weights:
     """`count` draws of the weights of each candidate.
 
     A candidate's noise depends on `seed` (>= 0) and its own id only: independent across candidates, and unchanged by
     whoever else takes part or by their order.
     """
-    beliefs = beliefs_of(learned, candidates)
+    beliefs = beliefs_of(learned, candidates, attributes)
     draws = np.empty((len(candidates), learned.size, count), np.float32)
     means = np.empty((len(candidates), learned.size))
     for row, candidate in enumerate(candidates):

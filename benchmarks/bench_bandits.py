@@ -11,7 +11,8 @@ from rich.table import Table
 
 import bandits
 from bandits import Race, Statistics
-from bandits.contextual import Learned, Lessons
+from bandits.contextual import Learned
+from bandits.lessons import Lessons
 from bandits.weights import make_weights
 from benchmarks import peers_environment
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from bandits.contextual import SHARED_BIAS, SHARED_SPREAD, SPREAD, rate
+from bandits.contextual import SHARED_BIAS, SHARED_SPREAD, SPREAD
+from bandits.lessons import rate
 
 Floats = NDArray[np.float64]
 WORLDS, ARMS, FEATURES, HORIZON, REFRESH = 20, 10, 10, 20_000, 50

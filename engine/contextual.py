@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import bandits
-from bandits.contextual import MOST_CORRELATED, Factor, Learned
+from bandits.contextual import Learned
+from bandits.lessons import MOST_CORRELATED, Factor
 from bandits.weights import Weights, make_weights
 from engine.facts import History
 from engine.features import Encoding
@@ -93,7 +94,7 @@ class ContextualBeliefs:
         self.encoding = encoding
         self._ids = tuple(ids)
         self._hashes = hashes
-        self._weights = make_weights(ids, self.learned, seed=version)
+        self._weights = make_weights(ids, self.learned, seed=version, attributes=encoding.attributes)
         self._rows: dict[Eligible, Weights] = {}
 
     def hashes(self, eligible: Eligible) -> NDArray[np.uint64]:

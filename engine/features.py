@@ -13,13 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.attributes import attributes_of, traits
 from engine.facts import History
-from engine.placement import Contextual, FieldDocument
+from engine.placement import Candidate, Contextual, FieldDocument
+from engine.scales import amount_feature, number_feature
 
 Floats = NDArray[np.float64]
-TYPICAL_AMOUNT = 5_000
-"""The amount in minor units whose feature is 0; one that is e**2 = 7.4 times as high has 1."""
-LARGEST = 2.0**53
 DAYS = ("Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays")
 HOURS = 4
 MOST_FEATURES = 400
@@ -41,9 +40,17 @@ class Feature(NamedTuple):
 
 
 class Encoding:
-    """The features of one placement: a constant 1, those of its facts, the customer's own past with the candidate."""
+    """The features of one placement: a constant 1, those of its facts, the customer's own past with the candidate.
 
-    def __init__(self, policy: Contextual, fields: Iterable[FieldDocument]) -> None:
+    `traits` and `attributes` are what its candidates are like, offered now or not: no features, but what makes weights
+    alike.
+    """
+
+    def __init__(
+        self, policy: Contextual, fields: Iterable[FieldDocument], candidates: Iterable[Candidate] = ()
+    ) -> None:
+        self.traits = traits(candidates)
+        self.attributes = attributes_of(self.traits)
         self._fields = [field for field in fields if field.name in policy.features]
         self._fields.sort(key=lambda field: policy.features.index(field.name))
         self._affinity = policy.affinity
@@ -126,20 +133,6 @@ def _problem(name: str, field: FieldDocument | None, policy: Contextual) -> str 
         return f"“{name}” has no list of allowed values: name those worth telling apart in values"
     unknown = [value for value in values if field.allowed and value not in field.allowed]
     return f"“{unknown[0]}” is not an allowed value of “{name}”" if unknown else None
-
-
-def amount_feature(minor: object) -> float:
-    """An amount on a scale of ratios."""
-    if type(minor) is not int or not 0 <= minor <= LARGEST:
-        return 0.0
-    return (math.log1p(minor / 100) - math.log1p(TYPICAL_AMOUNT / 100)) / 2
-
-
-def number_feature(number: object) -> float:
-    """A number on a scale of ratios that knows signs."""
-    if type(number) not in (int, float) or not abs(number) <= LARGEST:  # type: ignore[arg-type]
-        return 0.0
-    return math.copysign(math.log1p(abs(number)), number) / 2  # type: ignore[arg-type]
 
 
 def moments(name: str, value: object) -> tuple[str, ...]:

@@ -13,7 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.contextual import Belief, Factor, Learned, beliefs_of, rate
+from bandits.contextual import Learned, beliefs_of
+from bandits.gaussian import Belief
+from bandits.lessons import Factor, rate
 from engine.features import Encoding, Feature
 
 Floats = NDArray[np.float64]
@@ -43,7 +45,7 @@ class Finding(NamedTuple):
 
 def findings(encoding: Encoding, learned: Learned, candidates: Sequence[str]) -> list[Finding]:
     """What there is to say, the clearest first: by how many standard errors a ratio is away from 1."""
-    beliefs = beliefs_of(learned, candidates)
+    beliefs = beliefs_of(learned, candidates, encoding.attributes)
     told = [
         found
         for candidate in candidates

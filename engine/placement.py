@@ -21,6 +21,8 @@ FieldName = Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9_]{0,31}(\.[a-z][a-z0-9_
 
 # A value may become a bucket's name, and PostgreSQL keeps no text with NUL in it.
 Value = Annotated[str, Meta(pattern=r"\A[^\x00-\x1f]+\Z", max_length=120, description="Text of one line.")]
+AttributeName = Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9_]{0,31}\Z", description="Small letters, digits, `_`.")]
+Attribute = Annotated[float, Meta(ge=-1e9, le=1e9)] | Value
 Tag = Annotated[str, Meta(pattern=r"\A[^\x00-\x1f]+\Z", max_length=40, description="Text of one line.")]
 Moment = Annotated[
     str,
@@ -112,7 +114,11 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One thing that may be chosen. An empty list of countries, currencies or devices means all."""
+    """One thing that may be chosen. An empty list of countries, currencies or devices means all.
+
+    `attributes` say what it is like, in words and numbers: what a policy that learns from facts finds of one candidate,
+    it expects of others that are alike in type and attributes.
+    """
 
     id: Id
     label: Label
@@ -124,6 +130,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     max_amount: Amount | None = None
     fee_percent: Percent = 0.0
     fee_fixed: Amount = 0
+    attributes: Annotated[dict[AttributeName, Attribute], Meta(max_length=10)] = {}
     position: Annotated[int, Meta(ge=0, le=100_000)] = 0
     enabled: bool = True
 

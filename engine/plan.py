@@ -58,7 +58,8 @@ class Plan:
             self.rules, self.vocabulary, self.lists, like=same.compiled if same else None
         )
         policy = document.placement.policy
-        self.encoding = Encoding(policy, document.fields) if isinstance(policy, Contextual) else None
+        weighed = (document.fields, document.candidates)
+        self.encoding = Encoding(policy, *weighed) if isinstance(policy, Contextual) else None
         self._booleans = frozenset(field.name for field in document.fields if field.type == "boolean")
         self._finite = {field.name: _values(field) for field in document.fields}
 

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 import bandits
-from bandits.contextual import Lessons
+from bandits.lessons import Lessons
 from engine.clock import DAY
 from engine.contextual import Taught, knows, taught
 from engine.facts import History
@@ -66,7 +66,8 @@ class Classroom:
     def hear(self, rows: Sequence[LessonRow]) -> None:
         for day, some in groupby(rows, key=lambda row: row.decided_at // DAY):
             self._turn_to(day)
-            self._learned = self._learned.after(_by_candidate(self._encoding, list(some)))
+            lessons = _by_candidate(self._encoding, list(some))
+            self._learned = self._learned.after(lessons, self._encoding.attributes)
         if rows:
             self.cursor = rows[-1].seq
 

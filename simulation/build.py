@@ -9,6 +9,7 @@ from simulation.bernoulli import Bernoulli, Churning
 from simulation.cells import Cells
 from simulation.checkout import Checkout
 from simulation.contextual import Contextual
+from simulation.kindred import Kindred
 from simulation.learner import Learning, Thompson
 from simulation.logistic import Logistic
 from simulation.merchants import NewMerchant
@@ -30,6 +31,8 @@ def make_world(world: scenario.World, horizon: int, rng: np.random.Generator) ->
             return Cascade(world.attraction, world.slots, horizon, rng)
         case scenario.Logistic():
             return Logistic(world.arms, world.features, world.bias, world.spread, horizon, rng)
+        case scenario.Kindred():
+            return _kindred(world, rng)
         case scenario.NewMerchant():
             return _new_merchant(world, horizon, rng)
         case scenario.Checkout():
@@ -67,10 +70,15 @@ def make_policy(policy: scenario.Policy, world: World, seed: int) -> Policy:
         case scenario.Thompson():
             return _thompson(policy, world, seed)
         case scenario.Contextual():
-            size = world.size if isinstance(world, Logistic) else 1
-            return Contextual(arms, size, slots, seed=seed, floor=policy.floor, refresh=policy.refresh)
+            return _contextual(policy, world, seed)
         case _:
             assert_never(policy)
+
+
+def _contextual(policy: scenario.Contextual, world: World, seed: int) -> Policy:
+    size = world.size if isinstance(world, Logistic | Kindred) else 1
+    kinds = world.kinds if policy.kinds and isinstance(world, Kindred) else 0
+    return Contextual(world.arms, size, world.slots, seed=seed, floor=policy.floor, refresh=policy.refresh, kinds=kinds)
 
 
 def _thompson(policy: scenario.Thompson, world: World, seed: int) -> Policy:
@@ -89,6 +97,19 @@ def _thompson(policy: scenario.Thompson, world: World, seed: int) -> Policy:
         return Cells(learning, world.arms, world.slots, seed=seed)
     priors = world.priors() if policy.peers and isinstance(world, NewMerchant) else None
     return Thompson(learning, world.arms, world.slots, seed=seed, priors=priors)
+
+
+def _kindred(world: scenario.Kindred, rng: np.random.Generator) -> World:
+    return Kindred(
+        world.arms,
+        world.features,
+        world.kinds,
+        bias=world.bias,
+        spread=world.spread,
+        own=world.own,
+        churn=world.churn,
+        rng=rng,
+    )
 
 
 def _new_merchant(world: scenario.NewMerchant, horizon: int, rng: np.random.Generator) -> World:

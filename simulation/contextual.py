@@ -5,7 +5,8 @@ from collections import defaultdict
 import numpy as np
 
 import bandits
-from bandits.contextual import Learned, Lessons
+from bandits.contextual import Attributes, Learned
+from bandits.lessons import Lessons
 from bandits.weights import Weights, make_weights
 from simulation.drawing import Drawing
 from simulation.learner import ENOUGH_NEWS
@@ -14,41 +15,70 @@ from simulation.world import Floats, Order, Told, Visit
 
 
 class Contextual:
-    """Draws are as old as `refresh` visits at most. The features (d,) of a visit are those of every candidate."""
+    """Draws are as old as `refresh` visits at most. The features (d,) of a visit are those of every candidate.
+
+    With `kinds` > 0 it is told which of so many each candidate is of, and learns what they have in common.
+    """
 
     def __init__(
-        self, arms: int, features: int, slots: int, *, seed: int, floor: float = 0.0, refresh: int = 100
+        self,
+        arms: int,
+        features: int,
+        slots: int,
+        *,
+        seed: int,
+        floor: float = 0.0,
+        refresh: int = 100,
+        kinds: int = 0,
     ) -> None:
         self._arms, self._floor, self._refresh = arms, floor, refresh
         self._drawing = Drawing(arms, slots, slots, seed)
+        self._names = list(self._drawing.ids)
+        self._kinds = kinds
+        self._rows: dict[str, tuple[float, ...]] = {}
         self._learned = Learned(features)
         self._weights = self._draw(0)
-        self._news: list[Told] = []
+        self._news: list[tuple[Told, list[str]]] = []
         self._trials = self._made_at = 0
 
     def decide(self, visit: Visit) -> Order:
+        self._meet(visit)
         late = bool(self._news) and visit.number - self._made_at >= self._refresh
-        if late or len(self._news) > ENOUGH_NEWS * self._trials:
+        if visit.renewed or late or len(self._news) > ENOUGH_NEWS * self._trials:
             self._believe(visit.number)
         features = np.tile(_features(visit), (self._arms, 1))
         race = bandits.Race(self._weights.scores(features), self._floor)
         return self._drawing.order(race.chances, self._weights.rates(features), visit.number)
 
     def learn(self, told: Told) -> None:
-        self._news.append(told)
+        self._news.append((told, [self._names[one] for one in seen(told)]))
+
+    def _meet(self, visit: Visit) -> None:
+        """A newcomer has a name of its own; what was learned of who left stays known of its kind."""
+        for one in visit.renewed:
+            self._names[one] = f"{self._drawing.ids[one]} since {visit.number}"
+        if self._kinds and (visit.renewed or not self._rows):
+            of_kinds = np.eye(self._kinds)[list(visit.kinds)].tolist()
+            self._rows |= {name: tuple(row) for name, row in zip(self._names, of_kinds, strict=True)}
 
     def _believe(self, now: int) -> None:
         rows: defaultdict[str, list[tuple[Floats, bool]]] = defaultdict(list)
-        for told in self._news:
-            for one in seen(told):
-                rows[self._drawing.ids[one]].append((_features(told.visit), one in told.successes))
-        self._learned = self._learned.after({name: _lessons(seen) for name, seen in rows.items()})
+        for told, names in self._news:
+            for one, name in zip(seen(told), names, strict=True):
+                rows[name].append((_features(told.visit), one in told.successes))
+        lessons = {name: _lessons(seen) for name, seen in rows.items()}
+        self._learned = self._learned.after(lessons, self._attributes)
         self._weights = self._draw(now)
         self._trials += len(self._news)
         self._news, self._made_at = [], now
 
     def _draw(self, now: int) -> Weights:
-        return make_weights(self._drawing.ids, self._learned, seed=self._drawing.version(now))
+        version = self._drawing.version(now)
+        return make_weights(self._names, self._learned, seed=version, attributes=self._attributes)
+
+    @property
+    def _attributes(self) -> Attributes:
+        return Attributes(self._kinds, self._rows)
 
 
 def _features(visit: Visit) -> Floats:

@@ -73,6 +73,18 @@ class Logistic(_Kind, frozen=True, tag="contextual"):
     spread: Positive = 1.0
 
 
+class Kindred(_Kind, frozen=True, tag="kindred"):
+    """As contextual, but candidates are of kinds, around whose weights their own lie, come and go."""
+
+    arms: Annotated[int, Meta(ge=2)]
+    features: Count
+    kinds: Count
+    bias: float = 0.0
+    spread: Positive = 1.0
+    own: Positive = 0.5
+    churn: Rate = 0.0
+
+
 class NewMerchant(_Kind, frozen=True, tag="new_merchant"):
     """One slot; what other merchants counted is known. The new one's rates are like theirs, or in reverse."""
 
@@ -89,7 +101,7 @@ class Checkout(_Kind, frozen=True, tag="shoppers"):
     seconds: Positive = 1.0
 
 
-World = Bernoulli | Jumping | Churning | PositionBased | Cascade | Logistic | NewMerchant | Checkout
+World = Bernoulli | Jumping | Churning | PositionBased | Cascade | Logistic | Kindred | NewMerchant | Checkout
 
 
 # When outcomes are told.
@@ -164,10 +176,11 @@ class Thompson(_Policy, frozen=True, tag="thompson"):
 
 
 class Contextual(_Policy, frozen=True, tag="contextual"):
-    """The product's own, for worlds with features."""
+    """The product's own, for worlds with features. `kinds`: it is told which kind each candidate is of."""
 
     floor: Annotated[float, Meta(ge=0, le=0.5)] = 0.0
     refresh: Count = 100
+    kinds: bool = False
 
 
 Policy = Fixed | Uniform | Textbook | KlUcb | Thompson | Contextual
@@ -233,8 +246,10 @@ def _of_policies(scenario: Scenario) -> Iterator[tuple[str, str]]:
     arms = arms_of(scenario.world)
     for number, policy in enumerate(scenario.policies):
         match policy:
-            case Contextual() if not isinstance(scenario.world, Logistic):
+            case Contextual() if not isinstance(scenario.world, Logistic | Kindred):
                 yield f"policies[{number}].kind", "contextual needs a world with features"
+            case Contextual(kinds=True) if not isinstance(scenario.world, Kindred):
+                yield f"policies[{number}].kinds", "only kindred candidates are of kinds"
             case Thompson(peers=True) if not isinstance(scenario.world, NewMerchant):
                 yield f"policies[{number}].peers", "only a new merchant has peers"
             case Fixed(order=order) if order and sorted(order) != list(range(arms)):
@@ -252,7 +267,7 @@ def arms_of(world: World) -> int:
             return len(world.rates)
         case Jumping():
             return len(world.phases[0])
-        case Churning() | Logistic():
+        case Churning() | Logistic() | Kindred():
             return world.arms
         case PositionBased() | Cascade():
             return len(world.attraction)

@@ -13,13 +13,15 @@ class Visit(NamedTuple):
     """One time that something is to be chosen. `number` counts from 0.
 
     `cell` names the cell of the context; `features` (d,), the first of them 1, where the world has any; `renewed` are
-    candidates that left since the last visit and whose places others took.
+    candidates that left since the last visit and whose places others took; `kinds` (arms,) is what each is like, where
+    the world tells.
     """
 
     number: int
     cell: str = ""
     features: Floats | None = None
     renewed: Order = ()
+    kinds: Order = ()
 
 
 class Told(NamedTuple):

@@ -19,9 +19,10 @@ MAY_IMPORT = {
 }
 ROOMS = set(MAY_IMPORT)
 PURE_IN_ENGINE = (
-    "beliefs", "bounds", "contextual", "decision", "difference", "eligibility", "errors", "facts",
+    "attributes", "beliefs", "bounds", "contextual", "decision", "difference", "eligibility", "errors", "facts",
     "features", "kernel", "learned", "network", "odds", "ordering", "placement", "plan", "preview", "preview_effect",
-    "preview_result", "preview_totals", "preview_weight", "scenario", "schedule", "vocabulary", "wording", "worth",
+    "preview_result", "preview_totals", "preview_weight", "scales", "scenario", "schedule", "vocabulary", "wording",
+    "worth",
 )  # fmt: skip
 IMPURE = {"sqlalchemy", "litestar", "asyncio", "random", "time", "secrets", "os", "web", "structlog", "aiosqlite"}
 CLOCK_READINGS = {"now", "utcnow", "today"}

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 import bandits
-from bandits.contextual import MOST_CORRELATED, SPREAD, Factor, Learned, Lessons, beliefs_of, rate, shared_weights
+from bandits.contextual import MOST_TOGETHER, SPREAD, Attributes, Learned, beliefs_of, shared_weights
+from bandits.lessons import MOST_CORRELATED, Factor, Lessons, rate
 from bandits.weights import make_weights, rates_of
 
 TRUTH = {"card": np.array([-1.0, 1.0, 0.0]), "paypal": np.array([-1.0, -0.5, 0.5])}
@@ -134,9 +135,58 @@ def test_a_candidate_never_tried_starts_at_what_the_others_have_in_common():
     rare = np.array([-3.0, 1.0, 0.0])
     learned = Learned(3).after({f"m{n}": lessons(rare, 2000, seed=n) for n in range(8)})
     new = beliefs_of(learned, ["new"])["new"]
-    assert new.mean == pytest.approx(shared_weights(learned))
+    assert new.mean == pytest.approx(shared_weights(learned)[0])
     assert new.mean == pytest.approx(rare, abs=0.4)
     assert new.covariance == pytest.approx(np.eye(3) * SPREAD**2)
+
+
+# What candidates of a kind have in common.
+
+KINDS = Attributes(2, {**{f"w{n}": (1.0, 0.0) for n in range(4)}, **{f"b{n}": (0.0, 1.0) for n in range(4)}})
+
+
+def of_two_kinds(size=3):
+    truths = {name: np.zeros(size) for name in KINDS.rows if name[1] != "3"}
+    for name, truth in truths.items():
+        truth[:2] = (-1.0, 1.5 if name[0] == "w" else -1.5)
+    return Learned(size).after({name: lessons(truth, 1000, seed=n) for n, (name, truth) in enumerate(truths.items())})
+
+
+def test_a_candidate_never_tried_starts_at_what_those_of_its_kind_have_in_common():
+    learned = of_two_kinds()
+    beliefs = beliefs_of(learned, ["w3", "b3", "other"], KINDS)
+    assert beliefs["w3"].mean[1] > 0.8
+    assert beliefs["b3"].mean[1] < -0.8
+    assert abs(beliefs["other"].mean[1]) < 0.5
+    assert beliefs["w3"].covariance == pytest.approx(np.eye(3) * SPREAD**2)
+
+
+def test_one_that_knows_itself_goes_its_own_way_whatever_its_kind():
+    learned = of_two_kinds().after({"w3": lessons(np.array([-1.0, -1.5, 0.0]), 5000, seed=9)}, KINDS)
+    assert beliefs_of(learned, ["w3"], KINDS)["w3"].mean[1] == pytest.approx(-1.5, abs=0.3)
+
+
+def test_attributes_of_which_nobody_has_any_change_nothing():
+    learned = taught(200)
+    for one, other in zip(
+        beliefs_of(learned, list(TRUTH)).values(), beliefs_of(learned, list(TRUTH), KINDS).values(), strict=True
+    ):
+        assert one.mean == pytest.approx(other.mean)
+
+
+def test_with_many_features_each_is_shared_apart_and_tells_nearly_the_same():
+    size = MOST_TOGETHER // 3 + 1
+    assert size < MOST_CORRELATED
+    new = beliefs_of(of_two_kinds(size), ["w3", "b3"], KINDS)
+    assert new["w3"].mean[1] > 0.7
+    assert new["b3"].mean[1] < -0.7
+
+
+def test_above_two_hundred_features_kinds_still_tell():
+    size = MOST_CORRELATED + 1
+    new = beliefs_of(of_two_kinds(size), ["w3", "b3"], KINDS)
+    assert new["w3"].mean[1] > 0.5
+    assert new["b3"].mean[1] < -0.5
 
 
 def test_what_one_candidate_did_hardly_moves_one_that_knows_itself():

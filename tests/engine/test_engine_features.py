@@ -7,11 +7,13 @@ import math
 import numpy as np
 import pytest
 
-from bandits.contextual import Learned, Lessons, rate
+from bandits.contextual import Learned
+from bandits.lessons import Lessons, rate
 from engine.facts import Past
-from engine.features import Encoding, amount_feature, number_feature, problems
+from engine.features import Encoding, problems
 from engine.learned import findings, sentences
 from engine.placement import Contextual, FieldDocument
+from engine.scales import amount_feature, number_feature
 from engine.vocabulary import STANDARD
 
 EVERYTHING = ("device.type", "customer.returning", "cart.total", "cart.items", "time.now", "geo.country")
