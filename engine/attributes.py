@@ -20,11 +20,10 @@ MOST_TRAITS = 30
 
 
 class Trait(NamedTuple):
-    """A number of each candidate. `where` says in words whom it is `high` for rather than `low`."""
+    """A number of each candidate; `where` says in words whom it is `high` for."""
 
     where: str
     values: Mapping[str, float]
-    low: float = 0.0
     high: float = 1.0
 
 
@@ -55,4 +54,4 @@ def _traits(name: str, told: Mapping[str, str | float], count: int) -> Iterator[
     low, high = min(numbers.values(), default=0.0), max(numbers.values(), default=0.0)
     if low < high:
         values = {id: number_feature(value) for id, value in numbers.items()}
-        yield Trait(f"whose {name} is {high:g} rather than {low:g}", values, number_feature(low), number_feature(high))
+        yield Trait(f"whose {name} is {high:g}", values, number_feature(high))

@@ -115,13 +115,18 @@ class ContextualBeliefs:
         return rows
 
     def race(self, eligible: Eligible) -> bandits.Race:
-        """The race for the average of the requests that were learned from, by a customer without a past."""
+        """The race for a typical request."""
+        typical = np.tile(self.typical(), (len(eligible), 1))
+        return bandits.Race(self.weights(eligible).scores(typical), self.floor)
+
+    def typical(self) -> Floats:
+        """The average features (d,) of the requests that were learned from, by a customer without a past."""
         trials = sum(factor.trials for factor in self.learned.factors.values())
         totals = sum((factor.totals for factor in self.learned.factors.values()), np.zeros(len(self.encoding)))
-        typical = totals / trials if trials > 0 else totals
+        typical: Floats = totals / trials if trials > 0 else totals
         typical[self.encoding.own_past] = 0.0
         typical[0] = 1.0
-        return bandits.Race(self.weights(eligible).scores(np.tile(typical, (len(eligible), 1))), self.floor)
+        return typical
 
     def features(self, values: Mapping[str, Any], history: History, eligible: Eligible) -> Floats:
         """The features (K, d) of a request."""

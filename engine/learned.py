@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.contextual import Learned, beliefs_of
+from bandits.contextual import Learned, beliefs_of, shared_weights
 from bandits.gaussian import Belief
 from bandits.lessons import Factor, rate
 from engine.features import Encoding, Feature
@@ -53,6 +53,26 @@ def findings(encoding: Encoding, learned: Learned, candidates: Sequence[str]) ->
         for found in _of_candidate(encoding, candidate, factor, beliefs[candidate])
     ]
     return [finding for _, finding in sorted(told, key=lambda one: -one[0])]
+
+
+class Beginning(NamedTuple):
+    """The rate in a typical request that a new candidate is expected to have, `where` it is like those of `ids`."""
+
+    where: str
+    ids: tuple[str, ...]
+    rate: float
+
+
+def beginnings(encoding: Encoding, learned: Learned, typical: Floats) -> list[Beginning]:
+    """By what candidates are like, and last for one that is like none; nothing where nothing tells them apart."""
+    if not encoding.traits or sum(factor.trials for factor in learned.factors.values()) < LEAST_TRIALS:
+        return []
+    shared, *brought = shared_weights(learned, encoding.attributes) @ typical
+    found = [
+        Beginning(trait.where, tuple(trait.values), float(rate(shared + trait.high * more)))
+        for trait, more in zip(encoding.traits, brought, strict=True)
+    ]
+    return [*found, Beginning("", (), float(rate(shared)))]
 
 
 def _of_candidate(encoding: Encoding, candidate: str, factor: Factor, belief: Belief) -> list[tuple[float, Finding]]:

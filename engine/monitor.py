@@ -11,7 +11,7 @@ from engine.beliefs import Known
 from engine.clock import MINUTE, now_ms
 from engine.contextual import ContextualBeliefs
 from engine.errors import NotFound
-from engine.learned import Finding, findings
+from engine.learned import Beginning, Finding, beginnings, findings
 from engine.live import Active, Live
 from engine.plan import Plan
 from engine.store import folds
@@ -72,6 +72,14 @@ class Monitor:
         if active is None or not isinstance(beliefs, ContextualBeliefs):
             return []
         return findings(beliefs.encoding, beliefs.learned, active.plan.ids)
+
+    def beginnings(self, merchant_id: int, placement: str) -> list[Beginning]:
+        """Where new candidates would begin, by what they are like; nothing where the policy learns from no facts."""
+        active = self._live.get(merchant_id, placement)
+        beliefs = active.at("") if active is not None else None
+        if not isinstance(beliefs, ContextualBeliefs):
+            return []
+        return beginnings(beliefs.encoding, beliefs.learned, beliefs.typical())
 
 
 def _chosen(active: Active, bucket: str | None) -> str | None:

@@ -153,6 +153,9 @@ def test_a_new_method_is_stored_as_it_was_typed(side: Side, person: Person) -> N
         ({"min_amount": "10", "max_amount": "5"}, "must not be below"),
         ({"fee_percent": "101"}, "between 0 and 100"),
         ({"fee_percent": "a lot"}, "must be a number"),
+        ({"attributes": "wallet"}, "“wallet” should read like: family: wallet"),
+        ({"attributes": "größe: klein"}, "“größe: klein” should read like: family: wallet"),
+        ({"attributes": "\n".join(f"a{n}: x" for n in range(11))}, "At most 10 lines"),
         ({"id": "card"}, "there is already a candidate “card”"),
     ],
 )
@@ -161,6 +164,13 @@ def test_a_wrong_method_is_refused_beside_its_field(person: Person, changes: dic
     assert answer.status_code in (409, 422)
     assert message.lower() in answer.text.lower()
     assert 'aria-invalid="true"' in answer.text
+
+
+def test_what_a_method_is_like_is_stored_as_words_and_numbers_and_shown_again(side: Side, person: Person) -> None:
+    person.send("/admin/methods/new", **method(attributes="Family: wallet\ninstalments: 3\nfee shown: 1,5"))
+    stored = side.client.get("/v1/placements/payment_methods/candidates/twint").json()
+    assert stored["attributes"] == {"family": "wallet", "instalments": 3, "fee_shown": 1.5}
+    assert "family: wallet\ninstalments: 3\nfee_shown: 1.5</textarea>" in person.get("/admin/methods/twint")
 
 
 def test_saving_a_method_shows_the_same_again(person: Person) -> None:
@@ -278,7 +288,19 @@ def test_a_decision_explains_its_rules_and_who_was_left_out(side: Side, person: 
     assert "1 rule fired" in text
     assert "Hidden by rule “Hide PayPal for small carts”" in text
     assert "€42.00" in text, "the fact that the clause saw"
+    assert text.count("Cart total is under €50.00") == 2, "the sentence and its clause say amounts alike"
     assert "Place 1" in text, "the chances by slot"
+
+
+def test_the_trace_of_an_answer_says_amounts_with_their_currency(side: Side, person: Person) -> None:
+    person.send(NEW_RULE, **RULE)
+    person.publish()
+    body = {"placement": "payment_methods", "context": {"cart": {"total": 4200, "currency": "EUR"}}}
+    answer = side.client.post("/v1/personalize/decisions?explain=true", json=body).json()
+    [rule] = answer["trace"]["rules"]
+    assert rule["sentence"] == "Cart total is under EUR 50.00 → PayPal is hidden"
+    later = side.client.get(f"/v1/decisions/{answer['decision_id']}?explain=true").json()
+    assert later["trace"]["rules"] == [rule]
 
 
 def test_a_rule_that_lacked_its_fact_is_shown_as_skipped(side: Side, person: Person) -> None:

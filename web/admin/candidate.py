@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
+from engine.errors import FieldProblem
 from engine.placement import Candidate
 from engine.store.resources import Resource
 from web.admin.candidates import METHODS, Noun, base_of, documents_of, noun_of
@@ -19,6 +21,8 @@ from web.admin.forms import Form, Reader, amount_text, number_text
 from web.admin.frame import Frame, Notice
 from web.admin.render import Page
 
+NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+NUMBER = re.compile(r"[+-]?\d{1,9}([.,]\d{1,6})?")
 HINTS = {
     "id": "Use letters, digits and _ - . : only, such as sepa_debit; at most 64.",
     "label": "Give it a name of at most 120 characters.",
@@ -29,6 +33,7 @@ HINTS = {
     "fee_fixed": "Must be an amount of at least 0, such as 0.25.",
     "min_amount": "Must be an amount of at least 0, such as 50.",
     "max_amount": "Must be an amount of at least 0, such as 1000.",
+    "attributes": "At most 10 lines, each of at most 120 characters.",
 }
 NAMES = {
     "label": "Name",
@@ -40,6 +45,7 @@ NAMES = {
     "max_amount": "Largest amount",
     "fee_percent": "Fee, share",
     "fee_fixed": "Fee, fixed",
+    "attributes": "What it is like",
     "enabled": "Offered",
 }
 
@@ -136,11 +142,28 @@ def document_of(values: Mapping[str, str], currency: str, *, position: int) -> C
         "max_amount": reader.money("max_amount", currency),
         "fee_percent": reader.decimal("fee_percent"),
         "fee_fixed": reader.money("fee_fixed", currency) or 0,
+        "attributes": _attributes(reader),
         "position": position,
         "enabled": reader.flag("enabled"),
     }
     reader.check()
     return to_document(texts, Candidate, hints=HINTS)
+
+
+def _attributes(reader: Reader) -> dict[str, str | float]:
+    """A line each: `family: wallet`."""
+    attributes: dict[str, str | float] = {}
+    for line in reader.lines("attributes"):
+        named, _, text = (part.strip() for part in line.partition(":"))
+        name = named.lower().replace(" ", "_")
+        if not NAME.fullmatch(name) or not text:
+            reader.problems.append(FieldProblem("attributes", f"“{line}” should read like: family: wallet"))
+        attributes[name] = float(text.replace(",", ".")) if NUMBER.fullmatch(text) else text
+    return attributes
+
+
+def _text(value: str | float) -> str:
+    return value if isinstance(value, str) else number_text(value)
 
 
 def texts_of(resource: Resource, currency: str) -> dict[str, str]:
@@ -157,6 +180,7 @@ def texts_of(resource: Resource, currency: str) -> dict[str, str]:
         "max_amount": amount_text(candidate.max_amount, currency),
         "fee_percent": number_text(candidate.fee_percent),
         "fee_fixed": amount_text(candidate.fee_fixed, currency),
+        "attributes": "\n".join(f"{name}: {_text(value)}" for name, value in candidate.attributes.items()),
         "enabled": "on" if candidate.enabled else "",
         "version": str(resource.version),
     }
