@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -33,19 +34,22 @@ class Trace(msgspec.Struct, frozen=True):
     rules: list[RuleTrace]
 
 
-def trace(plan: Plan, facts: Facts, decision: Decision) -> Trace:
+def trace(plan: Plan, facts: Facts, decision: Decision, wording: rules.Wording) -> Trace:
+    """All that led to a decision; `wording` is how amounts and countries are said, candidates go by their labels."""
+    named = replace(wording, candidates={candidate.id: candidate.label for candidate in plan.candidates})
     fired = set(decision.rules)
     skipped = {one.rule: one.field for one in decision.skipped}
     return Trace(
         facts.values,
         facts.history,
         plan.bucket(facts.values),
-        [_rule(plan, rule, facts, fired, skipped) for rule in plan.rules],
+        [_rule(plan, rule, facts, fired, skipped, named) for rule in plan.rules],
     )
 
 
-def _rule(plan: Plan, rule: rules.Rule, facts: Facts, fired: set[str], skipped: dict[str, str]) -> RuleTrace:
-    wording = rules.Wording({candidate.id: candidate.label for candidate in plan.candidates})
+def _rule(
+    plan: Plan, rule: rules.Rule, facts: Facts, fired: set[str], skipped: dict[str, str], wording: rules.Wording
+) -> RuleTrace:
     explanation = rules.explain(rule, facts.values, plan.vocabulary, plan.lists, wording)
     verdict = "fired" if rule.id in fired else "skipped" if rule.id in skipped else "not met"
     return RuleTrace(

@@ -14,9 +14,11 @@ from engine.kernel import slot_chances
 from engine.plan import Plan
 from engine.replay import Replay, active_of, facts_of, replay
 from engine.store import decisions, outcomes
+from engine.store.accounts import currency_of
 from engine.store.database import Database
 from engine.store.decisions import DecisionRow
 from engine.store.outcomes import OutcomeRow
+from rules import Wording
 
 
 class Logged(NamedTuple):
@@ -72,13 +74,15 @@ class Logbook:
             raise NotFound(f"there is no decision “{decision_id}”", field="decision_id")
         return Logged(row, decoded(row))
 
-    async def explain(self, merchant_id: int, decision_id: str) -> Explained:
+    async def explain(self, merchant_id: int, decision_id: str, wording: Wording | None = None) -> Explained:
+        """Everything about one answer; `wording` is how a page says amounts, without it they are in plain codes."""
         row, decision = await self.get(merchant_id, decision_id)
         active, snapshot = await active_of(self._database, row)
         async with self._database.read() as connection:
             events = await outcomes.of_decisions(connection, [row.id])
+            wording = wording or Wording(currency=await currency_of(connection, merchant_id))
         facts = facts_of(row)
-        seen = trace(active.plan, facts, decision)
+        seen = trace(active.plan, facts, decision, wording)
         slots = slot_chances(active.plan, active.beliefs_of(snapshot), facts, decision)
         return Explained(row, decision, active.plan, seen, slots, events.get(row.id, []))
 

@@ -15,6 +15,7 @@ from engine.kernel import bounds_for, eligible_of, room
 from engine.placement import Fixed, Scenario
 from engine.plan import Plan
 from engine.worth import worth
+from rules.wording import plain
 
 SetValue = bool | int | float | str
 
@@ -124,7 +125,7 @@ def _same(actual: SetValue | None, expected: SetValue) -> bool:
 
 
 def _shown(value: Any) -> str:
-    return "not set" if value is None else value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return "not set" if value is None else plain(value)
 
 
 def nested(values: Mapping[str, Any]) -> dict[str, Any]:

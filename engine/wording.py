@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from engine.placement import Candidate, RuleDocument
 from engine.plan import PlanDocument, lists_of, rule_source, vocabulary_of
-from rules import Rule, RuleError, Vocabulary, Wording, describe, parse_rule
-from rules.wording import plain_money
+from rules import RuleError, Vocabulary, Wording, describe, parse_rule
 
 
 class Terms(NamedTuple):
@@ -33,24 +32,9 @@ def sentence_of(rule: RuleDocument, terms: Terms) -> str:
         return ""
     ends = [f" from {rule.active_from}"] if rule.active_from else []
     ends += [f" until {rule.active_to}"] if rule.active_to else []
-    said = in_words(parsed, terms.vocabulary, terms.labels, currency=terms.currency)
+    text = describe(parsed, terms.vocabulary, Wording(terms.labels, terms.currency))
+    said = f"{text[:1].upper()}{text[1:]}"
     return said + ("," if ends else "") + "".join(ends)
-
-
-def in_words(
-    rule: Rule,
-    vocabulary: Vocabulary,
-    labels: Mapping[str, str],
-    *,
-    currency: str = "",
-    money: Callable[[int, str], str] = plain_money,
-) -> str:
-    """What a rule asks, and what follows: "Cart total is under EUR 50.00 → Klarna is hidden".
-
-    `currency` is the merchant's, `money` makes a text of minor units and a currency.
-    """
-    text = describe(rule, vocabulary, Wording(labels, currency, money))
-    return f"{text[:1].upper()}{text[1:]}"
 
 
 def labels_of(candidates: Sequence[Candidate]) -> dict[str, str]:

@@ -48,6 +48,13 @@ def describe(subject: Rule | Node, vocabulary: Vocabulary, wording: Wording = PL
     return f"{condition} → {', '.join(describe_effect(effect, wording) for effect in subject.effects)}"
 
 
+def _literal(raw: object, is_so: bool) -> str:
+    """A condition that does not depend on any fact, or a value."""
+    if isinstance(raw, bool):
+        return "always" if raw is is_so else "never"
+    return plain(raw if is_so else not raw)
+
+
 def _is_true(node: Node) -> bool:
     return isinstance(node, Literal) and node.value is True
 
@@ -78,7 +85,7 @@ class _Writer:
     def text(self, node: Node, *, is_so: bool = True) -> str:
         """The node in words, or where it is not so, its opposite."""
         if isinstance(node, Literal):
-            return plain(node.raw if is_so else not node.raw)
+            return _literal(node.raw, is_so)
         if isinstance(node, Read):
             return self.name(node) if node.type != "boolean" else f"{self.name(node)} is {plain(is_so)}"
         if node.operator == "!":

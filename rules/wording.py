@@ -78,9 +78,9 @@ def listed(texts: Sequence[str], last: str) -> str:
 
 
 def plain(value: object) -> str:
-    """A value as it was written."""
+    """A value as people read it."""
     if isinstance(value, bool):
-        return "true" if value else "false"
+        return "yes" if value else "no"
     if isinstance(value, list):
         return listed([plain(item) for item in value], "or")
     return "empty" if value == "" else f"{value}"

@@ -66,7 +66,7 @@ def test_where_all_slots_are_certain_nobody_else_is_shown():
 def test_values_are_compared_by_kind_too():
     sets = plan(rule({"set": {"name": "show_cvv", "value": True}}, {"set": {"name": "limit", "value": 1}}))
     assert misses(sets, scenario(values={"show_cvv": True, "limit": 1.0})) == []
-    assert misses(sets, scenario(values={"show_cvv": 1})) == ["show_cvv should be 1, but is true"]
+    assert misses(sets, scenario(values={"show_cvv": 1})) == ["show_cvv should be 1, but is yes"]
     assert misses(sets, scenario(values={"other": "x"})) == ["other should be x, but is not set"]
 
 

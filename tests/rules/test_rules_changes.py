@@ -48,7 +48,7 @@ NOON = "2026-11-27T12:00:00Z"
         (AT_LEAST_50, {}, "Cart total would have to be at least EUR 50.00; it is missing"),
         ({"==": [COUNTRY, "DE"]}, {"geo__country": "US"}, "Country would have to be Germany; it is the US"),
         ({"!=": [COUNTRY, "DE"]}, {"geo__country": "DE"}, "Country must not be Germany; it is Germany"),
-        (RETURNING, {"customer__returning": False}, "Returning customer would have to be true; it is false"),
+        (RETURNING, {"customer__returning": False}, "Returning customer would have to be yes; it is no"),
         ({"exists": TOTAL}, {}, "Cart total would have to be known; it is missing"),
         (
             {"ends_with": [EMAIL, "example.com"]},

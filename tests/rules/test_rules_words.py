@@ -79,11 +79,11 @@ NOW = {"var": "time.now"}
         ({"<": [{"var": ["cart.total", 0]}, 500]}, "cart.total (EUR 0.00 if missing) is under EUR 5.00"),
         ({"<=": [{"var": "cart.items"}, 3]}, "cart.items is at most 3"),
         ({">": [{"/": [TOTAL, {"var": "cart.items"}]}, 10]}, "cart.total divided by cart.items is over 10"),
-        ({"==": [{"var": "customer.is_new"}, True]}, "customer.is_new is true"),
+        ({"==": [{"var": "customer.is_new"}, True]}, "customer.is_new is yes"),
         ({"==": [{"var": "customer.id"}, ""]}, "customer.id is empty"),
         (
             {"or": [{"and": [{"var": "customer.is_new"}, {"exists": [TOTAL]}]}, {"missing": ["geo.country"]}]},
-            "(customer.is_new is true and cart.total is known) or geo.country is missing",
+            "(customer.is_new is yes and cart.total is known) or geo.country is missing",
         ),
         ({"before": [{"var": "customer.born"}, "2000-01-01"]}, "customer.born is before 1 Jan 2000"),
         ({"after": [NOW, "2026-11-27T18:30:00+01:00"]}, "time.now is after 27 Nov 2026 at 18:30 (UTC+01:00)"),
@@ -125,8 +125,8 @@ def test_a_condition_reads_as_a_sentence(when: object, sentence: str) -> None:
         ({"<": [TOTAL, 5000]}, "cart.total is at least EUR 50.00"),
         ({">=": [TOTAL, 5000]}, "cart.total is under EUR 50.00"),
         ({"between": [TOTAL, 0, 5000]}, "cart.total is not between EUR 0.00 and EUR 50.00"),
-        ({"var": "customer.is_new"}, "customer.is_new is false"),
-        ({"!": {"var": "customer.is_new"}}, "customer.is_new is true"),
+        ({"var": "customer.is_new"}, "customer.is_new is no"),
+        ({"!": {"var": "customer.is_new"}}, "customer.is_new is yes"),
         ({"exists": [TOTAL]}, "cart.total is not known"),
         ({"missing": ["cart.total"]}, "cart.total is not missing"),
         ({"in_list": [{"var": "customer.id"}, "blocked"]}, "customer.id is not on the list “blocked”"),
@@ -136,7 +136,7 @@ def test_a_condition_reads_as_a_sentence(when: object, sentence: str) -> None:
         ({"before": [NOW, "2026-11-27T18:30:00Z"]}, "time.now is not before 27 Nov 2026 at 18:30 (UTC)"),
         (
             {"or": [{"var": "customer.is_new"}, {"exists": [TOTAL]}]},
-            "not (customer.is_new is true or cart.total is known)",
+            "not (customer.is_new is yes or cart.total is known)",
         ),
     ],
 )
@@ -149,7 +149,7 @@ def test_a_rule_reads_as_a_condition_and_what_follows() -> None:
     rule = parse_rule({"id": "r", "when": {"<": [TOTAL, 100]}, "effects": effects}, VOCABULARY, LISTS)
     assert describe(rule, VOCABULARY, Wording({"klarna": "Klarna", "paypal": "PayPal"})) == (
         "cart.total is under EUR 1.00 → Klarna is hidden, only card and PayPal are shown, PayPal is shown first, "
-        "the score of ideal is multiplied by 2, show_cvv is set to true"
+        "the score of ideal is multiplied by 2, show_cvv is set to yes"
     )
 
 

@@ -297,10 +297,10 @@ def test_the_trace_of_an_answer_says_amounts_with_their_currency(side: Side, per
     person.publish()
     body = {"placement": "payment_methods", "context": {"cart": {"total": 4200, "currency": "EUR"}}}
     answer = side.client.post("/v1/personalize/decisions?explain=true", json=body).json()
-    [rule] = answer["trace"]["rules"]
+    rule = next(one for one in answer["trace"]["rules"] if one["verdict"] == "fired")
     assert rule["sentence"] == "Cart total is under EUR 50.00 → PayPal is hidden"
     later = side.client.get(f"/v1/decisions/{answer['decision_id']}?explain=true").json()
-    assert later["trace"]["rules"] == [rule]
+    assert rule in later["trace"]["rules"]
 
 
 def test_a_rule_that_lacked_its_fact_is_shown_as_skipped(side: Side, person: Person) -> None:

@@ -13,8 +13,8 @@ from engine.decision import Decision
 from engine.explain import RuleTrace
 from engine.logbook import Explained
 from engine.store.outcomes import OutcomeRow
-from engine.wording import in_words, labels_of
-from rules import Rule, Vocabulary
+from engine.wording import labels_of
+from rules import Vocabulary
 from web.admin.frame import Frame
 from web.admin.json_text import pretty
 from web.format import Show
@@ -149,7 +149,6 @@ class Explanation:
         self.explained = explained
         self.positions = positions
         self.labels = labels_of(explained.plan.document.candidates)
-        self.rules = {rule.id: rule for rule in explained.plan.rules}
         self.currency = _currency(explained, frame)
 
     def page(self) -> DecisionPage:
@@ -224,15 +223,11 @@ class Explanation:
         return RuleView(
             id=rule.id,
             name=rule.name,
-            sentence=self._sentence(self.rules[rule.id]),
+            sentence=said(rule.sentence),
             href=f"/admin/rules/{self.explained.row.placement}/{rule.id}",
             missing=rule.missing or "",
             clauses=[self._clause(clause) for clause in rule.clauses["clauses"]],
         )
-
-    def _sentence(self, rule: Rule) -> str:
-        vocabulary, money = self.explained.plan.vocabulary, self.frame.show.money
-        return in_words(rule, vocabulary, self.labels, currency=self.currency, money=money)
 
     def _clause(self, clause: Mapping[str, Any]) -> Clause:
         return clause_of(clause, [self._fact(name, value) for name, value in clause["values"].items()])

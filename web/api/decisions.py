@@ -9,11 +9,13 @@ from litestar import Request, get, post
 from litestar.response.base import ASGIResponse
 from msgspec import Meta
 
+from engine.accounts import Access
 from engine.decide import Answer
 from engine.decision import Decision, Ranked
 from engine.errors import invalid
 from engine.explain import Trace, trace
 from engine.placement import Amount, Id
+from rules import Wording
 from web.access import access_of, check_merchant, engine_of
 from web.api import examples
 from web.metrics import DECISIONS, FALLBACKS
@@ -112,7 +114,7 @@ async def decide(request: AnyRequest) -> ASGIResponse:
     (answer,) = await engine_of(request).decider.decide(
         access.merchant.id, (data.placement,), data.customer_id, data.context
     )
-    return _respond(_body(answer, explain), answer)
+    return _respond(_body(answer, explain, access), answer)
 
 
 @post(
@@ -138,7 +140,7 @@ async def decide_batch(request: AnyRequest) -> ASGIResponse:
     answers = await engine_of(request).decider.decide(
         access.merchant.id, data.placements, data.customer_id, data.context
     )
-    bodies = b",".join(_body(answer, explain) for answer in answers)
+    bodies = b",".join(_body(answer, explain, access) for answer in answers)
     return _respond(b'{"decisions":[' + bodies + b"]}", *answers)
 
 
@@ -186,10 +188,11 @@ def _without_gaps(context: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _body(answer: Answer, explain: bool) -> bytes:
+def _body(answer: Answer, explain: bool, access: Access) -> bytes:
     if not explain:
         return answer.body
-    seen = _encode(trace(answer.plan, answer.facts, answer.decision))
+    wording = Wording(currency=access.merchant.currency)
+    seen = _encode(trace(answer.plan, answer.facts, answer.decision, wording))
     return answer.body[:-1] + b',"trace":' + seen + b"}"
 
 
