@@ -10,7 +10,8 @@ from engine.clock import now_ms
 from engine.errors import Conflict
 from engine.publish import Publisher
 from engine.shelf import Change, Shelf, id_of
-from engine.store import audit, resources, shelves
+from engine.shelves import Shelves
+from engine.store import audit, resources
 from engine.store.database import Database
 from engine.store.resources import Document, Kind, Resource
 
@@ -18,8 +19,9 @@ from engine.store.resources import Document, Kind, Resource
 class Catalogue:
     """Placements, candidates, rules, fields and lists of merchants. `who` goes into the audit log."""
 
-    def __init__(self, database: Database, publisher: Publisher) -> None:
+    def __init__(self, database: Database, shelves: Shelves, publisher: Publisher) -> None:
         self._database = database
+        self._shelves = shelves
         self._publisher = publisher
 
     async def page(
@@ -36,8 +38,7 @@ class Catalogue:
             return await resources.get(connection, merchant_id, kind, place, id)
 
     async def shelf(self, merchant_id: int) -> Shelf:
-        async with self._database.read() as connection:
-            return await shelves.load(connection, merchant_id)
+        return await self._shelves.load(merchant_id)
 
     async def create(
         self, merchant_id: int, who: str, kind: Kind, place: str, documents: Sequence[Document]

@@ -21,7 +21,8 @@ from engine.ordering import priorities
 from engine.placement import RuleDocument
 from engine.plan import PlanDocument
 from engine.shelf import Change, Shelf
-from engine.store import accounts, audit, drafts, resources, shelves
+from engine.shelves import Shelves
+from engine.store import accounts, audit, drafts, resources
 from engine.store.database import Database
 from engine.store.drafts import DraftRow, DraftRuleRow
 from engine.store.resources import Resource
@@ -43,8 +44,9 @@ class OthersFirst(Stale):
 class Drafts:
     """`who` is noted with every change."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, shelves: Shelves) -> None:
         self._database = database
+        self._shelves = shelves
 
     # Looking
 
@@ -83,8 +85,7 @@ class Drafts:
     async def load(self, merchant_id: int, placement: str) -> tuple[Shelf, Draft]:
         """What is published, and the draft over it."""
         at, rows = await self.held(merchant_id, placement)
-        async with self._database.read() as connection:
-            shelf = await shelves.load(connection, merchant_id)
+        shelf = await self._shelves.load(merchant_id)
         return shelf, laid_over(shelf, placement, at, rows)
 
     async def held(self, merchant_id: int, placement: str) -> tuple[DraftRow, list[DraftRuleRow]]:

@@ -17,6 +17,7 @@ from engine.errors import Conflict, ReviewRequired
 from engine.live import Live
 from engine.ready import Ready, Scenarios, prepare
 from engine.shelf import Change, Shelf
+from engine.shelves import Shelves
 from engine.store import audit, drafts, plans, resources, shelves
 from engine.store.audit import NewEntry
 from engine.store.database import Database
@@ -41,8 +42,9 @@ async def _nothing(_connection: AsyncConnection) -> None:
 class Publisher:
     """The one way to change what merchants edit."""
 
-    def __init__(self, database: Database, live: Live) -> None:
+    def __init__(self, database: Database, shelves: Shelves, live: Live) -> None:
         self._database = database
+        self._shelves = shelves
         self._live = live
 
     async def publish(
@@ -62,8 +64,8 @@ class Publisher:
         the same transaction, and may wait for nothing but its connection.
         """
         for _ in range(ATTEMPTS):
+            shelf = await self._shelves.load(merchant_id)
             async with self._database.read() as connection:
-                shelf = await shelves.load(connection, merchant_id)
                 newest = await plans.newest_versions(connection, merchant_id)
             changes = list(edit(shelf))
             after = shelf.with_changes(changes)

@@ -25,6 +25,7 @@ from engine.record import Recorder
 from engine.release import Releases
 from engine.scenarios import Scenarios
 from engine.settings import Settings
+from engine.shelves import Shelves
 from engine.store.database import Database, open_database, sqlite_url
 from engine.trial import Trials
 from engine.uses import Uses
@@ -41,9 +42,10 @@ class Engine:
         self.live = Live(database)
         self.recorder = Recorder(database, self.live.learned)
         self.accounts = Accounts(database)
-        publisher = Publisher(database, self.live)
-        self.catalogue = Catalogue(database, publisher)
-        self.drafts = Drafts(database)
+        shelves = Shelves(database)
+        publisher = Publisher(database, shelves, self.live)
+        self.catalogue = Catalogue(database, shelves, publisher)
+        self.drafts = Drafts(database, shelves)
         self.releases = Releases(database, self.drafts, publisher)
         self.versions = Versions(database, publisher)
         self.logbook = Logbook(database, self.hasher)

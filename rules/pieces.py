@@ -15,8 +15,8 @@ from rules.syntax import both, call, constant, do, do_if, function, masked, name
 from rules.tree import Rule, fields_of, required_fields
 from rules.vocabulary import Vocabulary
 
-MOST_RULES = 100
-USUAL_RULES = 64
+MOST_RULES = 64
+USUAL_RULES = 48
 """One huge function compiles slowly and in one piece; of this size it takes milliseconds, and a call costs little."""
 
 _Function = Callable[..., None]

@@ -39,9 +39,13 @@ class Resource(NamedTuple):
     changed_at: int
 
 
+def decode(kind: Kind, text: str) -> Document:
+    """A document as it was stored."""
+    return msgspec.json.decode(text, type=TYPES[kind])
+
+
 def to_resource(row: Any) -> Resource:
-    document = msgspec.json.decode(row.document, type=TYPES[row.kind])
-    return Resource(row.kind, row.place, row.id, row.version, document, row.changed_at)
+    return Resource(row.kind, row.place, row.id, row.version, decode(row.kind, row.document), row.changed_at)
 
 
 def _key(merchant_id: int, kind: Kind, place: str, id: str) -> Any:

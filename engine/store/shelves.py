@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.shelf import Shelf
 from engine.store.account_tables import merchants
-from engine.store.resources import to_resource
 from engine.store.tables import resources
 
 
-async def load(connection: AsyncConnection, merchant_id: int) -> Shelf:
-    # The revision first: a change that comes between the two makes the edit try again, never pass unseen.
+class Mark(NamedTuple):
+    """Where a shelf stands; `review`: a second person must approve changes of rules."""
+
+    revision: int
+    review: bool
+
+
+async def mark(connection: AsyncConnection, merchant_id: int) -> Mark:
     one = select(merchants.c.revision, merchants.c.review).where(merchants.c.id == merchant_id)
-    revision, review = (await connection.execute(one)).one()
+    return Mark(*(await connection.execute(one)).one())
+
+
+async def rows(connection: AsyncConnection, merchant_id: int) -> Sequence[Any]:
+    """Everything as it is stored, for `to_resource`."""
     query = (
         select(resources)
         .where(resources.c.merchant_id == merchant_id)
         .order_by(resources.c.kind, resources.c.place, resources.c.id)
     )
-    found = [to_resource(row) for row in await connection.execute(query)]
-    return Shelf(found, revision, review=review)
+    return (await connection.execute(query)).all()
 
 
 async def claim(connection: AsyncConnection, merchant_id: int, revision: int) -> bool:

@@ -1,0 +1,79 @@
+"""Shelves in memory are what is stored: after every edit, in this process or another."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from engine import shelves
+from engine.placement import ListDocument
+from tests.factories import rule
+
+pytestmark = pytest.mark.anyio
+PLACE = "payment_methods"
+
+
+def found(shelf):
+    return {(one.kind, one.place, one.id): (one.version, one.document) for one in shelf.inside(PLACE)}
+
+
+async def same_as_stored(shop, open_another):
+    """A process that has just been started reads everything."""
+    ours = await shop.engine.catalogue.shelf(shop.id)
+    theirs = await (await open_another()).catalogue.shelf(shop.id)
+    assert found(ours) == found(theirs)
+    assert (ours.revision, ours.review, ours.documents("list")) == (
+        theirs.revision,
+        theirs.review,
+        theirs.documents("list"),
+    )
+    return ours
+
+
+async def test_what_is_kept_is_what_is_stored_after_every_edit(shop, open_another):
+    catalogue = shop.engine.catalogue
+    await shop.create("rule", rule({"exclude": ["card"]}), rule({"exclude": ["card"]}, id="r2"))
+    await same_as_stored(shop, open_another)
+    await catalogue.update(shop.id, "ada", "rule", PLACE, "r1", rule({"exclude": ["ideal"]}), version=1)
+    await shop.create("list", ListDocument(name="vip", values=("gold",)))
+    await same_as_stored(shop, open_another)
+    await catalogue.delete(shop.id, "ada", "rule", PLACE, "r1", version=None)
+    await shop.create("rule", rule({"exclude": ["paypal"]}))
+    shelf = await same_as_stored(shop, open_another)
+    assert shelf.get("rule", PLACE, "r1").document.effects == ({"exclude": ["paypal"]},)
+
+
+async def test_what_another_process_edits_is_seen_at_once(shop, open_another):
+    other = await open_another()
+    await shop.create("rule", rule({"exclude": ["card"]}))
+    assert found(await other.catalogue.shelf(shop.id))["rule", PLACE, "r1"][0] == 1
+    await shop.engine.catalogue.update(shop.id, "ada", "rule", PLACE, "r1", rule({"exclude": ["ideal"]}), version=1)
+    version, document = found(await other.catalogue.shelf(shop.id))["rule", PLACE, "r1"]
+    assert (version, document.effects) == (2, ({"exclude": ["ideal"]},))
+    merchant = await shop.engine.accounts.merchant("shop")
+    await other.accounts.set_review(merchant, on=True, who="bob")
+    assert (await shop.engine.catalogue.shelf(shop.id)).review
+
+
+async def test_only_what_changed_is_decoded_again(shop, monkeypatch):
+    await shop.create("rule", *(rule({"exclude": ["card"]}, id=f"r{n}", priority=n) for n in range(50)))
+    await shop.engine.catalogue.shelf(shop.id)
+    decoded = []
+    decode = shelves.decode
+    monkeypatch.setattr(shelves, "decode", lambda *written: decoded.append(written) or decode(*written))
+    await shop.engine.catalogue.shelf(shop.id)
+    assert decoded == []
+    changed = rule({"exclude": ["ideal"]}, id="r7")
+    await shop.engine.catalogue.update(shop.id, "ada", "rule", PLACE, "r7", changed, version=None)
+    await shop.engine.catalogue.shelf(shop.id)
+    assert [msgspec.json.decode(text)["id"] for _, text in decoded] == ["r7"]
+
+
+async def test_many_merchants_do_not_fill_the_memory(shop, monkeypatch):
+    monkeypatch.setattr(shelves, "MOST_KEPT", 2)
+    others = [(await shop.engine.accounts.add_merchant(f"other{n}", "Other"))[0].id for n in range(3)]
+    kept = shelves.Shelves(shop.engine.database)
+    for merchant in (*others, shop.id, others[0]):
+        shelf = await kept.load(merchant)
+        assert bool(shelf.placements) == (merchant == shop.id)
+        assert len(kept._kept) <= 2
