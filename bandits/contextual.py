@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bandits.gaussian import Belief, Floats, inverse, scaled_identity, times
-from bandits.lessons import MOST_CORRELATED, Factor, Lessons, factor_of, whole
+from bandits.lessons import MOST_CORRELATED, Factor, Lessons, Waiting, factors_of, whole
 
 SPREAD = 1.0
 """How far the weights of one candidate lie from what is expected of it, as a standard deviation of the prior."""
@@ -42,22 +42,42 @@ ALIKE = Attributes()
 """Nothing is known that would tell candidates apart."""
 
 
+NOTHING: Mapping[str, Waiting] = {}
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Learned:
-    """All that was learned about the weights of `size` features, by candidate."""
+    """All that was learned about the weights of `size` features, by candidate: from outcomes, and, for as long as it is
+    so, from those that have not come yet."""
 
     size: int
     factors: Mapping[str, Factor] = field(default_factory=dict)
+    waiting: Mapping[str, Factor] = field(default_factory=dict)
 
-    def after(self, lessons: Mapping[str, Lessons], attributes: Attributes = ALIKE) -> "Learned":
-        """With a batch of lessons by candidate. Larger batches are nearer to the exact posterior."""
-        factors, before = dict(self.factors), beliefs_of(self, list(lessons), attributes)
-        for candidate, told in lessons.items():
+    def after(
+        self,
+        lessons: Mapping[str, Lessons],
+        attributes: Attributes = ALIKE,
+        waiting: Mapping[str, Waiting] = NOTHING,
+    ) -> "Learned":
+        """With a batch of lessons by candidate, and with what waits now. Larger batches are nearer to the exact
+        posterior."""
+        settled = Learned(self.size, self.factors)
+        candidates = sorted({*lessons, *waiting})
+        factors, open_yet, before = dict(self.factors), {}, beliefs_of(settled, candidates, attributes)
+        for candidate in candidates:
+            told = lessons.get(candidate, Lessons.none(self.size))
             if told.features.shape[1:] != (self.size,):
                 raise ValueError(f"{candidate}: lessons need {self.size} features, not {told.features.shape[1:]}")
-            known = factors.get(candidate, Factor.nothing(self.size))
-            factors[candidate] = whole(known + factor_of(before[candidate], told), told)
-        return Learned(self.size, factors)
+            still = waiting.get(candidate, Waiting.none(self.size))
+            new, open_yet[candidate] = factors_of(before[candidate], told, still)
+            factors[candidate] = whole(settled.about(candidate) + new, told)
+        return Learned(self.size, factors, {name: open_yet[name] for name in sorted(waiting)})
+
+    def about(self, candidate: str) -> Factor:
+        nothing = Factor.nothing(self.size)
+        known = self.factors.get(candidate, nothing)
+        return known + self.waiting[candidate] if candidate in self.waiting else known
 
     def faded(self, share: float) -> "Learned":
         return Learned(self.size, {name: factor.faded(share) for name, factor in self.factors.items()})
@@ -66,10 +86,7 @@ class Learned:
 def beliefs_of(learned: Learned, candidates: Sequence[str], attributes: Attributes = ALIKE) -> dict[str, Belief]:
     """The posteriors of these candidates, each shrunk to what is expected of it; also of one never tried."""
     expected = attributes.of(candidates) @ shared_weights(learned, attributes)
-    nothing = Factor.nothing(learned.size)
-    return {
-        one: _belief(learned.factors.get(one, nothing), mean) for one, mean in zip(candidates, expected, strict=True)
-    }
+    return {one: _belief(learned.about(one), mean) for one, mean in zip(candidates, expected, strict=True)}
 
 
 def shared_weights(learned: Learned, attributes: Attributes = ALIKE) -> Floats:
@@ -78,10 +95,11 @@ def shared_weights(learned: Learned, attributes: Attributes = ALIKE) -> Floats:
     With the deviation v_k integrated out, a factor says `information @ C / v` about what is expected of its candidate,
     with precision `1/v - C / v**2`, where v = SPREAD**2 and C is the covariance of its weights were they expected at 0.
     """
-    z = attributes.of(list(learned.factors))
+    known = sorted({*learned.factors, *learned.waiting})
+    z = attributes.of(known)
     spread = np.full((1 + attributes.size, learned.size), SHARED_SPREAD**2)
     spread[0, :1] = SHARED_BIAS**2
-    own = [_belief(factor, np.zeros(learned.size)) for factor in learned.factors.values()]
+    own = [_belief(learned.about(one), np.zeros(learned.size)) for one in known]
     told = np.array([belief.mean for belief in own]).reshape(-1, learned.size)
     information: Floats = z.T @ told / SPREAD**2
     if learned.size > MOST_CORRELATED or spread.size > MOST_TOGETHER:

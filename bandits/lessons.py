@@ -16,6 +16,7 @@ MOST_CORRELATED = 200
 """Above so many features only the diagonal of a precision is kept: d numbers for a candidate instead of d * d."""
 
 _MOST_STEPS, _MOST_HALVINGS, _CLOSE = 50, 30, 1e-10
+_ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,8 +31,19 @@ class Lessons:
     trials: Floats
     successes: Floats
 
+    @classmethod
+    def none(cls, size: int) -> Self:
+        return cls(np.zeros((0, size)), np.zeros(0), np.zeros(0))
+
     def where(self, chosen: NDArray[np.bool_]) -> "Lessons":
         return Lessons(self.features[chosen], self.trials[chosen], self.successes[chosen])
+
+    def __add__(self, other: "Lessons") -> "Lessons":
+        return Lessons(
+            np.concatenate((self.features, other.features)),
+            np.concatenate((self.trials, other.trials)),
+            np.concatenate((self.successes, other.successes)),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,13 +77,45 @@ class Factor:
         return Factor(self.information * share, self.precision * share, self.trials * share, self.totals * share)
 
 
-def factor_of(belief: Belief, told: Lessons) -> Factor:
-    """What the lessons say: those given where the posterior with them is highest (Laplace), those taken back where it
-    was highest before, for it is about there that they were given."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Waiting:
+    """Trials of one candidate whose outcomes may still come: `features` (N, d), `trials` (N,), and the `shares` (N,),
+    0 to 1, of the successes that would have come by now (`DelayCurve.share`)."""
+
+    features: Floats
+    trials: Floats
+    shares: Floats
+
+    @classmethod
+    def none(cls, size: int) -> Self:
+        return cls(np.zeros((0, size)), np.zeros(0), np.zeros(0))
+
+    def at(self, weights: Floats) -> Lessons:
+        """What no outcome yet tells, were these the weights.
+
+        Its likelihood is (1 - share * rate)**trials. A failure that counts by share * (1 - rate) / (1 - share * rate)
+        has the same slope.
+        """
+        rates = rate(self.features @ weights)
+        failed = self.trials * self.shares * (1 - rates) / (1 - self.shares * rates)
+        return Lessons(self.features, failed, np.zeros(len(failed)))
+
+
+def factors_of(belief: Belief, told: Lessons, waiting: Waiting) -> tuple[Factor, Factor]:
+    """What lessons say, and what waiting says as long as it does.
+
+    Lessons that are given say it where the posterior with them, and with what waits, is highest (Laplace); those taken
+    back where it was highest before, for it is about there that they were given.
+    """
     back = told.trials < 0
-    given = told.where(~back)
-    factor = _touching(_most_likely(belief, given), given, belief.precision)
-    return factor + _touching(belief.mean, told.where(back), belief.precision) if back.any() else factor
+    given, weights = told.where(~back), belief.mean
+    for _ in range(_ROUNDS if len(waiting.trials) else 1):
+        still = waiting.at(weights)
+        weights = _most_likely(belief, given + still)
+    factor, open_yet = (_touching(weights, some, belief.precision) for some in (given, waiting.at(weights)))
+    if back.any():
+        factor += _touching(belief.mean, told.where(back), belief.precision)
+    return factor, open_yet
 
 
 def _touching(weights: Floats, told: Lessons, like: Floats) -> Factor:

@@ -24,20 +24,22 @@ Eligible = tuple[int, ...]
 Floats = NDArray[np.float64]
 
 
-class Taught(msgspec.Struct, frozen=True):
+class Taught(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was learned about weights, as it stands in a snapshot: a factor by candidate, packed as base64.
 
-    `features` names what the weights are of, `cursor` is the last lesson that was learned, `day` the epoch day of it.
+    `features` names what the weights are of, `cursor` is the last lesson that was learned, `day` the epoch day of it;
+    `waiting` is what decisions without an outcome told at the time.
     """
 
     features: tuple[str, ...] = ()
     factors: dict[str, str] = {}
     cursor: int = 0
     day: int = 0
+    waiting: dict[str, str] = {}
 
     def learned(self) -> Learned:
         size = len(self.features)
-        return Learned(size, {name: _unpack(packed, size) for name, packed in self.factors.items()})
+        return Learned(size, _unpacked(self.factors, size), _unpacked(self.waiting, size))
 
 
 def knows(known: Taught | None, encoding: Encoding) -> TypeGuard[Taught]:
@@ -46,8 +48,15 @@ def knows(known: Taught | None, encoding: Encoding) -> TypeGuard[Taught]:
 
 
 def taught(learned: Learned, encoding: Encoding, *, cursor: int, day: int) -> Taught:
-    factors = {name: _pack(factor) for name, factor in sorted(learned.factors.items())}
-    return Taught(encoding.names, factors, cursor, day)
+    return Taught(encoding.names, _packed(learned.factors), cursor, day, _packed(learned.waiting))
+
+
+def _packed(factors: Mapping[str, Factor]) -> dict[str, str]:
+    return {name: _pack(factor) for name, factor in sorted(factors.items())}
+
+
+def _unpacked(packed: Mapping[str, str], size: int) -> dict[str, Factor]:
+    return {name: _unpack(one, size) for name, one in packed.items()}
 
 
 def _pack(factor: Factor) -> str:

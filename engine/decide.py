@@ -133,16 +133,6 @@ def decision_id(now: int) -> str:
     return f"dec_{now:012x}{os.urandom(10).hex()}"
 
 
-def first_id_of(now: int) -> str:
-    """No decision from that millisecond on has a smaller id."""
-    return f"dec_{now:012x}"
-
-
-def moment_of(decision_id: str) -> int:
-    """The epoch millisecond that a decision's id begins with."""
-    return int(decision_id[4:16], 16)
-
-
 def window_end(plan: Plan, decided_at: int) -> int:
     return decided_at + plan.placement.window_minutes * MINUTE
 

@@ -15,9 +15,9 @@ import numpy as np
 
 from bandits.evaluate import Estimate, effect, ips, reward_interaction_ips, snips
 from engine.clock import now_ms
-from engine.decide import first_id_of
 from engine.errors import NotFound
 from engine.facts import Facts
+from engine.ids import first_id_of
 from engine.kernel import bounds_for, eligible_of, room
 from engine.learn import AnswerHead, Learning, Named, earned
 from engine.live import compile_plan

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from engine.clock import DAY, MINUTE, now_ms
-from engine.decide import first_id_of
 from engine.fit import fit_placement
+from engine.ids import first_id_of
 from engine.network import network_priors, nobody
 from engine.rollup import roll_up
 from engine.store import beliefs as snapshots

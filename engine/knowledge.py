@@ -56,6 +56,10 @@ class Knower:
         """What is known in a bucket."""
         return Knowledge(await self._arms(database, bucket, now), self._fit.customer_strength)
 
+    def delays(self) -> bandits.DelayCurve:
+        """How much a decision tells by its age, as far as was read."""
+        return delay_curve(self._fit, self._placement)
+
     def _from_network(self) -> dict[str, bandits.Prior]:
         return {name: self._network[kind] for name, kind in self._kinds.items() if kind in self._network}
 
@@ -79,7 +83,7 @@ class Knower:
         reading = Reading(
             self._placement.half_life_days,
             self._examination,
-            delay_curve(self._fit, self._placement),
+            self.delays(),
             self._memory(bucket, days, before),
             now,
         )

@@ -28,6 +28,7 @@ from engine.store import folds, plans
 from engine.store.beliefs import Snapshot
 from engine.store.database import Database
 from engine.teaching import teach
+from engine.waiting import still_waiting
 
 log = structlog.get_logger()
 
@@ -118,7 +119,7 @@ class Live:
     def learning_placements(self) -> list[tuple[int, Placement]]:
         """(merchant, placement) of those whose bandit learns."""
         placements = [(merchant_id, active.plan.placement) for (merchant_id, _), active in self._active.items()]
-        return [(owner, one) for owner, one in placements if isinstance(one.policy, Thompson)]
+        return [(owner, one) for owner, one in placements if isinstance(one.policy, Thompson | Contextual)]
 
     def types(self) -> dict[tuple[int, str, str], str]:
         """The type of every (merchant, placement, candidate)."""
@@ -211,25 +212,33 @@ class Live:
             await self._put(active, merchant_id, "", await knower.read_common(self._database, now), now)
         known = await knower.read(self._database, bucket, now)
         if active.plan.encoding is not None:
-            known = await self._with_facts(active, active.plan.encoding, merchant_id, bucket, known, now)
+            known = await self._with_facts(active, active.plan.encoding, known, knower.delays(), merchant_id, now)
         await self._put(active, merchant_id, bucket, known, now)
 
     async def _with_facts(
-        self, active: Active, encoding: Encoding, merchant_id: int, bucket: str, known: Knowledge, now: int
+        self,
+        active: Active,
+        encoding: Encoding,
+        known: Knowledge,
+        delays: bandits.DelayCurve,
+        merchant_id: int,
+        now: int,
     ) -> Knowledge:
-        """What is known, with what the lessons since the last beliefs version say of facts."""
-        placement, last = active.plan.placement, active.known.get(bucket)
+        """What is known, with what the lessons since the last beliefs version and open decisions say of facts."""
+        placement, last = active.plan.placement, active.known.get("")
         place = (merchant_id, placement.key, placement.reward)
+        waiting = await still_waiting(self._database, place, encoding, active.learning, delays, now)
         taught, is_all = await teach(
             self._database,
             place,
             encoding,
             last.known.taught if last else None,
+            waiting,
             half_life_days=placement.half_life_days,
             now=now,
         )
         if not is_all:
-            self.learned(Learned({(*place, bucket): 1}))
+            self.learned(Learned({(*place, ""): 1}))
         return msgspec.structs.replace(known, taught=taught)
 
     async def _put(self, active: Active, merchant_id: int, bucket: str, known: Knowledge, now: int) -> None:

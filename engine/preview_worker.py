@@ -18,7 +18,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 
 import msgspec
 
-from engine.decide import first_id_of, moment_of
+from engine.ids import first_id_of, moment_of
 from engine.plan import Plan, PlanDocument
 from engine.preview_reading import NICENESS, Job, begin, read_piece
 from engine.preview_result import Result, result_of

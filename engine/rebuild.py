@@ -9,7 +9,7 @@ from sqlalchemy import delete, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.clock import DAY, MINUTE
-from engine.decide import first_id_of
+from engine.ids import first_id_of
 from engine.learn import add_purchases, fold, read_answer
 from engine.settle import Settler
 from engine.store import decisions, folds, outcomes

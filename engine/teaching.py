@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 import msgspec
 import numpy as np
 
 import bandits
-from bandits.lessons import Lessons
+from bandits.lessons import Lessons, Waiting
 from engine.clock import DAY
 from engine.contextual import Taught, knows, taught
 from engine.facts import History
@@ -31,18 +31,20 @@ async def teach(
     place: lessons.Place,
     encoding: Encoding,
     known: Taught | None,
+    waiting: Mapping[str, Waiting],
     *,
     half_life_days: float,
     now: int,
 ) -> tuple[Taught, bool]:
-    """What is known with all new lessons of (merchant, placement, reward), and whether that was all there is.
+    """What is known with all new lessons of (merchant, placement, reward) and with what waits now, and whether that was
+    all there is.
 
     Where `known` is of other features, everything is learned from the first lesson on.
     """
     begun = known if knows(known, encoding) else Taught(encoding.names)
     async with database.write() as connection:
         last = await lessons.last(connection, place)
-    classroom = Classroom(encoding, begun, half_life_days)
+    classroom = Classroom(encoding, begun, waiting, half_life_days)
     for _ in range(MOST_BATCHES):
         async with database.read() as connection:
             rows = await lessons.after(connection, place, seq=classroom.cursor, up_to=last, limit=MOST_AT_ONCE)
@@ -56,8 +58,11 @@ async def teach(
 class Classroom:
     """Learns lessons in their order; those of each day after those of the days before have faded."""
 
-    def __init__(self, encoding: Encoding, known: Taught, half_life_days: float) -> None:
+    def __init__(
+        self, encoding: Encoding, known: Taught, waiting: Mapping[str, Waiting], half_life_days: float
+    ) -> None:
         self._encoding = encoding
+        self._waiting = waiting
         self._half_life_days = half_life_days
         self._learned = known.learned()
         self._day = known.day
@@ -66,14 +71,17 @@ class Classroom:
     def hear(self, rows: Sequence[LessonRow]) -> None:
         for day, some in groupby(rows, key=lambda row: row.decided_at // DAY):
             self._turn_to(day)
-            lessons = _by_candidate(self._encoding, list(some))
-            self._learned = self._learned.after(lessons, self._encoding.attributes)
+            self._learn(_by_candidate(self._encoding, list(some)))
         if rows:
             self.cursor = rows[-1].seq
 
     def taught(self, today: int) -> Taught:
         self._turn_to(today)
+        self._learn({})
         return taught(self._learned, self._encoding, cursor=self.cursor, day=self._day)
+
+    def _learn(self, lessons: Mapping[str, Lessons]) -> None:
+        self._learned = self._learned.after(lessons, self._encoding.attributes, self._waiting)
 
     def _turn_to(self, day: int) -> None:
         """What was learned before a later day fades; late words on an earlier day count as of today."""

@@ -48,7 +48,8 @@ class Kindred:
         return (one,)
 
     def _newcomer(self, kind: int) -> Floats:
-        return self._of_kinds[kind] + self._rng.normal(0.0, self._own, self.size)
+        newcomer: Floats = self._of_kinds[kind] + self._rng.normal(0.0, self._own, self.size)
+        return newcomer
 
     def successes(self, visit: Visit, order: Order) -> Order:
         return order if self._luck < self._rates[order[0]] else ()

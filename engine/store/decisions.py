@@ -100,6 +100,20 @@ async def due(connection: AsyncConnection, *, now: int, limit: int) -> list[Deci
     return await _rows(connection, query)
 
 
+async def still_open(
+    connection: AsyncConnection, merchant_id: int, placement: str, *, from_id: str, before_id: str, limit: int
+) -> list[DecisionRow]:
+    """The first decisions of a stretch of the log whose window has not ended."""
+    query = _all().where(
+        decisions.c.merchant_id == merchant_id,
+        decisions.c.id >= from_id,
+        decisions.c.id < before_id,
+        decisions.c.placement == placement,
+        decisions.c.closes_at.is_not(None),
+    )
+    return await _rows(connection, query.order_by(decisions.c.id).limit(limit))
+
+
 async def close(connection: AsyncConnection, ids: Iterable[str]) -> None:
     await connection.execute(update(decisions).where(decisions.c.id.in_(list(ids))).values(closes_at=None))
 

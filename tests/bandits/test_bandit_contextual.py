@@ -6,7 +6,7 @@ import pytest
 
 import bandits
 from bandits.contextual import MOST_TOGETHER, SPREAD, Attributes, Learned, beliefs_of, shared_weights
-from bandits.lessons import MOST_CORRELATED, Factor, Lessons, rate
+from bandits.lessons import MOST_CORRELATED, Factor, Lessons, Waiting, rate
 from bandits.weights import make_weights, rates_of
 
 TRUTH = {"card": np.array([-1.0, 1.0, 0.0]), "paypal": np.array([-1.0, -0.5, 0.5])}
@@ -138,6 +138,48 @@ def test_a_candidate_never_tried_starts_at_what_the_others_have_in_common():
     assert new.mean == pytest.approx(shared_weights(learned)[0])
     assert new.mean == pytest.approx(rare, abs=0.4)
     assert new.covariance == pytest.approx(np.eye(3) * SPREAD**2)
+
+
+# Trials whose outcomes may still come.
+
+
+def waited(told, share):
+    return Waiting(told.features, told.trials, np.full(len(told.trials), share))
+
+
+def after_waiting(share, count=1000):
+    told = lessons(TRUTH["card"], count)
+    return Learned(3).after({}, waiting={"card": waited(told, share)})
+
+
+def test_what_has_waited_long_enough_has_failed_and_what_just_began_says_nothing():
+    told = lessons(TRUTH["card"], 1000)
+    failed = Learned(3).after({"card": Lessons(told.features, told.trials, np.zeros(1000))})
+    assert same(after_waiting(1.0).waiting["card"], failed.factors["card"], 1e-6)
+    assert beliefs_of(after_waiting(0.0), ["card"])["card"].mean == pytest.approx(np.zeros(3), abs=1e-9)
+
+
+def test_rates_are_right_while_most_successes_are_still_to_come():
+    rng = np.random.default_rng(3)
+    told = lessons(TRUTH["card"], 20_000, seed=3)
+    age, delay = rng.random(20_000), rng.exponential(0.5, 20_000)
+    known = (told.successes > 0) & (delay < age)
+    still = Waiting(told.features[~known], told.trials[~known], 1 - np.exp(-age[~known] / 0.5))
+    learned = Learned(3).after({"card": told.where(known)}, waiting={"card": still})
+    assert beliefs_of(learned, ["card"])["card"].mean == pytest.approx(TRUTH["card"], abs=0.15)
+    as_told = Learned(3).after({"card": told.where(known)})
+    assert beliefs_of(as_told, ["card"])["card"].mean[0] > 2
+
+
+def test_what_waits_is_counted_while_it_does_and_not_learned_for_good():
+    told = lessons(TRUTH["card"], 500)
+    learned = Learned(3).after({"card": told}, waiting={"card": waited(told, 0.5), "new": waited(told, 0.5)})
+    assert learned.factors["card"].trials == 500
+    assert learned.factors["new"].trials == 0
+    assert learned.waiting["card"].trials > 50
+    again = learned.after({})
+    assert not again.waiting
+    assert same(again.factors["card"], learned.factors["card"])
 
 
 # What candidates of a kind have in common.

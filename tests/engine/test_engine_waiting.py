@@ -1,0 +1,92 @@
+"""Open decisions of a placement that learns from facts: they count by the share of outcomes that would have come."""
+
+from __future__ import annotations
+
+import pytest
+
+import bandits
+from engine.clock import MINUTE, now_ms
+from engine.contextual import ContextualBeliefs
+from engine.placement import Contextual
+from engine.waiting import MOST_OF_A_STEP, still_waiting
+from tests.factories import candidates, order, placement
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
+TWO = candidates("card", "paypal")
+CURVE = bandits.DelayCurve([3, 1, 4, 1, 5] * 10, window_ms=60 * MINUTE)
+
+
+@pytest.fixture
+async def store(empty_shop):
+    await empty_shop.place(placement(policy=Contextual(("device.type",))), *TWO)
+    return empty_shop
+
+
+async def asked(shop, count, device="mobile"):
+    return [await shop.decide(device_type=device) for _ in range(count)]
+
+
+async def learn(shop, monkeypatch, *, minutes=0):
+    """Make beliefs as they would be made so many minutes from now."""
+    later = now_ms() + minutes * MINUTE
+    monkeypatch.setattr("engine.live.now_ms", lambda: later)
+    shop.engine.live.learned({(shop.id, "payment_methods", "converted", ""): 1})
+    await shop.engine.live.refresh(at_once=True)
+
+
+def beliefs(shop) -> ContextualBeliefs:
+    made = shop.engine.live.get(shop.id, "payment_methods").at("")
+    assert isinstance(made, ContextualBeliefs)
+    return made
+
+
+def rates(shop):
+    made = beliefs(shop)
+    return made.weights((0, 1)).rates(made.features({"device.type": "mobile"}, {}, (0, 1)))
+
+
+async def waiting(shop, *, minutes=0):
+    """Trials that wait, and what they count for, by candidate."""
+    active = shop.engine.live.get(shop.id, "payment_methods")
+    place, now = (shop.id, "payment_methods", "converted"), now_ms() + minutes * MINUTE
+    found = await still_waiting(shop.engine.database, place, active.plan.encoding, active.learning, CURVE, now)
+    return {name: (one.trials.sum(), one.shares.max()) for name, one in found.items()}
+
+
+async def test_open_decisions_count_against_candidates_as_they_grow_old(store, monkeypatch):
+    answers = await asked(store, 40)
+    for answer in answers[:8]:
+        await store.report(answer, "converted", "paypal")
+    seen = []
+    for minutes in (0, 20, 50):
+        await learn(store, monkeypatch, minutes=minutes)
+        seen.append(rates(store).sum())
+    assert seen[0] > seen[1] > seen[2]
+    assert beliefs(store).learned.factors["paypal"].trials == 8
+    answer = await store.decide(device_type="mobile")
+    await learn(store, monkeypatch)
+    assert (await store.engine.logbook.replay(store.id, answer.decision.decision_id)).same
+
+
+async def test_it_waits_for_those_of_which_nothing_is_known(store):
+    open_yet, settled, chosen = await asked(store, 3)
+    await store.report(settled, "abandoned")
+    await store.report(chosen, "selected", order(chosen.decision)[0])
+    await store.report(open_yet, "shown")
+    counted = await waiting(store, minutes=30)
+    first, second = order(chosen.decision)
+    assert {name: trials for name, (trials, _) in counted.items()} == {first: 2, second: 1}
+    youngest, oldest = (CURVE.share(minutes * MINUTE) for minutes in (30, 32))
+    assert all(youngest <= share <= oldest for _, share in counted.values())
+
+
+async def test_some_of_very_many_stand_for_all(store):
+    await asked(store, 3 * MOST_OF_A_STEP)
+    counted = await waiting(store)
+    assert sum(trials for trials, _ in counted.values()) == pytest.approx(6 * MOST_OF_A_STEP, abs=0.1)
+
+
+async def test_when_the_window_has_closed_nothing_waits(store):
+    await asked(store, 3)
+    await store.engine.recorder.close_due(now_ms() + 61 * MINUTE)
+    assert await waiting(store, minutes=61) == {}
