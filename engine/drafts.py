@@ -68,12 +68,21 @@ class Drafts:
         """Everything that the merchant edits, with this placement's rules as the draft will have them."""
         return after_draft(*await self.load(merchant_id, placement))
 
-    async def document(self, merchant_id: int, placement: str) -> PlanDocument:
-        """The plan that publishing the draft now would lead to."""
-        document = (await self.shelf(merchant_id, placement)).plan_document(placement)
+    async def plan(
+        self, merchant_id: int, placement: str, *, rules: Sequence[RuleDocument] | None = None
+    ) -> tuple[Draft, PlanDocument]:
+        """The draft, and the plan that publishing it now would lead to; with `rules` in the place of its own, if given:
+        `Invalid` where they make no sense."""
+        shelf, draft = await self.load(merchant_id, placement)
+        shelf = after_draft(shelf, draft)
+        if rules is not None:
+            await asyncio.to_thread(refuse_nonsense, shelf, placement, rules)
+        document = shelf.plan_document(placement)
         if document is None:
             raise NotFound(f"there is no placement “{placement}”", field="placement")
-        return document
+        if rules is not None:
+            document = msgspec.structs.replace(document, rules=tuple(rule for rule in rules if rule.enabled))
+        return draft, document
 
     async def differences(self, merchant_id: int, placement: str) -> tuple[Draft, list[Difference]]:
         """The draft, and what each of its changes changes in words and as documents, in the same order."""

@@ -21,7 +21,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.clock import DAY, now_ms, to_ms
-from engine.drafts import Drafts, after_draft, refuse_nonsense
+from engine.drafts import Drafts
 from engine.errors import Conflict, NotFound, invalid
 from engine.placement import RuleDocument
 from engine.plan import PlanDocument
@@ -111,16 +111,9 @@ class Previews:
         rules: Sequence[RuleDocument] | None = None,
     ) -> Preview:
         """Try the placement's draft, or `rules` in the place of its rules; `without` leaves one of them out."""
-        shelf, draft = await self._drafts.load(merchant_id, placement)
-        shelf = after_draft(shelf, draft)
-        if rules is not None:
-            await asyncio.to_thread(refuse_nonsense, shelf, placement, rules)
-        document = shelf.plan_document(placement)
-        if document is None:
-            raise NotFound(f"there is no placement “{placement}”", field="placement")
-        wanted = document.rules if rules is None else tuple(rule for rule in rules if rule.enabled)
-        kept = tuple(rule for rule in wanted if rule.id != without)
-        if without and len(kept) == len(wanted):
+        draft, document = await self._drafts.plan(merchant_id, placement, rules=rules)
+        kept = tuple(rule for rule in document.rules if rule.id != without)
+        if without and len(kept) == len(document.rules):
             raise NotFound(f"no rule “{without}” is in force in this draft", field="without")
         subject = Subject(draft.at.revision if rules is None else None, without)
         document = msgspec.structs.replace(document, rules=kept)

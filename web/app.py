@@ -14,7 +14,20 @@ from engine.service import open_engine
 from engine.settings import Settings
 from web import admin, docs, errors, logs
 from web.access import PublicLimit
-from web.api import decisions, drafts, feedback, health, keys, log, plans, previews, resources, rule_sets, uses
+from web.api import (
+    decisions,
+    drafts,
+    feedback,
+    health,
+    keys,
+    log,
+    plans,
+    previews,
+    resources,
+    rule_sets,
+    trials,
+    uses,
+)
 from web.demo.background import demo
 from web.door import Door
 from web.process import tune
@@ -62,5 +75,5 @@ def create_app(settings: Settings) -> Litestar:
 
 
 def api() -> Router:
-    modules = (decisions, feedback, resources, drafts, rule_sets, previews, uses, plans, keys, log, health)
+    modules = (decisions, feedback, resources, drafts, rule_sets, trials, previews, uses, plans, keys, log, health)
     return Router("/", route_handlers=[handler for module in modules for handler in list[Any](module.handlers)])

@@ -83,7 +83,7 @@ async def test_the_plan_of_a_draft_can_be_asked_for_before_it_is_published(shop,
     await ada.save(HIDE_CARD)
     await ada.save(rule({"exclude": ["klarna"]}, id="off", enabled=False))
     await ada.remove("going")
-    document = await shop.engine.drafts.document(shop.id, PLACE)
+    _, document = await shop.engine.drafts.plan(shop.id, PLACE)
     assert [one.id for one in document.rules] == ["r1"]
     await ada.publish()
     assert document == shop.engine.live.get(shop.id, PLACE).plan.document

@@ -119,7 +119,7 @@ async def test_a_rule_that_begins_later_is_tried_as_if_it_had_begun(engine, merc
 
 
 async def test_a_draft_that_cannot_be_compiled_says_why(engine, merchant, log):
-    document = await engine.drafts.document(merchant, "payment_methods")
+    _, document = await engine.drafts.plan(merchant, "payment_methods")
     broken = rule({"exclude": ["card"]}, id="draft", when={"==": [{"var": "no"}, 1]})
     draft = msgspec.structs.replace(document, rules=(broken,))
     preview = await engine.previews.start(merchant, "tester", draft, since=0, until=now_ms())

@@ -17,7 +17,7 @@ SMALL = {"<": [{"var": "cart.total"}, 5000]}
 
 
 async def tried(shop, *rules, **facts):
-    document = await shop.engine.drafts.document(shop.id, "payment_methods")
+    _, document = await shop.engine.drafts.plan(shop.id, "payment_methods")
     document = msgspec.structs.replace(document, rules=rules)
     values = {name.replace("_", ".", 1): value for name, value in facts.items()}
     return await shop.engine.trials.answer(shop.id, document, Facts(values))
@@ -53,7 +53,7 @@ async def test_the_chances_are_those_that_a_real_answer_names(shop):
 async def test_candidates_that_are_not_in_force_yet_take_part_with_what_is_known_of_the_others(shop):
     rest = dict.fromkeys(("klarna", "ideal", "sepa_debit", "apple_pay", "card"), (1000, 100))
     await shop.teach(paypal=(1000, 700), **rest)
-    document = await shop.engine.drafts.document(shop.id, "payment_methods")
+    _, document = await shop.engine.drafts.plan(shop.id, "payment_methods")
     new = (factories.candidate("alipay", position=-1), *document.candidates)
     trial = await Trials(shop.engine.live).answer(shop.id, msgspec.structs.replace(document, candidates=new), Facts({}))
     assert "alipay" in [one.id for one in trial.decision.ranking]
@@ -61,7 +61,7 @@ async def test_candidates_that_are_not_in_force_yet_take_part_with_what_is_known
 
 
 async def test_another_policy_than_the_one_in_force_is_tried_as_it_is(shop):
-    document = await shop.engine.drafts.document(shop.id, "payment_methods")
+    _, document = await shop.engine.drafts.plan(shop.id, "payment_methods")
     placement = msgspec.structs.replace(document.placement, policy=Thompson(drawn=1))
     trial = await shop.engine.trials.answer(shop.id, msgspec.structs.replace(document, placement=placement), Facts({}))
     assert len(trial.slots) == 1

@@ -1,0 +1,67 @@
+"""Trying a checkout on a draft over HTTP."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.serving import Server, Side
+
+TRIAL = "/v1/placements/payment_methods/draft/trial"
+IN_GERMANY = {"geo": {"country": "DE"}, "cart": {"total": 5_000, "currency": "EUR"}}
+NO_CARD = {
+    "id": "no-card", "name": "No card", "when": {"==": [{"var": "geo.country"}, "DE"]},
+    "effects": [{"exclude": ["card"]}],
+}  # fmt: skip
+
+
+def tried(side: Side, **body) -> dict:
+    answer = side.client.post(TRIAL, json=body)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_it_tells_what_a_checkout_would_be_answered_and_why(side: Side):
+    answer = tried(side, context=IN_GERMANY, rules=[NO_CARD])
+    assert answer["rules"] == ["no-card"]
+    assert "card" in {one["id"] for one in answer["excluded"]}
+    assert "card" not in {one["id"] for one in answer["ranking"]}
+    assert all(sum(slot.values()) == pytest.approx(1) for slot in answer["slots"])
+    (rule,) = answer["trace"]["rules"]
+    assert (rule["verdict"], rule["sentence"]) == ("fired", "Country is DE → Card is hidden")
+    elsewhere = tried(side, context=IN_GERMANY | {"geo": {"country": "FR"}}, rules=[NO_CARD])
+    assert elsewhere["rules"] == []
+    assert tried(side, rules=[NO_CARD])["skipped"] == [{"rule": "no-card", "field": "geo.country"}]
+
+
+def test_the_draft_is_tried_where_no_rules_are_given_and_nothing_is_logged(side: Side):
+    saved = side.client.put(TRIAL.replace("trial", "rules/no-card"), json=NO_CARD, headers={"If-Match": '"0"'})
+    assert saved.status_code == 200, saved.text
+    assert tried(side, context=IN_GERMANY)["rules"] == ["no-card"]
+    assert side.client.get("/v1/decisions").json()["items"] == []
+    assert "card" in {one["id"] for one in side.decide()["ranking"]}
+
+
+def test_the_time_may_be_given(side: Side):
+    sunday = NO_CARD | {"when": {"weekday_in": [{"var": "time.now"}, ["sun"], "Europe/Berlin"]}}
+    assert tried(side, context={"time": {"now": "2026-11-22T12:00:00Z"}}, rules=[sunday])["rules"] == ["no-card"]
+    assert tried(side, context={"time": {"now": "2026-11-23T12:00:00Z"}}, rules=[sunday])["rules"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"context": []}, "context"),
+        ({"rules": [NO_CARD, NO_CARD]}, "no-card"),
+        ({"rules": [NO_CARD | {"effects": [{"exclude": ["nobody"]}]}]}, "effects/0"),
+        ({"customer": "c"}, "customer"),
+    ],
+)
+def test_what_cannot_be_tried_is_refused_with_its_field(side: Side, body, field):
+    answer = side.client.post(TRIAL, json=body)
+    assert answer.status_code in (400, 409)
+    assert field in answer.text
+
+
+def test_a_publishable_key_tries_nothing(server: Server, side: Side):
+    with server.client(side.new_key("publishable")) as client:
+        assert client.post(TRIAL, json={}).status_code == 403
