@@ -12,7 +12,7 @@ from bandits.beliefs import (
     posterior,
     recency_weight,
 )
-from bandits.chances import Chances, Race, split_chances
+from bandits.chances import Chances, Race, Shares, split_chances
 from bandits.credit import Event, EventType, Model, Reward, credit, unanswered
 from bandits.delay import DelayCurve, bin_of
 from bandits.draw import Arrangement, arrange, candidate_hash, chances_along, pick, seed_of, uniforms
@@ -23,12 +23,14 @@ from bandits.examination import effective_trials, estimate_weights
 from bandits.hierarchy import Siblings, fit_prior, fit_strength, prior_from, temper
 from bandits.money import Amounts, Worths, make_worths, mean_amount
 from bandits.paired import is_off_one, paired_difference
+from bandits.together import Answers, chances_of
 
 __all__ = [
     "CUSTOMER_STRENGTH",
     "DRAWS",
     "FLAT",
     "Amounts",
+    "Answers",
     "Arrangement",
     "Chances",
     "DelayCurve",
@@ -41,6 +43,7 @@ __all__ = [
     "Prior",
     "Race",
     "Reward",
+    "Shares",
     "Siblings",
     "Statistics",
     "Worths",
@@ -49,6 +52,7 @@ __all__ = [
     "blend",
     "candidate_hash",
     "chances_along",
+    "chances_of",
     "credit",
     "effective_trials",
     "estimate_weights",

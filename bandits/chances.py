@@ -23,15 +23,15 @@ class Race:
     candidates have equal chances. Answers are remembered, which makes a race that is kept cheap.
     """
 
-    __slots__ = ("_floor", "_memo", "_scores")
+    __slots__ = ("_memo", "floor", "scores")
 
     def __init__(self, scores: NDArray[np.float32], floor: float = 0.0) -> None:
         if not scores.size:
             raise ValueError("a race needs at least one candidate and one draw")
         if not 0 <= floor <= 1:
             raise ValueError(f"floor must lie between 0 and 1: {floor}")
-        self._scores = scores
-        self._floor = floor
+        self.scores = scores
+        self.floor = floor
         self._memo: dict[tuple[int, ...], Chances] = {}
 
     def chances(self, taken: tuple[int, ...] = ()) -> Chances:
@@ -48,19 +48,19 @@ class Race:
         return known
 
     def _chances(self, taken: tuple[int, ...]) -> Chances:
-        remaining = len(self._scores) - len(taken)
+        remaining = len(self.scores) - len(taken)
         if remaining < 1:
             raise ValueError("every candidate is taken: no slot is left to fill")
-        scores = self._without(taken) if taken else self._scores
-        chances: Chances = _count_wins(scores) * ((1 - self._floor) / scores.shape[1])
-        chances += self._floor / remaining
+        scores = self._without(taken) if taken else self.scores
+        chances: Chances = _count_wins(scores) * ((1 - self.floor) / scores.shape[1])
+        chances += self.floor / remaining
         for index in taken:
             chances[index] = 0.0
         chances.setflags(write=False)
         return chances
 
     def _without(self, taken: tuple[int, ...]) -> NDArray[np.float32]:
-        scores = self._scores[:, :LATER_DRAWS].copy()
+        scores = self.scores[:, :LATER_DRAWS].copy()
         for index in taken:
             scores[index] = -np.inf
         return scores
@@ -85,13 +85,30 @@ def split_chances(weights: ArrayLike, taken: tuple[int, ...] = ()) -> Chances:
     return left
 
 
+class Shares:
+    """The chances of candidates under fixed weights (K,), in the place of a race."""
+
+    __slots__ = ("_weights",)
+
+    def __init__(self, weights: ArrayLike) -> None:
+        self._weights = weights
+
+    def chances(self, taken: tuple[int, ...] = ()) -> Chances:
+        return split_chances(self._weights, taken)
+
+
 def _count_wins(scores: NDArray[np.float32]) -> Chances:
     """In how many draws each candidate is the best, (K,); sums to the number of draws."""
-    draws = scores.shape[1]
     best = scores == np.maximum.reduce(scores, axis=0)
+    wins = wins_of(best)
+    return wins if sum(wins.tolist()) == scores.shape[1] else share_ties(best)
+
+
+def wins_of(best: NDArray[np.bool_]) -> Chances:
+    """In how many draws (..., K, M) each candidate is among the best, (..., K)."""
     # The product with ones is numpy's fastest sum of booleans by row, and exact up to 2**24 draws.
-    wins: Chances = np.vecdot(best, _ones(draws)).astype(np.float64)
-    return wins if sum(wins.tolist()) == draws else _share(best)
+    wins: Chances = np.vecdot(best, _ones(best.shape[-1])).astype(np.float64)
+    return wins
 
 
 @cache
@@ -99,7 +116,8 @@ def _ones(draws: int) -> NDArray[np.float32]:
     return np.ones(draws, np.float32)
 
 
-def _share(best: NDArray[np.bool_]) -> Chances:
+def share_ties(best: NDArray[np.bool_]) -> Chances:
+    """Wins (K,) where in some draws (K, M) several are best: each gets its part."""
     sharers = best.sum(axis=0)
     if not sharers.all():
         raise ValueError("scores must be numbers: in some draw no candidate is the best")

@@ -44,15 +44,15 @@ def candidate_hash(candidate: str) -> int:
     return seed_of(candidate)
 
 
-def uniforms(seed: int, candidate_hashes: NDArray[np.uint64], slots: int) -> NDArray[np.float64]:
-    """A uniform number in the open interval (0, 1) for each slot and candidate, (slots, K).
+def uniforms(seed: int | NDArray[np.uint64], candidate_hashes: NDArray[np.uint64], slots: int) -> NDArray[np.float64]:
+    """A uniform number in the open interval (0, 1) for each slot and candidate, (slots, K); for seeds (N, 1, 1) of
+    each, (N, slots, K).
 
     SplitMix64's finaliser (Steele, Lea and Flood, 2014) of `seed ^ (hash + (slot + 1) * step)`; its upper 52 bits k
     give (k + 1/2) / 2**52, which a double holds exactly. At most 1024 slots.
     """
-    z = _OFFSETS[:slots] + candidate_hashes
+    z: NDArray[np.uint64] = _xor(_OFFSETS[:slots] + candidate_hashes, seed)
     w = np.empty_like(z)
-    _xor(z, seed, z)
     _xor(z, _shift(z, _S30, w), z)
     _times(z, _MIX_1, z)
     _xor(z, _shift(z, _S27, w), z)
@@ -89,7 +89,7 @@ def arrange(
     scores: list[float] = np.asarray(rest_scores).tolist()
     count = len(scores)
     length = min(length, count)
-    placed = _places(pins, count) if pins else {}
+    placed = places(pins, count) if pins else {}
     taken = tuple(placed.values())
     chances = [1.0] * length
     first: Chances | None = None
@@ -121,7 +121,7 @@ def chances_along(
     behind the first that could not have been filled so.
     """
     scores: list[float] = np.asarray(rest_scores).tolist()
-    placed = _places(pins, len(scores)) if pins else {}
+    placed = places(pins, len(scores)) if pins else {}
     taken = tuple(placed.values())
     for slot, one in enumerate(order[:length]):
         if slot in placed:
@@ -137,7 +137,7 @@ def chances_along(
         taken += () if slot in placed else (one,)
 
 
-def _places(pins: Mapping[int, int], count: int) -> dict[int, int]:
+def places(pins: Mapping[int, int], count: int) -> dict[int, int]:
     """The pins, with those beyond the last slot moved up to it, and those in their way before them."""
     places = {}
     last = count - 1

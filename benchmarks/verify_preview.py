@@ -9,21 +9,23 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import random
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, NamedTuple
 
 import msgspec
 
 from benchmarks import preview_load
-from benchmarks.preview_log import COUNTRIES, DEVICES, METHODS, Log, Logged, Shoppers, document, make_log
-from engine.kernel import Draw
+from benchmarks.preview_log import COUNTRIES, DEVICES, METHODS, Log, Shoppers, document, make_log
+from engine.facts import Facts
+from engine.kernel import Draw, draw_of
 from engine.live import Active
 from engine.odds import AnyBeliefs
 from engine.placement import RuleDocument
 from engine.plan import Plan, PlanDocument
-from engine.preview import Case, Comparison, Redone, read_logged
+from engine.preview import Case, Comparison, LoggedAnswer, batches, read_logged
+from engine.preview_drawing import Request, Room
 from engine.preview_effect import Effect, effect_of
 from engine.preview_totals import Totals
 
@@ -152,76 +154,94 @@ def with_rule(plan: PlanDocument, rule: RuleDocument) -> PlanDocument:
     return msgspec.structs.replace(plan, rules=(*plan.rules, rule))
 
 
+class Seen(NamedTuple):
+    """A logged decision as a preview reads it, and what was bought."""
+
+    id: str
+    facts: Facts
+    logged: LoggedAnswer
+    beliefs_version: int
+    bought: str | None
+
+
 class Bench:
-    """A log in memory, on which drafts are tried as a preview does it, and their true effects worked out."""
+    """A log in memory, read once, on which drafts are tried as a preview does it, and their true effects worked out."""
 
     def __init__(self, log: Log) -> None:
-        self._log = log
-        self._by_country: defaultdict[str, list[Logged]] = defaultdict(list)
+        self._plan, self._shoppers, self._known = log.plan, log.shoppers, log.known
+        self._count = len(log.decisions)
+        self._by_country: defaultdict[str, list[Seen]] = defaultdict(list)
         for one in log.decisions:
-            self._by_country[one.facts.values["geo.country"]].append(one)
+            seen = Seen(one.row.id, one.facts, read_logged(one.row.answer), one.row.beliefs_version, one.bought)
+            self._by_country[one.facts.values["geo.country"]].append(seen)
+        self._bought = {one.row.id: {one.bought: 1} for one in log.decisions if one.bought}
         self._expected: dict[tuple[object, ...], float] = {}
 
     def try_on(self, rule: RuleDocument, *, without: str = "") -> Tried:
         """The log's plan with a rule more, and perhaps without another."""
-        wanted = with_rule(self._log.plan.document, rule)
+        wanted = with_rule(self._plan.document, rule)
         kept = tuple(one for one in wanted.rules if one.id != without)
         draft = Active(Plan(msgspec.structs.replace(wanted, rules=kept), version=0))
-        comparison = Comparison(self._log.plan, draft.plan)
-        totals, truth = Totals(read=len(self._log.decisions), counted=len(self._log.decisions)), 0.0
-        drawn: dict[int, AnyBeliefs] = {}
-        known: dict[tuple[object, ...], float] = {}
-        for one, case in self.touched(rule, comparison):
-            version = one.row.beliefs_version
-            if version not in drawn:
-                drawn[version] = draft.make(self._log.known[version])
-            redone = comparison.redone(case, drawn[version])
-            succeeded = {one.bought: 1} if one.bought else {}
-            totals.moves(case, redone)
-            totals.weighs(comparison.weighed(case, redone, drawn[version], succeeded), revalued=False)
-            key = (version, id(case.bounded))
-            if key not in known:
-                known[key] = self._difference(case, redone, drawn[version], comparison)
-            truth += known[key]
-        return Tried(rule, effect_of(totals), truth / totals.counted)
+        comparison = Comparison(self._plan, draft.plan)
+        cases = list(self.touched(rule, comparison))
+        drawn = {version: draft.make(self._known[version]) for version in {case.beliefs_version for case in cases}}
+        totals = Totals(read=self._count, counted=self._count)
+        for batch in batches(cases):
+            beliefs = [drawn[case.beliefs_version] for case in batch]
+            redone = comparison.redone(batch, beliefs)
+            for case, order in zip(batch, redone.orders, strict=True):
+                totals.moves(case, order)
+            succeeded = [self._bought.get(case.id, {}) for case in batch]
+            totals.weighs(comparison.weighed(batch, redone, beliefs, succeeded), revalued=False)
+        return Tried(rule, effect_of(totals), self._truth(cases, drawn) / self._count)
 
-    def touched(self, rule: RuleDocument, comparison: Comparison) -> Iterator[tuple[Logged, Case]]:
+    def touched(self, rule: RuleDocument, comparison: Comparison) -> Iterator[Case]:
         country = rule.when["and"][0]["=="][1]
         for one in self._by_country[country]:
-            logged = read_logged(one.row.answer)
             firing = comparison.draft.compiled.evaluate(one.facts.values)
-            bounded = comparison.bounded(one.facts.values, firing.fired, logged)
+            bounded = comparison.bounded(one.facts.values, firing.fired, one.logged)
             if not bounded.same:
-                yield one, Case(one.row.id, one.facts, logged, bounded)
+                yield Case(one.id, one.facts, one.logged, bounded, 1, one.beliefs_version, True)
 
-    def _difference(self, case: Case, redone: Redone, beliefs: AnyBeliefs, comparison: Comparison) -> float:
-        country, shoppers, before = case.facts.values["geo.country"], self._log.shoppers, case.bounded.before
-        key = (beliefs.version, *before.excluded, *sorted(before.boosts.items()))
+    def _truth(self, cases: Sequence[Case], drawn: Mapping[int, AnyBeliefs]) -> float:
+        """How many purchases more the draft brings on average; nobody here has a past that would tell cases apart."""
+        alike = Counter((case.beliefs_version, id(case.bounded)) for case in cases)
+        example = {(case.beliefs_version, id(case.bounded)): case for case in cases}
+        return sum(count * self._difference(example[key], drawn[key[0]]) for key, count in alike.items())
+
+    def _difference(self, case: Case, beliefs: AnyBeliefs) -> float:
+        before, country = case.bounded.before, case.facts.values["geo.country"]
+        key = (beliefs.version, *before.eligible, *sorted(before.bounds.boosts.items()))
         if key not in self._expected:
-            back = Comparison(comparison.draft, comparison.before)
-            then = back.redone(case._replace(bounded=case.bounded._replace(draft=before)), beliefs)
-            self._expected[key] = expected(then, country, shoppers)
-        return expected(redone, country, shoppers) - self._expected[key]
+            self._expected[key] = expected(before, case.request(beliefs), country, self._shoppers)
+        return expected(case.bounded.draft, case.request(beliefs), country, self._shoppers) - self._expected[key]
 
 
-def expected(redone: Redone, country: str, shoppers: Shoppers) -> float:
+def expected(room: Room, request: Request, country: str, shoppers: Shoppers) -> float:
     """How likely the shopper buys, over all orders that may come out."""
-    if redone.drawing is None:
+    if not room.eligible:
         return 0.0
-    draw, offered = redone.drawing
-    whole = 0.0
-    for order, chance in rankings(draw):
-        whole += chance * shoppers.success(country, tuple(offered[place] for place in order))
-    return whole
+    draw = draw_of(room.plan, request.beliefs, request.facts, room.bounds, room.eligible, request.key)
+    return sum(
+        chance * shoppers.success(country, tuple(room.offered[place] for place in order))
+        for order, chance in rankings(draw)
+    )
 
 
 def rankings(draw: Draw, order: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], float]]:
-    """Every order that may come out and goes on from `order`, with its chance."""
-    if len(order) == draw.length:
+    """Every order that may come out and goes on from `order`, with its chance; pins stand among the first slots."""
+    slot, taken = len(order), {*order, *draw.pins.values()}
+    if slot == draw.length:
         yield order, 1.0
         return
-    *_, at = draw.along([*order, None])
-    for place, chance in enumerate(at.tolist()):
-        if chance:
-            for rest, more in rankings(draw, (*order, place)):
-                yield rest, chance * more
+    if slot in draw.pins:
+        following = {draw.pins[slot]: 1.0}
+    elif slot < draw.drawn:
+        following = {place: chance for place, chance in enumerate(draw.lots.chances(tuple(taken)).tolist()) if chance}
+    else:
+        left = sorted(set(range(len(draw.rest))) - taken, key=lambda place: -draw.rest[place])
+        yield (*order, *left)[: draw.length], 1.0
+        return
+    for place, chance in following.items():
+        for whole, more in rankings(draw, (*order, place)):
+            yield whole, chance * more

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 import bandits
 from engine.bounds import Bounds, bounds_of
+from engine.contextual import ContextualBeliefs
 from engine.decision import Decision, Excluded, Ranked, Skipped
 from engine.facts import Facts
 from engine.odds import AnyBeliefs, Floats, Odds, odds_of
@@ -74,12 +75,12 @@ def eligible_of(plan: Plan, bounds: Bounds) -> tuple[int, ...]:
 class Draw(NamedTuple):
     """All that one answer is drawn from; candidates are counted from 0 among the eligible.
 
-    `rest` orders the slots that are not drawn; `randomness` is what the drawn ones hang on.
+    `lots` have the chances of the drawn slots, which hang on `randomness`; `rest` orders the other slots.
     """
 
     means: Floats
     hashes: NDArray[np.uint64]
-    chances_of: Callable[[tuple[int, ...]], Floats]
+    lots: bandits.Race | bandits.Shares
     rest: Floats
     length: int
     drawn: int
@@ -96,13 +97,13 @@ class Draw(NamedTuple):
 
     def _with(self, uniforms: Floats) -> bandits.Arrangement:
         return bandits.arrange(
-            self.chances_of, self.rest, uniforms, length=self.length, drawn=self.drawn, pins=self.pins
+            self.lots.chances, self.rest, uniforms, length=self.length, drawn=self.drawn, pins=self.pins
         )
 
     def along(self, order: Sequence[int | None]) -> Iterator[Floats]:
         """The chances in each slot, had `order` filled those above it; None is who takes no part."""
         return bandits.chances_along(
-            order, self.chances_of, self.rest, length=self.length, drawn=self.drawn, pins=self.pins
+            order, self.lots.chances, self.rest, length=self.length, drawn=self.drawn, pins=self.pins
         )
 
 
@@ -115,13 +116,18 @@ def draw_of(plan: Plan, beliefs: AnyBeliefs, facts: Facts, bounds: Bounds, eligi
     return Draw(
         odds.means,
         odds.hashes,
-        _chances(plan, odds, eligible),
+        _lots(plan, odds, eligible),
         _rest(plan, odds.expected, weights, eligible),
         length,
         drawn,
         {slot: local[number] for slot, number in bounds.pins.items()},
         randomness,
     )
+
+
+def hangs_on_request(plan: Plan, beliefs: AnyBeliefs, facts: Facts) -> bool:
+    """Whether a request is drawn from other chances than the others with the same bounds and beliefs."""
+    return bool(facts.history) or plan.placement.reward == "margin" or isinstance(beliefs, ContextualBeliefs)
 
 
 def most_slots(placement: Placement) -> int:
@@ -147,12 +153,11 @@ def room(plan: Plan, facts: Facts, key: str, candidates: int) -> tuple[int, int,
             return length, min(policy.drawn, length), key
 
 
-def _chances(plan: Plan, odds: Odds, eligible: tuple[int, ...]) -> Callable[[tuple[int, ...]], Floats]:
+def _lots(plan: Plan, odds: Odds, eligible: tuple[int, ...]) -> bandits.Race | bandits.Shares:
     policy = plan.placement.policy
     if isinstance(policy, Split):
-        shares = np.array([policy.weights.get(plan.ids[number], 1.0) for number in eligible])
-        return lambda taken: bandits.split_chances(shares, taken)
-    return odds.race().chances
+        return bandits.Shares(np.array([policy.weights.get(plan.ids[number], 1.0) for number in eligible]))
+    return odds.race()
 
 
 def _rest(plan: Plan, means: Floats, weights: Floats | None, eligible: tuple[int, ...]) -> Floats:

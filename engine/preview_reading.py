@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from engine.learn import AnswerHead, Learning, Named, earned
 from engine.live import Active, compile_plan
 from engine.odds import AnyBeliefs
 from engine.plan import PlanDocument
-from engine.preview import Case, Comparison, read_logged
+from engine.preview import Case, Comparison, batches, read_logged
 from engine.preview_totals import Totals
 from engine.store import beliefs as snapshots
 from engine.store import outcomes, plans, previews
@@ -62,14 +63,8 @@ class Reader:
         rows = await self._database.look_up(
             lambda connection: previews.log(connection, *self._place, first=first, last=last)
         )
-        cases = []
-        for row in rows:
-            comparison = await self._comparison(row.plan_version)
-            case = self._case(row, comparison, totals)
-            if case is not None and comparison is not None:
-                cases.append((row, case, comparison))
-        if cases:
-            await self._redo(cases, totals)
+        cases = [self._case(row, await self._comparison(row.plan_version), totals) for row in rows]
+        await self._redo([case for case in cases if case], totals)
         return totals
 
     def _case(self, row: LogRow, comparison: Comparison | None, totals: Totals) -> Case | None:
@@ -83,34 +78,50 @@ class Reader:
         if comparison is None:
             totals.lost += 1
             return None
-        values = _values(row.facts)
+        values, is_over = _values(row.facts), row.closes_at is None or row.closes_at <= self._job.now
         firing, rules = comparison.draft.compiled.evaluate(values), comparison.draft.rules
-        totals.fired.update(rules[number].id for number in firing.fired)
-        totals.skipped.update(rules[number].id for number, _ in firing.skipped)
-        totals.fired_before.update(logged.rules)
-        totals.counted += self._is_over(row)
+        totals.matches(
+            [rules[number].id for number in firing.fired],
+            [rules[number].id for number, _ in firing.skipped],
+            logged.rules,
+        )
+        totals.counted += is_over
         bounded = comparison.bounded(values, firing.fired, logged)
         if bounded.same:
             totals.stays(logged.order)
             return None
         history = _history(row.history) if row.history != "{}" else {}
-        return Case(row.id, Facts(values, history, row.customer), logged, bounded)
+        facts = Facts(values, history, row.customer)
+        return Case(row.id, facts, logged, bounded, row.plan_version, row.beliefs_version, is_over)
 
-    async def _redo(self, cases: Sequence[tuple[LogRow, Case, Comparison]], totals: Totals) -> None:
-        await self._remember({row.beliefs_version for row, _, _ in cases})
-        over = [row.id for row, _, _ in cases if self._is_over(row)]
+    async def _redo(self, cases: Sequence[Case], totals: Totals) -> None:
+        await self._remember({case.beliefs_version for case in cases})
+        kept = [case for case in cases if self._mind.knows(case.beliefs_version)]
+        totals.lost += len(cases) - len(kept)
+        over = [case.id for case in kept if case.is_over]
+        totals.counted -= sum(case.is_over for case in cases) - len(over)
         events = await self._database.look_up(lambda connection: outcomes.of_decisions(connection, over))
-        for row, case, comparison in cases:
-            if not self._mind.knows(row.beliefs_version):
-                totals.lost += 1
-                totals.counted -= self._is_over(row)
-                continue
-            redone = comparison.redone(case, self._mind.of(0, row.beliefs_version))
-            totals.moves(case, redone)
-            if self._is_over(row):
-                then = self._mind.of(row.plan_version, row.beliefs_version)
-                weighed = comparison.weighed(case, redone, then, self._succeeded(case, events.get(row.id, [])))
-                totals.weighs(weighed, revalued=case.bounded.before.values != case.bounded.draft.values)
+        for batch in batches(kept):
+            self._try(batch, events, totals)
+
+    def _try(self, batch: Sequence[Case], events: Mapping[str, Sequence[OutcomeRow]], totals: Totals) -> None:
+        comparison, bounded = self._comparisons[batch[0].plan_version], batch[0].bounded
+        if comparison is None:
+            return
+        redone = comparison.redone(batch, self._believed(batch, 0))
+        for case, order in zip(batch, redone.orders, strict=True):
+            totals.moves(case, order)
+        # Its window, and not whether something happened: those of which one hears early are not like the others.
+        if batch[0].is_over:
+            then = self._believed(batch, batch[0].plan_version)
+            succeeded = [self._succeeded(case, events.get(case.id)) for case in batch]
+            revalued = bounded.before.bounds.values != bounded.draft.bounds.values
+            totals.weighs(comparison.weighed(batch, redone, then, succeeded), revalued=revalued)
+
+    def _believed(self, batch: Sequence[Case], plan_version: int) -> list[AnyBeliefs]:
+        versions = dict.fromkeys(case.beliefs_version for case in batch)
+        known = {version: self._mind.of(plan_version, version) for version in versions}
+        return [known[case.beliefs_version] for case in batch]
 
     async def _remember(self, versions: set[int]) -> None:
         missing = self._mind.missing(versions)
@@ -118,11 +129,9 @@ class Reader:
             found = await self._database.look_up(lambda connection: snapshots.some(connection, *self._place, missing))
             self._mind.learn(found, keep=versions)
 
-    def _is_over(self, row: LogRow) -> bool:
-        """Its window, and not whether something happened: those of which one hears early are not like the others."""
-        return row.closes_at is None or row.closes_at <= self._job.now
-
-    def _succeeded(self, case: Case, events: Sequence[OutcomeRow]) -> dict[str, int]:
+    def _succeeded(self, case: Case, events: Sequence[OutcomeRow] | None) -> dict[str, int]:
+        if not events:
+            return {}
         head = AnswerHead([Named(one.id) for one in case.logged.ranking], [], False)
         credit = earned(self._learning, head, events, closed=True)
         return {name: int(worth.successes) for name, worth in credit.items() if worth.successes}
@@ -132,7 +141,7 @@ class Reader:
             row = await self._database.look_up(lambda connection: plans.get(connection, *self._place, version))
             self._comparisons[version] = None
             if row is not None:
-                then = compile_plan(row.document, version)
+                then = compile_plan(row.document, version, like=self._draft.plan)
                 comparison = self._comparisons[version] = Comparison(then.plan, self._draft.plan)
                 self._mind.add(version, self._draft if comparison.believe_alike else then)
         return self._comparisons[version]
@@ -182,6 +191,8 @@ class _Process:
 def begin(job: bytes) -> None:
     """Called once in each process: decisions go before previews."""
     os.nice(NICENESS)
+    # What is read makes no cycles, and going through it in search of some would take a tenth of the time.
+    gc.disable()
     decoded = msgspec.msgpack.decode(job, type=Job)
     _Process.loop = asyncio.new_event_loop()
     _Process.reader = Reader(decoded, open_database(decoded.url))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import chain
 
 import msgspec
 
-from engine.preview import Case, Redone
+from engine.preview import Case
 from engine.preview_weight import Weighed
 
 EXAMPLES_A_KIND = 6
@@ -37,17 +38,9 @@ class Rows:
     open: array[float] = field(default_factory=lambda: array("d"))
     unseen: array[float] = field(default_factory=lambda: array("d"))
 
-    def add(self, one: Weighed) -> None:
-        self.weight.append(one.weight)
-        self.logged.append(one.logged)
-        self.least.append(one.least)
-        self.most.append(one.most)
-        self.open.append(one.open)
-        self.unseen.append(one.unseen)
-
-    def extend(self, other: Rows) -> None:
+    def extend(self, other: Weighed | Rows) -> None:
         for name in Weighed._fields:
-            getattr(self, name).extend(getattr(other, name))
+            getattr(self, name).frombytes(getattr(other, name).tobytes())
 
 
 @dataclass(slots=True)
@@ -74,12 +67,19 @@ class Totals:
     rows: Rows = field(default_factory=Rows)
     examples: dict[str, list[Example]] = field(default_factory=dict)
 
+    def matches(self, fired: Iterable[str], skipped: Iterable[str], fired_before: Iterable[str]) -> None:
+        """Ids of the draft's rules in one decision, and of those that fired then."""
+        # A loop is faster than `Counter.update` for so few.
+        for counts, ids in ((self.fired, fired), (self.skipped, skipped), (self.fired_before, fired_before)):
+            for id in ids:
+                counts[id] += 1
+
     def stays(self, order: Order) -> None:
         self.orders[order] += 1
 
-    def moves(self, case: Case, redone: Redone) -> None:
-        before, after = case.logged.order, redone.order
-        revalued = case.logged.values != case.bounded.draft.values
+    def moves(self, case: Case, after: Order) -> None:
+        before = case.logged.order
+        revalued = case.logged.values != case.bounded.draft.bounds.values
         if before == after and not revalued:
             return self.stays(before)
         self.changed += 1
@@ -89,10 +89,10 @@ class Totals:
         self.examples[kind] = [*self.examples.get(kind, ()), Example(case.id, kind, before, after)][-EXAMPLES_A_KIND:]
         return None
 
-    def weighs(self, one: Weighed, *, revalued: bool) -> None:
+    def weighs(self, shares: Weighed, *, revalued: bool) -> None:
         """What values in an answer do to customers is open: nothing of the past tells."""
-        self.revalued += revalued
-        self.rows.add(one._replace(open=one.most) if revalued else one)
+        self.revalued += revalued * len(shares.weight)
+        self.rows.extend(shares._replace(open=shares.most) if revalued else shares)
 
     def add(self, other: Totals) -> None:
         for name in ("read", "fallback", "lost", "counted", "emptied", "changed", "revalued"):

@@ -27,7 +27,7 @@ from engine.store import plans, previews
 from engine.store.database import open_database
 from rules import RuleError
 
-DECISIONS_A_PIECE = 2_000
+DECISIONS_A_PIECE = 10_000
 PROCESSES = 2
 
 

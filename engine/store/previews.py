@@ -113,7 +113,7 @@ async def log(connection: AsyncConnection, merchant_id: int, placement: str, *, 
         )
         .order_by(decisions.c.id)
     )
-    return [LogRow(*row) for row in await connection.execute(query)]
+    return [LogRow._make(row) for row in (await connection.execute(query)).all()]
 
 
 async def _one(connection: AsyncConnection, query: Select[Any]) -> PreviewRow | None:

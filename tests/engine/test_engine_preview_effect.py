@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from math import prod
+
+import numpy as np
 import pytest
 
 from benchmarks.preview_log import METHODS, document, make_log
 from benchmarks.verify_preview import A_MOMENT, Bench, coverage, drafts, expected, rankings, with_rule, without_overlap
+from engine.kernel import draw_of
 from engine.live import Active
 from engine.plan import Plan
-from engine.preview import Comparison
-from engine.preview_weight import LoggedSlot
+from engine.preview import Comparison, LoggedAnswer, LoggedSlot
 from tests.factories import rule
 
 GERMANY = {"and": [{"==": [{"var": "geo.country"}, "DE"]}]}
@@ -23,26 +26,27 @@ def log():
 def averages(log, draft_rule):
     """Over all answers and outcomes that one decision could have had: the mean weight, what counts, and the truth."""
     draft = Active(Plan(with_rule(log.plan.document, draft_rule), version=0))
-    comparison, back = Comparison(log.plan, draft.plan), Comparison(draft.plan, log.plan)
-    one, case = list(Bench(log).touched(draft_rule, comparison))[-1]
-    beliefs, country = draft.make(log.known[one.row.beliefs_version]), "DE"
-    redone = comparison.redone(case, beliefs)
-    then = back.redone(case._replace(bounded=case.bounded._replace(draft=case.bounded.before)), beliefs).drawing
-    weight = least = most = 0.0
-    for order, chance in rankings(then.draw):
-        names = [then.offered[place] for place in order]
-        at = [float(slot[place]) for place, slot in zip(order, then.draw.along(order), strict=True)]
-        logged = case.logged.__class__([LoggedSlot(*slot) for slot in zip(names, at, strict=True)], {}, [], False)
-        before = 0.0
+    comparison = Comparison(log.plan, draft.plan)
+    case = list(Bench(log).touched(draft_rule, comparison))[-1]
+    beliefs, before = draft.make(log.known[case.beliefs_version]), case.bounded.before
+    then = draw_of(log.plan, beliefs, case.facts, before.bounds, before.eligible, "")
+    cases, bought, shares = [], [], []
+    for order, chance in rankings(then):
+        names = [before.offered[place] for place in order]
+        at = [float(slot[place]) for place, slot in zip(order, then.along(order), strict=True)]
+        assert prod(at) == pytest.approx(chance)
+        logged = LoggedAnswer([LoggedSlot(*slot) for slot in zip(names, at, strict=True)], {}, [], False)
+        reached = 0.0
         for depth in range(1, len(names) + 2):
-            after = log.shoppers.success(country, tuple(names[:depth])) if depth <= len(names) else 1.0
-            bought = {names[depth - 1]: 1} if depth <= len(names) else {}
-            told = comparison.weighed(case._replace(logged=logged), redone, beliefs, bought)
-            share, before = chance * (after - before), after
-            weight += share * told.weight
-            least += share * told.least
-            most += share * told.most
-    return weight, least, most, expected(redone, country, log.shoppers)
+            after = log.shoppers.success("DE", tuple(names[:depth])) if depth <= len(names) else 1.0
+            cases.append(case._replace(logged=logged))
+            bought.append({names[depth - 1]: 1} if depth <= len(names) else {})
+            shares.append(chance * (after - reached))
+            reached = after
+    known = [beliefs] * len(cases)
+    told = comparison.weighed(cases, comparison.redone(cases, known), known, bought)
+    truth = expected(case.bounded.draft, case.request(beliefs), "DE", log.shoppers)
+    return (*(float(np.dot(shares, values)) for values in (told.weight, told.least, told.most)), truth)
 
 
 @pytest.mark.parametrize(("method", "factor"), [("card", 0.7), ("klarna", 1.5), ("ideal", 1.2)])
