@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 import bandits
+from engine.amounts import Amounts, make_amounts, weighted
 from engine.contextual import Taught
 from engine.placement import Placement
 
@@ -16,18 +17,6 @@ MOST_REMEMBERED = 2**21
 """Draws that a beliefs version may hold in lanes and races, and so its memory: 256 of eight candidates, 8 MiB."""
 
 Eligible = tuple[int, ...]
-
-
-def weighted(rates: NDArray[np.float32], weights: NDArray[np.float64] | None) -> NDArray[np.float32]:
-    """Draws times what a success is worth; (K, M)."""
-    return rates if weights is None else rates * weights.astype(np.float32)[:, None]
-
-
-class Amounts(NamedTuple):
-    """What successes bring in; `counts` where the reward is just that, and not a margin that knows the cart."""
-
-    worths: bandits.Worths
-    counts: bool
 
 
 class Lane:
@@ -139,6 +128,12 @@ class Knowledge(msgspec.Struct, frozen=True, omit_defaults=True):
     def trials(self) -> float:
         return sum(known.trials for known in self.arms.values())
 
+    def amounts(self, ids: Sequence[str], placement: Placement, version: int) -> Amounts | None:
+        """What successes bring in, drawn for a version; None where the reward asks for no amounts."""
+        arms = [self.arms.get(name, NOBODY) for name in ids]
+        sums = [bandits.Amounts(known.priced, known.amount) for known in arms]
+        return make_amounts(ids, sums, placement, version)
+
 
 NOBODY = Known()
 
@@ -160,16 +155,8 @@ def make_beliefs(
         version=version,
         bucket=bucket,
         draws=bandits.make_draws(ids, evidence, seed=version, priors=priors),
-        amounts=_amounts(ids, arms, placement, version),
+        amounts=knowledge.amounts(ids, placement, version),
         hashes=hashes,
         floor=floor,
         customer_strength=knowledge.customer_strength,
     )
-
-
-def _amounts(ids: tuple[str, ...], arms: list[Known], placement: Placement, version: int) -> Amounts | None:
-    if placement.reward not in ("revenue", "margin"):
-        return None
-    sums = [bandits.Amounts(known.priced, known.amount) for known in arms]
-    worths = bandits.make_worths(ids, sums, seed=version, typical=max(1, placement.typical_amount))
-    return Amounts(worths, placement.reward == "revenue")

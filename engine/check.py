@@ -80,8 +80,6 @@ def problems_of(around: Surroundings, one: Resource) -> Iterator[FieldProblem]:
 def _placement(around: Surroundings, placement: Placement) -> Iterator[FieldProblem]:
     yield from _buckets("", placement, around.fields)
     yield from _contextual("", placement, around.fields)
-    if isinstance(placement.policy, Contextual) and placement.reward == "revenue":
-        yield FieldProblem("reward", "amounts are not learned from facts: choose converted or margin, or thompson")
     if isinstance(placement.policy, Split) and placement.policy.weights and not any(placement.policy.weights.values()):
         yield FieldProblem("policy/weights", "at least one weight must be above 0")
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 import bandits
 from bandits.contextual import Learned
 from bandits.lessons import MOST_CORRELATED, Factor
-from bandits.weights import Weights, make_weights
+from bandits.weights import Weights, make_weights, rates_of
+from engine.amounts import Amounts, weighted
 from engine.facts import History
 from engine.features import Encoding
 
@@ -96,6 +97,7 @@ class ContextualBeliefs:
         *,
         version: int,
         floor: float,
+        amounts: Amounts | None = None,
     ) -> None:
         self.learned = known.learned() if knows(known, encoding) else Learned(len(encoding))
         self.version = version
@@ -103,14 +105,21 @@ class ContextualBeliefs:
         self.encoding = encoding
         self._ids = tuple(ids)
         self._hashes = hashes
+        self._amounts = amounts
         self._weights = make_weights(ids, self.learned, seed=version, attributes=encoding.attributes)
         self._rows: dict[Eligible, Weights] = {}
 
     def hashes(self, eligible: Eligible) -> NDArray[np.uint64]:
         return self._hashes[list(eligible)]
 
-    def amounts(self, _eligible: Eligible) -> None:
-        """Amounts are not learned from facts."""
+    def amounts(self, eligible: Eligible) -> Floats | None:
+        """What a success of each is expected to bring in, (K,), where amounts are learned; facts do not change it."""
+        return self._amounts.worths.means[list(eligible)] if self._amounts else None
+
+    def expected(self, eligible: Eligible, rates: Floats) -> Floats:
+        """What a trial of each is expected to bring in, where that is what counts; otherwise its rate alone."""
+        brought = self.amounts(eligible) if self._amounts and self._amounts.counts else None
+        return rates if brought is None else rates * brought
 
     def weights(self, eligible: Eligible) -> Weights:
         if len(eligible) == len(self._ids):
@@ -125,8 +134,18 @@ class ContextualBeliefs:
 
     def race(self, eligible: Eligible) -> bandits.Race:
         """The race for a typical request."""
-        typical = np.tile(self.typical(), (len(eligible), 1))
-        return bandits.Race(self.weights(eligible).scores(typical), self.floor)
+        return self.race_for(eligible, np.tile(self.typical(), (len(eligible), 1)), None)
+
+    def race_for(self, eligible: Eligible, features: Floats, weights: Floats | None) -> bandits.Race:
+        """The race for a request's features (K, d), under the weights that rules and fees make."""
+        scores = self.weights(eligible).scores(features)
+        counts = self._amounts is not None and self._amounts.counts
+        if counts or weights is not None:
+            # The log-odds have the order of the rates, but not that of the rates times what a success is worth.
+            scores = rates_of(scores)
+        if self._amounts and counts:
+            scores = scores * self._amounts.worths.draws[list(eligible)]
+        return bandits.Race(weighted(scores, weights), self.floor)
 
     def typical(self) -> Floats:
         """The average features (d,) of the requests that were learned from, by a customer without a past."""

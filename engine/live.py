@@ -55,7 +55,15 @@ class Active:
         plan, policy, known, version = self.plan, self.plan.placement.policy, snapshot.known, snapshot.version
         floor = policy.floor if isinstance(policy, Thompson | Contextual) else 0.0
         if plan.encoding is not None:
-            return ContextualBeliefs(plan.ids, plan.hashes, plan.encoding, known.taught, version=version, floor=floor)
+            return ContextualBeliefs(
+                plan.ids,
+                plan.hashes,
+                plan.encoding,
+                known.taught,
+                version=version,
+                floor=floor,
+                amounts=known.amounts(plan.ids, plan.placement, version),
+            )
         return make_beliefs(
             plan.ids, plan.hashes, known, plan.placement, version=version, bucket=snapshot.bucket, floor=floor
         )

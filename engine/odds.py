@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import bandits
-from bandits.weights import rates_of
-from engine.beliefs import Beliefs, weighted
+from engine.amounts import weighted
+from engine.beliefs import Beliefs
 from engine.contextual import ContextualBeliefs
 from engine.facts import Facts
 from engine.placement import Thompson
@@ -42,15 +42,10 @@ def odds_of(plan: Plan, beliefs: AnyBeliefs, facts: Facts, weights: Floats | Non
 def _odds_by_features(
     beliefs: ContextualBeliefs, facts: Facts, weights: Floats | None, eligible: tuple[int, ...]
 ) -> Odds:
-    drawn, features = beliefs.weights(eligible), beliefs.features(facts.values, facts.history, eligible)
-
-    def race() -> bandits.Race:
-        # The log-odds have the order of the rates, but not that of the rates times what a success is worth.
-        scores = drawn.scores(features)
-        return bandits.Race(scores if weights is None else weighted(rates_of(scores), weights), beliefs.floor)
-
-    rates = drawn.rates(features)
-    return Odds(rates, rates, beliefs.hashes(eligible), race)
+    features = beliefs.features(facts.values, facts.history, eligible)
+    rates = beliefs.weights(eligible).rates(features)
+    hashes, expected = beliefs.hashes(eligible), beliefs.expected(eligible, rates)
+    return Odds(rates, expected, hashes, lambda: beliefs.race_for(eligible, features, weights))
 
 
 def _odds_by_past(

@@ -19,8 +19,8 @@ MAY_IMPORT = {
 }
 ROOMS = set(MAY_IMPORT)
 PURE_IN_ENGINE = (
-    "attributes", "beliefs", "bounds", "contextual", "decision", "difference", "eligibility", "errors", "facts",
-    "features", "kernel", "learned", "network", "odds", "ordering", "placement", "plan", "preview",
+    "amounts", "attributes", "beliefs", "bounds", "contextual", "decision", "difference", "eligibility", "errors",
+    "facts", "features", "kernel", "learned", "network", "odds", "ordering", "placement", "plan", "preview",
     "preview_drawing", "preview_effect", "preview_result", "preview_totals", "preview_weight", "scales", "scenario",
     "schedule", "vocabulary", "wording", "worth",
 )  # fmt: skip

@@ -14,7 +14,7 @@ from engine.learned import sentences
 from engine.live import Active
 from engine.placement import Contextual
 from engine.store.tables import lessons
-from tests.factories import candidates, order, placement
+from tests.factories import candidate, candidates, order, placement
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
 LATER = 3 * 60 * MINUTE
@@ -236,6 +236,44 @@ async def test_a_lesson_whose_decision_is_no_longer_kept_is_passed_by(store):
     assert trials(store) == sum(lesson[2] for lesson in (await told(store))[1:]) >= 3
 
 
+async def bought(shop, count, amounts):
+    """Every candidate that comes first is bought half of the time, for its amount."""
+    for number in range(count):
+        answer = await shop.decide(device_type="mobile")
+        first = order(answer.decision)[0]
+        money = {"amount": amounts[first], "currency": "EUR"}
+        await (shop.report(answer, "converted", first, **money) if number % 2 else shop.report(answer, "abandoned"))
+        if number % 10 == 9:
+            await learn(shop)
+
+
+async def test_revenue_goes_to_who_brings_in_more_where_both_are_bought_as_often(empty_shop):
+    await empty_shop.place(placement(policy=POLICY, reward="revenue", credit="first"), *TWO)
+    await bought(empty_shop, 100, {"card": 2_000, "paypal": 10_000})
+    answer = await empty_shop.decide(device_type="mobile")
+    assert answer.decision.ranking[0].id == "paypal"
+    assert answer.decision.ranking[0].confidence > 0.9
+    await bought(empty_shop, 20, {"card": 2_000, "paypal": 10_000})
+    assert (await empty_shop.engine.logbook.replay(empty_shop.id, answer.decision.decision_id)).same
+
+
+async def test_as_little_revenue_as_possible_goes_to_who_brings_in_less(empty_shop):
+    await empty_shop.place(placement(policy=POLICY, reward="revenue", goal="minimise", credit="first"), *TWO)
+    await bought(empty_shop, 100, {"card": 2_000, "paypal": 10_000})
+    assert (await empty_shop.decide(device_type="mobile")).decision.ranking[0].id == "card"
+
+
+async def test_a_margin_without_a_cart_expects_the_amounts_that_were_learned(empty_shop):
+    """What a card payment costs is worth it for large amounts alone, and those are what it brings in."""
+    dear = (candidate("card", fee_fixed=1_000), candidate("paypal", position=1))
+    policy = Contextual(POLICY.features, floor=0.5)
+    rule = {"policy": policy, "reward": "margin", "credit": "first", "typical_amount": 1_000}
+    await empty_shop.place(placement(**rule), *dear)
+    assert await first_chance(empty_shop, "card") < 0.3
+    await bought(empty_shop, 100, {"card": 50_000, "paypal": 1_000})
+    assert await first_chance(empty_shop, "card") > 0.7
+
+
 @pytest.mark.parametrize(
     ("policy", "more", "field"),
     [
@@ -243,7 +281,6 @@ async def test_a_lesson_whose_decision_is_no_longer_kept_is_passed_by(store):
         (Contextual(("cart.colour",)), {}, "policy/features/0"),
         (POLICY, {"buckets": ("device.type",)}, "buckets"),
         (POLICY, {"credit": "position"}, "credit"),
-        (POLICY, {"reward": "revenue"}, "reward"),
     ],
 )
 async def test_what_it_cannot_learn_from_is_refused_at_save(empty_shop, policy, more, field):

@@ -56,7 +56,6 @@ def test_what_was_typed_is_stored_and_shown_again(side: Side, person: Person) ->
             "field-values:geo.country",
             "There is no country",
         ),
-        ({"reward": "revenue"}, "field-reward", "Amounts cannot be learned from facts"),
         ({"credit": "position"}, "field-credit", "This cannot be used when learning from facts"),
         ({"floor": "60"}, "field-floor", "Must lie between 0 and 50."),
         ({"drawn": "11"}, "field-drawn", "Must lie between 1 and 10."),

@@ -133,7 +133,7 @@ def document_of(values: Mapping[str, str], terms: Terms) -> Placement:
         "name": reader.text("name", required="Give it a name"),
         "shape": _shape(reader),
         "policy": _policy(reader, terms),
-        "reward": _reward(reader),
+        "reward": reader.text("reward"),
         "goal": reader.text("goal") or "maximise",
         "half_life_days": reader.decimal("half_life_days", default=90.0),
         "examination": _examination(reader),
@@ -154,14 +154,6 @@ def _shape(reader: Reader) -> dict[str, Any]:
 
 def _learns_from_facts(reader: Reader) -> bool:
     return reader.text("policy") == "contextual"
-
-
-def _reward(reader: Reader) -> str:
-    reward = reader.text("reward")
-    if reward == "revenue" and _learns_from_facts(reader):
-        instead = "choose a completed purchase, or its margin; or let it learn what works without facts"
-        reader.problems.append(FieldProblem("reward", f"amounts cannot be learned from facts: {instead}"))
-    return reward
 
 
 def _credit(reader: Reader) -> str:
