@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser.conftest import Site, log_in, take
+from tests.browser.conftest import Faults, Site, log_in, take
 from tests.browser.test_access import _fits as fits
 from tests.browser.test_access import _is_accessible as is_accessible
 
 pytestmark = pytest.mark.browser
 OBEYS_WITHIN_SECONDS = 2
+PREVIEWED_WITHIN_MS = 60_000
+ASKED = 12
 METHODS = (
     {"id": "card", "label": "Card", "type": "card"},
     {"id": "paypal", "label": "PayPal", "type": "paypal"},
@@ -97,6 +99,12 @@ class Shop:
         self.send("/v1/placements", {"key": "payment_methods", "name": "Payment methods"})
         self.send("/v1/placements/payment_methods/candidates", list(METHODS))
 
+    def add_colleague(self) -> str:
+        """Somebody else who may publish; returns the address."""
+        email = f"colleague@{self.slug}.example"
+        self.site.run("user", "add", email, "--merchant", self.slug, "--role", "publisher", "--name", "Sasha")
+        return email
+
     def send(self, path: str, body: object) -> dict[str, object]:
         headers = {"authorization": f"Bearer {self.key}"}
         answer = httpx.post(f"{self.site.url}{path}", json=body, headers=headers, timeout=20)
@@ -128,21 +136,39 @@ class Shop:
 
 
 @pytest.mark.parametrize("hands", [Hands, Keys], ids=["mouse", "keyboard"])
-def test_a_rule_goes_from_a_template_to_the_checkout_and_back(page: Page, site: Site, hands: type[Hands]) -> None:
+def test_a_rule_goes_from_a_template_to_the_checkout_and_back(
+    page: Page, colleague: Page, site: Site, hands: type[Hands]
+) -> None:
     shop = Shop(site, f"story-{hands.name}")
     log_in(page, shop.email)
     one = hands(page)
-    assert "klarna" in shop.offered(EXPENSIVE)
+    for _ in range(ASKED - 1):
+        assert "klarna" in shop.offered(EXPENSIVE)
     _starts_from_a_template(page, one)
     _edits_it(page, one)
     _plants_a_mistake_and_mends_it(page, one)
     _tries_a_customer(page, one)
     _saves_it(page, one)
     assert "klarna" in shop.offered(EXPENSIVE), "a draft changes nothing"
-    _publishes_it(page, one)
+    _tries_it_on_the_past(page, one)
+    _sends_it_for_review(page, one)
+    log_in(colleague, shop.add_colleague())
+    _reviews_and_publishes_it(colleague, hands(colleague))
     shop.obeys(EXPENSIVE, without="klarna")
+    _finds_it_in_force(page, one)
     _rolls_back(page, one)
     shop.obeys(EXPENSIVE, with_="klarna")
+    _finds_both_versions(page, one)
+
+
+@pytest.fixture
+def colleague(chromium: Browser, site: Site, faults: Faults) -> Iterator[Page]:
+    """A page in another browser, for the second person of a review."""
+    context = chromium.new_context(base_url=site.url, viewport={"width": 1280, "height": 860}, reduced_motion="reduce")
+    page = context.new_page()
+    faults.watch(page)
+    yield page
+    context.close()
 
 
 def _looked_at(page: Page, name: str) -> None:
@@ -220,17 +246,50 @@ def _saves_it(page: Page, one: Hands) -> None:
     _looked_at(page, f"{one.name}-saved")
 
 
-def _publishes_it(page: Page, one: Hands) -> None:
+def _tries_it_on_the_past(page: Page, one: Hands) -> None:
+    """Run to its end: every answer that was given had Klarna in it, and none would have with the draft."""
     one.press(page.get_by_role("link", name="Review changes"))
     expect(page.get_by_text("No pay-later for large carts").first).to_be_visible()
-    _looked_at(page, f"{one.name}-changes")
     one.press(page.get_by_role("link", name="Try on the past"))
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.get_by_role("heading", name="Try the draft on the past")).to_be_visible()
     _looked_at(page, f"{one.name}-preview")
+    one.press(page.get_by_role("button", name="Try it"))
+    expect(page.locator("#preview-verdict")).to_be_visible(timeout=PREVIEWED_WITHIN_MS)
+    figures = page.locator("dl.figures")
+    for name in ("Answers tried", "Would be another"):
+        expect(figures.locator("div", has_text=name)).to_contain_text(f"{ASKED}")
+    shown = page.get_by_role("region", name="Places of each candidate").get_by_role("row", name="Klarna")
+    expect(shown.get_by_role("cell").nth(-3)).to_have_text(f"{ASKED}")
+    expect(shown.get_by_role("cell").nth(-2)).to_have_text("0")
+    expect(page.get_by_role("region", name="Rules and how often they fire")).to_contain_text("No pay-later")
+    _looked_at(page, f"{one.name}-previewed")
+
+
+def _sends_it_for_review(page: Page, one: Hands) -> None:
     page.goto("/admin/placements/payment_methods/changes")
+    one.press(page.get_by_role("button", name="Turn on review"))
+    expect(page.get_by_role("status").first).to_contain_text("a second person approves changes of rules")
+    expect(page.get_by_role("button", name="Publish now")).to_have_count(0)
+    _looked_at(page, f"{one.name}-changes")
     one.write(page.get_by_label("Why"), "Losses on large carts")
+    one.press(page.get_by_role("button", name="Send for review"))
+    expect(page.get_by_role("status").first).to_contain_text("Sent for review")
+    expect(page.get_by_role("button", name="Approve")).to_have_count(0)
+    _looked_at(page, f"{one.name}-asked")
+
+
+def _reviews_and_publishes_it(page: Page, one: Hands) -> None:
+    page.goto("/admin/placements/payment_methods/changes")
+    expect(page.get_by_text("Cart total is over").first).to_be_visible()
+    expect(page.get_by_label("Why")).to_have_value("Losses on large carts")
+    _looked_at(page, f"{one.name}-review")
+    one.press(page.get_by_role("button", name="Approve"))
+    expect(page.get_by_role("status").first).to_contain_text("It can be published now.")
     one.press(page.get_by_role("button", name="Publish now"))
     expect(page.get_by_role("status").first).to_contain_text("is in force.")
+
+
+def _finds_it_in_force(page: Page, one: Hands) -> None:
     page.goto("/admin/rules")
     expect(page.get_by_role("row", name="No pay-later for large carts")).to_contain_text("In force")
     _looked_at(page, f"{one.name}-list")
@@ -240,6 +299,12 @@ def _rolls_back(page: Page, one: Hands) -> None:
     page.goto("/admin/placements/payment_methods/versions")
     one.press(page.get_by_role("button", name="back").first)
     expect(page.get_by_role("status").first).to_contain_text("in force")
+
+
+def _finds_both_versions(page: Page, one: Hands) -> None:
+    page.goto("/admin/placements/payment_methods/versions")
+    expect(page.get_by_role("row", name="Losses on large carts")).to_contain_text("colleague@")
+    _looked_at(page, f"{one.name}-versions")
 
 
 def test_the_builder_and_its_json_stay_in_step_and_survive_a_reload(demo: Page) -> None:

@@ -217,3 +217,21 @@ def test_a_save_is_taken_back_and_so_is_a_deletion(side: Side, person: Person, i
     person.send(match.group(1))
     assert "To be deleted" not in person.get(LIST)
     assert "Other" in person.get(LIST), "what the draft had made of it is back, too"
+
+
+def test_the_list_counts_what_the_checks_find_and_leads_there(side: Side, person: Person) -> None:
+    never = {"and": [{"==": [{"var": "geo.country"}, "DE"]}, {"==": [{"var": "geo.country"}, "US"]}]}
+    fine = {"id": "fine", "name": "Fine", "when": {"==": [{"var": "geo.country"}, "DE"]}, "effects": HIDE}
+    for rule in (fine, {"id": "never", "name": "Never so", "when": never, "effects": HIDE}):
+        assert side.client.post(PLACE, json=rule).status_code == 201
+    page = person.get(LIST)
+    assert "The checks have something to say about one rule:" in page
+    row = page[page.index('data-id="never"') :].partition("</tr>")[0]
+    assert re.search(r'href="/admin/rules/payment_methods/never#rule-found"[^>]*>.*1 finding<', row)
+    assert "#rule-found" not in page[page.index('data-id="fine"') :].partition("</tr>")[0]
+    values = {"csrf": person.csrf(), "enabled": "off"}
+    turned = person.client.post(
+        "/admin/rules/payment_methods/never/toggle", data=values, headers={"HX-Request": "true"}
+    ).text
+    assert "#rule-found" not in turned, "what is off takes no part in the checks"
+    assert 'id="rule-checks"' in turned

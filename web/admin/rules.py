@@ -25,6 +25,7 @@ from web.admin.door import AnyRequest, several_typed, typed
 from web.admin.editing import version_of
 from web.admin.frame import Frame, Notice
 from web.admin.render import SWAPPED, Page
+from web.admin.rule_checks import NOTHING_FOUND, Checks, Flag, checks_of
 from web.admin.rule_set import RuleSet, bring_back, drop, keep, put_in_order, replace_all, rule_set
 from web.admin.rule_uses import Notes, notes_of
 from web.format import Show
@@ -59,6 +60,7 @@ class Row:
     is_deleted: bool
     fired: int
     warning: str
+    flag: Flag | None
     is_first: bool
     is_last: bool
 
@@ -70,6 +72,7 @@ class RowFragment:
     row: Row
     key: str
     changes: int
+    checks: Checks
     oob: str = SWAPPED
 
 
@@ -122,6 +125,7 @@ class RulesPage:
     key: str = ""
     changes: int = 0
     findings: Sequence[str] = ()
+    checks: Checks = NOTHING_FOUND
     oob: str = ""
 
 
@@ -155,8 +159,9 @@ async def toggle_rule(
     if not frame.is_htmx:
         return frame.go(f"/admin/rules?placement={key}")
     rules = await rule_set(frame, key)
-    row = _row(frame, Phrasing(rules, frame), await notes_of(frame, rules), rules, rules.get(id))
-    return frame.page("_rule_row_answer.html", RowFragment(row, key, len(rules.draft.changes)))
+    notes, checks = await notes_of(frame, rules), await checks_of(frame, rules)
+    row = _row(frame, Phrasing(rules, frame), notes, checks, rules, rules.get(id))
+    return frame.page("_rule_row_answer.html", RowFragment(row, key, len(rules.draft.changes), checks))
 
 
 @post("/rules/{key:str}/{id:str}/move", status_code=200)
@@ -241,13 +246,13 @@ async def _page(frame: Frame, rules: RuleSet, wanted: Filter) -> RulesPage:
     found = [rule for rule in rules.draft.rules if wanted.fits(rule, states[rule.id])]
     start = next((place + 1 for place, rule in enumerate(found) if rule.id == wanted.after), 0)
     page = found[start : start + PER_PAGE]
-    phrasing, notes = Phrasing(rules, frame), await notes_of(frame, rules)
+    phrasing, notes, checks = Phrasing(rules, frame), await notes_of(frame, rules), await checks_of(frame, rules)
     more = wanted.address(rules.key, after=page[-1].id) if page and start + PER_PAGE < len(found) else ""
     counts = Counter(states.values())
     return RulesPage(
         placements=rules.shelf.placements,
         placement=placement,
-        rules=[_row(frame, phrasing, notes, rules, rule) for rule in page],
+        rules=[_row(frame, phrasing, notes, checks, rules, rule) for rule in page],
         total=len(rules.draft.rules),
         found=len(found),
         filter=wanted,
@@ -258,6 +263,7 @@ async def _page(frame: Frame, rules: RuleSet, wanted: Filter) -> RulesPage:
         key=rules.key,
         changes=len(rules.draft.changes),
         findings=[one.message for one in notes.lists],
+        checks=checks.among(found),
         oob=SWAPPED if frame.is_htmx else "",
     )
 
@@ -298,7 +304,7 @@ def _chosen(shelf: Shelf, key: str) -> Placement | None:
     return shelf.placements[0] if shelf.placements else None
 
 
-def _row(frame: Frame, phrasing: Phrasing, notes: Notes, rules: RuleSet, rule: DraftRule) -> Row:
+def _row(frame: Frame, phrasing: Phrasing, notes: Notes, checks: Checks, rules: RuleSet, rule: DraftRule) -> Row:
     document, ids = rule.shown, rules.ids
     return Row(
         id=rule.id,
@@ -313,6 +319,7 @@ def _row(frame: Frame, phrasing: Phrasing, notes: Notes, rules: RuleSet, rule: D
         is_deleted=rule.after is None,
         fired=notes.fired(rule.id),
         warning=notes.of(rule.id),
+        flag=checks.flags.get(rule.id),
         is_first=bool(ids) and rule.id == ids[0],
         is_last=bool(ids) and rule.id == ids[-1],
     )

@@ -28,7 +28,7 @@ from rules import (
     loads,
     parse_rule,
 )
-from rules.check import Finding, Setting, check_rule
+from rules.check import Finding, Setting, check_rule, check_rules
 from rules.codes import CURRENCIES
 from web.admin.builder.draft import Draft, condition_of, effect_rows_of
 from web.admin.builder.nodes import Group, Node, to_logic, with_parts
@@ -83,8 +83,9 @@ class Bench:
         self.vocabulary: Vocabulary = vocabulary_of(fields)
         self.lists = lists_of(shelf.documents("list"))
         self.labels = labels_of(candidates)
-        self._slots = most_slots(shelf.get("placement", "", rules.key).document)
+        slots = most_slots(shelf.get("placement", "", rules.key).document)
         self._wording = Wording(self.labels, merchant.currency, show.money, show.country)
+        self._setting = Setting(self.vocabulary, self.lists, self.labels, slots, self._wording)
         self.terms = Terms(
             fields={field.name: field for field in fields},
             lists=tuple(sorted(self.lists)),
@@ -129,9 +130,12 @@ class Bench:
         document = {"id": self._id, "name": "This rule", "priority": number, **parts}
         return parse_rule(document, self.vocabulary, self.lists)
 
+    def findings_of_all(self) -> list[Finding]:
+        """What the checks find in the rules beside the one of this bench."""
+        return check_rules(self._others, self._setting)
+
     def _findings(self, rule: Rule) -> list[Finding]:
-        setting = Setting(self.vocabulary, self.lists, self.labels, self._slots, self._wording)
-        return check_rule(rule, self._others, setting)
+        return check_rule(rule, self._others, self._setting)
 
     def _in_part(self, draft: Draft, tree: Group | None, problems: Sequence[Problem]) -> str:
         """The sentence of a draft that is not finished: what is said already, the rest left open."""
