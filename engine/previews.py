@@ -30,7 +30,7 @@ from engine.preview_result import Result
 from engine.preview_worker import Done, Failed, Message, Progress
 from engine.store import previews
 from engine.store.database import Database
-from engine.store.previews import PreviewRow
+from engine.store.previews import PreviewRow, Standing
 
 log = structlog.get_logger()
 
@@ -52,25 +52,10 @@ class Subject(msgspec.Struct, frozen=True):
     without: str = ""
 
 
-class Preview(msgspec.Struct, frozen=True):
-    """`state` is running, done, failed, cancelled or interrupted; `problem` says why it failed.
+class Preview(Standing, frozen=True, kw_only=True):
+    """What was tried, how far it is, and what came of it once all is read."""
 
-    `done` of `total` decisions are read; `result` is there once all are. Times are epoch
-    milliseconds.
-    """
-
-    id: str
-    placement: str
     subject: Subject
-    state: str
-    since: int
-    until: int
-    started_by: str
-    started_at: int
-    seen_at: int
-    done: int
-    total: int
-    problem: str
     result: Result | None
 
     @property
@@ -135,9 +120,18 @@ class Previews:
             raise invalid("until", "must be later than since")
         if not 1 <= limit <= MOST_DECISIONS:
             raise invalid("limit", f"must be from 1 to {MOST_DECISIONS:,}")
-        tried = msgspec.json.encode(subject).decode()
         now, id, placement = now_ms(), f"pre_{token_hex(10)}", document.placement.key
-        row = PreviewRow(id, merchant_id, placement, tried, "running", since, until, who, now, now, 0, 0, "", None)
+        row = PreviewRow(
+            id=id,
+            merchant_id=merchant_id,
+            placement=placement,
+            draft=msgspec.json.encode(subject).decode(),
+            since=since,
+            until=until,
+            started_by=who,
+            started_at=now,
+            seen_at=now,
+        )
         await self._end_the_lost(merchant_id)
         try:
             async with self._database.write() as connection:
@@ -168,6 +162,7 @@ class Previews:
 
     async def finish(self, merchant_id: int, id: str) -> Preview:
         """Wait for the end of a preview that this process started."""
+        await self.get(merchant_id, id)
         if id in self._tasks:
             await asyncio.wait([self._tasks[id]])
         return await self.get(merchant_id, id)
@@ -297,8 +292,8 @@ def _without_later_begin(rule: RuleDocument, now: int) -> RuleDocument:
 
 
 def _preview(row: PreviewRow) -> Preview:
-    values = {name: value for name, value in row._asdict().items() if name not in ("merchant_id", "draft", "result")}
-    subject = msgspec.json.decode(row.draft, type=Subject)
     return Preview(
-        **values, subject=subject, result=msgspec.json.decode(row.result, type=Result) if row.result else None
+        **{name: getattr(row, name) for name in Standing.__struct_fields__},
+        subject=msgspec.json.decode(row.draft, type=Subject),
+        result=msgspec.json.decode(row.result, type=Result) if row.result else None,
     )

@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 from sqlalchemy import ColumnElement, Select, and_, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.store.tables import decisions, previews
 
 
-class PreviewRow(NamedTuple):
-    """`draft` says what was tried, `result` is a JSON text once there is one; times in epoch milliseconds."""
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a preview is, and by whom it was started on what. Times in epoch milliseconds.
+
+    `state` is running, done, failed, cancelled or interrupted; `problem` says why it failed. Of `total` decisions
+    `done` are read.
+    """
 
     id: str
-    merchant_id: int
     placement: str
-    draft: str
-    state: str
+    state: str = "running"
     since: int
     until: int
     started_by: str
     started_at: int
     seen_at: int
-    done: int
-    total: int
-    problem: str
-    result: str | None
+    done: int = 0
+    total: int = 0
+    problem: str = ""
+
+
+class PreviewRow(Standing, frozen=True, kw_only=True):
+    """`draft` says what was tried, `result` is there once there is one; both are JSON texts."""
+
+    merchant_id: int
+    draft: str
+    result: str | None = None
 
 
 class LogRow(NamedTuple):
@@ -48,7 +57,7 @@ _LOG = tuple(decisions.c[name] for name in LogRow._fields)
 
 async def add(connection: AsyncConnection, row: PreviewRow) -> None:
     """`IntegrityError` where another one of this merchant runs."""
-    await connection.execute(insert(previews).values(row._asdict()))
+    await connection.execute(insert(previews).values(msgspec.structs.asdict(row)))
 
 
 async def get(connection: AsyncConnection, merchant_id: int, id: str) -> PreviewRow | None:
@@ -117,8 +126,8 @@ async def log(connection: AsyncConnection, merchant_id: int, placement: str, *, 
 
 
 async def _one(connection: AsyncConnection, query: Select[Any]) -> PreviewRow | None:
-    row: Sequence[Any] | None = (await connection.execute(query)).first()
-    return PreviewRow(*row) if row else None
+    row = (await connection.execute(query)).first()
+    return PreviewRow(**row._mapping) if row else None
 
 
 async def _while_running(connection: AsyncConnection, which: ColumnElement[bool], **values: Any) -> bool:

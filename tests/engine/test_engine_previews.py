@@ -149,8 +149,9 @@ async def test_another_process_sees_and_cancels_it(engine, merchant, log, open_a
 async def test_one_whose_process_died_is_interrupted(engine, merchant, log):
     stale = now_ms() - DAY
     row = previews.PreviewRow(
-        "pre_lost", merchant, "payment_methods", "{}", "running", 0, 1, "me", stale, stale, 5, 9, "", None
-    )
+        id="pre_lost", merchant_id=merchant, placement="payment_methods", draft="{}", since=0, until=1,
+        started_by="me", started_at=stale, seen_at=stale, done=5, total=9,
+    )  # fmt: skip
     async with engine.database.write() as connection:
         await previews.add(connection, row)
     assert (await engine.previews.get(merchant, "pre_lost")).state == "interrupted"
@@ -176,14 +177,18 @@ async def test_rules_may_be_tried_in_the_place_of_the_drafts(engine, merchant, l
         await start(engine, merchant, without="no-such-rule")
 
 
-async def test_nobody_sees_the_previews_of_another_merchant(engine, merchant, log):
+async def test_merchants_see_their_own_previews_and_nothing_of_the_others(engine, merchant, log):
     other, _ = await engine.accounts.add_merchant("other", "Other")
-    running = await start(engine, merchant, NO_SEPA)
-    for act in (engine.previews.get, engine.previews.cancel):
-        with pytest.raises(NotFound):
-            await act(other.id, running.id)
-    assert await engine.previews.newest(other.id, "payment_methods") is None
-    assert (await engine.previews.finish(merchant, running.id)).state == "done"
+    await furnish(engine, other.id)
+    mine, theirs = await start(engine, merchant, NO_SEPA), await start(engine, other.id)
+    for who, whose in ((merchant, theirs), (other.id, mine)):
+        for act in (engine.previews.get, engine.previews.cancel, engine.previews.finish):
+            with pytest.raises(NotFound):
+                await act(who, whose.id)
+    ended = [await engine.previews.finish(who, one.id) for who, one in ((merchant, mine), (other.id, theirs))]
+    assert [(one.state, one.result.read) for one in ended] == [("done", DECISIONS), ("done", 0)]
+    newest = [await engine.previews.newest(who, "payment_methods") for who in (merchant, other.id)]
+    assert [one.id for one in newest] == [mine.id, theirs.id]
 
 
 async def test_what_cannot_be_asked_is_said_by_its_field(engine, merchant, log):

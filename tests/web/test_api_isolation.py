@@ -30,6 +30,7 @@ class Ids(NamedTuple):
     key: str
     decision: str
     audit: str
+    preview: str
 
     def in_path(self, path: str) -> str:
         """The address with the ids of its parts; fails for a part that this test does not know yet."""
@@ -39,7 +40,7 @@ class Ids(NamedTuple):
             "/v1/placements/{placement}/draft/rules/{id}": self.rule,
             "/v1/placements/{placement}/draft/rules/{id}/keep": self.rule,
             "/v1/placements/{placement}/scenarios/{id}": self.scenario,
-            "/v1/placements/{placement}/previews/{id}": self.rule,
+            "/v1/placements/{placement}/previews/{id}": self.preview,
             "/v1/vocabulary/{name}": self.field,
             "/v1/lists/{name}": self.list,
             "/v1/keys/{id}": self.key,
@@ -68,7 +69,9 @@ class Ids(NamedTuple):
         return {name: value for name, value in own.items() if name in names}
 
 
-NOBODYS = Ids("noshop", "noplace", "nocand", "norule", "noscenario", "no.field", "nolist", "key_no", "dec_no", "1")
+NOBODYS = Ids(
+    "noshop", "noplace", "nocand", "norule", "noscenario", "no.field", "nolist", "key_no", "dec_no", "1", "pre_no"
+)
 
 
 def operations(server: Server) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -132,7 +135,18 @@ def furnished(side: Side) -> Ids:
         made[-2].json()["id"],
         decision,
         audit,
+        previewed(side),
     )
+
+
+def previewed(side: Side) -> str:
+    """A preview of the draft that has ended, so that it stays as it is."""
+    previews = f"/v1/placements/{PLACE}/previews"
+    id = str(side.client.post(previews, json={}).json()["id"])
+    ended = side.server.run(side.server.engine.previews.finish(side.merchant.id, id))
+    assert ended.state == "done"
+    assert SECRET in side.client.get(f"{previews}/{id}").text
+    return id
 
 
 def everything(side: Side, ids: Ids) -> list[Any]:
@@ -140,6 +154,7 @@ def everything(side: Side, ids: Ids) -> list[Any]:
     paths = ("/v1/placements", f"/v1/placements/{PLACE}/candidates", f"/v1/placements/{PLACE}/rules", "/v1/vocabulary")
     paths += ("/v1/lists", f"/v1/placements/{PLACE}/versions", f"/v1/decisions/{ids.decision}?explain=true")
     paths += (f"/v1/placements/{PLACE}/draft", f"/v1/placements/{PLACE}/scenarios", "/v1/audit", "/v1/keys")
+    paths += (f"/v1/placements/{PLACE}/previews/{ids.preview}",)
     return [side.client.get(path).json() for path in paths]
 
 
