@@ -8,12 +8,13 @@ import json
 import tempfile
 import time
 import urllib.request
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 from benchmarks.load import Measured, Tally, open_loop, request
-from benchmarks.preview_log import COUNTRIES, DEVICES, PLACEMENT, furnish, keep, make_log
+from benchmarks.preview_log import BASE_RULES, COUNTRIES, DEVICES, PLACEMENT, furnish, keep, make_log
 from benchmarks.process import TAP2, Server, free_port
 from engine.clock import DAY, now_ms, rfc3339
 from engine.service import open_engine
@@ -75,9 +76,10 @@ class Api(NamedTuple):
             found: dict[str, Any] = json.loads(answer.read())
         return found
 
-    def start(self, rules: Sequence[Any]) -> str:
-        since = rfc3339(now_ms() - 30 * DAY)
-        return str(self.call("POST", "", {"since": since, "rules": list(rules)})["id"])
+    def start(self, rule: Any) -> str:
+        """A preview of the rules in force and one more."""
+        since, rules = rfc3339(now_ms() - 30 * DAY), [*msgspec.to_builtins(BASE_RULES), rule]
+        return str(self.call("POST", "", {"since": since, "rules": rules})["id"])
 
     def state(self, id: str) -> dict[str, Any]:
         return self.call("GET", f"/{id}")
@@ -86,8 +88,8 @@ class Api(NamedTuple):
 async def _measure(api: Api, rate: float, quiet: float) -> Cost:
     ask = itertools.cycle(_decisions(api.key)).__next__
     await open_loop(api.port, ask, rate=rate, seconds=WARM_UP_SECONDS)
-    some, _ = await _alone(api, [SOME])
-    everything, read = await _alone(api, [EVERYBODY])
+    some, _ = await _alone(api, SOME)
+    everything, read = await _alone(api, EVERYBODY)
     # Before and after, so that what else the machine does meanwhile hits both alike.
     without = await open_loop(api.port, ask, rate=rate, seconds=quiet / 2)
     during = await _during(api, ask, rate)
@@ -95,9 +97,9 @@ async def _measure(api: Api, rate: float, quiet: float) -> Cost:
     return Cost(read, some, everything, without.measured, during.measured)
 
 
-async def _alone(api: Api, rules: Sequence[Any]) -> tuple[float, int]:
+async def _alone(api: Api, rule: Any) -> tuple[float, int]:
     began = time.monotonic()
-    id = await asyncio.to_thread(api.start, rules)
+    id = await asyncio.to_thread(api.start, rule)
     while (state := await asyncio.to_thread(api.state, id))["state"] == "running":
         await asyncio.sleep(0.2)
     if state["state"] != "done":
@@ -108,7 +110,7 @@ async def _alone(api: Api, rules: Sequence[Any]) -> tuple[float, int]:
 async def _during(api: Api, ask: Any, rate: float) -> Tally:
     """All decisions while a preview runs."""
     tally = Tally()
-    id = await asyncio.to_thread(api.start, [EVERYBODY])
+    id = await asyncio.to_thread(api.start, EVERYBODY)
     while (await asyncio.to_thread(api.state, id))["state"] == "running":
         tally += await open_loop(api.port, ask, rate=rate, seconds=2.0)
     return tally

@@ -56,17 +56,31 @@ class Coverage(NamedTuple):
     def share(self) -> float:
         return self.held / max(1, self.estimated)
 
+    @property
+    def told(self) -> str:
+        return f"{self.share:.1%} of {self.estimated} ({self.tried} tried)"
 
-DECISIONS, DRAFTS, A_BATCH = 200_000, 400, 20
+
+class Setting(NamedTuple):
+    """A log of so many decisions between the first so many methods, of which so many slots are drawn."""
+
+    decisions: int
+    methods: int = len(METHODS)
+    drawn: int = 3
+
+
+AS_MERCHANTS_HAVE_IT, DRAFTS = Setting(200_000), 400
+ALL_SLOTS_DRAWN, DRAFTS_THERE = Setting(60_000, methods=4, drawn=4), 150
+A_BATCH = 20
 NORWEGIANS = {"==": [{"var": "geo.country"}, "NO"]}
 
 
-def coverage(*, decisions: int, wanted: int, seed: int = 1) -> Coverage:
+def coverage(setting: Setting, *, wanted: int, seed: int = 1) -> Coverage:
     """Draft rules on one log, until so many of them could be estimated; two processes."""
     seeds = itertools.count(seed)
     tried = estimated = held = 0
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(2, context, initializer=_begin, initargs=(decisions, seed)) as pool:
+    with ProcessPoolExecutor(2, context, initializer=_begin, initargs=(setting, seed)) as pool:
         while estimated < wanted:
             for batch in pool.map(_batch, [next(seeds) for _ in range(4)]):
                 for has_value, holds in batch:
@@ -78,14 +92,17 @@ def coverage(*, decisions: int, wanted: int, seed: int = 1) -> Coverage:
 
 class _Process:
     bench: Bench
+    methods: Sequence[str]
 
 
-def _begin(decisions: int, seed: int) -> None:
-    _Process.bench = Bench(make_log(Plan(document(), version=1), 1, count=decisions, seed=seed, until=A_MOMENT))
+def _begin(setting: Setting, seed: int) -> None:
+    plan = Plan(document(methods=setting.methods, drawn=setting.drawn), version=1)
+    _Process.bench = Bench(make_log(plan, 1, count=setting.decisions, seed=seed, until=A_MOMENT))
+    _Process.methods = METHODS[: setting.methods]
 
 
 def _batch(seed: int) -> list[tuple[bool, bool]]:
-    tried = [_Process.bench.try_on(rule) for rule in drafts(A_BATCH, seed=seed)]
+    tried = [_Process.bench.try_on(rule) for rule in drafts(A_BATCH, seed=seed, methods=_Process.methods)]
     return [(not one.effect.refused and one.effect.touched > 0, one.holds) for one in tried]
 
 
@@ -103,14 +120,16 @@ def without_overlap(bench: Bench, count: int, *, seed: int = 1) -> tuple[int, in
 
 def figures() -> list[Figure]:
     """What was measured, the goal, and the measurement."""
-    found = coverage(decisions=DECISIONS, wanted=DRAFTS)
+    found = coverage(AS_MERCHANTS_HAVE_IT, wanted=DRAFTS)
+    there = coverage(ALL_SLOTS_DRAWN, wanted=DRAFTS_THERE)
     bench = Bench(make_log(Plan(document(), version=1), 1, count=20_000, seed=2, until=A_MOMENT))
     refused, tried = without_overlap(bench, 60)
-    cost = preview_load.measure(count=DECISIONS)
+    cost = preview_load.measure(count=AS_MERCHANTS_HAVE_IT.decisions)
     ratio, slower = cost.during.p99 / cost.quiet.p99, cost.during.p50 / cost.quiet.p50 - 1
     return [
-        (f"the interval holds the true effect, {DRAFTS} draft rules with overlap, {DECISIONS:,} decisions",
-         "93 to 97 %", f"{found.share:.1%} of {found.estimated} ({found.tried} tried)"),
+        (f"the interval holds the true effect, {DRAFTS} draft rules with overlap, "
+         f"{AS_MERCHANTS_HAVE_IT.decisions:,} decisions, 6 methods, 3 slots drawn", "93 to 97%", found.told),
+        (f"the same with 4 methods, all slots drawn, {ALL_SLOTS_DRAWN.decisions:,} decisions", "93 to 97%", there.told),
         ("drafts that do what the log never did are refused", "all", f"{refused} of {tried}"),
         (f"a preview of {cost.read:,} decisions, all of them touched", "under 20 s", f"{cost.alone_all:.1f} s"),
         (f"a preview of {cost.read:,} decisions, one in {len(COUNTRIES)} touched", "under 20 s",

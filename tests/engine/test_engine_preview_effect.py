@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 
 from benchmarks.preview_log import METHODS, document, make_log
-from benchmarks.verify_preview import A_MOMENT, Bench, coverage, drafts, expected, rankings, with_rule, without_overlap
+from benchmarks.verify_preview import (
+    A_MOMENT,
+    Bench,
+    Setting,
+    coverage,
+    drafts,
+    expected,
+    rankings,
+    with_rule,
+    without_overlap,
+)
 from engine.kernel import draw_of
 from engine.live import Active
 from engine.plan import Plan
@@ -66,7 +76,7 @@ def test_a_draft_that_hides_somebody_lies_between_none_and_all_of_their_buyers(l
 
 
 def test_intervals_hold_the_truth_about_as_often_as_they_say():
-    found = coverage(decisions=4_000, wanted=24, seed=5)
+    found = coverage(Setting(4_000), wanted=24, seed=5)
     assert found.estimated == 24
     assert found.share >= 0.8
 
