@@ -5,7 +5,7 @@ position in the placement alone, so it is the same on every page.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -80,7 +80,7 @@ def estimates(arms: Sequence[ArmEstimate], *, show: Show, measure: str) -> Spec:
 def shares(arms: Sequence[ArmShare], *, show: Show) -> Spec:
     """How often each candidate came first, as lines that carry their own labels."""
     rows = [_share_row(arm, at, share, show) for arm in arms for at, share in arm.points]
-    top = _top(share for arm in arms for _, share in arm.points)
+    top = top_of(share for arm in arms for _, share in arm.points)
     moments = max((len(arm.points) for arm in arms), default=0)
     x = {
         "field": "at",
@@ -103,7 +103,7 @@ def shares(arms: Sequence[ArmShare], *, show: Show) -> Spec:
             {"mark": {"type": "line", "strokeWidth": 2, "interpolate": "monotone"}, "encoding": lines},
             {"mark": dots, "encoding": lines},
             {"mark": {"type": "point", "size": 160, "opacity": 0}, "encoding": lines | {"tooltip": tooltip}},
-            {"mark": text, "encoding": labels, "data": {"values": _end_labels(arms, top, show)}},
+            {"mark": text, "encoding": labels, "data": {"values": end_labels(arms, top, clock=show.wall_clock)}},
         ],
     )
 
@@ -141,7 +141,7 @@ def spread(values: Sequence[float], *, gap: float, top: float = 1.0) -> list[flo
     return placed
 
 
-def _top(values: Iterable[float]) -> float:
+def top_of(values: Iterable[float]) -> float:
     """The end of the axis: the next whole tenth, so that it seldom moves while one looks."""
     return min(1.0, math.ceil(max(values, default=1.0) * 10) / 10)
 
@@ -180,13 +180,14 @@ def _share_row(arm: ArmShare, at: int, share: float, show: Show) -> dict[str, An
     }
 
 
-def _end_labels(arms: Sequence[ArmShare], top: float, show: Show) -> list[dict[str, Any]]:
+def end_labels(arms: Sequence[ArmShare], top: float, *, clock: Callable[[int], int]) -> list[dict[str, Any]]:
+    """The name of each line at its end, none over another; `clock` gives the place of a time on the axis."""
     by_share = sorted((arm for arm in arms if arm.points), key=lambda arm: -arm.points[-1][1])
     drawn = by_share[:MOST_END_LABELS]
     heights = spread([arm.points[-1][1] for arm in drawn], gap=LABEL_GAP * top, top=top)
     return [
         {"candidate": arm.label, "colour": str(colour_of(arm.position)), "label_at": height,
-         "at": show.wall_clock(arm.points[-1][0])}
+         "at": clock(arm.points[-1][0])}
         for arm, height in zip(drawn, heights, strict=True)
     ]  # fmt: skip
 

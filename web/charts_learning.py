@@ -10,10 +10,16 @@ import msgspec
 import numpy as np
 
 import bandits
-from web.charts import Spec, colour, colour_of, percent_axis, spec_of, tip
+from web.charts import ArmShare, Spec, colour, colour_of, end_labels, percent_axis, spec_of, tip, top_of
 from web.format import Show
 
-STEPS = 160
+MINUTE, HOUR = 60_000, 3_600_000
+UNITS = (("seconds", 1_000, 2 * MINUTE), ("minutes", MINUTE, 2 * HOUR), ("hours", HOUR, 48 * HOUR))
+"""Units of time, each with the longest time that is counted in it."""
+NEARLY_ALL, REACH = 0.99, 1.5
+STEPS = 80
+REACHED = 0.9995
+"""The share of a hill that is drawn."""
 LOWEST = 0.002
 DAY = 86_400_000
 
@@ -41,7 +47,7 @@ class ArmDay(msgspec.Struct, frozen=True, kw_only=True):
 def densities(arms: Sequence[ArmBelief], *, show: Show, measure: str) -> Spec:
     """Where each candidate's true rate may lie, a row each: the narrower the hill, the surer it is."""
     ranked = sorted(arms, key=lambda arm: -arm.a / (arm.a + arm.b))
-    rows = [row for place, arm in enumerate(ranked) for row in _hill(arm, place, _reach(arms), show)]
+    rows = [row for place, arm in enumerate(ranked) for row in _hill(arm, place, show)]
     # As one expression with the labels as its data: an axis of names would leave the hills no room to overlap.
     names = f"{json.dumps([arm.label for arm in ranked])}[datum.value]"
     axis = {"values": list(range(len(ranked))), "labelExpr": names, "labelLimit": 140, "grid": True}
@@ -77,7 +83,8 @@ def history(days: Sequence[ArmDay], *, show: Show, measure: str) -> Spec:
         for one in days
     ]
     x = {"field": "at", "type": "temporal", "title": None, "scale": {"type": "utc"}, "axis": {"format": "%d %b"}}
-    y = {"field": "rate", "type": "quantitative", "title": measure, "axis": percent_axis()}
+    scale = {"domain": [0, top_of(one.rate for one in days)], "nice": False}
+    y = {"field": "rate", "type": "quantitative", "title": measure, "axis": percent_axis(), "scale": scale}
     thin = {"condition": {"test": "datum.counts === 'forgotten'", "value": 0.3}, "value": 1}
     lines = {"x": x, "y": y, "color": colour(), "detail": [{"field": "candidate"}, {"field": "counts"}]}
     tooltip = [tip("candidate", "Candidate"), tip("day_text", "Day"), tip("rate_text", measure), tip("counts", "Now")]
@@ -91,12 +98,19 @@ def history(days: Sequence[ArmDay], *, show: Show, measure: str) -> Spec:
                 "mark": {"type": "point", "filled": True, "size": 45},
                 "encoding": lines | {"opacity": thin, "tooltip": tooltip},
             },
+            {
+                "mark": {"type": "text", "align": "left", "dx": 8, "fontWeight": 600, "limit": 130},
+                "encoding": {"x": x, "color": colour(), "y": y | {"field": "label_at"}, "text": {"field": "candidate"}},
+                "data": {"values": _top_labels(days)},
+            },
         ],
     )
 
 
-def arrivals(points: Sequence[tuple[int, float]], *, show: Show, unit: str, unit_ms: int) -> Spec:
-    """The share of outcomes that came within so long."""
+def arrivals(points: Sequence[tuple[int, float]], *, show: Show) -> Spec:
+    """The share of outcomes that came within so long, up to where nearly all have come."""
+    points = _until_nearly_all(points)
+    unit, unit_ms = _unit(points[-1][0] if points else 0)
     rows: list[dict[str, Any]] = [
         {"after": at / unit_ms, "share": share, "share_text": show.percent(share),
          "after_text": f"{show.number(at / unit_ms, digits=1)} {unit}", "colour": "1"}
@@ -117,14 +131,29 @@ def arrivals(points: Sequence[tuple[int, float]], *, show: Show, unit: str, unit
     )
 
 
-def _reach(arms: Sequence[ArmBelief]) -> tuple[float, float]:
-    """The rates between which nearly all hills stand."""
-    ends = [_interval(arm, 0.998) for arm in arms]
-    return min((low for low, _ in ends), default=0.0), max((high for _, high in ends), default=1.0)
+def _until_nearly_all(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+    """Without the long flat end, which would squeeze the rest."""
+    end = REACH * next((at for at, share in points if share >= NEARLY_ALL), points[-1][0] if points else 0)
+    kept = [point for point in points if point[0] <= end]
+    return [*kept, (round(end), kept[-1][1])] if len(kept) < len(points) else kept
 
 
-def _hill(arm: ArmBelief, place: int, reach: tuple[float, float], show: Show) -> list[dict[str, Any]]:
-    rates = np.linspace(max(reach[0], 1e-6), min(reach[1], 1 - 1e-6), STEPS)
+def _unit(longest: int) -> tuple[str, int]:
+    return next(((name, ms) for name, ms, most in UNITS if longest <= most), ("days", DAY))
+
+
+def _top_labels(days: Sequence[ArmDay]) -> list[dict[str, Any]]:
+    """The name of each candidate at the end of its line."""
+    ends = {one.label: one for one in sorted(days, key=lambda one: one.day)}
+    lines = [
+        ArmShare(label=one.label, position=one.position, points=[(one.day * DAY, one.rate)]) for one in ends.values()
+    ]
+    return end_labels(lines, top_of(one.rate for one in days), clock=int)
+
+
+def _hill(arm: ArmBelief, place: int, show: Show) -> list[dict[str, Any]]:
+    left, right = _interval(arm, REACHED)
+    rates = np.linspace(max(left, 1e-6), min(right, 1 - 1e-6), STEPS)
     heights = (arm.a - 1) * np.log(rates) + (arm.b - 1) * np.log1p(-rates)
     # Of equal height, so that a sure candidate's hill does not dwarf the others'.
     heights = np.exp(heights - heights.max())

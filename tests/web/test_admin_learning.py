@@ -12,7 +12,11 @@ from engine.evidence import Fit
 from engine.insight import DayRate, arrivals, jumps
 from tests.serving import Server, Side
 from tests.web.people import Person, person_of
+from web.charts_learning import ArmDay, history
+from web.charts_learning import arrivals as arrivals_chart
+from web.format import Show, viewer_locale
 
+SHOW = Show(locale=viewer_locale("en"), timezone="Europe/Berlin", now=0)
 LEARNING = "/admin/placements/payment_methods/learning"
 
 
@@ -63,3 +67,33 @@ def test_arrivals_rise_to_all_of_them() -> None:
     assert [share for _, share in points] == sorted(share for _, share in points)
     assert points[-1][1] == 1.0
     assert arrivals([], DAY) == [] == arrivals(list(Fit().delays), DAY)
+
+
+def test_the_axis_of_arrivals_ends_where_nearly_all_have_come() -> None:
+    spec = arrivals_chart([(0, 0.0), (1_000, 0.5), (30_000, 0.995), (3_600_000, 1.0)], show=SHOW)
+    rows = spec["data"]["values"]
+    assert [row["after"] for row in rows] == [0, 1, 30, 45]
+    assert rows[-1]["after_text"] == "45.0 seconds"
+
+
+def test_lines_of_several_days_carry_their_names() -> None:
+    days = [
+        ArmDay(label=label, position=place, day=day, rate=0.5, trials=10, forgotten=False)
+        for place, label in enumerate(("Card", "PayPal"))
+        for day in (1, 2)
+    ]
+    spec = history(days, show=SHOW, measure="Conversion rate")
+    [labels] = [layer["data"]["values"] for layer in spec["layer"] if layer["mark"]["type"] == "text"]
+    assert {one["candidate"] for one in labels} == {"Card", "PayPal"}
+    assert len({one["label_at"] for one in labels}) == 2, "one does not stand over the other"
+    assert {one["at"] for one in labels} == {2 * DAY}
+
+
+def test_the_charts_of_the_first_page_are_there_as_files_too(side: Side, person: Person) -> None:
+    buy(side, 3)
+    arms = "/admin/placements/payment_methods/arms"
+    estimates = list(csv.DictReader(io.StringIO(person.get(f"{arms}/estimates.csv"))))
+    assert {"label", "mean", "low", "high"} <= estimates[0].keys()
+    shares = list(csv.DictReader(io.StringIO(person.get(f"{arms}/shares.csv"))))
+    assert {row["candidate"] for row in shares} == {row["label"] for row in estimates}
+    assert person.client.get(f"{arms}/none.csv").status_code == 404

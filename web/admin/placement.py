@@ -6,15 +6,17 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from litestar import get
+from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from engine.clock import MINUTE
+from engine.errors import NotFound
 from engine.monitor import Arm, Arms
 from engine.placement import Contextual, Fixed, Placement, Split, Thompson
 from engine.store.folds import Share
 from web.admin.candidates import positions_of
+from web.admin.csv_file import Rows, csv_file
 from web.admin.frame import Frame
 from web.admin.placement_learned import LearnedView, learned_view
 from web.admin.render import Page
@@ -159,6 +161,28 @@ async def arms_fragment(
     """The same figures again, a few seconds later."""
     placement, _, monitor = await _monitor(frame, key, bucket)
     return frame.page("_placement_arms.html", ArmsFragment(placement, MEASURES[placement.reward], monitor))
+
+
+@get("/placements/{key:str}/arms/{file:str}")
+async def arms_csv(
+    frame: NamedDependency[Frame], key: FromPath[str], file: FromPath[str], bucket: FromQuery[str | None] = None
+) -> Response[str]:
+    """The figures of the two charts, `estimates.csv` and `shares.csv`; rates and shares are 0 to 1."""
+    _, _, monitor = await _monitor(frame, key, bucket)
+    tables = {"estimates.csv": _estimate_table, "shares.csv": _share_table}
+    if file not in tables:
+        raise NotFound(f"there is no file “{file}”", field="file")
+    return csv_file(f"{key}-{file}", tables[file](monitor))
+
+
+def _estimate_table(monitor: MonitorView) -> Rows:
+    names = ("label", "mean", "low", "high", "successes", "trials", "chance", "share")
+    return [names, *([getattr(arm, name) for name in names] for arm in monitor.arms)]
+
+
+def _share_table(monitor: MonitorView) -> Rows:
+    moments = [(at, line.label, share) for line in monitor.lines for at, share in line.points]
+    return [("epoch_ms", "candidate", "share"), *sorted(moments)]
 
 
 def purpose_of(placement: Placement) -> str:

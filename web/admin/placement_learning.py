@@ -5,8 +5,6 @@ Every chart has its figures as a table and as CSV.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +18,7 @@ from engine.errors import NotFound
 from engine.insight import DayRate, Group, Insight, Jump
 from engine.placement import Contextual, Thompson
 from web.admin.candidates import positions_of
+from web.admin.csv_file import Rows, csv_file
 from web.admin.frame import Frame
 from web.admin.placement import MEASURES
 from web.admin.placement_form import CREDITS
@@ -67,6 +66,7 @@ class LearningPage:
     arrive: str
     weigh: str
     costs: str
+    fades: str
     credit: str
     examination: Sequence[str]
     beliefs: Sequence[Belief]
@@ -75,7 +75,7 @@ class LearningPage:
     groups: Sequence[GroupRow]
     more_groups: int
     densities_chart: Spec
-    history_chart: Spec
+    history_chart: Spec | None
     arrivals_chart: Spec
     learns: bool
 
@@ -86,7 +86,6 @@ async def learning_page(frame: NamedDependency[Frame], key: FromPath[str]) -> Pa
     insight, positions = await _insight(frame, key)
     measure = MEASURES[insight.placement.reward].name
     believed, days = _beliefs(insight, positions), _days(insight, positions)
-    unit, unit_ms = _unit(insight)
     page = LearningPage(
         placement=insight.placement,
         measure=measure,
@@ -95,16 +94,17 @@ async def learning_page(frame: NamedDependency[Frame], key: FromPath[str]) -> Pa
         arrive=_how_late(frame, insight),
         weigh=_how_much(frame, insight),
         costs=_what_it_costs(frame, insight),
+        fades=_how_it_fades(frame, insight, believed),
         credit=dict(CREDITS)[insight.placement.credit],
         examination=_examination(frame, insight),
         beliefs=believed,
         days=days,
-        points=[(f"{frame.show.number(at / unit_ms, digits=1)} {unit}", share) for at, share in insight.arrivals],
+        points=[(_duration(frame, at), share) for at, share in insight.arrivals],
         groups=[_group(frame, insight, one) for one in insight.groups[:MOST_GROUPS]],
         more_groups=max(0, len(insight.groups) - MOST_GROUPS),
         densities_chart=densities(_hills(insight, positions), show=frame.show, measure=measure),
-        history_chart=history(days, show=frame.show, measure=measure),
-        arrivals_chart=arrivals(insight.arrivals, show=frame.show, unit=unit, unit_ms=unit_ms),
+        history_chart=history(days, show=frame.show, measure=measure) if _has_several_days(insight) else None,
+        arrivals_chart=arrivals(insight.arrivals, show=frame.show),
         learns=isinstance(insight.placement.policy, Thompson | Contextual),
     )
     return frame.page("placement_learning.html", page)
@@ -117,13 +117,7 @@ async def learning_csv(frame: NamedDependency[Frame], key: FromPath[str], file: 
     if table is None:
         raise NotFound(f"there is no file “{file}”", field="file")
     insight, positions = await _insight(frame, key)
-    text = io.StringIO()
-    csv.writer(text).writerows(table(insight, positions))
-    return Response(
-        text.getvalue(),
-        media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{key}-{file}"'},
-    )
+    return csv_file(f"{key}-{file}", table(insight, positions))
 
 
 async def _insight(frame: Frame, key: str) -> tuple[Insight, dict[str, int]]:
@@ -202,6 +196,20 @@ def _what_it_costs(frame: Frame, insight: Insight) -> str:
     return f"By trying others than the best, the first place now loses about {lost} successes in 1,000 answers."
 
 
+def _how_it_fades(frame: Frame, insight: Insight, beliefs: Sequence[Belief]) -> str:
+    show, days = frame.show, insight.placement.half_life_days
+    said = f"Results of {show.number(days)} days ago count half"
+    counted, effective = sum(one.counted for one in beliefs), sum(one.effective for one in beliefs)
+    if not counted:
+        return f"{said}."
+    tries = show.count(counted, "try", "tries")
+    return f"{said}: the {tries} of the last 90 days weigh as much as {show.number(effective)} new ones."
+
+
+def _has_several_days(insight: Insight) -> bool:
+    return len({row.day for row in insight.days}) > 1
+
+
 def _how_moved(frame: Frame, insight: Insight) -> str:
     if not insight.days:
         return ""
@@ -222,9 +230,10 @@ def _how_late(frame: Frame, insight: Insight) -> str:
     waiting = frame.show.count(insight.waiting, "try", "tries")
     if insight.outcomes < FEW_OUTCOMES:
         return f"Too few windows have closed to say. {waiting} still wait for a result." if insight.waiting else ""
-    half, most = _within(insight, 0.5), _within(insight, 0.95)
+    half, most = (_duration(frame, _within(insight, share)) for share in (0.5, 0.95))
+    within = f"Half of the successes arrive within {half}, 95% within {most}."
     return (
-        f"Half of the successes arrive within {_duration(frame, half)}, 95% within {_duration(frame, most)}. "
+        f"{within if half != most else f'95% of the successes arrive within {most}.'} "
         f"{waiting} still wait for a result, and count only as far as one would have come by now."
     )
 
@@ -239,11 +248,6 @@ def _duration(frame: Frame, ms: int) -> str:
     if ms < 2 * HOUR:
         return f"{frame.show.number(ms / MINUTE)} min"
     return f"{frame.show.number(ms / HOUR)} h"
-
-
-def _unit(insight: Insight) -> tuple[str, int]:
-    """Minutes for windows of up to two hours, then hours."""
-    return ("minutes", MINUTE) if insight.placement.window_minutes <= 120 else ("hours", HOUR)
 
 
 def _how_much(frame: Frame, insight: Insight) -> str:
@@ -273,27 +277,28 @@ def _group(frame: Frame, insight: Insight, group: Group) -> GroupRow:
     return GroupRow(" · ".join("unknown" if one in ("", "-") else one for one in named), group.trials, group.own_share)
 
 
-Rows = list[list[object]]
-
-
 def _belief_table(insight: Insight, positions: dict[str, int]) -> Rows:
     names = ("candidate", "counted", "effective", "began_with", "strength", "mean", "low", "high")
-    rows: Rows = [[one.label, *(getattr(one, name) for name in names[1:])] for one in _beliefs(insight, positions)]
+    rows: list[list[object]] = [
+        [one.label, *(getattr(one, name) for name in names[1:])] for one in _beliefs(insight, positions)
+    ]
     return [list(names), *rows]
 
 
 def _day_table(insight: Insight, positions: dict[str, int]) -> Rows:
-    rows: Rows = [[one.label, one.day, one.trials, one.rate, one.forgotten] for one in _days(insight, positions)]
+    rows: list[list[object]] = [
+        [one.label, one.day, one.trials, one.rate, one.forgotten] for one in _days(insight, positions)
+    ]
     return [["candidate", "epoch_day", "trials", "rate", "forgotten"], *rows]
 
 
 def _arrival_table(insight: Insight, _positions: dict[str, int]) -> Rows:
-    rows: Rows = [[at, share] for at, share in insight.arrivals]
+    rows: list[list[object]] = [[at, share] for at, share in insight.arrivals]
     return [["milliseconds", "share"], *rows]
 
 
 def _group_table(insight: Insight, _positions: dict[str, int]) -> Rows:
-    rows: Rows = [[one.bucket, one.trials, one.own_share] for one in insight.groups]
+    rows: list[list[object]] = [[one.bucket, one.trials, one.own_share] for one in insight.groups]
     return [["group", "trials", "own_share"], *rows]
 
 

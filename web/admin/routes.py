@@ -101,7 +101,7 @@ def _pages() -> list[Any]:
         login.log_out,
         overview.overview_page, overview.glance_fragment,
         placements.placements_page,
-        placement.placement_page, placement.arms_fragment,
+        placement.placement_page, placement.arms_fragment, placement.arms_csv,
         placement_learning.learning_page, placement_learning.learning_csv,
         placement_settings.new_placement, placement_settings.create_placement,
         placement_settings.settings_page, placement_settings.save_settings,
