@@ -52,10 +52,12 @@ class Race:
         if remaining < 1:
             raise ValueError("every candidate is taken: no slot is left to fill")
         scores = self._without(taken) if taken else self.scores
-        chances: Chances = _count_wins(scores) * ((1 - self.floor) / scores.shape[1])
-        chances += self.floor / remaining
+        scale, least = (1 - self.floor) / scores.shape[1], self.floor / remaining
+        # Of few candidates plain numbers are done with sooner than numpy's, and round alike.
+        shares = [wins * scale + least for wins in _count_wins(scores)]
         for index in taken:
-            chances[index] = 0.0
+            shares[index] = 0.0
+        chances = np.array(shares)
         chances.setflags(write=False)
         return chances
 
@@ -97,11 +99,11 @@ class Shares:
         return split_chances(self._weights, taken)
 
 
-def _count_wins(scores: NDArray[np.float32]) -> Chances:
-    """In how many draws each candidate is the best, (K,); sums to the number of draws."""
+def _count_wins(scores: NDArray[np.float32]) -> list[float]:
+    """In how many draws each candidate is the best; sums to the number of draws."""
     best = scores == np.maximum.reduce(scores, axis=0)
-    wins = wins_of(best)
-    return wins if sum(wins.tolist()) == scores.shape[1] else share_ties(best)
+    wins: list[float] = np.vecdot(best, _ones(scores.shape[1])).tolist()
+    return wins if sum(wins) == scores.shape[1] else share_ties(best).tolist()
 
 
 def wins_of(best: NDArray[np.bool_]) -> Chances:

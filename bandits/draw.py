@@ -67,8 +67,12 @@ def uniforms(seed: int | NDArray[np.uint64], candidate_hashes: NDArray[np.uint64
 
 def pick(chances: Chances, u: NDArray[np.float64]) -> int:
     """The index with the smallest -ln(u) / chance: i with probability chances[i] (Efraimidis and Spirakis, 2006)."""
+    return _pick(chances, np.log(u))
+
+
+def _pick(chances: Chances, logs: NDArray[np.float64]) -> int:
     # Turned upside down, so that a chance of 0 loses without a division by 0.
-    return int((chances / np.log(u)).argmin())
+    return int((chances / logs).argmin())
 
 
 def arrange(
@@ -93,11 +97,12 @@ def arrange(
     taken = tuple(placed.values())
     chances = [1.0] * length
     first: Chances | None = None
+    logs = np.log(u)
     for slot in range(min(drawn, length)):
         if slot in placed:
             continue
         at = chances_of(taken)
-        placed[slot] = chosen = pick(at, u[slot])
+        placed[slot] = chosen = _pick(at, logs[slot])
         chances[slot] = float(at[chosen])
         taken += (chosen,)
         first = at if slot == 0 else first

@@ -30,8 +30,13 @@ class Weights:
         return scores
 
     def rates(self, features: ArrayLike) -> NDArray[np.float64]:
-        """The rate (K,) of each candidate under its mean weights."""
-        return rate(np.vecdot(self.means, np.asarray(features, np.float64)))
+        """The rate (K,) of each candidate under its mean weights.
+
+        Their last digits differ between kinds of processors, which add up in orders of their own. They stand in logged
+        answers, which are to come out the same on each: so they are rounded.
+        """
+        rates = rate(np.vecdot(self.means, np.asarray(features, np.float64)))
+        return rates.astype(np.float32).astype(np.float64)
 
 
 def rates_of(scores: NDArray[np.float32]) -> NDArray[np.float32]:

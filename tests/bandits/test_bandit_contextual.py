@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -308,6 +309,40 @@ def first_chances(learned):
 def test_a_new_process_gives_the_same_answer():
     told = subprocess.run([sys.executable, "-c", NEW_PROCESS], capture_output=True, text=True, check=True).stdout
     assert told.strip() == str(first_chances(taught(200)).tolist())
+
+
+ON_ANOTHER_PROCESSOR = """
+import numpy as np
+from tests.bandits.test_bandit_contextual import drawn_from_what_is_kept
+weights, x = drawn_from_what_is_kept()
+print(weights.draws.tobytes().hex(), [weights.rates(row).tolist() for row in x])
+"""
+
+
+def drawn_from_what_is_kept():
+    """Of factors that are given to the last digit, as in a snapshot."""
+    rng = np.random.RandomState(4)
+    roots, told = rng.standard_normal((3, 11, 11)).round(3), rng.standard_normal((3, 11)).round(3)
+    factors = {
+        name: Factor(information, (root @ root.T).round(6), 20.0, information)
+        for name, root, information in zip("abc", roots, told, strict=True)
+    }
+    return make_weights(list("abc"), Learned(11, factors), seed=7, count=64), rng.standard_normal((40, 3, 11))
+
+
+@pytest.mark.parametrize("kind", ["Prescott", "Nehalem", "Haswell"])
+def test_another_kind_of_processor_draws_the_same_and_says_the_same_rates(kind):
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", ON_ANOTHER_PROCESSOR],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, **more},
+        ).stdout
+        for more in ({}, {"OPENBLAS_CORETYPE": kind})
+    ]
+    assert told[0] == told[1]
 
 
 def test_the_features_of_a_request_decide_who_is_first():
