@@ -3,70 +3,121 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 import bandits
 from simulation import late
 from simulation.evidence import Tally
 from simulation.fits import Delays
-from simulation.world import Told, Visit
+from simulation.learner import Learning, Thompson
+from simulation.world import Floats, Told, Visit
 
 RATES = np.array((0.34, 0.22, 0.15, 0.10, 0.07))
+ARMS = len(RATES)
 MEAN, WINDOW, HORIZON, EVERY = 1_000, 4_000, 20_000, 1_000
 
 
 class Off(NamedTuple):
-    """Posterior means over what they are once all outcomes are known, less 1: (seeds, moments), all arms together.
+    """Posterior means over others of the same visits, less 1: (seeds, moments), all arms together, from the moment on
+    at which the first window closes.
 
-    `by_age` with a delay curve from as many visits before; `cold` with one that is learned on the way.
+    Each arm shown in turn, over what they are once all outcomes are known: `known` with a delay curve from as many
+    visits before, `learned` with one that is learned on the way, `as_told` with open decisions left out. Shown by
+    Thompson sampling, with a curve learned on the way: `chosen` over what they are once all is known, `from_truth` over
+    the true rates, `whole_from_truth` what they are once all is known over the true rates: the bias that comes of
+    choosing by what was seen (Nie, Tian, Taylor and Zou, 2018), and of the prior, with no delay in it.
     """
 
-    by_age: NDArray[np.float64]
-    cold: NDArray[np.float64]
-    as_told: NDArray[np.float64]
+    known: Floats
+    learned: Floats
+    as_told: Floats
+    chosen: Floats
+    from_truth: Floats
+    whole_from_truth: Floats
 
 
 def off(seeds: int) -> Off:
-    """Each arm is shown in turn, so that nothing but the delay can bias what is known of it."""
-    return Off(*np.array([_run(seed) for seed in range(seeds)]).transpose(1, 0, 2))
+    return Off(*np.array([[*_in_turn(seed), *_chosen(seed)] for seed in range(seeds)]).transpose(1, 0, 2))
 
 
-def _run(seed: int) -> list[list[float]]:
-    luck, delays = np.random.default_rng([seed, 1]), np.random.default_rng([seed, 2])
-    tell, heard, before = late.trickling(MEAN, WINDOW, delays), Delays(WINDOW), _earlier(seed)
-    seen, whole = (Tally(len(RATES), 1, by_slot=False) for _ in range(2))
+def _in_turn(seed: int) -> Floats:
+    """(3, moments)"""
+    seen, delays, before = Tally(ARMS, 1, by_slot=False), Delays(WINDOW), _earlier(seed)
+
+    def choose(number: int) -> int:
+        seen.begin(number, (number % ARMS,))
+        delays.began(number)
+        return number % ARMS
+
+    def hear(told: Told) -> None:
+        seen.end(told, 0)
+        delays.heard(told)
+
+    def compare(number: int, whole: Floats) -> list[float]:
+        curves = (before, delays.curve(number), None)
+        return [_over(_means(seen.evidence(_whole(seen), np.ones(1), curve, number)), whole) for curve in curves]
+
+    return _walk(seed, choose, hear, compare)
+
+
+def _chosen(seed: int) -> Floats:
+    """(3, moments)"""
+    policy = Thompson(Learning(window=WINDOW), ARMS, 1, seed=seed)
+
+    def compare(number: int, whole: Floats) -> list[float]:
+        means = _means(policy.evidence(number))
+        return [_over(means, whole), _over(means, RATES), _over(whole, RATES)]
+
+    return _walk(seed, lambda number: policy.decide(Visit(number))[0], policy.learn, compare)
+
+
+def _walk(
+    seed: int,
+    choose: Callable[[int], int],
+    hear: Callable[[Told], None],
+    compare: Callable[[int, Floats], list[float]],
+) -> Floats:
+    """Compares, now and then, with the means of somebody who knows at once what will come of every decision."""
+    luck, tell = np.random.default_rng([seed, 1]), _telling([seed, 2])
+    whole = Tally(ARMS, 1, by_slot=False)
     waiting: defaultdict[int, list[Told]] = defaultdict(list)
-    found: list[list[float]] = [[], [], []]
+    found = []
     for number in range(HORIZON):
         for told in waiting.pop(number, ()):
-            seen.end(told, 0)
-            heard.heard(told)
-            before.heard(told)
+            hear(told)
         if number % EVERY == 0 and number >= WINDOW:
-            truth = _means(whole, None, number)
-            for values, curve in zip(found, (before.curve(), heard.curve(), None), strict=True):
-                values.append(float((_means(seen, curve, number) / truth).mean() - 1))
-        arm = number % len(RATES)
-        won = (arm,) if luck.random() < RATES[arm] else ()
-        told = tell(Told(Visit(number), (arm,), won, number + 1))
-        seen.begin(number, (arm,))
+            found.append(compare(number, _means(whole.evidence(_whole(whole), np.ones(1), None, number))))
+        arm = choose(number)
+        told = tell(Told(Visit(number), (arm,), (arm,) if luck.random() < RATES[arm] else (), number + 1))
         whole.end(told, 0)
         waiting[told.at].append(told)
-    return found
+    return np.array(found).T
 
 
-def _earlier(seed: int) -> Delays:
+def _earlier(seed: int) -> bandits.DelayCurve:
     """What came of as many visits before, all of it told."""
-    rng, heard = np.random.default_rng([seed, 3]), Delays(WINDOW)
-    tell = late.trickling(MEAN, WINDOW, rng)
+    luck, tell, delays = np.random.default_rng([seed, 3]), _telling([seed, 4]), Delays(WINDOW)
     for number in range(HORIZON):
-        heard.heard(tell(Told(Visit(number), (0,), (0,) if rng.random() < RATES.mean() else (), number + 1)))
-    return heard
+        delays.began(number)
+        delays.heard(tell(Told(Visit(number), (0,), (0,) if luck.random() < RATES.mean() else (), number + 1)))
+    return delays.curve(HORIZON + 2 * WINDOW)
 
 
-def _means(tally: Tally, curve: bandits.DelayCurve | None, now: int) -> NDArray[np.float64]:
-    weights = np.ones((len(tally.days()), len(RATES)))
-    return np.array([bandits.mean(known) for known in tally.evidence(weights, np.ones(1), curve, now)])
+def _telling(seed: list[int]) -> late.Telling:
+    return late.trickling(MEAN, WINDOW, np.random.default_rng(seed))
+
+
+def _means(known: list[bandits.Evidence]) -> Floats:
+    return np.array([bandits.mean(one) for one in known])
+
+
+def _over(means: Floats, others: Floats) -> float:
+    return float((means / others).mean() - 1)
+
+
+def _whole(tally: Tally) -> Floats:
+    """All days count."""
+    return np.ones((len(tally.days()), ARMS))

@@ -13,25 +13,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 import bandits
+from bandits.delay import Young
 from engine.beliefs import Known
 from engine.clock import DAY, MINUTE
 
 Floats = NDArray[np.float64]
 FORGOTTEN_AFTER = 10
 """Half-lives after which a day's evidence, down to a thousandth, is not read any more."""
+WAITING_STEPS = 60
 
 
 class Fit(msgspec.Struct, frozen=True):
     """What was fitted to a placement's statistics.
 
     The strengths say how many trials the level above weighs as much as, `examination` how likely each slot is looked
-    at, `delays` (bin, successes, failures) when the fate of decisions was known.
+    at, `delays` (bin, successes, failures) when the fate of closed decisions was known, `young` what is known of open
+    ones, where few have closed.
     """
 
     bucket_strength: float = 10.0
     customer_strength: float = bandits.CUSTOMER_STRENGTH
     examination: tuple[float, ...] = ()
     delays: tuple[tuple[int, int, int], ...] = ()
+    young: tuple[Young, ...] = ()
 
 
 class DayRow(NamedTuple):
@@ -47,7 +51,7 @@ class DayRow(NamedTuple):
 
 
 class WaitingRow(NamedTuple):
-    """Trials of one minute that failed unless an outcome is still to come."""
+    """Trials that began to wait in one step from a minute on, and failed unless an outcome is still to come."""
 
     candidate: str
     slot: int
@@ -60,13 +64,23 @@ Memory = dict[tuple[str, int], float]
 
 
 class Reading(NamedTuple):
-    """How statistics are to be read: a placement's settings, what was fitted, and the time in epoch milliseconds."""
+    """How statistics are to be read: a placement's settings, what was fitted, and the time in epoch milliseconds.
+
+    `step` is the minutes within which those that wait together began to.
+    """
 
     half_life_days: float
     examination: tuple[float, ...]
     curve: bandits.DelayCurve
     memory: Memory
     now: int
+    step: int
+
+
+def waiting_step(window_minutes: int) -> int:
+    """Minutes in which decisions begin to wait together: at most sixty steps to a window, so that long windows have
+    few cells too."""
+    return max(1, window_minutes // WAITING_STEPS)
 
 
 def looked_at(examination: tuple[float, ...], slot: int) -> float:
@@ -168,7 +182,9 @@ def _column(row: DayRow | WaitingRow) -> Column:
 def _weight(column: Column, reading: Reading) -> float:
     slot, minute = column
     seen = looked_at(reading.examination, slot)
-    return seen if minute < 0 else seen * reading.curve.share(max(0, reading.now - minute * MINUTE))
+    if minute < 0:
+        return seen
+    return seen * reading.curve.share_since(max(0, reading.now - minute * MINUTE), reading.step * MINUTE)
 
 
 def _faded(row: DayRow, reading: Reading) -> float:

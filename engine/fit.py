@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 import bandits
+from bandits.delay import ENOUGH, Young
+from engine import young
 from engine.clock import DAY
 from engine.evidence import DayRow, Fit
 from engine.placement import Placement
@@ -27,7 +29,9 @@ async def fit_placement(database: Database, merchant_id: int, placement: Placeme
         customers = await folds.customers(connection, merchant_id, placement.key, most=MOST_CUSTOMERS)
         slots = await folds.days(connection, place, bucket=None, since_day=now // DAY - LOOK_BACK_DAYS)
         delays = await folds.delay_counts(connection, place)
-    fit = await asyncio.to_thread(fit_from, buckets, customers, slots, delays)
+        few = sum(won for _, won, _ in delays) < ENOUGH
+        opened = await young.of(connection, merchant_id, placement, now) if few else ()
+    fit = await asyncio.to_thread(fit_from, buckets, customers, slots, delays, opened)
     async with database.write() as connection:
         await fits.put(connection, place, fit, now=now)
     return fit
@@ -38,6 +42,7 @@ def fit_from(
     customers: Sequence[SiblingRow],
     slots: Sequence[DayRow],
     delays: Sequence[tuple[int, int, int]],
+    opened: Sequence[Young] = (),
 ) -> Fit:
     """Where there is nothing to fit a strength to, it stays what it is for new placements."""
     nothing = Fit()
@@ -46,6 +51,7 @@ def fit_from(
         customer_strength=_strength(customers) or nothing.customer_strength,
         examination=_examination(slots),
         delays=tuple(delays),
+        young=tuple(opened),
     )
 
 

@@ -8,7 +8,18 @@ from collections.abc import Mapping, Sequence
 import bandits
 from engine.beliefs import Knowledge, Known
 from engine.clock import DAY, MINUTE
-from engine.evidence import FORGOTTEN_AFTER, DayRow, Fit, Memory, Reading, WaitingRow, arms, children, memory
+from engine.evidence import (
+    FORGOTTEN_AFTER,
+    DayRow,
+    Fit,
+    Memory,
+    Reading,
+    WaitingRow,
+    arms,
+    children,
+    memory,
+    waiting_step,
+)
 from engine.network import Kind
 from engine.placement import Placement
 from engine.plan import Plan
@@ -86,6 +97,7 @@ class Knower:
             self.delays(),
             self._memory(bucket, days, before),
             now,
+            waiting_step(self._placement.window_minutes),
         )
         return arms(days, waiting, priors, reading)
 
@@ -112,4 +124,5 @@ def delay_curve(fit: Fit, placement: Placement) -> bandits.DelayCurve:
     successes, failures = [0] * most, [0] * most
     for bin, won, lost in fit.delays:
         successes[bin], failures[bin] = won, lost
-    return bandits.DelayCurve(successes, failures, window_ms=placement.window_minutes * MINUTE)
+    window = placement.window_minutes * MINUTE
+    return bandits.DelayCurve(successes, failures, window_ms=window, young=fit.young)

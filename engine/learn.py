@@ -9,6 +9,7 @@ import msgspec
 import bandits
 from bandits.delay import bin_of
 from engine.clock import DAY, MINUTE
+from engine.evidence import waiting_step
 from engine.placement import Contextual, CreditModel, Placement, Reward
 from engine.store.decisions import DecisionRow
 from engine.store.folds import (
@@ -27,7 +28,6 @@ from engine.store.lessons import LessonCell
 from engine.store.outcomes import OutcomeRow
 
 Earned = dict[str, bandits.Statistics]
-WAITING_STEPS = 60
 SUCCESSES = ("converted",)
 FAILURES = ("declined", "abandoned", "refunded")
 CHOICES = ("selected", "redeemed", "converted")
@@ -52,8 +52,8 @@ class Learning(msgspec.Struct, frozen=True):
         return ranking.index(candidate) + 1 if self.credit == "position" else 0
 
     def minute(self, decided_at: int) -> int:
-        """The step that a decision waits in: at most sixty to a window, so that long windows have few cells too."""
-        step = max(1, self.window_minutes // WAITING_STEPS)
+        """The step that a decision waits in."""
+        step = waiting_step(self.window_minutes)
         return decided_at // MINUTE // step * step
 
 
@@ -113,10 +113,15 @@ def fold(
             use = UsageCell(row.merchant_id, row.customer, row.placement, candidate, _day(row))
             sums.add(USAGE, use, *(sign * count for count in counts))
     if closed and credit:
-        won = any(worth.successes for worth in credit.values())
-        bin = bin_of(_delay(row, learning, outcomes, won=won))
+        bin, won = fate(row, learning, credit, outcomes)
         sums.add(DELAYS, DelayCell(row.merchant_id, row.placement, learning.reward, bin, _day(row)),
                  sign * won, sign * (not won))  # fmt: skip
+
+
+def fate(row: DecisionRow, learning: Learning, credit: Earned, outcomes: Sequence[OutcomeRow]) -> tuple[int, bool]:
+    """The delay (its bin) after which it was known what a settled decision earned, and whether any success did."""
+    won = any(worth.successes for worth in credit.values())
+    return bin_of(_delay(row, learning, outcomes, won=won)), won
 
 
 def wait(sums: Sums, row: DecisionRow, learning: Learning, ranking: Sequence[str]) -> None:

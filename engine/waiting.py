@@ -14,6 +14,7 @@ import numpy as np
 import bandits
 from bandits.lessons import Waiting
 from engine.clock import MINUTE
+from engine.evidence import waiting_step
 from engine.facts import History
 from engine.features import Encoding, Floats
 from engine.ids import first_id_of
@@ -68,8 +69,9 @@ def _by_candidate(
     steps: Sequence[Step], encoding: Encoding, learning: Learning, curve: bandits.DelayCurve, now: int
 ) -> dict[str, Waiting]:
     told: defaultdict[str, list[tuple[Floats, float, float]]] = defaultdict(list)
+    width = waiting_step(learning.window_minutes) * MINUTE
     for step in steps:
-        seen, share = list(_seen(step, encoding, learning)), curve.share(max(0, now - step.since))
+        seen, share = list(_seen(step, encoding, learning)), curve.share_since(max(0, now - step.since), width)
         each_for = step.trials / len(seen) if len(step.rows) == MOST_OF_A_STEP and seen else 1.0
         for candidate, features in seen:
             told[candidate].append((features, each_for, share))

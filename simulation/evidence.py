@@ -67,7 +67,7 @@ class Tally:
         looked_at = examination[: self._shape[1]].tolist()
         certain = list(looked_at)
         for since, tried in self._open.items() if curve else ():
-            share = curve.share((now - since * GRAIN) * SECOND) if curve else 0.0
+            share = curve.share_since((now - since * GRAIN) * SECOND, GRAIN * SECOND) if curve else 0.0
             trials = np.hstack((trials, tried))
             looked_at += [share * weight for weight in certain]
         won = successes.sum(axis=1)

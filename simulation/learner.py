@@ -48,7 +48,8 @@ class Thompson:
         self._priors = priors
         self._tally = Tally(arms, slots, by_slot=learning.by_slot)
         self._delays = fits.Delays(learning.window) if learning.window else None
-        self._curve = self._delays.curve() if self._delays else None
+        self._curve = self._delays.curve(0) if self._delays else None
+        self._curve_at = 0
         self._examination = np.ones(slots)
         self._memory = np.ones((0, arms))
         self._fitted_at = 0
@@ -63,6 +64,7 @@ class Thompson:
         order = self._drawing.order(self._race.chances, self._draws.means, now)
         if self._delays:
             self._tally.begin(now, order)
+            self._delays.began(now)
         return order
 
     def learn(self, told: Told) -> None:
@@ -84,8 +86,8 @@ class Thompson:
     def _believe(self, now: int) -> None:
         if now >= self._fitted_at + fits.REFIT:
             self._fit(now)
-        if self._delays:
-            self._curve = self._delays.curve()
+        if self._delays and now >= self._curve_at + fits.REFIT_DELAYS:
+            self._curve, self._curve_at = self._delays.curve(now), now
         known, version = self.evidence(now), self._drawing.version(now)
         priors = bandits.temper(self._priors, known) if self._priors else None
         count = self._learning.draws

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bandits import DelayCurve, bin_of, effective_trials
-from bandits.delay import EDGES
+from bandits.delay import EDGES, NOT_YET, Young
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 
@@ -57,10 +57,69 @@ def test_outcomes_that_all_take_equally_long_tell_nothing_before():
     assert curve.share(990_000) < 0.01
 
 
-def test_with_no_outcome_yet_the_share_grows_evenly_over_the_window():
-    curve = DelayCurve([], window_ms=HOUR)
-    assert [curve.share(HOUR * part) for part in (0, 0.25, 0.5, 0.75, 1, 2)] == pytest.approx(
-        [0, 0.25, 0.5, 0.75, 1, 1], abs=0.01
+def test_with_no_outcome_yet_the_share_grows_by_as_much_with_each_doubling_of_the_age():
+    curve = DelayCurve([], window_ms=1_024_000)
+    shares = [curve.share(1_000 * 2**doublings) for doublings in range(4, 10)]
+    assert np.diff(shares) == pytest.approx([0.1] * 5, abs=0.01)
+    assert (curve.share(0), curve.share(1_024_000)) == (0, 1)
+
+
+def test_decisions_made_over_a_span_count_at_the_age_of_the_middle_of_them():
+    curve = DelayCurve(told(HOUR), window_ms=30 * DAY)
+    assert curve.share_since(HOUR, 20 * MINUTE) == curve.share(50 * MINUTE)
+    assert curve.share_since(10 * MINUTE, 20 * MINUTE) == curve.share(5 * MINUTE)
+
+
+def young(delays, ages, *, failures_are_told=False):
+    """Decisions whose windows are open; of every other one that comes to nothing, unless told, nobody hears."""
+    return [
+        Young(bin_of(int(age)), bin_of(int(delay)) if known else NOT_YET, int(known and won), int(not (known and won)))
+        for number, (delay, age) in enumerate(zip(delays, ages, strict=True))
+        for won in [number % 2 == 0]
+        for known in [delay < age and (won or failures_are_told)]
+    ]
+
+
+def test_that_of_the_young_only_quick_successes_are_known_does_not_make_all_look_quick():
+    rng, mean = np.random.default_rng(0), HOUR
+    delays, ages = rng.exponential(mean, 20_000), rng.uniform(0, 4 * mean, 20_000)
+    seen = young(delays, ages)
+    curve = DelayCurve([], window_ms=5 * mean, young=seen)
+    naive = DelayCurve(histogram([delay for delay, age in zip(delays, ages, strict=True) if delay < age]),
+                       window_ms=5 * mean)  # fmt: skip
+    true = [1 - np.exp(-age) for age in (0.5, 1, 2, 3)]
+    assert [curve.share(age * mean) for age in (0.5, 1, 2, 3)] == pytest.approx(true, abs=0.03)
+    assert naive.share(mean) > true[1] + 0.05
+
+
+def test_the_delays_of_the_young_are_found_also_while_ever_more_of_them_succeed():
+    rng, mean = np.random.default_rng(1), HOUR
+    ages = 4 * mean * rng.random(40_000) ** 3
+    curve = DelayCurve([], window_ms=5 * mean, young=young(rng.exponential(mean, 40_000), ages))
+    assert [curve.share(age * mean) for age in (0.5, 1, 2)] == pytest.approx([0.39, 0.63, 0.86], abs=0.03)
+
+
+def test_of_delays_longer_than_anyones_age_as_much_is_still_expected_as_with_nothing_known():
+    age, window = 8 * MINUTE, 8 * HOUR
+    curve = DelayCurve([], window_ms=window, young=young([1_000] * 2_000, [age] * 2_000))
+    assert curve.share(age) == pytest.approx(DelayCurve([], window_ms=window).share(age), abs=0.03)
+
+
+def test_while_windows_are_open_failures_that_are_told_as_soon_as_successes_leave_little_to_count():
+    rng, mean = np.random.default_rng(2), HOUR
+    delays, ages = rng.exponential(mean, 20_000), rng.uniform(0, 4 * mean, 20_000)
+    told_too = DelayCurve([], window_ms=5 * mean, young=young(delays, ages, failures_are_told=True))
+    silent = DelayCurve([], window_ms=5 * mean, young=young(delays, ages))
+    assert all(told_too.share(age * mean) < 0.25 * silent.share(age * mean) for age in (0.25, 0.5, 1))
+
+
+def test_the_young_and_the_closed_are_read_as_one_where_nothing_is_unknown_of_either():
+    delays = np.random.default_rng(3).exponential(HOUR, 4_000)
+    old = [Young(bin_of(30 * DAY), bin_of(int(delay)), 1, 0) for delay in delays[:2_000]]
+    both = DelayCurve(histogram(delays[2_000:]), window_ms=40 * DAY, young=old)
+    closed = DelayCurve(histogram(delays), window_ms=40 * DAY)
+    assert [both.share(age * HOUR) for age in (0.5, 1, 2)] == pytest.approx(
+        [closed.share(age * HOUR) for age in (0.5, 1, 2)], abs=1e-3
     )
 
 

@@ -7,8 +7,9 @@ import pytest
 import bandits
 from engine import jobs, rebuild
 from engine.clock import DAY, MINUTE, now_ms
-from engine.evidence import DayRow, Reading, WaitingRow, arms, children, memory
-from engine.fit import fit_from
+from engine.evidence import DayRow, Fit, Reading, WaitingRow, arms, children, memory
+from engine.fit import fit_from, fit_placement
+from engine.knowledge import delay_curve
 from engine.store import folds
 from engine.store.folds import SiblingRow
 from tests.factories import METHODS, order, placement
@@ -24,7 +25,7 @@ def day(candidate, trials, successes, *, at=TODAY, slot=0):
 
 def reading(*, half_life=90.0, examination=(), memory=None, window=60):
     curve = bandits.DelayCurve([], window_ms=window * MINUTE)
-    return Reading(half_life, examination, curve, memory or {}, NOW)
+    return Reading(half_life, examination, curve, memory or {}, NOW, 1)
 
 
 def test_evidence_of_one_half_life_ago_counts_half():
@@ -40,7 +41,14 @@ def test_a_decision_without_an_outcome_counts_the_more_against_its_candidates_th
         counted.append(arms([day("card", 100, 20)], waiting, {}, reading())["card"].trials)
     assert counted == sorted(counted)
     assert counted[0] == pytest.approx(100)
-    assert counted[-1] == pytest.approx(200)
+    assert counted[-1] == pytest.approx(200, abs=0.5)
+
+
+def test_decisions_that_began_to_wait_together_do_not_all_count_as_old_as_the_first_of_them():
+    waiting = [WaitingRow("card", 0, NOW // MINUTE - 30, 100)]
+    one_by_one = [WaitingRow("card", 0, NOW // MINUTE - age, 10) for age in range(30, 10, -2)]
+    together = arms([], waiting, {}, reading()._replace(step=20))["card"].trials
+    assert together == pytest.approx(arms([], one_by_one, {}, reading()._replace(step=2))["card"].trials, rel=0.02)
 
 
 def test_a_trial_in_a_slot_that_few_look_at_counts_for_little():
@@ -135,6 +143,31 @@ async def test_a_decision_waits_until_its_outcome_or_its_window_comes(shop):
     await shop.engine.recorder.close_due(now_ms() + 2 * 60 * MINUTE)
     assert await waiting() == {}
     assert await rebuild.compare(shop.engine.database) == []
+
+
+async def test_before_any_window_has_closed_open_decisions_tell_how_long_outcomes_take(empty_shop):
+    shop, month = empty_shop, placement(window_minutes=60 * 24 * 30)
+    await shop.place(month)
+    for _ in range(20):
+        await shop.report(answer := await shop.decide(), "converted", order(answer.decision)[0])
+        await shop.decide()
+    nothing = delay_curve(Fit(), month)
+    fit = await fit_placement(shop.engine.database, shop.id, month, now_ms() + 15 * DAY)
+    assert sum(row.successes for row in fit.young) == sum(row.failures for row in fit.young) == 20
+    assert delay_curve(fit, month).share(10 * MINUTE) > 0.85 > nothing.share(10 * MINUTE)
+    assert fit.delays == ()
+    assert await rebuild.compare(shop.engine.database) == []
+
+
+async def test_once_enough_windows_have_closed_open_decisions_are_not_read_for_their_delays(empty_shop):
+    await empty_shop.place()
+    sums = folds.Sums()
+    sums.add(folds.DELAYS, folds.DelayCell(empty_shop.id, "payment_methods", "converted", 5, TODAY), 1_000, 0)
+    async with empty_shop.engine.database.write() as connection:
+        await folds.add(connection, sums)
+    await empty_shop.report(answer := await empty_shop.decide(), "converted", order(answer.decision)[0])
+    fit = await fit_placement(empty_shop.engine.database, empty_shop.id, placement(), now_ms())
+    assert (fit.delays, fit.young) == (((5, 1_000, 0),), ())
 
 
 async def test_trying_others_costs_the_less_the_more_is_known(shop):

@@ -42,9 +42,19 @@ def test_successes_that_trickle_in_are_not_mistaken_for_high_rates():
 
 def test_posterior_means_are_right_while_outcomes_are_under_way():
     found = off(6)
-    assert np.abs(found.by_age.mean(axis=0)).mean() < 0.01
-    assert np.abs(found.cold.mean(axis=0)[-4:]).mean() < 0.02
+    assert abs(found.known.mean()) < 0.01
+    assert abs(found.learned[:, 1:].mean()) < 0.01
+    assert abs(found.chosen.mean()) < 0.01
     assert found.as_told.mean() > 0.1
+
+
+def test_outcomes_that_all_come_equally_late_are_waited_for_as_if_open_decisions_did_not_count():
+    late = scenario("late", horizon=4_000)
+    ours, told_only = (
+        np.mean([run(late, late.titles().index(name), seed)[-1] for seed in range(4)])
+        for name in ("thompson", "thompson told only")
+    )
+    assert ours < 1.1 * told_only
 
 
 def test_what_others_learned_saves_a_new_merchant_most_of_the_cost():
