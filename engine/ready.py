@@ -14,9 +14,10 @@ import msgspec
 from engine.check import check, compiled
 from engine.errors import FieldProblem, Invalid
 from engine.placement import Scenario
-from engine.plan import Plan, PlanDocument
+from engine.plan import Plan
 from engine.scenario import Outcome, try_out
 from engine.shelf import Change, Shelf
+from engine.store.resources import decode
 
 Scenarios = Literal["must hold", "must not break", "not asked"]
 """Whether a plan may be published under which a scenario fails: never; if it fails already; always."""
@@ -42,7 +43,8 @@ def prepare(
     `before` are the plans in force: what they have is not compiled again, and scenarios that fail already are theirs.
     """
     check(after, changes)
-    plans = {key: _ready(after, key, version, before.get(key)) for key, version in versions.items()}
+    stored = after.with_changes([_as_stored(change) for change in changes if change.after])
+    plans = {key: _ready(stored, key, version, before.get(key)) for key, version in versions.items()}
     if scenarios != "not asked":
         known = before if scenarios == "must not break" else {}
         problems = [
@@ -56,13 +58,18 @@ def prepare(
     return plans
 
 
+def _as_stored(change: Change) -> Change:
+    """The change as it is read again later: what decides now cannot differ from that, nor from what is shown."""
+    one = change.one
+    return change._replace(after=one._replace(document=decode(one.kind, msgspec.json.encode(one.document))))
+
+
 def _ready(after: Shelf, key: str, version: int, before: Plan | None) -> Ready | None:
     document = after.plan_document(key)
     if document is None:
         return None
-    # Compiled from what is stored, so that what decides now and what is read again later cannot differ.
-    text = msgspec.json.encode(document)
-    return Ready(text.decode(), compiled(key, msgspec.json.decode(text, type=PlanDocument), version, like=before))
+    # Not read from its text again: all documents on the shelf were, and those that are the same are not looked into.
+    return Ready(msgspec.json.encode(document).decode(), compiled(key, document, version, like=before))
 
 
 def _broken(key: str, plan: Plan, before: Plan | None, scenarios: Sequence[Scenario]) -> list[FieldProblem]:

@@ -52,10 +52,16 @@ def _among(known: Mapping[str, Rule], document: object) -> Rule | None:
     """The rule that was made from just this document."""
     id_ = document.get("id") if isinstance(document, dict) else None
     rule = known.get(id_) if isinstance(id_, str) else None
-    # 1, 1.0 and true are equal in Python, but not the same in a rule
-    if rule and rule.document == document and repr(rule.document) == repr(document):
-        return rule
-    return None
+    return rule if rule and isinstance(document, dict) and _are_alike(rule.document, document) else None
+
+
+def _are_alike(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
+    return one.keys() == other.keys() and all(_is_alike(value, other[key]) for key, value in one.items())
+
+
+def _is_alike(one: object, other: object) -> bool:
+    """Equal, and written so: 1, 1.0 and true are equal in Python, but not the same in a rule."""
+    return one is other or (one == other and repr(one) == repr(other))
 
 
 def _repeated_ids(documents: list[object]) -> list[Problem]:

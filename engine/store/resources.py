@@ -39,7 +39,7 @@ class Resource(NamedTuple):
     changed_at: int
 
 
-def decode(kind: Kind, text: str) -> Document:
+def decode(kind: Kind, text: str | bytes) -> Document:
     """A document as it was stored."""
     return msgspec.json.decode(text, type=TYPES[kind])
 

@@ -105,6 +105,16 @@ async def test_a_change_of_one_rule_of_many_is_obeyed_and_the_others_go_on(shop)
     assert values["n0"] is True
 
 
+async def test_the_plan_in_force_is_the_stored_one_to_the_last_digit(shop):
+    values = [{"name": "n", "value": value} for value in (1, 1.0, True)]
+    for number, value in enumerate(values):
+        await shop.create("rule", rule({"set": value}, when={"in": [1, [1, 2.0]]}, id=f"r{number}"))
+        plan = shop.engine.live.get(shop.id, PLACE).plan
+        stored = await document(shop, plan.version)
+        assert repr(plan.document) == repr(msgspec.json.decode(stored, type=PlanDocument))
+        assert [one.document["effects"][0]["set"] for one in plan.rules] == values[: number + 1]
+
+
 async def test_a_list_or_a_field_that_changes_is_obeyed_by_rules_that_stay_as_they_are(shop):
     catalogue = shop.engine.catalogue
     await shop.create("list", ListDocument(name="vip", values=("gold",)))
