@@ -10,6 +10,7 @@ import msgspec
 from engine.placement import RuleDocument
 from engine.plan import PlanDocument
 from engine.wording import Terms, sentence_of, terms_of
+from rules import Wording
 
 Mark = Literal["changed", "new", "deleted"]
 IN_THE_SENTENCE = {"when", "effects", "active_from", "active_to"}
@@ -37,9 +38,9 @@ class Difference(msgspec.Struct, frozen=True):
     details: list[Detail]
 
 
-def differences(old: PlanDocument, new: PlanDocument, *, currency: str) -> list[Difference]:
+def differences(old: PlanDocument, new: PlanDocument, wording: Wording) -> list[Difference]:
     """What one would see changed in `new`: rules first, by id."""
-    words = terms_of(old, currency), terms_of(new, currency)
+    words = terms_of(old, wording), terms_of(new, wording)
     return [
         *_of("rule", _by_id(old.rules), _by_id(new.rules), words),
         *_of("candidate", _by_id(old.candidates), _by_id(new.candidates), words),

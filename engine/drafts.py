@@ -27,6 +27,7 @@ from engine.store.database import Database
 from engine.store.drafts import DraftRow, DraftRuleRow
 from engine.store.resources import Resource
 from engine.wording import terms_of
+from rules import Wording
 
 DISCARDED = "discarded changes"
 Wanted = Mapping[str, RuleDocument | None]
@@ -84,12 +85,17 @@ class Drafts:
             document = msgspec.structs.replace(document, rules=tuple(rule for rule in rules if rule.enabled))
         return draft, document
 
-    async def differences(self, merchant_id: int, placement: str) -> tuple[Draft, list[Difference]]:
-        """The draft, and what each of its changes changes in words and as documents, in the same order."""
+    async def differences(
+        self, merchant_id: int, placement: str, wording: Wording | None = None
+    ) -> tuple[Draft, list[Difference]]:
+        """The draft, and what each of its changes changes in words and as documents, in the same order.
+
+        `wording` is how a page says amounts and countries; without it they are in plain codes.
+        """
         shelf, draft = await self.load(merchant_id, placement)
         async with self._database.read() as connection:
-            currency = await accounts.currency_of(connection, merchant_id)
-        return draft, await asyncio.to_thread(_differences, shelf, draft, currency)
+            wording = wording or Wording(currency=await accounts.currency_of(connection, merchant_id))
+        return draft, await asyncio.to_thread(_differences, shelf, draft, wording)
 
     async def load(self, merchant_id: int, placement: str) -> tuple[Shelf, Draft]:
         """What is published, and the draft over it."""
@@ -227,11 +233,11 @@ class Drafts:
         return await self.get(merchant_id, placement)
 
 
-def _differences(shelf: Shelf, draft: Draft, currency: str) -> list[Difference]:
+def _differences(shelf: Shelf, draft: Draft, wording: Wording) -> list[Difference]:
     published, wanted = (one.plan_document(draft.placement) for one in (shelf, after_draft(shelf, draft)))
     if published is None or wanted is None:
         return []
-    old, new = terms_of(published, currency), terms_of(wanted, currency)
+    old, new = terms_of(published, wording), terms_of(wanted, wording)
     return [difference("rule", rule.id, rule.before, rule.after, old, new) for rule in draft.changes]
 
 

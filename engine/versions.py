@@ -15,6 +15,7 @@ from engine.shelf import Change, Shelf
 from engine.store import accounts, audit, plans, resources
 from engine.store.database import Database
 from engine.store.plans import PlanRow, Version
+from rules import Wording
 
 POSSIBLE = range(1, 2**31)
 
@@ -44,13 +45,15 @@ class Versions:
         row = await self.get(merchant_id, placement, version)
         return msgspec.json.decode(row.document, type=PlanDocument)
 
-    async def compare(self, merchant_id: int, placement: str, old: int, new: int) -> list[Difference]:
-        """What version `new` changed of version `old`."""
+    async def compare(
+        self, merchant_id: int, placement: str, old: int, new: int, wording: Wording | None = None
+    ) -> list[Difference]:
+        """What version `new` changed of version `old`; `wording` is how a page says amounts and countries."""
         first = await self.document(merchant_id, placement, old)
         second = await self.document(merchant_id, placement, new)
         async with self._database.read() as connection:
-            currency = await accounts.currency_of(connection, merchant_id)
-        return differences(first, second, currency=currency)
+            wording = wording or Wording(currency=await accounts.currency_of(connection, merchant_id))
+        return differences(first, second, wording)
 
     async def roll_back(self, merchant_id: int, who: str, placement: str, version: int) -> int:
         """Publish an earlier version again, as a new one; returns its number.

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from engine.placement import Candidate, RuleDocument
 from engine.plan import PlanDocument, lists_of, rule_source, vocabulary_of
 from rules import RuleError, Vocabulary, Wording, describe, parse_rule
+from rules.wording import as_moment
 
 
 class Terms(NamedTuple):
-    """What the words of a rule stand for: facts, lists, the candidates' names by id, and the currency of amounts."""
+    """What the words of a rule stand for: facts, lists, and how candidates, amounts and countries are called."""
 
     vocabulary: Vocabulary
     lists: Mapping[str, frozenset[str]]
-    labels: Mapping[str, str]
-    currency: str
+    wording: Wording
 
 
-def terms_of(document: PlanDocument, currency: str) -> Terms:
-    """What the words of a plan's rules stand for."""
-    return Terms(vocabulary_of(document.fields), lists_of(document.lists), labels_of(document.candidates), currency)
+def terms_of(document: PlanDocument, wording: Wording) -> Terms:
+    """What the words of a plan's rules stand for; candidates go by their labels."""
+    named = replace(wording, candidates=labels_of(document.candidates))
+    return Terms(vocabulary_of(document.fields), lists_of(document.lists), named)
 
 
 def sentence_of(rule: RuleDocument, terms: Terms) -> str:
@@ -30,9 +32,9 @@ def sentence_of(rule: RuleDocument, terms: Terms) -> str:
         parsed = parse_rule({**rule_source(rule), "when": rule.when}, terms.vocabulary, terms.lists)
     except RuleError:
         return ""
-    ends = [f" from {rule.active_from}"] if rule.active_from else []
-    ends += [f" until {rule.active_to}"] if rule.active_to else []
-    text = describe(parsed, terms.vocabulary, Wording(terms.labels, terms.currency))
+    ends = [f" from {as_moment(rule.active_from)}"] if rule.active_from else []
+    ends += [f" until {as_moment(rule.active_to)}"] if rule.active_to else []
+    text = describe(parsed, terms.vocabulary, terms.wording)
     said = f"{text[:1].upper()}{text[1:]}"
     return said + ("," if ends else "") + "".join(ends)
 

@@ -280,7 +280,7 @@ def _sends_it_for_review(page: Page, one: Hands) -> None:
 
 def _reviews_and_publishes_it(page: Page, one: Hands) -> None:
     page.goto("/admin/placements/payment_methods/changes")
-    expect(page.get_by_text("Cart total is over").first).to_be_visible()
+    expect(page.get_by_text("Cart total is over €600.00 and Country is Germany").first).to_be_visible()
     expect(page.get_by_label("Why")).to_have_value("Losses on large carts")
     _looked_at(page, f"{one.name}-review")
     one.press(page.get_by_role("button", name="Approve"))

@@ -136,7 +136,7 @@ async def test_two_versions_are_compared_in_words_and_as_documents(shop):
         ("candidate", "card", "changed"),
     ]
     comes, goes, stays, card = found
-    assert comes.now == "1 is 1 → Paypal is shown first, until 2026-12-01T00:00:00Z"
+    assert comes.now == "1 is 1 → Paypal is shown first, until 1 Dec 2026 at 00:00 (UTC)"
     assert goes.was == "1 is 1 → Ideal is hidden"
     assert (stays.was, stays.now) == ("1 is 1 → Card is hidden", "Cart total is over EUR 500.00 → Klarna is hidden")
     assert [(one.field, one.before, one.after) for one in stays.details] == [("priority", 0, 7)]

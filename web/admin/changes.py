@@ -177,7 +177,7 @@ ACTS = {
 async def _page(
     frame: Frame, key: str, *, values: dict[str, str] | None = None, problems: Sequence[FieldProblem] = ()
 ) -> ChangesPage:
-    draft, found = await frame.engine.drafts.differences(frame.merchant.id, key)
+    draft, found = await frame.engine.drafts.differences(frame.merchant.id, key, frame.wording)
     placement = (await frame.engine.catalogue.get(frame.merchant.id, "placement", "", key)).document
     said = [problem for problem in problems if problem.field not in ("publish_at", "why")]
     texts = [sentence(_said(problem)) for problem in said]

@@ -9,7 +9,6 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from engine.errors import NotFound
-from rules import Wording
 from web.admin.candidates import positions_of
 from web.admin.explanation import Explanation
 from web.admin.frame import Frame
@@ -30,8 +29,7 @@ class ReplayFragment:
 @get("/decisions/{decision_id:str}")
 async def decision_page(frame: NamedDependency[Frame], decision_id: FromPath[str]) -> Page:
     """Everything about one answer."""
-    wording = Wording(currency=frame.merchant.currency, money=frame.show.money, country=frame.show.country)
-    explained = await frame.engine.logbook.explain(frame.merchant.id, decision_id, wording)
+    explained = await frame.engine.logbook.explain(frame.merchant.id, decision_id, frame.wording)
     shelf = await frame.engine.catalogue.shelf(frame.merchant.id)
     positions = positions_of(explained.plan.document.candidates)
     positions |= positions_of(shelf.documents("candidate", explained.row.placement))

@@ -17,6 +17,7 @@ from engine.clock import now_ms
 from engine.errors import Forbidden
 from engine.service import Engine
 from engine.store.accounts import Merchant, User
+from rules import Wording
 from web.admin.navigation import NAVIGATION
 from web.admin.render import Page, html, names_of, render
 from web.format import Show, viewer_locale
@@ -64,6 +65,11 @@ class Frame:
     def who(self) -> str:
         """The name under which the audit log notes a change."""
         return self.user.email
+
+    @property
+    def wording(self) -> Wording:
+        """How rules put into words say amounts and countries to this person."""
+        return Wording(currency=self.merchant.currency, money=self.show.money, country=self.show.country)
 
     @property
     def may_edit(self) -> bool:

@@ -85,7 +85,7 @@ async def version_page(
     """What a version changed of the one before it, or of another."""
     row = await frame.engine.versions.get(frame.merchant.id, key, number)
     older = max(1, number - 1) if since is None else since
-    found = await frame.engine.versions.compare(frame.merchant.id, key, older, number)
+    found = await frame.engine.versions.compare(frame.merchant.id, key, older, number, frame.wording)
     recent = await frame.engine.versions.page(frame.merchant.id, key, limit=100)
     page = VersionPage(
         placement=await _placement(frame, key),
