@@ -84,6 +84,20 @@ WORLDS = (
         ),
     ),
     World(
+        "kindred",
+        "candidates of four kinds, forty newcomers among them",
+        "told the kinds",
+        "less than without the kinds",
+        ("contextual",),
+    ),
+    World(
+        "contextual_late",
+        "five features, successes 500 visits late on average",
+        "open decisions count by their age",
+        "less than by what was told",
+        ("told only",),
+    ),
+    World(
         "position_based",
         "eight slots, seen less the further down",
         "thompson",

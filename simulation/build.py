@@ -78,7 +78,16 @@ def make_policy(policy: scenario.Policy, world: World, seed: int) -> Policy:
 def _contextual(policy: scenario.Contextual, world: World, seed: int) -> Policy:
     size = world.size if isinstance(world, Logistic | Kindred) else 1
     kinds = world.kinds if policy.kinds and isinstance(world, Kindred) else 0
-    return Contextual(world.arms, size, world.slots, seed=seed, floor=policy.floor, refresh=policy.refresh, kinds=kinds)
+    return Contextual(
+        world.arms,
+        size,
+        world.slots,
+        seed=seed,
+        floor=policy.floor,
+        refresh=policy.refresh,
+        kinds=kinds,
+        window=policy.window,
+    )
 
 
 def _thompson(policy: scenario.Thompson, world: World, seed: int) -> Policy:

@@ -6,9 +6,11 @@ import numpy as np
 
 import bandits
 from bandits.contextual import Attributes, Learned
-from bandits.lessons import Lessons
+from bandits.lessons import Lessons, Waiting
 from bandits.weights import Weights, make_weights
+from simulation import fits
 from simulation.drawing import Drawing
+from simulation.evidence import SECOND
 from simulation.learner import ENOUGH_NEWS
 from simulation.plain import seen
 from simulation.world import Floats, Order, Told, Visit
@@ -17,7 +19,8 @@ from simulation.world import Floats, Order, Told, Visit
 class Contextual:
     """Draws are as old as `refresh` visits at most. The features (d,) of a visit are those of every candidate.
 
-    With `kinds` > 0 it is told which of so many each candidate is of, and learns what they have in common.
+    With `kinds` > 0 it is told which of so many each candidate is of, and learns what they have in common. With a
+    `window`, after which an outcome comes no more, visits still open count by their age.
     """
 
     def __init__(
@@ -30,6 +33,7 @@ class Contextual:
         floor: float = 0.0,
         refresh: int = 100,
         kinds: int = 0,
+        window: int | None = None,
     ) -> None:
         self._arms, self._floor, self._refresh = arms, floor, refresh
         self._drawing = Drawing(arms, slots, slots, seed)
@@ -40,6 +44,10 @@ class Contextual:
         self._weights = self._draw(0)
         self._news: list[tuple[Told, list[str]]] = []
         self._trials = self._made_at = 0
+        self._delays = fits.Delays(window) if window else None
+        self._curve = self._delays.curve(0) if self._delays else None
+        self._curve_at = 0
+        self._open: dict[int, tuple[Visit, str]] = {}
 
     def decide(self, visit: Visit) -> Order:
         self._meet(visit)
@@ -48,9 +56,16 @@ class Contextual:
             self._believe(visit.number)
         features = np.tile(_features(visit), (self._arms, 1))
         race = bandits.Race(self._weights.scores(features), self._floor)
-        return self._drawing.order(race.chances, self._weights.rates(features), visit.number)
+        order = self._drawing.order(race.chances, self._weights.rates(features), visit.number)
+        if self._delays:
+            self._delays.began(visit.number)
+            self._open[visit.number] = visit, self._names[order[0]]
+        return order
 
     def learn(self, told: Told) -> None:
+        if self._delays:
+            self._delays.heard(told)
+            del self._open[told.visit.number]
         self._news.append((told, [self._names[one] for one in seen(told)]))
 
     def _meet(self, visit: Visit) -> None:
@@ -67,10 +82,21 @@ class Contextual:
             for one, name in zip(seen(told), names, strict=True):
                 rows[name].append((_features(told.visit), one in told.successes))
         lessons = {name: _lessons(seen) for name, seen in rows.items()}
-        self._learned = self._learned.after(lessons, self._attributes)
+        self._learned = self._learned.after(lessons, self._attributes, self._waiting(now))
         self._weights = self._draw(now)
         self._trials += len(self._news)
         self._news, self._made_at = [], now
+
+    def _waiting(self, now: int) -> dict[str, Waiting]:
+        """Of the first slot, where worlds with features have their only one."""
+        if not self._delays or not self._curve:
+            return {}
+        if now >= self._curve_at + fits.REFIT_DELAYS:
+            self._curve, self._curve_at = self._delays.curve(now), now
+        rows = defaultdict[str, list[tuple[Floats, float]]](list)
+        for visit, name in self._open.values():
+            rows[name].append((_features(visit), self._curve.share((now - visit.number) * SECOND)))
+        return {name: _waiting(seen) for name, seen in rows.items()}
 
     def _draw(self, now: int) -> Weights:
         version = self._drawing.version(now)
@@ -90,3 +116,8 @@ def _features(visit: Visit) -> Floats:
 def _lessons(seen: list[tuple[Floats, bool]]) -> Lessons:
     features, successes = zip(*seen, strict=True)
     return Lessons(np.array(features), np.ones(len(seen)), np.array(successes, np.float64))
+
+
+def _waiting(seen: list[tuple[Floats, float]]) -> Waiting:
+    features, shares = zip(*seen, strict=True)
+    return Waiting(np.array(features), np.ones(len(seen)), np.array(shares))

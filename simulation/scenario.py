@@ -180,6 +180,7 @@ class Contextual(_Policy, frozen=True, tag="contextual"):
 
     floor: Annotated[float, Meta(ge=0, le=0.5)] = 0.0
     refresh: Count = 100
+    window: Count | None = None
     kinds: bool = False
 
 

@@ -76,7 +76,7 @@ async def test_it_waits_for_those_of_which_nothing_is_known(store):
     counted = await waiting(store, minutes=30)
     first, second = order(chosen.decision)
     assert {name: trials for name, (trials, _) in counted.items()} == {first: 2, second: 1}
-    youngest, oldest = (CURVE.share(minutes * MINUTE) for minutes in (30, 32))
+    youngest, oldest = (CURVE.share(minutes * MINUTE) for minutes in (29, 32))
     assert all(youngest <= share <= oldest for _, share in counted.values())
 
 
