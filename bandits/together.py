@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from bandits.chances import LATER_DRAWS, Chances, Race, Shares, share_ties, wins_of
 from bandits.draw import places
 
+IN_CACHE = 16
+"""Races whose scores a processor's second cache holds beside what is counted of them."""
+
 Taken = NDArray[np.bool_]
 Orders = NDArray[np.intp]
 
@@ -16,19 +19,26 @@ class Races:
     """Races between as many candidates each, counted together. A race may stand in several places."""
 
     def __init__(self, races: Sequence[Race]) -> None:
-        distinct = {race: place for place, race in enumerate(dict.fromkeys(races))}
-        self._scores = np.stack([race.scores for race in distinct])
-        self._floors = np.array([race.floor for race in distinct])
-        self._at = np.array([distinct[race] for race in races])
+        places = {race: place for place, race in enumerate(dict.fromkeys(races))}
+        self._races = list(places)
+        self._at = np.array([places[race] for race in races])
+        self._later = np.stack([race.scores[:, :LATER_DRAWS] for race in self._races])
+        self._floors = np.array([race.floor for race in self._races])
 
     def chances(self, taken: Taken) -> Chances:
         """`Race.chances` of each race, (N, K); `taken` (N, K) says who is taken in it."""
         if not taken.any():
-            each: Chances = _counted(self._scores, self._floors, taken[: len(self._scores)])[self._at]
-            return each
-        scores = self._scores[self._at, :, :LATER_DRAWS]
+            return self._first()
+        scores = self._later[self._at]
         scores[taken] = -np.inf
-        return _counted(scores, self._floors[self._at], taken)
+        return _chances(_wins(scores), LATER_DRAWS, self._floors[self._at], taken)
+
+    def _first(self) -> Chances:
+        blocks = [self._races[start : start + IN_CACHE] for start in range(0, len(self._races), IN_CACHE)]
+        wins = np.concatenate([_wins(np.stack([race.scores for race in block])) for block in blocks])
+        nobody = np.zeros(wins.shape, np.bool_)
+        each: Chances = _chances(wins, self._races[0].scores.shape[1], self._floors, nobody)[self._at]
+        return each
 
 
 def chances_of(lots: Sequence[Race | Shares]) -> Callable[[Taken], Chances]:
@@ -41,12 +51,16 @@ def chances_of(lots: Sequence[Race | Shares]) -> Callable[[Taken], Chances]:
     )
 
 
-def _counted(scores: NDArray[np.float32], floors: Chances, taken: Taken) -> Chances:
-    draws = scores.shape[-1]
+def _wins(scores: NDArray[np.float32]) -> Chances:
+    """In how many draws each candidate is the best, (N, K), of scores (N, K, M)."""
     best = scores == np.maximum.reduce(scores, axis=1, keepdims=True)
     wins = wins_of(best)
-    for race in np.flatnonzero(wins.sum(axis=1) != draws):
+    for race in np.flatnonzero(wins.sum(axis=1) != scores.shape[2]):
         wins[race] = share_ties(best[race])
+    return wins
+
+
+def _chances(wins: Chances, draws: int, floors: Chances, taken: Taken) -> Chances:
     chances: Chances = wins * ((1 - floors) / draws)[:, None]
     chances += (floors / (taken.shape[1] - taken.sum(axis=1)))[:, None]
     chances[taken] = 0.0

@@ -20,7 +20,7 @@ from engine.worth import margin
 from rules import Rule
 
 MOST_REMEMBERED = 10_000
-AT_ONCE = 128
+AT_ONCE = 64
 """As many draws as a processor's cache holds."""
 
 _beliefs_version = attrgetter("beliefs_version")
