@@ -43,9 +43,8 @@ class DelayCurve:
     `successes` and `failures` are how many of either came in each bin of delay, of decisions whose windows have closed;
     failures that nobody reports come as the window closes. Where failures are told as soon as successes, an open
     decision tells nothing; where they never are, it tells the share of the successes that would have come by its age.
-    `young` are those that are still open, worth reading where few have closed. With little to go by, a success is taken
-    to come as likely within any doubling of the time from a second to the window, and a failure as the window closes,
-    with the weight of one each.
+    `young` are those that are still open, worth reading where few have closed. With little to go by, both are
+    taken to come as the window closes, with the weight of one each, so that an open decision tells nothing.
     """
 
     def __init__(
@@ -54,7 +53,7 @@ class DelayCurve:
         if window_ms <= 0:
             raise ValueError(f"window_ms must be positive: {window_ms}")
         self._window = window_ms
-        self._won = _come_by(_by_age(successes, young), _nothing_known(window_ms))
+        self._won = _come_by(_by_age(successes, young), _evenly(window_ms))
         lost = _filled(failures)
         for one in young:
             # Of those of which nothing is known, only as many have failed as would have been heard of otherwise.
@@ -91,10 +90,11 @@ def _come_by(told: Floats, prior: Floats) -> Floats:
     the successes up to its end came in it. The product of the complements, from the last bin down, is the product-limit
     estimate for right-truncated times (Lynden-Bell, 1971; Woodroofe, 1985; Lagakos, Barraj and De Gruttola, 1988). It
     does not ask how many succeed, which changes while a bandit learns. Bins later than anyone's age have the prior.
+    One more success is taken to come last of all.
     """
     known = told * _KNOWN
     came, of = known.sum(axis=0) + prior, (known.cumsum(axis=1) * _KNOWN).sum(axis=0) + prior.cumsum()
-    return np.cumprod(np.maximum(1 - came / of, 0.0)[::-1])[::-1]
+    return np.cumprod(np.maximum(1 - came / of, 0.0)[::-1])[::-1] * (known.sum() / (known.sum() + 1))
 
 
 def _by_age(successes: Sequence[int], young: Sequence[Young]) -> Floats:
@@ -105,8 +105,8 @@ def _by_age(successes: Sequence[int], young: Sequence[Young]) -> Floats:
     return told
 
 
-def _nothing_known(window_ms: int) -> Floats:
-    """The prior chance of each bin: even in the logarithm of the time."""
+def _evenly(window_ms: int) -> Floats:
+    """The chance of each bin where any doubling of the time, from a second to the window, is as likely."""
     by_edge = np.log1p(np.minimum(_AT, window_ms) / SECOND) / np.log1p(window_ms / SECOND)
     return np.diff(by_edge, append=1.0)
 

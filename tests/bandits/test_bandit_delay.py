@@ -57,11 +57,10 @@ def test_outcomes_that_all_take_equally_long_tell_nothing_before():
     assert curve.share(990_000) < 0.01
 
 
-def test_with_no_outcome_yet_the_share_grows_by_as_much_with_each_doubling_of_the_age():
-    curve = DelayCurve([], window_ms=1_024_000)
-    shares = [curve.share(1_000 * 2**doublings) for doublings in range(4, 10)]
-    assert np.diff(shares) == pytest.approx([0.1] * 5, abs=0.01)
-    assert (curve.share(0), curve.share(1_024_000)) == (0, 1)
+def test_with_no_outcome_yet_an_open_decision_tells_nothing_until_its_window_closes():
+    for young in ([], [Young(bin_of(30 * MINUTE), NOT_YET, 0, 50)]):
+        curve = DelayCurve([], window_ms=HOUR, young=young)
+        assert [curve.share(HOUR * part) for part in (0, 0.25, 0.5, 0.75, 1, 2)] == [0, 0, 0, 0, 1, 1]
 
 
 def test_decisions_made_over_a_span_count_at_the_age_of_the_middle_of_them():
@@ -99,10 +98,11 @@ def test_the_delays_of_the_young_are_found_also_while_ever_more_of_them_succeed(
     assert [curve.share(age * mean) for age in (0.5, 1, 2)] == pytest.approx([0.39, 0.63, 0.86], abs=0.03)
 
 
-def test_of_delays_longer_than_anyones_age_as_much_is_still_expected_as_with_nothing_known():
-    age, window = 8 * MINUTE, 8 * HOUR
-    curve = DelayCurve([], window_ms=window, young=young([1_000] * 2_000, [age] * 2_000))
-    assert curve.share(age) == pytest.approx(DelayCurve([], window_ms=window).share(age), abs=0.03)
+def test_longer_delays_than_anyones_age_are_as_likely_in_each_further_doubling_of_the_time():
+    curve = DelayCurve([], window_ms=2**16 * 1_000, young=young([1_000] * 2_000, [2**8 * 1_000] * 2_000))
+    assert [curve.share(2**doublings * 1_000) for doublings in (8, 10, 12, 14)] == pytest.approx(
+        [8 / 16, 10 / 16, 12 / 16, 14 / 16], abs=0.02
+    )
 
 
 def test_while_windows_are_open_failures_that_are_told_as_soon_as_successes_leave_little_to_count():
