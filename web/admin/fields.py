@@ -19,6 +19,7 @@ from engine.store.resources import Resource
 from engine.uses import DAYS, FieldUses
 from engine.vocabulary import ENGINE_FIELDS
 from rules import RuleError, Vocabulary, parse_condition
+from rules.describe import value_in_words
 from rules.tree import fields_of
 from web.admin.door import AnyRequest, typed
 from web.admin.editing import Difference, Refused, no_one_else, store, to_document, version_of
@@ -66,6 +67,7 @@ class Row:
     name: str
     label: str
     type: str
+    unit: str
     allowed: str
     purpose: str
     example: str
@@ -103,7 +105,7 @@ async def fields_page(frame: NamedDependency[Frame]) -> Page:
     shelf = await frame.engine.catalogue.shelf(frame.merchant.id)
     uses, readers = await frame.engine.uses.fields(frame.merchant.id), readers_of(shelf)
     own = sorted(shelf.documents("field"), key=lambda one: one.name)
-    rows = [_row(one, uses, readers, is_engine=one in ENGINE_FIELDS) for one in (*own, *ENGINE_FIELDS)]
+    rows = [_row(frame, one, uses, readers, is_engine=one in ENGINE_FIELDS) for one in (*own, *ENGINE_FIELDS)]
     return frame.page("fields.html", FieldsPage(rows, uses.answers, DAYS))
 
 
@@ -239,21 +241,35 @@ def _fields_read(
 
 
 def _row(
-    field: FieldDocument, uses: FieldUses, readers: Mapping[str, Sequence[tuple[str, str]]], *, is_engine: bool
+    frame: Frame,
+    field: FieldDocument,
+    uses: FieldUses,
+    readers: Mapping[str, Sequence[tuple[str, str]]],
+    *,
+    is_engine: bool,
 ) -> Row:
+    unit = field.unit or (frame.merchant.currency if field.type == "money" else "")
     some = ", ".join(field.allowed[:4])
     return Row(
         name=field.name,
         label=field.label,
-        type=TYPE_NAMES[field.type],
+        type="Money" if field.type == "money" else TYPE_NAMES[field.type],
+        unit=unit,
         allowed=f"{some}, …" if len(field.allowed) > 4 else some,
         purpose="Filled by the engine" if is_engine else field.purpose,
-        example=json.dumps(field.examples[0], ensure_ascii=False) if field.examples else "",
+        example=_example(frame, field, unit) if field.examples else "",
         is_engine=is_engine,
         sent=uses.share(field.name),
         never=uses.never(field.name),
         readers=readers.get(field.name, ()),
     )
+
+
+def _example(frame: Frame, field: FieldDocument, unit: str) -> str:
+    first = field.examples[0]
+    if isinstance(first, list):
+        return ", ".join(str(one) for one in first)
+    return value_in_words(first, field.type, unit, frame.wording)
 
 
 def _new(form: Form) -> FieldPage:
