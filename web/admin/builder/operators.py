@@ -84,7 +84,7 @@ DAYS = (
     Operator("after", "is after", ("value",), {"after": [FIELD, A]}, ({">": [FIELD, A]}, {"<": [A, FIELD]})),
     Operator("until", "is at latest", ("value",), {"<=": [FIELD, A]}, ({">=": [A, FIELD]},)),
     Operator("since", "is at earliest", ("value",), {">=": [FIELD, A]}, ({"<=": [A, FIELD]},)),
-    Operator("between", "is from, to", ("value", "value"), {"between_dates": [FIELD, A, B]}, (
+    Operator("between", "is between", ("value", "value"), {"between_dates": [FIELD, A, B]}, (
         {"between": [FIELD, A, B]}, {"<=": [A, FIELD, B]},
     )),
     IS, IS_NOT, ANY_OF, NONE_OF, *THERE,
@@ -92,19 +92,19 @@ DAYS = (
 
 MOMENTS = (
     Operator(
-        "on_days", "is on the days from, to", ("day", "day", "zone"),
+        "on_days", "is on the days between", ("day", "day", "zone"),
         {"between_dates": [FIELD, A, B, C]},
     ),
-    Operator("weekday", "is on a", ("weekdays", "zone"), {"weekday_in": [FIELD, MANY, B]}),
-    Operator("not_weekday", "is not on a", ("weekdays", "zone"), {"!": {"weekday_in": [FIELD, MANY, B]}}),
-    Operator("clock", "is at the time from, to", ("clock", "clock", "zone"), {"time_between": [FIELD, A, B, C]}),
+    Operator("weekday", "is on", ("weekdays", "zone"), {"weekday_in": [FIELD, MANY, B]}),
+    Operator("not_weekday", "is not on", ("weekdays", "zone"), {"!": {"weekday_in": [FIELD, MANY, B]}}),
+    Operator("clock", "is between the hours", ("clock", "clock", "zone"), {"time_between": [FIELD, A, B, C]}),
     Operator(
-        "not_clock", "is not at the time from, to", ("clock", "clock", "zone"),
+        "not_clock", "is not between the hours", ("clock", "clock", "zone"),
         {"!": {"time_between": [FIELD, A, B, C]}},
     ),
     Operator("before", "is before", ("value",), {"before": [FIELD, A]}),
     Operator("after", "is after", ("value",), {"after": [FIELD, A]}),
-    Operator("between", "is from, to", ("value", "value"), {"between_dates": [FIELD, A, B]}),
+    Operator("between", "is between", ("value", "value"), {"between_dates": [FIELD, A, B]}),
     *THERE,
 )  # fmt: skip
 
