@@ -16,7 +16,7 @@ from typing import cast
 from rules.evaluate import Lists, Unknown, read_values, verdict
 from rules.expressions import Constants
 from rules.javascript import LARGEST_SAFE
-from rules.pieces import Names, Piece, make_piece, parts_of, run
+from rules.pieces import Names, Piece, made, make_piece, parts_of
 from rules.problems import Problem, RuleError
 from rules.syntax import call, constant, do, do_if, name, tuple_of
 from rules.tree import Read, Rule, reads_of
@@ -133,9 +133,8 @@ def _joined(pieces: Iterable[Piece], fields: Iterable[Field], names: Names) -> _
     main = cast(ast.FunctionDef, ast.parse(source).body[0])
     main.body += [statement for field in fields for statement in _reading(field, names, constants)]
     main.body += [*certain, ast.Return(tuple_of(name("fired"), name("undecided")), lineno=1, col_offset=0)]
-    run(main, table)
     table.update(constants.table)
-    return cast(_Run, table["evaluate"])
+    return made(main, table)
 
 
 def _reading(field: Field, names: Names, constants: Constants) -> list[ast.stmt]:

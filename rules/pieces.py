@@ -6,7 +6,7 @@ A piece knows nothing of what stands around it, so it serves in every set in whi
 import ast
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 from zlib import crc32
 
 from rules.evaluate import Lists
@@ -68,18 +68,20 @@ def make_piece(rules: tuple[Rule, ...], names: Names, lists: Lists) -> Piece:
     writer = _Writer(names, Expressions(names.locals, constants))
     used = [names.locals[field] for field in fields]
     table: dict[str, object] = {}
-    run(function("fire", ["add", "base", *used], writer.firings(rules)), table)
-    run(function("doubt", ["add", "base", "missing", *used], writer.doubts(rules)), table)
+    fire = made(function("fire", ["add", "base", *used], writer.firings(rules)), table)
+    doubt = made(function("doubt", ["add", "base", "missing", *used], writer.doubts(rules)), table)
     table.update(constants.table)
-    return Piece(rules, fields, cast(_Function, table["fire"]), cast(_Function, table["doubt"]))
+    return Piece(rules, fields, fire, doubt)
 
 
-def run(statement: ast.stmt, table: dict[str, object]) -> None:
-    """Define a function in `table`, which it reads its constants from too.
+def made(definition: ast.FunctionDef, table: dict[str, object]) -> Callable[..., Any]:
+    """The function, which will find its constants in `table`.
 
     One at a time: neither the compiler nor the collector of so many nodes lets other threads run meanwhile.
     """
-    exec(compile(ast.Module([statement], type_ignores=[]), "<rules>", "exec"), table)  # noqa: S102
+    exec(compile(ast.Module([definition], type_ignores=[]), "<rules>", "exec"), table)  # noqa: S102
+    # A table that held the function which holds it would stay until the collector looks at everything.
+    return cast(Callable[..., Any], table.pop(definition.name))
 
 
 class _Writer:

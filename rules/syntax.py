@@ -88,7 +88,7 @@ def do(expression: ast.expr) -> ast.stmt:
     return ast.Expr(expression, **_PLACE)
 
 
-def function(identifier: str, parameters: Sequence[str], body: Sequence[ast.stmt]) -> ast.stmt:
+def function(identifier: str, parameters: Sequence[str], body: Sequence[ast.stmt]) -> ast.FunctionDef:
     """A function definition."""
     named = [ast.arg(parameter, **_PLACE) for parameter in parameters]
     arguments = ast.arguments([], named, None, [], [], None, [])

@@ -1,7 +1,9 @@
 """The compiled form of rules, the explanation, and the standard all agree; what is missing is harmless."""
 
+import gc
 import json
 import time
+import weakref
 from pathlib import Path
 from random import Random
 
@@ -136,6 +138,21 @@ def test_of_a_large_set_a_change_of_one_rule_compiles_only_those_beside_it(monke
     made.clear()
     compile_rules(parse_rules(documents, VOCABULARY, LISTS, known=rules), VOCABULARY, LISTS, like=before)
     assert 0 < len(made) < 500
+
+
+def test_a_set_that_nobody_needs_any_more_is_gone_without_the_collector() -> None:
+    rules = rules_of(*({"<": [{"var": "cart.total"}, number]} for number in range(200)))
+    changed = rules_of(*({"<": [{"var": "cart.total"}, number or 7]} for number in range(200)))
+    gc.disable()
+    try:
+        before = compile_rules(rules, VOCABULARY, LISTS)
+        after = compile_rules((changed[0], *rules[1:]), VOCABULARY, LISTS, like=before)
+        held = weakref.ref(before._run), weakref.ref(before._pieces[0].fire), weakref.ref(before._pieces[-1].fire)
+        del before
+        assert [one() is None for one in held] == [True, True, False]
+        assert after.evaluate({"cart.total": 6}).fired == (0, *range(7, 200))
+    finally:
+        gc.enable()
 
 
 def test_a_list_that_changed_is_not_taken_over_from_the_set_before() -> None:
