@@ -53,7 +53,7 @@ class DelayCurve:
         if window_ms <= 0:
             raise ValueError(f"window_ms must be positive: {window_ms}")
         self._window = window_ms
-        self._won = _come_by(_by_age(successes, young), _evenly(window_ms))
+        self._won = _come_by(_by_age(successes, young), _GUESS * _evenly(window_ms))
         lost = _filled(failures)
         for one in young:
             # Of those of which nothing is known, only as many have failed as would have been heard of otherwise.
@@ -79,6 +79,8 @@ class DelayCurve:
 
 _AT = np.array(EDGES, np.float64)
 _COMPLETE = len(EDGES)
+# Successes: next to nothing where there are any, but all there is where nobody is old enough.
+_GUESS = 0.01
 # What came in a bin (a column) is known of all decisions whose age (a row) lies in a later one; the last row is closed.
 _KNOWN = np.tri(len(EDGES) + 1, len(EDGES), -1)
 
