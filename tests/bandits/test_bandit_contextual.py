@@ -14,7 +14,7 @@ TRUTH = {"card": np.array([-1.0, 1.0, 0.0]), "paypal": np.array([-1.0, -0.5, 0.5
 
 
 def lessons(weights, count, *, seed=0):
-    rng = np.random.default_rng(seed)
+    rng = np.random.RandomState(seed)
     x = np.column_stack([np.ones(count), rng.normal(size=(count, len(weights) - 1))])
     return Lessons(x, np.ones(count), (rng.random(count) < rate(x @ weights)).astype(float))
 
