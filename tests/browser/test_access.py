@@ -76,11 +76,11 @@ def _placement_wrong(page: Page) -> None:
     expect(page.get_by_label("Values of Country worth telling apart")).to_be_hidden()
     page.get_by_role("checkbox", name="Country").check()
     page.get_by_label("Values of Country worth telling apart").fill("Germny")
-    page.get_by_label("Success").select_option("revenue")
     page.get_by_text("Fine-tuning").first.click()
+    page.get_by_label("Keep trying everything").fill("much")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("There is no country “Germny”.")).to_be_visible()
-    expect(page.get_by_text("Amounts cannot be learned from facts")).to_be_visible()
+    expect(page.get_by_text("Must be a number, such as 1.4.")).to_be_visible()
 
 
 def _placement_shares(page: Page) -> None:
