@@ -96,7 +96,8 @@ def _come_by(told: Floats, prior: Floats) -> Floats:
     """
     known = told * _KNOWN
     came, of = known.sum(axis=0) + prior, (known.cumsum(axis=1) * _KNOWN).sum(axis=0) + prior.cumsum()
-    return np.cumprod(np.maximum(1 - came / of, 0.0)[::-1])[::-1] * (known.sum() / (known.sum() + 1))
+    share: Floats = np.cumprod(np.maximum(1 - came / of, 0.0)[::-1])[::-1]
+    return share * float(known.sum() / (known.sum() + 1))
 
 
 def _by_age(successes: Sequence[int], young: Sequence[Young]) -> Floats:
