@@ -201,46 +201,6 @@ def test_what_a_merchant_types_is_shown_and_never_run(person: Person) -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in raw
 
 
-# Placements
-
-
-def test_a_placement_can_be_set_up_changed_and_deleted(side: Side, person: Person) -> None:
-    values = {"key": "offers", "name": "Offers", "shape": "subset", "limit": "2", "policy": "split",
-              "weight:a": "50", "weight:b": "50", "reward": "selected", "credit": "first"}  # fmt: skip
-    assert person.send("/admin/placements/new", **values).headers["location"] == "/admin/placements/offers"
-    stored = side.client.get("/v1/placements/offers").json()
-    assert stored["shape"] == {"type": "subset", "limit": 2}
-    assert stored["policy"] == {"type": "split", "weights": {"a": 50.0, "b": 50.0}}
-    settings = "/admin/placements/offers/settings"
-    changed = values | {"policy": "thompson", "floor": "2,5", "drawn": "4", "version": person.version(settings)}
-    assert person.send(settings, **changed).status_code == 200
-    policy = side.client.get("/v1/placements/offers").json()["policy"]
-    assert (policy["floor"], policy["drawn"]) == (0.025, 4)
-    refused = person.send("/admin/placements/offers/delete", confirm="offer", version=person.version(settings))
-    assert refused.status_code == 422
-    person.send("/admin/placements/offers/delete", confirm="offers", version=person.version(settings))
-    assert side.client.get("/v1/placements/offers").status_code == 404
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"key": "not a key"}, "Use letters"),
-        ({"floor": "60"}, "between 0 and 50"),
-        ({"buckets": "cart.total"}, "needs a list of allowed values"),
-        ({"buckets": "no.such"}, "there is no field"),
-        ({"policy": "split", "weight:a": "half"}, "must be a number"),
-        ({"policy": "split", "weight:a": "0"}, "at least one weight must be above 0"),
-        ({"shape": "subset", "limit": "0"}, "between 1 and 100"),
-    ],
-)
-def test_a_wrong_placement_is_refused_beside_its_field(person: Person, changes: dict[str, str], message: str) -> None:
-    values = {"key": "offers", "name": "Offers", "policy": "thompson", "reward": "converted", "credit": "cascade"}
-    answer = person.send("/admin/placements/new", **values | changes)
-    assert answer.status_code == 422
-    assert message.lower() in answer.text.lower()
-
-
 def test_an_earlier_version_can_be_put_in_force_again(side: Side, person: Person) -> None:
     before = side.decide()["plan_version"]
     person.send(NEW_RULE, **RULE)
