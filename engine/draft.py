@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from engine.placement import RuleDocument
 from engine.shelf import Change, Shelf
 from engine.store.drafts import DraftRow, DraftRuleRow
@@ -34,7 +36,7 @@ class DraftRule(NamedTuple):
             return "deleted"
         if self.before is None:
             return "new"
-        return "live" if self.before == self.after else "changed"
+        return "live" if is_same(self.before, self.after) else "changed"
 
     @property
     def shown(self) -> RuleDocument:
@@ -43,6 +45,11 @@ class DraftRule(NamedTuple):
         if document is None:
             raise ValueError("a rule that never was is not in a draft")
         return document
+
+
+def is_same(one: RuleDocument | None, other: RuleDocument | None) -> bool:
+    """Whether two rules are written alike: in Python 1, 1.0 and true are equal, in a condition they are not."""
+    return msgspec.json.encode(one) == msgspec.json.encode(other)
 
 
 class Draft(NamedTuple):

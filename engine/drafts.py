@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.check import check
 from engine.clock import now_ms
 from engine.difference import Difference, difference
-from engine.draft import Draft, DraftRule, changes_of, laid_over, rule_of
+from engine.draft import Draft, DraftRule, changes_of, is_same, laid_over, rule_of
 from engine.errors import Conflict, NotFound, Stale
 from engine.ordering import priorities
 from engine.placement import RuleDocument
@@ -271,7 +271,7 @@ async def _put(
 ) -> list[DraftRule]:
     """Write rows; a rule that is as it is published needs none."""
     published = {id: one.document for id, one in live.items()}
-    differing = {row.rule_id: row for row in rows if row.document != published.get(row.rule_id)}
+    differing = {row.rule_id: row for row in rows if not is_same(row.document, published.get(row.rule_id))}
     same = [row.rule_id for row in rows if row.rule_id not in differing]
     await drafts.drop(connection, merchant_id, placement, same)
     await drafts.put(connection, merchant_id, placement, list(differing.values()))

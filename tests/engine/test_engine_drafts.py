@@ -191,6 +191,12 @@ async def test_a_rule_put_back_as_it_is_published_is_no_change(shop, ada):
     assert await ada.marks() == {"r1": "live"}
 
 
+async def test_one_made_true_is_a_change_though_they_are_equal_in_python(shop, ada):
+    await shop.create("rule", rule({"set": {"name": "show_cvv", "value": 1}}))
+    await ada.save(rule({"set": {"name": "show_cvv", "value": True}}))
+    assert await ada.marks() == {"r1": "changed"}
+
+
 async def test_what_is_discarded_can_be_brought_back(shop, ada):
     await shop.create("rule", HIDE_CARD, rule({"exclude": ["ideal"]}, id="r2"))
     await ada.save(msgspec.structs.replace(HIDE_CARD, name="Mine"))
