@@ -7,6 +7,7 @@ import pytest
 import bandits
 from engine.clock import MINUTE, now_ms
 from engine.contextual import ContextualBeliefs
+from engine.fit import fit_placement
 from engine.placement import Contextual
 from engine.waiting import MOST_OF_A_STEP, still_waiting
 from tests.factories import candidates, order, placement
@@ -27,8 +28,10 @@ async def asked(shop, count, device="mobile"):
 
 
 async def learn(shop, monkeypatch, *, minutes=0):
-    """Make beliefs as they would be made so many minutes from now."""
+    """Fit delays and make beliefs as it would be done so many minutes from now."""
     later = now_ms() + minutes * MINUTE
+    settings = shop.engine.live.get(shop.id, "payment_methods").plan.placement
+    await fit_placement(shop.engine.database, shop.id, settings, later)
     monkeypatch.setattr("engine.live.now_ms", lambda: later)
     shop.engine.live.learned({(shop.id, "payment_methods", "converted", ""): 1})
     await shop.engine.live.refresh(at_once=True)
