@@ -20,7 +20,7 @@ import msgspec
 
 from engine.ids import first_id_of, moment_of
 from engine.plan import Plan, PlanDocument
-from engine.preview_reading import NICENESS, Job, begin, read_piece
+from engine.preview_reading import Job, begin, give_way, read_piece
 from engine.preview_result import Result, result_of
 from engine.preview_totals import Totals
 from engine.store import plans, previews
@@ -50,7 +50,7 @@ Message = Progress | Done | Failed
 def main() -> None:
     job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
-    os.nice(NICENESS)
+    give_way()
     try:
         _say(Done(preview(job)))
     except RuleError as error:
