@@ -21,7 +21,8 @@ from engine.service import open_engine
 from engine.settings import Settings
 
 RATE = 200
-QUIET_SECONDS = 15.0
+QUIET_SECONDS = 24.0
+PIECE_SECONDS = 2.0
 WARM_UP_SECONDS = 5.0
 EVERYBODY: dict[str, Any] = {
     "id": "draft",
@@ -88,12 +89,13 @@ class Api(NamedTuple):
 async def _measure(api: Api, rate: float, quiet: float) -> Cost:
     ask = itertools.cycle(_decisions(api.key)).__next__
     await open_loop(api.port, ask, rate=rate, seconds=WARM_UP_SECONDS)
+    await asyncio.sleep(PIECE_SECONDS)
     some, _ = await _alone(api, SOME)
     everything, read = await _alone(api, EVERYBODY)
     # Before and after, so that what else the machine does meanwhile hits both alike.
-    without = await open_loop(api.port, ask, rate=rate, seconds=quiet / 2)
+    without = await _without(api, ask, rate, quiet / 2)
     during = await _during(api, ask, rate)
-    without += await open_loop(api.port, ask, rate=rate, seconds=quiet / 2)
+    without += await _without(api, ask, rate, quiet / 2)
     return Cost(read, some, everything, without.measured, during.measured)
 
 
@@ -107,12 +109,20 @@ async def _alone(api: Api, rule: Any) -> tuple[float, int]:
     return time.monotonic() - began, state["result"]["read"]
 
 
-async def _during(api: Api, ask: Any, rate: float) -> Tally:
-    """All decisions while a preview runs."""
+async def _without(api: Api, ask: Any, rate: float, seconds: float) -> Tally:
+    """Decisions while no preview runs, in pieces as long as with one: each begins with new connections."""
     tally = Tally()
+    for _ in range(max(1, round(seconds / PIECE_SECONDS))):
+        tally += await open_loop(api.port, ask, rate=rate, seconds=PIECE_SECONDS)
+    return tally
+
+
+async def _during(api: Api, ask: Any, rate: float) -> Tally:
+    """All decisions while a preview runs, and just before it begins: it takes less where it sees some."""
+    tally = await open_loop(api.port, ask, rate=rate, seconds=PIECE_SECONDS)
     id = await asyncio.to_thread(api.start, EVERYBODY)
     while (await asyncio.to_thread(api.state, id))["state"] == "running":
-        tally += await open_loop(api.port, ask, rate=rate, seconds=2.0)
+        tally += await open_loop(api.port, ask, rate=rate, seconds=PIECE_SECONDS)
     return tally
 
 

@@ -18,6 +18,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 
 import msgspec
 
+from engine.clock import now_ms
 from engine.ids import first_id_of, moment_of
 from engine.plan import Plan, PlanDocument
 from engine.preview_reading import Job, begin, give_way, read_piece
@@ -28,7 +29,9 @@ from engine.store.database import open_database
 from rules import RuleError
 
 DECISIONS_A_PIECE = 10_000
-PROCESSES = 2
+MOST_PROCESSES = 2
+BUSY_MS, BUSY_DECISIONS = 2_000, 20
+"""A server that answered so many decisions in so long before is left a core for them."""
 
 
 class Progress(msgspec.Struct, tag="progress"):
@@ -73,22 +76,34 @@ def _read(job: Job, ids: Sequence[str]) -> Totals:
     totals, total = Totals(), len(ids)
     _say(Progress(0, total))
     pieces = [ids[start : start + DECISIONS_A_PIECE] for start in range(0, total, DECISIONS_A_PIECE)]
-    for part in _parts(msgspec.msgpack.encode(job), [(piece[0], piece[-1]) for piece in pieces]):
+    for part in _parts(job, [(piece[0], piece[-1]) for piece in pieces]):
         totals.add(part)
         _say(Progress(totals.read, total))
     return totals
 
 
-def _parts(job: bytes, pieces: Sequence[tuple[str, str]]) -> Iterator[Totals]:
+def _parts(job: Job, pieces: Sequence[tuple[str, str]]) -> Iterator[Totals]:
     """The totals of the pieces as they come in; for a single one no further process is worth its start."""
+    told = msgspec.msgpack.encode(job)
     if len(pieces) == 1:
-        begin(job)
+        begin(told)
         yield read_piece(*pieces[0])
         return
-    workers, context = min(PROCESSES, os.cpu_count() or 1), multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=begin, initargs=(job,)) as pool:
+    workers, context = asyncio.run(_workers(job)), multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=begin, initargs=(told,)) as pool:
         for future in as_completed([pool.submit(read_piece, *piece) for piece in pieces]):
             yield future.result()
+
+
+async def _workers(job: Job) -> int:
+    """As many processes as there are cores, up to two; where decisions are asked for, one core is left to them."""
+    database = open_database(job.url)
+    try:
+        async with database.read() as connection:
+            is_busy = await previews.count_since(connection, first_id_of(now_ms() - BUSY_MS)) >= BUSY_DECISIONS
+    finally:
+        await database.close()
+    return max(1, min(MOST_PROCESSES, os.cpu_count() or 1) - is_busy)
 
 
 async def _ids(job: Job) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.store.tables import decisions, previews
@@ -108,6 +108,12 @@ async def ids(
         .limit(limit)
     )
     return [row.id for row in reversed((await connection.execute(query)).all())]
+
+
+async def count_since(connection: AsyncConnection, first: str) -> int:
+    """How many decisions of all merchants there are from an id on."""
+    found = await connection.execute(select(func.count()).select_from(decisions).where(decisions.c.id >= first))
+    return found.scalar_one()
 
 
 async def log(connection: AsyncConnection, merchant_id: int, placement: str, *, first: str, last: str) -> list[LogRow]:
