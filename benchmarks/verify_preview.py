@@ -128,6 +128,7 @@ def figures() -> list[Figure]:
          f"{told(found.whole)} ({found.tried} tried)"),
         ("the same, draft rules of which the log leaves a part open: the interval holds that part too",
          "at least 93%", told(found.partly)),
+        ("both together", "", told([*found.whole, *found.partly])),
         (f"within what the log did; logs of {ALL_SLOTS_DRAWN.decisions:,} decisions, 4 methods, all slots drawn",
          "93 to 97%", f"{told(there.whole)} ({there.tried} tried)"),
         ("drafts that do what the log never did are refused", "all", f"{refused} of {tried}"),
