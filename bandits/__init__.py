@@ -1,6 +1,16 @@
 """The bandits: what is known about candidates, and drawing from it with exact chances. Pure; numpy only."""
 
-from bandits.beliefs import (
+from bandits.drawing.chances import Chances, Race, Shares, split_chances
+from bandits.drawing.draw import Arrangement, arrange, candidate_hash, chances_along, pick, seed_of, uniforms
+from bandits.drawing.draws import DRAWS, Draws, make_draws
+from bandits.drawing.many_requests import Answers, chances_of
+from bandits.evaluation.estimators import Estimate
+from bandits.evaluation.paired import is_off_one, paired_difference
+from bandits.evidence.credit import Event, EventType, Model, Reward, credit, unanswered
+from bandits.evidence.delay import DelayCurve, bin_of
+from bandits.evidence.drift import last_change, memory
+from bandits.evidence.examination import effective_trials, estimate_weights
+from bandits.posterior.beliefs import (
     CUSTOMER_STRENGTH,
     FLAT,
     Evidence,
@@ -12,18 +22,8 @@ from bandits.beliefs import (
     posterior,
     recency_weight,
 )
-from bandits.chances import Chances, Race, Shares, split_chances
-from bandits.credit import Event, EventType, Model, Reward, credit, unanswered
-from bandits.delay import DelayCurve, bin_of
-from bandits.draw import Arrangement, arrange, candidate_hash, chances_along, pick, seed_of, uniforms
-from bandits.draws import DRAWS, Draws, make_draws
-from bandits.drift import last_change, memory
-from bandits.evaluate import Estimate
-from bandits.examination import effective_trials, estimate_weights
-from bandits.hierarchy import Siblings, fit_prior, fit_strength, prior_from, temper
-from bandits.money import Amounts, Worths, make_worths, mean_amount
-from bandits.paired import is_off_one, paired_difference
-from bandits.together import Answers, chances_of
+from bandits.posterior.hierarchy import Siblings, fit_prior, fit_strength, prior_from, temper
+from bandits.posterior.money import Amounts, Worths, make_worths, mean_amount
 
 __all__ = [
     "CUSTOMER_STRENGTH",

@@ -6,19 +6,19 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 
-from benchmarks import bench_bandits, bench_kernel, bench_rules, bench_server, bench_stages
 from benchmarks.process import ROOT
 from benchmarks.published import put
+from benchmarks.speed import bandits, kernel, rules, server, stages
 from benchmarks.verify import machine
 
 PAGE = ROOT / "docs" / "performance.md"
 
 
 def main() -> None:
-    bench_server.main(["--write"])
-    bench_stages.main(write=True)
-    figures = [*bench_kernel.figures(), *bench_rules.figures(), *bench_bandits.figures()]
-    steps = zip(bench_bandits.times(8), bench_bandits.times(80), strict=True)
+    server.main(["--write"])
+    stages.main(write=True)
+    figures = [*kernel.figures(), *rules.figures(), *bandits.figures()]
+    steps = zip(bandits.times(8), bandits.times(80), strict=True)
     lines = [
         f"`make bench`, {datetime.now(UTC):%Y-%m-%d}; {machine()}. p50 of many rounds; contenders take turns.",
         "",

@@ -18,18 +18,18 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from benchmarks import (
-    verify_api,
-    verify_bandits,
-    verify_builder,
-    verify_checks,
-    verify_crash,
-    verify_engine,
-    verify_evaluate,
-    verify_learning,
-    verify_preview,
-    verify_publishing,
-    verify_rules,
+from benchmarks.checks import (
+    api,
+    bandits,
+    builder,
+    crash,
+    engine,
+    evaluation,
+    learning,
+    previews,
+    publishing,
+    rule_checks,
+    rules,
 )
 from benchmarks.process import ROOT
 from benchmarks.published import put
@@ -44,20 +44,20 @@ class Place(NamedTuple):
     columns: tuple[str, ...] = ("what", "goal", "measured")
 
 
-PLACES = {"learning": Place(ROOT / "docs" / "learning.md", verify_learning.COLUMNS)}
+PLACES = {"learning": Place(ROOT / "docs" / "learning.md", learning.COLUMNS)}
 
 PARTS: dict[str, Callable[[], Figures]] = {
-    "crash": verify_crash.figures,
-    "api": verify_api.figures,
-    "bandits": verify_bandits.figures,
-    "builder": verify_builder.figures,
-    "checks": verify_checks.figures,
-    "engine": verify_engine.figures,
-    "evaluate": verify_evaluate.figures,
-    "learning": verify_learning.figures,
-    "preview": verify_preview.figures,
-    "publishing": verify_publishing.figures,
-    "rules": verify_rules.figures,
+    "crash": crash.figures,
+    "api": api.figures,
+    "bandits": bandits.figures,
+    "builder": builder.figures,
+    "checks": rule_checks.figures,
+    "engine": engine.figures,
+    "evaluate": evaluation.figures,
+    "learning": learning.figures,
+    "preview": previews.figures,
+    "publishing": publishing.figures,
+    "rules": rules.figures,
 }
 
 

@@ -1,98 +1,71 @@
-"""What happens by itself: windows close, draws are renewed, what others published is taken over, old things go."""
+"""Run work at intervals beside the decisions' path."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from functools import wraps
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from engine.clock import DAY, MINUTE, now_ms
-from engine.fit import fit_placement
-from engine.ids import first_id_of
-from engine.network import network_priors, nobody
-from engine.rollup import roll_up
+from engine.clock import now_ms
+from engine.learning.fit import fit_placement
+from engine.learning.live import Live
+from engine.model.ids import first_id_of
+from engine.model.timestamps import DAY, MINUTE
 from engine.store import beliefs as snapshots
-from engine.store import decisions, folds, lessons, outcomes, rollups
+from engine.store import decisions, folds, observations, outcomes, rollups
+from engine.store.connection.database import Database
 
-if TYPE_CHECKING:
-    from engine.service import Engine
-
-
-FIT_MINUTES = 5
 MINUTES_TO_WAIT = 60 * 24 * 31
 """Longer than the longest window."""
 
 
-def schedule(engine: Engine) -> AsyncIOScheduler:
-    """All jobs of a running engine; a job that is still running is not started twice."""
+class Job(NamedTuple):
+    """Work that runs again `seconds` after it last began, but never twice at the same time."""
+
+    name: str
+    run: Callable[[], Awaitable[None]]
+    seconds: float
+
+
+def schedule(jobs: Iterable[Job]) -> AsyncIOScheduler:
+    """Return a scheduler of the jobs, to be started in a running event loop."""
     scheduler = AsyncIOScheduler(
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}, timezone="UTC"
     )
-
-    async def close_windows() -> None:
-        await engine.recorder.close_due(now_ms())
-
-    async def fit() -> None:
-        await fit_all(engine)
-
-    async def count_uses() -> None:
-        await roll_up(engine.database, now=now_ms())
-
-    async def publish_scheduled() -> None:
-        await engine.releases.publish_due(now_ms())
-
-    async def purge_old() -> None:
-        await purge(engine)
-
-    def add(job: Callable[[], Awaitable[None]], name: str, **every: float) -> None:
-        scheduler.add_job(_until_stopped(job), "interval", id=name, **every)
-
-    add(engine.live.refresh, "refresh beliefs", seconds=engine.settings.refresh_seconds)
-    add(fit, "fit strengths", minutes=FIT_MINUTES)
-    add(engine.follow, "follow others", seconds=1)
-    add(count_uses, "count uses of rules and fields", seconds=20)
-    add(close_windows, "close windows", seconds=5)
-    add(publish_scheduled, "publish scheduled drafts", seconds=1)
-    add(purge_old, "purge", hours=1)
+    for job in jobs:
+        scheduler.add_job(_until_stopped(job.run), "interval", id=job.name, seconds=job.seconds)
     return scheduler
 
 
-def _until_stopped(job: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
-    """Stopping cancels what runs, which is no fault to be logged."""
-
-    @wraps(job)
-    async def run() -> None:
+def _until_stopped(run: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+    # Stopping cancels running jobs, which is not a fault to log.
+    @wraps(run)
+    async def run_until_stopped() -> None:
         with suppress(asyncio.CancelledError):
-            await job()
+            await run()
 
-    return run
-
-
-async def fit_all(engine: Engine) -> None:
-    """Fit again how the statistics of every placement are to be read, and what the network has in common."""
-    if engine.consents is not nobody:
-        async with engine.database.read() as connection:
-            usage = await folds.all_usage(connection)
-        engine.live.learned_from_network(network_priors(usage, engine.live.types(), engine.consents))
-    for merchant_id, placement in engine.live.learning_placements():
-        await fit_placement(engine.database, merchant_id, placement, now_ms())
+    return run_until_stopped
 
 
-async def purge(engine: Engine) -> None:
-    """Forget what is older than the retention: the log, customers' usage, tallies, snapshots; and ended sessions."""
-    before = now_ms() - engine.settings.retention_days * DAY
-    async with engine.database.write() as connection:
+async def fit_all(database: Database, live: Live) -> None:
+    """Fit again how the statistics of every learning placement are read."""
+    for merchant_id, placement in live.learning_placements():
+        await fit_placement(database, merchant_id, placement, now_ms())
+
+
+async def purge(database: Database, *, retention_days: int) -> None:
+    """Delete what is older than the retention: the log, customers' usage, tallies, snapshots."""
+    before = now_ms() - retention_days * DAY
+    async with database.write() as connection:
         await decisions.purge(connection, before_id=first_id_of(before))
         await outcomes.purge(connection, before=before, before_id=first_id_of(before))
-        await lessons.purge(connection, before_id=first_id_of(before))
+        await observations.purge(connection, before_id=first_id_of(before))
         await folds.purge_usage(connection, before_day=before // DAY)
         await folds.purge_waiting(connection, before_minute=now_ms() // MINUTE - MINUTES_TO_WAIT)
         await folds.purge_tallies(connection, before_minute=before // MINUTE)
         await snapshots.purge(connection, before=before)
         await rollups.purge(connection, before_day=before // DAY)
-    await engine.accounts.purge_sessions()
-    await engine.previews.purge()

@@ -11,7 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from engine.store.database import lock_at_begin
+from engine.store.connection.database import lock_at_begin
 
 # Any number, but always this one: processes that start together must not migrate together.
 ADVISORY_LOCK = 7_420_202

@@ -8,28 +8,30 @@ from typing import Any
 
 import bandits
 from engine import jobs
-from engine.accounts import Accounts
-from engine.catalogue import Catalogue
-from engine.customers import Hasher, UsageLoader, load_key
-from engine.decide import Decider
-from engine.drafts import Drafts
-from engine.insight import Insights
-from engine.live import Live
-from engine.logbook import Logbook
+from engine.accounts.accounts import Accounts
+from engine.clock import now_ms
+from engine.configuration.catalogue import Catalogue
+from engine.configuration.configuration_cache import Shelves
+from engine.configuration.drafts import Drafts
+from engine.configuration.publisher import Publisher
+from engine.configuration.release import Releases
+from engine.configuration.scenarios import Scenarios
+from engine.configuration.trial import Trials
+from engine.configuration.versions import Versions
+from engine.decisions.customers import Hasher, UsageLoader, load_key
+from engine.decisions.decide import Decider
+from engine.decisions.logbook import Logbook
+from engine.decisions.recorder import Recorder
+from engine.decisions.usage import Uses
+from engine.decisions.usage_counter import roll_up
+from engine.insights.arms_monitor import Monitor
+from engine.insights.learning_history import Insights
+from engine.jobs import Job
+from engine.learning.live import Live
 from engine.migrate import upgrade
-from engine.monitor import Monitor
-from engine.network import Consent, nobody
-from engine.previews import Previews
-from engine.publish import Publisher
-from engine.record import Recorder
-from engine.release import Releases
-from engine.scenarios import Scenarios
+from engine.previews.previews import Previews
 from engine.settings import Settings
-from engine.shelves import Shelves
-from engine.store.database import Database, open_database, sqlite_url
-from engine.trial import Trials
-from engine.uses import Uses
-from engine.versions import Versions
+from engine.store.connection.database import Database, open_database, sqlite_url
 
 
 class Engine:
@@ -65,15 +67,44 @@ class Engine:
                 bandits.recency_weight(age, settings.half_life_days) for age in range(settings.retention_days + 1)
             ],
         )
-        self.consents: Consent = nobody
         self._scheduler: Any = None
 
     async def start(self) -> None:
         self.recorder.start()
         await self.follow()
         await self.live.refresh(at_once=True)
-        self._scheduler = jobs.schedule(self)
+        self._scheduler = jobs.schedule(self._jobs())
         self._scheduler.start()
+
+    def _jobs(self) -> list[Job]:
+        return [
+            Job("refresh beliefs", self.live.refresh, self.settings.refresh_seconds),
+            Job("fit strengths", self.fit, 300),
+            Job("follow others", self.follow, 1),
+            Job("count uses of rules and fields", self._count_uses, 20),
+            Job("close windows", self._close_windows, 5),
+            Job("publish scheduled drafts", self._publish_due, 1),
+            Job("purge", self.purge, 3600),
+        ]
+
+    async def fit(self) -> None:
+        """Fit again how the statistics of every placement are read."""
+        await jobs.fit_all(self.database, self.live)
+
+    async def purge(self) -> None:
+        """Delete what is older than the retention, ended sessions and old previews."""
+        await jobs.purge(self.database, retention_days=self.settings.retention_days)
+        await self.accounts.purge_sessions()
+        await self.previews.purge()
+
+    async def _count_uses(self) -> None:
+        await roll_up(self.database, now=now_ms())
+
+    async def _close_windows(self) -> None:
+        await self.recorder.close_due(now_ms())
+
+    async def _publish_due(self) -> None:
+        await self.releases.publish_due(now_ms())
 
     async def follow(self) -> None:
         """Take over what other processes published, learned and issued."""

@@ -6,7 +6,7 @@ from alembic import context
 from sqlalchemy import Connection
 
 from engine.store import tables  # noqa: F401  brings all tables into the metadata
-from engine.store.schema import metadata
+from engine.store.tables.schema import metadata
 
 
 def run(connection: Connection) -> None:

@@ -1,17 +1,17 @@
 """Rules: conditions over declared facts in JSON-logic, and what follows from them. Pure: no I/O, no clock."""
 
-from rules.changes import Need, changes_needed
-from rules.compile import CompiledRules, Firing, compile_rules
-from rules.describe import describe
-from rules.effects import Boost, Effect, Exclude, Pin, Require, Set, parse_effects, to_json
-from rules.explain import Clause, Explanation, explain
-from rules.logic import apply
-from rules.parse import parse_condition, parse_rule, parse_rules
-from rules.problems import Problem, RuleError
-from rules.strict_json import loads
-from rules.tree import Rule
-from rules.vocabulary import TYPES, Field, Vocabulary
-from rules.wording import Wording
+from rules.compiled.compile import CompiledRules, Firing, compile_rules
+from rules.json_logic.logic import apply
+from rules.language.effects import Boost, Effect, Exclude, Pin, Require, Set, parse_effects, to_json
+from rules.language.explain import Clause, Explanation, explain
+from rules.language.parse import parse_condition, parse_rule, parse_rules
+from rules.language.problems import Problem, RuleError
+from rules.language.strict_json import loads
+from rules.language.tree import Rule
+from rules.language.vocabulary import TYPES, Field, Vocabulary
+from rules.wording.changes_needed import Need, changes_needed
+from rules.wording.describe import describe
+from rules.wording.terms import Wording
 
 __all__ = [
     "TYPES",

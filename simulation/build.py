@@ -4,17 +4,19 @@ from typing import assert_never
 
 import numpy as np
 
-from simulation import late, plain, scenario
-from simulation.bernoulli import Bernoulli, Churning
-from simulation.cells import Cells
-from simulation.checkout import Checkout
-from simulation.contextual import Contextual
-from simulation.kindred import Kindred
-from simulation.learner import Learning, Thompson
-from simulation.logistic import Logistic
-from simulation.merchants import NewMerchant
-from simulation.slots import Cascade, Positions
-from simulation.world import Policy, World
+from simulation import scenario
+from simulation.policies import plain
+from simulation.policies.cells import Cells
+from simulation.policies.contextual import Contextual
+from simulation.policies.learner import Learning, Thompson
+from simulation.worlds import late
+from simulation.worlds.bernoulli import Bernoulli, Churning
+from simulation.worlds.checkout import Checkout
+from simulation.worlds.kindred import Kindred
+from simulation.worlds.logistic import Logistic
+from simulation.worlds.merchants import NewMerchant
+from simulation.worlds.slots import Cascade, Positions
+from simulation.worlds.world import Policy, World
 
 
 def make_world(world: scenario.World, horizon: int, rng: np.random.Generator) -> World:

@@ -8,9 +8,9 @@ from multiprocessing import get_context
 import numpy as np
 
 from simulation.build import make_policy, make_telling, make_world
-from simulation.late import Telling
 from simulation.scenario import Scenario
-from simulation.world import Floats, Policy, Told, World
+from simulation.worlds.late import Telling
+from simulation.worlds.world import Floats, Policy, Told, World
 
 POINTS = 100
 """How many points a curve of regret has."""

@@ -8,8 +8,8 @@ from typing import Annotated, assert_never
 import msgspec
 from msgspec import Meta, Struct
 
-from simulation.checkout import METHODS
 from simulation.errors import BadScenario
+from simulation.worlds.checkout import METHODS
 
 Count = Annotated[int, Meta(ge=1)]
 Rate = Annotated[float, Meta(ge=0, le=1)]

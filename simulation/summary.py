@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from simulation.world import Floats
+from simulation.worlds.world import Floats
 
 Z95 = 1.959963984540054
 

@@ -18,11 +18,11 @@ import msgspec
 import pytest
 
 import bandits
-from bandits.draw import seed_of
+from bandits.drawing.draw import seed_of
 from engine.migrate import upgrade
 from engine.service import Engine, open_engine
 from engine.settings import Settings
-from engine.store.database import sqlite_url
+from engine.store.connection.database import sqlite_url
 from tests.shop import Shop
 
 EngineFactory = Callable[..., Awaitable[Engine]]

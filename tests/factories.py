@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.beliefs import Beliefs, Knowledge, Known, make_beliefs
-from engine.decision import Decision
-from engine.facts import Facts, History
-from engine.kernel import decide
-from engine.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument, Thompson
-from engine.plan import Plan, PlanDocument
-from engine.vocabulary import STANDARD
+from engine.kernel.beliefs import Beliefs, Knowledge, Known, make_beliefs
+from engine.kernel.kernel import decide
+from engine.kernel.plan import Plan, PlanDocument
+from engine.model.decision import Decision
+from engine.model.facts import Facts, History
+from engine.model.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument, Thompson
+from engine.model.standard_vocabulary import STANDARD
 
 METHODS = ("card", "paypal", "klarna", "ideal", "sepa_debit", "apple_pay")
 CART_OVER_100 = {">": [{"var": "cart.total"}, 10_000]}

@@ -17,9 +17,9 @@ import uvicorn
 from engine.service import Engine
 from engine.settings import Settings
 from engine.store.accounts import Kind, Merchant
-from web.api import examples
 from web.app import create_app
-from web.openapi import document
+from web.openapi import examples
+from web.openapi.document import document
 
 T = TypeVar("T")
 WITHIN_SECONDS = 20

@@ -5,15 +5,15 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from engine.clock import DAY, now_ms
-from engine.decide import Answer
-from engine.placement import Placement
-from engine.record import Learned
+from engine.clock import now_ms
+from engine.decisions.decide import Answer
+from engine.decisions.outcome_processor import Receipt
+from engine.model.placement import Placement
+from engine.model.timestamps import DAY
 from engine.service import Engine
-from engine.settle import Receipt
 from engine.store import folds
 from engine.store.accounts import Merchant
-from engine.store.folds import STATISTICS, Cell, Sums
+from engine.store.folds import STATISTICS, Cell, News, Sums
 from engine.store.outcomes import OutcomeRow
 from tests import factories
 
@@ -84,7 +84,7 @@ class Shop:
             sums.add(STATISTICS, cell, trials, successes, 0, 0)
         async with self.engine.database.write() as connection:
             await folds.add(connection, sums)
-        self.engine.live.learned(Learned({(self.id, "payment_methods", "converted", bucket): 1}))
+        self.engine.live.learned(News({(self.id, "payment_methods", "converted", bucket): 1}))
         await self.engine.live.refresh(at_once=True)
 
     async def counts(self, bucket: str = "", *, reward: str = "converted") -> dict[str, tuple[int, int]]:

@@ -19,7 +19,7 @@ import httpx
 import prometheus_client
 import pytest
 
-import web.metrics
+import web.http.metrics
 from engine.settings import Settings, describe
 from tests.test_walls import MAY_IMPORT
 from web.cli import main
@@ -85,7 +85,7 @@ def test_every_variable_that_is_named_is_read(page):
 
 
 def test_every_metric_is_documented_and_no_other_is():
-    assert web.metrics.DECISIONS
+    assert web.http.metrics.DECISIONS
     own = {
         family.name + ("_total" if family.type == "counter" else "")
         for family in prometheus_client.REGISTRY.collect()

@@ -9,11 +9,10 @@ from typing import Any
 from litestar import Litestar, Router
 from litestar.exceptions import HTTPException, ValidationException
 
-from engine.errors import EngineError
+from engine.model.errors import EngineError
 from engine.service import open_engine
 from engine.settings import Settings
-from web import admin, docs, errors, logs
-from web.access import PublicLimit
+from web import admin
 from web.api import (
     decisions,
     drafts,
@@ -29,9 +28,12 @@ from web.api import (
     uses,
 )
 from web.demo.background import demo
-from web.door import Door
-from web.process import tune
-from web.reading import MOST_BODY_BYTES
+from web.http import logs, problem_details
+from web.http.access import PublicLimit
+from web.http.process import tune
+from web.http.request_reading import MOST_BODY_BYTES
+from web.http.security_middleware import Door
+from web.openapi import pages
 
 OPEN_TO_BROWSERS = {
     "/v1/personalize/decisions": "POST",
@@ -58,13 +60,13 @@ def create_app(settings: Settings) -> Litestar:
 
     logs.configure(settings.log_level)
     app = Litestar(
-        route_handlers=[api(), Router("/docs", route_handlers=list[Any](docs.handlers)), *admin.routers()],
+        route_handlers=[api(), Router("/docs", route_handlers=list[Any](pages.handlers)), *admin.routers()],
         lifespan=[engine],
         exception_handlers={
-            EngineError: errors.engine_error,
-            ValidationException: errors.invalid_request,
-            HTTPException: errors.http_error,
-            Exception: errors.unexpected,
+            EngineError: problem_details.engine_error,
+            ValidationException: problem_details.invalid_request,
+            HTTPException: problem_details.http_error,
+            Exception: problem_details.unexpected,
         },
         request_max_body_size=MOST_BODY_BYTES,
         openapi_config=None,

@@ -10,7 +10,7 @@ import vowpalwabbit
 from mabwiser.mab import MAB, LearningPolicy
 from river import bandit, proba
 
-from simulation.world import Order, Told, Visit, World
+from simulation.worlds.world import Order, Told, Visit, World
 
 
 class MabWiser:

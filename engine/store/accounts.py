@@ -9,8 +9,8 @@ from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.errors import Conflict
-from engine.store.account_tables import keys, merchants, sessions, users
+from engine.model.errors import Conflict
+from engine.store.tables.accounts import keys, merchants, sessions, users
 
 Mode = Literal["live", "test"]
 Kind = Literal["secret", "publishable"]

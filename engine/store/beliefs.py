@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import delete, func, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.beliefs import Knowledge
+from engine.kernel.beliefs import Knowledge
 from engine.store.tables import beliefs
 
 

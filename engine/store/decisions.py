@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Select, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.store.bulk import insert_many
+from engine.store.connection.bulk import insert_many
 from engine.store.tables import decisions
 
 

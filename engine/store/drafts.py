@@ -9,9 +9,9 @@ import msgspec
 from sqlalchemy import ColumnElement, Table, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.errors import Stale
-from engine.placement import RuleDocument
-from engine.store.bulk import insert_many
+from engine.model.errors import Stale
+from engine.model.placement import RuleDocument
+from engine.store.connection.bulk import insert_many
 from engine.store.tables import draft_rules, drafts
 
 State = Literal["open", "in_review", "approved"]

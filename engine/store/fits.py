@@ -6,8 +6,8 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.evidence import Fit
-from engine.store.bulk import insert_many
+from engine.statistics.evidence import Fit
+from engine.store.connection.bulk import insert_many
 from engine.store.tables import fits
 
 COLUMNS = ("merchant_id", "placement", "reward", "document", "fitted_at")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -10,12 +10,11 @@ import msgspec
 from sqlalchemy import ColumnElement, Table, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.evidence import DayRow, WaitingRow
-from engine.facts import History, Past
-from engine.network import UsageSum
-from engine.store import lessons, tables
-from engine.store.bulk import insert_many
-from engine.store.lessons import LessonCell
+from engine.model.facts import History, Past
+from engine.statistics.evidence import DayRow, WaitingRow
+from engine.store import observations, tables
+from engine.store.connection.bulk import insert_many
+from engine.store.observations import LessonCell
 from engine.store.tables import delays, statistics, tallies, usage, waiting
 
 _encode = msgspec.json.Encoder().encode
@@ -86,6 +85,9 @@ LESSONS = Fold(tables.lessons, LessonCell, ("trials", "successes"))
 
 Values = list[int]
 
+News = Counter[tuple[int, str, str, str]]
+"""New trials by (merchant, placement, reward, bucket)."""
+
 
 class Sums:
     """Changes to the folds, gathered before they are written or compared."""
@@ -109,7 +111,7 @@ async def add(connection: AsyncConnection, sums: Sums) -> None:
         cells = sums.of[fold.table.name].items()
         rows: list[tuple[Any, ...]] = sorted((*cell, *values) for cell, values in cells if any(values))
         await insert_many(connection, fold.table, fold.columns, rows, on_conflict="add")
-    await lessons.append(connection, sums.of[LESSONS.table.name])
+    await observations.append(connection, sums.of[LESSONS.table.name])
 
 
 async def kept(connection: AsyncConnection) -> Sums:
@@ -169,13 +171,6 @@ async def customers(connection: AsyncConnection, merchant_id: int, placement: st
         .limit(most)
     )
     return [SiblingRow(name, customer, int(n), int(s)) for name, customer, n, s in await connection.execute(query)]
-
-
-async def all_usage(connection: AsyncConnection) -> list[UsageSum]:
-    """What every customer of every merchant did with each candidate."""
-    columns = (usage.c.merchant_id, usage.c.customer, usage.c.placement, usage.c.candidate)
-    query = select(*columns, func.sum(usage.c.trials), func.sum(usage.c.successes)).group_by(*columns)
-    return [UsageSum(*row[:4], int(row[4]), int(row[5])) for row in await connection.execute(query)]
 
 
 async def waiting_trials(

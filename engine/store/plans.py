@@ -8,7 +8,7 @@ from msgspec import Meta
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.store.bulk import insert_many
+from engine.store.connection.bulk import insert_many
 from engine.store.tables import active_plans, plans
 
 Number = Annotated[int, Meta(ge=1, le=2**31 - 1, description="A version of a placement's plan.")]

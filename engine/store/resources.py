@@ -10,9 +10,9 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.errors import Conflict, NotFound
-from engine.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument, Scenario
-from engine.store.bulk import insert_many
+from engine.model.errors import Conflict, NotFound
+from engine.model.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument, Scenario
+from engine.store.connection.bulk import insert_many
 from engine.store.tables import resources
 
 Kind = Literal["placement", "candidate", "rule", "scenario", "field", "list"]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.store.bulk import insert_many
+from engine.store.connection.bulk import insert_many
 from engine.store.tables import decisions, field_days, rollup_cursor, rule_days, rule_fired
 
 

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from bandits import Race, split_chances
-from bandits.chances import LATER_DRAWS
-from benchmarks.verify_bandits import cases, slot_p_value, sum_error
+from bandits.drawing.chances import LATER_DRAWS
+from benchmarks.checks.bandits import cases, slot_p_value, sum_error
 
 
 def scores_of(candidates, draws, seed=0):

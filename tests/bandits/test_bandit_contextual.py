@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import bandits
-from bandits.contextual import MOST_TOGETHER, SPREAD, Attributes, Learned, beliefs_of, shared_weights
-from bandits.lessons import MOST_CORRELATED, Factor, Lessons, Waiting, rate
-from bandits.weights import make_weights, rates_of
+from bandits.posterior.logistic_update import MOST_CORRELATED, Factor, Lessons, Waiting, rate
+from bandits.posterior.weight_draws import make_weights, rates_of
+from bandits.posterior.weight_posterior import MOST_TOGETHER, SPREAD, Attributes, Learned, beliefs_of, shared_weights
 
 TRUTH = {"card": np.array([-1.0, 1.0, 0.0]), "paypal": np.array([-1.0, -0.5, 0.5])}
 

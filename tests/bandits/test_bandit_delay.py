@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bandits import DelayCurve, bin_of, effective_trials
-from bandits.delay import EDGES, NOT_YET, Young
+from bandits.evidence.delay import EDGES, NOT_YET, Young
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bandits import Race, arrange, candidate_hash, pick, seed_of, split_chances, uniforms
-from benchmarks.verify_bandits import order_p_value
+from benchmarks.checks.bandits import order_p_value
 
 ROOT = Path(__file__).parents[2]
 SPEC = json.loads((ROOT / "tests/specs/bandits_uniforms.json").read_text(encoding="utf-8"))

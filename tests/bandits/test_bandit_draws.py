@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from bandits import DRAWS, FLAT, Evidence, Prior, Statistics, make_draws, mean
-from benchmarks.verify_bandits import largest_correlation, spread_slope
+from benchmarks.checks.bandits import largest_correlation, spread_slope
 
 IDS = ["card", "paypal", "klarna"]
 PINNED = [0.3965149223804474, 0.45642927289009094, 0.36328959465026855]

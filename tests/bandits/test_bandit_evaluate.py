@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bandits.evaluate import (
+from bandits.evaluation.estimators import (
     direct,
     doubly_robust,
     dros,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from bandits import FLAT, Evidence, Prior, Siblings, Statistics, fit_prior, fit_strength, mean, prior_from, temper
-from bandits.hierarchy import CAP, LEAST
+from bandits.posterior.hierarchy import CAP, LEAST
 
 RATES = np.array([0.34, 0.22, 0.15, 0.10, 0.07, 0.05, 0.04, 0.03, 0.025, 0.02])
 

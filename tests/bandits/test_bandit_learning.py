@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.verify_bandits import POPULATION, engine_regret, favourite_first, textbook_regrets
+from benchmarks.checks.bandits import POPULATION, engine_regret, favourite_first, textbook_regrets
 
 
 def test_regret_is_close_to_a_sampler_that_learns_after_every_decision():

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from bandits import Race, Statistics, make_draws
-from bandits.marginals import first_chances, position_chances, prefix_chance
-from benchmarks.verify_evaluate import oracle
+from bandits.drawing.marginals import first_chances, position_chances, prefix_chance
+from benchmarks.checks.evaluation import oracle
 
 
 def beta_function(a, b):

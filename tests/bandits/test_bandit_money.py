@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from bandits import DRAWS, Amounts, Race, Statistics, make_draws, make_worths, mean_amount
-from bandits.money import TYPICAL_STRENGTH
+from bandits.posterior.money import TYPICAL_STRENGTH
 
 IDS = ["card", "paypal", "klarna"]
 KNOWN = [Amounts(400, 400 * 8_000), Amounts(40, 40 * 8_000), Amounts()]

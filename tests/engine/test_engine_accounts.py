@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from engine import accounts as accounts_module
-from engine.clock import DAY, now_ms
-from engine.customers import Hasher, load_key
-from engine.errors import Conflict, Forbidden, Invalid, NotFound
-from engine.store import account_tables, tables
+from engine.accounts import accounts as accounts_module
+from engine.clock import now_ms
+from engine.decisions.customers import Hasher, load_key
+from engine.model.errors import Conflict, Forbidden, Invalid, NotFound
+from engine.model.timestamps import DAY
+from engine.store import tables
 from tests.factories import METHODS
 
 pytestmark = pytest.mark.anyio
@@ -61,7 +62,7 @@ async def test_a_wrong_password_and_an_unknown_address_are_told_alike_and_take_a
     assert details[0] == details[1]
     assert max(seconds) < 5 * min(seconds)
     async with shop.engine.database.read() as connection:
-        assert (await connection.execute(select(func.count()).select_from(account_tables.sessions))).scalar() == 0
+        assert (await connection.execute(select(func.count()).select_from(tables.accounts.sessions))).scalar() == 0
 
 
 async def test_a_session_ends_when_the_person_leaves(shop, user):
@@ -83,7 +84,7 @@ async def test_a_session_ends_by_itself_and_is_forgotten(shop, user, monkeypatch
     assert await accounts.visit(token) is None
     await accounts.purge_sessions()
     async with shop.engine.database.read() as connection:
-        assert (await connection.execute(select(func.count()).select_from(account_tables.sessions))).scalar() == 0
+        assert (await connection.execute(select(func.count()).select_from(tables.accounts.sessions))).scalar() == 0
 
 
 async def test_a_new_password_replaces_the_old(shop, user):

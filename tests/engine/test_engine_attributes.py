@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from engine.attributes import MOST_TRAITS, attributes_of, traits
-from engine.placement import Contextual
-from engine.scales import number_feature
+from engine.kernel.attributes import MOST_TRAITS, attributes_of, traits
+from engine.kernel.scales import number_feature
+from engine.model.placement import Contextual
 from tests.factories import candidate, order, placement
 
 WALLETS = [candidate(f"w{n}", type="wallet", attributes={"days": 1 + n}) for n in range(2)]

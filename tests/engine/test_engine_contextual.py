@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from sqlalchemy import delete, insert, select
 
-from engine import rebuild
-from engine.clock import DAY, MINUTE, now_ms
-from engine.contextual import ContextualBeliefs
-from engine.errors import Invalid
-from engine.learned import sentences
-from engine.live import Active
-from engine.placement import Contextual
+from engine.clock import now_ms
+from engine.decisions import rebuild
+from engine.kernel.contextual_beliefs import ContextualBeliefs
+from engine.learning.live import Active
+from engine.model.errors import Invalid
+from engine.model.placement import Contextual
+from engine.model.timestamps import DAY, MINUTE
+from engine.statistics.findings import sentences
 from engine.store.tables import lessons
 from tests.factories import candidate, candidates, order, placement
 
@@ -202,7 +203,7 @@ async def test_evidence_fades_by_day(store, monkeypatch):
     await shoppers(store, 20)
     before = trials(store)
     later = now_ms() + 90 * DAY
-    monkeypatch.setattr("engine.live.now_ms", lambda: later)
+    monkeypatch.setattr("engine.learning.live.now_ms", lambda: later)
     store.engine.live.learned({(store.id, "payment_methods", "converted", ""): 1})
     await learn(store)
     assert trials(store) == pytest.approx(before / 2, rel=0.02)

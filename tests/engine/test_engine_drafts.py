@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from engine.clock import now_ms
-from engine.drafts import OthersFirst
-from engine.errors import Conflict, Forbidden, Invalid, NotFound, ReviewRequired, Stale
+from engine.configuration.drafts import OthersFirst
+from engine.model.errors import Conflict, Forbidden, Invalid, NotFound, ReviewRequired, Stale
 from tests.factories import order, rule
 
 pytestmark = pytest.mark.anyio

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import update
 
 from engine.clock import now_ms
-from engine.errors import NotFound
-from engine.evaluate import Evenly, First, InOrder, Slot, evaluate, step
-from engine.placement import Fixed, One, Split, Thompson
+from engine.insights.evaluation import Evenly, First, InOrder, Slot, evaluate, step
+from engine.model.errors import NotFound
+from engine.model.placement import Fixed, One, Split, Thompson
 from engine.store.tables import decisions
 from tests.factories import candidates, placement, rule
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 import bandits
-from bandits.delay import EDGES
-from engine import jobs, rebuild
-from engine.clock import DAY, MINUTE, now_ms
-from engine.evidence import DayRow, Fit, Reading, WaitingRow, arms, children, memory
-from engine.fit import fit_from, fit_placement
-from engine.knowledge import delay_curve
+from bandits.evidence.delay import EDGES
+from engine.clock import now_ms
+from engine.decisions import rebuild
+from engine.learning.beliefs_reader import delay_curve
+from engine.learning.fit import fit_from, fit_placement
+from engine.model.timestamps import DAY, MINUTE
+from engine.statistics.evidence import DayRow, Fit, Reading, WaitingRow, arms, children, memory
 from engine.store import folds
 from engine.store.folds import SiblingRow
 from tests.factories import METHODS, order, placement
@@ -109,7 +110,7 @@ async def test_what_is_fitted_to_the_log_is_used_from_then_on(empty_shop):
     await shop.place(placement(buckets=("device.type",)))
     for device, rate in {"mobile": 0.30, "desktop": 0.31, "tablet": 0.29}.items():
         await shop.teach(device, card=(10_000, round(10_000 * rate)), ideal=(10_000, round(9_000 * rate)))
-    await jobs.fit_all(shop.engine)
+    await shop.engine.fit()
     await shop.teach("mobile", card=(1_000, 300))
     known = shop.engine.live.get(shop.id, "payment_methods").known["mobile"].known
     assert known.arms["card"].strength == pytest.approx(100.0)

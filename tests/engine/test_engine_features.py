@@ -7,14 +7,14 @@ import math
 import numpy as np
 import pytest
 
-from bandits.contextual import Learned
-from bandits.lessons import Lessons, rate
-from engine.facts import Past
-from engine.features import Encoding, problems
-from engine.learned import findings, sentences
-from engine.placement import Contextual, FieldDocument
-from engine.scales import amount_feature, number_feature
-from engine.vocabulary import STANDARD
+from bandits.posterior.logistic_update import Lessons, rate
+from bandits.posterior.weight_posterior import Learned
+from engine.kernel.features import Encoding, problems
+from engine.kernel.scales import amount_feature, number_feature
+from engine.model.facts import Past
+from engine.model.placement import Contextual, FieldDocument
+from engine.model.standard_vocabulary import STANDARD
+from engine.statistics.findings import findings, sentences
 
 EVERYTHING = ("device.type", "customer.returning", "cart.total", "cart.items", "time.now", "geo.country")
 COUNTRIES = {"geo.country": ("DE", "NL")}

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.facts import Past
-from engine.placement import Fixed, One, Ranking, Split, Subset, Thompson
+from engine.model.facts import Past
+from engine.model.placement import Fixed, One, Ranking, Split, Subset, Thompson
 from tests.factories import ALWAYS, METHODS, answer, beliefs, candidate, candidates, order, placement, plan, rule
 
 KEYS = [f"dec_{number}" for number in range(400)]

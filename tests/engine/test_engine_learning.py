@@ -7,10 +7,11 @@ import asyncio
 import pytest
 from sqlalchemy import delete, text, update
 
-from benchmarks import verify_engine
-from engine import rebuild
-from engine.clock import DAY, MINUTE, now_ms
-from engine.placement import Thompson
+from benchmarks.checks import engine as engine_checks
+from engine.clock import now_ms
+from engine.decisions import rebuild
+from engine.model.placement import Thompson
+from engine.model.timestamps import DAY, MINUTE
 from engine.store import folds
 from engine.store.tables import statistics, usage
 from tests.factories import METHODS, candidates, order, placement
@@ -212,8 +213,8 @@ async def test_an_older_choice_counts_less_than_a_younger_one(shop):
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_after_anything_whatever_a_rebuild_finds_the_folds_as_they_are(engine, seed):
-    shops = await verify_engine.open_shops(engine)
-    receipts = await verify_engine.play(shops, asked=150, reported=600, seed=seed)
+    shops = await engine_checks.open_shops(engine)
+    receipts = await engine_checks.play(shops, asked=150, reported=600, seed=seed)
     assert all(receipts[status] > 4 for status in ("recorded", "duplicate", "unknown_decision", "invalid")), receipts
     assert await rebuild.compare(engine.database) == []
     async with engine.database.read() as connection:

@@ -7,10 +7,10 @@ import asyncio
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from engine import live
 from engine.clock import now_ms
-from engine.live import LONGEST_UNREAD_MS
-from engine.placement import FieldDocument
+from engine.learning import live
+from engine.learning.live import LONGEST_UNREAD_MS
+from engine.model.placement import FieldDocument
 from engine.store.plans import activate
 from engine.store.tables import plans
 from tests.factories import METHODS, order, placement, rule

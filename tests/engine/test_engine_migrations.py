@@ -12,12 +12,16 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import func, inspect, select, text
 
-from engine import accounts, decide, jobs, live, rebuild
-from engine.clock import DAY, now_ms
-from engine.errors import NotFound
+from engine import jobs, service
+from engine.accounts import accounts
+from engine.clock import now_ms
+from engine.decisions import decide, rebuild
+from engine.learning import live
 from engine.migrate import configuration, upgrade
+from engine.model.errors import NotFound
+from engine.model.timestamps import DAY
 from engine.store import tables
-from engine.store.database import open_database
+from engine.store.connection.database import open_database
 from tests import shop as shop_module
 from tests.factories import order
 
@@ -95,7 +99,7 @@ class Clock:
 
     def __init__(self, monkeypatch):
         self.now = now_ms()
-        for module in (decide, jobs, live, accounts, shop_module):
+        for module in (decide, jobs, service, live, accounts, shop_module):
             monkeypatch.setattr(module, "now_ms", lambda: self.now)
 
     def to(self, day):
@@ -118,7 +122,7 @@ async def test_what_is_older_than_the_retention_goes_and_the_younger_stays(shop,
         await shop.report(None, "converted", "card", customer="c1")
         await shop.engine.live.refresh(at_once=True)
     statistics = await shop.counts()
-    await jobs.purge(shop.engine)
+    await shop.engine.purge()
     kept = {one.decision.decision_id for one in await shop.engine.logbook.search(shop.id)}
     assert kept == {answers[age].decision.decision_id for age in (retention - 2, 5, 0)}
     assert await count(shop, tables.outcomes) == 6
@@ -139,7 +143,7 @@ async def test_what_is_older_than_the_retention_goes_and_the_younger_stays(shop,
 async def test_a_kept_decision_keeps_its_outcomes_whenever_they_are_said_to_have_occurred(shop):
     answer = await shop.decide("c1")
     await shop.report(answer, "converted", order(answer.decision)[0], event="e", at=7)
-    await jobs.purge(shop.engine)
+    await shop.engine.purge()
     assert (await shop.report(answer, "converted", order(answer.decision)[0], event="e", at=7)).status == "duplicate"
     assert await rebuild.compare(shop.engine.database) == []
 
@@ -155,7 +159,7 @@ async def test_an_old_snapshot_stays_while_a_kept_decision_names_it(shop, monkey
     clock.to(today - 5)
     await shop.teach(card=(30, 1))
     clock.to(today)
-    await jobs.purge(shop.engine)
+    await shop.engine.purge()
     assert (await shop.engine.logbook.replay(shop.id, answer.decision.decision_id)).same
     async with shop.engine.database.read() as connection:
         versions = (await connection.execute(select(tables.beliefs.c.version))).scalars().all()
@@ -170,7 +174,7 @@ async def test_a_purge_of_one_merchant_leaves_the_last_beliefs_of_others(shop, m
     clock.to(today - 500)
     await theirs.teach(card=(10, 5))
     clock.to(today)
-    await jobs.purge(shop.engine)
+    await shop.engine.purge()
     assert await count(shop, tables.beliefs) == 1
     async with shop.engine.database.read() as connection:
         assert (await connection.execute(text("SELECT merchant_id FROM beliefs"))).scalar() == other.id

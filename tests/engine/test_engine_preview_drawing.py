@@ -5,12 +5,12 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.beliefs import Knowledge, Known
-from engine.facts import Facts, Past
-from engine.kernel import bounds_for, decide
-from engine.live import Active
-from engine.placement import Contextual, Fixed, One, Ranking, Split, Subset, Thompson
-from engine.preview_drawing import Drawing, Request, Room
+from engine.kernel.beliefs import Knowledge, Known
+from engine.kernel.kernel import bounds_for, decide
+from engine.learning.live import Active
+from engine.model.facts import Facts, Past
+from engine.model.placement import Contextual, Fixed, One, Ranking, Split, Subset, Thompson
+from engine.previews.estimation.drawing import Drawing, Request, Room
 from engine.store.beliefs import Snapshot
 from tests.factories import ALWAYS, EXPIRES, METHODS, candidate, placement, plan, rule
 

@@ -7,8 +7,8 @@ from math import prod
 import numpy as np
 import pytest
 
-from benchmarks.preview_log import METHODS, document, make_log
-from benchmarks.verify_preview import (
+from benchmarks.checks.preview_log import METHODS, document, make_log
+from benchmarks.checks.previews import (
     A_MOMENT,
     Bench,
     Setting,
@@ -19,10 +19,10 @@ from benchmarks.verify_preview import (
     with_rule,
     without_overlap,
 )
-from engine.kernel import draw_of
-from engine.live import Active
-from engine.plan import Plan
-from engine.preview import Comparison, LoggedAnswer, LoggedSlot
+from engine.kernel.kernel import draw_of
+from engine.kernel.plan import Plan
+from engine.learning.live import Active
+from engine.previews.estimation.comparison import Comparison, LoggedAnswer, LoggedSlot
 from tests.factories import rule
 
 GERMANY = {"and": [{"==": [{"var": "geo.country"}, "DE"]}]}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from benchmarks.preview_log import furnish, keep, make_log
-from engine.clock import DAY, now_ms
-from engine.errors import Conflict, Invalid, NotFound
+from benchmarks.checks.preview_log import furnish, keep, make_log
+from engine.clock import now_ms
+from engine.model.errors import Conflict, Invalid, NotFound
+from engine.model.timestamps import DAY
 from engine.store import previews
 from tests.factories import rule
 

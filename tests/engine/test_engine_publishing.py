@@ -8,9 +8,9 @@ import msgspec
 import pytest
 from sqlalchemy import func, select
 
-from engine.errors import Conflict, EngineError, Invalid, NotFound
-from engine.placement import FieldDocument, ListDocument, Ranking, RuleDocument, Split
-from engine.plan import PlanDocument
+from engine.kernel.plan import PlanDocument
+from engine.model.errors import Conflict, EngineError, Invalid, NotFound
+from engine.model.placement import FieldDocument, ListDocument, Ranking, RuleDocument, Split
 from engine.store import plans
 from engine.store.tables import audit, resources
 from engine.store.tables import plans as plans_table

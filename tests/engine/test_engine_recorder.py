@@ -11,15 +11,15 @@ import msgspec
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from engine import decide, rebuild, record
 from engine.clock import now_ms
-from engine.errors import NotFound
-from engine.learn import Learning
-from engine.placement import FieldDocument, Subset
-from engine.record import Overloaded
+from engine.decisions import decide, rebuild, recorder
+from engine.decisions.recorder import Overloaded
+from engine.learning.outcome_effects import Learning
+from engine.model.errors import NotFound
+from engine.model.placement import FieldDocument, Subset
 from engine.service import database_url
 from engine.store import decisions, outcomes
-from engine.store.database import open_database
+from engine.store.connection.database import open_database
 from tests.factories import METHODS, candidate, order, placement, rule
 
 LEARNING = Learning("converted", "cascade", 60, "EUR", contextual=False)
@@ -265,11 +265,11 @@ async def test_when_the_server_crashes_answers_go_on_and_all_is_kept_once_it_is_
 
 
 async def test_when_too_much_waits_decisions_fall_back_and_outcomes_are_refused(shop, monkeypatch):
-    monkeypatch.setattr(record, "MOST_WAITING", 0)
+    monkeypatch.setattr(recorder, "MOST_WAITING", 0)
     assert (await shop.decide()).decision.fallback
     with pytest.raises(Overloaded):
         await shop.report("dec_1", "converted", "card")
-    monkeypatch.setattr(record, "MOST_WAITING", 10)
+    monkeypatch.setattr(recorder, "MOST_WAITING", 10)
     assert not (await shop.decide()).decision.fallback
 
 

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 from sqlalchemy import delete, update
 
-from benchmarks import verify_engine
+from benchmarks.checks import engine as engine_checks
 from engine.clock import now_ms
-from engine.errors import NotFound
-from engine.placement import RuleDocument
+from engine.model.errors import NotFound
+from engine.model.placement import RuleDocument
 from engine.store.tables import beliefs, decisions
 from tests.factories import METHODS, order, placement, rule
 
@@ -104,10 +104,10 @@ async def test_without_its_beliefs_a_decision_says_why_it_cannot_be_replayed(sho
 
 
 async def test_any_decision_replays_here_and_in_a_new_process(engine):
-    shops = await verify_engine.open_shops(engine)
-    await verify_engine.play(shops, asked=200, reported=300, seed=4)
-    here = await verify_engine.replay_log(engine.database)
-    there = await asyncio.to_thread(verify_engine.replay_in_a_new_process, engine.settings)
+    shops = await engine_checks.open_shops(engine)
+    await engine_checks.play(shops, asked=200, reported=300, seed=4)
+    here = await engine_checks.replay_log(engine.database)
+    there = await asyncio.to_thread(engine_checks.replay_in_a_new_process, engine.settings)
     assert here == there
     assert here["decisions"] >= 200
     assert here["different"] == []

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from engine.clock import DAY, now_ms
-from engine.rollup import SETTLED_AFTER_MS, roll_up
+from engine.clock import now_ms
+from engine.decisions.usage_counter import SETTLED_AFTER_MS, roll_up
+from engine.model.timestamps import DAY
 from engine.store import rollups
 from tests.factories import rule
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.placement import Fixed, ListDocument, One, Subset
+from engine.model.placement import Fixed, ListDocument, One, Subset
 from tests.factories import CART_OVER_100, METHODS, answer, candidate, candidates, order, placement, plan, rule
 
 FIXED = placement(policy=Fixed())

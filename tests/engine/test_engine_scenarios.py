@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from engine.errors import Invalid, NotFound
-from engine.placement import Expectation, Fixed, One, Pinned, Scenario, Subset
-from engine.scenario import try_out, unknown_facts
+from engine.kernel.scenario_check import try_out, unknown_facts
+from engine.model.errors import Invalid, NotFound
+from engine.model.placement import Expectation, Fixed, One, Pinned, Scenario, Subset
 from tests.factories import CART_OVER_100, METHODS, placement, plan, rule
 
 PLACE = "payment_methods"

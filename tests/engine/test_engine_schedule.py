@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from engine.check import Surroundings, problems_of
-from engine.clock import now_ms, rfc3339
-from engine.errors import Invalid
-from engine.schedule import place_in, scheduled
-from engine.shelf import Shelf
+from engine.clock import now_ms
+from engine.configuration.configuration import Shelf
+from engine.configuration.validation import Surroundings, problems_of
+from engine.model.errors import Invalid
+from engine.model.schedule import place_in, scheduled
+from engine.model.timestamps import rfc3339
 from engine.store.resources import Resource
 from tests.factories import answer, candidates, order, placement, plan, rule
 

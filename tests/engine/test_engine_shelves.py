@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from engine import shelves
-from engine.placement import ListDocument
+from engine.configuration import configuration_cache
+from engine.model.placement import ListDocument
 from tests.factories import rule
 
 pytestmark = pytest.mark.anyio
@@ -59,8 +59,8 @@ async def test_only_what_changed_is_decoded_again(shop, monkeypatch):
     await shop.create("rule", *(rule({"exclude": ["card"]}, id=f"r{n}", priority=n) for n in range(50)))
     await shop.engine.catalogue.shelf(shop.id)
     decoded = []
-    decode = shelves.decode
-    monkeypatch.setattr(shelves, "decode", lambda *written: decoded.append(written) or decode(*written))
+    decode = configuration_cache.decode
+    monkeypatch.setattr(configuration_cache, "decode", lambda *written: decoded.append(written) or decode(*written))
     await shop.engine.catalogue.shelf(shop.id)
     assert decoded == []
     changed = rule({"exclude": ["ideal"]}, id="r7")
@@ -70,9 +70,9 @@ async def test_only_what_changed_is_decoded_again(shop, monkeypatch):
 
 
 async def test_many_merchants_do_not_fill_the_memory(shop, monkeypatch):
-    monkeypatch.setattr(shelves, "MOST_KEPT", 2)
+    monkeypatch.setattr(configuration_cache, "MOST_KEPT", 2)
     others = [(await shop.engine.accounts.add_merchant(f"other{n}", "Other"))[0].id for n in range(3)]
-    kept = shelves.Shelves(shop.engine.database)
+    kept = configuration_cache.Shelves(shop.engine.database)
     for merchant in (*others, shop.id, others[0]):
         shelf = await kept.load(merchant)
         assert bool(shelf.placements) == (merchant == shop.id)

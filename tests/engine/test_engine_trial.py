@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from engine.facts import Facts
-from engine.placement import Thompson
+from engine.configuration.trial import Trials
+from engine.model.facts import Facts
+from engine.model.placement import Thompson
 from engine.store import decisions
-from engine.trial import Trials
 from tests import factories
 from tests.factories import rule
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from engine.clock import DAY, now_ms
-from engine.errors import NotFound
-from engine.rollup import SETTLED_AFTER_MS, roll_up
-from engine.uses import ENOUGH
+from engine.clock import now_ms
+from engine.decisions.usage import ENOUGH
+from engine.decisions.usage_counter import SETTLED_AFTER_MS, roll_up
+from engine.model.errors import NotFound
+from engine.model.timestamps import DAY
 from rules import parse_rule
 from tests.factories import plan, rule
 

@@ -7,8 +7,8 @@ import time
 import msgspec
 import pytest
 
-from engine.errors import Conflict, Invalid, NotFound
-from engine.placement import FieldDocument, Fixed, ListDocument
+from engine.model.errors import Conflict, Invalid, NotFound
+from engine.model.placement import FieldDocument, Fixed, ListDocument
 from tests.factories import candidate, order, placement, rule
 
 pytestmark = pytest.mark.anyio

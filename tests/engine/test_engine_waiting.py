@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 import bandits
-from engine.clock import MINUTE, now_ms
-from engine.contextual import ContextualBeliefs
-from engine.fit import fit_placement
-from engine.placement import Contextual
-from engine.waiting import MOST_OF_A_STEP, still_waiting
+from engine.clock import now_ms
+from engine.kernel.contextual_beliefs import ContextualBeliefs
+from engine.learning.fit import fit_placement
+from engine.learning.pending_decisions import MOST_OF_A_STEP, still_waiting
+from engine.model.placement import Contextual
+from engine.model.timestamps import MINUTE
 from tests.factories import candidates, order, placement
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
@@ -32,7 +33,7 @@ async def learn(shop, monkeypatch, *, minutes=0):
     later = now_ms() + minutes * MINUTE
     settings = shop.engine.live.get(shop.id, "payment_methods").plan.placement
     await fit_placement(shop.engine.database, shop.id, settings, later)
-    monkeypatch.setattr("engine.live.now_ms", lambda: later)
+    monkeypatch.setattr("engine.learning.live.now_ms", lambda: later)
     shop.engine.live.learned({(shop.id, "payment_methods", "converted", ""): 1})
     await shop.engine.live.refresh(at_once=True)
 

@@ -5,7 +5,7 @@ import json
 from hypothesis import strategies as st
 
 from rules import RuleError, apply, loads, parse_rule
-from rules.parse import FORMS
+from rules.language.parse import FORMS
 from tests.rules.logic_cases import OPERATORS
 from tests.rules.rule_cases import LISTS, VOCABULARY
 

@@ -8,11 +8,11 @@ from itertools import permutations, product
 from random import Random
 from typing import cast
 
-from engine.bounds import bounds_of
+from engine.kernel.bounds import bounds_of
 from rules import Field, Pin, Rule, Vocabulary, compile_rules, parse_rules
-from rules.check import Finding, Setting, check_rules
-from rules.study import deeds_of
-from rules.tree import fields_of
+from rules.analysis.check import Finding, Setting, check_rules
+from rules.analysis.study import deeds_of
+from rules.language.tree import fields_of
 
 VOCABULARY = Vocabulary(
     (

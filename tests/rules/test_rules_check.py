@@ -9,9 +9,9 @@ from random import Random
 
 import pytest
 
-from benchmarks import verify_checks
+from benchmarks.checks import rule_checks
 from rules import Field, Vocabulary, Wording, parse_rule, parse_rules
-from rules.check import Finding, Setting, check_rule, check_rules, schedule_findings, unused_lists
+from rules.analysis.check import Finding, Setting, check_rule, check_rules, schedule_findings, unused_lists
 from tests.rules import rule_sets
 from tests.rules.rule_sets import LISTS, SETTING, VOCABULARY
 
@@ -236,7 +236,7 @@ def test_lists_that_no_rule_looks_at_are_noted() -> None:
 
 @pytest.mark.parametrize("plain", [True, False])
 def test_brute_force_finds_no_false_alarm_and_nothing_missed(plain: bool) -> None:
-    found, wrong = verify_checks.compare(120, plain=plain, seed=5)
+    found, wrong = rule_checks.compare(120, plain=plain, seed=5)
     assert wrong == []
     assert min(found[kind] for kind in ("never", "always", "shadowed", "fight", "may be empty")) >= 4
 
@@ -286,9 +286,9 @@ def test_beside_others_this_rule_is_the_one_that_is_checked() -> None:
 
 
 def test_a_large_set_is_checked_in_time() -> None:
-    rules = verify_checks.large_set(200, seed=3)
-    assert verify_checks.seconds_for_a_set(rules) < 2
-    assert statistics.median(verify_checks.seconds_for_a_rule(rules)) < 0.1
+    rules = rule_checks.large_set(200, seed=3)
+    assert rule_checks.seconds_for_a_set(rules) < 2
+    assert statistics.median(rule_checks.seconds_for_a_rule(rules)) < 0.1
 
 
 def test_a_condition_with_too_many_cases_is_passed_over() -> None:

@@ -9,14 +9,14 @@ from random import Random
 
 import pytest
 
-from benchmarks.verify_rules import (
+from benchmarks.checks.rules import (
     disagreements_with_explanations,
     disagreements_with_qubit,
     disagreements_with_the_standard,
 )
 from rules import Field, Rule, RuleError, Vocabulary, compile_rules, explain, parse_rule, parse_rules
-from rules.functions import percent
-from rules.pieces import MOST_RULES, make_piece
+from rules.compiled.pieces import MOST_RULES, make_piece
+from rules.language.functions import percent
 from tests.rules import rule_cases
 from tests.rules.rule_cases import LISTS, VOCABULARY
 
@@ -128,8 +128,10 @@ def test_of_a_large_set_a_change_of_one_rule_compiles_only_those_beside_it(monke
     whole = parse_rules(documents, VOCABULARY, LISTS)
     before = compile_rules(whole, VOCABULARY, LISTS)
     documents[500] = documents[500] | {"when": {"==": [{"var": "geo.country"}, "US"]}}
-    monkeypatch.setattr("rules.parse.parse_rule", lambda *given: made.append(parse_rule(*given)) or made[-1])
-    monkeypatch.setattr("rules.compile.make_piece", lambda part, *given: made.extend(part) or make_piece(part, *given))
+    monkeypatch.setattr("rules.language.parse.parse_rule", lambda *given: made.append(parse_rule(*given)) or made[-1])
+    monkeypatch.setattr(
+        "rules.compiled.compile.make_piece", lambda part, *given: made.extend(part) or make_piece(part, *given)
+    )
     rules = parse_rules(documents, VOCABULARY, LISTS, known=whole)
     assert [rule.id for rule in made] == [documents[500]["id"]]
     compile_rules(rules, VOCABULARY, LISTS, like=before)

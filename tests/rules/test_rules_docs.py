@@ -8,9 +8,9 @@ from typing import Any, get_args
 import pytest
 
 from rules import changes_needed, explain, parse_effects, parse_rule, parse_rules
-from rules.check import Setting, check_rules
-from rules.findings import Kind
-from rules.parse import FORMS
+from rules.analysis.check import Setting, check_rules
+from rules.analysis.findings import Kind
+from rules.language.parse import FORMS
 from tests.rules.differences import DIFFERENCES
 from tests.rules.rule_cases import LISTS, VOCABULARY
 

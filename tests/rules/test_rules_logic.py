@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from benchmarks.verify_rules import differences_from_panzi
+from benchmarks.checks.rules import differences_from_panzi
 from rules import RuleError, apply
 from tests.rules import hostile
 from tests.rules.oracles import as_js_prints, same, shared_suite

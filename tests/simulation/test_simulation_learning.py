@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from benchmarks.late_beliefs import off
+from benchmarks.checks.late_beliefs import off
 from simulation.runner import run
 from simulation.scenario import Scenario, read
 

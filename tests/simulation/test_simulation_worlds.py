@@ -7,11 +7,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from simulation.plain import KlUcb, Textbook
+from simulation.policies.plain import KlUcb, Textbook
 from simulation.runner import play, run_all
 from simulation.scenario import Scenario, read
-from simulation.slots import Cascade, Positions
-from simulation.world import Told, Visit
+from simulation.worlds.slots import Cascade, Positions
+from simulation.worlds.world import Told, Visit
 
 ROOT = Path(__file__).parent.parent.parent
 SCENARIOS = sorted((ROOT / "simulation" / "scenarios").glob("*.toml"))

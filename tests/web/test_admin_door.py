@@ -11,7 +11,7 @@ from engine.settings import Settings
 from tests.serving import Server, Side
 from tests.web.people import PASSWORD, csrf_in, log_in, person_of
 from web.admin.routes import routers
-from web.sessions import SESSION, Cookies, LoginBrake, same_token
+from web.http.sessions import SESSION, Cookies, LoginBrake, same_token
 
 PAGES = (
     "/admin/",

@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from engine.placement import RuleDocument
+from engine.model.placement import RuleDocument
 from tests.serving import Server, Side
 from tests.web.people import Person, person_of
-from web.api import examples
+from web.openapi import examples
 
 PLACE = "payment_methods"
 CHANGES = f"/admin/placements/{PLACE}/changes"

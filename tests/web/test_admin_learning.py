@@ -7,13 +7,13 @@ import io
 
 import pytest
 
-from engine.clock import DAY
-from engine.evidence import Fit
-from engine.insight import DayRate, arrivals, jumps
+from engine.insights.learning_history import DayRate, arrivals, jumps
+from engine.model.timestamps import DAY
+from engine.statistics.evidence import Fit
 from tests.serving import Server, Side
 from tests.web.people import Person, person_of
-from web.charts_learning import ArmDay, history
-from web.charts_learning import arrivals as arrivals_chart
+from web.charts.learning_charts import ArmDay, history
+from web.charts.learning_charts import arrivals as arrivals_chart
 from web.format import Show, viewer_locale
 
 SHOW = Show(locale=viewer_locale("en"), timezone="Europe/Berlin", now=0)

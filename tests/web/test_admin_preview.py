@@ -7,14 +7,15 @@ import time
 import msgspec
 import pytest
 
-from benchmarks.preview_log import furnish, keep, make_log
-from engine.clock import DAY, now_ms
-from engine.preview_effect import Effect
-from engine.preview_result import Result
+from benchmarks.checks.preview_log import furnish, keep, make_log
+from engine.clock import now_ms
+from engine.model.timestamps import DAY
+from engine.previews.estimation.effect import Effect
+from engine.previews.estimation.result import Result
 from tests.factories import rule
 from tests.serving import Server, Side
 from tests.web.people import Person, person_of
-from web.admin.preview_report import Phrasing, verdict_of
+from web.admin.changes.preview_report import Phrasing, verdict_of
 from web.format import Show, viewer_locale
 
 PAGE = "/admin/rules/payment_methods/preview"

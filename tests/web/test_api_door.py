@@ -10,7 +10,7 @@ import pytest
 
 from engine.settings import Settings
 from tests.serving import Server, Side, serving
-from web.api import examples
+from web.openapi import examples
 
 DECIDE, FEEDBACK = "/v1/personalize/decisions", "/v1/personalize/feedback"
 BATCH, METHODS = "/v1/personalize/decisions/batch", "/v1/personalize/methods"

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.serving import Server, Side
-from web.api import examples
+from web.openapi import examples
 
 SECRET = "Zanzibar"
 CUSTOMER = "zanzibar-customer"

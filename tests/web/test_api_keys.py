@@ -11,7 +11,7 @@ from engine.clock import now_ms
 from engine.settings import Settings
 from engine.store import accounts as store
 from tests.serving import Server, Side, serving
-from web.api import examples
+from web.openapi import examples
 
 
 def status_with(server: Server, key: str, path: str = "/v1/placements") -> int:

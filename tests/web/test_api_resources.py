@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.serving import Server, Side
-from web.api import examples
+from web.openapi import examples
 
 PLACE = "/v1/placements/payment_methods"
 COLLECTIONS = [

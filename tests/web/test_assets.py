@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from web import assets
-from web.admin.navigation import NAVIGATION
+from web.admin.shell.navigation import NAVIGATION
 
 ICON = re.compile(r"""icon\(["']([a-z0-9-]+)["']""")
 LOADED = re.compile(r"asset\(['\"]([^'\"]+)['\"]\)")
@@ -58,7 +58,7 @@ def test_an_icon_that_the_set_has_not_is_named() -> None:
 
 
 def test_every_icon_and_file_that_a_page_names_is_installed() -> None:
-    templates = list((assets.PROJECT / "templates").glob("*.html"))
+    templates = list((assets.PROJECT / "web" / "templates").rglob("*.html"))
     text = "\n".join(template.read_text("utf-8") for template in templates)
     named = set(ICON.findall(text)) | {place.icon for group in NAVIGATION for place in group.places}
     assert len(templates) > 20

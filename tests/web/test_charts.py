@@ -1,7 +1,7 @@
 import json
 from itertools import pairwise
 
-from web.charts import ArmEstimate, ArmShare, colour_of, estimates, shares, spread
+from web.charts.candidate_charts import ArmEstimate, ArmShare, colour_of, estimates, shares, spread
 from web.format import Show, viewer_locale
 
 SHOW = Show(locale=viewer_locale("de"), timezone="Europe/Berlin", now=1_795_262_400_000)

@@ -16,16 +16,16 @@ from sqlalchemy import update
 
 from benchmarks.fetch_obd import posteriors_of
 from engine.clock import now_ms
-from engine.placement import One, Split
+from engine.model.placement import One, Split
 from engine.service import Engine
 from engine.store.tables import decisions
+from evaluation.bandit_log import BadLog, read_item_features, read_log, read_posteriors
+from evaluation.bandit_log_estimates import chances_of, estimates, log_of
+from evaluation.logistic_regression import fit_logistic, logistic
 from tests import factories
 from tests.shop import Shop
 from web.cli import main
 from web.cli.common import with_engine
-from web.logistic import fit_logistic, logistic
-from web.obd import BadLog, read_item_features, read_log, read_posteriors
-from web.obd_evaluate import chances_of, estimates, log_of
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "evaluation.md").read_text()
 RATES = (0.05, 0.1, 0.3, 0.15, 0.08)

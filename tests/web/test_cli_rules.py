@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.serving import Server, Side
-from web.api import examples
 from web.cli import main
+from web.openapi import examples
 
 HIDE = {"id": "hide-paypal", "name": "Hide PayPal", "when": {"==": [{"var": "geo.country"}, "DE"]},
         "effects": [{"exclude": ["paypal"]}]}  # fmt: skip

@@ -1,4 +1,4 @@
-from benchmarks.verify_crash import crash
+from benchmarks.checks.crash import crash
 
 
 def test_a_killed_server_has_kept_what_it_acknowledged_once_and_goes_on() -> None:

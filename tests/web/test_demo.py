@@ -12,7 +12,7 @@ from numpy.random import default_rng
 
 from engine.service import Engine, open_engine
 from engine.settings import Settings
-from simulation.shoppers import COUNTRIES, CYCLE_SECONDS, World, preferences
+from simulation.worlds.shoppers import COUNTRIES, CYCLE_SECONDS, World, preferences
 from web.app import create_app
 from web.demo import catalogue
 from web.demo.background import KEY_FILE, key_of_last_run

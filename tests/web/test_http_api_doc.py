@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.serving import Server, Side
-from web.errors import KINDS, OF_HTTP
+from web.http.problem_details import KINDS, OF_HTTP
 
 TEXT = (Path(__file__).parents[2] / "docs" / "http-api.md").read_text()
 NAME = re.compile(r"\$([a-z]+)")

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from web.admin.json_text import excerpt, line_of, pretty
+from web.admin.shell.json_text import excerpt, line_of, pretty
 
 TEXT = """{
   "and": [

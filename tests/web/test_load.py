@@ -10,10 +10,10 @@ from random import Random
 
 import pytest
 
-from benchmarks import bench_world
-from benchmarks.bench_server import CONSTANT, DECIDE, measure, uvicorn
-from benchmarks.load import Tally, closed_loop, open_loop, percentile, request
 from benchmarks.process import Server, free_port
+from benchmarks.speed import bench_shop
+from benchmarks.speed.load import Tally, closed_loop, open_loop, percentile, request
+from benchmarks.speed.server import CONSTANT, DECIDE, measure, uvicorn
 
 Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -98,20 +98,20 @@ def test_tallies_of_rounds_add():
 
 
 def test_requests_carry_forty_facts_and_half_of_the_customers_have_a_history():
-    sent = [json.loads(one.split(b"\r\n\r\n")[1]) for one in bench_world.requests("/x", "key", 400, customers=50)]
+    sent = [json.loads(one.split(b"\r\n\r\n")[1]) for one in bench_shop.requests("/x", "key", 400, customers=50)]
     assert all(sum(len(group) for group in one["context"].values()) == 40 for one in sent)
-    known = {bench_world.known_customer(number) for number in range(50)}
+    known = {bench_shop.known_customer(number) for number in range(50)}
     assert sum(one["customer_id"] in known for one in sent) == pytest.approx(200, abs=50)
 
 
 def test_some_rules_of_the_benchmark_fire_and_most_do_not(tmp_path: Path):
     async def fired() -> list[int]:
-        await bench_world.prepare(tmp_path, customers=5, decisions=2)
-        engine = await bench_world.open_engine(bench_world.Settings(data=str(tmp_path)))
+        await bench_shop.prepare(tmp_path, customers=5, decisions=2)
+        engine = await bench_shop.open_engine(bench_shop.Settings(data=str(tmp_path)))
         await engine.start()
         (merchant,) = [one for one in await engine.accounts.merchants("bench") if one.mode == "live"]
         answers = [
-            (await engine.decider.decide(merchant.id, [bench_world.PLACE], None, bench_world.context(Random(seed))))[0]
+            (await engine.decider.decide(merchant.id, [bench_shop.PLACE], None, bench_shop.context(Random(seed))))[0]
             for seed in range(50)
         ]
         await engine.stop()
@@ -123,7 +123,7 @@ def test_some_rules_of_the_benchmark_fire_and_most_do_not(tmp_path: Path):
 
 
 def test_the_benchmark_compares_durable_decisions_with_a_constant(tmp_path: Path):
-    key, port = asyncio.run(bench_world.prepare(tmp_path, customers=100, decisions=20)), free_port()
+    key, port = asyncio.run(bench_shop.prepare(tmp_path, customers=100, decisions=20)), free_port()
     with Server(uvicorn(port), tmp_path, port, {}) as server:
         costs = asyncio.run(measure(server, key, customers=100, connections=4, rounds=1, seconds=0.3, warm_up=0.1))
     for path in (CONSTANT, DECIDE):

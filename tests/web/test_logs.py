@@ -14,8 +14,8 @@ import structlog
 
 from engine.settings import Settings
 from tests.serving import Server, Side, serving
-from web import logs
-from web.api import examples
+from web.http import logs
+from web.openapi import examples
 
 MARK = "kakadu"
 EMAIL = f"{MARK}@shop.example"

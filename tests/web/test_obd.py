@@ -14,11 +14,11 @@ from click.testing import CliRunner
 
 from engine.service import Engine
 from engine.settings import Settings
+from evaluation.bandit_log import BadLog, Row, campaign_of, items_of, read_items, read_log
+from evaluation.bandit_log_play import Player, Stopped
+from evaluation.bandit_log_report import caveat, learned_rate, matches_to_see_double, report, verdict, wilson
 from web.app import create_app
 from web.cli.replay import replay
-from web.obd import BadLog, Row, campaign_of, items_of, read_items, read_log
-from web.obd_play import Player, Stopped
-from web.obd_report import caveat, learned_rate, matches_to_see_double, report, verdict, wilson
 
 HEAD = ",timestamp,item_id,position,click,propensity_score,user_feature_0\n"
 

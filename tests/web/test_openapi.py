@@ -11,9 +11,9 @@ import httpx
 import jsonschema_rs
 import pytest
 
-from benchmarks.verify_api import fuzz
+from benchmarks.checks.api import fuzz
 from tests.serving import Server, Side
-from web.errors import KINDS, TITLES
+from web.http.problem_details import KINDS, TITLES
 
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.verify_publishing import run
+from benchmarks.checks.publishing import run
 
 
 def test_while_rules_are_published_every_answer_obeys_the_version_that_it_names():

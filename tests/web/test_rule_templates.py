@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from engine.placement import Candidate, RuleDocument
-from engine.plan import vocabulary_of
-from engine.vocabulary import STANDARD
+from engine.kernel.plan import vocabulary_of
+from engine.model.placement import Candidate, RuleDocument
+from engine.model.standard_vocabulary import STANDARD
 from rules import Exclude, Pin, Rule, Set, Vocabulary, compile_rules, parse_rule
-from rules.check import Setting, check_rules
-from web.admin.method_types import DEVICE_WALLETS, LOCAL, PAY_LATER
-from web.admin.rule_templates import Shop, templates_for
+from rules.analysis.check import Setting, check_rules
+from web.admin.candidates.method_types import DEVICE_WALLETS, LOCAL, PAY_LATER
+from web.admin.rules.rule_templates import Shop, templates_for
 
 VOCABULARY = vocabulary_of(STANDARD)
 TYPES = ("card", "paypal", "klarna", "ideal", "bancontact", "apple_pay", "google_pay")

@@ -8,8 +8,8 @@ from html import unescape
 import pytest
 
 from engine.clock import now_ms
-from engine.rollup import SETTLED_AFTER_MS, roll_up
-from engine.uses import ENOUGH
+from engine.decisions.usage import ENOUGH
+from engine.decisions.usage_counter import SETTLED_AFTER_MS, roll_up
 from tests.serving import Server, Side
 from tests.web.people import Person, person_of
 

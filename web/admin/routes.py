@@ -16,44 +16,24 @@ from litestar.response import Redirect
 from litestar.static_files import create_static_files_router
 from litestar.types import ExceptionHandlersMap
 
-from engine.errors import EngineError, NotFound
-from web.admin import (
-    audit,
-    candidate,
-    candidates,
-    changes,
-    decision,
-    decisions,
-    failures,
-    fields,
-    keys,
-    login,
-    overview,
-    placement,
-    placement_learning,
-    placement_settings,
-    placements,
-    preferences,
-    preview,
-    rule,
-    rule_files,
-    rule_uses,
-    rules,
-    scenarios,
-    search,
-    try_panel,
-    undo,
-    versions,
-)
-from web.admin.door import enter, provide_frame
-from web.admin.frame import Frame
-from web.admin.render import STATIC
+from engine.model.errors import EngineError, NotFound
+from web.admin.candidates import candidate_form, candidate_list
+from web.admin.changes import draft_changes, preview_page, versions
+from web.admin.log import audit, decision_list, decision_page
+from web.admin.placements import overview, placement_learning, placement_list, placement_page, placement_settings
+from web.admin.rules import rule_files, rule_list, rule_page, rule_uses, scenarios
+from web.admin.rules.trial import try_panel
+from web.admin.settings import fields, keys
+from web.admin.shell import error_pages, login, preferences, search, undo
+from web.admin.shell.admission import enter, provide_frame
+from web.admin.shell.frame import Frame
+from web.admin.shell.render import STATIC
 
 MOST_BODY_BYTES = 512 * 1024
 HANDLERS: dict[Any, Any] = {
-    EngineError: failures.engine_error,
-    HTTPException: failures.http_error,
-    Exception: failures.unexpected,
+    EngineError: error_pages.engine_error,
+    HTTPException: error_pages.http_error,
+    Exception: error_pages.unexpected,
 }
 
 
@@ -100,27 +80,29 @@ def _pages() -> list[Any]:
     return [
         login.log_out,
         overview.overview_page, overview.glance_fragment,
-        placements.placements_page,
-        placement.placement_page, placement.arms_fragment, placement.arms_csv,
+        placement_list.placements_page,
+        placement_page.placement_page, placement_page.arms_fragment, placement_page.arms_csv,
         placement_learning.learning_page, placement_learning.learning_csv,
         placement_settings.new_placement, placement_settings.create_placement,
         placement_settings.settings_page, placement_settings.save_settings,
         placement_settings.delete_placement,
-        changes.changes_page, changes.act_on_changes, changes.restore_changes, changes.choose_review,
+        draft_changes.changes_page, draft_changes.act_on_changes, draft_changes.restore_changes,
+        draft_changes.choose_review,
         versions.versions_page, versions.version_page, versions.roll_back,
         scenarios.scenarios_page, scenarios.new_scenario, scenarios.create_scenario, scenarios.scenario_page,
         scenarios.save_scenario, scenarios.delete_scenario, scenarios.scenario_from_decision,
-        candidates.candidates_page, candidates.toggle_candidate, candidates.move_candidate,
-        candidates.delete_candidate,
-        candidate.new_candidate, candidate.create_candidate, candidate.candidate_page, candidate.save_candidate,
-        preview.preview_page, preview.preview_box, preview.start_preview, preview.cancel_preview,
-        rules.rules_page, rules.toggle_rule, rules.move_rule, rules.switch_rules, rules.delete_rule,
-        rules.undo_delete, rule.unsave_rule,
+        candidate_list.candidates_page, candidate_list.toggle_candidate, candidate_list.move_candidate,
+        candidate_list.delete_candidate,
+        candidate_form.new_candidate, candidate_form.create_candidate, candidate_form.candidate_page,
+        candidate_form.save_candidate,
+        preview_page.preview_page, preview_page.preview_box, preview_page.start_preview, preview_page.cancel_preview,
+        rule_list.rules_page, rule_list.toggle_rule, rule_list.move_rule, rule_list.switch_rules, rule_list.delete_rule,
+        rule_list.undo_delete, rule_page.unsave_rule,
         rule_files.export_rules, rule_files.import_rules,
         rule_uses.rule_uses,
         try_panel.try_page, try_panel.try_customer, try_panel.save_as_scenario,
-        rule.new_rule, rule.post_new_rule, rule.rule_page, rule.post_rule,
-        decisions.decisions_page, decision.decision_page, decision.replay_decision,
+        rule_page.new_rule, rule_page.post_new_rule, rule_page.rule_page, rule_page.post_rule,
+        decision_list.decisions_page, decision_page.decision_page, decision_page.replay_decision,
         fields.fields_page, fields.new_field, fields.create_field, fields.field_page, fields.save_field,
         fields.delete_field,
         keys.keys_page, keys.create_key, keys.rotate_key, keys.revoke_key,

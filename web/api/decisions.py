@@ -9,19 +9,19 @@ from litestar import Request, get, post
 from litestar.response.base import ASGIResponse
 from msgspec import Meta
 
-from engine.accounts import Access
-from engine.decide import Answer
-from engine.decision import Decision, Ranked
-from engine.errors import invalid
-from engine.explain import Trace, trace
-from engine.placement import Amount, Id
+from engine.accounts.accounts import Access
+from engine.decisions.decide import Answer
+from engine.kernel.trace import Trace, trace
+from engine.model.decision import Decision, Ranked
+from engine.model.errors import invalid
+from engine.model.placement import Amount, Id
 from rules import Wording
-from web.access import access_of, check_merchant, engine_of
-from web.api import examples
-from web.metrics import DECISIONS, FALLBACKS
-from web.operation import Answer as Says
-from web.operation import Operation
-from web.reading import QuickReader, query_of
+from web.http.access import access_of, check_merchant, engine_of
+from web.http.metrics import DECISIONS, FALLBACKS
+from web.http.request_reading import QuickReader, query_of
+from web.openapi import examples
+from web.openapi.operation import Answer as Says
+from web.openapi.operation import Operation
 
 CustomerId = Annotated[str, Meta(min_length=1, max_length=256, description="Kept only as a keyed hash.")]
 Context = Annotated[

@@ -8,20 +8,20 @@ import msgspec
 from litestar import Request, Response, delete, get, post, put
 from msgspec import Meta
 
-from engine.clock import rfc3339, to_ms
-from engine.difference import Difference
-from engine.draft import Draft, DraftRule, Mark
-from engine.errors import invalid
-from engine.placement import Id, RuleDocument
-from engine.placement import Moment as Given
-from engine.scenario import Outcome
+from engine.configuration.draft_overlay import Draft, DraftRule, Mark
+from engine.configuration.plan_difference import Difference
+from engine.kernel.scenario_check import Outcome
+from engine.model.errors import invalid
+from engine.model.placement import Id, RuleDocument
+from engine.model.placement import Moment as Given
+from engine.model.timestamps import rfc3339, to_ms
 from engine.store.drafts import State
-from rules.values import read_datetime
-from web.access import configuring, engine_of
-from web.api import examples
+from rules.language.values import read_datetime
 from web.api.resources import JSON, Moment, version_of, who
-from web.operation import Answer, Operation
-from web.reading import MOST_BULK_BYTES, document_of
+from web.http.access import configuring, engine_of
+from web.http.request_reading import MOST_BULK_BYTES, document_of
+from web.openapi import examples
+from web.openapi.operation import Answer, Operation
 
 AnyRequest = Request[Any, Any, Any]
 TAG = "Drafts"

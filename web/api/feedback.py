@@ -10,20 +10,21 @@ import msgspec
 from litestar import Request, Response, post
 from msgspec import Meta
 
-from engine.accounts import Access
-from engine.clock import now_ms, to_ms
-from engine.errors import invalid
-from engine.placement import Amount, Currency, Id
-from engine.record import Overloaded
-from engine.settle import Receipt
+from engine.accounts.accounts import Access
+from engine.clock import now_ms
+from engine.decisions.outcome_processor import Receipt
+from engine.decisions.recorder import Overloaded
+from engine.model.errors import invalid
+from engine.model.placement import Amount, Currency, Id
+from engine.model.timestamps import to_ms
 from engine.store.outcomes import OutcomeRow
-from web.access import access_of, check_merchant, engine_of
-from web.api import examples
 from web.api.decisions import JSON, METHODS, CustomerId, Slug
-from web.errors import Unavailable
-from web.metrics import OUTCOMES
-from web.operation import Answer, Operation
-from web.reading import QuickReader
+from web.http.access import access_of, check_merchant, engine_of
+from web.http.metrics import OUTCOMES
+from web.http.problem_details import Unavailable
+from web.http.request_reading import QuickReader
+from web.openapi import examples
+from web.openapi.operation import Answer, Operation
 
 MOST_AT_ONCE = 500
 LONGEST_WAIT_SECONDS = 10

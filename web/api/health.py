@@ -10,10 +10,10 @@ from litestar import Request, Response, get
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 
-from web.access import engine_of
-from web.errors import Unavailable
-from web.metrics import WAITING
-from web.operation import Answer, Operation
+from web.http.access import engine_of
+from web.http.metrics import WAITING
+from web.http.problem_details import Unavailable
+from web.openapi.operation import Answer, Operation
 
 
 class Status(msgspec.Struct, frozen=True):

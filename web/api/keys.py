@@ -8,14 +8,15 @@ import msgspec
 from litestar import Request, Response, delete, get, post
 from msgspec import Meta
 
-from engine.accounts import LONGEST_OVERLAP_HOURS
-from engine.clock import now_ms, rfc3339
+from engine.accounts.accounts import LONGEST_OVERLAP_HOURS
+from engine.clock import now_ms
+from engine.model.timestamps import rfc3339
 from engine.store.accounts import Key
-from web.access import configuring, engine_of
-from web.api import examples
 from web.api.resources import JSON, Moment, Page, who
-from web.operation import Answer, Operation
-from web.reading import document_of, query_of
+from web.http.access import configuring, engine_of
+from web.http.request_reading import document_of, query_of
+from web.openapi import examples
+from web.openapi.operation import Answer, Operation
 
 AnyRequest = Request[Any, Any, Any]
 TAG = "Keys"

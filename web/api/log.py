@@ -8,18 +8,18 @@ import msgspec
 from litestar import Request, Response, get, post
 from msgspec import Meta
 
-from engine.clock import rfc3339
-from engine.decision import Decision
-from engine.explain import Trace
-from engine.logbook import Logged
-from engine.placement import Id, Scenario
-from engine.replay import Replay
+from engine.decisions.logbook import Logged
+from engine.decisions.replay import Replay
+from engine.kernel.trace import Trace
+from engine.model.decision import Decision
+from engine.model.placement import Id, Scenario
+from engine.model.timestamps import rfc3339
 from engine.store.outcomes import OutcomeRow
-from web.access import configuring, engine_of
 from web.api.decisions import IN_AN_ADDRESS, CustomerId
 from web.api.resources import JSON, Moment
-from web.operation import Answer, Operation
-from web.reading import query_of
+from web.http.access import configuring, engine_of
+from web.http.request_reading import query_of
+from web.openapi.operation import Answer, Operation
 
 AnyRequest = Request[Any, Any, Any]
 DECISIONS, AUDIT = "Decision log", "Audit log"

@@ -8,16 +8,16 @@ import msgspec
 from litestar import Request, Response, get, post
 from msgspec import Meta
 
-from engine.clock import rfc3339
-from engine.difference import Difference
-from engine.plan import PlanDocument
+from engine.configuration.plan_difference import Difference
+from engine.kernel.plan import PlanDocument
+from engine.model.timestamps import rfc3339
 from engine.store.plans import Number
-from web.access import configuring, engine_of
-from web.api import examples
 from web.api.log import Limit
 from web.api.resources import JSON, Moment, who
-from web.operation import Answer, Operation
-from web.reading import document_of, query_of
+from web.http.access import configuring, engine_of
+from web.http.request_reading import document_of, query_of
+from web.openapi import examples
+from web.openapi.operation import Answer, Operation
 
 AnyRequest = Request[Any, Any, Any]
 TAG = "Placements"

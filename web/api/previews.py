@@ -9,15 +9,16 @@ import msgspec
 from litestar import Request, Response, delete, get, post
 from msgspec import Meta
 
-from engine.clock import DAY, now_ms, rfc3339, to_ms
-from engine.placement import Id, RuleDocument
-from engine.preview_result import Result
-from engine.previews import MOST_DECISIONS, Preview
-from web.access import configuring, engine_of
-from web.api import examples
+from engine.clock import now_ms
+from engine.model.placement import Id, RuleDocument
+from engine.model.timestamps import DAY, rfc3339, to_ms
+from engine.previews.estimation.result import Result
+from engine.previews.previews import MOST_DECISIONS, Preview
 from web.api.resources import JSON, Moment, who
-from web.operation import Answer, Operation
-from web.reading import MOST_BULK_BYTES, document_of
+from web.http.access import configuring, engine_of
+from web.http.request_reading import MOST_BULK_BYTES, document_of
+from web.openapi import examples
+from web.openapi.operation import Answer, Operation
 
 AnyRequest = Request[Any, Any, Any]
 TAG = "Previews"

@@ -12,18 +12,18 @@ from litestar import Request, Response, delete, get, post, put
 from litestar.handlers import HTTPRouteHandler
 from msgspec import Meta
 
-from engine.accounts import Access
-from engine.clock import rfc3339
-from engine.errors import Stale, invalid
-from engine.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument, Scenario
-from engine.shelf import id_of
+from engine.accounts.accounts import Access
+from engine.configuration.configuration import id_of
+from engine.model.errors import Stale, invalid
+from engine.model.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument, Scenario
+from engine.model.timestamps import rfc3339
 from engine.store.resources import Document, Kind, Resource
-from web.access import configuring, engine_of
-from web.api import examples
 from web.api.decisions import IN_AN_ADDRESS
-from web.errors import VersionNeeded
-from web.operation import Answer, Operation
-from web.reading import MOST_BODY_BYTES, MOST_BULK_BYTES, document_of, query_of
+from web.http.access import configuring, engine_of
+from web.http.problem_details import VersionNeeded
+from web.http.request_reading import MOST_BODY_BYTES, MOST_BULK_BYTES, document_of, query_of
+from web.openapi import examples
+from web.openapi.operation import Answer, Operation
 
 AnyRequest = Request[Any, Any, Any]
 JSON = "application/json"

@@ -8,14 +8,14 @@ import msgspec
 from litestar import Request, Response, get, put
 from msgspec import Meta
 
-from engine.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument, Scenario
-from engine.shelf import Shelf
-from web.access import configuring, engine_of
-from web.api import examples
+from engine.configuration.configuration import Shelf
+from engine.model.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument, Scenario
 from web.api.drafts import PATH, TAG, DraftState, state_of
 from web.api.resources import JSON, version_of, who
-from web.operation import Answer, Operation
-from web.reading import MOST_BULK_BYTES, document_of, query_of
+from web.http.access import configuring, engine_of
+from web.http.request_reading import MOST_BULK_BYTES, document_of, query_of
+from web.openapi import examples
+from web.openapi.operation import Answer, Operation
 
 AnyRequest = Request[Any, Any, Any]
 

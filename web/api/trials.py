@@ -8,20 +8,21 @@ import msgspec
 from litestar import Request, Response, post
 from msgspec import Meta
 
-from engine.clock import now_ms, rfc3339
-from engine.decision import Excluded, Ranked, Skipped
-from engine.explain import Trace, trace
-from engine.facts import Declared, Facts
-from engine.placement import RuleDocument
-from engine.plan import PlanDocument
+from engine.clock import now_ms
+from engine.kernel.plan import PlanDocument
+from engine.kernel.trace import Trace, trace
+from engine.model.decision import Excluded, Ranked, Skipped
+from engine.model.facts import Declared, Facts
+from engine.model.placement import RuleDocument
+from engine.model.timestamps import rfc3339
 from rules import Wording
-from web.access import configuring, engine_of
-from web.api import examples
 from web.api.decisions import Context
 from web.api.drafts import PATH, TAG
 from web.api.resources import JSON
-from web.operation import Answer, Operation
-from web.reading import MOST_BULK_BYTES, document_of
+from web.http.access import configuring, engine_of
+from web.http.request_reading import MOST_BULK_BYTES, document_of
+from web.openapi import examples
+from web.openapi.operation import Answer, Operation
 
 AnyRequest = Request[Any, Any, Any]
 

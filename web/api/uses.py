@@ -8,12 +8,12 @@ import msgspec
 from litestar import Request, Response, get
 from msgspec import Meta
 
-from engine.clock import DAY, rfc3339
-from engine.uses import DAYS, NEVER, RuleUses
-from web.access import configuring, engine_of
+from engine.decisions.usage import DAYS, NEVER, RuleUses
+from engine.model.timestamps import DAY, rfc3339
 from web.api.resources import JSON, Moment
-from web.operation import Answer, Operation
-from web.reading import query_of
+from web.http.access import configuring, engine_of
+from web.http.request_reading import query_of
+from web.openapi.operation import Answer, Operation
 
 AnyRequest = Request[Any, Any, Any]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from engine.accounts import ROLES
+from engine.accounts.accounts import ROLES
 from engine.service import Engine
 from engine.store.accounts import Kind, Role
 from web.cli.common import as_json, show, with_engine

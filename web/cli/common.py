@@ -12,7 +12,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from engine.errors import EngineError, Invalid
+from engine.model.errors import EngineError, Invalid
 from engine.service import Engine, open_engine
 from engine.settings import Settings
 

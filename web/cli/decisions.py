@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from engine.errors import NotFound
-from engine.replay import Replay, replay
+from engine.decisions.replay import Replay, replay
+from engine.model.errors import NotFound
 from engine.service import Engine
 from engine.store import decisions
 from engine.store.decisions import DecisionRow

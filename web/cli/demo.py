@@ -8,7 +8,7 @@ from dataclasses import asdict
 import click
 from numpy.random import default_rng
 
-from simulation.shoppers import World
+from simulation.worlds.shoppers import World
 from web.cli.common import as_json, show
 from web.demo.shoppers import Refused, Shoppers, Tally, client
 

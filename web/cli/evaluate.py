@@ -12,14 +12,14 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from bandits.evaluate import Estimate
-from engine.clock import to_ms
-from engine.evaluate import Alternative, Evaluation, Evenly, First, InOrder
-from engine.evaluate import evaluate as evaluate_log
+from bandits.evaluation.estimators import Estimate
+from engine.insights.evaluation import Alternative, Evaluation, Evenly, First, InOrder
+from engine.insights.evaluation import evaluate as evaluate_log
+from engine.model.timestamps import to_ms
 from engine.service import Engine
+from evaluation.bandit_log import BadLog, read_item_features, read_log, read_posteriors
+from evaluation.bandit_log_estimates import chances_of, estimates, log_of
 from web.cli.common import as_json, show, with_engine
-from web.obd import BadLog, read_item_features, read_log, read_posteriors
-from web.obd_evaluate import chances_of, estimates, log_of
 
 A_FILE = click.Path(path_type=Path)
 A_DAY = click.DateTime(["%Y-%m-%d"])

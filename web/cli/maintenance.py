@@ -6,8 +6,8 @@ import asyncio
 
 import click
 
-from engine import rebuild
 from engine.clock import now_ms
+from engine.decisions import rebuild
 from engine.migrate import upgrade
 from engine.service import Engine, database_url, prepare_folder
 from engine.settings import describe

@@ -10,7 +10,7 @@ import click
 import httpx
 import msgspec
 
-from engine.placement import RuleDocument
+from engine.model.placement import RuleDocument
 from web.api.rule_sets import RuleSet
 
 ANY = {"If-Match": "*"}

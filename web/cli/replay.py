@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from evaluation.bandit_log import BadLog, Row, campaign_of, items_of, read_items, read_log
+from evaluation.bandit_log_play import Played, Player, Stopped
+from evaluation.bandit_log_report import Rate, Report, caveat, report, verdict
 from web.cli.common import as_json, show
-from web.obd import BadLog, Row, campaign_of, items_of, read_items, read_log
-from web.obd_play import Played, Player, Stopped
-from web.obd_report import Rate, Report, caveat, report, verdict
 
 
 @click.group()

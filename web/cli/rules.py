@@ -10,20 +10,20 @@ from typing import Any
 import click
 import msgspec
 
-from engine.check import check, compiled
-from engine.errors import Invalid
-from engine.placement import Candidate, Placement
-from engine.plan import Plan
-from engine.scenario import Outcome, try_out
-from engine.shelf import Change, Shelf
+from engine.configuration.configuration import Change, Shelf
+from engine.configuration.validation import check, compiled
+from engine.kernel.plan import Plan
+from engine.kernel.scenario_check import Outcome, try_out
+from engine.model.errors import Invalid
+from engine.model.placement import Candidate, Placement
 from engine.store.resources import Kind, Resource
-from rules.check import check_rules
-from rules.findings import Finding
-from rules.study import Setting
+from rules.analysis.check import check_rules
+from rules.analysis.findings import Finding
+from rules.analysis.study import Setting
 from web.api.rule_sets import RuleSet
 from web.cli.common import as_json, show
 from web.cli.remote import Remote
-from web.reading import MOST_BULK_BYTES, converted, loads
+from web.http.request_reading import MOST_BULK_BYTES, converted, loads
 
 WRONG = 1
 """The exit status where something is wrong with the rules."""

@@ -16,7 +16,7 @@ from simulation.errors import BadScenario
 from simulation.runner import moments, run_all
 from simulation.scenario import Scenario, kind_of, read
 from simulation.summary import average, quantiles
-from simulation.world import Floats
+from simulation.worlds.world import Floats
 from web.cli.common import as_json, show
 from web.cli.simulate_chart import NoAssets, page
 

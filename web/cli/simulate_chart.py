@@ -11,8 +11,8 @@ from typing import Any
 from simulation.runner import moments
 from simulation.scenario import Scenario
 from simulation.summary import average
-from simulation.world import Floats
-from web.charts import SCHEMA
+from simulation.worlds.world import Floats
+from web.charts.candidate_charts import SCHEMA
 
 VENDOR = Path(__file__).parent.parent / "static" / "vendor"
 SCRIPTS = ("vega.min.js", "vega-lite.min.js")

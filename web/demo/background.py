@@ -13,7 +13,7 @@ from rich.console import Console
 
 from engine.service import Engine
 from engine.settings import Settings
-from simulation.shoppers import World
+from simulation.worlds.shoppers import World
 from web.demo import seed
 from web.demo.shoppers import client, shop_for_ever
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.placement import Candidate, Placement, Ranking, RuleDocument, Thompson
+from engine.model.placement import Candidate, Placement, Ranking, RuleDocument, Thompson
 
 SLUG = "demo"
 NAME = "Demo Shop"

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import httpx
 
-from simulation.shoppers import COUNTRIES, Step, Visit, World, busyness
+from simulation.worlds.shoppers import COUNTRIES, Step, Visit, World, busyness
 
 PLACEMENT = "payment_methods"
 AT_ONCE = 32

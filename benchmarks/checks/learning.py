@@ -1,0 +1,225 @@
+"""What learning costs in worlds whose truth is known, beside the textbook and beside other libraries.
+
+`python -m benchmarks.verify learning` keeps the table in docs/learning.md; `python -m benchmarks.checks.learning 3`
+prints it for three seeds. Worlds and policies are the scenarios in simulation/scenarios/.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import peers_environment
+from benchmarks.checks.late_beliefs import off
+from benchmarks.process import ROOT
+from simulation.runner import run_all
+from simulation.scenario import read
+from simulation.summary import average, ratio
+from simulation.worlds.world import Floats
+
+Row = tuple[str, str, str, str]
+COLUMNS = ("world", "ours", "others", "goal")
+
+
+class Peer(NamedTuple):
+    """Another library's policy in `benchmarks/peers/`, and on how many seeds, as some are slow."""
+
+    key: str
+    name: str
+    seeds: int
+
+
+class World(NamedTuple):
+    """A scenario, which of its policies is ours, what it is measured by, and what it should reach."""
+
+    scenario: str
+    what: str
+    ours: str
+    goal: str
+    others: tuple[str, ...] = ()
+    peers: tuple[Peer, ...] = ()
+
+
+TOLD = ("textbook", "thompson told only")
+WORLDS = (
+    World("churn", "ten candidates that come and go, told at once (Chapelle and Li)", "thompson", "9,105 ± 7%"),
+    World("churn_batches", "the same, told a hundred visits at a time", "thompson", "11,550 ± 7%"),
+    World(
+        "ten_arms",
+        "ten candidates, one slot",
+        "thompson",
+        "at most 1.1 x textbook",
+        ("textbook",),
+        (
+            Peer("mabwiser_thompson", "MABWiser Thompson", 20),
+            Peer("river_thompson", "river Thompson", 100),
+            Peer("vw_squarecb", "Vowpal Wabbit squarecb", 20),
+        ),
+    ),
+    World(
+        "ten_arms",
+        "the same, watching for jumps",
+        "thompson that starts again",
+        "at most 1.2 x textbook",
+        ("textbook",),
+    ),
+    World("jumps", "three jumps", "thompson that starts again", "at most 0.4 x textbook", ("textbook",)),
+    World(
+        "contextual",
+        "ten features, ten candidates, another world on each seed",
+        "contextual",
+        "at most 1.0 x river's LinUCB",
+        ("thompson",),
+        (
+            Peer("river_linucb", "river LinUCB", 20),
+            Peer("mabwiser_lints", "MABWiser LinTS", 10),
+            Peer("vw_squarecb", "Vowpal Wabbit squarecb", 20),
+        ),
+    ),
+    World(
+        "kindred",
+        "candidates of four kinds, forty newcomers among them",
+        "told the kinds",
+        "less than without the kinds",
+        ("contextual",),
+    ),
+    World(
+        "contextual_late",
+        "five features, successes 500 visits late on average",
+        "open decisions count by their age",
+        "less than by what was told",
+        ("told only",),
+    ),
+    World(
+        "position_based",
+        "eight slots, seen less the further down",
+        "thompson",
+        "at most 40",
+        ("textbook",),
+        (Peer("vw_ccb_squarecb", "Vowpal Wabbit ccb squarecb", 10),),
+    ),
+    World("cascade", "the first that pleases, of four in eight", "thompson", "at most 65", ("textbook", "kl_ucb")),
+    World("late", "outcomes 1,000 visits late", "thompson", "at most 1.0 x textbook", TOLD),
+    World("trickling", "successes 1,000 visits late on average", "thompson", "", TOLD),
+    World("new_merchant", "a new merchant, 20 others known, 1,000 visits", "peers", "at most 0.35 x flat", ("flat",)),
+    World("unlike_merchant", "the same, unlike all others", "peers", "at most 1.5 x flat", ("flat",)),
+    World(
+        "shoppers",
+        "the demo's shoppers",
+        "each country, shrunk to all",
+        "",
+        ("all countries as one", "fixed", "uniform"),
+    ),
+)
+
+
+def figures(most_seeds: int | None = None) -> list[Row]:
+    """A row for each world; fewer seeds, where a quick look is wanted."""
+    known: dict[str, dict[str, Floats]] = {}
+    rows = []
+    for world in WORLDS:
+        if world.scenario not in known:
+            known[world.scenario] = _played(world.scenario, most_seeds)
+        rows.append(_row(world, known[world.scenario], most_seeds))
+    return [*rows, *_bias_rows(most_seeds or 100)]
+
+
+def _played(name: str, most_seeds: int | None) -> dict[str, Floats]:
+    """The regrets (seeds,) of each policy at the end."""
+    scenario = read(_path(name).read_text())
+    scenario = msgspec.structs.replace(scenario, seeds=min(scenario.seeds, most_seeds or scenario.seeds))
+    curves = run_all(scenario, workers=os.cpu_count() or 1)
+    return {title: curve[:, -1] for title, curve in zip(scenario.titles(), curves, strict=True)}
+
+
+def _path(name: str) -> Path:
+    return ROOT / "simulation" / "scenarios" / f"{name}.toml"
+
+
+def _row(world: World, regrets: dict[str, Floats], most_seeds: int | None) -> Row:
+    ours = regrets[world.ours]
+    others = [_said(name, regrets[name], ours) for name in world.others]
+    others += [_peer(world, peer, ours, most_seeds) for peer in world.peers]
+    return f"{world.what} ({_seeds(ours)})", _with_interval(ours), "; ".join(others), world.goal
+
+
+def _peer(world: World, peer: Peer, ours: Floats, most_seeds: int | None) -> str:
+    if not peers_environment.is_there():
+        return f"{peer.name} {peers_environment.ABSENT}"
+    seeds = min(peer.seeds, most_seeds or peer.seeds)
+    name = peer.name if seeds == len(ours) else f"{peer.name} ({seeds} seeds)"
+    return _said(name, peers_environment.regrets(_path(world.scenario), peer.key, seeds), ours)
+
+
+def _said(name: str, theirs: Floats, ours: Floats) -> str:
+    """A figure of others, and what ours is of it, on the seeds that both played."""
+    both = min(len(theirs), len(ours))
+    text = f"{name} {_with_interval(theirs)}"
+    if both < 2:
+        return text
+    quotient, low, high = ratio(ours[:both], theirs[:both])
+    return f"{text}: ours is {quotient:.2f} x ({low:.2f} to {high:.2f})"
+
+
+def _bias_rows(seeds: int) -> list[Row]:
+    found = off(seeds)
+    moments = f"from the first closed window on ({seeds} seeds)"
+    return [
+        (
+            "posterior means while successes are under way, against those once all is known, each candidate shown in "
+            f"turn, {moments}",
+            f"off by {_worst(found.known)} with delays known; {_worst(found.learned)} where they are learned on "
+            f"the way, at the end {_signed(found.learned[:, -1])}",
+            f"told only: off by {_worst(found.as_told)}",
+            "at most 1%",
+        ),
+        (
+            f"the same, shown by Thompson sampling, {moments}",
+            f"off by {_worst(found.chosen)}, delays learned on the way",
+            "",
+            "at most 1%",
+        ),
+        (
+            "the same visits, against the true rates, at the end",
+            f"off by {_signed(found.from_truth[:, -1])}",
+            f"who knows at once what will come of each decision: {_signed(found.whole_from_truth[:, -1])}",
+            "",
+        ),
+    ]
+
+
+def _worst(values: Floats) -> str:
+    """The moment at which the seeds' mean is furthest off."""
+    return f"{_signed(values[:, np.abs(values.mean(axis=0)).argmax()])} at worst"
+
+
+def _signed(values: Floats) -> str:
+    mean, _, high = average(values)
+    return f"{mean:+.1%} ± {high - mean:.1%}"
+
+
+def _with_interval(values: Floats) -> str:
+    mean, _, high = average(values)
+    return f"{mean:,.1f} ± {high - mean:,.1f}"
+
+
+def _seeds(values: Floats) -> str:
+    return f"{len(values)} seeds"
+
+
+def main(most_seeds: int | None) -> None:
+    table = Table(*COLUMNS, title="Learning: regret at the end, 95% intervals")
+    for row in figures(most_seeds):
+        table.add_row(*row)
+    Console(width=180).print(table)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else None)

@@ -1,0 +1,230 @@
+"""A log of decisions by the real kernel, with shoppers of whom the truth is known: what previews are checked on.
+
+Shoppers look from the top, take the first method that they accept, and may give up after each one that they pass over.
+Whom they accept hangs on a favourite that nobody tells the engine, so that passing over one method says something
+about the next: a preview must not rely on the contrary.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from engine.decisions.decide import Answer, encode, expires_at, log_row
+from engine.kernel.beliefs import Knowledge, Known
+from engine.kernel.kernel import decide
+from engine.kernel.plan import Plan, PlanDocument
+from engine.kernel.scores import AnyBeliefs
+from engine.learning.live import Active
+from engine.model.facts import Facts, Past
+from engine.model.placement import Candidate, Placement, RuleDocument, Thompson
+from engine.model.standard_vocabulary import STANDARD
+from engine.model.timestamps import DAY, rfc3339
+from engine.service import Engine
+from engine.store import beliefs as snapshots
+from engine.store import decisions, outcomes
+from engine.store.beliefs import Snapshot
+from engine.store.connection.database import Database
+from engine.store.decisions import DecisionRow
+from engine.store.outcomes import OutcomeRow
+
+METHODS = ("card", "paypal", "klarna", "ideal", "sepa_debit", "apple_pay")
+COUNTRIES = ("AT", "BE", "CH", "CZ", "DE", "DK", "ES", "FI", "FR", "GB", "IE", "IT", "LU", "NL", "NO", "PL", "PT", "SE")
+DEVICES = ("desktop", "mobile", "tablet")
+PATIENCE = 0.75
+FAVOURITE, OTHER = 0.85, 0.15
+PLACEMENT = "payment_methods"
+NEWS = 0.05
+"""The share of new evidence that renews a bucket's beliefs."""
+BASE_RULES = (
+    RuleDocument(
+        id="no-klarna-in-norway",
+        name="No Klarna in Norway",
+        when={"==": [{"var": "geo.country"}, "NO"]},
+        effects=({"exclude": ["klarna"]},),
+    ),
+    RuleDocument(
+        id="big-carts",
+        name="Klarna helps with big carts",
+        when={">": [{"var": "cart.total"}, 20_000]},
+        effects=({"boost": {"candidates": ["klarna"], "factor": 1.3}},),
+    ),
+)
+
+
+def document(*, methods: int = len(METHODS), drawn: int = 3) -> PlanDocument:
+    """The merchant's plan, with the first so many methods."""
+    return PlanDocument(
+        placement=Placement(
+            key=PLACEMENT,
+            name="Payment methods",
+            buckets=("device.type", "geo.country"),
+            policy=Thompson(drawn=drawn),
+        ),
+        candidates=tuple(Candidate(id=id, label=id.title(), position=n) for n, id in enumerate(METHODS[:methods])),
+        rules=BASE_RULES,
+        fields=STANDARD,
+    )
+
+
+class Shoppers:
+    """How likely a ranking ends in a purchase, by country; closed form."""
+
+    def __init__(self, seed: int) -> None:
+        luck = np.random.default_rng(seed)
+        self.favourites = {
+            country: dict(zip(METHODS, luck.dirichlet(np.full(len(METHODS), 0.7)), strict=True))
+            for country in COUNTRIES
+        }
+        self._known: dict[tuple[str, tuple[str, ...]], float] = {}
+
+    def success(self, country: str, ranking: tuple[str, ...]) -> float:
+        known = self._known.get((country, ranking))
+        if known is None:
+            shares = self.favourites[country]
+            known = sum(share * _bought(favourite, ranking) for favourite, share in shares.items())
+            self._known[country, ranking] = known
+        return known
+
+    def visit(self, country: str, ranking: Sequence[str], luck: random.Random) -> str | None:
+        """What one shopper takes."""
+        shares = self.favourites[country]
+        favourite = luck.choices(list(shares), list(shares.values()))[0]
+        for method in ranking:
+            if luck.random() < (FAVOURITE if method == favourite else OTHER):
+                return method
+            if luck.random() >= PATIENCE:
+                return None
+        return None
+
+
+def _bought(favourite: str, ranking: Sequence[str]) -> float:
+    here, bought = 1.0, 0.0
+    for method in ranking:
+        accepts = FAVOURITE if method == favourite else OTHER
+        bought += here * accepts
+        here *= (1 - accepts) * PATIENCE
+    return bought
+
+
+class Logged(NamedTuple):
+    """A decision with what it was made of and what was bought."""
+
+    row: DecisionRow
+    facts: Facts
+    bought: str | None
+
+
+@dataclass
+class Log:
+    """`known` are the snapshots by version."""
+
+    plan: Plan
+    shoppers: Shoppers
+    decisions: list[Logged] = field(default_factory=list)
+    known: dict[int, Snapshot] = field(default_factory=dict)
+
+
+async def furnish(engine: Engine, merchant_id: int) -> Plan:
+    """The placement as it decided then, in force."""
+    whole = document()
+    await engine.catalogue.create(merchant_id, "verify", "placement", "", [whole.placement])
+    await engine.catalogue.create(merchant_id, "verify", "candidate", PLACEMENT, list(whole.candidates))
+    await engine.catalogue.create(merchant_id, "verify", "rule", PLACEMENT, list(whole.rules))
+    active = engine.live.get(merchant_id, PLACEMENT)
+    if active is None:
+        raise LookupError("the placement did not come into force")
+    return active.plan
+
+
+def make_log(plan: Plan, merchant_id: int, *, count: int, seed: int, until: int, histories: bool = False) -> Log:
+    """`count` decisions over the week before `until` (epoch milliseconds); their windows are over."""
+    active, log, luck = Active(plan), Log(plan, Shoppers(seed)), random.Random(seed)
+    learners: dict[str, _Learner] = {}
+    for number in range(count):
+        now = until - 7 * DAY + number * 7 * DAY // count
+        facts = _facts(luck, now, histories=histories)
+        bucket = plan.bucket(facts.values)
+        learner = learners.setdefault(bucket, _Learner(merchant_id, bucket, log))
+        key = f"dec_{now:012x}{luck.getrandbits(80):020x}"
+        decision = decide(plan, learner.beliefs(active), facts, key, expires_at=expires_at(plan, now))
+        ranking = [one.id for one in decision.ranking]
+        bought = log.shoppers.visit(facts.values["geo.country"], ranking, luck)
+        learner.learn(ranking, bought)
+        answer = Answer(decision, facts, plan, encode(decision))
+        log.decisions.append(Logged(log_row(answer, merchant_id, bucket, now, closes=False), facts, bought))
+    return log
+
+
+async def keep(database: Database, log: Log) -> None:
+    """Into the database, as if it had been served."""
+    async with database.write() as connection:
+        for snapshot in log.known.values():
+            await snapshots.add(connection, snapshot)
+    for start in range(0, len(log.decisions), 5_000):
+        part = log.decisions[start : start + 5_000]
+        async with database.write() as connection:
+            await decisions.append(connection, [one.row for one in part])
+            await outcomes.append_new(connection, [_outcome(one) for one in part if one.bought])
+
+
+def _outcome(one: Logged) -> OutcomeRow:
+    row, at = one.row, one.row.decided_at + 30_000
+    event = f"event_{row.id}"
+    return OutcomeRow(
+        row.merchant_id, event, row.id, row.customer, row.placement, "converted", one.bought, None, None, at, at
+    )
+
+
+def _facts(luck: random.Random, now: int, *, histories: bool) -> Facts:
+    values: dict[str, Any] = {
+        "cart.total": luck.randrange(500, 40_000),
+        "cart.currency": "EUR",
+        "cart.items": luck.randrange(1, 8),
+        "geo.country": luck.choice(COUNTRIES),
+        "device.type": luck.choice(DEVICES),
+        "customer.returning": luck.random() < 0.5,
+        "customer.locale": "de-DE",
+        "risk.score": round(luck.random() * 100, 1),
+        "time.now": rfc3339(now),
+    }
+    past = {}
+    if histories and luck.random() < 0.5:
+        bought = luck.randrange(1, 6)
+        past = {luck.choice(METHODS): Past(bought + luck.random(), float(bought), bought)}
+    return Facts(values, past, f"{luck.getrandbits(256):064x}" if past else None)
+
+
+class _Learner:
+    """One bucket's statistics, in the cascade's way: whoever stood above what was bought has failed."""
+
+    def __init__(self, merchant_id: int, bucket: str, log: Log) -> None:
+        self.bucket = bucket
+        self._merchant_id, self._log = merchant_id, log
+        self._trials = dict.fromkeys(METHODS, 0)
+        self._successes = dict.fromkeys(METHODS, 0)
+        self._since = self._seen = 0
+        self._beliefs: AnyBeliefs | None = None
+
+    def learn(self, ranking: Sequence[str], bought: str | None) -> None:
+        self._since += 1
+        self._seen += 1
+        for method in ranking:
+            self._trials[method] += 1
+            if method == bought:
+                self._successes[method] += 1
+                return
+
+    def beliefs(self, active: Active) -> AnyBeliefs:
+        if self._beliefs is None or self._since >= max(10, NEWS * self._seen):
+            self._since = 0
+            arms = {name: Known(float(self._trials[name]), float(self._successes[name])) for name in METHODS}
+            version = len(self._log.known) + 1
+            where = (self._merchant_id, PLACEMENT, version, "converted", self.bucket)
+            snapshot = self._log.known[version] = Snapshot(*where, Knowledge(arms), version)
+            self._beliefs = active.make(snapshot)
+        return self._beliefs

@@ -1,0 +1,83 @@
+"""What the checks of rules must show: `python -m benchmarks.checks.rule_checks` prints the table in two minutes."""
+
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from random import Random
+
+from rich.console import Console
+from rich.table import Table
+
+from rules import Rule
+from rules.analysis.check import Setting, check_rule, check_rules
+from tests.rules import rule_sets
+from tests.rules.rule_sets import CANDIDATES, SETTING, VOCABULARY
+
+Figure = tuple[str, str, str]
+MANY_CANDIDATES = {**CANDIDATES, **{name: name for name in ("ideal", "bancontact", "eps", "giropay", "wero")}}
+
+
+def compare(count: int, *, plain: bool, seed: int) -> tuple[Counter[str], list[str]]:
+    """Findings by kind in generated sets, and what is wrong by brute force: false alarms and what was missed."""
+    random, kinds, wrong = Random(seed), Counter[str](), list[str]()
+    for _ in range(count):
+        one = rule_sets.rule_set(random, plain=plain)
+        kinds.update(finding.kind for finding in check_rules(one.rules, SETTING))
+        wrong += rule_sets.mistakes(one, plain=plain)
+    return kinds, wrong
+
+
+def large_set(count: int, *, seed: int) -> tuple[Rule, ...]:
+    """Rules of 3 to 5 comparisons over 8 candidates."""
+    return rule_sets.large_set(Random(seed), count, list(MANY_CANDIDATES))
+
+
+def seconds_for_a_set(rules: tuple[Rule, ...]) -> float:
+    """CPU seconds to check a whole set: the median of five."""
+    return statistics.median(_seconds(partial(check_rules, rules, _SETTING)) for _ in range(5))
+
+
+def seconds_for_a_rule(rules: tuple[Rule, ...]) -> list[float]:
+    """CPU seconds to check one rule beside the others, for some rules of the set, the quickest first."""
+    every = rules[:: max(1, len(rules) // 50)]
+    return sorted(_seconds(partial(check_rule, one, [r for r in rules if r is not one], _SETTING)) for one in every)
+
+
+_SETTING = Setting(VOCABULARY, {}, MANY_CANDIDATES)
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    began = time.process_time()
+    run()
+    return time.process_time() - began
+
+
+def figures(*, count: int = 5_000) -> list[Figure]:
+    """What, goal, measured; `count` is how many sets of each kind are generated."""
+    lines: list[Figure] = []
+    for plain, seed in ((True, 1), (False, 2)):
+        kinds, wrong = compare(count, plain=plain, seed=seed)
+        missed = sum(text.startswith("missed") for text in wrong)
+        what = "finite and ordered fields" if plain else "any operators, two facts compared, lists"
+        lines.append((f"{count:,} sets of 5 rules, {what}: false alarms", "0", f"{len(wrong) - missed:,}"))
+        if plain:
+            lines.append(("  contradictions, shadowed rules, fights missed", "0", f"{missed:,}"))
+        lines += [(f"  found: {kind}", "", f"{times:,}") for kind, times in kinds.most_common()]
+    rules = large_set(1_000, seed=3)
+    lines.append(("1,000 rules checked, CPU time", "under 2 s", f"{seconds_for_a_set(rules):.2f} s"))
+    taken = seconds_for_a_rule(rules)
+    measured = f"{statistics.median(taken) * 1e3:.0f} ms (the slowest of {len(taken)}: {taken[-1] * 1e3:.0f} ms)"
+    return [*lines, ("one rule beside 999, CPU time (median)", "under 50 ms", measured)]
+
+
+def main() -> None:
+    table = Table("what", "goal", "measured", title="Checks of rules")
+    for line in figures():
+        table.add_row(*line)
+    Console(width=120).print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""The product's application with one more route, which answers a constant: the yardstick of bench_server."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from litestar import Litestar, Request, post
+from litestar.response.base import ASGIResponse
+
+from engine.settings import Settings
+from web.api.decisions import FRESH, JSON, DecisionRequest
+from web.app import create_app
+from web.http.request_reading import QuickReader
+
+CONSTANT = "/bench/constant"
+ANSWER = "constant.json"
+
+
+def create() -> Litestar:
+    """For uvicorn's --factory; `constant.json` in the data folder is what the constant route answers."""
+    settings = Settings.from_environment(os.environ)
+    body = (Path(settings.data) / ANSWER).read_bytes()
+    read: QuickReader[DecisionRequest] = QuickReader(DecisionRequest, is_open=True)
+
+    @post(CONSTANT, status_code=200)
+    async def constant(request: Request[Any, Any, Any]) -> ASGIResponse:
+        await read(request)
+        return ASGIResponse(body=body, media_type=JSON, headers=FRESH)
+
+    app = create_app(settings)
+    app.register(constant)
+    return app

@@ -1,0 +1,200 @@
+"""The shop that bench_server measures on: 8 methods, 50 rules, 40 facts, a million customers, a full log."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from benchmarks.speed.app import ANSWER
+from benchmarks.speed.load import request
+from engine.clock import now_ms
+from engine.decisions.decide import decision_id
+from engine.model.placement import Candidate, FieldDocument, Placement, RuleDocument
+from engine.model.timestamps import DAY
+from engine.service import Engine, open_engine
+from engine.settings import Settings
+
+CUSTOMERS = 1_000_000
+DECISIONS = 100_000
+METHODS = ("card", "paypal", "klarna", "sepa_debit", "ideal", "bancontact", "apple_pay", "google_pay")
+COUNTRIES = ("DE", "NL", "BE", "FR", "AT", "GB")
+PLACE = "payment_methods"
+EXTRA_FACTS = 24
+RULES = 50
+SAMPLES = 500
+
+
+async def prepare(folder: Path, *, customers: int = CUSTOMERS, decisions: int = DECISIONS) -> str:
+    """Fill `folder` with a database; returns a secret key."""
+    engine = await open_engine(Settings(data=str(folder)))
+    await engine.start()
+    try:
+        merchant, _ = await engine.accounts.add_merchant("bench", "Bench")
+        await _configure(engine, merchant.id)
+        _, key = await engine.accounts.create_key(merchant, "secret", "load", who="bench")
+        random = Random(1)
+        names = [engine.hasher(merchant.id, customer) for customer in map(known_customer, range(customers))]
+        sample = await asyncio.gather(*(_decide(engine, merchant.id, random) for _ in range(SAMPLES)))
+        (folder / ANSWER).write_bytes(sample[0])
+    finally:
+        await engine.stop()
+    with sqlite3.connect(folder / "tap2.sqlite") as database:
+        _write(database, "usage", _usage(merchant.id, names, random))
+        _write(database, "statistics", _statistics(merchant.id, random))
+        _write(database, "decisions", _decisions(database, names, decisions, random))
+    return key
+
+
+async def _decide(engine: Engine, merchant_id: int, random: Random) -> bytes:
+    (answer,) = await engine.decider.decide(merchant_id, (PLACE,), None, context(random))
+    return answer.body
+
+
+async def _configure(engine: Engine, merchant: int) -> None:
+    fields = [FieldDocument(name=f"shop.f{number:02d}", type="integer") for number in range(EXTRA_FACTS)]
+    placement = Placement(key=PLACE, name="Payment methods", buckets=("device.type", "geo.country"))
+    methods = [
+        Candidate(id=method, label=method, type=method, position=place, fee_percent=1.5, fee_fixed=25)
+        for place, method in enumerate(METHODS)
+    ]
+    await engine.catalogue.create(merchant, "bench", "field", "", fields)
+    await engine.catalogue.create(merchant, "bench", "placement", "", [placement])
+    await engine.catalogue.create(merchant, "bench", "candidate", PLACE, methods)
+    await engine.catalogue.create(merchant, "bench", "rule", PLACE, [rule(number) for number in range(RULES)])
+
+
+def rule(number: int) -> RuleDocument:
+    """Three to five comparisons each, over texts, money, numbers and lists; about one in eight fires."""
+    method = METHODS[number % len(METHODS)]
+    clauses: list[Any] = [
+        {"==": [{"var": "geo.country"}, COUNTRIES[number % len(COUNTRIES)]]},
+        {">": [{"var": "cart.total"}, 500 * number]},
+        {"<": [{"var": f"shop.f{number % EXTRA_FACTS:02d}"}, 90]},
+        {"in": [{"var": "device.os"}, ["ios", "macos", "windows"]]},
+        {"!=": [{"var": "customer.segment"}, "blocked"]},
+    ]
+    effect: dict[str, Any] = {"boost": {"candidates": [method], "factor": 1.1}}
+    if number % 10 == 0:
+        effect = {"exclude": [METHODS[-1 - number // 10 % 3]]}
+    elif number % 10 == 5:
+        effect = {"set": {"name": f"flag_{number}", "value": True}}
+    return RuleDocument(
+        id=f"rule-{number}",
+        name=f"Rule {number}",
+        priority=number,
+        when={"and": clauses[: 3 + number % 3]},
+        effects=(effect,),
+    )
+
+
+def context(random: Random) -> dict[str, Any]:
+    """Forty facts."""
+    return {
+        "cart": {
+            "total": random.randrange(500, 40_000),
+            "currency": "EUR",
+            "items": random.randrange(1, 9),
+            "categories": random.sample(["shoes", "books", "toys", "garden"], 2),
+        },
+        "geo": {"country": random.choice(COUNTRIES), "region": "BY", "position": [52.5, 13.4]},
+        "device": {
+            "type": random.choice(["mobile", "desktop", "tablet"]),
+            "os": random.choice(["ios", "android", "windows"]),
+            "app_version": "2.4.0",
+        },
+        "customer": {
+            "returning": random.random() < 0.5,
+            "segment": random.choice(["loyal", "new", "blocked"]),
+            "since": "2024-05-01",
+            "business": False,
+            "locale": "de-DE",
+        },
+        "risk": {"score": round(random.uniform(0, 100), 1)},
+        "shop": {f"f{number:02d}": random.randrange(100) for number in range(EXTRA_FACTS)},
+    }
+
+
+def known_customer(number: int) -> str:
+    return f"customer-{number:07d}"
+
+
+def requests(path: str, key: str, count: int, *, customers: int = CUSTOMERS, seed: int = 2) -> list[bytes]:
+    """Different decisions to ask for; half of the customers have a history."""
+    random = Random(seed)
+    return [
+        request("POST", path, {"placement": PLACE, "customer_id": who, "context": context(random)}, key=key)
+        for who in (customer(random, customers) for _ in range(count))
+    ]
+
+
+def customer(random: Random, customers: int) -> str:
+    """Known or new, half and half."""
+    if random.random() < 0.5:
+        return known_customer(random.randrange(customers))
+    return f"new-{random.getrandbits(48):x}"
+
+
+def _usage(merchant: int, names: list[str], random: Random) -> Iterator[tuple[Any, ...]]:
+    """One to three days of purchases a customer, in the order of the key, so that the tree grows at its end."""
+    today = now_ms() // DAY
+    for name in sorted(names):
+        for method in sorted(random.sample(METHODS, random.randint(1, 3))):
+            yield merchant, name, PLACE, method, today - random.randrange(90), random.randint(1, 4), 1
+
+
+def _statistics(merchant: int, random: Random) -> Iterator[tuple[Any, ...]]:
+    today = now_ms() // DAY
+    for device in ("desktop", "mobile", "tablet"):
+        for country in COUNTRIES:
+            for method in METHODS:
+                trials = random.randrange(200, 4_000)
+                yield (
+                    merchant,
+                    PLACE,
+                    "converted",
+                    f"{device}|{country}",
+                    method,
+                    0,
+                    today,
+                    trials,
+                    random.randrange(trials // 2),
+                    0,
+                    0,
+                )
+
+
+def _decisions(database: sqlite3.Connection, names: list[str], count: int, random: Random) -> Iterator[tuple[Any, ...]]:
+    """Copies of real decisions, spread over ten days, closed, each under an id and a customer of its own."""
+    cursor = database.execute("SELECT * FROM decisions")
+    columns = [column[0] for column in cursor.description]
+    samples = [dict(zip(columns, row, strict=True)) for row in cursor]
+    now = now_ms()
+    for number in range(count):
+        one, at = random.choice(samples), now - (count - number) * 10 * DAY // count
+        new = decision_id(at)
+        changed = {
+            "id": new,
+            "customer": random.choice(names),
+            "decided_at": at,
+            "closes_at": None,
+            "answer": one["answer"].replace(one["id"], new),
+        }
+        yield tuple((one | changed).values())
+
+
+def _write(database: sqlite3.Connection, table: str, rows: Iterator[tuple[Any, ...]]) -> None:
+    first = next(rows)
+    marks = ",".join("?" * len(first))
+    with database:
+        database.execute(f"INSERT INTO {table} VALUES ({marks})", first)
+        database.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
+
+
+if __name__ == "__main__":
+    import sys
+
+    print(asyncio.run(prepare(Path(sys.argv[1]))))

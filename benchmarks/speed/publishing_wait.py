@@ -1,0 +1,63 @@
+"""How long the event loop waits for publishing, in CPU time of its own process.
+
+What else the machine does meanwhile hardly counts, unlike where decisions are timed on the clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+
+from engine.model.placement import Candidate, Placement, RuleDocument
+from engine.service import Engine, open_engine
+from engine.settings import Settings
+from web.http.process import tune
+
+PLACE = "payment_methods"
+TICK = 0.001
+
+
+async def waits(rules: list[Any], changed: list[Any], *, methods: tuple[str, ...]) -> list[float]:
+    """Seconds of CPU that passed until the loop went on after a short sleep, while changed rules are published."""
+    found: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        async with _shop(folder, rules, methods) as (engine, merchant):
+            listening = asyncio.create_task(_listen(found))
+            for document in changed:
+                await _publish(engine, merchant, msgspec.convert(document, RuleDocument))
+            listening.cancel()
+    return found
+
+
+@asynccontextmanager
+async def _shop(folder: str, rules: list[Any], methods: tuple[str, ...]) -> AsyncIterator[tuple[Engine, int]]:
+    engine = await open_engine(Settings(data=folder))
+    merchant, _ = await engine.accounts.add_merchant("shop", "Shop")
+    catalogue, who = engine.catalogue, "benchmark"
+    await catalogue.create(merchant.id, who, "placement", "", [Placement(key=PLACE, name="Payment methods")])
+    await catalogue.create(merchant.id, who, "candidate", PLACE, [Candidate(id=name, label=name) for name in methods])
+    await catalogue.create(merchant.id, who, "rule", PLACE, msgspec.convert(rules, list[RuleDocument]))
+    tune()
+    try:
+        yield engine, merchant.id
+    finally:
+        await engine.stop()
+
+
+async def _publish(engine: Engine, merchant: int, rule: RuleDocument) -> None:
+    await engine.drafts.save(merchant, "benchmark", PLACE, rule, revision=None)
+    draft = await engine.drafts.get(merchant, PLACE)
+    await engine.releases.publish(merchant, "benchmark", PLACE, revision=draft.at.revision, why="")
+
+
+async def _listen(found: list[float]) -> None:
+    while True:
+        before = time.process_time()
+        await asyncio.sleep(TICK)
+        found.append(max(0.0, time.process_time() - before - TICK))

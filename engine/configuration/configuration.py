@@ -1,0 +1,119 @@
+"""Everything that a merchant edits, at one moment, and changes to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from engine.kernel.plan import PlanDocument
+from engine.model.errors import NotFound, Stale
+from engine.model.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument
+from engine.model.standard_vocabulary import ENGINE_FIELDS
+from engine.store.resources import Document, Kind, Resource
+
+ResourceKey = tuple[Kind, str, str]
+
+
+class Change(NamedTuple):
+    """What a resource was and will be; None where there is none."""
+
+    before: Resource | None
+    after: Resource | None
+
+    @property
+    def one(self) -> Resource:
+        one = self.after or self.before
+        if one is None:
+            raise ValueError("a change needs something before or after it")
+        return one
+
+
+class Shelf:
+    """Resources by kind, place and id; `revision` moves with every edit, `review` asks for a second person."""
+
+    def __init__(self, resources: Iterable[Resource], revision: int, *, review: bool = False) -> None:
+        self.revision = revision
+        self.review = review
+        self._all: dict[ResourceKey, Resource] = {(r.kind, r.place, r.id): r for r in resources}
+
+    def find(self, kind: Kind, place: str, id: str) -> Resource | None:
+        return self._all.get((kind, place, id))
+
+    def get(self, kind: Kind, place: str, id: str, *, version: int | None = None) -> Resource:
+        """`NotFound` where there is none, `Stale` where it is not at `version` any more."""
+        resource = self.find(kind, place, id)
+        if resource is None:
+            raise NotFound(f"there is no {kind} “{id}”" + (f" in placement “{place}”" if place else ""), field="id")
+        if version is not None and resource.version != version:
+            raise Stale(
+                f"{kind} “{id}” was changed meanwhile: it is at version {resource.version}, not {version}",
+                field="version",
+            )
+        return resource
+
+    def documents(self, kind: Kind, place: str = "") -> tuple[Any, ...]:
+        return tuple(r.document for r in self._all.values() if r.kind == kind and r.place == place)
+
+    def inside(self, place: str) -> list[Resource]:
+        """The candidates, rules and scenarios of a placement."""
+        return [resource for resource in self._all.values() if resource.place == place]
+
+    @property
+    def placements(self) -> tuple[Placement, ...]:
+        return self.documents("placement")
+
+    def with_changes(self, changes: Sequence[Change]) -> Shelf:
+        after = dict(self._all)
+        for change in changes:
+            one = change.one
+            if change.after is None:
+                after.pop((one.kind, one.place, one.id))
+            else:
+                after[one.kind, one.place, one.id] = one
+        return Shelf(after.values(), self.revision, review=self.review)
+
+    def touched_by(self, changes: Sequence[Change]) -> list[str]:
+        """The keys of the placements whose plan a change alters."""
+        keys: set[str] = set()
+        for change in changes:
+            one = change.one
+            match one.kind:
+                case "placement":
+                    keys.add(one.id)
+                case "candidate" | "rule":
+                    keys.add(one.place)
+                case "scenario":
+                    pass
+                case _:
+                    keys.update(placement.key for placement in self.placements)
+        return sorted(keys)
+
+    def fields(self) -> tuple[FieldDocument, ...]:
+        """The merchant's declared facts and those that the engine fills."""
+        return (*self.documents("field"), *ENGINE_FIELDS)
+
+    def plan_document(self, key: str) -> PlanDocument | None:
+        """What the placement's plan will say; None where the placement is gone."""
+        placement = self.find("placement", "", key)
+        if placement is None:
+            return None
+        candidates: tuple[Candidate, ...] = self.documents("candidate", key)
+        rules: tuple[RuleDocument, ...] = self.documents("rule", key)
+        lists: tuple[ListDocument, ...] = self.documents("list")
+        return PlanDocument(
+            placement=placement.document,
+            candidates=candidates,
+            rules=tuple(rule for rule in rules if rule.enabled),
+            fields=self.fields(),
+            lists=lists,
+        )
+
+
+def id_of(document: Document) -> str:
+    match document:
+        case Placement():
+            return document.key
+        case FieldDocument() | ListDocument():
+            return document.name
+        case _:
+            return document.id

@@ -1,0 +1,66 @@
+"""The shelves of merchants, kept in memory and read again once an edit, here or in another process, moved them on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from engine.configuration.configuration import Shelf
+from engine.store import configuration
+from engine.store.configuration import Mark
+from engine.store.connection.database import Database
+from engine.store.resources import Document, Kind, Resource, decode
+
+MOST_KEPT = 16
+
+Written = tuple[Kind, str]
+"""A document as it is stored."""
+
+
+class Kept(NamedTuple):
+    mark: Mark
+    shelf: Shelf
+    documents: Mapping[Written, Document]
+
+
+NOTHING: Mapping[Written, Document] = MappingProxyType({})
+
+
+class Shelves:
+    """Of a thousand rules one changes at a time: what is written as before stays decoded."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._kept: dict[int, Kept] = {}
+
+    async def load(self, merchant_id: int) -> Shelf:
+        """Everything that the merchant edits, as it is now."""
+        async with self._database.read() as connection:
+            # The mark first: a change that comes between the two makes an edit try again, never pass unseen.
+            mark = await configuration.mark(connection, merchant_id)
+            kept = self._kept.get(merchant_id)
+            if kept is None or kept.mark != mark:
+                rows = await configuration.rows(connection, merchant_id)
+                # Decoding thousands of documents takes longer than a decision should wait.
+                kept = await asyncio.to_thread(_decoded, mark, rows, kept.documents if kept else NOTHING)
+        self._keep(merchant_id, kept)
+        return kept.shelf
+
+    def _keep(self, merchant_id: int, kept: Kept) -> None:
+        """The last used stay."""
+        self._kept.pop(merchant_id, None)
+        self._kept[merchant_id] = kept
+        if len(self._kept) > MOST_KEPT:
+            del self._kept[next(iter(self._kept))]
+
+
+def _decoded(mark: Mark, rows: Sequence[Any], known: Mapping[Written, Document]) -> Kept:
+    documents: dict[Written, Document] = {}
+    found = []
+    for row in rows:
+        written = (row.kind, row.document)
+        document = documents[written] = known.get(written) or decode(*written)
+        found.append(Resource(row.kind, row.place, row.id, row.version, document, row.changed_at))
+    return Kept(mark, Shelf(found, mark.revision, review=mark.review), documents)

@@ -1,0 +1,91 @@
+"""What differs between two plans, in words and as documents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from engine.kernel.plan import PlanDocument
+from engine.kernel.rule_sentences import Terms, sentence_of, terms_of
+from engine.model.placement import RuleDocument
+from rules import Wording
+
+Mark = Literal["changed", "new", "deleted"]
+IN_THE_SENTENCE = {"when", "effects", "active_from", "active_to"}
+
+
+class Detail(msgspec.Struct, frozen=True):
+    """A part of a document that differs, as JSON values."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """One thing before and after, as documents; null where there is none. `was` and `now` say a rule in words."""
+
+    kind: Literal["placement", "candidate", "rule", "field", "list"]
+    id: str
+    name: str
+    mark: Mark
+    before: Any
+    after: Any
+    was: str
+    now: str
+    details: list[Detail]
+
+
+def differences(old: PlanDocument, new: PlanDocument, wording: Wording) -> list[Difference]:
+    """What one would see changed in `new`: rules first, by id."""
+    words = terms_of(old, wording), terms_of(new, wording)
+    return [
+        *_of("rule", _by_id(old.rules), _by_id(new.rules), words),
+        *_of("candidate", _by_id(old.candidates), _by_id(new.candidates), words),
+        *_of("placement", {old.placement.key: old.placement}, {new.placement.key: new.placement}, words),
+        *_of("field", _by_name(old.fields), _by_name(new.fields), words),
+        *_of("list", _by_name(old.lists), _by_name(new.lists), words),
+    ]
+
+
+def _by_id(parts: Iterable[Any]) -> dict[str, Any]:
+    return {part.id: part for part in parts}
+
+
+def _by_name(parts: Iterable[Any]) -> dict[str, Any]:
+    return {part.name: part for part in parts}
+
+
+def _of(kind: Any, old: Mapping[str, Any], new: Mapping[str, Any], words: tuple[Terms, Terms]) -> Iterable[Difference]:
+    for id in sorted(old.keys() | new.keys()):
+        if old.get(id) != new.get(id):
+            yield difference(kind, id, old.get(id), new.get(id), *words)
+
+
+def difference(kind: Any, id: str, before: Any, after: Any, old: Terms, new: Terms) -> Difference:
+    """What differs between two forms of one thing, of which at least one is there."""
+    one = after or before
+    return Difference(
+        kind=kind,
+        id=id,
+        name=getattr(one, "label", "") or one.name,
+        mark="new" if before is None else "deleted" if after is None else "changed",
+        before=before,
+        after=after,
+        was=_said(before, old),
+        now=_said(after, new),
+        details=_details(before, after) if before and after else [],
+    )
+
+
+def _said(part: Any, terms: Terms) -> str:
+    return sentence_of(part, terms) if isinstance(part, RuleDocument) else ""
+
+
+def _details(before: Any, after: Any) -> list[Detail]:
+    """What a rule's sentence says already is left out."""
+    left_out = IN_THE_SENTENCE if isinstance(after, RuleDocument) else set()
+    old, new = msgspec.structs.asdict(before), msgspec.structs.asdict(after)
+    return [Detail(name, old[name], new[name]) for name in old if old[name] != new[name] and name not in left_out]

@@ -1,0 +1,133 @@
+"""Editing: a change becomes a new immutable plan version of every placement it touches, or nothing at all.
+
+What the change leads to is parsed and compiled before the transaction, off the event loop; the transaction then
+only checks that nobody else changed the merchant's resources meanwhile, and writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.clock import now_ms
+from engine.configuration.compiled_version import Ready, Scenarios, prepare
+from engine.configuration.configuration import Change, Shelf
+from engine.configuration.configuration_cache import Shelves
+from engine.learning.live import Live
+from engine.model.errors import Conflict, ReviewRequired
+from engine.store import audit, configuration, drafts, plans, resources
+from engine.store.audit import NewEntry
+from engine.store.connection.database import Database
+from engine.store.plans import PlanRow
+
+ATTEMPTS = 8
+Edit = Callable[[Shelf], Sequence[Change]]
+Also = Callable[[AsyncConnection], Awaitable[None]]
+
+
+class Published(NamedTuple):
+    """What was changed, and the plan versions that came of it by placement."""
+
+    changes: list[Change]
+    versions: dict[str, int]
+
+
+async def _nothing(_connection: AsyncConnection) -> None:
+    """What most edits have to do besides."""
+
+
+class Publisher:
+    """The one way to change what merchants edit."""
+
+    def __init__(self, database: Database, shelves: Shelves, live: Live) -> None:
+        self._database = database
+        self._shelves = shelves
+        self._live = live
+
+    async def publish(
+        self,
+        merchant_id: int,
+        who: str,
+        edit: Edit,
+        *,
+        why: str = "",
+        reviewed: bool = False,
+        scenarios: Scenarios = "must not break",
+        also: Also = _nothing,
+    ) -> Published:
+        """Carry out an edit; `Invalid`, `Conflict` or `NotFound` where it cannot be, and then nothing is stored.
+
+        `reviewed`: where the merchant wants a second person to approve changes of rules, one has. `also` is done in
+        the same transaction, and may wait for nothing but its connection.
+        """
+        for _ in range(ATTEMPTS):
+            shelf = await self._shelves.load(merchant_id)
+            async with self._database.read() as connection:
+                newest = await plans.newest_versions(connection, merchant_id)
+            changes = list(edit(shelf))
+            after = shelf.with_changes(changes)
+            if shelf.review and not reviewed:
+                _refuse_rules(after, changes)
+            # Nobody else takes these versions: they would have to take the shelf's revision first.
+            versions = {key: newest.get(key, 0) + 1 for key in after.touched_by(changes)}
+            before = {key: active.plan for key, active in self._live.placements(merchant_id).items()}
+            ready = await asyncio.to_thread(prepare, after, changes, versions, scenarios=scenarios, before=before)
+            if await self._write(merchant_id, who, shelf, changes, ready, why=why, also=also):
+                made = {(merchant_id, key): one.plan for key, one in ready.items() if one}
+                await self._live.follow(made)
+                return Published(changes, versions)
+        raise Conflict("others are changing the same things right now; try again", field="version")
+
+    async def _write(
+        self,
+        merchant_id: int,
+        who: str,
+        shelf: Shelf,
+        changes: Sequence[Change],
+        ready: Mapping[str, Ready | None],
+        *,
+        why: str,
+        also: Also,
+    ) -> bool:
+        """One transaction: resources, audit, plan versions, pointers. False where another edit came first."""
+        now = now_ms()
+
+        async def work(connection: AsyncConnection) -> bool:
+            if not await configuration.claim(connection, merchant_id, shelf.revision):
+                return False
+            await resources.write(connection, merchant_id, changes)
+            await audit.write_many(connection, merchant_id, [_entry(change, who, now) for change in changes])
+            for key, one in ready.items():
+                if one is None:
+                    await plans.deactivate(connection, merchant_id, key)
+                    await drafts.clear(connection, merchant_id, key)
+                else:
+                    await plans.add(connection, PlanRow(merchant_id, key, one.plan.version, one.text, now, who, why))
+                    await plans.activate(connection, merchant_id, key, one.plan.version)
+            await also(connection)
+            return True
+
+        # Decisions wait for their turn to write, so no trip between threads should lie inside this one.
+        return await self._database.transact(work)
+
+
+def _refuse_rules(after: Shelf, changes: Sequence[Change]) -> None:
+    """Rules of a placement that goes as a whole go with it."""
+    for one in (change.one for change in changes):
+        if one.kind == "rule" and after.find("placement", "", one.place) is not None:
+            raise ReviewRequired("rules are changed in the draft here, and published when a second person approves")
+
+
+def _entry(change: Change, who: str, now: int) -> NewEntry:
+    old, new, one = change.before, change.after, change.one
+    return NewEntry(
+        at=now,
+        who=who,
+        action="created" if old is None else "deleted" if new is None else "changed",
+        subject=f"{one.kind} {one.id}" + (f" in {one.place}" if one.place else ""),
+        before=old.document if old else None,
+        after=new.document if new else None,
+    )

@@ -1,0 +1,211 @@
+"""Whether what a merchant saves makes sense, with every problem beside its field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from functools import cached_property
+
+import rules
+from engine.configuration.configuration import Change, Shelf
+from engine.kernel.features import problems as problems_of_features
+from engine.kernel.plan import Plan, PlanDocument, has_finite_values, lists_of, rule_source, vocabulary_of
+from engine.kernel.scenario_check import unknown_facts
+from engine.model.errors import FieldProblem, Invalid
+from engine.model.placement import Candidate, Contextual, FieldDocument, Placement, RuleDocument, Scenario, Split
+from engine.model.schedule import place_in
+from engine.store.resources import Kind, Resource
+
+MOST_CANDIDATES = 500
+MOST_RULES = 5_000
+MOST_SCENARIOS = 500
+
+
+class Surroundings:
+    """What the documents on a shelf are checked against, put together once for all of them."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self.shelf = shelf
+        self.fields = shelf.fields()
+        self._inside: dict[tuple[Kind, str], frozenset[str]] = {}
+
+    @cached_property
+    def vocabulary(self) -> rules.Vocabulary:
+        return vocabulary_of(self.fields)
+
+    @cached_property
+    def lists(self) -> dict[str, frozenset[str]]:
+        return lists_of(self.shelf.documents("list"))
+
+    def ids(self, kind: Kind, place: str) -> frozenset[str]:
+        """The candidates or rules of a placement."""
+        if (kind, place) not in self._inside:
+            self._inside[kind, place] = frozenset(one.id for one in self.shelf.documents(kind, place))
+        return self._inside[kind, place]
+
+
+def check(after: Shelf, changes: Sequence[Change]) -> None:
+    """Raise `Invalid` with all problems that the changed things have by themselves."""
+    several, around = len(changes) > 1, Surroundings(after)
+    problems = [
+        _numbered(number, problem) if several else problem
+        for number, change in enumerate(changes)
+        if change.after
+        for problem in problems_of(around, change.after)
+    ]
+    if problems:
+        raise Invalid(*problems)
+
+
+def _numbered(number: int, problem: FieldProblem) -> FieldProblem:
+    """Of several changes, which one it is about."""
+    return FieldProblem(f"{number}/{problem.field.lstrip('/')}", problem.message)
+
+
+def problems_of(around: Surroundings, one: Resource) -> Iterator[FieldProblem]:
+    """What is wrong with a document by itself, among the others on its shelf."""
+    match one.document:
+        case Placement() as placement:
+            yield from _placement(around, placement)
+        case Candidate() as candidate:
+            yield from _candidate(around, one.place, candidate)
+        case RuleDocument() as rule:
+            yield from _rule(around, one.place, rule)
+        case Scenario() as scenario:
+            yield from _scenario(around, one.place, scenario)
+        case FieldDocument() as field:
+            yield from _field(field)
+
+
+def _placement(around: Surroundings, placement: Placement) -> Iterator[FieldProblem]:
+    yield from _buckets("", placement, around.fields)
+    yield from _contextual("", placement, around.fields)
+    if isinstance(placement.policy, Split) and placement.policy.weights and not any(placement.policy.weights.values()):
+        yield FieldProblem("policy/weights", "at least one weight must be above 0")
+
+
+def _buckets(where: str, placement: Placement, fields: Iterable[FieldDocument]) -> Iterator[FieldProblem]:
+    by_name = {field.name: field for field in fields}
+    for number, name in enumerate(placement.buckets):
+        if name not in by_name:
+            yield FieldProblem(f"{where}buckets/{number}", f"there is no field “{name}”")
+        elif not has_finite_values(by_name[name]):
+            yield FieldProblem(f"{where}buckets/{number}", f"“{name}” needs a list of allowed values to make buckets")
+
+
+def _contextual(where: str, placement: Placement, fields: Iterable[FieldDocument]) -> Iterator[FieldProblem]:
+    if not isinstance(placement.policy, Contextual):
+        return
+    for place, problem in problems_of_features(placement.policy, fields):
+        yield FieldProblem(f"{where}policy/{place}", problem)
+    if placement.buckets:
+        yield FieldProblem(f"{where}buckets", "must be empty: the policy learns from facts instead")
+    if placement.credit == "position":
+        yield FieldProblem(f"{where}credit", "must be cascade, first or shown where the policy learns from facts")
+
+
+def _candidate(around: Surroundings, place: str, candidate: Candidate) -> Iterator[FieldProblem]:
+    if around.shelf.find("placement", "", place) is None:
+        yield FieldProblem("placement", f"there is no placement “{place}”")
+    low, high = candidate.min_amount, candidate.max_amount
+    if low is not None and high is not None and low > high:
+        yield FieldProblem("max_amount", "must not be below min_amount")
+    if len(around.ids("candidate", place)) > MOST_CANDIDATES:
+        yield FieldProblem("id", f"a placement has at most {MOST_CANDIDATES} candidates")
+
+
+def _rule(around: Surroundings, place: str, rule: RuleDocument) -> Iterator[FieldProblem]:
+    if around.shelf.find("placement", "", place) is None:
+        yield FieldProblem("placement", f"there is no placement “{place}”")
+        return
+    if len(around.ids("rule", place)) > MOST_RULES:
+        yield FieldProblem("id", f"a placement has at most {MOST_RULES} rules")
+    try:
+        parsed = rules.parse_rule(rule_source(rule), around.vocabulary, around.lists)
+    except rules.RuleError as error:
+        for problem in error.problems:
+            yield FieldProblem(place_in(rule, problem.path) or "/", problem.message)
+        return
+    yield from _schedule(rule)
+    known = around.ids("candidate", place)
+    for number, effect in enumerate(parsed.effects):
+        for name in _named(effect):
+            if name not in known:
+                yield FieldProblem(f"/effects/{number}", f"there is no candidate “{name}” in “{place}”")
+
+
+def _schedule(rule: RuleDocument) -> Iterator[FieldProblem]:
+    begin, end = rule.active_from, rule.active_to
+    if begin and end and datetime.fromisoformat(begin) >= datetime.fromisoformat(end):
+        yield FieldProblem("/active_to", "must be after active_from, or the rule is never in force")
+
+
+def _named(effect: rules.Effect) -> tuple[str, ...]:
+    match effect:
+        case rules.Exclude(candidates) | rules.Require(candidates) | rules.Boost(candidates, _):
+            return candidates
+        case rules.Pin(candidate, _):
+            return (candidate,)
+        case _:
+            return ()
+
+
+def _scenario(around: Surroundings, place: str, scenario: Scenario) -> Iterator[FieldProblem]:
+    if around.shelf.find("placement", "", place) is None:
+        yield FieldProblem("placement", f"there is no placement “{place}”")
+        return
+    if len(around.ids("scenario", place)) > MOST_SCENARIOS:
+        yield FieldProblem("id", f"a placement has at most {MOST_SCENARIOS} scenarios")
+    for name in unknown_facts(scenario.context, frozenset(field.name for field in around.fields)):
+        yield FieldProblem("context", f"there is no field “{name[:80]}”")
+    expected = scenario.expect
+    named = (*expected.shown, *expected.hidden, *(pin.candidate for pin in expected.pinned))
+    for name in dict.fromkeys(named):
+        if name not in around.ids("candidate", place):
+            yield FieldProblem("expect", f"there is no candidate “{name}” in “{place}”")
+    for name in sorted(set(expected.shown) & set(expected.hidden)):
+        yield FieldProblem("expect", f"“{name}” cannot be both shown and hidden")
+
+
+def _field(field: FieldDocument) -> Iterator[FieldProblem]:
+    if field.name.startswith(("time.", "history.")):
+        yield FieldProblem("name", "time.* and history.* are filled by the engine")
+    if field.allowed and field.type not in ("string", "list"):
+        yield FieldProblem("allowed", f"a field of type {field.type} has no list of allowed values")
+
+
+def compiled(key: str, document: PlanDocument, version: int, *, like: Plan | None = None) -> Plan:
+    """The plan that a document makes; `Invalid` with what an edit elsewhere broke in it.
+
+    A field, list or candidate that goes may break what was right before. What `like` has of it is taken over.
+    """
+    try:
+        plan = Plan(document, version=version, like=like)
+    except rules.RuleError as error:
+        raise Invalid(*_of_rules(key, document, error)) from None
+    problems = list(_of_plan(key, plan))
+    if problems:
+        raise Invalid(*problems)
+    return plan
+
+
+def _of_rules(key: str, document: PlanDocument, error: rules.RuleError) -> Iterator[FieldProblem]:
+    enabled = [rule for rule in document.rules if rule.enabled]
+    for problem in error.problems:
+        number, _, path = problem.path.removeprefix("/").partition("/")
+        source = enabled[int(number)]
+        yield _broken(key, source.id, place_in(source, f"/{path}"), problem.message)
+
+
+def _of_plan(key: str, plan: Plan) -> Iterator[FieldProblem]:
+    known = {candidate.id for candidate in plan.document.candidates}
+    for rule in plan.rules:
+        for name in (name for effect in rule.effects for name in _named(effect)):
+            if name not in known:
+                yield _broken(key, rule.id, "/effects", f"there would be no candidate “{name}”")
+    yield from _buckets(f"placement {key}/", plan.placement, plan.document.fields)
+    yield from _contextual(f"placement {key}/", plan.placement, plan.document.fields)
+
+
+def _broken(key: str, rule: str, path: str, message: str) -> FieldProblem:
+    return FieldProblem(f"rule {rule} of {key}{path}", message)

@@ -1,0 +1,89 @@
+"""Published versions of a plan: what each was, how two differ, and going back to one."""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.clock import now_ms
+from engine.configuration.configuration import Change, Shelf
+from engine.configuration.plan_difference import Difference, differences
+from engine.configuration.publisher import Publisher
+from engine.configuration.roll_back import changes_back
+from engine.kernel.plan import PlanDocument
+from engine.model.errors import Conflict, NotFound, invalid
+from engine.store import accounts, audit, plans, resources
+from engine.store.connection.database import Database
+from engine.store.plans import PlanRow, Version
+from rules import Wording
+
+POSSIBLE = range(1, 2**31)
+
+
+class Versions:
+    def __init__(self, database: Database, publisher: Publisher) -> None:
+        self._database = database
+        self._publisher = publisher
+
+    async def page(
+        self, merchant_id: int, placement: str, *, before: int | None = None, limit: int = 50
+    ) -> list[Version]:
+        """The newest first, from behind `before`; `NotFound` where the placement is not there."""
+        async with self._database.read() as connection:
+            await resources.get(connection, merchant_id, "placement", "", placement)
+            return await plans.history(connection, merchant_id, placement, before=before, limit=limit)
+
+    async def get(self, merchant_id: int, placement: str, version: int) -> PlanRow:
+        async with self._database.read() as connection:
+            row = await plans.get(connection, merchant_id, placement, version) if version in POSSIBLE else None
+        if row is None:
+            raise NotFound(f"“{placement}” has no version {version}", field="version")
+        return row
+
+    async def document(self, merchant_id: int, placement: str, version: int) -> PlanDocument:
+        """The plan as it was published; `NotFound` where there is no such version."""
+        row = await self.get(merchant_id, placement, version)
+        return msgspec.json.decode(row.document, type=PlanDocument)
+
+    async def compare(
+        self, merchant_id: int, placement: str, old: int, new: int, wording: Wording | None = None
+    ) -> list[Difference]:
+        """What version `new` changed of version `old`; `wording` is how a page says amounts and countries."""
+        first = await self.document(merchant_id, placement, old)
+        second = await self.document(merchant_id, placement, new)
+        async with self._database.read() as connection:
+            wording = wording or Wording(currency=await accounts.currency_of(connection, merchant_id))
+        return differences(first, second, wording)
+
+    async def roll_back(self, merchant_id: int, who: str, placement: str, version: int) -> int:
+        """Publish an earlier version again, as a new one; returns its number.
+
+        What is edited follows. What came since is switched off, not lost. No scenario stands in the way: going back
+        to what was in force before must always be possible. `NotFound` where the placement is gone, `Invalid` where
+        it has no such version, `Conflict` where nothing differs from it.
+        """
+        async with self._database.read() as connection:
+            await resources.get(connection, merchant_id, "placement", "", placement)
+        try:
+            old = await self.document(merchant_id, placement, version)
+        except NotFound as missing:
+            raise invalid("version", missing.detail) from None
+
+        def edit(shelf: Shelf) -> list[Change]:
+            shelf.get("placement", "", placement)
+            changes = changes_back(shelf, old, now=now_ms())
+            if not changes:
+                raise Conflict(f"nothing differs from version {version}", field="version")
+            return changes
+
+        async def also(connection: AsyncConnection) -> None:
+            subject, after = f"placement {placement}", {"version": version}
+            await audit.write(
+                connection, merchant_id, at=now_ms(), who=who, action="rolled back", subject=subject, after=after
+            )
+
+        why = f"Rolled back to version {version}"
+        done = await self._publisher.publish(
+            merchant_id, who, edit, why=why, reviewed=True, scenarios="not asked", also=also
+        )
+        return done.versions[placement]

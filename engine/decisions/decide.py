@@ -1,0 +1,160 @@
+"""From a request to a logged answer: load the facts, ask the kernel, append, answer after the commit."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import structlog
+
+from engine.clock import now_ms
+from engine.decisions.customers import Hasher, UsageLoader
+from engine.decisions.recorder import Overloaded, Recorder
+from engine.kernel.kernel import decide, fall_back
+from engine.kernel.plan import Plan
+from engine.learning.live import Active, Live
+from engine.model.decision import Decision
+from engine.model.errors import NotFound
+from engine.model.facts import Facts, derive
+from engine.model.timestamps import DAY, MINUTE, rfc3339
+from engine.store.decisions import DecisionRow
+from engine.store.folds import UsageRow, history
+
+log = structlog.get_logger()
+encode = msgspec.json.Encoder().encode
+
+
+class Answer(NamedTuple):
+    """A decision with what it was made of; `body` is its JSON, as logged and as sent."""
+
+    decision: Decision
+    facts: Facts
+    plan: Plan
+    body: bytes
+
+
+class Decider:
+    """Answers always: what breaks or takes too long becomes the placement's fallback order."""
+
+    def __init__(
+        self,
+        live: Live,
+        recorder: Recorder,
+        usage: UsageLoader,
+        hasher: Hasher,
+        *,
+        timeout_seconds: float,
+        weights: Sequence[float],
+    ) -> None:
+        self._live = live
+        self._recorder = recorder
+        self._usage = usage
+        self._hasher = hasher
+        self._timeout = timeout_seconds
+        self._weights = weights
+
+    async def decide(
+        self, merchant_id: int, placements: Sequence[str], customer_id: str | None, context: Mapping[str, Any]
+    ) -> list[Answer]:
+        """One answer a placement, each on the disk; `NotFound` names a placement that there is not."""
+        actives = [self._active(merchant_id, key) for key in placements]
+        customer = self._hasher(merchant_id, customer_id) if customer_id else None
+        now = now_ms()
+        ids = [decision_id(now) for _ in actives]
+        try:
+            async with asyncio.timeout(self._timeout):
+                usage = await self._usage.load(merchant_id, customer) if customer else []
+                answers, writes = [], []
+                for active, key in zip(actives, ids, strict=True):
+                    answer, row = self._answer(active, merchant_id, customer, context, usage, key, now)
+                    ranking = [one.id for one in answer.decision.ranking]
+                    writes.append(self._recorder.append(row, ranking, active.learning))
+                    answers.append(answer)
+                for write in writes:
+                    await write
+                return answers
+        except Exception as fault:
+            log.error("fell back", placements=list(placements), fault=type(fault).__name__)
+            return [
+                self._fall_back(active, merchant_id, customer, context, key, now)
+                for active, key in zip(actives, ids, strict=True)
+            ]
+
+    def _active(self, merchant_id: int, placement: str) -> Active:
+        active = self._live.get(merchant_id, placement)
+        if active is None:
+            raise NotFound(f"there is no placement “{placement}”", field="placement")
+        return active
+
+    def _answer(
+        self,
+        active: Active,
+        merchant_id: int,
+        customer: str | None,
+        context: Mapping[str, Any],
+        usage: list[UsageRow],
+        key: str,
+        now: int,
+    ) -> tuple[Answer, DecisionRow]:
+        plan = active.plan
+        values = plan.declared.flatten(context)
+        past = history(usage, plan.placement.key, today=now // DAY, weight=self._weights) if usage else {}
+        derive(values, past, now=rfc3339(now))
+        facts = Facts(values, past, customer)
+        bucket, beliefs = active.for_facts(values)
+        decision = decide(plan, beliefs, facts, key, expires_at=expires_at(plan, now))
+        answer = Answer(decision, facts, plan, encode(decision))
+        return answer, log_row(answer, merchant_id, bucket, now, closes=True)
+
+    def _fall_back(
+        self,
+        active: Active,
+        merchant_id: int,
+        customer: str | None,
+        context: Mapping[str, Any],
+        key: str,
+        now: int,
+    ) -> Answer:
+        plan = active.plan
+        facts = Facts(plan.declared.flatten(context), {}, customer)
+        decision = fall_back(plan, facts, key, expires_at=expires_at(plan, now))
+        answer = Answer(decision, facts, plan, encode(decision))
+        try:
+            self._recorder.replace(log_row(answer, merchant_id, "", now, closes=False))
+        except Overloaded:
+            log.error("answer not logged", placement=plan.placement.key)
+        return answer
+
+
+def decision_id(now: int) -> str:
+    """Time-ordered: `dec_`, 12 hex digits of epoch milliseconds, 20 of chance."""
+    return f"dec_{now:012x}{os.urandom(10).hex()}"
+
+
+def window_end(plan: Plan, decided_at: int) -> int:
+    return decided_at + plan.placement.window_minutes * MINUTE
+
+
+def expires_at(plan: Plan, decided_at: int) -> str:
+    return rfc3339(window_end(plan, decided_at))
+
+
+def log_row(answer: Answer, merchant_id: int, bucket: str, now: int, *, closes: bool) -> DecisionRow:
+    decision, facts = answer.decision, answer.facts
+    return DecisionRow(
+        decision.decision_id,
+        merchant_id,
+        decision.placement,
+        facts.customer,
+        now,
+        window_end(answer.plan, now) if closes else None,
+        decision.plan_version,
+        decision.beliefs_version,
+        bucket,
+        encode(facts.values).decode(),
+        encode(facts.history).decode() if facts.history else "{}",
+        answer.body.decode(),
+    )

@@ -1,0 +1,108 @@
+"""Fold the log again from scratch: what the folds must say."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from sqlalchemy import delete, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.decisions.outcome_processor import Settler
+from engine.learning.outcome_effects import add_purchases, fold, read_answer
+from engine.model.ids import first_id_of
+from engine.model.timestamps import DAY, MINUTE
+from engine.store import decisions, folds, outcomes
+from engine.store.connection.database import Database
+from engine.store.folds import FOLDS, LESSONS, WAITING, Fold, Sums
+
+CHUNK = 2_000
+# The tables in the order in which writers take them, so that none waits for us while we wait for it.
+HOLD_WRITERS = "LOCK TABLE decisions, outcomes, statistics, usage, waiting, delays, lessons IN SHARE ROW EXCLUSIVE MODE"
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """A row of sums that is not what the log says, as `Fold.values` names them."""
+
+    fold: str
+    where: list[str | int]
+    kept: list[int]
+    rebuilt: list[int]
+
+
+async def fold_log(connection: AsyncConnection) -> Sums:
+    """All credit of all logged outcomes."""
+    sums, settler = Sums(), Settler()
+    after_id = ""
+    while rows := await decisions.chunk(connection, after_id=after_id, limit=CHUNK):
+        events = await outcomes.of_decisions(connection, [row.id for row in rows])
+        for row in rows:
+            learning = await settler.learning(connection, row)
+            fold(sums, row, learning, read_answer(row.answer), events.get(row.id, []), closed=row.closes_at is None)
+        after_id = rows[-1].id
+    after = 0
+    while purchases := await outcomes.without_decision(connection, after=after, limit=CHUNK):
+        add_purchases(sums, [row for _, row in purchases])
+        after = purchases[-1][0]
+    return sums
+
+
+async def compare(database: Database, *, since_day: int = 0) -> list[Difference]:
+    """Where the kept folds differ from the log; days before `since_day` are no longer wholly in the log."""
+    async with database.snapshot() as connection:
+        rebuilt = await fold_log(connection)
+        kept = await folds.kept(connection)
+    return [found for each in (*FOLDS, LESSONS) for found in _differences(each, kept, rebuilt, since_day)]
+
+
+async def rebuild(database: Database, *, since_day: int = 0) -> None:
+    """Replace the folds of the days that are in the log by what it says, in one transaction; writers wait for it.
+
+    Lessons were perhaps learned from already, so what they lack or have too much is appended to them.
+    """
+    async with database.write() as connection:
+        if not database.is_sqlite:
+            await connection.execute(text(HOLD_WRITERS))
+        sums = await fold_log(connection)
+        sums.of[LESSONS.table.name] = _corrections(await folds.kept(connection), sums, since_day)
+        for each in FOLDS:
+            first = _first(each, since_day)
+            await connection.execute(delete(each.table).where(each.table.c[_time(each)] >= first))
+            cells = sums.of[each.table.name]
+            for cell in [cell for cell in cells if getattr(cell, _time(each)) < first]:
+                del cells[cell]
+        await folds.add(connection, sums)
+
+
+def first_whole_day(now: int, retention_days: int) -> int:
+    """The first day of which nothing has been purged."""
+    return now // DAY - retention_days + 1
+
+
+def _time(each: Fold) -> Literal["day", "minute", "decision_id"]:
+    if each is LESSONS:
+        return "decision_id"
+    return "minute" if each is WAITING else "day"
+
+
+def _first(each: Fold, since_day: int) -> int | str:
+    if each is LESSONS:
+        return first_id_of(since_day * DAY)
+    return since_day * (DAY // MINUTE) if each is WAITING else since_day
+
+
+def _corrections(kept: Sums, rebuilt: Sums, since_day: int) -> dict[Any, list[int]]:
+    return {
+        tuple(found.where): [new - old for new, old in zip(found.rebuilt, found.kept, strict=True)]
+        for found in _differences(LESSONS, kept, rebuilt, since_day)
+    }
+
+
+def _differences(each: Fold, kept: Sums, rebuilt: Sums, since_day: int) -> list[Difference]:
+    found, name, nothing = [], each.table.name, [0] * len(each.values)
+    old, new = kept.of[name], rebuilt.of[name]
+    for cell in sorted(old.keys() | new.keys()):
+        before, after = old.get(cell, nothing), new.get(cell, nothing)
+        if before != after and getattr(each.cell(*cell), _time(each)) >= _first(each, since_day):
+            found.append(Difference(name, list(cell), before, after))
+    return found

@@ -1,0 +1,117 @@
+"""How often rules fire and fields arrive, and which rules wait for a field that never comes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from engine.clock import now_ms
+from engine.model.timestamps import DAY
+from engine.store import resources, rollups
+from engine.store.connection.database import Database
+from engine.store.rollups import RuleDay
+from rules import Rule
+from rules.analysis.reach import can_fire
+from rules.language.tree import fields_of
+
+DAYS = 30
+ENOUGH = 20
+"""Of fewer answers nothing is concluded."""
+
+
+class FieldUses(NamedTuple):
+    """In how many answers since `since_day` (epoch days, UTC) each field was sent, of how many."""
+
+    since_day: int
+    answers: int
+    times: Mapping[str, int]
+
+    def share(self, field: str) -> float | None:
+        """Of the answers, 0 to 1; None where there were none."""
+        return self.times.get(field, 0) / self.answers if self.answers else None
+
+    def never(self, field: str) -> bool:
+        """Whether it was never sent, although there were enough answers to tell."""
+        return self.answers >= ENOUGH and not self.times.get(field)
+
+    def waiting_for(self, rule: Rule) -> Waiting | None:
+        """What a rule asks for in vain; None where all that it asks for arrives."""
+        names = tuple(name for name in fields_of(rule.condition) if self.never(name))
+        return Waiting(names, can_fire(rule.condition, frozenset(names))) if names else None
+
+
+class Waiting(NamedTuple):
+    """Fields that a rule looks at and that never arrive, and whether it can fire all the same."""
+
+    fields: tuple[str, ...]
+    can_fire: bool
+
+
+class RuleUses(NamedTuple):
+    """What became of a rule: times it fired by epoch day (UTC), times it was skipped by the field it lacked.
+
+    `last_fired` in epoch milliseconds, None where it never did.
+    """
+
+    by_day: Mapping[int, int]
+    lacked: Mapping[str, int]
+    last_fired: int | None
+
+    @property
+    def fired(self) -> int:
+        return sum(self.by_day.values())
+
+    @property
+    def skipped(self) -> int:
+        return sum(self.lacked.values())
+
+    def fired_since(self, day: int) -> int:
+        """How often it fired on that day or later."""
+        return sum(times for one, times in self.by_day.items() if one >= day)
+
+
+NEVER = RuleUses({}, {}, None)
+
+
+class Uses:
+    """Reads what was counted from the log, which is up to a minute old."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def fields(self, merchant_id: int, *, days: int = DAYS) -> FieldUses:
+        """How often each field arrived."""
+        since = first_day(days)
+        async with self._database.read() as connection:
+            times = await rollups.field_uses(connection, merchant_id, since_day=since)
+        return FieldUses(since, times.pop("", 0), times)
+
+    async def rules(
+        self, merchant_id: int, placement: str, *, days: int = DAYS, rule: str | None = None
+    ) -> dict[str, RuleUses]:
+        """By rule, also of such that are gone; `NotFound` where the placement is not there."""
+        async with self._database.read() as connection:
+            await resources.get(connection, merchant_id, "placement", "", placement)
+            rows = await rollups.rule_uses(connection, merchant_id, placement, since_day=first_day(days), rule=rule)
+            last = await rollups.last_fired(connection, merchant_id, placement)
+        by_rule: dict[str, list[RuleDay]] = {name: [] for name in last if rule in (None, name)}
+        for row in rows:
+            by_rule.setdefault(row.rule, []).append(row)
+        return {name: _uses(of, last.get(name)) for name, of in by_rule.items()}
+
+
+def first_day(days: int) -> int:
+    """The first of so many days that end today, in epoch days."""
+    return now_ms() // DAY - days + 1
+
+
+def _uses(rows: Iterable[RuleDay], last_fired: int | None) -> RuleUses:
+    by_day: Counter[int] = Counter()
+    lacked: Counter[str] = Counter()
+    for row in rows:
+        if row.lacked:
+            lacked[row.lacked] += row.times
+        else:
+            by_day[row.day] += row.times
+    return RuleUses(by_day, lacked, last_fired)

@@ -1,0 +1,151 @@
+"""What the bandit of a placement knows right now, for the arms monitor."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import bandits
+from engine.clock import now_ms
+from engine.kernel.beliefs import Known
+from engine.kernel.contextual_beliefs import ContextualBeliefs
+from engine.kernel.plan import Plan
+from engine.learning.live import Active, Live
+from engine.model.errors import NotFound
+from engine.model.timestamps import MINUTE
+from engine.statistics.findings import Beginning, Finding, beginnings, findings
+from engine.store import folds
+from engine.store.connection.database import Database
+from engine.store.folds import Share
+
+
+class Arm(NamedTuple):
+    """A candidate among some customers; rates and shares are 0 to 1.
+
+    `chance` is of being first for a new customer, None where no single bucket is looked at; `share` is of first places
+    among all customers in the time shown; `why_not` says why the catalogue never offers it to these customers.
+    """
+
+    id: str
+    label: str
+    position: int
+    chance: float | None
+    mean: float
+    low: float
+    high: float
+    trials: float
+    successes: float
+    share: float
+    why_not: str
+
+
+class Arms(NamedTuple):
+    """All candidates of a placement in the merchant's order; `bucket` is None for all customers together."""
+
+    bucket: str | None
+    buckets: list[str]
+    beliefs_version: int
+    plan_version: int
+    arms: list[Arm]
+    shares: list[Share]
+    decisions: int
+
+
+class Monitor:
+    def __init__(self, database: Database, live: Live) -> None:
+        self._database = database
+        self._live = live
+
+    async def arms(self, merchant_id: int, placement: str, *, bucket: str | None = None, minutes: int = 60) -> Arms:
+        """Without `bucket`: all customers together. `NotFound` for an unknown placement or bucket."""
+        active = self._live.get(merchant_id, placement)
+        if active is None:
+            raise NotFound(f"there is no placement “{placement}”", field="placement")
+        async with self._database.read() as connection:
+            shares = await folds.shares(connection, merchant_id, placement, since_minute=now_ms() // MINUTE - minutes)
+        return _arms(active, _chosen(active, bucket), shares)
+
+    def findings(self, merchant_id: int, placement: str) -> list[Finding]:
+        """What is known about facts, the clearest first; nothing where the policy learns from none."""
+        active = self._live.get(merchant_id, placement)
+        beliefs = active.at("") if active is not None else None
+        if active is None or not isinstance(beliefs, ContextualBeliefs):
+            return []
+        return findings(beliefs.encoding, beliefs.learned, active.plan.ids)
+
+    def beginnings(self, merchant_id: int, placement: str) -> list[Beginning]:
+        """Where new candidates would begin, by what they are like; nothing where the policy learns from no facts."""
+        active = self._live.get(merchant_id, placement)
+        beliefs = active.at("") if active is not None else None
+        if not isinstance(beliefs, ContextualBeliefs):
+            return []
+        return beginnings(beliefs.encoding, beliefs.learned, beliefs.typical())
+
+
+def _chosen(active: Active, bucket: str | None) -> str | None:
+    if bucket is None:
+        return None if active.plan.placement.buckets else ""
+    if bucket and bucket not in active.known:
+        raise NotFound(f"nothing is known about “{bucket}”", field="bucket")
+    return bucket
+
+
+def _arms(active: Active, bucket: str | None, shares: list[Share]) -> Arms:
+    plan = active.plan
+    why_not = plan.eligibility.why_not(facts_in(plan, bucket)) if bucket is not None else {}
+    beliefs = known_in(active, bucket)
+    chances = _chances(active, bucket, why_not)
+    firsts = Counter[str]()
+    for share in shares:
+        firsts[share.candidate] += share.firsts
+    arms = []
+    for number, candidate in enumerate(plan.candidates):
+        known = beliefs.get(candidate.id, Known())
+        low, high = bandits.interval(known.evidence, prior=known.prior)
+        arms.append(
+            Arm(
+                candidate.id,
+                candidate.label,
+                number,
+                chances.get(number),
+                bandits.mean(known.evidence, known.prior),
+                low,
+                high,
+                known.trials,
+                known.successes,
+                firsts[candidate.id] / firsts.total() if firsts else 0.0,
+                why_not.get(number, ""),
+            )
+        )
+    buckets = [name for name in sorted(active.known) if name or not plan.placement.buckets]
+    return Arms(bucket, buckets, active.version, plan.version, arms, shares, firsts.total())
+
+
+def facts_in(plan: Plan, bucket: str) -> dict[str, str]:
+    """What a bucket says of its customers."""
+    parts = zip(plan.placement.buckets, bucket.split("|"), strict=False)
+    return {name: value for name, value in parts if value not in ("", "-")}
+
+
+def known_in(active: Active, bucket: str | None) -> dict[str, Known]:
+    """What is known of candidates in a bucket, on the prior that decisions use there; without a bucket the evidence of
+    all customers together, on a flat prior."""
+    if bucket is not None:
+        snapshot = active.known.get(bucket)
+        return snapshot.known.arms if snapshot else {}
+    sums: dict[str, Known] = {}
+    for snapshot in active.known.values():
+        for name, known in snapshot.known.arms.items():
+            so_far = sums.get(name, Known())
+            sums[name] = Known(so_far.trials + known.trials, so_far.successes + known.successes)
+    return sums
+
+
+def _chances(active: Active, bucket: str | None, why_not: Mapping[int, str]) -> dict[int, float]:
+    """The chance of being first among those that the catalogue offers, by candidate number."""
+    offered = tuple(number for number in range(len(active.plan.ids)) if number not in why_not)
+    if bucket is None or not offered:
+        return {}
+    race = active.at(bucket).race(offered)
+    return dict(zip(offered, race.chances().tolist(), strict=True))

@@ -1,0 +1,200 @@
+"""What another policy would have earned on a placement's own log, estimated with the logged chances.
+
+The other policy fills the slots that were drawn; pinned slots and those that follow the posterior means stay as they
+were. A decision counts once its window is over, so that successes are not counted before failures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from bandits.evaluation.estimators import Estimate, effect, ips, reward_interaction_ips, snips
+from engine.clock import now_ms
+from engine.kernel.kernel import bounds_for, eligible_of, room
+from engine.kernel.plan import Plan
+from engine.learning.live import compile_plan
+from engine.learning.outcome_effects import AnswerHead, Learning, Named, earned
+from engine.model.errors import NotFound
+from engine.model.facts import Facts
+from engine.model.ids import first_id_of
+from engine.previews.estimation.comparison import LoggedAnswer, read_logged
+from engine.store import outcomes, plans, previews
+from engine.store.connection.database import Database
+from engine.store.previews import LogRow
+
+CHUNK = 2_000
+MOST = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class InOrder:
+    """The merchant's own order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evenly:
+    """Everybody with the same chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """One candidate first where it takes part; everything else as it is drawn now."""
+
+    candidate: str
+
+
+Alternative = InOrder | Evenly | First
+
+
+class Evaluation(NamedTuple):
+    """Rewards are successes a decision. `difference` is `snips` less `logged`, paired."""
+
+    decisions: int
+    left_out: int
+    logged: Estimate
+    ips: Estimate
+    snips: Estimate
+    by_slot: Estimate
+    difference: Estimate
+
+
+class Slot(NamedTuple):
+    """A slot that was drawn: who got it, with what chance, and who was left for it in the merchant's own order."""
+
+    chosen: str
+    chance: float
+    left: tuple[str, ...]
+
+
+def step(alternative: Alternative, slot: Slot, *, top: bool) -> float:
+    """The chance that the alternative gives the slot to who got it, over the logged one; `top`: the first drawn."""
+    match alternative:
+        case InOrder():
+            return float(slot.chosen == slot.left[0]) / slot.chance
+        case Evenly():
+            return 1 / len(slot.left) / slot.chance
+        case First(candidate):
+            told = top and candidate in slot.left
+            return float(slot.chosen == candidate) / slot.chance if told else 1.0
+
+
+def drawn_slots(plan: Plan, facts: Facts, key: str, logged: LoggedAnswer) -> dict[int, Slot]:
+    """The slots of a logged answer that were drawn, by their number from 0."""
+    fired = tuple(rule for rule in plan.rules if rule.id in set(logged.rules))
+    bounds = bounds_for(plan, facts.values, fired)
+    pinned = {plan.ids[number] for number in bounds.pins.values()}
+    left = [plan.ids[number] for number in eligible_of(plan, bounds) if plan.ids[number] not in pinned]
+    _, drawn, _ = room(plan, facts, key, len(left) + len(pinned))
+    slots = {}
+    for place, one in enumerate(logged.ranking[:drawn]):
+        if one.id not in pinned:
+            slots[place] = Slot(one.id, one.chance, tuple(left))
+            left.remove(one.id)
+    return slots
+
+
+class Lessons:
+    """Rows for the estimators: steps and rewards by slot. What stands below the drawn slots counts for the last."""
+
+    def __init__(self, alternative: Alternative) -> None:
+        self._alternative = alternative
+        self._rows: list[tuple[dict[int, float], dict[int, float]]] = []
+        self.left_out = 0
+
+    def add(self, slots: Mapping[int, Slot], order: Sequence[str], won: Mapping[str, float]) -> None:
+        """`won`: successes by candidate. Where nothing was drawn there is nothing to learn."""
+        if not slots:
+            self.left_out += 1
+            return
+        top = min(slots)
+        steps = {place: step(self._alternative, slot, top=place == top) for place, slot in slots.items()}
+        self._rows.append((steps, {order.index(name): worth for name, worth in won.items()}))
+
+    def evaluation(self) -> Evaluation:
+        depth = max((max(steps) for steps, _ in self._rows), default=0) + 1
+        steps, rewards = np.ones((len(self._rows), depth)), np.zeros((len(self._rows), depth))
+        for row, (by_slot, won) in enumerate(self._rows):
+            for place, value in by_slot.items():
+                steps[row, place] = value
+            for place, worth in won.items():
+                rewards[row, min(place, depth - 1)] += worth
+        weights, whole = steps.prod(axis=1), rewards.sum(axis=1)
+        return Evaluation(
+            decisions=len(whole),
+            left_out=self.left_out,
+            logged=snips(np.ones(len(whole)), whole),
+            ips=ips(weights, whole),
+            snips=snips(weights, whole),
+            by_slot=reward_interaction_ips(steps, rewards),
+            difference=effect(weights, whole),
+        )
+
+
+async def evaluate(
+    database: Database, merchant_id: int, placement: str, alternative: Alternative, *, since: int, until: int
+) -> Evaluation:
+    """Of the newest decisions from `since` to `until` (epoch ms), at most `MOST`; `NotFound`."""
+    reader = _Reader(database, merchant_id, placement)
+    await reader.check(alternative)
+    async with database.read() as connection:
+        ids = await previews.ids(
+            connection, merchant_id, placement, first=first_id_of(since), end=first_id_of(until), limit=MOST
+        )
+    lessons = Lessons(alternative)
+    for start in range(0, len(ids), CHUNK):
+        await reader.read(lessons, ids[start], ids[min(start + CHUNK, len(ids)) - 1])
+    return lessons.evaluation()
+
+
+class _Reader:
+    """Reads the log of a placement, and each plan version once."""
+
+    def __init__(self, database: Database, merchant_id: int, placement: str) -> None:
+        self._database = database
+        self._place = (merchant_id, placement)
+        self._plans: dict[int, Plan | None] = {}
+
+    async def check(self, alternative: Alternative) -> None:
+        async with self._database.read() as connection:
+            version = (await plans.active(connection)).get(self._place)
+        if version is None:
+            raise NotFound(f"there is no placement “{self._place[1]}”", field="placement")
+        plan = await self._plan(version)
+        if isinstance(alternative, First) and plan is not None and alternative.candidate not in plan.index:
+            raise NotFound(f"there is no candidate “{alternative.candidate}” in this placement", field="policy")
+
+    async def read(self, lessons: Lessons, first: str, last: str) -> None:
+        async with self._database.read() as connection:
+            rows = await previews.log(connection, *self._place, first=first, last=last)
+            events = await outcomes.of_decisions(connection, [row.id for row in rows])
+        now = now_ms()
+        for row in rows:
+            logged, plan = read_logged(row.answer), await self._plan(row.plan_version)
+            over = row.closes_at is None or row.closes_at <= now
+            if plan is None or logged.fallback or not over:
+                lessons.left_out += 1
+                continue
+            won = _won(plan, logged, events.get(row.id, []))
+            lessons.add(drawn_slots(plan, _facts(row), row.id, logged), logged.order, won)
+
+    async def _plan(self, version: int) -> Plan | None:
+        if version not in self._plans:
+            async with self._database.read() as connection:
+                row = await plans.get(connection, *self._place, version)
+            self._plans[version] = compile_plan(row.document, version).plan if row else None
+        return self._plans[version]
+
+
+def _facts(row: LogRow) -> Facts:
+    return Facts(msgspec.json.decode(row.facts), {}, row.customer)
+
+
+def _won(plan: Plan, logged: LoggedAnswer, events: Sequence[outcomes.OutcomeRow]) -> dict[str, float]:
+    head = AnswerHead([Named(one.id) for one in logged.ranking], [], False)
+    credit = earned(Learning.of(plan.placement), head, events, closed=True)
+    return {name: float(known.successes) for name, known in credit.items() if known.successes}

@@ -1,0 +1,160 @@
+"""How a placement learns: each candidate's history by day, when outcomes arrive, what outcomes are credited to whom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import NamedTuple
+
+import bandits
+from bandits.evidence.delay import EDGES
+from engine.clock import now_ms
+from engine.insights.arms_monitor import facts_in, known_in
+from engine.kernel.beliefs import Beliefs, Known
+from engine.learning.beliefs_reader import first_open_day
+from engine.learning.live import Active, Live
+from engine.model.errors import NotFound
+from engine.model.placement import Placement
+from engine.model.timestamps import DAY, MINUTE
+from engine.statistics.evidence import DayRow, Fit, looked_at
+from engine.store import fits, folds
+from engine.store.connection.database import Database
+
+DAYS = 90
+
+
+class DayRate(NamedTuple):
+    """What was counted of a candidate on a day (epoch days)."""
+
+    candidate: str
+    day: int
+    trials: int
+    successes: int
+
+
+class Jump(NamedTuple):
+    """A candidate's rate changed for good: the days before `day` are forgotten."""
+
+    candidate: str
+    day: int
+    before: float
+    after: float
+
+
+class Group(NamedTuple):
+    """A bucket: its effective trials, and the share of what is believed there that is its own, 0 to 1."""
+
+    bucket: str
+    trials: float
+    own_share: float
+
+
+class Insight(NamedTuple):
+    """`arrivals` are (milliseconds since the decision, share of successes known by then); `known` is of all customers
+    together; `regret` is what an answer's first place loses by trying others than the best, in successes.
+    """
+
+    placement: Placement
+    labels: dict[str, str]
+    days: list[DayRate]
+    jumps: list[Jump]
+    arrivals: list[tuple[int, float]]
+    outcomes: int
+    waiting: int
+    fit: Fit
+    known: dict[str, Known]
+    groups: list[Group]
+    regret: float | None
+
+
+class Insights:
+    def __init__(self, database: Database, live: Live) -> None:
+        self._database = database
+        self._live = live
+
+    async def of(self, merchant_id: int, placement: str) -> Insight:
+        """`NotFound` for an unknown placement."""
+        active = self._live.get(merchant_id, placement)
+        if active is None:
+            raise NotFound(f"there is no placement “{placement}”", field="placement")
+        setup = active.plan.placement
+        place, today = (merchant_id, placement, setup.reward), now_ms() // DAY
+        async with self._database.read() as connection:
+            rows = await folds.days(connection, place, bucket=None, since_day=today - DAYS)
+            waiting = await folds.waiting_trials(connection, place, bucket=None)
+            delays = await folds.delay_counts(connection, place)
+            fit = await fits.get(connection, place) or Fit()
+        days = by_day(rows, setup.examination or fit.examination)
+        return Insight(
+            placement=setup,
+            labels={candidate.id: candidate.label for candidate in active.plan.candidates},
+            days=days,
+            jumps=jumps(days, before_day=first_open_day(now_ms(), setup)),
+            arrivals=arrivals(delays, setup.window_minutes * MINUTE),
+            outcomes=sum(won + lost for _, won, lost in delays),
+            waiting=sum(row.trials for row in waiting),
+            fit=fit,
+            known=known_in(active, None if setup.buckets else ""),
+            groups=[_group(name, one.known.arms) for name, one in sorted(active.known.items()) if name],
+            regret=regret(active),
+        )
+
+
+def regret(active: Active) -> float | None:
+    """What a new customer's first place is expected to lose, by the present beliefs: what the best would bring, were it
+    known, less what is shown. Buckets weigh by their evidence; None where nothing is learned by frozen draws."""
+    lost, weight = 0.0, 0.0
+    for bucket, snapshot in active.known.items():
+        beliefs, plan = active.at(bucket), active.plan
+        why_not = plan.eligibility.why_not(facts_in(plan, bucket))
+        offered = tuple(number for number in range(len(plan.ids)) if number not in why_not)
+        trials = snapshot.known.trials
+        if not isinstance(beliefs, Beliefs) or not offered or not trials:
+            continue
+        lane = beliefs.lane(offered)
+        best = float(lane.rates.max(axis=0).mean())
+        lost += trials * max(0.0, best - float(beliefs.race(offered).chances() @ lane.means))
+        weight += trials
+    return lost / weight if weight else None
+
+
+def by_day(rows: Sequence[DayRow], examination: tuple[float, ...] = ()) -> list[DayRate]:
+    """All slots together, each trial weighing as much as its slot is looked at."""
+    sums: dict[tuple[str, int], list[float]] = {}
+    for row in rows:
+        cell = sums.setdefault((row.candidate, row.day), [0.0, 0.0])
+        cell[0] += max(row.successes, row.trials * looked_at(examination, row.slot))
+        cell[1] += row.successes
+    return [DayRate(*where, round(n), round(s)) for where, (n, s) in sorted(sums.items())]
+
+
+def jumps(days: Sequence[DayRate], *, before_day: int) -> list[Jump]:
+    """The last jump of each candidate, found in the days whose outcomes are in."""
+    found = []
+    for name in sorted({row.candidate for row in days}):
+        mine = [row for row in days if row.candidate == name and row.day < before_day]
+        first = bandits.last_change([row.trials for row in mine], [row.successes for row in mine])
+        if first:
+            found.append(Jump(name, mine[first].day, _rate(mine[:first]), _rate(mine[first:])))
+    return found
+
+
+def arrivals(delays: Sequence[tuple[int, int, int]], window_ms: int) -> list[tuple[int, float]]:
+    """The share of successes that came within a delay, at the upper edge of each bin, up to the window."""
+    won = {bin: successes for bin, successes, _ in delays}
+    total, last = sum(won.values()), max(won, default=-1)
+    if not total:
+        return []
+    sums = accumulate(won.get(bin, 0) for bin in range(last + 1))
+    return [(0, 0.0), *((min(EDGES[bin + 1], window_ms), came / total) for bin, came in enumerate(sums))]
+
+
+def _rate(days: Sequence[DayRate]) -> float:
+    trials = sum(row.trials for row in days)
+    return sum(row.successes for row in days) / trials if trials else 0.0
+
+
+def _group(bucket: str, arms: dict[str, Known]) -> Group:
+    trials = sum(known.trials for known in arms.values())
+    weight = trials + sum(known.strength for known in arms.values())
+    return Group(bucket, trials, trials / weight if weight else 0.0)

@@ -1,0 +1,130 @@
+"""A plan: a placement with its candidates and rules, compiled. It is immutable, versioned and swapped whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+import bandits
+import rules
+from engine.kernel.eligibility import Eligibility
+from engine.kernel.features import Encoding
+from engine.model.facts import Declared
+from engine.model.placement import Candidate, Contextual, FieldDocument, ListDocument, Placement, RuleDocument
+from engine.model.schedule import scheduled
+from engine.model.standard_vocabulary import ENGINE_FIELDS
+from rules.language.codes import COUNTRIES, CURRENCIES
+
+_FILLED_BY_THE_ENGINE = {field.name for field in ENGINE_FIELDS}
+
+
+class PlanDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a placement's decisions depend on, as it was published."""
+
+    placement: Placement
+    candidates: tuple[Candidate, ...] = ()
+    rules: tuple[RuleDocument, ...] = ()
+    fields: tuple[FieldDocument, ...] = ()
+    lists: tuple[ListDocument, ...] = ()
+
+
+class Plan:
+    """A compiled `PlanDocument`. Candidates are numbered by their place in the merchant's own order.
+
+    `like` is a plan that may have the same rules, such as the version before: they are not compiled again.
+    """
+
+    def __init__(self, document: PlanDocument, *, version: int, like: Plan | None = None) -> None:
+        self.document = document
+        self.version = version
+        self.placement = document.placement
+        self.candidates = in_order(document.candidates)
+        self.ids = tuple(candidate.id for candidate in self.candidates)
+        self.index = {name: number for number, name in enumerate(self.ids)}
+        self.hashes: NDArray[np.uint64] = np.array([bandits.candidate_hash(name) for name in self.ids], dtype=np.uint64)
+        self.eligibility = Eligibility(self.candidates)
+        self.declared = Declared(frozenset(field.name for field in document.fields) - _FILLED_BY_THE_ENGINE)
+        same = like if like and _speak_alike(like.document, document) else None
+        self.vocabulary: rules.Vocabulary = same.vocabulary if same else vocabulary_of(document.fields)
+        self.lists: dict[str, frozenset[str]] = same.lists if same else lists_of(document.lists)
+        self.rules: tuple[rules.Rule, ...] = rules.parse_rules(
+            enabled_rules(document.rules), self.vocabulary, self.lists, known=same.rules if same else ()
+        )
+        self.compiled: rules.CompiledRules = rules.compile_rules(
+            self.rules, self.vocabulary, self.lists, like=same.compiled if same else None
+        )
+        policy = document.placement.policy
+        weighed = (document.fields, document.candidates)
+        self.encoding = Encoding(policy, *weighed) if isinstance(policy, Contextual) else None
+        self._booleans = frozenset(field.name for field in document.fields if field.type == "boolean")
+        self._finite = {field.name: _values(field) for field in document.fields}
+
+    def bucket(self, values: Mapping[str, Any]) -> str:
+        """The cell of the placement's context that a request falls in, as `mobile|DE`; `-` where unknown."""
+        return "|".join(self._cell(name, values.get(name)) for name in self.placement.buckets)
+
+    def _cell(self, name: str, value: object) -> str:
+        if name in self._booleans:
+            return {True: "yes", False: "no"}[value] if isinstance(value, bool) else "-"
+        return value if isinstance(value, str) and value in self._finite.get(name, ()) else "-"
+
+
+def _speak_alike(one: PlanDocument, other: PlanDocument) -> bool:
+    """Whether rules mean the same in both."""
+    return (one.fields, one.lists) == (other.fields, other.lists)
+
+
+def in_order(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+    """Enabled candidates in the merchant's order: what an answer falls back to."""
+    return tuple(sorted((c for c in candidates if c.enabled), key=lambda c: (c.position, c.id)))
+
+
+def enabled_rules(documents: tuple[RuleDocument, ...]) -> list[dict[str, Any]]:
+    """The rules that take part, as plain documents for the parser."""
+    return [rule_source(document) for document in documents if document.enabled]
+
+
+def rule_source(document: RuleDocument) -> dict[str, Any]:
+    """The rule as it is compiled: with its schedule in its condition."""
+    return {
+        "id": document.id,
+        "name": document.name,
+        "priority": document.priority,
+        "when": scheduled(document),
+        "effects": list(document.effects),
+    }
+
+
+def vocabulary_of(fields: tuple[FieldDocument, ...]) -> rules.Vocabulary:
+    return rules.Vocabulary(
+        rules.Field(
+            name=field.name,
+            type=field.type,
+            unit=field.unit,
+            allowed=field.allowed,
+            purpose=field.purpose,
+            label=field.label,
+            examples=field.examples,
+        )
+        for field in fields
+    )
+
+
+def lists_of(documents: tuple[ListDocument, ...]) -> dict[str, frozenset[str]]:
+    return {document.name: frozenset(document.values) for document in documents}
+
+
+def has_finite_values(field: FieldDocument) -> bool:
+    """Only such a field may make buckets: others would let a caller make as many as it likes."""
+    return bool(field.allowed) or field.type in ("boolean", "country", "currency")
+
+
+_CODES = {"country": COUNTRIES, "currency": CURRENCIES}
+
+
+def _values(field: FieldDocument) -> frozenset[str]:
+    return frozenset(field.allowed) or _CODES.get(field.type, frozenset())

@@ -1,0 +1,150 @@
+"""Whether a plan answers as its scenarios say: what of an answer is certain before anything is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+import bandits
+from engine.kernel.bounds import Bounds
+from engine.kernel.kernel import bounds_for, eligible_of, room
+from engine.kernel.plan import Plan
+from engine.kernel.value import worth
+from engine.model.facts import Declared, Facts
+from engine.model.placement import Fixed, Scenario
+from rules.wording.terms import plain
+
+SetValue = bool | int | float | str
+
+
+class Certain(NamedTuple):
+    """What is certain of an answer: who may be in it, why others are not, who stands where, what is set."""
+
+    possible: tuple[str, ...]
+    hidden: dict[str, str]
+    places: dict[int, str]
+    pinned: dict[int, str]
+    values: dict[str, SetValue]
+    rules: tuple[str, ...]
+
+
+class Miss(msgspec.Struct, frozen=True):
+    """What a scenario wants and what comes out instead; `because` names what did it, where something did."""
+
+    about: str
+    expected: Any
+    actual: Any
+    because: str = ""
+
+    @property
+    def text(self) -> str:
+        reason = f" ({self.because})" if self.because else ""
+        return f"{self.about} should be {_shown(self.expected)}, but is {_shown(self.actual)}{reason}"
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """A scenario tried out: it holds where nothing is missed."""
+
+    id: str
+    name: str
+    holds: bool
+    misses: list[Miss]
+
+
+def try_out(plan: Plan, scenario: Scenario) -> Outcome:
+    """Pure: no chance takes part, and nothing that was learned."""
+    names = frozenset(field.name for field in plan.document.fields)
+    certain = certain_of(plan, Declared(names).flatten(scenario.context))
+    misses = list(_misses(plan, scenario, certain))
+    return Outcome(scenario.id, scenario.name, not misses, misses)
+
+
+def certain_of(plan: Plan, values: Mapping[str, Any]) -> Certain:
+    """What every answer to these facts has in common."""
+    firing = plan.compiled.evaluate(values)
+    fired = tuple(plan.rules[number] for number in firing.fired)
+    bounds = bounds_for(plan, values, fired)
+    eligible = eligible_of(plan, bounds)
+    length, _, _ = room(plan, Facts({}), "", len(eligible))
+    order = _order(plan, values, bounds, eligible, length)
+    pinned = {slot: number for slot, number in order.items() if number in bounds.pins.values()}
+    is_settled = isinstance(plan.placement.policy, Fixed) or len(eligible) == 1
+    places = order if is_settled else pinned
+    possible = tuple(places.values()) if len(places) == length else eligible
+    return Certain(
+        tuple(plan.ids[number] for number in possible),
+        {plan.ids[number]: reason for number, reason in bounds.excluded.items()},
+        {slot: plan.ids[number] for slot, number in places.items()},
+        {slot: plan.ids[number] for slot, number in pinned.items()},
+        bounds.values,
+        tuple(rule.id for rule in fired),
+    )
+
+
+def _order(
+    plan: Plan, values: Mapping[str, Any], bounds: Bounds, eligible: tuple[int, ...], length: int
+) -> dict[int, int]:
+    """Candidates by slot from 1, as in a fixed order; pins stand where they always do."""
+    weights = worth(plan, values, bounds, eligible)
+    own = np.asarray(1.0 / (1.0 + np.arange(len(eligible))), np.float64)
+    local = {number: place for place, number in enumerate(eligible)}
+    arrangement = bandits.arrange(
+        lambda _taken: own,
+        own if weights is None else own * weights,
+        np.empty((0, len(eligible))),
+        length=length,
+        drawn=0,
+        pins={slot: local[number] for slot, number in bounds.pins.items()},
+    )
+    return {slot + 1: eligible[place] for slot, place in enumerate(arrangement.order)}
+
+
+def _misses(plan: Plan, scenario: Scenario, certain: Certain) -> Iterator[Miss]:
+    expected, by_slot = scenario.expect, certain.places
+    for id in expected.shown:
+        if id not in certain.possible:
+            known = "hidden" if id in plan.index else "no candidate that is switched on"
+            yield Miss(id, "shown", known, certain.hidden.get(id, ""))
+    for id in expected.hidden:
+        if id in certain.possible:
+            yield Miss(id, "hidden", "shown")
+    for pin in expected.pinned:
+        if by_slot.get(pin.slot) != pin.candidate:
+            yield Miss(f"place {pin.slot}", pin.candidate, by_slot.get(pin.slot, "open"))
+    for name, value in expected.values.items():
+        if not _same(certain.values.get(name), value):
+            yield Miss(name, value, certain.values.get(name))
+
+
+def _same(actual: SetValue | None, expected: SetValue) -> bool:
+    """1 is 1.0, but neither is true."""
+    return actual == expected and isinstance(actual, bool) == isinstance(expected, bool)
+
+
+def _shown(value: Any) -> str:
+    return "not set" if value is None else plain(value)
+
+
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"cart.total": 1}` -> `{"cart": {"total": 1}}`, as a request has it."""
+    context: dict[str, Any] = {}
+    for name, value in values.items():
+        *groups, leaf = name.split(".")
+        place = context
+        for group in groups:
+            place = place.setdefault(group, {})
+        place[leaf] = value
+    return context
+
+
+def unknown_facts(context: Mapping[str, Any], declared: frozenset[str], prefix: str = "") -> Iterator[str]:
+    """The dotted names in a context that no vocabulary declares."""
+    for name, value in context.items():
+        path = f"{prefix}{name}"
+        if path not in declared and isinstance(value, dict):
+            yield from unknown_facts(value, declared, f"{path}.")
+        elif path not in declared:
+            yield path

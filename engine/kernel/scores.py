@@ -1,0 +1,79 @@
+"""What is known of the eligible candidates in one request, with the customer's own past or by the facts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+import bandits
+from engine.kernel.amounts import weighted
+from engine.kernel.beliefs import Beliefs
+from engine.kernel.contextual_beliefs import ContextualBeliefs
+from engine.kernel.plan import Plan
+from engine.model.facts import Facts
+from engine.model.placement import Thompson
+
+Floats = NDArray[np.float64]
+AnyBeliefs = Beliefs | ContextualBeliefs
+
+
+class Odds(NamedTuple):
+    """What is known of the eligible candidates: posterior means, what a trial is expected to bring in before what
+    rules and fees make of it, their hashes, and the race between them."""
+
+    means: Floats
+    expected: Floats
+    hashes: NDArray[np.uint64]
+    race: Callable[[], bandits.Race]
+
+
+def odds_of(plan: Plan, beliefs: AnyBeliefs, facts: Facts, weights: Floats | None, eligible: tuple[int, ...]) -> Odds:
+    """By what the beliefs are: those of a plan that learned otherwise serve a draft of another policy too."""
+    match beliefs:
+        case ContextualBeliefs():
+            return _odds_by_features(beliefs, facts, weights, eligible)
+        case Beliefs():
+            return _odds_by_past(plan, beliefs, facts, weights, eligible)
+
+
+def _odds_by_features(
+    beliefs: ContextualBeliefs, facts: Facts, weights: Floats | None, eligible: tuple[int, ...]
+) -> Odds:
+    features = beliefs.features(facts.values, facts.history, eligible)
+    rates = beliefs.weights(eligible).rates(features)
+    hashes, expected = beliefs.hashes(eligible), beliefs.expected(eligible, rates)
+    return Odds(rates, expected, hashes, lambda: beliefs.race_for(eligible, features, weights))
+
+
+def _odds_by_past(
+    plan: Plan, beliefs: Beliefs, facts: Facts, weights: Floats | None, eligible: tuple[int, ...]
+) -> Odds:
+    lane, past = beliefs.lane(eligible), _past(plan, facts, eligible)
+    if past is None:
+        return Odds(lane.means, lane.expected(lane.means), lane.hashes, lambda: beliefs.race(eligible, weights))
+
+    def race() -> bandits.Race:
+        scores = lane.valued(bandits.blend(lane.rates, *past, beliefs.customer_strength))
+        return bandits.Race(weighted(scores, weights), beliefs.floor)
+
+    means = _blended_means(lane.means, *past, beliefs.customer_strength)
+    return Odds(means, lane.expected(means), lane.hashes, race)
+
+
+def _past(plan: Plan, facts: Facts, eligible: tuple[int, ...]) -> tuple[Floats, Floats] | None:
+    """The customer's own successes and trials by candidate, or None where the policy or the past has nothing."""
+    if not facts.history or not isinstance(plan.placement.policy, Thompson) or not plan.placement.policy.history:
+        return None
+    pasts = [facts.history.get(plan.ids[number]) for number in eligible]
+    if not any(pasts):
+        return None
+    successes = np.array([past.successes if past else 0.0 for past in pasts])
+    return successes, np.array([past.trials if past else 0.0 for past in pasts])
+
+
+def _blended_means(means: Floats, successes: Floats, trials: Floats, strength: float) -> Floats:
+    blended: Floats = (strength * means + successes) / (strength + trials)
+    return blended

@@ -1,0 +1,26 @@
+"""Timestamps: epoch milliseconds, epoch days, and RFC 3339 in UTC for people and JSON. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+
+DAY = 86_400_000
+MINUTE = 60_000
+
+
+def rfc3339(ms: int) -> str:
+    """Return epoch milliseconds as `2026-11-21T09:30:00.123Z`."""
+    second, rest = divmod(ms, 1000)
+    return f"{_second(second)}.{rest:03d}Z"
+
+
+@lru_cache(maxsize=256)
+def _second(epoch: int) -> str:
+    # Thousands of decisions share a second, and formatting it costs more than the rest of the timestamp.
+    return f"{datetime.fromtimestamp(epoch, UTC):%Y-%m-%dT%H:%M:%S}"
+
+
+def to_ms(moment: datetime) -> int:
+    """Return an aware datetime as epoch milliseconds."""
+    return round(moment.timestamp() * 1000)

@@ -1,0 +1,192 @@
+"""What a draft would have answered to logged decisions, by the same facts, beliefs and randomness. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from engine.kernel.bounds import Bounds
+from engine.kernel.kernel import bounds_for
+from engine.kernel.plan import Plan
+from engine.kernel.scores import AnyBeliefs
+from engine.kernel.value import margin
+from engine.model.facts import Facts
+from engine.previews.estimation.drawing import Drawing, Places, Request, Room
+from engine.previews.estimation.weighing import Logged, Weighed, weigh
+from rules import Rule
+
+MOST_REMEMBERED = 10_000
+AT_ONCE = 64
+"""As many draws as a processor's cache holds."""
+
+_beliefs_version = attrgetter("beliefs_version")
+
+
+class LoggedSlot(msgspec.Struct, frozen=True):
+    """A candidate in its slot, with the chance that it had of it."""
+
+    id: str
+    chance: float
+
+
+class LoggedAnswer(msgspec.Struct, frozen=True):
+    """The part of a logged answer that a preview needs."""
+
+    ranking: list[LoggedSlot]
+    values: dict[str, Any]
+    rules: list[str]
+    fallback: bool
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        return tuple(one.id for one in self.ranking)
+
+
+read_logged = msgspec.json.Decoder(LoggedAnswer).decode
+
+
+class Bounded(NamedTuple):
+    """What the rules that fired then, and those of the draft, leave room for; `same` where that is no difference."""
+
+    before: Room
+    draft: Room
+    same: bool
+
+
+class Case(NamedTuple):
+    """A logged decision that the draft may have answered otherwise; `is_over`: its window for outcomes."""
+
+    id: str
+    facts: Facts
+    logged: LoggedAnswer
+    bounded: Bounded
+    plan_version: int
+    beliefs_version: int
+    is_over: bool
+
+    def request(self, beliefs: AnyBeliefs) -> Request:
+        return Request(self.id, self.facts, beliefs)
+
+
+class Redone(NamedTuple):
+    """The draft's answers: candidates in order, and what they were drawn from (None where nobody was left)."""
+
+    orders: list[tuple[str, ...]]
+    drawing: Drawing | None
+
+
+def batches(cases: Iterable[Case]) -> Iterator[list[Case]]:
+    """Cases that have all but the request in common, those with the same beliefs side by side; at most `AT_ONCE` each.
+
+    `Comparison` takes them in batches.
+    """
+    alike: dict[tuple[int, int, bool], list[Case]] = {}
+    for case in cases:
+        alike.setdefault((id(case.bounded), len(case.logged.ranking), case.is_over), []).append(case)
+    for batch in alike.values():
+        batch.sort(key=_beliefs_version)
+        for start in range(0, len(batch), AT_ONCE):
+            yield batch[start : start + AT_ONCE]
+
+
+class Comparison:
+    """A draft beside the plan version that made some logged decisions. Remembers what sets of rules lead to."""
+
+    def __init__(self, before: Plan, draft: Plan) -> None:
+        self.before, self.draft = before, draft
+        self._rules = {rule.id: rule for rule in before.rules}
+        self._alike = _frame(before) == _frame(draft)
+        self._known: dict[tuple[object, ...], Bounded] = {}
+
+    @property
+    def believe_alike(self) -> bool:
+        """Whether both plans make the same of what is known: they differ in rules and lists alone."""
+        one, other = self.before.document, self.draft.document
+        return (one.placement, one.candidates, one.fields) == (other.placement, other.candidates, other.fields)
+
+    def bounded(self, values: Mapping[str, Any], fired: tuple[int, ...], logged: LoggedAnswer) -> Bounded:
+        """`fired` are the draft's rules by number; the logged answer names those of then."""
+        key = (fired, tuple(logged.rules), *self._refused(values))
+        known = self._known.get(key)
+        if known is None:
+            if len(self._known) >= MOST_REMEMBERED:
+                self._known.clear()
+            known = self._known[key] = self._bounded(values, fired, logged)
+        return known
+
+    def redone(self, cases: Sequence[Case], beliefs: Sequence[AnyBeliefs]) -> Redone:
+        """The draft's answers to the same customers at the same moments, by the same randomness."""
+        drawing = _drawing(cases[0].bounded.draft, cases, beliefs)
+        if drawing is None:
+            return Redone([()] * len(cases), None)
+        return Redone([tuple([drawing.offered[p] for p in order]) for order in drawing.orders().tolist()], drawing)
+
+    def weighed(
+        self,
+        cases: Sequence[Case],
+        redone: Redone,
+        beliefs: Sequence[AnyBeliefs],
+        succeeded: Sequence[Mapping[str, int]],
+    ) -> Weighed:
+        """`beliefs` as the plan of then saw them; `succeeded`: successes by candidate."""
+        rewards = [self._rewards(case, won) for case, won in zip(cases, succeeded, strict=True)]
+        before = _drawing(cases[0].bounded.before, cases, beliefs)
+        return weigh(_logged(cases, rewards), before, redone.drawing)
+
+    def _rewards(self, case: Case, succeeded: Mapping[str, int]) -> dict[str, float]:
+        """What each success was worth: 1, or under the reward `margin` what was left of it, by the draft's own fees."""
+        won = {name: float(count) for name, count in succeeded.items() if count}
+        if self.draft.placement.reward != "margin":
+            return won
+        plans = ((self.draft, name) if name in self.draft.index else (self.before, name) for name in won)
+        return {name: won[name] * margin(plan, case.facts.values, plan.index[name]) for plan, name in plans}
+
+    def _refused(self, values: Mapping[str, Any]) -> tuple[frozenset[int], ...]:
+        plans = (self.draft,) if self._alike else (self.draft, self.before)
+        return tuple(frozenset(plan.eligibility.why_not(values)) for plan in plans)
+
+    def _bounded(self, values: Mapping[str, Any], fired: tuple[int, ...], logged: LoggedAnswer) -> Bounded:
+        then: tuple[Rule, ...] = tuple(self._rules[id] for id in logged.rules)
+        before = bounds_for(self.before, values, then)
+        draft = bounds_for(self.draft, values, tuple(self.draft.rules[number] for number in fired))
+        same = self._alike and _effects(before) == _effects(draft)
+        return Bounded(Room.of(self.before, before), Room.of(self.draft, draft), same)
+
+
+def _drawing(room: Room, cases: Sequence[Case], beliefs: Sequence[AnyBeliefs]) -> Drawing | None:
+    if not room.eligible:
+        return None
+    return Drawing(room, [case.request(known) for case, known in zip(cases, beliefs, strict=True)])
+
+
+def _logged(cases: Sequence[Case], rewards: Sequence[Mapping[str, float]]) -> Logged:
+    rankings, bounded = [case.logged.ranking for case in cases], cases[0].bounded
+    earned = [[won.get(one.id, 0.0) for one in ranking] for ranking, won in zip(rankings, rewards, strict=True)]
+    return Logged(
+        _places(rankings, bounded.before),
+        _places(rankings, bounded.draft),
+        np.array([[one.chance for one in ranking] for ranking in rankings], np.float64),
+        np.array(earned, np.float64),
+    )
+
+
+def _places(rankings: Sequence[Sequence[LoggedSlot]], room: Room) -> Places:
+    at = {name: place for place, name in enumerate(room.offered)}
+    return np.array([[at.get(one.id, -1) for one in ranking] for ranking in rankings], np.intp)
+
+
+def _frame(plan: Plan) -> tuple[object, ...]:
+    """All but the rules that an answer hangs on."""
+    placement = plan.placement
+    nameless = tuple(msgspec.structs.replace(one, label="-", type="") for one in plan.candidates)
+    worths = (placement.reward, placement.goal, placement.margin_percent, placement.typical_amount)
+    encoded = (plan.document.fields, plan.encoding.traits) if plan.encoding else ()
+    return placement.shape, placement.policy, worths, nameless, encoded
+
+
+def _effects(bounds: Bounds) -> tuple[object, ...]:
+    return bounds.excluded.keys(), bounds.pins, bounds.boosts, bounds.values

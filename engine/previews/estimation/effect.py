@@ -1,0 +1,113 @@
+"""What the past tells about a draft's effect on the reward. Pure; formulas and reasons stand in docs/preview.md."""
+
+from __future__ import annotations
+
+from array import array
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+import bandits
+from engine.previews.estimation.totals import Rows, Totals
+
+MOST_UNKNOWN = 0.05
+"""The share of what the draft would earn that may stand where the past never was, and is taken to stay as it was."""
+MAY_DIFFER = 0.5
+"""By how much that may be more or less than it was; the interval covers it."""
+MOST_BOUNDED = 0.25
+"""The share that may be anything between nothing and what it was; the interval covers it."""
+LEAST_SAMPLE = 100
+TINY = 1e-9
+
+Floats = NDArray[np.float64]
+
+
+class Effect(msgspec.Struct, frozen=True):
+    """The draft's mean reward a decision less the logged one, over all that `counted`, with its 95 % interval.
+
+    `touched` of them the draft's rules treat otherwise, and each of those `earned` so much. Of what the draft would
+    earn, the share `unknown` stands where the past never was and is taken to stay as it was, and the share `bounded`
+    is covered by the interval from nothing to all. `refused` says why nothing can be told.
+    """
+
+    counted: int
+    touched: int
+    earned: float
+    value: float
+    low: float
+    high: float
+    effective_sample: float
+    largest_weight: float
+    unknown: float
+    bounded: float
+    refused: str = ""
+
+
+def effect_of(totals: Totals) -> Effect:
+    """Decisions that the draft treats alike say nothing about the difference, and count as none."""
+    rows = totals.rows
+    weight, logged = _floats(rows.weight), _floats(rows.logged)
+    if not len(weight):
+        return Effect(totals.counted, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, _nothing(totals))
+    share = len(weight) / totals.counted
+    least, most = (bandits.paired_difference(weight, logged, _floats(earned)) for earned in (rows.least, rows.most))
+    unknown, bounded = _open(rows)
+    slack = MAY_DIFFER * unknown * max(abs(float(_floats(rows.most).mean())), abs(float(logged.mean())))
+    return Effect(
+        counted=totals.counted,
+        touched=len(weight),
+        earned=float(logged.mean()),
+        value=share * (least.value + most.value) / 2,
+        low=share * (least.low - slack),
+        high=share * (most.high + slack),
+        effective_sample=least.effective_sample,
+        largest_weight=least.largest_weight,
+        unknown=unknown,
+        bounded=bounded,
+        refused=_refusal(totals, weight, least, unknown, bounded),
+    )
+
+
+def _nothing(totals: Totals) -> str:
+    if not totals.read:
+        return "there is no decision in this period"
+    if not totals.counted:
+        return "the outcomes of these decisions are still awaited"
+    return ""
+
+
+def _refusal(totals: Totals, weight: Floats, estimate: bandits.Estimate, unknown: float, bounded: float) -> str:
+    """Why the past cannot tell, in words that go on after "Cannot be known from the past:"."""
+    touched = len(weight)
+    if 2 * totals.revalued > touched:
+        return "the draft sets other values in the answer, and what these do to customers was never tried"
+    if unknown > MOST_UNKNOWN or bounded > MOST_BOUNDED:
+        return (
+            f"{unknown + bounded:.0%} of what the draft would earn stands on answers that were never given, "
+            "such as a candidate where it was never shown"
+        )
+    if estimate.effective_sample < LEAST_SAMPLE:
+        return (
+            f"the {touched:,} decisions that the draft touches hold as much of what it would do as "
+            f"{estimate.effective_sample:.0f}; at least {LEAST_SAMPLE} are needed"
+        )
+    if bandits.is_off_one(weight):
+        return "what the draft would do is too rare in the log to be weighed"
+    return ""
+
+
+def _open(rows: Rows) -> tuple[float, float]:
+    """Whoever would meet what was never offered is taken to bring what others brought."""
+    logged, least, most = map(_floats, (rows.logged, rows.least, rows.most))
+    open_to_all, unseen = _floats(rows.open), _floats(rows.unseen)
+    guessed = float(unseen.sum()) * max(float(logged.mean()), TINY)
+    everything = float(np.abs(most).sum()) + guessed
+    if everything <= 0:
+        return 0.0, 0.0
+    between = float(np.abs(most - least).sum())
+    return (float(np.abs(open_to_all).sum()) - between + guessed) / everything, between / everything
+
+
+def _floats(values: array[float]) -> Floats:
+    return np.array(values, np.float64)

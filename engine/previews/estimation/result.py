@@ -1,0 +1,77 @@
+"""What a preview tells in the end. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from engine.kernel.plan import Plan, PlanDocument
+from engine.previews.estimation.effect import Effect, effect_of
+from engine.previews.estimation.totals import Example, Places, Totals, places
+
+KINDS = ("emptied", "first", "shown", "order", "values")
+
+
+class RuleMatches(msgspec.Struct, frozen=True):
+    """How many decisions a rule fires for under the draft, could not be judged for, and fired for in the log."""
+
+    id: str
+    name: str
+    fired: int
+    skipped: int
+    fired_before: int
+
+
+class Result(msgspec.Struct, frozen=True):
+    """`read` decisions were logged from `first_at` to `last_at` (epoch milliseconds), by some `versions` of the plan.
+
+    `fallback` of them were given without any rule, `lost` ones can no longer be made again: neither is compared.
+    `changed` answers would have been another, `emptied` of them without a candidate, `revalued` with other values.
+    """
+
+    reward: str
+    read: int
+    first_at: int
+    last_at: int
+    versions: list[int]
+    fallback: int
+    lost: int
+    changed: int
+    emptied: int
+    places: list[Places]
+    rules: list[RuleMatches]
+    examples: list[Example]
+    effect: Effect
+    seconds: float = 0.0
+
+
+def result_of(totals: Totals, draft: Plan, others: Iterable[PlanDocument], *, first_at: int, last_at: int) -> Result:
+    """`others` are the documents of the plan versions in the log."""
+    before = tuple(others)
+    labels = {candidate.id: candidate.label for candidate in draft.candidates}
+    gone = {one.id: one.label for document in before for one in document.candidates if one.id not in labels}
+    return Result(
+        reward=draft.placement.reward,
+        read=totals.read,
+        first_at=first_at,
+        last_at=last_at,
+        versions=sorted(totals.versions),
+        fallback=totals.fallback,
+        lost=totals.lost,
+        changed=totals.changed,
+        emptied=totals.emptied,
+        places=places(totals, labels | gone),
+        rules=_matches(totals, draft, before),
+        examples=[one for kind in KINDS for one in reversed(totals.examples.get(kind, []))],
+        effect=effect_of(totals),
+    )
+
+
+def _matches(totals: Totals, draft: Plan, before: tuple[PlanDocument, ...]) -> list[RuleMatches]:
+    names = {rule.id: rule.name for rule in draft.rules}
+    names |= {rule.id: rule.name for document in before for rule in document.rules if rule.id not in names}
+    counts = (totals.fired, totals.skipped, totals.fired_before)
+    found = [RuleMatches(id, name, *(count[id] for count in counts)) for id, name in names.items()]
+    drafted = {rule.id for rule in draft.rules}
+    return [one for one in found if one.id in drafted or one.fired_before]

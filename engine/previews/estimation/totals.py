@@ -1,0 +1,145 @@
+"""Counts of a preview while it runs; those of the log's pieces add up in any order."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import chain
+
+import msgspec
+
+from engine.previews.estimation.comparison import Case
+from engine.previews.estimation.weighing import Weighed
+
+EXAMPLES_A_KIND = 6
+TOP = 3
+Order = tuple[str, ...]
+
+
+class Example(msgspec.Struct, frozen=True):
+    """A logged decision that the draft answers otherwise; `kind` says what is most striking about it."""
+
+    decision_id: str
+    kind: str
+    before: Order
+    after: Order
+
+
+@dataclass(slots=True)
+class Rows:
+    """A row for each decision that may count for the effect and that the draft's rules treat otherwise."""
+
+    weight: array[float] = field(default_factory=lambda: array("d"))
+    logged: array[float] = field(default_factory=lambda: array("d"))
+    least: array[float] = field(default_factory=lambda: array("d"))
+    most: array[float] = field(default_factory=lambda: array("d"))
+    open: array[float] = field(default_factory=lambda: array("d"))
+    unseen: array[float] = field(default_factory=lambda: array("d"))
+
+    def extend(self, other: Weighed | Rows) -> None:
+        for name in Weighed._fields:
+            getattr(self, name).frombytes(getattr(other, name).tobytes())
+
+
+@dataclass(slots=True)
+class Totals:
+    """`orders` are logged answers as they stay, `moved` (before, after) those that change.
+
+    `lost`: decisions whose plan or beliefs are no longer kept. `counted`: those whose window is over. `revalued`: those
+    of them with other values in the answer.
+    """
+
+    read: int = 0
+    fallback: int = 0
+    lost: int = 0
+    counted: int = 0
+    emptied: int = 0
+    changed: int = 0
+    revalued: int = 0
+    versions: Counter[int] = field(default_factory=Counter)
+    orders: Counter[Order] = field(default_factory=Counter)
+    moved: Counter[tuple[Order, Order]] = field(default_factory=Counter)
+    fired: Counter[str] = field(default_factory=Counter)
+    fired_before: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=Counter)
+    rows: Rows = field(default_factory=Rows)
+    examples: dict[str, list[Example]] = field(default_factory=dict)
+
+    def matches(self, fired: Iterable[str], skipped: Iterable[str], fired_before: Iterable[str]) -> None:
+        """Ids of the draft's rules in one decision, and of those that fired then."""
+        # A loop is faster than `Counter.update` for so few.
+        for counts, ids in ((self.fired, fired), (self.skipped, skipped), (self.fired_before, fired_before)):
+            for id in ids:
+                counts[id] += 1
+
+    def stays(self, order: Order) -> None:
+        self.orders[order] += 1
+
+    def moves(self, case: Case, after: Order) -> None:
+        before = case.logged.order
+        revalued = case.logged.values != case.bounded.draft.bounds.values
+        if before == after and not revalued:
+            return self.stays(before)
+        self.changed += 1
+        self.moved[before, after] += 1
+        self.emptied += bool(before) and not after
+        kind = _kind(before, after)
+        self.examples[kind] = [*self.examples.get(kind, ()), Example(case.id, kind, before, after)][-EXAMPLES_A_KIND:]
+        return None
+
+    def weighs(self, shares: Weighed, *, revalued: bool) -> None:
+        """What values in an answer do to customers is open: nothing of the past tells."""
+        self.revalued += revalued * len(shares.weight)
+        self.rows.extend(shares._replace(open=shares.most) if revalued else shares)
+
+    def add(self, other: Totals) -> None:
+        for name in ("read", "fallback", "lost", "counted", "emptied", "changed", "revalued"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name in ("versions", "orders", "moved", "fired", "fired_before", "skipped"):
+            getattr(self, name).update(getattr(other, name))
+        self.rows.extend(other.rows)
+        for kind, kept in other.examples.items():
+            both = sorted(self.examples.get(kind, []) + kept, key=lambda one: one.decision_id)
+            self.examples[kind] = both[-EXAMPLES_A_KIND:]
+
+
+def _kind(before: Order, after: Order) -> str:
+    if not after:
+        return "emptied"
+    if before[:1] != after[:1]:
+        return "first"
+    if set(before) != set(after):
+        return "shown"
+    return "order" if before != after else "values"
+
+
+class Places(msgspec.Struct, frozen=True):
+    """In how many answers a candidate is first, among the first three, and shown: as logged, and under the draft."""
+
+    id: str
+    label: str
+    first: tuple[int, int]
+    top: tuple[int, int]
+    shown: tuple[int, int]
+
+
+def places(totals: Totals, labels: dict[str, str]) -> list[Places]:
+    """In the order of `labels`, then whoever is no longer among them."""
+    stays = Counter(totals.orders)
+    before, after = Counter(stays), Counter(stays)
+    for (old, new), count in totals.moved.items():
+        before[old] += count
+        after[new] += count
+    counts = [(_places(before, depth), _places(after, depth)) for depth in (1, TOP, None)]
+    everyone = dict.fromkeys(chain(labels, *(sorted(old.keys() | new.keys()) for old, new in counts)))
+    return [Places(name, labels.get(name, name), *((old[name], new[name]) for old, new in counts)) for name in everyone]
+
+
+def _places(orders: Counter[Order], depth: int | None) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for order, count in orders.items():
+        for name in order[:depth]:
+            found[name] += count
+    return found

@@ -1,0 +1,300 @@
+"""Trying a draft on the log, in a process of its own: started, watched, cancelled, and kept with what it told.
+
+One runs at a time for each side of a merchant. How far it is stands in the database, so that any process can tell;
+where nothing has moved for a while, its process has died.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from secrets import token_hex
+
+import msgspec
+import structlog
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.clock import now_ms
+from engine.configuration.drafts import Drafts
+from engine.kernel.plan import PlanDocument
+from engine.model.errors import Conflict, NotFound, invalid
+from engine.model.placement import RuleDocument
+from engine.model.timestamps import DAY, to_ms
+from engine.previews.estimation.result import Result
+from engine.previews.reader import Job
+from engine.previews.worker import Done, Failed, Message, Progress
+from engine.store import previews
+from engine.store.connection.database import Database
+from engine.store.previews import PreviewRow, Standing
+
+log = structlog.get_logger()
+
+MOST_DECISIONS = 200_000
+DEAF_AFTER_MS = 30_000
+BEAT_SECONDS = 3.0
+LONGEST_LINE = 64 * 2**20
+KEPT_DAYS = 90
+
+Query = Callable[[AsyncConnection], Awaitable[PreviewRow | None]]
+
+_read_message = msgspec.json.Decoder(Message).decode
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """What was tried: the draft at a revision (None where it was other rules), without a rule where one is named."""
+
+    revision: int | None = None
+    without: str = ""
+
+
+class Preview(Standing, frozen=True, kw_only=True):
+    """What was tried, how far it is, and what came of it once all is read."""
+
+    subject: Subject
+    result: Result | None
+
+    @property
+    def running(self) -> bool:
+        return self.state == "running"
+
+    @property
+    def seconds_left(self) -> float | None:
+        """By how long it took so far; None before anything is read."""
+        took = (self.seen_at - self.started_at) / 1000
+        return took * (self.total - self.done) / self.done if self.done else None
+
+
+OTHER_RULES = Subject()
+
+
+class Previews:
+    """`url` is the database's, for the processes that read it."""
+
+    def __init__(self, database: Database, url: str, drafts: Drafts) -> None:
+        self._database = database
+        self._drafts = drafts
+        self._url = url
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._ears: dict[str, _Ear] = {}
+
+    async def start_draft(
+        self,
+        merchant_id: int,
+        who: str,
+        placement: str,
+        *,
+        since: int,
+        until: int,
+        limit: int = MOST_DECISIONS,
+        without: str = "",
+        rules: Sequence[RuleDocument] | None = None,
+    ) -> Preview:
+        """Try the placement's draft, or `rules` in the place of its rules; `without` leaves one of them out."""
+        draft, document = await self._drafts.plan(merchant_id, placement, rules=rules)
+        kept = tuple(rule for rule in document.rules if rule.id != without)
+        if without and len(kept) == len(document.rules):
+            raise NotFound(f"no rule “{without}” is in force in this draft", field="without")
+        subject = Subject(draft.at.revision if rules is None else None, without)
+        document = msgspec.structs.replace(document, rules=kept)
+        return await self.start(merchant_id, who, document, since=since, until=until, limit=limit, subject=subject)
+
+    async def start(
+        self,
+        merchant_id: int,
+        who: str,
+        document: PlanDocument,
+        *,
+        since: int,
+        until: int,
+        limit: int = MOST_DECISIONS,
+        subject: Subject = OTHER_RULES,
+    ) -> Preview:
+        """Try a plan on the newest `limit` decisions of a period; `Conflict` where another preview is running."""
+        if since >= until:
+            raise invalid("until", "must be later than since")
+        if not 1 <= limit <= MOST_DECISIONS:
+            raise invalid("limit", f"must be from 1 to {MOST_DECISIONS:,}")
+        now, id, placement = now_ms(), f"pre_{token_hex(10)}", document.placement.key
+        row = PreviewRow(
+            id=id,
+            merchant_id=merchant_id,
+            placement=placement,
+            draft=msgspec.json.encode(subject).decode(),
+            since=since,
+            until=until,
+            started_by=who,
+            started_at=now,
+            seen_at=now,
+        )
+        await self._end_the_lost(merchant_id)
+        try:
+            async with self._database.write() as connection:
+                await previews.add(connection, row)
+        except IntegrityError:
+            raise Conflict("another preview is running; wait for it or cancel it") from None
+        job = Job(self._url, merchant_id, placement, _begun(document, now), since, until, now, limit)
+        self._tasks[id] = asyncio.create_task(self._run(id, job), name=f"preview {id}")
+        self._tasks[id].add_done_callback(lambda _: self._tasks.pop(id, None))
+        return _preview(row)
+
+    async def get(self, merchant_id: int, id: str, *, placement: str | None = None) -> Preview:
+        """`NotFound` where there is none, or it is another merchant's or placement's."""
+        found = await self._find(lambda connection: previews.get(connection, merchant_id, id))
+        if found is None or placement not in (None, found.placement):
+            raise NotFound(f"there is no preview “{id}”", field="id")
+        return found
+
+    async def newest(self, merchant_id: int, placement: str) -> Preview | None:
+        """The last one that was started for a placement."""
+        return await self._find(lambda connection: previews.newest(connection, merchant_id, placement))
+
+    async def cancel(self, merchant_id: int, id: str) -> Preview:
+        """End a preview that runs; one that has ended stays as it is."""
+        await self.get(merchant_id, id)
+        await self._stop(id, "cancelled")
+        return await self.get(merchant_id, id)
+
+    async def finish(self, merchant_id: int, id: str) -> Preview:
+        """Wait for the end of a preview that this process started."""
+        await self.get(merchant_id, id)
+        if id in self._tasks:
+            await asyncio.wait([self._tasks[id]])
+        return await self.get(merchant_id, id)
+
+    async def purge(self) -> None:
+        async with self._database.write() as connection:
+            await previews.purge(connection, before=now_ms() - KEPT_DAYS * DAY)
+
+    async def stop(self) -> None:
+        """End all that run in this process."""
+        for id in list(self._tasks):
+            await self._stop(id, "interrupted")
+
+    async def _stop(self, id: str, state: str) -> None:
+        await self._end(id, state)
+        # Its task is not cancelled: it might be writing just now. It ends with its process.
+        if id in self._processes:
+            _kill(self._processes[id])
+        if id in self._tasks:
+            await asyncio.wait([self._tasks[id]])
+
+    async def _run(self, id: str, job: Job) -> None:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "engine.previews.worker",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=LONGEST_LINE,
+            start_new_session=True,
+        )
+        self._processes[id] = process
+        try:
+            await self._watch(id, job, process)
+        except Exception as error:
+            log.error("preview not finished", preview=id, error=type(error).__name__)
+            await self._end(id, "failed", problem="something went wrong on our side")
+        finally:
+            del self._processes[id]
+            _kill(process)
+            await process.wait()
+
+    async def _watch(self, id: str, job: Job, process: asyncio.subprocess.Process) -> None:
+        ear = self._ears[id] = _Ear(process)
+        ear.tell(job)
+        listening = asyncio.create_task(ear.listen())
+        try:
+            while not listening.done():
+                await asyncio.wait([listening], timeout=BEAT_SECONDS)
+                if not await self._move(id, ear.reached):
+                    return
+            match listening.result():
+                case Done(result):
+                    await self._end(id, "done", result=msgspec.json.encode(result).decode())
+                case Failed(problem):
+                    await self._end(id, "failed", problem=problem)
+        finally:
+            listening.cancel()
+            del self._ears[id]
+
+    async def _move(self, id: str, reached: Progress) -> bool:
+        """Write how far it is; False where it was cancelled, maybe by another process."""
+        async with self._database.write() as connection:
+            return await previews.move(connection, id, done=reached.done, total=reached.total, now=now_ms())
+
+    async def _end(self, id: str, state: str, *, problem: str = "", result: str | None = None) -> None:
+        async with self._database.write() as connection:
+            await previews.end(connection, id, state, now=now_ms(), problem=problem, result=result)
+
+    async def _find(self, query: Query) -> Preview | None:
+        async with self._database.read() as connection:
+            row = await query(connection)
+        if row and row.state == "running" and row.seen_at < now_ms() - DEAF_AFTER_MS:
+            await self._end_the_lost(row.merchant_id)
+            return await self._find(query)
+        return self._now(_preview(row)) if row else None
+
+    def _now(self, preview: Preview) -> Preview:
+        """As far as this process knows better than the database, which is told every few seconds."""
+        ear = self._ears.get(preview.id)
+        if ear is None or not preview.running:
+            return preview
+        return msgspec.structs.replace(preview, done=ear.reached.done, total=ear.reached.total, seen_at=now_ms())
+
+    async def _end_the_lost(self, merchant_id: int) -> None:
+        async with self._database.write() as connection:
+            await previews.interrupt(connection, merchant_id, unseen_since=now_ms() - DEAF_AFTER_MS)
+
+
+class _Ear:
+    """Listens to the process of a preview."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        if process.stdin is None or process.stdout is None:
+            raise RuntimeError("the process of a preview has no pipes")
+        self._to, self._from = process.stdin, process.stdout
+        self.reached = Progress(0, 0)
+
+    def tell(self, job: Job) -> None:
+        self._to.write(msgspec.json.encode(job) + b"\n")
+
+    async def listen(self) -> Done | Failed:
+        """How it ended; meanwhile `reached` moves."""
+        while line := await self._from.readline():
+            message: Message = _read_message(line)
+            if not isinstance(message, Progress):
+                return message
+            self.reached = message
+        return Failed("its process ended early")
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    """With all that it started, which are of its group."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _begun(document: PlanDocument, now: int) -> PlanDocument:
+    """Rules that begin later are tried as if they were in force; the past would never see them otherwise."""
+    return msgspec.structs.replace(document, rules=tuple(_without_later_begin(rule, now) for rule in document.rules))
+
+
+def _without_later_begin(rule: RuleDocument, now: int) -> RuleDocument:
+    if rule.active_from is None or to_ms(datetime.fromisoformat(rule.active_from)) <= now:
+        return rule
+    return msgspec.structs.replace(rule, active_from=None, active_to=None)
+
+
+def _preview(row: PreviewRow) -> Preview:
+    return Preview(
+        **{name: getattr(row, name) for name in Standing.__struct_fields__},
+        subject=msgspec.json.decode(row.draft, type=Subject),
+        result=msgspec.json.decode(row.result, type=Result) if row.result else None,
+    )

@@ -1,0 +1,210 @@
+"""Reads pieces of the log and tries a draft on them. Each process of a preview has one reader."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import sys
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from engine.kernel.beliefs import Knowledge
+from engine.kernel.plan import PlanDocument
+from engine.kernel.scores import AnyBeliefs
+from engine.learning.live import Active, compile_plan
+from engine.learning.outcome_effects import AnswerHead, Learning, Named, earned
+from engine.model.facts import Facts, History
+from engine.previews.estimation.comparison import Case, Comparison, batches, read_logged
+from engine.previews.estimation.totals import Totals
+from engine.store import beliefs as snapshots
+from engine.store import outcomes, plans, previews
+from engine.store.beliefs import Snapshot
+from engine.store.connection.database import Database, open_database
+from engine.store.outcomes import OutcomeRow
+from engine.store.previews import LogRow
+
+MOST_BELIEFS = 512
+
+_values = msgspec.json.Decoder(dict[str, object]).decode
+_history = msgspec.json.Decoder(History).decode
+
+
+class Job(msgspec.Struct, frozen=True):
+    """What is to be tried on what; times in epoch milliseconds, `url` as `open_database` wants it."""
+
+    url: str
+    merchant_id: int
+    placement: str
+    document: PlanDocument
+    since: int
+    until: int
+    now: int
+    limit: int
+
+
+class Reader:
+    """The draft, and the plans and beliefs of the log as they are met."""
+
+    def __init__(self, job: Job, database: Database) -> None:
+        self._job = job
+        self._database = database
+        self._draft = compile_plan(msgspec.json.encode(job.document).decode(), 0)
+        self._learning = Learning.of(self._draft.plan.placement)
+        self._comparisons: dict[int, Comparison | None] = {}
+        self._place = (job.merchant_id, job.placement)
+        self._mind = _Mind(self._draft, self._place)
+
+    async def piece(self, first: str, last: str) -> Totals:
+        """The totals of the decisions from one id to another."""
+        totals = Totals()
+        rows = await self._database.look_up(
+            lambda connection: previews.log(connection, *self._place, first=first, last=last)
+        )
+        cases = [self._case(row, await self._comparison(row.plan_version), totals) for row in rows]
+        await self._redo([case for case in cases if case], totals)
+        return totals
+
+    def _case(self, row: LogRow, comparison: Comparison | None, totals: Totals) -> Case | None:
+        """A decision that the draft's rules may treat otherwise; the others are only counted."""
+        totals.read += 1
+        totals.versions[row.plan_version] += 1
+        logged = read_logged(row.answer)
+        if logged.fallback:
+            totals.fallback += 1
+            return None
+        if comparison is None:
+            totals.lost += 1
+            return None
+        values, is_over = _values(row.facts), row.closes_at is None or row.closes_at <= self._job.now
+        firing, rules = comparison.draft.compiled.evaluate(values), comparison.draft.rules
+        totals.matches(
+            [rules[number].id for number in firing.fired],
+            [rules[number].id for number, _ in firing.skipped],
+            logged.rules,
+        )
+        totals.counted += is_over
+        bounded = comparison.bounded(values, firing.fired, logged)
+        if bounded.same:
+            totals.stays(logged.order)
+            return None
+        history = _history(row.history) if row.history != "{}" else {}
+        facts = Facts(values, history, row.customer)
+        return Case(row.id, facts, logged, bounded, row.plan_version, row.beliefs_version, is_over)
+
+    async def _redo(self, cases: Sequence[Case], totals: Totals) -> None:
+        await self._remember({case.beliefs_version for case in cases})
+        kept = [case for case in cases if self._mind.knows(case.beliefs_version)]
+        totals.lost += len(cases) - len(kept)
+        over = [case.id for case in kept if case.is_over]
+        totals.counted -= sum(case.is_over for case in cases) - len(over)
+        events = await self._database.look_up(lambda connection: outcomes.of_decisions(connection, over))
+        for batch in batches(kept):
+            self._try(batch, events, totals)
+
+    def _try(self, batch: Sequence[Case], events: Mapping[str, Sequence[OutcomeRow]], totals: Totals) -> None:
+        comparison, bounded = self._comparisons[batch[0].plan_version], batch[0].bounded
+        if comparison is None:
+            return
+        redone = comparison.redone(batch, self._believed(batch, 0))
+        for case, order in zip(batch, redone.orders, strict=True):
+            totals.moves(case, order)
+        # Its window, and not whether something happened: those of which one hears early are not like the others.
+        if batch[0].is_over:
+            then = self._believed(batch, batch[0].plan_version)
+            succeeded = [self._succeeded(case, events.get(case.id)) for case in batch]
+            revalued = bounded.before.bounds.values != bounded.draft.bounds.values
+            totals.weighs(comparison.weighed(batch, redone, then, succeeded), revalued=revalued)
+
+    def _believed(self, batch: Sequence[Case], plan_version: int) -> list[AnyBeliefs]:
+        versions = dict.fromkeys(case.beliefs_version for case in batch)
+        known = {version: self._mind.of(plan_version, version) for version in versions}
+        return [known[case.beliefs_version] for case in batch]
+
+    async def _remember(self, versions: set[int]) -> None:
+        missing = self._mind.missing(versions)
+        if missing:
+            found = await self._database.look_up(lambda connection: snapshots.some(connection, *self._place, missing))
+            self._mind.learn(found, keep=versions)
+
+    def _succeeded(self, case: Case, events: Sequence[OutcomeRow] | None) -> dict[str, int]:
+        if not events:
+            return {}
+        head = AnswerHead([Named(one.id) for one in case.logged.ranking], [], False)
+        credit = earned(self._learning, head, events, closed=True)
+        return {name: int(worth.successes) for name, worth in credit.items() if worth.successes}
+
+    async def _comparison(self, version: int) -> Comparison | None:
+        if version not in self._comparisons:
+            row = await self._database.look_up(lambda connection: plans.get(connection, *self._place, version))
+            self._comparisons[version] = None
+            if row is not None:
+                then = compile_plan(row.document, version, like=self._draft.plan)
+                comparison = self._comparisons[version] = Comparison(then.plan, self._draft.plan)
+                self._mind.add(version, self._draft if comparison.believe_alike else then)
+        return self._comparisons[version]
+
+
+class _Mind:
+    """What was believed, as the draft (plan version 0) and the plans of then make it; the last used are remembered."""
+
+    def __init__(self, draft: Active, place: tuple[int, str]) -> None:
+        self._by_plan = {0: draft}
+        self._snapshots: dict[int, Snapshot] = {0: Snapshot(*place, 0, "", "", Knowledge(), 0)}
+        self._made: OrderedDict[tuple[int, int], AnyBeliefs] = OrderedDict()
+
+    def add(self, plan_version: int, active: Active) -> None:
+        self._by_plan[plan_version] = active
+
+    def missing(self, versions: set[int]) -> set[int]:
+        return versions - self._snapshots.keys()
+
+    def learn(self, found: Mapping[int, Snapshot], *, keep: set[int]) -> None:
+        self._snapshots = {version: one for version, one in self._snapshots.items() if version in keep or not version}
+        self._snapshots.update(found)
+
+    def knows(self, version: int) -> bool:
+        return version in self._snapshots
+
+    def of(self, plan_version: int, version: int) -> AnyBeliefs:
+        active = self._by_plan[plan_version]
+        key = (0 if active is self._by_plan[0] else plan_version, version)
+        made = self._made.get(key)
+        if made is None:
+            made = self._made[key] = active.beliefs_of(self._snapshots[version])
+            if len(self._made) > MOST_BELIEFS:
+                self._made.popitem(last=False)
+        else:
+            self._made.move_to_end(key)
+        return made
+
+
+class _Process:
+    """What a process of the pool holds between its pieces."""
+
+    reader: Reader
+    loop: asyncio.AbstractEventLoop
+
+
+def give_way() -> None:
+    """Decisions go before previews: on Linux they take a core from one at once, elsewhere they get most of it."""
+    if sys.platform == "linux":
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    else:
+        os.nice(19)
+
+
+def begin(job: bytes) -> None:
+    """Called once in each process."""
+    give_way()
+    # What is read makes no cycles, and going through it in search of some would take a tenth of the time.
+    gc.disable()
+    decoded = msgspec.msgpack.decode(job, type=Job)
+    _Process.loop = asyncio.new_event_loop()
+    _Process.reader = Reader(decoded, open_database(decoded.url))
+
+
+def read_piece(first: str, last: str) -> Totals:
+    return _Process.loop.run_until_complete(_Process.reader.piece(first, last))

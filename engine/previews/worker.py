@@ -1,0 +1,143 @@
+"""The process of one preview: `python -m engine.previews.worker`.
+
+Takes a job as one line of JSON, answers lines of JSON: how far it is, then the result or what was wrong. It ends with
+whoever started it, whose end it notices by its own input.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+
+import msgspec
+
+from engine.clock import now_ms
+from engine.kernel.plan import Plan, PlanDocument
+from engine.model.ids import first_id_of, moment_of
+from engine.previews.estimation.result import Result, result_of
+from engine.previews.estimation.totals import Totals
+from engine.previews.reader import Job, begin, give_way, read_piece
+from engine.store import plans, previews
+from engine.store.connection.database import open_database
+from rules import RuleError
+
+DECISIONS_A_PIECE = 10_000
+MOST_PROCESSES = 2
+BUSY_MS, BUSY_DECISIONS = 2_000, 20
+"""A server that answered so many decisions in so long before is left a core for them."""
+
+
+class Progress(msgspec.Struct, tag="progress"):
+    done: int
+    total: int
+
+
+class Done(msgspec.Struct, tag="done"):
+    result: Result
+
+
+class Failed(msgspec.Struct, tag="failed"):
+    problem: str
+
+
+Message = Progress | Done | Failed
+
+
+def main() -> None:
+    job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    give_way()
+    try:
+        _say(Done(preview(job)))
+    except RuleError as error:
+        _say(Failed(f"the draft cannot be tried: {error.problems[0].message}"))
+
+
+def preview(job: Job) -> Result:
+    """Try the draft on the log, in pieces side by side."""
+    began = time.monotonic()
+    draft = Plan(job.document, version=0)
+    ids = asyncio.run(_ids(job))
+    totals = _read(job, ids) if ids else Totals()
+    documents = asyncio.run(_documents(job, sorted(totals.versions)))
+    first_at, last_at = (moment_of(ids[0]), moment_of(ids[-1])) if ids else (job.since, job.until)
+    found = result_of(totals, draft, documents, first_at=first_at, last_at=last_at)
+    return msgspec.structs.replace(found, seconds=round(time.monotonic() - began, 1))
+
+
+def _read(job: Job, ids: Sequence[str]) -> Totals:
+    totals, total = Totals(), len(ids)
+    _say(Progress(0, total))
+    pieces = [ids[start : start + DECISIONS_A_PIECE] for start in range(0, total, DECISIONS_A_PIECE)]
+    for part in _parts(job, [(piece[0], piece[-1]) for piece in pieces]):
+        totals.add(part)
+        _say(Progress(totals.read, total))
+    return totals
+
+
+def _parts(job: Job, pieces: Sequence[tuple[str, str]]) -> Iterator[Totals]:
+    """The totals of the pieces as they come in; for a single one no further process is worth its start."""
+    told = msgspec.msgpack.encode(job)
+    if len(pieces) == 1:
+        begin(told)
+        yield read_piece(*pieces[0])
+        return
+    workers, context = asyncio.run(_workers(job)), multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=begin, initargs=(told,)) as pool:
+        for future in as_completed([pool.submit(read_piece, *piece) for piece in pieces]):
+            yield future.result()
+
+
+async def _workers(job: Job) -> int:
+    """As many processes as there are cores, up to two; where decisions are asked for, one core is left to them."""
+    database = open_database(job.url)
+    try:
+        async with database.read() as connection:
+            is_busy = await previews.count_since(connection, first_id_of(now_ms() - BUSY_MS)) >= BUSY_DECISIONS
+    finally:
+        await database.close()
+    return max(1, min(MOST_PROCESSES, os.cpu_count() or 1) - is_busy)
+
+
+async def _ids(job: Job) -> list[str]:
+    first, end = first_id_of(job.since), first_id_of(job.until)
+    database = open_database(job.url)
+    try:
+        return await database.look_up(
+            lambda connection: previews.ids(
+                connection, job.merchant_id, job.placement, first=first, end=end, limit=job.limit
+            )
+        )
+    finally:
+        await database.close()
+
+
+async def _documents(job: Job, versions: Sequence[int]) -> list[PlanDocument]:
+    database = open_database(job.url)
+    try:
+        async with database.read() as connection:
+            rows = [await plans.get(connection, job.merchant_id, job.placement, version) for version in versions]
+        return [msgspec.json.decode(row.document, type=PlanDocument) for row in rows if row]
+    finally:
+        await database.close()
+
+
+def _end_with_the_parent() -> None:
+    sys.stdin.buffer.read()
+    os.killpg(0, signal.SIGKILL)
+
+
+def _say(message: Message) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(message) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()

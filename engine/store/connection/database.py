@@ -1,0 +1,155 @@
+"""The two ways to the database: one connection that writes, many that read.
+
+SQLite: WAL, `synchronous=FULL`, one writer that takes its lock at `BEGIN`, so no transaction fails half-way for
+want of it. PostgreSQL: a pool for each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, StaticPool, create_engine, event, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from engine.store.connection.inline import T, Work, run_through
+
+PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA busy_timeout=10000",
+    "PRAGMA cache_size=-65536",
+    "PRAGMA temp_store=MEMORY",
+)
+
+
+# A query of its own needs no transaction around it; leaving it out saves two trips to the driver's thread.
+_EACH_QUERY_ALONE: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
+
+
+class Database:
+    """PostgreSQL, and what both databases have in common."""
+
+    is_sqlite = False
+
+    def __init__(self, writer: AsyncEngine, reader: AsyncEngine) -> None:
+        self._writer = writer
+        self._reader = reader
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction; it is committed when the block ends well and rolled back otherwise."""
+        async with self._writer.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for queries; each sees the moment at which it runs."""
+        async with self._reader.connect() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncConnection]:
+        """For many queries that must see the same moment; holds up nobody."""
+        async with self.read() as connection:
+            await connection.execute(text("BEGIN" if self.is_sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ"))
+            try:
+                yield connection
+            finally:
+                await connection.execute(text("ROLLBACK"))
+
+    async def transact(self, work: Work[T]) -> T:
+        """`write` for the path of a decision: `work` may wait for nothing but its connection."""
+        async with self.write() as connection:
+            return await work(connection)
+
+    async def look_up(self, work: Work[T]) -> T:
+        """`read` for the path of a decision: look-ups by key alone."""
+        async with self.read() as connection:
+            return await work(connection)
+
+    async def close(self) -> None:
+        await self._writer.dispose()
+        await self._reader.dispose()
+
+
+class SqliteDatabase(Database):
+    """SQLite: one writer at a time, in its own thread on the path of a decision; look-ups where they are asked for."""
+
+    is_sqlite = True
+
+    def __init__(self, url: str) -> None:
+        super().__init__(
+            create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=60),
+            create_async_engine(url, pool_size=4, max_overflow=4, **_EACH_QUERY_ALONE),
+        )
+        plain = url.replace("+aiosqlite", "")
+        self._plain_writer = create_engine(plain, poolclass=StaticPool, connect_args={"check_same_thread": False})
+        self._plain_reader = create_engine(plain, poolclass=StaticPool, **_EACH_QUERY_ALONE)
+        for engine in (self._writer.sync_engine, self._reader.sync_engine, self._plain_writer, self._plain_reader):
+            _prepare(engine)
+        for engine in (self._writer.sync_engine, self._plain_writer):
+            lock_at_begin(engine)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
+        # Writers take turns here rather than at SQLite's lock, where waiting means sleeping and trying again.
+        self._turn = asyncio.Lock()
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        async with self._turn, super().write() as connection:
+            yield connection
+
+    async def transact(self, work: Work[T]) -> T:
+        async with self._turn:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work)
+
+    def _transact(self, work: Work[T]) -> T:
+        with self._plain_writer.begin() as connection:
+            return run_through(work, connection)
+
+    async def look_up(self, work: Work[T]) -> T:
+        with self._plain_reader.connect() as connection:
+            return run_through(work, connection)
+
+    async def close(self) -> None:
+        await super().close()
+        self._thread.shutdown()
+        self._plain_writer.dispose()
+        self._plain_reader.dispose()
+
+
+def sqlite_url(folder: str) -> str:
+    return f"sqlite+aiosqlite:///{Path(folder).resolve() / 'tap2.sqlite'}"
+
+
+def open_database(url: str) -> Database:
+    """`url` is an SQLAlchemy URL for aiosqlite or asyncpg."""
+    if url.startswith("sqlite"):
+        return SqliteDatabase(url)
+    return Database(
+        create_async_engine(url, pool_size=5, max_overflow=10, pool_pre_ping=True),
+        create_async_engine(url, pool_size=5, max_overflow=10, pool_pre_ping=True, **_EACH_QUERY_ALONE),
+    )
+
+
+def _prepare(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def set_pragmas(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in PRAGMAS:
+            cursor.execute(pragma)
+        cursor.close()
+
+
+def lock_at_begin(engine: Engine) -> None:
+    """The driver would begin late and without the lock, and fail half-way where another process writes."""
+
+    @event.listens_for(engine, "begin")
+    def start(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

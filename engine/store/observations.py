@@ -1,0 +1,96 @@
+"""Lessons: what each settled decision says of each candidate that was seen, in the order in which it became known.
+
+A later outcome appends what it changes, so that sums are what the log says and who has read up to a lesson never reads
+back. Only placements that learn from facts have any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from sqlalchemy import delete, func, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.store.connection.bulk import insert_many
+from engine.store.tables import decisions, lessons
+
+Place = tuple[int, str, str]
+COLUMNS = ("merchant_id", "placement", "reward", "decision_id", "candidate", "trials", "successes")
+
+
+class LessonCell(NamedTuple):
+    """What a lesson is about."""
+
+    merchant_id: int
+    placement: str
+    reward: str
+    decision_id: str
+    candidate: str
+
+
+class LessonRow(NamedTuple):
+    """A lesson with the facts (JSON) of its decision; `trials` and `successes` may be taken back, and negative."""
+
+    seq: int
+    decision_id: str
+    candidate: str
+    trials: int
+    successes: int
+    decided_at: int
+    facts: str
+    history: str
+
+
+async def append(connection: AsyncConnection, changes: Mapping[Any, list[int]]) -> None:
+    """`changes`: trials and successes by `LessonCell`; those that change nothing are left out."""
+    rows = sorted((*cell, *values) for cell, values in changes.items() if any(values))
+    await insert_many(connection, lessons, COLUMNS, rows)
+
+
+async def last(connection: AsyncConnection, place: Place) -> int:
+    """The number of the last lesson of (merchant, placement, reward): none with a lower one is still to come.
+
+    PostgreSQL hands out numbers before their rows are committed, so writers that have begun are waited for.
+    """
+    if connection.dialect.name == "postgresql":
+        await connection.execute(text("LOCK TABLE lessons IN SHARE MODE"))
+    merchant_id, placement, reward = place
+    query = select(func.max(lessons.c.seq)).where(
+        lessons.c.merchant_id == merchant_id, lessons.c.placement == placement, lessons.c.reward == reward
+    )
+    return (await connection.execute(query)).scalar() or 0
+
+
+async def after(connection: AsyncConnection, place: Place, *, seq: int, up_to: int, limit: int) -> list[LessonRow]:
+    """The lessons after one, in order, as far as their decisions are still in the log."""
+    merchant_id, placement, reward = place
+    query = (
+        select(
+            lessons.c.seq,
+            lessons.c.decision_id,
+            lessons.c.candidate,
+            lessons.c.trials,
+            lessons.c.successes,
+            decisions.c.decided_at,
+            decisions.c.facts,
+            decisions.c.history,
+        )
+        .join(decisions, decisions.c.id == lessons.c.decision_id)
+        .where(
+            lessons.c.merchant_id == merchant_id,
+            lessons.c.placement == placement,
+            lessons.c.reward == reward,
+            lessons.c.seq > seq,
+            lessons.c.seq <= up_to,
+        )
+        .order_by(lessons.c.seq)
+        .limit(limit)
+    )
+    return [LessonRow(*row) for row in await connection.execute(query)]
+
+
+async def purge(connection: AsyncConnection, *, before_id: str) -> int:
+    """Forget lessons of decisions older than an id; what was learned from them stays."""
+    result = await connection.execute(delete(lessons).where(lessons.c.decision_id < before_id))
+    return result.rowcount

@@ -1,0 +1,49 @@
+"""All tables. SQLite and PostgreSQL alike: JSON is text, times are epoch milliseconds, days are epoch days."""
+
+from __future__ import annotations
+
+from engine.store.tables import accounts
+from engine.store.tables.configuration import active_plans, audit, draft_rules, drafts, plans, resources
+from engine.store.tables.log import decisions, outcomes
+from engine.store.tables.previews import previews
+from engine.store.tables.schema import metadata
+from engine.store.tables.statistics import (
+    beliefs,
+    delays,
+    field_days,
+    fits,
+    lessons,
+    rollup_cursor,
+    rule_days,
+    rule_fired,
+    statistics,
+    tallies,
+    usage,
+    waiting,
+)
+
+__all__ = [
+    "accounts",
+    "active_plans",
+    "audit",
+    "beliefs",
+    "decisions",
+    "delays",
+    "draft_rules",
+    "drafts",
+    "field_days",
+    "fits",
+    "lessons",
+    "metadata",
+    "outcomes",
+    "plans",
+    "previews",
+    "resources",
+    "rollup_cursor",
+    "rule_days",
+    "rule_fired",
+    "statistics",
+    "tallies",
+    "usage",
+    "waiting",
+]

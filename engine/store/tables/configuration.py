@@ -1,0 +1,92 @@
+"""Tables of what merchants edit and publish, and of who changed it."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, Table, Text, text
+
+from engine.store.tables.schema import long_integer, merchant_column, metadata
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", long_integer(), primary_key=True),
+    merchant_column(),
+    Column("at", BigInteger, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("before", Text),
+    Column("after", Text),
+    Index("ix_audit_merchant_id", "merchant_id", "id"),
+)
+
+# Everything that a merchant edits: placements, candidates, rules, fields, lists. `place` is the placement's key
+# where the thing belongs to one, and empty where it is the merchant's.
+resources = Table(
+    "resources",
+    metadata,
+    merchant_column(),
+    Column("kind", Text, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "kind", "place", "id"),
+)
+
+# Rules as they are to be: what a placement's draft changes of the published ones. No document is a deletion;
+# `base_version` is the published rule's version that the change was made from, 0 where there was none.
+draft_rules = Table(
+    "draft_rules",
+    metadata,
+    merchant_column(),
+    Column("placement", Text, nullable=False),
+    Column("rule_id", Text, nullable=False),
+    Column("document", Text),
+    Column("base_version", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("changed_by", Text, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement", "rule_id"),
+)
+
+# Where a draft stands on its way to being published. `revision` counts its changes and never goes back.
+drafts = Table(
+    "drafts",
+    metadata,
+    merchant_column(),
+    Column("placement", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("approved_by", Text, nullable=False),
+    Column("publish_at", BigInteger),
+    Column("scheduled_by", Text, nullable=False),
+    Column("problem", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement"),
+)
+
+# What was published, for good: the placement with all that its decisions depend on.
+plans = Table(
+    "plans",
+    metadata,
+    merchant_column(),
+    Column("placement", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("published_at", BigInteger, nullable=False),
+    Column("published_by", Text, nullable=False),
+    Column("why", Text, nullable=False, server_default=text("''")),
+    PrimaryKeyConstraint("merchant_id", "placement", "version"),
+)
+
+active_plans = Table(
+    "active_plans",
+    metadata,
+    merchant_column(),
+    Column("placement", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement"),
+)

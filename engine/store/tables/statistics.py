@@ -1,0 +1,175 @@
+"""Tables of sums and snapshots that are folds of the log, kept in the same transaction.
+
+All of them add, so concurrent writers need not read before they write."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, Table, Text
+
+from engine.store.tables.schema import long_integer, merchant_column, metadata
+
+statistics = Table(
+    "statistics",
+    metadata,
+    merchant_column(),
+    Column("placement", Text, nullable=False),
+    Column("reward", Text, nullable=False),
+    Column("bucket", Text, nullable=False),
+    Column("candidate", Text, nullable=False),
+    # Counted from 1 where credit depends on the slot, otherwise 0.
+    Column("slot", Integer, nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("trials", BigInteger, nullable=False),
+    Column("successes", BigInteger, nullable=False),
+    # Successes of which an amount in the merchant's currency is known, and the sum of those amounts.
+    Column("priced", BigInteger, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement", "reward", "bucket", "candidate", "slot", "day"),
+    sqlite_with_rowid=False,
+)
+
+# Trials that decisions of some minutes would give if nothing more were reported: their outcomes may be on the way.
+waiting = Table(
+    "waiting",
+    metadata,
+    merchant_column(),
+    Column("placement", Text, nullable=False),
+    Column("reward", Text, nullable=False),
+    Column("bucket", Text, nullable=False),
+    Column("candidate", Text, nullable=False),
+    Column("slot", Integer, nullable=False),
+    Column("minute", Integer, nullable=False),
+    Column("trials", BigInteger, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement", "reward", "bucket", "candidate", "slot", "minute"),
+    sqlite_with_rowid=False,
+)
+
+# How long it took until closed decisions were known to be a success or a failure, in bins of `bandits.delay`.
+delays = Table(
+    "delays",
+    metadata,
+    merchant_column(),
+    Column("placement", Text, nullable=False),
+    Column("reward", Text, nullable=False),
+    Column("bin", Integer, nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("successes", BigInteger, nullable=False),
+    Column("failures", BigInteger, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement", "reward", "bin", "day"),
+    sqlite_with_rowid=False,
+)
+
+# What was fitted to the statistics of a placement: strengths of the levels, examination weights.
+fits = Table(
+    "fits",
+    metadata,
+    merchant_column(),
+    Column("placement", Text, nullable=False),
+    Column("reward", Text, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("fitted_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement", "reward"),
+)
+
+usage = Table(
+    "usage",
+    metadata,
+    merchant_column(),
+    Column("customer", Text, nullable=False),
+    Column("placement", Text, nullable=False),
+    Column("candidate", Text, nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("trials", BigInteger, nullable=False),
+    Column("successes", BigInteger, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "customer", "placement", "candidate", "day"),
+    sqlite_with_rowid=False,
+)
+
+# What settled decisions say of each candidate that was seen, where a placement learns from facts; only ever appended.
+lessons = Table(
+    "lessons",
+    metadata,
+    Column("seq", long_integer(), primary_key=True, autoincrement=True),
+    merchant_column(),
+    Column("placement", Text, nullable=False),
+    Column("reward", Text, nullable=False),
+    Column("decision_id", Text, nullable=False),
+    Column("candidate", Text, nullable=False),
+    Column("trials", Integer, nullable=False),
+    Column("successes", Integer, nullable=False),
+    Index("ix_lessons_place", "merchant_id", "placement", "reward", "seq"),
+    Index("ix_lessons_decision", "decision_id"),
+    # A number that was purged never comes again: who has read up to it would miss its successor.
+    sqlite_autoincrement=True,
+)
+
+# How often a candidate came first, a minute: what the share-over-time chart draws.
+tallies = Table(
+    "tallies",
+    metadata,
+    merchant_column(),
+    Column("placement", Text, nullable=False),
+    Column("minute", Integer, nullable=False),
+    Column("candidate", Text, nullable=False),
+    Column("firsts", BigInteger, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement", "minute", "candidate"),
+    sqlite_with_rowid=False,
+)
+
+# The statistics that a beliefs version was drawn from, so that any decision can be made again.
+beliefs = Table(
+    "beliefs",
+    metadata,
+    merchant_column(),
+    Column("placement", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("reward", Text, nullable=False),
+    Column("bucket", Text, nullable=False),
+    Column("statistics", Text, nullable=False),
+    Column("made_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement", "version"),
+)
+
+# How often rules fired (or, by the field that they lacked, were skipped) and fields arrived: counted from the log.
+rule_days = Table(
+    "rule_days",
+    metadata,
+    merchant_column(),
+    Column("placement", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("lacked", Text, nullable=False),
+    Column("times", BigInteger, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement", "rule", "day", "lacked"),
+    sqlite_with_rowid=False,
+)
+
+rule_fired = Table(
+    "rule_fired",
+    metadata,
+    merchant_column(),
+    Column("placement", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement", "rule"),
+    sqlite_with_rowid=False,
+)
+
+field_days = Table(
+    "field_days",
+    metadata,
+    merchant_column(),
+    Column("field", Text, nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("times", BigInteger, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "field", "day"),
+    sqlite_with_rowid=False,
+)
+
+# How far the log has been counted.
+rollup_cursor = Table(
+    "rollup_cursor",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("id", Text, nullable=False),
+)

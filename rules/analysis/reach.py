@@ -1,0 +1,49 @@
+"""Whether a condition can be true at all where some facts are never there."""
+
+from typing import NamedTuple, cast
+
+from rules.language.tree import BOOLEAN, Call, Literal, Node, is_connective, reads_of, required_fields
+
+
+class Reach(NamedTuple):
+    """What a node may surely be, as far as the missing facts alone tell."""
+
+    true: bool
+    false: bool
+
+    def __invert__(self) -> "Reach":
+        return Reach(self.false, self.true)
+
+
+EITHER = Reach(True, True)
+NEITHER = Reach(False, False)
+
+
+def can_fire(condition: Node, absent: frozenset[str]) -> bool:
+    """False only where it is sure: the fields `absent` are in no facts, and then the condition is never true."""
+    return _reach(condition, absent).true
+
+
+def _reach(node: Node, absent: frozenset[str]) -> Reach:
+    if is_connective(node):
+        return _joined(cast(Call, node), absent)
+    if isinstance(node, Literal) and node.type in BOOLEAN:
+        return Reach(bool(node.value), not node.value)
+    if absent.intersection(required_fields(node)):
+        return NEITHER
+    if isinstance(node, Call) and node.operator == "exists" and absent.intersection(one.name for one in reads_of(node)):
+        return Reach(False, True)
+    return EITHER
+
+
+def _joined(call: Call, absent: frozenset[str]) -> Reach:
+    parts = [_reach(part, absent) for part in call.arguments]
+    match call.operator:
+        case "and":
+            return Reach(all(part.true for part in parts), any(part.false for part in parts))
+        case "or":
+            return Reach(any(part.true for part in parts), all(part.false for part in parts))
+        case "!":
+            return ~parts[0]
+        case _:
+            return EITHER

@@ -1,0 +1,258 @@
+"""Python expressions for checked conditions: surely true, surely false, and the value once all is known.
+
+`!` is pushed down to the clauses. "Surely false" is not "not surely true": with a field missing, a clause is
+neither, and that is what makes a rule with it harmless (Kleene's strong logic).
+"""
+
+import ast
+from collections.abc import Callable, Mapping
+from typing import cast
+
+from rules.compiled.syntax import both, call, choice, compare, constant, either, for_each, name, negated
+from rules.language.evaluate import FUNCTIONS, Lists
+from rules.language.tree import ITEM, Call, Literal, Node, Read, is_connective, required_fields
+from rules.language.values import NUMERIC
+
+_COMPARISONS: Mapping[str, type[ast.cmpop]] = {
+    "==": ast.Eq,
+    "!=": ast.NotEq,
+    "<": ast.Lt,
+    "<=": ast.LtE,
+    ">": ast.Gt,
+    ">=": ast.GtE,
+    "in": ast.In,
+    "in_list": ast.In,
+}
+_DEEPEST_BLAMED = 3  # each level repeats the code of all below it
+_FALSE_BY_ITSELF = frozenset({"==", "<", "<=", ">", ">=", "between", "in", "in_list"})
+
+
+_RARELY_TRUE = ("==", "in", "in_list", "between", "<", "<=", ">", ">=")
+"""Cheap clauses, those first that are true the least often."""
+
+
+def _chance_of_truth(clause: Node) -> int:
+    """The order to try the parts of an `and` in, so that most rules are done after the first."""
+    operator = clause.operator if isinstance(clause, Call) else ""
+    return _RARELY_TRUE.index(operator) if operator in _RARELY_TRUE else len(_RARELY_TRUE)
+
+
+class Constants:
+    """The table of everything that generated code refers to by a made-up name."""
+
+    def __init__(self, lists: Lists) -> None:
+        self.table: dict[str, object] = {}
+        self._lists = lists
+        self._names: dict[object, str] = {}
+
+    def name_of(self, value: object) -> str:
+        """The name of a constant; equal constants of one type share it."""
+        # -0.0 equals 0.0, but dividing by it does not
+        key = (type(value), repr(value) if isinstance(value, float) else value)
+        if key not in self._names:
+            self._names[key] = f"k{len(self._names)}"
+            self.table[self._names[key]] = value
+        return self._names[key]
+
+    def expression(self, value: object) -> ast.expr:
+        """The expression for a constant."""
+        return name(self.name_of(value))
+
+    def literal(self, literal: Literal) -> ast.expr:
+        """The expression for a literal; the name of a list stands for its members."""
+        if literal.type == "list name":
+            return self.expression(self._lists.get(str(literal.value), frozenset()))
+        return self.expression(literal.value)
+
+
+class Expressions:
+    """Expressions over the local variables of the generated functions, which `locals_` names by field."""
+
+    def __init__(self, locals_: Mapping[str, str], constants: Constants) -> None:
+        self._locals = {field: name(local) for field, local in locals_.items()} | {ITEM: name("item")}
+        self._constants = constants
+
+    def true(self, node: Node) -> ast.expr:
+        """An expression that is truthy exactly if the condition is surely true."""
+        if not is_connective(node):
+            plain = self.plain(node)
+            return plain if _is_false_by_itself(node) else both([*self._presences(node), plain])
+        parts = cast(Call, node).arguments
+        match cast(Call, node).operator:
+            case "and":
+                return both([self.true(part) for part in sorted(parts, key=_chance_of_truth)])
+            case "or":
+                return either([self.true(part) for part in parts])
+            case "!":
+                return self.false(parts[0])
+        return compare(self.three(node), ast.Is, constant(True))
+
+    def false(self, node: Node) -> ast.expr:
+        """An expression that is truthy exactly if the condition is surely false."""
+        if not is_connective(node):
+            return both([*self._presences(node), negated(self.plain(node))])
+        parts = cast(Call, node).arguments
+        match cast(Call, node).operator:
+            case "and":
+                return either([self.false(part) for part in parts])
+            case "or":
+                return both([self.false(part) for part in parts])
+            case "!":
+                return self.true(parts[0])
+        return compare(self.three(node), ast.Is, constant(False))
+
+    def three(self, node: Node) -> ast.expr:
+        """True, False or None for unknown; used below `if`, where two forms a part would double a level."""
+        if not is_connective(node):
+            known = call(name("bool"), self.plain(node))
+            present = self._presences(node)
+            return choice(both(present), known, constant(None)) if present else known
+        parts = [self.three(part) for part in cast(Call, node).arguments]
+        return self._apply(_JOINS[cast(Call, node).operator], parts)
+
+    def lacked(self, node: Node) -> ast.expr:
+        """The name of the first field that makes an unknown condition unknown, or None: the slow walk can tell."""
+        return self._lacked(node) if _nesting(node) <= _DEEPEST_BLAMED else constant(None)
+
+    def _lacked(self, node: Node) -> ast.expr:
+        if is_connective(node):
+            return either([self._lacked_by_part(part) for part in cast(Call, node).arguments])
+        blamed = constant(None)
+        for field, present in reversed(self._presence_by_field(node)):
+            blamed = choice(present, blamed, self._constants.expression(field))
+        return blamed
+
+    def _lacked_by_part(self, node: Node) -> ast.expr:
+        """The same for a part, or falsy if the part is known in spite of what it lacks."""
+        operator = cast(Call, node).operator if is_connective(node) else None
+        if operator == "and":
+            return both([negated(self.false(node)), self._lacked(node)])
+        return both([negated(self.true(node)), self._lacked(node)]) if operator == "or" else self._lacked(node)
+
+    def plain(self, node: Node) -> ast.expr:
+        """The node's value, all fields that it requires being there."""
+        if isinstance(node, Literal):
+            return self._constants.literal(node)
+        if isinstance(node, Read):
+            return self._locals[node.name]
+        special = _PLAIN.get(node.operator)
+        if special:
+            return special(self, node)
+        arguments = [self.plain(argument) for argument in node.arguments]
+        if node.operator in _COMPARISONS:
+            return compare(arguments[0], _COMPARISONS[node.operator], *arguments[1:])
+        return self._apply(FUNCTIONS[node.operator], arguments)
+
+    def _apply(self, function: Callable[..., object], arguments: list[ast.expr]) -> ast.expr:
+        return call(self._constants.expression(function), *arguments)
+
+    def _presences(self, node: Node) -> list[ast.expr]:
+        return [present for _, present in self._presence_by_field(node)]
+
+    def _presence_by_field(self, node: Node) -> list[tuple[str, ast.expr]]:
+        return [(field, self._presence(field, type_)) for field, type_ in required_fields(node).items()]
+
+    def _presence(self, field: str, type_: str) -> ast.expr:
+        local = self._locals[field]
+        # NaN is not equal to itself
+        return compare(local, ast.Eq, local) if type_ in NUMERIC else compare(local, ast.IsNot, constant(None))
+
+    # --- operators with an expression of their own
+
+    def between(self, node: Call) -> ast.expr:
+        value, low, high = (self.plain(argument) for argument in node.arguments)
+        return compare(low, ast.LtE, value, high)
+
+    def exists(self, node: Call) -> ast.expr:
+        read = cast(Read, node.arguments[0])
+        return self._presence(read.name, read.type)
+
+    def default(self, node: Call) -> ast.expr:
+        return self._or_else(cast(Read, node.arguments[0]), self.plain(node.arguments[1]))
+
+    def missing_some(self, node: Call) -> ast.expr:
+        needed, *reads = node.arguments
+        values = [self._or_else(cast(Read, read), constant(None)) for read in reads]
+        return self._apply(FUNCTIONS["missing_some"], [self.plain(needed), *values])
+
+    def _or_else(self, read: Read, otherwise: ast.expr) -> ast.expr:
+        return choice(self._presence(read.name, read.type), self.plain(read), otherwise)
+
+    def some(self, node: Call) -> ast.expr:
+        items, condition = node.arguments
+        return call(name("any"), for_each("item", self.plain(items), self.plain(condition)))
+
+    def none(self, node: Call) -> ast.expr:
+        return negated(self.some(node))
+
+    def every(self, node: Call) -> ast.expr:
+        items, condition = (self.plain(argument) for argument in node.arguments)
+        # as in JSON-logic, nothing holds for all of an empty list
+        return both([items, call(name("all"), for_each("item", items, condition))])
+
+
+_PLAIN: Mapping[str, Callable[[Expressions, Call], ast.expr]] = {
+    "between": Expressions.between,
+    "exists": Expressions.exists,
+    "default": Expressions.default,
+    "missing_some": Expressions.missing_some,
+    "some": Expressions.some,
+    "all": Expressions.every,
+    "none": Expressions.none,
+}
+
+
+def _nesting(node: Node) -> int:
+    """How many connectives stand inside each other; `if` is not worth code that says which part is to blame."""
+    if not is_connective(node):
+        return 0
+    connective = cast(Call, node)
+    return _DEEPEST_BLAMED + 1 if connective.operator == "if" else 1 + max(map(_nesting, connective.arguments))
+
+
+def _is_false_by_itself(node: Node) -> bool:
+    """Whether the clause is falsy anyway where a field is None or NaN, and cannot raise."""
+    if isinstance(node, Read):
+        return node.type == "boolean"
+    if not isinstance(node, Call) or node.operator not in _FALSE_BY_ITSELF:
+        return False
+    if not all(isinstance(argument, Read | Literal) for argument in node.arguments):
+        return False
+    reads = [argument for argument in node.arguments if isinstance(argument, Read)]
+    if all(read.type in NUMERIC for read in reads):
+        return True
+    # None is in no set and equals no literal, but has no order and equals another None
+    return node.operator in {"==", "in", "in_list"} and len(reads) == 1 and reads[0] is node.arguments[0]
+
+
+# --- three-valued logic with None for unknown
+
+
+def and3(*parts: bool | None) -> bool | None:
+    """Kleene's and."""
+    return False if False in parts else (None if None in parts else True)
+
+
+def or3(*parts: bool | None) -> bool | None:
+    """Kleene's or."""
+    return True if True in parts else (None if None in parts else False)
+
+
+def not3(part: bool | None) -> bool | None:
+    """Kleene's not."""
+    return None if part is None else not part
+
+
+def if3(*parts: bool | None) -> bool | None:
+    """The chosen part; where the condition is unknown, what all that could be chosen agree on."""
+    result = parts[-1]
+    for index in range(len(parts) - 3, -1, -2):
+        condition, then = parts[index], parts[index + 1]
+        if condition:
+            result = then
+        elif condition is None and then is not result:
+            result = None
+    return result
+
+
+_JOINS: Mapping[str, Callable[..., object]] = {"and": and3, "or": or3, "!": not3, "if": if3}

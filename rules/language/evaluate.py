@@ -1,0 +1,141 @@
+"""The slow walk over a checked tree: what a condition is, given the facts. `explain` shows its steps."""
+
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from rules.json_logic import javascript as js
+from rules.language import functions
+from rules.language.functions import Function
+from rules.language.tree import ITEM, Call, Literal, Node, Read, fields_of, is_connective, required_fields
+from rules.language.vocabulary import Vocabulary
+
+Values = Mapping[str, object]
+"""Fields by name, in the form that operators compute with; None where missing or of another type."""
+
+Lists = Mapping[str, frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Neither true nor false, because this field is missing or of another type than declared."""
+
+    field: str
+
+
+Verdict = bool | Unknown
+
+FUNCTIONS: Mapping[str, Function] = {
+    "and": lambda *values: all(values),
+    "or": lambda *values: any(values),
+    "!": operator.not_,
+    "if": functions.choose,
+    "truthy": js.truthy,
+    "default": lambda value, default: default if value is None else value,
+    "exists": lambda value: value is not None,
+    "missing_some": functions.missing_some,
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": lambda a, b, c=None: a < b and (c is None or b < c),
+    "<=": lambda a, b, c=None: a <= b and (c is None or b <= c),
+    ">": operator.gt,
+    ">=": operator.ge,
+    "between": functions.between,
+    "days_between": functions.days_between,
+    "weekday_in": functions.weekday_in,
+    "time_between": functions.time_between,
+    "in": lambda needle, haystack: needle in haystack,
+    "in_list": lambda text, members: text in members,
+    "in_text": functions.in_text,
+    "starts_with": functions.starts_with,
+    "ends_with": functions.ends_with,
+    "contains": functions.contains,
+    "any_of": lambda items, members: not members.isdisjoint(items),
+    "all_of": lambda items, members: members.issubset(items),
+    "none_of": lambda items, members: members.isdisjoint(items),
+    "within_km": functions.within_km,
+    "percent_bucket": functions.percent_bucket,
+    "+": functions.plus,
+    "-": functions.minus,
+    "*": functions.times,
+    "/": lambda a, b: js.quotient(float(a), float(b)),
+    "%": lambda a, b: js.remainder(float(a), float(b)),
+    "min": functions.least,
+    "max": functions.greatest,
+    "cat": functions.cat,
+    "substr": functions.substr,
+}
+"""What each operator of a checked tree computes once all that it needs is there."""
+
+
+def read_values(node: Node, facts: Mapping[str, object], vocabulary: Vocabulary) -> Values:
+    """The fields that `node` reads, out of raw facts."""
+    return {name: vocabulary[name].reader(facts.get(name)) for name in fields_of(node)}
+
+
+def verdict(node: Node, values: Values, lists: Lists) -> Verdict:
+    """True, false or unknown by Kleene's logic: unknown only if the unknown could make a difference."""
+    if is_connective(node):
+        parts = [verdict(part, values, lists) for part in cast(Call, node).arguments]
+        return _JOINS[cast(Call, node).operator](parts)
+    for name in required_fields(node):
+        if values[name] is None:
+            return Unknown(name)
+    return bool(value(node, values, lists))
+
+
+def value(node: Node, values: Values, lists: Lists) -> object:
+    """What the node computes, all of its required fields being there."""
+    if isinstance(node, Literal):
+        return lists.get(str(node.value), frozenset()) if node.type == "list name" else node.value
+    if isinstance(node, Read):
+        return values[node.name]
+    if node.operator in _QUANTIFIERS:
+        return _quantified(node, values, lists)
+    return FUNCTIONS[node.operator](*(value(argument, values, lists) for argument in node.arguments))
+
+
+def _quantified(node: Call, values: Values, lists: Lists) -> bool:
+    items, condition = node.arguments
+    found = cast(list[str], value(items, values, lists))
+    truths = [bool(value(condition, {ITEM: item}, lists)) for item in found]
+    # as in JSON-logic, nothing holds for "all" of an empty list
+    return {"some": any(truths), "none": not any(truths), "all": bool(truths) and all(truths)}[node.operator]
+
+
+_QUANTIFIERS = frozenset({"some", "all", "none"})
+
+
+def join_and(parts: list[Verdict]) -> Verdict:
+    """False if one part is, else the first unknown, else true."""
+    if any(part is False for part in parts):
+        return False
+    return next((part for part in parts if part is not True), True)
+
+
+def join_or(parts: list[Verdict]) -> Verdict:
+    """True if one part is, else the first unknown, else false."""
+    if any(part is True for part in parts):
+        return True
+    return next((part for part in parts if part is not False), False)
+
+
+def join_not(parts: list[Verdict]) -> Verdict:
+    """The opposite of what is known."""
+    return parts[0] if isinstance(parts[0], Unknown) else not parts[0]
+
+
+def join_if(parts: list[Verdict]) -> Verdict:
+    """The chosen part; where the condition is unknown, what all that could be chosen agree on."""
+    result = parts[-1]
+    for index in range(len(parts) - 3, -1, -2):
+        condition, then = parts[index], parts[index + 1]
+        if isinstance(condition, Unknown):
+            result = then if then is result else condition
+        else:
+            result = then if condition else result
+    return result
+
+
+_JOINS = {"and": join_and, "or": join_or, "!": join_not, "if": join_if}

@@ -1,0 +1,157 @@
+"""A JSON decoder for text from strangers: whatever is wrong is a RuleError that names the place, quickly."""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from rules.json_logic.javascript import LARGEST_SAFE
+from rules.language.problems import Problem, RuleError, pointer, shown
+
+LARGEST_TEXT = 64 * 1024
+"""Bytes of UTF-8 that a document may have."""
+
+DEEPEST_TEXT = 80
+"""Brackets that may be open at once: an operator takes two, and a rule may nest 32 of them."""
+
+MOST_PROBLEMS = 20
+"""After so many problems the rest of a document is not looked at."""
+
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """Stands in the decoded document for what JSON-logic cannot hold, until its place is known."""
+
+    message: str
+
+
+def loads(raw: bytes | str, *, most_bytes: int = LARGEST_TEXT) -> object:
+    """The JSON value in `raw` (UTF-8). Raises RuleError with the places of all problems, at most 20.
+
+    Refused are: more than `most_bytes`, more than 80 open brackets, keys given twice, NaN and infinities,
+    numbers that no double holds, integers beyond 2**53, NUL characters and lone surrogates.
+    """
+    text = _decoded(raw, most_bytes)
+    _check_depth(text)
+    try:
+        value = json.loads(
+            text, object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant
+        )
+    except json.JSONDecodeError as error:
+        raise RuleError.at("", f"is not JSON at {_place(text, error.pos)}: {error.msg}") from None
+    check_values(value)
+    return value
+
+
+def check_values(value: object) -> None:
+    """Raises RuleError if a decoded JSON value holds text or numbers that cannot be stored or exchanged."""
+    if _is_clean(value):
+        return
+    raise RuleError(islice(_problems(value), MOST_PROBLEMS))
+
+
+def _decoded(raw: bytes | str, most: int) -> str:
+    size = len(raw) if isinstance(raw, bytes) or len(raw) > most else len(raw.encode(errors="replace"))
+    if size > most:
+        raise RuleError.at("", f"is over {most // 1024} KiB, the most that a document may have")
+    if isinstance(raw, str):
+        return raw
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise RuleError.at("", f"is not UTF-8 at byte {error.start}") from None
+
+
+def _check_depth(text: str) -> None:
+    depth = 0
+    for match in _STRING_OR_BRACKET.finditer(text):
+        found = match.group()
+        if found in "[{":
+            depth += 1
+            if depth > DEEPEST_TEXT:
+                place = _place(text, match.start())
+                raise RuleError.at("", f"is nested more than {DEEPEST_TEXT} deep at {place}")
+        elif found in "]}":
+            depth -= 1
+
+
+def _place(text: str, position: int) -> str:
+    line = text.count("\n", 0, position) + 1
+    return f"line {line}, column {position - text.rfind(chr(10), 0, position)}"
+
+
+def _object(pairs: list[tuple[str, object]]) -> object:
+    decoded = dict(pairs)
+    if len(decoded) < len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        return _Refused(f"has the key {shown(twice)!r} twice")
+    return decoded
+
+
+def _integer(digits: str) -> object:
+    if len(digits) > 17 or abs(int(digits)) > LARGEST_SAFE:
+        return _Refused(f"is {shown(digits)}, beyond 2**53: not every program can hold that integer")
+    return int(digits)
+
+
+def _float(digits: str) -> object:
+    number = float(digits)
+    return number if math.isfinite(number) else _Refused(f"is {shown(digits)}, beyond what a double can hold")
+
+
+def _constant(name: str) -> object:
+    return _Refused(f"is {name}, which is not JSON")
+
+
+def _is_clean(root: object) -> bool:
+    """Whether `_problems` would find nothing; writing out the places of all nodes costs five times as much."""
+    waiting = [root]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting.extend(value)
+        elif isinstance(value, dict):
+            waiting.extend(value)
+            waiting.extend(value.values())
+            if not all(isinstance(key, str) for key in value):
+                return False
+        elif _problem_with(value):
+            return False
+    return True
+
+
+def _problems(root: object) -> Iterator[Problem]:
+    """Problems in document order; iterative, since a document that was not decoded here may be deep."""
+    waiting: list[tuple[str, object]] = [("", root)]
+    while waiting:
+        path, value = waiting.pop()
+        message = _problem_with(value)
+        if message:
+            yield Problem(path, message)
+        if isinstance(value, list):
+            waiting.extend((pointer(path, index), value[index]) for index in reversed(range(len(value))))
+        elif isinstance(value, dict):
+            for key in value:
+                if not isinstance(key, str) or _problem_with(key):
+                    yield Problem(pointer(path, key), "has a key with characters that cannot be stored")
+            waiting.extend((pointer(path, key), value[key]) for key in reversed(value))
+
+
+def _problem_with(value: object) -> str | None:
+    if isinstance(value, _Refused):
+        return value.message
+    if isinstance(value, str):
+        if "\0" in value:
+            return "has a NUL character, which databases cannot store"
+        return "has half of a surrogate pair, which is not text" if _SURROGATE.search(value) else None
+    if isinstance(value, float):
+        return None if math.isfinite(value) else "is not a finite number"
+    if isinstance(value, int) and abs(value) > LARGEST_SAFE:
+        return "is an integer beyond 2**53: not every program can hold it"
+    return None if value is None or isinstance(value, int | list | dict) else "is not a value of JSON"

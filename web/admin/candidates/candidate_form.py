@@ -1,0 +1,225 @@
+"""The form of one candidate, new or stored."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from engine.model.errors import FieldProblem
+from engine.model.placement import Candidate
+from engine.store.resources import Resource
+from web.admin.candidates.candidate_list import METHODS, Noun, base_of, documents_of, noun_of
+from web.admin.shell.admission import AnyRequest, typed
+from web.admin.shell.editing import Difference, Refused, no_one_else, store, to_document, version_of
+from web.admin.shell.forms import Form, Reader, amount_text, number_text
+from web.admin.shell.frame import Frame, Notice
+from web.admin.shell.render import Page
+
+NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+NUMBER = re.compile(r"[+-]?\d{1,9}([.,]\d{1,6})?")
+HINTS = {
+    "id": "Use letters, digits and _ - . : only, such as sepa_debit; at most 64.",
+    "label": "Give it a name of at most 120 characters.",
+    "countries": "Use two-letter country codes, such as DE, AT, CH.",
+    "currencies": "Use three-letter currency codes, such as EUR, USD.",
+    "devices": "Use words such as mobile, tablet, desktop.",
+    "fee_percent": "Must lie between 0 and 100, such as 1.4.",
+    "fee_fixed": "Must be an amount of at least 0, such as 0.25.",
+    "min_amount": "Must be an amount of at least 0, such as 50.",
+    "max_amount": "Must be an amount of at least 0, such as 1000.",
+    "attributes": "At most 10 lines, each of at most 120 characters.",
+}
+NAMES = {
+    "label": "Name",
+    "type": "Type",
+    "countries": "Countries",
+    "currencies": "Currencies",
+    "devices": "Devices",
+    "min_amount": "Smallest amount",
+    "max_amount": "Largest amount",
+    "fee_percent": "Fee, share",
+    "fee_fixed": "Fee, fixed",
+    "attributes": "What it is like",
+    "enabled": "Offered",
+}
+
+
+@dataclass(frozen=True)
+class CandidateForm:
+    """The form of one candidate, new or stored."""
+
+    title: str
+    action: str
+    base: str
+    noun: Noun
+    form: Form
+    currency: str
+    saved: bool
+    theirs: list[Difference]
+
+
+@get(["/methods/new", "/placements/{key:str}/candidates/new"])
+async def new_candidate(frame: NamedDependency[Frame], key: FromPath[str] = METHODS) -> Page:
+    """An empty form."""
+    frame.must_edit()
+    return frame.page("candidates/candidate.html", _new(frame, key, Form({"enabled": "on"})))
+
+
+@post(["/methods/new", "/placements/{key:str}/candidates/new"], status_code=200)
+async def create_candidate(
+    request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str] = METHODS
+) -> Response[Any]:
+    """Store a new candidate at the end of the order."""
+    frame.must_edit()
+    values = await typed(request)
+    catalogue = frame.engine.catalogue
+
+    async def write() -> Resource:
+        last = max((c.position for c in await documents_of(frame, key)), default=-1)
+        document = document_of(values, frame.merchant.currency, position=last + 1)
+        return (await catalogue.create(frame.merchant.id, frame.who, "candidate", key, [document]))[0]
+
+    try:
+        created = await store(values, write, no_one_else, names=NAMES)
+    except Refused as refusal:
+        context = _new(frame, key, refusal.form)
+        return frame.form(
+            "candidates/candidate.html", "candidates/_candidate_form.html", context, status=refusal.status
+        )
+    return frame.go(base_of(key), notice=Notice(f"{created.document.label} is added and in force."))
+
+
+@get(["/methods/{id:str}", "/placements/{key:str}/candidates/{id:str}"])
+async def candidate_page(frame: NamedDependency[Frame], id: FromPath[str], key: FromPath[str] = METHODS) -> Page:
+    """The form of a stored candidate."""
+    resource = await frame.engine.catalogue.get(frame.merchant.id, "candidate", key, id)
+    return frame.page(
+        "candidates/candidate.html", _stored(frame, key, id, Form(texts_of(resource, frame.merchant.currency)))
+    )
+
+
+@post(["/methods/{id:str}", "/placements/{key:str}/candidates/{id:str}"], status_code=200)
+async def save_candidate(
+    request: AnyRequest, frame: NamedDependency[Frame], id: FromPath[str], key: FromPath[str] = METHODS
+) -> Response[Any]:
+    """Store what was edited, unless someone else was faster."""
+    frame.must_edit()
+    values = await typed(request) | {"id": id}
+    catalogue, currency = frame.engine.catalogue, frame.merchant.currency
+    stored = await catalogue.get(frame.merchant.id, "candidate", key, id)
+
+    async def write() -> Resource:
+        document = document_of(values, currency, position=stored.document.position)
+        return await catalogue.update(
+            frame.merchant.id, frame.who, "candidate", key, id, document, version=version_of(values)
+        )
+
+    async def saved_now() -> Mapping[str, str]:
+        return texts_of(await catalogue.get(frame.merchant.id, "candidate", key, id), currency)
+
+    try:
+        saved = await store(values, write, saved_now, names=NAMES)
+    except Refused as refusal:
+        context = _stored(frame, key, id, refusal.form, theirs=refusal.theirs)
+        return frame.form(
+            "candidates/candidate.html", "candidates/_candidate_form.html", context, status=refusal.status
+        )
+    context = _stored(frame, key, id, Form(texts_of(saved, currency)), saved=True)
+    return frame.form("candidates/candidate.html", "candidates/_candidate_form.html", context)
+
+
+def document_of(values: Mapping[str, str], currency: str, *, position: int) -> Candidate:
+    """The candidate that a form describes; raises `Invalid` with every problem of its texts."""
+    reader = Reader(values)
+    texts: dict[str, Any] = {
+        "id": reader.text("id", required="Give it an id, such as paypal"),
+        "label": reader.text("label", required="Give it a name"),
+        "type": reader.text("type"),
+        "countries": reader.words("countries", upper=True),
+        "currencies": reader.words("currencies", upper=True),
+        "devices": reader.words("devices"),
+        "min_amount": reader.money("min_amount", currency),
+        "max_amount": reader.money("max_amount", currency),
+        "fee_percent": reader.decimal("fee_percent"),
+        "fee_fixed": reader.money("fee_fixed", currency) or 0,
+        "attributes": _attributes(reader),
+        "position": position,
+        "enabled": reader.flag("enabled"),
+    }
+    reader.check()
+    return to_document(texts, Candidate, hints=HINTS)
+
+
+def _attributes(reader: Reader) -> dict[str, str | float]:
+    """A line each: `family: wallet`."""
+    attributes: dict[str, str | float] = {}
+    for line in reader.lines("attributes"):
+        named, _, text = (part.strip() for part in line.partition(":"))
+        name = named.lower().replace(" ", "_")
+        if not NAME.fullmatch(name) or not text:
+            reader.problems.append(FieldProblem("attributes", f"“{line}” should read like: family: wallet"))
+        attributes[name] = float(text.replace(",", ".")) if NUMBER.fullmatch(text) else text
+    return attributes
+
+
+def _text(value: str | float) -> str:
+    return value if isinstance(value, str) else number_text(value)
+
+
+def texts_of(resource: Resource, currency: str) -> dict[str, str]:
+    """A stored candidate as its form shows it."""
+    candidate: Candidate = resource.document
+    return {
+        "id": candidate.id,
+        "label": candidate.label,
+        "type": candidate.type,
+        "countries": ", ".join(candidate.countries),
+        "currencies": ", ".join(candidate.currencies),
+        "devices": ", ".join(candidate.devices),
+        "min_amount": amount_text(candidate.min_amount, currency),
+        "max_amount": amount_text(candidate.max_amount, currency),
+        "fee_percent": number_text(candidate.fee_percent),
+        "fee_fixed": amount_text(candidate.fee_fixed, currency),
+        "attributes": "\n".join(f"{name}: {_text(value)}" for name, value in candidate.attributes.items()),
+        "enabled": "on" if candidate.enabled else "",
+        "version": str(resource.version),
+    }
+
+
+def _new(frame: Frame, key: str, form: Form) -> CandidateForm:
+    return _form(frame, key, form, title=f"Add a {noun_of(key).one}", action=f"{base_of(key)}/new")
+
+
+def _stored(
+    frame: Frame, key: str, id: str, form: Form, *, saved: bool = False, theirs: list[Difference] | None = None
+) -> CandidateForm:
+    title = form.value("label") or id
+    return _form(frame, key, form, title=title, action=f"{base_of(key)}/{id}", saved=saved, theirs=theirs)
+
+
+def _form(
+    frame: Frame,
+    key: str,
+    form: Form,
+    *,
+    title: str,
+    action: str,
+    saved: bool = False,
+    theirs: list[Difference] | None = None,
+) -> CandidateForm:
+    return CandidateForm(
+        title=title,
+        action=action,
+        base=base_of(key),
+        noun=noun_of(key),
+        form=form,
+        currency=frame.merchant.currency,
+        saved=saved,
+        theirs=theirs or [],
+    )

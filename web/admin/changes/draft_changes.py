@@ -1,0 +1,267 @@
+"""The page of a placement's draft: what it changes, its review, and publishing it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from engine.clock import now_ms
+from engine.configuration.draft_overlay import Draft, DraftRule
+from engine.configuration.plan_difference import Difference
+from engine.kernel.scenario_check import Outcome
+from engine.model.errors import EngineError, FieldProblem, Forbidden, Invalid, NotFound, invalid
+from engine.model.placement import Placement
+from engine.model.timestamps import to_ms
+from web.admin.log.audit import Line, difference
+from web.admin.shell.admission import AnyRequest, typed
+from web.admin.shell.forms import Form, sentence
+from web.admin.shell.frame import Frame, Notice
+from web.admin.shell.json_text import pretty
+from web.admin.shell.render import Page
+
+MARKS = {"new": ("New", "good"), "changed": ("Changed", "plain"), "deleted": ("Deleted", "bad")}
+LONGEST_WHY = 500
+encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True)
+class Row:
+    """One rule that the draft changes: in words, part by part, and as JSON."""
+
+    id: str
+    name: str
+    href: str
+    mark: str
+    kind: str
+    was: str
+    now: str
+    details: Sequence[tuple[str, str, str]]
+    lines: Sequence[Line]
+    moved: bool
+    revision: int
+    changed_by: str
+    changed_at: int
+
+
+@dataclass(frozen=True)
+class ChangesPage:
+    """The draft of one placement; `scenarios` is None where its rules make no plan, for the reason in `problems`."""
+
+    placement: Placement
+    draft: Draft
+    rows: Sequence[Row]
+    scenarios: Sequence[Outcome] | None
+    failing: int
+    may_approve: bool
+    may_publish: bool
+    form: Form
+    problems: Sequence[str]
+    is_scheduled: bool
+
+
+@get("/placements/{key:str}/changes")
+async def changes_page(frame: NamedDependency[Frame], key: FromPath[str]) -> Page:
+    """What publishing the draft would change, and what becomes of it."""
+    return frame.page("changes/changes.html", await _page(frame, key))
+
+
+@post("/placements/{key:str}/changes", status_code=200)
+async def act_on_changes(request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str]) -> Response[Any]:
+    """Publish, schedule, send for review, approve, take back, keep or discard, as the button says."""
+    values = await typed(request)
+    act = ACTS.get(values.get("act", ""))
+    if act is None:
+        raise NotFound("there is no such button")
+    try:
+        notice = await act(frame, key, values)
+    except Forbidden:
+        raise
+    except EngineError as error:
+        problems = error.problems if isinstance(error, Invalid) else (FieldProblem("form", error.detail),)
+        status = 422 if isinstance(error, Invalid) else 409
+        return frame.page(
+            "changes/changes.html", await _page(frame, key, values=values, problems=problems), status=status
+        )
+    return frame.go(f"/admin/placements/{key}/changes", notice=notice)
+
+
+@post("/placements/{key:str}/changes/{entry_id:int}/restore", status_code=200)
+async def restore_changes(frame: NamedDependency[Frame], key: FromPath[str], entry_id: FromPath[int]) -> Response[Any]:
+    """Put back what was discarded."""
+    frame.must_draft()
+    count = await frame.engine.drafts.bring_back(frame.merchant.id, frame.who, key, entry_id)
+    text = f"{frame.show.count(count, 'change')} back in the draft."
+    return frame.go(f"/admin/placements/{key}/changes", notice=Notice(text))
+
+
+@post("/review", status_code=200)
+async def choose_review(request: AnyRequest, frame: NamedDependency[Frame]) -> Response[Any]:
+    """Whether a second person must approve changes of rules on this side."""
+    frame.must_administer()
+    values = await typed(request)
+    on = values.get("review") == "on"
+    await frame.engine.accounts.set_review(frame.merchant, on=on, who=frame.who)
+    text = (
+        "From now on a second person approves changes of rules." if on else "Changes of rules need no review any more."
+    )
+    key = values.get("placement", "")
+    return frame.go(f"/admin/placements/{key}/changes" if key else "/admin/", notice=Notice(text))
+
+
+async def _publish(frame: Frame, key: str, values: dict[str, str]) -> Notice:
+    frame.must_edit()
+    version = await frame.engine.releases.publish(
+        frame.merchant.id, frame.who, key, revision=_revision(values), why=_why(values)
+    )
+    return Notice(f"Version {version} is in force.")
+
+
+async def _schedule(frame: Frame, key: str, values: dict[str, str]) -> Notice:
+    frame.must_edit()
+    at = _moment(values.get("publish_at", ""), frame.merchant.timezone)
+    await frame.engine.releases.schedule(
+        frame.merchant.id, frame.who, key, revision=_revision(values), why=_why(values), at=at
+    )
+    return Notice(f"It will be published {frame.show.moment(at)}, if nothing changes it until then.")
+
+
+async def _ask(frame: Frame, key: str, values: dict[str, str]) -> Notice:
+    frame.must_draft()
+    await frame.engine.releases.ask(frame.merchant.id, frame.who, key, revision=_revision(values), why=_why(values))
+    return Notice("Sent for review. Somebody else can approve it on this page.")
+
+
+async def _approve(frame: Frame, key: str, values: dict[str, str]) -> Notice:
+    frame.must_edit()
+    await frame.engine.releases.approve(frame.merchant.id, frame.who, key, revision=_revision(values))
+    return Notice("Approved. It can be published now.")
+
+
+async def _send_back(frame: Frame, key: str, values: dict[str, str]) -> Notice:
+    frame.must_draft()
+    await frame.engine.releases.send_back(frame.merchant.id, frame.who, key, revision=_revision(values))
+    return Notice("It is neither in review nor scheduled any more.")
+
+
+async def _discard(frame: Frame, key: str, values: dict[str, str]) -> Notice:
+    frame.must_draft()
+    ids = [values["id"]] if values.get("id") else None
+    entry = await frame.engine.drafts.discard(frame.merchant.id, frame.who, key, ids, revision=_revision(values))
+    text = "The change is discarded." if ids else "All changes are discarded."
+    return Notice(text, undo=f"/admin/placements/{key}/changes/{entry}/restore" if entry else "")
+
+
+async def _keep(frame: Frame, key: str, values: dict[str, str]) -> Notice:
+    frame.must_draft()
+    seen = int(values["seen"]) if values.get("seen", "").isdigit() else -1
+    await frame.engine.drafts.keep(frame.merchant.id, frame.who, key, values.get("id", ""), revision=seen)
+    return Notice("The change is kept over what others published.")
+
+
+ACTS = {
+    "publish": _publish,
+    "schedule": _schedule,
+    "ask": _ask,
+    "approve": _approve,
+    "send-back": _send_back,
+    "discard": _discard,
+    "keep": _keep,
+}
+
+
+async def _page(
+    frame: Frame, key: str, *, values: dict[str, str] | None = None, problems: Sequence[FieldProblem] = ()
+) -> ChangesPage:
+    draft, found = await frame.engine.drafts.differences(frame.merchant.id, key, frame.wording)
+    placement = (await frame.engine.catalogue.get(frame.merchant.id, "placement", "", key)).document
+    said = [problem for problem in problems if problem.field not in ("publish_at", "why")]
+    texts = [sentence(_said(problem)) for problem in said]
+    try:
+        scenarios: Sequence[Outcome] | None = await frame.engine.scenarios.try_draft(frame.merchant.id, key)
+    except Invalid as broken:
+        scenarios = None
+        texts = texts or [sentence(_said(problem)) for problem in broken.problems]
+    form = Form({"why": draft.at.why, **(values or {})}).with_problems(
+        [problem for problem in problems if problem not in said]
+    )
+    approved = draft.at.state == "approved" or not draft.review
+    return ChangesPage(
+        placement=placement,
+        draft=draft,
+        rows=[_row(key, rule, one) for rule, one in zip(draft.changes, found, strict=True)],
+        scenarios=scenarios,
+        failing=sum(not one.holds for one in scenarios or ()),
+        may_approve=frame.may_edit and draft.at.state == "in_review" and draft.at.asked_by != frame.who,
+        may_publish=frame.may_edit and approved,
+        form=form,
+        problems=texts,
+        is_scheduled=draft.at.publish_at is not None,
+    )
+
+
+def _said(problem: FieldProblem) -> str:
+    return problem.message if problem.field == "form" else f"{problem.field}: {problem.message}"
+
+
+def _row(key: str, rule: DraftRule, found: Difference) -> Row:
+    mark, kind = MARKS[found.mark]
+    return Row(
+        id=rule.id,
+        name=found.name,
+        href=f"/admin/rules/{key}/{rule.id}",
+        mark=mark,
+        kind=kind,
+        was=found.was,
+        now=found.now,
+        details=details_of(found),
+        lines=lines_of(found),
+        moved=rule.moved,
+        revision=rule.revision,
+        changed_by=rule.changed_by,
+        changed_at=rule.changed_at,
+    )
+
+
+def lines_of(found: Difference) -> list[Line]:
+    """The two documents, line by line."""
+    return difference(*(None if one is None else encode(one).decode() for one in (found.before, found.after)))
+
+
+def details_of(found: Difference) -> list[tuple[str, str, str]]:
+    """What differs beside the sentence: what it is called, before, after."""
+    return [(one.field.replace("_", " ").capitalize(), short(one.before), short(one.after)) for one in found.details]
+
+
+def short(value: Any) -> str:
+    """A value as one line."""
+    text = value if isinstance(value, str) else " ".join(pretty(value).split())
+    return text if len(text) <= 200 else f"{text[:200]}…"
+
+
+def _revision(values: dict[str, str]) -> int:
+    return int(values["revision"]) if values.get("revision", "").isdigit() else -1
+
+
+def _why(values: dict[str, str]) -> str:
+    why = values.get("why", "").strip()
+    if len(why) > LONGEST_WHY:
+        raise invalid("why", f"must have at most {LONGEST_WHY} characters")
+    return why
+
+
+def _moment(text: str, timezone: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(timezone))
+    except ValueError:
+        raise invalid("publish_at", "choose a day and a time") from None
+    if to_ms(moment) <= now_ms():
+        raise invalid("publish_at", "must be in the future")
+    return to_ms(moment)

@@ -1,0 +1,269 @@
+"""A preview's result in words and tables."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from engine.previews.estimation.effect import Effect
+from engine.previews.estimation.result import Result, RuleMatches
+from engine.previews.estimation.totals import Example, Places
+from engine.previews.previews import MOST_DECISIONS
+from web.admin.shell.frame import Frame
+from web.charts.candidate_charts import Move, Spec, moves
+from web.format import Show
+
+NOUNS = {"converted": "conversion", "selected": "the share of choices", "margin": "margin"}
+KINDS = {
+    "emptied": ("Left empty", "bad"),
+    "first": ("Another comes first", "info"),
+    "shown": ("Others are shown", "info"),
+    "order": ("Another order", "plain"),
+    "values": ("Other values", "plain"),
+}
+EXAMPLES_A_KIND = 3
+MOST_RULES = 20
+A_HUNDRED = 100
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number with its name, and what it is of."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class PlaceRow:
+    """In how many answers a candidate stood where, and would stand; (before, after, change)."""
+
+    label: str
+    position: int
+    first: tuple[str, str, str]
+    top: tuple[str, str, str]
+    shown: tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class RuleRow:
+    name: str
+    href: str
+    fired: str
+    before: str
+    skipped: str
+
+
+@dataclass(frozen=True)
+class ExampleRow:
+    """A decision with its answer and the draft's, as (label, position of the colour)."""
+
+    href: str
+    kind: str
+    mark: str
+    before: Sequence[tuple[str, int]]
+    after: Sequence[tuple[str, int]]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a preview found: the verdict first, then the numbers, then where to look."""
+
+    kind: str
+    verdict: str
+    reason: str
+    figures: Sequence[Figure]
+    notes: Sequence[str]
+    gains: str
+    chart: Spec | None
+    places: Sequence[PlaceRow]
+    rules: Sequence[RuleRow]
+    more_rules: int
+    examples: Sequence[ExampleRow]
+    effect: Effect
+    unknown: str
+    bounded: str
+
+
+def report_of(frame: Frame, result: Result, key: str, without: str, positions: Mapping[str, int]) -> Report:
+    """`without` is the name of the rule that was left out; `positions` give candidates their colours."""
+    show, effect = frame.show, result.effect
+    phrasing = Phrasing(show, frame.merchant.currency)
+    kind, verdict = verdict_of(phrasing, result)
+    rules = sorted(result.rules, key=lambda one: (-abs(one.fired - one.fired_before), -one.fired))
+    places = [_place_row(one, positions, show) for one in result.places]
+    return Report(
+        kind=kind,
+        verdict=f"Without “{without}”: {verdict[:1].lower()}{verdict[1:]}" if without else verdict,
+        reason=_reason(phrasing, result),
+        figures=_figures(show, result),
+        notes=_notes(show, result),
+        gains=_gains(show, result.places),
+        chart=_chart(show, result.places, positions) if _moved(result.places) else None,
+        places=places,
+        rules=[_rule_row(one, key, show) for one in rules[:MOST_RULES]],
+        more_rules=max(0, len(rules) - MOST_RULES),
+        examples=[_example(one, result.places, positions) for one in _few(result.examples)],
+        effect=effect,
+        unknown=show.percent(effect.unknown),
+        bounded=show.percent(effect.bounded),
+    )
+
+
+class Phrasing(NamedTuple):
+    """Says rewards: percentage points and rates, or money."""
+
+    show: Show
+    currency: str
+
+    def change(self, reward: str, value: float, *, sign: bool = True) -> str:
+        """Of percentage points, or of money for a hundred decisions."""
+        plus = "+" if sign and value > 0 else ""
+        if reward == "margin":
+            return plus + self.show.money(round(A_HUNDRED * value), self.currency)
+        points = A_HUNDRED * value
+        return plus + self.show.number(points, digits=1 if abs(points) >= 1 else 2)
+
+    def between(self, reward: str, low: float, high: float, *, sign: bool, word: str) -> str:
+        unit = "for each 100 decisions" if reward == "margin" else "percentage points"
+        return f"{self.change(reward, low, sign=sign)} {word} {self.change(reward, high, sign=sign)} {unit}"
+
+    def level(self, reward: str, value: float) -> str:
+        if reward == "margin":
+            return f"{self.show.money(round(value), self.currency)} a decision"
+        return self.show.percent(max(0.0, min(1.0, value)))
+
+
+def verdict_of(phrasing: Phrasing, result: Result) -> tuple[str, str]:
+    """(kind, sentence): which way the reward goes, and how far."""
+    effect, noun, reward = result.effect, NOUNS[result.reward], result.reward
+    if not result.read:
+        return "plain", "There were no decisions in this period"
+    if not effect.touched and not result.changed:
+        return "plain", "Would change nothing"
+    if effect.refused:
+        return "warn", "Cannot be known from the past"
+    if effect.low > 0:
+        by = phrasing.between(reward, effect.low, effect.high, sign=False, word="to")
+        return "good", f"Would probably raise {noun} by {by}"
+    if effect.high < 0:
+        by = phrasing.between(reward, -effect.high, -effect.low, sign=False, word="to")
+        return "bad", f"Would probably lower {noun} by {by}"
+    by = phrasing.between(reward, effect.low, effect.high, sign=True, word="and")
+    return "plain", f"No clear effect on {noun}: between {by}"
+
+
+def _reason(phrasing: Phrasing, result: Result) -> str:
+    show, effect = phrasing.show, result.effect
+    if not result.read:
+        return "Choose another period."
+    if not effect.touched and not result.changed:
+        return f"All {show.count(result.read, 'answer')} of the period would have been the same."
+    if effect.refused:
+        return f"{effect.refused[:1].upper()}{effect.refused[1:]}."
+    after = effect.earned + effect.value * effect.counted / effect.touched
+    now, then = (phrasing.level(result.reward, value) for value in (effect.earned, after))
+    return (
+        f"Over all {show.count(effect.counted, 'decision')} whose outcome is known. The draft touches "
+        f"{show.number(effect.touched)} of them: there it is {now} now, and would be about {then}."
+    )
+
+
+def _figures(show: Show, result: Result) -> list[Figure]:
+    share = result.changed / result.read if result.read else 0.0
+    figures = [
+        Figure("Answers tried", show.number(result.read), f"{show.day(result.first_at)} to {show.day(result.last_at)}"),
+        Figure("Would be another", show.number(result.changed), show.percent(share)),
+        Figure("Left empty", show.number(result.emptied), "answers without any candidate"),
+    ]
+    if result.effect.touched:
+        sample = show.number(result.effect.effective_sample)
+        figures.append(Figure("Effective sample", sample, f"of {show.number(result.effect.touched)} touched"))
+    return figures
+
+
+def _notes(show: Show, result: Result) -> list[str]:
+    notes = []
+    if result.read >= MOST_DECISIONS:
+        notes.append(f"The newest {show.number(result.read)} of the period, since {show.moment(result.first_at)}.")
+    if len(result.versions) > 1:
+        versions = f"{result.versions[0]} to {result.versions[-1]}"
+        notes.append(f"Versions {versions} answered in this period; the draft is compared with what each of them said.")
+    if result.fallback:
+        notes.append(f"{show.count(result.fallback, 'fallback answer')} without any rule left out.")
+    if result.lost:
+        notes.append(f"{show.count(result.lost, 'decision')} left out, whose plan or beliefs are no longer kept.")
+    return notes
+
+
+def _gains(show: Show, places: Sequence[Places]) -> str:
+    """Who gains and who loses most first places."""
+    if not _moved(places):
+        return "Nobody gains or loses first places"
+    by_change = sorted(places, key=lambda one: one.first[1] - one.first[0])
+    most, least = by_change[-1], by_change[0]
+    said = []
+    for one, verb in ((most, "gains"), (least, "loses")):
+        change = one.first[1] - one.first[0]
+        if change and (change > 0) == (verb == "gains"):
+            said.append(f"{one.label} {verb} {show.count(abs(change), 'first place')}")
+    return ", ".join(said)
+
+
+def _moved(places: Sequence[Places]) -> bool:
+    return any(one.first[0] != one.first[1] for one in places)
+
+
+def _chart(show: Show, places: Sequence[Places], positions: Mapping[str, int]) -> Spec:
+    before, after = (sum(one.first[side] for one in places) or 1 for side in (0, 1))
+    return moves(
+        [
+            Move(
+                label=one.label,
+                position=positions.get(one.id, len(positions)),
+                before=one.first[0] / before,
+                after=one.first[1] / after,
+            )
+            for one in places
+        ],
+        show=show,
+        measure="Share of first places",
+    )
+
+
+def _place_row(one: Places, positions: Mapping[str, int], show: Show) -> PlaceRow:
+    first, top, shown = (_change(show, pair) for pair in (one.first, one.top, one.shown))
+    return PlaceRow(one.label, positions.get(one.id, len(positions)), first, top, shown)
+
+
+def _change(show: Show, pair: tuple[int, int]) -> tuple[str, str, str]:
+    change = pair[1] - pair[0]
+    return show.number(pair[0]), show.number(pair[1]), ("+" if change > 0 else "") + show.number(change)
+
+
+def _rule_row(one: RuleMatches, key: str, show: Show) -> RuleRow:
+    figures = (show.number(count) for count in (one.fired, one.fired_before, one.skipped))
+    return RuleRow(one.name, f"/admin/rules/{key}/{one.id}", *figures)
+
+
+def _few(examples: Sequence[Example]) -> list[Example]:
+    """Some of each kind, in their order."""
+    counts: Counter[str] = Counter()
+    found = []
+    for one in examples:
+        counts[one.kind] += 1
+        if counts[one.kind] <= EXAMPLES_A_KIND:
+            found.append(one)
+    return found
+
+
+def _example(one: Example, places: Sequence[Places], positions: Mapping[str, int]) -> ExampleRow:
+    labels = {place.id: place.label for place in places}
+    word, mark = KINDS[one.kind]
+    before, after = (
+        [(labels.get(id, id), positions.get(id, len(positions))) for id in order] for order in (one.before, one.after)
+    )
+    return ExampleRow(f"/admin/decisions/{one.decision_id}", word, mark, before, after)

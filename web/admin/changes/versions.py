@@ -1,0 +1,136 @@
+"""Published versions of a placement's plan: who, when and why, what each changed, and going back to one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery
+
+from engine.configuration.plan_difference import Difference
+from engine.model.errors import Conflict, Invalid
+from engine.model.placement import Placement
+from engine.store.plans import Version
+from web.admin.changes.draft_changes import MARKS, details_of, lines_of
+from web.admin.log.audit import Line
+from web.admin.shell.admission import AnyRequest, typed
+from web.admin.shell.editing import version_of
+from web.admin.shell.forms import sentence
+from web.admin.shell.frame import Frame, Notice
+from web.admin.shell.render import Page
+
+PER_PAGE = 50
+KINDS = {"rule": "Rule", "candidate": "Candidate", "placement": "Placement", "field": "Field", "list": "List"}
+
+
+@dataclass(frozen=True)
+class Pages:
+    """Where the first and the next page are; empty where there is none."""
+
+    first: str
+    next: str
+
+
+@dataclass(frozen=True)
+class VersionsPage:
+    """The newest first; `in_force` is the number of the one that decides now."""
+
+    placement: Placement
+    versions: Sequence[Version]
+    in_force: int
+    pages: Pages
+    problem: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One thing that differs."""
+
+    name: str
+    mark: str
+    kind: str
+    was: str
+    now: str
+    details: Sequence[tuple[str, str, str]]
+    lines: Sequence[Line]
+
+
+@dataclass(frozen=True)
+class VersionPage:
+    """What version `number` differs in from version `since`; all numbers to compare with are in `others`."""
+
+    placement: Placement
+    version: Version
+    since: int
+    others: Sequence[int]
+    rows: Sequence[Row]
+    in_force: int
+
+
+@get("/placements/{key:str}/versions")
+async def versions_page(
+    frame: NamedDependency[Frame], key: FromPath[str], before: FromQuery[int | None] = None
+) -> Page:
+    """All versions, a page at a time."""
+    return frame.page("changes/versions.html", await _page(frame, key, before=before))
+
+
+@get("/placements/{key:str}/versions/{number:int}")
+async def version_page(
+    frame: NamedDependency[Frame], key: FromPath[str], number: FromPath[int], since: FromQuery[int | None] = None
+) -> Page:
+    """What a version changed of the one before it, or of another."""
+    row = await frame.engine.versions.get(frame.merchant.id, key, number)
+    older = max(1, number - 1) if since is None else since
+    found = await frame.engine.versions.compare(frame.merchant.id, key, older, number, frame.wording)
+    recent = await frame.engine.versions.page(frame.merchant.id, key, limit=100)
+    page = VersionPage(
+        placement=await _placement(frame, key),
+        version=Version(row.version, row.published_at, row.published_by, row.why),
+        since=older,
+        others=sorted({one.version for one in recent} | {older}, reverse=True),
+        rows=[_row(one) for one in found],
+        in_force=_in_force(frame, key),
+    )
+    return frame.page("changes/version.html", page)
+
+
+@post("/placements/{key:str}/roll-back", status_code=200)
+async def roll_back(request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str]) -> Response[Any]:
+    """Publish an earlier version again; what is edited follows."""
+    frame.must_edit()
+    version = version_of(await typed(request))
+    try:
+        new = await frame.engine.versions.roll_back(frame.merchant.id, frame.who, key, version)
+    except (Conflict, Invalid) as error:
+        page = await _page(frame, key, problem=sentence(error.detail))
+        return frame.page("changes/versions.html", page, status=409 if isinstance(error, Conflict) else 422)
+    text = f"Version {new} is in force, with the candidates and rules of version {version}."
+    return frame.go(f"/admin/placements/{key}/versions", notice=Notice(text))
+
+
+async def _page(frame: Frame, key: str, *, before: int | None = None, problem: str = "") -> VersionsPage:
+    placement, base = await _placement(frame, key), f"/admin/placements/{key}/versions"
+    found = await frame.engine.versions.page(frame.merchant.id, key, before=before, limit=PER_PAGE + 1)
+    shown = found[:PER_PAGE]
+    more = f"{base}?before={shown[-1].version}" if len(found) > PER_PAGE else ""
+    return VersionsPage(placement, shown, _in_force(frame, key), Pages(base if before else "", more), problem)
+
+
+async def _placement(frame: Frame, key: str) -> Placement:
+    placement: Placement = (await frame.engine.catalogue.get(frame.merchant.id, "placement", "", key)).document
+    return placement
+
+
+def _in_force(frame: Frame, key: str) -> int:
+    active = frame.engine.live.get(frame.merchant.id, key)
+    return active.plan.version if active else 0
+
+
+def _row(found: Difference) -> Row:
+    mark, kind = MARKS[found.mark]
+    name = f"{KINDS[found.kind]} “{found.name}”"
+    return Row(name, mark, kind, found.was, found.now, details_of(found), lines_of(found))

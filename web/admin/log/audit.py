@@ -1,0 +1,126 @@
+"""The audit log: every change with who, when, what it was and what it became."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Literal
+from urllib.parse import urlencode
+
+from litestar import get
+from litestar.di import NamedDependency
+from litestar.params import FromQuery
+
+from engine.store.audit import Entry
+from web.admin.rules.rule_list import Pages
+from web.admin.shell.frame import Frame
+from web.admin.shell.json_text import pretty
+from web.admin.shell.render import Page
+from web.admin.shell.undo import can_be_restored
+
+PER_PAGE = 40
+MOST_LINES = 200
+Sign = Literal["", "+", "-"]
+CLASSES: dict[Sign, str] = {"": "", "+": "added", "-": "removed"}
+BADGES = {"created": "good", "deleted": "bad", "revoked": "bad", "changed": "info"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the difference; the sign says whether it came or went."""
+
+    sign: Sign
+    text: str
+    css: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One change."""
+
+    id: int
+    at: int
+    who: str
+    action: str
+    kind: str
+    subject: str
+    lines: Sequence[Line]
+    can_be_restored: bool
+
+
+@dataclass(frozen=True)
+class AuditPage:
+    """A page of the log, the newest first."""
+
+    entries: Sequence[Row]
+    q: str
+    pages: Pages
+
+
+@get("/audit")
+async def audit_page(
+    frame: NamedDependency[Frame], q: FromQuery[str] = "", before: FromQuery[int | None] = None
+) -> Page:
+    """The log, found by what was changed."""
+    wanted = q.strip()
+    entries = await frame.engine.catalogue.audit(
+        frame.merchant.id, before_id=before, subject=wanted, limit=PER_PAGE + 1
+    )
+    query = {"q": wanted} if wanted else {}
+    more = len(entries) > PER_PAGE
+    page = Pages(
+        first=f"/admin/audit?{urlencode(query)}" if before else "",
+        next=f"/admin/audit?{urlencode({**query, 'before': entries[PER_PAGE - 1].id})}" if more else "",
+    )
+    return frame.page("log/audit.html", AuditPage([row_of(entry) for entry in entries[:PER_PAGE]], wanted, page))
+
+
+def row_of(entry: Entry) -> Row:
+    """A change as it is shown."""
+    return Row(
+        id=entry.id,
+        at=entry.at,
+        who=entry.who,
+        action=entry.action,
+        kind=BADGES.get(entry.action, "plain"),
+        subject=subject_of(entry),
+        lines=difference(entry.before, entry.after),
+        can_be_restored=can_be_restored(entry),
+    )
+
+
+def subject_of(entry: Entry) -> str:
+    """What was changed, by its name where it has one: Rule “Hide Klarna” in payment_methods."""
+    kind, _, id_and_place = entry.subject.partition(" ")
+    id, _, place = id_and_place.partition(" in ")
+    document = json.loads(entry.after or entry.before or "null")
+    name = (document.get("name") or document.get("label")) if isinstance(document, dict) else None
+    where = f" in {place}" if place else ""
+    return f"{kind.capitalize()} “{name or id}”{where}"
+
+
+def difference(before: str | None, after: str | None) -> list[Line]:
+    """What went and what came, a line a value, with what stayed around it."""
+    old, new = _lines(before), _lines(after)
+    lines: list[Line] = []
+    for tag, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if tag == "equal":
+            lines += [_line("", text) for text in old[a:b]]
+        else:
+            lines += [_line("-", text) for text in old[a:b]] + [_line("+", text) for text in new[c:d]]
+    return lines[:MOST_LINES] + ([_line("", "…")] if len(lines) > MOST_LINES else [])
+
+
+def _line(sign: Sign, text: str) -> Line:
+    return Line(sign, text, CLASSES[sign])
+
+
+def _lines(document: str | None) -> list[str]:
+    if document is None:
+        return []
+    value = json.loads(document)
+    if not isinstance(value, dict):
+        return pretty(value).splitlines()
+    return [line for name, part in value.items() for line in f"{name}: {pretty(part)}".splitlines()]

@@ -1,0 +1,124 @@
+"""The log of decisions: the newest first, found by a decision's id or by a customer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromQuery
+
+from engine.configuration.configuration import Shelf
+from engine.decisions.logbook import Logged
+from engine.model.errors import NotFound
+from engine.model.placement import Placement
+from web.admin.candidates.candidate_list import positions_of
+from web.admin.rules.rule_list import Pages
+from web.admin.shell.frame import Frame
+
+PER_PAGE = 25
+DECISION_ID = "dec_"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A decision at a glance; `position` gives the colour of the candidate that came first."""
+
+    id: str
+    decided_at: int
+    placement: str
+    first: str
+    position: int
+    chance: float
+    rules: int
+    excluded: int
+    fallback: bool
+
+
+@dataclass(frozen=True)
+class DecisionsPage:
+    """What was found; `missing` is a decision's id that there is not."""
+
+    decisions: Sequence[Row]
+    placements: Sequence[Placement]
+    q: str
+    placement: str
+    missing: str
+    pages: Pages
+
+
+@get("/decisions")
+async def decisions_page(
+    frame: NamedDependency[Frame],
+    q: FromQuery[str] = "",
+    placement: FromQuery[str] = "",
+    before: FromQuery[str] = "",
+) -> Response[Any]:
+    """Search; the id of a decision leads straight to it."""
+    wanted = q.strip()
+    shelf = await frame.engine.catalogue.shelf(frame.merchant.id)
+    if wanted.startswith(DECISION_ID):
+        return await _straight_to(frame, shelf, wanted)
+    found = await frame.engine.logbook.search(
+        frame.merchant.id,
+        placement=placement or None,
+        customer_id=wanted or None,
+        before_id=before or None,
+        limit=PER_PAGE + 1,
+    )
+    query = {name: value for name, value in (("q", wanted), ("placement", placement)) if value}
+    return frame.page(
+        "log/decisions.html",
+        DecisionsPage(
+            decisions=rows_of(shelf, found[:PER_PAGE]),
+            placements=shelf.placements,
+            q=wanted,
+            placement=placement,
+            missing="",
+            pages=_pages(query, found, before),
+        ),
+    )
+
+
+def rows_of(shelf: Shelf, found: Sequence[Logged]) -> list[Row]:
+    """Decisions at a glance, in the order given."""
+    names = {placement.key: placement.name for placement in shelf.placements}
+    positions = {key: positions_of(shelf.documents("candidate", key)) for key in names}
+    rows = []
+    for one in found:
+        decision, key = one.decision, one.row.placement
+        first = decision.ranking[0] if decision.ranking else None
+        rows.append(
+            Row(
+                id=one.row.id,
+                decided_at=one.row.decided_at,
+                placement=names.get(key, key),
+                first=first.label if first else "",
+                position=positions.get(key, {}).get(first.id, 0) if first else 0,
+                chance=first.chance if first else 0.0,
+                rules=len(decision.rules),
+                excluded=len(decision.excluded),
+                fallback=decision.fallback,
+            )
+        )
+    return rows
+
+
+async def _straight_to(frame: Frame, shelf: Shelf, decision_id: str) -> Response[Any]:
+    try:
+        await frame.engine.logbook.get(frame.merchant.id, decision_id)
+    except NotFound:
+        page = DecisionsPage((), shelf.placements, decision_id, "", decision_id, Pages("", ""))
+        return frame.page("log/decisions.html", page)
+    return frame.go(f"/admin/decisions/{decision_id}")
+
+
+def _pages(query: dict[str, str], found: Sequence[Logged], before: str) -> Pages:
+    base = "/admin/decisions"
+    first = f"{base}?{urlencode(query)}" if query else base
+    more = len(found) > PER_PAGE
+    following = f"{base}?{urlencode({**query, 'before': found[PER_PAGE - 1].row.id})}" if more else ""
+    return Pages(first if before else "", following)

@@ -1,0 +1,48 @@
+"""The page that explains one answer, and replays it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from litestar import get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from engine.model.errors import NotFound
+from web.admin.candidates.candidate_list import positions_of
+from web.admin.log.explanation import Explanation
+from web.admin.shell.frame import Frame
+from web.admin.shell.json_text import pretty
+from web.admin.shell.render import Page
+
+
+@dataclass(frozen=True)
+class ReplayFragment:
+    """Whether the answer came out the same; the two texts where it did not, the reason where it could not be tried."""
+
+    same: bool
+    problem: str
+    logged: str
+    replayed: str
+
+
+@get("/decisions/{decision_id:str}")
+async def decision_page(frame: NamedDependency[Frame], decision_id: FromPath[str]) -> Page:
+    """Everything about one answer."""
+    explained = await frame.engine.logbook.explain(frame.merchant.id, decision_id, frame.wording)
+    shelf = await frame.engine.catalogue.shelf(frame.merchant.id)
+    positions = positions_of(explained.plan.document.candidates)
+    positions |= positions_of(shelf.documents("candidate", explained.row.placement))
+    return frame.page("log/decision.html", Explanation(frame, explained, positions).page())
+
+
+@post("/decisions/{decision_id:str}/replay", status_code=200)
+async def replay_decision(frame: NamedDependency[Frame], decision_id: FromPath[str]) -> Page:
+    """Make the answer again from its row and compare every byte."""
+    await frame.engine.logbook.get(frame.merchant.id, decision_id)
+    try:
+        replay = await frame.engine.logbook.replay(frame.merchant.id, decision_id)
+    except NotFound as gone:
+        return frame.page("log/_replay.html", ReplayFragment(False, gone.detail, "", ""))
+    logged, replayed = pretty(replay.logged), pretty(replay.replayed)
+    return frame.page("log/_replay.html", ReplayFragment(replay.same, "", logged, replayed))

@@ -1,0 +1,294 @@
+"""An explained decision put into words: the facts, the rules and their clauses, the places and their chances."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from engine.decisions.logbook import Explained
+from engine.kernel.rule_sentences import labels_of
+from engine.kernel.trace import RuleTrace
+from engine.model.decision import Decision
+from engine.model.timestamps import to_ms
+from engine.store.outcomes import OutcomeRow
+from rules import Vocabulary
+from web.admin.shell.frame import Frame
+from web.admin.shell.json_text import pretty
+from web.format import Show
+
+OUTCOMES = {
+    "shown": "Shown",
+    "selected": "Chosen",
+    "converted": "Purchase completed",
+    "declined": "Declined",
+    "abandoned": "Abandoned",
+    "redeemed": "Redeemed",
+    "refunded": "Refunded",
+}
+VERDICTS = {"true": ("Yes", "good"), "false": ("No", "plain"), "unknown": ("Unknown", "warn")}
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A fact as the decision saw it."""
+
+    name: str
+    label: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Past:
+    """What the customer did with a candidate before."""
+
+    label: str
+    position: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A candidate in its slot; `drawn` says whether chance had a hand in it."""
+
+    rank: int
+    id: str
+    label: str
+    position: int
+    score: float
+    chance: float
+    drawn: bool
+    reasons: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Left:
+    """A candidate that was left out, and why."""
+
+    label: str
+    position: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class SlotRow:
+    """A candidate's chance of each drawn slot; None where it could not have it any more."""
+
+    label: str
+    position: int
+    chances: Sequence[float | None]
+    got: int
+
+
+@dataclass(frozen=True)
+class Clause:
+    """One part of a condition, what it read, and whether it held."""
+
+    depth: int
+    text: str
+    values: Sequence[Fact]
+    answer: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class RuleView:
+    """A rule with what each of its clauses saw."""
+
+    id: str
+    name: str
+    sentence: str
+    href: str
+    missing: str
+    clauses: Sequence[Clause]
+
+
+@dataclass(frozen=True)
+class OutcomeView:
+    """What happened next."""
+
+    at: int
+    text: str
+    label: str
+    amount: str
+
+
+@dataclass(frozen=True)
+class DecisionPage:
+    """The whole explanation, in the order in which the answer came about."""
+
+    id: str
+    title: str
+    placement_name: str
+    placement_key: str
+    decided_at: int
+    customer: str
+    decision: Decision
+    facts: Sequence[Fact]
+    past: Sequence[Past]
+    fired: Sequence[RuleView]
+    skipped: Sequence[RuleView]
+    others: Sequence[RuleView]
+    ranking: Sequence[Ranked]
+    excluded: Sequence[Left]
+    slots: Sequence[SlotRow]
+    slot_count: int
+    values: Mapping[str, Any]
+    outcomes: Sequence[OutcomeView]
+    bucket: str
+    raw: str
+
+
+class Explanation:
+    """Puts an explained decision into words."""
+
+    def __init__(self, frame: Frame, explained: Explained, positions: Mapping[str, int]) -> None:
+        self.frame = frame
+        self.explained = explained
+        self.positions = positions
+        self.labels = labels_of(explained.plan.document.candidates)
+        self.currency = _currency(explained, frame)
+
+    def page(self) -> DecisionPage:
+        one = self.explained
+        row, decision, trace = one.row, one.decision, one.trace
+        ranking = [self._ranked(place) for place in range(len(decision.ranking))]
+        return DecisionPage(
+            id=row.id,
+            title=_title(decision),
+            placement_name=one.plan.placement.name,
+            placement_key=row.placement,
+            decided_at=row.decided_at,
+            customer=row.customer[:8] if row.customer else "",
+            decision=decision,
+            facts=[self._fact(name, value) for name, value in sorted(trace.facts.items())],
+            past=self._past(),
+            fired=[self._rule(rule) for rule in trace.rules if rule.verdict == "fired"],
+            skipped=[self._rule(rule) for rule in trace.rules if rule.verdict == "skipped"],
+            others=[self._rule(rule) for rule in trace.rules if rule.verdict == "not met"],
+            ranking=ranking,
+            excluded=[Left(self._label(e.id), self._position(e.id), said(e.reason)) for e in decision.excluded],
+            slots=self._slots(),
+            slot_count=len(one.slots),
+            values=decision.values,
+            outcomes=[self._outcome(outcome) for outcome in one.outcomes],
+            bucket=trace.bucket.replace("|", " · "),
+            raw=pretty(json.loads(row.answer)),
+        )
+
+    def _label(self, id: str) -> str:
+        return self.labels.get(id, id)
+
+    def _position(self, id: str) -> int:
+        return self.positions.get(id, 0)
+
+    def _ranked(self, place: int) -> Ranked:
+        one, slots = self.explained.decision.ranking[place], self.explained.slots
+        return Ranked(
+            rank=one.rank,
+            id=one.id,
+            label=one.label,
+            position=self._position(one.id),
+            score=one.score,
+            chance=one.chance,
+            drawn=place < len(slots) and bool(slots[place]),
+            reasons=[said(reason) for reason in one.reasons],
+        )
+
+    def _slots(self) -> list[SlotRow]:
+        """A row for each candidate, in the order of the answer; columns are the drawn slots."""
+        slots = self.explained.slots
+        return [
+            SlotRow(one.label, self._position(one.id), [slot.get(one.id) for slot in slots], one.rank)
+            for one in self.explained.decision.ranking
+            if any(one.id in slot for slot in slots)
+        ]
+
+    def _past(self) -> list[Past]:
+        history = self.explained.trace.history
+        by_use = sorted(history.items(), key=lambda pair: -pair[1].successes)
+        count = self.frame.show.count
+        return [
+            Past(self._label(id), self._position(id), count(past.purchases, "purchase"))
+            for id, past in by_use
+            if past.purchases
+        ]
+
+    def _fact(self, name: str, value: object) -> Fact:
+        return fact_of(name, value, self.explained.plan.vocabulary, self.frame.show, self.currency)
+
+    def _rule(self, rule: RuleTrace) -> RuleView:
+        return RuleView(
+            id=rule.id,
+            name=rule.name,
+            sentence=said(rule.sentence),
+            href=f"/admin/rules/{self.explained.row.placement}/{rule.id}",
+            missing=rule.missing or "",
+            clauses=[self._clause(clause) for clause in rule.clauses["clauses"]],
+        )
+
+    def _clause(self, clause: Mapping[str, Any]) -> Clause:
+        return clause_of(clause, [self._fact(name, value) for name, value in clause["values"].items()])
+
+    def _outcome(self, outcome: OutcomeRow) -> OutcomeView:
+        amount = self.frame.show.money(outcome.amount, outcome.currency or self.currency)
+        return OutcomeView(
+            at=outcome.occurred_at,
+            text=OUTCOMES.get(outcome.type, outcome.type),
+            label=self._label(outcome.candidate) if outcome.candidate else "",
+            amount=amount if outcome.amount is not None else "",
+        )
+
+
+def fact_of(name: str, value: object, vocabulary: Vocabulary, show: Show, currency: str) -> Fact:
+    """A fact as people read it; `currency` is that of its money."""
+    field = vocabulary.get(name)
+    text = _text(field.type if field else "", value, show, currency)
+    return Fact(name, (field.label if field else "") or name, text)
+
+
+def _text(kind: str, value: object, show: Show, currency: str) -> str:
+    if value is None:
+        return "not sent"
+    if kind == "money" and type(value) is int:
+        return show.money(value, currency)
+    if kind == "datetime" and isinstance(value, str):
+        return show.moment(_milliseconds(value))
+    if kind == "country" and isinstance(value, str):
+        return f"{show.country(value)} ({value})"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value)
+    return str(value)
+
+
+def clause_of(clause: Mapping[str, Any], values: Sequence[Fact]) -> Clause:
+    """A clause as `rules.explain` gives it in JSON, with the facts that it read."""
+    answer, kind = VERDICTS[clause["verdict"]]
+    return Clause(min(clause["depth"], 6), clause["text"], values, answer, kind)
+
+
+def _currency(explained: Explained, frame: Frame) -> str:
+    sent = explained.trace.facts.get("cart.currency")
+    return sent if isinstance(sent, str) and len(sent) == 3 else frame.merchant.currency
+
+
+def _title(decision: Decision) -> str:
+    if decision.fallback:
+        return "Fallback order"
+    return f"{decision.ranking[0].label} came first" if decision.ranking else "Nothing could be shown"
+
+
+def _milliseconds(moment: str) -> int | None:
+    try:
+        return to_ms(datetime.fromisoformat(moment))
+    except (ValueError, OverflowError):
+        return None
+
+
+def said(reason: str) -> str:
+    """A reason as a sentence of its own begins."""
+    return reason[:1].upper() + reason[1:]

@@ -1,0 +1,137 @@
+"""The first page: how every placement is doing, what happened last, and the steps to a first answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from litestar import get
+from litestar.di import NamedDependency
+
+from engine.configuration.configuration import Shelf
+from engine.model.timestamps import MINUTE
+from web.admin.log.audit import Row as Change
+from web.admin.log.audit import row_of
+from web.admin.log.decision_list import Row as DecisionRow
+from web.admin.log.decision_list import rows_of as decision_rows
+from web.admin.placements.placement_list import Row, rows_of
+from web.admin.shell.admission import AnyRequest
+from web.admin.shell.frame import Frame
+from web.admin.shell.render import Page
+
+LATEST = 6
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of setting up."""
+
+    title: str
+    text: str
+    href: str
+    action: str
+    done: bool
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What moves while one looks."""
+
+    placements: Sequence[Row]
+    decisions: Sequence[DecisionRow]
+    per_minute: int
+    last_hour: int
+    fallbacks: int
+
+
+@dataclass(frozen=True)
+class OverviewPage:
+    """The whole page; `steps` is empty once all are done."""
+
+    glance: Glance
+    steps: Sequence[Step]
+    changes: Sequence[Change]
+    address: str
+    sample_placement: str
+
+
+@dataclass(frozen=True)
+class GlanceFragment:
+    """What is refreshed while one looks."""
+
+    glance: Glance
+
+
+@get("/")
+async def overview_page(request: AnyRequest, frame: NamedDependency[Frame]) -> Page:
+    """The state of everything in one look."""
+    shelf = await frame.engine.catalogue.shelf(frame.merchant.id)
+    glance = await _glance(frame, shelf)
+    steps = await _steps(frame, shelf, has_decisions=bool(glance.decisions))
+    changes = await frame.engine.catalogue.audit(frame.merchant.id, limit=LATEST)
+    page = OverviewPage(
+        glance=glance,
+        steps=[] if all(step.done for step in steps) else steps,
+        changes=[row_of(entry) for entry in changes],
+        address=str(request.base_url).rstrip("/"),
+        sample_placement=shelf.placements[0].key if shelf.placements else "payment_methods",
+    )
+    return frame.page("placements/overview.html", page)
+
+
+@get("/glance")
+async def glance_fragment(frame: NamedDependency[Frame]) -> Page:
+    """The same figures again, a few seconds later."""
+    shelf = await frame.engine.catalogue.shelf(frame.merchant.id)
+    return frame.page("placements/_glance.html", GlanceFragment(await _glance(frame, shelf)))
+
+
+async def _glance(frame: Frame, shelf: Shelf) -> Glance:
+    placements = await rows_of(frame, shelf)
+    latest = await frame.engine.logbook.search(frame.merchant.id, limit=LATEST)
+    return Glance(
+        placements=placements,
+        decisions=decision_rows(shelf, latest),
+        per_minute=await _answers_last_minute(frame, shelf),
+        last_hour=sum(row.answers for row in placements),
+        fallbacks=sum(one.decision.fallback for one in latest),
+    )
+
+
+async def _answers_last_minute(frame: Frame, shelf: Shelf) -> int:
+    """Of the last whole minute, so that the figure does not start from zero every minute."""
+    minute = frame.show.now // MINUTE - 1
+    total = 0
+    for placement in shelf.placements:
+        active = frame.engine.live.get(frame.merchant.id, placement.key)
+        if active is not None:
+            arms = await frame.engine.monitor.arms(frame.merchant.id, placement.key, minutes=1)
+            total += sum(share.firsts for share in arms.shares if share.minute == minute)
+    return total
+
+
+async def _steps(frame: Frame, shelf: Shelf, *, has_decisions: bool) -> list[Step]:
+    keys = await frame.engine.accounts.keys(frame.merchant.id)
+    key = shelf.placements[0].key if shelf.placements else ""
+    has_candidates = any(shelf.documents("candidate", placement.key) for placement in shelf.placements)
+    has_results = any(row.state.text == "Learning" for row in await rows_of(frame, shelf))
+    inside = f"/admin/placements/{key}" if key else "/admin/placements"
+    return [
+        Step(
+            "Set up a placement",
+            "One spot in your checkout where the engine chooses. Payment methods are the usual start.",
+            "/admin/placements/new?key=payment_methods",
+            "Set up payment methods",
+            bool(key),
+        ),
+        Step(
+            "Add what may be chosen",
+            "Your payment methods, with countries, amounts and fees.",
+            f"{inside}/candidates/new" if key != "payment_methods" else "/admin/methods/new",
+            "Add a method",
+            has_candidates,
+        ),
+        Step("Make a key", "Your checkout needs it to ask for answers.", "/admin/keys", "Make a key", bool(keys)),
+        Step("Ask for a first answer", "With the request below.", "", "", has_decisions),
+        Step("Report what happened", "Send what the customer chose; the engine learns from it.", "", "", has_results),
+    ]

@@ -1,0 +1,310 @@
+"""How a placement learns: how sure it is of each candidate, how rates moved, when results arrive, what weighs how much.
+
+Every chart has its figures as a table and as CSV.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+import bandits
+from engine.insights.learning_history import DayRate, Group, Insight, Jump
+from engine.model.errors import NotFound
+from engine.model.placement import Contextual, Thompson
+from engine.model.timestamps import DAY, MINUTE
+from web.admin.candidates.candidate_list import positions_of
+from web.admin.placements.placement_form import CREDITS
+from web.admin.placements.placement_page import MEASURES
+from web.admin.shell.csv_file import Rows, csv_file
+from web.admin.shell.frame import Frame
+from web.admin.shell.render import Page
+from web.charts.candidate_charts import Spec
+from web.charts.learning_charts import ArmBelief, ArmDay, arrivals, densities, history
+
+HOUR = 60 * MINUTE
+MOST_HILLS = 8
+MOST_GROUPS = 50
+FEW_OUTCOMES = 30
+ENOUGH_DAYS = 3
+
+
+@dataclass(frozen=True)
+class Belief:
+    """What is believed of a candidate: its own evidence, and what it began with; rates are 0 to 1."""
+
+    label: str
+    position: int
+    counted: int
+    effective: float
+    began_with: float
+    strength: float
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class GroupRow:
+    name: str
+    trials: float
+    own_share: float
+
+
+@dataclass(frozen=True)
+class LearningPage:
+    """Each chart with the sentence above it; an empty sentence where there is nothing to say yet."""
+
+    placement: object
+    measure: str
+    sure: str
+    moved: str
+    arrive: str
+    weigh: str
+    costs: str
+    fades: str
+    credit: str
+    examination: Sequence[str]
+    beliefs: Sequence[Belief]
+    days: Sequence[ArmDay]
+    points: Sequence[tuple[str, float]]
+    groups: Sequence[GroupRow]
+    more_groups: int
+    densities_chart: Spec
+    history_chart: Spec | None
+    arrivals_chart: Spec
+    learns: bool
+
+
+@get("/placements/{key:str}/learning")
+async def learning_page(frame: NamedDependency[Frame], key: FromPath[str]) -> Page:
+    """What the placement's learning rests on."""
+    insight, positions = await _insight(frame, key)
+    measure = MEASURES[insight.placement.reward].name
+    believed, days = _beliefs(insight, positions), _days(insight, positions)
+    page = LearningPage(
+        placement=insight.placement,
+        measure=measure,
+        sure=_how_sure(believed),
+        moved=_how_moved(frame, insight),
+        arrive=_how_late(frame, insight),
+        weigh=_how_much(frame, insight),
+        costs=_what_it_costs(frame, insight),
+        fades=_how_it_fades(frame, insight, believed),
+        credit=dict(CREDITS)[insight.placement.credit],
+        examination=_examination(frame, insight),
+        beliefs=believed,
+        days=days,
+        points=[(_duration(frame, at), share) for at, share in insight.arrivals],
+        groups=[_group(frame, insight, one) for one in insight.groups[:MOST_GROUPS]],
+        more_groups=max(0, len(insight.groups) - MOST_GROUPS),
+        densities_chart=densities(_hills(insight, positions), show=frame.show, measure=measure),
+        history_chart=history(days, show=frame.show, measure=measure) if _has_several_days(insight) else None,
+        arrivals_chart=arrivals(insight.arrivals, show=frame.show),
+        learns=isinstance(insight.placement.policy, Thompson | Contextual),
+    )
+    return frame.page("placements/placement_learning.html", page)
+
+
+@get("/placements/{key:str}/learning/{file:str}")
+async def learning_csv(frame: NamedDependency[Frame], key: FromPath[str], file: FromPath[str]) -> Response[str]:
+    """The figures of a chart, as in `days.csv`, for a spreadsheet; shares and rates are 0 to 1."""
+    table = TABLES.get(file.removesuffix(".csv"))
+    if table is None:
+        raise NotFound(f"there is no file “{file}”", field="file")
+    insight, positions = await _insight(frame, key)
+    return csv_file(f"{key}-{file}", table(insight, positions))
+
+
+async def _insight(frame: Frame, key: str) -> tuple[Insight, dict[str, int]]:
+    insight = await frame.engine.insights.of(frame.merchant.id, key)
+    candidates = [one.document for one in await frame.engine.catalogue.page(frame.merchant.id, "candidate", key)]
+    return insight, positions_of(candidates)
+
+
+def _beliefs(insight: Insight, positions: dict[str, int]) -> list[Belief]:
+    counted = _counted(insight.days)
+    rows = []
+    for name, label in insight.labels.items():
+        known = insight.known.get(name)
+        evidence = known.evidence if known else bandits.Evidence()
+        prior = known.prior if known else bandits.FLAT
+        low, high = bandits.interval(evidence, prior=prior)
+        mean = bandits.mean(evidence, prior)
+        rows.append(
+            Belief(label, positions.get(name, 0), counted.get(name, 0), evidence.trials, prior.mean, prior.strength,
+                   mean, low, high)
+        )  # fmt: skip
+    return rows
+
+
+def _counted(days: Sequence[DayRate]) -> dict[str, int]:
+    sums: dict[str, int] = {}
+    for row in days:
+        sums[row.candidate] = sums.get(row.candidate, 0) + row.trials
+    return sums
+
+
+def _hills(insight: Insight, positions: dict[str, int]) -> list[ArmBelief]:
+    """The candidates that are known best, as more hills than colours cannot be told apart."""
+    arms = []
+    for name, label in insight.labels.items():
+        known = insight.known.get(name)
+        if known is not None:
+            a, b = bandits.posterior(known.evidence, known.prior)
+            arms.append(ArmBelief(label=label, position=positions.get(name, 0), a=a, b=b))
+    return sorted(arms, key=lambda arm: -(arm.a + arm.b))[:MOST_HILLS]
+
+
+def _days(insight: Insight, positions: dict[str, int]) -> list[ArmDay]:
+    begun = {jump.candidate: jump.day for jump in insight.jumps}
+    return [
+        ArmDay(
+            label=insight.labels[row.candidate],
+            position=positions.get(row.candidate, 0),
+            day=row.day,
+            rate=row.successes / row.trials,
+            trials=row.trials,
+            forgotten=row.day < begun.get(row.candidate, 0),
+        )
+        for row in insight.days
+        if row.trials > 0 and row.candidate in insight.labels
+    ]
+
+
+def _how_sure(beliefs: Sequence[Belief]) -> str:
+    known = sorted((one for one in beliefs if one.effective), key=lambda one: one.high - one.low)
+    if not known:
+        return "Nothing is known yet: every rate is as likely as any other."
+    if len(known) == 1:
+        return f"Only {known[0].label} has results so far."
+    return f"It is surest of {known[0].label} and least sure of {known[-1].label}: the narrower the hill, the surer."
+
+
+def _what_it_costs(frame: Frame, insight: Insight) -> str:
+    if (
+        insight.regret is None
+        or insight.placement.goal == "minimise"
+        or insight.placement.reward in ("revenue", "margin")
+    ):
+        return ""
+    lost = frame.show.number(1000 * insight.regret, digits=1)
+    return f"By trying others than the best, the first place now loses about {lost} successes in 1,000 answers."
+
+
+def _how_it_fades(frame: Frame, insight: Insight, beliefs: Sequence[Belief]) -> str:
+    show, days = frame.show, insight.placement.half_life_days
+    said = f"Results of {show.number(days)} days ago count half"
+    counted, effective = sum(one.counted for one in beliefs), sum(one.effective for one in beliefs)
+    if not counted:
+        return f"{said}."
+    tries = show.count(counted, "try", "tries")
+    return f"{said}: the {tries} of the last 90 days weigh as much as {show.number(effective)} new ones."
+
+
+def _has_several_days(insight: Insight) -> bool:
+    return len({row.day for row in insight.days}) > 1
+
+
+def _how_moved(frame: Frame, insight: Insight) -> str:
+    if not insight.days:
+        return ""
+    if len({row.day for row in insight.days}) < ENOUGH_DAYS:
+        return "Results of a few days will show how rates move."
+    if not insight.jumps:
+        return "No candidate's rate has jumped in the last 90 days. Old results fade slowly."
+    return " ".join(_jump(frame, insight, jump) for jump in insight.jumps)
+
+
+def _jump(frame: Frame, insight: Insight, jump: Jump) -> str:
+    label, when = insight.labels.get(jump.candidate, jump.candidate), frame.show.day(jump.day * DAY)
+    before, after = frame.show.percent(jump.before), frame.show.percent(jump.after)
+    return f"{label} went from {before} to {after} on {when}: what was counted before is forgotten."
+
+
+def _how_late(frame: Frame, insight: Insight) -> str:
+    waiting = frame.show.count(insight.waiting, "try", "tries")
+    if insight.outcomes < FEW_OUTCOMES:
+        return f"Too few windows have closed to say. {waiting} still wait for a result." if insight.waiting else ""
+    half, most = (_duration(frame, _within(insight, share)) for share in (0.5, 0.95))
+    within = f"Half of the successes arrive within {half}, 95% within {most}."
+    return (
+        f"{within if half != most else f'95% of the successes arrive within {most}.'} "
+        f"{waiting} still wait for a result, and count only as far as one would have come by now."
+    )
+
+
+def _within(insight: Insight, share: float) -> int:
+    return next((at for at, came in insight.arrivals if came >= share), insight.placement.window_minutes * MINUTE)
+
+
+def _duration(frame: Frame, ms: int) -> str:
+    if ms < 2 * MINUTE:
+        return f"{frame.show.number(ms / 1000)} s"
+    if ms < 2 * HOUR:
+        return f"{frame.show.number(ms / MINUTE)} min"
+    return f"{frame.show.number(ms / HOUR)} h"
+
+
+def _how_much(frame: Frame, insight: Insight) -> str:
+    customers = (
+        f"A customer's own choices weigh as much as all others' after {_tries(frame, insight.fit.customer_strength)}."
+    )
+    if not insight.placement.buckets:
+        return customers
+    begin = _tries(frame, insight.fit.bucket_strength)
+    return f"A group of customers begins with what all have in common, worth {begin} a candidate. {customers}"
+
+
+def _tries(frame: Frame, strength: float) -> str:
+    return frame.show.count(round(strength), "try", "tries")
+
+
+def _examination(frame: Frame, insight: Insight) -> list[str]:
+    if insight.placement.credit != "position":
+        return []
+    weights = insight.placement.examination or insight.fit.examination
+    return [frame.show.percent(weight, digits=0) for weight in weights]
+
+
+def _group(frame: Frame, insight: Insight, group: Group) -> GroupRow:
+    parts = zip(insight.placement.buckets, group.bucket.split("|"), strict=False)
+    named = (frame.show.country(value) if name.endswith("country") else value for name, value in parts)
+    return GroupRow(" · ".join("unknown" if one in ("", "-") else one for one in named), group.trials, group.own_share)
+
+
+def _belief_table(insight: Insight, positions: dict[str, int]) -> Rows:
+    names = ("candidate", "counted", "effective", "began_with", "strength", "mean", "low", "high")
+    rows: list[list[object]] = [
+        [one.label, *(getattr(one, name) for name in names[1:])] for one in _beliefs(insight, positions)
+    ]
+    return [list(names), *rows]
+
+
+def _day_table(insight: Insight, positions: dict[str, int]) -> Rows:
+    rows: list[list[object]] = [
+        [one.label, one.day, one.trials, one.rate, one.forgotten] for one in _days(insight, positions)
+    ]
+    return [["candidate", "epoch_day", "trials", "rate", "forgotten"], *rows]
+
+
+def _arrival_table(insight: Insight, _positions: dict[str, int]) -> Rows:
+    rows: list[list[object]] = [[at, share] for at, share in insight.arrivals]
+    return [["milliseconds", "share"], *rows]
+
+
+def _group_table(insight: Insight, _positions: dict[str, int]) -> Rows:
+    rows: list[list[object]] = [[one.bucket, one.trials, one.own_share] for one in insight.groups]
+    return [["group", "trials", "own_share"], *rows]
+
+
+TABLES: dict[str, Callable[[Insight, dict[str, int]], Rows]] = {
+    "beliefs": _belief_table,
+    "days": _day_table,
+    "arrivals": _arrival_table,
+    "groups": _group_table,
+}

@@ -1,0 +1,106 @@
+"""The list of placements, and what it has in common with the overview."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from litestar import get
+from litestar.di import NamedDependency
+
+from engine.configuration.configuration import Shelf
+from engine.insights.arms_monitor import Arms
+from engine.model.errors import NotFound
+from engine.model.placement import Fixed, Placement, Split
+from web.admin.candidates.candidate_list import positions_of
+from web.admin.shell.frame import Frame
+from web.admin.shell.render import Page
+
+NO_ARMS = Arms(None, [], 0, 0, [], [], 0)
+
+
+@dataclass(frozen=True)
+class State:
+    """In one word, with the kind of its badge."""
+
+    text: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Leader:
+    """The candidate that came first most often in the last hour."""
+
+    label: str
+    position: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """A placement at a glance; `answers` are of the last hour."""
+
+    key: str
+    name: str
+    state: State
+    leader: Leader | None
+    answers: int
+    candidates: int
+    rules: int
+
+
+@dataclass(frozen=True)
+class PlacementsPage:
+    """The list."""
+
+    placements: Sequence[Row]
+
+
+@get("/placements")
+async def placements_page(frame: NamedDependency[Frame]) -> Page:
+    """Every placement of the merchant's side."""
+    shelf = await frame.engine.catalogue.shelf(frame.merchant.id)
+    return frame.page("placements/placements.html", PlacementsPage(await rows_of(frame, shelf)))
+
+
+async def rows_of(frame: Frame, shelf: Shelf) -> list[Row]:
+    """A glance at each placement, in the order of their keys."""
+    return [_row(shelf, placement, await _arms(frame, placement.key)) for placement in shelf.placements]
+
+
+async def _arms(frame: Frame, key: str) -> Arms:
+    try:
+        return await frame.engine.monitor.arms(frame.merchant.id, key)
+    except NotFound:
+        # Just created, and not loaded by this process yet.
+        return NO_ARMS
+
+
+def _row(shelf: Shelf, placement: Placement, arms: Arms) -> Row:
+    candidates = shelf.documents("candidate", placement.key)
+    return Row(
+        key=placement.key,
+        name=placement.name,
+        state=_state(placement, arms),
+        leader=_leader(arms, positions_of(candidates)),
+        answers=arms.decisions,
+        candidates=sum(candidate.enabled for candidate in candidates),
+        rules=sum(rule.enabled for rule in shelf.documents("rule", placement.key)),
+    )
+
+
+def _state(placement: Placement, arms: Arms) -> State:
+    if not arms.arms:
+        return State("No candidates", "warn")
+    if isinstance(placement.policy, Fixed):
+        return State("Fixed order", "plain")
+    if isinstance(placement.policy, Split):
+        return State("Fixed shares", "plain")
+    return State("Learning", "good") if any(arm.trials for arm in arms.arms) else State("Waiting for results", "info")
+
+
+def _leader(arms: Arms, positions: dict[str, int]) -> Leader | None:
+    best = max(arms.arms, key=lambda arm: arm.share, default=None)
+    if best is None or not best.share:
+        return None
+    return Leader(best.label, positions.get(best.id, best.position), best.share)

@@ -1,0 +1,329 @@
+"""The page of one placement: which candidate is ahead, how sure that is, and who came first over time."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery
+
+from engine.insights.arms_monitor import Arm, Arms
+from engine.model.errors import NotFound
+from engine.model.placement import Contextual, Fixed, Placement, Split, Thompson
+from engine.model.timestamps import MINUTE
+from engine.store.folds import Share
+from web.admin.candidates.candidate_list import positions_of
+from web.admin.placements.placement_learned import LearnedView, learned_view
+from web.admin.shell.csv_file import Rows, csv_file
+from web.admin.shell.frame import Frame
+from web.admin.shell.render import Page
+from web.charts.candidate_charts import ArmEstimate, ArmShare, Spec, estimates, shares
+
+MINUTES = 60
+ENOUGH_IN_A_BIN = 30
+BINS = (1, 2, 5, 10, 20)
+MOST_BINS = 30
+SURE = 0.95
+LIKELY = 0.6
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What the placement learns from, in words."""
+
+    name: str
+    verb: str
+    meaning: str
+    tries: str
+
+
+@dataclass(frozen=True)
+class ArmRow:
+    """One candidate; shares and rates are 0 to 1, `share` is None where nothing was answered lately.
+
+    `chance` is None where customers are looked at together that are learned about apart.
+    """
+
+    label: str
+    position: int
+    chance: float | None
+    mean: float
+    low: float
+    high: float
+    trials: int
+    successes: int
+    share: float | None
+    why_not: str
+
+
+@dataclass(frozen=True)
+class MonitorView:
+    """The verdict in words first, then the figures behind it."""
+
+    verdict: str
+    evidence: str
+    has_chances: bool
+    arms: Sequence[ArmRow]
+    lines: Sequence[ArmShare]
+    estimates_chart: Spec
+    shares_chart: Spec
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A group of customers that is learned about by itself."""
+
+    value: str
+    name: str
+
+
+@dataclass(frozen=True)
+class PlacementPage:
+    """The whole page."""
+
+    placement: Placement
+    purpose: str
+    measure: Measure
+    monitor: MonitorView
+    buckets: Sequence[Choice]
+    bucket: str
+    floor_note: str
+    share_lines: Sequence[ArmShare]
+    share_moments: Sequence[int]
+    learned: LearnedView | None
+
+
+@dataclass(frozen=True)
+class ArmsFragment:
+    """What is refreshed while one looks."""
+
+    placement: Placement
+    measure: Measure
+    monitor: MonitorView
+
+
+MEASURES = {
+    "selected": Measure(
+        "Selection rate",
+        "is chosen most often",
+        "how often customers choose this candidate when they could.",
+        "answers in which the customer chose, and had this candidate before their eyes.",
+    ),
+    "converted": Measure(
+        "Conversion rate",
+        "converts best",
+        "how often a purchase is completed with this candidate when it was tried or passed over.",
+        "answers that ended, and in which the customer had this candidate before their eyes.",
+    ),
+    "revenue": Measure(
+        "Conversion rate",
+        "converts best",
+        "how often a purchase is completed with this candidate. What a purchase brings in is learned beside it.",
+        "answers that ended, and in which the customer had this candidate before their eyes.",
+    ),
+    "margin": Measure(
+        "Conversion rate",
+        "converts best",
+        "how often a purchase is completed with this candidate. Margin after fees is weighed in for each cart.",
+        "answers that ended, and in which the customer had this candidate before their eyes.",
+    ),
+}
+
+
+@get("/placements/{key:str}")
+async def placement_page(
+    frame: NamedDependency[Frame], key: FromPath[str], bucket: FromQuery[str | None] = None
+) -> Page:
+    """The arms monitor."""
+    placement, arms, monitor = await _monitor(frame, key, bucket)
+    page = PlacementPage(
+        placement=placement,
+        purpose=purpose_of(placement),
+        measure=MEASURES[placement.reward],
+        monitor=monitor,
+        buckets=_choices(frame, placement, arms),
+        bucket=arms.bucket or "",
+        floor_note=_floor_note(frame, placement),
+        share_lines=monitor.lines,
+        share_moments=[at for at, _ in monitor.lines[0].points] if monitor.lines else [],
+        learned=learned_view(frame, placement, [arm.id for arm in arms.arms], [arm.label for arm in arms.arms]),
+    )
+    return frame.page("placements/placement.html", page)
+
+
+@get("/placements/{key:str}/arms")
+async def arms_fragment(
+    frame: NamedDependency[Frame], key: FromPath[str], bucket: FromQuery[str | None] = None
+) -> Page:
+    """The same figures again, a few seconds later."""
+    placement, _, monitor = await _monitor(frame, key, bucket)
+    return frame.page("placements/_placement_arms.html", ArmsFragment(placement, MEASURES[placement.reward], monitor))
+
+
+@get("/placements/{key:str}/arms/{file:str}")
+async def arms_csv(
+    frame: NamedDependency[Frame], key: FromPath[str], file: FromPath[str], bucket: FromQuery[str | None] = None
+) -> Response[str]:
+    """The figures of the two charts, `estimates.csv` and `shares.csv`; rates and shares are 0 to 1."""
+    _, _, monitor = await _monitor(frame, key, bucket)
+    tables = {"estimates.csv": _estimate_table, "shares.csv": _share_table}
+    if file not in tables:
+        raise NotFound(f"there is no file “{file}”", field="file")
+    return csv_file(f"{key}-{file}", tables[file](monitor))
+
+
+def _estimate_table(monitor: MonitorView) -> Rows:
+    names = ("label", "mean", "low", "high", "successes", "trials", "chance", "share")
+    return [names, *([getattr(arm, name) for name in names] for arm in monitor.arms)]
+
+
+def _share_table(monitor: MonitorView) -> Rows:
+    moments = [(at, line.label, share) for line in monitor.lines for at, share in line.points]
+    return [("epoch_ms", "candidate", "share"), *sorted(moments)]
+
+
+def purpose_of(placement: Placement) -> str:
+    """One sentence on how this placement chooses."""
+    match placement.policy:
+        case Fixed():
+            return "Shows candidates in your own order, moved only by rules."
+        case Split():
+            return "Shows candidates in fixed shares; the same customer always sees the same."
+        case Thompson():
+            return f"Learns which candidates {goal_of(placement)}, and shows those first more and more often."
+        case Contextual():
+            return f"Learns which candidates {goal_of(placement)} for whom, and shows each customer those first."
+
+
+def goal_of(placement: Placement) -> str:
+    """What the best candidates do, as in “which candidates convert best”."""
+    done = {"selected": "are chosen", "converted": "convert", "revenue": "bring in", "margin": "earn"}[placement.reward]
+    measure = "most" if placement.reward in ("revenue", "margin") else "best"
+    return f"{done} {'least' if placement.goal == 'minimise' else measure}"
+
+
+async def _monitor(frame: Frame, key: str, bucket: str | None) -> tuple[Placement, Arms, MonitorView]:
+    catalogue, merchant_id = frame.engine.catalogue, frame.merchant.id
+    placement: Placement = (await catalogue.get(merchant_id, "placement", "", key)).document
+    candidates = [one.document for one in await catalogue.page(merchant_id, "candidate", key)]
+    arms = await frame.engine.monitor.arms(merchant_id, key, bucket=bucket or None, minutes=MINUTES)
+    return placement, arms, _view(frame, placement, arms, positions_of(candidates))
+
+
+def _view(frame: Frame, placement: Placement, arms: Arms, positions: dict[str, int]) -> MonitorView:
+    rows = [_row(arm, positions, is_answering=arms.decisions > 0) for arm in arms.arms]
+    verdict, evidence = verdict_on(frame, placement, rows)
+    dots = [
+        ArmEstimate(label=row.label, position=row.position, mean=row.mean, low=row.low, high=row.high)
+        for row in rows
+        if not row.why_not
+    ]
+    lines = [
+        ArmShare(label=row.label, position=row.position, points=points)
+        for row, points in zip(rows, _lines(arms), strict=True)
+    ]
+    return MonitorView(
+        verdict=verdict,
+        evidence=evidence,
+        has_chances=arms.bucket is not None,
+        arms=rows,
+        lines=lines,
+        estimates_chart=estimates(dots, show=frame.show, measure=MEASURES[placement.reward].name),
+        shares_chart=shares(lines, show=frame.show),
+    )
+
+
+def _row(arm: Arm, positions: dict[str, int], *, is_answering: bool) -> ArmRow:
+    return ArmRow(
+        label=arm.label,
+        position=positions.get(arm.id, arm.position),
+        chance=arm.chance,
+        mean=arm.mean,
+        low=arm.low,
+        high=arm.high,
+        trials=round(arm.trials),
+        successes=round(arm.successes),
+        share=arm.share if is_answering else None,
+        why_not=arm.why_not[:1].upper() + arm.why_not[1:],
+    )
+
+
+def verdict_on(frame: Frame, placement: Placement, rows: Sequence[ArmRow]) -> tuple[str, str]:
+    """What the figures say, and on how much it rests."""
+    tries = sum(row.trials for row in rows)
+    rests_on = f"Rests on {frame.show.count(tries, 'try', 'tries')} so far."
+    if isinstance(placement.policy, Fixed):
+        return "The order is fixed", "Results are counted, but do not change the order."
+    if isinstance(placement.policy, Split):
+        return "The shares are fixed", f"Results are counted, but do not change the shares. {rests_on}"
+    if not tries:
+        return "Nothing learned yet", "Every candidate is about equally likely to come first until results arrive."
+    return _leader(frame, placement, rows, rests_on)
+
+
+def _leader(frame: Frame, placement: Placement, rows: Sequence[ArmRow], rests_on: str) -> tuple[str, str]:
+    racing = sorted((row for row in rows if row.chance is not None), key=lambda row: -(row.chance or 0))
+    if not racing:
+        most = max(rows, key=lambda row: row.share or 0)
+        apart = "Choose a group of customers to see its chances."
+        if not most.share:
+            return "No answers in the last hour", f"{apart} {rests_on}"
+        share = frame.show.percent(most.share, digits=0)
+        return f"{most.label} comes first most often", f"In {share} of the last hour's answers. {apart} {rests_on}"
+    first, *others = racing
+    chance = first.chance or 0
+    if chance >= SURE or not others:
+        return f"{first.label} {MEASURES[placement.reward].verb}", f"That is as good as certain. {rests_on}"
+    if chance >= LIKELY:
+        often = frame.show.percent(chance, digits=0)
+        return f"{first.label} is ahead", f"It is first for {often} of new customers. {rests_on}"
+    return f"Too close to call: {first.label} or {others[0].label}", f"More results will tell. {rests_on}"
+
+
+def _choices(frame: Frame, placement: Placement, arms: Arms) -> list[Choice]:
+    """Everyone first, then each group of customers that is learned about apart."""
+    if not placement.buckets:
+        return []
+    named = [Choice(name, _bucket_name(frame, placement, name)) for name in arms.buckets]
+    return [Choice("", "All"), *sorted(named, key=lambda choice: choice.name)]
+
+
+def _bucket_name(frame: Frame, placement: Placement, bucket: str) -> str:
+    parts = zip(placement.buckets, bucket.split("|"), strict=False)
+    return " · ".join(_part(frame, name, value) for name, value in parts)
+
+
+def _part(frame: Frame, name: str, value: str) -> str:
+    if value in ("", "-"):
+        return "unknown"
+    return frame.show.country(value) if name.endswith("country") else value
+
+
+def _floor_note(frame: Frame, placement: Placement) -> str:
+    if not isinstance(placement.policy, Thompson | Contextual) or not placement.policy.floor:
+        return ""
+    return f"; {frame.show.percent(placement.policy.floor)} is spread evenly, so that each stays in play"
+
+
+def _lines(arms: Arms) -> list[list[tuple[int, float]]]:
+    """Each arm's share of first places by bin, wide enough that a share means something."""
+    width = _bin_width(arms.shares)
+    firsts: defaultdict[int, Counter[str]] = defaultdict(Counter)
+    for share in arms.shares:
+        firsts[share.minute // width * width][share.candidate] += share.firsts
+    return [
+        [(minute * MINUTE, count[arm.id] / count.total()) for minute, count in sorted(firsts.items())]
+        for arm in arms.arms
+    ]
+
+
+def _bin_width(found: Sequence[Share]) -> int:
+    """Wide enough that a share means something and the line stays calm."""
+    minutes = {share.minute for share in found}
+    rate = sum(share.firsts for share in found) / (len(minutes) or 1)
+    span = max(minutes, default=0) - min(minutes, default=0)
+    fits = (width for width in BINS if rate * width >= ENOUGH_IN_A_BIN and span / width <= MOST_BINS)
+    return next(fits, BINS[-1])

@@ -1,0 +1,177 @@
+"""Values as people type and read them, and as rules hold them: money in major units, times on the merchant's clock."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from zoneinfo import ZoneInfo
+
+from babel import Locale
+from babel.numbers import get_currency_precision
+
+from engine.model.placement import FieldDocument
+from rules.language.codes import COUNTRIES, CURRENCIES
+from web.admin.shell.forms import amount_text
+
+ENGLISH = Locale("en")
+NAMES: Mapping[str, Mapping[str, str]] = {
+    "country": {code: str(ENGLISH.territories.get(code, code)) for code in sorted(COUNTRIES)},
+    "currency": {code: f"{code} · {ENGLISH.currencies.get(code, code)}" for code in sorted(CURRENCIES)},
+}
+"""What codes are called."""
+MOST = 2**53
+LOCAL_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?")
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a merchant's rules speak of: the declared fields by name, the names of lists, candidates' labels by id."""
+
+    fields: Mapping[str, FieldDocument]
+    lists: tuple[str, ...]
+    candidates: Mapping[str, str]
+    currency: str
+    timezone: str
+    types: Mapping[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "types", {name: one.type for name, one in self.fields.items()})
+
+    def unit_of(self, name: str) -> str:
+        """The currency of a field of money: its own, else the merchant's."""
+        known = self.fields.get(name)
+        return known.unit if known and known.unit in CURRENCIES else self.currency
+
+    def kind_of(self, slot: str, name: str) -> str:
+        """What an input is for: of `value` and `many` the field's own type."""
+        if slot not in ("value", "many"):
+            return slot
+        known = self.fields.get(name)
+        return "string" if known is None or known.type == "list" else known.type
+
+
+def to_text(kind: str, value: object, terms: Terms, name: str = "") -> str:
+    """A JSON value as its input shows it; what is not of the kind shows as it is."""
+    if kind == "money" and _is_whole(value):
+        return amount_text(int(value), terms.unit_of(name))  # type: ignore[call-overload]
+    if kind == "datetime" and isinstance(value, str):
+        return _on_the_clock(value, terms.timezone)
+    if kind in NAMES and isinstance(value, str):
+        return NAMES[kind].get(value, value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def from_text(kind: str, text: str, terms: Terms, name: str = "") -> object:
+    """What was typed as a JSON value; what cannot be read stays the text that it is."""
+    text = text.strip()
+    read = _READERS.get(kind)
+    return read(text, terms, name) if read and text else text
+
+
+def missing(kind: str, value: object, unit: str) -> str:
+    """What to ask for where a value is missing or was typed in no form that is known; nothing where it may do."""
+    if value in ("", []):
+        return _ASKED.get(kind, "Type a value.")
+    if kind in _NUMERIC and isinstance(value, str):
+        return f"Must be an amount in {unit}, such as 50.00." if kind == "money" else "Must be a number, such as 10."
+    if kind == "money" and not _is_whole(value):
+        return f"{unit} has no smaller unit than {amount_text(1, unit)}."
+    return ""
+
+
+_NUMERIC = frozenset({"money", "integer", "number", "percent", "km", "latitude", "longitude", "factor", "slot"})
+_ASKED = {
+    "money": "Type an amount.",
+    "country": "Choose a country.",
+    "currency": "Choose a currency.",
+    "date": "Choose a day.",
+    "day": "Choose a day.",
+    "datetime": "Choose a moment.",
+    "clock": "Choose a time of day.",
+    "zone": "Choose a timezone.",
+    "weekdays": "Choose at least one day.",
+    "list": "Choose a list.",
+    "text": "Type a text.",
+    "version": "Type a version, such as 2.1.0.",
+    "candidates": "Choose at least one.",
+    "candidate": "Choose one.",
+    "name": "Give the value a name, such as show_cvv.",
+}
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == int(value)
+
+
+def _money(text: str, terms: Terms, name: str) -> object:
+    try:
+        minor = Decimal(text.replace(",", ".").replace(" ", "")).scaleb(get_currency_precision(terms.unit_of(name)))
+    except InvalidOperation:
+        return text
+    return int(minor) if minor.is_finite() and minor == minor.to_integral_value() and abs(minor) <= MOST else text
+
+
+def _number(text: str, terms: Terms, name: str) -> object:
+    try:
+        value = json.loads(text.replace(",", "."))
+    except ValueError:
+        return text
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return text
+    return value if -MOST <= value <= MOST or isinstance(value, float) else text
+
+
+def _moment(text: str, terms: Terms, name: str) -> object:
+    """A time on the merchant's clock, as RFC 3339 with the offset of that day."""
+    if not LOCAL_TIME.fullmatch(text):
+        return text
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(terms.timezone)).isoformat()
+    except ValueError:
+        return text
+
+
+def _on_the_clock(value: str, timezone: str) -> str:
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return value
+    if moment.tzinfo is None:
+        return value
+    local = moment.astimezone(ZoneInfo(timezone)).replace(tzinfo=None)
+    return local.isoformat(timespec="auto" if local.microsecond or local.second else "minutes")
+
+
+def _code(text: str, names: Mapping[str, str]) -> object:
+    """A code by its name or by itself; two or three other letters are taken for a code, so that it can be mended."""
+    wanted = text.casefold()
+    found = next((code for code, name in names.items() if wanted in (code.casefold(), name.casefold())), None)
+    return found or (text.upper() if text.isascii() and text.isalpha() and len(text) in (2, 3) else text)
+
+
+def _country(text: str, terms: Terms, name: str) -> object:
+    return _code(text, NAMES["country"])
+
+
+def _currency(text: str, terms: Terms, name: str) -> object:
+    return _code(text, NAMES["currency"])
+
+
+def _candidate(text: str, terms: Terms, name: str) -> object:
+    by_label = {label.casefold(): id for id, label in terms.candidates.items()}
+    return text if text in terms.candidates else by_label.get(text.casefold(), text)
+
+
+_READERS: Mapping[str, Callable[[str, Terms, str], object]] = {
+    "money": _money,
+    **dict.fromkeys(_NUMERIC - {"money"}, _number),
+    "datetime": _moment,
+    "country": _country,
+    "currency": _currency,
+    "candidates": _candidate,
+    "candidate": _candidate,
+}

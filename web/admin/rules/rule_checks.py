@@ -1,0 +1,92 @@
+"""What the checks find in all rules of a placement, for their list: counted beside the event loop, once a revision."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+from engine.configuration.draft_overlay import DraftRule
+from engine.service import Engine
+from rules.analysis.check import Finding
+from web.admin.rules.builder.desk import Bench
+from web.admin.rules.rule_set import RuleSet
+from web.admin.shell.frame import Frame
+
+SOON_SECONDS = 0.25
+MOST_REMEMBERED = 32
+At = tuple[int, str, int, int]
+Findings = Mapping[str, Sequence[Finding]]
+
+
+@dataclass(frozen=True)
+class Flag:
+    """How many findings a rule has, in words with their look, and where they are told."""
+
+    name: str
+    href: str
+    text: str
+    look: str
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What was found by the rules' ids; `done` is False while a large set is still being checked."""
+
+    done: bool
+    flags: Mapping[str, Flag]
+
+    @property
+    def flagged(self) -> list[Flag]:
+        """The flags in the order of the rules."""
+        return list(self.flags.values())
+
+    def among(self, rules: Sequence[DraftRule]) -> Checks:
+        """What was found in these."""
+        return Checks(self.done, {rule.id: self.flags[rule.id] for rule in rules if rule.id in self.flags})
+
+
+NOTHING_FOUND = Checks(True, {})
+
+
+async def checks_of(frame: Frame, rules: RuleSet) -> Checks:
+    """What the checks find, if that is known soon enough for a page."""
+    task = _task(frame, rules)
+    await asyncio.wait({task}, timeout=SOON_SECONDS)
+    if not task.done():
+        return Checks(False, {})
+    found = task.result()
+    flags = {
+        rule.id: _flag(frame, f"/admin/rules/{rules.key}/{rule.id}", rule.shown.name, found[rule.id])
+        for rule in rules.draft.rules
+        if rule.id in found
+    }
+    return Checks(True, flags)
+
+
+def _flag(frame: Frame, href: str, name: str, findings: Sequence[Finding]) -> Flag:
+    only_notes = all(finding.severity == "note" for finding in findings)
+    text = frame.show.count(len(findings), "note" if only_notes else "finding")
+    return Flag(name, f"{href}#rule-found", text, "plain" if only_notes else "warn")
+
+
+_TASKS: WeakKeyDictionary[Engine, dict[At, asyncio.Task[Findings]]] = WeakKeyDictionary()
+"""Many look at the same list; the rules of one revision are checked once."""
+
+
+def _task(frame: Frame, rules: RuleSet) -> asyncio.Task[Findings]:
+    tasks = _TASKS.setdefault(frame.engine, {})
+    at = (frame.merchant.id, rules.key, rules.shelf.revision, rules.draft.at.revision)
+    if at not in tasks:
+        while len(tasks) >= MOST_REMEMBERED:
+            del tasks[next(iter(tasks))]
+        tasks[at] = asyncio.create_task(asyncio.to_thread(_found, frame, rules))
+    return tasks[at]
+
+
+def _found(frame: Frame, rules: RuleSet) -> Findings:
+    found: dict[str, list[Finding]] = {}
+    for finding in Bench(rules, frame.merchant, frame.show, id="").findings_of_all():
+        found.setdefault(finding.rule, []).append(finding)
+    return found

@@ -1,0 +1,349 @@
+"""Rules of a placement: the list with its order, its switches and its filters."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import msgspec
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery
+
+from engine.configuration.configuration import Shelf
+from engine.configuration.draft_overlay import DraftRule
+from engine.kernel.plan import lists_of, rule_source, vocabulary_of
+from engine.kernel.rule_sentences import labels_of
+from engine.model.errors import NotFound
+from engine.model.placement import Placement, RuleDocument
+from rules import RuleError, Wording, describe, parse_rule
+from web.admin.rules.rule_checks import NOTHING_FOUND, Checks, Flag, checks_of
+from web.admin.rules.rule_set import RuleSet, bring_back, drop, keep, put_in_order, replace_all, rule_set
+from web.admin.rules.rule_uses import Notes, notes_of
+from web.admin.shell.admission import AnyRequest, several_typed, typed
+from web.admin.shell.editing import version_of
+from web.admin.shell.frame import Frame, Notice
+from web.admin.shell.render import SWAPPED, Page
+from web.format import Show
+
+PER_PAGE = 50
+State = Literal["live", "changed", "new", "deleted", "off", "scheduled", "over"]
+STATES: Sequence[tuple[State, str, str]] = (
+    ("live", "In force", "good"),
+    ("changed", "Changed", "info"),
+    ("new", "New", "info"),
+    ("deleted", "To be deleted", "bad"),
+    ("off", "Off", "plain"),
+    ("scheduled", "Not yet", "warn"),
+    ("over", "Over", "plain"),
+)
+WORDS = {state: (word, look) for state, word, look in STATES}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A rule in the list, said in one sentence; `state` as a word and its look."""
+
+    id: str
+    href: str
+    name: str
+    sentence: str
+    state: tuple[str, str]
+    tags: Sequence[str]
+    priority: int
+    enabled: bool
+    version: int
+    is_deleted: bool
+    fired: int
+    warning: str
+    flag: Flag | None
+    is_first: bool
+    is_last: bool
+
+
+@dataclass(frozen=True)
+class RowFragment:
+    """One row alone, after its switch was turned."""
+
+    row: Row
+    key: str
+    changes: int
+    checks: Checks
+    oob: str = SWAPPED
+
+
+@dataclass(frozen=True)
+class Pages:
+    """Where the first and the next page are; empty where there is none."""
+
+    first: str
+    next: str
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What the list is narrowed to; it lives in the address."""
+
+    q: str = ""
+    tag: str = ""
+    state: str = ""
+    after: str = ""
+
+    def fits(self, rule: DraftRule, state: State) -> bool:
+        """Whether a rule is to be shown."""
+        document = rule.shown
+        return (
+            self.q.casefold() in document.name.casefold()
+            and (not self.tag or self.tag in document.tags)
+            and (not self.state or self.state == state)
+        )
+
+    def address(self, key: str, **more: str) -> str:
+        """The list with this filter."""
+        wanted = {"placement": key, "q": self.q, "tag": self.tag, "mark": self.state, **more}
+        return f"/admin/rules?{urlencode({name: value for name, value in wanted.items() if value})}"
+
+
+@dataclass(frozen=True)
+class RulesPage:
+    """The rules of one placement, the most important first; `placement` is None where there is none at all."""
+
+    placements: Sequence[Placement]
+    placement: Placement | None
+    rules: Sequence[Row] = ()
+    total: int = 0
+    found: int = 0
+    filter: Filter = Filter()
+    tags: Sequence[str] = ()
+    states: Sequence[tuple[str, str, int]] = ()
+    pages: Pages = Pages("", "")
+    here: str = ""
+    key: str = ""
+    changes: int = 0
+    findings: Sequence[str] = ()
+    checks: Checks = NOTHING_FOUND
+    oob: str = ""
+
+
+@get("/rules")
+async def rules_page(
+    frame: NamedDependency[Frame],
+    placement: FromQuery[str] = "",
+    q: FromQuery[str] = "",
+    tag: FromQuery[str] = "",
+    mark: FromQuery[str] = "",
+    after: FromQuery[str] = "",
+) -> Page:
+    """The rules of a placement, narrowed by name, tag and state, a page at a time."""
+    shelf = await frame.engine.catalogue.shelf(frame.merchant.id)
+    chosen = _chosen(shelf, placement)
+    if chosen is None:
+        return frame.page("rules/rules.html", RulesPage((), None))
+    rules = await rule_set(frame, chosen.key)
+    return frame.page("rules/rules.html", await _page(frame, rules, Filter(q.strip(), tag, mark, after)))
+
+
+@post("/rules/{key:str}/{id:str}/toggle", status_code=200)
+async def toggle_rule(
+    request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str], id: FromPath[str]
+) -> Response[Any]:
+    """Put a rule in force or out of it; what else was changed meanwhile stays."""
+    frame.must_draft()
+    enabled = (await typed(request)).get("enabled") == "on"
+    document = (await rule_set(frame, key)).get(id).shown
+    await keep(frame, key, msgspec.structs.replace(document, enabled=enabled), revision=None)
+    if not frame.is_htmx:
+        return frame.go(f"/admin/rules?placement={key}")
+    rules = await rule_set(frame, key)
+    notes, checks = await notes_of(frame, rules), await checks_of(frame, rules)
+    row = _row(frame, Phrasing(rules, frame), notes, checks, rules, rules.get(id))
+    return frame.page("rules/_rule_row_answer.html", RowFragment(row, key, len(rules.draft.changes), checks))
+
+
+@post("/rules/{key:str}/{id:str}/move", status_code=200)
+async def move_rule(
+    request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str], id: FromPath[str]
+) -> Response[Any]:
+    """Give a rule another place in the order: one step, or right before another rule, as dragging does."""
+    frame.must_draft()
+    values = await typed(request)
+    rules = await rule_set(frame, key)
+    ids = rules.ids
+    if id not in ids:
+        raise NotFound(f"there is no rule “{id}” in placement “{key}”", field="id")
+    await put_in_order(frame, key, _moved(ids, id, values))
+    here = values.get("here", "")
+    if not frame.is_htmx:
+        return frame.go(here if here.startswith("/admin/rules?") else f"/admin/rules?placement={key}")
+    return frame.page("rules/_rule_rows_answer.html", await _page(frame, await rule_set(frame, key), _filter_in(here)))
+
+
+@post("/rules/{key:str}/switch", status_code=200)
+async def switch_rules(request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str]) -> Response[Any]:
+    """Turn several rules on or off at once, or delete them."""
+    frame.must_draft()
+    values = await several_typed(request)
+    chosen, act = set(values.get("id", ())), values.get("act", [""])[-1]
+    rules = await rule_set(frame, key)
+    after = [_switched(document, act) if document.id in chosen else document for document in rules.documents]
+    kept = [document for document in after if document is not None]
+    await replace_all(frame, key, kept, revision=rules.draft.at.revision)
+    done = {"on": "turned on", "off": "turned off", "delete": "deleted"}.get(act, "left as they are")
+    return frame.go(
+        values.get("here", [""])[-1] or f"/admin/rules?placement={key}",
+        notice=Notice(f"{frame.show.count(len(chosen & set(rules.ids)), 'rule')} {done}."),
+    )
+
+
+@post("/rules/{key:str}/{id:str}/delete", status_code=200)
+async def delete_rule(
+    request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str], id: FromPath[str]
+) -> Response[Any]:
+    """Delete a rule; the notice offers to take it back."""
+    frame.must_draft()
+    gone, undo = await drop(frame, key, id, revision=version_of(await typed(request)))
+    notice = Notice(f"“{gone.shown.name}” goes when the changes are published.", undo=undo)
+    return frame.go(f"/admin/rules?placement={key}", notice=notice)
+
+
+@post("/rules/{key:str}/{id:str}/back", status_code=200)
+async def undo_delete(
+    frame: NamedDependency[Frame], key: FromPath[str], id: FromPath[str], entry: FromQuery[int] = 0
+) -> Response[Any]:
+    """Take a deletion back."""
+    frame.must_draft()
+    await bring_back(frame, key, id, entry)
+    return frame.go(f"/admin/rules?placement={key}", notice=Notice("It is back."))
+
+
+class Phrasing:
+    """Says the rules of one placement in words; made once for a whole list."""
+
+    def __init__(self, rules: RuleSet, frame: Frame) -> None:
+        show: Show = frame.show
+        self._vocabulary = vocabulary_of(rules.shelf.fields())
+        self._lists = lists_of(rules.shelf.documents("list"))
+        labels = labels_of(rules.shelf.documents("candidate", rules.key))
+        self._wording = Wording(labels, frame.merchant.currency, show.money, show.country)
+
+    def of(self, document: RuleDocument) -> str:
+        """What a rule asks, and what follows."""
+        try:
+            rule = parse_rule({**rule_source(document), "when": document.when}, self._vocabulary, self._lists)
+        except RuleError as error:
+            return f"Cannot be read: {error.problems[0].message}"
+        text = describe(rule, self._vocabulary, self._wording)
+        return text[:1].upper() + text[1:]
+
+
+async def _page(frame: Frame, rules: RuleSet, wanted: Filter) -> RulesPage:
+    placement = placement_of(rules.shelf, rules.key)
+    states = {rule.id: state_of(rule, frame.show.now) for rule in rules.draft.rules}
+    found = [rule for rule in rules.draft.rules if wanted.fits(rule, states[rule.id])]
+    start = next((place + 1 for place, rule in enumerate(found) if rule.id == wanted.after), 0)
+    page = found[start : start + PER_PAGE]
+    phrasing, notes, checks = Phrasing(rules, frame), await notes_of(frame, rules), await checks_of(frame, rules)
+    more = wanted.address(rules.key, after=page[-1].id) if page and start + PER_PAGE < len(found) else ""
+    counts = Counter(states.values())
+    return RulesPage(
+        placements=rules.shelf.placements,
+        placement=placement,
+        rules=[_row(frame, phrasing, notes, checks, rules, rule) for rule in page],
+        total=len(rules.draft.rules),
+        found=len(found),
+        filter=wanted,
+        tags=sorted({tag for rule in rules.draft.rules for tag in rule.shown.tags}),
+        states=[(state, word, counts[state]) for state, word, _ in STATES if counts[state]],
+        pages=Pages(wanted.address(rules.key) if start else "", more),
+        here=wanted.address(rules.key, after=wanted.after),
+        key=rules.key,
+        changes=len(rules.draft.changes),
+        findings=[one.message for one in notes.lists],
+        checks=checks.among(found),
+        oob=SWAPPED if frame.is_htmx else "",
+    )
+
+
+def state_of(rule: DraftRule, now: int) -> State:
+    """What one must know first of a rule."""
+    document = rule.shown
+    if rule.mark != "live":
+        return rule.mark
+    if not document.enabled:
+        return "off"
+    if document.active_to and epoch_ms(document.active_to) <= now:
+        return "over"
+    return "scheduled" if document.active_from and epoch_ms(document.active_from) > now else "live"
+
+
+def epoch_ms(moment: str) -> int:
+    """RFC 3339 as epoch milliseconds."""
+    return int(datetime.fromisoformat(moment).timestamp() * 1000)
+
+
+def placement_of(shelf: Shelf, key: str) -> Placement:
+    """The placement; `NotFound` where there is none."""
+    found = shelf.find("placement", "", key)
+    if found is None:
+        raise NotFound(f"there is no placement “{key}”", field="placement")
+    document: Placement = found.document
+    return document
+
+
+def _chosen(shelf: Shelf, key: str) -> Placement | None:
+    if key:
+        return placement_of(shelf, key)
+    usual = shelf.find("placement", "", "payment_methods")
+    if usual:
+        document: Placement = usual.document
+        return document
+    return shelf.placements[0] if shelf.placements else None
+
+
+def _row(frame: Frame, phrasing: Phrasing, notes: Notes, checks: Checks, rules: RuleSet, rule: DraftRule) -> Row:
+    document, ids = rule.shown, rules.ids
+    return Row(
+        id=rule.id,
+        href=f"/admin/rules/{rules.key}/{rule.id}",
+        name=document.name,
+        sentence=phrasing.of(document),
+        state=WORDS[state_of(rule, frame.show.now)],
+        tags=document.tags,
+        priority=document.priority,
+        enabled=document.enabled,
+        version=rule.revision,
+        is_deleted=rule.after is None,
+        fired=notes.fired(rule.id),
+        warning=notes.of(rule.id),
+        flag=checks.flags.get(rule.id),
+        is_first=bool(ids) and rule.id == ids[0],
+        is_last=bool(ids) and rule.id == ids[-1],
+    )
+
+
+def _moved(ids: Sequence[str], id: str, values: Mapping[str, str]) -> list[str]:
+    """The order with a rule one step earlier or later, or beside the one that it was dragged to."""
+    rest, place = [one for one in ids if one != id], ids.index(id)
+    if values.get("direction") in ("up", "down"):
+        place += -1 if values["direction"] == "up" else 1
+    elif values.get("before") in rest:
+        place = rest.index(values["before"])
+    elif values.get("after") in rest:
+        place = rest.index(values["after"]) + 1
+    return [*rest[: max(0, place)], id, *rest[max(0, place) :]]
+
+
+def _switched(document: RuleDocument, act: str) -> RuleDocument | None:
+    """The rule after what was chosen for several; None where it is to go."""
+    if act == "delete":
+        return None
+    return msgspec.structs.replace(document, enabled=act == "on") if act in ("on", "off") else document
+
+
+def _filter_in(address: str) -> Filter:
+    given = dict(parse_qsl(urlsplit(address).query))
+    return Filter(given.get("q", ""), given.get("tag", ""), given.get("mark", ""), given.get("after", ""))

@@ -1,0 +1,185 @@
+"""How often a rule fires, what it lacks, and what it does to the reward."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from litestar import get
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from engine.clock import now_ms
+from engine.configuration.configuration import Shelf
+from engine.configuration.draft_overlay import DraftRule
+from engine.decisions.usage import DAYS, NEVER, FieldUses, RuleUses, Waiting, first_day
+from engine.kernel.plan import lists_of, rule_source, vocabulary_of
+from engine.model.timestamps import DAY, to_ms
+from rules import Rule, RuleError, Vocabulary, parse_rule
+from rules.analysis.check import Finding, schedule_findings, unused_lists
+from rules.wording.terms import listed
+from web.admin.candidates.candidate_list import positions_of
+from web.admin.changes.preview_report import report_of
+from web.admin.rules.rule_set import RuleSet, rule_set
+from web.admin.shell.frame import Frame
+from web.admin.shell.render import Page
+from web.charts.candidate_charts import Spec
+from web.charts.usage_charts import fired_by_day
+
+WEEK = 7
+
+
+@dataclass(frozen=True)
+class Lack:
+    """A field for lack of which the rule was skipped."""
+
+    label: str
+    times: int
+    share: float
+
+
+@dataclass(frozen=True)
+class UsesPage:
+    """The card of one rule; `effect` is what the last preview without it told, empty where there was none."""
+
+    name: str
+    rule_id: str
+    placement: str
+    base: str
+    said: str
+    last_fired: int | None
+    warning: str
+    lacks: Sequence[Lack]
+    days: Sequence[tuple[int, int]]
+    chart: Spec | None
+    may_try: bool
+    running: bool
+    effect: str
+    reason: str
+
+
+@get("/rules/{key:str}/{id:str}/uses")
+async def rule_uses(frame: NamedDependency[Frame], key: FromPath[str], id: FromPath[str]) -> Page:
+    """The card that the rule's page loads, or a page of its own."""
+    rules = await rule_set(frame, key)
+    rule = rules.get(id)
+    noted = await notes_of(frame, rules)
+    uses, vocabulary = noted.uses.get(id, NEVER), vocabulary_of(rules.shelf.fields())
+    first, last = first_day(DAYS), now_ms() // DAY
+    days = [(day, uses.by_day.get(day, 0)) for day in range(first, last + 1)]
+    running, effect, reason = await _effect(frame, rules, rule)
+    page = UsesPage(
+        name=rule.shown.name,
+        rule_id=id,
+        placement=key,
+        base=f"/admin/rules/{key}/{id}",
+        said=_said(frame, uses),
+        last_fired=uses.last_fired,
+        warning=noted.waiting(id),
+        lacks=[
+            Lack(label_of(vocabulary, name), times, times / uses.skipped)
+            for name, times in sorted(uses.lacked.items(), key=lambda pair: -pair[1])
+        ],
+        days=days,
+        chart=fired_by_day(days, show=frame.show) if uses.fired else None,
+        may_try=rule.after is not None and rule.after.enabled,
+        running=running,
+        effect=effect,
+        reason=reason,
+    )
+    return frame.form("rules/rule_uses.html", "rules/_rule_uses.html", page)
+
+
+def _said(frame: Frame, uses: RuleUses) -> str:
+    if uses.fired:
+        return f"It fired {frame.show.count(uses.fired, 'time')} in the last {DAYS} days."
+    return f"It did not fire in the last {DAYS} days."
+
+
+async def _effect(frame: Frame, rules: RuleSet, rule: DraftRule) -> tuple[bool, str, str]:
+    """Whether it is being tried what the rule does; what came of it, and how sure that is."""
+    last = await frame.engine.previews.newest(frame.merchant.id, rules.key)
+    if last is None or last.subject.without != rule.id:
+        return False, "", ""
+    if last.result is None:
+        return last.running, "", ""
+    positions = positions_of(rules.shelf.documents("candidate", rules.key))
+    report = report_of(frame, last.result, rules.key, rule.shown.name, positions)
+    return False, report.verdict, report.reason
+
+
+@dataclass(frozen=True)
+class Notes:
+    """What there is to say of each rule of a placement beside what it says itself."""
+
+    uses: Mapping[str, RuleUses]
+    fields: FieldUses
+    rules: Mapping[str, Rule]
+    vocabulary: Vocabulary
+    schedules: Mapping[str, Finding]
+    lists: Sequence[Finding]
+
+    def fired(self, id: str) -> int:
+        """How often it fired in the last week."""
+        return self.uses.get(id, NEVER).fired_since(first_day(WEEK))
+
+    def waiting(self, id: str) -> str:
+        """A warning where it asks for fields that never arrive."""
+        waiting = self.fields.waiting_for(self.rules[id]) if id in self.rules else None
+        return waiting_text(waiting, self.vocabulary) if waiting else ""
+
+    def of(self, id: str) -> str:
+        """The one thing to say of it in a list, if there is any."""
+        schedule = self.schedules.get(id)
+        return self.waiting(id) or (schedule.message if schedule else "")
+
+
+async def notes_of(frame: Frame, rules: RuleSet) -> Notes:
+    """All notes of a placement's rules."""
+    uses = frame.engine.uses
+    spans = {one.id: (_moment(one.active_from), _moment(one.active_to)) for one in rules.documents}
+    return Notes(
+        await uses.rules(frame.merchant.id, rules.key),
+        await uses.fields(frame.merchant.id),
+        {rule.id: rule for rule in rules.parsed()},
+        vocabulary_of(rules.shelf.fields()),
+        {one.rule: one for one in schedule_findings(spans, frame.show.now)},
+        unused_lists(_all_rules(rules), lists_of(rules.shelf.documents("list"))),
+    )
+
+
+def _all_rules(rules: RuleSet) -> list[Rule]:
+    """Those of this placement's draft and of what is published elsewhere; lists are shared."""
+    shelf = rules.shelf
+    if not shelf.documents("list"):
+        return []
+    others = [one.key for one in shelf.placements if one.key != rules.key]
+    return [*rules.parsed(), *(rule for key in others for rule in _published(shelf, key))]
+
+
+def _published(shelf: Shelf, key: str) -> list[Rule]:
+    vocabulary, lists, found = vocabulary_of(shelf.fields()), lists_of(shelf.documents("list")), []
+    for document in shelf.documents("rule", key):
+        try:
+            found.append(parse_rule(rule_source(document), vocabulary, lists))
+        except RuleError:
+            continue
+    return found
+
+
+def waiting_text(waiting: Waiting, vocabulary: Vocabulary) -> str:
+    """What a rule waits for in vain, and what comes of that."""
+    names = listed([label_of(vocabulary, name) for name in waiting.fields], "and")
+    tail = "this rule looks at it" if len(waiting.fields) == 1 else "this rule looks at them"
+    return f"{names} never arrived in the last {DAYS} days: {tail if waiting.can_fire else 'this rule cannot fire'}."
+
+
+def label_of(vocabulary: Vocabulary, name: str) -> str:
+    """What a field is called."""
+    field = vocabulary.get(name)
+    return (field and field.label) or name
+
+
+def _moment(text: str | None) -> int | None:
+    return to_ms(datetime.fromisoformat(text)) if text else None

@@ -1,0 +1,200 @@
+"""Scenarios of a placement: saved facts with the answer that must come of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from engine.kernel.scenario_check import Outcome
+from engine.model.errors import Conflict, FieldProblem
+from engine.model.placement import Placement, Scenario
+from engine.store.resources import Resource
+from rules import RuleError, loads
+from web.admin.shell.admission import AnyRequest, typed
+from web.admin.shell.editing import Difference, Refused, no_one_else, store, to_document, version_of
+from web.admin.shell.forms import Form, Reader
+from web.admin.shell.frame import Frame, Notice
+from web.admin.shell.json_text import pretty
+from web.admin.shell.render import Page
+from web.admin.shell.undo import undo_address
+
+NAMES = {"name": "Name", "context": "Facts", "expect": "Expected answer", "notes": "Notes", "id": "Id"}
+HINTS = {
+    "name": "Give it a name of at most 120 characters.",
+    "notes": "At most 2,000 characters.",
+    "id": "Letters, digits and _.:- only, at most 64.",
+    "context": 'Must be facts by group, such as {"cart": {"total": 12900}}.',
+    "expect": 'May have shown, hidden, pinned and values, such as {"hidden": ["klarna"]}.',
+}
+EXAMPLE = {
+    "context": pretty({"cart": {"total": 12900, "currency": "EUR"}, "geo": {"country": "DE"}}),
+    "expect": pretty({"shown": [], "hidden": [], "pinned": [], "values": {}}),
+}
+
+
+@dataclass(frozen=True)
+class ScenariosPage:
+    """All of a placement, each tried on the plan in force."""
+
+    placement: Placement
+    outcomes: Sequence[Outcome]
+    failing: int
+
+
+@dataclass(frozen=True)
+class ScenarioPage:
+    """The form of one; `outcome` says how a stored one comes out now."""
+
+    title: str
+    action: str
+    base: str
+    form: Form
+    outcome: Outcome | None
+    saved: bool
+    theirs: list[Difference]
+
+
+@get("/placements/{key:str}/scenarios")
+async def scenarios_page(frame: NamedDependency[Frame], key: FromPath[str]) -> Page:
+    """The list, those that fail first."""
+    placement = (await frame.engine.catalogue.get(frame.merchant.id, "placement", "", key)).document
+    outcomes = await frame.engine.scenarios.try_live(frame.merchant.id, key)
+    outcomes.sort(key=lambda one: (one.holds, one.name.casefold()))
+    failing = sum(not one.holds for one in outcomes)
+    return frame.page("rules/scenarios.html", ScenariosPage(placement, outcomes, failing))
+
+
+@get("/placements/{key:str}/scenarios/new")
+async def new_scenario(frame: NamedDependency[Frame], key: FromPath[str]) -> Page:
+    """A form with an example."""
+    frame.must_draft()
+    await frame.engine.catalogue.get(frame.merchant.id, "placement", "", key)
+    return frame.page("rules/scenario.html", _new(key, Form(EXAMPLE)))
+
+
+@post("/placements/{key:str}/scenarios/new", status_code=200)
+async def create_scenario(request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str]) -> Response[Any]:
+    """Store a new one."""
+    frame.must_draft()
+    values = await typed(request)
+
+    async def write() -> Resource:
+        made = [document_of(values, id=values.get("id", "").strip())]
+        return (await frame.engine.catalogue.create(frame.merchant.id, frame.who, "scenario", key, made))[0]
+
+    try:
+        created = await store(values, write, no_one_else, names=NAMES)
+    except Refused as refusal:
+        return frame.form(
+            "rules/scenario.html", "rules/_scenario_form.html", _new(key, refusal.form), status=refusal.status
+        )
+    notice = Notice(f"“{created.document.name}” is saved. What would break it is not published.")
+    return frame.go(f"/admin/placements/{key}/scenarios", notice=notice)
+
+
+@get("/placements/{key:str}/scenarios/{id:str}")
+async def scenario_page(frame: NamedDependency[Frame], key: FromPath[str], id: FromPath[str]) -> Page:
+    """The form of a stored one, and how it comes out."""
+    stored = await frame.engine.catalogue.get(frame.merchant.id, "scenario", key, id)
+    return frame.page("rules/scenario.html", await _stored(frame, stored, Form(texts_of(stored))))
+
+
+@post("/placements/{key:str}/scenarios/{id:str}", status_code=200)
+async def save_scenario(
+    request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str], id: FromPath[str]
+) -> Response[Any]:
+    """Store what was edited, unless someone else was faster."""
+    frame.must_draft()
+    values = await typed(request) | {"id": id}
+    catalogue = frame.engine.catalogue
+    stored = await catalogue.get(frame.merchant.id, "scenario", key, id)
+
+    async def write() -> Resource:
+        document, version = document_of(values, id=id), version_of(values)
+        return await catalogue.update(frame.merchant.id, frame.who, "scenario", key, id, document, version=version)
+
+    async def saved_now() -> Mapping[str, str]:
+        return texts_of(await catalogue.get(frame.merchant.id, "scenario", key, id))
+
+    try:
+        saved = await store(values, write, saved_now, names=NAMES)
+    except Refused as refusal:
+        page = await _stored(frame, stored, refusal.form, theirs=refusal.theirs)
+        return frame.form("rules/scenario.html", "rules/_scenario_form.html", page, status=refusal.status)
+    page = await _stored(frame, saved, Form(texts_of(saved)), saved=True)
+    return frame.form("rules/scenario.html", "rules/_scenario_form.html", page)
+
+
+@post("/placements/{key:str}/scenarios/{id:str}/delete", status_code=200)
+async def delete_scenario(
+    request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str], id: FromPath[str]
+) -> Response[Any]:
+    """Delete one; the notice offers to take it back."""
+    frame.must_draft()
+    version = version_of(await typed(request))
+    gone = await frame.engine.catalogue.delete(frame.merchant.id, frame.who, "scenario", key, id, version=version)
+    notice = Notice(f"“{gone.document.name}” is deleted.", undo=await undo_address(frame, gone))
+    return frame.go(f"/admin/placements/{key}/scenarios", notice=notice)
+
+
+@post("/decisions/{decision_id:str}/scenario", status_code=200)
+async def scenario_from_decision(frame: NamedDependency[Frame], decision_id: FromPath[str]) -> Response[Any]:
+    """Save what was certain in a decision as what must come of these facts, and open it."""
+    frame.must_draft()
+    key, made = await frame.engine.scenarios.from_decision(frame.merchant.id, decision_id)
+    address = f"/admin/placements/{key}/scenarios/{made.id}"
+    try:
+        await frame.engine.catalogue.create(frame.merchant.id, frame.who, "scenario", key, [made])
+    except Conflict:
+        return frame.go(address, notice=Notice("There is a scenario of this decision already."))
+    return frame.go(address, notice=Notice("Saved as a scenario. Give it a name, and leave out what need not hold."))
+
+
+def document_of(values: Mapping[str, str], *, id: str) -> Scenario:
+    """The scenario that a form describes; raises `Invalid` with every problem of its texts."""
+    reader = Reader(values)
+    texts: dict[str, Any] = {
+        "id": id,
+        "name": reader.text("name", required="Give it a name that says what must come out"),
+        "notes": reader.text("notes"),
+    }
+    for name in ("context", "expect"):
+        try:
+            texts[name] = loads(reader.text(name) or "{}")
+        except RuleError as error:
+            reader.problems += [FieldProblem(name, f"{one.path} {one.message}".strip()) for one in error.problems]
+    reader.check()
+    return to_document(texts, Scenario, hints=HINTS)
+
+
+def texts_of(stored: Resource) -> dict[str, str]:
+    """A stored scenario as its form shows it."""
+    document: Scenario = stored.document
+    return {
+        "id": document.id,
+        "name": document.name,
+        "context": pretty(document.context),
+        "expect": pretty({name: part for name, part in msgspec.to_builtins(document.expect).items() if part}),
+        "notes": document.notes,
+        "version": str(stored.version),
+    }
+
+
+def _new(key: str, form: Form) -> ScenarioPage:
+    base = f"/admin/placements/{key}/scenarios"
+    return ScenarioPage("New scenario", f"{base}/new", base, form, None, False, [])
+
+
+async def _stored(
+    frame: Frame, stored: Resource, form: Form, *, saved: bool = False, theirs: list[Difference] | None = None
+) -> ScenarioPage:
+    base = f"/admin/placements/{stored.place}/scenarios"
+    outcomes = await frame.engine.scenarios.try_live(frame.merchant.id, stored.place)
+    outcome = next((one for one in outcomes if one.id == stored.id), None)
+    return ScenarioPage(stored.document.name, f"{base}/{stored.id}", base, form, outcome, saved, theirs or [])

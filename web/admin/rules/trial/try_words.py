@@ -1,0 +1,102 @@
+"""What came of trying a customer, in words: the rule's verdict with its clauses, and the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import rules
+from engine.configuration.trial import Trial
+from engine.model.placement import RuleDocument
+from rules import Rule, Vocabulary, Wording
+from web.admin.log.explanation import Clause, Left, Ranked, clause_of, fact_of, said
+from web.admin.shell.frame import Frame
+
+MARKS = {
+    "true": ("It fires", "good"),
+    "false": ("It does not fire", "plain"),
+    "unknown": ("It cannot be judged, so it does not fire", "warn"),
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What becomes of the rule; each of `ways` is a set of changes that would make it fire."""
+
+    text: str
+    kind: str
+    note: str
+    clauses: Sequence[Clause]
+    ways: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class AnswerView:
+    """The likeliest order, who is hidden and why, and the values that are set."""
+
+    title: str
+    note: str
+    ranking: Sequence[Ranked]
+    hidden: Sequence[Left]
+    values: Mapping[str, Any]
+    others: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What a rule is judged by."""
+
+    frame: Frame
+    vocabulary: Vocabulary
+    lists: Mapping[str, frozenset[str]]
+    wording: Wording
+
+    def verdict(self, rule: Rule, document: RuleDocument, values: Mapping[str, Any]) -> Verdict:
+        """Why the rule fires or not, clause by clause, and what would have to change."""
+        seen = rules.explain(rule, values, self.vocabulary, self.lists, self.wording)
+        text, kind = MARKS[seen.verdict]
+        ways = rules.changes_needed(rule, values, self.vocabulary, self.lists, self.wording)
+        return Verdict(
+            text,
+            kind,
+            self._note(document, seen.verdict, seen.lacked, bool(ways)),
+            [self._clause(clause) for clause in seen.to_json()["clauses"]],  # type: ignore[attr-defined]
+            [[need.text for need in way] for way in ways],
+        )
+
+    def _note(self, document: RuleDocument, verdict: str, lacked: str | None, can_fire: bool) -> str:
+        if verdict == "true":
+            return "" if document.enabled else "But it is switched off, so it changes nothing."
+        if lacked:
+            field = self.vocabulary.get(lacked)
+            return f"{(field and field.label) or lacked} is missing, or not in its declared form."
+        return "" if can_fire else "There are no facts for which it would fire."
+
+    def _clause(self, clause: Mapping[str, Any]) -> Clause:
+        show, currency = self.frame.show, self.frame.merchant.currency
+        values = [fact_of(name, value, self.vocabulary, show, currency) for name, value in clause["values"].items()]
+        return clause_of(clause, values)
+
+
+def answer_of(trial: Trial, key: str, rule_id: str, positions: Mapping[str, int]) -> AnswerView:
+    """The answer; `rule_id` is the rule on the page, which needs no mention among the others that fired."""
+    plan, decision = trial.plan, trial.decision
+    labels = {candidate.id: candidate.label for candidate in plan.candidates}
+    names = {rule.id: rule.name for rule in plan.rules}
+    drawn = [bool(slot) for slot in trial.slots]
+    first = decision.ranking[0] if decision.ranking else None
+    return AnswerView(
+        f"{first.label} would come first" if first else "Nothing could be shown",
+        "The likeliest order; chance may draw another." if any(drawn) else "",
+        [
+            Ranked(
+                one.rank, one.id, one.label, positions.get(one.id, 0), one.score, one.chance,
+                place < len(drawn) and drawn[place], [said(reason) for reason in one.reasons],
+            )
+            for place, one in enumerate(decision.ranking)
+        ],
+        [Left(labels.get(one.id, one.id), positions.get(one.id, 0), said(one.reason)) for one in decision.excluded],
+        decision.values,
+        [(names[id], f"/admin/rules/{key}/{id}") for id in decision.rules if id != rule_id],
+    )  # fmt: skip

@@ -1,0 +1,282 @@
+"""The vocabulary: the facts that rules may read, as the merchant declares them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from engine.configuration.configuration import Shelf
+from engine.decisions.usage import DAYS, FieldUses
+from engine.kernel.plan import lists_of, vocabulary_of
+from engine.model.errors import FieldProblem, Invalid
+from engine.model.placement import FieldDocument, RuleDocument
+from engine.model.standard_vocabulary import ENGINE_FIELDS
+from engine.store.resources import Resource
+from rules import RuleError, Vocabulary, parse_condition
+from rules.language.tree import fields_of
+from rules.wording.describe import value_in_words
+from web.admin.shell.admission import AnyRequest, typed
+from web.admin.shell.editing import Difference, Refused, no_one_else, store, to_document, version_of
+from web.admin.shell.forms import Form, Reader
+from web.admin.shell.frame import Frame, Notice
+from web.admin.shell.render import Page
+from web.admin.shell.undo import undo_address
+
+TYPES: Sequence[tuple[str, str]] = (
+    ("string", "Text"),
+    ("boolean", "Yes or no"),
+    ("integer", "Whole number"),
+    ("number", "Number"),
+    ("money", "Money, in minor units"),
+    ("country", "Country"),
+    ("currency", "Currency"),
+    ("date", "Day"),
+    ("datetime", "Moment"),
+    ("list", "List of texts"),
+    ("location", "Position"),
+    ("version", "Version number"),
+)
+TYPE_NAMES = dict(TYPES)
+NAMES = {
+    "label": "Label",
+    "type": "Type",
+    "unit": "Unit",
+    "allowed": "Allowed values",
+    "purpose": "Purpose",
+    "examples": "Example",
+}
+HINTS = {
+    "name": "Use two to four parts of small letters, digits and _, such as cart.total.",
+    "label": "At most 120 characters.",
+    "unit": "At most 32 characters.",
+    "purpose": "Name a purpose of at most 64 characters, such as checkout.",
+    "allowed": "At most 500 values of at most 120 characters.",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A fact in the list."""
+
+    name: str
+    label: str
+    type: str
+    unit: str
+    allowed: str
+    purpose: str
+    example: str
+    is_engine: bool
+    sent: float | None
+    never: bool
+    readers: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class FieldsPage:
+    """The merchant's own facts, then those that the engine fills."""
+
+    fields: Sequence[Row]
+    answers: int
+    days: int
+
+
+@dataclass(frozen=True)
+class FieldPage:
+    """The form of one fact."""
+
+    title: str
+    action: str
+    base: str
+    form: Form
+    saved: bool
+    theirs: list[Difference]
+    types: Sequence[tuple[str, str]] = TYPES
+
+
+@get("/fields")
+async def fields_page(frame: NamedDependency[Frame]) -> Page:
+    """The list by name."""
+    shelf = await frame.engine.catalogue.shelf(frame.merchant.id)
+    uses, readers = await frame.engine.uses.fields(frame.merchant.id), readers_of(shelf)
+    own = sorted(shelf.documents("field"), key=lambda one: one.name)
+    rows = [_row(frame, one, uses, readers, is_engine=one in ENGINE_FIELDS) for one in (*own, *ENGINE_FIELDS)]
+    return frame.page("settings/fields.html", FieldsPage(rows, uses.answers, DAYS))
+
+
+@get("/fields/new")
+async def new_field(frame: NamedDependency[Frame]) -> Page:
+    """An empty form."""
+    frame.must_edit()
+    return frame.page("settings/field.html", _new(Form({"type": "string", "purpose": "checkout"})))
+
+
+@post("/fields/new", status_code=200)
+async def create_field(request: AnyRequest, frame: NamedDependency[Frame]) -> Response[Any]:
+    """Declare a new fact."""
+    frame.must_edit()
+    values = await typed(request)
+
+    async def write() -> Resource:
+        created = await frame.engine.catalogue.create(frame.merchant.id, frame.who, "field", "", [document_of(values)])
+        return created[0]
+
+    try:
+        created = await store(values, write, no_one_else, names=NAMES)
+    except Refused as refusal:
+        return frame.form("settings/field.html", "settings/_field_form.html", _new(refusal.form), status=refusal.status)
+    return frame.go("/admin/fields", notice=Notice(f"{created.id} is declared; rules may read it now."))
+
+
+@get("/fields/{name:str}")
+async def field_page(frame: NamedDependency[Frame], name: FromPath[str]) -> Page:
+    """The form of a declared fact."""
+    stored = await frame.engine.catalogue.get(frame.merchant.id, "field", "", name)
+    return frame.page("settings/field.html", _stored(name, Form(texts_of(stored))))
+
+
+@post("/fields/{name:str}", status_code=200)
+async def save_field(request: AnyRequest, frame: NamedDependency[Frame], name: FromPath[str]) -> Response[Any]:
+    """Store what was edited, unless someone else was faster."""
+    frame.must_edit()
+    values = await typed(request) | {"name": name}
+    catalogue = frame.engine.catalogue
+
+    async def write() -> Resource:
+        return await catalogue.update(
+            frame.merchant.id, frame.who, "field", "", name, document_of(values), version=version_of(values)
+        )
+
+    async def saved_now() -> Mapping[str, str]:
+        return texts_of(await catalogue.get(frame.merchant.id, "field", "", name))
+
+    try:
+        saved = await store(values, write, saved_now, names=NAMES)
+    except Refused as refusal:
+        page = _stored(name, refusal.form, theirs=refusal.theirs)
+        return frame.form("settings/field.html", "settings/_field_form.html", page, status=refusal.status)
+    return frame.form(
+        "settings/field.html", "settings/_field_form.html", _stored(name, Form(texts_of(saved)), saved=True)
+    )
+
+
+@post("/fields/{name:str}/delete", status_code=200)
+async def delete_field(request: AnyRequest, frame: NamedDependency[Frame], name: FromPath[str]) -> Response[Any]:
+    """Delete a fact that no rule reads any more; the notice offers to take it back."""
+    frame.must_edit()
+    values = await typed(request)
+    catalogue = frame.engine.catalogue
+    try:
+        gone = await catalogue.delete(frame.merchant.id, frame.who, "field", "", name, version=version_of(values))
+    except Invalid as error:
+        stored = await catalogue.get(frame.merchant.id, "field", "", name)
+        problem = FieldProblem("form", f"{name} is still in use: {error.detail}")
+        page = _stored(name, Form(texts_of(stored)).with_problems([problem]))
+        return frame.page("settings/field.html", page, status=422)
+    return frame.go("/admin/fields", notice=Notice(f"{name} is deleted.", undo=await undo_address(frame, gone)))
+
+
+def document_of(values: Mapping[str, str]) -> FieldDocument:
+    """The fact that a form describes; raises `Invalid` with every problem of its texts."""
+    reader = Reader(values)
+    texts: dict[str, Any] = {
+        "name": reader.text("name", required="Give it a name, such as cart.total"),
+        "type": reader.text("type"),
+        "label": reader.text("label"),
+        "unit": reader.text("unit"),
+        "allowed": reader.lines("allowed"),
+        "purpose": reader.text("purpose") or "checkout",
+        "examples": _examples(reader),
+    }
+    reader.check()
+    return to_document(texts, FieldDocument, hints=HINTS)
+
+
+def texts_of(stored: Resource) -> dict[str, str]:
+    """A declared fact as its form shows it."""
+    field: FieldDocument = stored.document
+    return {
+        "name": field.name,
+        "type": field.type,
+        "label": field.label,
+        "unit": field.unit,
+        "allowed": "\n".join(field.allowed),
+        "purpose": field.purpose,
+        "examples": "\n".join(json.dumps(example, ensure_ascii=False) for example in field.examples),
+        "version": str(stored.version),
+    }
+
+
+def _examples(reader: Reader) -> list[Any]:
+    examples = []
+    for line in reader.lines("examples"):
+        try:
+            examples.append(json.loads(line))
+        except ValueError:
+            reader.problems.append(FieldProblem("examples", f'write {line} as JSON: text in quotes, such as "DE"'))
+    return examples
+
+
+def readers_of(shelf: Shelf) -> Mapping[str, Sequence[tuple[str, str]]]:
+    """The published rules in force that look at each field, as (name, address)."""
+    vocabulary, lists = vocabulary_of(shelf.fields()), lists_of(shelf.documents("list"))
+    found: dict[str, list[tuple[str, str]]] = {}
+    for placement in shelf.placements:
+        for document in shelf.documents("rule", placement.key):
+            for name in _fields_read(document, vocabulary, lists):
+                found.setdefault(name, []).append((document.name, f"/admin/rules/{placement.key}/{document.id}"))
+    return found
+
+
+def _fields_read(
+    document: RuleDocument, vocabulary: Vocabulary, lists: Mapping[str, frozenset[str]]
+) -> tuple[str, ...]:
+    try:
+        return fields_of(parse_condition(document.when, vocabulary, lists)) if document.enabled else ()
+    except RuleError:
+        return ()
+
+
+def _row(
+    frame: Frame,
+    field: FieldDocument,
+    uses: FieldUses,
+    readers: Mapping[str, Sequence[tuple[str, str]]],
+    *,
+    is_engine: bool,
+) -> Row:
+    unit = field.unit or (frame.merchant.currency if field.type == "money" else "")
+    some = ", ".join(field.allowed[:4])
+    return Row(
+        name=field.name,
+        label=field.label,
+        type="Money" if field.type == "money" else TYPE_NAMES[field.type],
+        unit=unit,
+        allowed=f"{some}, …" if len(field.allowed) > 4 else some,
+        purpose="Filled by the engine" if is_engine else field.purpose,
+        example=_example(frame, field, unit) if field.examples else "",
+        is_engine=is_engine,
+        sent=uses.share(field.name),
+        never=uses.never(field.name),
+        readers=readers.get(field.name, ()),
+    )
+
+
+def _example(frame: Frame, field: FieldDocument, unit: str) -> str:
+    first = field.examples[0]
+    if isinstance(first, list):
+        return ", ".join(str(one) for one in first)
+    return value_in_words(first, field.type, unit, frame.wording)
+
+
+def _new(form: Form) -> FieldPage:
+    return FieldPage("New field", "/admin/fields/new", "/admin/fields", form, False, [])
+
+
+def _stored(name: str, form: Form, *, saved: bool = False, theirs: list[Difference] | None = None) -> FieldPage:
+    return FieldPage(name, f"/admin/fields/{name}", "/admin/fields", form, saved, theirs or [])

@@ -1,0 +1,110 @@
+"""API keys: made and shown once, rotated with an overlap, revoked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from engine.clock import now_ms
+from engine.model.errors import FieldProblem, Invalid, NotFound
+from engine.store.accounts import Key
+from web.admin.shell.admission import AnyRequest, typed
+from web.admin.shell.forms import Form, Reader
+from web.admin.shell.frame import Frame, Notice
+from web.admin.shell.render import Page
+
+OVERLAPS = (("0", "At once"), ("1", "1 hour"), ("24", "1 day"), ("168", "7 days"), ("720", "30 days"))
+
+
+@dataclass(frozen=True)
+class Row:
+    """A key; its secret part is not kept."""
+
+    id: str
+    name: str
+    kind: str
+    hint: str
+    created_at: int
+    expires_at: int | None
+    is_over: bool
+
+
+@dataclass(frozen=True)
+class KeysPage:
+    """The keys, and the plain text of one that was just made: it is shown this once."""
+
+    keys: Sequence[Row]
+    form: Form
+    plain: str
+    plain_for: str
+    overlaps: Sequence[tuple[str, str]] = OVERLAPS
+
+
+@get("/keys")
+async def keys_page(frame: NamedDependency[Frame]) -> Page:
+    """The list."""
+    return await _page(frame)
+
+
+@post("/keys", status_code=200)
+async def create_key(request: AnyRequest, frame: NamedDependency[Frame]) -> Response[Any]:
+    """Make a key and show it."""
+    frame.must_administer()
+    reader = Reader(await typed(request))
+    name, kind = reader.text("name", required="Say where the key will be used"), reader.text("kind")
+    try:
+        reader.check()
+        key, plain = await frame.engine.accounts.create_key(frame.merchant, kind, name, who=frame.who)  # type: ignore[arg-type]
+    except Invalid as error:
+        return await _page(frame, Form(reader.values).with_problems(error.problems), status=422)
+    return await _page(frame, plain=plain, plain_for=key.name)
+
+
+@post("/keys/{key_id:str}/rotate", status_code=200)
+async def rotate_key(request: AnyRequest, frame: NamedDependency[Frame], key_id: FromPath[str]) -> Response[Any]:
+    """Make a successor and show it; the old key goes on for a while."""
+    frame.must_administer()
+    hours = Reader(await typed(request)).integer("overlap", default=24)
+    key, plain = await frame.engine.accounts.rotate_key(frame.merchant, key_id, overlap_hours=hours, who=frame.who)
+    return await _page(frame, plain=plain, plain_for=key.name)
+
+
+@post("/keys/{key_id:str}/revoke", status_code=200)
+async def revoke_key(request: AnyRequest, frame: NamedDependency[Frame], key_id: FromPath[str]) -> Response[Any]:
+    """End a key at once, when its last four characters were typed: that cannot be undone."""
+    frame.must_administer()
+    values = await typed(request)
+    key = await _own(frame, key_id)
+    if values.get("confirm", "").strip() != key.hint[-4:]:
+        field = f"confirm-{key_id}"
+        problem = FieldProblem(field, f"type {key.hint[-4:]}, the end of the key, to confirm")
+        return await _page(frame, Form({field: values.get("confirm", "")}).with_problems([problem]), status=422)
+    await frame.engine.accounts.revoke_key(frame.merchant, key_id, who=frame.who)
+    return frame.go("/admin/keys", notice=Notice(f"The key “{key.name}” is revoked. It is refused from now on."))
+
+
+async def _own(frame: Frame, key_id: str) -> Key:
+    for key in await frame.engine.accounts.keys(frame.merchant.id):
+        if key.id == key_id:
+            return key
+    raise NotFound(f"there is no key “{key_id}”", field="id")
+
+
+async def _page(
+    frame: Frame, form: Form | None = None, *, plain: str = "", plain_for: str = "", status: int = 200
+) -> Page:
+    now = now_ms()
+    keys = [_row(key, now) for key in await frame.engine.accounts.keys(frame.merchant.id)]
+    keys.sort(key=lambda row: (row.is_over, -row.created_at))
+    page = KeysPage(keys, form or Form({"kind": "secret"}), plain, plain_for)
+    return frame.page("settings/keys.html", page, status=status)
+
+
+def _row(key: Key, now: int) -> Row:
+    is_over = key.expires_at is not None and key.expires_at <= now
+    return Row(key.id, key.name, key.kind, key.hint, key.created_at, key.expires_at, is_over)

@@ -1,0 +1,65 @@
+"""Who may come in: every request of the pages passes here before its handler."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from litestar import Request, Response
+from litestar.response import Redirect
+
+from engine.model.errors import Forbidden
+from web.admin.shell.frame import Frame, address_of, frame_of
+from web.http.sessions import SESSION, Cookies, same_token
+
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+AnyRequest = Request[Any, Any, Any]
+
+
+async def enter(request: AnyRequest) -> Response[Any] | None:
+    """Recognise the person and refuse forged requests; leads to the log-in where nobody is logged in."""
+    cookies = cookies_of(request)
+    token = request.cookies.get(cookies.name(SESSION))
+    visit = await request.app.state.engine.accounts.visit(token) if token else None
+    if visit is None or not visit.merchants:
+        return _to_login(request)
+    if request.method not in SAFE and not same_token(await _given_token(request), visit.session.csrf):
+        raise Forbidden("This page was open for too long, or came from elsewhere. Load it again and retry.")
+    request.state.frame = frame_of(request, request.app.state.engine, visit, cookies)
+    return None
+
+
+def provide_frame(request: AnyRequest) -> Frame:
+    """What `enter` found out."""
+    frame: Frame = request.state.frame
+    return frame
+
+
+def cookies_of(request: AnyRequest) -> Cookies:
+    """Cookies as this server's settings want them."""
+    return Cookies(secure=request.app.state.engine.settings.secure_cookies)
+
+
+async def typed(request: AnyRequest) -> dict[str, str]:
+    """The texts of a sent form by field; of several with one name the last, files are left out."""
+    return {name: value for name, value in (await request.form()).multi_items() if isinstance(value, str)}
+
+
+async def several_typed(request: AnyRequest) -> dict[str, list[str]]:
+    """The same where inputs share a name: all of their texts."""
+    found: dict[str, list[str]] = {}
+    for name, value in (await request.form()).multi_items():
+        if isinstance(value, str):
+            found.setdefault(name, []).append(value)
+    return found
+
+
+async def _given_token(request: AnyRequest) -> str | None:
+    return request.headers.get("x-csrf-token") or (await typed(request)).get("csrf")
+
+
+def _to_login(request: AnyRequest) -> Response[Any]:
+    address = f"/admin/login?next={quote(address_of(request) if request.method == 'GET' else '/admin/')}"
+    if request.headers.get("hx-request") == "true":
+        return Response("", status_code=200, headers={"HX-Redirect": address})
+    return Redirect(address, status_code=303)

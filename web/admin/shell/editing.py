@@ -1,0 +1,108 @@
+"""What every edit form has in common: decode, store, and show what was wrong or what others changed meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import msgspec
+
+from engine.model.errors import Conflict, FieldProblem, Invalid, NotFound, Stale
+from web.admin.shell.forms import Form
+
+Document = TypeVar("Document", bound=msgspec.Struct)
+Stored = TypeVar("Stored")
+Difference = tuple[str, str, str]
+
+
+class Refused(Exception):
+    """A form that could not be stored: what was typed, what is wrong with it, and what others saved meanwhile.
+
+    `problems` are as the engine told them; those of a JSON text name the place in it by a pointer.
+    """
+
+    def __init__(
+        self,
+        form: Form,
+        *,
+        status: int,
+        problems: Sequence[FieldProblem] = (),
+        theirs: Sequence[Difference] = (),
+    ) -> None:
+        super().__init__(form.problems)
+        self.form = form
+        self.status = status
+        self.problems = problems
+        self.theirs = list(theirs)
+
+
+def to_document(values: Mapping[str, Any], kind: type[Document], *, hints: Mapping[str, str]) -> Document:
+    """A checked document. `hints` say by field, or by a place in it, what would be right; raises `Invalid` there."""
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        message, _, place = str(error).partition(" - at `$.")
+        field = place.rstrip("`").partition("[")[0].replace(".", "/")
+        hint = hints.get(field) or hints.get(field.partition("/")[0], message)
+        raise Invalid(FieldProblem(field or "form", hint)) from None
+
+
+def version_of(values: Mapping[str, str]) -> int:
+    """The version that a form was opened at; a broken one never fits."""
+    text = values.get("version", "")
+    return int(text) if text.isdigit() else -1
+
+
+async def store(
+    values: Mapping[str, str],
+    write: Callable[[], Awaitable[Stored]],
+    saved_now: Callable[[], Awaitable[Mapping[str, str]]],
+    *,
+    names: Mapping[str, str],
+    places: Mapping[str, str] = MappingProxyType({}),
+) -> Stored:
+    """Carry out a write; raises `Refused` with everything the form needs to be shown again.
+
+    `saved_now` gives the stored document as a form would show it, `names` the fields to compare by their label,
+    `places` the field of the form for what lies deeper in the document, such as `policy/floor`.
+    """
+    form = Form(values)
+    try:
+        return await write()
+    except Invalid as error:
+        beside = [_beside(problem, names, places) for problem in error.problems]
+        raise Refused(form.with_problems(beside), status=422, problems=error.problems) from None
+    except NotFound as error:
+        raise Refused(form.with_problems([FieldProblem("form", error.detail)]), status=404) from None
+    except Stale as error:
+        theirs = await saved_now()
+        newest = Form({**values, "version": theirs.get("version", "")}, {"version": error.detail})
+        differences = [
+            (label, values.get(name, ""), theirs.get(name, ""))
+            for name, label in names.items()
+            if _plain(values.get(name, "")) != _plain(theirs.get(name, ""))
+        ]
+        raise Refused(newest, status=409, theirs=differences) from None
+    except Conflict as error:
+        raise Refused(form.with_problems([FieldProblem(error.field or "form", error.detail)]), status=409) from None
+
+
+async def no_one_else() -> Mapping[str, str]:
+    """What others saved of a thing that is being created: nothing."""
+    return {}
+
+
+def _plain(text: str) -> str:
+    return text.replace("\r\n", "\n").strip()
+
+
+def _beside(problem: FieldProblem, names: Mapping[str, str], places: Mapping[str, str]) -> FieldProblem:
+    """A problem of a part stands beside the innermost field that has it; one of no field stands above the form."""
+    parts = problem.field.strip("/").split("/")
+    for end in range(len(parts), 0, -1):
+        place = "/".join(parts[:end])
+        field = places.get(place, place)
+        if field in names or field in ("form", "id", "key"):
+            return FieldProblem(field, problem.message)
+    return FieldProblem("form", f"{problem.field}: {problem.message}")

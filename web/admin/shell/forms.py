@@ -1,0 +1,123 @@
+"""What was typed into a form, and what is wrong with it, kept together until it can be stored."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+
+from babel.numbers import get_currency_precision
+
+from engine.model.errors import FieldProblem, Invalid
+
+SEPARATORS = re.compile(r"[\s,;]+")
+MOST_MONEY = Decimal(2**53)
+
+
+@dataclass(frozen=True)
+class Form:
+    """The texts of a form by field, each with at most one problem."""
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    problems: Mapping[str, str] = field(default_factory=dict)
+
+    def value(self, name: str) -> str:
+        """What stands in the field."""
+        return self.values.get(name, "")
+
+    def problem(self, name: str) -> str:
+        """What is wrong with the field, or nothing."""
+        return self.problems.get(name, "")
+
+    def with_problems(self, problems: Iterable[FieldProblem]) -> Form:
+        """The same texts; the first problem of each field stands beside it."""
+        found: dict[str, str] = {}
+        for problem in problems:
+            found.setdefault(problem.field, sentence(problem.message))
+        return Form(self.values, found)
+
+
+class Reader:
+    """Reads typed values out of a form and gathers what is wrong, so that all of it is told at once."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self.values = values
+        self.problems: list[FieldProblem] = []
+
+    def text(self, name: str, *, required: str = "") -> str:
+        """The text without outer blanks; `required` is what to say where it is empty."""
+        text = self.values.get(name, "").strip()
+        if required and not text:
+            self._wrong(name, required)
+        return text
+
+    def flag(self, name: str) -> bool:
+        """Whether a box is ticked."""
+        return self.values.get(name) in ("on", "true")
+
+    def integer(self, name: str, *, default: int = 0) -> int:
+        """A whole number; an empty field is the default."""
+        text = self.text(name)
+        try:
+            return int(text) if text else default
+        except ValueError:
+            self._wrong(name, "must be a whole number, such as 10")
+            return default
+
+    def decimal(self, name: str, *, default: float = 0.0) -> float:
+        """A number with a point or a comma; an empty field is the default."""
+        text = self.text(name).replace(",", ".")
+        try:
+            return float(text) if text else default
+        except ValueError:
+            self._wrong(name, "must be a number, such as 1.4")
+            return default
+
+    def money(self, name: str, currency: str) -> int | None:
+        """An amount in minor units, typed in major ones; None where the field is empty."""
+        text = self.text(name).replace(",", ".")
+        if not text:
+            return None
+        try:
+            minor = Decimal(text).scaleb(get_currency_precision(currency))
+            if minor == minor.to_integral_value() and abs(minor) < MOST_MONEY:
+                return int(minor)
+        except InvalidOperation:
+            pass
+        self._wrong(name, f"must be an amount in {currency}, such as {amount_text(5000, currency)}")
+        return None
+
+    def words(self, name: str, *, upper: bool = False) -> tuple[str, ...]:
+        """Codes separated by commas or blanks, each once, in the order typed."""
+        text = self.text(name)
+        words = SEPARATORS.split(text.upper() if upper else text)
+        return tuple(dict.fromkeys(word for word in words if word))
+
+    def lines(self, name: str) -> tuple[str, ...]:
+        """One value a line."""
+        return tuple(dict.fromkeys(line.strip() for line in self.text(name).splitlines() if line.strip()))
+
+    def check(self) -> None:
+        """Raise `Invalid` with everything that was wrong so far."""
+        if self.problems:
+            raise Invalid(*self.problems)
+
+    def _wrong(self, name: str, message: str) -> None:
+        self.problems.append(FieldProblem(name, message))
+
+
+def amount_text(amount: int | None, currency: str) -> str:
+    """Minor units as one types them: 5000 EUR is 50.00; None is an empty field."""
+    return "" if amount is None else f"{Decimal(amount).scaleb(-get_currency_precision(currency)):f}"
+
+
+def number_text(value: float) -> str:
+    """A number as one types it, without a needless .0."""
+    return f"{value:.6f}".rstrip("0").rstrip(".")
+
+
+def sentence(message: str) -> str:
+    """A message as it stands beside a field: a capital first, a full stop last."""
+    text = message[:1].upper() + message[1:]
+    return text if text.endswith((".", "?", "!")) else text + "."

@@ -1,0 +1,181 @@
+"""What every page needs to know: who looks at it, at which merchant's side, and how they read figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote, unquote
+
+import msgspec
+from litestar import Request, Response
+from litestar.datastructures import Cookie
+from litestar.response import Redirect
+
+from engine.accounts.accounts import Visit
+from engine.clock import now_ms
+from engine.model.errors import Forbidden
+from engine.service import Engine
+from engine.store.accounts import Merchant, User
+from rules import Wording
+from web.admin.shell.navigation import NAVIGATION
+from web.admin.shell.render import Page, html, names_of, render
+from web.format import Show, viewer_locale
+from web.http.sessions import Cookies
+
+MODE = "tap2_mode"
+THEME = "tap2_theme"
+NOTICE = "tap2_notice"
+THEMES = ("light", "dark", "system")
+A_YEAR = 365 * 24 * 3600
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """What is said once, on the next page; `undo` is the address that takes it back."""
+
+    text: str
+    undo: str = ""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One request of a logged-in person."""
+
+    engine: Engine
+    user: User
+    merchant: Merchant
+    csrf: str
+    theme: str
+    path: str
+    locale: str
+    notice: Notice | None
+    is_htmx: bool
+    cookies: Cookies
+
+    @cached_property
+    def show(self) -> Show:
+        """Figures and times as this person reads them."""
+        return Show(
+            locale=viewer_locale(self.locale, self.merchant.locale),
+            timezone=self.merchant.timezone,
+            now=now_ms(),
+        )
+
+    @property
+    def who(self) -> str:
+        """The name under which the audit log notes a change."""
+        return self.user.email
+
+    @property
+    def wording(self) -> Wording:
+        """How rules put into words say amounts and countries to this person."""
+        return Wording(currency=self.merchant.currency, money=self.show.money, country=self.show.country)
+
+    @property
+    def may_edit(self) -> bool:
+        """Saving publishes at once: an editor may do so on the test side, a publisher on both."""
+        allowed = ("publisher", "admin") if self.merchant.mode == "live" else ("editor", "publisher", "admin")
+        return self.user.role in allowed
+
+    @property
+    def may_draft(self) -> bool:
+        """Changes in a draft are in force only when somebody publishes them."""
+        return self.user.role != "viewer"
+
+    @property
+    def may_administer(self) -> bool:
+        """Whether this person may make and revoke keys."""
+        return self.user.role == "admin"
+
+    @property
+    def place(self) -> str:
+        """The name of the navigation's entry that this page belongs to."""
+        path = self.path.partition("?")[0]
+        places = [place for group in NAVIGATION for place in group.places]
+        fitting = [place for place in places if f"{path}/".startswith(f"{place.href.rstrip('/')}/")]
+        return max(fitting, key=lambda place: len(place.href)).name if fitting else ""
+
+    def must_edit(self) -> None:
+        """Raise `Forbidden` where this person may only look."""
+        if not self.may_edit:
+            raise Forbidden("Your role lets you look at this, not change it. Ask an admin of your team.")
+
+    def must_draft(self) -> None:
+        """Raise `Forbidden` where this person may not change drafts."""
+        if not self.may_draft:
+            raise Forbidden("Your role lets you look at this, not change it. Ask an admin of your team.")
+
+    def must_administer(self) -> None:
+        """Raise `Forbidden` where this person is not an admin."""
+        if not self.may_administer:
+            raise Forbidden("Only an admin may do this. Ask an admin of your team.")
+
+    def page(self, template: str, context: Any, *, status: int = 200) -> Page:
+        """A whole page, or a fragment of one. A notice that was shown is forgotten."""
+        text = render(template, frame=self, show=self.show, **names_of(context))
+        response = html(text, status=status)
+        if self.notice and not self.is_htmx:
+            response.set_cookie(self.cookies.gone(NOTICE))
+        return response
+
+    def form(self, whole: str, part: str, context: Any, *, status: int = 200) -> Page:
+        """A form after it was sent: the part that htmx swaps in, or else the whole page."""
+        return self.page(part if self.is_htmx else whole, context, status=status)
+
+    def go(self, address: str, *, notice: Notice | None = None) -> Response[Any]:
+        """Go on to another page, which then shows the notice."""
+        response: Response[Any]
+        if self.is_htmx:
+            response = Response("", status_code=200, headers={"HX-Redirect": address})
+        else:
+            response = Redirect(address, status_code=303)
+        if notice:
+            response.set_cookie(keep_notice(self.cookies, notice))
+        return response
+
+
+def frame_of(request: Request[Any, Any, Any], engine: Engine, visit: Visit, cookies: Cookies) -> Frame:
+    """The frame of a request of someone who is logged in."""
+    given = request.cookies
+    return Frame(
+        engine=engine,
+        user=visit.user,
+        merchant=_merchant(visit, given.get(cookies.name(MODE), "live")),
+        csrf=visit.session.csrf,
+        theme=chosen_theme(given.get(cookies.name(THEME))),
+        path=address_of(request),
+        locale=request.headers.get("accept-language", ""),
+        notice=_read_notice(given.get(cookies.name(NOTICE))),
+        is_htmx=request.headers.get("hx-request") == "true",
+        cookies=cookies,
+    )
+
+
+def chosen_theme(cookie: str | None) -> str:
+    """The theme that the cookie names; as the system has it where none is chosen."""
+    return cookie if cookie in THEMES else "system"
+
+
+def keep_notice(cookies: Cookies, notice: Notice) -> Cookie:
+    """The cookie that carries a notice to the next page."""
+    return cookies.make(NOTICE, quote(msgspec.json.encode(notice).decode()), seconds=60)
+
+
+def _merchant(visit: Visit, mode: str) -> Merchant:
+    by_mode = {merchant.mode: merchant for merchant in visit.merchants}
+    return by_mode.get("test" if mode == "test" else "live") or visit.merchants[0]
+
+
+def address_of(request: Request[Any, Any, Any]) -> str:
+    """Path and query of a request."""
+    query = request.url.query
+    return f"{request.url.path}?{query}" if query else request.url.path
+
+
+def _read_notice(cookie: str | None) -> Notice | None:
+    if not cookie:
+        return None
+    try:
+        return msgspec.json.decode(unquote(cookie), type=Notice)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None

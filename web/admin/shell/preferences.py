@@ -1,0 +1,40 @@
+"""What a person chooses for their own browser: the theme, and the live or the test side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Response, post
+from litestar.di import NamedDependency
+
+from web.admin.shell.admission import AnyRequest, typed
+from web.admin.shell.frame import A_YEAR, MODE, THEME, Frame, chosen_theme
+
+
+@post("/theme", status_code=200)
+async def choose_theme(request: AnyRequest, frame: NamedDependency[Frame]) -> Response[Any]:
+    """Remember the theme; the page has changed already where scripts run."""
+    values = await typed(request)
+    response: Response[Any] = Response(None, status_code=204) if frame.is_htmx else frame.go(_back(values))
+    response.set_cookie(frame.cookies.make(THEME, chosen_theme(values.get("theme")), seconds=A_YEAR))
+    return response
+
+
+@post("/mode", status_code=200)
+async def choose_mode(request: AnyRequest, frame: NamedDependency[Frame]) -> Response[Any]:
+    """Look at the live or the test side from now on. Most things of one are not in the other, so go to the list."""
+    values = await typed(request)
+    mode = "test" if values.get("mode") == "test" else "live"
+    response = frame.go(_list_above(_back(values)))
+    response.set_cookie(frame.cookies.make(MODE, mode, seconds=A_YEAR))
+    return response
+
+
+def _back(values: dict[str, str]) -> str:
+    address = values.get("back", "")
+    return address if address.startswith("/admin/") and "\\" not in address else "/admin/"
+
+
+def _list_above(address: str) -> str:
+    place = address.partition("?")[0].removeprefix("/admin/").partition("/")[0]
+    return f"/admin/{place}"

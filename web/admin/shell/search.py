@@ -1,0 +1,63 @@
+"""Search from anywhere: a decision's id leads to it, a word to what is called so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromQuery
+
+from engine.configuration.configuration import Shelf
+from web.admin.candidates.candidate_list import base_of
+from web.admin.log.decision_list import DECISION_ID
+from web.admin.shell.frame import Frame
+
+MOST_HITS = 50
+
+
+@dataclass(frozen=True)
+class Hit:
+    """Something with the word in its name."""
+
+    kind: str
+    name: str
+    id: str
+    href: str
+
+
+@dataclass(frozen=True)
+class SearchPage:
+    """What was found."""
+
+    q: str
+    hits: Sequence[Hit]
+    customer_href: str
+
+
+@get("/search")
+async def search_page(frame: NamedDependency[Frame], q: FromQuery[str] = "") -> Response[Any]:
+    """Names and ids that contain the word, in every part of the configuration."""
+    wanted = q.strip()
+    if wanted.startswith(DECISION_ID):
+        return frame.go(f"/admin/decisions?q={quote(wanted)}")
+    shelf = await frame.engine.catalogue.shelf(frame.merchant.id)
+    word = wanted.casefold()
+    hits = [hit for hit in _everything(shelf) if word in hit.name.casefold() or word in hit.id.casefold()]
+    page = SearchPage(wanted, hits[:MOST_HITS] if word else [], f"/admin/decisions?q={quote(wanted)}")
+    return frame.page("shell/search.html", page)
+
+
+def _everything(shelf: Shelf) -> Iterator[Hit]:
+    for placement in shelf.placements:
+        key = placement.key
+        yield Hit("Placement", placement.name, key, f"/admin/placements/{key}")
+        for rule in shelf.documents("rule", key):
+            yield Hit("Rule", rule.name, rule.id, f"/admin/rules/{key}/{rule.id}")
+        for candidate in shelf.documents("candidate", key):
+            yield Hit("Candidate", candidate.label, candidate.id, f"{base_of(key)}/{candidate.id}")
+    for field in shelf.documents("field"):
+        yield Hit("Field", field.label or field.name, field.name, f"/admin/fields/{field.name}")

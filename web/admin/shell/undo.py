@@ -1,0 +1,66 @@
+"""Taking a deletion back: what was deleted stands in the audit log, and is made again from there."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+from litestar import Response, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from engine.model.errors import Conflict, EngineError, NotFound
+from engine.store.audit import Entry
+from engine.store.resources import TYPES, Kind, Resource
+from web.admin.shell.frame import Frame, Notice
+
+SUBJECT = re.compile(r"(?P<kind>candidate|rule|scenario|field|list) (?P<id>\S+)(?: in (?P<place>\S+))?")
+
+
+async def undo_address(frame: Frame, gone: Resource) -> str:
+    """Where to send the wish to have a thing back that was just deleted."""
+    subject = f"{gone.kind} {gone.id}"
+    for entry in await frame.engine.catalogue.audit(frame.merchant.id, subject=subject, limit=5):
+        if entry.action == "deleted":
+            return f"/admin/audit/{entry.id}/restore"
+    return ""
+
+
+def can_be_restored(entry: Entry) -> bool:
+    """Whether an entry of the audit log holds all that is needed to make the thing again."""
+    return entry.action == "deleted" and entry.before is not None and SUBJECT.fullmatch(entry.subject) is not None
+
+
+@post("/audit/{entry_id:int}/restore", status_code=200)
+async def restore(frame: NamedDependency[Frame], entry_id: FromPath[int]) -> Response[Any]:
+    """Make a deleted thing again, as it was."""
+    frame.must_edit()
+    catalogue = frame.engine.catalogue
+    entries = await catalogue.audit(frame.merchant.id, before_id=entry_id + 1, limit=1)
+    if not entries or entries[0].id != entry_id or not can_be_restored(entries[0]):
+        raise NotFound("There is nothing to bring back here.")
+    kind, place, document = _deleted(entries[0])
+    try:
+        await catalogue.create(frame.merchant.id, frame.who, kind, place, [document])
+    except Conflict:
+        return frame.go(_list_of(kind, place), notice=Notice("It is there already."))
+    except EngineError as error:
+        return frame.go(_list_of(kind, place), notice=Notice(f"It cannot be brought back: {error.detail}"))
+    return frame.go(_list_of(kind, place), notice=Notice("It is back and in force."))
+
+
+def _deleted(entry: Entry) -> tuple[Kind, str, Any]:
+    kind, id_and_place = entry.subject.split(" ", 1)
+    place = id_and_place.partition(" in ")[2]
+    return kind, place, msgspec.json.decode(entry.before or "", type=TYPES[kind])  # type: ignore[return-value,index]
+
+
+def _list_of(kind: Kind, place: str) -> str:
+    if kind == "rule":
+        return f"/admin/rules?placement={place}"
+    if kind == "scenario":
+        return f"/admin/placements/{place}/scenarios"
+    if kind == "candidate":
+        return "/admin/methods" if place == "payment_methods" else f"/admin/placements/{place}/candidates"
+    return "/admin/fields"

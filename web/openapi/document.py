@@ -1,0 +1,201 @@
+"""The OpenAPI 3.1 document, from what stands beside the handlers and from the very types that read and write JSON."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+from litestar import Litestar
+from litestar.routes import HTTPRoute
+
+from engine.model.placement import FieldName, Id
+from engine.store.plans import Number
+from web.http import problem_details
+from web.http.problem_details import Problem
+from web.http.validation_errors import ecma
+from web.openapi.operation import Answer, Keys, Operation
+
+Json = dict[str, Any]
+Reference = Callable[[Any], Json]
+
+ABOUT = """\
+Ask what to show a customer, report what happened, and configure what may be shown.
+
+Send `Authorization: Bearer <key>`. A secret key may do everything of its merchant; a publishable key, for browsers, \
+may only ask for decisions and report outcomes. Amounts are integer minor units, times are RFC 3339.
+
+Errors are problem+json (RFC 9457): `type` is stable, `field` and `errors` name what to mend. Bodies over 64 KiB are \
+refused unless stated otherwise.
+
+Lists are answered in pages: `next` is the `cursor` of the following one, or null. What can be edited has a `version`, \
+which stands in `ETag`; a change names the version that it was made from in `If-Match`."""
+
+METHODS = ("GET", "POST", "PUT", "DELETE")
+SECURITY: dict[Keys, list[Json]] = {
+    "any": [{"secretKey": []}, {"publishableKey": []}],
+    "secret": [{"secretKey": []}],
+    "none": [],
+}
+SCHEMES: Json = {
+    "secretKey": {"type": "http", "scheme": "bearer", "description": "`sk_live_...` or `sk_test_...`, for servers"},
+    "publishableKey": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "`pk_live_...` or `pk_test_...`, for browsers",
+    },
+}
+HEADERS: dict[str, tuple[str, str]] = {
+    "ETag": ("The version, in quotes", r'^"[0-9]+"$'),
+    "Location": ("Where it can be read, if it is one", "^/v1/"),
+    "Retry-After": ("Seconds to wait", "^[0-9]+$"),
+    "WWW-Authenticate": ("How to authenticate", "^Bearer$"),
+}
+HEADERS_OF_PROBLEMS = {401: ("WWW-Authenticate",), 429: ("Retry-After",)}
+IF_MATCH: Json = {
+    "name": "If-Match",
+    "in": "header",
+    "required": True,
+    "description": "The version that the change was made from, in quotes, or `*` for whichever it is at.",
+    "schema": {"type": "string", "pattern": r'^("[0-9]{1,9}"|\*)$'},
+    "example": "*",
+}
+PATH_PARTS: dict[str, tuple[Any, str]] = {
+    "placement": (Id, "The placement's key"),
+    "id": (Id, "The id"),
+    "name": (Id, "The name"),
+    "version": (Number, "The version"),
+}
+
+
+def document(app: Litestar) -> Json:
+    """Everything that has an `Operation` beside it."""
+    operations = list(_operations(app))
+    types = list(dict.fromkeys(kind for *_, operation in operations for kind in _types(operation)))
+    schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    by_type = dict(zip(types, schemas, strict=True))
+    paths: Json = {}
+    for path, method, operation in operations:
+        paths.setdefault(path, {})[method] = _operation(path, method, operation, by_type.__getitem__)
+    found: Json = _tidy(
+        {
+            "openapi": "3.1.0",
+            "info": {"title": "Tap2 Personalize", "version": "1", "description": ABOUT},
+            "servers": [{"url": "/"}],
+            "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for *_, operation in operations)],
+            "paths": paths,
+            "components": {"schemas": components, "securitySchemes": SCHEMES},
+        }
+    )
+    return found
+
+
+def _operations(app: Litestar) -> Iterator[tuple[str, str, Operation]]:
+    for route in app.routes:
+        if not isinstance(route, HTTPRoute):
+            continue
+        by_method = {str(method): handler for handler in route.route_handlers for method in handler.http_methods}
+        for method in METHODS:
+            if method in by_method and "operation" in by_method[method].opt:
+                yield route.path_format, method.lower(), by_method[method].opt["operation"]
+
+
+def _types(operation: Operation) -> Iterator[Any]:
+    yield Problem
+    yield Id
+    yield FieldName
+    yield Number
+    yield from (kind for answer in operation.answers.values() for kind in answer.types)
+    if operation.body is not None:
+        yield operation.body
+
+
+def _operation(path: str, method: str, operation: Operation, schema: Reference) -> Json:
+    found: Json = {
+        "operationId": _name(path, method),
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "description": operation.description,
+        "security": SECURITY[operation.keys],
+        "parameters": list(_parameters(path, operation, schema)),
+        "responses": {str(status): body for status, body in _responses(path, operation, schema)},
+    }
+    if operation.body is not None:
+        content = {"schema": schema(operation.body), "example": operation.example}
+        found["requestBody"] = {"required": True, "content": {"application/json": content}}
+    return {name: value for name, value in found.items() if value or name == "security"}
+
+
+def _name(path: str, method: str) -> str:
+    return "-".join([method, *(part.strip("{}") for part in path.split("/") if part not in ("", "v1", "personalize"))])
+
+
+def _parameters(path: str, operation: Operation, schema: Reference) -> Iterator[Json]:
+    for name in (part[1:-1] for part in path.split("/") if part.startswith("{")):
+        kind, about = (FieldName, "The name") if path.startswith("/v1/vocabulary/") else PATH_PARTS[name]
+        yield {"name": name, "in": "path", "required": True, "description": about, "schema": schema(kind)}
+    if operation.query is not None:
+        # Parameters need their names; the reference is what the schemas of the bodies are for.
+        _, parts = msgspec.json.schema_components([operation.query])
+        for name, own in parts[operation.query.__name__]["properties"].items():
+            yield {"name": name, "in": "query", **_query_part(own)}
+    if 428 in operation.errors:
+        yield IF_MATCH
+
+
+def _query_part(own: Json) -> Json:
+    """A parameter is left out rather than null."""
+    described = dict(own)
+    described.pop("default", None)
+    for one in own.get("anyOf", ()):
+        if one.get("type") != "null":
+            described = dict(one)
+    about = described.pop("description", "")
+    default = {} if own.get("default") in (None, "") else {"default": own["default"]}
+    return {"description": about, "schema": {**described, **default}}
+
+
+def _responses(path: str, operation: Operation, schema: Reference) -> Iterator[tuple[int, Json]]:
+    for status, answer in operation.answers.items():
+        yield status, _answer(answer, schema)
+    for status in sorted({*_common(path, operation), *operation.errors}):
+        title = problem_details.TITLES[status]
+        problem = Answer(title, Problem, HEADERS_OF_PROBLEMS.get(status, ()), problem_details.MEDIA_TYPE)
+        yield status, _answer(problem, schema)
+
+
+def _common(path: str, operation: Operation) -> Iterator[int]:
+    yield from (400, 500)
+    if operation.keys != "none":
+        yield from (401, 403) if operation.keys == "secret" else (401, 403, 429)
+    if "{" in path:
+        yield 404
+    if operation.body is not None:
+        yield 413
+
+
+def _answer(answer: Answer, schema: Reference) -> Json:
+    found: Json = {"description": answer.description}
+    if answer.headers:
+        found["headers"] = {name: _header(name) for name in answer.headers}
+    if answer.types:
+        schemas = [schema(kind) for kind in answer.types]
+        found["content"] = {answer.media: {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}}
+    return found
+
+
+def _header(name: str) -> Json:
+    about, pattern = HEADERS[name]
+    return {"description": about, "schema": {"type": "string", "pattern": pattern}}
+
+
+def _tidy(node: Any, name: str = "") -> Any:
+    """Docstrings without their indentation, and patterns as JSON Schema writes them."""
+    if isinstance(node, dict):
+        return {key: _tidy(value, key) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_tidy(value) for value in node]
+    if isinstance(node, str) and name == "description":
+        return inspect.cleandoc(node)
+    return ecma(node) if isinstance(node, str) and name == "pattern" else node
