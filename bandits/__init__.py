@@ -1,6 +1,6 @@
 """The bandits: what is known about candidates, and drawing from it with exact chances. Pure; numpy only."""
 
-from bandits.drawing.chances import Chances, Race, Shares, split_chances
+from bandits.drawing.chances import Chances, Shares, WinProbabilities, split_chances
 from bandits.drawing.draw import Arrangement, arrange, candidate_hash, chances_along, pick, seed_of, uniforms
 from bandits.drawing.draws import DRAWS, Draws, make_draws
 from bandits.drawing.many_requests import Answers, chances_of
@@ -23,12 +23,13 @@ from bandits.posterior.beliefs import (
     recency_weight,
 )
 from bandits.posterior.hierarchy import Siblings, fit_prior, fit_strength, prior_from, temper
-from bandits.posterior.money import Amounts, Worths, make_worths, mean_amount
+from bandits.posterior.money import AmountDraws, Amounts, make_amount_draws, mean_amount
 
 __all__ = [
     "CUSTOMER_STRENGTH",
     "DRAWS",
     "FLAT",
+    "AmountDraws",
     "Amounts",
     "Answers",
     "Arrangement",
@@ -41,12 +42,11 @@ __all__ = [
     "Evidence",
     "Model",
     "Prior",
-    "Race",
     "Reward",
     "Shares",
     "Siblings",
     "Statistics",
-    "Worths",
+    "WinProbabilities",
     "arrange",
     "bin_of",
     "blend",
@@ -61,8 +61,8 @@ __all__ = [
     "interval",
     "is_off_one",
     "last_change",
+    "make_amount_draws",
     "make_draws",
-    "make_worths",
     "mean",
     "mean_amount",
     "memory",

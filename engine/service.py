@@ -11,7 +11,7 @@ from engine import jobs
 from engine.accounts.accounts import Accounts
 from engine.clock import now_ms
 from engine.configuration.catalogue import Catalogue
-from engine.configuration.configuration_cache import Shelves
+from engine.configuration.configuration_cache import ConfigurationCache
 from engine.configuration.drafts import Drafts
 from engine.configuration.publisher import Publisher
 from engine.configuration.release import Releases
@@ -44,10 +44,10 @@ class Engine:
         self.live = Live(database)
         self.recorder = Recorder(database, self.live.learned)
         self.accounts = Accounts(database)
-        shelves = Shelves(database)
-        publisher = Publisher(database, shelves, self.live)
-        self.catalogue = Catalogue(database, shelves, publisher)
-        self.drafts = Drafts(database, shelves)
+        configurations = ConfigurationCache(database)
+        publisher = Publisher(database, configurations, self.live)
+        self.catalogue = Catalogue(database, configurations, publisher)
+        self.drafts = Drafts(database, configurations)
         self.releases = Releases(database, self.drafts, publisher)
         self.versions = Versions(database, publisher)
         self.logbook = Logbook(database, self.hasher)

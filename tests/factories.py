@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.kernel.beliefs import Beliefs, Knowledge, Known, make_beliefs
+from engine.kernel.beliefs import ArmBelief, Beliefs, Knowledge, make_beliefs
 from engine.kernel.kernel import decide
 from engine.kernel.plan import Plan, PlanDocument
 from engine.model.decision import Decision
@@ -55,7 +55,7 @@ def beliefs(of: Plan, *, version: int = 1, **counts: tuple[int, int]) -> Beliefs
     return make_beliefs(
         of.ids,
         of.hashes,
-        Knowledge({name: Known(*count) for name, count in counts.items()}),
+        Knowledge({name: ArmBelief(*count) for name, count in counts.items()}),
         of.placement,
         version=version,
         bucket="",

@@ -76,7 +76,7 @@ class Shop:
     ) -> Receipt:
         return (await self.engine.recorder.outcomes([self.outcome(answer, type, candidate, **more)]))[0]
 
-    async def teach(self, bucket: str = "", **counts: tuple[int, int]) -> None:
+    async def update_state(self, bucket: str = "", **counts: tuple[int, int]) -> None:
         """As if so many trials and successes had been seen; the draws know of it."""
         sums = Sums()
         for candidate, (trials, successes) in counts.items():

@@ -32,7 +32,7 @@ from web.http import logs, problem_details
 from web.http.access import PublicLimit
 from web.http.process import tune
 from web.http.request_reading import MOST_BODY_BYTES
-from web.http.security_middleware import Door
+from web.http.security_middleware import SecurityMiddleware
 from web.openapi import pages
 
 OPEN_TO_BROWSERS = {
@@ -72,7 +72,9 @@ def create_app(settings: Settings) -> Litestar:
         openapi_config=None,
         logging_config=None,
     )
-    app.asgi_handler = Door(app.asgi_handler, over_tls=settings.secure_cookies, open_to_browsers=OPEN_TO_BROWSERS)
+    app.asgi_handler = SecurityMiddleware(
+        app.asgi_handler, over_tls=settings.secure_cookies, open_to_browsers=OPEN_TO_BROWSERS
+    )
     return app
 
 

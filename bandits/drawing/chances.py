@@ -15,7 +15,7 @@ _MEMO = 512
 """Sets of taken candidates that a race remembers; three slots of eight candidates make 37."""
 
 
-class Race:
+class WinProbabilities:
     """In how many draws each candidate is the best: Thompson sampling's choice probabilities, counted.
 
     `scores` (K, M), finite, higher is better, not changed afterwards; `floor`, 0 to 1, is the share of the

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.drawing.chances import LATER_DRAWS, Chances, Race, Shares, share_ties, wins_of
+from bandits.drawing.chances import LATER_DRAWS, Chances, Shares, WinProbabilities, share_ties, wins_of
 from bandits.drawing.draw import places
 
 IN_CACHE = 16
@@ -18,12 +18,14 @@ Orders = NDArray[np.intp]
 class Races:
     """Races between as many candidates each, counted together. A race may stand in several places."""
 
-    def __init__(self, races: Sequence[Race]) -> None:
-        places = {race: place for place, race in enumerate(dict.fromkeys(races))}
-        self._races = list(places)
-        self._at = np.array([places[race] for race in races])
-        self._later = np.stack([race.scores[:, :LATER_DRAWS] for race in self._races])
-        self._floors = np.array([race.floor for race in self._races])
+    def __init__(self, win_probabilities: Sequence[WinProbabilities]) -> None:
+        places = {win_probabilities: place for place, win_probabilities in enumerate(dict.fromkeys(win_probabilities))}
+        self._win_probabilities = list(places)
+        self._at = np.array([places[win_probabilities] for win_probabilities in win_probabilities])
+        self._later = np.stack(
+            [win_probabilities.scores[:, :LATER_DRAWS] for win_probabilities in self._win_probabilities]
+        )
+        self._floors = np.array([win_probabilities.floor for win_probabilities in self._win_probabilities])
 
     def chances(self, taken: Taken) -> Chances:
         """`Race.chances` of each race, (N, K); `taken` (N, K) says who is taken in it."""
@@ -34,20 +36,25 @@ class Races:
         return _chances(_wins(scores), LATER_DRAWS, self._floors[self._at], taken)
 
     def _first(self) -> Chances:
-        blocks = [self._races[start : start + IN_CACHE] for start in range(0, len(self._races), IN_CACHE)]
-        wins = np.concatenate([_wins(np.stack([race.scores for race in block])) for block in blocks])
+        blocks = [
+            self._win_probabilities[start : start + IN_CACHE]
+            for start in range(0, len(self._win_probabilities), IN_CACHE)
+        ]
+        wins = np.concatenate(
+            [_wins(np.stack([win_probabilities.scores for win_probabilities in block])) for block in blocks]
+        )
         nobody = np.zeros(wins.shape, np.bool_)
-        each: Chances = _chances(wins, self._races[0].scores.shape[1], self._floors, nobody)[self._at]
+        each: Chances = _chances(wins, self._win_probabilities[0].scores.shape[1], self._floors, nobody)[self._at]
         return each
 
 
-def chances_of(lots: Sequence[Race | Shares]) -> Callable[[Taken], Chances]:
+def chances_of(slot_chances: Sequence[WinProbabilities | Shares]) -> Callable[[Taken], Chances]:
     """The chances (N, K) of all of them, given who is taken in each (N, K)."""
-    races = [one for one in lots if isinstance(one, Race)]
-    if len(races) == len(lots):
-        return Races(races).chances
+    win_probabilities = [one for one in slot_chances if isinstance(one, WinProbabilities)]
+    if len(win_probabilities) == len(slot_chances):
+        return Races(win_probabilities).chances
     return lambda taken: np.stack(
-        [one.chances(tuple(np.flatnonzero(row).tolist())) for one, row in zip(lots, taken, strict=True)]
+        [one.chances(tuple(np.flatnonzero(row).tolist())) for one, row in zip(slot_chances, taken, strict=True)]
     )
 
 
@@ -55,8 +62,8 @@ def _wins(scores: NDArray[np.float32]) -> Chances:
     """In how many draws each candidate is the best, (N, K), of scores (N, K, M)."""
     best = scores == np.maximum.reduce(scores, axis=1, keepdims=True)
     wins = wins_of(best)
-    for race in np.flatnonzero(wins.sum(axis=1) != scores.shape[2]):
-        wins[race] = share_ties(best[race])
+    for win_probabilities in np.flatnonzero(wins.sum(axis=1) != scores.shape[2]):
+        wins[win_probabilities] = share_ties(best[win_probabilities])
     return wins
 
 

@@ -25,7 +25,7 @@ def bin_of(delay_ms: int) -> int:
     return max(bisect_right(EDGES, delay_ms) - 1, 0)
 
 
-class Young(NamedTuple):
+class PendingDelays(NamedTuple):
     """What is known of decisions whose windows are open: their age and, after which delay, so many of either (bins).
 
     Those of which nothing is known stand with the failures of the delay `NOT_YET`.
@@ -48,7 +48,12 @@ class DelayCurve:
     """
 
     def __init__(
-        self, successes: Sequence[int], failures: Sequence[int] = (), *, window_ms: int, young: Sequence[Young] = ()
+        self,
+        successes: Sequence[int],
+        failures: Sequence[int] = (),
+        *,
+        window_ms: int,
+        young: Sequence[PendingDelays] = (),
     ) -> None:
         if window_ms <= 0:
             raise ValueError(f"window_ms must be positive: {window_ms}")
@@ -100,7 +105,7 @@ def _come_by(told: Floats, prior: Floats) -> Floats:
     return share * float(known.sum() / (known.sum() + 1))
 
 
-def _by_age(successes: Sequence[int], young: Sequence[Young]) -> Floats:
+def _by_age(successes: Sequence[int], young: Sequence[PendingDelays]) -> Floats:
     told = np.zeros(_KNOWN.shape)
     told[_COMPLETE] = _filled(successes)
     for one in young:

@@ -20,7 +20,7 @@ _ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Lessons:
+class Observations:
     """Outcomes of one candidate: `features` (N, d), the first of them 1; `trials` and `successes` (N,).
 
     Trials and successes may be differences to what was told before: (0, -1) takes a success back, (-1, 0) a trial.
@@ -35,11 +35,11 @@ class Lessons:
     def none(cls, size: int) -> Self:
         return cls(np.zeros((0, size)), np.zeros(0), np.zeros(0))
 
-    def where(self, chosen: NDArray[np.bool_]) -> "Lessons":
-        return Lessons(self.features[chosen], self.trials[chosen], self.successes[chosen])
+    def where(self, chosen: NDArray[np.bool_]) -> "Observations":
+        return Observations(self.features[chosen], self.trials[chosen], self.successes[chosen])
 
-    def __add__(self, other: "Lessons") -> "Lessons":
-        return Lessons(
+    def __add__(self, other: "Observations") -> "Observations":
+        return Observations(
             np.concatenate((self.features, other.features)),
             np.concatenate((self.trials, other.trials)),
             np.concatenate((self.successes, other.successes)),
@@ -90,7 +90,7 @@ class Waiting:
     def none(cls, size: int) -> Self:
         return cls(np.zeros((0, size)), np.zeros(0), np.zeros(0))
 
-    def at(self, weights: Floats) -> Lessons:
+    def at(self, weights: Floats) -> Observations:
         """What no outcome yet tells, were these the weights.
 
         Its likelihood is (1 - share * rate)**trials. A failure that counts by share * (1 - rate) / (1 - share * rate)
@@ -98,10 +98,10 @@ class Waiting:
         """
         rates = rate(self.features @ weights)
         failed = self.trials * self.shares * (1 - rates) / (1 - self.shares * rates)
-        return Lessons(self.features, failed, np.zeros(len(failed)))
+        return Observations(self.features, failed, np.zeros(len(failed)))
 
 
-def factors_of(belief: Belief, told: Lessons, waiting: Waiting) -> tuple[Factor, Factor]:
+def factors_of(belief: Belief, told: Observations, waiting: Waiting) -> tuple[Factor, Factor]:
     """What lessons say, and what waiting says as long as it does.
 
     Lessons that are given say it where the posterior with them, and with what waits, is highest (Laplace); those taken
@@ -118,7 +118,7 @@ def factors_of(belief: Belief, told: Lessons, waiting: Waiting) -> tuple[Factor,
     return factor, open_yet
 
 
-def _touching(weights: Floats, told: Lessons, like: Floats) -> Factor:
+def _touching(weights: Floats, told: Observations, like: Floats) -> Factor:
     """The Gaussian that has the likelihood's slope and curvature at these weights."""
     x = told.features
     rates = rate(x @ weights)
@@ -127,7 +127,7 @@ def _touching(weights: Floats, told: Lessons, like: Floats) -> Factor:
     return Factor(information, precision, float(told.trials.sum()), told.trials @ x)
 
 
-def _most_likely(belief: Belief, told: Lessons) -> Floats:
+def _most_likely(belief: Belief, told: Observations) -> Floats:
     """The weights with the highest posterior, by Newton's method with steps halved until they improve."""
     x, weights = told.features, belief.mean
     loss = _loss(belief, told, weights)
@@ -151,13 +151,13 @@ def _most_likely(belief: Belief, told: Lessons) -> Floats:
     return weights
 
 
-def _loss(belief: Belief, told: Lessons, weights: Floats) -> float:
+def _loss(belief: Belief, told: Observations, weights: Floats) -> float:
     eta, away = told.features @ weights, weights - belief.mean
     likelihood = told.successes @ eta - told.trials @ np.logaddexp(0.0, eta)
     return float(away @ times(belief.precision, away) / 2 - likelihood)
 
 
-def whole(factor: Factor, told: Lessons) -> Factor:
+def whole(factor: Factor, told: Observations) -> Factor:
     """Trials that were taken back may leave less than nothing in some direction: nothing, then."""
     if (told.trials >= 0).all():
         return factor

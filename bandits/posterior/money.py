@@ -25,7 +25,7 @@ class Amounts:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Worths:
+class AmountDraws:
     """`draws` float32 (K, M) of what a success is worth, `means` float64 (K,), in minor units. Read-only."""
 
     draws: NDArray[np.float32]
@@ -37,7 +37,7 @@ def mean_amount(known: Amounts, *, typical: float) -> float:
     return (TYPICAL_STRENGTH * typical + known.total) / (TYPICAL_STRENGTH + known.count)
 
 
-def make_worths(
+def make_amount_draws(
     ids: Sequence[str],
     amounts: Sequence[Amounts],
     *,
@@ -46,7 +46,7 @@ def make_worths(
     margin: float = 1.0,
     fees: Sequence[float] | None = None,
     count: int = DRAWS,
-) -> Worths:
+) -> AmountDraws:
     """What a success of each candidate is worth, margin * amount - fee; `fees` (K,), 0 unless given.
 
     `typical` > 0 is an amount to expect where none is known. Amounts are taken as exponential, whose mean has an
@@ -64,4 +64,4 @@ def make_worths(
         means[row] = margin * expected - fee
     draws.setflags(write=False)
     means.setflags(write=False)
-    return Worths(draws, means)
+    return AmountDraws(draws, means)

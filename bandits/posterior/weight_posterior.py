@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bandits.posterior.gaussian import Belief, Floats, inverse, scaled_identity, times
-from bandits.posterior.logistic_update import MOST_CORRELATED, Factor, Lessons, Waiting, factors_of, whole
+from bandits.posterior.logistic_update import MOST_CORRELATED, Factor, Observations, Waiting, factors_of, whole
 
 SPREAD = 1.0
 """How far the weights of one candidate lie from what is expected of it, as a standard deviation of the prior."""
@@ -56,17 +56,17 @@ class Learned:
 
     def after(
         self,
-        lessons: Mapping[str, Lessons],
+        observations: Mapping[str, Observations],
         attributes: Attributes = ALIKE,
         waiting: Mapping[str, Waiting] = NOTHING,
     ) -> "Learned":
         """With a batch of lessons by candidate, and with what waits now. Larger batches are nearer to the exact
         posterior."""
         settled = Learned(self.size, self.factors)
-        candidates = sorted({*lessons, *waiting})
+        candidates = sorted({*observations, *waiting})
         factors, open_yet, before = dict(self.factors), {}, beliefs_of(settled, candidates, attributes)
         for candidate in candidates:
-            told = lessons.get(candidate, Lessons.none(self.size))
+            told = observations.get(candidate, Observations.none(self.size))
             if told.features.shape[1:] != (self.size,):
                 raise ValueError(f"{candidate}: lessons need {self.size} features, not {told.features.shape[1:]}")
             still = waiting.get(candidate, Waiting.none(self.size))

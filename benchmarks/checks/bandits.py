@@ -11,7 +11,7 @@ from rich.table import Table
 from scipy import stats
 
 import bandits
-from bandits import Race, Statistics
+from bandits import Statistics, WinProbabilities
 
 ARMS = (0.34, 0.22, 0.15, 0.10, 0.07, 0.05, 0.04, 0.03, 0.025, 0.02)
 POPULATION = {
@@ -35,7 +35,7 @@ Figure = tuple[str, str, str]
 @dataclass(frozen=True)
 class Case:
     name: str
-    race: Race
+    win_probabilities: WinProbabilities
     taken: tuple[int, ...]
     count: int
 
@@ -52,16 +52,16 @@ def cases(most_candidates: int, rng: np.random.Generator) -> Iterator[Case]:
                 rates = np.round(rates, 1)
             size = int(rng.integers(0, count))
             taken = tuple(int(i) for i in rng.permutation(count)[:size])
-            yield Case(f"{kind} {count}", Race(rates, float(rng.choice([0, 0.01, 0.1]))), taken, count)
+            yield Case(f"{kind} {count}", WinProbabilities(rates, float(rng.choice([0, 0.01, 0.1]))), taken, count)
 
 
 def sum_error(case: Case) -> float:
-    return float(abs(case.race.chances(case.taken).sum() - 1))
+    return float(abs(case.win_probabilities.chances(case.taken).sum() - 1))
 
 
 def slot_p_value(case: Case, replays: int) -> float:
     """Chi-squared of the first slot over that many keys."""
-    chances, hashes = case.race.chances(case.taken), _hashes(case.count)
+    chances, hashes = case.win_probabilities.chances(case.taken), _hashes(case.count)
     counts = np.zeros(case.count)
     for number in range(replays):
         u = bandits.uniforms(bandits.seed_of(f"{case.name} {number}"), hashes, 1)
@@ -72,13 +72,13 @@ def slot_p_value(case: Case, replays: int) -> float:
 def order_p_value(count: int, replays: int) -> float:
     """Chi-squared of whole orders of three drawn slots, against the propensities logged with them."""
     known = [Statistics(20 + 3 * i, 4 + i) for i in range(count)]
-    race = Race(bandits.make_draws(_ids(count), known, seed=5).rates, 0.05)
+    win_probabilities = WinProbabilities(bandits.make_draws(_ids(count), known, seed=5).rates, 0.05)
     hashes, rest = _hashes(count), np.zeros(count)
     seen: dict[tuple[int, ...], int] = {}
     propensity: dict[tuple[int, ...], float] = {}
     for number in range(replays):
         u = bandits.uniforms(bandits.seed_of(f"order {number}"), hashes, 3)
-        answer = bandits.arrange(race.chances, rest, u, length=3, drawn=3)
+        answer = bandits.arrange(win_probabilities.chances, rest, u, length=3, drawn=3)
         seen[answer.order] = seen.get(answer.order, 0) + 1
         propensity[answer.order] = answer.propensity
     expected = np.array([propensity[order] * replays for order in seen])
@@ -114,7 +114,7 @@ def engine_regret(seed: int, *, horizon: int, floor: float = 0.0, refresh: int =
     regret = 0.0
     for start in range(0, horizon, refresh):
         draws = bandits.make_draws(ids, known, seed=seed * horizon + start)
-        chances = Race(draws.rates, floor).chances()
+        chances = WinProbabilities(draws.rates, floor).chances()
         for t in range(start, min(start + refresh, horizon)):
             u = bandits.uniforms(bandits.seed_of(f"{seed} {t}"), hashes, 1)
             arm = bandits.pick(chances, u[0])
@@ -168,9 +168,9 @@ def _shop(
     successes, trials = np.zeros(len(methods)), np.zeros(len(methods))
     fade = bandits.recency_weight(14, 90)
     for _ in range(purchases + 1):
-        race = Race(bandits.blend(draws.rates, successes, trials), 0.01)
+        win_probabilities = WinProbabilities(bandits.blend(draws.rates, successes, trials), 0.01)
         u = bandits.uniforms(int(rng.integers(2**63)), hashes, 3)
-        answer = bandits.arrange(race.chances, draws.means, u, length=len(methods), drawn=3)
+        answer = bandits.arrange(win_probabilities.chances, draws.means, u, length=len(methods), drawn=3)
         choice = favourite if rng.random() < loyalty else str(rng.choice(methods))
         ranking = [methods[index] for index in answer.order]
         for method, worth in _credit(ranking, choice).items():

@@ -52,7 +52,7 @@ def _in_turn(seed: int) -> Floats:
         delays.began(number)
         return number % ARMS
 
-    def hear(told: Told) -> None:
+    def update(told: Told) -> None:
         seen.end(told, 0)
         delays.heard(told)
 
@@ -60,7 +60,7 @@ def _in_turn(seed: int) -> Floats:
         curves = (before, delays.curve(number), None)
         return [_over(_means(seen.evidence(_whole(seen), np.ones(1), curve, number)), whole) for curve in curves]
 
-    return _walk(seed, choose, hear, compare)
+    return _walk(seed, choose, update, compare)
 
 
 def _chosen(seed: int) -> Floats:
@@ -77,7 +77,7 @@ def _chosen(seed: int) -> Floats:
 def _walk(
     seed: int,
     choose: Callable[[int], int],
-    hear: Callable[[Told], None],
+    update: Callable[[Told], None],
     compare: Callable[[int, Floats], list[float]],
 ) -> Floats:
     """Compares, now and then, with the means of somebody who knows at once what will come of every decision."""
@@ -87,7 +87,7 @@ def _walk(
     found = []
     for number in range(HORIZON):
         for told in waiting.pop(number, ()):
-            hear(told)
+            update(told)
         if number % EVERY == 0 and number >= WINDOW:
             found.append(compare(number, _means(whole.evidence(_whole(whole), np.ones(1), None, number))))
         arm = choose(number)

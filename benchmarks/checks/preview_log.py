@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from engine.decisions.decide import Answer, encode, expires_at, log_row
-from engine.kernel.beliefs import Knowledge, Known
+from engine.kernel.beliefs import ArmBelief, Knowledge
 from engine.kernel.kernel import decide
 from engine.kernel.plan import Plan, PlanDocument
 from engine.kernel.scores import AnyBeliefs
@@ -222,7 +222,7 @@ class _Learner:
     def beliefs(self, active: Active) -> AnyBeliefs:
         if self._beliefs is None or self._since >= max(10, NEWS * self._seen):
             self._since = 0
-            arms = {name: Known(float(self._trials[name]), float(self._successes[name])) for name in METHODS}
+            arms = {name: ArmBelief(float(self._trials[name]), float(self._successes[name])) for name in METHODS}
             version = len(self._log.known) + 1
             where = (self._merchant_id, PLACEMENT, version, "converted", self.bucket)
             snapshot = self._log.known[version] = Snapshot(*where, Knowledge(arms), version)

@@ -257,7 +257,9 @@ def rankings(draw: Draw, order: tuple[int, ...] = ()) -> Iterator[tuple[tuple[in
     if slot in draw.pins:
         following = {draw.pins[slot]: 1.0}
     elif slot < draw.drawn:
-        following = {place: chance for place, chance in enumerate(draw.lots.chances(tuple(taken)).tolist()) if chance}
+        following = {
+            place: chance for place, chance in enumerate(draw.slot_chances.chances(tuple(taken)).tolist()) if chance
+        }
     else:
         left = sorted(set(range(len(draw.rest))) - taken, key=lambda place: -draw.rest[place])
         yield (*order, *left)[: draw.length], 1.0

@@ -27,8 +27,8 @@ class MabWiser:
         return (int(self._mab.predict(_row(visit))),)
 
     def learn(self, told: Told) -> None:
-        teach = self._mab.partial_fit if self._fitted else self._mab.fit
-        teach([told.order[0]], [int(bool(told.successes))], _row(told.visit))
+        update_state = self._mab.partial_fit if self._fitted else self._mab.fit
+        update_state([told.order[0]], [int(bool(told.successes))], _row(told.visit))
         self._fitted = True
 
 

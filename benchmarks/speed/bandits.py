@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 import bandits
-from bandits import Race, Statistics
-from bandits.posterior.logistic_update import Lessons
+from bandits import Statistics, WinProbabilities
+from bandits.posterior.logistic_update import Observations
 from bandits.posterior.weight_draws import make_weights
 from bandits.posterior.weight_posterior import Learned
 from benchmarks import peers_environment
@@ -40,11 +40,11 @@ def times(count: int) -> list[tuple[str, float]]:
     hashes = np.array([bandits.candidate_hash(one) for one in ids], np.uint64)
     successes = np.arange(count, dtype=np.float32) % 3 == 0
     trials = np.arange(count, dtype=np.float32) % 4
-    kept, seed = Race(draws.rates, 0.01), bandits.seed_of("dec_1")
+    kept, seed = WinProbabilities(draws.rates, 0.01), bandits.seed_of("dec_1")
 
-    def answer(race: Race) -> bandits.Arrangement:
+    def answer(win_probabilities: WinProbabilities) -> bandits.Arrangement:
         u = bandits.uniforms(bandits.seed_of("dec_1"), hashes, DRAWN)
-        return bandits.arrange(race.chances, draws.means, u, length=count, drawn=DRAWN)
+        return bandits.arrange(win_probabilities.chances, draws.means, u, length=count, drawn=DRAWN)
 
     def blended() -> NDArray[np.float32]:
         return bandits.blend(draws.rates, successes, trials)
@@ -53,14 +53,14 @@ def times(count: int) -> list[tuple[str, float]]:
     return [
         ("uniforms, 3 slots", p50(lambda: bandits.uniforms(seed, hashes, DRAWN))),
         ("blend", p50(blended)),
-        ("chances, first slot, fresh", p50(lambda: Race(draws.rates, 0.01).chances())),
-        ("chances, third slot, fresh", p50(lambda: Race(draws.rates, 0.01).chances((0, 1)))),
+        ("chances, first slot, fresh", p50(lambda: WinProbabilities(draws.rates, 0.01).chances())),
+        ("chances, third slot, fresh", p50(lambda: WinProbabilities(draws.rates, 0.01).chances((0, 1)))),
         ("chances, kept race", p50(lambda: kept.chances((0, 1)))),
         (
             "arrange, kept race",
             p50(lambda: bandits.arrange(kept.chances, draws.means, u, length=count, drawn=3)),
         ),
-        ("whole answer, with the customer's history", p50(lambda: answer(Race(blended(), 0.01)))),
+        ("whole answer, with the customer's history", p50(lambda: answer(WinProbabilities(blended(), 0.01)))),
         ("whole answer, kept race", p50(lambda: answer(kept))),
     ]
 
@@ -81,13 +81,13 @@ def figures() -> list[tuple[str, str, str]]:
 
 def _order(scores: NDArray[np.float32], means: NDArray[np.float64]) -> bandits.Arrangement:
     u = bandits.uniforms(bandits.seed_of("dec_1"), HASHES, DRAWN)
-    return bandits.arrange(Race(scores, 0.01).chances, means, u, length=len(IDS), drawn=DRAWN)
+    return bandits.arrange(WinProbabilities(scores, 0.01).chances, means, u, length=len(IDS), drawn=DRAWN)
 
 
 def _contextual() -> Callable[[], object]:
     rng = np.random.default_rng(1)
     features = np.column_stack((np.ones((8, 1)), rng.standard_normal((8, FEATURES - 1))))
-    told = Lessons(features, np.ones(8), np.array([1.0, 0.0] * 4))
+    told = Observations(features, np.ones(8), np.array([1.0, 0.0] * 4))
     weights = make_weights(IDS, Learned(FEATURES).after(dict.fromkeys(IDS, told)), seed=1)
     return lambda: _order(weights.scores(features), weights.rates(features))
 

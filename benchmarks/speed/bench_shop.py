@@ -33,7 +33,7 @@ async def prepare(folder: Path, *, customers: int = CUSTOMERS, decisions: int = 
     engine = await open_engine(Settings(data=str(folder)))
     await engine.start()
     try:
-        merchant, _ = await engine.accounts.add_merchant("bench", "Bench")
+        merchant, _ = await engine.accounts.add_merchant("bench", "RuleContext")
         await _configure(engine, merchant.id)
         _, key = await engine.accounts.create_key(merchant, "secret", "load", who="bench")
         random = Random(1)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import msgspec
 
 from engine.clock import now_ms
-from engine.configuration.configuration import Change, Shelf, id_of
-from engine.configuration.configuration_cache import Shelves
+from engine.configuration.configuration import Change, Configuration, id_of
+from engine.configuration.configuration_cache import ConfigurationCache
 from engine.configuration.publisher import Publisher
 from engine.model.errors import Conflict
 from engine.store import audit, resources
@@ -19,9 +19,9 @@ from engine.store.resources import Document, Kind, Resource
 class Catalogue:
     """Placements, candidates, rules, fields and lists of merchants. `who` goes into the audit log."""
 
-    def __init__(self, database: Database, shelves: Shelves, publisher: Publisher) -> None:
+    def __init__(self, database: Database, configurations: ConfigurationCache, publisher: Publisher) -> None:
         self._database = database
-        self._shelves = shelves
+        self._configurations = configurations
         self._publisher = publisher
 
     async def page(
@@ -37,22 +37,22 @@ class Catalogue:
         async with self._database.read() as connection:
             return await resources.get(connection, merchant_id, kind, place, id)
 
-    async def shelf(self, merchant_id: int) -> Shelf:
-        return await self._shelves.load(merchant_id)
+    async def configuration(self, merchant_id: int) -> Configuration:
+        return await self._configurations.load(merchant_id)
 
     async def create(
         self, merchant_id: int, who: str, kind: Kind, place: str, documents: Sequence[Document]
     ) -> list[Resource]:
         """Create some at once, or none; `Conflict` where an id is taken, `Invalid` where something is wrong."""
 
-        def edit(shelf: Shelf) -> list[Change]:
+        def edit(configuration: Configuration) -> list[Change]:
             seen: set[str] = set()
             changes = []
             if place:
-                shelf.get("placement", "", place)
+                configuration.get("placement", "", place)
             for document in documents:
                 id = id_of(document)
-                if id in seen or shelf.find(kind, place, id) is not None:
+                if id in seen or configuration.find(kind, place, id) is not None:
                     raise Conflict(f"there is already a {kind} “{id}”", field="id")
                 seen.add(id)
                 changes.append(Change(None, Resource(kind, place, id, 1, document, now_ms())))
@@ -73,8 +73,8 @@ class Catalogue:
     ) -> Resource:
         """Replace a document edited from `version` (None: whichever it is at)."""
 
-        def edit(shelf: Shelf) -> list[Change]:
-            old = shelf.get(kind, place, id, version=version)
+        def edit(configuration: Configuration) -> list[Change]:
+            old = configuration.get(kind, place, id, version=version)
             if id_of(document) != id:
                 raise Conflict(f"a {kind}'s id stays: “{id}”, not “{id_of(document)}”", field="id")
             return [Change(old, old._replace(version=old.version + 1, document=document, changed_at=now_ms()))]
@@ -86,12 +86,12 @@ class Catalogue:
     ) -> list[Resource]:
         """Let a placement have these things of a kind and no others; returns them as they are stored."""
 
-        def edit(shelf: Shelf) -> list[Change]:
-            shelf.get("placement", "", place)
+        def edit(configuration: Configuration) -> list[Change]:
+            configuration.get("placement", "", place)
             wanted = {id_of(document): document for document in documents}
             if len(wanted) < len(documents):
                 raise Conflict(f"two of these {kind}s have the same id", field="id")
-            known = {one.id: one for one in shelf.inside(place) if one.kind == kind}
+            known = {one.id: one for one in configuration.inside(place) if one.kind == kind}
             gone = [Change(one, None) for id, one in known.items() if id not in wanted]
             return gone + [
                 _set(known.get(id), kind, place, id, document)
@@ -107,9 +107,9 @@ class Catalogue:
     ) -> Resource:
         """Delete one, with all that is in it; returns what it was, so that it can be made again."""
 
-        def edit(shelf: Shelf) -> list[Change]:
-            old = shelf.get(kind, place, id, version=version)
-            inside = shelf.inside(id) if kind == "placement" else []
+        def edit(configuration: Configuration) -> list[Change]:
+            old = configuration.get(kind, place, id, version=version)
+            inside = configuration.inside(id) if kind == "placement" else []
             return [Change(one, None) for one in (*inside, old)]
 
         return (await self._publisher.publish(merchant_id, who, edit)).changes[-1].one
@@ -117,8 +117,8 @@ class Catalogue:
     async def reorder(self, merchant_id: int, who: str, place: str, ids: Sequence[str]) -> None:
         """Put the candidates of a placement in this order, in one edit; `Conflict` unless all of them are named."""
 
-        def edit(shelf: Shelf) -> list[Change]:
-            known = {one.id: one for one in shelf.inside(place) if one.kind == "candidate"}
+        def edit(configuration: Configuration) -> list[Change]:
+            known = {one.id: one for one in configuration.inside(place) if one.kind == "candidate"}
             if sorted(ids) != sorted(known):
                 raise Conflict("others have added or deleted candidates meanwhile", field="ids")
             return [

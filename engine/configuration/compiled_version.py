@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from engine.configuration.configuration import Change, Shelf
+from engine.configuration.configuration import Change, Configuration
 from engine.configuration.validation import check, compiled
 from engine.kernel.plan import Plan
 from engine.kernel.scenario_check import Outcome, try_out
@@ -31,7 +31,7 @@ class Ready(NamedTuple):
 
 
 def prepare(
-    after: Shelf,
+    after: Configuration,
     changes: Sequence[Change],
     versions: Mapping[str, int],
     *,
@@ -64,7 +64,7 @@ def _as_stored(change: Change) -> Change:
     return change._replace(after=one._replace(document=decode(one.kind, msgspec.json.encode(one.document))))
 
 
-def _ready(after: Shelf, key: str, version: int, before: Plan | None) -> Ready | None:
+def _ready(after: Configuration, key: str, version: int, before: Plan | None) -> Ready | None:
     document = after.plan_document(key)
     if document is None:
         return None

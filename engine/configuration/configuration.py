@@ -28,7 +28,7 @@ class Change(NamedTuple):
         return one
 
 
-class Shelf:
+class Configuration:
     """Resources by kind, place and id; `revision` moves with every edit, `review` asks for a second person."""
 
     def __init__(self, resources: Iterable[Resource], revision: int, *, review: bool = False) -> None:
@@ -62,7 +62,7 @@ class Shelf:
     def placements(self) -> tuple[Placement, ...]:
         return self.documents("placement")
 
-    def with_changes(self, changes: Sequence[Change]) -> Shelf:
+    def with_changes(self, changes: Sequence[Change]) -> Configuration:
         after = dict(self._all)
         for change in changes:
             one = change.one
@@ -70,7 +70,7 @@ class Shelf:
                 after.pop((one.kind, one.place, one.id))
             else:
                 after[one.kind, one.place, one.id] = one
-        return Shelf(after.values(), self.revision, review=self.review)
+        return Configuration(after.values(), self.revision, review=self.review)
 
     def touched_by(self, changes: Sequence[Change]) -> list[str]:
         """The keys of the placements whose plan a change alters."""

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from engine.configuration.configuration import Shelf
-from engine.store import configuration
-from engine.store.configuration import Mark
+from engine.configuration.configuration import Configuration
+from engine.store import configuration_rows
+from engine.store.configuration_rows import Mark
 from engine.store.connection.database import Database
 from engine.store.resources import Document, Kind, Resource, decode
 
@@ -21,32 +21,32 @@ Written = tuple[Kind, str]
 
 class Kept(NamedTuple):
     mark: Mark
-    shelf: Shelf
+    configuration: Configuration
     documents: Mapping[Written, Document]
 
 
 NOTHING: Mapping[Written, Document] = MappingProxyType({})
 
 
-class Shelves:
+class ConfigurationCache:
     """Of a thousand rules one changes at a time: what is written as before stays decoded."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._kept: dict[int, Kept] = {}
 
-    async def load(self, merchant_id: int) -> Shelf:
+    async def load(self, merchant_id: int) -> Configuration:
         """Everything that the merchant edits, as it is now."""
         async with self._database.read() as connection:
             # The mark first: a change that comes between the two makes an edit try again, never pass unseen.
-            mark = await configuration.mark(connection, merchant_id)
+            mark = await configuration_rows.mark(connection, merchant_id)
             kept = self._kept.get(merchant_id)
             if kept is None or kept.mark != mark:
-                rows = await configuration.rows(connection, merchant_id)
+                rows = await configuration_rows.rows(connection, merchant_id)
                 # Decoding thousands of documents takes longer than a decision should wait.
                 kept = await asyncio.to_thread(_decoded, mark, rows, kept.documents if kept else NOTHING)
         self._keep(merchant_id, kept)
-        return kept.shelf
+        return kept.configuration
 
     def _keep(self, merchant_id: int, kept: Kept) -> None:
         """The last used stay."""
@@ -63,4 +63,4 @@ def _decoded(mark: Mark, rows: Sequence[Any], known: Mapping[Written, Document])
         written = (row.kind, row.document)
         document = documents[written] = known.get(written) or decode(*written)
         found.append(Resource(row.kind, row.place, row.id, row.version, document, row.changed_at))
-    return Kept(mark, Shelf(found, mark.revision, review=mark.review), documents)
+    return Kept(mark, Configuration(found, mark.revision, review=mark.review), documents)

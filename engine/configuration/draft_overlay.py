@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from engine.configuration.configuration import Change, Shelf
+from engine.configuration.configuration import Change, Configuration
 from engine.model.placement import RuleDocument
 from engine.store.drafts import DraftRow, DraftRuleRow
 from engine.store.resources import Resource
@@ -70,14 +70,14 @@ class Draft(NamedTuple):
         return tuple(rule for rule in self.rules if rule.moved)
 
 
-def laid_over(shelf: Shelf, placement: str, at: DraftRow, rows: Iterable[DraftRuleRow]) -> Draft:
+def laid_over(configuration: Configuration, placement: str, at: DraftRow, rows: Iterable[DraftRuleRow]) -> Draft:
     """What the placement's rules will be."""
-    live = {one.id: one for one in shelf.inside(placement) if one.kind == "rule"}
+    live = {one.id: one for one in configuration.inside(placement) if one.kind == "rule"}
     held = {row.rule_id: row for row in rows}
     rules = [rule_of(id, live.get(id), held.get(id)) for id in live.keys() | held.keys()]
     present = [rule for rule in rules if rule.before or rule.after]
     present.sort(key=lambda rule: (-rule.shown.priority, rule.id))
-    return Draft(placement, at, tuple(present), shelf.review)
+    return Draft(placement, at, tuple(present), configuration.review)
 
 
 def rule_of(id: str, live: Resource | None, row: DraftRuleRow | None) -> DraftRule:
@@ -89,9 +89,12 @@ def rule_of(id: str, live: Resource | None, row: DraftRuleRow | None) -> DraftRu
     return DraftRule(id, before, row.document, row.revision, moved, row.changed_by, row.changed_at)
 
 
-def changes_of(shelf: Shelf, draft: Draft, *, now: int) -> list[Change]:
+def changes_of(configuration: Configuration, draft: Draft, *, now: int) -> list[Change]:
     """What publishing the draft changes on the shelf."""
-    return [_change(shelf.find("rule", draft.placement, rule.id), draft.placement, rule, now) for rule in draft.changes]
+    return [
+        _change(configuration.find("rule", draft.placement, rule.id), draft.placement, rule, now)
+        for rule in draft.changes
+    ]
 
 
 def _change(live: Resource | None, placement: str, rule: DraftRule, now: int) -> Change:

@@ -13,8 +13,8 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.clock import now_ms
-from engine.configuration.configuration import Change, Shelf
-from engine.configuration.configuration_cache import Shelves
+from engine.configuration.configuration import Change, Configuration
+from engine.configuration.configuration_cache import ConfigurationCache
 from engine.configuration.draft_overlay import Draft, DraftRule, changes_of, is_same, laid_over, rule_of
 from engine.configuration.plan_difference import Difference, difference
 from engine.configuration.validation import check
@@ -45,9 +45,9 @@ class OthersFirst(Stale):
 class Drafts:
     """`who` is noted with every change."""
 
-    def __init__(self, database: Database, shelves: Shelves) -> None:
+    def __init__(self, database: Database, configurations: ConfigurationCache) -> None:
         self._database = database
-        self._shelves = shelves
+        self._configurations = configurations
 
     # Looking
 
@@ -65,7 +65,7 @@ class Drafts:
             raise NotFound(f"there is no rule “{id}” in placement “{placement}”", field="id")
         return rule_of(id, live.get(id), rows[0] if rows else None)
 
-    async def shelf(self, merchant_id: int, placement: str) -> Shelf:
+    async def configuration(self, merchant_id: int, placement: str) -> Configuration:
         """Everything that the merchant edits, with this placement's rules as the draft will have them."""
         return after_draft(*await self.load(merchant_id, placement))
 
@@ -74,11 +74,11 @@ class Drafts:
     ) -> tuple[Draft, PlanDocument]:
         """The draft, and the plan that publishing it now would lead to; with `rules` in the place of its own, if given:
         `Invalid` where they make no sense."""
-        shelf, draft = await self.load(merchant_id, placement)
-        shelf = after_draft(shelf, draft)
+        configuration, draft = await self.load(merchant_id, placement)
+        configuration = after_draft(configuration, draft)
         if rules is not None:
-            await asyncio.to_thread(refuse_nonsense, shelf, placement, rules)
-        document = shelf.plan_document(placement)
+            await asyncio.to_thread(refuse_nonsense, configuration, placement, rules)
+        document = configuration.plan_document(placement)
         if document is None:
             raise NotFound(f"there is no placement “{placement}”", field="placement")
         if rules is not None:
@@ -92,16 +92,16 @@ class Drafts:
 
         `wording` is how a page says amounts and countries; without it they are in plain codes.
         """
-        shelf, draft = await self.load(merchant_id, placement)
+        configuration, draft = await self.load(merchant_id, placement)
         async with self._database.read() as connection:
             wording = wording or Wording(currency=await accounts.currency_of(connection, merchant_id))
-        return draft, await asyncio.to_thread(_differences, shelf, draft, wording)
+        return draft, await asyncio.to_thread(_differences, configuration, draft, wording)
 
-    async def load(self, merchant_id: int, placement: str) -> tuple[Shelf, Draft]:
+    async def load(self, merchant_id: int, placement: str) -> tuple[Configuration, Draft]:
         """What is published, and the draft over it."""
         at, rows = await self.held(merchant_id, placement)
-        shelf = await self._shelves.load(merchant_id)
-        return shelf, laid_over(shelf, placement, at, rows)
+        configuration = await self._configurations.load(merchant_id)
+        return configuration, laid_over(configuration, placement, at, rows)
 
     async def held(self, merchant_id: int, placement: str) -> tuple[DraftRow, list[DraftRuleRow]]:
         """Where the draft stands, and what it holds; `NotFound` where the placement is not there."""
@@ -117,7 +117,7 @@ class Drafts:
         self, merchant_id: int, who: str, placement: str, rule: RuleDocument, *, revision: int | None
     ) -> DraftRule:
         """Put a rule into the draft. `OthersFirst` where it is at another revision, `Invalid` where it is wrong."""
-        await asyncio.to_thread(refuse_nonsense, await self.shelf(merchant_id, placement), placement, [rule])
+        await asyncio.to_thread(refuse_nonsense, await self.configuration(merchant_id, placement), placement, [rule])
         return await self._change_one(merchant_id, who, placement, rule.id, rule, revision)
 
     async def remove(self, merchant_id: int, who: str, placement: str, id: str, *, revision: int | None) -> DraftRule:
@@ -152,10 +152,10 @@ class Drafts:
         """Let the draft have these rules and no others; `Invalid` with all problems of all of them."""
         if len({rule.id for rule in rules}) < len(rules):
             raise Conflict("two of these rules have the same id", field="rules")
-        shelf, draft = await self.load(merchant_id, placement)
+        configuration, draft = await self.load(merchant_id, placement)
         known = {rule.id: rule.after for rule in draft.rules}
         wanted = dict.fromkeys(known) | {rule.id: rule for rule in rules}
-        await asyncio.to_thread(refuse_nonsense, after_draft(shelf, draft), placement, rules)
+        await asyncio.to_thread(refuse_nonsense, after_draft(configuration, draft), placement, rules)
         changed = {id: document for id, document in wanted.items() if document != known.get(id)}
         return await self._change_many(merchant_id, who, draft, changed, revision)
 
@@ -233,24 +233,26 @@ class Drafts:
         return await self.get(merchant_id, placement)
 
 
-def _differences(shelf: Shelf, draft: Draft, wording: Wording) -> list[Difference]:
-    published, wanted = (one.plan_document(draft.placement) for one in (shelf, after_draft(shelf, draft)))
+def _differences(configuration: Configuration, draft: Draft, wording: Wording) -> list[Difference]:
+    published, wanted = (
+        one.plan_document(draft.placement) for one in (configuration, after_draft(configuration, draft))
+    )
     if published is None or wanted is None:
         return []
     old, new = terms_of(published, wording), terms_of(wanted, wording)
     return [difference("rule", rule.id, rule.before, rule.after, old, new) for rule in draft.changes]
 
 
-def after_draft(shelf: Shelf, draft: Draft) -> Shelf:
+def after_draft(configuration: Configuration, draft: Draft) -> Configuration:
     """The shelf as publishing the draft would leave it."""
-    return shelf.with_changes(changes_of(shelf, draft, now=now_ms()))
+    return configuration.with_changes(changes_of(configuration, draft, now=now_ms()))
 
 
-def refuse_nonsense(shelf: Shelf, placement: str, rules: Sequence[RuleDocument]) -> None:
+def refuse_nonsense(configuration: Configuration, placement: str, rules: Sequence[RuleDocument]) -> None:
     """`Invalid` with every problem of these rules, as they would stand among all others."""
     now = now_ms()
     changes = [Change(None, Resource("rule", placement, rule.id, 1, rule, now)) for rule in rules]
-    check(shelf.with_changes(changes), changes)
+    check(configuration.with_changes(changes), changes)
 
 
 def _rows(

@@ -14,17 +14,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.clock import now_ms
 from engine.configuration.compiled_version import Ready, Scenarios, prepare
-from engine.configuration.configuration import Change, Shelf
-from engine.configuration.configuration_cache import Shelves
+from engine.configuration.configuration import Change, Configuration
+from engine.configuration.configuration_cache import ConfigurationCache
 from engine.learning.live import Live
 from engine.model.errors import Conflict, ReviewRequired
-from engine.store import audit, configuration, drafts, plans, resources
+from engine.store import audit, configuration_rows, drafts, plans, resources
 from engine.store.audit import NewEntry
 from engine.store.connection.database import Database
 from engine.store.plans import PlanRow
 
 ATTEMPTS = 8
-Edit = Callable[[Shelf], Sequence[Change]]
+Edit = Callable[[Configuration], Sequence[Change]]
 Also = Callable[[AsyncConnection], Awaitable[None]]
 
 
@@ -42,9 +42,9 @@ async def _nothing(_connection: AsyncConnection) -> None:
 class Publisher:
     """The one way to change what merchants edit."""
 
-    def __init__(self, database: Database, shelves: Shelves, live: Live) -> None:
+    def __init__(self, database: Database, configurations: ConfigurationCache, live: Live) -> None:
         self._database = database
-        self._shelves = shelves
+        self._configurations = configurations
         self._live = live
 
     async def publish(
@@ -64,18 +64,18 @@ class Publisher:
         the same transaction, and may wait for nothing but its connection.
         """
         for _ in range(ATTEMPTS):
-            shelf = await self._shelves.load(merchant_id)
+            configuration = await self._configurations.load(merchant_id)
             async with self._database.read() as connection:
                 newest = await plans.newest_versions(connection, merchant_id)
-            changes = list(edit(shelf))
-            after = shelf.with_changes(changes)
-            if shelf.review and not reviewed:
+            changes = list(edit(configuration))
+            after = configuration.with_changes(changes)
+            if configuration.review and not reviewed:
                 _refuse_rules(after, changes)
             # Nobody else takes these versions: they would have to take the shelf's revision first.
             versions = {key: newest.get(key, 0) + 1 for key in after.touched_by(changes)}
             before = {key: active.plan for key, active in self._live.placements(merchant_id).items()}
             ready = await asyncio.to_thread(prepare, after, changes, versions, scenarios=scenarios, before=before)
-            if await self._write(merchant_id, who, shelf, changes, ready, why=why, also=also):
+            if await self._write(merchant_id, who, configuration, changes, ready, why=why, also=also):
                 made = {(merchant_id, key): one.plan for key, one in ready.items() if one}
                 await self._live.follow(made)
                 return Published(changes, versions)
@@ -85,7 +85,7 @@ class Publisher:
         self,
         merchant_id: int,
         who: str,
-        shelf: Shelf,
+        configuration: Configuration,
         changes: Sequence[Change],
         ready: Mapping[str, Ready | None],
         *,
@@ -96,7 +96,7 @@ class Publisher:
         now = now_ms()
 
         async def work(connection: AsyncConnection) -> bool:
-            if not await configuration.claim(connection, merchant_id, shelf.revision):
+            if not await configuration_rows.claim(connection, merchant_id, configuration.revision):
                 return False
             await resources.write(connection, merchant_id, changes)
             await audit.write_many(connection, merchant_id, [_entry(change, who, now) for change in changes])
@@ -114,7 +114,7 @@ class Publisher:
         return await self._database.transact(work)
 
 
-def _refuse_rules(after: Shelf, changes: Sequence[Change]) -> None:
+def _refuse_rules(after: Configuration, changes: Sequence[Change]) -> None:
     """Rules of a placement that goes as a whole go with it."""
     for one in (change.one for change in changes):
         if one.kind == "rule" and after.find("placement", "", one.place) is not None:

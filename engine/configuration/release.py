@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.clock import now_ms
-from engine.configuration.configuration import Change, Shelf
+from engine.configuration.configuration import Change, Configuration
 from engine.configuration.draft_overlay import Draft, changes_of, laid_over
 from engine.configuration.drafts import Drafts
 from engine.configuration.publisher import Publisher
@@ -84,11 +84,11 @@ class Releases:
         at, rows = await self._drafts.held(merchant_id, placement)
         why = why or at.why
 
-        def edit(shelf: Shelf) -> Sequence[Change]:
-            shelf.get("placement", "", placement)
-            draft = laid_over(shelf, placement, at, rows)
+        def edit(configuration: Configuration) -> Sequence[Change]:
+            configuration.get("placement", "", placement)
+            draft = laid_over(configuration, placement, at, rows)
             _refuse(draft)
-            return changes_of(shelf, draft, now=now_ms())
+            return changes_of(configuration, draft, now=now_ms())
 
         async def also(connection: AsyncConnection) -> None:
             await drafts.expect(connection, merchant_id, placement, revision)

@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 
-from engine.configuration.configuration import Change, Shelf, id_of
+from engine.configuration.configuration import Change, Configuration, id_of
 from engine.kernel.plan import PlanDocument
 from engine.model.standard_vocabulary import ENGINE_FIELDS
 from engine.store.resources import Kind, Resource
 
 
-def changes_back(shelf: Shelf, old: PlanDocument, *, now: int) -> list[Change]:
+def changes_back(configuration: Configuration, old: PlanDocument, *, now: int) -> list[Change]:
     """The placement, its candidates and rules as they were; those that came since are switched off.
 
     Fields and lists belong to all placements: only those that are gone are made again.
@@ -21,34 +21,36 @@ def changes_back(shelf: Shelf, old: PlanDocument, *, now: int) -> list[Change]:
     place = old.placement.key
     own_fields = [field for field in old.fields if field not in ENGINE_FIELDS]
     return [
-        *_missing(shelf, "field", own_fields, now),
-        *_missing(shelf, "list", old.lists, now),
-        *_as_before(shelf, "placement", "", [old.placement], now),
-        *_as_before(shelf, "candidate", place, old.candidates, now),
-        *_as_before(shelf, "rule", place, old.rules, now),
-        *_off(shelf, "candidate", place, old.candidates, now),
-        *_off(shelf, "rule", place, old.rules, now),
+        *_missing(configuration, "field", own_fields, now),
+        *_missing(configuration, "list", old.lists, now),
+        *_as_before(configuration, "placement", "", [old.placement], now),
+        *_as_before(configuration, "candidate", place, old.candidates, now),
+        *_as_before(configuration, "rule", place, old.rules, now),
+        *_off(configuration, "candidate", place, old.candidates, now),
+        *_off(configuration, "rule", place, old.rules, now),
     ]
 
 
-def _missing(shelf: Shelf, kind: Kind, documents: Iterable[Any], now: int) -> Iterator[Change]:
+def _missing(configuration: Configuration, kind: Kind, documents: Iterable[Any], now: int) -> Iterator[Change]:
     for document in documents:
-        if shelf.find(kind, "", document.name) is None:
+        if configuration.find(kind, "", document.name) is None:
             yield Change(None, Resource(kind, "", document.name, 1, document, now))
 
 
-def _as_before(shelf: Shelf, kind: Kind, place: str, documents: Iterable[Any], now: int) -> Iterator[Change]:
+def _as_before(
+    configuration: Configuration, kind: Kind, place: str, documents: Iterable[Any], now: int
+) -> Iterator[Change]:
     for document in documents:
-        live = shelf.find(kind, place, id_of(document))
+        live = configuration.find(kind, place, id_of(document))
         if live is None or live.document != document:
             version = live.version + 1 if live else 1
             yield Change(live, Resource(kind, place, id_of(document), version, document, now))
 
 
-def _off(shelf: Shelf, kind: Kind, place: str, documents: Iterable[Any], now: int) -> Iterator[Change]:
+def _off(configuration: Configuration, kind: Kind, place: str, documents: Iterable[Any], now: int) -> Iterator[Change]:
     """A rule that was switched off then is in no plan, so it is switched off like one that came since."""
     kept = {id_of(document) for document in documents}
-    for live in shelf.inside(place):
+    for live in configuration.inside(place):
         if live.kind == kind and live.id not in kept and live.document.enabled:
             document = msgspec.structs.replace(live.document, enabled=False)
             yield Change(live, live._replace(version=live.version + 1, document=document, changed_at=now))

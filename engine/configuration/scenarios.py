@@ -37,13 +37,13 @@ class Scenarios:
 
     async def try_draft(self, merchant_id: int, placement: str) -> list[Outcome]:
         """All scenarios, tried on the plan that the draft would make; `Invalid` where it would make none."""
-        shelf = await self._drafts.shelf(merchant_id, placement)
-        document = shelf.plan_document(placement)
+        configuration = await self._drafts.configuration(merchant_id, placement)
+        document = configuration.plan_document(placement)
         if document is None:
             raise NotFound(f"there is no placement “{placement}”", field="placement")
         active = self._live.get(merchant_id, placement)
         plan = await asyncio.to_thread(compiled, placement, document, 0, like=active.plan if active else None)
-        return await asyncio.to_thread(_outcomes, plan, shelf.documents("scenario", placement))
+        return await asyncio.to_thread(_outcomes, plan, configuration.documents("scenario", placement))
 
     async def from_decision(self, merchant_id: int, decision_id: str) -> tuple[str, Scenario]:
         """The placement, and a scenario that wants of these facts what was certain in that decision; not stored."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from engine.configuration.validation import compiled
-from engine.kernel.kernel import Draw, decide, slot_chances
+from engine.kernel.kernel import Draw, chances_by_slot, decide
 from engine.kernel.plan import Plan, PlanDocument
 from engine.kernel.scores import AnyBeliefs
 from engine.learning.live import Active, Live
@@ -57,7 +57,7 @@ def answer(plan: Plan, active: Active | None, facts: Facts) -> Trial:
     """`active` is the placement in force, whose beliefs are taken over."""
     beliefs = beliefs_for(plan, active, facts)
     decision = decide(plan, beliefs, facts, KEY, expires_at="", arrange=Draw.likeliest)
-    return Trial(plan, decision, slot_chances(plan, beliefs, facts, decision))
+    return Trial(plan, decision, chances_by_slot(plan, beliefs, facts, decision))
 
 
 def beliefs_for(plan: Plan, active: Active | None, facts: Facts) -> AnyBeliefs:

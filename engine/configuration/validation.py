@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cached_property
 
 import rules
-from engine.configuration.configuration import Change, Shelf
+from engine.configuration.configuration import Change, Configuration
 from engine.kernel.features import problems as problems_of_features
 from engine.kernel.plan import Plan, PlanDocument, has_finite_values, lists_of, rule_source, vocabulary_of
 from engine.kernel.scenario_check import unknown_facts
@@ -24,9 +24,9 @@ MOST_SCENARIOS = 500
 class Surroundings:
     """What the documents on a shelf are checked against, put together once for all of them."""
 
-    def __init__(self, shelf: Shelf) -> None:
-        self.shelf = shelf
-        self.fields = shelf.fields()
+    def __init__(self, configuration: Configuration) -> None:
+        self.configuration = configuration
+        self.fields = configuration.fields()
         self._inside: dict[tuple[Kind, str], frozenset[str]] = {}
 
     @cached_property
@@ -35,16 +35,16 @@ class Surroundings:
 
     @cached_property
     def lists(self) -> dict[str, frozenset[str]]:
-        return lists_of(self.shelf.documents("list"))
+        return lists_of(self.configuration.documents("list"))
 
     def ids(self, kind: Kind, place: str) -> frozenset[str]:
         """The candidates or rules of a placement."""
         if (kind, place) not in self._inside:
-            self._inside[kind, place] = frozenset(one.id for one in self.shelf.documents(kind, place))
+            self._inside[kind, place] = frozenset(one.id for one in self.configuration.documents(kind, place))
         return self._inside[kind, place]
 
 
-def check(after: Shelf, changes: Sequence[Change]) -> None:
+def check(after: Configuration, changes: Sequence[Change]) -> None:
     """Raise `Invalid` with all problems that the changed things have by themselves."""
     several, around = len(changes) > 1, Surroundings(after)
     problems = [
@@ -105,7 +105,7 @@ def _contextual(where: str, placement: Placement, fields: Iterable[FieldDocument
 
 
 def _candidate(around: Surroundings, place: str, candidate: Candidate) -> Iterator[FieldProblem]:
-    if around.shelf.find("placement", "", place) is None:
+    if around.configuration.find("placement", "", place) is None:
         yield FieldProblem("placement", f"there is no placement “{place}”")
     low, high = candidate.min_amount, candidate.max_amount
     if low is not None and high is not None and low > high:
@@ -115,7 +115,7 @@ def _candidate(around: Surroundings, place: str, candidate: Candidate) -> Iterat
 
 
 def _rule(around: Surroundings, place: str, rule: RuleDocument) -> Iterator[FieldProblem]:
-    if around.shelf.find("placement", "", place) is None:
+    if around.configuration.find("placement", "", place) is None:
         yield FieldProblem("placement", f"there is no placement “{place}”")
         return
     if len(around.ids("rule", place)) > MOST_RULES:
@@ -151,7 +151,7 @@ def _named(effect: rules.Effect) -> tuple[str, ...]:
 
 
 def _scenario(around: Surroundings, place: str, scenario: Scenario) -> Iterator[FieldProblem]:
-    if around.shelf.find("placement", "", place) is None:
+    if around.configuration.find("placement", "", place) is None:
         yield FieldProblem("placement", f"there is no placement “{place}”")
         return
     if len(around.ids("scenario", place)) > MOST_SCENARIOS:

@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.clock import now_ms
-from engine.configuration.configuration import Change, Shelf
+from engine.configuration.configuration import Change, Configuration
 from engine.configuration.plan_difference import Difference, differences
 from engine.configuration.publisher import Publisher
 from engine.configuration.roll_back import changes_back
@@ -69,9 +69,9 @@ class Versions:
         except NotFound as missing:
             raise invalid("version", missing.detail) from None
 
-        def edit(shelf: Shelf) -> list[Change]:
-            shelf.get("placement", "", placement)
-            changes = changes_back(shelf, old, now=now_ms())
+        def edit(configuration: Configuration) -> list[Change]:
+            configuration.get("placement", "", placement)
+            changes = changes_back(configuration, old, now=now_ms())
             if not changes:
                 raise Conflict(f"nothing differs from version {version}", field="version")
             return changes

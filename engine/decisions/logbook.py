@@ -8,7 +8,7 @@ import msgspec
 
 from engine.decisions.customers import Hasher
 from engine.decisions.replay import Replay, active_of, facts_of, replay
-from engine.kernel.kernel import slot_chances
+from engine.kernel.kernel import chances_by_slot
 from engine.kernel.plan import Plan
 from engine.kernel.trace import Trace, trace
 from engine.model.decision import Decision
@@ -83,7 +83,7 @@ class Logbook:
             wording = wording or Wording(currency=await currency_of(connection, merchant_id))
         facts = facts_of(row)
         seen = trace(active.plan, facts, decision, wording)
-        slots = slot_chances(active.plan, active.beliefs_of(snapshot), facts, decision)
+        slots = chances_by_slot(active.plan, active.beliefs_of(snapshot), facts, decision)
         return Explained(row, decision, active.plan, seen, slots, events.get(row.id, []))
 
     async def replay(self, merchant_id: int, decision_id: str) -> Replay:

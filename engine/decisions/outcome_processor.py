@@ -33,7 +33,7 @@ class Receipt(msgspec.Struct, frozen=True):
     message: str = ""
 
 
-class Settler:
+class OutcomeProcessor:
     """Records outcomes once and hands out their credit. Remembers what each plan version says about learning."""
 
     def __init__(self) -> None:
@@ -103,11 +103,13 @@ class Settler:
             fold(sums, row, learning, answer, events[decision_id], closed=closed)
 
 
-async def close_due(connection: AsyncConnection, settler: Settler, sums: Sums, *, now: int, limit: int) -> int:
+async def close_due(
+    connection: AsyncConnection, outcome_processor: OutcomeProcessor, sums: Sums, *, now: int, limit: int
+) -> int:
     """End the windows that are over; returns how many."""
     rows = await decisions.due(connection, now=now, limit=limit)
     if rows:
-        await settler.close(connection, rows, sums)
+        await outcome_processor.close(connection, rows, sums)
         await folds.add(connection, sums)
     return len(rows)
 

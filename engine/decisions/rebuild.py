@@ -8,13 +8,13 @@ import msgspec
 from sqlalchemy import delete, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.decisions.outcome_processor import Settler
+from engine.decisions.outcome_processor import OutcomeProcessor
 from engine.learning.outcome_effects import add_purchases, fold, read_answer
 from engine.model.ids import first_id_of
 from engine.model.timestamps import DAY, MINUTE
 from engine.store import decisions, folds, outcomes
 from engine.store.connection.database import Database
-from engine.store.folds import FOLDS, LESSONS, WAITING, Fold, Sums
+from engine.store.folds import FOLDS, OBSERVATIONS, WAITING, Fold, Sums
 
 CHUNK = 2_000
 # The tables in the order in which writers take them, so that none waits for us while we wait for it.
@@ -32,12 +32,12 @@ class Difference(msgspec.Struct, frozen=True):
 
 async def fold_log(connection: AsyncConnection) -> Sums:
     """All credit of all logged outcomes."""
-    sums, settler = Sums(), Settler()
+    sums, outcome_processor = Sums(), OutcomeProcessor()
     after_id = ""
     while rows := await decisions.chunk(connection, after_id=after_id, limit=CHUNK):
         events = await outcomes.of_decisions(connection, [row.id for row in rows])
         for row in rows:
-            learning = await settler.learning(connection, row)
+            learning = await outcome_processor.learning(connection, row)
             fold(sums, row, learning, read_answer(row.answer), events.get(row.id, []), closed=row.closes_at is None)
         after_id = rows[-1].id
     after = 0
@@ -52,7 +52,7 @@ async def compare(database: Database, *, since_day: int = 0) -> list[Difference]
     async with database.snapshot() as connection:
         rebuilt = await fold_log(connection)
         kept = await folds.kept(connection)
-    return [found for each in (*FOLDS, LESSONS) for found in _differences(each, kept, rebuilt, since_day)]
+    return [found for each in (*FOLDS, OBSERVATIONS) for found in _differences(each, kept, rebuilt, since_day)]
 
 
 async def rebuild(database: Database, *, since_day: int = 0) -> None:
@@ -64,7 +64,7 @@ async def rebuild(database: Database, *, since_day: int = 0) -> None:
         if not database.is_sqlite:
             await connection.execute(text(HOLD_WRITERS))
         sums = await fold_log(connection)
-        sums.of[LESSONS.table.name] = _corrections(await folds.kept(connection), sums, since_day)
+        sums.of[OBSERVATIONS.table.name] = _corrections(await folds.kept(connection), sums, since_day)
         for each in FOLDS:
             first = _first(each, since_day)
             await connection.execute(delete(each.table).where(each.table.c[_time(each)] >= first))
@@ -80,13 +80,13 @@ def first_whole_day(now: int, retention_days: int) -> int:
 
 
 def _time(each: Fold) -> Literal["day", "minute", "decision_id"]:
-    if each is LESSONS:
+    if each is OBSERVATIONS:
         return "decision_id"
     return "minute" if each is WAITING else "day"
 
 
 def _first(each: Fold, since_day: int) -> int | str:
-    if each is LESSONS:
+    if each is OBSERVATIONS:
         return first_id_of(since_day * DAY)
     return since_day * (DAY // MINUTE) if each is WAITING else since_day
 
@@ -94,7 +94,7 @@ def _first(each: Fold, since_day: int) -> int | str:
 def _corrections(kept: Sums, rebuilt: Sums, since_day: int) -> dict[Any, list[int]]:
     return {
         tuple(found.where): [new - old for new, old in zip(found.rebuilt, found.kept, strict=True)]
-        for found in _differences(LESSONS, kept, rebuilt, since_day)
+        for found in _differences(OBSERVATIONS, kept, rebuilt, since_day)
     }
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.decisions.outcome_processor import Receipt, Settler, close_due
+from engine.decisions.outcome_processor import OutcomeProcessor, Receipt, close_due
 from engine.learning.outcome_effects import Learning, wait
 from engine.model.timestamps import MINUTE
 from engine.store import decisions, folds
@@ -95,7 +95,7 @@ class Recorder:
     def __init__(self, database: Database, on_learned: Callable[[News], None]) -> None:
         self._database = database
         self._on_learned = on_learned
-        self._settler = Settler()
+        self._outcome_processor = OutcomeProcessor()
         self._entries: dict[str, Entry] = {}
         self._replacements: dict[str, DecisionRow] = {}
         self._reports: deque[Report] = deque()
@@ -149,7 +149,7 @@ class Recorder:
         while True:
             sums = Sums()
             async with self._database.write() as connection:
-                count = await close_due(connection, self._settler, sums, now=now, limit=500)
+                count = await close_due(connection, self._outcome_processor, sums, now=now, limit=500)
             self._tell(sums)
             closed += count
             if count < 500:
@@ -204,7 +204,7 @@ class Recorder:
             await decisions.append(connection, [entry.row for entry in new])
             _count_waiting(sums, new)
             if group.replacements:
-                await self._settler.forget(connection, [row.id for row in group.replacements], sums)
+                await self._outcome_processor.forget(connection, [row.id for row in group.replacements], sums)
                 await decisions.replace(connection, group.replacements)
             await folds.add_firsts(connection, _firsts(new))
             receipts = await self._settle(connection, group.reports, sums) if group.reports else []
@@ -221,7 +221,9 @@ class Recorder:
         self._tell(sums)
 
     async def _settle(self, connection: AsyncConnection, reports: list[Report], sums: Sums) -> list[list[Receipt]]:
-        flat = await self._settler.outcomes(connection, [row for report in reports for row in report.rows], sums)
+        flat = await self._outcome_processor.outcomes(
+            connection, [row for report in reports for row in report.rows], sums
+        )
         ends = iter(flat)
         return [[next(ends) for _ in report.rows] for report in reports]
 

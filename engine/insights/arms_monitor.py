@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import bandits
 from engine.clock import now_ms
-from engine.kernel.beliefs import Known
+from engine.kernel.beliefs import ArmBelief
 from engine.kernel.contextual_beliefs import ContextualBeliefs
 from engine.kernel.plan import Plan
 from engine.learning.live import Active, Live
@@ -101,7 +101,7 @@ def _arms(active: Active, bucket: str | None, shares: list[Share]) -> Arms:
         firsts[share.candidate] += share.firsts
     arms = []
     for number, candidate in enumerate(plan.candidates):
-        known = beliefs.get(candidate.id, Known())
+        known = beliefs.get(candidate.id, ArmBelief())
         low, high = bandits.interval(known.evidence, prior=known.prior)
         arms.append(
             Arm(
@@ -128,17 +128,17 @@ def facts_in(plan: Plan, bucket: str) -> dict[str, str]:
     return {name: value for name, value in parts if value not in ("", "-")}
 
 
-def known_in(active: Active, bucket: str | None) -> dict[str, Known]:
+def known_in(active: Active, bucket: str | None) -> dict[str, ArmBelief]:
     """What is known of candidates in a bucket, on the prior that decisions use there; without a bucket the evidence of
     all customers together, on a flat prior."""
     if bucket is not None:
         snapshot = active.known.get(bucket)
         return snapshot.known.arms if snapshot else {}
-    sums: dict[str, Known] = {}
+    sums: dict[str, ArmBelief] = {}
     for snapshot in active.known.values():
         for name, known in snapshot.known.arms.items():
-            so_far = sums.get(name, Known())
-            sums[name] = Known(so_far.trials + known.trials, so_far.successes + known.successes)
+            so_far = sums.get(name, ArmBelief())
+            sums[name] = ArmBelief(so_far.trials + known.trials, so_far.successes + known.successes)
     return sums
 
 
@@ -147,5 +147,5 @@ def _chances(active: Active, bucket: str | None, why_not: Mapping[int, str]) -> 
     offered = tuple(number for number in range(len(active.plan.ids)) if number not in why_not)
     if bucket is None or not offered:
         return {}
-    race = active.at(bucket).race(offered)
-    return dict(zip(offered, race.chances().tolist(), strict=True))
+    win_probabilities = active.at(bucket).win_probabilities(offered)
+    return dict(zip(offered, win_probabilities.chances().tolist(), strict=True))

@@ -98,7 +98,7 @@ def drawn_slots(plan: Plan, facts: Facts, key: str, logged: LoggedAnswer) -> dic
     return slots
 
 
-class Lessons:
+class Observations:
     """Rows for the estimators: steps and rewards by slot. What stands below the drawn slots counts for the last."""
 
     def __init__(self, alternative: Alternative) -> None:
@@ -145,10 +145,10 @@ async def evaluate(
         ids = await previews.ids(
             connection, merchant_id, placement, first=first_id_of(since), end=first_id_of(until), limit=MOST
         )
-    lessons = Lessons(alternative)
+    observations = Observations(alternative)
     for start in range(0, len(ids), CHUNK):
-        await reader.read(lessons, ids[start], ids[min(start + CHUNK, len(ids)) - 1])
-    return lessons.evaluation()
+        await reader.read(observations, ids[start], ids[min(start + CHUNK, len(ids)) - 1])
+    return observations.evaluation()
 
 
 class _Reader:
@@ -168,7 +168,7 @@ class _Reader:
         if isinstance(alternative, First) and plan is not None and alternative.candidate not in plan.index:
             raise NotFound(f"there is no candidate “{alternative.candidate}” in this placement", field="policy")
 
-    async def read(self, lessons: Lessons, first: str, last: str) -> None:
+    async def read(self, observations: Observations, first: str, last: str) -> None:
         async with self._database.read() as connection:
             rows = await previews.log(connection, *self._place, first=first, last=last)
             events = await outcomes.of_decisions(connection, [row.id for row in rows])
@@ -177,10 +177,10 @@ class _Reader:
             logged, plan = read_logged(row.answer), await self._plan(row.plan_version)
             over = row.closes_at is None or row.closes_at <= now
             if plan is None or logged.fallback or not over:
-                lessons.left_out += 1
+                observations.left_out += 1
                 continue
             won = _won(plan, logged, events.get(row.id, []))
-            lessons.add(drawn_slots(plan, _facts(row), row.id, logged), logged.order, won)
+            observations.add(drawn_slots(plan, _facts(row), row.id, logged), logged.order, won)
 
     async def _plan(self, version: int) -> Plan | None:
         if version not in self._plans:

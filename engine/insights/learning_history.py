@@ -10,7 +10,7 @@ import bandits
 from bandits.evidence.delay import EDGES
 from engine.clock import now_ms
 from engine.insights.arms_monitor import facts_in, known_in
-from engine.kernel.beliefs import Beliefs, Known
+from engine.kernel.beliefs import ArmBelief, Beliefs
 from engine.learning.beliefs_reader import first_open_day
 from engine.learning.live import Active, Live
 from engine.model.errors import NotFound
@@ -62,7 +62,7 @@ class Insight(NamedTuple):
     outcomes: int
     waiting: int
     fit: Fit
-    known: dict[str, Known]
+    known: dict[str, ArmBelief]
     groups: list[Group]
     regret: float | None
 
@@ -111,9 +111,9 @@ def regret(active: Active) -> float | None:
         trials = snapshot.known.trials
         if not isinstance(beliefs, Beliefs) or not offered or not trials:
             continue
-        lane = beliefs.lane(offered)
-        best = float(lane.rates.max(axis=0).mean())
-        lost += trials * max(0.0, best - float(beliefs.race(offered).chances() @ lane.means))
+        eligible_draws = beliefs.eligible_draws(offered)
+        best = float(eligible_draws.rates.max(axis=0).mean())
+        lost += trials * max(0.0, best - float(beliefs.win_probabilities(offered).chances() @ eligible_draws.means))
         weight += trials
     return lost / weight if weight else None
 
@@ -154,7 +154,7 @@ def _rate(days: Sequence[DayRate]) -> float:
     return sum(row.successes for row in days) / trials if trials else 0.0
 
 
-def _group(bucket: str, arms: dict[str, Known]) -> Group:
+def _group(bucket: str, arms: dict[str, ArmBelief]) -> Group:
     trials = sum(known.trials for known in arms.values())
     weight = trials + sum(known.strength for known in arms.values())
     return Group(bucket, trials, trials / weight if weight else 0.0)

@@ -15,7 +15,7 @@ from engine.model.placement import Placement
 class Amounts(NamedTuple):
     """What successes bring in; `counts` where the reward is just that, and not a margin that knows the cart."""
 
-    worths: bandits.Worths
+    amount_draws: bandits.AmountDraws
     counts: bool
 
 
@@ -25,8 +25,8 @@ def make_amounts(
     """Drawn anew for each beliefs version; None where the reward asks for no amounts."""
     if placement.reward not in ("revenue", "margin"):
         return None
-    worths = bandits.make_worths(ids, sums, seed=version, typical=max(1, placement.typical_amount))
-    return Amounts(worths, placement.reward == "revenue")
+    amount_draws = bandits.make_amount_draws(ids, sums, seed=version, typical=max(1, placement.typical_amount))
+    return Amounts(amount_draws, placement.reward == "revenue")
 
 
 def weighted(rates: NDArray[np.float32], weights: NDArray[np.float64] | None) -> NDArray[np.float32]:

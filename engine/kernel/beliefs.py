@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 import bandits
 from engine.kernel.amounts import Amounts, make_amounts, weighted
-from engine.kernel.contextual_beliefs import Taught
+from engine.kernel.contextual_beliefs import ContextualState
 from engine.model.placement import Placement
 
 MOST_REMEMBERED = 2**21
@@ -19,7 +19,7 @@ MOST_REMEMBERED = 2**21
 Eligible = tuple[int, ...]
 
 
-class Lane:
+class EligibleDraws:
     """The draws, means and hashes of one set of eligible candidates; `amounts`, where amounts are learned, are what a
     success of each is expected to bring in."""
 
@@ -31,8 +31,8 @@ class Lane:
         self.rates = draws.rates if whole else np.ascontiguousarray(draws.rates[rows])
         self.means = draws.means if whole else draws.means[rows]
         self.hashes = hashes if whole else hashes[rows]
-        self.amounts = amounts.worths.means[rows] if amounts else None
-        self._brought = amounts.worths.draws[rows] if amounts and amounts.counts else None
+        self.amounts = amounts.amount_draws.means[rows] if amounts else None
+        self._brought = amounts.amount_draws.draws[rows] if amounts and amounts.counts else None
 
     def valued(self, rates: NDArray[np.float32]) -> NDArray[np.float32]:
         """Draws of what a trial brings in, where that is what counts; otherwise of its rate alone."""
@@ -66,38 +66,44 @@ class Beliefs:
         self._draws = draws
         self._amounts = amounts
         self._hashes = hashes
-        self._lanes: dict[Eligible, Lane] = {}
-        self._races: dict[tuple[Eligible, tuple[float, ...] | None], bandits.Race] = {}
+        self._eligible_draws: dict[Eligible, EligibleDraws] = {}
+        self._win_probabilities: dict[tuple[Eligible, tuple[float, ...] | None], bandits.WinProbabilities] = {}
 
-    def lane(self, eligible: Eligible) -> Lane:
-        lane = self._lanes.get(eligible)
-        if lane is None:
+    def eligible_draws(self, eligible: Eligible) -> EligibleDraws:
+        eligible_draws = self._eligible_draws.get(eligible)
+        if eligible_draws is None:
             self._make_room()
-            lane = self._lanes[eligible] = Lane(self._draws, self._amounts, self._hashes, eligible)
-        return lane
+            eligible_draws = self._eligible_draws[eligible] = EligibleDraws(
+                self._draws, self._amounts, self._hashes, eligible
+            )
+        return eligible_draws
 
     def amounts(self, eligible: Eligible) -> NDArray[np.float64] | None:
         """What a success of each is expected to bring in, (K,), where amounts are learned."""
-        return self.lane(eligible).amounts
+        return self.eligible_draws(eligible).amounts
 
-    def race(self, eligible: Eligible, weights: NDArray[np.float64] | None = None) -> bandits.Race:
+    def win_probabilities(
+        self, eligible: Eligible, weights: NDArray[np.float64] | None = None
+    ) -> bandits.WinProbabilities:
         """The race that all customers without a past share, under the weights that rules and fees make."""
         key = (eligible, None if weights is None else tuple(weights.tolist()))
-        race = self._races.get(key)
-        if race is None:
+        win_probabilities = self._win_probabilities.get(key)
+        if win_probabilities is None:
             self._make_room()
-            lane = self.lane(eligible)
-            race = bandits.Race(weighted(lane.valued(lane.rates), weights), self.floor)
-            self._races[key] = race
-        return race
+            eligible_draws = self.eligible_draws(eligible)
+            win_probabilities = bandits.WinProbabilities(
+                weighted(eligible_draws.valued(eligible_draws.rates), weights), self.floor
+            )
+            self._win_probabilities[key] = win_probabilities
+        return win_probabilities
 
     def _make_room(self) -> None:
-        if (len(self._lanes) + len(self._races)) * self._draws.rates.size >= MOST_REMEMBERED:
-            self._lanes.clear()
-            self._races.clear()
+        if (len(self._eligible_draws) + len(self._win_probabilities)) * self._draws.rates.size >= MOST_REMEMBERED:
+            self._eligible_draws.clear()
+            self._win_probabilities.clear()
 
 
-class Known(msgspec.Struct, frozen=True, array_like=True):
+class ArmBelief(msgspec.Struct, frozen=True, array_like=True):
     """What is known of a candidate: faded, weighted trials and successes, the prior from one level up, and how many
     successes brought in what amount together."""
 
@@ -120,9 +126,9 @@ class Known(msgspec.Struct, frozen=True, array_like=True):
 class Knowledge(msgspec.Struct, frozen=True, omit_defaults=True):
     """All that a beliefs version is made of, as it stands in its snapshot; `taught` where it learns from facts."""
 
-    arms: dict[str, Known] = {}
+    arms: dict[str, ArmBelief] = {}
     customer_strength: float = bandits.CUSTOMER_STRENGTH
-    taught: Taught | None = None
+    taught: ContextualState | None = None
 
     @property
     def trials(self) -> float:
@@ -135,7 +141,7 @@ class Knowledge(msgspec.Struct, frozen=True, omit_defaults=True):
         return make_amounts(ids, sums, placement, version)
 
 
-NOBODY = Known()
+NOBODY = ArmBelief()
 
 
 def make_beliefs(

@@ -25,7 +25,7 @@ Eligible = tuple[int, ...]
 Floats = NDArray[np.float64]
 
 
-class Taught(msgspec.Struct, frozen=True, omit_defaults=True):
+class ContextualState(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was learned about weights, as it stands in a snapshot: a factor by candidate, packed as base64.
 
     `features` names what the weights are of, `cursor` is the last lesson that was learned, `day` the epoch day of it;
@@ -43,13 +43,13 @@ class Taught(msgspec.Struct, frozen=True, omit_defaults=True):
         return Learned(size, _unpacked(self.factors, size), _unpacked(self.waiting, size))
 
 
-def knows(known: Taught | None, encoding: Encoding) -> TypeGuard[Taught]:
+def knows(known: ContextualState | None, encoding: Encoding) -> TypeGuard[ContextualState]:
     """Whether it was learned about just these features: of others it says nothing about these."""
     return known is not None and known.features == encoding.names
 
 
-def taught(learned: Learned, encoding: Encoding, *, cursor: int, day: int) -> Taught:
-    return Taught(encoding.names, _packed(learned.factors), cursor, day, _packed(learned.waiting))
+def taught(learned: Learned, encoding: Encoding, *, cursor: int, day: int) -> ContextualState:
+    return ContextualState(encoding.names, _packed(learned.factors), cursor, day, _packed(learned.waiting))
 
 
 def _packed(factors: Mapping[str, Factor]) -> dict[str, str]:
@@ -93,7 +93,7 @@ class ContextualBeliefs:
         ids: Sequence[str],
         hashes: NDArray[np.uint64],
         encoding: Encoding,
-        known: Taught | None,
+        known: ContextualState | None,
         *,
         version: int,
         floor: float,
@@ -114,7 +114,7 @@ class ContextualBeliefs:
 
     def amounts(self, eligible: Eligible) -> Floats | None:
         """What a success of each is expected to bring in, (K,), where amounts are learned; facts do not change it."""
-        return self._amounts.worths.means[list(eligible)] if self._amounts else None
+        return self._amounts.amount_draws.means[list(eligible)] if self._amounts else None
 
     def expected(self, eligible: Eligible, rates: Floats) -> Floats:
         """What a trial of each is expected to bring in, where that is what counts; otherwise its rate alone."""
@@ -132,11 +132,13 @@ class ContextualBeliefs:
             rows = self._rows[eligible] = Weights(self._weights.draws[chosen], self._weights.means[chosen])
         return rows
 
-    def race(self, eligible: Eligible) -> bandits.Race:
+    def win_probabilities(self, eligible: Eligible) -> bandits.WinProbabilities:
         """The race for a typical request."""
-        return self.race_for(eligible, np.tile(self.typical(), (len(eligible), 1)), None)
+        return self.win_probabilities_for(eligible, np.tile(self.typical(), (len(eligible), 1)), None)
 
-    def race_for(self, eligible: Eligible, features: Floats, weights: Floats | None) -> bandits.Race:
+    def win_probabilities_for(
+        self, eligible: Eligible, features: Floats, weights: Floats | None
+    ) -> bandits.WinProbabilities:
         """The race for a request's features (K, d), under the weights that rules and fees make."""
         scores = self.weights(eligible).scores(features)
         counts = self._amounts is not None and self._amounts.counts
@@ -144,8 +146,8 @@ class ContextualBeliefs:
             # The log-odds have the order of the rates, but not that of the rates times what a success is worth.
             scores = rates_of(scores)
         if self._amounts and counts:
-            scores = scores * self._amounts.worths.draws[list(eligible)]
-        return bandits.Race(weighted(scores, weights), self.floor)
+            scores = scores * self._amounts.amount_draws.draws[list(eligible)]
+        return bandits.WinProbabilities(weighted(scores, weights), self.floor)
 
     def typical(self) -> Floats:
         """The average features (d,) of the requests that were learned from, by a customer without a past."""

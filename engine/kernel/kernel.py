@@ -16,7 +16,7 @@ import bandits
 from engine.kernel.bounds import Bounds, bounds_of
 from engine.kernel.contextual_beliefs import ContextualBeliefs
 from engine.kernel.plan import Plan
-from engine.kernel.scores import AnyBeliefs, Floats, Odds, odds_of
+from engine.kernel.scores import AnyBeliefs, CandidateScores, Floats, scores_of
 from engine.kernel.value import worth
 from engine.model.decision import Decision, Excluded, Ranked, Skipped
 from engine.model.facts import Facts
@@ -80,7 +80,7 @@ class Draw(NamedTuple):
 
     means: Floats
     hashes: NDArray[np.uint64]
-    lots: bandits.Race | bandits.Shares
+    slot_chances: bandits.WinProbabilities | bandits.Shares
     rest: Floats
     length: int
     drawn: int
@@ -97,27 +97,27 @@ class Draw(NamedTuple):
 
     def _with(self, uniforms: Floats) -> bandits.Arrangement:
         return bandits.arrange(
-            self.lots.chances, self.rest, uniforms, length=self.length, drawn=self.drawn, pins=self.pins
+            self.slot_chances.chances, self.rest, uniforms, length=self.length, drawn=self.drawn, pins=self.pins
         )
 
     def along(self, order: Sequence[int | None]) -> Iterator[Floats]:
         """The chances in each slot, had `order` filled those above it; None is who takes no part."""
         return bandits.chances_along(
-            order, self.lots.chances, self.rest, length=self.length, drawn=self.drawn, pins=self.pins
+            order, self.slot_chances.chances, self.rest, length=self.length, drawn=self.drawn, pins=self.pins
         )
 
 
 def draw_of(plan: Plan, beliefs: AnyBeliefs, facts: Facts, bounds: Bounds, eligible: tuple[int, ...], key: str) -> Draw:
     """`eligible` holds at least one candidate."""
     weights = worth(plan, facts.values, bounds, eligible, beliefs.amounts(eligible))
-    odds = odds_of(plan, beliefs, facts, weights, eligible)
+    scores = scores_of(plan, beliefs, facts, weights, eligible)
     length, drawn, randomness = room(plan, facts, key, len(eligible))
     local = {number: place for place, number in enumerate(eligible)}
     return Draw(
-        odds.means,
-        odds.hashes,
-        _lots(plan, odds, eligible),
-        _rest(plan, odds.expected, weights, eligible),
+        scores.means,
+        scores.hashes,
+        _chances_of_slots(plan, scores, eligible),
+        _rest(plan, scores.expected, weights, eligible),
         length,
         drawn,
         {slot: local[number] for slot, number in bounds.pins.items()},
@@ -125,7 +125,7 @@ def draw_of(plan: Plan, beliefs: AnyBeliefs, facts: Facts, bounds: Bounds, eligi
     )
 
 
-def hangs_on_request(plan: Plan, beliefs: AnyBeliefs, facts: Facts) -> bool:
+def depends_on_request(plan: Plan, beliefs: AnyBeliefs, facts: Facts) -> bool:
     """Whether a request is drawn from other chances than the others with the same bounds and beliefs."""
     return bool(facts.history) or plan.placement.reward == "margin" or isinstance(beliefs, ContextualBeliefs)
 
@@ -153,11 +153,13 @@ def room(plan: Plan, facts: Facts, key: str, candidates: int) -> tuple[int, int,
             return length, min(policy.drawn, length), key
 
 
-def _lots(plan: Plan, odds: Odds, eligible: tuple[int, ...]) -> bandits.Race | bandits.Shares:
+def _chances_of_slots(
+    plan: Plan, scores: CandidateScores, eligible: tuple[int, ...]
+) -> bandits.WinProbabilities | bandits.Shares:
     policy = plan.placement.policy
     if isinstance(policy, Split):
         return bandits.Shares(np.array([policy.weights.get(plan.ids[number], 1.0) for number in eligible]))
-    return odds.race()
+    return scores.win_probabilities()
 
 
 def _rest(plan: Plan, means: Floats, weights: Floats | None, eligible: tuple[int, ...]) -> Floats:
@@ -203,7 +205,7 @@ def _reasons(facts: Facts, candidate: str, by_rules: list[str] | None) -> list[s
     return reasons
 
 
-def slot_chances(plan: Plan, beliefs: AnyBeliefs, facts: Facts, decision: Decision) -> list[dict[str, float]]:
+def chances_by_slot(plan: Plan, beliefs: AnyBeliefs, facts: Facts, decision: Decision) -> list[dict[str, float]]:
     """For each drawn slot of a decision, the chance that every candidate had of it, by id; for pages.
 
     A slot that was pinned has none: its dict is empty.

@@ -20,47 +20,54 @@ Floats = NDArray[np.float64]
 AnyBeliefs = Beliefs | ContextualBeliefs
 
 
-class Odds(NamedTuple):
+class CandidateScores(NamedTuple):
     """What is known of the eligible candidates: posterior means, what a trial is expected to bring in before what
     rules and fees make of it, their hashes, and the race between them."""
 
     means: Floats
     expected: Floats
     hashes: NDArray[np.uint64]
-    race: Callable[[], bandits.Race]
+    win_probabilities: Callable[[], bandits.WinProbabilities]
 
 
-def odds_of(plan: Plan, beliefs: AnyBeliefs, facts: Facts, weights: Floats | None, eligible: tuple[int, ...]) -> Odds:
+def scores_of(
+    plan: Plan, beliefs: AnyBeliefs, facts: Facts, weights: Floats | None, eligible: tuple[int, ...]
+) -> CandidateScores:
     """By what the beliefs are: those of a plan that learned otherwise serve a draft of another policy too."""
     match beliefs:
         case ContextualBeliefs():
-            return _odds_by_features(beliefs, facts, weights, eligible)
+            return _scores_by_features(beliefs, facts, weights, eligible)
         case Beliefs():
-            return _odds_by_past(plan, beliefs, facts, weights, eligible)
+            return _scores_by_past(plan, beliefs, facts, weights, eligible)
 
 
-def _odds_by_features(
+def _scores_by_features(
     beliefs: ContextualBeliefs, facts: Facts, weights: Floats | None, eligible: tuple[int, ...]
-) -> Odds:
+) -> CandidateScores:
     features = beliefs.features(facts.values, facts.history, eligible)
     rates = beliefs.weights(eligible).rates(features)
     hashes, expected = beliefs.hashes(eligible), beliefs.expected(eligible, rates)
-    return Odds(rates, expected, hashes, lambda: beliefs.race_for(eligible, features, weights))
+    return CandidateScores(rates, expected, hashes, lambda: beliefs.win_probabilities_for(eligible, features, weights))
 
 
-def _odds_by_past(
+def _scores_by_past(
     plan: Plan, beliefs: Beliefs, facts: Facts, weights: Floats | None, eligible: tuple[int, ...]
-) -> Odds:
-    lane, past = beliefs.lane(eligible), _past(plan, facts, eligible)
+) -> CandidateScores:
+    eligible_draws, past = beliefs.eligible_draws(eligible), _past(plan, facts, eligible)
     if past is None:
-        return Odds(lane.means, lane.expected(lane.means), lane.hashes, lambda: beliefs.race(eligible, weights))
+        return CandidateScores(
+            eligible_draws.means,
+            eligible_draws.expected(eligible_draws.means),
+            eligible_draws.hashes,
+            lambda: beliefs.win_probabilities(eligible, weights),
+        )
 
-    def race() -> bandits.Race:
-        scores = lane.valued(bandits.blend(lane.rates, *past, beliefs.customer_strength))
-        return bandits.Race(weighted(scores, weights), beliefs.floor)
+    def win_probabilities() -> bandits.WinProbabilities:
+        scores = eligible_draws.valued(bandits.blend(eligible_draws.rates, *past, beliefs.customer_strength))
+        return bandits.WinProbabilities(weighted(scores, weights), beliefs.floor)
 
-    means = _blended_means(lane.means, *past, beliefs.customer_strength)
-    return Odds(means, lane.expected(means), lane.hashes, race)
+    means = _blended_means(eligible_draws.means, *past, beliefs.customer_strength)
+    return CandidateScores(means, eligible_draws.expected(means), eligible_draws.hashes, win_probabilities)
 
 
 def _past(plan: Plan, facts: Facts, eligible: tuple[int, ...]) -> tuple[Floats, Floats] | None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 import bandits
-from engine.kernel.beliefs import Knowledge, Known
+from engine.kernel.beliefs import ArmBelief, Knowledge
 from engine.kernel.plan import Plan
 from engine.model.placement import Placement
 from engine.model.timestamps import DAY, MINUTE
@@ -29,7 +29,7 @@ MOST_COMMON_AGE = 60_000
 ENOUGH_COMMON_NEWS = 0.02
 
 
-class Knower:
+class BeliefsReader:
     """What is known in a placement, read anew for each beliefs version; one for each placement in force."""
 
     def __init__(self, merchant_id: int, plan: Plan) -> None:
@@ -37,7 +37,7 @@ class Knower:
         self._place = (merchant_id, placement.key, placement.reward)
         self._placement = placement
         self._fit = Fit()
-        self._parents: dict[str, Known] = {}
+        self._parents: dict[str, ArmBelief] = {}
         self._read_at = 0
         self._news = 0
         self._memories: dict[tuple[str | None, int], Memory] = {}
@@ -57,7 +57,7 @@ class Knower:
         """Read what all buckets have in common; returns what is known in a bucket that was never seen."""
         self._read_at, self._news = now, 0
         self._parents = await self._arms(database, None, now)
-        nothing = {name: Known(0.0, 0.0, p.mean, p.strength) for name, p in self._priors().items()}
+        nothing = {name: ArmBelief(0.0, 0.0, p.mean, p.strength) for name, p in self._priors().items()}
         return Knowledge(nothing, self._fit.customer_strength)
 
     async def read(self, database: Database, bucket: str, now: int) -> Knowledge:
@@ -71,7 +71,7 @@ class Knower:
     def _priors(self) -> dict[str, bandits.Prior]:
         return children(self._parents, self._fit.bucket_strength)
 
-    async def _arms(self, database: Database, bucket: str | None, now: int) -> dict[str, Known]:
+    async def _arms(self, database: Database, bucket: str | None, now: int) -> dict[str, ArmBelief]:
         """What is known in a bucket, on top of what all have in common; without `bucket`, of all together."""
         first = now // DAY - int(FORGOTTEN_AFTER * self._placement.half_life_days)
         async with database.read() as connection:
@@ -82,7 +82,7 @@ class Knower:
 
     def _known(
         self, bucket: str | None, days: Sequence[DayRow], waiting: Sequence[WaitingRow], now: int
-    ) -> dict[str, Known]:
+    ) -> dict[str, ArmBelief]:
         priors = self._priors() if bucket is not None and self._placement.buckets else {}
         before = first_open_day(now, self._placement)
         reading = Reading(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 import bandits
-from bandits.evidence.delay import ENOUGH, Young
+from bandits.evidence.delay import ENOUGH, PendingDelays
 from engine.learning import pending_delays
 from engine.model.placement import Placement
 from engine.model.timestamps import DAY
@@ -42,7 +42,7 @@ def fit_from(
     customers: Sequence[SiblingRow],
     slots: Sequence[DayRow],
     delays: Sequence[tuple[int, int, int]],
-    opened: Sequence[Young] = (),
+    opened: Sequence[PendingDelays] = (),
 ) -> Fit:
     """Where there is nothing to fit a strength to, it stays what it is for new placements."""
     nothing = Fit()

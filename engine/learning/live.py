@@ -18,8 +18,8 @@ from engine.kernel.contextual_beliefs import ContextualBeliefs, knows
 from engine.kernel.features import Encoding
 from engine.kernel.plan import Plan, PlanDocument
 from engine.kernel.scores import AnyBeliefs
-from engine.learning.beliefs_reader import Knower
-from engine.learning.online_learner import teach
+from engine.learning.beliefs_reader import BeliefsReader
+from engine.learning.online_learner import update_state
 from engine.learning.outcome_effects import Learning
 from engine.learning.pending_decisions import still_waiting
 from engine.model.placement import Contextual, Placement, Thompson
@@ -111,7 +111,7 @@ class Live:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._active: dict[tuple[int, str], Active] = {}
-        self._knowers: dict[tuple[int, str], Knower] = {}
+        self._readers: dict[tuple[int, str], BeliefsReader] = {}
         self._unread: News = News()
         self._waiting_since: dict[tuple[int, str, str, str], int] = {}
         self._loading = asyncio.Lock()
@@ -133,9 +133,9 @@ class Live:
         now = now_ms()
         for cell, trials in news.items():
             self._waiting_since.setdefault(cell, now)
-            knower = self._knowers.get(cell[:2])
-            if knower is not None:
-                knower.heard(trials)
+            reader = self._readers.get(cell[:2])
+            if reader is not None:
+                reader.heard(trials)
 
     async def follow(self, made: Mapping[tuple[int, str], Plan] = MappingProxyType({})) -> None:
         """Bring every placement to its active plan version; a plan that fails to compile leaves the old one.
@@ -146,7 +146,7 @@ class Live:
             async with self._database.read() as connection:
                 wanted = await plans.active(connection)
             for key in self._active.keys() - wanted.keys():
-                del self._active[key], self._knowers[key]
+                del self._active[key], self._readers[key]
             for key, version in wanted.items():
                 known = self._active.get(key)
                 if known is None or known.plan.version != version:
@@ -173,7 +173,7 @@ class Live:
             for snapshot in await snapshots.newest(connection, merchant_id, placement, reward):
                 active.put(snapshot, await asyncio.to_thread(active.make, snapshot))
         self._active[merchant_id, placement] = active
-        self._knowers[merchant_id, placement] = Knower(merchant_id, active.plan)
+        self._readers[merchant_id, placement] = BeliefsReader(merchant_id, active.plan)
         # What was learned after the last snapshot, and before a stop, is still to be read.
         self.learned(News({(merchant_id, placement, reward, bucket): 1 for bucket in buckets}))
 
@@ -200,12 +200,12 @@ class Live:
         self._waiting_since.pop(cell, None)
 
     async def _renew(self, active: Active, merchant_id: int, bucket: str, now: int) -> None:
-        knower = self._knowers[merchant_id, active.plan.placement.key]
-        if knower.is_common_due(now):
-            await self._put(active, merchant_id, "", await knower.read_common(self._database, now), now)
-        known = await knower.read(self._database, bucket, now)
+        reader = self._readers[merchant_id, active.plan.placement.key]
+        if reader.is_common_due(now):
+            await self._put(active, merchant_id, "", await reader.read_common(self._database, now), now)
+        known = await reader.read(self._database, bucket, now)
         if active.plan.encoding is not None:
-            known = await self._with_facts(active, active.plan.encoding, known, knower.delays(), merchant_id, now)
+            known = await self._with_facts(active, active.plan.encoding, known, reader.delays(), merchant_id, now)
         await self._put(active, merchant_id, bucket, known, now)
 
     async def _with_facts(
@@ -221,7 +221,7 @@ class Live:
         placement, last = active.plan.placement, active.known.get("")
         place = (merchant_id, placement.key, placement.reward)
         waiting = await still_waiting(self._database, place, encoding, active.learning, delays, now)
-        taught, is_all = await teach(
+        taught, is_all = await update_state(
             self._database,
             place,
             encoding,

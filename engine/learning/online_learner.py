@@ -11,14 +11,14 @@ import msgspec
 import numpy as np
 
 import bandits
-from bandits.posterior.logistic_update import Lessons, Waiting
-from engine.kernel.contextual_beliefs import Taught, knows, taught
+from bandits.posterior.logistic_update import Observations, Waiting
+from engine.kernel.contextual_beliefs import ContextualState, knows, taught
 from engine.kernel.features import Encoding, Floats
 from engine.model.facts import History
 from engine.model.timestamps import DAY
 from engine.store import observations
 from engine.store.connection.database import Database
-from engine.store.observations import LessonRow
+from engine.store.observations import ObservationRow
 
 MOST_AT_ONCE = 2_000
 MOST_BATCHES = 50
@@ -26,40 +26,40 @@ MOST_BATCHES = 50
 _history = msgspec.json.Decoder(History).decode
 
 
-async def teach(
+async def update_state(
     database: Database,
     place: observations.Place,
     encoding: Encoding,
-    known: Taught | None,
+    known: ContextualState | None,
     waiting: Mapping[str, Waiting],
     *,
     half_life_days: float,
     now: int,
-) -> tuple[Taught, bool]:
+) -> tuple[ContextualState, bool]:
     """What is known with all new lessons of (merchant, placement, reward) and with what waits now, and whether that was
     all there is.
 
     Where `known` is of other features, everything is learned from the first lesson on.
     """
-    begun = known if knows(known, encoding) else Taught(encoding.names)
+    begun = known if knows(known, encoding) else ContextualState(encoding.names)
     async with database.write() as connection:
         last = await observations.last(connection, place)
-    classroom = Classroom(encoding, begun, waiting, half_life_days)
+    learner = OnlineLearner(encoding, begun, waiting, half_life_days)
     for _ in range(MOST_BATCHES):
         async with database.read() as connection:
-            rows = await observations.after(connection, place, seq=classroom.cursor, up_to=last, limit=MOST_AT_ONCE)
-        await asyncio.to_thread(classroom.hear, rows)
+            rows = await observations.after(connection, place, seq=learner.cursor, up_to=last, limit=MOST_AT_ONCE)
+        await asyncio.to_thread(learner.update, rows)
         if len(rows) < MOST_AT_ONCE:
-            classroom.cursor = max(classroom.cursor, last)
+            learner.cursor = max(learner.cursor, last)
             break
-    return classroom.taught(now // DAY), classroom.cursor >= last
+    return learner.taught(now // DAY), learner.cursor >= last
 
 
-class Classroom:
+class OnlineLearner:
     """Learns lessons in their order; those of each day after those of the days before have faded."""
 
     def __init__(
-        self, encoding: Encoding, known: Taught, waiting: Mapping[str, Waiting], half_life_days: float
+        self, encoding: Encoding, known: ContextualState, waiting: Mapping[str, Waiting], half_life_days: float
     ) -> None:
         self._encoding = encoding
         self._waiting = waiting
@@ -68,20 +68,20 @@ class Classroom:
         self._day = known.day
         self.cursor = known.cursor
 
-    def hear(self, rows: Sequence[LessonRow]) -> None:
+    def update(self, rows: Sequence[ObservationRow]) -> None:
         for day, some in groupby(rows, key=lambda row: row.decided_at // DAY):
             self._turn_to(day)
             self._learn(_by_candidate(self._encoding, list(some)))
         if rows:
             self.cursor = rows[-1].seq
 
-    def taught(self, today: int) -> Taught:
+    def taught(self, today: int) -> ContextualState:
         self._turn_to(today)
         self._learn({})
         return taught(self._learned, self._encoding, cursor=self.cursor, day=self._day)
 
-    def _learn(self, lessons: Mapping[str, Lessons]) -> None:
-        self._learned = self._learned.after(lessons, self._encoding.attributes, self._waiting)
+    def _learn(self, observations: Mapping[str, Observations]) -> None:
+        self._learned = self._learned.after(observations, self._encoding.attributes, self._waiting)
 
     def _turn_to(self, day: int) -> None:
         """What was learned before a later day fades; late words on an earlier day count as of today."""
@@ -90,14 +90,14 @@ class Classroom:
         self._day = max(day, self._day)
 
 
-def _by_candidate(encoding: Encoding, rows: Sequence[LessonRow]) -> dict[str, Lessons]:
+def _by_candidate(encoding: Encoding, rows: Sequence[ObservationRow]) -> dict[str, Observations]:
     told: defaultdict[str, list[tuple[Floats, int, int]]] = defaultdict(list)
     for candidate, features, trials, successes in _net(encoding, rows):
         told[candidate].append((features, trials, successes))
-    return {name: _lessons(mine) for name, mine in sorted(told.items())}
+    return {name: _observations(mine) for name, mine in sorted(told.items())}
 
 
-def _net(encoding: Encoding, rows: Sequence[LessonRow]) -> Iterator[tuple[str, Floats, int, int]]:
+def _net(encoding: Encoding, rows: Sequence[ObservationRow]) -> Iterator[tuple[str, Floats, int, int]]:
     """What is left of several lessons of one decision on one candidate, with its features."""
     sums: dict[tuple[str, str], list[int]] = {}
     asked = {row.decision_id: row for row in rows}
@@ -112,6 +112,6 @@ def _net(encoding: Encoding, rows: Sequence[LessonRow]) -> Iterator[tuple[str, F
             yield candidate, encoding.rows(values, history, [candidate])[0], trials, successes
 
 
-def _lessons(told: Sequence[tuple[Floats, int, int]]) -> Lessons:
+def _observations(told: Sequence[tuple[Floats, int, int]]) -> Observations:
     features, trials, successes = zip(*told, strict=True)
-    return Lessons(np.array(features), np.array(trials, np.float64), np.array(successes, np.float64))
+    return Observations(np.array(features), np.array(trials, np.float64), np.array(successes, np.float64))

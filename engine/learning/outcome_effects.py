@@ -14,7 +14,7 @@ from engine.statistics.evidence import waiting_step
 from engine.store.decisions import DecisionRow
 from engine.store.folds import (
     DELAYS,
-    LESSONS,
+    OBSERVATIONS,
     STATISTICS,
     USAGE,
     WAITING,
@@ -24,7 +24,7 @@ from engine.store.folds import (
     UsageCell,
     WaitingCell,
 )
-from engine.store.observations import LessonCell
+from engine.store.observations import ObservationCell
 from engine.store.outcomes import OutcomeRow
 
 Earned = dict[str, bandits.Statistics]
@@ -107,18 +107,20 @@ def fold(
         counts = (int(worth.trials), int(worth.successes))
         sums.add(STATISTICS, cell, *(sign * value for value in (*counts, *amounts)))
         if learning.contextual:
-            lesson = LessonCell(row.merchant_id, row.placement, learning.reward, row.id, candidate)
-            sums.add(LESSONS, lesson, *(sign * count for count in counts))
+            observation = ObservationCell(row.merchant_id, row.placement, learning.reward, row.id, candidate)
+            sums.add(OBSERVATIONS, observation, *(sign * count for count in counts))
         if row.customer is not None:
             use = UsageCell(row.merchant_id, row.customer, row.placement, candidate, _day(row))
             sums.add(USAGE, use, *(sign * count for count in counts))
     if closed and credit:
-        bin, won = fate(row, learning, credit, outcomes)
+        bin, won = resolution(row, learning, credit, outcomes)
         sums.add(DELAYS, DelayCell(row.merchant_id, row.placement, learning.reward, bin, _day(row)),
                  sign * won, sign * (not won))  # fmt: skip
 
 
-def fate(row: DecisionRow, learning: Learning, credit: Earned, outcomes: Sequence[OutcomeRow]) -> tuple[int, bool]:
+def resolution(
+    row: DecisionRow, learning: Learning, credit: Earned, outcomes: Sequence[OutcomeRow]
+) -> tuple[int, bool]:
     """The delay (its bin) after which it was known what a settled decision earned, and whether any success did."""
     won = any(worth.successes for worth in credit.values())
     return bin_of(_delay(row, learning, outcomes, won=won)), won

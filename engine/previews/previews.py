@@ -82,7 +82,7 @@ class Previews:
         self._url = url
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._processes: dict[str, asyncio.subprocess.Process] = {}
-        self._ears: dict[str, _Ear] = {}
+        self._ears: dict[str, _WorkerChannel] = {}
 
     async def start_draft(
         self,
@@ -207,13 +207,13 @@ class Previews:
             await process.wait()
 
     async def _watch(self, id: str, job: Job, process: asyncio.subprocess.Process) -> None:
-        ear = self._ears[id] = _Ear(process)
-        ear.tell(job)
-        listening = asyncio.create_task(ear.listen())
+        channel = self._ears[id] = _WorkerChannel(process)
+        channel.tell(job)
+        listening = asyncio.create_task(channel.listen())
         try:
             while not listening.done():
                 await asyncio.wait([listening], timeout=BEAT_SECONDS)
-                if not await self._move(id, ear.reached):
+                if not await self._move(id, channel.reached):
                     return
             match listening.result():
                 case Done(result):
@@ -243,17 +243,19 @@ class Previews:
 
     def _now(self, preview: Preview) -> Preview:
         """As far as this process knows better than the database, which is told every few seconds."""
-        ear = self._ears.get(preview.id)
-        if ear is None or not preview.running:
+        channel = self._ears.get(preview.id)
+        if channel is None or not preview.running:
             return preview
-        return msgspec.structs.replace(preview, done=ear.reached.done, total=ear.reached.total, seen_at=now_ms())
+        return msgspec.structs.replace(
+            preview, done=channel.reached.done, total=channel.reached.total, seen_at=now_ms()
+        )
 
     async def _end_the_lost(self, merchant_id: int) -> None:
         async with self._database.write() as connection:
             await previews.interrupt(connection, merchant_id, unseen_since=now_ms() - DEAF_AFTER_MS)
 
 
-class _Ear:
+class _WorkerChannel:
     """Listens to the process of a preview."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:

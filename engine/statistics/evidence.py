@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import bandits
-from bandits.evidence.delay import Young
-from engine.kernel.beliefs import Known
+from bandits.evidence.delay import PendingDelays
+from engine.kernel.beliefs import ArmBelief
 from engine.model.timestamps import DAY, MINUTE
 
 Floats = NDArray[np.float64]
@@ -35,7 +35,7 @@ class Fit(msgspec.Struct, frozen=True):
     customer_strength: float = bandits.CUSTOMER_STRENGTH
     examination: tuple[float, ...] = ()
     delays: tuple[tuple[int, int, int], ...] = ()
-    young: tuple[Young, ...] = ()
+    young: tuple[PendingDelays, ...] = ()
 
 
 class DayRow(NamedTuple):
@@ -92,7 +92,7 @@ def looked_at(examination: tuple[float, ...], slot: int) -> float:
 
 def arms(
     days: Sequence[DayRow], waiting: Sequence[WaitingRow], priors: Mapping[str, bandits.Prior], reading: Reading
-) -> dict[str, Known]:
+) -> dict[str, ArmBelief]:
     """What is known of every candidate that has statistics, waiting trials or a prior."""
     names = sorted({row.candidate for row in days} | {row.candidate for row in waiting} | priors.keys())
     evidence, amounts = _evidence(names, days, waiting, reading), _amounts(days, reading)
@@ -100,7 +100,7 @@ def arms(
     known = {}
     for name, seen in zip(names, evidence, strict=True):
         prior = believed.get(name, bandits.FLAT)
-        known[name] = Known(seen.trials, seen.successes, prior.mean, prior.strength, *amounts.get(name, (0, 0)))
+        known[name] = ArmBelief(seen.trials, seen.successes, prior.mean, prior.strength, *amounts.get(name, (0, 0)))
     return known
 
 
@@ -113,7 +113,7 @@ def _believed(
     return dict(zip([name for name, _ in told], tempered, strict=True))
 
 
-def children(parents: Mapping[str, Known], strength: float) -> dict[str, bandits.Prior]:
+def children(parents: Mapping[str, ArmBelief], strength: float) -> dict[str, bandits.Prior]:
     """The priors of one level down."""
     return {name: bandits.prior_from(known.evidence, known.prior, strength) for name, known in parents.items()}
 

@@ -14,7 +14,7 @@ from engine.model.facts import History, Past
 from engine.statistics.evidence import DayRow, WaitingRow
 from engine.store import observations, tables
 from engine.store.connection.bulk import insert_many
-from engine.store.observations import LessonCell
+from engine.store.observations import ObservationCell
 from engine.store.tables import delays, statistics, tallies, usage, waiting
 
 _encode = msgspec.json.Encoder().encode
@@ -80,7 +80,7 @@ WAITING = Fold(waiting, WaitingCell, ("trials",))
 DELAYS = Fold(delays, DelayCell, ("successes", "failures"))
 FOLDS = (STATISTICS, USAGE, WAITING, DELAYS)
 """In the order in which writers take their tables, so that none waits for another in a ring."""
-LESSONS = Fold(tables.lessons, LessonCell, ("trials", "successes"))
+OBSERVATIONS = Fold(tables.observations, ObservationCell, ("trials", "successes"))
 """Kept as every change of its sums, after all others."""
 
 Values = list[int]
@@ -93,7 +93,7 @@ class Sums:
     """Changes to the folds, gathered before they are written or compared."""
 
     def __init__(self) -> None:
-        self.of: dict[str, dict[Any, Values]] = {fold.table.name: {} for fold in (*FOLDS, LESSONS)}
+        self.of: dict[str, dict[Any, Values]] = {fold.table.name: {} for fold in (*FOLDS, OBSERVATIONS)}
 
     def add(self, fold: Fold, cell: tuple[Any, ...], *values: int) -> None:
         known = self.of[fold.table.name].setdefault(cell, [0] * len(values))
@@ -111,13 +111,13 @@ async def add(connection: AsyncConnection, sums: Sums) -> None:
         cells = sums.of[fold.table.name].items()
         rows: list[tuple[Any, ...]] = sorted((*cell, *values) for cell, values in cells if any(values))
         await insert_many(connection, fold.table, fold.columns, rows, on_conflict="add")
-    await observations.append(connection, sums.of[LESSONS.table.name])
+    await observations.append(connection, sums.of[OBSERVATIONS.table.name])
 
 
 async def kept(connection: AsyncConnection) -> Sums:
     """All sums, as they stand in the database."""
     sums = Sums()
-    for fold in (*FOLDS, LESSONS):
+    for fold in (*FOLDS, OBSERVATIONS):
         width = len(fold.columns) - len(fold.values)
         for row in await connection.execute(select(*(fold.table.c[name] for name in fold.columns))):
             sums.add(fold, tuple(row[:width]), *row[width:])

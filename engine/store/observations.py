@@ -13,13 +13,13 @@ from sqlalchemy import delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.store.connection.bulk import insert_many
-from engine.store.tables import decisions, lessons
+from engine.store.tables import decisions, observations
 
 Place = tuple[int, str, str]
 COLUMNS = ("merchant_id", "placement", "reward", "decision_id", "candidate", "trials", "successes")
 
 
-class LessonCell(NamedTuple):
+class ObservationCell(NamedTuple):
     """What a lesson is about."""
 
     merchant_id: int
@@ -29,7 +29,7 @@ class LessonCell(NamedTuple):
     candidate: str
 
 
-class LessonRow(NamedTuple):
+class ObservationRow(NamedTuple):
     """A lesson with the facts (JSON) of its decision; `trials` and `successes` may be taken back, and negative."""
 
     seq: int
@@ -45,7 +45,7 @@ class LessonRow(NamedTuple):
 async def append(connection: AsyncConnection, changes: Mapping[Any, list[int]]) -> None:
     """`changes`: trials and successes by `LessonCell`; those that change nothing are left out."""
     rows = sorted((*cell, *values) for cell, values in changes.items() if any(values))
-    await insert_many(connection, lessons, COLUMNS, rows)
+    await insert_many(connection, observations, COLUMNS, rows)
 
 
 async def last(connection: AsyncConnection, place: Place) -> int:
@@ -56,41 +56,43 @@ async def last(connection: AsyncConnection, place: Place) -> int:
     if connection.dialect.name == "postgresql":
         await connection.execute(text("LOCK TABLE lessons IN SHARE MODE"))
     merchant_id, placement, reward = place
-    query = select(func.max(lessons.c.seq)).where(
-        lessons.c.merchant_id == merchant_id, lessons.c.placement == placement, lessons.c.reward == reward
+    query = select(func.max(observations.c.seq)).where(
+        observations.c.merchant_id == merchant_id,
+        observations.c.placement == placement,
+        observations.c.reward == reward,
     )
     return (await connection.execute(query)).scalar() or 0
 
 
-async def after(connection: AsyncConnection, place: Place, *, seq: int, up_to: int, limit: int) -> list[LessonRow]:
+async def after(connection: AsyncConnection, place: Place, *, seq: int, up_to: int, limit: int) -> list[ObservationRow]:
     """The lessons after one, in order, as far as their decisions are still in the log."""
     merchant_id, placement, reward = place
     query = (
         select(
-            lessons.c.seq,
-            lessons.c.decision_id,
-            lessons.c.candidate,
-            lessons.c.trials,
-            lessons.c.successes,
+            observations.c.seq,
+            observations.c.decision_id,
+            observations.c.candidate,
+            observations.c.trials,
+            observations.c.successes,
             decisions.c.decided_at,
             decisions.c.facts,
             decisions.c.history,
         )
-        .join(decisions, decisions.c.id == lessons.c.decision_id)
+        .join(decisions, decisions.c.id == observations.c.decision_id)
         .where(
-            lessons.c.merchant_id == merchant_id,
-            lessons.c.placement == placement,
-            lessons.c.reward == reward,
-            lessons.c.seq > seq,
-            lessons.c.seq <= up_to,
+            observations.c.merchant_id == merchant_id,
+            observations.c.placement == placement,
+            observations.c.reward == reward,
+            observations.c.seq > seq,
+            observations.c.seq <= up_to,
         )
-        .order_by(lessons.c.seq)
+        .order_by(observations.c.seq)
         .limit(limit)
     )
-    return [LessonRow(*row) for row in await connection.execute(query)]
+    return [ObservationRow(*row) for row in await connection.execute(query)]
 
 
 async def purge(connection: AsyncConnection, *, before_id: str) -> int:
     """Forget lessons of decisions older than an id; what was learned from them stays."""
-    result = await connection.execute(delete(lessons).where(lessons.c.decision_id < before_id))
+    result = await connection.execute(delete(observations).where(observations.c.decision_id < before_id))
     return result.rowcount

@@ -5,7 +5,7 @@ from collections import defaultdict
 import numpy as np
 
 import bandits
-from bandits.posterior.logistic_update import Lessons, Waiting
+from bandits.posterior.logistic_update import Observations, Waiting
 from bandits.posterior.weight_draws import Weights, make_weights
 from bandits.posterior.weight_posterior import Attributes, Learned
 from simulation.policies import fits
@@ -55,8 +55,8 @@ class Contextual:
         if visit.renewed or late or len(self._news) > ENOUGH_NEWS * self._trials:
             self._believe(visit.number)
         features = np.tile(_features(visit), (self._arms, 1))
-        race = bandits.Race(self._weights.scores(features), self._floor)
-        order = self._drawing.order(race.chances, self._weights.rates(features), visit.number)
+        win_probabilities = bandits.WinProbabilities(self._weights.scores(features), self._floor)
+        order = self._drawing.order(win_probabilities.chances, self._weights.rates(features), visit.number)
         if self._delays:
             self._delays.began(visit.number)
             self._open[visit.number] = visit, self._names[order[0]]
@@ -81,8 +81,8 @@ class Contextual:
         for told, names in self._news:
             for one, name in zip(seen(told), names, strict=True):
                 rows[name].append((_features(told.visit), one in told.successes))
-        lessons = {name: _lessons(seen) for name, seen in rows.items()}
-        self._learned = self._learned.after(lessons, self._attributes, self._waiting(now))
+        observations = {name: _observations(seen) for name, seen in rows.items()}
+        self._learned = self._learned.after(observations, self._attributes, self._waiting(now))
         self._weights = self._draw(now)
         self._trials += len(self._news)
         self._news, self._made_at = [], now
@@ -113,9 +113,9 @@ def _features(visit: Visit) -> Floats:
     return visit.features
 
 
-def _lessons(seen: list[tuple[Floats, bool]]) -> Lessons:
+def _observations(seen: list[tuple[Floats, bool]]) -> Observations:
     features, successes = zip(*seen, strict=True)
-    return Lessons(np.array(features), np.ones(len(seen)), np.array(successes, np.float64))
+    return Observations(np.array(features), np.ones(len(seen)), np.array(successes, np.float64))
 
 
 def _waiting(seen: list[tuple[Floats, float]]) -> Waiting:

@@ -8,7 +8,7 @@ import numpy as np
 
 import bandits
 from bandits import Evidence
-from bandits.evidence.delay import EDGES, ENOUGH, NOT_YET, Young
+from bandits.evidence.delay import EDGES, ENOUGH, NOT_YET, PendingDelays
 from simulation.policies.evidence import SECOND
 from simulation.worlds.world import Told
 
@@ -43,10 +43,11 @@ class Delays:
         young = self._young(now) if sum(won) < ENOUGH else []
         return bandits.DelayCurve(won, lost, window_ms=self._window * SECOND, young=young)
 
-    def _young(self, now: int) -> list[Young]:
+    def _young(self, now: int) -> list[PendingDelays]:
         alike = Counter((bandits.bin_of((now - number) * SECOND), *known) for number, known in self._open.items())
         return [
-            Young(age, delay, count if won else 0, 0 if won else count) for (age, delay, won), count in alike.items()
+            PendingDelays(age, delay, count if won else 0, 0 if won else count)
+            for (age, delay, won), count in alike.items()
         ]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import bandits
-from bandits import Evidence, Prior, Race
+from bandits import Evidence, Prior, WinProbabilities
 from simulation.policies import fits
 from simulation.policies.drawing import Drawing
 from simulation.policies.evidence import Tally
@@ -92,7 +92,7 @@ class Thompson:
         priors = bandits.temper(self._priors, known) if self._priors else None
         count = self._learning.draws
         self._draws = bandits.make_draws(self._drawing.ids, known, seed=version, priors=priors, count=count)
-        self._race = Race(self._draws.rates, self._learning.floor)
+        self._race = WinProbabilities(self._draws.rates, self._learning.floor)
         self._enough = max(1.0, ENOUGH_NEWS * sum(one.trials for one in known))
         self._made_at, self._news = now, 0
 

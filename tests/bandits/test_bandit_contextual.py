@@ -6,31 +6,30 @@ import numpy as np
 import pytest
 
 import bandits
-from bandits.posterior.logistic_update import MOST_CORRELATED, Factor, Lessons, Waiting, rate
+from bandits.posterior.logistic_update import MOST_CORRELATED, Factor, Observations, Waiting, rate
 from bandits.posterior.weight_draws import make_weights, rates_of
 from bandits.posterior.weight_posterior import MOST_TOGETHER, SPREAD, Attributes, Learned, beliefs_of, shared_weights
 
 TRUTH = {"card": np.array([-1.0, 1.0, 0.0]), "paypal": np.array([-1.0, -0.5, 0.5])}
 
 
-def lessons(weights, count, *, seed=0):
+def observations(weights, count, *, seed=0):
     rng = np.random.RandomState(seed)
     x = np.column_stack([np.ones(count), rng.normal(size=(count, len(weights) - 1))])
-    return Lessons(x, np.ones(count), (rng.random(count) < rate(x @ weights)).astype(float))
+    return Observations(x, np.ones(count), (rng.random(count) < rate(x @ weights)).astype(float))
 
 
 def part(told, start, stop):
-    return Lessons(told.features[start:stop], told.trials[start:stop], told.successes[start:stop])
+    return Observations(told.features[start:stop], told.trials[start:stop], told.successes[start:stop])
 
 
 def taught(count, *, seed=0):
-    return Learned(3).after({one: lessons(weights, count, seed=seed) for one, weights in TRUTH.items()})
+    return Learned(3).after({one: observations(weights, count, seed=seed) for one, weights in TRUTH.items()})
 
 
 def same(one, other, tolerance=1e-9):
-    return np.allclose(one.information, other.information, atol=tolerance) and np.allclose(
-        one.precision, other.precision, atol=tolerance
-    )
+    pairs = ((one.information, other.information), (one.precision, other.precision))
+    return all(np.allclose(left, right, atol=tolerance) for left, right in pairs)
 
 
 def test_the_weights_that_made_the_outcomes_are_found():
@@ -49,7 +48,7 @@ def test_the_true_weights_lie_inside_the_95_percent_intervals_as_often_as_they_s
 
 
 def test_many_small_batches_end_near_one_large_one():
-    told = lessons(TRUTH["card"], 2000)
+    told = observations(TRUTH["card"], 2000)
     once = Learned(3).after({"card": told})
     bit_by_bit = Learned(3)
     for start in range(0, 2000, 20):
@@ -60,8 +59,8 @@ def test_many_small_batches_end_near_one_large_one():
 
 
 def test_the_order_of_lessons_in_a_batch_does_not_matter():
-    told = lessons(TRUTH["card"], 200)
-    turned = Lessons(told.features[::-1], told.trials[::-1], told.successes[::-1])
+    told = observations(TRUTH["card"], 200)
+    turned = Observations(told.features[::-1], told.trials[::-1], told.successes[::-1])
     assert same(
         Learned(3).after({"card": told}).factors["card"], Learned(3).after({"card": turned}).factors["card"], 1e-6
     )
@@ -69,15 +68,17 @@ def test_the_order_of_lessons_in_a_batch_does_not_matter():
 
 def test_a_refund_in_the_same_batch_is_a_success_that_never_was():
     x = np.array([[1.0, 0.5, -0.5]])
-    failed = Learned(3).after({"card": Lessons(x, np.array([1.0]), np.array([0.0]))})
-    refunded = Learned(3).after({"card": Lessons(np.repeat(x, 2, axis=0), np.array([1.0, 0.0]), np.array([1.0, -1.0]))})
+    failed = Learned(3).after({"card": Observations(x, np.array([1.0]), np.array([0.0]))})
+    refunded = Learned(3).after(
+        {"card": Observations(np.repeat(x, 2, axis=0), np.array([1.0, 0.0]), np.array([1.0, -1.0]))}
+    )
     assert same(failed.factors["card"], refunded.factors["card"])
 
 
 def test_a_refund_that_comes_later_leads_to_nearly_the_same_belief():
-    told = lessons(TRUTH["card"], 500)
-    never = Lessons(told.features, told.trials, np.where(np.arange(500) < 50, 0.0, told.successes))
-    back = Lessons(told.features[:50], np.zeros(50), -told.successes[:50])
+    told = observations(TRUTH["card"], 500)
+    never = Observations(told.features, told.trials, np.where(np.arange(500) < 50, 0.0, told.successes))
+    back = Observations(told.features[:50], np.zeros(50), -told.successes[:50])
     later = Learned(3).after({"card": told}).after({"card": back})
     expected = beliefs_of(Learned(3).after({"card": never}), ["card"])["card"]
     found = beliefs_of(later, ["card"])["card"]
@@ -85,9 +86,9 @@ def test_a_refund_that_comes_later_leads_to_nearly_the_same_belief():
 
 
 def test_trials_that_are_taken_back_are_forgotten():
-    told = lessons(TRUTH["card"], 500)
-    wrong = Lessons(told.features, np.ones(500), np.ones(500))
-    back = Lessons(wrong.features[:100], -wrong.trials[:100], -wrong.successes[:100])
+    told = observations(TRUTH["card"], 500)
+    wrong = Observations(told.features, np.ones(500), np.ones(500))
+    back = Observations(wrong.features[:100], -wrong.trials[:100], -wrong.successes[:100])
     later = Learned(3).after({"card": told}).after({"card": part(wrong, 0, 100)}).after({"card": back})
     expected, found = (beliefs_of(one, ["card"])["card"] for one in (Learned(3).after({"card": told}), later))
     assert later.factors["card"].trials == 500
@@ -96,8 +97,8 @@ def test_trials_that_are_taken_back_are_forgotten():
 
 
 def test_when_all_trials_are_taken_back_what_is_left_is_a_sound_belief_close_to_the_first():
-    told = lessons(TRUTH["card"], 300)
-    back = Lessons(told.features, -told.trials, -told.successes)
+    told = observations(TRUTH["card"], 300)
+    back = Observations(told.features, -told.trials, -told.successes)
     belief = beliefs_of(Learned(3).after({"card": told}).after({"card": back}), ["card"])["card"]
     assert np.linalg.eigvalsh(belief.precision).min() > 0
     assert np.diag(belief.covariance) == pytest.approx([SPREAD**2] * 3, rel=0.5)
@@ -117,7 +118,7 @@ def test_fading_by_half_doubles_the_spread_that_the_outcomes_leave():
 def test_nothing_but_successes_does_not_blow_up():
     x = np.column_stack([np.ones(5000), np.tile([1.0, -1.0], 2500), np.full(5000, 30.0)])
     for wins in (np.ones(5000), np.zeros(5000), (x[:, 1] > 0).astype(float)):
-        learned = Learned(3).after({"card": Lessons(x, np.ones(5000), wins)})
+        learned = Learned(3).after({"card": Observations(x, np.ones(5000), wins)})
         belief = beliefs_of(learned, ["card"])["card"]
         assert np.isfinite(belief.mean).all()
         assert np.abs(belief.mean).max() < 15
@@ -126,7 +127,7 @@ def test_nothing_but_successes_does_not_blow_up():
 
 def test_features_far_from_what_was_seen_before_are_learned_from_without_harm():
     learned = taught(1000)
-    far = Lessons(np.array([[1.0, 200.0, -200.0]]), np.ones(1), np.zeros(1))
+    far = Observations(np.array([[1.0, 200.0, -200.0]]), np.ones(1), np.zeros(1))
     belief = beliefs_of(learned.after({"card": far}), ["card"])["card"]
     assert np.isfinite(belief.mean).all()
     assert np.linalg.eigvalsh(belief.precision).min() > 0
@@ -134,7 +135,7 @@ def test_features_far_from_what_was_seen_before_are_learned_from_without_harm():
 
 def test_a_candidate_never_tried_starts_at_what_the_others_have_in_common():
     rare = np.array([-3.0, 1.0, 0.0])
-    learned = Learned(3).after({f"m{n}": lessons(rare, 2000, seed=n) for n in range(8)})
+    learned = Learned(3).after({f"m{n}": observations(rare, 2000, seed=n) for n in range(8)})
     new = beliefs_of(learned, ["new"])["new"]
     assert new.mean == pytest.approx(shared_weights(learned)[0])
     assert new.mean == pytest.approx(rare, abs=0.4)
@@ -149,20 +150,20 @@ def waited(told, share):
 
 
 def after_waiting(share, count=1000):
-    told = lessons(TRUTH["card"], count)
+    told = observations(TRUTH["card"], count)
     return Learned(3).after({}, waiting={"card": waited(told, share)})
 
 
 def test_what_has_waited_long_enough_has_failed_and_what_just_began_says_nothing():
-    told = lessons(TRUTH["card"], 1000)
-    failed = Learned(3).after({"card": Lessons(told.features, told.trials, np.zeros(1000))})
+    told = observations(TRUTH["card"], 1000)
+    failed = Learned(3).after({"card": Observations(told.features, told.trials, np.zeros(1000))})
     assert same(after_waiting(1.0).waiting["card"], failed.factors["card"], 1e-6)
     assert beliefs_of(after_waiting(0.0), ["card"])["card"].mean == pytest.approx(np.zeros(3), abs=1e-9)
 
 
 def test_rates_are_right_while_most_successes_are_still_to_come():
     rng = np.random.default_rng(3)
-    told = lessons(TRUTH["card"], 20_000, seed=3)
+    told = observations(TRUTH["card"], 20_000, seed=3)
     age, delay = rng.random(20_000), rng.exponential(0.5, 20_000)
     known = (told.successes > 0) & (delay < age)
     still = Waiting(told.features[~known], told.trials[~known], 1 - np.exp(-age[~known] / 0.5))
@@ -173,7 +174,7 @@ def test_rates_are_right_while_most_successes_are_still_to_come():
 
 
 def test_what_waits_is_counted_while_it_does_and_not_learned_for_good():
-    told = lessons(TRUTH["card"], 500)
+    told = observations(TRUTH["card"], 500)
     learned = Learned(3).after({"card": told}, waiting={"card": waited(told, 0.5), "new": waited(told, 0.5)})
     assert learned.factors["card"].trials == 500
     assert learned.factors["new"].trials == 0
@@ -192,7 +193,9 @@ def of_two_kinds(size=3):
     truths = {name: np.zeros(size) for name in KINDS.rows if name[1] != "3"}
     for name, truth in truths.items():
         truth[:2] = (-1.0, 1.5 if name[0] == "w" else -1.5)
-    return Learned(size).after({name: lessons(truth, 1000, seed=n) for n, (name, truth) in enumerate(truths.items())})
+    return Learned(size).after(
+        {name: observations(truth, 1000, seed=n) for n, (name, truth) in enumerate(truths.items())}
+    )
 
 
 def test_a_candidate_never_tried_starts_at_what_those_of_its_kind_have_in_common():
@@ -205,7 +208,7 @@ def test_a_candidate_never_tried_starts_at_what_those_of_its_kind_have_in_common
 
 
 def test_one_that_knows_itself_goes_its_own_way_whatever_its_kind():
-    learned = of_two_kinds().after({"w3": lessons(np.array([-1.0, -1.5, 0.0]), 5000, seed=9)}, KINDS)
+    learned = of_two_kinds().after({"w3": observations(np.array([-1.0, -1.5, 0.0]), 5000, seed=9)}, KINDS)
     assert beliefs_of(learned, ["w3"], KINDS)["w3"].mean[1] == pytest.approx(-1.5, abs=0.3)
 
 
@@ -233,15 +236,17 @@ def test_above_two_hundred_features_kinds_still_tell():
 
 
 def test_what_one_candidate_did_hardly_moves_one_that_knows_itself():
-    known = lessons(TRUTH["card"], 5000)
+    known = observations(TRUTH["card"], 5000)
     alone = beliefs_of(Learned(3).after({"card": known}), ["card"])["card"]
-    beside = beliefs_of(Learned(3).after({"card": known, "odd": lessons(-3 * TRUTH["card"], 5000)}), ["card"])["card"]
+    beside = beliefs_of(Learned(3).after({"card": known, "odd": observations(-3 * TRUTH["card"], 5000)}), ["card"])[
+        "card"
+    ]
     assert beside.mean == pytest.approx(alone.mean, abs=0.02)
 
 
 def test_lessons_with_other_features_are_refused():
     with pytest.raises(ValueError, match="card: lessons need 4 features"):
-        Learned(4).after({"card": lessons(TRUTH["card"], 5)})
+        Learned(4).after({"card": observations(TRUTH["card"], 5)})
 
 
 def test_above_two_hundred_features_only_the_diagonal_is_kept():
@@ -249,7 +254,7 @@ def test_above_two_hundred_features_only_the_diagonal_is_kept():
     rng = np.random.default_rng(4)
     weights = np.concatenate([[-1.0, 1.5], np.zeros(size - 2)])
     x = np.column_stack([np.ones(4000), (rng.random((4000, size - 1)) < 0.1).astype(float)])
-    told = Lessons(x, np.ones(4000), (rng.random(4000) < rate(x @ weights)).astype(float))
+    told = Observations(x, np.ones(4000), (rng.random(4000) < rate(x @ weights)).astype(float))
     learned = Learned(size).after({"card": told})
     assert learned.factors["card"].precision.shape == (size,)
     belief = beliefs_of(learned, ["card"])["card"]
@@ -274,7 +279,7 @@ def test_the_spread_of_scores_falls_as_one_over_the_root_of_the_trials():
     x = np.array([[1.0, 0.3, -0.3]])
     spread = []
     for count in trials:
-        learned = Learned(3).after({"card": lessons(TRUTH["card"], count)})
+        learned = Learned(3).after({"card": observations(TRUTH["card"], count)})
         spread.append(make_weights(["card"], learned, seed=2).scores(x).astype(float).std())
     assert np.polyfit(np.log(trials), np.log(spread), 1)[0] == pytest.approx(-0.5, abs=0.03)
 
@@ -303,7 +308,7 @@ print(first_chances(taught(200)).tolist())
 
 def first_chances(learned):
     weights = make_weights(["card", "klarna", "paypal"], learned, seed=812)
-    return bandits.Race(weights.scores(np.tile([1.0, 0.4, 0.2], (3, 1)))).chances()
+    return bandits.WinProbabilities(weights.scores(np.tile([1.0, 0.4, 0.2], (3, 1)))).chances()
 
 
 def test_a_new_process_gives_the_same_answer():
@@ -348,8 +353,8 @@ def test_another_kind_of_processor_draws_the_same_and_says_the_same_rates(kind):
 def test_the_features_of_a_request_decide_who_is_first():
     weights = make_weights(["card", "paypal"], taught(5000), seed=1)
     likes_card, likes_paypal = np.tile([1.0, 2.0, 0.0], (2, 1)), np.tile([1.0, -2.0, 1.0], (2, 1))
-    assert bandits.Race(weights.scores(likes_card)).chances()[0] > 0.99
-    assert bandits.Race(weights.scores(likes_paypal)).chances()[1] > 0.99
+    assert bandits.WinProbabilities(weights.scores(likes_card)).chances()[0] > 0.99
+    assert bandits.WinProbabilities(weights.scores(likes_paypal)).chances()[1] > 0.99
 
 
 def test_a_feature_may_differ_by_candidate():
@@ -371,15 +376,15 @@ def test_rates_are_what_the_scores_stand_for():
 
 def test_one_candidate_gets_the_slot():
     weights = make_weights(["card"], Learned(3), seed=1)
-    assert bandits.Race(weights.scores([[1.0, 0.0, 0.0]])).chances().tolist() == [1.0]
+    assert bandits.WinProbabilities(weights.scores([[1.0, 0.0, 0.0]])).chances().tolist() == [1.0]
 
 
 def test_candidates_never_tried_have_about_even_chances_and_may_beat_one_that_failed():
     x = np.tile([1.0, 0.0, 0.0], (3, 1))
-    fresh = bandits.Race(make_weights(["a", "b", "c"], Learned(3), seed=1).scores(x)).chances()
+    fresh = bandits.WinProbabilities(make_weights(["a", "b", "c"], Learned(3), seed=1).scores(x)).chances()
     assert fresh == pytest.approx(np.full(3, 1 / 3), abs=0.06)
-    failed = Learned(3).after({"a": Lessons(np.repeat(x[:1], 200, axis=0), np.ones(200), np.zeros(200))})
-    after = bandits.Race(make_weights(["a", "b", "c"], failed, seed=1).scores(x)).chances()
+    failed = Learned(3).after({"a": Observations(np.repeat(x[:1], 200, axis=0), np.ones(200), np.zeros(200))})
+    after = bandits.WinProbabilities(make_weights(["a", "b", "c"], failed, seed=1).scores(x)).chances()
     assert after[0] < 0.1
 
 

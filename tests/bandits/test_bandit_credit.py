@@ -55,8 +55,8 @@ def test_the_last_selected_is_the_chosen_one():
 
 
 def test_a_selection_stays_one_whatever_becomes_of_the_payment():
-    for fate in ("declined card", "converted card", "refunded card", "closed"):
-        assert selected("selected card", fate) == {"card": WON}
+    for resolution in ("declined card", "converted card", "refunded card", "closed"):
+        assert selected("selected card", resolution) == {"card": WON}
 
 
 def test_a_late_decline_does_not_undo_a_newer_choice():

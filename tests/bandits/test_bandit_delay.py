@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bandits import DelayCurve, bin_of, effective_trials
-from bandits.evidence.delay import EDGES, NOT_YET, Young
+from bandits.evidence.delay import EDGES, NOT_YET, PendingDelays
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 
@@ -58,7 +58,7 @@ def test_outcomes_that_all_take_equally_long_tell_nothing_before():
 
 
 def test_with_no_outcome_yet_an_open_decision_tells_nothing_until_its_window_closes():
-    for young in ([], [Young(bin_of(30 * MINUTE), NOT_YET, 0, 50)]):
+    for young in ([], [PendingDelays(bin_of(30 * MINUTE), NOT_YET, 0, 50)]):
         curve = DelayCurve([], window_ms=HOUR, young=young)
         assert [curve.share(HOUR * part) for part in (0, 0.25, 0.5, 0.75, 1, 2)] == [0, 0, 0, 0, 1, 1]
 
@@ -72,7 +72,9 @@ def test_decisions_made_over_a_span_count_at_the_age_of_the_middle_of_them():
 def young(delays, ages, *, failures_are_told=False):
     """Decisions whose windows are open; of every other one that comes to nothing, unless told, nobody hears."""
     return [
-        Young(bin_of(int(age)), bin_of(int(delay)) if known else NOT_YET, int(known and won), int(not (known and won)))
+        PendingDelays(
+            bin_of(int(age)), bin_of(int(delay)) if known else NOT_YET, int(known and won), int(not (known and won))
+        )
         for number, (delay, age) in enumerate(zip(delays, ages, strict=True))
         for won in [number % 2 == 0]
         for known in [delay < age and (won or failures_are_told)]
@@ -115,7 +117,7 @@ def test_while_windows_are_open_failures_that_are_told_as_soon_as_successes_leav
 
 def test_the_young_and_the_closed_are_read_as_one_where_nothing_is_unknown_of_either():
     delays = np.random.default_rng(3).exponential(HOUR, 4_000)
-    old = [Young(bin_of(30 * DAY), bin_of(int(delay)), 1, 0) for delay in delays[:2_000]]
+    old = [PendingDelays(bin_of(30 * DAY), bin_of(int(delay)), 1, 0) for delay in delays[:2_000]]
     both = DelayCurve(histogram(delays[2_000:]), window_ms=40 * DAY, young=old)
     closed = DelayCurve(histogram(delays), window_ms=40 * DAY)
     assert [both.share(age * HOUR) for age in (0.5, 1, 2)] == pytest.approx(

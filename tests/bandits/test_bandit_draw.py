@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bandits import Race, arrange, candidate_hash, pick, seed_of, split_chances, uniforms
+from bandits import WinProbabilities, arrange, candidate_hash, pick, seed_of, split_chances, uniforms
 from benchmarks.checks.bandits import order_p_value
 
 ROOT = Path(__file__).parents[2]
@@ -154,9 +154,9 @@ def test_no_candidates_make_an_empty_answer():
 )
 def test_any_pins_give_a_permutation_and_a_propensity_that_matches_the_chances(count, length, drawn, wished):
     pins = {slot: one for one, slot in {one: slot for slot, one in wished.items() if one < count}.items()}
-    race = Race(np.random.default_rng(count).random((count, 64), np.float32), 0.05)
+    win_probabilities = WinProbabilities(np.random.default_rng(count).random((count, 64), np.float32), 0.05)
     u = uniforms(seed_of("dec_1"), hashes_of(*map(str, range(count))), max(drawn, 1))
-    answer = arrange(race.chances, np.zeros(count), u, length=length, drawn=drawn, pins=pins)
+    answer = arrange(win_probabilities.chances, np.zeros(count), u, length=length, drawn=drawn, pins=pins)
     assert len(set(answer.order)) == len(answer.order) == len(answer.chances) == min(length, count)
     assert answer.propensity == pytest.approx(np.prod(answer.chances))
     assert all(

@@ -7,7 +7,7 @@ from math import factorial
 import numpy as np
 import pytest
 
-from bandits import Race, Statistics, make_draws
+from bandits import Statistics, WinProbabilities, make_draws
 from bandits.drawing.marginals import first_chances, position_chances, prefix_chance
 from benchmarks.checks.evaluation import oracle
 
@@ -96,7 +96,7 @@ def test_a_race_counts_what_the_integral_says():
     statistics = [Statistics(100, 12), Statistics(400, 44), Statistics(10, 0), Statistics(0, 0), Statistics(5_000, 560)]
     draws = make_draws(list("abcde"), statistics, seed=7, count=2**17)
     exact = first_chances([1 + s.successes for s in statistics], [1 + s.trials - s.successes for s in statistics])
-    assert Race(draws.rates).chances() == pytest.approx(exact, abs=4 * 0.5 / 2**8.5)
+    assert WinProbabilities(draws.rates).chances() == pytest.approx(exact, abs=4 * 0.5 / 2**8.5)
 
 
 @pytest.mark.parametrize(

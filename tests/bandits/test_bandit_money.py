@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bandits import DRAWS, Amounts, Race, Statistics, make_draws, make_worths, mean_amount
+from bandits import DRAWS, Amounts, Statistics, WinProbabilities, make_amount_draws, make_draws, mean_amount
 from bandits.posterior.money import TYPICAL_STRENGTH
 
 IDS = ["card", "paypal", "klarna"]
@@ -9,8 +9,8 @@ KNOWN = [Amounts(400, 400 * 8_000), Amounts(40, 40 * 8_000), Amounts()]
 MANY = 200_000
 
 
-def worths(amounts=KNOWN, ids=IDS, *, seed=812, typical=5_000.0, **options):
-    return make_worths(ids, amounts, seed=seed, typical=typical, **options)
+def amount_draws(amounts=KNOWN, ids=IDS, *, seed=812, typical=5_000.0, **options):
+    return make_amount_draws(ids, amounts, seed=seed, typical=typical, **options)
 
 
 def test_what_a_success_brings_lies_between_the_typical_amount_and_what_was_seen():
@@ -20,20 +20,20 @@ def test_what_a_success_brings_lies_between_the_typical_amount_and_what_was_seen
 
 
 def test_draws_follow_the_mean_amount():
-    made = worths(count=MANY)
+    made = amount_draws(count=MANY)
     assert made.draws.mean(axis=1) == pytest.approx(made.means, rel=0.02)
     assert made.means == pytest.approx([mean_amount(known, typical=5_000) for known in KNOWN])
 
 
 def test_the_more_amounts_were_seen_the_closer_the_draws():
-    card, paypal, klarna = worths(count=MANY).draws.std(axis=1)
+    card, paypal, klarna = amount_draws(count=MANY).draws.std(axis=1)
     assert card == pytest.approx(8_000 / np.sqrt(400), rel=0.05)
     assert paypal == pytest.approx(8_000 / np.sqrt(40), rel=0.1)
     assert klarna > 3_000
 
 
 def test_a_success_is_worth_the_margin_less_the_fee():
-    whole, part = worths(), worths(margin=0.3, fees=[35, 0, 10_000])
+    whole, part = amount_draws(), amount_draws(margin=0.3, fees=[35, 0, 10_000])
     fees = np.array([35, 0, 10_000])
     assert part.means == pytest.approx(0.3 * whole.means - fees)
     assert part.draws == pytest.approx(0.3 * whole.draws - fees[:, None], rel=1e-5, abs=0.01)
@@ -41,19 +41,19 @@ def test_a_success_is_worth_the_margin_less_the_fee():
 
 
 def test_draws_are_made_again_from_the_same_seed_and_hang_on_nobody_else():
-    assert (worths().draws == worths().draws).all()
-    assert (worths(seed=813).draws != worths().draws).any()
-    assert (worths(KNOWN[1:2], IDS[1:2]).draws[0] == worths().draws[1]).all()
+    assert (amount_draws().draws == amount_draws().draws).all()
+    assert (amount_draws(seed=813).draws != amount_draws().draws).any()
+    assert (amount_draws(KNOWN[1:2], IDS[1:2]).draws[0] == amount_draws().draws[1]).all()
 
 
 def test_the_noise_of_amounts_and_rates_is_independent():
     rates = make_draws(IDS, [Statistics(100, 30)] * 3, seed=812, count=20_000).rates
-    amounts = worths([Amounts(30, 90_000)] * 3, count=20_000).draws
+    amounts = amount_draws([Amounts(30, 90_000)] * 3, count=20_000).draws
     assert np.abs(np.corrcoef(np.vstack([rates, amounts])) - np.eye(6)).max() < 0.05
 
 
 def test_draws_are_ready_for_the_race_and_cannot_be_changed_by_accident():
-    made = worths()
+    made = amount_draws()
     assert made.draws.shape == (3, DRAWS)
     assert made.draws.dtype == np.float32
     with pytest.raises(ValueError, match="read-only"):
@@ -62,25 +62,25 @@ def test_draws_are_ready_for_the_race_and_cannot_be_changed_by_accident():
 
 def test_a_typical_amount_of_nothing_is_refused():
     with pytest.raises(ValueError, match="typical must be positive"):
-        worths(typical=0)
+        amount_draws(typical=0)
 
 
 def test_a_rarer_success_that_brings_more_is_preferred():
     ids, rates = ["many", "much"], [Statistics(1_000, 300), Statistics(1_000, 100)]
     draws = make_draws(ids, rates, seed=1).rates
-    brings = make_worths(ids, [Amounts(300, 300 * 2_000), Amounts(100, 100 * 9_000)], seed=1, typical=3_000)
-    assert Race(draws).chances()[0] > 0.99
-    assert Race(draws * brings.draws).chances()[1] > 0.99
+    brings = make_amount_draws(ids, [Amounts(300, 300 * 2_000), Amounts(100, 100 * 9_000)], seed=1, typical=3_000)
+    assert WinProbabilities(draws).chances()[0] > 0.99
+    assert WinProbabilities(draws * brings.draws).chances()[1] > 0.99
 
 
 def test_among_two_arms_the_one_that_costs_less_is_preferred_when_minimising():
     draws = make_draws(["cheap", "dear"], [Statistics(1_000, 100), Statistics(1_000, 300)], seed=1).rates
-    assert list(Race(draws).chances()) == [0, 1]
-    assert list(Race(-draws).chances()) == [1, 0]
+    assert list(WinProbabilities(draws).chances()) == [0, 1]
+    assert list(WinProbabilities(-draws).chances()) == [1, 0]
 
 
 def test_minimising_two_arms_swaps_their_chances():
     draws = make_draws(["a", "b"], [Statistics(40, 12), Statistics(50, 12)], seed=2).rates
-    most, least = Race(draws).chances(), Race(-draws).chances()
+    most, least = WinProbabilities(draws).chances(), WinProbabilities(-draws).chances()
     assert 0.5 < most[0] < 1
     assert list(least) == list(most[::-1])

@@ -14,7 +14,7 @@ from engine.model.errors import Invalid
 from engine.model.placement import Contextual
 from engine.model.timestamps import DAY, MINUTE
 from engine.statistics.findings import sentences
-from engine.store.tables import lessons
+from engine.store.tables import observations
 from tests.factories import candidate, candidates, order, placement
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
@@ -32,9 +32,9 @@ async def store(empty_shop):
 
 async def told(shop):
     """(decision, candidate, trials, successes) of all lessons in order."""
-    columns = (lessons.c.decision_id, lessons.c.candidate, lessons.c.trials, lessons.c.successes)
+    columns = (observations.c.decision_id, observations.c.candidate, observations.c.trials, observations.c.successes)
     async with shop.engine.database.read() as connection:
-        return [tuple(row) for row in await connection.execute(select(*columns).order_by(lessons.c.seq))]
+        return [tuple(row) for row in await connection.execute(select(*columns).order_by(observations.c.seq))]
 
 
 async def learn(shop):
@@ -118,7 +118,7 @@ async def test_lessons_agree_with_the_log_and_a_rebuild_appends_what_is_missing(
     [gone, *_] = await told(store)
     async with store.engine.database.write() as connection:
         await connection.execute(
-            delete(lessons).where(lessons.c.decision_id == gone[0], lessons.c.candidate == gone[1])
+            delete(observations).where(observations.c.decision_id == gone[0], observations.c.candidate == gone[1])
         )
     [difference] = await rebuild.compare(store.engine.database)
     assert (difference.fold, difference.rebuilt) == ("lessons", list(gone[2:]))
@@ -153,7 +153,7 @@ async def test_what_was_learned_outlives_the_process_and_nothing_is_learned_twic
     await store.report(answer, "converted", "paypal")
     other = await open_another()
     assert trials(store) == before
-    assert trials(store, other) == sum(lesson[2] for lesson in await told(store)) > before
+    assert trials(store, other) == sum(observation[2] for observation in await told(store)) > before
     await store.engine.follow()
     asked = [await one.decider.decide(store.id, ["payment_methods"], None, {}) for one in (store.engine, other)]
     assert len({answers[0].decision.beliefs_version for answers in asked}) == 1
@@ -169,7 +169,7 @@ async def test_two_processes_that_learn_at_the_same_time_learn_each_lesson_once(
         await other.live.refresh(at_once=True)
         await learn(store)
     await store.engine.follow()
-    assert trials(store) == sum(lesson[2] for lesson in await told(store)) >= 6
+    assert trials(store) == sum(observation[2] for observation in await told(store)) >= 6
 
 
 async def test_the_same_again_teaches_nothing_new(store):
@@ -193,7 +193,7 @@ async def test_with_other_features_it_learns_again_from_all_lessons(store):
     await publish(store, Contextual(("cart.total",)))
     assert beliefs(store).learned.factors == {}
     await learn(store)
-    assert trials(store) == sum(lesson[2] for lesson in await told(store)) >= 100
+    assert trials(store) == sum(observation[2] for observation in await told(store)) >= 100
     await publish(store, POLICY)
     await learn(store)
     assert await first_chance(store, "paypal", device_type="mobile") > 0.9
@@ -232,9 +232,9 @@ async def test_a_lesson_whose_decision_is_no_longer_kept_is_passed_by(store):
     row = (store.id, "payment_methods", "converted", "dec_gone", "card", 1, 1)
     names = ("merchant_id", "placement", "reward", "decision_id", "candidate", "trials", "successes")
     async with store.engine.database.write() as connection:
-        await connection.execute(insert(lessons).values(dict(zip(names, row, strict=True))))
+        await connection.execute(insert(observations).values(dict(zip(names, row, strict=True))))
     await shoppers(store, 3)
-    assert trials(store) == sum(lesson[2] for lesson in (await told(store))[1:]) >= 3
+    assert trials(store) == sum(observation[2] for observation in (await told(store))[1:]) >= 3
 
 
 async def bought(shop, count, amounts):

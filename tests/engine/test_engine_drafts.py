@@ -157,9 +157,9 @@ async def test_a_draft_over_rules_that_moved_is_not_published_until_somebody_dec
     kept = await shop.engine.drafts.keep(shop.id, "ada", PLACE, "r1", revision=None)
     assert (kept.moved, kept.before.name, kept.after.name) == (False, "Theirs", "Mine")
     await ada.publish()
-    shelf = await catalogue.shelf(shop.id)
-    assert shelf.get("rule", PLACE, "r1").document.name == "Mine"
-    assert shelf.get("rule", PLACE, "r2").document.effects == ({"exclude": ["klarna"]},)
+    configuration = await catalogue.configuration(shop.id)
+    assert configuration.get("rule", PLACE, "r1").document.name == "Mine"
+    assert configuration.get("rule", PLACE, "r2").document.effects == ({"exclude": ["klarna"]},)
 
 
 async def test_what_makes_no_sense_never_gets_into_a_draft(shop, ada):

@@ -109,9 +109,9 @@ async def test_what_is_fitted_to_the_log_is_used_from_then_on(empty_shop):
     shop = empty_shop
     await shop.place(placement(buckets=("device.type",)))
     for device, rate in {"mobile": 0.30, "desktop": 0.31, "tablet": 0.29}.items():
-        await shop.teach(device, card=(10_000, round(10_000 * rate)), ideal=(10_000, round(9_000 * rate)))
+        await shop.update_state(device, card=(10_000, round(10_000 * rate)), ideal=(10_000, round(9_000 * rate)))
     await shop.engine.fit()
-    await shop.teach("mobile", card=(1_000, 300))
+    await shop.update_state("mobile", card=(1_000, 300))
     known = shop.engine.live.get(shop.id, "payment_methods").known["mobile"].known
     assert known.arms["card"].strength == pytest.approx(100.0)
 
@@ -176,7 +176,7 @@ async def test_once_enough_windows_have_closed_open_decisions_are_not_read_for_t
 async def test_trying_others_costs_the_less_the_more_is_known(shop):
     cost = []
     for times in (1, 100):
-        await shop.teach(**dict.fromkeys(METHODS, (10 * times, 2 * times)) | {"card": (10 * times, 4 * times)})
+        await shop.update_state(**dict.fromkeys(METHODS, (10 * times, 2 * times)) | {"card": (10 * times, 4 * times)})
         insight = await shop.engine.insights.of(shop.id, "payment_methods")
         cost.append(insight.regret)
     assert cost[0] > 3 * cost[1] > 0

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from bandits.posterior.logistic_update import Lessons, rate
+from bandits.posterior.logistic_update import Observations, rate
 from bandits.posterior.weight_posterior import Learned
 from engine.kernel.features import Encoding, problems
 from engine.kernel.scales import amount_feature, number_feature
@@ -139,7 +139,7 @@ def taught(weights, count=20_000, *, seed=1, mobile=0.5):
     x[rng.random(count) < 0.33, PHONES.names.index("customer.returning")] = 1.0
     eta = x @ [weights.get(name, 0.0) for name in PHONES.names]
     wins = (rng.random(count) < rate(eta)).astype(float)
-    return Learned(len(PHONES)).after({"paypal": Lessons(x, np.ones(count), wins)})
+    return Learned(len(PHONES)).after({"paypal": Observations(x, np.ones(count), wins)})
 
 
 def found(learned, where):

@@ -193,8 +193,8 @@ async def test_a_purchase_that_no_decision_led_to_teaches_the_customers_history_
 
 
 async def test_after_five_purchases_a_customers_favourite_is_first_in_nine_of_ten(shop):
-    await shop.teach(card=(2_000, 760), paypal=(2_000, 440), klarna=(2_000, 200), ideal=(2_000, 80))
-    await shop.teach(apple_pay=(2_000, 240), sepa_debit=(2_000, 100))
+    await shop.update_state(card=(2_000, 760), paypal=(2_000, 440), klarna=(2_000, 200), ideal=(2_000, 80))
+    await shop.update_state(apple_pay=(2_000, 240), sepa_debit=(2_000, 100))
     for _ in range(5):
         answer = await shop.decide("c1")
         await shop.report(answer, "converted", "sepa_debit")

@@ -49,7 +49,7 @@ async def test_first_outcomes_renew_the_draws_at_once(shop):
 
 
 async def test_when_much_is_known_a_little_news_waits_but_not_for_ever(shop, monkeypatch):
-    await shop.teach(card=(50_000, 20_000))
+    await shop.update_state(card=(50_000, 20_000))
     version = await version_now(shop)
     await buy(shop)
     await shop.engine.live.refresh()
@@ -61,7 +61,7 @@ async def test_when_much_is_known_a_little_news_waits_but_not_for_ever(shop, mon
 
 
 async def test_enough_news_renews_the_draws_of_a_well_known_placement(shop):
-    await shop.teach(card=(400, 160))
+    await shop.update_state(card=(400, 160))
     version = await version_now(shop)
     await buy(shop, times=3, candidate="apple_pay")
     await shop.engine.live.refresh()
@@ -120,7 +120,7 @@ async def test_while_nothing_is_known_all_are_alike(empty_shop):
 async def test_a_bucket_that_was_never_seen_begins_with_what_all_others_have_in_common(empty_shop):
     shop = empty_shop
     await shop.place(placement(buckets=("device.type",)))
-    await shop.teach("mobile", **dict.fromkeys(METHODS, (1_000, 500)) | {"card": (1_000, 900)})
+    await shop.update_state("mobile", **dict.fromkeys(METHODS, (1_000, 500)) | {"card": (1_000, 900)})
     on_mobile, on_desktop = await shop.decide(device_type="mobile"), await shop.decide(device_type="desktop")
     first = [next(one for one in a.decision.ranking if one.id == "card") for a in (on_mobile, on_desktop)]
     assert first[0].score == pytest.approx(first[1].score, abs=0.01)
@@ -130,8 +130,8 @@ async def test_a_bucket_that_was_never_seen_begins_with_what_all_others_have_in_
 async def test_the_arms_page_tells_the_estimates_that_decisions_are_made_from(empty_shop):
     shop = empty_shop
     await shop.place(placement(buckets=("device.type",)))
-    await shop.teach("mobile", **dict.fromkeys(METHODS, (1_000, 500)) | {"card": (1_000, 900)})
-    await shop.teach("desktop", card=(5, 0))
+    await shop.update_state("mobile", **dict.fromkeys(METHODS, (1_000, 500)) | {"card": (1_000, 900)})
+    await shop.update_state("desktop", card=(5, 0))
     answer = await shop.decide(device_type="desktop")
     page = await shop.engine.monitor.arms(shop.id, "payment_methods", bucket="desktop")
     for one in answer.decision.ranking:
@@ -160,7 +160,7 @@ async def test_callers_cannot_make_buckets_of_their_own(empty_shop):
 
 
 async def test_beliefs_outlive_a_publication(shop):
-    await shop.teach(card=(100, 80))
+    await shop.update_state(card=(100, 80))
     before = await version_now(shop)
     await shop.create("rule", rule({"exclude": ["ideal"]}))
     decision = (await shop.decide()).decision
@@ -169,7 +169,7 @@ async def test_beliefs_outlive_a_publication(shop):
 
 
 async def test_where_nothing_was_learned_no_new_version_is_made(shop):
-    await shop.teach(card=(100, 80))
+    await shop.update_state(card=(100, 80))
     before = active(shop).known
     await shop.create("rule", rule({"exclude": ["ideal"]}))
     await shop.engine.live.refresh(at_once=True)
@@ -177,9 +177,9 @@ async def test_where_nothing_was_learned_no_new_version_is_made(shop):
 
 
 async def test_beliefs_that_come_late_do_not_replace_later_ones(shop):
-    await shop.teach(card=(100, 80))
+    await shop.update_state(card=(100, 80))
     early = active(shop).known[""]
-    await shop.teach(card=(50, 1))
+    await shop.update_state(card=(50, 1))
     late = active(shop).known[""]
     active(shop).put(early, active(shop).make(early))
     assert active(shop).known[""] == late
@@ -187,7 +187,7 @@ async def test_beliefs_that_come_late_do_not_replace_later_ones(shop):
 
 
 async def test_a_new_reward_starts_from_what_is_known_of_it(shop):
-    await shop.teach(card=(100, 80))
+    await shop.update_state(card=(100, 80))
     catalogue = shop.engine.catalogue
     selected = placement(reward="selected")
     await catalogue.update(shop.id, "ada", "placement", "", "payment_methods", selected, version=None)
@@ -229,7 +229,7 @@ async def test_another_process_follows_plans_and_keys_within_two_seconds(shop, o
 
 async def test_another_process_takes_over_beliefs_within_two_seconds(shop, open_another):
     other = await open_another()
-    await shop.teach(ideal=(1_000, 900))
+    await shop.update_state(ideal=(1_000, 900))
 
     async def seen():
         return "" in active(shop, other).known
@@ -250,8 +250,8 @@ async def test_processes_that_learn_about_different_buckets_take_over_each_other
     other = await open_another()
     theirs = type(shop)(other, shop.merchant)
     # Theirs is the first version, ours the second: having made a later one ourselves must not hide theirs.
-    await theirs.teach("desktop", card=(50, 40))
-    await shop.teach("mobile", card=(60, 50))
+    await theirs.update_state("desktop", card=(50, 40))
+    await shop.update_state("mobile", card=(60, 50))
     ours = active(shop).known["mobile"].version
     assert ours > max(one.version for one in active(shop, other).known.values())
     await shop.engine.follow()

@@ -151,13 +151,13 @@ async def test_a_kept_decision_keeps_its_outcomes_whenever_they_are_said_to_have
 async def test_an_old_snapshot_stays_while_a_kept_decision_names_it(shop, monkeypatch):
     clock, today = Clock(monkeypatch), now_ms() // DAY
     clock.to(today - 500)
-    await shop.teach(card=(10, 5))
+    await shop.update_state(card=(10, 5))
     clock.to(today - 499)
-    await shop.teach(card=(20, 9))
+    await shop.update_state(card=(20, 9))
     clock.to(today - 10)
     answer = await shop.decide()
     clock.to(today - 5)
-    await shop.teach(card=(30, 1))
+    await shop.update_state(card=(30, 1))
     clock.to(today)
     await shop.engine.purge()
     assert (await shop.engine.logbook.replay(shop.id, answer.decision.decision_id)).same
@@ -172,7 +172,7 @@ async def test_a_purge_of_one_merchant_leaves_the_last_beliefs_of_others(shop, m
     theirs = type(shop)(shop.engine, other)
     await theirs.place()
     clock.to(today - 500)
-    await theirs.teach(card=(10, 5))
+    await theirs.update_state(card=(10, 5))
     clock.to(today)
     await shop.engine.purge()
     assert await count(shop, tables.beliefs) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.kernel.beliefs import Knowledge, Known
+from engine.kernel.beliefs import ArmBelief, Knowledge
 from engine.kernel.kernel import bounds_for, decide
 from engine.learning.live import Active
 from engine.model.facts import Facts, Past
@@ -42,8 +42,8 @@ KNOWN = [
     Snapshot(1, "payment_methods", version, "converted", "", Knowledge(arms, customer_strength=3.7), 0)
     for version, arms in enumerate([
         {},
-        {name: Known(40.0 + n, 7.0 * n, priced=5.0, amount=900.0 * n) for n, name in enumerate(METHODS)},
-        dict.fromkeys(METHODS, Known(1e9, 1e9)),
+        {name: ArmBelief(40.0 + n, 7.0 * n, priced=5.0, amount=900.0 * n) for n, name in enumerate(METHODS)},
+        dict.fromkeys(METHODS, ArmBelief(1e9, 1e9)),
     ])
 ]  # fmt: skip
 

@@ -234,7 +234,7 @@ async def test_a_field_that_makes_buckets_is_not_deleted_nor_made_boundless(shop
 async def test_a_placement_goes_with_all_that_is_in_it(shop):
     await shop.create("rule", rule({"exclude": ["card"]}))
     await shop.engine.catalogue.delete(shop.id, "ada", "placement", "", PLACE, version=None)
-    assert (await shop.engine.catalogue.shelf(shop.id)).inside(PLACE) == []
+    assert (await shop.engine.catalogue.configuration(shop.id)).inside(PLACE) == []
     with pytest.raises(NotFound, match="no placement"):
         await shop.decide()
     await shop.place()

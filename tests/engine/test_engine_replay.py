@@ -23,10 +23,10 @@ async def replay(shop, answer):
 
 
 async def test_a_decision_replays_after_beliefs_moved_on(shop):
-    await shop.teach(card=(40, 20), paypal=(50, 24))
+    await shop.update_state(card=(40, 20), paypal=(50, 24))
     answers = [await shop.decide(f"c{number}", cart_total=5_000) for number in range(10)]
     versions = {answer.decision.beliefs_version for answer in answers}
-    await shop.teach(klarna=(500, 499))
+    await shop.update_state(klarna=(500, 499))
     assert (await shop.decide()).decision.beliefs_version not in versions
     for answer in answers:
         again = await replay(shop, answer)
@@ -85,7 +85,7 @@ async def test_a_fallback_replays(shop):
     ],
 )
 async def test_a_row_that_was_tampered_with_does_not_replay(shop, column, value):
-    await shop.teach(card=(400, 20), paypal=(500, 240))
+    await shop.update_state(card=(400, 20), paypal=(500, 240))
     await shop.create("rule", rule({"exclude": ["klarna"]}, when={"<": [{"var": "cart.total"}, 10]}))
     answer = await shop.decide("c1", cart_total=900)
     assert (await replay(shop, answer)).same
@@ -95,7 +95,7 @@ async def test_a_row_that_was_tampered_with_does_not_replay(shop, column, value)
 
 
 async def test_without_its_beliefs_a_decision_says_why_it_cannot_be_replayed(shop):
-    await shop.teach(card=(40, 20))
+    await shop.update_state(card=(40, 20))
     answer = await shop.decide()
     async with shop.engine.database.write() as connection:
         await connection.execute(delete(beliefs))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.clock import now_ms
-from engine.configuration.configuration import Shelf
+from engine.configuration.configuration import Configuration
 from engine.configuration.validation import Surroundings, problems_of
 from engine.model.errors import Invalid
 from engine.model.schedule import place_in, scheduled
@@ -51,7 +51,9 @@ def problems(document):
     here = [Resource("placement", "", "payment_methods", 1, placement(), 0)]
     here += [Resource("candidate", "payment_methods", one.id, 1, one, 0) for one in candidates()]
     one = Resource("rule", "payment_methods", "r1", 1, document, 0)
-    return {problem.field: problem.message for problem in problems_of(Surroundings(Shelf([*here, one], 1)), one)}
+    return {
+        problem.field: problem.message for problem in problems_of(Surroundings(Configuration([*here, one], 1)), one)
+    }
 
 
 def test_mistakes_stand_where_they_were_written_whatever_the_schedule():

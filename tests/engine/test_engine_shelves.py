@@ -13,14 +13,14 @@ pytestmark = pytest.mark.anyio
 PLACE = "payment_methods"
 
 
-def found(shelf):
-    return {(one.kind, one.place, one.id): (one.version, one.document) for one in shelf.inside(PLACE)}
+def found(configuration):
+    return {(one.kind, one.place, one.id): (one.version, one.document) for one in configuration.inside(PLACE)}
 
 
 async def same_as_stored(shop, open_another):
     """A process that has just been started reads everything."""
-    ours = await shop.engine.catalogue.shelf(shop.id)
-    theirs = await (await open_another()).catalogue.shelf(shop.id)
+    ours = await shop.engine.catalogue.configuration(shop.id)
+    theirs = await (await open_another()).catalogue.configuration(shop.id)
     assert found(ours) == found(theirs)
     assert (ours.revision, ours.review, ours.documents("list")) == (
         theirs.revision,
@@ -39,41 +39,41 @@ async def test_what_is_kept_is_what_is_stored_after_every_edit(shop, open_anothe
     await same_as_stored(shop, open_another)
     await catalogue.delete(shop.id, "ada", "rule", PLACE, "r1", version=None)
     await shop.create("rule", rule({"exclude": ["paypal"]}))
-    shelf = await same_as_stored(shop, open_another)
-    assert shelf.get("rule", PLACE, "r1").document.effects == ({"exclude": ["paypal"]},)
+    configuration = await same_as_stored(shop, open_another)
+    assert configuration.get("rule", PLACE, "r1").document.effects == ({"exclude": ["paypal"]},)
 
 
 async def test_what_another_process_edits_is_seen_at_once(shop, open_another):
     other = await open_another()
     await shop.create("rule", rule({"exclude": ["card"]}))
-    assert found(await other.catalogue.shelf(shop.id))["rule", PLACE, "r1"][0] == 1
+    assert found(await other.catalogue.configuration(shop.id))["rule", PLACE, "r1"][0] == 1
     await shop.engine.catalogue.update(shop.id, "ada", "rule", PLACE, "r1", rule({"exclude": ["ideal"]}), version=1)
-    version, document = found(await other.catalogue.shelf(shop.id))["rule", PLACE, "r1"]
+    version, document = found(await other.catalogue.configuration(shop.id))["rule", PLACE, "r1"]
     assert (version, document.effects) == (2, ({"exclude": ["ideal"]},))
     merchant = await shop.engine.accounts.merchant("shop")
     await other.accounts.set_review(merchant, on=True, who="bob")
-    assert (await shop.engine.catalogue.shelf(shop.id)).review
+    assert (await shop.engine.catalogue.configuration(shop.id)).review
 
 
 async def test_only_what_changed_is_decoded_again(shop, monkeypatch):
     await shop.create("rule", *(rule({"exclude": ["card"]}, id=f"r{n}", priority=n) for n in range(50)))
-    await shop.engine.catalogue.shelf(shop.id)
+    await shop.engine.catalogue.configuration(shop.id)
     decoded = []
     decode = configuration_cache.decode
     monkeypatch.setattr(configuration_cache, "decode", lambda *written: decoded.append(written) or decode(*written))
-    await shop.engine.catalogue.shelf(shop.id)
+    await shop.engine.catalogue.configuration(shop.id)
     assert decoded == []
     changed = rule({"exclude": ["ideal"]}, id="r7")
     await shop.engine.catalogue.update(shop.id, "ada", "rule", PLACE, "r7", changed, version=None)
-    await shop.engine.catalogue.shelf(shop.id)
+    await shop.engine.catalogue.configuration(shop.id)
     assert [msgspec.json.decode(text)["id"] for _, text in decoded] == ["r7"]
 
 
 async def test_many_merchants_do_not_fill_the_memory(shop, monkeypatch):
     monkeypatch.setattr(configuration_cache, "MOST_KEPT", 2)
     others = [(await shop.engine.accounts.add_merchant(f"other{n}", "Other"))[0].id for n in range(3)]
-    kept = configuration_cache.Shelves(shop.engine.database)
+    kept = configuration_cache.ConfigurationCache(shop.engine.database)
     for merchant in (*others, shop.id, others[0]):
-        shelf = await kept.load(merchant)
-        assert bool(shelf.placements) == (merchant == shop.id)
+        configuration = await kept.load(merchant)
+        assert bool(configuration.placements) == (merchant == shop.id)
         assert len(kept._kept) <= 2

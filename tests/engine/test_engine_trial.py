@@ -35,7 +35,7 @@ async def test_a_rule_that_nobody_published_is_obeyed(shop):
 
 async def test_who_is_believed_to_be_best_comes_first_each_time(shop):
     rest = dict.fromkeys(("klarna", "ideal", "sepa_debit", "apple_pay"), (1000, 300))
-    await shop.teach(paypal=(1000, 700), card=(1000, 500), **rest)
+    await shop.update_state(paypal=(1000, 700), card=(1000, 500), **rest)
     trials = [await tried(shop) for _ in range(3)]
     assert {tuple(one.id for one in trial.decision.ranking)[:2] for trial in trials} == {("paypal", "card")}
     first = trials[0].slots[0]
@@ -44,7 +44,7 @@ async def test_who_is_believed_to_be_best_comes_first_each_time(shop):
 
 
 async def test_the_chances_are_those_that_a_real_answer_names(shop):
-    await shop.teach(paypal=(100, 60), card=(100, 50))
+    await shop.update_state(paypal=(100, 60), card=(100, 50))
     trial, answer = await tried(shop, cart_total=100), await shop.decide(cart_total=100)
     first = answer.decision.ranking[0]
     assert trial.slots[0][first.id] == pytest.approx(first.chance)
@@ -52,7 +52,7 @@ async def test_the_chances_are_those_that_a_real_answer_names(shop):
 
 async def test_candidates_that_are_not_in_force_yet_take_part_with_what_is_known_of_the_others(shop):
     rest = dict.fromkeys(("klarna", "ideal", "sepa_debit", "apple_pay", "card"), (1000, 100))
-    await shop.teach(paypal=(1000, 700), **rest)
+    await shop.update_state(paypal=(1000, 700), **rest)
     _, document = await shop.engine.drafts.plan(shop.id, "payment_methods")
     new = (factories.candidate("alipay", position=-1), *document.candidates)
     trial = await Trials(shop.engine.live).answer(shop.id, msgspec.structs.replace(document, candidates=new), Facts({}))

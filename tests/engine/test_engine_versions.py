@@ -55,9 +55,9 @@ async def test_what_came_since_is_switched_off_and_not_lost(shop):
     await shop.create("rule", rule({"exclude": ["card"]}, id="since"))
     await shop.create("candidate", candidate("giropay"))
     await roll_back(shop, first)
-    shelf = await shop.engine.catalogue.shelf(shop.id)
-    assert shelf.get("rule", PLACE, "since").document == rule({"exclude": ["card"]}, id="since", enabled=False)
-    assert not shelf.get("candidate", PLACE, "giropay").document.enabled
+    configuration = await shop.engine.catalogue.configuration(shop.id)
+    assert configuration.get("rule", PLACE, "since").document == rule({"exclude": ["card"]}, id="since", enabled=False)
+    assert not configuration.get("candidate", PLACE, "giropay").document.enabled
     shown = order((await shop.decide()).decision)
     assert "card" in shown
     assert "giropay" not in shown

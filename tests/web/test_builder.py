@@ -10,10 +10,10 @@ from benchmarks.checks.builder import kept
 from engine.model.standard_vocabulary import STANDARD
 from rules.language.codes import COUNTRIES
 from web.admin.rules.builder import edits
-from web.admin.rules.builder.draft import Draft, acted, condition_of, effect_rows_of, moved, read_draft
 from web.admin.rules.builder.history import MOST_PACKED, MOST_STEPS, History, packed, unpacked
 from web.admin.rules.builder.nodes import Group, Raw, Row, from_logic, to_logic
 from web.admin.rules.builder.operators import BY_TYPE
+from web.admin.rules.builder.rule_form import Draft, acted, condition_of, effect_rows_of, moved, read_draft
 from web.admin.rules.builder.texts import NAMES, Terms, from_text, to_text
 
 TERMS = Terms(

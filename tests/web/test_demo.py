@@ -149,9 +149,9 @@ def test_a_demo_that_was_cut_off_while_it_was_made_is_completed(tmp_path: Path):
         await engine.catalogue.create(side.id, "demo", "placement", "", [catalogue.PLACEMENT])
         assert (await seed(engine)).password
         for merchant in await engine.accounts.merchants(catalogue.SLUG):
-            shelf = await engine.catalogue.shelf(merchant.id)
-            assert len(shelf.documents("candidate", PLACEMENT)) == len(METHODS)
-            assert len(shelf.documents("rule", PLACEMENT)) == len(catalogue.RULES)
+            configuration = await engine.catalogue.configuration(merchant.id)
+            assert len(configuration.documents("candidate", PLACEMENT)) == len(METHODS)
+            assert len(configuration.documents("rule", PLACEMENT)) == len(catalogue.RULES)
         await engine.stop()
 
     asyncio.run(seed_again())
@@ -163,7 +163,7 @@ def test_what_was_deleted_from_the_demo_stays_deleted(tmp_path: Path):
             merchant, rule = await engine.accounts.merchant("demo"), catalogue.RULES[0].id
             await engine.catalogue.delete(merchant.id, "someone", "rule", PLACEMENT, rule, version=None)
             await seed(engine)
-            assert (await engine.catalogue.shelf(merchant.id)).find("rule", PLACEMENT, rule) is None
+            assert (await engine.catalogue.configuration(merchant.id)).find("rule", PLACEMENT, rule) is None
 
     asyncio.run(start_again())
 

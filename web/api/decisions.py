@@ -20,7 +20,7 @@ from web.http.access import access_of, check_merchant, engine_of
 from web.http.metrics import DECISIONS, FALLBACKS
 from web.http.request_reading import QuickReader, query_of
 from web.openapi import examples
-from web.openapi.operation import Answer as Says
+from web.openapi.operation import Answer as Response
 from web.openapi.operation import Operation
 
 CustomerId = Annotated[str, Meta(min_length=1, max_length=256, description="Kept only as a keyed hash.")]
@@ -99,7 +99,7 @@ _read_batch: QuickReader[BatchRequest] = QuickReader(BatchRequest, is_open=True)
     opt=Operation(
         TAG,
         "Decide one placement",
-        {200: Says("The answer, which is logged before it is sent", ExplainedDecision)},
+        {200: Response("The answer, which is logged before it is sent", ExplainedDecision)},
         keys="any",
         query=Explain,
         body=DecisionRequest,
@@ -123,7 +123,7 @@ async def decide(request: AnyRequest) -> ASGIResponse:
     opt=Operation(
         TAG,
         "Decide up to ten placements at once",
-        {200: Says("One answer a placement, in their order", BatchAnswer)},
+        {200: Response("One answer a placement, in their order", BatchAnswer)},
         keys="any",
         query=Explain,
         body=BatchRequest,
@@ -149,7 +149,7 @@ async def decide_batch(request: AnyRequest) -> ASGIResponse:
     opt=Operation(
         TAG,
         "Order the payment methods",
-        {200: Says("The methods, in the order to show them in", Methods)},
+        {200: Response("The methods, in the order to show them in", Methods)},
         "The placement `payment_methods`, with the commonest facts as parameters.",
         keys="any",
         query=MethodsQuery,

@@ -8,7 +8,7 @@ import msgspec
 from litestar import Request, Response, get, put
 from msgspec import Meta
 
-from engine.configuration.configuration import Shelf
+from engine.configuration.configuration import Configuration
 from engine.model.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument, Scenario
 from web.api.drafts import PATH, TAG, DraftState, state_of
 from web.api.resources import JSON, version_of, who
@@ -48,10 +48,10 @@ async def export(request: AnyRequest) -> Response[bytes]:
     access, wanted = configuring(request), query_of(request, Export)
     engine, placement = engine_of(request), str(request.path_params["placement"])
     if wanted.of == "draft":
-        shelf = await engine.drafts.shelf(access.merchant.id, placement)
+        configuration = await engine.drafts.configuration(access.merchant.id, placement)
     else:
-        shelf = await engine.catalogue.shelf(access.merchant.id)
-    return _respond(rule_set_of(shelf, placement))
+        configuration = await engine.catalogue.configuration(access.merchant.id)
+    return _respond(rule_set_of(configuration, placement))
 
 
 @put(
@@ -79,17 +79,17 @@ async def import_set(request: AnyRequest) -> Response[bytes]:
     return _respond(state_of(draft, differences), etag=draft.at.revision)
 
 
-def rule_set_of(shelf: Shelf, placement: str) -> RuleSet:
+def rule_set_of(configuration: Configuration, placement: str) -> RuleSet:
     """The rules of a placement by priority, with all that they name; `NotFound` where it is not there."""
-    own: Placement = shelf.get("placement", "", placement).document
-    rules: tuple[RuleDocument, ...] = shelf.documents("rule", placement)
+    own: Placement = configuration.get("placement", "", placement).document
+    rules: tuple[RuleDocument, ...] = configuration.documents("rule", placement)
     return RuleSet(
         placement=own,
         rules=tuple(sorted(rules, key=lambda rule: (-rule.priority, rule.id))),
-        scenarios=shelf.documents("scenario", placement),
-        candidates=shelf.documents("candidate", placement),
-        vocabulary=shelf.documents("field"),
-        lists=shelf.documents("list"),
+        scenarios=configuration.documents("scenario", placement),
+        candidates=configuration.documents("candidate", placement),
+        vocabulary=configuration.documents("field"),
+        lists=configuration.documents("list"),
     )
 
 

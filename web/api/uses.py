@@ -76,9 +76,9 @@ async def rule_uses(request: AnyRequest) -> Response[bytes]:
     fields = await engine.uses.fields(access.merchant.id, days=wanted.days)
     active = engine.live.get(access.merchant.id, placement)
     waiting = {rule.id: fields.waiting_for(rule) for rule in active.plan.rules} if active else {}
-    shelf = await engine.catalogue.shelf(access.merchant.id)
+    configuration = await engine.catalogue.configuration(access.merchant.id)
     items = []
-    for id in sorted(rule.id for rule in shelf.documents("rule", placement)):
+    for id in sorted(rule.id for rule in configuration.documents("rule", placement)):
         one = waiting.get(id)
         items.append(_rule_use(id, uses.get(id, NEVER), list(one.fields) if one else []))
     return _respond(RuleUseList(items))
@@ -97,7 +97,7 @@ async def rule_uses(request: AnyRequest) -> Response[bytes]:
 async def field_uses(request: AnyRequest) -> Response[bytes]:
     access, wanted, engine = configuring(request), query_of(request, Days), engine_of(request)
     uses = await engine.uses.fields(access.merchant.id, days=wanted.days)
-    names = sorted(field.name for field in (await engine.catalogue.shelf(access.merchant.id)).fields())
+    names = sorted(field.name for field in (await engine.catalogue.configuration(access.merchant.id)).fields())
     items = [FieldUse(name, uses.times.get(name, 0), uses.share(name)) for name in dict.fromkeys(names)]
     return _respond(FieldUseList(uses.answers, items))
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 import msgspec
 
-from engine.configuration.configuration import Change, Shelf
+from engine.configuration.configuration import Change, Configuration
 from engine.configuration.validation import check, compiled
 from engine.kernel.plan import Plan
 from engine.kernel.scenario_check import Outcome, try_out
@@ -135,11 +135,14 @@ def _completed(file: Path, url: str, key: str | None, placement: str | None) -> 
 def _plan(wanted: RuleSet) -> Plan:
     """The plan that the rules make; ends the command with every problem where they make none."""
     place = wanted.placement or Placement(key="placement", name="Placement")
-    shelf = Shelf(_resources(wanted, place), 0)
-    inside = (*shelf.inside(place.key), *(one for one in _resources(wanted, place) if one.kind in ("field", "list")))
-    document = shelf.plan_document(place.key)
+    configuration = Configuration(_resources(wanted, place), 0)
+    inside = (
+        *configuration.inside(place.key),
+        *(one for one in _resources(wanted, place) if one.kind in ("field", "list")),
+    )
+    document = configuration.plan_document(place.key)
     try:
-        check(shelf, [Change(None, one) for one in inside])
+        check(configuration, [Change(None, one) for one in inside])
         if document is None:
             raise click.ClickException("there is no placement")
         return compiled(place.key, document, 0)

@@ -62,12 +62,12 @@ async def _merchant(engine: Engine) -> Sequence[Merchant]:
 
 
 async def _fill(engine: Engine, side: Merchant) -> None:
-    shelf, place = await engine.catalogue.shelf(side.id), catalogue.PLACEMENT.key
+    configuration, place = await engine.catalogue.configuration(side.id), catalogue.PLACEMENT.key
     wanted: tuple[tuple[Kind, str, Sequence[Document]], ...] = (
         ("placement", "", [catalogue.PLACEMENT]),
         ("candidate", place, catalogue.METHODS),
         ("rule", place, catalogue.RULES),
     )
     for kind, inside, documents in wanted:
-        if not shelf.documents(kind, inside):
+        if not configuration.documents(kind, inside):
             await engine.catalogue.create(side.id, WHO, kind, inside, documents)

@@ -13,7 +13,7 @@ from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 import rules
 from engine.model.errors import FieldProblem, Invalid, invalid
-from web.http.validation_errors import BODY, misfit
+from web.http.validation_errors import BODY, validation_error
 
 T = TypeVar("T")
 AnyRequest = Request[Any, Any, Any]
@@ -45,7 +45,7 @@ class QuickReader(Generic[T]):
         try:
             decoded: T = self._decode(raw)
         except msgspec.ValidationError as error:
-            raise Invalid(misfit(error, self._kind)) from None
+            raise Invalid(validation_error(error, self._kind)) from None
         except msgspec.DecodeError as error:
             raise invalid(BODY, f"is not JSON: {error}") from None
         except UnicodeDecodeError:
@@ -96,7 +96,7 @@ def converted(value: object, kind: Any, *, strict: bool = True) -> Any:
     try:
         return msgspec.convert(value, kind, strict=strict)
     except msgspec.ValidationError as error:
-        raise Invalid(misfit(error, kind)) from None
+        raise Invalid(validation_error(error, kind)) from None
 
 
 def loads(raw: bytes, *, most_bytes: int) -> object:

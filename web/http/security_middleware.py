@@ -28,7 +28,7 @@ MOST_PREFLIGHT_SECONDS = b"7200"
 _NUL = Problem("urn:tap2:problem:invalid", "The request is not valid", 400, "the address has a NUL character", "url")
 
 
-class Door:
+class SecurityMiddleware:
     """Refuses addresses that a database could not store, sets the headers that protect browsers, and answers CORS.
 
     `open_to_browsers` gives the methods by path that pages of any origin may use: they are called with a

@@ -28,7 +28,7 @@ _WORDS = {
 }
 
 
-def misfit(error: msgspec.ValidationError, kind: Any) -> FieldProblem:
+def validation_error(error: msgspec.ValidationError, kind: Any) -> FieldProblem:
     """What did not fit into `kind`. Names the field, and never repeats a value that was sent."""
     text = str(error)
     found = _PLACE.search(text)

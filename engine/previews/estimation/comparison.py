@@ -183,9 +183,9 @@ def _frame(plan: Plan) -> tuple[object, ...]:
     """All but the rules that an answer hangs on."""
     placement = plan.placement
     nameless = tuple(msgspec.structs.replace(one, label="-", type="") for one in plan.candidates)
-    worths = (placement.reward, placement.goal, placement.margin_percent, placement.typical_amount)
+    amount_draws = (placement.reward, placement.goal, placement.margin_percent, placement.typical_amount)
     encoded = (plan.document.fields, plan.encoding.traits) if plan.encoding else ()
-    return placement.shape, placement.policy, worths, nameless, encoded
+    return placement.shape, placement.policy, amount_draws, nameless, encoded
 
 
 def _effects(bounds: Bounds) -> tuple[object, ...]:

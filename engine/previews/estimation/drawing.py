@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 import bandits
 from engine.kernel.bounds import Bounds
-from engine.kernel.kernel import Draw, draw_of, eligible_of, hangs_on_request, room
+from engine.kernel.kernel import Draw, depends_on_request, draw_of, eligible_of, room
 from engine.kernel.plan import Plan
 from engine.kernel.scores import AnyBeliefs
 from engine.model.facts import Facts
@@ -51,7 +51,7 @@ class Drawing:
         self._hashes = draws[0].hashes
         self._randomness = [draw.randomness for draw in draws]
         self._answers = bandits.Answers(
-            bandits.chances_of([draw.lots for draw in draws]),
+            bandits.chances_of([draw.slot_chances for draw in draws]),
             np.stack([draw.rest for draw in draws]),
             length=self.length,
             drawn=self.drawn,
@@ -73,7 +73,7 @@ def _draws(where: Room, requests: Sequence[Request]) -> list[Draw]:
     made: dict[int, Draw] = {}
     draws = []
     for key, facts, beliefs in requests:
-        own = hangs_on_request(where.plan, beliefs, facts)
+        own = depends_on_request(where.plan, beliefs, facts)
         draw = None if own else made.get(id(beliefs))
         if draw is None:
             draw = draw_of(where.plan, beliefs, facts, where.bounds, where.eligible, key)

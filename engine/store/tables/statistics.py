@@ -86,7 +86,7 @@ usage = Table(
 )
 
 # What settled decisions say of each candidate that was seen, where a placement learns from facts; only ever appended.
-lessons = Table(
+observations = Table(
     "lessons",
     metadata,
     Column("seq", long_integer(), primary_key=True, autoincrement=True),

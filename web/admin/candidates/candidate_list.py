@@ -140,11 +140,11 @@ async def _after_change(frame: Frame, key: str) -> Response[Any]:
 
 
 async def _list(frame: Frame, key: str) -> CandidatesPage:
-    shelf = await frame.engine.catalogue.shelf(frame.merchant.id)
-    placement = shelf.find("placement", "", key)
+    configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
+    placement = configuration.find("placement", "", key)
     if placement is None and key != METHODS:
         raise NotFound(f"there is no placement “{key}”", field="placement")
-    resources = {resource.id: resource for resource in shelf.inside(key) if resource.kind == "candidate"}
+    resources = {resource.id: resource for resource in configuration.inside(key) if resource.kind == "candidate"}
     ordered = in_order([resource.document for resource in resources.values()])
     rows = [
         _row(frame, candidate, resources[candidate.id].version, place, last=len(ordered) - 1)

@@ -100,16 +100,16 @@ async def cancel_preview(
 async def box_of(frame: Frame, key: str, *, without: str = "", form: Form | None = None) -> PreviewBox:
     """What `_preview_box.html` shows; any page of this placement may include it."""
     engine, merchant_id = frame.engine, frame.merchant.id
-    shelf, draft = await engine.drafts.load(merchant_id, key)
+    configuration, draft = await engine.drafts.load(merchant_id, key)
     last = await engine.previews.newest(merchant_id, key)
-    candidates = shelf.documents("candidate", key)
+    candidates = configuration.documents("candidate", key)
     names = {rule.id: rule.shown.name for rule in draft.rules}
     report = None
     if last and last.result:
         left_out = names.get(last.subject.without, last.subject.without)
         report = report_of(frame, last.result, key, left_out, positions_of(candidates))
     return PreviewBox(
-        placement=shelf.get("placement", "", key).document,
+        placement=configuration.get("placement", "", key).document,
         base=f"/admin/rules/{key}/preview",
         form=form or Form(_texts(frame, last)),
         periods=PERIODS,

@@ -11,7 +11,7 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
-from engine.configuration.configuration import Shelf
+from engine.configuration.configuration import Configuration
 from engine.decisions.logbook import Logged
 from engine.model.errors import NotFound
 from engine.model.placement import Placement
@@ -59,9 +59,9 @@ async def decisions_page(
 ) -> Response[Any]:
     """Search; the id of a decision leads straight to it."""
     wanted = q.strip()
-    shelf = await frame.engine.catalogue.shelf(frame.merchant.id)
+    configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
     if wanted.startswith(DECISION_ID):
-        return await _straight_to(frame, shelf, wanted)
+        return await _straight_to(frame, configuration, wanted)
     found = await frame.engine.logbook.search(
         frame.merchant.id,
         placement=placement or None,
@@ -73,8 +73,8 @@ async def decisions_page(
     return frame.page(
         "log/decisions.html",
         DecisionsPage(
-            decisions=rows_of(shelf, found[:PER_PAGE]),
-            placements=shelf.placements,
+            decisions=rows_of(configuration, found[:PER_PAGE]),
+            placements=configuration.placements,
             q=wanted,
             placement=placement,
             missing="",
@@ -83,10 +83,10 @@ async def decisions_page(
     )
 
 
-def rows_of(shelf: Shelf, found: Sequence[Logged]) -> list[Row]:
+def rows_of(configuration: Configuration, found: Sequence[Logged]) -> list[Row]:
     """Decisions at a glance, in the order given."""
-    names = {placement.key: placement.name for placement in shelf.placements}
-    positions = {key: positions_of(shelf.documents("candidate", key)) for key in names}
+    names = {placement.key: placement.name for placement in configuration.placements}
+    positions = {key: positions_of(configuration.documents("candidate", key)) for key in names}
     rows = []
     for one in found:
         decision, key = one.decision, one.row.placement
@@ -107,11 +107,11 @@ def rows_of(shelf: Shelf, found: Sequence[Logged]) -> list[Row]:
     return rows
 
 
-async def _straight_to(frame: Frame, shelf: Shelf, decision_id: str) -> Response[Any]:
+async def _straight_to(frame: Frame, configuration: Configuration, decision_id: str) -> Response[Any]:
     try:
         await frame.engine.logbook.get(frame.merchant.id, decision_id)
     except NotFound:
-        page = DecisionsPage((), shelf.placements, decision_id, "", decision_id, Pages("", ""))
+        page = DecisionsPage((), configuration.placements, decision_id, "", decision_id, Pages("", ""))
         return frame.page("log/decisions.html", page)
     return frame.go(f"/admin/decisions/{decision_id}")
 

@@ -30,9 +30,9 @@ class ReplayFragment:
 async def decision_page(frame: NamedDependency[Frame], decision_id: FromPath[str]) -> Page:
     """Everything about one answer."""
     explained = await frame.engine.logbook.explain(frame.merchant.id, decision_id, frame.wording)
-    shelf = await frame.engine.catalogue.shelf(frame.merchant.id)
+    configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
     positions = positions_of(explained.plan.document.candidates)
-    positions |= positions_of(shelf.documents("candidate", explained.row.placement))
+    positions |= positions_of(configuration.documents("candidate", explained.row.placement))
     return frame.page("log/decision.html", Explanation(frame, explained, positions).page())
 
 

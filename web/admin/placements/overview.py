@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from litestar import get
 from litestar.di import NamedDependency
 
-from engine.configuration.configuration import Shelf
+from engine.configuration.configuration import Configuration
 from engine.model.timestamps import MINUTE
 from web.admin.log.audit import Row as Change
 from web.admin.log.audit import row_of
@@ -65,16 +65,16 @@ class GlanceFragment:
 @get("/")
 async def overview_page(request: AnyRequest, frame: NamedDependency[Frame]) -> Page:
     """The state of everything in one look."""
-    shelf = await frame.engine.catalogue.shelf(frame.merchant.id)
-    glance = await _glance(frame, shelf)
-    steps = await _steps(frame, shelf, has_decisions=bool(glance.decisions))
+    configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
+    glance = await _glance(frame, configuration)
+    steps = await _steps(frame, configuration, has_decisions=bool(glance.decisions))
     changes = await frame.engine.catalogue.audit(frame.merchant.id, limit=LATEST)
     page = OverviewPage(
         glance=glance,
         steps=[] if all(step.done for step in steps) else steps,
         changes=[row_of(entry) for entry in changes],
         address=str(request.base_url).rstrip("/"),
-        sample_placement=shelf.placements[0].key if shelf.placements else "payment_methods",
+        sample_placement=configuration.placements[0].key if configuration.placements else "payment_methods",
     )
     return frame.page("placements/overview.html", page)
 
@@ -82,27 +82,27 @@ async def overview_page(request: AnyRequest, frame: NamedDependency[Frame]) -> P
 @get("/glance")
 async def glance_fragment(frame: NamedDependency[Frame]) -> Page:
     """The same figures again, a few seconds later."""
-    shelf = await frame.engine.catalogue.shelf(frame.merchant.id)
-    return frame.page("placements/_glance.html", GlanceFragment(await _glance(frame, shelf)))
+    configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
+    return frame.page("placements/_glance.html", GlanceFragment(await _glance(frame, configuration)))
 
 
-async def _glance(frame: Frame, shelf: Shelf) -> Glance:
-    placements = await rows_of(frame, shelf)
+async def _glance(frame: Frame, configuration: Configuration) -> Glance:
+    placements = await rows_of(frame, configuration)
     latest = await frame.engine.logbook.search(frame.merchant.id, limit=LATEST)
     return Glance(
         placements=placements,
-        decisions=decision_rows(shelf, latest),
-        per_minute=await _answers_last_minute(frame, shelf),
+        decisions=decision_rows(configuration, latest),
+        per_minute=await _answers_last_minute(frame, configuration),
         last_hour=sum(row.answers for row in placements),
         fallbacks=sum(one.decision.fallback for one in latest),
     )
 
 
-async def _answers_last_minute(frame: Frame, shelf: Shelf) -> int:
+async def _answers_last_minute(frame: Frame, configuration: Configuration) -> int:
     """Of the last whole minute, so that the figure does not start from zero every minute."""
     minute = frame.show.now // MINUTE - 1
     total = 0
-    for placement in shelf.placements:
+    for placement in configuration.placements:
         active = frame.engine.live.get(frame.merchant.id, placement.key)
         if active is not None:
             arms = await frame.engine.monitor.arms(frame.merchant.id, placement.key, minutes=1)
@@ -110,11 +110,11 @@ async def _answers_last_minute(frame: Frame, shelf: Shelf) -> int:
     return total
 
 
-async def _steps(frame: Frame, shelf: Shelf, *, has_decisions: bool) -> list[Step]:
+async def _steps(frame: Frame, configuration: Configuration, *, has_decisions: bool) -> list[Step]:
     keys = await frame.engine.accounts.keys(frame.merchant.id)
-    key = shelf.placements[0].key if shelf.placements else ""
-    has_candidates = any(shelf.documents("candidate", placement.key) for placement in shelf.placements)
-    has_results = any(row.state.text == "Learning" for row in await rows_of(frame, shelf))
+    key = configuration.placements[0].key if configuration.placements else ""
+    has_candidates = any(configuration.documents("candidate", placement.key) for placement in configuration.placements)
+    has_results = any(row.state.text == "Learning" for row in await rows_of(frame, configuration))
     inside = f"/admin/placements/{key}" if key else "/admin/placements"
     return [
         Step(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from litestar import get
 from litestar.di import NamedDependency
 
-from engine.configuration.configuration import Shelf
+from engine.configuration.configuration import Configuration
 from engine.insights.arms_monitor import Arms
 from engine.model.errors import NotFound
 from engine.model.placement import Fixed, Placement, Split
@@ -59,13 +59,13 @@ class PlacementsPage:
 @get("/placements")
 async def placements_page(frame: NamedDependency[Frame]) -> Page:
     """Every placement of the merchant's side."""
-    shelf = await frame.engine.catalogue.shelf(frame.merchant.id)
-    return frame.page("placements/placements.html", PlacementsPage(await rows_of(frame, shelf)))
+    configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
+    return frame.page("placements/placements.html", PlacementsPage(await rows_of(frame, configuration)))
 
 
-async def rows_of(frame: Frame, shelf: Shelf) -> list[Row]:
+async def rows_of(frame: Frame, configuration: Configuration) -> list[Row]:
     """A glance at each placement, in the order of their keys."""
-    return [_row(shelf, placement, await _arms(frame, placement.key)) for placement in shelf.placements]
+    return [_row(configuration, placement, await _arms(frame, placement.key)) for placement in configuration.placements]
 
 
 async def _arms(frame: Frame, key: str) -> Arms:
@@ -76,8 +76,8 @@ async def _arms(frame: Frame, key: str) -> Arms:
         return NO_ARMS
 
 
-def _row(shelf: Shelf, placement: Placement, arms: Arms) -> Row:
-    candidates = shelf.documents("candidate", placement.key)
+def _row(configuration: Configuration, placement: Placement, arms: Arms) -> Row:
+    candidates = configuration.documents("candidate", placement.key)
     return Row(
         key=placement.key,
         name=placement.name,
@@ -85,7 +85,7 @@ def _row(shelf: Shelf, placement: Placement, arms: Arms) -> Row:
         leader=_leader(arms, positions_of(candidates)),
         answers=arms.decisions,
         candidates=sum(candidate.enabled for candidate in candidates),
-        rules=sum(rule.enabled for rule in shelf.documents("rule", placement.key)),
+        rules=sum(rule.enabled for rule in configuration.documents("rule", placement.key)),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.configuration.configuration import Shelf
+from engine.configuration.configuration import Configuration
 from engine.kernel.features import CHOICES, WEIGHABLE
 from engine.kernel.plan import has_finite_values
 from engine.kernel.rule_sentences import labels_of
@@ -28,12 +28,12 @@ class Fact:
     example: str = ""
 
 
-def terms_of(shelf: Shelf, key: str, merchant: Merchant) -> Terms:
+def terms_of(configuration: Configuration, key: str, merchant: Merchant) -> Terms:
     """What the form of a placement speaks of; a new one has no candidates yet."""
     return Terms(
-        fields={field.name: field for field in shelf.fields()},
+        fields={field.name: field for field in configuration.fields()},
         lists=(),
-        candidates=labels_of(in_order(shelf.documents("candidate", key))),
+        candidates=labels_of(in_order(configuration.documents("candidate", key))),
         currency=merchant.currency,
         timezone=merchant.timezone,
     )

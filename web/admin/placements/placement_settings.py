@@ -149,7 +149,7 @@ async def delete_placement(request: AnyRequest, frame: NamedDependency[Frame], k
 
 
 async def _terms(frame: Frame, key: str) -> Terms:
-    return terms_of(await frame.engine.catalogue.shelf(frame.merchant.id), key, frame.merchant)
+    return terms_of(await frame.engine.catalogue.configuration(frame.merchant.id), key, frame.merchant)
 
 
 def _page(

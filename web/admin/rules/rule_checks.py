@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from engine.configuration.draft_overlay import DraftRule
 from engine.service import Engine
 from rules.analysis.check import Finding
-from web.admin.rules.builder.desk import Bench
+from web.admin.rules.builder.rule_view import RuleContext
 from web.admin.rules.rule_set import RuleSet
 from web.admin.shell.frame import Frame
 
@@ -77,7 +77,7 @@ _TASKS: WeakKeyDictionary[Engine, dict[At, asyncio.Task[Findings]]] = WeakKeyDic
 
 def _task(frame: Frame, rules: RuleSet) -> asyncio.Task[Findings]:
     tasks = _TASKS.setdefault(frame.engine, {})
-    at = (frame.merchant.id, rules.key, rules.shelf.revision, rules.draft.at.revision)
+    at = (frame.merchant.id, rules.key, rules.configuration.revision, rules.draft.at.revision)
     if at not in tasks:
         while len(tasks) >= MOST_REMEMBERED:
             del tasks[next(iter(tasks))]
@@ -87,6 +87,6 @@ def _task(frame: Frame, rules: RuleSet) -> asyncio.Task[Findings]:
 
 def _found(frame: Frame, rules: RuleSet) -> Findings:
     found: dict[str, list[Finding]] = {}
-    for finding in Bench(rules, frame.merchant, frame.show, id="").findings_of_all():
+    for finding in RuleContext(rules, frame.merchant, frame.show, id="").findings_of_all():
         found.setdefault(finding.rule, []).append(finding)
     return found

@@ -14,7 +14,7 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
-from engine.configuration.configuration import Shelf
+from engine.configuration.configuration import Configuration
 from engine.configuration.draft_overlay import DraftRule
 from engine.kernel.plan import lists_of, rule_source, vocabulary_of
 from engine.kernel.rule_sentences import labels_of
@@ -139,8 +139,8 @@ async def rules_page(
     after: FromQuery[str] = "",
 ) -> Page:
     """The rules of a placement, narrowed by name, tag and state, a page at a time."""
-    shelf = await frame.engine.catalogue.shelf(frame.merchant.id)
-    chosen = _chosen(shelf, placement)
+    configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
+    chosen = _chosen(configuration, placement)
     if chosen is None:
         return frame.page("rules/rules.html", RulesPage((), None))
     rules = await rule_set(frame, chosen.key)
@@ -225,9 +225,9 @@ class Phrasing:
 
     def __init__(self, rules: RuleSet, frame: Frame) -> None:
         show: Show = frame.show
-        self._vocabulary = vocabulary_of(rules.shelf.fields())
-        self._lists = lists_of(rules.shelf.documents("list"))
-        labels = labels_of(rules.shelf.documents("candidate", rules.key))
+        self._vocabulary = vocabulary_of(rules.configuration.fields())
+        self._lists = lists_of(rules.configuration.documents("list"))
+        labels = labels_of(rules.configuration.documents("candidate", rules.key))
         self._wording = Wording(labels, frame.merchant.currency, show.money, show.country)
 
     def of(self, document: RuleDocument) -> str:
@@ -241,7 +241,7 @@ class Phrasing:
 
 
 async def _page(frame: Frame, rules: RuleSet, wanted: Filter) -> RulesPage:
-    placement = placement_of(rules.shelf, rules.key)
+    placement = placement_of(rules.configuration, rules.key)
     states = {rule.id: state_of(rule, frame.show.now) for rule in rules.draft.rules}
     found = [rule for rule in rules.draft.rules if wanted.fits(rule, states[rule.id])]
     start = next((place + 1 for place, rule in enumerate(found) if rule.id == wanted.after), 0)
@@ -250,7 +250,7 @@ async def _page(frame: Frame, rules: RuleSet, wanted: Filter) -> RulesPage:
     more = wanted.address(rules.key, after=page[-1].id) if page and start + PER_PAGE < len(found) else ""
     counts = Counter(states.values())
     return RulesPage(
-        placements=rules.shelf.placements,
+        placements=rules.configuration.placements,
         placement=placement,
         rules=[_row(frame, phrasing, notes, checks, rules, rule) for rule in page],
         total=len(rules.draft.rules),
@@ -285,23 +285,23 @@ def epoch_ms(moment: str) -> int:
     return int(datetime.fromisoformat(moment).timestamp() * 1000)
 
 
-def placement_of(shelf: Shelf, key: str) -> Placement:
+def placement_of(configuration: Configuration, key: str) -> Placement:
     """The placement; `NotFound` where there is none."""
-    found = shelf.find("placement", "", key)
+    found = configuration.find("placement", "", key)
     if found is None:
         raise NotFound(f"there is no placement “{key}”", field="placement")
     document: Placement = found.document
     return document
 
 
-def _chosen(shelf: Shelf, key: str) -> Placement | None:
+def _chosen(configuration: Configuration, key: str) -> Placement | None:
     if key:
-        return placement_of(shelf, key)
-    usual = shelf.find("placement", "", "payment_methods")
+        return placement_of(configuration, key)
+    usual = configuration.find("placement", "", "payment_methods")
     if usual:
         document: Placement = usual.document
         return document
-    return shelf.placements[0] if shelf.placements else None
+    return configuration.placements[0] if configuration.placements else None
 
 
 def _row(frame: Frame, phrasing: Phrasing, notes: Notes, checks: Checks, rules: RuleSet, rule: DraftRule) -> Row:

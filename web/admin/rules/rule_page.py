@@ -20,11 +20,11 @@ from engine.model.errors import FieldProblem, Invalid, NotFound
 from engine.model.placement import RuleDocument
 from rules import RuleError, loads
 from web.admin.candidates.candidate_list import in_order
-from web.admin.rules.builder.desk import Bench, Desk
-from web.admin.rules.builder.draft import Draft, acted, moved, read_draft
 from web.admin.rules.builder.effects import KINDS
 from web.admin.rules.builder.history import History, packed, unpacked
 from web.admin.rules.builder.overlay import Given
+from web.admin.rules.builder.rule_form import Draft, acted, moved, read_draft
+from web.admin.rules.builder.rule_view import RuleContext, RuleView
 from web.admin.rules.builder.texts import Terms, from_text, to_text
 from web.admin.rules.builder.view import Option, field_groups, offers
 from web.admin.rules.rule_set import RuleSet, keep, rule_set
@@ -72,7 +72,7 @@ class RulePage:
     mark: str
     placement: str
     form: Form
-    desk: Desk
+    rule_view: RuleView
     shown: str
     history: str
     can_undo: bool
@@ -91,7 +91,7 @@ class RulePage:
 
 
 @dataclass
-class Sitting:
+class RuleEdit:
     """One request about one rule: what was sent, and what is there to hold it against."""
 
     frame: Frame
@@ -102,7 +102,7 @@ class Sitting:
     def __post_init__(self) -> None:
         self.key = self.rules.key
         id = self.stored.id if self.stored else NEW
-        self.bench = Bench(self.rules, self.frame.merchant, self.frame.show, id=id)
+        self.context = RuleContext(self.rules, self.frame.merchant, self.frame.show, id=id)
         self.sent = {name: values[-1] for name, values in self.given.items() if values}
 
     async def shown(self, draft: Draft, history: History, form: Form | None = None, **more: Any) -> RulePage:
@@ -111,11 +111,11 @@ class Sitting:
 
     def templates(self) -> list[RuleDocument]:
         """Rules for common needs that fit the placement."""
-        shelf, merchant = self.rules.shelf, self.frame.merchant
+        configuration, merchant = self.rules.configuration, self.frame.merchant
         shop = Shop(
-            candidates=in_order(shelf.documents("candidate", self.key)),
-            vocabulary=self.bench.vocabulary,
-            lists=self.bench.lists,
+            candidates=in_order(configuration.documents("candidate", self.key)),
+            vocabulary=self.context.vocabulary,
+            lists=self.context.lists,
             country=merchant.country,
             currency=merchant.currency,
             timezone=merchant.timezone,
@@ -127,7 +127,7 @@ class Sitting:
         """The stored rule as its form shows it."""
         if self.stored is None:
             return _example(self)
-        return texts_of(self.stored.shown, self.bench.terms) | {"version": str(self.stored.revision)}
+        return texts_of(self.stored.shown, self.context.terms) | {"version": str(self.stored.revision)}
 
     def page(self, draft: Draft, history: History, form: Form | None = None, **more: Any) -> RulePage:
         """The whole page of a draft; its other texts are those of the draft, too."""
@@ -140,16 +140,16 @@ class Sitting:
             mark=self.stored.mark if self.stored else "",
             placement=self.key,
             form=form or Form({**self.sent, **draft.texts, "version": self._version()}),
-            desk=self.bench.desk(draft),
+            rule_view=self.context.rule_view(draft),
             shown=draft.fingerprint,
             history=packed(history),
             can_undo=bool(history.past),
             can_redo=bool(history.future),
             focus=draft.focus,
-            field_groups=field_groups(self.bench.terms),
-            known_fields=frozenset(self.bench.terms.fields),
+            field_groups=field_groups(self.context.terms),
+            known_fields=frozenset(self.context.terms.fields),
             effect_kinds=list(KINDS.items()),
-            offers=offers(self.bench.terms, available_timezones()),
+            offers=offers(self.context.terms, available_timezones()),
             oob=SWAPPED if self.frame.is_htmx else Markup(),
             **more,
         )
@@ -168,17 +168,17 @@ async def new_rule(
     """A rule to start from: an example that fits the placement, a template, or a copy of another rule."""
     frame.must_draft()
     rules = await rule_set(frame, placement)
-    sitting = await asyncio.to_thread(Sitting, frame, rules, None)
+    edit = await asyncio.to_thread(RuleEdit, frame, rules, None)
     copied = rules.find(copy_of)
-    templates = sitting.templates()
+    templates = edit.templates()
     chosen = next((one for one in templates if one.id == template), None)
     if copied:
-        texts = {**texts_of(copied.shown, sitting.bench.terms), "name": f"{copied.shown.name} (copy)"[-120:]}
+        texts = {**texts_of(copied.shown, edit.context.terms), "name": f"{copied.shown.name} (copy)"[-120:]}
     else:
-        texts = texts_of(chosen, sitting.bench.terms) if chosen else sitting.texts
+        texts = texts_of(chosen, edit.context.terms) if chosen else edit.texts
     draft = _draft_of(texts)
     starts = [] if copied or chosen else [(one.id, one.name, one.notes) for one in templates]
-    return frame.page("rules/rule.html", await sitting.shown(draft, History(dict(draft.texts)), starts=starts))
+    return frame.page("rules/rule.html", await edit.shown(draft, History(dict(draft.texts)), starts=starts))
 
 
 @post("/rules/new", status_code=200)
@@ -187,7 +187,7 @@ async def post_new_rule(request: AnyRequest, frame: NamedDependency[Frame]) -> R
     frame.must_draft()
     given = await several_typed(request)
     rules = await rule_set(frame, given.get("placement", [""])[-1])
-    return await _posted(await asyncio.to_thread(Sitting, frame, rules, None, given))
+    return await _posted(await asyncio.to_thread(RuleEdit, frame, rules, None, given))
 
 
 @post("/rules/{key:str}/{id:str}/before", status_code=200)
@@ -208,9 +208,9 @@ async def unsave_rule(
 @get("/rules/{key:str}/{id:str}")
 async def rule_page(frame: NamedDependency[Frame], key: FromPath[str], id: FromPath[str]) -> Page:
     """The builder with a stored rule in it."""
-    sitting = await _stored(frame, key, id)
-    draft = _draft_of(sitting.texts)
-    return frame.page("rules/rule.html", await sitting.shown(draft, History(dict(draft.texts))))
+    edit = await _stored(frame, key, id)
+    draft = _draft_of(edit.texts)
+    return frame.page("rules/rule.html", await edit.shown(draft, History(dict(draft.texts))))
 
 
 @post("/rules/{key:str}/{id:str}", status_code=200)
@@ -222,29 +222,29 @@ async def post_rule(
     return await _posted(await _stored(frame, key, id, await several_typed(request)))
 
 
-async def _stored(frame: Frame, key: str, id: str, given: Given | None = None) -> Sitting:
+async def _stored(frame: Frame, key: str, id: str, given: Given | None = None) -> RuleEdit:
     rules = await rule_set(frame, key)
-    return await asyncio.to_thread(Sitting, frame, rules, rules.get(id), given or {})
+    return await asyncio.to_thread(RuleEdit, frame, rules, rules.get(id), given or {})
 
 
-async def _posted(sitting: Sitting) -> Response[Any]:
+async def _posted(edit: RuleEdit) -> Response[Any]:
     """Follow the button that was pressed; without one, take over what was typed."""
-    act = sitting.sent.get("act") or ("typed" if "shown" in sitting.sent else "save")
-    draft = read_draft(sitting.given, tuple(NAMES), sitting.bench.terms)
+    act = edit.sent.get("act") or ("typed" if "shown" in edit.sent else "save")
+    draft = read_draft(edit.given, tuple(NAMES), edit.context.terms)
     by = "+".join(draft.changed) if act == "typed" and draft.changed != ("json",) else ""
-    history = unpacked(sitting.sent.get("history", "")).after(draft.texts, by)
+    history = unpacked(edit.sent.get("history", "")).after(draft.texts, by)
     if act == "save":
-        return await _save(sitting, draft, history)
-    draft, history = _followed(sitting, draft, history, act)
-    context = await sitting.shown(draft, history, answers=_answers(draft, act))
-    return sitting.frame.form("rules/rule.html", "rules/_rule_answer.html", context)
+        return await _save(edit, draft, history)
+    draft, history = _followed(edit, draft, history, act)
+    context = await edit.shown(draft, history, answers=_answers(draft, act))
+    return edit.frame.form("rules/rule.html", "rules/_rule_answer.html", context)
 
 
-def _followed(sitting: Sitting, draft: Draft, history: History, act: str) -> tuple[Draft, History]:
+def _followed(edit: RuleEdit, draft: Draft, history: History, act: str) -> tuple[Draft, History]:
     if act in ("undo", "redo"):
         history = history.undone() if act == "undo" else history.redone()
         return Draft({**draft.texts, **history.present}, reshaped=True), history
-    terms = sitting.bench.terms
+    terms = edit.context.terms
     if act.startswith("move:"):
         at, _, to = act.removeprefix("move:").partition(">")
         after = moved(draft, at, to, terms)
@@ -261,12 +261,12 @@ def _answers(draft: Draft, act: str) -> frozenset[str]:
     return frozenset(parts if draft.changed == ("json",) else parts | {"json"})
 
 
-async def _save(sitting: Sitting, draft: Draft, history: History) -> Response[Any]:
-    frame, key, stored, terms = sitting.frame, sitting.key, sitting.stored, sitting.bench.terms
-    values = {**sitting.sent, **draft.texts}
+async def _save(edit: RuleEdit, draft: Draft, history: History) -> Response[Any]:
+    frame, key, stored, terms = edit.frame, edit.key, edit.stored, edit.context.terms
+    values = {**edit.sent, **draft.texts}
 
     async def write() -> DraftRule:
-        id = stored.id if stored else _free_id(sitting.rules, values["name"])
+        id = stored.id if stored else _free_id(edit.rules, values["name"])
         document = document_of(values, terms, id=id, old=stored.shown if stored else None)
         return await keep(frame, key, document, revision=version_of(values) if stored else 0)
 
@@ -276,8 +276,8 @@ async def _save(sitting: Sitting, draft: Draft, history: History) -> Response[An
     try:
         saved = await store(values, write, saved_now, names=NAMES)
     except Refused as refusal:
-        form = _explained(sitting, draft, refusal)
-        page = await sitting.shown(draft, history, form, theirs=refusal.theirs, answers=EVERYTHING)
+        form = _explained(edit, draft, refusal)
+        page = await edit.shown(draft, history, form, theirs=refusal.theirs, answers=EVERYTHING)
         return frame.form("rules/rule.html", "rules/_rule_answer.html", page, status=refusal.status)
     if stored is None:
         notice = Notice(f"“{saved.shown.name}” is saved. It is in force once the changes are published.")
@@ -292,13 +292,13 @@ def _packed(stored: DraftRule) -> str:
     return msgspec.json.encode(stored.shown).decode()
 
 
-def _explained(sitting: Sitting, draft: Draft, refusal: Refused) -> Form:
+def _explained(edit: RuleEdit, draft: Draft, refusal: Refused) -> Form:
     """What is wrong beside its field; mistakes in the condition and the effects stand beside their rows."""
     problems = {name: text for name, text in refusal.form.problems.items() if name not in ("when", "effects")}
     rest = {name: text for name, text in refusal.form.problems.items() if name in ("when", "effects")}
-    count = sitting.bench.desk(draft).mistakes
+    count = edit.context.rule_view(draft).mistakes
     if rest and not problems.get("form"):
-        several = f"{sitting.frame.show.count(count, 'mistake')} to mend before this can be saved."
+        several = f"{edit.frame.show.count(count, 'mistake')} to mend before this can be saved."
         problems["form"] = several if count else next(iter(rest.values()))
     return Form(refusal.form.values, problems)
 
@@ -357,8 +357,8 @@ def _draft_of(texts: Mapping[str, str]) -> Draft:
     return Draft({name: texts[name] for name in NAMES})
 
 
-def _example(sitting: Sitting) -> dict[str, str]:
-    ids = list(sitting.bench.labels) or ["card"]
+def _example(edit: RuleEdit) -> dict[str, str]:
+    ids = list(edit.context.labels) or ["card"]
     return {
         "name": "",
         "priority": "0",

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from engine.configuration.configuration import Shelf
+from engine.configuration.configuration import Configuration
 from engine.configuration.draft_overlay import Draft, DraftRule
 from engine.configuration.drafts import after_draft
 from engine.kernel.plan import lists_of, rule_source, vocabulary_of
@@ -21,7 +21,7 @@ class RuleSet:
     """All that a merchant edits, with this placement's rules as the draft will have them; and that draft."""
 
     merchant_id: int
-    shelf: Shelf
+    configuration: Configuration
     draft: Draft
 
     @property
@@ -51,7 +51,7 @@ class RuleSet:
 
     def parsed(self) -> tuple[Rule, ...]:
         """Those of them that are on and can be read; remembered, as one asks for them with every key typed."""
-        at = (self.merchant_id, self.key, self.shelf.revision, self.draft.at.revision)
+        at = (self.merchant_id, self.key, self.configuration.revision, self.draft.at.revision)
         if at not in _REMEMBERED:
             while len(_REMEMBERED) >= MOST_REMEMBERED:
                 del _REMEMBERED[next(iter(_REMEMBERED))]
@@ -59,7 +59,7 @@ class RuleSet:
         return _REMEMBERED[at]
 
     def _parsed(self) -> Iterator[Rule]:
-        vocabulary, lists = vocabulary_of(self.shelf.fields()), lists_of(self.shelf.documents("list"))
+        vocabulary, lists = vocabulary_of(self.configuration.fields()), lists_of(self.configuration.documents("list"))
         for document in self.documents:
             if document.enabled:
                 with suppress(RuleError):
@@ -72,8 +72,8 @@ _REMEMBERED: dict[tuple[int, str, int, int], tuple[Rule, ...]] = {}
 
 async def rule_set(frame: Frame, key: str) -> RuleSet:
     """The rules of a placement; `NotFound` where there is no such placement."""
-    shelf, draft = await frame.engine.drafts.load(frame.merchant.id, key)
-    return RuleSet(frame.merchant.id, after_draft(shelf, draft), draft)
+    configuration, draft = await frame.engine.drafts.load(frame.merchant.id, key)
+    return RuleSet(frame.merchant.id, after_draft(configuration, draft), draft)
 
 
 async def keep(frame: Frame, key: str, document: RuleDocument, *, revision: int | None) -> DraftRule:

@@ -11,7 +11,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from engine.clock import now_ms
-from engine.configuration.configuration import Shelf
+from engine.configuration.configuration import Configuration
 from engine.configuration.draft_overlay import DraftRule
 from engine.decisions.usage import DAYS, NEVER, FieldUses, RuleUses, Waiting, first_day
 from engine.kernel.plan import lists_of, rule_source, vocabulary_of
@@ -65,7 +65,7 @@ async def rule_uses(frame: NamedDependency[Frame], key: FromPath[str], id: FromP
     rules = await rule_set(frame, key)
     rule = rules.get(id)
     noted = await notes_of(frame, rules)
-    uses, vocabulary = noted.uses.get(id, NEVER), vocabulary_of(rules.shelf.fields())
+    uses, vocabulary = noted.uses.get(id, NEVER), vocabulary_of(rules.configuration.fields())
     first, last = first_day(DAYS), now_ms() // DAY
     days = [(day, uses.by_day.get(day, 0)) for day in range(first, last + 1)]
     running, effect, reason = await _effect(frame, rules, rule)
@@ -104,7 +104,7 @@ async def _effect(frame: Frame, rules: RuleSet, rule: DraftRule) -> tuple[bool, 
         return False, "", ""
     if last.result is None:
         return last.running, "", ""
-    positions = positions_of(rules.shelf.documents("candidate", rules.key))
+    positions = positions_of(rules.configuration.documents("candidate", rules.key))
     report = report_of(frame, last.result, rules.key, rule.shown.name, positions)
     return False, report.verdict, report.reason
 
@@ -143,24 +143,24 @@ async def notes_of(frame: Frame, rules: RuleSet) -> Notes:
         await uses.rules(frame.merchant.id, rules.key),
         await uses.fields(frame.merchant.id),
         {rule.id: rule for rule in rules.parsed()},
-        vocabulary_of(rules.shelf.fields()),
+        vocabulary_of(rules.configuration.fields()),
         {one.rule: one for one in schedule_findings(spans, frame.show.now)},
-        unused_lists(_all_rules(rules), lists_of(rules.shelf.documents("list"))),
+        unused_lists(_all_rules(rules), lists_of(rules.configuration.documents("list"))),
     )
 
 
 def _all_rules(rules: RuleSet) -> list[Rule]:
     """Those of this placement's draft and of what is published elsewhere; lists are shared."""
-    shelf = rules.shelf
-    if not shelf.documents("list"):
+    configuration = rules.configuration
+    if not configuration.documents("list"):
         return []
-    others = [one.key for one in shelf.placements if one.key != rules.key]
-    return [*rules.parsed(), *(rule for key in others for rule in _published(shelf, key))]
+    others = [one.key for one in configuration.placements if one.key != rules.key]
+    return [*rules.parsed(), *(rule for key in others for rule in _published(configuration, key))]
 
 
-def _published(shelf: Shelf, key: str) -> list[Rule]:
-    vocabulary, lists, found = vocabulary_of(shelf.fields()), lists_of(shelf.documents("list")), []
-    for document in shelf.documents("rule", key):
+def _published(configuration: Configuration, key: str) -> list[Rule]:
+    vocabulary, lists, found = vocabulary_of(configuration.fields()), lists_of(configuration.documents("list")), []
+    for document in configuration.documents("rule", key):
         try:
             found.append(parse_rule(rule_source(document), vocabulary, lists))
         except RuleError:

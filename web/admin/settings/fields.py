@@ -11,7 +11,7 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from engine.configuration.configuration import Shelf
+from engine.configuration.configuration import Configuration
 from engine.decisions.usage import DAYS, FieldUses
 from engine.kernel.plan import lists_of, vocabulary_of
 from engine.model.errors import FieldProblem, Invalid
@@ -102,9 +102,9 @@ class FieldPage:
 @get("/fields")
 async def fields_page(frame: NamedDependency[Frame]) -> Page:
     """The list by name."""
-    shelf = await frame.engine.catalogue.shelf(frame.merchant.id)
-    uses, readers = await frame.engine.uses.fields(frame.merchant.id), readers_of(shelf)
-    own = sorted(shelf.documents("field"), key=lambda one: one.name)
+    configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
+    uses, readers = await frame.engine.uses.fields(frame.merchant.id), readers_of(configuration)
+    own = sorted(configuration.documents("field"), key=lambda one: one.name)
     rows = [_row(frame, one, uses, readers, is_engine=one in ENGINE_FIELDS) for one in (*own, *ENGINE_FIELDS)]
     return frame.page("settings/fields.html", FieldsPage(rows, uses.answers, DAYS))
 
@@ -222,12 +222,12 @@ def _examples(reader: Reader) -> list[Any]:
     return examples
 
 
-def readers_of(shelf: Shelf) -> Mapping[str, Sequence[tuple[str, str]]]:
+def readers_of(configuration: Configuration) -> Mapping[str, Sequence[tuple[str, str]]]:
     """The published rules in force that look at each field, as (name, address)."""
-    vocabulary, lists = vocabulary_of(shelf.fields()), lists_of(shelf.documents("list"))
+    vocabulary, lists = vocabulary_of(configuration.fields()), lists_of(configuration.documents("list"))
     found: dict[str, list[tuple[str, str]]] = {}
-    for placement in shelf.placements:
-        for document in shelf.documents("rule", placement.key):
+    for placement in configuration.placements:
+        for document in configuration.documents("rule", placement.key):
             for name in _fields_read(document, vocabulary, lists):
                 found.setdefault(name, []).append((document.name, f"/admin/rules/{placement.key}/{document.id}"))
     return found

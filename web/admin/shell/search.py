@@ -11,7 +11,7 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
-from engine.configuration.configuration import Shelf
+from engine.configuration.configuration import Configuration
 from web.admin.candidates.candidate_list import base_of
 from web.admin.log.decision_list import DECISION_ID
 from web.admin.shell.frame import Frame
@@ -44,20 +44,20 @@ async def search_page(frame: NamedDependency[Frame], q: FromQuery[str] = "") -> 
     wanted = q.strip()
     if wanted.startswith(DECISION_ID):
         return frame.go(f"/admin/decisions?q={quote(wanted)}")
-    shelf = await frame.engine.catalogue.shelf(frame.merchant.id)
+    configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
     word = wanted.casefold()
-    hits = [hit for hit in _everything(shelf) if word in hit.name.casefold() or word in hit.id.casefold()]
+    hits = [hit for hit in _everything(configuration) if word in hit.name.casefold() or word in hit.id.casefold()]
     page = SearchPage(wanted, hits[:MOST_HITS] if word else [], f"/admin/decisions?q={quote(wanted)}")
     return frame.page("shell/search.html", page)
 
 
-def _everything(shelf: Shelf) -> Iterator[Hit]:
-    for placement in shelf.placements:
+def _everything(configuration: Configuration) -> Iterator[Hit]:
+    for placement in configuration.placements:
         key = placement.key
         yield Hit("Placement", placement.name, key, f"/admin/placements/{key}")
-        for rule in shelf.documents("rule", key):
+        for rule in configuration.documents("rule", key):
             yield Hit("Rule", rule.name, rule.id, f"/admin/rules/{key}/{rule.id}")
-        for candidate in shelf.documents("candidate", key):
+        for candidate in configuration.documents("candidate", key):
             yield Hit("Candidate", candidate.label, candidate.id, f"{base_of(key)}/{candidate.id}")
-    for field in shelf.documents("field"):
+    for field in configuration.documents("field"):
         yield Hit("Field", field.label or field.name, field.name, f"/admin/fields/{field.name}")

@@ -28,9 +28,9 @@ from engine.model.timestamps import rfc3339
 from rules import Rule, Wording, parse_rule
 from rules.language.tree import fields_of
 from web.admin.candidates.candidate_list import positions_of
-from web.admin.rules.builder.draft import Draft, read_draft
 from web.admin.rules.builder.history import History, unpacked
-from web.admin.rules.rule_page import NAMES, NEW, RulePage, Sitting, document_of
+from web.admin.rules.builder.rule_form import Draft, read_draft
+from web.admin.rules.rule_page import NAMES, NEW, RuleEdit, RulePage, document_of
 from web.admin.rules.rule_set import rule_set
 from web.admin.rules.trial.try_facts import FactInput, inputs_of, read_facts, texts_of
 from web.admin.rules.trial.try_words import AnswerView, Judge, Verdict, answer_of
@@ -127,37 +127,37 @@ async def _trying(frame: Frame, key: str, id: str, given: Mapping[str, Sequence[
     stored = rules.find(id)
     if stored is None and id != NEW:
         raise NotFound(f"there is no rule “{id}” in placement “{key}”", field="id")
-    sitting = Sitting(frame, rules, stored, given)
+    edit = RuleEdit(frame, rules, stored, given)
     last = await frame.engine.logbook.search(frame.merchant.id, placement=key, limit=LAST)
-    return Trying(sitting, await _with_the_one_started_from(sitting, last))
+    return Trying(edit, await _with_the_one_started_from(edit, last))
 
 
-async def _with_the_one_started_from(sitting: Sitting, last: Sequence[Logged]) -> Sequence[Logged]:
+async def _with_the_one_started_from(edit: RuleEdit, last: Sequence[Logged]) -> Sequence[Logged]:
     """What is edited may have begun with a decision that is not among the last any more."""
-    wanted, frame = sitting.sent.get("start", ""), sitting.frame
+    wanted, frame = edit.sent.get("start", ""), edit.frame
     if wanted.startswith("dec_") and wanted not in [one.row.id for one in last]:
         with suppress(NotFound):
             one = await frame.engine.logbook.get(frame.merchant.id, wanted)
-            return [*last, one] if one.row.placement == sitting.key else last
+            return [*last, one] if one.row.placement == edit.key else last
     return last
 
 
 class Trying:
     """One request to try a customer on the rule of a sitting."""
 
-    def __init__(self, sitting: Sitting, last: Sequence[Logged]) -> None:
-        self.sitting = sitting
-        self.frame = sitting.frame
+    def __init__(self, edit: RuleEdit, last: Sequence[Logged]) -> None:
+        self.edit = edit
+        self.frame = edit.frame
         self._last = last
-        self._sent = sitting.sent
-        self._terms = sitting.bench.terms
+        self._sent = edit.sent
+        self._terms = edit.context.terms
         self._draft = self._draft_on_the_page()
         self._rule, self._document = self._read_rule()
 
     def page(self) -> RulePage:
         """The rule's own page, with all that is typed there."""
         history = unpacked(self._sent.get("history", "")) if "history" in self._sent else History()
-        return self.sitting.page(self._draft, history)
+        return self.edit.page(self._draft, history)
 
     async def panel(self) -> Panel:
         """What stands in the panel now."""
@@ -175,8 +175,8 @@ class Trying:
             starts=self._starts(logged),
             find=self._sent.get("find", ""),
             found=found,
-            facts=inputs_of(first, values, self._terms, self.sitting.bench.vocabulary),
-            more=inputs_of(more, values, self._terms, self.sitting.bench.vocabulary),
+            facts=inputs_of(first, values, self._terms, self.edit.context.vocabulary),
+            more=inputs_of(more, values, self._terms, self.edit.context.vocabulary),
             laid=laid,
             past=self._past(facts),
             problem=problem or (UNREADABLE if self._rule is None else ""),
@@ -201,13 +201,13 @@ class Trying:
 
     def _draft_on_the_page(self) -> Draft:
         if "shown" in self._sent:
-            return read_draft(self.sitting.given, tuple(NAMES), self._terms)
-        texts = self.sitting.texts | {name: self._sent[name] for name in NAMES if name in self._sent}
+            return read_draft(self.edit.given, tuple(NAMES), self._terms)
+        texts = self.edit.texts | {name: self._sent[name] for name in NAMES if name in self._sent}
         return Draft({name: texts[name] for name in NAMES})
 
     def _read_rule(self) -> tuple[Rule | None, RuleDocument | None]:
-        stored, bench = self.sitting.stored, self.sitting.bench
-        rule, problems = bench.parsed(self._draft)
+        stored, context = self.edit.stored, self.edit.context
+        rule, problems = context.parsed(self._draft)
         if rule is None or problems:
             return None, None
         named = {**self._draft.texts, "name": self._draft.texts["name"] or "This rule"}
@@ -216,14 +216,14 @@ class Trying:
             document = document_of(named, self._terms, id=id, old=stored.shown if stored else None)
         except Invalid:
             return None, None
-        return parse_rule(rule_source(document), bench.vocabulary, bench.lists), document
+        return parse_rule(rule_source(document), context.vocabulary, context.lists), document
 
     def _plan_document(self) -> PlanDocument:
-        rules, mine = self.sitting.rules, self._document
-        document = rules.shelf.plan_document(rules.key)
+        rules, mine = self.edit.rules, self._document
+        document = rules.configuration.plan_document(rules.key)
         if document is None:
             raise NotFound(f"there is no placement “{rules.key}”", field="placement")
-        id = self.sitting.stored.id if self.sitting.stored else NEW
+        id = self.edit.stored.id if self.edit.stored else NEW
         others = [rule for rule in document.rules if rule.id != id]
         return msgspec.structs.replace(document, rules=(*others, *([mine] if mine and mine.enabled else [])))
 
@@ -231,7 +231,7 @@ class Trying:
 
     async def _looked_for(self) -> tuple[Sequence[Logged], str]:
         """The decisions to start from: the last ones, or those that were looked for; and what to say of the search."""
-        find, key = self._sent.get("find", "").strip(), self.sitting.key
+        find, key = self._sent.get("find", "").strip(), self.edit.key
         if not find:
             return self._last, ""
         logbook, merchant_id = self.frame.engine.logbook, self.frame.merchant.id
@@ -258,7 +258,7 @@ class Trying:
         return frozenset(parts | {"start"} if self._is_search or "started" not in self._sent else parts)
 
     def _starts(self, logged: Sequence[Logged]) -> Sequence[tuple[str, Sequence[tuple[str, str]]]]:
-        scenarios: Sequence[Scenario] = self.sitting.rules.shelf.documents("scenario", self.sitting.key)
+        scenarios: Sequence[Scenario] = self.edit.rules.configuration.documents("scenario", self.edit.key)
         groups = [
             ("A decision", [(one.row.id, self._named(one)) for one in logged]),
             ("A saved scenario", [(f"scenario:{one.id}", one.name) for one in scenarios]),
@@ -287,7 +287,7 @@ class Trying:
             if one.row.id == start:
                 return facts_of(one.row).values
         if start.startswith("scenario:"):
-            scenarios: Sequence[Scenario] = self.sitting.rules.shelf.documents("scenario", self.sitting.key)
+            scenarios: Sequence[Scenario] = self.edit.rules.configuration.documents("scenario", self.edit.key)
             context = {one.id: one.context for one in scenarios}.get(start.removeprefix("scenario:"), {})
             return Declared(frozenset(self._terms.fields)).flatten(context)
         return _examples(self._terms.fields.values()) if start == EXAMPLES else {}
@@ -296,7 +296,7 @@ class Trying:
         return next((facts_of(one.row).history for one in logged if one.row.id == start), {})
 
     def _past(self, facts: Facts) -> str:
-        labels, count = self.sitting.bench.labels, self.frame.show.count
+        labels, count = self.edit.context.labels, self.frame.show.count
         bought = {id: past.purchases for id, past in facts.history.items() if past.purchases}
         ranked = sorted(bought.items(), key=lambda pair: -pair[1])
         return ", ".join(f"{count(times, 'purchase')} with {labels.get(id, id)}" for id, times in ranked)
@@ -304,7 +304,7 @@ class Trying:
     def _layout(self) -> tuple[list[str], list[str]]:
         """What this rule reads, then what the placement's other rules read and the rest."""
         mine = fields_of(self._rule.condition) if self._rule else ()
-        read = [name for rule in self.sitting.rules.parsed() for name in fields_of(rule.condition)]
+        read = [name for rule in self.edit.rules.parsed() for name in fields_of(rule.condition)]
         names = dict.fromkeys([*read, *self._terms.fields])
         first = [name for name in mine if name in self._terms.fields]
         return first, [name for name in names if name in self._terms.fields and name not in first]
@@ -320,19 +320,19 @@ class Trying:
     async def _verdict(self, values: Mapping[str, Any]) -> Verdict | None:
         if self._rule is None or self._document is None:
             return None
-        bench, show = self.sitting.bench, self.frame.show
-        wording = Wording(bench.labels, self.frame.merchant.currency, show.money, show.country)
-        judge = Judge(self.frame, bench.vocabulary, bench.lists, wording)
+        context, show = self.edit.context, self.frame.show
+        wording = Wording(context.labels, self.frame.merchant.currency, show.money, show.country)
+        judge = Judge(self.frame, context.vocabulary, context.lists, wording)
         return await asyncio.to_thread(judge.verdict, self._rule, self._document, values)
 
     def _answer(self, trial: Trial, facts: Facts) -> AnswerView:
-        positions = positions_of(self.sitting.rules.shelf.documents("candidate", self.sitting.key))
-        id = self.sitting.stored.id if self.sitting.stored else NEW
-        return answer_of(trial, self.sitting.key, id, positions)
+        positions = positions_of(self.edit.rules.configuration.documents("candidate", self.edit.key))
+        id = self.edit.stored.id if self.edit.stored else NEW
+        return answer_of(trial, self.edit.key, id, positions)
 
     def _base(self) -> str:
-        id = self.sitting.stored.id if self.sitting.stored else NEW
-        return f"/admin/rules/{self.sitting.key}/{id}/try"
+        id = self.edit.stored.id if self.edit.stored else NEW
+        return f"/admin/rules/{self.edit.key}/{id}/try"
 
 
 def _examples(fields: Iterable[FieldDocument]) -> dict[str, Any]:

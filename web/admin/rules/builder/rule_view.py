@@ -31,8 +31,8 @@ from rules import (
 from rules.analysis.check import Finding, Setting, check_rule, check_rules
 from rules.language.codes import CURRENCIES
 from web.admin.candidates.candidate_list import in_order
-from web.admin.rules.builder.draft import Draft, condition_of, effect_rows_of
 from web.admin.rules.builder.nodes import Group, Node, to_logic, with_parts
+from web.admin.rules.builder.rule_form import Draft, condition_of, effect_rows_of
 from web.admin.rules.builder.texts import Terms
 from web.admin.rules.builder.view import Note, PartView, Viewer
 from web.admin.rules.rule_set import RuleSet
@@ -55,7 +55,7 @@ class PlacedProblem:
 
 
 @dataclass(frozen=True)
-class Desk:
+class RuleView:
     """A draft as the page shows it; `condition` and `effects` are None where their text is no JSON to make rows of."""
 
     condition: PartView | None
@@ -72,18 +72,18 @@ class Desk:
         return len({note.path for note in self.notes if note.severity == "mistake"})
 
 
-class Bench:
+class RuleContext:
     """What drafts of one rule are held against, made once a request."""
 
     def __init__(self, rules: RuleSet, merchant: Merchant, show: Show, *, id: str) -> None:
-        self._id, shelf = id, rules.shelf
+        self._id, configuration = id, rules.configuration
         self._others = [rule for rule in rules.parsed() if rule.id != id]
-        candidates = in_order(shelf.documents("candidate", rules.key))
-        fields = tuple(_with_unit(field, merchant.currency) for field in shelf.fields())
+        candidates = in_order(configuration.documents("candidate", rules.key))
+        fields = tuple(_with_unit(field, merchant.currency) for field in configuration.fields())
         self.vocabulary: Vocabulary = vocabulary_of(fields)
-        self.lists = lists_of(shelf.documents("list"))
+        self.lists = lists_of(configuration.documents("list"))
         self.labels = labels_of(candidates)
-        slots = most_slots(shelf.get("placement", "", rules.key).document)
+        slots = most_slots(configuration.get("placement", "", rules.key).document)
         self._wording = Wording(self.labels, merchant.currency, show.money, show.country)
         self._setting = Setting(self.vocabulary, self.lists, self.labels, slots, self._wording)
         self.terms = Terms(
@@ -94,7 +94,7 @@ class Bench:
             timezone=merchant.timezone,
         )
 
-    def desk(self, draft: Draft) -> Desk:
+    def rule_view(self, draft: Draft) -> RuleView:
         """Everything there is to say of the draft."""
         rule, problems = self.parsed(draft)
         findings = self._findings(rule) if rule and not problems else []
@@ -102,7 +102,7 @@ class Bench:
         notes += [Note(one.path, one.severity, one.message) for one in findings if one.rule == self._id]
         tree, rows = condition_of(draft, self.terms), effect_rows_of(draft)
         viewer = Viewer(self.terms, notes)
-        return Desk(
+        return RuleView(
             condition=viewer.condition(tree) if tree is not None else None,
             effects=viewer.effects(rows) if rows is not None else None,
             notes=notes,
