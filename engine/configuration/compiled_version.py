@@ -14,7 +14,7 @@ import msgspec
 from engine.configuration.configuration import Change, Configuration
 from engine.configuration.validation import check, compiled
 from engine.kernel.plan import Plan
-from engine.kernel.scenario_check import Outcome, try_out
+from engine.kernel.scenario_check import ScenarioOutcome, try_out
 from engine.model.errors import FieldProblem, Invalid
 from engine.model.placement import Scenario
 from engine.store.resources import decode
@@ -82,7 +82,7 @@ def _broken(key: str, plan: Plan, before: Plan | None, scenarios: Sequence[Scena
     ]
 
 
-def problems_of_scenario(key: str, outcome: Outcome) -> list[FieldProblem]:
+def problems_of_scenario(key: str, outcome: ScenarioOutcome) -> list[FieldProblem]:
     """What a scenario misses, as problems that name it."""
     where = f"scenario {outcome.id} of {key}"
     return [FieldProblem(where, f"“{outcome.name}”: {miss.text}") for miss in outcome.misses]

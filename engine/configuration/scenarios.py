@@ -10,7 +10,7 @@ from engine.configuration.drafts import Drafts
 from engine.configuration.validation import compiled
 from engine.decisions.logbook import Logbook
 from engine.kernel.plan import Plan
-from engine.kernel.scenario_check import Outcome, certain_of, nested, try_out
+from engine.kernel.scenario_check import ScenarioOutcome, certain_of, nested, try_out
 from engine.learning.live import Live
 from engine.model.errors import NotFound
 from engine.model.placement import Expectation, Pinned, Scenario
@@ -25,7 +25,7 @@ class Scenarios:
         self._drafts = drafts
         self._logbook = logbook
 
-    async def try_live(self, merchant_id: int, placement: str) -> list[Outcome]:
+    async def try_live(self, merchant_id: int, placement: str) -> list[ScenarioOutcome]:
         """All scenarios of a placement, tried on the plan in force."""
         active = self._live.get(merchant_id, placement)
         async with self._database.read() as connection:
@@ -35,7 +35,7 @@ class Scenarios:
             raise NotFound(f"there is no placement “{placement}” in force", field="placement")
         return await asyncio.to_thread(_outcomes, active.plan, [one.document for one in found])
 
-    async def try_draft(self, merchant_id: int, placement: str) -> list[Outcome]:
+    async def try_draft(self, merchant_id: int, placement: str) -> list[ScenarioOutcome]:
         """All scenarios, tried on the plan that the draft would make; `Invalid` where it would make none."""
         configuration = await self._drafts.configuration(merchant_id, placement)
         document = configuration.plan_document(placement)
@@ -68,5 +68,5 @@ def expectation_of(plan: Plan, values: Mapping[str, Any]) -> Expectation:
     )
 
 
-def _outcomes(plan: Plan, scenarios: Iterable[Scenario]) -> list[Outcome]:
+def _outcomes(plan: Plan, scenarios: Iterable[Scenario]) -> list[ScenarioOutcome]:
     return [try_out(plan, scenario) for scenario in scenarios]

@@ -45,7 +45,7 @@ class Miss(msgspec.Struct, frozen=True):
         return f"{self.about} should be {_shown(self.expected)}, but is {_shown(self.actual)}{reason}"
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class ScenarioOutcome(msgspec.Struct, frozen=True):
     """A scenario tried out: it holds where nothing is missed."""
 
     id: str
@@ -54,12 +54,12 @@ class Outcome(msgspec.Struct, frozen=True):
     misses: list[Miss]
 
 
-def try_out(plan: Plan, scenario: Scenario) -> Outcome:
+def try_out(plan: Plan, scenario: Scenario) -> ScenarioOutcome:
     """Pure: no chance takes part, and nothing that was learned."""
     names = frozenset(field.name for field in plan.document.fields)
     certain = certain_of(plan, Declared(names).flatten(scenario.context))
     misses = list(_misses(plan, scenario, certain))
-    return Outcome(scenario.id, scenario.name, not misses, misses)
+    return ScenarioOutcome(scenario.id, scenario.name, not misses, misses)
 
 
 def certain_of(plan: Plan, values: Mapping[str, Any]) -> Certain:

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from engine.configuration.draft_overlay import Draft, DraftRule, Mark
 from engine.configuration.plan_difference import Difference
-from engine.kernel.scenario_check import Outcome
+from engine.kernel.scenario_check import ScenarioOutcome
 from engine.model.errors import invalid
 from engine.model.placement import Id, RuleDocument
 from engine.model.placement import Moment as Given
@@ -97,7 +97,7 @@ class Released(msgspec.Struct, frozen=True):
 class Outcomes(msgspec.Struct, frozen=True):
     """Every scenario, with what it misses."""
 
-    items: list[Outcome]
+    items: list[ScenarioOutcome]
 
 
 @get(

@@ -13,7 +13,7 @@ import msgspec
 from engine.configuration.configuration import Change, Configuration
 from engine.configuration.validation import check, compiled
 from engine.kernel.plan import Plan
-from engine.kernel.scenario_check import Outcome, try_out
+from engine.kernel.scenario_check import ScenarioOutcome, try_out
 from engine.model.errors import Invalid
 from engine.model.placement import Candidate, Placement
 from engine.store.resources import Kind, Resource
@@ -179,7 +179,7 @@ def _findings(plan: Plan) -> list[Finding]:
     return check_rules(plan.rules, Setting(plan.vocabulary, plan.lists, labels))
 
 
-def _say(findings: list[Finding], outcomes: list[Outcome], *, json: bool) -> None:
+def _say(findings: list[Finding], outcomes: list[ScenarioOutcome], *, json: bool) -> None:
     if json:
         named = ("rule", "path", "severity", "message")
         said = [{name: getattr(one, name) for name in named} for one in findings]

@@ -16,7 +16,7 @@ from litestar.params import FromPath
 from engine.clock import now_ms
 from engine.configuration.draft_overlay import Draft, DraftRule
 from engine.configuration.plan_difference import Difference
-from engine.kernel.scenario_check import Outcome
+from engine.kernel.scenario_check import ScenarioOutcome
 from engine.model.errors import EngineError, FieldProblem, Forbidden, Invalid, NotFound, invalid
 from engine.model.placement import Placement
 from engine.model.timestamps import to_ms
@@ -58,7 +58,7 @@ class ChangesPage:
     placement: Placement
     draft: Draft
     rows: Sequence[Row]
-    scenarios: Sequence[Outcome] | None
+    scenarios: Sequence[ScenarioOutcome] | None
     failing: int
     may_approve: bool
     may_publish: bool
@@ -185,7 +185,7 @@ async def _page(
     said = [problem for problem in problems if problem.field not in ("publish_at", "why")]
     texts = [sentence(_said(problem)) for problem in said]
     try:
-        scenarios: Sequence[Outcome] | None = await frame.engine.scenarios.try_draft(frame.merchant.id, key)
+        scenarios: Sequence[ScenarioOutcome] | None = await frame.engine.scenarios.try_draft(frame.merchant.id, key)
     except Invalid as broken:
         scenarios = None
         texts = texts or [sentence(_said(problem)) for problem in broken.problems]

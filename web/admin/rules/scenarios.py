@@ -11,7 +11,7 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from engine.kernel.scenario_check import Outcome
+from engine.kernel.scenario_check import ScenarioOutcome
 from engine.model.errors import Conflict, FieldProblem
 from engine.model.placement import Placement, Scenario
 from engine.store.resources import Resource
@@ -43,7 +43,7 @@ class ScenariosPage:
     """All of a placement, each tried on the plan in force."""
 
     placement: Placement
-    outcomes: Sequence[Outcome]
+    outcomes: Sequence[ScenarioOutcome]
     failing: int
 
 
@@ -55,7 +55,7 @@ class ScenarioPage:
     action: str
     base: str
     form: Form
-    outcome: Outcome | None
+    outcome: ScenarioOutcome | None
     saved: bool
     theirs: list[Difference]
 
