@@ -9,7 +9,7 @@ ASSETS := web/static/vendor/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench verify data clean
+.PHONY: help run test lint format bench verify data wheel clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,8 +37,11 @@ verify: $(DEV) $(ASSETS)  ## Run the long checks; writes docs/verification.md
 data: $(READY)  ## Fetch the Open Bandit Dataset's small logs into data/obd
 	@$(BIN)/python -m benchmarks.fetch_obd
 
+wheel: $(DEV) $(ASSETS)  ## Build the wheel into dist/
+	@rm -rf build && $(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+
 clean:  ## Remove what the other targets made, except data
-	@rm -rf $(VENV) node_modules web/static/vendor build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf $(VENV) node_modules web/static/vendor build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
