@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.serving import Server, Side
-from web.http.problem_details import KINDS, OF_HTTP
+from web.http.problem_details import KINDS, KINDS_BY_STATUS
 
 TEXT = (Path(__file__).parents[2] / "docs" / "http-api.md").read_text()
 NAME = re.compile(r"\$([a-z]+)")
@@ -88,7 +88,7 @@ def test_the_examples_come_true(server: Server):
 
 def test_the_table_of_errors_names_every_kind():
     told = {(int(status), kind) for status, kind in re.findall(r"^\| (\d{3}) \| `([a-z-]+)` \|", TEXT, re.MULTILINE)}
-    own = {(status, kind) for status, kind, _ in KINDS.values()} | set(OF_HTTP.items()) | {(500, "unexpected")}
+    own = {(status, kind) for status, kind, _ in KINDS.values()} | set(KINDS_BY_STATUS.items()) | {(500, "unexpected")}
     assert told == own
 
 

@@ -1,7 +1,6 @@
-"""Logging: one JSON object a line on stderr, with nothing in it that a caller sent.
+"""Log one JSON object a line on stderr, without anything that a caller sent.
 
-Messages of exceptions quote what they stumbled over (a row's values, a body), so only their types and the places
-in the code are written.
+Messages of exceptions may quote input (a row's values, a body), so only their types and stack frames are logged.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ from structlog.typing import EventDict, Processor
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 CHATTY = ("apscheduler", "aiosqlite", "asyncio", "httpx", "httpcore", "sqlalchemy", "litestar", "alembic")
-"""Libraries that tell every step at INFO or DEBUG; their warnings are heard."""
+"""Libraries that log every step at INFO or DEBUG: only their warnings and errors are logged."""
 
-ADDRESSES = "uvicorn.access"
-"""Writes the whole address of each request, and addresses may name customers: never heard."""
+ACCESS_LOGGER = "uvicorn.access"
+"""Logs the whole URL of each request. URLs may contain customer ids, so this logger stays off."""
 
 
 def configure(level: str) -> None:
-    """Set up logging of this process at `level`; may be called again. `KeyError` for an unknown level."""
+    """Set up logging of this process at `level`; may be called again. Raise `KeyError` for an unknown level."""
     threshold = LEVELS[level]
     structlog.configure(
         processors=[*_SHARED, structlog.processors.JSONRenderer()],
@@ -33,34 +32,34 @@ def configure(level: str) -> None:
         logger_factory=_ToStderr,
     )
     root = logging.getLogger()
-    for handler in [one for one in root.handlers if isinstance(one, _Handler)]:
+    for handler in [handler for handler in root.handlers if isinstance(handler, _Handler)]:
         root.removeHandler(handler)
     root.addHandler(_Handler())
     root.setLevel(threshold)
     for name in CHATTY:
         logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
-    logging.getLogger(ADDRESSES).setLevel(logging.CRITICAL + 1)
+    logging.getLogger(ACCESS_LOGGER).setLevel(logging.CRITICAL + 1)
 
 
 def _without_values(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """An exception as the types of its chain and the places of its frames."""
-    given = event.pop("exc_info", None)
-    error = sys.exc_info()[1] if given is True else given[1] if isinstance(given, tuple) else given
+    """Replace an exception by the types of its chain (`fault`) and its stack frames (`at`)."""
+    exc_info = event.pop("exc_info", None)
+    error = sys.exc_info()[1] if exc_info is True else exc_info[1] if isinstance(exc_info, tuple) else exc_info
     if isinstance(error, BaseException):
         chain = list(_chain(error))
-        event["fault"] = [type(one).__name__ for one in chain]
-        event["at"] = _places(chain[-1].__traceback__)
+        event["fault"] = [type(link).__name__ for link in chain]
+        event["at"] = _frames(chain[-1].__traceback__)
     return event
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The exception, what it was raised from, and so on to the root."""
+    """Yield the exception, its cause, and so on to the root."""
     while error is not None:
         yield error
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
-def _places(trace: TracebackType | None) -> list[str]:
+def _frames(trace: TracebackType | None) -> list[str]:
     return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)[-12:]]
 
 
@@ -72,14 +71,14 @@ _SHARED: list[Processor] = [
 
 
 class _ToStderr(structlog.PrintLogger):
-    """Looks for stderr at each line, so that it may be replaced."""
+    """Write to the current stderr, also after it was replaced."""
 
     def __init__(self, *_names: Any) -> None:
         super().__init__(sys.stderr)
 
 
 class _Handler(logging.Handler):
-    """What libraries log, in the same form. Only the first line: asyncio writes what its tasks held below it."""
+    """Log what libraries log in the same form. Keep only the first line: asyncio dumps its tasks' values below it."""
 
     def emit(self, record: logging.LogRecord) -> None:
         log = structlog.get_logger()

@@ -1,4 +1,4 @@
-"""What operators watch, for Prometheus. No labels that grow with customers or merchants."""
+"""Prometheus metrics. No label grows with customers or merchants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem+json with a stable `type`; they name the field and never what was in it."""
+"""Errors as RFC 9457 problem+json with a stable `type`. They name the field and never repeat its value."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`type` is stable and for programs, `title` and `detail` are for people; `errors` lists every field."""
+    """`type` is stable and for programs, `title` and `detail` are for people; `errors` lists every invalid field."""
 
     type: str
     title: str
@@ -27,15 +27,15 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Unauthorized(EngineError):
-    """No key, or one that is not in force."""
+    """The key is missing, unknown, expired or revoked."""
 
 
 class VersionNeeded(EngineError):
-    """A change without the version that it was made from would overwrite what others did."""
+    """The change lacks If-Match, so it could overwrite what others changed."""
 
 
 class TooMany(EngineError):
-    """More requests than the key may make; `retry_after` in seconds."""
+    """The caller exceeded its rate limit; `retry_after` is in seconds."""
 
     def __init__(self, detail: str, *, retry_after: int) -> None:
         super().__init__(detail)
@@ -43,36 +43,39 @@ class TooMany(EngineError):
 
 
 class Unavailable(EngineError):
-    """The database does not take what must be kept; try again."""
+    """The database did not store the data; the caller may retry."""
 
 
 KINDS: dict[type[EngineError], tuple[int, str, str]] = {
-    Invalid: (400, "invalid", "The request is not valid"),
-    Unauthorized: (401, "unauthorized", "A valid key is needed"),
-    ReviewRequired: (403, "review-required", "A second person must approve this first"),
-    Forbidden: (403, "forbidden", "This key may not do that"),
-    NotFound: (404, "not-found", "There is no such thing"),
-    Stale: (412, "stale", "It is not as you last saw it"),
-    Conflict: (409, "conflict", "It does not go with what there is"),
-    VersionNeeded: (428, "version-needed", "Say which version you changed"),
+    Invalid: (400, "invalid", "The request is invalid"),
+    Unauthorized: (401, "unauthorized", "A valid API key is required"),
+    ReviewRequired: (403, "review-required", "Approval by a second person is required"),
+    Forbidden: (403, "forbidden", "The key does not permit this"),
+    NotFound: (404, "not-found", "The resource does not exist"),
+    Stale: (412, "stale", "The resource has changed"),
+    Conflict: (409, "conflict", "Conflicts with the current state"),
+    VersionNeeded: (428, "version-needed", "If-Match is required"),
     TooMany: (429, "too-many-requests", "Too many requests"),
-    Unavailable: (503, "unavailable", "Try again in a moment"),
+    Unavailable: (503, "unavailable", "The service is temporarily unavailable"),
 }
+"""Status, last part of `type`, and title of each error; a subclass stands before its base."""
 
-OF_HTTP = {400: "invalid", 404: "not-found", 405: "method-not-allowed", 413: "too-large"}
+KINDS_BY_STATUS = {400: "invalid", 404: "not-found", 405: "method-not-allowed", 413: "too-large"}
 TITLES = {
     **{status: title for status, _, title in KINDS.values()},
-    413: "The body is too large",
-    500: "Something went wrong on our side",
+    413: "The request body is too large",
+    500: "Internal server error",
 }
-"""What each status says."""
+"""Title of each status, as the OpenAPI document describes it."""
 
 
 def respond(problem: Problem, headers: dict[str, str] | None = None) -> Response[bytes]:
+    """Return the problem as `application/problem+json`."""
     return Response(msgspec.json.encode(problem), status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
 
 
 def engine_error(_request: Request[Any, Any, Any], error: EngineError) -> Response[bytes]:
+    """Answer an error of the engine with its status, type and title from KINDS."""
     status, kind, title = next(row for cls, row in KINDS.items() if isinstance(error, cls))
     if isinstance(error, Invalid):
         return invalid(*error.problems)
@@ -83,7 +86,7 @@ def engine_error(_request: Request[Any, Any, Any], error: EngineError) -> Respon
 
 
 def invalid(*problems: FieldProblem) -> Response[bytes]:
-    """Every problem, its field written as a path without a leading slash; `body` where it is the whole."""
+    """Answer 400 with all problems. Fields are paths without a leading slash; `body` means the whole body."""
     errors = [FieldProblem(problem.field.lstrip("/") or "body", problem.message) for problem in problems]
     first = errors[0]
     detail = f"{first.field}: {first.message}"
@@ -91,22 +94,23 @@ def invalid(*problems: FieldProblem) -> Response[bytes]:
 
 
 def invalid_request(_request: Request[Any, Any, Any], error: ValidationException) -> Response[bytes]:
-    """Litestar's own refusals of bodies and parameters, with the field where it names one."""
-    found = error.extra if isinstance(error.extra, list) else []
-    errors = [FieldProblem(str(one.get("key", "body")), str(one.get("message", ""))) for one in found]
+    """Answer 400 for a parameter that Litestar refused, with its name where Litestar gives one."""
+    details = error.extra if isinstance(error.extra, list) else []
+    errors = [FieldProblem(str(item.get("key", "body")), str(item.get("message", ""))) for item in details]
     return invalid(*(errors or [FieldProblem("body", error.detail)]))
 
 
-def http_error(_request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+def http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    """Answer an error that Litestar raised, such as an unknown path, as a problem document."""
     status = error.status_code
     if status >= 500:
-        return unexpected(_request, error)
-    kind = OF_HTTP.get(status, "refused")
-    return respond(Problem(_type(kind), error.detail, status, error.detail), dict(error.headers or {}))
+        return unexpected(request, error)
+    kind, title = KINDS_BY_STATUS.get(status, "refused"), TITLES.get(status, error.detail)
+    return respond(Problem(_type(kind), title, status, error.detail), dict(error.headers or {}))
 
 
 def unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """What went wrong goes to the log, never to the caller; the address could name a customer, so it goes nowhere."""
+    """Log an unexpected exception and answer 500. Neither names the address: it may contain a customer's id."""
     log.error(
         "unexpected error", path=request.scope.get("path_template", ""), error=type(error).__name__, exc_info=error
     )

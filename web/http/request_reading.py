@@ -1,4 +1,4 @@
-"""What callers send, as documents; whatever is wrong with it is `Invalid` and names the field."""
+"""Read bodies and query parameters into documents; raise `Invalid`, which names the field, where they do not fit."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ MOST_BODY_BYTES = 64 * KIB
 MOST_BULK_BYTES = 2 * KIB * KIB
 MOST_BRACKETS = 64
 _LONG_NUMBER = b"0" * 16
-_DIGITS_ALIKE = bytes.maketrans(b"123456789", b"000000000")
+_DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
 
 
 class QuickReader(Generic[T]):
-    """For what checkouts send at every step.
+    """Reads the bodies of the hot endpoints.
 
-    Where a type has parts that may hold anything (`is_open`), a body that looks odd by its brackets or digits is read
-    strictly first: what is nested too deep or too large for a number could not be written down again.
+    Types with parts of any shape (`is_open`) accept values that could not be stored: nested too deep, or numbers too
+    large. A body that may hold such values, by its brackets or digits, is read strictly first.
     """
 
     def __init__(self, kind: Any, *, is_open: bool = False) -> None:
@@ -40,7 +40,7 @@ class QuickReader(Generic[T]):
 
     async def __call__(self, request: AnyRequest) -> T:
         raw = await _body(request)
-        if self._is_open and _looks_odd(raw):
+        if self._is_open and _may_be_unstorable(raw):
             loads(raw, most_bytes=MOST_BODY_BYTES)
         try:
             decoded: T = self._decode(raw)
@@ -54,12 +54,12 @@ class QuickReader(Generic[T]):
 
 
 async def _body(request: AnyRequest) -> bytes:
-    """`request.body()` that does not arrange all headers first, to see how much is announced."""
+    """Read the body like `request.body()`, without the cost of parsing all headers for the announced length."""
     raw, more = b"", True
     while more:
         event: Any = await request.receive()
         if event["type"] == "http.disconnect":
-            raise ClientException("the client went away")
+            raise ClientException("the client disconnected")
         raw += event.get("body", b"")
         if len(raw) > MOST_BODY_BYTES:
             raise RequestEntityTooLarge
@@ -67,32 +67,33 @@ async def _body(request: AnyRequest) -> bytes:
     return raw
 
 
-def _looks_odd(raw: bytes) -> bool:
-    many = raw.count(b"[") > MOST_BRACKETS or raw.count(b"{") > MOST_BRACKETS
-    # Digits made all alike are found six times faster than by a pattern.
-    return many or _LONG_NUMBER in raw.translate(_DIGITS_ALIKE)
+def _may_be_unstorable(raw: bytes) -> bool:
+    nested = raw.count(b"[") > MOST_BRACKETS or raw.count(b"{") > MOST_BRACKETS
+    # Translating all digits to 0 finds long numbers six times faster than a pattern.
+    return nested or _LONG_NUMBER in raw.translate(_DIGITS_TO_ZERO)
 
 
 async def document_of(request: AnyRequest, kind: Any, *, most_bytes: int = MOST_BODY_BYTES) -> Any:
-    """A body of what merchants configure, read strictly: no key twice, nothing that could not be stored."""
+    """Read a body of configuration strictly: refuse duplicate keys and values that could not be stored."""
     raw = await request.body()
-    # The strict reader is Python; a large body must not make checkouts wait.
+    # The strict reader is pure Python: a large body must not block the event loop.
     read = partial(loads, raw, most_bytes=most_bytes)
     value = read() if len(raw) <= MOST_BODY_BYTES else await asyncio.to_thread(read)
     return converted(value, kind)
 
 
 def query_of(request: AnyRequest, kind: type[T]) -> T:
-    """The parameters behind the question mark, each once and none that is unknown."""
+    """Read the query parameters; refuse unknown ones and those given more than once."""
     values = request.query_params.dict()
     for name, given in values.items():
         if len(given) > 1:
             raise invalid(name[:60], "is given more than once")
-    found: T = converted({name: given[0] for name, given in values.items()}, kind, strict=False)
-    return found
+    query: T = converted({name: given[0] for name, given in values.items()}, kind, strict=False)
+    return query
 
 
 def converted(value: object, kind: Any, *, strict: bool = True) -> Any:
+    """Convert plain JSON values to `kind`; raise `Invalid` where they do not fit."""
     try:
         return msgspec.convert(value, kind, strict=strict)
     except msgspec.ValidationError as error:
@@ -100,7 +101,9 @@ def converted(value: object, kind: Any, *, strict: bool = True) -> Any:
 
 
 def loads(raw: bytes, *, most_bytes: int) -> object:
+    """Parse JSON strictly; raise `Invalid` with every problem."""
     try:
         return rules.loads(raw, most_bytes=most_bytes)
     except rules.RuleError as error:
-        raise Invalid(*(FieldProblem(one.path.lstrip("/") or BODY, one.message) for one in error.problems)) from None
+        problems = [FieldProblem(problem.path.lstrip("/") or BODY, problem.message) for problem in error.problems]
+        raise Invalid(*problems) from None

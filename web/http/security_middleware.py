@@ -1,4 +1,4 @@
-"""What every request passes before it is looked at, and every answer on its way out: plain ASGI, so it costs little."""
+"""Checks of every request and security headers of every response, as plain ASGI because it runs on every request."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from litestar.types import ASGIApp, Message, Receive, Send
 
-from web.http.problem_details import MEDIA_TYPE, Problem
+from web.http.problem_details import MEDIA_TYPE, TITLES, Problem
 
 Header = tuple[bytes, bytes]
 
@@ -17,22 +17,22 @@ ALWAYS: tuple[Header, ...] = (
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
 )
-NOTHING_TO_RUN: Header = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+NO_CONTENT_POLICY: Header = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 OVER_TLS: Header = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
-FROM_ANYWHERE: tuple[Header, ...] = (
+ANY_ORIGIN: tuple[Header, ...] = (
     (b"access-control-allow-origin", b"*"),
     (b"access-control-expose-headers", b"Retry-After"),
 )
-MOST_PREFLIGHT_SECONDS = b"7200"
+PREFLIGHT_MAX_AGE_SECONDS = b"7200"
 
-_NUL = Problem("urn:tap2:problem:invalid", "The request is not valid", 400, "the address has a NUL character", "url")
+_NUL = Problem("urn:tap2:problem:invalid", TITLES[400], 400, "the address contains a NUL character", "url")
 
 
 class SecurityMiddleware:
-    """Refuses addresses that a database could not store, sets the headers that protect browsers, and answers CORS.
+    """Refuse addresses with NUL, which databases cannot store, set security headers, and answer CORS preflights.
 
-    `open_to_browsers` gives the methods by path that pages of any origin may use: they are called with a
-    publishable key and without cookies, so nothing is given away that the key does not give already.
+    `open_to_browsers` maps paths to the method that pages of any origin may call. These calls carry a publishable
+    key and no cookies, so allowing any origin reveals nothing that the key does not reveal already.
     """
 
     def __init__(self, app: ASGIApp, *, over_tls: bool, open_to_browsers: Mapping[str, str]) -> None:
@@ -45,11 +45,11 @@ class SecurityMiddleware:
             return await self._app(scope, receive, send)
         path, headers = scope["path"], self._always
         if path.startswith("/v1/"):
-            headers = [*headers, NOTHING_TO_RUN]
+            headers = [*headers, NO_CONTENT_POLICY]
         if path in self._open:
-            headers = [*headers, *FROM_ANYWHERE]
-            if scope["method"] == "OPTIONS" and _asks_for_permission(scope):
-                return await _answer(send, 204, [*headers, *_permission(self._open[path])])
+            headers = [*headers, *ANY_ORIGIN]
+            if scope["method"] == "OPTIONS" and _is_preflight(scope):
+                return await _answer(send, 204, [*headers, *_preflight_headers(self._open[path])])
         if "\0" in path or b"%00" in scope["query_string"]:
             return await _refuse(send, headers)
         if scope["method"] == "HEAD":
@@ -59,7 +59,7 @@ class SecurityMiddleware:
 
 
 def _with(headers: Sequence[Header], send: Send) -> Send:
-    """Adds headers to an answer; those that it has itself stay as they are."""
+    """Add headers to a response; headers that it already has win."""
 
     async def send_with(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -72,7 +72,7 @@ def _with(headers: Sequence[Header], send: Send) -> Send:
 
 
 def _without_body(send: Send) -> Send:
-    """HEAD is GET without the body."""
+    """Drop the body: HEAD is served as GET without it."""
 
     async def send_without(message: Message) -> None:
         if message["type"] == "http.response.body":
@@ -82,15 +82,15 @@ def _without_body(send: Send) -> Send:
     return send_without
 
 
-def _asks_for_permission(scope: Any) -> bool:
+def _is_preflight(scope: Any) -> bool:
     return any(name == b"access-control-request-method" for name, _ in scope["headers"])
 
 
-def _permission(methods: str) -> list[Header]:
+def _preflight_headers(methods: str) -> list[Header]:
     return [
         (b"access-control-allow-methods", methods.encode()),
         (b"access-control-allow-headers", b"authorization, content-type"),
-        (b"access-control-max-age", MOST_PREFLIGHT_SECONDS),
+        (b"access-control-max-age", PREFLIGHT_MAX_AGE_SECONDS),
     ]
 
 

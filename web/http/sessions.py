@@ -1,4 +1,4 @@
-"""How a person's browser is recognised: cookies, tokens against forged requests, and a brake on guessing."""
+"""Sessions of people: cookies, CSRF tokens, and a rate limit on failed log-ins."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ FAILURES_FROM_ONE_ADDRESS = parse("60/5minute")
 
 
 class Cookies:
-    """Makes and names cookies; over TLS they are bound to this host and never sent in the clear."""
+    """Makes and names cookies. Over TLS they are bound to this host and never sent unencrypted."""
 
     def __init__(self, *, secure: bool) -> None:
         self._secure = secure
 
     def name(self, plain: str) -> str:
-        """The name that the browser sees: with `__Host-` it refuses the cookie from any other host or path."""
+        """Return the name in the browser. With `__Host-` the browser refuses the cookie from another host or path."""
         return f"__Host-{plain}" if self._secure else plain
 
     def make(self, plain: str, value: str, *, seconds: int | None = None) -> Cookie:
-        """A cookie that scripts cannot read and other sites cannot make the browser send with a form."""
+        """Return a cookie that scripts cannot read (HttpOnly) and other sites' forms do not send (SameSite=Lax)."""
         return Cookie(
             key=self.name(plain),
             value=value,
@@ -42,34 +42,34 @@ class Cookies:
         )
 
     def session(self, token: str) -> Cookie:
-        """The cookie of a session, which ends when the session does."""
+        """Return the session's cookie, which expires with the session."""
         return self.make(SESSION, token, seconds=SESSION_MS // 1000)
 
     def gone(self, plain: str) -> Cookie:
-        """The cookie that removes a cookie."""
+        """Return a cookie that deletes the cookie of this name."""
         return self.make(plain, "", seconds=0)
 
 
 def new_token() -> str:
-    """256 bits that nobody can guess."""
+    """Return a random token of 256 bits."""
     return secrets.token_urlsafe(32)
 
 
 def same_token(given: str | None, expected: str | None) -> bool:
-    """Whether two tokens are one, compared in constant time; an absent one never matches."""
+    """Compare two tokens in constant time; a missing one never matches."""
     if not given or not expected:
         return False
     return hmac.compare_digest(given.encode(), expected.encode())
 
 
 class LoginBrake:
-    """Allows so many failed log-ins for one person from one address, and so many from one address."""
+    """Limits failed log-ins by address, and by person and address. Counts in this process only."""
 
     def __init__(self) -> None:
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
     async def seconds_to_wait(self, address: str, email: str) -> int:
-        """0 where one more attempt is allowed."""
+        """Return the seconds until the next attempt is allowed; 0 where it is allowed now."""
         for limit, key in _counted(address, email):
             if not await self._limiter.test(limit, *key):
                 window = await self._limiter.get_window_stats(limit, *key)
@@ -77,7 +77,7 @@ class LoginBrake:
         return 0
 
     async def failed(self, address: str, email: str) -> None:
-        """Count an attempt that failed."""
+        """Count a failed attempt."""
         for limit, key in _counted(address, email):
             await self._limiter.hit(limit, *key)
 

@@ -1,4 +1,4 @@
-"""From msgspec's refusals to a field and what would be right, in the words of the documentation."""
+"""Translate msgspec's validation errors into a field and what it should be, in the words of the documentation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.model.errors import FieldProblem
 
 BODY = "body"
 
-_PLACE = re.compile(r" - at (?:`key` in )?`\$(?P<place>.*)`\Z", re.DOTALL)
+_LOCATION = re.compile(r" - at (?:`key` in )?`\$(?P<path>.*)`\Z", re.DOTALL)
 _NAMED = re.compile(r"Object (?P<what>missing required|contains unknown) field `(?P<name>.*?)`", re.DOTALL)
 _WRONG_CHOICE = re.compile(r"Invalid (enum )?value ")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
@@ -29,48 +29,49 @@ _WORDS = {
 
 
 def validation_error(error: msgspec.ValidationError, kind: Any) -> FieldProblem:
-    """What did not fit into `kind`. Names the field, and never repeats a value that was sent."""
+    """Return the field that did not fit into `kind` and what it should be. Never repeats a value that was sent.
+
+    The field is a path such as `items/0/name`, or `body` for the whole document. This is the one place that parses
+    the texts of msgspec's errors.
+    """
     text = str(error)
-    found = _PLACE.search(text)
-    steps = [name or number for name, number in _STEP.findall(found["place"])] if found else []
-    message = text[: found.start()] if found else text
-    named = _NAMED.match(message)
-    if named:
-        is_missing = named["what"] == "missing required"
-        return FieldProblem(
-            _field([*steps, _short(named["name"])]), "is needed" if is_missing else "is not a field here"
-        )
+    location = _LOCATION.search(text)
+    path = [name or index for name, index in _STEP.findall(location["path"])] if location else []
+    message = text[: location.start()] if location else text
+    if named := _NAMED.match(message):
+        field = _field([*path, _shortened(named["name"])])
+        return FieldProblem(field, "is required" if named["what"] == "missing required" else "is not a known field")
     if _WRONG_CHOICE.match(message):
-        return FieldProblem(_field(steps), f"must be one of {', '.join(choices(kind, steps))}")
-    return FieldProblem(_field(steps), _in_words(message))
+        return FieldProblem(_field(path), f"must be one of {', '.join(choices(kind, path))}")
+    return FieldProblem(_field(path), _in_words(message))
 
 
-def choices(kind: Any, steps: Sequence[str]) -> list[str]:
-    """The values that an enumeration inside a type allows, by its JSON schema."""
+def choices(kind: Any, path: Sequence[str]) -> list[str]:
+    """Return the values that the enumeration at `path` inside a type allows, by its JSON schema."""
     schema, components = _schema(kind)
     nodes = list(_expanded([schema], components))
-    for step in steps:
-        nodes = list(_expanded(_below(nodes, step), components))
+    for step in path:
+        nodes = list(_expanded(_children(nodes, step), components))
     return sorted({str(value) for node in nodes for value in node.get("enum", ())})
 
 
 def ecma(pattern: str) -> str:
-    """A pattern as JSON Schema writes it: there, `$` is the end of the text and nothing else."""
+    """Return a Python pattern in the ECMA dialect of JSON Schema, where `$` matches only the end of the text."""
     return pattern.replace("\\A", "^").replace("\\Z", "$")
 
 
 def _in_words(message: str) -> str:
-    message = _TYPES.sub(lambda found: " or ".join(_WORDS.get(one, one) for one in found[1].split(" | ")), message)
+    message = _TYPES.sub(lambda match: " or ".join(_WORDS.get(name, name) for name in match[1].split(" | ")), message)
     message = message.replace("matching regex", "that matches")
-    message = re.sub(r"'(\\\\A.*)'", lambda found: ecma(found[1].replace("\\\\", "\\")), message)
+    message = re.sub(r"'(\\\\A.*)'", lambda match: ecma(match[1].replace("\\\\", "\\")), message)
     return re.sub(r"\AExpected ", "must be ", message).replace("a text of length >= 1", "a text that is not empty")
 
 
-def _field(steps: Sequence[str]) -> str:
-    return "/".join(steps) or BODY
+def _field(path: Sequence[str]) -> str:
+    return "/".join(path) or BODY
 
 
-def _short(name: str) -> str:
+def _shortened(name: str) -> str:
     return name if len(name) <= 60 else name[:60] + "..."
 
 
@@ -88,7 +89,7 @@ def _expanded(nodes: Iterable[dict[str, Any]], components: dict[str, Any]) -> It
         yield from _expanded(node.get("anyOf", ()), components)
 
 
-def _below(nodes: Iterable[dict[str, Any]], step: str) -> Iterator[dict[str, Any]]:
+def _children(nodes: Iterable[dict[str, Any]], step: str) -> Iterator[dict[str, Any]]:
     for node in nodes:
         if step in node.get("properties", {}):
             yield node["properties"][step]

@@ -1,4 +1,4 @@
-"""The figures behind a chart, as a file for a spreadsheet."""
+"""Figures as a CSV file to download."""
 
 from __future__ import annotations
 
@@ -9,14 +9,24 @@ from collections.abc import Sequence
 from litestar import Response
 
 Rows = Sequence[Sequence[object]]
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_file(name: str, rows: Rows) -> Response[str]:
-    """A file to download; its first row names the columns."""
+    """Return `rows` as a CSV file called `name`; the first row names the columns.
+
+    Texts that a spreadsheet would run as a formula get a leading apostrophe (OWASP, "CSV injection"). Numbers stay
+    numbers. Caches must not store the file: it holds a merchant's figures.
+    """
     text = io.StringIO()
-    csv.writer(text).writerows(rows)
+    csv.writer(text).writerows([[_neutral(cell) for cell in row] for row in rows])
     return Response(
         text.getvalue(),
-        media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+        # Litestar adds the charset to text types.
+        media_type="text/csv",
+        headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
     )
+
+
+def _neutral(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import takewhile
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -10,6 +11,7 @@ import msgspec
 
 from engine.model.errors import Conflict, FieldProblem, Invalid, NotFound, Stale
 from web.admin.shell.forms import Form
+from web.http.validation_errors import BODY, validation_error
 
 Document = TypeVar("Document", bound=msgspec.Struct)
 Stored = TypeVar("Stored")
@@ -42,10 +44,11 @@ def to_document(values: Mapping[str, Any], kind: type[Document], *, hints: Mappi
     try:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
-        message, _, place = str(error).partition(" - at `$.")
-        field = place.rstrip("`").partition("[")[0].replace(".", "/")
-        hint = hints.get(field) or hints.get(field.partition("/")[0], message)
-        raise Invalid(FieldProblem(field or "form", hint)) from None
+        problem = validation_error(error, kind)
+        path = problem.field.split("/") if problem.field != BODY else ["form"]
+        field = "/".join(takewhile(lambda step: not step.isdigit(), path))
+        hint = hints.get(field) or hints.get(path[0], problem.message)
+        raise Invalid(FieldProblem(field, hint)) from None
 
 
 def version_of(values: Mapping[str, str]) -> int:
