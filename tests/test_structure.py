@@ -1,0 +1,128 @@
+"""Hold the product's structure inside limits; `python -m benchmarks.structure --verbose` lists what is over them."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from benchmarks.import_graph import PACKAGES, Module, circles, floors, module_imports, read, room_imports
+from benchmarks.process import ROOT
+from benchmarks.structure import (
+    PAGE,
+    classes_twice,
+    docstrings,
+    forbidden,
+    functions,
+    local_names,
+    modules_a_folder,
+    noun_clauses,
+    percentile,
+    ratio_of_tests,
+    wide,
+)
+
+MODULES = read(ROOT)
+IMPORTS = module_imports(MODULES)
+FUNCTIONS = functions(MODULES)
+
+COMING = ("engine/customers", "engine/offers", "engine/experiments", "engine/webhooks", "engine/gateways", "sdks")
+
+MODULES_A_FOLDER = 15
+FILE_LINES_P90 = 300
+FUNCTION_LINES_P90 = 20
+# Renaming is under way: these five hold what was counted on the day, and go down to the goal behind them.
+WIDE_FUNCTIONS = 24  # goal 5
+NOUN_CLAUSES = 0.19  # goal 0.03
+FORBIDDEN_NAMES = 830  # goal 0
+CLASSES_TWICE = 62  # goal: fewer
+TEST_RATIO = 0.46  # goal 0.7
+ROOMS_IN_CIRCLES = {"rules", "bandits"}  # goal: none
+
+
+def module(name: str, text: str) -> Module:
+    return Module(name, name.replace(".", "/") + ".py", text, ast.parse(text))
+
+
+def test_no_two_modules_import_each_other():
+    assert circles(IMPORTS) == []
+
+
+def test_rooms_of_a_package_import_one_way():
+    assert {package for package in PACKAGES if circles(room_imports(IMPORTS, package))} <= ROOMS_IN_CIRCLES
+
+
+def test_no_folder_holds_too_many_modules():
+    assert {name for name, count in modules_a_folder(MODULES).items() if count > MODULES_A_FOLDER} == set()
+
+
+def test_most_files_and_functions_are_short():
+    assert percentile([module.text.count("\n") for module in MODULES], 0.9) <= FILE_LINES_P90
+    assert percentile([function.lines for function in FUNCTIONS], 0.9) <= FUNCTION_LINES_P90
+
+
+def test_few_functions_take_many_parameters():
+    assert len(wide(FUNCTIONS)) <= WIDE_FUNCTIONS
+
+
+def test_docstrings_open_with_a_verb():
+    assert len(noun_clauses(MODULES)) / len(docstrings(MODULES)) < NOUN_CLAUSES
+
+
+def test_old_words_name_nothing():
+    assert len(forbidden(MODULES)) <= FORBIDDEN_NAMES
+
+
+def test_few_class_names_stand_twice():
+    assert len(classes_twice(MODULES)) <= CLASSES_TWICE
+
+
+def test_tests_keep_up_with_the_product():
+    assert ratio_of_tests(ROOT) >= TEST_RATIO
+
+
+# The counting itself
+
+
+def test_circles_and_floors_follow_the_imports():
+    modules = [
+        module("p.low", ""),
+        module("p.left.x", "from p import low\nfrom p.right import y"),
+        module("p.right.y", "def f():\n    import p.left.x"),
+        module("p.top", "import p.left.x"),
+    ]
+    rooms = room_imports(module_imports(modules), "p")
+    assert circles(rooms) == [["left", "right"]]
+    assert floors(rooms) == {"low": 1, "left": 2, "right": 2, "top": 3}
+
+
+def test_names_and_docstrings_are_counted_once():
+    text = (
+        'def f(one):\n    """Whether it is."""\n    at = [row for row in one]\n'
+        '    def g():\n        """Return."""\n        at = 1'
+    )
+    modules = [module("p.m", text)]
+    assert local_names(modules) == {"at": 2, "row": 1}
+    assert [line for _, line in noun_clauses(modules)] == ["Whether it is."]
+    assert [name for _, name in forbidden(modules)] == ["one", "at", "at"]
+
+
+def test_parameters_do_not_count_self():
+    text = "class A:\n    def f(self, a, b, c, d, e, f): pass\n    def g(self, a, b, c, d, e, f, *, g): pass"
+    assert [function.name for function in wide(functions([module("p.m", text)]))] == ["g"]
+
+
+# The page that draws it
+
+
+def test_architecture_page_names_files_that_exist():
+    paths = set(re.findall(r"`((?:[\w.]+/)+[\w.]*)`", PAGE.read_text()))
+    coming = {path for path in paths if path.startswith(COMING)}
+    rooms = [ROOT, ROOT / "engine", ROOT / "web", ROOT / "rules", ROOT / "bandits", ROOT / "web" / "templates"]
+    homeless = {path for path in paths - coming if not any((room / path).exists() for room in rooms)}
+    assert homeless == set()
+
+
+def test_architecture_page_describes_every_room_of_the_engine():
+    rooms = room_imports(IMPORTS, "engine")
+    folders = {f"{room}/" for room in rooms if (ROOT / "engine" / room).is_dir()}
+    assert folders <= set(re.findall(r"^\| `(\w+/)` \|", PAGE.read_text(), re.MULTILINE))
