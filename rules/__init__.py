@@ -1,9 +1,9 @@
-"""Rules: conditions over declared facts in JSON-logic, and what follows from them. Pure: no I/O, no clock."""
+"""Evaluate conditions over declared facts in JSON-logic, and the effects of rules. Pure: no I/O, no clock."""
 
 from rules.compiled.compile import CompiledRules, Firing, compile_rules
 from rules.json_logic.logic import apply
 from rules.language.effects import Boost, Effect, Exclude, Pin, Require, Set, parse_effects, to_json
-from rules.language.explain import Clause, Explanation, explain
+from rules.language.explain import ClauseVerdict, RuleExplanation, explain
 from rules.language.parse import parse_condition, parse_rule, parse_rules
 from rules.language.problems import Problem, RuleError
 from rules.language.strict_json import loads
@@ -16,11 +16,10 @@ from rules.wording.terms import Wording
 __all__ = [
     "TYPES",
     "Boost",
-    "Clause",
+    "ClauseVerdict",
     "CompiledRules",
     "Effect",
     "Exclude",
-    "Explanation",
     "Field",
     "Firing",
     "Need",
@@ -29,6 +28,7 @@ __all__ = [
     "Require",
     "Rule",
     "RuleError",
+    "RuleExplanation",
     "Set",
     "Vocabulary",
     "Wording",

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rules import Rule
-from rules.analysis.check import Setting, check_rule, check_rules
+from rules.analysis.check import CheckContext, check_rule, check_rules
 from tests.rules import rule_sets
 from tests.rules.rule_sets import CANDIDATES, SETTING, VOCABULARY
 
@@ -45,7 +45,7 @@ def seconds_for_a_rule(rules: tuple[Rule, ...]) -> list[float]:
     return sorted(_seconds(partial(check_rule, one, [r for r in rules if r is not one], _SETTING)) for one in every)
 
 
-_SETTING = Setting(VOCABULARY, {}, MANY_CANDIDATES)
+_SETTING = CheckContext(VOCABULARY, {}, MANY_CANDIDATES)
 
 
 def _seconds(run: Callable[[], object]) -> float:

@@ -52,10 +52,10 @@ class Plan:
         self.vocabulary: rules.Vocabulary = same.vocabulary if same else vocabulary_of(document.fields)
         self.lists: dict[str, frozenset[str]] = same.lists if same else lists_of(document.lists)
         self.rules: tuple[rules.Rule, ...] = rules.parse_rules(
-            enabled_rules(document.rules), self.vocabulary, self.lists, known=same.rules if same else ()
+            enabled_rules(document.rules), self.vocabulary, self.lists, previous=same.rules if same else ()
         )
         self.compiled: rules.CompiledRules = rules.compile_rules(
-            self.rules, self.vocabulary, self.lists, like=same.compiled if same else None
+            self.rules, self.vocabulary, self.lists, previous=same.compiled if same else None
         )
         policy = document.placement.policy
         weighed = (document.fields, document.candidates)

@@ -1,14 +1,15 @@
-"""Sets of facts as unions of boxes: a box says for some variables in which regions their values are.
+"""Represent sets of facts as unions of boxes: a box restricts some variables to some regions of their values.
 
-A set of values is a mask (see `rules.domains`). A variable that a box does not name may be anything, or missing.
-The boxes of a condition are its disjunctive normal form; work is bounded, and `TooMuch` means that nothing is known.
+A set of values is a mask (see `rules.analysis.domains`). A variable that a box does not name may have any value, or be
+missing. The boxes of a condition are its disjunctive normal form. The work is bounded: `TooManyCases` means that the
+result is unknown.
 """
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 Variable = str | tuple[Any, ...]
-"""A fact by its name, or a tuple for what follows from facts (see `rules.clauses`)."""
+"""A fact by its name, or a tuple for a value derived from facts (see `rules.analysis.clauses`)."""
 
 Box = dict[Variable, int]
 Boxes = list[Box]
@@ -19,12 +20,12 @@ MOST_BOXES = 200
 MOST_WORK = 20_000
 
 
-class TooMuch(Exception):
-    """There are more cases than can be looked at in time."""
+class TooManyCases(Exception):
+    """Raised if there are too many cases to analyse in the time allowed."""
 
 
 class Work:
-    """How many pairs of boxes may still be compared; about a microsecond each."""
+    """The number of pairs of boxes that may still be compared, at about a microsecond each."""
 
     __slots__ = ("left",)
 
@@ -32,14 +33,14 @@ class Work:
         self.left = left
 
     def spend(self, pairs: int) -> None:
-        """Raises TooMuch when it is used up."""
+        """Subtract `pairs`. Raises TooManyCases if too few are left."""
         self.left -= pairs
         if self.left < 0:
-            raise TooMuch
+            raise TooManyCases
 
 
 def meet(first: Box, second: Box) -> Box | None:
-    """What is in both, or None if nothing is."""
+    """Return the intersection, or None if it is empty."""
     both = first | second
     for variable in first.keys() & second.keys():
         mask = first[variable] & second[variable]
@@ -50,39 +51,40 @@ def meet(first: Box, second: Box) -> Box | None:
 
 
 def product(first: Boxes, second: Boxes, work: Work) -> Boxes:
-    """What is in both unions. Raises TooMuch."""
+    """Return the intersection of two unions. Raises TooManyCases."""
     if first == EVERYTHING or second == EVERYTHING:
         return second if first == EVERYTHING else first
     if len(first) == len(second) == 1:
         both = meet(first[0], second[0])
         return [] if both is None else [both]
     work.spend(len(first) * len(second))
-    return union((box for one in first for other in second if (box := meet(one, other)) is not None), work)
+    boxes = (meet(first_box, second_box) for first_box in first for second_box in second)
+    return union((box for box in boxes if box is not None), work)
 
 
 def union(boxes: Iterable[Box], work: Work) -> Boxes:
-    """The boxes without those that lie in another or can be joined with it. Raises TooMuch."""
+    """Return the boxes without those that lie in another box or can be merged with it. Raises TooManyCases."""
     kept: Boxes = []
     for box in boxes:
         _add(kept, box, work)
         if len(kept) > MOST_BOXES:
-            raise TooMuch
+            raise TooManyCases
     return kept
 
 
 def _add(kept: Boxes, box: Box, work: Work) -> None:
     work.spend(len(kept))
     for index, other in enumerate(kept):
-        joined = _joined(other, box)
-        if joined is not None:
+        merged = _merged(other, box)
+        if merged is not None:
             del kept[index]
-            _add(kept, joined, work)
+            _add(kept, merged, work)
             return
     kept.append(box)
 
 
-def _joined(first: Box, second: Box) -> Box | None:
-    """Both as one box: one lies in the other, or they differ in a single variable."""
+def _merged(first: Box, second: Box) -> Box | None:
+    """Return both as one box if one lies in the other or they differ in a single variable, otherwise None."""
     if lies_in(second, first):
         return first
     if lies_in(first, second):
@@ -92,12 +94,12 @@ def _joined(first: Box, second: Box) -> Box | None:
     different = [variable for variable, mask in first.items() if second[variable] != mask]
     if len(different) > 1:
         return None
-    joined = first[different[0]] | second[different[0]]
-    return {variable: mask for variable, mask in (first | {different[0]: joined}).items() if mask != ANYTHING}
+    merged = first[different[0]] | second[different[0]]
+    return {variable: mask for variable, mask in (first | {different[0]: merged}).items() if mask != ANYTHING}
 
 
 def lies_in(inner: Box, outer: Box) -> bool:
-    """Whether all of `inner` is in `outer`."""
+    """Return whether `inner` lies completely in `outer`."""
     for variable, mask in outer.items():
         inside = inner.get(variable)
         if inside is None or inside & ~mask:
@@ -106,12 +108,12 @@ def lies_in(inner: Box, outer: Box) -> bool:
 
 
 def covers(outer: Sequence[Box], inner: Sequence[Box], work: Work) -> bool:
-    """Whether all of the union `inner` is in the union `outer`. Raises TooMuch."""
+    """Return whether the union `inner` lies completely in the union `outer`. Raises TooManyCases."""
     return not any(_sticks_out(box, outer, work) for box in inner)
 
 
 def _sticks_out(box: Box, outer: Sequence[Box], work: Work) -> bool:
-    """Whether a part of `box` is in none of `outer`: what is outside of the first of them, piece by piece."""
+    """Return whether a part of `box` is in none of `outer`: remove the first one, then check the remaining pieces."""
     work.spend(len(outer))
     touching = [other for other in outer if meet(box, other) is not None]
     if not touching:
@@ -119,9 +121,9 @@ def _sticks_out(box: Box, outer: Sequence[Box], work: Work) -> bool:
     first, *rest = touching
     inside = dict(box)
     for variable, mask in first.items():
-        mine = inside.get(variable, ANYTHING)
-        outside = mine & ~mask
+        current = inside.get(variable, ANYTHING)
+        outside = current & ~mask
         if outside and _sticks_out(inside | {variable: outside}, rest, work):
             return True
-        inside[variable] = mine & mask
+        inside[variable] = current & mask
     return False

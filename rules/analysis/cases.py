@@ -1,37 +1,37 @@
-"""The cases in which a condition is surely true, or surely false: boxes over the regions of the facts it reads."""
+"""Find the cases in which a condition is surely true or surely false: boxes over the regions of its facts."""
 
 from collections.abc import Collection, Iterable
 from typing import Any, cast
 
 from rules.analysis.boxes import ANYTHING, EVERYTHING, MOST_WORK, Box, Boxes, Variable, Work, product, union
-from rules.analysis.clauses import Clauses, Joined, Question, Test
-from rules.analysis.domains import LINES, Intervals, Regions, Values, lowest, regions_of
+from rules.analysis.clauses import ClauseTranslator, Combination, Formula, VariableTest
+from rules.analysis.domains import ORDERED_TYPES, FiniteRegions, IntervalRegions, Regions, lowest_bit, regions_of
 from rules.language.evaluate import Lists
 from rules.language.tree import Call, Node, is_connective
 from rules.language.vocabulary import Vocabulary
 
-MOST_WORK_A_SET = 2_000_000
+MOST_WORK_PER_SET = 2_000_000
 
 
 class Space:
-    """The facts of a set of rules, cut where a clause of one of them changes its mind.
+    """The facts of a set of rules, cut where a clause of one of the rules changes its verdict.
 
-    Conditions that were not given at the start cannot be asked about: they may cut elsewhere.
+    Only the conditions given at the start can be analysed: others may cut elsewhere.
     """
 
     def __init__(self, conditions: Iterable[Node], vocabulary: Vocabulary, lists: Lists) -> None:
         self.vocabulary = vocabulary
         self.lists = lists
-        self._clauses = Clauses(vocabulary, lists)
-        self._questions: dict[int, Question] = {}
+        self._clauses = ClauseTranslator(vocabulary, lists)
+        self._formulas: dict[int, Formula] = {}
         self._cuts: dict[Variable, set[Any]] = {}
         self._values: dict[Variable, Collection[Any] | str] = {}
         self._regions: dict[Variable, Regions] = {}
         self._masks: dict[tuple[int, bool], int] = {}
-        self._known: dict[tuple[int, bool], Boxes] = {}
-        self._left = MOST_WORK_A_SET
+        self._cases_by_node: dict[tuple[int, bool], Boxes] = {}
+        self._left = MOST_WORK_PER_SET
         self._work = Work()
-        self._conditions = list(conditions)  # keeps the nodes alive, whose identities are keys
+        self._conditions = list(conditions)  # keep the nodes alive, because their ids are keys
         for condition in self._conditions:
             self._prepare(condition)
 
@@ -40,20 +40,20 @@ class Space:
             for part in cast(Call, node).arguments:
                 self._prepare(part)
         else:
-            self._questions[id(node)] = question = self._clauses.question(node)
-            self._note_cuts(question)
+            self._formulas[id(node)] = formula = self._clauses.formula(node)
+            self._note_cuts(formula)
 
-    def _note_cuts(self, question: Question) -> None:
-        if isinstance(question, Joined):
-            for part in question.parts:
+    def _note_cuts(self, formula: Formula) -> None:
+        if isinstance(formula, Combination):
+            for part in formula.parts:
                 self._note_cuts(part)
-        elif isinstance(question, Test):
-            self._cuts.setdefault(question.variable, set()).update(question.cuts)
-            if not isinstance(question.variable, str):
-                self._values[question.variable] = question.values
+        elif isinstance(formula, VariableTest):
+            self._cuts.setdefault(formula.variable, set()).update(formula.cuts)
+            if not isinstance(formula.variable, str):
+                self._values[formula.variable] = formula.values
 
     def regions(self, variable: Variable) -> Regions:
-        """How the variable's values are cut."""
+        """Return the regions of the variable's values."""
         if variable not in self._regions:
             self._regions[variable] = self._cut(variable)
         return self._regions[variable]
@@ -63,13 +63,13 @@ class Space:
         if isinstance(variable, str):
             return regions_of(self.vocabulary[variable], cuts)
         values = self._values[variable]
-        return Intervals(LINES[values], cuts) if isinstance(values, str) else Values(values)
+        return IntervalRegions(ORDERED_TYPES[values], cuts) if isinstance(values, str) else FiniteRegions(values)
 
     def is_inhabited(self, box: Box) -> bool:
-        """Whether some facts are surely in the box; False where that is not known.
+        """Return whether some facts are surely in the box; False if that is not known.
 
-        Facts do not depend on each other, nor does what a list has. A moment can have any weekday and any clock of
-        one timezone as long as nothing else is asked of it.
+        Facts are independent of each other, and so are the members of a list field. A timestamp can have any weekday
+        and any clock of a single timezone if nothing else restricts it.
         """
         zones: dict[str, str] = {}
         for variable in box:
@@ -82,36 +82,36 @@ class Space:
                 return False
         return True
 
-    def cases(self, node: Node, wanted: bool = True) -> Boxes:
-        """The boxes in which the condition is surely `wanted`. Raises TooMuch."""
+    def cases(self, node: Node, verdict: bool = True) -> Boxes:
+        """Return the boxes in which the condition surely has the verdict. Raises TooManyCases."""
         allowed = min(MOST_WORK, self._left)
         self._work = Work(allowed)
         try:
-            return self._cases(node, wanted)
+            return self._cases(node, verdict)
         finally:
             self._left -= allowed - self._work.left
 
-    def _cases(self, node: Node, wanted: bool) -> Boxes:
-        key = (id(node), wanted)
-        if key not in self._known:
-            make = self._of_connective if is_connective(node) else self._of_clause
-            self._known[key] = make(node, wanted)
-        return self._known[key]
+    def _cases(self, node: Node, verdict: bool) -> Boxes:
+        key = (id(node), verdict)
+        if key not in self._cases_by_node:
+            make = self._connective_cases if is_connective(node) else self._clause_cases
+            self._cases_by_node[key] = make(node, verdict)
+        return self._cases_by_node[key]
 
-    def _of_connective(self, node: Node, wanted: bool) -> Boxes:
+    def _connective_cases(self, node: Node, verdict: bool) -> Boxes:
         call = cast(Call, node)
         if call.operator == "!":
-            return self._cases(call.arguments[0], not wanted)
+            return self._cases(call.arguments[0], not verdict)
         if call.operator == "if":
-            return self._chosen(call.arguments, wanted)
-        return self._all_or_any(call.operator, wanted, (self._cases(part, wanted) for part in call.arguments))
+            return self._chosen(call.arguments, verdict)
+        return self._all_or_any(call.operator, verdict, (self._cases(part, verdict) for part in call.arguments))
 
-    def _chosen(self, parts: tuple[Node, ...], wanted: bool) -> Boxes:
-        """Of `if`: the part that is chosen is wanted, or whichever could be chosen is."""
+    def _chosen(self, parts: tuple[Node, ...], verdict: bool) -> Boxes:
+        """Return the cases of `if`: the chosen part has the verdict, or all parts that could be chosen have it."""
         if len(parts) == 1:
-            return self._cases(parts[0], wanted)
+            return self._cases(parts[0], verdict)
         condition, then, *_ = parts
-        chosen, other = self._cases(then, wanted), self._chosen(parts[2:], wanted)
+        chosen, other = self._cases(then, verdict), self._chosen(parts[2:], verdict)
         return union(
             [
                 *product(self._cases(condition, True), chosen, self._work),
@@ -121,22 +121,23 @@ class Space:
             self._work,
         )
 
-    def _of_clause(self, node: Node, wanted: bool) -> Boxes:
-        return self._of_question(self._questions[id(node)], wanted)
+    def _clause_cases(self, node: Node, verdict: bool) -> Boxes:
+        return self._formula_cases(self._formulas[id(node)], verdict)
 
-    def _of_question(self, question: Question, wanted: bool) -> Boxes:
-        if isinstance(question, bool):
-            return EVERYTHING if question is wanted else []
-        if isinstance(question, Test):
-            return self._of_test(question, wanted)
-        if question.operator == "!":
-            return self._of_question(question.parts[0], not wanted)
-        return self._all_or_any(question.operator, wanted, (self._of_question(part, wanted) for part in question.parts))
+    def _formula_cases(self, formula: Formula, verdict: bool) -> Boxes:
+        if isinstance(formula, bool):
+            return EVERYTHING if formula is verdict else []
+        if isinstance(formula, VariableTest):
+            return self._test_cases(formula, verdict)
+        if formula.operator == "!":
+            return self._formula_cases(formula.parts[0], not verdict)
+        parts = (self._formula_cases(part, verdict) for part in formula.parts)
+        return self._all_or_any(formula.operator, verdict, parts)
 
-    def _of_test(self, test: Test, wanted: bool) -> Boxes:
-        key = (id(test), wanted)
+    def _test_cases(self, test: VariableTest, verdict: bool) -> Boxes:
+        key = (id(test), verdict)
         if key not in self._masks:
-            self._masks[key] = self._mask(test, wanted)
+            self._masks[key] = self._mask(test, verdict)
         mask = self._masks[key]
         if not mask:
             return []
@@ -145,18 +146,18 @@ class Space:
             box[test.variable] = mask
         return [box]
 
-    def _mask(self, test: Test, wanted: bool) -> int:
+    def _mask(self, test: VariableTest, verdict: bool) -> int:
         regions = self.regions(test.variable)
-        found = regions.where(test.cuts, test.holds)
-        mask = found if wanted else regions.present & ~found
+        true_mask = regions.where(test.cuts, test.holds)
+        mask = true_mask if verdict else regions.present & ~true_mask
         if isinstance(test.variable, str):
-            return mask | ~regions.present if test.missing is wanted else mask
-        # what follows from facts is never missing by itself: the bits of the missing value go with the first region
-        return mask | ~regions.present if mask >> lowest(regions.present) & 1 else mask
+            return mask | ~regions.present if test.missing is verdict else mask
+        # a derived value is never missing by itself: its bits for the missing value follow the first region
+        return mask | ~regions.present if mask >> lowest_bit(regions.present) & 1 else mask
 
-    def _all_or_any(self, operator: str, wanted: bool, parts: Iterable[Boxes]) -> Boxes:
-        """`and` is true if all parts are, and false if one is; `or` the other way round."""
-        if (operator == "and") is not wanted:
+    def _all_or_any(self, operator: str, verdict: bool, parts: Iterable[Boxes]) -> Boxes:
+        """Combine the parts: `and` is true if all parts are true and false if one is false; `or` is the opposite."""
+        if (operator == "and") is not verdict:
             return union((box for part in parts for box in part), self._work)
         boxes = EVERYTHING
         for part in parts:

@@ -1,51 +1,53 @@
-"""Rules that together leave nothing to show."""
+"""Find rules that together hide every candidate."""
 
 from collections.abc import Iterator, Sequence
 
-from rules.analysis.boxes import EVERYTHING, Boxes, TooMuch, Work, product
-from rules.analysis.findings import Finding
-from rules.analysis.study import Study
+from rules.analysis.boxes import EVERYTHING, Boxes, TooManyCases, Work, product
+from rules.analysis.findings import RuleFinding
+from rules.analysis.rule_set_analysis import RuleSetAnalysis
 
 MOST_WORK = 100_000
-MOST_WORK_A_RULE = 5_000
+MOST_WORK_PER_RULE = 5_000
 _FEW = 3
 
 
-class Emptiness:
-    """Looks for facts for which every candidate is hidden. Of what takes too much work, nothing is said."""
+class EmptinessChecker:
+    """Looks for facts for which every candidate is hidden. Reports nothing if the search takes too much work."""
 
-    def __init__(self, study: Study) -> None:
-        self._study = study
-        self._every = frozenset(study.setting.candidates)
+    def __init__(self, analysis: RuleSetAnalysis) -> None:
+        self._analysis = analysis
+        self._every = frozenset(analysis.context.candidates)
         self._left = MOST_WORK
         self._work = Work(0)
 
-    def findings(self, *, focus: int | None = None) -> Iterator[Finding]:
-        """For each rule (or the one in focus), how those before it and it leave nothing."""
-        hiding = [number for number, deed in enumerate(self._study.deeds) if deed.hidden and self._study.boxes[number]]
-        if self._every - frozenset[str]().union(*(self._study.deeds[number].hidden for number in hiding)):
+    def findings(self, *, focus: int | None = None) -> Iterator[RuleFinding]:
+        """Yield a finding for each rule (or only the one in focus) that hides every candidate with rules before it."""
+        every_effects, boxes = self._analysis.effects, self._analysis.boxes
+        hiding = [number for number, effects in enumerate(every_effects) if effects.hidden and boxes[number]]
+        if self._every - frozenset[str]().union(*(self._analysis.effects[number].hidden for number in hiding)):
             return
         for number in hiding if focus is None else [focus]:
-            others = [one for one in hiding if (one < number if focus is None else one != number)]
+            others = [other for other in hiding if (other < number if focus is None else other != number)]
             together = self._emptied_by(number, others)
             if together and not self._is_fight(together):
                 yield self._finding(number, together[1:])
 
     def _emptied_by(self, number: int, others: Sequence[int]) -> tuple[int, ...] | None:
-        """The rule and few others that hide every candidate for some facts, or None if there are none."""
-        hidden = self._study.deeds[number].hidden
-        if not self._study.boxes[number] or not hidden:
+        """Return the rule and a few others that hide every candidate for some facts, or None if there are none."""
+        hidden = self._analysis.effects[number].hidden
+        if not self._analysis.boxes[number] or not hidden:
             return None
-        allowed = min(MOST_WORK_A_RULE, self._left)
+        allowed = min(MOST_WORK_PER_RULE, self._left)
         self._work = Work(allowed)
-        by_candidate = {name: [one for one in others if name in self._study.deeds[one].hidden] for name in self._every}
+        effects = self._analysis.effects
+        by_candidate = {name: [other for other in others if name in effects[other].hidden] for name in self._every}
         try:
             for chosen in self._choices(
-                self._study.boxes[number] or EVERYTHING, self._every - hidden, by_candidate, (number,)
+                self._analysis.boxes[number] or EVERYTHING, self._every - hidden, by_candidate, (number,)
             ):
-                if self._needs(chosen) and self._study.example(chosen) is not None:
+                if self._needs_first(chosen) and self._analysis.example(chosen) is not None:
                     return chosen
-        except TooMuch:
+        except TooManyCases:
             return None
         finally:
             self._left -= allowed - self._work.left
@@ -54,30 +56,31 @@ class Emptiness:
     def _choices(
         self, boxes: Boxes, left: frozenset[str], by_candidate: dict[str, list[int]], chosen: tuple[int, ...]
     ) -> Iterator[tuple[int, ...]]:
-        """Sets of rules that may fire together and hide all that is `left`."""
+        """Yield sets of rules that may fire together and hide all candidates in `left`."""
         if not left:
             yield chosen
             return
         rarest = min(sorted(left), key=lambda name: len(by_candidate[name]))
         for other in by_candidate[rarest]:
             self._work.spend(1)
-            both = product(boxes, self._study.boxes[other] or [], self._work)
+            both = product(boxes, self._analysis.boxes[other] or [], self._work)
             if both:
-                yield from self._choices(both, left - self._study.deeds[other].hidden, by_candidate, (*chosen, other))
+                remaining = left - self._analysis.effects[other].hidden
+                yield from self._choices(both, remaining, by_candidate, (*chosen, other))
 
-    def _needs(self, chosen: tuple[int, ...]) -> bool:
-        """Whether the first rule is needed, for otherwise the others alone are what to look at."""
-        others = (self._study.deeds[other].hidden for other in chosen[1:])
+    def _needs_first(self, chosen: tuple[int, ...]) -> bool:
+        """Return whether the first rule is needed; if not, the finding belongs to the others."""
+        others = (self._analysis.effects[other].hidden for other in chosen[1:])
         return bool(self._every - frozenset[str]().union(*others))
 
     def _is_fight(self, chosen: tuple[int, ...]) -> bool:
-        """Two rules that allow different candidates are found as rules that fight."""
-        required = [self._study.deeds[number].required for number in chosen]
+        """Return whether the rules are two that allow different candidates, which is reported as a fight."""
+        required = [self._analysis.effects[number].required for number in chosen]
         return len(chosen) == 2 and None not in required and not frozenset.intersection(*filter(None, required))
 
-    def _finding(self, number: int, others: tuple[int, ...]) -> Finding:
-        rules = self._study.rules
-        example = self._study.example((number, *others))
+    def _finding(self, number: int, others: tuple[int, ...]) -> RuleFinding:
+        rules = self._analysis.rules
+        example = self._analysis.example((number, *others))
         ids = tuple(rules[other].id for other in others)
         if not others:
             message = "This rule hides every candidate: where it fires, there is nothing to show."
@@ -87,4 +90,4 @@ class Emptiness:
             message = (
                 f"Together with {names}{more}, this rule may hide every candidate, so that there is nothing to show."
             )
-        return Finding(rules[number].id, "/effects", "may be empty", "warning", message, ids, example)
+        return RuleFinding(rules[number].id, "/effects", "may be empty", "warning", message, ids, example)

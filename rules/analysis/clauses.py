@@ -1,8 +1,8 @@
-"""Clauses as questions about single variables: a fact, or something that follows from facts.
+"""Translate clauses into tests of single variables: facts, or values derived from facts.
 
-What follows from a fact has a variable of its own beside it: the weekday, the clock and the calendar day of a
-moment in a timezone, whether a text is in a list field, how two facts compare. Whatever else a clause may be is a
-variable too, of which nothing is known but that equal clauses are true together.
+Derived values are variables of their own: the weekday, the clock and the calendar day of a timestamp in a timezone,
+whether a text is in a list field, how two facts compare. Any other clause becomes an opaque variable, of which only
+this is known: equal clauses are true together.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -22,7 +22,7 @@ YES_OR_NO = (False, True)
 SIGNS = (-1, 0, 1)
 WEEKDAYS = tuple(range(7))
 MOST_MEMBERS = 50
-_MOST_WAYS = 20
+_MOST_ALTERNATIVES = 20
 _PLAIN = frozenset({"==", "!=", "<", "<=", ">", ">=", "between", "in", "truthy"})
 _COMPARED = frozenset({"==", "!=", "<", "<=", ">", ">="})
 _OPPOSITES = {"!=": "==", "none": "some", "none_of": "any_of"}
@@ -30,11 +30,11 @@ _SOME_DAY = datetime(2026, 1, 5, tzinfo=UTC)  # a Monday
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
-    """Whether a variable's value is one for which `holds`; it changes its mind at none but the `cuts`.
+class VariableTest:
+    """A test of a variable's value: true where `holds`, which changes only at the `cuts`.
 
-    `values` are all values of a variable that is no fact, or the name of its line. `missing` is the verdict where a
-    fact is missing; without the facts that it `requires`, it is unknown.
+    `values` are all values of a derived variable, or the name of its ordered type. `missing` is the verdict if the fact
+    is missing (None for unknown); without the facts in `requires` the test is unknown.
     """
 
     variable: Variable
@@ -46,26 +46,26 @@ class Test:
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
-    """`and`, `or` or `!` of what a clause comes to."""
+class Combination:
+    """`and`, `or` or `!` of formulas."""
 
     operator: str
-    parts: tuple["Question", ...]
+    parts: tuple["Formula", ...]
 
 
-Question = Test | Joined | bool
+Formula = VariableTest | Combination | bool
 
 
-class Clauses:
-    """Makes questions of clauses (nodes that are no connectives)."""
+class ClauseTranslator:
+    """Translates clauses (nodes that are not connectives) into formulas."""
 
     def __init__(self, vocabulary: Vocabulary, lists: Lists) -> None:
         self._vocabulary = vocabulary
         self._lists = lists
-        self._comparisons: dict[tuple[str, str, object], Test] = {}
+        self._comparisons: dict[tuple[str, str, object], VariableTest] = {}
 
-    def question(self, node: Node) -> Question:
-        """What the clause asks."""
+    def formula(self, node: Node) -> Formula:
+        """Return the formula of a clause."""
         if isinstance(node, Call) and node.operator in _PLAIN and len(node.arguments) == 2:
             read, literal = node.arguments
             if isinstance(read, Read) and isinstance(literal, Literal) and read.type not in {"list", "location"}:
@@ -74,24 +74,24 @@ class Clauses:
         if not fields:
             return bool(value(node, {}, self._lists))
         special = _SPECIAL.get(node.operator) if isinstance(node, Call) else None
-        asked = special(self, cast(Call, node)) if special else None
-        if asked is not None:
-            return asked
+        derived = special(self, cast(Call, node)) if special else None
+        if derived is not None:
+            return derived
         if len(fields) == 1 and (cuts := self._cuts(node, fields[0])) is not None:
             return self._on_field(node, fields[0], cuts)
         return self._opaque(node)
 
-    def _comparison(self, operator: str, name: str, wanted: Any) -> Test:
-        """The commonest clause, a fact beside a written-out value or values; equal ones are the same object."""
-        key = (operator, name, wanted)
+    def _comparison(self, operator: str, name: str, operand: Any) -> VariableTest:
+        """Return the test of a fact against literal values, the most common clause; equal clauses share the object."""
+        key = (operator, name, operand)
         if key not in self._comparisons:
             compare = FUNCTIONS[operator]
-            cuts = wanted if isinstance(wanted, frozenset) else (wanted,)
-            self._comparisons[key] = Test(name, cuts, lambda found: bool(compare(found, wanted)))
+            cuts = operand if isinstance(operand, frozenset) else (operand,)
+            self._comparisons[key] = VariableTest(name, cuts, lambda fact: bool(compare(fact, operand)))
         return self._comparisons[key]
 
     def _cuts(self, node: Node, name: str) -> Collection[Any] | None:
-        """The values at which a clause on one fact may change its mind, if that can be said."""
+        """Return the values at which a clause on one fact may change its verdict, or None if unknown."""
         field = self._vocabulary[name]
         finite = finite_values(field)
         if finite is not None and (isinstance(node, Read) or not _is_plain(node)):
@@ -100,26 +100,26 @@ class Clauses:
             return None
         if node.operator == "truthy":
             return (0,) if field.type in NUMERIC else ("",) if field.type in TEXTUAL else ()
-        literals = [part.value for part in node.arguments if isinstance(part, Literal)]
-        return [cut for one in literals for cut in (one if isinstance(one, frozenset) else (one,))]
+        operands = [part.value for part in node.arguments if isinstance(part, Literal)]
+        return [cut for operand in operands for cut in (operand if isinstance(operand, frozenset) else (operand,))]
 
-    def _on_field(self, node: Node, name: str, cuts: Collection[Any]) -> Test:
+    def _on_field(self, node: Node, name: str, cuts: Collection[Any]) -> VariableTest:
         unknown = verdict(node, {name: None}, self._lists)
         missing = None if isinstance(unknown, Unknown) else unknown
-        return Test(name, cuts, lambda found: bool(value(node, {name: found}, self._lists)), missing=missing)
+        return VariableTest(name, cuts, lambda fact: bool(value(node, {name: fact}, self._lists)), missing=missing)
 
-    def _opaque(self, node: Node) -> Question:
+    def _opaque(self, node: Node) -> Formula:
         key = key_of(node)
         requires = tuple(required_fields(node))
         if isinstance(node, Call) and node.operator in _OPPOSITES:
             positive = (_OPPOSITES[node.operator], *key[1:])
-            return Joined("!", (Test(positive, YES_OR_NO, bool, YES_OR_NO, requires=requires),))
-        return Test(key, YES_OR_NO, bool, YES_OR_NO, requires=requires)
+            return Combination("!", (VariableTest(positive, YES_OR_NO, bool, YES_OR_NO, requires=requires),))
+        return VariableTest(key, YES_OR_NO, bool, YES_OR_NO, requires=requires)
 
-    # --- clauses with variables of their own
+    # --- clauses with derived variables
 
-    def compared(self, node: Call) -> Question | None:
-        """Two facts compared with each other."""
+    def compared(self, node: Call) -> Formula | None:
+        """Translate a comparison of two facts."""
         if len(node.arguments) != 2 or not all(isinstance(part, Read) and part.name for part in node.arguments):
             return None
         first, second = (cast(Read, part).name for part in node.arguments)
@@ -127,7 +127,7 @@ class Clauses:
             return None
         compare, is_turned = FUNCTIONS[node.operator], first > second
         variable = ("order", *sorted((first, second)))
-        return Test(
+        return VariableTest(
             variable,
             SIGNS,
             lambda sign: bool(compare(-sign if is_turned else sign, 0)),
@@ -135,106 +135,108 @@ class Clauses:
             requires=(first, second),
         )
 
-    def exists(self, node: Call) -> Question | None:
-        return Test(cast(Read, node.arguments[0]).name, (), lambda found: True, missing=False)
+    def exists(self, node: Call) -> Formula | None:
+        return VariableTest(cast(Read, node.arguments[0]).name, (), lambda fact: True, missing=False)
 
-    def missing(self, node: Call) -> Question | None:
-        """Fewer than so many are there, so the others are absent in one of these ways."""
+    def missing(self, node: Call) -> Formula | None:
+        """Translate `missing_some`: one of the sets of facts that are enough to miss is absent."""
         needed, *reads = node.arguments
         absent = [self._absent(cast(Read, read)) for read in reads]
-        ways = list(combinations(absent, len(absent) - cast(int, cast(Literal, needed).value) + 1))
-        return Joined("or", tuple(Joined("and", way) for way in ways)) if len(ways) <= _MOST_WAYS else None
+        absences = list(combinations(absent, len(absent) - cast(int, cast(Literal, needed).value) + 1))
+        if len(absences) > _MOST_ALTERNATIVES:
+            return None
+        return Combination("or", tuple(Combination("and", facts) for facts in absences))
 
-    def _absent(self, read: Read) -> Test:
+    def _absent(self, read: Read) -> VariableTest:
         # as in JSON-logic, an empty text counts as missing
-        return Test(read.name, ("",) if read.type in TEXTUAL else (), lambda found: found == "", missing=True)
+        return VariableTest(read.name, ("",) if read.type in TEXTUAL else (), lambda fact: fact == "", missing=True)
 
-    def members(self, node: Call) -> Question | None:
-        """Which of some texts are in a list field."""
+    def members(self, node: Call) -> Formula | None:
+        """Translate a test of which texts are in a list field."""
         field, members = cast(Read, node.arguments[0]), cast(Literal, node.arguments[1])
         texts = cast(frozenset[str], members.value)
         if len(texts) > MOST_MEMBERS:
             return None
         parts = tuple(self._member(field, text) for text in sorted(texts))
         if node.operator == "all_of":
-            return Joined("and", parts)
-        return Joined("or", parts) if node.operator == "any_of" else Joined("!", (Joined("or", parts),))
+            return Combination("and", parts)
+        return Combination("or", parts) if node.operator == "any_of" else Combination("!", (Combination("or", parts),))
 
-    def member(self, node: Call) -> Question | None:
+    def member(self, node: Call) -> Formula | None:
         needle, haystack = node.arguments
         if isinstance(needle, Literal) and isinstance(haystack, Read) and haystack.type == "list":
             return self._member(haystack, str(needle.value))
         return None
 
-    def _member(self, field: Read, text: str) -> Question:
+    def _member(self, field: Read, text: str) -> Formula:
         allowed = self._vocabulary[field.name].allowed
         if allowed and text not in allowed:
-            return Test(field.name, (), lambda found: False)
-        return Test(("has", field.name, text), YES_OR_NO, bool, YES_OR_NO, requires=(field.name,))
+            return VariableTest(field.name, (), lambda fact: False)
+        return VariableTest(("has", field.name, text), YES_OR_NO, bool, YES_OR_NO, requires=(field.name,))
 
-    def listed(self, node: Call) -> Question | None:
-        """Lists change without their rules, so all that is known of one is whether it is empty now."""
+    def listed(self, node: Call) -> Formula | None:
+        """Translate `in_list`; lists change without their rules, so only whether the list is empty now is used."""
         read, name = node.arguments
         is_empty = not self._lists.get(str(cast(Literal, name).value))
         if is_empty and isinstance(read, Read):
-            return Test(read.name, (), lambda found: False)
+            return VariableTest(read.name, (), lambda fact: False)
         return self._opaque(node)
 
-    def weekday(self, node: Call) -> Question | None:
+    def weekday(self, node: Call) -> Formula | None:
         moment, days, zone = node.arguments
-        wanted = cast(frozenset[int], cast(Literal, days).value)
-        return self._of_moment("weekday", moment, zone, WEEKDAYS, lambda day: day in wanted, WEEKDAYS)
+        weekdays = cast(frozenset[int], cast(Literal, days).value)
+        return self._of_moment("weekday", moment, zone, WEEKDAYS, lambda day: day in weekdays, WEEKDAYS)
 
-    def clock(self, node: Call) -> Question | None:
+    def clock(self, node: Call) -> Formula | None:
         moment, start, end, zone = node.arguments
         low, high = cast(Literal, start).value, cast(Literal, end).value
 
         def holds(clock: Any) -> bool:
-            at = datetime.combine(_SOME_DAY.date(), clock, UTC)
-            return bool(FUNCTIONS["time_between"](at, low, high, UTC))
+            moment_at_clock = datetime.combine(_SOME_DAY.date(), clock, UTC)
+            return bool(FUNCTIONS["time_between"](moment_at_clock, low, high, UTC))
 
         return self._of_moment("clock", moment, zone, (low, high), holds, "clock")
 
-    def days(self, node: Call) -> Question | None:
+    def days(self, node: Call) -> Formula | None:
         moment, first, last, zone = node.arguments
         low: Any = cast(Literal, first).value
         high: Any = cast(Literal, last).value
         return self._of_moment("day", moment, zone, (low, high), lambda day: low <= day <= high, "day")
 
     def _of_moment(
-        self, what: str, moment: Node, zone: Node, cuts: Collection[Any], holds: Holds, values: Collection[Any] | str
-    ) -> Test | None:
+        self, kind: str, moment: Node, zone: Node, cuts: Collection[Any], holds: Holds, values: Collection[Any] | str
+    ) -> VariableTest | None:
         if not isinstance(moment, Read):
             return None
-        variable = (what, moment.name, str(cast(Literal, zone).raw))
-        return Test(variable, cuts, holds, values, requires=(moment.name,))
+        variable = (kind, moment.name, str(cast(Literal, zone).raw))
+        return VariableTest(variable, cuts, holds, values, requires=(moment.name,))
 
 
-_SPECIAL: Mapping[str, Callable[[Clauses, Call], Question | None]] = {
-    **dict.fromkeys(_COMPARED, Clauses.compared),
-    "exists": Clauses.exists,
-    "missing_some": Clauses.missing,
-    **dict.fromkeys(("any_of", "all_of", "none_of"), Clauses.members),
-    "in": Clauses.member,
-    "in_list": Clauses.listed,
-    "weekday_in": Clauses.weekday,
-    "time_between": Clauses.clock,
-    "days_between": Clauses.days,
+_SPECIAL: Mapping[str, Callable[[ClauseTranslator, Call], Formula | None]] = {
+    **dict.fromkeys(_COMPARED, ClauseTranslator.compared),
+    "exists": ClauseTranslator.exists,
+    "missing_some": ClauseTranslator.missing,
+    **dict.fromkeys(("any_of", "all_of", "none_of"), ClauseTranslator.members),
+    "in": ClauseTranslator.member,
+    "in_list": ClauseTranslator.listed,
+    "weekday_in": ClauseTranslator.weekday,
+    "time_between": ClauseTranslator.clock,
+    "days_between": ClauseTranslator.days,
 }
 
 
 def key_of(node: Node) -> tuple[Any, ...]:
-    """Equal for clauses that are written alike, wherever they stand."""
+    """Return a key that is equal for clauses that are written alike."""
     if isinstance(node, Read):
         return ("read", node.name)
     if isinstance(node, Literal):
-        # 0.0 and -0.0 are equal, but not to every operator
+        # 0.0 and -0.0 are equal, but some operators treat them differently
         return (node.type, repr(node.value) if isinstance(node.value, float) else node.value)
     return (node.operator, *map(key_of, node.arguments))
 
 
 def _is_plain(node: Node) -> bool:
-    """Whether a clause compares one fact (or its default) with written-out values, and nothing else."""
+    """Return whether a clause only compares one fact (or its default) with literals."""
     if not isinstance(node, Call) or node.operator not in _PLAIN:
         return False
     return all(

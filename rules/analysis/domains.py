@@ -1,8 +1,8 @@
-"""The values of a fact, cut into regions that no clause of a set of rules tells apart.
+"""Cut the values of a fact into regions that no clause of a set of rules distinguishes.
 
-A set of values is a mask, an integer with a bit for each region; all bits that are no region stand for the missing
-value, so that -1 is "anything or missing". So sets are joined, cut and compared with one operation, whatever the
-type, and each region has a value to try the clauses on.
+A set of values is a mask, an integer with a bit for each region; all other bits stand for the missing value, so that -1
+is "anything or missing". Sets of every type are united, intersected and compared with one operation, and each region
+has a sample value on which clauses are evaluated.
 """
 
 import math
@@ -21,53 +21,53 @@ Holds = Callable[[Any], bool]
 
 
 class Regions(Protocol):
-    """How one fact's values are cut."""
+    """The regions of a fact's values."""
 
     @property
     def present(self) -> int:
-        """The mask of all values that are not missing."""
+        """Return the mask of all values that are not missing."""
 
     def where(self, cuts: Collection[Any], holds: Holds) -> int:
-        """The mask of the present values for which `holds`, which changes its mind at none but the `cuts`."""
+        """Return the mask of the present values for which `holds`, which changes only at the `cuts`."""
 
     def value(self, region: int) -> Any:
-        """A value in the region, in the form that operators compute with."""
+        """Return a value in the region, in the form that operators compute with."""
 
     def region(self, value: Any) -> int:
-        """The region that a value of the type lies in."""
+        """Return the region of a value of the type."""
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """An ordered type: its ends, the value right after a cut (which need not be of the type), and what is of it.
+class OrderedType:
+    """An ordered type: its ends, the successor of a cut (which need not be of the type), and a membership test.
 
-    `near` makes a value of a gap easier to read: it is used where it lies in the gap, too.
+    `near` replaces the sample value of a gap by one that is easier to read, if that lies in the gap too.
     """
 
-    lowest: Any
+    lowest_bit: Any
     highest: Any
     after: Callable[[Any], Any]
     contains: Callable[[Any], bool] = lambda value: True
     near: Callable[[Any, Any], Any] = lambda start, end: start
 
 
-class Intervals:
+class IntervalRegions:
     """An ordered type cut at some values: gap, cut, gap, cut, ..., gap."""
 
-    def __init__(self, line: Line, cuts: Iterable[Any]) -> None:
-        self._line = line
+    def __init__(self, ordered_type: OrderedType, cuts: Iterable[Any]) -> None:
+        self._ordered_type = ordered_type
         self._cuts = sorted(set(cuts))
         self._bits = {cut: 2 * index + 2 for index, cut in enumerate(self._cuts)}
-        self._starts = [line.lowest, *(line.after(cut) for cut in self._cuts)]
+        self._starts = [ordered_type.lowest_bit, *(ordered_type.after(cut) for cut in self._cuts)]
         self.present = sum(1 << bit for bit in range(1, 2 * len(self._cuts) + 2) if self._is_inhabited(bit))
 
     def _is_inhabited(self, bit: int) -> bool:
-        line, index = self._line, (bit - 1) // 2
+        ordered_type, index = self._ordered_type, (bit - 1) // 2
         if bit % 2 == 0:
             cut = self._cuts[index]
-            return bool(line.lowest <= cut <= line.highest and line.contains(cut))
+            return bool(ordered_type.lowest_bit <= cut <= ordered_type.highest and ordered_type.contains(cut))
         start = self._starts[index]
-        return bool(start <= line.highest and (index == len(self._cuts) or start < self._cuts[index]))
+        return bool(start <= ordered_type.highest and (index == len(self._cuts) or start < self._cuts[index]))
 
     def where(self, cuts: Collection[Any], holds: Holds) -> int:
         """See `Regions`."""
@@ -79,7 +79,7 @@ class Intervals:
 
     def _span(self, start: int, end: int, holds: Holds) -> int:
         span = self.present & ((1 << end) - (1 << start)) if end > start else 0
-        return span if span and holds(self.value(lowest(span))) else 0
+        return span if span and holds(self.value(lowest_bit(span))) else 0
 
     def value(self, region: int) -> Any:
         """See `Regions`."""
@@ -87,7 +87,7 @@ class Intervals:
         if region % 2 == 0:
             return self._cuts[index]
         start, end = self._starts[index], self._cuts[index] if index < len(self._cuts) else None
-        near = self._line.near(start, end)
+        near = self._ordered_type.near(start, end)
         return near if start <= near and (end is None or near < end) else start
 
     def region(self, value: Any) -> int:
@@ -95,48 +95,48 @@ class Intervals:
         return self._bits.get(value) or 2 * bisect(self._cuts, value) + 1
 
 
-class Values:
-    """A type of single values: those of `known`, and where it is open, all others as one region."""
+class FiniteRegions:
+    """A type of single values: those listed, and all others as one region if the type is open."""
 
-    def __init__(self, known: Iterable[Any], *, other: Any = None) -> None:
-        self._known = list(dict.fromkeys(known))
-        self._bits = {value: index + 2 for index, value in enumerate(self._known)}
+    def __init__(self, values: Iterable[Any], *, other: Any = None) -> None:
+        self._values = list(dict.fromkeys(values))
+        self._bits = {value: index + 2 for index, value in enumerate(self._values)}
         self._other = other
-        self.present = ((1 << len(self._known)) - 1) << 2 | (0 if other is None else 2)
+        self.present = ((1 << len(self._values)) - 1) << 2 | (0 if other is None else 2)
 
     def where(self, cuts: Collection[Any], holds: Holds) -> int:
         """See `Regions`."""
-        own = {self._bits[cut] for cut in cuts if cut in self._bits}
-        mask = sum(1 << bit for bit in own if holds(self.value(bit)))
-        rest = self.present & ~sum(1 << bit for bit in own)
-        return mask | rest if rest and holds(self.value(lowest(rest))) else mask
+        listed = {self._bits[cut] for cut in cuts if cut in self._bits}
+        mask = sum(1 << bit for bit in listed if holds(self.value(bit)))
+        rest = self.present & ~sum(1 << bit for bit in listed)
+        return mask | rest if rest and holds(self.value(lowest_bit(rest))) else mask
 
     def value(self, region: int) -> Any:
         """See `Regions`."""
-        return self._other if region == 1 else self._known[region - 2]
+        return self._other if region == 1 else self._values[region - 2]
 
     def region(self, value: Any) -> int:
         """See `Regions`."""
         return self._bits.get(value, 1)
 
 
-def lowest(mask: int) -> int:
-    """The number of the lowest bit that is set."""
+def lowest_bit(mask: int) -> int:
+    """Return the index of the lowest bit that is set."""
     return (mask & -mask).bit_length() - 1
 
 
 def regions_of(field: Field, cuts: Collection[Any]) -> Regions:
-    """The regions of a declared fact whose clauses change their mind at `cuts`."""
+    """Return the regions of a declared fact whose clauses change at `cuts`."""
     finite = finite_values(field)
     if finite is not None:
-        return Values(finite)
-    if field.type in LINES:
-        return Intervals(LINES[field.type], cuts)
-    return Values(cuts, other=_unlike(cuts) if field.type == "string" else ())
+        return FiniteRegions(finite)
+    if field.type in ORDERED_TYPES:
+        return IntervalRegions(ORDERED_TYPES[field.type], cuts)
+    return FiniteRegions(cuts, other=_unlike(cuts) if field.type == "string" else ())
 
 
 def finite_values(field: Field) -> Collection[Any] | None:
-    """All values that the fact can have, if they are few enough to try each."""
+    """Return all values of the fact if they are few enough to try each, otherwise None."""
     if field.type == "boolean":
         return (False, True)
     if field.allowed and field.type != "list":
@@ -148,7 +148,7 @@ _CODES = {"country": tuple(sorted(COUNTRIES)), "currency": tuple(sorted(CURRENCI
 
 
 def _unlike(texts: Collection[str]) -> str:
-    """A text that is none of these."""
+    """Return a text that is none of these."""
     text = "other"
     while text in texts:
         text += "-"
@@ -170,7 +170,7 @@ def _after_day(day: str) -> str:
 
 
 def _after_version(version: tuple[Any, ...]) -> tuple[Any, ...]:
-    # right after a release comes the first prerelease of the next patch, right after a prerelease its own first child
+    # a release is followed by the first prerelease of the next patch, a prerelease by its first extension
     major, minor, patch, is_release, *_ = version
     return (major, minor, patch + 1, 0, (0, 0)) if is_release else (*version, (0, 0))
 
@@ -186,7 +186,7 @@ def _after_date(day: date) -> date:
 def _near_number(start: float, end: float | None) -> float:
     if start <= 0 and (end is None or end > 0):
         return 0
-    # the first gap has no start to be near of
+    # the first gap starts at the lowest value, so choose a value near its end
     return math.ceil(end) - 1 if end is not None and start <= -LARGEST_SAFE else math.ceil(start)
 
 
@@ -202,7 +202,7 @@ _FARTHEST = timedelta(hours=23, minutes=59)
 _FIRST_MOMENT = datetime(2, 1, 1, tzinfo=timezone(_FARTHEST))
 _LAST_MOMENT = datetime(9998, 12, 31, 23, 59, 59, 999_999, timezone(-_FARTHEST))
 _LARGEST = math.nextafter(math.inf, 0)
-_WHOLE = Line(-LARGEST_SAFE, LARGEST_SAFE, _after_whole, lambda value: value == math.floor(value), _near_number)
+_WHOLE = OrderedType(-LARGEST_SAFE, LARGEST_SAFE, _after_whole, lambda value: value == math.floor(value), _near_number)
 
 
 def _after_number(value: float) -> float:
@@ -213,13 +213,13 @@ def _after_moment(moment: datetime) -> datetime:
     return moment.astimezone(UTC) + timedelta(microseconds=1)
 
 
-LINES: dict[str, Line] = {
+ORDERED_TYPES: dict[str, OrderedType] = {
     **dict.fromkeys(NUMERIC, _WHOLE),
-    "number": Line(-_LARGEST, _LARGEST, _after_number, near=_near_number),
-    "date": Line("0001-01-01", "9999-12-31", _after_day, near=_near_day),
-    "datetime": Line(_FIRST_MOMENT, _LAST_MOMENT, _after_moment, near=_near_moment),
-    "version": Line((0, 0, 0, 0, (0, 0)), (10**190, 0, 0, 1), _after_version),
-    "clock": Line(time(0, 0), time.max, _after_clock),
-    "day": Line(date(2, 1, 1), date(9998, 12, 31), _after_date),
+    "number": OrderedType(-_LARGEST, _LARGEST, _after_number, near=_near_number),
+    "date": OrderedType("0001-01-01", "9999-12-31", _after_day, near=_near_day),
+    "datetime": OrderedType(_FIRST_MOMENT, _LAST_MOMENT, _after_moment, near=_near_moment),
+    "version": OrderedType((0, 0, 0, 0, (0, 0)), (10**190, 0, 0, 1), _after_version),
+    "clock": OrderedType(time(0, 0), time.max, _after_clock),
+    "day": OrderedType(date(2, 1, 1), date(9998, 12, 31), _after_date),
 }
-"""The ordered types of facts, and the clock and the calendar day of a moment in some timezone."""
+"""The ordered types of facts, and the clock and the calendar day of a timestamp in a timezone."""

@@ -1,7 +1,7 @@
-"""Facts for which conditions come true together: what is found possible is shown possible.
+"""Find facts for which conditions are true together, to prove that a finding is possible.
 
-The boxes of a condition only say what cannot be ruled out, as nothing is known of some of their variables. So each
-example is tried on the conditions themselves before anything is claimed.
+The boxes of a condition only describe what cannot be ruled out, because some variables are opaque. Each example is
+therefore evaluated on the conditions themselves before it is used.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from rules.analysis.boxes import Box
 from rules.analysis.cases import Space
-from rules.analysis.domains import lowest
+from rules.analysis.domains import lowest_bit
 from rules.language.evaluate import read_values, verdict
 from rules.language.tree import Call, Literal, Node, fields_of, is_connective
 from rules.language.values import NUMERIC
@@ -26,13 +26,13 @@ _SOME_DAY = date(2026, 11, 23)
 
 
 def example(boxes: Iterable[Box], conditions: Sequence[Node], space: Space) -> Facts | None:
-    """Raw facts in one of the boxes for which every condition is surely true, or None if none was found."""
+    """Return raw facts in one of the boxes for which every condition is surely true, or None if none were found."""
     likely = islice(_likely(boxes, conditions, space), _TRIED)
     return next((facts for facts in likely if holds(facts, conditions, space)), None)
 
 
 def holds(facts: Mapping[str, object], conditions: Iterable[Node], space: Space) -> bool:
-    """Whether every condition is surely true for the facts."""
+    """Return whether every condition is surely true for the facts."""
     return all(
         verdict(condition, read_values(condition, facts, space.vocabulary), space.lists) is True
         for condition in conditions
@@ -48,7 +48,7 @@ def _likely(boxes: Iterable[Box], conditions: Sequence[Node], space: Space) -> I
 
 
 def _pool(name: str, box: Box, conditions: Sequence[Node], space: Space) -> Iterator[Any]:
-    """Values of a fact that are worth a try, the plainest first; None is the missing value."""
+    """Yield values of a fact that are worth trying, the plainest first; None stands for the missing value."""
     regions, mask = space.regions(name), box[name]
     present = mask & regions.present
     if not present:
@@ -73,7 +73,7 @@ def _some_bits(mask: int) -> Iterator[int]:
     for _ in range(_REGIONS_TRIED):
         if not mask:
             return
-        yield lowest(mask)
+        yield lowest_bit(mask)
         mask &= mask - 1
 
 
@@ -86,26 +86,26 @@ _NO, _YES = 1 << 2, 1 << 3
 
 
 def _moments(plain: list[Any], others: list[tuple[Any, ...]], box: Box, space: Space) -> Iterator[Any]:
-    """Moments whose weekday, day and clock in some timezones fit."""
+    """Yield timestamps whose weekday, day and clock fit in their timezones."""
     days = [_value(v, box, space) for v in others if v[0] == "day"] or [_SOME_DAY, *(moment.date() for moment in plain)]
     clocks = [(_value(v, box, space), ZoneInfo(v[2])) for v in others if v[0] == "clock"]
     clocks += [(time(12), ZoneInfo(v[2])) for v in others if v[0] in {"day", "weekday"}]
-    made = (
-        datetime.combine(day, clock, zone) + timedelta(days=later)
+    moments = (
+        datetime.combine(day, clock, zone) + timedelta(days=days_later)
         for day in days
-        for later in range(8)
+        for days_later in range(8)
         for clock, zone in clocks
     )
-    fitting = (moment for moment in made if all(_fits(moment, v, box, space) for v in others))
+    fitting = (moment for moment in moments if all(_fits(moment, v, box, space) for v in others))
     return chain(islice(fitting, 2), plain)
 
 
 def _fits(moment: datetime, variable: tuple[Any, ...], box: Box, space: Space) -> bool:
-    reading = _READINGS.get(variable[0])
-    if reading is None:
+    read_part = _READINGS.get(variable[0])
+    if read_part is None:
         return True
-    there = moment.astimezone(ZoneInfo(variable[2]))
-    return bool(box[variable] >> space.regions(variable).region(reading(there)) & 1)
+    local = moment.astimezone(ZoneInfo(variable[2]))
+    return bool(box[variable] >> space.regions(variable).region(read_part(local)) & 1)
 
 
 _READINGS: Mapping[str, Callable[[datetime], Any]] = {
@@ -117,34 +117,34 @@ _READINGS: Mapping[str, Callable[[datetime], Any]] = {
 
 def _value(variable: tuple[Any, ...], box: Box, space: Space) -> Any:
     regions = space.regions(variable)
-    return regions.value(lowest(box[variable] & regions.present))
+    return regions.value(lowest_bit(box[variable] & regions.present))
 
 
 def _odd_values(name: str, type_: str, conditions: Sequence[Node], space: Space) -> Iterator[Any]:
-    """Values made of what the clauses about a fact are written with."""
-    written = [literal for condition in conditions for literal in _literals(condition, name)]
+    """Yield values derived from the literals of the clauses about a fact."""
+    literals = [literal for condition in conditions for literal in _literals(condition, name)]
     if type_ in NUMERIC:
-        numbers = [one.value for one in written if isinstance(one.value, int | float)]
+        numbers = [literal.value for literal in literals if isinstance(literal.value, int | float)]
         yield from (cast(int, number) + step for number in [0, *numbers] for step in (0, 1, -1, 1_000_000))
     elif type_ == "location":
-        yield from (one.value for one in written if one.type == "location")
+        yield from (literal.value for literal in literals if literal.type == "location")
         yield from ((0.0, 0.0), (52.5, 13.4), (-33.9, 151.2))
     else:
-        yield from islice(_texts(written, space), _TEXTS_TRIED)
+        yield from islice(_texts(literals, space), _TEXTS_TRIED)
 
 
-def _texts(written: list[Literal], space: Space) -> Iterator[str]:
-    pieces = [str(one.raw) for one in written if isinstance(one.raw, str)]
-    for one in written:
-        if one.type == "list name":
-            yield from sorted(space.lists.get(str(one.value), frozenset()))[:3]
+def _texts(literals: list[Literal], space: Space) -> Iterator[str]:
+    pieces = [str(literal.raw) for literal in literals if isinstance(literal.raw, str)]
+    for literal in literals:
+        if literal.type == "list name":
+            yield from sorted(space.lists.get(str(literal.value), frozenset()))[:3]
     for count in (1, 2, 3):
-        yield from ("".join(some) for some in islice(permutations(pieces, count), 8))
+        yield from ("".join(combination) for combination in islice(permutations(pieces, count), 8))
     yield from (f"c{number}" for number in range(_TEXTS_TRIED))
 
 
 def _literals(node: Node, name: str) -> Iterator[Literal]:
-    """The literals of the clauses that read a fact."""
+    """Yield the literals of the clauses that read a fact."""
     if isinstance(node, Call) and (is_connective(node) or name in fields_of(node)):
         for part in node.arguments:
             if isinstance(part, Literal):
@@ -158,7 +158,7 @@ def _hashable(value: Any) -> Any:
 
 
 def _raw(value: Any) -> object:
-    """A value in the form in which facts are sent."""
+    """Return a value in the form in which facts are sent."""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, tuple):

@@ -1,4 +1,4 @@
-"""What a check of rules finds, as pages and commands show it."""
+"""Define the findings of a check of rules, as pages and commands show them."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Literal
@@ -18,12 +18,12 @@ Severity = Literal["error", "warning", "note"]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that a merchant should know of a rule before it is published.
+class RuleFinding:
+    """A problem or remark that a merchant should see before a rule is published.
 
-    `rule` is the rule's id (of an unused list, the list's name), `path` the JSON pointer (RFC 6901) to what it is
-    about, as in `Problem`. `others` are the ids of the rules that take part, the one that matters most first.
-    `example` is a set of raw facts by dotted name for which it comes true, where there is one to show.
+    `rule` is the rule's id (for an unused list, the list's name), `path` the JSON pointer (RFC 6901) to the part
+    concerned, as in `Problem`. `others` are the ids of the other rules involved, the most important first. `example` is
+    a set of raw facts by dotted name for which the finding applies, where there is one.
     """
 
     rule: str
@@ -36,9 +36,9 @@ class Finding:
 
     @property
     def other(self) -> str | None:
-        """The id of the other rule where two are involved."""
+        """Return the id of the most important other rule, if there is one."""
         return self.others[0] if self.others else None
 
     def to_json(self) -> dict[str, object]:
-        """A plain JSON object with the same keys."""
+        """Return a plain JSON object with the same keys."""
         return asdict(self) | {"others": list(self.others)}

@@ -1,12 +1,12 @@
-"""Whether a condition can be true at all where some facts are never there."""
+"""Tell whether a condition can be true if some facts are never sent."""
 
 from typing import NamedTuple, cast
 
-from rules.language.tree import BOOLEAN, Call, Literal, Node, is_connective, reads_of, required_fields
+from rules.language.tree import BOOLEAN, Call, Literal, Node, fields_of, is_connective, required_fields
 
 
 class Reach(NamedTuple):
-    """What a node may surely be, as far as the missing facts alone tell."""
+    """The verdicts that a node can surely have, judged by the missing facts alone."""
 
     true: bool
     false: bool
@@ -20,23 +20,23 @@ NEITHER = Reach(False, False)
 
 
 def can_fire(condition: Node, absent: frozenset[str]) -> bool:
-    """False only where it is sure: the fields `absent` are in no facts, and then the condition is never true."""
+    """Return False only if the condition can never be true because the fields in `absent` are in no facts."""
     return _reach(condition, absent).true
 
 
 def _reach(node: Node, absent: frozenset[str]) -> Reach:
     if is_connective(node):
-        return _joined(cast(Call, node), absent)
+        return _combined(cast(Call, node), absent)
     if isinstance(node, Literal) and node.type in BOOLEAN:
         return Reach(bool(node.value), not node.value)
     if absent.intersection(required_fields(node)):
         return NEITHER
-    if isinstance(node, Call) and node.operator == "exists" and absent.intersection(one.name for one in reads_of(node)):
+    if isinstance(node, Call) and node.operator == "exists" and absent.intersection(fields_of(node)):
         return Reach(False, True)
     return EITHER
 
 
-def _joined(call: Call, absent: frozenset[str]) -> Reach:
+def _combined(call: Call, absent: frozenset[str]) -> Reach:
     parts = [_reach(part, absent) for part in call.arguments]
     match call.operator:
         case "and":

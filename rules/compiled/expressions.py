@@ -1,7 +1,7 @@
-"""Python expressions for checked conditions: surely true, surely false, and the value once all is known.
+"""Build Python expressions for checked conditions: surely true, surely false, and the value when no field is missing.
 
-`!` is pushed down to the clauses. "Surely false" is not "not surely true": with a field missing, a clause is
-neither, and that is what makes a rule with it harmless (Kleene's strong logic).
+`!` is pushed down to the clauses. "Surely false" is not "not surely true": with a field missing a clause is neither,
+so a rule that depends on it does not fire (Kleene's strong logic).
 """
 
 import ast
@@ -23,22 +23,22 @@ _COMPARISONS: Mapping[str, type[ast.cmpop]] = {
     "in": ast.In,
     "in_list": ast.In,
 }
-_DEEPEST_BLAMED = 3  # each level repeats the code of all below it
+_DEEPEST_BLAMED = 3  # each level repeats the code of all levels below it
 _FALSE_BY_ITSELF = frozenset({"==", "<", "<=", ">", ">=", "between", "in", "in_list"})
 
 
 _RARELY_TRUE = ("==", "in", "in_list", "between", "<", "<=", ">", ">=")
-"""Cheap clauses, those first that are true the least often."""
+"""Cheap operators, the ones that are true least often first."""
 
 
 def _chance_of_truth(clause: Node) -> int:
-    """The order to try the parts of an `and` in, so that most rules are done after the first."""
+    """Return the position in which to test a part of an `and`, so that most rules fail at the first part."""
     operator = clause.operator if isinstance(clause, Call) else ""
     return _RARELY_TRUE.index(operator) if operator in _RARELY_TRUE else len(_RARELY_TRUE)
 
 
 class Constants:
-    """The table of everything that generated code refers to by a made-up name."""
+    """The table of all values that generated code refers to by a generated name."""
 
     def __init__(self, lists: Lists) -> None:
         self.table: dict[str, object] = {}
@@ -46,8 +46,8 @@ class Constants:
         self._names: dict[object, str] = {}
 
     def name_of(self, value: object) -> str:
-        """The name of a constant; equal constants of one type share it."""
-        # -0.0 equals 0.0, but dividing by it does not
+        """Return the name of a constant; equal constants of one type share it."""
+        # -0.0 equals 0.0, but dividing by them gives different results
         key = (type(value), repr(value) if isinstance(value, float) else value)
         if key not in self._names:
             self._names[key] = f"k{len(self._names)}"
@@ -55,25 +55,25 @@ class Constants:
         return self._names[key]
 
     def expression(self, value: object) -> ast.expr:
-        """The expression for a constant."""
+        """Return the expression for a constant."""
         return name(self.name_of(value))
 
     def literal(self, literal: Literal) -> ast.expr:
-        """The expression for a literal; the name of a list stands for its members."""
+        """Return the expression for a literal; the name of a list stands for its members."""
         if literal.type == "list name":
             return self.expression(self._lists.get(str(literal.value), frozenset()))
         return self.expression(literal.value)
 
 
 class Expressions:
-    """Expressions over the local variables of the generated functions, which `locals_` names by field."""
+    """Builds expressions over the local variables of the generated functions; `locals_` maps fields to variables."""
 
     def __init__(self, locals_: Mapping[str, str], constants: Constants) -> None:
         self._locals = {field: name(local) for field, local in locals_.items()} | {ITEM: name("item")}
         self._constants = constants
 
     def true(self, node: Node) -> ast.expr:
-        """An expression that is truthy exactly if the condition is surely true."""
+        """Return an expression that is truthy exactly if the condition is surely true."""
         if not is_connective(node):
             plain = self.plain(node)
             return plain if _is_false_by_itself(node) else both([*self._presences(node), plain])
@@ -88,7 +88,7 @@ class Expressions:
         return compare(self.three(node), ast.Is, constant(True))
 
     def false(self, node: Node) -> ast.expr:
-        """An expression that is truthy exactly if the condition is surely false."""
+        """Return an expression that is truthy exactly if the condition is surely false."""
         if not is_connective(node):
             return both([*self._presences(node), negated(self.plain(node))])
         parts = cast(Call, node).arguments
@@ -102,16 +102,19 @@ class Expressions:
         return compare(self.three(node), ast.Is, constant(False))
 
     def three(self, node: Node) -> ast.expr:
-        """True, False or None for unknown; used below `if`, where two forms a part would double a level."""
+        """Return an expression for True, False or None (unknown).
+
+        Used below `if`, where writing a true and a false form of each part would double the code at every level.
+        """
         if not is_connective(node):
-            known = call(name("bool"), self.plain(node))
+            value = call(name("bool"), self.plain(node))
             present = self._presences(node)
-            return choice(both(present), known, constant(None)) if present else known
+            return choice(both(present), value, constant(None)) if present else value
         parts = [self.three(part) for part in cast(Call, node).arguments]
         return self._apply(_JOINS[cast(Call, node).operator], parts)
 
     def lacked(self, node: Node) -> ast.expr:
-        """The name of the first field that makes an unknown condition unknown, or None: the slow walk can tell."""
+        """Return an expression for the field that makes the condition unknown, or None (the slow walk resolves it)."""
         return self._lacked(node) if _nesting(node) <= _DEEPEST_BLAMED else constant(None)
 
     def _lacked(self, node: Node) -> ast.expr:
@@ -123,14 +126,14 @@ class Expressions:
         return blamed
 
     def _lacked_by_part(self, node: Node) -> ast.expr:
-        """The same for a part, or falsy if the part is known in spite of what it lacks."""
+        """Return the same for a part; falsy if the part is decided despite the missing field."""
         operator = cast(Call, node).operator if is_connective(node) else None
         if operator == "and":
             return both([negated(self.false(node)), self._lacked(node)])
         return both([negated(self.true(node)), self._lacked(node)]) if operator == "or" else self._lacked(node)
 
     def plain(self, node: Node) -> ast.expr:
-        """The node's value, all fields that it requires being there."""
+        """Return the node's value, provided that all fields that it requires are present."""
         if isinstance(node, Literal):
             return self._constants.literal(node)
         if isinstance(node, Read):
@@ -154,7 +157,7 @@ class Expressions:
 
     def _presence(self, field: str, type_: str) -> ast.expr:
         local = self._locals[field]
-        # NaN is not equal to itself
+        # a missing number is NaN, which is not equal to itself
         return compare(local, ast.Eq, local) if type_ in NUMERIC else compare(local, ast.IsNot, constant(None))
 
     # --- operators with an expression of their own
@@ -187,7 +190,7 @@ class Expressions:
 
     def every(self, node: Call) -> ast.expr:
         items, condition = (self.plain(argument) for argument in node.arguments)
-        # as in JSON-logic, nothing holds for all of an empty list
+        # as in JSON-logic, `all` of an empty list is false
         return both([items, call(name("all"), for_each("item", items, condition))])
 
 
@@ -203,7 +206,7 @@ _PLAIN: Mapping[str, Callable[[Expressions, Call], ast.expr]] = {
 
 
 def _nesting(node: Node) -> int:
-    """How many connectives stand inside each other; `if` is not worth code that says which part is to blame."""
+    """Return how many connectives are nested. `if` counts as too deep: its code would grow too large."""
     if not is_connective(node):
         return 0
     connective = cast(Call, node)
@@ -211,7 +214,7 @@ def _nesting(node: Node) -> int:
 
 
 def _is_false_by_itself(node: Node) -> bool:
-    """Whether the clause is falsy anyway where a field is None or NaN, and cannot raise."""
+    """Return whether the clause is falsy anyway where a field is None or NaN, and cannot raise."""
     if isinstance(node, Read):
         return node.type == "boolean"
     if not isinstance(node, Call) or node.operator not in _FALSE_BY_ITSELF:
@@ -221,7 +224,7 @@ def _is_false_by_itself(node: Node) -> bool:
     reads = [argument for argument in node.arguments if isinstance(argument, Read)]
     if all(read.type in NUMERIC for read in reads):
         return True
-    # None is in no set and equals no literal, but has no order and equals another None
+    # None is in no set and equals no literal, but it cannot be ordered and equals another None
     return node.operator in {"==", "in", "in_list"} and len(reads) == 1 and reads[0] is node.arguments[0]
 
 
@@ -229,22 +232,22 @@ def _is_false_by_itself(node: Node) -> bool:
 
 
 def and3(*parts: bool | None) -> bool | None:
-    """Kleene's and."""
+    """Return Kleene's conjunction."""
     return False if False in parts else (None if None in parts else True)
 
 
 def or3(*parts: bool | None) -> bool | None:
-    """Kleene's or."""
+    """Return Kleene's disjunction."""
     return True if True in parts else (None if None in parts else False)
 
 
 def not3(part: bool | None) -> bool | None:
-    """Kleene's not."""
+    """Return Kleene's negation."""
     return None if part is None else not part
 
 
 def if3(*parts: bool | None) -> bool | None:
-    """The chosen part; where the condition is unknown, what all that could be chosen agree on."""
+    """Return the chosen value; with an unknown condition, the value that all possible choices agree on, or None."""
     result = parts[-1]
     for index in range(len(parts) - 3, -1, -2):
         condition, then = parts[index], parts[index + 1]

@@ -1,9 +1,10 @@
-"""Neighbouring rules as two generated functions: what of a compiled rule set is made again as a whole.
+"""Compile neighbouring rules into a piece, the unit that is reused when a rule set is compiled again.
 
-A piece knows nothing of what stands around it, so it serves in every set in which the same rules are neighbours.
+A piece does not depend on the rules around it, so it can be reused in every set with the same neighbouring rules.
 """
 
 import ast
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -17,13 +18,13 @@ from rules.language.vocabulary import Vocabulary
 
 MOST_RULES = 64
 USUAL_RULES = 48
-"""One huge function compiles slowly and in one piece; of this size it takes milliseconds, and a call costs little."""
+"""One function for all rules would block other threads while it compiles; a piece this size takes milliseconds."""
 
 _Function = Callable[..., None]
 
 
 class Names:
-    """The local variable of each declared field, and the bit that says that it is missing."""
+    """The local variable of each declared field, and the bit that marks it as missing."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.locals = {field: f"f{index}" for index, field in enumerate(vocabulary)}
@@ -32,8 +33,10 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """`fire(add, base, *fields)` adds the numbers of the rules that fire, `doubt(add, base, missing, *fields)` those
-    undecided, each with the field that it lacks. The first rule has the number `base`.
+    """Neighbouring rules as two generated functions.
+
+    `fire(add, base, *fields)` adds the indices of the rules that fire. `doubt(add, base, missing, *fields)` adds the
+    undecided ones, each with the field that it lacks. `base` is the index of the first rule.
     """
 
     rules: tuple[Rule, ...]
@@ -42,49 +45,48 @@ class Piece:
     doubt: _Function
 
     def is_of(self, rules: Sequence[Rule]) -> bool:
-        """Whether it was made of these very rules."""
-        return len(rules) == len(self.rules) and all(map(_is, rules, self.rules))
+        """Return whether the piece was compiled from these same rule objects."""
+        return len(rules) == len(self.rules) and all(map(operator.is_, rules, self.rules))
 
 
-def _is(one: Rule, other: Rule) -> bool:
-    return one is other
+def chunks(rules: Sequence[Rule]) -> Iterator[tuple[Rule, ...]]:
+    """Split the rules into the chunks that become a piece each.
 
-
-def parts_of(rules: Sequence[Rule]) -> Iterator[tuple[Rule, ...]]:
-    """The rules in parts for a piece each. Ids say where one ends, so that a rule more or less changes but one."""
-    begin = 0
+    A hash of the rule's id decides where a chunk ends, so that adding or removing a rule changes a single chunk.
+    """
+    start = 0
     for end, rule in enumerate(rules, start=1):
-        if end - begin == MOST_RULES or crc32(rule.id.encode(errors="surrogatepass")) % USUAL_RULES == 0:
-            yield tuple(rules[begin:end])
-            begin = end
-    if begin < len(rules):
-        yield tuple(rules[begin:])
+        if end - start == MOST_RULES or crc32(rule.id.encode(errors="surrogatepass")) % USUAL_RULES == 0:
+            yield tuple(rules[start:end])
+            start = end
+    if start < len(rules):
+        yield tuple(rules[start:])
 
 
 def make_piece(rules: tuple[Rule, ...], names: Names, lists: Lists) -> Piece:
-    """Compile the functions; `names` and `lists` are those of the set that it becomes part of."""
+    """Compile neighbouring rules; `names` and `lists` are those of the rule set."""
     fields = tuple(sorted({field for rule in rules for field in fields_of(rule.condition)}))
     constants = Constants(lists)
-    writer = _Writer(names, Expressions(names.locals, constants))
+    writer = _PieceWriter(names, Expressions(names.locals, constants))
     used = [names.locals[field] for field in fields]
     table: dict[str, object] = {}
-    fire = made(function("fire", ["add", "base", *used], writer.firings(rules)), table)
-    doubt = made(function("doubt", ["add", "base", "missing", *used], writer.doubts(rules)), table)
+    fire = build_function(function("fire", ["add", "base", *used], writer.firings(rules)), table)
+    doubt = build_function(function("doubt", ["add", "base", "missing", *used], writer.doubts(rules)), table)
     table.update(constants.table)
     return Piece(rules, fields, fire, doubt)
 
 
-def made(definition: ast.FunctionDef, table: dict[str, object]) -> Callable[..., Any]:
-    """The function, which will find its constants in `table`.
+def build_function(definition: ast.FunctionDef, table: dict[str, object]) -> Callable[..., Any]:
+    """Compile the definition and return the function, which reads its constants from `table`.
 
-    One at a time: neither the compiler nor the collector of so many nodes lets other threads run meanwhile.
+    Compile one function at a time: neither the compiler nor the freeing of so many nodes releases the GIL.
     """
     exec(compile(ast.Module([definition], type_ignores=[]), "<rules>", "exec"), table)  # noqa: S102
-    # A table that held the function which holds it would stay until the collector looks at everything.
+    # Remove the function from its own globals: without the reference cycle it is freed at once, without a GC pass.
     return cast(Callable[..., Any], table.pop(definition.name))
 
 
-class _Writer:
+class _PieceWriter:
     def __init__(self, names: Names, expressions: Expressions) -> None:
         self._bits = names.bits
         self._expressions = expressions
@@ -96,7 +98,7 @@ class _Writer:
         ]
 
     def doubts(self, rules: Sequence[Rule]) -> list[ast.stmt]:
-        """A rule that lacks a field is undecided unless surely false (or fired, which is seen later)."""
+        """Write a statement for each rule that may be undecided: a field is missing and it is not surely false."""
         statements: list[ast.stmt] = []
         for index, rule in enumerate(rules):
             mask = sum(self._bits[field] for field in required_fields(rule.condition))

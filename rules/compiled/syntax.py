@@ -1,4 +1,4 @@
-"""Small pieces of Python syntax for generated code, each with the place in a file that `compile` insists on."""
+"""Build Python syntax nodes for generated code, each with the line and column that `compile` requires."""
 
 import ast
 from collections.abc import Sequence
@@ -8,88 +8,88 @@ from typing import TypedDict
 _LOAD = ast.Load()
 
 
-class _Place(TypedDict):
+class _Position(TypedDict):
     lineno: int
     col_offset: int
 
 
-_PLACE: _Place = {"lineno": 1, "col_offset": 0}
+_POSITION: _Position = {"lineno": 1, "col_offset": 0}
 
 
 @cache
 def name(identifier: str) -> ast.expr:
-    """A variable's value."""
-    return ast.Name(identifier, _LOAD, **_PLACE)
+    """Return a variable's value."""
+    return ast.Name(identifier, _LOAD, **_POSITION)
 
 
 def constant(value: bool | int | None) -> ast.expr:
-    """A value of our own, never a merchant's."""
-    return ast.Constant(value, **_PLACE)
+    """Return a constant that this package generates, never a merchant's value."""
+    return ast.Constant(value, **_POSITION)
 
 
 def call(function: ast.expr, *arguments: ast.expr) -> ast.expr:
-    """A function's value for arguments."""
-    return ast.Call(function, list(arguments), [], **_PLACE)
+    """Return a call of a function."""
+    return ast.Call(function, list(arguments), [], **_POSITION)
 
 
 def tuple_of(*parts: ast.expr) -> ast.expr:
-    """A tuple."""
-    return ast.Tuple(list(parts), _LOAD, **_PLACE)
+    """Return a tuple."""
+    return ast.Tuple(list(parts), _LOAD, **_POSITION)
 
 
 def both(parts: Sequence[ast.expr]) -> ast.expr:
-    """All of the parts."""
-    return parts[0] if len(parts) == 1 else ast.BoolOp(ast.And(), list(parts), **_PLACE)
+    """Return the conjunction of the parts."""
+    return parts[0] if len(parts) == 1 else ast.BoolOp(ast.And(), list(parts), **_POSITION)
 
 
 def either(parts: Sequence[ast.expr]) -> ast.expr:
-    """Any of the parts."""
-    return parts[0] if len(parts) == 1 else ast.BoolOp(ast.Or(), list(parts), **_PLACE)
+    """Return the disjunction of the parts."""
+    return parts[0] if len(parts) == 1 else ast.BoolOp(ast.Or(), list(parts), **_POSITION)
 
 
 def negated(part: ast.expr) -> ast.expr:
-    """Not the part."""
-    return ast.UnaryOp(ast.Not(), part, **_PLACE)
+    """Return the negation of the part."""
+    return ast.UnaryOp(ast.Not(), part, **_POSITION)
 
 
 def compare(left: ast.expr, operator: type[ast.cmpop], *others: ast.expr) -> ast.expr:
-    """A comparison, or a chain of the same one."""
-    return ast.Compare(left, [operator() for _ in others], list(others), **_PLACE)
+    """Return a comparison, or a chain with one operator."""
+    return ast.Compare(left, [operator() for _ in others], list(others), **_POSITION)
 
 
 def masked(left: ast.expr, bits: int) -> ast.expr:
-    """Those of the bits that are set."""
-    return ast.BinOp(left, ast.BitAnd(), constant(bits), **_PLACE)
+    """Return the bitwise and of `left` and `bits`."""
+    return ast.BinOp(left, ast.BitAnd(), constant(bits), **_POSITION)
 
 
 def plus(left: ast.expr, right: ast.expr) -> ast.expr:
-    """The sum."""
-    return ast.BinOp(left, ast.Add(), right, **_PLACE)
+    """Return the sum."""
+    return ast.BinOp(left, ast.Add(), right, **_POSITION)
 
 
 def choice(condition: ast.expr, then: ast.expr, otherwise: ast.expr) -> ast.expr:
-    """One of two values."""
-    return ast.IfExp(condition, then, otherwise, **_PLACE)
+    """Return a conditional expression."""
+    return ast.IfExp(condition, then, otherwise, **_POSITION)
 
 
 def for_each(variable: str, items: ast.expr, value: ast.expr) -> ast.expr:
-    """A generator of `value` for each of the items."""
-    target = ast.Name(variable, ast.Store(), **_PLACE)
-    return ast.GeneratorExp(value, [ast.comprehension(target, items, [], 0)], **_PLACE)
+    """Return a generator expression of `value` for each of the items."""
+    target = ast.Name(variable, ast.Store(), **_POSITION)
+    return ast.GeneratorExp(value, [ast.comprehension(target, items, [], 0)], **_POSITION)
 
 
 def do_if(test: ast.expr, body: Sequence[ast.stmt]) -> ast.stmt:
-    """An if statement."""
-    return ast.If(test, list(body), [], **_PLACE)
+    """Return an if statement."""
+    return ast.If(test, list(body), [], **_POSITION)
 
 
 def do(expression: ast.expr) -> ast.stmt:
-    """An expression for its effect."""
-    return ast.Expr(expression, **_PLACE)
+    """Return an expression statement."""
+    return ast.Expr(expression, **_POSITION)
 
 
 def function(identifier: str, parameters: Sequence[str], body: Sequence[ast.stmt]) -> ast.FunctionDef:
-    """A function definition."""
-    named = [ast.arg(parameter, **_PLACE) for parameter in parameters]
-    arguments = ast.arguments([], named, None, [], [], None, [])
-    return ast.FunctionDef(identifier, arguments, list(body) or [ast.Pass(**_PLACE)], [], None, **_PLACE)
+    """Return a function definition."""
+    parameter_nodes = [ast.arg(parameter, **_POSITION) for parameter in parameters]
+    arguments = ast.arguments([], parameter_nodes, None, [], [], None, [])
+    return ast.FunctionDef(identifier, arguments, list(body) or [ast.Pass(**_POSITION)], [], None, **_POSITION)

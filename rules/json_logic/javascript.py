@@ -1,7 +1,7 @@
-"""How JavaScript converts and compares values (ECMA-262, sections 6.1.6, 7.1 and 7.2).
+"""Convert and compare values as JavaScript does (ECMA-262, sections 6.1.6, 7.1 and 7.2).
 
-JSON-logic is defined by its JavaScript implementation, so `"1" == 1`, `[] == 0` and `1e21` printed as
-`1e+21` are part of it. Conversions of long texts and of nested lists spend from a `Budget`.
+JSON-logic is defined by its JavaScript implementation, so `"1" == 1`, `[] == 0` and `1e21` printed as `1e+21` are
+part of it. Conversions of long texts and nested lists spend from a `Budget`.
 """
 
 import math
@@ -31,7 +31,7 @@ _SPLIT_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
 
 class Budget:
-    """Units of work that an evaluation may still do: about one for each node visited or element copied."""
+    """The units of work left for an evaluation: about one for each node visited or element copied."""
 
     __slots__ = ("left",)
 
@@ -39,19 +39,19 @@ class Budget:
         self.left = units
 
     def spend(self, units: int) -> None:
-        """Take `units`; raises RuleError when they are used up."""
+        """Subtract `units`. Raises RuleError if too few are left."""
         self.left -= units
         if self.left < 0:
-            raise RuleError.at("", "the logic needs more work than is allowed; make it or its data smaller")
+            raise RuleError.single("", "the logic needs more work than is allowed; make it or its data smaller")
 
 
 def is_number(value: object) -> bool:
-    """True for int and float, but not for bool, which Python counts among the integers."""
+    """Return true for int and float, but not for bool, which is a Python int."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def double(value: int | float) -> int | float:
-    """The number as JavaScript holds it: integers beyond 2**53 lose digits, too large ones are infinite."""
+    """Return the number as JavaScript holds it: integers beyond 2**53 lose digits, too large ones become infinite."""
     if isinstance(value, float) or -LARGEST_SAFE <= value <= LARGEST_SAFE:
         return value
     try:
@@ -61,14 +61,14 @@ def double(value: int | float) -> int | float:
 
 
 def plain_number(value: float) -> int | float:
-    """An int where the double is a safe integer (and not -0), as JSON would print it."""
+    """Return an int if the double is a safe integer (and not -0), as JSON would print it."""
     if value.is_integer() and abs(value) < LARGEST_SAFE and (value or math.copysign(1, value) > 0):
         return int(value)
     return value
 
 
 def truthy(value: object) -> bool:
-    """JSON-logic's truth: as JavaScript, but an empty list is false."""
+    """Return JSON-logic's truth value: as in JavaScript, but an empty list is false."""
     if isinstance(value, dict):
         return True
     if isinstance(value, float):
@@ -77,7 +77,7 @@ def truthy(value: object) -> bool:
 
 
 def number_text(value: int | float) -> str:
-    """The number as JavaScript prints it (`Number::toString`)."""
+    """Return the number as JavaScript prints it (`Number::toString`)."""
     value = double(value)
     if isinstance(value, int):
         return str(value)
@@ -91,7 +91,7 @@ def number_text(value: int | float) -> str:
 
 
 def _layout(digits: str, point: int) -> str:
-    """Shortest digits with the decimal point after the first `point` of them, by JavaScript's rules."""
+    """Place the decimal point after the first `point` of the digits, by JavaScript's rules."""
     count = len(digits)
     if count <= point <= 21:
         return digits + "0" * (point - count)
@@ -104,7 +104,7 @@ def _layout(digits: str, point: int) -> str:
 
 
 def to_string(value: object, budget: Budget) -> str:
-    """`String(value)`."""
+    """Return `String(value)`."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -119,7 +119,7 @@ def to_string(value: object, budget: Budget) -> str:
 
 
 def join(values: list[object], separator: str, budget: Budget) -> str:
-    """`values.join(separator)`: null and undefined are empty."""
+    """Return `values.join(separator)`: null and undefined are empty."""
     budget.spend(len(values))
     texts = ["" if value is None or value is UNDEFINED else to_string(value, budget) for value in values]
     budget.spend(sum(map(len, texts)) >> 3)
@@ -127,14 +127,14 @@ def join(values: list[object], separator: str, budget: Budget) -> str:
 
 
 def paired(text: str) -> str:
-    """Halves of a surrogate pair that came together are one character, as in UTF-16."""
+    """Join the halves of a surrogate pair that became neighbours into one character, as in UTF-16."""
     if text.isascii() or not _SPLIT_PAIR.search(text):
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
 def to_number(value: object, budget: Budget) -> int | float:
-    """`Number(value)`."""
+    """Return `Number(value)`."""
     if isinstance(value, bool) or value is None:
         return int(bool(value))
     if isinstance(value, int | float):
@@ -157,9 +157,9 @@ def _number_of_text(text: str, budget: Budget) -> float:
 
 
 def parse_float(value: object, budget: Budget) -> float:
-    """`parseFloat(value)`: the longest beginning that is a number, or NaN."""
+    """Return `parseFloat(value)`: the longest prefix that is a number, or NaN."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(double(value)) + 0.0  # by way of a text, and -0 prints as 0
+        return float(double(value)) + 0.0  # JavaScript converts to a text first, and -0 prints as 0
     text = to_string(value, budget)
     budget.spend(len(text) >> 3)
     number = _DECIMAL.match(text.lstrip(_SPACES))
@@ -171,7 +171,7 @@ def _primitive(value: object, budget: Budget) -> object:
 
 
 def strict_equal(left: object, right: object) -> bool:
-    """`left === right`: lists and objects are equal only to themselves."""
+    """Return `left === right`: lists and objects are equal only to themselves."""
     if isinstance(left, str | bool):
         return type(left) is type(right) and left == right
     if isinstance(left, int | float):
@@ -180,7 +180,7 @@ def strict_equal(left: object, right: object) -> bool:
 
 
 def loose_equal(left: object, right: object, budget: Budget) -> bool:
-    """`left == right`."""
+    """Return `left == right`."""
     if left is None or left is UNDEFINED or right is None or right is UNDEFINED:
         return (left is None or left is UNDEFINED) and (right is None or right is UNDEFINED)
     if isinstance(left, list | dict) and isinstance(right, list | dict):
@@ -193,7 +193,7 @@ def loose_equal(left: object, right: object, budget: Budget) -> bool:
 
 
 def less(left: object, right: object, budget: Budget) -> bool | None:
-    """`left < right`, or None where JavaScript finds the two unordered (a NaN)."""
+    """Return `left < right`, or None if the values cannot be ordered (one is NaN)."""
     left, right = _primitive(left, budget), _primitive(right, budget)
     if isinstance(left, str) and isinstance(right, str):
         budget.spend(min(len(left), len(right)) >> 5)
@@ -203,31 +203,31 @@ def less(left: object, right: object, budget: Budget) -> bool | None:
 
 
 def utf16(text: str) -> bytes:
-    """The text's UTF-16 code units, which is what JavaScript orders, counts and cuts."""
+    """Return the text's UTF-16 code units, which JavaScript orders, counts and cuts."""
     return text.encode("utf-16-be", "surrogatepass")
 
 
 def length(text: str) -> int:
-    """How many UTF-16 code units the text has."""
+    """Return the number of UTF-16 code units."""
     return len(text) if text.isascii() else len(utf16(text)) // 2
 
 
 def cut(text: str, start: int, stop: int) -> str:
-    """The text's UTF-16 code units from `start` up to `stop`."""
+    """Return the text's UTF-16 code units from `start` up to `stop`."""
     if text.isascii():
         return text[start:stop]
     return utf16(text)[2 * start : 2 * stop].decode("utf-16-be", "surrogatepass")
 
 
 def remainder(left: float, right: float) -> float:
-    """`left % right`: the sign is the dividend's."""
+    """Return `left % right`, with the sign of the dividend."""
     if right == 0 or not math.isfinite(left) or right != right:
         return math.nan
     return math.fmod(left, right)
 
 
 def quotient(left: float, right: float) -> float:
-    """`left / right`: by zero it is infinite, or NaN for 0 / 0."""
+    """Return `left / right`: infinite for a division by zero, NaN for 0 / 0."""
     if right != 0:
         return left / right
     if left == 0 or left != left:
@@ -236,7 +236,7 @@ def quotient(left: float, right: float) -> float:
 
 
 def substr(text: str, start: object, count: object, budget: Budget) -> str:
-    """JSON-logic's `substr`: `count` may be negative and then leaves out that many from the end."""
+    """Return JSON-logic's `substr`; a negative `count` leaves out that many code units at the end."""
     size = length(text)
     budget.spend(size >> 3)
     first = _whole(start, budget)
@@ -245,7 +245,7 @@ def substr(text: str, start: object, count: object, budget: Budget) -> str:
         return cut(text, int(first), size)
     if not less(count, 0, budget):
         return cut(text, int(first), int(min(first + max(_whole(count, budget), 0), size)))
-    # json-logic-js adds the length to a text such as "-1" as texts are added, which is not a number
+    # json-logic-js concatenates the length and a text such as "-1", which is then not a number
     kept = size - first + to_number(count, budget) if is_number(count) else 0
     return cut(text, int(first), int(first + max(kept, 0)))
 

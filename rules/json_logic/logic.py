@@ -1,4 +1,4 @@
-"""Standard JSON-logic, as json-logic-js 2.0 answers (https://jsonlogic.com/operations.html)."""
+"""Evaluate standard JSON-logic exactly as json-logic-js 2.0 does (https://jsonlogic.com/operations.html)."""
 
 import math
 import re
@@ -10,23 +10,23 @@ from rules.json_logic.javascript import UNDEFINED, Budget
 from rules.language.problems import RuleError, nearest, shown
 
 STEPS = 250_000
-"""Units of work of an `apply`: nodes visited, elements of lists copied or searched, texts by 8 characters."""
+"""The work that `apply` may do: a unit for each node visited, element copied or searched, and 8 characters of text."""
 
 _INDEX = re.compile(r"0|[1-9][0-9]{0,15}")
 
 
 def apply(logic: object, data: object = None, *, steps: int = STEPS) -> object:
-    """What JSON-logic `logic` answers for `data` (both plain JSON values).
+    """Evaluate JSON-logic `logic` for `data` (both plain JSON values).
 
-    The answer is a plain JSON value, apart from NaN and infinities where JavaScript answers those. `log`
-    prints nothing. Raises RuleError for an unknown operator, for logic that json-logic-js itself cannot
-    evaluate, and for what needs more than `steps` units of work or nests too deep.
+    The result is a plain JSON value, or NaN or an infinity where JavaScript returns one. `log` prints nothing.
+    Raises RuleError for an unknown operator, for logic that json-logic-js cannot evaluate, and for evaluations
+    that need more than `steps` units of work or nest too deep.
     """
     evaluation = _Evaluation(Budget(steps))
     try:
         return evaluation.plain(evaluation.apply(logic, data))
     except RecursionError:
-        raise RuleError.at("", "the logic or its data is nested too deep") from None
+        raise RuleError.single("", "the logic or its data is nested too deep") from None
 
 
 class _Evaluation:
@@ -49,23 +49,23 @@ class _Evaluation:
             return control(self, values, data)
         operation = _OPERATIONS.get(operator)
         if operation is None:
-            known = nearest(str(operator), OPERATORS)
-            raise RuleError.at("", f"there is no operator {shown(str(operator))!r}{known}")
+            suggestion = nearest(str(operator), OPERATORS)
+            raise RuleError.single("", f"there is no operator {shown(str(operator))!r}{suggestion}")
         return operation(self, data, [self.apply(value, data) for value in values])
 
     def truth(self, logic: object, data: object) -> bool:
         return js.truthy(self.apply(logic, data))
 
     def items(self, values: list[object], data: object) -> list[object] | None:
-        """The list that `map` and its like walk over, or None where there is none."""
-        found = self.apply(_at(values, 0), data)
-        if not isinstance(found, list):
+        """Return the list that `map` and similar operators iterate over, or None if the argument is not a list."""
+        items = self.apply(_argument(values, 0), data)
+        if not isinstance(items, list):
             return None
-        self.budget.spend(len(found))
-        return found
+        self.budget.spend(len(items))
+        return items
 
     def plain(self, value: object) -> object:
-        """The answer without `undefined`, copied: lists that share parts may be far larger than they look."""
+        """Copy the result without `undefined`; spends from the budget, because shared parts may multiply its size."""
         self.budget.spend(1)
         if isinstance(value, list):
             return [self.plain(item) for item in value]
@@ -74,11 +74,11 @@ class _Evaluation:
         return None if value is UNDEFINED else value
 
 
-def _at(values: list[object], index: int) -> object:
+def _argument(values: list[object], index: int) -> object:
     return values[index] if index < len(values) else UNDEFINED
 
 
-# --- operators that decide themselves what they evaluate
+# --- operators that choose which arguments to evaluate
 
 
 def _if(run: _Evaluation, values: list[object], data: object) -> object:
@@ -108,17 +108,17 @@ def _or(run: _Evaluation, values: list[object], data: object) -> object:
 
 
 def _map(run: _Evaluation, values: list[object], data: object) -> object:
-    logic = _at(values, 1)
+    logic = _argument(values, 1)
     return [run.apply(logic, item) for item in run.items(values, data) or ()]
 
 
 def _filter(run: _Evaluation, values: list[object], data: object) -> object:
-    logic = _at(values, 1)
+    logic = _argument(values, 1)
     return [item for item in run.items(values, data) or () if run.truth(logic, item)]
 
 
 def _reduce(run: _Evaluation, values: list[object], data: object) -> object:
-    items, logic = run.items(values, data), _at(values, 1)
+    items, logic = run.items(values, data), _argument(values, 1)
     accumulator = run.apply(values[2], data) if len(values) > 2 else None
     for item in items or ():
         accumulator = run.apply(logic, {"current": item, "accumulator": accumulator})
@@ -126,12 +126,12 @@ def _reduce(run: _Evaluation, values: list[object], data: object) -> object:
 
 
 def _all(run: _Evaluation, values: list[object], data: object) -> object:
-    items, logic = run.items(values, data), _at(values, 1)
+    items, logic = run.items(values, data), _argument(values, 1)
     return bool(items) and all(run.truth(logic, item) for item in items or ())
 
 
 def _some(run: _Evaluation, values: list[object], data: object) -> object:
-    logic = _at(values, 1)
+    logic = _argument(values, 1)
     return any(run.truth(logic, item) for item in run.items(values, data) or ())
 
 
@@ -139,11 +139,11 @@ def _none(run: _Evaluation, values: list[object], data: object) -> object:
     return not _some(run, values, data)
 
 
-# --- operators whose values are evaluated first
+# --- operators whose arguments are evaluated first
 
 
 def _var(run: _Evaluation, data: object, values: list[object]) -> object:
-    name, default = _at(values, 0), _at(values, 1)
+    name, default = _argument(values, 0), _argument(values, 1)
     if name is UNDEFINED or name is None or name == "":
         return data
     path = js.to_string(name, run.budget)
@@ -156,7 +156,7 @@ def _var(run: _Evaluation, data: object, values: list[object]) -> object:
 
 
 def _member(data: object, key: str) -> object:
-    """`data[key]` for the properties that JSON values have of their own."""
+    """Return `data[key]` for the own properties of JSON values."""
     if isinstance(data, dict):
         return cast(object, data.get(key, UNDEFINED))
     if not isinstance(data, list | str):
@@ -171,7 +171,7 @@ def _member(data: object, key: str) -> object:
 
 
 def _missing(run: _Evaluation, data: object, values: list[object]) -> object:
-    first = _at(values, 0)
+    first = _argument(values, 0)
     keys = first if isinstance(first, list) else values
     run.budget.spend(len(keys))
     return [key for key in keys if _is_missing(run.apply({"var": key}, data))]
@@ -182,28 +182,28 @@ def _is_missing(value: object) -> bool:
 
 
 def _missing_some(run: _Evaluation, data: object, values: list[object]) -> object:
-    needed, options = _at(values, 0), _at(values, 1)
+    needed, options = _argument(values, 0), _argument(values, 1)
     if options is None or options is UNDEFINED:
-        raise RuleError.at("", "missing_some needs a number and a list of names")
+        raise RuleError.single("", "missing_some needs a number and a list of names")
     absent = cast(list[object], run.apply({"missing": options}, data))
     present = js.to_number(_member(options, "length"), run.budget) - len(absent)
     return [] if js.less(present, needed, run.budget) is False else absent
 
 
 def _less(run: _Evaluation, data: object, values: list[object]) -> object:
-    a, b, c = _at(values, 0), _at(values, 1), _at(values, 2)
+    a, b, c = _argument(values, 0), _argument(values, 1), _argument(values, 2)
     first = js.less(a, b, run.budget) is True
     return first if c is UNDEFINED else first and js.less(b, c, run.budget) is True
 
 
 def _less_equal(run: _Evaluation, data: object, values: list[object]) -> object:
-    a, b, c = _at(values, 0), _at(values, 1), _at(values, 2)
+    a, b, c = _argument(values, 0), _argument(values, 1), _argument(values, 2)
     first = js.less(b, a, run.budget) is False
     return first if c is UNDEFINED else first and js.less(c, b, run.budget) is False
 
 
 def _in(run: _Evaluation, data: object, values: list[object]) -> object:
-    needle, haystack = _at(values, 0), _at(values, 1)
+    needle, haystack = _argument(values, 0), _argument(values, 1)
     if isinstance(haystack, str):
         run.budget.spend(len(haystack) >> 3)
         return haystack != "" and js.to_string(needle, run.budget) in haystack
@@ -222,7 +222,7 @@ def _plus(run: _Evaluation, data: object, values: list[object]) -> object:
 
 def _times(run: _Evaluation, data: object, values: list[object]) -> object:
     if not values:
-        raise RuleError.at("", "* needs at least one value")
+        raise RuleError.single("", "* needs at least one value")
     if len(values) == 1:
         return values[0]
     product = js.parse_float(values[0], run.budget)
@@ -232,28 +232,28 @@ def _times(run: _Evaluation, data: object, values: list[object]) -> object:
 
 
 def _minus(run: _Evaluation, data: object, values: list[object]) -> object:
-    first, second = _at(values, 0), _at(values, 1)
+    first, second = _argument(values, 0), _argument(values, 1)
     number = float(js.to_number(first, run.budget))
     return js.plain_number(-number if second is UNDEFINED else number - js.to_number(second, run.budget))
 
 
 def _binary(operation: Callable[[float, float], float]) -> "_Operation":
-    def run_it(run: _Evaluation, data: object, values: list[object]) -> object:
-        left, right = js.to_number(_at(values, 0), run.budget), js.to_number(_at(values, 1), run.budget)
+    def evaluate(run: _Evaluation, data: object, values: list[object]) -> object:
+        left, right = js.to_number(_argument(values, 0), run.budget), js.to_number(_argument(values, 1), run.budget)
         return js.plain_number(operation(float(left), float(right)))
 
-    return run_it
+    return evaluate
 
 
 def _extreme(choose: Callable[..., float], empty: float) -> "_Operation":
-    def run_it(run: _Evaluation, data: object, values: list[object]) -> object:
+    def evaluate(run: _Evaluation, data: object, values: list[object]) -> object:
         numbers = [float(js.to_number(value, run.budget)) for value in values]
         if any(number != number for number in numbers):
             return math.nan
-        # in JavaScript -0 is smaller than 0 here
+        # Math.min and Math.max treat -0 as smaller than 0
         return js.plain_number(choose(numbers, key=lambda n: (n, math.copysign(1, n)), default=empty))
 
-    return run_it
+    return evaluate
 
 
 def _merge(run: _Evaluation, data: object, values: list[object]) -> object:
@@ -266,8 +266,8 @@ def _merge(run: _Evaluation, data: object, values: list[object]) -> object:
 
 
 def _substr(run: _Evaluation, data: object, values: list[object]) -> object:
-    text = js.to_string(_at(values, 0), run.budget)
-    return js.substr(text, _at(values, 1), _at(values, 2), run.budget)
+    text = js.to_string(_argument(values, 0), run.budget)
+    return js.substr(text, _argument(values, 1), _argument(values, 2), run.budget)
 
 
 _Control = Callable[[_Evaluation, list[object], object], object]
@@ -290,16 +290,16 @@ _OPERATIONS: dict[str, _Operation] = {
     "var": _var,
     "missing": _missing,
     "missing_some": _missing_some,
-    "==": lambda run, data, values: js.loose_equal(_at(values, 0), _at(values, 1), run.budget),
-    "!=": lambda run, data, values: not js.loose_equal(_at(values, 0), _at(values, 1), run.budget),
-    "===": lambda run, data, values: js.strict_equal(_at(values, 0), _at(values, 1)),
-    "!==": lambda run, data, values: not js.strict_equal(_at(values, 0), _at(values, 1)),
-    "!": lambda run, data, values: not js.truthy(_at(values, 0)),
-    "!!": lambda run, data, values: js.truthy(_at(values, 0)),
+    "==": lambda run, data, values: js.loose_equal(_argument(values, 0), _argument(values, 1), run.budget),
+    "!=": lambda run, data, values: not js.loose_equal(_argument(values, 0), _argument(values, 1), run.budget),
+    "===": lambda run, data, values: js.strict_equal(_argument(values, 0), _argument(values, 1)),
+    "!==": lambda run, data, values: not js.strict_equal(_argument(values, 0), _argument(values, 1)),
+    "!": lambda run, data, values: not js.truthy(_argument(values, 0)),
+    "!!": lambda run, data, values: js.truthy(_argument(values, 0)),
     "<": _less,
     "<=": _less_equal,
-    ">": lambda run, data, values: js.less(_at(values, 1), _at(values, 0), run.budget) is True,
-    ">=": lambda run, data, values: js.less(_at(values, 0), _at(values, 1), run.budget) is False,
+    ">": lambda run, data, values: js.less(_argument(values, 1), _argument(values, 0), run.budget) is True,
+    ">=": lambda run, data, values: js.less(_argument(values, 0), _argument(values, 1), run.budget) is False,
     "+": _plus,
     "-": _minus,
     "*": _times,
@@ -311,8 +311,8 @@ _OPERATIONS: dict[str, _Operation] = {
     "in": _in,
     "cat": lambda run, data, values: js.join(values, "", run.budget),
     "substr": _substr,
-    "log": lambda run, data, values: _at(values, 0),
+    "log": lambda run, data, values: _argument(values, 0),
 }
 
 OPERATORS = frozenset(_CONTROL) | frozenset(_OPERATIONS)
-"""Every operator of the standard."""
+"""All operators of the standard."""

@@ -1,4 +1,4 @@
-"""The walk that turns JSON-logic into a checked tree: shared by the forms of all operators."""
+"""Turn JSON-logic into a checked tree: the walk that the forms of all operators share."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ LONGEST_LIST = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
-    """An operator as written: its arguments, the pointer to it, and how deep it stands."""
+class OperatorForm:
+    """An operator as written: its arguments, the JSON pointer to it, and its depth."""
 
     operator: str
     arguments: list[object]
@@ -25,16 +25,16 @@ class Form:
     depth: int
     is_listed: bool
 
-    def at(self, index: int) -> str:
-        """The pointer to an argument."""
+    def path_of(self, index: int) -> str:
+        """Return the pointer to an argument."""
         return pointer(self.path, index) if self.is_listed else self.path
 
 
-Check = Callable[["Checker", Form], Node | None]
+Check = Callable[["Checker", OperatorForm], Node | None]
 
 
 class Checker:
-    """Checks one condition, collecting every problem. A node is None where there was one."""
+    """Checks a condition and collects every problem. Methods return None where there was one."""
 
     def __init__(self, vocabulary: Vocabulary, lists: Mapping[str, frozenset[str]], forms: Mapping[str, Check]) -> None:
         self.vocabulary = vocabulary
@@ -45,7 +45,7 @@ class Checker:
         self._nodes = 0
 
     def problem(self, path: str, message: str) -> None:
-        """Note a problem, and stop where there are enough of them."""
+        """Record a problem. Raises RuleError if there are as many as a document may report."""
         self.problems.append(Problem(path, message))
         if len(self.problems) >= MOST_PROBLEMS:
             raise RuleError(self.problems)
@@ -54,7 +54,7 @@ class Checker:
         raise RuleError([*self.problems, Problem(path, message)])
 
     def condition(self, logic: object, path: str, depth: int = 0) -> Node | None:
-        """A node that is true or false."""
+        """Return a node that is true or false."""
         node = self.expression(logic, path, depth)
         if node is None or node.type in BOOLEAN:
             return node
@@ -64,15 +64,15 @@ class Checker:
         return Call("truthy", (node,), "truth", path)
 
     def expression(self, logic: object, path: str, depth: int) -> Node | None:
-        """A node of any type."""
+        """Return a node of any type."""
         self._nodes += 1
         if self._nodes > MOST_NODES:
             self._stop(path, f"is beyond the {MOST_NODES} nodes that a rule may have; split the rule or use a list")
         if isinstance(logic, bool | int | float | str):
             return Literal(logic, logic, _type_of(logic), path)
         if not isinstance(logic, dict):
-            what = "null; to ask whether a fact is there, use exists" if logic is None else "a list"
-            self.problem(path, f"cannot be {what}")
+            description = "null; to ask whether a fact is there, use exists" if logic is None else "a list"
+            self.problem(path, f"cannot be {description}")
             return None
         if len(logic) != 1:
             self.problem(path, f"must have exactly one operator, not {len(logic)} keys")
@@ -88,40 +88,40 @@ class Checker:
             self.problem(path, f"is not an operator{nearest(operator, self._forms)}")
             return None
         if isinstance(arguments, list):
-            return check(self, Form(operator, arguments, path, depth, True))
-        return check(self, Form(operator, [arguments], path, depth, False))
+            return check(self, OperatorForm(operator, arguments, path, depth, True))
+        return check(self, OperatorForm(operator, [arguments], path, depth, False))
 
-    # --- what the forms are made of
+    # --- building blocks of the forms
 
-    def has_arity(self, form: Form, least: int, most: int | None = None, usage: str = "") -> bool:
-        """Whether the operator has the right number of arguments."""
+    def has_arity(self, form: OperatorForm, least: int, most: int | None = None, usage: str = "") -> bool:
+        """Return whether the operator has the right number of arguments; record a problem if not."""
         most = least if most is None else most
         if least <= len(form.arguments) <= most:
             return True
-        wanted = str(least) if least == most else f"{least} to {most}"
-        wanted = f"at least {least}" if most > MOST_NODES else wanted
+        expected = str(least) if least == most else f"{least} to {most}"
+        expected = f"at least {least}" if most > MOST_NODES else expected
         hint = f', as in {{"{form.operator}": {usage}}}' if usage else ""
-        self.problem(form.path, f"needs {wanted} arguments{hint}; it has {len(form.arguments)}")
+        self.problem(form.path, f"needs {expected} arguments{hint}; it has {len(form.arguments)}")
         return False
 
-    def operand(self, form: Form, index: int, types: frozenset[str], wanted: str) -> Node | None:
-        """An argument that must be of one of `types`."""
-        node = self.expression(form.arguments[index], form.at(index), form.depth)
+    def operand(self, form: OperatorForm, index: int, types: frozenset[str], expected: str) -> Node | None:
+        """Return an argument that must be of one of `types`."""
+        node = self.expression(form.arguments[index], form.path_of(index), form.depth)
         if node is None or node.type in types:
             return node
-        self.problem(form.at(index), f"must be {wanted} for {form.operator}, not {kind_of(node)}")
+        self.problem(form.path_of(index), f"must be {expected} for {form.operator}, not {kind_of(node)}")
         return None
 
-    def field(self, form: Form, index: int, types: frozenset[str], wanted: str) -> Read | None:
-        """An argument that must be a field of one of `types`."""
-        node = self.operand(form, index, types, wanted)
+    def field(self, form: OperatorForm, index: int, types: frozenset[str], expected: str) -> Read | None:
+        """Return an argument that must be a field of one of `types`."""
+        node = self.operand(form, index, types, expected)
         if node is None or isinstance(node, Read):
             return node
-        self.problem(form.at(index), f'must be a field, such as {{"var": "cart.total"}}, not {kind_of(node)}')
+        self.problem(form.path_of(index), f'must be a field, such as {{"var": "cart.total"}}, not {kind_of(node)}')
         return None
 
     def declared(self, name: object, path: str) -> Read | None:
-        """The read of a field by its name."""
+        """Return the read of a field, given its name."""
         if isinstance(name, str) and name in self.vocabulary and not self.in_item:
             return Read(name, self.vocabulary[name].type, path)
         if not isinstance(name, str):
@@ -133,7 +133,7 @@ class Checker:
         return None
 
     def constant(self, raw: object, path: str, type_: str, like: Node | None = None) -> Literal | None:
-        """A written-out value of a type; with `like`, one that this field can have."""
+        """Return a literal value of a type; with `like`, a value that this field can have."""
         field = self.vocabulary[like.name] if isinstance(like, Read) and like.name != ITEM else None
         value = (field.reader if field else READERS[type_])(raw)
         if value is not None:
@@ -142,9 +142,9 @@ class Checker:
         self.problem(path, "must be written out, not computed" if isinstance(raw, dict) else message)
         return None
 
-    def members(self, form: Form, index: int, read: Reader, wrong: Callable[[object], str]) -> Literal | None:
-        """A written-out list of 1 to 1,000 values that `read` accepts, as a set; `wrong` says why it does not."""
-        raw, path = form.arguments[index], form.at(index)
+    def members(self, form: OperatorForm, index: int, read: Reader, wrong: Callable[[object], str]) -> Literal | None:
+        """Return a literal list of 1 to 1,000 values as a set; `wrong` describes a value that `read` refuses."""
+        raw, path = form.arguments[index], form.path_of(index)
         if not isinstance(raw, list) or not raw:
             self.problem(path, "must be a list of at least one value")
             return None
@@ -153,13 +153,13 @@ class Checker:
             self.problem(path, message)
             return None
         values = [read(item) for item in raw]
-        for place, value in enumerate(values):
+        for position, value in enumerate(values):
             if value is None:
-                self.problem(pointer(path, place), wrong(raw[place]))
+                self.problem(pointer(path, position), wrong(raw[position]))
         return None if None in values else Literal(frozenset(values), raw, "set", path)
 
     def reading(self, like: Node) -> tuple[Reader, Callable[[object], str]]:
-        """How to read a value to compare with `like`, and what to say of one that is not."""
+        """Return the reader of values to compare with `like`, and a function that describes a refused value."""
         field = self.vocabulary.get(like.name) if isinstance(like, Read) else None
         if field and field.type not in {"integer", "number"}:
             return field.reader, lambda raw: str(field.problem_with(raw))
@@ -167,7 +167,7 @@ class Checker:
         return READERS[type_], lambda raw: f"must be {WORDS[type_]}"
 
     def fitted(self, node: Node, other: Node) -> Node | None:
-        """`node`, and if it is a literal, as a value that `other` could have."""
+        """Return `node`; a literal is converted to a value that `other` can have."""
         if not isinstance(node, Literal) or isinstance(other, Literal):
             return node
         if other.type not in NUMERIC:
@@ -180,13 +180,13 @@ class Checker:
             return None
         return node
 
-    def same_kind(self, form: Form, nodes: list[Node | None]) -> tuple[Node, ...] | None:
-        """The nodes as values that can be compared with each other, literals fitted to what is not."""
+    def same_kind(self, form: OperatorForm, nodes: list[Node | None]) -> tuple[Node, ...] | None:
+        """Return the nodes as values of one kind, with literals converted to the type of the others."""
         if None in nodes:
             return None
-        known = cast(list[Node], nodes)
-        model = next((node for node in known if not isinstance(node, Literal)), known[0])
-        fitted = [self.fitted(node, model) for node in known]
+        checked = cast(list[Node], nodes)
+        model = next((node for node in checked if not isinstance(node, Literal)), checked[0])
+        fitted = [self.fitted(node, model) for node in checked]
         if None in fitted:
             return None
         for node in cast(list[Node], fitted):
@@ -211,7 +211,7 @@ def _comparable(first: str, second: str) -> bool:
 
 
 def kind_of(node: Node) -> str:
-    """The node in words, for messages."""
+    """Describe the node, for messages."""
     if isinstance(node, Literal):
         return f"the {node.type} {shown(repr(node.raw))}"
     if isinstance(node, Read):

@@ -1,4 +1,4 @@
-"""ISO 3166-1 alpha-2 countries (with XK, which payments use for Kosovo) and ISO 4217 currencies."""
+"""List ISO 3166-1 alpha-2 countries (with XK, which payments use for Kosovo) and ISO 4217 currencies."""
 
 
 def _codes(text: str) -> frozenset[str]:
@@ -18,7 +18,7 @@ COUNTRIES = _codes(
     """
 )
 
-# BGN, ANG, HRK and ZWL were replaced lately; orders in them are still about
+# BGN, ANG, HRK and ZWL were replaced recently; orders in them still exist
 CURRENCIES = _codes(
     """
     AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD
@@ -35,7 +35,7 @@ DECIMALS = {
     **dict.fromkeys(_codes("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"), 0),
     **dict.fromkeys(_codes("BHD IQD JOD KWD LYD OMR TND"), 3),
 }
-"""Digits after the decimal point of the currencies that have not two."""
+"""Digits after the decimal point, for currencies without two."""
 
 OFTEN_MISTAKEN = {"UK": "GB", "EN": "GB", "EL": "GR", "SU": "RU", "YU": "RS"}
-"""What people write for a country, and the code that they mean."""
+"""Common mistakes for country codes, and the correct code."""

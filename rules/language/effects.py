@@ -1,4 +1,4 @@
-"""What a rule does when it fires: a closed union, each member an immutable value with one JSON form."""
+"""Define what a rule does when it fires: a closed union of immutable values, each with one JSON form."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,21 +15,21 @@ LAST_SLOT = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Exclude:
-    """These candidates are not shown."""
+    """Hide these candidates."""
 
     candidates: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Require:
-    """Only these candidates may be shown."""
+    """Hide all candidates but these."""
 
     candidates: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """The candidate is shown in this slot, counted from 1."""
+    """Show the candidate in this slot, counted from 1."""
 
     candidate: str
     slot: int
@@ -37,7 +37,7 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Boost:
-    """The scores of these candidates are multiplied by `factor` before the draw."""
+    """Multiply the scores of these candidates by `factor` before the draw."""
 
     candidates: tuple[str, ...]
     factor: float
@@ -45,7 +45,7 @@ class Boost:
 
 @dataclass(frozen=True, slots=True)
 class Set:
-    """A named value in the answer."""
+    """Put a named value in the answer."""
 
     name: str
     value: bool | int | float | str
@@ -55,7 +55,7 @@ Effect = Exclude | Require | Pin | Boost | Set
 
 
 def to_json(effect: Effect) -> dict[str, object]:
-    """The effect's JSON form, which `parse_effects` reads."""
+    """Return the effect's JSON form, which `parse_effects` reads."""
     match effect:
         case Exclude(candidates):
             return {"exclude": list(candidates)}
@@ -70,19 +70,19 @@ def to_json(effect: Effect) -> dict[str, object]:
 
 
 def parse_effects(documents: object, path: str = "/effects") -> tuple[Effect, ...]:
-    """The effects in a decoded JSON list. Raises RuleError with every problem; `path` begins their paths."""
+    """Parse a decoded JSON list of effects; `path` is the prefix of the problems' paths. Raises RuleError."""
     if not isinstance(documents, list) or not documents:
-        raise RuleError.at(path, 'must be a list of at least one effect, such as [{"exclude": ["klarna"]}]')
+        raise RuleError.single(path, 'must be a list of at least one effect, such as [{"exclude": ["klarna"]}]')
     if len(documents) > MOST_CANDIDATES:
-        raise RuleError.at(path, f"has {len(documents)} effects; at most {MOST_CANDIDATES} are allowed")
-    reader = _Reader()
+        raise RuleError.single(path, f"has {len(documents)} effects; at most {MOST_CANDIDATES} are allowed")
+    reader = _EffectReader()
     effects = [reader.effect(document, pointer(path, index)) for index, document in enumerate(documents)]
     if reader.problems:
         raise RuleError(reader.problems)
     return tuple(cast(list[Effect], effects))
 
 
-class _Reader:
+class _EffectReader:
     def __init__(self) -> None:
         self.problems: list[Problem] = []
 
@@ -169,10 +169,10 @@ def _is_bounded(value: bool | int | float | str) -> bool:
     return abs(value) <= LARGEST_SAFE
 
 
-_KINDS: Mapping[str, Callable[[_Reader, object, str], Effect | None]] = {
-    "exclude": _Reader.exclude,
-    "require": _Reader.require,
-    "pin": _Reader.pin,
-    "boost": _Reader.boost,
-    "set": _Reader.set,
+_KINDS: Mapping[str, Callable[[_EffectReader, object, str], Effect | None]] = {
+    "exclude": _EffectReader.exclude,
+    "require": _EffectReader.require,
+    "pin": _EffectReader.pin,
+    "boost": _EffectReader.boost,
+    "set": _EffectReader.set,
 }

@@ -1,4 +1,4 @@
-"""The slow walk over a checked tree: what a condition is, given the facts. `explain` shows its steps."""
+"""Evaluate a checked condition by walking its tree. `explain` shows the steps of this walk."""
 
 import operator
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from rules.language.tree import ITEM, Call, Literal, Node, Read, fields_of, is_c
 from rules.language.vocabulary import Vocabulary
 
 Values = Mapping[str, object]
-"""Fields by name, in the form that operators compute with; None where missing or of another type."""
+"""Fields by name, in the form that operators compute with; None if missing or of another type."""
 
 Lists = Mapping[str, frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Neither true nor false, because this field is missing or of another type than declared."""
+    """The verdict where this field is missing or of another type than declared."""
 
     field: str
 
@@ -66,16 +66,16 @@ FUNCTIONS: Mapping[str, Function] = {
     "cat": functions.cat,
     "substr": functions.substr,
 }
-"""What each operator of a checked tree computes once all that it needs is there."""
+"""The implementation of each operator of a checked tree, for arguments that are present."""
 
 
 def read_values(node: Node, facts: Mapping[str, object], vocabulary: Vocabulary) -> Values:
-    """The fields that `node` reads, out of raw facts."""
+    """Return the fields that `node` reads, converted from raw facts."""
     return {name: vocabulary[name].reader(facts.get(name)) for name in fields_of(node)}
 
 
 def verdict(node: Node, values: Values, lists: Lists) -> Verdict:
-    """True, false or unknown by Kleene's logic: unknown only if the unknown could make a difference."""
+    """Evaluate a condition by Kleene's logic: unknown only if the missing value could change the result."""
     if is_connective(node):
         parts = [verdict(part, values, lists) for part in cast(Call, node).arguments]
         return _JOINS[cast(Call, node).operator](parts)
@@ -86,7 +86,7 @@ def verdict(node: Node, values: Values, lists: Lists) -> Verdict:
 
 
 def value(node: Node, values: Values, lists: Lists) -> object:
-    """What the node computes, all of its required fields being there."""
+    """Return the node's value, provided that all of its required fields are present."""
     if isinstance(node, Literal):
         return lists.get(str(node.value), frozenset()) if node.type == "list name" else node.value
     if isinstance(node, Read):
@@ -98,9 +98,9 @@ def value(node: Node, values: Values, lists: Lists) -> object:
 
 def _quantified(node: Call, values: Values, lists: Lists) -> bool:
     items, condition = node.arguments
-    found = cast(list[str], value(items, values, lists))
-    truths = [bool(value(condition, {ITEM: item}, lists)) for item in found]
-    # as in JSON-logic, nothing holds for "all" of an empty list
+    elements = cast(list[str], value(items, values, lists))
+    truths = [bool(value(condition, {ITEM: item}, lists)) for item in elements]
+    # as in JSON-logic, "all" of an empty list is false
     return {"some": any(truths), "none": not any(truths), "all": bool(truths) and all(truths)}[node.operator]
 
 
@@ -108,26 +108,26 @@ _QUANTIFIERS = frozenset({"some", "all", "none"})
 
 
 def join_and(parts: list[Verdict]) -> Verdict:
-    """False if one part is, else the first unknown, else true."""
+    """Return false if a part is false, else the first unknown part, else true."""
     if any(part is False for part in parts):
         return False
     return next((part for part in parts if part is not True), True)
 
 
 def join_or(parts: list[Verdict]) -> Verdict:
-    """True if one part is, else the first unknown, else false."""
+    """Return true if a part is true, else the first unknown part, else false."""
     if any(part is True for part in parts):
         return True
     return next((part for part in parts if part is not False), False)
 
 
 def join_not(parts: list[Verdict]) -> Verdict:
-    """The opposite of what is known."""
+    """Return the opposite, or the unknown part itself."""
     return parts[0] if isinstance(parts[0], Unknown) else not parts[0]
 
 
 def join_if(parts: list[Verdict]) -> Verdict:
-    """The chosen part; where the condition is unknown, what all that could be chosen agree on."""
+    """Return the chosen part; with an unknown condition, the verdict that all possible choices agree on."""
     result = parts[-1]
     for index in range(len(parts) - 3, -1, -2):
         condition, then = parts[index], parts[index + 1]

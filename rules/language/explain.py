@@ -1,4 +1,4 @@
-"""What each clause of a rule saw: the slow walk, kept."""
+"""Explain why a rule fired or not: evaluate every clause and keep the values that it read."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -12,12 +12,12 @@ from rules.wording.terms import PLAIN, Wording
 
 
 @dataclass(frozen=True, slots=True)
-class Clause:
+class ClauseVerdict:
     """One clause or connective of a condition.
 
-    `path` is the JSON pointer to it in the rule, `depth` how far it stands below the whole condition, and
-    `values` the raw facts that it read by name (None where missing). `verdict` is `true`, `false` or `unknown`,
-    and `lacked` the field that makes it unknown.
+    `path` is the JSON pointer to it in the rule, `depth` its nesting below the whole condition, `values` the raw facts
+    that it read by name (None where missing). `verdict` is `true`, `false` or `unknown`, and `lacked` the field that
+    makes it unknown.
     """
 
     path: str
@@ -29,32 +29,33 @@ class Clause:
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
-    """Why a rule fired or not: the verdicts on its whole condition and on every clause, in its order."""
+class RuleExplanation:
+    """The verdicts on a rule's whole condition and on each clause, in document order."""
 
     rule_id: str
     name: str
     text: str
     verdict: str
     lacked: str | None
-    clauses: tuple[Clause, ...]
+    clauses: tuple[ClauseVerdict, ...]
 
     def to_json(self) -> dict[str, object]:
-        """A plain JSON object with the same keys."""
+        """Return a plain JSON object with the same keys."""
         return asdict(self) | {"clauses": [asdict(clause) for clause in self.clauses]}
 
 
 def explain(
     rule: Rule, facts: Mapping[str, object], vocabulary: Vocabulary, lists: Lists, wording: Wording = PLAIN
-) -> Explanation:
-    """What every clause of `rule` saw in `facts` (raw JSON values by dotted name), none left out."""
+) -> RuleExplanation:
+    """Evaluate every clause of `rule`, also those that a decision would skip; `facts` are raw values by dotted name."""
     values = read_values(rule.condition, facts, vocabulary)
     whole = verdict(rule.condition, values, lists)
     clauses = tuple(
         _clause(node, depth, describe(node, vocabulary, wording), facts, verdict(node, values, lists))
         for node, depth in _clauses(rule.condition, 0)
     )
-    return Explanation(rule.id, rule.name, describe(rule, vocabulary, wording), _word(whole), _lacked(whole), clauses)
+    text = describe(rule, vocabulary, wording)
+    return RuleExplanation(rule.id, rule.name, text, _word(whole), _lacked(whole), clauses)
 
 
 def _clauses(node: Node, depth: int) -> Iterator[tuple[Node, int]]:
@@ -64,14 +65,14 @@ def _clauses(node: Node, depth: int) -> Iterator[tuple[Node, int]]:
             yield from _clauses(part, depth + 1)
 
 
-def _clause(node: Node, depth: int, text: str, facts: Mapping[str, object], found: Verdict) -> Clause:
+def _clause(node: Node, depth: int, text: str, facts: Mapping[str, object], outcome: Verdict) -> ClauseVerdict:
     seen = {} if is_connective(node) else {name: facts.get(name) for name in fields_of(node)}
-    return Clause(node.path, depth, text, seen, _word(found), _lacked(found))
+    return ClauseVerdict(node.path, depth, text, seen, _word(outcome), _lacked(outcome))
 
 
-def _word(found: Verdict) -> str:
-    return "unknown" if isinstance(found, Unknown) else ("true" if found else "false")
+def _word(outcome: Verdict) -> str:
+    return "unknown" if isinstance(outcome, Unknown) else ("true" if outcome else "false")
 
 
-def _lacked(found: Verdict) -> str | None:
-    return found.field if isinstance(found, Unknown) else None
+def _lacked(outcome: Verdict) -> str | None:
+    return outcome.field if isinstance(outcome, Unknown) else None

@@ -1,4 +1,4 @@
-"""How the operators beyond the standard must be written in a rule's condition."""
+"""Check the operators of rule conditions that standard JSON-logic does not have."""
 
 from collections.abc import Mapping
 from datetime import date, time
@@ -6,7 +6,7 @@ from functools import cache
 from typing import cast
 from zoneinfo import available_timezones
 
-from rules.language.checker import Check, Checker, Form, kind_of
+from rules.language.checker import Check, Checker, OperatorForm, kind_of
 from rules.language.functions import zone
 from rules.language.problems import nearest, shown
 from rules.language.tree import Call, Literal, Node
@@ -25,56 +25,56 @@ def _timezones() -> frozenset[str]:
     return frozenset(available_timezones()) - {"localtime"}
 
 
-def _call(form: Form, *arguments: Node | None, operator: str = "") -> Node | None:
-    """The call, if none of its arguments had a problem."""
+def _call(form: OperatorForm, *arguments: Node | None, operator: str = "") -> Node | None:
+    """Return the call, or None if one of its arguments had a problem."""
     if None in arguments:
         return None
     return Call(operator or form.operator, cast(tuple[Node, ...], arguments), "boolean", form.path)
 
 
-def _zone(check: Checker, form: Form, index: int) -> Literal | None:
-    name, path = form.arguments[index], form.at(index)
+def _zone(check: Checker, form: OperatorForm, index: int) -> Literal | None:
+    name, path = form.arguments[index], form.path_of(index)
     if isinstance(name, str) and name in _timezones():
         return Literal(zone(name), name, "zone", path)
-    near = nearest(name, _timezones()) if isinstance(name, str) else ""
-    check.problem(path, f'must be a timezone of the IANA database, such as "Europe/Berlin"{near}')
+    suggestion = nearest(name, _timezones()) if isinstance(name, str) else ""
+    check.problem(path, f'must be a timezone of the IANA database, such as "Europe/Berlin"{suggestion}')
     return None
 
 
-def _number(check: Checker, form: Form, index: int, least: float, most: float, wanted: str) -> Literal | None:
-    raw, path = form.arguments[index], form.at(index)
+def _number(check: Checker, form: OperatorForm, index: int, least: float, most: float, expected: str) -> Literal | None:
+    raw, path = form.arguments[index], form.path_of(index)
     if isinstance(raw, bool) or not isinstance(raw, int | float) or not least <= raw <= most:
-        check.problem(path, f"must be {wanted}")
+        check.problem(path, f"must be {expected}")
         return None
     return Literal(raw, raw, "number", path)
 
 
-def _between(check: Checker, form: Form) -> Node | None:
+def _between(check: Checker, form: OperatorForm) -> Node | None:
     if not check.has_arity(form, 3, usage='[{"var": "cart.total"}, 5000, 20000]'):
         return None
     value = check.operand(form, 0, _ORDERED, "a number or a day (for moments use between_dates)")
-    bounds = [check.expression(form.arguments[i], form.at(i), form.depth) for i in (1, 2)]
+    bounds = [check.expression(form.arguments[i], form.path_of(i), form.depth) for i in (1, 2)]
     same = check.same_kind(form, [value, *bounds])
     return _call(form, *same) if same and _rising(check, form, *same) else None
 
 
-def _rising(check: Checker, form: Form, value: Node, low: Node, high: Node) -> bool:
+def _rising(check: Checker, form: OperatorForm, value: Node, low: Node, high: Node) -> bool:
     if isinstance(low, Literal) and isinstance(high, Literal) and low.value > high.value:  # type: ignore[operator]
-        check.problem(form.at(2), f"must not be less than {shown(str(low.raw))}, or the condition is never true")
+        check.problem(form.path_of(2), f"must not be less than {shown(str(low.raw))}, or the condition is never true")
         return False
     return True
 
 
-def _before(check: Checker, form: Form) -> Node | None:
+def _before(check: Checker, form: OperatorForm) -> Node | None:
     if not check.has_arity(form, 2, usage='[{"var": "time.now"}, "2026-11-27T00:00:00+01:00"]'):
         return None
     moment = check.operand(form, 0, _TIMES, "a date or datetime field")
-    other = check.expression(form.arguments[1], form.at(1), form.depth)
+    other = check.expression(form.arguments[1], form.path_of(1), form.depth)
     same = check.same_kind(form, [moment, other])
     return _call(form, *same, operator="<" if form.operator == "before" else ">") if same else None
 
 
-def _between_dates(check: Checker, form: Form) -> Node | None:
+def _between_dates(check: Checker, form: OperatorForm) -> Node | None:
     if not check.has_arity(form, 3, 4, '[{"var": "time.now"}, "2026-11-27", "2026-11-30", "Europe/Berlin"]'):
         return None
     moment = check.operand(form, 0, _TIMES, "a date or datetime field")
@@ -82,53 +82,53 @@ def _between_dates(check: Checker, form: Form) -> Node | None:
         return None
     if len(form.arguments) == 4:
         return _between_days(check, form, moment)
-    low, high = (check.constant(form.arguments[i], form.at(i), moment.type) for i in (1, 2))
+    low, high = (check.constant(form.arguments[i], form.path_of(i), moment.type) for i in (1, 2))
     rising = low and high and _rising(check, form, moment, low, high)
     return _call(form, moment, low, high, operator="between") if rising else None
 
 
-def _between_days(check: Checker, form: Form, moment: Node) -> Node | None:
-    """Days on the calendar of a timezone: what a merchant means by "until the 30th"."""
+def _between_days(check: Checker, form: OperatorForm, moment: Node) -> Node | None:
+    """Check days on the calendar of a timezone, which is what a merchant means by "until the 30th"."""
     if moment.type != "datetime":
-        check.problem(form.at(3), f"has no meaning for {kind_of(moment)}: a day has no timezone")
+        check.problem(form.path_of(3), f"has no meaning for {kind_of(moment)}: a day has no timezone")
         return None
-    first, last = (check.constant(form.arguments[i], form.at(i), "date") for i in (1, 2))
-    where = _zone(check, form, 3)
+    first, last = (check.constant(form.arguments[i], form.path_of(i), "date") for i in (1, 2))
+    timezone = _zone(check, form, 3)
     if first is None or last is None or not _rising(check, form, moment, first, last):
         return None
-    return _call(form, moment, _day(first), _day(last), where, operator="days_between")
+    return _call(form, moment, _day(first), _day(last), timezone, operator="days_between")
 
 
 def _day(literal: Literal) -> Literal:
     return Literal(date.fromisoformat(str(literal.raw)), literal.raw, "day", literal.path)
 
 
-def _weekday_in(check: Checker, form: Form) -> Node | None:
+def _weekday_in(check: Checker, form: OperatorForm) -> Node | None:
     if not check.has_arity(form, 3, usage='[{"var": "time.now"}, ["sat", "sun"], "Europe/Berlin"]'):
         return None
     moment = check.operand(form, 0, _DATETIME, _MOMENT)
     days = form.arguments[1]
     if not isinstance(days, list) or not days or not all(day in WEEKDAYS for day in days):
-        check.problem(form.at(1), f"must be a list of days out of {', '.join(WEEKDAYS)}")
+        check.problem(form.path_of(1), f"must be a list of days out of {', '.join(WEEKDAYS)}")
         return None
     numbers = frozenset(WEEKDAYS.index(day) for day in days)
-    return _call(form, moment, Literal(numbers, days, "days", form.at(1)), _zone(check, form, 2))
+    return _call(form, moment, Literal(numbers, days, "days", form.path_of(1)), _zone(check, form, 2))
 
 
-def _time_between(check: Checker, form: Form) -> Node | None:
+def _time_between(check: Checker, form: OperatorForm) -> Node | None:
     if not check.has_arity(form, 4, usage='[{"var": "time.now"}, "22:00", "06:00", "Europe/Berlin"]'):
         return None
     moment = check.operand(form, 0, _DATETIME, _MOMENT)
     start, end = _clock(check, form, 1), _clock(check, form, 2)
-    where = _zone(check, form, 3)
+    timezone = _zone(check, form, 3)
     if start and end and start.value == end.value:
-        check.problem(form.at(2), "must differ from the start, or the time is never between them")
+        check.problem(form.path_of(2), "must differ from the start, or the time is never between them")
         return None
-    return _call(form, moment, start, end, where)
+    return _call(form, moment, start, end, timezone)
 
 
-def _clock(check: Checker, form: Form, index: int) -> Literal | None:
-    raw, path = form.arguments[index], form.at(index)
+def _clock(check: Checker, form: OperatorForm, index: int) -> Literal | None:
+    raw, path = form.arguments[index], form.path_of(index)
     if isinstance(raw, str) and len(raw) == 5 and raw[2] == ":":
         hours, minutes = raw[:2], raw[3:]
         if (hours + minutes).isascii() and (hours + minutes).isdigit() and hours < "24" and minutes < "60":
@@ -137,18 +137,18 @@ def _clock(check: Checker, form: Form, index: int) -> Literal | None:
     return None
 
 
-def _affix(check: Checker, form: Form) -> Node | None:
+def _affix(check: Checker, form: OperatorForm) -> Node | None:
     if not check.has_arity(form, 2, usage='[{"var": "customer.email"}, "example.com"]'):
         return None
     text = check.operand(form, 0, TEXTUAL, "a text (for lists use any_of)")
-    raw, path = form.arguments[1], form.at(1)
+    raw, path = form.arguments[1], form.path_of(1)
     if not isinstance(raw, str) or not raw:
         check.problem(path, 'must be a text that is not empty, such as "example.com"')
         return None
     return _call(form, text, Literal(raw.casefold(), raw, "string", path))
 
 
-def _set_of(check: Checker, form: Form) -> Node | None:
+def _set_of(check: Checker, form: OperatorForm) -> Node | None:
     if not check.has_arity(form, 2, usage='[{"var": "customer.tags"}, ["vip", "staff"]]'):
         return None
     field = check.field(form, 0, frozenset({"list"}), "a list field (for a single text use in)")
@@ -165,60 +165,60 @@ def _set_of(check: Checker, form: Form) -> Node | None:
     return _call(form, field, check.members(form, 1, read, wrong))
 
 
-def _in_list(check: Checker, form: Form) -> Node | None:
+def _in_list(check: Checker, form: OperatorForm) -> Node | None:
     if not check.has_arity(form, 2, usage='[{"var": "customer.email"}, "blocked-emails"]'):
         return None
     text = check.operand(form, 0, TEXTUAL, "a text")
-    name, path = form.arguments[1], form.at(1)
+    name, path = form.arguments[1], form.path_of(1)
     if not isinstance(name, str) or name not in check.lists:
-        near = nearest(name, check.lists) if isinstance(name, str) else ""
-        check.problem(path, f"must be the name of one of the merchant's lists{near}")
+        suggestion = nearest(name, check.lists) if isinstance(name, str) else ""
+        check.problem(path, f"must be the name of one of the merchant's lists{suggestion}")
         return None
     return _call(form, text, Literal(name, name, "list name", path))
 
 
-def _exists(check: Checker, form: Form) -> Node | None:
+def _exists(check: Checker, form: OperatorForm) -> Node | None:
     if not check.has_arity(form, 1, usage='[{"var": "cart.total"}]'):
         return None
     every = frozenset(field.type for field in check.vocabulary.values())
     field = check.field(form, 0, every | {"string"}, "a field")
     if field and not field.name:
-        check.problem(form.at(0), "is the element, which is always there")
+        check.problem(form.path_of(0), "is the element, which is always there")
         return None
     return _call(form, field)
 
 
-def _within_km(check: Checker, form: Form) -> Node | None:
+def _within_km(check: Checker, form: OperatorForm) -> Node | None:
     if not check.has_arity(form, 3, usage='[{"var": "geo.location"}, [52.52, 13.405], 50]'):
         return None
     here = check.operand(form, 0, frozenset({"location"}), "a location field")
-    there = check.constant(form.arguments[1], form.at(1), "location")
+    there = check.constant(form.arguments[1], form.path_of(1), "location")
     distance = _number(check, form, 2, 0, 20_100, "a distance in kilometres, from 0 to 20100")
     return _call(form, here, there, distance)
 
 
-def _percent_bucket(check: Checker, form: Form) -> Node | None:
+def _percent_bucket(check: Checker, form: OperatorForm) -> Node | None:
     if not check.has_arity(form, 4, usage='[{"var": "customer.id"}, "new-checkout", 0, 10]'):
         return None
     value = check.field(form, 0, TEXTUAL, "a text field")
-    salt = check.constant(form.arguments[1], form.at(1), "string")
+    salt = check.constant(form.arguments[1], form.path_of(1), "string")
     low = _number(check, form, 2, 0, 100, "a percentage from 0 to 100")
     high = _number(check, form, 3, 0, 100, "a percentage from 0 to 100")
     if low and high and cast(float, low.value) >= cast(float, high.value):
-        check.problem(form.at(3), "must be over the lower end, or nobody is in the bucket")
+        check.problem(form.path_of(3), "must be over the lower end, or nobody is in the bucket")
         return None
     return _call(form, value, salt, low, high)
 
 
-def _sem_ver(check: Checker, form: Form) -> Node | None:
+def _sem_ver(check: Checker, form: OperatorForm) -> Node | None:
     if not check.has_arity(form, 3, usage='[{"var": "app.version"}, ">=", "2.1.0"]'):
         return None
     version = check.operand(form, 0, frozenset({"version"}), "a version field")
     operator = form.arguments[1]
     if operator not in COMPARISONS:
-        check.problem(form.at(1), f"must be one of {', '.join(COMPARISONS)}")
+        check.problem(form.path_of(1), f"must be one of {', '.join(COMPARISONS)}")
         return None
-    other = check.constant(form.arguments[2], form.at(2), "version")
+    other = check.constant(form.arguments[2], form.path_of(2), "version")
     return _call(form, version, other, operator="==" if operator == "=" else str(operator))
 
 

@@ -1,4 +1,4 @@
-"""From a decoded JSON document to a checked rule."""
+"""Parse a decoded JSON document into a checked rule."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from rules.language.tree import Node, Rule
 from rules.language.vocabulary import Vocabulary
 
 FORMS = {**STANDARD_FORMS, **OWN_FORMS}
-"""How each operator that a condition may contain (or is told not to) must be written."""
+"""The check of each operator, including those that conditions must not contain."""
 
 _KEYS = ("id", "name", "priority", "when", "effects")
 _LONGEST_ID = 100
@@ -25,21 +25,21 @@ Lists = Mapping[str, frozenset[str]]
 
 
 def parse_rules(
-    documents: object, vocabulary: Vocabulary, lists: Lists, *, known: Iterable[Rule] = ()
+    documents: object, vocabulary: Vocabulary, lists: Lists, *, previous: Iterable[Rule] = ()
 ) -> tuple[Rule, ...]:
-    """The rules in a decoded JSON list, by priority (highest first) and then id.
+    """Return the rules in a decoded JSON list, by priority (highest first) and then id.
 
-    `known` were parsed before with the same vocabulary and lists: a document that one was made from becomes that one
-    again. Raises RuleError with the problems of all of them; each path begins with the rule's index.
+    `previous` are rules parsed earlier with the same vocabulary and lists: a rule whose document is unchanged is
+    reused. Raises RuleError with the problems of all documents; each path begins with the index in the list.
     """
     if not isinstance(documents, list):
-        raise RuleError.at("", "must be a list of rules")
+        raise RuleError.single("", "must be a list of rules")
     rules: list[Rule] = []
     problems: list[Problem] = []
-    by_id = {rule.id: rule for rule in known}
+    by_id = {rule.id: rule for rule in previous}
     for index, document in enumerate(documents):
         try:
-            rules.append(_among(by_id, document) or parse_rule(document, vocabulary, lists))
+            rules.append(_reused(by_id, document) or parse_rule(document, vocabulary, lists))
         except RuleError as error:
             problems.extend(Problem(f"/{index}{problem.path}", problem.message) for problem in error.problems)
     problems.extend(_repeated_ids(documents))
@@ -48,20 +48,20 @@ def parse_rules(
     return tuple(sorted(rules, key=lambda rule: (-rule.priority, rule.id)))
 
 
-def _among(known: Mapping[str, Rule], document: object) -> Rule | None:
-    """The rule that was made from just this document."""
+def _reused(by_id: Mapping[str, Rule], document: object) -> Rule | None:
+    """Return the earlier rule that was parsed from an identical document, if there is one."""
     id_ = document.get("id") if isinstance(document, dict) else None
-    rule = known.get(id_) if isinstance(id_, str) else None
-    return rule if rule and isinstance(document, dict) and _are_alike(rule.document, document) else None
+    rule = by_id.get(id_) if isinstance(id_, str) else None
+    return rule if rule and isinstance(document, dict) and _have_equal_values(rule.document, document) else None
 
 
-def _are_alike(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
-    return one.keys() == other.keys() and all(_is_alike(value, other[key]) for key, value in one.items())
+def _have_equal_values(first: Mapping[str, object], second: Mapping[str, object]) -> bool:
+    return first.keys() == second.keys() and all(_is_identical(value, second[key]) for key, value in first.items())
 
 
-def _is_alike(one: object, other: object) -> bool:
-    """Equal, and written so: 1, 1.0 and true are equal in Python, but not the same in a rule."""
-    return one is other or (one == other and repr(one) == repr(other))
+def _is_identical(first: object, second: object) -> bool:
+    """Compare value and spelling: 1, 1.0 and true are equal in Python, but not the same in a rule."""
+    return first is second or (first == second and repr(first) == repr(second))
 
 
 def _repeated_ids(documents: list[object]) -> list[Problem]:
@@ -75,15 +75,15 @@ def _repeated_ids(documents: list[object]) -> list[Problem]:
 
 
 def parse_rule(document: object, vocabulary: Vocabulary, lists: Lists) -> Rule:
-    """The rule in a decoded JSON document `{"id", "name", "priority", "when", "effects"}`.
+    """Parse a decoded JSON document `{"id", "name", "priority", "when", "effects"}` into a rule.
 
-    `name` (then the id) and `priority` (then 0) may be left out. `lists` holds the merchant's lists by name.
-    Raises RuleError with all problems, each with the JSON pointer to its node.
+    `name` defaults to the id, `priority` to 0. `lists` holds the merchant's lists by name. Raises RuleError with all
+    problems, each with the JSON pointer to its node.
     """
     check_values(document)
     if not isinstance(document, dict):
-        raise RuleError.at("", f"must be an object with the keys {', '.join(_KEYS)}")
-    head = _Head(document)
+        raise RuleError.single("", f"must be an object with the keys {', '.join(_KEYS)}")
+    head = _HeadChecker(document)
     condition = _condition(document, vocabulary, lists, head.problems)
     effects = _effects(document, head.problems)
     if head.problems:
@@ -94,7 +94,7 @@ def parse_rule(document: object, vocabulary: Vocabulary, lists: Lists) -> Rule:
 
 
 def parse_condition(logic: object, vocabulary: Vocabulary, lists: Lists, *, path: str = "") -> Node:
-    """The checked tree of a condition alone; `path` begins the paths of its nodes. Raises RuleError."""
+    """Return the checked tree of a condition; `path` is the prefix of the paths of its nodes. Raises RuleError."""
     check_values(logic)
     checker = Checker(vocabulary, lists, FORMS)
     condition = checker.condition(logic, path)
@@ -126,8 +126,8 @@ def _effects(document: dict[str, object], problems: list[Problem]) -> tuple[Effe
 
 
 @dataclass(slots=True)
-class _Head:
-    """Checks everything of a rule but its condition and effects."""
+class _HeadChecker:
+    """Checks all of a rule except its condition and effects."""
 
     document: dict[str, object]
     problems: list[Problem]

@@ -1,4 +1,4 @@
-"""A JSON decoder for text from strangers: whatever is wrong is a RuleError that names the place, quickly."""
+"""Decode JSON from untrusted senders: reject invalid input quickly, with a RuleError that names the path."""
 
 import json
 import math
@@ -11,13 +11,13 @@ from rules.json_logic.javascript import LARGEST_SAFE
 from rules.language.problems import Problem, RuleError, pointer, shown
 
 LARGEST_TEXT = 64 * 1024
-"""Bytes of UTF-8 that a document may have."""
+"""The largest size of a document, in bytes of UTF-8."""
 
 DEEPEST_TEXT = 80
-"""Brackets that may be open at once: an operator takes two, and a rule may nest 32 of them."""
+"""The most brackets that may be open at once: an operator takes two, and a rule may nest 32 operators."""
 
 MOST_PROBLEMS = 20
-"""After so many problems the rest of a document is not looked at."""
+"""The rest of a document is not checked after this many problems."""
 
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -25,16 +25,16 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class _Refused:
-    """Stands in the decoded document for what JSON-logic cannot hold, until its place is known."""
+    """Marks a value in the decoded document that JSON-logic cannot hold, until its path is known."""
 
     message: str
 
 
 def loads(raw: bytes | str, *, most_bytes: int = LARGEST_TEXT) -> object:
-    """The JSON value in `raw` (UTF-8). Raises RuleError with the places of all problems, at most 20.
+    """Return the JSON value in `raw` (UTF-8). Raises RuleError with the paths of all problems, at most 20.
 
-    Refused are: more than `most_bytes`, more than 80 open brackets, keys given twice, NaN and infinities,
-    numbers that no double holds, integers beyond 2**53, NUL characters and lone surrogates.
+    Refused are: more than `most_bytes`, more than 80 open brackets, duplicate keys, NaN and infinities, numbers beyond
+    the range of a double, integers beyond 2**53, NUL characters and lone surrogates.
     """
     text = _decoded(raw, most_bytes)
     _check_depth(text)
@@ -43,13 +43,13 @@ def loads(raw: bytes | str, *, most_bytes: int = LARGEST_TEXT) -> object:
             text, object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant
         )
     except json.JSONDecodeError as error:
-        raise RuleError.at("", f"is not JSON at {_place(text, error.pos)}: {error.msg}") from None
+        raise RuleError.single("", f"is not JSON at {_line_and_column(text, error.pos)}: {error.msg}") from None
     check_values(value)
     return value
 
 
 def check_values(value: object) -> None:
-    """Raises RuleError if a decoded JSON value holds text or numbers that cannot be stored or exchanged."""
+    """Raise RuleError if a decoded JSON value holds text or numbers that cannot be stored or exchanged."""
     if _is_clean(value):
         return
     raise RuleError(islice(_problems(value), MOST_PROBLEMS))
@@ -58,29 +58,29 @@ def check_values(value: object) -> None:
 def _decoded(raw: bytes | str, most: int) -> str:
     size = len(raw) if isinstance(raw, bytes) or len(raw) > most else len(raw.encode(errors="replace"))
     if size > most:
-        raise RuleError.at("", f"is over {most // 1024} KiB, the most that a document may have")
+        raise RuleError.single("", f"is over {most // 1024} KiB, the most that a document may have")
     if isinstance(raw, str):
         return raw
     try:
         return raw.decode()
     except UnicodeDecodeError as error:
-        raise RuleError.at("", f"is not UTF-8 at byte {error.start}") from None
+        raise RuleError.single("", f"is not UTF-8 at byte {error.start}") from None
 
 
 def _check_depth(text: str) -> None:
     depth = 0
     for match in _STRING_OR_BRACKET.finditer(text):
-        found = match.group()
-        if found in "[{":
+        symbol = match.group()
+        if symbol in "[{":
             depth += 1
             if depth > DEEPEST_TEXT:
-                place = _place(text, match.start())
-                raise RuleError.at("", f"is nested more than {DEEPEST_TEXT} deep at {place}")
-        elif found in "]}":
+                position = _line_and_column(text, match.start())
+                raise RuleError.single("", f"is nested more than {DEEPEST_TEXT} deep at {position}")
+        elif symbol in "]}":
             depth -= 1
 
 
-def _place(text: str, position: int) -> str:
+def _line_and_column(text: str, position: int) -> str:
     line = text.count("\n", 0, position) + 1
     return f"line {line}, column {position - text.rfind(chr(10), 0, position)}"
 
@@ -110,15 +110,15 @@ def _constant(name: str) -> object:
 
 
 def _is_clean(root: object) -> bool:
-    """Whether `_problems` would find nothing; writing out the places of all nodes costs five times as much."""
-    waiting = [root]
-    while waiting:
-        value = waiting.pop()
+    """Return whether `_problems` would yield nothing; building the paths of all nodes would cost five times as much."""
+    stack = [root]
+    while stack:
+        value = stack.pop()
         if isinstance(value, list):
-            waiting.extend(value)
+            stack.extend(value)
         elif isinstance(value, dict):
-            waiting.extend(value)
-            waiting.extend(value.values())
+            stack.extend(value)
+            stack.extend(value.values())
             if not all(isinstance(key, str) for key in value):
                 return False
         elif _problem_with(value):
@@ -127,20 +127,20 @@ def _is_clean(root: object) -> bool:
 
 
 def _problems(root: object) -> Iterator[Problem]:
-    """Problems in document order; iterative, since a document that was not decoded here may be deep."""
-    waiting: list[tuple[str, object]] = [("", root)]
-    while waiting:
-        path, value = waiting.pop()
+    """Yield problems in document order; iterative, because a document decoded elsewhere may be nested deeply."""
+    stack: list[tuple[str, object]] = [("", root)]
+    while stack:
+        path, value = stack.pop()
         message = _problem_with(value)
         if message:
             yield Problem(path, message)
         if isinstance(value, list):
-            waiting.extend((pointer(path, index), value[index]) for index in reversed(range(len(value))))
+            stack.extend((pointer(path, index), value[index]) for index in reversed(range(len(value))))
         elif isinstance(value, dict):
             for key in value:
                 if not isinstance(key, str) or _problem_with(key):
                     yield Problem(pointer(path, key), "has a key with characters that cannot be stored")
-            waiting.extend((pointer(path, key), value[key]) for key in reversed(value))
+            stack.extend((pointer(path, key), value[key]) for key in reversed(value))
 
 
 def _problem_with(value: object) -> str | None:

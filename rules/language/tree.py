@@ -1,7 +1,7 @@
-"""A checked condition: a tree in which every operator, field, literal and type is known to fit.
+"""Represent a checked condition as a tree whose operators, fields, literals and types all fit together.
 
-Connectives (`and`, `or`, `!`, and `if` between conditions) join clauses; everything else is a clause, and a
-clause is unknown as soon as one field that it must read is missing or of another type than declared.
+Connectives (`and`, `or`, `!`, and `if` between conditions) combine clauses; every other node is a clause. A clause is
+unknown if a field that it must read is missing or of another type than declared.
 """
 
 from collections.abc import Iterator
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from rules.language.effects import Effect
 
 ITEM = ""
-"""The name under which `some`, `all` and `none` hand an element to their condition, as in JSON-logic."""
+"""The name of the current element in a condition of `some`, `all` or `none`, as in JSON-logic."""
 
 BOOLEAN = frozenset({"boolean", "truth"})
-"""Types of what may be a condition. A `truth` is only as good as true or false: JSON-logic's `and` and `or`
-return one of their arguments, so it cannot be compared with a value."""
+"""Types that may be a condition. A `truth` is only truthy or falsy and cannot be compared with a value, because
+JSON-logic's `and` and `or` return one of their arguments."""
 
 CONNECTIVES = frozenset({"and", "or", "!", "if"})
 _NEVER_UNKNOWN = frozenset({"exists", "missing_some", "default"})
@@ -22,7 +22,7 @@ _NEVER_UNKNOWN = frozenset({"exists", "missing_some", "default"})
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A constant. `value` is in the form that operators compute with, `raw` as it was written."""
+    """A constant. `value` is the form that operators compute with, `raw` is the JSON value as written."""
 
     value: object
     raw: object
@@ -32,7 +32,7 @@ class Literal:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A declared field's value."""
+    """The value of a declared field."""
 
     name: str
     type: str
@@ -54,7 +54,7 @@ Node = Literal | Read | Call
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A checked rule; `document` is what it was made from."""
+    """A checked rule; `document` is the JSON object that it was parsed from."""
 
     id: str
     name: str
@@ -65,12 +65,12 @@ class Rule:
 
 
 def is_connective(node: Node) -> bool:
-    """True where an unknown part need not make the whole unknown."""
+    """Return whether the node is a connective, which may be known although a part of it is unknown."""
     return isinstance(node, Call) and node.operator in CONNECTIVES and node.type in BOOLEAN
 
 
 def reads_of(node: Node) -> Iterator[Read]:
-    """Every read of a field anywhere below, in the order of the document."""
+    """Yield every read of a field in the node, in document order."""
     if isinstance(node, Read) and node.name != ITEM:
         yield node
     elif isinstance(node, Call):
@@ -79,16 +79,16 @@ def reads_of(node: Node) -> Iterator[Read]:
 
 
 def fields_of(node: Node) -> tuple[str, ...]:
-    """Names of the fields read anywhere below, each once, in the order of the document."""
+    """Return the names of the fields that the node reads, without repetition, in document order."""
     return tuple(dict.fromkeys(read.name for read in reads_of(node)))
 
 
 def required_fields(node: Node) -> dict[str, str]:
-    """The fields without which the clause is unknown, with their types, in the order of the document."""
+    """Return the fields without which the clause is unknown, with their types, in document order."""
     if isinstance(node, Read):
         return {node.name: node.type} if node.name != ITEM else {}
-    found: dict[str, str] = {}
+    fields: dict[str, str] = {}
     if isinstance(node, Call) and node.operator not in _NEVER_UNKNOWN:
         for argument in node.arguments:
-            found |= required_fields(argument)
-    return found
+            fields |= required_fields(argument)
+    return fields

@@ -1,7 +1,7 @@
-"""The types of facts: what a raw JSON value must look like, and the form that operators compute with.
+"""Read the types of facts: convert a raw JSON value to the form that operators compute with.
 
-A reader takes a raw JSON value and returns that form, or None if the value is not of the type. Most forms are
-the value itself; a datetime becomes an aware `datetime`, a version its precedence (a tuple that compares).
+A reader returns that form, or None if the value is not of the type. Most forms are the value itself; a datetime becomes
+an aware `datetime`, a version becomes a tuple that compares by precedence.
 """
 
 import math
@@ -27,41 +27,41 @@ _LONGEST_VERSION = 200
 
 
 def read_boolean(value: object) -> bool | None:
-    """true or false."""
+    """Read true or false."""
     return value if isinstance(value, bool) else None
 
 
 def read_integer(value: object) -> int | None:
-    """A whole number that every language can hold exactly."""
+    """Read an integer that every JSON implementation can represent exactly."""
     if type(value) is int and -LARGEST_SAFE <= value <= LARGEST_SAFE:
         return value
     return None
 
 
 def read_number(value: object) -> int | float | None:
-    """A finite number."""
+    """Read a finite number."""
     if type(value) is float and math.isfinite(value):
         return value
     return read_integer(value)
 
 
 def read_string(value: object) -> str | None:
-    """Any text."""
+    """Read any text."""
     return value if isinstance(value, str) else None
 
 
 def read_country(value: object) -> str | None:
-    """An ISO 3166-1 alpha-2 code in capitals."""
+    """Read an ISO 3166-1 alpha-2 code in capitals."""
     return value if isinstance(value, str) and value in COUNTRIES else None
 
 
 def read_currency(value: object) -> str | None:
-    """An ISO 4217 code in capitals."""
+    """Read an ISO 4217 code in capitals."""
     return value if isinstance(value, str) and value in CURRENCIES else None
 
 
 def read_date(value: object) -> str | None:
-    """A day as YYYY-MM-DD; it stays a text, since such texts have the order of their days."""
+    """Read a day as YYYY-MM-DD; it remains a text, because such texts sort in the order of the days."""
     if not isinstance(value, str) or not _DATE.fullmatch(value):
         return None
     try:
@@ -72,26 +72,26 @@ def read_date(value: object) -> str | None:
 
 
 def read_datetime(value: object) -> datetime | None:
-    """An RFC 3339 moment with its offset."""
+    """Read an RFC 3339 timestamp with its offset."""
     if not isinstance(value, str) or not _DATETIME.fullmatch(value):
         return None
     try:
         moment = datetime.fromisoformat(value.upper())
     except ValueError:
         return None
-    # a day at either end of the calendar cannot be moved to every other timezone
+    # dates at either end of the calendar cannot be converted to every timezone
     return moment if 1 < moment.year < 9999 else None
 
 
 def read_list(value: object) -> list[str] | None:
-    """A list of texts."""
+    """Read a list of texts."""
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return value
     return None
 
 
 def read_location(value: object) -> tuple[float, float] | None:
-    """[latitude, longitude] in degrees."""
+    """Read [latitude, longitude] in degrees."""
     if not isinstance(value, list) or len(value) != 2:
         return None
     latitude, longitude = read_number(value[0]), read_number(value[1])
@@ -101,7 +101,7 @@ def read_location(value: object) -> tuple[float, float] | None:
 
 
 def read_version(value: object) -> tuple[object, ...] | None:
-    """A Semantic Versioning 2.0.0 version, as a tuple that orders by its precedence (section 11)."""
+    """Read a Semantic Versioning 2.0.0 version as a tuple that sorts by its precedence (section 11)."""
     if not isinstance(value, str) or len(value) > _LONGEST_VERSION:
         return None
     match = _VERSION.fullmatch(value)
@@ -147,7 +147,7 @@ WORDS = {
     "location": "latitude and longitude in degrees, such as [52.52, 13.405]",
     "version": 'a semantic version, such as "2.1.0"',
 }
-"""What a value of each type must be, for messages."""
+"""Descriptions of the types, for messages."""
 
 NUMERIC = frozenset({"integer", "number", "money"})
 TEXTUAL = frozenset({"string", "country", "currency"})

@@ -1,4 +1,4 @@
-"""The facts that a merchant's rules may look at: declared names, types and units."""
+"""Declare the facts that a merchant's rules may read: names, types and units."""
 
 import json
 import re
@@ -15,10 +15,10 @@ _LONGEST_NAME = 100
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One declared fact.
+    """A declared fact.
 
-    `name` is dotted (`cart.total`), `type` one of `TYPES`. `unit` is for display (a currency for money). With
-    `allowed`, no other text is of the type. `purpose` is the consent that the fact needs. Raises RuleError.
+    `name` is dotted (`cart.total`), `type` is one of `TYPES`, `unit` is for display (a currency for money). If
+    `allowed` is not empty, only these texts are valid. `purpose` is the consent that the fact needs. Raises RuleError.
     """
 
     name: str
@@ -31,16 +31,16 @@ class Field:
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name) or len(self.name) > _LONGEST_NAME:
-            raise RuleError.at("/name", f"{shown(self.name)!r} is not a name like cart.total")
+            raise RuleError.single("/name", f"{shown(self.name)!r} is not a name like cart.total")
         if self.type not in READERS:
             types = ", ".join(READERS)
-            raise RuleError.at("/type", f"{shown(self.type)!r} is not a type; it must be one of {types}")
+            raise RuleError.single("/type", f"{shown(self.type)!r} is not a type; it must be one of {types}")
         if self.allowed and self.type not in {"string", "country", "currency", "list"}:
-            raise RuleError.at("/allowed", "only fields of text or lists of text can name the allowed values")
+            raise RuleError.single("/allowed", "only fields of text or lists of text can name the allowed values")
 
     @property
     def reader(self) -> Reader:
-        """Turns a raw JSON value into the form that operators compute with, or None if it is ill-typed."""
+        """Return the function that converts a raw JSON value for operators, or to None if it is ill-typed."""
         read = READERS[self.type]
         if not self.allowed:
             return read
@@ -50,13 +50,13 @@ class Field:
         return lambda value: value if read(value) is not None and value in allowed else None
 
     def problem_with(self, value: object) -> str | None:
-        """Why the raw JSON value is not of this field's type, in words; None if it is."""
+        """Describe the mistake if the raw JSON value is not of this field's type, or return None."""
         if self.reader(value) is not None:
             return None
-        wanted = WORDS[self.type]
+        expected = WORDS[self.type]
         if self.allowed and READERS[self.type](value) is not None:
-            wanted = f"{'made of' if self.type == 'list' else 'one of'} {', '.join(self.allowed)}"
-        return f"must be {wanted}; got {_seen(value)}{self._hint(value)}"
+            expected = f"{'made of' if self.type == 'list' else 'one of'} {', '.join(self.allowed)}"
+        return f"must be {expected}; got {_excerpt(value)}{self._hint(value)}"
 
     def _hint(self, value: object) -> str:
         if not isinstance(value, str):
@@ -69,7 +69,7 @@ class Field:
 
 
 TYPES = tuple(READERS)
-"""The types that a field may have."""
+"""The types of fields."""
 
 
 class Vocabulary(Mapping[str, Field]):
@@ -79,7 +79,7 @@ class Vocabulary(Mapping[str, Field]):
         self._fields: dict[str, Field] = {}
         for field in fields:
             if field.name in self._fields:
-                raise RuleError.at("/name", f"{field.name} is declared twice")
+                raise RuleError.single("/name", f"{field.name} is declared twice")
             self._fields[field.name] = field
 
     def __getitem__(self, name: str) -> Field:
@@ -92,15 +92,15 @@ class Vocabulary(Mapping[str, Field]):
         return len(self._fields)
 
     def problem_with(self, name: str, value: object) -> str | None:
-        """Why `value` cannot be the fact `name`, in words; None if it can."""
+        """Describe the mistake if `value` cannot be the fact `name`, or return None."""
         field = self._fields.get(name)
         if field is None:
             return f"is not a declared fact{nearest(name, self._fields)}"
         return field.problem_with(value)
 
 
-def _seen(value: object) -> str:
-    """A short rendering of a raw value for a message."""
+def _excerpt(value: object) -> str:
+    """Return a short text of a raw value, for a message."""
     if isinstance(value, list | dict):
         return "a list" if isinstance(value, list) else "an object"
     if isinstance(value, int) and abs(value) > 10**30:

@@ -1,4 +1,4 @@
-"""What would have to be otherwise for a rule to fire: the fewest clauses, in words."""
+"""Find the fewest clauses that would have to change for a rule to fire, and describe them."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from rules.analysis.boxes import EVERYTHING, TooMuch, Work, product
+from rules.analysis.boxes import EVERYTHING, TooManyCases, Work, product
 from rules.analysis.cases import Space
 from rules.analysis.clauses import key_of
 from rules.language.evaluate import Lists, Values, read_values, verdict
@@ -19,59 +19,57 @@ from rules.wording.terms import PLAIN, Wording, as_weekday, listed
 MOST_WAYS = 5
 _MOST_KEPT = 60
 
-Demand = tuple[tuple[Any, ...], bool]
-"""A clause by its key, and what it would have to be. Clauses that are written alike are one."""
+Requirement = tuple[tuple[Any, ...], bool]
+"""The key of a clause, and the verdict that it must have. Clauses that are written alike share a key."""
 
-Way = frozenset[Demand]
+ChangeSet = frozenset[Requirement]
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """A clause that would have to become otherwise.
+    """A clause that would have to change.
 
-    `path` is the JSON pointer to it in the rule, `wanted` whether it would have to be true or false, `fields` are the
-    facts that it reads. `is_lacking` says that one of them is missing or of another type than declared.
+    `path` is the JSON pointer to it in the rule, `required` is the verdict that it must have, `fields` are the facts
+    that it reads, and `text` describes the change.
     """
 
     path: str
-    wanted: bool
+    required: bool
     fields: tuple[str, ...]
     text: str
-    is_lacking: bool
 
 
 def changes_needed(
     rule: Rule, facts: Mapping[str, object], vocabulary: Vocabulary, lists: Lists, wording: Wording = PLAIN
 ) -> list[tuple[Need, ...]]:
-    """The smallest sets of clauses that would have to become otherwise for the rule to fire, fewest first.
+    """Return the smallest sets of clauses that would have to change for the rule to fire, fewest first, at most five.
 
-    `facts` are raw JSON values by dotted name. The list is empty for a rule that fires, and for one that no facts
-    can make fire; at most five sets are given.
+    `facts` are raw JSON values by dotted name. The list is empty if the rule fires, and if it can never fire.
     """
     values = read_values(rule.condition, facts, vocabulary)
     if verdict(rule.condition, values, lists) is True:
         return []
-    finder = _Finder(rule.condition, values, vocabulary, lists)
-    possible = (way for way in finder.ways(rule.condition, True) if finder.is_possible(way))
-    needed = sorted((finder.open_of(way) for way in possible), key=len)
-    writer = _Writer(facts, values, vocabulary, wording)
+    finder = _ChangeFinder(rule.condition, values, vocabulary, lists)
+    possible = (changes for changes in finder.change_sets(rule.condition, True) if finder.is_possible(changes))
+    needed = sorted((finder.unmet(changes) for changes in possible), key=len)
+    writer = _NeedWriter(facts, values, vocabulary, wording)
     return [
-        tuple(writer.need(finder.clauses[key], wanted) for key, wanted in finder.in_order(way))
-        for way in _smallest(needed)[:MOST_WAYS]
+        tuple(writer.need(finder.clauses[key], required) for key, required in finder.in_order(changes))
+        for changes in _smallest(needed)[:MOST_WAYS]
     ]
 
 
-def _smallest(ways: Iterable[Way]) -> list[Way]:
-    """The ways that hold no other whole; they come by size."""
-    kept: list[Way] = []
-    for way in ways:
-        if not any(other <= way for other in kept):
-            kept.append(way)
+def _smallest(change_sets: Iterable[ChangeSet]) -> list[ChangeSet]:
+    """Return the sets that contain no other set; they are given by size."""
+    kept: list[ChangeSet] = []
+    for changes in change_sets:
+        if not any(other <= changes for other in kept):
+            kept.append(changes)
     return kept
 
 
-class _Finder:
-    """Finds what makes a condition true: sets of demands on its clauses, those met already among them."""
+class _ChangeFinder:
+    """Finds sets of requirements on clauses that make a condition true, including requirements that are met already."""
 
     def __init__(self, condition: Node, values: Values, vocabulary: Vocabulary, lists: Lists) -> None:
         self.clauses = {key_of(clause): clause for clause in reversed(list(_clauses(condition)))}
@@ -80,78 +78,78 @@ class _Finder:
         self._lists = lists
         self._space = Space([condition], vocabulary, lists)
 
-    def in_order(self, way: Way) -> list[Demand]:
-        """The demands as their clauses first stand in the rule."""
-        return sorted(way, key=lambda demand: self._order.index(demand[0]))
+    def in_order(self, changes: ChangeSet) -> list[Requirement]:
+        """Return the requirements in the order in which their clauses first appear in the rule."""
+        return sorted(changes, key=lambda requirement: self._order.index(requirement[0]))
 
-    def is_possible(self, way: Way) -> bool:
-        """Whether all the demands can be met at once, as far as is known."""
+    def is_possible(self, changes: ChangeSet) -> bool:
+        """Return whether all requirements can be met at once, as far as the analysis can tell."""
         boxes, work = EVERYTHING, Work()
         try:
-            for key, wanted in way:
-                boxes = product(boxes, self._space.cases(self.clauses[key], wanted), work)
-        except TooMuch:
+            for key, required in changes:
+                boxes = product(boxes, self._space.cases(self.clauses[key], required), work)
+        except TooManyCases:
             return True
         return bool(boxes)
 
-    def is_met(self, demand: Demand) -> bool:
-        """Whether the clause is what it would have to be."""
-        key, wanted = demand
-        return verdict(self.clauses[key], self._values, self._lists) is wanted
+    def is_met(self, requirement: Requirement) -> bool:
+        """Return whether the clause has the required verdict."""
+        key, required = requirement
+        return verdict(self.clauses[key], self._values, self._lists) is required
 
-    def open_of(self, way: Way) -> Way:
-        """The demands that are not met yet."""
-        return frozenset(demand for demand in way if not self.is_met(demand))
+    def unmet(self, changes: ChangeSet) -> ChangeSet:
+        """Return the requirements that are not met yet."""
+        return frozenset(requirement for requirement in changes if not self.is_met(requirement))
 
-    def ways(self, node: Node, wanted: bool) -> list[Way]:
-        """Sets of demands, each of which makes the node what is wanted; those with the least left to do are kept."""
+    def change_sets(self, node: Node, required: bool) -> list[ChangeSet]:
+        """Return sets of requirements that each give the node the required verdict, those with the fewest changes."""
         if not is_connective(node):
-            demand = (key_of(node), wanted)
-            return [frozenset([demand])] if fields_of(node) or self.is_met(demand) else []
+            requirement = (key_of(node), required)
+            return [frozenset([requirement])] if fields_of(node) or self.is_met(requirement) else []
         call = cast(Call, node)
         if call.operator == "!":
-            return self.ways(call.arguments[0], not wanted)
+            return self.change_sets(call.arguments[0], not required)
         if call.operator == "if":
-            return self._best(self._chosen(call.arguments, wanted))
-        parts = [self.ways(part, wanted) for part in call.arguments]
-        if (call.operator == "and") is not wanted:
-            return self._best(way for part in parts for way in part)
-        found: list[Way] = [frozenset()]
+            return self._best(self._chosen(call.arguments, required))
+        parts = [self.change_sets(part, required) for part in call.arguments]
+        if (call.operator == "and") is not required:
+            return self._best(changes for part in parts for changes in part)
+        combined: list[ChangeSet] = [frozenset()]
         for part in parts:
-            found = self._best(_both(found, part))
-        return found
+            combined = self._best(_both(combined, part))
+        return combined
 
-    def _chosen(self, parts: tuple[Node, ...], wanted: bool) -> list[Way]:
+    def _chosen(self, parts: tuple[Node, ...], required: bool) -> list[ChangeSet]:
         if len(parts) == 1:
-            return self.ways(parts[0], wanted)
+            return self.change_sets(parts[0], required)
         condition, then, *_ = parts
-        chosen, other = self.ways(then, wanted), self._chosen(parts[2:], wanted)
-        return [*_both(self.ways(condition, True), chosen), *_both(self.ways(condition, False), other)]
+        chosen, other = self.change_sets(then, required), self._chosen(parts[2:], required)
+        return [*_both(self.change_sets(condition, True), chosen), *_both(self.change_sets(condition, False), other)]
 
-    def _best(self, ways: Iterable[Way]) -> list[Way]:
-        return sorted(dict.fromkeys(ways), key=lambda way: len(self.open_of(way)))[:_MOST_KEPT]
-
-
-def _both(first: Iterable[Way], second: list[Way]) -> list[Way]:
-    return [one | other for one in first for other in second]
+    def _best(self, change_sets: Iterable[ChangeSet]) -> list[ChangeSet]:
+        return sorted(dict.fromkeys(change_sets), key=lambda changes: len(self.unmet(changes)))[:_MOST_KEPT]
 
 
-class _Writer:
+def _both(first: Iterable[ChangeSet], second: list[ChangeSet]) -> list[ChangeSet]:
+    return [left | right for left in first for right in second]
+
+
+class _NeedWriter:
     def __init__(self, facts: Mapping[str, object], values: Values, vocabulary: Vocabulary, wording: Wording) -> None:
         self._facts = facts
         self._values = values
         self._vocabulary = vocabulary
         self._wording = wording
 
-    def need(self, node: Node, wanted: bool) -> Need:
-        """A demand on a clause in words, beside what there is."""
+    def need(self, node: Node, required: bool) -> Need:
+        """Describe a required change of a clause beside the current value."""
         fields = fields_of(node)
-        asked = node if wanted else Call("!", (node,), "boolean", node.path)
-        text = f"{self._demand(describe(asked, self._vocabulary, self._wording), fields)}; {self._now(node, fields)}"
-        return Need(node.path, wanted, fields, text, any(self._values[name] is None for name in fields))
+        target = node if required else Call("!", (node,), "boolean", node.path)
+        demand = self._demand(describe(target, self._vocabulary, self._wording), fields)
+        return Need(node.path, required, fields, f"{demand}; {self._current_values(node, fields)}")
 
     def _demand(self, text: str, fields: tuple[str, ...]) -> str:
-        """ "Cart total is under EUR 50.00" as "Cart total would have to be under EUR 50.00"."""
+        """Return "Cart total would have to be under EUR 50.00" for "Cart total is under EUR 50.00"."""
         label = self._label(fields[0])
         rest = text.removeprefix(label).lstrip()
         for verb, demanded in _DEMANDS.items():
@@ -159,8 +157,8 @@ class _Writer:
                 return f"{label} {demanded} {rest.removeprefix(verb).lstrip()}"
         return f"“{text}” would have to be true"
 
-    def _now(self, node: Node, fields: tuple[str, ...]) -> str:
-        """What the facts are, such as "it is EUR 32.00"."""
+    def _current_values(self, node: Node, fields: tuple[str, ...]) -> str:
+        """Describe the current facts, such as "it is EUR 32.00"."""
         if len(fields) == 1:
             return f"it {self._state(node, fields[0])}"
         return listed([f"{self._label(name)} {self._state(node, name)}" for name in fields], "and")
@@ -171,7 +169,7 @@ class _Writer:
             return "is missing"
         if self._values[name] is None:
             return f"cannot be used: {field.problem_with(raw)}"
-        reading = _READINGS.get(node.operator) if isinstance(node, Call) else None
+        reading = _LOCAL_READINGS.get(node.operator) if isinstance(node, Call) else None
         if reading:
             zone = cast(Literal, cast(Call, node).arguments[-1]).value
             return f"is {reading(cast(datetime, self._values[name]).astimezone(cast(ZoneInfo, zone)))} there"
@@ -191,7 +189,7 @@ def _clauses(node: Node) -> Iterator[Node]:
         yield node
 
 
-_READINGS: Mapping[str, Callable[[datetime], str]] = {
+_LOCAL_READINGS: Mapping[str, Callable[[datetime], str]] = {
     "weekday_in": lambda there: as_weekday(WEEKDAYS[there.weekday()]),
     "time_between": lambda there: f"{there:%H:%M}",
 }
@@ -206,4 +204,4 @@ _DEMANDS = {
     "ends with": "would have to end with",
     "contains": "would have to contain",
 }
-"""Verbs of the descriptions, those that begin others later."""
+"""Verbs of the descriptions; a prefix of another verb comes after it."""

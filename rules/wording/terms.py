@@ -1,4 +1,4 @@
-"""Values and effects in plain words."""
+"""Put values and effects into plain words."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,17 +21,17 @@ _DAYS = {
 
 
 def plain_money(minor: int, currency: str) -> str:
-    """4999 and EUR as "EUR 49.99"."""
+    """Return a text such as "EUR 49.99" for 4999 and EUR."""
     digits = DECIMALS.get(currency, 2)
     return f"{currency} {minor / 10**digits:,.{digits}f}".lstrip()
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """How a merchant's things are called.
+    """The names and formats for a merchant's candidates, amounts and countries.
 
-    `candidates` are labels by id, `currency` is that of amounts whose field names none, `money` makes a text of minor
-    units and a currency, `country` one of a code.
+    `candidates` are labels by id, `currency` is that of amounts whose field names none, `money` formats minor units and
+    a currency, `country` names a country code.
     """
 
     candidates: Mapping[str, str] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Wording:
     country: Callable[[str], str] = str
 
     def candidate(self, name: str) -> str:
-        """What the merchant calls the candidate."""
+        """Return the merchant's label of the candidate, or its id."""
         return self.candidates.get(name) or name
 
 
@@ -48,7 +48,7 @@ PLAIN = Wording()
 
 
 def describe_effect(effect: Effect, wording: Wording = PLAIN) -> str:
-    """What an effect does, such as "Klarna is hidden"."""
+    """Describe an effect, such as "Klarna is hidden"."""
     match effect:
         case Exclude(candidates):
             return f"{_named(candidates, wording)} {_is(candidates)} hidden"
@@ -71,14 +71,14 @@ def _is(candidates: Sequence[str]) -> str:
 
 
 def listed(texts: Sequence[str], last: str) -> str:
-    """ "a, b or c", with the end of long lists counted instead of named."""
+    """Join texts as "a, b or c"; the end of a long list is counted instead of named."""
     if len(texts) > MOST_SHOWN + 1:
         return f"{', '.join(texts[:MOST_SHOWN])} {last} {len(texts) - MOST_SHOWN} more"
     return f" {last} ".join(part for part in (", ".join(texts[:-1]), texts[-1]) if part)
 
 
 def plain(value: object) -> str:
-    """A value as people read it."""
+    """Return a value as people read it."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
@@ -87,18 +87,18 @@ def plain(value: object) -> str:
 
 
 def as_day(text: str) -> str:
-    """2026-11-27 as "27 Nov 2026"."""
+    """Return a day such as "27 Nov 2026" for 2026-11-27."""
     day = date.fromisoformat(text)
     return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
 
 
 def as_moment(text: str) -> str:
-    """2026-11-27T18:30:00+01:00 as "27 Nov 2026 at 18:30 (UTC+01:00)"."""
+    """Return a text such as "27 Nov 2026 at 18:30 (UTC+01:00)" for 2026-11-27T18:30:00+01:00."""
     moment = datetime.fromisoformat(text.upper())
     clock = f"{moment:%H:%M:%S}".removesuffix(":00")
     return f"{as_day(text[:10])} at {clock} ({moment.tzname()})"
 
 
 def as_weekday(text: str) -> str:
-    """Sat as "Saturday"."""
+    """Return the full name of a weekday, such as "Saturday" for sat."""
     return _DAYS[text]

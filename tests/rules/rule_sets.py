@@ -10,8 +10,8 @@ from typing import cast
 
 from engine.kernel.bounds import bounds_of
 from rules import Field, Pin, Rule, Vocabulary, compile_rules, parse_rules
-from rules.analysis.check import Finding, Setting, check_rules
-from rules.analysis.study import deeds_of
+from rules.analysis.check import CheckContext, RuleFinding, check_rules
+from rules.analysis.rule_set_analysis import effects_of
 from rules.language.tree import fields_of
 
 VOCABULARY = Vocabulary(
@@ -31,7 +31,7 @@ VOCABULARY = Vocabulary(
 )
 LISTS = {"blocked": frozenset({"a"}), "nobody": frozenset[str]()}
 CANDIDATES = {"card": "Card", "paypal": "PayPal", "klarna": "Klarna"}
-SETTING = Setting(VOCABULARY, LISTS, CANDIDATES)
+SETTING = CheckContext(VOCABULARY, LISTS, CANDIDATES)
 
 _MOMENTS = tuple(
     f"2026-11-{day}T{clock}:00Z"
@@ -255,7 +255,7 @@ class Truth:
         self.combinations = set(fired)
         self.where = _by_rule(fired, len(one.rules))
         self._not_false = _by_rule(not_false, len(one.rules))
-        self.deeds = [deeds_of(rule, SETTING) for rule in one.rules]
+        self.effects = [effects_of(rule, SETTING) for rule in one.rules]
 
     def never(self) -> set[str]:
         return {rule.id for rule, where in zip(self.rules, self.where, strict=True) if not where}
@@ -272,13 +272,13 @@ class Truth:
         return {rule.id for number, rule in enumerate(self.rules) if self.where[number] and self._is_shadowed(number)}
 
     def _is_shadowed(self, number: int) -> bool:
-        deed = self.deeds[number]
+        deed = self.effects[number]
         wider = [one for one in range(len(self.rules)) if one != number and self.where[number] <= self.where[one]]
         earlier = [one for one in wider if one < number]
-        hidden = set[str]().union(*(self.deeds[one].hidden for one in wider))
-        hidden_before = set[str]().union(*(self.deeds[one].hidden for one in earlier))
-        pinned_before = {pin for one in earlier for pin in self.deeds[one].pins}
-        set_before = {one.name for other in earlier for one in self.deeds[other].sets}
+        hidden = set[str]().union(*(self.effects[one].hidden for one in wider))
+        hidden_before = set[str]().union(*(self.effects[one].hidden for one in earlier))
+        pinned_before = {pin for one in earlier for pin in self.effects[one].pins}
+        set_before = {one.name for other in earlier for one in self.effects[other].sets}
         return (
             deed.hidden <= hidden_before
             and hidden.issuperset(deed.boosted)
@@ -311,7 +311,7 @@ class Truth:
         }
 
     def _clash(self, number: int, other: int) -> bool:
-        mine, theirs = self.deeds[number], self.deeds[other]
+        mine, theirs = self.effects[number], self.effects[other]
         hidden = any(pin.candidate in theirs.hidden and pin.candidate not in mine.hidden for pin in mine.pins)
         taken = other < number and any(_is_second(pin, one) for pin in mine.pins for one in theirs.pins)
         disjoint = other < number and bool(mine.required) and theirs.required is not None
@@ -320,10 +320,10 @@ class Truth:
     def is_emptied(self) -> bool:
         every = frozenset(CANDIDATES)
         return any(
-            every == frozenset[str]().union(*(self.deeds[one].hidden for one in fired)) for fired in self.combinations
+            every == frozenset[str]().union(*(self.effects[one].hidden for one in fired)) for fired in self.combinations
         )
 
-    def is_never_true(self, finding: Finding) -> bool:
+    def is_never_true(self, finding: RuleFinding) -> bool:
         """Whether the part of the rule's document is true in no world."""
         part: object = self.rules[self._number(finding.rule)].document
         for step in finding.path.split("/")[1:-1]:
@@ -334,18 +334,18 @@ class Truth:
         )
         return not any(alone.evaluate(facts).fired for facts in self.worlds)
 
-    def is_a_fight(self, finding: Finding) -> bool:
+    def is_a_fight(self, finding: RuleFinding) -> bool:
         """Whether it is as the example says; a rule that fights with itself does so wherever it fires."""
         if not finding.others:
-            deed = self.deeds[self._number(finding.rule)]
+            deed = self.effects[self._number(finding.rule)]
             return any(pin.candidate in deed.hidden for pin in deed.pins)
         return self._fire([finding.rule, finding.others[0]], finding.example) and all(
             self._clash(self._number(finding.rule), self._number(other)) for other in finding.others
         )
 
-    def is_empty_there(self, finding: Finding) -> bool:
+    def is_empty_there(self, finding: RuleFinding) -> bool:
         ids = [finding.rule, *finding.others]
-        hidden = frozenset[str]().union(*(self.deeds[self._number(id_)].hidden for id_ in ids))
+        hidden = frozenset[str]().union(*(self.effects[self._number(id_)].hidden for id_ in ids))
         return self._fire(ids, finding.example) and hidden == frozenset(CANDIDATES)
 
     def _number(self, id_: str) -> int:
@@ -367,7 +367,7 @@ def mistakes(one: Set, *, plain: bool) -> list[str]:
     return [*wrong, *missed(truth, found)] if plain else wrong
 
 
-def false_alarms(truth: Truth, found: Sequence[Finding]) -> Iterator[str]:
+def false_alarms(truth: Truth, found: Sequence[RuleFinding]) -> Iterator[str]:
     checks = {
         "never": lambda finding: finding.rule in truth.never(),
         "dead part": truth.is_never_true,
@@ -381,7 +381,7 @@ def false_alarms(truth: Truth, found: Sequence[Finding]) -> Iterator[str]:
             yield f"false: {finding}"
 
 
-def missed(truth: Truth, found: Sequence[Finding]) -> Iterator[str]:
+def missed(truth: Truth, found: Sequence[RuleFinding]) -> Iterator[str]:
     by_kind = {kind: {one.rule for one in found if one.kind == kind} for kind in ("never", "always", "shadowed")}
     for kind, expected in (("never", truth.never()), ("always", truth.always()), ("shadowed", truth.shadowed())):
         yield from (f"missed: {kind} {rule}" for rule in sorted(expected - by_kind[kind]))

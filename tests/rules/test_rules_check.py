@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.checks import rule_checks
 from rules import Field, Vocabulary, Wording, parse_rule, parse_rules
-from rules.analysis.check import Finding, Setting, check_rule, check_rules, schedule_findings, unused_lists
+from rules.analysis.check import CheckContext, RuleFinding, check_rule, check_rules, schedule_findings, unused_lists
 from tests.rules import rule_sets
 from tests.rules.rule_sets import LISTS, SETTING, VOCABULARY
 
@@ -24,7 +24,7 @@ def rule(when: object, *effects: dict[str, object], id: str = "r", priority: int
     return {"id": id, "priority": priority, "when": when, "effects": list(effects) or HIDE}
 
 
-def check(*documents: dict[str, object], setting: Setting = SETTING) -> list[Finding]:
+def check(*documents: dict[str, object], setting: CheckContext = SETTING) -> list[RuleFinding]:
     return check_rules(parse_rules(list(documents), setting.vocabulary, LISTS), setting)
 
 
@@ -196,7 +196,7 @@ def test_rules_that_hide_everything_for_nobody_are_fine() -> None:
 
 
 def test_candidates_and_places_that_are_not_there_count_for_nothing() -> None:
-    few = Setting(VOCABULARY, LISTS, {"card": "Card", "paypal": "PayPal"}, slots=1)
+    few = CheckContext(VOCABULARY, LISTS, {"card": "Card", "paypal": "PayPal"}, slots=1)
     away = rule(is_("DE"), {"exclude": ["klarna"]}, {"pin": {"candidate": "paypal", "slot": 2}}, id="a")
     assert check(away, rule(is_("DE"), {"exclude": ["paypal"]}, id="b"), setting=few) == []
 
@@ -213,7 +213,7 @@ def test_rules_that_are_in_force_at_different_times_have_nothing_to_do_with_each
 
 def test_messages_call_things_as_the_merchant_does() -> None:
     wording = Wording(currency="CHF", country={"DE": "Germany", "US": "the US"}.get)
-    setting = Setting(VOCABULARY, LISTS, SETTING.candidates, wording=wording)
+    setting = CheckContext(VOCABULARY, LISTS, SETTING.candidates, wording=wording)
     [finding] = check(rule({"and": [is_("DE"), is_("US")]}), setting=setting)
     assert finding.message.startswith("“geo.country is Germany” and “geo.country is the US” can never")
 
@@ -246,7 +246,7 @@ def test_brute_force_would_notice() -> None:
     one = rule_sets.rule_set(Random(1), plain=True)
     truth = rule_sets.Truth(one)
     healthy = next(rule.id for rule in one.rules if rule.id not in truth.never())
-    assert list(rule_sets.false_alarms(truth, [Finding(healthy, "/when", "never", "error", "")]))
+    assert list(rule_sets.false_alarms(truth, [RuleFinding(healthy, "/when", "never", "error", "")]))
     assert list(rule_sets.missed(rule_sets.Truth(_contradiction()), []))
 
 
@@ -271,7 +271,7 @@ def test_a_rule_checked_alone_has_the_findings_of_the_whole_set() -> None:
     assert min(seen[kind] for kind in ("never", "shadowed", "fight", "may be empty")) > 5
 
 
-def _of_pair(finding: Finding) -> tuple[str, str, str, tuple[str, ...]]:
+def _of_pair(finding: RuleFinding) -> tuple[str, str, str, tuple[str, ...]]:
     return finding.rule, finding.kind, finding.message, finding.others
 
 
@@ -295,7 +295,7 @@ def test_a_condition_with_too_many_cases_is_passed_over() -> None:
     fields = [Field(f"f.a{number}", "integer") for number in range(40)]
     vocabulary = Vocabulary(fields)
     pairs = [{"or": [{"<": [{"var": f.name}, 1]}, {"<": [{"var": g.name}, 2]}]} for f, g in pairwise(fields)]
-    setting = Setting(vocabulary, {}, SETTING.candidates)
+    setting = CheckContext(vocabulary, {}, SETTING.candidates)
     assert check(rule({"and": pairs}, id="a"), rule({"and": pairs}, id="b"), setting=setting) == []
 
 

@@ -113,8 +113,8 @@ def test_a_set_that_grew_out_of_others_answers_like_one_compiled_afresh() -> Non
         documents |= {number: documents[number] | {"priority": step} for number in changed if number in documents}
         documents.pop(random.randrange(300), None)
         known = compiled.rules if compiled else ()
-        rules = parse_rules(list(documents.values()), VOCABULARY, LISTS, known=known)
-        compiled = compile_rules(rules, VOCABULARY, LISTS, like=compiled)
+        rules = parse_rules(list(documents.values()), VOCABULARY, LISTS, previous=known)
+        compiled = compile_rules(rules, VOCABULARY, LISTS, previous=compiled)
         fresh = compile_rules(parse_rules(list(documents.values()), VOCABULARY, LISTS), VOCABULARY, LISTS)
         for number in range(6):
             facts = rule_cases.facts(random, spoilt=number % 2 == 0)
@@ -132,13 +132,13 @@ def test_of_a_large_set_a_change_of_one_rule_compiles_only_those_beside_it(monke
     monkeypatch.setattr(
         "rules.compiled.compile.make_piece", lambda part, *given: made.extend(part) or make_piece(part, *given)
     )
-    rules = parse_rules(documents, VOCABULARY, LISTS, known=whole)
+    rules = parse_rules(documents, VOCABULARY, LISTS, previous=whole)
     assert [rule.id for rule in made] == [documents[500]["id"]]
-    compile_rules(rules, VOCABULARY, LISTS, like=before)
+    compile_rules(rules, VOCABULARY, LISTS, previous=before)
     assert 1 < len(made) <= 1 + MOST_RULES
     del documents[250]
     made.clear()
-    compile_rules(parse_rules(documents, VOCABULARY, LISTS, known=rules), VOCABULARY, LISTS, like=before)
+    compile_rules(parse_rules(documents, VOCABULARY, LISTS, previous=rules), VOCABULARY, LISTS, previous=before)
     assert 0 < len(made) < 500
 
 
@@ -148,7 +148,7 @@ def test_a_set_that_nobody_needs_any_more_is_gone_without_the_collector() -> Non
     gc.disable()
     try:
         before = compile_rules(rules, VOCABULARY, LISTS)
-        after = compile_rules((changed[0], *rules[1:]), VOCABULARY, LISTS, like=before)
+        after = compile_rules((changed[0], *rules[1:]), VOCABULARY, LISTS, previous=before)
         held = weakref.ref(before._run), weakref.ref(before._pieces[0].fire), weakref.ref(before._pieces[-1].fire)
         del before
         assert [one() is None for one in held] == [True, True, False]
@@ -160,7 +160,7 @@ def test_a_set_that_nobody_needs_any_more_is_gone_without_the_collector() -> Non
 def test_a_list_that_changed_is_not_taken_over_from_the_set_before() -> None:
     rules = rules_of({"in_list": [{"var": "customer.id"}, "blocked"]})
     before, changed = compile_rules(rules, VOCABULARY, LISTS), {**LISTS, "blocked": frozenset({"c9"})}
-    after = compile_rules(rules, VOCABULARY, changed, like=before)
+    after = compile_rules(rules, VOCABULARY, changed, previous=before)
     assert before.evaluate({"customer.id": "c1"}).fired == (0,)
     assert after.evaluate({"customer.id": "c1"}).fired == ()
     assert after.evaluate({"customer.id": "c9"}).fired == (0,)

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import pytest
 
 from rules import changes_needed, explain, parse_effects, parse_rule, parse_rules
-from rules.analysis.check import Setting, check_rules
+from rules.analysis.check import CheckContext, check_rules
 from rules.analysis.findings import Kind
 from rules.language.parse import FORMS
 from tests.rules.differences import DIFFERENCES
@@ -18,7 +18,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "rules.md").read_text()
 BLOCKS = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)]
 EXAMPLES = [block for block in BLOCKS if "is" in block]
 CHECKED = [block for block in BLOCKS if "found" in block]
-SETTING = Setting(VOCABULARY, LISTS, {"card": "Card", "paypal": "PayPal", "klarna": "Klarna"})
+SETTING = CheckContext(VOCABULARY, LISTS, {"card": "Card", "paypal": "PayPal", "klarna": "Klarna"})
 INLINE = [json.loads(text) for text in re.findall(r"`(\{\".*?\})` \|", PAGE)]
 
 

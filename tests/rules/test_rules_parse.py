@@ -118,7 +118,7 @@ def test_two_rules_cannot_have_one_id() -> None:
 
 def test_a_rule_that_is_written_as_before_stays_the_one_it_was() -> None:
     first, second = before = parse_rules([rule(True), rule(False, id="r2")], VOCABULARY, LISTS)
-    again = parse_rules([rule(True), rule(True, id="r2"), rule(True, id="r3")], VOCABULARY, LISTS, known=before)
+    again = parse_rules([rule(True), rule(True, id="r2"), rule(True, id="r3")], VOCABULARY, LISTS, previous=before)
     assert again[0] is first
     assert again[1] is not second
     assert [one.condition.value for one in again] == [True, True, True]
@@ -128,14 +128,14 @@ def test_a_rule_that_is_written_as_before_stays_the_one_it_was() -> None:
 def test_what_is_only_equal_is_not_the_same_rule(was: object, now: object) -> None:
     (before,) = parse_rules([rule(True, effects=[{"set": {"name": "x", "value": was}}])], VOCABULARY, LISTS)
     document = rule(True, effects=[{"set": {"name": "x", "value": now}}])
-    (after,) = parse_rules([document], VOCABULARY, LISTS, known=[before])
+    (after,) = parse_rules([document], VOCABULARY, LISTS, previous=[before])
     assert repr(after.effects[0].value) == repr(now)
 
 
 def test_of_two_rules_with_the_id_of_one_that_is_known_both_are_reported() -> None:
     before = parse_rules([rule(True)], VOCABULARY, LISTS)
     with pytest.raises(RuleError, match="another rule"):
-        parse_rules([rule(True), rule(True)], VOCABULARY, LISTS, known=before)
+        parse_rules([rule(True), rule(True)], VOCABULARY, LISTS, previous=before)
 
 
 def test_problems_of_a_list_of_rules_begin_with_the_rule() -> None:

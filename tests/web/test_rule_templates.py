@@ -6,7 +6,7 @@ from engine.kernel.plan import vocabulary_of
 from engine.model.placement import Candidate, RuleDocument
 from engine.model.standard_vocabulary import STANDARD
 from rules import Exclude, Pin, Rule, Set, Vocabulary, compile_rules, parse_rule
-from rules.analysis.check import Setting, check_rules
+from rules.analysis.check import CheckContext, check_rules
 from web.admin.candidates.method_types import DEVICE_WALLETS, LOCAL, PAY_LATER
 from web.admin.rules.rule_templates import Shop, templates_for
 
@@ -125,6 +125,6 @@ def test_the_checks_find_nothing_wrong_with_the_templates() -> None:
     documents = templates_for(shop(*candidates))
     assert len(documents) > 25
     assert all(document.notes and document.name for document in documents)
-    setting = Setting(VOCABULARY, {}, {one.id: one.label for one in candidates})
+    setting = CheckContext(VOCABULARY, {}, {one.id: one.label for one in candidates})
     for document in documents:
         assert check_rules([parsed(document)], setting) == []

@@ -18,8 +18,8 @@ from engine.model.errors import Invalid
 from engine.model.placement import Candidate, Placement
 from engine.store.resources import Kind, Resource
 from rules.analysis.check import check_rules
-from rules.analysis.findings import Finding
-from rules.analysis.study import Setting
+from rules.analysis.findings import RuleFinding
+from rules.analysis.rule_set_analysis import CheckContext
 from web.api.rule_sets import RuleSet
 from web.cli.common import as_json, show
 from web.cli.remote import Remote
@@ -174,12 +174,12 @@ def _named(wanted: RuleSet) -> list[Candidate]:
     return [Candidate(id=id, label=id, position=place) for place, id in enumerate(ids)]
 
 
-def _findings(plan: Plan) -> list[Finding]:
+def _findings(plan: Plan) -> list[RuleFinding]:
     labels = {candidate.id: candidate.label for candidate in plan.candidates}
-    return check_rules(plan.rules, Setting(plan.vocabulary, plan.lists, labels))
+    return check_rules(plan.rules, CheckContext(plan.vocabulary, plan.lists, labels))
 
 
-def _say(findings: list[Finding], outcomes: list[ScenarioOutcome], *, json: bool) -> None:
+def _say(findings: list[RuleFinding], outcomes: list[ScenarioOutcome], *, json: bool) -> None:
     if json:
         named = ("rule", "path", "severity", "message")
         said = [{name: getattr(one, name) for name in named} for one in findings]

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 from engine.configuration.draft_overlay import DraftRule
 from engine.service import Engine
-from rules.analysis.check import Finding
+from rules.analysis.check import RuleFinding
 from web.admin.rules.builder.rule_view import RuleContext
 from web.admin.rules.rule_set import RuleSet
 from web.admin.shell.frame import Frame
@@ -17,7 +17,7 @@ from web.admin.shell.frame import Frame
 SOON_SECONDS = 0.25
 MOST_REMEMBERED = 32
 At = tuple[int, str, int, int]
-Findings = Mapping[str, Sequence[Finding]]
+Findings = Mapping[str, Sequence[RuleFinding]]
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ async def checks_of(frame: Frame, rules: RuleSet) -> Checks:
     return Checks(True, flags)
 
 
-def _flag(frame: Frame, href: str, name: str, findings: Sequence[Finding]) -> Flag:
+def _flag(frame: Frame, href: str, name: str, findings: Sequence[RuleFinding]) -> Flag:
     only_notes = all(finding.severity == "note" for finding in findings)
     text = frame.show.count(len(findings), "note" if only_notes else "finding")
     return Flag(name, f"{href}#rule-found", text, "plain" if only_notes else "warn")
@@ -86,7 +86,7 @@ def _task(frame: Frame, rules: RuleSet) -> asyncio.Task[Findings]:
 
 
 def _found(frame: Frame, rules: RuleSet) -> Findings:
-    found: dict[str, list[Finding]] = {}
+    found: dict[str, list[RuleFinding]] = {}
     for finding in RuleContext(rules, frame.merchant, frame.show, id="").findings_of_all():
         found.setdefault(finding.rule, []).append(finding)
     return found

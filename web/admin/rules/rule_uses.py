@@ -17,7 +17,7 @@ from engine.decisions.usage import DAYS, NEVER, FieldUses, RuleUses, Waiting, fi
 from engine.kernel.plan import lists_of, rule_source, vocabulary_of
 from engine.model.timestamps import DAY, to_ms
 from rules import Rule, RuleError, Vocabulary, parse_rule
-from rules.analysis.check import Finding, schedule_findings, unused_lists
+from rules.analysis.check import RuleFinding, schedule_findings, unused_lists
 from rules.wording.terms import listed
 from web.admin.candidates.candidate_list import positions_of
 from web.admin.changes.preview_report import report_of
@@ -117,8 +117,8 @@ class Notes:
     fields: FieldUses
     rules: Mapping[str, Rule]
     vocabulary: Vocabulary
-    schedules: Mapping[str, Finding]
-    lists: Sequence[Finding]
+    schedules: Mapping[str, RuleFinding]
+    lists: Sequence[RuleFinding]
 
     def fired(self, id: str) -> int:
         """How often it fired in the last week."""

@@ -28,7 +28,7 @@ from rules import (
     loads,
     parse_rule,
 )
-from rules.analysis.check import Finding, Setting, check_rule, check_rules
+from rules.analysis.check import CheckContext, RuleFinding, check_rule, check_rules
 from rules.language.codes import CURRENCIES
 from web.admin.candidates.candidate_list import in_order
 from web.admin.rules.builder.nodes import Group, Node, to_logic, with_parts
@@ -64,7 +64,7 @@ class RuleView:
     elsewhere: Sequence[Note]
     places: Sequence[PlacedProblem]
     sentence: str
-    findings: Sequence[Finding]
+    findings: Sequence[RuleFinding]
 
     @property
     def mistakes(self) -> int:
@@ -85,7 +85,7 @@ class RuleContext:
         self.labels = labels_of(candidates)
         slots = most_slots(configuration.get("placement", "", rules.key).document)
         self._wording = Wording(self.labels, merchant.currency, show.money, show.country)
-        self._setting = Setting(self.vocabulary, self.lists, self.labels, slots, self._wording)
+        self._check_context = CheckContext(self.vocabulary, self.lists, self.labels, slots, self._wording)
         self.terms = Terms(
             fields={field.name: field for field in fields},
             lists=tuple(sorted(self.lists)),
@@ -130,12 +130,12 @@ class RuleContext:
         document = {"id": self._id, "name": "This rule", "priority": number, **parts}
         return parse_rule(document, self.vocabulary, self.lists)
 
-    def findings_of_all(self) -> list[Finding]:
+    def findings_of_all(self) -> list[RuleFinding]:
         """What the checks find in the rules beside the one of this bench."""
-        return check_rules(self._others, self._setting)
+        return check_rules(self._others, self._check_context)
 
-    def _findings(self, rule: Rule) -> list[Finding]:
-        return check_rule(rule, self._others, self._setting)
+    def _findings(self, rule: Rule) -> list[RuleFinding]:
+        return check_rule(rule, self._others, self._check_context)
 
     def _in_part(self, draft: Draft, tree: Group | None, problems: Sequence[Problem]) -> str:
         """The sentence of a draft that is not finished: what is said already, the rest left open."""
