@@ -20,6 +20,8 @@ from unittest.mock import patch
 import msgspec
 
 from engine.decisions.rebuild import compare, fold_log
+from engine.model.actor import Actor
+from engine.previews.previews import Period
 from engine.service import Engine, open_engine
 from engine.settings import Settings
 from tests.shop import Shop
@@ -137,7 +139,7 @@ async def try_draft(engine: Engine, *, placement: str, since: int, until: int, w
     """Run a preview of a placement's draft to its end; return its id."""
     merchant = (await shop_of(engine)).id
     started = await engine.previews.start_draft(
-        merchant, "tester", placement, since=since, until=until, without=without
+        Actor(merchant, "tester"), placement, Period(since, until), without=without
     )
     return (await engine.previews.finish(merchant, started.id)).id
 

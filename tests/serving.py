@@ -40,7 +40,7 @@ class Side:
 
     def new_key(self, kind: Kind = "publishable") -> str:
         accounts = self.server.engine.accounts
-        return self.server.run(accounts.create_key(self.merchant, kind, "for a test", who="tester"))[1]
+        return self.server.run(accounts.create_key(self.merchant, kind, "for a test", actor_name="tester"))[1]
 
     def furnish(self) -> None:
         """The example placement, candidates, rule, field and list."""
@@ -109,7 +109,7 @@ class Server:
         return self.side(live), self.side(test)
 
     def side(self, merchant: Merchant) -> Side:
-        _, key = self.run(self.engine.accounts.create_key(merchant, "secret", "tests", who="tester"))
+        _, key = self.run(self.engine.accounts.create_key(merchant, "secret", "tests", actor_name="tester"))
         return Side(self, merchant, key)
 
     def start(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from engine.clock import now_ms
 from engine.decisions.decide import Answer
 from engine.decisions.outcome_processor import Receipt
+from engine.model.actor import Actor
 from engine.model.placement import Placement
 from engine.model.timestamps import DAY
 from engine.service import Engine
@@ -25,6 +26,9 @@ class Shop:
         self.id = merchant.id
         self._events = itertools.count(1)
 
+    def actor(self, name: str = "tester") -> Actor:
+        return Actor(self.id, name)
+
     async def place(self, placement: Placement | None = None, *candidates: Any) -> None:
         placement = placement or factories.placement()
         await self.create("placement", placement)
@@ -33,7 +37,7 @@ class Shop:
     async def create(self, kind: Any, *documents: Any, place: str | None = None) -> None:
         inside = kind in ("candidate", "rule")
         where = place if place is not None else "payment_methods" if inside else ""
-        await self.engine.catalogue.create(self.id, "tester", kind, where, documents)
+        await self.engine.catalogue.create(self.actor(), kind, where, documents)
 
     async def decide(self, customer: str | None = None, *, placement: str = "payment_methods", **facts: Any) -> Answer:
         """Facts are named as in `cart_total=1`, the first `_` standing for the dot."""

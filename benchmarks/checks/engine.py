@@ -24,6 +24,7 @@ from engine.clock import now_ms
 from engine.decisions import rebuild
 from engine.decisions.decide import Answer
 from engine.decisions.replay import replay
+from engine.model.actor import Actor
 from engine.model.placement import Candidate, One, Placement, RuleDocument, Split, Subset, Thompson
 from engine.model.timestamps import DAY, MINUTE
 from engine.service import Engine, database_url, open_engine
@@ -96,11 +97,11 @@ async def open_shops(engine: Engine) -> list[Shop]:
     shops = []
     for slug in ("one", "two"):
         merchant, _ = await engine.accounts.add_merchant(slug, slug.title())
-        await engine.catalogue.create(merchant.id, "verify", "placement", "", PLACEMENTS)
+        await engine.catalogue.create(Actor(merchant.id, "verify"), "placement", "", PLACEMENTS)
         for placement in PLACEMENTS:
             methods = [Candidate(id=id, label=id, position=n, fee_fixed=10 * n) for n, id in enumerate(METHODS)]
-            await engine.catalogue.create(merchant.id, "verify", "candidate", placement.key, methods)
-            await engine.catalogue.create(merchant.id, "verify", "rule", placement.key, RULES)
+            await engine.catalogue.create(Actor(merchant.id, "verify"), "candidate", placement.key, methods)
+            await engine.catalogue.create(Actor(merchant.id, "verify"), "rule", placement.key, RULES)
         shops.append(Shop(engine, merchant.id))
     return shops
 

@@ -20,6 +20,7 @@ from engine.kernel.kernel import decide
 from engine.kernel.plan import Plan, PlanDocument
 from engine.kernel.scores import AnyBeliefs
 from engine.learning.live import Active
+from engine.model.actor import Actor
 from engine.model.facts import Facts, Past
 from engine.model.placement import Candidate, Placement, RuleDocument, Thompson
 from engine.model.standard_vocabulary import STANDARD
@@ -132,9 +133,9 @@ class Log:
 async def furnish(engine: Engine, merchant_id: int) -> Plan:
     """The placement as it decided then, in force."""
     whole = document()
-    await engine.catalogue.create(merchant_id, "verify", "placement", "", [whole.placement])
-    await engine.catalogue.create(merchant_id, "verify", "candidate", PLACEMENT, list(whole.candidates))
-    await engine.catalogue.create(merchant_id, "verify", "rule", PLACEMENT, list(whole.rules))
+    await engine.catalogue.create(Actor(merchant_id, "verify"), "placement", "", [whole.placement])
+    await engine.catalogue.create(Actor(merchant_id, "verify"), "candidate", PLACEMENT, list(whole.candidates))
+    await engine.catalogue.create(Actor(merchant_id, "verify"), "rule", PLACEMENT, list(whole.rules))
     active = engine.live.get(merchant_id, PLACEMENT)
     if active is None:
         raise LookupError("the placement did not come into force")

@@ -133,7 +133,7 @@ async def new_merchant(folder: str) -> str:
     """A secret key of a merchant in a new database."""
     engine = await open_engine(Settings(data=folder))
     merchant, _ = await engine.accounts.add_merchant("shop", "Shop")
-    _, key = await engine.accounts.create_key(merchant, "secret", "publishing", who="benchmark")
+    _, key = await engine.accounts.create_key(merchant, "secret", "publishing", actor_name="benchmark")
     await engine.database.close()
     return key
 

@@ -13,6 +13,7 @@ from benchmarks.speed.app import ANSWER
 from benchmarks.speed.load import request
 from engine.clock import now_ms
 from engine.decisions.decide import decision_id
+from engine.model.actor import Actor
 from engine.model.placement import Candidate, FieldDocument, Placement, RuleDocument
 from engine.model.timestamps import DAY
 from engine.service import Engine, open_engine
@@ -35,7 +36,7 @@ async def prepare(folder: Path, *, customers: int = CUSTOMERS, decisions: int = 
     try:
         merchant, _ = await engine.accounts.add_merchant("bench", "RuleContext")
         await _configure(engine, merchant.id)
-        _, key = await engine.accounts.create_key(merchant, "secret", "load", who="bench")
+        _, key = await engine.accounts.create_key(merchant, "secret", "load", actor_name="bench")
         random = Random(1)
         names = [engine.hasher(merchant.id, customer) for customer in map(known_customer, range(customers))]
         sample = await asyncio.gather(*(_decide(engine, merchant.id, random) for _ in range(SAMPLES)))
@@ -61,10 +62,10 @@ async def _configure(engine: Engine, merchant: int) -> None:
         Candidate(id=method, label=method, type=method, position=place, fee_percent=1.5, fee_fixed=25)
         for place, method in enumerate(METHODS)
     ]
-    await engine.catalogue.create(merchant, "bench", "field", "", fields)
-    await engine.catalogue.create(merchant, "bench", "placement", "", [placement])
-    await engine.catalogue.create(merchant, "bench", "candidate", PLACE, methods)
-    await engine.catalogue.create(merchant, "bench", "rule", PLACE, [rule(number) for number in range(RULES)])
+    await engine.catalogue.create(Actor(merchant, "bench"), "field", "", fields)
+    await engine.catalogue.create(Actor(merchant, "bench"), "placement", "", [placement])
+    await engine.catalogue.create(Actor(merchant, "bench"), "candidate", PLACE, methods)
+    await engine.catalogue.create(Actor(merchant, "bench"), "rule", PLACE, [rule(number) for number in range(RULES)])
 
 
 def rule(number: int) -> RuleDocument:

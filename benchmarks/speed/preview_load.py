@@ -52,7 +52,7 @@ async def prepare(folder: Path, *, count: int) -> str:
     merchant, _ = await engine.accounts.add_merchant("shop", "Shop")
     plan = await furnish(engine, merchant.id)
     await keep(engine.database, make_log(plan, merchant.id, count=count, seed=8, until=now_ms() - DAY, histories=True))
-    _, key = await engine.accounts.create_key(merchant, "secret", "verify", who="verify")
+    _, key = await engine.accounts.create_key(merchant, "secret", "verify", actor_name="verify")
     await engine.stop()
     return key
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from engine.model.actor import Actor
 from engine.model.placement import Candidate, Placement, RuleDocument
 from engine.service import Engine, open_engine
 from engine.settings import Settings
@@ -40,9 +41,11 @@ async def _shop(folder: str, rules: list[Any], methods: tuple[str, ...]) -> Asyn
     engine = await open_engine(Settings(data=folder))
     merchant, _ = await engine.accounts.add_merchant("shop", "Shop")
     catalogue, who = engine.catalogue, "benchmark"
-    await catalogue.create(merchant.id, who, "placement", "", [Placement(key=PLACE, name="Payment methods")])
-    await catalogue.create(merchant.id, who, "candidate", PLACE, [Candidate(id=name, label=name) for name in methods])
-    await catalogue.create(merchant.id, who, "rule", PLACE, msgspec.convert(rules, list[RuleDocument]))
+    await catalogue.create(Actor(merchant.id, who), "placement", "", [Placement(key=PLACE, name="Payment methods")])
+    await catalogue.create(
+        Actor(merchant.id, who), "candidate", PLACE, [Candidate(id=name, label=name) for name in methods]
+    )
+    await catalogue.create(Actor(merchant.id, who), "rule", PLACE, msgspec.convert(rules, list[RuleDocument]))
     tune()
     try:
         yield engine, merchant.id
@@ -51,9 +54,9 @@ async def _shop(folder: str, rules: list[Any], methods: tuple[str, ...]) -> Asyn
 
 
 async def _publish(engine: Engine, merchant: int, rule: RuleDocument) -> None:
-    await engine.drafts.save(merchant, "benchmark", PLACE, rule, revision=None)
+    await engine.drafts.save(Actor(merchant, "benchmark"), PLACE, rule, revision=None)
     draft = await engine.drafts.get(merchant, PLACE)
-    await engine.releases.publish(merchant, "benchmark", PLACE, revision=draft.at.revision, why="")
+    await engine.releases.publish(Actor(merchant, "benchmark"), PLACE, revision=draft.at.revision, reason="")
 
 
 async def _listen(found: list[float]) -> None:

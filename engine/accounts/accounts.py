@@ -12,11 +12,13 @@ import argon2
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.clock import now_ms
+from engine.model.actor import Actor
 from engine.model.errors import Forbidden, NotFound, invalid
 from engine.model.standard_vocabulary import MERCHANT_FIELDS
 from engine.model.timestamps import DAY
 from engine.store import accounts, audit, resources
 from engine.store.accounts import Key, Kind, Merchant, Role, Session, User
+from engine.store.audit import NewEntry
 from engine.store.connection.database import Database
 
 SESSION_MS = 12 * 3_600_000
@@ -64,7 +66,7 @@ class Accounts:
         currency: str = "EUR",
         locale: str = "en",
         timezone: str = "Europe/Berlin",
-        who: str = "tap2",
+        actor_name: str = "tap2",
     ) -> tuple[Merchant, Merchant]:
         """Both sides, live and test, each with the standard vocabulary; `Conflict` where the slug is taken."""
         if timezone not in zoneinfo.available_timezones():
@@ -76,9 +78,8 @@ class Accounts:
                 merchant = await accounts.add_merchant(connection, merchant)
                 for field in MERCHANT_FIELDS:
                     await resources.create(connection, merchant.id, "field", "", field.name, field, now=now)
-                await audit.write(
-                    connection, merchant.id, at=now, who=who, action="created", subject=f"merchant {slug}"
-                )
+                entry = NewEntry(Actor(merchant.id, actor_name), now, "created", f"merchant {slug}")
+                await audit.write(connection, entry)
                 sides.append(merchant)
         return sides[0], sides[1]
 
@@ -93,13 +94,13 @@ class Accounts:
                 return merchant
         raise NotFound(f"there is no merchant “{slug}”", field="merchant")
 
-    async def set_review(self, merchant: Merchant, *, on: bool, who: str) -> None:
+    async def set_review(self, merchant: Merchant, *, on: bool, actor_name: str) -> None:
         """Whether a second person must approve changes of rules on this side before they are published."""
         async with self._database.write() as connection:
             await accounts.set_review(connection, merchant.id, on=on)
             action = "turned on" if on else "turned off"
-            subject = f"review of {merchant.slug}"
-            await audit.write(connection, merchant.id, at=now_ms(), who=who, action=action, subject=subject)
+            actor = Actor(merchant.id, actor_name)
+            await audit.write(connection, NewEntry(actor, now_ms(), action, f"review of {merchant.slug}"))
 
     async def add_user(self, email: str, name: str, slug: str, role: Role, password: str) -> User:
         """`Invalid` for a short password or an unknown role, `NotFound` for an unknown merchant."""
@@ -182,18 +183,20 @@ class Accounts:
         async with self._database.read() as connection:
             return await accounts.keys_of(connection, merchant_id)
 
-    async def create_key(self, merchant: Merchant, kind: Kind, name: str, *, who: str) -> tuple[Key, str]:
+    async def create_key(self, merchant: Merchant, kind: Kind, name: str, *, actor_name: str) -> tuple[Key, str]:
         """A key and its plain text, which is not kept."""
         if kind not in ("secret", "publishable"):
             raise invalid("kind", "must be secret or publishable")
         key, plain = _new_key(merchant, kind, name)
         async with self._database.write() as connection:
             await accounts.add_key(connection, key)
-            await _note(connection, merchant.id, who, "created", key)
+            await _note(connection, Actor(merchant.id, actor_name), "created", key)
         await self.load_keys()
         return key, plain
 
-    async def rotate_key(self, merchant: Merchant, key_id: str, *, overlap_hours: int, who: str) -> tuple[Key, str]:
+    async def rotate_key(
+        self, merchant: Merchant, key_id: str, *, overlap_hours: int, actor_name: str
+    ) -> tuple[Key, str]:
         """A successor; the old key goes on for `overlap_hours` at most, so that no checkout breaks meanwhile."""
         if not 0 <= overlap_hours <= LONGEST_OVERLAP_HOURS:
             raise invalid("overlap_hours", f"must lie between 0 and {LONGEST_OVERLAP_HOURS}")
@@ -203,15 +206,15 @@ class Accounts:
             await accounts.add_key(connection, key)
             end = now_ms() + overlap_hours * DAY // 24
             await accounts.expire_key(connection, merchant.id, old.id, min(end, old.expires_at or end))
-            await _note(connection, merchant.id, who, "rotated", key)
+            await _note(connection, Actor(merchant.id, actor_name), "rotated", key)
         await self.load_keys()
         return key, plain
 
-    async def revoke_key(self, merchant: Merchant, key_id: str, *, who: str) -> None:
+    async def revoke_key(self, merchant: Merchant, key_id: str, *, actor_name: str) -> None:
         old = await self._own_key(merchant, key_id)
         async with self._database.write() as connection:
             await accounts.expire_key(connection, merchant.id, old.id, now_ms())
-            await _note(connection, merchant.id, who, "revoked", old)
+            await _note(connection, Actor(merchant.id, actor_name), "revoked", old)
         await self.load_keys()
 
     async def _own_key(self, merchant: Merchant, key_id: str) -> Key:
@@ -251,8 +254,6 @@ def _new_key(merchant: Merchant, kind: Kind, name: str) -> tuple[Key, str]:
     return key, plain
 
 
-async def _note(connection: AsyncConnection, merchant_id: int, who: str, action: str, key: Key) -> None:
+async def _note(connection: AsyncConnection, actor: Actor, action: str, key: Key) -> None:
     shown = {"kind": key.kind, "name": key.name, "hint": key.hint}
-    await audit.write(
-        connection, merchant_id, at=now_ms(), who=who, action=action, subject=f"key {key.id}", after=shown
-    )
+    await audit.write(connection, NewEntry(actor, now_ms(), action, f"key {key.id}", after=shown))

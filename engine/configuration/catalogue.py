@@ -10,6 +10,7 @@ from engine.clock import now_ms
 from engine.configuration.configuration import Change, Configuration, id_of
 from engine.configuration.configuration_cache import ConfigurationCache
 from engine.configuration.publisher import Publisher
+from engine.model.actor import Actor
 from engine.model.errors import Conflict
 from engine.store import audit, resources
 from engine.store.connection.database import Database
@@ -40,9 +41,7 @@ class Catalogue:
     async def configuration(self, merchant_id: int) -> Configuration:
         return await self._configurations.load(merchant_id)
 
-    async def create(
-        self, merchant_id: int, who: str, kind: Kind, place: str, documents: Sequence[Document]
-    ) -> list[Resource]:
+    async def create(self, actor: Actor, kind: Kind, place: str, documents: Sequence[Document]) -> list[Resource]:
         """Create some at once, or none; `Conflict` where an id is taken, `Invalid` where something is wrong."""
 
         def edit(configuration: Configuration) -> list[Change]:
@@ -58,12 +57,11 @@ class Catalogue:
                 changes.append(Change(None, Resource(kind, place, id, 1, document, now_ms())))
             return changes
 
-        return [change.one for change in (await self._publisher.publish(merchant_id, who, edit)).changes]
+        return [change.one for change in (await self._publisher.publish(actor, edit)).changes]
 
     async def update(
         self,
-        merchant_id: int,
-        who: str,
+        actor: Actor,
         kind: Kind,
         place: str,
         id: str,
@@ -79,11 +77,9 @@ class Catalogue:
                 raise Conflict(f"a {kind}'s id stays: “{id}”, not “{id_of(document)}”", field="id")
             return [Change(old, old._replace(version=old.version + 1, document=document, changed_at=now_ms()))]
 
-        return (await self._publisher.publish(merchant_id, who, edit)).changes[0].one
+        return (await self._publisher.publish(actor, edit)).changes[0].one
 
-    async def replace(
-        self, merchant_id: int, who: str, kind: Kind, place: str, documents: Sequence[Document]
-    ) -> list[Resource]:
+    async def replace(self, actor: Actor, kind: Kind, place: str, documents: Sequence[Document]) -> list[Resource]:
         """Let a placement have these things of a kind and no others; returns them as they are stored."""
 
         def edit(configuration: Configuration) -> list[Change]:
@@ -99,12 +95,10 @@ class Catalogue:
                 if id not in known or known[id].document != document
             ]
 
-        await self._publisher.publish(merchant_id, who, edit)
-        return await self.page(merchant_id, kind, place)
+        await self._publisher.publish(actor, edit)
+        return await self.page(actor.merchant_id, kind, place)
 
-    async def delete(
-        self, merchant_id: int, who: str, kind: Kind, place: str, id: str, *, version: int | None
-    ) -> Resource:
+    async def delete(self, actor: Actor, kind: Kind, place: str, id: str, *, version: int | None) -> Resource:
         """Delete one, with all that is in it; returns what it was, so that it can be made again."""
 
         def edit(configuration: Configuration) -> list[Change]:
@@ -112,9 +106,9 @@ class Catalogue:
             inside = configuration.inside(id) if kind == "placement" else []
             return [Change(one, None) for one in (*inside, old)]
 
-        return (await self._publisher.publish(merchant_id, who, edit)).changes[-1].one
+        return (await self._publisher.publish(actor, edit)).changes[-1].one
 
-    async def reorder(self, merchant_id: int, who: str, place: str, ids: Sequence[str]) -> None:
+    async def reorder(self, actor: Actor, place: str, ids: Sequence[str]) -> None:
         """Put the candidates of a placement in this order, in one edit; `Conflict` unless all of them are named."""
 
         def edit(configuration: Configuration) -> list[Change]:
@@ -127,7 +121,7 @@ class Catalogue:
                 if old.document.position != position
             ]
 
-        await self._publisher.publish(merchant_id, who, edit)
+        await self._publisher.publish(actor, edit)
 
     async def audit(
         self, merchant_id: int, *, before_id: int | None = None, subject: str = "", limit: int = 50

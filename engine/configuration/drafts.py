@@ -20,10 +20,12 @@ from engine.configuration.plan_difference import Difference, difference
 from engine.configuration.validation import check
 from engine.kernel.plan import PlanDocument
 from engine.kernel.rule_sentences import terms_of
+from engine.model.actor import Actor
 from engine.model.errors import Conflict, NotFound, Stale
 from engine.model.placement import RuleDocument
 from engine.model.rule_order import priorities
 from engine.store import accounts, audit, drafts, resources
+from engine.store.audit import NewEntry
 from engine.store.connection.database import Database
 from engine.store.drafts import DraftRow, DraftRuleRow
 from engine.store.resources import Resource
@@ -113,95 +115,86 @@ class Drafts:
 
     # Changing one rule; `revision` is what the editor saw of it: 0 where there was none, None for whichever it is at
 
-    async def save(
-        self, merchant_id: int, who: str, placement: str, rule: RuleDocument, *, revision: int | None
-    ) -> DraftRule:
+    async def save(self, actor: Actor, placement: str, rule: RuleDocument, *, revision: int | None) -> DraftRule:
         """Put a rule into the draft. `OthersFirst` where it is at another revision, `Invalid` where it is wrong."""
-        await asyncio.to_thread(refuse_nonsense, await self.configuration(merchant_id, placement), placement, [rule])
-        return await self._change_one(merchant_id, who, placement, rule.id, rule, revision)
+        await asyncio.to_thread(
+            refuse_nonsense, await self.configuration(actor.merchant_id, placement), placement, [rule]
+        )
+        return await self._change_one(actor, placement, rule.id, rule, revision)
 
-    async def remove(self, merchant_id: int, who: str, placement: str, id: str, *, revision: int | None) -> DraftRule:
+    async def remove(self, actor: Actor, placement: str, id: str, *, revision: int | None) -> DraftRule:
         """Let the draft delete a rule."""
-        await self.rule(merchant_id, placement, id)
-        return await self._change_one(merchant_id, who, placement, id, None, revision)
+        await self.rule(actor.merchant_id, placement, id)
+        return await self._change_one(actor, placement, id, None, revision)
 
-    async def keep(self, merchant_id: int, who: str, placement: str, id: str, *, revision: int | None) -> DraftRule:
+    async def keep(self, actor: Actor, placement: str, id: str, *, revision: int | None) -> DraftRule:
         """The draft's rule stays as it is, although the published one has moved since."""
-        mine = await self.rule(merchant_id, placement, id)
+        mine = await self.rule(actor.merchant_id, placement, id)
         if not mine.moved:
             return mine
-        return await self._change_one(merchant_id, who, placement, id, mine.after, revision, rebase=True)
+        return await self._change_one(actor, placement, id, mine.after, revision, rebase=True)
 
     # Changing many; `revision` is the whole draft's, None for whichever it is at
 
-    async def reorder(
-        self, merchant_id: int, who: str, placement: str, ids: Sequence[str], *, revision: int | None
-    ) -> Draft:
+    async def reorder(self, actor: Actor, placement: str, ids: Sequence[str], *, revision: int | None) -> Draft:
         """Give the rules that are to be priorities that put them in this order, changing as few as possible."""
-        _, draft = await self.load(merchant_id, placement)
+        _, draft = await self.load(actor.merchant_id, placement)
         rules = {rule.id: rule.after for rule in draft.rules if rule.after}
         if sorted(ids) != sorted(rules):
             raise Conflict("others have added or deleted rules meanwhile", field="ids")
         new = priorities([(id, rules[id].priority) for id in ids])
         wanted = {id: msgspec.structs.replace(rules[id], priority=priority) for id, priority in new.items()}
-        return await self._change_many(merchant_id, who, draft, wanted, revision)
+        return await self._change_many(actor, draft, wanted, revision)
 
     async def replace(
-        self, merchant_id: int, who: str, placement: str, rules: Sequence[RuleDocument], *, revision: int | None
+        self, actor: Actor, placement: str, rules: Sequence[RuleDocument], *, revision: int | None
     ) -> Draft:
         """Let the draft have these rules and no others; `Invalid` with all problems of all of them."""
         if len({rule.id for rule in rules}) < len(rules):
             raise Conflict("two of these rules have the same id", field="rules")
-        configuration, draft = await self.load(merchant_id, placement)
+        configuration, draft = await self.load(actor.merchant_id, placement)
         known = {rule.id: rule.after for rule in draft.rules}
         wanted = dict.fromkeys(known) | {rule.id: rule for rule in rules}
         await asyncio.to_thread(refuse_nonsense, after_draft(configuration, draft), placement, rules)
         changed = {id: document for id, document in wanted.items() if document != known.get(id)}
-        return await self._change_many(merchant_id, who, draft, changed, revision)
+        return await self._change_many(actor, draft, changed, revision)
 
     async def discard(
-        self, merchant_id: int, who: str, placement: str, ids: Sequence[str] | None = None, *, revision: int | None
+        self, actor: Actor, placement: str, ids: Sequence[str] | None = None, *, revision: int | None
     ) -> int | None:
         """Let these rules, or all, be as they are published.
 
         Returns the number of the audit entry that `bring_back` wants, None where there was nothing to discard.
         """
         async with self._database.write() as connection:
-            await resources.get(connection, merchant_id, "placement", "", placement)
-            await drafts.touch(connection, merchant_id, placement, expected=revision)
-            gone = await drafts.rules(connection, merchant_id, placement, ids)
+            await resources.get(connection, actor.merchant_id, "placement", "", placement)
+            await drafts.touch(connection, actor.merchant_id, placement, expected=revision)
+            gone = await drafts.rules(connection, actor.merchant_id, placement, ids)
             if not gone:
                 return None
-            await drafts.drop(connection, merchant_id, placement, [row.rule_id for row in gone])
+            await drafts.drop(connection, actor.merchant_id, placement, [row.rule_id for row in gone])
             return await audit.write(
-                connection,
-                merchant_id,
-                at=now_ms(),
-                who=who,
-                action=DISCARDED,
-                subject=f"draft {placement}",
-                before=gone,
+                connection, NewEntry(actor, now_ms(), DISCARDED, f"draft {placement}", before=gone)
             )
 
-    async def bring_back(self, merchant_id: int, who: str, placement: str, entry_id: int) -> int:
+    async def bring_back(self, actor: Actor, placement: str, entry_id: int) -> int:
         """Put back what was discarded, save where the draft has the rule again; returns how many rules it was."""
         async with self._database.write() as connection:
-            entry = await audit.get(connection, merchant_id, entry_id)
+            entry = await audit.get(connection, actor.merchant_id, entry_id)
             if entry is None or (entry.action, entry.subject) != (DISCARDED, f"draft {placement}"):
                 raise NotFound("there is nothing to bring back", field="entry")
-            taken = await drafts.touch(connection, merchant_id, placement)
-            held = {row.rule_id for row in await drafts.rules(connection, merchant_id, placement)}
+            taken = await drafts.touch(connection, actor.merchant_id, placement)
+            held = {row.rule_id for row in await drafts.rules(connection, actor.merchant_id, placement)}
             gone = msgspec.json.decode(entry.before or "[]", type=list[DraftRuleRow])
             rows = [row._replace(revision=taken) for row in gone if row.rule_id not in held]
-            await drafts.put(connection, merchant_id, placement, rows)
+            await drafts.put(connection, actor.merchant_id, placement, rows)
         return len(rows)
 
     # How a change is written
 
     async def _change_one(
         self,
-        merchant_id: int,
-        who: str,
+        actor: Actor,
         placement: str,
         id: str,
         document: RuleDocument | None,
@@ -210,27 +203,27 @@ class Drafts:
         rebase: bool = False,
     ) -> DraftRule:
         async with self._database.write() as connection:
-            taken = await drafts.touch(connection, merchant_id, placement)
-            live = await resources.some(connection, merchant_id, "rule", placement, [id])
-            held = {row.rule_id: row for row in await drafts.rules(connection, merchant_id, placement, [id])}
+            taken = await drafts.touch(connection, actor.merchant_id, placement)
+            live = await resources.some(connection, actor.merchant_id, "rule", placement, [id])
+            held = {row.rule_id: row for row in await drafts.rules(connection, actor.merchant_id, placement, [id])}
             now = rule_of(id, live.get(id), held.get(id))
             if revision is not None and now.revision != revision:
                 raise OthersFirst(now)
-            rows = _rows({id: document}, live, {} if rebase else held, who, taken)
-            [written] = await _put(connection, merchant_id, placement, rows, live)
+            rows = _rows({id: document}, live, {} if rebase else held, actor.name, taken)
+            [written] = await _put(connection, actor.merchant_id, placement, rows, live)
             return written
 
-    async def _change_many(
-        self, merchant_id: int, who: str, draft: Draft, wanted: Wanted, revision: int | None
-    ) -> Draft:
+    async def _change_many(self, actor: Actor, draft: Draft, wanted: Wanted, revision: int | None) -> Draft:
         placement = draft.placement
         async with self._database.write() as connection:
             expected = draft.at.revision if revision is None else revision
-            taken = await drafts.touch(connection, merchant_id, placement, expected=expected)
-            live = await resources.some(connection, merchant_id, "rule", placement, wanted.keys())
-            held = {row.rule_id: row for row in await drafts.rules(connection, merchant_id, placement, wanted.keys())}
-            await _put(connection, merchant_id, placement, _rows(wanted, live, held, who, taken), live)
-        return await self.get(merchant_id, placement)
+            taken = await drafts.touch(connection, actor.merchant_id, placement, expected=expected)
+            live = await resources.some(connection, actor.merchant_id, "rule", placement, wanted.keys())
+            held = {
+                row.rule_id: row for row in await drafts.rules(connection, actor.merchant_id, placement, wanted.keys())
+            }
+            await _put(connection, actor.merchant_id, placement, _rows(wanted, live, held, actor.name, taken), live)
+        return await self.get(actor.merchant_id, placement)
 
 
 def _differences(configuration: Configuration, draft: Draft, wording: Wording) -> list[Difference]:
@@ -256,12 +249,12 @@ def refuse_nonsense(configuration: Configuration, placement: str, rules: Sequenc
 
 
 def _rows(
-    wanted: Wanted, live: Mapping[str, Resource], held: Mapping[str, DraftRuleRow], who: str, revision: int
+    wanted: Wanted, live: Mapping[str, Resource], held: Mapping[str, DraftRuleRow], changed_by: str, revision: int
 ) -> list[DraftRuleRow]:
     """A change of what the draft holds already goes on from the published version that it began with."""
     now = now_ms()
     bases = {id: one.version for id, one in live.items()} | {id: row.base_version for id, row in held.items()}
-    return [DraftRuleRow(id, document, bases.get(id, 0), revision, who, now) for id, document in wanted.items()]
+    return [DraftRuleRow(id, document, bases.get(id, 0), revision, changed_by, now) for id, document in wanted.items()]
 
 
 async def _put(

@@ -17,6 +17,7 @@ from engine.configuration.compiled_version import Ready, Scenarios, prepare
 from engine.configuration.configuration import Change, Configuration
 from engine.configuration.configuration_cache import ConfigurationCache
 from engine.learning.live import Live
+from engine.model.actor import Actor
 from engine.model.errors import Conflict, ReviewRequired
 from engine.store import audit, configuration_rows, drafts, plans, resources
 from engine.store.audit import NewEntry
@@ -49,11 +50,10 @@ class Publisher:
 
     async def publish(
         self,
-        merchant_id: int,
-        who: str,
+        actor: Actor,
         edit: Edit,
         *,
-        why: str = "",
+        reason: str = "",
         reviewed: bool = False,
         scenarios: Scenarios = "must not break",
         also: Also = _nothing,
@@ -64,49 +64,50 @@ class Publisher:
         the same transaction, and may wait for nothing but its connection.
         """
         for _ in range(ATTEMPTS):
-            configuration = await self._configurations.load(merchant_id)
+            configuration = await self._configurations.load(actor.merchant_id)
             async with self._database.read() as connection:
-                newest = await plans.newest_versions(connection, merchant_id)
+                newest = await plans.newest_versions(connection, actor.merchant_id)
             changes = list(edit(configuration))
             after = configuration.with_changes(changes)
             if configuration.review and not reviewed:
                 _refuse_rules(after, changes)
             # Nobody else takes these versions: they would have to take the shelf's revision first.
             versions = {key: newest.get(key, 0) + 1 for key in after.touched_by(changes)}
-            before = {key: active.plan for key, active in self._live.placements(merchant_id).items()}
+            before = {key: active.plan for key, active in self._live.placements(actor.merchant_id).items()}
             ready = await asyncio.to_thread(prepare, after, changes, versions, scenarios=scenarios, before=before)
-            if await self._write(merchant_id, who, configuration, changes, ready, why=why, also=also):
-                made = {(merchant_id, key): one.plan for key, one in ready.items() if one}
+            if await self._write(actor, configuration, changes, ready, reason=reason, also=also):
+                made = {(actor.merchant_id, key): one.plan for key, one in ready.items() if one}
                 await self._live.follow(made)
                 return Published(changes, versions)
         raise Conflict("others are changing the same things right now; try again", field="version")
 
     async def _write(
         self,
-        merchant_id: int,
-        who: str,
+        actor: Actor,
         configuration: Configuration,
         changes: Sequence[Change],
         ready: Mapping[str, Ready | None],
         *,
-        why: str,
+        reason: str,
         also: Also,
     ) -> bool:
         """One transaction: resources, audit, plan versions, pointers. False where another edit came first."""
         now = now_ms()
 
         async def work(connection: AsyncConnection) -> bool:
-            if not await configuration_rows.claim(connection, merchant_id, configuration.revision):
+            if not await configuration_rows.claim(connection, actor.merchant_id, configuration.revision):
                 return False
-            await resources.write(connection, merchant_id, changes)
-            await audit.write_many(connection, merchant_id, [_entry(change, who, now) for change in changes])
+            await resources.write(connection, actor.merchant_id, changes)
+            await audit.write_many(connection, [_entry(change, actor, now) for change in changes])
             for key, one in ready.items():
                 if one is None:
-                    await plans.deactivate(connection, merchant_id, key)
-                    await drafts.clear(connection, merchant_id, key)
+                    await plans.deactivate(connection, actor.merchant_id, key)
+                    await drafts.clear(connection, actor.merchant_id, key)
                 else:
-                    await plans.add(connection, PlanRow(merchant_id, key, one.plan.version, one.text, now, who, why))
-                    await plans.activate(connection, merchant_id, key, one.plan.version)
+                    version = one.plan.version
+                    row = PlanRow(actor.merchant_id, key, version, one.text, now, actor.name, reason)
+                    await plans.add(connection, row)
+                    await plans.activate(connection, actor.merchant_id, key, version)
             await also(connection)
             return True
 
@@ -121,11 +122,11 @@ def _refuse_rules(after: Configuration, changes: Sequence[Change]) -> None:
             raise ReviewRequired("rules are changed in the draft here, and published when a second person approves")
 
 
-def _entry(change: Change, who: str, now: int) -> NewEntry:
+def _entry(change: Change, actor: Actor, now: int) -> NewEntry:
     old, new, one = change.before, change.after, change.one
     return NewEntry(
+        actor=actor,
         at=now,
-        who=who,
         action="created" if old is None else "deleted" if new is None else "changed",
         subject=f"{one.kind} {one.id}" + (f" in {one.place}" if one.place else ""),
         before=old.document if old else None,

@@ -11,8 +11,10 @@ from engine.configuration.plan_difference import Difference, differences
 from engine.configuration.publisher import Publisher
 from engine.configuration.roll_back import changes_back
 from engine.kernel.plan import PlanDocument
+from engine.model.actor import Actor
 from engine.model.errors import Conflict, NotFound, invalid
 from engine.store import accounts, audit, plans, resources
+from engine.store.audit import NewEntry
 from engine.store.connection.database import Database
 from engine.store.plans import PlanRow, Version
 from rules import Wording
@@ -55,7 +57,7 @@ class Versions:
             wording = wording or Wording(currency=await accounts.currency_of(connection, merchant_id))
         return differences(first, second, wording)
 
-    async def roll_back(self, merchant_id: int, who: str, placement: str, version: int) -> int:
+    async def roll_back(self, actor: Actor, placement: str, version: int) -> int:
         """Publish an earlier version again, as a new one; returns its number.
 
         What is edited follows. What came since is switched off, not lost. No scenario stands in the way: going back
@@ -63,9 +65,9 @@ class Versions:
         it has no such version, `Conflict` where nothing differs from it.
         """
         async with self._database.read() as connection:
-            await resources.get(connection, merchant_id, "placement", "", placement)
+            await resources.get(connection, actor.merchant_id, "placement", "", placement)
         try:
-            old = await self.document(merchant_id, placement, version)
+            old = await self.document(actor.merchant_id, placement, version)
         except NotFound as missing:
             raise invalid("version", missing.detail) from None
 
@@ -77,13 +79,11 @@ class Versions:
             return changes
 
         async def also(connection: AsyncConnection) -> None:
-            subject, after = f"placement {placement}", {"version": version}
-            await audit.write(
-                connection, merchant_id, at=now_ms(), who=who, action="rolled back", subject=subject, after=after
-            )
+            entry = NewEntry(actor, now_ms(), "rolled back", f"placement {placement}", after={"version": version})
+            await audit.write(connection, entry)
 
-        why = f"Rolled back to version {version}"
+        reason = f"Rolled back to version {version}"
         done = await self._publisher.publish(
-            merchant_id, who, edit, why=why, reviewed=True, scenarios="not asked", also=also
+            actor, edit, reason=reason, reviewed=True, scenarios="not asked", also=also
         )
         return done.versions[placement]

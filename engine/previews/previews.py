@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from secrets import token_hex
+from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -23,6 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.clock import now_ms
 from engine.configuration.drafts import Drafts
 from engine.kernel.plan import PlanDocument
+from engine.model.actor import Actor
 from engine.model.errors import Conflict, NotFound, invalid
 from engine.model.placement import RuleDocument
 from engine.model.timestamps import DAY, to_ms
@@ -44,6 +46,14 @@ KEPT_DAYS = 90
 Query = Callable[[AsyncConnection], Awaitable[PreviewRow | None]]
 
 _read_message = msgspec.json.Decoder(Message).decode
+
+
+class Period(NamedTuple):
+    """Select the newest `limit` decisions from `since` on and before `until`, in epoch milliseconds."""
+
+    since: int
+    until: int
+    limit: int = MOST_DECISIONS
 
 
 class Subject(msgspec.Struct, frozen=True):
@@ -86,60 +96,58 @@ class Previews:
 
     async def start_draft(
         self,
-        merchant_id: int,
-        who: str,
+        actor: Actor,
         placement: str,
+        period: Period,
         *,
-        since: int,
-        until: int,
-        limit: int = MOST_DECISIONS,
         without: str = "",
         rules: Sequence[RuleDocument] | None = None,
     ) -> Preview:
         """Try the placement's draft, or `rules` in the place of its rules; `without` leaves one of them out."""
-        draft, document = await self._drafts.plan(merchant_id, placement, rules=rules)
+        draft, document = await self._drafts.plan(actor.merchant_id, placement, rules=rules)
         kept = tuple(rule for rule in document.rules if rule.id != without)
         if without and len(kept) == len(document.rules):
             raise NotFound(f"no rule “{without}” is in force in this draft", field="without")
         subject = Subject(draft.at.revision if rules is None else None, without)
         document = msgspec.structs.replace(document, rules=kept)
-        return await self.start(merchant_id, who, document, since=since, until=until, limit=limit, subject=subject)
+        return await self.start(actor, document, period, subject=subject)
 
     async def start(
-        self,
-        merchant_id: int,
-        who: str,
-        document: PlanDocument,
-        *,
-        since: int,
-        until: int,
-        limit: int = MOST_DECISIONS,
-        subject: Subject = OTHER_RULES,
+        self, actor: Actor, document: PlanDocument, period: Period, *, subject: Subject = OTHER_RULES
     ) -> Preview:
-        """Try a plan on the newest `limit` decisions of a period; `Conflict` where another preview is running."""
-        if since >= until:
+        """Try a plan on logged decisions; `Invalid` for an impossible period, `Conflict` while another preview runs."""
+        if period.since >= period.until:
             raise invalid("until", "must be later than since")
-        if not 1 <= limit <= MOST_DECISIONS:
+        if not 1 <= period.limit <= MOST_DECISIONS:
             raise invalid("limit", f"must be from 1 to {MOST_DECISIONS:,}")
         now, id, placement = now_ms(), f"pre_{token_hex(10)}", document.placement.key
         row = PreviewRow(
             id=id,
-            merchant_id=merchant_id,
+            merchant_id=actor.merchant_id,
             placement=placement,
             draft=msgspec.json.encode(subject).decode(),
-            since=since,
-            until=until,
-            started_by=who,
+            since=period.since,
+            until=period.until,
+            started_by=actor.name,
             started_at=now,
             seen_at=now,
         )
-        await self._end_the_lost(merchant_id)
+        await self._end_the_lost(actor.merchant_id)
         try:
             async with self._database.write() as connection:
                 await previews.add(connection, row)
         except IntegrityError:
             raise Conflict("another preview is running; wait for it or cancel it") from None
-        job = Job(self._url, merchant_id, placement, _begun(document, now), since, until, now, limit)
+        job = Job(
+            self._url,
+            actor.merchant_id,
+            placement,
+            _begun(document, now),
+            period.since,
+            period.until,
+            now,
+            period.limit,
+        )
         self._tasks[id] = asyncio.create_task(self._run(id, job), name=f"preview {id}")
         self._tasks[id].add_done_callback(lambda _: self._tasks.pop(id, None))
         return _preview(row)

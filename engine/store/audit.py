@@ -6,19 +6,20 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.model.actor import Actor
 from engine.store.connection.bulk import insert_many
 from engine.store.tables import audit
 
 
 class Entry(NamedTuple):
-    """`before` and `after` are JSON texts, None where there was nothing or is nothing any more."""
+    """`actor` is a name; `before` and `after` are JSON texts, None where the thing did not exist."""
 
     id: int
     at: int
-    who: str
+    actor: str
     action: str
     subject: str
     before: str | None
@@ -26,53 +27,33 @@ class Entry(NamedTuple):
 
 
 class NewEntry(NamedTuple):
-    """`before` and `after` are anything that encodes as JSON."""
+    """A change to note; `before` and `after` are anything that encodes as JSON."""
 
+    actor: Actor
     at: int
-    who: str
     action: str
     subject: str
     before: object = None
     after: object = None
 
 
-async def write_many(connection: AsyncConnection, merchant_id: int, entries: Sequence[NewEntry]) -> None:
+_COLUMNS = ("merchant_id", "at", "who", "action", "subject", "before", "after")
+
+
+def _values(entry: NewEntry) -> tuple[object, ...]:
+    actor, at, action, subject, before, after = entry
+    return actor.merchant_id, at, actor.name, action, subject, _text(before), _text(after)
+
+
+async def write_many(connection: AsyncConnection, entries: Sequence[NewEntry]) -> None:
     """Note changes in the transaction that makes them."""
-    columns = ("merchant_id", *NewEntry._fields)
-    rows = [(merchant_id, *entry[:4], _text(entry.before), _text(entry.after)) for entry in entries]
-    await insert_many(connection, audit, columns, rows)
+    await insert_many(connection, audit, _COLUMNS, [_values(entry) for entry in entries])
 
 
-async def write(
-    connection: AsyncConnection,
-    merchant_id: int,
-    *,
-    at: int,
-    who: str,
-    action: str,
-    subject: str,
-    before: object = None,
-    after: object = None,
-) -> int:
-    """Note a change in the transaction that makes it; `before` and `after` are anything that encodes as JSON.
-
-    Returns the entry's number.
-    """
-    entry = await connection.execute(
-        insert(audit)
-        .values(
-            merchant_id=merchant_id,
-            at=at,
-            who=who,
-            action=action,
-            subject=subject,
-            before=_text(before),
-            after=_text(after),
-        )
-        .returning(audit.c.id)
-    )
-    number: int = entry.scalar_one()
-    return number
+async def write(connection: AsyncConnection, entry: NewEntry) -> int:
+    """Note a change in the transaction that makes it; return the entry's id."""
+    [id] = await insert_many(connection, audit, _COLUMNS, [_values(entry)], returning="id")
+    return int(id)
 
 
 def _text(value: object) -> str | None:
@@ -80,8 +61,9 @@ def _text(value: object) -> str | None:
 
 
 async def get(connection: AsyncConnection, merchant_id: int, entry_id: int) -> Entry | None:
-    found = await page(connection, merchant_id, before_id=entry_id + 1, limit=1)
-    return found[0] if found and found[0].id == entry_id else None
+    """Return an entry of the merchant, or None."""
+    entries = await page(connection, merchant_id, before_id=entry_id + 1, limit=1)
+    return entries[0] if entries and entries[0].id == entry_id else None
 
 
 async def page(
@@ -92,10 +74,8 @@ async def page(
     subject: str = "",
     limit: int = 50,
 ) -> list[Entry]:
-    """The newest entries first, from behind `before_id`, of subjects that contain a text."""
-    query = select(
-        audit.c.id, audit.c.at, audit.c.who, audit.c.action, audit.c.subject, audit.c.before, audit.c.after
-    ).where(audit.c.merchant_id == merchant_id)
+    """Return the newest entries first, those older than `before_id`, with subjects that contain a text."""
+    query = select(audit.c.id, *(audit.c[name] for name in _COLUMNS[1:])).where(audit.c.merchant_id == merchant_id)
     if before_id is not None:
         query = query.where(audit.c.id < before_id)
     if subject:

@@ -24,7 +24,7 @@ class DraftRow(NamedTuple):
     """Where a draft stands; `publish_at` in epoch milliseconds, `problem` says why it was not published then."""
 
     state: State = "open"
-    why: str = ""
+    reason: str = ""
     asked_by: str = ""
     approved_by: str = ""
     publish_at: int | None = None

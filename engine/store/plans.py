@@ -21,7 +21,7 @@ class PlanRow(NamedTuple):
     document: str
     published_at: int
     published_by: str
-    why: str
+    reason: str
 
 
 class Version(NamedTuple):
@@ -30,7 +30,7 @@ class Version(NamedTuple):
     version: int
     published_at: int
     published_by: str
-    why: str
+    reason: str
 
 
 async def active(connection: AsyncConnection) -> dict[tuple[int, str], int]:

@@ -127,7 +127,7 @@ async def test_a_key_opens_its_own_side_and_is_kept_only_as_a_hash(shop):
     plains = {}
     for side in (shop.merchant, test_side):
         for kind in ("secret", "publishable"):
-            key, plain = await accounts.create_key(side, kind, "Checkout", who="ada")
+            key, plain = await accounts.create_key(side, kind, "Checkout", actor_name="ada")
             plains[plain] = (side, kind)
             assert plain.startswith(f"{'sk' if kind == 'secret' else 'pk'}_{side.mode}_")
             assert key.hint[:12] == plain[:12]
@@ -143,8 +143,8 @@ async def test_a_key_opens_its_own_side_and_is_kept_only_as_a_hash(shop):
 
 async def test_a_rotated_key_goes_on_for_the_overlap_and_no_longer(shop, monkeypatch):
     accounts = shop.engine.accounts
-    old, old_plain = await accounts.create_key(shop.merchant, "secret", "Checkout", who="ada")
-    new, new_plain = await accounts.rotate_key(shop.merchant, old.id, overlap_hours=24, who="ada")
+    old, old_plain = await accounts.create_key(shop.merchant, "secret", "Checkout", actor_name="ada")
+    new, new_plain = await accounts.rotate_key(shop.merchant, old.id, overlap_hours=24, actor_name="ada")
     assert accounts.access(old_plain).key.id == old.id
     assert accounts.access(new_plain).key.id == new.id
     assert (new.kind, new.name) == (old.kind, old.name)
@@ -156,29 +156,29 @@ async def test_a_rotated_key_goes_on_for_the_overlap_and_no_longer(shop, monkeyp
 
 async def test_a_key_that_is_to_end_does_not_live_longer_by_being_rotated_again(shop):
     accounts = shop.engine.accounts
-    old, _ = await accounts.create_key(shop.merchant, "secret", "Checkout", who="ada")
-    await accounts.rotate_key(shop.merchant, old.id, overlap_hours=1, who="ada")
-    await accounts.rotate_key(shop.merchant, old.id, overlap_hours=700, who="ada")
+    old, _ = await accounts.create_key(shop.merchant, "secret", "Checkout", actor_name="ada")
+    await accounts.rotate_key(shop.merchant, old.id, overlap_hours=1, actor_name="ada")
+    await accounts.rotate_key(shop.merchant, old.id, overlap_hours=700, actor_name="ada")
     kept = {key.id: key for key in await accounts.keys(shop.id)}
     assert kept[old.id].expires_at <= now_ms() + DAY // 24
 
 
 async def test_a_revoked_key_opens_nothing_and_cannot_be_rotated(shop):
     accounts = shop.engine.accounts
-    key, plain = await accounts.create_key(shop.merchant, "publishable", "Browser", who="ada")
-    await accounts.revoke_key(shop.merchant, key.id, who="ada")
+    key, plain = await accounts.create_key(shop.merchant, "publishable", "Browser", actor_name="ada")
+    await accounts.revoke_key(shop.merchant, key.id, actor_name="ada")
     assert accounts.access(plain) is None
     with pytest.raises(NotFound):
-        await accounts.rotate_key(shop.merchant, key.id, overlap_hours=1, who="ada")
+        await accounts.rotate_key(shop.merchant, key.id, overlap_hours=1, actor_name="ada")
 
 
 async def test_a_key_of_another_merchant_is_not_there(shop):
     accounts = shop.engine.accounts
     other, _ = await accounts.add_merchant("other", "Other")
-    key, plain = await accounts.create_key(shop.merchant, "secret", "Checkout", who="ada")
+    key, plain = await accounts.create_key(shop.merchant, "secret", "Checkout", actor_name="ada")
     for change in (
-        accounts.revoke_key(other, key.id, who="eve"),
-        accounts.rotate_key(other, key.id, overlap_hours=1, who="eve"),
+        accounts.revoke_key(other, key.id, actor_name="eve"),
+        accounts.rotate_key(other, key.id, overlap_hours=1, actor_name="eve"),
     ):
         with pytest.raises(NotFound):
             await change
@@ -188,11 +188,11 @@ async def test_a_key_of_another_merchant_is_not_there(shop):
 
 async def test_what_happens_to_keys_is_in_the_audit_log_without_the_key(shop):
     accounts = shop.engine.accounts
-    key, plain = await accounts.create_key(shop.merchant, "secret", "Checkout", who="ada")
-    await accounts.rotate_key(shop.merchant, key.id, overlap_hours=1, who="bob")
-    await accounts.revoke_key(shop.merchant, key.id, who="ada")
+    key, plain = await accounts.create_key(shop.merchant, "secret", "Checkout", actor_name="ada")
+    await accounts.rotate_key(shop.merchant, key.id, overlap_hours=1, actor_name="bob")
+    await accounts.revoke_key(shop.merchant, key.id, actor_name="ada")
     entries = await shop.engine.catalogue.audit(shop.id, subject="key")
-    assert [(one.who, one.action) for one in entries] == [("ada", "revoked"), ("bob", "rotated"), ("ada", "created")]
+    assert [(one.actor, one.action) for one in entries] == [("ada", "revoked"), ("bob", "rotated"), ("ada", "created")]
     assert not any(plain in str(entry) for entry in entries)
 
 

@@ -184,7 +184,7 @@ async def publish(shop, policy):
     catalogue = shop.engine.catalogue
     stored = await catalogue.get(shop.id, "placement", "", "payment_methods")
     changed = placement(policy=policy)
-    await catalogue.update(shop.id, "tester", "placement", "", "payment_methods", changed, version=stored.version)
+    await catalogue.update(shop.actor(), "placement", "", "payment_methods", changed, version=stored.version)
     await shop.engine.follow()
 
 

@@ -20,14 +20,14 @@ HIDE_CARD = rule({"exclude": ["card"]})
 class Desk:
     """One person's way to the draft of `payment_methods`."""
 
-    def __init__(self, shop, who):
-        self.shop, self.who = shop, who
+    def __init__(self, shop, name):
+        self.shop, self.name = shop, name
 
     async def save(self, document, revision=None):
-        return await self.shop.engine.drafts.save(self.shop.id, self.who, PLACE, document, revision=revision)
+        return await self.shop.engine.drafts.save(self.shop.actor(self.name), PLACE, document, revision=revision)
 
     async def remove(self, id, revision=None):
-        return await self.shop.engine.drafts.remove(self.shop.id, self.who, PLACE, id, revision=revision)
+        return await self.shop.engine.drafts.remove(self.shop.actor(self.name), PLACE, id, revision=revision)
 
     async def draft(self):
         return await self.shop.engine.drafts.get(self.shop.id, PLACE)
@@ -37,10 +37,12 @@ class Desk:
 
     async def release(self, act, **more):
         revision = more.pop("revision", None) or (await self.draft()).at.revision
-        return await getattr(self.shop.engine.releases, act)(self.shop.id, self.who, PLACE, revision=revision, **more)
+        return await getattr(self.shop.engine.releases, act)(
+            self.shop.actor(self.name), PLACE, revision=revision, **more
+        )
 
-    async def publish(self, why="because"):
-        return await self.release("publish", why=why)
+    async def publish(self, reason="because"):
+        return await self.release("publish", reason=reason)
 
 
 @pytest.fixture
@@ -58,7 +60,7 @@ def version_of(shop):
 
 
 async def turn_review_on(shop):
-    await shop.engine.accounts.set_review(shop.merchant, on=True, who="ada@example.com")
+    await shop.engine.accounts.set_review(shop.merchant, on=True, actor_name="ada@example.com")
 
 
 async def test_a_draft_changes_nothing_until_it_is_published(shop, ada):
@@ -75,7 +77,7 @@ async def test_a_draft_changes_nothing_until_it_is_published(shop, ada):
     assert shown == {"ideal", "paypal", "sepa_debit", "apple_pay"}
     assert await ada.marks() == {"r1": "live", "old": "live"}
     newest = (await shop.engine.versions.page(shop.id, PLACE))[0]
-    assert (newest.published_by, newest.why) == ("ada@example.com", "spring cleaning")
+    assert (newest.published_by, newest.reason) == ("ada@example.com", "spring cleaning")
 
 
 async def test_the_plan_of_a_draft_can_be_asked_for_before_it_is_published(shop, ada):
@@ -107,7 +109,7 @@ async def test_of_two_who_edit_the_same_rule_the_second_is_told_and_shown_what_t
 async def test_a_revision_never_comes_again_when_changes_were_discarded(shop, ada, bob):
     await shop.create("rule", HIDE_CARD)
     first = await ada.save(msgspec.structs.replace(HIDE_CARD, name="First"))
-    await shop.engine.drafts.discard(shop.id, "ada", PLACE, ["r1"], revision=None)
+    await shop.engine.drafts.discard(shop.actor("ada"), PLACE, ["r1"], revision=None)
     second = await ada.save(msgspec.structs.replace(HIDE_CARD, name="Second"))
     assert second.revision != first.revision
     with pytest.raises(OthersFirst):
@@ -118,7 +120,7 @@ async def test_an_editor_of_a_published_rule_is_told_when_it_is_published_anew_m
     await shop.create("rule", HIDE_CARD)
     seen = await shop.engine.drafts.rule(shop.id, PLACE, "r1")
     theirs = msgspec.structs.replace(HIDE_CARD, name="Published meanwhile")
-    await shop.engine.catalogue.update(shop.id, "key", "rule", PLACE, "r1", theirs, version=1)
+    await shop.engine.catalogue.update(shop.actor("key"), "rule", PLACE, "r1", theirs, version=1)
     with pytest.raises(OthersFirst) as refused:
         await ada.save(msgspec.structs.replace(HIDE_CARD, name="Mine"), seen.revision)
     assert refused.value.theirs.after == theirs
@@ -131,7 +133,7 @@ async def test_of_many_who_save_from_the_same_revision_at_once_one_wins(shop, op
 
     async def save(number):
         changed = msgspec.structs.replace(HIDE_CARD, name=f"Rule {number}")
-        return await engines[number % 2].drafts.save(shop.id, f"e{number}", PLACE, changed, revision=seen.revision)
+        return await engines[number % 2].drafts.save(shop.actor(f"e{number}"), PLACE, changed, revision=seen.revision)
 
     results = await asyncio.gather(*(save(number) for number in range(6)), return_exceptions=True)
     won = [one for one in results if not isinstance(one, Exception)]
@@ -146,15 +148,15 @@ async def test_a_draft_over_rules_that_moved_is_not_published_until_somebody_dec
     await ada.remove("r2")
     catalogue = shop.engine.catalogue
     theirs = msgspec.structs.replace(HIDE_CARD, name="Theirs")
-    await catalogue.update(shop.id, "key", "rule", PLACE, "r1", theirs, version=None)
-    await catalogue.update(shop.id, "key", "rule", PLACE, "r2", rule({"exclude": ["klarna"]}, id="r2"), version=None)
+    await catalogue.update(shop.actor("key"), "rule", PLACE, "r1", theirs, version=None)
+    await catalogue.update(shop.actor("key"), "rule", PLACE, "r2", rule({"exclude": ["klarna"]}, id="r2"), version=None)
     assert [one.id for one in (await ada.draft()).moved] == ["r1", "r2"]
     before = version_of(shop)
     with pytest.raises(Stale, match="r1"):
         await ada.publish()
     assert version_of(shop) == before
-    await shop.engine.drafts.discard(shop.id, "ada", PLACE, ["r2"], revision=None)
-    kept = await shop.engine.drafts.keep(shop.id, "ada", PLACE, "r1", revision=None)
+    await shop.engine.drafts.discard(shop.actor("ada"), PLACE, ["r2"], revision=None)
+    kept = await shop.engine.drafts.keep(shop.actor("ada"), PLACE, "r1", revision=None)
     assert (kept.moved, kept.before.name, kept.after.name) == (False, "Theirs", "Mine")
     await ada.publish()
     configuration = await catalogue.configuration(shop.id)
@@ -178,7 +180,7 @@ async def test_what_makes_no_sense_never_gets_into_a_draft(shop, ada):
 
 async def test_a_draft_that_others_changes_broke_is_refused_with_the_rule_named(shop, ada):
     await ada.save(HIDE_CARD)
-    await shop.engine.catalogue.delete(shop.id, "key", "candidate", PLACE, "card", version=None)
+    await shop.engine.catalogue.delete(shop.actor("key"), "candidate", PLACE, "card", version=None)
     with pytest.raises(Invalid, match="card"):
         await ada.publish()
     assert await ada.marks() == {"r1": "new"}
@@ -201,39 +203,39 @@ async def test_what_is_discarded_can_be_brought_back(shop, ada):
     await shop.create("rule", HIDE_CARD, rule({"exclude": ["ideal"]}, id="r2"))
     await ada.save(msgspec.structs.replace(HIDE_CARD, name="Mine"))
     await ada.remove("r2")
-    entry = await shop.engine.drafts.discard(shop.id, "ada", PLACE, revision=None)
+    entry = await shop.engine.drafts.discard(shop.actor("ada"), PLACE, revision=None)
     assert await ada.marks() == {"r1": "live", "r2": "live"}
     await ada.save(msgspec.structs.replace(HIDE_CARD, name="Since"))
-    assert await shop.engine.drafts.bring_back(shop.id, "ada", PLACE, entry) == 1
+    assert await shop.engine.drafts.bring_back(shop.actor("ada"), PLACE, entry) == 1
     draft = await ada.draft()
     assert {one.id: (one.mark, one.shown.name) for one in draft.rules} == {
         "r1": ("changed", "Since"),
         "r2": ("deleted", "The rule"),
     }
-    assert await shop.engine.drafts.discard(shop.id, "ada", PLACE, ["nothing"], revision=None) is None
+    assert await shop.engine.drafts.discard(shop.actor("ada"), PLACE, ["nothing"], revision=None) is None
 
 
 async def test_rules_are_put_in_another_order_with_few_changes(shop, ada):
     await shop.create("rule", *(rule({"exclude": ["card"]}, id=f"r{n}", priority=100 - 10 * n) for n in range(6)))
     draft = await ada.draft()
     wanted = ["r0", "r5", "r1", "r2", "r3", "r4"]
-    draft = await shop.engine.drafts.reorder(shop.id, "ada", PLACE, wanted, revision=draft.at.revision)
+    draft = await shop.engine.drafts.reorder(shop.actor("ada"), PLACE, wanted, revision=draft.at.revision)
     assert [one.id for one in draft.rules] == wanted
     assert [one.id for one in draft.changes] == ["r5"]
     with pytest.raises(Conflict):
-        await shop.engine.drafts.reorder(shop.id, "ada", PLACE, wanted[1:], revision=None)
+        await shop.engine.drafts.reorder(shop.actor("ada"), PLACE, wanted[1:], revision=None)
 
 
 async def test_a_whole_set_of_rules_takes_the_place_of_another(shop, ada):
     await shop.create("rule", HIDE_CARD, rule({"exclude": ["ideal"]}, id="r2"), rule({"exclude": ["paypal"]}, id="r3"))
     wanted = [HIDE_CARD, rule({"exclude": ["klarna"]}, id="r3"), rule({"exclude": ["apple_pay"]}, id="r4")]
-    draft = await shop.engine.drafts.replace(shop.id, "ci", PLACE, wanted, revision=None)
+    draft = await shop.engine.drafts.replace(shop.actor("ci"), PLACE, wanted, revision=None)
     assert {one.id: one.mark for one in draft.rules} == {"r1": "live", "r2": "deleted", "r3": "changed", "r4": "new"}
     with pytest.raises(Stale):
-        await shop.engine.drafts.replace(shop.id, "ci", PLACE, wanted, revision=draft.at.revision - 1)
+        await shop.engine.drafts.replace(shop.actor("ci"), PLACE, wanted, revision=draft.at.revision - 1)
     with pytest.raises(Invalid) as refused:
         await shop.engine.drafts.replace(
-            shop.id, "ci", PLACE, [HIDE_CARD, rule({"exclude": ["bitcoin"]}, id="r9")], revision=None
+            shop.actor("ci"), PLACE, [HIDE_CARD, rule({"exclude": ["bitcoin"]}, id="r9")], revision=None
         )
     assert refused.value.problems[0].field == "1/effects/0"
 
@@ -247,16 +249,16 @@ async def test_with_review_nobody_publishes_alone(shop, ada, bob):
         await ada.publish()
     with pytest.raises(Conflict, match="nobody asked"):
         await bob.release("approve")
-    await ada.release("ask", why="no cards in spring")
+    await ada.release("ask", reason="no cards in spring")
     with pytest.raises(ReviewRequired):
         await bob.publish()
     with pytest.raises(Forbidden, match="somebody else"):
         await ada.release("approve")
     await bob.release("approve")
-    await ada.publish(why="")
+    await ada.publish(reason="")
     assert "card" not in order((await shop.decide()).decision)
-    assert (await shop.engine.versions.page(shop.id, PLACE))[0].why == "no cards in spring"
-    said = [(one.who, one.action) for one in await shop.engine.catalogue.audit(shop.id, subject=f"draft {PLACE}")]
+    assert (await shop.engine.versions.page(shop.id, PLACE))[0].reason == "no cards in spring"
+    said = [(one.actor, one.action) for one in await shop.engine.catalogue.audit(shop.id, subject=f"draft {PLACE}")]
     assert said == [
         ("ada@example.com", "published"),
         ("bob@example.com", "approved"),
@@ -267,12 +269,12 @@ async def test_with_review_nobody_publishes_alone(shop, ada, bob):
 async def test_what_was_approved_is_just_what_is_published(shop, ada, bob):
     await turn_review_on(shop)
     await ada.save(HIDE_CARD)
-    await ada.release("ask", why="")
+    await ada.release("ask", reason="")
     seen = (await bob.draft()).at.revision
     await ada.save(rule({"exclude": ["klarna"]}, id="sneaked-in"))
     with pytest.raises(Stale):
         await bob.release("approve", revision=seen)
-    await ada.release("ask", why="")
+    await ada.release("ask", reason="")
     await bob.release("approve")
     await ada.save(rule({"exclude": ["ideal"]}, id="sneaked-in-later"))
     assert (await ada.draft()).at.state == "open"
@@ -284,10 +286,10 @@ async def test_candidates_and_whole_placements_need_no_review(shop):
     await shop.create("rule", HIDE_CARD)
     await turn_review_on(shop)
     catalogue = shop.engine.catalogue
-    await catalogue.delete(shop.id, "key", "candidate", PLACE, "ideal", version=None)
+    await catalogue.delete(shop.actor("key"), "candidate", PLACE, "ideal", version=None)
     with pytest.raises(ReviewRequired):
-        await catalogue.delete(shop.id, "key", "rule", PLACE, "r1", version=None)
-    await catalogue.delete(shop.id, "key", "placement", "", PLACE, version=None)
+        await catalogue.delete(shop.actor("key"), "rule", PLACE, "r1", version=None)
+    await catalogue.delete(shop.actor("key"), "placement", "", PLACE, version=None)
     await shop.place()
     await Desk(shop, "ada").save(HIDE_CARD)
 
@@ -298,16 +300,16 @@ async def test_a_scheduled_draft_is_published_at_its_time_once_however_many_proc
     other, at = await open_another(), now_ms() + 60_000
     await ada.save(HIDE_CARD)
     before = version_of(shop)
-    await ada.release("schedule", why="black friday", at=at)
+    await ada.release("schedule", reason="black friday", at=at)
     with pytest.raises(Invalid, match="future"):
-        await ada.release("schedule", why="", at=now_ms() - 1)
+        await ada.release("schedule", reason="", at=now_ms() - 1)
     await shop.engine.releases.publish_due(at - 1)
     assert version_of(shop) == before
     await asyncio.gather(*(one.releases.publish_due(at) for one in (shop.engine, other)))
     await shop.engine.follow()
     assert version_of(shop) == before + 1
     newest = (await shop.engine.versions.page(shop.id, PLACE))[0]
-    assert (newest.version, newest.published_by, newest.why) == (before + 1, "ada@example.com", "black friday")
+    assert (newest.version, newest.published_by, newest.reason) == (before + 1, "ada@example.com", "black friday")
     assert (await ada.draft()).at.problem == ""
 
 
@@ -315,9 +317,9 @@ async def test_a_scheduled_draft_that_cannot_be_published_says_why_and_is_not_tr
     await shop.create("rule", HIDE_CARD)
     await ada.save(msgspec.structs.replace(HIDE_CARD, name="Mine"))
     at = now_ms() + 60_000
-    await ada.release("schedule", why="", at=at)
+    await ada.release("schedule", reason="", at=at)
     theirs = msgspec.structs.replace(HIDE_CARD, name="Theirs")
-    await shop.engine.catalogue.update(shop.id, "key", "rule", PLACE, "r1", theirs, version=None)
+    await shop.engine.catalogue.update(shop.actor("key"), "rule", PLACE, "r1", theirs, version=None)
     await shop.engine.releases.publish_due(at)
     draft = await ada.draft()
     assert draft.at.publish_at is None
@@ -327,7 +329,7 @@ async def test_a_scheduled_draft_that_cannot_be_published_says_why_and_is_not_tr
 
 async def test_a_change_takes_a_draft_off_its_schedule(shop, ada):
     await ada.save(HIDE_CARD)
-    await ada.release("schedule", why="", at=now_ms() + 60_000)
+    await ada.release("schedule", reason="", at=now_ms() + 60_000)
     await ada.save(rule({"exclude": ["ideal"]}, id="r2"))
     assert (await ada.draft()).at.publish_at is None
 

@@ -285,7 +285,7 @@ async def test_candidates_that_come_and_go_keep_what_they_learned(shop):
     first = order(answer.decision)[0]
     await shop.report(answer, "converted", first)
     catalogue = shop.engine.catalogue
-    gone = await catalogue.delete(shop.id, "tester", "candidate", "payment_methods", first, version=None)
+    gone = await catalogue.delete(shop.actor(), "candidate", "payment_methods", first, version=None)
     assert first not in order((await shop.decide()).decision)
     await shop.create("candidate", gone.document)
     await shop.engine.live.refresh(at_once=True)

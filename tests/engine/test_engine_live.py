@@ -190,9 +190,9 @@ async def test_a_new_reward_starts_from_what_is_known_of_it(shop):
     await shop.update_state(card=(100, 80))
     catalogue = shop.engine.catalogue
     selected = placement(reward="selected")
-    await catalogue.update(shop.id, "ada", "placement", "", "payment_methods", selected, version=None)
+    await catalogue.update(shop.actor("ada"), "placement", "", "payment_methods", selected, version=None)
     assert {one.score for one in (await shop.decide()).decision.ranking} == {0.5}
-    await catalogue.update(shop.id, "ada", "placement", "", "payment_methods", placement(), version=None)
+    await catalogue.update(shop.actor("ada"), "placement", "", "payment_methods", placement(), version=None)
     assert {one.id: one.score for one in (await shop.decide()).decision.ranking}["card"] == pytest.approx(81 / 102)
 
 
@@ -212,14 +212,14 @@ async def test_another_process_follows_plans_and_keys_within_two_seconds(shop, o
     other = await open_another()
     theirs = type(shop)(other, shop.merchant)
     await shop.create("rule", rule({"exclude": ["card"]}))
-    key, plain = await shop.engine.accounts.create_key(shop.merchant, "secret", "Checkout", who="ada")
+    key, plain = await shop.engine.accounts.create_key(shop.merchant, "secret", "Checkout", actor_name="ada")
 
     async def seen():
         return other.accounts.access(plain) is not None and "card" not in order((await theirs.decide()).decision)
 
     await soon(seen)
-    await shop.engine.accounts.revoke_key(shop.merchant, key.id, who="ada")
-    await shop.engine.catalogue.delete(shop.id, "ada", "placement", "", "payment_methods", version=None)
+    await shop.engine.accounts.revoke_key(shop.merchant, key.id, actor_name="ada")
+    await shop.engine.catalogue.delete(shop.actor("ada"), "placement", "", "payment_methods", version=None)
 
     async def gone():
         return other.accounts.access(plain) is None and active(shop, other) is None

@@ -7,8 +7,10 @@ import pytest
 
 from benchmarks.checks.preview_log import furnish, keep, make_log
 from engine.clock import now_ms
+from engine.model.actor import Actor
 from engine.model.errors import Conflict, Invalid, NotFound
 from engine.model.timestamps import DAY
+from engine.previews.previews import MOST_DECISIONS, Period
 from engine.store import previews
 from tests.factories import rule
 
@@ -32,11 +34,12 @@ async def log(engine, merchant):
     return made
 
 
-async def start(engine, merchant, *rules, **changes):
+async def start(engine, merchant, *rules, since=None, until=None, limit=MOST_DECISIONS, **changes):
     for one in rules:
-        await engine.drafts.save(merchant, "tester", "payment_methods", one, revision=None)
-    period = {"since": now_ms() - 30 * DAY, "until": now_ms()}
-    return await engine.previews.start_draft(merchant, "tester", "payment_methods", **(period | changes))
+        await engine.drafts.save(Actor(merchant, "tester"), "payment_methods", one, revision=None)
+    now = now_ms()
+    period = Period(now - 30 * DAY if since is None else since, now if until is None else until, limit)
+    return await engine.previews.start_draft(Actor(merchant, "tester"), "payment_methods", period, **changes)
 
 
 async def tried(engine, merchant, *rules, **changes):
@@ -123,7 +126,7 @@ async def test_a_draft_that_cannot_be_compiled_says_why(engine, merchant, log):
     _, document = await engine.drafts.plan(merchant, "payment_methods")
     broken = rule({"exclude": ["card"]}, id="draft", when={"==": [{"var": "no"}, 1]})
     draft = msgspec.structs.replace(document, rules=(broken,))
-    preview = await engine.previews.start(merchant, "tester", draft, since=0, until=now_ms())
+    preview = await engine.previews.start(Actor(merchant, "tester"), draft, Period(0, now_ms()))
     preview = await engine.previews.finish(merchant, preview.id)
     assert preview.state == "failed"
     assert "the draft cannot be tried" in preview.problem

@@ -47,7 +47,7 @@ async def test_a_decision_replays_after_the_plan_changed_and_was_rolled_back(sho
     before = await shop.decide(cart_total=1)
     await shop.create("rule", rule({"exclude": ["card", "paypal"]}, {"pin": {"candidate": "ideal", "slot": 1}}))
     during = await shop.decide(cart_total=1)
-    await shop.engine.versions.roll_back(shop.id, "tester", "payment_methods", before.decision.plan_version)
+    await shop.engine.versions.roll_back(shop.actor(), "payment_methods", before.decision.plan_version)
     after = await shop.decide(cart_total=1)
     assert [len(one.decision.ranking) for one in (before, during, after)] == [6, 4, 6]
     assert before.decision.plan_version < during.decision.plan_version < after.decision.plan_version
@@ -56,7 +56,7 @@ async def test_a_decision_replays_after_the_plan_changed_and_was_rolled_back(sho
 
 async def test_a_decision_replays_after_its_placement_was_deleted(shop):
     answer = await shop.decide()
-    await shop.engine.catalogue.delete(shop.id, "tester", "placement", "", "payment_methods", version=None)
+    await shop.engine.catalogue.delete(shop.actor(), "placement", "", "payment_methods", version=None)
     with pytest.raises(NotFound, match="payment_methods"):
         await shop.decide()
     assert (await replay(shop, answer)).same

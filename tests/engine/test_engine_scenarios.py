@@ -85,12 +85,12 @@ def test_facts_that_nobody_declared_are_found_wherever_they_stand():
 
 async def save(shop, *rules):
     for document in rules:
-        await shop.engine.drafts.save(shop.id, "ada", PLACE, document, revision=None)
+        await shop.engine.drafts.save(shop.actor("ada"), PLACE, document, revision=None)
 
 
 async def publish(shop):
     draft = await shop.engine.drafts.get(shop.id, PLACE)
-    return await shop.engine.releases.publish(shop.id, "ada", PLACE, revision=draft.at.revision, why="")
+    return await shop.engine.releases.publish(shop.actor("ada"), PLACE, revision=draft.at.revision, reason="")
 
 
 def version_of(shop):
@@ -127,10 +127,10 @@ async def test_a_scenario_that_a_draft_is_to_fulfil_must_hold_when_it_is_publish
 async def test_other_edits_may_break_no_scenario_that_holds_but_go_on_where_one_fails_already(shop):
     await shop.create("scenario", scenario(shown=("klarna",)), place=PLACE)
     with pytest.raises(Invalid, match="Large carts"):
-        await shop.engine.catalogue.delete(shop.id, "ada", "candidate", PLACE, "klarna", version=None)
+        await shop.engine.catalogue.delete(shop.actor("ada"), "candidate", PLACE, "klarna", version=None)
     with pytest.raises(Invalid, match="Large carts"):
         await shop.create("rule", rule({"exclude": ["klarna"]}))
-    await shop.engine.catalogue.delete(shop.id, "ada", "scenario", PLACE, "s1", version=None)
+    await shop.engine.catalogue.delete(shop.actor("ada"), "scenario", PLACE, "s1", version=None)
     await shop.create("scenario", scenario(hidden=("klarna",)), place=PLACE)
     await shop.create("rule", rule({"exclude": ["ideal"]}))
 
@@ -147,7 +147,7 @@ async def test_going_back_is_possible_whatever_the_scenarios_say(shop):
     first = version_of(shop)
     await shop.create("rule", rule({"exclude": ["klarna"]}))
     await shop.create("scenario", scenario(hidden=("klarna",)), place=PLACE)
-    await shop.engine.versions.roll_back(shop.id, "ada", PLACE, first)
+    await shop.engine.versions.roll_back(shop.actor("ada"), PLACE, first)
     assert [one.holds for one in await shop.engine.scenarios.try_live(shop.id, PLACE)] == [False]
 
 
@@ -191,7 +191,7 @@ async def test_a_decision_becomes_a_scenario_that_holds(shop):
 async def test_a_whole_set_of_scenarios_takes_the_place_of_another(shop):
     await shop.create("scenario", scenario(shown=("klarna",)), place=PLACE)
     other = Scenario(id="s2", name="Other", context={}, expect=Expectation(shown=("card",)))
-    stored = await shop.engine.catalogue.replace(shop.id, "ci", "scenario", PLACE, [other])
+    stored = await shop.engine.catalogue.replace(shop.actor("ci"), "scenario", PLACE, [other])
     assert [(one.id, one.version) for one in stored] == [("s2", 1)]
 
 

@@ -34,10 +34,10 @@ async def test_what_is_kept_is_what_is_stored_after_every_edit(shop, open_anothe
     catalogue = shop.engine.catalogue
     await shop.create("rule", rule({"exclude": ["card"]}), rule({"exclude": ["card"]}, id="r2"))
     await same_as_stored(shop, open_another)
-    await catalogue.update(shop.id, "ada", "rule", PLACE, "r1", rule({"exclude": ["ideal"]}), version=1)
+    await catalogue.update(shop.actor("ada"), "rule", PLACE, "r1", rule({"exclude": ["ideal"]}), version=1)
     await shop.create("list", ListDocument(name="vip", values=("gold",)))
     await same_as_stored(shop, open_another)
-    await catalogue.delete(shop.id, "ada", "rule", PLACE, "r1", version=None)
+    await catalogue.delete(shop.actor("ada"), "rule", PLACE, "r1", version=None)
     await shop.create("rule", rule({"exclude": ["paypal"]}))
     configuration = await same_as_stored(shop, open_another)
     assert configuration.get("rule", PLACE, "r1").document.effects == ({"exclude": ["paypal"]},)
@@ -47,11 +47,11 @@ async def test_what_another_process_edits_is_seen_at_once(shop, open_another):
     other = await open_another()
     await shop.create("rule", rule({"exclude": ["card"]}))
     assert found(await other.catalogue.configuration(shop.id))["rule", PLACE, "r1"][0] == 1
-    await shop.engine.catalogue.update(shop.id, "ada", "rule", PLACE, "r1", rule({"exclude": ["ideal"]}), version=1)
+    await shop.engine.catalogue.update(shop.actor("ada"), "rule", PLACE, "r1", rule({"exclude": ["ideal"]}), version=1)
     version, document = found(await other.catalogue.configuration(shop.id))["rule", PLACE, "r1"]
     assert (version, document.effects) == (2, ({"exclude": ["ideal"]},))
     merchant = await shop.engine.accounts.merchant("shop")
-    await other.accounts.set_review(merchant, on=True, who="bob")
+    await other.accounts.set_review(merchant, on=True, actor_name="bob")
     assert (await shop.engine.catalogue.configuration(shop.id)).review
 
 
@@ -64,7 +64,7 @@ async def test_only_what_changed_is_decoded_again(shop, monkeypatch):
     await shop.engine.catalogue.configuration(shop.id)
     assert decoded == []
     changed = rule({"exclude": ["ideal"]}, id="r7")
-    await shop.engine.catalogue.update(shop.id, "ada", "rule", PLACE, "r7", changed, version=None)
+    await shop.engine.catalogue.update(shop.actor("ada"), "rule", PLACE, "r7", changed, version=None)
     await shop.engine.catalogue.configuration(shop.id)
     assert [msgspec.json.decode(text)["id"] for _, text in decoded] == ["r7"]
 

@@ -7,6 +7,7 @@ import time
 import msgspec
 import pytest
 
+from engine.model.actor import Actor
 from engine.model.errors import Conflict, Invalid, NotFound
 from engine.model.placement import FieldDocument, Fixed, ListDocument
 from tests.factories import candidate, order, placement, rule
@@ -25,11 +26,11 @@ def plan_of(shop):
 
 async def update(shop, kind, document, place=PLACE):
     id = getattr(document, "id", None) or getattr(document, "key", None) or document.name
-    await shop.engine.catalogue.update(shop.id, "ada", kind, place, id, document, version=None)
+    await shop.engine.catalogue.update(shop.actor("ada"), kind, place, id, document, version=None)
 
 
 async def roll_back(shop, version):
-    return await shop.engine.versions.roll_back(shop.id, "ada", PLACE, version)
+    return await shop.engine.versions.roll_back(shop.actor("ada"), PLACE, version)
 
 
 async def test_going_back_publishes_a_new_version_and_what_is_edited_follows(shop):
@@ -72,7 +73,7 @@ async def test_what_was_deleted_since_comes_back_with_the_fields_and_lists_that_
     good = version_of(shop)
     for kind, place, id in (("rule", PLACE, "r1"), ("candidate", PLACE, "klarna"), ("field", "", "customer.mood"),
                             ("list", "", "vip")):  # fmt: skip
-        await shop.engine.catalogue.delete(shop.id, "ada", kind, place, id, version=None)
+        await shop.engine.catalogue.delete(shop.actor("ada"), kind, place, id, version=None)
     await roll_back(shop, good)
     assert "klarna" not in order((await shop.decide(customer_mood="glad")).decision)
     assert "klarna" in order((await shop.decide(customer_mood="grim")).decision)
@@ -91,7 +92,7 @@ async def test_a_draft_over_what_was_rolled_back_is_told(shop):
     good = version_of(shop)
     await update(shop, "rule", rule({"exclude": ["ideal"]}))
     mine = rule({"exclude": ["klarna"]})
-    await shop.engine.drafts.save(shop.id, "ada", PLACE, mine, revision=None)
+    await shop.engine.drafts.save(shop.actor("ada"), PLACE, mine, revision=None)
     await roll_back(shop, good)
     assert [one.id for one in (await shop.engine.drafts.get(shop.id, PLACE)).moved] == ["r1"]
 
@@ -101,9 +102,9 @@ async def test_going_back_is_noted_and_says_why(shop):
     await shop.create("rule", rule({"exclude": ["card"]}))
     await roll_back(shop, first)
     entry = (await shop.engine.catalogue.audit(shop.id, subject="placement"))[0]
-    assert (entry.who, entry.action, entry.after) == ("ada", "rolled back", f'{{"version":{first}}}')
+    assert (entry.actor, entry.action, entry.after) == ("ada", "rolled back", f'{{"version":{first}}}')
     newest = (await shop.engine.versions.page(shop.id, PLACE))[0]
-    assert (newest.published_by, newest.why) == ("ada", f"Rolled back to version {first}")
+    assert (newest.published_by, newest.reason) == ("ada", f"Rolled back to version {first}")
 
 
 async def test_there_is_no_going_back_to_what_never_was_is_gone_or_is_in_force(shop):
@@ -111,7 +112,7 @@ async def test_there_is_no_going_back_to_what_never_was_is_gone_or_is_in_force(s
         await roll_back(shop, 99)
     with pytest.raises(Conflict, match="nothing differs"):
         await roll_back(shop, version_of(shop))
-    await shop.engine.catalogue.delete(shop.id, "ada", "placement", "", PLACE, version=None)
+    await shop.engine.catalogue.delete(shop.actor("ada"), "placement", "", PLACE, version=None)
     with pytest.raises(NotFound):
         await roll_back(shop, 1)
     assert shop.engine.live.get(shop.id, PLACE) is None
@@ -126,7 +127,7 @@ async def test_two_versions_are_compared_in_words_and_as_documents(shop):
     await shop.create(
         "rule", rule({"pin": {"candidate": "paypal", "slot": 1}}, id="comes", active_to="2026-12-01T00:00:00Z")
     )
-    await shop.engine.catalogue.delete(shop.id, "ada", "rule", PLACE, "goes", version=None)
+    await shop.engine.catalogue.delete(shop.actor("ada"), "rule", PLACE, "goes", version=None)
     await update(shop, "candidate", candidate("card", label="Karte", position=0))
     found = await shop.engine.versions.compare(shop.id, PLACE, old, version_of(shop))
     assert [(one.kind, one.id, one.mark) for one in found] == [
@@ -154,4 +155,4 @@ async def test_versions_of_other_merchants_are_not_there(shop):
     with pytest.raises(NotFound):
         await shop.engine.versions.document(other.id, PLACE, 1)
     with pytest.raises(NotFound):
-        await shop.engine.versions.roll_back(other.id, "eve", PLACE, 1)
+        await shop.engine.versions.roll_back(Actor(other.id, "eve"), PLACE, 1)

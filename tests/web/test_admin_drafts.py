@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from engine.model.actor import Actor
 from engine.model.placement import RuleDocument
 from tests.serving import Server, Side
 from tests.web.people import Person, person_of
@@ -31,7 +32,7 @@ def person(server: Server, side: Side) -> Person:
 def draft(side: Side, **changes: Any) -> None:
     """A change of a rule that waits to be published."""
     engine, document = side.server.engine, RuleDocument(**{**HIDE, **changes})
-    side.server.run(engine.drafts.save(side.merchant.id, "ada@example.com", PLACE, document, revision=None))
+    side.server.run(engine.drafts.save(Actor(side.merchant.id, "ada@example.com"), PLACE, document, revision=None))
 
 
 def act(person: Person, name: str, **values: Any) -> Any:

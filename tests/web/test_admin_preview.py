@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.checks.preview_log import furnish, keep, make_log
 from engine.clock import now_ms
+from engine.model.actor import Actor
 from engine.model.timestamps import DAY
 from engine.previews.estimation.effect import Effect
 from engine.previews.estimation.result import Result
@@ -39,7 +40,7 @@ def person(server: Server, shop: Side) -> Person:
 
 def draft(server: Server, shop: Side) -> None:
     drafts = server.engine.drafts
-    server.run(drafts.save(shop.merchant.id, "tester", "payment_methods", NO_SEPA, revision=None))
+    server.run(drafts.save(Actor(shop.merchant.id, "tester"), "payment_methods", NO_SEPA, revision=None))
 
 
 def read(person: Person, page: str = PAGE) -> str:
@@ -63,7 +64,7 @@ def test_a_draft_is_tried_and_told_in_words(server: Server, shop: Side, person: 
     assert "No SEPA" in text
     assert "The draft has changed since" not in text
     shop_drafts = server.engine.drafts
-    server.run(shop_drafts.discard(shop.merchant.id, "tester", "payment_methods", revision=None))
+    server.run(shop_drafts.discard(Actor(shop.merchant.id, "tester"), "payment_methods", revision=None))
     assert "The draft has changed since" in person.get(PAGE)
 
 

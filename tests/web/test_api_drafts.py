@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from engine.model.actor import Actor
 from tests.serving import Server, Side
 from web.openapi import examples
 
@@ -72,7 +73,7 @@ def test_a_deletion_and_everything_can_be_taken_back(side: Side):
 
 
 def test_with_review_a_key_neither_publishes_rules_nor_approves_them(server: Server, side: Side):
-    server.run(server.engine.accounts.set_review(side.merchant, on=True, who="tester"))
+    server.run(server.engine.accounts.set_review(side.merchant, on=True, actor_name="tester"))
     for refused in (
         side.client.post(f"{PLACE}/rules", json=HIDE),
         side.client.delete(f"{PLACE}/rules/{examples.RULE['id']}", headers=ANY),
@@ -83,7 +84,9 @@ def test_with_review_a_key_neither_publishes_rules_nor_approves_them(server: Ser
     assert (asked["state"], asked["review"], asked["why"]) == ("in_review", True, "please")
     assert publish(side).json()["type"] == "urn:tap2:problem:review-required"
     releases = server.engine.releases
-    server.run(releases.approve(side.merchant.id, "bob@example.com", "payment_methods", revision=asked["revision"]))
+    server.run(
+        releases.approve(Actor(side.merchant.id, "bob@example.com"), "payment_methods", revision=asked["revision"])
+    )
     assert publish(side).status_code == 200
     assert "paypal" not in shown(side)
 

@@ -97,7 +97,7 @@ def test_what_the_server_refuses_ends_with_its_reasons(server: Server, side: Sid
     done = tap2("publish", changed, "--placement", "payment_methods", side=side)
     assert done.exit_code == 1
     assert "paypal should be hidden" in done.output
-    server.run(server.engine.accounts.set_review(side.merchant, on=True, who="tester"))
+    server.run(server.engine.accounts.set_review(side.merchant, on=True, actor_name="tester"))
     done = tap2("publish", write(rules=[HIDE]), "--placement", "payment_methods", side=side)
     assert (done.exit_code, "in review" in done.output) == (0, True)
     assert tap2("publish", write(rules=[HIDE])).exit_code == 2

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from numpy.random import default_rng
 
+from engine.model.actor import Actor
 from engine.service import Engine, open_engine
 from engine.settings import Settings
 from simulation.worlds.shoppers import COUNTRIES, CYCLE_SECONDS, World, preferences
@@ -146,7 +147,7 @@ def test_a_demo_that_was_cut_off_while_it_was_made_is_completed(tmp_path: Path):
     async def seed_again() -> None:
         engine = await open_engine(Settings(data=str(tmp_path)))
         _, side = await engine.accounts.add_merchant(catalogue.SLUG, catalogue.NAME)
-        await engine.catalogue.create(side.id, "demo", "placement", "", [catalogue.PLACEMENT])
+        await engine.catalogue.create(Actor(side.id, "demo"), "placement", "", [catalogue.PLACEMENT])
         assert (await seed(engine)).password
         for merchant in await engine.accounts.merchants(catalogue.SLUG):
             configuration = await engine.catalogue.configuration(merchant.id)
@@ -161,7 +162,7 @@ def test_what_was_deleted_from_the_demo_stays_deleted(tmp_path: Path):
     async def start_again() -> None:
         async with demo_server(tmp_path) as (_, engine):
             merchant, rule = await engine.accounts.merchant("demo"), catalogue.RULES[0].id
-            await engine.catalogue.delete(merchant.id, "someone", "rule", PLACEMENT, rule, version=None)
+            await engine.catalogue.delete(Actor(merchant.id, "someone"), "rule", PLACEMENT, rule, version=None)
             await seed(engine)
             assert (await engine.catalogue.configuration(merchant.id)).find("rule", PLACEMENT, rule) is None
 

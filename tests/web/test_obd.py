@@ -153,7 +153,7 @@ async def server(folder: Path, kind: str = "secret") -> AsyncIterator[tuple[http
     async with app.lifespan():
         engine: Engine = app.state.engine
         merchant, _ = await engine.accounts.add_merchant("shop", "Shop")
-        _, key = await engine.accounts.create_key(merchant, kind, "replay", who="test")
+        _, key = await engine.accounts.create_key(merchant, kind, "replay", actor_name="test")
         transport, headers = httpx.ASGITransport(app=app), {"authorization": f"Bearer {key}"}
         async with httpx.AsyncClient(transport=transport, base_url="http://shop", headers=headers) as http:
             yield http, engine

@@ -17,7 +17,7 @@ from engine.model.placement import Moment as Given
 from engine.model.timestamps import rfc3339, to_ms
 from engine.store.drafts import State
 from rules.language.values import read_datetime
-from web.api.resources import JSON, Moment, version_of, who
+from web.api.resources import JSON, Moment, actor_of, version_of
 from web.http.access import configuring, engine_of
 from web.http.request_reading import MOST_BULK_BYTES, document_of
 from web.openapi import examples
@@ -146,7 +146,7 @@ async def save_rule(request: AnyRequest) -> Response[bytes]:
     if document.id != id:
         raise invalid("id", "must be the one in the address: it stays for good")
     drafts = engine_of(request).drafts
-    return _one(await drafts.save(access.merchant.id, who(access), placement, document, revision=revision))
+    return _one(await drafts.save(actor_of(access), placement, document, revision=revision))
 
 
 @delete(
@@ -162,7 +162,7 @@ async def save_rule(request: AnyRequest) -> Response[bytes]:
 async def remove_rule(request: AnyRequest) -> Response[bytes]:
     access, revision = configuring(request), version_of(request)
     drafts = engine_of(request).drafts
-    return _one(await drafts.remove(access.merchant.id, who(access), *_address(request), revision=revision))
+    return _one(await drafts.remove(actor_of(access), *_address(request), revision=revision))
 
 
 @post(
@@ -179,7 +179,7 @@ async def remove_rule(request: AnyRequest) -> Response[bytes]:
 async def keep_rule(request: AnyRequest) -> Response[bytes]:
     access, revision = configuring(request), version_of(request)
     drafts = engine_of(request).drafts
-    return _one(await drafts.keep(access.merchant.id, who(access), *_address(request), revision=revision))
+    return _one(await drafts.keep(actor_of(access), *_address(request), revision=revision))
 
 
 @put(
@@ -199,7 +199,7 @@ async def reorder(request: AnyRequest) -> Response[bytes]:
     access, revision = configuring(request), version_of(request)
     wanted: Order = await document_of(request, Order, most_bytes=MOST_BULK_BYTES)
     drafts, placement = engine_of(request).drafts, _placement(request)
-    await drafts.reorder(access.merchant.id, who(access), placement, wanted.ids, revision=revision)
+    await drafts.reorder(actor_of(access), placement, wanted.ids, revision=revision)
     return await _state(request)
 
 
@@ -216,7 +216,7 @@ async def reorder(request: AnyRequest) -> Response[bytes]:
 async def discard(request: AnyRequest) -> Response[bytes]:
     access, revision = configuring(request), version_of(request)
     drafts, placement = engine_of(request).drafts, _placement(request)
-    await drafts.discard(access.merchant.id, who(access), placement, revision=revision)
+    await drafts.discard(actor_of(access), placement, revision=revision)
     return await _state(request)
 
 
@@ -246,7 +246,7 @@ async def ask(request: AnyRequest) -> Response[bytes]:
     access, revision = configuring(request), await _revision(request)
     wanted: Review = await document_of(request, Review)
     releases = engine_of(request).releases
-    await releases.ask(access.merchant.id, who(access), _placement(request), revision=revision, why=wanted.why)
+    await releases.ask(actor_of(access), _placement(request), revision=revision, reason=wanted.why)
     return await _state(request)
 
 
@@ -262,7 +262,7 @@ async def ask(request: AnyRequest) -> Response[bytes]:
 )
 async def send_back(request: AnyRequest) -> Response[bytes]:
     access, revision = configuring(request), await _revision(request)
-    await engine_of(request).releases.send_back(access.merchant.id, who(access), _placement(request), revision=revision)
+    await engine_of(request).releases.send_back(actor_of(access), _placement(request), revision=revision)
     return await _state(request)
 
 
@@ -283,12 +283,12 @@ async def send_back(request: AnyRequest) -> Response[bytes]:
 async def publish(request: AnyRequest) -> Response[bytes]:
     access, revision = configuring(request), await _revision(request)
     wanted: Release = await document_of(request, Release)
-    releases, merchant, placement = engine_of(request).releases, access.merchant.id, _placement(request)
+    releases, placement = engine_of(request).releases, _placement(request)
     if wanted.publish_at is None:
-        version = await releases.publish(merchant, who(access), placement, revision=revision, why=wanted.why)
+        version = await releases.publish(actor_of(access), placement, revision=revision, reason=wanted.why)
         return _respond(Released(version, None))
     at = _moment(wanted.publish_at)
-    await releases.schedule(merchant, who(access), placement, revision=revision, why=wanted.why, at=at)
+    await releases.schedule(actor_of(access), placement, revision=revision, reason=wanted.why, at=at)
     return _respond(Released(None, rfc3339(at)))
 
 
@@ -329,7 +329,7 @@ def state_of(draft: Draft, differences: list[Difference]) -> DraftState:
         revision=at.revision,
         state=at.state,
         review=draft.review,
-        why=at.why,
+        why=at.reason,
         asked_by=at.asked_by,
         approved_by=at.approved_by,
         publish_at=rfc3339(at.publish_at) if at.publish_at is not None else None,

@@ -12,7 +12,7 @@ from engine.accounts.accounts import LONGEST_OVERLAP_HOURS
 from engine.clock import now_ms
 from engine.model.timestamps import rfc3339
 from engine.store.accounts import Key
-from web.api.resources import JSON, Moment, Page, who
+from web.api.resources import JSON, Moment, Page, actor_of
 from web.http.access import configuring, engine_of
 from web.http.request_reading import document_of, query_of
 from web.openapi import examples
@@ -89,7 +89,7 @@ async def create(request: AnyRequest) -> Response[bytes]:
     access = configuring(request)
     wanted: NewKey = await document_of(request, NewKey)
     key, plain = await engine_of(request).accounts.create_key(
-        access.merchant, wanted.kind, wanted.name, who=who(access)
+        access.merchant, wanted.kind, wanted.name, actor_name=actor_of(access).name
     )
     return _respond(MadeKey(**_shown(key), key=plain), status=201)
 
@@ -108,7 +108,7 @@ async def rotate(request: AnyRequest) -> Response[bytes]:
     access = configuring(request)
     wanted: Rotation = await document_of(request, Rotation)
     key, plain = await engine_of(request).accounts.rotate_key(
-        access.merchant, request.path_params["id"], overlap_hours=wanted.overlap_hours, who=who(access)
+        access.merchant, request.path_params["id"], overlap_hours=wanted.overlap_hours, actor_name=actor_of(access).name
     )
     return _respond(MadeKey(**_shown(key), key=plain), status=201)
 
@@ -120,7 +120,9 @@ async def rotate(request: AnyRequest) -> Response[bytes]:
 )
 async def revoke(request: AnyRequest) -> None:
     access = configuring(request)
-    await engine_of(request).accounts.revoke_key(access.merchant, request.path_params["id"], who=who(access))
+    await engine_of(request).accounts.revoke_key(
+        access.merchant, request.path_params["id"], actor_name=actor_of(access).name
+    )
 
 
 def _shown(key: Key) -> dict[str, Any]:

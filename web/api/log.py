@@ -173,7 +173,7 @@ async def audit(request: AnyRequest) -> Response[bytes]:
         access.merchant.id, before_id=wanted.cursor, subject=wanted.subject, limit=wanted.limit + 1
     )
     items = [
-        AuditEntry(one.id, rfc3339(one.at), one.who, one.action, one.subject, _raw(one.before), _raw(one.after))
+        AuditEntry(one.id, rfc3339(one.at), one.actor, one.action, one.subject, _raw(one.before), _raw(one.after))
         for one in found[: wanted.limit]
     ]
     return _respond(AuditEntries(items, str(items[-1].id) if len(found) > wanted.limit else None))

@@ -13,7 +13,7 @@ from engine.kernel.plan import PlanDocument
 from engine.model.timestamps import rfc3339
 from engine.store.plans import Number
 from web.api.log import Limit
-from web.api.resources import JSON, Moment, who
+from web.api.resources import JSON, Moment, actor_of
 from web.http.access import configuring, engine_of
 from web.http.request_reading import document_of, query_of
 from web.openapi import examples
@@ -112,7 +112,7 @@ async def roll_back(request: AnyRequest) -> Response[bytes]:
     access = configuring(request)
     wanted: RollBack = await document_of(request, RollBack)
     placement = request.path_params["placement"]
-    await engine_of(request).versions.roll_back(access.merchant.id, who(access), placement, wanted.version)
+    await engine_of(request).versions.roll_back(actor_of(access), placement, wanted.version)
     return _respond(await _versions(request, access.merchant.id, Versions()))
 
 
@@ -122,7 +122,7 @@ async def _versions(request: AnyRequest, merchant_id: int, wanted: Versions) -> 
     active = engine.live.get(merchant_id, placement)
     now = active.plan.version if active else 0
     items = [
-        PlanVersion(one.version, rfc3339(one.published_at), one.published_by, one.why, one.version == now)
+        PlanVersion(one.version, rfc3339(one.published_at), one.published_by, one.reason, one.version == now)
         for one in found[: wanted.limit]
     ]
     return PlanVersions(items, str(items[-1].version) if len(found) > wanted.limit else None)

@@ -13,8 +13,8 @@ from engine.clock import now_ms
 from engine.model.placement import Id, RuleDocument
 from engine.model.timestamps import DAY, rfc3339, to_ms
 from engine.previews.estimation.result import Result
-from engine.previews.previews import MOST_DECISIONS, Preview
-from web.api.resources import JSON, Moment, who
+from engine.previews.previews import MOST_DECISIONS, Period, Preview
+from web.api.resources import JSON, Moment, actor_of
 from web.http.access import configuring, engine_of
 from web.http.request_reading import MOST_BULK_BYTES, document_of
 from web.openapi import examples
@@ -86,12 +86,9 @@ async def start(request: AnyRequest) -> Response[bytes]:
     wanted: PreviewStart = await document_of(request, PreviewStart, most_bytes=MOST_BULK_BYTES)
     until = to_ms(wanted.until) if wanted.until else now_ms()
     preview = await engine_of(request).previews.start_draft(
-        access.merchant.id,
-        who(access),
+        actor_of(access),
         request.path_params["placement"],
-        since=to_ms(wanted.since) if wanted.since else until - USUAL_DAYS * DAY,
-        until=until,
-        limit=wanted.limit,
+        Period(to_ms(wanted.since) if wanted.since else until - USUAL_DAYS * DAY, until, wanted.limit),
         without=wanted.without or "",
         rules=wanted.rules,
     )

@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from engine.accounts.accounts import Access
 from engine.configuration.configuration import id_of
+from engine.model.actor import Actor
 from engine.model.errors import Stale, invalid
 from engine.model.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument, Scenario
 from engine.model.timestamps import rfc3339
@@ -190,7 +191,7 @@ def create(own: Collection) -> HTTPRouteHandler:
         access = configuring(request)
         sent = await document_of(request, one_or_more, most_bytes=MOST_BULK_BYTES)
         made = await engine_of(request).catalogue.create(
-            access.merchant.id, who(access), own.kind, own.place(request), sent if isinstance(sent, list) else [sent]
+            actor_of(access), own.kind, own.place(request), sent if isinstance(sent, list) else [sent]
         )
         if isinstance(sent, list):
             return _page(made, len(made), status=201)
@@ -229,7 +230,7 @@ def replace(own: Collection) -> HTTPRouteHandler:
         if id_of(document) != id:
             raise invalid(own.id_field, "must be the one in the address: it stays for good")
         changed = await engine_of(request).catalogue.update(
-            access.merchant.id, who(access), own.kind, place, id, document, version=version
+            actor_of(access), own.kind, place, id, document, version=version
         )
         return _one(changed)
 
@@ -246,14 +247,15 @@ def remove(own: Collection) -> HTTPRouteHandler:
     async def handler(request: AnyRequest) -> None:
         access, version = configuring(request), version_of(request)
         place, id = own.address(request)
-        await engine_of(request).catalogue.delete(access.merchant.id, who(access), own.kind, place, id, version=version)
+        await engine_of(request).catalogue.delete(actor_of(access), own.kind, place, id, version=version)
 
     return handler
 
 
-def who(access: Access) -> str:
-    """How the audit log names a caller with a key."""
-    return f"key {access.key.name} ({access.key.id})" if access.key.name else f"key {access.key.id}"
+def actor_of(access: Access) -> Actor:
+    """Return the merchant with the key's name and id, by which the audit log names the caller."""
+    key = access.key
+    return Actor(access.merchant.id, f"key {key.name} ({key.id})" if key.name else f"key {key.id}")
 
 
 def version_of(request: AnyRequest) -> int | None:

@@ -11,7 +11,7 @@ from msgspec import Meta
 from engine.configuration.configuration import Configuration
 from engine.model.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument, Scenario
 from web.api.drafts import PATH, TAG, DraftState, state_of
-from web.api.resources import JSON, version_of, who
+from web.api.resources import JSON, actor_of, version_of
 from web.http.access import configuring, engine_of
 from web.http.request_reading import MOST_BULK_BYTES, document_of, query_of
 from web.openapi import examples
@@ -72,9 +72,9 @@ async def import_set(request: AnyRequest) -> Response[bytes]:
     access, revision = configuring(request), version_of(request)
     wanted: RuleSet = await document_of(request, RuleSet, most_bytes=MOST_BULK_BYTES)
     engine, merchant_id, placement = engine_of(request), access.merchant.id, str(request.path_params["placement"])
-    await engine.drafts.replace(merchant_id, who(access), placement, wanted.rules, revision=revision)
+    await engine.drafts.replace(actor_of(access), placement, wanted.rules, revision=revision)
     if wanted.scenarios is not None:
-        await engine.catalogue.replace(merchant_id, who(access), "scenario", placement, wanted.scenarios)
+        await engine.catalogue.replace(actor_of(access), "scenario", placement, wanted.scenarios)
     draft, differences = await engine.drafts.differences(merchant_id, placement)
     return _respond(state_of(draft, differences), etag=draft.at.revision)
 

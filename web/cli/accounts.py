@@ -87,7 +87,7 @@ def keys_create(*, merchant: str, kind: Kind, mode: str, name: str, json: bool) 
 
     async def work(engine: Engine) -> dict[str, str]:
         side = await engine.accounts.merchant(merchant, mode)
-        key, plain = await engine.accounts.create_key(side, kind, name, who="tap2")
+        key, plain = await engine.accounts.create_key(side, kind, name, actor_name="tap2")
         return {"id": key.id, "merchant": merchant, "mode": mode, "kind": kind, "key": plain}
 
     show(with_engine(work), json=json)

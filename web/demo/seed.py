@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from engine.model.actor import Actor
 from engine.service import Engine
 from engine.store import accounts
 from engine.store.accounts import Merchant
@@ -43,9 +44,9 @@ async def shoppers_key(engine: Engine) -> str:
     merchant = await engine.accounts.merchant(catalogue.SLUG)
     for old in await engine.accounts.keys(merchant.id):
         if old.name == KEY_NAME and old.expires_at is None:
-            _, plain = await engine.accounts.rotate_key(merchant, old.id, overlap_hours=0, who=WHO)
+            _, plain = await engine.accounts.rotate_key(merchant, old.id, overlap_hours=0, actor_name=WHO)
             return plain
-    _, plain = await engine.accounts.create_key(merchant, "secret", KEY_NAME, who=WHO)
+    _, plain = await engine.accounts.create_key(merchant, "secret", KEY_NAME, actor_name=WHO)
     return plain
 
 
@@ -57,7 +58,7 @@ async def _merchant(engine: Engine) -> Sequence[Merchant]:
         currency=catalogue.CURRENCY,
         locale=catalogue.LOCALE,
         timezone=catalogue.TIMEZONE,
-        who=WHO,
+        actor_name=WHO,
     )
 
 
@@ -70,4 +71,4 @@ async def _fill(engine: Engine, side: Merchant) -> None:
     )
     for kind, inside, documents in wanted:
         if not configuration.documents(kind, inside):
-            await engine.catalogue.create(side.id, WHO, kind, inside, documents)
+            await engine.catalogue.create(Actor(side.id, WHO), kind, inside, documents)

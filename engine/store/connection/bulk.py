@@ -62,14 +62,23 @@ def _parted(rows: Sequence[Any], most: int) -> Iterator[Sequence[Any]]:
 @lru_cache(maxsize=128)
 def _from_parameters(table: Table, columns: tuple[str, ...], rows: int, tail: str) -> str:
     row = f"({', '.join('?' * len(columns))})"
-    return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES {', '.join([row] * rows)}{tail}"  # noqa: S608
+    return f"{_insert_into(table, columns)} VALUES {', '.join([row] * rows)}{tail}"
 
 
 @cache
 def _from_json(table: Table, columns: tuple[str, ...], tail: str) -> TextClause:
     values = ", ".join(_typed(table.c[name], place) for place, name in enumerate(columns))
     source = "json_array_elements(CAST(CAST(:rows AS text) AS json)) AS r(value)"
-    return text(f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT {values} FROM {source}{tail}")  # noqa: S608
+    return text(f"{_insert_into(table, columns)} SELECT {values} FROM {source}{tail}")  # noqa: S608
+
+
+def _insert_into(table: Table, columns: tuple[str, ...]) -> str:
+    return f"INSERT INTO {table.name} ({', '.join(_names(table, columns))})"
+
+
+def _names(table: Table, columns: tuple[str, ...]) -> list[str]:
+    # A column may be called otherwise in Python (`Column.key`) than in the database.
+    return [table.c[column].name for column in columns]
 
 
 def _typed(column: Column[Any], place: int) -> str:
@@ -81,7 +90,7 @@ def _typed(column: Column[Any], place: int) -> str:
 @cache
 def _conflict(table: Table, columns: tuple[str, ...], on_conflict: OnConflict) -> str:
     keys = [column.name for column in table.primary_key]
-    rest = [name for name in columns if name not in keys]
+    rest = [name for name in _names(table, columns) if name not in keys]
     match on_conflict:
         case "fail":
             return ""

@@ -58,7 +58,7 @@ drafts = Table(
     merchant_column(),
     Column("placement", Text, nullable=False),
     Column("state", Text, nullable=False),
-    Column("why", Text, nullable=False),
+    Column("why", Text, key="reason", nullable=False),
     Column("asked_by", Text, nullable=False),
     Column("approved_by", Text, nullable=False),
     Column("publish_at", BigInteger),
@@ -78,7 +78,7 @@ plans = Table(
     Column("document", Text, nullable=False),
     Column("published_at", BigInteger, nullable=False),
     Column("published_by", Text, nullable=False),
-    Column("why", Text, nullable=False, server_default=text("''")),
+    Column("why", Text, key="reason", nullable=False, server_default=text("''")),
     PrimaryKeyConstraint("merchant_id", "placement", "version"),
 )
 

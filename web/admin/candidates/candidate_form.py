@@ -83,7 +83,7 @@ async def create_candidate(
     async def write() -> Resource:
         last = max((c.position for c in await documents_of(frame, key)), default=-1)
         document = document_of(values, frame.merchant.currency, position=last + 1)
-        return (await catalogue.create(frame.merchant.id, frame.who, "candidate", key, [document]))[0]
+        return (await catalogue.create(frame.actor, "candidate", key, [document]))[0]
 
     try:
         created = await store(values, write, no_one_else, names=NAMES)
@@ -116,9 +116,7 @@ async def save_candidate(
 
     async def write() -> Resource:
         document = document_of(values, currency, position=stored.document.position)
-        return await catalogue.update(
-            frame.merchant.id, frame.who, "candidate", key, id, document, version=version_of(values)
-        )
+        return await catalogue.update(frame.actor, "candidate", key, id, document, version=version_of(values))
 
     async def saved_now() -> Mapping[str, str]:
         return texts_of(await catalogue.get(frame.merchant.id, "candidate", key, id), currency)

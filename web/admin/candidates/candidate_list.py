@@ -74,7 +74,7 @@ async def toggle_candidate(
     catalogue = frame.engine.catalogue
     stored = await catalogue.get(frame.merchant.id, "candidate", key, id)
     document = msgspec.structs.replace(stored.document, enabled=enabled)
-    await catalogue.update(frame.merchant.id, frame.who, "candidate", key, id, document, version=stored.version)
+    await catalogue.update(frame.actor, "candidate", key, id, document, version=stored.version)
     return await _after_change(frame, key)
 
 
@@ -91,7 +91,7 @@ async def move_candidate(
     place = ids.index(id)
     other = min(max(place + step, 0), len(ids) - 1)
     ids[place], ids[other] = ids[other], ids[place]
-    await frame.engine.catalogue.reorder(frame.merchant.id, frame.who, key, ids)
+    await frame.engine.catalogue.reorder(frame.actor, key, ids)
     return await _after_change(frame, key)
 
 
@@ -102,7 +102,7 @@ async def delete_candidate(
     """Delete a candidate; the notice offers to take it back."""
     frame.must_edit()
     version = version_of(await typed(request))
-    gone = await frame.engine.catalogue.delete(frame.merchant.id, frame.who, "candidate", key, id, version=version)
+    gone = await frame.engine.catalogue.delete(frame.actor, "candidate", key, id, version=version)
     return frame.go(
         base_of(key), notice=Notice(f"{gone.document.label} is deleted.", undo=await undo_address(frame, gone))
     )

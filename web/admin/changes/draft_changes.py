@@ -97,7 +97,7 @@ async def act_on_changes(request: AnyRequest, frame: NamedDependency[Frame], key
 async def restore_changes(frame: NamedDependency[Frame], key: FromPath[str], entry_id: FromPath[int]) -> Response[Any]:
     """Put back what was discarded."""
     frame.must_draft()
-    count = await frame.engine.drafts.bring_back(frame.merchant.id, frame.who, key, entry_id)
+    count = await frame.engine.drafts.bring_back(frame.actor, key, entry_id)
     text = f"{frame.show.count(count, 'change')} back in the draft."
     return frame.go(f"/admin/placements/{key}/changes", notice=Notice(text))
 
@@ -108,7 +108,7 @@ async def choose_review(request: AnyRequest, frame: NamedDependency[Frame]) -> R
     frame.must_administer()
     values = await typed(request)
     on = values.get("review") == "on"
-    await frame.engine.accounts.set_review(frame.merchant, on=on, who=frame.who)
+    await frame.engine.accounts.set_review(frame.merchant, on=on, actor_name=frame.actor.name)
     text = (
         "From now on a second person approves changes of rules." if on else "Changes of rules need no review any more."
     )
@@ -118,43 +118,39 @@ async def choose_review(request: AnyRequest, frame: NamedDependency[Frame]) -> R
 
 async def _publish(frame: Frame, key: str, values: dict[str, str]) -> Notice:
     frame.must_edit()
-    version = await frame.engine.releases.publish(
-        frame.merchant.id, frame.who, key, revision=_revision(values), why=_why(values)
-    )
+    version = await frame.engine.releases.publish(frame.actor, key, revision=_revision(values), reason=_why(values))
     return Notice(f"Version {version} is in force.")
 
 
 async def _schedule(frame: Frame, key: str, values: dict[str, str]) -> Notice:
     frame.must_edit()
     at = _moment(values.get("publish_at", ""), frame.merchant.timezone)
-    await frame.engine.releases.schedule(
-        frame.merchant.id, frame.who, key, revision=_revision(values), why=_why(values), at=at
-    )
+    await frame.engine.releases.schedule(frame.actor, key, revision=_revision(values), reason=_why(values), at=at)
     return Notice(f"It will be published {frame.show.moment(at)}, if nothing changes it until then.")
 
 
 async def _ask(frame: Frame, key: str, values: dict[str, str]) -> Notice:
     frame.must_draft()
-    await frame.engine.releases.ask(frame.merchant.id, frame.who, key, revision=_revision(values), why=_why(values))
+    await frame.engine.releases.ask(frame.actor, key, revision=_revision(values), reason=_why(values))
     return Notice("Sent for review. Somebody else can approve it on this page.")
 
 
 async def _approve(frame: Frame, key: str, values: dict[str, str]) -> Notice:
     frame.must_edit()
-    await frame.engine.releases.approve(frame.merchant.id, frame.who, key, revision=_revision(values))
+    await frame.engine.releases.approve(frame.actor, key, revision=_revision(values))
     return Notice("Approved. It can be published now.")
 
 
 async def _send_back(frame: Frame, key: str, values: dict[str, str]) -> Notice:
     frame.must_draft()
-    await frame.engine.releases.send_back(frame.merchant.id, frame.who, key, revision=_revision(values))
+    await frame.engine.releases.send_back(frame.actor, key, revision=_revision(values))
     return Notice("It is neither in review nor scheduled any more.")
 
 
 async def _discard(frame: Frame, key: str, values: dict[str, str]) -> Notice:
     frame.must_draft()
     ids = [values["id"]] if values.get("id") else None
-    entry = await frame.engine.drafts.discard(frame.merchant.id, frame.who, key, ids, revision=_revision(values))
+    entry = await frame.engine.drafts.discard(frame.actor, key, ids, revision=_revision(values))
     text = "The change is discarded." if ids else "All changes are discarded."
     return Notice(text, undo=f"/admin/placements/{key}/changes/{entry}/restore" if entry else "")
 
@@ -162,7 +158,7 @@ async def _discard(frame: Frame, key: str, values: dict[str, str]) -> Notice:
 async def _keep(frame: Frame, key: str, values: dict[str, str]) -> Notice:
     frame.must_draft()
     seen = int(values["seen"]) if values.get("seen", "").isdigit() else -1
-    await frame.engine.drafts.keep(frame.merchant.id, frame.who, key, values.get("id", ""), revision=seen)
+    await frame.engine.drafts.keep(frame.actor, key, values.get("id", ""), revision=seen)
     return Notice("The change is kept over what others published.")
 
 
@@ -189,7 +185,7 @@ async def _page(
     except Invalid as broken:
         scenarios = None
         texts = texts or [sentence(_said(problem)) for problem in broken.problems]
-    form = Form({"why": draft.at.why, **(values or {})}).with_problems(
+    form = Form({"why": draft.at.reason, **(values or {})}).with_problems(
         [problem for problem in problems if problem not in said]
     )
     approved = draft.at.state == "approved" or not draft.review
@@ -199,7 +195,7 @@ async def _page(
         rows=[_row(key, rule, one) for rule, one in zip(draft.changes, found, strict=True)],
         scenarios=scenarios,
         failing=sum(not one.holds for one in scenarios or ()),
-        may_approve=frame.may_edit and draft.at.state == "in_review" and draft.at.asked_by != frame.who,
+        may_approve=frame.may_edit and draft.at.state == "in_review" and draft.at.asked_by != frame.actor.name,
         may_publish=frame.may_edit and approved,
         form=form,
         problems=texts,

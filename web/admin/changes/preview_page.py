@@ -14,7 +14,7 @@ from litestar.params import FromPath, FromQuery
 from engine.model.errors import Conflict, EngineError, Invalid, invalid
 from engine.model.placement import Placement
 from engine.model.timestamps import DAY, to_ms
-from engine.previews.previews import Preview
+from engine.previews.previews import Period, Preview
 from web.admin.candidates.candidate_list import positions_of
 from web.admin.changes.preview_report import Report, report_of
 from web.admin.shell.admission import AnyRequest, typed
@@ -77,9 +77,7 @@ async def start_preview(request: AnyRequest, frame: NamedDependency[Frame], key:
     without = values.get("without", "")
     try:
         since, until = _period(frame, values)
-        await frame.engine.previews.start_draft(
-            frame.merchant.id, frame.who, key, since=since, until=until, without=without
-        )
+        await frame.engine.previews.start_draft(frame.actor, key, Period(since, until), without=without)
     except (Invalid, Conflict) as refusal:
         box = await box_of(frame, key, without=without, form=Form(values, _problems(refusal)))
         return frame.form(

@@ -89,7 +89,7 @@ async def version_page(
     recent = await frame.engine.versions.page(frame.merchant.id, key, limit=100)
     page = VersionPage(
         placement=await _placement(frame, key),
-        version=Version(row.version, row.published_at, row.published_by, row.why),
+        version=Version(row.version, row.published_at, row.published_by, row.reason),
         since=older,
         others=sorted({one.version for one in recent} | {older}, reverse=True),
         rows=[_row(one) for one in found],
@@ -104,7 +104,7 @@ async def roll_back(request: AnyRequest, frame: NamedDependency[Frame], key: Fro
     frame.must_edit()
     version = version_of(await typed(request))
     try:
-        new = await frame.engine.versions.roll_back(frame.merchant.id, frame.who, key, version)
+        new = await frame.engine.versions.roll_back(frame.actor, key, version)
     except (Conflict, Invalid) as error:
         page = await _page(frame, key, problem=sentence(error.detail))
         return frame.page("changes/versions.html", page, status=409 if isinstance(error, Conflict) else 422)

@@ -82,7 +82,7 @@ def row_of(entry: Entry) -> Row:
     return Row(
         id=entry.id,
         at=entry.at,
-        who=entry.who,
+        who=entry.actor,
         action=entry.action,
         kind=BADGES.get(entry.action, "plain"),
         subject=subject_of(entry),

@@ -86,7 +86,7 @@ async def create_placement(request: AnyRequest, frame: NamedDependency[Frame]) -
 
     async def write() -> Resource:
         document = document_of(values, terms)
-        return (await frame.engine.catalogue.create(frame.merchant.id, frame.who, "placement", "", [document]))[0]
+        return (await frame.engine.catalogue.create(frame.actor, "placement", "", [document]))[0]
 
     try:
         created = await store(values, write, no_one_else, names=names_of(terms), places=places_of(terms))
@@ -117,7 +117,7 @@ async def save_settings(request: AnyRequest, frame: NamedDependency[Frame], key:
 
     async def write() -> Resource:
         document, version = document_of(values, terms), version_of(values)
-        return await catalogue.update(frame.merchant.id, frame.who, "placement", "", key, document, version=version)
+        return await catalogue.update(frame.actor, "placement", "", key, document, version=version)
 
     async def saved_now() -> Mapping[str, str]:
         return texts_of(await catalogue.get(frame.merchant.id, "placement", "", key), terms)
@@ -144,7 +144,7 @@ async def delete_placement(request: AnyRequest, frame: NamedDependency[Frame], k
         terms = await _terms(frame, key)
         page = _page(terms, Form(texts_of(stored, terms)), stored, deletion=deletion)
         return frame.page("placements/placement_settings.html", page, status=422)
-    await frame.engine.catalogue.delete(frame.merchant.id, frame.who, "placement", "", key, version=version_of(values))
+    await frame.engine.catalogue.delete(frame.actor, "placement", "", key, version=version_of(values))
     return frame.go("/admin/placements", notice=Notice(f"{stored.document.name} is deleted."))
 
 

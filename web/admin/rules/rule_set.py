@@ -78,7 +78,7 @@ async def rule_set(frame: Frame, key: str) -> RuleSet:
 
 async def keep(frame: Frame, key: str, document: RuleDocument, *, revision: int | None) -> DraftRule:
     """Put a rule into the draft; `Stale` where somebody else changed it since `revision`."""
-    return await frame.engine.drafts.save(frame.merchant.id, frame.who, key, document, revision=revision)
+    return await frame.engine.drafts.save(frame.actor, key, document, revision=revision)
 
 
 async def drop(frame: Frame, key: str, id: str, *, revision: int | None) -> tuple[DraftRule, str]:
@@ -87,24 +87,24 @@ async def drop(frame: Frame, key: str, id: str, *, revision: int | None) -> tupl
     if revision is not None and gone.revision != revision:
         raise Stale("this rule was changed meanwhile; look at it again", field="revision")
     # What only the draft knows of it is discarded first, since that can be brought back.
-    entry = await drafts.discard(frame.merchant.id, frame.who, key, [id], revision=None)
+    entry = await drafts.discard(frame.actor, key, [id], revision=None)
     if gone.before is not None:
-        await drafts.remove(frame.merchant.id, frame.who, key, id, revision=None)
+        await drafts.remove(frame.actor, key, id, revision=None)
     return gone, f"/admin/rules/{key}/{id}/back" + (f"?entry={entry}" if entry else "")
 
 
 async def bring_back(frame: Frame, key: str, id: str, entry: int) -> None:
     """Undo `drop`."""
-    await frame.engine.drafts.discard(frame.merchant.id, frame.who, key, [id], revision=None)
+    await frame.engine.drafts.discard(frame.actor, key, [id], revision=None)
     if entry:
-        await frame.engine.drafts.bring_back(frame.merchant.id, frame.who, key, entry)
+        await frame.engine.drafts.bring_back(frame.actor, key, entry)
 
 
 async def put_in_order(frame: Frame, key: str, ids: Sequence[str]) -> None:
     """Let the rules have priorities that put them in this order."""
-    await frame.engine.drafts.reorder(frame.merchant.id, frame.who, key, ids, revision=None)
+    await frame.engine.drafts.reorder(frame.actor, key, ids, revision=None)
 
 
 async def replace_all(frame: Frame, key: str, documents: Sequence[RuleDocument], *, revision: int | None) -> None:
     """Let the draft have these rules and no others."""
-    await frame.engine.drafts.replace(frame.merchant.id, frame.who, key, documents, revision=revision)
+    await frame.engine.drafts.replace(frame.actor, key, documents, revision=revision)

@@ -86,7 +86,7 @@ async def create_scenario(request: AnyRequest, frame: NamedDependency[Frame], ke
 
     async def write() -> Resource:
         made = [document_of(values, id=values.get("id", "").strip())]
-        return (await frame.engine.catalogue.create(frame.merchant.id, frame.who, "scenario", key, made))[0]
+        return (await frame.engine.catalogue.create(frame.actor, "scenario", key, made))[0]
 
     try:
         created = await store(values, write, no_one_else, names=NAMES)
@@ -117,7 +117,7 @@ async def save_scenario(
 
     async def write() -> Resource:
         document, version = document_of(values, id=id), version_of(values)
-        return await catalogue.update(frame.merchant.id, frame.who, "scenario", key, id, document, version=version)
+        return await catalogue.update(frame.actor, "scenario", key, id, document, version=version)
 
     async def saved_now() -> Mapping[str, str]:
         return texts_of(await catalogue.get(frame.merchant.id, "scenario", key, id))
@@ -138,7 +138,7 @@ async def delete_scenario(
     """Delete one; the notice offers to take it back."""
     frame.must_draft()
     version = version_of(await typed(request))
-    gone = await frame.engine.catalogue.delete(frame.merchant.id, frame.who, "scenario", key, id, version=version)
+    gone = await frame.engine.catalogue.delete(frame.actor, "scenario", key, id, version=version)
     notice = Notice(f"“{gone.document.name}” is deleted.", undo=await undo_address(frame, gone))
     return frame.go(f"/admin/placements/{key}/scenarios", notice=notice)
 
@@ -150,7 +150,7 @@ async def scenario_from_decision(frame: NamedDependency[Frame], decision_id: Fro
     key, made = await frame.engine.scenarios.from_decision(frame.merchant.id, decision_id)
     address = f"/admin/placements/{key}/scenarios/{made.id}"
     try:
-        await frame.engine.catalogue.create(frame.merchant.id, frame.who, "scenario", key, [made])
+        await frame.engine.catalogue.create(frame.actor, "scenario", key, [made])
     except Conflict:
         return frame.go(address, notice=Notice("There is a scenario of this decision already."))
     return frame.go(address, notice=Notice("Saved as a scenario. Give it a name, and leave out what need not hold."))

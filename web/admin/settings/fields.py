@@ -123,7 +123,7 @@ async def create_field(request: AnyRequest, frame: NamedDependency[Frame]) -> Re
     values = await typed(request)
 
     async def write() -> Resource:
-        created = await frame.engine.catalogue.create(frame.merchant.id, frame.who, "field", "", [document_of(values)])
+        created = await frame.engine.catalogue.create(frame.actor, "field", "", [document_of(values)])
         return created[0]
 
     try:
@@ -148,9 +148,7 @@ async def save_field(request: AnyRequest, frame: NamedDependency[Frame], name: F
     catalogue = frame.engine.catalogue
 
     async def write() -> Resource:
-        return await catalogue.update(
-            frame.merchant.id, frame.who, "field", "", name, document_of(values), version=version_of(values)
-        )
+        return await catalogue.update(frame.actor, "field", "", name, document_of(values), version=version_of(values))
 
     async def saved_now() -> Mapping[str, str]:
         return texts_of(await catalogue.get(frame.merchant.id, "field", "", name))
@@ -172,7 +170,7 @@ async def delete_field(request: AnyRequest, frame: NamedDependency[Frame], name:
     values = await typed(request)
     catalogue = frame.engine.catalogue
     try:
-        gone = await catalogue.delete(frame.merchant.id, frame.who, "field", "", name, version=version_of(values))
+        gone = await catalogue.delete(frame.actor, "field", "", name, version=version_of(values))
     except Invalid as error:
         stored = await catalogue.get(frame.merchant.id, "field", "", name)
         problem = FieldProblem("form", f"{name} is still in use: {error.detail}")

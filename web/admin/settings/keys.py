@@ -59,7 +59,7 @@ async def create_key(request: AnyRequest, frame: NamedDependency[Frame]) -> Resp
     name, kind = reader.text("name", required="Say where the key will be used"), reader.text("kind")
     try:
         reader.check()
-        key, plain = await frame.engine.accounts.create_key(frame.merchant, kind, name, who=frame.who)  # type: ignore[arg-type]
+        key, plain = await frame.engine.accounts.create_key(frame.merchant, kind, name, actor_name=frame.actor.name)  # type: ignore[arg-type]
     except Invalid as error:
         return await _page(frame, Form(reader.values).with_problems(error.problems), status=422)
     return await _page(frame, plain=plain, plain_for=key.name)
@@ -70,7 +70,9 @@ async def rotate_key(request: AnyRequest, frame: NamedDependency[Frame], key_id:
     """Make a successor and show it; the old key goes on for a while."""
     frame.must_administer()
     hours = Reader(await typed(request)).integer("overlap", default=24)
-    key, plain = await frame.engine.accounts.rotate_key(frame.merchant, key_id, overlap_hours=hours, who=frame.who)
+    key, plain = await frame.engine.accounts.rotate_key(
+        frame.merchant, key_id, overlap_hours=hours, actor_name=frame.actor.name
+    )
     return await _page(frame, plain=plain, plain_for=key.name)
 
 
@@ -84,7 +86,7 @@ async def revoke_key(request: AnyRequest, frame: NamedDependency[Frame], key_id:
         field = f"confirm-{key_id}"
         problem = FieldProblem(field, f"type {key.hint[-4:]}, the end of the key, to confirm")
         return await _page(frame, Form({field: values.get("confirm", "")}).with_problems([problem]), status=422)
-    await frame.engine.accounts.revoke_key(frame.merchant, key_id, who=frame.who)
+    await frame.engine.accounts.revoke_key(frame.merchant, key_id, actor_name=frame.actor.name)
     return frame.go("/admin/keys", notice=Notice(f"The key “{key.name}” is revoked. It is refused from now on."))
 
 

@@ -14,6 +14,7 @@ from litestar.response import Redirect
 
 from engine.accounts.accounts import Visit
 from engine.clock import now_ms
+from engine.model.actor import Actor
 from engine.model.errors import Forbidden
 from engine.service import Engine
 from engine.store.accounts import Merchant, User
@@ -62,9 +63,9 @@ class Frame:
         )
 
     @property
-    def who(self) -> str:
-        """The name under which the audit log notes a change."""
-        return self.user.email
+    def actor(self) -> Actor:
+        """Return the merchant with the person's e-mail address, which the audit log names."""
+        return Actor(self.merchant.id, self.user.email)
 
     @property
     def wording(self) -> Wording:

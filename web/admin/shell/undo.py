@@ -42,7 +42,7 @@ async def restore(frame: NamedDependency[Frame], entry_id: FromPath[int]) -> Res
         raise NotFound("There is nothing to bring back here.")
     kind, place, document = _deleted(entries[0])
     try:
-        await catalogue.create(frame.merchant.id, frame.who, kind, place, [document])
+        await catalogue.create(frame.actor, kind, place, [document])
     except Conflict:
         return frame.go(_list_of(kind, place), notice=Notice("It is there already."))
     except EngineError as error:

@@ -110,7 +110,7 @@ async def save_as_scenario(
     frame.must_draft()
     trying = await _trying(frame, key, id, await several_typed(request))
     made = await trying.scenario()
-    await frame.engine.catalogue.create(frame.merchant.id, frame.who, "scenario", key, [made])
+    await frame.engine.catalogue.create(frame.actor, "scenario", key, [made])
     address = f"/admin/placements/{key}/scenarios/{made.id}"
     if not frame.is_htmx:
         return frame.go(address)
