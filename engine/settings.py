@@ -58,10 +58,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         unknown = sorted(set(given) - set(cls.__struct_fields__))
         if unknown:
             raise msgspec.ValidationError(f"unknown setting {PREFIX}{unknown[0].upper()}")
-        try:
-            return msgspec.convert(given, cls, strict=False)
-        except msgspec.ValidationError as error:
-            raise msgspec.ValidationError(f"{PREFIX}* settings: {error}") from None
+        return msgspec.convert(given, cls, strict=False)
 
 
 def describe(settings: Settings) -> list[dict[str, Any]]:

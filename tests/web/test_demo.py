@@ -15,7 +15,7 @@ from engine.service import Engine, open_engine
 from engine.settings import Settings
 from simulation.worlds.shoppers import COUNTRIES, CYCLE_SECONDS, World, preferences
 from web.app import create_app
-from web.demo import catalogue
+from web.demo import background, catalogue
 from web.demo.background import KEY_FILE, key_of_last_run
 from web.demo.seed import seed, shoppers_key
 from web.demo.shoppers import PLACEMENT, Refused, Shoppers
@@ -281,3 +281,26 @@ def test_outcomes_that_will_never_be_taken_do_not_hold_up_the_others():
 def test_a_wrong_key_ends_the_shopping_with_its_reason():
     with pytest.raises(Refused, match="401 no such key"):
         shop_at(Flaky(decide=401, feedback=[]), rate=50, seconds=5)
+
+
+def test_only_one_of_several_workers_runs_shoppers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    started = Counter()
+
+    async def shop(*_arguments: object, **_options: object) -> None:
+        started["shoppers"] += 1
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(background, "run_shoppers", shop)
+
+    async def work() -> None:
+        engine = await open_engine(Settings(data=str(tmp_path)))
+        async with background.demo(engine):
+            async with background.demo(engine):
+                await asyncio.sleep(0)
+            assert started["shoppers"] == 1
+        async with background.demo(engine):
+            await asyncio.sleep(0)
+        assert started["shoppers"] == 2, "the next worker takes over when the first has ended"
+        await engine.stop()
+
+    asyncio.run(work())

@@ -5,9 +5,10 @@ from __future__ import annotations
 import click
 
 from web.cli import accounts, decisions, demo, evaluate, maintenance, replay, rules, serve, simulate
+from web.cli.failures import CommandGroup
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="tap2-personalize")
 def main() -> None:
     """Tap2 Personalize: an open decision engine for checkouts. Settings are TAP2_* variables; see `tap2 config`."""

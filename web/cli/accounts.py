@@ -7,6 +7,7 @@ import click
 from engine.accounts.accounts import ROLES
 from engine.service import Engine
 from engine.store.accounts import Kind, Role
+from rules.language.codes import COUNTRIES, CURRENCIES, OFTEN_MISTAKEN
 from web.cli.common import as_json, show, with_engine
 
 
@@ -17,7 +18,7 @@ def merchant() -> None:
 
 @merchant.command("add")
 @click.argument("slug")
-@click.option("--name", help="As people read it; the slug unless given.")
+@click.option("--name", help="Display name; the slug unless given.")
 @click.option("--country", default="DE", show_default=True, help="ISO 3166-1 alpha-2.")
 @click.option("--currency", default="EUR", show_default=True, help="ISO 4217.")
 @click.option("--locale", default="en", show_default=True)
@@ -27,6 +28,8 @@ def merchant_add(
     *, slug: str, name: str | None, country: str, currency: str, locale: str, timezone: str, json: bool
 ) -> None:
     """Add a merchant, with a live and a test side."""
+    country = _code("country", country, COUNTRIES, "ISO 3166-1 alpha-2 code such as DE")
+    currency = _code("currency", currency, CURRENCIES, "ISO 4217 code such as EUR")
     live, _ = with_engine(
         lambda engine: engine.accounts.add_merchant(
             slug, name or slug, country=country, currency=currency, locale=locale, timezone=timezone
@@ -39,8 +42,8 @@ def merchant_add(
 @as_json
 def merchant_list(*, json: bool) -> None:
     """List the merchants."""
-    found = with_engine(lambda engine: engine.accounts.merchants())
-    show(found, json=json, columns=("slug", "mode", "name", "country", "currency", "timezone"), title="Merchants")
+    merchants = with_engine(lambda engine: engine.accounts.merchants())
+    show(merchants, json=json, columns=("slug", "mode", "name", "country", "currency", "timezone"), title="Merchants")
 
 
 @click.group()
@@ -53,20 +56,20 @@ def user() -> None:
 @click.option("--merchant", required=True, help="The merchant's slug.")
 @click.option("--name", default="")
 @click.option("--role", type=click.Choice(ROLES), default="admin", show_default=True)
-@click.password_option(envvar="TAP2_PASSWORD", help=f"Asked for unless given or in {'TAP2_PASSWORD'}.")
+@click.password_option(envvar="TAP2_PASSWORD", help="Prompted for unless given or in TAP2_PASSWORD.")
 @as_json
 def user_add(*, email: str, merchant: str, name: str, role: Role, password: str, json: bool) -> None:
     """Add a person."""
-    made = with_engine(lambda engine: engine.accounts.add_user(email, name or email, merchant, role, password))
-    show({"email": made.email, "merchant": made.slug, "role": made.role}, json=json)
+    user = with_engine(lambda engine: engine.accounts.add_user(email, name or email, merchant, role, password))
+    show({"email": user.email, "merchant": user.slug, "role": user.role}, json=json)
 
 
 @user.command("password")
 @click.argument("email")
-@click.password_option(envvar="TAP2_PASSWORD", help=f"Asked for unless given or in {'TAP2_PASSWORD'}.")
+@click.password_option(envvar="TAP2_PASSWORD", help="Prompted for unless given or in TAP2_PASSWORD.")
 @as_json
 def user_password(*, email: str, password: str, json: bool) -> None:
-    """Give a person a new password."""
+    """Set a person's password."""
     with_engine(lambda engine: engine.accounts.set_password(email, password))
     show({"email": email, "changed": True}, json=json)
 
@@ -83,7 +86,7 @@ def keys() -> None:
 @click.option("--name", default="command line", show_default=True)
 @as_json
 def keys_create(*, merchant: str, kind: Kind, mode: str, name: str, json: bool) -> None:
-    """Create a key. It is shown this once."""
+    """Create a key. It is shown only once."""
 
     async def work(engine: Engine) -> dict[str, str]:
         side = await engine.accounts.merchant(merchant, mode)
@@ -91,3 +94,13 @@ def keys_create(*, merchant: str, kind: Kind, mode: str, name: str, json: bool) 
         return {"id": key.id, "merchant": merchant, "mode": mode, "kind": kind, "key": plain}
 
     show(with_engine(work), json=json)
+
+
+def _code(option: str, value: str, codes: frozenset[str], kind: str) -> str:
+    """Return the code in capitals; end the command where it is not in the list."""
+    code = value.strip().upper()
+    if code in codes:
+        return code
+    meant = OFTEN_MISTAKEN.get(code, "")
+    hint = f"; did you mean {meant}?" if meant in codes else ""
+    raise click.ClickException(f"--{option}: “{value}” is not an {kind}{hint}")

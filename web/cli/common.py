@@ -1,4 +1,4 @@
-"""What every command shares: settings, an engine for as long as it runs, and output for people or for programs."""
+"""Settings, an engine for the time of a command, and output as tables or JSON."""
 
 from __future__ import annotations
 
@@ -12,30 +12,31 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from engine.model.errors import EngineError, Invalid
+from engine.model.errors import EngineError
 from engine.service import Engine, open_engine
 from engine.settings import Settings
+from web.cli.failures import refusal, setting_failure
 
 OPTION_VARIABLES = frozenset({"TAP2_KEY", "TAP2_PASSWORD", "TAP2_URL"})
-"""Read by options of commands; they are no settings of a server."""
+"""Variables of command options; they are not settings."""
 
 as_json = click.option("--json", "json", is_flag=True, help="Print one JSON document.")
 
 
 def settings() -> Settings:
-    """From the environment; a wrong setting ends the command with its name."""
+    """Read the settings from the environment; a wrong one ends the command with its variable."""
     environment = {name: value for name, value in os.environ.items() if name not in OPTION_VARIABLES}
     try:
         return Settings.from_environment(environment)
     except msgspec.ValidationError as error:
-        raise click.ClickException(str(error)) from None
+        raise setting_failure(error) from None
 
 
 T = TypeVar("T")
 
 
 def with_engine(work: Callable[[Engine], Awaitable[T]]) -> T:
-    """Run `work` on an engine that records nothing by itself; the caller's mistakes end the command in one line."""
+    """Run `work` on an engine without background jobs; an error ends the command with one line."""
 
     async def run() -> T:
         engine = await open_engine(settings())
@@ -47,12 +48,11 @@ def with_engine(work: Callable[[Engine], Awaitable[T]]) -> T:
     try:
         return asyncio.run(run())
     except EngineError as error:
-        named = error.field and not isinstance(error, Invalid)
-        raise click.ClickException(f"{error.field}: {error.detail}" if named else error.detail) from None
+        raise refusal(error) from None
 
 
 def show(document: Any, *, json: bool, columns: Sequence[str] | None = None, title: str = "") -> None:
-    """A document as JSON, or a list of rows as a table, or one row as a list of names and values."""
+    """Print a document as JSON; else a list of rows as a table, or one row as names and values."""
     plain = msgspec.to_builtins(document)
     if json:
         click.echo(msgspec.json.format(msgspec.json.encode(plain), indent=2).decode())

@@ -1,6 +1,6 @@
-"""The demo merchant as plain data: what `make run` shows before anybody has configured anything.
+"""The demo merchant as plain data, which `make run` shows.
 
-Fees are round figures of the size of public price lists, and nobody's offer.
+Fees are round figures near public price lists; they are no provider's offer.
 """
 
 from __future__ import annotations

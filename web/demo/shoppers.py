@@ -1,4 +1,4 @@
-"""Simulated shoppers who use a running server as any checkout would: over HTTP, and politely."""
+"""Simulated shoppers who use a running server over HTTP and back off when it fails."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ import httpx
 from simulation.worlds.shoppers import COUNTRIES, Step, Visit, World, busyness
 
 PLACEMENT = "payment_methods"
-AT_ONCE = 32
+CONCURRENCY = 32
 BATCH = 200
 FLUSH_SECONDS = 0.5
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
-MOST_WAITING = 5_000
-WILL_NEVER_BE_TAKEN = (400, 413)
+MOST_PENDING = 5_000
+PERMANENT_REFUSALS = (400, 413)
 
 
 class Refused(Exception):
-    """The server does not want these requests at all (a wrong key or address); trying again is no use."""
+    """The server refuses these requests for good (a wrong key); retrying does not help."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """What the shoppers did so far; `failures` are requests that got no proper answer."""
+    """Counts of what the shoppers did; `failures` are requests that failed."""
 
     checkouts: int = 0
     converted: int = 0
@@ -40,38 +40,38 @@ class Tally:
 
 @dataclass(slots=True)
 class _Outbox:
-    """Outcomes on their way; those of a failed batch are sent again, their event ids make that harmless."""
+    """Outcomes to report. A failed batch is sent again; event ids make that harmless."""
 
-    waiting: list[dict[str, Any]] = field(default_factory=list)
+    pending: list[dict[str, Any]] = field(default_factory=list)
 
     def put(self, outcomes: list[dict[str, Any]]) -> None:
-        if len(self.waiting) < MOST_WAITING:
-            self.waiting += outcomes
+        if len(self.pending) < MOST_PENDING:
+            self.pending += outcomes
 
     def batches(self) -> Iterator[list[dict[str, Any]]]:
-        while self.waiting:
-            batch = self.waiting[:BATCH]
+        while self.pending:
+            batch = self.pending[:BATCH]
             yield batch
-            del self.waiting[: len(batch)]
+            del self.pending[: len(batch)]
 
 
 def client(url: str, key: str) -> httpx.AsyncClient:
-    """An HTTP client for the server at `url` with an API key."""
+    """Return an HTTP client for the server at `url` with an API key."""
     return httpx.AsyncClient(base_url=url, headers={"authorization": f"Bearer {key}"}, timeout=10.0)
 
 
 class Shoppers:
-    """Runs checkouts at about `rate` a second, more or fewer with the hour of the world's day."""
+    """Runs about `rate` checkouts a second, varying with the hour of the world's day."""
 
     def __init__(self, http: httpx.AsyncClient, world: World, *, rate: float) -> None:
         self.tally = Tally()
         self._http, self._world, self._rate = http, world, rate
         self._outbox = _Outbox()
         self._pause = 0.0
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._slots = asyncio.Semaphore(CONCURRENCY)
 
     async def run(self, *, seconds: float | None = None) -> Tally:
-        """Until `seconds` are over, or until cancelled; raises Refused where the server turns us away."""
+        """Run for `seconds`, or until cancelled. Raise `Refused` where the server refuses the key."""
         refused: BaseException | None = None
         try:
             await self._shop(seconds)
@@ -92,7 +92,7 @@ class Shoppers:
                 await asyncio.sleep(max(self._pause, 1 / (self._rate * busyness(elapsed))))
                 await self._slots.acquire()
                 tasks.create_task(self._checkout(self._world.visit(elapsed)))
-            for _ in range(AT_ONCE):
+            for _ in range(CONCURRENCY):
                 await self._slots.acquire()
             flusher.cancel()
 
@@ -120,14 +120,14 @@ class Shoppers:
             try:
                 await self._post("/v1/personalize/feedback", batch)
             except httpx.HTTPStatusError as error:
-                # What is never going to be taken must not hold up all that comes after it.
-                if error.response.status_code in WILL_NEVER_BE_TAKEN:
+                # A batch that is refused for good must not block the batches after it.
+                if error.response.status_code in PERMANENT_REFUSALS:
                     continue
                 raise
             self.tally.outcomes += len(batch)
 
     async def _post(self, path: str, body: Any) -> httpx.Response:
-        """A good answer; on a bad one the next requests wait, twice as long each time."""
+        """Post and return the response; after a failure the next requests wait, twice as long each time."""
         try:
             response = await self._http.post(path, json=body)
             if response.status_code in (401, 403):
@@ -142,7 +142,7 @@ class Shoppers:
 
 
 def outcomes(decision_id: str, visit: Visit, steps: list[Step], *, now: datetime) -> list[dict[str, Any]]:
-    """The steps as the feedback endpoint takes them, a second apart and the last one now."""
+    """Return the steps as outcomes for the feedback endpoint, a second apart, the last one now."""
     country = COUNTRIES[visit.shopper.country]
     return [
         {
@@ -158,7 +158,7 @@ def outcomes(decision_id: str, visit: Visit, steps: list[Step], *, now: datetime
 
 
 def problem(response: httpx.Response) -> str:
-    """What a problem+json answer says, or its text."""
+    """Return the detail of a problem+json response, or its text."""
     try:
         document = response.json()
         return str(document.get("detail") or document.get("title"))
@@ -166,7 +166,7 @@ def problem(response: httpx.Response) -> str:
         return response.text[:200]
 
 
-async def shop_for_ever(make: Callable[[], httpx.AsyncClient], world: World, *, rate: float) -> None:
-    """The background task of a demo server: patient while the server is still starting."""
-    async with make() as http:
+async def run_shoppers(make_client: Callable[[], httpx.AsyncClient], world: World, *, rate: float) -> None:
+    """Run shoppers until cancelled; back off while the server is still starting."""
+    async with make_client() as http:
         await Shoppers(http, world, rate=rate).run()

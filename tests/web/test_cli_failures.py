@@ -1,0 +1,86 @@
+"""Commands that fail: one line on stderr that names the problem and the remedy."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from engine.accounts.accounts import Accounts
+from web.cli import main
+
+
+def tap2(*arguments: str, folder: Path | None = None, **environment: str) -> Result:
+    data = {"TAP2_DATA": str(folder)} if folder else {}
+    return CliRunner().invoke(main, list(arguments), env={**data, **environment})
+
+
+def error_line(ran: Result) -> str:
+    """The only line on stderr of a command that failed."""
+    assert ran.exit_code == 1, ran.output
+    (line,) = ran.stderr.splitlines()
+    return line
+
+
+def test_database_that_is_away_is_named_with_its_setting():
+    line = error_line(tap2("merchant", "list", TAP2_DATABASE_URL="postgresql+asyncpg://tap2@127.0.0.1:9/tap2"))
+    assert "the database does not answer" in line
+    assert "TAP2_DATABASE_URL" in line
+
+
+def test_migration_of_a_database_that_is_away_ends_in_a_line():
+    line = error_line(tap2("db", "upgrade", TAP2_DATABASE_URL="postgresql+asyncpg://tap2@127.0.0.1:9/tap2"))
+    assert "TAP2_DATABASE_URL" in line
+
+
+def test_folder_that_cannot_be_made_is_named(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    assert str(tmp_path / "file") in error_line(tap2("merchant", "list", folder=tmp_path / "file" / "data"))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("TAP2_WORKERS", "two", "TAP2_WORKERS: must be a whole number"),
+        ("TAP2_PORT", "70000", "TAP2_PORT: must be a whole number <= 65535"),
+        ("TAP2_LOG_LEVEL", "loud", "TAP2_LOG_LEVEL: must be one of debug, error, info, warning"),
+        ("TAP2_PROT", "9000", "unknown setting TAP2_PROT"),
+    ],
+)
+def test_wrong_setting_names_its_variable(variable: str, value: str, message: str):
+    assert message in error_line(tap2("config", **{variable: value}))
+
+
+def test_defect_ends_in_a_line_unless_debugging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    async def broken(_accounts: Accounts) -> None:
+        raise RuntimeError("two\nlines") from sqlite3.Error("the cause")
+
+    monkeypatch.setattr(Accounts, "merchants", broken)
+    line = error_line(tap2("merchant", "list", folder=tmp_path))
+    assert "unexpected RuntimeError" in line
+    assert "two lines; TAP2_LOG_LEVEL=debug shows the traceback" in line
+    debugged = tap2("merchant", "list", folder=tmp_path, TAP2_LOG_LEVEL="debug")
+    assert "Traceback" in debugged.stderr
+    assert "the cause" in debugged.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--country", "XX"), "--country: “XX” is not an ISO 3166-1 alpha-2 code such as DE"),
+        (("--country", "uk"), "did you mean GB?"),
+        (("--currency", "EURO"), "--currency: “EURO” is not an ISO 4217 code such as EUR"),
+    ],
+)
+def test_merchant_with_an_unknown_code_is_refused(tmp_path: Path, options: tuple[str, ...], message: str):
+    assert message in error_line(tap2("merchant", "add", "shop", *options, folder=tmp_path))
+
+
+def test_codes_of_a_merchant_are_stored_in_capitals(tmp_path: Path):
+    added = tap2("merchant", "add", "shop", "--country", "at", "--currency", "chf", folder=tmp_path)
+    assert added.exit_code == 0, added.output
+    listed = json.loads(tap2("merchant", "list", "--json", folder=tmp_path).stdout)
+    assert {(row["country"], row["currency"]) for row in listed} == {("AT", "CHF")}

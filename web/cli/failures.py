@@ -1,0 +1,71 @@
+"""Turn failures of commands into one line on stderr that names the problem and the remedy."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from typing import Any
+
+import click
+from sqlalchemy.exc import SQLAlchemyError
+
+from engine.model.errors import EngineError, Invalid
+from engine.settings import PREFIX, Settings
+from web.http.validation_errors import BODY, validation_error
+
+DEBUG = f"{PREFIX}LOG_LEVEL=debug"
+
+
+class DatabaseAway(click.ClickException):
+    """The database cannot be reached or does not answer."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(
+            f"the database does not answer ({type(error).__name__}): start it, or correct {PREFIX}DATABASE_URL or "
+            f"{PREFIX}DATA; {DEBUG} shows the traceback"
+        )
+
+
+class CommandGroup(click.Group):
+    """Ends a command that raises with one line; with TAP2_LOG_LEVEL=debug the traceback comes first."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; raise `click.ClickException` for whatever it raises."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            _trace(error)
+            raise failure(error) from error
+
+
+def refusal(error: EngineError) -> click.ClickException:
+    """Return the engine's refusal with its field."""
+    has_field = error.field and not isinstance(error, Invalid)
+    return click.ClickException(f"{error.field}: {error.detail}" if has_field else error.detail)
+
+
+def setting_failure(error: Any) -> click.ClickException:
+    """Return which variable is wrong, what it should be, and what it means."""
+    problem = validation_error(error, Settings)
+    if problem.field == BODY:
+        return click.ClickException(f"{problem.message}; `tap2 config` lists the settings")
+    return click.ClickException(f"{PREFIX}{problem.field.upper()}: {problem.message}; see docs/running.md")
+
+
+def failure(error: Exception) -> click.ClickException:
+    """Return what a command ends with that raised something unforeseen."""
+    if isinstance(error, OSError) and error.filename:
+        return click.ClickException(f"{error.filename}: {error.strerror}")
+    if isinstance(error, (OSError, SQLAlchemyError)) or type(error).__module__.startswith("asyncpg"):
+        return DatabaseAway(error)
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    text = " ".join(str(error).split())
+    origin = f"{frame.filename}:{frame.lineno}"
+    return click.ClickException(f"unexpected {type(error).__name__} at {origin}: {text}; {DEBUG} shows the traceback")
+
+
+def _trace(error: BaseException) -> None:
+    if os.environ.get(f"{PREFIX}LOG_LEVEL") == "debug":
+        click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
