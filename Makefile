@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEV := $(VENV)/.dev
+SEED := $(shell date +%s)
 ASSETS := web/static/vendor/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -18,9 +19,10 @@ run: $(READY) $(ASSETS)  ## Serve the engine with a demo merchant (TAP2_DEMO=0 f
 	@TAP2_DEMO=$${TAP2_DEMO:-1} $(BIN)/tap2 serve
 
 # The browser's driver keeps an event loop of its own running, so its tests have a process to themselves.
-test: $(DEV) $(ASSETS)  ## Run the tests
-	@$(BIN)/pytest -n 2 --dist loadfile --ignore tests/browser
-	@$(BIN)/pytest -n 2 --dist loadfile tests/browser
+test: $(DEV) $(ASSETS)  ## Run the tests, in random order (repeat one with SEED=...)
+	@echo "Random order; repeat it with make test SEED=$(SEED)"
+	@$(BIN)/pytest -n 2 --dist loadfile --shuffle $(SEED) --ignore tests/browser
+	@$(BIN)/pytest -n 2 --dist loadfile --shuffle $(SEED) tests/browser
 
 lint: $(DEV)  ## Check style and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

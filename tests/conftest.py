@@ -24,6 +24,7 @@ from engine.service import Engine, open_engine
 from engine.settings import Settings
 from engine.store.connection.database import sqlite_url
 from tests.shop import Shop
+from tests.shuffle import pytest_addoption, pytest_collection_modifyitems, pytest_report_header  # noqa: F401  hooks
 
 EngineFactory = Callable[..., Awaitable[Engine]]
 BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
