@@ -1,7 +1,7 @@
 """`make verify`: every long check, its table kept in docs/verification.md, or in docs/learning.md.
 
 `python -m benchmarks.verify [PART ...]` runs all parts, or some of those below. Half an hour, and
-`learning` about an hour more.
+`learning` and `mutation` about an hour more each.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from benchmarks.checks import (
     engine,
     evaluation,
     learning,
+    mutation,
     previews,
     publishing,
     rule_checks,
@@ -44,7 +45,10 @@ class Place(NamedTuple):
     columns: tuple[str, ...] = ("what", "goal", "measured")
 
 
-PLACES = {"learning": Place(ROOT / "docs" / "learning.md", learning.COLUMNS)}
+PLACES = {
+    "mutation": Place(columns=mutation.COLUMNS),
+    "learning": Place(ROOT / "docs" / "learning.md", learning.COLUMNS),
+}
 
 PARTS: dict[str, Callable[[], Figures]] = {
     "crash": crash.figures,
@@ -55,6 +59,7 @@ PARTS: dict[str, Callable[[], Figures]] = {
     "engine": engine.figures,
     "evaluate": evaluation.figures,
     "learning": learning.figures,
+    "mutation": mutation.figures,
     "preview": previews.figures,
     "publishing": publishing.figures,
     "rules": rules.figures,
