@@ -1,12 +1,12 @@
-"""The bandits: what is known about candidates, and drawing from it with exact chances. Pure; numpy only."""
+"""Bandits: posteriors from outcomes, draws with exact chances, and off-policy estimates. Pure; numpy only."""
 
 from bandits.drawing.chances import Chances, Shares, WinProbabilities, split_chances
 from bandits.drawing.draw import Arrangement, arrange, candidate_hash, chances_along, pick, seed_of, uniforms
 from bandits.drawing.draws import DRAWS, Draws, make_draws
-from bandits.drawing.many_requests import Answers, chances_of
+from bandits.drawing.many_requests import ArrangementBatch, chances_of_many
 from bandits.evaluation.estimators import Estimate
 from bandits.evaluation.paired import is_off_one, paired_difference
-from bandits.evidence.credit import Event, EventType, Model, Reward, credit, unanswered
+from bandits.evidence.credit import CreditModel, Event, EventType, Reward, credit, unanswered
 from bandits.evidence.delay import DelayCurve, bin_of
 from bandits.evidence.drift import last_change, memory
 from bandits.evidence.examination import effective_trials, estimate_weights
@@ -31,16 +31,16 @@ __all__ = [
     "FLAT",
     "AmountDraws",
     "Amounts",
-    "Answers",
     "Arrangement",
+    "ArrangementBatch",
     "Chances",
+    "CreditModel",
     "DelayCurve",
     "Draws",
     "Estimate",
     "Event",
     "EventType",
     "Evidence",
-    "Model",
     "Prior",
     "Reward",
     "Shares",
@@ -52,7 +52,7 @@ __all__ = [
     "blend",
     "candidate_hash",
     "chances_along",
-    "chances_of",
+    "chances_of_many",
     "credit",
     "effective_trials",
     "estimate_weights",

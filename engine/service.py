@@ -42,7 +42,7 @@ class Engine:
         self.database = database
         self.hasher = Hasher(load_key(settings.customer_key, Path(settings.data)))
         self.live = Live(database)
-        self.recorder = Recorder(database, self.live.learned)
+        self.recorder = Recorder(database, self.live.add_news)
         self.accounts = Accounts(database)
         configurations = ConfigurationCache(database)
         publisher = Publisher(database, configurations, self.live)

@@ -88,7 +88,7 @@ class Shop:
             sums.add(STATISTICS, cell, trials, successes, 0, 0)
         async with self.engine.database.write() as connection:
             await folds.add(connection, sums)
-        self.engine.live.learned(News({(self.id, "payment_methods", "converted", bucket): 1}))
+        self.engine.live.add_news(News({(self.id, "payment_methods", "converted", bucket): 1}))
         await self.engine.live.refresh(at_once=True)
 
     async def counts(self, bucket: str = "", *, reward: str = "converted") -> dict[str, tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""Drawing slots from chances with a key instead of a random generator: weighted rendezvous hashing."""
+"""Draw slots from chances by a key instead of a random generator: weighted rendezvous hashing."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bandits.drawing.chances import Chances
 
-# The steps of the uniforms are pinned, in words in docs/learning.md, in numbers in tests/specs/bandits_uniforms.json.
+# Do not change how uniforms are made: docs/learning.md and tests/specs/bandits_uniforms.json define them.
 _STEP = 0x9E3779B97F4A7C15
 _MIX_1 = np.array(0xBF58476D1CE4E5B9, np.uint64)
 _MIX_2 = np.array(0x94D049BB133111EB, np.uint64)
@@ -25,8 +25,11 @@ _NO_PINS: Mapping[int, int] = MappingProxyType({})
 
 
 class Arrangement(NamedTuple):
-    """Candidates' indices in order, the chance each had of its slot (1 where nothing was drawn), the chances (K,) of
-    the first slot, and the propensity: the product of the drawn slots' chances."""
+    """Slots filled with candidates' indices.
+
+    `order` are the indices, `chances` the chance that each had of its slot (1 if it was not drawn), `first` (K,) the
+    chances of the first slot, and `propensity` the product of the drawn slots' chances.
+    """
 
     order: tuple[int, ...]
     chances: tuple[float, ...]
@@ -35,18 +38,19 @@ class Arrangement(NamedTuple):
 
 
 def seed_of(key: str) -> int:
-    """The 64 bits that a decision's key stands for: BLAKE2b-64 of its UTF-8, little-endian."""
+    """Return the 64 bits of a decision's key: BLAKE2b-64 of its UTF-8, little-endian."""
     return int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "little")
 
 
 def candidate_hash(candidate: str) -> int:
-    """The 64 bits of a candidate's id, made as those of a key."""
+    """Return the 64 bits of a candidate's id, made as those of a key."""
     return seed_of(candidate)
 
 
 def uniforms(seed: int | NDArray[np.uint64], candidate_hashes: NDArray[np.uint64], slots: int) -> NDArray[np.float64]:
-    """A uniform number in the open interval (0, 1) for each slot and candidate, (slots, K); for seeds (N, 1, 1) of
-    each, (N, slots, K).
+    """Return a uniform number in the open interval (0, 1) for each slot and candidate, (slots, K).
+
+    For seeds (N, 1, 1) the result is (N, slots, K).
 
     SplitMix64's finaliser (Steele, Lea and Flood, 2014) of `seed ^ (hash + (slot + 1) * step)`; its upper 52 bits k
     give (k + 1/2) / 2**52, which a double holds exactly. At most 1024 slots.
@@ -58,7 +62,7 @@ def uniforms(seed: int | NDArray[np.uint64], candidate_hashes: NDArray[np.uint64
     _xor(z, _shift(z, _S27, w), z)
     _times(z, _MIX_2, z)
     _xor(z, _shift(z, _S31, w), z)
-    # The 52 bits become the fraction of a double in [1, 2): one step fewer than a conversion.
+    # The 52 bits become the fraction of a double in [1, 2), which is faster than a conversion.
     _or(_shift(z, _S12, z), _ONE, z)
     u = z.view(np.float64)
     u -= _ONE_LESS_HALF_A_STEP
@@ -66,12 +70,15 @@ def uniforms(seed: int | NDArray[np.uint64], candidate_hashes: NDArray[np.uint64
 
 
 def pick(chances: Chances, u: NDArray[np.float64]) -> int:
-    """The index with the smallest -ln(u) / chance: i with probability chances[i] (Efraimidis and Spirakis, 2006)."""
+    """Return the index with the smallest -ln(u) / chance: i has the probability chances[i].
+
+    Weighted sampling by exponential keys (Efraimidis and Spirakis, 2006).
+    """
     return _pick(chances, np.log(u))
 
 
 def _pick(chances: Chances, logs: NDArray[np.float64]) -> int:
-    # Turned upside down, so that a chance of 0 loses without a division by 0.
+    # The reciprocal, so that a chance of 0 loses without a division by 0.
     return int((chances / logs).argmin())
 
 
@@ -84,16 +91,16 @@ def arrange(
     drawn: int,
     pins: Mapping[int, int] = _NO_PINS,
 ) -> Arrangement:
-    """Fill up to `length` slots: pins where they are, the first `drawn` slots drawn, the rest by `rest_scores`.
+    """Fill up to `length` slots: pins in their slots, the first `drawn` slots by draw, the rest by `rest_scores`.
 
-    `chances_of(taken)` gives the chances (K,) of a slot; `rest_scores` (K,), the highest first, ties by
-    index; `u` from `uniforms`, a row a slot; `pins` slot (from 0) -> index, each candidate once. A pinned
-    candidate takes part in no other slot; pins beyond the last candidate's slot move up, in their order.
+    `chances_of(taken)` returns the chances (K,) of a slot; `rest_scores` (K,) rank the highest first, ties by index;
+    `u` comes from `uniforms`, a row for each slot; `pins` maps slots, from 0, to indices, each index once. A pinned
+    candidate gets no other slot; pins beyond the last candidate's slot move up, in their order.
     """
     scores: list[float] = np.asarray(rest_scores).tolist()
     count = len(scores)
     length = min(length, count)
-    placed = places(pins, count) if pins else {}
+    placed = pinned_slots(pins, count) if pins else {}
     taken = tuple(placed.values())
     chances = [1.0] * length
     first: Chances | None = None
@@ -101,14 +108,16 @@ def arrange(
     for slot in range(min(drawn, length)):
         if slot in placed:
             continue
-        at = chances_of(taken)
-        placed[slot] = chosen = _pick(at, logs[slot])
-        chances[slot] = float(at[chosen])
-        taken += (chosen,)
-        first = at if slot == 0 else first
+        slot_chances = chances_of(taken)
+        placed[slot] = drawn_index = _pick(slot_chances, logs[slot])
+        chances[slot] = float(slot_chances[drawn_index])
+        taken += (drawn_index,)
+        first = slot_chances if slot == 0 else first
     rest = iter(sorted((i for i in range(count) if i not in taken), key=scores.__getitem__, reverse=True))
     order = tuple([placed[slot] if slot in placed else next(rest) for slot in range(length)])
-    return Arrangement(order, tuple(chances), _certainty(order, count) if first is None else first, prod(chances))
+    return Arrangement(
+        order, tuple(chances), _certain(order[0] if order else None, count) if first is None else first, prod(chances)
+    )
 
 
 def chances_along(
@@ -120,39 +129,41 @@ def chances_along(
     drawn: int,
     pins: Mapping[int, int] = _NO_PINS,
 ) -> Iterator[Chances]:
-    """For each slot the chances (K,) with which `arrange` fills it, given that `order` filled those above it.
+    """Yield the chances (K,) with which `arrange` fills each slot, given that `order` fills the slots above it.
 
-    Slots that are not drawn are certain. None in `order` is somebody who takes no part. Ends after `length` slots, or
-    behind the first that could not have been filled so.
+    Slots that are not drawn are certain. None in `order` stands for a candidate that is not among the K. Ends after
+    `length` slots, or after the first slot that could not have been filled so.
     """
     scores: list[float] = np.asarray(rest_scores).tolist()
-    placed = places(pins, len(scores)) if pins else {}
+    placed = pinned_slots(pins, len(scores)) if pins else {}
     taken = tuple(placed.values())
-    for slot, one in enumerate(order[:length]):
+    for slot, index in enumerate(order[:length]):
         if slot in placed:
-            at = _certainty((placed[slot],), len(scores))
+            chances = _certain(placed[slot], len(scores))
         elif slot < drawn:
-            at = chances_of(taken)
+            chances = chances_of(taken)
         else:
             best = max((i for i in range(len(scores)) if i not in taken), key=scores.__getitem__)
-            at = _certainty((best,), len(scores))
-        yield at
-        if one is None or not at[one]:
+            chances = _certain(best, len(scores))
+        yield chances
+        if index is None or not chances[index]:
             return
-        taken += () if slot in placed else (one,)
+        taken += () if slot in placed else (index,)
 
 
-def places(pins: Mapping[int, int], count: int) -> dict[int, int]:
-    """The pins, with those beyond the last slot moved up to it, and those in their way before them."""
-    places = {}
+def pinned_slots(pins: Mapping[int, int], count: int) -> dict[int, int]:
+    """Return the pins, with those beyond the last of `count` slots moved up, and those in their way before them."""
+    slots = {}
     last = count - 1
     for slot in sorted(pins, reverse=True):
-        places[min(slot, last)] = pins[slot]
+        slots[min(slot, last)] = pins[slot]
         last = min(slot, last) - 1
-    return places
+    return slots
 
 
-def _certainty(order: tuple[int, ...], count: int) -> Chances:
-    first = np.zeros(count)
-    first[list(order[:1])] = 1.0
-    return first
+def _certain(index: int | None, count: int) -> Chances:
+    """Return the chances (count,) of a slot that one candidate, if any, is certain to get."""
+    chances = np.zeros(count)
+    if index is not None:
+        chances[index] = 1.0
+    return chances

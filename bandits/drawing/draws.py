@@ -1,4 +1,4 @@
-"""Posterior draws, frozen for one beliefs version."""
+"""Posterior draws of rates, frozen for one beliefs version."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from bandits.drawing.draw import candidate_hash
 from bandits.posterior.beliefs import FLAT, Evidence, Prior, mean, posterior
 
 DRAWS = 1024
-"""A power of two: wins / 1024 is exact in binary, so chances sum to exactly 1 before the floor."""
+"""A power of two, so that wins / 1024 is exact in binary and chances sum to exactly 1 before the floor."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Draws:
-    """`rates` float32 (K, M), a row of draws per candidate; `means` float64 (K,), the posterior means. Read-only."""
+    """`rates` float32 (K, M), M draws for each candidate; `means` float64 (K,), the posterior means. Read-only."""
 
     rates: NDArray[np.float32]
     means: NDArray[np.float64]
@@ -23,30 +23,30 @@ class Draws:
 
 def make_draws(
     ids: Sequence[str],
-    statistics: Sequence[Evidence],
+    evidence: Sequence[Evidence],
     *,
     seed: int,
     priors: Sequence[Prior] | None = None,
     count: int = DRAWS,
 ) -> Draws:
-    """`count` draws from the Beta posterior of each candidate; without `priors`, every prior is flat.
+    """Draw from the Beta posterior of each candidate `count` times; without `priors`, every prior is flat.
 
-    A candidate's noise depends on `seed` (>= 0) and its own id only: independent across candidates, and unchanged by
-    whoever else takes part or by their order.
+    A candidate's noise depends only on `seed` (>= 0) and its id: it is independent across candidates, and does not
+    change with the other candidates or their order.
     """
-    before = [FLAT] * len(ids) if priors is None else priors
+    priors = [FLAT] * len(ids) if priors is None else priors
     rates = np.empty((len(ids), count), np.float32)
     means = np.empty(len(ids), np.float64)
-    for row, (candidate, known, prior) in enumerate(zip(ids, statistics, before, strict=True)):
-        rates[row] = noise(seed, candidate).beta(*posterior(known, prior), count)
-        means[row] = mean(known, prior)
+    for row, (candidate, counts, prior) in enumerate(zip(ids, evidence, priors, strict=True)):
+        rates[row] = noise(seed, candidate).beta(*posterior(counts, prior), count)
+        means[row] = mean(counts, prior)
     rates.setflags(write=False)
     means.setflags(write=False)
     return Draws(rates, means)
 
 
 def noise(seed: int, candidate: str, *stream: int) -> np.random.RandomState:
-    """A candidate's own stream of random numbers under a seed; another for each `stream`."""
-    # numpy promises RandomState's streams for good (NEP 19), a Generator's only until the next release;
-    # logged decisions have to replay after an upgrade.
+    """Return a candidate's own stream of random numbers under a seed; each `stream` is independent."""
+    # NEP 19 keeps RandomState's streams stable for good, but a Generator's only until the next release;
+    # logged decisions must replay after an upgrade.
     return np.random.RandomState(np.random.PCG64([seed, candidate_hash(candidate), *stream]))

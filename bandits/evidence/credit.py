@@ -1,7 +1,7 @@
-"""Credit: what the outcomes of one decision so far are worth to its candidates.
+"""Credit: the trials and successes that the outcomes of one decision give to its candidates.
 
-`credit` looks at all outcomes at once, so a caller that records `credit(after) - credit(before)` for every
-arrival ends at the same sum whatever the order of arrival, and a refund takes its success back.
+`credit` reads all outcomes of a decision at once. A caller that adds `credit(after) - credit(before)` for every arrival
+ends at the same sums in any order of arrival, and a refund takes its success back.
 """
 
 from collections.abc import Sequence
@@ -11,70 +11,74 @@ from typing import Literal, assert_never
 from bandits.posterior.beliefs import Statistics
 
 EventType = Literal["shown", "selected", "converted", "declined", "abandoned", "redeemed", "refunded", "closed"]
-Model = Literal["cascade", "position", "first", "shown"]
+CreditModel = Literal["cascade", "position", "first", "shown"]
 Reward = Literal["selected", "converted", "revenue", "margin"]
 
 _CHOICES = frozenset({"selected", "redeemed", "converted"})
-_FATES = frozenset({"converted", "declined", "refunded"})
+_PAYMENT_RESULTS = frozenset({"converted", "declined", "refunded"})
 _ENDS = frozenset({"abandoned", "closed"})
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One outcome. `candidate` may be missing where the whole answer is meant: shown, abandoned, closed.
+    """One outcome. `candidate` may be None for outcomes of the whole answer: shown, abandoned, closed.
 
-    `closed` is the end of the window in which outcomes were awaited.
+    `closed` is the end of the window in which outcomes are awaited.
     """
 
     type: EventType
     candidate: str | None = None
 
     def __post_init__(self) -> None:
-        if self.candidate is None and self.type in _CHOICES | _FATES:
+        if self.candidate is None and self.type in _CHOICES | _PAYMENT_RESULTS:
             raise ValueError(f"candidate: a {self.type} outcome must name its candidate")
 
 
 @dataclass(slots=True)
-class _Story:
-    """What the events so far tell about one decision."""
+class _Progress:
+    """The state of one decision after its events so far."""
 
     shown: set[str | None] = field(default_factory=set)
     acted: set[str | None] = field(default_factory=set)
     paid: set[str | None] = field(default_factory=set)
-    chosen: str | None = None
+    last_choice: str | None = None
     in_flight: str | None = None
     money_moved: bool = False
     over: bool = False
-    told: bool = False
+    reported: bool = False
 
     def settled(self, reward: Reward) -> bool:
-        """Whether the reward is known for every candidate: a decision counts as a whole or not yet."""
+        """Return whether the reward is known for every candidate: a decision counts as a whole or not at all."""
         if reward == "selected":
             return self.over or bool(self.acted)
         return self.over or self.money_moved or bool(self.acted and self.in_flight is None)
 
 
-def credit(model: Model, reward: Reward, ranking: Sequence[str], events: Sequence[Event]) -> dict[str, Statistics]:
-    """At most one trial and one success for each candidate of `ranking`, from all events so far in order of time.
+def credit(
+    model: CreditModel, reward: Reward, ranking: Sequence[str], events: Sequence[Event]
+) -> dict[str, Statistics]:
+    """Return at most one trial and one success for each candidate of `ranking`, from all events in order of time.
 
-    `cascade` (Craswell et al., 2008; Kveton et al., 2015): those down to the lowest candidate acted on were seen.
-    `position` (Richardson et al., 2007): every slot is a trial, to be kept by slot; `examination.effective_trials`
-    weighs it by the chance that its slot was looked at.
-    `first`: the first slot alone. `shown`: whatever was shown or acted on, and nothing where no report came.
-    `revenue` and `margin` are credited as `converted`: what a success is worth is another question. The table and the
-    reasons stand in docs/learning.md.
+    Candidates that count as examined get a trial:
+    - `cascade` (Craswell et al., 2008; Kveton et al., 2015): those down to the lowest candidate acted on.
+    - `position` (Richardson et al., 2007): all, to be kept by slot; `examination.effective_trials` weighs each by the
+      probability that its slot was examined.
+    - `first`: the first slot alone.
+    - `shown`: those shown or acted on; none without a report.
+
+    `revenue` and `margin` are credited as `converted`; amounts are kept apart. docs/learning.md has a table of cases.
     """
-    story = _Story()
+    progress = _Progress()
     for event in events:
-        _tell(story, event)
-    if not story.settled(reward):
+        _apply(progress, event)
+    if not progress.settled(reward):
         return {}
-    succeeded = {story.chosen} if reward == "selected" else story.paid
-    return {one: Statistics(1, int(one in succeeded)) for one in _seen(model, ranking, story)}
+    succeeded = {progress.last_choice} if reward == "selected" else progress.paid
+    return {name: Statistics(1, int(name in succeeded)) for name in _examined(model, ranking, progress)}
 
 
-def unanswered(model: Model, ranking: Sequence[str]) -> Sequence[str]:
-    """Who gets a trial, and no success, if nothing is ever reported of an answer."""
+def unanswered(model: CreditModel, ranking: Sequence[str]) -> Sequence[str]:
+    """Return the candidates that get a trial, without success, if no outcome of an answer is ever reported."""
     match model:
         case "cascade" | "position":
             return ranking
@@ -84,62 +88,62 @@ def unanswered(model: Model, ranking: Sequence[str]) -> Sequence[str]:
             return []
 
 
-def _tell(story: _Story, event: Event) -> None:
+def _apply(progress: _Progress, event: Event) -> None:
     candidate = event.candidate
-    story.told = story.told or event.type != "closed"
+    progress.reported = progress.reported or event.type != "closed"
     if event.type == "shown":
-        story.shown.add(candidate)
+        progress.shown.add(candidate)
     elif event.type in _ENDS:
-        story.over = True
+        progress.over = True
     else:
-        # A late word on an earlier payment is no new choice; on one never heard of, it is.
-        if event.type in _CHOICES or candidate not in story.acted:
-            story.chosen = candidate
-        story.acted.add(candidate)
-        _follow_payment(story, event)
+        # A late result of an earlier payment is no new choice, but that of a payment not reported before is one.
+        if event.type in _CHOICES or candidate not in progress.acted:
+            progress.last_choice = candidate
+        progress.acted.add(candidate)
+        _update_payment(progress, event)
 
 
-def _follow_payment(story: _Story, event: Event) -> None:
+def _update_payment(progress: _Progress, event: Event) -> None:
     match event.type:
         case "converted":
-            story.paid.add(event.candidate)
-            story.money_moved = True
+            progress.paid.add(event.candidate)
+            progress.money_moved = True
         case "refunded":
-            story.paid.discard(event.candidate)
-            story.money_moved = True
+            progress.paid.discard(event.candidate)
+            progress.money_moved = True
         case "declined":
-            if story.in_flight == event.candidate:
-                story.in_flight = None
+            if progress.in_flight == event.candidate:
+                progress.in_flight = None
         case _:
-            story.in_flight = event.candidate
+            progress.in_flight = event.candidate
 
 
-def _seen(model: Model, ranking: Sequence[str], story: _Story) -> Sequence[str]:
+def _examined(model: CreditModel, ranking: Sequence[str], progress: _Progress) -> Sequence[str]:
     match model:
         case "cascade":
-            return ranking[: _depth(ranking, story)]
+            return ranking[: _depth(ranking, progress)]
         case "position":
             return ranking
         case "first":
             return ranking[:1]
-        case "shown" if not story.told:
+        case "shown" if not progress.reported:
             return []
         case "shown":
-            return [one for one in ranking if one in story.acted or one in _shown(ranking, story)]
+            return [name for name in ranking if name in progress.acted or name in _shown(ranking, progress)]
         case _:
             assert_never(model)
 
 
-def _depth(ranking: Sequence[str], story: _Story) -> int:
-    """How many were seen: down to the lowest acted on, or all that were shown where nobody was."""
-    if any(one not in ranking for one in story.acted):
-        # They chose something that the answer did not hold, after all that it did hold.
+def _depth(ranking: Sequence[str], progress: _Progress) -> int:
+    """Return how many candidates were examined: down to the lowest acted on, or else to the lowest shown."""
+    if any(name not in ranking for name in progress.acted):
+        # A choice from outside the answer comes after all candidates in it.
         return len(ranking)
-    reached = story.acted or _shown(ranking, story)
-    return max((place for place, one in enumerate(ranking, start=1) if one in reached), default=0)
+    reached = progress.acted or _shown(ranking, progress)
+    return max((slot for slot, name in enumerate(ranking, start=1) if name in reached), default=0)
 
 
-def _shown(ranking: Sequence[str], story: _Story) -> set[str | None]:
-    """The candidates reported as shown; all of them, where no report singles any out."""
-    named = story.shown - {None}
-    return named if named and None not in story.shown else set(ranking)
+def _shown(ranking: Sequence[str], progress: _Progress) -> set[str | None]:
+    """Return the candidates reported as shown; all, if no report names any."""
+    named = progress.shown - {None}
+    return named if named and None not in progress.shown else set(ranking)

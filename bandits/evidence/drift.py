@@ -1,45 +1,45 @@
-"""Drift: an arm whose rate jumped starts again. (Slow change is met by fading: `beliefs.recency_weight`.)
+"""Detect jumps in arms' rates, after which an arm starts again. Fading (`beliefs.recency_weight`) handles slow drift.
 
 The test is the generalised likelihood ratio for Bernoulli rewards of Besson, Kaufmann, Maillard and Seznec (2022): one
-rate for all cells since the last change, against one before and one after some split. A cell is any stretch of time, a
-day in the product.
+rate for all cells since the last change, against two rates, before and after a split. A cell is any stretch of time;
+the engine uses days.
 """
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 FALSE_ALARMS = 0.01
-"""How likely an arm that never changes is ever found changed, at most; about 0 in simulations."""
+"""An upper bound on the probability that an arm that never changes is ever flagged; about 0 in simulations."""
 
 OTHERS_KEEP = 10.0
-"""Trials that the other arms keep of the time before one arm jumped: what moved it may have moved them, unseen."""
+"""Trials that the other arms keep from before a jump of one arm: its cause may have moved them too."""
 
 Floats = NDArray[np.float64]
 
 
 def last_change(trials: ArrayLike, successes: ArrayLike, *, false_alarms: float = FALSE_ALARMS) -> int:
-    """The index of the first cell after the last change of an arm's rate; 0 where there was none.
+    """Return the index of the first cell after the last change of an arm's rate; 0 if there was none.
 
-    `trials` and `successes` (T,) in order of time. Each cell is judged by those up to itself, so what was found stays
-    found when later cells come.
+    `trials` and `successes` (T,) in order of time. Each cell is tested with the cells before it only, so later cells
+    do not undo an earlier change.
     """
     n = np.concatenate(([0.0], np.cumsum(np.asarray(trials, np.float64))))
     s = np.concatenate(([0.0], np.cumsum(np.asarray(successes, np.float64))))
-    first, judged = 0, 1
+    first, tested = 0, 1
     while True:
-        splits, likely = _splits(n[first:] - n[first], s[first:] - s[first], false_alarms)
-        alarms = np.flatnonzero(likely[judged - first :])
+        splits, alarm = _splits(n[first:] - n[first], s[first:] - s[first], false_alarms)
+        alarms = np.flatnonzero(alarm[tested - first :])
         if not len(alarms):
             return first
-        found = judged + int(alarms[0])
-        first, judged = first + int(splits[found - first]), found + 1
+        cell = tested + int(alarms[0])
+        first, tested = first + int(splits[cell - first]), cell + 1
 
 
 def memory(trials: ArrayLike, successes: ArrayLike, *, false_alarms: float = FALSE_ALARMS) -> Floats:
-    """How much each cell of each arm still counts, (T, K), 0 to 1; `trials` and `successes` (T, K), in order of time.
+    """Return the weight (T, K), 0 to 1, of each cell of each arm; `trials` and `successes` (T, K), in order of time.
 
-    Nothing of an arm before its own last change. Before the last change of any other, what counts is scaled down to
-    OTHERS_KEEP trials: enough to know the arms apart, and little enough to try them all again.
+    Cells before an arm's own last change weigh 0. Cells before the last change of another arm are scaled down to
+    OTHERS_KEEP trials in sum: enough to tell the arms apart, and few enough to try them all again.
     """
     tried, won = np.asarray(trials, np.float64), np.asarray(successes, np.float64)
     firsts = [last_change(n, s, false_alarms=false_alarms) for n, s in zip(tried.T, won.T, strict=True)]
@@ -53,13 +53,12 @@ def memory(trials: ArrayLike, successes: ArrayLike, *, false_alarms: float = FAL
 
 
 def _splits(n: Floats, s: Floats, false_alarms: float) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """By the end of each cell: how many of the cells up to it lie before the likeliest change, and if it is likely
-    enough.
+    """Return the likeliest split at the end of each cell, as a number of cells, and whether it raises an alarm.
 
-    `n` and `s`, 0 at first: how many trials and successes there were by the end of each cell.
+    `n` and `s` are cumulative trials and successes by the end of each cell, beginning with 0.
     """
-    whole = _likelihood(n, s)
-    gains = whole + _likelihood(np.subtract.outer(n, n), np.subtract.outer(s, s)) - whole[:, None]
+    up_to = _likelihood(n, s)
+    gains = up_to + _likelihood(np.subtract.outer(n, n), np.subtract.outer(s, s)) - up_to[:, None]
     gains[np.triu_indices(len(n))] = -np.inf
     gains[:, 0] = 0.0
     splits = gains.argmax(axis=1)
@@ -68,11 +67,13 @@ def _splits(n: Floats, s: Floats, false_alarms: float) -> tuple[NDArray[np.int64
 
 
 def _likelihood(trials: Floats, successes: Floats) -> Floats:
-    """The logarithm of the greatest likelihood that any one rate gives to so many successes."""
+    """Return the logarithm of the greatest likelihood that a single rate gives to so many successes."""
     failures = trials - successes
     result: Floats = _times_log(successes, trials) + _times_log(failures, trials)
     return result
 
 
 def _times_log(part: Floats, whole: Floats) -> Floats:
-    return part * np.log(np.divide(part, whole, out=np.ones_like(part), where=part > 0))
+    """Return part * log(part / whole), and 0 for a part of 0."""
+    # Differences of a later cell from an earlier one are negative; `_splits` overwrites their gains.
+    return part * np.log(np.divide(part, whole, out=np.ones_like(part), where=(part > 0) & (whole >= 0)))

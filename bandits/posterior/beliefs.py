@@ -1,4 +1,4 @@
-"""What is known about a candidate: additive statistics, the posterior, and the customer's own level on top."""
+"""Beta posteriors of rates: additive statistics, priors, and the customer's own level on top."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,12 @@ from numpy.typing import ArrayLike, NDArray
 from bandits.posterior import beta
 
 CUSTOMER_STRENGTH = 4.0
-"""How many of a customer's own trials weigh as much as the level above."""
+"""The level above weighs as much as so many of a customer's own trials."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Trials and successes as they weigh at the point of use: fractions, where evidence has faded, was seen by chance
-    only, or is still under way."""
+    """Trials and successes as they count now: fractions, if evidence has faded, is pending, or may be unseen."""
 
     trials: float = 0
     successes: float = 0
@@ -22,7 +21,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Statistics(Evidence):
-    """Trials and successes as they were counted. Whole numbers, so that sums are the same in any order."""
+    """Trials and successes as counted: whole numbers, so that sums are the same in any order."""
 
     trials: int = 0
     successes: int = 0
@@ -36,7 +35,7 @@ class Statistics(Evidence):
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """What is believed before the first trial: Beta(strength * mean, strength * (1 - mean))."""
+    """The belief before the first trial: Beta(strength * mean, strength * (1 - mean))."""
 
     mean: float
     strength: float
@@ -49,28 +48,29 @@ class Prior:
 
 
 FLAT = Prior(0.5, 2.0)
-"""Any rate is as likely as any other: Beta(1, 1)."""
+"""Every rate is equally likely: Beta(1, 1)."""
 
 
-def posterior(known: Evidence, prior: Prior = FLAT) -> tuple[float, float]:
-    """The (alpha, beta) of the Beta posterior."""
-    if not 0 <= known.successes <= known.trials:
-        raise ValueError(f"successes must lie between 0 and trials: {known}")
-    hoped = prior.strength * prior.mean
-    return hoped + known.successes, prior.strength - hoped + known.trials - known.successes
+def posterior(evidence: Evidence, prior: Prior = FLAT) -> tuple[float, float]:
+    """Return the (alpha, beta) of the Beta posterior. Raise ValueError unless 0 <= successes <= trials."""
+    if not 0 <= evidence.successes <= evidence.trials:
+        raise ValueError(f"successes must lie between 0 and trials: {evidence}")
+    prior_successes = prior.strength * prior.mean
+    alpha = prior_successes + evidence.successes
+    return alpha, prior.strength - prior_successes + evidence.trials - evidence.successes
 
 
-def mean(known: Evidence, prior: Prior = FLAT) -> float:
-    """The posterior mean, (strength * mean + successes) / (strength + trials)."""
-    a, b = posterior(known, prior)
+def mean(evidence: Evidence, prior: Prior = FLAT) -> float:
+    """Return the posterior mean, (strength * mean + successes) / (strength + trials)."""
+    a, b = posterior(evidence, prior)
     return a / (a + b)
 
 
-def interval(known: Evidence, level: float = 0.95, prior: Prior = FLAT) -> tuple[float, float]:
-    """The equal-tailed credible interval that holds the rate with probability `level`."""
+def interval(evidence: Evidence, level: float = 0.95, prior: Prior = FLAT) -> tuple[float, float]:
+    """Return the equal-tailed credible interval that holds the rate with probability `level`."""
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1: {level}")
-    a, b = posterior(known, prior)
+    a, b = posterior(evidence, prior)
     tail = (1 - level) / 2
     return beta.quantile(tail, a, b), beta.quantile(1 - tail, a, b)
 
@@ -81,18 +81,18 @@ def blend(
     trials: ArrayLike,
     strength: float = CUSTOMER_STRENGTH,
 ) -> NDArray[np.float32]:
-    """The customer level, (k * draw + s) / (k + n), applied to every draw.
+    """Return draws (K, M) with the customer's own trials: (strength * draw + successes) / (strength + trials).
 
-    `rates` (K, M); `successes` and `trials` (K,), which recency weights may have made fractional; answers (K, M).
+    `rates` (K, M) are draws of the level above; `successes` and `trials` (K,) may be fractions.
     """
-    known = np.asarray(trials, np.float32) + np.float32(strength)
-    scores = rates * (np.float32(strength) / known)[:, None]
-    scores += (np.asarray(successes, np.float32) / known)[:, None]
+    total = np.asarray(trials, np.float32) + np.float32(strength)
+    scores = rates * (np.float32(strength) / total)[:, None]
+    scores += (np.asarray(successes, np.float32) / total)[:, None]
     return scores
 
 
 def recency_weight(age_days: float, half_life_days: float) -> float:
-    """How much an event of that age still counts: 1 now, a half after one half-life."""
+    """Return the weight of an event of that age: 1 now, 0.5 after one half-life."""
     if half_life_days <= 0:
         raise ValueError(f"half_life_days must be positive: {half_life_days}")
     return float(0.5 ** (age_days / half_life_days))

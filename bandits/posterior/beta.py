@@ -15,17 +15,17 @@ _MOST_STEPS = 200
 
 
 def distribution(x: float, a: float, b: float) -> float:
-    """P(X <= x) for X ~ Beta(a, b), 0 <= x <= 1."""
+    """Return P(X <= x) for X ~ Beta(a, b), 0 <= x <= 1."""
     if x <= 0.0 or x >= 1.0:
         return float(x >= 1.0)
-    # The fraction converges fast on the near side of the mean only; the far side is its mirror.
+    # The fraction converges fast only below the mean; above it, use the mirror image.
     if x > (a + 1) / (a + b + 2):
         return 1.0 - _near_side(1.0 - x, b, a)
     return _near_side(x, a, b)
 
 
 def quantile(p: float, a: float, b: float) -> float:
-    """The x with P(X <= x) = p for X ~ Beta(a, b), 0 < p < 1; relative error about 1e-9."""
+    """Return the x with P(X <= x) = p for X ~ Beta(a, b), 0 < p < 1; relative error about 1e-9."""
     low, high, x = 0.0, 1.0, a / (a + b)
     for _ in range(_MOST_STEPS):
         error = distribution(x, a, b) - p
@@ -41,7 +41,7 @@ def quantile(p: float, a: float, b: float) -> float:
 
 
 def log_gamma(x: ArrayLike) -> NDArray[np.float64]:
-    """The logarithm of the gamma function of positive numbers; absolute error about 1e-14 of its size.
+    """Return the logarithm of the gamma function of positive numbers; absolute error about 1e-14 of its size.
 
     Stirling's series (DLMF 5.11.1) above 10, reached by the recurrence of 5.5.1.
     """
@@ -67,7 +67,7 @@ def _near_side(x: float, a: float, b: float) -> float:
 
 
 def _fraction(x: float, a: float, b: float) -> float:
-    """1 + d1/(1 + d2/(1 + ...)) with the coefficients d of DLMF 8.17.23."""
+    """Return 1 + d1/(1 + d2/(1 + ...)) with the coefficients d of DLMF 8.17.23."""
     value, upper, lower = 1.0, 1.0, 0.0
     for term in range(1, _MOST_TERMS):
         d = _coefficient(term, x, a, b)

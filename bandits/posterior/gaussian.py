@@ -1,4 +1,4 @@
-"""Gaussians over weights, whose precision is a square matrix or, where there are many weights, its diagonal alone."""
+"""Gaussians over weights. The precision is a square matrix, or its diagonal if there are many weights."""
 
 from dataclasses import dataclass
 
@@ -31,7 +31,7 @@ def scaled_identity(like: Floats, scale: float) -> Floats:
 
 
 def outer(x: Floats, weights: Floats, like: Floats) -> Floats:
-    """The sum of `weights * outer(x, x)` over the rows of x."""
+    """Return the sum of `weights * outer(x, x)` over the rows of x, or its diagonal; shaped `like` a precision."""
     if like.ndim == 1:
         return weights @ x**2
     product: Floats = (x.T * weights) @ x

@@ -1,4 +1,4 @@
-"""The hierarchy: what is known one level up is the prior of the level below, with a strength fitted to the siblings."""
+"""The hierarchy: a level's posterior mean is the prior of the level below, with a strength fitted to the siblings."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -10,16 +10,16 @@ from bandits.posterior.beliefs import FLAT, Evidence, Prior, mean
 from bandits.posterior.beta import log_gamma
 
 CAP = 100.0
-"""The most trials that the level above may weigh as much as."""
+"""The greatest strength of a prior from the level above, in trials."""
 
 LEAST = 2.0
-"""The least: as little as the flat prior knows."""
+"""The least strength: that of the flat prior."""
 
 FEWEST_PEERS = 3
-"""From fewer, what one of them did could be read off."""
+"""With fewer peers, the prior would reveal the numbers of one of them."""
 
 DOUBT = 0.25
-"""What every step of disbelief in the level above costs, as a log-likelihood."""
+"""The penalty on each halving of the priors' strength in `temper`, as a log-likelihood."""
 
 _EDGE = 1e-6
 _SHARES = np.array([*(0.5**power for power in range(7)), 0.0])[:, None]
@@ -36,22 +36,23 @@ class Siblings(NamedTuple):
 
 
 def fit_strength(groups: Sequence[Siblings], *, cap: float = CAP) -> float:
-    """The strength k, LEAST to `cap`, under which the children are likeliest: Beta(k * mean, k * (1 - mean)) each.
+    """Return the strength k, LEAST to `cap`, under which the children are likeliest.
 
-    Beta-binomial maximum likelihood, one k over all groups. Without a child that was tried, LEAST.
+    Beta-binomial maximum likelihood: each rate is Beta(k * mean, k * (1 - mean)), with one k over all groups. Returns
+    LEAST if no child was tried.
     """
-    known = [group for group in map(_tried, groups) if len(group[1])]
-    if not known:
+    tried = [group for group in map(_tried, groups) if len(group[1])]
+    if not tried:
         return LEAST
-    means, trials, successes = (np.concatenate(column) for column in zip(*known, strict=True))
+    means, trials, successes = (np.concatenate(column) for column in zip(*tried, strict=True))
     return _best_strength(lambda strength: _likelihood(strength, means, trials, successes), cap)
 
 
 def fit_prior(children: Sequence[Evidence], *, cap: float = CAP) -> Prior:
-    """The prior of one more child: the mean and the strength under which these, tried, are likeliest.
+    """Return the prior of one more child: the mean and strength under which the tried children are likeliest.
 
-    Under each strength k a child of n trials weighs n / (n + k) in the mean (Kleinman, 1973). FLAT, where fewer than
-    FEWEST_PEERS were tried.
+    Under each strength k a child of n trials weighs n / (n + k) in the mean (Kleinman, 1973). Returns FLAT if fewer
+    than FEWEST_PEERS were tried.
     """
     tried = [child for child in children if child.trials > 0]
     if len(tried) < FEWEST_PEERS:
@@ -67,24 +68,24 @@ def fit_prior(children: Sequence[Evidence], *, cap: float = CAP) -> Prior:
 
 
 def prior_from(parent: Evidence, parent_prior: Prior, strength: float) -> Prior:
-    """The prior of a child: its parent's posterior mean, `strength` trials strong."""
+    """Return the prior of a child: its parent's posterior mean, `strength` trials strong."""
     return Prior(mean(parent, parent_prior), strength)
 
 
-def temper(priors: Sequence[Prior], known: Sequence[Evidence]) -> list[Prior]:
-    """The priors of arms, believed as far as what is `known` of the arms by now bears them out.
+def temper(priors: Sequence[Prior], evidence: Sequence[Evidence]) -> list[Prior]:
+    """Return the priors of arms, weakened as far as the evidence for the arms contradicts them.
 
-    The share of them that makes what is known likeliest (all, a half, a quarter, ... nothing; each step has to gain
-    DOUBT), the rest what all arms have in common: an adaptive power prior (Ibrahim and Chen, 2000; Gravestock and
-    Held, 2017). Who is like those above keeps all that they teach; who is not is soon rid of it.
+    Takes the share of the priors (1, 1/2, 1/4, ... 0) under which the evidence is likeliest, where each step has to
+    gain DOUBT; the rest is the arms' common prior. This is an adaptive power prior (Ibrahim and Chen, 2000; Gravestock
+    and Held, 2017).
     """
     if not priors:
         return []
     means, strengths = np.array([(prior.mean, prior.strength) for prior in priors]).T
-    trials, successes = np.array([(arm.trials, arm.successes) for arm in known], np.float64).T
-    usual = _usual(means)
-    mixed = _SHARES * strengths + (1 - _SHARES) * usual.strength
-    mixed_means = (_SHARES * strengths * means + (1 - _SHARES) * usual.strength * usual.mean) / mixed
+    trials, successes = np.array([(arm.trials, arm.successes) for arm in evidence], np.float64).T
+    common = _common_prior(means)
+    mixed = _SHARES * strengths + (1 - _SHARES) * common.strength
+    mixed_means = (_SHARES * strengths * means + (1 - _SHARES) * common.strength * common.mean) / mixed
     gains = _likelihood(mixed, mixed_means, trials, successes) - DOUBT * np.arange(len(_SHARES))
     best = int(gains.argmax())
     if not best:
@@ -92,10 +93,10 @@ def temper(priors: Sequence[Prior], known: Sequence[Evidence]) -> list[Prior]:
     return [Prior(*pair) for pair in zip(mixed_means[best].tolist(), mixed[best].tolist(), strict=True)]
 
 
-def _usual(means: Floats) -> Prior:
-    """What is left of priors that are not believed: their common mean, as sure as its rarer side once seen."""
-    common = float(means.mean())
-    return Prior(common, min(1 / min(common, 1 - common), CAP))
+def _common_prior(means: Floats) -> Prior:
+    """Return a weak prior at the arms' mean: as strong as the trials in which its rarer result is expected once."""
+    average = float(means.mean())
+    return Prior(average, min(1 / min(average, 1 - average), CAP))
 
 
 def _tried(group: Siblings) -> tuple[Floats, Floats, Floats]:
@@ -106,14 +107,14 @@ def _tried(group: Siblings) -> tuple[Floats, Floats, Floats]:
 
 
 def _pooled_mean(strength: float, trials: Floats, successes: Floats) -> float:
-    # One trial of the flat prior keeps the mean of peers that never, or always, succeeded inside (0, 1).
+    # One trial of the flat prior keeps the mean inside (0, 1) if all peers failed, or all succeeded.
     shares = 1.0 / (trials + strength)
     weight = (trials * shares).sum()
     return float(((successes * shares).sum() + 0.5 / (1.0 + strength)) / (weight + 1.0 / (1.0 + strength)))
 
 
 def _likelihood(strengths: ArrayLike, means: Floats, trials: Floats, successes: Floats) -> Floats:
-    """The log of the beta-binomial likelihood, up to a constant, summed over the last axis."""
+    """Return the log of the beta-binomial likelihood, up to a constant, summed over the last axis."""
     k = np.asarray(strengths, np.float64)
     a, b = k * means, k * (1 - means)
     won = log_gamma(a + successes) - log_gamma(a)
@@ -123,7 +124,7 @@ def _likelihood(strengths: ArrayLike, means: Floats, trials: Floats, successes: 
 
 
 def _best_strength(likelihood: Callable[[float], Floats], cap: float) -> float:
-    """The likeliest strength, to a hundredth of itself: the best of a grid in its logarithm, then of a finer one."""
+    """Return the likeliest strength, to about 1%: the best on a grid of logarithms, refined twice."""
     low, high = np.log(LEAST), np.log(max(cap, LEAST))
     for _ in range(3):
         grid = np.linspace(low, high, 17)

@@ -1,7 +1,7 @@
-"""What outcomes say about the weights of features: Bayesian logistic regression, learned batch by batch.
+"""Bayesian logistic regression of outcomes on features, updated batch by batch.
 
-The rate of a candidate for a request with features x is `sigmoid(w @ x)`. What all its outcomes say about w is kept as
-one Gaussian factor (Laplace's approximation) that adds, fades and can be written down; the prior is not part of it.
+The rate of a candidate for a request with features x is `sigmoid(w @ x)`. The evidence of all its outcomes about w is
+one Gaussian factor (Laplace's approximation) without the prior. Factors add, fade and can be stored.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bandits.posterior.gaussian import Belief, Floats, outer, times
 
 MOST_CORRELATED = 200
-"""Above so many features only the diagonal of a precision is kept: d numbers for a candidate instead of d * d."""
+"""With more features only the diagonal of a precision is kept: d numbers for a candidate instead of d * d."""
 
 _MOST_STEPS, _MOST_HALVINGS, _CLOSE = 50, 30, 1e-10
 _ROUNDS = 3
@@ -23,7 +23,7 @@ _ROUNDS = 3
 class Observations:
     """Outcomes of one candidate: `features` (N, d), the first of them 1; `trials` and `successes` (N,).
 
-    Trials and successes may be differences to what was told before: (0, -1) takes a success back, (-1, 0) a trial.
+    Trials and successes may correct earlier observations: (0, -1) takes a success back, (-1, 0) a trial.
     The log-likelihood `s * eta - n * log(1 + exp(eta))` is linear in both, so differences add.
     """
 
@@ -35,8 +35,8 @@ class Observations:
     def none(cls, size: int) -> Self:
         return cls(np.zeros((0, size)), np.zeros(0), np.zeros(0))
 
-    def where(self, chosen: NDArray[np.bool_]) -> "Observations":
-        return Observations(self.features[chosen], self.trials[chosen], self.successes[chosen])
+    def where(self, mask: NDArray[np.bool_]) -> "Observations":
+        return Observations(self.features[mask], self.trials[mask], self.successes[mask])
 
     def __add__(self, other: "Observations") -> "Observations":
         return Observations(
@@ -48,10 +48,10 @@ class Observations:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Factor:
-    """What outcomes say about weights w, up to a constant: `exp(information @ w - w @ precision @ w / 2)`.
+    """A likelihood of weights w, up to a constant: `exp(information @ w - w @ precision @ w / 2)`.
 
-    `information` (d,); `precision` (d, d), or (d,) its diagonal. `trials` and `totals` (d,), the sum of the features
-    over them, say how much was seen, and of whom.
+    `information` (d,); `precision` (d, d), or its diagonal (d,). It rests on `trials`, whose features sum to `totals`
+    (d,).
     """
 
     information: Floats
@@ -73,14 +73,17 @@ class Factor:
         )
 
     def faded(self, share: float) -> "Factor":
-        """The same finding with `share`, 0 to 1, of its weight."""
+        """Return the factor with `share`, 0 to 1, of its weight."""
         return Factor(self.information * share, self.precision * share, self.trials * share, self.totals * share)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Waiting:
-    """Trials of one candidate whose outcomes may still come: `features` (N, d), `trials` (N,), and the `shares` (N,),
-    0 to 1, of the successes that would have come by now (`DelayCurve.share`)."""
+class PendingTrials:
+    """Trials of one candidate whose outcomes may still come.
+
+    `features` (N, d), `trials` (N,), and `shares` (N,), 0 to 1, of their successes that would have arrived by now
+    (`DelayCurve.share`).
+    """
 
     features: Floats
     trials: Floats
@@ -90,76 +93,77 @@ class Waiting:
     def none(cls, size: int) -> Self:
         return cls(np.zeros((0, size)), np.zeros(0), np.zeros(0))
 
-    def at(self, weights: Floats) -> Observations:
-        """What no outcome yet tells, were these the weights.
+    def expected_failures(self, weights: Floats) -> Observations:
+        """Return the failures that these trials count as under given weights.
 
-        Its likelihood is (1 - share * rate)**trials. A failure that counts by share * (1 - rate) / (1 - share * rate)
-        has the same slope.
+        The likelihood of no outcome is (1 - share * rate)**trials. A failure that counts by
+        share * (1 - rate) / (1 - share * rate) has the same slope.
         """
         rates = rate(self.features @ weights)
         failed = self.trials * self.shares * (1 - rates) / (1 - self.shares * rates)
         return Observations(self.features, failed, np.zeros(len(failed)))
 
 
-def factors_of(belief: Belief, told: Observations, waiting: Waiting) -> tuple[Factor, Factor]:
-    """What lessons say, and what waiting says as long as it does.
+def factors_of(belief: Belief, observations: Observations, pending: PendingTrials) -> tuple[Factor, Factor]:
+    """Return the factor of observations, and that of pending trials.
 
-    Lessons that are given say it where the posterior with them, and with what waits, is highest (Laplace); those taken
-    back where it was highest before, for it is about there that they were given.
+    New observations are linearised at the mode of the posterior with them and the pending trials (Laplace). Trials
+    that are taken back are linearised at the mean before, which is near the point where they were added.
     """
-    back = told.trials < 0
-    given, weights = told.where(~back), belief.mean
-    for _ in range(_ROUNDS if len(waiting.trials) else 1):
-        still = waiting.at(weights)
-        weights = _most_likely(belief, given + still)
-    factor, open_yet = (_touching(weights, some, belief.precision) for some in (given, waiting.at(weights)))
-    if back.any():
-        factor += _touching(belief.mean, told.where(back), belief.precision)
-    return factor, open_yet
+    taken_back = observations.trials < 0
+    new, weights = observations.where(~taken_back), belief.mean
+    for _ in range(_ROUNDS if len(pending.trials) else 1):
+        weights = _mode(belief, new + pending.expected_failures(weights))
+    factor = _tangent(weights, new, belief.precision)
+    pending_factor = _tangent(weights, pending.expected_failures(weights), belief.precision)
+    if taken_back.any():
+        factor += _tangent(belief.mean, observations.where(taken_back), belief.precision)
+    return factor, pending_factor
 
 
-def _touching(weights: Floats, told: Observations, like: Floats) -> Factor:
-    """The Gaussian that has the likelihood's slope and curvature at these weights."""
-    x = told.features
+def _tangent(weights: Floats, observations: Observations, like: Floats) -> Factor:
+    """Return the Gaussian with the likelihood's slope and curvature at these weights, its precision shaped `like`."""
+    x, trials = observations.features, observations.trials
     rates = rate(x @ weights)
-    precision = outer(x, told.trials * rates * (1 - rates), like)
-    information = times(precision, weights) + x.T @ (told.successes - told.trials * rates)
-    return Factor(information, precision, float(told.trials.sum()), told.trials @ x)
+    precision = outer(x, trials * rates * (1 - rates), like)
+    information = times(precision, weights) + x.T @ (observations.successes - trials * rates)
+    return Factor(information, precision, float(trials.sum()), trials @ x)
 
 
-def _most_likely(belief: Belief, told: Observations) -> Floats:
-    """The weights with the highest posterior, by Newton's method with steps halved until they improve."""
-    x, weights = told.features, belief.mean
-    loss = _loss(belief, told, weights)
+def _mode(belief: Belief, observations: Observations) -> Floats:
+    """Return the weights with the highest posterior, by Newton's method with steps halved until they improve."""
+    x, weights = observations.features, belief.mean
+    trials, successes = observations.trials, observations.successes
+    loss = _loss(belief, observations, weights)
     for _ in range(_MOST_STEPS):
         rates = rate(x @ weights)
-        slope = times(belief.precision, weights - belief.mean) - x.T @ (told.successes - told.trials * rates)
-        # The step minds all correlations within the batch, also where the belief can hold none.
-        bend = (x.T * (told.trials * rates * (1 - rates))) @ x
-        bend += np.diag(belief.precision) if belief.precision.ndim == 1 else belief.precision
-        step = np.linalg.solve(bend, slope)
+        slope = times(belief.precision, weights - belief.mean) - x.T @ (successes - trials * rates)
+        # The step uses all correlations within the batch, even if the belief keeps only a diagonal.
+        curvature = (x.T * (trials * rates * (1 - rates))) @ x
+        curvature += np.diag(belief.precision) if belief.precision.ndim == 1 else belief.precision
+        step = np.linalg.solve(curvature, slope)
         for _ in range(_MOST_HALVINGS):
-            following = _loss(belief, told, weights - step)
-            if following <= loss:
+            next_loss = _loss(belief, observations, weights - step)
+            if next_loss <= loss:
                 break
             step = step / 2
         else:
             return weights
-        weights, loss = weights - step, following
+        weights, loss = weights - step, next_loss
         if slope @ step < _CLOSE:
             return weights
     return weights
 
 
-def _loss(belief: Belief, told: Observations, weights: Floats) -> float:
-    eta, away = told.features @ weights, weights - belief.mean
-    likelihood = told.successes @ eta - told.trials @ np.logaddexp(0.0, eta)
-    return float(away @ times(belief.precision, away) / 2 - likelihood)
+def _loss(belief: Belief, observations: Observations, weights: Floats) -> float:
+    eta, deviation = observations.features @ weights, weights - belief.mean
+    likelihood = observations.successes @ eta - observations.trials @ np.logaddexp(0.0, eta)
+    return float(deviation @ times(belief.precision, deviation) / 2 - likelihood)
 
 
-def whole(factor: Factor, told: Observations) -> Factor:
-    """Trials that were taken back may leave less than nothing in some direction: nothing, then."""
-    if (told.trials >= 0).all():
+def clamped(factor: Factor, observations: Observations) -> Factor:
+    """Return the factor without negative precision, which trials that were taken back may leave."""
+    if (observations.trials >= 0).all():
         return factor
     if factor.precision.ndim == 1:
         precision = np.maximum(factor.precision, 0.0)

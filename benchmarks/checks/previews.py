@@ -261,7 +261,7 @@ def rankings(draw: Draw, order: tuple[int, ...] = ()) -> Iterator[tuple[tuple[in
             place: chance for place, chance in enumerate(draw.slot_chances.chances(tuple(taken)).tolist()) if chance
         }
     else:
-        left = sorted(set(range(len(draw.rest))) - taken, key=lambda place: -draw.rest[place])
+        left = sorted(set(range(len(draw.rest_scores))) - taken, key=lambda place: -draw.rest_scores[place])
         yield (*order, *left)[: draw.length], 1.0
         return
     for place, chance in following.items():

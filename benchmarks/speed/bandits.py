@@ -13,7 +13,7 @@ import bandits
 from bandits import Statistics, WinProbabilities
 from bandits.posterior.logistic_update import Observations
 from bandits.posterior.weight_draws import make_weights
-from bandits.posterior.weight_posterior import Learned
+from bandits.posterior.weight_posterior import WeightEvidence
 from benchmarks import peers_environment
 
 ROUNDS = 5_000
@@ -88,7 +88,7 @@ def _contextual() -> Callable[[], object]:
     rng = np.random.default_rng(1)
     features = np.column_stack((np.ones((8, 1)), rng.standard_normal((8, FEATURES - 1))))
     told = Observations(features, np.ones(8), np.array([1.0, 0.0] * 4))
-    weights = make_weights(IDS, Learned(FEATURES).after(dict.fromkeys(IDS, told)), seed=1)
+    weights = make_weights(IDS, WeightEvidence(FEATURES).updated(dict.fromkeys(IDS, told)), seed=1)
     return lambda: _order(weights.scores(features), weights.rates(features))
 
 

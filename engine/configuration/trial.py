@@ -9,9 +9,10 @@ from typing import NamedTuple
 import msgspec
 
 from engine.configuration.validation import compiled
-from engine.kernel.kernel import Draw, chances_by_slot, decide
+from engine.kernel.kernel import Draw, decide
 from engine.kernel.plan import Plan, PlanDocument
 from engine.kernel.scores import AnyBeliefs
+from engine.kernel.trace import chances_by_slot
 from engine.learning.live import Active, Live
 from engine.model.decision import Decision
 from engine.model.facts import Facts
@@ -64,7 +65,7 @@ def beliefs_for(plan: Plan, active: Active | None, facts: Facts) -> AnyBeliefs:
     """What is believed now of the plan's candidates, who may be others than those in force."""
     bucket = plan.bucket(facts.values)
     if active and (plan.ids, plan.placement) == (active.plan.ids, active.plan.placement):
-        return active.at(bucket)
+        return active.beliefs_for(bucket)
     mine = Active(plan)
-    known = active.known.get(bucket) or active.known.get("") if active else None
+    known = active.snapshots.get(bucket) or active.snapshots.get("") if active else None
     return mine.make(known) if known else mine.flat

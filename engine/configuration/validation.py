@@ -13,7 +13,7 @@ from engine.kernel.plan import Plan, PlanDocument, has_finite_values, lists_of, 
 from engine.kernel.scenario_check import unknown_facts
 from engine.model.errors import FieldProblem, Invalid
 from engine.model.placement import Candidate, Contextual, FieldDocument, Placement, RuleDocument, Scenario, Split
-from engine.model.schedule import place_in
+from engine.model.schedule import document_pointer
 from engine.store.resources import Kind, Resource
 
 MOST_CANDIDATES = 500
@@ -124,7 +124,7 @@ def _rule(around: Surroundings, place: str, rule: RuleDocument) -> Iterator[Fiel
         parsed = rules.parse_rule(rule_source(rule), around.vocabulary, around.lists)
     except rules.RuleError as error:
         for problem in error.problems:
-            yield FieldProblem(place_in(rule, problem.path) or "/", problem.message)
+            yield FieldProblem(document_pointer(rule, problem.path) or "/", problem.message)
         return
     yield from _schedule(rule)
     known = around.ids("candidate", place)
@@ -194,7 +194,7 @@ def _of_rules(key: str, document: PlanDocument, error: rules.RuleError) -> Itera
     for problem in error.problems:
         number, _, path = problem.path.removeprefix("/").partition("/")
         source = enabled[int(number)]
-        yield _broken(key, source.id, place_in(source, f"/{path}"), problem.message)
+        yield _broken(key, source.id, document_pointer(source, f"/{path}"), problem.message)
 
 
 def _of_plan(key: str, plan: Plan) -> Iterator[FieldProblem]:

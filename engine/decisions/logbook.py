@@ -8,9 +8,8 @@ import msgspec
 
 from engine.decisions.customers import Hasher
 from engine.decisions.replay import Replay, active_of, facts_of, replay
-from engine.kernel.kernel import chances_by_slot
 from engine.kernel.plan import Plan
-from engine.kernel.trace import Trace, trace
+from engine.kernel.trace import Trace, chances_by_slot, trace
 from engine.model.decision import Decision
 from engine.model.errors import NotFound
 from engine.store import decisions, outcomes

@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.decisions.outcome_processor import OutcomeProcessor, Receipt, close_due
-from engine.learning.outcome_effects import Learning, wait
+from engine.learning.outcome_effects import Learning, add_pending
 from engine.model.timestamps import MINUTE
 from engine.store import decisions, folds
 from engine.store.connection.database import Database
@@ -244,7 +244,7 @@ async def _missing(connection: AsyncConnection, entries: list[Entry]) -> list[En
 def _count_waiting(sums: Sums, entries: list[Entry]) -> None:
     for entry in entries:
         if entry.row.closes_at is not None:
-            wait(sums, entry.row, entry.learning, entry.ranking)
+            add_pending(sums, entry.row, entry.learning, entry.ranking)
 
 
 def _firsts(entries: list[Entry]) -> dict[tuple[int, str, int, str], int]:

@@ -14,7 +14,7 @@ from engine.kernel.plan import Plan
 from engine.learning.live import Active, Live
 from engine.model.errors import NotFound
 from engine.model.timestamps import MINUTE
-from engine.statistics.findings import Beginning, Finding, beginnings, findings
+from engine.statistics.findings import ColdStart, Finding, cold_starts, findings
 from engine.store import folds
 from engine.store.connection.database import Database
 from engine.store.folds import Share
@@ -69,31 +69,31 @@ class Monitor:
     def findings(self, merchant_id: int, placement: str) -> list[Finding]:
         """What is known about facts, the clearest first; nothing where the policy learns from none."""
         active = self._live.get(merchant_id, placement)
-        beliefs = active.at("") if active is not None else None
+        beliefs = active.beliefs_for("") if active is not None else None
         if active is None or not isinstance(beliefs, ContextualBeliefs):
             return []
-        return findings(beliefs.encoding, beliefs.learned, active.plan.ids)
+        return findings(beliefs.encoding, beliefs.evidence, active.plan.ids)
 
-    def beginnings(self, merchant_id: int, placement: str) -> list[Beginning]:
+    def cold_starts(self, merchant_id: int, placement: str) -> list[ColdStart]:
         """Where new candidates would begin, by what they are like; nothing where the policy learns from no facts."""
         active = self._live.get(merchant_id, placement)
-        beliefs = active.at("") if active is not None else None
+        beliefs = active.beliefs_for("") if active is not None else None
         if not isinstance(beliefs, ContextualBeliefs):
             return []
-        return beginnings(beliefs.encoding, beliefs.learned, beliefs.typical())
+        return cold_starts(beliefs.encoding, beliefs.evidence, beliefs.typical())
 
 
 def _chosen(active: Active, bucket: str | None) -> str | None:
     if bucket is None:
         return None if active.plan.placement.buckets else ""
-    if bucket and bucket not in active.known:
+    if bucket and bucket not in active.snapshots:
         raise NotFound(f"nothing is known about “{bucket}”", field="bucket")
     return bucket
 
 
 def _arms(active: Active, bucket: str | None, shares: list[Share]) -> Arms:
     plan = active.plan
-    why_not = plan.eligibility.why_not(facts_in(plan, bucket)) if bucket is not None else {}
+    why_not = plan.eligibility.exclusions(facts_in(plan, bucket)) if bucket is not None else {}
     beliefs = known_in(active, bucket)
     chances = _chances(active, bucket, why_not)
     firsts = Counter[str]()
@@ -118,7 +118,7 @@ def _arms(active: Active, bucket: str | None, shares: list[Share]) -> Arms:
                 why_not.get(number, ""),
             )
         )
-    buckets = [name for name in sorted(active.known) if name or not plan.placement.buckets]
+    buckets = [name for name in sorted(active.snapshots) if name or not plan.placement.buckets]
     return Arms(bucket, buckets, active.version, plan.version, arms, shares, firsts.total())
 
 
@@ -132,10 +132,10 @@ def known_in(active: Active, bucket: str | None) -> dict[str, ArmBelief]:
     """What is known of candidates in a bucket, on the prior that decisions use there; without a bucket the evidence of
     all customers together, on a flat prior."""
     if bucket is not None:
-        snapshot = active.known.get(bucket)
+        snapshot = active.snapshots.get(bucket)
         return snapshot.known.arms if snapshot else {}
     sums: dict[str, ArmBelief] = {}
-    for snapshot in active.known.values():
+    for snapshot in active.snapshots.values():
         for name, known in snapshot.known.arms.items():
             so_far = sums.get(name, ArmBelief())
             sums[name] = ArmBelief(so_far.trials + known.trials, so_far.successes + known.successes)
@@ -147,5 +147,5 @@ def _chances(active: Active, bucket: str | None, why_not: Mapping[int, str]) -> 
     offered = tuple(number for number in range(len(active.plan.ids)) if number not in why_not)
     if bucket is None or not offered:
         return {}
-    win_probabilities = active.at(bucket).win_probabilities(offered)
+    win_probabilities = active.beliefs_for(bucket).win_probabilities(offered)
     return dict(zip(offered, win_probabilities.chances().tolist(), strict=True))

@@ -15,10 +15,10 @@ import numpy as np
 
 from bandits.evaluation.estimators import Estimate, effect, ips, reward_interaction_ips, snips
 from engine.clock import now_ms
-from engine.kernel.kernel import bounds_for, eligible_of, room
+from engine.kernel.kernel import answer_length, bounds_for, drawn_count, eligible_of
 from engine.kernel.plan import Plan
 from engine.learning.live import compile_plan
-from engine.learning.outcome_effects import AnswerHead, Learning, Named, earned
+from engine.learning.outcome_effects import AnswerHead, CandidateId, Learning, credit_of
 from engine.model.errors import NotFound
 from engine.model.facts import Facts
 from engine.model.ids import first_id_of
@@ -89,7 +89,7 @@ def drawn_slots(plan: Plan, facts: Facts, key: str, logged: LoggedAnswer) -> dic
     bounds = bounds_for(plan, facts.values, fired)
     pinned = {plan.ids[number] for number in bounds.pins.values()}
     left = [plan.ids[number] for number in eligible_of(plan, bounds) if plan.ids[number] not in pinned]
-    _, drawn, _ = room(plan, facts, key, len(left) + len(pinned))
+    drawn = drawn_count(plan.placement, answer_length(plan.placement, len(left) + len(pinned)))
     slots = {}
     for place, one in enumerate(logged.ranking[:drawn]):
         if one.id not in pinned:
@@ -195,6 +195,6 @@ def _facts(row: LogRow) -> Facts:
 
 
 def _won(plan: Plan, logged: LoggedAnswer, events: Sequence[outcomes.OutcomeRow]) -> dict[str, float]:
-    head = AnswerHead([Named(one.id) for one in logged.ranking], [], False)
-    credit = earned(Learning.of(plan.placement), head, events, closed=True)
+    head = AnswerHead([CandidateId(one.id) for one in logged.ranking], [], False)
+    credit = credit_of(Learning.of(plan.placement), head, events, closed=True)
     return {name: float(known.successes) for name, known in credit.items() if known.successes}

@@ -16,7 +16,7 @@ from engine.learning.live import Active, Live
 from engine.model.errors import NotFound
 from engine.model.placement import Placement
 from engine.model.timestamps import DAY, MINUTE
-from engine.statistics.evidence import DayRow, Fit, looked_at
+from engine.statistics.evidence import DayRow, Fit, examination_weight
 from engine.store import fits, folds
 from engine.store.connection.database import Database
 
@@ -95,7 +95,7 @@ class Insights:
             waiting=sum(row.trials for row in waiting),
             fit=fit,
             known=known_in(active, None if setup.buckets else ""),
-            groups=[_group(name, one.known.arms) for name, one in sorted(active.known.items()) if name],
+            groups=[_group(name, one.known.arms) for name, one in sorted(active.snapshots.items()) if name],
             regret=regret(active),
         )
 
@@ -104,9 +104,9 @@ def regret(active: Active) -> float | None:
     """What a new customer's first place is expected to lose, by the present beliefs: what the best would bring, were it
     known, less what is shown. Buckets weigh by their evidence; None where nothing is learned by frozen draws."""
     lost, weight = 0.0, 0.0
-    for bucket, snapshot in active.known.items():
-        beliefs, plan = active.at(bucket), active.plan
-        why_not = plan.eligibility.why_not(facts_in(plan, bucket))
+    for bucket, snapshot in active.snapshots.items():
+        beliefs, plan = active.beliefs_for(bucket), active.plan
+        why_not = plan.eligibility.exclusions(facts_in(plan, bucket))
         offered = tuple(number for number in range(len(plan.ids)) if number not in why_not)
         trials = snapshot.known.trials
         if not isinstance(beliefs, Beliefs) or not offered or not trials:
@@ -123,7 +123,7 @@ def by_day(rows: Sequence[DayRow], examination: tuple[float, ...] = ()) -> list[
     sums: dict[tuple[str, int], list[float]] = {}
     for row in rows:
         cell = sums.setdefault((row.candidate, row.day), [0.0, 0.0])
-        cell[0] += max(row.successes, row.trials * looked_at(examination, row.slot))
+        cell[0] += max(row.successes, row.trials * examination_weight(examination, row.slot))
         cell[1] += row.successes
     return [DayRate(*where, round(n), round(s)) for where, (n, s) in sorted(sums.items())]
 

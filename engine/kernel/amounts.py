@@ -1,4 +1,4 @@
-"""What a success of each candidate brings in, as it was learned. Pure."""
+"""Learned amounts: how much a success of each candidate brings in. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from engine.model.placement import Placement
 
 
 class Amounts(NamedTuple):
-    """What successes bring in; `counts` where the reward is just that, and not a margin that knows the cart."""
+    """Draws of the amount of a success. `counts` is true if scores are multiplied by it: for the reward `revenue`.
+
+    For `margin` the value weights of a request take its place, as the cart is known.
+    """
 
     amount_draws: bandits.AmountDraws
     counts: bool
@@ -22,7 +25,7 @@ class Amounts(NamedTuple):
 def make_amounts(
     ids: Sequence[str], sums: Sequence[bandits.Amounts], placement: Placement, version: int
 ) -> Amounts | None:
-    """Drawn anew for each beliefs version; None where the reward asks for no amounts."""
+    """Draw the amounts for a beliefs version; None if the reward does not depend on amounts."""
     if placement.reward not in ("revenue", "margin"):
         return None
     amount_draws = bandits.make_amount_draws(ids, sums, seed=version, typical=max(1, placement.typical_amount))
@@ -30,5 +33,5 @@ def make_amounts(
 
 
 def weighted(rates: NDArray[np.float32], weights: NDArray[np.float64] | None) -> NDArray[np.float32]:
-    """Draws times what a success is worth; (K, M)."""
+    """Return draws (K, M) times the value weights (K,), if there are any."""
     return rates if weights is None else rates * weights.astype(np.float32)[:, None]

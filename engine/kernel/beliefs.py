@@ -1,4 +1,4 @@
-"""What the kernel needs of a beliefs version: frozen draws, and races between candidates that it has run before."""
+"""One beliefs version as the kernel reads it: frozen draws, and cached win probabilities. Pure."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from engine.kernel.amounts import Amounts, make_amounts, weighted
 from engine.kernel.contextual_beliefs import ContextualState
 from engine.model.placement import Placement
 
-MOST_REMEMBERED = 2**21
-"""Draws that a beliefs version may hold in lanes and races, and so its memory: 256 of eight candidates, 8 MiB."""
+MOST_CACHED_DRAWS = 2**21
+"""Draws that the caches of a beliefs version may hold: 256 entries for eight candidates, 8 MiB."""
 
 Eligible = tuple[int, ...]
 
 
 class EligibleDraws:
-    """The draws, means and hashes of one set of eligible candidates; `amounts`, where amounts are learned, are what a
-    success of each is expected to bring in."""
+    """Draws (K, M), means (K,) and hashes (K,) of one set of eligible candidates.
+
+    `amounts` (K,) are expected amounts of a success, or None if amounts are not learned.
+    """
 
     def __init__(
         self, draws: bandits.Draws, amounts: Amounts | None, hashes: NDArray[np.uint64], eligible: Eligible
@@ -32,20 +34,21 @@ class EligibleDraws:
         self.means = draws.means if whole else draws.means[rows]
         self.hashes = hashes if whole else hashes[rows]
         self.amounts = amounts.amount_draws.means[rows] if amounts else None
-        self._brought = amounts.amount_draws.draws[rows] if amounts and amounts.counts else None
+        self._amount_draws = amounts.amount_draws.draws[rows] if amounts and amounts.counts else None
 
-    def valued(self, rates: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Draws of what a trial brings in, where that is what counts; otherwise of its rate alone."""
-        return rates if self._brought is None else rates * self._brought
+    def times_amounts(self, rates: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return draws (K, M) of what a trial brings in if the reward is revenue, otherwise the rates as they are."""
+        return rates if self._amount_draws is None else rates * self._amount_draws
 
     def expected(self, means: NDArray[np.float64]) -> NDArray[np.float64]:
-        return means if self._brought is None or self.amounts is None else means * self.amounts
+        """Return what a trial is expected to bring in, (K,), given mean rates."""
+        return means if self._amount_draws is None or self.amounts is None else means * self.amounts
 
 
 class Beliefs:
-    """One version of what is known in one bucket of a placement, drawn once.
+    """One version of the beliefs of a bucket, drawn once.
 
-    Lanes and races are remembered, which is no state: they come out the same each time.
+    The caches are not state: what they hold comes out the same each time.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Beliefs:
         self._win_probabilities: dict[tuple[Eligible, tuple[float, ...] | None], bandits.WinProbabilities] = {}
 
     def eligible_draws(self, eligible: Eligible) -> EligibleDraws:
+        """Return the rows of the eligible candidates; cached."""
         eligible_draws = self._eligible_draws.get(eligible)
         if eligible_draws is None:
             self._make_room()
@@ -79,33 +83,35 @@ class Beliefs:
         return eligible_draws
 
     def amounts(self, eligible: Eligible) -> NDArray[np.float64] | None:
-        """What a success of each is expected to bring in, (K,), where amounts are learned."""
+        """Return the expected amounts of a success, (K,), or None if amounts are not learned."""
         return self.eligible_draws(eligible).amounts
 
     def win_probabilities(
         self, eligible: Eligible, weights: NDArray[np.float64] | None = None
     ) -> bandits.WinProbabilities:
-        """The race that all customers without a past share, under the weights that rules and fees make."""
+        """Return the win probabilities that all customers without a history share, under value weights (K,); cached."""
         key = (eligible, None if weights is None else tuple(weights.tolist()))
         win_probabilities = self._win_probabilities.get(key)
         if win_probabilities is None:
             self._make_room()
             eligible_draws = self.eligible_draws(eligible)
             win_probabilities = bandits.WinProbabilities(
-                weighted(eligible_draws.valued(eligible_draws.rates), weights), self.floor
+                weighted(eligible_draws.times_amounts(eligible_draws.rates), weights), self.floor
             )
             self._win_probabilities[key] = win_probabilities
         return win_probabilities
 
     def _make_room(self) -> None:
-        if (len(self._eligible_draws) + len(self._win_probabilities)) * self._draws.rates.size >= MOST_REMEMBERED:
+        if (len(self._eligible_draws) + len(self._win_probabilities)) * self._draws.rates.size >= MOST_CACHED_DRAWS:
             self._eligible_draws.clear()
             self._win_probabilities.clear()
 
 
 class ArmBelief(msgspec.Struct, frozen=True, array_like=True):
-    """What is known of a candidate: faded, weighted trials and successes, the prior from one level up, and how many
-    successes brought in what amount together."""
+    """Evidence for one candidate: faded and weighted trials and successes, and the prior from one level up.
+
+    `priced` successes had a known amount, `amount` minor units in sum.
+    """
 
     trials: float = 0.0
     successes: float = 0.0
@@ -124,24 +130,24 @@ class ArmBelief(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Knowledge(msgspec.Struct, frozen=True, omit_defaults=True):
-    """All that a beliefs version is made of, as it stands in its snapshot; `taught` where it learns from facts."""
+    """All that a beliefs version is made of, as its snapshot stores it; `contextual` if it learns from facts."""
 
     arms: dict[str, ArmBelief] = {}
     customer_strength: float = bandits.CUSTOMER_STRENGTH
-    taught: ContextualState | None = None
+    contextual: ContextualState | None = msgspec.field(name="taught", default=None)
 
     @property
     def trials(self) -> float:
-        return sum(known.trials for known in self.arms.values())
+        return sum(arm.trials for arm in self.arms.values())
 
     def amounts(self, ids: Sequence[str], placement: Placement, version: int) -> Amounts | None:
-        """What successes bring in, drawn for a version; None where the reward asks for no amounts."""
-        arms = [self.arms.get(name, NOBODY) for name in ids]
-        sums = [bandits.Amounts(known.priced, known.amount) for known in arms]
+        """Draw the amounts for a version; None if the reward does not depend on amounts."""
+        arms = [self.arms.get(name, NO_EVIDENCE) for name in ids]
+        sums = [bandits.Amounts(arm.priced, arm.amount) for arm in arms]
         return make_amounts(ids, sums, placement, version)
 
 
-NOBODY = ArmBelief()
+NO_EVIDENCE = ArmBelief()
 
 
 def make_beliefs(
@@ -154,9 +160,9 @@ def make_beliefs(
     bucket: str,
     floor: float,
 ) -> Beliefs:
-    """Draw a beliefs version again from what it was made of; the same bits each time."""
-    arms = [knowledge.arms.get(name, NOBODY) for name in ids]
-    evidence, priors = [known.evidence for known in arms], [known.prior for known in arms]
+    """Draw a beliefs version from its snapshot; the same bits each time."""
+    arms = [knowledge.arms.get(name, NO_EVIDENCE) for name in ids]
+    evidence, priors = [arm.evidence for arm in arms], [arm.prior for arm in arms]
     return Beliefs(
         version=version,
         bucket=bucket,

@@ -1,4 +1,4 @@
-"""What the fired rules leave room for: who is out and why, who is pinned where, what is boosted, what is set."""
+"""The limits that fired rules set for one answer: candidates excluded, pinned and boosted, and values. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from rules import Boost, Exclude, Pin, Require, Rule, Set
 
 
 class Bounds(msgspec.Struct):
-    """`excluded` and `boosts` by candidate number, `pins` by slot from 0; the first rule to claim a slot keeps it."""
+    """The limits of one answer.
+
+    `excluded` maps candidate numbers to the reason, `boosts` to a factor, `pins` slots (from 0) to candidate numbers;
+    `values` are set in the answer, `reasons` are shown beside each candidate.
+    """
 
     excluded: dict[int, str]
     pins: dict[int, int]
@@ -19,10 +23,11 @@ class Bounds(msgspec.Struct):
     reasons: dict[int, list[str]]
 
 
-def bounds_of(fired: tuple[Rule, ...], index: Mapping[str, int], excluded: dict[int, str], *, slots: int) -> Bounds:
-    """Apply the effects of rules, which come in order of priority; `excluded` is what the catalogue refused.
+def apply_effects(fired: tuple[Rule, ...], index: Mapping[str, int], excluded: dict[int, str], *, slots: int) -> Bounds:
+    """Return the limits after the effects of rules in order of priority; `excluded` is what the catalogue excludes.
 
-    A pin that cannot be, for its candidate is out or the answer has fewer `slots`, claims nothing.
+    Pins are applied last, and the first rule that claims a slot keeps it. A pin is ignored if its candidate is
+    excluded or the answer has fewer `slots`.
     """
     bounds = Bounds(excluded, {}, {}, {}, {})
     pins = []

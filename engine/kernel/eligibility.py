@@ -1,4 +1,4 @@
-"""Whether the catalogue itself offers a candidate: country, currency, device and amount."""
+"""The catalogue's own limits on a candidate: country, currency, device and amount. Pure."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 from engine.model.placement import Candidate
 
-MOST_REMEMBERED = 4096
+MOST_CACHED = 4096
 
 
 class Eligibility:
-    """`why_not(facts)` -> reason by candidate number. A fact that was not sent excludes nobody."""
+    """Find the candidates that the catalogue excludes; a fact that was not sent excludes none."""
 
     def __init__(self, candidates: tuple[Candidate, ...]) -> None:
         self._candidates = candidates
@@ -20,10 +20,11 @@ class Eligibility:
             for number, candidate in enumerate(candidates)
             if candidate.min_amount or candidate.max_amount is not None
         )
-        self._remembered: dict[tuple[object, object, object], dict[int, str]] = {}
+        self._cache: dict[tuple[object, object, object], dict[int, str]] = {}
 
-    def why_not(self, values: Mapping[str, Any]) -> dict[int, str]:
-        reasons = dict(self._by_place(values))
+    def exclusions(self, values: Mapping[str, Any]) -> dict[int, str]:
+        """Return the reason for each excluded candidate, by number."""
+        reasons = dict(self._listed_exclusions(values))
         total = values.get("cart.total")
         if self._limited and type(total) is int:
             for number, least, most in self._limited:
@@ -33,29 +34,30 @@ class Eligibility:
                     reasons.setdefault(number, "the amount is above its maximum")
         return reasons
 
-    def _by_place(self, values: Mapping[str, Any]) -> dict[int, str]:
-        place = (
+    def _listed_exclusions(self, values: Mapping[str, Any]) -> dict[int, str]:
+        """Return exclusions by country, currency and device; cached, as many requests share these."""
+        key = (
             _text(values.get("geo.country")),
             _text(values.get("cart.currency")),
             _text(values.get("device.type")),
         )
-        known = self._remembered.get(place)
-        if known is None:
-            if len(self._remembered) >= MOST_REMEMBERED:
-                self._remembered.clear()
-            known = self._remembered[place] = dict(self._refusals(*place))
-        return known
+        exclusions = self._cache.get(key)
+        if exclusions is None:
+            if len(self._cache) >= MOST_CACHED:
+                self._cache.clear()
+            exclusions = self._cache[key] = dict(self._find_exclusions(*key))
+        return exclusions
 
-    def _refusals(self, country: str | None, currency: str | None, device: str | None) -> list[tuple[int, str]]:
-        refusals = []
+    def _find_exclusions(self, country: str | None, currency: str | None, device: str | None) -> list[tuple[int, str]]:
+        exclusions = []
         for number, candidate in enumerate(self._candidates):
             if country and candidate.countries and country not in candidate.countries:
-                refusals.append((number, f"not offered in {country}"))
+                exclusions.append((number, f"not offered in {country}"))
             elif currency and candidate.currencies and currency not in candidate.currencies:
-                refusals.append((number, f"not offered in {currency}"))
+                exclusions.append((number, f"not offered in {currency}"))
             elif device and candidate.devices and device not in candidate.devices:
-                refusals.append((number, f"not offered on {device}"))
-        return refusals
+                exclusions.append((number, f"not offered on {device}"))
+        return exclusions
 
 
 def _text(value: object) -> str | None:

@@ -1,6 +1,6 @@
-"""From facts to the numbers that a contextual policy weighs: fixed scales, known from the field's type alone.
+"""Features of a contextual policy: facts encoded as numbers, on fixed scales that depend on the field's type alone.
 
-A fact that is missing or of another type is 0 in all its features, which is what a fact without effect would be.
+A fact that is missing or of another type is 0 in all its features, so it has no effect.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WEIGHABLE = ("boolean", "integer", "number", "money", "datetime", *CHOICES)
 
 
 class Feature(NamedTuple):
-    """One number of a request. `where` says in words when it is `high` rather than `low`.
+    """One number of a request. `where` describes in words the requests in which it is `high` rather than `low`.
 
     Features of one `group` are alternatives: at most one of them is 1.
     """
@@ -40,10 +40,10 @@ class Feature(NamedTuple):
 
 
 class Encoding:
-    """The features of one placement: a constant 1, those of its facts, the customer's own past with the candidate.
+    """The features of one placement: a constant 1, those of its facts, and the customer's history with the candidate.
 
-    `traits` and `attributes` are what its candidates are like, offered now or not: no features, but what makes weights
-    alike.
+    `traits` and `attributes` describe its candidates, enabled or not. They are not features: they tell which
+    candidates have similar weights.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Encoding:
         return len(self.features)
 
     def rows(self, values: Mapping[str, Any], history: History, candidates: Sequence[str]) -> Floats:
-        """The features (K, d) of a request for each candidate; they differ in the customer's own past alone."""
+        """Return the features (K, d) of a request; candidates differ only in the customer's history with them."""
         row = np.zeros(len(self))
         row[0] = 1.0
         for field in self._fields:
@@ -104,7 +104,7 @@ class Encoding:
 
 
 def problems(policy: Contextual, fields: Iterable[FieldDocument]) -> Iterator[tuple[str, str]]:
-    """What keeps a policy from being encoded: (where in the policy, what would be right)."""
+    """Yield what prevents a policy from being encoded: (pointer into the policy, message)."""
     by_name = {field.name: field for field in fields}
     for number, name in enumerate(policy.features):
         problem = _problem(name, by_name.get(name), policy)
@@ -113,9 +113,9 @@ def problems(policy: Contextual, fields: Iterable[FieldDocument]) -> Iterator[tu
     for name in policy.values:
         if name not in policy.features:
             yield f"values/{name}", "values are for fields that are named in features"
-    known = [field for name, field in by_name.items() if name in policy.features]
+    fields = [field for name, field in by_name.items() if name in policy.features]
     if (
-        sum(1 for field in known for _ in _features(field, policy.values.get(field.name, field.allowed)))
+        sum(len(list(_features(field, policy.values.get(field.name, field.allowed)))) for field in fields)
         > MOST_FEATURES
     ):
         yield "features", f"these fields have more than {MOST_FEATURES} values together; name fewer in values"
@@ -136,12 +136,12 @@ def _problem(name: str, field: FieldDocument | None, policy: Contextual) -> str 
 
 
 def moments(name: str, value: object) -> tuple[str, ...]:
-    """The features that are 1 at an instant: its weekday, and its hours of the day, as written there."""
+    """Return the names of the features that are 1 at an instant: its weekday and its part of the day, as written."""
     try:
-        at = datetime.fromisoformat(value)  # type: ignore[arg-type]
+        moment = datetime.fromisoformat(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return ()
-    return f"{name}/day={at.weekday()}", f"{name}/hour={at.hour // HOURS}"
+    return f"{name}/day={moment.weekday()}", f"{name}/hour={moment.hour // HOURS}"
 
 
 def _features(field: FieldDocument, values: Sequence[str]) -> Iterator[Feature]:

@@ -1,7 +1,7 @@
 """The one decision function. Pure: the same plan, beliefs, facts and key give the same answer, bit for bit.
 
-Order: catalogue -> rules -> draw. Rules bound, the bandit chooses inside; after the draw nothing moves, so the
-logged propensity is exact.
+The order is catalogue, rules, draw. Rules limit what may be shown, and the bandit chooses inside these limits. Nothing
+moves after the draw, so the logged propensity is exact.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 import bandits
-from engine.kernel.bounds import Bounds, bounds_of
+from engine.kernel.bounds import Bounds, apply_effects
 from engine.kernel.contextual_beliefs import ContextualBeliefs
 from engine.kernel.plan import Plan
 from engine.kernel.scores import AnyBeliefs, CandidateScores, Floats, scores_of
-from engine.kernel.value import worth
+from engine.kernel.value import value_weights
 from engine.model.decision import Decision, Excluded, Ranked, Skipped
 from engine.model.facts import Facts
 from engine.model.placement import Contextual, Fixed, One, Placement, Ranking, Split, Subset, Thompson
 from rules import Rule
 
-MANY = 1_000_000
+UNLIMITED = 1_000_000
 
 
 def decide(
@@ -35,7 +35,10 @@ def decide(
     expires_at: str,
     arrange: Callable[[Draw], bandits.Arrangement] = lambda draw: draw.arrange(),
 ) -> Decision:
-    """Answer for `facts` with the randomness of `key`, which is also the decision's id."""
+    """Answer for `facts` with the randomness of `key`, which is also the decision's id.
+
+    `arrange` fills the slots of a draw; pages pass another one to show the likeliest answer.
+    """
     firing = plan.compiled.evaluate(facts.values)
     fired = tuple(plan.rules[number] for number in firing.fired)
     bounds = bounds_for(plan, facts.values, fired)
@@ -64,96 +67,120 @@ def decide(
 
 
 def bounds_for(plan: Plan, values: Mapping[str, Any], fired: tuple[Rule, ...]) -> Bounds:
-    """What the catalogue and the rules that fired leave room for."""
-    return bounds_of(fired, plan.index, plan.eligibility.why_not(values), slots=most_slots(plan.placement))
+    """Return the limits that the catalogue and the fired rules set."""
+    return apply_effects(fired, plan.index, plan.eligibility.exclusions(values), slots=most_slots(plan.placement))
 
 
 def eligible_of(plan: Plan, bounds: Bounds) -> tuple[int, ...]:
+    """Return the numbers of the candidates that may be shown, in the merchant's order."""
     return tuple(number for number in range(len(plan.ids)) if number not in bounds.excluded)
 
 
 class Draw(NamedTuple):
-    """All that one answer is drawn from; candidates are counted from 0 among the eligible.
+    """Everything that one answer is drawn from. Candidates are indexed from 0 among the K eligible ones.
 
-    `lots` have the chances of the drawn slots, which hang on `randomness`; `rest` orders the other slots.
+    `means` (K,) are posterior means. `slot_chances` gives the chances of a drawn slot, `rest_scores` (K,) orders the
+    other slots, the highest first. `pins` maps slots, from 0, to indices; `randomness` is the key of the uniforms.
     """
 
     means: Floats
     hashes: NDArray[np.uint64]
     slot_chances: bandits.WinProbabilities | bandits.Shares
-    rest: Floats
+    rest_scores: Floats
     length: int
     drawn: int
     pins: dict[int, int]
     randomness: str
 
     def arrange(self) -> bandits.Arrangement:
-        """The answer that the randomness leads to."""
-        return self._with(bandits.uniforms(bandits.seed_of(self.randomness), self.hashes, self.drawn))
+        """Return the arrangement that the randomness selects."""
+        return self._arrange(bandits.uniforms(bandits.seed_of(self.randomness), self.hashes, self.drawn))
 
     def likeliest(self) -> bandits.Arrangement:
-        """Each drawn slot with the one that most likely gets it, given those above."""
-        return self._with(np.full((self.drawn, len(self.hashes)), 0.5))
+        """Fill each drawn slot with its likeliest candidate, given those in the slots above."""
+        return self._arrange(np.full((self.drawn, len(self.hashes)), 0.5))
 
-    def _with(self, uniforms: Floats) -> bandits.Arrangement:
+    def _arrange(self, uniforms: Floats) -> bandits.Arrangement:
         return bandits.arrange(
-            self.slot_chances.chances, self.rest, uniforms, length=self.length, drawn=self.drawn, pins=self.pins
+            self.slot_chances.chances, self.rest_scores, uniforms, length=self.length, drawn=self.drawn, pins=self.pins
         )
 
-    def along(self, order: Sequence[int | None]) -> Iterator[Floats]:
-        """The chances in each slot, had `order` filled those above it; None is who takes no part."""
+    def chances_along(self, order: Sequence[int | None]) -> Iterator[Floats]:
+        """Yield the chances (K,) in each slot, given that `order` fills the slots above it.
+
+        None in `order` stands for a candidate that is not eligible.
+        """
         return bandits.chances_along(
-            order, self.slot_chances.chances, self.rest, length=self.length, drawn=self.drawn, pins=self.pins
+            order,
+            self.slot_chances.chances,
+            self.rest_scores,
+            length=self.length,
+            drawn=self.drawn,
+            pins=self.pins,
         )
 
 
 def draw_of(plan: Plan, beliefs: AnyBeliefs, facts: Facts, bounds: Bounds, eligible: tuple[int, ...], key: str) -> Draw:
-    """`eligible` holds at least one candidate."""
-    weights = worth(plan, facts.values, bounds, eligible, beliefs.amounts(eligible))
+    """Return what the answer is drawn from; `eligible` must hold at least one candidate."""
+    weights = value_weights(plan, facts.values, bounds, eligible, beliefs.amounts(eligible))
     scores = scores_of(plan, beliefs, facts, weights, eligible)
-    length, drawn, randomness = room(plan, facts, key, len(eligible))
-    local = {number: place for place, number in enumerate(eligible)}
+    length = answer_length(plan.placement, len(eligible))
+    index_of = {number: index for index, number in enumerate(eligible)}
     return Draw(
         scores.means,
         scores.hashes,
-        _chances_of_slots(plan, scores, eligible),
-        _rest(plan, scores.expected, weights, eligible),
+        _slot_chances(plan, scores, eligible),
+        _rest_scores(plan, scores.expected, weights, eligible),
         length,
-        drawn,
-        {slot: local[number] for slot, number in bounds.pins.items()},
-        randomness,
+        drawn_count(plan.placement, length),
+        {slot: index_of[number] for slot, number in bounds.pins.items()},
+        randomness_key(plan, facts, key),
     )
 
 
 def depends_on_request(plan: Plan, beliefs: AnyBeliefs, facts: Facts) -> bool:
-    """Whether a request is drawn from other chances than the others with the same bounds and beliefs."""
+    """Return whether the chances depend on this request (history, cart, features) and cannot be shared."""
     return bool(facts.history) or plan.placement.reward == "margin" or isinstance(beliefs, ContextualBeliefs)
 
 
 def most_slots(placement: Placement) -> int:
-    """How many slots an answer may have; a ranking has as many as it needs."""
+    """Return how many slots an answer may have; a ranking is not limited."""
     match placement.shape:
         case One():
             return 1
         case Subset(limit):
             return limit
         case Ranking():
-            return MANY
+            return UNLIMITED
 
 
-def room(plan: Plan, facts: Facts, key: str, candidates: int) -> tuple[int, int, str]:
-    """How many slots the answer has, how many of them are drawn, and what their randomness hangs on."""
-    length = min(most_slots(plan.placement), candidates)
-    match plan.placement.policy:
+def randomness_key(plan: Plan, facts: Facts, key: str) -> str:
+    """Return the key of the uniforms: the decision's own, or the customer's in a split, so that it is sticky.
+
+    The placement is part of a split's key: the shares of two placements must not depend on each other.
+    """
+    if isinstance(plan.placement.policy, Split):
+        return f"{plan.placement.key}:{facts.customer or key}"
+    return key
+
+
+def answer_length(placement: Placement, candidates: int) -> int:
+    """Return how many slots an answer with so many eligible candidates has."""
+    return min(most_slots(placement), candidates)
+
+
+def drawn_count(placement: Placement, length: int) -> int:
+    """Return how many of the first slots are drawn."""
+    match placement.policy:
         case Fixed():
-            return length, 0, key
+            return 0
         case Split():
-            return length, length, f"{plan.placement.key}:{facts.customer or key}"
+            return length
         case Thompson() | Contextual() as policy:
-            return length, min(policy.drawn, length), key
+            return min(policy.drawn, length)
 
 
-def _chances_of_slots(
+def _slot_chances(
     plan: Plan, scores: CandidateScores, eligible: tuple[int, ...]
 ) -> bandits.WinProbabilities | bandits.Shares:
     policy = plan.placement.policy
@@ -162,11 +189,16 @@ def _chances_of_slots(
     return scores.win_probabilities()
 
 
-def _rest(plan: Plan, means: Floats, weights: Floats | None, eligible: tuple[int, ...]) -> Floats:
-    """What orders the slots that are not drawn: expected worth, or the merchant's own order where it is fixed."""
+def _rest_scores(plan: Plan, expected: Floats, weights: Floats | None, eligible: tuple[int, ...]) -> Floats:
+    """Return the scores (K,) that order the slots after the drawn ones: expected value, or the merchant's own order."""
     fixed = isinstance(plan.placement.policy, Fixed)
-    scores = np.asarray(1.0 / (1.0 + np.arange(len(eligible))) if fixed else means, np.float64)
+    scores = fixed_order_scores(len(eligible)) if fixed else np.asarray(expected, np.float64)
     return scores if weights is None else scores * weights
+
+
+def fixed_order_scores(count: int) -> Floats:
+    """Return falling scores (count,), so that the merchant's own order stands unless boosts change it."""
+    return np.asarray(1.0 / (1.0 + np.arange(count)), np.float64)
 
 
 def _ranked(
@@ -180,24 +212,24 @@ def _ranked(
     scores = means.tolist()
     first = arrangement.first.tolist()
     ranking = []
-    for slot, place in enumerate(arrangement.order):
-        candidate = plan.candidates[eligible[place]]
+    for slot, index in enumerate(arrangement.order):
+        candidate = plan.candidates[eligible[index]]
         ranking.append(
             Ranked(
                 candidate.id,
                 slot + 1,
                 candidate.label,
-                scores[place],
-                first[place],
+                scores[index],
+                first[index],
                 arrangement.chances[slot],
-                _reasons(facts, candidate.id, bounds.reasons.get(eligible[place])),
+                _reasons(facts, candidate.id, bounds.reasons.get(eligible[index])),
             )
         )
     return ranking
 
 
-def _reasons(facts: Facts, candidate: str, by_rules: list[str] | None) -> list[str]:
-    reasons = list(by_rules) if by_rules else []
+def _reasons(facts: Facts, candidate: str, rule_reasons: list[str] | None) -> list[str]:
+    reasons = list(rule_reasons) if rule_reasons else []
     past = facts.history.get(candidate)
     if past is not None and past.purchases:
         total = sum(other.purchases for other in facts.history.values())
@@ -205,31 +237,9 @@ def _reasons(facts: Facts, candidate: str, by_rules: list[str] | None) -> list[s
     return reasons
 
 
-def chances_by_slot(plan: Plan, beliefs: AnyBeliefs, facts: Facts, decision: Decision) -> list[dict[str, float]]:
-    """For each drawn slot of a decision, the chance that every candidate had of it, by id; for pages.
-
-    A slot that was pinned has none: its dict is empty.
-    """
-    if decision.fallback or not decision.ranking:
-        return []
-    fired = tuple(rule for rule in plan.rules if rule.id in decision.rules)
-    bounds = bounds_for(plan, facts.values, fired)
-    eligible = eligible_of(plan, bounds)
-    draw = draw_of(plan, beliefs, facts, bounds, eligible, decision.decision_id)
-    names = [plan.ids[number] for number in eligible]
-    places = {name: place for place, name in enumerate(names)}
-    pinned = {plan.ids[number] for number in bounds.pins.values()}
-    slots: list[dict[str, float]] = []
-    drawn = decision.ranking[: draw.drawn]
-    for one, at in zip(drawn, draw.along([places[one.id] for one in drawn]), strict=False):
-        known = {} if one.id in pinned else dict(zip(names, at.tolist(), strict=True))
-        slots.append({name: chance for name, chance in known.items() if chance > 0})
-    return slots
-
-
 def fall_back(plan: Plan, facts: Facts, key: str, *, expires_at: str) -> Decision:
-    """The merchant's own order, for when something broke: eligible by catalogue, no rules, nothing drawn."""
-    excluded = plan.eligibility.why_not(facts.values)
+    """Return the merchant's own order, for when something failed: the catalogue's limits, no rules, no draw."""
+    excluded = plan.eligibility.exclusions(facts.values)
     eligible = [number for number in range(len(plan.ids)) if number not in excluded]
     return Decision(
         decision_id=key,

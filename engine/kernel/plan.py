@@ -1,4 +1,4 @@
-"""A plan: a placement with its candidates and rules, compiled. It is immutable, versioned and swapped whole."""
+"""Plans: a placement with its candidates and rules, compiled. A plan is immutable, versioned and replaced whole."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class PlanDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan:
-    """A compiled `PlanDocument`. Candidates are numbered by their place in the merchant's own order.
+    """A compiled `PlanDocument`. Candidates are numbered from 0 in the merchant's own order.
 
-    `like` is a plan that may have the same rules, such as the version before: they are not compiled again.
+    `like` is a plan that may have the same rules, such as the version before; equal rules are not compiled again.
     """
 
     def __init__(self, document: PlanDocument, *, version: int, like: Plan | None = None) -> None:
@@ -48,7 +48,7 @@ class Plan:
         self.hashes: NDArray[np.uint64] = np.array([bandits.candidate_hash(name) for name in self.ids], dtype=np.uint64)
         self.eligibility = Eligibility(self.candidates)
         self.declared = Declared(frozenset(field.name for field in document.fields) - _FILLED_BY_THE_ENGINE)
-        same = like if like and _speak_alike(like.document, document) else None
+        same = like if like and _have_same_terms(like.document, document) else None
         self.vocabulary: rules.Vocabulary = same.vocabulary if same else vocabulary_of(document.fields)
         self.lists: dict[str, frozenset[str]] = same.lists if same else lists_of(document.lists)
         self.rules: tuple[rules.Rule, ...] = rules.parse_rules(
@@ -58,38 +58,40 @@ class Plan:
             self.rules, self.vocabulary, self.lists, previous=same.compiled if same else None
         )
         policy = document.placement.policy
-        weighed = (document.fields, document.candidates)
-        self.encoding = Encoding(policy, *weighed) if isinstance(policy, Contextual) else None
+        self.encoding: Encoding | None = None
+        if isinstance(policy, Contextual):
+            self.encoding = Encoding(policy, document.fields, document.candidates)
         self._booleans = frozenset(field.name for field in document.fields if field.type == "boolean")
         self._finite = {field.name: _values(field) for field in document.fields}
 
     def bucket(self, values: Mapping[str, Any]) -> str:
-        """The cell of the placement's context that a request falls in, as `mobile|DE`; `-` where unknown."""
-        return "|".join(self._cell(name, values.get(name)) for name in self.placement.buckets)
+        """Return the bucket that a request belongs to, such as `mobile|DE`; `-` stands for an unknown value."""
+        return "|".join(self._bucket_value(name, values.get(name)) for name in self.placement.buckets)
 
-    def _cell(self, name: str, value: object) -> str:
+    def _bucket_value(self, name: str, value: object) -> str:
         if name in self._booleans:
             return {True: "yes", False: "no"}[value] if isinstance(value, bool) else "-"
         return value if isinstance(value, str) and value in self._finite.get(name, ()) else "-"
 
 
-def _speak_alike(one: PlanDocument, other: PlanDocument) -> bool:
-    """Whether rules mean the same in both."""
-    return (one.fields, one.lists) == (other.fields, other.lists)
+def _have_same_terms(first: PlanDocument, second: PlanDocument) -> bool:
+    """Return whether rules mean the same in both documents."""
+    return (first.fields, first.lists) == (second.fields, second.lists)
 
 
 def in_order(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
-    """Enabled candidates in the merchant's order: what an answer falls back to."""
-    return tuple(sorted((c for c in candidates if c.enabled), key=lambda c: (c.position, c.id)))
+    """Return enabled candidates in the merchant's order, which is also the fallback order."""
+    enabled = (candidate for candidate in candidates if candidate.enabled)
+    return tuple(sorted(enabled, key=lambda candidate: (candidate.position, candidate.id)))
 
 
 def enabled_rules(documents: tuple[RuleDocument, ...]) -> list[dict[str, Any]]:
-    """The rules that take part, as plain documents for the parser."""
+    """Return the enabled rules as plain documents for the parser."""
     return [rule_source(document) for document in documents if document.enabled]
 
 
 def rule_source(document: RuleDocument) -> dict[str, Any]:
-    """The rule as it is compiled: with its schedule in its condition."""
+    """Return the rule as it is compiled: with its schedule in its condition."""
     return {
         "id": document.id,
         "name": document.name,
@@ -119,7 +121,7 @@ def lists_of(documents: tuple[ListDocument, ...]) -> dict[str, frozenset[str]]:
 
 
 def has_finite_values(field: FieldDocument) -> bool:
-    """Only such a field may make buckets: others would let a caller make as many as it likes."""
+    """Return whether a field may define buckets: with others, a caller could create any number of them."""
     return bool(field.allowed) or field.type in ("boolean", "country", "currency")
 
 

@@ -1,4 +1,4 @@
-"""Rules in plain words, with candidates called by their names."""
+"""Rules as sentences, with candidates named by their labels. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rules.wording.terms import as_moment
 
 
 class Terms(NamedTuple):
-    """What the words of a rule stand for: facts, lists, and how candidates, amounts and countries are called."""
+    """The facts and lists that rules refer to, and the wording of candidates, amounts and countries."""
 
     vocabulary: Vocabulary
     lists: Mapping[str, frozenset[str]]
@@ -21,13 +21,13 @@ class Terms(NamedTuple):
 
 
 def terms_of(document: PlanDocument, wording: Wording) -> Terms:
-    """What the words of a plan's rules stand for; candidates go by their labels."""
+    """Return the terms of a plan's rules; candidates get their labels."""
     named = replace(wording, candidates=labels_of(document.candidates))
     return Terms(vocabulary_of(document.fields), lists_of(document.lists), named)
 
 
 def sentence_of(rule: RuleDocument, terms: Terms) -> str:
-    """A rule as it is written, with its schedule; empty where it makes no sense in these terms."""
+    """Return a rule as a sentence, with its schedule; empty if it cannot be parsed in these terms."""
     try:
         parsed = parse_rule({**rule_source(rule), "when": rule.when}, terms.vocabulary, terms.lists)
     except RuleError:
@@ -35,10 +35,10 @@ def sentence_of(rule: RuleDocument, terms: Terms) -> str:
     ends = [f" from {as_moment(rule.active_from)}"] if rule.active_from else []
     ends += [f" until {as_moment(rule.active_to)}"] if rule.active_to else []
     text = describe(parsed, terms.vocabulary, terms.wording)
-    said = f"{text[:1].upper()}{text[1:]}"
-    return said + ("," if ends else "") + "".join(ends)
+    sentence = f"{text[:1].upper()}{text[1:]}"
+    return sentence + ("," if ends else "") + "".join(ends)
 
 
 def labels_of(candidates: Sequence[Candidate]) -> dict[str, str]:
-    """Names by id."""
+    """Return labels by candidate id."""
     return {candidate.id: candidate.label for candidate in candidates}

@@ -1,4 +1,4 @@
-"""Whether a plan answers as its scenarios say: what of an answer is certain before anything is drawn."""
+"""Check a plan against its scenarios: compare what is certain of an answer, before any draw. Pure."""
 
 from __future__ import annotations
 
@@ -10,22 +10,25 @@ import numpy as np
 
 import bandits
 from engine.kernel.bounds import Bounds
-from engine.kernel.kernel import bounds_for, eligible_of, room
+from engine.kernel.kernel import answer_length, bounds_for, eligible_of, fixed_order_scores
 from engine.kernel.plan import Plan
-from engine.kernel.value import worth
-from engine.model.facts import Declared, Facts
+from engine.kernel.value import value_weights
+from engine.model.facts import Declared
 from engine.model.placement import Fixed, Scenario
 from rules.wording.terms import plain
 
 SetValue = bool | int | float | str
 
 
-class Certain(NamedTuple):
-    """What is certain of an answer: who may be in it, why others are not, who stands where, what is set."""
+class CertainAnswer(NamedTuple):
+    """The certain parts of an answer: candidates that may be in it, the reason why others are hidden, and values.
+
+    `by_slot` are the candidates whose slot (from 1) is certain, `pinned` those of them that rules pin.
+    """
 
     possible: tuple[str, ...]
     hidden: dict[str, str]
-    places: dict[int, str]
+    by_slot: dict[int, str]
     pinned: dict[int, str]
     values: dict[str, SetValue]
     rules: tuple[str, ...]
@@ -55,29 +58,29 @@ class ScenarioOutcome(msgspec.Struct, frozen=True):
 
 
 def try_out(plan: Plan, scenario: Scenario) -> ScenarioOutcome:
-    """Pure: no chance takes part, and nothing that was learned."""
+    """Check one scenario; neither chance nor beliefs take part."""
     names = frozenset(field.name for field in plan.document.fields)
     certain = certain_of(plan, Declared(names).flatten(scenario.context))
     misses = list(_misses(plan, scenario, certain))
     return ScenarioOutcome(scenario.id, scenario.name, not misses, misses)
 
 
-def certain_of(plan: Plan, values: Mapping[str, Any]) -> Certain:
-    """What every answer to these facts has in common."""
+def certain_of(plan: Plan, values: Mapping[str, Any]) -> CertainAnswer:
+    """Return what every answer to these facts has in common."""
     firing = plan.compiled.evaluate(values)
     fired = tuple(plan.rules[number] for number in firing.fired)
     bounds = bounds_for(plan, values, fired)
     eligible = eligible_of(plan, bounds)
-    length, _, _ = room(plan, Facts({}), "", len(eligible))
+    length = answer_length(plan.placement, len(eligible))
     order = _order(plan, values, bounds, eligible, length)
     pinned = {slot: number for slot, number in order.items() if number in bounds.pins.values()}
     is_settled = isinstance(plan.placement.policy, Fixed) or len(eligible) == 1
-    places = order if is_settled else pinned
-    possible = tuple(places.values()) if len(places) == length else eligible
-    return Certain(
+    by_slot = order if is_settled else pinned
+    possible = tuple(by_slot.values()) if len(by_slot) == length else eligible
+    return CertainAnswer(
         tuple(plan.ids[number] for number in possible),
         {plan.ids[number]: reason for number, reason in bounds.excluded.items()},
-        {slot: plan.ids[number] for slot, number in places.items()},
+        {slot: plan.ids[number] for slot, number in by_slot.items()},
         {slot: plan.ids[number] for slot, number in pinned.items()},
         bounds.values,
         tuple(rule.id for rule in fired),
@@ -87,27 +90,27 @@ def certain_of(plan: Plan, values: Mapping[str, Any]) -> Certain:
 def _order(
     plan: Plan, values: Mapping[str, Any], bounds: Bounds, eligible: tuple[int, ...], length: int
 ) -> dict[int, int]:
-    """Candidates by slot from 1, as in a fixed order; pins stand where they always do."""
-    weights = worth(plan, values, bounds, eligible)
-    own = np.asarray(1.0 / (1.0 + np.arange(len(eligible))), np.float64)
-    local = {number: place for place, number in enumerate(eligible)}
+    """Return candidate numbers by slot, from 1, in the fixed order with pins in their slots."""
+    weights = value_weights(plan, values, bounds, eligible)
+    scores = fixed_order_scores(len(eligible))
+    index_of = {number: index for index, number in enumerate(eligible)}
     arrangement = bandits.arrange(
-        lambda _taken: own,
-        own if weights is None else own * weights,
+        lambda _taken: scores,
+        scores if weights is None else scores * weights,
         np.empty((0, len(eligible))),
         length=length,
         drawn=0,
-        pins={slot: local[number] for slot, number in bounds.pins.items()},
+        pins={slot: index_of[number] for slot, number in bounds.pins.items()},
     )
-    return {slot + 1: eligible[place] for slot, place in enumerate(arrangement.order)}
+    return {slot + 1: eligible[index] for slot, index in enumerate(arrangement.order)}
 
 
-def _misses(plan: Plan, scenario: Scenario, certain: Certain) -> Iterator[Miss]:
-    expected, by_slot = scenario.expect, certain.places
+def _misses(plan: Plan, scenario: Scenario, certain: CertainAnswer) -> Iterator[Miss]:
+    expected, by_slot = scenario.expect, certain.by_slot
     for id in expected.shown:
         if id not in certain.possible:
-            known = "hidden" if id in plan.index else "no candidate that is switched on"
-            yield Miss(id, "shown", known, certain.hidden.get(id, ""))
+            actual = "hidden" if id in plan.index else "no candidate that is switched on"
+            yield Miss(id, "shown", actual, certain.hidden.get(id, ""))
     for id in expected.hidden:
         if id in certain.possible:
             yield Miss(id, "hidden", "shown")
@@ -120,7 +123,7 @@ def _misses(plan: Plan, scenario: Scenario, certain: Certain) -> Iterator[Miss]:
 
 
 def _same(actual: SetValue | None, expected: SetValue) -> bool:
-    """1 is 1.0, but neither is true."""
+    """Return whether two values are equal; 1 equals 1.0, but not true."""
     return actual == expected and isinstance(actual, bool) == isinstance(expected, bool)
 
 
@@ -129,19 +132,19 @@ def _shown(value: Any) -> str:
 
 
 def nested(values: Mapping[str, Any]) -> dict[str, Any]:
-    """`{"cart.total": 1}` -> `{"cart": {"total": 1}}`, as a request has it."""
+    """Return `{"cart": {"total": 1}}` for `{"cart.total": 1}`, as a request has it."""
     context: dict[str, Any] = {}
     for name, value in values.items():
         *groups, leaf = name.split(".")
-        place = context
+        node = context
         for group in groups:
-            place = place.setdefault(group, {})
-        place[leaf] = value
+            node = node.setdefault(group, {})
+        node[leaf] = value
     return context
 
 
 def unknown_facts(context: Mapping[str, Any], declared: frozenset[str], prefix: str = "") -> Iterator[str]:
-    """The dotted names in a context that no vocabulary declares."""
+    """Yield the dotted names in a context that are not declared."""
     for name, value in context.items():
         path = f"{prefix}{name}"
         if path not in declared and isinstance(value, dict):

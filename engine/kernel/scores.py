@@ -1,4 +1,4 @@
-"""What is known of the eligible candidates in one request, with the customer's own past or by the facts."""
+"""Scores of the eligible candidates in one request, from the customer's history or from facts. Pure."""
 
 from __future__ import annotations
 
@@ -21,8 +21,11 @@ AnyBeliefs = Beliefs | ContextualBeliefs
 
 
 class CandidateScores(NamedTuple):
-    """What is known of the eligible candidates: posterior means, what a trial is expected to bring in before what
-    rules and fees make of it, their hashes, and the race between them."""
+    """Scores of the K eligible candidates, in their order.
+
+    `means` (K,) are posterior means of the rate. `expected` (K,) is what a trial brings in before boosts and fees.
+    `win_probabilities` counts the chances, and is called only if slots are drawn by them.
+    """
 
     means: Floats
     expected: Floats
@@ -33,12 +36,12 @@ class CandidateScores(NamedTuple):
 def scores_of(
     plan: Plan, beliefs: AnyBeliefs, facts: Facts, weights: Floats | None, eligible: tuple[int, ...]
 ) -> CandidateScores:
-    """By what the beliefs are: those of a plan that learned otherwise serve a draft of another policy too."""
+    """Score by the type of the beliefs, not of the policy: a draft may have another policy than the active plan."""
     match beliefs:
         case ContextualBeliefs():
             return _scores_by_features(beliefs, facts, weights, eligible)
         case Beliefs():
-            return _scores_by_past(plan, beliefs, facts, weights, eligible)
+            return _scores_by_history(plan, beliefs, facts, weights, eligible)
 
 
 def _scores_by_features(
@@ -50,10 +53,10 @@ def _scores_by_features(
     return CandidateScores(rates, expected, hashes, lambda: beliefs.win_probabilities_for(eligible, features, weights))
 
 
-def _scores_by_past(
+def _scores_by_history(
     plan: Plan, beliefs: Beliefs, facts: Facts, weights: Floats | None, eligible: tuple[int, ...]
 ) -> CandidateScores:
-    eligible_draws, past = beliefs.eligible_draws(eligible), _past(plan, facts, eligible)
+    eligible_draws, past = beliefs.eligible_draws(eligible), _customer_counts(plan, facts, eligible)
     if past is None:
         return CandidateScores(
             eligible_draws.means,
@@ -63,15 +66,15 @@ def _scores_by_past(
         )
 
     def win_probabilities() -> bandits.WinProbabilities:
-        scores = eligible_draws.valued(bandits.blend(eligible_draws.rates, *past, beliefs.customer_strength))
+        scores = eligible_draws.times_amounts(bandits.blend(eligible_draws.rates, *past, beliefs.customer_strength))
         return bandits.WinProbabilities(weighted(scores, weights), beliefs.floor)
 
     means = _blended_means(eligible_draws.means, *past, beliefs.customer_strength)
     return CandidateScores(means, eligible_draws.expected(means), eligible_draws.hashes, win_probabilities)
 
 
-def _past(plan: Plan, facts: Facts, eligible: tuple[int, ...]) -> tuple[Floats, Floats] | None:
-    """The customer's own successes and trials by candidate, or None where the policy or the past has nothing."""
+def _customer_counts(plan: Plan, facts: Facts, eligible: tuple[int, ...]) -> tuple[Floats, Floats] | None:
+    """Return the customer's own successes and trials (K,), or None if the policy ignores them or there are none."""
     if not facts.history or not isinstance(plan.placement.policy, Thompson) or not plan.placement.policy.history:
         return None
     pasts = [facts.history.get(plan.ids[number]) for number in eligible]
@@ -82,5 +85,6 @@ def _past(plan: Plan, facts: Facts, eligible: tuple[int, ...]) -> tuple[Floats, 
 
 
 def _blended_means(means: Floats, successes: Floats, trials: Floats, strength: float) -> Floats:
+    """Return the posterior means with the customer's own trials; `strength` trials weigh as much as the level above."""
     blended: Floats = (strength * means + successes) / (strength + trials)
     return blended

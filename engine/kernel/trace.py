@@ -1,4 +1,4 @@
-"""Everything about one answer, in the order in which it came about."""
+"""Explain one decision: its facts, its rules clause by clause, and the chances of every slot. For pages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 import msgspec
 
 import rules
+from engine.kernel.kernel import bounds_for, draw_of, eligible_of
 from engine.kernel.plan import Plan
+from engine.kernel.scores import AnyBeliefs
 from engine.model.decision import Decision
 from engine.model.facts import Facts, Past
 
@@ -35,10 +37,10 @@ class Trace(msgspec.Struct, frozen=True):
 
 
 def trace(plan: Plan, facts: Facts, decision: Decision, wording: rules.Wording) -> Trace:
-    """All that led to a decision; `wording` is how amounts and countries are said, candidates go by their labels."""
+    """Return all that led to a decision; `wording` is for amounts and countries, candidates get their labels."""
     named = replace(wording, candidates={candidate.id: candidate.label for candidate in plan.candidates})
     fired = set(decision.rules)
-    skipped = {one.rule: one.field for one in decision.skipped}
+    skipped = {entry.rule: entry.field for entry in decision.skipped}
     return Trace(
         facts.values,
         facts.history,
@@ -61,3 +63,24 @@ def _rule(
         explanation.to_json(),
         [rules.to_json(effect) for effect in rule.effects],
     )
+
+
+def chances_by_slot(plan: Plan, beliefs: AnyBeliefs, facts: Facts, decision: Decision) -> list[dict[str, float]]:
+    """Return, for each drawn slot of a decision, the chances above 0 that candidates had of it, by id.
+
+    The dict of a pinned slot is empty.
+    """
+    if decision.fallback or not decision.ranking:
+        return []
+    fired = tuple(rule for rule in plan.rules if rule.id in decision.rules)
+    bounds = bounds_for(plan, facts.values, fired)
+    eligible = eligible_of(plan, bounds)
+    draw = draw_of(plan, beliefs, facts, bounds, eligible, decision.decision_id)
+    ids = [plan.ids[number] for number in eligible]
+    drawn = [ranked.id for ranked in decision.ranking[: draw.drawn]]
+    chances = draw.chances_along([ids.index(id) for id in drawn])
+    pinned = {plan.ids[number] for number in bounds.pins.values()}
+    return [
+        {} if id in pinned else {name: chance for name, chance in zip(ids, slot.tolist(), strict=True) if chance > 0}
+        for id, slot in zip(drawn, chances, strict=False)
+    ]

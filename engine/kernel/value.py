@@ -1,4 +1,4 @@
-"""What a success of each candidate is worth to the merchant in this request: the margin after its fee, and boosts."""
+"""The value of a success of each candidate in one request: the margin after its fee, times boosts. Pure."""
 
 from __future__ import annotations
 
@@ -15,33 +15,35 @@ Floats = NDArray[np.float64]
 LARGEST_AMOUNT = 2**53
 
 
-def worth(
+def value_weights(
     plan: Plan, values: Mapping[str, Any], bounds: Bounds, eligible: tuple[int, ...], amounts: Floats | None = None
 ) -> Floats | None:
-    """A factor by candidate in minor units (or in boosts alone), or None where nothing tells them apart.
+    """Return the weights (K,) that scores are multiplied by, or None if all eligible candidates weigh the same.
 
-    `amounts` (K,) is what a success of each eligible candidate is expected to bring in. Where less is better, every
-    factor is negative: the best of the products is always the greatest.
+    Weights are in minor units for the reward `margin` and plain boosts otherwise. `amounts` (K,) is the expected
+    amount of a success. If the goal is to minimise, weights are negative, so that the greatest product is still best.
     """
     boosts = [bounds.boosts.get(number, 1.0) for number in eligible] if bounds.boosts else [1.0] * len(eligible)
     less_is_better = plan.placement.goal == "minimise"
     if plan.placement.reward == "margin":
         typical = [None] * len(eligible) if amounts is None else amounts.tolist()
-        value = [margin(plan, values, number, one) for number, one in zip(eligible, typical, strict=True)]
+        success_values = [
+            margin(plan, values, number, amount) for number, amount in zip(eligible, typical, strict=True)
+        ]
     elif bounds.boosts or less_is_better:
-        value = [1.0] * len(eligible)
+        success_values = [1.0] * len(eligible)
     else:
         return None
     if less_is_better:
-        return np.array([-_boosted(one, 1 / boost) for one, boost in zip(value, boosts, strict=True)])
-    return np.array([_boosted(one, boost) for one, boost in zip(value, boosts, strict=True)])
+        return np.array([-_boosted(value, 1 / boost) for value, boost in zip(success_values, boosts, strict=True)])
+    return np.array([_boosted(value, boost) for value, boost in zip(success_values, boosts, strict=True)])
 
 
 def margin(plan: Plan, values: Mapping[str, Any], number: int, typical: float | None = None) -> float:
-    """What is left of the cart, or else of a `typical` one, after its cost and the fee, in minor units."""
+    """Return what the merchant keeps of the cart, or of a `typical` one, after cost and fee, in minor units."""
     typical = plan.placement.typical_amount if typical is None else typical
     total = values.get("cart.total")
-    # An amount that no cart has, below nothing or beyond all arithmetic, would turn the order upside down.
+    # A negative or enormous amount would reverse the order of candidates.
     amount = total if type(total) is int and 0 <= total <= LARGEST_AMOUNT else typical
     candidate = plan.candidates[number]
     fee = amount * candidate.fee_percent / 100 + candidate.fee_fixed
@@ -49,5 +51,5 @@ def margin(plan: Plan, values: Mapping[str, Any], number: int, typical: float | 
 
 
 def _boosted(value: float, boost: float) -> float:
-    """A boost must help a candidate that loses money too."""
+    """Return the boosted value; a boost above 1 must also help a candidate that loses money."""
     return value * boost if value >= 0 else value / boost

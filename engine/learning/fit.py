@@ -1,4 +1,4 @@
-"""Fits what the statistics of a placement say about how to read them; a job does it again from time to time."""
+"""Fit the parameters of a placement to its statistics: strengths, examination and delays. A job repeats it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 import bandits
-from bandits.evidence.delay import ENOUGH, PendingDelays
-from engine.learning import pending_delays
+from bandits.evidence.delay import ENOUGH, PendingCount
+from engine.learning.pending_delays import read_pending_counts
 from engine.model.placement import Placement
+from engine.model.scope import Scope
 from engine.model.timestamps import DAY
 from engine.statistics.evidence import DayRow, Fit
 from engine.store import fits, folds
@@ -22,18 +23,18 @@ LOOK_BACK_DAYS = 90
 
 
 async def fit_placement(database: Database, merchant_id: int, placement: Placement, now: int) -> Fit:
-    """Fit the strengths of buckets and customers, the slots' examination and the delays; the fit is stored."""
-    place = (merchant_id, placement.key, placement.reward)
+    """Fit a placement, store the fit and return it; `now` is in epoch milliseconds."""
+    scope = Scope(merchant_id, placement.key, placement.reward)
     async with database.read() as connection:
-        buckets = await folds.siblings(connection, place) if placement.buckets else []
+        buckets = await folds.siblings(connection, scope) if placement.buckets else []
         customers = await folds.customers(connection, merchant_id, placement.key, most=MOST_CUSTOMERS)
-        slots = await folds.days(connection, place, bucket=None, since_day=now // DAY - LOOK_BACK_DAYS)
-        delays = await folds.delay_counts(connection, place)
-        few = sum(won for _, won, _ in delays) < ENOUGH
-        opened = await pending_delays.of(connection, merchant_id, placement, now) if few else ()
-    fit = await asyncio.to_thread(fit_from, buckets, customers, slots, delays, opened)
+        slots = await folds.days(connection, scope, bucket=None, since_day=now // DAY - LOOK_BACK_DAYS)
+        delays = await folds.delay_counts(connection, scope)
+        few = sum(successes for _, successes, _ in delays) < ENOUGH
+        pending = await read_pending_counts(connection, merchant_id, placement, now) if few else ()
+    fit = await asyncio.to_thread(fit_from, buckets, customers, slots, delays, pending)
     async with database.write() as connection:
-        await fits.put(connection, place, fit, now=now)
+        await fits.put(connection, scope, fit, now=now)
     return fit
 
 
@@ -42,21 +43,21 @@ def fit_from(
     customers: Sequence[SiblingRow],
     slots: Sequence[DayRow],
     delays: Sequence[tuple[int, int, int]],
-    opened: Sequence[PendingDelays] = (),
+    pending: Sequence[PendingCount] = (),
 ) -> Fit:
-    """Where there is nothing to fit a strength to, it stays what it is for new placements."""
-    nothing = Fit()
+    """Return the fit to these rows; a strength without rows keeps its default."""
+    default = Fit()
     return Fit(
-        bucket_strength=_strength(buckets) or nothing.bucket_strength,
-        customer_strength=_strength(customers) or nothing.customer_strength,
+        bucket_strength=_strength(buckets) or default.bucket_strength,
+        customer_strength=_strength(customers) or default.customer_strength,
         examination=_examination(slots),
         delays=tuple(delays),
-        young=tuple(opened),
+        pending=tuple(pending),
     )
 
 
 def _strength(rows: Sequence[SiblingRow]) -> float | None:
-    """Siblings are alike in their candidate; None where no candidate has two of them."""
+    """Return the strength under which siblings of the same candidate are likeliest; None if none has two siblings."""
     groups = []
     for name in sorted({row.candidate for row in rows}):
         tried = [row for row in rows if row.candidate == name and row.trials > 0]
@@ -69,7 +70,7 @@ def _strength(rows: Sequence[SiblingRow]) -> float | None:
 
 
 def _examination(rows: Sequence[DayRow]) -> tuple[float, ...]:
-    """How likely each slot is looked at; nothing where credit does not depend on it."""
+    """Return the probability that each slot is examined; empty if credit does not depend on slots."""
     slots, names = max((row.slot for row in rows), default=0), sorted({row.candidate for row in rows})
     if not slots:
         return ()

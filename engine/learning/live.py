@@ -1,4 +1,4 @@
-"""What is in force right now: the current plan and beliefs of each placement, compiled aside and swapped whole."""
+"""The active plan and beliefs of each placement in this process; new ones are made aside and replaced whole."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from sqlalchemy.exc import IntegrityError
 import bandits
 from engine.clock import now_ms
 from engine.kernel.beliefs import Knowledge, make_beliefs
-from engine.kernel.contextual_beliefs import ContextualBeliefs, knows
+from engine.kernel.contextual_beliefs import ContextualBeliefs, ContextualState, matches_encoding
 from engine.kernel.features import Encoding
 from engine.kernel.plan import Plan, PlanDocument
 from engine.kernel.scores import AnyBeliefs
 from engine.learning.beliefs_reader import BeliefsReader
 from engine.learning.online_learner import update_state
 from engine.learning.outcome_effects import Learning
-from engine.learning.pending_decisions import still_waiting
+from engine.learning.pending_decisions import read_pending_trials
 from engine.model.placement import Contextual, Placement, Thompson
+from engine.model.scope import Scope
 from engine.store import beliefs as snapshots
 from engine.store import folds, plans
 from engine.store.beliefs import Snapshot
@@ -32,14 +33,14 @@ from engine.store.folds import News
 log = structlog.get_logger()
 
 ENOUGH_NEWS = 0.005
-ENOUGH_NEWS_OF_FACTS = 0.02
+ENOUGH_CONTEXTUAL_NEWS = 0.02
 LONGEST_UNREAD_MS = 60_000
 
 
 class Active:
-    """A placement in force: its plan, and its beliefs by bucket.
+    """The active plan of a placement, and its beliefs by bucket.
 
-    Those of the bucket "" are for customers of whose bucket nothing is known yet; until there are any, flat ones are.
+    Beliefs of the bucket "" serve buckets without beliefs of their own; before there are any, flat beliefs do.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -47,73 +48,75 @@ class Active:
         self.learning = Learning.of(plan.placement)
         self.flat = self.make(Snapshot(0, plan.placement.key, 0, plan.placement.reward, "", Knowledge(), 0))
         self.beliefs: dict[str, AnyBeliefs] = {}
-        self.known: dict[str, Snapshot] = {}
+        self.snapshots: dict[str, Snapshot] = {}
         self.read_up_to = 0
 
     def make(self, snapshot: Snapshot) -> AnyBeliefs:
-        plan, policy, known, version = self.plan, self.plan.placement.policy, snapshot.known, snapshot.version
+        """Draw the beliefs of a snapshot."""
+        plan, policy, knowledge, version = self.plan, self.plan.placement.policy, snapshot.known, snapshot.version
         floor = policy.floor if isinstance(policy, Thompson | Contextual) else 0.0
         if plan.encoding is not None:
             return ContextualBeliefs(
                 plan.ids,
                 plan.hashes,
                 plan.encoding,
-                known.taught,
+                knowledge.contextual,
                 version=version,
                 floor=floor,
-                amounts=known.amounts(plan.ids, plan.placement, version),
+                amounts=knowledge.amounts(plan.ids, plan.placement, version),
             )
         return make_beliefs(
-            plan.ids, plan.hashes, known, plan.placement, version=version, bucket=snapshot.bucket, floor=floor
+            plan.ids, plan.hashes, knowledge, plan.placement, version=version, bucket=snapshot.bucket, floor=floor
         )
 
     def beliefs_of(self, snapshot: Snapshot) -> AnyBeliefs:
-        """The beliefs of a snapshot; of version 0, which is nothing, the flat ones."""
+        """Return the beliefs of a snapshot; version 0 stands for the flat ones."""
         return self.make(snapshot) if snapshot.version else self.flat
 
     def for_facts(self, values: Mapping[str, Any]) -> tuple[str, AnyBeliefs]:
+        """Return the bucket of a request, and the beliefs that serve it."""
         bucket = self.plan.bucket(values)
-        return bucket, self.at(bucket)
+        return bucket, self.beliefs_for(bucket)
 
-    def at(self, bucket: str) -> AnyBeliefs:
+    def beliefs_for(self, bucket: str) -> AnyBeliefs:
         return self.beliefs.get(bucket) or self.beliefs.get("", self.flat)
 
-    def is_news(self, snapshot: Snapshot) -> bool:
-        known = self.known.get(snapshot.bucket)
-        return known is None or known.version < snapshot.version
+    def is_newer(self, snapshot: Snapshot) -> bool:
+        current = self.snapshots.get(snapshot.bucket)
+        return current is None or current.version < snapshot.version
 
-    def put(self, snapshot: Snapshot, made: AnyBeliefs) -> None:
-        # Drawing takes a moment, in which another process's later version may have come in.
-        if self.is_news(snapshot):
-            self.known[snapshot.bucket] = snapshot
-            self.beliefs[snapshot.bucket] = made
+    def put(self, snapshot: Snapshot, beliefs: AnyBeliefs) -> None:
+        """Replace the beliefs of a bucket, unless a newer version arrived while these were drawn."""
+        if self.is_newer(snapshot):
+            self.snapshots[snapshot.bucket] = snapshot
+            self.beliefs[snapshot.bucket] = beliefs
 
     def enough_news(self, bucket: str) -> float:
-        """Evidence grows by shares: early on each outcome renews the draws, later a half percent does.
+        """Return the new trials that a bucket needs for new beliefs: one at first, later a share of its trials.
 
-        What is known of facts takes more room in a snapshot, and learns from more at once no worse.
+        The share is larger for contextual beliefs: their snapshots are larger, and larger batches learn no worse.
         """
-        known = self.known.get(bucket)
+        snapshot = self.snapshots.get(bucket)
         encoding = self.plan.encoding
-        if known is None or (encoding is not None and not knows(known.known.taught, encoding)):
+        if snapshot is None or (encoding is not None and not matches_encoding(snapshot.known.contextual, encoding)):
             return 1.0
-        share = ENOUGH_NEWS if encoding is None else ENOUGH_NEWS_OF_FACTS
-        return max(1.0, share * known.known.trials)
+        share = ENOUGH_NEWS if encoding is None else ENOUGH_CONTEXTUAL_NEWS
+        return max(1.0, share * snapshot.known.trials)
 
     @property
     def version(self) -> int:
-        return max((snapshot.version for snapshot in self.known.values()), default=0)
+        return max((snapshot.version for snapshot in self.snapshots.values()), default=0)
 
 
 class Live:
-    """The placements in force in this process. Reading never waits; `follow` brings in what others published."""
+    """The active placements in this process. Reads never wait; `follow` loads what other processes published."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._active: dict[tuple[int, str], Active] = {}
         self._readers: dict[tuple[int, str], BeliefsReader] = {}
         self._unread: News = News()
-        self._waiting_since: dict[tuple[int, str, str, str], int] = {}
+        self._unread_since: dict[tuple[int, str, str, str], int] = {}
         self._loading = asyncio.Lock()
 
     def get(self, merchant_id: int, placement: str) -> Active | None:
@@ -123,41 +126,41 @@ class Live:
         return {key: active for (owner, key), active in self._active.items() if owner == merchant_id}
 
     def learning_placements(self) -> list[tuple[int, Placement]]:
-        """(merchant, placement) of those whose bandit learns."""
+        """Return (merchant id, placement) of every placement whose policy learns."""
         placements = [(merchant_id, active.plan.placement) for (merchant_id, _), active in self._active.items()]
-        return [(owner, one) for owner, one in placements if isinstance(one.policy, Thompson | Contextual)]
+        return [pair for pair in placements if isinstance(pair[1].policy, Thompson | Contextual)]
 
-    def learned(self, news: News) -> None:
-        """Called after each commit: these buckets have new evidence."""
+    def add_news(self, news: News) -> None:
+        """Note the buckets with new evidence; called after each commit."""
         self._unread.update(news)
         now = now_ms()
         for cell, trials in news.items():
-            self._waiting_since.setdefault(cell, now)
+            self._unread_since.setdefault(cell, now)
             reader = self._readers.get(cell[:2])
             if reader is not None:
-                reader.heard(trials)
+                reader.add_news(trials)
 
-    async def follow(self, made: Mapping[tuple[int, str], Plan] = MappingProxyType({})) -> None:
-        """Bring every placement to its active plan version; a plan that fails to compile leaves the old one.
+    async def follow(self, compiled: Mapping[tuple[int, str], Plan] = MappingProxyType({})) -> None:
+        """Load the active plan version of every placement; if a plan fails to compile, the old one stays.
 
-        `made` are plans by (merchant_id, placement) that need not be compiled again.
+        `compiled` are plans by (merchant_id, placement) that need not be compiled again.
         """
         async with self._loading:
             async with self._database.read() as connection:
-                wanted = await plans.active(connection)
-            for key in self._active.keys() - wanted.keys():
+                versions = await plans.active(connection)
+            for key in self._active.keys() - versions.keys():
                 del self._active[key], self._readers[key]
-            for key, version in wanted.items():
-                known = self._active.get(key)
-                if known is None or known.plan.version != version:
-                    await self._load(*key, version, made.get(key))
+            for key, version in versions.items():
+                active = self._active.get(key)
+                if active is None or active.plan.version != version:
+                    await self._load(*key, version, compiled.get(key))
 
-    async def _load(self, merchant_id: int, placement: str, version: int, made: Plan | None) -> None:
+    async def _load(self, merchant_id: int, placement: str, version: int, compiled: Plan | None) -> None:
         before = self.get(merchant_id, placement)
         async with self._database.read() as connection:
             try:
-                if made is not None and made.version == version:
-                    active = await asyncio.to_thread(Active, made)
+                if compiled is not None and compiled.version == version:
+                    active = await asyncio.to_thread(Active, compiled)
                 else:
                     row = await plans.get(connection, merchant_id, placement, version)
                     if row is None:
@@ -169,16 +172,16 @@ class Live:
                 log.error("plan not loaded", placement=placement, version=version, error=str(error))
                 return
             reward = active.plan.placement.reward
-            buckets = await folds.buckets(connection, (merchant_id, placement, reward))
+            buckets = await folds.buckets(connection, Scope(merchant_id, placement, reward))
             for snapshot in await snapshots.newest(connection, merchant_id, placement, reward):
                 active.put(snapshot, await asyncio.to_thread(active.make, snapshot))
         self._active[merchant_id, placement] = active
         self._readers[merchant_id, placement] = BeliefsReader(merchant_id, active.plan)
-        # What was learned after the last snapshot, and before a stop, is still to be read.
-        self.learned(News({(merchant_id, placement, reward, bucket): 1 for bucket in buckets}))
+        # Mark every bucket as unread: outcomes after the last snapshot were not read before the restart.
+        self.add_news(News({(merchant_id, placement, reward, bucket): 1 for bucket in buckets}))
 
     async def refresh(self, *, at_once: bool = False) -> None:
-        """Make new beliefs of the buckets that learned enough, or have waited long enough, since their last ones."""
+        """Make new beliefs for buckets with enough news since their last ones, or whose news is old enough."""
         now = now_ms()
         for cell, trials in list(self._unread.items()):
             merchant_id, placement, reward, bucket = cell
@@ -186,72 +189,67 @@ class Live:
             if active is None or active.plan.placement.reward != reward:
                 self._forget(cell)
                 continue
-            waited = now - self._waiting_since.get(cell, now)
-            if at_once or waited >= LONGEST_UNREAD_MS or trials >= active.enough_news(bucket):
+            age = now - self._unread_since.get(cell, now)
+            if at_once or age >= LONGEST_UNREAD_MS or trials >= active.enough_news(bucket):
                 self._forget(cell)
                 try:
                     await self._renew(active, merchant_id, bucket, now)
                 except Exception:
-                    self.learned(News({cell: trials}))
+                    self.add_news(News({cell: trials}))
                     raise
 
     def _forget(self, cell: tuple[int, str, str, str]) -> None:
         self._unread.pop(cell, None)
-        self._waiting_since.pop(cell, None)
+        self._unread_since.pop(cell, None)
 
     async def _renew(self, active: Active, merchant_id: int, bucket: str, now: int) -> None:
         reader = self._readers[merchant_id, active.plan.placement.key]
         if reader.is_common_due(now):
             await self._put(active, merchant_id, "", await reader.read_common(self._database, now), now)
-        known = await reader.read(self._database, bucket, now)
+        knowledge = await reader.read(self._database, bucket, now)
         if active.plan.encoding is not None:
-            known = await self._with_facts(active, active.plan.encoding, known, reader.delays(), merchant_id, now)
-        await self._put(active, merchant_id, bucket, known, now)
+            state = await self._read_state(active, active.plan.encoding, reader.delays(), merchant_id, now)
+            knowledge = msgspec.structs.replace(knowledge, contextual=state)
+        await self._put(active, merchant_id, bucket, knowledge, now)
 
-    async def _with_facts(
-        self,
-        active: Active,
-        encoding: Encoding,
-        known: Knowledge,
-        delays: bandits.DelayCurve,
-        merchant_id: int,
-        now: int,
-    ) -> Knowledge:
-        """What is known, with what the lessons since the last beliefs version and open decisions say of facts."""
-        placement, last = active.plan.placement, active.known.get("")
-        place = (merchant_id, placement.key, placement.reward)
-        waiting = await still_waiting(self._database, place, encoding, active.learning, delays, now)
-        taught, is_all = await update_state(
+    async def _read_state(
+        self, active: Active, encoding: Encoding, delays: bandits.DelayCurve, merchant_id: int, now: int
+    ) -> ContextualState:
+        """Update the last contextual state with new observations and with the decisions pending now."""
+        placement, last = active.plan.placement, active.snapshots.get("")
+        scope = Scope(merchant_id, placement.key, placement.reward)
+        pending = await read_pending_trials(self._database, scope, encoding, active.learning, delays, now)
+        state, is_complete = await update_state(
             self._database,
-            place,
+            scope,
             encoding,
-            last.known.taught if last else None,
-            waiting,
+            last.known.contextual if last else None,
+            pending,
             half_life_days=placement.half_life_days,
             now=now,
         )
-        if not is_all:
-            self.learned(News({(*place, ""): 1}))
-        return msgspec.structs.replace(known, taught=taught)
+        if not is_complete:
+            self.add_news(News({(*scope, ""): 1}))
+        return state
 
-    async def _put(self, active: Active, merchant_id: int, bucket: str, known: Knowledge, now: int) -> None:
-        """Make the next beliefs version of a bucket."""
-        placement, last = active.plan.placement, active.known.get(bucket)
-        if last is not None and last.known == known:
+    async def _put(self, active: Active, merchant_id: int, bucket: str, knowledge: Knowledge, now: int) -> None:
+        """Store and draw the next beliefs version of a bucket."""
+        placement, last = active.plan.placement, active.snapshots.get(bucket)
+        if last is not None and last.known == knowledge:
             return
         try:
             async with self._database.write() as connection:
                 version = await snapshots.newest_version(connection, merchant_id, placement.key) + 1
-                snapshot = Snapshot(merchant_id, placement.key, version, placement.reward, bucket, known, now)
+                snapshot = Snapshot(merchant_id, placement.key, version, placement.reward, bucket, knowledge, now)
                 await snapshots.add(connection, snapshot)
         except IntegrityError:
             # Another process made this version, perhaps before this evidence was in.
-            self.learned(News({(merchant_id, placement.key, placement.reward, bucket): 1}))
+            self.add_news(News({(merchant_id, placement.key, placement.reward, bucket): 1}))
             return
         active.put(snapshot, await asyncio.to_thread(active.make, snapshot))
 
     async def read_others(self) -> None:
-        """Take over the beliefs that other processes made."""
+        """Load the beliefs that other processes made."""
         async with self._database.read() as connection:
             for (merchant_id, placement), version in (await snapshots.newest_versions(connection)).items():
                 active = self._active.get((merchant_id, placement))
@@ -261,11 +259,11 @@ class Live:
                 for snapshot in await snapshots.newest(
                     connection, merchant_id, placement, reward, after_version=active.read_up_to
                 ):
-                    if active.is_news(snapshot):
+                    if active.is_newer(snapshot):
                         active.put(snapshot, await asyncio.to_thread(active.make, snapshot))
                 active.read_up_to = version
 
 
 def compile_plan(document: str, version: int, *, like: Plan | None = None) -> Active:
-    """A stored plan as it decides; what `like` has of it is not compiled again."""
+    """Compile a stored plan; rules that `like` has too are not compiled again."""
     return Active(Plan(msgspec.json.decode(document, type=PlanDocument), version=version, like=like))

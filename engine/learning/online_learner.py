@@ -1,4 +1,4 @@
-"""From lessons to weights: reads what settled decisions say, and learns from it in the order in which it came."""
+"""Update contextual evidence from the observations of settled decisions, in the order in which they were stored."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import msgspec
 import numpy as np
 
 import bandits
-from bandits.posterior.logistic_update import Observations, Waiting
-from engine.kernel.contextual_beliefs import ContextualState, knows, taught
+from bandits.posterior.logistic_update import Observations, PendingTrials
+from engine.kernel.contextual_beliefs import ContextualState, matches_encoding, pack_state
 from engine.kernel.features import Encoding, Floats
 from engine.model.facts import History
+from engine.model.scope import Scope
 from engine.model.timestamps import DAY
 from engine.store import observations
 from engine.store.connection.database import Database
@@ -28,90 +29,91 @@ _history = msgspec.json.Decoder(History).decode
 
 async def update_state(
     database: Database,
-    place: observations.Place,
+    scope: Scope,
     encoding: Encoding,
-    known: ContextualState | None,
-    waiting: Mapping[str, Waiting],
+    state: ContextualState | None,
+    pending: Mapping[str, PendingTrials],
     *,
     half_life_days: float,
     now: int,
 ) -> tuple[ContextualState, bool]:
-    """What is known with all new lessons of (merchant, placement, reward) and with what waits now, and whether that was
-    all there is.
+    """Return the state with new observations and the trials pending now, and whether all observations were read.
 
-    Where `known` is of other features, everything is learned from the first lesson on.
+    If `state` is about other features, learning starts again from the first observation.
     """
-    begun = known if knows(known, encoding) else ContextualState(encoding.names)
+    start = state if matches_encoding(state, encoding) else ContextualState(encoding.names)
     async with database.write() as connection:
-        last = await observations.last(connection, place)
-    learner = OnlineLearner(encoding, begun, waiting, half_life_days)
+        last = await observations.last(connection, scope)
+    learner = OnlineLearner(encoding, start, pending, half_life_days)
     for _ in range(MOST_BATCHES):
         async with database.read() as connection:
-            rows = await observations.after(connection, place, seq=learner.cursor, up_to=last, limit=MOST_AT_ONCE)
+            rows = await observations.after(connection, scope, seq=learner.cursor, up_to=last, limit=MOST_AT_ONCE)
         await asyncio.to_thread(learner.update, rows)
         if len(rows) < MOST_AT_ONCE:
             learner.cursor = max(learner.cursor, last)
             break
-    return learner.taught(now // DAY), learner.cursor >= last
+    return learner.state(now // DAY), learner.cursor >= last
 
 
 class OnlineLearner:
-    """Learns lessons in their order; those of each day after those of the days before have faded."""
+    """Learns from observations in their order; before those of a new day, earlier evidence fades."""
 
     def __init__(
-        self, encoding: Encoding, known: ContextualState, waiting: Mapping[str, Waiting], half_life_days: float
+        self, encoding: Encoding, state: ContextualState, pending: Mapping[str, PendingTrials], half_life_days: float
     ) -> None:
         self._encoding = encoding
-        self._waiting = waiting
+        self._pending = pending
         self._half_life_days = half_life_days
-        self._learned = known.learned()
-        self._day = known.day
-        self.cursor = known.cursor
+        self._evidence = state.evidence()
+        self._day = state.day
+        self.cursor = state.cursor
 
     def update(self, rows: Sequence[ObservationRow]) -> None:
-        for day, some in groupby(rows, key=lambda row: row.decided_at // DAY):
-            self._turn_to(day)
-            self._learn(_by_candidate(self._encoding, list(some)))
+        """Learn from the next observations."""
+        for day, group in groupby(rows, key=lambda row: row.decided_at // DAY):
+            self._fade_to(day)
+            self._learn(_by_candidate(self._encoding, list(group)))
         if rows:
             self.cursor = rows[-1].seq
 
-    def taught(self, today: int) -> ContextualState:
-        self._turn_to(today)
+    def state(self, today: int) -> ContextualState:
+        """Return the state to store, faded up to `today`, an epoch day."""
+        self._fade_to(today)
         self._learn({})
-        return taught(self._learned, self._encoding, cursor=self.cursor, day=self._day)
+        return pack_state(self._evidence, self._encoding, cursor=self.cursor, day=self._day)
 
     def _learn(self, observations: Mapping[str, Observations]) -> None:
-        self._learned = self._learned.after(observations, self._encoding.attributes, self._waiting)
+        self._evidence = self._evidence.updated(observations, self._encoding.attributes, self._pending)
 
-    def _turn_to(self, day: int) -> None:
-        """What was learned before a later day fades; late words on an earlier day count as of today."""
-        if self._learned.factors and day > self._day:
-            self._learned = self._learned.faded(bandits.recency_weight(day - self._day, self._half_life_days))
+    def _fade_to(self, day: int) -> None:
+        """Fade evidence up to a later day; late outcomes of an earlier day count as of the current one."""
+        if self._evidence.factors and day > self._day:
+            self._evidence = self._evidence.faded(bandits.recency_weight(day - self._day, self._half_life_days))
         self._day = max(day, self._day)
 
 
 def _by_candidate(encoding: Encoding, rows: Sequence[ObservationRow]) -> dict[str, Observations]:
-    told: defaultdict[str, list[tuple[Floats, int, int]]] = defaultdict(list)
+    by_candidate: defaultdict[str, list[tuple[Floats, int, int]]] = defaultdict(list)
     for candidate, features, trials, successes in _net(encoding, rows):
-        told[candidate].append((features, trials, successes))
-    return {name: _observations(mine) for name, mine in sorted(told.items())}
+        by_candidate[candidate].append((features, trials, successes))
+    return {name: _observations(group) for name, group in sorted(by_candidate.items())}
 
 
 def _net(encoding: Encoding, rows: Sequence[ObservationRow]) -> Iterator[tuple[str, Floats, int, int]]:
-    """What is left of several lessons of one decision on one candidate, with its features."""
+    """Yield the net trials and successes of each candidate in each decision, with its features."""
     sums: dict[tuple[str, str], list[int]] = {}
-    asked = {row.decision_id: row for row in rows}
+    decisions = {row.decision_id: row for row in rows}
     for row in rows:
-        known = sums.setdefault((row.decision_id, row.candidate), [0, 0])
-        known[0] += row.trials
-        known[1] += row.successes
-    heard = {id: (msgspec.json.decode(row.facts), _history(row.history)) for id, row in asked.items()}
+        total = sums.setdefault((row.decision_id, row.candidate), [0, 0])
+        total[0] += row.trials
+        total[1] += row.successes
+    facts = {id: (msgspec.json.decode(row.facts), _history(row.history)) for id, row in decisions.items()}
     for (decision_id, candidate), (trials, successes) in sums.items():
         if trials or successes:
-            values, history = heard[decision_id]
+            values, history = facts[decision_id]
             yield candidate, encoding.rows(values, history, [candidate])[0], trials, successes
 
 
-def _observations(told: Sequence[tuple[Floats, int, int]]) -> Observations:
-    features, trials, successes = zip(*told, strict=True)
+def _observations(rows: Sequence[tuple[Floats, int, int]]) -> Observations:
+    features, trials, successes = zip(*rows, strict=True)
     return Observations(np.array(features), np.array(trials, np.float64), np.array(successes, np.float64))

@@ -1,4 +1,4 @@
-"""Decisions whose outcomes may still come, as a contextual policy learns from them: by what their age tells."""
+"""Pending trials of a contextual policy: decisions whose outcomes may still come, weighted by their age."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ import msgspec
 import numpy as np
 
 import bandits
-from bandits.posterior.logistic_update import Waiting
+from bandits.posterior.logistic_update import PendingTrials
 from engine.kernel.features import Encoding, Floats
-from engine.learning.outcome_effects import Learning, earned, read_answer
+from engine.learning.outcome_effects import Learning, credit_of, read_answer
 from engine.model.facts import History
 from engine.model.ids import first_id_of
+from engine.model.scope import Scope
 from engine.model.timestamps import MINUTE
-from engine.statistics.evidence import waiting_step
+from engine.statistics.evidence import pending_step
 from engine.store import decisions, folds, outcomes
 from engine.store.connection.database import Database
 from engine.store.decisions import DecisionRow
-from engine.store.observations import Place
 from engine.store.outcomes import OutcomeRow
 
 MOST_OF_A_STEP = 20
-"""Decisions that are read of those that began to wait together; they stand for all of them."""
+"""The decisions that are read of each step; they stand for all pending decisions of the step."""
 
 _history = msgspec.json.Decoder(History).decode
 
 
 class Step(NamedTuple):
-    """Some of the decisions that began to wait together at an instant, and how many trials wait with them."""
+    """A sample of the pending decisions made in one step from `since` on, and the number of trials they stand for."""
 
     since: int
     rows: Sequence[DecisionRow]
@@ -40,54 +40,53 @@ class Step(NamedTuple):
     trials: int
 
 
-async def still_waiting(
-    database: Database, place: Place, encoding: Encoding, learning: Learning, curve: bandits.DelayCurve, now: int
-) -> dict[str, Waiting]:
-    """Trials of (merchant, placement, reward) by candidate that failed unless an outcome is still to come."""
-    steps = await _steps(database, place, now)
+async def read_pending_trials(
+    database: Database, scope: Scope, encoding: Encoding, learning: Learning, curve: bandits.DelayCurve, now: int
+) -> dict[str, PendingTrials]:
+    """Return the pending trials of a scope, by candidate id."""
+    steps = await _steps(database, scope, now)
     return await asyncio.to_thread(_by_candidate, steps, encoding, learning, curve, now)
 
 
-async def _steps(database: Database, place: Place, now: int) -> list[Step]:
-    merchant_id, placement, _ = place
+async def _steps(database: Database, scope: Scope, now: int) -> list[Step]:
     steps = []
     async with database.read() as connection:
         trials: defaultdict[int, int] = defaultdict(int)
-        for row in await folds.waiting_trials(connection, place, bucket=""):
+        for row in await folds.waiting_trials(connection, scope, bucket=""):
             trials[row.minute] += row.trials
         for minute, end in pairwise([*sorted(trials), now // MINUTE + 1]):
             first, last = first_id_of(minute * MINUTE), first_id_of(end * MINUTE)
             rows = await decisions.still_open(
-                connection, merchant_id, placement, from_id=first, before_id=last, limit=MOST_OF_A_STEP
+                connection, scope.merchant_id, scope.placement, from_id=first, before_id=last, limit=MOST_OF_A_STEP
             )
-            told = await outcomes.of_decisions(connection, [row.id for row in rows])
-            steps.append(Step(minute * MINUTE, rows, told, trials[minute]))
+            reported = await outcomes.of_decisions(connection, [row.id for row in rows])
+            steps.append(Step(minute * MINUTE, rows, reported, trials[minute]))
     return steps
 
 
 def _by_candidate(
     steps: Sequence[Step], encoding: Encoding, learning: Learning, curve: bandits.DelayCurve, now: int
-) -> dict[str, Waiting]:
-    told: defaultdict[str, list[tuple[Floats, float, float]]] = defaultdict(list)
-    width = waiting_step(learning.window_minutes) * MINUTE
+) -> dict[str, PendingTrials]:
+    trials: defaultdict[str, list[tuple[Floats, float, float]]] = defaultdict(list)
+    width = pending_step(learning.window_minutes) * MINUTE
     for step in steps:
-        seen, share = list(_seen(step, encoding, learning)), curve.share_since(max(0, now - step.since), width)
-        each_for = step.trials / len(seen) if len(step.rows) == MOST_OF_A_STEP and seen else 1.0
-        for candidate, features in seen:
-            told[candidate].append((features, each_for, share))
-    return {name: _waiting(mine) for name, mine in sorted(told.items())}
+        sample, share = list(_sampled(step, encoding, learning)), curve.share_since(max(0, now - step.since), width)
+        weight = step.trials / len(sample) if len(step.rows) == MOST_OF_A_STEP and sample else 1.0
+        for candidate, features in sample:
+            trials[candidate].append((features, weight, share))
+    return {name: _pending_trials(rows) for name, rows in sorted(trials.items())}
 
 
-def _seen(step: Step, encoding: Encoding, learning: Learning) -> Iterator[tuple[str, Floats]]:
-    """Each candidate that waits in a decision, with its features."""
+def _sampled(step: Step, encoding: Encoding, learning: Learning) -> Iterator[tuple[str, Floats]]:
+    """Yield each candidate with a pending trial in a decision of the sample, and its features."""
     for row in step.rows:
-        answer, mine = read_answer(row.answer), step.outcomes.get(row.id, [])
-        if earned(learning, answer, mine, closed=False):
+        answer, events = read_answer(row.answer), step.outcomes.get(row.id, [])
+        if credit_of(learning, answer, events, closed=False):
             continue
-        names = list(earned(learning, answer, mine, closed=True))
+        names = list(credit_of(learning, answer, events, closed=True))
         yield from zip(names, encoding.rows(msgspec.json.decode(row.facts), _history(row.history), names), strict=True)
 
 
-def _waiting(told: Sequence[tuple[Floats, float, float]]) -> Waiting:
-    features, trials, shares = zip(*told, strict=True)
-    return Waiting(np.array(features), np.array(trials), np.array(shares))
+def _pending_trials(rows: Sequence[tuple[Floats, float, float]]) -> PendingTrials:
+    features, trials, shares = zip(*rows, strict=True)
+    return PendingTrials(np.array(features), np.array(trials), np.array(shares))

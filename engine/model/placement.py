@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from bandits.evidence.credit import CreditModel, Reward
+
 Id = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z", description="Letters, digits, `_.:-`.")]
 Label = Annotated[str, Meta(min_length=1, max_length=120)]
 Country = Annotated[str, Meta(pattern=r"\A[A-Z]{2}\Z", description="ISO 3166-1 alpha-2.")]
@@ -87,9 +89,7 @@ class Contextual(msgspec.Struct, frozen=True, tag_field="type", tag="contextual"
 
 
 Policy = Fixed | Split | Thompson | Contextual
-Reward = Literal["selected", "converted", "revenue", "margin"]
 Goal = Literal["maximise", "minimise"]
-CreditModel = Literal["cascade", "position", "first", "shown"]
 
 
 class Placement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

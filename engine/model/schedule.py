@@ -18,7 +18,7 @@ def scheduled(rule: RuleDocument) -> Any:
     return {"and": [*clauses.values(), rule.when]} if clauses else rule.when
 
 
-def place_in(rule: RuleDocument, pointer: str) -> str:
+def document_pointer(rule: RuleDocument, pointer: str) -> str:
     """Where in the document stands what `pointer` names in its scheduled condition."""
     fields = list(_clauses(rule))
     for number, part in enumerate((*fields, "when") if fields else ()):

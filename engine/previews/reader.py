@@ -15,7 +15,7 @@ from engine.kernel.beliefs import Knowledge
 from engine.kernel.plan import PlanDocument
 from engine.kernel.scores import AnyBeliefs
 from engine.learning.live import Active, compile_plan
-from engine.learning.outcome_effects import AnswerHead, Learning, Named, earned
+from engine.learning.outcome_effects import AnswerHead, CandidateId, Learning, credit_of
 from engine.model.facts import Facts, History
 from engine.previews.estimation.comparison import Case, Comparison, batches, read_logged
 from engine.previews.estimation.totals import Totals
@@ -132,8 +132,8 @@ class Reader:
     def _succeeded(self, case: Case, events: Sequence[OutcomeRow] | None) -> dict[str, int]:
         if not events:
             return {}
-        head = AnswerHead([Named(one.id) for one in case.logged.ranking], [], False)
-        credit = earned(self._learning, head, events, closed=True)
+        head = AnswerHead([CandidateId(one.id) for one in case.logged.ranking], [], False)
+        credit = credit_of(self._learning, head, events, closed=True)
         return {name: int(worth.successes) for name, worth in credit.items() if worth.successes}
 
     async def _comparison(self, version: int) -> Comparison | None:

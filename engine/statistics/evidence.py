@@ -1,6 +1,6 @@
-"""From sums to what a beliefs version knows: faded by day, weighted by slot and age, shrunk to one level up.
+"""Turn stored sums into the evidence of a beliefs version: faded by day, weighted by slot and age, with priors.
 
-Pure: what was counted, and the time, are passed in.
+Pure: counts and time are passed in.
 """
 
 from __future__ import annotations
@@ -13,33 +13,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 import bandits
-from bandits.evidence.delay import PendingDelays
+from bandits.evidence.delay import PendingCount
 from engine.kernel.beliefs import ArmBelief
 from engine.model.timestamps import DAY, MINUTE
 
 Floats = NDArray[np.float64]
-FORGOTTEN_AFTER = 10
-"""Half-lives after which a day's evidence, down to a thousandth, is not read any more."""
-WAITING_STEPS = 60
+FORGOTTEN_AFTER_HALF_LIVES = 10
+"""Days older than so many half-lives are not read: their evidence weighs less than a thousandth."""
+PENDING_STEPS = 60
 
 
 class Fit(msgspec.Struct, frozen=True):
-    """What was fitted to a placement's statistics.
+    """Parameters fitted to a placement's statistics.
 
-    The strengths say how many trials the level above weighs as much as, `examination` how likely each slot is looked
-    at, `delays` (bin, successes, failures) when the fate of closed decisions was known, `young` what is known of open
-    ones, where few have closed.
+    Strengths are the trials that the level above weighs as much as. `examination` is the probability that each slot
+    is examined, `delays` are (bin, successes, failures) of closed decisions, and `pending` counts of open ones, if
+    few have closed.
     """
 
     bucket_strength: float = 10.0
     customer_strength: float = bandits.CUSTOMER_STRENGTH
     examination: tuple[float, ...] = ()
     delays: tuple[tuple[int, int, int], ...] = ()
-    young: tuple[PendingDelays, ...] = ()
+    pending: tuple[PendingCount, ...] = msgspec.field(name="young", default=())
 
 
 class DayRow(NamedTuple):
-    """A candidate's statistics of one day, in a slot where credit depends on it (otherwise 0)."""
+    """A candidate's statistics of one day; `slot` is 0 unless credit depends on it."""
 
     candidate: str
     slot: int
@@ -50,8 +50,8 @@ class DayRow(NamedTuple):
     amount: int
 
 
-class WaitingRow(NamedTuple):
-    """Trials that began to wait in one step from a minute on, and failed unless an outcome is still to come."""
+class PendingRow(NamedTuple):
+    """Pending trials of decisions made in one step, which starts at `minute`."""
 
     candidate: str
     slot: int
@@ -60,13 +60,13 @@ class WaitingRow(NamedTuple):
 
 
 Memory = dict[tuple[str, int], float]
-"""How much a candidate's day still counts, by (candidate, day), where it is not wholly."""
+"""Weights below 1 by (candidate, day), of days before a jump in a rate."""
 
 
-class Reading(NamedTuple):
-    """How statistics are to be read: a placement's settings, what was fitted, and the time in epoch milliseconds.
+class EvidenceSettings(NamedTuple):
+    """What turns sums into evidence: a placement's settings, its fit, and the time in epoch milliseconds.
 
-    `step` is the minutes within which those that wait together began to.
+    `step` is the length in minutes of the steps that pending trials are counted by.
     """
 
     half_life_days: float
@@ -77,116 +77,119 @@ class Reading(NamedTuple):
     step: int
 
 
-def waiting_step(window_minutes: int) -> int:
-    """Minutes in which decisions begin to wait together: at most sixty steps to a window, so that long windows have
-    few cells too."""
-    return max(1, window_minutes // WAITING_STEPS)
+def pending_step(window_minutes: int) -> int:
+    """Return the length of a step in minutes: at most sixty steps to a window, so that long windows have few cells."""
+    return max(1, window_minutes // PENDING_STEPS)
 
 
-def looked_at(examination: tuple[float, ...], slot: int) -> float:
-    """The weight of a trial in a slot; beyond the last one known, as in that."""
+def examination_weight(examination: tuple[float, ...], slot: int) -> float:
+    """Return the weight of a trial in a slot, from 1; slots beyond the last weight have that one."""
     if slot < 1 or not examination:
         return 1.0
     return examination[min(slot, len(examination)) - 1]
 
 
-def arms(
-    days: Sequence[DayRow], waiting: Sequence[WaitingRow], priors: Mapping[str, bandits.Prior], reading: Reading
+def arm_beliefs(
+    days: Sequence[DayRow],
+    pending: Sequence[PendingRow],
+    priors: Mapping[str, bandits.Prior],
+    settings: EvidenceSettings,
 ) -> dict[str, ArmBelief]:
-    """What is known of every candidate that has statistics, waiting trials or a prior."""
-    names = sorted({row.candidate for row in days} | {row.candidate for row in waiting} | priors.keys())
-    evidence, amounts = _evidence(names, days, waiting, reading), _amounts(days, reading)
-    believed = _believed(names, evidence, priors)
-    known = {}
-    for name, seen in zip(names, evidence, strict=True):
-        prior = believed.get(name, bandits.FLAT)
-        known[name] = ArmBelief(seen.trials, seen.successes, prior.mean, prior.strength, *amounts.get(name, (0, 0)))
-    return known
+    """Return the belief about every candidate that has statistics, pending trials or a prior, by id."""
+    names = sorted({row.candidate for row in days} | {row.candidate for row in pending} | priors.keys())
+    evidence, amounts = _evidence(names, days, pending, settings), _amounts(days, settings)
+    tempered = _tempered(names, evidence, priors)
+    beliefs = {}
+    for name, counts in zip(names, evidence, strict=True):
+        prior = tempered.get(name, bandits.FLAT)
+        beliefs[name] = ArmBelief(
+            counts.trials, counts.successes, prior.mean, prior.strength, *amounts.get(name, (0, 0))
+        )
+    return beliefs
 
 
-def _believed(
+def _tempered(
     names: Sequence[str], evidence: Sequence[bandits.Evidence], priors: Mapping[str, bandits.Prior]
 ) -> dict[str, bandits.Prior]:
-    """The priors, as far as the evidence bears them out."""
-    told = [(name, seen) for name, seen in zip(names, evidence, strict=True) if name in priors]
-    tempered = bandits.temper([priors[name] for name, _ in told], [seen for _, seen in told])
-    return dict(zip([name for name, _ in told], tempered, strict=True))
+    """Return the priors, weakened as far as the evidence contradicts them."""
+    with_prior = [(name, counts) for name, counts in zip(names, evidence, strict=True) if name in priors]
+    tempered = bandits.temper([priors[name] for name, _ in with_prior], [counts for _, counts in with_prior])
+    return dict(zip([name for name, _ in with_prior], tempered, strict=True))
 
 
-def children(parents: Mapping[str, ArmBelief], strength: float) -> dict[str, bandits.Prior]:
-    """The priors of one level down."""
-    return {name: bandits.prior_from(known.evidence, known.prior, strength) for name, known in parents.items()}
+def child_priors(parents: Mapping[str, ArmBelief], strength: float) -> dict[str, bandits.Prior]:
+    """Return the priors of the level below, `strength` trials strong."""
+    return {name: bandits.prior_from(parent.evidence, parent.prior, strength) for name, parent in parents.items()}
 
 
 def memory(days: Sequence[DayRow], examination: tuple[float, ...], *, before_day: int) -> Memory:
-    """What counts less, as a rate jumped after it; only days before `before_day` are looked at, whose outcomes are in.
+    """Return the weights of days before a jump in a rate; only days before `before_day`, whose outcomes are complete.
 
-    A trial weighs as much as its slot is looked at, so that a candidate that changes slots does not seem to jump.
+    A trial weighs as much as its slot is examined, so that a candidate that changes slots does not seem to jump.
     """
-    over = [row for row in days if row.day < before_day]
-    names, when = sorted({row.candidate for row in over}), sorted({row.day for row in over})
-    trials, successes = np.zeros((2, len(when), len(names)))
-    for row in over:
-        where = when.index(row.day), names.index(row.candidate)
-        trials[where] += max(row.successes, row.trials * looked_at(examination, row.slot))
-        successes[where] += row.successes
-    weights = bandits.memory(trials, successes).tolist() if over else []
+    complete = [row for row in days if row.day < before_day]
+    names, dates = sorted({row.candidate for row in complete}), sorted({row.day for row in complete})
+    trials, successes = np.zeros((2, len(dates), len(names)))
+    for row in complete:
+        cell = dates.index(row.day), names.index(row.candidate)
+        trials[cell] += max(row.successes, row.trials * examination_weight(examination, row.slot))
+        successes[cell] += row.successes
+    weights = bandits.memory(trials, successes).tolist() if complete else []
     return {
         (name, day): weight
-        for day, of_day in zip(when, weights, strict=True)
-        for name, weight in zip(names, of_day, strict=True)
+        for day, day_weights in zip(dates, weights, strict=True)
+        for name, weight in zip(names, day_weights, strict=True)
         if weight < 1
     }
 
 
-def _amounts(days: Sequence[DayRow], reading: Reading) -> dict[str, tuple[float, float]]:
-    """How many successes brought in how much, by candidate."""
+def _amounts(days: Sequence[DayRow], settings: EvidenceSettings) -> dict[str, tuple[float, float]]:
+    """Return the faded number and sum of known amounts, by candidate."""
     sums: dict[str, tuple[float, float]] = {}
     for row in days:
         if row.priced:
-            faded, (priced, amount) = _faded(row, reading), sums.get(row.candidate, (0.0, 0.0))
+            faded, (priced, amount) = _faded(row, settings), sums.get(row.candidate, (0.0, 0.0))
             sums[row.candidate] = (priced + faded * row.priced, amount + faded * row.amount)
     return sums
 
 
 def _evidence(
-    names: Sequence[str], days: Sequence[DayRow], waiting: Sequence[WaitingRow], reading: Reading
+    names: Sequence[str], days: Sequence[DayRow], pending: Sequence[PendingRow], settings: EvidenceSettings
 ) -> list[bandits.Evidence]:
-    """The evidence for each name: columns are slots, and minutes of waiting, each with its weight."""
+    """Return the evidence for each name. Each slot and pending step is a column of trials with a weight of its own."""
     index = {name: number for number, name in enumerate(names)}
-    columns = {key: place for place, key in enumerate(sorted({*map(_column, days), *map(_column, waiting)}))}
+    columns = {key: number for number, key in enumerate(sorted({*map(_column, days), *map(_column, pending)}))}
     if not columns:
         return [bandits.Evidence()] * len(names)
     trials, successes = np.zeros((2, len(names), len(columns)))
     for row in days:
-        where = index[row.candidate], columns[_column(row)]
-        faded = _faded(row, reading)
-        trials[where] += faded * row.trials
-        successes[where] += faded * row.successes
-    for late in waiting:
-        trials[index[late.candidate], columns[_column(late)]] += late.trials
-    weights = [_weight(column, reading) for column in columns]
-    tried = bandits.effective_trials(trials, successes, weights)
-    won = successes.sum(axis=1)
-    return [bandits.Evidence(*pair) for pair in zip(np.maximum(tried, won).tolist(), won.tolist(), strict=True)]
+        cell = index[row.candidate], columns[_column(row)]
+        faded = _faded(row, settings)
+        trials[cell] += faded * row.trials
+        successes[cell] += faded * row.successes
+    for step in pending:
+        trials[index[step.candidate], columns[_column(step)]] += step.trials
+    weights = [_weight(column, settings) for column in columns]
+    effective, total = bandits.effective_trials(trials, successes, weights), successes.sum(axis=1)
+    return [bandits.Evidence(*pair) for pair in zip(np.maximum(effective, total).tolist(), total.tolist(), strict=True)]
 
 
 Column = tuple[int, int]
 
 
-def _column(row: DayRow | WaitingRow) -> Column:
-    """Its slot, and the minute in which it began to wait; -1 for what is settled."""
-    return row.slot, row.minute if isinstance(row, WaitingRow) else -1
+def _column(row: DayRow | PendingRow) -> Column:
+    """Return the slot and the minute of a pending step; the minute is -1 for settled trials."""
+    return row.slot, row.minute if isinstance(row, PendingRow) else -1
 
 
-def _weight(column: Column, reading: Reading) -> float:
+def _weight(column: Column, settings: EvidenceSettings) -> float:
     slot, minute = column
-    seen = looked_at(reading.examination, slot)
+    examined = examination_weight(settings.examination, slot)
     if minute < 0:
-        return seen
-    return seen * reading.curve.share_since(max(0, reading.now - minute * MINUTE), reading.step * MINUTE)
+        return examined
+    return examined * settings.curve.share_since(max(0, settings.now - minute * MINUTE), settings.step * MINUTE)
 
 
-def _faded(row: DayRow, reading: Reading) -> float:
-    faded = bandits.recency_weight(max(0, reading.now // DAY - row.day), reading.half_life_days)
-    return faded * reading.memory.get((row.candidate, row.day), 1.0)
+def _faded(row: DayRow, settings: EvidenceSettings) -> float:
+    faded = bandits.recency_weight(max(0, settings.now // DAY - row.day), settings.half_life_days)
+    return faded * settings.memory.get((row.candidate, row.day), 1.0)

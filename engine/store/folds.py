@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Table, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.facts import History, Past
-from engine.statistics.evidence import DayRow, WaitingRow
+from engine.statistics.evidence import DayRow, PendingRow
 from engine.store import observations, tables
 from engine.store.connection.bulk import insert_many
 from engine.store.observations import ObservationCell
@@ -175,14 +175,14 @@ async def customers(connection: AsyncConnection, merchant_id: int, placement: st
 
 async def waiting_trials(
     connection: AsyncConnection, place: tuple[int, str, str], *, bucket: str | None
-) -> list[WaitingRow]:
+) -> list[PendingRow]:
     """Trials of decisions whose outcomes may still come; without `bucket`, of all together."""
     columns = (waiting.c.candidate, waiting.c.slot, waiting.c.minute)
     query = select(*columns, func.sum(waiting.c.trials)).where(*_at(waiting, place), waiting.c.trials > 0)
     if bucket is not None:
         query = query.where(waiting.c.bucket == bucket)
     rows = await connection.execute(query.group_by(*columns).order_by(*columns))
-    return [WaitingRow(name, slot, minute, int(trials)) for name, slot, minute, trials in rows]
+    return [PendingRow(name, slot, minute, int(trials)) for name, slot, minute, trials in rows]
 
 
 async def delay_counts(connection: AsyncConnection, place: tuple[int, str, str]) -> list[tuple[int, int, int]]:

@@ -5,9 +5,9 @@ from collections import defaultdict
 import numpy as np
 
 import bandits
-from bandits.posterior.logistic_update import Observations, Waiting
+from bandits.posterior.logistic_update import Observations, PendingTrials
 from bandits.posterior.weight_draws import Weights, make_weights
-from bandits.posterior.weight_posterior import Attributes, Learned
+from bandits.posterior.weight_posterior import Attributes, WeightEvidence
 from simulation.policies import fits
 from simulation.policies.drawing import Drawing
 from simulation.policies.evidence import SECOND
@@ -40,7 +40,7 @@ class Contextual:
         self._names = list(self._drawing.ids)
         self._kinds = kinds
         self._rows: dict[str, tuple[float, ...]] = {}
-        self._learned = Learned(features)
+        self._evidence = WeightEvidence(features)
         self._weights = self._draw(0)
         self._news: list[tuple[Told, list[str]]] = []
         self._trials = self._made_at = 0
@@ -82,12 +82,12 @@ class Contextual:
             for one, name in zip(seen(told), names, strict=True):
                 rows[name].append((_features(told.visit), one in told.successes))
         observations = {name: _observations(seen) for name, seen in rows.items()}
-        self._learned = self._learned.after(observations, self._attributes, self._waiting(now))
+        self._evidence = self._evidence.updated(observations, self._attributes, self._waiting(now))
         self._weights = self._draw(now)
         self._trials += len(self._news)
         self._news, self._made_at = [], now
 
-    def _waiting(self, now: int) -> dict[str, Waiting]:
+    def _waiting(self, now: int) -> dict[str, PendingTrials]:
         """Of the first slot, where worlds with features have their only one."""
         if not self._delays or not self._curve:
             return {}
@@ -100,7 +100,7 @@ class Contextual:
 
     def _draw(self, now: int) -> Weights:
         version = self._drawing.version(now)
-        return make_weights(self._names, self._learned, seed=version, attributes=self._attributes)
+        return make_weights(self._names, self._evidence, seed=version, attributes=self._attributes)
 
     @property
     def _attributes(self) -> Attributes:
@@ -118,6 +118,6 @@ def _observations(seen: list[tuple[Floats, bool]]) -> Observations:
     return Observations(np.array(features), np.ones(len(seen)), np.array(successes, np.float64))
 
 
-def _waiting(seen: list[tuple[Floats, float]]) -> Waiting:
+def _waiting(seen: list[tuple[Floats, float]]) -> PendingTrials:
     features, shares = zip(*seen, strict=True)
-    return Waiting(np.array(features), np.ones(len(seen)), np.array(shares))
+    return PendingTrials(np.array(features), np.ones(len(seen)), np.array(shares))

@@ -8,7 +8,7 @@ import numpy as np
 
 import bandits
 from bandits import Evidence
-from bandits.evidence.delay import EDGES, ENOUGH, NOT_YET, PendingDelays
+from bandits.evidence.delay import EDGES, ENOUGH, NOT_YET, PendingCount
 from simulation.policies.evidence import SECOND
 from simulation.worlds.world import Told
 
@@ -40,13 +40,13 @@ class Delays:
             delay, succeeded = self._open.pop(number)
             self._closed[0 if succeeded else 1, min(delay, bandits.bin_of(self._window * SECOND))] += 1
         won, lost = self._closed.tolist()
-        young = self._young(now) if sum(won) < ENOUGH else []
-        return bandits.DelayCurve(won, lost, window_ms=self._window * SECOND, young=young)
+        pending = self._pending(now) if sum(won) < ENOUGH else []
+        return bandits.DelayCurve(won, lost, window_ms=self._window * SECOND, pending=pending)
 
-    def _young(self, now: int) -> list[PendingDelays]:
+    def _pending(self, now: int) -> list[PendingCount]:
         alike = Counter((bandits.bin_of((now - number) * SECOND), *known) for number, known in self._open.items())
         return [
-            PendingDelays(age, delay, count if won else 0, 0 if won else count)
+            PendingCount(age, delay, count if won else 0, 0 if won else count)
             for (age, delay, won), count in alike.items()
         ]
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bandits import DelayCurve, bin_of, effective_trials
-from bandits.evidence.delay import EDGES, NOT_YET, PendingDelays
+from bandits.evidence.delay import EDGES, NOT_YET, PendingCount
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 
@@ -58,8 +58,8 @@ def test_outcomes_that_all_take_equally_long_tell_nothing_before():
 
 
 def test_with_no_outcome_yet_an_open_decision_tells_nothing_until_its_window_closes():
-    for young in ([], [PendingDelays(bin_of(30 * MINUTE), NOT_YET, 0, 50)]):
-        curve = DelayCurve([], window_ms=HOUR, young=young)
+    for young in ([], [PendingCount(bin_of(30 * MINUTE), NOT_YET, 0, 50)]):
+        curve = DelayCurve([], window_ms=HOUR, pending=young)
         assert [curve.share(HOUR * part) for part in (0, 0.25, 0.5, 0.75, 1, 2)] == [0, 0, 0, 0, 1, 1]
 
 
@@ -72,7 +72,7 @@ def test_decisions_made_over_a_span_count_at_the_age_of_the_middle_of_them():
 def young(delays, ages, *, failures_are_told=False):
     """Decisions whose windows are open; of every other one that comes to nothing, unless told, nobody hears."""
     return [
-        PendingDelays(
+        PendingCount(
             bin_of(int(age)), bin_of(int(delay)) if known else NOT_YET, int(known and won), int(not (known and won))
         )
         for number, (delay, age) in enumerate(zip(delays, ages, strict=True))
@@ -85,7 +85,7 @@ def test_that_of_the_young_only_quick_successes_are_known_does_not_make_all_look
     rng, mean = np.random.default_rng(0), HOUR
     delays, ages = rng.exponential(mean, 20_000), rng.uniform(0, 4 * mean, 20_000)
     seen = young(delays, ages)
-    curve = DelayCurve([], window_ms=5 * mean, young=seen)
+    curve = DelayCurve([], window_ms=5 * mean, pending=seen)
     naive = DelayCurve(histogram([delay for delay, age in zip(delays, ages, strict=True) if delay < age]),
                        window_ms=5 * mean)  # fmt: skip
     true = [1 - np.exp(-age) for age in (0.5, 1, 2, 3)]
@@ -96,12 +96,12 @@ def test_that_of_the_young_only_quick_successes_are_known_does_not_make_all_look
 def test_the_delays_of_the_young_are_found_also_while_ever_more_of_them_succeed():
     rng, mean = np.random.default_rng(1), HOUR
     ages = 4 * mean * rng.random(40_000) ** 3
-    curve = DelayCurve([], window_ms=5 * mean, young=young(rng.exponential(mean, 40_000), ages))
+    curve = DelayCurve([], window_ms=5 * mean, pending=young(rng.exponential(mean, 40_000), ages))
     assert [curve.share(age * mean) for age in (0.5, 1, 2)] == pytest.approx([0.39, 0.63, 0.86], abs=0.03)
 
 
 def test_longer_delays_than_anyones_age_are_as_likely_in_each_further_doubling_of_the_time():
-    curve = DelayCurve([], window_ms=2**16 * 1_000, young=young([1_000] * 2_000, [2**8 * 1_000] * 2_000))
+    curve = DelayCurve([], window_ms=2**16 * 1_000, pending=young([1_000] * 2_000, [2**8 * 1_000] * 2_000))
     assert [curve.share(2**doublings * 1_000) for doublings in (8, 10, 12, 14)] == pytest.approx(
         [8 / 16, 10 / 16, 12 / 16, 14 / 16], abs=0.02
     )
@@ -110,15 +110,15 @@ def test_longer_delays_than_anyones_age_are_as_likely_in_each_further_doubling_o
 def test_while_windows_are_open_failures_that_are_told_as_soon_as_successes_leave_little_to_count():
     rng, mean = np.random.default_rng(2), HOUR
     delays, ages = rng.exponential(mean, 20_000), rng.uniform(0, 4 * mean, 20_000)
-    told_too = DelayCurve([], window_ms=5 * mean, young=young(delays, ages, failures_are_told=True))
-    silent = DelayCurve([], window_ms=5 * mean, young=young(delays, ages))
+    told_too = DelayCurve([], window_ms=5 * mean, pending=young(delays, ages, failures_are_told=True))
+    silent = DelayCurve([], window_ms=5 * mean, pending=young(delays, ages))
     assert all(told_too.share(age * mean) < 0.25 * silent.share(age * mean) for age in (0.25, 0.5, 1))
 
 
 def test_the_young_and_the_closed_are_read_as_one_where_nothing_is_unknown_of_either():
     delays = np.random.default_rng(3).exponential(HOUR, 4_000)
-    old = [PendingDelays(bin_of(30 * DAY), bin_of(int(delay)), 1, 0) for delay in delays[:2_000]]
-    both = DelayCurve(histogram(delays[2_000:]), window_ms=40 * DAY, young=old)
+    old = [PendingCount(bin_of(30 * DAY), bin_of(int(delay)), 1, 0) for delay in delays[:2_000]]
+    both = DelayCurve(histogram(delays[2_000:]), window_ms=40 * DAY, pending=old)
     closed = DelayCurve(histogram(delays), window_ms=40 * DAY)
     assert [both.share(age * HOUR) for age in (0.5, 1, 2)] == pytest.approx(
         [closed.share(age * HOUR) for age in (0.5, 1, 2)], abs=1e-3

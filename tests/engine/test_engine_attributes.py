@@ -13,19 +13,18 @@ WALLETS = [candidate(f"w{n}", type="wallet", attributes={"days": 1 + n}) for n i
 BANKS = [candidate(f"b{n}", type="bank", attributes={"country": "DE" if n else "NL"}) for n in range(2)]
 
 
-def said(*some):
-    return [trait.where for trait in traits(some)]
+def descriptions(*candidates):
+    return [trait.where for trait in traits(candidates)]
 
 
 def test_what_several_have_but_not_all_is_learned_from():
-    assert said(*WALLETS, *BANKS) == ["whose days is 2", "whose type is bank", "whose type is wallet"]
-    assert said(*WALLETS) == ["whose days is 2"]
-    assert said(candidate("card"), candidate("paypal")) == []
+    assert descriptions(*WALLETS, *BANKS) == ["whose days is 2", "whose type is bank", "whose type is wallet"]
+    assert descriptions(*WALLETS) == ["whose days is 2"]
+    assert descriptions(candidate("card"), candidate("paypal")) == []
 
 
 def test_words_become_yes_or_no_and_numbers_keep_their_scale():
-    known = attributes_of(traits([*WALLETS, *BANKS]))
-    rows = known.of(["w1", "b0", "stranger"])
+    rows = attributes_of(traits([*WALLETS, *BANKS])).matrix(["w1", "b0", "unlisted"])
     assert rows.tolist() == [[1.0, number_feature(2.0), 0.0, 1.0], [1.0, 0.0, 1.0, 0.0], [1.0, 0.0, 0.0, 0.0]]
 
 
@@ -34,10 +33,10 @@ def test_the_order_of_candidates_does_not_matter():
 
 
 def test_of_very_many_the_commonest_are_taken():
-    some = [candidate(f"c{n}", type=f"t{n // 2}", attributes={"big": "yes"} if n % 3 else {}) for n in range(90)]
-    found = said(*some)
-    assert len(found) == MOST_TRAITS
-    assert found[0] == "whose big is yes"
+    many = [candidate(f"c{n}", type=f"t{n // 2}", attributes={"big": "yes"} if n % 3 else {}) for n in range(90)]
+    texts = descriptions(*many)
+    assert len(texts) == MOST_TRAITS
+    assert texts[0] == "whose big is yes"
 
 
 @pytest.mark.anyio
@@ -56,7 +55,7 @@ async def test_a_new_candidate_begins_with_what_those_alike_have_shown(empty_sho
     new = await store.decide(device_type="mobile")
     scores = {one.id: one.score for one in new.decision.ranking}
     assert scores["wallet"] > 1.5 * scores["bank"]
-    begin = {one.where: one for one in store.engine.monitor.beginnings(store.id, "payment_methods")}
+    begin = {one.where: one for one in store.engine.monitor.cold_starts(store.id, "payment_methods")}
     assert begin["whose type is wallet"].rate > begin[""].rate > begin["whose type is bank"].rate
     assert begin["whose type is bank"].ids == ("b0", "b1", "bank")
     assert (await store.engine.logbook.replay(store.id, new.decision.decision_id)).same

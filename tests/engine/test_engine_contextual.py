@@ -61,13 +61,13 @@ async def first_chance(shop, candidate, customer=None, **facts):
 
 def beliefs(shop, engine=None) -> ContextualBeliefs:
     active: Active = (engine or shop.engine).live.get(shop.id, "payment_methods")
-    made = active.at("")
+    made = active.beliefs_for("")
     assert isinstance(made, ContextualBeliefs)
     return made
 
 
 def trials(shop, engine=None):
-    return sum(one.trials for one in beliefs(shop, engine).learned.factors.values())
+    return sum(one.trials for one in beliefs(shop, engine).evidence.factors.values())
 
 
 async def test_each_customer_sees_first_what_works_for_customers_like_that(store):
@@ -114,7 +114,7 @@ async def test_later_words_append_what_they_change(store):
 async def test_lessons_agree_with_the_log_and_a_rebuild_appends_what_is_missing(store):
     await shoppers(store, 20)
     assert await rebuild.compare(store.engine.database) == []
-    known = beliefs(store).learned
+    known = beliefs(store).evidence
     [gone, *_] = await told(store)
     async with store.engine.database.write() as connection:
         await connection.execute(
@@ -126,7 +126,7 @@ async def test_lessons_agree_with_the_log_and_a_rebuild_appends_what_is_missing(
     assert await rebuild.compare(store.engine.database) == []
     assert (await told(store))[-1] == gone
     assert {name: one.trials for name, one in known.factors.items()} == {
-        name: one.trials for name, one in beliefs(store).learned.factors.items()
+        name: one.trials for name, one in beliefs(store).evidence.factors.items()
     }
 
 
@@ -165,7 +165,7 @@ async def test_two_processes_that_learn_at_the_same_time_learn_each_lesson_once(
         answer = await store.decide(device_type="mobile")
         await store.report(answer, "converted", order(answer.decision)[0])
         await (store.engine if number % 2 else other).follow()
-        other.live.learned({(store.id, "payment_methods", "converted", ""): 1})
+        other.live.add_news({(store.id, "payment_methods", "converted", ""): 1})
         await other.live.refresh(at_once=True)
         await learn(store)
     await store.engine.follow()
@@ -175,7 +175,7 @@ async def test_two_processes_that_learn_at_the_same_time_learn_each_lesson_once(
 async def test_the_same_again_teaches_nothing_new(store):
     await shoppers(store, 5)
     version = beliefs(store).version
-    store.engine.live.learned({(store.id, "payment_methods", "converted", ""): 1})
+    store.engine.live.add_news({(store.id, "payment_methods", "converted", ""): 1})
     await learn(store)
     assert beliefs(store).version == version
 
@@ -191,7 +191,7 @@ async def publish(shop, policy):
 async def test_with_other_features_it_learns_again_from_all_lessons(store):
     await shoppers(store, 100)
     await publish(store, Contextual(("cart.total",)))
-    assert beliefs(store).learned.factors == {}
+    assert beliefs(store).evidence.factors == {}
     await learn(store)
     assert trials(store) == sum(observation[2] for observation in await told(store)) >= 100
     await publish(store, POLICY)
@@ -204,7 +204,7 @@ async def test_evidence_fades_by_day(store, monkeypatch):
     before = trials(store)
     later = now_ms() + 90 * DAY
     monkeypatch.setattr("engine.learning.live.now_ms", lambda: later)
-    store.engine.live.learned({(store.id, "payment_methods", "converted", ""): 1})
+    store.engine.live.add_news({(store.id, "payment_methods", "converted", ""): 1})
     await learn(store)
     assert trials(store) == pytest.approx(before / 2, rel=0.02)
 

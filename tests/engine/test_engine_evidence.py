@@ -11,7 +11,7 @@ from engine.decisions import rebuild
 from engine.learning.beliefs_reader import delay_curve
 from engine.learning.fit import fit_from, fit_placement
 from engine.model.timestamps import DAY, MINUTE
-from engine.statistics.evidence import DayRow, Fit, Reading, WaitingRow, arms, children, memory
+from engine.statistics.evidence import DayRow, EvidenceSettings, Fit, PendingRow, arm_beliefs, child_priors, memory
 from engine.store import folds
 from engine.store.folds import SiblingRow
 from tests.factories import METHODS, order, placement
@@ -28,35 +28,37 @@ def day(candidate, trials, successes, *, at=TODAY, slot=0):
 def reading(*, half_life=90.0, examination=(), memory=None, window=60):
     evenly = [1_000 if edge < window * MINUTE else 0 for edge in EDGES]
     curve = bandits.DelayCurve(evenly, window_ms=window * MINUTE)
-    return Reading(half_life, examination, curve, memory or {}, NOW, 1)
+    return EvidenceSettings(half_life, examination, curve, memory or {}, NOW, 1)
 
 
 def test_evidence_of_one_half_life_ago_counts_half():
     rows = [day("card", 100, 40, at=TODAY - 30), day("card", 100, 10)]
-    known = arms(rows, [], {}, reading(half_life=30.0))["card"]
+    known = arm_beliefs(rows, [], {}, reading(half_life=30.0))["card"]
     assert (known.trials, known.successes) == pytest.approx((150, 30))
 
 
 def test_a_decision_without_an_outcome_counts_the_more_against_its_candidates_the_older_it_is():
     counted = []
     for age in (0, 15, 30, 61):
-        waiting = [WaitingRow("card", 0, NOW // MINUTE - age, 100)]
-        counted.append(arms([day("card", 100, 20)], waiting, {}, reading())["card"].trials)
+        waiting = [PendingRow("card", 0, NOW // MINUTE - age, 100)]
+        counted.append(arm_beliefs([day("card", 100, 20)], waiting, {}, reading())["card"].trials)
     assert counted == sorted(counted)
     assert counted[0] == pytest.approx(100)
     assert counted[-1] == pytest.approx(200, abs=0.5)
 
 
 def test_decisions_that_began_to_wait_together_do_not_all_count_as_old_as_the_first_of_them():
-    waiting = [WaitingRow("card", 0, NOW // MINUTE - 30, 100)]
-    one_by_one = [WaitingRow("card", 0, NOW // MINUTE - age, 10) for age in range(30, 10, -2)]
-    together = arms([], waiting, {}, reading()._replace(step=20))["card"].trials
-    assert together == pytest.approx(arms([], one_by_one, {}, reading()._replace(step=2))["card"].trials, rel=0.02)
+    waiting = [PendingRow("card", 0, NOW // MINUTE - 30, 100)]
+    one_by_one = [PendingRow("card", 0, NOW // MINUTE - age, 10) for age in range(30, 10, -2)]
+    together = arm_beliefs([], waiting, {}, reading()._replace(step=20))["card"].trials
+    assert together == pytest.approx(
+        arm_beliefs([], one_by_one, {}, reading()._replace(step=2))["card"].trials, rel=0.02
+    )
 
 
 def test_a_trial_in_a_slot_that_few_look_at_counts_for_little():
     rows = [day("card", 100, 10, slot=1), day("ideal", 100, 10, slot=2)]
-    known = arms(rows, [], {}, reading(examination=(1.0, 0.25)))
+    known = arm_beliefs(rows, [], {}, reading(examination=(1.0, 0.25)))
     assert known["card"].trials == pytest.approx(100)
     assert known["ideal"].trials < 45
 
@@ -66,7 +68,7 @@ def test_what_was_before_a_jump_is_forgotten_and_what_others_knew_is_held_loosel
     jumped = [day("card", 500, 200 if at < TODAY - 10 else 25, at=at) for at in days]
     steady = [day("ideal", 500, 50, at=at) for at in days]
     remembered = memory([*jumped, *steady], (), before_day=TODAY)
-    known = arms([*jumped, *steady], [], {}, reading(half_life=10_000, memory=remembered))
+    known = arm_beliefs([*jumped, *steady], [], {}, reading(half_life=10_000, memory=remembered))
     assert known["card"].successes / known["card"].trials == pytest.approx(0.05, abs=0.01)
     assert known["ideal"].trials < 6_000
 
@@ -77,8 +79,8 @@ def test_a_day_that_is_not_over_is_not_judged():
 
 
 def test_a_bucket_begins_with_what_all_have_in_common_as_strong_as_was_fitted():
-    parents = arms([day("card", 1_000, 300)], [], {}, reading())
-    new = arms([], [], children(parents, 25.0), reading())["card"]
+    parents = arm_beliefs([day("card", 1_000, 300)], [], {}, reading())
+    new = arm_beliefs([], [], child_priors(parents, 25.0), reading())["card"]
     assert (new.trials, new.successes, new.strength) == (0, 0, 25.0)
     assert new.mean == pytest.approx(0.3, abs=0.01)
 
@@ -112,7 +114,7 @@ async def test_what_is_fitted_to_the_log_is_used_from_then_on(empty_shop):
         await shop.update_state(device, card=(10_000, round(10_000 * rate)), ideal=(10_000, round(9_000 * rate)))
     await shop.engine.fit()
     await shop.update_state("mobile", card=(1_000, 300))
-    known = shop.engine.live.get(shop.id, "payment_methods").known["mobile"].known
+    known = shop.engine.live.get(shop.id, "payment_methods").snapshots["mobile"].known
     assert known.arms["card"].strength == pytest.approx(100.0)
 
 
@@ -156,7 +158,7 @@ async def test_before_any_window_has_closed_open_decisions_tell_how_long_outcome
         await shop.decide()
     nothing = delay_curve(Fit(), month)
     fit = await fit_placement(shop.engine.database, shop.id, month, now_ms() + 15 * DAY)
-    assert sum(row.successes for row in fit.young) == sum(row.failures for row in fit.young) == 20
+    assert sum(row.successes for row in fit.pending) == sum(row.failures for row in fit.pending) == 20
     assert delay_curve(fit, month).share(10 * MINUTE) > 0.8 > nothing.share(10 * MINUTE)
     assert fit.delays == ()
     assert await rebuild.compare(shop.engine.database) == []
@@ -170,7 +172,7 @@ async def test_once_enough_windows_have_closed_open_decisions_are_not_read_for_t
         await folds.add(connection, sums)
     await empty_shop.report(answer := await empty_shop.decide(), "converted", order(answer.decision)[0])
     fit = await fit_placement(empty_shop.engine.database, empty_shop.id, placement(), now_ms())
-    assert (fit.delays, fit.young) == (((5, 1_000, 0),), ())
+    assert (fit.delays, fit.pending) == (((5, 1_000, 0),), ())
 
 
 async def test_trying_others_costs_the_less_the_more_is_known(shop):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bandits.posterior.logistic_update import Observations, rate
-from bandits.posterior.weight_posterior import Learned
+from bandits.posterior.weight_posterior import WeightEvidence
 from engine.kernel.features import Encoding, problems
 from engine.kernel.scales import amount_feature, number_feature
 from engine.model.facts import Past
@@ -139,7 +139,7 @@ def taught(weights, count=20_000, *, seed=1, mobile=0.5):
     x[rng.random(count) < 0.33, PHONES.names.index("customer.returning")] = 1.0
     eta = x @ [weights.get(name, 0.0) for name in PHONES.names]
     wins = (rng.random(count) < rate(eta)).astype(float)
-    return Learned(len(PHONES)).after({"paypal": Observations(x, np.ones(count), wins)})
+    return WeightEvidence(len(PHONES)).updated({"paypal": Observations(x, np.ones(count), wins)})
 
 
 def found(learned, where):
@@ -179,6 +179,6 @@ def test_nothing_is_said_of_what_was_hardly_seen():
     learned = taught({"1": -1.0}, 400, mobile=0.02)
     told = findings(PHONES, learned, ["paypal"])
     assert [one.where for one in told] == ["Where “Returning customer” holds"]
-    assert findings(PHONES, Learned(len(PHONES)), ["paypal"]) == []
+    assert findings(PHONES, WeightEvidence(len(PHONES)), ["paypal"]) == []
     few = taught({"1": -1.0}, 19)
     assert findings(PHONES, few, ["paypal"]) == []

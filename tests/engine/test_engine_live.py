@@ -170,19 +170,19 @@ async def test_beliefs_outlive_a_publication(shop):
 
 async def test_where_nothing_was_learned_no_new_version_is_made(shop):
     await shop.update_state(card=(100, 80))
-    before = active(shop).known
+    before = active(shop).snapshots
     await shop.create("rule", rule({"exclude": ["ideal"]}))
     await shop.engine.live.refresh(at_once=True)
-    assert active(shop).known == before
+    assert active(shop).snapshots == before
 
 
 async def test_beliefs_that_come_late_do_not_replace_later_ones(shop):
     await shop.update_state(card=(100, 80))
-    early = active(shop).known[""]
+    early = active(shop).snapshots[""]
     await shop.update_state(card=(50, 1))
-    late = active(shop).known[""]
+    late = active(shop).snapshots[""]
     active(shop).put(early, active(shop).make(early))
-    assert active(shop).known[""] == late
+    assert active(shop).snapshots[""] == late
     assert await version_now(shop) == late.version
 
 
@@ -232,7 +232,7 @@ async def test_another_process_takes_over_beliefs_within_two_seconds(shop, open_
     await shop.update_state(ideal=(1_000, 900))
 
     async def seen():
-        return "" in active(shop, other).known
+        return "" in active(shop, other).snapshots
 
     await soon(seen)
     theirs = type(shop)(other, shop.merchant)
@@ -252,12 +252,12 @@ async def test_processes_that_learn_about_different_buckets_take_over_each_other
     # Theirs is the first version, ours the second: having made a later one ourselves must not hide theirs.
     await theirs.update_state("desktop", card=(50, 40))
     await shop.update_state("mobile", card=(60, 50))
-    ours = active(shop).known["mobile"].version
-    assert ours > max(one.version for one in active(shop, other).known.values())
+    ours = active(shop).snapshots["mobile"].version
+    assert ours > max(one.version for one in active(shop, other).snapshots.values())
     await shop.engine.follow()
     await other.follow()
     for engine in (shop.engine, other):
-        known = active(shop, engine).known
+        known = active(shop, engine).snapshots
         assert known["mobile"].version == ours > known["desktop"].version
 
 
@@ -277,6 +277,6 @@ async def test_what_one_process_makes_late_does_not_undo_what_another_made_since
         await engine.live.refresh(at_once=True)
     for engine in (shop.engine, other):
         await engine.follow()
-    known = [active(shop, engine).known[""] for engine in (shop.engine, other)]
+    known = [active(shop, engine).snapshots[""] for engine in (shop.engine, other)]
     assert known[0] == known[1]
     assert (known[0].known.arms["card"].trials, known[0].known.arms["card"].successes) == (16, 16)

@@ -43,7 +43,7 @@ def averages(log, draft_rule):
     cases, bought, shares = [], [], []
     for order, chance in rankings(then):
         names = [before.offered[place] for place in order]
-        at = [float(slot[place]) for place, slot in zip(order, then.along(order), strict=True)]
+        at = [float(slot[place]) for place, slot in zip(order, then.chances_along(order), strict=True)]
         assert prod(at) == pytest.approx(chance)
         logged = LoggedAnswer([LoggedSlot(*slot) for slot in zip(names, at, strict=True)], {}, [], False)
         reached = 0.0

@@ -8,7 +8,7 @@ from engine.clock import now_ms
 from engine.configuration.configuration import Configuration
 from engine.configuration.validation import Surroundings, problems_of
 from engine.model.errors import Invalid
-from engine.model.schedule import place_in, scheduled
+from engine.model.schedule import document_pointer, scheduled
 from engine.model.timestamps import rfc3339
 from engine.store.resources import Resource
 from tests.factories import answer, candidates, order, placement, plan, rule
@@ -70,9 +70,9 @@ def test_a_schedule_that_cannot_be_is_refused_at_its_own_field():
 
 
 def test_a_pointer_into_the_condition_is_not_mistaken_for_one_into_the_schedule():
-    assert place_in(WEEKEND, "/when/and/2/and/0/==") == "/when/and/0/=="
-    assert place_in(rule(when={"and": [1]}), "/when/and/0") == "/when/and/0"
-    assert place_in(WEEKEND, "/effects/0") == "/effects/0"
+    assert document_pointer(WEEKEND, "/when/and/2/and/0/==") == "/when/and/0/=="
+    assert document_pointer(rule(when={"and": [1]}), "/when/and/0") == "/when/and/0"
+    assert document_pointer(WEEKEND, "/effects/0") == "/effects/0"
 
 
 @pytest.mark.anyio

@@ -8,8 +8,9 @@ import bandits
 from engine.clock import now_ms
 from engine.kernel.contextual_beliefs import ContextualBeliefs
 from engine.learning.fit import fit_placement
-from engine.learning.pending_decisions import MOST_OF_A_STEP, still_waiting
+from engine.learning.pending_decisions import MOST_OF_A_STEP, read_pending_trials
 from engine.model.placement import Contextual
+from engine.model.scope import Scope
 from engine.model.timestamps import MINUTE
 from tests.factories import candidates, order, placement
 
@@ -34,12 +35,12 @@ async def learn(shop, monkeypatch, *, minutes=0):
     settings = shop.engine.live.get(shop.id, "payment_methods").plan.placement
     await fit_placement(shop.engine.database, shop.id, settings, later)
     monkeypatch.setattr("engine.learning.live.now_ms", lambda: later)
-    shop.engine.live.learned({(shop.id, "payment_methods", "converted", ""): 1})
+    shop.engine.live.add_news({(shop.id, "payment_methods", "converted", ""): 1})
     await shop.engine.live.refresh(at_once=True)
 
 
 def beliefs(shop) -> ContextualBeliefs:
-    made = shop.engine.live.get(shop.id, "payment_methods").at("")
+    made = shop.engine.live.get(shop.id, "payment_methods").beliefs_for("")
     assert isinstance(made, ContextualBeliefs)
     return made
 
@@ -52,8 +53,8 @@ def rates(shop):
 async def waiting(shop, *, minutes=0):
     """Trials that wait, and what they count for, by candidate."""
     active = shop.engine.live.get(shop.id, "payment_methods")
-    place, now = (shop.id, "payment_methods", "converted"), now_ms() + minutes * MINUTE
-    found = await still_waiting(shop.engine.database, place, active.plan.encoding, active.learning, CURVE, now)
+    scope, now = Scope(shop.id, "payment_methods", "converted"), now_ms() + minutes * MINUTE
+    found = await read_pending_trials(shop.engine.database, scope, active.plan.encoding, active.learning, CURVE, now)
     return {name: (one.trials.sum(), one.shares.max()) for name, one in found.items()}
 
 
@@ -66,7 +67,7 @@ async def test_open_decisions_count_against_candidates_as_they_grow_old(store, m
         await learn(store, monkeypatch, minutes=minutes)
         seen.append(rates(store).sum())
     assert seen[0] > seen[1] > seen[2]
-    assert beliefs(store).learned.factors["paypal"].trials == 8
+    assert beliefs(store).evidence.factors["paypal"].trials == 8
     answer = await store.decide(device_type="mobile")
     await learn(store, monkeypatch)
     assert (await store.engine.logbook.replay(store.id, answer.decision.decision_id)).same

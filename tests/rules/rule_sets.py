@@ -8,7 +8,7 @@ from itertools import permutations, product
 from random import Random
 from typing import cast
 
-from engine.kernel.bounds import bounds_of
+from engine.kernel.bounds import apply_effects
 from rules import Field, Pin, Rule, Vocabulary, compile_rules, parse_rules
 from rules.analysis.check import CheckContext, RuleFinding, check_rules
 from rules.analysis.rule_set_analysis import effects_of
@@ -298,7 +298,7 @@ class Truth:
 
     def _bounds(self, fired: frozenset[int], excluded: dict[int, str]) -> object:
         index = {name: number for number, name in enumerate(CANDIDATES)}
-        bounds = bounds_of(tuple(self.rules[one] for one in sorted(fired)), index, excluded, slots=9)
+        bounds = apply_effects(tuple(self.rules[one] for one in sorted(fired)), index, excluded, slots=9)
         boosts = {number: factor for number, factor in bounds.boosts.items() if number not in bounds.excluded}
         return set(bounds.excluded), bounds.pins, boosts, bounds.values
 

@@ -147,7 +147,7 @@ class Comparison:
 
     def _refused(self, values: Mapping[str, Any]) -> tuple[frozenset[int], ...]:
         plans = (self.draft,) if self._alike else (self.draft, self.before)
-        return tuple(frozenset(plan.eligibility.why_not(values)) for plan in plans)
+        return tuple(frozenset(plan.eligibility.exclusions(values)) for plan in plans)
 
     def _bounded(self, values: Mapping[str, Any], fired: tuple[int, ...], logged: LoggedAnswer) -> Bounded:
         then: tuple[Rule, ...] = tuple(self._rules[id] for id in logged.rules)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 import bandits
 from engine.kernel.bounds import Bounds
-from engine.kernel.kernel import Draw, depends_on_request, draw_of, eligible_of, room
+from engine.kernel.kernel import Draw, depends_on_request, draw_of, eligible_of, randomness_key
 from engine.kernel.plan import Plan
 from engine.kernel.scores import AnyBeliefs
 from engine.model.facts import Facts
@@ -50,9 +50,9 @@ class Drawing:
         self.length, self.drawn = draws[0].length, draws[0].drawn
         self._hashes = draws[0].hashes
         self._randomness = [draw.randomness for draw in draws]
-        self._answers = bandits.Answers(
-            bandits.chances_of([draw.slot_chances for draw in draws]),
-            np.stack([draw.rest for draw in draws]),
+        self._answers = bandits.ArrangementBatch(
+            bandits.chances_of_many([draw.slot_chances for draw in draws]),
+            np.stack([draw.rest_scores for draw in draws]),
             length=self.length,
             drawn=self.drawn,
             pins=draws[0].pins,
@@ -65,7 +65,7 @@ class Drawing:
 
     def along(self, orders: Places) -> Iterator[Floats]:
         """The chances (N, K) in each slot, had `orders` (N, slots) filled those above it; -1 is who takes no part."""
-        return self._answers.along(orders)
+        return self._answers.chances_along(orders)
 
 
 def _draws(where: Room, requests: Sequence[Request]) -> list[Draw]:
@@ -80,6 +80,6 @@ def _draws(where: Room, requests: Sequence[Request]) -> list[Draw]:
             if not own:
                 made[id(beliefs)] = draw
         else:
-            draw = draw._replace(randomness=room(where.plan, facts, key, len(where.eligible))[2])
+            draw = draw._replace(randomness=randomness_key(where.plan, facts, key))
         draws.append(draw)
     return draws

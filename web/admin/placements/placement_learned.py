@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.model.placement import Contextual, Placement
-from engine.statistics.findings import Beginning, Finding, sentences
+from engine.statistics.findings import ColdStart, Finding, sentences
 from web.admin.shell.frame import Frame
 
 MOST_SENTENCES = 8
@@ -32,7 +32,7 @@ class LearnedView:
 
     sentences: Sequence[str]
     rows: Sequence[LearnedRow]
-    beginnings: Sequence[str]
+    cold_starts: Sequence[str]
 
 
 def learned_view(frame: Frame, placement: Placement, ids: Sequence[str], labels: Sequence[str]) -> LearnedView | None:
@@ -42,12 +42,12 @@ def learned_view(frame: Frame, placement: Placement, ids: Sequence[str], labels:
     found = frame.engine.monitor.findings(frame.merchant.id, placement.key)
     by_id = dict(zip(ids, labels, strict=True))
     rows = [_row(one, by_id) for one in found[:MOST_ROWS]]
-    begin = frame.engine.monitor.beginnings(frame.merchant.id, placement.key)
+    begin = frame.engine.monitor.cold_starts(frame.merchant.id, placement.key)
     said = [_beginning(frame, one, by_id) for one in begin]
     return LearnedView(sentences(found, by_id, most=MOST_SENTENCES), rows, said)
 
 
-def _beginning(frame: Frame, one: Beginning, labels: dict[str, str]) -> str:
+def _beginning(frame: Frame, one: ColdStart, labels: dict[str, str]) -> str:
     share = frame.show.percent(one.rate, digits=1)
     if not one.ids:
         return f"Any other new candidate begins at about {share}."
