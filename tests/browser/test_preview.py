@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import PROJECT, take
 
 pytestmark = pytest.mark.browser
-PAGE = "/admin/rules/payment_methods/preview"
+PAGE = "/admin/rules/payment_methods/-/preview"
 AXE = PROJECT / "node_modules" / "axe-core" / "axe.min.js"
 
 

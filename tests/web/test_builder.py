@@ -13,7 +13,7 @@ from web.admin.rules.builder import edits
 from web.admin.rules.builder.history import MOST_PACKED, MOST_STEPS, History, packed, unpacked
 from web.admin.rules.builder.nodes import Group, Raw, Row, from_logic, to_logic
 from web.admin.rules.builder.operators import BY_TYPE
-from web.admin.rules.builder.rule_form import Draft, acted, condition_of, effect_rows_of, moved, read_draft
+from web.admin.rules.builder.rule_form import RuleForm, apply_action, read_rule_form, rule_form
 from web.admin.rules.builder.texts import NAMES, Terms, from_text, to_text
 
 TERMS = Terms(
@@ -34,23 +34,23 @@ def tree_of(logic: object) -> Group:
     return from_logic(logic, TERMS.types)
 
 
-def draft_of(when: object, effects: object = HIDE) -> Draft:
-    return Draft({"when": json.dumps(when), "effects": json.dumps(effects)})
+def form_of(when: object, effects: object = HIDE) -> RuleForm:
+    return rule_form({"when": json.dumps(when), "effects": json.dumps(effects)}, TERMS)
 
 
-def sent(draft: Draft, **inputs: str | list[str]) -> Draft:
-    """The draft after its form was sent with something else in these inputs; `__` stands for the dot."""
+def sent(form: RuleForm, **inputs: str | list[str]) -> RuleForm:
+    """Return the form after its form was sent with something else in these inputs; `__` stands for the dot."""
     typed = {name.replace("__", "."): [value] if isinstance(value, str) else value for name, value in inputs.items()}
-    given = {name: [text] for name, text in draft.texts.items()} | {"shown": [draft.fingerprint]} | typed
-    return read_draft(given, ("when", "effects"), TERMS)
+    given = {name: [text] for name, text in form.texts.items()} | {"shown": [form.fingerprint]} | typed
+    return read_rule_form(given, ("when", "effects"), TERMS)
 
 
-def when_of(draft: Draft) -> object:
-    return json.loads(draft.texts["when"])
+def when_of(form: RuleForm) -> object:
+    return json.loads(form.texts["when"])
 
 
-def effects_of(draft: Draft) -> object:
-    return json.loads(draft.texts["effects"])
+def effects_of(form: RuleForm) -> object:
+    return json.loads(form.texts["effects"])
 
 
 def test_generated_rules_are_saved_as_they_were_opened_and_mean_the_same_when_they_are_written_anew() -> None:
@@ -76,75 +76,75 @@ def test_what_rows_cannot_show_stays_json_among_rows_that_can() -> None:
 
 
 def test_an_edit_writes_only_its_own_row_anew() -> None:
-    after = sent(draft_of({"and": [LARGE, MOBILE, ODD]}), c__0__0="620")
+    after = sent(form_of({"and": [LARGE, MOBILE, ODD]}), c__0__0="620")
     assert when_of(after) == {"and": [{">": [{"var": "cart.total"}, 62_000]}, MOBILE, ODD]}
     assert after.changed == ("c.0.0",)
 
 
 def test_a_form_that_is_sent_as_it_was_shown_changes_nothing() -> None:
-    draft = draft_of({"!": [{"or": [LARGE, {"!": [GERMAN]}]}]})
-    after = sent(draft)
-    assert (after.texts, after.changed) == (draft.texts, ())
+    form = form_of({"!": [{"or": [LARGE, {"!": [GERMAN]}]}]})
+    after = sent(form)
+    assert (after.texts, after.changed) == (form.texts, ())
 
 
 def test_edited_json_wins_over_the_rows_that_showed_the_old_one() -> None:
-    after = sent(draft_of(LARGE), when=json.dumps(GERMAN), c__0__0="1")
+    after = sent(form_of(LARGE), when=json.dumps(GERMAN), c__0__0="1")
     assert when_of(after) == GERMAN
     assert after.changed == ("json",)
 
 
 def test_broken_json_is_kept_as_it_was_typed() -> None:
-    after = sent(draft_of(LARGE), when='{"<": [')
+    after = sent(form_of(LARGE), when='{"<": [')
     assert after.texts["when"] == '{"<": ['
-    assert condition_of(after, TERMS) is None
+    assert after.condition is None
 
 
 def test_countries_are_added_by_name_and_taken_out() -> None:
-    draft = draft_of(GERMAN)
-    assert when_of(sent(draft, c__0__0=["", "Germany", "Austria"], c__0__0__add="netherlands")) == {
+    form = form_of(GERMAN)
+    assert when_of(sent(form, c__0__0=["", "Germany", "Austria"], c__0__0__add="netherlands")) == {
         "in": [{"var": "geo.country"}, ["DE", "AT", "NL"]]
     }
-    assert when_of(sent(draft, c__0__0=["", "Austria"])) == {"in": [{"var": "geo.country"}, ["AT"]]}
+    assert when_of(sent(form, c__0__0=["", "Austria"])) == {"in": [{"var": "geo.country"}, ["AT"]]}
 
 
 def test_another_field_gets_an_operator_that_fits_it_and_another_operator_keeps_the_value() -> None:
-    assert when_of(sent(draft_of(LARGE), c__0__field="geo.country")) == {"in": [{"var": "geo.country"}, []]}
-    assert when_of(sent(draft_of(LARGE), c__0__operator="at_most")) == {"<=": [{"var": "cart.total"}, 50_000]}
+    assert when_of(sent(form_of(LARGE), c__0__field="geo.country")) == {"in": [{"var": "geo.country"}, []]}
+    assert when_of(sent(form_of(LARGE), c__0__operator="at_most")) == {"<=": [{"var": "cart.total"}, 50_000]}
     one = {"==": [{"var": "geo.country"}, "DE"]}
-    assert when_of(sent(draft_of(one), c__0__operator="any_of")) == {"in": [{"var": "geo.country"}, ["DE"]]}
+    assert when_of(sent(form_of(one), c__0__operator="any_of")) == {"in": [{"var": "geo.country"}, ["DE"]]}
 
 
 def test_a_text_that_is_no_amount_stays_so_that_it_can_be_mended() -> None:
-    after = sent(draft_of(LARGE), c__0__0="a lot")
+    after = sent(form_of(LARGE), c__0__0="a lot")
     assert when_of(after) == {">": [{"var": "cart.total"}, "a lot"]}
     assert when_of(sent(after, c__0__0="99,90")) == {">": [{"var": "cart.total"}, 9990]}
 
 
 def test_a_rule_is_built_from_nothing_by_buttons_and_inputs() -> None:
-    draft = acted(draft_of(True), "add_row:c", TERMS)
-    draft = sent(sent(draft, c__0__field="cart.total"), c__0__0="50")
-    draft = acted(draft, "add_group:c", TERMS)
-    assert draft.focus == "c.1.0"
-    draft = sent(sent(draft, c__1__0__field="customer.returning"), c__1__0__operator="no")
-    draft = sent(draft, c__1__kind="none")
-    assert when_of(draft) == {
+    form = apply_action(form_of(True), "add_row:c", TERMS)
+    form = sent(sent(form, c__0__field="cart.total"), c__0__0="50")
+    form = apply_action(form, "add_group:c", TERMS)
+    assert form.focus == "c.1.0"
+    form = sent(sent(form, c__1__0__field="customer.returning"), c__1__0__operator="no")
+    form = sent(form, c__1__kind="none")
+    assert when_of(form) == {
         "and": [{">": [{"var": "cart.total"}, 5000]}, {"!": {"or": [{"==": [{"var": "customer.returning"}, False]}]}}]
     }
 
 
 def test_rows_are_moved_copied_grouped_and_taken_out() -> None:
-    draft = draft_of({"and": [LARGE, {"or": [GERMAN, MOBILE]}]})
-    assert when_of(acted(draft, "down:c.0", TERMS)) == {"and": [{"or": [GERMAN, MOBILE]}, LARGE]}
-    assert when_of(acted(draft, "up:c.1.0", TERMS)) == {"and": [LARGE, GERMAN, {"or": [MOBILE]}]}
-    assert when_of(acted(draft, "down:c.1.1", TERMS)) == {"and": [LARGE, {"or": [GERMAN]}, MOBILE]}
-    assert when_of(acted(draft, "duplicate:c.0", TERMS)) == {"and": [LARGE, LARGE, {"or": [GERMAN, MOBILE]}]}
-    assert when_of(acted(draft, "wrap:c.0", TERMS)) == {"and": [{"or": [LARGE]}, {"or": [GERMAN, MOBILE]}]}
-    assert when_of(acted(draft, "unwrap:c.1", TERMS)) == {"and": [LARGE, GERMAN, MOBILE]}
-    assert when_of(acted(draft, "remove:c.1.0", TERMS)) == {"and": [LARGE, {"or": [MOBILE]}]}
-    alone = draft_of({"and": [LARGE, {"or": [MOBILE]}]})
-    assert when_of(acted(alone, "remove:c.1.0", TERMS)) == LARGE, "a group goes with its last part"
+    form = form_of({"and": [LARGE, {"or": [GERMAN, MOBILE]}]})
+    assert when_of(apply_action(form, "down:c.0", TERMS)) == {"and": [{"or": [GERMAN, MOBILE]}, LARGE]}
+    assert when_of(apply_action(form, "up:c.1.0", TERMS)) == {"and": [LARGE, GERMAN, {"or": [MOBILE]}]}
+    assert when_of(apply_action(form, "down:c.1.1", TERMS)) == {"and": [LARGE, {"or": [GERMAN]}, MOBILE]}
+    assert when_of(apply_action(form, "duplicate:c.0", TERMS)) == {"and": [LARGE, LARGE, {"or": [GERMAN, MOBILE]}]}
+    assert when_of(apply_action(form, "wrap:c.0", TERMS)) == {"and": [{"or": [LARGE]}, {"or": [GERMAN, MOBILE]}]}
+    assert when_of(apply_action(form, "unwrap:c.1", TERMS)) == {"and": [LARGE, GERMAN, MOBILE]}
+    assert when_of(apply_action(form, "remove:c.1.0", TERMS)) == {"and": [LARGE, {"or": [MOBILE]}]}
+    alone = form_of({"and": [LARGE, {"or": [MOBILE]}]})
+    assert when_of(apply_action(alone, "remove:c.1.0", TERMS)) == LARGE, "a group goes with its last part"
     for act in ("remove:c.7.1", "remove:c.2", "duplicate:c.2", "up:c.0", "wrap:c.9", "unwrap:c", "add_row:c.0"):
-        assert acted(draft, act, TERMS).texts == draft.texts, "what cannot be done is left alone"
+        assert apply_action(form, act, TERMS).texts == form.texts, "what cannot be done is left alone"
 
 
 @pytest.mark.parametrize(
@@ -157,34 +157,34 @@ def test_rows_are_moved_copied_grouped_and_taken_out() -> None:
     ],
 )
 def test_a_row_is_dragged_to_any_place_but_into_itself(at: str, to: str, expected: object, focus: str) -> None:
-    after = moved(draft_of({"and": [LARGE, {"or": [GERMAN, MOBILE]}]}), at, to, TERMS)
+    after = apply_action(form_of({"and": [LARGE, {"or": [GERMAN, MOBILE]}]}), f"move:{at}>{to}", TERMS)
     assert when_of(after) == expected
     assert after.focus == focus
 
 
 def test_the_last_part_dragged_out_of_a_group_takes_the_group_along() -> None:
-    after = moved(draft_of({"and": [{"or": [MOBILE]}, LARGE, GERMAN]}), "c.0.0", "c.2", TERMS)
+    after = apply_action(form_of({"and": [{"or": [MOBILE]}, LARGE, GERMAN]}), "move:c.0.0>c.2", TERMS)
     assert when_of(after) == {"and": [LARGE, MOBILE, GERMAN]}
     assert after.focus == "c.1"
 
 
 def test_effects_are_edited_in_rows_too_and_others_keep_their_json() -> None:
-    draft = draft_of(True, [{"exclude": ["klarna"]}, {"boost": {"factor": 2, "candidates": ["card"]}}, {"odd": 1}])
-    assert effects_of(sent(draft)) == effects_of(draft)
-    changed = sent(draft, e__0__candidates=["", "klarna", "paypal"])
+    form = form_of(True, [{"exclude": ["klarna"]}, {"boost": {"factor": 2, "candidates": ["card"]}}, {"odd": 1}])
+    assert effects_of(sent(form)) == effects_of(form)
+    changed = sent(form, e__0__candidates=["", "klarna", "paypal"])
     assert effects_of(changed)[0] == {"exclude": ["klarna", "paypal"]}  # type: ignore[index]
-    assert effects_of(changed)[1:] == effects_of(draft)[1:]  # type: ignore[index]
-    assert effects_of(sent(draft, e__1__factor="1,5"))[1] == {"boost": {"candidates": ["card"], "factor": 1.5}}  # type: ignore[index]
-    assert effects_of(sent(draft, e__0__kind="pin"))[0] == {"pin": {"candidate": "klarna", "slot": 1}}  # type: ignore[index]
-    assert effects_of(acted(draft, "effect_add:set", TERMS))[-1] == {"set": {"name": "", "value": True}}  # type: ignore[index]
-    assert effects_of(acted(draft, "effect_remove:e.0", TERMS)) == effects_of(draft)[1:]  # type: ignore[index]
-    assert effect_rows_of(draft)[2].kind == ""  # type: ignore[index]
+    assert effects_of(changed)[1:] == effects_of(form)[1:]  # type: ignore[index]
+    assert effects_of(sent(form, e__1__factor="1,5"))[1] == {"boost": {"candidates": ["card"], "factor": 1.5}}  # type: ignore[index]
+    assert effects_of(sent(form, e__0__kind="pin"))[0] == {"pin": {"candidate": "klarna", "slot": 1}}  # type: ignore[index]
+    assert effects_of(apply_action(form, "effect_add:set", TERMS))[-1] == {"set": {"name": "", "value": True}}  # type: ignore[index]
+    assert effects_of(apply_action(form, "effect_remove:e.0", TERMS)) == effects_of(form)[1:]  # type: ignore[index]
+    assert form.rows[2].kind == ""  # type: ignore[index]
 
 
 def test_a_value_in_the_answer_changes_its_type() -> None:
-    draft = draft_of(True, [{"set": {"name": "show_cvv", "value": True}}])
-    assert effects_of(sent(draft, e__0__value="no")) == [{"set": {"name": "show_cvv", "value": False}}]
-    number = sent(draft, e__0__value__type="number")
+    form = form_of(True, [{"set": {"name": "show_cvv", "value": True}}])
+    assert effects_of(sent(form, e__0__value="no")) == [{"set": {"name": "show_cvv", "value": False}}]
+    number = sent(form, e__0__value__type="number")
     assert effects_of(sent(number, e__0__value="2.5")) == [{"set": {"name": "show_cvv", "value": 2.5}}]
 
 

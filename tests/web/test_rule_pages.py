@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.serving import Server, Side
+from engine.settings import Settings
+from rules import loads
+from tests.serving import Server, Side, serving
 from tests.web.people import Person, person_of
+from web.admin.rules.builder import rule_form
+from web.admin.rules.draft_rules import load_rules
 
 PLACE = "/v1/placements/payment_methods/rules"
 NEW = "/admin/rules/new?placement=payment_methods"
@@ -105,7 +113,7 @@ def test_rules_change_places_by_steps_and_by_dragging(side: Side, person: Person
 
 
 def test_several_rules_are_switched_or_deleted_at_once(side: Side, person: Person, ids: list[str]) -> None:
-    switch = "/admin/rules/payment_methods/switch"
+    switch = "/admin/rules/payment_methods/-/switch"
     person.send(switch, act="off", id=["first", "third"])
     assert "Changed" in person.get(LIST)
     person.publish()
@@ -138,14 +146,14 @@ def test_the_list_is_narrowed_by_name_and_tag(side: Side, person: Person, ids: l
 
 
 def test_rules_go_out_and_come_in_again_as_they_were(side: Side, person: Person, ids: list[str]) -> None:
-    export = person.client.get("/admin/rules/payment_methods/export")
+    export = person.client.get("/admin/rules/payment_methods/-/export")
     assert export.headers["content-disposition"] == 'attachment; filename="rules-payment_methods.json"'
     before = {rule["id"]: rule for rule in side.client.get(PLACE).json()["items"]}
-    person.send("/admin/rules/payment_methods/switch", act="delete", id=ids)
+    person.send("/admin/rules/payment_methods/-/switch", act="delete", id=ids)
     person.publish()
     assert order(side) == []
     sent = person.client.post(
-        "/admin/rules/payment_methods/import",
+        "/admin/rules/payment_methods/-/import",
         data={"csrf": person.csrf()},
         files={"file": ("rules.json", export.content, "application/json")},
     )
@@ -174,7 +182,7 @@ def test_a_file_that_is_wrong_changes_nothing_and_says_why(
     side: Side, person: Person, ids: list[str], text: str, said: str
 ) -> None:
     answer = person.client.post(
-        "/admin/rules/payment_methods/import",
+        "/admin/rules/payment_methods/-/import",
         data={"csrf": person.csrf()},
         files={"file": ("rules.json", text.encode(), "application/json")},
     )
@@ -235,3 +243,73 @@ def test_the_list_counts_what_the_checks_find_and_leads_there(side: Side, person
     ).text
     assert "#rule-found" not in turned, "what is off takes no part in the checks"
     assert 'id="rule-checks"' in turned
+
+
+def test_each_json_text_is_decoded_once_a_keystroke(
+    person: Person, ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = "/admin/rules/payment_methods/first"
+    rule = {"name": "First", "priority": "100", "enabled": "on", "when": json.dumps(ODD), "effects": json.dumps(HIDE)}
+    sent = {"csrf": person.csrf(), **rule, **opened(person, path)}
+    decoded: list[str] = []
+    monkeypatch.setattr(rule_form, "loads", lambda text: (decoded.append(text), loads(text))[1])
+
+    def decodes(**values: Any) -> int:
+        decoded.clear()
+        assert person.client.post(path, data={**sent, **values}, headers={"hx-request": "true"}).status_code == 200
+        return len(decoded)
+
+    assert decodes(name="Another name") == 2
+    assert decodes(**{"e.0.candidates": ["", "paypal"]}) == 3, "the changed text once more, with its new values"
+    assert decodes(act="add_row:c") == 3
+    assert decodes(act="save") == 4, "both texts of the form, both of the saved rule"
+
+
+def create(person: Person, name: str, **values: Any) -> str:
+    """The address that creating a rule leads to."""
+    rule = {"priority": "0", "enabled": "on", "when": "true", "effects": json.dumps(HIDE)}
+    sent = person.send("/admin/rules/new", placement="payment_methods", act="save", name=name, **rule, **values)
+    assert sent.status_code == 303, sent.text
+    return str(sent.headers["location"])
+
+
+@pytest.mark.parametrize("name", ["Import", "Export", "Preview", "Switch", "New", "New rule", "Try", "Box"])
+def test_a_rule_opens_whatever_its_name(person: Person, name: str) -> None:
+    address = create(person, name)
+    assert f'value="{name}"' in person.get(address)
+    assert person.send(address, act="save", name=f"{name} 2").status_code in (200, 422)
+
+
+def test_creating_twice_makes_one_rule(side: Side, person: Person) -> None:
+    first, second = create(person, "Twice"), create(person, "Twice")
+    assert first == second
+    assert create(person, "Twice", notes="another") == f"{first}-2"
+
+
+def test_creating_at_the_same_moment_makes_one_rule(person: Person) -> None:
+    together = Barrier(4)
+    csrf = person.csrf()
+    rule = {"name": "At once", "priority": "0", "enabled": "on", "when": "true", "effects": json.dumps(HIDE)}
+
+    def send(_: int) -> str:
+        together.wait()
+        sent = person.client.post(
+            "/admin/rules/new", data={"csrf": csrf, "placement": "payment_methods", "act": "save", **rule}
+        )
+        return str(sent.headers.get("location"))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(send, range(4))) == {"/admin/rules/payment_methods/at-once"}
+
+
+def test_two_engines_in_one_process_share_no_rules(tmp_path: Path) -> None:
+    def names(server: Server, name: str) -> list[str]:
+        side, _ = server.sides()
+        side.furnish()
+        create(person_of(server, side), name)
+        frame: Any = SimpleNamespace(engine=server.engine, merchant=side.merchant)
+        return [rule.name for rule in server.run(load_rules(frame, "payment_methods")).parsed()]
+
+    with serving(Settings(data=str(tmp_path / "a"))) as first, serving(Settings(data=str(tmp_path / "b"))) as second:
+        assert "Alpha" in names(first, "Alpha")
+        assert "Beta" in names(second, "Beta")

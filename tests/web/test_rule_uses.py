@@ -76,7 +76,7 @@ def test_a_schedule_that_is_over_is_told_in_the_list(side: Side, person: Person)
 
 
 def test_trying_the_past_without_a_rule_starts_from_its_card(server: Server, side: Side, person: Person) -> None:
-    sent = person.send("/admin/rules/payment_methods/preview", without="fires", period="7")
+    sent = person.send("/admin/rules/payment_methods/-/preview", without="fires", period="7")
     assert sent.status_code == 303
     last = server.run(server.engine.previews.newest(side.merchant.id, "payment_methods"))
     assert last is not None

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import json
 import re
+import threading
+from collections.abc import Sequence
 from html import unescape
 from typing import Any
 
 import pytest
 
+from engine.store.accounts import Role
+from rules import Problem, Rule
 from tests.serving import Server, Side
 from tests.web.people import Person, person_of
+from web.admin.rules import rule_edit
+from web.admin.rules.builder.rule_form import RuleForm
+from web.admin.rules.builder.rule_view import RuleContext, RuleView
 
 RULES = "/v1/placements/payment_methods/rules"
 ONE = "/admin/rules/payment_methods/small"
 SMALL = {"<": [{"var": "cart.total"}, 5000]}
 HTMX = {"hx-request": "true"}
+FIELD = re.compile(r'<input[^>]* name="(version|shown|history)"[^>]* value="([^"]*)"')
 
 
 @pytest.fixture
@@ -75,12 +83,12 @@ def test_what_is_on_the_page_counts_although_nobody_saved_it(side: Side, person:
     assert "But it is switched off, so it changes nothing." in off
     assert "Card" not in off.partition("Hidden")[2].partition("More facts")[0]
     broken = tried(person, **{**typed, "when": "{"}, **facts(geo_country="Germany"))
-    assert "The rule is not finished, so the answer is the one without it." in broken
+    assert "The rule is not finished. This is the answer without it." in broken
 
 
 def test_a_rule_that_is_not_saved_yet_can_be_tried(person: Person) -> None:
     typed = {"name": "", "priority": "0", "enabled": "on", "when": "true", "effects": '[{"exclude": ["card"]}]'}
-    said = tried(person, "/admin/rules/payment_methods/new-rule", **typed, **facts(cart_total="1"))
+    said = tried(person, "/admin/rules/payment_methods/~new", **typed, **facts(cart_total="1"))
     assert "It fires" in said
     assert "Also fires: Small carts" in said
 
@@ -124,9 +132,23 @@ def test_trying_logs_nothing(side: Side, person: Person) -> None:
     assert side.client.get("/v1/decisions").json()["items"] == []
 
 
-def test_who_may_only_look_may_try_but_keep_nothing(server: Server, side: Side, person: Person) -> None:
+@pytest.mark.parametrize("role", ["viewer", "editor", "publisher", "admin"])
+def test_every_role_sees_the_same_answer(server: Server, side: Side, person: Person, role: Role) -> None:
+    person = person_of(server, side, role=role)
+    sent: dict[str, Any] = dict(FIELD.findall(person.client.get(ONE).text)) | {
+        "when": json.dumps(SMALL),
+        "effects": '[{"exclude": ["paypal"]}]',
+    }
+    if role != "viewer":  # browsers leave out the inputs of a disabled fieldset
+        sent |= {"name": "Small carts", "priority": "0", "enabled": "on"}
+    text = tried(person, **sent, **facts(cart_total="1"))
+    assert "It fires" in text
+    assert "switched off" not in text
+    assert "PayPal" in text.partition("Hidden")[2].partition("More facts")[0]
+
+
+def test_a_viewer_may_try_but_save_nothing(server: Server, side: Side, person: Person) -> None:
     viewer = person_of(server, side, role="viewer")
-    assert "It fires" in tried(viewer, **facts(cart_total="1"))
     assert viewer.send(f"{ONE}/try/scenario", **facts(cart_total="1")).status_code == 403
 
 
@@ -140,3 +162,26 @@ def test_nobody_tries_another_merchants_rules_or_customers(server: Server, side:
     mine = f"/admin/rules/payment_methods/{other.client.get(RULES).json()['items'][0]['id']}"
     for values in ({"start": decision, "started": ""}, {"find": decision, "looked": ""}, {"find": "c_1", "looked": ""}):
         assert "777.00" not in tried(stranger, mine, **values)
+
+
+def test_trying_leaves_the_event_loop_free(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[str] = []
+
+    class Watched(RuleContext):
+        def __init__(self, *args: Any, **named: Any) -> None:
+            threads.append(threading.current_thread().name)
+            super().__init__(*args, **named)
+
+        def rule_view(self, form: RuleForm) -> RuleView:
+            threads.append(threading.current_thread().name)
+            return super().rule_view(form)
+
+        def parsed(self, form: RuleForm) -> tuple[Rule | None, Sequence[Problem]]:
+            threads.append(threading.current_thread().name)
+            return super().parsed(form)
+
+    monkeypatch.setattr(rule_edit, "RuleContext", Watched)
+    tried(person, **facts(cart_total="1"))
+    person.get(f"{ONE}/try")
+    assert len(threads) >= 6
+    assert "server" not in threads, "the server's own thread runs the event loop"

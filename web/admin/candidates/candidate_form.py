@@ -221,3 +221,6 @@ def _form(
         saved=saved,
         theirs=theirs or [],
     )
+
+
+handlers = [new_candidate, create_candidate, candidate_page, save_candidate]

@@ -188,3 +188,6 @@ def _amounts(frame: Frame, candidate: Candidate) -> str:
     if low and high:
         return f"{low} to {high}"
     return f"from {low}" if low else f"up to {high}" if high else "Any"
+
+
+handlers = [candidates_page, toggle_candidate, move_candidate, delete_candidate]

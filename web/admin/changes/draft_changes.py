@@ -261,3 +261,6 @@ def _moment(text: str, timezone: str) -> int:
     if to_ms(moment) <= now_ms():
         raise invalid("publish_at", "must be in the future")
     return to_ms(moment)
+
+
+handlers = [changes_page, act_on_changes, restore_changes, choose_review]

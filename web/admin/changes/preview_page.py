@@ -58,19 +58,19 @@ class PreviewBox:
     report: Report | None
 
 
-@get("/rules/{key:str}/preview")
+@get("/rules/{key:str}/-/preview")
 async def preview_page(frame: NamedDependency[Frame], key: FromPath[str], without: FromQuery[str] = "") -> Page:
     """The page of one placement's preview; `without` a rule, to see what that one does."""
     return frame.page("changes/preview.html", await box_of(frame, key, without=without))
 
 
-@get("/rules/{key:str}/preview/box")
+@get("/rules/{key:str}/-/preview/box")
 async def preview_box(frame: NamedDependency[Frame], key: FromPath[str], without: FromQuery[str] = "") -> Page:
     """The same again, while it runs and when it has ended."""
     return frame.page("changes/_preview_box.html", await box_of(frame, key, without=without))
 
 
-@post("/rules/{key:str}/preview", status_code=200)
+@post("/rules/{key:str}/-/preview", status_code=200)
 async def start_preview(request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str]) -> Response[Any]:
     """Try the draft on a period."""
     values = await typed(request)
@@ -86,7 +86,7 @@ async def start_preview(request: AnyRequest, frame: NamedDependency[Frame], key:
     return await _again(frame, key, without)
 
 
-@post("/rules/{key:str}/preview/{id:str}/cancel", status_code=200)
+@post("/rules/{key:str}/-/preview/{id:str}/cancel", status_code=200)
 async def cancel_preview(
     request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str], id: FromPath[str]
 ) -> Response[Any]:
@@ -108,7 +108,7 @@ async def box_of(frame: Frame, key: str, *, without: str = "", form: Form | None
         report = report_of(frame, last.result, key, left_out, positions_of(candidates))
     return PreviewBox(
         placement=configuration.get("placement", "", key).document,
-        base=f"/admin/rules/{key}/preview",
+        base=f"/admin/rules/{key}/-/preview",
         form=form or Form(_texts(frame, last)),
         periods=PERIODS,
         without=without,
@@ -125,7 +125,7 @@ async def box_of(frame: Frame, key: str, *, without: str = "", form: Form | None
 async def _again(frame: Frame, key: str, without: str) -> Response[Any]:
     if frame.is_htmx:
         return frame.page("changes/_preview_box.html", await box_of(frame, key, without=without))
-    return frame.go(f"/admin/rules/{key}/preview" + (f"?without={without}" if without else ""))
+    return frame.go(f"/admin/rules/{key}/-/preview" + (f"?without={without}" if without else ""))
 
 
 def _period(frame: Frame, values: dict[str, str]) -> tuple[int, int]:
@@ -183,3 +183,6 @@ def _ended(last: Preview) -> str:
     if last.state == "failed":
         return f"It could not be finished: {last.problem}."
     return ENDS.get(last.state, "")
+
+
+handlers = [preview_page, preview_box, start_preview, cancel_preview]

@@ -134,3 +134,6 @@ def _row(found: Difference) -> Row:
     mark, kind = MARKS[found.mark]
     name = f"{KINDS[found.kind]} “{found.name}”"
     return Row(name, mark, kind, found.was, found.now, details_of(found), lines_of(found))
+
+
+handlers = [versions_page, version_page, roll_back]

@@ -124,3 +124,6 @@ def _lines(document: str | None) -> list[str]:
     if not isinstance(value, dict):
         return pretty(value).splitlines()
     return [line for name, part in value.items() for line in f"{name}: {pretty(part)}".splitlines()]
+
+
+handlers = [audit_page]

@@ -122,3 +122,6 @@ def _pages(query: dict[str, str], found: Sequence[Logged], before: str) -> Pages
     more = len(found) > PER_PAGE
     following = f"{base}?{urlencode({**query, 'before': found[PER_PAGE - 1].row.id})}" if more else ""
     return Pages(first if before else "", following)
+
+
+handlers = [decisions_page]

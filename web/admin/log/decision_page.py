@@ -46,3 +46,6 @@ async def replay_decision(frame: NamedDependency[Frame], decision_id: FromPath[s
         return frame.page("log/_replay.html", ReplayFragment(False, gone.detail, "", ""))
     logged, replayed = pretty(replay.logged), pretty(replay.replayed)
     return frame.page("log/_replay.html", ReplayFragment(replay.same, "", logged, replayed))
+
+
+handlers = [decision_page, replay_decision]

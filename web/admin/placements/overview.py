@@ -135,3 +135,6 @@ async def _steps(frame: Frame, configuration: Configuration, *, has_decisions: b
         Step("Ask for a first answer", "With the request below.", "", "", has_decisions),
         Step("Report what happened", "Send what the customer chose; the engine learns from it.", "", "", has_results),
     ]
+
+
+handlers = [overview_page, glance_fragment]

@@ -308,3 +308,6 @@ TABLES: dict[str, Callable[[Insight, dict[str, int]], Rows]] = {
     "arrivals": _arrival_table,
     "groups": _group_table,
 }
+
+
+handlers = [learning_page, learning_csv]

@@ -104,3 +104,6 @@ def _leader(arms: Arms, positions: dict[str, int]) -> Leader | None:
     if best is None or not best.share:
         return None
     return Leader(best.label, positions.get(best.id, best.position), best.share)
+
+
+handlers = [placements_page]

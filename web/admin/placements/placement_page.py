@@ -327,3 +327,6 @@ def _bin_width(found: Sequence[Share]) -> int:
     span = max(minutes, default=0) - min(minutes, default=0)
     fits = (width for width in BINS if rate * width >= ENOUGH_IN_A_BIN and span / width <= MOST_BINS)
     return next(fits, BINS[-1])
+
+
+handlers = [placement_page, arms_fragment, arms_csv]

@@ -191,3 +191,6 @@ def _shares(terms: Terms, form: Form) -> Options:
 def _is_tuned(form: Form, names: Sequence[str]) -> bool:
     """Whether any of these fields differs from what is usual, or has something wrong with it."""
     return any(form.problem(name) or form.value(name) != DEFAULTS.get(name, "") for name in names)
+
+
+handlers = [new_placement, create_placement, settings_page, save_settings, delete_placement]

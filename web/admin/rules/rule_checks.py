@@ -11,7 +11,7 @@ from engine.configuration.draft_overlay import DraftRule
 from engine.service import Engine
 from rules.analysis.check import RuleFinding
 from web.admin.rules.builder.rule_view import RuleContext
-from web.admin.rules.rule_set import RuleSet
+from web.admin.rules.draft_rules import DraftRules
 from web.admin.shell.frame import Frame
 
 SOON_SECONDS = 0.25
@@ -50,7 +50,7 @@ class Checks:
 NOTHING_FOUND = Checks(True, {})
 
 
-async def checks_of(frame: Frame, rules: RuleSet) -> Checks:
+async def checks_of(frame: Frame, rules: DraftRules) -> Checks:
     """What the checks find, if that is known soon enough for a page."""
     task = _task(frame, rules)
     await asyncio.wait({task}, timeout=SOON_SECONDS)
@@ -75,7 +75,7 @@ _TASKS: WeakKeyDictionary[Engine, dict[At, asyncio.Task[Findings]]] = WeakKeyDic
 """Many look at the same list; the rules of one revision are checked once."""
 
 
-def _task(frame: Frame, rules: RuleSet) -> asyncio.Task[Findings]:
+def _task(frame: Frame, rules: DraftRules) -> asyncio.Task[Findings]:
     tasks = _TASKS.setdefault(frame.engine, {})
     at = (frame.merchant.id, rules.key, rules.configuration.revision, rules.draft.at.revision)
     if at not in tasks:
@@ -85,7 +85,7 @@ def _task(frame: Frame, rules: RuleSet) -> asyncio.Task[Findings]:
     return tasks[at]
 
 
-def _found(frame: Frame, rules: RuleSet) -> Findings:
+def _found(frame: Frame, rules: DraftRules) -> Findings:
     found: dict[str, list[RuleFinding]] = {}
     for finding in RuleContext(rules, frame.merchant, frame.show, id="").findings_of_all():
         found.setdefault(finding.rule, []).append(finding)

@@ -13,7 +13,7 @@ from litestar.params import FromPath
 from engine.model.errors import EngineError, FieldProblem, Invalid
 from engine.model.placement import RuleDocument
 from rules import RuleError, loads
-from web.admin.rules.rule_set import replace_all, rule_set
+from web.admin.rules.draft_rules import load_rules, replace_all
 from web.admin.shell.admission import AnyRequest
 from web.admin.shell.frame import Frame, Notice
 from web.admin.shell.json_text import pretty
@@ -21,20 +21,20 @@ from web.admin.shell.json_text import pretty
 MOST_BYTES = 480 * 1024
 
 
-@get("/rules/{key:str}/export")
+@get("/rules/{key:str}/-/export")
 async def export_rules(frame: NamedDependency[Frame], key: FromPath[str]) -> Response[Any]:
     """All rules of the placement as they are edited now."""
-    rules = await rule_set(frame, key)
+    rules = await load_rules(frame, key)
     documents = [msgspec.to_builtins(document) for document in rules.documents]
     headers = {"Content-Disposition": f'attachment; filename="rules-{key}.json"', "Cache-Control": "no-store"}
     return Response(pretty({"rules": documents}) + "\n", media_type="application/json", headers=headers)
 
 
-@post("/rules/{key:str}/import", status_code=200)
+@post("/rules/{key:str}/-/import", status_code=200)
 async def import_rules(request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str]) -> Response[Any]:
     """Add the rules of a file, and replace those that are there under the same id; all of them or none."""
     frame.must_draft()
-    rules = await rule_set(frame, key)
+    rules = await load_rules(frame, key)
     try:
         sent = documents_in(await _file_of(request))
         known = {document.id: document for document in rules.documents}
@@ -64,3 +64,6 @@ def documents_in(text: bytes) -> list[RuleDocument]:
 async def _file_of(request: AnyRequest) -> bytes:
     sent = (await request.form()).get("file")
     return await sent.read() if isinstance(sent, UploadFile) else b""
+
+
+handlers = [export_rules, import_rules]

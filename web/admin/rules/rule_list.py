@@ -21,8 +21,8 @@ from engine.kernel.rule_sentences import labels_of
 from engine.model.errors import NotFound
 from engine.model.placement import Placement, RuleDocument
 from rules import RuleError, Wording, describe, parse_rule
+from web.admin.rules.draft_rules import DraftRules, bring_back, drop, keep, load_rules, put_in_order, replace_all
 from web.admin.rules.rule_checks import NOTHING_FOUND, Checks, Flag, checks_of
-from web.admin.rules.rule_set import RuleSet, bring_back, drop, keep, put_in_order, replace_all, rule_set
 from web.admin.rules.rule_uses import Notes, notes_of
 from web.admin.shell.admission import AnyRequest, several_typed, typed
 from web.admin.shell.editing import version_of
@@ -143,7 +143,7 @@ async def rules_page(
     chosen = _chosen(configuration, placement)
     if chosen is None:
         return frame.page("rules/rules.html", RulesPage((), None))
-    rules = await rule_set(frame, chosen.key)
+    rules = await load_rules(frame, chosen.key)
     return frame.page("rules/rules.html", await _page(frame, rules, Filter(q.strip(), tag, mark, after)))
 
 
@@ -154,11 +154,11 @@ async def toggle_rule(
     """Put a rule in force or out of it; what else was changed meanwhile stays."""
     frame.must_draft()
     enabled = (await typed(request)).get("enabled") == "on"
-    document = (await rule_set(frame, key)).get(id).shown
+    document = (await load_rules(frame, key)).get(id).shown
     await keep(frame, key, msgspec.structs.replace(document, enabled=enabled), revision=None)
     if not frame.is_htmx:
         return frame.go(f"/admin/rules?placement={key}")
-    rules = await rule_set(frame, key)
+    rules = await load_rules(frame, key)
     notes, checks = await notes_of(frame, rules), await checks_of(frame, rules)
     row = _row(frame, Phrasing(rules, frame), notes, checks, rules, rules.get(id))
     return frame.page("rules/_rule_row_answer.html", RowFragment(row, key, len(rules.draft.changes), checks))
@@ -171,7 +171,7 @@ async def move_rule(
     """Give a rule another place in the order: one step, or right before another rule, as dragging does."""
     frame.must_draft()
     values = await typed(request)
-    rules = await rule_set(frame, key)
+    rules = await load_rules(frame, key)
     ids = rules.ids
     if id not in ids:
         raise NotFound(f"there is no rule “{id}” in placement “{key}”", field="id")
@@ -179,16 +179,18 @@ async def move_rule(
     here = values.get("here", "")
     if not frame.is_htmx:
         return frame.go(here if here.startswith("/admin/rules?") else f"/admin/rules?placement={key}")
-    return frame.page("rules/_rule_rows_answer.html", await _page(frame, await rule_set(frame, key), _filter_in(here)))
+    return frame.page(
+        "rules/_rule_rows_answer.html", await _page(frame, await load_rules(frame, key), _filter_in(here))
+    )
 
 
-@post("/rules/{key:str}/switch", status_code=200)
+@post("/rules/{key:str}/-/switch", status_code=200)
 async def switch_rules(request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str]) -> Response[Any]:
     """Turn several rules on or off at once, or delete them."""
     frame.must_draft()
     values = await several_typed(request)
     chosen, act = set(values.get("id", ())), values.get("act", [""])[-1]
-    rules = await rule_set(frame, key)
+    rules = await load_rules(frame, key)
     after = [_switched(document, act) if document.id in chosen else document for document in rules.documents]
     kept = [document for document in after if document is not None]
     await replace_all(frame, key, kept, revision=rules.draft.at.revision)
@@ -223,7 +225,7 @@ async def undo_delete(
 class Phrasing:
     """Says the rules of one placement in words; made once for a whole list."""
 
-    def __init__(self, rules: RuleSet, frame: Frame) -> None:
+    def __init__(self, rules: DraftRules, frame: Frame) -> None:
         show: Show = frame.show
         self._vocabulary = vocabulary_of(rules.configuration.fields())
         self._lists = lists_of(rules.configuration.documents("list"))
@@ -240,7 +242,7 @@ class Phrasing:
         return text[:1].upper() + text[1:]
 
 
-async def _page(frame: Frame, rules: RuleSet, wanted: Filter) -> RulesPage:
+async def _page(frame: Frame, rules: DraftRules, wanted: Filter) -> RulesPage:
     placement = placement_of(rules.configuration, rules.key)
     states = {rule.id: state_of(rule, frame.show.now) for rule in rules.draft.rules}
     found = [rule for rule in rules.draft.rules if wanted.fits(rule, states[rule.id])]
@@ -304,7 +306,7 @@ def _chosen(configuration: Configuration, key: str) -> Placement | None:
     return configuration.placements[0] if configuration.placements else None
 
 
-def _row(frame: Frame, phrasing: Phrasing, notes: Notes, checks: Checks, rules: RuleSet, rule: DraftRule) -> Row:
+def _row(frame: Frame, phrasing: Phrasing, notes: Notes, checks: Checks, rules: DraftRules, rule: DraftRule) -> Row:
     document, ids = rule.shown, rules.ids
     return Row(
         id=rule.id,
@@ -347,3 +349,6 @@ def _switched(document: RuleDocument, act: str) -> RuleDocument | None:
 def _filter_in(address: str) -> Filter:
     given = dict(parse_qsl(urlsplit(address).query))
     return Filter(given.get("q", ""), given.get("tag", ""), given.get("mark", ""), given.get("after", ""))
+
+
+handlers = [rules_page, toggle_rule, move_rule, switch_rules, delete_rule, undo_delete]

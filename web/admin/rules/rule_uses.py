@@ -21,7 +21,7 @@ from rules.analysis.check import RuleFinding, schedule_findings, unused_lists
 from rules.wording.terms import listed
 from web.admin.candidates.candidate_list import positions_of
 from web.admin.changes.preview_report import report_of
-from web.admin.rules.rule_set import RuleSet, rule_set
+from web.admin.rules.draft_rules import DraftRules, load_rules
 from web.admin.shell.frame import Frame
 from web.admin.shell.render import Page
 from web.charts.candidate_charts import Spec
@@ -62,7 +62,7 @@ class UsesPage:
 @get("/rules/{key:str}/{id:str}/uses")
 async def rule_uses(frame: NamedDependency[Frame], key: FromPath[str], id: FromPath[str]) -> Page:
     """The card that the rule's page loads, or a page of its own."""
-    rules = await rule_set(frame, key)
+    rules = await load_rules(frame, key)
     rule = rules.get(id)
     noted = await notes_of(frame, rules)
     uses, vocabulary = noted.uses.get(id, NEVER), vocabulary_of(rules.configuration.fields())
@@ -97,7 +97,7 @@ def _said(frame: Frame, uses: RuleUses) -> str:
     return f"It did not fire in the last {DAYS} days."
 
 
-async def _effect(frame: Frame, rules: RuleSet, rule: DraftRule) -> tuple[bool, str, str]:
+async def _effect(frame: Frame, rules: DraftRules, rule: DraftRule) -> tuple[bool, str, str]:
     """Whether it is being tried what the rule does; what came of it, and how sure that is."""
     last = await frame.engine.previews.newest(frame.merchant.id, rules.key)
     if last is None or last.subject.without != rule.id:
@@ -135,7 +135,7 @@ class Notes:
         return self.waiting(id) or (schedule.message if schedule else "")
 
 
-async def notes_of(frame: Frame, rules: RuleSet) -> Notes:
+async def notes_of(frame: Frame, rules: DraftRules) -> Notes:
     """All notes of a placement's rules."""
     uses = frame.engine.uses
     spans = {one.id: (_moment(one.active_from), _moment(one.active_to)) for one in rules.documents}
@@ -149,7 +149,7 @@ async def notes_of(frame: Frame, rules: RuleSet) -> Notes:
     )
 
 
-def _all_rules(rules: RuleSet) -> list[Rule]:
+def _all_rules(rules: DraftRules) -> list[Rule]:
     """Those of this placement's draft and of what is published elsewhere; lists are shared."""
     configuration = rules.configuration
     if not configuration.documents("list"):
@@ -183,3 +183,6 @@ def label_of(vocabulary: Vocabulary, name: str) -> str:
 
 def _moment(text: str | None) -> int | None:
     return to_ms(datetime.fromisoformat(text)) if text else None
+
+
+handlers = [rule_uses]

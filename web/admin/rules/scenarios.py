@@ -198,3 +198,14 @@ async def _stored(
     outcomes = await frame.engine.scenarios.try_live(frame.merchant.id, stored.place)
     outcome = next((one for one in outcomes if one.id == stored.id), None)
     return ScenarioPage(stored.document.name, f"{base}/{stored.id}", base, form, outcome, saved, theirs or [])
+
+
+handlers = [
+    scenarios_page,
+    new_scenario,
+    create_scenario,
+    scenario_page,
+    save_scenario,
+    delete_scenario,
+    scenario_from_decision,
+]

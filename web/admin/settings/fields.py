@@ -278,3 +278,6 @@ def _new(form: Form) -> FieldPage:
 
 def _stored(name: str, form: Form, *, saved: bool = False, theirs: list[Difference] | None = None) -> FieldPage:
     return FieldPage(name, f"/admin/fields/{name}", "/admin/fields", form, saved, theirs or [])
+
+
+handlers = [fields_page, new_field, create_field, field_page, save_field, delete_field]

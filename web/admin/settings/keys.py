@@ -110,3 +110,6 @@ async def _page(
 def _row(key: Key, now: int) -> Row:
     is_over = key.expires_at is not None and key.expires_at <= now
     return Row(key.id, key.name, key.kind, key.hint, key.created_at, key.expires_at, is_over)
+
+
+handlers = [keys_page, create_key, rotate_key, revoke_key]

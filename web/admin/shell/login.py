@@ -91,3 +91,7 @@ async def _end_old_session(request: AnyRequest) -> None:
 def _inside(address: str) -> str:
     """Only a page of ours: an address of another host would make the log-in a springboard."""
     return address if address.startswith("/admin/") and "\\" not in address else "/admin/"
+
+
+handlers = [log_out]
+outside = [login_page, log_in]

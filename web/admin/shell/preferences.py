@@ -38,3 +38,6 @@ def _back(values: dict[str, str]) -> str:
 def _list_above(address: str) -> str:
     place = address.partition("?")[0].removeprefix("/admin/").partition("/")[0]
     return f"/admin/{place}"
+
+
+handlers = [choose_theme, choose_mode]

@@ -61,3 +61,6 @@ def _everything(configuration: Configuration) -> Iterator[Hit]:
             yield Hit("Candidate", candidate.label, candidate.id, f"{base_of(key)}/{candidate.id}")
     for field in configuration.documents("field"):
         yield Hit("Field", field.label or field.name, field.name, f"/admin/fields/{field.name}")
+
+
+handlers = [search_page]

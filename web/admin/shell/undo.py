@@ -64,3 +64,6 @@ def _list_of(kind: Kind, place: str) -> str:
     if kind == "candidate":
         return "/admin/methods" if place == "payment_methods" else f"/admin/placements/{place}/candidates"
     return "/admin/fields"
+
+
+handlers = [restore]

@@ -10,7 +10,7 @@ from web.admin.rules.builder.overlay import Overlay
 KINDS = {
     "exclude": "Hide",
     "require": "Show only",
-    "pin": "Pin to a place",
+    "pin": "Pin to a position",
     "boost": "Show earlier or later",
     "set": "Set a value",
 }
@@ -32,56 +32,56 @@ PARTS = {
 
 
 @dataclass(frozen=True)
-class Effect:
-    """One effect; `kind` is empty where the JSON is none that a row can show."""
+class EffectRow:
+    """An effect; `kind` is empty where a row cannot show its JSON."""
 
     kind: str
     source: object
 
 
-def effects_of(document: object) -> list[Effect]:
-    """The rows of a decoded list of effects."""
-    return [Effect(_kind_of(one), one) for one in document] if isinstance(document, list) else []
+def effects_of(document: object) -> list[EffectRow]:
+    """Make the rows of a decoded list of effects."""
+    return [EffectRow(_kind_of(source), source) for source in document] if isinstance(document, list) else []
 
 
 def blank_effect(kind: str) -> dict[str, object]:
-    """A new effect, to be filled in."""
+    """Return a new effect to fill in."""
     return {kind: BLANKS[kind]}
 
 
-def part_of(effect: Effect, key: str) -> object:
-    """What stands under a key of the effect's JSON; under none, the whole of it."""
-    value = effect.source[effect.kind]  # type: ignore[index]
+def part_of(row: EffectRow, key: str) -> object:
+    """Return the value under a key of the effect's JSON, all of it for the empty key."""
+    value = row.source[row.kind]  # type: ignore[index]
     return value[key] if key else value
 
 
-def laid_over(effects: Sequence[Effect], overlay: Overlay) -> list[object]:
-    """The JSON of effects with what was typed into them."""
-    return [_typed(effect, f"e.{index}", overlay) for index, effect in enumerate(effects)]
+def laid_over(rows: Sequence[EffectRow], overlay: Overlay) -> list[object]:
+    """Return the JSON of the effects with what was typed into their rows."""
+    return [_typed(row, f"e.{index}", overlay) for index, row in enumerate(rows)]
 
 
-def _typed(effect: Effect, name: str, overlay: Overlay) -> object:
-    if not effect.kind:
-        return effect.source
-    kind = overlay.choice(f"{name}.kind", effect.kind)
-    if kind != effect.kind and kind in KINDS:
-        return _with_kind(effect, kind)
+def _typed(row: EffectRow, name: str, overlay: Overlay) -> object:
+    if not row.kind:
+        return row.source
+    kind = overlay.choice(f"{name}.kind", row.kind)
+    if kind != row.kind and kind in KINDS:
+        return _with_kind(row, kind)
     parts = PARTS[kind]
-    values = {key: _part(effect, f"{name}.{key or 'candidates'}", key, what, overlay) for key, what in parts}
-    if all(values[key] is part_of(effect, key) for key, _ in parts):
-        return effect.source
+    values = {key: _part(row, f"{name}.{key or 'candidates'}", key, what, overlay) for key, what in parts}
+    if all(values[key] is part_of(row, key) for key, _ in parts):
+        return row.source
     return {kind: values.get("", values)}
 
 
-def _part(effect: Effect, name: str, key: str, what: str, overlay: Overlay) -> object:
-    value = part_of(effect, key)
+def _part(row: EffectRow, name: str, key: str, what: str, overlay: Overlay) -> object:
+    value = part_of(row, key)
     if what == "candidates":
         return overlay.values(name, what, value)
     return _set_value(name, value, overlay) if what == "value" else overlay.value(name, what, value)
 
 
 def _set_value(name: str, value: object, overlay: Overlay) -> object:
-    """A value in the answer: its type is chosen beside it."""
+    """Read a value of the answer; its type is chosen in an input beside it."""
     old = type_of(value)
     chosen = overlay.choice(f"{name}.type", old)
     if chosen != old and chosen in SET_TYPES:
@@ -97,16 +97,16 @@ SET_TYPES: dict[str, object] = {"boolean": True, "number": 0, "text": ""}
 
 
 def type_of(value: object) -> str:
-    """Of a value in the answer: boolean, number or text."""
+    """Return the type of a value of the answer: boolean, number or text."""
     if isinstance(value, bool):
         return "boolean"
     return "number" if isinstance(value, int | float) else "text"
 
 
-def _with_kind(effect: Effect, kind: str) -> object:
-    """Another effect on the same candidates."""
-    old = part_of(effect, PARTS[effect.kind][0][0]) if effect.kind != "set" else []
-    named = [one for one in (old if isinstance(old, list) else [old]) if one]
+def _with_kind(row: EffectRow, kind: str) -> object:
+    """Return an effect of another kind on the same candidates."""
+    old = part_of(row, PARTS[row.kind][0][0]) if row.kind != "set" else []
+    named = [id for id in (old if isinstance(old, list) else [old]) if id]
     match kind:
         case "exclude" | "require":
             return {kind: named}
@@ -134,4 +134,4 @@ def _kind_of(document: object) -> str:
 
 
 def _is_names(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+    return isinstance(value, list) and all(isinstance(id, str) for id in value)

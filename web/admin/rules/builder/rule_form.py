@@ -1,4 +1,4 @@
-"""A rule while it is edited: the texts of its form, of which the JSON is the truth that rows only show."""
+"""The form of one rule: its JSON texts decoded once, as the tree of the condition and the rows of the effects."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from rules import RuleError, loads
+from rules import Problem, RuleError, loads
 from web.admin.rules.builder import edits
-from web.admin.rules.builder.effects import Effect, blank_effect, effects_of, laid_over
+from web.admin.rules.builder.effects import EffectRow, blank_effect, effects_of, laid_over
 from web.admin.rules.builder.nodes import Group, Steps, from_logic, to_logic
 from web.admin.rules.builder.overlay import Given, Overlay, name_of
 from web.admin.rules.builder.texts import Terms
@@ -18,127 +18,174 @@ JSON_TEXTS = ("when", "effects")
 
 
 @dataclass(frozen=True)
-class Draft:
-    """The texts by field; which inputs said something new when they were read, and whether the form must follow.
+class JsonText:
+    """The text of a JSON box, decoded: its value, or the problems that keep it from being one."""
 
-    `focus` is the name of the part that an act was about.
+    text: str
+    value: object = None
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
+class RuleForm:
+    """A rule while it is edited.
+
+    `fields` are the texts of all inputs but the JSON boxes. `condition` is None where `when` is not JSON, `rows` is
+    None where `effects` is not a list. `changed` names the inputs whose values differ from the last form sent,
+    `reshaped` is True where the browser needs other inputs, `focus` names the part that an action was about.
     """
 
-    texts: Mapping[str, str]
+    fields: Mapping[str, str]
+    when: JsonText
+    effects: JsonText
+    condition: Group | None
+    rows: Sequence[EffectRow] | None
     changed: tuple[str, ...] = ()
     reshaped: bool = False
     focus: str = ""
 
     @property
+    def texts(self) -> dict[str, str]:
+        """All texts by field, as the form sends them."""
+        return {**self.fields, "when": self.when.text, "effects": self.effects.text}
+
+    @property
     def fingerprint(self) -> str:
-        """Tells whether the JSON was edited since rows were made of it."""
-        joined = "\0".join(_plain(self.texts.get(name, "")) for name in JSON_TEXTS)
+        """A digest of the JSON texts: it differs once somebody has edited the JSON by hand."""
+        joined = "\0".join(_plain(json.text) for json in (self.when, self.effects))
         return hashlib.sha256(joined.encode()).hexdigest()[:16]
 
+    @property
+    def problems(self) -> list[Problem]:
+        """What keeps the texts from being JSON, each problem with the path in the rule."""
+        parts = {"when": self.when, "effects": self.effects}
+        return [
+            Problem(f"/{name}{problem.path}", problem.message)
+            for name, part in parts.items()
+            for problem in part.problems
+        ]
 
-def read_draft(given: Given, names: Sequence[str], terms: Terms) -> Draft:
-    """What a sent form says. Where its JSON was edited, the rows are made of that; else the JSON of the rows."""
+    def with_condition(self, root: Group, terms: Terms) -> RuleForm:
+        """The form with another condition."""
+        when = decode_json(pretty(to_logic(root)))
+        return replace(self, when=when, condition=_condition(when, terms))
+
+    def with_effects(self, documents: Sequence[object]) -> RuleForm:
+        """The form with other effects."""
+        effects = decode_json(pretty(list(documents)))
+        return replace(self, effects=effects, rows=_rows(effects))
+
+
+def decode_json(text: str) -> JsonText:
+    """Decode a text that may not be JSON."""
+    try:
+        return JsonText(text, loads(text))
+    except RuleError as error:
+        return JsonText(text, problems=tuple(error.problems))
+
+
+def rule_form(texts: Mapping[str, str], terms: Terms) -> RuleForm:
+    """Make the form of these texts, which have `when` and `effects` among them."""
+    when, effects = decode_json(texts["when"]), decode_json(texts["effects"])
+    fields = {name: text for name, text in texts.items() if name not in JSON_TEXTS}
+    return RuleForm(fields, when, effects, _condition(when, terms), _rows(effects))
+
+
+def read_rule_form(given: Given, names: Sequence[str], terms: Terms) -> RuleForm:
+    """Read a sent form.
+
+    Where its JSON was edited by hand the rows follow the JSON; otherwise what was typed into the rows goes into it.
+    """
     last = {name: values[-1] for name, values in given.items() if values}
-    draft = Draft({name: _plain(last.get(name, "")) for name in names})
-    if "shown" not in last or last["shown"] != draft.fingerprint:
-        return replace(draft, changed=("json",), reshaped=True)
-    tree, effects = condition_of(draft, terms), effect_rows_of(draft)
-    overlay, texts = Overlay(given, terms), dict(draft.texts)
-    if tree is not None:
-        laid = overlay.tree(tree)
-        if laid is not tree:
-            texts["when"] = pretty(to_logic(laid))
-    if effects is not None:
-        rows = laid_over(effects, overlay)
-        if any(new is not old.source for new, old in zip(rows, effects, strict=True)):
-            texts["effects"] = pretty(rows)
-    return Draft(texts, tuple(overlay.changed), overlay.reshaped)
+    form = rule_form({name: _plain(last.get(name, "")) for name in names}, terms)
+    if "shown" not in last or last["shown"] != form.fingerprint:
+        return replace(form, changed=("json",), reshaped=True)
+    overlay = Overlay(given, terms)
+    if form.condition is not None:
+        root = overlay.tree(form.condition)
+        if root is not form.condition:
+            form = form.with_condition(root, terms)
+    if form.rows is not None:
+        documents = laid_over(form.rows, overlay)
+        if any(document is not row.source for document, row in zip(documents, form.rows, strict=True)):
+            form = form.with_effects(documents)
+    return replace(form, changed=tuple(overlay.changed), reshaped=overlay.reshaped)
 
 
-def condition_of(draft: Draft, terms: Terms) -> Group | None:
-    """The tree of the condition; None where its text is no JSON."""
-    try:
-        return from_logic(loads(draft.texts["when"]), terms.types)
-    except RuleError:
-        return None
-
-
-def effect_rows_of(draft: Draft) -> list[Effect] | None:
-    """The rows of the effects; None where the text is no list."""
-    try:
-        document = loads(draft.texts["effects"])
-    except RuleError:
-        return None
-    return effects_of(document) if isinstance(document, list) else None
-
-
-def acted(draft: Draft, act: str, terms: Terms) -> Draft:
-    """The draft after a button, such as `add_row:c.0` or `effect_remove:e.1`."""
-    name, _, place = act.partition(":")
+def apply_action(form: RuleForm, action: str, terms: Terms) -> RuleForm:
+    """Apply a button such as `add_row:c.0`, `effect_remove:e.1` or, for a dragged row, `move:c.0>c.2`."""
+    name, _, argument = action.partition(":")
+    if name == "move":
+        source, _, target = argument.partition(">")
+        return _moved(form, steps_of(source), steps_of(target), terms)
     if name in edits.ACTS:
-        return _edited(draft, edits.ACTS[name], place, terms)
-    if name in EFFECT_ACTS:
-        return _with_effects(draft, EFFECT_ACTS[name], place)
-    return draft
-
-
-def moved(draft: Draft, at: str, to: str, terms: Terms) -> Draft:
-    """The draft after a row was dragged before what stands at `to`."""
-    target = steps_of(to)
-    return _edited(draft, lambda root, steps: edits.move(root, steps, target), at, terms) if target else draft
+        return _edited(form, edits.ACTS[name], steps_of(argument), terms)
+    if name in EFFECT_ACTIONS:
+        return _with_effects(form, EFFECT_ACTIONS[name], argument)
+    return form
 
 
 def steps_of(name: str) -> Steps:
-    """The place that a name in the form stands for: c.0.1 is the second part of the first part."""
+    """Return the position that a name in the form stands for: c.0.1 is the second part of the first part."""
     steps = name.split(".")[1:]
-    return tuple(int(step) for step in steps if step.isdigit()) if all(step.isdigit() for step in steps) else ()
+    return tuple(int(step) for step in steps) if all(step.isdigit() for step in steps) else ()
 
 
-def _edited(draft: Draft, edit: Callable[[Group, Steps], edits.Changed], place: str, terms: Terms) -> Draft:
-    tree = condition_of(draft, terms)
-    if tree is None:
-        return draft
-    new, steps = edit(tree, steps_of(place))
-    if new is tree:
-        return draft
-    return replace(draft, texts={**draft.texts, "when": pretty(to_logic(new))}, reshaped=True, focus=name_of(steps))
+def _moved(form: RuleForm, source: Steps, target: Steps, terms: Terms) -> RuleForm:
+    return _edited(form, lambda root, steps: edits.move(root, steps, target), source, terms) if target else form
 
 
-def _with_effects(draft: Draft, edit: Callable[[list[object], str], int], place: str) -> Draft:
-    rows = effect_rows_of(draft)
-    if rows is None:
-        return draft
-    documents = [row.source for row in rows]
-    focus = edit(documents, place)
-    return replace(draft, texts={**draft.texts, "effects": pretty(documents)}, reshaped=True, focus=f"e.{focus}")
+def _edited(form: RuleForm, edit: Callable[[Group, Steps], edits.Changed], steps: Steps, terms: Terms) -> RuleForm:
+    if form.condition is None:
+        return form
+    root, focus = edit(form.condition, steps)
+    if root is form.condition:
+        return form
+    return replace(form.with_condition(root, terms), reshaped=True, focus=name_of(focus))
 
 
-def _index(place: str) -> int:
-    text = place.rpartition(".")[2]
+def _with_effects(form: RuleForm, edit: Callable[[list[object], str], int], argument: str) -> RuleForm:
+    if form.rows is None:
+        return form
+    documents = [row.source for row in form.rows]
+    focus = edit(documents, argument)
+    return replace(form.with_effects(documents), reshaped=True, focus=f"e.{focus}")
+
+
+def _condition(when: JsonText, terms: Terms) -> Group | None:
+    return None if when.problems else from_logic(when.value, terms.types)
+
+
+def _rows(effects: JsonText) -> Sequence[EffectRow] | None:
+    return effects_of(effects.value) if isinstance(effects.value, list) else None
+
+
+def _index(name: str) -> int:
+    text = name.rpartition(".")[2]
     return int(text) if text.isdigit() else -1
 
 
-def _add_effect(documents: list[object], place: str) -> int:
-    documents.append(blank_effect(place if place in ("require", "pin", "boost", "set") else "exclude"))
+def _add_effect(documents: list[object], kind: str) -> int:
+    documents.append(blank_effect(kind if kind in ("require", "pin", "boost", "set") else "exclude"))
     return len(documents) - 1
 
 
-def _remove_effect(documents: list[object], place: str) -> int:
-    index = _index(place)
+def _remove_effect(documents: list[object], name: str) -> int:
+    index = _index(name)
     if 0 <= index < len(documents):
         del documents[index]
     return max(0, min(index, len(documents) - 1))
 
 
-def _effect_up(documents: list[object], place: str) -> int:
-    index = _index(place)
+def _effect_up(documents: list[object], name: str) -> int:
+    index = _index(name)
     if 0 < index < len(documents):
         documents[index - 1 : index + 1] = documents[index], documents[index - 1]
         return index - 1
     return index
 
 
-EFFECT_ACTS: Mapping[str, Callable[[list[object], str], int]] = {
+EFFECT_ACTIONS: Mapping[str, Callable[[list[object], str], int]] = {
     "effect_add": _add_effect,
     "effect_remove": _remove_effect,
     "effect_up": _effect_up,

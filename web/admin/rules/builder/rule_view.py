@@ -1,4 +1,4 @@
-"""All that the page says of a draft: its rows, its sentence, and what is wrong or odd about it."""
+"""What the page shows of a rule form: its rows, its sentence, its mistakes and the findings of the checks."""
 
 from __future__ import annotations
 
@@ -25,17 +25,16 @@ from rules import (
     Vocabulary,
     Wording,
     describe,
-    loads,
     parse_rule,
 )
 from rules.analysis.check import CheckContext, RuleFinding, check_rule, check_rules
 from rules.language.codes import CURRENCIES
 from web.admin.candidates.candidate_list import in_order
 from web.admin.rules.builder.nodes import Group, Node, to_logic, with_parts
-from web.admin.rules.builder.rule_form import Draft, condition_of, effect_rows_of
+from web.admin.rules.builder.rule_form import RuleForm
 from web.admin.rules.builder.texts import Terms
 from web.admin.rules.builder.view import Note, PartView, Viewer
-from web.admin.rules.rule_set import RuleSet
+from web.admin.rules.draft_rules import DraftRules
 from web.admin.shell.forms import sentence
 from web.admin.shell.json_text import excerpt, line_of
 from web.format import Show
@@ -45,7 +44,7 @@ WHOLE = re.compile(r"-?\d{1,6}")
 
 
 @dataclass(frozen=True)
-class PlacedProblem:
+class LocatedProblem:
     """A mistake in a JSON text, with its line."""
 
     field: str
@@ -56,26 +55,26 @@ class PlacedProblem:
 
 @dataclass(frozen=True)
 class RuleView:
-    """A draft as the page shows it; `condition` and `effects` are None where their text is no JSON to make rows of."""
+    """A form as the page shows it; `condition` and `effects` are None where rows cannot be made of their text."""
 
     condition: PartView | None
     effects: Sequence[PartView] | None
     notes: Sequence[Note]
     elsewhere: Sequence[Note]
-    places: Sequence[PlacedProblem]
+    located: Sequence[LocatedProblem]
     sentence: str
     findings: Sequence[RuleFinding]
 
     @property
     def mistakes(self) -> int:
-        """How many things keep the rule from being saved."""
+        """Count the mistakes that keep the rule from being saved."""
         return len({note.path for note in self.notes if note.severity == "mistake"})
 
 
 class RuleContext:
-    """What drafts of one rule are held against, made once a request."""
+    """What the forms of one rule are checked against: vocabulary, candidates and the other rules. One a request."""
 
-    def __init__(self, rules: RuleSet, merchant: Merchant, show: Show, *, id: str) -> None:
+    def __init__(self, rules: DraftRules, merchant: Merchant, show: Show, *, id: str) -> None:
         self._id, configuration = id, rules.configuration
         self._others = [rule for rule in rules.parsed() if rule.id != id]
         candidates = in_order(configuration.documents("candidate", rules.key))
@@ -94,36 +93,38 @@ class RuleContext:
             timezone=merchant.timezone,
         )
 
-    def rule_view(self, draft: Draft) -> RuleView:
-        """Everything there is to say of the draft."""
-        rule, problems = self.parsed(draft)
-        findings = self._findings(rule) if rule and not problems else []
-        notes = [Note(one.path, "mistake", sentence(one.message)) for one in problems]
-        notes += [Note(one.path, one.severity, one.message) for one in findings if one.rule == self._id]
-        tree, rows = condition_of(draft, self.terms), effect_rows_of(draft)
+    def rule_view(self, form: RuleForm) -> RuleView:
+        """Show a form: its rows, its sentence, what is wrong with it and what the checks find."""
+        rule, problems = self.parsed(form)
+        findings = check_rule(rule, self._others, self._check_context) if rule and not problems else []
+        notes = [Note(problem.path, "mistake", sentence(problem.message)) for problem in problems]
+        notes += [Note(item.path, item.severity, item.message) for item in findings if item.rule == self._id]
         viewer = Viewer(self.terms, notes)
         return RuleView(
-            condition=viewer.condition(tree) if tree is not None else None,
-            effects=viewer.effects(rows) if rows is not None else None,
+            condition=viewer.condition(form.condition) if form.condition is not None else None,
+            effects=viewer.effects(form.rows) if form.rows is not None else None,
             notes=notes,
-            elsewhere=[note for note in viewer.elsewhere(tree, rows) if note.severity == "mistake"],
-            places=[placed(draft, one) for one in problems] if draft.changed == ("json",) else [],
-            sentence=self.words(rule) if rule else self._in_part(draft, tree, problems),
+            elsewhere=[note for note in viewer.elsewhere(form.condition, form.rows) if note.severity == "mistake"],
+            located=[located(form, problem) for problem in problems] if form.changed == ("json",) else [],
+            sentence=self.words(rule) if rule else self._unfinished(form, problems),
             findings=findings,
         )
 
-    def parsed(self, draft: Draft) -> tuple[Rule | None, Sequence[Problem]]:
-        """The rule of a draft, and what is wrong with it; the rule is None where it cannot be read."""
+    def parsed(self, form: RuleForm) -> tuple[Rule | None, Sequence[Problem]]:
+        """Parse the rule of a form; return it, None where it cannot be parsed, and what is wrong with it."""
+        if form.problems:
+            return None, form.problems
+        parts = {"when": form.when.value, "effects": form.effects.value}
         try:
-            rule = self._rule(loads_parts(draft), priority=draft.texts.get("priority", ""))
+            rule = self._rule(parts, priority=form.fields.get("priority", ""))
         except RuleError as error:
             return None, error.problems
-        return rule, list(_strangers(rule, self.labels))
+        return rule, list(_unknown_candidates(rule, self.labels))
 
     def words(self, rule: Rule) -> str:
-        """A rule in one sentence, candidates called by their names."""
-        said = describe(rule, self.vocabulary, self._wording)
-        return said[:1].upper() + said[1:]
+        """Put a rule into one sentence with the labels of its candidates."""
+        text = describe(rule, self.vocabulary, self._wording)
+        return text[:1].upper() + text[1:]
 
     def _rule(self, parts: dict[str, object], *, priority: str = "") -> Rule:
         number = int(priority) if WHOLE.fullmatch(priority) else 0
@@ -131,62 +132,46 @@ class RuleContext:
         return parse_rule(document, self.vocabulary, self.lists)
 
     def findings_of_all(self) -> list[RuleFinding]:
-        """What the checks find in the rules beside the one of this bench."""
+        """Check all rules but the one that is edited."""
         return check_rules(self._others, self._check_context)
 
-    def _findings(self, rule: Rule) -> list[RuleFinding]:
-        return check_rule(rule, self._others, self._check_context)
-
-    def _in_part(self, draft: Draft, tree: Group | None, problems: Sequence[Problem]) -> str:
-        """The sentence of a draft that is not finished: what is said already, the rest left open."""
-        effects = effect_rows_of(draft)
-        if tree is None or effects is None:
+    def _unfinished(self, form: RuleForm, problems: Sequence[Problem]) -> str:
+        """Put the parts that are right into a sentence, with … for the others."""
+        if form.condition is None or form.rows is None:
             return ""
         wrong = [problem.path for problem in problems]
-        right = [row.source for index, row in enumerate(effects) if not _any_inside(wrong, f"/effects/{index}")]
-        left = _without(tree, wrong)
+        right = [row.source for index, row in enumerate(form.rows) if not _any_inside(wrong, f"/effects/{index}")]
+        rest = _without(form.condition, wrong)
         try:
-            rule = self._rule({"when": to_logic(left) if left else True, "effects": right or [{"exclude": [OPEN_END]}]})
+            rule = self._rule({"when": to_logic(rest) if rest else True, "effects": right or [{"exclude": [OPEN_END]}]})
         except RuleError:
             return ""
         when, _, then = self.words(rule).partition(" → ")
-        when = f"{when} and {OPEN_END}" if left and left is not tree else when if left else OPEN_END
-        return f"{when} → {then if right else OPEN_END}" + (
-            f", {OPEN_END}" if right and len(right) < len(effects) else ""
-        )
+        if rest is None:
+            when = OPEN_END
+        elif rest is not form.condition:
+            when = f"{when} and {OPEN_END}"
+        more = f", {OPEN_END}" if right and len(right) < len(form.rows) else ""
+        return f"{when} → {then if right else OPEN_END}{more}"
 
 
-def loads_parts(draft: Draft) -> dict[str, object]:
-    """The decoded JSON texts; raises `RuleError` with the problems of both, each under its field."""
-    parts: dict[str, object] = {}
-    problems: list[Problem] = []
-    for name in ("when", "effects"):
-        try:
-            parts[name] = loads(draft.texts[name])
-        except RuleError as error:
-            problems += [Problem(f"/{name}{one.path}", one.message) for one in error.problems]
-    if problems:
-        raise RuleError(problems)
-    return parts
-
-
-def placed(draft: Draft, problem: Problem) -> PlacedProblem:
-    """A mistake with its line in the text that it stands in."""
+def located(form: RuleForm, problem: Problem) -> LocatedProblem:
+    """Find the line of a JSON text that a mistake stands in."""
     field, _, rest = problem.path.strip("/").partition("/")
-    text = draft.texts.get(field, "")
+    text = form.texts.get(field, "")
     line = line_of(text, f"/{rest}" if rest else "", problem.message)
-    return PlacedProblem(field, line, excerpt(text, line), sentence(problem.message))
+    return LocatedProblem(field, line, excerpt(text, line), sentence(problem.message))
 
 
 def _with_unit(field: FieldDocument, currency: str) -> FieldDocument:
-    """A field of money in the merchant's currency, where it names none."""
+    """Give a money field without a currency the merchant's."""
     if field.type != "money" or field.unit in CURRENCIES:
         return field
     return msgspec.structs.replace(field, unit=currency)
 
 
-def _strangers(rule: Rule, labels: dict[str, str]) -> Iterator[Problem]:
-    """Effects that name candidates which the placement does not have."""
+def _unknown_candidates(rule: Rule, labels: dict[str, str]) -> Iterator[Problem]:
+    """Find effects that name candidates which the placement does not have."""
     for index, effect in enumerate(rule.effects):
         for id in _named(effect):
             if id not in labels:
@@ -204,7 +189,7 @@ def _named(effect: Effect) -> tuple[str, ...]:
 
 
 def _without(group: Group, wrong: Sequence[str]) -> Group | None:
-    """The tree without the parts that something is wrong with; None where nothing is left."""
+    """Return the tree without its wrong parts, None where nothing is left."""
     parts: list[Node] = []
     for part in group.parts:
         inner = _without(part, wrong) if isinstance(part, Group) else None if _any_inside(wrong, part.path) else part

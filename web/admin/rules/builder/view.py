@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from web.admin.rules.builder import effects as effect_rows
-from web.admin.rules.builder.effects import Effect, part_of, type_of
+from web.admin.rules.builder.effects import EffectRow, part_of, type_of
 from web.admin.rules.builder.nodes import Group, Node, Raw, Row, Steps
 from web.admin.rules.builder.operators import operators_of
 from web.admin.rules.builder.overlay import MANY_SLOTS, name_of
@@ -82,11 +82,11 @@ class Viewer:
         """The whole tree."""
         return self._group(root, (), "1", tuple(self._notes))
 
-    def effects(self, rows: Sequence[Effect]) -> list[PartView]:
+    def effects(self, rows: Sequence[EffectRow]) -> list[PartView]:
         """The rows of the effects."""
         return [self._effect(row, index) for index, row in enumerate(rows)]
 
-    def elsewhere(self, root: Group | None, rows: Sequence[Effect] | None) -> list[Note]:
+    def elsewhere(self, root: Group | None, rows: Sequence[EffectRow] | None) -> list[Note]:
         """The notes that no part shows."""
         return [
             note
@@ -179,7 +179,7 @@ class Viewer:
             return WEEKDAYS.get(value, value)
         return to_text(kind, value, self._terms)
 
-    def _effect(self, row: Effect, index: int) -> PartView:
+    def _effect(self, row: EffectRow, index: int) -> PartView:
         name, here = f"e.{index}", f"/effects/{index}"
         notes = [note for note in self._notes if _inside(note.path, here)]
         if not row.kind:
@@ -192,7 +192,7 @@ class Viewer:
             kind=row.kind, inputs=[*_type_input(row, name), *inputs],
         )  # fmt: skip
 
-    def _effect_input(self, row: Effect, name: str, key: str, what: str) -> InputView:
+    def _effect_input(self, row: EffectRow, name: str, key: str, what: str) -> InputView:
         value, at = part_of(row, key), f"{name}.{key or 'candidates'}"
         label = EFFECT_LABELS[what]
         if what == "candidates":
@@ -251,7 +251,7 @@ EFFECT_LABELS = {
 SET_TYPES = (("boolean", "yes or no"), ("number", "a number"), ("text", "a text"))
 
 
-def _type_input(row: Effect, name: str) -> Iterator[InputView]:
+def _type_input(row: EffectRow, name: str) -> Iterator[InputView]:
     if row.kind == "set":
         yield InputView(f"{name}.value.type", "choice", "Kind of value", type_of(part_of(row, "value")), (), SET_TYPES)
 

@@ -1,0 +1,179 @@
+"""One trial: the rule as it stands on the page, the facts of a customer, and the answer to them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from secrets import token_hex
+from typing import Any
+
+import msgspec
+
+from engine.configuration.scenarios import expectation_of
+from engine.configuration.trial import Trial
+from engine.kernel.plan import PlanDocument, rule_source
+from engine.kernel.scenario_check import nested
+from engine.model.errors import EngineError, NotFound
+from engine.model.facts import Facts
+from engine.model.placement import RuleDocument, Scenario
+from rules import Rule, Wording, parse_rule
+from rules.language.tree import fields_of
+from web.admin.candidates.candidate_list import positions_of
+from web.admin.rules.builder.rule_form import RuleForm
+from web.admin.rules.rule_edit import RuleEdit
+from web.admin.rules.rule_texts import NAMES
+from web.admin.rules.trial.try_facts import FactInput, inputs_of, read_facts
+from web.admin.rules.trial.try_starts import OptionGroup, Starts
+from web.admin.rules.trial.try_words import AnswerView, Judge, Verdict, answer_of
+
+UNFINISHED = "The rule is not finished. This is the answer without it."
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What the panel shows.
+
+    `starts` are the choices to start from and `start` the chosen one, `find` what was looked for and `note` what came
+    of it. `facts` are those that the rule reads, `more` the others; `laid` names `facts`, to see when they change.
+    `replaced` names the parts that an answer to htmx replaces besides the outcome: `start`, `facts`.
+    """
+
+    base: str
+    start: str
+    starts: Sequence[OptionGroup]
+    find: str
+    note: str
+    facts: Sequence[FactInput]
+    more: Sequence[FactInput]
+    laid: str
+    past: str
+    problem: str
+    verdict: Verdict | None
+    answer: AnswerView | None
+    replaced: frozenset[str] = frozenset()
+
+
+class CustomerTrial:
+    """A request to try a customer on the rule of an edit. Parses that rule: make it in a thread."""
+
+    def __init__(self, edit: RuleEdit, starts: Starts) -> None:
+        self.edit = edit
+        self.frame = edit.frame
+        self.form = self._form_on_the_page()
+        self._starts = starts
+        self._terms = edit.context.terms
+        self._rule, self._document = self._read_rule()
+        self._start = starts.chosen
+        self._is_new_start = self._start != edit.sent.get("started")
+        self._values = starts.values(self._start) if self._is_new_start else read_facts(edit.sent, self._terms)
+        self._facts = Facts(self._values, starts.history(self._start))
+
+    async def panel(self) -> Panel:
+        """Try the facts and show what comes of them."""
+        trial, problem = await self._answer()
+        return await asyncio.to_thread(self._panel, trial, problem or ("" if self._rule else UNFINISHED))
+
+    async def scenario(self) -> Scenario:
+        """Return the facts with what is certain of their answer; `Invalid` where the rules make no plan."""
+        values = read_facts(self.edit.sent, self._terms)
+        document = await asyncio.to_thread(self._plan_document)
+        trial = await self.frame.engine.trials.answer(self.frame.merchant.id, document, Facts(values))
+        name = self.edit.sent.get("scenario", "").strip()[:120]
+        return Scenario(
+            id=f"tried-{token_hex(5)}",
+            name=name or f"Tried {self.frame.show.moment(self.frame.show.now)}",
+            context=nested(values),
+            expect=expectation_of(trial.plan, values),
+        )
+
+    # The rule as it stands on the page
+
+    def _form_on_the_page(self) -> RuleForm:
+        edit, sent = self.edit, self.edit.sent
+        if not self.frame.may_draft:  # a form that is only shown sends no ticks and no rows
+            return edit.form_of(edit.texts)
+        if "shown" in sent:
+            return edit.read()
+        return edit.form_of(edit.texts | {name: sent[name] for name in NAMES if name in sent})
+
+    def _read_rule(self) -> tuple[Rule | None, RuleDocument | None]:
+        """Return the rule on the page, parsed and as a document; None for both where it is not finished."""
+        context = self.edit.context
+        rule, problems = context.parsed(self.form)
+        if rule is None or problems:
+            return None, None
+        name = self.form.fields["name"] or "This rule"
+        document = self.edit.document_or_none(replace(self.form, fields={**self.form.fields, "name": name}))
+        if document is None:
+            return None, None
+        return parse_rule(rule_source(document), context.vocabulary, context.lists), document
+
+    def _plan_document(self) -> PlanDocument:
+        rules = self.edit.rules
+        document = rules.configuration.plan_document(rules.key)
+        if document is None:
+            raise NotFound(f"there is no placement “{rules.key}”", field="placement")
+        others = [rule for rule in document.rules if rule.id != self.edit.id]
+        own = [self._document] if self._document and self._document.enabled else []
+        return msgspec.structs.replace(document, rules=(*others, *own))
+
+    # What comes of the facts
+
+    async def _answer(self) -> tuple[Trial | None, str]:
+        document = await asyncio.to_thread(self._plan_document)
+        try:
+            return await self.frame.engine.trials.answer(self.frame.merchant.id, document, self._facts), ""
+        except EngineError as error:
+            return None, f"The rules of this placement cannot be tried: {error.detail}."
+
+    def _panel(self, trial: Trial | None, problem: str) -> Panel:
+        first, more = self._layout()
+        laid = ",".join(first)
+        return Panel(
+            base=f"{self.edit.address}/try",
+            start=self._start,
+            starts=self._starts.groups,
+            find=self.edit.sent.get("find", ""),
+            note=self._starts.note,
+            facts=inputs_of(first, self._values, self._terms, self.edit.context.vocabulary),
+            more=inputs_of(more, self._values, self._terms, self.edit.context.vocabulary),
+            laid=laid,
+            past=self._past(),
+            problem=problem,
+            verdict=self._verdict(),
+            answer=self._answer_view(trial) if trial else None,
+            replaced=self._replaced(laid),
+        )
+
+    def _replaced(self, laid: str) -> frozenset[str]:
+        sent = self.edit.sent
+        has_new_facts = self._is_new_start or laid != sent.get("laid")
+        has_new_starts = self._starts.is_search or "started" not in sent
+        return frozenset(({"facts"} if has_new_facts else set()) | ({"start"} if has_new_starts else set()))
+
+    def _past(self) -> str:
+        labels, count = self.edit.context.labels, self.frame.show.count
+        bought = {id: past.purchases for id, past in self._facts.history.items() if past.purchases}
+        ranked = sorted(bought.items(), key=lambda pair: -pair[1])
+        return ", ".join(f"{count(times, 'purchase')} with {labels.get(id, id)}" for id, times in ranked)
+
+    def _layout(self) -> tuple[list[str], list[str]]:
+        """Return the names of the facts that this rule reads, then those of other rules and the rest."""
+        own = fields_of(self._rule.condition) if self._rule else ()
+        read = [name for rule in self.edit.rules.parsed() for name in fields_of(rule.condition)]
+        names = dict.fromkeys([*read, *self._terms.fields])
+        first = [name for name in own if name in self._terms.fields]
+        return first, [name for name in names if name in self._terms.fields and name not in first]
+
+    def _verdict(self) -> Verdict | None:
+        if self._rule is None or self._document is None:
+            return None
+        context, show = self.edit.context, self.frame.show
+        wording = Wording(context.labels, self.frame.merchant.currency, show.money, show.country)
+        judge = Judge(self.frame, context.vocabulary, context.lists, wording)
+        return judge.verdict(self._rule, self._document, self._values)
+
+    def _answer_view(self, trial: Trial) -> AnswerView:
+        positions: Mapping[str, Any] = positions_of(self.edit.rules.configuration.documents("candidate", self.edit.key))
+        return answer_of(trial, self.edit.key, self.edit.id, positions)
