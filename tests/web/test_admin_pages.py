@@ -124,8 +124,8 @@ def test_a_draft_is_said_in_words_while_it_is_typed(person: Person) -> None:
 
 
 def test_rules_with_one_name_get_ids_of_their_own(side: Side, person: Person) -> None:
-    for _ in range(3):
-        assert person.send(NEW_RULE, **RULE).status_code == 303
+    for number in range(3):
+        assert person.send(NEW_RULE, **RULE, notes=f"Note {number}").status_code == 303
     person.publish()
     ids = {rule["id"] for rule in side.client.get("/v1/placements/payment_methods/rules").json()["items"]}
     assert {"hide-paypal-for-small-carts", "hide-paypal-for-small-carts-2", "hide-paypal-for-small-carts-3"} <= ids
