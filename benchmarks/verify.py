@@ -1,4 +1,4 @@
-"""`make verify`: every long check, its table kept in docs/verification.md, or in docs/learning.md.
+"""`make verify`: every long check, its table kept in docs/verification.md.
 
 `python -m benchmarks.verify [PART ...]` runs all parts, or some of those below. Half an hour, and
 `learning` and `mutation` about an hour more each.
@@ -45,10 +45,7 @@ class Place(NamedTuple):
     columns: tuple[str, ...] = ("what", "goal", "measured")
 
 
-PLACES = {
-    "mutation": Place(columns=mutation.COLUMNS),
-    "learning": Place(ROOT / "docs" / "learning.md", learning.COLUMNS),
-}
+PLACES = {"learning": Place(columns=learning.COLUMNS), "mutation": Place(columns=mutation.COLUMNS)}
 
 PARTS: dict[str, Callable[[], Figures]] = {
     "crash": crash.figures,

@@ -1,6 +1,6 @@
 """What learning costs in worlds whose truth is known, beside the textbook and beside other libraries.
 
-`python -m benchmarks.verify learning` keeps the table in docs/learning.md; `python -m benchmarks.checks.learning 3`
+`python -m benchmarks.verify learning` keeps the table in docs/verification.md; `python -m benchmarks.checks.learning 3`
 prints it for three seeds. Worlds and policies are the scenarios in simulation/scenarios/.
 """
 

@@ -45,7 +45,7 @@ def test_picks_are_the_pinned_ones(case):
 
 
 def test_the_reference_in_the_documentation_gives_the_pinned_uniforms():
-    block = (ROOT / "docs/learning.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    block = (ROOT / "docs/learning-formulas.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
     names: dict = {}
     exec(block, names)
     for case in SPEC["uniforms"]:

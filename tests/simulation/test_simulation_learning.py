@@ -1,4 +1,4 @@
-"""Small versions of the figures in docs/learning.md, with bounds loose enough for few seeds."""
+"""Small versions of the figures in docs/verification.md, with bounds loose enough for few seeds."""
 
 from pathlib import Path
 
