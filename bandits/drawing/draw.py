@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bandits.drawing.chances import Chances
 
-# Do not change how uniforms are made: docs/learning.md and tests/specs/bandits_uniforms.json define them.
+# Do not change how uniforms are made: docs/learning-formulas.md and tests/specs/bandits_uniforms.json define them.
 _STEP = 0x9E3779B97F4A7C15
 _MIX_1 = np.array(0xBF58476D1CE4E5B9, np.uint64)
 _MIX_2 = np.array(0x94D049BB133111EB, np.uint64)

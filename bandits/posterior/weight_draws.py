@@ -13,7 +13,7 @@ from bandits.posterior.weight_posterior import NO_ATTRIBUTES, Attributes, Weight
 
 WIDTH = 0.5
 """The spread of draws as a share of the posterior's: full posteriors of many weights explore too much (Chapelle and Li,
-2011, reduce them in the same way). docs/learning.md lists the regrets."""
+2011, reduce them in the same way). docs/verification.md lists the regrets."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
