@@ -66,7 +66,7 @@ def credit(
     - `first`: the first slot alone.
     - `shown`: those shown or acted on; none without a report.
 
-    `revenue` and `margin` are credited as `converted`; amounts are kept apart. docs/learning-formulas.md has a table of cases.
+    `revenue` and `margin` are credited as `converted`; amounts are kept apart. Cases: docs/learning-formulas.md.
     """
     progress = _Progress()
     for event in events:
