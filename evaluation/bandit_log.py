@@ -1,4 +1,4 @@
-"""Reading the Open Bandit Dataset's logs: one row is one item shown at one of three positions.
+"""Read the logs of the Open Bandit Dataset: each row is one item shown at one of three positions.
 
 Saito, Aihara, Matsutani, Narita, "Open Bandit Dataset and Pipeline", arXiv 2008.07146.
 """
@@ -21,15 +21,15 @@ NEEDED = ("item_id", "position", "click", "propensity_score")
 
 
 class BadLog(Exception):
-    """The file is not a log of the Open Bandit Dataset; the message names the line and what was expected."""
+    """Raised if a file is not a log of the Open Bandit Dataset; the message names the line and what was expected."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One logged showing.
+class LoggedRow:
+    """One item shown, as logged.
 
-    `position` counts from 1, `propensity` is the probability that the logging policy showed this item at
-    this position. `user` are the user's features, hashed.
+    `position` counts from 1, `propensity` is the probability that the logging policy showed this item at this position.
+    `user` are the user's features, hashed.
     """
 
     item: str
@@ -39,8 +39,8 @@ class Row:
     user: tuple[str, ...] = field(default=(), compare=False)
 
 
-def read_log(path: Path, *, limit: int | None = None) -> list[Row]:
-    """The rows in the order of the file (CSV, plain or gzip), at most `limit`; raises BadLog."""
+def read_log(path: Path, *, limit: int | None = None) -> list[LoggedRow]:
+    """Return the rows of a file (CSV, plain or gzip) in their order, at most `limit`. Raises BadLog."""
     with _opened(path) as file:
         rows = list(islice(_rows(path, file), limit))
     if not rows:
@@ -49,7 +49,7 @@ def read_log(path: Path, *, limit: int | None = None) -> list[Row]:
 
 
 def read_items(path: Path) -> list[str]:
-    """The item ids of an item_context file; raises BadLog."""
+    """Return the item ids of an item_context file. Raises BadLog."""
     with _opened(path) as file:
         items = [fields["item_id"] for _, fields in _records(path, file, ("item_id",))]
     if len(set(items)) != len(items):
@@ -58,7 +58,7 @@ def read_items(path: Path) -> list[str]:
 
 
 def read_item_features(path: Path) -> dict[str, tuple[str, ...]]:
-    """The features of each item of an item_context file, by id; raises BadLog."""
+    """Return the features of each item of an item_context file, by id. Raises BadLog."""
     with _opened(path) as file:
         return {
             fields["item_id"]: tuple(
@@ -69,28 +69,28 @@ def read_item_features(path: Path) -> dict[str, tuple[str, ...]]:
 
 
 def read_posteriors(path: Path) -> dict[str, tuple[float, float]]:
-    """The (alpha, beta) of each item's Beta distribution, by id; raises BadLog."""
+    """Return the (alpha, beta) of each item's Beta distribution, by id. Raises BadLog."""
     with _opened(path) as file:
-        found = {}
+        posteriors = {}
         for line, fields in _records(path, file, ("item_id", "alpha", "beta")):
             try:
-                found[fields["item_id"]] = float(fields["alpha"]), float(fields["beta"])
+                posteriors[fields["item_id"]] = float(fields["alpha"]), float(fields["beta"])
             except (TypeError, ValueError):
                 raise BadLog(f"{path.name}, line {line}: alpha and beta must be numbers") from None
-    return found
+    return posteriors
 
 
-def items_of(rows: list[Row]) -> list[str]:
-    """Every item that a log shows, in the order of their numbers."""
+def items_of(rows: list[LoggedRow]) -> list[str]:
+    """Return all items of a log, sorted by number."""
     return sorted({row.item for row in rows}, key=lambda item: (len(item), item))
 
 
 def campaign_of(path: Path) -> str:
-    """`random-all.csv.gz` is of campaign `all`; a name without a dash is the campaign itself."""
+    """Return the campaign in a file name, such as `all` in `random-all.csv.gz`; without a dash, the name itself."""
     return path.name.split(".", 1)[0].rsplit("-", 1)[-1].lower()
 
 
-def _rows(path: Path, file: TextIO) -> Iterator[Row]:
+def _rows(path: Path, file: TextIO) -> Iterator[LoggedRow]:
     for line, fields in _records(path, file, NEEDED):
         try:
             yield _row(fields)
@@ -98,7 +98,7 @@ def _rows(path: Path, file: TextIO) -> Iterator[Row]:
             raise BadLog(f"{path.name}, line {line}: {error}") from None
 
 
-def _row(fields: dict[str, str]) -> Row:
+def _row(fields: dict[str, str]) -> LoggedRow:
     position, click, propensity = int(fields["position"]), fields["click"], float(fields["propensity_score"])
     if not fields["item_id"]:
         raise ValueError("item_id is empty")
@@ -108,7 +108,7 @@ def _row(fields: dict[str, str]) -> Row:
         raise ValueError(f"click must be 0 or 1, not {click!r}")
     if not 0 < propensity <= 1:
         raise ValueError(f"propensity_score must be above 0 and at most 1, not {propensity}")
-    return Row(fields["item_id"], position, click == "1", propensity, _starting_with(USER, fields))
+    return LoggedRow(fields["item_id"], position, click == "1", propensity, _starting_with(USER, fields))
 
 
 def _starting_with(prefix: str, fields: dict[str, str]) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
-"""What a Thompson sampling policy would have earned on a log of the Open Bandit Dataset, by five estimators. Pure.
+"""Estimate the click rate of a Thompson sampling policy on a log of the Open Bandit Dataset, by five estimators. Pure.
 
-The reward model is the one of Saito, Aihara, Matsutani, Narita (arXiv 2008.07146): logistic regression of clicks on
-the user's features and the item's, one for each position, cross-fitted in three folds.
+The reward model is that of Saito, Aihara, Matsutani, Narita (arXiv 2008.07146): logistic regression of clicks on the
+user's and the item's features, one for each position, cross-fitted in three folds.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bandits.drawing.marginals import position_chances
 from bandits.evaluation.estimators import Estimate, direct, doubly_robust, dros, ips, snips
-from evaluation.bandit_log import POSITIONS, BadLog, Row
+from evaluation.bandit_log import POSITIONS, BadLog, LoggedRow
 from evaluation.logistic_regression import Floats, fit_logistic, logistic
 
 PENALTY = 1e-3
@@ -23,8 +23,11 @@ _SEED = 12345
 
 
 class Log(NamedTuple):
-    """n rows on K items: numbers of items and positions (from 0), clicks and propensities (n,); features of users
-    (n, U) and of items (K, F)."""
+    """A log with n rows and K items.
+
+    Indices of items and positions (from 0), clicks and propensities are (n,); features of users (n, U), of items (K,
+    F).
+    """
 
     item: NDArray[np.int64]
     position: NDArray[np.int64]
@@ -44,9 +47,9 @@ class Log(NamedTuple):
         )
 
 
-def log_of(rows: Sequence[Row], features: Mapping[str, tuple[str, ...]]) -> Log:
-    """`features` by item; raises BadLog where the log shows an item without."""
-    number = {item: place for place, item in enumerate(features)}
+def log_of(rows: Sequence[LoggedRow], features: Mapping[str, tuple[str, ...]]) -> Log:
+    """Convert rows and item features to a log. Raises BadLog if the log shows an item without features."""
+    number = {item: index for index, item in enumerate(features)}
     strange = {row.item for row in rows} - features.keys()
     if strange:
         raise BadLog(f"--items: item {min(strange)} of the log is not in it")
@@ -62,7 +65,7 @@ def log_of(rows: Sequence[Row], features: Mapping[str, tuple[str, ...]]) -> Log:
 
 
 def chances_of(posteriors: Mapping[str, tuple[float, float]], items: Sequence[str]) -> Floats:
-    """The exact chances (K, positions) of Thompson sampling with these Beta distributions; raises BadLog."""
+    """Return the exact chances (K, positions) of Thompson sampling with these Beta distributions. Raises BadLog."""
     missing = [item for item in items if item not in posteriors]
     if missing:
         raise BadLog(f"--posteriors: item {missing[0]} is not in it")
@@ -74,7 +77,7 @@ def chances_of(posteriors: Mapping[str, tuple[float, float]], items: Sequence[st
 
 
 def estimates(log: Log, chances: Floats) -> dict[str, Estimate]:
-    """What the policy with these chances (K, positions) earns a row: the click rate of what it shows."""
+    """Estimate the click rate of the policy with these chances (K, positions), by the name of the estimator."""
     weights = chances[log.item, log.position] / log.propensity
     logged, new = _expected(log, chances)
     return {
@@ -88,7 +91,7 @@ def estimates(log: Log, chances: Floats) -> dict[str, Estimate]:
 
 
 def _expected(log: Log, chances: Floats) -> tuple[Floats, Floats]:
-    """Cross-fitted clicks a row, of the item shown and of the policy at that position, both (n,)."""
+    """Return the cross-fitted click rates (n,) of the item shown, and of the policy at that position."""
     logged, new = np.zeros(len(log.item)), np.zeros(len(log.item))
     for fold in np.array_split(np.random.RandomState(_SEED).permutation(len(log.item)), FOLDS):
         training = np.ones(len(log.item), bool)
@@ -101,26 +104,26 @@ def _expected(log: Log, chances: Floats) -> tuple[Floats, Floats]:
     return logged, new
 
 
-def _rates(log: Log, training: NDArray[np.bool_], wanted: NDArray[np.int64]) -> Floats:
-    """The modelled click rates (len(wanted), K) of every item, for the users of the wanted rows."""
-    known = np.column_stack([log.users[training], log.items[log.item[training]]])
-    if not len(known):
-        return np.full((len(wanted), len(log.items)), log.clicked.mean())
-    found = fit_logistic(known, log.clicked[training], penalty=PENALTY)
-    of_users, of_items, intercept = np.split(found, [log.users.shape[1], len(found) - 1])
-    return logistic((log.users[wanted] @ of_users)[:, None] + log.items @ of_items + intercept)
+def _rates(log: Log, training: NDArray[np.bool_], rows: NDArray[np.int64]) -> Floats:
+    """Return the modelled click rates (len(rows), K) of every item, for the users of the rows."""
+    training_features = np.column_stack([log.users[training], log.items[log.item[training]]])
+    if not len(training_features):
+        return np.full((len(rows), len(log.items)), log.clicked.mean())
+    coefficients = fit_logistic(training_features, log.clicked[training], penalty=PENALTY)
+    of_users, of_items, intercept = np.split(coefficients, [log.users.shape[1], len(coefficients) - 1])
+    return logistic((log.users[rows] @ of_users)[:, None] + log.items @ of_items + intercept)
 
 
 def _indicators(column: Sequence[str]) -> Floats:
-    """A column of 0 and 1 for each value but the first."""
+    """Return a column of 0 and 1 for each value but the first."""
     values = sorted(set(column))[1:]
-    return np.array([[float(one == value) for value in values] for one in column])
+    return np.array([[float(entry == value) for value in values] for entry in column])
 
 
 def _numbers(column: Sequence[str]) -> list[float]:
-    """Numbers as they are; other values by their place in the alphabet."""
+    """Return numbers as they are, other values as their index in alphabetical order."""
     try:
-        return [float(one) for one in column]
+        return [float(entry) for entry in column]
     except ValueError:
-        places = {value: float(place) for place, value in enumerate(sorted(set(column)))}
-        return [places[one] for one in column]
+        indices = {name: float(index) for index, name in enumerate(sorted(set(column)))}
+        return [indices[entry] for entry in column]

@@ -1,4 +1,4 @@
-"""Playing a bandit log against a running server: ask, compare, report the click of what matches."""
+"""Replay a bandit log against a running server: request a decision for each row and report the clicks that match."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from urllib.parse import quote
 
 import httpx
 
-from evaluation.bandit_log import POSITIONS, Row
+from evaluation.bandit_log import POSITIONS, LoggedRow
 
 DECISIONS, FEEDBACK = "/v1/personalize/decisions", "/v1/personalize/feedback"
 
 
-class Stopped(Exception):
-    """The server cannot be played against; the message says why and what would help."""
+class ReplayStopped(Exception):
+    """Raised if the server cannot be used for a replay; the message says why and what would help."""
 
 
 @dataclass(slots=True)
-class Played:
-    """What came of it; `latencies` in seconds, one a decision. `fallbacks` were not chosen by the bandit."""
+class ReplayResult:
+    """The result of a replay; `latencies` in seconds, one per decision. `fallbacks` were not chosen by the bandit."""
 
-    matched: list[Row] = field(default_factory=list)
+    matched: list[LoggedRow] = field(default_factory=list)
     fallbacks: int = 0
     latencies: list[float] = field(default_factory=list)
     seconds: float = 0.0
 
 
-class Player:
-    """Plays rows against one placement, at most `at_once` in flight."""
+class LogPlayer:
+    """Replays rows against a placement, with at most `at_once` requests in flight."""
 
     def __init__(self, http: httpx.AsyncClient, placement: str, *, at_once: int) -> None:
         self._http, self._placement = http, placement
@@ -39,7 +39,7 @@ class Player:
         self._slots = asyncio.Semaphore(at_once)
 
     async def prepare(self, items: Sequence[str]) -> bool:
-        """Create the placement with these items; False where it is there already, with what it has learned."""
+        """Create the placement with these items; return False if it exists already, with what it has learned."""
         response = await self._ask("GET", self._path, good=(200, 404))
         if response.status_code == 200:
             return False
@@ -48,23 +48,23 @@ class Player:
         await self._ask("POST", f"{self._path}/candidates", documents)
         return True
 
-    async def play(self, rows: Sequence[Row], on_row: Callable[[], None] = lambda: None) -> Played:
-        """All rows, begun in their order; raises Stopped at the first failure."""
-        played, began = Played(), time.perf_counter()
+    async def play(self, rows: Sequence[LoggedRow], on_row: Callable[[], None] = lambda: None) -> ReplayResult:
+        """Replay all rows, started in their order. Raises Stopped at the first failure."""
+        played, began = ReplayResult(), time.perf_counter()
         stopped: BaseException | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
                 for row in rows:
                     await self._slots.acquire()
                     tasks.create_task(self._row(row, played)).add_done_callback(lambda _: on_row())
-        except* Stopped as failures:
+        except* ReplayStopped as failures:
             stopped = failures.exceptions[0]
         if stopped:
             raise stopped
         played.seconds = time.perf_counter() - began
         return played
 
-    async def _row(self, row: Row, played: Played) -> None:
+    async def _row(self, row: LoggedRow, played: ReplayResult) -> None:
         try:
             began = time.perf_counter()
             answer = (await self._ask("POST", DECISIONS, {"placement": self._placement, "context": {}})).json()
@@ -83,16 +83,17 @@ class Player:
         try:
             response = await self._http.request(method, path, json=body)
         except httpx.TransportError as error:
-            raise Stopped(f"no answer from {self._http.base_url}: {error or type(error).__name__}") from None
+            raise ReplayStopped(f"no answer from {self._http.base_url}: {error or type(error).__name__}") from None
         if response.status_code in good:
             return response
-        raise Stopped(f"{method} {path}: {response.status_code} {_said(response)}{_hint(response.status_code)}")
+        status = response.status_code
+        raise ReplayStopped(f"{method} {path}: {status} {_error_message(response)}{_hint(status)}")
 
 
 def placement_document(key: str) -> dict[str, Any]:
-    """Three slots, all drawn. A row of the log tells about one item at one position, hence credit `shown`.
+    """Return a placement with three slots, all drawn, and credit `shown`: a row is about one item at one position.
 
-    Rows that do not match are never reported, and what is never reported teaches nothing under this credit.
+    Rows that do not match are never reported, so with this credit the server learns nothing from them.
     """
     return {
         "key": key,
@@ -105,19 +106,22 @@ def placement_document(key: str) -> dict[str, Any]:
 
 
 def shown_at(answer: dict[str, Any], position: int) -> str | None:
-    """The item in the answer's slot `position`, counted from 1."""
+    """Return the item in the answer's slot `position`, counted from 1."""
     ranking = answer["ranking"]
     return ranking[position - 1]["id"] if len(ranking) >= position else None
 
 
-def outcomes(decision_id: str, row: Row) -> list[dict[str, Any]]:
-    """What the log knows: this one item was shown, and clicked or left."""
+def outcomes(decision_id: str, row: LoggedRow) -> list[dict[str, Any]]:
+    """Return the outcomes of a row: the item was shown, then selected or abandoned."""
     shown = {"type": "shown", "candidate_id": row.item}
     then = {"type": "selected", "candidate_id": row.item} if row.clicked else {"type": "abandoned"}
-    return [{"event_id": f"{decision_id}.{one['type']}", "decision_id": decision_id, **one} for one in (shown, then)]
+    return [
+        {"event_id": f"{decision_id}.{outcome['type']}", "decision_id": decision_id, **outcome}
+        for outcome in (shown, then)
+    ]
 
 
-def _said(response: httpx.Response) -> str:
+def _error_message(response: httpx.Response) -> str:
     try:
         document = response.json()
         return str(document.get("detail") or document.get("title"))

@@ -1,8 +1,8 @@
-"""What a replayed bandit log says, in numbers and in words. Pure.
+"""Summarise a replayed bandit log, in numbers and in words. Pure.
 
 Rejection replay: Li, Chu, Langford, Wang, "Unbiased offline evaluation of contextual-bandit-based news article
-recommendation algorithms", WSDM 2011, arXiv 1003.5956. A logged row counts when the new policy chooses what the
-log shows; for a log of uniform choices the rows that count are a fair sample of the new policy's own traffic.
+recommendation algorithms", WSDM 2011, arXiv 1003.5956. A logged row counts if the new policy chooses the item that the
+log shows; for a log of uniform choices these rows are a fair sample of the new policy's own traffic.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evaluation.bandit_log import Row
+from evaluation.bandit_log import LoggedRow
 
 Z95 = 1.959963984540054
 Z80 = 0.8416212335729143
 UNIFORM = 1.001
-"""Propensities that differ by less than this factor are the same but for rounding."""
+"""Propensities that differ by less than this factor are equal except for rounding."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A share with its 95 % interval; `weight` is how many equally weighted rows it is worth."""
+    """A share with its 95 % interval; `weight` is the equivalent number of equally weighted rows."""
 
     value: float
     low: float
@@ -30,10 +30,10 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """The outcome of a replay. Rates are clicks a row, latencies milliseconds as the client saw them.
+class ReplayReport:
+    """The outcome of a replay. Rates are clicks per row, latencies milliseconds as the client measured them.
 
-    `fallbacks` are answers in the fallback order; they neither match nor teach.
+    `fallbacks` are answers in the fallback order; they are neither matched nor learned from.
     """
 
     rows: int
@@ -50,13 +50,18 @@ class Report:
 
 
 def report(
-    rows: Sequence[Row], matched: Sequence[Row], *, seconds: float, latencies: Sequence[float], fallbacks: int = 0
-) -> Report:
-    """`rows` were asked about, `matched` of them count; `latencies` in seconds."""
+    rows: Sequence[LoggedRow],
+    matched: Sequence[LoggedRow],
+    *,
+    seconds: float,
+    latencies: Sequence[float],
+    fallbacks: int = 0,
+) -> ReplayReport:
+    """Summarise a replay: `rows` were requested, `matched` are those that count; `latencies` in seconds."""
     ordered = sorted(latencies)
     p50, p95, p99 = (1e3 * ordered[math.ceil(share * len(ordered)) - 1] for share in (0.50, 0.95, 0.99))
     propensities = [row.propensity for row in rows]
-    return Report(
+    return ReplayReport(
         rows=len(rows),
         matches=len(matched),
         clicks=sum(row.clicked for row in matched),
@@ -71,11 +76,11 @@ def report(
     )
 
 
-def learned_rate(matched: Sequence[Row]) -> Rate:
-    """Clicks a row of the learning policy, each match weighted by 1 / propensity.
+def learned_rate(matched: Sequence[LoggedRow]) -> Rate:
+    """Return the clicks per row of the learning policy, each match weighted by 1 / propensity.
 
-    What the log shows often matches often; the weights undo that (Hájek's estimate, with Kish's effective number
-    of rows in the interval). With equal propensities this is the plain share.
+    Items that the log shows often match often; the weights correct for that (Hájek's estimate, with Kish's effective
+    number of rows in the interval). With equal propensities this is the plain share.
     """
     weights = [1 / row.propensity for row in matched]
     whole = sum(weights)
@@ -84,7 +89,7 @@ def learned_rate(matched: Sequence[Row]) -> Rate:
 
 
 def wilson(share: float, count: float, z: float = Z95) -> Rate:
-    """Wilson's score interval (1927), which keeps its promise for rare events, where the usual one fails."""
+    """Return Wilson's score interval (1927), which holds for rare events, where the normal interval fails."""
     centre = (share + z * z / (2 * count)) / (1 + z * z / count)
     half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
     low = max(0.0, centre - half) if share > 0 else 0.0
@@ -92,17 +97,17 @@ def wilson(share: float, count: float, z: float = Z95) -> Rate:
 
 
 def matches_to_see_double(rate: float) -> int:
-    """How many matches would show a doubled click rate with 80 % power at the 5 % level."""
+    """Return the number of matches that would show a doubled click rate with 80 % power at the 5 % level."""
     double = min(2 * rate, 1.0)
     spread = Z95 * math.sqrt(rate * (1 - rate)) + Z80 * math.sqrt(double * (1 - double))
     return math.ceil((spread / (double - rate)) ** 2)
 
 
-def verdict(one: Report) -> str:
-    """What may be concluded, in plain words."""
-    if one.learned is None:
+def verdict(replay: ReplayReport) -> str:
+    """Return the conclusion in plain words."""
+    if replay.learned is None:
         return "No row matched, so this log says nothing about the learned order."
-    learned, logged = one.learned, one.logged
+    learned, logged = replay.learned, replay.logged
     if learned.low > logged.high:
         return "The learned order gets more clicks than the log's: the intervals do not overlap."
     if learned.high < logged.low:
@@ -111,12 +116,12 @@ def verdict(one: Report) -> str:
     if logged.value <= 0:
         return words
     needed = matches_to_see_double(logged.value)
-    rows = math.ceil(needed * one.rows / one.matches)
+    rows = math.ceil(needed * replay.rows / replay.matches)
     return f"{words} Seeing a doubled click rate would take about {needed:,} matches, or {rows:,} rows like these."
 
 
-def caveat(one: Report) -> str:
-    """How far the learned rate may be trusted."""
-    if one.uniform:
+def caveat(replay: ReplayReport) -> str:
+    """Return how far the learned rate can be trusted, in plain words."""
+    if replay.uniform:
         return "The log chose uniformly, so the rows that match are a fair sample of the learned order's traffic."
     return "The log did not choose uniformly; matches are weighted by 1 / propensity to make up for it."

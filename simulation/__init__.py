@@ -1,1 +1,1 @@
-"""Worlds whose truth is known, policies that choose in them, and what the choices cost. Pure; numpy and bandits."""
+"""Play policies in simulated worlds whose best choice is known, and measure their regret. Pure; numpy and bandits."""

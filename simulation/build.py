@@ -1,15 +1,15 @@
-"""From the parts of a scenario to what is played."""
+"""Build worlds, reporting and policies from their specifications in a scenario."""
 
 from typing import assert_never
 
 import numpy as np
 
 from simulation import scenario
-from simulation.policies import plain
-from simulation.policies.cells import Cells
-from simulation.policies.contextual import Contextual
-from simulation.policies.learner import Learning, Thompson
-from simulation.worlds import late
+from simulation.policies import baselines
+from simulation.policies.cells import CellPolicies
+from simulation.policies.contextual import ContextualPolicy
+from simulation.policies.learner import LearningOptions, ThompsonPolicy
+from simulation.worlds import reporting as reporting_models
 from simulation.worlds.bernoulli import Bernoulli, Churning
 from simulation.worlds.checkout import Checkout
 from simulation.worlds.kindred import Kindred
@@ -19,81 +19,72 @@ from simulation.worlds.slots import Cascade, Positions
 from simulation.worlds.world import Policy, World
 
 
-def make_world(world: scenario.World, horizon: int, rng: np.random.Generator) -> World:
+def make_world(world: scenario.WorldSpec, horizon: int, rng: np.random.Generator) -> World:
     match world:
-        case scenario.Bernoulli():
+        case scenario.BernoulliSpec():
             return Bernoulli([world.rates], horizon, rng)
-        case scenario.Jumping():
+        case scenario.JumpingSpec():
             return Bernoulli(world.phases, horizon, rng)
-        case scenario.Churning():
+        case scenario.ChurningSpec():
             return Churning(world.arms, world.churn, (world.alpha, world.beta), rng)
-        case scenario.PositionBased():
+        case scenario.PositionBasedSpec():
             return Positions(world.attraction, world.examination, horizon, rng)
-        case scenario.Cascade():
+        case scenario.CascadeSpec():
             return Cascade(world.attraction, world.slots, horizon, rng)
-        case scenario.Logistic():
+        case scenario.LogisticSpec():
             return Logistic(world.arms, world.features, world.bias, world.spread, horizon, rng)
-        case scenario.Kindred():
-            return _kindred(world, rng)
-        case scenario.NewMerchant():
-            return _new_merchant(world, horizon, rng)
-        case scenario.Checkout():
+        case scenario.KindredSpec():
+            return Kindred(world, rng)
+        case scenario.NewMerchantSpec():
+            return NewMerchant(world, horizon, rng)
+        case scenario.CheckoutSpec():
             return Checkout(world.seconds, int(rng.integers(2**32)))
         case _:
             assert_never(world)
 
 
-def make_telling(telling: scenario.Telling, rng: np.random.Generator) -> late.Telling:
-    match telling:
-        case scenario.AtOnce():
-            return late.at_once
-        case scenario.Batches():
-            return late.in_batches(telling.size)
-        case scenario.Late():
-            return late.after(telling.visits)
-        case scenario.Trickling():
-            return late.trickling(telling.mean, telling.window, rng)
+def make_reporting(reporting: scenario.ReportingSpec, rng: np.random.Generator) -> reporting_models.Reporting:
+    match reporting:
+        case scenario.AtOnceSpec():
+            return reporting_models.at_once
+        case scenario.BatchesSpec():
+            return reporting_models.in_batches(reporting.size)
+        case scenario.LateSpec():
+            return reporting_models.after(reporting.visits)
+        case scenario.TricklingSpec():
+            return reporting_models.trickling(reporting.mean, reporting.window, rng)
         case _:
-            assert_never(telling)
+            assert_never(reporting)
 
 
-def make_policy(policy: scenario.Policy, world: World, seed: int) -> Policy:
-    """A policy whose own luck depends on the seed alone, and on no luck of the world."""
+def make_policy(policy: scenario.PolicySpec, world: World, seed: int) -> Policy:
+    """Build a policy; its random numbers depend on the seed alone, not on those of the world."""
     arms, slots = world.arms, world.slots
     match policy:
-        case scenario.Fixed():
-            return plain.Fixed(policy.order or range(arms), slots)
-        case scenario.Uniform():
-            return plain.Uniform(arms, slots, np.random.default_rng([seed, 3]))
-        case scenario.Textbook():
-            return plain.Textbook(arms, slots, np.random.default_rng([seed, 4]))
-        case scenario.KlUcb():
-            return plain.KlUcb(arms, slots)
-        case scenario.Thompson():
+        case scenario.FixedSpec():
+            return baselines.FixedPolicy(policy.order or range(arms), slots)
+        case scenario.UniformSpec():
+            return baselines.UniformPolicy(arms, slots, np.random.default_rng([seed, 3]))
+        case scenario.TextbookSpec():
+            return baselines.TextbookPolicy(arms, slots, np.random.default_rng([seed, 4]))
+        case scenario.KlUcbSpec():
+            return baselines.KlUcbPolicy(arms, slots)
+        case scenario.ThompsonSpec():
             return _thompson(policy, world, seed)
-        case scenario.Contextual():
+        case scenario.ContextualSpec():
             return _contextual(policy, world, seed)
         case _:
             assert_never(policy)
 
 
-def _contextual(policy: scenario.Contextual, world: World, seed: int) -> Policy:
+def _contextual(policy: scenario.ContextualSpec, world: World, seed: int) -> Policy:
     size = world.size if isinstance(world, Logistic | Kindred) else 1
     kinds = world.kinds if policy.kinds and isinstance(world, Kindred) else 0
-    return Contextual(
-        world.arms,
-        size,
-        world.slots,
-        seed=seed,
-        floor=policy.floor,
-        refresh=policy.refresh,
-        kinds=kinds,
-        window=policy.window,
-    )
+    return ContextualPolicy(policy, world.arms, size, world.slots, seed=seed, kinds=kinds)
 
 
-def _thompson(policy: scenario.Thompson, world: World, seed: int) -> Policy:
-    learning = Learning(
+def _thompson(policy: scenario.ThompsonSpec, world: World, seed: int) -> Policy:
+    learning = LearningOptions(
         floor=policy.floor,
         drawn=policy.drawn,
         draws=policy.draws,
@@ -105,31 +96,6 @@ def _thompson(policy: scenario.Thompson, world: World, seed: int) -> Policy:
         by_slot=policy.by_slot,
     )
     if policy.cells:
-        return Cells(learning, world.arms, world.slots, seed=seed)
+        return CellPolicies(learning, world.arms, world.slots, seed=seed)
     priors = world.priors() if policy.peers and isinstance(world, NewMerchant) else None
-    return Thompson(learning, world.arms, world.slots, seed=seed, priors=priors)
-
-
-def _kindred(world: scenario.Kindred, rng: np.random.Generator) -> World:
-    return Kindred(
-        world.arms,
-        world.features,
-        world.kinds,
-        bias=world.bias,
-        spread=world.spread,
-        own=world.own,
-        churn=world.churn,
-        rng=rng,
-    )
-
-
-def _new_merchant(world: scenario.NewMerchant, horizon: int, rng: np.random.Generator) -> World:
-    return NewMerchant(
-        np.array(world.rates),
-        strength=world.strength,
-        others=world.others,
-        trials=world.trials,
-        unlike=world.unlike,
-        horizon=horizon,
-        rng=rng,
-    )
+    return ThompsonPolicy(learning, world.arms, world.slots, seed=seed, priors=priors)

@@ -1,2 +1,2 @@
 class BadScenario(Exception):
-    """What is wrong in a scenario, the field first."""
+    """Raised for an invalid scenario; the message begins with the field."""

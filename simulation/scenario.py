@@ -1,4 +1,4 @@
-"""A scenario: a world, when its outcomes are told, and the policies that are to be compared in it; read from TOML."""
+"""Read a scenario from TOML: a world, the reporting of outcomes, and the policies to compare."""
 
 import re
 import tomllib
@@ -29,20 +29,20 @@ class _Kind(_Strict, frozen=True, tag_field="kind"):
 # Worlds.
 
 
-class Bernoulli(_Kind, frozen=True, tag="bernoulli"):
+class BernoulliSpec(_Kind, frozen=True, tag="bernoulli"):
     """One slot, fixed rates."""
 
     rates: Rates
 
 
-class Jumping(_Kind, frozen=True, tag="jumping"):
-    """One slot; the rates of each phase hold for an equal part of the horizon."""
+class JumpingSpec(_Kind, frozen=True, tag="jumping"):
+    """One slot; the rates of each phase apply for an equal part of the horizon."""
 
     phases: Annotated[tuple[Rates, ...], Meta(min_length=2)]
 
 
-class Churning(_Kind, frozen=True, tag="churning"):
-    """One slot; candidates leave, and new ones, with rates from Beta(alpha, beta), take their places."""
+class ChurningSpec(_Kind, frozen=True, tag="churning"):
+    """One slot; candidates leave and are replaced by new ones, with rates from Beta(alpha, beta)."""
 
     arms: Annotated[int, Meta(ge=2)]
     churn: Rate
@@ -50,22 +50,22 @@ class Churning(_Kind, frozen=True, tag="churning"):
     beta: Positive
 
 
-class PositionBased(_Kind, frozen=True, tag="position_based"):
+class PositionBasedSpec(_Kind, frozen=True, tag="position_based"):
     """A candidate is chosen with its attraction times the examination of its slot."""
 
     attraction: Rates
     examination: Rates
 
 
-class Cascade(_Kind, frozen=True, tag="cascade"):
-    """The customer takes the first that pleases."""
+class CascadeSpec(_Kind, frozen=True, tag="cascade"):
+    """The customer takes the first attractive candidate."""
 
     attraction: Rates
     slots: Count
 
 
-class Logistic(_Kind, frozen=True, tag="contextual"):
-    """One slot; rates are logistic in the features of the visit. Another world for each seed."""
+class LogisticSpec(_Kind, frozen=True, tag="contextual"):
+    """One slot; rates are logistic in the features of the visit. Each seed has its own world."""
 
     arms: Annotated[int, Meta(ge=2)]
     features: Count
@@ -73,8 +73,8 @@ class Logistic(_Kind, frozen=True, tag="contextual"):
     spread: Positive = 1.0
 
 
-class Kindred(_Kind, frozen=True, tag="kindred"):
-    """As contextual, but candidates are of kinds, around whose weights their own lie, come and go."""
+class KindredSpec(_Kind, frozen=True, tag="kindred"):
+    """As contextual, but candidates come and go and belong to kinds, around whose weights their own lie."""
 
     arms: Annotated[int, Meta(ge=2)]
     features: Count
@@ -85,8 +85,8 @@ class Kindred(_Kind, frozen=True, tag="kindred"):
     churn: Rate = 0.0
 
 
-class NewMerchant(_Kind, frozen=True, tag="new_merchant"):
-    """One slot; what other merchants counted is known. The new one's rates are like theirs, or in reverse."""
+class NewMerchantSpec(_Kind, frozen=True, tag="new_merchant"):
+    """One slot; other merchants' counts are known. The new merchant's rates are like theirs, or in reverse."""
 
     rates: Annotated[tuple[Inside, ...], Meta(min_length=2)]
     strength: Positive
@@ -95,72 +95,83 @@ class NewMerchant(_Kind, frozen=True, tag="new_merchant"):
     unlike: bool = False
 
 
-class Checkout(_Kind, frozen=True, tag="shoppers"):
-    """The demo's shoppers, who look at a list of payment methods. Cells are countries."""
+class CheckoutSpec(_Kind, frozen=True, tag="shoppers"):
+    """The demo's shoppers, who look down a list of payment methods. Cells are countries."""
 
     seconds: Positive = 1.0
 
 
-World = Bernoulli | Jumping | Churning | PositionBased | Cascade | Logistic | Kindred | NewMerchant | Checkout
+WorldSpec = (
+    BernoulliSpec
+    | JumpingSpec
+    | ChurningSpec
+    | PositionBasedSpec
+    | CascadeSpec
+    | LogisticSpec
+    | KindredSpec
+    | NewMerchantSpec
+    | CheckoutSpec
+)
 
 
-# When outcomes are told.
+# Reporting of outcomes.
 
 
-class AtOnce(_Kind, frozen=True, tag="at_once"):
-    """Before the next visit."""
+class AtOnceSpec(_Kind, frozen=True, tag="at_once"):
+    """Report each outcome before the next visit."""
 
 
-class Batches(_Kind, frozen=True, tag="batches"):
-    """Together, after every `size` visits."""
+class BatchesSpec(_Kind, frozen=True, tag="batches"):
+    """Report outcomes together, after every `size` visits."""
 
     size: Count
 
 
-class Late(_Kind, frozen=True, tag="late"):
-    """`visits` later, successes and failures alike."""
+class LateSpec(_Kind, frozen=True, tag="late"):
+    """Report outcomes `visits` visits late, successes and failures alike."""
 
     visits: Count
 
 
-class Trickling(_Kind, frozen=True, tag="trickling"):
-    """Successes after an exponential time of that mean; what did not come within `window` visits never comes."""
+class TricklingSpec(_Kind, frozen=True, tag="trickling"):
+    """Report successes after an exponential time of that mean, those later than `window` visits never."""
 
     mean: Positive
     window: Count
 
 
-Telling = AtOnce | Batches | Late | Trickling
+ReportingSpec = AtOnceSpec | BatchesSpec | LateSpec | TricklingSpec
 
 
 # Policies.
 
 
-class _Policy(_Kind, frozen=True):
+class _PolicySpec(_Kind, frozen=True):
     name: str = ""
 
 
-class Fixed(_Policy, frozen=True, tag="fixed"):
-    """Always the same order, as candidates are listed unless given."""
+class FixedSpec(_PolicySpec, frozen=True, tag="fixed"):
+    """Always the same order; by default that of the candidates."""
 
     order: tuple[Annotated[int, Meta(ge=0)], ...] = ()
 
 
-class Uniform(_Policy, frozen=True, tag="uniform"):
-    """Chance."""
+class UniformSpec(_PolicySpec, frozen=True, tag="uniform"):
+    """A random order."""
 
 
-class Textbook(_Policy, frozen=True, tag="textbook"):
+class TextbookSpec(_PolicySpec, frozen=True, tag="textbook"):
     """Thompson sampling with flat priors, a draw at each visit."""
 
 
-class KlUcb(_Policy, frozen=True, tag="kl_ucb"):
+class KlUcbSpec(_PolicySpec, frozen=True, tag="kl_ucb"):
     """The highest upper confidence bounds."""
 
 
-class Thompson(_Policy, frozen=True, tag="thompson"):
-    """The product's own. `cells`: the cells of the context learn apart, each shrunk to all. `peers`: start from what
-    other merchants counted."""
+class ThompsonSpec(_PolicySpec, frozen=True, tag="thompson"):
+    """The product's policy. `cells`: each cell of the context learns separately, shrunk to the average. `peers`: start
+    from the counts of other merchants.
+    """
 
     floor: Annotated[float, Meta(ge=0, le=0.5)] = 0.0
     drawn: Count = 3
@@ -175,8 +186,8 @@ class Thompson(_Policy, frozen=True, tag="thompson"):
     peers: bool = False
 
 
-class Contextual(_Policy, frozen=True, tag="contextual"):
-    """The product's own, for worlds with features. `kinds`: it is told which kind each candidate is of."""
+class ContextualSpec(_PolicySpec, frozen=True, tag="contextual"):
+    """The product's policy for worlds with features. `kinds`: the kind of each candidate is known."""
 
     floor: Annotated[float, Meta(ge=0, le=0.5)] = 0.0
     refresh: Count = 100
@@ -184,32 +195,32 @@ class Contextual(_Policy, frozen=True, tag="contextual"):
     kinds: bool = False
 
 
-Policy = Fixed | Uniform | Textbook | KlUcb | Thompson | Contextual
+PolicySpec = FixedSpec | UniformSpec | TextbookSpec | KlUcbSpec | ThompsonSpec | ContextualSpec
 
 
-class Scenario(_Strict, frozen=True):
-    """`horizon` visits, played on seeds 0 to `seeds` - 1."""
+class SimulationScenario(_Strict, frozen=True):
+    """`horizon` visits, played with the seeds 0 to `seeds` - 1."""
 
     name: str
     horizon: Annotated[int, Meta(ge=1, le=10_000_000)]
     seeds: Annotated[int, Meta(ge=1, le=10_000)]
-    world: World
-    policies: Annotated[tuple[Policy, ...], Meta(min_length=1)]
-    telling: Telling = AtOnce()
+    world: WorldSpec
+    policies: Annotated[tuple[PolicySpec, ...], Meta(min_length=1)]
+    reporting: ReportingSpec = msgspec.field(default=AtOnceSpec(), name="telling")
 
     def titles(self) -> list[str]:
-        """What each policy is called: its own name, or its kind."""
-        return [one.name or kind_of(one) for one in self.policies]
+        """Return the name of each policy; the default is its kind."""
+        return [policy.name or kind_of(policy) for policy in self.policies]
 
 
-def kind_of(part: World | Telling | Policy) -> str:
+def kind_of(part: WorldSpec | ReportingSpec | PolicySpec) -> str:
     return str(part.__struct_config__.tag)
 
 
-def read(text: str) -> Scenario:
-    """Raises BadScenario, which names the field and says what would be right."""
+def read(text: str) -> SimulationScenario:
+    """Read a scenario from TOML. Raises BadScenario, which names the field and says what would be right."""
     try:
-        scenario = msgspec.convert(tomllib.loads(text), Scenario)
+        scenario = msgspec.convert(tomllib.loads(text), SimulationScenario)
     except tomllib.TOMLDecodeError as error:
         raise BadScenario(f"not TOML: {error}") from None
     except msgspec.ValidationError as error:
@@ -219,41 +230,41 @@ def read(text: str) -> Scenario:
 
 
 def _named(message: str) -> str:
-    """msgspec's words, the field first: `world.rates[0]: expected ...`."""
-    said, _, where = message.partition(" - at `")
-    field = re.sub(r"^\$\.?|`$", "", where)
-    said = said[:1].lower() + said[1:].replace("`", "")
-    return f"{field}: {said}" if field else said
+    """Put the field before msgspec's message: `world.rates[0]: expected ...`."""
+    problem, _, location = message.partition(" - at `")
+    field = re.sub(r"^\$\.?|`$", "", location)
+    problem = problem[:1].lower() + problem[1:].replace("`", "")
+    return f"{field}: {problem}" if field else problem
 
 
-def _check(scenario: Scenario) -> None:
+def _check(scenario: SimulationScenario) -> None:
     for field, problem in (*_of_world(scenario.world), *_of_policies(scenario)):
         raise BadScenario(f"{field}: {problem}")
 
 
-def _of_world(world: World) -> Iterator[tuple[str, str]]:
+def _of_world(world: WorldSpec) -> Iterator[tuple[str, str]]:
     match world:
-        case Jumping(phases=phases) if len({len(rates) for rates in phases}) > 1:
+        case JumpingSpec(phases=phases) if len({len(rates) for rates in phases}) > 1:
             yield "world.phases", "every phase needs as many rates"
-        case PositionBased(attraction=attraction, examination=examination) if len(examination) > len(attraction):
+        case PositionBasedSpec(attraction=attraction, examination=examination) if len(examination) > len(attraction):
             yield "world.examination", f"there are {len(attraction)} candidates for {len(examination)} slots"
-        case Cascade(attraction=attraction, slots=slots) if slots > len(attraction):
+        case CascadeSpec(attraction=attraction, slots=slots) if slots > len(attraction):
             yield "world.slots", f"there are {len(attraction)} candidates for {slots} slots"
         case _:
             pass
 
 
-def _of_policies(scenario: Scenario) -> Iterator[tuple[str, str]]:
+def _of_policies(scenario: SimulationScenario) -> Iterator[tuple[str, str]]:
     arms = arms_of(scenario.world)
     for number, policy in enumerate(scenario.policies):
         match policy:
-            case Contextual() if not isinstance(scenario.world, Logistic | Kindred):
+            case ContextualSpec() if not isinstance(scenario.world, LogisticSpec | KindredSpec):
                 yield f"policies[{number}].kind", "contextual needs a world with features"
-            case Contextual(kinds=True) if not isinstance(scenario.world, Kindred):
+            case ContextualSpec(kinds=True) if not isinstance(scenario.world, KindredSpec):
                 yield f"policies[{number}].kinds", "only kindred candidates are of kinds"
-            case Thompson(peers=True) if not isinstance(scenario.world, NewMerchant):
+            case ThompsonSpec(peers=True) if not isinstance(scenario.world, NewMerchantSpec):
                 yield f"policies[{number}].peers", "only a new merchant has peers"
-            case Fixed(order=order) if order and sorted(order) != list(range(arms)):
+            case FixedSpec(order=order) if order and sorted(order) != list(range(arms)):
                 yield f"policies[{number}].order", f"needs each of 0 to {arms - 1} once"
             case _:
                 pass
@@ -261,18 +272,18 @@ def _of_policies(scenario: Scenario) -> Iterator[tuple[str, str]]:
         yield "policies", "each needs a name of its own"
 
 
-def arms_of(world: World) -> int:
-    """How many candidates there are."""
+def arms_of(world: WorldSpec) -> int:
+    """Return the number of candidates."""
     match world:
-        case Bernoulli() | NewMerchant():
+        case BernoulliSpec() | NewMerchantSpec():
             return len(world.rates)
-        case Jumping():
+        case JumpingSpec():
             return len(world.phases[0])
-        case Churning() | Logistic() | Kindred():
+        case ChurningSpec() | LogisticSpec() | KindredSpec():
             return world.arms
-        case PositionBased() | Cascade():
+        case PositionBasedSpec() | CascadeSpec():
             return len(world.attraction)
-        case Checkout():
+        case CheckoutSpec():
             return len(METHODS)
         case _:
             assert_never(world)

@@ -1,4 +1,4 @@
-"""What curves of regret say: the mean over seeds, and how sure it is."""
+"""Summarise regret curves: the mean over seeds and its confidence interval."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ Z95 = 1.959963984540054
 
 
 class Average(NamedTuple):
-    """A mean over seeds with its 95% interval; of one seed nothing is known but its value."""
+    """A mean over seeds with its 95% interval; for a single seed, the interval is the value itself."""
 
     mean: float
     low: float
@@ -18,21 +18,22 @@ class Average(NamedTuple):
 
 
 def average(values: Floats) -> Average:
-    """Of (seeds,) values."""
+    """Return the mean of (seeds,) values with its interval."""
     mean = float(values.mean())
     margin = Z95 * float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else 0.0
     return Average(mean, mean - margin, mean + margin)
 
 
-def ratio(ones: Floats, others: Floats) -> Average:
-    """The mean of `ones` over the mean of `others`, (seeds,) each on the same seeds, by the delta method."""
-    quotient = float(ones.mean() / others.mean())
-    off = average(ones - quotient * others)
-    margin = off.high - off.mean
-    return Average(quotient, quotient - margin / float(others.mean()), quotient + margin / float(others.mean()))
+def ratio(numerators: Floats, denominators: Floats) -> Average:
+    """Return the ratio of two means over the same seeds, (seeds,) each, with its interval by the delta method."""
+    quotient = float(numerators.mean() / denominators.mean())
+    difference = average(numerators - quotient * denominators)
+    margin = difference.high - difference.mean
+    margin = margin / float(denominators.mean())
+    return Average(quotient, quotient - margin, quotient + margin)
 
 
 def quantiles(values: Floats) -> tuple[float, float]:
-    """The least and the greatest of nine tenths of the seeds."""
+    """Return the 5% and 95% quantiles over the seeds."""
     low, high = np.quantile(values, [0.05, 0.95])
     return float(low), float(high)

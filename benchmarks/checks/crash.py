@@ -28,7 +28,7 @@ from engine.decisions.rebuild import compare
 from engine.service import database_url, open_engine
 from engine.settings import Settings
 from engine.store.connection.database import open_database
-from simulation.worlds.shoppers import World
+from simulation.worlds.shoppers import ShopperWorld
 from web.demo.seed import seed, shoppers_key
 from web.demo.shoppers import PLACEMENT
 
@@ -64,7 +64,7 @@ class Client:
 
     key: str
     random: Random
-    world: World
+    world: ShopperWorld
     decisions: set[str] = field(default_factory=set)
     kept: set[str] = field(default_factory=set)
     unanswered: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -164,7 +164,7 @@ def crash(rounds: int, *, seconds: tuple[float, float] = (0.7, 2.0), chance: int
     random, found = Random(chance), Crashes()
     with tempfile.TemporaryDirectory(prefix="tap2-crash-") as name:
         folder = Path(name)
-        client = Client(asyncio.run(prepare(folder)), random, World(default_rng(chance)))
+        client = Client(asyncio.run(prepare(folder)), random, ShopperWorld(default_rng(chance)))
         server = Server([*TAP2, "serve"], folder, free_port(), {})
         try:
             for _ in range(rounds):

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 import bandits
-from simulation.policies.evidence import Tally
-from simulation.policies.fits import Delays
-from simulation.policies.learner import Learning, Thompson
-from simulation.worlds import late
-from simulation.worlds.world import Floats, Told, Visit
+from simulation.policies.evidence import EvidenceTally
+from simulation.policies.fits import DelayRecords
+from simulation.policies.learner import LearningOptions, Thompson
+from simulation.worlds import reporting
+from simulation.worlds.world import Floats, SimulatedVisit, VisitOutcome
 
 RATES = np.array((0.34, 0.22, 0.15, 0.10, 0.07))
 ARMS = len(RATES)
@@ -45,16 +45,16 @@ def off(seeds: int) -> Off:
 
 def _in_turn(seed: int) -> Floats:
     """(3, moments)"""
-    seen, delays, before = Tally(ARMS, 1, by_slot=False), Delays(WINDOW), _earlier(seed)
+    seen, delays, before = EvidenceTally(ARMS, 1, by_slot=False), DelayRecords(WINDOW), _earlier(seed)
 
     def choose(number: int) -> int:
         seen.begin(number, (number % ARMS,))
-        delays.began(number)
+        delays.start(number)
         return number % ARMS
 
-    def update(told: Told) -> None:
-        seen.end(told, 0)
-        delays.heard(told)
+    def update(outcome: VisitOutcome) -> None:
+        seen.end(outcome, 0)
+        delays.resolve(outcome)
 
     def compare(number: int, whole: Floats) -> list[float]:
         curves = (before, delays.curve(number), None)
@@ -65,49 +65,53 @@ def _in_turn(seed: int) -> Floats:
 
 def _chosen(seed: int) -> Floats:
     """(3, moments)"""
-    policy = Thompson(Learning(window=WINDOW), ARMS, 1, seed=seed)
+    policy = Thompson(LearningOptions(window=WINDOW), ARMS, 1, seed=seed)
 
     def compare(number: int, whole: Floats) -> list[float]:
         means = _means(policy.evidence(number))
         return [_over(means, whole), _over(means, RATES), _over(whole, RATES)]
 
-    return _walk(seed, lambda number: policy.decide(Visit(number))[0], policy.learn, compare)
+    return _walk(seed, lambda number: policy.decide(SimulatedVisit(number))[0], policy.learn, compare)
 
 
 def _walk(
     seed: int,
     choose: Callable[[int], int],
-    update: Callable[[Told], None],
+    update: Callable[[VisitOutcome], None],
     compare: Callable[[int, Floats], list[float]],
 ) -> Floats:
     """Compares, now and then, with the means of somebody who knows at once what will come of every decision."""
-    luck, tell = np.random.default_rng([seed, 1]), _telling([seed, 2])
-    whole = Tally(ARMS, 1, by_slot=False)
-    waiting: defaultdict[int, list[Told]] = defaultdict(list)
+    luck, report = np.random.default_rng([seed, 1]), _telling([seed, 2])
+    whole = EvidenceTally(ARMS, 1, by_slot=False)
+    waiting: defaultdict[int, list[VisitOutcome]] = defaultdict(list)
     found = []
     for number in range(HORIZON):
-        for told in waiting.pop(number, ()):
-            update(told)
+        for outcome in waiting.pop(number, ()):
+            update(outcome)
         if number % EVERY == 0 and number >= WINDOW:
             found.append(compare(number, _means(whole.evidence(_whole(whole), np.ones(1), None, number))))
         arm = choose(number)
-        told = tell(Told(Visit(number), (arm,), (arm,) if luck.random() < RATES[arm] else (), number + 1))
-        whole.end(told, 0)
-        waiting[told.at].append(told)
+        outcome = report(
+            VisitOutcome(SimulatedVisit(number), (arm,), (arm,) if luck.random() < RATES[arm] else (), number + 1)
+        )
+        whole.end(outcome, 0)
+        waiting[outcome.reported_at].append(outcome)
     return np.array(found).T
 
 
 def _earlier(seed: int) -> bandits.DelayCurve:
     """What came of as many visits before, all of it told."""
-    luck, tell, delays = np.random.default_rng([seed, 3]), _telling([seed, 4]), Delays(WINDOW)
+    luck, report, delays = np.random.default_rng([seed, 3]), _telling([seed, 4]), DelayRecords(WINDOW)
     for number in range(HORIZON):
-        delays.began(number)
-        delays.heard(tell(Told(Visit(number), (0,), (0,) if luck.random() < RATES.mean() else (), number + 1)))
+        delays.start(number)
+        delays.resolve(
+            report(VisitOutcome(SimulatedVisit(number), (0,), (0,) if luck.random() < RATES.mean() else (), number + 1))
+        )
     return delays.curve(HORIZON + 2 * WINDOW)
 
 
-def _telling(seed: list[int]) -> late.Telling:
-    return late.trickling(MEAN, WINDOW, np.random.default_rng(seed))
+def _telling(seed: list[int]) -> reporting.Telling:
+    return reporting.trickling(MEAN, WINDOW, np.random.default_rng(seed))
 
 
 def _means(known: list[bandits.Evidence]) -> Floats:
@@ -118,6 +122,6 @@ def _over(means: Floats, others: Floats) -> float:
     return float((means / others).mean() - 1)
 
 
-def _whole(tally: Tally) -> Floats:
+def _whole(tally: EvidenceTally) -> Floats:
     """All days count."""
     return np.ones((len(tally.days()), ARMS))

@@ -72,7 +72,7 @@ def main() -> None:
     )
     chances = policy.compute_batch_action_dist(n_sim=SIMULATIONS)[0]
     found = [errors(run, logged, chances, float(own.reward.mean())) for run in range(int(sys.argv[1]))]
-    print(json.dumps({name: float(np.mean([one[name] for one in found])) for name in found[0]}))
+    print(json.dumps({name: float(np.mean([arm[name] for arm in found])) for name in found[0]}))
 
 
 if __name__ == "__main__":

@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.peers.policies import make
-from simulation.build import make_telling, make_world
+from simulation.build import make_reporting, make_world
 from simulation.runner import play
-from simulation.scenario import Scenario, read
+from simulation.scenario import SimulationScenario, read
 
 
-def regret(scenario: Scenario, peer: str, seed: int) -> float:
+def regret(scenario: SimulationScenario, peer: str, seed: int) -> float:
     """The same world, with the same luck, as our own policies meet under this seed."""
     world = make_world(scenario.world, scenario.horizon, np.random.default_rng([seed, 1]))
-    tell = make_telling(scenario.telling, np.random.default_rng([seed, 2]))
+    tell = make_reporting(scenario.telling, np.random.default_rng([seed, 2]))
     return float(play(world, make(peer, world, seed), tell, scenario.horizon)[-1])
 
 

@@ -10,7 +10,7 @@ import vowpalwabbit
 from mabwiser.mab import MAB, LearningPolicy
 from river import bandit, proba
 
-from simulation.worlds.world import Order, Told, Visit, World
+from simulation.worlds.world import Order, SimulatedVisit, VisitOutcome, World
 
 
 class MabWiser:
@@ -21,14 +21,14 @@ class MabWiser:
         self._first = seed % arms
         self._fitted = False
 
-    def decide(self, visit: Visit) -> Order:
+    def decide(self, visit: SimulatedVisit) -> Order:
         if not self._fitted:
             return (self._first,)
         return (int(self._mab.predict(_row(visit))),)
 
-    def learn(self, told: Told) -> None:
+    def learn(self, outcome: VisitOutcome) -> None:
         update_state = self._mab.partial_fit if self._fitted else self._mab.fit
-        update_state([told.order[0]], [int(bool(told.successes))], _row(told.visit))
+        update_state([outcome.order[0]], [int(bool(outcome.successes))], _row(outcome.visit))
         self._fitted = True
 
 
@@ -37,11 +37,11 @@ class RiverThompson:
         self._arms = list(range(arms))
         self._policy = bandit.ThompsonSampling(reward_obj=proba.Beta(1, 1), seed=seed)
 
-    def decide(self, visit: Visit) -> Order:
+    def decide(self, visit: SimulatedVisit) -> Order:
         return (self._policy.pull(self._arms),)
 
-    def learn(self, told: Told) -> None:
-        self._policy.update(told.order[0], bool(told.successes))
+    def learn(self, outcome: VisitOutcome) -> None:
+        self._policy.update(outcome.order[0], bool(outcome.successes))
 
 
 class RiverLinUcb:
@@ -51,11 +51,11 @@ class RiverLinUcb:
         self._arms = list(range(arms))
         self._policy = bandit.LinUCBDisjoint(seed=seed)
 
-    def decide(self, visit: Visit) -> Order:
+    def decide(self, visit: SimulatedVisit) -> Order:
         return (self._policy.pull(self._arms, context=_named(visit)),)
 
-    def learn(self, told: Told) -> None:
-        self._policy.update(told.order[0], _named(told.visit), int(bool(told.successes)))
+    def learn(self, outcome: VisitOutcome) -> None:
+        self._policy.update(outcome.order[0], _named(outcome.visit), int(bool(outcome.successes)))
 
 
 class SquareCb:
@@ -63,20 +63,20 @@ class SquareCb:
 
     def __init__(self, arms: int, seed: int) -> None:
         self._vw = vowpalwabbit.Workspace(f"--cb_explore_adf --squarecb -q ca --quiet --random_seed {seed}")
-        self._actions = [f"|a arm_{one}" for one in range(arms)]
+        self._actions = [f"|a arm_{arm}" for arm in range(arms)]
         self._rng = np.random.default_rng([seed, 5])
         self._chance: dict[int, float] = {}
 
-    def decide(self, visit: Visit) -> Order:
+    def decide(self, visit: SimulatedVisit) -> Order:
         chances = np.array(self._vw.predict([_shared(visit), *self._actions]))
-        one = int(self._rng.choice(len(chances), p=chances / chances.sum()))
-        self._chance[visit.number] = float(chances[one])
-        return (one,)
+        arm = int(self._rng.choice(len(chances), p=chances / chances.sum()))
+        self._chance[visit.number] = float(chances[arm])
+        return (arm,)
 
-    def learn(self, told: Told) -> None:
-        one, lines = told.order[0], list(self._actions)
-        lines[one] = f"0:{-int(bool(told.successes))}:{self._chance.pop(told.visit.number)} {lines[one]}"
-        self._vw.learn([_shared(told.visit), *lines])
+    def learn(self, outcome: VisitOutcome) -> None:
+        arm, lines = outcome.order[0], list(self._actions)
+        lines[arm] = f"0:{-int(bool(outcome.successes))}:{self._chance.pop(outcome.visit.number)} {lines[arm]}"
+        self._vw.learn([_shared(outcome.visit), *lines])
 
 
 class CcbSquareCb:
@@ -84,20 +84,22 @@ class CcbSquareCb:
 
     def __init__(self, arms: int, slots: int, seed: int) -> None:
         self._vw = vowpalwabbit.Workspace(f"--ccb_explore_adf --squarecb -q as --quiet --random_seed {seed}")
-        self._actions = ["ccb shared |c constant", *(f"ccb action |a arm_{one}" for one in range(arms))]
+        self._actions = ["ccb shared |c constant", *(f"ccb action |a arm_{arm}" for arm in range(arms))]
         self._slots = [f"|s slot_{slot}" for slot in range(slots)]
         self._chances: dict[int, list[float]] = {}
 
-    def decide(self, visit: Visit) -> Order:
+    def decide(self, visit: SimulatedVisit) -> Order:
         # The library draws by itself: the action of a slot stands first, and later slots are left with the others.
         drawn = [slot[0] for slot in self._vw.predict([*self._actions, *(f"ccb slot {slot}" for slot in self._slots)])]
         self._chances[visit.number] = [chance for _, chance in drawn]
         return tuple(action for action, _ in drawn)
 
-    def learn(self, told: Told) -> None:
+    def learn(self, outcome: VisitOutcome) -> None:
         lines = [
-            f"ccb slot {one}:{-int(one in told.successes)}:{chance} {slot}"
-            for one, chance, slot in zip(told.order, self._chances.pop(told.visit.number), self._slots, strict=True)
+            f"ccb slot {arm}:{-int(arm in outcome.successes)}:{chance} {slot}"
+            for arm, chance, slot in zip(
+                outcome.order, self._chances.pop(outcome.visit.number), self._slots, strict=True
+            )
         ]
         self._vw.learn([*self._actions, *lines])
 
@@ -120,16 +122,16 @@ def make(name: str, world: World, seed: int) -> object:
             raise SystemExit(f"no such peer: {name}")
 
 
-def _row(visit: Visit) -> list[list[float]] | None:
+def _row(visit: SimulatedVisit) -> list[list[float]] | None:
     return None if visit.features is None else [visit.features.tolist()]
 
 
-def _named(visit: Visit) -> dict[str, float]:
+def _named(visit: SimulatedVisit) -> dict[str, float]:
     assert visit.features is not None
     return {f"x{index}": value for index, value in enumerate(visit.features.tolist())}
 
 
-def _shared(visit: Visit) -> str:
+def _shared(visit: SimulatedVisit) -> str:
     if visit.features is None:
         return "shared |c constant"
     # VW adds a constant of its own, but crosses the action with the features of the namespace only.

@@ -37,7 +37,7 @@ def vw_squarecb() -> float:
     """The chances of one slot, ten features crossed with the action; the text that VW reads is made before."""
     vw = vowpalwabbit.Workspace("--cb_explore_adf --squarecb -q ca --quiet --random_seed 1")
     rng = np.random.default_rng(1)
-    actions = [f"|a arm_{one}" for one in range(ARMS)]
+    actions = [f"|a arm_{arm}" for arm in range(ARMS)]
     shared = "shared |c " + " ".join(f"x{index}:{value}" for index, value in enumerate(rng.normal(size=FEATURES)))
     for number in range(200):
         lines = list(actions)

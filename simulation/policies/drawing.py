@@ -1,4 +1,4 @@
-"""From scores to an order by the engine's own steps: chances counted, slots drawn by a key."""
+"""Draw an order from scores exactly as the engine does: win probabilities are counted, slots are drawn by a key."""
 
 from collections.abc import Callable
 
@@ -10,13 +10,15 @@ from bandits import Chances
 from simulation.worlds.world import Order
 
 
-class Drawing:
-    """Draws the first `drawn` of the slots, the rest follow the means; the key of a decision is the run's seed and the
-    visit's number."""
+class SlotDrawing:
+    """Draws the first `drawn` slots; the rest follow the means.
+
+    The key of a decision is the run's seed and the visit's number.
+    """
 
     def __init__(self, arms: int, slots: int, drawn: int, seed: int) -> None:
         self.ids = [f"arm_{index}" for index in range(arms)]
-        self._hashes = np.array([bandits.candidate_hash(one) for one in self.ids], np.uint64)
+        self._hashes = np.array([bandits.candidate_hash(arm) for arm in self.ids], np.uint64)
         self._slots, self._drawn, self._seed = slots, min(drawn, slots), seed
 
     def order(self, chances: Callable[[Order], Chances], means: ArrayLike, number: int) -> Order:
@@ -27,5 +29,5 @@ class Drawing:
         return bandits.arrange(chances, means, u, length=self._slots, drawn=self._drawn).order
 
     def version(self, number: int) -> int:
-        """The seed of the draws of a beliefs version."""
+        """Return the seed of the draws of a beliefs version."""
         return bandits.seed_of(f"{self._seed} beliefs {number}")

@@ -1,4 +1,4 @@
-"""What a learner was told, and how much of it counts at the moment."""
+"""Count the outcomes that a policy has received, and weigh them for the current beliefs."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -7,21 +7,21 @@ import numpy as np
 
 import bandits
 from bandits import Evidence
-from simulation.policies.plain import seen
-from simulation.worlds.world import Floats, Order, Told
+from simulation.policies.baselines import examined
+from simulation.worlds.world import Floats, Order, VisitOutcome
 
 SECOND = 1_000
-"""In simulated time a visit takes a second."""
+"""Milliseconds of simulated time per visit."""
 
 GRAIN = 50
-"""Visits that began to wait together."""
+"""The number of consecutive visits whose pending outcomes share an age."""
 
 
-class Tally:
-    """Trials and successes (arms, slots) by day, and trials under way by age.
+class EvidenceTally:
+    """Trials and successes (arms, slots) by day, and pending trials by age.
 
-    With `by_slot` (position-based credit) the slots are kept apart and all of them were tried; otherwise whoever the
-    customer saw on the way down to the lowest success was, and there is one column.
+    With `by_slot` (position-based credit) slots are counted separately and all of them were tried. Otherwise the arms
+    down to the lowest success were tried, and there is a single column.
     """
 
     def __init__(self, arms: int, slots: int, *, by_slot: bool) -> None:
@@ -31,55 +31,55 @@ class Tally:
         self._open: defaultdict[int, Floats] = defaultdict(lambda: np.zeros(self._shape))
 
     def begin(self, number: int, order: Order) -> None:
-        """An answer was shown, and nobody knows yet what comes of it."""
-        self._wait(number, order, 1.0)
+        """Count an order that was shown and whose outcome is pending."""
+        self._count_open(number, order, 1.0)
 
-    def end(self, told: Told, day: int) -> int:
-        """What came of it, counted for `day`; returns the trials."""
-        counted, tried = self._days[day], told.order if self._by_slot else seen(told)
-        for slot, one in enumerate(tried):
-            place = (one, slot if self._by_slot else 0)
-            counted[0][place] += 1.0
-            if one in told.successes:
-                counted[1][place] += 1.0
+    def end(self, outcome: VisitOutcome, day: int) -> int:
+        """Count the outcome of a visit for `day`; return the number of trials."""
+        counts, tried = self._days[day], outcome.order if self._by_slot else examined(outcome)
+        for slot, arm in enumerate(tried):
+            cell = (arm, slot if self._by_slot else 0)
+            counts[0][cell] += 1.0
+            if arm in outcome.successes:
+                counts[1][cell] += 1.0
         if self._open:
-            self._wait(told.visit.number, told.order, -1.0)
+            self._count_open(outcome.visit.number, outcome.order, -1.0)
         return len(tried)
 
-    def forget(self, one: int) -> None:
-        """The candidate left; another of the same number starts from nothing."""
+    def forget(self, arm: int) -> None:
+        """Reset the counts of an arm whose candidate left; the next one starts from nothing."""
         for counted in (*self._days.values(), *self._open.values()):
-            counted[..., one, :] = 0.0
+            counted[..., arm, :] = 0.0
 
     def days(self) -> Sequence[int]:
         return sorted(self._days)
 
     def counted(self) -> Floats:
-        """Trials and successes, (2, days, arms, slots)."""
+        """Return trials and successes, (2, days, arms, slots)."""
         counted = np.array([self._days[day] for day in self.days()])
         return counted.reshape(-1, 2, *self._shape).swapaxes(0, 1)
 
     def evidence(
         self, weights: Floats, examination: Floats, curve: bandits.DelayCurve | None, now: int
     ) -> list[Evidence]:
-        """What counts now: days and arms by `weights` (days, arms), slots by `examination`, those open by their age."""
+        """Return the evidence weighted by day, `weights` (days, arms), by slot and, if pending, by age."""
         trials, successes = np.einsum("da,kdas->kas", weights, self.counted())
-        looked_at = examination[: self._shape[1]].tolist()
-        certain = list(looked_at)
+        slot_weights = examination[: self._shape[1]].tolist()
+        closed_weights = list(slot_weights)
         for since, tried in self._open.items() if curve else ():
             share = curve.share_since((now - since * GRAIN) * SECOND, GRAIN * SECOND) if curve else 0.0
             trials = np.hstack((trials, tried))
-            looked_at += [share * weight for weight in certain]
+            slot_weights += [share * weight for weight in closed_weights]
         won = successes.sum(axis=1)
-        known = trials.sum(axis=1)
-        if min(looked_at) < 1:
+        effective = trials.sum(axis=1)
+        if min(slot_weights) < 1:
             successes = np.pad(successes, ((0, 0), (0, trials.shape[1] - successes.shape[1])))
-            known = bandits.effective_trials(trials, successes, looked_at)
-        return [Evidence(max(n, s), s) for n, s in zip(known.tolist(), won.tolist(), strict=True)]
+            effective = bandits.effective_trials(trials, successes, slot_weights)
+        return [Evidence(max(n, s), s) for n, s in zip(effective.tolist(), won.tolist(), strict=True)]
 
-    def _wait(self, number: int, order: Order, one_more: float) -> None:
-        waiting = self._open[number // GRAIN]
-        for slot, one in enumerate(order):
-            waiting[one, slot if self._by_slot else 0] += one_more
-        if one_more < 0 and not waiting.any():
+    def _count_open(self, number: int, order: Order, change: float) -> None:
+        pending = self._open[number // GRAIN]
+        for slot, arm in enumerate(order):
+            pending[arm, slot if self._by_slot else 0] += change
+        if change < 0 and not pending.any():
             del self._open[number // GRAIN]

@@ -1,10 +1,10 @@
-"""Worlds of one slot: each candidate succeeds with a rate of its own, which may change."""
+"""Simulate worlds with one slot in which each candidate succeeds at its own rate, which may change."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from simulation.worlds.world import Floats, Order, Visit
+from simulation.worlds.world import Floats, Order, SimulatedVisit
 
 
 class Bernoulli:
@@ -16,26 +16,28 @@ class Bernoulli:
         self.arms = len(phases[0])
         self._rates = np.array(phases, np.float64)
         self._length = -(-horizon // len(phases))
-        self._luck = rng.random(horizon)
+        self._uniforms = rng.random(horizon)
 
-    def visit(self, number: int) -> Visit:
-        return Visit(number)
+    def visit(self, number: int) -> SimulatedVisit:
+        return SimulatedVisit(number)
 
-    def successes(self, visit: Visit, order: Order) -> Order:
-        return order if self._luck[visit.number] < self._now(visit)[order[0]] else ()
+    def successes(self, visit: SimulatedVisit, order: Order) -> Order:
+        return order if self._uniforms[visit.number] < self._current_rates(visit)[order[0]] else ()
 
-    def regret(self, visit: Visit, order: Order) -> float:
-        rates = self._now(visit)
+    def regret(self, visit: SimulatedVisit, order: Order) -> float:
+        rates = self._current_rates(visit)
         return float(rates.max() - rates[order[0]])
 
-    def _now(self, visit: Visit) -> Floats:
+    def _current_rates(self, visit: SimulatedVisit) -> Floats:
         rates: Floats = self._rates[visit.number // self._length]
         return rates
 
 
 class Churning:
-    """At each visit, with probability `churn`, one candidate leaves and a new one with a rate of its own takes its
-    place: Chapelle and Li, "An empirical evaluation of Thompson sampling" (2011), section 3, table 1."""
+    """A candidate leaves with probability `churn` at each visit and is replaced by one with a new rate.
+
+    Chapelle and Li, "An empirical evaluation of Thompson sampling" (2011), section 3, table 1.
+    """
 
     slots = 1
 
@@ -43,18 +45,18 @@ class Churning:
         self.arms = arms
         self._churn, self._beta, self._rng = churn, rates, rng
         self._rates = rng.beta(*rates, arms)
-        self._luck = 0.0
+        self._uniforms = 0.0
 
-    def visit(self, number: int) -> Visit:
-        self._luck, leaves = self._rng.random(2).tolist()
-        if leaves >= self._churn:
-            return Visit(number)
-        one = int(self._rng.integers(self.arms))
-        self._rates[one] = self._rng.beta(*self._beta)
-        return Visit(number, renewed=(one,))
+    def visit(self, number: int) -> SimulatedVisit:
+        self._uniforms, uniform = self._rng.random(2).tolist()
+        if uniform >= self._churn:
+            return SimulatedVisit(number)
+        arm = int(self._rng.integers(self.arms))
+        self._rates[arm] = self._rng.beta(*self._beta)
+        return SimulatedVisit(number, renewed=(arm,))
 
-    def successes(self, visit: Visit, order: Order) -> Order:
-        return order if self._luck < self._rates[order[0]] else ()
+    def successes(self, visit: SimulatedVisit, order: Order) -> Order:
+        return order if self._uniforms < self._rates[order[0]] else ()
 
-    def regret(self, visit: Visit, order: Order) -> float:
+    def regret(self, visit: SimulatedVisit, order: Order) -> float:
         return float(self._rates.max() - self._rates[order[0]])

@@ -1,8 +1,8 @@
-"""A world of features: each candidate's rate is logistic in what is known of the visit."""
+"""Simulate a world with features: each candidate's rate is logistic in the features of the visit."""
 
 import numpy as np
 
-from simulation.worlds.world import Floats, Order, Visit
+from simulation.worlds.world import Floats, Order, SimulatedVisit
 
 
 class Logistic:
@@ -19,17 +19,17 @@ class Logistic:
         self.arms, self.size = arms, features + 1
         weights = rng.normal(0.0, spread, (arms, features))
         biases = rng.normal(bias, spread, arms)
-        seen = rng.standard_normal((horizon, features))
-        self._features = np.column_stack((np.ones(horizon), seen))
-        self._rates = 1 / (1 + np.exp(-(biases + seen @ weights.T)))
-        self._luck = rng.random(horizon)
+        drawn = rng.standard_normal((horizon, features))
+        self._features = np.column_stack((np.ones(horizon), drawn))
+        self._rates = 1 / (1 + np.exp(-(biases + drawn @ weights.T)))
+        self._uniforms = rng.random(horizon)
 
-    def visit(self, number: int) -> Visit:
-        return Visit(number, features=self._features[number])
+    def visit(self, number: int) -> SimulatedVisit:
+        return SimulatedVisit(number, features=self._features[number])
 
-    def successes(self, visit: Visit, order: Order) -> Order:
-        return order if self._luck[visit.number] < self._rates[visit.number, order[0]] else ()
+    def successes(self, visit: SimulatedVisit, order: Order) -> Order:
+        return order if self._uniforms[visit.number] < self._rates[visit.number, order[0]] else ()
 
-    def regret(self, visit: Visit, order: Order) -> float:
+    def regret(self, visit: SimulatedVisit, order: Order) -> float:
         rates: Floats = self._rates[visit.number]
         return float(rates.max() - rates[order[0]])

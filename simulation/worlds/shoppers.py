@@ -1,7 +1,7 @@
-"""A plausible little world of shoppers, for the demo. Pure: randomness and time are passed in.
+"""Simulate the shoppers of the demo. Pure: randomness and time are passed in.
 
-The shares are rounded from the public figures named beside each table, and completed by plausible guesses
-where nothing public is known; they make a demo worth looking at and are no market research.
+The shares are rounded from the public figures named beside each table; where nothing is public they are plausible
+guesses. They make a realistic demo and are not market research.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Shares = Mapping[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Country:
-    """`share` of the demo merchant's checkouts, `apple` share of iOS among phones, `methods` preferred."""
+    """`share` of the demo merchant's checkouts, `apple` share of iOS among phones, `methods` by preference."""
 
     share: float
     currency: str
@@ -33,7 +33,7 @@ class Country:
 # BE and FR: Mollie, European e-commerce report 2024 (several answers a person, so scaled to one):
 # Bancontact 73, card 41, PayPal 39 of 100 Belgians; card 71, PayPal 57 of 100 French.
 # GB: Worldpay, Global Payments Report 2024: wallets, PayPal first, 38 % of online spending in 2023.
-# What these leave open, and how wallets split into Apple Pay and Google Pay, is guessed.
+# The remaining shares, and the split of wallets into Apple Pay and Google Pay, are guesses.
 # Phones: StatCounter, 2025, iOS 47 % in GB; the others are rounded to five points from memory.
 # The shares of the countries are the demo merchant's own.
 COUNTRIES: Mapping[str, Country] = {
@@ -66,7 +66,7 @@ CART_SPREAD = 0.9
 LARGEST_CART = 300_000
 
 # Online shopping by hour of the day, 100 is the mean: an index published by Oberlo names midnight, 5, 9, 10,
-# noon to 16 and 20 to 23 o'clock; the hours between are drawn with a ruler.
+# noon to 16 and 20 to 23 o'clock; the hours between are interpolated.
 HOURS = (104, 80, 58, 40, 29, 22, 28, 40, 56, 75, 103, 125, 142, 151, 149, 145, 142, 138, 134, 132, 132, 134,
          133, 123)  # fmt: skip
 
@@ -77,8 +77,8 @@ DECLINES: Shares = {
     "apple_pay": 0.04, "google_pay": 0.05,
 }  # fmt: skip
 
-# How people look at a list of methods (guessed): from the top, taking the first one that they accept, and
-# with some chance of giving up at every step, so that a good order sells more.
+# How people read a list of methods (guessed): from the top, they take the first one that they accept, and
+# may give up at every step, so that a good order sells more.
 TAKES_FAVOURITE = 0.92
 TAKES_MOST_COMMON = 0.22
 PATIENCE = 0.88
@@ -88,7 +88,7 @@ RETURNING_CUSTOMERS = 3000
 RETURNING_SHARE = 0.6
 RISKY_SHARE = 0.02
 
-# Half-way of each cycle one wallet runs a campaign in one country, until the cycle ends.
+# In the second half of each cycle, one wallet runs a campaign in one country.
 CYCLE_SECONDS = 1200.0
 DRIFT_COUNTRY, DRIFT_METHOD, DRIFT_FACTOR = "FR", "paypal", 4.0
 DAY_SECONDS = 1440.0
@@ -97,7 +97,7 @@ FIRST_HOUR = 12
 
 @dataclass(frozen=True, slots=True)
 class Shopper:
-    """`seed` fixes the taste of a returning customer; guests get a new one each time."""
+    """A person. `seed` fixes the taste of a returning customer; guests get a new one each time."""
 
     customer_id: str | None
     country: str
@@ -107,8 +107,8 @@ class Shopper:
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
-    """One checkout: who, how much (minor units), and how likely each method is taken when it is looked at."""
+class CheckoutVisit:
+    """A checkout: the shopper, the amount (minor units), and the probability of accepting each method."""
 
     shopper: Shopper
     total: int
@@ -118,7 +118,7 @@ class Visit:
 
     @property
     def context(self) -> dict[str, Any]:
-        """What the checkout tells the engine."""
+        """Return the context that the checkout sends to the engine."""
         shopper, country = self.shopper, COUNTRIES[self.shopper.country]
         returning = shopper.customer_id is not None
         return {
@@ -131,42 +131,42 @@ class Visit:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One thing that a shopper did: an outcome's type, and the method where one is meant."""
+class ShopperAction:
+    """An action of a shopper: the type of the outcome, and the method if there is one."""
 
     type: str
     method: str | None = None
 
 
 def hour_at(elapsed: float) -> float:
-    """The hour of the world's day, `elapsed` seconds after its start: a day passes in 24 minutes."""
+    """Return the hour of the simulated day, `elapsed` seconds after its start: a day takes 24 minutes."""
     return (FIRST_HOUR + 24 * elapsed / DAY_SECONDS) % 24
 
 
 def busyness(elapsed: float) -> float:
-    """How busy the shop is against its mean; never below 0.4, so that the demo keeps moving at night."""
+    """Return the traffic relative to its mean; at least 0.4, so that the demo keeps moving at night."""
     return max(0.4, HOURS[int(hour_at(elapsed))] / 100)
 
 
 def drifted(elapsed: float) -> bool:
-    """Whether the second half of a cycle is on."""
+    """Return whether the campaign of the second half of a cycle is running."""
     return elapsed % CYCLE_SECONDS >= CYCLE_SECONDS / 2
 
 
-class World:
+class ShopperWorld:
     """The shoppers of the demo merchant."""
 
     def __init__(self, random: Generator) -> None:
         self._random = random
         self._customers = [self._shopper(f"c_{number:05d}") for number in range(RETURNING_CUSTOMERS)]
 
-    def visit(self, elapsed: float) -> Visit:
-        """The next checkout, `elapsed` seconds after the world began."""
+    def visit(self, elapsed: float) -> CheckoutVisit:
+        """Return the next checkout, `elapsed` seconds after the world began."""
         returning = self._random.random() < RETURNING_SHARE
         shopper = self._customers[self._random.integers(RETURNING_CUSTOMERS)] if returning else self._shopper(None)
         total = int(self._random.lognormal(0, CART_SPREAD) * CARTS[shopper.device])
         risky = self._random.random() < RISKY_SHARE
-        return Visit(
+        return CheckoutVisit(
             shopper=shopper,
             total=min(max(total, 300), LARGEST_CART),
             items=1 + int(self._random.exponential(1 / 0.8)),
@@ -174,37 +174,38 @@ class World:
             acceptance=acceptance(shopper, drift=drifted(elapsed)),
         )
 
-    def reaction(self, visit: Visit, ranking: Sequence[str]) -> list[Step]:
-        """What the shopper does with the methods in this order; ends in `converted` or `abandoned`."""
+    def reaction(self, visit: CheckoutVisit, ranking: Sequence[str]) -> list[ShopperAction]:
+        """Return the shopper's actions for the methods in this order; the last is `converted` or `abandoned`."""
         return react(visit, ranking, self._random)
 
     def _shopper(self, customer_id: str | None) -> Shopper:
-        country = draw({name: one.share for name, one in COUNTRIES.items()}, self._random.random())
+        shares = {name: country.share for name, country in COUNTRIES.items()}
+        name = draw(shares, self._random.random())
         device = draw(DEVICES, self._random.random())
         if device == "desktop":
             system = draw(DESKTOPS, self._random.random())
         else:
-            system = "ios" if self._random.random() < COUNTRIES[country].apple else "android"
-        return Shopper(customer_id, country, device, system, self._random.random())
+            system = "ios" if self._random.random() < COUNTRIES[name].apple else "android"
+        return Shopper(customer_id, name, device, system, self._random.random())
 
 
-def react(visit: Visit, ranking: Sequence[str], random: Generator) -> list[Step]:
-    """What the shopper does with the methods in this order; ends in `converted` or `abandoned`."""
-    steps = [Step("shown")]
+def react(visit: CheckoutVisit, ranking: Sequence[str], random: Generator) -> list[ShopperAction]:
+    """Return the shopper's actions for the methods in this order; the last is `converted` or `abandoned`."""
+    actions = [ShopperAction("shown")]
     left = list(ranking)
     while (method := _choose(visit, left, random)) is not None:
-        steps.append(Step("selected", method))
+        actions.append(ShopperAction("selected", method))
         if random.random() >= declined(method):
-            return [*steps, Step("converted", method)]
-        steps.append(Step("declined", method))
+            return [*actions, ShopperAction("converted", method)]
+        actions.append(ShopperAction("declined", method))
         left.remove(method)
         if random.random() >= TRIES_ANOTHER:
             break
-    return [*steps, Step("abandoned")]
+    return [*actions, ShopperAction("abandoned")]
 
 
-def _choose(visit: Visit, methods: Sequence[str], random: Generator) -> str | None:
-    """A cascade: from the top, the first acceptable one, unless patience ends before."""
+def _choose(visit: CheckoutVisit, methods: Sequence[str], random: Generator) -> str | None:
+    """Return the first acceptable method from the top (a cascade), unless the shopper loses patience before."""
     for method in methods:
         if random.random() < visit.acceptance.get(method, 0.0):
             return method
@@ -214,20 +215,20 @@ def _choose(visit: Visit, methods: Sequence[str], random: Generator) -> str | No
 
 
 def declined(method: str) -> float:
-    """The share of attempts to pay with the method that fail."""
+    """Return the share of attempts to pay with the method that fail."""
     return DECLINES.get(method, 0.05)
 
 
 def acceptance(shopper: Shopper, *, drift: bool) -> dict[str, float]:
-    """How likely the shopper takes a method on looking at it: the favourite nearly always, others seldom."""
-    wanted = preferences(shopper.country, shopper.os, drift=drift)
-    favourite, most = draw(wanted, shopper.seed), max(wanted.values())
-    takes = {method: TAKES_MOST_COMMON * share / most for method, share in wanted.items()}
-    return takes | {favourite: TAKES_FAVOURITE}
+    """Return the probability of accepting each method when it is seen: high for the favourite, low for others."""
+    shares = preferences(shopper.country, shopper.os, drift=drift)
+    favourite, largest = draw(shares, shopper.seed), max(shares.values())
+    probabilities = {method: TAKES_MOST_COMMON * share / largest for method, share in shares.items()}
+    return probabilities | {favourite: TAKES_FAVOURITE}
 
 
 def preferences(country: str, system: str, *, drift: bool) -> dict[str, float]:
-    """Shares of the methods in a country, without the wallets that the device has not."""
+    """Return the shares of the methods in a country, without wallets that the device does not support."""
     missing = {"google_pay"} if system in ("ios", "macos") else {"apple_pay"}
     shares = {method: share for method, share in COUNTRIES[country].methods.items() if method not in missing}
     if drift and country == DRIFT_COUNTRY:
@@ -237,10 +238,10 @@ def preferences(country: str, system: str, *, drift: bool) -> dict[str, float]:
 
 
 def draw(shares: Shares, uniform: float) -> str:
-    """The name in whose part of the unit interval `uniform` lies; shares need not sum to one."""
+    """Return the name whose part of the unit interval contains `uniform`; shares need not sum to one."""
     names = list(shares)
     bounds = [0.0]
     for name in names:
         bounds.append(bounds[-1] + shares[name])
-    at = uniform * bounds[-1]
-    return next((name for name, (_, end) in zip(names, pairwise(bounds), strict=True) if at < end), names[-1])
+    target = uniform * bounds[-1]
+    return next((name for name, (_, end) in zip(names, pairwise(bounds), strict=True) if target < end), names[-1])

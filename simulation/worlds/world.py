@@ -1,4 +1,4 @@
-"""What worlds, policies and the runner say to each other."""
+"""Define the interface between worlds, policies and the runner."""
 
 from typing import NamedTuple, Protocol
 
@@ -9,12 +9,12 @@ Floats = NDArray[np.float64]
 Order = tuple[int, ...]
 
 
-class Visit(NamedTuple):
-    """One time that something is to be chosen. `number` counts from 0.
+class SimulatedVisit(NamedTuple):
+    """A visit at which an order is to be chosen. `number` counts from 0.
 
-    `cell` names the cell of the context; `features` (d,), the first of them 1, where the world has any; `renewed` are
-    candidates that left since the last visit and whose places others took; `kinds` (arms,) is what each is like, where
-    the world tells.
+    `cell` names the cell of the context. `features` (d,), the first of them 1, are None in worlds without features.
+    `renewed` are the arms whose candidate was replaced since the last visit. `kinds` (arms,) is the kind of each
+    candidate, where the world has kinds.
     """
 
     number: int
@@ -24,39 +24,39 @@ class Visit(NamedTuple):
     kinds: Order = ()
 
 
-class Told(NamedTuple):
-    """What came of a visit: the order that was shown, and who in it succeeded; told just before visit `at`."""
+class VisitOutcome(NamedTuple):
+    """The outcome of a visit: the order shown and the arms that succeeded; reported just before visit `at`."""
 
-    visit: Visit
+    visit: SimulatedVisit
     order: Order
     successes: Order
-    at: int
+    reported_at: int
 
 
 class World(Protocol):
-    """One world with luck of its own, which does not depend on what is chosen: all policies meet the same."""
+    """A world with its own random numbers, which do not depend on the choices, so that policies can be compared."""
 
     arms: int
     slots: int
 
-    def visit(self, number: int) -> Visit:
-        """The next visit; asked for once each, in order."""
+    def visit(self, number: int) -> SimulatedVisit:
+        """Return the next visit; called once for each number, in order."""
         ...
 
-    def successes(self, visit: Visit, order: Order) -> Order:
-        """Who succeeds when `order`, `slots` long, is shown on the visit just made."""
+    def successes(self, visit: SimulatedVisit, order: Order) -> Order:
+        """Return the arms that succeed if `order` (`slots` long) is shown at the current visit."""
         ...
 
-    def regret(self, visit: Visit, order: Order) -> float:
-        """How much less than the best order this one is expected to earn."""
+    def regret(self, visit: SimulatedVisit, order: Order) -> float:
+        """Return the expected loss of this order against the best one."""
         ...
 
 
 class Policy(Protocol):
-    def decide(self, visit: Visit) -> Order:
-        """The order to show, as long as the world has slots."""
+    def decide(self, visit: SimulatedVisit) -> Order:
+        """Return the order to show, as long as the world has slots."""
         ...
 
-    def learn(self, told: Told) -> None:
-        """What came of an earlier visit."""
+    def learn(self, outcome: VisitOutcome) -> None:
+        """Learn from the outcome of an earlier visit."""
         ...

@@ -1,4 +1,4 @@
-"""Scenarios: what is wrong in one is said in one line that begins with the field."""
+"""Test that the problem in a scenario is a single line that begins with the field."""
 
 import re
 from pathlib import Path
@@ -24,7 +24,7 @@ JUMPS = 'kind = "jumping"\nphases = [[0.1, 0.2], [0.3]]'
 
 
 @pytest.mark.parametrize(
-    ("good", "wrong", "said"),
+    ("original", "changed", "message"),
     [
         ("horizon = 100", "horizon = 0", "horizon: expected int >= 1"),
         ("horizon = 100", "", "object missing required field horizon"),
@@ -43,11 +43,11 @@ JUMPS = 'kind = "jumping"\nphases = [[0.1, 0.2], [0.3]]'
         ('kind = "bernoulli"\nrates = [0.1, 0.2]', JUMPS, "world.phases: every phase needs as many rates"),
     ],
 )
-def test_what_is_wrong_is_named(good, wrong, said):
-    assert good in GOOD
+def test_problems_are_named(original, changed, message):
+    assert original in GOOD
     with pytest.raises(BadScenario) as error:
-        read(GOOD.replace(good, wrong, 1))
-    assert str(error.value).startswith(said)
+        read(GOOD.replace(original, changed, 1))
+    assert str(error.value).startswith(message)
 
 
 def test_the_example_of_the_page_is_a_scenario():
@@ -59,7 +59,7 @@ def test_the_example_of_the_page_is_a_scenario():
 def test_every_kind_and_every_field_is_documented():
     from simulation import scenario
 
-    for union in (scenario.World, scenario.Telling, scenario.Policy):
+    for union in (scenario.WorldSpec, scenario.ReportingSpec, scenario.PolicySpec):
         for kind in union.__args__:
             assert f"| `{kind.__struct_config__.tag}` |" in PAGE
             for field in set(kind.__struct_fields__) - {"name"}:

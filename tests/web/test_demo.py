@@ -13,7 +13,7 @@ from numpy.random import default_rng
 from engine.model.actor import Actor
 from engine.service import Engine, open_engine
 from engine.settings import Settings
-from simulation.worlds.shoppers import COUNTRIES, CYCLE_SECONDS, World, preferences
+from simulation.worlds.shoppers import COUNTRIES, CYCLE_SECONDS, ShopperWorld, preferences
 from web.app import create_app
 from web.demo import background, catalogue
 from web.demo.background import KEY_FILE, key_of_last_run
@@ -25,7 +25,7 @@ SECOND_HALF = 0.75 * CYCLE_SECONDS
 
 
 def converted_share(ranking: Callable[[str], list[str]], visits: int = 4000) -> float:
-    world = World(default_rng(5))
+    world = ShopperWorld(default_rng(5))
     sold = 0
     for _ in range(visits):
         visit = world.visit(0.0)
@@ -34,19 +34,19 @@ def converted_share(ranking: Callable[[str], list[str]], visits: int = 4000) -> 
 
 
 def test_the_same_seed_makes_the_same_shoppers():
-    one, other = World(default_rng(3)), World(default_rng(3))
+    one, other = ShopperWorld(default_rng(3)), ShopperWorld(default_rng(3))
     assert [one.visit(9.0) for _ in range(50)] == [other.visit(9.0) for _ in range(50)]
 
 
 def test_countries_come_in_their_stated_shares():
-    world = World(default_rng(1))
+    world = ShopperWorld(default_rng(1))
     seen = Counter(world.visit(0.0).shopper.country for _ in range(8000))
     for name, country in COUNTRIES.items():
         assert seen[name] / 8000 == pytest.approx(country.share, abs=0.03)
 
 
 def test_a_returning_customer_always_likes_the_same_method():
-    world, liked = World(default_rng(1)), {}
+    world, liked = ShopperWorld(default_rng(1)), {}
     for _ in range(5000):
         visit = world.visit(0.0)
         if visit.shopper.customer_id:
@@ -88,7 +88,7 @@ def test_half_way_a_wallet_overtakes_the_card_in_one_country_alone():
 
 def test_the_drift_is_on_in_the_second_half_of_a_cycle():
     def french(elapsed: float) -> float:
-        world = World(default_rng(2))
+        world = ShopperWorld(default_rng(2))
         visits = [world.visit(elapsed) for _ in range(6000)]
         tastes = [v.acceptance for v in visits if v.shopper.country == "FR"]
         return sum(max(taste, key=lambda method: taste[method]) == "paypal" for taste in tastes) / len(tastes)
@@ -98,7 +98,7 @@ def test_the_drift_is_on_in_the_second_half_of_a_cycle():
 
 
 def test_every_story_is_shown_first_and_ends_once():
-    world = World(default_rng(4))
+    world = ShopperWorld(default_rng(4))
     kinds = Counter()
     for _ in range(3000):
         steps = world.reaction(world.visit(0.0), METHODS)
@@ -198,7 +198,7 @@ def test_the_next_start_goes_on_with_the_shoppers_key_unless_it_was_revoked(tmp_
 def test_every_rule_of_the_demo_fires_for_somebody_and_none_for_all(tmp_path: Path):
     async def decide() -> None:
         async with demo_server(tmp_path) as (_, engine):
-            merchant, world, fired = await engine.accounts.merchant("demo"), World(default_rng(7)), Counter()
+            merchant, world, fired = await engine.accounts.merchant("demo"), ShopperWorld(default_rng(7)), Counter()
             for _ in range(800):
                 (answer,) = await engine.decider.decide(merchant.id, [PLACEMENT], None, world.visit(0.0).context)
                 assert not answer.decision.skipped, "the shoppers send every fact that the rules read"
@@ -214,7 +214,7 @@ def test_shoppers_move_the_arms(tmp_path: Path):
     async def shop() -> None:
         async with demo_server(tmp_path) as (http, engine):
             merchant = await engine.accounts.merchant("demo")
-            tally = await Shoppers(http, World(default_rng(8)), rate=120).run(seconds=2.5)
+            tally = await Shoppers(http, ShopperWorld(default_rng(8)), rate=120).run(seconds=2.5)
             assert tally.failures == 0
             assert tally.checkouts > 50
             assert 0.3 < tally.converted / tally.checkouts < 1
@@ -249,7 +249,7 @@ def _json(request: httpx.Request) -> list[dict[str, str]]:
 def shop_at(transport: Flaky, *, rate: float, seconds: float) -> Shoppers:
     async def shop() -> Shoppers:
         async with httpx.AsyncClient(transport=transport, base_url="http://shop") as http:
-            shoppers = Shoppers(http, World(default_rng(1)), rate=rate)
+            shoppers = Shoppers(http, ShopperWorld(default_rng(1)), rate=rate)
             await shoppers.run(seconds=seconds)
             return shoppers
 

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 
 from engine.service import Engine
 from engine.settings import Settings
-from evaluation.bandit_log import BadLog, Row, campaign_of, items_of, read_items, read_log
-from evaluation.bandit_log_play import Player, Stopped
+from evaluation.bandit_log import BadLog, LoggedRow, campaign_of, items_of, read_items, read_log
+from evaluation.bandit_log_play import LogPlayer, ReplayStopped
 from evaluation.bandit_log_report import caveat, learned_rate, matches_to_see_double, report, verdict, wilson
 from web.app import create_app
 from web.cli.replay import replay
@@ -31,13 +31,13 @@ def written(folder: Path, *lines: str, name: str = "random-all.csv", head: str =
 
 def test_a_row_tells_item_position_click_and_propensity(tmp_path: Path):
     path = written(tmp_path, "0,2019-11-24,14,3,1,0.0125,abc", "1,2019-11-24,7,1,0,0.5,abc")
-    assert read_log(path) == [Row("14", 3, True, 0.0125), Row("7", 1, False, 0.5)]
+    assert read_log(path) == [LoggedRow("14", 3, True, 0.0125), LoggedRow("7", 1, False, 0.5)]
 
 
 def test_a_compressed_log_reads_alike_and_a_limit_keeps_the_first_rows(tmp_path: Path):
     path = tmp_path / "random-all.csv.gz"
     path.write_bytes(gzip.compress((HEAD + "0,t,14,3,1,0.0125,a\n1,t,7,1,0,0.5,a\n").encode()))
-    assert read_log(path, limit=1) == [Row("14", 3, True, 0.0125)]
+    assert read_log(path, limit=1) == [LoggedRow("14", 3, True, 0.0125)]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_file_that_is_no_log_is_refused_in_words(tmp_path: Path):
 
 def test_items_come_from_their_file_or_from_the_log(tmp_path: Path):
     assert read_items(written(tmp_path, "0,0,.5", "1,1,.5", head=",item_id,item_feature_0\n")) == ["0", "1"]
-    assert items_of([Row("10", 1, False, 0.1), Row("9", 1, False, 0.1)]) == ["9", "10"]
+    assert items_of([LoggedRow("10", 1, False, 0.1), LoggedRow("9", 1, False, 0.1)]) == ["9", "10"]
     with pytest.raises(BadLog, match="appears twice"):
         read_items(written(tmp_path, "0,0,.5", "1,0,.5", head=",item_id,item_feature_0\n"))
 
@@ -102,7 +102,7 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says():
 
 
 def test_with_equal_propensities_the_learned_rate_is_the_plain_share():
-    rate = learned_rate([Row("a", 1, True, 0.0125)] + [Row("a", 1, False, 0.0125)] * 3)
+    rate = learned_rate([LoggedRow("a", 1, True, 0.0125)] + [LoggedRow("a", 1, False, 0.0125)] * 3)
     assert rate.value == pytest.approx(0.25)
     assert rate.weight == pytest.approx(4)
 
@@ -113,17 +113,17 @@ def test_weights_undo_a_log_that_showed_its_favourite_more_often():
     for _ in range(20_000):
         item = "a" if random.random() < shares["a"] else "b"
         if random.random() < 0.5:  # the learned policy shows both alike
-            matched.append(Row(item, 1, random.random() < clicks[item], shares[item]))
+            matched.append(LoggedRow(item, 1, random.random() < clicks[item], shares[item]))
     assert learned_rate(matched).value == pytest.approx(0.5, abs=0.03)
 
 
-def told(rows: list[Row], matched: list[Row]) -> tuple[str, str]:
+def told(rows: list[LoggedRow], matched: list[LoggedRow]) -> tuple[str, str]:
     result = report(rows, matched, seconds=1.0, latencies=[0.001] * len(rows))
     return verdict(result), caveat(result)
 
 
 def test_few_matches_are_not_sold_as_a_result():
-    rows = [Row("a", 1, number < 38, 0.0125) for number in range(10_000)]
+    rows = [LoggedRow("a", 1, number < 38, 0.0125) for number in range(10_000)]
     words, trust = told(rows, rows[-125:])
     assert "cannot tell" in words
     assert f"{matches_to_see_double(0.0038):,} matches" in words
@@ -131,8 +131,8 @@ def test_few_matches_are_not_sold_as_a_result():
 
 
 def test_a_clear_difference_is_said_and_its_direction():
-    rows = [Row("a", 1, number % 10 == 0, 0.5) for number in range(2000)]
-    clicked, left = [Row("a", 1, True, 0.5)] * 900, [Row("a", 1, False, 0.5)] * 900
+    rows = [LoggedRow("a", 1, number % 10 == 0, 0.5) for number in range(2000)]
+    clicked, left = [LoggedRow("a", 1, True, 0.5)] * 900, [LoggedRow("a", 1, False, 0.5)] * 900
     assert "more clicks" in told(rows, clicked + left[:100])[0]
     assert "fewer clicks" in told(rows, left)[0]
     assert "nothing" in told(rows, [])[0]
@@ -159,17 +159,17 @@ async def server(folder: Path, kind: str = "secret") -> AsyncIterator[tuple[http
             yield http, engine
 
 
-def uniform_log(items: int, rows: int) -> list[Row]:
+def uniform_log(items: int, rows: int) -> list[LoggedRow]:
     """Item 0 is clicked half of the time, the others never."""
     random = Random(4)
     shown = [(str(random.randrange(items)), random.randrange(1, 4)) for _ in range(rows)]
-    return [Row(item, position, item == "0" and random.random() < 0.5, 1 / items) for item, position in shown]
+    return [LoggedRow(item, position, item == "0" and random.random() < 0.5, 1 / items) for item, position in shown]
 
 
 def test_a_log_is_learned_from_over_http_and_only_from_what_matches(tmp_path: Path):
     async def play() -> None:
         async with server(tmp_path) as (http, engine):
-            player, rows = Player(http, "obd.toy", at_once=8), uniform_log(items=4, rows=400)
+            player, rows = LogPlayer(http, "obd.toy", at_once=8), uniform_log(items=4, rows=400)
             assert await player.prepare(items_of(rows))
             played = await player.play(rows)
             assert len(played.latencies) == 400
@@ -191,7 +191,7 @@ def test_an_answer_in_the_fallback_order_neither_matches_nor_teaches():
 
     async def play() -> None:
         async with httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://shop") as http:
-            played = await Player(http, "obd.toy", at_once=4).play([Row("0", 1, True, 0.5)] * 3)
+            played = await LogPlayer(http, "obd.toy", at_once=4).play([LoggedRow("0", 1, True, 0.5)] * 3)
             assert (played.matched, played.fallbacks) == ([], 3)
 
     asyncio.run(play())
@@ -200,7 +200,7 @@ def test_an_answer_in_the_fallback_order_neither_matches_nor_teaches():
 def test_a_second_replay_goes_on_with_what_was_learned(tmp_path: Path):
     async def play() -> None:
         async with server(tmp_path) as (http, _):
-            player = Player(http, "obd.toy", at_once=4)
+            player = LogPlayer(http, "obd.toy", at_once=4)
             assert await player.prepare(["0", "1"])
             assert not await player.prepare(["0", "1"])
 
@@ -210,8 +210,8 @@ def test_a_second_replay_goes_on_with_what_was_learned(tmp_path: Path):
 def test_a_key_that_may_not_configure_is_told_so(tmp_path: Path):
     async def play() -> None:
         async with server(tmp_path, kind="publishable") as (http, _):
-            with pytest.raises(Stopped, match=r"403 .*secret key"):
-                await Player(http, "obd.toy", at_once=4).prepare(["0"])
+            with pytest.raises(ReplayStopped, match=r"403 .*secret key"):
+                await LogPlayer(http, "obd.toy", at_once=4).prepare(["0"])
 
     asyncio.run(play())
 
@@ -220,9 +220,9 @@ def test_the_first_failure_ends_the_replay_with_its_reason():
     async def play() -> None:
         transport = httpx.MockTransport(lambda _: httpx.Response(503, json={"detail": "try again"}))
         async with httpx.AsyncClient(transport=transport, base_url="http://shop") as http:
-            await Player(http, "obd.toy", at_once=4).play(uniform_log(4, 100))
+            await LogPlayer(http, "obd.toy", at_once=4).play(uniform_log(4, 100))
 
-    with pytest.raises(Stopped, match="503 try again"):
+    with pytest.raises(ReplayStopped, match="503 try again"):
         asyncio.run(play())
 
 

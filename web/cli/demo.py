@@ -8,7 +8,7 @@ from dataclasses import asdict
 import click
 from numpy.random import default_rng
 
-from simulation.worlds.shoppers import World
+from simulation.worlds.shoppers import ShopperWorld
 from web.cli.common import as_json, show
 from web.demo.shoppers import Refused, Shoppers, Tally, client
 
@@ -24,7 +24,7 @@ def demo(*, url: str, key: str, rate: float, seconds: float, json: bool) -> None
 
     async def shop() -> Tally:
         async with client(url, key) as http:
-            return await Shoppers(http, World(default_rng()), rate=rate).run(seconds=seconds)
+            return await Shoppers(http, ShopperWorld(default_rng()), rate=rate).run(seconds=seconds)
 
     try:
         tally = asyncio.run(shop())

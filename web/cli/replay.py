@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from evaluation.bandit_log import BadLog, Row, campaign_of, items_of, read_items, read_log
-from evaluation.bandit_log_play import Played, Player, Stopped
-from evaluation.bandit_log_report import Rate, Report, caveat, report, verdict
+from evaluation.bandit_log import BadLog, LoggedRow, campaign_of, items_of, read_items, read_log
+from evaluation.bandit_log_play import LogPlayer, ReplayResult, ReplayStopped
+from evaluation.bandit_log_report import Rate, ReplayReport, caveat, report, verdict
 from web.cli.common import as_json, show
 
 
@@ -55,7 +55,7 @@ def obd(
         known = read_items(items) if items else items_of(rows)
         _check_items(rows, known)
         fresh, played = asyncio.run(_run(rows, known, where, url, key, at_once, quiet=json))
-    except (BadLog, Stopped) as error:
+    except (BadLog, ReplayStopped) as error:
         raise click.ClickException(str(error)) from None
     result = report(
         rows, played.matched, fallbacks=played.fallbacks, seconds=played.seconds, latencies=played.latencies
@@ -67,23 +67,23 @@ def obd(
 
 
 async def _run(
-    rows: Sequence[Row], items: Sequence[str], where: str, url: str, key: str, at_once: int, *, quiet: bool
-) -> tuple[bool, Played]:
+    rows: Sequence[LoggedRow], items: Sequence[str], where: str, url: str, key: str, at_once: int, *, quiet: bool
+) -> tuple[bool, ReplayResult]:
     headers = {"authorization": f"Bearer {key}"}
     limits = httpx.Limits(max_connections=at_once)
     try:
         http = httpx.AsyncClient(base_url=url, headers=headers, limits=limits, timeout=30.0)
     except (httpx.InvalidURL, ValueError) as error:
-        raise Stopped(f"--url: {error}") from None
+        raise ReplayStopped(f"--url: {error}") from None
     async with http:
-        player = Player(http, where, at_once=at_once)
+        player = LogPlayer(http, where, at_once=at_once)
         fresh = await player.prepare(items)
         with _progress(quiet) as progress:
             task = progress.add_task("rows", total=len(rows))
             return fresh, await player.play(rows, lambda: progress.advance(task))
 
 
-def _check_items(rows: Sequence[Row], items: Sequence[str]) -> None:
+def _check_items(rows: Sequence[LoggedRow], items: Sequence[str]) -> None:
     strange = {row.item for row in rows} - set(items)
     if strange:
         raise BadLog(f"--items: item {min(strange)} of the log is not in it")
@@ -94,12 +94,12 @@ def _progress(quiet: bool) -> Progress:
     return Progress(*columns, console=Console(stderr=True), disable=quiet)
 
 
-def _document(result: Report, where: str, fresh: bool) -> dict[str, object]:
+def _document(result: ReplayReport, where: str, fresh: bool) -> dict[str, object]:
     words = {"verdict": verdict(result), "caveat": caveat(result)}
     return {"placement": where, "fresh": fresh, **asdict(result), **words}
 
 
-def _print(result: Report, where: str, fresh: bool) -> None:
+def _print(result: ReplayReport, where: str, fresh: bool) -> None:
     table = Table(show_header=False, title=f"Placement {where}")
     table.add_column()
     table.add_column(justify="right")

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from simulation.errors import BadScenario
 from simulation.runner import moments, run_all
-from simulation.scenario import Scenario, kind_of, read
+from simulation.scenario import SimulationScenario, kind_of, read
 from simulation.summary import average, quantiles
 from simulation.worlds.world import Floats
 from web.cli.common import as_json, show
@@ -48,7 +48,7 @@ def simulate(scenario: Path, *, seeds: int | None, workers: int | None, chart: P
         Console().print(_table(played, curves))
 
 
-def _read(path: Path, seeds: int | None) -> Scenario:
+def _read(path: Path, seeds: int | None) -> SimulationScenario:
     try:
         scenario = read(path.read_text())
     except (BadScenario, UnicodeDecodeError) as error:
@@ -61,14 +61,14 @@ def _progress(*, quiet: bool) -> Progress:
     return Progress(*columns, console=Console(stderr=True), disable=quiet)
 
 
-def _write(chart: Path, scenario: Scenario, curves: Sequence[Floats]) -> None:
+def _write(chart: Path, scenario: SimulationScenario, curves: Sequence[Floats]) -> None:
     try:
         chart.write_text(page(scenario, curves))
     except (NoAssets, OSError) as error:
         raise click.ClickException(f"--chart: {error}") from None
 
 
-def _document(scenario: Scenario, curves: Sequence[Floats]) -> dict[str, object]:
+def _document(scenario: SimulationScenario, curves: Sequence[Floats]) -> dict[str, object]:
     return {
         "scenario": scenario.name,
         "horizon": scenario.horizon,
@@ -86,7 +86,7 @@ def _document(scenario: Scenario, curves: Sequence[Floats]) -> dict[str, object]
     }
 
 
-def _table(scenario: Scenario, curves: Sequence[Floats]) -> Table:
+def _table(scenario: SimulationScenario, curves: Sequence[Floats]) -> Table:
     said = f"{scenario.horizon:,} visits, {scenario.seeds} {'seed' if scenario.seeds == 1 else 'seeds'}"
     table = Table(title=f"{scenario.name} ({kind_of(scenario.world)}, {said})")
     table.add_column("policy", overflow="fold")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from simulation.runner import moments
-from simulation.scenario import Scenario
+from simulation.scenario import SimulationScenario
 from simulation.summary import average
 from simulation.worlds.world import Floats
 from web.charts.candidate_charts import SCHEMA
@@ -34,7 +34,7 @@ class NoAssets(Exception):
     """The scripts of the charts are not there."""
 
 
-def page(scenario: Scenario, curves: Sequence[Floats]) -> str:
+def page(scenario: SimulationScenario, curves: Sequence[Floats]) -> str:
     """Raises NoAssets, where the charts' scripts were not fetched yet."""
     missing = [name for name in SCRIPTS if not (VENDOR / name).exists()]
     if missing:
@@ -45,7 +45,7 @@ def page(scenario: Scenario, curves: Sequence[Floats]) -> str:
     return PAGE.format(title=escape(scenario.name), seeds=scenario.seeds, scripts=scripts, spec=spec)
 
 
-def specification(scenario: Scenario, curves: Sequence[Floats]) -> dict[str, Any]:
+def specification(scenario: SimulationScenario, curves: Sequence[Floats]) -> dict[str, Any]:
     """A line for each policy, with its interval around it."""
     x = {"field": "visits", "type": "quantitative", "title": "visits"}
     colour = {"field": "policy", "type": "nominal", "title": None, "sort": None}
@@ -65,7 +65,7 @@ def specification(scenario: Scenario, curves: Sequence[Floats]) -> dict[str, Any
     }
 
 
-def _rows(scenario: Scenario, curves: Sequence[Floats]) -> Iterator[dict[str, Any]]:
+def _rows(scenario: SimulationScenario, curves: Sequence[Floats]) -> Iterator[dict[str, Any]]:
     for name, curve in zip(scenario.titles(), curves, strict=True):
         for visits, values in zip(moments(scenario.horizon).tolist(), curve.T, strict=True):
             mean, low, high = average(values)

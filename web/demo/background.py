@@ -14,7 +14,7 @@ from rich.console import Console
 
 from engine.service import Engine
 from engine.settings import Settings
-from simulation.worlds.shoppers import World
+from simulation.worlds.shoppers import ShopperWorld
 from web.demo import seed
 from web.demo.shoppers import client, run_shoppers
 
@@ -58,7 +58,8 @@ async def _running(engine: Engine) -> AsyncIterator[None]:
     key = await key_of_last_run(engine)
     url = f"http://{engine.settings.host}:{engine.settings.port}"
     task = asyncio.create_task(
-        run_shoppers(lambda: client(url, key), World(default_rng()), rate=engine.settings.demo_rate), name="shoppers"
+        run_shoppers(lambda: client(url, key), ShopperWorld(default_rng()), rate=engine.settings.demo_rate),
+        name="shoppers",
     )
     try:
         yield

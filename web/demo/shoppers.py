@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import httpx
 
-from simulation.worlds.shoppers import COUNTRIES, Step, Visit, World, busyness
+from simulation.worlds.shoppers import COUNTRIES, CheckoutVisit, ShopperAction, ShopperWorld, busyness
 
 PLACEMENT = "payment_methods"
 CONCURRENCY = 32
@@ -63,7 +63,7 @@ def client(url: str, key: str) -> httpx.AsyncClient:
 class Shoppers:
     """Runs about `rate` checkouts a second, varying with the hour of the world's day."""
 
-    def __init__(self, http: httpx.AsyncClient, world: World, *, rate: float) -> None:
+    def __init__(self, http: httpx.AsyncClient, world: ShopperWorld, *, rate: float) -> None:
         self.tally = Tally()
         self._http, self._world, self._rate = http, world, rate
         self._outbox = _Outbox()
@@ -96,7 +96,7 @@ class Shoppers:
                 await self._slots.acquire()
             flusher.cancel()
 
-    async def _checkout(self, visit: Visit) -> None:
+    async def _checkout(self, visit: CheckoutVisit) -> None:
         body = {"placement": PLACEMENT, "customer_id": visit.shopper.customer_id, "context": visit.context}
         try:
             answer = (await self._post("/v1/personalize/decisions", body)).json()
@@ -141,7 +141,9 @@ class Shoppers:
         return response
 
 
-def outcomes(decision_id: str, visit: Visit, steps: list[Step], *, now: datetime) -> list[dict[str, Any]]:
+def outcomes(
+    decision_id: str, visit: CheckoutVisit, steps: list[ShopperAction], *, now: datetime
+) -> list[dict[str, Any]]:
     """Return the steps as outcomes for the feedback endpoint, a second apart, the last one now."""
     country = COUNTRIES[visit.shopper.country]
     return [
@@ -166,7 +168,7 @@ def problem(response: httpx.Response) -> str:
         return response.text[:200]
 
 
-async def run_shoppers(make_client: Callable[[], httpx.AsyncClient], world: World, *, rate: float) -> None:
+async def run_shoppers(make_client: Callable[[], httpx.AsyncClient], world: ShopperWorld, *, rate: float) -> None:
     """Run shoppers until cancelled; back off while the server is still starting."""
     async with make_client() as http:
         await Shoppers(http, world, rate=rate).run()
