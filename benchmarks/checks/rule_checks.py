@@ -13,7 +13,7 @@ from rich.table import Table
 from rules import Rule
 from rules.analysis.check import CheckContext, check_rule, check_rules
 from tests.rules import rule_sets
-from tests.rules.rule_sets import CANDIDATES, SETTING, VOCABULARY
+from tests.rules.rule_sets import CANDIDATES, CHECK_CONTEXT, VOCABULARY
 
 Figure = tuple[str, str, str]
 MANY_CANDIDATES = {**CANDIDATES, **{name: name for name in ("ideal", "bancontact", "eps", "giropay", "wero")}}
@@ -24,7 +24,7 @@ def compare(count: int, *, plain: bool, seed: int) -> tuple[Counter[str], list[s
     random, kinds, wrong = Random(seed), Counter[str](), list[str]()
     for _ in range(count):
         one = rule_sets.rule_set(random, plain=plain)
-        kinds.update(finding.kind for finding in check_rules(one.rules, SETTING))
+        kinds.update(finding.kind for finding in check_rules(one.rules, CHECK_CONTEXT))
         wrong += rule_sets.mistakes(one, plain=plain)
     return kinds, wrong
 
@@ -36,16 +36,19 @@ def large_set(count: int, *, seed: int) -> tuple[Rule, ...]:
 
 def seconds_for_a_set(rules: tuple[Rule, ...]) -> float:
     """CPU seconds to check a whole set: the median of five."""
-    return statistics.median(_seconds(partial(check_rules, rules, _SETTING)) for _ in range(5))
+    return statistics.median(_seconds(partial(check_rules, rules, _MANY_CANDIDATES_CONTEXT)) for _ in range(5))
 
 
 def seconds_for_a_rule(rules: tuple[Rule, ...]) -> list[float]:
     """CPU seconds to check one rule beside the others, for some rules of the set, the quickest first."""
     every = rules[:: max(1, len(rules) // 50)]
-    return sorted(_seconds(partial(check_rule, one, [r for r in rules if r is not one], _SETTING)) for one in every)
+    return sorted(
+        _seconds(partial(check_rule, one, [r for r in rules if r is not one], _MANY_CANDIDATES_CONTEXT))
+        for one in every
+    )
 
 
-_SETTING = CheckContext(VOCABULARY, {}, MANY_CANDIDATES)
+_MANY_CANDIDATES_CONTEXT = CheckContext(VOCABULARY, {}, MANY_CANDIDATES)
 
 
 def _seconds(run: Callable[[], object]) -> float:

@@ -1,4 +1,4 @@
-"""Generated cases of standard JSON-logic, odd types and all."""
+"""Generate cases of standard JSON-logic, including unusual types."""
 
 from random import Random
 
@@ -20,7 +20,7 @@ OPERATORS = (
 
 
 def value(random: Random, depth: int = 0) -> object:
-    """A JSON value, small and often odd."""
+    """Return a JSON value, small and often unusual."""
     draw = random.random()
     if draw < 0.75 or depth > 2:
         return random.choice(SCALARS)
@@ -31,7 +31,7 @@ def value(random: Random, depth: int = 0) -> object:
 
 
 def data(random: Random) -> object:
-    """Data with the names that `logic` looks for."""
+    """Return data with the names that `logic` reads."""
     if random.random() < 0.1:
         return value(random)
     return {
@@ -43,7 +43,7 @@ def data(random: Random) -> object:
 
 
 def logic(random: Random, depth: int = 0) -> object:
-    """JSON-logic of any operator on any types, with too few or too many arguments now and then."""
+    """Return JSON-logic of any operator on any types, sometimes with too few or too many arguments."""
     if depth > 3 or random.random() < 0.3:
         return value(random, 1) if random.random() < 0.5 else {"var": random.choice(NAMES)}
     operator = random.choice(OPERATORS)

@@ -1,4 +1,4 @@
-"""Other implementations of JSON-logic, to compare with."""
+"""Run other implementations of JSON-logic, for comparison."""
 
 import importlib
 import json
@@ -31,19 +31,19 @@ require("readline").createInterface({input: process.stdin}).on("line", line => {
 
 
 def shared_suite() -> Path | None:
-    """The file of cases that every implementation of JSON-logic is expected to pass, where it is at hand."""
+    """Return the file of cases that all implementations of JSON-logic are expected to pass, if it is available."""
     folder = Path(os.environ.get("TAP2_SHARED_DATA", ROOT.parent / "shared" / "data"))
     path = folder / "jsonlogic" / "compatible.json"
     return path if path.exists() else None
 
 
 def panzi() -> Callable[[object, object], object]:
-    """panzi-json-logic. It and json-logic-qubit both install a package `json_logic`; its modules are its own."""
+    """Return panzi-json-logic's `apply`, in a module of the package `json_logic` that json-logic-qubit shares."""
     return importlib.import_module("json_logic.apply").apply  # type: ignore[no-any-return]
 
 
 def qubit() -> Callable[[object, object], object]:
-    """json-logic-qubit, which is all in the `__init__` of the package that it shares with panzi-json-logic."""
+    """Return json-logic-qubit's `jsonLogic`, which is in the `__init__` of the package shared with panzi-json-logic."""
     module = importlib.import_module("json_logic")
     if not hasattr(module, "rule_like"):
         raise ImportError("panzi-json-logic was installed over json-logic-qubit: reinstall json-logic-qubit")
@@ -51,20 +51,20 @@ def qubit() -> Callable[[object, object], object]:
 
 
 def json_logic_js() -> str | None:
-    """The folder of the npm package json-logic-js, if TAP2_JSON_LOGIC_JS names it and there is a node."""
+    """Return the folder of the npm package json-logic-js, if TAP2_JSON_LOGIC_JS names it and node is installed."""
     folder = os.environ.get("TAP2_JSON_LOGIC_JS")
     return str(Path(folder).resolve()) if folder and shutil.which("node") else None
 
 
 def answers_of_js(folder: str, cases: Iterable[tuple[object, object]]) -> list[dict[str, object]]:
-    """`{"answer"}` or `{"error"}` of json-logic-js for each case, with infinities and NaN as {"number": text}."""
+    """Return `{"answer"}` or `{"error"}` of json-logic-js per case, with infinities and NaN as {"number": text}."""
     lines = "".join(f"{json.dumps(case)}\n" for case in cases)
-    done = subprocess.run(["node", "-e", _NODE, folder], input=lines, capture_output=True, text=True, check=True)
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    process = subprocess.run(["node", "-e", _NODE, folder], input=lines, capture_output=True, text=True, check=True)
+    return [json.loads(line) for line in process.stdout.splitlines()]
 
 
 def as_js_prints(value: object) -> object:
-    """The answer of `apply` in the form of `answers_of_js`."""
+    """Return the result of `apply` in the form of `answers_of_js`."""
     if isinstance(value, float) and not math.isfinite(value):
         return {"number": "NaN" if value != value else ("Infinity" if value > 0 else "-Infinity")}
     if isinstance(value, list):
@@ -73,7 +73,7 @@ def as_js_prints(value: object) -> object:
 
 
 def same(first: object, second: object) -> bool:
-    """Equal as JSON: 1 is 1.0 but not true; NaN is NaN."""
+    """Return whether the values are equal as JSON: 1 equals 1.0 but not true; NaN equals NaN."""
     if isinstance(first, bool) or isinstance(second, bool):
         return first is second
     if isinstance(first, int | float) and isinstance(second, int | float):

@@ -1,4 +1,4 @@
-"""Generated rules over a small vocabulary with a field of every type, and facts for them."""
+"""Generate rules over a small vocabulary with a field of every type, and facts for them."""
 
 from collections.abc import Callable, Sequence
 from random import Random
@@ -50,19 +50,19 @@ _ZONES = ("Europe/Berlin", "America/New_York", "UTC")
 
 
 def facts(random: Random, *, spoilt: bool) -> dict[str, object]:
-    """Flat facts; where `spoilt`, about a third of them is missing or of another type."""
-    found: dict[str, object] = {}
+    """Return flat facts; if `spoilt`, about a third is missing or of another type."""
+    values_by_name: dict[str, object] = {}
     for name, values in _VALUES.items():
         draw = random.random()
         if not spoilt or draw > 0.35:
-            found[name] = random.choice(values)
+            values_by_name[name] = random.choice(values)
         elif draw < 0.15:
-            found[name] = random.choice(_WRONG)
-    return found
+            values_by_name[name] = random.choice(_WRONG)
+    return values_by_name
 
 
 def nested(flat: dict[str, object]) -> dict[str, object]:
-    """The facts as JSON-logic's `var` finds them by their dotted names."""
+    """Return the facts nested, so that JSON-logic's `var` finds them by their dotted names."""
     tree: dict[str, dict[str, object]] = {}
     for name, value in flat.items():
         group, field = name.split(".")
@@ -71,13 +71,13 @@ def nested(flat: dict[str, object]) -> dict[str, object]:
 
 
 def rule(random: Random, number: int, *, standard: bool = False) -> dict[str, object]:
-    """A document that parses; where `standard`, `rules.apply` understands its condition."""
+    """Return a document that parses; if `standard`, `rules.apply` can evaluate its condition."""
     when = condition(random, standard=standard)
     return {"id": f"r{number:05}", "priority": number % 7, "when": when, "effects": [{"exclude": ["klarna"]}]}
 
 
 def condition(random: Random, depth: int = 0, *, standard: bool = False) -> object:
-    """A condition of connectives over clauses."""
+    """Return connectives over clauses."""
     draw = random.random()
     if depth > 3 or draw < 0.45:
         return _clause(random, standard)
@@ -93,8 +93,8 @@ def condition(random: Random, depth: int = 0, *, standard: bool = False) -> obje
 
 
 def _clause(random: Random, standard: bool) -> object:
-    made = random.choice(_STANDARD if standard or random.random() < 0.6 else _OWN)
-    return made(random)
+    make_clause = random.choice(_STANDARD if standard or random.random() < 0.6 else _OWN)
+    return make_clause(random)
 
 
 def _var(name: str) -> dict[str, object]:
@@ -102,7 +102,7 @@ def _var(name: str) -> dict[str, object]:
 
 
 def _number(random: Random) -> object:
-    """A numeric expression."""
+    """Return a numeric expression."""
     draw = random.random()
     if draw < 0.5:
         return _var(random.choice(_NUMBERS))
@@ -246,24 +246,24 @@ Verdicts = list[tuple[str, str | None]]
 
 
 def compiled_verdicts(compiled: CompiledRules, facts: dict[str, object]) -> Verdicts:
-    """For each rule `true`, `false` or `unknown`, and the field that it lacked."""
+    """Return `true`, `false` or `unknown` for each rule, and the field that it lacked."""
     firing = compiled.evaluate(facts)
-    found: Verdicts = [("false", None)] * len(compiled.rules)
+    verdicts: Verdicts = [("false", None)] * len(compiled.rules)
     for index in firing.fired:
-        found[index] = ("true", None)
+        verdicts[index] = ("true", None)
     for index, field in firing.skipped:
-        found[index] = ("unknown", field)
-    return found
+        verdicts[index] = ("unknown", field)
+    return verdicts
 
 
 def explained_verdicts(rules: Sequence[Rule], facts: dict[str, object]) -> Verdicts:
-    """The same as the explanation sees it."""
+    """Return the same according to the explanation."""
     explanations = [explain(rule, facts, VOCABULARY, LISTS) for rule in rules]
     return [(explanation.verdict, explanation.lacked) for explanation in explanations]
 
 
 def well_typed_condition(random: Random) -> object:
-    """Comparisons of a field with values of its own type: the part of the language that all agree on."""
+    """Return comparisons of a field with values of its own type, on which all implementations agree."""
     clauses = [random.choice((_simple_order, _equal_to_value, _in_values))(random) for _ in range(3)]
     return {"and": [clauses[0], {"or": clauses[1:]}]}
 

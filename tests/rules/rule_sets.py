@@ -1,4 +1,4 @@
-"""Small generated sets of rules, and what there is to find in them by trying every checkout that they tell apart."""
+"""Generate small sets of rules, and find what the checks must report by trying every distinguishable set of facts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ VOCABULARY = Vocabulary(
 )
 LISTS = {"blocked": frozenset({"a"}), "nobody": frozenset[str]()}
 CANDIDATES = {"card": "Card", "paypal": "PayPal", "klarna": "Klarna"}
-SETTING = CheckContext(VOCABULARY, LISTS, CANDIDATES)
+CHECK_CONTEXT = CheckContext(VOCABULARY, LISTS, CANDIDATES)
 
 _MOMENTS = tuple(
     f"2026-11-{day}T{clock}:00Z"
@@ -51,7 +51,7 @@ VALUES: dict[str, tuple[object, ...]] = {
     "app.version": ("0.9.0", "1.0.0", "1.0.5", "1.1.0-rc.1", "1.1.0-rc.2", "1.1.0", "2.0.0"),
     "time.now": _MOMENTS,
 }
-"""For each field at least one value on either side of, and between, all that the clauses are written with."""
+"""For each field, values below, between and above all literals that clauses use."""
 
 _WRITTEN: dict[str, tuple[object, ...]] = {
     "cart.total": (0, 100, 101),
@@ -71,15 +71,15 @@ Facts = dict[str, object]
 
 
 @dataclass(frozen=True)
-class Set:
-    """Rules, and all the facts that there are to try."""
+class GeneratedRules:
+    """Rules, and all sets of facts to try."""
 
     rules: tuple[Rule, ...]
     worlds: tuple[Facts, ...]
 
 
-def rule_set(random: Random, *, plain: bool, rules: int = 5, fields: int = 3) -> Set:
-    """Where `plain`, all is made of what the checks understand exactly."""
+def rule_set(random: Random, *, plain: bool, rules: int = 5, fields: int = 3) -> GeneratedRules:
+    """Generate a set of rules; if `plain`, of clauses that the checks analyse exactly."""
     names = random.sample(list(VALUES), fields)
     if "time.now" in names:
         names = names[:2] if "time.now" in names[:2] else [names[0], "time.now"]
@@ -92,11 +92,11 @@ def rule_set(random: Random, *, plain: bool, rules: int = 5, fields: int = 3) ->
         }
         for number in range(rules)
     ]
-    return Set(parse_rules(documents, VOCABULARY, LISTS), tuple(worlds(names)))
+    return GeneratedRules(parse_rules(documents, VOCABULARY, LISTS), tuple(worlds(names)))
 
 
 def large_set(random: Random, count: int, candidates: Sequence[str]) -> tuple[Rule, ...]:
-    """Rules of 3 to 5 comparisons on any fields."""
+    """Generate rules of 3 to 5 comparisons on any fields."""
     return parse_rules([_large(random, number, candidates) for number in range(count)], VOCABULARY, LISTS)
 
 
@@ -108,13 +108,13 @@ def _large(random: Random, number: int, candidates: Sequence[str]) -> dict[str, 
 
 
 def worlds(names: Sequence[str]) -> Iterator[Facts]:
-    """Every combination of values, each of them also missing."""
+    """Yield every combination of values, each of them also missing."""
     for values in product(*((None, *VALUES[name]) for name in names)):
         yield {name: value for name, value in zip(names, values, strict=True) if value is not None}
 
 
 def condition(random: Random, names: Sequence[str], depth: int = 0, *, plain: bool) -> object:
-    """Connectives over clauses on some fields."""
+    """Generate connectives over clauses on some fields."""
     draw = random.random()
     if depth > 2 or draw < 0.3:
         return _clause(random, names, plain=plain)
@@ -132,7 +132,7 @@ def condition(random: Random, names: Sequence[str], depth: int = 0, *, plain: bo
 def _clause(random: Random, names: Sequence[str], *, plain: bool) -> object:
     name = random.choice(list(names))
     if not plain and random.random() < 0.4:
-        return _odd(random, name, names)
+        return _opaque_clause(random, name, names)
     if random.random() < 0.08:
         return random.choice(({"exists": {"var": name}}, {"missing": [name]}, {"missing_some": [1, list(names)]}))
     return _CLAUSES.get(name, _compared)(random, name)
@@ -177,8 +177,8 @@ def _moment(random: Random, name: str) -> object:
 _CLAUSES = {"customer.returning": _boolean, "customer.tags": _tags, "time.now": _moment}
 
 
-def _odd(random: Random, name: str, names: Sequence[str]) -> object:
-    """What is not, or not wholly, understood."""
+def _opaque_clause(random: Random, name: str, names: Sequence[str]) -> object:
+    """Generate a clause that the checks cannot analyse, or not completely."""
     read = {"var": name}
     if name in _NUMBERS:
         other = {"var": _one_of(random, names, _NUMBERS)}
@@ -218,44 +218,46 @@ def _one_of(random: Random, names: Sequence[str], kind: Sequence[str]) -> str:
 
 
 def _effect(random: Random, candidates: Sequence[str] = tuple(CANDIDATES)) -> dict[str, object]:
-    some = random.sample(candidates, random.choice((1, 1, 2)))
-    most = random.sample(candidates, max(len(some), len(candidates) - 2))
+    names = random.sample(candidates, random.choice((1, 1, 2)))
+    all_but_few = random.sample(candidates, max(len(names), len(candidates) - 2))
     return random.choice(
         (
-            {"exclude": some},
-            {"exclude": some},
-            {"require": most},
-            {"pin": {"candidate": some[0], "slot": random.randint(1, 2)}},
-            {"pin": {"candidate": some[0], "slot": 1}},
-            {"boost": {"candidates": some, "factor": 2}},
+            {"exclude": names},
+            {"exclude": names},
+            {"require": all_but_few},
+            {"pin": {"candidate": names[0], "slot": random.randint(1, 2)}},
+            {"pin": {"candidate": names[0], "slot": 1}},
+            {"boost": {"candidates": names, "factor": 2}},
             {"set": {"name": random.choice("xy"), "value": random.randint(1, 2)}},
         )
     )
 
 
-# --- what there is to find
+# --- the expected findings
 
 
-def _by_rule(those: Sequence[frozenset[int]], rules: int) -> list[frozenset[int]]:
-    """For each rule the worlds in which it is among those."""
-    return [frozenset(world for world, numbers in enumerate(those) if rule in numbers) for rule in range(rules)]
+def _by_rule(fired_by_world: Sequence[frozenset[int]], rules: int) -> list[frozenset[int]]:
+    """Return for each rule the worlds in which it fired."""
+    return [
+        frozenset(world for world, numbers in enumerate(fired_by_world) if rule in numbers) for rule in range(rules)
+    ]
 
 
 class Truth:
-    """What holds in every world: who fires where, and what follows."""
+    """The rules that fire in every world, and what follows from them."""
 
-    def __init__(self, one: Set) -> None:
-        self.rules, self.worlds = one.rules, one.worlds
-        compiled = compile_rules(one.rules, VOCABULARY, LISTS)
-        firings = [compiled.evaluate(facts) for facts in one.worlds]
+    def __init__(self, generated: GeneratedRules) -> None:
+        self.rules, self.worlds = generated.rules, generated.worlds
+        compiled = compile_rules(generated.rules, VOCABULARY, LISTS)
+        firings = [compiled.evaluate(facts) for facts in generated.worlds]
         fired = [frozenset(firing.fired) for firing in firings]
         not_false = [
-            those.union(number for number, _ in firing.skipped) for those, firing in zip(fired, firings, strict=True)
+            indices.union(index for index, _ in firing.skipped) for indices, firing in zip(fired, firings, strict=True)
         ]
         self.combinations = set(fired)
-        self.where = _by_rule(fired, len(one.rules))
-        self._not_false = _by_rule(not_false, len(one.rules))
-        self.effects = [effects_of(rule, SETTING) for rule in one.rules]
+        self.where = _by_rule(fired, len(generated.rules))
+        self._not_false = _by_rule(not_false, len(generated.rules))
+        self.effects = [effects_of(rule, CHECK_CONTEXT) for rule in generated.rules]
 
     def never(self) -> set[str]:
         return {rule.id for rule, where in zip(self.rules, self.where, strict=True) if not where}
@@ -268,42 +270,45 @@ class Truth:
         }
 
     def shadowed(self) -> set[str]:
-        """Rules all of whose deeds are made useless, each by a rule that fires wherever this one does."""
+        """Return rules whose effects are all overridden by rules that fire whenever they do."""
         return {rule.id for number, rule in enumerate(self.rules) if self.where[number] and self._is_shadowed(number)}
 
     def _is_shadowed(self, number: int) -> bool:
-        deed = self.effects[number]
-        wider = [one for one in range(len(self.rules)) if one != number and self.where[number] <= self.where[one]]
-        earlier = [one for one in wider if one < number]
-        hidden = set[str]().union(*(self.effects[one].hidden for one in wider))
-        hidden_before = set[str]().union(*(self.effects[one].hidden for one in earlier))
-        pinned_before = {pin for one in earlier for pin in self.effects[one].pins}
-        set_before = {one.name for other in earlier for one in self.effects[other].sets}
+        effects = self.effects[number]
+        wider = [
+            other for other in range(len(self.rules)) if other != number and self.where[number] <= self.where[other]
+        ]
+        earlier = [other for other in wider if other < number]
+        hidden = set[str]().union(*(self.effects[other].hidden for other in wider))
+        hidden_before = set[str]().union(*(self.effects[other].hidden for other in earlier))
+        pinned_before = {pin for other in earlier for pin in self.effects[other].pins}
+        set_before = {value.name for other in earlier for value in self.effects[other].sets}
         return (
-            deed.hidden <= hidden_before
-            and hidden.issuperset(deed.boosted)
-            and all(pin.candidate in hidden or pin in pinned_before for pin in deed.pins)
-            and all(one.name in set_before for one in deed.sets)
+            effects.hidden <= hidden_before
+            and hidden.issuperset(effects.boosted)
+            and all(pin.candidate in hidden or pin in pinned_before for pin in effects.pins)
+            and all(other.name in set_before for other in effects.sets)
         )
 
     def matters(self, rule: str) -> bool:
-        """Whether an answer anywhere is another without the rule, as the engine applies effects."""
+        """Return whether the rule changes an answer in any world, as the engine applies effects."""
         number = self._number(rule)
         catalogues = ({}, {0: "not here"}, {1: "not here", 2: "not here"})
         return any(
-            number in fired and self._bounds(fired, dict(out)) != self._bounds(fired - {number}, dict(out))
+            number in fired
+            and self._bounds(fired, dict(unavailable)) != self._bounds(fired - {number}, dict(unavailable))
             for fired in self.combinations
-            for out in catalogues
+            for unavailable in catalogues
         )
 
     def _bounds(self, fired: frozenset[int], excluded: dict[int, str]) -> object:
         index = {name: number for number, name in enumerate(CANDIDATES)}
-        bounds = apply_effects(tuple(self.rules[one] for one in sorted(fired)), index, excluded, slots=9)
+        bounds = apply_effects(tuple(self.rules[number] for number in sorted(fired)), index, excluded, slots=9)
         boosts = {number: factor for number, factor in bounds.boosts.items() if number not in bounds.excluded}
         return set(bounds.excluded), bounds.pins, boosts, bounds.values
 
     def fights(self) -> set[tuple[str, str]]:
-        """(the rule that gives way, another that fires with it for some facts): pins and requirements."""
+        """Return pairs of conflicting pins and requirements: the rule that loses, and another that fires with it."""
         return {
             (self.rules[number].id, self.rules[other].id)
             for number, other in permutations(range(len(self.rules)), 2)
@@ -311,20 +316,23 @@ class Truth:
         }
 
     def _clash(self, number: int, other: int) -> bool:
-        mine, theirs = self.effects[number], self.effects[other]
-        hidden = any(pin.candidate in theirs.hidden and pin.candidate not in mine.hidden for pin in mine.pins)
-        taken = other < number and any(_is_second(pin, one) for pin in mine.pins for one in theirs.pins)
-        disjoint = other < number and bool(mine.required) and theirs.required is not None
-        return hidden or taken or (disjoint and not (mine.required or frozenset()) & (theirs.required or frozenset()))
+        losing, winning = self.effects[number], self.effects[other]
+        hidden = any(pin.candidate in winning.hidden and pin.candidate not in losing.hidden for pin in losing.pins)
+        taken = other < number and any(_is_second(pin, rival) for pin in losing.pins for rival in winning.pins)
+        disjoint = other < number and bool(losing.required) and winning.required is not None
+        return (
+            hidden or taken or (disjoint and not (losing.required or frozenset()) & (winning.required or frozenset()))
+        )
 
     def is_emptied(self) -> bool:
         every = frozenset(CANDIDATES)
         return any(
-            every == frozenset[str]().union(*(self.effects[one].hidden for one in fired)) for fired in self.combinations
+            every == frozenset[str]().union(*(self.effects[number].hidden for number in fired))
+            for fired in self.combinations
         )
 
     def is_never_true(self, finding: RuleFinding) -> bool:
-        """Whether the part of the rule's document is true in no world."""
+        """Return whether the part of the rule's document is true in no world."""
         part: object = self.rules[self._number(finding.rule)].document
         for step in finding.path.split("/")[1:-1]:
             part = part[int(step)] if isinstance(part, list) else cast(dict[str, object], part)[step]
@@ -335,21 +343,21 @@ class Truth:
         return not any(alone.evaluate(facts).fired for facts in self.worlds)
 
     def is_a_fight(self, finding: RuleFinding) -> bool:
-        """Whether it is as the example says; a rule that fights with itself does so wherever it fires."""
+        """Return whether the finding's example is right; a rule that fights with itself does so wherever it fires."""
         if not finding.others:
-            deed = self.effects[self._number(finding.rule)]
-            return any(pin.candidate in deed.hidden for pin in deed.pins)
+            effects = self.effects[self._number(finding.rule)]
+            return any(pin.candidate in effects.hidden for pin in effects.pins)
         return self._fire([finding.rule, finding.others[0]], finding.example) and all(
             self._clash(self._number(finding.rule), self._number(other)) for other in finding.others
         )
 
     def is_empty_there(self, finding: RuleFinding) -> bool:
         ids = [finding.rule, *finding.others]
-        hidden = frozenset[str]().union(*(self.effects[self._number(id_)].hidden for id_ in ids))
+        hidden = frozenset[str]().union(*(self.effects[self._number(rule_id)].hidden for rule_id in ids))
         return self._fire(ids, finding.example) and hidden == frozenset(CANDIDATES)
 
-    def _number(self, id_: str) -> int:
-        return next(number for number, rule in enumerate(self.rules) if rule.id == id_)
+    def _number(self, rule_id: str) -> int:
+        return next(number for number, rule in enumerate(self.rules) if rule.id == rule_id)
 
     def _fire(self, ids: Sequence[str], facts: Facts | None) -> bool:
         rules = tuple(rule for rule in self.rules if rule.id in ids)
@@ -360,14 +368,14 @@ def _is_second(pin: Pin, earlier: Pin) -> bool:
     return (pin.slot == earlier.slot) is not (pin.candidate == earlier.candidate)
 
 
-def mistakes(one: Set, *, plain: bool) -> list[str]:
-    """What the checks say that is not so, and of plain sets what they miss."""
-    truth, found = Truth(one), check_rules(one.rules, SETTING)
-    wrong = [*false_alarms(truth, found)]
-    return [*wrong, *missed(truth, found)] if plain else wrong
+def mistakes(generated: GeneratedRules, *, plain: bool) -> list[str]:
+    """Return false findings and, of plain sets, missing findings."""
+    truth, findings = Truth(generated), check_rules(generated.rules, CHECK_CONTEXT)
+    mistakes_found = [*false_alarms(truth, findings)]
+    return [*mistakes_found, *missed(truth, findings)] if plain else mistakes_found
 
 
-def false_alarms(truth: Truth, found: Sequence[RuleFinding]) -> Iterator[str]:
+def false_alarms(truth: Truth, findings: Sequence[RuleFinding]) -> Iterator[str]:
     checks = {
         "never": lambda finding: finding.rule in truth.never(),
         "dead part": truth.is_never_true,
@@ -376,17 +384,19 @@ def false_alarms(truth: Truth, found: Sequence[RuleFinding]) -> Iterator[str]:
         "fight": truth.is_a_fight,
         "may be empty": truth.is_empty_there,
     }
-    for finding in found:
+    for finding in findings:
         if finding.kind in checks and not checks[finding.kind](finding):
             yield f"false: {finding}"
 
 
-def missed(truth: Truth, found: Sequence[RuleFinding]) -> Iterator[str]:
-    by_kind = {kind: {one.rule for one in found if one.kind == kind} for kind in ("never", "always", "shadowed")}
+def missed(truth: Truth, findings: Sequence[RuleFinding]) -> Iterator[str]:
+    by_kind = {
+        kind: {finding.rule for finding in findings if finding.kind == kind} for kind in ("never", "always", "shadowed")
+    }
     for kind, expected in (("never", truth.never()), ("always", truth.always()), ("shadowed", truth.shadowed())):
         yield from (f"missed: {kind} {rule}" for rule in sorted(expected - by_kind[kind]))
-    fights = {(one.rule, other) for one in found if one.kind == "fight" for other in one.others}
-    wanted = {pair for pair in truth.fights() if pair[0] not in by_kind["shadowed"]}
-    yield from (f"missed: fight {pair}" for pair in sorted(wanted - fights))
-    if truth.is_emptied() and not any(one.kind in {"may be empty", "fight", "shadowed"} for one in found):
+    fights = {(finding.rule, other) for finding in findings if finding.kind == "fight" for other in finding.others}
+    expected_fights = {pair for pair in truth.fights() if pair[0] not in by_kind["shadowed"]}
+    yield from (f"missed: fight {pair}" for pair in sorted(expected_fights - fights))
+    if truth.is_emptied() and not any(finding.kind in {"may be empty", "fight", "shadowed"} for finding in findings):
         yield "missed: may be empty"

@@ -1,4 +1,4 @@
-"""What would have to change for a rule to fire."""
+"""Test the changes that would make a rule fire."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def needs(when: object, **facts: object) -> list[tuple[Need, ...]]:
 
 
 def texts(when: object, **facts: object) -> list[list[str]]:
-    return [[need.text for need in way] for way in needs(when, **facts)]
+    return [[need.text for need in changes] for changes in needs(when, **facts)]
 
 
 TAGS, NOW, EMAIL = {"var": "customer.tags"}, {"var": "time.now"}, {"var": "customer.email"}
@@ -78,9 +78,7 @@ NOON = "2026-11-27T12:00:00Z"
         ),
     ],
 )
-def test_a_clause_that_failed_says_what_would_be_right_and_what_there_is(
-    when: object, facts: dict[str, object], text: str
-) -> None:
+def test_a_failed_clause_names_the_requirement_and_the_value(when: object, facts: dict[str, object], text: str) -> None:
     assert texts(when, **facts) == [[text]]
 
 
@@ -92,43 +90,43 @@ def test_a_value_of_another_type_is_named() -> None:
     assert (need.path, need.fields) == ("/when/>=", ("cart.total",))
 
 
-def test_only_what_is_not_so_yet_has_to_change() -> None:
+def test_clauses_that_are_met_need_no_change() -> None:
     when = {"and": [AT_LEAST_50, {"==": [COUNTRY, "DE"]}, {"var": "customer.returning"}]}
     ways = needs(when, cart__total=9000, geo__country="US", customer__returning=False)
-    assert [[need.path for need in way] for way in ways] == [["/when/and/1/==", "/when/and/2/var"]]
+    assert [[need.path for need in changes] for changes in ways] == [["/when/and/1/==", "/when/and/2/var"]]
 
 
-def test_of_several_ways_the_shortest_comes_first_and_none_holds_another() -> None:
+def test_the_shortest_change_comes_first_and_none_contains_another() -> None:
     both = {"and": [AT_LEAST_50, {"var": "customer.returning"}]}
     when = {"or": [both, {"==": [COUNTRY, "DE"]}, {"and": [{"==": [COUNTRY, "DE"]}, AT_LEAST_50]}]}
     ways = needs(when, cart__total=100, geo__country="US", customer__returning=False)
-    assert [len(way) for way in ways] == [1, 2]
+    assert [len(changes) for changes in ways] == [1, 2]
 
 
-def test_what_cannot_come_true_together_is_no_way() -> None:
+def test_contradictory_changes_are_not_offered() -> None:
     impossible = {"and": [{"==": [COUNTRY, "DE"]}, {"==": [COUNTRY, "US"]}]}
     assert needs(impossible, geo__country="DE") == []
     ways = needs({"or": [impossible, AT_LEAST_50]}, geo__country="DE", cart__total=0)
-    assert [need.path for way in ways for need in way] == ["/when/or/1/>="]
+    assert [need.path for changes in ways for need in changes] == ["/when/or/1/>="]
 
 
 def test_a_rule_that_fires_needs_nothing() -> None:
     assert needs(AT_LEAST_50, cart__total=5000) == []
 
 
-def test_meeting_the_needs_of_a_way_makes_the_rule_fire() -> None:
-    """Of all facts that there are to try, those that meet a way's needs and keep what was so make the rule fire."""
+def test_making_the_changes_makes_the_rule_fire() -> None:
+    """Facts that make the changes and keep all other clauses as they were make the rule fire."""
     random, tried = Random(4), 0
     for _ in range(40):
-        one = rule_sets.rule_set(random, plain=True, rules=1, fields=2)
-        [rule] = one.rules
-        facts = random.choice(one.worlds)
+        generated = rule_sets.rule_set(random, plain=True, rules=1, fields=2)
+        [rule] = generated.rules
+        facts = random.choice(generated.worlds)
         before = _verdicts(rule, facts)
-        for way in changes_needed(rule, facts, rule_sets.VOCABULARY, LISTS):
-            wanted = {need.path: str(need.required).lower() for need in way}
-            for world in one.worlds:
+        for changes in changes_needed(rule, facts, rule_sets.VOCABULARY, LISTS):
+            required = {need.path: str(need.required).lower() for need in changes}
+            for world in generated.worlds:
                 after = _verdicts(rule, world)
-                if before | wanted == {path: after[path] for path in after}:
+                if before | required == {path: after[path] for path in after}:
                     tried += 1
                     assert explain(rule, world, rule_sets.VOCABULARY, LISTS).verdict == "true"
     assert tried > 20
@@ -136,5 +134,4 @@ def test_meeting_the_needs_of_a_way_makes_the_rule_fire() -> None:
 
 def _verdicts(rule: object, facts: dict[str, object]) -> dict[str, str]:
     clauses = explain(rule, facts, rule_sets.VOCABULARY, LISTS).clauses  # type: ignore[arg-type]
-    leaves = [one for one in clauses if one.values]
-    return {one.path: one.verdict for one in leaves}
+    return {clause.path: clause.verdict for clause in clauses if clause.values}

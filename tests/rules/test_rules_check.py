@@ -1,4 +1,4 @@
-"""What the checks of rules find, and that they never cry wolf."""
+"""Test the findings of the checks of rules, and that there are no false alarms."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.checks import rule_checks
 from rules import Field, Vocabulary, Wording, parse_rule, parse_rules
 from rules.analysis.check import CheckContext, RuleFinding, check_rule, check_rules, schedule_findings, unused_lists
 from tests.rules import rule_sets
-from tests.rules.rule_sets import LISTS, SETTING, VOCABULARY
+from tests.rules.rule_sets import CHECK_CONTEXT, LISTS, VOCABULARY
 
 TOTAL, COUNTRY, NOW = {"var": "cart.total"}, {"var": "geo.country"}, {"var": "time.now"}
 TAGS, VERSION, SEGMENT = {"var": "customer.tags"}, {"var": "app.version"}, {"var": "customer.segment"}
@@ -24,8 +24,8 @@ def rule(when: object, *effects: dict[str, object], id: str = "r", priority: int
     return {"id": id, "priority": priority, "when": when, "effects": list(effects) or HIDE}
 
 
-def check(*documents: dict[str, object], setting: CheckContext = SETTING) -> list[RuleFinding]:
-    return check_rules(parse_rules(list(documents), setting.vocabulary, LISTS), setting)
+def check(*documents: dict[str, object], context: CheckContext = CHECK_CONTEXT) -> list[RuleFinding]:
+    return check_rules(parse_rules(list(documents), context.vocabulary, LISTS), context)
 
 
 def kinds(*documents: dict[str, object]) -> list[tuple[str, str]]:
@@ -57,8 +57,10 @@ IMPOSSIBLE: list[tuple[object, str]] = [
 
 
 @pytest.mark.parametrize(("when", "path"), IMPOSSIBLE)
-def test_a_rule_that_can_never_fire_is_an_error_at_the_part_that_is_to_blame(when: object, path: str) -> None:
-    assert [(one.kind, one.severity, one.path) for one in check(rule(when))] == [("never", "error", path)]
+def test_a_rule_that_never_fires_is_an_error(when: object, path: str) -> None:
+    assert [(finding.kind, finding.severity, finding.path) for finding in check(rule(when))] == [
+        ("never", "error", path)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -73,11 +75,11 @@ def test_a_rule_that_can_never_fire_is_an_error_at_the_part_that_is_to_blame(whe
         {"and": [{"<": [TOTAL, {"var": "risk.score"}]}, {">": [{"*": [TOTAL, 2]}, 5]}]},
     ],
 )  # fmt: skip
-def test_nothing_is_said_of_a_rule_that_may_fire_or_of_which_nothing_is_known(when: object) -> None:
+def test_a_rule_that_may_fire_has_no_finding(when: object) -> None:
     assert check(rule(when)) == []
 
 
-def test_a_rule_that_waits_for_something_to_be_put_on_a_list_is_a_warning() -> None:
+def test_a_rule_on_an_empty_list_is_a_warning() -> None:
     [finding] = check(rule({"and": [is_("DE"), {"in_list": [SEGMENT, "nobody"]}]}))
     assert (finding.kind, finding.severity, finding.path) == ("never", "warning", "/when/and/1/in_list")
     assert finding.message == "The list “nobody” is empty: until there is something on it, the rule never fires."
@@ -91,22 +93,22 @@ def test_the_message_names_the_clauses_that_exclude_each_other() -> None:
     )
 
 
-def test_a_part_that_can_never_be_true_is_a_warning_where_the_rule_can_still_fire() -> None:
+def test_a_part_that_is_never_true_is_a_warning() -> None:
     [finding] = check(rule({"or": [is_("FR"), {"and": [is_("DE"), is_("US")]}]}))
     assert (finding.kind, finding.severity, finding.path) == ("dead part", "warning", "/when/or/1/and")
 
 
-def test_a_rule_that_is_true_for_everybody_who_sends_the_fields_is_noted() -> None:
+def test_a_rule_that_is_true_whenever_fields_are_sent_is_noted() -> None:
     [finding] = check(rule({"or": [{"<": [TOTAL, 100]}, {">=": [TOTAL, 100]}]}))
     assert (finding.kind, finding.severity) == ("always", "note")
     assert "everybody whose checkout sends cart.total" in finding.message
 
 
-def test_a_rule_that_is_written_to_be_always_true_is_not_noted() -> None:
+def test_a_rule_without_fields_is_not_noted() -> None:
     assert check(rule(True)) == []
 
 
-# --- rules and other rules
+# --- interactions of rules
 
 WIDE, NARROW = {"in": [COUNTRY, ["DE", "AT"]]}, {"and": [is_("DE"), {"<": [TOTAL, 100]}]}
 PIN = {"pin": {"candidate": "paypal", "slot": 1}}
@@ -122,9 +124,7 @@ SHADOWED: list[tuple[dict[str, object], dict[str, object]]] = [
 
 
 @pytest.mark.parametrize(("first", "second"), SHADOWED)
-def test_a_rule_is_shadowed_by_a_wider_one_before_it_that_settles_what_it_does(
-    first: dict[str, object], second: dict[str, object]
-) -> None:
+def test_a_wider_rule_before_it_shadows_a_rule(first: dict[str, object], second: dict[str, object]) -> None:
     before, after = rule(WIDE, first, id="a", priority=1), rule(NARROW, second, id="b")
     [finding] = check(before, after)
     assert (finding.rule, finding.kind, finding.other) == ("b", "shadowed", "a")
@@ -145,12 +145,12 @@ def test_a_rule_that_may_matter_is_not_shadowed(first: dict[str, object], second
     assert kinds(first, second) == []
 
 
-def test_a_fact_that_may_be_missing_keeps_a_rule_from_being_shadowed() -> None:
+def test_a_fact_that_may_be_missing_prevents_shadowing() -> None:
     always_known = rule({"or": [{"<": [TOTAL, 100]}, {">=": [TOTAL, 100]}]}, id="a", priority=1)
     assert ("b", "shadowed") not in kinds(always_known, rule(is_("DE"), id="b"))
 
 
-def test_a_pin_of_what_another_rule_hides_is_a_fight_with_an_example() -> None:
+def test_pinning_a_hidden_candidate_is_a_fight_with_an_example() -> None:
     [finding] = check(
         rule(is_("DE"), PIN, id="a", priority=5), rule({"<": [TOTAL, 100]}, {"exclude": ["paypal"]}, id="b")
     )
@@ -163,14 +163,14 @@ def test_rules_that_can_not_fire_together_do_not_fight() -> None:
     assert kinds(rule(is_("DE"), PIN, id="a"), rule(is_("US"), {"exclude": ["paypal"]}, id="b")) == []
 
 
-def test_two_pins_of_one_place_and_two_places_of_one_candidate_are_fights() -> None:
+def test_rival_pins_of_a_slot_or_a_candidate_fight() -> None:
     card_first, paypal_second = {"pin": {"candidate": "card", "slot": 1}}, {"pin": {"candidate": "paypal", "slot": 2}}
     before = rule(is_("DE"), PIN, id="a", priority=1)
     assert kinds(before, rule({"<": [TOTAL, 9]}, card_first, id="b")) == [("b", "fight")]
     assert kinds(before, rule({"<": [TOTAL, 9]}, paypal_second, id="b")) == [("b", "fight")]
 
 
-def test_a_rule_that_places_and_hides_the_same_is_a_fight_with_itself() -> None:
+def test_a_rule_that_pins_a_candidate_it_hides_fights_itself() -> None:
     [finding] = check(rule(is_("DE"), {"exclude": ["paypal"]}, PIN))
     assert (finding.kind, finding.path, finding.other) == ("fight", "/effects/1", None)
 
@@ -195,14 +195,14 @@ def test_rules_that_hide_everything_for_nobody_are_fine() -> None:
     assert kinds(first, rule(is_("DE"), {"exclude": ["card"]}, id="b")) == []
 
 
-def test_candidates_and_places_that_are_not_there_count_for_nothing() -> None:
+def test_candidates_and_slots_that_do_not_exist_are_ignored() -> None:
     few = CheckContext(VOCABULARY, LISTS, {"card": "Card", "paypal": "PayPal"}, slots=1)
     away = rule(is_("DE"), {"exclude": ["klarna"]}, {"pin": {"candidate": "paypal", "slot": 2}}, id="a")
-    assert check(away, rule(is_("DE"), {"exclude": ["paypal"]}, id="b"), setting=few) == []
+    assert check(away, rule(is_("DE"), {"exclude": ["paypal"]}, id="b"), context=few) == []
 
 
-def test_rules_that_are_in_force_at_different_times_have_nothing_to_do_with_each_other() -> None:
-    """A schedule is a part of the condition by the time rules are checked."""
+def test_rules_with_separate_schedules_do_not_interact() -> None:
+    """A schedule is part of the condition when rules are checked."""
     until, since = {"before": [NOW, "2026-12-01T00:00:00Z"]}, {"!": {"before": [NOW, "2026-12-01T00:00:00Z"]}}
     later = rule({"and": [since, NARROW]}, id="b")
     assert kinds(rule({"and": [until, WIDE]}, id="a", priority=1), later) == []
@@ -213,14 +213,14 @@ def test_rules_that_are_in_force_at_different_times_have_nothing_to_do_with_each
 
 def test_messages_call_things_as_the_merchant_does() -> None:
     wording = Wording(currency="CHF", country={"DE": "Germany", "US": "the US"}.get)
-    setting = CheckContext(VOCABULARY, LISTS, SETTING.candidates, wording=wording)
-    [finding] = check(rule({"and": [is_("DE"), is_("US")]}), setting=setting)
+    context = CheckContext(VOCABULARY, LISTS, CHECK_CONTEXT.candidates, wording=wording)
+    [finding] = check(rule({"and": [is_("DE"), is_("US")]}), context=context)
     assert finding.message.startswith("“geo.country is Germany” and “geo.country is the US” can never")
 
 
 def test_schedules_that_are_over_or_empty_are_found() -> None:
     spans = {"fine": (10, 30), "over": (None, 20), "empty": (30, 30), "open": (10, None)}
-    assert [(one.rule, one.kind) for one in schedule_findings(spans, 20)] == [
+    assert [(finding.rule, finding.kind) for finding in schedule_findings(spans, 20)] == [
         ("over", "schedule over"),
         ("empty", "schedule empty"),
     ]
@@ -228,45 +228,45 @@ def test_schedules_that_are_over_or_empty_are_found() -> None:
 
 def test_lists_that_no_rule_looks_at_are_noted() -> None:
     using = parse_rule(rule({"!": {"in_list": [SEGMENT, "blocked"]}}), VOCABULARY, LISTS)
-    assert [(one.rule, one.kind) for one in unused_lists([using], LISTS)] == [("nobody", "unused list")]
+    assert [(finding.rule, finding.kind) for finding in unused_lists([using], LISTS)] == [("nobody", "unused list")]
 
 
 # --- against brute force
 
 
 @pytest.mark.parametrize("plain", [True, False])
-def test_brute_force_finds_no_false_alarm_and_nothing_missed(plain: bool) -> None:
-    found, wrong = rule_checks.compare(120, plain=plain, seed=5)
+def test_brute_force_finds_no_false_or_missing_finding(plain: bool) -> None:
+    counts, wrong = rule_checks.compare(120, plain=plain, seed=5)
     assert wrong == []
-    assert min(found[kind] for kind in ("never", "always", "shadowed", "fight", "may be empty")) >= 4
+    assert min(counts[kind] for kind in ("never", "always", "shadowed", "fight", "may be empty")) >= 4
 
 
-def test_brute_force_would_notice() -> None:
-    """The oracle itself sees a false alarm and a rule that was missed."""
-    one = rule_sets.rule_set(Random(1), plain=True)
-    truth = rule_sets.Truth(one)
-    healthy = next(rule.id for rule in one.rules if rule.id not in truth.never())
+def test_brute_force_detects_mistakes() -> None:
+    """The oracle detects a false finding and a missing one."""
+    generated = rule_sets.rule_set(Random(1), plain=True)
+    truth = rule_sets.Truth(generated)
+    healthy = next(rule.id for rule in generated.rules if rule.id not in truth.never())
     assert list(rule_sets.false_alarms(truth, [RuleFinding(healthy, "/when", "never", "error", "")]))
     assert list(rule_sets.missed(rule_sets.Truth(_contradiction()), []))
 
 
-def _contradiction() -> rule_sets.Set:
+def _contradiction() -> rule_sets.GeneratedRules:
     rules = parse_rules([rule({"and": [is_("DE"), is_("US")]})], VOCABULARY, LISTS)
-    return rule_sets.Set(rules, tuple(rule_sets.worlds(["geo.country"])))
+    return rule_sets.GeneratedRules(rules, tuple(rule_sets.worlds(["geo.country"])))
 
 
-def test_a_rule_checked_alone_has_the_findings_of_the_whole_set() -> None:
+def test_checking_a_rule_gives_the_findings_of_the_set() -> None:
     random, seen = Random(9), Counter[str]()
     for _ in range(60):
         rules = rule_sets.rule_set(random, plain=True).rules
-        whole = check_rules(rules, SETTING)
-        for one in rules:
-            alone = check_rule(one, [other for other in rules if other is not one], SETTING)
-            wanted = {
-                _of_pair(finding) for finding in whole if finding.rule == one.id and finding.kind != "may be empty"
+        whole = check_rules(rules, CHECK_CONTEXT)
+        for rule in rules:
+            alone = check_rule(rule, [other for other in rules if other is not rule], CHECK_CONTEXT)
+            expected = {
+                _of_pair(finding) for finding in whole if finding.rule == rule.id and finding.kind != "may be empty"
             }
-            assert wanted <= {_of_pair(finding) for finding in alone}
-            assert all(one.id in (finding.rule, *finding.others) for finding in alone)
+            assert expected <= {_of_pair(finding) for finding in alone}
+            assert all(rule.id in (finding.rule, *finding.others) for finding in alone)
             seen.update(finding.kind for finding in alone)
     assert min(seen[kind] for kind in ("never", "shadowed", "fight", "may be empty")) > 5
 
@@ -275,11 +275,11 @@ def _of_pair(finding: RuleFinding) -> tuple[str, str, str, tuple[str, ...]]:
     return finding.rule, finding.kind, finding.message, finding.others
 
 
-def test_beside_others_this_rule_is_the_one_that_is_checked() -> None:
+def test_messages_call_the_checked_rule_this_rule() -> None:
     documents = [rule(is_("DE"), PIN, id="a", priority=5), rule({"<": [TOTAL, 100]}, {"exclude": ["paypal"]}, id="b")]
     first, second = parse_rules(documents, VOCABULARY, LISTS)
-    [of_first] = check_rule(first, [second], SETTING)
-    [of_second] = check_rule(second, [first], SETTING)
+    [of_first] = check_rule(first, [second], CHECK_CONTEXT)
+    [of_second] = check_rule(second, [first], CHECK_CONTEXT)
     assert of_first.message == "This rule shows PayPal first, but where “b” fires too, it is hidden."
     assert of_second.message == "“a” shows PayPal first, but where this rule fires too, it is hidden."
     assert (of_first.rule, of_second.rule) == ("a", "a")
@@ -291,12 +291,12 @@ def test_a_large_set_is_checked_in_time() -> None:
     assert statistics.median(rule_checks.seconds_for_a_rule(rules)) < 0.1
 
 
-def test_a_condition_with_too_many_cases_is_passed_over() -> None:
+def test_a_condition_with_too_many_cases_is_skipped() -> None:
     fields = [Field(f"f.a{number}", "integer") for number in range(40)]
     vocabulary = Vocabulary(fields)
     pairs = [{"or": [{"<": [{"var": f.name}, 1]}, {"<": [{"var": g.name}, 2]}]} for f, g in pairwise(fields)]
-    setting = CheckContext(vocabulary, {}, SETTING.candidates)
-    assert check(rule({"and": pairs}, id="a"), rule({"and": pairs}, id="b"), setting=setting) == []
+    context = CheckContext(vocabulary, {}, CHECK_CONTEXT.candidates)
+    assert check(rule({"and": pairs}, id="a"), rule({"and": pairs}, id="b"), context=context) == []
 
 
 def test_findings_have_a_json_form() -> None:

@@ -1,4 +1,4 @@
-"""The compiled form of rules, the explanation, and the standard all agree; what is missing is harmless."""
+"""Test that compiled rules, the explanation and the standard agree, and that missing facts never fire a rule."""
 
 import gc
 import json
@@ -58,7 +58,7 @@ def test_compiled_rules_and_explanations_agree_on_generated_rules_and_facts() ->
     assert disagreements_with_explanations(3_000, seed=1) == []
 
 
-def test_with_all_facts_there_rules_are_what_the_standard_says() -> None:
+def test_with_all_facts_rules_follow_the_standard() -> None:
     assert disagreements_with_the_standard(3_000, seed=1) == []
 
 
@@ -66,7 +66,7 @@ def test_json_logic_qubit_agrees_on_well_typed_comparisons() -> None:
     assert disagreements_with_qubit(500, seed=1) == []
 
 
-def test_a_rule_never_fires_because_a_fact_was_forgotten() -> None:
+def test_a_missing_fact_never_fires_a_rule() -> None:
     compiled = compile_rules(rules_of({"<": [{"var": "cart.total"}, 5000]}), VOCABULARY, LISTS)
     assert compiled.evaluate({"cart.total": 4999}).fired == (0,)
     assert compiled.evaluate({}).fired == ()
@@ -78,7 +78,7 @@ def test_compiled_rules_name_the_facts_that_they_read() -> None:
     assert compile_rules(rules, VOCABULARY, LISTS).fields == {"cart.total", "geo.country"}
 
 
-def test_a_merchants_list_is_the_one_given_when_the_rules_are_compiled() -> None:
+def test_compiled_rules_use_the_lists_given_to_them() -> None:
     rules = rules_of({"in_list": [{"var": "customer.id"}, "blocked"]})
     changed = {**LISTS, "blocked": frozenset({"c9"})}
     assert compile_rules(rules, VOCABULARY, LISTS).evaluate({"customer.id": "c1"}).fired == (0,)
@@ -104,7 +104,7 @@ def test_five_thousand_rules_fire_in_their_order() -> None:
     assert len(compiled.evaluate({}).skipped) == 5_000
 
 
-def test_a_set_that_grew_out_of_others_answers_like_one_compiled_afresh() -> None:
+def test_a_reused_set_answers_like_a_fresh_one() -> None:
     random, compiled = Random(4), None
     documents = {number: rule_cases.rule(random, number) for number in range(300)}
     for step in range(12):
@@ -112,8 +112,8 @@ def test_a_set_that_grew_out_of_others_answers_like_one_compiled_afresh() -> Non
         documents |= {number: rule_cases.rule(random, number) for number in changed if number % 2}
         documents |= {number: documents[number] | {"priority": step} for number in changed if number in documents}
         documents.pop(random.randrange(300), None)
-        known = compiled.rules if compiled else ()
-        rules = parse_rules(list(documents.values()), VOCABULARY, LISTS, previous=known)
+        previous = compiled.rules if compiled else ()
+        rules = parse_rules(list(documents.values()), VOCABULARY, LISTS, previous=previous)
         compiled = compile_rules(rules, VOCABULARY, LISTS, previous=compiled)
         fresh = compile_rules(parse_rules(list(documents.values()), VOCABULARY, LISTS), VOCABULARY, LISTS)
         for number in range(6):
@@ -122,27 +122,31 @@ def test_a_set_that_grew_out_of_others_answers_like_one_compiled_afresh() -> Non
             assert rule_cases.compiled_verdicts(compiled, facts) == rule_cases.explained_verdicts(rules, facts)
 
 
-def test_of_a_large_set_a_change_of_one_rule_compiles_only_those_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    random, made = Random(5), list[Rule]()
+def test_changing_one_rule_compiles_only_its_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    random, compiled_rules = Random(5), list[Rule]()
     documents = [rule_cases.rule(random, number) for number in range(1_000)]
     whole = parse_rules(documents, VOCABULARY, LISTS)
     before = compile_rules(whole, VOCABULARY, LISTS)
     documents[500] = documents[500] | {"when": {"==": [{"var": "geo.country"}, "US"]}}
-    monkeypatch.setattr("rules.language.parse.parse_rule", lambda *given: made.append(parse_rule(*given)) or made[-1])
     monkeypatch.setattr(
-        "rules.compiled.compile.make_piece", lambda part, *given: made.extend(part) or make_piece(part, *given)
+        "rules.language.parse.parse_rule",
+        lambda *given: compiled_rules.append(parse_rule(*given)) or compiled_rules[-1],
+    )
+    monkeypatch.setattr(
+        "rules.compiled.compile.make_piece",
+        lambda part, *given: compiled_rules.extend(part) or make_piece(part, *given),
     )
     rules = parse_rules(documents, VOCABULARY, LISTS, previous=whole)
-    assert [rule.id for rule in made] == [documents[500]["id"]]
+    assert [rule.id for rule in compiled_rules] == [documents[500]["id"]]
     compile_rules(rules, VOCABULARY, LISTS, previous=before)
-    assert 1 < len(made) <= 1 + MOST_RULES
+    assert 1 < len(compiled_rules) <= 1 + MOST_RULES
     del documents[250]
-    made.clear()
+    compiled_rules.clear()
     compile_rules(parse_rules(documents, VOCABULARY, LISTS, previous=rules), VOCABULARY, LISTS, previous=before)
-    assert 0 < len(made) < 500
+    assert 0 < len(compiled_rules) < 500
 
 
-def test_a_set_that_nobody_needs_any_more_is_gone_without_the_collector() -> None:
+def test_a_replaced_set_is_freed_without_garbage_collection() -> None:
     rules = rules_of(*({"<": [{"var": "cart.total"}, number]} for number in range(200)))
     changed = rules_of(*({"<": [{"var": "cart.total"}, number or 7]} for number in range(200)))
     gc.disable()
@@ -151,13 +155,13 @@ def test_a_set_that_nobody_needs_any_more_is_gone_without_the_collector() -> Non
         after = compile_rules((changed[0], *rules[1:]), VOCABULARY, LISTS, previous=before)
         held = weakref.ref(before._run), weakref.ref(before._pieces[0].fire), weakref.ref(before._pieces[-1].fire)
         del before
-        assert [one() is None for one in held] == [True, True, False]
+        assert [reference() is None for reference in held] == [True, True, False]
         assert after.evaluate({"cart.total": 6}).fired == (0, *range(7, 200))
     finally:
         gc.enable()
 
 
-def test_a_list_that_changed_is_not_taken_over_from_the_set_before() -> None:
+def test_a_changed_list_is_not_reused() -> None:
     rules = rules_of({"in_list": [{"var": "customer.id"}, "blocked"]})
     before, changed = compile_rules(rules, VOCABULARY, LISTS), {**LISTS, "blocked": frozenset({"c9"})}
     after = compile_rules(rules, VOCABULARY, changed, previous=before)
@@ -189,7 +193,7 @@ def test_literals_of_merchants_never_become_source() -> None:
     assert compile_rules(rules, VOCABULARY, LISTS).evaluate({"customer.id": evil}).fired == (0,)
 
 
-def test_an_explanation_shows_every_clause_and_what_it_saw() -> None:
+def test_an_explanation_shows_every_clause_and_its_values() -> None:
     document = {
         "id": "r1",
         "name": "No Klarna for large carts",

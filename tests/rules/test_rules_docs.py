@@ -1,4 +1,4 @@
-"""docs/rules.md tells the truth."""
+"""Test the examples and lists in docs/rules.md."""
 
 import json
 import re
@@ -18,12 +18,12 @@ PAGE = (Path(__file__).parents[2] / "docs" / "rules.md").read_text()
 BLOCKS = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)]
 EXAMPLES = [block for block in BLOCKS if "is" in block]
 CHECKED = [block for block in BLOCKS if "found" in block]
-SETTING = CheckContext(VOCABULARY, LISTS, {"card": "Card", "paypal": "PayPal", "klarna": "Klarna"})
+CHECK_CONTEXT = CheckContext(VOCABULARY, LISTS, {"card": "Card", "paypal": "PayPal", "klarna": "Klarna"})
 INLINE = [json.loads(text) for text in re.findall(r"`(\{\".*?\})` \|", PAGE)]
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=[json.dumps(example["when"])[:60] for example in EXAMPLES])
-def test_an_example_is_what_the_page_says(example: dict[str, object]) -> None:
+def test_examples_have_the_results_of_the_page(example: dict[str, object]) -> None:
     rule = parse_rule({"id": "r", "when": example["when"], "effects": [{"exclude": ["a"]}]}, VOCABULARY, LISTS)
     facts: dict[str, object] = example["facts"]  # type: ignore[assignment]
     assert explain(rule, facts, VOCABULARY, LISTS).verdict == example["is"]
@@ -45,19 +45,19 @@ def test_whole_rules_and_the_examples_in_tables_parse() -> None:
 
 @pytest.mark.parametrize("block", CHECKED, ids=[json.dumps(block["found"]) for block in CHECKED])
 def test_the_checks_find_what_the_page_says(block: dict[str, Any]) -> None:
-    found = check_rules(parse_rules(block["rules"], VOCABULARY, LISTS), SETTING)
-    assert [[one.rule, one.kind, *one.others] for one in found] == block["found"]
-    assert found[0].example == block.get("example")
+    findings = check_rules(parse_rules(block["rules"], VOCABULARY, LISTS), CHECK_CONTEXT)
+    assert [[one.rule, one.kind, *one.others] for one in findings] == block["found"]
+    assert findings[0].example == block.get("example")
 
 
-def test_what_would_have_to_change_is_what_the_page_says() -> None:
+def test_the_changes_needed_are_those_of_the_page() -> None:
     [block] = [block for block in BLOCKS if "needs" in block]
     rule = parse_rule({"id": "r", "when": block["when"], "effects": [{"exclude": ["a"]}]}, VOCABULARY, LISTS)
     ways = changes_needed(rule, block["facts"], VOCABULARY, LISTS)
     assert [[need.text for need in way] for way in ways] == block["needs"]
 
 
-def test_every_kind_of_finding_is_on_the_page_with_how_bad_it_is() -> None:
+def test_every_kind_of_finding_is_on_the_page_with_its_severity() -> None:
     rows = set(re.findall(r"^\| `([a-z ]+)` \| (?:error|warning|note) \|", PAGE, re.MULTILINE))
     assert rows == set(get_args(Kind))
     in_examples = {kind for block in CHECKED for _, kind, *_ in block["found"]}

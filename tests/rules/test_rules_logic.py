@@ -1,4 +1,4 @@
-"""`rules.apply` answers standard JSON-logic as json-logic-js does, and nothing hostile harms it."""
+"""Test that `rules.apply` evaluates standard JSON-logic as json-logic-js does, and withstands hostile input."""
 
 import json
 import math
@@ -36,9 +36,9 @@ def test_answers_are_those_of_json_logic_js(case: dict[str, object]) -> None:
 
 
 def test_every_difference_from_panzi_json_logic_is_a_documented_one() -> None:
-    found = differences_from_panzi(3_000, seed=1)
-    assert found.undocumented == []
-    assert found.names.total() > 300
+    differences = differences_from_panzi(3_000, seed=1)
+    assert differences.undocumented == []
+    assert differences.names.total() > 300
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def _cubic(levels: int) -> object:
         {"reduce": [[0] * 5000, [{"var": "accumulator"}], 1]},
     ],
 )
-def test_what_would_grow_without_bounds_is_stopped(logic: object) -> None:
+def test_logic_that_grows_without_bounds_is_stopped(logic: object) -> None:
     begun = time.process_time()
     with pytest.raises(RuleError):
         apply(logic)

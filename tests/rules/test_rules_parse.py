@@ -1,4 +1,4 @@
-"""Rules are refused with messages that name the place and say what would be right."""
+"""Test that invalid rules are refused with messages that name the path and say what is expected."""
 
 import json
 import time
@@ -83,7 +83,7 @@ def the_problem(when: object) -> Problem:
         ({"in": [COUNTRY, ["DE"] * 1001]}, "/when/in/1", "at most 1000"),
     ],
 )
-def test_a_mistake_is_named_with_its_place_and_what_would_be_right(when: object, path: str, words: str) -> None:
+def test_a_problem_has_its_path_and_says_what_is_expected(when: object, path: str, words: str) -> None:
     problem = the_problem(when)
     assert problem.path == path
     assert words in problem.message
@@ -102,37 +102,37 @@ def test_all_mistakes_of_a_rule_are_reported_at_once() -> None:
     }
 
 
-def test_a_rule_keeps_its_document_and_is_sorted_by_priority_and_then_id() -> None:
+def test_rules_keep_their_documents_and_are_sorted() -> None:
     documents = [rule(True, id="b"), rule(True, id="c", priority=5), rule(True, id="a", name="First")]
     rules = parse_rules(documents, VOCABULARY, LISTS)
-    assert [one.id for one in rules] == ["c", "a", "b"]
+    assert [parsed.id for parsed in rules] == ["c", "a", "b"]
     assert rules[1].name == "First"
     assert rules[1].document is documents[2]
 
 
-def test_two_rules_cannot_have_one_id() -> None:
+def test_rules_cannot_share_an_id() -> None:
     with pytest.raises(RuleError) as caught:
         parse_rules([rule(True), rule(True)], VOCABULARY, LISTS)
     assert caught.value.problems[0].path == "/1/id"
 
 
-def test_a_rule_that_is_written_as_before_stays_the_one_it_was() -> None:
+def test_a_rule_with_an_unchanged_document_is_reused() -> None:
     first, second = before = parse_rules([rule(True), rule(False, id="r2")], VOCABULARY, LISTS)
     again = parse_rules([rule(True), rule(True, id="r2"), rule(True, id="r3")], VOCABULARY, LISTS, previous=before)
     assert again[0] is first
     assert again[1] is not second
-    assert [one.condition.value for one in again] == [True, True, True]
+    assert [parsed.condition.value for parsed in again] == [True, True, True]
 
 
 @pytest.mark.parametrize(("was", "now"), [(1, True), (1, 1.0), (0, False), (0.0, -0.0)])
-def test_what_is_only_equal_is_not_the_same_rule(was: object, now: object) -> None:
+def test_equal_but_differently_written_rules_are_not_reused(was: object, now: object) -> None:
     (before,) = parse_rules([rule(True, effects=[{"set": {"name": "x", "value": was}}])], VOCABULARY, LISTS)
     document = rule(True, effects=[{"set": {"name": "x", "value": now}}])
     (after,) = parse_rules([document], VOCABULARY, LISTS, previous=[before])
     assert repr(after.effects[0].value) == repr(now)
 
 
-def test_of_two_rules_with_the_id_of_one_that_is_known_both_are_reported() -> None:
+def test_repeated_ids_are_reported_also_with_previous_rules() -> None:
     before = parse_rules([rule(True)], VOCABULARY, LISTS)
     with pytest.raises(RuleError, match="another rule"):
         parse_rules([rule(True), rule(True)], VOCABULARY, LISTS, previous=before)
@@ -151,13 +151,13 @@ def _nested(levels: int) -> object:
     return when
 
 
-def test_32_operators_may_be_nested_and_not_one_more() -> None:
+def test_32_operators_may_be_nested_and_no_more() -> None:
     text = json.dumps(rule(_nested(32)))
     assert parse_rule(loads(text), VOCABULARY, LISTS)
     assert "32 operators deep" in the_problem(_nested(33)).message
 
 
-def test_500_nodes_may_be_in_a_rule_and_not_one_more() -> None:
+def test_a_rule_may_have_500_nodes_and_no_more() -> None:
     clauses: list[object] = [True] * 499
     assert parse_rule(rule({"and": clauses}), VOCABULARY, LISTS)
     problem = the_problem({"and": [*clauses, True]})
@@ -167,9 +167,9 @@ def test_500_nodes_may_be_in_a_rule_and_not_one_more() -> None:
 
 
 @pytest.mark.parametrize("name", hostile.REFUSED)
-def test_hostile_text_is_refused_at_once_with_its_place(name: str) -> None:
+def test_hostile_text_is_refused_quickly_with_its_path(name: str) -> None:
     text, words = hostile.REFUSED[name]
-    # the processor's time: a busy machine must not fail the test
+    # measure CPU time, so that a busy machine does not fail the test
     begun = time.process_time()
     with pytest.raises(RuleError) as caught:
         loads(text)
@@ -197,10 +197,10 @@ def test_hostile_text_is_refused_at_once_with_its_place(name: str) -> None:
 )
 def test_hostile_documents_that_were_decoded_elsewhere_are_refused(when: object) -> None:
     begun = time.process_time()
-    found = problems_of(rule(when))
+    problems = problems_of(rule(when))
     assert time.process_time() - begun < 0.2
-    assert len(found) <= 20
-    json.dumps([problem.message for problem in found]).encode()
+    assert len(problems) <= 20
+    json.dumps([problem.message for problem in problems]).encode()
 
 
 @settings(max_examples=500, deadline=None)

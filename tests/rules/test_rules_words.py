@@ -1,4 +1,4 @@
-"""Effects in both directions, and rules in plain words."""
+"""Test the JSON form of effects, and rules in plain words."""
 
 import pytest
 
@@ -59,7 +59,7 @@ def test_an_effect_is_read_and_written_in_the_same_form(document: dict[str, obje
         ([{"set": {"name": "x", "value": ["a"]}}], "/effects/0/set/value"),
     ],
 )
-def test_a_wrong_effect_is_refused_with_its_place(documents: object, path: str) -> None:
+def test_a_wrong_effect_is_refused_with_its_path(documents: object, path: str) -> None:
     with pytest.raises(RuleError) as caught:
         parse_effects(documents)
     assert [problem.path for problem in caught.value.problems] == [path]
@@ -140,11 +140,11 @@ def test_a_condition_reads_as_a_sentence(when: object, sentence: str) -> None:
         ),
     ],
 )
-def test_a_negation_reads_as_one_would_say_it(what: object, sentence: str) -> None:
+def test_a_negation_reads_naturally(what: object, sentence: str) -> None:
     assert describe(parse_condition({"!": what}, VOCABULARY, LISTS), VOCABULARY) == sentence
 
 
-def test_a_rule_reads_as_a_condition_and_what_follows() -> None:
+def test_a_rule_reads_as_a_condition_and_its_effects() -> None:
     effects = [document for document, _ in BOTH_WAYS[:5]]
     rule = parse_rule({"id": "r", "when": {"<": [TOTAL, 100]}, "effects": effects}, VOCABULARY, LISTS)
     assert describe(rule, VOCABULARY, Wording({"klarna": "Klarna", "paypal": "PayPal"})) == (
@@ -153,7 +153,7 @@ def test_a_rule_reads_as_a_condition_and_what_follows() -> None:
     )
 
 
-def test_a_rule_without_a_condition_is_always_so() -> None:
+def test_a_rule_without_a_condition_reads_always() -> None:
     rule = parse_rule({"id": "r", "when": True, "effects": [{"exclude": ["a", "b"]}]}, VOCABULARY, LISTS)
     assert describe(rule, VOCABULARY) == "always → a and b are hidden"
 
