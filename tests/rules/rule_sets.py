@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import permutations, product
 from random import Random
 from typing import cast
@@ -119,9 +120,7 @@ def condition(random: Random, names: Sequence[str], depth: int = 0, *, plain: bo
     if depth > 2 or draw < 0.3:
         return _clause(random, names, plain=plain)
 
-    def part() -> object:
-        return condition(random, names, depth + 1, plain=plain)
-
+    part = partial(condition, random, names, depth + 1, plain=plain)
     if draw < 0.75:
         return {"and": [part() for _ in range(random.randint(2, 3))]}
     if draw < 0.9:
@@ -201,13 +200,9 @@ def _opaque_clause(random: Random, name: str, names: Sequence[str]) -> object:
             )
         )
     if name == "time.now":
-        return random.choice(
-            (
-                {random.choice(("before", "after")): [read, "2026-11-25T12:00:00Z"]},
-                {"between_dates": [read, "2026-11-24", "2026-11-26", "UTC"]},
-                {"weekday_in": [read, ["wed"], "Asia/Tokyo"]},
-            )
-        )
+        before_or_after = {random.choice(("before", "after")): [read, "2026-11-25T12:00:00Z"]}
+        between_dates = {"between_dates": [read, "2026-11-24", "2026-11-26", "UTC"]}
+        return random.choice((before_or_after, between_dates, {"weekday_in": [read, ["wed"], "Asia/Tokyo"]}))
     if name == "customer.tags":
         return {random.choice(("some", "all", "none")): [read, {"==": [{"var": ""}, "vip"]}]}
     return _CLAUSES.get(name, _compared)(random, name)
