@@ -76,8 +76,8 @@ class Decider:
                 for write in writes:
                     await write
                 return answers
-        except Exception as fault:
-            log.error("fell back", placements=list(placements), fault=type(fault).__name__)
+        except Exception as error:
+            log.error("fell back", placements=list(placements), exc_info=error)
             return [
                 self._fall_back(active, merchant_id, customer, context, key, now)
                 for active, key in zip(actives, ids, strict=True)

@@ -64,11 +64,11 @@ async def rebuild(database: Database, *, since_day: int = 0) -> None:
         if not database.is_sqlite:
             await connection.execute(text(HOLD_WRITERS))
         sums = await fold_log(connection)
-        sums.of[OBSERVATIONS.table.name] = _corrections(await folds.kept(connection), sums, since_day)
+        sums.of[OBSERVATIONS.name] = _corrections(await folds.kept(connection), sums, since_day)
         for each in FOLDS:
             first = _first(each, since_day)
             await connection.execute(delete(each.table).where(each.table.c[_time(each)] >= first))
-            cells = sums.of[each.table.name]
+            cells = sums.of[each.name]
             for cell in [cell for cell in cells if getattr(cell, _time(each)) < first]:
                 del cells[cell]
         await folds.add(connection, sums)
@@ -99,7 +99,7 @@ def _corrections(kept: Sums, rebuilt: Sums, since_day: int) -> dict[Any, list[in
 
 
 def _differences(each: Fold, kept: Sums, rebuilt: Sums, since_day: int) -> list[Difference]:
-    found, name, nothing = [], each.table.name, [0] * len(each.values)
+    found, name, nothing = [], each.name, [0] * len(each.values)
     old, new = kept.of[name], rebuilt.of[name]
     for cell in sorted(old.keys() | new.keys()):
         before, after = old.get(cell, nothing), new.get(cell, nothing)

@@ -1,6 +1,6 @@
 """Group commit: many requests, one transaction; each is answered after its own commit.
 
-While one group is being committed the next one gathers, so waiting for the disk is shared by all that wait.
+While one group is being committed the next one gathers, so that many requests share one wait for the disk.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import asyncio
 import sqlite3
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
+from enum import Enum
 from typing import Any, NamedTuple
 
 import structlog
@@ -27,7 +28,7 @@ from engine.store.outcomes import OutcomeRow
 
 log = structlog.get_logger()
 
-MOST_WAITING = 20_000
+MOST_QUEUED = 20_000
 MOST_IN_A_GROUP = 1_000
 # One statement takes some 32,000 parameters, and names each decision that is reported on.
 MOST_OUTCOMES_IN_A_GROUP = 10_000
@@ -35,11 +36,23 @@ RETRY_SECONDS = 0.25
 
 
 class Overloaded(Exception):
-    """More is waiting to be written than memory should hold."""
+    """The queue is full: more waits to be written than memory should hold."""
+
+
+class Attempt(Enum):
+    """What became of an attempt to commit a group."""
+
+    COMMITTED = "committed"
+    RETRY_LATER = "retry later"
+    """The database is away or busy: the same group may succeed later."""
+    SPLIT = "split"
+    """The database rejects the group: committed entry by entry, only the bad one fails."""
+    REFUSED = "refused"
+    """There is nothing left to try: those who wait for the commit get the error."""
 
 
 class Entry:
-    """A logged decision on its way to the disk: its candidates in order, and how it is learned from."""
+    """A decision to be logged: its row, its candidates in order, and how outcomes are credited."""
 
     __slots__ = ("done", "learning", "ranking", "row")
 
@@ -53,7 +66,7 @@ class Entry:
 
 
 class Report:
-    """Outcomes of one request on their way to the disk."""
+    """Outcomes of one request, to be recorded."""
 
     __slots__ = ("done", "rows")
 
@@ -63,7 +76,7 @@ class Report:
 
 
 class Group(NamedTuple):
-    """What is committed together."""
+    """Entries, replacements and reports that are committed together."""
 
     entries: list[Entry]
     replacements: list[DecisionRow]
@@ -74,6 +87,7 @@ class Group(NamedTuple):
         return len(self.entries) + len(self.replacements) + len(self.reports)
 
     def pieces(self) -> Iterator[Group]:
+        """Yield every entry, replacement and report as a group of its own."""
         for entry in self.entries:
             yield Group([entry], [], [])
         for row in self.replacements:
@@ -82,15 +96,16 @@ class Group(NamedTuple):
             yield Group([], [], [report])
 
     def refuse(self, error: Exception) -> None:
-        waiting: list[asyncio.Future[Any]] = [entry.done for entry in self.entries]
-        waiting += [report.done for report in self.reports]
-        for done in waiting:
+        """Let every future of the group raise the error."""
+        futures: list[asyncio.Future[Any]] = [entry.done for entry in self.entries]
+        futures += [report.done for report in self.reports]
+        for done in futures:
             if not done.done():
                 done.set_exception(error)
 
 
 class Recorder:
-    """The one writer of the log. `on_learned` hears which buckets learned how much, after each commit."""
+    """The one writer of the log. After each commit `on_learned` is called with the new trials by bucket."""
 
     def __init__(self, database: Database, on_learned: Callable[[News], None]) -> None:
         self._database = database
@@ -107,19 +122,19 @@ class Recorder:
         self._task = asyncio.create_task(self._run(), name="recorder")
 
     async def stop(self) -> None:
-        """Write what is waiting, then end."""
+        """Write what is queued, then end."""
         self._ending = True
         self._wake.set()
         if self._task is not None:
             await self._task
 
     @property
-    def waiting(self) -> int:
+    def queued(self) -> int:
         return len(self._entries) + len(self._reports) + len(self._replacements)
 
     def append(self, row: DecisionRow, ranking: Sequence[str], learning: Learning) -> asyncio.Future[None]:
-        """Log a decision; the future is done once it is on the disk."""
-        if self.waiting >= MOST_WAITING:
+        """Log a decision; the future is done after the commit. Raise `Overloaded` if the queue is full."""
+        if self.queued >= MOST_QUEUED:
             raise Overloaded
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._entries[row.id] = Entry(row, ranking, learning, done)
@@ -127,16 +142,16 @@ class Recorder:
         return done
 
     def replace(self, row: DecisionRow) -> None:
-        """Log the answer that was given instead of one that took too long, as soon as it can be."""
+        """Log a fallback answer in place of the decision with the same id; the caller does not wait for the commit."""
         self._entries.pop(row.id, None)
-        if self.waiting >= MOST_WAITING:
+        if self.queued >= MOST_QUEUED:
             raise Overloaded
         self._replacements[row.id] = row
         self._wake.set()
 
     def outcomes(self, rows: Sequence[OutcomeRow]) -> asyncio.Future[list[Receipt]]:
-        """Record outcomes once; the receipts are there after the commit."""
-        if self.waiting >= MOST_WAITING:
+        """Record outcomes, each event once; the future gives one receipt a row after the commit."""
+        if self.queued >= MOST_QUEUED:
             raise Overloaded
         done: asyncio.Future[list[Receipt]] = asyncio.get_running_loop().create_future()
         self._reports.append(Report(rows, done))
@@ -144,22 +159,22 @@ class Recorder:
         return done
 
     async def close_due(self, now: int) -> int:
-        """End the windows that are over, some hundreds in a transaction; returns how many."""
+        """Close the decisions whose window has ended by `now` (epoch ms), 500 a transaction; return how many."""
         closed = 0
         while True:
             sums = Sums()
             async with self._database.write() as connection:
                 count = await close_due(connection, self._outcome_processor, sums, now=now, limit=500)
-            self._tell(sums)
+            self._announce(sums)
             closed += count
             if count < 500:
                 return closed
 
     async def _run(self) -> None:
-        while not (self._ending and not self.waiting):
+        while not (self._ending and not self.queued):
             await self._wake.wait()
             self._wake.clear()
-            while self.waiting:
+            while self.queued:
                 await self._write(self._take())
 
     def _take(self) -> Group:
@@ -175,39 +190,50 @@ class Recorder:
             outcomes += len(report.rows)
         return Group(entries, replacements, reports)
 
-    async def _write(self, group: Group) -> None:
-        """Commit a group; wait where the database is away; part a group that it refuses, to refuse only the culprit."""
-        again = False
+    async def _write(self, group: Group, *, uncertain: bool = False) -> None:
+        """Commit a group: retry while the database is away, commit entry by entry if it rejects the group."""
         while True:
-            try:
-                return await self._commit(group, again=again)
-            except Exception as error:
-                again = True
-                log.error("group not committed", pieces=group.size, error=type(error).__name__)
-                away = _may_pass(error)
-                if away and not self._ending:
-                    await asyncio.sleep(RETRY_SECONDS)
-                elif away or group.size == 1:
-                    return group.refuse(error)
-                else:
-                    break
-        for piece in group.pieces():
-            await self._write(piece)
-        return None
+            attempt = await self._attempt(group, uncertain=uncertain)
+            # A commit whose answer was lost may have happened, so every later attempt looks first.
+            uncertain = True
+            if attempt is Attempt.RETRY_LATER:
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            if attempt is Attempt.SPLIT:
+                for piece in group.pieces():
+                    await self._write(piece, uncertain=True)
+            return
 
-    async def _commit(self, group: Group, *, again: bool) -> None:
-        """`again`: some of it may be on the disk already, by a commit that was not heard of."""
+    async def _attempt(self, group: Group, *, uncertain: bool) -> Attempt:
+        """Try to commit a group once; return what to do next. A refused group's futures get the error."""
+        try:
+            await self._commit(group, uncertain=uncertain)
+        except Exception as error:
+            attempt = self._after(error, group)
+            log.error("group not committed", pieces=group.size, then=attempt.value, exc_info=error)
+            if attempt is Attempt.REFUSED:
+                group.refuse(error)
+            return attempt
+        return Attempt.COMMITTED
+
+    def _after(self, error: Exception, group: Group) -> Attempt:
+        if _is_temporary(error):
+            return Attempt.REFUSED if self._ending else Attempt.RETRY_LATER
+        return Attempt.REFUSED if group.size == 1 else Attempt.SPLIT
+
+    async def _commit(self, group: Group, *, uncertain: bool) -> None:
+        """Commit a group in one transaction; `uncertain` leaves out decisions that an earlier commit has stored."""
         sums = Sums()
 
         async def work(connection: AsyncConnection) -> list[list[Receipt]]:
-            new = await _missing(connection, group.entries) if again else group.entries
+            new = await _missing(connection, group.entries) if uncertain else group.entries
             await decisions.append(connection, [entry.row for entry in new])
-            _count_waiting(sums, new)
+            _count_pending(sums, new)
             if group.replacements:
                 await self._outcome_processor.forget(connection, [row.id for row in group.replacements], sums)
                 await decisions.replace(connection, group.replacements)
             await folds.add_firsts(connection, _firsts(new))
-            receipts = await self._settle(connection, group.reports, sums) if group.reports else []
+            receipts = await self._process(connection, group.reports, sums) if group.reports else []
             await folds.add(connection, sums)
             return receipts
 
@@ -218,16 +244,16 @@ class Recorder:
         for report, receipt in zip(group.reports, receipts, strict=True):
             if not report.done.done():
                 report.done.set_result(receipt)
-        self._tell(sums)
+        self._announce(sums)
 
-    async def _settle(self, connection: AsyncConnection, reports: list[Report], sums: Sums) -> list[list[Receipt]]:
+    async def _process(self, connection: AsyncConnection, reports: list[Report], sums: Sums) -> list[list[Receipt]]:
         flat = await self._outcome_processor.outcomes(
             connection, [row for report in reports for row in report.rows], sums
         )
         ends = iter(flat)
         return [[next(ends) for _ in report.rows] for report in reports]
 
-    def _tell(self, sums: Sums) -> None:
+    def _announce(self, sums: Sums) -> None:
         learned: News = Counter()
         for cell, (trials, successes, *_) in sums.statistics.items():
             if trials or successes:
@@ -237,11 +263,11 @@ class Recorder:
 
 
 async def _missing(connection: AsyncConnection, entries: list[Entry]) -> list[Entry]:
-    known = await decisions.by_ids(connection, [entry.row.id for entry in entries])
-    return [entry for entry in entries if entry.row.id not in known]
+    logged = await decisions.by_ids(connection, [entry.row.id for entry in entries])
+    return [entry for entry in entries if entry.row.id not in logged]
 
 
-def _count_waiting(sums: Sums, entries: list[Entry]) -> None:
+def _count_pending(sums: Sums, entries: list[Entry]) -> None:
     for entry in entries:
         if entry.row.closes_at is not None:
             add_pending(sums, entry.row, entry.learning, entry.ranking)
@@ -255,15 +281,16 @@ def _firsts(entries: list[Entry]) -> dict[tuple[int, str, int, str], int]:
     )
 
 
-# SQLSTATE classes: no connection, rolled back for another, out of resources, stopping or starting, system error.
-PASSING = ("08", "40", "53", "57", "58")
+# SQLSTATE classes (PostgreSQL manual, appendix A): connection exception, transaction rollback (deadlock, serialization
+# failure), insufficient resources, operator intervention (stopping, starting), system error.
+TEMPORARY = ("08", "40", "53", "57", "58")
 
 
-def _may_pass(error: Exception) -> bool:
-    """Whether the fault is the database's (away, locked, full) rather than the row's."""
+def _is_temporary(error: Exception) -> bool:
+    """Return whether the database is at fault (away, locked, full), so that the same commit may succeed later."""
     if not isinstance(error, DBAPIError):
         return isinstance(error, PoolTimeout | OSError | sqlite3.OperationalError)
     state = getattr(error.orig, "sqlstate", None)
     if isinstance(state, str):
-        return state.startswith(PASSING)
+        return state.startswith(TEMPORARY)
     return error.connection_invalidated or type(error).__name__ in ("OperationalError", "InterfaceError")

@@ -169,7 +169,7 @@ class Live:
                         compile_plan, row.document, version, like=before.plan if before else None
                     )
             except Exception as error:
-                log.error("plan not loaded", placement=placement, version=version, error=str(error))
+                log.error("plan not loaded", placement=placement, version=version, exc_info=error)
                 return
             reward = active.plan.placement.reward
             buckets = await folds.buckets(connection, Scope(merchant_id, placement, reward))

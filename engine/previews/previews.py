@@ -207,7 +207,7 @@ class Previews:
         try:
             await self._watch(id, job, process)
         except Exception as error:
-            log.error("preview not finished", preview=id, error=type(error).__name__)
+            log.error("preview not finished", preview=id, exc_info=error)
             await self._end(id, "failed", problem="something went wrong on our side")
         finally:
             del self._processes[id]

@@ -70,6 +70,11 @@ class Fold(NamedTuple):
     values: tuple[str, ...]
 
     @property
+    def name(self) -> str:
+        """Return the table's name as a plain string: SQLAlchemy's `quoted_name` does not encode as JSON."""
+        return str(self.table.name)
+
+    @property
     def columns(self) -> tuple[str, ...]:
         return (*self.cell._fields, *self.values)  # type: ignore[attr-defined]
 
@@ -93,25 +98,25 @@ class Sums:
     """Changes to the folds, gathered before they are written or compared."""
 
     def __init__(self) -> None:
-        self.of: dict[str, dict[Any, Values]] = {fold.table.name: {} for fold in (*FOLDS, OBSERVATIONS)}
+        self.of: dict[str, dict[Any, Values]] = {fold.name: {} for fold in (*FOLDS, OBSERVATIONS)}
 
     def add(self, fold: Fold, cell: tuple[Any, ...], *values: int) -> None:
-        known = self.of[fold.table.name].setdefault(cell, [0] * len(values))
+        known = self.of[fold.name].setdefault(cell, [0] * len(values))
         for place, value in enumerate(values):
             known[place] += value
 
     @property
     def statistics(self) -> dict[Cell, Values]:
-        return self.of[statistics.name]
+        return self.of[STATISTICS.name]
 
 
 async def add(connection: AsyncConnection, sums: Sums) -> None:
     """Add to all folds. Keys go in one order, so that two writers never wait for each other in a ring."""
     for fold in FOLDS:
-        cells = sums.of[fold.table.name].items()
+        cells = sums.of[fold.name].items()
         rows: list[tuple[Any, ...]] = sorted((*cell, *values) for cell, values in cells if any(values))
         await insert_many(connection, fold.table, fold.columns, rows, on_conflict="add")
-    await observations.append(connection, sums.of[OBSERVATIONS.table.name])
+    await observations.append(connection, sums.of[OBSERVATIONS.name])
 
 
 async def kept(connection: AsyncConnection) -> Sums:

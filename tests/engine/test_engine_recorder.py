@@ -265,18 +265,18 @@ async def test_when_the_server_crashes_answers_go_on_and_all_is_kept_once_it_is_
 
 
 async def test_when_too_much_waits_decisions_fall_back_and_outcomes_are_refused(shop, monkeypatch):
-    monkeypatch.setattr(recorder, "MOST_WAITING", 0)
+    monkeypatch.setattr(recorder, "MOST_QUEUED", 0)
     assert (await shop.decide()).decision.fallback
     with pytest.raises(Overloaded):
         await shop.report("dec_1", "converted", "card")
-    monkeypatch.setattr(recorder, "MOST_WAITING", 10)
+    monkeypatch.setattr(recorder, "MOST_QUEUED", 10)
     assert not (await shop.decide()).decision.fallback
 
 
 async def test_stopping_writes_what_waits(shop, settings, open_another):
     asking = [asyncio.ensure_future(shop.decide(f"c{number}")) for number in range(30)]
     await asyncio.sleep(0)
-    while not shop.engine.recorder.waiting:
+    while not shop.engine.recorder.queued:
         await asyncio.sleep(0)
     await shop.engine.recorder.stop()
     answers = await asyncio.gather(*asking)

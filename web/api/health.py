@@ -41,7 +41,7 @@ async def readyz(request: Request[Any, Any, Any]) -> Status:
 
 @get("/metrics", opt=_says("Prometheus metrics", Answer("The numbers of this process", str, media="text/plain")))
 async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
-    WAITING.set(engine_of(request).recorder.waiting)
+    WAITING.set(engine_of(request).recorder.queued)
     return Response(generate_latest(), headers={"content-type": CONTENT_TYPE_LATEST})
 
 

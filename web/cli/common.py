@@ -16,6 +16,7 @@ from engine.model.errors import EngineError
 from engine.service import Engine, open_engine
 from engine.settings import Settings
 from web.cli.failures import refusal, setting_failure
+from web.http import logs
 
 OPTION_VARIABLES = frozenset({"TAP2_KEY", "TAP2_PASSWORD", "TAP2_URL"})
 """Variables of command options; they are not settings."""
@@ -38,8 +39,12 @@ T = TypeVar("T")
 def with_engine(work: Callable[[Engine], Awaitable[T]]) -> T:
     """Run `work` on an engine without background jobs; an error ends the command with one line."""
 
+    chosen = settings()
+    # Log as the server does: the default prints the values of local variables.
+    logs.configure(chosen.log_level)
+
     async def run() -> T:
-        engine = await open_engine(settings())
+        engine = await open_engine(chosen)
         try:
             return await work(engine)
         finally:

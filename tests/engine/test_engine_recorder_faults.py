@@ -1,0 +1,206 @@
+"""Faults of the database: which are tried again, what an unsure commit leads to, and what the log says of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import msgspec
+import pytest
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+
+from engine.clock import now_ms
+from engine.decisions import rebuild
+from engine.decisions.recorder import MOST_QUEUED, Overloaded, Recorder
+from engine.learning import live
+from engine.learning.outcome_effects import Learning
+from engine.model.ids import first_id_of
+from engine.model.timestamps import DAY, MINUTE
+from engine.previews import previews
+from engine.previews.previews import Period
+from engine.store import folds
+from engine.store.decisions import DecisionRow
+from tests.factories import order
+from web.http import logs
+
+LEARNING = Learning("converted", "cascade", 60, "EUR", contextual=False)
+MARK = "kakadu"
+pytestmark = pytest.mark.anyio
+
+
+class SqlState(Exception):
+    """The driver's error, with its SQLSTATE."""
+
+    def __init__(self, sqlstate):
+        super().__init__(sqlstate)
+        self.sqlstate = sqlstate
+
+
+LOST = OperationalError("COMMIT", {}, Exception("the connection was closed"))
+REJECTED = IntegrityError("INSERT", {}, SqlState("23514"))
+
+
+@pytest.fixture
+def faults(monkeypatch):
+    """Return `faults(engine, ("before", error), ...)`: the next commits raise these, before or after they happen."""
+
+    def arrange(engine, *script):
+        transact, script = engine.database.transact, list(script)
+
+        async def failing(work):
+            kind, error = script.pop(0) if script else ("", None)
+            if kind == "before":
+                raise error
+            result = await transact(work)
+            if kind == "after":
+                raise error
+            return result
+
+        monkeypatch.setattr(engine.database, "transact", failing)
+
+    return arrange
+
+
+async def firsts(shop):
+    async with shop.engine.database.read() as connection:
+        rows = await folds.shares(connection, shop.id, "payment_methods", since_minute=0)
+    return sum(row.firsts for row in rows)
+
+
+async def pending_trials(shop):
+    async with shop.engine.database.read() as connection:
+        return sum(trials for (trials,) in (await folds.kept(connection)).of["waiting"].values())
+
+
+def row_of(shop, number):
+    return DecisionRow(f"dec_{number}", shop.id, "payment_methods", None, 0, None, 1, 0, "", "{}", "{}", "{}")
+
+
+@pytest.mark.parametrize("sqlstate", ["40001", "40P01", "08006", "53300", "57P01", "58030"])
+async def test_temporary_faults_are_retried_without_a_fallback(shop, faults, sqlstate):
+    faults(shop.engine, ("before", DBAPIError("COMMIT", {}, SqlState(sqlstate))))
+    answer = await shop.decide()
+    assert not answer.decision.fallback
+    assert (await shop.engine.logbook.get(shop.id, answer.decision.decision_id)).decision == answer.decision
+
+
+async def test_a_commit_whose_answer_was_lost_counts_once(shop, faults):
+    faults(shop.engine, ("after", LOST))
+    answer = await shop.decide("c1")
+    assert not answer.decision.fallback
+    assert await firsts(shop) == 1
+    assert await rebuild.compare(shop.engine.database) == []
+
+
+async def test_decisions_of_a_split_group_count_once(shop, faults):
+    """The first commit happened but its answer was lost; then the database rejects the group, and it is split."""
+    row = (await shop.engine.logbook.get(shop.id, (await shop.decide("c1")).decision.decision_id)).row
+    faults(shop.engine, ("after", LOST), ("before", REJECTED))
+    recorder, before = shop.engine.recorder, await pending_trials(shop)
+    copies = [msgspec.structs.replace(row, id=first_id_of(row.decided_at) + f"{number:020x}") for number in range(2)]
+    await asyncio.gather(*(recorder.append(copy, ["card", "paypal"], LEARNING) for copy in copies))
+    assert await firsts(shop) == 3
+    assert await pending_trials(shop) == before + 4
+
+
+async def test_the_queue_holds_twenty_thousand(shop):
+    recorder = Recorder(shop.engine.database, lambda _: None)
+    for number in range(20_000):
+        recorder.append(row_of(shop, number), ["card"], LEARNING)
+    with pytest.raises(Overloaded):
+        recorder.append(row_of(shop, -1), ["card"], LEARNING)
+    with pytest.raises(Overloaded):
+        recorder.outcomes([shop.outcome(None, "converted", "card", customer="c")])
+    recorder.replace(row_of(shop, 0))
+    with pytest.raises(Overloaded):
+        recorder.replace(row_of(shop, -1))
+    assert recorder.queued == MOST_QUEUED == 20_000
+
+
+async def test_only_successes_are_purchases(shop):
+    for _ in range(3):
+        answer = await shop.decide("c1")
+        first = order(answer.decision)[0]
+        await shop.report(answer, "declined", first)
+    answer = await shop.decide("c1")
+    bought = order(answer.decision)[-1]
+    await shop.report(answer, "converted", bought)
+    facts = (await shop.decide("c1")).facts
+    assert {name: past.purchases for name, past in facts.history.items() if past.purchases} == {bought: 1}
+    assert sum(past.trials for past in facts.history.values()) > 1
+    assert facts.values["history.purchases"] == 1
+
+
+async def test_outcomes_count_in_the_order_of_occurrence(shop):
+    answer = await shop.decide("c1")
+    first, now = order(answer.decision)[0], now_ms()
+    await shop.report(answer, "converted", first, amount=2_000, at=now + MINUTE)
+    await shop.report(answer, "converted", first, amount=1_000, at=now)
+    explained = await shop.engine.logbook.explain(shop.id, answer.decision.decision_id)
+    assert [outcome.amount for outcome in explained.outcomes] == [1_000, 2_000]
+    async with shop.engine.database.read() as connection:
+        scope = (shop.id, "payment_methods", "converted")
+        [day] = await folds.days(connection, scope, bucket=None, since_day=0)
+    assert (day.candidate, day.amount) == (first, 2_000)
+
+
+@pytest.fixture
+def log_lines(capfd):
+    """Return `log_lines(event)`: the JSON lines of an event, after a check that no line quotes the mark."""
+    logs.configure("info")
+    capfd.readouterr()
+
+    def read(event):
+        text = capfd.readouterr().err
+        assert MARK not in text
+        return [line for line in map(json.loads, text.splitlines()) if line["event"] == event]
+
+    return read
+
+
+def names_a_place(line):
+    return any("/engine/" in frame and ".py:" in frame for frame in line["at"])
+
+
+async def test_a_fallback_logs_where_it_happened(shop, monkeypatch, log_lines):
+    def broken(*_values, **_more):
+        raise ValueError(f"{MARK} is no number")
+
+    monkeypatch.setattr("engine.decisions.decide.derive", broken)
+    assert (await shop.decide(MARK, customer_segment=MARK)).decision.fallback
+    [line] = log_lines("fell back")
+    assert line["fault"] == ["ValueError"]
+    assert any("decide.py" in frame and frame.endswith("_answer") for frame in line["at"])
+
+
+async def test_a_group_not_committed_logs_where_it_happened(shop, faults, log_lines):
+    faults(shop.engine, ("before", OperationalError(f"INSERT {MARK}", {"customer": MARK}, Exception(MARK))))
+    assert not (await shop.decide(MARK)).decision.fallback
+    [line] = log_lines("group not committed")
+    assert (line["then"], line["pieces"]) == ("retry later", 1)
+    assert names_a_place(line)
+
+
+async def test_an_unfinished_preview_logs_where_it_happened(shop, monkeypatch, log_lines):
+    async def broken(_self):
+        raise RuntimeError(MARK)
+
+    monkeypatch.setattr(previews._WorkerChannel, "listen", broken)
+    now = now_ms()
+    started = await shop.engine.previews.start_draft(shop.actor(), "payment_methods", Period(now - DAY, now))
+    assert (await shop.engine.previews.finish(shop.id, started.id)).state == "failed"
+    [line] = log_lines("preview not finished")
+    assert line["fault"] == ["RuntimeError"]
+    assert names_a_place(line)
+
+
+async def test_a_plan_not_loaded_logs_where_it_happened(shop, open_another, monkeypatch, log_lines):
+    def broken(*_values, **_more):
+        raise ValueError(MARK)
+
+    monkeypatch.setattr(live, "compile_plan", broken)
+    other = await open_another()
+    assert other.live.get(shop.id, "payment_methods") is None
+    [line] = log_lines("plan not loaded")
+    assert line["fault"] == ["ValueError"]
+    assert names_a_place(line)
