@@ -19,7 +19,7 @@ from rich.table import Table
 from rules import RuleError, apply, compile_rules, loads, parse_rules
 from rules.json_logic.javascript import truthy
 from tests.rules import hostile, logic_cases, rule_cases
-from tests.rules.differences import FAILED, cause, differ, documented, ours
+from tests.rules.differences import FAILED, cause, differ, documented, apply_result
 from tests.rules.oracles import answers_of_js, as_js_prints, json_logic_js, qubit, same, shared_suite
 from tests.rules.rule_cases import LISTS, VOCABULARY
 
@@ -74,14 +74,14 @@ def differences_from_panzi(count: int, *, seed: int) -> Differences:
 def disagreements_with_js(folder: str, count: int, *, seed: int) -> list[Case]:
     """Generated cases that json-logic-js itself answers otherwise."""
     cases = list(generated_cases(count, seed))
-    return [case for case, theirs in zip(cases, answers_of_js(folder, cases), strict=True) if not _agrees(case, theirs)]
+    return [case for case, js_result in zip(cases, answers_of_js(folder, cases), strict=True) if not _agrees(case, js_result)]
 
 
-def _agrees(case: Case, theirs: dict[str, object]) -> bool:
-    answer = ours(*case)
-    if answer is FAILED or "error" in theirs:
-        return answer is FAILED and "error" in theirs
-    return same(as_js_prints(answer), theirs["answer"])
+def _agrees(case: Case, js_result: dict[str, object]) -> bool:
+    answer = apply_result(*case)
+    if answer is FAILED or "error" in js_result:
+        return answer is FAILED and "error" in js_result
+    return same(as_js_prints(answer), js_result["answer"])
 
 
 # Compiled rules against the explanation, the standard and json-logic-qubit.
