@@ -10,6 +10,7 @@ from engine.decisions.decide import Answer
 from engine.decisions.outcome_processor import Receipt
 from engine.model.actor import Actor
 from engine.model.placement import Placement
+from engine.model.scope import Scope
 from engine.model.timestamps import DAY
 from engine.service import Engine
 from engine.store import folds
@@ -94,7 +95,7 @@ class Shop:
     async def counts(self, bucket: str = "", *, reward: str = "converted") -> dict[str, tuple[int, int]]:
         """Trials and successes of every candidate, as the database has them now."""
         async with self.engine.database.read() as connection:
-            rows = await folds.days(connection, (self.id, "payment_methods", reward), bucket=bucket, since_day=0)
+            rows = await folds.days(connection, Scope(self.id, "payment_methods", reward), bucket=bucket, since_day=0)
         names = sorted({row.candidate for row in rows})
         mine = {name: [row for row in rows if row.candidate == name] for name in names}
         return {name: (sum(r.trials for r in of), sum(r.successes for r in of)) for name, of in mine.items()}

@@ -15,6 +15,7 @@ from engine.learning.beliefs_reader import first_open_day
 from engine.learning.live import Active, Live
 from engine.model.errors import NotFound
 from engine.model.placement import Placement
+from engine.model.scope import Scope
 from engine.model.timestamps import DAY, MINUTE
 from engine.statistics.evidence import DayRow, Fit, examination_weight
 from engine.store import fits, folds
@@ -78,12 +79,12 @@ class Insights:
         if active is None:
             raise NotFound(f"there is no placement “{placement}”", field="placement")
         setup = active.plan.placement
-        place, today = (merchant_id, placement, setup.reward), now_ms() // DAY
+        scope, today = Scope(merchant_id, placement, setup.reward), now_ms() // DAY
         async with self._database.read() as connection:
-            rows = await folds.days(connection, place, bucket=None, since_day=today - DAYS)
-            waiting = await folds.waiting_trials(connection, place, bucket=None)
-            delays = await folds.delay_counts(connection, place)
-            fit = await fits.get(connection, place) or Fit()
+            rows = await folds.days(connection, scope, bucket=None, since_day=today - DAYS)
+            waiting = await folds.waiting_trials(connection, scope, bucket=None)
+            delays = await folds.delay_counts(connection, scope)
+            fit = await fits.get(connection, scope) or Fit()
         days = by_day(rows, setup.examination or fit.examination)
         return Insight(
             placement=setup,

@@ -6,6 +6,7 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.model.scope import Scope
 from engine.statistics.evidence import Fit
 from engine.store.connection.bulk import insert_many
 from engine.store.tables import fits
@@ -14,9 +15,9 @@ COLUMNS = ("merchant_id", "placement", "reward", "document", "fitted_at")
 _decode = msgspec.json.Decoder(Fit).decode
 
 
-async def get(connection: AsyncConnection, place: tuple[int, str, str]) -> Fit | None:
-    """The fit of (merchant, placement, reward)."""
-    merchant_id, placement, reward = place
+async def get(connection: AsyncConnection, scope: Scope) -> Fit | None:
+    """Return the newest fit of a scope, or None."""
+    merchant_id, placement, reward = scope
     query = select(fits.c.document).where(
         fits.c.merchant_id == merchant_id, fits.c.placement == placement, fits.c.reward == reward
     )
@@ -24,6 +25,6 @@ async def get(connection: AsyncConnection, place: tuple[int, str, str]) -> Fit |
     return _decode(document) if document else None
 
 
-async def put(connection: AsyncConnection, place: tuple[int, str, str], fit: Fit, *, now: int) -> None:
-    row = (*place, msgspec.json.encode(fit).decode(), now)
+async def put(connection: AsyncConnection, scope: Scope, fit: Fit, *, now: int) -> None:
+    row = (*scope, msgspec.json.encode(fit).decode(), now)
     await insert_many(connection, fits, COLUMNS, [row], on_conflict="replace")

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Table, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.facts import History, Past
+from engine.model.scope import Scope
 from engine.statistics.evidence import DayRow, PendingRow
 from engine.store import observations, tables
 from engine.store.connection.bulk import insert_many
@@ -101,9 +102,9 @@ class Sums:
         self.of: dict[str, dict[Any, Values]] = {fold.name: {} for fold in (*FOLDS, OBSERVATIONS)}
 
     def add(self, fold: Fold, cell: tuple[Any, ...], *values: int) -> None:
-        known = self.of[fold.name].setdefault(cell, [0] * len(values))
-        for place, value in enumerate(values):
-            known[place] += value
+        sums = self.of[fold.name].setdefault(cell, [0] * len(values))
+        for column, value in enumerate(values):
+            sums[column] += value
 
     @property
     def statistics(self) -> dict[Cell, Values]:
@@ -134,13 +135,11 @@ async def add_firsts(connection: AsyncConnection, firsts: dict[tuple[int, str, i
     await insert_many(connection, tallies, TALLY_COLUMNS, rows, on_conflict="add")
 
 
-async def days(
-    connection: AsyncConnection, place: tuple[int, str, str], *, bucket: str | None, since_day: int
-) -> list[DayRow]:
+async def days(connection: AsyncConnection, scope: Scope, *, bucket: str | None, since_day: int) -> list[DayRow]:
     """The statistics of (merchant, placement, reward) by candidate, slot and day; without `bucket`, of all together."""
     columns = (statistics.c.candidate, statistics.c.slot, statistics.c.day)
     sums = [func.sum(statistics.c[name]) for name in STATISTICS.values]
-    query = select(*columns, *sums).where(*_at(statistics, place), statistics.c.day >= since_day)
+    query = select(*columns, *sums).where(*_within(statistics, scope), statistics.c.day >= since_day)
     if bucket is not None:
         query = query.where(statistics.c.bucket == bucket)
     query = query.group_by(*columns).order_by(*columns)
@@ -156,54 +155,59 @@ class SiblingRow(NamedTuple):
     successes: int
 
 
-async def siblings(connection: AsyncConnection, place: tuple[int, str, str]) -> list[SiblingRow]:
+async def siblings(connection: AsyncConnection, scope: Scope) -> list[SiblingRow]:
     """The statistics of each candidate in each bucket, of all time."""
     columns = (statistics.c.candidate, statistics.c.bucket)
     sums = (func.sum(statistics.c.trials), func.sum(statistics.c.successes))
-    query = select(*columns, *sums).where(*_at(statistics, place)).group_by(*columns).order_by(*columns)
+    query = select(*columns, *sums).where(*_within(statistics, scope)).group_by(*columns).order_by(*columns)
     return [SiblingRow(name, bucket, int(n), int(s)) for name, bucket, n, s in await connection.execute(query)]
 
 
 async def customers(connection: AsyncConnection, merchant_id: int, placement: str, *, most: int) -> list[SiblingRow]:
-    """The statistics of some customers with candidates that they tried more than once."""
-    columns = (usage.c.candidate, usage.c.customer)
+    """Return the statistics of customers with candidates that they tried more than once, at most `most` rows.
+
+    Customers are keyed hashes, so the first ones by hash are a random sample, the same each time. Grouped in the
+    order of the table's key, the rows need no sorting, and the query ends as soon as it has enough.
+    """
+    columns = (usage.c.customer, usage.c.placement, usage.c.candidate)
     trials, successes = func.sum(usage.c.trials), func.sum(usage.c.successes)
     query = (
-        select(*columns, trials, successes)
-        .where(usage.c.merchant_id == merchant_id, usage.c.placement == placement)
+        select(usage.c.customer, usage.c.candidate, trials, successes)
+        # As a plain constant, the placement would keep SQLite from reading groups in the key's order.
+        .where(usage.c.merchant_id == merchant_id, usage.c.placement.concat("") == placement)
         .group_by(*columns)
         .having(trials > 1)
+        .order_by(*columns)
         .limit(most)
     )
-    return [SiblingRow(name, customer, int(n), int(s)) for name, customer, n, s in await connection.execute(query)]
+    rows = await connection.execute(query)
+    return sorted(SiblingRow(name, customer, int(n), int(wins)) for customer, name, n, wins in rows)
 
 
-async def waiting_trials(
-    connection: AsyncConnection, place: tuple[int, str, str], *, bucket: str | None
-) -> list[PendingRow]:
+async def waiting_trials(connection: AsyncConnection, scope: Scope, *, bucket: str | None) -> list[PendingRow]:
     """Trials of decisions whose outcomes may still come; without `bucket`, of all together."""
     columns = (waiting.c.candidate, waiting.c.slot, waiting.c.minute)
-    query = select(*columns, func.sum(waiting.c.trials)).where(*_at(waiting, place), waiting.c.trials > 0)
+    query = select(*columns, func.sum(waiting.c.trials)).where(*_within(waiting, scope), waiting.c.trials > 0)
     if bucket is not None:
         query = query.where(waiting.c.bucket == bucket)
     rows = await connection.execute(query.group_by(*columns).order_by(*columns))
     return [PendingRow(name, slot, minute, int(trials)) for name, slot, minute, trials in rows]
 
 
-async def delay_counts(connection: AsyncConnection, place: tuple[int, str, str]) -> list[tuple[int, int, int]]:
+async def delay_counts(connection: AsyncConnection, scope: Scope) -> list[tuple[int, int, int]]:
     """(bin, successes, failures) known after a delay of that bin."""
     sums = (func.sum(delays.c.successes), func.sum(delays.c.failures))
-    query = select(delays.c.bin, *sums).where(*_at(delays, place)).group_by(delays.c.bin).order_by(delays.c.bin)
+    query = select(delays.c.bin, *sums).where(*_within(delays, scope)).group_by(delays.c.bin).order_by(delays.c.bin)
     return [(bin, int(successes), int(failures)) for bin, successes, failures in await connection.execute(query)]
 
 
-def _at(table: Table, place: tuple[int, str, str]) -> tuple[ColumnElement[bool], ...]:
-    merchant_id, placement, reward = place
+def _within(table: Table, scope: Scope) -> tuple[ColumnElement[bool], ...]:
+    merchant_id, placement, reward = scope
     return table.c.merchant_id == merchant_id, table.c.placement == placement, table.c.reward == reward
 
 
-async def buckets(connection: AsyncConnection, place: tuple[int, str, str]) -> list[str]:
-    query = select(statistics.c.bucket).where(*_at(statistics, place)).distinct().order_by(statistics.c.bucket)
+async def buckets(connection: AsyncConnection, scope: Scope) -> list[str]:
+    query = select(statistics.c.bucket).where(*_within(statistics, scope)).distinct().order_by(statistics.c.bucket)
     return list((await connection.execute(query)).scalars())
 
 

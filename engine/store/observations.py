@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.model.scope import Scope
 from engine.store.connection.bulk import insert_many
 from engine.store.tables import decisions, observations
 
-Place = tuple[int, str, str]
 COLUMNS = ("merchant_id", "placement", "reward", "decision_id", "candidate", "trials", "successes")
 
 
@@ -48,14 +48,14 @@ async def append(connection: AsyncConnection, changes: Mapping[Any, list[int]]) 
     await insert_many(connection, observations, COLUMNS, rows)
 
 
-async def last(connection: AsyncConnection, place: Place) -> int:
+async def last(connection: AsyncConnection, scope: Scope) -> int:
     """The number of the last lesson of (merchant, placement, reward): none with a lower one is still to come.
 
     PostgreSQL hands out numbers before their rows are committed, so writers that have begun are waited for.
     """
     if connection.dialect.name == "postgresql":
         await connection.execute(text("LOCK TABLE lessons IN SHARE MODE"))
-    merchant_id, placement, reward = place
+    merchant_id, placement, reward = scope
     query = select(func.max(observations.c.seq)).where(
         observations.c.merchant_id == merchant_id,
         observations.c.placement == placement,
@@ -64,9 +64,9 @@ async def last(connection: AsyncConnection, place: Place) -> int:
     return (await connection.execute(query)).scalar() or 0
 
 
-async def after(connection: AsyncConnection, place: Place, *, seq: int, up_to: int, limit: int) -> list[ObservationRow]:
+async def after(connection: AsyncConnection, scope: Scope, *, seq: int, up_to: int, limit: int) -> list[ObservationRow]:
     """The lessons after one, in order, as far as their decisions are still in the log."""
-    merchant_id, placement, reward = place
+    merchant_id, placement, reward = scope
     query = (
         select(
             observations.c.seq,

@@ -15,6 +15,7 @@ from engine.decisions.recorder import MOST_QUEUED, Overloaded, Recorder
 from engine.learning import live
 from engine.learning.outcome_effects import Learning
 from engine.model.ids import first_id_of
+from engine.model.scope import Scope
 from engine.model.timestamps import DAY, MINUTE
 from engine.previews import previews
 from engine.previews.previews import Period
@@ -139,7 +140,7 @@ async def test_outcomes_count_in_the_order_of_occurrence(shop):
     explained = await shop.engine.logbook.explain(shop.id, answer.decision.decision_id)
     assert [outcome.amount for outcome in explained.outcomes] == [1_000, 2_000]
     async with shop.engine.database.read() as connection:
-        scope = (shop.id, "payment_methods", "converted")
+        scope = Scope(shop.id, "payment_methods", "converted")
         [day] = await folds.days(connection, scope, bucket=None, since_day=0)
     assert (day.candidate, day.amount) == (first, 2_000)
 
