@@ -30,6 +30,7 @@ from web.api import (
 from web.demo.background import demo
 from web.http import logs, problem_details
 from web.http.access import PublicLimit
+from web.http.dependencies import DEPENDENCIES
 from web.http.process import tune
 from web.http.request_reading import MOST_BODY_BYTES
 from web.http.security_middleware import SecurityMiddleware
@@ -80,4 +81,5 @@ def create_app(settings: Settings) -> Litestar:
 
 def api() -> Router:
     modules = (decisions, feedback, resources, drafts, rule_sets, trials, previews, uses, plans, keys, log, health)
-    return Router("/", route_handlers=[handler for module in modules for handler in list[Any](module.handlers)])
+    handlers = [handler for module in modules for handler in list[Any](module.handlers)]
+    return Router("/", route_handlers=handlers, dependencies=DEPENDENCIES)

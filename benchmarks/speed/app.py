@@ -10,9 +10,10 @@ from litestar import Litestar, Request, post
 from litestar.response.base import ASGIResponse
 
 from engine.settings import Settings
-from web.api.decisions import FRESH, JSON, DecisionRequest
+from web.api.decisions import DecisionRequest
 from web.app import create_app
 from web.http.request_reading import QuickReader
+from web.http.responses import JSON, NO_STORE
 
 CONSTANT = "/bench/constant"
 ANSWER = "constant.json"
@@ -27,7 +28,7 @@ def create() -> Litestar:
     @post(CONSTANT, status_code=200)
     async def constant(request: Request[Any, Any, Any]) -> ASGIResponse:
         await read(request)
-        return ASGIResponse(body=body, media_type=JSON, headers=FRESH)
+        return ASGIResponse(body=body, media_type=JSON, headers=NO_STORE)
 
     app = create_app(settings)
     app.register(constant)

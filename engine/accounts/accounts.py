@@ -115,6 +115,11 @@ class Accounts:
                 connection, User(0, email.strip().lower(), name, slug, role, hashed, now_ms())
             )
 
+    async def has_user(self, email: str) -> bool:
+        """Return whether somebody may log in with this e-mail address."""
+        async with self._database.read() as connection:
+            return await accounts.user_by_email(connection, email.strip().lower()) is not None
+
     async def set_password(self, email: str, password: str) -> None:
         hashed = await self._hash(password)
         async with self._database.write() as connection:

@@ -73,6 +73,14 @@ class Logbook:
             raise NotFound(f"there is no decision “{decision_id}”", field="decision_id")
         return Logged(row, decoded(row))
 
+    async def merchant_of(self, decision_id: str) -> int:
+        """Return the id of the merchant of a decision, for operators; raise `NotFound` where there is none."""
+        async with self._database.read() as connection:
+            rows = await decisions.by_ids(connection, [decision_id])
+        if decision_id not in rows:
+            raise NotFound(f"there is no decision “{decision_id}”", field="decision_id")
+        return rows[decision_id].merchant_id
+
     async def explain(self, merchant_id: int, decision_id: str, wording: Wording | None = None) -> Explained:
         """Everything about one answer; `wording` is how a page says amounts, without it they are in plain codes."""
         row, decision = await self.get(merchant_id, decision_id)

@@ -2,65 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
 from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.model.account import Key as Key
+from engine.model.account import Kind as Kind
+from engine.model.account import Merchant as Merchant
+from engine.model.account import Role as Role
+from engine.model.account import Session as Session
+from engine.model.account import User as User
 from engine.model.errors import Conflict
 from engine.store.tables.accounts import keys, merchants, sessions, users
-
-Mode = Literal["live", "test"]
-Kind = Literal["secret", "publishable"]
-Role = Literal["viewer", "editor", "publisher", "admin"]
-
-
-class Merchant(msgspec.Struct, frozen=True):
-    """A tenant: the live or the test side of a merchant. The two share nothing but the name and the people."""
-
-    id: int
-    slug: str
-    mode: Mode
-    name: str
-    country: str
-    currency: str
-    locale: str
-    timezone: str
-    created_at: int
-    review: bool = False
-
-
-class User(msgspec.Struct, frozen=True):
-    id: int
-    email: str
-    name: str
-    slug: str
-    role: Role
-    password_hash: str
-    created_at: int
-
-
-class Session(msgspec.Struct, frozen=True):
-    token_hash: str
-    user_id: int
-    csrf: str
-    created_at: int
-    expires_at: int
-
-
-class Key(msgspec.Struct, frozen=True):
-    """An API key; `hint` is its recognisable beginning and end, `hash` the SHA-256 of the whole."""
-
-    id: str
-    merchant_id: int
-    kind: Kind
-    name: str
-    hint: str
-    hash: str
-    created_at: int
-    expires_at: int | None
 
 
 async def add_merchant(connection: AsyncConnection, merchant: Merchant) -> Merchant:

@@ -10,20 +10,9 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.actor import Actor
+from engine.model.history import Entry as Entry
 from engine.store.connection.bulk import insert_many
 from engine.store.tables import audit
-
-
-class Entry(NamedTuple):
-    """`actor` is a name; `before` and `after` are JSON texts, None where the thing did not exist."""
-
-    id: int
-    at: int
-    actor: str
-    action: str
-    subject: str
-    before: str | None
-    after: str | None
 
 
 class NewEntry(NamedTuple):

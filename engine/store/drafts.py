@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import ColumnElement, Table, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.errors import Stale
+from engine.model.history import DraftState
 from engine.model.placement import RuleDocument
 from engine.store.connection.bulk import insert_many
 from engine.store.tables import draft_rules, drafts
-
-State = Literal["open", "in_review", "approved"]
 
 FIRST_REVISION = 1_000_000
 """Drafts count their changes from here, where no version of a published rule gets: one number says which was seen."""
@@ -23,7 +22,7 @@ FIRST_REVISION = 1_000_000
 class DraftRow(NamedTuple):
     """Where a draft stands; `publish_at` in epoch milliseconds, `problem` says why it was not published then."""
 
-    state: State = "open"
+    state: DraftState = "open"
     reason: str = ""
     asked_by: str = ""
     approved_by: str = ""

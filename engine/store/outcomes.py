@@ -5,29 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-import msgspec
 from sqlalchemy import delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.model.outcome import OutcomeRow as OutcomeRow
 from engine.store.connection.bulk import insert_many
 from engine.store.tables import outcomes
-
-
-class OutcomeRow(msgspec.Struct, array_like=True):
-    """What happened after a decision, or (without `decision_id`) a purchase that no decision led to."""
-
-    merchant_id: int
-    event_id: str
-    decision_id: str | None
-    customer: str | None
-    placement: str
-    type: str
-    candidate: str | None
-    amount: int | None
-    currency: str | None
-    occurred_at: int
-    recorded_at: int
-
 
 COLUMNS = OutcomeRow.__struct_fields__
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
-from msgspec import Meta
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.model.history import Version as Version
 from engine.store.connection.bulk import insert_many
 from engine.store.tables import active_plans, plans
-
-Number = Annotated[int, Meta(ge=1, le=2**31 - 1, description="A version of a placement's plan.")]
 
 
 class PlanRow(NamedTuple):
@@ -19,15 +17,6 @@ class PlanRow(NamedTuple):
     placement: str
     version: int
     document: str
-    published_at: int
-    published_by: str
-    reason: str
-
-
-class Version(NamedTuple):
-    """A published version without its document."""
-
-    version: int
     published_at: int
     published_by: str
     reason: str

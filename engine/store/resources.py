@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import msgspec
 from sqlalchemy import delete, insert, select
@@ -11,32 +11,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.errors import Conflict, NotFound
-from engine.model.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument, Scenario
+from engine.model.resource import TYPES as TYPES
+from engine.model.resource import Document as Document
+from engine.model.resource import Kind as Kind
+from engine.model.resource import Resource as Resource
 from engine.store.connection.bulk import insert_many
 from engine.store.tables import resources
-
-Kind = Literal["placement", "candidate", "rule", "scenario", "field", "list"]
-Document = Placement | Candidate | RuleDocument | Scenario | FieldDocument | ListDocument
-
-TYPES: dict[Kind, type[Document]] = {
-    "placement": Placement,
-    "candidate": Candidate,
-    "rule": RuleDocument,
-    "scenario": Scenario,
-    "field": FieldDocument,
-    "list": ListDocument,
-}
-
-
-class Resource(NamedTuple):
-    """A document with its version, which counts its changes from 1."""
-
-    kind: Kind
-    place: str
-    id: str
-    version: int
-    document: Any
-    changed_at: int
 
 
 def decode(kind: Kind, text: str | bytes) -> Document:

@@ -1,11 +1,11 @@
-"""Ask for decisions: what the checkout calls."""
+"""Decide: the endpoints that checkouts call. They read requests without injection, because they are the hot path."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, get, post
+from litestar import get, post
 from litestar.response.base import ASGIResponse
 from msgspec import Meta
 
@@ -16,27 +16,21 @@ from engine.model.decision import Decision, Ranked
 from engine.model.errors import invalid
 from engine.model.placement import Amount, Id
 from rules import Wording
+from web.api.common_types import WITHOUT_NUL, CustomerId, Slug
 from web.http.access import access_of, check_merchant, engine_of
 from web.http.metrics import DECISIONS, FALLBACKS
-from web.http.request_reading import QuickReader, query_of
+from web.http.request_reading import AnyRequest, QuickReader, query_of
+from web.http.responses import JSON, NO_STORE
 from web.openapi import examples
 from web.openapi.operation import Answer as Response
 from web.openapi.operation import Operation
 
-CustomerId = Annotated[str, Meta(min_length=1, max_length=256, description="Kept only as a keyed hash.")]
 Context = Annotated[
     dict[str, Any],
     Meta(description='Facts by group, as `{"cart": {"total": 12900}}`; numbers up to 2**53, nested at most 80 deep.'),
 ]
-Slug = Annotated[str, Meta(max_length=64, description="Where given, the key's own merchant.")]
-IN_AN_ADDRESS = r"\A[^\x00]*\Z"
-"""Databases cannot store NUL, so an address must not hold it."""
-
-JSON = "application/json"
-FRESH = {"Cache-Control": "no-store"}
 METHODS = "payment_methods"
 TAG = "Decide"
-AnyRequest = Request[Any, Any, Any]
 _encode = msgspec.json.Encoder().encode
 
 
@@ -59,16 +53,15 @@ class Explain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MethodsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    customer_id: Annotated[CustomerId, Meta(pattern=IN_AN_ADDRESS)] | None = None
-    merchant_id: Annotated[Slug, Meta(pattern=IN_AN_ADDRESS)] | None = None
+    customer_id: Annotated[CustomerId, Meta(pattern=WITHOUT_NUL)] | None = None
+    merchant_id: Annotated[Slug, Meta(pattern=WITHOUT_NUL)] | None = None
     device: (
-        Annotated[str, Meta(max_length=32, pattern=IN_AN_ADDRESS, description="`desktop`, `mobile` or `tablet`.")]
-        | None
+        Annotated[str, Meta(max_length=32, pattern=WITHOUT_NUL, description="`desktop`, `mobile` or `tablet`.")] | None
     ) = None
-    country: Annotated[str, Meta(max_length=2, pattern=IN_AN_ADDRESS, description="ISO 3166-1 alpha-2.")] | None = None
-    currency: Annotated[str, Meta(max_length=3, pattern=IN_AN_ADDRESS, description="ISO 4217.")] | None = None
+    country: Annotated[str, Meta(max_length=2, pattern=WITHOUT_NUL, description="ISO 3166-1 alpha-2.")] | None = None
+    currency: Annotated[str, Meta(max_length=3, pattern=WITHOUT_NUL, description="ISO 4217.")] | None = None
     amount: Amount | None = None
-    locale: Annotated[str, Meta(max_length=35, pattern=IN_AN_ADDRESS, description="As in `de-DE`.")] | None = None
+    locale: Annotated[str, Meta(max_length=35, pattern=WITHOUT_NUL, description="As in `de-DE`.")] | None = None
 
 
 class ExplainedDecision(Decision, frozen=True, kw_only=True):
@@ -89,7 +82,7 @@ class Methods(msgspec.Struct, frozen=True):
     fallback: bool
 
 
-_read_one: QuickReader[DecisionRequest] = QuickReader(DecisionRequest, is_open=True)
+_read_decision: QuickReader[DecisionRequest] = QuickReader(DecisionRequest, is_open=True)
 _read_batch: QuickReader[BatchRequest] = QuickReader(BatchRequest, is_open=True)
 
 
@@ -109,7 +102,7 @@ _read_batch: QuickReader[BatchRequest] = QuickReader(BatchRequest, is_open=True)
 )
 async def decide(request: AnyRequest) -> ASGIResponse:
     access, explain = access_of(request), _explains(request)
-    data = await _read_one(request)
+    data = await _read_decision(request)
     check_merchant(access, data.merchant_id)
     (answer,) = await engine_of(request).decider.decide(
         access.merchant.id, (data.placement,), data.customer_id, data.context
@@ -136,7 +129,7 @@ async def decide_batch(request: AnyRequest) -> ASGIResponse:
     data = await _read_batch(request)
     check_merchant(access, data.merchant_id)
     if len(set(data.placements)) < len(data.placements):
-        raise invalid("placements", "names a placement twice")
+        raise invalid("placements", "must not repeat a placement")
     answers = await engine_of(request).decider.decide(
         access.merchant.id, data.placements, data.customer_id, data.context
     )
@@ -157,10 +150,10 @@ async def decide_batch(request: AnyRequest) -> ASGIResponse:
     ).opt,
 )
 async def methods(request: AnyRequest) -> ASGIResponse:
-    access, wanted = access_of(request), query_of(request, MethodsQuery)
-    check_merchant(access, wanted.merchant_id)
+    access, query = access_of(request), query_of(request, MethodsQuery)
+    check_merchant(access, query.merchant_id)
     (answer,) = await engine_of(request).decider.decide(
-        access.merchant.id, (METHODS,), wanted.customer_id, _context(wanted)
+        access.merchant.id, (METHODS,), query.customer_id, _context(query)
     )
     decision = answer.decision
     return _respond(_encode(Methods(decision.decision_id, decision.ranking, decision.fallback)), answer)
@@ -170,19 +163,19 @@ def _explains(request: AnyRequest) -> bool:
     return bool(request.scope["query_string"]) and query_of(request, Explain).explain
 
 
-def _context(wanted: MethodsQuery) -> dict[str, Any]:
-    """What was given, as facts by group."""
-    return _without_gaps(
+def _context(query: MethodsQuery) -> dict[str, Any]:
+    """Return the given parameters as facts by group."""
+    return _without_none(
         {
-            "device": {"type": wanted.device},
-            "geo": {"country": wanted.country},
-            "cart": {"currency": wanted.currency, "total": wanted.amount},
-            "customer": {"locale": wanted.locale},
+            "device": {"type": query.device},
+            "geo": {"country": query.country},
+            "cart": {"currency": query.currency, "total": query.amount},
+            "customer": {"locale": query.locale},
         }
     )
 
 
-def _without_gaps(context: dict[str, Any]) -> dict[str, Any]:
+def _without_none(context: dict[str, Any]) -> dict[str, Any]:
     return {
         group: {name: value for name, value in fields.items() if value is not None} for group, fields in context.items()
     }
@@ -192,8 +185,8 @@ def _body(answer: Answer, explain: bool, access: Access) -> bytes:
     if not explain:
         return answer.body
     wording = Wording(currency=access.merchant.currency)
-    seen = _encode(trace(answer.plan, answer.facts, answer.decision, wording))
-    return answer.body[:-1] + b',"trace":' + seen + b"}"
+    encoded = _encode(trace(answer.plan, answer.facts, answer.decision, wording))
+    return answer.body[:-1] + b',"trace":' + encoded + b"}"
 
 
 def _respond(body: bytes, *answers: Answer) -> ASGIResponse:
@@ -201,7 +194,7 @@ def _respond(body: bytes, *answers: Answer) -> ASGIResponse:
         DECISIONS.inc()
         if answer.decision.fallback:
             FALLBACKS.inc()
-    return ASGIResponse(body=body, media_type=JSON, headers=FRESH)
+    return ASGIResponse(body=body, media_type=JSON, headers=NO_STORE)
 
 
 handlers = [decide, decide_batch, methods]

@@ -1,40 +1,44 @@
-"""Drafts of rules: what they change, changing them, and what becomes of them."""
+"""Drafts of rules: show and change them, and review, publish or schedule them."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
-from litestar import Request, Response, delete, get, post, put
+from litestar import Response, delete, get, post, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 from msgspec import Meta
 
+from engine.accounts.accounts import Access
 from engine.configuration.draft_overlay import Draft, DraftRule, Mark
 from engine.configuration.plan_difference import Difference
 from engine.kernel.scenario_check import ScenarioOutcome
+from engine.model.actor import Actor
 from engine.model.errors import invalid
+from engine.model.history import DraftState as State
 from engine.model.placement import Id, RuleDocument
-from engine.model.placement import Moment as Given
+from engine.model.placement import Moment as PublishMoment
 from engine.model.timestamps import rfc3339, to_ms
-from engine.store.drafts import State
+from engine.service import Engine
 from rules.language.values import read_datetime
-from web.api.resources import JSON, Moment, actor_of, version_of
-from web.http.access import configuring, engine_of
-from web.http.request_reading import MOST_BULK_BYTES, document_of
+from web.api.common_types import Moment
+from web.http.request_reading import MOST_BULK_BYTES
+from web.http.responses import json_response
 from web.openapi import examples
 from web.openapi.operation import Answer, Operation
 
-AnyRequest = Request[Any, Any, Any]
 TAG = "Drafts"
 PATH = "/v1/placements/{placement:str}/draft"
 RULE = f"{PATH}/rules/{{id:str}}"
-Revision = Annotated[int, Meta(ge=0, description="Counts the changes; `If-Match` wants it in quotes.")]
-Why = Annotated[str, Meta(max_length=500, description="What the change is for; it stands beside the version.")]
+Revision = Annotated[int, Meta(ge=0, description="Counts the changes; `If-Match` takes it in quotes.")]
+Reason = Annotated[str, Meta(max_length=500, description="The reason for the change, kept with the version.")]
 
 
 class DraftedRule(msgspec.Struct, frozen=True):
-    """A rule as the draft will have it, and as it is published; null where there is none.
+    """A rule as the draft has it (`rule`) and as it is published (`published`); null where there is none.
 
-    `moved`: others published it after the draft changed it.
+    `moved`: others published the rule after the draft changed it.
     """
 
     id: str
@@ -48,293 +52,318 @@ class DraftedRule(msgspec.Struct, frozen=True):
 
 
 class DraftedRules(msgspec.Struct, frozen=True):
-    """All rules, the most important first."""
+    """All rules, the highest priority first."""
 
     items: list[DraftedRule]
 
 
 class DraftState(msgspec.Struct, frozen=True):
-    """Where a draft stands and what it changes, in words and as documents."""
+    """The state of a draft and its changes, in words and as documents."""
 
     placement: str
     revision: Revision
     state: State
-    review: Annotated[bool, Meta(description="Whether a second person must approve before it is published.")]
-    why: str
+    review: Annotated[bool, Meta(description="True where a second person must approve before it is published.")]
+    reason: str = msgspec.field(name="why")
     asked_by: str
     approved_by: str
     publish_at: Moment | None
     scheduled_by: str
-    problem: Annotated[str, Meta(description="Why it was not published when it was to be.")]
+    problem: Annotated[str, Meta(description="The reason why it was not published on schedule.")]
     moved: Annotated[list[str], Meta(description="Rules that others published after the draft changed them.")]
     changes: list[Difference]
 
 
-class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All rules that the draft will have, the most important first."""
+class RuleOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The ids of all rules of the draft, the highest priority first."""
 
     ids: Annotated[list[Id], Meta(max_length=5_000)]
 
 
-class Review(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    why: Why = ""
+class ReviewRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A request for review of a draft."""
+
+    reason: Reason = msgspec.field(default="", name="why")
 
 
-class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Published at once, or at `publish_at`."""
+class PublishRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A request to publish at once, or at `publish_at`."""
 
-    why: Why = ""
-    publish_at: Given | None = None
+    reason: Reason = msgspec.field(default="", name="why")
+    publish_at: PublishMoment | None = None
 
 
-class Released(msgspec.Struct, frozen=True):
-    """The version that is in force now; null where it is to be published later."""
+class PublishResult(msgspec.Struct, frozen=True):
+    """The version that is in force now, or null and the time when it will be published."""
 
     version: int | None
     publish_at: Moment | None
 
 
-class Outcomes(msgspec.Struct, frozen=True):
-    """Every scenario, with what it misses."""
+class ScenarioOutcomes(msgspec.Struct, frozen=True):
+    """All scenarios, each with the expectations it misses."""
 
     items: list[ScenarioOutcome]
 
 
 @get(
     PATH,
-    opt=Operation(
+    **Operation(
         TAG,
         "Show a draft",
         {200: Answer("The draft", DraftState, ("ETag",))},
-        "Every placement has one draft, which all of the merchant's editors share. It changes nothing until it is "
-        "published.",
-    ).opt,
+        "Each placement has one draft, which all editors of the merchant share. It has no effect until published.",
+    ).route(),
 )
-async def show(request: AnyRequest) -> Response[bytes]:
-    return await _state(request)
+async def show(
+    access: NamedDependency[Access], engine: NamedDependency[Engine], placement: FromPath[str]
+) -> Response[bytes]:
+    return await _state(engine, access.merchant.id, placement)
 
 
-@get(f"{PATH}/rules", opt=Operation(TAG, "List rules in a draft", {200: Answer("All rules", DraftedRules)}).opt)
-async def rules(request: AnyRequest) -> Response[bytes]:
-    access = configuring(request)
-    draft = await engine_of(request).drafts.get(access.merchant.id, _placement(request))
-    return _respond(DraftedRules([_drafted(rule) for rule in draft.rules]))
+@get(f"{PATH}/rules", **Operation(TAG, "List rules in a draft", {200: Answer("All rules", DraftedRules)}).route())
+async def list_rules(
+    access: NamedDependency[Access], engine: NamedDependency[Engine], placement: FromPath[str]
+) -> Response[bytes]:
+    draft = await engine.drafts.get(access.merchant.id, placement)
+    return json_response(DraftedRules([_drafted(rule) for rule in draft.rules]))
 
 
-@get(RULE, opt=Operation(TAG, "Show a rule in a draft", {200: Answer("The rule", DraftedRule, ("ETag",))}).opt)
-async def rule(request: AnyRequest) -> Response[bytes]:
-    access = configuring(request)
-    return _one(await engine_of(request).drafts.rule(access.merchant.id, *_address(request)))
+@get(RULE, **Operation(TAG, "Show a rule in a draft", {200: Answer("The rule", DraftedRule, ("ETag",))}).route())
+async def show_rule(
+    access: NamedDependency[Access], engine: NamedDependency[Engine], placement: FromPath[str], id: FromPath[str]
+) -> Response[bytes]:
+    return _rule(await engine.drafts.rule(access.merchant.id, placement, id))
 
 
 @put(
     RULE,
-    opt=Operation(
+    **Operation(
         TAG,
         "Change a rule in a draft",
         {200: Answer("The rule as the draft has it now", DraftedRule, ("ETag",))},
-        'The whole rule. `If-Match: "0"` says that it is a new one.',
+        'The whole rule. Send `If-Match: "0"` for a new rule.',
         body=RuleDocument,
         example=examples.RULE,
         errors=(409, 412, 428),
-    ).opt,
+    ).route(),
 )
-async def save_rule(request: AnyRequest) -> Response[bytes]:
-    access, revision = configuring(request), version_of(request)
-    document = await document_of(request, RuleDocument)
-    placement, id = _address(request)
+async def save_rule(
+    actor: NamedDependency[Actor],
+    engine: NamedDependency[Engine],
+    placement: FromPath[str],
+    id: FromPath[str],
+    document: NamedDependency[RuleDocument],
+    expected_version: NamedDependency[int | None],
+) -> Response[bytes]:
     if document.id != id:
-        raise invalid("id", "must be the one in the address: it stays for good")
-    drafts = engine_of(request).drafts
-    return _one(await drafts.save(actor_of(access), placement, document, revision=revision))
+        raise invalid("id", "must be the id in the URL; ids cannot change")
+    return _rule(await engine.drafts.save(actor, placement, document, revision=expected_version))
 
 
 @delete(
     RULE,
-    status_code=200,
-    opt=Operation(
+    **Operation(
         TAG,
         "Delete a rule in a draft",
         {200: Answer("The rule, which publishing will delete", DraftedRule, ("ETag",))},
         errors=(412, 428),
-    ).opt,
+    ).route(),
 )
-async def remove_rule(request: AnyRequest) -> Response[bytes]:
-    access, revision = configuring(request), version_of(request)
-    drafts = engine_of(request).drafts
-    return _one(await drafts.remove(actor_of(access), *_address(request), revision=revision))
+async def remove_rule(
+    actor: NamedDependency[Actor],
+    engine: NamedDependency[Engine],
+    placement: FromPath[str],
+    id: FromPath[str],
+    expected_version: NamedDependency[int | None],
+) -> Response[bytes]:
+    return _rule(await engine.drafts.remove(actor, placement, id, revision=expected_version))
 
 
 @post(
     f"{RULE}/keep",
-    status_code=200,
-    opt=Operation(
+    **Operation(
         TAG,
         "Keep a change over what others published",
         {200: Answer("The rule, no longer `moved`", DraftedRule, ("ETag",))},
-        "Says that the change was made in the knowledge of what has been published meanwhile.",
+        "Confirms that the change takes into account what others have published since.",
         errors=(412, 428),
-    ).opt,
+    ).route(),
 )
-async def keep_rule(request: AnyRequest) -> Response[bytes]:
-    access, revision = configuring(request), version_of(request)
-    drafts = engine_of(request).drafts
-    return _one(await drafts.keep(actor_of(access), *_address(request), revision=revision))
+async def keep_rule(
+    actor: NamedDependency[Actor],
+    engine: NamedDependency[Engine],
+    placement: FromPath[str],
+    id: FromPath[str],
+    expected_version: NamedDependency[int | None],
+) -> Response[bytes]:
+    return _rule(await engine.drafts.keep(actor, placement, id, revision=expected_version))
 
 
 @put(
     f"{PATH}/order",
-    request_max_body_size=MOST_BULK_BYTES,
-    opt=Operation(
+    **Operation(
         TAG,
         "Put the rules of a draft in an order",
         {200: Answer("The draft", DraftState, ("ETag",))},
-        "Rules get the priorities that this order needs; most keep theirs. Up to 2 MiB.",
-        body=Order,
+        "Sets the priorities that this order needs; most rules keep theirs. Up to 2 MiB.",
+        body=RuleOrder,
         example=examples.ORDER,
         errors=(409, 412, 428),
-    ).opt,
+        most_bytes=MOST_BULK_BYTES,
+    ).route(),
 )
-async def reorder(request: AnyRequest) -> Response[bytes]:
-    access, revision = configuring(request), version_of(request)
-    wanted: Order = await document_of(request, Order, most_bytes=MOST_BULK_BYTES)
-    drafts, placement = engine_of(request).drafts, _placement(request)
-    await drafts.reorder(actor_of(access), placement, wanted.ids, revision=revision)
-    return await _state(request)
+async def reorder(
+    actor: NamedDependency[Actor],
+    engine: NamedDependency[Engine],
+    placement: FromPath[str],
+    document: NamedDependency[RuleOrder],
+    expected_version: NamedDependency[int | None],
+) -> Response[bytes]:
+    await engine.drafts.reorder(actor, placement, document.ids, revision=expected_version)
+    return await _state(engine, actor.merchant_id, placement)
 
 
 @delete(
     PATH,
-    status_code=200,
-    opt=Operation(
+    **Operation(
         TAG,
         "Discard a draft",
-        {200: Answer("The draft, which changes nothing", DraftState, ("ETag",))},
+        {200: Answer("The draft, without changes", DraftState, ("ETag",))},
         errors=(412, 428),
-    ).opt,
+    ).route(),
 )
-async def discard(request: AnyRequest) -> Response[bytes]:
-    access, revision = configuring(request), version_of(request)
-    drafts, placement = engine_of(request).drafts, _placement(request)
-    await drafts.discard(actor_of(access), placement, revision=revision)
-    return await _state(request)
+async def discard(
+    actor: NamedDependency[Actor],
+    engine: NamedDependency[Engine],
+    placement: FromPath[str],
+    expected_version: NamedDependency[int | None],
+) -> Response[bytes]:
+    await engine.drafts.discard(actor, placement, revision=expected_version)
+    return await _state(engine, actor.merchant_id, placement)
 
 
 @get(
     f"{PATH}/scenarios",
-    opt=Operation(TAG, "Try the scenarios on a draft", {200: Answer("What came of each", Outcomes)}, errors=(409,)).opt,
+    **Operation(
+        TAG,
+        "Try the scenarios on a draft",
+        {200: Answer("The outcome of each scenario", ScenarioOutcomes)},
+        errors=(409,),
+    ).route(),
 )
-async def scenarios(request: AnyRequest) -> Response[bytes]:
-    access = configuring(request)
-    return _respond(Outcomes(await engine_of(request).scenarios.try_draft(access.merchant.id, _placement(request))))
+async def try_scenarios(
+    access: NamedDependency[Access], engine: NamedDependency[Engine], placement: FromPath[str]
+) -> Response[bytes]:
+    return json_response(ScenarioOutcomes(await engine.scenarios.try_draft(access.merchant.id, placement)))
 
 
 @post(
     f"{PATH}/review",
-    status_code=200,
-    opt=Operation(
+    **Operation(
         TAG,
         "Send a draft for review",
         {200: Answer("The draft, in review", DraftState, ("ETag",))},
         "A second person approves in the browser; a key cannot.",
-        body=Review,
+        body=ReviewRequest,
         example=examples.REVIEW,
         errors=(412, 428),
-    ).opt,
+    ).route(),
 )
-async def ask(request: AnyRequest) -> Response[bytes]:
-    access, revision = configuring(request), await _revision(request)
-    wanted: Review = await document_of(request, Review)
-    releases = engine_of(request).releases
-    await releases.ask(actor_of(access), _placement(request), revision=revision, reason=wanted.why)
-    return await _state(request)
+async def request_review(
+    actor: NamedDependency[Actor],
+    engine: NamedDependency[Engine],
+    placement: FromPath[str],
+    document: NamedDependency[ReviewRequest],
+    expected_version: NamedDependency[int | None],
+) -> Response[bytes]:
+    revision = await _revision(engine, actor, placement, expected_version)
+    await engine.releases.ask(actor, placement, revision=revision, reason=document.reason)
+    return await _state(engine, actor.merchant_id, placement)
 
 
 @delete(
     f"{PATH}/review",
-    status_code=200,
-    opt=Operation(
+    **Operation(
         TAG,
         "Take a draft back",
-        {200: Answer("The draft, neither reviewed nor scheduled", DraftState, ("ETag",))},
+        {200: Answer("The draft, neither in review nor scheduled", DraftState, ("ETag",))},
         errors=(412, 428),
-    ).opt,
+    ).route(),
 )
-async def send_back(request: AnyRequest) -> Response[bytes]:
-    access, revision = configuring(request), await _revision(request)
-    await engine_of(request).releases.send_back(actor_of(access), _placement(request), revision=revision)
-    return await _state(request)
+async def withdraw(
+    actor: NamedDependency[Actor],
+    engine: NamedDependency[Engine],
+    placement: FromPath[str],
+    expected_version: NamedDependency[int | None],
+) -> Response[bytes]:
+    revision = await _revision(engine, actor, placement, expected_version)
+    await engine.releases.send_back(actor, placement, revision=revision)
+    return await _state(engine, actor.merchant_id, placement)
 
 
 @post(
     f"{PATH}/publish",
-    status_code=200,
-    opt=Operation(
+    **Operation(
         TAG,
         "Publish a draft",
-        {200: Answer("In force, or to be published", Released)},
-        "All changes or none: 412 where others changed the draft or a rule under it, 400 where a scenario breaks, 403 "
-        "with `review-required` where a second person has not approved yet.",
-        body=Release,
+        {200: Answer("Published, or scheduled", PublishResult)},
+        "Publishes all changes or none. 412: others changed the draft or a rule under it. 400: a scenario fails. 403 "
+        "`review-required`: a second person has not approved yet.",
+        body=PublishRequest,
         example=examples.RELEASE,
         errors=(409, 412, 428),
-    ).opt,
+    ).route(),
 )
-async def publish(request: AnyRequest) -> Response[bytes]:
-    access, revision = configuring(request), await _revision(request)
-    wanted: Release = await document_of(request, Release)
-    releases, placement = engine_of(request).releases, _placement(request)
-    if wanted.publish_at is None:
-        version = await releases.publish(actor_of(access), placement, revision=revision, reason=wanted.why)
-        return _respond(Released(version, None))
-    at = _moment(wanted.publish_at)
-    await releases.schedule(actor_of(access), placement, revision=revision, reason=wanted.why, at=at)
-    return _respond(Released(None, rfc3339(at)))
+async def publish(
+    actor: NamedDependency[Actor],
+    engine: NamedDependency[Engine],
+    placement: FromPath[str],
+    document: NamedDependency[PublishRequest],
+    expected_version: NamedDependency[int | None],
+) -> Response[bytes]:
+    revision = await _revision(engine, actor, placement, expected_version)
+    if document.publish_at is None:
+        version = await engine.releases.publish(actor, placement, revision=revision, reason=document.reason)
+        return json_response(PublishResult(version, None))
+    publish_at = _milliseconds(document.publish_at)
+    await engine.releases.schedule(actor, placement, revision=revision, reason=document.reason, at=publish_at)
+    return json_response(PublishResult(None, rfc3339(publish_at)))
 
 
-def _moment(text: str) -> int:
+def _milliseconds(text: str) -> int:
     moment = read_datetime(text)
     if moment is None:
-        raise invalid("publish_at", "must be a moment with its offset, such as 2026-11-27T18:30:00+01:00")
+        raise invalid("publish_at", "must be a time with an offset, such as 2026-11-27T18:30:00+01:00")
     return to_ms(moment)
 
 
-def _placement(request: AnyRequest) -> str:
-    return str(request.path_params["placement"])
+async def _revision(engine: Engine, actor: Actor, placement: str, expected: int | None) -> int:
+    """Return the expected revision, or the current one for `If-Match: *`."""
+    if expected is not None:
+        return expected
+    return (await engine.drafts.get(actor.merchant_id, placement)).at.revision
 
 
-def _address(request: AnyRequest) -> tuple[str, str]:
-    return _placement(request), str(request.path_params["id"])
-
-
-async def _revision(request: AnyRequest) -> int:
-    """The revision that was seen, or for `*` whichever the draft is at."""
-    revision = version_of(request)
-    if revision is not None:
-        return revision
-    draft = await engine_of(request).drafts.get(configuring(request).merchant.id, _placement(request))
-    return draft.at.revision
-
-
-async def _state(request: AnyRequest) -> Response[bytes]:
-    merchant_id = configuring(request).merchant.id
-    draft, differences = await engine_of(request).drafts.differences(merchant_id, _placement(request))
-    return _respond(state_of(draft, differences), etag=draft.at.revision)
+async def _state(engine: Engine, merchant_id: int, placement: str) -> Response[bytes]:
+    draft, differences = await engine.drafts.differences(merchant_id, placement)
+    return json_response(state_of(draft, differences), version=draft.at.revision)
 
 
 def state_of(draft: Draft, differences: list[Difference]) -> DraftState:
-    at = draft.at
+    """Return a draft as the API shows it."""
+    row = draft.at
     return DraftState(
         placement=draft.placement,
-        revision=at.revision,
-        state=at.state,
+        revision=row.revision,
+        state=row.state,
         review=draft.review,
-        why=at.reason,
-        asked_by=at.asked_by,
-        approved_by=at.approved_by,
-        publish_at=rfc3339(at.publish_at) if at.publish_at is not None else None,
-        scheduled_by=at.scheduled_by,
-        problem=at.problem,
+        reason=row.reason,
+        asked_by=row.asked_by,
+        approved_by=row.approved_by,
+        publish_at=rfc3339(row.publish_at) if row.publish_at is not None else None,
+        scheduled_by=row.scheduled_by,
+        problem=row.problem,
         moved=[rule.id for rule in draft.moved],
         changes=differences,
     )
@@ -347,15 +376,11 @@ def _drafted(rule: DraftRule) -> DraftedRule:
     )
 
 
-def _one(rule: DraftRule) -> Response[bytes]:
-    return _respond(_drafted(rule), etag=rule.revision)
-
-
-def _respond(body: msgspec.Struct, *, etag: int | None = None) -> Response[bytes]:
-    headers = {} if etag is None else {"ETag": f'"{etag}"'}
-    return Response(msgspec.json.encode(body), media_type=JSON, headers=headers)
+def _rule(rule: DraftRule) -> Response[bytes]:
+    return json_response(_drafted(rule), version=rule.revision)
 
 
 handlers = [
-    show, rules, rule, save_rule, remove_rule, keep_rule, reorder, discard, scenarios, ask, send_back, publish,
+    show, list_rules, show_rule, save_rule, remove_rule, keep_rule, reorder, discard, try_scenarios, request_review,
+    withdraw, publish,
 ]  # fmt: skip

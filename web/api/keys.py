@@ -1,44 +1,48 @@
-"""API keys: list, make, rotate, revoke. A key is shown once, when it is made."""
+"""API keys: list, create, rotate and revoke them. A key is shown once, when it is created."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import Request, Response, delete, get, post
+from litestar import Response, delete, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 from msgspec import Meta
 
-from engine.accounts.accounts import LONGEST_OVERLAP_HOURS
+from engine.accounts.accounts import LONGEST_OVERLAP_HOURS, Access
 from engine.clock import now_ms
+from engine.model.account import Key
+from engine.model.actor import Actor
 from engine.model.timestamps import rfc3339
-from engine.store.accounts import Key
-from web.api.resources import JSON, Moment, Page, actor_of
-from web.http.access import configuring, engine_of
-from web.http.request_reading import document_of, query_of
+from engine.service import Engine
+from web.api.common_types import Moment, Page
+from web.http.responses import NO_STORE, json_response
 from web.openapi import examples
 from web.openapi.operation import Answer, Operation
 
-AnyRequest = Request[Any, Any, Any]
 TAG = "Keys"
 Kind = Annotated[
     Literal["secret", "publishable"],
-    Meta(description="A publishable key may only ask for decisions and report outcomes."),
+    Meta(description="A publishable key may only request decisions and report outcomes."),
 ]
 
 
 class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The kind and purpose of a key to create."""
+
     kind: Kind
-    name: Annotated[str, Meta(max_length=120, description="What it is for.")] = ""
+    name: Annotated[str, Meta(max_length=120, description="The purpose of the key.")] = ""
 
 
-class Rotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """For how long the old key goes on beside the new one."""
+class KeyRotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long the old key stays valid beside the new one."""
 
     overlap_hours: Annotated[int, Meta(ge=0, le=LONGEST_OVERLAP_HOURS)] = 24
 
 
-class ShownKey(msgspec.Struct, frozen=True, kw_only=True):
-    """`hint` is the beginning and the end of the key; the key itself is not kept."""
+class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key without its secret. `hint` is the beginning and the end of the key; the key itself is not stored."""
 
     id: str
     kind: Kind
@@ -49,83 +53,87 @@ class ShownKey(msgspec.Struct, frozen=True, kw_only=True):
     in_force: bool
 
 
-class MadeKey(ShownKey, frozen=True, kw_only=True):
-    """The only time that `key` is shown."""
+class CreatedKey(ApiKey, frozen=True, kw_only=True):
+    """A new key; this is the only response that shows `key`."""
 
     key: str
 
 
-class ShownKeys(msgspec.Struct, frozen=True):
-    """Some keys, the oldest first, and the cursor of the next page."""
+class ApiKeys(msgspec.Struct, frozen=True):
+    """A page of keys, the oldest first, and the cursor of the next page."""
 
-    items: list[ShownKey]
+    items: list[ApiKey]
     next: str | None
 
 
 @get(
     "/v1/keys",
-    opt=Operation(TAG, "List keys", {200: Answer("The keys, also those that are over", ShownKeys)}, query=Page).opt,
+    **Operation(
+        TAG, "List keys", {200: Answer("The keys, also expired and revoked ones", ApiKeys)}, query=Page
+    ).route(),
 )
-async def show_all(request: AnyRequest) -> Response[bytes]:
-    access, page = configuring(request), query_of(request, Page)
-    keys = await engine_of(request).accounts.keys(access.merchant.id)
-    begin = next((number + 1 for number, key in enumerate(keys) if key.id == page.cursor), 0)
-    items = keys[begin : begin + page.limit]
-    more = begin + page.limit < len(keys)
-    return _respond(ShownKeys([ShownKey(**_shown(key)) for key in items], items[-1].id if more else None))
+async def list_keys(
+    access: NamedDependency[Access], engine: NamedDependency[Engine], parameters: NamedDependency[Page]
+) -> Response[bytes]:
+    keys = await engine.accounts.keys(access.merchant.id)
+    begin = next((index + 1 for index, key in enumerate(keys) if key.id == parameters.cursor), 0)
+    items = keys[begin : begin + parameters.limit]
+    has_more = begin + parameters.limit < len(keys)
+    body = ApiKeys([ApiKey(**_fields(key)) for key in items], items[-1].id if has_more else None)
+    return json_response(body, headers=NO_STORE)
 
 
 @post(
     "/v1/keys",
-    opt=Operation(
+    **Operation(
         TAG,
         "Make a key",
-        {201: Answer("Made, and in force", MadeKey)},
+        {201: Answer("The key, which is valid at once", CreatedKey)},
         body=NewKey,
         example=examples.KEY,
-    ).opt,
+    ).route(),
 )
-async def create(request: AnyRequest) -> Response[bytes]:
-    access = configuring(request)
-    wanted: NewKey = await document_of(request, NewKey)
-    key, plain = await engine_of(request).accounts.create_key(
-        access.merchant, wanted.kind, wanted.name, actor_name=actor_of(access).name
-    )
-    return _respond(MadeKey(**_shown(key), key=plain), status=201)
+async def create(
+    access: NamedDependency[Access],
+    actor: NamedDependency[Actor],
+    engine: NamedDependency[Engine],
+    document: NamedDependency[NewKey],
+) -> Response[bytes]:
+    key, secret = await engine.accounts.create_key(access.merchant, document.kind, document.name, actor_name=actor.name)
+    return json_response(CreatedKey(**_fields(key), key=secret), status=201, headers=NO_STORE)
 
 
 @post(
     "/v1/keys/{id:str}/rotate",
-    opt=Operation(
+    **Operation(
         TAG,
         "Rotate a key",
-        {201: Answer("The successor; the old key goes on for the overlap", MadeKey)},
-        body=Rotation,
+        {201: Answer("The new key; the old one stays valid for the overlap", CreatedKey)},
+        body=KeyRotation,
         example=examples.ROTATION,
-    ).opt,
+    ).route(),
 )
-async def rotate(request: AnyRequest) -> Response[bytes]:
-    access = configuring(request)
-    wanted: Rotation = await document_of(request, Rotation)
-    key, plain = await engine_of(request).accounts.rotate_key(
-        access.merchant, request.path_params["id"], overlap_hours=wanted.overlap_hours, actor_name=actor_of(access).name
+async def rotate(
+    access: NamedDependency[Access],
+    actor: NamedDependency[Actor],
+    engine: NamedDependency[Engine],
+    id: FromPath[str],
+    document: NamedDependency[KeyRotation],
+) -> Response[bytes]:
+    key, secret = await engine.accounts.rotate_key(
+        access.merchant, id, overlap_hours=document.overlap_hours, actor_name=actor.name
     )
-    return _respond(MadeKey(**_shown(key), key=plain), status=201)
+    return json_response(CreatedKey(**_fields(key), key=secret), status=201, headers=NO_STORE)
 
 
-@delete(
-    "/v1/keys/{id:str}",
-    status_code=204,
-    opt=Operation(TAG, "Revoke a key", {204: Answer("Out of force at once")}).opt,
-)
-async def revoke(request: AnyRequest) -> None:
-    access = configuring(request)
-    await engine_of(request).accounts.revoke_key(
-        access.merchant, request.path_params["id"], actor_name=actor_of(access).name
-    )
+@delete("/v1/keys/{id:str}", **Operation(TAG, "Revoke a key", {204: Answer("The key is invalid from now on")}).route())
+async def revoke(
+    access: NamedDependency[Access], actor: NamedDependency[Actor], engine: NamedDependency[Engine], id: FromPath[str]
+) -> None:
+    await engine.accounts.revoke_key(access.merchant, id, actor_name=actor.name)
 
 
-def _shown(key: Key) -> dict[str, Any]:
+def _fields(key: Key) -> dict[str, Any]:
     expires = key.expires_at
     return {
         "id": key.id,
@@ -138,9 +146,4 @@ def _shown(key: Key) -> dict[str, Any]:
     }
 
 
-def _respond(body: ShownKeys | MadeKey, *, status: int = 200) -> Response[bytes]:
-    no_store = {"Cache-Control": "no-store"}
-    return Response(msgspec.json.encode(body), status_code=status, media_type=JSON, headers=no_store)
-
-
-handlers = [show_all, create, rotate, revoke]
+handlers = [list_keys, create, rotate, revoke]

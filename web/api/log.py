@@ -1,48 +1,45 @@
-"""What happened: logged decisions with their explanation and replay, and who changed what."""
+"""The logs: search, explain and replay decisions, and list changes of the configuration."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, Response, get, post
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 from msgspec import Meta
 
+from engine.accounts.accounts import Access
 from engine.decisions.logbook import Logged
 from engine.decisions.replay import Replay
 from engine.kernel.trace import Trace
 from engine.model.decision import Decision
+from engine.model.outcome import OutcomeRow
 from engine.model.placement import Id, Scenario
 from engine.model.timestamps import rfc3339
-from engine.store.outcomes import OutcomeRow
-from web.api.decisions import IN_AN_ADDRESS, CustomerId
-from web.api.resources import JSON, Moment
-from web.http.access import configuring, engine_of
-from web.http.request_reading import query_of
+from engine.service import Engine
+from web.api.common_types import WITHOUT_NUL, Cursor, CustomerId, Limit, Moment
+from web.http.responses import NO_STORE, json_response
 from web.openapi.operation import Answer, Operation
 
-AnyRequest = Request[Any, Any, Any]
 DECISIONS, AUDIT = "Decision log", "Audit log"
-Limit = Annotated[int, Meta(ge=1, le=200, description="The most items to answer.")]
 
 
 class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     placement: Annotated[Id, Meta(description="Only of this placement.")] | None = None
-    customer_id: Annotated[CustomerId, Meta(pattern=IN_AN_ADDRESS, description="Only of this customer.")] | None = None
+    customer_id: Annotated[CustomerId, Meta(pattern=WITHOUT_NUL, description="Only of this customer.")] | None = None
     limit: Limit = 50
-    cursor: (
-        Annotated[str, Meta(max_length=80, pattern=IN_AN_ADDRESS, description="`next` of the page before.")] | None
-    ) = None
+    cursor: Cursor | None = None
 
 
-class Explain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    explain: Annotated[bool, Meta(description="Also the whole trace, and what happened next.")] = False
+class ExplainLogged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    explain: Annotated[bool, Meta(description="Also the whole trace, and the outcomes.")] = False
 
 
 class AuditSearch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     subject: Annotated[
-        str,
-        Meta(max_length=200, pattern=IN_AN_ADDRESS, description="Only of subjects that contain this, as `rule vat`."),
+        str, Meta(max_length=200, pattern=WITHOUT_NUL, description="Only of subjects that contain this, as `rule vat`.")
     ] = ""
     limit: Limit = 50
     cursor: Annotated[int, Meta(ge=1, le=2**53, description="`next` of the page before.")] | None = None
@@ -55,7 +52,7 @@ class LoggedDecision(Decision, frozen=True, kw_only=True):
 
 
 class LoggedDecisions(msgspec.Struct, frozen=True):
-    """Some decisions, the newest first, and the cursor of the next page."""
+    """A page of decisions, the newest first, and the cursor of the next page."""
 
     items: list[LoggedDecision]
     next: str | None
@@ -78,11 +75,11 @@ class ExplainedLog(LoggedDecision, frozen=True, kw_only=True):
 
 
 class AuditEntry(msgspec.Struct, frozen=True):
-    """`before` and `after` are the documents; null where there was nothing, or is nothing any more."""
+    """A change. `before` and `after` are the documents; null before a creation and after a deletion."""
 
     id: int
     at: Moment
-    who: str
+    actor: str = msgspec.field(name="who")
     action: str
     subject: str
     before: Any
@@ -90,7 +87,7 @@ class AuditEntry(msgspec.Struct, frozen=True):
 
 
 class AuditEntries(msgspec.Struct, frozen=True):
-    """Some entries, the newest first, and the cursor of the next page."""
+    """A page of changes, the newest first, and the cursor of the next page."""
 
     items: list[AuditEntry]
     next: str | None
@@ -98,102 +95,110 @@ class AuditEntries(msgspec.Struct, frozen=True):
 
 @get(
     "/v1/decisions",
-    opt=Operation(
+    **Operation(
         DECISIONS, "Search decisions", {200: Answer("The decisions, the newest first", LoggedDecisions)}, query=Search
-    ).opt,
+    ).route(),
 )
-async def search(request: AnyRequest) -> Response[bytes]:
-    access, wanted = configuring(request), query_of(request, Search)
-    found = await engine_of(request).logbook.search(
+async def search(
+    access: NamedDependency[Access], engine: NamedDependency[Engine], parameters: NamedDependency[Search]
+) -> Response[bytes]:
+    decisions = await engine.logbook.search(
         access.merchant.id,
-        placement=wanted.placement,
-        customer_id=wanted.customer_id,
-        before_id=wanted.cursor,
-        limit=wanted.limit + 1,
+        placement=parameters.placement,
+        customer_id=parameters.customer_id,
+        before_id=parameters.cursor,
+        limit=parameters.limit + 1,
     )
-    items = found[: wanted.limit]
-    following = items[-1].row.id if len(found) > wanted.limit else None
-    return _respond(LoggedDecisions([LoggedDecision(**_fields(one)) for one in items], following))
+    items = decisions[: parameters.limit]
+    following = items[-1].row.id if len(decisions) > parameters.limit else None
+    body = LoggedDecisions([LoggedDecision(**_fields(logged)) for logged in items], following)
+    return json_response(body, headers=NO_STORE)
 
 
 @get(
     "/v1/decisions/{id:str}",
-    opt=Operation(DECISIONS, "Show a decision", {200: Answer("The decision", ExplainedLog)}, query=Explain).opt,
+    **Operation(DECISIONS, "Show a decision", {200: Answer("The decision", ExplainedLog)}, query=ExplainLogged).route(),
 )
-async def show(request: AnyRequest) -> Response[bytes]:
-    access, wanted = configuring(request), query_of(request, Explain)
-    logbook, id = engine_of(request).logbook, request.path_params["id"]
-    if not wanted.explain:
-        return _respond(ExplainedLog(**_fields(await logbook.get(access.merchant.id, id))))
-    seen = await logbook.explain(access.merchant.id, id)
-    own = _fields(Logged(seen.row, seen.decision))
-    return _respond(ExplainedLog(**own, trace=seen.trace, outcomes=[logged_outcome(row) for row in seen.outcomes]))
+async def show(
+    access: NamedDependency[Access],
+    engine: NamedDependency[Engine],
+    id: FromPath[str],
+    parameters: NamedDependency[ExplainLogged],
+) -> Response[bytes]:
+    if not parameters.explain:
+        logged = await engine.logbook.get(access.merchant.id, id)
+        return json_response(ExplainedLog(**_fields(logged)), headers=NO_STORE)
+    explained = await engine.logbook.explain(access.merchant.id, id)
+    fields = _fields(Logged(explained.row, explained.decision))
+    outcomes = [logged_outcome(row) for row in explained.outcomes]
+    return json_response(ExplainedLog(**fields, trace=explained.trace, outcomes=outcomes), headers=NO_STORE)
 
 
 @post(
     "/v1/decisions/{id:str}/replay",
-    status_code=200,
-    opt=Operation(
+    **Operation(
         DECISIONS,
         "Replay a decision",
-        {200: Answer("Both answers, and whether they are the same in every byte", Replay)},
-        "Makes the decision again from what was logged, by the plan and the beliefs of then. Nothing is stored.",
-    ).opt,
+        {200: Answer("Both answers, and whether they are equal in every byte", Replay)},
+        "Makes the decision again from what was logged, with the plan and the beliefs of that time. Stores nothing.",
+    ).route(),
 )
-async def replay(request: AnyRequest) -> Response[bytes]:
-    access = configuring(request)
-    return _respond(await engine_of(request).logbook.replay(access.merchant.id, request.path_params["id"]))
+async def replay(
+    access: NamedDependency[Access], engine: NamedDependency[Engine], id: FromPath[str]
+) -> Response[bytes]:
+    return json_response(await engine.logbook.replay(access.merchant.id, id), headers=NO_STORE)
 
 
 @post(
     "/v1/decisions/{id:str}/scenario",
-    status_code=200,
-    opt=Operation(
+    **Operation(
         DECISIONS,
         "Make a scenario from a decision",
-        {200: Answer("A scenario with these facts, which wants what was certain in the answer", Scenario)},
-        "It is not stored: change it as you like, and create it among the scenarios of its placement.",
-    ).opt,
+        {200: Answer("A scenario with these facts, which expects what was certain in the answer", Scenario)},
+        "The scenario is not stored: change it as you like, then create it among the scenarios of its placement.",
+    ).route(),
 )
-async def scenario(request: AnyRequest) -> Response[bytes]:
-    access = configuring(request)
-    _, made = await engine_of(request).scenarios.from_decision(access.merchant.id, request.path_params["id"])
-    return _respond(made)
+async def scenario(
+    access: NamedDependency[Access], engine: NamedDependency[Engine], id: FromPath[str]
+) -> Response[bytes]:
+    _, document = await engine.scenarios.from_decision(access.merchant.id, id)
+    return json_response(document, headers=NO_STORE)
 
 
 @get(
     "/v1/audit",
-    opt=Operation(
+    **Operation(
         AUDIT, "List changes", {200: Answer("The changes, the newest first", AuditEntries)}, query=AuditSearch
-    ).opt,
+    ).route(),
 )
-async def audit(request: AnyRequest) -> Response[bytes]:
-    access, wanted = configuring(request), query_of(request, AuditSearch)
-    found = await engine_of(request).catalogue.audit(
-        access.merchant.id, before_id=wanted.cursor, subject=wanted.subject, limit=wanted.limit + 1
+async def audit(
+    access: NamedDependency[Access], engine: NamedDependency[Engine], parameters: NamedDependency[AuditSearch]
+) -> Response[bytes]:
+    entries = await engine.catalogue.audit(
+        access.merchant.id, before_id=parameters.cursor, subject=parameters.subject, limit=parameters.limit + 1
     )
     items = [
-        AuditEntry(one.id, rfc3339(one.at), one.actor, one.action, one.subject, _raw(one.before), _raw(one.after))
-        for one in found[: wanted.limit]
+        AuditEntry(
+            entry.id, rfc3339(entry.at), entry.actor, entry.action, entry.subject, _raw(entry.before), _raw(entry.after)
+        )
+        for entry in entries[: parameters.limit]
     ]
-    return _respond(AuditEntries(items, str(items[-1].id) if len(found) > wanted.limit else None))
+    following = str(items[-1].id) if len(entries) > parameters.limit else None
+    return json_response(AuditEntries(items, following), headers=NO_STORE)
 
 
-def _fields(one: Logged) -> dict[str, Any]:
-    return {**msgspec.structs.asdict(one.decision), "decided_at": rfc3339(one.row.decided_at)}
+def _fields(logged: Logged) -> dict[str, Any]:
+    return {**msgspec.structs.asdict(logged.decision), "decided_at": rfc3339(logged.row.decided_at)}
 
 
 def logged_outcome(row: OutcomeRow) -> LoggedOutcome:
-    when = rfc3339(row.occurred_at)
-    return LoggedOutcome(row.event_id, row.type, row.candidate, row.amount, row.currency, when)
+    """Return a stored outcome as the API shows it."""
+    occurred_at = rfc3339(row.occurred_at)
+    return LoggedOutcome(row.event_id, row.type, row.candidate, row.amount, row.currency, occurred_at)
 
 
 def _raw(text: str | None) -> msgspec.Raw | None:
     return None if text is None else msgspec.Raw(text.encode())
-
-
-def _respond(body: msgspec.Struct) -> Response[bytes]:
-    return Response(msgspec.json.encode(body), media_type=JSON, headers={"Cache-Control": "no-store"})
 
 
 handlers = [search, show, replay, scenario, audit]

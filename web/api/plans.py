@@ -1,25 +1,27 @@
-"""The plan versions of a placement: what was published when and by whom, and putting an earlier one in force."""
+"""The plan versions of a placement: list, show and compare them, and roll back to one."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
-from litestar import Request, Response, get, post
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 from msgspec import Meta
 
+from engine.accounts.accounts import Access
 from engine.configuration.plan_difference import Difference
 from engine.kernel.plan import PlanDocument
+from engine.model.actor import Actor
+from engine.model.history import Number
 from engine.model.timestamps import rfc3339
-from engine.store.plans import Number
-from web.api.log import Limit
-from web.api.resources import JSON, Moment, actor_of
-from web.http.access import configuring, engine_of
-from web.http.request_reading import document_of, query_of
+from engine.service import Engine
+from web.api.common_types import Limit, Moment
+from web.http.responses import JSON, json_response
 from web.openapi import examples
 from web.openapi.operation import Answer, Operation
 
-AnyRequest = Request[Any, Any, Any]
 TAG = "Placements"
 VERSION = "/v1/placements/{placement:str}/versions/{version:int}"
 
@@ -30,110 +32,112 @@ class Versions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PlanVersion(msgspec.Struct, frozen=True):
-    """One published version of a plan; `in_force` is the one that decides now."""
+    """A published version of a plan; `in_force` is true for the one that decides now."""
 
     version: int
     published_at: Moment
     published_by: str
-    why: str
+    reason: str = msgspec.field(name="why")
     in_force: bool
 
 
 class PlanVersions(msgspec.Struct, frozen=True):
-    """Some versions, the newest first, and the cursor of the next page."""
+    """A page of versions, the newest first, and the cursor of the next page."""
 
     items: list[PlanVersion]
     next: str | None
 
 
-class RollBack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Rollback(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The version to roll back to."""
+
     version: Number
 
 
-@get(
-    "/v1/placements/{placement:str}/versions",
-    opt=Operation(
-        TAG, "List plan versions", {200: Answer("The versions, the newest first", PlanVersions)}, query=Versions
-    ).opt,
-)
-async def versions(request: AnyRequest) -> Response[bytes]:
-    access, wanted = configuring(request), query_of(request, Versions)
-    return _respond(await _versions(request, access.merchant.id, wanted))
-
-
 class Since(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    since: Annotated[Number, Meta(description="The version to compare with; the one before unless given.")] | None = (
+    since: Annotated[Number, Meta(description="The version to compare with; the previous one unless given.")] | None = (
         None
     )
 
 
 class Differences(msgspec.Struct, frozen=True):
-    """What differs, in words and as documents."""
+    """The differences, in words and as documents."""
 
     items: list[Difference]
 
 
-@get(VERSION, opt=Operation(TAG, "Show a plan version", {200: Answer("All of it", PlanDocument)}).opt)
-async def version(request: AnyRequest) -> Response[bytes]:
-    access = configuring(request)
-    row = await engine_of(request).versions.get(access.merchant.id, *_address(request))
+@get(
+    "/v1/placements/{placement:str}/versions",
+    **Operation(
+        TAG, "List plan versions", {200: Answer("The versions, the newest first", PlanVersions)}, query=Versions
+    ).route(),
+)
+async def list_versions(
+    access: NamedDependency[Access],
+    engine: NamedDependency[Engine],
+    placement: FromPath[str],
+    parameters: NamedDependency[Versions],
+) -> Response[bytes]:
+    return json_response(await _page(engine, access.merchant.id, placement, parameters))
+
+
+@get(VERSION, **Operation(TAG, "Show a plan version", {200: Answer("The whole plan", PlanDocument)}).route())
+async def show_version(
+    access: NamedDependency[Access], engine: NamedDependency[Engine], placement: FromPath[str], version: FromPath[int]
+) -> Response[bytes]:
+    row = await engine.versions.get(access.merchant.id, placement, version)
     return Response(row.document.encode(), media_type=JSON)
 
 
 @get(
     f"{VERSION}/changes",
-    opt=Operation(
-        TAG, "Compare two plan versions", {200: Answer("What the version changed", Differences)}, query=Since
-    ).opt,
+    **Operation(
+        TAG, "Compare two plan versions", {200: Answer("The changes of the version", Differences)}, query=Since
+    ).route(),
 )
-async def changes(request: AnyRequest) -> Response[bytes]:
-    access, wanted = configuring(request), query_of(request, Since)
-    placement, number = _address(request)
-    since = max(1, number - 1) if wanted.since is None else wanted.since
-    found = await engine_of(request).versions.compare(access.merchant.id, placement, since, number)
-    return _respond(Differences(found))
+async def compare_versions(
+    access: NamedDependency[Access],
+    engine: NamedDependency[Engine],
+    placement: FromPath[str],
+    version: FromPath[int],
+    parameters: NamedDependency[Since],
+) -> Response[bytes]:
+    since = max(1, version - 1) if parameters.since is None else parameters.since
+    return json_response(Differences(await engine.versions.compare(access.merchant.id, placement, since, version)))
 
 
 @post(
     "/v1/placements/{placement:str}/roll-back",
-    status_code=200,
-    opt=Operation(
+    **Operation(
         TAG,
         "Roll back to a plan version",
-        {200: Answer("It is in force; the versions, the newest first", PlanVersions)},
-        "Publishes a new version with the placement, candidates and rules of an earlier one; what is edited follows. "
-        "Candidates and rules that came since are switched off, not deleted.",
-        body=RollBack,
+        {200: Answer("Published; the versions, the newest first", PlanVersions)},
+        "Publishes a new version with the placement, candidates and rules of an earlier one, and sets the editable "
+        "configuration to the same. Candidates and rules that were added since are switched off, not deleted.",
+        body=Rollback,
         example=examples.ROLL_BACK,
         errors=(409,),
-    ).opt,
+    ).route(),
 )
-async def roll_back(request: AnyRequest) -> Response[bytes]:
-    access = configuring(request)
-    wanted: RollBack = await document_of(request, RollBack)
-    placement = request.path_params["placement"]
-    await engine_of(request).versions.roll_back(actor_of(access), placement, wanted.version)
-    return _respond(await _versions(request, access.merchant.id, Versions()))
+async def roll_back(
+    actor: NamedDependency[Actor],
+    engine: NamedDependency[Engine],
+    placement: FromPath[str],
+    document: NamedDependency[Rollback],
+) -> Response[bytes]:
+    await engine.versions.roll_back(actor, placement, document.version)
+    return json_response(await _page(engine, actor.merchant_id, placement, Versions()))
 
 
-async def _versions(request: AnyRequest, merchant_id: int, wanted: Versions) -> PlanVersions:
-    engine, placement = engine_of(request), request.path_params["placement"]
-    found = await engine.versions.page(merchant_id, placement, before=wanted.cursor, limit=wanted.limit + 1)
+async def _page(engine: Engine, merchant_id: int, placement: str, parameters: Versions) -> PlanVersions:
+    rows = await engine.versions.page(merchant_id, placement, before=parameters.cursor, limit=parameters.limit + 1)
     active = engine.live.get(merchant_id, placement)
-    now = active.plan.version if active else 0
+    in_force = active.plan.version if active else 0
     items = [
-        PlanVersion(one.version, rfc3339(one.published_at), one.published_by, one.reason, one.version == now)
-        for one in found[: wanted.limit]
+        PlanVersion(row.version, rfc3339(row.published_at), row.published_by, row.reason, row.version == in_force)
+        for row in rows[: parameters.limit]
     ]
-    return PlanVersions(items, str(items[-1].version) if len(found) > wanted.limit else None)
+    return PlanVersions(items, str(items[-1].version) if len(rows) > parameters.limit else None)
 
 
-def _address(request: AnyRequest) -> tuple[str, int]:
-    return str(request.path_params["placement"]), int(request.path_params["version"])
-
-
-def _respond(body: msgspec.Struct) -> Response[bytes]:
-    return Response(msgspec.json.encode(body), media_type=JSON)
-
-
-handlers = [versions, version, changes, roll_back]
+handlers = [list_versions, show_version, compare_versions, roll_back]

@@ -1,61 +1,65 @@
-"""Previews on the past: start one, see how far it is and what it found, cancel it."""
+"""Previews on the past: start one, follow its progress, read its result, cancel it."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
-from litestar import Request, Response, delete, get, post
+from litestar import Response, delete, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 from msgspec import Meta
 
+from engine.accounts.accounts import Access
 from engine.clock import now_ms
+from engine.model.actor import Actor
 from engine.model.placement import Id, RuleDocument
 from engine.model.timestamps import DAY, rfc3339, to_ms
 from engine.previews.estimation.result import Result
 from engine.previews.previews import MOST_DECISIONS, Period, Preview
-from web.api.resources import JSON, Moment, actor_of
-from web.http.access import configuring, engine_of
-from web.http.request_reading import MOST_BULK_BYTES, document_of
+from engine.service import Engine
+from web.api.common_types import Moment
+from web.http.request_reading import MOST_BULK_BYTES
+from web.http.responses import NO_STORE, json_response
 from web.openapi import examples
 from web.openapi.operation import Answer, Operation
 
-AnyRequest = Request[Any, Any, Any]
 TAG = "Previews"
-USUAL_DAYS = 7
+DEFAULT_DAYS = 7
 
 
 class PreviewStart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What to try on what; without times the last seven days, without `rules` the placement's draft."""
+    """Rules and a period to try them on; by default the placement's draft on the last seven days."""
 
-    since: Annotated[datetime, Meta(tz=True, description="Decisions from this moment on.")] | None = None
-    until: Annotated[datetime, Meta(tz=True, description="Decisions before this moment.")] | None = None
-    limit: Annotated[int, Meta(ge=1, le=MOST_DECISIONS, description="At most so many, the newest of the period.")] = (
-        MOST_DECISIONS
-    )
-    without: Annotated[Id, Meta(description="Leave this rule out, to see what it does.")] | None = None
+    since: Annotated[datetime, Meta(tz=True, description="Decisions from this time on.")] | None = None
+    until: Annotated[datetime, Meta(tz=True, description="Decisions before this time.")] | None = None
+    limit: Annotated[
+        int, Meta(ge=1, le=MOST_DECISIONS, description="The most decisions to try, the newest of the period.")
+    ] = MOST_DECISIONS
+    without: Annotated[Id, Meta(description="Leave this rule out, to measure its effect.")] | None = None
     rules: (
         Annotated[
-            tuple[RuleDocument, ...], Meta(max_length=5000, description="Try these in the place of the draft's rules.")
+            tuple[RuleDocument, ...], Meta(max_length=5000, description="Try these instead of the draft's rules.")
         ]
         | None
     ) = None
 
 
 class PreviewResult(Result, frozen=True, kw_only=True):
-    """What the draft would have answered, and `effect`, what the past tells of its reward."""
+    """The answers that the draft would have given, and `effect`, an estimate of the effect on the reward."""
 
     first_at: Moment  # type: ignore[assignment]
     last_at: Moment  # type: ignore[assignment]
 
 
 class PreviewState(msgspec.Struct, frozen=True):
-    """A preview: `state` is running, done, failed, cancelled or interrupted; `result` is there once it is done."""
+    """A preview. `state` is running, done, failed, cancelled or interrupted; `result` is null until it is done."""
 
     id: str
     placement: str
     state: str
-    revision: Annotated[int, Meta(description="The draft's revision that was tried.")] | None
+    revision: Annotated[int, Meta(description="The revision of the draft that was tried.")] | None
     without: str | None
     since: Moment
     until: Moment
@@ -70,62 +74,64 @@ class PreviewState(msgspec.Struct, frozen=True):
 
 @post(
     "/v1/placements/{placement:str}/previews",
-    status_code=202,
-    opt=Operation(
+    **Operation(
         TAG,
         "Start a preview",
-        {202: Answer("It is running; ask again by its id", PreviewState)},
-        "Tries the placement's draft on logged decisions, in the background. One runs at a time.",
+        {202: Answer("The preview is running; get it by its id until it is done", PreviewState)},
+        "Tries the placement's draft on logged decisions, in the background. One preview runs at a time.",
         body=PreviewStart,
         example=examples.PREVIEW,
         errors=(409,),
-    ).opt,
+        most_bytes=MOST_BULK_BYTES,
+    ).route(),
 )
-async def start(request: AnyRequest) -> Response[bytes]:
-    access = configuring(request)
-    wanted: PreviewStart = await document_of(request, PreviewStart, most_bytes=MOST_BULK_BYTES)
-    until = to_ms(wanted.until) if wanted.until else now_ms()
-    preview = await engine_of(request).previews.start_draft(
-        actor_of(access),
-        request.path_params["placement"],
-        Period(to_ms(wanted.since) if wanted.since else until - USUAL_DAYS * DAY, until, wanted.limit),
-        without=wanted.without or "",
-        rules=wanted.rules,
+async def start(
+    actor: NamedDependency[Actor],
+    engine: NamedDependency[Engine],
+    placement: FromPath[str],
+    document: NamedDependency[PreviewStart],
+) -> Response[bytes]:
+    until = to_ms(document.until) if document.until else now_ms()
+    since = to_ms(document.since) if document.since else until - DEFAULT_DAYS * DAY
+    preview = await engine.previews.start_draft(
+        actor,
+        placement,
+        Period(since, until, document.limit),
+        without=document.without or "",
+        rules=document.rules,
     )
-    return _respond(preview, status=202)
+    return _preview(preview, status=202)
 
 
 @get(
     "/v1/placements/{placement:str}/previews/{id:str}",
-    opt=Operation(TAG, "Show a preview", {200: Answer("How far it is, and what it found", PreviewState)}).opt,
+    **Operation(
+        TAG, "Show a preview", {200: Answer("Its progress, and its result once it is done", PreviewState)}
+    ).route(),
 )
-async def show(request: AnyRequest) -> Response[bytes]:
-    access = configuring(request)
-    return _respond(await _preview(request, access.merchant.id))
+async def show(
+    access: NamedDependency[Access], engine: NamedDependency[Engine], placement: FromPath[str], id: FromPath[str]
+) -> Response[bytes]:
+    return _preview(await engine.previews.get(access.merchant.id, id, placement=placement))
 
 
 @delete(
     "/v1/placements/{placement:str}/previews/{id:str}",
-    status_code=200,
-    opt=Operation(
+    **Operation(
         TAG,
         "Cancel a preview",
-        {200: Answer("It does not run any more", PreviewState)},
-        "One that has ended stays as it is.",
-    ).opt,
+        {200: Answer("The preview, which no longer runs", PreviewState)},
+        "A preview that has ended stays as it is.",
+    ).route(),
 )
-async def cancel(request: AnyRequest) -> Response[bytes]:
-    access = configuring(request)
-    found = await _preview(request, access.merchant.id)
-    return _respond(await engine_of(request).previews.cancel(access.merchant.id, found.id))
+async def cancel(
+    access: NamedDependency[Access], engine: NamedDependency[Engine], placement: FromPath[str], id: FromPath[str]
+) -> Response[bytes]:
+    preview = await engine.previews.get(access.merchant.id, id, placement=placement)
+    return _preview(await engine.previews.cancel(access.merchant.id, preview.id))
 
 
-async def _preview(request: AnyRequest, merchant_id: int) -> Preview:
-    parts = request.path_params
-    return await engine_of(request).previews.get(merchant_id, parts["id"], placement=parts["placement"])
-
-
-def _respond(preview: Preview, *, status: int = 200) -> Response[bytes]:
+def _preview(preview: Preview, *, status: int = 200) -> Response[bytes]:
     body = PreviewState(
         id=preview.id,
         placement=preview.placement,
@@ -142,9 +148,7 @@ def _respond(preview: Preview, *, status: int = 200) -> Response[bytes]:
         problem=preview.problem,
         result=_result(preview.result) if preview.result else None,
     )
-    return Response(
-        msgspec.json.encode(body), media_type=JSON, status_code=status, headers={"Cache-Control": "no-store"}
-    )
+    return json_response(body, status=status, headers=NO_STORE)
 
 
 def _result(result: Result) -> PreviewResult:

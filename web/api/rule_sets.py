@@ -1,29 +1,31 @@
-"""Whole sets of rules: to keep in a repository, and to put into a draft in one go."""
+"""Whole sets of rules: export them into a repository, import them into a draft."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
-from litestar import Request, Response, get, put
+from litestar import Response, get, put
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 from msgspec import Meta
 
+from engine.accounts.accounts import Access
 from engine.configuration.configuration import Configuration
+from engine.model.actor import Actor
 from engine.model.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument, Scenario
+from engine.service import Engine
 from web.api.drafts import PATH, TAG, DraftState, state_of
-from web.api.resources import JSON, actor_of, version_of
-from web.http.access import configuring, engine_of
-from web.http.request_reading import MOST_BULK_BYTES, document_of, query_of
+from web.http.request_reading import MOST_BULK_BYTES
+from web.http.responses import json_response
 from web.openapi import examples
 from web.openapi.operation import Answer, Operation
 
-AnyRequest = Request[Any, Any, Any]
-
 
 class RuleSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The rules and scenarios of a placement, and what they name, so that they can be checked without a server.
+    """The rules and scenarios of a placement, with everything they name, so that they can be checked offline.
 
-    Placement, candidates, vocabulary and lists are not imported. Scenarios that are left out stay as they are.
+    An import ignores placement, candidates, vocabulary and lists. Without `scenarios` it leaves the scenarios alone.
     """
 
     placement: Placement | None = None
@@ -35,67 +37,70 @@ class RuleSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Export(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    of: Annotated[Literal["published", "draft"], Meta(description="Which rules.")] = "published"
+    source: Annotated[Literal["published", "draft"], Meta(description="Which rules.")] = msgspec.field(
+        default="published", name="of"
+    )
 
 
 @get(
     "/v1/placements/{placement:str}/rule-set",
-    opt=Operation(
+    **Operation(
         TAG, "Export a set of rules", {200: Answer("The set", RuleSet)}, "As `tap2 rules` reads it.", query=Export
-    ).opt,
+    ).route(),
 )
-async def export(request: AnyRequest) -> Response[bytes]:
-    access, wanted = configuring(request), query_of(request, Export)
-    engine, placement = engine_of(request), str(request.path_params["placement"])
-    if wanted.of == "draft":
+async def export(
+    access: NamedDependency[Access],
+    engine: NamedDependency[Engine],
+    placement: FromPath[str],
+    parameters: NamedDependency[Export],
+) -> Response[bytes]:
+    if parameters.source == "draft":
         configuration = await engine.drafts.configuration(access.merchant.id, placement)
     else:
         configuration = await engine.catalogue.configuration(access.merchant.id)
-    return _respond(rule_set_of(configuration, placement))
+    return json_response(rule_set_of(configuration, placement))
 
 
 @put(
     PATH,
-    request_max_body_size=MOST_BULK_BYTES,
-    opt=Operation(
+    **Operation(
         TAG,
         "Import a set of rules into a draft",
         {200: Answer("The draft", DraftState, ("ETag",))},
-        "The draft will have these rules and no others, or nothing is changed; up to 5,000, 2 MiB. The placement has "
-        "these scenarios and no others from now on.",
+        "Replaces all rules of the draft, up to 5,000 and 2 MiB, or changes nothing. Replaces the scenarios of the "
+        "placement at once.",
         body=RuleSet,
         example=examples.RULE_SET,
         errors=(409, 412, 428),
-    ).opt,
+        most_bytes=MOST_BULK_BYTES,
+    ).route(),
 )
-async def import_set(request: AnyRequest) -> Response[bytes]:
-    access, revision = configuring(request), version_of(request)
-    wanted: RuleSet = await document_of(request, RuleSet, most_bytes=MOST_BULK_BYTES)
-    engine, merchant_id, placement = engine_of(request), access.merchant.id, str(request.path_params["placement"])
-    await engine.drafts.replace(actor_of(access), placement, wanted.rules, revision=revision)
-    if wanted.scenarios is not None:
-        await engine.catalogue.replace(actor_of(access), "scenario", placement, wanted.scenarios)
-    draft, differences = await engine.drafts.differences(merchant_id, placement)
-    return _respond(state_of(draft, differences), etag=draft.at.revision)
+async def import_set(
+    actor: NamedDependency[Actor],
+    engine: NamedDependency[Engine],
+    placement: FromPath[str],
+    document: NamedDependency[RuleSet],
+    expected_version: NamedDependency[int | None],
+) -> Response[bytes]:
+    await engine.drafts.replace(actor, placement, document.rules, revision=expected_version)
+    if document.scenarios is not None:
+        await engine.catalogue.replace(actor, "scenario", placement, document.scenarios)
+    draft, differences = await engine.drafts.differences(actor.merchant_id, placement)
+    return json_response(state_of(draft, differences), version=draft.at.revision)
 
 
 def rule_set_of(configuration: Configuration, placement: str) -> RuleSet:
-    """The rules of a placement by priority, with all that they name; `NotFound` where it is not there."""
-    own: Placement = configuration.get("placement", "", placement).document
+    """Return the rules of a placement by priority, with everything they name; raise `NotFound` without placement."""
+    document: Placement = configuration.get("placement", "", placement).document
     rules: tuple[RuleDocument, ...] = configuration.documents("rule", placement)
     return RuleSet(
-        placement=own,
+        placement=document,
         rules=tuple(sorted(rules, key=lambda rule: (-rule.priority, rule.id))),
         scenarios=configuration.documents("scenario", placement),
         candidates=configuration.documents("candidate", placement),
         vocabulary=configuration.documents("field"),
         lists=configuration.documents("list"),
     )
-
-
-def _respond(body: msgspec.Struct, *, etag: int | None = None) -> Response[bytes]:
-    headers = {} if etag is None else {"ETag": f'"{etag}"'}
-    return Response(msgspec.json.encode(body), media_type=JSON, headers=headers)
 
 
 handlers = [export, import_set]

@@ -1,25 +1,26 @@
-"""How often rules fire and fields arrive."""
+"""Counts of how often rules fire and fields arrive."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
-from litestar import Request, Response, get
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath
 from msgspec import Meta
 
+from engine.accounts.accounts import Access
 from engine.decisions.usage import DAYS, NEVER, RuleUses
 from engine.model.timestamps import DAY, rfc3339
-from web.api.resources import JSON, Moment
-from web.http.access import configuring, engine_of
-from web.http.request_reading import query_of
+from engine.service import Engine
+from web.api.common_types import Moment
+from web.http.responses import NO_STORE, json_response
 from web.openapi.operation import Answer, Operation
-
-AnyRequest = Request[Any, Any, Any]
 
 
 class Days(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    days: Annotated[int, Meta(ge=1, le=365, description="So many days, today among them (UTC).")] = DAYS
+    days: Annotated[int, Meta(ge=1, le=365, description="The number of days, including today (UTC).")] = DAYS
 
 
 class DayCount(msgspec.Struct, frozen=True):
@@ -28,14 +29,14 @@ class DayCount(msgspec.Struct, frozen=True):
 
 
 class RuleUse(msgspec.Struct, frozen=True):
-    """What became of a rule: `skipped` counts by the field that it lacked."""
+    """Counts of one rule; `skipped` counts by the missing field."""
 
     id: str
     fired: int
     by_day: list[DayCount]
     skipped: dict[str, int]
     last_fired: Moment | None
-    never_sent: Annotated[list[str], Meta(description="Fields that it reads and that never arrived in the time.")]
+    never_sent: Annotated[list[str], Meta(description="Fields that it reads and that never arrived in this period.")]
 
 
 class RuleUseList(msgspec.Struct, frozen=True):
@@ -53,7 +54,7 @@ class FieldUse(msgspec.Struct, frozen=True):
 
 
 class FieldUseList(msgspec.Struct, frozen=True):
-    """The declared fields, by name, and of how many answers they are counted."""
+    """The declared fields, by name, and the number of answers they are counted over."""
 
     answers: int
     items: list[FieldUse]
@@ -61,55 +62,55 @@ class FieldUseList(msgspec.Struct, frozen=True):
 
 @get(
     "/v1/placements/{placement:str}/rule-uses",
-    opt=Operation(
+    **Operation(
         "Rules",
         "Count how often rules fire",
         {200: Answer("Times by rule and day", RuleUseList)},
         "Counted from the log, up to a minute late.",
         query=Days,
-    ).opt,
+    ).route(),
 )
-async def rule_uses(request: AnyRequest) -> Response[bytes]:
-    access, wanted, engine = configuring(request), query_of(request, Days), engine_of(request)
-    placement = str(request.path_params["placement"])
-    uses = await engine.uses.rules(access.merchant.id, placement, days=wanted.days)
-    fields = await engine.uses.fields(access.merchant.id, days=wanted.days)
+async def rule_uses(
+    access: NamedDependency[Access],
+    engine: NamedDependency[Engine],
+    placement: FromPath[str],
+    parameters: NamedDependency[Days],
+) -> Response[bytes]:
+    uses = await engine.uses.rules(access.merchant.id, placement, days=parameters.days)
+    fields = await engine.uses.fields(access.merchant.id, days=parameters.days)
     active = engine.live.get(access.merchant.id, placement)
     waiting = {rule.id: fields.waiting_for(rule) for rule in active.plan.rules} if active else {}
     configuration = await engine.catalogue.configuration(access.merchant.id)
     items = []
     for id in sorted(rule.id for rule in configuration.documents("rule", placement)):
-        one = waiting.get(id)
-        items.append(_rule_use(id, uses.get(id, NEVER), list(one.fields) if one else []))
-    return _respond(RuleUseList(items))
+        missing = waiting.get(id)
+        items.append(_rule_use(id, uses.get(id, NEVER), list(missing.fields) if missing else []))
+    return json_response(RuleUseList(items), headers=NO_STORE)
 
 
 @get(
     "/v1/field-uses",
-    opt=Operation(
+    **Operation(
         "Vocabulary",
         "Count how often fields arrive",
         {200: Answer("Times by field", FieldUseList)},
         "Counted from the log, up to a minute late.",
         query=Days,
-    ).opt,
+    ).route(),
 )
-async def field_uses(request: AnyRequest) -> Response[bytes]:
-    access, wanted, engine = configuring(request), query_of(request, Days), engine_of(request)
-    uses = await engine.uses.fields(access.merchant.id, days=wanted.days)
+async def field_uses(
+    access: NamedDependency[Access], engine: NamedDependency[Engine], parameters: NamedDependency[Days]
+) -> Response[bytes]:
+    uses = await engine.uses.fields(access.merchant.id, days=parameters.days)
     names = sorted(field.name for field in (await engine.catalogue.configuration(access.merchant.id)).fields())
     items = [FieldUse(name, uses.times.get(name, 0), uses.share(name)) for name in dict.fromkeys(names)]
-    return _respond(FieldUseList(uses.answers, items))
+    return json_response(FieldUseList(uses.answers, items), headers=NO_STORE)
 
 
 def _rule_use(id: str, uses: RuleUses, never_sent: list[str]) -> RuleUse:
     days = [DayCount(rfc3339(day * DAY)[:10], times) for day, times in sorted(uses.by_day.items())]
-    last = rfc3339(uses.last_fired) if uses.last_fired is not None else None
-    return RuleUse(id, uses.fired, days, dict(sorted(uses.lacked.items())), last, never_sent)
-
-
-def _respond(body: msgspec.Struct) -> Response[bytes]:
-    return Response(msgspec.json.encode(body), media_type=JSON, headers={"Cache-Control": "no-store"})
+    last_fired = rfc3339(uses.last_fired) if uses.last_fired is not None else None
+    return RuleUse(id, uses.fired, days, dict(sorted(uses.lacked.items())), last_fired, never_sent)
 
 
 handlers = [rule_uses, field_uses]

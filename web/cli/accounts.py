@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from engine.accounts.accounts import ROLES
+from engine.model.account import Kind, Role
 from engine.service import Engine
-from engine.store.accounts import Kind, Role
 from rules.language.codes import COUNTRIES, CURRENCIES, OFTEN_MISTAKEN
 from web.cli.common import as_json, show, with_engine
 

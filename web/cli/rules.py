@@ -16,7 +16,7 @@ from engine.kernel.plan import Plan
 from engine.kernel.scenario_check import ScenarioOutcome, try_out
 from engine.model.errors import Invalid
 from engine.model.placement import Candidate, Placement
-from engine.store.resources import Kind, Resource
+from engine.model.resource import Kind, Resource
 from rules.analysis.check import check_rules
 from rules.analysis.findings import RuleFinding
 from rules.analysis.rule_set_analysis import CheckContext

@@ -52,9 +52,9 @@ def _only_worker(folder: Path) -> Iterator[bool]:
 
 @asynccontextmanager
 async def _running(engine: Engine) -> AsyncIterator[None]:
-    welcome = await seed.seed(engine)
-    password = _kept_password(Path(engine.settings.data) / LOGIN_FILE, welcome.password)
-    _print_login(engine.settings, welcome.email, password)
+    login = await seed.seed(engine)
+    password = _kept_password(Path(engine.settings.data) / LOGIN_FILE, login.password)
+    _print_login(engine.settings, login.email, password)
     key = await key_of_last_run(engine)
     url = f"http://{engine.settings.host}:{engine.settings.port}"
     task = asyncio.create_task(

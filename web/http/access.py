@@ -58,7 +58,7 @@ def check_merchant(access: Access, merchant_id: str | None, *, field: str = "mer
         raise Forbidden("merchant_id is not the key's own merchant", field=field)
 
 
-def configuring(request: AnyRequest) -> Access:
+def secret_access_of(request: AnyRequest) -> Access:
     """Return the caller of a configuration endpoint; raise `Forbidden` for a publishable key."""
     access = access_of(request)
     if not access.may_configure:

@@ -10,8 +10,8 @@ import msgspec
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
+from engine.model.history import Number
 from engine.model.placement import FieldName, Id
-from engine.store.plans import Number
 from web.http import problem_details
 from web.http.problem_details import Problem
 from web.http.validation_errors import ecma

@@ -1,15 +1,20 @@
-"""What the documentation says of an operation, beside its handler."""
+"""Description of an operation, beside its handler: for the OpenAPI document and for Litestar's route decorators."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
+from litestar.di import Provide
+
+from web.http.dependencies import document_provider, query_provider
+from web.http.request_reading import MOST_BODY_BYTES
+
 Keys = Literal["any", "secret", "none"]
 
 
 class Answer(NamedTuple):
-    """One way to end well; `type` is the body's, None where there is none, a tuple where it is one of some."""
+    """A successful response. `type` is that of its body, None without a body, a tuple for one of several types."""
 
     description: str
     type: Any = None
@@ -24,9 +29,10 @@ class Answer(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """`keys` says which kind may call it; `errors` are the problems beyond those that every operation knows.
+    """An endpoint. `keys` says which kind of key may call it; `errors` are statuses beyond those of every operation.
 
-    `query` is a struct whose fields are the parameters, `body` the type of the request's body with an example.
+    `query` is a struct whose fields are the query parameters, `body` the type of the request's body with an example;
+    handlers get them injected as `parameters` and `document`.
     """
 
     tag: str
@@ -38,12 +44,29 @@ class Operation(NamedTuple):
     body: Any = None
     example: Any = None
     errors: tuple[int, ...] = ()
+    most_bytes: int = MOST_BODY_BYTES
 
     def __deepcopy__(self, _memo: object) -> Operation:
-        """Routers copy what stands beside a handler; this never changes."""
+        """Return itself: routers copy `opt`, and this never changes."""
         return self
 
     @property
     def opt(self) -> dict[str, Any]:
-        """For a handler's `opt`."""
+        """Return the handler's `opt`, where the OpenAPI document looks for operations."""
         return {"operation": self}
+
+    def route(self, **dependencies: Provide) -> dict[str, Any]:
+        """Return the arguments of Litestar's route decorator: status, body limit, and dependencies."""
+        injected = dict(dependencies)
+        if self.query is not None:
+            injected["parameters"] = query_provider(self.query)
+        if self.body is not None:
+            injected["document"] = document_provider(
+                self.body, most_bytes=self.most_bytes, after_version=428 in self.errors
+            )
+        return {
+            "opt": self.opt,
+            "status_code": next(iter(self.answers)),
+            "dependencies": injected,
+            "request_max_body_size": self.most_bytes,
+        }

@@ -1,0 +1,61 @@
+"""Merchants, people, sessions and API keys. Secrets are stored only as hashes. Pure."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Mode = Literal["live", "test"]
+Kind = Literal["secret", "publishable"]
+Role = Literal["viewer", "editor", "publisher", "admin"]
+
+
+class Merchant(msgspec.Struct, frozen=True):
+    """The live or the test side of a tenant. The two sides share only the name and the people."""
+
+    id: int
+    slug: str
+    mode: Mode
+    name: str
+    country: str
+    currency: str
+    locale: str
+    timezone: str
+    created_at: int
+    review: bool = False
+
+
+class User(msgspec.Struct, frozen=True):
+    """A person who logs in. Times are epoch milliseconds."""
+
+    id: int
+    email: str
+    name: str
+    slug: str
+    role: Role
+    password_hash: str
+    created_at: int
+
+
+class Session(msgspec.Struct, frozen=True):
+    """A logged-in browser; its token is stored only as a hash."""
+
+    token_hash: str
+    user_id: int
+    csrf: str
+    created_at: int
+    expires_at: int
+
+
+class Key(msgspec.Struct, frozen=True):
+    """An API key; `hint` is its beginning and end, `hash` the SHA-256 of the whole."""
+
+    id: str
+    merchant_id: int
+    kind: Kind
+    name: str
+    hint: str
+    hash: str
+    created_at: int
+    expires_at: int | None

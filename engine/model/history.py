@@ -1,0 +1,31 @@
+"""What is kept of changes: plan versions, states of drafts, and entries of the audit log. Pure."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NamedTuple
+
+from msgspec import Meta
+
+Number = Annotated[int, Meta(ge=1, le=2**31 - 1, description="A version of a placement's plan.")]
+DraftState = Literal["open", "in_review", "approved"]
+
+
+class Version(NamedTuple):
+    """A published version without its document."""
+
+    version: int
+    published_at: int
+    published_by: str
+    reason: str
+
+
+class Entry(NamedTuple):
+    """An entry of the audit log. `before` and `after` are JSON texts, None where the thing did not exist."""
+
+    id: int
+    at: int
+    actor: str
+    action: str
+    subject: str
+    before: str | None
+    after: str | None
