@@ -218,3 +218,19 @@ def test_a_decision_is_at_most_one_trial_and_one_success_for_a_candidate_of_its_
     worth = credit(*pair, RANKING, story)
     assert set(worth) <= set(RANKING)
     assert all(one in (SEEN, WON) for one in worth.values())
+
+
+def test_the_result_of_an_unreported_payment_is_a_choice():
+    events = [Event("selected", "card"), Event("declined", "paypal")]
+    assert credit("cascade", "selected", ["card", "paypal"], events) == {
+        "card": Statistics(1, 0),
+        "paypal": Statistics(1, 1),
+    }
+
+
+def test_a_late_result_of_an_earlier_payment_is_no_choice():
+    events = [Event("selected", "card"), Event("selected", "paypal"), Event("declined", "card")]
+    assert credit("cascade", "selected", ["card", "paypal"], events) == {
+        "card": Statistics(1, 0),
+        "paypal": Statistics(1, 1),
+    }

@@ -125,6 +125,11 @@ def test_the_young_and_the_closed_are_read_as_one_where_nothing_is_unknown_of_ei
     )
 
 
+def test_two_quick_successes_outweigh_the_prior():
+    curve = DelayCurve(histogram([1_000] * 2), window_ms=HOUR)
+    assert curve.share(2 * MINUTE) == pytest.approx(2 / 3, abs=0.01)
+
+
 def test_when_the_window_closes_an_open_decision_is_a_failure():
     assert DelayCurve(told(DAY), told(DAY), window_ms=HOUR).share(HOUR) == 1
 

@@ -123,3 +123,10 @@ def test_starting_again_pays_where_rates_jump_and_costs_next_to_nothing_where_th
     )
     assert forgetful[0] <= 0.4 * plain[0]
     assert forgetful[1] <= 1.2 * plain[1]
+
+
+def test_rounding_of_weighted_trials_raises_no_warning():
+    trials = np.array([[10.0], [3.0], [5.0]])
+    successes = trials * [[0.1], [1.0], [0.2]] + [[0.0], [1e-12], [0.0]]
+    with np.errstate(all="raise"):
+        assert memory(trials, successes).tolist() == [[1.0], [1.0], [1.0]]

@@ -13,7 +13,7 @@ from engine.learning.fit import fit_from, fit_placement
 from engine.model.timestamps import DAY, MINUTE
 from engine.statistics.evidence import DayRow, EvidenceSettings, Fit, PendingRow, arm_beliefs, child_priors, memory
 from engine.store import folds
-from engine.store.folds import SiblingRow
+from engine.store.folds import STATISTICS, Cell, SiblingRow, Sums
 from tests.factories import METHODS, order, placement
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
@@ -116,6 +116,21 @@ async def test_what_is_fitted_to_the_log_is_used_from_then_on(empty_shop):
     await shop.update_state("mobile", card=(1_000, 300))
     known = shop.engine.live.get(shop.id, "payment_methods").snapshots["mobile"].known
     assert known.arms["card"].strength == pytest.approx(100.0)
+
+
+async def test_evidence_is_read_for_ten_half_lives(empty_shop):
+    shop = empty_shop
+    await shop.place(placement(half_life_days=1.0))
+    sums, today = Sums(), now_ms() // DAY
+    for name, age in {"card": 5, "ideal": 12}.items():
+        cell = Cell(shop.id, "payment_methods", "converted", "", name, 0, today - age)
+        sums.add(STATISTICS, cell, 32_000, 3_200, 0, 0)
+    async with shop.engine.database.write() as connection:
+        await folds.add(connection, sums)
+    await shop.update_state(klarna=(1, 0))
+    arms = shop.engine.live.get(shop.id, "payment_methods").snapshots[""].known.arms
+    assert arms["card"].trials == pytest.approx(1_000.0, rel=0.01)
+    assert "ideal" not in arms
 
 
 async def test_with_credit_by_position_trials_are_counted_by_slot(empty_shop):

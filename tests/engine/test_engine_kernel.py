@@ -61,6 +61,16 @@ def test_a_split_gives_the_same_customer_the_same_answer_and_customers_their_sha
     assert {(ranked.id, ranked.chance) for ranked in answers.values()} == {("a", 0.75), ("b", 0.25)}
 
 
+def test_splits_of_two_placements_are_independent():
+    first, second = (
+        plan(of=placement(key=key, shape=One(), policy=Split()), candidates=candidates("a", "b"))
+        for key in ("first", "second")
+    )
+    customers = [f"c{number}" for number in range(400)]
+    same = sum(order(answer(first, customer=name)) == order(answer(second, customer=name)) for name in customers)
+    assert 150 < same < 250
+
+
 def test_a_split_without_a_customer_is_drawn_by_the_decision():
     halves = plan(of=placement(shape=One(), policy=Split()), candidates=candidates("a", "b"))
     assert {order(answer(halves, key=key))[0] for key in KEYS[:50]} == {"a", "b"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from math import prod
 
 import numpy as np
@@ -23,6 +24,8 @@ from engine.kernel.kernel import draw_of
 from engine.kernel.plan import Plan
 from engine.learning.live import Active
 from engine.previews.estimation.comparison import Comparison, LoggedAnswer, LoggedSlot
+from engine.previews.estimation.effect import effect_of
+from engine.previews.estimation.totals import Rows, Totals
 from tests.factories import rule
 
 GERMANY = {"and": [{"==": [{"var": "geo.country"}, "DE"]}]}
@@ -89,3 +92,19 @@ def test_what_was_never_done_is_refused(log):
 def test_what_was_estimated_is_the_same_each_time(log):
     one, again = (Bench(log).try_on(drafts(3, seed=7)[2]).effect for _ in range(2))
     assert one == again
+
+
+def test_an_unknown_share_widens_the_interval_on_both_sides():
+    rewards = [float(number % 2) for number in range(400)]
+    zeros = [0.0] * 400
+
+    def effect(open_share):
+        columns = {"weight": [1.0] * 400, "logged": rewards, "least": rewards, "most": rewards, "unseen": zeros}
+        columns["open"] = [open_share * reward for reward in rewards]
+        return effect_of(Totals(read=400, counted=400, rows=Rows(**{k: array("d", v) for k, v in columns.items()})))
+
+    known, partly = effect(0.0), effect(0.04)
+    assert partly.unknown == pytest.approx(0.04)
+    assert partly.refused == ""
+    assert known.low - partly.low == pytest.approx(0.5 * 0.04 * 0.5)
+    assert partly.high - known.high == pytest.approx(0.5 * 0.04 * 0.5)
