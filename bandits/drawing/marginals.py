@@ -1,12 +1,11 @@
 """Exact chances of Thompson sampling with independent Beta arms, by quadrature instead of draws.
 
-With u = logit(x), every Beta density is smooth and log-concave in u, whatever its parameters. One grid of
-Gauss-Legendre panels serves all arms. The chance of an arm to stand at position s is the integral of its density
-times the chance that exactly s of the others lie above, a Poisson-binomial probability. Absolute errors stay below
-1e-11 for parameters up to 1e6 and a hundred arms.
+With u = logit(x), every Beta density is smooth and log-concave in u for all parameters, so one grid of Gauss-Legendre
+panels serves all arms. The chance of an arm to be at position s is the integral of its density times the chance that
+exactly s of the others lie above, a Poisson-binomial probability. Absolute errors stay below 1e-11 for parameters up to
+1e6 and a hundred arms.
 """
 
-from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -17,23 +16,17 @@ Floats = NDArray[np.float64]
 
 _NODES = 16
 _WIDTH = 1.25
-"""Of a panel, in local standard deviations of the tightest arm in it."""
+"""The width of a panel in local standard deviations of its narrowest density."""
 _DEPTH = 34.0
-"""A density below exp(-34) of its peak counts as nothing."""
+"""Densities below exp(-34) of their peak are ignored."""
 _WIDEST = 1.0
-"""Of a panel, in u: the densities' poles lie at distance pi from the real line."""
+"""The greatest width of a panel in u: the densities' poles lie at distance pi from the real line."""
 _FAR = 500.0
-"""The exponential of much more overflows."""
-
-
-def first_chances(alphas: ArrayLike, betas: ArrayLike) -> Floats:
-    """The chance (K,) of each arm to have the highest draw; posteriors Beta(alpha, beta), both (K,) and positive."""
-    first: Floats = position_chances(alphas, betas, 1)[:, 0]
-    return first
+"""A limit on exponents, against overflow."""
 
 
 def position_chances(alphas: ArrayLike, betas: ArrayLike, slots: int) -> Floats:
-    """The chance (K, slots) that each arm's draw is the first, second, ... highest; 1 <= slots <= K."""
+    """Return the chance (K, slots) that each arm's draw is the first, second, ... highest; 1 <= slots <= K."""
     arms = _arms(alphas, betas)
     if not 1 <= slots <= len(arms.a):
         raise ValueError(f"slots must lie between 1 and the number of arms, {len(arms.a)}: {slots}")
@@ -46,23 +39,8 @@ def position_chances(alphas: ArrayLike, betas: ArrayLike, slots: int) -> Floats:
     return chances
 
 
-def prefix_chance(alphas: ArrayLike, betas: ArrayLike, prefix: Sequence[int]) -> float:
-    """The chance that the arms of `prefix` (distinct indices) have the highest draws, in just this order."""
-    arms = _arms(alphas, betas)
-    if not prefix or len(set(prefix)) < len(prefix) or not all(0 <= one < len(arms.a) for one in prefix):
-        raise ValueError(f"prefix must name different arms from 0 to {len(arms.a) - 1}: {list(prefix)}")
-    grid = _grid(arms, len(prefix))
-    density = _density(arms, grid.u)
-    others = [number for number in range(len(arms.a)) if number not in prefix]
-    chain = np.ones_like(grid.u)
-    for arm in prefix[:-1]:
-        chain = _tails(density[arm] * chain, grid)
-    below = np.prod(1.0 - np.clip(_tails(density[others], grid), 0.0, 1.0), axis=0)
-    return max(0.0, float((grid.weights * density[prefix[-1]] * chain * below).sum()))
-
-
 class _Arms(NamedTuple):
-    """Posteriors (K,): parameters, and in u the mode, the log density there, and the ends beyond which nothing lies."""
+    """Posteriors (K,): parameters, and in u the mode, its log density, and the ends of the support that counts."""
 
     a: Floats
     b: Floats
@@ -87,13 +65,13 @@ def _arms(alphas: ArrayLike, betas: ArrayLike) -> _Arms:
     if not (np.isfinite(a) & np.isfinite(b) & (a > 0) & (b > 0)).all():
         raise ValueError("alphas and betas must be positive numbers")
     mode = np.log(a) - np.log(b)
-    # Stirling's formula cancels by hand: the difference of large log gammas would cost seven digits.
+    # Cancel Stirling's formula by hand: a difference of large log gammas would lose seven digits.
     log_peak = 0.5 * np.log(a / (a + b) * b / (2 * np.pi)) + _stirling(a + b) - _stirling(a) - _stirling(b)
     return _Arms(a, b, mode, log_peak, _end(a, b, mode, -1.0), _end(a, b, mode, 1.0))
 
 
 def _stirling(z: Floats) -> Floats:
-    """ln Gamma(z) less Stirling's (z - 1/2) ln z - z + ln(2 pi) / 2: its series (DLMF 5.11)."""
+    """Return ln Gamma(z) less Stirling's (z - 1/2) ln z - z + ln(2 pi) / 2: its series (DLMF 5.11)."""
     shift = 20
     far = z + shift
     series = (1 / 12 - (1 / 360 - (1 / 1260 - 1 / 1680 / far**2) / far**2) / far**2) / far
@@ -103,17 +81,19 @@ def _stirling(z: Floats) -> Floats:
 
 
 def _fall(a: Floats, b: Floats, mode: Floats, u: Floats) -> Floats:
-    """The log density of u less that of its mode, a * ln(x / x0) + b * ln((1 - x) / (1 - x0)), x or 1 - x mirrored
-    to be the rarer one, so that no digits cancel."""
+    """Return the log density of u less that of its mode, a * ln(x / x0) + b * ln((1 - x) / (1 - x0)).
+
+    x and 1 - x are swapped where 1 - x is the rarer, so that no digits cancel.
+    """
     rare = np.minimum(a, b)
-    away = (u - mode) * np.where(a > b, -1.0, 1.0)
-    near = np.minimum(away, _FAR)
-    fall: Floats = rare * away - (a + b) * (np.log1p(rare / (a + b) * np.expm1(near)) + (away - near))
+    distance = (u - mode) * np.where(a > b, -1.0, 1.0)
+    near = np.minimum(distance, _FAR)
+    fall: Floats = rare * distance - (a + b) * (np.log1p(rare / (a + b) * np.expm1(near)) + (distance - near))
     return fall
 
 
 def _end(a: Floats, b: Floats, mode: Floats, side: float) -> Floats:
-    """Where the density has fallen by `_DEPTH`. Newton's method on a concave function never stops short of it."""
+    """Return the u at which the density has fallen by `_DEPTH`; Newton's method on a concave function overshoots it."""
     u = mode + side * np.sqrt(1 / a + 1 / b)
     for _ in range(12):
         slope = (a - b * np.exp(u)) / (1 + np.exp(u)) if side < 0 else (a * np.exp(-u) - b) / (1 + np.exp(-u))
@@ -122,7 +102,7 @@ def _end(a: Floats, b: Floats, mode: Floats, side: float) -> Floats:
 
 
 def _grid(arms: _Arms, slots: int) -> _Grid:
-    """Panels from where `slots` arms can lie below (who lies lower is none of the first `slots`) to the upper end."""
+    """Return panels up to the upper end, from the lowest u at which an arm can be among the first `slots`."""
     nodes, weights = _gauss()[:2]
     edges = _edges(arms, float(np.sort(arms.low)[-slots]), float(arms.high.max()))
     half = np.diff(edges)[:, None] / 2
@@ -133,20 +113,20 @@ def _edges(arms: _Arms, start: float, end: float) -> Floats:
     edges = [start]
     root = _WIDTH / np.sqrt(arms.a + arms.b)
     while (u := edges[-1]) < end:
-        there = arms.high > u
+        present = arms.high > u
         width = _WIDEST
-        # The first round assumes the sharpest curve within the widest panel, the second that within a likely one.
+        # The first round takes the greatest curvature within the widest panel, the second that within its result.
         for _ in range(2):
             sharpest = min(max(u, 0.0), u + width)
-            steps = root[there] * 2 * np.cosh(sharpest / 2)
-            width = min(_WIDEST, float(np.maximum(steps, arms.low[there] - u).min()))
+            steps = root[present] * 2 * np.cosh(sharpest / 2)
+            width = min(_WIDEST, float(np.maximum(steps, arms.low[present] - u).min()))
         edges.append(u + width)
     return np.array(edges)
 
 
 @cache
 def _gauss() -> tuple[Floats, Floats, Floats]:
-    """Nodes and weights (N,) on -1 to 1, and the matrix (N, N) that integrates from each node to 1."""
+    """Return nodes and weights (N,) on -1 to 1, and the matrix (N, N) that integrates from each node to 1."""
     nodes, weights = np.polynomial.legendre.leggauss(_NODES)
     values = np.polynomial.legendre.legvander(nodes, _NODES)
     above = np.empty((_NODES, _NODES))
@@ -156,13 +136,13 @@ def _gauss() -> tuple[Floats, Floats, Floats]:
 
 
 def _density(arms: _Arms, u: Floats) -> Floats:
-    """The densities (K, P, N) at the nodes."""
-    a, b, mode, log_peak = (one[:, None, None] for one in arms[:4])
+    """Return the densities (K, P, N) at the nodes."""
+    a, b, mode, log_peak = (column[:, None, None] for column in arms[:4])
     return np.exp(log_peak + _fall(a, b, mode, u))
 
 
 def _tails(density: Floats, grid: _Grid) -> Floats:
-    """The integrals from each node to the upper end, of densities (..., P, N)."""
+    """Return the integrals from each node to the upper end, of densities (..., P, N)."""
     panels = (density * grid.weights).sum(axis=-1, keepdims=True)
     beyond = np.flip(np.cumsum(np.flip(panels, -2), axis=-2), -2) - panels
     tails: Floats = beyond + grid.half * (density @ _gauss()[2].T)
@@ -170,9 +150,9 @@ def _tails(density: Floats, grid: _Grid) -> Floats:
 
 
 def _exactly_above(above: Floats, slots: int) -> Floats:
-    """The chances (slots, K, N) that exactly 0, 1, ... of the other arms lie above, from those (K, N) of each one.
+    """Return the chances (slots, K, N) that exactly 0, 1, ... other arms lie above, given those of each arm (K, N).
 
-    The products of those before and of those after an arm; dividing it out of the whole would lose all digits.
+    Multiplies the products of the arms before and after each arm; dividing it out of the whole would lose all digits.
     """
     before, after = _products(above, slots), _products(above[::-1], slots)[:, ::-1]
     exactly = np.zeros_like(before)
@@ -183,7 +163,7 @@ def _exactly_above(above: Floats, slots: int) -> Floats:
 
 
 def _products(above: Floats, slots: int) -> Floats:
-    """The same (slots, K, N), of the arms before each one alone."""
+    """Return the chances (slots, K, N) that exactly 0, 1, ... of the arms before each arm lie above."""
     products = np.zeros((slots, *above.shape))
     products[0, 0] = 1.0
     for arm in range(1, len(above)):

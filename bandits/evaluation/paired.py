@@ -1,4 +1,4 @@
-"""The difference between what a new policy earns and what was logged, decision by decision."""
+"""The difference between a new policy's earnings and the logged ones, decision by decision."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -8,13 +8,13 @@ from bandits.evaluation.intervals import Floats, unskewed_interval, with_imagine
 
 
 def paired_difference(weights: ArrayLike, logged: ArrayLike, earned: ArrayLike) -> Estimate:
-    """The mean of `earned` (n,), which is already weighted, less that of `logged` (n,), with its 95 % interval.
+    """Return the mean of `earned` (n,), which is already weighted, less that of `logged` (n,), with its 95 % interval.
 
-    `weights` (n,) have the mean 1 whatever the rewards are. So what the difference has in common with them is chance,
-    and is taken off: regression on a control variate (Owen, 2013, "Monte Carlo theory, methods and examples", 8.9).
-    For the interval four decisions more are imagined, as in `bandits.intervals`. `refused` stays empty.
+    `weights` (n,) have the mean 1 whatever the rewards are, so the part of the difference that correlates with them is
+    chance. It is removed by a control variate (Owen, 2013, "Monte Carlo theory, methods and examples", 8.9). The
+    interval includes four imagined decisions, as in `intervals`. `refused` stays empty.
     """
-    w, r, e = (np.asarray(one, np.float64) for one in (weights, logged, earned))
+    w, r, e = (np.asarray(values, np.float64) for values in (weights, logged, earned))
     slope = _slope(w - 1.0, e - r)
     terms = e - r - slope * (w - 1.0)
     value = float(terms.mean()) if len(terms) else np.nan
@@ -33,13 +33,13 @@ def paired_difference(weights: ArrayLike, logged: ArrayLike, earned: ArrayLike) 
 
 
 def is_off_one(weights: ArrayLike, *, standard_errors: float = 3.0) -> bool:
-    """Whether the mean of weights (n,) is further from 1 than chance explains."""
+    """Return whether the mean of weights (n,) is further from 1 than chance explains."""
     w = np.asarray(weights, np.float64)
     error = float(w.std()) / np.sqrt(max(1, len(w)))
     return bool(abs(float(w.mean()) - 1.0) > standard_errors * error + 1e-9)
 
 
 def _slope(x: Floats, y: Floats) -> float:
-    away = x - x.mean() if len(x) else x
-    squares = float(away @ away)
-    return float(away @ y) / squares if squares > 0 else 0.0
+    deviations = x - x.mean() if len(x) else x
+    squares = float(deviations @ deviations)
+    return float(deviations @ y) / squares if squares > 0 else 0.0

@@ -1,14 +1,13 @@
-"""Exact chances of Thompson sampling, against exact fractions, an oracle of its own, and the races of decisions."""
+"""Compare exact chances of Thompson sampling with exact fractions, an oracle, and counted win probabilities."""
 
 from fractions import Fraction
-from itertools import permutations
 from math import factorial
 
 import numpy as np
 import pytest
 
 from bandits import Statistics, WinProbabilities, make_draws
-from bandits.drawing.marginals import first_chances, position_chances, prefix_chance
+from bandits.drawing.marginals import position_chances
 from benchmarks.checks.evaluation import oracle
 
 
@@ -24,6 +23,10 @@ def chance_of_second(first, second):
         for i in range(a2)
     )
     return float(sum(terms))
+
+
+def first_chances(alphas, betas):
+    return position_chances(alphas, betas, 1)[:, 0]
 
 
 @pytest.mark.parametrize(
@@ -71,28 +74,12 @@ def test_equal_arms_have_equal_chances_of_every_position():
     assert position_chances([5] * 7, [90] * 7, 7) == pytest.approx(1 / 7, abs=1e-12)
 
 
-def test_prefixes_of_all_orders_add_up_to_the_positions():
-    a, b = [3, 5, 9, 1.5], [7, 10, 30, 1]
-    pairs = {order: prefix_chance(a, b, order) for order in permutations(range(4), 2)}
-    assert sum(pairs.values()) == pytest.approx(1, abs=1e-12)
-    positions = position_chances(a, b, 2)
-    for arm in range(4):
-        assert sum(p for order, p in pairs.items() if order[0] == arm) == pytest.approx(positions[arm, 0], abs=1e-12)
-        assert sum(p for order, p in pairs.items() if order[1] == arm) == pytest.approx(positions[arm, 1], abs=1e-12)
-
-
-def test_a_whole_order_of_equal_arms_has_one_chance_in_their_factorial():
-    for order in [(0, 1, 2, 3, 4), (4, 2, 0, 1, 3)]:
-        assert prefix_chance([8] * 5, [12] * 5, order) == pytest.approx(1 / 120, abs=1e-13)
-
-
 def test_a_hopeless_arm_has_no_chance_and_never_less():
     a, b = [20, 40, 120, 60, 32], [380, 360, 280, 340, 368]
     assert (position_chances(a, b, 5) >= 0).all()
-    assert 0 <= prefix_chance([1e6, 1, 5], [1, 1e6, 5], [1, 2, 0]) < 1e-12
 
 
-def test_a_race_counts_what_the_integral_says():
+def test_win_probabilities_agree_with_the_integral():
     statistics = [Statistics(100, 12), Statistics(400, 44), Statistics(10, 0), Statistics(0, 0), Statistics(5_000, 560)]
     draws = make_draws(list("abcde"), statistics, seed=7, count=2**17)
     exact = first_chances([1 + s.successes for s in statistics], [1 + s.trials - s.successes for s in statistics])
@@ -107,10 +94,8 @@ def test_a_race_counts_what_the_integral_says():
         (lambda: first_chances([0], [1]), "positive numbers"),
         (lambda: first_chances([np.inf], [1]), "positive numbers"),
         (lambda: position_chances([1], [1], 2), "slots must lie between 1 and the number of arms, 1"),
-        (lambda: prefix_chance([1, 1], [1, 1], [0, 0]), "prefix must name different arms"),
-        (lambda: prefix_chance([1, 1], [1, 1], [2]), "prefix must name different arms"),
     ],
 )
-def test_what_makes_no_sense_is_refused_in_words(call, message):
+def test_invalid_arguments_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
