@@ -35,7 +35,7 @@ CHOICES = ("selected", "redeemed", "converted")
 
 
 class Learning(msgspec.Struct, frozen=True):
-    """What learning needs of a plan version, and the currency that amounts are counted in."""
+    """The settings of a plan version that learning needs, and the currency that amounts are counted in."""
 
     reward: Reward
     credit: CreditModel

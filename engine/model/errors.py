@@ -1,4 +1,4 @@
-"""What can go wrong with a request, in words that name the field."""
+"""Errors of requests, with messages that name the field."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class FieldProblem(msgspec.Struct, frozen=True):
 
 
 class EngineError(Exception):
-    """The base of every error that is the caller's to mend."""
+    """The base of every error that the caller can correct."""
 
     def __init__(self, detail: str, *, field: str | None = None) -> None:
         super().__init__(detail)
@@ -22,11 +22,11 @@ class EngineError(Exception):
 
 
 class NotFound(EngineError):
-    """There is no such thing, or it belongs to another merchant: the two are told alike."""
+    """The resource does not exist, or belongs to another merchant: the answers must not differ."""
 
 
 class Forbidden(EngineError):
-    """The caller is known and may not do this."""
+    """The caller is authenticated but may not do this."""
 
 
 class ReviewRequired(Forbidden):
@@ -34,15 +34,15 @@ class ReviewRequired(Forbidden):
 
 
 class Conflict(EngineError):
-    """What is asked for does not go with what there is: it exists already, or it has changed meanwhile."""
+    """The request conflicts with the current state: the resource exists already, or has changed."""
 
 
 class Stale(Conflict):
-    """The thing has changed since the caller read it: it is at another version."""
+    """The resource has changed since the caller read it: its version is another one."""
 
 
 class Invalid(EngineError):
-    """The input is wrong; every problem is listed, and nothing was stored."""
+    """The input is invalid; every problem is listed, and nothing was stored."""
 
     def __init__(self, *problems: FieldProblem) -> None:
         first = problems[0]

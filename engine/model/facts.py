@@ -1,4 +1,4 @@
-"""From what a checkout sends to the flat, declared facts that a decision may look at."""
+"""Flatten the context that a checkout sends into the declared facts of a decision. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ History = dict[str, Past]
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """All that a decision sees: `values` by dotted name, `history` by candidate, the customer's keyed hash."""
+    """The inputs of a decision: `values` by dotted name, `history` by candidate id, the customer's keyed hash."""
 
     values: dict[str, Any]
     history: History = {}
@@ -28,7 +28,7 @@ class Facts(msgspec.Struct, frozen=True):
 
 
 class Declared:
-    """The names of a vocabulary, arranged so that a nested context is read in one pass."""
+    """The names of a vocabulary as a tree, so that a nested context is read in one pass."""
 
     def __init__(self, names: frozenset[str]) -> None:
         self.names = names
@@ -41,7 +41,7 @@ class Declared:
             node[leaf] = name
 
     def flatten(self, context: Mapping[str, Any]) -> dict[str, Any]:
-        """`{"cart": {"total": 1}}` -> `{"cart.total": 1}`; what is not declared is dropped here and never stored."""
+        """Return `{"cart.total": 1}` for `{"cart": {"total": 1}}`; undeclared facts are dropped and never stored."""
         values: dict[str, Any] = {}
         _collect(self._tree, context, values)
         return values
@@ -49,13 +49,13 @@ class Declared:
 
 def _collect(tree: Mapping[str, Any], context: Mapping[str, Any], values: dict[str, Any]) -> None:
     for name, value in context.items():
-        known = tree.get(name)
-        if known is None:
+        node = tree.get(name)
+        if node is None:
             continue
-        if type(known) is str:
-            values[known] = value
+        if type(node) is str:
+            values[node] = value
         elif type(value) is dict:
-            _collect(known, value, values)
+            _collect(node, value, values)
 
 
 def derive(values: dict[str, Any], history: History, *, now: str) -> None:

@@ -1,6 +1,6 @@
-"""When a rule is in force, as a part of its condition.
+"""Make the schedule of a rule a part of its condition. Pure.
 
-The time is a fact like any other, so a decision made again from the log sees the rules of then.
+The time is a fact like any other, so a replayed decision applies the schedule as of its own time.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ NOW = {"var": "time.now"}
 
 
 def scheduled(rule: RuleDocument) -> Any:
-    """The rule's condition, which holds only from `active_from` on and before `active_to`."""
+    """Return the rule's condition, limited to the time from `active_from` on and before `active_to`."""
     clauses = _clauses(rule)
     return {"and": [*clauses.values(), rule.when]} if clauses else rule.when
 
 
 def document_pointer(rule: RuleDocument, pointer: str) -> str:
-    """Where in the document stands what `pointer` names in its scheduled condition."""
+    """Turn a JSON pointer into the scheduled condition into one into the rule's document."""
     fields = list(_clauses(rule))
     for number, part in enumerate((*fields, "when") if fields else ()):
         prefix = f"/when/and/{number}"
@@ -29,7 +29,7 @@ def document_pointer(rule: RuleDocument, pointer: str) -> str:
 
 
 def _clauses(rule: RuleDocument) -> dict[str, Any]:
-    """The schedule's ends as conditions, by the field that says them."""
+    """Return the schedule's limits as conditions, by the name of their field."""
     clauses: dict[str, Any] = {}
     if rule.active_from is not None:
         clauses["active_from"] = {"!": {"before": [NOW, rule.active_from]}}

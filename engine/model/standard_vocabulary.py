@@ -1,4 +1,4 @@
-"""The facts that every merchant starts with. `time.*` and `history.*` are filled by the engine."""
+"""The facts that every merchant starts with; the engine fills in `time.*` and `history.*`."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ Memory = dict[tuple[str, int], float]
 
 
 class EvidenceSettings(NamedTuple):
-    """What turns sums into evidence: a placement's settings, its fit, and the time in epoch milliseconds.
+    """The inputs that turn sums into evidence: a placement's settings, its fit, and the time in epoch milliseconds.
 
     `step` is the length in minutes of the steps that pending trials are counted by.
     """
