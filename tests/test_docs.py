@@ -31,6 +31,9 @@ RUNNING = (ROOT / "docs" / "running.md").read_text()
 COMMANDS = (ROOT / "docs" / "command-line.md").read_text()
 INDEX = (ROOT / "docs" / "README.md").read_text()
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+GUIDES = [ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+WORDS_A_HEADING = 120
+LISTS = ("## References", "## Decisions")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 WITHIN_SECONDS = 60
 
@@ -67,6 +70,22 @@ def code(page: str) -> str:
 def anchors(page: Path) -> set[str]:
     headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+NOT_PROSE = r"^```.*?^```|^<!-- (\w+) -->.*?^<!-- /\1 -->|^    .*?$|^\|.*?$"
+
+
+def words_by_heading(page: str) -> dict[str, int]:
+    """Count the words below each heading, without code, tables and what benchmarks write."""
+    prose = re.sub(NOT_PROSE, "", page, flags=re.DOTALL | re.MULTILINE)
+    parts = re.split(r"^(#+ .*)$", prose, flags=re.MULTILINE)[1:]
+    return {title: len(text.split()) for title, text in zip(parts[::2], parts[1::2], strict=True)}
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=name_of)
+def test_no_heading_stands_over_too_many_words(page):
+    counts = words_by_heading(page.read_text())
+    assert {title: count for title, count in counts.items() if count > WORDS_A_HEADING and title not in LISTS} == {}
 
 
 # Settings and metrics
