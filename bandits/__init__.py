@@ -4,6 +4,7 @@ from bandits.drawing.chances import Chances, Shares, WinProbabilities, split_cha
 from bandits.drawing.draw import Arrangement, arrange, candidate_hash, chances_along, pick, seed_of, uniforms
 from bandits.drawing.draws import DRAWS, Draws, make_draws
 from bandits.drawing.many_requests import ArrangementBatch, chances_of_many
+from bandits.drawing.money import AmountDraws, Amounts, make_amount_draws, mean_amount
 from bandits.evaluation.estimators import Estimate
 from bandits.evaluation.paired import is_off_one, paired_difference
 from bandits.evidence.credit import CreditModel, Event, EventType, Reward, credit, unanswered
@@ -23,7 +24,6 @@ from bandits.posterior.beliefs import (
     recency_weight,
 )
 from bandits.posterior.hierarchy import Siblings, fit_prior, fit_strength, prior_from, temper
-from bandits.posterior.money import AmountDraws, Amounts, make_amount_draws, mean_amount
 
 __all__ = [
     "CUSTOMER_STRENGTH",

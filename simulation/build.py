@@ -10,6 +10,7 @@ from simulation.policies.cells import CellPolicies
 from simulation.policies.contextual import ContextualPolicy
 from simulation.policies.learner import LearningOptions, ThompsonPolicy
 from simulation.worlds import reporting as reporting_models
+from simulation.worlds import specs
 from simulation.worlds.bernoulli import Bernoulli, Churning
 from simulation.worlds.checkout import Checkout
 from simulation.worlds.kindred import Kindred
@@ -19,25 +20,25 @@ from simulation.worlds.slots import Cascade, Positions
 from simulation.worlds.world import Policy, World
 
 
-def make_world(world: scenario.WorldSpec, horizon: int, rng: np.random.Generator) -> World:
+def make_world(world: specs.WorldSpec, horizon: int, rng: np.random.Generator) -> World:
     match world:
-        case scenario.BernoulliSpec():
+        case specs.BernoulliSpec():
             return Bernoulli([world.rates], horizon, rng)
-        case scenario.JumpingSpec():
+        case specs.JumpingSpec():
             return Bernoulli(world.phases, horizon, rng)
-        case scenario.ChurningSpec():
+        case specs.ChurningSpec():
             return Churning(world.arms, world.churn, (world.alpha, world.beta), rng)
-        case scenario.PositionBasedSpec():
+        case specs.PositionBasedSpec():
             return Positions(world.attraction, world.examination, horizon, rng)
-        case scenario.CascadeSpec():
+        case specs.CascadeSpec():
             return Cascade(world.attraction, world.slots, horizon, rng)
-        case scenario.LogisticSpec():
+        case specs.LogisticSpec():
             return Logistic(world.arms, world.features, world.bias, world.spread, horizon, rng)
-        case scenario.KindredSpec():
+        case specs.KindredSpec():
             return Kindred(world, rng)
-        case scenario.NewMerchantSpec():
+        case specs.NewMerchantSpec():
             return NewMerchant(world, horizon, rng)
-        case scenario.CheckoutSpec():
+        case specs.CheckoutSpec():
             return Checkout(world.seconds, int(rng.integers(2**32)))
         case _:
             assert_never(world)

@@ -6,134 +6,47 @@ from collections.abc import Iterator
 from typing import Annotated, assert_never
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta
 
 from simulation.errors import BadScenario
 from simulation.worlds.checkout import METHODS
-
-Count = Annotated[int, Meta(ge=1)]
-Rate = Annotated[float, Meta(ge=0, le=1)]
-Inside = Annotated[float, Meta(gt=0, lt=1)]
-Positive = Annotated[float, Meta(gt=0)]
-Rates = Annotated[tuple[Rate, ...], Meta(min_length=1)]
-
-
-class _Strict(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    pass
-
-
-class _Kind(_Strict, frozen=True, tag_field="kind"):
-    pass
-
-
-# Worlds.
-
-
-class BernoulliSpec(_Kind, frozen=True, tag="bernoulli"):
-    """One slot, fixed rates."""
-
-    rates: Rates
-
-
-class JumpingSpec(_Kind, frozen=True, tag="jumping"):
-    """One slot; the rates of each phase apply for an equal part of the horizon."""
-
-    phases: Annotated[tuple[Rates, ...], Meta(min_length=2)]
-
-
-class ChurningSpec(_Kind, frozen=True, tag="churning"):
-    """One slot; candidates leave and are replaced by new ones, with rates from Beta(alpha, beta)."""
-
-    arms: Annotated[int, Meta(ge=2)]
-    churn: Rate
-    alpha: Positive
-    beta: Positive
-
-
-class PositionBasedSpec(_Kind, frozen=True, tag="position_based"):
-    """A candidate is chosen with its attraction times the examination of its slot."""
-
-    attraction: Rates
-    examination: Rates
-
-
-class CascadeSpec(_Kind, frozen=True, tag="cascade"):
-    """The customer takes the first attractive candidate."""
-
-    attraction: Rates
-    slots: Count
-
-
-class LogisticSpec(_Kind, frozen=True, tag="contextual"):
-    """One slot; rates are logistic in the features of the visit. Each seed has its own world."""
-
-    arms: Annotated[int, Meta(ge=2)]
-    features: Count
-    bias: float = 0.0
-    spread: Positive = 1.0
-
-
-class KindredSpec(_Kind, frozen=True, tag="kindred"):
-    """As contextual, but candidates come and go and belong to kinds, around whose weights their own lie."""
-
-    arms: Annotated[int, Meta(ge=2)]
-    features: Count
-    kinds: Count
-    bias: float = 0.0
-    spread: Positive = 1.0
-    own: Positive = 0.5
-    churn: Rate = 0.0
-
-
-class NewMerchantSpec(_Kind, frozen=True, tag="new_merchant"):
-    """One slot; other merchants' counts are known. The new merchant's rates are like theirs, or in reverse."""
-
-    rates: Annotated[tuple[Inside, ...], Meta(min_length=2)]
-    strength: Positive
-    others: Count = 20
-    trials: Count = 2_000
-    unlike: bool = False
-
-
-class CheckoutSpec(_Kind, frozen=True, tag="shoppers"):
-    """The demo's shoppers, who look down a list of payment methods. Cells are countries."""
-
-    seconds: Positive = 1.0
-
-
-WorldSpec = (
-    BernoulliSpec
-    | JumpingSpec
-    | ChurningSpec
-    | PositionBasedSpec
-    | CascadeSpec
-    | LogisticSpec
-    | KindredSpec
-    | NewMerchantSpec
-    | CheckoutSpec
+from simulation.worlds.specs import (
+    BernoulliSpec,
+    CascadeSpec,
+    CheckoutSpec,
+    ChurningSpec,
+    Count,
+    JumpingSpec,
+    Kind,
+    KindredSpec,
+    LogisticSpec,
+    NewMerchantSpec,
+    PositionBasedSpec,
+    Positive,
+    Strict,
+    WorldSpec,
 )
-
 
 # Reporting of outcomes.
 
 
-class AtOnceSpec(_Kind, frozen=True, tag="at_once"):
+class AtOnceSpec(Kind, frozen=True, tag="at_once"):
     """Report each outcome before the next visit."""
 
 
-class BatchesSpec(_Kind, frozen=True, tag="batches"):
+class BatchesSpec(Kind, frozen=True, tag="batches"):
     """Report outcomes together, after every `size` visits."""
 
     size: Count
 
 
-class LateSpec(_Kind, frozen=True, tag="late"):
+class LateSpec(Kind, frozen=True, tag="late"):
     """Report outcomes `visits` visits late, successes and failures alike."""
 
     visits: Count
 
 
-class TricklingSpec(_Kind, frozen=True, tag="trickling"):
+class TricklingSpec(Kind, frozen=True, tag="trickling"):
     """Report successes after an exponential time of that mean, those later than `window` visits never."""
 
     mean: Positive
@@ -146,7 +59,7 @@ ReportingSpec = AtOnceSpec | BatchesSpec | LateSpec | TricklingSpec
 # Policies.
 
 
-class _PolicySpec(_Kind, frozen=True):
+class _PolicySpec(Kind, frozen=True):
     name: str = ""
 
 
@@ -198,7 +111,7 @@ class ContextualSpec(_PolicySpec, frozen=True, tag="contextual"):
 PolicySpec = FixedSpec | UniformSpec | TextbookSpec | KlUcbSpec | ThompsonSpec | ContextualSpec
 
 
-class SimulationScenario(_Strict, frozen=True):
+class SimulationScenario(Strict, frozen=True):
     """`horizon` visits, played with the seeds 0 to `seeds` - 1."""
 
     name: str

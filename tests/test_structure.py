@@ -30,13 +30,12 @@ COMING = ("engine/customers", "engine/offers", "engine/experiments", "engine/web
 MODULES_A_FOLDER = 15
 FILE_LINES_P90 = 300
 FUNCTION_LINES_P90 = 20
-# Renaming is under way: these five hold what was counted on the day, and go down to the goal behind them.
+# Renaming is under way: these hold what was counted on the day, and go down to the goal behind them.
 WIDE_FUNCTIONS = 24  # goal 5
 NOUN_CLAUSES = 0.19  # goal 0.03
 FORBIDDEN_NAMES = 830  # goal 0
 CLASSES_TWICE = 62  # goal: fewer
 TEST_RATIO = 0.46  # goal 0.7
-ROOMS_IN_CIRCLES = {"rules", "bandits"}  # goal: none
 
 
 def module(name: str, text: str) -> Module:
@@ -48,7 +47,7 @@ def test_no_two_modules_import_each_other():
 
 
 def test_rooms_of_a_package_import_one_way():
-    assert {package for package in PACKAGES if circles(room_imports(IMPORTS, package))} <= ROOMS_IN_CIRCLES
+    assert {package: rooms for package in PACKAGES if (rooms := circles(room_imports(IMPORTS, package)))} == {}
 
 
 def test_no_folder_holds_too_many_modules():

@@ -19,7 +19,7 @@ from rich.table import Table
 from rules import RuleError, apply, compile_rules, loads, parse_rules
 from rules.json_logic.javascript import truthy
 from tests.rules import hostile, logic_cases, rule_cases
-from tests.rules.differences import FAILED, cause, differ, documented, apply_result
+from tests.rules.differences import FAILED, apply_result, cause, differ, documented
 from tests.rules.oracles import answers_of_js, as_js_prints, json_logic_js, qubit, same, shared_suite
 from tests.rules.rule_cases import LISTS, VOCABULARY
 
@@ -74,7 +74,11 @@ def differences_from_panzi(count: int, *, seed: int) -> Differences:
 def disagreements_with_js(folder: str, count: int, *, seed: int) -> list[Case]:
     """Generated cases that json-logic-js itself answers otherwise."""
     cases = list(generated_cases(count, seed))
-    return [case for case, js_result in zip(cases, answers_of_js(folder, cases), strict=True) if not _agrees(case, js_result)]
+    return [
+        case
+        for case, js_result in zip(cases, answers_of_js(folder, cases), strict=True)
+        if not _agrees(case, js_result)
+    ]
 
 
 def _agrees(case: Case, js_result: dict[str, object]) -> bool:

@@ -11,8 +11,8 @@ from rich.table import Table
 
 import bandits
 from bandits import Statistics, WinProbabilities
+from bandits.drawing.weight_draws import make_weights
 from bandits.posterior.logistic_update import Observations
-from bandits.posterior.weight_draws import make_weights
 from bandits.posterior.weight_posterior import WeightEvidence
 from benchmarks import peers_environment
 

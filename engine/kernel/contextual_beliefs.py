@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import bandits
+from bandits.drawing.weight_draws import Weights, make_weights, rates_of
 from bandits.posterior.logistic_update import MOST_CORRELATED, Factor
-from bandits.posterior.weight_draws import Weights, make_weights, rates_of
 from bandits.posterior.weight_posterior import WeightEvidence
 from engine.kernel.amounts import Amounts, weighted
 from engine.kernel.features import Encoding

@@ -17,8 +17,8 @@ from rules.compiled.expressions import Constants
 from rules.compiled.pieces import Names, Piece, build_function, chunks, make_piece
 from rules.compiled.syntax import call, constant, do, do_if, name, tuple_of
 from rules.json_logic.javascript import LARGEST_SAFE
+from rules.json_logic.problems import Problem, RuleError
 from rules.language.evaluate import Lists, Unknown, read_values, verdict
-from rules.language.problems import Problem, RuleError
 from rules.language.tree import Read, Rule, reads_of
 from rules.language.values import NUMERIC
 from rules.language.vocabulary import Field, Vocabulary

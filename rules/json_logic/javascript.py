@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Final
 
-from rules.language.problems import RuleError
+from rules.json_logic.problems import RuleError
 
 LARGEST_SAFE = 2**53
 

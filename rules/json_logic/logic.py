@@ -7,7 +7,7 @@ from typing import cast
 
 from rules.json_logic import javascript as js
 from rules.json_logic.javascript import UNDEFINED, Budget
-from rules.language.problems import RuleError, nearest, shown
+from rules.json_logic.problems import RuleError, nearest, shown
 
 STEPS = 250_000
 """The work that `apply` may do: a unit for each node visited, element copied or searched, and 8 characters of text."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NoReturn, cast
 
-from rules.language.problems import Problem, RuleError, nearest, pointer, shown
+from rules.json_logic.problems import Problem, RuleError, nearest, pointer, shown
 from rules.language.strict_json import MOST_PROBLEMS
 from rules.language.tree import BOOLEAN, ITEM, Call, Literal, Node, Read
 from rules.language.values import NUMERIC, READERS, TEXTUAL, WORDS, Reader

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from rules.json_logic.javascript import LARGEST_SAFE
-from rules.language.problems import Problem, RuleError, nearest, pointer
+from rules.json_logic.problems import Problem, RuleError, nearest, pointer
 
 MOST_CANDIDATES = 1_000
 LONGEST_TEXT = 200

@@ -6,9 +6,9 @@ from functools import cache
 from typing import cast
 from zoneinfo import available_timezones
 
+from rules.json_logic.problems import nearest, shown
 from rules.language.checker import Check, Checker, OperatorForm, kind_of
 from rules.language.functions import zone
-from rules.language.problems import nearest, shown
 from rules.language.tree import Call, Literal, Node
 from rules.language.values import NUMERIC, TEXTUAL
 

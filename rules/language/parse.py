@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
+from rules.json_logic.problems import Problem, RuleError, nearest, pointer, shown
 from rules.language.checker import Checker
 from rules.language.effects import Effect, parse_effects
 from rules.language.own_forms import OWN_FORMS
-from rules.language.problems import Problem, RuleError, nearest, pointer, shown
 from rules.language.standard_forms import STANDARD_FORMS
 from rules.language.strict_json import check_values
 from rules.language.tree import Node, Rule

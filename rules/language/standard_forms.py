@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import cast
 
+from rules.json_logic.problems import pointer
 from rules.language.checker import MOST_NODES, Check, Checker, OperatorForm, kind_of
-from rules.language.problems import pointer
 from rules.language.tree import BOOLEAN, ITEM, Call, Literal, Node, Read
 from rules.language.values import NUMERIC, TEXTUAL
 

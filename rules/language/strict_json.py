@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from rules.json_logic.javascript import LARGEST_SAFE
-from rules.language.problems import Problem, RuleError, pointer, shown
+from rules.json_logic.problems import Problem, RuleError, pointer, shown
 
 LARGEST_TEXT = 64 * 1024
 """The largest size of a document, in bytes of UTF-8."""

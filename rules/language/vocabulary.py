@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from rules.json_logic.problems import RuleError, nearest, shown
 from rules.language.codes import OFTEN_MISTAKEN
-from rules.language.problems import RuleError, nearest, shown
 from rules.language.values import READERS, WORDS, Reader
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")

@@ -5,8 +5,8 @@ from collections import defaultdict
 import numpy as np
 
 import bandits
+from bandits.drawing.weight_draws import Weights, make_weights
 from bandits.posterior.logistic_update import Observations, PendingTrials
-from bandits.posterior.weight_draws import Weights, make_weights
 from bandits.posterior.weight_posterior import Attributes, WeightEvidence
 from simulation.policies import fits
 from simulation.policies.baselines import examined

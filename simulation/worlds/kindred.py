@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from simulation.scenario import KindredSpec
+from simulation.worlds.specs import KindredSpec
 from simulation.worlds.world import Floats, Order, SimulatedVisit
 
 

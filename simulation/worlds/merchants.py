@@ -4,8 +4,8 @@ import numpy as np
 
 import bandits
 from bandits import Statistics
-from simulation.scenario import NewMerchantSpec
 from simulation.worlds.bernoulli import Bernoulli
+from simulation.worlds.specs import NewMerchantSpec
 
 
 class NewMerchant(Bernoulli):

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from bandits.drawing.weight_draws import make_weights
 from bandits.posterior.logistic_update import MOST_CORRELATED, Factor, Observations, PendingTrials, rate
-from bandits.posterior.weight_draws import make_weights
 from bandits.posterior.weight_posterior import (
     MOST_JOINT,
     SPREAD,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from bandits import DRAWS, Amounts, Statistics, WinProbabilities, make_amount_draws, make_draws, mean_amount
-from bandits.posterior.money import TYPICAL_STRENGTH
+from bandits.drawing.money import TYPICAL_STRENGTH
 
 IDS = ["card", "paypal", "klarna"]
 KNOWN = [Amounts(400, 400 * 8_000), Amounts(40, 40 * 8_000), Amounts()]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import bandits
+from bandits.drawing.weight_draws import make_weights, rates_of
 from bandits.posterior.logistic_update import Factor, Observations, rate
-from bandits.posterior.weight_draws import make_weights, rates_of
 from bandits.posterior.weight_posterior import WeightEvidence, beliefs_of
 from tests.bandits.test_bandit_contextual import TRUTH, evidence_of, observations
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from rules.language.problems import pointer
+from rules.json_logic.problems import pointer
 from web.admin.rules.builder.operators import Operator, read
 from web.admin.rules.builder.templates import arguments, fill
 
