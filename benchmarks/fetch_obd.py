@@ -20,8 +20,8 @@ PRIORS = "obp/policy/conf/prior_bts.yaml"
 """The Beta distributions that the logged Thompson sampling policy is published with."""
 
 
-def wanted() -> dict[str, str]:
-    """Name in our folder -> name in the wheel."""
+def members() -> dict[str, str]:
+    """Return the member of the wheel for each file in the folder."""
     logs = {
         f"{policy}-{campaign}.csv": f"{INSIDE}/{policy}/{campaign}/{campaign}.csv"
         for policy in POLICIES
@@ -32,12 +32,12 @@ def wanted() -> dict[str, str]:
 
 
 def fetch(folder: Path) -> None:
-    """Fill `folder`; files that are there already are left alone."""
-    if all((folder / name).exists() for name in (*wanted(), *posteriors())):
+    """Download the missing files of `folder`."""
+    if all((folder / name).exists() for name in (*members(), *posteriors())):
         return
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch, zipfile.ZipFile(_download(Path(scratch))) as wheel:
-        for name, member in wanted().items():
+        for name, member in members().items():
             _put(folder / name, wheel.read(member))
         published = wheel.read(PRIORS).decode()
         for name, campaign in posteriors().items():
@@ -45,12 +45,12 @@ def fetch(folder: Path) -> None:
 
 
 def posteriors() -> dict[str, str]:
-    """Name in our folder -> campaign."""
+    """Return the campaign of each posteriors file in the folder."""
     return {f"{campaign}-posteriors.csv": campaign for campaign in CAMPAIGNS}
 
 
 def posteriors_of(published: str, campaign: str) -> str:
-    """A CSV of item_id, alpha, beta, from the published YAML: a list of numbers under `alpha` and `beta` each."""
+    """Return a CSV of item_id, alpha, beta from the published YAML, a list of numbers under `alpha` and `beta` each."""
     numbers: dict[str, list[str]] = {}
     inside, name = False, ""
     for line in published.splitlines():
@@ -80,7 +80,7 @@ def _download(scratch: Path) -> Path:
 def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "data/obd")
     fetch(folder)
-    for name in (*wanted(), *posteriors()):
+    for name in (*members(), *posteriors()):
         print(folder / name)
 
 

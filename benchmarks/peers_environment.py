@@ -1,4 +1,4 @@
-"""Runs what stands in benchmarks/peers/ with the peers' own Python, where somebody made that environment."""
+"""Run the scripts in benchmarks/peers/ with the peers' own Python, if that environment exists."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ABSENT = "not run: see benchmarks/peers/README.md"
 
 
 class PeerFailed(Exception):
-    """A peer's script ended with an error; the last line of what it said."""
+    """Raised if a peer's script ends with an error; the message is its last line of output."""
 
 
 def is_there() -> bool:
@@ -26,13 +26,13 @@ def is_there() -> bool:
 
 
 def regrets(scenario: Path, peer: str, seeds: int) -> NDArray[np.float64]:
-    """A peer's regret on seeds 0 to `seeds` - 1."""
+    """Return a peer's regret for the seeds 0 to `seeds` - 1."""
     arguments = (str(scenario), peer, "--seeds", str(seeds), "--workers", str(os.cpu_count() or 1))
     return np.array(_document("play", *arguments)["regrets"], np.float64)
 
 
 def timings() -> dict[str, float]:
-    """Microseconds a decision, by name."""
+    """Return the microseconds per decision, by name."""
     return {str(name): float(value) for name, value in _document("timings").items()}
 
 

@@ -1,4 +1,4 @@
-"""A server in a process of its own, for benchmarks and for tests that kill it."""
+"""Run a server in its own process, for benchmarks and for tests that kill it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STARTS_WITHIN = 60.0
 
 
 def free_port() -> int:
-    """A loopback port that was free a moment ago."""
+    """Return a loopback port that was free a moment ago."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -30,7 +30,7 @@ def free_port() -> int:
 
 
 class Server:
-    """`python <arguments>` on `port` over the data in `folder`; what it says goes to `server.log` there."""
+    """`python <arguments>` on `port` with the data in `folder`; its output goes to `server.log` there."""
 
     def __init__(self, arguments: Sequence[str], folder: Path, port: int, environment: Mapping[str, str]) -> None:
         self.folder, self.port = folder, port
@@ -38,7 +38,7 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> float:
-        """Seconds until it was ready; raises RuntimeError with its log where it never was."""
+        """Return the seconds until it was ready. Raises RuntimeError with its log if it never was."""
         own = {name: value for name, value in os.environ.items() if not name.startswith("TAP2_")}
         own |= {"TAP2_DATA": str(self.folder), "TAP2_PORT": str(self.port), "TAP2_LOG_LEVEL": "warning"}
         began = time.perf_counter()
@@ -65,7 +65,7 @@ class Server:
             return False
 
     def kill(self) -> None:
-        """`kill -9`, by the id of the process that was started here."""
+        """Send SIGKILL to the process that was started here."""
         self._end(signal.SIGKILL)
 
     def stop(self) -> None:
@@ -77,7 +77,7 @@ class Server:
             self._process.wait(timeout=30)
 
     def cpu_seconds(self) -> float:
-        """What the process and its threads have used so far; nan where the system does not tell (Linux does)."""
+        """Return the CPU seconds of the process and its threads so far; nan where the system does not report them."""
         stat = Path(f"/proc/{self._process.pid if self._process else 0}/stat")
         if not stat.exists():
             return math.nan

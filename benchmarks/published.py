@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def put(page: Path, name: str, table: str) -> None:
-    """Replace what stands between `<!-- name -->` and `<!-- /name -->`; raises ValueError without both."""
+    """Replace the text between `<!-- name -->` and `<!-- /name -->`. Raises ValueError if a marker is missing."""
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     text = page.read_text()
     if text.count(begin) != 1 or text.count(end) != 1:

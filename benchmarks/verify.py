@@ -38,14 +38,14 @@ from benchmarks.published import put
 Figures = Sequence[tuple[str, ...]]
 
 
-class Place(NamedTuple):
-    """The page that keeps a part's table, and its columns."""
+class TablePage(NamedTuple):
+    """The page that keeps a part's table, and the columns of the table."""
 
     page: Path = ROOT / "docs" / "verification.md"
     columns: tuple[str, ...] = ("what", "goal", "measured")
 
 
-PLACES = {"learning": Place(columns=learning.COLUMNS), "mutation": Place(columns=mutation.COLUMNS)}
+TABLE_PAGES = {"learning": TablePage(columns=learning.COLUMNS), "mutation": TablePage(columns=mutation.COLUMNS)}
 
 PARTS: dict[str, Callable[[], Figures]] = {
     "crash": crash.figures,
@@ -64,32 +64,34 @@ PARTS: dict[str, Callable[[], Figures]] = {
 
 
 def machine() -> str:
-    """What it was measured with."""
+    """Return a description of the machine."""
     packages = ("numpy", "msgspec", "litestar", "sqlalchemy", "hypothesis", "schemathesis")
     parts = [f"Python {platform.python_version()}", f"SQLite {sqlite3.sqlite_version}"]
     return ", ".join([*parts, *(f"{name} {version(name)}" for name in packages)])
 
 
 def markdown(part: str, columns: Sequence[str], figures: Figures, seconds: float) -> str:
-    said = f"`python -m benchmarks.verify {part}`, {datetime.now(UTC):%Y-%m-%d}, {seconds / 60:.1f} min; {machine()}."
+    description = (
+        f"`python -m benchmarks.verify {part}`, {datetime.now(UTC):%Y-%m-%d}, {seconds / 60:.1f} min; {machine()}."
+    )
     rows = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in figures]
-    return "\n".join([said, "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|", *rows])
+    return "\n".join([description, "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|", *rows])
 
 
-def main(wanted: list[str]) -> None:
+def main(parts: list[str]) -> None:
     console = Console()
-    unknown = set(wanted) - PARTS.keys()
+    unknown = set(parts) - PARTS.keys()
     if unknown:
         raise SystemExit(f"no such part: {min(unknown)}; there are {', '.join(PARTS)}")
-    for part in wanted or PARTS:
+    for part in parts or PARTS:
         console.print(f"{part} ...")
         began = time.monotonic()
         figures = PARTS[part]()
-        place = PLACES.get(part, Place())
-        put(place.page, part, markdown(part, place.columns, figures, time.monotonic() - began))
+        table_page = TABLE_PAGES.get(part, TablePage())
+        put(table_page.page, part, markdown(part, table_page.columns, figures, time.monotonic() - began))
         for what, *cells in figures:
-            told = zip(place.columns[1:], cells, strict=True)
-            console.print(f"  {what}: " + "; ".join(f"{name} {cell}" for name, cell in told if cell))
+            named_cells = zip(table_page.columns[1:], cells, strict=True)
+            console.print(f"  {what}: " + "; ".join(f"{name} {cell}" for name, cell in named_cells if cell))
 
 
 if __name__ == "__main__":

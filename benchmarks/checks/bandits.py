@@ -1,4 +1,4 @@
-"""What the bandits must show: `python -m benchmarks.checks.bandits` prints the table in about five minutes."""
+"""Check the properties of the bandits: `python -m benchmarks.checks.bandits` prints the table in about five minutes."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,12 +24,13 @@ POPULATION = {
     "ideal": 0.04,
     "wero": 0.02,
 }
-"""How often a shopper who sees the method pays with it, learned from 2,000 trials each."""
+"""The share of shoppers who pay with the method when they see it, learned from 2,000 trials each."""
 
 Figure = tuple[str, str, str]
+Rng = np.random.Generator
 
 
-# Chances: exact, and what keys really draw.
+# Exact chances against drawn slots.
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,13 @@ class Case:
 
 
 def cases(most_candidates: int, rng: np.random.Generator) -> Iterator[Case]:
-    """Flat, tight, mixed and tied posteriors of 1 to `most_candidates` candidates, with random masks."""
+    """Yield flat, tight, mixed and tied posteriors of 1 to `most_candidates` candidates, with random masks."""
     for count in range(1, most_candidates + 1):
         for kind in ("flat", "tight", "mixed", "tied"):
             trials = {"flat": np.zeros(count), "tight": np.full(count, 100_000)}.get(kind)
             trials = rng.integers(0, 300, count) if trials is None else trials
-            known = [Statistics(int(n), int(rng.binomial(int(n), 0.2))) for n in trials]
-            rates = bandits.make_draws(_ids(count), known, seed=count).rates
+            statistics = [Statistics(int(n), int(rng.binomial(int(n), 0.2))) for n in trials]
+            rates = bandits.make_draws(_ids(count), statistics, seed=count).rates
             if kind == "tied":
                 rates = np.round(rates, 1)
             size = int(rng.integers(0, count))
@@ -60,7 +61,7 @@ def sum_error(case: Case) -> float:
 
 
 def slot_p_value(case: Case, replays: int) -> float:
-    """Chi-squared of the first slot over that many keys."""
+    """Return the chi-squared p-value of the first slot over that many keys."""
     chances, hashes = case.win_probabilities.chances(case.taken), _hashes(case.count)
     counts = np.zeros(case.count)
     for number in range(replays):
@@ -70,9 +71,9 @@ def slot_p_value(case: Case, replays: int) -> float:
 
 
 def order_p_value(count: int, replays: int) -> float:
-    """Chi-squared of whole orders of three drawn slots, against the propensities logged with them."""
-    known = [Statistics(20 + 3 * i, 4 + i) for i in range(count)]
-    win_probabilities = WinProbabilities(bandits.make_draws(_ids(count), known, seed=5).rates, 0.05)
+    """Return the chi-squared p-value of whole orders of three drawn slots against their logged propensities."""
+    statistics = [Statistics(20 + 3 * i, 4 + i) for i in range(count)]
+    win_probabilities = WinProbabilities(bandits.make_draws(_ids(count), statistics, seed=5).rates, 0.05)
     hashes, rest = _hashes(count), np.zeros(count)
     seen: dict[tuple[int, ...], int] = {}
     propensity: dict[tuple[int, ...], float] = {}
@@ -108,31 +109,31 @@ def rewards(seed: int, horizon: int) -> NDArray[np.float64]:
 
 
 def engine_regret(seed: int, *, horizon: int, floor: float = 0.0, refresh: int = 50) -> float:
-    """Pseudo-regret of the product's own functions, draws refreshed every `refresh` decisions."""
-    ids, hashes, luck = _ids(len(ARMS)), _hashes(len(ARMS)), rewards(seed, horizon)
-    known = [Statistics()] * len(ARMS)
+    """Return the pseudo-regret of the product's own functions, with draws made again every `refresh` decisions."""
+    ids, hashes, uniforms = _ids(len(ARMS)), _hashes(len(ARMS)), rewards(seed, horizon)
+    statistics = [Statistics()] * len(ARMS)
     regret = 0.0
     for start in range(0, horizon, refresh):
-        draws = bandits.make_draws(ids, known, seed=seed * horizon + start)
+        draws = bandits.make_draws(ids, statistics, seed=seed * horizon + start)
         chances = WinProbabilities(draws.rates, floor).chances()
         for t in range(start, min(start + refresh, horizon)):
             u = bandits.uniforms(bandits.seed_of(f"{seed} {t}"), hashes, 1)
             arm = bandits.pick(chances, u[0])
-            known[arm] += Statistics(1, int(luck[t] < ARMS[arm]))
+            statistics[arm] += Statistics(1, int(uniforms[t] < ARMS[arm]))
             regret += ARMS[0] - ARMS[arm]
     return regret
 
 
 def textbook_regrets(seeds: int, *, horizon: int, stream: int = 0) -> NDArray[np.float64]:
-    """Beta-Thompson sampling (Thompson, 1933; Chapelle and Li, 2011), a draw and an update a decision."""
-    luck = np.array([rewards(seed, horizon) for seed in range(seeds)])
+    """Return the pseudo-regret of Beta-Thompson sampling (Thompson, 1933; Chapelle and Li, 2011)."""
+    uniforms = np.array([rewards(seed, horizon) for seed in range(seeds)])
     rng = np.random.default_rng([11, stream])
     means, every = np.array(ARMS), np.arange(seeds)
     wins, losses = np.ones((seeds, len(ARMS))), np.ones((seeds, len(ARMS)))
     regret = np.zeros(seeds)
     for t in range(horizon):
         arm = rng.beta(wins, losses).argmax(axis=1)
-        paid = luck[:, t] < means[arm]
+        paid = uniforms[:, t] < means[arm]
         wins[every, arm] += paid
         losses[every, arm] += ~paid
         regret += means[0] - means[arm]
@@ -150,21 +151,17 @@ def favourite_first(favourite: str, *, loyalty: float, purchases: int, customers
     """
     methods = list(POPULATION)
     hashes = np.array([bandits.candidate_hash(method) for method in methods], np.uint64)
-    known = [Statistics(2000, round(2000 * rate)) for rate in POPULATION.values()]
-    draws = bandits.make_draws(methods, known, seed=1)
+    statistics = [Statistics(2000, round(2000 * rate)) for rate in POPULATION.values()]
+    draws = bandits.make_draws(methods, statistics, seed=1)
     rng = np.random.default_rng([methods.index(favourite), int(loyalty * 100)])
-    return float(np.mean([_shop(draws, methods, hashes, favourite, loyalty, purchases, rng) for _ in range(customers)]))
+    chances = [_chance_after_purchases(draws, hashes, favourite, loyalty, purchases, rng) for _ in range(customers)]
+    return float(np.mean(chances))
 
 
-def _shop(
-    draws: bandits.Draws,
-    methods: list[str],
-    hashes: NDArray[np.uint64],
-    favourite: str,
-    loyalty: float,
-    purchases: int,
-    rng: np.random.Generator,
+def _chance_after_purchases(
+    draws: bandits.Draws, hashes: NDArray[np.uint64], favourite: str, loyalty: float, purchases: int, rng: Rng
 ) -> float:
+    methods = list(POPULATION)
     successes, trials = np.zeros(len(methods)), np.zeros(len(methods))
     fade = bandits.recency_weight(14, 90)
     for _ in range(purchases + 1):
@@ -173,9 +170,9 @@ def _shop(
         answer = bandits.arrange(win_probabilities.chances, draws.means, u, length=len(methods), drawn=3)
         choice = favourite if rng.random() < loyalty else str(rng.choice(methods))
         ranking = [methods[index] for index in answer.order]
-        for method, worth in _credit(ranking, choice).items():
-            successes[methods.index(method)] += worth.successes
-            trials[methods.index(method)] += worth.trials
+        for method, counts in _credit(ranking, choice).items():
+            successes[methods.index(method)] += counts.successes
+            trials[methods.index(method)] += counts.trials
         successes, trials = successes * fade, trials * fade
     return float(answer.first[methods.index(favourite)])
 
@@ -185,20 +182,20 @@ def _credit(ranking: Sequence[str], choice: str) -> dict[str, Statistics]:
     return bandits.credit("cascade", "converted", ranking, events)
 
 
-# Noise.
+# Noise of the draws.
 
 
 def largest_correlation(count: int, draws: int) -> float:
-    """The largest |r| between the draws of any two of `count` arms with the same posterior."""
+    """Return the largest |r| between the draws of any two of `count` arms with the same posterior."""
     rates = bandits.make_draws(_ids(count), [Statistics(50, 20)] * count, seed=3, count=draws).rates
     return float(np.abs(np.corrcoef(rates) - np.eye(count)).max())
 
 
 def spread_slope() -> float:
-    """The slope of log(spread) over log(trials): -1/2 when the posterior narrows as 1/sqrt(n)."""
+    """Return the slope of log(spread) over log(trials): -1/2 when the posterior narrows as 1/sqrt(n)."""
     trials = [100, 1_000, 10_000, 100_000, 1_000_000]
-    known = [Statistics(n, n // 5) for n in trials]
-    spread = bandits.make_draws(_ids(len(trials)), known, seed=4).rates.astype(np.float64).std(axis=1)
+    statistics = [Statistics(n, n // 5) for n in trials]
+    spread = bandits.make_draws(_ids(len(trials)), statistics, seed=4).rates.astype(np.float64).std(axis=1)
     return float(np.polyfit(np.log(trials), np.log(spread), 1)[0])
 
 
@@ -207,14 +204,14 @@ def _ids(count: int) -> list[str]:
 
 
 def _hashes(count: int) -> NDArray[np.uint64]:
-    return np.array([bandits.candidate_hash(one) for one in _ids(count)], np.uint64)
+    return np.array([bandits.candidate_hash(name) for name in _ids(count)], np.uint64)
 
 
 # The figures.
 
 
 def figures() -> list[Figure]:
-    """What was measured, the goal, and the measurement."""
+    """Return (subject, measured, goal) rows."""
     return [*_chance_figures(200_000), *_regret_figures(100, 20_000), *_customer_figures(), *_noise_figures()]
 
 
@@ -240,8 +237,8 @@ def _regret_figures(seeds: int, horizon: int) -> list[Figure]:
     textbook = np.mean([textbook_regrets(seeds, horizon=horizon, stream=stream) for stream in range(4)], axis=0)
     lines: list[Figure] = [("regret of textbook Beta-Thompson", "", _with_interval(textbook))]
     for floor, goal in ((0.0, "at most 1.1 x textbook"), (0.01, "the price"), (0.02, "the price")):
-        ours = np.array([engine_regret(seed, horizon=horizon, floor=floor) for seed in range(seeds)])
-        lines.append((f"regret, floor {floor}", goal, f"{_with_interval(ours)}, {_ratio(ours, textbook)}"))
+        regrets = np.array([engine_regret(seed, horizon=horizon, floor=floor) for seed in range(seeds)])
+        lines.append((f"regret, floor {floor}", goal, f"{_with_interval(regrets)}, {_ratio(regrets, textbook)}"))
     return lines
 
 
@@ -250,11 +247,11 @@ def _with_interval(values: NDArray[np.float64]) -> str:
     return f"{values.mean():.1f} ± {margin:.1f} (median {np.median(values):.1f})"
 
 
-def _ratio(ours: NDArray[np.float64], textbook: NDArray[np.float64]) -> str:
-    """The ratio of the means, with a 95% interval from seeds drawn again with replacement."""
-    again = np.random.default_rng(13).integers(0, len(ours), (10_000, len(ours)))
-    low, high = np.quantile(ours[again].mean(axis=1) / textbook[again].mean(axis=1), [0.025, 0.975])
-    return f"{ours.mean() / textbook.mean():.3f} x ({low:.3f} to {high:.3f})"
+def _ratio(regrets: NDArray[np.float64], textbook: NDArray[np.float64]) -> str:
+    """Return the ratio of the means, with a 95% interval from resampled seeds."""
+    resampled = np.random.default_rng(13).integers(0, len(regrets), (10_000, len(regrets)))
+    low, high = np.quantile(regrets[resampled].mean(axis=1) / textbook[resampled].mean(axis=1), [0.025, 0.975])
+    return f"{regrets.mean() / textbook.mean():.3f} x ({low:.3f} to {high:.3f})"
 
 
 def _customer_figures() -> list[Figure]:

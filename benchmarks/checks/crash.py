@@ -1,4 +1,4 @@
-"""kill -9 in the middle of a load, again and again: nothing that was acknowledged may be lost or counted twice.
+"""Kill a server with SIGKILL under load, repeatedly: no acknowledged request may be lost or counted twice.
 
 `python -m benchmarks.checks.crash [ROUNDS]`; ten rounds take about a minute.
 """
@@ -40,7 +40,7 @@ KEPT = ("recorded", "duplicate")
 
 @dataclass(slots=True)
 class Crashes:
-    """What was found; everything from `lost_decisions` on must be zero."""
+    """The result; everything from `lost_decisions` on must be zero."""
 
     rounds: int = 0
     decisions: int = 0
@@ -60,7 +60,7 @@ class Crashes:
 
 @dataclass(slots=True)
 class Client:
-    """A checkout with a memory: what it was promised, and what it must send again."""
+    """A checkout that remembers what was acknowledged, and what it must send again."""
 
     key: str
     random: Random
@@ -72,7 +72,7 @@ class Client:
     refused: list[str] = field(default_factory=list)
 
     def next_request(self) -> bytes:
-        """Feedback where some is due, now and then of something old again; else the next decision."""
+        """Return feedback if some is due, sometimes an old one again, otherwise the next decision."""
         if self.due:
             return request("POST", FEEDBACK, self.due.popleft(), key=self.key)
         visit = self.world.visit(0.0)
@@ -89,17 +89,17 @@ class Client:
             self.refused.append(f"{status} {document.get('detail')}")
 
     def _decided(self, answer: dict[str, Any]) -> None:
-        # A fallback is answered before it is logged: the one promise that is not made.
+        # A fallback is answered before it is logged, so that it is not guaranteed to be kept.
         if answer["fallback"]:
             return
         self.decisions.add(answer["decision_id"])
         first = answer["ranking"][0]["id"]
         last = {"type": "converted", "candidate_id": first} if self.random.random() < 0.4 else {"type": "abandoned"}
         outcomes = [
-            {"event_id": f"{answer['decision_id']}.{one['type']}", "decision_id": answer["decision_id"], **one}
-            for one in ({"type": "shown"}, last)
+            {"event_id": f"{answer['decision_id']}.{outcome['type']}", "decision_id": answer["decision_id"], **outcome}
+            for outcome in ({"type": "shown"}, last)
         ]
-        self.unanswered |= {one["event_id"]: one for one in outcomes}
+        self.unanswered |= {outcome["event_id"]: outcome for outcome in outcomes}
         self.due.append(outcomes)
         if self.random.random() < 0.1:
             self.due.append(outcomes)
@@ -113,7 +113,7 @@ class Client:
                 self.refused.append(f"{receipt['event_id']}: {receipt['status']} {receipt.get('message')}")
 
     def send_again(self) -> Iterator[bytes]:
-        """What got no answer before the crash, as a client with retries would."""
+        """Return the requests that got no answer before the crash, as a client with retries would."""
         self.due.clear()
         outcomes = list(self.unanswered.values())
         for start in range(0, len(outcomes), 200):
@@ -121,7 +121,7 @@ class Client:
 
 
 async def prepare(folder: Path) -> str:
-    """A fresh demo merchant in `folder`; returns a key."""
+    """Create a demo merchant in `folder`; return a key."""
     engine = await open_engine(Settings(data=str(folder)))
     try:
         await seed(engine)
@@ -131,7 +131,7 @@ async def prepare(folder: Path) -> str:
 
 
 async def wrong_sums(folder: Path) -> int:
-    """Sums of the folds that differ from what the log says."""
+    """Return the sums of the folds that differ from the log."""
     database = open_database(database_url(Settings(data=str(folder))))
     try:
         return len(await compare(database))
@@ -140,7 +140,7 @@ async def wrong_sums(folder: Path) -> int:
 
 
 async def load_until_killed(server: Server, client: Client, seconds: float) -> int:
-    """Requests that were cut off."""
+    """Return the number of requests that were cut off."""
     asyncio.get_running_loop().call_later(seconds, server.kill)
     tally = await closed_loop(server.port, client.next_request, connections=CONNECTIONS, sink=client.answered)
     return tally.errors[0]
@@ -152,7 +152,7 @@ async def retry(server: Server, client: Client) -> None:
 
 
 def missing(folder: Path, client: Client) -> tuple[int, int, int]:
-    """Decisions and outcomes that were promised and are not there, and events that are there twice."""
+    """Count acknowledged decisions and outcomes that are missing, and events that are stored twice."""
     with closing(sqlite3.connect(f"file:{folder / 'tap2.sqlite'}?mode=ro", uri=True)) as database:
         decisions = {row[0] for row in database.execute("SELECT id FROM decisions")}
         events = [row[0] for row in database.execute("SELECT event_id FROM outcomes")]
@@ -160,49 +160,49 @@ def missing(folder: Path, client: Client) -> tuple[int, int, int]:
 
 
 def crash(rounds: int, *, seconds: tuple[float, float] = (0.7, 2.0), chance: int = 1) -> Crashes:
-    """`rounds` times: start, load, kill in the middle, look, start again on the same database, retry."""
-    random, found = Random(chance), Crashes()
+    """Repeat `rounds` times: start, load, kill, verify, start again on the same database, retry."""
+    random, crashes = Random(chance), Crashes()
     with tempfile.TemporaryDirectory(prefix="tap2-crash-") as name:
         folder = Path(name)
         client = Client(asyncio.run(prepare(folder)), random, ShopperWorld(default_rng(chance)))
         server = Server([*TAP2, "serve"], folder, free_port(), {})
         try:
             for _ in range(rounds):
-                _one_round(server, client, found, random.uniform(*seconds))
-            found.slowest_start = max(found.slowest_start, server.start())
+                _one_round(server, client, crashes, random.uniform(*seconds))
+            crashes.slowest_start = max(crashes.slowest_start, server.start())
             asyncio.run(retry(server, client))
         finally:
             server.kill()
-        _look(folder, client, found)
-    found.decisions, found.outcomes = len(client.decisions), len(client.kept)
-    found.refused = len(client.refused) + len(client.unanswered)
-    return found
+        _verify(folder, client, crashes)
+    crashes.decisions, crashes.outcomes = len(client.decisions), len(client.kept)
+    crashes.refused = len(client.refused) + len(client.unanswered)
+    return crashes
 
 
-def _one_round(server: Server, client: Client, found: Crashes, seconds: float) -> None:
-    found.slowest_start = max(found.slowest_start, server.start())
+def _one_round(server: Server, client: Client, crashes: Crashes, seconds: float) -> None:
+    crashes.slowest_start = max(crashes.slowest_start, server.start())
     asyncio.run(retry(server, client))
-    found.cut_off += asyncio.run(load_until_killed(server, client, seconds))
-    _look(server.folder, client, found)
-    found.rounds += 1
+    crashes.cut_off += asyncio.run(load_until_killed(server, client, seconds))
+    _verify(server.folder, client, crashes)
+    crashes.rounds += 1
 
 
-def _look(folder: Path, client: Client, found: Crashes) -> None:
-    """While no server runs: what must be there, and whether the sums are those of the log."""
-    found.lost_decisions, found.lost_outcomes, found.counted_twice = missing(folder, client)
-    found.wrong_sums += asyncio.run(wrong_sums(folder))
+def _verify(folder: Path, client: Client, crashes: Crashes) -> None:
+    """Verify the database while no server runs: nothing is missing, and the sums are those of the log."""
+    crashes.lost_decisions, crashes.lost_outcomes, crashes.counted_twice = missing(folder, client)
+    crashes.wrong_sums += asyncio.run(wrong_sums(folder))
 
 
 def figures(rounds: int = ROUNDS) -> list[tuple[str, str, str]]:
-    """(what, goal, measured) for the table of docs/verification.md."""
-    found = crash(rounds)
-    load = f"{found.decisions:,} decisions, {found.outcomes:,} outcomes, {found.cut_off:,} requests cut off"
+    """Return (subject, goal, measured) for the table of docs/verification.md."""
+    crashes = crash(rounds)
+    load = f"{crashes.decisions:,} decisions, {crashes.outcomes:,} outcomes, {crashes.cut_off:,} requests cut off"
     return [
-        (f"kill -9 in {found.rounds} loads: answered decisions lost", "0", f"{found.lost_decisions} ({load})"),
-        ("acknowledged outcomes lost", "0", str(found.lost_outcomes)),
-        ("outcomes counted twice, retries included", "0", str(found.counted_twice)),
-        ("sums that a rebuild from the log changes", "0", str(found.wrong_sums)),
-        ("requests refused after the restart", "0", f"{found.refused} (slowest start {found.slowest_start:.1f} s)"),
+        (f"kill -9 in {crashes.rounds} loads: answered decisions lost", "0", f"{crashes.lost_decisions} ({load})"),
+        ("acknowledged outcomes lost", "0", str(crashes.lost_outcomes)),
+        ("outcomes counted twice, retries included", "0", str(crashes.counted_twice)),
+        ("sums that a rebuild from the log changes", "0", str(crashes.wrong_sums)),
+        ("requests refused after the restart", "0", f"{crashes.refused} (slowest start {crashes.slowest_start:.1f} s)"),
     ]
 
 

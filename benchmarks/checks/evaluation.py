@@ -1,4 +1,4 @@
-"""Evaluation against truths that are known: exact marginals, intervals, refusals, and the Open Bandit Dataset.
+"""Check the evaluation against known truths: exact marginals, intervals, refusals, and the Open Bandit Dataset.
 
 `python -m benchmarks.verify evaluate`, two minutes. tests/bandits/ runs small versions.
 """
@@ -35,7 +35,7 @@ is no feature, and the shrinkage 10, are what comes nearest to these figures, an
 
 
 def oracle(a: Floats, b: Floats, slots: int, panels: int = 1_500) -> Floats:
-    """Position chances (K, slots) by brute force: a fine grid for each arm and the Beta distribution of scipy."""
+    """Return position chances (K, slots) by brute force: a fine grid for each arm and scipy's Beta distribution."""
     a, b = np.asarray(a, float)[:, None], np.asarray(b, float)[:, None]
     steps = np.linspace(-1, 1, panels)
     edges = np.unique(np.log(a / b) + np.sqrt(1 / a + 1 / b) * (60 * steps**2 * np.sign(steps)))
@@ -86,7 +86,7 @@ def _cpu_seconds(work: Callable[[], object]) -> float:
 
 
 class Design(NamedTuple):
-    """A log of n decisions, a share of which the new policy touches; chances and reward rates by action."""
+    """A log of n decisions, a share of which the new policy changes; chances and reward rates by action."""
 
     name: str
     n: int
@@ -96,7 +96,7 @@ class Design(NamedTuple):
     rates: Floats
 
     def draw(self, random: np.random.Generator) -> tuple[Floats, Floats, NDArray[np.int64]]:
-        """Weights, rewards and actions of one log."""
+        """Draw the weights, rewards and actions of a log."""
         actions = np.searchsorted(np.cumsum(self.old)[:-1], random.random(self.n))
         weights = (self.new / self.old)[actions]
         weights[random.random(self.n) >= self.touched] = 1.0
@@ -108,7 +108,7 @@ class Design(NamedTuple):
 
 
 def designs() -> Iterator[Design]:
-    """Pins, exclusions and boosts, of seldom and of frequent candidates, with rare and with frequent rewards."""
+    """Yield pins, exclusions and boosts of rare and frequent candidates, with rare and with frequent rewards."""
     spread = np.array([0.4, 0.3, 0.2, 0.1])
     for n, touched in ((1_500, 1.0), (20_000, 0.2), (200_000, 0.05)):
         for rate in (0.1, 0.5, 0.9):
@@ -122,15 +122,19 @@ def designs() -> Iterator[Design]:
 
 
 def coverage(design: Design, logs: int, random: np.random.Generator) -> tuple[int, int, int]:
-    """Of `logs` logs: how many were not refused, and in how many of these the truth lay below, and above."""
-    found = [effect(*design.draw(random)[:2]) for _ in range(logs)]
-    used = [one for one in found if not one.refused]
-    return len(used), sum(design.effect < one.low for one in used), sum(design.effect > one.high for one in used)
+    """Return how many of `logs` logs were not refused, and how often the truth was below and above the interval."""
+    effects = [effect(*design.draw(random)[:2]) for _ in range(logs)]
+    used = [estimate for estimate in effects if not estimate.refused]
+    return (
+        len(used),
+        sum(design.effect < estimate.low for estimate in used),
+        sum(design.effect > estimate.high for estimate in used),
+    )
 
 
 def _coverage_figures(logs: int) -> list[Figure]:
     random = np.random.default_rng(3)
-    # Large logs take their time, and the small ones are the hard ones.
+    # Use fewer large logs: they are slow, and small logs are harder.
     rows = [(design, coverage(design, max(30, logs * 1_500 // design.n), random)) for design in designs()]
     lines = []
     for n in sorted({design.n for design, _ in rows}):
@@ -151,7 +155,7 @@ def _coverage_figures(logs: int) -> list[Figure]:
 
 
 def _with_model(weights: Floats, rewards: Floats, design: Design, actions: NDArray[np.int64]) -> Estimate:
-    """Doubly robust with a model that is wrong by a fifth."""
+    """Estimate doubly robustly with a model that is wrong by a fifth."""
     guess = 0.8 * design.rates
     new = np.full(len(weights), float(design.new @ guess))
     return doubly_robust(weights, rewards, expected_logged=guess[actions], expected_new=new)
@@ -168,13 +172,13 @@ def _value_figure(
     name: str, estimator: Callable[[Floats, Floats, Design, NDArray[np.int64]], Estimate], logs: int
 ) -> Figure:
     random, hits, used = np.random.default_rng(4), 0, 0
-    for design in (one for one in designs() if one.touched == 1.0):
+    for design in (estimate for estimate in designs() if estimate.touched == 1.0):
         truth = float(design.new @ design.rates)
         for _ in range(logs):
             weights, rewards, actions = design.draw(random)
-            one = estimator(weights, rewards, design, actions)
-            used += not one.refused
-            hits += not one.refused and one.low <= truth <= one.high
+            estimate = estimator(weights, rewards, design, actions)
+            used += not estimate.refused
+            hits += not estimate.refused and estimate.low <= truth <= estimate.high
     return f"values by {name} in their 95% interval, n = 1,500", "93 to 97%", f"{hits / used:.1%}"
 
 
@@ -182,7 +186,7 @@ def _value_figure(
 
 
 def obd(folder: Path) -> tuple[Log, Floats, float]:
-    """The log of the uniform policy, the chances of the Thompson sampling policy, and the click rate of its own log."""
+    """Return the log of the uniform policy, the chances of the Thompson sampling policy, and its own click rate."""
     fetch(folder)
     features = read_item_features(folder / "all-item_context.csv")
     chances = chances_of(read_posteriors(folder / "all-posteriors.csv"), list(features))
@@ -191,12 +195,12 @@ def obd(folder: Path) -> tuple[Log, Floats, float]:
 
 
 def relative_errors(log: Log, chances: Floats, truth: float, *, runs: int) -> dict[str, float]:
-    """The mean of |estimate - truth| / truth over bootstraps, which are drawn as obp draws them."""
+    """Return the mean of |estimate - truth| / truth over bootstraps, drawn as obp draws them."""
     errors: dict[str, list[float]] = {}
     for run in range(runs):
-        again = np.random.RandomState(run).choice(np.arange(len(log.item)), size=len(log.item), replace=True)
-        for name, one in estimates(log.take(again), chances).items():
-            errors.setdefault(name, []).append(abs(one.value - truth) / truth)
+        resampled = np.random.RandomState(run).choice(np.arange(len(log.item)), size=len(log.item), replace=True)
+        for name, estimate in estimates(log.take(resampled), chances).items():
+            errors.setdefault(name, []).append(abs(estimate.value - truth) / truth)
     return {name: float(np.mean(each)) for name, each in errors.items()}
 
 
@@ -225,13 +229,13 @@ def _refusals(log: Log, chances: Floats) -> list[Figure]:
         "a log without the favourite item": (log.take(everything[log.item != favourite]), chances),
         "the whole log": (log, chances),
     }
-    said = {name: estimates(*case)["SNIPS"].refused or "an answer" for name, case in cases.items()}
+    refusals = {name: estimates(*case)["SNIPS"].refused or "an answer" for name, case in cases.items()}
     goals = {"the whole log": "an answer"}
-    return [(f"Open Bandit Dataset, {name}", goals.get(name, "refused"), words) for name, words in said.items()]
+    return [(f"Open Bandit Dataset, {name}", goals.get(name, "refused"), words) for name, words in refusals.items()]
 
 
 def figures() -> list[Figure]:
-    """What was measured, the goal, and the measurement."""
+    """Return (subject, goal, measured) rows."""
     fetch(DATA)
     return [*_marginal_figures(), *_coverage_figures(400), *_obd_figures(30)]
 

@@ -1,4 +1,4 @@
-"""How far off beliefs are while outcomes are under way, with decisions still open counted by their age and without."""
+"""Measure the error of beliefs while outcomes are pending, with and without counting pending decisions by age."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import bandits
 from simulation.policies.evidence import EvidenceTally
 from simulation.policies.fits import DelayRecords
-from simulation.policies.learner import LearningOptions, Thompson
+from simulation.policies.learner import LearningOptions, ThompsonPolicy
 from simulation.worlds import reporting
 from simulation.worlds.world import Floats, SimulatedVisit, VisitOutcome
 
@@ -20,56 +20,61 @@ ARMS = len(RATES)
 MEAN, WINDOW, HORIZON, EVERY = 1_000, 4_000, 20_000, 1_000
 
 
-class Off(NamedTuple):
-    """Posterior means over others of the same visits, less 1: (seeds, moments), all arms together, from the moment on
-    at which the first window closes.
+class BeliefErrors(NamedTuple):
+    """Ratios of posterior means to reference means, less 1: (seeds, moments), averaged over arms, after the first
+    window.
 
-    Each arm shown in turn, over what they are once all outcomes are known: `known` with a delay curve from as many
-    visits before, `learned` with one that is learned on the way, `as_told` with open decisions left out. Shown by
-    Thompson sampling, with a curve learned on the way: `chosen` over what they are once all is known, `from_truth` over
-    the true rates, `whole_from_truth` what they are once all is known over the true rates: the bias that comes of
-    choosing by what was seen (Nie, Tian, Taylor and Zou, 2018), and of the prior, with no delay in it.
+    Arms shown in turn, against the means with all outcomes: `earlier_curve` with a delay curve from as many earlier
+    visits, `current_curve` with one learned during the run, `pending_ignored` without pending decisions. Arms shown by
+    Thompson sampling with a curve learned during the run: `thompson` against the means with all outcomes,
+    `thompson_to_truth` against the true rates. `complete_to_truth` compares the means with all outcomes and the true
+    rates: the bias of adaptive choice (Nie, Tian, Taylor and Zou, 2018) and of the prior, without delays.
     """
 
-    known: Floats
-    learned: Floats
-    as_told: Floats
-    chosen: Floats
-    from_truth: Floats
-    whole_from_truth: Floats
+    earlier_curve: Floats
+    current_curve: Floats
+    pending_ignored: Floats
+    thompson: Floats
+    thompson_to_truth: Floats
+    complete_to_truth: Floats
 
 
-def off(seeds: int) -> Off:
-    return Off(*np.array([[*_in_turn(seed), *_chosen(seed)] for seed in range(seeds)]).transpose(1, 0, 2))
+def belief_errors(seeds: int) -> BeliefErrors:
+    return BeliefErrors(
+        *np.array([[*_round_robin(seed), *_thompson(seed)] for seed in range(seeds)]).transpose(1, 0, 2)
+    )
 
 
-def _in_turn(seed: int) -> Floats:
-    """(3, moments)"""
-    seen, delays, before = EvidenceTally(ARMS, 1, by_slot=False), DelayRecords(WINDOW), _earlier(seed)
+def _round_robin(seed: int) -> Floats:
+    """Return the errors (3, moments) with arms shown in turn."""
+    tally, delays, earlier = EvidenceTally(ARMS, 1, by_slot=False), DelayRecords(WINDOW), _earlier_curve(seed)
 
     def choose(number: int) -> int:
-        seen.begin(number, (number % ARMS,))
+        tally.begin(number, (number % ARMS,))
         delays.start(number)
         return number % ARMS
 
     def update(outcome: VisitOutcome) -> None:
-        seen.end(outcome, 0)
+        tally.end(outcome, 0)
         delays.resolve(outcome)
 
-    def compare(number: int, whole: Floats) -> list[float]:
-        curves = (before, delays.curve(number), None)
-        return [_over(_means(seen.evidence(_whole(seen), np.ones(1), curve, number)), whole) for curve in curves]
+    def compare(number: int, complete: Floats) -> list[float]:
+        curves = (earlier, delays.curve(number), None)
+        return [
+            _over(_means(tally.evidence(_equal_weights(tally), np.ones(1), curve, number)), complete)
+            for curve in curves
+        ]
 
     return _walk(seed, choose, update, compare)
 
 
-def _chosen(seed: int) -> Floats:
-    """(3, moments)"""
-    policy = Thompson(LearningOptions(window=WINDOW), ARMS, 1, seed=seed)
+def _thompson(seed: int) -> Floats:
+    """Return the errors (3, moments) with arms shown by Thompson sampling."""
+    policy = ThompsonPolicy(LearningOptions(window=WINDOW), ARMS, 1, seed=seed)
 
-    def compare(number: int, whole: Floats) -> list[float]:
+    def compare(number: int, complete: Floats) -> list[float]:
         means = _means(policy.evidence(number))
-        return [_over(means, whole), _over(means, RATES), _over(whole, RATES)]
+        return [_over(means, complete), _over(means, RATES), _over(complete, RATES)]
 
     return _walk(seed, lambda number: policy.decide(SimulatedVisit(number))[0], policy.learn, compare)
 
@@ -80,48 +85,50 @@ def _walk(
     update: Callable[[VisitOutcome], None],
     compare: Callable[[int, Floats], list[float]],
 ) -> Floats:
-    """Compares, now and then, with the means of somebody who knows at once what will come of every decision."""
-    luck, report = np.random.default_rng([seed, 1]), _telling([seed, 2])
-    whole = EvidenceTally(ARMS, 1, by_slot=False)
-    waiting: defaultdict[int, list[VisitOutcome]] = defaultdict(list)
-    found = []
+    """Compare at regular intervals with the means of an observer who knows every outcome at once."""
+    rng, report = np.random.default_rng([seed, 1]), _reporting([seed, 2])
+    complete = EvidenceTally(ARMS, 1, by_slot=False)
+    pending: defaultdict[int, list[VisitOutcome]] = defaultdict(list)
+    comparisons = []
     for number in range(HORIZON):
-        for outcome in waiting.pop(number, ()):
+        for outcome in pending.pop(number, ()):
             update(outcome)
         if number % EVERY == 0 and number >= WINDOW:
-            found.append(compare(number, _means(whole.evidence(_whole(whole), np.ones(1), None, number))))
+            comparisons.append(
+                compare(number, _means(complete.evidence(_equal_weights(complete), np.ones(1), None, number)))
+            )
         arm = choose(number)
         outcome = report(
-            VisitOutcome(SimulatedVisit(number), (arm,), (arm,) if luck.random() < RATES[arm] else (), number + 1)
+            VisitOutcome(SimulatedVisit(number), (arm,), (arm,) if rng.random() < RATES[arm] else (), number + 1)
         )
-        whole.end(outcome, 0)
-        waiting[outcome.reported_at].append(outcome)
-    return np.array(found).T
+        complete.end(outcome, 0)
+        pending[outcome.reported_at].append(outcome)
+    return np.array(comparisons).T
 
 
-def _earlier(seed: int) -> bandits.DelayCurve:
-    """What came of as many visits before, all of it told."""
-    luck, report, delays = np.random.default_rng([seed, 3]), _telling([seed, 4]), DelayRecords(WINDOW)
+def _earlier_curve(seed: int) -> bandits.DelayCurve:
+    """Return the delay curve of as many earlier visits with all outcomes."""
+    rng, report, delays = np.random.default_rng([seed, 3]), _reporting([seed, 4]), DelayRecords(WINDOW)
     for number in range(HORIZON):
         delays.start(number)
         delays.resolve(
-            report(VisitOutcome(SimulatedVisit(number), (0,), (0,) if luck.random() < RATES.mean() else (), number + 1))
+            report(VisitOutcome(SimulatedVisit(number), (0,), (0,) if rng.random() < RATES.mean() else (), number + 1))
         )
     return delays.curve(HORIZON + 2 * WINDOW)
 
 
-def _telling(seed: list[int]) -> reporting.Telling:
+def _reporting(seed: list[int]) -> reporting.Reporting:
     return reporting.trickling(MEAN, WINDOW, np.random.default_rng(seed))
 
 
-def _means(known: list[bandits.Evidence]) -> Floats:
-    return np.array([bandits.mean(one) for one in known])
+def _means(evidence: list[bandits.Evidence]) -> Floats:
+    return np.array([bandits.mean(arm_evidence) for arm_evidence in evidence])
 
 
 def _over(means: Floats, others: Floats) -> float:
     return float((means / others).mean() - 1)
 
 
-def _whole(tally: EvidenceTally) -> Floats:
-    """All days count."""
+def _equal_weights(tally: EvidenceTally) -> Floats:
+    """Return equal weights for all days."""
     return np.ones((len(tally.days()), ARMS))

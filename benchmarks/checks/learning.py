@@ -1,4 +1,4 @@
-"""What learning costs in worlds whose truth is known, beside the textbook and beside other libraries.
+"""Compare the cost of learning with the textbook and other libraries, in worlds whose truth is known.
 
 `python -m benchmarks.verify learning` keeps the table in docs/verification.md; `python -m benchmarks.checks.learning 3`
 prints it for three seeds. Worlds and policies are the scenarios in simulation/scenarios/.
@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import peers_environment
-from benchmarks.checks.late_beliefs import off
+from benchmarks.checks.late_beliefs import belief_errors
 from benchmarks.process import ROOT
 from simulation.runner import run_all
 from simulation.scenario import read
@@ -29,19 +29,19 @@ COLUMNS = ("world", "ours", "others", "goal")
 
 
 class Peer(NamedTuple):
-    """Another library's policy in `benchmarks/peers/`, and on how many seeds, as some are slow."""
+    """Another library's policy in `benchmarks/peers/`; `seeds` limits slow ones."""
 
     key: str
     name: str
     seeds: int
 
 
-class World(NamedTuple):
-    """A scenario, which of its policies is ours, what it is measured by, and what it should reach."""
+class ComparedWorld(NamedTuple):
+    """A scenario, the product's policy in it, the measure, and the goal."""
 
     scenario: str
     what: str
-    ours: str
+    product_regrets: str
     goal: str
     others: tuple[str, ...] = ()
     peers: tuple[Peer, ...] = ()
@@ -49,9 +49,9 @@ class World(NamedTuple):
 
 TOLD = ("textbook", "thompson told only")
 WORLDS = (
-    World("churn", "ten candidates that come and go, told at once (Chapelle and Li)", "thompson", "9,105 ± 7%"),
-    World("churn_batches", "the same, told a hundred visits at a time", "thompson", "11,550 ± 7%"),
-    World(
+    ComparedWorld("churn", "ten candidates that come and go, told at once (Chapelle and Li)", "thompson", "9,105 ± 7%"),
+    ComparedWorld("churn_batches", "the same, told a hundred visits at a time", "thompson", "11,550 ± 7%"),
+    ComparedWorld(
         "ten_arms",
         "ten candidates, one slot",
         "thompson",
@@ -63,15 +63,15 @@ WORLDS = (
             Peer("vw_squarecb", "Vowpal Wabbit squarecb", 20),
         ),
     ),
-    World(
+    ComparedWorld(
         "ten_arms",
         "the same, watching for jumps",
         "thompson that starts again",
         "at most 1.2 x textbook",
         ("textbook",),
     ),
-    World("jumps", "three jumps", "thompson that starts again", "at most 0.4 x textbook", ("textbook",)),
-    World(
+    ComparedWorld("jumps", "three jumps", "thompson that starts again", "at most 0.4 x textbook", ("textbook",)),
+    ComparedWorld(
         "contextual",
         "ten features, ten candidates, another world on each seed",
         "contextual",
@@ -83,21 +83,21 @@ WORLDS = (
             Peer("vw_squarecb", "Vowpal Wabbit squarecb", 20),
         ),
     ),
-    World(
+    ComparedWorld(
         "kindred",
         "candidates of four kinds, forty newcomers among them",
         "told the kinds",
         "less than without the kinds",
         ("contextual",),
     ),
-    World(
+    ComparedWorld(
         "contextual_late",
         "five features, successes 500 visits late on average",
         "open decisions count by their age",
         "less than by what was told",
         ("told only",),
     ),
-    World(
+    ComparedWorld(
         "position_based",
         "eight slots, seen less the further down",
         "thompson",
@@ -105,12 +105,16 @@ WORLDS = (
         ("textbook",),
         (Peer("vw_ccb_squarecb", "Vowpal Wabbit ccb squarecb", 10),),
     ),
-    World("cascade", "the first that pleases, of four in eight", "thompson", "at most 65", ("textbook", "kl_ucb")),
-    World("late", "outcomes 1,000 visits late", "thompson", "at most 1.0 x textbook", TOLD),
-    World("trickling", "successes 1,000 visits late on average", "thompson", "", TOLD),
-    World("new_merchant", "a new merchant, 20 others known, 1,000 visits", "peers", "at most 0.35 x flat", ("flat",)),
-    World("unlike_merchant", "the same, unlike all others", "peers", "at most 1.5 x flat", ("flat",)),
-    World(
+    ComparedWorld(
+        "cascade", "the first that pleases, of four in eight", "thompson", "at most 65", ("textbook", "kl_ucb")
+    ),
+    ComparedWorld("late", "outcomes 1,000 visits late", "thompson", "at most 1.0 x textbook", TOLD),
+    ComparedWorld("trickling", "successes 1,000 visits late on average", "thompson", "", TOLD),
+    ComparedWorld(
+        "new_merchant", "a new merchant, 20 others known, 1,000 visits", "peers", "at most 0.35 x flat", ("flat",)
+    ),
+    ComparedWorld("unlike_merchant", "the same, unlike all others", "peers", "at most 1.5 x flat", ("flat",)),
+    ComparedWorld(
         "shoppers",
         "the demo's shoppers",
         "each country, shrunk to all",
@@ -121,18 +125,18 @@ WORLDS = (
 
 
 def figures(most_seeds: int | None = None) -> list[Row]:
-    """A row for each world; fewer seeds, where a quick look is wanted."""
-    known: dict[str, dict[str, Floats]] = {}
+    """Return a row for each world; fewer seeds give a quick look."""
+    regrets_by_scenario: dict[str, dict[str, Floats]] = {}
     rows = []
     for world in WORLDS:
-        if world.scenario not in known:
-            known[world.scenario] = _played(world.scenario, most_seeds)
-        rows.append(_row(world, known[world.scenario], most_seeds))
+        if world.scenario not in regrets_by_scenario:
+            regrets_by_scenario[world.scenario] = _played(world.scenario, most_seeds)
+        rows.append(_row(world, regrets_by_scenario[world.scenario], most_seeds))
     return [*rows, *_bias_rows(most_seeds or 100)]
 
 
 def _played(name: str, most_seeds: int | None) -> dict[str, Floats]:
-    """The regrets (seeds,) of each policy at the end."""
+    """Return the final regrets (seeds,) of each policy."""
     scenario = read(_path(name).read_text())
     scenario = msgspec.structs.replace(scenario, seeds=min(scenario.seeds, most_seeds or scenario.seeds))
     curves = run_all(scenario, workers=os.cpu_count() or 1)
@@ -143,60 +147,60 @@ def _path(name: str) -> Path:
     return ROOT / "simulation" / "scenarios" / f"{name}.toml"
 
 
-def _row(world: World, regrets: dict[str, Floats], most_seeds: int | None) -> Row:
-    ours = regrets[world.ours]
-    others = [_said(name, regrets[name], ours) for name in world.others]
-    others += [_peer(world, peer, ours, most_seeds) for peer in world.peers]
-    return f"{world.what} ({_seeds(ours)})", _with_interval(ours), "; ".join(others), world.goal
+def _row(world: ComparedWorld, regrets: dict[str, Floats], most_seeds: int | None) -> Row:
+    product_regrets = regrets[world.product_regrets]
+    others = [_comparison(name, regrets[name], product_regrets) for name in world.others]
+    others += [_peer(world, peer, product_regrets, most_seeds) for peer in world.peers]
+    return f"{world.what} ({_seeds(product_regrets)})", _with_interval(product_regrets), "; ".join(others), world.goal
 
 
-def _peer(world: World, peer: Peer, ours: Floats, most_seeds: int | None) -> str:
+def _peer(world: ComparedWorld, peer: Peer, product_regrets: Floats, most_seeds: int | None) -> str:
     if not peers_environment.is_there():
         return f"{peer.name} {peers_environment.ABSENT}"
     seeds = min(peer.seeds, most_seeds or peer.seeds)
-    name = peer.name if seeds == len(ours) else f"{peer.name} ({seeds} seeds)"
-    return _said(name, peers_environment.regrets(_path(world.scenario), peer.key, seeds), ours)
+    name = peer.name if seeds == len(product_regrets) else f"{peer.name} ({seeds} seeds)"
+    return _comparison(name, peers_environment.regrets(_path(world.scenario), peer.key, seeds), product_regrets)
 
 
-def _said(name: str, theirs: Floats, ours: Floats) -> str:
-    """A figure of others, and what ours is of it, on the seeds that both played."""
-    both = min(len(theirs), len(ours))
-    text = f"{name} {_with_interval(theirs)}"
+def _comparison(name: str, other_regrets: Floats, product_regrets: Floats) -> str:
+    """Return another policy's figure, and the product's relative to it, on the seeds that both played."""
+    both = min(len(other_regrets), len(product_regrets))
+    text = f"{name} {_with_interval(other_regrets)}"
     if both < 2:
         return text
-    quotient, low, high = ratio(ours[:both], theirs[:both])
+    quotient, low, high = ratio(product_regrets[:both], other_regrets[:both])
     return f"{text}: ours is {quotient:.2f} x ({low:.2f} to {high:.2f})"
 
 
 def _bias_rows(seeds: int) -> list[Row]:
-    found = off(seeds)
+    errors = belief_errors(seeds)
     moments = f"from the first closed window on ({seeds} seeds)"
     return [
         (
             "posterior means while successes are under way, against those once all is known, each candidate shown in "
             f"turn, {moments}",
-            f"off by {_worst(found.known)} with delays known; {_worst(found.learned)} where they are learned on "
-            f"the way, at the end {_signed(found.learned[:, -1])}",
-            f"told only: off by {_worst(found.as_told)}",
+            f"off by {_worst(errors.earlier_curve)} with delays known; {_worst(errors.current_curve)} where they are "
+            f"learned on the way, at the end {_signed(errors.current_curve[:, -1])}",
+            f"told only: off by {_worst(errors.pending_ignored)}",
             "at most 1%",
         ),
         (
             f"the same, shown by Thompson sampling, {moments}",
-            f"off by {_worst(found.chosen)}, delays learned on the way",
+            f"off by {_worst(errors.thompson)}, delays learned on the way",
             "",
             "at most 1%",
         ),
         (
             "the same visits, against the true rates, at the end",
-            f"off by {_signed(found.from_truth[:, -1])}",
-            f"who knows at once what will come of each decision: {_signed(found.whole_from_truth[:, -1])}",
+            f"off by {_signed(errors.thompson_to_truth[:, -1])}",
+            f"who knows at once what will come of each decision: {_signed(errors.complete_to_truth[:, -1])}",
             "",
         ),
     ]
 
 
 def _worst(values: Floats) -> str:
-    """The moment at which the seeds' mean is furthest off."""
+    """Return the moment at which the seeds' mean is furthest off."""
     return f"{_signed(values[:, np.abs(values.mean(axis=0)).argmax()])} at worst"
 
 

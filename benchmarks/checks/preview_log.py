@@ -1,8 +1,8 @@
-"""A log of decisions by the real kernel, with shoppers of whom the truth is known: what previews are checked on.
+"""Generate a log of decisions by the real kernel, with shoppers whose truth is known, to check previews with.
 
-Shoppers look from the top, take the first method that they accept, and may give up after each one that they pass over.
-Whom they accept hangs on a favourite that nobody tells the engine, so that passing over one method says something
-about the next: a preview must not rely on the contrary.
+Shoppers look from the top, take the first method that they accept, and may give up after each one that they skip. A
+hidden favourite decides which methods they accept, so that skipping a method says something about the next one. A
+preview must not rely on the contrary.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ BASE_RULES = (
 
 
 def document(*, methods: int = len(METHODS), drawn: int = 3) -> PlanDocument:
-    """The merchant's plan, with the first so many methods."""
+    """Return the merchant's plan, with the first `methods` methods."""
     return PlanDocument(
         placement=Placement(
             key=PLACEMENT,
@@ -73,7 +73,7 @@ def document(*, methods: int = len(METHODS), drawn: int = 3) -> PlanDocument:
 
 
 class Shoppers:
-    """How likely a ranking ends in a purchase, by country; closed form."""
+    """The probability that a ranking ends in a purchase, by country; closed form."""
 
     def __init__(self, seed: int) -> None:
         luck = np.random.default_rng(seed)
@@ -81,18 +81,18 @@ class Shoppers:
             country: dict(zip(METHODS, luck.dirichlet(np.full(len(METHODS), 0.7)), strict=True))
             for country in COUNTRIES
         }
-        self._known: dict[tuple[str, tuple[str, ...]], float] = {}
+        self._probabilities: dict[tuple[str, tuple[str, ...]], float] = {}
 
     def success(self, country: str, ranking: tuple[str, ...]) -> float:
-        known = self._known.get((country, ranking))
-        if known is None:
+        probability = self._probabilities.get((country, ranking))
+        if probability is None:
             shares = self.favourites[country]
-            known = sum(share * _bought(favourite, ranking) for favourite, share in shares.items())
-            self._known[country, ranking] = known
-        return known
+            probability = sum(share * _bought(favourite, ranking) for favourite, share in shares.items())
+            self._probabilities[country, ranking] = probability
+        return probability
 
     def visit(self, country: str, ranking: Sequence[str], luck: random.Random) -> str | None:
-        """What one shopper takes."""
+        """Return the method that a shopper takes, if any."""
         shares = self.favourites[country]
         favourite = luck.choices(list(shares), list(shares.values()))[0]
         for method in ranking:
@@ -112,8 +112,8 @@ def _bought(favourite: str, ranking: Sequence[str]) -> float:
     return bought
 
 
-class Logged(NamedTuple):
-    """A decision with what it was made of and what was bought."""
+class LoggedDecision(NamedTuple):
+    """A decision with its inputs and the method that was bought."""
 
     row: DecisionRow
     facts: Facts
@@ -126,12 +126,12 @@ class Log:
 
     plan: Plan
     shoppers: Shoppers
-    decisions: list[Logged] = field(default_factory=list)
-    known: dict[int, Snapshot] = field(default_factory=dict)
+    decisions: list[LoggedDecision] = field(default_factory=list)
+    snapshots: dict[int, Snapshot] = field(default_factory=dict)
 
 
 async def furnish(engine: Engine, merchant_id: int) -> Plan:
-    """The placement as it decided then, in force."""
+    """Put the placement in force as it decided."""
     whole = document()
     await engine.catalogue.create(Actor(merchant_id, "verify"), "placement", "", [whole.placement])
     await engine.catalogue.create(Actor(merchant_id, "verify"), "candidate", PLACEMENT, list(whole.candidates))
@@ -143,7 +143,7 @@ async def furnish(engine: Engine, merchant_id: int) -> Plan:
 
 
 def make_log(plan: Plan, merchant_id: int, *, count: int, seed: int, until: int, histories: bool = False) -> Log:
-    """`count` decisions over the week before `until` (epoch milliseconds); their windows are over."""
+    """Return `count` decisions over the week before `until` (epoch milliseconds), whose windows are closed."""
     active, log, luck = Active(plan), Log(plan, Shoppers(seed)), random.Random(seed)
     learners: dict[str, _Learner] = {}
     for number in range(count):
@@ -153,31 +153,41 @@ def make_log(plan: Plan, merchant_id: int, *, count: int, seed: int, until: int,
         learner = learners.setdefault(bucket, _Learner(merchant_id, bucket, log))
         key = f"dec_{now:012x}{luck.getrandbits(80):020x}"
         decision = decide(plan, learner.beliefs(active), facts, key, expires_at=expires_at(plan, now))
-        ranking = [one.id for one in decision.ranking]
+        ranking = [ranked.id for ranked in decision.ranking]
         bought = log.shoppers.visit(facts.values["geo.country"], ranking, luck)
         learner.learn(ranking, bought)
         answer = Answer(decision, facts, plan, encode(decision))
-        log.decisions.append(Logged(log_row(answer, merchant_id, bucket, now, closes=False), facts, bought))
+        log.decisions.append(LoggedDecision(log_row(answer, merchant_id, bucket, now, closes=False), facts, bought))
     return log
 
 
-async def keep(database: Database, log: Log) -> None:
-    """Into the database, as if it had been served."""
+async def store_log(database: Database, log: Log) -> None:
+    """Store the log as if it had been served."""
     async with database.write() as connection:
-        for snapshot in log.known.values():
+        for snapshot in log.snapshots.values():
             await snapshots.add(connection, snapshot)
     for start in range(0, len(log.decisions), 5_000):
         part = log.decisions[start : start + 5_000]
         async with database.write() as connection:
-            await decisions.append(connection, [one.row for one in part])
-            await outcomes.append_new(connection, [_outcome(one) for one in part if one.bought])
+            await decisions.append(connection, [decision.row for decision in part])
+            await outcomes.append_new(connection, [_outcome(decision) for decision in part if decision.bought])
 
 
-def _outcome(one: Logged) -> OutcomeRow:
-    row, at = one.row, one.row.decided_at + 30_000
+def _outcome(decision: LoggedDecision) -> OutcomeRow:
+    row, occurred_at = decision.row, decision.row.decided_at + 30_000
     event = f"event_{row.id}"
     return OutcomeRow(
-        row.merchant_id, event, row.id, row.customer, row.placement, "converted", one.bought, None, None, at, at
+        row.merchant_id,
+        event,
+        row.id,
+        row.customer,
+        row.placement,
+        "converted",
+        decision.bought,
+        None,
+        None,
+        occurred_at,
+        occurred_at,
     )
 
 
@@ -224,8 +234,8 @@ class _Learner:
         if self._beliefs is None or self._since >= max(10, NEWS * self._seen):
             self._since = 0
             arms = {name: ArmBelief(float(self._trials[name]), float(self._successes[name])) for name in METHODS}
-            version = len(self._log.known) + 1
+            version = len(self._log.snapshots) + 1
             where = (self._merchant_id, PLACEMENT, version, "converted", self.bucket)
-            snapshot = self._log.known[version] = Snapshot(*where, Knowledge(arms), version)
+            snapshot = self._log.snapshots[version] = Snapshot(*where, Knowledge(arms), version)
             self._beliefs = active.make(snapshot)
         return self._beliefs

@@ -188,7 +188,7 @@ class Bench:
     """A log in memory, read once, on which drafts are tried as a preview does it, and their true effects worked out."""
 
     def __init__(self, log: Log) -> None:
-        self._plan, self._shoppers, self._known = log.plan, log.shoppers, log.known
+        self._plan, self._shoppers, self._known = log.plan, log.shoppers, log.snapshots
         self._count = len(log.decisions)
         self._by_country: defaultdict[str, list[Seen]] = defaultdict(list)
         for one in log.decisions:

@@ -226,7 +226,7 @@ def run(*, rules: int = RULES, publishes: int = PUBLISHES, quiet_seconds: float 
 
 
 def readable(client: Client, version: int, mark: int) -> bool:
-    """Whether a version is still there, as it was published."""
+    """Return whether a version can still be read as it was published."""
     plan = client.ask("GET", f"{PLACE}/versions/{version}")
     return marker(mark)["effects"] in [one["effects"] for one in plan["rules"] if one["id"] == "marker"]
 

@@ -1,4 +1,4 @@
-"""What the checks of rules must show: `python -m benchmarks.checks.rule_checks` prints the table in two minutes."""
+"""Check the static checks of rules: `python -m benchmarks.checks.rule_checks` prints the table in two minutes."""
 
 import statistics
 import time
@@ -20,27 +20,27 @@ MANY_CANDIDATES = {**CANDIDATES, **{name: name for name in ("ideal", "bancontact
 
 
 def compare(count: int, *, plain: bool, seed: int) -> tuple[Counter[str], list[str]]:
-    """Findings by kind in generated sets, and what is wrong by brute force: false alarms and what was missed."""
-    random, kinds, wrong = Random(seed), Counter[str](), list[str]()
+    """Return findings by kind in generated sets, and by brute force the false and the missing ones."""
+    random, kinds, mistakes = Random(seed), Counter[str](), list[str]()
     for _ in range(count):
-        one = rule_sets.rule_set(random, plain=plain)
-        kinds.update(finding.kind for finding in check_rules(one.rules, CHECK_CONTEXT))
-        wrong += rule_sets.mistakes(one, plain=plain)
-    return kinds, wrong
+        generated = rule_sets.rule_set(random, plain=plain)
+        kinds.update(finding.kind for finding in check_rules(generated.rules, CHECK_CONTEXT))
+        mistakes += rule_sets.mistakes(generated, plain=plain)
+    return kinds, mistakes
 
 
 def large_set(count: int, *, seed: int) -> tuple[Rule, ...]:
-    """Rules of 3 to 5 comparisons over 8 candidates."""
+    """Generate rules of 3 to 5 comparisons over 8 candidates."""
     return rule_sets.large_set(Random(seed), count, list(MANY_CANDIDATES))
 
 
 def seconds_for_a_set(rules: tuple[Rule, ...]) -> float:
-    """CPU seconds to check a whole set: the median of five."""
+    """Return the CPU seconds to check a whole set: the median of five."""
     return statistics.median(_seconds(partial(check_rules, rules, _MANY_CANDIDATES_CONTEXT)) for _ in range(5))
 
 
 def seconds_for_a_rule(rules: tuple[Rule, ...]) -> list[float]:
-    """CPU seconds to check one rule beside the others, for some rules of the set, the quickest first."""
+    """Return the CPU seconds to check a rule beside the others, for a sample of the set, in ascending order."""
     every = rules[:: max(1, len(rules) // 50)]
     return sorted(
         _seconds(partial(check_rule, one, [r for r in rules if r is not one], _MANY_CANDIDATES_CONTEXT))
@@ -58,7 +58,7 @@ def _seconds(run: Callable[[], object]) -> float:
 
 
 def figures(*, count: int = 5_000) -> list[Figure]:
-    """What, goal, measured; `count` is how many sets of each kind are generated."""
+    """Return (subject, goal, measured) rows; `count` sets of each kind are generated."""
     lines: list[Figure] = []
     for plain, seed in ((True, 1), (False, 2)):
         kinds, wrong = compare(count, plain=plain, seed=seed)

@@ -1,7 +1,7 @@
-"""What the rules must show: `python -m benchmarks.checks.rules` prints the table in about ten minutes.
+"""Check the rules: `python -m benchmarks.checks.rules` prints the table in about ten minutes.
 
-With TAP2_JSON_LOGIC_JS naming the folder of the npm package json-logic-js (and a node on the machine), it also
-decides between us and panzi-json-logic.
+If TAP2_JSON_LOGIC_JS names the folder of the npm package json-logic-js (and node is installed), it also compares with
+that.
 """
 
 import json
@@ -31,7 +31,7 @@ FACTS_A_SET = 5
 
 
 def suite_figure() -> Figure:
-    """The common suite of all implementations."""
+    """Return the row of the common suite of all implementations."""
     suite = shared_suite()
     if suite is None:
         return "common suite of JSON-logic", "278 of 278", "not at hand"
@@ -45,34 +45,34 @@ def suite_figure() -> Figure:
 
 @dataclass
 class Differences:
-    """How many generated cases differ from panzi-json-logic, by the documented difference; and the others."""
+    """The number of generated cases that differ from panzi-json-logic, by documented difference, and the others."""
 
     names: Counter[str] = field(default_factory=Counter)
     undocumented: list[Case] = field(default_factory=list)
 
 
 def generated_cases(count: int, seed: int) -> Iterator[Case]:
-    """JSON-logic of all operators on odd types, with data."""
+    """Yield JSON-logic of all operators on unusual types, with data."""
     random = Random(seed)
     for _ in range(count):
         yield logic_cases.logic(random), logic_cases.data(random)
 
 
 def differences_from_panzi(count: int, *, seed: int) -> Differences:
-    """Each difference on generated cases, traced to the operator that makes it."""
-    found = Differences()
+    """Trace each difference on generated cases to the operator that causes it."""
+    differences = Differences()
     for logic, data in generated_cases(count, seed):
         if differ(logic, data):
             name = documented(*cause(logic, data))
             if name:
-                found.names[name] += 1
+                differences.names[name] += 1
             else:
-                found.undocumented.append((logic, data))
-    return found
+                differences.undocumented.append((logic, data))
+    return differences
 
 
 def disagreements_with_js(folder: str, count: int, *, seed: int) -> list[Case]:
-    """Generated cases that json-logic-js itself answers otherwise."""
+    """Return generated cases on which json-logic-js differs."""
     cases = list(generated_cases(count, seed))
     return [
         case
@@ -92,7 +92,7 @@ def _agrees(case: Case, js_result: dict[str, object]) -> bool:
 
 
 def disagreements_with_explanations(pairs: int, *, seed: int) -> list[object]:
-    """Generated sets of rules and facts, half of them spoilt, on which compiled and explained verdicts differ."""
+    """Return generated rules and facts, half of them spoilt, whose compiled and explained verdicts differ."""
     random, wrong = Random(seed), list[object]()
     for number in range(pairs // (RULES_A_SET * FACTS_A_SET)):
         rules = parse_rules([rule_cases.rule(random, i) for i in range(RULES_A_SET)], VOCABULARY, LISTS)
@@ -105,7 +105,7 @@ def disagreements_with_explanations(pairs: int, *, seed: int) -> list[object]:
 
 
 def disagreements_with_the_standard(pairs: int, *, seed: int) -> list[object]:
-    """Generated rules of standard operators that `apply` finds otherwise although all facts are there."""
+    """Return generated rules of standard operators on which `apply` differs although all facts are present."""
     random, wrong = Random(seed), list[object]()
     for _ in range(pairs // (RULES_A_SET * FACTS_A_SET)):
         documents = [rule_cases.rule(random, i, standard=True) for i in range(RULES_A_SET)]
@@ -121,7 +121,7 @@ def disagreements_with_the_standard(pairs: int, *, seed: int) -> list[object]:
 
 
 def disagreements_with_qubit(pairs: int, *, seed: int) -> list[object]:
-    """Well-typed comparisons that json-logic-qubit answers otherwise."""
+    """Return well-typed comparisons on which json-logic-qubit differs."""
     random, reference, wrong = Random(seed), qubit(), list[object]()
     for number in range(pairs):
         when, facts = rule_cases.well_typed_condition(random), rule_cases.facts(random, spoilt=False)
@@ -136,7 +136,7 @@ def disagreements_with_qubit(pairs: int, *, seed: int) -> list[object]:
 
 
 def slowest_refusal_ms() -> tuple[str, float]:
-    """The hostile text that is refused last, and after how long."""
+    """Return the hostile text that takes the longest to refuse, and the milliseconds."""
     taken: dict[str, float] = {}
     for name, (text, _) in hostile.REFUSED.items():
         begun = time.perf_counter()
@@ -150,7 +150,7 @@ def slowest_refusal_ms() -> tuple[str, float]:
 
 
 def survive(check: Callable[..., None], *strategies: st.SearchStrategy[object], inputs: int) -> None:
-    """Raises what `check` raises on one of so many inputs made by Hypothesis."""
+    """Run `check` on that many inputs made by Hypothesis; raise what it raises."""
     quick = settings(
         max_examples=inputs, deadline=None, database=None, suppress_health_check=list(HealthCheck), derandomize=True
     )
@@ -158,7 +158,7 @@ def survive(check: Callable[..., None], *strategies: st.SearchStrategy[object], 
 
 
 def hypothesis_figure(inputs: int) -> Figure:
-    """A third each of texts, conditions, and logic with data."""
+    """Return the row of generated input: a third each of texts, conditions, and logic with data."""
     third = inputs // 3 + 1
     survive(hostile.check_text, hostile.TEXTS, inputs=third)
     survive(hostile.check_condition, hostile.CONDITIONS, inputs=third)
@@ -167,7 +167,7 @@ def hypothesis_figure(inputs: int) -> Figure:
 
 
 def figures(*, count: int = 100_000) -> list[Figure]:
-    """What, goal, measured; `count` is how many cases of each kind are generated."""
+    """Return (subject, goal, measured) rows; `count` cases of each kind are generated."""
     lines = [suite_figure(), *_panzi_figures(count), *_js_figures(count)]
     lines += [
         (f"compiled = explained, {count:,} pairs", "0 differ", _differ(disagreements_with_explanations(count, seed=2))),
@@ -180,10 +180,10 @@ def figures(*, count: int = 100_000) -> list[Figure]:
 
 
 def _panzi_figures(count: int) -> list[Figure]:
-    found = differences_from_panzi(count, seed=1)
-    measured = f"{len(found.undocumented)} ({found.names.total():,} documented)"
+    differences = differences_from_panzi(count, seed=1)
+    measured = f"{len(differences.undocumented)} ({differences.names.total():,} documented)"
     lines = [(f"panzi-json-logic, {count:,} cases, undocumented", "0", measured)]
-    return [*lines, *((f"  {name}", "", f"{times:,}") for name, times in found.names.most_common())]
+    return [*lines, *((f"  {name}", "", f"{times:,}") for name, times in differences.names.most_common())]
 
 
 def _js_figures(count: int) -> list[Figure]:

@@ -1,4 +1,4 @@
-"""What the bandits cost in process: `python -m benchmarks.speed.bandits` prints the median of many rounds."""
+"""Measure the cost of the bandits in process: `python -m benchmarks.speed.bandits` prints medians of many rounds."""
 
 from collections.abc import Callable
 from statistics import median
@@ -20,11 +20,11 @@ ROUNDS = 5_000
 DRAWN = 3
 FEATURES = 11
 IDS = [f"method_{index}" for index in range(8)]
-HASHES = np.array([bandits.candidate_hash(one) for one in IDS], np.uint64)
+HASHES = np.array([bandits.candidate_hash(name) for name in IDS], np.uint64)
 
 
 def p50(act: Callable[[], object]) -> float:
-    """The median time of one call, in microseconds."""
+    """Return the median time of a call, in microseconds."""
     times = []
     for _ in range(ROUNDS):
         start = perf_counter_ns()
@@ -34,10 +34,10 @@ def p50(act: Callable[[], object]) -> float:
 
 
 def times(count: int) -> list[tuple[str, float]]:
-    """Each step for `count` candidates, then all of it with a customer's history and without."""
+    """Measure each step for `count` candidates, then all steps with a customer's history and without."""
     ids = [f"method_{index}" for index in range(count)]
     draws = bandits.make_draws(ids, [Statistics(200 + i, 40 + i) for i in range(count)], seed=1)
-    hashes = np.array([bandits.candidate_hash(one) for one in ids], np.uint64)
+    hashes = np.array([bandits.candidate_hash(name) for name in ids], np.uint64)
     successes = np.arange(count, dtype=np.float32) % 3 == 0
     trials = np.arange(count, dtype=np.float32) % 4
     kept, seed = WinProbabilities(draws.rates, 0.01), bandits.seed_of("dec_1")
@@ -66,13 +66,13 @@ def times(count: int) -> list[tuple[str, float]]:
 
 
 def figures() -> list[tuple[str, str, str]]:
-    """What a whole decision costs, nothing remembered of an earlier one, beside other libraries."""
+    """Return the cost of a whole decision without cached results, beside other libraries."""
     draws = bandits.make_draws(IDS, [Statistics(200 + i, 40 + i) for i in range(len(IDS))], seed=1)
-    ours = [
+    product_costs = [
         ("an order of 8 with its chances", "at most 40 us", p50(lambda: _order(draws.rates, draws.means))),
         ("the same by 11 features of each candidate", "at most 60 us", p50(_contextual())),
     ]
-    rows = [(f"decide in process, {what}", goal, f"{cost:.1f} us") for what, goal, cost in ours]
+    rows = [(f"decide in process, {what}", goal, f"{cost:.1f} us") for what, goal, cost in product_costs]
     if not peers_environment.is_there():
         return [*rows, ("decide in process, other libraries", "", peers_environment.ABSENT)]
     others = peers_environment.timings().items()
@@ -87,8 +87,8 @@ def _order(scores: NDArray[np.float32], means: NDArray[np.float64]) -> bandits.A
 def _contextual() -> Callable[[], object]:
     rng = np.random.default_rng(1)
     features = np.column_stack((np.ones((8, 1)), rng.standard_normal((8, FEATURES - 1))))
-    told = Observations(features, np.ones(8), np.array([1.0, 0.0] * 4))
-    weights = make_weights(IDS, WeightEvidence(FEATURES).updated(dict.fromkeys(IDS, told)), seed=1)
+    observations = Observations(features, np.ones(8), np.array([1.0, 0.0] * 4))
+    weights = make_weights(IDS, WeightEvidence(FEATURES).updated(dict.fromkeys(IDS, observations)), seed=1)
     return lambda: _order(weights.scores(features), weights.rates(features))
 
 

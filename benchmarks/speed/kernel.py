@@ -39,10 +39,10 @@ def facts_of(active: Active, random: Random, *, returning: bool) -> Facts:
     return Facts(values, past, None)
 
 
-def median_us(active: Active, asked: list[Facts]) -> float:
+def median_us(active: Active, fact_sets: list[Facts]) -> float:
     took = []
     for number in range(COUNT):
-        facts = asked[number % len(asked)]
+        facts = fact_sets[number % len(fact_sets)]
         began = time.perf_counter_ns()
         _, beliefs = active.for_facts(facts.values)
         decide(active.plan, beliefs, facts, f"dec_{number:032x}", expires_at=NOW)
@@ -68,15 +68,18 @@ def figures() -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="tap2-kernel-") as folder:
         active = asyncio.run(_shop(Path(folder)))
     random = Random(3)
-    asked = {
+    fact_sets = {
         "a customer without a past": [facts_of(active, random, returning=False) for _ in range(200)],
         "a customer with a past": [facts_of(active, random, returning=True) for _ in range(200)],
     }
-    asked["half and half"] = [facts for pair in zip(*asked.values(), strict=True) for facts in pair]
-    for some in asked.values():
-        median_us(active, some)
+    fact_sets["half and half"] = [facts for pair in zip(*fact_sets.values(), strict=True) for facts in pair]
+    for facts_of_kind in fact_sets.values():
+        median_us(active, facts_of_kind)
     what = "kernel p50, 8 methods, 50 rules, 40 facts, "
-    return [(what + name, "at most 40 us", f"{median_us(active, some):.1f} us") for name, some in asked.items()]
+    return [
+        (what + name, "at most 40 us", f"{median_us(active, facts_of_kind):.1f} us")
+        for name, facts_of_kind in fact_sets.items()
+    ]
 
 
 def main() -> None:

@@ -42,7 +42,7 @@ class Measured:
 
 @dataclass(slots=True)
 class Tally:
-    """What is collected while a load runs; `latencies` in seconds, of good answers. Tallies add."""
+    """The counts of a running load; `latencies` in seconds, of successful answers. Tallies add up."""
 
     latencies: list[float] = field(default_factory=list)
     errors: Counter[int] = field(default_factory=Counter)
@@ -160,8 +160,8 @@ async def closed_loop(
         payload = source() if now - began < seconds else None
         connection.close() if payload is None else connection.send(payload, now)
 
-    made = await _connect(port, connections, lambda: Connection(tally, feed, sink))
-    await asyncio.gather(*(connection.closed for connection in made))
+    opened = await _connect(port, connections, lambda: Connection(tally, feed, sink))
+    await asyncio.gather(*(connection.closed for connection in opened))
     tally.seconds = time.perf_counter() - began
     return tally
 
@@ -181,28 +181,28 @@ async def open_loop(
     that had to wait for a connection.
     """
     tally, free = Tally(), deque[Connection]()
-    made = await _connect(port, connections, lambda: Connection(tally, free.append, sink))
+    opened = await _connect(port, connections, lambda: Connection(tally, free.append, sink))
     began = time.perf_counter()
     for number in range(int(rate * seconds)):
         due = began + number / rate
         while (wait := due - time.perf_counter()) > 0 or not free:
             await asyncio.sleep(max(wait, 0.0005))
-            if all(connection.closed.done() for connection in made):
+            if all(connection.closed.done() for connection in opened):
                 tally.seconds = time.perf_counter() - began
                 return tally
         payload = source()
         if payload is None:
             break
         free.popleft().send(payload, due)
-    while any(connection.busy and not connection.closed.done() for connection in made):
+    while any(connection.busy and not connection.closed.done() for connection in opened):
         await asyncio.sleep(0.001)
     tally.seconds = time.perf_counter() - began
-    for connection in made:
+    for connection in opened:
         connection.close()
     return tally
 
 
 async def _connect(port: int, count: int, make: Callable[[], Connection]) -> list[Connection]:
     loop = asyncio.get_running_loop()
-    made = [await loop.create_connection(make, "127.0.0.1", port) for _ in range(count)]
-    return [protocol for _, protocol in made]
+    opened = [await loop.create_connection(make, "127.0.0.1", port) for _ in range(count)]
+    return [protocol for _, protocol in opened]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from benchmarks.checks.preview_log import BASE_RULES, COUNTRIES, DEVICES, PLACEMENT, furnish, keep, make_log
+from benchmarks.checks.preview_log import BASE_RULES, COUNTRIES, DEVICES, PLACEMENT, furnish, make_log, store_log
 from benchmarks.process import TAP2, Server, free_port
 from benchmarks.speed.load import Measured, Tally, open_loop, request
 from engine.clock import now_ms
@@ -51,7 +51,9 @@ async def prepare(folder: Path, *, count: int) -> str:
     await engine.follow()
     merchant, _ = await engine.accounts.add_merchant("shop", "Shop")
     plan = await furnish(engine, merchant.id)
-    await keep(engine.database, make_log(plan, merchant.id, count=count, seed=8, until=now_ms() - DAY, histories=True))
+    await store_log(
+        engine.database, make_log(plan, merchant.id, count=count, seed=8, until=now_ms() - DAY, histories=True)
+    )
     _, key = await engine.accounts.create_key(merchant, "secret", "verify", actor_name="verify")
     await engine.stop()
     return key
@@ -73,10 +75,10 @@ class Api(NamedTuple):
     def call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         address = f"http://127.0.0.1:{self.port}/v1/placements/{PLACEMENT}/previews{path}"
         data = None if body is None else json.dumps(body).encode()
-        asked = urllib.request.Request(address, data, {"authorization": f"Bearer {self.key}"}, method=method)
-        with urllib.request.urlopen(asked, timeout=60) as answer:
-            found: dict[str, Any] = json.loads(answer.read())
-        return found
+        request = urllib.request.Request(address, data, {"authorization": f"Bearer {self.key}"}, method=method)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            document: dict[str, Any] = json.loads(answer.read())
+        return document
 
     def start(self, rule: Any) -> str:
         """A preview of the rules in force and one more."""

@@ -26,26 +26,28 @@ TICK = 0.001
 
 async def waits(rules: list[Any], changed: list[Any], *, methods: tuple[str, ...]) -> list[float]:
     """Seconds of CPU that passed until the loop went on after a short sleep, while changed rules are published."""
-    found: list[float] = []
+    waits_seen: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         async with _shop(folder, rules, methods) as (engine, merchant):
-            listening = asyncio.create_task(_listen(found))
+            listening = asyncio.create_task(_listen(waits_seen))
             for document in changed:
                 await _publish(engine, merchant, msgspec.convert(document, RuleDocument))
             listening.cancel()
-    return found
+    return waits_seen
 
 
 @asynccontextmanager
 async def _shop(folder: str, rules: list[Any], methods: tuple[str, ...]) -> AsyncIterator[tuple[Engine, int]]:
     engine = await open_engine(Settings(data=folder))
     merchant, _ = await engine.accounts.add_merchant("shop", "Shop")
-    catalogue, who = engine.catalogue, "benchmark"
-    await catalogue.create(Actor(merchant.id, who), "placement", "", [Placement(key=PLACE, name="Payment methods")])
+    catalogue, actor_name = engine.catalogue, "benchmark"
     await catalogue.create(
-        Actor(merchant.id, who), "candidate", PLACE, [Candidate(id=name, label=name) for name in methods]
+        Actor(merchant.id, actor_name), "placement", "", [Placement(key=PLACE, name="Payment methods")]
     )
-    await catalogue.create(Actor(merchant.id, who), "rule", PLACE, msgspec.convert(rules, list[RuleDocument]))
+    await catalogue.create(
+        Actor(merchant.id, actor_name), "candidate", PLACE, [Candidate(id=name, label=name) for name in methods]
+    )
+    await catalogue.create(Actor(merchant.id, actor_name), "rule", PLACE, msgspec.convert(rules, list[RuleDocument]))
     tune()
     try:
         yield engine, merchant.id
@@ -59,8 +61,8 @@ async def _publish(engine: Engine, merchant: int, rule: RuleDocument) -> None:
     await engine.releases.publish(Actor(merchant, "benchmark"), PLACE, revision=draft.at.revision, reason="")
 
 
-async def _listen(found: list[float]) -> None:
+async def _listen(waits_seen: list[float]) -> None:
     while True:
         before = time.process_time()
         await asyncio.sleep(TICK)
-        found.append(max(0.0, time.process_time() - before - TICK))
+        waits_seen.append(max(0.0, time.process_time() - before - TICK))

@@ -65,7 +65,7 @@ def _comparison(field: Field, random: Random) -> object:
 
 
 def contenders(rules: tuple[Rule, ...], vocabulary: Vocabulary, facts: dict[str, object]) -> dict[str, Run]:
-    """What each implementation does for one request: facts to the indices of the rules that fire."""
+    """Return a function for each implementation that maps the facts of a request to the indices of the firing rules."""
     conditions = [rule.document["when"] for rule in rules]
     data: dict[str, dict[str, object]] = {}
     for name, value in facts.items():
@@ -117,7 +117,7 @@ def p50_us(runs: dict[str, Run], rounds: int) -> dict[str, float]:
 
 
 def figures(*, rounds: int = 1_000) -> list[Figure]:
-    """What, goal, measured."""
+    """Return (subject, goal, measured) rows."""
     return [
         line for count, goal in ((50, "a few us"), (1_000, "at most 60 us")) for line in _figures(count, goal, rounds)
     ]

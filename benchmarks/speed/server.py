@@ -42,14 +42,14 @@ COMMAND = "python -m benchmarks.speed.server"
 
 
 def uvicorn(port: int) -> list[str]:
-    """How the benchmark's application is served: as `tap2 serve` does it."""
+    """Return the arguments that serve the benchmark's application as `tap2 serve` does."""
     server = ["-m", "uvicorn", "benchmarks.speed.app:create", "--factory", "--host", "127.0.0.1", "--port", str(port)]
     return [*server, "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one route did; `cpu` is the server's CPU time in microseconds a request."""
+    """The result of a route; `cpu` is the server's CPU time in microseconds per request."""
 
     seen: Measured
     cpu: float
@@ -87,15 +87,15 @@ async def measure(
             before = server.cpu_seconds()
             tallies[path] += await closed_loop(server.port, source, connections=connections, seconds=seconds)
             cpu[path] += server.cpu_seconds() - before
-    seen = {path: tally.measured for path, tally in tallies.items()}
-    return {path: Cost(one, 1e6 * cpu[path] / max(one.count, 1)) for path, one in seen.items()}
+    results = {path: tally.measured for path, tally in tallies.items()}
+    return {path: Cost(result, 1e6 * cpu[path] / max(result.count, 1)) for path, result in results.items()}
 
 
 def fell_back(port: int) -> int:
-    """Decisions that were answered in the fallback order: fast, and not what is to be measured."""
+    """Count decisions in the fallback order, which are fast but not to be measured."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-        found = re.search(rb"^tap2_fallbacks_total ([0-9.]+)", answer.read(), re.MULTILINE)
-    return int(float(found[1])) if found else 0
+        match = re.search(rb"^tap2_fallbacks_total ([0-9.]+)", answer.read(), re.MULTILINE)
+    return int(float(match[1])) if match else 0
 
 
 def ratio(costs: dict[str, Cost]) -> float:
@@ -135,7 +135,7 @@ def figures(
 
 
 def machine() -> str:
-    """What it was measured with."""
+    """Return a description of the machine."""
     parts = [f"Python {platform.python_version()}", f"SQLite {sqlite3.sqlite_version}"]
     parts += [f"{name} {version(name)}" for name in ("litestar", "uvicorn", "uvloop", "httptools", "sqlalchemy")]
     return ", ".join(parts)

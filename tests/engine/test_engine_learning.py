@@ -214,7 +214,7 @@ async def test_an_older_choice_counts_less_than_a_younger_one(shop):
 @pytest.mark.parametrize("seed", range(3))
 async def test_after_anything_whatever_a_rebuild_finds_the_folds_as_they_are(engine, seed):
     shops = await engine_checks.open_shops(engine)
-    receipts = await engine_checks.play(shops, asked=150, reported=600, seed=seed)
+    receipts = await engine_checks.play(shops, decision_count=150, outcome_count=600, seed=seed)
     assert all(receipts[status] > 4 for status in ("recorded", "duplicate", "unknown_decision", "invalid")), receipts
     assert await rebuild.compare(engine.database) == []
     async with engine.database.read() as connection:

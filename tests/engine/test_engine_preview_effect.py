@@ -41,7 +41,7 @@ def averages(log, draft_rule):
     draft = Active(Plan(with_rule(log.plan.document, draft_rule), version=0))
     comparison = Comparison(log.plan, draft.plan)
     case = list(Bench(log).touched(draft_rule, comparison))[-1]
-    beliefs, before = draft.make(log.known[case.beliefs_version]), case.bounded.before
+    beliefs, before = draft.make(log.snapshots[case.beliefs_version]), case.bounded.before
     then = draw_of(log.plan, beliefs, case.facts, before.bounds, before.eligible, "")
     cases, bought, shares = [], [], []
     for order, chance in rankings(then):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from benchmarks.checks.preview_log import furnish, keep, make_log
+from benchmarks.checks.preview_log import furnish, make_log, store_log
 from engine.clock import now_ms
 from engine.model.actor import Actor
 from engine.model.errors import Conflict, Invalid, NotFound
@@ -30,7 +30,7 @@ async def merchant(engine):
 @pytest.fixture
 async def log(engine, merchant):
     made = make_log(await furnish(engine, merchant), merchant, count=DECISIONS, seed=4, until=now_ms() - DAY)
-    await keep(engine.database, made)
+    await store_log(engine.database, made)
     return made
 
 
@@ -102,7 +102,7 @@ async def test_only_decisions_whose_window_is_over_tell_of_the_effect(engine, me
     waiting = [msgspec.structs.replace(one.row, closes_at=now_ms() + DAY) for one in late.decisions]
     late.decisions[:] = [one._replace(row=row) for one, row in zip(late.decisions, waiting, strict=True)]
     late.known.clear()
-    await keep(engine.database, late)
+    await store_log(engine.database, late)
     result = await tried(engine, merchant, NO_SEPA)
     assert result.read == DECISIONS + 100
     assert result.effect.counted <= DECISIONS

@@ -105,7 +105,7 @@ async def test_without_its_beliefs_a_decision_says_why_it_cannot_be_replayed(sho
 
 async def test_any_decision_replays_here_and_in_a_new_process(engine):
     shops = await engine_checks.open_shops(engine)
-    await engine_checks.play(shops, asked=200, reported=300, seed=4)
+    await engine_checks.play(shops, decision_count=200, outcome_count=300, seed=4)
     here = await engine_checks.replay_log(engine.database)
     there = await asyncio.to_thread(engine_checks.replay_in_a_new_process, engine.settings)
     assert here == there

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from benchmarks.checks.late_beliefs import off
+from benchmarks.checks.late_beliefs import belief_errors
 from simulation.runner import run
 from simulation.scenario import SimulationScenario, read
 
@@ -41,11 +41,11 @@ def test_successes_that_trickle_in_are_not_mistaken_for_high_rates():
 
 
 def test_posterior_means_are_right_while_outcomes_are_under_way():
-    errors = off(6)
-    assert abs(errors.known.mean()) < 0.01
-    assert abs(errors.learned[:, 1:].mean()) < 0.01
-    assert abs(errors.chosen.mean()) < 0.01
-    assert errors.as_told.mean() > 0.1
+    errors = belief_errors(6)
+    assert abs(errors.earlier_curve.mean()) < 0.01
+    assert abs(errors.current_curve[:, 1:].mean()) < 0.01
+    assert abs(errors.thompson.mean()) < 0.01
+    assert errors.pending_ignored.mean() > 0.1
 
 
 def test_equally_late_outcomes_cost_no_more_with_pending_decisions():

@@ -7,7 +7,7 @@ import time
 import msgspec
 import pytest
 
-from benchmarks.checks.preview_log import furnish, keep, make_log
+from benchmarks.checks.preview_log import furnish, make_log, store_log
 from engine.clock import now_ms
 from engine.model.actor import Actor
 from engine.model.timestamps import DAY
@@ -29,7 +29,8 @@ def shop(server: Server) -> Side:
     """A merchant with a small log."""
     side, _ = server.sides()
     plan = server.run(furnish(server.engine, side.merchant.id))
-    server.run(keep(server.engine.database, make_log(plan, side.merchant.id, count=400, seed=2, until=now_ms() - DAY)))
+    log = make_log(plan, side.merchant.id, count=400, seed=2, until=now_ms() - DAY)
+    server.run(store_log(server.engine.database, log))
     return side
 
 

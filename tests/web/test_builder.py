@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from benchmarks.checks.builder import kept
+from benchmarks.checks.builder import rebuild_rules
 from engine.model.standard_vocabulary import STANDARD
 from rules.language.codes import COUNTRIES
 from web.admin.rules.builder import edits
@@ -54,7 +54,7 @@ def effects_of(form: RuleForm) -> object:
 
 
 def test_generated_rules_are_saved_as_they_were_opened_and_mean_the_same_when_they_are_written_anew() -> None:
-    found = kept(400, seed=7)
+    found = rebuild_rules(400, seed=7)
     assert (found.rules, found.changed, found.refused, found.different) == (400, [], [], [])
     assert found.parts["Row"] > 400, "a good part of them is shown as rows"
 
