@@ -73,14 +73,13 @@ async def measure(
     connections: int,
     rounds: int,
     seconds: float,
-    warm_up: float = WARM_UP,
 ) -> dict[str, Cost]:
     """Both routes in turn, `rounds` times, so that whatever else the machine does hits both alike."""
     sources = {
         path: itertools.cycle(bench_shop.requests(path, key, DIFFERENT, customers=customers)).__next__ for path in NAMES
     }
     for source in sources.values():
-        await closed_loop(server.port, source, connections=connections, seconds=warm_up)
+        await closed_loop(server.port, source, connections=connections, seconds=min(WARM_UP, seconds))
     tallies, cpu = dict.fromkeys(NAMES, Tally()), dict.fromkeys(NAMES, 0.0)
     for _ in range(rounds):
         for path, source in sources.items():

@@ -101,7 +101,7 @@ async def test_only_decisions_whose_window_is_over_tell_of_the_effect(engine, me
     late = make_log(log.plan, merchant, count=100, seed=9, until=now_ms())
     waiting = [msgspec.structs.replace(one.row, closes_at=now_ms() + DAY) for one in late.decisions]
     late.decisions[:] = [one._replace(row=row) for one, row in zip(late.decisions, waiting, strict=True)]
-    late.known.clear()
+    late.snapshots.clear()
     await store_log(engine.database, late)
     result = await tried(engine, merchant, NO_SEPA)
     assert result.read == DECISIONS + 100
