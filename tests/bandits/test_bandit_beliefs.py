@@ -33,7 +33,7 @@ def test_a_candidate_nobody_tried_may_have_any_rate():
 
 
 @given(known)
-def test_the_flat_prior_adds_one_success_and_one_failure_to_the_bit(statistics):
+def test_the_flat_prior_adds_exactly_one_success_and_failure(statistics):
     wanted = (1.0 + statistics.successes, 1.0 + statistics.trials - statistics.successes)
     assert posterior(statistics) == posterior(statistics, FLAT) == wanted
 
@@ -99,7 +99,7 @@ def test_blending_leaves_the_shared_draws_alone():
     assert (rates == 0.5).all()
 
 
-def test_as_many_own_trials_as_the_strength_weigh_as_much_as_the_level_above():
+def test_own_trials_as_many_as_the_strength_weigh_half():
     scores = blend(np.zeros((1, 1), np.float32), [CUSTOMER_STRENGTH], [CUSTOMER_STRENGTH])
     assert scores[0, 0] == pytest.approx(0.5)
 

@@ -79,7 +79,7 @@ def test_a_refund_in_the_same_batch_cancels_the_success():
     assert same(failed.factors["card"], refunded.factors["card"])
 
 
-def test_a_refund_that_comes_later_leads_to_nearly_the_same_belief():
+def test_a_later_refund_leads_to_nearly_the_same_belief():
     batch = observations(TRUTH["card"], 500)
     never = Observations(batch.features, batch.trials, np.where(np.arange(500) < 50, 0.0, batch.successes))
     back = Observations(batch.features[:50], np.zeros(50), -batch.successes[:50])

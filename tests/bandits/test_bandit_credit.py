@@ -33,7 +33,7 @@ def test_being_shown_alone_is_worth_nothing_yet():
     assert selected("shown card") == converted("shown card") == {}
 
 
-def test_those_above_the_selected_were_seen_and_passed_over_and_those_below_were_not_seen():
+def test_candidates_above_the_selected_get_a_trial_those_below_none():
     assert selected("selected klarna") == {"card": SEEN, "paypal": SEEN, "klarna": WON}
 
 
@@ -42,7 +42,7 @@ def test_when_nobody_is_chosen_all_were_seen_and_passed_over(end):
     assert selected(end) == converted(end) == dict.fromkeys(RANKING, SEEN)
 
 
-def test_when_nobody_is_chosen_those_below_the_last_shown_were_not_seen():
+def test_without_a_choice_candidates_below_the_last_shown_are_unseen():
     assert selected("shown card", "shown paypal", "closed") == {"card": SEEN, "paypal": SEEN}
 
 
@@ -71,7 +71,7 @@ def test_a_redeemed_offer_counts_as_selected():
     assert selected("redeemed paypal") == {"card": SEEN, "paypal": WON}
 
 
-def test_a_choice_from_outside_the_answer_passed_over_all_of_it():
+def test_a_choice_from_outside_the_answer_examined_all():
     assert selected("selected wero") == dict.fromkeys(RANKING, SEEN)
 
 
@@ -82,7 +82,7 @@ def test_a_payment_in_flight_credits_nobody_yet():
     assert converted("selected paypal") == {}
 
 
-def test_a_conversion_is_a_success_and_those_above_were_passed_over():
+def test_a_conversion_is_a_success_after_trials_above_it():
     assert converted("selected paypal", "converted paypal") == {"card": SEEN, "paypal": WON}
     assert converted("converted paypal") == {"card": SEEN, "paypal": WON}
 
@@ -122,7 +122,7 @@ def test_a_conversion_after_the_window_closed_still_counts():
     assert converted("selected card", "closed", "converted card") == {"card": WON}
 
 
-def test_a_payment_split_over_two_methods_is_a_success_of_both():
+def test_a_payment_by_two_methods_is_a_success_of_both():
     assert converted("converted card", "converted klarna") == {"card": WON, "paypal": SEEN, "klarna": WON}
 
 
@@ -190,7 +190,7 @@ stories = st.lists(
 
 
 @given(stories, st.sampled_from(PAIRS), st.data())
-def test_differences_summed_in_any_order_of_arrival_with_repeats_equal_the_credit_of_the_whole(story, pair, data):
+def test_differences_in_any_order_of_arrival_sum_to_the_credit(story, pair, data):
     arrivals = data.draw(st.permutations([*range(len(story)), *range(len(story))]))
     known, total, before = set(), Counter(), {}
     for place in arrivals:
@@ -214,7 +214,7 @@ def test_saying_everything_twice_in_a_row_changes_nothing(story, pair):
 
 
 @given(stories, st.sampled_from(PAIRS))
-def test_a_decision_is_at_most_one_trial_and_one_success_for_a_candidate_of_its_answer(story, pair):
+def test_a_candidate_gets_at_most_one_trial_and_success(story, pair):
     worth = credit(*pair, RANKING, story)
     assert set(worth) <= set(RANKING)
     assert all(one in (SEEN, WON) for one in worth.values())

@@ -15,20 +15,20 @@ def histogram(delays):
     return np.bincount([bin_of(int(delay)) for delay in delays], minlength=len(EDGES)).tolist()
 
 
-def told(mean, count=20_000, seed=0):
+def delays_of(mean, count=20_000, seed=0):
     return histogram(np.random.default_rng(seed).exponential(mean, count))
 
 
 # Bins.
 
 
-def test_a_bin_holds_the_delays_from_its_edge_up_to_the_next():
-    for place, edge in enumerate(EDGES):
-        assert bin_of(edge) == place
-        assert bin_of(edge - 1) == max(place - 1, 0)
+def test_a_bin_holds_delays_up_to_the_next_edge():
+    for index, edge in enumerate(EDGES):
+        assert bin_of(edge) == index
+        assert bin_of(edge - 1) == max(index - 1, 0)
 
 
-def test_bins_grow_by_less_than_a_fifth_and_the_last_has_no_end():
+def test_bins_grow_by_less_than_a_fifth():
     assert all(above / below < 1.2 for below, above in pairwise(EDGES[1:]))
     assert bin_of(10_000 * DAY) == len(EDGES) - 1
 
@@ -41,14 +41,14 @@ def test_an_outcome_from_before_its_decision_has_no_delay():
 
 
 @pytest.mark.parametrize("mean", [5_000, 20 * MINUTE, 5 * HOUR])
-def test_where_failures_are_never_told_the_share_is_that_of_the_successes_that_came(mean):
-    curve = DelayCurve(told(mean), window_ms=30 * DAY)
+def test_without_reported_failures_the_share_is_that_of_successes(mean):
+    curve = DelayCurve(delays_of(mean), window_ms=30 * DAY)
     for age in np.array([0.1, 0.5, 1, 2, 4]) * mean:
         assert curve.share(age) == pytest.approx(1 - np.exp(-age / mean), abs=0.015)
 
 
-def test_where_failures_are_told_like_successes_an_open_decision_tells_next_to_nothing():
-    curve = DelayCurve(told(HOUR), told(HOUR, seed=1), window_ms=30 * DAY)
+def test_failures_reported_as_fast_as_successes_leave_little_weight():
+    curve = DelayCurve(delays_of(HOUR), delays_of(HOUR, seed=1), window_ms=30 * DAY)
     assert all(curve.share(age * HOUR) < 0.05 for age in (0.1, 0.5, 1, 2))
 
 
@@ -57,34 +57,34 @@ def test_outcomes_that_all_take_equally_long_tell_nothing_before():
     assert curve.share(990_000) < 0.01
 
 
-def test_with_no_outcome_yet_an_open_decision_tells_nothing_until_its_window_closes():
-    for young in ([], [PendingCount(bin_of(30 * MINUTE), NOT_YET, 0, 50)]):
-        curve = DelayCurve([], window_ms=HOUR, pending=young)
+def test_without_outcomes_a_pending_decision_weighs_nothing_until_its_end():
+    for pending in ([], [PendingCount(bin_of(30 * MINUTE), NOT_YET, 0, 50)]):
+        curve = DelayCurve([], window_ms=HOUR, pending=pending)
         assert [curve.share(HOUR * part) for part in (0, 0.25, 0.5, 0.75, 1, 2)] == [0, 0, 0, 0, 1, 1]
 
 
-def test_decisions_made_over_a_span_count_at_the_age_of_the_middle_of_them():
-    curve = DelayCurve(told(HOUR), window_ms=30 * DAY)
+def test_decisions_over_a_span_count_at_its_middle():
+    curve = DelayCurve(delays_of(HOUR), window_ms=30 * DAY)
     assert curve.share_since(HOUR, 20 * MINUTE) == curve.share(50 * MINUTE)
     assert curve.share_since(10 * MINUTE, 20 * MINUTE) == curve.share(5 * MINUTE)
 
 
-def young(delays, ages, *, failures_are_told=False):
-    """Decisions whose windows are open; of every other one that comes to nothing, unless told, nobody hears."""
+def pending_counts(delays, ages, *, failures_are_reported=False):
+    """Count pending decisions, every other of which fails; failures are reported only if the flag says so."""
     return [
         PendingCount(
             bin_of(int(age)), bin_of(int(delay)) if known else NOT_YET, int(known and won), int(not (known and won))
         )
         for number, (delay, age) in enumerate(zip(delays, ages, strict=True))
         for won in [number % 2 == 0]
-        for known in [delay < age and (won or failures_are_told)]
+        for known in [delay < age and (won or failures_are_reported)]
     ]
 
 
-def test_that_of_the_young_only_quick_successes_are_known_does_not_make_all_look_quick():
+def test_unseen_slow_successes_do_not_make_delays_look_short():
     rng, mean = np.random.default_rng(0), HOUR
     delays, ages = rng.exponential(mean, 20_000), rng.uniform(0, 4 * mean, 20_000)
-    seen = young(delays, ages)
+    seen = pending_counts(delays, ages)
     curve = DelayCurve([], window_ms=5 * mean, pending=seen)
     naive = DelayCurve(histogram([delay for delay, age in zip(delays, ages, strict=True) if delay < age]),
                        window_ms=5 * mean)  # fmt: skip
@@ -93,29 +93,29 @@ def test_that_of_the_young_only_quick_successes_are_known_does_not_make_all_look
     assert naive.share(mean) > true[1] + 0.05
 
 
-def test_the_delays_of_the_young_are_found_also_while_ever_more_of_them_succeed():
+def test_delays_are_right_while_the_success_rate_grows():
     rng, mean = np.random.default_rng(1), HOUR
     ages = 4 * mean * rng.random(40_000) ** 3
-    curve = DelayCurve([], window_ms=5 * mean, pending=young(rng.exponential(mean, 40_000), ages))
+    curve = DelayCurve([], window_ms=5 * mean, pending=pending_counts(rng.exponential(mean, 40_000), ages))
     assert [curve.share(age * mean) for age in (0.5, 1, 2)] == pytest.approx([0.39, 0.63, 0.86], abs=0.03)
 
 
-def test_longer_delays_than_anyones_age_are_as_likely_in_each_further_doubling_of_the_time():
-    curve = DelayCurve([], window_ms=2**16 * 1_000, pending=young([1_000] * 2_000, [2**8 * 1_000] * 2_000))
+def test_delays_beyond_the_greatest_age_follow_the_prior():
+    curve = DelayCurve([], window_ms=2**16 * 1_000, pending=pending_counts([1_000] * 2_000, [2**8 * 1_000] * 2_000))
     assert [curve.share(2**doublings * 1_000) for doublings in (8, 10, 12, 14)] == pytest.approx(
         [8 / 16, 10 / 16, 12 / 16, 14 / 16], abs=0.02
     )
 
 
-def test_while_windows_are_open_failures_that_are_told_as_soon_as_successes_leave_little_to_count():
+def test_reported_failures_of_pending_decisions_leave_little_weight():
     rng, mean = np.random.default_rng(2), HOUR
     delays, ages = rng.exponential(mean, 20_000), rng.uniform(0, 4 * mean, 20_000)
-    told_too = DelayCurve([], window_ms=5 * mean, pending=young(delays, ages, failures_are_told=True))
-    silent = DelayCurve([], window_ms=5 * mean, pending=young(delays, ages))
-    assert all(told_too.share(age * mean) < 0.25 * silent.share(age * mean) for age in (0.25, 0.5, 1))
+    reported = DelayCurve([], window_ms=5 * mean, pending=pending_counts(delays, ages, failures_are_reported=True))
+    silent = DelayCurve([], window_ms=5 * mean, pending=pending_counts(delays, ages))
+    assert all(reported.share(age * mean) < 0.25 * silent.share(age * mean) for age in (0.25, 0.5, 1))
 
 
-def test_the_young_and_the_closed_are_read_as_one_where_nothing_is_unknown_of_either():
+def test_pending_and_closed_decisions_count_alike_once_resolved():
     delays = np.random.default_rng(3).exponential(HOUR, 4_000)
     old = [PendingCount(bin_of(30 * DAY), bin_of(int(delay)), 1, 0) for delay in delays[:2_000]]
     both = DelayCurve(histogram(delays[2_000:]), window_ms=40 * DAY, pending=old)
@@ -131,7 +131,7 @@ def test_two_quick_successes_outweigh_the_prior():
 
 
 def test_when_the_window_closes_an_open_decision_is_a_failure():
-    assert DelayCurve(told(DAY), told(DAY), window_ms=HOUR).share(HOUR) == 1
+    assert DelayCurve(delays_of(DAY), delays_of(DAY), window_ms=HOUR).share(HOUR) == 1
 
 
 def test_a_window_of_nothing_is_refused():
@@ -171,9 +171,9 @@ def means_under_way(*, silent, rate=0.3, decisions=200_000, mean=400, window=2_0
 
 
 @pytest.mark.parametrize("silent", [True, False])
-def test_open_decisions_count_so_that_the_mean_is_right_while_outcomes_are_under_way(silent):
+def test_the_mean_is_right_while_outcomes_are_pending(silent):
     every = np.array([means_under_way(silent=silent, seed=seed) for seed in range(5)])
     true, settled, whole = every.mean(axis=0)
     assert whole == pytest.approx(true, rel=0.03)
-    # Without them, the successes that are told at once would look like everything.
+    # Without them, successes reported at once would seem to be all.
     assert (settled > 1.5 * true) == silent

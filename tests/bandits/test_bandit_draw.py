@@ -88,7 +88,7 @@ def test_every_candidate_gets_one_slot():
     assert sorted(arranged().order) == [0, 1, 2, 3]
 
 
-def test_the_same_key_gives_the_same_answer_and_another_key_another():
+def test_an_answer_depends_on_its_key():
     assert arranged(key="dec_1").order == arranged(key="dec_1").order
     assert len({arranged(key=f"dec_{n}").order for n in range(50)}) > 5
 
@@ -102,7 +102,7 @@ def test_the_propensity_is_the_product_of_the_drawn_slots_chances():
     assert answer.chances[2] == 1
 
 
-def test_slots_that_are_not_drawn_follow_the_scores_ties_by_position():
+def test_slots_that_are_not_drawn_follow_the_scores():
     assert arranged(rest=[0.2, 0.9, 0.2, 0.5], drawn=0).order == (1, 3, 0, 2)
 
 
@@ -138,7 +138,7 @@ def test_a_pin_beyond_the_answers_length_keeps_its_candidate_out():
 
 
 @pytest.mark.parametrize("length", [0, 1, 4, 99])
-def test_an_answer_is_as_long_as_asked_and_as_there_are_candidates(length):
+def test_an_answer_is_no_longer_than_its_candidates(length):
     assert len(arranged(length=length).order) == min(length, 4)
 
 
@@ -152,7 +152,7 @@ def test_no_candidates_make_an_empty_answer():
     st.integers(0, 5),
     st.dictionaries(st.integers(0, 12), st.integers(0, 8), max_size=4),
 )
-def test_any_pins_give_a_permutation_and_a_propensity_that_matches_the_chances(count, length, drawn, wished):
+def test_any_pins_give_a_permutation_with_its_propensity(count, length, drawn, wished):
     pins = {slot: one for one, slot in {one: slot for slot, one in wished.items() if one < count}.items()}
     win_probabilities = WinProbabilities(np.random.default_rng(count).random((count, 64), np.float32), 0.05)
     u = uniforms(seed_of("dec_1"), hashes_of(*map(str, range(count))), max(drawn, 1))

@@ -64,7 +64,7 @@ def test_the_noise_of_arms_is_independent():
     assert largest_correlation(10, 20_000) < 0.05
 
 
-def test_the_posterior_narrows_as_one_over_the_root_of_the_trials():
+def test_the_posterior_narrows_with_the_root_of_the_trials():
     assert spread_slope() == pytest.approx(-0.5, abs=0.02)
 
 

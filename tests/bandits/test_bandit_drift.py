@@ -74,7 +74,7 @@ def test_nothing_is_forgotten_while_nothing_jumps():
     assert (memory(np.column_stack([trials] * 3), np.column_stack([successes] * 3)) == 1).all()
 
 
-def test_an_arm_that_jumped_starts_again_and_the_others_keep_a_little():
+def test_after_a_jump_other_arms_keep_a_little():
     jumped, steady = counted((0.3, 100), (0.1, 50)), counted((0.2, 150), seed=1)
     trials, successes = (np.column_stack(pair) for pair in zip(jumped, steady, strict=True))
     first = last_change(*jumped)
@@ -115,7 +115,7 @@ def regret(phases, seed, *, forgets, visits=12_000, cell=100):
     return lost
 
 
-def test_starting_again_pays_where_rates_jump_and_costs_next_to_nothing_where_they_do_not():
+def test_starting_again_helps_after_jumps_and_costs_little_otherwise():
     jumps, none = [RATES, RATES[::-1], np.roll(RATES, 4)], [RATES]
     forgetful, plain = (
         np.mean([[regret(world, seed, forgets=forgets) for world in (jumps, none)] for seed in range(4)], axis=0)

@@ -53,7 +53,7 @@ def test_every_estimator_finds_the_value_of_the_other_policy(name):
     assert not estimate.refused
 
 
-def test_the_logged_policy_itself_has_its_plain_mean_and_its_plain_interval():
+def test_the_logged_policy_has_its_plain_mean_and_interval():
     _, rewards, _ = logged(50_000)
     for estimate in (ips(np.ones(50_000), rewards), snips(np.ones(50_000), rewards)):
         margin = 1.96 * rewards.std() / np.sqrt(50_000)
@@ -62,7 +62,7 @@ def test_the_logged_policy_itself_has_its_plain_mean_and_its_plain_interval():
         assert (estimate.effective_sample, estimate.largest_weight, estimate.mean_weight) == (50_000, 1, 1)
 
 
-def test_the_direct_method_is_as_wrong_as_its_model_and_doubly_robust_is_not():
+def test_doubly_robust_corrects_the_errors_of_its_model():
     weights, rewards, actions = logged(100_000)
     expected = models(actions, off=0.05)
     truth = NEW @ RATES
@@ -105,7 +105,7 @@ def test_an_effective_sample_below_a_hundred_is_refused(n, refused):
 
 
 @pytest.mark.parametrize("n", [0, 1])
-def test_a_log_with_nothing_in_it_is_refused_and_not_a_crash(n):
+def test_an_empty_log_is_refused(n):
     ones = np.ones(n)
     slots = np.ones((n, 3))
     both = {"expected_logged": ones, "expected_new": ones}
@@ -143,7 +143,7 @@ def test_what_does_not_fit_is_named(weights, rewards, message):
 # The effect of a new policy
 
 
-def test_the_effect_is_the_difference_and_narrower_than_two_values_apart():
+def test_the_effect_is_narrower_than_a_difference_of_values():
     weights, rewards, _ = logged(100_000)
     estimate = effect(weights, rewards)
     assert estimate.low < (NEW - OLD) @ RATES < estimate.high
@@ -152,7 +152,7 @@ def test_the_effect_is_the_difference_and_narrower_than_two_values_apart():
     assert estimate.high - estimate.low < apart
 
 
-def test_decisions_that_nothing_changes_for_neither_blur_nor_support_the_effect():
+def test_untouched_decisions_do_not_change_the_effect():
     weights, rewards, _ = logged(2_000)
     untouched = np.random.default_rng(1).random(98_000) < 0.9
     diluted = effect(np.concatenate([weights, np.ones(98_000)]), np.concatenate([rewards, untouched]))
@@ -169,7 +169,7 @@ def test_a_policy_that_changes_nothing_has_no_effect():
 
 
 @pytest.mark.parametrize(("n", "rate"), [(2_000, 0.1), (8_000, 0.05)])
-def test_the_interval_of_the_effect_covers_the_truth_where_rewards_are_rare_and_weights_large(n, rate):
+def test_the_effects_interval_covers_rare_rewards_and_large_weights(n, rate):
     old, new, rates = np.array([0.85, 0.15]), np.array([0.2, 0.8]), np.array([rate, 0.6 * rate])
     truth = (new - old) @ rates
     estimates = [effect(*logged(n, seed, old=old, new=new, rates=rates)[:2]) for seed in range(500)]

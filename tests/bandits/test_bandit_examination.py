@@ -30,7 +30,7 @@ def test_a_slot_with_few_trials_stays_near_the_one_above():
     assert weights[2] == pytest.approx(weights[1], rel=0.5)
 
 
-def test_good_candidates_in_good_slots_are_no_proof_of_good_slots():
+def test_good_candidates_do_not_make_their_slots_look_good():
     # The same slots, but the best are nearly always above: a plain success rate by slot would fall far too fast.
     rng = np.random.default_rng(1)
     trials = np.full((8, 8), 40) + np.diag([4_000] * 8)
@@ -99,5 +99,5 @@ def regret(*, by_slot, seed, visits=6_000, refresh=100):
     return lost
 
 
-def test_a_ranking_is_learned_with_little_regret_though_nobody_says_who_was_looked_at():
+def test_a_ranking_is_learned_without_reports_of_examination():
     assert np.mean([regret(by_slot=True, seed=seed) for seed in range(4)]) <= 40

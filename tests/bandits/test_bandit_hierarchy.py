@@ -26,7 +26,7 @@ def test_one_strength_is_fitted_to_all_families():
     assert fit_strength(families) == pytest.approx(15, rel=0.3)
 
 
-def test_siblings_as_like_as_chance_makes_them_count_as_much_as_the_cap_lets_them():
+def test_siblings_that_differ_by_chance_reach_the_cap():
     assert fit_strength([family(1e9)]) == CAP
     assert fit_strength([family(1e9)], cap=30) == 30
     assert fit_strength([Siblings(0.3, [10, 10, 10], [3, 3, 3])]) == CAP
@@ -58,7 +58,7 @@ def test_siblings_nobody_tried_change_nothing():
 # A new merchant's prior.
 
 
-def test_a_new_merchants_prior_is_what_the_others_have_in_common():
+def test_a_new_merchants_prior_is_common_to_the_others():
     _, trials, successes = family(20)
     prior = fit_prior([Statistics(int(n), int(s)) for n, s in zip(trials, successes, strict=True)])
     assert prior.mean == pytest.approx(0.2, rel=0.1)
@@ -76,7 +76,7 @@ def test_fewer_than_three_merchants_teach_nothing(others):
 
 
 @pytest.mark.parametrize("successes", [0, 10])
-def test_a_prior_of_merchants_that_all_failed_or_all_succeeded_is_no_certainty(successes):
+def test_a_prior_of_failures_alone_is_no_certainty(successes):
     prior = fit_prior([Statistics(10, successes)] * 3)
     assert 0 < prior.mean < 1
     assert prior.strength == CAP
@@ -92,7 +92,7 @@ def test_a_childs_prior_is_its_parents_mean():
 PRIORS = [Prior(float(rate), 100.0) for rate in RATES]
 
 
-def test_a_merchant_that_did_nothing_yet_is_taken_to_be_like_the_others():
+def test_a_merchant_without_trials_starts_like_the_others():
     assert temper(PRIORS, [Statistics()] * len(PRIORS)) == PRIORS
 
 
@@ -137,7 +137,7 @@ def learned_from_others(seed, *, strength=50, merchants=20, trials=500):
     return rates[0], [fit_prior([Statistics(trials, int(won)) for won in column]) for column in counts.T]
 
 
-def test_a_new_merchant_loses_little_and_one_unlike_the_others_hardly_more_than_without_them():
+def test_an_unusual_merchant_hardly_loses_by_the_prior():
     flat = [FLAT] * len(RATES)
     like, unlike, alone = [], [], []
     for seed in range(12):

@@ -13,7 +13,7 @@ def amount_draws(amounts=KNOWN, ids=IDS, *, seed=812, typical=5_000.0, **options
     return make_amount_draws(ids, amounts, seed=seed, typical=typical, **options)
 
 
-def test_what_a_success_brings_lies_between_the_typical_amount_and_what_was_seen():
+def test_the_mean_amount_lies_between_typical_and_seen():
     assert mean_amount(Amounts(), typical=5_000) == 5_000
     assert mean_amount(Amounts(TYPICAL_STRENGTH, TYPICAL_STRENGTH * 8_000), typical=5_000) == 6_500
     assert mean_amount(Amounts(10**6, 10**6 * 8_000), typical=5_000) == pytest.approx(8_000, rel=1e-4)
@@ -40,7 +40,7 @@ def test_a_success_is_worth_the_margin_less_the_fee():
     assert part.means[2] < 0
 
 
-def test_draws_are_made_again_from_the_same_seed_and_hang_on_nobody_else():
+def test_draws_depend_on_the_seed_and_the_id_alone():
     assert (amount_draws().draws == amount_draws().draws).all()
     assert (amount_draws(seed=813).draws != amount_draws().draws).any()
     assert (amount_draws(KNOWN[1:2], IDS[1:2]).draws[0] == amount_draws().draws[1]).all()
@@ -52,7 +52,7 @@ def test_the_noise_of_amounts_and_rates_is_independent():
     assert np.abs(np.corrcoef(np.vstack([rates, amounts])) - np.eye(6)).max() < 0.05
 
 
-def test_draws_are_ready_for_the_race_and_cannot_be_changed_by_accident():
+def test_draws_of_amounts_are_read_only_single_precision():
     made = amount_draws()
     assert made.draws.shape == (3, DRAWS)
     assert made.draws.dtype == np.float32
@@ -73,7 +73,7 @@ def test_a_rarer_success_that_brings_more_is_preferred():
     assert WinProbabilities(draws * brings.draws).chances()[1] > 0.99
 
 
-def test_among_two_arms_the_one_that_costs_less_is_preferred_when_minimising():
+def test_the_cheaper_of_two_arms_is_preferred_when_minimising():
     draws = make_draws(["cheap", "dear"], [Statistics(1_000, 100), Statistics(1_000, 300)], seed=1).rates
     assert list(WinProbabilities(draws).chances()) == [0, 1]
     assert list(WinProbabilities(-draws).chances()) == [1, 0]

@@ -88,7 +88,7 @@ async def test_it_says_in_words_what_it_learned(empty_shop):
     assert store.engine.monitor.findings(store.id, "elsewhere") == []
 
 
-async def test_a_settled_decision_is_a_lesson_for_each_candidate_that_was_seen(store):
+async def test_a_settled_decision_is_an_observation_for_each_examined_candidate(store):
     answer = await store.decide(device_type="mobile")
     first, second = order(answer.decision)
     id = answer.decision.decision_id
@@ -111,7 +111,7 @@ async def test_later_words_append_what_they_change(store):
     assert (await told(store))[4:] == [(id, first, 0, -1)]
 
 
-async def test_lessons_agree_with_the_log_and_a_rebuild_appends_what_is_missing(store):
+async def test_a_rebuild_appends_missing_observations(store):
     await shoppers(store, 20)
     assert await rebuild.compare(store.engine.database) == []
     known = beliefs(store).evidence
@@ -130,7 +130,7 @@ async def test_lessons_agree_with_the_log_and_a_rebuild_appends_what_is_missing(
     }
 
 
-async def test_a_placement_that_does_not_learn_from_facts_keeps_no_lessons(shop):
+async def test_placements_without_a_contextual_policy_keep_no_observations(shop):
     answer = await shop.decide()
     await shop.report(answer, "converted", order(answer.decision)[0])
     assert await told(shop) == []
@@ -146,7 +146,7 @@ async def test_decisions_replay_bit_for_bit_whatever_was_learned_since(store):
         assert (await store.engine.logbook.replay(store.id, answer.decision.decision_id)).same
 
 
-async def test_what_was_learned_outlives_the_process_and_nothing_is_learned_twice(store, open_another):
+async def test_evidence_survives_a_restart_and_counts_once(store, open_another):
     await shoppers(store, 30)
     before = trials(store)
     answer = await store.decide(device_type="mobile")
@@ -159,7 +159,7 @@ async def test_what_was_learned_outlives_the_process_and_nothing_is_learned_twic
     assert len({answers[0].decision.beliefs_version for answers in asked}) == 1
 
 
-async def test_two_processes_that_learn_at_the_same_time_learn_each_lesson_once(store, open_another):
+async def test_two_processes_use_each_observation_once(store, open_another):
     other = await open_another()
     for number in range(6):
         answer = await store.decide(device_type="mobile")
@@ -220,7 +220,7 @@ async def test_how_much_a_customers_own_past_says_is_learned_too(store):
     assert await first_chance(store, "card", "c3") > 0.75
 
 
-async def test_a_candidate_that_is_new_takes_part_and_one_that_left_does_not(store):
+async def test_new_candidates_take_part_and_removed_ones_do_not(store):
     await shoppers(store, 30)
     await store.create("candidate", *candidates("ideal"))
     answer = await store.decide(device_type="mobile")
@@ -228,7 +228,7 @@ async def test_a_candidate_that_is_new_takes_part_and_one_that_left_does_not(sto
     assert 0.01 / 3 < await first_chance(store, "ideal", device_type="mobile") < 0.95
 
 
-async def test_a_lesson_whose_decision_is_no_longer_kept_is_passed_by(store):
+async def test_observations_of_purged_decisions_are_skipped(store):
     row = (store.id, "payment_methods", "converted", "dec_gone", "card", 1, 1)
     names = ("merchant_id", "placement", "reward", "decision_id", "candidate", "trials", "successes")
     async with store.engine.database.write() as connection:
@@ -248,7 +248,7 @@ async def bought(shop, count, amounts):
             await learn(shop)
 
 
-async def test_revenue_goes_to_who_brings_in_more_where_both_are_bought_as_often(empty_shop):
+async def test_revenue_prefers_the_candidate_with_larger_amounts(empty_shop):
     await empty_shop.place(placement(policy=POLICY, reward="revenue", credit="first"), *TWO)
     await bought(empty_shop, 100, {"card": 2_000, "paypal": 10_000})
     answer = await empty_shop.decide(device_type="mobile")
@@ -258,13 +258,13 @@ async def test_revenue_goes_to_who_brings_in_more_where_both_are_bought_as_often
     assert (await empty_shop.engine.logbook.replay(empty_shop.id, answer.decision.decision_id)).same
 
 
-async def test_as_little_revenue_as_possible_goes_to_who_brings_in_less(empty_shop):
+async def test_minimising_revenue_prefers_the_candidate_with_smaller_amounts(empty_shop):
     await empty_shop.place(placement(policy=POLICY, reward="revenue", goal="minimise", credit="first"), *TWO)
     await bought(empty_shop, 100, {"card": 2_000, "paypal": 10_000})
     assert (await empty_shop.decide(device_type="mobile")).decision.ranking[0].id == "card"
 
 
-async def test_a_margin_without_a_cart_expects_the_amounts_that_were_learned(empty_shop):
+async def test_a_margin_without_a_cart_uses_learned_amounts(empty_shop):
     """What a card payment costs is worth it for large amounts alone, and those are what it brings in."""
     dear = (candidate("card", fee_fixed=1_000), candidate("paypal", position=1))
     policy = Contextual(POLICY.features, floor=0.5)

@@ -37,7 +37,7 @@ def test_evidence_of_one_half_life_ago_counts_half():
     assert (known.trials, known.successes) == pytest.approx((150, 30))
 
 
-def test_a_decision_without_an_outcome_counts_the_more_against_its_candidates_the_older_it_is():
+def test_older_pending_decisions_count_more_as_failures():
     counted = []
     for age in (0, 15, 30, 61):
         waiting = [PendingRow("card", 0, NOW // MINUTE - age, 100)]
@@ -47,7 +47,7 @@ def test_a_decision_without_an_outcome_counts_the_more_against_its_candidates_th
     assert counted[-1] == pytest.approx(200, abs=0.5)
 
 
-def test_decisions_that_began_to_wait_together_do_not_all_count_as_old_as_the_first_of_them():
+def test_a_step_counts_at_the_age_of_its_middle():
     waiting = [PendingRow("card", 0, NOW // MINUTE - 30, 100)]
     one_by_one = [PendingRow("card", 0, NOW // MINUTE - age, 10) for age in range(30, 10, -2)]
     together = arm_beliefs([], waiting, {}, reading()._replace(step=20))["card"].trials
@@ -56,14 +56,14 @@ def test_decisions_that_began_to_wait_together_do_not_all_count_as_old_as_the_fi
     )
 
 
-def test_a_trial_in_a_slot_that_few_look_at_counts_for_little():
+def test_a_trial_in_a_rarely_examined_slot_counts_little():
     rows = [day("card", 100, 10, slot=1), day("ideal", 100, 10, slot=2)]
     known = arm_beliefs(rows, [], {}, reading(examination=(1.0, 0.25)))
     assert known["card"].trials == pytest.approx(100)
     assert known["ideal"].trials < 45
 
 
-def test_what_was_before_a_jump_is_forgotten_and_what_others_knew_is_held_loosely():
+def test_evidence_before_a_jump_is_forgotten():
     days = range(TODAY - 20, TODAY)
     jumped = [day("card", 500, 200 if at < TODAY - 10 else 25, at=at) for at in days]
     steady = [day("ideal", 500, 50, at=at) for at in days]
@@ -78,26 +78,26 @@ def test_a_day_that_is_not_over_is_not_judged():
     assert memory(rows, (), before_day=TODAY) == {}
 
 
-def test_a_bucket_begins_with_what_all_have_in_common_as_strong_as_was_fitted():
+def test_a_bucket_starts_from_the_prior_of_all_buckets():
     parents = arm_beliefs([day("card", 1_000, 300)], [], {}, reading())
     new = arm_beliefs([], [], child_priors(parents, 25.0), reading())["card"]
     assert (new.trials, new.successes, new.strength) == (0, 0, 25.0)
     assert new.mean == pytest.approx(0.3, abs=0.01)
 
 
-def test_buckets_that_are_alike_lend_each_other_more_than_buckets_that_are_not():
+def test_similar_buckets_share_more_than_different_ones():
     alike = [SiblingRow("card", f"bucket {n}", 1_000, 300 + n) for n in range(10)]
     unlike = [SiblingRow("card", f"bucket {n}", 1_000, 50 + 90 * n) for n in range(10)]
     assert fit_from(alike, [], [], []).bucket_strength > 5 * fit_from(unlike, [], [], []).bucket_strength
 
 
-def test_without_anything_to_fit_to_the_strengths_are_those_of_a_new_placement():
+def test_without_rows_strengths_keep_their_defaults():
     fit = fit_from([], [SiblingRow("card", "customer", 3, 3)], [], [])
     assert (fit.bucket_strength, fit.customer_strength) == (10.0, bandits.CUSTOMER_STRENGTH)
     assert fit.examination == ()
 
 
-def test_how_likely_slots_are_looked_at_is_read_off_the_log():
+def test_examination_is_fitted_to_the_log():
     looked_at = (1.0, 0.6, 0.3)
     rows = [
         day(name, 20_000, round(20_000 * rate * seen), slot=slot)
@@ -107,7 +107,7 @@ def test_how_likely_slots_are_looked_at_is_read_off_the_log():
     assert fit_from([], [], rows, []).examination == pytest.approx(looked_at, abs=0.03)
 
 
-async def test_what_is_fitted_to_the_log_is_used_from_then_on(empty_shop):
+async def test_a_stored_fit_is_used_from_then_on(empty_shop):
     shop = empty_shop
     await shop.place(placement(buckets=("device.type",)))
     for device, rate in {"mobile": 0.30, "desktop": 0.31, "tablet": 0.29}.items():
@@ -165,7 +165,7 @@ async def test_a_decision_waits_until_its_outcome_or_its_window_comes(shop):
     assert await rebuild.compare(shop.engine.database) == []
 
 
-async def test_before_any_window_has_closed_open_decisions_tell_how_long_outcomes_take(empty_shop):
+async def test_pending_decisions_show_delays_before_any_window_closes(empty_shop):
     shop, month = empty_shop, placement(window_minutes=60 * 24 * 30)
     await shop.place(month)
     for _ in range(20):
@@ -179,7 +179,7 @@ async def test_before_any_window_has_closed_open_decisions_tell_how_long_outcome
     assert await rebuild.compare(shop.engine.database) == []
 
 
-async def test_once_enough_windows_have_closed_open_decisions_are_not_read_for_their_delays(empty_shop):
+async def test_pending_decisions_are_not_read_once_enough_windows_closed(empty_shop):
     await empty_shop.place()
     sums = folds.Sums()
     sums.add(folds.DELAYS, folds.DelayCell(empty_shop.id, "payment_methods", "converted", 5, TODAY), 1_000, 0)
@@ -199,7 +199,7 @@ async def test_trying_others_costs_the_less_the_more_is_known(shop):
     assert cost[0] > 3 * cost[1] > 0
 
 
-def test_a_candidate_that_moves_to_a_better_place_does_not_seem_to_have_jumped():
+def test_a_move_to_a_better_slot_is_no_jump():
     days = [day("card", 2_000, 300 if at < TODAY - 10 else 600, at=at, slot=2 if at < TODAY - 10 else 1)
             for at in range(TODAY - 20, TODAY)]  # fmt: skip
     assert memory(days, (1.0, 0.5), before_day=TODAY) == {}

@@ -57,7 +57,7 @@ def test_each_type_of_fact_has_its_scale():
     }
 
 
-def test_a_missing_or_broken_fact_is_nothing_in_all_its_features():
+def test_a_missing_or_invalid_fact_has_zero_features():
     of = encoding(*EVERYTHING, values=COUNTRIES)
     assert encoded(of) == {"1": 1.0}
     broken = {
@@ -72,7 +72,7 @@ def test_a_missing_or_broken_fact_is_nothing_in_all_its_features():
     assert encoded(of, cart_total=-1, cart_items=1e300, device_type=7, time_now=12) == {"1": 1.0}
 
 
-def test_amounts_and_numbers_are_weighed_by_ratio_and_never_run_away():
+def test_amounts_and_numbers_have_logarithmic_bounded_scales():
     assert amount_feature(5_000) == 0.0
     assert amount_feature(0) == pytest.approx(-1.97, abs=0.01)
     assert 0 < amount_feature(2**53) < 16
@@ -91,7 +91,7 @@ def test_the_customers_own_past_differs_by_candidate():
     assert of.names[-2:] == ("history/chosen", "history/passed")
 
 
-def test_features_come_in_the_order_of_the_policy_so_that_weights_keep_their_meaning():
+def test_features_come_in_the_order_of_the_policy():
     assert encoding("cart.total", "device.type").names == (
         "1", "cart.total", "device.type=desktop", "device.type=mobile", "device.type=tablet",
     )  # fmt: skip
@@ -146,7 +146,7 @@ def found(learned, where):
     return next(one for one in findings(PHONES, learned, ["paypal", "card"]) if one.where == where)
 
 
-def test_how_much_more_often_is_found_with_an_interval_that_holds_the_truth():
+def test_the_interval_of_a_ratio_holds_the_truth():
     learned = taught({"1": math.log(0.1 / 0.9), "device.type=mobile": math.log(0.2 / 0.8) - math.log(0.1 / 0.9)})
     phone = found(learned, "Where Device is mobile")
     assert phone.ratio == pytest.approx(2.0, rel=0.1)
@@ -156,7 +156,7 @@ def test_how_much_more_often_is_found_with_an_interval_that_holds_the_truth():
     assert phone.trials == 20_000
 
 
-def test_the_clearest_comes_first_and_what_is_not_sure_is_not_said():
+def test_the_clearest_finding_comes_first_unsure_ones_are_omitted():
     learned = taught({"1": -2.0, "device.type=mobile": 1.0})
     said = sentences(findings(PHONES, learned, ["paypal", "card"]), LABELS)
     assert said[0].startswith(

@@ -24,7 +24,7 @@ def test_the_propensity_is_the_product_of_the_chances():
         assert 0 < decision.propensity < 1
 
 
-def test_only_the_first_slots_are_drawn_and_the_rest_follow_what_is_expected_of_them():
+def test_slots_after_the_drawn_ones_follow_the_means():
     two = plan(of=placement(policy=Thompson(drawn=2)))
     known = beliefs(two, card=(900, 90), paypal=(900, 180), klarna=(900, 270), ideal=(900, 360))
     for key in KEYS[:50]:
@@ -43,7 +43,7 @@ def test_a_method_comes_first_as_often_as_its_chance_says():
         assert abs(firsts[ranked.id] - len(KEYS) * ranked.confidence) < spread
 
 
-def test_what_converts_best_comes_first_nearly_always_but_the_floor_leaves_all_a_chance():
+def test_the_floor_leaves_every_candidate_a_chance():
     sure = plan(of=placement(policy=Thompson(floor=0.06)))
     known = beliefs(sure, **dict.fromkeys(METHODS, (5000, 1000)) | {"ideal": (5_000, 2_000)})
     confidence = {ranked.id: ranked.confidence for ranked in answer(sure, known=known).ranking}
@@ -51,7 +51,7 @@ def test_what_converts_best_comes_first_nearly_always_but_the_floor_leaves_all_a
     assert min(confidence.values()) == max(value for value in confidence.values() if value < 0.9) == pytest.approx(0.01)
 
 
-def test_a_split_gives_the_same_customer_the_same_answer_and_customers_their_shares():
+def test_a_split_is_sticky_and_keeps_its_shares():
     halves = plan(of=placement(shape=One(), policy=Split({"a": 3, "b": 1})), candidates=candidates("a", "b"))
     answers = {number: answer(halves, customer=f"c{number}").ranking[0] for number in range(400)}
     again = {number: answer(halves, customer=f"c{number}", key="dec_9").ranking[0] for number in range(400)}
@@ -76,7 +76,7 @@ def test_a_split_without_a_customer_is_drawn_by_the_decision():
     assert {order(answer(halves, key=key))[0] for key in KEYS[:50]} == {"a", "b"}
 
 
-def test_a_weight_of_zero_is_never_drawn_while_others_are_left():
+def test_a_weight_of_zero_is_drawn_last():
     split = plan(of=placement(shape=One(), policy=Split({"a": 0})), candidates=candidates("a", "b"))
     assert {order(answer(split, key=key))[0] for key in KEYS} == {"b"}
 
@@ -98,7 +98,7 @@ def test_margin_prefers_the_cheaper_of_two_equally_good_methods():
         assert low < chance["cheap"] <= high
 
 
-def test_margin_takes_the_typical_amount_where_the_cart_is_missing_or_senseless():
+def test_margin_uses_the_typical_amount_without_a_valid_cart():
     methods = (candidate("percent", fee_percent=3.0), candidate("fixed", fee_fixed=100))
     cart = plan(of=placement(reward="margin", typical_amount=10_000), candidates=methods)
     known = beliefs(cart, percent=(900, 300), fixed=(900, 300))
@@ -204,7 +204,7 @@ def test_any_answer_is_lawful(facts, rules, shape, policy, reward, past, key):
     assert msgspec.json.encode(again) == msgspec.json.encode(decision)
 
 
-def test_where_less_is_better_the_candidate_that_succeeds_least_comes_first():
+def test_minimising_puts_the_least_successful_candidate_first():
     of = placement(goal="minimise", policy=Thompson(floor=0.0))
     known = plan(of=of)
     learned = beliefs(known, **dict.fromkeys(METHODS, (1_000, 500)) | {"klarna": (1_000, 100)})

@@ -24,7 +24,7 @@ async def close_all(engine):
     return await engine.recorder.close_due(now_ms() + LATER)
 
 
-async def test_a_purchase_counts_for_the_chosen_and_against_those_above_it(shop):
+async def test_a_purchase_counts_against_the_candidates_above_it(shop):
     answer = await shop.decide()
     first, second, third = order(answer.decision)[:3]
     assert (await shop.report(answer, "selected", second)).status == "recorded"
@@ -67,7 +67,7 @@ async def test_outcomes_teach_the_same_in_whatever_order_they_arrive(shop):
     assert sums == [[(1, 0), (1, 0), (1, 1)]] * 4
 
 
-async def test_when_its_window_closes_an_unanswered_decision_counts_against_what_was_shown(shop):
+async def test_an_unanswered_decision_counts_against_the_shown_at_its_close(shop):
     answer = await shop.decide()
     assert await shop.engine.recorder.close_due(now_ms()) == 0
     assert await close_all(shop.engine) == 1
@@ -113,7 +113,7 @@ async def test_an_event_counts_once_however_often_it_is_sent(shop):
     assert await shop.counts() == {first: (1, 1)}
 
 
-async def test_an_event_that_is_told_in_two_ways_at_once_counts_as_it_was_told_first(shop):
+async def test_of_two_reports_of_an_event_the_first_counts(shop):
     now = now_ms()
     told = [
         shop.outcome(None, "converted", "klarna", customer="c1", event="e", at=now - 5 * DAY),
@@ -139,7 +139,7 @@ async def test_two_merchants_events_of_the_same_name_both_count(shop):
     assert set((await theirs.decide("c1")).facts.history) == {"ideal"}
 
 
-async def test_an_outcome_of_another_merchants_decision_is_of_an_unknown_one(shop):
+async def test_a_decision_of_another_merchant_is_unknown(shop):
     other, _ = await shop.engine.accounts.add_merchant("other", "Other")
     theirs = type(shop)(shop.engine, other)
     answer = await shop.decide()
@@ -162,7 +162,7 @@ async def test_an_outcome_names_a_candidate_of_its_decision(shop, type, candidat
     assert (receipt.status, receipt.message) == ("invalid", message)
 
 
-async def test_an_invalid_report_may_be_sent_again_when_it_is_mended(shop):
+async def test_an_invalid_report_may_be_corrected_and_sent_again(shop):
     answer = await shop.decide()
     assert (await shop.report(answer, "converted", None, event="e")).status == "invalid"
     assert (await shop.report(answer, "converted", "card", event="e")).status == "recorded"
@@ -181,7 +181,7 @@ def _hide(method):
     return [rule({"exclude": [method]})]
 
 
-async def test_a_purchase_that_no_decision_led_to_teaches_the_customers_history_alone(shop):
+async def test_purchases_without_a_decision_change_only_the_history(shop):
     for number in range(5):
         assert (await shop.report(None, "converted", "ideal", customer="c1")).status == "recorded", number
     answer = await shop.decide("c1")
@@ -192,7 +192,7 @@ async def test_a_purchase_that_no_decision_led_to_teaches_the_customers_history_
     assert (await shop.decide("c2")).facts.history == {}
 
 
-async def test_after_five_purchases_a_customers_favourite_is_first_in_nine_of_ten(shop):
+async def test_after_five_purchases_a_favourite_is_nearly_always_first(shop):
     await shop.update_state(card=(2_000, 760), paypal=(2_000, 440), klarna=(2_000, 200), ideal=(2_000, 80))
     await shop.update_state(apple_pay=(2_000, 240), sepa_debit=(2_000, 100))
     for _ in range(5):
@@ -212,7 +212,7 @@ async def test_an_older_choice_counts_less_than_a_younger_one(shop):
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_after_anything_whatever_a_rebuild_finds_the_folds_as_they_are(engine, seed):
+async def test_a_rebuild_always_equals_the_folds(engine, seed):
     shops = await engine_checks.open_shops(engine)
     receipts = await engine_checks.play(shops, decision_count=150, outcome_count=600, seed=seed)
     assert all(receipts[status] > 4 for status in ("recorded", "duplicate", "unknown_decision", "invalid")), receipts
@@ -294,7 +294,7 @@ async def test_candidates_that_come_and_go_keep_what_they_learned(shop):
     assert len(candidates()) == len(ranked)
 
 
-async def test_where_revenue_counts_the_method_that_brings_in_more_comes_first(empty_shop):
+async def test_with_revenue_the_method_with_larger_amounts_comes_first(empty_shop):
     await empty_shop.place(placement(reward="revenue", policy=Thompson(floor=0.0)))
     for number in range(60):
         answer = await empty_shop.decide()

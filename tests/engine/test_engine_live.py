@@ -48,7 +48,7 @@ async def test_first_outcomes_renew_the_draws_at_once(shop):
     assert await version_now(shop) == 1
 
 
-async def test_when_much_is_known_a_little_news_waits_but_not_for_ever(shop, monkeypatch):
+async def test_with_much_evidence_a_little_news_waits_a_minute(shop, monkeypatch):
     await shop.update_state(card=(50_000, 20_000))
     version = await version_now(shop)
     await buy(shop)
@@ -117,7 +117,7 @@ async def test_while_nothing_is_known_all_are_alike(empty_shop):
     assert all(0.08 < one.confidence < 0.28 for one in answer.decision.ranking)
 
 
-async def test_a_bucket_that_was_never_seen_begins_with_what_all_others_have_in_common(empty_shop):
+async def test_an_unseen_bucket_starts_from_all_buckets(empty_shop):
     shop = empty_shop
     await shop.place(placement(buckets=("device.type",)))
     await shop.update_state("mobile", **dict.fromkeys(METHODS, (1_000, 500)) | {"card": (1_000, 900)})
@@ -127,7 +127,7 @@ async def test_a_bucket_that_was_never_seen_begins_with_what_all_others_have_in_
     assert first[0].confidence > 0.99 > first[1].confidence > 0.3
 
 
-async def test_the_arms_page_tells_the_estimates_that_decisions_are_made_from(empty_shop):
+async def test_the_arms_page_shows_the_estimates_that_decisions_use(empty_shop):
     shop = empty_shop
     await shop.place(placement(buckets=("device.type",)))
     await shop.update_state("mobile", **dict.fromkeys(METHODS, (1_000, 500)) | {"card": (1_000, 900)})
@@ -196,7 +196,7 @@ async def test_a_new_reward_starts_from_what_is_known_of_it(shop):
     assert {one.id: one.score for one in (await shop.decide()).decision.ranking}["card"] == pytest.approx(81 / 102)
 
 
-async def test_a_plan_that_cannot_be_loaded_leaves_the_old_one_in_force(shop, open_another):
+async def test_a_plan_that_fails_to_load_leaves_the_old_one(shop, open_another):
     version = active(shop).plan.version
     async with shop.engine.database.write() as connection:
         spoiled = {"merchant_id": shop.id, "placement": "payment_methods", "version": 99}
@@ -261,7 +261,7 @@ async def test_processes_that_learn_about_different_buckets_take_over_each_other
         assert known["mobile"].version == ours > known["desktop"].version
 
 
-async def test_what_one_process_makes_late_does_not_undo_what_another_made_since(shop, open_another):
+async def test_late_beliefs_do_not_replace_newer_ones(shop, open_another):
     """Two processes record and renew side by side, and end at the same beliefs."""
     other = await open_another()
     theirs = type(shop)(other, shop.merchant)

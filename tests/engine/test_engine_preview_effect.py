@@ -63,7 +63,7 @@ def averages(log, draft_rule):
 
 
 @pytest.mark.parametrize(("method", "factor"), [("card", 0.7), ("klarna", 1.5), ("ideal", 1.2)])
-def test_a_draft_within_what_the_past_did_is_estimated_without_bias(log, method, factor):
+def test_a_draft_within_the_logs_support_is_estimated_without_bias(log, method, factor):
     boost = rule({"boost": {"candidates": [method], "factor": factor}}, id="draft", when=GERMANY)
     weight, least, most, truth = averages(log, boost)
     assert weight == pytest.approx(1.0)
@@ -72,7 +72,7 @@ def test_a_draft_within_what_the_past_did_is_estimated_without_bias(log, method,
 
 
 @pytest.mark.parametrize("method", METHODS[:3])
-def test_a_draft_that_hides_somebody_lies_between_none_and_all_of_their_buyers(log, method):
+def test_a_draft_that_hides_a_method_has_true_bounds(log, method):
     weight, least, most, truth = averages(log, rule({"exclude": [method]}, id="draft", when=GERMANY))
     assert weight == pytest.approx(1.0)
     assert least - 0.01 <= truth <= most + 0.01
