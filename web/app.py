@@ -45,7 +45,7 @@ OPEN_TO_BROWSERS = {
 
 
 def create_app(settings: Settings) -> Litestar:
-    """An app that opens its engine when it starts and writes what is waiting when it stops."""
+    """Return an app that opens its engine when it starts, and writes queued rows when it stops."""
 
     @asynccontextmanager
     async def engine(app: Litestar) -> AsyncIterator[None]:
@@ -80,6 +80,7 @@ def create_app(settings: Settings) -> Litestar:
 
 
 def api() -> Router:
+    """Return the router of the HTTP API."""
     modules = (decisions, feedback, resources, drafts, rule_sets, trials, previews, uses, plans, keys, log, health)
     handlers = [handler for module in modules for handler in list[Any](module.handlers)]
     return Router("/", route_handlers=handlers, dependencies=DEPENDENCIES)

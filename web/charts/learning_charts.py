@@ -1,4 +1,4 @@
-"""The charts of how a placement learns: how sure it is, how rates moved, and when outcomes arrive."""
+"""Charts of learning: posterior distributions, rates by day, and the delay of outcomes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from web.format import Show
 
 MINUTE, HOUR = 60_000, 3_600_000
 UNITS = (("seconds", 1_000, 2 * MINUTE), ("minutes", MINUTE, 2 * HOUR), ("hours", HOUR, 48 * HOUR))
-"""Units of time, each with the longest time that is counted in it."""
+"""Units of time, each with the longest time shown in it."""
 NEARLY_ALL, REACH = 0.99, 1.5
 STEPS = 80
 REACHED = 0.9995
@@ -55,9 +55,9 @@ class ArmDay(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def densities(arms: Sequence[ArmBelief], *, show: Show, measure: str) -> Spec:
-    """Where each candidate's true rate may lie, a row each: the narrower the hill, the surer it is."""
+    """Chart the posterior density of each candidate's rate, a row each."""
     ranked = sorted(arms, key=lambda arm: -arm.a / (arm.a + arm.b))
-    rows = [row for place, arm in enumerate(ranked) for row in _hill(arm, place, show)]
+    rows = [row for index, arm in enumerate(ranked) for row in _hill(arm, index, show)]
     # As one expression with the labels as its data: an axis of names would leave the hills no room to overlap.
     names = f"{json.dumps([arm.label for arm in ranked])}[datum.value]"
     axis = {"values": list(range(len(ranked))), "labelExpr": names, "labelLimit": 140, "grid": True}
@@ -79,21 +79,21 @@ def densities(arms: Sequence[ArmBelief], *, show: Show, measure: str) -> Spec:
 
 
 def history(days: Sequence[ArmDay], *, show: Show, measure: str) -> Spec:
-    """Each candidate's rate by day; what a jump made old is thin."""
+    """Chart each candidate's rate by day; days before a jump are thin."""
     rows = [
         {
-            "candidate": one.label,
-            "colour": str(colour_of(one.position)),
-            "at": one.day * DAY,
-            "rate": one.rate,
-            "counts": "forgotten" if one.forgotten else "counts",
-            "rate_text": f"{show.percent(one.rate)} of {show.count(one.trials, 'try', 'tries')}",
-            "day_text": show.day(one.day * DAY),
+            "candidate": day.label,
+            "colour": str(colour_of(day.position)),
+            "at": day.day * DAY,
+            "rate": day.rate,
+            "counts": "forgotten" if day.forgotten else "counts",
+            "rate_text": f"{show.percent(day.rate)} of {show.count(day.trials, 'try', 'tries')}",
+            "day_text": show.day(day.day * DAY),
         }
-        for one in days
+        for day in days
     ]
     x = {"field": "at", "type": "temporal", "title": None, "scale": {"type": "utc"}, "axis": {"format": "%d %b"}}
-    scale = {"domain": [0, top_of(one.rate for one in days)], "nice": False}
+    scale = {"domain": [0, top_of(day.rate for day in days)], "nice": False}
     y = {"field": "rate", "type": "quantitative", "title": measure, "axis": percent_axis(), "scale": scale}
     thin = {"condition": {"test": "datum.counts === 'forgotten'", "value": 0.3}, "value": 1}
     lines = {"x": x, "y": y, "color": colour(), "detail": [{"field": "candidate"}, {"field": "counts"}]}
@@ -118,7 +118,7 @@ def history(days: Sequence[ArmDay], *, show: Show, measure: str) -> Spec:
 
 
 def arrivals(points: Sequence[tuple[int, float]], *, show: Show) -> Spec:
-    """The share of outcomes that came within so long, up to where nearly all have come."""
+    """Chart the share of outcomes that arrived within a time, up to where nearly all have arrived."""
     points = _until_nearly_all(points)
     unit, unit_ms = _unit(points[-1][0] if points else 0)
     rows: list[dict[str, Any]] = [
@@ -142,7 +142,7 @@ def arrivals(points: Sequence[tuple[int, float]], *, show: Show) -> Spec:
 
 
 def _until_nearly_all(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
-    """Without the long flat end, which would squeeze the rest."""
+    """Cut the long flat end, which would squeeze the rest."""
     end = REACH * next((at for at, share in points if share >= NEARLY_ALL), points[-1][0] if points else 0)
     kept = [point for point in points if point[0] <= end]
     return [*kept, (round(end), kept[-1][1])] if len(kept) < len(points) else kept
@@ -153,15 +153,15 @@ def _unit(longest: int) -> tuple[str, int]:
 
 
 def _top_labels(days: Sequence[ArmDay]) -> list[dict[str, Any]]:
-    """The name of each candidate at the end of its line."""
-    ends = {one.label: one for one in sorted(days, key=lambda one: one.day)}
+    """Label each candidate at the end of its line."""
+    ends = {day.label: day for day in sorted(days, key=lambda day: day.day)}
     lines = [
-        ArmShare(label=one.label, position=one.position, points=[(one.day * DAY, one.rate)]) for one in ends.values()
+        ArmShare(label=day.label, position=day.position, points=[(day.day * DAY, day.rate)]) for day in ends.values()
     ]
-    return end_labels(lines, top_of(one.rate for one in days), clock=int)
+    return end_labels(lines, top_of(day.rate for day in days), clock=int)
 
 
-def _hill(arm: ArmBelief, place: int, show: Show) -> list[dict[str, Any]]:
+def _hill(arm: ArmBelief, row: int, show: Show) -> list[dict[str, Any]]:
     left, right = _interval(arm, REACHED)
     rates = np.linspace(max(left, 1e-6), min(right, 1 - 1e-6), STEPS)
     heights = (arm.a - 1) * np.log(rates) + (arm.b - 1) * np.log1p(-rates)
@@ -171,8 +171,8 @@ def _hill(arm: ArmBelief, place: int, show: Show) -> list[dict[str, Any]]:
     low, high = _interval(arm, 0.95)
     texts = {"mean_text": show.percent(arm.a / (arm.a + arm.b)), "range_text": show.interval(low, high)}
     return [
-        {"candidate": arm.label, "colour": str(colour_of(arm.position)), "rate": rate, "top": place - 0.9 * height,
-         "foot": place, **texts}
+        {"candidate": arm.label, "colour": str(colour_of(arm.position)), "rate": rate, "top": row - 0.9 * height,
+         "foot": row, **texts}
         for rate, height in zip(rates[shown].tolist(), heights[shown].tolist(), strict=True)
     ]  # fmt: skip
 

@@ -11,7 +11,7 @@ DAY = 86_400_000
 
 
 def fired_by_day(days: Sequence[tuple[int, int]], *, show: Show) -> Spec:
-    """A bar for each (epoch day, times), oldest first."""
+    """Chart a bar for each (epoch day, times), oldest first."""
     rows = [
         {
             "at": day * DAY,

@@ -57,15 +57,20 @@ def log(
             engine.database, side.id, placement, alternative, since=to_ms(first), until=to_ms(end)
         )
 
-    found = with_engine(work)
+    evaluation = with_engine(work)
     rows = {
-        "logged policy": found.logged,
-        "IPS": found.ips,
-        "SNIPS": found.snips,
-        "reward-interaction IPS": found.by_slot,
-        "difference": found.difference,
+        "logged policy": evaluation.logged,
+        "IPS": evaluation.ips,
+        "SNIPS": evaluation.snips,
+        "reward-interaction IPS": evaluation.by_slot,
+        "difference": evaluation.difference,
     }
-    counts = {"placement": placement, "policy": policy, "decisions": found.decisions, "left_out": found.left_out}
+    counts = {
+        "placement": placement,
+        "policy": policy,
+        "decisions": evaluation.decisions,
+        "left_out": evaluation.left_out,
+    }
     _show(rows, counts, json=json, title=f"Successes a decision, policy {policy}")
 
 
@@ -80,21 +85,21 @@ def obd(csv: Path, *, items: Path, posteriors: Path, truth: Path | None, json: b
     try:
         features = read_item_features(items)
         logged = log_of(read_log(csv), features)
-        found = estimates(logged, chances_of(read_posteriors(posteriors), list(features)))
+        rows = estimates(logged, chances_of(read_posteriors(posteriors), list(features)))
         rate = _click_rate(truth) if truth else None
     except BadLog as error:
         raise click.ClickException(str(error)) from None
     counts = {"log": csv.name, "rows": len(logged.item)} | ({} if rate is None else {"truth": rate})
-    _show(found, counts, json=json, title="Clicks a row", truth=rate)
+    _show(rows, counts, json=json, title="Clicks a row", truth=rate)
 
 
 def _alternative(policy: str) -> Alternative:
     if policy.startswith(FIRST) and len(policy) > len(FIRST):
         return First(policy.removeprefix(FIRST))
-    known: dict[str, Alternative] = {"order": InOrder(), "even": Evenly()}
-    if policy not in known:
+    alternatives: dict[str, Alternative] = {"order": InOrder(), "even": Evenly()}
+    if policy not in alternatives:
         raise click.BadParameter("must be order, even, or first: and a candidate's id", param_hint="--policy")
-    return known[policy]
+    return alternatives[policy]
 
 
 def _click_rate(path: Path) -> float:
@@ -106,14 +111,14 @@ def _show(
     rows: Mapping[str, Estimate], counts: Mapping[str, Any], *, json: bool, title: str, truth: float | None = None
 ) -> None:
     if json:
-        show({**counts, "estimates": {name: asdict(one) for name, one in rows.items()}}, json=True)
+        show({**counts, "estimates": {name: asdict(estimate) for name, estimate in rows.items()}}, json=True)
         return
     console = Console()
     console.print(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in counts.items()))
     console.print(_table(rows, title, truth))
-    for name, one in rows.items():
-        if one.refused:
-            console.print(f"{name} is refused: {one.refused}.")
+    for name, estimate in rows.items():
+        if estimate.refused:
+            console.print(f"{name} is refused: {estimate.refused}.")
 
 
 def _table(rows: Mapping[str, Estimate], title: str, truth: float | None) -> Table:
@@ -122,10 +127,10 @@ def _table(rows: Mapping[str, Estimate], title: str, truth: float | None) -> Tab
         table.add_column(name, justify="right" if name else "left")
     if truth:
         table.add_column("relative error", justify="right")
-    for name, one in rows.items():
-        interval = f"{one.low:.4g} to {one.high:.4g}"
-        value, interval = ("refused", "") if one.refused else (f"{one.value:.4g}", interval)
-        error = [] if not truth else ["" if one.refused else f"{abs(one.value - truth) / truth:.3f}"]
-        weights = (f"{one.effective_sample:,.0f}", f"{one.largest_weight:.3g}", f"{one.mean_weight:.3f}")
+    for name, estimate in rows.items():
+        interval = f"{estimate.low:.4g} to {estimate.high:.4g}"
+        value, interval = ("refused", "") if estimate.refused else (f"{estimate.value:.4g}", interval)
+        error = [] if not truth else ["" if estimate.refused else f"{abs(estimate.value - truth) / truth:.3f}"]
+        weights = (f"{estimate.effective_sample:,.0f}", f"{estimate.largest_weight:.3g}", f"{estimate.mean_weight:.3f}")
         table.add_row(name, value, interval, *weights, *error)
     return table

@@ -29,7 +29,7 @@ def db() -> None:
 @db.command("upgrade")
 @as_json
 def db_upgrade(*, json: bool) -> None:
-    """Bring the database to the newest schema. `tap2 serve` does it too."""
+    """Migrate the database to the newest schema. `tap2 serve` does so too."""
     chosen = settings()
     prepare_folder(chosen)
     show({"revision": asyncio.run(upgrade(database_url(chosen)))}, json=json)
@@ -44,7 +44,7 @@ def beliefs() -> None:
 @click.option("--check", is_flag=True, help="Only compare with the log; exit status 1 where they differ.")
 @as_json
 def beliefs_rebuild(*, check: bool, json: bool) -> None:
-    """Fold statistics and usage from the log again."""
+    """Rebuild statistics and usage from the log."""
 
     async def work(engine: Engine) -> list[rebuild.Difference]:
         since = rebuild.first_whole_day(now_ms(), engine.settings.retention_days)

@@ -49,25 +49,25 @@ def obd(
     For every logged row the server is asked for a decision. The row counts when the answer has the logged item
     at the logged position; then the logged click is reported back, and the server learns from it.
     """
-    where = placement or f"obd.{campaign_of(log)}"
+    target = placement or f"obd.{campaign_of(log)}"
     try:
         rows = read_log(log, limit=limit)
-        known = read_items(items) if items else items_of(rows)
-        _check_items(rows, known)
-        fresh, played = asyncio.run(_run(rows, known, where, url, key, at_once, quiet=json))
+        catalogue = read_items(items) if items else items_of(rows)
+        _check_items(rows, catalogue)
+        fresh, played = asyncio.run(_run(rows, catalogue, target, url, key, at_once, quiet=json))
     except (BadLog, ReplayStopped) as error:
         raise click.ClickException(str(error)) from None
     result = report(
         rows, played.matched, fallbacks=played.fallbacks, seconds=played.seconds, latencies=played.latencies
     )
     if json:
-        show(_document(result, where, fresh), json=True)
+        show(_document(result, target, fresh), json=True)
     else:
-        _print(result, where, fresh)
+        _print(result, target, fresh)
 
 
 async def _run(
-    rows: Sequence[LoggedRow], items: Sequence[str], where: str, url: str, key: str, at_once: int, *, quiet: bool
+    rows: Sequence[LoggedRow], items: Sequence[str], placement: str, url: str, key: str, at_once: int, *, quiet: bool
 ) -> tuple[bool, ReplayResult]:
     headers = {"authorization": f"Bearer {key}"}
     limits = httpx.Limits(max_connections=at_once)
@@ -76,7 +76,7 @@ async def _run(
     except (httpx.InvalidURL, ValueError) as error:
         raise ReplayStopped(f"--url: {error}") from None
     async with http:
-        player = LogPlayer(http, where, at_once=at_once)
+        player = LogPlayer(http, placement, at_once=at_once)
         fresh = await player.prepare(items)
         with _progress(quiet) as progress:
             task = progress.add_task("rows", total=len(rows))
@@ -94,13 +94,13 @@ def _progress(quiet: bool) -> Progress:
     return Progress(*columns, console=Console(stderr=True), disable=quiet)
 
 
-def _document(result: ReplayReport, where: str, fresh: bool) -> dict[str, object]:
+def _document(result: ReplayReport, placement: str, fresh: bool) -> dict[str, object]:
     words = {"verdict": verdict(result), "caveat": caveat(result)}
-    return {"placement": where, "fresh": fresh, **asdict(result), **words}
+    return {"placement": placement, "fresh": fresh, **asdict(result), **words}
 
 
-def _print(result: ReplayReport, where: str, fresh: bool) -> None:
-    table = Table(show_header=False, title=f"Placement {where}")
+def _print(result: ReplayReport, placement: str, fresh: bool) -> None:
+    table = Table(show_header=False, title=f"Placement {placement}")
     table.add_column()
     table.add_column(justify="right")
     table.add_row("rows", f"{result.rows:,}")
@@ -116,7 +116,7 @@ def _print(result: ReplayReport, where: str, fresh: bool) -> None:
     console.print(verdict(result))
     console.print(caveat(result))
     if not fresh:
-        console.print(f"{where} had learned before; on rows that it has seen, the learned rate flatters it.")
+        console.print(f"{placement} had learned before; on rows that it has seen, the learned rate flatters it.")
 
 
 def _rate(rate: Rate | None) -> str:

@@ -1,4 +1,4 @@
-"""`tap2 rules`: sets of rules that live in a repository are checked, tested, previewed and published from its CI."""
+"""`tap2 rules`: check, test, preview and publish the sets of rules of a repository, from its CI."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def rules() -> None:
 
 
 def _connected(command: Callable[..., None]) -> Callable[..., None]:
-    """The file and the server, as all commands take them."""
+    """Add the options and the argument that all commands take: file, server and placement."""
     for option in (
         click.option("--placement", help="The placement's key; the file's own unless given."),
         click.option("--key", envvar="TAP2_KEY", help="A secret key; also read from TAP2_KEY."),
@@ -53,26 +53,26 @@ def _connected(command: Callable[..., None]) -> Callable[..., None]:
 @rules.command("check")
 @_connected
 def rules_check(*, file: Path, url: str, key: str | None, placement: str | None, json: bool) -> None:
-    """Check whether the rules make sense, and say what looks wrong.
+    """Check the rules and print what looks wrong.
 
     Works without a server where the file has its vocabulary, as an exported one has.
     """
     plan = _plan(_completed(file, url, key, placement))
     findings = _findings(plan)
-    _say(findings, [], json=json)
-    raise SystemExit(WRONG if any(one.severity == "error" for one in findings) else 0)
+    _print(findings, [], json=json)
+    raise SystemExit(WRONG if any(finding.severity == "error" for finding in findings) else 0)
 
 
 @rules.command("test")
 @_connected
 def rules_test(*, file: Path, url: str, key: str | None, placement: str | None, json: bool) -> None:
     """Check the rules, and try the scenarios of the file on them."""
-    wanted = _completed(file, url, key, placement)
-    plan = _plan(wanted)
-    outcomes = [try_out(plan, scenario) for scenario in wanted.scenarios or ()]
+    rule_set = _completed(file, url, key, placement)
+    plan = _plan(rule_set)
+    outcomes = [try_out(plan, scenario) for scenario in rule_set.scenarios or ()]
     findings = _findings(plan)
-    _say(findings, outcomes, json=json)
-    failed = not all(one.holds for one in outcomes) or any(one.severity == "error" for one in findings)
+    _print(findings, outcomes, json=json)
+    failed = not all(outcome.holds for outcome in outcomes) or any(finding.severity == "error" for finding in findings)
     raise SystemExit(WRONG if failed else 0)
 
 
@@ -80,10 +80,10 @@ def rules_test(*, file: Path, url: str, key: str | None, placement: str | None, 
 @_connected
 @click.option("--limit", type=click.IntRange(1, 200_000), default=50_000, show_default=True, help="Logged decisions.")
 def rules_preview(*, file: Path, url: str, key: str | None, placement: str | None, limit: int, json: bool) -> None:
-    """Try the rules on the decisions of the last week, on the server; nothing is changed."""
-    wanted = _read(file)
+    """Try the rules on the decisions of the last week, on the server. Changes nothing."""
+    rule_set = _read(file)
     with closing(_remote(url, key)) as remote:
-        state = remote.preview(_key(wanted, placement), wanted.rules, limit=limit)
+        state = remote.preview(_key(rule_set, placement), rule_set.rules, limit=limit)
     if state["state"] != "done":
         raise click.ClickException(f"the preview {state['state']}: {state['problem']}".rstrip(": "))
     show(_summary(state["result"]) if not json else state, json=json)
@@ -97,81 +97,83 @@ def rules_publish(*, file: Path, url: str, key: str | None, placement: str | Non
 
     Where a second person must approve, they are sent for review instead.
     """
-    wanted = _read(file)
+    rule_set = _read(file)
     with closing(_remote(url, key)) as remote:
-        done = remote.publish(_key(wanted, placement), wanted, why=why)
+        done = remote.publish(_key(rule_set, placement), rule_set, why=why)
     show(done, json=json)
 
 
 def _read(file: Path) -> RuleSet:
-    """The file, read as strictly as the server reads it."""
+    """Read the file as strictly as the server does."""
     try:
-        found: RuleSet = converted(loads(file.read_bytes(), most_bytes=MOST_BULK_BYTES), RuleSet)
+        rule_set: RuleSet = converted(loads(file.read_bytes(), most_bytes=MOST_BULK_BYTES), RuleSet)
     except Invalid as error:
-        raise _wrong(error) from None
-    return found
+        raise _problems(error) from None
+    return rule_set
 
 
-def _key(wanted: RuleSet, given: str | None) -> str:
-    if given or wanted.placement:
-        return given or wanted.placement.key  # type: ignore[union-attr]
-    raise click.UsageError("say which placement with --placement: the file has none")
+def _key(rule_set: RuleSet, given: str | None) -> str:
+    if given or rule_set.placement:
+        return given or rule_set.placement.key  # type: ignore[union-attr]
+    raise click.UsageError("give the placement with --placement: the file has none")
 
 
 def _completed(file: Path, url: str, key: str | None, placement: str | None) -> RuleSet:
-    """The file with all that its rules name; what it lacks comes from the server."""
-    wanted = _read(file)
-    if wanted.vocabulary is not None:
-        return wanted
+    """Return the file with everything its rules name; the server supplies what is missing."""
+    rule_set = _read(file)
+    if rule_set.vocabulary is not None:
+        return rule_set
     if key is None:
         raise click.UsageError("the file has no vocabulary: give it one (see the export), or a server with --key")
     with closing(_remote(url, key)) as remote:
-        known = remote.rule_set(_key(wanted, placement))
-    lacking = {name: getattr(known, name) for name in ("placement", "candidates", "vocabulary", "lists")}
-    given = {name: getattr(wanted, name) for name in lacking if getattr(wanted, name) is not None}
-    return msgspec.structs.replace(wanted, **(lacking | given))
+        exported = remote.rule_set(_key(rule_set, placement))
+    lacking = {name: getattr(exported, name) for name in ("placement", "candidates", "vocabulary", "lists")}
+    given = {name: getattr(rule_set, name) for name in lacking if getattr(rule_set, name) is not None}
+    return msgspec.structs.replace(rule_set, **(lacking | given))
 
 
-def _plan(wanted: RuleSet) -> Plan:
-    """The plan that the rules make; ends the command with every problem where they make none."""
-    place = wanted.placement or Placement(key="placement", name="Placement")
-    configuration = Configuration(_resources(wanted, place), 0)
-    inside = (
-        *configuration.inside(place.key),
-        *(one for one in _resources(wanted, place) if one.kind in ("field", "list")),
+def _plan(rule_set: RuleSet) -> Plan:
+    """Compile the rules into a plan; end the command with every problem where that fails."""
+    target = rule_set.placement or Placement(key="placement", name="Placement")
+    configuration = Configuration(_resources(rule_set, target), 0)
+    resources = (
+        *configuration.inside(target.key),
+        *(resource for resource in _resources(rule_set, target) if resource.kind in ("field", "list")),
     )
-    document = configuration.plan_document(place.key)
+    document = configuration.plan_document(target.key)
     try:
-        check(configuration, [Change(None, one) for one in inside])
+        check(configuration, [Change(None, resource) for resource in resources])
         if document is None:
             raise click.ClickException("there is no placement")
-        return compiled(place.key, document, 0)
+        return compiled(target.key, document, 0)
     except Invalid as error:
-        raise _wrong(error, {str(number): f"{one.kind} {one.id}" for number, one in enumerate(inside)}) from None
+        raise _problems(
+            error, {str(index): f"{resource.kind} {resource.id}" for index, resource in enumerate(resources)}
+        ) from None
 
 
-def _resources(wanted: RuleSet, place: Placement) -> list[Resource]:
-    """The file as a shelf. Candidates that nobody listed are those that rules and scenarios name."""
-    known = wanted.candidates if wanted.candidates is not None else _named(wanted)
-    found: list[tuple[Kind, str, str, Any]] = [("placement", "", place.key, place)]
-    found += [("candidate", place.key, one.id, one) for one in known]
-    found += [("rule", place.key, one.id, one) for one in wanted.rules]
-    found += [("scenario", place.key, one.id, one) for one in wanted.scenarios or ()]
-    found += [("field", "", one.name, one) for one in wanted.vocabulary or ()]
-    found += [("list", "", one.name, one) for one in wanted.lists or ()]
-    return [Resource(kind, where, id, 1, document, 0) for kind, where, id, document in found]
+def _resources(rule_set: RuleSet, target: Placement) -> list[Resource]:
+    """Return the file as resources. Without candidates, those that rules and scenarios name are taken."""
+    candidates = rule_set.candidates if rule_set.candidates is not None else _named(rule_set)
+    contents: list[tuple[Kind, str, str, Any]] = [("placement", "", target.key, target)]
+    contents += [("candidate", target.key, candidate.id, candidate) for candidate in candidates]
+    contents += [("rule", target.key, rule.id, rule) for rule in rule_set.rules]
+    contents += [("scenario", target.key, scenario.id, scenario) for scenario in rule_set.scenarios or ()]
+    contents += [("field", "", field.name, field) for field in rule_set.vocabulary or ()]
+    contents += [("list", "", values.name, values) for values in rule_set.lists or ()]
+    return [Resource(kind, parent, id, 1, document, 0) for kind, parent, id, document in contents]
 
 
-def _named(wanted: RuleSet) -> list[Candidate]:
+def _named(rule_set: RuleSet) -> list[Candidate]:
     ids: dict[str, None] = {}
-    for effect in (effect for rule in wanted.rules for effect in rule.effects):
+    for effect in (effect for rule in rule_set.rules for effect in rule.effects):
         for value in effect.values():
             parts = value.get("candidates", [value.get("candidate")]) if isinstance(value, dict) else value
             ids |= dict.fromkeys(id for id in parts if isinstance(id, str)) if isinstance(parts, list) else {}
-    for scenario in wanted.scenarios or ():
+    for scenario in rule_set.scenarios or ():
         pinned = [pin.candidate for pin in scenario.expect.pinned]
         ids |= dict.fromkeys((*scenario.expect.shown, *scenario.expect.hidden, *pinned))
-    return [Candidate(id=id, label=id, position=place) for place, id in enumerate(ids)]
+    return [Candidate(id=id, label=id, position=position) for position, id in enumerate(ids)]
 
 
 def _findings(plan: Plan) -> list[RuleFinding]:
@@ -179,20 +181,20 @@ def _findings(plan: Plan) -> list[RuleFinding]:
     return check_rules(plan.rules, CheckContext(plan.vocabulary, plan.lists, labels))
 
 
-def _say(findings: list[RuleFinding], outcomes: list[ScenarioOutcome], *, json: bool) -> None:
+def _print(findings: list[RuleFinding], outcomes: list[ScenarioOutcome], *, json: bool) -> None:
     if json:
         named = ("rule", "path", "severity", "message")
-        said = [{name: getattr(one, name) for name in named} for one in findings]
-        show({"findings": said, "scenarios": outcomes}, json=True)
+        rows = [{name: getattr(finding, name) for name in named} for finding in findings]
+        show({"findings": rows, "scenarios": outcomes}, json=True)
         return
-    for one in findings:
-        click.echo(f"{one.severity}: rule {one.rule}{one.path}: {one.message}")
+    for finding in findings:
+        click.echo(f"{finding.severity}: rule {finding.rule}{finding.path}: {finding.message}")
     for outcome in outcomes:
         click.echo(f"{'holds' if outcome.holds else 'FAILS'}: scenario {outcome.id}: {outcome.name}")
         for miss in outcome.misses:
             click.echo(f"  {miss.text}")
     if not findings and not outcomes:
-        click.echo("nothing found")
+        click.echo("No problems found")
 
 
 def _summary(result: Mapping[str, Any]) -> dict[str, Any]:
@@ -207,13 +209,13 @@ def _summary(result: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _wrong(error: Invalid, names: Mapping[str, str] | None = None) -> click.ClickException:
-    """All problems, a line each."""
+def _problems(error: Invalid, names: Mapping[str, str] | None = None) -> click.ClickException:
+    """Return all problems, a line each."""
     lines = []
     for problem in error.problems:
-        number, _, rest = problem.field.partition("/")
-        where = f"{names[number]}/{rest}" if names and number in names else problem.field
-        lines.append(f"{where}: {problem.message}")
+        index, _, rest = problem.field.partition("/")
+        field = f"{names[index]}/{rest}" if names and index in names else problem.field
+        lines.append(f"{field}: {problem.message}")
     return click.ClickException("\n".join(lines))
 
 

@@ -13,15 +13,15 @@ from web.cli.common import settings
 @click.command()
 def serve() -> None:
     """Serve the API and the admin until interrupted."""
-    chosen = settings()
-    if chosen.workers > 1 and not chosen.database_url:
+    options = settings()
+    if options.workers > 1 and not options.database_url:
         raise click.ClickException("TAP2_WORKERS: more than one needs PostgreSQL; set TAP2_DATABASE_URL")
     uvicorn.run(
-        "web.cli.serve:app" if chosen.workers > 1 else app(),
-        factory=chosen.workers > 1,
-        host=chosen.host,
-        port=chosen.port,
-        workers=chosen.workers,
+        "web.cli.serve:app" if options.workers > 1 else app(),
+        factory=options.workers > 1,
+        host=options.host,
+        port=options.port,
+        workers=options.workers,
         loop="uvloop",
         http="httptools",
         log_level="warning",
@@ -33,5 +33,5 @@ def serve() -> None:
 
 
 def app() -> Litestar:
-    """What each worker serves."""
+    """Return the app that each worker serves."""
     return create_app(settings())

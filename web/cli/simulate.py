@@ -31,7 +31,7 @@ WIDTH = 12
 @click.option("--chart", type=click.Path(path_type=Path, dir_okay=False), help="Write the curves as an HTML page.")
 @as_json
 def simulate(scenario: Path, *, seeds: int | None, workers: int | None, chart: Path | None, json: bool) -> None:
-    """Play the policies of a scenario (a TOML file) in its world, and say what each has cost.
+    """Play the policies of a scenario (a TOML file) in its world, and print the regret of each.
 
     Regret is how much less than the best choice a policy is expected to have earned. On each seed all policies meet the
     same visits with the same luck.
@@ -87,8 +87,8 @@ def _document(scenario: SimulationScenario, curves: Sequence[Floats]) -> dict[st
 
 
 def _table(scenario: SimulationScenario, curves: Sequence[Floats]) -> Table:
-    said = f"{scenario.horizon:,} visits, {scenario.seeds} {'seed' if scenario.seeds == 1 else 'seeds'}"
-    table = Table(title=f"{scenario.name} ({kind_of(scenario.world)}, {said})")
+    size = f"{scenario.horizon:,} visits, {scenario.seeds} {'seed' if scenario.seeds == 1 else 'seeds'}"
+    table = Table(title=f"{scenario.name} ({kind_of(scenario.world)}, {size})")
     table.add_column("policy", overflow="fold")
     for name in ("regret", "95% interval", "90% of seeds", "a visit"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -103,8 +103,8 @@ def _table(scenario: SimulationScenario, curves: Sequence[Floats]) -> Table:
 
 
 def _bars(curve: Floats, highest: float) -> str:
-    """The curve in block characters, on a scale that all policies share."""
-    places = [round((index + 1) * len(curve) / WIDTH) - 1 for index in range(WIDTH)]
+    """Draw the curve in block characters, on a scale that all policies share."""
+    indexes = [round((index + 1) * len(curve) / WIDTH) - 1 for index in range(WIDTH)]
     steps = len(BARS) - 1
-    heights = (curve[max(place, 0)] / highest if highest > 0 else 0.0 for place in places)
+    heights = (curve[max(index, 0)] / highest if highest > 0 else 0.0 for index in indexes)
     return "".join(BARS[min(steps, max(0, round(steps * float(height))))] for height in heights)

@@ -1,4 +1,4 @@
-"""The curves of a simulation as one HTML page that needs no network: a Vega-Lite chart with Vega itself inside."""
+"""Write the curves of a simulation as one HTML page with Vega inside, which needs no network."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ of {seeds} seeds, with its 95% interval.</p>
 
 
 class NoAssets(Exception):
-    """The scripts of the charts are not there."""
+    """The scripts of the charts are not installed."""
 
 
 def page(scenario: SimulationScenario, curves: Sequence[Floats]) -> str:
-    """Raises NoAssets, where the charts' scripts were not fetched yet."""
+    """Return the page; raise `NoAssets` where the charts' scripts are not installed."""
     missing = [name for name in SCRIPTS if not (VENDOR / name).exists()]
     if missing:
         raise NoAssets(f"{missing[0]} is missing; `make run` fetches it")
@@ -46,7 +46,7 @@ def page(scenario: SimulationScenario, curves: Sequence[Floats]) -> str:
 
 
 def specification(scenario: SimulationScenario, curves: Sequence[Floats]) -> dict[str, Any]:
-    """A line for each policy, with its interval around it."""
+    """Return the Vega-Lite chart: a line for each policy with its 95% interval."""
     x = {"field": "visits", "type": "quantitative", "title": "visits"}
     colour = {"field": "policy", "type": "nominal", "title": None, "sort": None}
     y = {"type": "quantitative", "title": "regret"}

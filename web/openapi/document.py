@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, from what stands beside the handlers and from the very types that read and write JSON."""
+"""Build the OpenAPI 3.1 document from the handlers' operations and the types that read and write JSON."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ Json = dict[str, Any]
 Reference = Callable[[Any], Json]
 
 ABOUT = """\
-Ask what to show a customer, report what happened, and configure what may be shown.
+Decide what to show a customer, report what happened, and configure what may be shown.
 
-Send `Authorization: Bearer <key>`. A secret key may do everything of its merchant; a publishable key, for browsers, \
-may only ask for decisions and report outcomes. Amounts are integer minor units, times are RFC 3339.
+Send `Authorization: Bearer <key>`. A secret key has full access to its merchant. A publishable key, for browsers, may \
+only request decisions and report outcomes. Amounts are integers in minor units, times are RFC 3339.
 
-Errors are problem+json (RFC 9457): `type` is stable, `field` and `errors` name what to mend. Bodies over 64 KiB are \
-refused unless stated otherwise.
+Errors are problem+json (RFC 9457): `type` is stable, `field` and `errors` name what to correct. Bodies over 64 KiB \
+are refused unless stated otherwise.
 
-Lists are answered in pages: `next` is the `cursor` of the following one, or null. What can be edited has a `version`, \
-which stands in `ETag`; a change names the version that it was made from in `If-Match`."""
+Lists come in pages: `next` is the `cursor` of the next page, or null. Resources that can be edited have a `version`, \
+also in `ETag`. Send the version that you changed in `If-Match`."""
 
 METHODS = ("GET", "POST", "PUT", "DELETE")
 SECURITY: dict[Keys, list[Json]] = {
@@ -48,7 +48,7 @@ SCHEMES: Json = {
 }
 HEADERS: dict[str, tuple[str, str]] = {
     "ETag": ("The version, in quotes", r'^"[0-9]+"$'),
-    "Location": ("Where it can be read, if it is one", "^/v1/"),
+    "Location": ("The URL of the resource, if one was created", "^/v1/"),
     "Retry-After": ("Seconds to wait", "^[0-9]+$"),
     "WWW-Authenticate": ("How to authenticate", "^Bearer$"),
 }
@@ -57,7 +57,7 @@ IF_MATCH: Json = {
     "name": "If-Match",
     "in": "header",
     "required": True,
-    "description": "The version that the change was made from, in quotes, or `*` for whichever it is at.",
+    "description": "The version that you changed, in quotes, or `*` for any version.",
     "schema": {"type": "string", "pattern": r'^("[0-9]{1,9}"|\*)$'},
     "example": "*",
 }
@@ -70,7 +70,7 @@ PATH_PARTS: dict[str, tuple[Any, str]] = {
 
 
 def document(app: Litestar) -> Json:
-    """Everything that has an `Operation` beside it."""
+    """Return the document of all handlers with an `Operation`."""
     operations = list(_operations(app))
     types = list(dict.fromkeys(kind for *_, operation in operations for kind in _types(operation)))
     schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
@@ -78,7 +78,7 @@ def document(app: Litestar) -> Json:
     paths: Json = {}
     for path, method, operation in operations:
         paths.setdefault(path, {})[method] = _operation(path, method, operation, by_type.__getitem__)
-    found: Json = _tidy(
+    openapi: Json = _tidy(
         {
             "openapi": "3.1.0",
             "info": {"title": "Tap2 Personalize", "version": "1", "description": ABOUT},
@@ -88,7 +88,7 @@ def document(app: Litestar) -> Json:
             "components": {"schemas": components, "securitySchemes": SCHEMES},
         }
     )
-    return found
+    return openapi
 
 
 def _operations(app: Litestar) -> Iterator[tuple[str, str, Operation]]:
@@ -112,7 +112,7 @@ def _types(operation: Operation) -> Iterator[Any]:
 
 
 def _operation(path: str, method: str, operation: Operation, schema: Reference) -> Json:
-    found: Json = {
+    described: Json = {
         "operationId": _name(path, method),
         "tags": [operation.tag],
         "summary": operation.summary,
@@ -123,8 +123,8 @@ def _operation(path: str, method: str, operation: Operation, schema: Reference) 
     }
     if operation.body is not None:
         content = {"schema": schema(operation.body), "example": operation.example}
-        found["requestBody"] = {"required": True, "content": {"application/json": content}}
-    return {name: value for name, value in found.items() if value or name == "security"}
+        described["requestBody"] = {"required": True, "content": {"application/json": content}}
+    return {name: value for name, value in described.items() if value or name == "security"}
 
 
 def _name(path: str, method: str) -> str:
@@ -136,23 +136,23 @@ def _parameters(path: str, operation: Operation, schema: Reference) -> Iterator[
         kind, about = (FieldName, "The name") if path.startswith("/v1/vocabulary/") else PATH_PARTS[name]
         yield {"name": name, "in": "path", "required": True, "description": about, "schema": schema(kind)}
     if operation.query is not None:
-        # Parameters need their names; the reference is what the schemas of the bodies are for.
+        # Parameters are listed one by one, so the struct does not become a component.
         _, parts = msgspec.json.schema_components([operation.query])
-        for name, own in parts[operation.query.__name__]["properties"].items():
-            yield {"name": name, "in": "query", **_query_part(own)}
+        for name, schema_of_parameter in parts[operation.query.__name__]["properties"].items():
+            yield {"name": name, "in": "query", **_query_parameter(schema_of_parameter)}
     if 428 in operation.errors:
         yield IF_MATCH
 
 
-def _query_part(own: Json) -> Json:
-    """A parameter is left out rather than null."""
-    described = dict(own)
+def _query_parameter(schema: Json) -> Json:
+    """Describe a parameter. An optional one is left out of a URL, so its schema does not allow null."""
+    described = dict(schema)
     described.pop("default", None)
-    for one in own.get("anyOf", ()):
-        if one.get("type") != "null":
-            described = dict(one)
+    for option in schema.get("anyOf", ()):
+        if option.get("type") != "null":
+            described = dict(option)
     about = described.pop("description", "")
-    default = {} if own.get("default") in (None, "") else {"default": own["default"]}
+    default = {} if schema.get("default") in (None, "") else {"default": schema["default"]}
     return {"description": about, "schema": {**described, **default}}
 
 
@@ -176,13 +176,13 @@ def _common(path: str, operation: Operation) -> Iterator[int]:
 
 
 def _answer(answer: Answer, schema: Reference) -> Json:
-    found: Json = {"description": answer.description}
+    described: Json = {"description": answer.description}
     if answer.headers:
-        found["headers"] = {name: _header(name) for name in answer.headers}
+        described["headers"] = {name: _header(name) for name in answer.headers}
     if answer.types:
         schemas = [schema(kind) for kind in answer.types]
-        found["content"] = {answer.media: {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}}
-    return found
+        described["content"] = {answer.media: {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}}
+    return described
 
 
 def _header(name: str) -> Json:
@@ -191,11 +191,25 @@ def _header(name: str) -> Json:
 
 
 def _tidy(node: Any, name: str = "") -> Any:
-    """Docstrings without their indentation, and patterns as JSON Schema writes them."""
+    """Remove indentation of docstrings, write patterns as JSON Schema does, and give tuples `items`."""
     if isinstance(node, dict):
-        return {key: _tidy(value, key) for key, value in node.items()}
+        return _with_items({key: _tidy(value, key) for key, value in node.items()})
     if isinstance(node, list):
         return [_tidy(value) for value in node]
     if isinstance(node, str) and name == "description":
         return inspect.cleandoc(node)
     return ecma(node) if isinstance(node, str) and name == "pattern" else node
+
+
+def _with_items(schema: Json) -> Json:
+    """Give a tuple `items` beside `prefixItems`: client generators refuse an array without them, or with `false`.
+
+    `maxItems` still bounds the length, so the schema of further items allows nothing new.
+    """
+    if not isinstance(schema.get("prefixItems"), list) or schema.get("items"):
+        return schema
+    types: list[Json] = []
+    for item in schema["prefixItems"]:
+        if item not in types:
+            types.append(item)
+    return {**schema, "items": types[0] if len(types) == 1 else {"anyOf": types}}

@@ -1,4 +1,4 @@
-"""Bodies that show how a request looks: for the documentation, and tried by its tests."""
+"""Example bodies of requests, for the documentation; the tests send them."""
 
 from __future__ import annotations
 

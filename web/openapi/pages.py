@@ -1,4 +1,4 @@
-"""The API's documentation: the OpenAPI document, and a page of it that needs no script and nothing from elsewhere."""
+"""The API's documentation: the OpenAPI document, and a page of it without scripts or external files."""
 
 from __future__ import annotations
 
@@ -6,30 +6,31 @@ import json
 from typing import Any, NamedTuple
 
 import msgspec
-from litestar import Litestar, Request, Response, get
+from litestar import Litestar, Response, get
 from markupsafe import Markup
 
 from web.admin.shell.render import STATIC, render
+from web.http.request_reading import AnyRequest
 from web.openapi.document import document
 
-AnyRequest = Request[Any, Any, Any]
 Json = dict[str, Any]
 POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
-class Shown(NamedTuple):
-    """The document and its page, made once an app: they do not change while it runs."""
+class Documentation(NamedTuple):
+    """The document and its page. They are made once an app and do not change."""
 
     json: bytes
     page: str
 
 
-def shown(app: Litestar) -> Shown:
-    found: Shown | None = app.state.get("docs")
-    if found is None:
+def documentation(app: Litestar) -> Documentation:
+    """Return the app's documentation, made at the first request."""
+    made: Documentation | None = app.state.get("docs")
+    if made is None:
         api = document(app)
-        found = app.state["docs"] = Shown(msgspec.json.encode(api), _page(api))
-    return found
+        made = app.state["docs"] = Documentation(msgspec.json.encode(api), _page(api))
+    return made
 
 
 def _page(api: Json) -> str:
@@ -40,12 +41,14 @@ def _page(api: Json) -> str:
 
 @get("/")
 async def page(request: AnyRequest) -> Response[str]:
-    return Response(shown(request.app).page, media_type="text/html", headers={"Content-Security-Policy": POLICY})
+    return Response(
+        documentation(request.app).page, media_type="text/html", headers={"Content-Security-Policy": POLICY}
+    )
 
 
 @get("/openapi.json")
 async def openapi(request: AnyRequest) -> Response[bytes]:
-    return Response(shown(request.app).json, media_type="application/json")
+    return Response(documentation(request.app).json, media_type="application/json")
 
 
 @get("/style.css")
@@ -54,35 +57,36 @@ async def style() -> Response[bytes]:
 
 
 def kind(schema: Json) -> str:
-    """A schema in some words: `list of Ranked`, `integer or null`."""
+    """Describe a schema in words: `list of Ranked`, `integer or null`."""
     if "$ref" in schema:
         return str(schema["$ref"]).rpartition("/")[2]
     if "anyOf" in schema:
-        return " or ".join(kind(one) for one in schema["anyOf"])
+        return " or ".join(kind(option) for option in schema["anyOf"])
     if "enum" in schema:
-        return ", ".join(str(one) for one in schema["enum"])
+        return ", ".join(str(value) for value in schema["enum"])
     if schema.get("type") == "array":
         return f"list of {kind(schema['items'])}" if schema.get("items") else "list"
     return str(schema.get("format") or schema.get("type") or "anything")
 
 
 def names(schema: Json) -> Markup:
-    """The same, with links to the schemas that it names."""
+    """Describe a schema like `kind`, with links to the schemas that it names."""
     if "$ref" in schema:
         return Markup('<a href="#schema-{0}">{0}</a>').format(kind(schema))
     if "anyOf" in schema:
-        return Markup(" or ").join(names(one) for one in schema["anyOf"])
+        return Markup(" or ").join(names(option) for option in schema["anyOf"])
     if schema.get("type") == "array" and schema.get("items"):
         return Markup("list of {}").format(names(schema["items"]))
     return Markup("{}").format(kind(schema))
 
 
 def meaning(schema: Json) -> str:
-    """What a field means: its description, else that of what it may hold."""
+    """Return the description of a field, else that of its type."""
     return str(schema.get("description") or next(filter(None, map(meaning, schema.get("anyOf", ()))), ""))
 
 
 def pretty(value: object) -> str:
+    """Return indented JSON."""
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
@@ -90,7 +94,7 @@ SHOW = {"kind": kind, "names": names, "meaning": meaning, "pretty": pretty}
 
 
 def _groups(api: Json) -> dict[str, list[Json]]:
-    """Operations by tag, in the order of the tags."""
+    """Group operations by tag, in the order of the tags."""
     groups: dict[str, list[Json]] = {tag["name"]: [] for tag in api["tags"]}
     for path, methods in api["paths"].items():
         for method, operation in methods.items():
