@@ -32,7 +32,7 @@ from engine.previews.estimation.totals import Totals
 Figure = tuple[str, str, str]
 A_MOMENT = 1_800_000_000_000
 NEARLY_NOTHING = 0.01
-"""The share of what a draft would earn that may be open, and the interval still is one of chance alone."""
+"""The largest open share of a draft's earnings for which the interval covers chance alone."""
 
 
 class Tried(NamedTuple):
@@ -52,8 +52,9 @@ class Tried(NamedTuple):
 
 
 class Coverage(NamedTuple):
-    """Whether the interval holds the truth, draft by draft: where the past tells of all that the draft would do, and
-    where the interval has to hold what is open too. `tried` are also those that were refused."""
+    """Whether the interval holds the truth, by draft: for drafts that the log covers as a whole, and for those with an
+    open share that the interval must include. `tried` also counts refused drafts.
+    """
 
     tried: int
     whole: list[bool]
@@ -74,63 +75,63 @@ A_LOG, PROCESSES = 100, 2
 NORWEGIANS = {"==": [{"var": "geo.country"}, "NO"]}
 
 
-def coverage(setting: Setting, *, wanted: int, seed: int = 1) -> Coverage:
-    """Draft rules until the past tells of so many of them as a whole; two processes, each log with its own seed.
+def coverage(setting: Setting, *, least: int, seed: int = 1) -> Coverage:
+    """Try draft rules until the log covers that many as a whole; two processes, each log with its own seed.
 
-    Drafts on one log share its luck, so there are several.
+    Drafts on the same log share its chance, so several logs are used.
     """
     seeds = itertools.count(seed)
-    found = Coverage(0, [], [])
+    total = Coverage(0, [], [])
     with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn")) as pool:
-        while len(found.whole) < wanted:
+        while len(total.whole) < least:
             for more in pool.map(cover, itertools.repeat(setting, PROCESSES), seeds):
-                found = Coverage(found.tried + more.tried, found.whole + more.whole, found.partly + more.partly)
-    return found
+                total = Coverage(total.tried + more.tried, total.whole + more.whole, total.partly + more.partly)
+    return total
 
 
 def cover(setting: Setting, seed: int, count: int = A_LOG) -> Coverage:
-    """Draft rules on one log."""
+    """Try draft rules on a single log."""
     plan = Plan(document(methods=setting.methods, drawn=setting.drawn), version=1)
-    bench = Bench(make_log(plan, 1, count=setting.decisions, seed=seed, until=A_MOMENT))
-    tried = [bench.try_on(rule) for rule in drafts(count, seed=seed, methods=METHODS[: setting.methods])]
-    estimated = [one for one in tried if one.effect.touched and not one.effect.refused]
-    whole, partly = ([one.holds for one in estimated if one.whole is wanted] for wanted in (True, False))
+    draft_bench = DraftBench(make_log(plan, 1, count=setting.decisions, seed=seed, until=A_MOMENT))
+    tried = [draft_bench.try_on(rule) for rule in drafts(count, seed=seed, methods=METHODS[: setting.methods])]
+    estimated = [draft for draft in tried if draft.effect.touched and not draft.effect.refused]
+    whole, partly = ([draft.holds for draft in estimated if draft.whole is whole] for whole in (True, False))
     return Coverage(len(tried), whole, partly)
 
 
-def told(held: Sequence[bool]) -> str:
+def describe_share(held: Sequence[bool]) -> str:
     return f"{sum(held) / max(1, len(held)):.1%} of {len(held)}"
 
 
-def without_overlap(bench: Bench, count: int, *, seed: int = 1) -> tuple[int, int]:
-    """(refused, tried): drafts that do what the log never did, in Norway, where Klarna was always hidden."""
+def without_overlap(draft_bench: DraftBench, count: int, *, seed: int = 1) -> tuple[int, int]:
+    """Return (refused, tried) for drafts that do what the log never did: in Norway, Klarna was always hidden."""
     luck, refused = random.Random(seed), 0
     for number in range(count):
         clauses: list[Any] = [NORWEGIANS, {"<": [{"var": "cart.total"}, 10_000 + 300 * number]}]
         never = ({"require": ["klarna"]}, {"set": {"name": "banner", "value": number}})
         rule = RuleDocument(id="draft", name="Draft", when={"and": clauses}, effects=(luck.choice(never),))
-        effect = bench.try_on(rule, without="no-klarna-in-norway").effect
+        effect = draft_bench.try_on(rule, without="no-klarna-in-norway").effect
         refused += bool(effect.refused)
     return refused, count
 
 
 def figures() -> list[Figure]:
-    """What was measured, the goal, and the measurement."""
-    found = coverage(AS_MERCHANTS_HAVE_IT, wanted=DRAFTS)
-    there = coverage(ALL_SLOTS_DRAWN, wanted=DRAFTS_THERE)
-    bench = Bench(make_log(Plan(document(), version=1), 1, count=20_000, seed=2, until=A_MOMENT))
-    refused, tried = without_overlap(bench, 60)
+    """Return (subject, goal, measured) rows."""
+    coverages = coverage(AS_MERCHANTS_HAVE_IT, least=DRAFTS)
+    there = coverage(ALL_SLOTS_DRAWN, least=DRAFTS_THERE)
+    draft_bench = DraftBench(make_log(Plan(document(), version=1), 1, count=20_000, seed=2, until=A_MOMENT))
+    refused, tried = without_overlap(draft_bench, 60)
     cost = preview_load.measure(count=AS_MERCHANTS_HAVE_IT.decisions)
     ratio, slower = cost.during.p99 / cost.quiet.p99, cost.during.p50 / cost.quiet.p50 - 1
     logged = f"logs of {AS_MERCHANTS_HAVE_IT.decisions:,} decisions, 6 methods, 3 slots drawn"
     return [
         (f"the interval holds the true effect, draft rules within what the log did; {logged}", "93 to 97% of 400",
-         f"{told(found.whole)} ({found.tried} tried)"),
+         f"{describe_share(coverages.whole)} ({coverages.tried} tried)"),
         ("the same, draft rules of which the log leaves a part open: the interval holds that part too",
-         "at least 93%", told(found.partly)),
-        ("both together", "", told([*found.whole, *found.partly])),
+         "at least 93%", describe_share(coverages.partly)),
+        ("both together", "", describe_share([*coverages.whole, *coverages.partly])),
         (f"within what the log did; logs of {ALL_SLOTS_DRAWN.decisions:,} decisions, 4 methods, all slots drawn",
-         "93 to 97%", f"{told(there.whole)} ({there.tried} tried)"),
+         "93 to 97%", f"{describe_share(there.whole)} ({there.tried} tried)"),
         ("drafts that do what the log never did are refused", "all", f"{refused} of {tried}"),
         (f"a preview of {cost.read:,} decisions, all of them touched", "under 20 s", f"{cost.alone_all:.1f} s"),
         (f"a preview of {cost.read:,} decisions, one in {len(COUNTRIES)} touched", "under 20 s",
@@ -141,7 +142,7 @@ def figures() -> list[Figure]:
 
 
 def drafts(count: int, *, seed: int, methods: Sequence[str] = METHODS) -> list[RuleDocument]:
-    """Rules such as merchants try: in a country, on a device, for small or large carts."""
+    """Generate typical rules: in a country, on a device, for small or large carts."""
     luck = random.Random(seed)
     return [
         RuleDocument(id="draft", name="Draft", when=_condition(luck), effects=(_effect(luck, methods),))
@@ -159,15 +160,15 @@ def _condition(luck: random.Random) -> Any:
 
 
 def _effect(luck: random.Random, methods: Sequence[str]) -> dict[str, Any]:
-    one, two = luck.sample(methods, 2)
+    first, second = luck.sample(methods, 2)
     kind = luck.random()
     if kind < 0.4:
-        return {"boost": {"candidates": [one], "factor": luck.choice([0.6, 0.8, 1.2, 1.4, 1.7])}}
+        return {"boost": {"candidates": [first], "factor": luck.choice([0.6, 0.8, 1.2, 1.4, 1.7])}}
     if kind < 0.7:
-        return {"exclude": [one]}
+        return {"exclude": [first]}
     if kind < 0.8:
-        return {"exclude": [one, two]}
-    return {"pin": {"candidate": one, "slot": luck.choice([1, 1, 2, 2, 3])}}
+        return {"exclude": [first, second]}
+    return {"pin": {"candidate": first, "slot": luck.choice([1, 1, 2, 2, 3])}}
 
 
 def with_rule(plan: PlanDocument, rule: RuleDocument) -> PlanDocument:
@@ -175,7 +176,7 @@ def with_rule(plan: PlanDocument, rule: RuleDocument) -> PlanDocument:
 
 
 class Seen(NamedTuple):
-    """A logged decision as a preview reads it, and what was bought."""
+    """A logged decision as a preview reads it, and the method that was bought."""
 
     id: str
     facts: Facts
@@ -184,24 +185,26 @@ class Seen(NamedTuple):
     bought: str | None
 
 
-class Bench:
-    """A log in memory, read once, on which drafts are tried as a preview does it, and their true effects worked out."""
+class DraftBench:
+    """A log in memory on which drafts are tried as a preview does, with their true effects."""
 
     def __init__(self, log: Log) -> None:
         self._plan, self._shoppers, self._known = log.plan, log.shoppers, log.snapshots
         self._count = len(log.decisions)
         self._by_country: defaultdict[str, list[Seen]] = defaultdict(list)
-        for one in log.decisions:
-            seen = Seen(one.row.id, one.facts, read_logged(one.row.answer), one.row.beliefs_version, one.bought)
-            self._by_country[one.facts.values["geo.country"]].append(seen)
-        self._bought = {one.row.id: {one.bought: 1} for one in log.decisions if one.bought}
+        for logged in log.decisions:
+            seen = Seen(
+                logged.row.id, logged.facts, read_logged(logged.row.answer), logged.row.beliefs_version, logged.bought
+            )
+            self._by_country[logged.facts.values["geo.country"]].append(seen)
+        self._bought = {logged.row.id: {logged.bought: 1} for logged in log.decisions if logged.bought}
         self._expected: dict[tuple[object, ...], float] = {}
 
     def try_on(self, rule: RuleDocument, *, without: str = "") -> Tried:
-        """The log's plan with a rule more, and perhaps without another."""
-        wanted = with_rule(self._plan.document, rule)
-        kept = tuple(one for one in wanted.rules if one.id != without)
-        draft = Active(Plan(msgspec.structs.replace(wanted, rules=kept), version=0))
+        """Try the log's plan with an additional rule, and perhaps without another."""
+        changed = with_rule(self._plan.document, rule)
+        kept = tuple(other for other in changed.rules if other.id != without)
+        draft = Active(Plan(msgspec.structs.replace(changed, rules=kept), version=0))
         comparison = Comparison(self._plan, draft.plan)
         cases = list(self.touched(rule, comparison))
         drawn = {version: draft.make(self._known[version]) for version in {case.beliefs_version for case in cases}}
@@ -217,14 +220,14 @@ class Bench:
 
     def touched(self, rule: RuleDocument, comparison: Comparison) -> Iterator[Case]:
         country = rule.when["and"][0]["=="][1]
-        for one in self._by_country[country]:
-            firing = comparison.draft.compiled.evaluate(one.facts.values)
-            bounded = comparison.bounded(one.facts.values, firing.fired, one.logged)
+        for seen in self._by_country[country]:
+            firing = comparison.draft.compiled.evaluate(seen.facts.values)
+            bounded = comparison.bounded(seen.facts.values, firing.fired, seen.logged)
             if not bounded.same:
-                yield Case(one.id, one.facts, one.logged, bounded, 1, one.beliefs_version, True)
+                yield Case(seen.id, seen.facts, seen.logged, bounded, 1, seen.beliefs_version, True)
 
     def _truth(self, cases: Sequence[Case], drawn: Mapping[int, AnyBeliefs]) -> float:
-        """How many purchases more the draft brings on average; nobody here has a past that would tell cases apart."""
+        """Return the mean number of additional purchases that the draft brings; no customer here has a history."""
         alike = Counter((case.beliefs_version, id(case.bounded)) for case in cases)
         example = {(case.beliefs_version, id(case.bounded)): case for case in cases}
         return sum(count * self._difference(example[key], drawn[key[0]]) for key, count in alike.items())
@@ -238,18 +241,18 @@ class Bench:
 
 
 def expected(room: Room, request: Request, country: str, shoppers: Shoppers) -> float:
-    """How likely the shopper buys, over all orders that may come out."""
+    """Return the probability of a purchase, over all orders that may be drawn."""
     if not room.eligible:
         return 0.0
     draw = draw_of(room.plan, request.beliefs, request.facts, room.bounds, room.eligible, request.key)
     return sum(
-        chance * shoppers.success(country, tuple(room.offered[place] for place in order))
+        chance * shoppers.success(country, tuple(room.offered[index] for index in order))
         for order, chance in rankings(draw)
     )
 
 
 def rankings(draw: Draw, order: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], float]]:
-    """Every order that may come out and goes on from `order`, with its chance; pins stand among the first slots."""
+    """Yield every order that may be drawn and begins with `order`, with its chance; pins are among the first slots."""
     slot, taken = len(order), {*order, *draw.pins.values()}
     if slot == draw.length:
         yield order, 1.0
@@ -258,12 +261,12 @@ def rankings(draw: Draw, order: tuple[int, ...] = ()) -> Iterator[tuple[tuple[in
         following = {draw.pins[slot]: 1.0}
     elif slot < draw.drawn:
         following = {
-            place: chance for place, chance in enumerate(draw.slot_chances.chances(tuple(taken)).tolist()) if chance
+            index: chance for index, chance in enumerate(draw.slot_chances.chances(tuple(taken)).tolist()) if chance
         }
     else:
-        left = sorted(set(range(len(draw.rest_scores))) - taken, key=lambda place: -draw.rest_scores[place])
+        left = sorted(set(range(len(draw.rest_scores))) - taken, key=lambda index: -draw.rest_scores[index])
         yield (*order, *left)[: draw.length], 1.0
         return
-    for place, chance in following.items():
-        for whole, more in rankings(draw, (*order, place)):
+    for index, chance in following.items():
+        for whole, more in rankings(draw, (*order, index)):
             yield whole, chance * more

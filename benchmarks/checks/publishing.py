@@ -203,13 +203,13 @@ class Load:
 
 
 def run(*, rules: int = RULES, publishes: int = PUBLISHES, quiet_seconds: float = QUIET_SECONDS) -> Result:
-    found, port = Result(), free_port()
+    result, port = Result(), free_port()
     with tempfile.TemporaryDirectory() as folder:
         key = asyncio.run(new_merchant(folder))
         with Server([*TAP2, "serve"], Path(folder), port, {}):
             client = Client(port, key)
             furnish(client, rules)
-            found.marks[publish(client, "all of them")] = 0
+            result.marks[publish(client, "all of them")] = 0
             load = Load(port, key, CLIENTS)
             time.sleep(WARM_UP_SECONDS)
             for mark in range(1, publishes + 1):
@@ -217,12 +217,12 @@ def run(*, rules: int = RULES, publishes: int = PUBLISHES, quiet_seconds: float 
                 began = time.perf_counter()
                 time.sleep(quiet_seconds)
                 quiet = time.perf_counter()
-                found.marks[publish(client, f"mark {mark}")] = mark
-                found.pauses.append((began, quiet))
-                found.publishing.append((quiet, time.perf_counter()))
-            found.answers = load.stop()
-            found.kept = sum(readable(client, version, mark) for version, mark in list(found.marks.items())[-100:])
-    return found
+                result.marks[publish(client, f"mark {mark}")] = mark
+                result.pauses.append((began, quiet))
+                result.publishing.append((quiet, time.perf_counter()))
+            result.answers = load.stop()
+            result.kept = sum(readable(client, version, mark) for version, mark in list(result.marks.items())[-100:])
+    return result
 
 
 def readable(client: Client, version: int, mark: int) -> bool:
@@ -246,14 +246,14 @@ def too_long(values: Sequence[float]) -> str:
 
 def figures() -> list[Figure]:
     """(what, goal, measured)."""
-    found = run()
-    longest, versions = max(found.publish_seconds), len({one.version for one in found.answers})
-    quiet, waiting = found.asked_for_in(found.pauses), found.asked_for_in(found.publishing)
+    result = run()
+    longest, versions = max(result.publish_seconds), len({one.version for one in result.answers})
+    quiet, waiting = result.asked_for_in(result.pauses), result.asked_for_in(result.publishing)
     changed = [marker(mark) for mark in range(1, PUBLISHES + 1)]
     held = asyncio.run(waits(rule_set(RULES), changed, methods=METHODS))
     return [
         (f"publishing a change of {RULES:,} rules, compiling included: median, longest of {PUBLISHES}", "under 2 s",
-         f"{quantile(found.publish_seconds, 0.5):.2f}, {longest:.2f} s"),
+         f"{quantile(result.publish_seconds, 0.5):.2f}, {longest:.2f} s"),
         ("decisions just before: median, p99, longest", "", milliseconds(quiet)),
         ("decisions while a version is published: median, p99, longest", "none waits over 50 ms for it",
          milliseconds(waiting)),
@@ -261,8 +261,8 @@ def figures() -> list[Figure]:
         ("over 50 ms, while a version is published", "as many", too_long(waiting)),
         ("the event loop meanwhile, held up by its own process, CPU time: median, p99, longest", "under 50 ms",
          milliseconds(held)),
-        (f"answers that obey another version than they name, of {len(found.answers):,} by {versions} versions", "0",
-         str(found.disobeying)),
-        ("of them fallbacks, which obey no rules and say so", "0", str(found.fallbacks)),
-        ("of the last 100 versions, still there as published", "100", str(found.kept)),
+        (f"answers that obey another version than they name, of {len(result.answers):,} by {versions} versions", "0",
+         str(result.disobeying)),
+        ("of them fallbacks, which obey no rules and say so", "0", str(result.fallbacks)),
+        ("of the last 100 versions, still there as published", "100", str(result.kept)),
     ]  # fmt: skip

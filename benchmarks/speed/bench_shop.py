@@ -38,7 +38,7 @@ async def prepare(folder: Path, *, customers: int = CUSTOMERS, decisions: int = 
         await _configure(engine, merchant.id)
         _, key = await engine.accounts.create_key(merchant, "secret", "load", actor_name="bench")
         random = Random(1)
-        names = [engine.hasher(merchant.id, customer) for customer in map(known_customer, range(customers))]
+        names = [engine.hasher(merchant.id, customer) for customer in map(returning_customer, range(customers))]
         sample = await asyncio.gather(*(_decide(engine, merchant.id, random) for _ in range(SAMPLES)))
         (folder / ANSWER).write_bytes(sample[0])
     finally:
@@ -119,7 +119,7 @@ def context(random: Random) -> dict[str, Any]:
     }
 
 
-def known_customer(number: int) -> str:
+def returning_customer(number: int) -> str:
     return f"customer-{number:07d}"
 
 
@@ -127,15 +127,15 @@ def requests(path: str, key: str, count: int, *, customers: int = CUSTOMERS, see
     """Different decisions to ask for; half of the customers have a history."""
     random = Random(seed)
     return [
-        request("POST", path, {"placement": PLACE, "customer_id": who, "context": context(random)}, key=key)
-        for who in (customer(random, customers) for _ in range(count))
+        request("POST", path, {"placement": PLACE, "customer_id": customer_id, "context": context(random)}, key=key)
+        for customer_id in (customer(random, customers) for _ in range(count))
     ]
 
 
 def customer(random: Random, customers: int) -> str:
     """Known or new, half and half."""
     if random.random() < 0.5:
-        return known_customer(random.randrange(customers))
+        return returning_customer(random.randrange(customers))
     return f"new-{random.getrandbits(48):x}"
 
 

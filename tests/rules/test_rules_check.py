@@ -98,7 +98,7 @@ def test_a_part_that_is_never_true_is_a_warning() -> None:
     assert (finding.kind, finding.severity, finding.path) == ("dead part", "warning", "/when/or/1/and")
 
 
-def test_a_rule_that_is_true_whenever_fields_are_sent_is_noted() -> None:
+def test_a_rule_true_whenever_fields_are_sent_is_noted() -> None:
     [finding] = check(rule({"or": [{"<": [TOTAL, 100]}, {">=": [TOTAL, 100]}]}))
     assert (finding.kind, finding.severity) == ("always", "note")
     assert "everybody whose checkout sends cart.total" in finding.message

@@ -57,7 +57,7 @@ def test_the_changes_needed_are_those_of_the_page() -> None:
     assert [[need.text for need in way] for way in ways] == block["needs"]
 
 
-def test_every_kind_of_finding_is_on_the_page_with_its_severity() -> None:
+def test_every_finding_is_on_the_page_with_its_severity() -> None:
     rows = set(re.findall(r"^\| `([a-z ]+)` \| (?:error|warning|note) \|", PAGE, re.MULTILINE))
     assert rows == set(get_args(Kind))
     in_examples = {kind for block in CHECKED for _, kind, *_ in block["found"]}

@@ -100,7 +100,7 @@ def test_tallies_of_rounds_add():
 def test_requests_carry_forty_facts_and_half_of_the_customers_have_a_history():
     sent = [json.loads(one.split(b"\r\n\r\n")[1]) for one in bench_shop.requests("/x", "key", 400, customers=50)]
     assert all(sum(len(group) for group in one["context"].values()) == 40 for one in sent)
-    known = {bench_shop.known_customer(number) for number in range(50)}
+    known = {bench_shop.returning_customer(number) for number in range(50)}
     assert sum(one["customer_id"] in known for one in sent) == pytest.approx(200, abs=50)
 
 
