@@ -11,7 +11,7 @@ import pytest
 from benchmarks.checks.preview_log import METHODS, document, make_log
 from benchmarks.checks.previews import (
     A_MOMENT,
-    Bench,
+    DraftBench,
     Setting,
     cover,
     drafts,
@@ -40,7 +40,7 @@ def averages(log, draft_rule):
     """Over all answers and outcomes that one decision could have had: the mean weight, what counts, and the truth."""
     draft = Active(Plan(with_rule(log.plan.document, draft_rule), version=0))
     comparison = Comparison(log.plan, draft.plan)
-    case = list(Bench(log).touched(draft_rule, comparison))[-1]
+    case = list(DraftBench(log).touched(draft_rule, comparison))[-1]
     beliefs, before = draft.make(log.snapshots[case.beliefs_version]), case.bounded.before
     then = draw_of(log.plan, beliefs, case.facts, before.bounds, before.eligible, "")
     cases, bought, shares = [], [], []
@@ -86,11 +86,11 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say():
 
 
 def test_what_was_never_done_is_refused(log):
-    assert without_overlap(Bench(log), 12) == (12, 12)
+    assert without_overlap(DraftBench(log), 12) == (12, 12)
 
 
 def test_what_was_estimated_is_the_same_each_time(log):
-    one, again = (Bench(log).try_on(drafts(3, seed=7)[2]).effect for _ in range(2))
+    one, again = (DraftBench(log).try_on(drafts(3, seed=7)[2]).effect for _ in range(2))
     assert one == again
 
 
