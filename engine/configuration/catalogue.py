@@ -7,14 +7,15 @@ from collections.abc import Sequence
 import msgspec
 
 from engine.clock import now_ms
-from engine.configuration.configuration import Change, Configuration, id_of
+from engine.configuration.configuration import Change, Configuration
 from engine.configuration.configuration_cache import ConfigurationCache
 from engine.configuration.publisher import Publisher
 from engine.model.actor import Actor
 from engine.model.errors import Conflict
+from engine.model.resource import Resource
+from engine.model.resource_kinds import Document, Kind, id_of
 from engine.store import audit, resources
 from engine.store.connection.database import Database
-from engine.store.resources import Document, Kind, Resource
 
 
 class Catalogue:

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 from engine.kernel.plan import PlanDocument
 from engine.model.errors import NotFound, Stale
 from engine.model.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument
+from engine.model.resource import Resource
+from engine.model.resource_kinds import KINDS, Kind
 from engine.model.standard_vocabulary import ENGINE_FIELDS
-from engine.store.resources import Document, Kind, Resource
 
 ResourceKey = tuple[Kind, str, str]
 
@@ -77,15 +78,13 @@ class Configuration:
         keys: set[str] = set()
         for change in changes:
             one = change.one
-            match one.kind:
-                case "placement":
-                    keys.add(one.id)
-                case "candidate" | "rule":
-                    keys.add(one.place)
-                case "scenario":
-                    pass
-                case _:
-                    keys.update(placement.key for placement in self.placements)
+            kind = KINDS[one.kind]
+            if isinstance(one.document, Placement):
+                keys.add(one.id)
+            elif kind.in_placement and kind.in_plan:
+                keys.add(one.place)
+            elif kind.in_plan:
+                keys.update(placement.key for placement in self.placements)
         return sorted(keys)
 
     def fields(self) -> tuple[FieldDocument, ...]:
@@ -107,13 +106,3 @@ class Configuration:
             fields=self.fields(),
             lists=lists,
         )
-
-
-def id_of(document: Document) -> str:
-    match document:
-        case Placement():
-            return document.key
-        case FieldDocument() | ListDocument():
-            return document.name
-        case _:
-            return document.id

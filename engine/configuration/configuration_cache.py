@@ -8,10 +8,12 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from engine.configuration.configuration import Configuration
+from engine.model.resource import Resource
+from engine.model.resource_kinds import Document, Kind
 from engine.store import configuration_rows
 from engine.store.configuration_rows import Mark
 from engine.store.connection.database import Database
-from engine.store.resources import Document, Kind, Resource, decode
+from engine.store.resources import decode
 
 MOST_KEPT = 16
 

@@ -9,8 +9,8 @@ import msgspec
 
 from engine.configuration.configuration import Change, Configuration
 from engine.model.placement import RuleDocument
+from engine.model.resource import Resource
 from engine.store.drafts import DraftRow, DraftRuleRow
-from engine.store.resources import Resource
 
 Mark = Literal["live", "changed", "new", "deleted"]
 

@@ -23,12 +23,12 @@ from engine.kernel.rule_sentences import terms_of
 from engine.model.actor import Actor
 from engine.model.errors import Conflict, NotFound, Stale
 from engine.model.placement import RuleDocument
+from engine.model.resource import Resource
 from engine.model.rule_order import priorities
 from engine.store import accounts, audit, drafts, resources
 from engine.store.audit import NewEntry
 from engine.store.connection.database import Database
 from engine.store.drafts import DraftRow, DraftRuleRow
-from engine.store.resources import Resource
 from rules import Wording
 
 DISCARDED = "discarded changes"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
@@ -10,8 +10,10 @@ import msgspec
 from engine.kernel.plan import PlanDocument
 from engine.kernel.rule_sentences import Terms, sentence_of, terms_of
 from engine.model.placement import RuleDocument
+from engine.model.resource_kinds import id_of
 from rules import Wording
 
+PlanKind = Literal["placement", "candidate", "rule", "field", "list"]
 Mark = Literal["changed", "new", "deleted"]
 IN_THE_SENTENCE = {"when", "effects", "active_from", "active_to"}
 
@@ -27,7 +29,7 @@ class Detail(msgspec.Struct, frozen=True):
 class Difference(msgspec.Struct, frozen=True):
     """One thing before and after, as documents; null where there is none. `was` and `now` say a rule in words."""
 
-    kind: Literal["placement", "candidate", "rule", "field", "list"]
+    kind: PlanKind
     id: str
     name: str
     mark: Mark
@@ -42,29 +44,22 @@ def differences(old: PlanDocument, new: PlanDocument, wording: Wording) -> list[
     """What one would see changed in `new`: rules first, by id."""
     words = terms_of(old, wording), terms_of(new, wording)
     return [
-        *_of("rule", _by_id(old.rules), _by_id(new.rules), words),
-        *_of("candidate", _by_id(old.candidates), _by_id(new.candidates), words),
-        *_of("placement", {old.placement.key: old.placement}, {new.placement.key: new.placement}, words),
-        *_of("field", _by_name(old.fields), _by_name(new.fields), words),
-        *_of("list", _by_name(old.lists), _by_name(new.lists), words),
+        *_of("rule", old.rules, new.rules, words),
+        *_of("candidate", old.candidates, new.candidates, words),
+        *_of("placement", [old.placement], [new.placement], words),
+        *_of("field", old.fields, new.fields, words),
+        *_of("list", old.lists, new.lists, words),
     ]
 
 
-def _by_id(parts: Iterable[Any]) -> dict[str, Any]:
-    return {part.id: part for part in parts}
+def _of(kind: PlanKind, old: Iterable[Any], new: Iterable[Any], words: tuple[Terms, Terms]) -> Iterable[Difference]:
+    before, after = ({id_of(document): document for document in documents} for documents in (old, new))
+    for id in sorted(before.keys() | after.keys()):
+        if before.get(id) != after.get(id):
+            yield difference(kind, id, before.get(id), after.get(id), *words)
 
 
-def _by_name(parts: Iterable[Any]) -> dict[str, Any]:
-    return {part.name: part for part in parts}
-
-
-def _of(kind: Any, old: Mapping[str, Any], new: Mapping[str, Any], words: tuple[Terms, Terms]) -> Iterable[Difference]:
-    for id in sorted(old.keys() | new.keys()):
-        if old.get(id) != new.get(id):
-            yield difference(kind, id, old.get(id), new.get(id), *words)
-
-
-def difference(kind: Any, id: str, before: Any, after: Any, old: Terms, new: Terms) -> Difference:
+def difference(kind: PlanKind, id: str, before: Any, after: Any, old: Terms, new: Terms) -> Difference:
     """What differs between two forms of one thing, of which at least one is there."""
     one = after or before
     return Difference(

@@ -7,10 +7,11 @@ from typing import Any
 
 import msgspec
 
-from engine.configuration.configuration import Change, Configuration, id_of
+from engine.configuration.configuration import Change, Configuration
 from engine.kernel.plan import PlanDocument
+from engine.model.resource import Resource
+from engine.model.resource_kinds import Kind, id_of
 from engine.model.standard_vocabulary import ENGINE_FIELDS
-from engine.store.resources import Kind, Resource
 
 
 def changes_back(configuration: Configuration, old: PlanDocument, *, now: int) -> list[Change]:

@@ -13,12 +13,9 @@ from engine.kernel.plan import Plan, PlanDocument, has_finite_values, lists_of, 
 from engine.kernel.scenario_check import unknown_facts
 from engine.model.errors import FieldProblem, Invalid
 from engine.model.placement import Candidate, Contextual, FieldDocument, Placement, RuleDocument, Scenario, Split
+from engine.model.resource import Resource
+from engine.model.resource_kinds import KINDS, Kind
 from engine.model.schedule import document_pointer
-from engine.store.resources import Kind, Resource
-
-MOST_CANDIDATES = 500
-MOST_RULES = 5_000
-MOST_SCENARIOS = 500
 
 
 class Surroundings:
@@ -64,11 +61,17 @@ def _numbered(number: int, problem: FieldProblem) -> FieldProblem:
 
 def problems_of(around: Surroundings, one: Resource) -> Iterator[FieldProblem]:
     """What is wrong with a document by itself, among the others on its shelf."""
+    kind = KINDS[one.kind]
+    if kind.in_placement and around.configuration.find("placement", "", one.place) is None:
+        yield FieldProblem("placement", f"there is no placement “{one.place}”")
+        return
+    if kind.most is not None and len(around.ids(one.kind, one.place)) > kind.most:
+        yield FieldProblem("id", f"a placement has at most {kind.most} {kind.label.lower()}")
     match one.document:
         case Placement() as placement:
             yield from _placement(around, placement)
         case Candidate() as candidate:
-            yield from _candidate(around, one.place, candidate)
+            yield from _candidate(candidate)
         case RuleDocument() as rule:
             yield from _rule(around, one.place, rule)
         case Scenario() as scenario:
@@ -104,22 +107,13 @@ def _contextual(where: str, placement: Placement, fields: Iterable[FieldDocument
         yield FieldProblem(f"{where}credit", "must be cascade, first or shown where the policy learns from facts")
 
 
-def _candidate(around: Surroundings, place: str, candidate: Candidate) -> Iterator[FieldProblem]:
-    if around.configuration.find("placement", "", place) is None:
-        yield FieldProblem("placement", f"there is no placement “{place}”")
+def _candidate(candidate: Candidate) -> Iterator[FieldProblem]:
     low, high = candidate.min_amount, candidate.max_amount
     if low is not None and high is not None and low > high:
         yield FieldProblem("max_amount", "must not be below min_amount")
-    if len(around.ids("candidate", place)) > MOST_CANDIDATES:
-        yield FieldProblem("id", f"a placement has at most {MOST_CANDIDATES} candidates")
 
 
 def _rule(around: Surroundings, place: str, rule: RuleDocument) -> Iterator[FieldProblem]:
-    if around.configuration.find("placement", "", place) is None:
-        yield FieldProblem("placement", f"there is no placement “{place}”")
-        return
-    if len(around.ids("rule", place)) > MOST_RULES:
-        yield FieldProblem("id", f"a placement has at most {MOST_RULES} rules")
     try:
         parsed = rules.parse_rule(rule_source(rule), around.vocabulary, around.lists)
     except rules.RuleError as error:
@@ -151,11 +145,6 @@ def _named(effect: rules.Effect) -> tuple[str, ...]:
 
 
 def _scenario(around: Surroundings, place: str, scenario: Scenario) -> Iterator[FieldProblem]:
-    if around.configuration.find("placement", "", place) is None:
-        yield FieldProblem("placement", f"there is no placement “{place}”")
-        return
-    if len(around.ids("scenario", place)) > MOST_SCENARIOS:
-        yield FieldProblem("id", f"a placement has at most {MOST_SCENARIOS} scenarios")
     for name in unknown_facts(scenario.context, frozenset(field.name for field in around.fields)):
         yield FieldProblem("context", f"there is no field “{name[:80]}”")
     expected = scenario.expect

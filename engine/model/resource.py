@@ -1,26 +1,14 @@
-"""The documents that a merchant configures, and their kinds. Pure."""
+"""A stored document of a merchant's configuration. Pure."""
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-from engine.model.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument, Scenario
-
-Kind = Literal["placement", "candidate", "rule", "scenario", "field", "list"]
-Document = Placement | Candidate | RuleDocument | Scenario | FieldDocument | ListDocument
-
-TYPES: dict[Kind, type[Document]] = {
-    "placement": Placement,
-    "candidate": Candidate,
-    "rule": RuleDocument,
-    "scenario": Scenario,
-    "field": FieldDocument,
-    "list": ListDocument,
-}
+from engine.model.resource_kinds import Kind
 
 
 class Resource(NamedTuple):
-    """A document with its version, which counts its changes from 1."""
+    """A document with its version, which counts its changes from 1; `place` is its placement, or empty."""
 
     kind: Kind
     place: str

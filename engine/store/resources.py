@@ -11,17 +11,15 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.errors import Conflict, NotFound
-from engine.model.resource import TYPES as TYPES
-from engine.model.resource import Document as Document
-from engine.model.resource import Kind as Kind
-from engine.model.resource import Resource as Resource
+from engine.model.resource import Resource
+from engine.model.resource_kinds import KINDS, Document, Kind
 from engine.store.connection.bulk import insert_many
 from engine.store.tables import resources
 
 
 def decode(kind: Kind, text: str | bytes) -> Document:
     """A document as it was stored."""
-    return msgspec.json.decode(text, type=TYPES[kind])
+    return msgspec.json.decode(text, type=KINDS[kind].document)
 
 
 def to_resource(row: Any) -> Resource:

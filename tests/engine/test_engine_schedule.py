@@ -8,9 +8,9 @@ from engine.clock import now_ms
 from engine.configuration.configuration import Configuration
 from engine.configuration.validation import Surroundings, problems_of
 from engine.model.errors import Invalid
+from engine.model.resource import Resource
 from engine.model.schedule import document_pointer, scheduled
 from engine.model.timestamps import rfc3339
-from engine.store.resources import Resource
 from tests.factories import answer, candidates, order, placement, plan, rule
 
 FROM, TO = "2026-11-27T00:00:00+01:00", "2026-12-01T00:00:00+01:00"

@@ -14,11 +14,10 @@ from litestar.params import FromPath
 from msgspec import Meta
 
 from engine.accounts.accounts import Access
-from engine.configuration.configuration import id_of
 from engine.model.actor import Actor
 from engine.model.errors import invalid
-from engine.model.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument, Scenario
-from engine.model.resource import Document, Kind, Resource
+from engine.model.resource import Resource
+from engine.model.resource_kinds import KINDS, Document, Kind, ResourceKind, id_of
 from engine.model.timestamps import rfc3339
 from engine.service import Engine
 from web.api.common_types import Moment, Page
@@ -61,16 +60,39 @@ def _address_by_name(name: FromPath[str]) -> Address:
 class Collection(NamedTuple):
     """A kind of resource: its path, its names in the documentation, and the type of its documents."""
 
-    kind: Kind
-    path: str
-    name: str
-    plural: str
-    tag: str
-    document: type[Document]
+    own: ResourceKind
     example: dict[str, Any]
     about: str = ""
     most_bytes: int = MOST_BODY_BYTES
-    id_field: str = "id"
+
+    @property
+    def kind(self) -> Kind:
+        return self.own.kind
+
+    @property
+    def path(self) -> str:
+        """Return the path of the collection."""
+        return self.own.collection_path
+
+    @property
+    def name(self) -> str:
+        return self.own.kind
+
+    @property
+    def plural(self) -> str:
+        return f"{self.own.kind}s"
+
+    @property
+    def tag(self) -> str:
+        return self.own.label
+
+    @property
+    def document(self) -> type[Document]:
+        return self.own.document
+
+    @property
+    def id_field(self) -> str:
+        return self.own.id_field
 
     @property
     def item_path(self) -> str:
@@ -93,69 +115,36 @@ class Collection(NamedTuple):
 
 COLLECTIONS = (
     Collection(
-        "placement",
-        "/v1/placements",
-        "placement",
-        "placements",
-        "Placements",
-        Placement,
+        KINDS["placement"],
         examples.PLACEMENT,
         "A named position where the engine chooses. Saving it, or anything in it, publishes a plan version.",
-        id_field="key",
     ),
     Collection(
-        "candidate",
-        "/v1/placements/{placement:str}/candidates",
-        "candidate",
-        "candidates",
-        "Candidates",
-        Candidate,
+        KINDS["candidate"],
         examples.CANDIDATE,
         "Payment methods are the candidates of the placement `payment_methods`.",
     ),
     Collection(
-        "rule",
-        "/v1/placements/{placement:str}/rules",
-        "rule",
-        "rules",
-        "Rules",
-        RuleDocument,
+        KINDS["rule"],
         examples.RULE,
         "A rule is a JSON-logic condition over the facts of the vocabulary, and effects. Where a second person "
         "must approve changes, change rules in the draft.",
     ),
     Collection(
-        "scenario",
-        "/v1/placements/{placement:str}/scenarios",
-        "scenario",
-        "scenarios",
-        "Scenarios",
-        Scenario,
+        KINDS["scenario"],
         examples.SCENARIO,
         "Facts and the answer expected for them. Changes that would break a scenario are not published.",
     ),
     Collection(
-        "field",
-        "/v1/vocabulary",
-        "field",
-        "fields",
-        "Vocabulary",
-        FieldDocument,
+        KINDS["field"],
         examples.FIELD,
         "Facts that are not declared are dropped from requests and never stored.",
-        id_field="name",
     ),
     Collection(
-        "list",
-        "/v1/lists",
-        "list",
-        "lists",
-        "Lists",
-        ListDocument,
+        KINDS["list"],
         examples.LIST,
         "Rules look up values in a list with `in_list`. Bodies may have up to 2 MiB here.",
         most_bytes=MOST_BULK_BYTES,
-        id_field="name",
     ),
 )
 

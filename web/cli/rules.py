@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from engine.kernel.plan import Plan
 from engine.kernel.scenario_check import ScenarioOutcome, try_out
 from engine.model.errors import Invalid
 from engine.model.placement import Candidate, Placement
-from engine.model.resource import Kind, Resource
+from engine.model.resource import Resource
+from engine.model.resource_kinds import KINDS, id_of, kind_of
 from rules.analysis.check import check_rules
 from rules.analysis.findings import RuleFinding
 from rules.analysis.rule_set_analysis import CheckContext
@@ -155,13 +157,13 @@ def _plan(rule_set: RuleSet) -> Plan:
 def _resources(rule_set: RuleSet, target: Placement) -> list[Resource]:
     """Return the file as resources. Without candidates, those that rules and scenarios name are taken."""
     candidates = rule_set.candidates if rule_set.candidates is not None else _named(rule_set)
-    contents: list[tuple[Kind, str, str, Any]] = [("placement", "", target.key, target)]
-    contents += [("candidate", target.key, candidate.id, candidate) for candidate in candidates]
-    contents += [("rule", target.key, rule.id, rule) for rule in rule_set.rules]
-    contents += [("scenario", target.key, scenario.id, scenario) for scenario in rule_set.scenarios or ()]
-    contents += [("field", "", field.name, field) for field in rule_set.vocabulary or ()]
-    contents += [("list", "", values.name, values) for values in rule_set.lists or ()]
-    return [Resource(kind, parent, id, 1, document, 0) for kind, parent, id, document in contents]
+    optional = (rule_set.scenarios or (), rule_set.vocabulary or (), rule_set.lists or ())
+    resources = []
+    for document in (target, *candidates, *rule_set.rules, *chain.from_iterable(optional)):
+        kind = KINDS[kind_of(document)]
+        parent = target.key if kind.in_placement else ""
+        resources.append(Resource(kind.kind, parent, id_of(document), 1, document, 0))
+    return resources
 
 
 def _named(rule_set: RuleSet) -> list[Candidate]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from engine.model.account import Merchant
 from engine.model.actor import Actor
-from engine.model.resource import Document, Kind
+from engine.model.resource_kinds import Document, Kind
 from engine.service import Engine
 from web.demo import catalogue
 

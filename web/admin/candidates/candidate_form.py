@@ -13,7 +13,7 @@ from litestar.params import FromPath
 
 from engine.model.errors import FieldProblem
 from engine.model.placement import Candidate
-from engine.store.resources import Resource
+from engine.model.resource import Resource
 from web.admin.candidates.candidate_list import METHODS, Noun, base_of, documents_of, noun_of
 from web.admin.shell.admission import AnyRequest, typed
 from web.admin.shell.editing import Difference, Refused, no_one_else, store, to_document, version_of

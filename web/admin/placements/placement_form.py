@@ -8,7 +8,7 @@ from typing import Any
 from engine.kernel.features import CHOICES
 from engine.model.errors import FieldProblem
 from engine.model.placement import Contextual, Fixed, One, Placement, Ranking, Split, Subset, Thompson
-from engine.store.resources import Resource
+from engine.model.resource import Resource
 from web.admin.placements.placement_options import Options
 from web.admin.rules.builder.texts import NAMES as CODES
 from web.admin.rules.builder.texts import Terms, from_text

@@ -12,7 +12,7 @@ from litestar.params import FromPath, FromQuery
 
 from engine.model.errors import FieldProblem
 from engine.model.placement import Placement
-from engine.store.resources import Resource
+from engine.model.resource import Resource
 from web.admin.placements.placement_form import (
     CREDITS,
     DEFAULTS,

@@ -14,7 +14,7 @@ from litestar.params import FromPath
 from engine.kernel.scenario_check import ScenarioOutcome
 from engine.model.errors import Conflict, FieldProblem
 from engine.model.placement import Placement, Scenario
-from engine.store.resources import Resource
+from engine.model.resource import Resource
 from rules import RuleError, loads
 from web.admin.shell.admission import AnyRequest, typed
 from web.admin.shell.editing import Difference, Refused, no_one_else, store, to_document, version_of

@@ -16,8 +16,8 @@ from engine.decisions.usage import DAYS, FieldUses
 from engine.kernel.plan import lists_of, vocabulary_of
 from engine.model.errors import FieldProblem, Invalid
 from engine.model.placement import FieldDocument, RuleDocument
+from engine.model.resource import Resource
 from engine.model.standard_vocabulary import ENGINE_FIELDS
-from engine.store.resources import Resource
 from rules import RuleError, Vocabulary, parse_condition
 from rules.language.tree import fields_of
 from rules.wording.describe import value_in_words

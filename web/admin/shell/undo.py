@@ -11,11 +11,13 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from engine.model.errors import Conflict, EngineError, NotFound
+from engine.model.resource import Resource
+from engine.model.resource_kinds import KINDS, Kind
 from engine.store.audit import Entry
-from engine.store.resources import TYPES, Kind, Resource
 from web.admin.shell.frame import Frame, Notice
 
-SUBJECT = re.compile(r"(?P<kind>candidate|rule|scenario|field|list) (?P<id>\S+)(?: in (?P<place>\S+))?")
+RESTORABLE = "|".join(kind for kind in KINDS if kind != "placement")
+SUBJECT = re.compile(rf"(?P<kind>{RESTORABLE}) (?P<id>\S+)(?: in (?P<place>\S+))?")
 
 
 async def undo_address(frame: Frame, gone: Resource) -> str:
@@ -53,7 +55,7 @@ async def restore(frame: NamedDependency[Frame], entry_id: FromPath[int]) -> Res
 def _deleted(entry: Entry) -> tuple[Kind, str, Any]:
     kind, id_and_place = entry.subject.split(" ", 1)
     place = id_and_place.partition(" in ")[2]
-    return kind, place, msgspec.json.decode(entry.before or "", type=TYPES[kind])  # type: ignore[return-value,index]
+    return kind, place, msgspec.json.decode(entry.before or "", type=KINDS[kind].document)  # type: ignore[return-value,index]
 
 
 def _list_of(kind: Kind, place: str) -> str:
