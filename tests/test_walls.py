@@ -33,17 +33,12 @@ CLOCKS = {"datetime", "date"}
 CLOCK_READINGS = {"now", "utcnow", "today"}
 LONGEST_FILE = 400
 READS_STORE = {
-    "web/admin/candidates/candidate_form.py",
     "web/admin/changes/versions.py",
     "web/admin/log/audit.py",
     "web/admin/log/explanation.py",
-    "web/admin/placements/placement_form.py",
     "web/admin/placements/placement_options.py",
     "web/admin/placements/placement_page.py",
-    "web/admin/placements/placement_settings.py",
     "web/admin/rules/builder/rule_view.py",
-    "web/admin/rules/scenarios.py",
-    "web/admin/settings/fields.py",
     "web/admin/settings/keys.py",
     "web/admin/shell/frame.py",
     "web/admin/shell/undo.py",
