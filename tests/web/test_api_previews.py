@@ -1,4 +1,4 @@
-"""Previews over HTTP: started, watched, told, cancelled; and for nobody else."""
+"""Previews over HTTP: start, follow, read and cancel them; other merchants see none."""
 
 from __future__ import annotations
 
@@ -40,6 +40,12 @@ def test_rules_are_tried_on_what_was_decided(side: Side):
     assert next(one for one in result["places"] if one["id"] == "card")["shown"] == [5, 0]
     assert result["effect"]["refused"] == "the outcomes of these decisions are still awaited"
     assert result["first_at"].endswith("Z")
+
+
+def test_rules_over_64_kib_can_be_tried(side: Side):
+    side.decide()
+    preview = start(side, rules=[{**NO_CARD, "id": f"rule-{index}", "notes": "x" * 900} for index in range(100)])
+    assert ended(side, preview["id"])["state"] == "done"
 
 
 def test_without_a_draft_the_published_rules_change_nothing(side: Side):

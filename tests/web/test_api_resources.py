@@ -292,3 +292,14 @@ def test_two_sides_of_a_merchant_share_nothing(server: Server):
     test.furnish()
     test.client.delete(PLACE, headers=any_version())
     assert live.client.get(PLACE).status_code == 200
+
+
+def test_the_key_is_checked_before_version_and_body(server: Server):
+    with server.client() as client:
+        answers = [client.put("/v1/lists/a", content=b"no JSON") for _ in range(5)]
+        answers += [client.get("/v1/lists?limit=none"), client.post("/v1/keys", content=b"no JSON")]
+    assert {answer.status_code for answer in answers} == {401}
+
+
+def test_the_version_is_checked_before_the_body(side: Side):
+    assert [side.client.put("/v1/lists/a", content=b"no JSON").status_code for _ in range(5)] == [428] * 5

@@ -191,7 +191,7 @@ def _header(name: str) -> Json:
 
 
 def _tidy(node: Any, name: str = "") -> Any:
-    """Remove indentation of docstrings, write patterns as JSON Schema does, and give tuples `items`."""
+    """Remove indentation of docstrings, write patterns as JSON Schema does, and give arrays `items`."""
     if isinstance(node, dict):
         return _with_items({key: _tidy(value, key) for key, value in node.items()})
     if isinstance(node, list):
@@ -202,14 +202,14 @@ def _tidy(node: Any, name: str = "") -> Any:
 
 
 def _with_items(schema: Json) -> Json:
-    """Give a tuple `items` beside `prefixItems`: client generators refuse an array without them, or with `false`.
+    """Give every array `items`: client generators refuse an array without them, or with `false`.
 
-    `maxItems` still bounds the length, so the schema of further items allows nothing new.
+    A tuple gets them beside `prefixItems`. Its length stays bounded by `maxItems`, so they allow nothing new.
     """
-    if not isinstance(schema.get("prefixItems"), list) or schema.get("items"):
+    if schema.get("type") != "array" or schema.get("items"):
         return schema
     types: list[Json] = []
-    for item in schema["prefixItems"]:
+    for item in schema.get("prefixItems", ()):
         if item not in types:
             types.append(item)
-    return {**schema, "items": types[0] if len(types) == 1 else {"anyOf": types}}
+    return {**schema, "items": {"anyOf": types} if len(types) > 1 else types[0] if types else {}}
