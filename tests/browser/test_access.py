@@ -46,7 +46,7 @@ def _wrong_rule(page: Page) -> None:
     )
     page.get_by_role("button", name="Create").click()
     expect(page.get_by_text("Give it a name that says what it does.")).to_be_visible()
-    expect(page.get_by_text("2 things to mend before this can be saved.")).to_be_visible()
+    expect(page.get_by_text("2 mistakes to fix before you can save.")).to_be_visible()
     # The panels beside the rule follow a moment later; a screenshot in between leaves styles that htmx would copy.
     page.wait_for_timeout(1_000)
     page.wait_for_load_state("networkidle")
@@ -180,7 +180,7 @@ def test_what_is_forbidden_is_said_accessibly(page: Page, site: Site) -> None:
     site.run("user", "add", "viewer@example.com", "--merchant", "demo", "--role", "viewer")
     log_in(page, "viewer@example.com")
     page.goto("/admin/rules/new")
-    expect(page.get_by_role("heading", name="You may not do this")).to_be_visible()
+    expect(page.get_by_role("heading", name="You do not have permission")).to_be_visible()
     _is_accessible(page)
     page.goto("/admin/methods/klarna")
     expect(page.get_by_label("Name")).to_be_disabled()

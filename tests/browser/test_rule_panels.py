@@ -28,14 +28,14 @@ def test_a_customer_is_tried_while_facts_and_rule_are_typed(demo: Page, hands: t
     expect(panel.get_by_role("heading", name="It fires")).to_be_visible()
     expect(panel.locator(".try-hidden")).to_contain_text("Klarna")
     one.write(total, "a lot")
-    expect(panel).to_contain_text("Must be an amount in EUR, such as 50.00. It counts as not sent.")
-    expect(panel.get_by_role("heading", name="It cannot be judged")).to_be_visible()
+    expect(panel).to_contain_text("Must be an amount in EUR, such as 50.00. It is treated as not sent.")
+    expect(panel.get_by_role("heading", name="It does not fire: a fact is missing")).to_be_visible()
     one.write(total, "600")
     one.write(demo.get_by_label("Cart total, value"), "700")
     expect(panel).to_contain_text("Cart total would have to be over €700.00; it is €600.00")
     one.choose(panel.get_by_label("Start from"), "No facts but the time")
     expect(total).to_have_value("")
-    expect(panel.get_by_role("heading", name="It cannot be judged")).to_be_visible()
+    expect(panel.get_by_role("heading", name="It does not fire: a fact is missing")).to_be_visible()
     take(demo, f"try-{one.name}")
     is_accessible(demo)
 
@@ -51,7 +51,7 @@ def test_what_was_tried_is_kept_as_a_scenario(demo: Page, hands: type[Hands]) ->
     one.write(panel.get_by_label("Name of the scenario"), f"No pay-later for 900, by {one.name}")
     one.press(panel.get_by_role("button", name="Save", exact=True))
     one.press(panel.get_by_role("link", name=f"No pay-later for 900, by {one.name}"))
-    expect(demo.get_by_text("It holds with the rules that are in force.")).to_be_visible()
+    expect(demo.get_by_text("It passes with the rules in force.")).to_be_visible()
 
 
 def test_a_fact_that_another_row_asks_for_joins_the_panel(demo: Page) -> None:
@@ -79,5 +79,5 @@ def test_the_panels_can_be_used_by_everyone(demo: Page, scheme: str) -> None:
         is_accessible(demo)
         fits(demo)
     demo.goto("/admin/fields")
-    expect(demo.get_by_role("columnheader", name="Really sent")).to_be_visible()
+    expect(demo.get_by_role("columnheader", name="Sent")).to_be_visible()
     is_accessible(demo)

@@ -204,7 +204,7 @@ def _edits_it(page: Page, one: Hands) -> None:
     one.press(page.get_by_role("group", name="Device, value").get_by_label("mobile"))
     expect(said).to_contain_text("mobile")
     _looked_at(page, f"{one.name}-edited")
-    one.menu("group 2", "Dissolve the group")
+    one.menu("group 2", "Ungroup")
     expect(page.get_by_role("group", name="Condition 3")).to_be_visible()
     one.press(page.get_by_label("Remove condition 3"))
     expect(said).not_to_contain_text("mobile")
@@ -250,15 +250,15 @@ def _tries_it_on_the_past(page: Page, one: Hands) -> None:
     """Run to its end: every answer that was given had Klarna in it, and none would have with the draft."""
     one.press(page.get_by_role("link", name="Review changes"))
     expect(page.get_by_text("No pay-later for large carts").first).to_be_visible()
-    one.press(page.get_by_role("link", name="Try on the past"))
-    expect(page.get_by_role("heading", name="Try the draft on the past")).to_be_visible()
+    one.press(page.get_by_role("link", name="Preview on past decisions"))
+    expect(page.get_by_role("heading", name="Preview the draft on past decisions")).to_be_visible()
     _looked_at(page, f"{one.name}-preview")
     one.press(page.get_by_role("button", name="Try it"))
     expect(page.locator("#preview-verdict")).to_be_visible(timeout=PREVIEWED_WITHIN_MS)
     figures = page.locator("dl.figures")
-    for name in ("Answers tried", "Would be another"):
+    for name in ("Decisions previewed", "Would change"):
         expect(figures.locator("div", has_text=name)).to_contain_text(f"{ASKED}")
-    shown = page.get_by_role("region", name="Places of each candidate").get_by_role("row", name="Klarna")
+    shown = page.get_by_role("region", name="Positions of each candidate").get_by_role("row", name="Klarna")
     expect(shown.get_by_role("cell").nth(-3)).to_have_text(f"{ASKED}")
     expect(shown.get_by_role("cell").nth(-2)).to_have_text("0")
     expect(page.get_by_role("region", name="Rules and how often they fire")).to_contain_text("No pay-later")

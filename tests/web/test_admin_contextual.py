@@ -98,7 +98,7 @@ def test_the_page_says_in_words_what_was_learned(side: Side, person: Person) -> 
     page = person.get("/admin/placements/banner")
     assert "Where Device is mobile, Apples is chosen" in page
     assert "Times as often" in page
-    assert "Where a new candidate begins" not in page, "nothing tells what a new one would be like"
+    assert "Where a new candidate starts" not in page, "nothing tells what a new one would be like"
     for id in ("a", "b"):
         path = f"/v1/placements/banner/candidates/{id}"
         stored = side.client.get(path).json()
@@ -109,7 +109,7 @@ def test_the_page_says_in_words_what_was_learned(side: Side, person: Person) -> 
     page = person.get("/admin/placements/banner")
     assert "One whose family is fruit begins at about" in page
     assert "by what is known of Apples, Cherries." in page
-    assert "Any other new candidate begins at about" in page
+    assert "Any other new candidate starts at about" in page
 
 
 def test_a_placement_that_does_not_learn_from_facts_says_nothing_of_them(person: Person) -> None:

@@ -105,7 +105,7 @@ def test_a_change_under_which_the_published_rule_moved_waits_for_a_decision(side
         f"/v1/placements/{PLACE}/rules/{rule}", json={**examples.RULE, "name": "Theirs"}, headers={"If-Match": "*"}
     )
     page = person.get(CHANGES)
-    assert "Published by others meanwhile" in page
+    assert "Published by others since" in page
     assert act(person, "publish").status_code == 409
     seen = re.search(r'name="seen" value="(\d+)"', page)
     assert seen is not None

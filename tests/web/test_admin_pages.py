@@ -236,7 +236,7 @@ def test_a_decision_is_found_by_its_id_and_by_its_customer(side: Side, person: P
     assert text.count(f'data-href="/admin/decisions/{decision}"') == 1
     assert text.count("data-href=") == 1
     assert "Nothing found" in person.get("/admin/decisions?q=c_nobody")
-    assert "There is no such decision" in person.get("/admin/decisions?q=dec_nothing")
+    assert "Decision not found" in person.get("/admin/decisions?q=dec_nothing")
 
 
 def test_a_decision_explains_its_rules_and_who_was_left_out(side: Side, person: Person) -> None:
@@ -345,7 +345,7 @@ def test_every_change_is_in_the_audit_log_with_before_and_after(person: Person) 
 
 def test_search_finds_things_by_name_and_leads_to_decisions_by_id(side: Side, person: Person) -> None:
     assert 'href="/admin/methods/paypal"' in person.get("/admin/search?q=PAYP")
-    assert "Nothing is called that" in person.get("/admin/search?q=zzz")
+    assert "Nothing found" in person.get("/admin/search?q=zzz")
     decision = side.decide()["decision_id"]
     assert person.client.get("/admin/search", params={"q": decision}).headers["location"].endswith(decision)
 

@@ -58,7 +58,7 @@ def test_a_draft_is_tried_and_told_in_words(server: Server, shop: Side, person: 
     assert "The draft with 1 change, against what was answered." in person.get(PAGE)
     assert person.send(PAGE, period="7").status_code == 303
     text = read(person)
-    assert "Answers that would be another" in text
+    assert "Decisions that would change" in text
     assert "SEPA" in text
     assert 'data-chart="chart-preview"' in text
     assert "How is this computed?" in text
@@ -84,7 +84,7 @@ def test_while_one_runs_it_can_be_cancelled_and_no_other_starts(person: Person):
     running = person.get(PAGE)
     if "<progress" in running:
         person.send(cancel_in(running))
-        assert "It was cancelled." in person.get(PAGE)
+        assert "The preview was cancelled." in person.get(PAGE)
     assert person.send(PAGE, period="7").status_code == 303
     read(person)
 
@@ -123,7 +123,7 @@ def result(**changes: object) -> Result:
         ({}, "Would probably raise conversion by 0.80 to 2.1 percentage points"),
         ({"low": -0.021, "high": -0.008}, "Would probably lower conversion by 0.80 to 2.1 percentage points"),
         ({"low": -0.002, "high": 0.005}, "No clear effect on conversion: between -0.20 and +0.50 percentage points"),
-        ({"refused": "so"}, "Cannot be known from the past"),
+        ({"refused": "so"}, "Cannot be estimated from past decisions"),
     ],
 )
 def test_the_verdict_says_which_way_and_how_far(changes: dict[str, object], said: str):

@@ -64,7 +64,7 @@ def test_a_page_of_another_merchants_thing_is_not_there(
     stranger = person_of(server, empty_side)
     answer = stranger.client.get(path.format(**ids))
     assert answer.status_code == 404
-    assert "There is nothing here" in answer.text
+    assert "Page not found" in answer.text
 
 
 @pytest.mark.parametrize(("path", "values"), ACTS)

@@ -233,7 +233,7 @@ def test_the_list_counts_what_the_checks_find_and_leads_there(side: Side, person
     for rule in (fine, {"id": "never", "name": "Never so", "when": never, "effects": HIDE}):
         assert side.client.post(PLACE, json=rule).status_code == 201
     page = person.get(LIST)
-    assert "The checks have something to say about one rule:" in page
+    assert "The checks found something in one rule:" in page
     row = page[page.index('data-id="never"') :].partition("</tr>")[0]
     assert re.search(r'href="/admin/rules/payment_methods/never#rule-found"[^>]*>.*1 finding<', row)
     assert "#rule-found" not in page[page.index('data-id="fine"') :].partition("</tr>")[0]

@@ -43,7 +43,7 @@ def test_a_rules_card_says_how_often_it_fired_and_when_last(person: Person) -> N
     assert "It fired 20 times in the last 30 days." in words(page)
     assert 'data-chart="chart-uses"' in page
     assert page.count("</td></tr>") == 30
-    assert "Compare with and without it" in page
+    assert "Compare with and without this rule" in page
     assert "/admin/rules/payment_methods/fires/uses" in person.get("/admin/rules/payment_methods/fires")
 
 
@@ -54,7 +54,7 @@ def test_a_rule_that_waits_for_what_never_comes_is_flagged_wherever_it_stands(pe
     assert "Number of items: 20 times (100%)" in card
     assert words(person.get(LIST)).count(WAITS) == 1
     fields = words(person.get("/admin/fields"))
-    assert "Never Waits waits for it in vain" in fields
+    assert "Never Needed by Waits" in fields
     assert "100% of answers" in fields
 
 

@@ -45,7 +45,7 @@ NAMES = {
     "max_amount": "Largest amount",
     "fee_percent": "Fee, share",
     "fee_fixed": "Fee, fixed",
-    "attributes": "What it is like",
+    "attributes": "Attributes",
     "enabled": "Offered",
 }
 

@@ -98,7 +98,7 @@ async def restore_changes(frame: NamedDependency[Frame], key: FromPath[str], ent
     """Put back what was discarded."""
     frame.must_draft()
     count = await frame.engine.drafts.bring_back(frame.actor, key, entry_id)
-    text = f"{frame.show.count(count, 'change')} back in the draft."
+    text = f"{frame.show.count(count, 'change')} restored to the draft."
     return frame.go(f"/admin/placements/{key}/changes", notice=Notice(text))
 
 
@@ -110,7 +110,7 @@ async def choose_review(request: AnyRequest, frame: NamedDependency[Frame]) -> R
     on = values.get("review") == "on"
     await frame.engine.accounts.set_review(frame.merchant, on=on, actor_name=frame.actor.name)
     text = (
-        "From now on a second person approves changes of rules." if on else "Changes of rules need no review any more."
+        "Review is on: a second person must approve changes of rules." if on else "Review is off: changes of rules need no approval."
     )
     key = values.get("placement", "")
     return frame.go(f"/admin/placements/{key}/changes" if key else "/admin/", notice=Notice(text))
@@ -126,13 +126,13 @@ async def _schedule(frame: Frame, key: str, values: dict[str, str]) -> Notice:
     frame.must_edit()
     at = _moment(values.get("publish_at", ""), frame.merchant.timezone)
     await frame.engine.releases.schedule(frame.actor, key, revision=_revision(values), reason=_why(values), at=at)
-    return Notice(f"It will be published {frame.show.moment(at)}, if nothing changes it until then.")
+    return Notice(f"It will be published {frame.show.moment(at)}, if nothing changes it before then.")
 
 
 async def _ask(frame: Frame, key: str, values: dict[str, str]) -> Notice:
     frame.must_draft()
     await frame.engine.releases.ask(frame.actor, key, revision=_revision(values), reason=_why(values))
-    return Notice("Sent for review. Somebody else can approve it on this page.")
+    return Notice("Sent for review. Someone else can approve it on this page.")
 
 
 async def _approve(frame: Frame, key: str, values: dict[str, str]) -> Notice:
@@ -144,14 +144,14 @@ async def _approve(frame: Frame, key: str, values: dict[str, str]) -> Notice:
 async def _send_back(frame: Frame, key: str, values: dict[str, str]) -> Notice:
     frame.must_draft()
     await frame.engine.releases.send_back(frame.actor, key, revision=_revision(values))
-    return Notice("It is neither in review nor scheduled any more.")
+    return Notice("Review and schedule withdrawn.")
 
 
 async def _discard(frame: Frame, key: str, values: dict[str, str]) -> Notice:
     frame.must_draft()
     ids = [values["id"]] if values.get("id") else None
     entry = await frame.engine.drafts.discard(frame.actor, key, ids, revision=_revision(values))
-    text = "The change is discarded." if ids else "All changes are discarded."
+    text = "Change discarded." if ids else "All changes discarded."
     return Notice(text, undo=f"/admin/placements/{key}/changes/{entry}/restore" if entry else "")
 
 
@@ -159,7 +159,7 @@ async def _keep(frame: Frame, key: str, values: dict[str, str]) -> Notice:
     frame.must_draft()
     seen = int(values["seen"]) if values.get("seen", "").isdigit() else -1
     await frame.engine.drafts.keep(frame.actor, key, values.get("id", ""), revision=seen)
-    return Notice("The change is kept over what others published.")
+    return Notice("Change kept.")
 
 
 ACTS = {

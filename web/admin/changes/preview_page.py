@@ -1,4 +1,4 @@
-"""Preview on the past: what a draft would have answered, and what that would have done to the reward."""
+"""Preview: what a draft would have answered, and what that would have done to the reward."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from web.admin.shell.render import Page
 PERIODS = (("7", "Last 7 days"), ("30", "Last 30 days"), ("custom", "Between two days"))
 USUAL = "7"
 ENDS = {
-    "cancelled": "It was cancelled.",
-    "interrupted": "The server stopped while it ran. Start it again.",
+    "cancelled": "The preview was cancelled.",
+    "interrupted": "The server stopped during the preview. Start it again.",
 }
 
 
@@ -155,7 +155,7 @@ def _problems(refusal: EngineError) -> dict[str, str]:
     if isinstance(refusal, Invalid):
         known = {"until": "last", "since": "first"}
         return {known.get(one.field, one.field): one.message for one in refusal.problems}
-    return {"period": "Another preview of this merchant is running. Wait for it, or cancel it."}
+    return {"period": "Another preview is running. Wait for it or cancel it."}
 
 
 def _texts(frame: Frame, last: Preview | None) -> dict[str, str]:
@@ -172,16 +172,16 @@ def _progress(frame: Frame, running: Preview, names: dict[str, str]) -> Progress
     show, left = frame.show, running.seconds_left
     what = f"the rules without “{names.get(running.subject.without)}”" if running.subject.without else "the draft"
     if not running.total:
-        return Progress(running.id, f"Trying {what} on the past", None, "Looking for the decisions of the period.")
+        return Progress(running.id, f"Previewing {what}", None, "Finding the decisions of the period.")
     detail = f"{show.number(running.done)} of {show.count(running.total, 'decision')}"
     if left is not None:
         detail += f", about {show.count(max(1, round(left)), 'second')} left"
-    return Progress(running.id, f"Trying {what} on the past", running.done / running.total, f"{detail}.")
+    return Progress(running.id, f"Previewing {what}", running.done / running.total, f"{detail}.")
 
 
 def _ended(last: Preview) -> str:
     if last.state == "failed":
-        return f"It could not be finished: {last.problem}."
+        return f"The preview failed: {last.problem}."
     return ENDS.get(last.state, "")
 
 

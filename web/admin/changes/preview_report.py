@@ -143,9 +143,9 @@ def verdict_of(phrasing: Phrasing, result: Result) -> tuple[str, str]:
     if not result.read:
         return "plain", "There were no decisions in this period"
     if not effect.touched and not result.changed:
-        return "plain", "Would change nothing"
+        return "plain", "No effect"
     if effect.refused:
-        return "warn", "Cannot be known from the past"
+        return "warn", "Cannot be estimated from past decisions"
     if effect.low > 0:
         by = phrasing.between(reward, effect.low, effect.high, sign=False, word="to")
         return "good", f"Would probably raise {noun} by {by}"
@@ -161,23 +161,23 @@ def _reason(phrasing: Phrasing, result: Result) -> str:
     if not result.read:
         return "Choose another period."
     if not effect.touched and not result.changed:
-        return f"All {show.count(result.read, 'answer')} of the period would have been the same."
+        return f"All {show.count(result.read, 'decision')} of the period would have been the same."
     if effect.refused:
         return f"{effect.refused[:1].upper()}{effect.refused[1:]}."
     after = effect.earned + effect.value * effect.counted / effect.touched
     now, then = (phrasing.level(result.reward, value) for value in (effect.earned, after))
     return (
-        f"Over all {show.count(effect.counted, 'decision')} whose outcome is known. The draft touches "
-        f"{show.number(effect.touched)} of them: there it is {now} now, and would be about {then}."
+        f"Over all {show.count(effect.counted, 'decision')} whose outcome is known. The draft affects "
+        f"{show.number(effect.touched)} of them: there it is {now} now and would be about {then}."
     )
 
 
 def _figures(show: Show, result: Result) -> list[Figure]:
     share = result.changed / result.read if result.read else 0.0
     figures = [
-        Figure("Answers tried", show.number(result.read), f"{show.day(result.first_at)} to {show.day(result.last_at)}"),
-        Figure("Would be another", show.number(result.changed), show.percent(share)),
-        Figure("Left empty", show.number(result.emptied), "answers without any candidate"),
+        Figure("Decisions previewed", show.number(result.read), f"{show.day(result.first_at)} to {show.day(result.last_at)}"),
+        Figure("Would change", show.number(result.changed), show.percent(share)),
+        Figure("Left empty", show.number(result.emptied), "decisions without any candidate"),
     ]
     if result.effect.touched:
         sample = show.number(result.effect.effective_sample)
@@ -191,18 +191,18 @@ def _notes(show: Show, result: Result) -> list[str]:
         notes.append(f"The newest {show.number(result.read)} of the period, since {show.moment(result.first_at)}.")
     if len(result.versions) > 1:
         versions = f"{result.versions[0]} to {result.versions[-1]}"
-        notes.append(f"Versions {versions} answered in this period; the draft is compared with what each of them said.")
+        notes.append(f"Versions {versions} were in force in this period. The draft is compared with each of them.")
     if result.fallback:
-        notes.append(f"{show.count(result.fallback, 'fallback answer')} without any rule left out.")
+        notes.append(f"{show.count(result.fallback, 'fallback decision')} without rules left out.")
     if result.lost:
-        notes.append(f"{show.count(result.lost, 'decision')} left out, whose plan or beliefs are no longer kept.")
+        notes.append(f"{show.count(result.lost, 'decision')} left out: their version or beliefs are no longer stored.")
     return notes
 
 
 def _gains(show: Show, places: Sequence[Places]) -> str:
     """Who gains and who loses most first places."""
     if not _moved(places):
-        return "Nobody gains or loses first places"
+        return "No candidate comes first more or less often"
     by_change = sorted(places, key=lambda one: one.first[1] - one.first[0])
     most, least = by_change[-1], by_change[0]
     said = []

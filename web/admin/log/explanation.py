@@ -279,7 +279,7 @@ def _currency(explained: Explained, frame: Frame) -> str:
 def _title(decision: Decision) -> str:
     if decision.fallback:
         return "Fallback order"
-    return f"{decision.ranking[0].label} came first" if decision.ranking else "Nothing could be shown"
+    return f"{decision.ranking[0].label} came first" if decision.ranking else "Nothing to show"
 
 
 def _milliseconds(moment: str) -> int | None:

@@ -119,21 +119,21 @@ async def _steps(frame: Frame, configuration: Configuration, *, has_decisions: b
     return [
         Step(
             "Set up a placement",
-            "One spot in your checkout where the engine chooses. Payment methods are the usual start.",
+            "A place in your checkout where the engine chooses. Most merchants start with payment methods.",
             "/admin/placements/new?key=payment_methods",
             "Set up payment methods",
             bool(key),
         ),
         Step(
-            "Add what may be chosen",
+            "Add candidates",
             "Your payment methods, with countries, amounts and fees.",
             f"{inside}/candidates/new" if key != "payment_methods" else "/admin/methods/new",
             "Add a method",
             has_candidates,
         ),
-        Step("Make a key", "Your checkout needs it to ask for answers.", "/admin/keys", "Make a key", bool(keys)),
-        Step("Ask for a first answer", "With the request below.", "", "", has_decisions),
-        Step("Report what happened", "Send what the customer chose; the engine learns from it.", "", "", has_results),
+        Step("Make a key", "Your checkout needs it to request decisions.", "/admin/keys", "Make a key", bool(keys)),
+        Step("Request a first decision", "With the request below.", "", "", has_decisions),
+        Step("Report what happened", "Send what the customer chose. The engine learns from it.", "", "", has_results),
     ]
 
 

@@ -39,8 +39,8 @@ GOALS: Options = (
 )
 CREDITS: Options = (
     ("cascade", "Those above the chosen one were seen and passed over"),
-    ("position", "Each place counts as often as it is looked at"),
-    ("first", "Only the first place counts"),
+    ("position", "Each position counts as often as it is seen"),
+    ("first", "Only the first position counts"),
     ("shown", "Everything that was shown counts"),
 )
 NAMES = {
@@ -53,7 +53,7 @@ NAMES = {
     "affinity": "Returning customers' choices",
     "weights": "Shares",
     "floor": "Keep trying everything",
-    "drawn": "Places that vary",
+    "drawn": "Positions that vary",
     "reward": "Success",
     "margin_percent": "Margin before fees",
     "typical_amount": "Typical cart",
@@ -61,7 +61,7 @@ NAMES = {
     "buckets": "Learn separately by",
     "goal": "Goal",
     "credit": "What a result says",
-    "examination": "How often places are looked at",
+    "examination": "How often positions are seen",
     "half_life_days": "Old results count half after",
 }
 PLACES = {

@@ -50,10 +50,10 @@ def learned_view(frame: Frame, placement: Placement, ids: Sequence[str], labels:
 def _beginning(frame: Frame, one: ColdStart, labels: dict[str, str]) -> str:
     share = frame.show.percent(one.rate, digits=1)
     if not one.ids:
-        return f"Any other new candidate begins at about {share}."
+        return f"Any other new candidate starts at about {share}."
     known = [labels.get(id, id) for id in one.ids[:MOST_NAMED]]
     more = f" and {len(one.ids) - MOST_NAMED} more" if len(one.ids) > MOST_NAMED else ""
-    return f"One {one.where} begins at about {share}, by what is known of {', '.join(known)}{more}."
+    return f"One {one.where} starts at about {share}, estimated from {', '.join(known)}{more}."
 
 
 def _row(one: Finding, labels: dict[str, str]) -> LearnedRow:

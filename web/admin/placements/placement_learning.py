@@ -179,10 +179,10 @@ def _days(insight: Insight, positions: dict[str, int]) -> list[ArmDay]:
 def _how_sure(beliefs: Sequence[Belief]) -> str:
     known = sorted((one for one in beliefs if one.effective), key=lambda one: one.high - one.low)
     if not known:
-        return "Nothing is known yet: every rate is as likely as any other."
+        return "No results yet: every rate is equally likely."
     if len(known) == 1:
         return f"Only {known[0].label} has results so far."
-    return f"It is surest of {known[0].label} and least sure of {known[-1].label}: the narrower the hill, the surer."
+    return f"Most certain: {known[0].label}, least certain: {known[-1].label}: a narrower hill is more certain."
 
 
 def _what_it_costs(frame: Frame, insight: Insight) -> str:
@@ -193,7 +193,7 @@ def _what_it_costs(frame: Frame, insight: Insight) -> str:
     ):
         return ""
     lost = frame.show.number(1000 * insight.regret, digits=1)
-    return f"By trying others than the best, the first place now loses about {lost} successes in 1,000 answers."
+    return f"Trying other candidates costs about {lost} successes in 1,000 decisions."
 
 
 def _how_it_fades(frame: Frame, insight: Insight, beliefs: Sequence[Belief]) -> str:
@@ -214,7 +214,7 @@ def _how_moved(frame: Frame, insight: Insight) -> str:
     if not insight.days:
         return ""
     if len({row.day for row in insight.days}) < ENOUGH_DAYS:
-        return "Results of a few days will show how rates move."
+        return "Results of a few days are needed to show changes."
     if not insight.jumps:
         return "No candidate's rate has jumped in the last 90 days. Old results fade slowly."
     return " ".join(_jump(frame, insight, jump) for jump in insight.jumps)
@@ -223,18 +223,18 @@ def _how_moved(frame: Frame, insight: Insight) -> str:
 def _jump(frame: Frame, insight: Insight, jump: Jump) -> str:
     label, when = insight.labels.get(jump.candidate, jump.candidate), frame.show.day(jump.day * DAY)
     before, after = frame.show.percent(jump.before), frame.show.percent(jump.after)
-    return f"{label} went from {before} to {after} on {when}: what was counted before is forgotten."
+    return f"{label} went from {before} to {after} on {when}. Earlier results are dropped."
 
 
 def _how_late(frame: Frame, insight: Insight) -> str:
     waiting = frame.show.count(insight.waiting, "try", "tries")
     if insight.outcomes < FEW_OUTCOMES:
-        return f"Too few windows have closed to say. {waiting} still wait for a result." if insight.waiting else ""
+        return f"Too few results are complete. {waiting} still wait for a result." if insight.waiting else ""
     half, most = (_duration(frame, _within(insight, share)) for share in (0.5, 0.95))
     within = f"Half of the successes arrive within {half}, 95% within {most}."
     return (
         f"{within if half != most else f'95% of the successes arrive within {most}.'} "
-        f"{waiting} still wait for a result, and count only as far as one would have come by now."
+        f"{waiting} still wait for a result and count in part."
     )
 
 

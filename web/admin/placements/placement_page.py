@@ -110,25 +110,25 @@ MEASURES = {
         "Selection rate",
         "is chosen most often",
         "how often customers choose this candidate when they could.",
-        "answers in which the customer chose, and had this candidate before their eyes.",
+        "decisions in which the customer chose and saw this candidate.",
     ),
     "converted": Measure(
         "Conversion rate",
         "converts best",
         "how often a purchase is completed with this candidate when it was tried or passed over.",
-        "answers that ended, and in which the customer had this candidate before their eyes.",
+        "completed decisions in which the customer saw this candidate.",
     ),
     "revenue": Measure(
         "Conversion rate",
         "converts best",
         "how often a purchase is completed with this candidate. What a purchase brings in is learned beside it.",
-        "answers that ended, and in which the customer had this candidate before their eyes.",
+        "completed decisions in which the customer saw this candidate.",
     ),
     "margin": Measure(
         "Conversion rate",
         "converts best",
         "how often a purchase is completed with this candidate. Margin after fees is weighed in for each cart.",
-        "answers that ended, and in which the customer had this candidate before their eyes.",
+        "completed decisions in which the customer saw this candidate.",
     ),
 }
 
@@ -254,7 +254,7 @@ def _row(arm: Arm, positions: dict[str, int], *, is_answering: bool) -> ArmRow:
 def verdict_on(frame: Frame, placement: Placement, rows: Sequence[ArmRow]) -> tuple[str, str]:
     """What the figures say, and on how much it rests."""
     tries = sum(row.trials for row in rows)
-    rests_on = f"Rests on {frame.show.count(tries, 'try', 'tries')} so far."
+    rests_on = f"Based on {frame.show.count(tries, 'try', 'tries')} so far."
     if isinstance(placement.policy, Fixed):
         return "The order is fixed", "Results are counted, but do not change the order."
     if isinstance(placement.policy, Split):
@@ -268,19 +268,19 @@ def _leader(frame: Frame, placement: Placement, rows: Sequence[ArmRow], rests_on
     racing = sorted((row for row in rows if row.chance is not None), key=lambda row: -(row.chance or 0))
     if not racing:
         most = max(rows, key=lambda row: row.share or 0)
-        apart = "Choose a group of customers to see its chances."
+        apart = "Choose a customer group to see its chances."
         if not most.share:
-            return "No answers in the last hour", f"{apart} {rests_on}"
+            return "No decisions in the last hour", f"{apart} {rests_on}"
         share = frame.show.percent(most.share, digits=0)
-        return f"{most.label} comes first most often", f"In {share} of the last hour's answers. {apart} {rests_on}"
+        return f"{most.label} comes first most often", f"In {share} of the last hour's decisions. {apart} {rests_on}"
     first, *others = racing
     chance = first.chance or 0
     if chance >= SURE or not others:
-        return f"{first.label} {MEASURES[placement.reward].verb}", f"That is as good as certain. {rests_on}"
+        return f"{first.label} {MEASURES[placement.reward].verb}", f"This is nearly certain. {rests_on}"
     if chance >= LIKELY:
         often = frame.show.percent(chance, digits=0)
         return f"{first.label} is ahead", f"It is first for {often} of new customers. {rests_on}"
-    return f"Too close to call: {first.label} or {others[0].label}", f"More results will tell. {rests_on}"
+    return f"Too close to call: {first.label} or {others[0].label}", f"More results are needed. {rests_on}"
 
 
 def _choices(frame: Frame, placement: Placement, arms: Arms) -> list[Choice]:
@@ -305,7 +305,7 @@ def _part(frame: Frame, name: str, value: str) -> str:
 def _floor_note(frame: Frame, placement: Placement) -> str:
     if not isinstance(placement.policy, Thompson | Contextual) or not placement.policy.floor:
         return ""
-    return f"; {frame.show.percent(placement.policy.floor)} is spread evenly, so that each stays in play"
+    return f"; {frame.show.percent(placement.policy.floor)} is spread evenly, so that each is tried"
 
 
 def _lines(arms: Arms) -> list[list[tuple[int, float]]]:

@@ -95,7 +95,7 @@ async def create_placement(request: AnyRequest, frame: NamedDependency[Frame]) -
         return frame.form(
             "placements/placement_settings.html", "placements/_placement_form.html", page, status=refusal.status
         )
-    notice = Notice(f"{created.document.name} is set up. Add what may be chosen there.")
+    notice = Notice(f"{created.document.name} is set up. Add its candidates.")
     return frame.go(f"/admin/placements/{created.id}", notice=notice)
 
 

@@ -149,7 +149,7 @@ async def drop(frame: Frame, key: str, id: str, *, revision: int | None) -> tupl
     """Delete a rule in the draft; return the rule and the address that restores it."""
     drafts, gone = frame.engine.drafts, await frame.engine.drafts.rule(frame.merchant.id, key, id)
     if revision is not None and gone.revision != revision:
-        raise Stale("this rule was changed meanwhile; look at it again", field="revision")
+        raise Stale("this rule has changed since you opened it", field="revision")
     # Discard the changes of the draft first: a discarded entry can be restored.
     entry = await drafts.discard(frame.actor, key, [id], revision=None)
     if gone.before is not None:

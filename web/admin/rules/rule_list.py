@@ -208,7 +208,7 @@ async def delete_rule(
     """Delete a rule; the notice offers to take it back."""
     frame.must_draft()
     gone, undo = await drop(frame, key, id, revision=version_of(await typed(request)))
-    notice = Notice(f"“{gone.shown.name}” goes when the changes are published.", undo=undo)
+    notice = Notice(f"“{gone.shown.name}” will be deleted when the changes are published.", undo=undo)
     return frame.go(f"/admin/rules?placement={key}", notice=notice)
 
 
@@ -219,7 +219,7 @@ async def undo_delete(
     """Take a deletion back."""
     frame.must_draft()
     await bring_back(frame, key, id, entry)
-    return frame.go(f"/admin/rules?placement={key}", notice=Notice("It is back."))
+    return frame.go(f"/admin/rules?placement={key}", notice=Notice("Rule restored."))
 
 
 class Phrasing:

@@ -80,7 +80,7 @@ def _wallets_on_desktop(shop: Shop) -> Iterator[RuleDocument]:
             name="Hide phone wallets on desktop",
             when={"==": [_var("device.type"), "desktop"]},
             effects=effects,
-            notes="Most people at a desktop cannot use them, so they only take up places in the list.",
+            notes="Most people at a desktop cannot use them.",
         )
 
 
@@ -95,7 +95,7 @@ def _local_first(shop: Shop) -> Iterator[RuleDocument]:
                 name=f"{' and '.join(map(shop.label, ids))} first in {there}",
                 when={"==": [_var("geo.country"), country]},
                 effects=tuple({"pin": {"candidate": id_, "slot": slot}} for slot, id_ in enumerate(ids, 1)),
-                notes=f"Customers in {there} look for what they know. A pinned place is not learned from.",
+                notes=f"Customers in {there} look for what they know. The engine does not learn from a pinned position.",
             )
 
 
@@ -115,7 +115,7 @@ def _pay_later_above(shop: Shop) -> Iterator[RuleDocument]:
             name="No pay-later for large carts",
             when={">": [_var("cart.total"), limit]},
             effects=effects,
-            notes="Set the amount from which a loss would hurt more than the sale is worth.",
+            notes="Set the amount above which the risk outweighs the sale.",
         )
 
 
@@ -127,7 +127,7 @@ def _pay_later_at_risk(shop: Shop) -> Iterator[RuleDocument]:
             name="No pay-later for high risk",
             when={">=": [_var("risk.score"), HIGH_RISK]},
             effects=effects,
-            notes="The risk score is from 0 to 100; set the mark that your own scores suggest.",
+            notes="The risk score runs from 0 to 100. Set the threshold that fits your scores.",
         )
 
 
@@ -142,7 +142,7 @@ def _verification(shop: Shop) -> Iterator[RuleDocument]:
         name="Extra verification in risky regions" if known else "Extra verification for risky orders from abroad",
         when={"in_list": [_var("geo.country"), known]} if known else abroad,
         effects=({"set": {"name": "extra_verification", "value": True}},),
-        notes="The answer then carries extra_verification = true, which your checkout acts upon.",
+        notes="The answer then carries extra_verification = true, which your checkout acts on.",
     )
 
 

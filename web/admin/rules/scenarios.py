@@ -94,7 +94,7 @@ async def create_scenario(request: AnyRequest, frame: NamedDependency[Frame], ke
         return frame.form(
             "rules/scenario.html", "rules/_scenario_form.html", _new(key, refusal.form), status=refusal.status
         )
-    notice = Notice(f"“{created.document.name}” is saved. What would break it is not published.")
+    notice = Notice(f"“{created.document.name}” is saved. A change that breaks it cannot be published.")
     return frame.go(f"/admin/placements/{key}/scenarios", notice=notice)
 
 
@@ -152,8 +152,8 @@ async def scenario_from_decision(frame: NamedDependency[Frame], decision_id: Fro
     try:
         await frame.engine.catalogue.create(frame.actor, "scenario", key, [made])
     except Conflict:
-        return frame.go(address, notice=Notice("There is a scenario of this decision already."))
-    return frame.go(address, notice=Notice("Saved as a scenario. Give it a name, and leave out what need not hold."))
+        return frame.go(address, notice=Notice("This decision already has a scenario."))
+    return frame.go(address, notice=Notice("Saved as a scenario. Give it a name and remove what need not hold."))
 
 
 def document_of(values: Mapping[str, str], *, id: str) -> Scenario:
@@ -161,7 +161,7 @@ def document_of(values: Mapping[str, str], *, id: str) -> Scenario:
     reader = Reader(values)
     texts: dict[str, Any] = {
         "id": id,
-        "name": reader.text("name", required="Give it a name that says what must come out"),
+        "name": reader.text("name", required="Give it a name that says what to expect"),
         "notes": reader.text("notes"),
     }
     for name in ("context", "expect"):

@@ -130,7 +130,7 @@ async def create_field(request: AnyRequest, frame: NamedDependency[Frame]) -> Re
         created = await store(values, write, no_one_else, names=NAMES)
     except Refused as refusal:
         return frame.form("settings/field.html", "settings/_field_form.html", _new(refusal.form), status=refusal.status)
-    return frame.go("/admin/fields", notice=Notice(f"{created.id} is declared; rules may read it now."))
+    return frame.go("/admin/fields", notice=Notice(f"{created.id} is declared. Rules can read it now."))
 
 
 @get("/fields/{name:str}")

@@ -24,7 +24,7 @@ async def enter(request: AnyRequest) -> Response[Any] | None:
     if visit is None or not visit.merchants:
         return _to_login(request)
     if request.method not in SAFE and not same_token(await _given_token(request), visit.session.csrf):
-        raise Forbidden("This page was open for too long, or came from elsewhere. Load it again and retry.")
+        raise Forbidden("This page has expired. Reload it and try again.")
     request.state.frame = frame_of(request, request.app.state.engine, visit, cookies)
     return None
 

@@ -28,12 +28,12 @@ class ErrorPage:
 
 
 NOT_FOUND = ErrorPage(
-    "There is nothing here",
-    "It may have been deleted, or belong to the other of live and test. Switch above, or go on from the overview.",
+    "Page not found",
+    "It may have been deleted, or it may be on the other side (live or test). Switch above, or go to the overview.",
     "search",
 )
 BROKEN = ErrorPage(
-    "Something broke on our side", "Nothing of what you did was stored. Please try again in a moment.", "alert-triangle"
+    "Something broke on our side", "Nothing was saved. Try again in a moment.", "alert-triangle"
 )
 
 
@@ -42,10 +42,10 @@ def engine_error(request: AnyRequest, error: EngineError) -> Response[Any]:
     if isinstance(error, NotFound):
         return _answer(request, NOT_FOUND, status=404)
     if isinstance(error, Forbidden):
-        return _answer(request, ErrorPage("You may not do this", error.detail, "alert-circle"), status=403)
+        return _answer(request, ErrorPage("You do not have permission", error.detail, "alert-circle"), status=403)
     status = 409 if isinstance(error, Conflict) else 422 if isinstance(error, Invalid) else 500
-    text = f"{error.detail[:1].upper()}{error.detail[1:]}. Load the page again to see how it is now."
-    return _answer(request, ErrorPage("That did not work", text, "alert-circle"), status=status)
+    text = f"{error.detail[:1].upper()}{error.detail[1:]}. Reload the page to see the current state."
+    return _answer(request, ErrorPage("This did not work", text, "alert-circle"), status=status)
 
 
 def http_error(request: AnyRequest, error: HTTPException) -> Response[Any]:
@@ -54,8 +54,8 @@ def http_error(request: AnyRequest, error: HTTPException) -> Response[Any]:
         return unexpected(request, error)
     if error.status_code in (404, 405):
         return _answer(request, NOT_FOUND, status=404)
-    text = "The page did not understand what was sent. Go back and try again."
-    return _answer(request, ErrorPage("That did not work", text, "alert-circle"), status=error.status_code)
+    text = "The form could not be read. Go back and try again."
+    return _answer(request, ErrorPage("This did not work", text, "alert-circle"), status=error.status_code)
 
 
 def unexpected(request: AnyRequest, error: Exception) -> Response[Any]:

@@ -99,12 +99,12 @@ class Frame:
     def must_edit(self) -> None:
         """Raise `Forbidden` where this person may only look."""
         if not self.may_edit:
-            raise Forbidden("Your role lets you look at this, not change it. Ask an admin of your team.")
+            raise Forbidden("Your role can view this but not change it. Ask an admin of your team.")
 
     def must_draft(self) -> None:
         """Raise `Forbidden` where this person may not change drafts."""
         if not self.may_draft:
-            raise Forbidden("Your role lets you look at this, not change it. Ask an admin of your team.")
+            raise Forbidden("Your role can view this but not change it. Ask an admin of your team.")
 
     def must_administer(self) -> None:
         """Raise `Forbidden` where this person is not an admin."""

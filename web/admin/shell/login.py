@@ -39,7 +39,7 @@ async def log_in(request: AnyRequest) -> Response[Any]:
     cookies = cookies_of(request)
     form = Form({"email": values.get("email", "")[:200], "next": values.get("next", "")})
     if not same_token(values.get("csrf"), request.cookies.get(cookies.name(DOOR))):
-        return _page(request, form, "This page was open for too long. Please log in again.", status=403)
+        return _page(request, form, "This page has expired. Log in again.", status=403)
     who = (request.client.host if request.client else "", form.value("email"))
     wait = await BRAKE.seconds_to_wait(*who)
     if wait:

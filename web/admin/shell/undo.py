@@ -41,15 +41,15 @@ async def restore(frame: NamedDependency[Frame], entry_id: FromPath[int]) -> Res
     catalogue = frame.engine.catalogue
     entries = await catalogue.audit(frame.merchant.id, before_id=entry_id + 1, limit=1)
     if not entries or entries[0].id != entry_id or not can_be_restored(entries[0]):
-        raise NotFound("There is nothing to bring back here.")
+        raise NotFound("There is nothing to restore here.")
     kind, place, document = _deleted(entries[0])
     try:
         await catalogue.create(frame.actor, kind, place, [document])
     except Conflict:
-        return frame.go(_list_of(kind, place), notice=Notice("It is there already."))
+        return frame.go(_list_of(kind, place), notice=Notice("It exists already."))
     except EngineError as error:
-        return frame.go(_list_of(kind, place), notice=Notice(f"It cannot be brought back: {error.detail}"))
-    return frame.go(_list_of(kind, place), notice=Notice("It is back and in force."))
+        return frame.go(_list_of(kind, place), notice=Notice(f"It cannot be restored: {error.detail}"))
+    return frame.go(_list_of(kind, place), notice=Notice("Restored and in force."))
 
 
 def _deleted(entry: Entry) -> tuple[Kind, str, Any]:

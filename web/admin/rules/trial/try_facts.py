@@ -64,7 +64,7 @@ def _input(field: FieldDocument, value: object, terms: Terms, known: Field) -> F
     )
     problem = known.problem_with(value) if value is not None else None
     said = missing(kind, value, one.unit) or sentence(problem) if problem else ""
-    return FactInput(one, HINTS.get(kind, ""), f"{said} It counts as not sent." if said else "")
+    return FactInput(one, HINTS.get(kind, ""), f"{said} It is treated as not sent." if said else "")
 
 
 def _to_text(field: FieldDocument, value: object, terms: Terms) -> str:

@@ -18,7 +18,7 @@ from web.admin.rules.trial.try_facts import read_facts, texts_of
 
 LAST = 8
 SCRATCH, EXAMPLES = "scratch", "examples"
-NO_HIT = "No decision has this id, and no customer of this placement."
+NO_HIT = "No decision and no customer of this placement has this id."
 OptionGroup = tuple[str, Sequence[tuple[str, str]]]
 
 

@@ -16,7 +16,7 @@ from web.admin.shell.frame import Frame
 MARKS = {
     "true": ("It fires", "good"),
     "false": ("It does not fire", "plain"),
-    "unknown": ("It cannot be judged, so it does not fire", "warn"),
+    "unknown": ("It does not fire: a fact is missing", "warn"),
 }
 
 
@@ -67,11 +67,11 @@ class Judge:
 
     def _note(self, document: RuleDocument, verdict: str, lacked: str | None, can_fire: bool) -> str:
         if verdict == "true":
-            return "" if document.enabled else "But it is switched off, so it changes nothing."
+            return "" if document.enabled else "It is switched off, so it changes nothing."
         if lacked:
             field = self.vocabulary.get(lacked)
-            return f"{(field and field.label) or lacked} is missing, or not in its declared form."
-        return "" if can_fire else "There are no facts for which it would fire."
+            return f"{(field and field.label) or lacked} is missing or has the wrong type."
+        return "" if can_fire else "It can never fire, whatever the facts."
 
     def _clause(self, clause: Mapping[str, Any]) -> Clause:
         show, currency = self.frame.show, self.frame.merchant.currency
@@ -87,8 +87,8 @@ def answer_of(trial: Trial, key: str, rule_id: str, positions: Mapping[str, int]
     drawn = [bool(slot) for slot in trial.slots]
     first = decision.ranking[0] if decision.ranking else None
     return AnswerView(
-        f"{first.label} would come first" if first else "Nothing could be shown",
-        "The likeliest order; chance may draw another." if any(drawn) else "",
+        f"{first.label} would come first" if first else "Nothing to show",
+        "This is the likeliest order. Chance may draw another." if any(drawn) else "",
         [
             Ranked(
                 one.rank, one.id, one.label, positions.get(one.id, 0), one.score, one.chance,
