@@ -23,6 +23,7 @@ from web.admin.rules.builder.view import Option, field_groups, offers
 from web.admin.rules.draft_rules import DraftRules
 from web.admin.rules.rule_templates import Shop, templates_for
 from web.admin.rules.rule_texts import NAMES, document_of, example_texts, own_texts, texts_of
+from web.admin.rules.trial.panel import Panel
 from web.admin.shell.editing import Difference
 from web.admin.shell.forms import Form
 from web.admin.shell.frame import Frame
@@ -41,6 +42,7 @@ class RulePage:
     `replaced` names the parts of the page that an answer to htmx replaces besides those that it always does: `basics`,
     `builder`, `json`. `shown` is the fingerprint of the JSON that the rows were made of. `theirs` lists what others
     saved meanwhile, `starts` the templates (id, name, what for), `before` is the rule before a save, for its undo.
+    `tried` is the panel with a trial, for browsers without scripts; others load it after the page.
     """
 
     title: str
@@ -67,6 +69,7 @@ class RulePage:
     starts: Sequence[tuple[str, str, str]] = ()
     before: str = ""
     replaced: frozenset[str] = frozenset()
+    tried: Panel | None = None
 
 
 @dataclass

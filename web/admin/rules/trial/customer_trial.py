@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from secrets import token_hex
 from typing import Any
 
@@ -23,35 +23,12 @@ from web.admin.candidates.candidate_list import positions_of
 from web.admin.rules.builder.rule_form import RuleForm
 from web.admin.rules.rule_edit import RuleEdit
 from web.admin.rules.rule_texts import NAMES
-from web.admin.rules.trial.try_facts import FactInput, inputs_of, read_facts
-from web.admin.rules.trial.try_starts import OptionGroup, Starts
+from web.admin.rules.trial.panel import Panel
+from web.admin.rules.trial.try_facts import inputs_of, read_facts
+from web.admin.rules.trial.try_starts import Starts
 from web.admin.rules.trial.try_words import AnswerView, Judge, Verdict, answer_of
 
 UNFINISHED = "The rule is not finished. This is the answer without it."
-
-
-@dataclass(frozen=True)
-class Panel:
-    """What the panel shows.
-
-    `starts` are the choices to start from and `start` the chosen one, `find` what was looked for and `note` what came
-    of it. `facts` are those that the rule reads, `more` the others; `laid` names `facts`, to see when they change.
-    `replaced` names the parts that an answer to htmx replaces besides the outcome: `start`, `facts`.
-    """
-
-    base: str
-    start: str
-    starts: Sequence[OptionGroup]
-    find: str
-    note: str
-    facts: Sequence[FactInput]
-    more: Sequence[FactInput]
-    laid: str
-    past: str
-    problem: str
-    verdict: Verdict | None
-    answer: AnswerView | None
-    replaced: frozenset[str] = frozenset()
 
 
 class CustomerTrial:

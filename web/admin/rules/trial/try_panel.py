@@ -15,19 +15,13 @@ from markupsafe import Markup
 from engine.model.errors import NotFound
 from web.admin.rules.builder.history import History, unpacked
 from web.admin.rules.draft_rules import load_rules
-from web.admin.rules.rule_edit import NEW, RuleEdit, RulePage
-from web.admin.rules.trial.customer_trial import CustomerTrial, Panel
+from web.admin.rules.rule_edit import NEW, RuleEdit
+from web.admin.rules.trial.customer_trial import CustomerTrial
+from web.admin.rules.trial.panel import Panel
 from web.admin.rules.trial.try_starts import load_starts
 from web.admin.shell.admission import AnyRequest, several_typed
 from web.admin.shell.frame import Frame
-from web.admin.shell.render import SWAPPED, Page, names_of
-
-
-@dataclass(frozen=True)
-class TriedPage(RulePage):
-    """The rule's page with a trial in it, for browsers without scripts."""
-
-    tried: Panel | None = None
+from web.admin.shell.render import SWAPPED, Page
 
 
 @dataclass(frozen=True)
@@ -81,8 +75,8 @@ async def save_as_scenario(
 async def _whole(frame: Frame, trial: CustomerTrial) -> Page:
     sent = trial.edit.sent
     history = unpacked(sent["history"]) if "history" in sent else History()
-    page = await trial.edit.shown(trial.form, history)
-    return frame.page("rules/rule.html", TriedPage(**names_of(page), tried=await trial.panel()))
+    page = await trial.edit.shown(trial.form, history, tried=await trial.panel())
+    return frame.page("rules/rule.html", page)
 
 
 async def _trial(frame: Frame, key: str, id: str, given: Mapping[str, Sequence[str]]) -> CustomerTrial:

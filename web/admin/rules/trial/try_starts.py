@@ -14,12 +14,12 @@ from engine.model.facts import Declared
 from engine.model.placement import Scenario
 from engine.model.timestamps import rfc3339
 from web.admin.rules.rule_edit import RuleEdit
+from web.admin.rules.trial.panel import OptionGroup
 from web.admin.rules.trial.try_facts import read_facts, texts_of
 
 LAST = 8
 SCRATCH, EXAMPLES = "scratch", "examples"
 NO_HIT = "No decision and no customer of this placement has this id."
-OptionGroup = tuple[str, Sequence[tuple[str, str]]]
 
 
 @dataclass(frozen=True)
