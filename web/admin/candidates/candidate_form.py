@@ -66,7 +66,7 @@ class CandidateForm:
 
 @get(["/methods/new", "/placements/{key:str}/candidates/new"])
 async def new_candidate(frame: NamedDependency[Frame], key: FromPath[str] = METHODS) -> Page:
-    """An empty form."""
+    """Show an empty form."""
     frame.must_edit()
     return frame.page("candidates/candidate.html", _new(frame, key, Form({"enabled": "on"})))
 
@@ -97,7 +97,7 @@ async def create_candidate(
 
 @get(["/methods/{id:str}", "/placements/{key:str}/candidates/{id:str}"])
 async def candidate_page(frame: NamedDependency[Frame], id: FromPath[str], key: FromPath[str] = METHODS) -> Page:
-    """The form of a stored candidate."""
+    """Show the form of a stored candidate."""
     resource = await frame.engine.catalogue.get(frame.merchant.id, "candidate", key, id)
     return frame.page(
         "candidates/candidate.html", _stored(frame, key, id, Form(texts_of(resource, frame.merchant.currency)))
@@ -133,7 +133,7 @@ async def save_candidate(
 
 
 def document_of(values: Mapping[str, str], currency: str, *, position: int) -> Candidate:
-    """The candidate that a form describes; raises `Invalid` with every problem of its texts."""
+    """Return the candidate that a form describes; raises `Invalid` with every problem of its texts."""
     reader = Reader(values)
     texts: dict[str, Any] = {
         "id": reader.text("id", required="Give it an id, such as paypal"),
@@ -155,7 +155,7 @@ def document_of(values: Mapping[str, str], currency: str, *, position: int) -> C
 
 
 def _attributes(reader: Reader) -> dict[str, str | float]:
-    """A line each: `family: wallet`."""
+    """Read attributes, one a line: `family: wallet`."""
     attributes: dict[str, str | float] = {}
     for line in reader.lines("attributes"):
         named, _, text = (part.strip() for part in line.partition(":"))
@@ -171,7 +171,7 @@ def _text(value: str | float) -> str:
 
 
 def texts_of(resource: Resource, currency: str) -> dict[str, str]:
-    """A stored candidate as its form shows it."""
+    """Return a stored candidate as its form shows it."""
     candidate: Candidate = resource.document
     return {
         "id": candidate.id,

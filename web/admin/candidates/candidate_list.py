@@ -60,7 +60,7 @@ class CandidatesPage:
 
 @get(["/methods", "/placements/{key:str}/candidates"])
 async def candidates_page(frame: NamedDependency[Frame], key: FromPath[str] = METHODS) -> Page:
-    """The list in the merchant's own order."""
+    """Show the list in the merchant's own order."""
     return frame.page("candidates/candidates.html", await _list(frame, key))
 
 
@@ -68,7 +68,7 @@ async def candidates_page(frame: NamedDependency[Frame], key: FromPath[str] = ME
 async def toggle_candidate(
     request: AnyRequest, frame: NamedDependency[Frame], id: FromPath[str], key: FromPath[str] = METHODS
 ) -> Response[Any]:
-    """Offer a candidate or not; what else was changed meanwhile stays."""
+    """Switch a candidate on or off and keep everything else that was changed meanwhile."""
     frame.must_edit()
     enabled = (await typed(request)).get("enabled") == "on"
     catalogue = frame.engine.catalogue
@@ -109,22 +109,22 @@ async def delete_candidate(
 
 
 def in_order(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """The merchant's own order, those that are off among them."""
+    """Sort candidates in the merchant's own order, those that are off among them."""
     return sorted(candidates, key=lambda candidate: (candidate.position, candidate.id))
 
 
 def positions_of(candidates: Sequence[Candidate]) -> dict[str, int]:
-    """The place of each candidate in that order, which gives its colour on every page."""
+    """Return the position of each candidate in that order, which gives its colour on every page."""
     return {candidate.id: place for place, candidate in enumerate(in_order(candidates))}
 
 
 def base_of(key: str) -> str:
-    """The address of a placement's candidates."""
+    """Return the address of a placement's candidates."""
     return "/admin/methods" if key == METHODS else f"/admin/placements/{key}/candidates"
 
 
 def noun_of(key: str) -> Noun:
-    """Payment methods are called what they are."""
+    """Return the word for the candidates of a placement: methods for payment methods."""
     return Noun("method", "Methods", True) if key == METHODS else Noun("candidate", "Candidates", False)
 
 

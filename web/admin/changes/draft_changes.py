@@ -69,7 +69,7 @@ class ChangesPage:
 
 @get("/placements/{key:str}/changes")
 async def changes_page(frame: NamedDependency[Frame], key: FromPath[str]) -> Page:
-    """What publishing the draft would change, and what becomes of it."""
+    """Show what publishing the draft would change, and publish, schedule or discard it."""
     return frame.page("changes/changes.html", await _page(frame, key))
 
 
@@ -104,7 +104,7 @@ async def restore_changes(frame: NamedDependency[Frame], key: FromPath[str], ent
 
 @post("/review", status_code=200)
 async def choose_review(request: AnyRequest, frame: NamedDependency[Frame]) -> Response[Any]:
-    """Whether a second person must approve changes of rules on this side."""
+    """Switch on or off that a second person must approve changes of rules on this side."""
     frame.must_administer()
     values = await typed(request)
     on = values.get("review") == "on"
@@ -227,17 +227,17 @@ def _row(key: str, rule: DraftRule, found: Difference) -> Row:
 
 
 def lines_of(found: Difference) -> list[Line]:
-    """The two documents, line by line."""
+    """Compare two documents line by line."""
     return difference(*(None if one is None else encode(one).decode() for one in (found.before, found.after)))
 
 
 def details_of(found: Difference) -> list[tuple[str, str, str]]:
-    """What differs beside the sentence: what it is called, before, after."""
+    """Return what differs besides the sentence: label, before, after."""
     return [(one.field.replace("_", " ").capitalize(), short(one.before), short(one.after)) for one in found.details]
 
 
 def short(value: Any) -> str:
-    """A value as one line."""
+    """Format a value as one line."""
     text = value if isinstance(value, str) else " ".join(pretty(value).split())
     return text if len(text) <= 200 else f"{text[:200]}…"
 

@@ -60,13 +60,13 @@ class PreviewBox:
 
 @get("/rules/{key:str}/-/preview")
 async def preview_page(frame: NamedDependency[Frame], key: FromPath[str], without: FromQuery[str] = "") -> Page:
-    """The page of one placement's preview; `without` a rule, to see what that one does."""
+    """Show the preview of a placement; with `without`, the preview without that rule."""
     return frame.page("changes/preview.html", await box_of(frame, key, without=without))
 
 
 @get("/rules/{key:str}/-/preview/box")
 async def preview_box(frame: NamedDependency[Frame], key: FromPath[str], without: FromQuery[str] = "") -> Page:
-    """The same again, while it runs and when it has ended."""
+    """Show the preview alone, while it runs and when it has ended."""
     return frame.page("changes/_preview_box.html", await box_of(frame, key, without=without))
 
 
@@ -90,13 +90,13 @@ async def start_preview(request: AnyRequest, frame: NamedDependency[Frame], key:
 async def cancel_preview(
     request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str], id: FromPath[str]
 ) -> Response[Any]:
-    """End it."""
+    """Cancel a running preview."""
     await frame.engine.previews.cancel(frame.merchant.id, id)
     return await _again(frame, key, (await typed(request)).get("without", ""))
 
 
 async def box_of(frame: Frame, key: str, *, without: str = "", form: Form | None = None) -> PreviewBox:
-    """What `_preview_box.html` shows; any page of this placement may include it."""
+    """Return the context of `_preview_box.html`; any page of this placement may include it."""
     engine, merchant_id = frame.engine, frame.merchant.id
     configuration, draft = await engine.drafts.load(merchant_id, key)
     last = await engine.previews.newest(merchant_id, key)
@@ -129,7 +129,7 @@ async def _again(frame: Frame, key: str, without: str) -> Response[Any]:
 
 
 def _period(frame: Frame, values: dict[str, str]) -> tuple[int, int]:
-    """The chosen period in epoch milliseconds; days are the merchant's."""
+    """Return the chosen period in epoch milliseconds, with days on the merchant's clock."""
     chosen = values.get("period", USUAL)
     if chosen != "custom":
         days = int(chosen) if chosen in dict(PERIODS) else int(USUAL)
@@ -159,7 +159,7 @@ def _problems(refusal: EngineError) -> dict[str, str]:
 
 
 def _texts(frame: Frame, last: Preview | None) -> dict[str, str]:
-    """The form as it stands first: the period of before."""
+    """Return the form with the period of the last preview."""
     if last is None:
         return {"period": USUAL, "first": "", "last": ""}
     days = str(round((last.until - last.since) / DAY))

@@ -120,7 +120,7 @@ class Phrasing(NamedTuple):
     currency: str
 
     def change(self, reward: str, value: float, *, sign: bool = True) -> str:
-        """Of percentage points, or of money for a hundred decisions."""
+        """Format a change in percentage points, or in money for 100 decisions."""
         plus = "+" if sign and value > 0 else ""
         if reward == "margin":
             return plus + self.show.money(round(A_HUNDRED * value), self.currency)
@@ -138,7 +138,7 @@ class Phrasing(NamedTuple):
 
 
 def verdict_of(phrasing: Phrasing, result: Result) -> tuple[str, str]:
-    """(kind, sentence): which way the reward goes, and how far."""
+    """Return (kind, sentence): the direction of the effect and its size."""
     effect, noun, reward = result.effect, NOUNS[result.reward], result.reward
     if not result.read:
         return "plain", "There were no decisions in this period"
@@ -200,7 +200,7 @@ def _notes(show: Show, result: Result) -> list[str]:
 
 
 def _gains(show: Show, places: Sequence[Places]) -> str:
-    """Who gains and who loses most first places."""
+    """Say which candidates gain and lose the most first positions."""
     if not _moved(places):
         return "No candidate comes first more or less often"
     by_change = sorted(places, key=lambda one: one.first[1] - one.first[0])
@@ -250,7 +250,7 @@ def _rule_row(one: RuleMatches, key: str, show: Show) -> RuleRow:
 
 
 def _few(examples: Sequence[Example]) -> list[Example]:
-    """Some of each kind, in their order."""
+    """Pick examples of each kind, in their order."""
     counts: Counter[str] = Counter()
     found = []
     for one in examples:

@@ -74,7 +74,7 @@ class VersionPage:
 async def versions_page(
     frame: NamedDependency[Frame], key: FromPath[str], before: FromQuery[int | None] = None
 ) -> Page:
-    """All versions, a page at a time."""
+    """Show all versions, a page at a time."""
     return frame.page("changes/versions.html", await _page(frame, key, before=before))
 
 
@@ -82,7 +82,7 @@ async def versions_page(
 async def version_page(
     frame: NamedDependency[Frame], key: FromPath[str], number: FromPath[int], since: FromQuery[int | None] = None
 ) -> Page:
-    """What a version changed of the one before it, or of another."""
+    """Show what a version changed compared with the one before it or another."""
     row = await frame.engine.versions.get(frame.merchant.id, key, number)
     older = max(1, number - 1) if since is None else since
     found = await frame.engine.versions.compare(frame.merchant.id, key, older, number, frame.wording)

@@ -63,7 +63,7 @@ class AuditPage:
 async def audit_page(
     frame: NamedDependency[Frame], q: FromQuery[str] = "", before: FromQuery[int | None] = None
 ) -> Page:
-    """The log, found by what was changed."""
+    """Show the audit log, searched by what was changed."""
     wanted = q.strip()
     entries = await frame.engine.catalogue.audit(
         frame.merchant.id, before_id=before, subject=wanted, limit=PER_PAGE + 1
@@ -78,7 +78,7 @@ async def audit_page(
 
 
 def row_of(entry: Entry) -> Row:
-    """A change as it is shown."""
+    """Return an entry as its row shows it."""
     return Row(
         id=entry.id,
         at=entry.at,
@@ -92,7 +92,7 @@ def row_of(entry: Entry) -> Row:
 
 
 def subject_of(entry: Entry) -> str:
-    """What was changed, by its name where it has one: Rule “Hide Klarna” in payment_methods."""
+    """Name what was changed, such as: Rule “Hide Klarna” in payment_methods."""
     kind, _, id_and_place = entry.subject.partition(" ")
     id, _, place = id_and_place.partition(" in ")
     document = json.loads(entry.after or entry.before or "null")
@@ -102,7 +102,7 @@ def subject_of(entry: Entry) -> str:
 
 
 def difference(before: str | None, after: str | None) -> list[Line]:
-    """What went and what came, a line a value, with what stayed around it."""
+    """Return the removed and added lines, one a value, with the unchanged lines around them."""
     old, new = _lines(before), _lines(after)
     lines: list[Line] = []
     for tag, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():

@@ -84,7 +84,7 @@ async def decisions_page(
 
 
 def rows_of(configuration: Configuration, found: Sequence[Logged]) -> list[Row]:
-    """Decisions at a glance, in the order given."""
+    """Return the rows of decisions, in the order given."""
     names = {placement.key: placement.name for placement in configuration.placements}
     positions = {key: positions_of(configuration.documents("candidate", key)) for key in names}
     rows = []

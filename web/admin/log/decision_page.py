@@ -28,7 +28,7 @@ class ReplayFragment:
 
 @get("/decisions/{decision_id:str}")
 async def decision_page(frame: NamedDependency[Frame], decision_id: FromPath[str]) -> Page:
-    """Everything about one answer."""
+    """Show everything about one decision."""
     explained = await frame.engine.logbook.explain(frame.merchant.id, decision_id, frame.wording)
     configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
     positions = positions_of(explained.plan.document.candidates)

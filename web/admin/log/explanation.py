@@ -198,7 +198,7 @@ class Explanation:
         )
 
     def _slots(self) -> list[SlotRow]:
-        """A row for each candidate, in the order of the answer; columns are the drawn slots."""
+        """Return a row for each candidate, in the order of the answer; columns are the drawn slots."""
         slots = self.explained.slots
         return [
             SlotRow(one.label, self._position(one.id), [slot.get(one.id) for slot in slots], one.rank)
@@ -243,7 +243,7 @@ class Explanation:
 
 
 def fact_of(name: str, value: object, vocabulary: Vocabulary, show: Show, currency: str) -> Fact:
-    """A fact as people read it; `currency` is that of its money."""
+    """Return a fact as people read it; `currency` is that of its money."""
     field = vocabulary.get(name)
     text = _text(field.type if field else "", value, show, currency)
     return Fact(name, (field.label if field else "") or name, text)
@@ -266,7 +266,7 @@ def _text(kind: str, value: object, show: Show, currency: str) -> str:
 
 
 def clause_of(clause: Mapping[str, Any], values: Sequence[Fact]) -> Clause:
-    """A clause as `rules.explain` gives it in JSON, with the facts that it read."""
+    """Return a clause as `rules.explain` gives it in JSON, with the facts that it read."""
     answer, kind = VERDICTS[clause["verdict"]]
     return Clause(min(clause["depth"], 6), clause["text"], values, answer, kind)
 
@@ -290,5 +290,5 @@ def _milliseconds(moment: str) -> int | None:
 
 
 def said(reason: str) -> str:
-    """A reason as a sentence of its own begins."""
+    """Capitalise the first letter of a reason."""
     return reason[:1].upper() + reason[1:]

@@ -64,7 +64,7 @@ class GlanceFragment:
 
 @get("/")
 async def overview_page(request: AnyRequest, frame: NamedDependency[Frame]) -> Page:
-    """The state of everything in one look."""
+    """Show how all placements perform."""
     configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
     glance = await _glance(frame, configuration)
     steps = await _steps(frame, configuration, has_decisions=bool(glance.decisions))
@@ -81,7 +81,7 @@ async def overview_page(request: AnyRequest, frame: NamedDependency[Frame]) -> P
 
 @get("/glance")
 async def glance_fragment(frame: NamedDependency[Frame]) -> Page:
-    """The same figures again, a few seconds later."""
+    """Show the figures alone, for the page that refreshes them."""
     configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
     return frame.page("placements/_glance.html", GlanceFragment(await _glance(frame, configuration)))
 
@@ -99,7 +99,7 @@ async def _glance(frame: Frame, configuration: Configuration) -> Glance:
 
 
 async def _answers_last_minute(frame: Frame, configuration: Configuration) -> int:
-    """Of the last whole minute, so that the figure does not start from zero every minute."""
+    """Return the figure of the last whole minute, so that it does not start from zero every minute."""
     minute = frame.show.now // MINUTE - 1
     total = 0
     for placement in configuration.placements:

@@ -72,7 +72,7 @@ PLACES = {
     "policy/values": "features",
     "policy/weights": "weights",
 }
-"""Which field of the form shows a part of the document."""
+"""Return the form field that shows a part of the document."""
 HINTS = {
     "key": "Use letters, digits and _ - . : only, such as payment_methods; at most 64.",
     "name": "Give it a name of at most 120 characters.",
@@ -109,7 +109,7 @@ VALUES, WEIGHT = "values:", "weight:"
 
 
 def names_of(terms: Terms) -> dict[str, str]:
-    """The fields of the form by what they are called, those of each fact and each candidate among them."""
+    """Return the fields of the form by what they are called, those of each fact and each candidate among them."""
     values = {f"{VALUES}{name}": f"{label_of(terms, name)}: values" for name in terms.fields}
     return {**NAMES, **values, **{f"{WEIGHT}{id}": f"Share of {label}" for id, label in terms.candidates.items()}}
 
@@ -120,13 +120,13 @@ def places_of(terms: Terms) -> dict[str, str]:
 
 
 def joined(given: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """The texts of a sent form; where several may be chosen, all that were."""
+    """Read the texts of a sent form, all of them where several may be chosen."""
     last = {name: texts[-1] for name, texts in given.items()}
     return last | {name: ", ".join(filter(None, given.get(name, ()))) for name in ("features", "buckets")}
 
 
 def document_of(values: Mapping[str, str], terms: Terms) -> Placement:
-    """The placement that a form describes; raises `Invalid` with every problem of its texts."""
+    """Return the placement that a form describes; raises `Invalid` with every problem of its texts."""
     reader = Reader(values)
     texts: dict[str, Any] = {
         "key": reader.text("key", required="Give it a key, such as payment_methods"),
@@ -187,7 +187,7 @@ def _drawing(reader: Reader) -> dict[str, Any]:
 
 
 def _examination(reader: Reader) -> list[float]:
-    """Percentages by place; they matter under credit by place alone."""
+    """Read the percentages by position, which matter only for credit by position."""
     shares = []
     for text in reader.words("examination"):
         try:
@@ -203,7 +203,7 @@ def _is_open_ended(terms: Terms, name: str) -> bool:
 
 
 def _values(reader: Reader, name: str, terms: Terms) -> list[str]:
-    """The values of a fact that are worth telling apart; countries by their names or codes."""
+    """Return the values of a fact that are worth telling apart; countries by their names or codes."""
     field, kind = f"{VALUES}{name}", terms.fields[name].type
     typed = (text.strip() for text in reader.text(field).split(","))
     values = list(dict.fromkeys(str(from_text(kind, text, terms, name)) for text in typed if text))
@@ -221,7 +221,7 @@ def _weights(reader: Reader) -> dict[str, float]:
 
 
 def texts_of(stored: Resource, terms: Terms) -> dict[str, str]:
-    """A stored placement as its form shows it."""
+    """Return a stored placement as its form shows it."""
     placement: Placement = stored.document
     return {
         **DEFAULTS,

@@ -36,7 +36,7 @@ class LearnedView:
 
 
 def learned_view(frame: Frame, placement: Placement, ids: Sequence[str], labels: Sequence[str]) -> LearnedView | None:
-    """None where the placement does not learn from facts."""
+    """Return what was learned from facts; None where the placement does not learn from facts."""
     if not isinstance(placement.policy, Contextual):
         return None
     found = frame.engine.monitor.findings(frame.merchant.id, placement.key)

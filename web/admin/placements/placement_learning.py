@@ -82,7 +82,7 @@ class LearningPage:
 
 @get("/placements/{key:str}/learning")
 async def learning_page(frame: NamedDependency[Frame], key: FromPath[str]) -> Page:
-    """What the placement's learning rests on."""
+    """Show what the placement's estimates are based on."""
     insight, positions = await _insight(frame, key)
     measure = MEASURES[insight.placement.reward].name
     believed, days = _beliefs(insight, positions), _days(insight, positions)
@@ -112,7 +112,7 @@ async def learning_page(frame: NamedDependency[Frame], key: FromPath[str]) -> Pa
 
 @get("/placements/{key:str}/learning/{file:str}")
 async def learning_csv(frame: NamedDependency[Frame], key: FromPath[str], file: FromPath[str]) -> Response[str]:
-    """The figures of a chart, as in `days.csv`, for a spreadsheet; shares and rates are 0 to 1."""
+    """Send the figures of a chart as CSV, such as `days.csv`; shares and rates are 0 to 1."""
     table = TABLES.get(file.removesuffix(".csv"))
     if table is None:
         raise NotFound(f"there is no file “{file}”", field="file")
@@ -150,7 +150,7 @@ def _counted(days: Sequence[DayRate]) -> dict[str, int]:
 
 
 def _hills(insight: Insight, positions: dict[str, int]) -> list[ArmBelief]:
-    """The candidates that are known best, as more hills than colours cannot be told apart."""
+    """Return the candidates with the most certain estimates: there are only so many colours."""
     arms = []
     for name, label in insight.labels.items():
         known = insight.known.get(name)

@@ -58,13 +58,13 @@ class PlacementsPage:
 
 @get("/placements")
 async def placements_page(frame: NamedDependency[Frame]) -> Page:
-    """Every placement of the merchant's side."""
+    """Show all placements of the merchant's side."""
     configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
     return frame.page("placements/placements.html", PlacementsPage(await rows_of(frame, configuration)))
 
 
 async def rows_of(frame: Frame, configuration: Configuration) -> list[Row]:
-    """A glance at each placement, in the order of their keys."""
+    """Return a row for each placement, in the order of their keys."""
     return [_row(configuration, placement, await _arms(frame, placement.key)) for placement in configuration.placements]
 
 

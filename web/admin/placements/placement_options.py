@@ -29,7 +29,7 @@ class Fact:
 
 
 def terms_of(configuration: Configuration, key: str, merchant: Merchant) -> Terms:
-    """What the form of a placement speaks of; a new one has no candidates yet."""
+    """Return what the form of a placement offers; a new one has no candidates yet."""
     return Terms(
         fields={field.name: field for field in configuration.fields()},
         lists=(),
@@ -40,13 +40,13 @@ def terms_of(configuration: Configuration, key: str, merchant: Merchant) -> Term
 
 
 def facts_of(terms: Terms) -> list[Fact]:
-    """Those that can be weighed, by their labels."""
+    """Return the facts that can be learned from, by their labels."""
     fields = [field for field in terms.fields.values() if field.type in WEIGHABLE]
     return sorted((_fact(terms, field) for field in fields), key=lambda fact: fact.label.casefold())
 
 
 def groups_of(terms: Terms, chosen: Sequence[str]) -> Options:
-    """The fields whose values make groups of customers, and what was chosen besides."""
+    """Return the fields whose values make groups of customers, and what was chosen besides."""
     finite = [name for name, field in terms.fields.items() if has_finite_values(field)]
     named = {name: label_of(terms, name) for name in (*finite, *chosen) if name}
     return sorted(named.items(), key=lambda pair: pair[1].casefold())

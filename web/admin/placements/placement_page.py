@@ -137,7 +137,7 @@ MEASURES = {
 async def placement_page(
     frame: NamedDependency[Frame], key: FromPath[str], bucket: FromQuery[str | None] = None
 ) -> Page:
-    """The arms monitor."""
+    """Show how each candidate of a placement performs."""
     placement, arms, monitor = await _monitor(frame, key, bucket)
     page = PlacementPage(
         placement=placement,
@@ -158,7 +158,7 @@ async def placement_page(
 async def arms_fragment(
     frame: NamedDependency[Frame], key: FromPath[str], bucket: FromQuery[str | None] = None
 ) -> Page:
-    """The same figures again, a few seconds later."""
+    """Show the figures alone, for the page that refreshes them."""
     placement, _, monitor = await _monitor(frame, key, bucket)
     return frame.page("placements/_placement_arms.html", ArmsFragment(placement, MEASURES[placement.reward], monitor))
 
@@ -167,7 +167,7 @@ async def arms_fragment(
 async def arms_csv(
     frame: NamedDependency[Frame], key: FromPath[str], file: FromPath[str], bucket: FromQuery[str | None] = None
 ) -> Response[str]:
-    """The figures of the two charts, `estimates.csv` and `shares.csv`; rates and shares are 0 to 1."""
+    """Send the figures of a chart as CSV, `estimates.csv` or `shares.csv`; rates and shares are 0 to 1."""
     _, _, monitor = await _monitor(frame, key, bucket)
     tables = {"estimates.csv": _estimate_table, "shares.csv": _share_table}
     if file not in tables:
@@ -186,7 +186,7 @@ def _share_table(monitor: MonitorView) -> Rows:
 
 
 def purpose_of(placement: Placement) -> str:
-    """One sentence on how this placement chooses."""
+    """Return one sentence on how this placement chooses."""
     match placement.policy:
         case Fixed():
             return "Shows candidates in your own order, moved only by rules."
@@ -199,7 +199,7 @@ def purpose_of(placement: Placement) -> str:
 
 
 def goal_of(placement: Placement) -> str:
-    """What the best candidates do, as in “which candidates convert best”."""
+    """Return what the best candidates do, as in “which candidates convert best”."""
     done = {"selected": "are chosen", "converted": "convert", "revenue": "bring in", "margin": "earn"}[placement.reward]
     measure = "most" if placement.reward in ("revenue", "margin") else "best"
     return f"{done} {'least' if placement.goal == 'minimise' else measure}"
@@ -252,7 +252,7 @@ def _row(arm: Arm, positions: dict[str, int], *, is_answering: bool) -> ArmRow:
 
 
 def verdict_on(frame: Frame, placement: Placement, rows: Sequence[ArmRow]) -> tuple[str, str]:
-    """What the figures say, and on how much it rests."""
+    """Return what the figures say and how many tries they are based on."""
     tries = sum(row.trials for row in rows)
     rests_on = f"Based on {frame.show.count(tries, 'try', 'tries')} so far."
     if isinstance(placement.policy, Fixed):
@@ -284,7 +284,7 @@ def _leader(frame: Frame, placement: Placement, rows: Sequence[ArmRow], rests_on
 
 
 def _choices(frame: Frame, placement: Placement, arms: Arms) -> list[Choice]:
-    """Everyone first, then each group of customers that is learned about apart."""
+    """Return the choices of customers: everyone first, then each group that is learned separately."""
     if not placement.buckets:
         return []
     named = [Choice(name, _bucket_name(frame, placement, name)) for name in arms.buckets]
@@ -309,7 +309,7 @@ def _floor_note(frame: Frame, placement: Placement) -> str:
 
 
 def _lines(arms: Arms) -> list[list[tuple[int, float]]]:
-    """Each arm's share of first places by bin, wide enough that a share means something."""
+    """Return each candidate's share of first positions by bin."""
     width = _bin_width(arms.shares)
     firsts: defaultdict[int, Counter[str]] = defaultdict(Counter)
     for share in arms.shares:
@@ -321,7 +321,7 @@ def _lines(arms: Arms) -> list[list[tuple[int, float]]]:
 
 
 def _bin_width(found: Sequence[Share]) -> int:
-    """Wide enough that a share means something and the line stays calm."""
+    """Return a bin width with enough decisions in each bin for a steady line."""
     minutes = {share.minute for share in found}
     rate = sum(share.firsts for share in found) / (len(minutes) or 1)
     span = max(minutes, default=0) - min(minutes, default=0)

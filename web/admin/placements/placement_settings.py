@@ -70,7 +70,7 @@ class SettingsPage:
 
 @get("/placements/new")
 async def new_placement(frame: NamedDependency[Frame], key: FromQuery[str] = "") -> Page:
-    """A form with the usual choices made."""
+    """Show the form of a new placement with its defaults."""
     frame.must_edit()
     name = "Payment methods" if key == "payment_methods" else ""
     typical = amount_text(5000, frame.merchant.currency)
@@ -101,7 +101,7 @@ async def create_placement(request: AnyRequest, frame: NamedDependency[Frame]) -
 
 @get("/placements/{key:str}/settings")
 async def settings_page(frame: NamedDependency[Frame], key: FromPath[str]) -> Page:
-    """The form of a stored placement."""
+    """Show the form of a stored placement."""
     stored = await frame.engine.catalogue.get(frame.merchant.id, "placement", "", key)
     terms = await _terms(frame, key)
     return frame.page("placements/placement_settings.html", _page(terms, Form(texts_of(stored, terms)), stored))
@@ -183,13 +183,13 @@ def _page(
 
 
 def _shares(terms: Terms, form: Form) -> Options:
-    """The candidates to share among, and those that were named once and are no more."""
+    """Return the candidates to share among, and those that were named once and are no more."""
     named = [name.removeprefix(WEIGHT) for name in form.values if name.startswith(WEIGHT)]
     return [(id, terms.candidates.get(id, id)) for id in dict.fromkeys((*terms.candidates, *named))]
 
 
 def _is_tuned(form: Form, names: Sequence[str]) -> bool:
-    """Whether any of these fields differs from what is usual, or has something wrong with it."""
+    """Return whether any of these fields differs from what is usual, or has something wrong with it."""
     return any(form.problem(name) or form.value(name) != DEFAULTS.get(name, "") for name in names)
 
 

@@ -62,7 +62,7 @@ class DraftRules:
 
     @property
     def revision(self) -> Revision:
-        """The state that these rules are in."""
+        """Return the state that these rules are in."""
         return self.merchant_id, self.key, self.configuration.revision, self.draft.at.revision
 
     def find(self, id: str) -> DraftRule | None:
@@ -78,12 +78,12 @@ class DraftRules:
 
     @property
     def documents(self) -> list[RuleDocument]:
-        """The rules after the draft, the most important first."""
+        """Return the rules after the draft, the most important first."""
         return [rule.after for rule in self.draft.rules if rule.after]
 
     @property
     def ids(self) -> list[str]:
-        """Their ids, in the same order."""
+        """Return their ids, in the same order."""
         return [document.id for document in self.documents]
 
     def free_id(self, name: str) -> str:

@@ -39,11 +39,11 @@ class Checks:
 
     @property
     def flagged(self) -> list[Flag]:
-        """The flags in the order of the rules."""
+        """Return the flags in the order of the rules."""
         return list(self.flags.values())
 
     def among(self, rules: Sequence[DraftRule]) -> Checks:
-        """What was found in these."""
+        """Return the findings in these rules."""
         return Checks(self.done, {rule.id: self.flags[rule.id] for rule in rules if rule.id in self.flags})
 
 
@@ -51,7 +51,7 @@ NOTHING_FOUND = Checks(True, {})
 
 
 async def checks_of(frame: Frame, rules: DraftRules) -> Checks:
-    """What the checks find, if that is known soon enough for a page."""
+    """Return the findings of the checks, if they are ready soon enough for a page."""
     task = _task(frame, rules)
     await asyncio.wait({task}, timeout=SOON_SECONDS)
     if not task.done():

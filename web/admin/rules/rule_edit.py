@@ -92,14 +92,14 @@ class RuleEdit:
 
     @property
     def texts(self) -> dict[str, str]:
-        """The stored rule, or the example to start from, as a form shows it."""
+        """Return the stored rule, or the example to start from, as a form shows it."""
         if self.stored is None:
             return example_texts(list(self.context.labels))
         return texts_of(self.stored.shown, self.context.terms) | {"version": str(self.stored.revision)}
 
     @property
     def address(self) -> str:
-        """The address of the rule; what is done to it stands below."""
+        """Return the address of the rule; what is done to it stands below."""
         return f"/admin/rules/{self.key}/{self.stored.id if self.stored else NEW}"
 
     def read(self) -> RuleForm:

@@ -23,7 +23,7 @@ MOST_BYTES = 480 * 1024
 
 @get("/rules/{key:str}/-/export")
 async def export_rules(frame: NamedDependency[Frame], key: FromPath[str]) -> Response[Any]:
-    """All rules of the placement as they are edited now."""
+    """Send all rules of the placement's draft as a file."""
     rules = await load_rules(frame, key)
     documents = [msgspec.to_builtins(document) for document in rules.documents]
     headers = {"Content-Disposition": f'attachment; filename="rules-{key}.json"', "Cache-Control": "no-store"}
@@ -47,7 +47,7 @@ async def import_rules(request: AnyRequest, frame: NamedDependency[Frame], key: 
 
 
 def documents_in(text: bytes) -> list[RuleDocument]:
-    """The rules in a file: a list of them, or an object that has it under `rules`. Raises `Invalid`."""
+    """Read the rules in a file: a list, or an object with the list under `rules`. Raises `Invalid`."""
     try:
         found = loads(text, most_bytes=MOST_BYTES)
     except RuleError as error:

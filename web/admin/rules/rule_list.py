@@ -94,7 +94,7 @@ class Filter:
     after: str = ""
 
     def fits(self, rule: DraftRule, state: State) -> bool:
-        """Whether a rule is to be shown."""
+        """Return whether a rule passes the filter."""
         document = rule.shown
         return (
             self.q.casefold() in document.name.casefold()
@@ -103,7 +103,7 @@ class Filter:
         )
 
     def address(self, key: str, **more: str) -> str:
-        """The list with this filter."""
+        """Return the address of the list with this filter."""
         wanted = {"placement": key, "q": self.q, "tag": self.tag, "mark": self.state, **more}
         return f"/admin/rules?{urlencode({name: value for name, value in wanted.items() if value})}"
 
@@ -138,7 +138,7 @@ async def rules_page(
     mark: FromQuery[str] = "",
     after: FromQuery[str] = "",
 ) -> Page:
-    """The rules of a placement, narrowed by name, tag and state, a page at a time."""
+    """Show the rules of a placement, filtered by name, tag and state, a page at a time."""
     configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
     chosen = _chosen(configuration, placement)
     if chosen is None:
@@ -233,7 +233,7 @@ class Phrasing:
         self._wording = Wording(labels, frame.merchant.currency, show.money, show.country)
 
     def of(self, document: RuleDocument) -> str:
-        """What a rule asks, and what follows."""
+        """Put a rule into a sentence."""
         try:
             rule = parse_rule({**rule_source(document), "when": document.when}, self._vocabulary, self._lists)
         except RuleError as error:
@@ -271,7 +271,7 @@ async def _page(frame: Frame, rules: DraftRules, wanted: Filter) -> RulesPage:
 
 
 def state_of(rule: DraftRule, now: int) -> State:
-    """What one must know first of a rule."""
+    """Return the state of a rule that its badge shows."""
     document = rule.shown
     if rule.mark != "live":
         return rule.mark
@@ -283,12 +283,12 @@ def state_of(rule: DraftRule, now: int) -> State:
 
 
 def epoch_ms(moment: str) -> int:
-    """RFC 3339 as epoch milliseconds."""
+    """Convert RFC 3339 to epoch milliseconds."""
     return int(datetime.fromisoformat(moment).timestamp() * 1000)
 
 
 def placement_of(configuration: Configuration, key: str) -> Placement:
-    """The placement; `NotFound` where there is none."""
+    """Return the placement; `NotFound` where there is none."""
     found = configuration.find("placement", "", key)
     if found is None:
         raise NotFound(f"there is no placement “{key}”", field="placement")
@@ -328,7 +328,7 @@ def _row(frame: Frame, phrasing: Phrasing, notes: Notes, checks: Checks, rules: 
 
 
 def _moved(ids: Sequence[str], id: str, values: Mapping[str, str]) -> list[str]:
-    """The order with a rule one step earlier or later, or beside the one that it was dragged to."""
+    """Move a rule one step up or down, or beside the rule that it was dragged to."""
     rest, place = [one for one in ids if one != id], ids.index(id)
     if values.get("direction") in ("up", "down"):
         place += -1 if values["direction"] == "up" else 1
@@ -340,7 +340,7 @@ def _moved(ids: Sequence[str], id: str, values: Mapping[str, str]) -> list[str]:
 
 
 def _switched(document: RuleDocument, act: str) -> RuleDocument | None:
-    """The rule after what was chosen for several; None where it is to go."""
+    """Apply an action for several rules to one; None where it deletes the rule."""
     if act == "delete":
         return None
     return msgspec.structs.replace(document, enabled=act == "on") if act in ("on", "off") else document

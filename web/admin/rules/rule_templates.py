@@ -30,16 +30,16 @@ class Shop:
     timezone: str
 
     def of_types(self, types: Collection[str]) -> list[str]:
-        """The ids of the candidates of such types."""
+        """Return the ids of the candidates of such types."""
         return [candidate.id for candidate in self.candidates if candidate.type in types]
 
     def label(self, id_: str) -> str:
-        """What the merchant calls a candidate."""
+        """Return the label of a candidate."""
         return next(candidate.label for candidate in self.candidates if candidate.id == id_)
 
 
 def templates_for(shop: Shop, *, taken: Collection[str] = ()) -> list[RuleDocument]:
-    """The templates that fit the shop, none with an id that is `taken`.
+    """Return the templates that fit the shop, none with an id that is `taken`.
 
     One that would hide every candidate is left out, and one whose facts the merchant does not have.
     """
@@ -67,7 +67,7 @@ def _var(name: str) -> dict[str, Any]:
 
 
 def _hide(shop: Shop, types: Collection[str]) -> tuple[dict[str, Any], ...]:
-    """The effect that hides all candidates of such types, or nothing where there are none, or no others."""
+    """Return the effect that hides all candidates of such types, or nothing where there are none, or no others."""
     ids = shop.of_types(types)
     return ({"exclude": ids},) if 0 < len(ids) < len(shop.candidates) else ()
 
@@ -85,7 +85,7 @@ def _wallets_on_desktop(shop: Shop) -> Iterator[RuleDocument]:
 
 
 def _local_first(shop: Shop) -> Iterator[RuleDocument]:
-    """One for each country that has a method of its own here, the merchant's country first."""
+    """Return a template for each country that has a local method here, the merchant's country first."""
     for country in sorted(LOCAL, key=lambda code: (code != shop.country, code)):
         ids = shop.of_types(LOCAL[country])[:MOST_PINNED]
         if ids:
@@ -132,7 +132,7 @@ def _pay_later_at_risk(shop: Shop) -> Iterator[RuleDocument]:
 
 
 def _verification(shop: Shop) -> Iterator[RuleDocument]:
-    """By the merchant's list of risky regions where there is one, else for doubtful orders from abroad."""
+    """Return a template by the merchant's list of risky regions, else for risky orders from abroad."""
     if shop.of_types(OFFERS):
         return
     known = next((name for name in sorted(shop.lists) if "risk" in name.lower()), None)

@@ -61,7 +61,7 @@ class UsesPage:
 
 @get("/rules/{key:str}/{id:str}/uses")
 async def rule_uses(frame: NamedDependency[Frame], key: FromPath[str], id: FromPath[str]) -> Page:
-    """The card that the rule's page loads, or a page of its own."""
+    """Show how often a rule fires, as the card of its page or as a page of its own."""
     rules = await load_rules(frame, key)
     rule = rules.get(id)
     noted = await notes_of(frame, rules)
@@ -98,7 +98,7 @@ def _said(frame: Frame, uses: RuleUses) -> str:
 
 
 async def _effect(frame: Frame, rules: DraftRules, rule: DraftRule) -> tuple[bool, str, str]:
-    """Whether it is being tried what the rule does; what came of it, and how sure that is."""
+    """Return whether a preview without the rule runs, its result, and how certain that is."""
     last = await frame.engine.previews.newest(frame.merchant.id, rules.key)
     if last is None or last.subject.without != rule.id:
         return False, "", ""
@@ -121,22 +121,22 @@ class Notes:
     lists: Sequence[RuleFinding]
 
     def fired(self, id: str) -> int:
-        """How often it fired in the last week."""
+        """Return how often a rule fired in the last week."""
         return self.uses.get(id, NEVER).fired_since(first_day(WEEK))
 
     def waiting(self, id: str) -> str:
-        """A warning where it asks for fields that never arrive."""
+        """Return a warning where a rule needs facts that are never sent."""
         waiting = self.fields.waiting_for(self.rules[id]) if id in self.rules else None
         return waiting_text(waiting, self.vocabulary) if waiting else ""
 
     def of(self, id: str) -> str:
-        """The one thing to say of it in a list, if there is any."""
+        """Return the warning of a rule for its row, if there is one."""
         schedule = self.schedules.get(id)
         return self.waiting(id) or (schedule.message if schedule else "")
 
 
 async def notes_of(frame: Frame, rules: DraftRules) -> Notes:
-    """All notes of a placement's rules."""
+    """Return all notes of a placement's rules."""
     uses = frame.engine.uses
     spans = {one.id: (_moment(one.active_from), _moment(one.active_to)) for one in rules.documents}
     return Notes(
@@ -150,7 +150,7 @@ async def notes_of(frame: Frame, rules: DraftRules) -> Notes:
 
 
 def _all_rules(rules: DraftRules) -> list[Rule]:
-    """Those of this placement's draft and of what is published elsewhere; lists are shared."""
+    """Return the rules of this placement's draft and of other placements: lists are shared."""
     configuration = rules.configuration
     if not configuration.documents("list"):
         return []
@@ -169,14 +169,14 @@ def _published(configuration: Configuration, key: str) -> list[Rule]:
 
 
 def waiting_text(waiting: Waiting, vocabulary: Vocabulary) -> str:
-    """What a rule waits for in vain, and what comes of that."""
+    """Warn that a rule needs facts that are never sent."""
     names = listed([label_of(vocabulary, name) for name in waiting.fields], "and")
     tail = "this rule looks at it" if len(waiting.fields) == 1 else "this rule looks at them"
     return f"{names} never arrived in the last {DAYS} days: {tail if waiting.can_fire else 'this rule cannot fire'}."
 
 
 def label_of(vocabulary: Vocabulary, name: str) -> str:
-    """What a field is called."""
+    """Return the label of a field, or its name."""
     field = vocabulary.get(name)
     return (field and field.label) or name
 

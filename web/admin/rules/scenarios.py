@@ -62,7 +62,7 @@ class ScenarioPage:
 
 @get("/placements/{key:str}/scenarios")
 async def scenarios_page(frame: NamedDependency[Frame], key: FromPath[str]) -> Page:
-    """The list, those that fail first."""
+    """Show the scenarios, those that fail first."""
     placement = (await frame.engine.catalogue.get(frame.merchant.id, "placement", "", key)).document
     outcomes = await frame.engine.scenarios.try_live(frame.merchant.id, key)
     outcomes.sort(key=lambda one: (one.holds, one.name.casefold()))
@@ -72,7 +72,7 @@ async def scenarios_page(frame: NamedDependency[Frame], key: FromPath[str]) -> P
 
 @get("/placements/{key:str}/scenarios/new")
 async def new_scenario(frame: NamedDependency[Frame], key: FromPath[str]) -> Page:
-    """A form with an example."""
+    """Show the form of a new scenario with an example."""
     frame.must_draft()
     await frame.engine.catalogue.get(frame.merchant.id, "placement", "", key)
     return frame.page("rules/scenario.html", _new(key, Form(EXAMPLE)))
@@ -100,7 +100,7 @@ async def create_scenario(request: AnyRequest, frame: NamedDependency[Frame], ke
 
 @get("/placements/{key:str}/scenarios/{id:str}")
 async def scenario_page(frame: NamedDependency[Frame], key: FromPath[str], id: FromPath[str]) -> Page:
-    """The form of a stored one, and how it comes out."""
+    """Show the form of a stored scenario and its result."""
     stored = await frame.engine.catalogue.get(frame.merchant.id, "scenario", key, id)
     return frame.page("rules/scenario.html", await _stored(frame, stored, Form(texts_of(stored))))
 
@@ -157,7 +157,7 @@ async def scenario_from_decision(frame: NamedDependency[Frame], decision_id: Fro
 
 
 def document_of(values: Mapping[str, str], *, id: str) -> Scenario:
-    """The scenario that a form describes; raises `Invalid` with every problem of its texts."""
+    """Return the scenario that a form describes; raises `Invalid` with every problem of its texts."""
     reader = Reader(values)
     texts: dict[str, Any] = {
         "id": id,
@@ -174,7 +174,7 @@ def document_of(values: Mapping[str, str], *, id: str) -> Scenario:
 
 
 def texts_of(stored: Resource) -> dict[str, str]:
-    """A stored scenario as its form shows it."""
+    """Return a stored scenario as its form shows it."""
     document: Scenario = stored.document
     return {
         "id": document.id,

@@ -101,7 +101,7 @@ class FieldPage:
 
 @get("/fields")
 async def fields_page(frame: NamedDependency[Frame]) -> Page:
-    """The list by name."""
+    """Show the declared fields by name."""
     configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
     uses, readers = await frame.engine.uses.fields(frame.merchant.id), readers_of(configuration)
     own = sorted(configuration.documents("field"), key=lambda one: one.name)
@@ -111,7 +111,7 @@ async def fields_page(frame: NamedDependency[Frame]) -> Page:
 
 @get("/fields/new")
 async def new_field(frame: NamedDependency[Frame]) -> Page:
-    """An empty form."""
+    """Show an empty form."""
     frame.must_edit()
     return frame.page("settings/field.html", _new(Form({"type": "string", "purpose": "checkout"})))
 
@@ -135,7 +135,7 @@ async def create_field(request: AnyRequest, frame: NamedDependency[Frame]) -> Re
 
 @get("/fields/{name:str}")
 async def field_page(frame: NamedDependency[Frame], name: FromPath[str]) -> Page:
-    """The form of a declared fact."""
+    """Show the form of a declared fact."""
     stored = await frame.engine.catalogue.get(frame.merchant.id, "field", "", name)
     return frame.page("settings/field.html", _stored(name, Form(texts_of(stored))))
 
@@ -180,7 +180,7 @@ async def delete_field(request: AnyRequest, frame: NamedDependency[Frame], name:
 
 
 def document_of(values: Mapping[str, str]) -> FieldDocument:
-    """The fact that a form describes; raises `Invalid` with every problem of its texts."""
+    """Return the fact that a form describes; raises `Invalid` with every problem of its texts."""
     reader = Reader(values)
     texts: dict[str, Any] = {
         "name": reader.text("name", required="Give it a name, such as cart.total"),
@@ -196,7 +196,7 @@ def document_of(values: Mapping[str, str]) -> FieldDocument:
 
 
 def texts_of(stored: Resource) -> dict[str, str]:
-    """A declared fact as its form shows it."""
+    """Return a declared fact as its form shows it."""
     field: FieldDocument = stored.document
     return {
         "name": field.name,
@@ -221,7 +221,7 @@ def _examples(reader: Reader) -> list[Any]:
 
 
 def readers_of(configuration: Configuration) -> Mapping[str, Sequence[tuple[str, str]]]:
-    """The published rules in force that look at each field, as (name, address)."""
+    """Return the published rules in force that look at each field, as (name, address)."""
     vocabulary, lists = vocabulary_of(configuration.fields()), lists_of(configuration.documents("list"))
     found: dict[str, list[tuple[str, str]]] = {}
     for placement in configuration.placements:

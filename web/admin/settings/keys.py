@@ -47,7 +47,7 @@ class KeysPage:
 
 @get("/keys")
 async def keys_page(frame: NamedDependency[Frame]) -> Page:
-    """The list."""
+    """Show the list of keys."""
     return await _page(frame)
 
 
@@ -78,7 +78,7 @@ async def rotate_key(request: AnyRequest, frame: NamedDependency[Frame], key_id:
 
 @post("/keys/{key_id:str}/revoke", status_code=200)
 async def revoke_key(request: AnyRequest, frame: NamedDependency[Frame], key_id: FromPath[str]) -> Response[Any]:
-    """End a key at once, when its last four characters were typed: that cannot be undone."""
+    """Revoke a key if its last four characters were typed. This cannot be undone."""
     frame.must_administer()
     values = await typed(request)
     key = await _own(frame, key_id)

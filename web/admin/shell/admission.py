@@ -30,23 +30,23 @@ async def enter(request: AnyRequest) -> Response[Any] | None:
 
 
 def provide_frame(request: AnyRequest) -> Frame:
-    """What `enter` found out."""
+    """Return the frame that `enter` made."""
     frame: Frame = request.state.frame
     return frame
 
 
 def cookies_of(request: AnyRequest) -> Cookies:
-    """Cookies as this server's settings want them."""
+    """Return the cookies that fit this server's settings."""
     return Cookies(secure=request.app.state.engine.settings.secure_cookies)
 
 
 async def typed(request: AnyRequest) -> dict[str, str]:
-    """The texts of a sent form by field; of several with one name the last, files are left out."""
+    """Read the texts of a sent form by field, the last of several with one name, without files."""
     return {name: value for name, value in (await request.form()).multi_items() if isinstance(value, str)}
 
 
 async def several_typed(request: AnyRequest) -> dict[str, list[str]]:
-    """The same where inputs share a name: all of their texts."""
+    """Read the texts of a sent form by field, all of those with one name, without files."""
     found: dict[str, list[str]] = {}
     for name, value in (await request.form()).multi_items():
         if isinstance(value, str):

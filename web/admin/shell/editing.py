@@ -40,7 +40,7 @@ class Refused(Exception):
 
 
 def to_document(values: Mapping[str, Any], kind: type[Document], *, hints: Mapping[str, str]) -> Document:
-    """A checked document. `hints` say by field, or by a place in it, what would be right; raises `Invalid` there."""
+    """Make a checked document. `hints` say what is right, by field or path; raises `Invalid` with the hint."""
     try:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
@@ -52,7 +52,7 @@ def to_document(values: Mapping[str, Any], kind: type[Document], *, hints: Mappi
 
 
 def version_of(values: Mapping[str, str]) -> int:
-    """The version that a form was opened at; a broken one never fits."""
+    """Return the version that a form was opened at; a broken one never fits."""
     text = values.get("version", "")
     return int(text) if text.isdigit() else -1
 
@@ -92,7 +92,7 @@ async def store(
 
 
 async def no_one_else() -> Mapping[str, str]:
-    """What others saved of a thing that is being created: nothing."""
+    """Return what others saved of a thing that is being created: nothing."""
     return {}
 
 
@@ -101,7 +101,7 @@ def _plain(text: str) -> str:
 
 
 def _beside(problem: FieldProblem, names: Mapping[str, str], places: Mapping[str, str]) -> FieldProblem:
-    """A problem of a part stands beside the innermost field that has it; one of no field stands above the form."""
+    """Put a problem beside the innermost field that it is about, or above the form."""
     parts = problem.field.strip("/").split("/")
     for end in range(len(parts), 0, -1):
         place = "/".join(parts[:end])

@@ -38,7 +38,7 @@ BROKEN = ErrorPage(
 
 
 def engine_error(request: AnyRequest, error: EngineError) -> Response[Any]:
-    """What the engine refused, in its own words."""
+    """Show an error of the engine."""
     if isinstance(error, NotFound):
         return _answer(request, NOT_FOUND, status=404)
     if isinstance(error, Forbidden):
@@ -49,7 +49,7 @@ def engine_error(request: AnyRequest, error: EngineError) -> Response[Any]:
 
 
 def http_error(request: AnyRequest, error: HTTPException) -> Response[Any]:
-    """What the server refused before any page was asked."""
+    """Show an error of the server."""
     if error.status_code >= 500:
         return unexpected(request, error)
     if error.status_code in (404, 405):
@@ -59,7 +59,7 @@ def http_error(request: AnyRequest, error: HTTPException) -> Response[Any]:
 
 
 def unexpected(request: AnyRequest, error: Exception) -> Response[Any]:
-    """What went wrong goes to the log, never to the page."""
+    """Show a page without details: they go to the log."""
     log.error(
         "unexpected error", path=request.scope.get("path_template", ""), error=type(error).__name__, exc_info=error
     )

@@ -23,15 +23,15 @@ class Form:
     problems: Mapping[str, str] = field(default_factory=dict)
 
     def value(self, name: str) -> str:
-        """What stands in the field."""
+        """Return the text of a field."""
         return self.values.get(name, "")
 
     def problem(self, name: str) -> str:
-        """What is wrong with the field, or nothing."""
+        """Return the problem of a field, or an empty text."""
         return self.problems.get(name, "")
 
     def with_problems(self, problems: Iterable[FieldProblem]) -> Form:
-        """The same texts; the first problem of each field stands beside it."""
+        """Return the same texts with the first problem of each field."""
         found: dict[str, str] = {}
         for problem in problems:
             found.setdefault(problem.field, sentence(problem.message))
@@ -46,18 +46,18 @@ class Reader:
         self.problems: list[FieldProblem] = []
 
     def text(self, name: str, *, required: str = "") -> str:
-        """The text without outer blanks; `required` is what to say where it is empty."""
+        """Read a text without outer blanks; `required` is the problem of an empty one."""
         text = self.values.get(name, "").strip()
         if required and not text:
             self._wrong(name, required)
         return text
 
     def flag(self, name: str) -> bool:
-        """Whether a box is ticked."""
+        """Return whether a box is ticked."""
         return self.values.get(name) in ("on", "true")
 
     def integer(self, name: str, *, default: int = 0) -> int:
-        """A whole number; an empty field is the default."""
+        """Read a whole number; an empty field is the default."""
         text = self.text(name)
         try:
             return int(text) if text else default
@@ -66,7 +66,7 @@ class Reader:
             return default
 
     def decimal(self, name: str, *, default: float = 0.0) -> float:
-        """A number with a point or a comma; an empty field is the default."""
+        """Read a number with a point or a comma; an empty field is the default."""
         text = self.text(name).replace(",", ".")
         try:
             return float(text) if text else default
@@ -75,7 +75,7 @@ class Reader:
             return default
 
     def money(self, name: str, currency: str) -> int | None:
-        """An amount in minor units, typed in major ones; None where the field is empty."""
+        """Read an amount typed in major units as minor units; None where the field is empty."""
         text = self.text(name).replace(",", ".")
         if not text:
             return None
@@ -89,13 +89,13 @@ class Reader:
         return None
 
     def words(self, name: str, *, upper: bool = False) -> tuple[str, ...]:
-        """Codes separated by commas or blanks, each once, in the order typed."""
+        """Read codes separated by commas or blanks, each once, in the order typed."""
         text = self.text(name)
         words = SEPARATORS.split(text.upper() if upper else text)
         return tuple(dict.fromkeys(word for word in words if word))
 
     def lines(self, name: str) -> tuple[str, ...]:
-        """One value a line."""
+        """Read one value a line."""
         return tuple(dict.fromkeys(line.strip() for line in self.text(name).splitlines() if line.strip()))
 
     def check(self) -> None:
@@ -108,16 +108,16 @@ class Reader:
 
 
 def amount_text(amount: int | None, currency: str) -> str:
-    """Minor units as one types them: 5000 EUR is 50.00; None is an empty field."""
+    """Format minor units as an input shows them: 5000 EUR is 50.00, None is empty."""
     return "" if amount is None else f"{Decimal(amount).scaleb(-get_currency_precision(currency)):f}"
 
 
 def number_text(value: float) -> str:
-    """A number as one types it, without a needless .0."""
+    """Format a number as an input shows it, without .0."""
     return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
 def sentence(message: str) -> str:
-    """A message as it stands beside a field: a capital first, a full stop last."""
+    """Make a sentence of a message: a capital first, a full stop last."""
     text = message[:1].upper() + message[1:]
     return text if text.endswith((".", "?", "!")) else text + "."

@@ -55,7 +55,7 @@ class Frame:
 
     @cached_property
     def show(self) -> Show:
-        """Figures and times as this person reads them."""
+        """Return the formats of figures and times for this person."""
         return Show(
             locale=viewer_locale(self.locale, self.merchant.locale),
             timezone=self.merchant.timezone,
@@ -69,28 +69,28 @@ class Frame:
 
     @property
     def wording(self) -> Wording:
-        """How rules put into words say amounts and countries to this person."""
+        """Return how sentences of rules show amounts and countries to this person."""
         return Wording(currency=self.merchant.currency, money=self.show.money, country=self.show.country)
 
     @property
     def may_edit(self) -> bool:
-        """Saving publishes at once: an editor may do so on the test side, a publisher on both."""
+        """Return whether this person may change what is in force: editors on test, publishers on both."""
         allowed = ("publisher", "admin") if self.merchant.mode == "live" else ("editor", "publisher", "admin")
         return self.user.role in allowed
 
     @property
     def may_draft(self) -> bool:
-        """Changes in a draft are in force only when somebody publishes them."""
+        """Return whether this person may change drafts: everybody but viewers."""
         return self.user.role != "viewer"
 
     @property
     def may_administer(self) -> bool:
-        """Whether this person may make and revoke keys."""
+        """Return whether this person may make and revoke keys."""
         return self.user.role == "admin"
 
     @property
     def place(self) -> str:
-        """The name of the navigation's entry that this page belongs to."""
+        """Return the name of the navigation's entry that this page belongs to."""
         path = self.path.partition("?")[0]
         places = [place for group in NAVIGATION for place in group.places]
         fitting = [place for place in places if f"{path}/".startswith(f"{place.href.rstrip('/')}/")]
@@ -112,7 +112,7 @@ class Frame:
             raise Forbidden("Only an admin may do this. Ask an admin of your team.")
 
     def page(self, template: str, context: Any, *, status: int = 200) -> Page:
-        """A whole page, or a fragment of one. A notice that was shown is forgotten."""
+        """Render a page or a fragment. A notice that was shown is cleared."""
         text = render(template, frame=self, show=self.show, **names_of(context))
         response = html(text, status=status)
         if self.notice and not self.is_htmx:
@@ -120,7 +120,7 @@ class Frame:
         return response
 
     def form(self, whole: str, part: str, context: Any, *, status: int = 200) -> Page:
-        """A form after it was sent: the part that htmx swaps in, or else the whole page."""
+        """Render a sent form: the part that htmx swaps in, else the whole page."""
         return self.page(part if self.is_htmx else whole, context, status=status)
 
     def go(self, address: str, *, notice: Notice | None = None) -> Response[Any]:
@@ -136,7 +136,7 @@ class Frame:
 
 
 def frame_of(request: Request[Any, Any, Any], engine: Engine, visit: Visit, cookies: Cookies) -> Frame:
-    """The frame of a request of someone who is logged in."""
+    """Make the frame of a request by someone who is logged in."""
     given = request.cookies
     return Frame(
         engine=engine,
@@ -153,12 +153,12 @@ def frame_of(request: Request[Any, Any, Any], engine: Engine, visit: Visit, cook
 
 
 def chosen_theme(cookie: str | None) -> str:
-    """The theme that the cookie names; as the system has it where none is chosen."""
+    """Return the theme in the cookie, else the system's."""
     return cookie if cookie in THEMES else "system"
 
 
 def keep_notice(cookies: Cookies, notice: Notice) -> Cookie:
-    """The cookie that carries a notice to the next page."""
+    """Make the cookie that carries a notice to the next page."""
     return cookies.make(NOTICE, quote(msgspec.json.encode(notice).decode()), seconds=60)
 
 
@@ -168,7 +168,7 @@ def _merchant(visit: Visit, mode: str) -> Merchant:
 
 
 def address_of(request: Request[Any, Any, Any]) -> str:
-    """Path and query of a request."""
+    """Return the path and query of a request."""
     query = request.url.query
     return f"{request.url.path}?{query}" if query else request.url.path
 

@@ -9,12 +9,12 @@ LONGEST_EXCERPT = 60
 
 
 def pretty(value: object) -> str:
-    """JSON as one would lay it out by hand: what fits on a line stays on it."""
+    """Format JSON: what fits on a line stays on it."""
     return "\n".join(_lines(value))
 
 
 def line_of(text: str, pointer: str, message: str = "") -> int:
-    """The line, from 1, of the node that an RFC 6901 pointer names; of broken JSON the line that the message names."""
+    """Return the line, from 1, of the node at an RFC 6901 pointer; for broken JSON the line that the message names."""
     said = SAID_LINE.search(message)
     if said and not pointer.strip("/"):
         return int(said.group(1))
@@ -22,14 +22,14 @@ def line_of(text: str, pointer: str, message: str = "") -> int:
 
 
 def excerpt(text: str, line: int) -> str:
-    """The line itself, without its margin."""
+    """Return a line without its indentation, shortened."""
     lines = text.splitlines()
     found = lines[line - 1].strip() if 0 < line <= len(lines) else ""
     return found if len(found) <= LONGEST_EXCERPT else found[:LONGEST_EXCERPT] + "…"
 
 
 def _offset(text: str, pointer: str) -> int:
-    """Where the node begins; where a step leads nowhere, the last node that there was."""
+    """Return the offset of a node; where a step leads nowhere, of the last node on the way."""
     position = _skip(text, 0)
     for step in pointer.split("/")[1:]:
         found = _child(text, position, step.replace("~1", "/").replace("~0", "~"))
@@ -97,7 +97,7 @@ def _under(name: str, lines: list[str]) -> list[str]:
 
 
 def _joined(parts: list[list[str]]) -> list[str]:
-    """Members below each other, indented, a comma after each but the last."""
+    """Join members by lines, indented, with a comma after each but the last."""
     lines = []
     for number, part in enumerate(parts):
         comma = "," if number < len(parts) - 1 else ""

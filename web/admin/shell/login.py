@@ -28,13 +28,13 @@ class Visitor:
 
 @get("/login", include_in_schema=False)
 async def login_page(request: AnyRequest) -> Page:
-    """The empty form. Its token stands in a cookie too, so that no other site can log anyone in."""
+    """Show the log-in form. Its token is in a cookie too, so that no other site can log anyone in."""
     return _page(request, Form({"next": request.query_params.get("next", "")}))
 
 
 @post("/login", include_in_schema=False)
 async def log_in(request: AnyRequest) -> Response[Any]:
-    """A new session, never the old one; wrong e-mail and wrong password are told alike."""
+    """Start a new session. Wrong e-mail and wrong password get the same answer."""
     values = await typed(request)
     cookies = cookies_of(request)
     form = Form({"email": values.get("email", "")[:200], "next": values.get("next", "")})
@@ -58,7 +58,7 @@ async def log_in(request: AnyRequest) -> Response[Any]:
 
 @post("/logout", include_in_schema=False)
 async def log_out(request: AnyRequest) -> Response[Any]:
-    """End the session on the server, not only in the browser."""
+    """Delete the session on the server and log out."""
     await _end_old_session(request)
     response = Redirect("/admin/login", status_code=303)
     response.set_cookie(cookies_of(request).gone(SESSION))
@@ -89,7 +89,7 @@ async def _end_old_session(request: AnyRequest) -> None:
 
 
 def _inside(address: str) -> str:
-    """Only a page of ours: an address of another host would make the log-in a springboard."""
+    """Return the address after the log-in, only a page of the admin: no open redirect (CWE-601)."""
     return address if address.startswith("/admin/") and "\\" not in address else "/admin/"
 
 

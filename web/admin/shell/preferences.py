@@ -13,7 +13,7 @@ from web.admin.shell.frame import A_YEAR, MODE, THEME, Frame, chosen_theme
 
 @post("/theme", status_code=200)
 async def choose_theme(request: AnyRequest, frame: NamedDependency[Frame]) -> Response[Any]:
-    """Remember the theme; the page has changed already where scripts run."""
+    """Save the theme in a cookie; scripts have changed the page already."""
     values = await typed(request)
     response: Response[Any] = Response(None, status_code=204) if frame.is_htmx else frame.go(_back(values))
     response.set_cookie(frame.cookies.make(THEME, chosen_theme(values.get("theme")), seconds=A_YEAR))
@@ -22,7 +22,7 @@ async def choose_theme(request: AnyRequest, frame: NamedDependency[Frame]) -> Re
 
 @post("/mode", status_code=200)
 async def choose_mode(request: AnyRequest, frame: NamedDependency[Frame]) -> Response[Any]:
-    """Look at the live or the test side from now on. Most things of one are not in the other, so go to the list."""
+    """Switch to the live or the test side. Most pages exist on one side only, so go to their list."""
     values = await typed(request)
     mode = "test" if values.get("mode") == "test" else "live"
     response = frame.go(_list_above(_back(values)))

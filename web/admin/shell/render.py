@@ -46,7 +46,7 @@ HEADERS = {
 
 @lru_cache(maxsize=256)
 def asset(path: str) -> str:
-    """The address of a static file, which changes with its content."""
+    """Return the address of a static file, which changes with its content."""
     file = STATIC / path
     version = hashlib.sha256(file.read_bytes()).hexdigest()[:10] if file.is_file() else "missing"
     return f"/static/{path}?v={version}"
@@ -68,16 +68,16 @@ ENVIRONMENT = _environment()
 
 
 def render(template: str, **names: Any) -> str:
-    """The template's text, escaped. The macros stand ready as `ui`, in pages and fragments alike."""
+    """Render a template, escaped, with the macros as `ui`."""
     macros = ENVIRONMENT.get_template("shell/macros.html").make_module(names)
     return ENVIRONMENT.get_template(template).render(ui=macros, **names)
 
 
 def html(text: str, *, status: int = 200) -> Page:
-    """A response that no one keeps: pages show what is true now, to the one who asked."""
+    """Make a response that is not cached."""
     return Response(text, status_code=status, media_type=MediaType.HTML, headers=dict(HEADERS))
 
 
 def names_of(context: Any) -> dict[str, Any]:
-    """A dataclass's fields, one level deep."""
+    """Return the fields of a dataclass by name, one level deep."""
     return {field.name: getattr(context, field.name) for field in fields(context)}

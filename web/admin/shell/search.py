@@ -40,7 +40,7 @@ class SearchPage:
 
 @get("/search")
 async def search_page(frame: NamedDependency[Frame], q: FromQuery[str] = "") -> Response[Any]:
-    """Names and ids that contain the word, in every part of the configuration."""
+    """Show what has the word in its name or id, in all of the configuration."""
     wanted = q.strip()
     if wanted.startswith(DECISION_ID):
         return frame.go(f"/admin/decisions?q={quote(wanted)}")

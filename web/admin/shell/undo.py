@@ -21,7 +21,7 @@ SUBJECT = re.compile(rf"(?P<kind>{RESTORABLE}) (?P<id>\S+)(?: in (?P<place>\S+))
 
 
 async def undo_address(frame: Frame, gone: Resource) -> str:
-    """Where to send the wish to have a thing back that was just deleted."""
+    """Return the address that restores a thing that was just deleted."""
     subject = f"{gone.kind} {gone.id}"
     for entry in await frame.engine.catalogue.audit(frame.merchant.id, subject=subject, limit=5):
         if entry.action == "deleted":
@@ -30,7 +30,7 @@ async def undo_address(frame: Frame, gone: Resource) -> str:
 
 
 def can_be_restored(entry: Entry) -> bool:
-    """Whether an entry of the audit log holds all that is needed to make the thing again."""
+    """Return whether a deleted thing can be restored from its entry in the audit log."""
     return entry.action == "deleted" and entry.before is not None and SUBJECT.fullmatch(entry.subject) is not None
 
 

@@ -13,12 +13,12 @@ Changed = tuple[Group, Steps]
 
 
 def add_row(root: Group, at: Steps) -> Changed:
-    """A blank row at the end of a group."""
+    """Add a blank row at the end of a group."""
     return _append(root, at, BLANK)
 
 
 def add_group(root: Group, at: Steps) -> Changed:
-    """A group of one blank row at the end of a group; it says the other thing, else it would say nothing."""
+    """Add a group with one blank row at the end of a group: any inside all, all inside any."""
     outer = part_at(root, at)
     kind: Kind = "any" if isinstance(outer, Group) and outer.kind == "all" else "all"
     tree, steps = _append(root, at, Group(kind, (BLANK,)))
@@ -26,7 +26,7 @@ def add_group(root: Group, at: Steps) -> Changed:
 
 
 def remove(root: Group, at: Steps) -> Changed:
-    """Without the part; a group within another goes with its last part."""
+    """Remove a part; a nested group is removed with its last part."""
     parent, group = _parent(root, at)
     if group is None or part_at(root, at) is None:
         return root, at
@@ -38,7 +38,7 @@ def remove(root: Group, at: Steps) -> Changed:
 
 
 def duplicate(root: Group, at: Steps) -> Changed:
-    """The same part once more, below it."""
+    """Copy a part below itself."""
     parent, group = _parent(root, at)
     if group is None or part_at(root, at) is None:
         return root, at
@@ -47,7 +47,7 @@ def duplicate(root: Group, at: Steps) -> Changed:
 
 
 def wrap(root: Group, at: Steps) -> Changed:
-    """The part in a group of its own, ready for others beside it."""
+    """Put a part into a group of its own."""
     part, (_, group) = part_at(root, at), _parent(root, at)
     if part is None or group is None:
         return root, at
@@ -56,7 +56,7 @@ def wrap(root: Group, at: Steps) -> Changed:
 
 
 def unwrap(root: Group, at: Steps) -> Changed:
-    """The parts of a group in its place."""
+    """Replace a group by its parts."""
     inner, (parent, group) = part_at(root, at), _parent(root, at)
     if group is None or not isinstance(inner, Group):
         return root, at
@@ -65,17 +65,17 @@ def unwrap(root: Group, at: Steps) -> Changed:
 
 
 def up(root: Group, at: Steps) -> Changed:
-    """One place earlier; the first of a group comes to stand before the group."""
+    """Move a part up; the first of a group moves before the group."""
     return _moved(root, at, -1)
 
 
 def down(root: Group, at: Steps) -> Changed:
-    """One place later; the last of a group comes to stand behind the group."""
+    """Move a part down; the last of a group moves behind the group."""
     return _moved(root, at, 1)
 
 
 def move(root: Group, at: Steps, to: Steps) -> Changed:
-    """The part taken out and put before what stands at `to` (or at the end of that group), as dragging does."""
+    """Move a part before the one at `to`, or to the end of that group, as dragging does."""
     part, (_, target) = part_at(root, at), _parent(root, to)
     if part is None or target is None or not at or to[: len(at)] == at:
         return root, at
@@ -113,7 +113,7 @@ def _with_parts(root: Group, at: Steps, group: Group, parts: tuple[Node, ...]) -
 
 
 def _parent(root: Group, at: Steps) -> tuple[Steps, Group | None]:
-    """Where the group around a part stands, and the group; None where there is no such part."""
+    """Return the position of the group around a part, and the group; None where there is no such part."""
     group = part_at(root, at[:-1]) if at else None
     fits = isinstance(group, Group) and 0 <= at[-1] <= len(group.parts)
     return at[:-1], group if isinstance(group, Group) and fits else None
@@ -135,7 +135,7 @@ def _moved(root: Group, at: Steps, by: int) -> Changed:
 
 
 def _without_mark(root: Group, to: Steps, at: Steps) -> Changed:
-    """The tree without the place that was left behind, and where the moved part stands then."""
+    """Remove the placeholder of the moved part; return the tree and the part's new position."""
     steps, place = to, _mark_in(root, ())
     if place is None:
         return root, to

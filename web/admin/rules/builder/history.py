@@ -29,7 +29,7 @@ class History(msgspec.Struct, frozen=True, array_like=True):
     by: str = ""
 
     def after(self, state: State, by: str) -> History:
-        """With a new present. Changes in a row to one and the same input are one step."""
+        """Add a state. Consecutive changes to the same input are one step."""
         if state == self.present:
             return self
         if by and by == self.by and self.past:
@@ -38,20 +38,20 @@ class History(msgspec.Struct, frozen=True, array_like=True):
         return History(dict(state), past, (), by)
 
     def undone(self) -> History:
-        """One step back, where there is one."""
+        """Go one step back, if there is one."""
         if not self.past:
             return self
         return History(self.past[-1], self.past[:-1], (*self.future, self.present))
 
     def redone(self) -> History:
-        """One step on, where one was taken back."""
+        """Go one step forward, if one was undone."""
         if not self.future:
             return self
         return History(self.future[-1], (*self.past, self.present), self.future[:-1])
 
 
 def packed(history: History) -> str:
-    """A short text; the oldest steps are dropped where it would not be short."""
+    """Pack a history into a short text; the oldest steps are dropped where it would be too long."""
     text = _packed(history)
     while len(text) > MOST_PACKED and (history.past or history.future):
         half = History(history.present, history.past[len(history.past) // 2 + 1 :], (), history.by)
@@ -60,7 +60,7 @@ def packed(history: History) -> str:
 
 
 def unpacked(text: str) -> History:
-    """The history in a text; an empty one where the text is broken."""
+    """Unpack a history; an empty one where the text is broken."""
     try:
         raw = zlib.decompressobj().decompress(base64.b64decode(text, validate=True), MOST_BYTES)
         return msgspec.json.decode(raw, type=History)

@@ -56,7 +56,7 @@ Types = Mapping[str, str]
 
 
 def from_logic(logic: object, types: Types, *, path: str = "/when") -> Group:
-    """The tree of a condition; a condition that is no group stands alone in one. `true` is an empty group."""
+    """Make the tree of a condition. A condition that is not a group is put into one; `true` is an empty group."""
     if logic is True:
         return Group("all", (), True, path)
     node = _node(logic, types, path)
@@ -64,7 +64,7 @@ def from_logic(logic: object, types: Types, *, path: str = "/when") -> Group:
 
 
 def to_logic(root: Group) -> object:
-    """The condition of a tree: its own JSON where nothing in it was edited."""
+    """Return the condition of a tree: its own JSON where nothing in it was edited."""
     if isinstance(root.source, Edited) and root.kind == "all":
         if not root.parts:
             return True
@@ -74,7 +74,7 @@ def to_logic(root: Group) -> object:
 
 
 def written(node: Node) -> object:
-    """The JSON-logic of a part."""
+    """Return the JSON-logic of a part."""
     if not isinstance(node.source, Edited):
         return node.source
     if isinstance(node, Row):
@@ -83,13 +83,13 @@ def written(node: Node) -> object:
 
 
 def joined(kind: Kind, parts: Sequence[object]) -> object:
-    """All, any or none of some conditions."""
+    """Join conditions by all, any or none."""
     listed = list(parts)
     return {"all": {"and": listed}, "any": {"or": listed}, "none": {"!": {"or": listed}}}[kind]
 
 
 def part_at(root: Group, steps: Steps) -> Node | None:
-    """The part that the steps lead to, the root itself for none; None where they lead nowhere."""
+    """Return the part that the steps lead to, the root itself for none; None where they lead nowhere."""
     node: Node = root
     for step in steps:
         if not isinstance(node, Group) or not 0 <= step < len(node.parts):
@@ -99,7 +99,7 @@ def part_at(root: Group, steps: Steps) -> Node | None:
 
 
 def with_part(root: Group, steps: Steps, part: Node) -> Group:
-    """The tree with another part in a place; the groups around it are written anew, everything else is kept."""
+    """Replace a part of the tree. The groups around it are written anew; everything else keeps its JSON."""
     if not steps:
         return part if isinstance(part, Group) else Group("all", (part,))
     step, rest = steps[0], steps[1:]
@@ -109,7 +109,7 @@ def with_part(root: Group, steps: Steps, part: Node) -> Group:
 
 
 def with_parts(group: Group, parts: Sequence[Node]) -> Group:
-    """The group with other parts."""
+    """Return the group with other parts."""
     return replace(group, parts=tuple(parts), source=EDITED)
 
 
@@ -135,7 +135,7 @@ def _group(kind: Kind, source: object, value: object, types: Types, path: str, a
 
 
 def _none_of(logic: object, value: object, types: Types, path: str) -> Group:
-    """Not any of some, or not the one thing."""
+    """Read a negation: none of several parts, or not one part."""
     at = pointer(path, "!", 0) if isinstance(value, list) else pointer(path, "!")
     inner = arguments(value)[0]
     if isinstance(inner, dict) and inner.keys() == {"or"}:

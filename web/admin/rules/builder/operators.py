@@ -27,7 +27,7 @@ MANY, ALONE = Hole(0, many=True), Hole(0, many=True, alone=True)
 
 
 def _both_ways(name: str, *more: str) -> tuple[object, ...]:
-    """An equality with its sides exchanged, and the spellings that mean the same."""
+    """Return an equality with its sides exchanged, and the spellings that mean the same."""
     spellings = ({key: sides} for key in (name, *more) for sides in ([FIELD, A], [A, FIELD]))
     return tuple(spellings)[1:]
 
@@ -159,7 +159,7 @@ OF_NO_TYPE = (IS, IS_NOT, *NUMBERS[:6], ANY_OF, NONE_OF, *PARTS_OF_TEXT, *ON_A_L
 
 
 def operators_of(type: str) -> tuple[Operator, ...]:
-    """The choices for a field of a type, the usual one first; `type` is empty where there is no such field."""
+    """Return the choices for a field of a type, the usual one first; `type` is empty where there is no such field."""
     return BY_TYPE.get(type, OF_NO_TYPE)
 
 
@@ -167,7 +167,7 @@ Read = tuple[str, Operator, tuple[object, ...]]
 
 
 def read(logic: object, types: Mapping[str, str]) -> Read | None:
-    """The field, operator and values of a clause that a row can show; `types` gives the fields' types by name."""
+    """Return the field, operator and values of a clause that a row can show. `types`: the fields' types."""
     name = _field_in(logic)
     if name is None:
         return None
@@ -182,7 +182,7 @@ def read(logic: object, types: Mapping[str, str]) -> Read | None:
 
 
 def _field_in(logic: object) -> str | None:
-    """The only field that the clause reads; None where there is none or more than one."""
+    """Return the only field that the clause reads; None where there is none or more than one."""
     names = set(_names_in(logic))
     return names.pop() if len(names) == 1 else None
 
@@ -197,7 +197,7 @@ def _names_in(logic: object) -> Iterator[str]:
 
 
 def _rise(values: tuple[object, ...]) -> bool:
-    """Whether two ends can be written as a range, which must not be an empty one."""
+    """Return whether two ends make a range that is not empty."""
     if len(values) != 2:
         return True
     low, high = values

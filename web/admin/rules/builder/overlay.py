@@ -28,31 +28,31 @@ class Overlay:
     reshaped: bool = False
 
     def choice(self, name: str, shown: str) -> str:
-        """What was chosen in an input that others depend on."""
+        """Read the choice of an input that others depend on."""
         chosen = self.text(name, shown)
         self.reshaped = self.reshaped or chosen != shown
         return chosen
 
     def tree(self, root: Group) -> Group:
-        """The tree with what was typed; the same object where nothing was."""
+        """Return the tree with what was typed; the same object where nothing was."""
         laid = self._group(root, ())
         return laid if isinstance(laid, Group) else root
 
     def text(self, name: str, shown: str) -> str:
-        """What stands in an input that showed a text."""
+        """Read an input that showed a text."""
         typed = (self.given.get(name) or [shown])[-1]
         if typed != shown:
             self.changed.append(name)
         return typed
 
     def value(self, name: str, kind: str, value: object, field: str = "") -> object:
-        """The value of an input, the very same one where its text was left alone."""
+        """Return the value of an input, the very same one where its text was left alone."""
         shown = to_text(kind, value, self.terms, field)
         typed = self.text(name, shown)
         return value if typed == shown else from_text(kind, typed, self.terms, field)
 
     def values(self, name: str, kind: str, value: object, field: str = "") -> object:
-        """The values of inputs with one name, of which an empty one is always sent."""
+        """Return the values of inputs with one name, of which an empty one is always sent."""
         old = value if isinstance(value, list) else [value]
         shown = [to_text(kind, one, self.terms, field) for one in old]
         typed = [text for text in self.given.get(name, ["", *shown]) if text.strip()]
@@ -99,7 +99,7 @@ class Overlay:
         return self.values(name, kind, value, field) if slot in MANY_SLOTS else self.value(name, kind, value, field)
 
     def _raw(self, raw: Raw, steps: Steps) -> Raw:
-        """JSON is taken over once it can be read; until then it stays in its input alone."""
+        """Read the JSON of a part; while it is not valid JSON, keep the old part."""
         name = f"{name_of(steps)}.json"
         typed = (self.given.get(name) or [""])[-1]
         try:
@@ -114,7 +114,7 @@ class Overlay:
 
 
 def with_field(row: Row, field: str, terms: Terms) -> Row:
-    """The row about another field: the same operator and values where they fit its type."""
+    """Return the row about another field: the same operator and values where they fit its type."""
     choices = operators_of(terms.types.get(field, ""))
     same = next((operator for operator in choices if operator.key == row.operator.key), None)
     if same and row.field and terms.types.get(field) == terms.types.get(row.field):
@@ -126,7 +126,7 @@ def with_field(row: Row, field: str, terms: Terms) -> Row:
 
 
 def with_operator(row: Row, operator: Operator, terms: Terms) -> Row:
-    """The row with another operator, which takes over the values that fit it."""
+    """Return the row with another operator, which takes over the values that fit it."""
     values = []
     for index, slot in enumerate(operator.slots):
         old = row.values[index] if index < len(row.values) else None
@@ -135,7 +135,7 @@ def with_operator(row: Row, operator: Operator, terms: Terms) -> Row:
 
 
 def blank(slot: str, index: int, terms: Terms) -> object:
-    """What a new input holds."""
+    """Return the value of a new input."""
     usual: dict[str, object] = {
         "zone": terms.timezone,
         "weekdays": ["sat", "sun"],
@@ -147,7 +147,7 @@ def blank(slot: str, index: int, terms: Terms) -> object:
 
 
 def name_of(steps: Steps) -> str:
-    """The name of a part in the form: c, c.0, c.0.1."""
+    """Return the name of a part in the form: c, c.0, c.0.1."""
     return ".".join(("c", *(str(step) for step in steps)))
 
 

@@ -46,18 +46,18 @@ class RuleForm:
 
     @property
     def texts(self) -> dict[str, str]:
-        """All texts by field, as the form sends them."""
+        """Return all texts by field, as the form sends them."""
         return {**self.fields, "when": self.when.text, "effects": self.effects.text}
 
     @property
     def fingerprint(self) -> str:
-        """A digest of the JSON texts: it differs once somebody has edited the JSON by hand."""
+        """Return a digest of the JSON texts: it differs once somebody has edited the JSON by hand."""
         joined = "\0".join(_plain(json.text) for json in (self.when, self.effects))
         return hashlib.sha256(joined.encode()).hexdigest()[:16]
 
     @property
     def problems(self) -> list[Problem]:
-        """What keeps the texts from being JSON, each problem with the path in the rule."""
+        """Return what keeps the texts from being JSON, each problem with the path in the rule."""
         parts = {"when": self.when, "effects": self.effects}
         return [
             Problem(f"/{name}{problem.path}", problem.message)
@@ -66,12 +66,12 @@ class RuleForm:
         ]
 
     def with_condition(self, root: Group, terms: Terms) -> RuleForm:
-        """The form with another condition."""
+        """Return the form with another condition."""
         when = decode_json(pretty(to_logic(root)))
         return replace(self, when=when, condition=_condition(when, terms))
 
     def with_effects(self, documents: Sequence[object]) -> RuleForm:
-        """The form with other effects."""
+        """Return the form with other effects."""
         effects = decode_json(pretty(list(documents)))
         return replace(self, effects=effects, rows=_rows(effects))
 

@@ -26,13 +26,13 @@ Found = dict[int, object]
 
 
 def match(template: object, logic: object) -> Found | None:
-    """What stands in the holes, the field's name under `FIELD_NAME`; None where the JSON is not of this form."""
+    """Return the values in the holes, the field's name under `FIELD_NAME`; None where the JSON does not match."""
     found: Found = {}
     return found if _fits(template, logic, found) else None
 
 
 def fill(template: object, field: str, values: Sequence[object]) -> object:
-    """The JSON with these values in the holes."""
+    """Fill the holes with values."""
     if isinstance(template, Field):
         return {"var": field}
     if isinstance(template, Hole):
@@ -45,7 +45,7 @@ def fill(template: object, field: str, values: Sequence[object]) -> object:
 
 
 def arguments(value: object) -> list[object]:
-    """An operator's arguments: JSON-logic lets a single one stand without brackets."""
+    """Return an operator's arguments: JSON-logic allows a single one without brackets."""
     return value if isinstance(value, list) else [value]
 
 

@@ -42,12 +42,12 @@ class Terms:
         object.__setattr__(self, "types", {name: one.type for name, one in self.fields.items()})
 
     def unit_of(self, name: str) -> str:
-        """The currency of a field of money: its own, else the merchant's."""
+        """Return the currency of a field of money: its own, else the merchant's."""
         known = self.fields.get(name)
         return known.unit if known and known.unit in CURRENCIES else self.currency
 
     def kind_of(self, slot: str, name: str) -> str:
-        """What an input is for: of `value` and `many` the field's own type."""
+        """Return the kind of an input: for `value` and `many` the field's type."""
         if slot not in ("value", "many"):
             return slot
         known = self.fields.get(name)
@@ -55,7 +55,7 @@ class Terms:
 
 
 def to_text(kind: str, value: object, terms: Terms, name: str = "") -> str:
-    """A JSON value as its input shows it; what is not of the kind shows as it is."""
+    """Format a JSON value as its input shows it; a value of another kind is shown as it is."""
     if kind == "money" and _is_whole(value):
         return amount_text(int(value), terms.unit_of(name))  # type: ignore[call-overload]
     if kind == "datetime" and isinstance(value, str):
@@ -66,14 +66,14 @@ def to_text(kind: str, value: object, terms: Terms, name: str = "") -> str:
 
 
 def from_text(kind: str, text: str, terms: Terms, name: str = "") -> object:
-    """What was typed as a JSON value; what cannot be read stays the text that it is."""
+    """Read a typed text as a JSON value; a text that cannot be read stays a text."""
     text = text.strip()
     read = _READERS.get(kind)
     return read(text, terms, name) if read and text else text
 
 
 def missing(kind: str, value: object, unit: str) -> str:
-    """What to ask for where a value is missing or was typed in no form that is known; nothing where it may do."""
+    """Return what to ask for where a value is missing or cannot be read; an empty text where it is right."""
     if value in ("", []):
         return _ASKED.get(kind, "Type a value.")
     if kind in _NUMERIC and isinstance(value, str):
@@ -126,7 +126,7 @@ def _number(text: str, terms: Terms, name: str) -> object:
 
 
 def _moment(text: str, terms: Terms, name: str) -> object:
-    """A time on the merchant's clock, as RFC 3339 with the offset of that day."""
+    """Return a time on the merchant's clock, as RFC 3339 with the offset of that day."""
     if not LOCAL_TIME.fullmatch(text):
         return text
     try:
@@ -147,7 +147,7 @@ def _on_the_clock(value: str, timezone: str) -> str:
 
 
 def _code(text: str, names: Mapping[str, str]) -> object:
-    """A code by its name or by itself; two or three other letters are taken for a code, so that it can be mended."""
+    """Return the code for a name or a code. Two or three other letters count as a code."""
     wanted = text.casefold()
     found = next((code for code, name in names.items() if wanted in (code.casefold(), name.casefold())), None)
     return found or (text.upper() if text.isascii() and text.isalpha() and len(text) in (2, 3) else text)

@@ -79,15 +79,15 @@ class Viewer:
         self._notes = notes
 
     def condition(self, root: Group) -> PartView:
-        """The whole tree."""
+        """Show the whole tree."""
         return self._group(root, (), "1", tuple(self._notes))
 
     def effects(self, rows: Sequence[EffectRow]) -> list[PartView]:
-        """The rows of the effects."""
+        """Show the rows of the effects."""
         return [self._effect(row, index) for index, row in enumerate(rows)]
 
     def elsewhere(self, root: Group | None, rows: Sequence[EffectRow] | None) -> list[Note]:
-        """The notes that no part shows."""
+        """Return the notes that no part shows."""
         return [
             note
             for note in self._notes
@@ -141,7 +141,7 @@ class Viewer:
     def input(
         self, name: str, kind: str, label: str, value: object, *, slot: str = "value", field: str = ""
     ) -> InputView:
-        """The control that fits a kind of value."""
+        """Return the control for a kind of value."""
         unit = self._terms.unit_of(field) if kind == "money" else UNITS.get(kind, "")
         options = self._options(kind, slot, field)
         wrong = missing(kind, value, unit)
@@ -204,7 +204,7 @@ class Viewer:
 
 
 def field_groups(terms: Terms) -> list[tuple[str, list[Option]]]:
-    """The declared fields to choose from, by what they are about."""
+    """Group the declared fields by topic."""
     named = sorted(terms.fields.values(), key=lambda one: (one.name.partition(".")[0], label_of(terms, one.name)))
     grouped = itertools.groupby(named, key=lambda one: one.name.partition(".")[0])
     return [
@@ -217,7 +217,7 @@ def field_groups(terms: Terms) -> list[tuple[str, list[Option]]]:
 
 
 def offers(terms: Terms, timezones: Iterable[str]) -> Mapping[str, Sequence[str]]:
-    """What inputs with a search offer, by the id of their list."""
+    """Return the suggestions of inputs with a search, by the id of their list."""
     return {
         "country": list(NAMES["country"].values()),
         "currency": list(NAMES["currency"].values()),
@@ -227,7 +227,7 @@ def offers(terms: Terms, timezones: Iterable[str]) -> Mapping[str, Sequence[str]
 
 
 def label_of(terms: Terms, name: str) -> str:
-    """What a field is called."""
+    """Return the label of a field, or its name."""
     known = terms.fields.get(name)
     return (known and known.label) or name
 

@@ -28,7 +28,7 @@ class FactInput:
 
 
 def read_facts(sent: Mapping[str, str], terms: Terms) -> dict[str, Any]:
-    """The facts of a sent form, by name; what was typed in no form that is known stays a text."""
+    """Read the facts of a sent form by name; a text that cannot be read stays a text."""
     read = {
         name: _from_text(field, sent.get(PREFIX + name, ""), terms)
         for name, field in terms.fields.items()
@@ -40,7 +40,7 @@ def read_facts(sent: Mapping[str, str], terms: Terms) -> dict[str, Any]:
 def inputs_of(
     names: Iterable[str], values: Mapping[str, Any], terms: Terms, vocabulary: Vocabulary
 ) -> Sequence[FactInput]:
-    """The inputs of these facts, with what is wrong with what stands in them."""
+    """Return the inputs of these facts, with what is wrong with what stands in them."""
     return [_input(terms.fields[name], values.get(name), terms, vocabulary[name]) for name in names]
 
 

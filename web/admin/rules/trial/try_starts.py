@@ -33,7 +33,7 @@ class Starts:
 
     @property
     def groups(self) -> Sequence[OptionGroup]:
-        """The options of the choice by group: a value and a text each."""
+        """Return the options of the choice by group: a value and a text each."""
         groups = [
             ("A decision", [(logged.row.id, self._described(logged)) for logged in self.decisions]),
             ("A saved scenario", [(f"scenario:{scenario.id}", scenario.name) for scenario in self._scenarios]),
@@ -48,7 +48,7 @@ class Starts:
 
     @property
     def chosen(self) -> str:
-        """The value of the option to start from: the first result of a search, else what was chosen, else the first."""
+        """Return the option to start from: the first result of a search, else the chosen one."""
         if self.is_search and self.has_hits:
             return self.decisions[0].row.id
         offered = [value for _, options in self.groups for value, _ in options]

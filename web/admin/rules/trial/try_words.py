@@ -53,7 +53,7 @@ class Judge:
     wording: Wording
 
     def verdict(self, rule: Rule, document: RuleDocument, values: Mapping[str, Any]) -> Verdict:
-        """Why the rule fires or not, clause by clause, and what would have to change."""
+        """Return why the rule fires or not, clause by clause, and what would have to change."""
         seen = rules.explain(rule, values, self.vocabulary, self.lists, self.wording)
         text, kind = MARKS[seen.verdict]
         ways = rules.changes_needed(rule, values, self.vocabulary, self.lists, self.wording)
@@ -80,7 +80,7 @@ class Judge:
 
 
 def answer_of(trial: Trial, key: str, rule_id: str, positions: Mapping[str, int]) -> AnswerView:
-    """The answer; `rule_id` is the rule on the page, which needs no mention among the others that fired."""
+    """Return the answer; `rule_id` is the rule on the page, which needs no mention among the others that fired."""
     plan, decision = trial.plan, trial.decision
     labels = {candidate.id: candidate.label for candidate in plan.candidates}
     names = {rule.id: rule.name for rule in plan.rules}
