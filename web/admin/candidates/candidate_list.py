@@ -88,9 +88,9 @@ async def move_candidate(
     ids = [candidate.id for candidate in await documents_of(frame, key)]
     if id not in ids:
         raise NotFound(f"there is no candidate “{id}”", field="id")
-    place = ids.index(id)
-    other = min(max(place + step, 0), len(ids) - 1)
-    ids[place], ids[other] = ids[other], ids[place]
+    index = ids.index(id)
+    other = min(max(index + step, 0), len(ids) - 1)
+    ids[index], ids[other] = ids[other], ids[index]
     await frame.engine.catalogue.reorder(frame.actor, key, ids)
     return await _after_change(frame, key)
 
@@ -115,7 +115,7 @@ def in_order(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 def positions_of(candidates: Sequence[Candidate]) -> dict[str, int]:
     """Return the position of each candidate in that order, which gives its colour on every page."""
-    return {candidate.id: place for place, candidate in enumerate(in_order(candidates))}
+    return {candidate.id: position for position, candidate in enumerate(in_order(candidates))}
 
 
 def base_of(key: str) -> str:
@@ -147,25 +147,25 @@ async def _list(frame: Frame, key: str) -> CandidatesPage:
     resources = {resource.id: resource for resource in configuration.inside(key) if resource.kind == "candidate"}
     ordered = in_order([resource.document for resource in resources.values()])
     rows = [
-        _row(frame, candidate, resources[candidate.id].version, place, last=len(ordered) - 1)
-        for place, candidate in enumerate(ordered)
+        _row(frame, candidate, resources[candidate.id].version, position, last=len(ordered) - 1)
+        for position, candidate in enumerate(ordered)
     ]
     return CandidatesPage(placement.document if placement else None, rows, noun_of(key), base_of(key))
 
 
-def _row(frame: Frame, candidate: Candidate, version: int, place: int, *, last: int) -> Row:
+def _row(frame: Frame, candidate: Candidate, version: int, position: int, *, last: int) -> Row:
     return Row(
         id=candidate.id,
         label=candidate.label,
-        position=place,
+        position=position,
         enabled=candidate.enabled,
         version=version,
         offered_in=_offered_in(frame, candidate),
         devices=", ".join(candidate.devices) or "All",
         amounts=_amounts(frame, candidate),
         fee=_fee(frame, candidate),
-        is_first=place == 0,
-        is_last=place == last,
+        is_first=position == 0,
+        is_last=position == last,
     )
 
 

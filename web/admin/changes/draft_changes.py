@@ -124,9 +124,11 @@ async def _publish(frame: Frame, key: str, values: dict[str, str]) -> Notice:
 
 async def _schedule(frame: Frame, key: str, values: dict[str, str]) -> Notice:
     frame.must_edit()
-    at = _moment(values.get("publish_at", ""), frame.merchant.timezone)
-    await frame.engine.releases.schedule(frame.actor, key, revision=_revision(values), reason=_why(values), at=at)
-    return Notice(f"It will be published {frame.show.moment(at)}, if nothing changes it before then.")
+    publish_at = _moment(values.get("publish_at", ""), frame.merchant.timezone)
+    await frame.engine.releases.schedule(
+        frame.actor, key, revision=_revision(values), reason=_why(values), at=publish_at
+    )
+    return Notice(f"It will be published {frame.show.moment(publish_at)}, if nothing changes it before then.")
 
 
 async def _ask(frame: Frame, key: str, values: dict[str, str]) -> Notice:
@@ -176,7 +178,7 @@ ACTS = {
 async def _page(
     frame: Frame, key: str, *, values: dict[str, str] | None = None, problems: Sequence[FieldProblem] = ()
 ) -> ChangesPage:
-    draft, found = await frame.engine.drafts.differences(frame.merchant.id, key, frame.wording)
+    draft, differences = await frame.engine.drafts.differences(frame.merchant.id, key, frame.wording)
     placement = (await frame.engine.catalogue.get(frame.merchant.id, "placement", "", key)).document
     said = [problem for problem in problems if problem.field not in ("publish_at", "why")]
     texts = [sentence(_said(problem)) for problem in said]
@@ -192,9 +194,9 @@ async def _page(
     return ChangesPage(
         placement=placement,
         draft=draft,
-        rows=[_row(key, rule, one) for rule, one in zip(draft.changes, found, strict=True)],
+        rows=[_row(key, rule, changed) for rule, changed in zip(draft.changes, differences, strict=True)],
         scenarios=scenarios,
-        failing=sum(not one.holds for one in scenarios or ()),
+        failing=sum(not scenario.holds for scenario in scenarios or ()),
         may_approve=frame.may_edit and draft.at.state == "in_review" and draft.at.asked_by != frame.actor.name,
         may_publish=frame.may_edit and approved,
         form=form,
@@ -207,18 +209,18 @@ def _said(problem: FieldProblem) -> str:
     return problem.message if problem.field == "form" else f"{problem.field}: {problem.message}"
 
 
-def _row(key: str, rule: DraftRule, found: Difference) -> Row:
-    mark, kind = MARKS[found.mark]
+def _row(key: str, rule: DraftRule, rule_change: Difference) -> Row:
+    mark, kind = MARKS[rule_change.mark]
     return Row(
         id=rule.id,
-        name=found.name,
+        name=rule_change.name,
         href=f"/admin/rules/{key}/{rule.id}",
         mark=mark,
         kind=kind,
-        was=found.was,
-        now=found.now,
-        details=details_of(found),
-        lines=lines_of(found),
+        was=rule_change.was,
+        now=rule_change.now,
+        details=details_of(rule_change),
+        lines=lines_of(rule_change),
         moved=rule.moved,
         revision=rule.revision,
         changed_by=rule.changed_by,
@@ -226,14 +228,22 @@ def _row(key: str, rule: DraftRule, found: Difference) -> Row:
     )
 
 
-def lines_of(found: Difference) -> list[Line]:
+def lines_of(rule_change: Difference) -> list[Line]:
     """Compare two documents line by line."""
-    return difference(*(None if one is None else encode(one).decode() for one in (found.before, found.after)))
+    return difference(
+        *(
+            None if document is None else encode(document).decode()
+            for document in (rule_change.before, rule_change.after)
+        )
+    )
 
 
-def details_of(found: Difference) -> list[tuple[str, str, str]]:
+def details_of(rule_change: Difference) -> list[tuple[str, str, str]]:
     """Return what differs besides the sentence: label, before, after."""
-    return [(one.field.replace("_", " ").capitalize(), short(one.before), short(one.after)) for one in found.details]
+    return [
+        (detail.field.replace("_", " ").capitalize(), short(detail.before), short(detail.after))
+        for detail in rule_change.details
+    ]
 
 
 def short(value: Any) -> str:

@@ -153,8 +153,8 @@ def _midnight(frame: Frame, day: date) -> int:
 
 def _problems(refusal: EngineError) -> dict[str, str]:
     if isinstance(refusal, Invalid):
-        known = {"until": "last", "since": "first"}
-        return {known.get(one.field, one.field): one.message for one in refusal.problems}
+        fields = {"until": "last", "since": "first"}
+        return {fields.get(problem.field, problem.field): problem.message for problem in refusal.problems}
     return {"period": "Another preview is running. Wait for it or cancel it."}
 
 
@@ -163,7 +163,7 @@ def _texts(frame: Frame, last: Preview | None) -> dict[str, str]:
     if last is None:
         return {"period": USUAL, "first": "", "last": ""}
     days = str(round((last.until - last.since) / DAY))
-    first, end = (datetime.fromtimestamp(at / 1000, frame.show.zone) for at in (last.since, last.until - 1))
+    first, end = (datetime.fromtimestamp(moment / 1000, frame.show.zone) for moment in (last.since, last.until - 1))
     period = days if days in dict(PERIODS) and abs(last.until - last.started_at) < DAY / 24 else "custom"
     return {"period": period, "first": first.date().isoformat(), "last": end.date().isoformat()}
 

@@ -93,8 +93,8 @@ def report_of(frame: Frame, result: Result, key: str, without: str, positions: M
     show, effect = frame.show, result.effect
     phrasing = Phrasing(show, frame.merchant.currency)
     kind, verdict = verdict_of(phrasing, result)
-    rules = sorted(result.rules, key=lambda one: (-abs(one.fired - one.fired_before), -one.fired))
-    places = [_place_row(one, positions, show) for one in result.places]
+    rules = sorted(result.rules, key=lambda rule: (-abs(rule.fired - rule.fired_before), -rule.fired))
+    places = [_place_row(candidate, positions, show) for candidate in result.places]
     return Report(
         kind=kind,
         verdict=f"Without “{without}”: {verdict[:1].lower()}{verdict[1:]}" if without else verdict,
@@ -104,9 +104,9 @@ def report_of(frame: Frame, result: Result, key: str, without: str, positions: M
         gains=_gains(show, result.places),
         chart=_chart(show, result.places, positions) if _moved(result.places) else None,
         places=places,
-        rules=[_rule_row(one, key, show) for one in rules[:MOST_RULES]],
+        rules=[_rule_row(rule, key, show) for rule in rules[:MOST_RULES]],
         more_rules=max(0, len(rules) - MOST_RULES),
-        examples=[_example(one, result.places, positions) for one in _few(result.examples)],
+        examples=[_example(example, result.places, positions) for example in _few(result.examples)],
         effect=effect,
         unknown=show.percent(effect.unknown),
         bounded=show.percent(effect.bounded),
@@ -203,40 +203,40 @@ def _gains(show: Show, places: Sequence[Places]) -> str:
     """Say which candidates gain and lose the most first positions."""
     if not _moved(places):
         return "No candidate comes first more or less often"
-    by_change = sorted(places, key=lambda one: one.first[1] - one.first[0])
+    by_change = sorted(places, key=lambda candidate: candidate.first[1] - candidate.first[0])
     most, least = by_change[-1], by_change[0]
     said = []
-    for one, verb in ((most, "gains"), (least, "loses")):
-        change = one.first[1] - one.first[0]
+    for candidate, verb in ((most, "gains"), (least, "loses")):
+        change = candidate.first[1] - candidate.first[0]
         if change and (change > 0) == (verb == "gains"):
-            said.append(f"{one.label} {verb} {show.count(abs(change), 'first place')}")
+            said.append(f"{candidate.label} {verb} {show.count(abs(change), 'first place')}")
     return ", ".join(said)
 
 
 def _moved(places: Sequence[Places]) -> bool:
-    return any(one.first[0] != one.first[1] for one in places)
+    return any(candidate.first[0] != candidate.first[1] for candidate in places)
 
 
 def _chart(show: Show, places: Sequence[Places], positions: Mapping[str, int]) -> Spec:
-    before, after = (sum(one.first[side] for one in places) or 1 for side in (0, 1))
+    before, after = (sum(candidate.first[side] for candidate in places) or 1 for side in (0, 1))
     return moves(
         [
             Move(
-                label=one.label,
-                position=positions.get(one.id, len(positions)),
-                before=one.first[0] / before,
-                after=one.first[1] / after,
+                label=candidate.label,
+                position=positions.get(candidate.id, len(positions)),
+                before=candidate.first[0] / before,
+                after=candidate.first[1] / after,
             )
-            for one in places
+            for candidate in places
         ],
         show=show,
         measure="Share of first places",
     )
 
 
-def _place_row(one: Places, positions: Mapping[str, int], show: Show) -> PlaceRow:
-    first, top, shown = (_change(show, pair) for pair in (one.first, one.top, one.shown))
-    return PlaceRow(one.label, positions.get(one.id, len(positions)), first, top, shown)
+def _place_row(candidate: Places, positions: Mapping[str, int], show: Show) -> PlaceRow:
+    first, top, shown = (_change(show, pair) for pair in (candidate.first, candidate.top, candidate.shown))
+    return PlaceRow(candidate.label, positions.get(candidate.id, len(positions)), first, top, shown)
 
 
 def _change(show: Show, pair: tuple[int, int]) -> tuple[str, str, str]:
@@ -244,26 +244,27 @@ def _change(show: Show, pair: tuple[int, int]) -> tuple[str, str, str]:
     return show.number(pair[0]), show.number(pair[1]), ("+" if change > 0 else "") + show.number(change)
 
 
-def _rule_row(one: RuleMatches, key: str, show: Show) -> RuleRow:
-    figures = (show.number(count) for count in (one.fired, one.fired_before, one.skipped))
-    return RuleRow(one.name, f"/admin/rules/{key}/{one.id}", *figures)
+def _rule_row(rule: RuleMatches, key: str, show: Show) -> RuleRow:
+    figures = (show.number(count) for count in (rule.fired, rule.fired_before, rule.skipped))
+    return RuleRow(rule.name, f"/admin/rules/{key}/{rule.id}", *figures)
 
 
 def _few(examples: Sequence[Example]) -> list[Example]:
     """Pick examples of each kind, in their order."""
     counts: Counter[str] = Counter()
-    found = []
-    for one in examples:
-        counts[one.kind] += 1
-        if counts[one.kind] <= EXAMPLES_A_KIND:
-            found.append(one)
-    return found
+    picked = []
+    for example in examples:
+        counts[example.kind] += 1
+        if counts[example.kind] <= EXAMPLES_A_KIND:
+            picked.append(example)
+    return picked
 
 
-def _example(one: Example, places: Sequence[Places], positions: Mapping[str, int]) -> ExampleRow:
-    labels = {place.id: place.label for place in places}
-    word, mark = KINDS[one.kind]
+def _example(example: Example, places: Sequence[Places], positions: Mapping[str, int]) -> ExampleRow:
+    labels = {candidate.id: candidate.label for candidate in places}
+    word, mark = KINDS[example.kind]
     before, after = (
-        [(labels.get(id, id), positions.get(id, len(positions))) for id in order] for order in (one.before, one.after)
+        [(labels.get(id, id), positions.get(id, len(positions))) for id in order]
+        for order in (example.before, example.after)
     )
-    return ExampleRow(f"/admin/decisions/{one.decision_id}", word, mark, before, after)
+    return ExampleRow(f"/admin/decisions/{example.decision_id}", word, mark, before, after)

@@ -85,14 +85,14 @@ async def version_page(
     """Show what a version changed compared with the one before it or another."""
     row = await frame.engine.versions.get(frame.merchant.id, key, number)
     older = max(1, number - 1) if since is None else since
-    found = await frame.engine.versions.compare(frame.merchant.id, key, older, number, frame.wording)
+    differences = await frame.engine.versions.compare(frame.merchant.id, key, older, number, frame.wording)
     recent = await frame.engine.versions.page(frame.merchant.id, key, limit=100)
     page = VersionPage(
         placement=await _placement(frame, key),
         version=Version(row.version, row.published_at, row.published_by, row.reason),
         since=older,
-        others=sorted({one.version for one in recent} | {older}, reverse=True),
-        rows=[_row(one) for one in found],
+        others=sorted({row.version for row in recent} | {older}, reverse=True),
+        rows=[_row(difference) for difference in differences],
         in_force=_in_force(frame, key),
     )
     return frame.page("changes/version.html", page)
@@ -114,9 +114,9 @@ async def roll_back(request: AnyRequest, frame: NamedDependency[Frame], key: Fro
 
 async def _page(frame: Frame, key: str, *, before: int | None = None, problem: str = "") -> VersionsPage:
     placement, base = await _placement(frame, key), f"/admin/placements/{key}/versions"
-    found = await frame.engine.versions.page(frame.merchant.id, key, before=before, limit=PER_PAGE + 1)
-    shown = found[:PER_PAGE]
-    more = f"{base}?before={shown[-1].version}" if len(found) > PER_PAGE else ""
+    versions = await frame.engine.versions.page(frame.merchant.id, key, before=before, limit=PER_PAGE + 1)
+    shown = versions[:PER_PAGE]
+    more = f"{base}?before={shown[-1].version}" if len(versions) > PER_PAGE else ""
     return VersionsPage(placement, shown, _in_force(frame, key), Pages(base if before else "", more), problem)
 
 
@@ -130,10 +130,10 @@ def _in_force(frame: Frame, key: str) -> int:
     return active.plan.version if active else 0
 
 
-def _row(found: Difference) -> Row:
-    mark, kind = MARKS[found.mark]
-    name = f"{KINDS[found.kind]} “{found.name}”"
-    return Row(name, mark, kind, found.was, found.now, details_of(found), lines_of(found))
+def _row(difference: Difference) -> Row:
+    mark, kind = MARKS[difference.mark]
+    name = f"{KINDS[difference.kind]} “{difference.name}”"
+    return Row(name, mark, kind, difference.was, difference.now, details_of(difference), lines_of(difference))
 
 
 handlers = [versions_page, version_page, roll_back]

@@ -94,10 +94,10 @@ def row_of(entry: Entry) -> Row:
 def subject_of(entry: Entry) -> str:
     """Name what was changed, such as: Rule “Hide Klarna” in payment_methods."""
     kind, _, id_and_place = entry.subject.partition(" ")
-    id, _, place = id_and_place.partition(" in ")
+    id, _, placement = id_and_place.partition(" in ")
     document = json.loads(entry.after or entry.before or "null")
     name = (document.get("name") or document.get("label")) if isinstance(document, dict) else None
-    where = f" in {place}" if place else ""
+    where = f" in {placement}" if placement else ""
     return f"{kind.capitalize()} “{name or id}”{where}"
 
 

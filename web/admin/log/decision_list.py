@@ -62,7 +62,7 @@ async def decisions_page(
     configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
     if wanted.startswith(DECISION_ID):
         return await _straight_to(frame, configuration, wanted)
-    found = await frame.engine.logbook.search(
+    decisions = await frame.engine.logbook.search(
         frame.merchant.id,
         placement=placement or None,
         customer_id=wanted or None,
@@ -73,28 +73,28 @@ async def decisions_page(
     return frame.page(
         "log/decisions.html",
         DecisionsPage(
-            decisions=rows_of(configuration, found[:PER_PAGE]),
+            decisions=rows_of(configuration, decisions[:PER_PAGE]),
             placements=configuration.placements,
             q=wanted,
             placement=placement,
             missing="",
-            pages=_pages(query, found, before),
+            pages=_pages(query, decisions, before),
         ),
     )
 
 
-def rows_of(configuration: Configuration, found: Sequence[Logged]) -> list[Row]:
+def rows_of(configuration: Configuration, decisions: Sequence[Logged]) -> list[Row]:
     """Return the rows of decisions, in the order given."""
     names = {placement.key: placement.name for placement in configuration.placements}
     positions = {key: positions_of(configuration.documents("candidate", key)) for key in names}
     rows = []
-    for one in found:
-        decision, key = one.decision, one.row.placement
+    for logged in decisions:
+        decision, key = logged.decision, logged.row.placement
         first = decision.ranking[0] if decision.ranking else None
         rows.append(
             Row(
-                id=one.row.id,
-                decided_at=one.row.decided_at,
+                id=logged.row.id,
+                decided_at=logged.row.decided_at,
                 placement=names.get(key, key),
                 first=first.label if first else "",
                 position=positions.get(key, {}).get(first.id, 0) if first else 0,
@@ -116,11 +116,11 @@ async def _straight_to(frame: Frame, configuration: Configuration, decision_id: 
     return frame.go(f"/admin/decisions/{decision_id}")
 
 
-def _pages(query: dict[str, str], found: Sequence[Logged], before: str) -> Pages:
+def _pages(query: dict[str, str], decisions: Sequence[Logged], before: str) -> Pages:
     base = "/admin/decisions"
     first = f"{base}?{urlencode(query)}" if query else base
-    more = len(found) > PER_PAGE
-    following = f"{base}?{urlencode({**query, 'before': found[PER_PAGE - 1].row.id})}" if more else ""
+    more = len(decisions) > PER_PAGE
+    following = f"{base}?{urlencode({**query, 'before': decisions[PER_PAGE - 1].row.id})}" if more else ""
     return Pages(first if before else "", following)
 
 

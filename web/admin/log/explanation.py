@@ -152,13 +152,13 @@ class Explanation:
         self.currency = _currency(explained, frame)
 
     def page(self) -> DecisionPage:
-        one = self.explained
-        row, decision, trace = one.row, one.decision, one.trace
-        ranking = [self._ranked(place) for place in range(len(decision.ranking))]
+        explained = self.explained
+        row, decision, trace = explained.row, explained.decision, explained.trace
+        ranking = [self._ranked(index) for index in range(len(decision.ranking))]
         return DecisionPage(
             id=row.id,
             title=_title(decision),
-            placement_name=one.plan.placement.name,
+            placement_name=explained.plan.placement.name,
             placement_key=row.placement,
             decided_at=row.decided_at,
             customer=row.customer[:8] if row.customer else "",
@@ -171,9 +171,9 @@ class Explanation:
             ranking=ranking,
             excluded=[Left(self._label(e.id), self._position(e.id), said(e.reason)) for e in decision.excluded],
             slots=self._slots(),
-            slot_count=len(one.slots),
+            slot_count=len(explained.slots),
             values=decision.values,
-            outcomes=[self._outcome(outcome) for outcome in one.outcomes],
+            outcomes=[self._outcome(outcome) for outcome in explained.outcomes],
             bucket=trace.bucket.replace("|", " · "),
             raw=pretty(json.loads(row.answer)),
         )
@@ -184,26 +184,31 @@ class Explanation:
     def _position(self, id: str) -> int:
         return self.positions.get(id, 0)
 
-    def _ranked(self, place: int) -> Ranked:
-        one, slots = self.explained.decision.ranking[place], self.explained.slots
+    def _ranked(self, index: int) -> Ranked:
+        candidate, slots = self.explained.decision.ranking[index], self.explained.slots
         return Ranked(
-            rank=one.rank,
-            id=one.id,
-            label=one.label,
-            position=self._position(one.id),
-            score=one.score,
-            chance=one.chance,
-            drawn=place < len(slots) and bool(slots[place]),
-            reasons=[said(reason) for reason in one.reasons],
+            rank=candidate.rank,
+            id=candidate.id,
+            label=candidate.label,
+            position=self._position(candidate.id),
+            score=candidate.score,
+            chance=candidate.chance,
+            drawn=index < len(slots) and bool(slots[index]),
+            reasons=[said(reason) for reason in candidate.reasons],
         )
 
     def _slots(self) -> list[SlotRow]:
         """Return a row for each candidate, in the order of the answer; columns are the drawn slots."""
         slots = self.explained.slots
         return [
-            SlotRow(one.label, self._position(one.id), [slot.get(one.id) for slot in slots], one.rank)
-            for one in self.explained.decision.ranking
-            if any(one.id in slot for slot in slots)
+            SlotRow(
+                candidate.label,
+                self._position(candidate.id),
+                [slot.get(candidate.id) for slot in slots],
+                candidate.rank,
+            )
+            for candidate in self.explained.decision.ranking
+            if any(candidate.id in slot for slot in slots)
         ]
 
     def _past(self) -> list[Past]:

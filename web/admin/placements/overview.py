@@ -94,7 +94,7 @@ async def _glance(frame: Frame, configuration: Configuration) -> Glance:
         decisions=decision_rows(configuration, latest),
         per_minute=await _answers_last_minute(frame, configuration),
         last_hour=sum(row.answers for row in placements),
-        fallbacks=sum(one.decision.fallback for one in latest),
+        fallbacks=sum(logged.decision.fallback for logged in latest),
     )
 
 

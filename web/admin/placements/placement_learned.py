@@ -39,23 +39,23 @@ def learned_view(frame: Frame, placement: Placement, ids: Sequence[str], labels:
     """Return what was learned from facts; None where the placement does not learn from facts."""
     if not isinstance(placement.policy, Contextual):
         return None
-    found = frame.engine.monitor.findings(frame.merchant.id, placement.key)
+    findings = frame.engine.monitor.findings(frame.merchant.id, placement.key)
     by_id = dict(zip(ids, labels, strict=True))
-    rows = [_row(one, by_id) for one in found[:MOST_ROWS]]
+    rows = [_row(finding, by_id) for finding in findings[:MOST_ROWS]]
     begin = frame.engine.monitor.cold_starts(frame.merchant.id, placement.key)
-    said = [_beginning(frame, one, by_id) for one in begin]
-    return LearnedView(sentences(found, by_id, most=MOST_SENTENCES), rows, said)
+    cold_starts = [_beginning(frame, cold_start, by_id) for cold_start in begin]
+    return LearnedView(sentences(findings, by_id, most=MOST_SENTENCES), rows, cold_starts)
 
 
-def _beginning(frame: Frame, one: ColdStart, labels: dict[str, str]) -> str:
-    share = frame.show.percent(one.rate, digits=1)
-    if not one.ids:
+def _beginning(frame: Frame, cold_start: ColdStart, labels: dict[str, str]) -> str:
+    share = frame.show.percent(cold_start.rate, digits=1)
+    if not cold_start.ids:
         return f"Any other new candidate starts at about {share}."
-    known = [labels.get(id, id) for id in one.ids[:MOST_NAMED]]
-    more = f" and {len(one.ids) - MOST_NAMED} more" if len(one.ids) > MOST_NAMED else ""
-    return f"One {one.where} starts at about {share}, estimated from {', '.join(known)}{more}."
+    names = [labels.get(id, id) for id in cold_start.ids[:MOST_NAMED]]
+    more = f" and {len(cold_start.ids) - MOST_NAMED} more" if len(cold_start.ids) > MOST_NAMED else ""
+    return f"One {cold_start.where} starts at about {share}, estimated from {', '.join(names)}{more}."
 
 
-def _row(one: Finding, labels: dict[str, str]) -> LearnedRow:
-    label = labels.get(one.candidate, one.candidate)
-    return LearnedRow(one.where, label, one.ratio, one.low, one.high, one.sure)
+def _row(finding: Finding, labels: dict[str, str]) -> LearnedRow:
+    label = labels.get(finding.candidate, finding.candidate)
+    return LearnedRow(finding.where, label, finding.ratio, finding.low, finding.high, finding.sure)

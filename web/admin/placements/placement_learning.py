@@ -99,8 +99,8 @@ async def learning_page(frame: NamedDependency[Frame], key: FromPath[str]) -> Pa
         examination=_examination(frame, insight),
         beliefs=believed,
         days=days,
-        points=[(_duration(frame, at), share) for at, share in insight.arrivals],
-        groups=[_group(frame, insight, one) for one in insight.groups[:MOST_GROUPS]],
+        points=[(_duration(frame, age), share) for age, share in insight.arrivals],
+        groups=[_group(frame, insight, group) for group in insight.groups[:MOST_GROUPS]],
         more_groups=max(0, len(insight.groups) - MOST_GROUPS),
         densities_chart=densities(_hills(insight, positions), show=frame.show, measure=measure),
         history_chart=history(days, show=frame.show, measure=measure) if _has_several_days(insight) else None,
@@ -122,7 +122,9 @@ async def learning_csv(frame: NamedDependency[Frame], key: FromPath[str], file: 
 
 async def _insight(frame: Frame, key: str) -> tuple[Insight, dict[str, int]]:
     insight = await frame.engine.insights.of(frame.merchant.id, key)
-    candidates = [one.document for one in await frame.engine.catalogue.page(frame.merchant.id, "candidate", key)]
+    candidates = [
+        resource.document for resource in await frame.engine.catalogue.page(frame.merchant.id, "candidate", key)
+    ]
     return insight, positions_of(candidates)
 
 
@@ -177,12 +179,12 @@ def _days(insight: Insight, positions: dict[str, int]) -> list[ArmDay]:
 
 
 def _how_sure(beliefs: Sequence[Belief]) -> str:
-    known = sorted((one for one in beliefs if one.effective), key=lambda one: one.high - one.low)
-    if not known:
+    ranked = sorted((belief for belief in beliefs if belief.effective), key=lambda belief: belief.high - belief.low)
+    if not ranked:
         return "No results yet: every rate is equally likely."
-    if len(known) == 1:
-        return f"Only {known[0].label} has results so far."
-    return f"Most certain: {known[0].label}, least certain: {known[-1].label}: a narrower hill is more certain."
+    if len(ranked) == 1:
+        return f"Only {ranked[0].label} has results so far."
+    return f"Most certain: {ranked[0].label}. Least certain: {ranked[-1].label}. A narrower hill is more certain."
 
 
 def _what_it_costs(frame: Frame, insight: Insight) -> str:
@@ -199,7 +201,7 @@ def _what_it_costs(frame: Frame, insight: Insight) -> str:
 def _how_it_fades(frame: Frame, insight: Insight, beliefs: Sequence[Belief]) -> str:
     show, days = frame.show, insight.placement.half_life_days
     said = f"Results of {show.number(days)} days ago count half"
-    counted, effective = sum(one.counted for one in beliefs), sum(one.effective for one in beliefs)
+    counted, effective = sum(belief.counted for belief in beliefs), sum(belief.effective for belief in beliefs)
     if not counted:
         return f"{said}."
     tries = show.count(counted, "try", "tries")
@@ -239,7 +241,7 @@ def _how_late(frame: Frame, insight: Insight) -> str:
 
 
 def _within(insight: Insight, share: float) -> int:
-    return next((at for at, came in insight.arrivals if came >= share), insight.placement.window_minutes * MINUTE)
+    return next((age for age, came in insight.arrivals if came >= share), insight.placement.window_minutes * MINUTE)
 
 
 def _duration(frame: Frame, ms: int) -> str:
@@ -274,31 +276,33 @@ def _examination(frame: Frame, insight: Insight) -> list[str]:
 def _group(frame: Frame, insight: Insight, group: Group) -> GroupRow:
     parts = zip(insight.placement.buckets, group.bucket.split("|"), strict=False)
     named = (frame.show.country(value) if name.endswith("country") else value for name, value in parts)
-    return GroupRow(" · ".join("unknown" if one in ("", "-") else one for one in named), group.trials, group.own_share)
+    return GroupRow(
+        " · ".join("unknown" if value in ("", "-") else value for value in named), group.trials, group.own_share
+    )
 
 
 def _belief_table(insight: Insight, positions: dict[str, int]) -> Rows:
     names = ("candidate", "counted", "effective", "began_with", "strength", "mean", "low", "high")
     rows: list[list[object]] = [
-        [one.label, *(getattr(one, name) for name in names[1:])] for one in _beliefs(insight, positions)
+        [belief.label, *(getattr(belief, name) for name in names[1:])] for belief in _beliefs(insight, positions)
     ]
     return [list(names), *rows]
 
 
 def _day_table(insight: Insight, positions: dict[str, int]) -> Rows:
     rows: list[list[object]] = [
-        [one.label, one.day, one.trials, one.rate, one.forgotten] for one in _days(insight, positions)
+        [day.label, day.day, day.trials, day.rate, day.forgotten] for day in _days(insight, positions)
     ]
     return [["candidate", "epoch_day", "trials", "rate", "forgotten"], *rows]
 
 
 def _arrival_table(insight: Insight, _positions: dict[str, int]) -> Rows:
-    rows: list[list[object]] = [[at, share] for at, share in insight.arrivals]
+    rows: list[list[object]] = [[age, share] for age, share in insight.arrivals]
     return [["milliseconds", "share"], *rows]
 
 
 def _group_table(insight: Insight, _positions: dict[str, int]) -> Rows:
-    rows: list[list[object]] = [[one.bucket, one.trials, one.own_share] for one in insight.groups]
+    rows: list[list[object]] = [[group.bucket, group.trials, group.own_share] for group in insight.groups]
     return [["group", "trials", "own_share"], *rows]
 
 

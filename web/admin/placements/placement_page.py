@@ -148,7 +148,7 @@ async def placement_page(
         bucket=arms.bucket or "",
         floor_note=_floor_note(frame, placement),
         share_lines=monitor.lines,
-        share_moments=[at for at, _ in monitor.lines[0].points] if monitor.lines else [],
+        share_moments=[moment for moment, _ in monitor.lines[0].points] if monitor.lines else [],
         learned=learned_view(frame, placement, [arm.id for arm in arms.arms], [arm.label for arm in arms.arms]),
     )
     return frame.page("placements/placement.html", page)
@@ -181,7 +181,7 @@ def _estimate_table(monitor: MonitorView) -> Rows:
 
 
 def _share_table(monitor: MonitorView) -> Rows:
-    moments = [(at, line.label, share) for line in monitor.lines for at, share in line.points]
+    moments = [(moment, line.label, share) for line in monitor.lines for moment, share in line.points]
     return [("epoch_ms", "candidate", "share"), *sorted(moments)]
 
 
@@ -208,7 +208,7 @@ def goal_of(placement: Placement) -> str:
 async def _monitor(frame: Frame, key: str, bucket: str | None) -> tuple[Placement, Arms, MonitorView]:
     catalogue, merchant_id = frame.engine.catalogue, frame.merchant.id
     placement: Placement = (await catalogue.get(merchant_id, "placement", "", key)).document
-    candidates = [one.document for one in await catalogue.page(merchant_id, "candidate", key)]
+    candidates = [resource.document for resource in await catalogue.page(merchant_id, "candidate", key)]
     arms = await frame.engine.monitor.arms(merchant_id, key, bucket=bucket or None, minutes=MINUTES)
     return placement, arms, _view(frame, placement, arms, positions_of(candidates))
 
@@ -320,10 +320,10 @@ def _lines(arms: Arms) -> list[list[tuple[int, float]]]:
     ]
 
 
-def _bin_width(found: Sequence[Share]) -> int:
+def _bin_width(shares: Sequence[Share]) -> int:
     """Return a bin width with enough decisions in each bin for a steady line."""
-    minutes = {share.minute for share in found}
-    rate = sum(share.firsts for share in found) / (len(minutes) or 1)
+    minutes = {share.minute for share in shares}
+    rate = sum(share.firsts for share in shares) / (len(minutes) or 1)
     span = max(minutes, default=0) - min(minutes, default=0)
     fits = (width for width in BINS if rate * width >= ENOUGH_IN_A_BIN and span / width <= MOST_BINS)
     return next(fits, BINS[-1])

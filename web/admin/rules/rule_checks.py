@@ -56,11 +56,11 @@ async def checks_of(frame: Frame, rules: DraftRules) -> Checks:
     await asyncio.wait({task}, timeout=SOON_SECONDS)
     if not task.done():
         return Checks(False, {})
-    found = task.result()
+    findings = task.result()
     flags = {
-        rule.id: _flag(frame, f"/admin/rules/{rules.key}/{rule.id}", rule.shown.name, found[rule.id])
+        rule.id: _flag(frame, f"/admin/rules/{rules.key}/{rule.id}", rule.shown.name, findings[rule.id])
         for rule in rules.draft.rules
-        if rule.id in found
+        if rule.id in findings
     }
     return Checks(True, flags)
 
@@ -77,16 +77,16 @@ _TASKS: WeakKeyDictionary[Engine, dict[At, asyncio.Task[Findings]]] = WeakKeyDic
 
 def _task(frame: Frame, rules: DraftRules) -> asyncio.Task[Findings]:
     tasks = _TASKS.setdefault(frame.engine, {})
-    at = (frame.merchant.id, rules.key, rules.configuration.revision, rules.draft.at.revision)
-    if at not in tasks:
+    revision = (frame.merchant.id, rules.key, rules.configuration.revision, rules.draft.at.revision)
+    if revision not in tasks:
         while len(tasks) >= MOST_REMEMBERED:
             del tasks[next(iter(tasks))]
-        tasks[at] = asyncio.create_task(asyncio.to_thread(_found, frame, rules))
-    return tasks[at]
+        tasks[revision] = asyncio.create_task(asyncio.to_thread(_found, frame, rules))
+    return tasks[revision]
 
 
 def _found(frame: Frame, rules: DraftRules) -> Findings:
-    found: dict[str, list[RuleFinding]] = {}
+    by_rule: dict[str, list[RuleFinding]] = {}
     for finding in RuleContext(rules, frame.merchant, frame.show, id="").findings_of_all():
-        found.setdefault(finding.rule, []).append(finding)
-    return found
+        by_rule.setdefault(finding.rule, []).append(finding)
+    return by_rule

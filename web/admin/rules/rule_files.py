@@ -37,9 +37,9 @@ async def import_rules(request: AnyRequest, frame: NamedDependency[Frame], key: 
     rules = await load_rules(frame, key)
     try:
         sent = documents_in(await _file_of(request))
-        known = {document.id: document for document in rules.documents}
-        wanted = known | {document.id: document for document in sent}
-        await replace_all(frame, key, list(wanted.values()), revision=rules.draft.at.revision)
+        by_id = {document.id: document for document in rules.documents}
+        merged = by_id | {document.id: document for document in sent}
+        await replace_all(frame, key, list(merged.values()), revision=rules.draft.at.revision)
     except EngineError as error:
         return frame.go(f"/admin/rules?placement={key}", notice=Notice(f"Nothing was imported. {error.detail[:500]}"))
     text = f"{frame.show.count(len(sent), 'rule')} imported."
@@ -49,10 +49,10 @@ async def import_rules(request: AnyRequest, frame: NamedDependency[Frame], key: 
 def documents_in(text: bytes) -> list[RuleDocument]:
     """Read the rules in a file: a list, or an object with the list under `rules`. Raises `Invalid`."""
     try:
-        found = loads(text, most_bytes=MOST_BYTES)
+        decoded = loads(text, most_bytes=MOST_BYTES)
     except RuleError as error:
         raise Invalid(FieldProblem("file", f"The file {error.problems[0].message}")) from None
-    listed = found.get("rules") if isinstance(found, dict) else found
+    listed = decoded.get("rules") if isinstance(decoded, dict) else decoded
     if not isinstance(listed, list) or not listed:
         raise Invalid(FieldProblem("file", "The file must be a list of rules, or an object with one under “rules”."))
     try:

@@ -245,18 +245,18 @@ class Phrasing:
 async def _page(frame: Frame, rules: DraftRules, wanted: Filter) -> RulesPage:
     placement = placement_of(rules.configuration, rules.key)
     states = {rule.id: state_of(rule, frame.show.now) for rule in rules.draft.rules}
-    found = [rule for rule in rules.draft.rules if wanted.fits(rule, states[rule.id])]
-    start = next((place + 1 for place, rule in enumerate(found) if rule.id == wanted.after), 0)
-    page = found[start : start + PER_PAGE]
+    filtered = [rule for rule in rules.draft.rules if wanted.fits(rule, states[rule.id])]
+    start = next((index + 1 for index, rule in enumerate(filtered) if rule.id == wanted.after), 0)
+    page = filtered[start : start + PER_PAGE]
     phrasing, notes, checks = Phrasing(rules, frame), await notes_of(frame, rules), await checks_of(frame, rules)
-    more = wanted.address(rules.key, after=page[-1].id) if page and start + PER_PAGE < len(found) else ""
+    more = wanted.address(rules.key, after=page[-1].id) if page and start + PER_PAGE < len(filtered) else ""
     counts = Counter(states.values())
     return RulesPage(
         placements=rules.configuration.placements,
         placement=placement,
         rules=[_row(frame, phrasing, notes, checks, rules, rule) for rule in page],
         total=len(rules.draft.rules),
-        found=len(found),
+        found=len(filtered),
         filter=wanted,
         tags=sorted({tag for rule in rules.draft.rules for tag in rule.shown.tags}),
         states=[(state, word, counts[state]) for state, word, _ in STATES if counts[state]],
@@ -264,8 +264,8 @@ async def _page(frame: Frame, rules: DraftRules, wanted: Filter) -> RulesPage:
         here=wanted.address(rules.key, after=wanted.after),
         key=rules.key,
         changes=len(rules.draft.changes),
-        findings=[one.message for one in notes.lists],
-        checks=checks.among(found),
+        findings=[finding.message for finding in notes.lists],
+        checks=checks.among(filtered),
         oob=SWAPPED if frame.is_htmx else "",
     )
 
@@ -289,10 +289,10 @@ def epoch_ms(moment: str) -> int:
 
 def placement_of(configuration: Configuration, key: str) -> Placement:
     """Return the placement; `NotFound` where there is none."""
-    found = configuration.find("placement", "", key)
-    if found is None:
+    resource = configuration.find("placement", "", key)
+    if resource is None:
         raise NotFound(f"there is no placement “{key}”", field="placement")
-    document: Placement = found.document
+    document: Placement = resource.document
     return document
 
 
@@ -329,14 +329,14 @@ def _row(frame: Frame, phrasing: Phrasing, notes: Notes, checks: Checks, rules: 
 
 def _moved(ids: Sequence[str], id: str, values: Mapping[str, str]) -> list[str]:
     """Move a rule one step up or down, or beside the rule that it was dragged to."""
-    rest, place = [one for one in ids if one != id], ids.index(id)
+    rest, index = [other for other in ids if other != id], ids.index(id)
     if values.get("direction") in ("up", "down"):
-        place += -1 if values["direction"] == "up" else 1
+        index += -1 if values["direction"] == "up" else 1
     elif values.get("before") in rest:
-        place = rest.index(values["before"])
+        index = rest.index(values["before"])
     elif values.get("after") in rest:
-        place = rest.index(values["after"]) + 1
-    return [*rest[: max(0, place)], id, *rest[max(0, place) :]]
+        index = rest.index(values["after"]) + 1
+    return [*rest[: max(0, index)], id, *rest[max(0, index) :]]
 
 
 def _switched(document: RuleDocument, act: str) -> RuleDocument | None:

@@ -138,13 +138,13 @@ class Notes:
 async def notes_of(frame: Frame, rules: DraftRules) -> Notes:
     """Return all notes of a placement's rules."""
     uses = frame.engine.uses
-    spans = {one.id: (_moment(one.active_from), _moment(one.active_to)) for one in rules.documents}
+    spans = {rule.id: (_moment(rule.active_from), _moment(rule.active_to)) for rule in rules.documents}
     return Notes(
         await uses.rules(frame.merchant.id, rules.key),
         await uses.fields(frame.merchant.id),
         {rule.id: rule for rule in rules.parsed()},
         vocabulary_of(rules.configuration.fields()),
-        {one.rule: one for one in schedule_findings(spans, frame.show.now)},
+        {finding.rule: finding for finding in schedule_findings(spans, frame.show.now)},
         unused_lists(_all_rules(rules), lists_of(rules.configuration.documents("list"))),
     )
 
@@ -154,18 +154,18 @@ def _all_rules(rules: DraftRules) -> list[Rule]:
     configuration = rules.configuration
     if not configuration.documents("list"):
         return []
-    others = [one.key for one in configuration.placements if one.key != rules.key]
+    others = [placement.key for placement in configuration.placements if placement.key != rules.key]
     return [*rules.parsed(), *(rule for key in others for rule in _published(configuration, key))]
 
 
 def _published(configuration: Configuration, key: str) -> list[Rule]:
-    vocabulary, lists, found = vocabulary_of(configuration.fields()), lists_of(configuration.documents("list")), []
+    vocabulary, lists, parsed = vocabulary_of(configuration.fields()), lists_of(configuration.documents("list")), []
     for document in configuration.documents("rule", key):
         try:
-            found.append(parse_rule(rule_source(document), vocabulary, lists))
+            parsed.append(parse_rule(rule_source(document), vocabulary, lists))
         except RuleError:
             continue
-    return found
+    return parsed
 
 
 def waiting_text(waiting: Waiting, vocabulary: Vocabulary) -> str:

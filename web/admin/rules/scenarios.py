@@ -65,8 +65,8 @@ async def scenarios_page(frame: NamedDependency[Frame], key: FromPath[str]) -> P
     """Show the scenarios, those that fail first."""
     placement = (await frame.engine.catalogue.get(frame.merchant.id, "placement", "", key)).document
     outcomes = await frame.engine.scenarios.try_live(frame.merchant.id, key)
-    outcomes.sort(key=lambda one: (one.holds, one.name.casefold()))
-    failing = sum(not one.holds for one in outcomes)
+    outcomes.sort(key=lambda outcome: (outcome.holds, outcome.name.casefold()))
+    failing = sum(not outcome.holds for outcome in outcomes)
     return frame.page("rules/scenarios.html", ScenariosPage(placement, outcomes, failing))
 
 
@@ -168,7 +168,9 @@ def document_of(values: Mapping[str, str], *, id: str) -> Scenario:
         try:
             texts[name] = loads(reader.text(name) or "{}")
         except RuleError as error:
-            reader.problems += [FieldProblem(name, f"{one.path} {one.message}".strip()) for one in error.problems]
+            reader.problems += [
+                FieldProblem(name, f"{problem.path} {problem.message}".strip()) for problem in error.problems
+            ]
     reader.check()
     return to_document(texts, Scenario, hints=HINTS)
 
@@ -196,7 +198,7 @@ async def _stored(
 ) -> ScenarioPage:
     base = f"/admin/placements/{stored.place}/scenarios"
     outcomes = await frame.engine.scenarios.try_live(frame.merchant.id, stored.place)
-    outcome = next((one for one in outcomes if one.id == stored.id), None)
+    outcome = next((outcome for outcome in outcomes if outcome.id == stored.id), None)
     return ScenarioPage(stored.document.name, f"{base}/{stored.id}", base, form, outcome, saved, theirs or [])
 
 

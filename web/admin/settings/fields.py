@@ -104,8 +104,10 @@ async def fields_page(frame: NamedDependency[Frame]) -> Page:
     """Show the declared fields by name."""
     configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
     uses, readers = await frame.engine.uses.fields(frame.merchant.id), readers_of(configuration)
-    own = sorted(configuration.documents("field"), key=lambda one: one.name)
-    rows = [_row(frame, one, uses, readers, is_engine=one in ENGINE_FIELDS) for one in (*own, *ENGINE_FIELDS)]
+    own = sorted(configuration.documents("field"), key=lambda document: document.name)
+    rows = [
+        _row(frame, document, uses, readers, is_engine=document in ENGINE_FIELDS) for document in (*own, *ENGINE_FIELDS)
+    ]
     return frame.page("settings/fields.html", FieldsPage(rows, uses.answers, DAYS))
 
 
@@ -223,12 +225,12 @@ def _examples(reader: Reader) -> list[Any]:
 def readers_of(configuration: Configuration) -> Mapping[str, Sequence[tuple[str, str]]]:
     """Return the published rules in force that look at each field, as (name, address)."""
     vocabulary, lists = vocabulary_of(configuration.fields()), lists_of(configuration.documents("list"))
-    found: dict[str, list[tuple[str, str]]] = {}
+    readers: dict[str, list[tuple[str, str]]] = {}
     for placement in configuration.placements:
         for document in configuration.documents("rule", placement.key):
             for name in _fields_read(document, vocabulary, lists):
-                found.setdefault(name, []).append((document.name, f"/admin/rules/{placement.key}/{document.id}"))
-    return found
+                readers.setdefault(name, []).append((document.name, f"/admin/rules/{placement.key}/{document.id}"))
+    return readers
 
 
 def _fields_read(
@@ -268,7 +270,7 @@ def _row(
 def _example(frame: Frame, field: FieldDocument, unit: str) -> str:
     first = field.examples[0]
     if isinstance(first, list):
-        return ", ".join(str(one) for one in first)
+        return ", ".join(str(value) for value in first)
     return value_in_words(first, field.type, unit, frame.wording)
 
 

@@ -47,11 +47,11 @@ async def typed(request: AnyRequest) -> dict[str, str]:
 
 async def several_typed(request: AnyRequest) -> dict[str, list[str]]:
     """Read the texts of a sent form by field, all of those with one name, without files."""
-    found: dict[str, list[str]] = {}
+    texts: dict[str, list[str]] = {}
     for name, value in (await request.form()).multi_items():
         if isinstance(value, str):
-            found.setdefault(name, []).append(value)
-    return found
+            texts.setdefault(name, []).append(value)
+    return texts
 
 
 async def _given_token(request: AnyRequest) -> str | None:

@@ -32,10 +32,10 @@ class Form:
 
     def with_problems(self, problems: Iterable[FieldProblem]) -> Form:
         """Return the same texts with the first problem of each field."""
-        found: dict[str, str] = {}
+        problems_by_field: dict[str, str] = {}
         for problem in problems:
-            found.setdefault(problem.field, sentence(problem.message))
-        return Form(self.values, found)
+            problems_by_field.setdefault(problem.field, sentence(problem.message))
+        return Form(self.values, problems_by_field)
 
 
 class Reader:

@@ -24,18 +24,18 @@ def line_of(text: str, pointer: str, message: str = "") -> int:
 def excerpt(text: str, line: int) -> str:
     """Return a line without its indentation, shortened."""
     lines = text.splitlines()
-    found = lines[line - 1].strip() if 0 < line <= len(lines) else ""
-    return found if len(found) <= LONGEST_EXCERPT else found[:LONGEST_EXCERPT] + "…"
+    stripped = lines[line - 1].strip() if 0 < line <= len(lines) else ""
+    return stripped if len(stripped) <= LONGEST_EXCERPT else stripped[:LONGEST_EXCERPT] + "…"
 
 
 def _offset(text: str, pointer: str) -> int:
     """Return the offset of a node; where a step leads nowhere, of the last node on the way."""
     position = _skip(text, 0)
     for step in pointer.split("/")[1:]:
-        found = _child(text, position, step.replace("~1", "/").replace("~0", "~"))
-        if found is None:
+        child = _child(text, position, step.replace("~1", "/").replace("~0", "~"))
+        if child is None:
             break
-        position = found
+        position = child
     return position
 
 
@@ -86,10 +86,11 @@ def _lines(value: object, *, room: int = 72) -> list[str]:
         return [flat]
     if isinstance(value, dict):
         parts = [
-            _under(json.dumps(name, ensure_ascii=False), _lines(one, room=room - 2)) for name, one in value.items()
+            _under(json.dumps(name, ensure_ascii=False), _lines(member, room=room - 2))
+            for name, member in value.items()
         ]
         return ["{", *_joined(parts), "}"]
-    return ["[", *_joined([_lines(one, room=room - 2) for one in value]), "]"]
+    return ["[", *_joined([_lines(member, room=room - 2) for member in value]), "]"]
 
 
 def _under(name: str, lines: list[str]) -> list[str]:

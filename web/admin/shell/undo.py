@@ -42,29 +42,30 @@ async def restore(frame: NamedDependency[Frame], entry_id: FromPath[int]) -> Res
     entries = await catalogue.audit(frame.merchant.id, before_id=entry_id + 1, limit=1)
     if not entries or entries[0].id != entry_id or not can_be_restored(entries[0]):
         raise NotFound("There is nothing to restore here.")
-    kind, place, document = _deleted(entries[0])
+    kind, placement, document = _deleted(entries[0])
     try:
-        await catalogue.create(frame.actor, kind, place, [document])
+        await catalogue.create(frame.actor, kind, placement, [document])
     except Conflict:
-        return frame.go(_list_of(kind, place), notice=Notice("It exists already."))
+        return frame.go(_list_of(kind, placement), notice=Notice("It exists already."))
     except EngineError as error:
-        return frame.go(_list_of(kind, place), notice=Notice(f"It cannot be restored: {error.detail}"))
-    return frame.go(_list_of(kind, place), notice=Notice("Restored and in force."))
+        return frame.go(_list_of(kind, placement), notice=Notice(f"It cannot be restored: {error.detail}"))
+    return frame.go(_list_of(kind, placement), notice=Notice("Restored and in force."))
 
 
 def _deleted(entry: Entry) -> tuple[Kind, str, Any]:
     kind, id_and_place = entry.subject.split(" ", 1)
-    place = id_and_place.partition(" in ")[2]
-    return kind, place, msgspec.json.decode(entry.before or "", type=KINDS[kind].document)  # type: ignore[return-value,index]
+    placement = id_and_place.partition(" in ")[2]
+    document = msgspec.json.decode(entry.before or "", type=KINDS[kind].document)  # type: ignore[index]
+    return kind, placement, document  # type: ignore[return-value]
 
 
-def _list_of(kind: Kind, place: str) -> str:
+def _list_of(kind: Kind, placement: str) -> str:
     if kind == "rule":
-        return f"/admin/rules?placement={place}"
+        return f"/admin/rules?placement={placement}"
     if kind == "scenario":
-        return f"/admin/placements/{place}/scenarios"
+        return f"/admin/placements/{placement}/scenarios"
     if kind == "candidate":
-        return "/admin/methods" if place == "payment_methods" else f"/admin/placements/{place}/candidates"
+        return "/admin/methods" if placement == "payment_methods" else f"/admin/placements/{placement}/candidates"
     return "/admin/fields"
 
 

@@ -114,9 +114,9 @@ def with_parts(group: Group, parts: Sequence[Node]) -> Group:
 
 
 def _node(logic: object, types: Types, path: str) -> Node:
-    found = read(logic, types)
-    if found:
-        return Row(*found, source=logic, path=path)
+    clause = read(logic, types)
+    if clause:
+        return Row(*clause, source=logic, path=path)
     if isinstance(logic, dict) and len(logic) == 1:
         [(operator, value)] = logic.items()
         if operator in ("and", "or"):
@@ -126,9 +126,9 @@ def _node(logic: object, types: Types, path: str) -> Node:
     return Raw(logic, path)
 
 
-def _group(kind: Kind, source: object, value: object, types: Types, path: str, at: str) -> Group:
+def _group(kind: Kind, source: object, value: object, types: Types, path: str, inner_path: str) -> Group:
     parts = [
-        _node(part, types, pointer(at, index) if isinstance(value, list) else at)
+        _node(part, types, pointer(inner_path, index) if isinstance(value, list) else inner_path)
         for index, part in enumerate(arguments(value))
     ]
     return Group(kind, tuple(parts), source, path)
@@ -136,8 +136,8 @@ def _group(kind: Kind, source: object, value: object, types: Types, path: str, a
 
 def _none_of(logic: object, value: object, types: Types, path: str) -> Group:
     """Read a negation: none of several parts, or not one part."""
-    at = pointer(path, "!", 0) if isinstance(value, list) else pointer(path, "!")
+    inner_path = pointer(path, "!", 0) if isinstance(value, list) else pointer(path, "!")
     inner = arguments(value)[0]
     if isinstance(inner, dict) and inner.keys() == {"or"}:
-        return _group("none", logic, inner["or"], types, path, pointer(at, "or"))
-    return Group("none", (_node(inner, types, at),), logic, path)
+        return _group("none", logic, inner["or"], types, path, pointer(inner_path, "or"))
+    return Group("none", (_node(inner, types, inner_path),), logic, path)

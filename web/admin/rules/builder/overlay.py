@@ -54,16 +54,16 @@ class Overlay:
     def values(self, name: str, kind: str, value: object, field: str = "") -> object:
         """Return the values of inputs with one name, of which an empty one is always sent."""
         old = value if isinstance(value, list) else [value]
-        shown = [to_text(kind, one, self.terms, field) for one in old]
+        shown = [to_text(kind, item, self.terms, field) for item in old]
         typed = [text for text in self.given.get(name, ["", *shown]) if text.strip()]
         typed += [text for text in self.given.get(f"{name}.add", ()) if text.strip()]
         if typed == shown:
             return value
         self.changed.append(name)
         self.reshaped = True
-        known = dict(zip(shown, old, strict=True))
-        read = [known[text] if text in known else from_text(kind, text, self.terms, field) for text in typed]
-        return [one for number, one in enumerate(read) if one not in read[:number]]
+        by_text = dict(zip(shown, old, strict=True))
+        read = [by_text[text] if text in by_text else from_text(kind, text, self.terms, field) for text in typed]
+        return [item for number, item in enumerate(read) if item not in read[:number]]
 
     def _node(self, node: Node, steps: Steps) -> Node:
         if isinstance(node, Group):
@@ -119,8 +119,8 @@ def with_field(row: Row, field: str, terms: Terms) -> Row:
     same = next((operator for operator in choices if operator.key == row.operator.key), None)
     if same and row.field and terms.types.get(field) == terms.types.get(row.field):
         return replace(row, field=field, source=EDITED)
-    known = terms.fields.get(field)
-    usual = ANY_OF if known and known.allowed and ANY_OF in choices else choices[0]
+    declared = terms.fields.get(field)
+    usual = ANY_OF if declared and declared.allowed and ANY_OF in choices else choices[0]
     operator = usual if same is None or not row.field else same
     return Row(field, operator, tuple(blank(slot, index, terms) for index, slot in enumerate(operator.slots)))
 

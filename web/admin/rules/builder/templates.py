@@ -27,8 +27,8 @@ Found = dict[int, object]
 
 def match(template: object, logic: object) -> Found | None:
     """Return the values in the holes, the field's name under `FIELD_NAME`; None where the JSON does not match."""
-    found: Found = {}
-    return found if _fits(template, logic, found) else None
+    values: Found = {}
+    return values if _fits(template, logic, values) else None
 
 
 def fill(template: object, field: str, values: Sequence[object]) -> object:
@@ -49,45 +49,45 @@ def arguments(value: object) -> list[object]:
     return value if isinstance(value, list) else [value]
 
 
-def _fits(template: object, logic: object, found: Found) -> bool:
+def _fits(template: object, logic: object, values: Found) -> bool:
     if isinstance(template, Field):
-        return _is_field(logic, found)
+        return _is_field(logic, values)
     if isinstance(template, Hole):
-        return _fits_hole(template, logic, found)
+        return _fits_hole(template, logic, values)
     if isinstance(template, dict):
         if not isinstance(logic, dict) or logic.keys() != template.keys():
             return False
-        return all(_all_fit(arguments(template[key]), arguments(logic[key]), found) for key in template)
+        return all(_all_fit(arguments(template[key]), arguments(logic[key]), values) for key in template)
     if isinstance(template, list):
-        return isinstance(logic, list) and _all_fit(template, logic, found)
+        return isinstance(logic, list) and _all_fit(template, logic, values)
     return type(logic) is type(template) and logic == template
 
 
-def _all_fit(templates: list[object], parts: list[object], found: Found) -> bool:
+def _all_fit(templates: list[object], parts: list[object], values: Found) -> bool:
     return len(templates) == len(parts) and all(
-        _fits(template, part, found) for template, part in zip(templates, parts, strict=True)
+        _fits(template, part, values) for template, part in zip(templates, parts, strict=True)
     )
 
 
-def _is_field(logic: object, found: Found) -> bool:
+def _is_field(logic: object, values: Found) -> bool:
     if not isinstance(logic, dict) or logic.keys() != {"var"}:
         return False
     names = arguments(logic["var"])
     if len(names) != 1 or not isinstance(names[0], str):
         return False
-    found[FIELD_NAME] = names[0]
+    values[FIELD_NAME] = names[0]
     return True
 
 
-def _fits_hole(hole: Hole, logic: object, found: Found) -> bool:
+def _fits_hole(hole: Hole, logic: object, values: Found) -> bool:
     if hole.many and not hole.alone:
         if not isinstance(logic, list) or not all(_is_written_out(item) for item in logic):
             return False
-        found[hole.index] = logic
+        values[hole.index] = logic
         return True
     if not _is_written_out(logic):
         return False
-    found[hole.index] = [logic] if hole.alone else logic
+    values[hole.index] = [logic] if hole.alone else logic
     return True
 
 

@@ -39,19 +39,19 @@ class Terms:
     types: Mapping[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "types", {name: one.type for name, one in self.fields.items()})
+        object.__setattr__(self, "types", {name: document.type for name, document in self.fields.items()})
 
     def unit_of(self, name: str) -> str:
         """Return the currency of a field of money: its own, else the merchant's."""
-        known = self.fields.get(name)
-        return known.unit if known and known.unit in CURRENCIES else self.currency
+        declared = self.fields.get(name)
+        return declared.unit if declared and declared.unit in CURRENCIES else self.currency
 
     def kind_of(self, slot: str, name: str) -> str:
         """Return the kind of an input: for `value` and `many` the field's type."""
         if slot not in ("value", "many"):
             return slot
-        known = self.fields.get(name)
-        return "string" if known is None or known.type == "list" else known.type
+        declared = self.fields.get(name)
+        return "string" if declared is None or declared.type == "list" else declared.type
 
 
 def to_text(kind: str, value: object, terms: Terms, name: str = "") -> str:
@@ -149,8 +149,8 @@ def _on_the_clock(value: str, timezone: str) -> str:
 def _code(text: str, names: Mapping[str, str]) -> object:
     """Return the code for a name or a code. Two or three other letters count as a code."""
     wanted = text.casefold()
-    found = next((code for code, name in names.items() if wanted in (code.casefold(), name.casefold())), None)
-    return found or (text.upper() if text.isascii() and text.isalpha() and len(text) in (2, 3) else text)
+    match = next((code for code, name in names.items() if wanted in (code.casefold(), name.casefold())), None)
+    return match or (text.upper() if text.isascii() and text.isalpha() and len(text) in (2, 3) else text)
 
 
 def _country(text: str, terms: Terms, name: str) -> object:

@@ -114,7 +114,7 @@ class Viewer:
     def _row(self, row: Row, steps: Steps, number: str, notes: Sequence[Note]) -> PartView:
         name = name_of(steps)
         inputs = list(self._inputs(row, name))
-        wrong = [one for one in inputs if one.wrong]
+        wrong = [item_input for item_input in inputs if item_input.wrong]
         if not row.field:
             notes = [Note("", "mistake", "Choose what this is about.")]
         elif wrong:
@@ -147,9 +147,9 @@ class Viewer:
         wrong = missing(kind, value, unit)
         if slot in MANY_SLOTS:
             many = value if isinstance(value, list) else [value]
-            chosen = [(to_text(kind, one, self._terms, field), self._name(kind, one)) for one in many]
+            chosen = [(to_text(kind, item, self._terms, field), self._name(kind, item)) for item in many]
             few = 0 < len(options) <= FEW
-            offered = [*options, *(one for one in chosen if one not in options)] if few else options
+            offered = [*options, *(option for option in chosen if option not in options)] if few else options
             return InputView(
                 name, "pills" if few else "chips", label, "", chosen, offered,
                 offers=OFFERS.get(kind, ""), wrong=wrong,
@@ -167,9 +167,9 @@ class Viewer:
             return list(self._terms.candidates.items())
         if kind == "list":
             return [(name, name) for name in self._terms.lists]
-        known = self._terms.fields.get(field)
-        if known and known.allowed and slot in ("value", "many"):
-            return [(to_text(kind, one, self._terms), self._name(kind, one)) for one in known.allowed]
+        declared = self._terms.fields.get(field)
+        if declared and declared.allowed and slot in ("value", "many"):
+            return [(to_text(kind, item, self._terms), self._name(kind, item)) for item in declared.allowed]
         return ()
 
     def _name(self, kind: str, value: object) -> str:
@@ -185,7 +185,7 @@ class Viewer:
         if not row.kind:
             return PartView("json", name, str(index + 1), _distinct(notes), json=pretty(row.source))
         inputs = [self._effect_input(row, name, key, what) for key, what in effect_rows.PARTS[row.kind]]
-        if any(one.wrong for one in inputs):
+        if any(item_input.wrong for item_input in inputs):
             notes = [note for note in notes if note.severity != "mistake"]
         return PartView(
             "effect", name, str(index + 1), _distinct(notes),
@@ -205,14 +205,16 @@ class Viewer:
 
 def field_groups(terms: Terms) -> list[tuple[str, list[Option]]]:
     """Group the declared fields by topic."""
-    named = sorted(terms.fields.values(), key=lambda one: (one.name.partition(".")[0], label_of(terms, one.name)))
-    grouped = itertools.groupby(named, key=lambda one: one.name.partition(".")[0])
+    named = sorted(
+        terms.fields.values(), key=lambda document: (document.name.partition(".")[0], label_of(terms, document.name))
+    )
+    grouped = itertools.groupby(named, key=lambda document: document.name.partition(".")[0])
     return [
         (
             TITLES.get(group, group.replace("_", " ").capitalize()),
-            [(one.name, label_of(terms, one.name)) for one in some],
+            [(document.name, label_of(terms, document.name)) for document in documents],
         )
-        for group, some in grouped
+        for group, documents in grouped
     ]
 
 
@@ -228,8 +230,8 @@ def offers(terms: Terms, timezones: Iterable[str]) -> Mapping[str, Sequence[str]
 
 def label_of(terms: Terms, name: str) -> str:
     """Return the label of a field, or its name."""
-    known = terms.fields.get(name)
-    return (known and known.label) or name
+    declared = terms.fields.get(name)
+    return (declared and declared.label) or name
 
 
 LOOKS = {

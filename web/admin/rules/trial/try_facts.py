@@ -51,9 +51,9 @@ def texts_of(values: Mapping[str, Any], terms: Terms) -> dict[str, str]:
 
 def _input(field: FieldDocument, value: object, terms: Terms, known: Field) -> FactInput:
     text, kind = _to_text(field, value, terms), field.type
-    options = YES_NO if kind == "boolean" else [(one, one) for one in field.allowed]
+    options = YES_NO if kind == "boolean" else [(value, value) for value in field.allowed]
     strange = [] if not text or text in dict(options) else [(text, text)]
-    one = InputView(
+    item_input = InputView(
         PREFIX + field.name,
         "choice" if options else LOOKS.get(kind, "text"),
         label_of(terms, field.name),
@@ -63,8 +63,8 @@ def _input(field: FieldDocument, value: object, terms: Terms, known: Field) -> F
         unit=terms.unit_of(field.name) if kind == "money" else "",
     )
     problem = known.problem_with(value) if value is not None else None
-    said = missing(kind, value, one.unit) or sentence(problem) if problem else ""
-    return FactInput(one, HINTS.get(kind, ""), f"{said} It is treated as not sent." if said else "")
+    text = missing(kind, value, item_input.unit) or sentence(problem) if problem else ""
+    return FactInput(item_input, HINTS.get(kind, ""), f"{text} It is treated as not sent." if text else "")
 
 
 def _to_text(field: FieldDocument, value: object, terms: Terms) -> str:

@@ -91,12 +91,21 @@ def answer_of(trial: Trial, key: str, rule_id: str, positions: Mapping[str, int]
         "This is the likeliest order. Chance may draw another." if any(drawn) else "",
         [
             Ranked(
-                one.rank, one.id, one.label, positions.get(one.id, 0), one.score, one.chance,
-                place < len(drawn) and drawn[place], [said(reason) for reason in one.reasons],
+                candidate.rank,
+                candidate.id,
+                candidate.label,
+                positions.get(candidate.id, 0),
+                candidate.score,
+                candidate.chance,
+                index < len(drawn) and drawn[index],
+                [said(reason) for reason in candidate.reasons],
             )
-            for place, one in enumerate(decision.ranking)
+            for index, candidate in enumerate(decision.ranking)
         ],
-        [Left(labels.get(one.id, one.id), positions.get(one.id, 0), said(one.reason)) for one in decision.excluded],
+        [
+            Left(labels.get(candidate.id, candidate.id), positions.get(candidate.id, 0), said(candidate.reason))
+            for candidate in decision.excluded
+        ],
         decision.values,
         [(names[id], f"/admin/rules/{key}/{id}") for id in decision.rules if id != rule_id],
-    )  # fmt: skip
+    )
