@@ -80,7 +80,7 @@ def _explained_and_replayed(page: Page, decision_id: str) -> None:
     expect(fired).to_contain_text("€25.00")
     expect(page.get_by_role("row", name=re.compile("Klarna")).first).to_contain_text(f"Hidden by rule “{RULE}”")
     page.get_by_role("button", name="Replay").click()
-    expect(page.locator("#replay")).to_contain_text("the same, to the last byte")
+    expect(page.locator("#replay")).to_contain_text("Replay: identical.")
     take(page, "walk-decision")
 
 

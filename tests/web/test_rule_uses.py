@@ -55,7 +55,7 @@ def test_a_rule_that_waits_for_what_never_comes_is_flagged_wherever_it_stands(pe
     assert words(person.get(LIST)).count(WAITS) == 1
     fields = words(person.get("/admin/fields"))
     assert "Never Needed by Waits" in fields
-    assert "100% of answers" in fields
+    assert "100% of decisions" in fields
 
 
 def test_the_list_of_rules_tells_the_last_week_and_what_nothing_looks_at(side: Side, person: Person) -> None:
@@ -107,4 +107,4 @@ def test_another_merchant_sees_nothing_of_it(server: Server, person: Person) -> 
     assert other.client.get("/v1/field-uses").json()["answers"] == 0
     stranger = person_of(server, other)
     assert stranger.client.get("/admin/rules/payment_methods/fires/uses").status_code == 404
-    assert "of answers" not in stranger.get("/admin/fields")
+    assert "of decisions" not in stranger.get("/admin/fields")
