@@ -60,7 +60,7 @@ def test_an_icon_that_the_set_has_not_is_named() -> None:
 def test_every_icon_and_file_that_a_page_names_is_installed() -> None:
     templates = list((assets.PROJECT / "web" / "templates").rglob("*.html"))
     text = "\n".join(template.read_text("utf-8") for template in templates)
-    named = set(ICON.findall(text)) | {place.icon for group in NAVIGATION for place in group.places}
+    named = set(ICON.findall(text)) | {item.icon for group in NAVIGATION for item in group.links}
     assert len(templates) > 20
     assert named <= set(assets.ICONS)
     for path in set(LOADED.findall(text)):

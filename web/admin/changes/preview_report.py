@@ -209,7 +209,7 @@ def _gains(show: Show, places: Sequence[Places]) -> str:
     for candidate, verb in ((most, "gains"), (least, "loses")):
         change = candidate.first[1] - candidate.first[0]
         if change and (change > 0) == (verb == "gains"):
-            said.append(f"{candidate.label} {verb} {show.count(abs(change), 'first place')}")
+            said.append(f"{candidate.label} {verb} {show.count(abs(change), 'first position')}")
     return ", ".join(said)
 
 
@@ -230,7 +230,7 @@ def _chart(show: Show, places: Sequence[Places], positions: Mapping[str, int]) -
             for candidate in places
         ],
         show=show,
-        measure="Share of first places",
+        measure="Came first",
     )
 
 

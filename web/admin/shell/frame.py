@@ -89,12 +89,12 @@ class Frame:
         return self.user.role == "admin"
 
     @property
-    def place(self) -> str:
+    def section(self) -> str:
         """Return the name of the navigation's entry that this page belongs to."""
         path = self.path.partition("?")[0]
-        places = [place for group in NAVIGATION for place in group.places]
-        fitting = [place for place in places if f"{path}/".startswith(f"{place.href.rstrip('/')}/")]
-        return max(fitting, key=lambda place: len(place.href)).name if fitting else ""
+        items = [item for group in NAVIGATION for item in group.links]
+        fitting = [item for item in items if f"{path}/".startswith(f"{item.href.rstrip('/')}/")]
+        return max(fitting, key=lambda item: len(item.href)).name if fitting else ""
 
     def must_edit(self) -> None:
         """Raise `Forbidden` where this person may only look."""

@@ -3,38 +3,38 @@
 from typing import NamedTuple
 
 
-class Place(NamedTuple):
-    """A page that the navigation leads to."""
+class NavigationItem(NamedTuple):
+    """A page that the navigation links to."""
 
     name: str
     href: str
     icon: str
 
 
-class Group(NamedTuple):
-    """Places under one title; the first group has none."""
+class NavigationGroup(NamedTuple):
+    """Items under one title; the first group has none."""
 
     title: str
-    places: tuple[Place, ...]
+    links: tuple[NavigationItem, ...]
 
 
 NAVIGATION = (
-    Group(
+    NavigationGroup(
         "",
         (
-            Place("Overview", "/admin/", "layout-dashboard"),
-            Place("Placements", "/admin/placements", "target"),
-            Place("Rules", "/admin/rules", "adjustments"),
-            Place("Decisions", "/admin/decisions", "list-search"),
+            NavigationItem("Overview", "/admin/", "layout-dashboard"),
+            NavigationItem("Placements", "/admin/placements", "target"),
+            NavigationItem("Rules", "/admin/rules", "adjustments"),
+            NavigationItem("Decisions", "/admin/decisions", "list-search"),
         ),
     ),
-    Group(
+    NavigationGroup(
         "Settings",
         (
-            Place("Methods", "/admin/methods", "credit-card"),
-            Place("Fields", "/admin/fields", "tags"),
-            Place("Keys", "/admin/keys", "key"),
-            Place("Audit log", "/admin/audit", "history"),
+            NavigationItem("Methods", "/admin/methods", "credit-card"),
+            NavigationItem("Fields", "/admin/fields", "tags"),
+            NavigationItem("Keys", "/admin/keys", "key"),
+            NavigationItem("Audit log", "/admin/audit", "history"),
         ),
     ),
 )

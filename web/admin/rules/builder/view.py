@@ -18,7 +18,7 @@ FEW = 12
 WEEKDAYS = {
     "mon": "Mon", "tue": "Tue", "wed": "Wed", "thu": "Thu", "fri": "Fri", "sat": "Sat", "sun": "Sun",
 }  # fmt: skip
-TITLES = {"cart": "Cart", "geo": "Place", "time": "Time", "history": "Past purchases", "risk": "Risk"}
+TITLES = {"cart": "Cart", "geo": "Location", "time": "Time", "history": "Past purchases", "risk": "Risk"}
 Option = tuple[str, str]
 
 
@@ -247,7 +247,7 @@ SLOT_NAMES = {
     "latitude": "Latitude", "longitude": "Longitude", "km": "Distance",
 }  # fmt: skip
 EFFECT_LABELS = {
-    "candidates": "Candidates", "candidate": "Candidate", "slot": "Place, counted from 1", "factor": "Factor",
+    "candidates": "Candidates", "candidate": "Candidate", "slot": "Position, counted from 1", "factor": "Factor",
     "name": "Name of the value", "value": "Value",
 }  # fmt: skip
 SET_TYPES = (("boolean", "yes or no"), ("number", "a number"), ("text", "a text"))
