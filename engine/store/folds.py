@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.facts import History, Past
 from engine.model.scope import Scope
+from engine.model.share import Share
 from engine.statistics.evidence import DayRow, PendingRow
 from engine.store import observations, tables
 from engine.store.connection.bulk import insert_many
@@ -275,12 +276,6 @@ async def purge_waiting(connection: AsyncConnection, *, before_minute: int) -> i
 async def purge_tallies(connection: AsyncConnection, *, before_minute: int) -> int:
     result = await connection.execute(delete(tallies).where(tallies.c.minute < before_minute))
     return result.rowcount
-
-
-class Share(NamedTuple):
-    minute: int
-    candidate: str
-    firsts: int
 
 
 async def shares(connection: AsyncConnection, merchant_id: int, placement: str, *, since_minute: int) -> list[Share]:

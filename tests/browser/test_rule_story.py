@@ -222,7 +222,7 @@ def _plants_a_mistake_and_mends_it(page: Page, one: Hands) -> None:
         one.press(page.get_by_role("button", name="Undo", exact=True))
         expect(page.locator("input[name=history]")).not_to_have_value(before)
     expect(page.get_by_role("group", name="Condition 3")).to_have_count(0)
-    expect(page.locator("#rule-found")).to_contain_text("Nothing contradicts itself")
+    expect(page.locator("#rule-found")).to_contain_text("No problems found")
     expect(page.locator("#rule-said")).to_contain_text("Country is Germany")
 
 
@@ -268,7 +268,7 @@ def _tries_it_on_the_past(page: Page, one: Hands) -> None:
 def _sends_it_for_review(page: Page, one: Hands) -> None:
     page.goto("/admin/placements/payment_methods/changes")
     one.press(page.get_by_role("button", name="Turn on review"))
-    expect(page.get_by_role("status").first).to_contain_text("a second person approves changes of rules")
+    expect(page.get_by_role("status").first).to_contain_text("a second person must approve changes of rules")
     expect(page.get_by_role("button", name="Publish now")).to_have_count(0)
     _looked_at(page, f"{one.name}-changes")
     one.write(page.get_by_label("Why"), "Losses on large carts")
@@ -318,7 +318,7 @@ def test_the_builder_and_its_json_stay_in_step_and_survive_a_reload(demo: Page) 
     demo.reload()
     expect(demo.get_by_label("Device, value")).to_have_value("tablet")
     when.fill("{")
-    expect(demo.get_by_text("The condition below is not JSON yet.")).to_be_visible()
+    expect(demo.get_by_text("The condition below is not valid JSON.")).to_be_visible()
     demo.get_by_role("heading", name="Checks").click()
     demo.keyboard.press("Control+z")
     expect(demo.get_by_label("Device, value")).to_have_value("tablet")

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from engine.store.accounts import Role
+from engine.model.account import Role
 from tests.serving import Server, Side
 
 PASSWORD = "correct horse battery staple"

@@ -80,7 +80,7 @@ def test_the_page_says_in_words_what_was_learned(side: Side, person: Person) -> 
     side.client.post(
         "/v1/placements/banner/candidates", json=[{"id": "a", "label": "Apples"}, {"id": "b", "label": "Bread"}]
     )
-    assert "Nothing yet that is sure" in person.get("/admin/placements/banner")
+    assert "Nothing certain yet" in person.get("/admin/placements/banner")
     numbers = itertools.count()
     for device, wanted in [("mobile", "a"), ("desktop", "b")] * 150:
         asked = {"placement": "banner", "context": {"device": {"type": device}}}

@@ -45,7 +45,7 @@ def shown(side: Side) -> set[str]:
 
 
 def test_the_page_says_in_words_and_as_json_what_would_change(side: Side, person: Person):
-    assert "Nothing is waiting" in person.get(CHANGES)
+    assert "Nothing to publish" in person.get(CHANGES)
     draft(side)
     draft(side, id=examples.RULE["id"], name="Larger carts", when={">": [{"var": "cart.total"}, 200000]}, priority=3)
     page = person.get(CHANGES)
@@ -83,7 +83,7 @@ def test_changes_are_discarded_and_come_back(side: Side, person: Person):
     person.send(undo[1])
     assert "2 rules to be changed" in person.get(CHANGES)
     act(person, "discard")
-    assert "Nothing is waiting" in person.get(CHANGES)
+    assert "Nothing to publish" in person.get(CHANGES)
 
 
 def test_what_was_changed_since_the_page_was_opened_is_not_published_unseen(side: Side, person: Person):
@@ -162,7 +162,7 @@ def test_a_decision_becomes_a_scenario_with_one_click_and_stops_what_would_break
     assert f"/admin/decisions/{decision}/scenario" in page
     answer = person.send(f"/admin/decisions/{decision}/scenario")
     address = answer.headers["location"]
-    assert "It holds" in person.get(address)
+    assert "It passes" in person.get(address)
     assert person.send(f"/admin/decisions/{decision}/scenario").headers["location"] == address
     draft(side)
     assert "1 scenario would fail" in person.get(CHANGES)

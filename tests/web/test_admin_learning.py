@@ -46,7 +46,7 @@ def test_before_any_result_the_page_says_what_it_is_for(person: Person) -> None:
 def test_with_results_every_chart_has_its_sentence_and_its_figures(side: Side, person: Person) -> None:
     buy(side, 3)
     page = person.get(LEARNING)
-    assert "Results of a few days will show how rates move" in page
+    assert "Results of a few days are needed to show changes" in page
     assert "Results of 90 days ago count half" in page
     for chart, first in (("beliefs", "candidate"), ("days", "candidate"), ("arrivals", "milliseconds")):
         rows = list(csv.reader(io.StringIO(person.get(f"{LEARNING}/{chart}.csv"))))

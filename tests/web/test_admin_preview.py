@@ -55,7 +55,7 @@ def read(person: Person, page: str = PAGE) -> str:
 
 def test_a_draft_is_tried_and_told_in_words(server: Server, shop: Side, person: Person):
     draft(server, shop)
-    assert "The draft with 1 change, against what was answered." in person.get(PAGE)
+    assert "The draft with 1 change, compared with past decisions." in person.get(PAGE)
     assert person.send(PAGE, period="7").status_code == 303
     text = read(person)
     assert "Decisions that would change" in text

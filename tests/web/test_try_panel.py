@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from engine.store.accounts import Role
+from engine.model.account import Role
 from rules import Problem, Rule
 from tests.serving import Server, Side
 from tests.web.people import Person, person_of
@@ -102,7 +102,7 @@ def test_a_customer_comes_from_a_decision_a_scenario_or_a_search(side: Side, per
     ).text
     assert re.search(r'name="f.cart.total"[^>]*value="129.00"', started)
     found = tried(person, find="c_1", looked="")
-    assert "No decision has this id" not in found
+    assert "No decision and no customer" not in found
     assert "No decision and no customer of this placement has this id." in tried(person, find="nobody", looked="")
 
 

@@ -110,7 +110,9 @@ async def choose_review(request: AnyRequest, frame: NamedDependency[Frame]) -> R
     on = values.get("review") == "on"
     await frame.engine.accounts.set_review(frame.merchant, on=on, actor_name=frame.actor.name)
     text = (
-        "Review is on: a second person must approve changes of rules." if on else "Review is off: changes of rules need no approval."
+        "Review is on: a second person must approve changes of rules."
+        if on
+        else "Review is off: changes of rules need no approval."
     )
     key = values.get("placement", "")
     return frame.go(f"/admin/placements/{key}/changes" if key else "/admin/", notice=Notice(text))

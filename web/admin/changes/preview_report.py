@@ -175,7 +175,11 @@ def _reason(phrasing: Phrasing, result: Result) -> str:
 def _figures(show: Show, result: Result) -> list[Figure]:
     share = result.changed / result.read if result.read else 0.0
     figures = [
-        Figure("Decisions previewed", show.number(result.read), f"{show.day(result.first_at)} to {show.day(result.last_at)}"),
+        Figure(
+            "Decisions previewed",
+            show.number(result.read),
+            f"{show.day(result.first_at)} to {show.day(result.last_at)}",
+        ),
         Figure("Would change", show.number(result.changed), show.percent(share)),
         Figure("Left empty", show.number(result.emptied), "decisions without any candidate"),
     ]

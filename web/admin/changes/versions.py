@@ -12,8 +12,8 @@ from litestar.params import FromPath, FromQuery
 
 from engine.configuration.plan_difference import Difference
 from engine.model.errors import Conflict, Invalid
+from engine.model.history import Version
 from engine.model.placement import Placement
-from engine.store.plans import Version
 from web.admin.changes.draft_changes import MARKS, details_of, lines_of
 from web.admin.log.audit import Line
 from web.admin.shell.admission import AnyRequest, typed

@@ -13,7 +13,7 @@ from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
-from engine.store.audit import Entry
+from engine.model.history import Entry
 from web.admin.rules.rule_list import Pages
 from web.admin.shell.frame import Frame
 from web.admin.shell.json_text import pretty

@@ -12,8 +12,8 @@ from engine.decisions.logbook import Explained
 from engine.kernel.rule_sentences import labels_of
 from engine.kernel.trace import RuleTrace
 from engine.model.decision import Decision
+from engine.model.outcome import OutcomeRow
 from engine.model.timestamps import to_ms
-from engine.store.outcomes import OutcomeRow
 from rules import Vocabulary
 from web.admin.shell.frame import Frame
 from web.admin.shell.json_text import pretty

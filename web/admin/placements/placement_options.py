@@ -9,8 +9,8 @@ from engine.configuration.configuration import Configuration
 from engine.kernel.features import CHOICES, WEIGHABLE
 from engine.kernel.plan import has_finite_values
 from engine.kernel.rule_sentences import labels_of
+from engine.model.account import Merchant
 from engine.model.placement import FieldDocument
-from engine.store.accounts import Merchant
 from web.admin.candidates.candidate_list import in_order
 from web.admin.rules.builder.texts import Terms
 from web.admin.rules.builder.view import label_of

@@ -95,7 +95,7 @@ def _local_first(shop: Shop) -> Iterator[RuleDocument]:
                 name=f"{' and '.join(map(shop.label, ids))} first in {there}",
                 when={"==": [_var("geo.country"), country]},
                 effects=tuple({"pin": {"candidate": id_, "slot": slot}} for slot, id_ in enumerate(ids, 1)),
-                notes=f"Customers in {there} look for what they know. The engine does not learn from a pinned position.",
+                notes=f"Customers in {there} look for what they know. Pinned positions are not learned from.",
             )
 
 

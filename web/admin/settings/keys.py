@@ -11,8 +11,8 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from engine.clock import now_ms
+from engine.model.account import Key
 from engine.model.errors import FieldProblem, Invalid, NotFound
-from engine.store.accounts import Key
 from web.admin.shell.admission import AnyRequest, typed
 from web.admin.shell.forms import Form, Reader
 from web.admin.shell.frame import Frame, Notice

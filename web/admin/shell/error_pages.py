@@ -32,9 +32,7 @@ NOT_FOUND = ErrorPage(
     "It may have been deleted, or it may be on the other side (live or test). Switch above, or go to the overview.",
     "search",
 )
-BROKEN = ErrorPage(
-    "Something broke on our side", "Nothing was saved. Try again in a moment.", "alert-triangle"
-)
+BROKEN = ErrorPage("Something broke on our side", "Nothing was saved. Try again in a moment.", "alert-triangle")
 
 
 def engine_error(request: AnyRequest, error: EngineError) -> Response[Any]:

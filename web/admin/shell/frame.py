@@ -14,10 +14,10 @@ from litestar.response import Redirect
 
 from engine.accounts.accounts import Visit
 from engine.clock import now_ms
+from engine.model.account import Merchant, User
 from engine.model.actor import Actor
 from engine.model.errors import Forbidden
 from engine.service import Engine
-from engine.store.accounts import Merchant, User
 from rules import Wording
 from web.admin.shell.navigation import NAVIGATION
 from web.admin.shell.render import Page, html, names_of, render

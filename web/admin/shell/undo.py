@@ -11,9 +11,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from engine.model.errors import Conflict, EngineError, NotFound
+from engine.model.history import Entry
 from engine.model.resource import Resource
 from engine.model.resource_kinds import KINDS, Kind
-from engine.store.audit import Entry
 from web.admin.shell.frame import Frame, Notice
 
 RESTORABLE = "|".join(kind for kind in KINDS if kind != "placement")

@@ -11,8 +11,8 @@ import msgspec
 from engine.kernel.kernel import most_slots
 from engine.kernel.plan import lists_of, vocabulary_of
 from engine.kernel.rule_sentences import labels_of
+from engine.model.account import Merchant
 from engine.model.placement import FieldDocument
-from engine.store.accounts import Merchant
 from rules import (
     Boost,
     Effect,

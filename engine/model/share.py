@@ -1,0 +1,13 @@
+"""How often each candidate came first. Pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Share(NamedTuple):
+    """How often a candidate came first in a minute, given in epoch minutes."""
+
+    minute: int
+    candidate: str
+    firsts: int
