@@ -31,7 +31,7 @@ def test_a_draft_is_tried_with_the_keyboard_alone_and_kept(demo: Page) -> None:
     assert said
     page.get_by_text("How is this computed?").focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_text("Customers look from the top")).to_be_visible()
+    expect(page.get_by_text("Customers read from the top")).to_be_visible()
     assert faults_of(page) == []
     page.reload()
     expect(verdict).to_have_text(said)
