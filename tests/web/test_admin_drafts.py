@@ -189,7 +189,7 @@ def test_a_scenario_is_written_corrected_and_shown_failing(side: Side, person: P
     address, good = f"{SCENARIOS}/s1", values | {"context": "{}", "expect": '{"shown": ["card"]}'}
     version = person.version(address)
     assert person.send(address, **good, version=version).status_code == 200
-    assert "Holds" in person.get(SCENARIOS)
+    assert "Passes" in person.get(SCENARIOS)
     stale = person.send(address, **good | {"name": "Mine"}, version=version)
     assert stale.status_code == 409
     assert "Someone else saved this" in stale.text

@@ -28,7 +28,7 @@ from web.admin.shell.json_text import pretty
 from web.admin.shell.render import Page
 
 MARKS = {"new": ("New", "good"), "changed": ("Changed", "plain"), "deleted": ("Deleted", "bad")}
-LONGEST_WHY = 500
+LONGEST_REASON = 500
 encode = msgspec.json.Encoder().encode
 
 
@@ -120,7 +120,7 @@ async def choose_review(request: AnyRequest, frame: NamedDependency[Frame]) -> R
 
 async def _publish(frame: Frame, key: str, values: dict[str, str]) -> Notice:
     frame.must_edit()
-    version = await frame.engine.releases.publish(frame.actor, key, revision=_revision(values), reason=_why(values))
+    version = await frame.engine.releases.publish(frame.actor, key, revision=_revision(values), reason=_reason(values))
     return Notice(f"Version {version} is in force.")
 
 
@@ -128,14 +128,14 @@ async def _schedule(frame: Frame, key: str, values: dict[str, str]) -> Notice:
     frame.must_edit()
     publish_at = _moment(values.get("publish_at", ""), frame.merchant.timezone)
     await frame.engine.releases.schedule(
-        frame.actor, key, revision=_revision(values), reason=_why(values), at=publish_at
+        frame.actor, key, revision=_revision(values), reason=_reason(values), at=publish_at
     )
     return Notice(f"It will be published {frame.show.moment(publish_at)}, if nothing changes it before then.")
 
 
 async def _ask(frame: Frame, key: str, values: dict[str, str]) -> Notice:
     frame.must_draft()
-    await frame.engine.releases.ask(frame.actor, key, revision=_revision(values), reason=_why(values))
+    await frame.engine.releases.ask(frame.actor, key, revision=_revision(values), reason=_reason(values))
     return Notice("Sent for review. Someone else can approve it on this page.")
 
 
@@ -258,11 +258,11 @@ def _revision(values: dict[str, str]) -> int:
     return int(values["revision"]) if values.get("revision", "").isdigit() else -1
 
 
-def _why(values: dict[str, str]) -> str:
-    why = values.get("why", "").strip()
-    if len(why) > LONGEST_WHY:
-        raise invalid("why", f"must have at most {LONGEST_WHY} characters")
-    return why
+def _reason(values: dict[str, str]) -> str:
+    reason = values.get("why", "").strip()
+    if len(reason) > LONGEST_REASON:
+        raise invalid("why", f"must have at most {LONGEST_REASON} characters")
+    return reason
 
 
 def _moment(text: str, timezone: str) -> int:

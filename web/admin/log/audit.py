@@ -42,7 +42,7 @@ class Row:
 
     id: int
     at: int
-    who: str
+    actor: str
     action: str
     kind: str
     subject: str
@@ -82,7 +82,7 @@ def row_of(entry: Entry) -> Row:
     return Row(
         id=entry.id,
         at=entry.at,
-        who=entry.actor,
+        actor=entry.actor,
         action=entry.action,
         kind=BADGES.get(entry.action, "plain"),
         subject=subject_of(entry),

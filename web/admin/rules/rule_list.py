@@ -232,7 +232,7 @@ class Phrasing:
         labels = labels_of(rules.configuration.documents("candidate", rules.key))
         self._wording = Wording(labels, frame.merchant.currency, show.money, show.country)
 
-    def of(self, document: RuleDocument) -> str:
+    def sentence(self, document: RuleDocument) -> str:
         """Put a rule into a sentence."""
         try:
             rule = parse_rule({**rule_source(document), "when": document.when}, self._vocabulary, self._lists)
@@ -312,7 +312,7 @@ def _row(frame: Frame, phrasing: Phrasing, notes: Notes, checks: Checks, rules: 
         id=rule.id,
         href=f"/admin/rules/{rules.key}/{rule.id}",
         name=document.name,
-        sentence=phrasing.of(document),
+        sentence=phrasing.sentence(document),
         state=WORDS[state_of(rule, frame.show.now)],
         tags=document.tags,
         priority=document.priority,
@@ -320,7 +320,7 @@ def _row(frame: Frame, phrasing: Phrasing, notes: Notes, checks: Checks, rules: 
         version=rule.revision,
         is_deleted=rule.after is None,
         fired=notes.fired(rule.id),
-        warning=notes.of(rule.id),
+        warning=notes.warning(rule.id),
         flag=checks.flags.get(rule.id),
         is_first=bool(ids) and rule.id == ids[0],
         is_last=bool(ids) and rule.id == ids[-1],

@@ -129,7 +129,7 @@ class Notes:
         waiting = self.fields.waiting_for(self.rules[id]) if id in self.rules else None
         return waiting_text(waiting, self.vocabulary) if waiting else ""
 
-    def of(self, id: str) -> str:
+    def warning(self, id: str) -> str:
         """Return the warning of a rule for its row, if there is one."""
         schedule = self.schedules.get(id)
         return self.waiting(id) or (schedule.message if schedule else "")

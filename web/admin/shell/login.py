@@ -40,14 +40,14 @@ async def log_in(request: AnyRequest) -> Response[Any]:
     form = Form({"email": values.get("email", "")[:200], "next": values.get("next", "")})
     if not same_token(values.get("csrf"), request.cookies.get(cookies.name(DOOR))):
         return _page(request, form, "This page has expired. Log in again.", status=403)
-    who = (request.client.host if request.client else "", form.value("email"))
-    wait = await BRAKE.seconds_to_wait(*who)
+    visitor = (request.client.host if request.client else "", form.value("email"))
+    wait = await BRAKE.seconds_to_wait(*visitor)
     if wait:
         return _too_often(request, form, wait)
     try:
         token, _ = await request.app.state.engine.accounts.log_in(form.value("email"), values.get("password", ""))
     except Forbidden as refusal:
-        await BRAKE.failed(*who)
+        await BRAKE.failed(*visitor)
         return _page(request, form, refusal.detail, status=401)
     await _end_old_session(request)
     response = Redirect(_inside(form.value("next")), status_code=303)
