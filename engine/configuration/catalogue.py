@@ -1,4 +1,4 @@
-"""Reading and editing what merchants configure."""
+"""Read and edit what merchants configure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from engine.store.connection.database import Database
 
 
 class Catalogue:
-    """Placements, candidates, rules, fields and lists of merchants. `who` goes into the audit log."""
+    """Read and edit placements, candidates, rules, scenarios, fields and lists; each edit is in force at once."""
 
     def __init__(self, database: Database, configurations: ConfigurationCache, publisher: Publisher) -> None:
         self._database = database
@@ -27,98 +27,98 @@ class Catalogue:
         self._publisher = publisher
 
     async def page(
-        self, merchant_id: int, kind: Kind, place: str = "", *, after: str = "", limit: int | None = None
+        self, merchant_id: int, kind: Kind, placement: str = "", *, after: str = "", limit: int | None = None
     ) -> list[Resource]:
-        """Resources of one kind by id; `NotFound` where the placement is not there."""
+        """Return resources of one kind by id, those after `after`; raise `NotFound` for a missing placement."""
         async with self._database.read() as connection:
-            if place:
-                await resources.get(connection, merchant_id, "placement", "", place)
-            return await resources.page(connection, merchant_id, kind, place, after=after, limit=limit)
+            if placement:
+                await resources.get(connection, merchant_id, "placement", "", placement)
+            return await resources.page(connection, merchant_id, kind, placement, after=after, limit=limit)
 
-    async def get(self, merchant_id: int, kind: Kind, place: str, id: str) -> Resource:
+    async def get(self, merchant_id: int, kind: Kind, placement: str, id: str) -> Resource:
         async with self._database.read() as connection:
-            return await resources.get(connection, merchant_id, kind, place, id)
+            return await resources.get(connection, merchant_id, kind, placement, id)
 
     async def configuration(self, merchant_id: int) -> Configuration:
         return await self._configurations.load(merchant_id)
 
-    async def create(self, actor: Actor, kind: Kind, place: str, documents: Sequence[Document]) -> list[Resource]:
-        """Create some at once, or none; `Conflict` where an id is taken, `Invalid` where something is wrong."""
+    async def create(self, actor: Actor, kind: Kind, placement: str, documents: Sequence[Document]) -> list[Resource]:
+        """Create all documents or none; raise `Conflict` for a taken id, `Invalid` for bad documents."""
 
         def edit(configuration: Configuration) -> list[Change]:
             seen: set[str] = set()
             changes = []
-            if place:
-                configuration.get("placement", "", place)
+            if placement:
+                configuration.get("placement", "", placement)
             for document in documents:
                 id = id_of(document)
-                if id in seen or configuration.find(kind, place, id) is not None:
+                if id in seen or configuration.find(kind, placement, id) is not None:
                     raise Conflict(f"there is already a {kind} “{id}”", field="id")
                 seen.add(id)
-                changes.append(Change(None, Resource(kind, place, id, 1, document, now_ms())))
+                changes.append(Change(None, Resource(kind, placement, id, 1, document, now_ms())))
             return changes
 
-        return [change.one for change in (await self._publisher.publish(actor, edit)).changes]
+        return [change.resource for change in (await self._publisher.publish(actor, edit)).changes]
 
     async def update(
         self,
         actor: Actor,
         kind: Kind,
-        place: str,
+        placement: str,
         id: str,
         document: Document,
         *,
         version: int | None,
     ) -> Resource:
-        """Replace a document edited from `version` (None: whichever it is at)."""
+        """Replace a document; raise `Stale` unless it is at `version` (None: any)."""
 
         def edit(configuration: Configuration) -> list[Change]:
-            old = configuration.get(kind, place, id, version=version)
+            old = configuration.get(kind, placement, id, version=version)
             if id_of(document) != id:
                 raise Conflict(f"a {kind}'s id stays: “{id}”, not “{id_of(document)}”", field="id")
             return [Change(old, old._replace(version=old.version + 1, document=document, changed_at=now_ms()))]
 
-        return (await self._publisher.publish(actor, edit)).changes[0].one
+        return (await self._publisher.publish(actor, edit)).changes[0].resource
 
-    async def replace(self, actor: Actor, kind: Kind, place: str, documents: Sequence[Document]) -> list[Resource]:
-        """Let a placement have these things of a kind and no others; returns them as they are stored."""
+    async def replace(self, actor: Actor, kind: Kind, placement: str, documents: Sequence[Document]) -> list[Resource]:
+        """Replace all resources of a kind in a placement; return the stored ones."""
 
         def edit(configuration: Configuration) -> list[Change]:
-            configuration.get("placement", "", place)
-            wanted = {id_of(document): document for document in documents}
-            if len(wanted) < len(documents):
+            configuration.get("placement", "", placement)
+            new = {id_of(document): document for document in documents}
+            if len(new) < len(documents):
                 raise Conflict(f"two of these {kind}s have the same id", field="id")
-            known = {one.id: one for one in configuration.inside(place) if one.kind == kind}
-            gone = [Change(one, None) for id, one in known.items() if id not in wanted]
-            return gone + [
-                _set(known.get(id), kind, place, id, document)
-                for id, document in wanted.items()
-                if id not in known or known[id].document != document
+            old = {each.id: each for each in configuration.inside(placement) if each.kind == kind}
+            deleted = [Change(resource, None) for id, resource in old.items() if id not in new]
+            return deleted + [
+                _set(old.get(id), kind, placement, id, document)
+                for id, document in new.items()
+                if id not in old or old[id].document != document
             ]
 
         await self._publisher.publish(actor, edit)
-        return await self.page(actor.merchant_id, kind, place)
+        return await self.page(actor.merchant_id, kind, placement)
 
-    async def delete(self, actor: Actor, kind: Kind, place: str, id: str, *, version: int | None) -> Resource:
-        """Delete one, with all that is in it; returns what it was, so that it can be made again."""
+    async def delete(self, actor: Actor, kind: Kind, placement: str, id: str, *, version: int | None) -> Resource:
+        """Delete a resource with everything in it; return what it was, so that it can be restored."""
 
         def edit(configuration: Configuration) -> list[Change]:
-            old = configuration.get(kind, place, id, version=version)
+            old = configuration.get(kind, placement, id, version=version)
             inside = configuration.inside(id) if kind == "placement" else []
-            return [Change(one, None) for one in (*inside, old)]
+            return [Change(resource, None) for resource in (*inside, old)]
 
-        return (await self._publisher.publish(actor, edit)).changes[-1].one
+        return (await self._publisher.publish(actor, edit)).changes[-1].resource
 
-    async def reorder(self, actor: Actor, place: str, ids: Sequence[str]) -> None:
-        """Put the candidates of a placement in this order, in one edit; `Conflict` unless all of them are named."""
+    async def reorder(self, actor: Actor, placement: str, ids: Sequence[str]) -> None:
+        """Put the candidates of a placement in this order; raise `Conflict` unless `ids` names all of them."""
 
         def edit(configuration: Configuration) -> list[Change]:
-            known = {one.id: one for one in configuration.inside(place) if one.kind == "candidate"}
-            if sorted(ids) != sorted(known):
+            candidates = {each.id: each for each in configuration.inside(placement) if each.kind == "candidate"}
+            if sorted(ids) != sorted(candidates):
                 raise Conflict("others have added or deleted candidates meanwhile", field="ids")
             return [
                 Change(old, _moved(old, position))
-                for position, old in enumerate(known[id] for id in ids)
+                for position, old in enumerate(candidates[id] for id in ids)
                 if old.document.position != position
             ]
 
@@ -131,8 +131,8 @@ class Catalogue:
             return await audit.page(connection, merchant_id, before_id=before_id, subject=subject, limit=limit)
 
 
-def _set(old: Resource | None, kind: Kind, place: str, id: str, document: Document) -> Change:
-    return Change(old, Resource(kind, place, id, old.version + 1 if old else 1, document, now_ms()))
+def _set(old: Resource | None, kind: Kind, placement: str, id: str, document: Document) -> Change:
+    return Change(old, Resource(kind, placement, id, old.version + 1 if old else 1, document, now_ms()))
 
 
 def _moved(old: Resource, position: int) -> Resource:

@@ -1,7 +1,7 @@
-"""The plans that an edit leads to, compiled and tried before anything is stored.
+"""Compile the plans that an edit leads to, and try their scenarios, before anything is stored.
 
-All of it is computing, a third of a second for a thousand new rules: it has a thread to itself, and decisions go on
-beside it. Rules that are in force already are taken over as they are.
+A thousand new rules take a third of a second, so this runs in a thread and decisions go on beside it. Rules that are
+in force already are not compiled again.
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ from engine.model.errors import FieldProblem, Invalid
 from engine.model.placement import Scenario
 from engine.store.resources import decode
 
-Scenarios = Literal["must hold", "must not break", "not asked"]
-"""Whether a plan may be published under which a scenario fails: never; if it fails already; always."""
+ScenarioPolicy = Literal["all_hold", "none_breaks", "ignored"]
+"""Which scenarios may fail under a plan that is published.
+
+`all_hold`: none may fail. `none_breaks`: those may that fail under the plan in force. `ignored`: any may.
+"""
 
 
-class Ready(NamedTuple):
-    """A plan as it will be stored, and as it will decide."""
+class CompiledVersion(NamedTuple):
+    """A plan as the JSON text that is stored, and compiled from it."""
 
     text: str
     plan: Plan
@@ -36,22 +39,23 @@ def prepare(
     versions: Mapping[str, int],
     *,
     before: Mapping[str, Plan],
-    scenarios: Scenarios = "not asked",
-) -> dict[str, Ready | None]:
-    """The plans of the placements in `versions`, None for one that goes; `Invalid` with all that is wrong.
+    scenarios: ScenarioPolicy = "ignored",
+) -> dict[str, CompiledVersion | None]:
+    """Return the new plans of the placements in `versions`, None for a deleted placement.
 
-    `before` are the plans in force: what they have is not compiled again, and scenarios that fail already are theirs.
+    `before` are the plans in force; what they share with the new ones is not compiled again. Raise `Invalid` with all
+    problems of the documents, the plans and (by `scenarios`) the scenarios.
     """
     check(after, changes)
     stored = after.with_changes([_as_stored(change) for change in changes if change.after])
     plans = {key: _ready(stored, key, version, before.get(key)) for key, version in versions.items()}
-    if scenarios != "not asked":
-        known = before if scenarios == "must not break" else {}
+    if scenarios != "ignored":
+        baseline = before if scenarios == "none_breaks" else {}
         problems = [
             problem
             for key, ready in plans.items()
             if ready
-            for problem in _broken(key, ready.plan, known.get(key), after.documents("scenario", key))
+            for problem in _broken(key, ready.plan, baseline.get(key), after.documents("scenario", key))
         ]
         if problems:
             raise Invalid(*problems)
@@ -59,17 +63,17 @@ def prepare(
 
 
 def _as_stored(change: Change) -> Change:
-    """The change as it is read again later: what decides now cannot differ from that, nor from what is shown."""
-    one = change.one
+    """Return the change with its document decoded from its JSON, as every later read will see it."""
+    one = change.resource
     return change._replace(after=one._replace(document=decode(one.kind, msgspec.json.encode(one.document))))
 
 
-def _ready(after: Configuration, key: str, version: int, before: Plan | None) -> Ready | None:
+def _ready(after: Configuration, key: str, version: int, before: Plan | None) -> CompiledVersion | None:
     document = after.plan_document(key)
     if document is None:
         return None
-    # Not read from its text again: all documents on the shelf were, and those that are the same are not looked into.
-    return Ready(msgspec.json.encode(document).decode(), compiled(key, document, version, like=before))
+    # All documents were decoded from their text already; decoding the plan again would find nothing new.
+    return CompiledVersion(msgspec.json.encode(document).decode(), compiled(key, document, version, like=before))
 
 
 def _broken(key: str, plan: Plan, before: Plan | None, scenarios: Sequence[Scenario]) -> list[FieldProblem]:
@@ -83,6 +87,6 @@ def _broken(key: str, plan: Plan, before: Plan | None, scenarios: Sequence[Scena
 
 
 def problems_of_scenario(key: str, outcome: ScenarioOutcome) -> list[FieldProblem]:
-    """What a scenario misses, as problems that name it."""
+    """Return what a scenario misses, as problems that name the scenario."""
     where = f"scenario {outcome.id} of {key}"
     return [FieldProblem(where, f"“{outcome.name}”: {miss.text}") for miss in outcome.misses]

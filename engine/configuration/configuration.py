@@ -1,4 +1,4 @@
-"""Everything that a merchant edits, at one moment, and changes to it."""
+"""The configuration of a merchant at one moment, and changes to it."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ ResourceKey = tuple[Kind, str, str]
 
 
 class Change(NamedTuple):
-    """What a resource was and will be; None where there is none."""
+    """A resource before and after a change; None where it does not exist."""
 
     before: Resource | None
     after: Resource | None
 
     @property
-    def one(self) -> Resource:
-        one = self.after or self.before
-        if one is None:
+    def resource(self) -> Resource:
+        """Return the resource after the change, or before it where it is deleted."""
+        resource = self.after or self.before
+        if resource is None:
             raise ValueError("a change needs something before or after it")
-        return one
+        return resource
 
 
 class Configuration:
@@ -66,7 +67,7 @@ class Configuration:
     def with_changes(self, changes: Sequence[Change]) -> Configuration:
         after = dict(self._all)
         for change in changes:
-            one = change.one
+            one = change.resource
             if change.after is None:
                 after.pop((one.kind, one.place, one.id))
             else:
@@ -77,7 +78,7 @@ class Configuration:
         """The keys of the placements whose plan a change alters."""
         keys: set[str] = set()
         for change in changes:
-            one = change.one
+            one = change.resource
             kind = KINDS[one.kind]
             if isinstance(one.document, Placement):
                 keys.add(one.id)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.clock import now_ms
-from engine.configuration.compiled_version import Ready, Scenarios, prepare
+from engine.configuration.compiled_version import CompiledVersion, ScenarioPolicy, prepare
 from engine.configuration.configuration import Change, Configuration
 from engine.configuration.configuration_cache import ConfigurationCache
 from engine.learning.live import Live
@@ -30,18 +30,18 @@ Also = Callable[[AsyncConnection], Awaitable[None]]
 
 
 class Published(NamedTuple):
-    """What was changed, and the plan versions that came of it by placement."""
+    """The changes of an edit, and the new plan versions by placement."""
 
     changes: list[Change]
     versions: dict[str, int]
 
 
 async def _nothing(_connection: AsyncConnection) -> None:
-    """What most edits have to do besides."""
+    """Do nothing more in the transaction of an edit."""
 
 
 class Publisher:
-    """The one way to change what merchants edit."""
+    """Publish edits of a merchant's configuration; nothing else changes it."""
 
     def __init__(self, database: Database, configurations: ConfigurationCache, live: Live) -> None:
         self._database = database
@@ -55,13 +55,13 @@ class Publisher:
         *,
         reason: str = "",
         reviewed: bool = False,
-        scenarios: Scenarios = "must not break",
+        scenarios: ScenarioPolicy = "none_breaks",
         also: Also = _nothing,
     ) -> Published:
-        """Carry out an edit; `Invalid`, `Conflict` or `NotFound` where it cannot be, and then nothing is stored.
+        """Publish what `edit` makes of the configuration; on `Invalid`, `Conflict` or `NotFound` nothing is stored.
 
-        `reviewed`: where the merchant wants a second person to approve changes of rules, one has. `also` is done in
-        the same transaction, and may wait for nothing but its connection.
+        `edit` returns the changes, and is called again when another edit came first. `reviewed` says that a second
+        person has approved changes of rules. `also` runs in the same transaction, and may await only its connection.
         """
         for _ in range(ATTEMPTS):
             configuration = await self._configurations.load(actor.merchant_id)
@@ -71,7 +71,7 @@ class Publisher:
             after = configuration.with_changes(changes)
             if configuration.review and not reviewed:
                 _refuse_rules(after, changes)
-            # Nobody else takes these versions: they would have to take the shelf's revision first.
+            # Another edit would have to claim the configuration's revision first, so these versions stay free.
             versions = {key: newest.get(key, 0) + 1 for key in after.touched_by(changes)}
             before = {key: active.plan for key, active in self._live.placements(actor.merchant_id).items()}
             ready = await asyncio.to_thread(prepare, after, changes, versions, scenarios=scenarios, before=before)
@@ -86,12 +86,12 @@ class Publisher:
         actor: Actor,
         configuration: Configuration,
         changes: Sequence[Change],
-        ready: Mapping[str, Ready | None],
+        ready: Mapping[str, CompiledVersion | None],
         *,
         reason: str,
         also: Also,
     ) -> bool:
-        """One transaction: resources, audit, plan versions, pointers. False where another edit came first."""
+        """Write resources, audit, plan versions and pointers in one transaction; False if another edit came first."""
         now = now_ms()
 
         async def work(connection: AsyncConnection) -> bool:
@@ -117,13 +117,13 @@ class Publisher:
 
 def _refuse_rules(after: Configuration, changes: Sequence[Change]) -> None:
     """Rules of a placement that goes as a whole go with it."""
-    for one in (change.one for change in changes):
+    for one in (change.resource for change in changes):
         if one.kind == "rule" and after.find("placement", "", one.place) is not None:
             raise ReviewRequired("rules are changed in the draft here, and published when a second person approves")
 
 
 def _entry(change: Change, actor: Actor, now: int) -> NewEntry:
-    old, new, one = change.before, change.after, change.one
+    old, new, one = change.before, change.after, change.resource
     return NewEntry(
         actor=actor,
         at=now,

@@ -83,7 +83,5 @@ class Versions:
             await audit.write(connection, entry)
 
         reason = f"Rolled back to version {version}"
-        done = await self._publisher.publish(
-            actor, edit, reason=reason, reviewed=True, scenarios="not asked", also=also
-        )
+        done = await self._publisher.publish(actor, edit, reason=reason, reviewed=True, scenarios="ignored", also=also)
         return done.versions[placement]

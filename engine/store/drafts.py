@@ -16,7 +16,10 @@ from engine.store.connection.bulk import insert_many
 from engine.store.tables import draft_rules, drafts
 
 FIRST_REVISION = 1_000_000
-"""Drafts count their changes from here, where no version of a published rule gets: one number says which was seen."""
+"""The first revision of a draft: no version of a published rule gets this high.
+
+An editor sends back one number, the rule's version or the draft's revision, and the range says which of the two it saw.
+"""
 
 
 class DraftRow(NamedTuple):
