@@ -108,7 +108,7 @@ def test_the_page_says_in_words_what_was_learned(side: Side, person: Person) -> 
     side.client.post("/v1/placements/banner/candidates", json=more).raise_for_status()
     page = person.get("/admin/placements/banner")
     assert "One whose family is fruit starts at about" in page
-    assert "by what is known of Apples, Cherries." in page
+    assert "estimated from Apples, Cherries." in page
     assert "Any other new candidate starts at about" in page
 
 
