@@ -17,6 +17,7 @@ from engine.configuration.configuration import Change, Configuration
 from engine.configuration.configuration_cache import ConfigurationCache
 from engine.configuration.draft_overlay import Draft, DraftRule, changes_of, is_same, laid_over, rule_of
 from engine.configuration.plan_difference import Difference, difference
+from engine.configuration.rule_order import priorities
 from engine.configuration.validation import check
 from engine.kernel.plan import PlanDocument
 from engine.kernel.rule_sentences import terms_of
@@ -24,7 +25,6 @@ from engine.model.actor import Actor
 from engine.model.errors import Conflict, NotFound, Stale
 from engine.model.placement import RuleDocument
 from engine.model.resource import Resource
-from engine.model.rule_order import priorities
 from engine.store import accounts, audit, drafts, resources
 from engine.store.audit import NewEntry
 from engine.store.connection.database import Database
