@@ -13,9 +13,9 @@ from engine.kernel.contextual_beliefs import ContextualBeliefs
 from engine.kernel.plan import Plan
 from engine.learning.live import Active, Live
 from engine.model.errors import NotFound
-from engine.model.share import Share
 from engine.model.timestamps import MINUTE
 from engine.statistics.findings import ColdStart, Finding, cold_starts, findings
+from engine.statistics.share import Share
 from engine.store import folds
 from engine.store.connection.database import Database
 

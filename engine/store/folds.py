@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.facts import History, Past
 from engine.model.scope import Scope
-from engine.model.share import Share
 from engine.statistics.evidence import DayRow, PendingRow
+from engine.statistics.share import Share
 from engine.store import observations, tables
 from engine.store.connection.bulk import insert_many
 from engine.store.observations import ObservationCell

@@ -13,8 +13,8 @@ from litestar.params import FromPath, FromQuery
 from engine.insights.arms_monitor import Arm, Arms
 from engine.model.errors import NotFound
 from engine.model.placement import Contextual, Fixed, Placement, Split, Thompson
-from engine.model.share import Share
 from engine.model.timestamps import MINUTE
+from engine.statistics.share import Share
 from web.admin.candidates.candidate_list import positions_of
 from web.admin.placements.placement_learned import LearnedView, learned_view
 from web.admin.shell.csv_file import Rows, csv_file
