@@ -32,19 +32,6 @@ IMPURE = {"sqlalchemy", "litestar", "asyncio", "random", "time", "secrets", "os"
 CLOCKS = {"datetime", "date"}
 CLOCK_READINGS = {"now", "utcnow", "today"}
 LONGEST_FILE = 400
-READS_STORE = {
-    "web/admin/changes/versions.py",
-    "web/admin/log/audit.py",
-    "web/admin/log/explanation.py",
-    "web/admin/placements/placement_options.py",
-    "web/admin/placements/placement_page.py",
-    "web/admin/rules/builder/rule_view.py",
-    "web/admin/settings/keys.py",
-    "web/admin/shell/frame.py",
-    "web/admin/shell/undo.py",
-}
-"""Modules of web that still import engine.store: take structs from engine/model and rows from services instead."""
-
 SOURCES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 
 
@@ -95,7 +82,7 @@ def test_web_never_imports_the_store():
         for path in (ROOT / "web").rglob("*.py")
         if any(name.startswith("engine.store") for name in imports(path.read_text()))
     }
-    assert readers == READS_STORE, "add no module; delete from READS_STORE those that no longer import engine.store"
+    assert readers == set(), "take structs from engine/model and rows from services instead"
 
 
 @pytest.mark.parametrize("path", PURE, ids=name_of)
