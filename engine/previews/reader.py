@@ -55,7 +55,7 @@ class Reader:
         self._learning = Learning.of(self._draft.plan.placement)
         self._comparisons: dict[int, Comparison | None] = {}
         self._place = (job.merchant_id, job.placement)
-        self._mind = _Mind(self._draft, self._place)
+        self._beliefs_cache = _BeliefsCache(self._draft, self._place)
 
     async def piece(self, first: str, last: str) -> Totals:
         """The totals of the decisions from one id to another."""
@@ -96,7 +96,7 @@ class Reader:
 
     async def _redo(self, cases: Sequence[Case], totals: Totals) -> None:
         await self._remember({case.beliefs_version for case in cases})
-        kept = [case for case in cases if self._mind.knows(case.beliefs_version)]
+        kept = [case for case in cases if self._beliefs_cache.knows(case.beliefs_version)]
         totals.lost += len(cases) - len(kept)
         over = [case.id for case in kept if case.is_over]
         totals.counted -= sum(case.is_over for case in cases) - len(over)
@@ -120,14 +120,14 @@ class Reader:
 
     def _believed(self, batch: Sequence[Case], plan_version: int) -> list[AnyBeliefs]:
         versions = dict.fromkeys(case.beliefs_version for case in batch)
-        known = {version: self._mind.of(plan_version, version) for version in versions}
+        known = {version: self._beliefs_cache.of(plan_version, version) for version in versions}
         return [known[case.beliefs_version] for case in batch]
 
     async def _remember(self, versions: set[int]) -> None:
-        missing = self._mind.missing(versions)
+        missing = self._beliefs_cache.missing(versions)
         if missing:
             found = await self._database.look_up(lambda connection: snapshots.some(connection, *self._place, missing))
-            self._mind.learn(found, keep=versions)
+            self._beliefs_cache.learn(found, keep=versions)
 
     def _succeeded(self, case: Case, events: Sequence[OutcomeRow] | None) -> dict[str, int]:
         if not events:
@@ -143,12 +143,12 @@ class Reader:
             if row is not None:
                 then = compile_plan(row.document, version, like=self._draft.plan)
                 comparison = self._comparisons[version] = Comparison(then.plan, self._draft.plan)
-                self._mind.add(version, self._draft if comparison.believe_alike else then)
+                self._beliefs_cache.add(version, self._draft if comparison.believe_alike else then)
         return self._comparisons[version]
 
 
-class _Mind:
-    """What was believed, as the draft (plan version 0) and the plans of then make it; the last used are remembered."""
+class _BeliefsCache:
+    """Keep the last used beliefs by (plan version, beliefs version); plan version 0 is the draft."""
 
     def __init__(self, draft: Active, place: tuple[int, str]) -> None:
         self._by_plan = {0: draft}
@@ -181,15 +181,15 @@ class _Mind:
         return made
 
 
-class _Process:
-    """What a process of the pool holds between its pieces."""
+class _WorkerState:
+    """The reader and the event loop of a pool process, kept from one piece of the log to the next."""
 
     reader: Reader
     loop: asyncio.AbstractEventLoop
 
 
 def give_way() -> None:
-    """Decisions go before previews: on Linux they take a core from one at once, elsewhere they get most of it."""
+    """Let decisions go first: on Linux they preempt this process at once, elsewhere they get most of a core."""
     if sys.platform == "linux":
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     else:
@@ -202,9 +202,9 @@ def begin(job: bytes) -> None:
     # What is read makes no cycles, and going through it in search of some would take a tenth of the time.
     gc.disable()
     decoded = msgspec.msgpack.decode(job, type=Job)
-    _Process.loop = asyncio.new_event_loop()
-    _Process.reader = Reader(decoded, open_database(decoded.url))
+    _WorkerState.loop = asyncio.new_event_loop()
+    _WorkerState.reader = Reader(decoded, open_database(decoded.url))
 
 
 def read_piece(first: str, last: str) -> Totals:
-    return _Process.loop.run_until_complete(_Process.reader.piece(first, last))
+    return _WorkerState.loop.run_until_complete(_WorkerState.reader.piece(first, last))

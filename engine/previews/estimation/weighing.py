@@ -48,99 +48,103 @@ class Weighed(NamedTuple):
 
 
 def weigh(logged: Logged, before: Drawing | None, draft: Drawing | None) -> Weighed:
-    """A drawing is None where its plan leaves no candidate."""
+    """Return the shares of logged answers in the estimate; a drawing is None where its plan leaves no candidate."""
     whole, nothing = logged.rewards.sum(axis=1), np.zeros(len(logged.rewards))
     if before is None or draft is None:
         unseen = np.full(len(whole), float(before is None and draft is not None))
         return Weighed(nothing + 1.0, whole, nothing, nothing, nothing, unseen)
-    walk = _Walk(logged, before, draft)
-    walk.down()
-    return Weighed(walk.mass, whole, walk.least, walk.most, walk.open, walk.unseen)
+    weights = _CascadeWeights(logged, before, draft)
+    weights.run()
+    return Weighed(weights.mass, whole, weights.least, weights.most, weights.open, weights.unseen)
 
 
-class _Walk:
-    """Down the logged rankings, slot by slot, under the chances of then and of the draft.
+class _CascadeWeights:
+    """Accumulate importance weights down the logged rankings, slot by slot.
 
-    `_weight` is that of the slots so far, `_lost` what the draft put by now where the past never was. Their sum is 1
-    on average at any slot, also at the one where the customer stops. `_goes_on` says which answers are followed still.
+    After slot t, `_weight` is w_t = product over s <= t of new_s / old_s: the draft's chance of the candidate logged
+    in slot s over the logged chance, both given the slots above. `_unsupported` sums the weight that the draft moved
+    to candidates which the past (almost) never showed there. E[w_t + unsupported_t] = 1 at every slot, also at the
+    one where the customer chooses. `_is_followed` marks the answers whose lower slots still count.
     """
 
     def __init__(self, logged: Logged, before: Drawing, draft: Drawing) -> None:
         self._logged, self._before, self._draft = logged, before, draft
         then = {name: place for place, name in enumerate(before.offered)}
-        self._known = [then.get(name, -1) for name in draft.offered]
-        self._strange = [place for place, known in enumerate(self._known) if known < 0]
+        self._column_before = [then.get(name, -1) for name in draft.offered]
+        self._new_candidates = [place for place, known in enumerate(self._column_before) if known < 0]
         count, slots = logged.places_now.shape
         self._rows = np.arange(count)
-        self._longer = draft.length > slots
-        # Of those that a short answer leaves out nobody knows which.
+        self._shows_more_slots = draft.length > slots
+        # Where the draft's answer is shorter than its candidates, nobody knows which it leaves out.
         shows_all = draft.length == len(draft.offered)
         self._kept = logged.rewards * ((logged.places_now >= 0) & shows_all)
         self._later, self._later_kept = logged.rewards.sum(axis=1), self._kept.sum(axis=1)
-        self._weight, self._lost = np.ones(count), np.zeros(count)
-        self._goes_on = np.ones(count, np.bool_)
-        self._stopped = np.full(count, np.nan)
+        self._weight, self._unsupported = np.ones(count), np.zeros(count)
+        self._is_followed = np.ones(count, np.bool_)
+        self._mass_at_choice = np.full(count, np.nan)
         self.least, self.most, self.open, self.unseen = (np.zeros(count) for _ in range(4))
 
     @property
     def mass(self) -> Floats:
-        return np.where(self._waits, self._weight + self._lost, self._stopped)
+        return np.where(self._has_not_chosen, self._weight + self._unsupported, self._mass_at_choice)
 
     @property
-    def _waits(self) -> Flags:
-        """Whose customer has taken nothing so far."""
-        waits: Flags = np.isnan(self._stopped)
+    def _has_not_chosen(self) -> Flags:
+        """Return which customers have chosen nothing so far."""
+        waits: Flags = np.isnan(self._mass_at_choice)
         return waits
 
-    def down(self) -> None:
+    def run(self) -> None:
         both = zip(
             self._before.along(self._logged.places_then), self._draft.along(self._logged.places_now), strict=False
         )
         # The logged answer may be longer than the draft's: then there is nothing more to compare.
         for slot, (old, new) in enumerate(both):
-            rare = self._leave(old, new)
-            self._step(slot, new, rare)
-            self._take(slot)
-            self._goes_on &= self._tells(slot, old)
-            if not self._goes_on.any():
+            rare = self._set_aside_unsupported(old, new)
+            self._multiply_by_ratio(slot, new, rare)
+            self._add_reward(slot)
+            self._is_followed &= self._is_informative(slot, old)
+            if not self._is_followed.any():
                 return
-        if self._longer:
-            self.unseen += self._weight * (self._goes_on & self._waits)
+        if self._shows_more_slots:
+            self.unseen += self._weight * (self._is_followed & self._has_not_chosen)
 
-    def _leave(self, old: Floats, new: Floats) -> Flags:
-        """Whom the draft puts into this slot, given those above, though the past hardly ever did."""
-        # Behind the last of then stands the chance of who was not offered: none.
-        was = np.column_stack((old, np.zeros(len(old))))[:, self._known]
-        weight = self._weight * self._goes_on
+    def _set_aside_unsupported(self, old: Floats, new: Floats) -> Flags:
+        """Return who fills this slot in the draft (given the slots above) but hardly ever did; bound what they earn."""
+        # Column -1 holds the chance of candidates that were not offered then: 0.
+        was = np.column_stack((old, np.zeros(len(old))))[:, self._column_before]
+        weight = self._weight * self._is_followed
         rare: Flags = weight[:, None] * new > LARGEST_WEIGHT * was
         gone = weight * np.where(rare, new, 0.0).sum(axis=1)
-        self._lost += gone
+        self._unsupported += gone
         self.least += gone * self._later_kept
         self.most += gone * self._later
         self.open += gone * self._later
-        if self._strange:
-            self.unseen += weight * new[:, self._strange].sum(axis=1) * (rare.any(axis=1) & self._waits)
+        if self._new_candidates:
+            self.unseen += weight * new[:, self._new_candidates].sum(axis=1) * (rare.any(axis=1) & self._has_not_chosen)
         return rare
 
-    def _step(self, slot: int, new: Floats, rare: Flags) -> None:
+    def _multiply_by_ratio(self, slot: int, new: Floats, rare: Flags) -> None:
         place = self._logged.places_now[:, slot]
         stays = (place >= 0) & ~rare[self._rows, place]
         ratio = np.where(stays, new[self._rows, place], 0.0) / self._logged.chances[:, slot]
-        self._weight = np.where(self._goes_on, self._weight * ratio, self._weight)
+        self._weight = np.where(self._is_followed, self._weight * ratio, self._weight)
 
-    def _take(self, slot: int) -> None:
-        reward = self._logged.rewards[:, slot] * self._goes_on
+    def _add_reward(self, slot: int) -> None:
+        reward = self._logged.rewards[:, slot] * self._is_followed
         self.least += self._weight * reward
         self.most += self._weight * reward
         self._later -= reward
-        self._later_kept -= self._kept[:, slot] * self._goes_on
-        self._stopped = np.where((reward != 0) & self._waits, self._weight + self._lost, self._stopped)
+        self._later_kept -= self._kept[:, slot] * self._is_followed
+        self._mass_at_choice = np.where(
+            (reward != 0) & self._has_not_chosen, self._weight + self._unsupported, self._mass_at_choice
+        )
 
-    def _tells(self, slot: int, old: Floats) -> Flags:
-        """Whose slots behind this one say anything: also where nothing is earned, as long as nothing was taken."""
+    def _is_informative(self, slot: int, old: Floats) -> Flags:
+        """Return the answers whose lower slots still carry information: a reward to come, or no choice yet."""
         then = self._logged.places_then[:, slot]
-        learns = self._longer or slot + 1 < self._before.drawn or bool(self._strange)
-        tells = (self._later != 0) | (self._waits & learns)
+        learns = self._shows_more_slots or slot + 1 < self._before.drawn or bool(self._new_candidates)
+        tells = (self._later != 0) | (self._has_not_chosen & learns)
         # An answer that the plan of then could not have given has no chances to compare with.
         given = (then >= 0) & (old[self._rows, then] > 0)
         going: Flags = (self._weight != 0) & tells & given
