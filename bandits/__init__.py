@@ -7,9 +7,10 @@ from bandits.drawing.many_requests import ArrangementBatch, chances_of_many
 from bandits.drawing.money import AmountDraws, Amounts, make_amount_draws, mean_amount
 from bandits.evaluation.estimators import Estimate
 from bandits.evaluation.paired import is_off_one, paired_difference
+from bandits.evidence.change import memory
 from bandits.evidence.credit import CreditModel, Event, EventType, Reward, credit, unanswered
 from bandits.evidence.delay import DelayCurve, bin_of
-from bandits.evidence.drift import last_change, memory
+from bandits.evidence.drift import last_change
 from bandits.evidence.examination import effective_trials, estimate_weights
 from bandits.posterior.beliefs import (
     CUSTOMER_STRENGTH,

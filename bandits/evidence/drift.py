@@ -1,4 +1,6 @@
-"""Detect jumps in arms' rates, after which an arm starts again. Fading (`beliefs.recency_weight`) handles slow drift.
+"""Detect jumps in an arm's rate. `bandits.evidence.change` tells them from changes common to all arms.
+
+Fading (`beliefs.recency_weight`) handles slow drift.
 
 The test is the generalised likelihood ratio for Bernoulli rewards of Besson, Kaufmann, Maillard and Seznec (2022): one
 rate for all cells since the last change, against two rates, before and after a split. A cell is any stretch of time;
@@ -10,9 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 
 FALSE_ALARMS = 0.01
 """An upper bound on the probability that an arm that never changes is ever flagged; about 0 in simulations."""
-
-OTHERS_KEEP = 10.0
-"""Trials that the other arms keep from before a jump of one arm: its cause may have moved them too."""
 
 Floats = NDArray[np.float64]
 
@@ -35,30 +34,13 @@ def last_change(trials: ArrayLike, successes: ArrayLike, *, false_alarms: float 
         first, tested = first + int(splits[cell - first]), cell + 1
 
 
-def memory(trials: ArrayLike, successes: ArrayLike, *, false_alarms: float = FALSE_ALARMS) -> Floats:
-    """Return the weight (T, K), 0 to 1, of each cell of each arm; `trials` and `successes` (T, K), in order of time.
-
-    Cells before an arm's own last change weigh 0. Cells before the last change of another arm are scaled down to
-    OTHERS_KEEP trials in sum: enough to tell the arms apart, and few enough to try them all again.
-    """
-    tried, won = np.asarray(trials, np.float64), np.asarray(successes, np.float64)
-    firsts = [last_change(n, s, false_alarms=false_alarms) for n, s in zip(tried.T, won.T, strict=True)]
-    weights = np.ones_like(tried)
-    jumped = max(firsts, default=0)
-    for arm, first in enumerate(firsts):
-        weights[:first, arm] = 0.0
-        before = tried[first:jumped, arm].sum()
-        weights[first:jumped, arm] = min(1.0, OTHERS_KEEP / before) if before else 1.0
-    return weights
-
-
 def _splits(n: Floats, s: Floats, false_alarms: float) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return the likeliest split at the end of each cell, as a number of cells, and whether it raises an alarm.
 
     `n` and `s` are cumulative trials and successes by the end of each cell, beginning with 0.
     """
-    up_to = _likelihood(n, s)
-    gains = up_to + _likelihood(np.subtract.outer(n, n), np.subtract.outer(s, s)) - up_to[:, None]
+    up_to = likelihood(n, s)
+    gains = up_to + likelihood(np.subtract.outer(n, n), np.subtract.outer(s, s)) - up_to[:, None]
     gains[np.triu_indices(len(n))] = -np.inf
     gains[:, 0] = 0.0
     splits = gains.argmax(axis=1)
@@ -66,7 +48,7 @@ def _splits(n: Floats, s: Floats, false_alarms: float) -> tuple[NDArray[np.int64
     return splits, greatest > np.log(3 * np.maximum(n, 1.0) ** 1.5 / false_alarms)
 
 
-def _likelihood(trials: Floats, successes: Floats) -> Floats:
+def likelihood(trials: Floats, successes: Floats) -> Floats:
     """Return the logarithm of the greatest likelihood that a single rate gives to so many successes."""
     failures = trials - successes
     result: Floats = _times_log(successes, trials) + _times_log(failures, trials)

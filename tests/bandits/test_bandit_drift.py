@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bandits import last_change, memory
-from bandits.evidence.drift import OTHERS_KEEP
+from bandits.evidence.change import OTHERS_KEEP
 
 RATES = np.array([0.34, 0.22, 0.15, 0.10, 0.07, 0.05, 0.04, 0.03, 0.025, 0.02])
 

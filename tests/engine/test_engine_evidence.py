@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import bandits
@@ -71,6 +72,19 @@ def test_evidence_before_a_jump_is_forgotten():
     known = arm_beliefs([*jumped, *steady], [], {}, reading(half_life=10_000, memory=remembered))
     assert known["card"].successes / known["card"].trials == pytest.approx(0.05, abs=0.01)
     assert known["ideal"].trials < 6_000
+
+
+def test_weekends_and_sales_forget_nothing():
+    rng = np.random.default_rng(0)
+    rates = {"card": 0.30, "ideal": 0.25, "klarna": 0.15}
+    rows = [
+        day(
+            name, 2_000, int(rng.binomial(2_000, rate * (1.25 if at % 7 >= 5 else 1.5 if at > TODAY - 9 else 1))), at=at
+        )
+        for name, rate in rates.items()
+        for at in range(TODAY - 60, TODAY)
+    ]
+    assert memory(rows, (), before_day=TODAY) == {}
 
 
 def test_a_day_that_is_not_over_is_not_judged():
