@@ -6,7 +6,7 @@ from rules.json_logic.logic import apply
 from rules.json_logic.problems import Problem, RuleError
 from rules.language.effects import Boost, Effect, Exclude, Pin, Require, Set, parse_effects, to_json
 from rules.language.parse import parse_condition, parse_rule, parse_rules
-from rules.language.strict_json import loads
+from rules.language.strict_json import check_values, loads
 from rules.language.tree import Rule
 from rules.language.vocabulary import TYPES, Field, Vocabulary
 from rules.wording.describe import describe
@@ -34,6 +34,7 @@ __all__ = [
     "Wording",
     "apply",
     "changes_needed",
+    "check_values",
     "compile_rules",
     "describe",
     "explain",

@@ -14,7 +14,7 @@ from engine.accounts.accounts import Access
 from engine.clock import now_ms
 from engine.decisions.outcome_processor import Receipt
 from engine.decisions.recorder import Overloaded
-from engine.model.errors import invalid
+from engine.model.errors import FieldProblem, Invalid, invalid
 from engine.model.outcome import OutcomeRow
 from engine.model.placement import Amount, Currency, Id
 from engine.model.timestamps import to_ms
@@ -23,7 +23,7 @@ from web.api.decisions import METHODS
 from web.http.access import access_of, check_merchant, engine_of
 from web.http.metrics import OUTCOMES
 from web.http.problem_details import Unavailable
-from web.http.request_reading import AnyRequest, QuickReader
+from web.http.request_reading import MOST_FEEDBACK_BYTES, AnyRequest, ItemReader, UnreadItem
 from web.http.responses import json_response
 from web.openapi import examples
 from web.openapi.operation import Answer, Operation
@@ -60,7 +60,7 @@ class Receipts(msgspec.Struct, frozen=True):
     results: list[Receipt]
 
 
-_read: QuickReader[Outcome | list[Outcome]] = QuickReader(Outcome | Outcomes)
+_read: ItemReader[Outcome] = ItemReader(Outcome, most_items=MOST_IN_BULK, most_bytes=MOST_FEEDBACK_BYTES)
 
 
 @post(
@@ -70,9 +70,10 @@ _read: QuickReader[Outcome | list[Outcome]] = QuickReader(Outcome | Outcomes)
         "Learn",
         "Report outcomes",
         {202: Answer("Stored, with one status for each outcome", Receipts)},
-        f"One outcome or a list of up to {MOST_IN_BULK}. Sending an `event_id` again has no effect. Without "
-        "`decision_id` it is a purchase that counts in the customer's history alone, and needs `customer_id` and "
-        "`method_id`.",
+        f"One outcome or a list of up to {MOST_IN_BULK}, in at most {MOST_FEEDBACK_BYTES // 1024} KiB. In a list, an "
+        "outcome that is not valid is answered `invalid` with a message, and the others are recorded. Sending an "
+        "`event_id` again has no effect. Without `decision_id` it is a purchase that counts in the customer's "
+        "history alone, and needs `customer_id` and `method_id`.",
         keys="any",
         body=Outcome | Outcomes,
         example=examples.OUTCOME,
@@ -83,17 +84,35 @@ async def feedback(request: AnyRequest) -> Response[bytes]:
     access = access_of(request)
     data = await _read(request)
     if isinstance(data, list):
-        rows = [_row(request, access, f"{index}/", outcome) for index, outcome in enumerate(data)]
+        items = [_item(request, access, index, outcome) for index, outcome in enumerate(data)]
     else:
-        rows = [_row(request, access, "", data)]
+        items = [_row(request, access, "", data)]
+    rows = [item for item in items if isinstance(item, OutcomeRow)]
     try:
         async with asyncio.timeout(LONGEST_WAIT_SECONDS):
-            receipts = await engine_of(request).recorder.outcomes(rows)
+            recorded = iter(await engine_of(request).recorder.outcomes(rows) if rows else ())
     except (TimeoutError, Overloaded):
         raise Unavailable("the outcomes were not stored; send them again with the same event_id") from None
+    receipts = [next(recorded) if isinstance(item, OutcomeRow) else item for item in items]
     for receipt in receipts:
         OUTCOMES.labels(receipt.status).inc()
     return json_response(Receipts(receipts), status=202)
+
+
+def _item(request: AnyRequest, access: Access, index: int, outcome: Outcome | UnreadItem) -> OutcomeRow | Receipt:
+    """Return the row of an item of a list, or the receipt of one that is not valid."""
+    if isinstance(outcome, UnreadItem):
+        return _refusal(outcome.value("event_id"), outcome.problem)
+    try:
+        return _row(request, access, f"{index}/", outcome)
+    except Invalid as error:
+        (problem,) = error.problems
+        return _refusal(outcome.event_id, FieldProblem(problem.field.removeprefix(f"{index}/"), problem.message))
+
+
+def _refusal(event_id: object, problem: FieldProblem) -> Receipt:
+    named = event_id[:128] if isinstance(event_id, str) else ""
+    return Receipt(named, "invalid", f"{problem.field}: {problem.message}")
 
 
 def _row(request: AnyRequest, access: Access, prefix: str, outcome: Outcome) -> OutcomeRow:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 from litestar import Request
@@ -20,6 +21,7 @@ AnyRequest = Request[Any, Any, Any]
 
 KIB = 1024
 MOST_BODY_BYTES = 64 * KIB
+MOST_FEEDBACK_BYTES = 256 * KIB
 MOST_BULK_BYTES = 2 * KIB * KIB
 MOST_BRACKETS = 64
 _LONG_NUMBER = b"0" * 16
@@ -39,7 +41,7 @@ class QuickReader(Generic[T]):
         self._is_open = is_open
 
     async def __call__(self, request: AnyRequest) -> T:
-        raw = await _body(request)
+        raw = await read_body(request)
         if self._is_open and _may_be_unstorable(raw):
             loads(raw, most_bytes=MOST_BODY_BYTES)
         try:
@@ -53,7 +55,79 @@ class QuickReader(Generic[T]):
         return decoded
 
 
-async def _body(request: AnyRequest) -> bytes:
+class UnreadItem(NamedTuple):
+    """An item of a list that is not of the expected type, and what is wrong with it."""
+
+    item: object
+    problem: FieldProblem
+
+    def value(self, name: str) -> object:
+        """Return the value that the item has under a name, or None."""
+        return self.item.get(name) if isinstance(self.item, dict) else None
+
+
+class ItemReader(Generic[T]):
+    """Reads a body that is one document or a list of up to `most_items`.
+
+    In a list, an item that does not fit is answered as its problem, and the others are read.
+    """
+
+    def __init__(self, kind: type[T], *, most_items: int, most_bytes: int) -> None:
+        self._kind = kind
+        self._decode = msgspec.json.Decoder(kind | list[kind]).decode  # type: ignore[valid-type]
+        self._most_items = most_items
+        self._most_bytes = most_bytes
+
+    async def __call__(self, request: AnyRequest) -> T | list[T | UnreadItem]:
+        raw = await read_body(request, self._most_bytes)
+        try:
+            data: T | list[T | UnreadItem] = self._decode(raw)
+        except msgspec.ValidationError as error:
+            if raw.lstrip()[:1] != b"[":
+                raise Invalid(validation_error(error, self._kind)) from None
+            data = self._read_slowly(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            data = self._read_slowly(raw)
+        if isinstance(data, list) and not 1 <= len(data) <= self._most_items:
+            raise invalid(BODY, f"must be a list of 1 to {self._most_items} items")
+        return data
+
+    def _read_slowly(self, raw: bytes) -> T | list[T | UnreadItem]:
+        """Read a body item by item, with a parser that also returns values which JSON should not have."""
+        try:
+            data = json.loads(raw.decode(), parse_int=_integer_or_float)
+        except json.JSONDecodeError as error:
+            raise invalid(BODY, f"is not JSON: {error.msg} (character {error.pos})") from None
+        except UnicodeDecodeError:
+            raise invalid(BODY, "is not UTF-8") from None
+        except RecursionError:
+            raise invalid(BODY, "is nested too deep") from None
+        if isinstance(data, list):
+            if data and not any(isinstance(item, dict) for item in data):
+                raise invalid(BODY, "must be an object or a list of objects")
+            return [self._read_item(item) for item in data[: self._most_items + 1]]
+        item = self._read_item(data)
+        if isinstance(item, UnreadItem):
+            raise Invalid(item.problem)
+        return item
+
+    def _read_item(self, value: object) -> T | UnreadItem:
+        try:
+            rules.check_values(value)
+            item: T = msgspec.convert(value, self._kind)
+        except rules.RuleError as error:
+            problem = error.problems[0]
+            return UnreadItem(value, FieldProblem(problem.path.lstrip("/") or BODY, problem.message))
+        except msgspec.ValidationError as error:
+            return UnreadItem(value, validation_error(error, self._kind))
+        return item
+
+
+def _integer_or_float(digits: str) -> int | float:
+    return int(digits) if len(digits) < 20 else float(digits)
+
+
+async def read_body(request: AnyRequest, most_bytes: int = MOST_BODY_BYTES) -> bytes:
     """Read the body like `request.body()`, without the cost of parsing all headers for the announced length."""
     raw, more = b"", True
     while more:
@@ -61,7 +135,7 @@ async def _body(request: AnyRequest) -> bytes:
         if event["type"] == "http.disconnect":
             raise ClientException("the client disconnected")
         raw += event.get("body", b"")
-        if len(raw) > MOST_BODY_BYTES:
+        if len(raw) > most_bytes:
             raise RequestEntityTooLarge
         more = event.get("more_body", False)
     return raw
