@@ -1,10 +1,23 @@
-"""Bandits: posteriors from outcomes, draws with exact chances, and off-policy estimates. Pure; numpy only."""
+"""Bandits: posteriors from outcomes, draws with exact chances, and off-policy estimates. Pure; numpy and numba only."""
 
-from bandits.drawing.chances import Chances, Shares, WinProbabilities, split_chances
-from bandits.drawing.draw import Arrangement, arrange, candidate_hash, chances_along, pick, seed_of, uniforms
 from bandits.drawing.draws import DRAWS, Draws, make_draws
-from bandits.drawing.many_requests import ArrangementBatch, chances_of_many
+from bandits.drawing.keys import candidate_hash, seed_of
 from bandits.drawing.money import AmountDraws, Amounts, make_amount_draws, mean_amount
+from bandits.drawing.slots import (
+    NO_PASTS,
+    NO_WEIGHTS,
+    Arrangement,
+    Candidates,
+    Requests,
+    Slots,
+    arrange,
+    arrange_likeliest,
+    chances_along,
+    fill,
+    first_chances,
+    follow,
+    prepare,
+)
 from bandits.evaluation.estimators import Estimate
 from bandits.evaluation.paired import is_off_one, paired_difference
 from bandits.evidence.change import memory
@@ -18,7 +31,6 @@ from bandits.posterior.beliefs import (
     Evidence,
     Prior,
     Statistics,
-    blend,
     interval,
     mean,
     posterior,
@@ -30,11 +42,12 @@ __all__ = [
     "CUSTOMER_STRENGTH",
     "DRAWS",
     "FLAT",
+    "NO_PASTS",
+    "NO_WEIGHTS",
     "AmountDraws",
     "Amounts",
     "Arrangement",
-    "ArrangementBatch",
-    "Chances",
+    "Candidates",
     "CreditModel",
     "DelayCurve",
     "Draws",
@@ -43,22 +56,24 @@ __all__ = [
     "EventType",
     "Evidence",
     "Prior",
+    "Requests",
     "Reward",
-    "Shares",
     "Siblings",
+    "Slots",
     "Statistics",
-    "WinProbabilities",
     "arrange",
+    "arrange_likeliest",
     "bin_of",
-    "blend",
     "candidate_hash",
     "chances_along",
-    "chances_of_many",
     "credit",
     "effective_trials",
     "estimate_weights",
+    "fill",
+    "first_chances",
     "fit_prior",
     "fit_strength",
+    "follow",
     "interval",
     "is_off_one",
     "last_change",
@@ -68,13 +83,11 @@ __all__ = [
     "mean_amount",
     "memory",
     "paired_difference",
-    "pick",
     "posterior",
+    "prepare",
     "prior_from",
     "recency_weight",
     "seed_of",
-    "split_chances",
     "temper",
     "unanswered",
-    "uniforms",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,8 @@ class Engine:
         self._scheduler: Any = None
 
     async def start(self) -> None:
+        # The first start compiles, which takes some seconds: no decision should wait for it.
+        await asyncio.to_thread(bandits.prepare)
         self.recorder.start()
         await self.follow()
         await self.live.refresh(at_once=True)
@@ -130,9 +133,16 @@ def prepare_folder(settings: Settings) -> None:
     os.makedirs(settings.data, mode=0o700, exist_ok=True)
 
 
+def prepare_cache(settings: Settings) -> None:
+    """Keep compiled code in the data folder if the package's own folder is read-only; child processes find it there."""
+    if not os.access(Path(bandits.__file__).parent, os.W_OK):
+        os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(settings.data, "compiled").resolve()))
+
+
 async def open_engine(settings: Settings) -> Engine:
     """Bring the database up to date and open the engine on it; it is not started yet."""
     prepare_folder(settings)
+    prepare_cache(settings)
     url = database_url(settings)
     await upgrade(url)
     return Engine(settings, open_database(url))

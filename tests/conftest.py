@@ -18,7 +18,7 @@ import msgspec
 import pytest
 
 import bandits
-from bandits.drawing.draw import seed_of
+from bandits.drawing.keys import seed_of
 from engine.migrate import upgrade
 from engine.service import Engine, open_engine
 from engine.settings import Settings

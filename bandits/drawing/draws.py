@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.drawing.draw import candidate_hash
+from bandits.drawing.keys import candidate_hash
 from bandits.posterior.beliefs import FLAT, Evidence, Prior, mean, posterior
 
 DRAWS = 1024

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bandits.drawing.draws import DRAWS, noise
+from bandits.drawing.slots import compiled_steps
 from bandits.posterior.gaussian import Belief
-from bandits.posterior.logistic_update import rate
 from bandits.posterior.weight_posterior import NO_ATTRIBUTES, Attributes, WeightEvidence, beliefs_of
 
 WIDTH = 0.5
@@ -23,20 +23,17 @@ class Weights:
     draws: NDArray[np.float32]
     means: NDArray[np.float64]
 
-    def scores(self, features: ArrayLike) -> NDArray[np.float32]:
-        """Return the log-odds (K, M) in each draw for a request's `features` (K, d), which may differ by candidate."""
-        x = np.asarray(features, np.float32)
-        scores: NDArray[np.float32] = np.matmul(x[:, None, :], self.draws)[:, 0, :]
-        return scores
+    def score(self, features: ArrayLike) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Return log-odds (1, K, M) by draw for a request's `features` (K, d), and rates (1, K) under mean weights.
 
-    def rates(self, features: ArrayLike) -> NDArray[np.float64]:
-        """Return the rate (K,) of each candidate under its mean weights.
-
-        Rounded to single precision: the last digits differ between kinds of processors, which add up in different
-        orders, but logged answers must be the same on all of them.
+        Rates are rounded to single precision: the last digits of tanh differ between C libraries, but logged answers
+        must be the same with all of them.
         """
-        rates = rate(np.vecdot(self.means, np.asarray(features, np.float64)))
-        return rates.astype(np.float32).astype(np.float64)
+        x = np.ascontiguousarray(features, np.float64)
+        count, _, draws = self.draws.shape
+        scores, rates = np.empty((1, count, draws), np.float32), np.empty((1, count))
+        compiled_steps().weigh_features(self.draws, self.means, x, scores, rates)
+        return scores, rates
 
 
 def rates_of(scores: NDArray[np.float32]) -> NDArray[np.float32]:

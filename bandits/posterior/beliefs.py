@@ -2,9 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
 from bandits.posterior import beta
 
 CUSTOMER_STRENGTH = 4.0
@@ -73,22 +70,6 @@ def interval(evidence: Evidence, level: float = 0.95, prior: Prior = FLAT) -> tu
     a, b = posterior(evidence, prior)
     tail = (1 - level) / 2
     return beta.quantile(tail, a, b), beta.quantile(1 - tail, a, b)
-
-
-def blend(
-    rates: NDArray[np.float32],
-    successes: ArrayLike,
-    trials: ArrayLike,
-    strength: float = CUSTOMER_STRENGTH,
-) -> NDArray[np.float32]:
-    """Return draws (K, M) with the customer's own trials: (strength * draw + successes) / (strength + trials).
-
-    `rates` (K, M) are draws of the level above; `successes` and `trials` (K,) may be fractions.
-    """
-    total = np.asarray(trials, np.float32) + np.float32(strength)
-    scores = rates * (np.float32(strength) / total)[:, None]
-    scores += (np.asarray(successes, np.float32) / total)[:, None]
-    return scores
 
 
 def recency_weight(age_days: float, half_life_days: float) -> float:

@@ -11,7 +11,7 @@ from rich.table import Table
 from scipy import stats
 
 import bandits
-from bandits import Statistics, WinProbabilities
+from bandits import Candidates, Requests, Slots, Statistics
 
 ARMS = (0.34, 0.22, 0.15, 0.10, 0.07, 0.05, 0.04, 0.03, 0.025, 0.02)
 POPULATION = {
@@ -36,7 +36,7 @@ Rng = np.random.Generator
 @dataclass(frozen=True)
 class Case:
     name: str
-    win_probabilities: WinProbabilities
+    candidates: Candidates
     taken: tuple[int, ...]
     count: int
 
@@ -53,33 +53,46 @@ def cases(most_candidates: int, rng: np.random.Generator) -> Iterator[Case]:
                 rates = np.round(rates, 1)
             size = int(rng.integers(0, count))
             taken = tuple(int(i) for i in rng.permutation(count)[:size])
-            yield Case(f"{kind} {count}", WinProbabilities(rates, float(rng.choice([0, 0.01, 0.1]))), taken, count)
+            yield Case(
+                f"{kind} {count}",
+                Candidates.of(_ids(count), rates, floor=float(rng.choice([0, 0.01, 0.1]))),
+                taken,
+                count,
+            )
+
+
+def slot_without(count: int, taken: tuple[int, ...]) -> Slots:
+    """A drawn slot, where those `taken` stand elsewhere."""
+    return Slots(1, 1, {count - 1 - number: index for number, index in enumerate(taken)})
+
+
+def chances_without(candidates: Candidates, taken: tuple[int, ...] = ()) -> NDArray[np.float64]:
+    """The chances (K,) of a slot when those `taken` stand elsewhere."""
+    slots = slot_without(len(candidates.hashes), taken)
+    return np.array(bandits.arrange(candidates, slots, Requests.of("")).first)
 
 
 def sum_error(case: Case) -> float:
-    return float(abs(case.win_probabilities.chances(case.taken).sum() - 1))
+    return float(abs(chances_without(case.candidates, case.taken).sum() - 1))
 
 
 def slot_p_value(case: Case, replays: int) -> float:
     """Return the chi-squared p-value of the first slot over that many keys."""
-    chances, hashes = case.win_probabilities.chances(case.taken), _hashes(case.count)
-    counts = np.zeros(case.count)
-    for number in range(replays):
-        u = bandits.uniforms(bandits.seed_of(f"{case.name} {number}"), hashes, 1)
-        counts[bandits.pick(chances, u[0])] += 1
+    chances = chances_without(case.candidates, case.taken)
+    seeds = np.array([bandits.seed_of(f"{case.name} {number}") for number in range(replays)], np.uint64)
+    orders, _ = bandits.fill(case.candidates, slot_without(case.count, case.taken), Requests(seeds))
+    counts = np.bincount(orders[:, 0], minlength=case.count).astype(np.float64)
     return _p_value(counts, chances * replays)
 
 
 def order_p_value(count: int, replays: int) -> float:
     """Return the chi-squared p-value of whole orders of three drawn slots against their logged propensities."""
     statistics = [Statistics(20 + 3 * i, 4 + i) for i in range(count)]
-    win_probabilities = WinProbabilities(bandits.make_draws(_ids(count), statistics, seed=5).rates, 0.05)
-    hashes, rest = _hashes(count), np.zeros(count)
+    candidates = Candidates.of(_ids(count), bandits.make_draws(_ids(count), statistics, seed=5).rates, floor=0.05)
     seen: dict[tuple[int, ...], int] = {}
     propensity: dict[tuple[int, ...], float] = {}
     for number in range(replays):
-        u = bandits.uniforms(bandits.seed_of(f"order {number}"), hashes, 3)
-        answer = bandits.arrange(win_probabilities.chances, rest, u, length=3, drawn=3)
+        answer = bandits.arrange(candidates, Slots(3, 3), Requests.of(f"order {number}"))
         seen[answer.order] = seen.get(answer.order, 0) + 1
         propensity[answer.order] = answer.propensity
     expected = np.array([propensity[order] * replays for order in seen])
@@ -110,15 +123,14 @@ def rewards(seed: int, horizon: int) -> NDArray[np.float64]:
 
 def engine_regret(seed: int, *, horizon: int, floor: float = 0.0, refresh: int = 50) -> float:
     """Return the pseudo-regret of the product's own functions, with draws made again every `refresh` decisions."""
-    ids, hashes, uniforms = _ids(len(ARMS)), _hashes(len(ARMS)), rewards(seed, horizon)
+    ids, uniforms = _ids(len(ARMS)), rewards(seed, horizon)
     statistics = [Statistics()] * len(ARMS)
     regret = 0.0
     for start in range(0, horizon, refresh):
         draws = bandits.make_draws(ids, statistics, seed=seed * horizon + start)
-        chances = WinProbabilities(draws.rates, floor).chances()
+        candidates = Candidates.of(ids, draws.rates, floor=floor)
         for t in range(start, min(start + refresh, horizon)):
-            u = bandits.uniforms(bandits.seed_of(f"{seed} {t}"), hashes, 1)
-            arm = bandits.pick(chances, u[0])
+            arm = bandits.arrange(candidates, Slots(1, 1), Requests.of(f"{seed} {t}")).order[0]
             statistics[arm] += Statistics(1, int(uniforms[t] < ARMS[arm]))
             regret += ARMS[0] - ARMS[arm]
     return regret
@@ -150,30 +162,27 @@ def favourite_first(favourite: str, *, loyalty: float, purchases: int, customers
     A customer takes the favourite with probability `loyalty`, otherwise any method, evenly.
     """
     methods = list(POPULATION)
-    hashes = np.array([bandits.candidate_hash(method) for method in methods], np.uint64)
     statistics = [Statistics(2000, round(2000 * rate)) for rate in POPULATION.values()]
     draws = bandits.make_draws(methods, statistics, seed=1)
+    candidates = Candidates.of(methods, draws.rates, draws.means, 0.01)
     rng = np.random.default_rng([methods.index(favourite), int(loyalty * 100)])
-    chances = [_chance_after_purchases(draws, hashes, favourite, loyalty, purchases, rng) for _ in range(customers)]
+    chances = [_chance_after_purchases(candidates, favourite, loyalty, purchases, rng) for _ in range(customers)]
     return float(np.mean(chances))
 
 
-def _chance_after_purchases(
-    draws: bandits.Draws, hashes: NDArray[np.uint64], favourite: str, loyalty: float, purchases: int, rng: Rng
-) -> float:
+def _chance_after_purchases(candidates: Candidates, favourite: str, loyalty: float, purchases: int, rng: Rng) -> float:
     methods = list(POPULATION)
-    successes, trials = np.zeros(len(methods)), np.zeros(len(methods))
+    past = np.zeros((1, 2, len(methods)))
     fade = bandits.recency_weight(14, 90)
     for _ in range(purchases + 1):
-        win_probabilities = WinProbabilities(bandits.blend(draws.rates, successes, trials), 0.01)
-        u = bandits.uniforms(int(rng.integers(2**63)), hashes, 3)
-        answer = bandits.arrange(win_probabilities.chances, draws.means, u, length=len(methods), drawn=3)
+        seeds = rng.integers(2**63, size=1, dtype=np.uint64)
+        requests = Requests(seeds, past, strength=bandits.CUSTOMER_STRENGTH)
+        answer = bandits.arrange(candidates, Slots(len(methods), 3), requests)
         choice = favourite if rng.random() < loyalty else str(rng.choice(methods))
         ranking = [methods[index] for index in answer.order]
         for method, counts in _credit(ranking, choice).items():
-            successes[methods.index(method)] += counts.successes
-            trials[methods.index(method)] += counts.trials
-        successes, trials = successes * fade, trials * fade
+            past[0, :, methods.index(method)] += counts.successes, counts.trials
+        past *= fade
     return float(answer.first[methods.index(favourite)])
 
 
@@ -201,10 +210,6 @@ def spread_slope() -> float:
 
 def _ids(count: int) -> list[str]:
     return [f"arm_{index}" for index in range(count)]
-
-
-def _hashes(count: int) -> NDArray[np.uint64]:
-    return np.array([bandits.candidate_hash(name) for name in _ids(count)], np.uint64)
 
 
 # The figures.

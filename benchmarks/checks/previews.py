@@ -252,21 +252,12 @@ def expected(room: Room, request: Request, country: str, shoppers: Shoppers) -> 
 
 
 def rankings(draw: Draw, order: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], float]]:
-    """Yield every order that may be drawn and begins with `order`, with its chance; pins are among the first slots."""
-    slot, taken = len(order), {*order, *draw.pins.values()}
-    if slot == draw.length:
+    """Yield every order that may be drawn and begins with `order`, with its chance."""
+    if len(order) == draw.slots.length:
         yield order, 1.0
         return
-    if slot in draw.pins:
-        following = {draw.pins[slot]: 1.0}
-    elif slot < draw.drawn:
-        following = {
-            index: chance for index, chance in enumerate(draw.slot_chances.chances(tuple(taken)).tolist()) if chance
-        }
-    else:
-        left = sorted(set(range(len(draw.rest_scores))) - taken, key=lambda index: -draw.rest_scores[index])
-        yield (*order, *left)[: draw.length], 1.0
-        return
+    *_, chances = draw.chances_along((*order, None))
+    following = {index: chance for index, chance in enumerate(chances.tolist()) if chance}
     for index, chance in following.items():
         for whole, more in rankings(draw, (*order, index)):
             yield whole, chance * more

@@ -147,5 +147,4 @@ def _chances(active: Active, bucket: str | None, why_not: Mapping[int, str]) -> 
     offered = tuple(number for number in range(len(active.plan.ids)) if number not in why_not)
     if bucket is None or not offered:
         return {}
-    win_probabilities = active.beliefs_for(bucket).win_probabilities(offered)
-    return dict(zip(offered, win_probabilities.chances().tolist(), strict=True))
+    return dict(zip(offered, active.beliefs_for(bucket).first_chances(offered).tolist(), strict=True))

@@ -112,9 +112,9 @@ def regret(active: Active) -> float | None:
         trials = snapshot.known.trials
         if not isinstance(beliefs, Beliefs) or not offered or not trials:
             continue
-        eligible_draws = beliefs.eligible_draws(offered)
-        best = float(eligible_draws.rates.max(axis=0).mean())
-        lost += trials * max(0.0, best - float(beliefs.win_probabilities(offered).chances() @ eligible_draws.means))
+        candidates = beliefs.candidates(offered)
+        best = float(candidates.draws[0].max(axis=0).mean())
+        lost += trials * max(0.0, best - float(beliefs.first_chances(offered) @ candidates.means[0]))
         weight += trials
     return lost / weight if weight else None
 

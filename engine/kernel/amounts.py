@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 import bandits
 from engine.model.placement import Placement
 
@@ -30,8 +27,3 @@ def make_amounts(
         return None
     amount_draws = bandits.make_amount_draws(ids, sums, seed=version, typical=max(1, placement.typical_amount))
     return Amounts(amount_draws, placement.reward == "revenue")
-
-
-def weighted(rates: NDArray[np.float32], weights: NDArray[np.float64] | None) -> NDArray[np.float32]:
-    """Return draws (K, M) times the value weights (K,), if there are any."""
-    return rates if weights is None else rates * weights.astype(np.float32)[:, None]

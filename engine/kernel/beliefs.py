@@ -1,4 +1,4 @@
-"""One beliefs version as the kernel reads it: frozen draws, and cached win probabilities. Pure."""
+"""One beliefs version as the kernel reads it: frozen draws. Pure."""
 
 from __future__ import annotations
 
@@ -9,46 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 import bandits
-from engine.kernel.amounts import Amounts, make_amounts, weighted
+from engine.kernel.amounts import Amounts, make_amounts
 from engine.kernel.contextual_beliefs import ContextualState
 from engine.model.placement import Placement
 
 MOST_CACHED_DRAWS = 2**21
-"""Draws that the caches of a beliefs version may hold: 256 entries for eight candidates, 8 MiB."""
+"""Draws that the cache of a beliefs version may hold: 256 sets of eight candidates, 8 MiB."""
 
 Eligible = tuple[int, ...]
-
-
-class EligibleDraws:
-    """Draws (K, M), means (K,) and hashes (K,) of one set of eligible candidates.
-
-    `amounts` (K,) are expected amounts of a success, or None if amounts are not learned.
-    """
-
-    def __init__(
-        self, draws: bandits.Draws, amounts: Amounts | None, hashes: NDArray[np.uint64], eligible: Eligible
-    ) -> None:
-        whole = len(eligible) == len(hashes)
-        rows = list(eligible)
-        self.rates = draws.rates if whole else np.ascontiguousarray(draws.rates[rows])
-        self.means = draws.means if whole else draws.means[rows]
-        self.hashes = hashes if whole else hashes[rows]
-        self.amounts = amounts.amount_draws.means[rows] if amounts else None
-        self._amount_draws = amounts.amount_draws.draws[rows] if amounts and amounts.counts else None
-
-    def times_amounts(self, rates: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return draws (K, M) of what a trial brings in if the reward is revenue, otherwise the rates as they are."""
-        return rates if self._amount_draws is None else rates * self._amount_draws
-
-    def expected(self, means: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what a trial is expected to bring in, (K,), given mean rates."""
-        return means if self._amount_draws is None or self.amounts is None else means * self.amounts
 
 
 class Beliefs:
     """One version of the beliefs of a bucket, drawn once.
 
-    The caches are not state: what they hold comes out the same each time.
+    The cache is not state: what it holds comes out the same each time.
     """
 
     def __init__(
@@ -69,42 +43,32 @@ class Beliefs:
         self._draws = draws
         self._amounts = amounts
         self._hashes = hashes
-        self._eligible_draws: dict[Eligible, EligibleDraws] = {}
-        self._win_probabilities: dict[tuple[Eligible, tuple[float, ...] | None], bandits.WinProbabilities] = {}
+        self._candidates: dict[Eligible, bandits.Candidates] = {}
 
-    def eligible_draws(self, eligible: Eligible) -> EligibleDraws:
-        """Return the rows of the eligible candidates; cached."""
-        eligible_draws = self._eligible_draws.get(eligible)
-        if eligible_draws is None:
-            self._make_room()
-            eligible_draws = self._eligible_draws[eligible] = EligibleDraws(
-                self._draws, self._amounts, self._hashes, eligible
-            )
-        return eligible_draws
+    def candidates(self, eligible: Eligible) -> bandits.Candidates:
+        """Return the draws, means and hashes of the eligible candidates; cached."""
+        candidates = self._candidates.get(eligible)
+        if candidates is None:
+            if len(self._candidates) * self._draws.rates.size >= MOST_CACHED_DRAWS:
+                self._candidates.clear()
+            candidates = self._candidates[eligible] = self._rows(eligible)
+        return candidates
 
     def amounts(self, eligible: Eligible) -> NDArray[np.float64] | None:
         """Return the expected amounts of a success, (K,), or None if amounts are not learned."""
-        return self.eligible_draws(eligible).amounts
+        return self._amounts.amount_draws.means[list(eligible)] if self._amounts else None
 
-    def win_probabilities(
-        self, eligible: Eligible, weights: NDArray[np.float64] | None = None
-    ) -> bandits.WinProbabilities:
-        """Return the win probabilities that all customers without a history share, under value weights (K,); cached."""
-        key = (eligible, None if weights is None else tuple(weights.tolist()))
-        win_probabilities = self._win_probabilities.get(key)
-        if win_probabilities is None:
-            self._make_room()
-            eligible_draws = self.eligible_draws(eligible)
-            win_probabilities = bandits.WinProbabilities(
-                weighted(eligible_draws.times_amounts(eligible_draws.rates), weights), self.floor
-            )
-            self._win_probabilities[key] = win_probabilities
-        return win_probabilities
+    def first_chances(self, eligible: Eligible) -> NDArray[np.float64]:
+        """Return the chances (K,) of the first slot for customers without a history, if nothing is boosted."""
+        return bandits.first_chances(self.candidates(eligible))
 
-    def _make_room(self) -> None:
-        if (len(self._eligible_draws) + len(self._win_probabilities)) * self._draws.rates.size >= MOST_CACHED_DRAWS:
-            self._eligible_draws.clear()
-            self._win_probabilities.clear()
+    def _rows(self, eligible: Eligible) -> bandits.Candidates:
+        rows = list(eligible)
+        draws, means = self._draws.rates[rows][None], self._draws.means[rows][None]
+        if self._amounts and self._amounts.counts:
+            draws = np.stack((draws[0], self._amounts.amount_draws.draws[rows]))
+            means = np.stack((means[0], self._amounts.amount_draws.means[rows]))
+        return bandits.Candidates(draws, means, self._hashes[rows], self.floor)
 
 
 class ArmBelief(msgspec.Struct, frozen=True, array_like=True):

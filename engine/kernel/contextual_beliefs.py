@@ -14,7 +14,7 @@ import bandits
 from bandits.drawing.weight_draws import Weights, make_weights, rates_of
 from bandits.posterior.logistic_update import MOST_CORRELATED, Factor
 from bandits.posterior.weight_posterior import WeightEvidence
-from engine.kernel.amounts import Amounts, weighted
+from engine.kernel.amounts import Amounts
 from engine.kernel.features import Encoding
 from engine.model.facts import History
 
@@ -89,6 +89,8 @@ class ContextualBeliefs:
     """One version of the contextual beliefs of a placement, drawn once. Rows of eligible candidates are cached."""
 
     bucket = ""
+    customer_strength = 0.0
+    """The customer's history is among the features: draws are not blended with it."""
 
     def __init__(
         self,
@@ -111,17 +113,9 @@ class ContextualBeliefs:
         self._weights = make_weights(ids, self.evidence, seed=version, attributes=encoding.attributes)
         self._rows: dict[Eligible, Weights] = {}
 
-    def hashes(self, eligible: Eligible) -> NDArray[np.uint64]:
-        return self._hashes[list(eligible)]
-
     def amounts(self, eligible: Eligible) -> Floats | None:
         """Return the expected amounts of a success, (K,), or None if amounts are not learned; facts do not matter."""
         return self._amounts.amount_draws.means[list(eligible)] if self._amounts else None
-
-    def expected(self, eligible: Eligible, rates: Floats) -> Floats:
-        """Return what a trial is expected to bring in, (K,), if the reward is revenue, otherwise the rates."""
-        amounts = self.amounts(eligible) if self._amounts and self._amounts.counts else None
-        return rates if amounts is None else rates * amounts
 
     def weights(self, eligible: Eligible) -> Weights:
         """Return the draws of the eligible candidates' weights; cached."""
@@ -135,22 +129,24 @@ class ContextualBeliefs:
             rows = self._rows[eligible] = Weights(self._weights.draws[numbers], self._weights.means[numbers])
         return rows
 
-    def win_probabilities(self, eligible: Eligible) -> bandits.WinProbabilities:
-        """Return the win probabilities for a typical request."""
-        return self.win_probabilities_for(eligible, np.tile(self.typical(), (len(eligible), 1)), None)
+    def candidates(self, eligible: Eligible, features: Floats, *, is_weighted: bool = False) -> bandits.Candidates:
+        """Return the draws and means of the eligible candidates for a request's features (K, d).
 
-    def win_probabilities_for(
-        self, eligible: Eligible, features: Floats, weights: Floats | None
-    ) -> bandits.WinProbabilities:
-        """Return the win probabilities for a request's features (K, d), under value weights (K,)."""
-        scores = self.weights(eligible).scores(features)
-        counts = self._amounts is not None and self._amounts.counts
-        if counts or weights is not None:
-            # Log-odds rank as rates do, but not as rates times values.
-            scores = rates_of(scores)
+        The draws are log-odds, unless scores are multiplied by amounts or by value weights: log-odds rank as rates do,
+        but not as rates times values.
+        """
+        draws, means = self.weights(eligible).score(features)
+        rows, counts = list(eligible), self._amounts is not None and self._amounts.counts
+        if counts or is_weighted:
+            draws = rates_of(draws)
         if self._amounts and counts:
-            scores = scores * self._amounts.amount_draws.draws[list(eligible)]
-        return bandits.WinProbabilities(weighted(scores, weights), self.floor)
+            draws = np.stack((draws[0], self._amounts.amount_draws.draws[rows]))
+            means = np.stack((means[0], self._amounts.amount_draws.means[rows]))
+        return bandits.Candidates(draws, means, self._hashes[rows], self.floor)
+
+    def first_chances(self, eligible: Eligible) -> Floats:
+        """Return the chances (K,) of the first slot for a typical request."""
+        return bandits.first_chances(self.candidates(eligible, np.tile(self.typical(), (len(eligible), 1))))
 
     def typical(self) -> Floats:
         """Return the average features (d,) of the requests learned from, for a customer without a history."""

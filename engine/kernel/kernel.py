@@ -9,14 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 import bandits
 from engine.kernel.bounds import Bounds, apply_effects
 from engine.kernel.contextual_beliefs import ContextualBeliefs
 from engine.kernel.plan import Plan
-from engine.kernel.scores import AnyBeliefs, CandidateScores, Floats, scores_of
+from engine.kernel.scores import AnyBeliefs, Floats, candidates_of, customer_counts, split_weights
 from engine.kernel.value import value_weights
 from engine.model.decision import Decision, Excluded, Ranked, Skipped
 from engine.model.facts import Facts
@@ -47,7 +44,7 @@ def decide(
     if eligible:
         draw = draw_of(plan, beliefs, facts, bounds, eligible, key)
         arrangement = arrange(draw)
-        ranking = _ranked(plan, facts, bounds, eligible, draw.means, arrangement)
+        ranking = _ranked(plan, facts, bounds, eligible, arrangement)
         propensity = arrangement.propensity
     return Decision(
         decision_id=key,
@@ -73,74 +70,55 @@ def bounds_for(plan: Plan, values: Mapping[str, Any], fired: tuple[Rule, ...]) -
 
 def eligible_of(plan: Plan, bounds: Bounds) -> tuple[int, ...]:
     """Return the numbers of the candidates that may be shown, in the merchant's order."""
-    return tuple(number for number in range(len(plan.ids)) if number not in bounds.excluded)
+    if not bounds.excluded:
+        return plan.numbers
+    return tuple([number for number in plan.numbers if number not in bounds.excluded])
 
 
 class Draw(NamedTuple):
-    """Everything that one answer is drawn from. Candidates are indexed from 0 among the K eligible ones.
+    """Everything that one answer is drawn from. Candidates are indexed from 0 among the K eligible ones."""
 
-    `means` (K,) are posterior means. `slot_chances` gives the chances of a drawn slot, `rest_scores` (K,) orders the
-    other slots, the highest first. `pins` maps slots, from 0, to indices; `randomness` is the key of the uniforms.
-    """
-
-    means: Floats
-    hashes: NDArray[np.uint64]
-    slot_chances: bandits.WinProbabilities | bandits.Shares
-    rest_scores: Floats
-    length: int
-    drawn: int
-    pins: dict[int, int]
-    randomness: str
+    candidates: bandits.Candidates
+    slots: bandits.Slots
+    requests: bandits.Requests
 
     def arrange(self) -> bandits.Arrangement:
         """Return the arrangement that the randomness selects."""
-        return self._arrange(bandits.uniforms(bandits.seed_of(self.randomness), self.hashes, self.drawn))
+        return bandits.arrange(self.candidates, self.slots, self.requests)
 
     def likeliest(self) -> bandits.Arrangement:
         """Fill each drawn slot with its likeliest candidate, given those in the slots above."""
-        return self._arrange(np.full((self.drawn, len(self.hashes)), 0.5))
-
-    def _arrange(self, uniforms: Floats) -> bandits.Arrangement:
-        return bandits.arrange(
-            self.slot_chances.chances, self.rest_scores, uniforms, length=self.length, drawn=self.drawn, pins=self.pins
-        )
+        return bandits.arrange_likeliest(self.candidates, self.slots, self.requests)
 
     def chances_along(self, order: Sequence[int | None]) -> Iterator[Floats]:
         """Yield the chances (K,) in each slot, given that `order` fills the slots above it.
 
         None in `order` stands for a candidate that is not eligible.
         """
-        return bandits.chances_along(
-            order,
-            self.slot_chances.chances,
-            self.rest_scores,
-            length=self.length,
-            drawn=self.drawn,
-            pins=self.pins,
-        )
+        return bandits.chances_along(self.candidates, self.slots, self.requests, order)
 
 
 def draw_of(plan: Plan, beliefs: AnyBeliefs, facts: Facts, bounds: Bounds, eligible: tuple[int, ...], key: str) -> Draw:
     """Return what the answer is drawn from; `eligible` must hold at least one candidate."""
     weights = value_weights(plan, facts.values, bounds, eligible, beliefs.amounts(eligible))
-    scores = scores_of(plan, beliefs, facts, weights, eligible)
+    candidates = candidates_of(plan, beliefs, facts, weights, eligible)
+    if isinstance(plan.placement.policy, Split):
+        weights = split_weights(plan, plan.placement.policy, eligible)
+    past = customer_counts(plan, beliefs, facts, eligible)
+    requests = bandits.Requests.of(randomness_key(plan, facts, key), past, weights, beliefs.customer_strength)
+    return Draw(candidates, slots_of(plan, bounds, eligible), requests)
+
+
+def slots_of(plan: Plan, bounds: Bounds, eligible: tuple[int, ...]) -> bandits.Slots:
+    """Return how many slots the answer has, how many of them are drawn, and where pins stand."""
     length = answer_length(plan.placement, len(eligible))
-    index_of = {number: index for index, number in enumerate(eligible)}
-    return Draw(
-        scores.means,
-        scores.hashes,
-        _slot_chances(plan, scores, eligible),
-        _rest_scores(plan, scores.expected, weights, eligible),
-        length,
-        drawn_count(plan.placement, length),
-        {slot: index_of[number] for slot, number in bounds.pins.items()},
-        randomness_key(plan, facts, key),
-    )
+    pins = {slot: eligible.index(number) for slot, number in bounds.pins.items()}
+    return bandits.Slots(length, drawn_count(plan.placement, length), pins)
 
 
-def depends_on_request(plan: Plan, beliefs: AnyBeliefs, facts: Facts) -> bool:
-    """Return whether the chances depend on this request (history, cart, features) and cannot be shared."""
-    return bool(facts.history) or plan.placement.reward == "margin" or isinstance(beliefs, ContextualBeliefs)
+def shares_draws(plan: Plan, beliefs: AnyBeliefs) -> bool:
+    """Return whether requests with the same bounds and beliefs share draws and weights: no cart, no features."""
+    return plan.placement.reward != "margin" and not isinstance(beliefs, ContextualBeliefs)
 
 
 def most_slots(placement: Placement) -> int:
@@ -180,50 +158,17 @@ def drawn_count(placement: Placement, length: int) -> int:
             return min(policy.drawn, length)
 
 
-def _slot_chances(
-    plan: Plan, scores: CandidateScores, eligible: tuple[int, ...]
-) -> bandits.WinProbabilities | bandits.Shares:
-    policy = plan.placement.policy
-    if isinstance(policy, Split):
-        return bandits.Shares(np.array([policy.weights.get(plan.ids[number], 1.0) for number in eligible]))
-    return scores.win_probabilities()
-
-
-def _rest_scores(plan: Plan, expected: Floats, weights: Floats | None, eligible: tuple[int, ...]) -> Floats:
-    """Return the scores (K,) that order the slots after the drawn ones: expected value, or the merchant's own order."""
-    fixed = isinstance(plan.placement.policy, Fixed)
-    scores = fixed_order_scores(len(eligible)) if fixed else np.asarray(expected, np.float64)
-    return scores if weights is None else scores * weights
-
-
-def fixed_order_scores(count: int) -> Floats:
-    """Return falling scores (count,), so that the merchant's own order stands unless boosts change it."""
-    return np.asarray(1.0 / (1.0 + np.arange(count)), np.float64)
-
-
 def _ranked(
-    plan: Plan,
-    facts: Facts,
-    bounds: Bounds,
-    eligible: tuple[int, ...],
-    means: Any,
-    arrangement: bandits.Arrangement,
+    plan: Plan, facts: Facts, bounds: Bounds, eligible: tuple[int, ...], arrangement: bandits.Arrangement
 ) -> list[Ranked]:
-    scores = means.tolist()
-    first = arrangement.first.tolist()
+    order, chances, first, means, _ = arrangement
     ranking = []
-    for slot, index in enumerate(arrangement.order):
-        candidate = plan.candidates[eligible[index]]
+    for slot, index in enumerate(order):
+        number = eligible[index]
+        candidate = plan.candidates[number]
+        reasons = _reasons(facts, candidate.id, bounds.reasons.get(number))
         ranking.append(
-            Ranked(
-                candidate.id,
-                slot + 1,
-                candidate.label,
-                scores[index],
-                first[index],
-                arrangement.chances[slot],
-                _reasons(facts, candidate.id, bounds.reasons.get(eligible[index])),
-            )
+            Ranked(candidate.id, slot + 1, candidate.label, means[index], first[index], chances[slot], reasons)
         )
     return ranking
 

@@ -45,6 +45,7 @@ class Plan:
         self.candidates = in_order(document.candidates)
         self.ids = tuple(candidate.id for candidate in self.candidates)
         self.index = {name: number for number, name in enumerate(self.ids)}
+        self.numbers = tuple(range(len(self.ids)))
         self.hashes: NDArray[np.uint64] = np.array([bandits.candidate_hash(name) for name in self.ids], dtype=np.uint64)
         self.eligibility = Eligibility(self.candidates)
         self.declared = Declared(frozenset(field.name for field in document.fields) - _FILLED_BY_THE_ENGINE)

@@ -10,8 +10,9 @@ import numpy as np
 
 import bandits
 from engine.kernel.bounds import Bounds
-from engine.kernel.kernel import answer_length, bounds_for, eligible_of, fixed_order_scores
+from engine.kernel.kernel import answer_length, bounds_for, eligible_of
 from engine.kernel.plan import Plan
+from engine.kernel.scores import fixed_order_scores
 from engine.kernel.value import value_weights
 from engine.model.facts import Declared
 from engine.model.placement import Fixed, Scenario
@@ -91,16 +92,13 @@ def _order(
     plan: Plan, values: Mapping[str, Any], bounds: Bounds, eligible: tuple[int, ...], length: int
 ) -> dict[int, int]:
     """Return candidate numbers by slot, from 1, in the fixed order with pins in their slots."""
-    weights = value_weights(plan, values, bounds, eligible)
-    scores = fixed_order_scores(len(eligible))
-    index_of = {number: index for index, number in enumerate(eligible)}
+    ids, scores = [plan.ids[number] for number in eligible], fixed_order_scores(len(eligible))
+    if not ids:
+        return {}
     arrangement = bandits.arrange(
-        lambda _taken: scores,
-        scores if weights is None else scores * weights,
-        np.empty((0, len(eligible))),
-        length=length,
-        drawn=0,
-        pins={slot: index_of[number] for slot, number in bounds.pins.items()},
+        bandits.Candidates.of(ids, np.zeros((len(ids), 1)), scores),
+        bandits.Slots(length, 0, {slot: eligible.index(number) for slot, number in bounds.pins.items()}),
+        bandits.Requests.of("", weights=value_weights(plan, values, bounds, eligible)),
     )
     return {slot + 1: eligible[index] for slot, index in enumerate(arrangement.order)}
 

@@ -1,90 +1,63 @@
-"""Scores of the eligible candidates in one request, from the customer's history or from facts. Pure."""
+"""The draws and means of the eligible candidates in one request, and the customer's own counts. Pure."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 import bandits
-from engine.kernel.amounts import weighted
 from engine.kernel.beliefs import Beliefs
 from engine.kernel.contextual_beliefs import ContextualBeliefs
 from engine.kernel.plan import Plan
 from engine.model.facts import Facts
-from engine.model.placement import Thompson
+from engine.model.placement import Fixed, Split, Thompson
 
 Floats = NDArray[np.float64]
 AnyBeliefs = Beliefs | ContextualBeliefs
 
 
-class CandidateScores(NamedTuple):
-    """Scores of the K eligible candidates, in their order.
+def candidates_of(
+    plan: Plan, beliefs: AnyBeliefs, facts: Facts, weights: Floats, eligible: tuple[int, ...]
+) -> bandits.Candidates:
+    """Return the draws and means of the K eligible candidates, in the form that the placement's policy needs.
 
-    `means` (K,) are posterior means of the rate. `expected` (K,) is what a trial brings in before boosts and fees.
-    `win_probabilities` counts the chances, and is called only if slots are drawn by them.
+    They come from the type of the beliefs, not of the policy: a draft may have another policy than the active plan.
+    `weights` are the value weights (1, K), or (0, 0) without any.
     """
-
-    means: Floats
-    expected: Floats
-    hashes: NDArray[np.uint64]
-    win_probabilities: Callable[[], bandits.WinProbabilities]
-
-
-def scores_of(
-    plan: Plan, beliefs: AnyBeliefs, facts: Facts, weights: Floats | None, eligible: tuple[int, ...]
-) -> CandidateScores:
-    """Score by the type of the beliefs, not of the policy: a draft may have another policy than the active plan."""
     match beliefs:
         case ContextualBeliefs():
-            return _scores_by_features(beliefs, facts, weights, eligible)
+            features = beliefs.features(facts.values, facts.history, eligible)
+            candidates = beliefs.candidates(eligible, features, is_weighted=bool(weights.size))
         case Beliefs():
-            return _scores_by_history(plan, beliefs, facts, weights, eligible)
+            candidates = beliefs.candidates(eligible)
+    match plan.placement.policy:
+        case Fixed():
+            return candidates.in_order(fixed_order_scores(len(eligible)))
+        case Split():
+            return candidates.split()
+        case _:
+            return candidates
 
 
-def _scores_by_features(
-    beliefs: ContextualBeliefs, facts: Facts, weights: Floats | None, eligible: tuple[int, ...]
-) -> CandidateScores:
-    features = beliefs.features(facts.values, facts.history, eligible)
-    rates = beliefs.weights(eligible).rates(features)
-    hashes, expected = beliefs.hashes(eligible), beliefs.expected(eligible, rates)
-    return CandidateScores(rates, expected, hashes, lambda: beliefs.win_probabilities_for(eligible, features, weights))
+def fixed_order_scores(count: int) -> Floats:
+    """Return falling scores (count,), so that the merchant's own order stands unless boosts change it."""
+    return np.asarray(1.0 / (1.0 + np.arange(count)), np.float64)
 
 
-def _scores_by_history(
-    plan: Plan, beliefs: Beliefs, facts: Facts, weights: Floats | None, eligible: tuple[int, ...]
-) -> CandidateScores:
-    eligible_draws, past = beliefs.eligible_draws(eligible), _customer_counts(plan, facts, eligible)
-    if past is None:
-        return CandidateScores(
-            eligible_draws.means,
-            eligible_draws.expected(eligible_draws.means),
-            eligible_draws.hashes,
-            lambda: beliefs.win_probabilities(eligible, weights),
-        )
-
-    def win_probabilities() -> bandits.WinProbabilities:
-        scores = eligible_draws.times_amounts(bandits.blend(eligible_draws.rates, *past, beliefs.customer_strength))
-        return bandits.WinProbabilities(weighted(scores, weights), beliefs.floor)
-
-    means = _blended_means(eligible_draws.means, *past, beliefs.customer_strength)
-    return CandidateScores(means, eligible_draws.expected(means), eligible_draws.hashes, win_probabilities)
+def split_weights(plan: Plan, policy: Split, eligible: tuple[int, ...]) -> Floats:
+    """Return the weights (1, K) that the chances of a split are in proportion to."""
+    return np.array([[policy.weights.get(plan.ids[number], 1.0) for number in eligible]], np.float64)
 
 
-def _customer_counts(plan: Plan, facts: Facts, eligible: tuple[int, ...]) -> tuple[Floats, Floats] | None:
-    """Return the customer's own successes and trials (K,), or None if the policy ignores them or there are none."""
-    if not facts.history or not isinstance(plan.placement.policy, Thompson) or not plan.placement.policy.history:
-        return None
-    pasts = [facts.history.get(plan.ids[number]) for number in eligible]
-    if not any(pasts):
-        return None
-    successes = np.array([past.successes if past else 0.0 for past in pasts])
-    return successes, np.array([past.trials if past else 0.0 for past in pasts])
-
-
-def _blended_means(means: Floats, successes: Floats, trials: Floats, strength: float) -> Floats:
-    """Return the posterior means with the customer's own trials; `strength` trials weigh as much as the level above."""
-    blended: Floats = (strength * means + successes) / (strength + trials)
-    return blended
+def customer_counts(plan: Plan, beliefs: AnyBeliefs, facts: Facts, eligible: tuple[int, ...]) -> Floats:
+    """Return the customer's own successes and trials (1, 2, K); (0, 0, 0) if there are none or they do not count."""
+    history, policy = facts.history, plan.placement.policy
+    if not history or not isinstance(policy, Thompson) or not policy.history or not isinstance(beliefs, Beliefs):
+        return bandits.NO_PASTS
+    counts: Floats | None = None
+    for index, number in enumerate(eligible):
+        past = history.get(plan.ids[number])
+        if past is not None:
+            counts = np.zeros((1, 2, len(eligible))) if counts is None else counts
+            counts[0, 0, index], counts[0, 1, index] = past.successes, past.trials
+    return bandits.NO_PASTS if counts is None else counts

@@ -77,7 +77,7 @@ def chances_by_slot(plan: Plan, beliefs: AnyBeliefs, facts: Facts, decision: Dec
     eligible = eligible_of(plan, bounds)
     draw = draw_of(plan, beliefs, facts, bounds, eligible, decision.decision_id)
     ids = [plan.ids[number] for number in eligible]
-    drawn = [ranked.id for ranked in decision.ranking[: draw.drawn]]
+    drawn = [ranked.id for ranked in decision.ranking[: draw.slots.drawn]]
     chances = draw.chances_along([ids.index(id) for id in drawn])
     pinned = {plan.ids[number] for number in bounds.pins.values()}
     return [

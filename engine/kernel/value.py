@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import bandits
 from engine.kernel.bounds import Bounds
 from engine.kernel.plan import Plan
 
@@ -17,8 +18,8 @@ LARGEST_AMOUNT = 2**53
 
 def value_weights(
     plan: Plan, values: Mapping[str, Any], bounds: Bounds, eligible: tuple[int, ...], amounts: Floats | None = None
-) -> Floats | None:
-    """Return the weights (K,) that scores are multiplied by, or None if all eligible candidates weigh the same.
+) -> Floats:
+    """Return the weights (1, K) that scores are multiplied by, or (0, 0) if all eligible candidates weigh the same.
 
     Weights are in minor units for the reward `margin` and plain boosts otherwise. `amounts` (K,) is the expected
     amount of a success. If the goal is to minimise, weights are negative, so that the greatest product is still best.
@@ -33,10 +34,11 @@ def value_weights(
     elif bounds.boosts or less_is_better:
         success_values = [1.0] * len(eligible)
     else:
-        return None
+        return bandits.NO_WEIGHTS
+    pairs = zip(success_values, boosts, strict=True)
     if less_is_better:
-        return np.array([-_boosted(value, 1 / boost) for value, boost in zip(success_values, boosts, strict=True)])
-    return np.array([_boosted(value, boost) for value, boost in zip(success_values, boosts, strict=True)])
+        return np.array([[-_boosted(value, 1 / boost) for value, boost in pairs]], np.float64)
+    return np.array([[_boosted(value, boost) for value, boost in pairs]], np.float64)
 
 
 def margin(plan: Plan, values: Mapping[str, Any], number: int, typical: float | None = None) -> float:

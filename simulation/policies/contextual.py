@@ -4,7 +4,6 @@ from collections import defaultdict
 
 import numpy as np
 
-import bandits
 from bandits.drawing.weight_draws import Weights, make_weights
 from bandits.posterior.logistic_update import Observations, PendingTrials
 from bandits.posterior.weight_posterior import Attributes, WeightEvidence
@@ -48,8 +47,8 @@ class ContextualPolicy:
         if visit.renewed or is_due or len(self._new_outcomes) > REFRESH_SHARE * self._trials:
             self._refresh_beliefs(visit.number)
         features = np.tile(_features(visit), (self._arms, 1))
-        win_probabilities = bandits.WinProbabilities(self._weights.scores(features), self._floor)
-        order = self._drawing.order(win_probabilities.chances, self._weights.rates(features), visit.number)
+        scores, rates = self._weights.score(features)
+        order = self._drawing.order(scores[0], rates[0], visit.number, self._floor)
         if self._delays:
             self._delays.start(visit.number)
             self._open[visit.number] = visit, self._names[order[0]]

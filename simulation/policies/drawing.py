@@ -1,13 +1,10 @@
 """Draw an order from scores exactly as the engine does: win probabilities are counted, slots are drawn by a key."""
 
-from collections.abc import Callable
-
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 
 import bandits
-from bandits import Chances
-from simulation.worlds.world import Order
+from simulation.worlds.world import Floats, Order
 
 
 class SlotDrawing:
@@ -21,12 +18,11 @@ class SlotDrawing:
         self._hashes = np.array([bandits.candidate_hash(arm) for arm in self.ids], np.uint64)
         self._slots, self._drawn, self._seed = slots, min(drawn, slots), seed
 
-    def order(self, chances: Callable[[Order], Chances], means: ArrayLike, number: int) -> Order:
-        key = bandits.seed_of(f"{self._seed} {number}")
-        u = bandits.uniforms(key, self._hashes, self._drawn)
-        if self._slots == 1:
-            return (bandits.pick(chances(()), u[0]),)
-        return bandits.arrange(chances, means, u, length=self._slots, drawn=self._drawn).order
+    def order(self, draws: NDArray[np.float32], means: Floats, number: int, floor: float) -> Order:
+        """Return the order for a visit, from draws (K, M) and means (K,)."""
+        candidates = bandits.Candidates(draws[None], means[None], self._hashes, floor)
+        slots = bandits.Slots(self._slots, self._drawn)
+        return bandits.arrange(candidates, slots, bandits.Requests.of(f"{self._seed} {number}")).order
 
     def version(self, number: int) -> int:
         """Return the seed of the draws of a beliefs version."""

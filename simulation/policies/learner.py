@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import bandits
-from bandits import Evidence, Prior, WinProbabilities
+from bandits import Evidence, Prior
 from simulation.policies import fits
 from simulation.policies.drawing import SlotDrawing
 from simulation.policies.evidence import EvidenceTally
@@ -61,7 +61,7 @@ class ThompsonPolicy:
             self._tally.forget(arm)
         if visit.renewed or self._is_due(now):
             self._refresh_beliefs(now)
-        order = self._drawing.order(self._race.chances, self._draws.means, now)
+        order = self._drawing.order(self._draws.rates, self._draws.means, now, self._learning.floor)
         if self._delays:
             self._tally.begin(now, order)
             self._delays.start(now)
@@ -94,7 +94,6 @@ class ThompsonPolicy:
         priors = bandits.temper(self._priors, evidence) if self._priors else None
         count = self._learning.draws
         self._draws = bandits.make_draws(self._drawing.ids, evidence, seed=version, priors=priors, count=count)
-        self._race = WinProbabilities(self._draws.rates, self._learning.floor)
         self._refresh_threshold = max(1.0, REFRESH_SHARE * sum(arm_evidence.trials for arm_evidence in evidence))
         self._drawn_at, self._new_outcomes = now, 0
 

@@ -5,12 +5,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from bandits import (
-    CUSTOMER_STRENGTH,
     FLAT,
     Evidence,
     Prior,
     Statistics,
-    blend,
     interval,
     mean,
     posterior,
@@ -78,30 +76,6 @@ def test_the_interval_is_right_for_very_many_trials(trials, share):
 def test_a_level_outside_0_to_1_is_refused():
     with pytest.raises(ValueError, match="level must lie between 0 and 1"):
         interval(Statistics(), 1.0)
-
-
-def test_a_new_customer_gets_the_draws_as_they_are():
-    rates = np.array([[0.1, 0.2], [0.7, 0.8]], np.float32)
-    assert blend(rates, [0, 0], [0, 0]) == pytest.approx(rates)
-
-
-def test_the_customers_own_trials_move_every_draw_by_the_formula():
-    rates = np.array([[0.1, 0.2], [0.7, 0.8]], np.float32)
-    scores = blend(rates, [2, 0], [3, 1.5], strength=5)
-    assert scores.dtype == np.float32
-    assert scores[0] == pytest.approx([(5 * 0.1 + 2) / 8, (5 * 0.2 + 2) / 8])
-    assert scores[1] == pytest.approx([5 * 0.7 / 6.5, 5 * 0.8 / 6.5])
-
-
-def test_blending_leaves_the_shared_draws_alone():
-    rates = np.full((2, 4), 0.5, np.float32)
-    blend(rates, [1, 0], [1, 1])
-    assert (rates == 0.5).all()
-
-
-def test_own_trials_as_many_as_the_strength_weigh_half():
-    scores = blend(np.zeros((1, 1), np.float32), [CUSTOMER_STRENGTH], [CUSTOMER_STRENGTH])
-    assert scores[0, 0] == pytest.approx(0.5)
 
 
 def test_an_event_counts_half_after_a_half_life():

@@ -4,13 +4,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from bandits import WinProbabilities, split_chances
-from bandits.drawing.chances import LATER_DRAWS
-from benchmarks.checks.bandits import cases, slot_p_value, sum_error
+from bandits import Candidates, Requests, arrange
+from bandits.drawing.compiled import LATER_DRAWS
+from benchmarks.checks.bandits import cases, chances_without, slot_p_value, slot_without, sum_error
 
 
 def scores_of(candidates, draws, seed=0):
     return np.random.default_rng(seed).random((candidates, draws), np.float32)
+
+
+def candidates_of(scores, floor=0.0):
+    return Candidates.of([str(index) for index in range(len(scores))], scores, floor=floor)
+
+
+def split_chances(weights, taken=()):
+    candidates, slots = candidates_of(np.ones((len(weights), 1))).split(), slot_without(len(weights), taken)
+    return arrange(candidates, slots, Requests.of("", weights=np.array([weights], np.float64))).first
 
 
 def counted_by_hand(scores, taken):
@@ -32,33 +41,33 @@ few_values = arrays.arrays(
 @given(few_values, st.randoms(use_true_random=False))
 def test_chances_are_what_counting_by_hand_gives_even_with_ties(scores, random):
     taken = tuple(random.sample(range(len(scores)), random.randrange(len(scores))))
-    assert WinProbabilities(scores).chances(taken) == pytest.approx(counted_by_hand(scores, taken), abs=1e-12)
+    assert chances_without(candidates_of(scores), taken) == pytest.approx(counted_by_hand(scores, taken), abs=1e-12)
 
 
 @pytest.mark.parametrize("taken", [(), (3,), (7, 0), (1, 2, 3)])
 def test_chances_are_what_counting_by_hand_gives(taken):
     scores = scores_of(8, 1024)
-    assert WinProbabilities(scores).chances(taken) == pytest.approx(counted_by_hand(scores, taken), abs=1e-12)
+    assert chances_without(candidates_of(scores), taken) == pytest.approx(counted_by_hand(scores, taken), abs=1e-12)
 
 
 def test_equal_candidates_have_equal_chances():
-    assert list(WinProbabilities(np.zeros((5, 1024), np.float32), 0.01).chances()) == pytest.approx([0.2] * 5)
+    assert list(chances_without(candidates_of(np.zeros((5, 1024)), 0.01))) == pytest.approx([0.2] * 5)
 
 
 def test_a_floor_gives_everyone_left_a_share():
     scores = np.array([[0.9] * 8, [0.1] * 8, [0.2] * 8], np.float32)
-    assert list(WinProbabilities(scores, 0.3).chances()) == pytest.approx([0.8, 0.1, 0.1])
-    assert list(WinProbabilities(scores, 0.3).chances((0,))) == pytest.approx([0, 0.15, 0.85])
+    assert list(chances_without(candidates_of(scores, 0.3))) == pytest.approx([0.8, 0.1, 0.1])
+    assert list(chances_without(candidates_of(scores, 0.3), (0,))) == pytest.approx([0, 0.15, 0.85])
 
 
 def test_without_a_floor_chances_sum_to_exactly_1():
-    assert WinProbabilities(scores_of(9, 1024)).chances().sum() == 1
+    assert chances_without(candidates_of(scores_of(9, 1024))).sum() == 1
 
 
 @pytest.mark.parametrize("case", [*cases(12, np.random.default_rng(1))], ids=lambda case: case.name)
 def test_chances_sum_to_1_and_the_taken_have_none(case):
     assert sum_error(case) <= 1e-12
-    assert not case.win_probabilities.chances(case.taken)[list(case.taken)].any()
+    assert not chances_without(case.candidates, case.taken)[list(case.taken)].any()
 
 
 def test_replayed_keys_agree_with_the_chances():
@@ -66,46 +75,27 @@ def test_replayed_keys_agree_with_the_chances():
     assert min(slot_p_value(case, 4_000) for case in everything) > 1e-4 / len(everything)
 
 
-def test_asking_again_in_another_order_gives_the_same():
-    win_probabilities = WinProbabilities(scores_of(6, 512), 0.01)
-    assert (win_probabilities.chances((4, 1)) == win_probabilities.chances((1, 4))).all()
-
-
-def test_a_remembered_answer_cannot_be_changed():
-    chances = WinProbabilities(scores_of(3, 64)).chances()
-    with pytest.raises(ValueError, match="read-only"):
-        chances[0] = 1
-
-
 def test_the_scores_are_left_alone():
     scores = scores_of(4, 512)
     before = scores.copy()
-    WinProbabilities(scores, 0.01).chances((2,))
+    chances_without(candidates_of(scores, 0.01), (2,))
     assert (scores == before).all()
 
 
 def test_a_score_that_is_no_number_is_refused():
     with pytest.raises(ValueError, match="scores must be numbers"):
-        WinProbabilities(np.full((2, 8), np.nan, np.float32)).chances()
+        chances_without(candidates_of(np.full((2, 8), np.nan)))
 
 
 @pytest.mark.parametrize("floor", [-0.1, 1.1])
 def test_a_floor_outside_0_to_1_is_refused(floor):
     with pytest.raises(ValueError, match="floor must lie between 0 and 1"):
-        WinProbabilities(scores_of(2, 8), floor)
+        candidates_of(scores_of(2, 8), floor)
 
 
-def test_a_race_of_nobody_is_refused():
+def test_no_candidates_are_refused():
     with pytest.raises(ValueError, match="at least one candidate"):
-        WinProbabilities(np.empty((0, 8), np.float32))
-
-
-@pytest.mark.parametrize(
-    "chances_of", [WinProbabilities(scores_of(2, 8)).chances, lambda taken: split_chances([1, 2], taken)]
-)
-def test_a_slot_that_nobody_is_left_for_is_refused(chances_of):
-    with pytest.raises(ValueError, match="every candidate is taken"):
-        chances_of((0, 1))
+        candidates_of(np.empty((0, 8), np.float32))
 
 
 def test_a_split_keeps_its_weights():

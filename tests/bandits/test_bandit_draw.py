@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bandits import WinProbabilities, arrange, candidate_hash, pick, seed_of, split_chances, uniforms
+from bandits import Candidates, Requests, Slots, arrange, candidate_hash, fill, seed_of
 from benchmarks.checks.bandits import order_p_value
+from tests.bandits.numpy_drawing import uniforms
 
 ROOT = Path(__file__).parents[2]
 SPEC = json.loads((ROOT / "tests/specs/bandits_uniforms.json").read_text(encoding="utf-8"))
@@ -17,17 +18,23 @@ def hashes_of(*ids):
     return np.array([candidate_hash(one) for one in ids], np.uint64)
 
 
+def split(*ids):
+    return Candidates.of(ids, np.ones((len(ids), 1))).split()
+
+
+def picked(weights, keys, ids):
+    """Return the index in the first slot of a split, by key."""
+    requests = Requests(np.array([seed_of(key) for key in keys], np.uint64), weights=np.array([weights], np.float64))
+    return fill(split(*ids), Slots(1, 1), requests)[0][:, 0].tolist()
+
+
 def arranged(weights=(5, 3, 2, 1), *, key="dec_1", rest=None, length=None, drawn=3, pins=None):
     count = len(weights)
-    u = uniforms(seed_of(key), hashes_of(*map(str, range(count))), 8)
-    return arrange(
-        lambda taken: split_chances(weights, taken),
-        weights if rest is None else rest,
-        u,
-        length=count if length is None else length,
-        drawn=drawn,
-        pins=pins or {},
-    )
+    candidates = split(*map(str, range(count))).in_order(np.array(weights if rest is None else rest, np.float64))
+    slots = Slots(count if length is None else length, drawn, pins or {})
+    if not drawn:
+        return arrange(candidates, slots, Requests.of(key))
+    return arrange(candidates, slots, Requests.of(key, weights=np.array([weights], np.float64)))
 
 
 @pytest.mark.parametrize("case", SPEC["uniforms"], ids=lambda case: f"{case['key']} {case['slot']} {case['candidate']}")
@@ -40,8 +47,8 @@ def test_uniforms_are_the_pinned_ones(case):
 
 @pytest.mark.parametrize("case", SPEC["picks"], ids=lambda case: f"{case['key']} {case['chances']}")
 def test_picks_are_the_pinned_ones(case):
-    u = uniforms(seed_of(case["key"]), hashes_of(*case["candidates"]), 1)
-    assert case["candidates"][pick(np.array(case["chances"]), u[0])] == case["picked"]
+    (index,) = picked(case["chances"], [case["key"]], case["candidates"])
+    assert case["candidates"][index] == case["picked"]
 
 
 def test_the_reference_in_the_documentation_gives_the_pinned_uniforms():
@@ -68,19 +75,14 @@ def test_the_extreme_hashes_stay_inside_the_open_interval():
 
 
 def test_a_chance_of_0_is_never_picked():
-    for n in range(500):
-        assert pick(np.array([0.0, 1.0, 0.0]), uniforms(n, hashes_of("a", "b", "c"), 1)[0]) == 1
+    assert set(picked([0.0, 1.0, 0.0], [str(n) for n in range(500)], "abc")) == {1}
 
 
 def test_a_smaller_weight_moves_only_those_who_had_it():
-    ids = hashes_of("a", "b", "c")
-    before, after = np.array([0.5, 0.3, 0.2]), np.array([0.5, 0.3, 0.1]) / 0.9
-    moved = 0
-    for n in range(3_000):
-        u = uniforms(seed_of(f"customer {n}"), ids, 1)[0]
-        old, new = pick(before, u), pick(after, u)
-        moved += old != new
-        assert old == new or old == 2
+    customers = [f"customer {n}" for n in range(3_000)]
+    pairs = list(zip(picked([5, 3, 2], customers, "abc"), picked([5, 3, 1], customers, "abc"), strict=True))
+    assert all(old in (new, 2) for old, new in pairs)
+    moved = sum(old != new for old, new in pairs)
     assert moved == pytest.approx(3_000 * (0.2 - 0.1 / 0.9), rel=0.25)
 
 
@@ -142,10 +144,6 @@ def test_an_answer_is_no_longer_than_its_candidates(length):
     assert len(arranged(length=length).order) == min(length, 4)
 
 
-def test_no_candidates_make_an_empty_answer():
-    assert arranged(weights=()).order == ()
-
-
 @given(
     st.integers(1, 9),
     st.integers(0, 9),
@@ -154,9 +152,9 @@ def test_no_candidates_make_an_empty_answer():
 )
 def test_any_pins_give_a_permutation_with_its_propensity(count, length, drawn, wished):
     pins = {slot: one for one, slot in {one: slot for slot, one in wished.items() if one < count}.items()}
-    win_probabilities = WinProbabilities(np.random.default_rng(count).random((count, 64), np.float32), 0.05)
-    u = uniforms(seed_of("dec_1"), hashes_of(*map(str, range(count))), max(drawn, 1))
-    answer = arrange(win_probabilities.chances, np.zeros(count), u, length=length, drawn=drawn, pins=pins)
+    scores = np.random.default_rng(count).random((count, 64), np.float32)
+    candidates = Candidates.of([str(index) for index in range(count)], scores, floor=0.05)
+    answer = arrange(candidates, Slots(length, drawn, pins), Requests.of("dec_1"))
     assert len(set(answer.order)) == len(answer.order) == len(answer.chances) == min(length, count)
     assert answer.propensity == pytest.approx(np.prod(answer.chances))
     assert all(

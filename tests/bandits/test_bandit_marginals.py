@@ -6,7 +6,8 @@ from math import factorial
 import numpy as np
 import pytest
 
-from bandits import Statistics, WinProbabilities, make_draws
+import bandits
+from bandits import Candidates, Statistics, make_draws
 from bandits.drawing.marginals import position_chances
 from benchmarks.checks.evaluation import oracle
 
@@ -83,7 +84,7 @@ def test_win_probabilities_agree_with_the_integral():
     statistics = [Statistics(100, 12), Statistics(400, 44), Statistics(10, 0), Statistics(0, 0), Statistics(5_000, 560)]
     draws = make_draws(list("abcde"), statistics, seed=7, count=2**17)
     exact = first_chances([1 + s.successes for s in statistics], [1 + s.trials - s.successes for s in statistics])
-    assert WinProbabilities(draws.rates).chances() == pytest.approx(exact, abs=4 * 0.5 / 2**8.5)
+    assert bandits.first_chances(Candidates.of("abcde", draws.rates)) == pytest.approx(exact, abs=4 * 0.5 / 2**8.5)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_the_spread_falls_with_the_root_of_the_trials():
     spread = []
     for count in trials:
         evidence = WeightEvidence(3).updated({"card": observations(TRUTH["card"], count)})
-        spread.append(make_weights(["card"], evidence, seed=2).scores(x).astype(float).std())
+        spread.append(make_weights(["card"], evidence, seed=2).score(x)[0].astype(float).std())
     assert np.polyfit(np.log(trials), np.log(spread), 1)[0] == pytest.approx(-0.5, abs=0.03)
 
 
@@ -52,9 +52,16 @@ print(first_chances(evidence_of(200)).tolist())
 """
 
 
+def first_of(weights, features):
+    """Return the chances of the first slot for a request."""
+    return bandits.first_chances(
+        bandits.Candidates.of([str(row) for row in range(len(features))], weights.score(features)[0][0])
+    )
+
+
 def first_chances(evidence):
     weights = make_weights(["card", "klarna", "paypal"], evidence, seed=812)
-    return bandits.WinProbabilities(weights.scores(np.tile([1.0, 0.4, 0.2], (3, 1)))).chances()
+    return first_of(weights, np.tile([1.0, 0.4, 0.2], (3, 1)))
 
 
 def test_a_new_process_gives_the_same_answer():
@@ -66,7 +73,8 @@ ON_ANOTHER_PROCESSOR = """
 import numpy as np
 from tests.bandits.test_bandit_weight_draws import stored_weights_and_features
 weights, x = stored_weights_and_features()
-print(weights.draws.tobytes().hex(), [weights.rates(row).tolist() for row in x])
+print(weights.draws.tobytes().hex(), [weights.score(row)[1].tolist() for row in x])
+print([weights.score(row)[0].tobytes().hex() for row in x])
 """
 
 
@@ -82,7 +90,7 @@ def stored_weights_and_features():
 
 
 @pytest.mark.parametrize("kind", ["Prescott", "Nehalem", "Haswell"])
-def test_another_kind_of_processor_gives_the_same_draws_and_rates(kind):
+def test_another_kind_of_processor_gives_the_same_draws_and_scores(kind):
     outputs = [
         subprocess.run(
             [sys.executable, "-c", ON_ANOTHER_PROCESSOR],
@@ -99,38 +107,40 @@ def test_another_kind_of_processor_gives_the_same_draws_and_rates(kind):
 def test_the_features_of_a_request_decide_who_is_first():
     weights = make_weights(["card", "paypal"], evidence_of(5000), seed=1)
     likes_card, likes_paypal = np.tile([1.0, 2.0, 0.0], (2, 1)), np.tile([1.0, -2.0, 1.0], (2, 1))
-    assert bandits.WinProbabilities(weights.scores(likes_card)).chances()[0] > 0.99
-    assert bandits.WinProbabilities(weights.scores(likes_paypal)).chances()[1] > 0.99
+    assert first_of(weights, likes_card)[0] > 0.99
+    assert first_of(weights, likes_paypal)[1] > 0.99
 
 
 def test_a_feature_may_differ_by_candidate():
     weights = make_weights(["card", "paypal"], evidence_of(5000), seed=1)
     apart = np.array([[1.0, -2.0, 0.0], [1.0, -2.0, 0.0]])
-    together = weights.scores(apart)
+    together = weights.score(apart)[0][0]
     apart[0, 1] = 2.0
-    assert (weights.scores(apart)[1] == together[1]).all()
-    assert (weights.scores(apart)[0] > together[0]).all()
+    scores = weights.score(apart)[0][0]
+    assert (scores[1] == together[1]).all()
+    assert (scores[0] > together[0]).all()
 
 
 def test_rates_match_the_scores():
     weights = make_weights(["card", "paypal"], evidence_of(5000), seed=1)
     x = np.tile([1.0, 1.0, 0.0], (2, 1))
-    assert rates_of(weights.scores(x)).mean(axis=1) == pytest.approx(weights.rates(x), abs=0.01)
-    assert weights.rates(x) == pytest.approx([0.5, rate(np.array(-1.5))], abs=0.03)
+    scores, rates = weights.score(x)
+    assert rates_of(scores[0]).mean(axis=1) == pytest.approx(rates[0], abs=0.01)
+    assert rates[0] == pytest.approx([0.5, rate(np.array(-1.5))], abs=0.03)
     assert np.isfinite(rates_of(np.array([[-200.0, 200.0]], np.float32))).all()
 
 
 def test_one_candidate_gets_the_slot():
     weights = make_weights(["card"], WeightEvidence(3), seed=1)
-    assert bandits.WinProbabilities(weights.scores([[1.0, 0.0, 0.0]])).chances().tolist() == [1.0]
+    assert first_of(weights, [[1.0, 0.0, 0.0]]).tolist() == [1.0]
 
 
 def test_untried_candidates_have_even_chances_and_beat_a_failed_one():
     x = np.tile([1.0, 0.0, 0.0], (3, 1))
-    fresh = bandits.WinProbabilities(make_weights(["a", "b", "c"], WeightEvidence(3), seed=1).scores(x)).chances()
+    fresh = first_of(make_weights(["a", "b", "c"], WeightEvidence(3), seed=1), x)
     assert fresh == pytest.approx(np.full(3, 1 / 3), abs=0.06)
     failed = WeightEvidence(3).updated({"a": Observations(np.repeat(x[:1], 200, axis=0), np.ones(200), np.zeros(200))})
-    after = bandits.WinProbabilities(make_weights(["a", "b", "c"], failed, seed=1).scores(x)).chances()
+    after = first_of(make_weights(["a", "b", "c"], failed, seed=1), x)
     assert after[0] < 0.1
 
 

@@ -47,7 +47,7 @@ def beliefs(shop) -> ContextualBeliefs:
 
 def rates(shop):
     made = beliefs(shop)
-    return made.weights((0, 1)).rates(made.features({"device.type": "mobile"}, {}, (0, 1)))
+    return made.weights((0, 1)).score(made.features({"device.type": "mobile"}, {}, (0, 1)))[1][0]
 
 
 async def waiting(shop, *, minutes=0):

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 import bandits
 from engine.kernel.bounds import Bounds
-from engine.kernel.kernel import Draw, depends_on_request, draw_of, eligible_of, randomness_key
+from engine.kernel.kernel import Draw, draw_of, eligible_of, randomness_key, shares_draws
 from engine.kernel.plan import Plan
-from engine.kernel.scores import AnyBeliefs
+from engine.kernel.scores import AnyBeliefs, customer_counts
 from engine.model.facts import Facts
 
 Floats = NDArray[np.float64]
-Places = NDArray[np.intp]
+Places = NDArray[np.int64]
 
 
 class Room(NamedTuple):
@@ -41,45 +41,78 @@ class Request(NamedTuple):
     beliefs: AnyBeliefs
 
 
+class Group(NamedTuple):
+    """Requests with the same candidates, by their `rows` among all."""
+
+    rows: list[int]
+    candidates: bandits.Candidates
+    requests: bandits.Requests
+
+
 class Drawing:
     """The draws of N requests in the same room, which holds somebody; candidates are counted among the offered."""
 
     def __init__(self, where: Room, requests: Sequence[Request]) -> None:
         draws = _draws(where, requests)
         self.offered = where.offered
-        self.length, self.drawn = draws[0].length, draws[0].drawn
-        self._hashes = draws[0].hashes
-        self._randomness = [draw.randomness for draw in draws]
-        self._answers = bandits.ArrangementBatch(
-            bandits.chances_of_many([draw.slot_chances for draw in draws]),
-            np.stack([draw.rest_scores for draw in draws]),
-            length=self.length,
-            drawn=self.drawn,
-            pins=draws[0].pins,
-        )
+        self.length, self.drawn, _ = self._slots = draws[0].slots
+        self._count = len(draws)
+        self._groups = list(_groups(draws))
 
     def orders(self) -> Places:
         """The answers (N, length) that the randomness leads to."""
-        seeds = np.array([bandits.seed_of(one) for one in self._randomness], np.uint64)[:, None, None]
-        return self._answers.arrange(bandits.uniforms(seeds, self._hashes, self.drawn))
+        orders = np.empty((self._count, self.length), np.int64)
+        for rows, candidates, requests in self._groups:
+            orders[rows] = bandits.fill(candidates, self._slots, requests)[0]
+        return orders
 
     def along(self, orders: Places) -> Iterator[Floats]:
-        """The chances (N, K) in each slot, had `orders` (N, slots) filled those above it; -1 is who takes no part."""
-        return self._answers.chances_along(orders)
+        """Yield the chances (N, K) in each slot, had `orders` (N, slots) filled those above it; -1: takes no part."""
+        slots = min(self.length, orders.shape[1])
+        chances = np.empty((slots, self._count, len(self.offered)))
+        for rows, candidates, requests in self._groups:
+            chances[:, rows] = bandits.follow(candidates, self._slots, requests, orders[rows]).swapaxes(0, 1)
+        yield from chances
+
+
+def _groups(draws: Sequence[Draw]) -> Iterator[Group]:
+    rows: dict[tuple[int, bool], list[int]] = {}
+    for row, draw in enumerate(draws):
+        rows.setdefault((id(draw.candidates), bool(draw.requests.pasts.size)), []).append(row)
+    for group in rows.values():
+        requests = [draws[row].requests for row in group]
+        yield Group(group, draws[group[0]].candidates, _together(requests))
+
+
+def _together(requests: Sequence[bandits.Requests]) -> bandits.Requests:
+    first = requests[0]
+    if len(requests) == 1:
+        return first
+    weights = [request.weights for request in requests]
+    shared = all(weight is first.weights for weight in weights)
+    return bandits.Requests(
+        np.concatenate([request.seeds for request in requests]),
+        np.concatenate([request.pasts for request in requests]) if first.pasts.size else first.pasts,
+        first.weights if shared else np.concatenate(weights),
+        first.strength,
+    )
 
 
 def _draws(where: Room, requests: Sequence[Request]) -> list[Draw]:
-    """A draw each; where it hangs on the beliefs alone, it is made once for all of the same beliefs."""
+    """A draw each; what it does not owe to its own request is made once for all of the same beliefs."""
     made: dict[int, Draw] = {}
     draws = []
     for key, facts, beliefs in requests:
-        own = depends_on_request(where.plan, beliefs, facts)
-        draw = None if own else made.get(id(beliefs))
+        draw = made.get(id(beliefs))
         if draw is None:
             draw = draw_of(where.plan, beliefs, facts, where.bounds, where.eligible, key)
-            if not own:
+            if shares_draws(where.plan, beliefs):
                 made[id(beliefs)] = draw
         else:
-            draw = draw._replace(randomness=randomness_key(where.plan, facts, key))
+            past = customer_counts(where.plan, beliefs, facts, where.eligible)
+            own = bandits.Requests.of(
+                randomness_key(where.plan, facts, key), past, draw.requests.weights, beliefs.customer_strength
+            )
+            draw = draw._replace(requests=own)
         draws.append(draw)
     return draws
