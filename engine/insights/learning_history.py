@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-import bandits
+import numpy as np
+
+from bandits.evidence.change import changes
 from bandits.evidence.delay import EDGES
 from engine.clock import now_ms
 from engine.insights.arms_monitor import facts_in, known_in
@@ -130,14 +132,23 @@ def by_day(rows: Sequence[DayRow], examination: tuple[float, ...] = ()) -> list[
 
 
 def jumps(days: Sequence[DayRate], *, before_day: int) -> list[Jump]:
-    """The last jump of each candidate, found in the days whose outcomes are in."""
-    found = []
-    for name in sorted({row.candidate for row in days}):
-        mine = [row for row in days if row.candidate == name and row.day < before_day]
-        first = bandits.last_change([row.trials for row in mine], [row.successes for row in mine])
+    """Return the last jump of each candidate against the rest, in the days whose outcomes are in."""
+    complete = [row for row in days if row.day < before_day]
+    names, dates = sorted({row.candidate for row in complete}), sorted({row.day for row in complete})
+    trials, successes = np.zeros((2, len(dates), len(names)))
+    for row in complete:
+        cell = dates.index(row.day), names.index(row.candidate)
+        trials[cell], successes[cell] = row.trials, row.successes
+    result = []
+    for arm, first in enumerate(changes(trials, successes).firsts.tolist()):
         if first:
-            found.append(Jump(name, mine[first].day, _rate(mine[:first]), _rate(mine[first:])))
-    return found
+            rates = [float(successes[part, arm].sum() / max(trials[part, arm].sum(), 1.0)) for part in _split(first)]
+            result.append(Jump(names[arm], dates[first], *rates))
+    return result
+
+
+def _split(first: int) -> tuple[slice, slice]:
+    return slice(first), slice(first, None)
 
 
 def arrivals(delays: Sequence[tuple[int, int, int]], window_ms: int) -> list[tuple[int, float]]:
@@ -148,11 +159,6 @@ def arrivals(delays: Sequence[tuple[int, int, int]], window_ms: int) -> list[tup
         return []
     sums = accumulate(won.get(bin, 0) for bin in range(last + 1))
     return [(0, 0.0), *((min(EDGES[bin + 1], window_ms), came / total) for bin, came in enumerate(sums))]
-
-
-def _rate(days: Sequence[DayRate]) -> float:
-    trials = sum(row.trials for row in days)
-    return sum(row.successes for row in days) / trials if trials else 0.0
 
 
 def _group(bucket: str, arms: dict[str, ArmBelief]) -> Group:
