@@ -58,7 +58,7 @@ async def _shop(folder: str, rules: list[Any], methods: tuple[str, ...]) -> Asyn
 async def _publish(engine: Engine, merchant: int, rule: RuleDocument) -> None:
     await engine.drafts.save(Actor(merchant, "benchmark"), PLACE, rule, revision=None)
     draft = await engine.drafts.get(merchant, PLACE)
-    await engine.releases.publish(Actor(merchant, "benchmark"), PLACE, revision=draft.at.revision, reason="")
+    await engine.releases.publish(Actor(merchant, "benchmark"), PLACE, revision=draft.head.revision, reason="")
 
 
 async def _listen(waits_seen: list[float]) -> None:

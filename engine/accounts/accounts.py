@@ -155,10 +155,10 @@ class Accounts:
     async def visit(self, token: str) -> Visit | None:
         """Who a session token belongs to, or None where it is unknown or over."""
         async with self._database.read() as connection:
-            found = await accounts.session_with_user(connection, _hash(token), now=now_ms())
-        if found is None:
+            row = await accounts.session_with_user(connection, _hash(token), now=now_ms())
+        if row is None:
             return None
-        session, user = found
+        session, user = row
         return Visit(user, session, tuple(await self.merchants(user.slug)))
 
     async def log_out(self, token: str) -> None:

@@ -64,8 +64,10 @@ def prepare(
 
 def _as_stored(change: Change) -> Change:
     """Return the change with its document decoded from its JSON, as every later read will see it."""
-    one = change.resource
-    return change._replace(after=one._replace(document=decode(one.kind, msgspec.json.encode(one.document))))
+    resource = change.resource
+    return change._replace(
+        after=resource._replace(document=decode(resource.kind, msgspec.json.encode(resource.document)))
+    )
 
 
 def _ready(after: Configuration, key: str, version: int, before: Plan | None) -> CompiledVersion | None:

@@ -67,23 +67,23 @@ class Configuration:
     def with_changes(self, changes: Sequence[Change]) -> Configuration:
         after = dict(self._all)
         for change in changes:
-            one = change.resource
+            resource = change.resource
             if change.after is None:
-                after.pop((one.kind, one.place, one.id))
+                after.pop((resource.kind, resource.place, resource.id))
             else:
-                after[one.kind, one.place, one.id] = one
+                after[resource.kind, resource.place, resource.id] = resource
         return Configuration(after.values(), self.revision, review=self.review)
 
     def touched_by(self, changes: Sequence[Change]) -> list[str]:
         """The keys of the placements whose plan a change alters."""
         keys: set[str] = set()
         for change in changes:
-            one = change.resource
-            kind = KINDS[one.kind]
-            if isinstance(one.document, Placement):
-                keys.add(one.id)
+            resource = change.resource
+            kind = KINDS[resource.kind]
+            if isinstance(resource.document, Placement):
+                keys.add(resource.id)
             elif kind.in_placement and kind.in_plan:
-                keys.add(one.place)
+                keys.add(resource.place)
             elif kind.in_plan:
                 keys.update(placement.key for placement in self.placements)
         return sorted(keys)

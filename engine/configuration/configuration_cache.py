@@ -58,11 +58,11 @@ class ConfigurationCache:
             del self._kept[next(iter(self._kept))]
 
 
-def _decoded(mark: Mark, rows: Sequence[Any], known: Mapping[Written, Document]) -> Kept:
+def _decoded(mark: Mark, rows: Sequence[Any], decoded: Mapping[Written, Document]) -> Kept:
     documents: dict[Written, Document] = {}
-    found = []
+    resources = []
     for row in rows:
         written = (row.kind, row.document)
-        document = documents[written] = known.get(written) or decode(*written)
-        found.append(Resource(row.kind, row.place, row.id, row.version, document, row.changed_at))
-    return Kept(mark, Configuration(found, mark.revision, review=mark.review), documents)
+        document = documents[written] = decoded.get(written) or decode(*written)
+        resources.append(Resource(row.kind, row.place, row.id, row.version, document, row.changed_at))
+    return Kept(mark, Configuration(resources, mark.revision, review=mark.review), documents)

@@ -47,16 +47,16 @@ class DraftRule(NamedTuple):
         return document
 
 
-def is_same(one: RuleDocument | None, other: RuleDocument | None) -> bool:
+def is_same(rule: RuleDocument | None, other: RuleDocument | None) -> bool:
     """Whether two rules are written alike: in Python 1, 1.0 and true are equal, in a condition they are not."""
-    return msgspec.json.encode(one) == msgspec.json.encode(other)
+    return msgspec.json.encode(rule) == msgspec.json.encode(other)
 
 
 class Draft(NamedTuple):
     """All rules of a placement, the most important first, and where the draft stands."""
 
     placement: str
-    at: DraftRow
+    head: DraftRow
     rules: tuple[DraftRule, ...]
     review: bool
 
@@ -70,14 +70,14 @@ class Draft(NamedTuple):
         return tuple(rule for rule in self.rules if rule.moved)
 
 
-def laid_over(configuration: Configuration, placement: str, at: DraftRow, rows: Iterable[DraftRuleRow]) -> Draft:
+def laid_over(configuration: Configuration, placement: str, head: DraftRow, rows: Iterable[DraftRuleRow]) -> Draft:
     """What the placement's rules will be."""
-    live = {one.id: one for one in configuration.inside(placement) if one.kind == "rule"}
+    live = {resource.id: resource for resource in configuration.inside(placement) if resource.kind == "rule"}
     held = {row.rule_id: row for row in rows}
     rules = [rule_of(id, live.get(id), held.get(id)) for id in live.keys() | held.keys()]
     present = [rule for rule in rules if rule.before or rule.after]
     present.sort(key=lambda rule: (-rule.shown.priority, rule.id))
-    return Draft(placement, at, tuple(present), configuration.review)
+    return Draft(placement, head, tuple(present), configuration.review)
 
 
 def rule_of(id: str, live: Resource | None, row: DraftRuleRow | None) -> DraftRule:

@@ -101,17 +101,17 @@ class Drafts:
 
     async def load(self, merchant_id: int, placement: str) -> tuple[Configuration, Draft]:
         """What is published, and the draft over it."""
-        at, rows = await self.held(merchant_id, placement)
+        head, rows = await self.held(merchant_id, placement)
         configuration = await self._configurations.load(merchant_id)
-        return configuration, laid_over(configuration, placement, at, rows)
+        return configuration, laid_over(configuration, placement, head, rows)
 
     async def held(self, merchant_id: int, placement: str) -> tuple[DraftRow, list[DraftRuleRow]]:
         """Where the draft stands, and what it holds; `NotFound` where the placement is not there."""
         async with self._database.read() as connection:
             await resources.get(connection, merchant_id, "placement", "", placement)
             # Where it stands comes first: a change that comes between the two is noticed by its revision.
-            at = await drafts.head(connection, merchant_id, placement)
-            return at, await drafts.rules(connection, merchant_id, placement)
+            head = await drafts.head(connection, merchant_id, placement)
+            return head, await drafts.rules(connection, merchant_id, placement)
 
     # Changing one rule; `revision` is what the editor saw of it: 0 where there was none, None for whichever it is at
 
@@ -143,8 +143,8 @@ class Drafts:
         if sorted(ids) != sorted(rules):
             raise Conflict("others have added or deleted rules meanwhile", field="ids")
         new = priorities([(id, rules[id].priority) for id in ids])
-        wanted = {id: msgspec.structs.replace(rules[id], priority=priority) for id, priority in new.items()}
-        return await self._change_many(actor, draft, wanted, revision)
+        reordered = {id: msgspec.structs.replace(rules[id], priority=priority) for id, priority in new.items()}
+        return await self._change_many(actor, draft, reordered, revision)
 
     async def replace(
         self, actor: Actor, placement: str, rules: Sequence[RuleDocument], *, revision: int | None
@@ -153,10 +153,10 @@ class Drafts:
         if len({rule.id for rule in rules}) < len(rules):
             raise Conflict("two of these rules have the same id", field="rules")
         configuration, draft = await self.load(actor.merchant_id, placement)
-        known = {rule.id: rule.after for rule in draft.rules}
-        wanted = dict.fromkeys(known) | {rule.id: rule for rule in rules}
+        present = {rule.id: rule.after for rule in draft.rules}
+        replaced = dict.fromkeys(present) | {rule.id: rule for rule in rules}
         await asyncio.to_thread(refuse_nonsense, after_draft(configuration, draft), placement, rules)
-        changed = {id: document for id, document in wanted.items() if document != known.get(id)}
+        changed = {id: document for id, document in replaced.items() if document != present.get(id)}
         return await self._change_many(actor, draft, changed, revision)
 
     async def discard(
@@ -213,26 +213,26 @@ class Drafts:
             [written] = await _put(connection, actor.merchant_id, placement, rows, live)
             return written
 
-    async def _change_many(self, actor: Actor, draft: Draft, wanted: Wanted, revision: int | None) -> Draft:
+    async def _change_many(self, actor: Actor, draft: Draft, changed: Wanted, revision: int | None) -> Draft:
         placement = draft.placement
         async with self._database.write() as connection:
-            expected = draft.at.revision if revision is None else revision
+            expected = draft.head.revision if revision is None else revision
             taken = await drafts.touch(connection, actor.merchant_id, placement, expected=expected)
-            live = await resources.some(connection, actor.merchant_id, "rule", placement, wanted.keys())
+            live = await resources.some(connection, actor.merchant_id, "rule", placement, changed.keys())
             held = {
-                row.rule_id: row for row in await drafts.rules(connection, actor.merchant_id, placement, wanted.keys())
+                row.rule_id: row for row in await drafts.rules(connection, actor.merchant_id, placement, changed.keys())
             }
-            await _put(connection, actor.merchant_id, placement, _rows(wanted, live, held, actor.name, taken), live)
+            await _put(connection, actor.merchant_id, placement, _rows(changed, live, held, actor.name, taken), live)
         return await self.get(actor.merchant_id, placement)
 
 
 def _differences(configuration: Configuration, draft: Draft, wording: Wording) -> list[Difference]:
-    published, wanted = (
-        one.plan_document(draft.placement) for one in (configuration, after_draft(configuration, draft))
+    published, drafted = (
+        each.plan_document(draft.placement) for each in (configuration, after_draft(configuration, draft))
     )
-    if published is None or wanted is None:
+    if published is None or drafted is None:
         return []
-    old, new = terms_of(published, wording), terms_of(wanted, wording)
+    old, new = terms_of(published, wording), terms_of(drafted, wording)
     return [difference("rule", rule.id, rule.before, rule.after, old, new) for rule in draft.changes]
 
 
@@ -249,12 +249,12 @@ def refuse_nonsense(configuration: Configuration, placement: str, rules: Sequenc
 
 
 def _rows(
-    wanted: Wanted, live: Mapping[str, Resource], held: Mapping[str, DraftRuleRow], changed_by: str, revision: int
+    changed: Wanted, live: Mapping[str, Resource], held: Mapping[str, DraftRuleRow], changed_by: str, revision: int
 ) -> list[DraftRuleRow]:
     """A change of what the draft holds already goes on from the published version that it began with."""
     now = now_ms()
-    bases = {id: one.version for id, one in live.items()} | {id: row.base_version for id, row in held.items()}
-    return [DraftRuleRow(id, document, bases.get(id, 0), revision, changed_by, now) for id, document in wanted.items()]
+    bases = {id: rule.version for id, rule in live.items()} | {id: row.base_version for id, row in held.items()}
+    return [DraftRuleRow(id, document, bases.get(id, 0), revision, changed_by, now) for id, document in changed.items()]
 
 
 async def _put(
@@ -265,7 +265,7 @@ async def _put(
     live: Mapping[str, Resource],
 ) -> list[DraftRule]:
     """Write rows; a rule that is as it is published needs none."""
-    published = {id: one.document for id, one in live.items()}
+    published = {id: rule.document for id, rule in live.items()}
     differing = {row.rule_id: row for row in rows if not is_same(row.document, published.get(row.rule_id))}
     same = [row.rule_id for row in rows if row.rule_id not in differing]
     await drafts.drop(connection, merchant_id, placement, same)

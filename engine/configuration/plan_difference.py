@@ -61,11 +61,11 @@ def _of(kind: PlanKind, old: Iterable[Any], new: Iterable[Any], words: tuple[Ter
 
 def difference(kind: PlanKind, id: str, before: Any, after: Any, old: Terms, new: Terms) -> Difference:
     """What differs between two forms of one thing, of which at least one is there."""
-    one = after or before
+    shown = after or before
     return Difference(
         kind=kind,
         id=id,
-        name=getattr(one, "label", "") or one.name,
+        name=getattr(shown, "label", "") or shown.name,
         mark="new" if before is None else "deleted" if after is None else "changed",
         before=before,
         after=after,

@@ -76,7 +76,11 @@ class Publisher:
             before = {key: active.plan for key, active in self._live.placements(actor.merchant_id).items()}
             ready = await asyncio.to_thread(prepare, after, changes, versions, scenarios=scenarios, before=before)
             if await self._write(actor, configuration, changes, ready, reason=reason, also=also):
-                made = {(actor.merchant_id, key): one.plan for key, one in ready.items() if one}
+                made = {
+                    (actor.merchant_id, key): compiled_version.plan
+                    for key, compiled_version in ready.items()
+                    if compiled_version
+                }
                 await self._live.follow(made)
                 return Published(changes, versions)
         raise Conflict("others are changing the same things right now; try again", field="version")
@@ -99,13 +103,13 @@ class Publisher:
                 return False
             await resources.write(connection, actor.merchant_id, changes)
             await audit.write_many(connection, [_entry(change, actor, now) for change in changes])
-            for key, one in ready.items():
-                if one is None:
+            for key, compiled_version in ready.items():
+                if compiled_version is None:
                     await plans.deactivate(connection, actor.merchant_id, key)
                     await drafts.clear(connection, actor.merchant_id, key)
                 else:
-                    version = one.plan.version
-                    row = PlanRow(actor.merchant_id, key, version, one.text, now, actor.name, reason)
+                    version = compiled_version.plan.version
+                    row = PlanRow(actor.merchant_id, key, version, compiled_version.text, now, actor.name, reason)
                     await plans.add(connection, row)
                     await plans.activate(connection, actor.merchant_id, key, version)
             await also(connection)
@@ -117,18 +121,18 @@ class Publisher:
 
 def _refuse_rules(after: Configuration, changes: Sequence[Change]) -> None:
     """Rules of a placement that goes as a whole go with it."""
-    for one in (change.resource for change in changes):
-        if one.kind == "rule" and after.find("placement", "", one.place) is not None:
+    for resource in (change.resource for change in changes):
+        if resource.kind == "rule" and after.find("placement", "", resource.place) is not None:
             raise ReviewRequired("rules are changed in the draft here, and published when a second person approves")
 
 
 def _entry(change: Change, actor: Actor, now: int) -> NewEntry:
-    old, new, one = change.before, change.after, change.resource
+    old, new, resource = change.before, change.after, change.resource
     return NewEntry(
         actor=actor,
-        at=now,
+        changed_at=now,
         action="created" if old is None else "deleted" if new is None else "changed",
-        subject=f"{one.kind} {one.id}" + (f" in {one.place}" if one.place else ""),
+        subject=f"{resource.kind} {resource.id}" + (f" in {resource.place}" if resource.place else ""),
         before=old.document if old else None,
         after=new.document if new else None,
     )

@@ -36,42 +36,42 @@ class Releases:
     async def ask(self, actor: Actor, placement: str, *, revision: int, reason: str) -> DraftRow:
         """Ask for a second person's approval."""
 
-        def change(at: DraftRow) -> DraftRow:
-            return at._replace(state="in_review", reason=reason, asked_by=actor.name, approved_by="", problem="")
+        def change(row: DraftRow) -> DraftRow:
+            return row._replace(state="in_review", reason=reason, asked_by=actor.name, approved_by="", problem="")
 
         return await self._move_on(actor, placement, revision, "asked for review", change)
 
     async def approve(self, actor: Actor, placement: str, *, revision: int) -> DraftRow:
         """`Forbidden` for whoever asked; `Conflict` where nobody did."""
 
-        def change(at: DraftRow) -> DraftRow:
-            if at.state != "in_review":
+        def change(row: DraftRow) -> DraftRow:
+            if row.state != "in_review":
                 raise Conflict("nobody asked for a review of this draft", field="state")
-            if at.asked_by == actor.name:
+            if row.asked_by == actor.name:
                 raise Forbidden("You asked for this review, so somebody else must approve it.")
-            return at._replace(state="approved", approved_by=actor.name)
+            return row._replace(state="approved", approved_by=actor.name)
 
         return await self._move_on(actor, placement, revision, "approved", change)
 
     async def send_back(self, actor: Actor, placement: str, *, revision: int) -> DraftRow:
         """Neither reviewed nor scheduled any more."""
 
-        def change(at: DraftRow) -> DraftRow:
-            return DraftRow(reason=at.reason, revision=at.revision)
+        def change(row: DraftRow) -> DraftRow:
+            return DraftRow(reason=row.reason, revision=row.revision)
 
         return await self._move_on(actor, placement, revision, "sent back", change)
 
     # Publishing
 
-    async def schedule(self, actor: Actor, placement: str, *, revision: int, reason: str, at: int) -> DraftRow:
+    async def schedule(self, actor: Actor, placement: str, *, revision: int, reason: str, publish_at: int) -> DraftRow:
         """Publish at a time (epoch milliseconds) if nothing changes the draft until then."""
-        if at <= now_ms():
+        if publish_at <= now_ms():
             raise invalid("publish_at", "must be in the future")
         _, draft = await self._drafts.load(actor.merchant_id, placement)
         _refuse(draft)
 
         def change(row: DraftRow) -> DraftRow:
-            return row._replace(reason=reason or row.reason, publish_at=at, scheduled_by=actor.name, problem="")
+            return row._replace(reason=reason or row.reason, publish_at=publish_at, scheduled_by=actor.name, problem="")
 
         return await self._move_on(actor, placement, revision, "scheduled", change)
 
@@ -81,21 +81,21 @@ class Releases:
         `Stale` where it, or a rule under it, has changed since; `ReviewRequired` where nobody approved it yet;
         `Conflict` where it changes nothing; `Invalid` where its rules make no sense.
         """
-        at, rows = await self._drafts.held(actor.merchant_id, placement)
-        reason = reason or at.reason
+        head, rows = await self._drafts.held(actor.merchant_id, placement)
+        reason = reason or head.reason
 
         def edit(configuration: Configuration) -> Sequence[Change]:
             configuration.get("placement", "", placement)
-            draft = laid_over(configuration, placement, at, rows)
+            draft = laid_over(configuration, placement, head, rows)
             _refuse(draft)
             return changes_of(configuration, draft, now=now_ms())
 
         async def also(connection: AsyncConnection) -> None:
             await drafts.expect(connection, actor.merchant_id, placement, revision)
             await drafts.clear(connection, actor.merchant_id, placement)
-            await _note(connection, actor, placement, "published", at._replace(reason=reason))
+            await _note(connection, actor, placement, "published", head._replace(reason=reason))
 
-        if at.revision != revision:
+        if head.revision != revision:
             raise Stale("somebody changed this draft meanwhile; look at it again", field="revision")
         done = await self._publisher.publish(actor, edit, reason=reason, reviewed=True, scenarios="all_hold", also=also)
         return done.versions[placement]
@@ -103,22 +103,22 @@ class Releases:
     async def publish_due(self, now: int) -> None:
         """Publish what was scheduled; what cannot be says why on its page, and waits for a person."""
         async with self._database.read() as connection:
-            waiting = await drafts.due(connection, now)
-        for one in waiting:
+            due = await drafts.due(connection, now)
+        for draft in due:
             try:
-                actor = Actor(one.merchant_id, one.scheduled_by)
-                await self.publish(actor, one.placement, revision=one.revision, reason="")
+                actor = Actor(draft.merchant_id, draft.scheduled_by)
+                await self.publish(actor, draft.placement, revision=draft.revision, reason="")
             except EngineError as error:
-                log.warning("scheduled draft not published", placement=one.placement, kind=type(error).__name__)
-                await self._put_off(one, error.detail)
+                log.warning("scheduled draft not published", placement=draft.placement, kind=type(error).__name__)
+                await self._put_off(draft, error.detail)
 
-    async def _put_off(self, one: Due, problem: str) -> None:
-        def change(at: DraftRow) -> DraftRow:
-            return at._replace(publish_at=None, problem=problem)
+    async def _put_off(self, draft: Due, problem: str) -> None:
+        def change(row: DraftRow) -> DraftRow:
+            return row._replace(publish_at=None, problem=problem)
 
         try:
-            actor = Actor(one.merchant_id, one.scheduled_by)
-            await self._move_on(actor, one.placement, one.revision, "not published", change)
+            actor = Actor(draft.merchant_id, draft.scheduled_by)
+            await self._move_on(actor, draft.placement, draft.revision, "not published", change)
         except Stale:
             # Somebody changed it, or another process was faster and published it.
             return
@@ -134,10 +134,10 @@ class Releases:
         async with self._database.write() as connection:
             await resources.get(connection, actor.merchant_id, "placement", "", placement)
             await drafts.expect(connection, actor.merchant_id, placement, revision)
-            at = change(await drafts.head(connection, actor.merchant_id, placement))
-            await drafts.move_on(connection, actor.merchant_id, placement, at)
-            await _note(connection, actor, placement, action, at)
-        return at
+            row = change(await drafts.head(connection, actor.merchant_id, placement))
+            await drafts.move_on(connection, actor.merchant_id, placement, row)
+            await _note(connection, actor, placement, action, row)
+        return row
 
 
 def _refuse(draft: Draft) -> None:
@@ -147,12 +147,12 @@ def _refuse(draft: Draft) -> None:
     if draft.moved:
         names = ", ".join(f"“{rule.id}”" for rule in draft.moved[:5])
         raise Stale(f"published by others since the draft began: {names}; look at the difference first", field="rules")
-    if draft.review and draft.at.state != "approved":
+    if draft.review and draft.head.state != "approved":
         raise ReviewRequired("a second person must approve this draft before it is published")
 
 
-async def _note(connection: AsyncConnection, actor: Actor, placement: str, action: str, at: DraftRow) -> None:
-    shown = {"state": at.state, "why": at.reason, "asked_by": at.asked_by, "approved_by": at.approved_by}
-    if at.publish_at is not None:
-        shown["publish_at"] = rfc3339(at.publish_at)
+async def _note(connection: AsyncConnection, actor: Actor, placement: str, action: str, row: DraftRow) -> None:
+    shown = {"state": row.state, "why": row.reason, "asked_by": row.asked_by, "approved_by": row.approved_by}
+    if row.publish_at is not None:
+        shown["publish_at"] = rfc3339(row.publish_at)
     await audit.write(connection, NewEntry(actor, now_ms(), action, f"draft {placement}", after=shown))

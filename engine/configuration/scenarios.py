@@ -30,10 +30,10 @@ class Scenarios:
         active = self._live.get(merchant_id, placement)
         async with self._database.read() as connection:
             await resources.get(connection, merchant_id, "placement", "", placement)
-            found = await resources.page(connection, merchant_id, "scenario", placement)
+            rows = await resources.page(connection, merchant_id, "scenario", placement)
         if active is None:
             raise NotFound(f"there is no placement “{placement}” in force", field="placement")
-        return await asyncio.to_thread(_outcomes, active.plan, [one.document for one in found])
+        return await asyncio.to_thread(_outcomes, active.plan, [row.document for row in rows])
 
     async def try_draft(self, merchant_id: int, placement: str) -> list[ScenarioOutcome]:
         """All scenarios, tried on the plan that the draft would make; `Invalid` where it would make none."""

@@ -66,6 +66,6 @@ def beliefs_for(plan: Plan, active: Active | None, facts: Facts) -> AnyBeliefs:
     bucket = plan.bucket(facts.values)
     if active and (plan.ids, plan.placement) == (active.plan.ids, active.plan.placement):
         return active.beliefs_for(bucket)
-    mine = Active(plan)
-    known = active.snapshots.get(bucket) or active.snapshots.get("") if active else None
-    return mine.make(known) if known else mine.flat
+    active_plan = Active(plan)
+    snapshot = active.snapshots.get(bucket) or active.snapshots.get("") if active else None
+    return active_plan.make(snapshot) if snapshot else active_plan.flat

@@ -37,7 +37,7 @@ class Surroundings:
     def ids(self, kind: Kind, place: str) -> frozenset[str]:
         """The candidates or rules of a placement."""
         if (kind, place) not in self._inside:
-            self._inside[kind, place] = frozenset(one.id for one in self.configuration.documents(kind, place))
+            self._inside[kind, place] = frozenset(resource.id for resource in self.configuration.documents(kind, place))
         return self._inside[kind, place]
 
 
@@ -59,23 +59,23 @@ def _numbered(number: int, problem: FieldProblem) -> FieldProblem:
     return FieldProblem(f"{number}/{problem.field.lstrip('/')}", problem.message)
 
 
-def problems_of(around: Surroundings, one: Resource) -> Iterator[FieldProblem]:
+def problems_of(around: Surroundings, resource: Resource) -> Iterator[FieldProblem]:
     """What is wrong with a document by itself, among the others on its shelf."""
-    kind = KINDS[one.kind]
-    if kind.in_placement and around.configuration.find("placement", "", one.place) is None:
-        yield FieldProblem("placement", f"there is no placement “{one.place}”")
+    kind = KINDS[resource.kind]
+    if kind.in_placement and around.configuration.find("placement", "", resource.place) is None:
+        yield FieldProblem("placement", f"there is no placement “{resource.place}”")
         return
-    if kind.most is not None and len(around.ids(one.kind, one.place)) > kind.most:
+    if kind.most is not None and len(around.ids(resource.kind, resource.place)) > kind.most:
         yield FieldProblem("id", f"a placement has at most {kind.most} {kind.label.lower()}")
-    match one.document:
+    match resource.document:
         case Placement() as placement:
             yield from _placement(around, placement)
         case Candidate() as candidate:
             yield from _candidate(candidate)
         case RuleDocument() as rule:
-            yield from _rule(around, one.place, rule)
+            yield from _rule(around, resource.place, rule)
         case Scenario() as scenario:
-            yield from _scenario(around, one.place, scenario)
+            yield from _scenario(around, resource.place, scenario)
         case FieldDocument() as field:
             yield from _field(field)
 
@@ -121,10 +121,10 @@ def _rule(around: Surroundings, place: str, rule: RuleDocument) -> Iterator[Fiel
             yield FieldProblem(document_pointer(rule, problem.path) or "/", problem.message)
         return
     yield from _schedule(rule)
-    known = around.ids("candidate", place)
+    ids = around.ids("candidate", place)
     for number, effect in enumerate(parsed.effects):
         for name in _named(effect):
-            if name not in known:
+            if name not in ids:
                 yield FieldProblem(f"/effects/{number}", f"there is no candidate “{name}” in “{place}”")
 
 
@@ -187,10 +187,10 @@ def _of_rules(key: str, document: PlanDocument, error: rules.RuleError) -> Itera
 
 
 def _of_plan(key: str, plan: Plan) -> Iterator[FieldProblem]:
-    known = {candidate.id for candidate in plan.document.candidates}
+    ids = {candidate.id for candidate in plan.document.candidates}
     for rule in plan.rules:
         for name in (name for effect in rule.effects for name in _named(effect)):
-            if name not in known:
+            if name not in ids:
                 yield _broken(key, rule.id, "/effects", f"there would be no candidate “{name}”")
     yield from _buckets(f"placement {key}/", plan.placement, plan.document.fields)
     yield from _contextual(f"placement {key}/", plan.placement, plan.document.fields)

@@ -77,14 +77,14 @@ class UsageLoader:
         while self._asked:
             asked, self._asked = self._asked, {}
             try:
-                found = await self._database.look_up(partial(folds.usage_of, customers=asked))
+                usage = await self._database.look_up(partial(folds.usage_of, customers=asked))
             except Exception as error:
                 _refuse(asked, error)
                 continue
             for key, futures in asked.items():
                 for future in futures:
                     if not future.done():
-                        future.set_result(found.get(key, []))
+                        future.set_result(usage.get(key, []))
         self._task = None
 
 

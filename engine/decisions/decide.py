@@ -70,7 +70,7 @@ class Decider:
                 answers, writes = [], []
                 for active, key in zip(actives, ids, strict=True):
                     answer, row = self._answer(active, merchant_id, customer, context, usage, key, now)
-                    ranking = [one.id for one in answer.decision.ranking]
+                    ranking = [candidate.id for candidate in answer.decision.ranking]
                     writes.append(self._recorder.append(row, ranking, active.learning))
                     answers.append(answer)
                 for write in writes:

@@ -41,13 +41,13 @@ class OutcomeProcessor:
 
     async def outcomes(self, connection: AsyncConnection, reports: Sequence[OutcomeRow], sums: Sums) -> list[Receipt]:
         """Insert what is new and sound; add its credit to `sums`; one receipt a report, in their order."""
-        asked = {report.decision_id for report in reports if report.decision_id is not None}
-        known = await decisions.by_ids(connection, asked, lock=True) if asked else {}
-        answers = {row.id: read_answer(row.answer) for row in known.values()}
-        verdicts = [_verdict(report, known, answers) for report in reports]
-        sound = [_placed(report, known) for report, verdict in zip(reports, verdicts, strict=True) if verdict is None]
+        ids = {report.decision_id for report in reports if report.decision_id is not None}
+        rows = await decisions.by_ids(connection, ids, lock=True) if ids else {}
+        answers = {row.id: read_answer(row.answer) for row in rows.values()}
+        verdicts = [_verdict(report, rows, answers) for report in reports]
+        sound = [_placed(report, rows) for report, verdict in zip(reports, verdicts, strict=True) if verdict is None]
         fresh = await outcomes.append_new(connection, sound)
-        await self._hand_out(connection, sound, fresh, known, answers, sums)
+        await self._hand_out(connection, sound, fresh, rows, answers, sums)
         return _receipts(reports, verdicts, fresh)
 
     async def close(self, connection: AsyncConnection, rows: Sequence[DecisionRow], sums: Sums) -> None:
@@ -71,22 +71,22 @@ class OutcomeProcessor:
     async def learning(self, connection: AsyncConnection, row: DecisionRow) -> Learning:
         """The reward and credit of the plan version that a decision was made by."""
         key = (row.merchant_id, row.placement, row.plan_version)
-        known = self._learning.get(key)
-        if known is None:
+        learning = self._learning.get(key)
+        if learning is None:
             plan = await plans.get(connection, *key)
             if plan is None:
                 raise LookupError(f"plan version {row.plan_version} of placement {row.placement} is gone")
             head = msgspec.json.decode(plan.document, type=PlanHead)
             currency = await accounts.currency_of(connection, row.merchant_id)
-            known = self._learning[key] = Learning.of(head.placement, currency)
-        return known
+            learning = self._learning[key] = Learning.of(head.placement, currency)
+        return learning
 
     async def _hand_out(
         self,
         connection: AsyncConnection,
         sound: Sequence[OutcomeRow],
         fresh: set[tuple[int, str]],
-        known: dict[str, DecisionRow],
+        rows: dict[str, DecisionRow],
         answers: dict[str, AnswerHead],
         sums: Sums,
     ) -> None:
@@ -95,7 +95,7 @@ class OutcomeProcessor:
         touched = sorted({report.decision_id for report in new if report.decision_id is not None})
         events = await outcomes.of_decisions(connection, touched) if touched else {}
         for decision_id in touched:
-            row, answer = known[decision_id], answers[decision_id]
+            row, answer = rows[decision_id], answers[decision_id]
             learning = await self.learning(connection, row)
             closed = row.closes_at is None
             old = [e for e in events[decision_id] if (e.merchant_id, e.event_id) not in fresh]
@@ -114,11 +114,11 @@ async def close_due(
     return len(rows)
 
 
-def _verdict(report: OutcomeRow, known: dict[str, DecisionRow], answers: dict[str, AnswerHead]) -> Receipt | None:
+def _verdict(report: OutcomeRow, rows: dict[str, DecisionRow], answers: dict[str, AnswerHead]) -> Receipt | None:
     """A receipt that refuses the report, or None where it is sound."""
     if report.decision_id is None:
         return None
-    row = known.get(report.decision_id)
+    row = rows.get(report.decision_id)
     if row is None or row.merchant_id != report.merchant_id:
         return Receipt(report.event_id, "unknown_decision", "decision_id: there is no such decision")
     if report.candidate is None:
@@ -126,7 +126,7 @@ def _verdict(report: OutcomeRow, known: dict[str, DecisionRow], answers: dict[st
             return None
         return Receipt(report.event_id, "invalid", f"candidate_id: a {report.type} outcome names its candidate")
     answer = answers[row.id]
-    if not any(one.id == report.candidate for one in (*answer.ranking, *answer.excluded)):
+    if not any(candidate.id == report.candidate for candidate in (*answer.ranking, *answer.excluded)):
         return Receipt(report.event_id, "invalid", "candidate_id: not a candidate of this decision")
     return None
 
@@ -139,10 +139,10 @@ def _told_first(sound: Sequence[OutcomeRow], fresh: set[tuple[int, str]]) -> lis
     return [report for key, report in first.items() if key in fresh]
 
 
-def _placed(report: OutcomeRow, known: dict[str, DecisionRow]) -> OutcomeRow:
+def _placed(report: OutcomeRow, rows: dict[str, DecisionRow]) -> OutcomeRow:
     if report.decision_id is None:
         return report
-    row = known[report.decision_id]
+    row = rows[report.decision_id]
     return msgspec.structs.replace(report, placement=row.placement, customer=row.customer)
 
 

@@ -52,7 +52,9 @@ async def compare(database: Database, *, since_day: int = 0) -> list[Difference]
     async with database.snapshot() as connection:
         rebuilt = await fold_log(connection)
         kept = await folds.kept(connection)
-    return [found for each in (*FOLDS, OBSERVATIONS) for found in _differences(each, kept, rebuilt, since_day)]
+    return [
+        difference for each in (*FOLDS, OBSERVATIONS) for difference in _differences(each, kept, rebuilt, since_day)
+    ]
 
 
 async def rebuild(database: Database, *, since_day: int = 0) -> None:
@@ -93,16 +95,16 @@ def _first(each: Fold, since_day: int) -> int | str:
 
 def _corrections(kept: Sums, rebuilt: Sums, since_day: int) -> dict[Any, list[int]]:
     return {
-        tuple(found.where): [new - old for new, old in zip(found.rebuilt, found.kept, strict=True)]
-        for found in _differences(OBSERVATIONS, kept, rebuilt, since_day)
+        tuple(difference.where): [new - old for new, old in zip(difference.rebuilt, difference.kept, strict=True)]
+        for difference in _differences(OBSERVATIONS, kept, rebuilt, since_day)
     }
 
 
 def _differences(each: Fold, kept: Sums, rebuilt: Sums, since_day: int) -> list[Difference]:
-    found, name, nothing = [], each.name, [0] * len(each.values)
+    differences, name, nothing = [], each.name, [0] * len(each.values)
     old, new = kept.of[name], rebuilt.of[name]
     for cell in sorted(old.keys() | new.keys()):
         before, after = old.get(cell, nothing), new.get(cell, nothing)
         if before != after and getattr(each.cell(*cell), _time(each)) >= _first(each, since_day):
-            found.append(Difference(name, list(cell), before, after))
-    return found
+            differences.append(Difference(name, list(cell), before, after))
+    return differences

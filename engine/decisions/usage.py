@@ -68,7 +68,7 @@ class RuleUses(NamedTuple):
 
     def fired_since(self, day: int) -> int:
         """How often it fired on that day or later."""
-        return sum(times for one, times in self.by_day.items() if one >= day)
+        return sum(times for fired_on, times in self.by_day.items() if fired_on >= day)
 
 
 NEVER = RuleUses({}, {}, None)

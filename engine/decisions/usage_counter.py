@@ -84,14 +84,14 @@ def count(rows: Sequence[LoggedUse]) -> Uses:
     for (merchant_id, placement, day, rules, skipped), times in alike.items():
         for rule, lacked in _verdicts(rules, skipped):
             uses.rules[RuleCell(merchant_id, placement, rule, day, lacked)] += times
-    for (merchant_id, placement, rules), at in latest.items():
+    for (merchant_id, placement, rules), fired_at in latest.items():
         for rule in _read_rules(rules):
             key = RuleKey(merchant_id, placement, rule)
-            uses.last_fired[key] = max(at, uses.last_fired.get(key, 0))
+            uses.last_fired[key] = max(fired_at, uses.last_fired.get(key, 0))
     return uses
 
 
 def _verdicts(rules: bytes, skipped: bytes) -> Iterable[tuple[str, str]]:
     """(rule, the field that it lacked) of those that fired, with "", and of those that were skipped."""
     yield from ((rule, "") for rule in _read_rules(rules))
-    yield from ((one.rule, one.field) for one in _read_skipped(skipped))
+    yield from ((rule_skipped.rule, rule_skipped.field) for rule_skipped in _read_skipped(skipped))

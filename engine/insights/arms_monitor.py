@@ -101,19 +101,19 @@ def _arms(active: Active, bucket: str | None, shares: list[Share]) -> Arms:
         firsts[share.candidate] += share.firsts
     arms = []
     for number, candidate in enumerate(plan.candidates):
-        known = beliefs.get(candidate.id, ArmBelief())
-        low, high = bandits.interval(known.evidence, prior=known.prior)
+        belief = beliefs.get(candidate.id, ArmBelief())
+        low, high = bandits.interval(belief.evidence, prior=belief.prior)
         arms.append(
             Arm(
                 candidate.id,
                 candidate.label,
                 number,
                 chances.get(number),
-                bandits.mean(known.evidence, known.prior),
+                bandits.mean(belief.evidence, belief.prior),
                 low,
                 high,
-                known.trials,
-                known.successes,
+                belief.trials,
+                belief.successes,
                 firsts[candidate.id] / firsts.total() if firsts else 0.0,
                 why_not.get(number, ""),
             )
@@ -133,12 +133,12 @@ def known_in(active: Active, bucket: str | None) -> dict[str, ArmBelief]:
     all customers together, on a flat prior."""
     if bucket is not None:
         snapshot = active.snapshots.get(bucket)
-        return snapshot.known.arms if snapshot else {}
+        return snapshot.knowledge.arms if snapshot else {}
     sums: dict[str, ArmBelief] = {}
     for snapshot in active.snapshots.values():
-        for name, known in snapshot.known.arms.items():
+        for name, belief in snapshot.knowledge.arms.items():
             so_far = sums.get(name, ArmBelief())
-            sums[name] = ArmBelief(so_far.trials + known.trials, so_far.successes + known.successes)
+            sums[name] = ArmBelief(so_far.trials + belief.trials, so_far.successes + belief.successes)
     return sums
 
 

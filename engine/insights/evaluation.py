@@ -79,8 +79,8 @@ def step(alternative: Alternative, slot: Slot, *, top: bool) -> float:
         case Evenly():
             return 1 / len(slot.left) / slot.chance
         case First(candidate):
-            told = top and candidate in slot.left
-            return float(slot.chosen == candidate) / slot.chance if told else 1.0
+            decides = top and candidate in slot.left
+            return float(slot.chosen == candidate) / slot.chance if decides else 1.0
 
 
 def drawn_slots(plan: Plan, facts: Facts, key: str, logged: LoggedAnswer) -> dict[int, Slot]:
@@ -91,10 +91,10 @@ def drawn_slots(plan: Plan, facts: Facts, key: str, logged: LoggedAnswer) -> dic
     left = [plan.ids[number] for number in eligible_of(plan, bounds) if plan.ids[number] not in pinned]
     drawn = drawn_count(plan.placement, answer_length(plan.placement, len(left) + len(pinned)))
     slots = {}
-    for place, one in enumerate(logged.ranking[:drawn]):
-        if one.id not in pinned:
-            slots[place] = Slot(one.id, one.chance, tuple(left))
-            left.remove(one.id)
+    for place, candidate in enumerate(logged.ranking[:drawn]):
+        if candidate.id not in pinned:
+            slots[place] = Slot(candidate.id, candidate.chance, tuple(left))
+            left.remove(candidate.id)
     return slots
 
 
@@ -113,7 +113,7 @@ class Observations:
             return
         top = min(slots)
         steps = {place: step(self._alternative, slot, top=place == top) for place, slot in slots.items()}
-        self._rows.append((steps, {order.index(name): worth for name, worth in won.items()}))
+        self._rows.append((steps, {order.index(name): successes for name, successes in won.items()}))
 
     def evaluation(self) -> Evaluation:
         depth = max((max(steps) for steps, _ in self._rows), default=0) + 1
@@ -121,8 +121,8 @@ class Observations:
         for row, (by_slot, won) in enumerate(self._rows):
             for place, value in by_slot.items():
                 steps[row, place] = value
-            for place, worth in won.items():
-                rewards[row, min(place, depth - 1)] += worth
+            for place, successes in won.items():
+                rewards[row, min(place, depth - 1)] += successes
         weights, whole = steps.prod(axis=1), rewards.sum(axis=1)
         return Evaluation(
             decisions=len(whole),
@@ -195,6 +195,6 @@ def _facts(row: LogRow) -> Facts:
 
 
 def _won(plan: Plan, logged: LoggedAnswer, events: Sequence[outcomes.OutcomeRow]) -> dict[str, float]:
-    head = AnswerHead([CandidateId(one.id) for one in logged.ranking], [], False)
+    head = AnswerHead([CandidateId(candidate.id) for candidate in logged.ranking], [], False)
     credit = credit_of(Learning.of(plan.placement), head, events, closed=True)
-    return {name: float(known.successes) for name, known in credit.items() if known.successes}
+    return {name: float(total.successes) for name, total in credit.items() if total.successes}

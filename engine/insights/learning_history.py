@@ -63,9 +63,9 @@ class Insight(NamedTuple):
     jumps: list[Jump]
     arrivals: list[tuple[int, float]]
     outcomes: int
-    waiting: int
+    pending: int
     fit: Fit
-    known: dict[str, ArmBelief]
+    beliefs: dict[str, ArmBelief]
     groups: list[Group]
     regret: float | None
 
@@ -84,7 +84,7 @@ class Insights:
         scope, today = Scope(merchant_id, placement, setup.reward), now_ms() // DAY
         async with self._database.read() as connection:
             rows = await folds.days(connection, scope, bucket=None, since_day=today - DAYS)
-            waiting = await folds.waiting_trials(connection, scope, bucket=None)
+            pending = await folds.waiting_trials(connection, scope, bucket=None)
             delays = await folds.delay_counts(connection, scope)
             fit = await fits.get(connection, scope) or Fit()
         days = by_day(rows, setup.examination or fit.examination)
@@ -95,10 +95,12 @@ class Insights:
             jumps=jumps(days, before_day=first_open_day(now_ms(), setup)),
             arrivals=arrivals(delays, setup.window_minutes * MINUTE),
             outcomes=sum(won + lost for _, won, lost in delays),
-            waiting=sum(row.trials for row in waiting),
+            pending=sum(row.trials for row in pending),
             fit=fit,
-            known=known_in(active, None if setup.buckets else ""),
-            groups=[_group(name, one.known.arms) for name, one in sorted(active.snapshots.items()) if name],
+            beliefs=known_in(active, None if setup.buckets else ""),
+            groups=[
+                _group(name, snapshot.knowledge.arms) for name, snapshot in sorted(active.snapshots.items()) if name
+            ],
             regret=regret(active),
         )
 
@@ -111,7 +113,7 @@ def regret(active: Active) -> float | None:
         beliefs, plan = active.beliefs_for(bucket), active.plan
         why_not = plan.eligibility.exclusions(facts_in(plan, bucket))
         offered = tuple(number for number in range(len(plan.ids)) if number not in why_not)
-        trials = snapshot.known.trials
+        trials = snapshot.knowledge.trials
         if not isinstance(beliefs, Beliefs) or not offered or not trials:
             continue
         candidates = beliefs.candidates(offered)
@@ -162,6 +164,6 @@ def arrivals(delays: Sequence[tuple[int, int, int]], window_ms: int) -> list[tup
 
 
 def _group(bucket: str, arms: dict[str, ArmBelief]) -> Group:
-    trials = sum(known.trials for known in arms.values())
-    weight = trials + sum(known.strength for known in arms.values())
+    trials = sum(belief.trials for belief in arms.values())
+    weight = trials + sum(belief.strength for belief in arms.values())
     return Group(bucket, trials, trials / weight if weight else 0.0)

@@ -53,7 +53,7 @@ class Active:
 
     def make(self, snapshot: Snapshot) -> AnyBeliefs:
         """Draw the beliefs of a snapshot."""
-        plan, policy, knowledge, version = self.plan, self.plan.placement.policy, snapshot.known, snapshot.version
+        plan, policy, knowledge, version = self.plan, self.plan.placement.policy, snapshot.knowledge, snapshot.version
         floor = policy.floor if isinstance(policy, Thompson | Contextual) else 0.0
         if plan.encoding is not None:
             return ContextualBeliefs(
@@ -98,10 +98,10 @@ class Active:
         """
         snapshot = self.snapshots.get(bucket)
         encoding = self.plan.encoding
-        if snapshot is None or (encoding is not None and not matches_encoding(snapshot.known.contextual, encoding)):
+        if snapshot is None or (encoding is not None and not matches_encoding(snapshot.knowledge.contextual, encoding)):
             return 1.0
         share = ENOUGH_NEWS if encoding is None else ENOUGH_CONTEXTUAL_NEWS
-        return max(1.0, share * snapshot.known.trials)
+        return max(1.0, share * snapshot.knowledge.trials)
 
     @property
     def version(self) -> int:
@@ -223,7 +223,7 @@ class Live:
             self._database,
             scope,
             encoding,
-            last.known.contextual if last else None,
+            last.knowledge.contextual if last else None,
             pending,
             half_life_days=placement.half_life_days,
             now=now,
@@ -235,7 +235,7 @@ class Live:
     async def _put(self, active: Active, merchant_id: int, bucket: str, knowledge: Knowledge, now: int) -> None:
         """Store and draw the next beliefs version of a bucket."""
         placement, last = active.plan.placement, active.snapshots.get(bucket)
-        if last is not None and last.known == knowledge:
+        if last is not None and last.knowledge == knowledge:
             return
         try:
             async with self._database.write() as connection:

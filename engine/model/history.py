@@ -23,7 +23,7 @@ class Entry(NamedTuple):
     """An entry of the audit log. `before` and `after` are JSON texts, None where the thing did not exist."""
 
     id: int
-    at: int
+    changed_at: int
     actor: str
     action: str
     subject: str

@@ -108,7 +108,7 @@ class Previews:
         kept = tuple(rule for rule in document.rules if rule.id != without)
         if without and len(kept) == len(document.rules):
             raise NotFound(f"no rule “{without}” is in force in this draft", field="without")
-        subject = Subject(draft.at.revision if rules is None else None, without)
+        subject = Subject(draft.head.revision if rules is None else None, without)
         document = msgspec.structs.replace(document, rules=kept)
         return await self.start(actor, document, period, subject=subject)
 
@@ -154,10 +154,10 @@ class Previews:
 
     async def get(self, merchant_id: int, id: str, *, placement: str | None = None) -> Preview:
         """`NotFound` where there is none, or it is another merchant's or placement's."""
-        found = await self._find(lambda connection: previews.get(connection, merchant_id, id))
-        if found is None or placement not in (None, found.placement):
+        row = await self._find(lambda connection: previews.get(connection, merchant_id, id))
+        if row is None or placement not in (None, row.placement):
             raise NotFound(f"there is no preview “{id}”", field="id")
-        return found
+        return row
 
     async def newest(self, merchant_id: int, placement: str) -> Preview | None:
         """The last one that was started for a placement."""

@@ -120,21 +120,21 @@ class Reader:
 
     def _believed(self, batch: Sequence[Case], plan_version: int) -> list[AnyBeliefs]:
         versions = dict.fromkeys(case.beliefs_version for case in batch)
-        known = {version: self._beliefs_cache.of(plan_version, version) for version in versions}
-        return [known[case.beliefs_version] for case in batch]
+        beliefs = {version: self._beliefs_cache.of(plan_version, version) for version in versions}
+        return [beliefs[case.beliefs_version] for case in batch]
 
     async def _remember(self, versions: set[int]) -> None:
         missing = self._beliefs_cache.missing(versions)
         if missing:
-            found = await self._database.look_up(lambda connection: snapshots.some(connection, *self._place, missing))
-            self._beliefs_cache.learn(found, keep=versions)
+            rows = await self._database.look_up(lambda connection: snapshots.some(connection, *self._place, missing))
+            self._beliefs_cache.learn(rows, keep=versions)
 
     def _succeeded(self, case: Case, events: Sequence[OutcomeRow] | None) -> dict[str, int]:
         if not events:
             return {}
-        head = AnswerHead([CandidateId(one.id) for one in case.logged.ranking], [], False)
+        head = AnswerHead([CandidateId(slot.id) for slot in case.logged.ranking], [], False)
         credit = credit_of(self._learning, head, events, closed=True)
-        return {name: int(worth.successes) for name, worth in credit.items() if worth.successes}
+        return {name: int(total.successes) for name, total in credit.items() if total.successes}
 
     async def _comparison(self, version: int) -> Comparison | None:
         if version not in self._comparisons:
@@ -161,9 +161,11 @@ class _BeliefsCache:
     def missing(self, versions: set[int]) -> set[int]:
         return versions - self._snapshots.keys()
 
-    def learn(self, found: Mapping[int, Snapshot], *, keep: set[int]) -> None:
-        self._snapshots = {version: one for version, one in self._snapshots.items() if version in keep or not version}
-        self._snapshots.update(found)
+    def learn(self, rows: Mapping[int, Snapshot], *, keep: set[int]) -> None:
+        self._snapshots = {
+            version: snapshot for version, snapshot in self._snapshots.items() if version in keep or not version
+        }
+        self._snapshots.update(rows)
 
     def knows(self, version: int) -> bool:
         return version in self._snapshots

@@ -68,8 +68,8 @@ def preview(job: Job) -> Result:
     totals = _read(job, ids) if ids else Totals()
     documents = asyncio.run(_documents(job, sorted(totals.versions)))
     first_at, last_at = (moment_of(ids[0]), moment_of(ids[-1])) if ids else (job.since, job.until)
-    found = result_of(totals, draft, documents, first_at=first_at, last_at=last_at)
-    return msgspec.structs.replace(found, seconds=round(time.monotonic() - began, 1))
+    result = result_of(totals, draft, documents, first_at=first_at, last_at=last_at)
+    return msgspec.structs.replace(result, seconds=round(time.monotonic() - began, 1))
 
 
 def _read(job: Job, ids: Sequence[str]) -> Totals:
@@ -84,13 +84,13 @@ def _read(job: Job, ids: Sequence[str]) -> Totals:
 
 def _parts(job: Job, pieces: Sequence[tuple[str, str]]) -> Iterator[Totals]:
     """The totals of the pieces as they come in; for a single one no further process is worth its start."""
-    told = msgspec.msgpack.encode(job)
+    encoded = msgspec.msgpack.encode(job)
     if len(pieces) == 1:
-        begin(told)
+        begin(encoded)
         yield read_piece(*pieces[0])
         return
     workers, context = asyncio.run(_workers(job)), multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=begin, initargs=(told,)) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=begin, initargs=(encoded,)) as pool:
         for future in as_completed([pool.submit(read_piece, *piece) for piece in pieces]):
             yield future.result()
 

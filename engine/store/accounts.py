@@ -99,7 +99,7 @@ async def keys_of(connection: AsyncConnection, merchant_id: int) -> list[Key]:
     return [Key(*row) for row in await connection.execute(query)]
 
 
-async def expire_key(connection: AsyncConnection, merchant_id: int, key_id: str, at: int) -> None:
+async def expire_key(connection: AsyncConnection, merchant_id: int, key_id: str, expires_at: int) -> None:
     await connection.execute(
-        update(keys).where(keys.c.id == key_id, keys.c.merchant_id == merchant_id).values(expires_at=at)
+        update(keys).where(keys.c.id == key_id, keys.c.merchant_id == merchant_id).values(expires_at=expires_at)
     )

@@ -19,7 +19,7 @@ class NewEntry(NamedTuple):
     """A change to note; `before` and `after` are anything that encodes as JSON."""
 
     actor: Actor
-    at: int
+    changed_at: int
     action: str
     subject: str
     before: object = None
@@ -30,8 +30,8 @@ _COLUMNS = ("merchant_id", "at", "who", "action", "subject", "before", "after")
 
 
 def _values(entry: NewEntry) -> tuple[object, ...]:
-    actor, at, action, subject, before, after = entry
-    return actor.merchant_id, at, actor.name, action, subject, _text(before), _text(after)
+    actor, changed_at, action, subject, before, after = entry
+    return actor.merchant_id, changed_at, actor.name, action, subject, _text(before), _text(after)
 
 
 async def write_many(connection: AsyncConnection, entries: Sequence[NewEntry]) -> None:

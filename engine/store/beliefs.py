@@ -19,7 +19,7 @@ class Snapshot(NamedTuple):
     version: int
     reward: str
     bucket: str
-    known: Knowledge
+    knowledge: Knowledge
     made_at: int
 
 
@@ -34,7 +34,7 @@ def _snapshot(row: tuple[object, ...]) -> Snapshot:
 async def add(connection: AsyncConnection, snapshot: Snapshot) -> None:
     """`IntegrityError` where another worker has made this version."""
     values = snapshot._asdict()
-    values["statistics"] = msgspec.json.encode(values.pop("known")).decode()
+    values["statistics"] = msgspec.json.encode(values.pop("knowledge")).decode()
     await connection.execute(insert(beliefs).values(values))
 
 

@@ -20,8 +20,8 @@ class Mark(NamedTuple):
 
 
 async def mark(connection: AsyncConnection, merchant_id: int) -> Mark:
-    one = select(merchants.c.revision, merchants.c.review).where(merchants.c.id == merchant_id)
-    return Mark(*(await connection.execute(one)).one())
+    query = select(merchants.c.revision, merchants.c.review).where(merchants.c.id == merchant_id)
+    return Mark(*(await connection.execute(query)).one())
 
 
 async def rows(connection: AsyncConnection, merchant_id: int) -> Sequence[Any]:

@@ -64,8 +64,8 @@ async def by_ids(connection: AsyncConnection, ids: Iterable[str], *, lock: bool 
 
 
 async def find(connection: AsyncConnection, merchant_id: int, decision_id: str) -> DecisionRow | None:
-    found = (await by_ids(connection, [decision_id])).get(decision_id)
-    return found if found is not None and found.merchant_id == merchant_id else None
+    row = (await by_ids(connection, [decision_id])).get(decision_id)
+    return row if row is not None and row.merchant_id == merchant_id else None
 
 
 async def newest(

@@ -17,7 +17,7 @@ from engine.statistics.share import Share
 from engine.store import observations, tables
 from engine.store.connection.bulk import insert_many
 from engine.store.observations import ObservationCell
-from engine.store.tables import delays, statistics, tallies, usage, waiting
+from engine.store.tables import delays, pending_trials, statistics, tallies, usage
 
 _encode = msgspec.json.Encoder().encode
 
@@ -83,7 +83,7 @@ class Fold(NamedTuple):
 
 STATISTICS = Fold(statistics, Cell, ("trials", "successes", "priced", "amount"))
 USAGE = Fold(usage, UsageCell, ("trials", "successes"))
-WAITING = Fold(waiting, WaitingCell, ("trials",))
+WAITING = Fold(pending_trials, WaitingCell, ("trials",))
 DELAYS = Fold(delays, DelayCell, ("successes", "failures"))
 FOLDS = (STATISTICS, USAGE, WAITING, DELAYS)
 """In the order in which writers take their tables, so that none waits for another in a ring."""
@@ -187,10 +187,12 @@ async def customers(connection: AsyncConnection, merchant_id: int, placement: st
 
 async def waiting_trials(connection: AsyncConnection, scope: Scope, *, bucket: str | None) -> list[PendingRow]:
     """Trials of decisions whose outcomes may still come; without `bucket`, of all together."""
-    columns = (waiting.c.candidate, waiting.c.slot, waiting.c.minute)
-    query = select(*columns, func.sum(waiting.c.trials)).where(*_within(waiting, scope), waiting.c.trials > 0)
+    columns = (pending_trials.c.candidate, pending_trials.c.slot, pending_trials.c.minute)
+    query = select(*columns, func.sum(pending_trials.c.trials)).where(
+        *_within(pending_trials, scope), pending_trials.c.trials > 0
+    )
     if bucket is not None:
-        query = query.where(waiting.c.bucket == bucket)
+        query = query.where(pending_trials.c.bucket == bucket)
     rows = await connection.execute(query.group_by(*columns).order_by(*columns))
     return [PendingRow(name, slot, minute, int(trials)) for name, slot, minute, trials in rows]
 
@@ -238,14 +240,14 @@ async def usage_of(
     by_merchant: defaultdict[int, list[str]] = defaultdict(list)
     for merchant_id, customer in customers:
         by_merchant[merchant_id].append(customer)
-    found: defaultdict[tuple[int, str], list[UsageRow]] = defaultdict(list)
+    usage_rows: defaultdict[tuple[int, str], list[UsageRow]] = defaultdict(list)
     query = _USAGE_OF[connection.dialect.name]
     for merchant_id, names in by_merchant.items():
         asked = (merchant_id, _encode(names).decode())
         rows: Iterable[Any] = await connection.exec_driver_sql(query, asked)
         for row in rows:
-            found[merchant_id, row[0]].append(UsageRow(*row[1:]))
-    return found
+            usage_rows[merchant_id, row[0]].append(UsageRow(*row[1:]))
+    return usage_rows
 
 
 def history(rows: Sequence[UsageRow], placement: str, *, today: int, weight: Sequence[float]) -> History:
@@ -269,7 +271,9 @@ async def purge_usage(connection: AsyncConnection, *, before_day: int) -> int:
 
 async def purge_waiting(connection: AsyncConnection, *, before_minute: int) -> int:
     """Minutes that nothing waits for any more."""
-    result = await connection.execute(delete(waiting).where(waiting.c.minute < before_minute, waiting.c.trials == 0))
+    result = await connection.execute(
+        delete(pending_trials).where(pending_trials.c.minute < before_minute, pending_trials.c.trials == 0)
+    )
     return result.rowcount
 
 

@@ -39,10 +39,10 @@ async def of_decisions(connection: AsyncConnection, ids: Iterable[str]) -> dict[
         .where(outcomes.c.decision_id.in_(list(ids)))
         .order_by(outcomes.c.occurred_at, outcomes.c.seq)
     )
-    found: defaultdict[str, list[OutcomeRow]] = defaultdict(list)
+    by_decision: defaultdict[str, list[OutcomeRow]] = defaultdict(list)
     for row in await connection.execute(query):
-        found[row.decision_id].append(OutcomeRow(*row))
-    return found
+        by_decision[row.decision_id].append(OutcomeRow(*row))
+    return by_decision
 
 
 async def without_decision(connection: AsyncConnection, *, after: int, limit: int) -> list[tuple[int, OutcomeRow]]:

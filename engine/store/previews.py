@@ -61,12 +61,12 @@ async def add(connection: AsyncConnection, row: PreviewRow) -> None:
 
 
 async def get(connection: AsyncConnection, merchant_id: int, id: str) -> PreviewRow | None:
-    return await _one(connection, select(previews).where(previews.c.merchant_id == merchant_id, previews.c.id == id))
+    return await _first(connection, select(previews).where(previews.c.merchant_id == merchant_id, previews.c.id == id))
 
 
 async def newest(connection: AsyncConnection, merchant_id: int, placement: str) -> PreviewRow | None:
     where = (previews.c.merchant_id == merchant_id, previews.c.placement == placement)
-    return await _one(connection, select(previews).where(*where).order_by(previews.c.started_at.desc()).limit(1))
+    return await _first(connection, select(previews).where(*where).order_by(previews.c.started_at.desc()).limit(1))
 
 
 async def move(connection: AsyncConnection, id: str, *, done: int, total: int, now: int) -> bool:
@@ -112,8 +112,8 @@ async def ids(
 
 async def count_since(connection: AsyncConnection, first: str) -> int:
     """How many decisions of all merchants there are from an id on."""
-    found = await connection.execute(select(func.count()).select_from(decisions).where(decisions.c.id >= first))
-    return found.scalar_one()
+    count = await connection.execute(select(func.count()).select_from(decisions).where(decisions.c.id >= first))
+    return count.scalar_one()
 
 
 async def log(connection: AsyncConnection, merchant_id: int, placement: str, *, first: str, last: str) -> list[LogRow]:
@@ -131,7 +131,7 @@ async def log(connection: AsyncConnection, merchant_id: int, placement: str, *, 
     return [LogRow._make(row) for row in (await connection.execute(query)).all()]
 
 
-async def _one(connection: AsyncConnection, query: Select[Any]) -> PreviewRow | None:
+async def _first(connection: AsyncConnection, query: Select[Any]) -> PreviewRow | None:
     row = (await connection.execute(query)).first()
     return PreviewRow(**row._mapping) if row else None
 

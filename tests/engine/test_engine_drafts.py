@@ -36,7 +36,7 @@ class Desk:
         return {one.id: one.mark for one in (await self.draft()).rules}
 
     async def release(self, act, **more):
-        revision = more.pop("revision", None) or (await self.draft()).at.revision
+        revision = more.pop("revision", None) or (await self.draft()).head.revision
         return await getattr(self.shop.engine.releases, act)(
             self.shop.actor(self.name), PLACE, revision=revision, **more
         )
@@ -219,7 +219,7 @@ async def test_rules_are_put_in_another_order_with_few_changes(shop, ada):
     await shop.create("rule", *(rule({"exclude": ["card"]}, id=f"r{n}", priority=100 - 10 * n) for n in range(6)))
     draft = await ada.draft()
     wanted = ["r0", "r5", "r1", "r2", "r3", "r4"]
-    draft = await shop.engine.drafts.reorder(shop.actor("ada"), PLACE, wanted, revision=draft.at.revision)
+    draft = await shop.engine.drafts.reorder(shop.actor("ada"), PLACE, wanted, revision=draft.head.revision)
     assert [one.id for one in draft.rules] == wanted
     assert [one.id for one in draft.changes] == ["r5"]
     with pytest.raises(Conflict):
@@ -232,7 +232,7 @@ async def test_a_whole_set_of_rules_takes_the_place_of_another(shop, ada):
     draft = await shop.engine.drafts.replace(shop.actor("ci"), PLACE, wanted, revision=None)
     assert {one.id: one.mark for one in draft.rules} == {"r1": "live", "r2": "deleted", "r3": "changed", "r4": "new"}
     with pytest.raises(Stale):
-        await shop.engine.drafts.replace(shop.actor("ci"), PLACE, wanted, revision=draft.at.revision - 1)
+        await shop.engine.drafts.replace(shop.actor("ci"), PLACE, wanted, revision=draft.head.revision - 1)
     with pytest.raises(Invalid) as refused:
         await shop.engine.drafts.replace(
             shop.actor("ci"), PLACE, [HIDE_CARD, rule({"exclude": ["bitcoin"]}, id="r9")], revision=None
@@ -270,14 +270,14 @@ async def test_what_was_approved_is_just_what_is_published(shop, ada, bob):
     await turn_review_on(shop)
     await ada.save(HIDE_CARD)
     await ada.release("ask", reason="")
-    seen = (await bob.draft()).at.revision
+    seen = (await bob.draft()).head.revision
     await ada.save(rule({"exclude": ["klarna"]}, id="sneaked-in"))
     with pytest.raises(Stale):
         await bob.release("approve", revision=seen)
     await ada.release("ask", reason="")
     await bob.release("approve")
     await ada.save(rule({"exclude": ["ideal"]}, id="sneaked-in-later"))
-    assert (await ada.draft()).at.state == "open"
+    assert (await ada.draft()).head.state == "open"
     with pytest.raises(ReviewRequired):
         await ada.publish()
 
@@ -300,9 +300,9 @@ async def test_a_scheduled_draft_is_published_at_its_time_once_however_many_proc
     other, at = await open_another(), now_ms() + 60_000
     await ada.save(HIDE_CARD)
     before = version_of(shop)
-    await ada.release("schedule", reason="black friday", at=at)
+    await ada.release("schedule", reason="black friday", publish_at=at)
     with pytest.raises(Invalid, match="future"):
-        await ada.release("schedule", reason="", at=now_ms() - 1)
+        await ada.release("schedule", reason="", publish_at=now_ms() - 1)
     await shop.engine.releases.publish_due(at - 1)
     assert version_of(shop) == before
     await asyncio.gather(*(one.releases.publish_due(at) for one in (shop.engine, other)))
@@ -310,28 +310,28 @@ async def test_a_scheduled_draft_is_published_at_its_time_once_however_many_proc
     assert version_of(shop) == before + 1
     newest = (await shop.engine.versions.page(shop.id, PLACE))[0]
     assert (newest.version, newest.published_by, newest.reason) == (before + 1, "ada@example.com", "black friday")
-    assert (await ada.draft()).at.problem == ""
+    assert (await ada.draft()).head.problem == ""
 
 
 async def test_a_scheduled_draft_that_cannot_be_published_says_why_and_is_not_tried_again(shop, ada):
     await shop.create("rule", HIDE_CARD)
     await ada.save(msgspec.structs.replace(HIDE_CARD, name="Mine"))
     at = now_ms() + 60_000
-    await ada.release("schedule", reason="", at=at)
+    await ada.release("schedule", reason="", publish_at=at)
     theirs = msgspec.structs.replace(HIDE_CARD, name="Theirs")
     await shop.engine.catalogue.update(shop.actor("key"), "rule", PLACE, "r1", theirs, version=None)
     await shop.engine.releases.publish_due(at)
     draft = await ada.draft()
-    assert draft.at.publish_at is None
-    assert "r1" in draft.at.problem
+    assert draft.head.publish_at is None
+    assert "r1" in draft.head.problem
     assert await ada.marks() == {"r1": "changed"}
 
 
 async def test_a_change_takes_a_draft_off_its_schedule(shop, ada):
     await ada.save(HIDE_CARD)
-    await ada.release("schedule", reason="", at=now_ms() + 60_000)
+    await ada.release("schedule", reason="", publish_at=now_ms() + 60_000)
     await ada.save(rule({"exclude": ["ideal"]}, id="r2"))
-    assert (await ada.draft()).at.publish_at is None
+    assert (await ada.draft()).head.publish_at is None
 
 
 async def test_drafts_of_other_merchants_are_not_there(shop, ada):

@@ -128,7 +128,7 @@ async def test_a_stored_fit_is_used_from_then_on(empty_shop):
         await shop.update_state(device, card=(10_000, round(10_000 * rate)), ideal=(10_000, round(9_000 * rate)))
     await shop.engine.fit()
     await shop.update_state("mobile", card=(1_000, 300))
-    known = shop.engine.live.get(shop.id, "payment_methods").snapshots["mobile"].known
+    known = shop.engine.live.get(shop.id, "payment_methods").snapshots["mobile"].knowledge
     assert known.arms["card"].strength == pytest.approx(100.0)
 
 
@@ -142,7 +142,7 @@ async def test_evidence_is_read_for_ten_half_lives(empty_shop):
     async with shop.engine.database.write() as connection:
         await folds.add(connection, sums)
     await shop.update_state(klarna=(1, 0))
-    arms = shop.engine.live.get(shop.id, "payment_methods").snapshots[""].known.arms
+    arms = shop.engine.live.get(shop.id, "payment_methods").snapshots[""].knowledge.arms
     assert arms["card"].trials == pytest.approx(1_000.0, rel=0.01)
     assert "ideal" not in arms
 

@@ -279,4 +279,4 @@ async def test_late_beliefs_do_not_replace_newer_ones(shop, open_another):
         await engine.follow()
     known = [active(shop, engine).snapshots[""] for engine in (shop.engine, other)]
     assert known[0] == known[1]
-    assert (known[0].known.arms["card"].trials, known[0].known.arms["card"].successes) == (16, 16)
+    assert (known[0].knowledge.arms["card"].trials, known[0].knowledge.arms["card"].successes) == (16, 16)

@@ -90,7 +90,7 @@ async def save(shop, *rules):
 
 async def publish(shop):
     draft = await shop.engine.drafts.get(shop.id, PLACE)
-    return await shop.engine.releases.publish(shop.actor("ada"), PLACE, revision=draft.at.revision, reason="")
+    return await shop.engine.releases.publish(shop.actor("ada"), PLACE, revision=draft.head.revision, reason="")
 
 
 def version_of(shop):

@@ -327,7 +327,7 @@ async def publish(
         version = await engine.releases.publish(actor, placement, revision=revision, reason=document.reason)
         return json_response(PublishResult(version, None))
     publish_at = _milliseconds(document.publish_at)
-    await engine.releases.schedule(actor, placement, revision=revision, reason=document.reason, at=publish_at)
+    await engine.releases.schedule(actor, placement, revision=revision, reason=document.reason, publish_at=publish_at)
     return json_response(PublishResult(None, rfc3339(publish_at)))
 
 
@@ -342,17 +342,17 @@ async def _revision(engine: Engine, actor: Actor, placement: str, expected: int 
     """Return the expected revision, or the current one for `If-Match: *`."""
     if expected is not None:
         return expected
-    return (await engine.drafts.get(actor.merchant_id, placement)).at.revision
+    return (await engine.drafts.get(actor.merchant_id, placement)).head.revision
 
 
 async def _state(engine: Engine, merchant_id: int, placement: str) -> Response[bytes]:
     draft, differences = await engine.drafts.differences(merchant_id, placement)
-    return json_response(state_of(draft, differences), version=draft.at.revision)
+    return json_response(state_of(draft, differences), version=draft.head.revision)
 
 
 def state_of(draft: Draft, differences: list[Difference]) -> DraftState:
     """Return a draft as the API shows it."""
-    row = draft.at
+    row = draft.head
     return DraftState(
         placement=draft.placement,
         revision=row.revision,

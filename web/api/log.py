@@ -78,7 +78,7 @@ class AuditEntry(msgspec.Struct, frozen=True):
     """A change. `before` and `after` are the documents; null before a creation and after a deletion."""
 
     id: int
-    at: Moment
+    changed_at: Moment = msgspec.field(name="at")
     actor: str = msgspec.field(name="who")
     action: str
     subject: str
@@ -179,7 +179,13 @@ async def audit(
     )
     items = [
         AuditEntry(
-            entry.id, rfc3339(entry.at), entry.actor, entry.action, entry.subject, _raw(entry.before), _raw(entry.after)
+            entry.id,
+            rfc3339(entry.changed_at),
+            entry.actor,
+            entry.action,
+            entry.subject,
+            _raw(entry.before),
+            _raw(entry.after),
         )
         for entry in entries[: parameters.limit]
     ]

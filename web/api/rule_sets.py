@@ -86,7 +86,7 @@ async def import_set(
     if document.scenarios is not None:
         await engine.catalogue.replace(actor, "scenario", placement, document.scenarios)
     draft, differences = await engine.drafts.differences(actor.merchant_id, placement)
-    return json_response(state_of(draft, differences), version=draft.at.revision)
+    return json_response(state_of(draft, differences), version=draft.head.revision)
 
 
 def rule_set_of(configuration: Configuration, placement: str) -> RuleSet:

@@ -79,11 +79,11 @@ async def rule_uses(
     uses = await engine.uses.rules(access.merchant.id, placement, days=parameters.days)
     fields = await engine.uses.fields(access.merchant.id, days=parameters.days)
     active = engine.live.get(access.merchant.id, placement)
-    waiting = {rule.id: fields.waiting_for(rule) for rule in active.plan.rules} if active else {}
+    waits = {rule.id: fields.waiting_for(rule) for rule in active.plan.rules} if active else {}
     configuration = await engine.catalogue.configuration(access.merchant.id)
     items = []
     for id in sorted(rule.id for rule in configuration.documents("rule", placement)):
-        missing = waiting.get(id)
+        missing = waits.get(id)
         items.append(_rule_use(id, uses.get(id, NEVER), list(missing.fields) if missing else []))
     return json_response(RuleUseList(items), headers=NO_STORE)
 

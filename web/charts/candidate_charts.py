@@ -79,7 +79,7 @@ def estimates(arms: Sequence[ArmEstimate], *, show: Show, measure: str) -> Spec:
 
 def shares(arms: Sequence[ArmShare], *, show: Show) -> Spec:
     """Chart how often each candidate came first, as lines with labels at their ends."""
-    rows = [_share_row(arm, at, share, show) for arm in arms for at, share in arm.points]
+    rows = [_share_row(arm, moment, share, show) for arm in arms for moment, share in arm.points]
     top = top_of(share for arm in arms for _, share in arm.points)
     moments = max((len(arm.points) for arm in arms), default=0)
     x = {
@@ -169,13 +169,13 @@ def _move_row(arm: Move, show: Show) -> dict[str, Any]:
     }
 
 
-def _share_row(arm: ArmShare, at: int, share: float, show: Show) -> dict[str, Any]:
+def _share_row(arm: ArmShare, moment: int, share: float, show: Show) -> dict[str, Any]:
     return {
         "candidate": arm.label,
         "colour": str(colour_of(arm.position)),
-        "at": show.wall_clock(at),
+        "at": show.wall_clock(moment),
         "share": share,
-        "at_text": show.clock(at),
+        "at_text": show.clock(moment),
         "share_text": show.percent(share),
     }
 
@@ -220,12 +220,12 @@ def percent_axis() -> Spec:
 
 def _time_axis(arms: Sequence[ArmShare], show: Show) -> Spec:
     """Return at most seven labels at whole minutes."""
-    times = [show.wall_clock(at) // MINUTE for arm in arms for at, _ in arm.points]
+    times = [show.wall_clock(moment) // MINUTE for arm in arms for moment, _ in arm.points]
     first, last = min(times, default=0), max(times, default=0)
     step = next((step for step in MINUTE_STEPS if (last - first) / step < MOST_LABELS), MINUTE_STEPS[-1])
     start = math.ceil(first / step) * step
     # As an expression: plain values become datetime(ms), which Vega's interpreter takes for a year.
-    values = {"expr": str([at * MINUTE for at in range(start, last + 1, step)])}
+    values = {"expr": str([minute * MINUTE for minute in range(start, last + 1, step)])}
     return {"format": "%H:%M", "values": values, "labelFlush": False}
 
 

@@ -122,9 +122,9 @@ def arrivals(points: Sequence[tuple[int, float]], *, show: Show) -> Spec:
     points = _until_nearly_all(points)
     unit, unit_ms = _unit(points[-1][0] if points else 0)
     rows: list[dict[str, Any]] = [
-        {"after": at / unit_ms, "share": share, "share_text": show.percent(share),
-         "after_text": f"{show.number(at / unit_ms, digits=1)} {unit}", "colour": "1"}
-        for at, share in points
+        {"after": delay / unit_ms, "share": share, "share_text": show.percent(share),
+         "after_text": f"{show.number(delay / unit_ms, digits=1)} {unit}", "colour": "1"}
+        for delay, share in points
     ]  # fmt: skip
     x = {"field": "after", "type": "quantitative", "title": f"{unit} after the answer"}
     y = {"field": "share", "type": "quantitative", "title": None, "axis": percent_axis(), "scale": {"domain": [0, 1]}}
@@ -143,7 +143,7 @@ def arrivals(points: Sequence[tuple[int, float]], *, show: Show) -> Spec:
 
 def _until_nearly_all(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
     """Cut the long flat end, which would squeeze the rest."""
-    end = REACH * next((at for at, share in points if share >= NEARLY_ALL), points[-1][0] if points else 0)
+    end = REACH * next((delay for delay, share in points if share >= NEARLY_ALL), points[-1][0] if points else 0)
     kept = [point for point in points if point[0] <= end]
     return [*kept, (round(end), kept[-1][1])] if len(kept) < len(points) else kept
 

@@ -36,7 +36,7 @@ class Remote:
         response = self._call("GET", f"/v1/placements/{placement}/rule-set")
         return msgspec.json.decode(response.content, type=RuleSet)
 
-    def publish(self, placement: str, rule_set: RuleSet, *, why: str) -> dict[str, Any]:
+    def publish(self, placement: str, rule_set: RuleSet, *, reason: str) -> dict[str, Any]:
         """Import into the draft and publish it, or send it for review where that is required."""
         draft = f"/v1/placements/{placement}/draft"
         imported = self._call("PUT", draft, {"rules": rule_set.rules, "scenarios": rule_set.scenarios}, ANY)
@@ -44,9 +44,9 @@ class Remote:
             return {"placement": placement, "state": "unchanged"}
         version = {"If-Match": imported.headers["etag"]}
         if imported.json()["review"]:
-            self._call("POST", f"{draft}/review", {"why": why}, version)
+            self._call("POST", f"{draft}/review", {"why": reason}, version)
             return {"placement": placement, "state": "in review: a second person approves it in the browser"}
-        published = self._call("POST", f"{draft}/publish", {"why": why}, version).json()
+        published = self._call("POST", f"{draft}/publish", {"why": reason}, version).json()
         return {"placement": placement, "state": "published", "version": published["version"]}
 
     def preview(self, placement: str, rules: Sequence[RuleDocument], *, limit: int) -> dict[str, Any]:

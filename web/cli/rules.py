@@ -93,15 +93,15 @@ def rules_preview(*, file: Path, url: str, key: str | None, placement: str | Non
 
 @rules.command("publish")
 @_connected
-@click.option("--why", default="", help="What the change is for; it stands beside the version.")
-def rules_publish(*, file: Path, url: str, key: str | None, placement: str | None, why: str, json: bool) -> None:
+@click.option("--why", "reason", default="", help="What the change is for; it stands beside the version.")
+def rules_publish(*, file: Path, url: str, key: str | None, placement: str | None, reason: str, json: bool) -> None:
     """Put the rules and scenarios of the file in force, all or none.
 
     Where a second person must approve, they are sent for review instead.
     """
     rule_set = _read(file)
     with closing(_remote(url, key)) as remote:
-        done = remote.publish(_key(rule_set, placement), rule_set, why=why)
+        done = remote.publish(_key(rule_set, placement), rule_set, reason=reason)
     show(done, json=json)
 
 

@@ -43,7 +43,7 @@ class LoggedAnswer(msgspec.Struct, frozen=True):
 
     @property
     def order(self) -> tuple[str, ...]:
-        return tuple(one.id for one in self.ranking)
+        return tuple(slot.id for slot in self.ranking)
 
 
 read_logged = msgspec.json.Decoder(LoggedAnswer).decode
@@ -100,23 +100,23 @@ class Comparison:
         self.before, self.draft = before, draft
         self._rules = {rule.id: rule for rule in before.rules}
         self._alike = _frame(before) == _frame(draft)
-        self._known: dict[tuple[object, ...], Bounded] = {}
+        self._remembered: dict[tuple[object, ...], Bounded] = {}
 
     @property
     def believe_alike(self) -> bool:
         """Whether both plans make the same of what is known: they differ in rules and lists alone."""
-        one, other = self.before.document, self.draft.document
-        return (one.placement, one.candidates, one.fields) == (other.placement, other.candidates, other.fields)
+        before, draft = self.before.document, self.draft.document
+        return (before.placement, before.candidates, before.fields) == (draft.placement, draft.candidates, draft.fields)
 
     def bounded(self, values: Mapping[str, Any], fired: tuple[int, ...], logged: LoggedAnswer) -> Bounded:
         """`fired` are the draft's rules by number; the logged answer names those of then."""
         key = (fired, tuple(logged.rules), *self._refused(values))
-        known = self._known.get(key)
-        if known is None:
-            if len(self._known) >= MOST_REMEMBERED:
-                self._known.clear()
-            known = self._known[key] = self._bounded(values, fired, logged)
-        return known
+        bounded = self._remembered.get(key)
+        if bounded is None:
+            if len(self._remembered) >= MOST_REMEMBERED:
+                self._remembered.clear()
+            bounded = self._remembered[key] = self._bounded(values, fired, logged)
+        return bounded
 
     def redone(self, cases: Sequence[Case], beliefs: Sequence[AnyBeliefs]) -> Redone:
         """The draft's answers to the same customers at the same moments, by the same randomness."""
@@ -160,29 +160,29 @@ class Comparison:
 def _drawing(room: Room, cases: Sequence[Case], beliefs: Sequence[AnyBeliefs]) -> Drawing | None:
     if not room.eligible:
         return None
-    return Drawing(room, [case.request(known) for case, known in zip(cases, beliefs, strict=True)])
+    return Drawing(room, [case.request(belief) for case, belief in zip(cases, beliefs, strict=True)])
 
 
 def _logged(cases: Sequence[Case], rewards: Sequence[Mapping[str, float]]) -> Logged:
     rankings, bounded = [case.logged.ranking for case in cases], cases[0].bounded
-    earned = [[won.get(one.id, 0.0) for one in ranking] for ranking, won in zip(rankings, rewards, strict=True)]
+    earned = [[won.get(slot.id, 0.0) for slot in ranking] for ranking, won in zip(rankings, rewards, strict=True)]
     return Logged(
         _places(rankings, bounded.before),
         _places(rankings, bounded.draft),
-        np.array([[one.chance for one in ranking] for ranking in rankings], np.float64),
+        np.array([[slot.chance for slot in ranking] for ranking in rankings], np.float64),
         np.array(earned, np.float64),
     )
 
 
 def _places(rankings: Sequence[Sequence[LoggedSlot]], room: Room) -> Places:
-    at = {name: place for place, name in enumerate(room.offered)}
-    return np.array([[at.get(one.id, -1) for one in ranking] for ranking in rankings], np.intp)
+    columns = {name: place for place, name in enumerate(room.offered)}
+    return np.array([[columns.get(slot.id, -1) for slot in ranking] for ranking in rankings], np.intp)
 
 
 def _frame(plan: Plan) -> tuple[object, ...]:
     """All but the rules that an answer hangs on."""
     placement = plan.placement
-    nameless = tuple(msgspec.structs.replace(one, label="-", type="") for one in plan.candidates)
+    nameless = tuple(msgspec.structs.replace(candidate, label="-", type="") for candidate in plan.candidates)
     amount_draws = (placement.reward, placement.goal, placement.margin_percent, placement.typical_amount)
     encoded = (plan.document.fields, plan.encoding.traits) if plan.encoding else ()
     return placement.shape, placement.policy, amount_draws, nameless, encoded

@@ -50,7 +50,9 @@ def result_of(totals: Totals, draft: Plan, others: Iterable[PlanDocument], *, fi
     """`others` are the documents of the plan versions in the log."""
     before = tuple(others)
     labels = {candidate.id: candidate.label for candidate in draft.candidates}
-    gone = {one.id: one.label for document in before for one in document.candidates if one.id not in labels}
+    gone = {
+        candidate.id: candidate.label for plan in before for candidate in plan.candidates if candidate.id not in labels
+    }
     return Result(
         reward=draft.placement.reward,
         read=totals.read,
@@ -63,7 +65,7 @@ def result_of(totals: Totals, draft: Plan, others: Iterable[PlanDocument], *, fi
         emptied=totals.emptied,
         places=places(totals, labels | gone),
         rules=_matches(totals, draft, before),
-        examples=[one for kind in KINDS for one in reversed(totals.examples.get(kind, []))],
+        examples=[example for kind in KINDS for example in reversed(totals.examples.get(kind, []))],
         effect=effect_of(totals),
     )
 
@@ -72,6 +74,6 @@ def _matches(totals: Totals, draft: Plan, before: tuple[PlanDocument, ...]) -> l
     names = {rule.id: rule.name for rule in draft.rules}
     names |= {rule.id: rule.name for document in before for rule in document.rules if rule.id not in names}
     counts = (totals.fired, totals.skipped, totals.fired_before)
-    found = [RuleMatches(id, name, *(count[id] for count in counts)) for id, name in names.items()]
+    matches = [RuleMatches(id, name, *(count[id] for count in counts)) for id, name in names.items()]
     drafted = {rule.id for rule in draft.rules}
-    return [one for one in found if one.id in drafted or one.fired_before]
+    return [match for match in matches if match.id in drafted or match.fired_before]

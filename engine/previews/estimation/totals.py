@@ -101,7 +101,7 @@ class Totals:
             getattr(self, name).update(getattr(other, name))
         self.rows.extend(other.rows)
         for kind, kept in other.examples.items():
-            both = sorted(self.examples.get(kind, []) + kept, key=lambda one: one.decision_id)
+            both = sorted(self.examples.get(kind, []) + kept, key=lambda example: example.decision_id)
             self.examples[kind] = both[-EXAMPLES_A_KIND:]
 
 
@@ -138,8 +138,8 @@ def places(totals: Totals, labels: dict[str, str]) -> list[Places]:
 
 
 def _places(orders: Counter[Order], depth: int | None) -> Counter[str]:
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for order, count in orders.items():
         for name in order[:depth]:
-            found[name] += count
-    return found
+            counts[name] += count
+    return counts

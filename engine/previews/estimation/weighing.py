@@ -71,7 +71,7 @@ class _CascadeWeights:
         self._logged, self._before, self._draft = logged, before, draft
         then = {name: place for place, name in enumerate(before.offered)}
         self._column_before = [then.get(name, -1) for name in draft.offered]
-        self._new_candidates = [place for place, known in enumerate(self._column_before) if known < 0]
+        self._new_candidates = [place for place, column in enumerate(self._column_before) if column < 0]
         count, slots = logged.places_now.shape
         self._rows = np.arange(count)
         self._shows_more_slots = draft.length > slots

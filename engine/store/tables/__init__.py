@@ -13,13 +13,13 @@ from engine.store.tables.statistics import (
     field_days,
     fits,
     observations,
+    pending_trials,
     rollup_cursor,
     rule_days,
     rule_fired,
     statistics,
     tallies,
     usage,
-    waiting,
 )
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "metadata",
     "observations",
     "outcomes",
+    "pending_trials",
     "plans",
     "previews",
     "resources",
@@ -45,5 +46,4 @@ __all__ = [
     "statistics",
     "tallies",
     "usage",
-    "waiting",
 ]

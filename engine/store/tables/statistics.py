@@ -29,7 +29,7 @@ statistics = Table(
 )
 
 # Trials that decisions of some minutes would give if nothing more were reported: their outcomes may be on the way.
-waiting = Table(
+pending_trials = Table(
     "waiting",
     metadata,
     merchant_column(),

@@ -191,7 +191,7 @@ def texts_of(resource: Resource, currency: str) -> dict[str, str]:
 
 
 def _new(frame: Frame, key: str, form: Form) -> CandidateForm:
-    return _form(frame, key, form, title=f"Add a {noun_of(key).one}", action=f"{base_of(key)}/new")
+    return _form(frame, key, form, title=f"Add a {noun_of(key).singular}", action=f"{base_of(key)}/new")
 
 
 def _stored(

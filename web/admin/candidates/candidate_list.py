@@ -26,8 +26,8 @@ METHODS = "payment_methods"
 class Noun:
     """What a candidate is called here, and whether the list is a page of its own in the navigation."""
 
-    one: str
-    many: str
+    singular: str
+    plural: str
     own_page: bool
 
 

@@ -128,7 +128,7 @@ async def _schedule(frame: Frame, key: str, values: dict[str, str]) -> Notice:
     frame.must_edit()
     publish_at = _moment(values.get("publish_at", ""), frame.merchant.timezone)
     await frame.engine.releases.schedule(
-        frame.actor, key, revision=_revision(values), reason=_reason(values), at=publish_at
+        frame.actor, key, revision=_revision(values), reason=_reason(values), publish_at=publish_at
     )
     return Notice(f"It will be published {frame.show.moment(publish_at)}, if nothing changes it before then.")
 
@@ -189,21 +189,21 @@ async def _page(
     except Invalid as broken:
         scenarios = None
         texts = texts or [sentence(_said(problem)) for problem in broken.problems]
-    form = Form({"why": draft.at.reason, **(values or {})}).with_problems(
+    form = Form({"why": draft.head.reason, **(values or {})}).with_problems(
         [problem for problem in problems if problem not in said]
     )
-    approved = draft.at.state == "approved" or not draft.review
+    approved = draft.head.state == "approved" or not draft.review
     return ChangesPage(
         placement=placement,
         draft=draft,
         rows=[_row(key, rule, changed) for rule, changed in zip(draft.changes, differences, strict=True)],
         scenarios=scenarios,
         failing=sum(not scenario.holds for scenario in scenarios or ()),
-        may_approve=frame.may_edit and draft.at.state == "in_review" and draft.at.asked_by != frame.actor.name,
+        may_approve=frame.may_edit and draft.head.state == "in_review" and draft.head.asked_by != frame.actor.name,
         may_publish=frame.may_edit and approved,
         form=form,
         problems=texts,
-        is_scheduled=draft.at.publish_at is not None,
+        is_scheduled=draft.head.publish_at is not None,
     )
 
 

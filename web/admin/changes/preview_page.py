@@ -116,7 +116,7 @@ async def box_of(frame: Frame, key: str, *, without: str = "", form: Form | None
         changes=len(draft.changes),
         progress=_progress(frame, last, names) if last and last.running else None,
         ended=_ended(last) if last else "",
-        outdated=bool(last and last.subject.revision is not None and last.subject.revision != draft.at.revision),
+        outdated=bool(last and last.subject.revision is not None and last.subject.revision != draft.head.revision),
         started=last,
         report=report,
     )

@@ -41,7 +41,7 @@ class Row:
     """One change."""
 
     id: int
-    at: int
+    changed_at: int
     actor: str
     action: str
     kind: str
@@ -64,24 +64,24 @@ async def audit_page(
     frame: NamedDependency[Frame], q: FromQuery[str] = "", before: FromQuery[int | None] = None
 ) -> Page:
     """Show the audit log, searched by what was changed."""
-    wanted = q.strip()
+    subject = q.strip()
     entries = await frame.engine.catalogue.audit(
-        frame.merchant.id, before_id=before, subject=wanted, limit=PER_PAGE + 1
+        frame.merchant.id, before_id=before, subject=subject, limit=PER_PAGE + 1
     )
-    query = {"q": wanted} if wanted else {}
+    query = {"q": subject} if subject else {}
     more = len(entries) > PER_PAGE
     page = Pages(
         first=f"/admin/audit?{urlencode(query)}" if before else "",
         next=f"/admin/audit?{urlencode({**query, 'before': entries[PER_PAGE - 1].id})}" if more else "",
     )
-    return frame.page("log/audit.html", AuditPage([row_of(entry) for entry in entries[:PER_PAGE]], wanted, page))
+    return frame.page("log/audit.html", AuditPage([row_of(entry) for entry in entries[:PER_PAGE]], subject, page))
 
 
 def row_of(entry: Entry) -> Row:
     """Return an entry as its row shows it."""
     return Row(
         id=entry.id,
-        at=entry.at,
+        changed_at=entry.changed_at,
         actor=entry.actor,
         action=entry.action,
         kind=BADGES.get(entry.action, "plain"),

@@ -58,24 +58,24 @@ async def decisions_page(
     before: FromQuery[str] = "",
 ) -> Response[Any]:
     """Search; the id of a decision leads straight to it."""
-    wanted = q.strip()
+    text = q.strip()
     configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
-    if wanted.startswith(DECISION_ID):
-        return await _straight_to(frame, configuration, wanted)
+    if text.startswith(DECISION_ID):
+        return await _straight_to(frame, configuration, text)
     decisions = await frame.engine.logbook.search(
         frame.merchant.id,
         placement=placement or None,
-        customer_id=wanted or None,
+        customer_id=text or None,
         before_id=before or None,
         limit=PER_PAGE + 1,
     )
-    query = {name: value for name, value in (("q", wanted), ("placement", placement)) if value}
+    query = {name: value for name, value in (("q", text), ("placement", placement)) if value}
     return frame.page(
         "log/decisions.html",
         DecisionsPage(
             decisions=rows_of(configuration, decisions[:PER_PAGE]),
             placements=configuration.placements,
-            q=wanted,
+            q=text,
             placement=placement,
             missing="",
             pages=_pages(query, decisions, before),

@@ -109,7 +109,7 @@ class RuleView:
 class OutcomeView:
     """What happened next."""
 
-    at: int
+    occurred_at: int
     text: str
     label: str
     amount: str
@@ -240,7 +240,7 @@ class Explanation:
     def _outcome(self, outcome: OutcomeRow) -> OutcomeView:
         amount = self.frame.show.money(outcome.amount, outcome.currency or self.currency)
         return OutcomeView(
-            at=outcome.occurred_at,
+            occurred_at=outcome.occurred_at,
             text=OUTCOMES.get(outcome.type, outcome.type),
             label=self._label(outcome.candidate) if outcome.candidate else "",
             amount=amount if outcome.amount is not None else "",

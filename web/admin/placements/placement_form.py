@@ -198,8 +198,8 @@ def _examination(reader: Reader) -> list[float]:
 
 
 def _is_open_ended(terms: Terms, name: str) -> bool:
-    known = terms.fields.get(name)
-    return known is not None and known.type in CHOICES and not known.allowed
+    field = terms.fields.get(name)
+    return field is not None and field.type in CHOICES and not field.allowed
 
 
 def _values(reader: Reader, name: str, terms: Terms) -> list[str]:
@@ -275,6 +275,6 @@ def _drawing_texts(floor: float, drawn: int) -> dict[str, str]:
 
 
 def _values_text(name: str, values: Sequence[str], terms: Terms) -> str:
-    known = terms.fields.get(name)
-    names = CODES["country"] if known and known.type == "country" else {}
+    field = terms.fields.get(name)
+    names = CODES["country"] if field and field.type == "country" else {}
     return ", ".join(names.get(value, value) for value in values)

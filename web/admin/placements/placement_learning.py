@@ -132,9 +132,9 @@ def _beliefs(insight: Insight, positions: dict[str, int]) -> list[Belief]:
     counted = _counted(insight.days)
     rows = []
     for name, label in insight.labels.items():
-        known = insight.known.get(name)
-        evidence = known.evidence if known else bandits.Evidence()
-        prior = known.prior if known else bandits.FLAT
+        belief = insight.beliefs.get(name)
+        evidence = belief.evidence if belief else bandits.Evidence()
+        prior = belief.prior if belief else bandits.FLAT
         low, high = bandits.interval(evidence, prior=prior)
         mean = bandits.mean(evidence, prior)
         rows.append(
@@ -155,9 +155,9 @@ def _hills(insight: Insight, positions: dict[str, int]) -> list[ArmBelief]:
     """Return the candidates with the most certain estimates: there are only so many colours."""
     arms = []
     for name, label in insight.labels.items():
-        known = insight.known.get(name)
-        if known is not None:
-            a, b = bandits.posterior(known.evidence, known.prior)
+        belief = insight.beliefs.get(name)
+        if belief is not None:
+            a, b = bandits.posterior(belief.evidence, belief.prior)
             arms.append(ArmBelief(label=label, position=positions.get(name, 0), a=a, b=b))
     return sorted(arms, key=lambda arm: -(arm.a + arm.b))[:MOST_HILLS]
 
@@ -229,14 +229,14 @@ def _jump(frame: Frame, insight: Insight, jump: Jump) -> str:
 
 
 def _how_late(frame: Frame, insight: Insight) -> str:
-    waiting = frame.show.count(insight.waiting, "try", "tries")
+    pending = frame.show.count(insight.pending, "try", "tries")
     if insight.outcomes < FEW_OUTCOMES:
-        return f"Too few results are complete. {waiting} still wait for a result." if insight.waiting else ""
+        return f"Too few results are complete. {pending} still wait for a result." if insight.pending else ""
     half, most = (_duration(frame, _within(insight, share)) for share in (0.5, 0.95))
     within = f"Half of the successes arrive within {half}, 95% within {most}."
     return (
         f"{within if half != most else f'95% of the successes arrive within {most}.'} "
-        f"{waiting} still wait for a result and count in part."
+        f"{pending} still wait for a result and count in part."
     )
 
 

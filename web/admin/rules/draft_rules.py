@@ -63,7 +63,7 @@ class DraftRules:
     @property
     def revision(self) -> Revision:
         """Return the state that these rules are in."""
-        return self.merchant_id, self.key, self.configuration.revision, self.draft.at.revision
+        return self.merchant_id, self.key, self.configuration.revision, self.draft.head.revision
 
     def find(self, id: str) -> DraftRule | None:
         """Return the rule, also where the draft deletes it; None where there is none."""

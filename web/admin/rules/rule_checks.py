@@ -77,15 +77,15 @@ _TASKS: WeakKeyDictionary[Engine, dict[At, asyncio.Task[Findings]]] = WeakKeyDic
 
 def _task(frame: Frame, rules: DraftRules) -> asyncio.Task[Findings]:
     tasks = _TASKS.setdefault(frame.engine, {})
-    revision = (frame.merchant.id, rules.key, rules.configuration.revision, rules.draft.at.revision)
+    revision = (frame.merchant.id, rules.key, rules.configuration.revision, rules.draft.head.revision)
     if revision not in tasks:
         while len(tasks) >= MOST_REMEMBERED:
             del tasks[next(iter(tasks))]
-        tasks[revision] = asyncio.create_task(asyncio.to_thread(_found, frame, rules))
+        tasks[revision] = asyncio.create_task(asyncio.to_thread(_find, frame, rules))
     return tasks[revision]
 
 
-def _found(frame: Frame, rules: DraftRules) -> Findings:
+def _find(frame: Frame, rules: DraftRules) -> Findings:
     by_rule: dict[str, list[RuleFinding]] = {}
     for finding in RuleContext(rules, frame.merchant, frame.show, id="").findings_of_all():
         by_rule.setdefault(finding.rule, []).append(finding)

@@ -39,7 +39,7 @@ async def import_rules(request: AnyRequest, frame: NamedDependency[Frame], key: 
         sent = documents_in(await _file_of(request))
         by_id = {document.id: document for document in rules.documents}
         merged = by_id | {document.id: document for document in sent}
-        await replace_all(frame, key, list(merged.values()), revision=rules.draft.at.revision)
+        await replace_all(frame, key, list(merged.values()), revision=rules.draft.head.revision)
     except EngineError as error:
         return frame.go(f"/admin/rules?placement={key}", notice=Notice(f"Nothing was imported. {error.detail[:500]}"))
     text = f"{frame.show.count(len(sent), 'rule')} imported."

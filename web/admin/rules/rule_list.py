@@ -104,8 +104,8 @@ class Filter:
 
     def address(self, key: str, **more: str) -> str:
         """Return the address of the list with this filter."""
-        wanted = {"placement": key, "q": self.q, "tag": self.tag, "mark": self.state, **more}
-        return f"/admin/rules?{urlencode({name: value for name, value in wanted.items() if value})}"
+        query = {"placement": key, "q": self.q, "tag": self.tag, "mark": self.state, **more}
+        return f"/admin/rules?{urlencode({name: value for name, value in query.items() if value})}"
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,6 @@ class RulesPage:
     placement: Placement | None
     rules: Sequence[Row] = ()
     total: int = 0
-    found: int = 0
     filter: Filter = Filter()
     tags: Sequence[str] = ()
     states: Sequence[tuple[str, str, int]] = ()
@@ -193,7 +192,7 @@ async def switch_rules(request: AnyRequest, frame: NamedDependency[Frame], key: 
     rules = await load_rules(frame, key)
     after = [_switched(document, act) if document.id in chosen else document for document in rules.documents]
     kept = [document for document in after if document is not None]
-    await replace_all(frame, key, kept, revision=rules.draft.at.revision)
+    await replace_all(frame, key, kept, revision=rules.draft.head.revision)
     done = {"on": "turned on", "off": "turned off", "delete": "deleted"}.get(act, "left as they are")
     return frame.go(
         values.get("here", [""])[-1] or f"/admin/rules?placement={key}",
@@ -242,26 +241,25 @@ class Phrasing:
         return text[:1].upper() + text[1:]
 
 
-async def _page(frame: Frame, rules: DraftRules, wanted: Filter) -> RulesPage:
+async def _page(frame: Frame, rules: DraftRules, narrowed: Filter) -> RulesPage:
     placement = placement_of(rules.configuration, rules.key)
     states = {rule.id: state_of(rule, frame.show.now) for rule in rules.draft.rules}
-    filtered = [rule for rule in rules.draft.rules if wanted.fits(rule, states[rule.id])]
-    start = next((index + 1 for index, rule in enumerate(filtered) if rule.id == wanted.after), 0)
+    filtered = [rule for rule in rules.draft.rules if narrowed.fits(rule, states[rule.id])]
+    start = next((index + 1 for index, rule in enumerate(filtered) if rule.id == narrowed.after), 0)
     page = filtered[start : start + PER_PAGE]
     phrasing, notes, checks = Phrasing(rules, frame), await notes_of(frame, rules), await checks_of(frame, rules)
-    more = wanted.address(rules.key, after=page[-1].id) if page and start + PER_PAGE < len(filtered) else ""
+    more = narrowed.address(rules.key, after=page[-1].id) if page and start + PER_PAGE < len(filtered) else ""
     counts = Counter(states.values())
     return RulesPage(
         placements=rules.configuration.placements,
         placement=placement,
         rules=[_row(frame, phrasing, notes, checks, rules, rule) for rule in page],
         total=len(rules.draft.rules),
-        found=len(filtered),
-        filter=wanted,
+        filter=narrowed,
         tags=sorted({tag for rule in rules.draft.rules for tag in rule.shown.tags}),
         states=[(state, word, counts[state]) for state, word, _ in STATES if counts[state]],
-        pages=Pages(wanted.address(rules.key) if start else "", more),
-        here=wanted.address(rules.key, after=wanted.after),
+        pages=Pages(narrowed.address(rules.key) if start else "", more),
+        here=narrowed.address(rules.key, after=narrowed.after),
         key=rules.key,
         changes=len(rules.draft.changes),
         findings=[finding.message for finding in notes.lists],

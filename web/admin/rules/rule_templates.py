@@ -135,12 +135,12 @@ def _verification(shop: Shop) -> Iterator[RuleDocument]:
     """Return a template by the merchant's list of risky regions, else for risky orders from abroad."""
     if shop.of_types(OFFERS):
         return
-    known = next((name for name in sorted(shop.lists) if "risk" in name.lower()), None)
+    risky_list = next((name for name in sorted(shop.lists) if "risk" in name.lower()), None)
     abroad = {"and": [{"!=": [_var("geo.country"), shop.country]}, {">=": [_var("risk.score"), DOUBTFUL]}]}
     yield RuleDocument(
         id="extra-verification",
-        name="Extra verification in risky regions" if known else "Extra verification for risky orders from abroad",
-        when={"in_list": [_var("geo.country"), known]} if known else abroad,
+        name="Extra verification in risky regions" if risky_list else "Extra verification for risky orders from abroad",
+        when={"in_list": [_var("geo.country"), risky_list]} if risky_list else abroad,
         effects=({"set": {"name": "extra_verification", "value": True}},),
         notes="The answer then carries extra_verification = true, which your checkout acts on.",
     )

@@ -76,7 +76,7 @@ async def rule_uses(frame: NamedDependency[Frame], key: FromPath[str], id: FromP
         base=f"/admin/rules/{key}/{id}",
         said=_said(frame, uses),
         last_fired=uses.last_fired,
-        warning=noted.waiting(id),
+        warning=noted.lacking(id),
         lacks=[
             Lack(label_of(vocabulary, name), times, times / uses.skipped)
             for name, times in sorted(uses.lacked.items(), key=lambda pair: -pair[1])
@@ -124,15 +124,15 @@ class Notes:
         """Return how often a rule fired in the last week."""
         return self.uses.get(id, NEVER).fired_since(first_day(WEEK))
 
-    def waiting(self, id: str) -> str:
+    def lacking(self, id: str) -> str:
         """Return a warning where a rule needs facts that are never sent."""
-        waiting = self.fields.waiting_for(self.rules[id]) if id in self.rules else None
-        return waiting_text(waiting, self.vocabulary) if waiting else ""
+        lacking = self.fields.waiting_for(self.rules[id]) if id in self.rules else None
+        return lacking_text(lacking, self.vocabulary) if lacking else ""
 
     def warning(self, id: str) -> str:
         """Return the warning of a rule for its row, if there is one."""
         schedule = self.schedules.get(id)
-        return self.waiting(id) or (schedule.message if schedule else "")
+        return self.lacking(id) or (schedule.message if schedule else "")
 
 
 async def notes_of(frame: Frame, rules: DraftRules) -> Notes:
@@ -168,11 +168,11 @@ def _published(configuration: Configuration, key: str) -> list[Rule]:
     return parsed
 
 
-def waiting_text(waiting: Waiting, vocabulary: Vocabulary) -> str:
+def lacking_text(lacking: Waiting, vocabulary: Vocabulary) -> str:
     """Warn that a rule needs facts that are never sent."""
-    names = listed([label_of(vocabulary, name) for name in waiting.fields], "and")
-    tail = "this rule looks at it" if len(waiting.fields) == 1 else "this rule looks at them"
-    return f"{names} never arrived in the last {DAYS} days: {tail if waiting.can_fire else 'this rule cannot fire'}."
+    names = listed([label_of(vocabulary, name) for name in lacking.fields], "and")
+    tail = "this rule looks at it" if len(lacking.fields) == 1 else "this rule looks at them"
+    return f"{names} never arrived in the last {DAYS} days: {tail if lacking.can_fire else 'this rule cannot fire'}."
 
 
 def label_of(vocabulary: Vocabulary, name: str) -> str:

@@ -41,13 +41,13 @@ class SearchPage:
 @get("/search")
 async def search_page(frame: NamedDependency[Frame], q: FromQuery[str] = "") -> Response[Any]:
     """Show what has the word in its name or id, in all of the configuration."""
-    wanted = q.strip()
-    if wanted.startswith(DECISION_ID):
-        return frame.go(f"/admin/decisions?q={quote(wanted)}")
+    query = q.strip()
+    if query.startswith(DECISION_ID):
+        return frame.go(f"/admin/decisions?q={quote(query)}")
     configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
-    word = wanted.casefold()
+    word = query.casefold()
     hits = [hit for hit in _everything(configuration) if word in hit.name.casefold() or word in hit.id.casefold()]
-    page = SearchPage(wanted, hits[:MOST_HITS] if word else [], f"/admin/decisions?q={quote(wanted)}")
+    page = SearchPage(query, hits[:MOST_HITS] if word else [], f"/admin/decisions?q={quote(query)}")
     return frame.page("shell/search.html", page)
 
 

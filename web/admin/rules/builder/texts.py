@@ -148,8 +148,8 @@ def _on_the_clock(value: str, timezone: str) -> str:
 
 def _code(text: str, names: Mapping[str, str]) -> object:
     """Return the code for a name or a code. Two or three other letters count as a code."""
-    wanted = text.casefold()
-    match = next((code for code, name in names.items() if wanted in (code.casefold(), name.casefold())), None)
+    folded = text.casefold()
+    match = next((code for code, name in names.items() if folded in (code.casefold(), name.casefold())), None)
     return match or (text.upper() if text.isascii() and text.isalpha() and len(text) in (2, 3) else text)
 
 

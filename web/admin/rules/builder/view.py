@@ -193,14 +193,14 @@ class Viewer:
         )  # fmt: skip
 
     def _effect_input(self, row: EffectRow, name: str, key: str, what: str) -> InputView:
-        value, at = part_of(row, key), f"{name}.{key or 'candidates'}"
+        value, input_name = part_of(row, key), f"{name}.{key or 'candidates'}"
         label = EFFECT_LABELS[what]
         if what == "candidates":
-            return self.input(at, what, label, value, slot="candidates")
+            return self.input(input_name, what, label, value, slot="candidates")
         if what == "value" and isinstance(value, bool):
-            return InputView(at, "choice", label, "yes" if value else "no", (), (("yes", "yes"), ("no", "no")))
+            return InputView(input_name, "choice", label, "yes" if value else "no", (), (("yes", "yes"), ("no", "no")))
         kind = "text" if what == "value" and isinstance(value, str) else "number" if what == "value" else what
-        return self.input(at, kind, label, value)
+        return self.input(input_name, kind, label, value)
 
 
 def field_groups(terms: Terms) -> list[tuple[str, list[Option]]]:

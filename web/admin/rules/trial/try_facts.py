@@ -49,7 +49,7 @@ def texts_of(values: Mapping[str, Any], terms: Terms) -> dict[str, str]:
     return {PREFIX + name: _to_text(field, values.get(name), terms) for name, field in terms.fields.items()}
 
 
-def _input(field: FieldDocument, value: object, terms: Terms, known: Field) -> FactInput:
+def _input(field: FieldDocument, value: object, terms: Terms, declared: Field) -> FactInput:
     text, kind = _to_text(field, value, terms), field.type
     options = YES_NO if kind == "boolean" else [(value, value) for value in field.allowed]
     strange = [] if not text or text in dict(options) else [(text, text)]
@@ -62,7 +62,7 @@ def _input(field: FieldDocument, value: object, terms: Terms, known: Field) -> F
         offers=OFFERS.get(kind, ""),
         unit=terms.unit_of(field.name) if kind == "money" else "",
     )
-    problem = known.problem_with(value) if value is not None else None
+    problem = declared.problem_with(value) if value is not None else None
     text = missing(kind, value, item_input.unit) or sentence(problem) if problem else ""
     return FactInput(item_input, HINTS.get(kind, ""), f"{text} It is treated as not sent." if text else "")
 
