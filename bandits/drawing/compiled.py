@@ -90,22 +90,22 @@ def _pairwise_sum(numbers: Any) -> Any:
     """Add up in numpy's order: the sum of the first half plus that of the second, down to blocks of 128."""
     # A stack instead of recursion, which numba cannot read back from its cache. A negative start says: add two sums.
     tasks, sums = np.empty((128, 2), np.int64), np.empty(64)
-    tasks[0, 0], tasks[0, 1], waiting, known = 0, len(numbers), 1, 0
-    while waiting:
-        waiting -= 1
-        start, stop = tasks[waiting, 0], tasks[waiting, 1]
+    tasks[0, 0], tasks[0, 1], task_count, sum_count = 0, len(numbers), 1, 0
+    while task_count:
+        task_count -= 1
+        start, stop = tasks[task_count, 0], tasks[task_count, 1]
         middle = start + (stop - start) // 16 * 8
         if start < 0:
-            known -= 1
-            sums[known - 1] += sums[known]
+            sum_count -= 1
+            sums[sum_count - 1] += sums[sum_count]
         elif stop - start <= 128:
-            sums[known] = _block_sum(numbers, start, stop)
-            known += 1
+            sums[sum_count] = _block_sum(numbers, start, stop)
+            sum_count += 1
         else:
-            tasks[waiting, 0] = -1
-            tasks[waiting + 1, 0], tasks[waiting + 1, 1] = middle, stop
-            tasks[waiting + 2, 0], tasks[waiting + 2, 1] = start, middle
-            waiting += 3
+            tasks[task_count, 0] = -1
+            tasks[task_count + 1, 0], tasks[task_count + 1, 1] = middle, stop
+            tasks[task_count + 2, 0], tasks[task_count + 2, 1] = start, middle
+            task_count += 3
     return sums[0]
 
 
@@ -120,8 +120,8 @@ def _write_scores(draws: Any, past: Any, strength: Any, weights: Any, scores: An
     for k in range(len(scores)):
         share, own, weight = np.float32(1), np.float32(0), np.float32(1)
         if past.size:
-            known = np.float32(past[1, k]) + np.float32(strength)
-            share, own = np.float32(strength) / known, np.float32(past[0, k]) / known
+            evidence = np.float32(past[1, k]) + np.float32(strength)
+            share, own = np.float32(strength) / evidence, np.float32(past[0, k]) / evidence
         if weights.size:
             weight = np.float32(weights[k])
         rates, row = draws[0, k], scores[k]
@@ -241,14 +241,14 @@ def _sort_rest(rest: Any, queue: Any) -> None:
 
 
 @_inner
-def _next_of_rest(rest: Any, queue: Any, waiting: Any, taken: Any) -> Any:
+def _next_of_rest(rest: Any, queue: Any, position: Any, taken: Any) -> Any:
     """Return the position in the queue of the first candidate that is not taken; sort the queue when it is needed."""
-    if waiting < 0:
+    if position < 0:
         _sort_rest(rest, queue)
-        waiting = 0
-    while taken[queue[waiting]]:
-        waiting += 1
-    return waiting
+        position = 0
+    while taken[queue[position]]:
+        position += 1
+    return position
 
 
 @_inner
@@ -277,7 +277,7 @@ def _fill(source: Any, rest: Any, best: Any, key: Any, pins: Any, answer: Any) -
     """Fill the slots of one answer, or follow its order as long as it could have been filled so."""
     hashes, seed = key
     drawn, order, numbers, follows = answer
-    count, remaining, waiting = len(rest), len(rest), -1
+    count, remaining, position = len(rest), len(rest), -1
     taken, queue, scratch = np.zeros(count, np.bool_), np.empty(count, np.int64), np.empty(count)
     for slot in range(len(pins)):
         if pins[slot] >= 0:
@@ -288,8 +288,8 @@ def _fill(source: Any, rest: Any, best: Any, key: Any, pins: Any, answer: Any) -
         chosen = pins[slot] if slot < len(pins) else -1
         pinned = chosen >= 0
         if not pinned and slot >= drawn:
-            waiting = _next_of_rest(rest, queue, waiting, taken)
-            chosen = queue[waiting]
+            position = _next_of_rest(rest, queue, position, taken)
+            chosen = queue[position]
         if chosen >= 0:
             for k in range(count):
                 row[k] = 1.0 if k == chosen else 0.0

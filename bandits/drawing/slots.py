@@ -66,7 +66,7 @@ class Candidates(NamedTuple):
 
 
 class Slots(NamedTuple):
-    """How an answer is filled: up to `length` slots, of which the first `drawn` are drawn.
+    """The slots of an answer: up to `length`, of which the first `drawn` are drawn.
 
     `pins` are slot (from 0) -> index, each candidate once. A pinned candidate takes part in no other slot. Pins beyond
     the last candidate's slot move up, in their order.

@@ -28,7 +28,7 @@ ROLES: tuple[Role, ...] = ("viewer", "editor", "publisher", "admin")
 
 
 class Access(NamedTuple):
-    """Who calls the API: a key and the merchant side that it belongs to."""
+    """A caller of the API: a key and the merchant side that it belongs to."""
 
     key: Key
     merchant: Merchant
@@ -95,7 +95,7 @@ class Accounts:
         raise NotFound(f"there is no merchant “{slug}”", field="merchant")
 
     async def set_review(self, merchant: Merchant, *, on: bool, actor_name: str) -> None:
-        """Whether a second person must approve changes of rules on this side before they are published."""
+        """Set whether a second person must approve changes of rules on this side before they are published."""
         async with self._database.write() as connection:
             await accounts.set_review(connection, merchant.id, on=on)
             action = "turned on" if on else "turned off"
@@ -153,7 +153,7 @@ class Accounts:
         return token, session
 
     async def visit(self, token: str) -> Visit | None:
-        """Who a session token belongs to, or None where it is unknown or over."""
+        """Return whose session a token is, or None where it is unknown or over."""
         async with self._database.read() as connection:
             row = await accounts.session_with_user(connection, _hash(token), now=now_ms())
         if row is None:
@@ -172,7 +172,7 @@ class Accounts:
     # Keys
 
     def access(self, plain: str) -> Access | None:
-        """Who a key belongs to, from memory."""
+        """Return whose key it is, from memory."""
         access = self._access.get(_hash(plain))
         if access is None or (access.key.expires_at is not None and access.key.expires_at <= now_ms()):
             return None

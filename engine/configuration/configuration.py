@@ -93,7 +93,7 @@ class Configuration:
         return (*self.documents("field"), *ENGINE_FIELDS)
 
     def plan_document(self, key: str) -> PlanDocument | None:
-        """What the placement's plan will say; None where the placement is gone."""
+        """Return the placement's plan as a document; None where the placement is gone."""
         placement = self.find("placement", "", key)
         if placement is None:
             return None

@@ -48,7 +48,7 @@ class DraftRule(NamedTuple):
 
 
 def is_same(rule: RuleDocument | None, other: RuleDocument | None) -> bool:
-    """Whether two rules are written alike: in Python 1, 1.0 and true are equal, in a condition they are not."""
+    """Check whether two rules have the same JSON: in Python 1, 1.0 and true are equal, in a condition they are not."""
     return msgspec.json.encode(rule) == msgspec.json.encode(other)
 
 
@@ -71,7 +71,7 @@ class Draft(NamedTuple):
 
 
 def laid_over(configuration: Configuration, placement: str, head: DraftRow, rows: Iterable[DraftRuleRow]) -> Draft:
-    """What the placement's rules will be."""
+    """Return the draft: the published rules with the draft's changes over them."""
     live = {resource.id: resource for resource in configuration.inside(placement) if resource.kind == "rule"}
     held = {row.rule_id: row for row in rows}
     rules = [rule_of(id, live.get(id), held.get(id)) for id in live.keys() | held.keys()]
@@ -90,7 +90,7 @@ def rule_of(id: str, live: Resource | None, row: DraftRuleRow | None) -> DraftRu
 
 
 def changes_of(configuration: Configuration, draft: Draft, *, now: int) -> list[Change]:
-    """What publishing the draft changes on the shelf."""
+    """Return what publishing the draft changes in the configuration."""
     return [
         _change(configuration.find("rule", draft.placement, rule.id), draft.placement, rule, now)
         for rule in draft.changes

@@ -100,13 +100,13 @@ class Drafts:
         return draft, await asyncio.to_thread(_differences, configuration, draft, wording)
 
     async def load(self, merchant_id: int, placement: str) -> tuple[Configuration, Draft]:
-        """What is published, and the draft over it."""
+        """Return the published configuration, and the draft over it."""
         head, rows = await self.held(merchant_id, placement)
         configuration = await self._configurations.load(merchant_id)
         return configuration, laid_over(configuration, placement, head, rows)
 
     async def held(self, merchant_id: int, placement: str) -> tuple[DraftRow, list[DraftRuleRow]]:
-        """Where the draft stands, and what it holds; `NotFound` where the placement is not there."""
+        """Return the draft's state and its rows; raise `NotFound` where there is no such placement."""
         async with self._database.read() as connection:
             await resources.get(connection, merchant_id, "placement", "", placement)
             # Where it stands comes first: a change that comes between the two is noticed by its revision.

@@ -41,7 +41,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 def differences(old: PlanDocument, new: PlanDocument, wording: Wording) -> list[Difference]:
-    """What one would see changed in `new`: rules first, by id."""
+    """Return what changed between two plans: rules first, by id."""
     words = terms_of(old, wording), terms_of(new, wording)
     return [
         *_of("rule", old.rules, new.rules, words),
@@ -60,7 +60,7 @@ def _of(kind: PlanKind, old: Iterable[Any], new: Iterable[Any], words: tuple[Ter
 
 
 def difference(kind: PlanKind, id: str, before: Any, after: Any, old: Terms, new: Terms) -> Difference:
-    """What differs between two forms of one thing, of which at least one is there."""
+    """Return what differs between two forms of one thing; at most one of them is None."""
     shown = after or before
     return Difference(
         kind=kind,
@@ -80,7 +80,7 @@ def _said(part: Any, terms: Terms) -> str:
 
 
 def _details(before: Any, after: Any) -> list[Detail]:
-    """What a rule's sentence says already is left out."""
+    """Return the differing fields, without those that a rule's sentence says already."""
     left_out = IN_THE_SENTENCE if isinstance(after, RuleDocument) else set()
     old, new = msgspec.structs.asdict(before), msgspec.structs.asdict(after)
     return [Detail(name, old[name], new[name]) for name in old if old[name] != new[name] and name not in left_out]

@@ -62,7 +62,7 @@ def answer(plan: Plan, active: Active | None, facts: Facts) -> Trial:
 
 
 def beliefs_for(plan: Plan, active: Active | None, facts: Facts) -> AnyBeliefs:
-    """What is believed now of the plan's candidates, who may be others than those in force."""
+    """Return the present beliefs about the plan's candidates, which may be others than those in force."""
     bucket = plan.bucket(facts.values)
     if active and (plan.ids, plan.placement) == (active.plan.ids, active.plan.placement):
         return active.beliefs_for(bucket)

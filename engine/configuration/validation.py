@@ -19,7 +19,7 @@ from engine.model.schedule import document_pointer
 
 
 class Surroundings:
-    """What the documents on a shelf are checked against, put together once for all of them."""
+    """The configuration that documents are checked against, indexed once for all of them."""
 
     def __init__(self, configuration: Configuration) -> None:
         self.configuration = configuration
@@ -60,7 +60,7 @@ def _numbered(number: int, problem: FieldProblem) -> FieldProblem:
 
 
 def problems_of(around: Surroundings, resource: Resource) -> Iterator[FieldProblem]:
-    """What is wrong with a document by itself, among the others on its shelf."""
+    """Yield the problems of one document, given the rest of the configuration."""
     kind = KINDS[resource.kind]
     if kind.in_placement and around.configuration.find("placement", "", resource.place) is None:
         yield FieldProblem("placement", f"there is no placement “{resource.place}”")

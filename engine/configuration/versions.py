@@ -50,7 +50,7 @@ class Versions:
     async def compare(
         self, merchant_id: int, placement: str, old: int, new: int, wording: Wording | None = None
     ) -> list[Difference]:
-        """What version `new` changed of version `old`; `wording` is how a page says amounts and countries."""
+        """Return what version `new` changed of version `old`; `wording` formats amounts and countries."""
         first = await self.document(merchant_id, placement, old)
         second = await self.document(merchant_id, placement, new)
         async with self._database.read() as connection:

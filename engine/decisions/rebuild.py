@@ -48,7 +48,7 @@ async def fold_log(connection: AsyncConnection) -> Sums:
 
 
 async def compare(database: Database, *, since_day: int = 0) -> list[Difference]:
-    """Where the kept folds differ from the log; days before `since_day` are no longer wholly in the log."""
+    """Return where the kept folds differ from the log; days before `since_day` are no longer wholly in the log."""
     async with database.snapshot() as connection:
         rebuilt = await fold_log(connection)
         kept = await folds.kept(connection)

@@ -40,7 +40,7 @@ class Overloaded(Exception):
 
 
 class Attempt(Enum):
-    """What became of an attempt to commit a group."""
+    """The result of an attempt to commit a group."""
 
     COMMITTED = "committed"
     RETRY_LATER = "retry later"

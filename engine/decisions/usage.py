@@ -32,11 +32,11 @@ class FieldUses(NamedTuple):
         return self.times.get(field, 0) / self.answers if self.answers else None
 
     def never(self, field: str) -> bool:
-        """Whether it was never sent, although there were enough answers to tell."""
+        """Check whether the field was never sent, although there were enough answers to tell."""
         return self.answers >= ENOUGH and not self.times.get(field)
 
     def waiting_for(self, rule: Rule) -> Waiting | None:
-        """What a rule asks for in vain; None where all that it asks for arrives."""
+        """Return the fields that a rule reads and nobody sends; None where all arrive."""
         names = tuple(name for name in fields_of(rule.condition) if self.never(name))
         return Waiting(names, can_fire(rule.condition, frozenset(names))) if names else None
 
@@ -49,7 +49,7 @@ class Waiting(NamedTuple):
 
 
 class RuleUses(NamedTuple):
-    """What became of a rule: times it fired by epoch day (UTC), times it was skipped by the field it lacked.
+    """Counts of a rule: times it fired by epoch day (UTC), times it was skipped by the field it lacked.
 
     `last_fired` in epoch milliseconds, None where it never did.
     """
@@ -67,7 +67,7 @@ class RuleUses(NamedTuple):
         return sum(self.lacked.values())
 
     def fired_since(self, day: int) -> int:
-        """How often it fired on that day or later."""
+        """Count how often the rule fired on that day or later."""
         return sum(times for fired_on, times in self.by_day.items() if fired_on >= day)
 
 
@@ -81,7 +81,7 @@ class Uses:
         self._database = database
 
     async def fields(self, merchant_id: int, *, days: int = DAYS) -> FieldUses:
-        """How often each field arrived."""
+        """Count how often each field arrived."""
         since = first_day(days)
         async with self._database.read() as connection:
             times = await rollups.field_uses(connection, merchant_id, since_day=since)

@@ -41,7 +41,7 @@ _read_skipped = msgspec.json.Decoder(list[_Skipped]).decode
 
 
 class Uses(NamedTuple):
-    """How often each rule fired or lacked a field, how often each field arrived, and when each rule fired last."""
+    """Counts of rules that fired or lacked a field, of fields that arrived, and when each rule fired last."""
 
     rules: Counter[RuleCell]
     fields: Counter[FieldCell]

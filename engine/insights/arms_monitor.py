@@ -67,7 +67,7 @@ class Monitor:
         return _arms(active, _chosen(active, bucket), shares)
 
     def findings(self, merchant_id: int, placement: str) -> list[Finding]:
-        """What is known about facts, the clearest first; nothing where the policy learns from none."""
+        """Return what was learned about facts, the clearest first; nothing where the policy learns from none."""
         active = self._live.get(merchant_id, placement)
         beliefs = active.beliefs_for("") if active is not None else None
         if active is None or not isinstance(beliefs, ContextualBeliefs):
@@ -75,7 +75,7 @@ class Monitor:
         return findings(beliefs.encoding, beliefs.evidence, active.plan.ids)
 
     def cold_starts(self, merchant_id: int, placement: str) -> list[ColdStart]:
-        """Where new candidates would begin, by what they are like; nothing where the policy learns from no facts."""
+        """Return where new candidates would begin, by their traits; nothing where the policy learns from no facts."""
         active = self._live.get(merchant_id, placement)
         beliefs = active.beliefs_for("") if active is not None else None
         if not isinstance(beliefs, ContextualBeliefs):
@@ -123,14 +123,15 @@ def _arms(active: Active, bucket: str | None, shares: list[Share]) -> Arms:
 
 
 def facts_in(plan: Plan, bucket: str) -> dict[str, str]:
-    """What a bucket says of its customers."""
+    """Return the facts that all customers of a bucket share."""
     parts = zip(plan.placement.buckets, bucket.split("|"), strict=False)
     return {name: value for name, value in parts if value not in ("", "-")}
 
 
 def known_in(active: Active, bucket: str | None) -> dict[str, ArmBelief]:
-    """What is known of candidates in a bucket, on the prior that decisions use there; without a bucket the evidence of
-    all customers together, on a flat prior."""
+    """Return the beliefs about candidates in a bucket, on the prior that decisions use there.
+
+    Without a bucket: the evidence of all customers together, on a flat prior."""
     if bucket is not None:
         snapshot = active.snapshots.get(bucket)
         return snapshot.knowledge.arms if snapshot else {}

@@ -27,7 +27,7 @@ DAYS = 90
 
 
 class DayRate(NamedTuple):
-    """What was counted of a candidate on a day (epoch days)."""
+    """Trials and successes of a candidate on a day (epoch days)."""
 
     candidate: str
     day: int
@@ -106,8 +106,11 @@ class Insights:
 
 
 def regret(active: Active) -> float | None:
-    """What a new customer's first place is expected to lose, by the present beliefs: what the best would bring, were it
-    known, less what is shown. Buckets weigh by their evidence; None where nothing is learned by frozen draws."""
+    """Return the expected loss in a new customer's first slot, by the present beliefs; None without frozen draws.
+
+    It is the expected reward of the best candidate, were it known, less that of those shown. Buckets weigh by their
+    evidence.
+    """
     lost, weight = 0.0, 0.0
     for bucket, snapshot in active.snapshots.items():
         beliefs, plan = active.beliefs_for(bucket), active.plan

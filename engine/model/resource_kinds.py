@@ -14,7 +14,7 @@ Document = Placement | Candidate | RuleDocument | Scenario | FieldDocument | Lis
 
 
 class ResourceKind(NamedTuple):
-    """How one kind is stored, addressed and called.
+    """A kind of resource: how it is stored, addressed and called.
 
     `kind` stands in the database and in the audit log; `segment` is its part of a URL, `label` its name on pages. A
     kind that is not `in_placement` belongs to the merchant. Where it is `in_plan`, a change of it makes a new plan

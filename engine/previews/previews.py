@@ -57,14 +57,14 @@ class Period(NamedTuple):
 
 
 class Subject(msgspec.Struct, frozen=True):
-    """What was tried: the draft at a revision (None where it was other rules), without a rule where one is named."""
+    """The rules that were tried: the draft at a revision, None for other rules; `without` names a rule left out."""
 
     revision: int | None = None
     without: str = ""
 
 
 class Preview(Standing, frozen=True, kw_only=True):
-    """What was tried, how far it is, and what came of it once all is read."""
+    """A preview: what was tried, how far it is, and the result once all is read."""
 
     subject: Subject
     result: Result | None
@@ -276,7 +276,7 @@ class _WorkerChannel:
         self._to.write(msgspec.json.encode(job) + b"\n")
 
     async def listen(self) -> Done | Failed:
-        """How it ended; meanwhile `reached` moves."""
+        """Return how the preview ended; meanwhile `reached` moves."""
         while line := await self._from.readline():
             message: Message = _read_message(line)
             if not isinstance(message, Progress):

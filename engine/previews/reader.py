@@ -33,7 +33,7 @@ _history = msgspec.json.Decoder(History).decode
 
 
 class Job(msgspec.Struct, frozen=True):
-    """What is to be tried on what; times in epoch milliseconds, `url` as `open_database` wants it."""
+    """The plan and the decisions to try it on; times in epoch milliseconds, `url` as for `open_database`."""
 
     url: str
     merchant_id: int

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Share(NamedTuple):
-    """How often a candidate came first in a minute, given in epoch minutes."""
+    """The share of firsts of a candidate in a minute, given in epoch minutes."""
 
     minute: int
     candidate: str

@@ -13,7 +13,7 @@ from engine.store.tables.accounts import merchants
 
 
 class Mark(NamedTuple):
-    """Where a shelf stands; `review`: a second person must approve changes of rules."""
+    """The revision of a configuration; `review`: a second person must approve changes of rules."""
 
     revision: int
     review: bool

@@ -23,7 +23,7 @@ An editor sends back one number, the rule's version or the draft's revision, and
 
 
 class DraftRow(NamedTuple):
-    """Where a draft stands; `publish_at` in epoch milliseconds, `problem` says why it was not published then."""
+    """The state of a draft; `publish_at` in epoch milliseconds, `problem` says why it was not published then."""
 
     state: DraftState = "open"
     reason: str = ""
@@ -60,7 +60,7 @@ def _of(table: Table, merchant_id: int, placement: str) -> ColumnElement[bool]:
 
 
 async def head(connection: AsyncConnection, merchant_id: int, placement: str) -> DraftRow:
-    """Where the draft stands; one that nobody ever changed is open."""
+    """Return the state of the draft; one that nobody ever changed is open."""
     columns = (drafts.c[name] for name in DraftRow._fields)
     row = (await connection.execute(select(*columns).where(_of(drafts, merchant_id, placement)))).first()
     return DraftRow(*row) if row else DraftRow()

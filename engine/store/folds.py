@@ -25,7 +25,7 @@ TALLY_COLUMNS = ("merchant_id", "placement", "minute", "candidate", "firsts")
 
 
 class Cell(NamedTuple):
-    """Where a candidate's statistics add up; `slot` counts from 1 where credit depends on it, otherwise it is 0."""
+    """The key of a candidate's statistics; `slot` counts from 1 where credit depends on it, otherwise it is 0."""
 
     merchant_id: int
     placement: str
@@ -45,7 +45,7 @@ class UsageCell(NamedTuple):
 
 
 class WaitingCell(NamedTuple):
-    """Where trials wait that decisions of some minutes may still give."""
+    """The key of the trials that decisions of one minute may still give."""
 
     merchant_id: int
     placement: str

@@ -20,7 +20,7 @@ COLUMNS = ("merchant_id", "placement", "reward", "decision_id", "candidate", "tr
 
 
 class ObservationCell(NamedTuple):
-    """What a lesson is about."""
+    """The key of an observation."""
 
     merchant_id: int
     placement: str

@@ -12,7 +12,7 @@ from engine.store.tables import decisions, previews
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a preview is, and by whom it was started on what. Times in epoch milliseconds.
+    """The state of a preview, who started it and on what. Times in epoch milliseconds.
 
     `state` is running, done, failed, cancelled or interrupted; `problem` says why it failed. Of `total` decisions
     `done` are read.
@@ -40,7 +40,7 @@ class PreviewRow(Standing, frozen=True, kw_only=True):
 
 
 class LogRow(NamedTuple):
-    """What a preview needs of a logged decision; the texts are JSON."""
+    """The part of a logged decision that a preview needs; the texts are JSON."""
 
     id: str
     customer: str | None
@@ -70,7 +70,7 @@ async def newest(connection: AsyncConnection, merchant_id: int, placement: str) 
 
 
 async def move(connection: AsyncConnection, id: str, *, done: int, total: int, now: int) -> bool:
-    """How far it is; False where it is not to go on."""
+    """Write how far a preview is; return False where it must not go on."""
     return await _while_running(connection, previews.c.id == id, done=done, total=total, seen_at=now)
 
 
@@ -111,7 +111,7 @@ async def ids(
 
 
 async def count_since(connection: AsyncConnection, first: str) -> int:
-    """How many decisions of all merchants there are from an id on."""
+    """Count the decisions of all merchants from an id on."""
     count = await connection.execute(select(func.count()).select_from(decisions).where(decisions.c.id >= first))
     return count.scalar_one()
 

@@ -53,7 +53,7 @@ async def cursor(connection: AsyncConnection) -> str:
 
 
 async def move_cursor(connection: AsyncConnection, old: str, new: str) -> bool:
-    """Whether the cursor stood at `old`, and now stands at `new`."""
+    """Move the cursor from `old` to `new`; return False where it was not at `old`."""
     if not old:
         first = await insert_many(
             connection, rollup_cursor, ("name", "id"), [("decisions", new)], on_conflict="nothing", returning="id"
@@ -93,7 +93,7 @@ def _rows(cells: Mapping[Any, int]) -> list[tuple[Any, ...]]:
 
 
 class RuleDay(NamedTuple):
-    """What became of a rule on a day; `lacked` as in `RuleCell`."""
+    """Counts of a rule on a day; `lacked` as in `RuleCell`."""
 
     rule: str
     day: int
@@ -122,7 +122,7 @@ async def last_fired(connection: AsyncConnection, merchant_id: int, placement: s
 
 
 async def field_uses(connection: AsyncConnection, merchant_id: int, *, since_day: int) -> dict[str, int]:
-    """How many decisions had each field; under "", how many there were."""
+    """Count the decisions that had each field; under "", all decisions."""
     query = (
         select(field_days.c.field, func.sum(field_days.c.times))
         .where(field_days.c.merchant_id == merchant_id, field_days.c.day >= since_day)

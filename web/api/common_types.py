@@ -20,7 +20,7 @@ ReportedMoment = Annotated[datetime, Meta(tz=True, description="RFC 3339 with an
 
 
 class Page(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which part of a list to answer."""
+    """The part of a list to answer."""
 
     limit: Limit = 50
     cursor: Cursor = ""

@@ -37,7 +37,7 @@ def db_upgrade(*, json: bool) -> None:
 
 @click.group()
 def beliefs() -> None:
-    """What the bandits have learned."""
+    """Inspect and rebuild what the bandits have learned."""
 
 
 @beliefs.command("rebuild")

@@ -50,7 +50,7 @@ read_logged = msgspec.json.Decoder(LoggedAnswer).decode
 
 
 class Bounded(NamedTuple):
-    """What the rules that fired then, and those of the draft, leave room for; `same` where that is no difference."""
+    """The candidates that the rules of then, and those of the draft, leave; `same` where there is no difference."""
 
     before: Room
     draft: Room
@@ -104,7 +104,7 @@ class Comparison:
 
     @property
     def believe_alike(self) -> bool:
-        """Whether both plans make the same of what is known: they differ in rules and lists alone."""
+        """Check whether both plans make the same beliefs of the evidence: they differ in rules and lists alone."""
         before, draft = self.before.document, self.draft.document
         return (before.placement, before.candidates, before.fields) == (draft.placement, draft.candidates, draft.fields)
 
@@ -138,7 +138,7 @@ class Comparison:
         return weigh(_logged(cases, rewards), before, redone.drawing)
 
     def _rewards(self, case: Case, succeeded: Mapping[str, int]) -> dict[str, float]:
-        """What each success was worth: 1, or under the reward `margin` what was left of it, by the draft's own fees."""
+        """Return the value of each success: 1, or under the reward `margin` the amount less the draft's own fees."""
         won = {name: float(count) for name, count in succeeded.items() if count}
         if self.draft.placement.reward != "margin":
             return won

@@ -20,7 +20,7 @@ Places = NDArray[np.int64]
 
 
 class Room(NamedTuple):
-    """What is left of a plan's candidates in some decisions; `offered` are the eligible ones by name."""
+    """The candidates of a plan that remain in some decisions; `offered` are the eligible ones by name."""
 
     plan: Plan
     bounds: Bounds
@@ -34,7 +34,7 @@ class Room(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What one answer hangs on beside the room; `beliefs` as the room's plan makes them."""
+    """The inputs of one answer beside the room; `beliefs` as the room's plan makes them."""
 
     key: str
     facts: Facts

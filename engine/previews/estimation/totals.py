@@ -90,7 +90,7 @@ class Totals:
         return None
 
     def weighs(self, shares: Weighed, *, revalued: bool) -> None:
-        """What values in an answer do to customers is open: nothing of the past tells."""
+        """Add weighed decisions. Where an answer's values changed, the log cannot tell the effect: it stays open."""
         self.revalued += revalued * len(shares.weight)
         self.rows.extend(shares._replace(open=shares.most) if revalued else shares)
 

@@ -18,7 +18,7 @@ Work = Callable[[AsyncConnection], Coroutine[Any, Any, T]]
 
 
 class Inline:
-    """What store functions use of an `AsyncConnection`, on a plain one."""
+    """The part of an `AsyncConnection` that store functions use, on a plain connection."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

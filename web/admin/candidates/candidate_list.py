@@ -24,7 +24,7 @@ METHODS = "payment_methods"
 
 @dataclass(frozen=True)
 class Noun:
-    """What a candidate is called here, and whether the list is a page of its own in the navigation."""
+    """The word for a candidate on these pages, and whether the list is a page of its own in the navigation."""
 
     singular: str
     plural: str

@@ -32,7 +32,7 @@ ENDS = {
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a preview is; `share` of 0 to 1, None before it is known how much there is to read."""
+    """The progress of a preview; `share` of 0 to 1, None before the number of decisions is known."""
 
     id: str
     title: str

@@ -70,7 +70,7 @@ class ExampleRow:
 
 @dataclass(frozen=True)
 class Report:
-    """What a preview found: the verdict first, then the numbers, then where to look."""
+    """The result of a preview: the verdict first, then the numbers, then where to look."""
 
     kind: str
     verdict: str

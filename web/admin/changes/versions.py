@@ -28,7 +28,7 @@ KINDS = {"rule": "Rule", "candidate": "Candidate", "placement": "Placement", "fi
 
 @dataclass(frozen=True)
 class Pages:
-    """Where the first and the next page are; empty where there is none."""
+    """Addresses of the first and the next page; empty where there is none."""
 
     first: str
     next: str
@@ -60,7 +60,7 @@ class Row:
 
 @dataclass(frozen=True)
 class VersionPage:
-    """What version `number` differs in from version `since`; all numbers to compare with are in `others`."""
+    """The difference of version `number` from version `since`; `others` are all numbers to compare with."""
 
     placement: Placement
     version: Version

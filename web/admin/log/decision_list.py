@@ -40,7 +40,7 @@ class Row:
 
 @dataclass(frozen=True)
 class DecisionsPage:
-    """What was found; `missing` is a decision's id that there is not."""
+    """The decisions that match; `missing` is an id that no decision has."""
 
     decisions: Sequence[Row]
     placements: Sequence[Placement]

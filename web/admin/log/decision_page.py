@@ -18,7 +18,7 @@ from web.admin.shell.render import Page
 
 @dataclass(frozen=True)
 class ReplayFragment:
-    """Whether the answer came out the same; the two texts where it did not, the reason where it could not be tried."""
+    """The result of a replay: the two texts where they differ, the reason where it could not be tried."""
 
     same: bool
     problem: str

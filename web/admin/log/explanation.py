@@ -42,7 +42,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class Past:
-    """What the customer did with a candidate before."""
+    """A customer's history with a candidate."""
 
     label: str
     position: int
@@ -107,7 +107,7 @@ class RuleView:
 
 @dataclass(frozen=True)
 class OutcomeView:
-    """What happened next."""
+    """An outcome that was reported after the decision."""
 
     occurred_at: int
     text: str

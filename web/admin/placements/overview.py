@@ -35,7 +35,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Glance:
-    """What moves while one looks."""
+    """The figures of the overview that are refreshed."""
 
     placements: Sequence[Row]
     decisions: Sequence[DecisionRow]
@@ -57,7 +57,7 @@ class OverviewPage:
 
 @dataclass(frozen=True)
 class GlanceFragment:
-    """What is refreshed while one looks."""
+    """The part of the overview that is refreshed."""
 
     glance: Glance
 

@@ -115,7 +115,7 @@ def names_of(terms: Terms) -> dict[str, str]:
 
 
 def places_of(terms: Terms) -> dict[str, str]:
-    """Which field of the form shows a part of the document."""
+    """Return which field of the form shows each part of the document."""
     return PLACES | {f"policy/values/{name}": f"{VALUES}{name}" for name in terms.fields}
 
 

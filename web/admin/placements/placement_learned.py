@@ -16,7 +16,7 @@ MOST_NAMED = 4
 
 @dataclass(frozen=True)
 class LearnedRow:
-    """How much more or less often, where a fact holds; `sure` is whether the interval leaves out “as often”."""
+    """A learned factor: how much more or less often, where a fact holds; `sure`: the interval leaves out “as often”."""
 
     where: str
     label: str

@@ -35,7 +35,7 @@ ENOUGH_DAYS = 3
 
 @dataclass(frozen=True)
 class Belief:
-    """What is believed of a candidate: its own evidence, and what it began with; rates are 0 to 1."""
+    """The belief about a candidate: its own evidence, and its prior; rates are 0 to 1."""
 
     label: str
     position: int

@@ -32,7 +32,7 @@ LIKELY = 0.6
 
 @dataclass(frozen=True)
 class Measure:
-    """What the placement learns from, in words."""
+    """The outcome that the placement learns from, in words."""
 
     name: str
     verb: str
@@ -98,7 +98,7 @@ class PlacementPage:
 
 @dataclass(frozen=True)
 class ArmsFragment:
-    """What is refreshed while one looks."""
+    """The part of the page that is refreshed."""
 
     placement: Placement
     measure: Measure

@@ -22,7 +22,7 @@ Findings = Mapping[str, Sequence[RuleFinding]]
 
 @dataclass(frozen=True)
 class Flag:
-    """How many findings a rule has, in words with their look, and where they are told."""
+    """The number of findings of a rule, in words with their look, and the address of its page."""
 
     name: str
     href: str
@@ -32,7 +32,7 @@ class Flag:
 
 @dataclass(frozen=True)
 class Checks:
-    """What was found by the rules' ids; `done` is False while a large set is still being checked."""
+    """The findings by rule id; `done` is False while a large set is still being checked."""
 
     done: bool
     flags: Mapping[str, Flag]

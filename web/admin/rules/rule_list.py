@@ -78,7 +78,7 @@ class RowFragment:
 
 @dataclass(frozen=True)
 class Pages:
-    """Where the first and the next page are; empty where there is none."""
+    """Addresses of the first and the next page; empty where there is none."""
 
     first: str
     next: str
@@ -86,7 +86,7 @@ class Pages:
 
 @dataclass(frozen=True)
 class Filter:
-    """What the list is narrowed to; it lives in the address."""
+    """The filter of the list; it is kept in the address."""
 
     q: str = ""
     tag: str = ""

@@ -20,7 +20,7 @@ MOST_PINNED = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Shop:
-    """What templates are made for: a placement's candidates in their order, and where the merchant is."""
+    """The inputs of templates: a placement's candidates in their order, and the merchant's country."""
 
     candidates: Sequence[Candidate]
     vocabulary: Vocabulary

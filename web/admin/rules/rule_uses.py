@@ -111,7 +111,7 @@ async def _effect(frame: Frame, rules: DraftRules, rule: DraftRule) -> tuple[boo
 
 @dataclass(frozen=True)
 class Notes:
-    """What there is to say of each rule of a placement beside what it says itself."""
+    """Texts about each rule of a placement: its use, its schedule, and fields that nobody sends."""
 
     uses: Mapping[str, RuleUses]
     fields: FieldUses

@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class ErrorPage:
-    """What is said in place of a page."""
+    """An error that is shown in place of a page."""
 
     title: str
     text: str

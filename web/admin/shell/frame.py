@@ -32,7 +32,7 @@ A_YEAR = 365 * 24 * 3600
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """What is said once, on the next page; `undo` is the address that takes it back."""
+    """A message that the next page shows once; `undo` is the address that takes the change back."""
 
     text: str
     undo: str = ""

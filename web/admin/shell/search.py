@@ -31,7 +31,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class SearchPage:
-    """What was found."""
+    """The results of a search."""
 
     q: str
     hits: Sequence[Hit]

@@ -72,7 +72,7 @@ class RuleView:
 
 
 class RuleContext:
-    """What the forms of one rule are checked against: vocabulary, candidates and the other rules. One a request."""
+    """The vocabulary, candidates and other rules that one rule's forms are checked against, for one request."""
 
     def __init__(self, rules: DraftRules, merchant: Merchant, show: Show, *, id: str) -> None:
         self._id, configuration = id, rules.configuration

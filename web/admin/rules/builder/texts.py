@@ -29,7 +29,7 @@ LOCAL_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,6})?)?")
 
 @dataclass(frozen=True)
 class Terms:
-    """What a merchant's rules speak of: the declared fields by name, the names of lists, candidates' labels by id."""
+    """The names that a merchant's rules may use: the declared fields by name, lists, candidates' labels by id."""
 
     fields: Mapping[str, FieldDocument]
     lists: tuple[str, ...]

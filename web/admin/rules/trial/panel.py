@@ -14,7 +14,7 @@ OptionGroup = tuple[str, Sequence[tuple[str, str]]]
 
 @dataclass(frozen=True)
 class Panel:
-    """What the panel shows.
+    """The contents of the panel.
 
     `starts` are the choices to start from and `start` the chosen one, `find` what was looked for and `note` what came
     of it. `facts` are those that the rule reads, `more` the others; `laid` names `facts`, to see when they change.

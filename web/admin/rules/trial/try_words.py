@@ -22,7 +22,7 @@ MARKS = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """What becomes of the rule; each of `ways` is a set of changes that would make it fire."""
+    """The verdict on the rule; each of `ways` is a set of changes that would make it fire."""
 
     text: str
     kind: str
@@ -45,7 +45,7 @@ class AnswerView:
 
 @dataclass(frozen=True)
 class Judge:
-    """What a rule is judged by."""
+    """The rule, facts and wording that a verdict is made from."""
 
     frame: Frame
     vocabulary: Vocabulary
