@@ -33,6 +33,7 @@ from benchmarks.checks import (
     rule_checks,
     rules,
 )
+from benchmarks.choice import check as choice
 from benchmarks.process import ROOT
 from benchmarks.published import put
 
@@ -46,7 +47,11 @@ class TablePage(NamedTuple):
     columns: tuple[str, ...] = ("what", "goal", "measured")
 
 
-TABLE_PAGES = {"learning": TablePage(columns=learning.COLUMNS), "mutation": TablePage(columns=mutation.COLUMNS)}
+TABLE_PAGES = {
+    "choice": TablePage(columns=choice.COLUMNS),
+    "learning": TablePage(columns=learning.COLUMNS),
+    "mutation": TablePage(columns=mutation.COLUMNS),
+}
 
 PARTS: dict[str, Callable[[], Figures]] = {
     "crash": crash.figures,
@@ -54,6 +59,7 @@ PARTS: dict[str, Callable[[], Figures]] = {
     "bandits": bandits.figures,
     "builder": builder.figures,
     "changes": changes.figures,
+    "choice": choice.figures,
     "checks": rule_checks.figures,
     "engine": engine.figures,
     "evaluate": evaluation.figures,

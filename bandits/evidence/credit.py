@@ -11,7 +11,7 @@ from typing import Literal, assert_never
 from bandits.posterior.beliefs import Statistics
 
 EventType = Literal["shown", "selected", "converted", "declined", "abandoned", "redeemed", "refunded", "closed"]
-CreditModel = Literal["cascade", "position", "first", "shown"]
+CreditModel = Literal["choice", "cascade", "position", "first", "shown"]
 Reward = Literal["selected", "converted", "revenue", "margin"]
 
 _CHOICES = frozenset({"selected", "redeemed", "converted"})
@@ -60,6 +60,7 @@ def credit(
     """Return at most one trial and one success for each candidate of `ranking`, from all events in order of time.
 
     Candidates that count as examined get a trial:
+    - `choice` (McFadden, 1974): all that were offered; `bandits.choice` learns which of them was chosen.
     - `cascade` (Craswell et al., 2008; Kveton et al., 2015): those down to the lowest candidate acted on.
     - `position` (Richardson et al., 2007): all, to be kept by slot; `examination.effective_trials` weighs each by the
       probability that its slot was examined.
@@ -80,7 +81,7 @@ def credit(
 def unanswered(model: CreditModel, ranking: Sequence[str]) -> Sequence[str]:
     """Return the candidates that get a trial, without success, if no outcome of an answer is ever reported."""
     match model:
-        case "cascade" | "position":
+        case "choice" | "cascade" | "position":
             return ranking
         case "first":
             return ranking[:1]
@@ -122,7 +123,7 @@ def _examined(model: CreditModel, ranking: Sequence[str], progress: _Progress) -
     match model:
         case "cascade":
             return ranking[: _depth(ranking, progress)]
-        case "position":
+        case "choice" | "position":
             return ranking
         case "first":
             return ranking[:1]

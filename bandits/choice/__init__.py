@@ -1,0 +1,1 @@
+"""The conditional logit: learn merits from choices among what was offered."""
