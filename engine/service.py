@@ -18,7 +18,7 @@ from engine.configuration.publisher import Publisher
 from engine.configuration.release import Releases
 from engine.configuration.scenarios import Scenarios
 from engine.configuration.trial import Trials
-from engine.configuration.versions import Versions
+from engine.configuration.versions import VersionHistory
 from engine.decisions.customers import Hasher, UsageLoader, load_key
 from engine.decisions.decide import Decider
 from engine.decisions.logbook import Logbook
@@ -50,7 +50,7 @@ class Engine:
         self.catalogue = Catalogue(database, configurations, publisher)
         self.drafts = Drafts(database, configurations)
         self.releases = Releases(database, self.drafts, publisher)
-        self.versions = Versions(database, publisher)
+        self.versions = VersionHistory(database, publisher)
         self.logbook = Logbook(database, self.hasher)
         self.scenarios = Scenarios(database, self.live, self.drafts, self.logbook)
         self.monitor = Monitor(database, self.live)

@@ -6,7 +6,7 @@ import itertools
 from typing import Any
 
 from engine.clock import now_ms
-from engine.decisions.decide import Answer
+from engine.decisions.decide import DecisionAnswer
 from engine.decisions.outcome_processor import Receipt
 from engine.model.actor import Actor
 from engine.model.placement import Placement
@@ -40,7 +40,9 @@ class Shop:
         where = place if place is not None else "payment_methods" if inside else ""
         await self.engine.catalogue.create(self.actor(), kind, where, documents)
 
-    async def decide(self, customer: str | None = None, *, placement: str = "payment_methods", **facts: Any) -> Answer:
+    async def decide(
+        self, customer: str | None = None, *, placement: str = "payment_methods", **facts: Any
+    ) -> DecisionAnswer:
         """Facts are named as in `cart_total=1`, the first `_` standing for the dot."""
         context: dict[str, dict[str, Any]] = {}
         for name, value in facts.items():
@@ -50,7 +52,7 @@ class Shop:
 
     def outcome(
         self,
-        answer: Answer | str | None,
+        answer: DecisionAnswer | str | None,
         type: str,
         candidate: str | None = None,
         *,
@@ -61,7 +63,7 @@ class Shop:
         currency: str = "EUR",
     ) -> OutcomeRow:
         now = now_ms()
-        decision = answer.decision.decision_id if isinstance(answer, Answer) else answer
+        decision = answer.decision.decision_id if isinstance(answer, DecisionAnswer) else answer
         return OutcomeRow(
             self.id,
             event or f"event_{next(self._events)}",
@@ -77,7 +79,7 @@ class Shop:
         )
 
     async def report(
-        self, answer: Answer | str | None, type: str, candidate: str | None = None, **more: Any
+        self, answer: DecisionAnswer | str | None, type: str, candidate: str | None = None, **more: Any
     ) -> Receipt:
         return (await self.engine.recorder.outcomes([self.outcome(answer, type, candidate, **more)]))[0]
 

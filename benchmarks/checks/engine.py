@@ -22,7 +22,7 @@ from rich.table import Table
 
 from engine.clock import now_ms
 from engine.decisions import rebuild
-from engine.decisions.decide import Answer
+from engine.decisions.decide import DecisionAnswer
 from engine.decisions.replay import replay
 from engine.model.actor import Actor
 from engine.model.placement import Candidate, One, Placement, RuleDocument, Split, Subset, Thompson
@@ -63,7 +63,7 @@ class Shop:
     def __init__(self, engine: Engine, merchant_id: int) -> None:
         self.engine = engine
         self.id = merchant_id
-        self.answers: list[Answer] = []
+        self.answers: list[DecisionAnswer] = []
 
     async def ask(self, luck: random.Random) -> None:
         context = {

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.decisions.decide import Answer, encode, expires_at, log_row
+from engine.decisions.decide import DecisionAnswer, encode, expires_at, log_row
 from engine.kernel.beliefs import ArmBelief, Knowledge
 from engine.kernel.kernel import decide
 from engine.kernel.plan import Plan, PlanDocument
@@ -156,7 +156,7 @@ def make_log(plan: Plan, merchant_id: int, *, count: int, seed: int, until: int,
         ranking = [ranked.id for ranked in decision.ranking]
         bought = log.shoppers.visit(facts.values["geo.country"], ranking, luck)
         learner.learn(ranking, bought)
-        answer = Answer(decision, facts, plan, encode(decision))
+        answer = DecisionAnswer(decision, facts, plan, encode(decision))
         log.decisions.append(LoggedDecision(log_row(answer, merchant_id, bucket, now, closes=False), facts, bought))
     return log
 

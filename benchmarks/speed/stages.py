@@ -25,7 +25,7 @@ from benchmarks.process import ROOT
 from benchmarks.published import put
 from benchmarks.speed import bench_shop
 from engine.clock import now_ms
-from engine.decisions.decide import Answer, decision_id, encode, expires_at, log_row
+from engine.decisions.decide import DecisionAnswer, decision_id, encode, expires_at, log_row
 from engine.kernel.kernel import decide
 from engine.learning.live import Active
 from engine.model.facts import Facts, derive
@@ -109,13 +109,13 @@ class Stages:
         derive(values, past, now=rfc3339(self._now))
         return Facts(values, past, customer)
 
-    def _decide(self, facts: Facts) -> Answer:
+    def _decide(self, facts: Facts) -> DecisionAnswer:
         plan = self._active.plan
         _, beliefs = self._active.for_facts(facts.values)
         decision = decide(plan, beliefs, facts, decision_id(self._now), expires_at=expires_at(plan, self._now))
-        return Answer(decision, facts, plan, b"")
+        return DecisionAnswer(decision, facts, plan, b"")
 
-    def _row(self, answer: Answer) -> Row:
+    def _row(self, answer: DecisionAnswer) -> Row:
         row = log_row(answer._replace(body=encode(answer.decision)), self._merchant, "", self._now, closes=True)
         return row, [one.id for one in answer.decision.ranking]
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from engine.kernel.plan import PlanDocument
-from engine.kernel.rule_sentences import Terms, sentence_of, terms_of
+from engine.kernel.rule_sentences import SentenceTerms, sentence_of, terms_of
 from engine.model.placement import RuleDocument
 from engine.model.resource_kinds import id_of
 from rules import Wording
@@ -52,14 +52,16 @@ def differences(old: PlanDocument, new: PlanDocument, wording: Wording) -> list[
     ]
 
 
-def _of(kind: PlanKind, old: Iterable[Any], new: Iterable[Any], words: tuple[Terms, Terms]) -> Iterable[Difference]:
+def _of(
+    kind: PlanKind, old: Iterable[Any], new: Iterable[Any], words: tuple[SentenceTerms, SentenceTerms]
+) -> Iterable[Difference]:
     before, after = ({id_of(document): document for document in documents} for documents in (old, new))
     for id in sorted(before.keys() | after.keys()):
         if before.get(id) != after.get(id):
             yield difference(kind, id, before.get(id), after.get(id), *words)
 
 
-def difference(kind: PlanKind, id: str, before: Any, after: Any, old: Terms, new: Terms) -> Difference:
+def difference(kind: PlanKind, id: str, before: Any, after: Any, old: SentenceTerms, new: SentenceTerms) -> Difference:
     """Return what differs between two forms of one thing; at most one of them is None."""
     shown = after or before
     return Difference(
@@ -75,7 +77,7 @@ def difference(kind: PlanKind, id: str, before: Any, after: Any, old: Terms, new
     )
 
 
-def _said(part: Any, terms: Terms) -> str:
+def _said(part: Any, terms: SentenceTerms) -> str:
     return sentence_of(part, terms) if isinstance(part, RuleDocument) else ""
 
 

@@ -22,7 +22,7 @@ from rules import Wording
 POSSIBLE = range(1, 2**31)
 
 
-class Versions:
+class VersionHistory:
     def __init__(self, database: Database, publisher: Publisher) -> None:
         self._database = database
         self._publisher = publisher

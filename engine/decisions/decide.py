@@ -27,7 +27,7 @@ log = structlog.get_logger()
 encode = msgspec.json.Encoder().encode
 
 
-class Answer(NamedTuple):
+class DecisionAnswer(NamedTuple):
     """A decision with what it was made of; `body` is its JSON, as logged and as sent."""
 
     decision: Decision
@@ -58,7 +58,7 @@ class Decider:
 
     async def decide(
         self, merchant_id: int, placements: Sequence[str], customer_id: str | None, context: Mapping[str, Any]
-    ) -> list[Answer]:
+    ) -> list[DecisionAnswer]:
         """One answer a placement, each on the disk; `NotFound` names a placement that there is not."""
         actives = [self._active(merchant_id, key) for key in placements]
         customer = self._hasher(merchant_id, customer_id) if customer_id else None
@@ -98,7 +98,7 @@ class Decider:
         usage: list[UsageRow],
         key: str,
         now: int,
-    ) -> tuple[Answer, DecisionRow]:
+    ) -> tuple[DecisionAnswer, DecisionRow]:
         plan = active.plan
         values = plan.declared.flatten(context)
         past = history(usage, plan.placement.key, today=now // DAY, weight=self._weights) if usage else {}
@@ -106,7 +106,7 @@ class Decider:
         facts = Facts(values, past, customer)
         bucket, beliefs = active.for_facts(values)
         decision = decide(plan, beliefs, facts, key, expires_at=expires_at(plan, now))
-        answer = Answer(decision, facts, plan, encode(decision))
+        answer = DecisionAnswer(decision, facts, plan, encode(decision))
         return answer, log_row(answer, merchant_id, bucket, now, closes=True)
 
     def _fall_back(
@@ -117,11 +117,11 @@ class Decider:
         context: Mapping[str, Any],
         key: str,
         now: int,
-    ) -> Answer:
+    ) -> DecisionAnswer:
         plan = active.plan
         facts = Facts(plan.declared.flatten(context), {}, customer)
         decision = fall_back(plan, facts, key, expires_at=expires_at(plan, now))
-        answer = Answer(decision, facts, plan, encode(decision))
+        answer = DecisionAnswer(decision, facts, plan, encode(decision))
         try:
             self._recorder.replace(log_row(answer, merchant_id, "", now, closes=False))
         except Overloaded:
@@ -142,7 +142,7 @@ def expires_at(plan: Plan, decided_at: int) -> str:
     return rfc3339(window_end(plan, decided_at))
 
 
-def log_row(answer: Answer, merchant_id: int, bucket: str, now: int, *, closes: bool) -> DecisionRow:
+def log_row(answer: DecisionAnswer, merchant_id: int, bucket: str, now: int, *, closes: bool) -> DecisionRow:
     decision, facts = answer.decision, answer.facts
     return DecisionRow(
         decision.decision_id,

@@ -21,7 +21,7 @@ CHUNK = 2_000
 HOLD_WRITERS = "LOCK TABLE decisions, outcomes, statistics, usage, waiting, delays, lessons IN SHARE ROW EXCLUSIVE MODE"
 
 
-class Difference(msgspec.Struct, frozen=True):
+class FoldDifference(msgspec.Struct, frozen=True):
     """A row of sums that is not what the log says, as `Fold.values` names them."""
 
     fold: str
@@ -47,7 +47,7 @@ async def fold_log(connection: AsyncConnection) -> Sums:
     return sums
 
 
-async def compare(database: Database, *, since_day: int = 0) -> list[Difference]:
+async def compare(database: Database, *, since_day: int = 0) -> list[FoldDifference]:
     """Return where the kept folds differ from the log; days before `since_day` are no longer wholly in the log."""
     async with database.snapshot() as connection:
         rebuilt = await fold_log(connection)
@@ -100,11 +100,11 @@ def _corrections(kept: Sums, rebuilt: Sums, since_day: int) -> dict[Any, list[in
     }
 
 
-def _differences(each: Fold, kept: Sums, rebuilt: Sums, since_day: int) -> list[Difference]:
+def _differences(each: Fold, kept: Sums, rebuilt: Sums, since_day: int) -> list[FoldDifference]:
     differences, name, nothing = [], each.name, [0] * len(each.values)
     old, new = kept.of[name], rebuilt.of[name]
     for cell in sorted(old.keys() | new.keys()):
         before, after = old.get(cell, nothing), new.get(cell, nothing)
         if before != after and getattr(each.cell(*cell), _time(each)) >= _first(each, since_day):
-            differences.append(Difference(name, list(cell), before, after))
+            differences.append(FoldDifference(name, list(cell), before, after))
     return differences

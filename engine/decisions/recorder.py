@@ -51,7 +51,7 @@ class Attempt(Enum):
     """There is nothing left to try: those who wait for the commit get the error."""
 
 
-class Entry:
+class DecisionEntry:
     """A decision to be logged: its row, its candidates in order, and how outcomes are credited."""
 
     __slots__ = ("done", "learning", "ranking", "row")
@@ -65,7 +65,7 @@ class Entry:
         self.done = done
 
 
-class Report:
+class OutcomeReport:
     """Outcomes of one request, to be recorded."""
 
     __slots__ = ("done", "rows")
@@ -75,25 +75,25 @@ class Report:
         self.done = done
 
 
-class Group(NamedTuple):
+class CommitGroup(NamedTuple):
     """Entries, replacements and reports that are committed together."""
 
-    entries: list[Entry]
+    entries: list[DecisionEntry]
     replacements: list[DecisionRow]
-    reports: list[Report]
+    reports: list[OutcomeReport]
 
     @property
     def size(self) -> int:
         return len(self.entries) + len(self.replacements) + len(self.reports)
 
-    def pieces(self) -> Iterator[Group]:
+    def pieces(self) -> Iterator[CommitGroup]:
         """Yield every entry, replacement and report as a group of its own."""
         for entry in self.entries:
-            yield Group([entry], [], [])
+            yield CommitGroup([entry], [], [])
         for row in self.replacements:
-            yield Group([], [row], [])
+            yield CommitGroup([], [row], [])
         for report in self.reports:
-            yield Group([], [], [report])
+            yield CommitGroup([], [], [report])
 
     def refuse(self, error: Exception) -> None:
         """Let every future of the group raise the error."""
@@ -111,9 +111,9 @@ class Recorder:
         self._database = database
         self._on_learned = on_learned
         self._outcome_processor = OutcomeProcessor()
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, DecisionEntry] = {}
         self._replacements: dict[str, DecisionRow] = {}
-        self._reports: deque[Report] = deque()
+        self._reports: deque[OutcomeReport] = deque()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._ending = False
@@ -137,7 +137,7 @@ class Recorder:
         if self.queued >= MOST_QUEUED:
             raise Overloaded
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._entries[row.id] = Entry(row, ranking, learning, done)
+        self._entries[row.id] = DecisionEntry(row, ranking, learning, done)
         self._wake.set()
         return done
 
@@ -154,7 +154,7 @@ class Recorder:
         if self.queued >= MOST_QUEUED:
             raise Overloaded
         done: asyncio.Future[list[Receipt]] = asyncio.get_running_loop().create_future()
-        self._reports.append(Report(rows, done))
+        self._reports.append(OutcomeReport(rows, done))
         self._wake.set()
         return done
 
@@ -177,20 +177,20 @@ class Recorder:
             while self.queued:
                 await self._write(self._take())
 
-    def _take(self) -> Group:
+    def _take(self) -> CommitGroup:
         entries = list(self._entries.values())[:MOST_IN_A_GROUP]
         for entry in entries:
             del self._entries[entry.row.id]
         replacements, self._replacements = list(self._replacements.values()), {}
-        reports: list[Report] = []
+        reports: list[OutcomeReport] = []
         outcomes = 0
         while self._reports and outcomes < MOST_OUTCOMES_IN_A_GROUP:
             report = self._reports.popleft()
             reports.append(report)
             outcomes += len(report.rows)
-        return Group(entries, replacements, reports)
+        return CommitGroup(entries, replacements, reports)
 
-    async def _write(self, group: Group, *, uncertain: bool = False) -> None:
+    async def _write(self, group: CommitGroup, *, uncertain: bool = False) -> None:
         """Commit a group: retry while the database is away, commit entry by entry if it rejects the group."""
         while True:
             attempt = await self._attempt(group, uncertain=uncertain)
@@ -204,7 +204,7 @@ class Recorder:
                     await self._write(piece, uncertain=True)
             return
 
-    async def _attempt(self, group: Group, *, uncertain: bool) -> Attempt:
+    async def _attempt(self, group: CommitGroup, *, uncertain: bool) -> Attempt:
         """Try to commit a group once; return what to do next. A refused group's futures get the error."""
         try:
             await self._commit(group, uncertain=uncertain)
@@ -216,12 +216,12 @@ class Recorder:
             return attempt
         return Attempt.COMMITTED
 
-    def _after(self, error: Exception, group: Group) -> Attempt:
+    def _after(self, error: Exception, group: CommitGroup) -> Attempt:
         if _is_temporary(error):
             return Attempt.REFUSED if self._ending else Attempt.RETRY_LATER
         return Attempt.REFUSED if group.size == 1 else Attempt.SPLIT
 
-    async def _commit(self, group: Group, *, uncertain: bool) -> None:
+    async def _commit(self, group: CommitGroup, *, uncertain: bool) -> None:
         """Commit a group in one transaction; `uncertain` leaves out decisions that an earlier commit has stored."""
         sums = Sums()
 
@@ -246,7 +246,9 @@ class Recorder:
                 report.done.set_result(receipt)
         self._announce(sums)
 
-    async def _process(self, connection: AsyncConnection, reports: list[Report], sums: Sums) -> list[list[Receipt]]:
+    async def _process(
+        self, connection: AsyncConnection, reports: list[OutcomeReport], sums: Sums
+    ) -> list[list[Receipt]]:
         flat = await self._outcome_processor.outcomes(
             connection, [row for report in reports for row in report.rows], sums
         )
@@ -262,18 +264,18 @@ class Recorder:
             self._on_learned(learned)
 
 
-async def _missing(connection: AsyncConnection, entries: list[Entry]) -> list[Entry]:
+async def _missing(connection: AsyncConnection, entries: list[DecisionEntry]) -> list[DecisionEntry]:
     logged = await decisions.by_ids(connection, [entry.row.id for entry in entries])
     return [entry for entry in entries if entry.row.id not in logged]
 
 
-def _count_pending(sums: Sums, entries: list[Entry]) -> None:
+def _count_pending(sums: Sums, entries: list[DecisionEntry]) -> None:
     for entry in entries:
         if entry.row.closes_at is not None:
             add_pending(sums, entry.row, entry.learning, entry.ranking)
 
 
-def _firsts(entries: list[Entry]) -> dict[tuple[int, str, int, str], int]:
+def _firsts(entries: list[DecisionEntry]) -> dict[tuple[int, str, int, str], int]:
     return Counter(
         (entry.row.merchant_id, entry.row.placement, entry.row.decided_at // MINUTE, entry.ranking[0])
         for entry in entries

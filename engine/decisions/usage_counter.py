@@ -22,25 +22,25 @@ SETTLED_AFTER_MS = 15_000
 """Ids are of the time of the decision, and reach the log a little later and not in their order."""
 
 
-class _Skipped(msgspec.Struct, frozen=True):
+class _SkippedRule(msgspec.Struct, frozen=True):
     rule: str
     field: str
 
 
-class _Answer(msgspec.Struct):
+class _UsedRules(msgspec.Struct):
     """Both lists as they stand in the JSON: most answers of a placement have the same, which are read once."""
 
     rules: msgspec.Raw
     skipped: msgspec.Raw
 
 
-_read_answer = msgspec.json.Decoder(_Answer).decode
+_read_answer = msgspec.json.Decoder(_UsedRules).decode
 _read_facts = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _read_rules = msgspec.json.Decoder(list[str]).decode
-_read_skipped = msgspec.json.Decoder(list[_Skipped]).decode
+_read_skipped = msgspec.json.Decoder(list[_SkippedRule]).decode
 
 
-class Uses(NamedTuple):
+class UseCounts(NamedTuple):
     """Counts of rules that fired or lacked a field, of fields that arrived, and when each rule fired last."""
 
     rules: Counter[RuleCell]
@@ -70,9 +70,9 @@ async def roll_up(database: Database, *, now: int, most_pieces: int = 200) -> in
     return counted
 
 
-def count(rows: Sequence[LoggedUse]) -> Uses:
+def count(rows: Sequence[LoggedUse]) -> UseCounts:
     """The field "" counts decisions."""
-    uses = Uses(Counter(), Counter(), {})
+    uses = UseCounts(Counter(), Counter(), {})
     alike: Counter[tuple[int, str, int, bytes, bytes]] = Counter()
     latest: dict[tuple[int, str, bytes], int] = {}
     for row in rows:

@@ -98,7 +98,7 @@ def drawn_slots(plan: Plan, facts: Facts, key: str, logged: LoggedAnswer) -> dic
     return slots
 
 
-class Observations:
+class LoggedSteps:
     """Rows for the estimators: steps and rewards by slot. What stands below the drawn slots counts for the last."""
 
     def __init__(self, alternative: Alternative) -> None:
@@ -139,19 +139,19 @@ async def evaluate(
     database: Database, merchant_id: int, placement: str, alternative: Alternative, *, since: int, until: int
 ) -> Evaluation:
     """Of the newest decisions from `since` to `until` (epoch ms), at most `MOST`; `NotFound`."""
-    reader = _Reader(database, merchant_id, placement)
+    reader = _PlacementLog(database, merchant_id, placement)
     await reader.check(alternative)
     async with database.read() as connection:
         ids = await previews.ids(
             connection, merchant_id, placement, first=first_id_of(since), end=first_id_of(until), limit=MOST
         )
-    observations = Observations(alternative)
+    observations = LoggedSteps(alternative)
     for start in range(0, len(ids), CHUNK):
         await reader.read(observations, ids[start], ids[min(start + CHUNK, len(ids)) - 1])
     return observations.evaluation()
 
 
-class _Reader:
+class _PlacementLog:
     """Reads the log of a placement, and each plan version once."""
 
     def __init__(self, database: Database, merchant_id: int, placement: str) -> None:
@@ -168,7 +168,7 @@ class _Reader:
         if isinstance(alternative, First) and plan is not None and alternative.candidate not in plan.index:
             raise NotFound(f"there is no candidate “{alternative.candidate}” in this placement", field="policy")
 
-    async def read(self, observations: Observations, first: str, last: str) -> None:
+    async def read(self, observations: LoggedSteps, first: str, last: str) -> None:
         async with self._database.read() as connection:
             rows = await previews.log(connection, *self._place, first=first, last=last)
             events = await outcomes.of_decisions(connection, [row.id for row in rows])

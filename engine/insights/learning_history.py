@@ -44,7 +44,7 @@ class Jump(NamedTuple):
     after: float
 
 
-class Group(NamedTuple):
+class BucketEvidence(NamedTuple):
     """A bucket: its effective trials, and the share of what is believed there that is its own, 0 to 1."""
 
     bucket: str
@@ -66,7 +66,7 @@ class Insight(NamedTuple):
     pending: int
     fit: Fit
     beliefs: dict[str, ArmBelief]
-    groups: list[Group]
+    groups: list[BucketEvidence]
     regret: float | None
 
 
@@ -166,7 +166,7 @@ def arrivals(delays: Sequence[tuple[int, int, int]], window_ms: int) -> list[tup
     return [(0, 0.0), *((min(EDGES[bin + 1], window_ms), came / total) for bin, came in enumerate(sums))]
 
 
-def _group(bucket: str, arms: dict[str, ArmBelief]) -> Group:
+def _group(bucket: str, arms: dict[str, ArmBelief]) -> BucketEvidence:
     trials = sum(belief.trials for belief in arms.values())
     weight = trials + sum(belief.strength for belief in arms.values())
-    return Group(bucket, trials, trials / weight if weight else 0.0)
+    return BucketEvidence(bucket, trials, trials / weight if weight else 0.0)

@@ -9,7 +9,7 @@ import bandits
 from engine.model.placement import Placement
 
 
-class Amounts(NamedTuple):
+class AmountScores(NamedTuple):
     """Draws of the amount of a success. `counts` is true if scores are multiplied by it: for the reward `revenue`.
 
     For `margin` the value weights of a request take its place, as the cart is known.
@@ -21,9 +21,9 @@ class Amounts(NamedTuple):
 
 def make_amounts(
     ids: Sequence[str], sums: Sequence[bandits.Amounts], placement: Placement, version: int
-) -> Amounts | None:
+) -> AmountScores | None:
     """Draw the amounts for a beliefs version; None if the reward does not depend on amounts."""
     if placement.reward not in ("revenue", "margin"):
         return None
     amount_draws = bandits.make_amount_draws(ids, sums, seed=version, typical=max(1, placement.typical_amount))
-    return Amounts(amount_draws, placement.reward == "revenue")
+    return AmountScores(amount_draws, placement.reward == "revenue")

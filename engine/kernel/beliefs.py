@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import bandits
-from engine.kernel.amounts import Amounts, make_amounts
+from engine.kernel.amounts import AmountScores, make_amounts
 from engine.kernel.contextual_beliefs import ContextualState
 from engine.model.placement import Placement
 
@@ -31,7 +31,7 @@ class Beliefs:
         version: int,
         bucket: str,
         draws: bandits.Draws,
-        amounts: Amounts | None,
+        amounts: AmountScores | None,
         hashes: NDArray[np.uint64],
         floor: float,
         customer_strength: float,
@@ -104,7 +104,7 @@ class Knowledge(msgspec.Struct, frozen=True, omit_defaults=True):
     def trials(self) -> float:
         return sum(arm.trials for arm in self.arms.values())
 
-    def amounts(self, ids: Sequence[str], placement: Placement, version: int) -> Amounts | None:
+    def amounts(self, ids: Sequence[str], placement: Placement, version: int) -> AmountScores | None:
         """Draw the amounts for a version; None if the reward does not depend on amounts."""
         arms = [self.arms.get(name, NO_EVIDENCE) for name in ids]
         sums = [bandits.Amounts(arm.priced, arm.amount) for arm in arms]

@@ -14,7 +14,7 @@ import bandits
 from bandits.drawing.weight_draws import Weights, make_weights, rates_of
 from bandits.posterior.logistic_update import MOST_CORRELATED, Factor
 from bandits.posterior.weight_posterior import WeightEvidence
-from engine.kernel.amounts import Amounts
+from engine.kernel.amounts import AmountScores
 from engine.kernel.features import Encoding
 from engine.model.facts import History
 
@@ -101,7 +101,7 @@ class ContextualBeliefs:
         *,
         version: int,
         floor: float,
-        amounts: Amounts | None = None,
+        amounts: AmountScores | None = None,
     ) -> None:
         self.evidence = state.evidence() if matches_encoding(state, encoding) else WeightEvidence(len(encoding))
         self.version = version

@@ -12,7 +12,7 @@ from rules import RuleError, Vocabulary, Wording, describe, parse_rule
 from rules.wording.terms import as_moment
 
 
-class Terms(NamedTuple):
+class SentenceTerms(NamedTuple):
     """The facts and lists that rules refer to, and the wording of candidates, amounts and countries."""
 
     vocabulary: Vocabulary
@@ -20,13 +20,13 @@ class Terms(NamedTuple):
     wording: Wording
 
 
-def terms_of(document: PlanDocument, wording: Wording) -> Terms:
+def terms_of(document: PlanDocument, wording: Wording) -> SentenceTerms:
     """Return the terms of a plan's rules; candidates get their labels."""
     named = replace(wording, candidates=labels_of(document.candidates))
-    return Terms(vocabulary_of(document.fields), lists_of(document.lists), named)
+    return SentenceTerms(vocabulary_of(document.fields), lists_of(document.lists), named)
 
 
-def sentence_of(rule: RuleDocument, terms: Terms) -> str:
+def sentence_of(rule: RuleDocument, terms: SentenceTerms) -> str:
     """Return a rule as a sentence, with its schedule; empty if it cannot be parsed in these terms."""
     try:
         parsed = parse_rule({**rule_source(rule), "when": rule.when}, terms.vocabulary, terms.lists)

@@ -29,8 +29,8 @@ from engine.model.errors import Conflict, NotFound, invalid
 from engine.model.placement import RuleDocument
 from engine.model.timestamps import DAY, to_ms
 from engine.previews.estimation.result import Result
-from engine.previews.reader import Job
-from engine.previews.worker import Done, Failed, Message, Progress
+from engine.previews.reader import PreviewJob
+from engine.previews.worker import Done, Failed, Message, ReadProgress
 from engine.store import previews
 from engine.store.connection.database import Database
 from engine.store.previews import PreviewRow, Standing
@@ -138,7 +138,7 @@ class Previews:
                 await previews.add(connection, row)
         except IntegrityError:
             raise Conflict("another preview is running; wait for it or cancel it") from None
-        job = Job(
+        job = PreviewJob(
             self._url,
             actor.merchant_id,
             placement,
@@ -193,7 +193,7 @@ class Previews:
         if id in self._tasks:
             await asyncio.wait([self._tasks[id]])
 
-    async def _run(self, id: str, job: Job) -> None:
+    async def _run(self, id: str, job: PreviewJob) -> None:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -214,7 +214,7 @@ class Previews:
             _kill(process)
             await process.wait()
 
-    async def _watch(self, id: str, job: Job, process: asyncio.subprocess.Process) -> None:
+    async def _watch(self, id: str, job: PreviewJob, process: asyncio.subprocess.Process) -> None:
         channel = self._ears[id] = _WorkerChannel(process)
         channel.tell(job)
         listening = asyncio.create_task(channel.listen())
@@ -232,7 +232,7 @@ class Previews:
             listening.cancel()
             del self._ears[id]
 
-    async def _move(self, id: str, reached: Progress) -> bool:
+    async def _move(self, id: str, reached: ReadProgress) -> bool:
         """Write how far it is; False where it was cancelled, maybe by another process."""
         async with self._database.write() as connection:
             return await previews.move(connection, id, done=reached.done, total=reached.total, now=now_ms())
@@ -270,16 +270,16 @@ class _WorkerChannel:
         if process.stdin is None or process.stdout is None:
             raise RuntimeError("the process of a preview has no pipes")
         self._to, self._from = process.stdin, process.stdout
-        self.reached = Progress(0, 0)
+        self.reached = ReadProgress(0, 0)
 
-    def tell(self, job: Job) -> None:
+    def tell(self, job: PreviewJob) -> None:
         self._to.write(msgspec.json.encode(job) + b"\n")
 
     async def listen(self) -> Done | Failed:
         """Return how the preview ended; meanwhile `reached` moves."""
         while line := await self._from.readline():
             message: Message = _read_message(line)
-            if not isinstance(message, Progress):
+            if not isinstance(message, ReadProgress):
                 return message
             self.reached = message
         return Failed("its process ended early")

@@ -32,7 +32,7 @@ _values = msgspec.json.Decoder(dict[str, object]).decode
 _history = msgspec.json.Decoder(History).decode
 
 
-class Job(msgspec.Struct, frozen=True):
+class PreviewJob(msgspec.Struct, frozen=True):
     """The plan and the decisions to try it on; times in epoch milliseconds, `url` as for `open_database`."""
 
     url: str
@@ -45,10 +45,10 @@ class Job(msgspec.Struct, frozen=True):
     limit: int
 
 
-class Reader:
+class CaseReader:
     """The draft, and the plans and beliefs of the log as they are met."""
 
-    def __init__(self, job: Job, database: Database) -> None:
+    def __init__(self, job: PreviewJob, database: Database) -> None:
         self._job = job
         self._database = database
         self._draft = compile_plan(msgspec.json.encode(job.document).decode(), 0)
@@ -186,7 +186,7 @@ class _BeliefsCache:
 class _WorkerState:
     """The reader and the event loop of a pool process, kept from one piece of the log to the next."""
 
-    reader: Reader
+    reader: CaseReader
     loop: asyncio.AbstractEventLoop
 
 
@@ -203,9 +203,9 @@ def begin(job: bytes) -> None:
     give_way()
     # What is read makes no cycles, and going through it in search of some would take a tenth of the time.
     gc.disable()
-    decoded = msgspec.msgpack.decode(job, type=Job)
+    decoded = msgspec.msgpack.decode(job, type=PreviewJob)
     _WorkerState.loop = asyncio.new_event_loop()
-    _WorkerState.reader = Reader(decoded, open_database(decoded.url))
+    _WorkerState.reader = CaseReader(decoded, open_database(decoded.url))
 
 
 def read_piece(first: str, last: str) -> Totals:

@@ -23,7 +23,7 @@ from engine.kernel.plan import Plan, PlanDocument
 from engine.model.ids import first_id_of, moment_of
 from engine.previews.estimation.result import Result, result_of
 from engine.previews.estimation.totals import Totals
-from engine.previews.reader import Job, begin, give_way, read_piece
+from engine.previews.reader import PreviewJob, begin, give_way, read_piece
 from engine.store import plans, previews
 from engine.store.connection.database import open_database
 from rules import RuleError
@@ -34,7 +34,7 @@ BUSY_MS, BUSY_DECISIONS = 2_000, 20
 """A server that answered so many decisions in so long before is left a core for them."""
 
 
-class Progress(msgspec.Struct, tag="progress"):
+class ReadProgress(msgspec.Struct, tag="progress"):
     done: int
     total: int
 
@@ -47,11 +47,11 @@ class Failed(msgspec.Struct, tag="failed"):
     problem: str
 
 
-Message = Progress | Done | Failed
+Message = ReadProgress | Done | Failed
 
 
 def main() -> None:
-    job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
+    job = msgspec.json.decode(sys.stdin.buffer.readline(), type=PreviewJob)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     give_way()
     try:
@@ -60,7 +60,7 @@ def main() -> None:
         _say(Failed(f"the draft cannot be tried: {error.problems[0].message}"))
 
 
-def preview(job: Job) -> Result:
+def preview(job: PreviewJob) -> Result:
     """Try the draft on the log, in pieces side by side."""
     began = time.monotonic()
     draft = Plan(job.document, version=0)
@@ -72,17 +72,17 @@ def preview(job: Job) -> Result:
     return msgspec.structs.replace(result, seconds=round(time.monotonic() - began, 1))
 
 
-def _read(job: Job, ids: Sequence[str]) -> Totals:
+def _read(job: PreviewJob, ids: Sequence[str]) -> Totals:
     totals, total = Totals(), len(ids)
-    _say(Progress(0, total))
+    _say(ReadProgress(0, total))
     pieces = [ids[start : start + DECISIONS_A_PIECE] for start in range(0, total, DECISIONS_A_PIECE)]
     for part in _parts(job, [(piece[0], piece[-1]) for piece in pieces]):
         totals.add(part)
-        _say(Progress(totals.read, total))
+        _say(ReadProgress(totals.read, total))
     return totals
 
 
-def _parts(job: Job, pieces: Sequence[tuple[str, str]]) -> Iterator[Totals]:
+def _parts(job: PreviewJob, pieces: Sequence[tuple[str, str]]) -> Iterator[Totals]:
     """The totals of the pieces as they come in; for a single one no further process is worth its start."""
     encoded = msgspec.msgpack.encode(job)
     if len(pieces) == 1:
@@ -95,7 +95,7 @@ def _parts(job: Job, pieces: Sequence[tuple[str, str]]) -> Iterator[Totals]:
             yield future.result()
 
 
-async def _workers(job: Job) -> int:
+async def _workers(job: PreviewJob) -> int:
     """As many processes as there are cores, up to two; where decisions are asked for, one core is left to them."""
     database = open_database(job.url)
     try:
@@ -106,7 +106,7 @@ async def _workers(job: Job) -> int:
     return max(1, min(MOST_PROCESSES, os.cpu_count() or 1) - is_busy)
 
 
-async def _ids(job: Job) -> list[str]:
+async def _ids(job: PreviewJob) -> list[str]:
     first, end = first_id_of(job.since), first_id_of(job.until)
     database = open_database(job.url)
     try:
@@ -119,7 +119,7 @@ async def _ids(job: Job) -> list[str]:
         await database.close()
 
 
-async def _documents(job: Job, versions: Sequence[int]) -> list[PlanDocument]:
+async def _documents(job: PreviewJob, versions: Sequence[int]) -> list[PlanDocument]:
     database = open_database(job.url)
     try:
         async with database.read() as connection:

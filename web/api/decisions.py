@@ -10,7 +10,7 @@ from litestar.response.base import ASGIResponse
 from msgspec import Meta
 
 from engine.accounts.accounts import Access
-from engine.decisions.decide import Answer
+from engine.decisions.decide import DecisionAnswer
 from engine.kernel.trace import Trace, trace
 from engine.model.decision import Decision, Ranked
 from engine.model.errors import invalid
@@ -22,8 +22,7 @@ from web.http.metrics import DECISIONS, FALLBACKS
 from web.http.request_reading import AnyRequest, QuickReader, query_of
 from web.http.responses import JSON, NO_STORE
 from web.openapi import examples
-from web.openapi.operation import Answer as Response
-from web.openapi.operation import Operation
+from web.openapi.operation import Answer, Operation
 
 Context = Annotated[
     dict[str, Any],
@@ -92,7 +91,7 @@ _read_batch: QuickReader[BatchRequest] = QuickReader(BatchRequest, is_open=True)
     opt=Operation(
         TAG,
         "Decide one placement",
-        {200: Response("The answer, which is logged before it is sent", ExplainedDecision)},
+        {200: Answer("The answer, which is logged before it is sent", ExplainedDecision)},
         keys="any",
         query=Explain,
         body=DecisionRequest,
@@ -116,7 +115,7 @@ async def decide(request: AnyRequest) -> ASGIResponse:
     opt=Operation(
         TAG,
         "Decide up to ten placements at once",
-        {200: Response("One answer a placement, in their order", BatchAnswer)},
+        {200: Answer("One answer a placement, in their order", BatchAnswer)},
         keys="any",
         query=Explain,
         body=BatchRequest,
@@ -142,7 +141,7 @@ async def decide_batch(request: AnyRequest) -> ASGIResponse:
     opt=Operation(
         TAG,
         "Order the payment methods",
-        {200: Response("The methods, in the order to show them in", Methods)},
+        {200: Answer("The methods, in the order to show them in", Methods)},
         "The placement `payment_methods`, with the commonest facts as parameters.",
         keys="any",
         query=MethodsQuery,
@@ -181,7 +180,7 @@ def _without_none(context: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _body(answer: Answer, explain: bool, access: Access) -> bytes:
+def _body(answer: DecisionAnswer, explain: bool, access: Access) -> bytes:
     if not explain:
         return answer.body
     wording = Wording(currency=access.merchant.currency)
@@ -189,7 +188,7 @@ def _body(answer: Answer, explain: bool, access: Access) -> bytes:
     return answer.body[:-1] + b',"trace":' + encoded + b"}"
 
 
-def _respond(body: bytes, *answers: Answer) -> ASGIResponse:
+def _respond(body: bytes, *answers: DecisionAnswer) -> ASGIResponse:
     for answer in answers:
         DECISIONS.inc()
         if answer.decision.fallback:

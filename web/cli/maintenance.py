@@ -46,7 +46,7 @@ def beliefs() -> None:
 def beliefs_rebuild(*, check: bool, json: bool) -> None:
     """Rebuild statistics and usage from the log."""
 
-    async def work(engine: Engine) -> list[rebuild.Difference]:
+    async def work(engine: Engine) -> list[rebuild.FoldDifference]:
         since = rebuild.first_whole_day(now_ms(), engine.settings.retention_days)
         differences = await rebuild.compare(engine.database, since_day=since)
         if differences and not check:

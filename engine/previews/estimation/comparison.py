@@ -16,7 +16,7 @@ from engine.kernel.scores import AnyBeliefs
 from engine.kernel.value import margin
 from engine.model.facts import Facts
 from engine.previews.estimation.drawing import Drawing, Places, Request, Room
-from engine.previews.estimation.weighing import Logged, Weighed, weigh
+from engine.previews.estimation.weighing import LoggedSlots, Weighed, weigh
 from rules import Rule
 
 MOST_REMEMBERED = 10_000
@@ -163,10 +163,10 @@ def _drawing(room: Room, cases: Sequence[Case], beliefs: Sequence[AnyBeliefs]) -
     return Drawing(room, [case.request(belief) for case, belief in zip(cases, beliefs, strict=True)])
 
 
-def _logged(cases: Sequence[Case], rewards: Sequence[Mapping[str, float]]) -> Logged:
+def _logged(cases: Sequence[Case], rewards: Sequence[Mapping[str, float]]) -> LoggedSlots:
     rankings, bounded = [case.logged.ranking for case in cases], cases[0].bounded
     earned = [[won.get(slot.id, 0.0) for slot in ranking] for ranking, won in zip(rankings, rewards, strict=True)]
-    return Logged(
+    return LoggedSlots(
         _places(rankings, bounded.before),
         _places(rankings, bounded.draft),
         np.array([[slot.chance for slot in ranking] for ranking in rankings], np.float64),

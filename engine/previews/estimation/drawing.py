@@ -41,7 +41,7 @@ class Request(NamedTuple):
     beliefs: AnyBeliefs
 
 
-class Group(NamedTuple):
+class RequestGroup(NamedTuple):
     """Requests with the same candidates, by their `rows` among all."""
 
     rows: list[int]
@@ -75,13 +75,13 @@ class Drawing:
         yield from chances
 
 
-def _groups(draws: Sequence[Draw]) -> Iterator[Group]:
+def _groups(draws: Sequence[Draw]) -> Iterator[RequestGroup]:
     rows: dict[tuple[int, bool], list[int]] = {}
     for row, draw in enumerate(draws):
         rows.setdefault((id(draw.candidates), bool(draw.requests.pasts.size)), []).append(row)
     for group in rows.values():
         requests = [draws[row].requests for row in group]
-        yield Group(group, draws[group[0]].candidates, _together(requests))
+        yield RequestGroup(group, draws[group[0]].candidates, _together(requests))
 
 
 def _together(requests: Sequence[bandits.Requests]) -> bandits.Requests:

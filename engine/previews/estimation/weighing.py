@@ -20,7 +20,7 @@ LARGEST_WEIGHT = 100.0
 decide all."""
 
 
-class Logged(NamedTuple):
+class LoggedSlots(NamedTuple):
     """N logged answers slot by slot, (N, L): who stood there, as places among those offered then and among the draft's
     (-1: not among them), the chance that they had of it, and what they earned."""
 
@@ -47,7 +47,7 @@ class Weighed(NamedTuple):
     unseen: Floats
 
 
-def weigh(logged: Logged, before: Drawing | None, draft: Drawing | None) -> Weighed:
+def weigh(logged: LoggedSlots, before: Drawing | None, draft: Drawing | None) -> Weighed:
     """Return the shares of logged answers in the estimate; a drawing is None where its plan leaves no candidate."""
     whole, nothing = logged.rewards.sum(axis=1), np.zeros(len(logged.rewards))
     if before is None or draft is None:
@@ -67,7 +67,7 @@ class _CascadeWeights:
     one where the customer chooses. `_is_followed` marks the answers whose lower slots still count.
     """
 
-    def __init__(self, logged: Logged, before: Drawing, draft: Drawing) -> None:
+    def __init__(self, logged: LoggedSlots, before: Drawing, draft: Drawing) -> None:
         self._logged, self._before, self._draft = logged, before, draft
         then = {name: place for place, name in enumerate(before.offered)}
         self._column_before = [then.get(name, -1) for name in draft.offered]

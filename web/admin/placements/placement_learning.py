@@ -13,7 +13,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 import bandits
-from engine.insights.learning_history import DayRate, Group, Insight, Jump
+from engine.insights.learning_history import BucketEvidence, DayRate, Insight, Jump
 from engine.model.errors import NotFound
 from engine.model.placement import Contextual, Thompson
 from engine.model.timestamps import DAY, MINUTE
@@ -273,7 +273,7 @@ def _examination(frame: Frame, insight: Insight) -> list[str]:
     return [frame.show.percent(weight, digits=0) for weight in weights]
 
 
-def _group(frame: Frame, insight: Insight, group: Group) -> GroupRow:
+def _group(frame: Frame, insight: Insight, group: BucketEvidence) -> GroupRow:
     parts = zip(insight.placement.buckets, group.bucket.split("|"), strict=False)
     named = (frame.show.country(value) if name.endswith("country") else value for name, value in parts)
     return GroupRow(
