@@ -64,6 +64,7 @@ class Shop:
         self.engine = engine
         self.id = merchant_id
         self.answers: list[DecisionAnswer] = []
+        self.reported: list[OutcomeRow] = []
 
     async def ask(self, luck: random.Random) -> None:
         context = {
@@ -74,6 +75,16 @@ class Shop:
         customer = f"c{luck.randrange(CUSTOMERS)}" if luck.random() < 0.8 else None
         keys = luck.sample([placement.key for placement in PLACEMENTS], luck.choice([1, 1, 2]))
         self.answers += await self.engine.decider.decide(self.id, keys, customer, context)
+
+    def report(self, luck: random.Random, others: list[Shop]) -> OutcomeRow:
+        """Report an outcome by the server or, of a decision, by a browser; or send an earlier one again."""
+        if self.reported and luck.random() < 0.05:
+            return luck.choice(self.reported)
+        row = self.outcome(luck, others)
+        if row.decision_id is not None and luck.random() < 0.2:
+            row.source, row.space, row.learns = "browser", row.decision_id, luck.random() < 0.8
+        self.reported.append(row)
+        return row
 
     def outcome(self, luck: random.Random, others: list[Shop]) -> OutcomeRow:
         """Report an outcome: late, early, repeated, for an unknown decision or for another merchant's."""
@@ -115,7 +126,7 @@ async def play(shops: list[Shop], *, decision_count: int, outcome_count: int, se
     engine = shops[0].engine
     for number in range(rounds):
         await asyncio.gather(*(luck.choice(shops).ask(luck) for _ in range(decision_count // rounds)))
-        reports = [luck.choice(shops).outcome(luck, shops) for _ in range(outcome_count // rounds)]
+        reports = [luck.choice(shops).report(luck, shops) for _ in range(outcome_count // rounds)]
         groups = list(_parted(reports, luck))
         for group in await asyncio.gather(*(engine.recorder.outcomes(group) for group in groups)):
             receipts.update(receipt.status for receipt in group)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.learning.outcome_effects import AnswerHead, Learning, add_purchases, fold, read_answer
+from engine.model.outcome import MOST_OUTCOMES, EventKey, Source, largest_amount
 from engine.model.placement import Placement
 from engine.store import accounts, decisions, folds, outcomes, plans
 from engine.store.decisions import DecisionRow
 from engine.store.folds import Sums
 from engine.store.outcomes import OutcomeRow
 
-Status = Literal["recorded", "duplicate", "unknown_decision", "invalid"]
+Status = Literal["recorded", "duplicate", "conflict", "unknown_decision", "invalid"]
 NAMES_NOBODY = frozenset({"shown", "abandoned"})
 
 
@@ -25,12 +27,31 @@ class PlanHead(msgspec.Struct, frozen=True):
     placement: Placement
 
 
+class StoredOutcome(msgspec.Struct, frozen=True):
+    """What is stored under an `event_id` that was sent again with other content."""
+
+    decision_id: str | None
+    type: str
+    candidate_id: str | None
+    amount: int | None
+    currency: str | None
+
+
 class Receipt(msgspec.Struct, frozen=True):
-    """What became of one reported outcome."""
+    """What became of one reported outcome; `stored` is what a `conflict` is with."""
 
     event_id: str
     status: Status
     message: str = ""
+    stored: StoredOutcome | msgspec.UnsetType = msgspec.UNSET
+
+
+class Reported(NamedTuple):
+    """The decisions that a group of reports is about, with their outcomes so far."""
+
+    rows: dict[str, DecisionRow]
+    answers: dict[str, AnswerHead]
+    outcomes: dict[str, list[OutcomeRow]]
 
 
 class OutcomeProcessor:
@@ -40,24 +61,35 @@ class OutcomeProcessor:
         self._learning: dict[tuple[int, str, int], Learning] = {}
 
     async def outcomes(self, connection: AsyncConnection, reports: Sequence[OutcomeRow], sums: Sums) -> list[Receipt]:
-        """Insert what is new and sound; add its credit to `sums`; one receipt a report, in their order."""
-        ids = {report.decision_id for report in reports if report.decision_id is not None}
-        rows = await decisions.by_ids(connection, ids, lock=True) if ids else {}
-        answers = {row.id: read_answer(row.answer) for row in rows.values()}
-        verdicts = [_verdict(report, rows, answers) for report in reports]
-        sound = [_placed(report, rows) for report, verdict in zip(reports, verdicts, strict=True) if verdict is None]
-        fresh = await outcomes.append_new(connection, sound)
-        await self._hand_out(connection, sound, fresh, rows, answers, sums)
-        return _receipts(reports, verdicts, fresh)
+        """Insert what is new and sound; add its credit to `sums`; return one receipt a report, in their order."""
+        reported = await _reported(connection, reports)
+        refusals = _refusals(reports, reported)
+        placed = [_placed(report, reported.rows) for report in reports]
+        sound = [row for row, refusal in zip(placed, refusals, strict=True) if refusal is None]
+        new = _first_reports(sound, await outcomes.append_new(connection, sound))
+        await self._add_credit(connection, list(new.values()), reported, sums)
+        repeated = [row for row in sound if new.get(row.key) is not row]
+        stored = {**await outcomes.stored(connection, repeated), **new} if repeated else new
+        return [refusal or _receipt(row, stored[row.key]) for row, refusal in zip(placed, refusals, strict=True)]
+
+    async def retract(self, connection: AsyncConnection, rows: Sequence[OutcomeRow], sums: Sums) -> None:
+        """Take outcomes out of the log, and their credit out of `sums`."""
+        reported = await _reported(connection, rows)
+        gone = {row.key for row in rows}
+        for decision_id, row in reported.rows.items():
+            events = reported.outcomes.get(decision_id, [])
+            await self._fold_again(connection, row, events, [e for e in events if e.key not in gone], sums)
+        add_purchases(sums, [row for row in rows if row.decision_id is None], sign=-1)
+        await outcomes.remove(connection, rows)
 
     async def close(self, connection: AsyncConnection, rows: Sequence[DecisionRow], sums: Sums) -> None:
         """End the windows of decisions: what did not happen by now counts as not happening."""
         events = await outcomes.of_decisions(connection, [row.id for row in rows])
         for row in rows:
             learning = await self.learning(connection, row)
-            answer, mine = read_answer(row.answer), events.get(row.id, [])
-            fold(sums, row, learning, answer, mine, closed=False, sign=-1)
-            fold(sums, row, learning, answer, mine, closed=True)
+            answer, reported = read_answer(row.answer), events.get(row.id, [])
+            fold(sums, row, learning, answer, reported, closed=False, sign=-1)
+            fold(sums, row, learning, answer, reported, closed=True)
         await decisions.close(connection, [row.id for row in rows])
 
     async def forget(self, connection: AsyncConnection, ids: Sequence[str], sums: Sums) -> None:
@@ -81,26 +113,31 @@ class OutcomeProcessor:
             learning = self._learning[key] = Learning.of(head.placement, currency)
         return learning
 
-    async def _hand_out(
+    async def _add_credit(
+        self, connection: AsyncConnection, new: Sequence[OutcomeRow], reported: Reported, sums: Sums
+    ) -> None:
+        add_purchases(sums, [row for row in new if row.decision_id is None])
+        by_decision: defaultdict[str, list[OutcomeRow]] = defaultdict(list)
+        for row in new:
+            if row.decision_id is not None:
+                by_decision[row.decision_id].append(row)
+        for decision_id, rows in sorted(by_decision.items()):
+            before = reported.outcomes.get(decision_id, [])
+            after = sorted([*before, *rows], key=_occurred_at)
+            await self._fold_again(connection, reported.rows[decision_id], before, after, sums)
+
+    async def _fold_again(
         self,
         connection: AsyncConnection,
-        sound: Sequence[OutcomeRow],
-        fresh: set[tuple[int, str]],
-        rows: dict[str, DecisionRow],
-        answers: dict[str, AnswerHead],
+        row: DecisionRow,
+        before: Sequence[OutcomeRow],
+        after: Sequence[OutcomeRow],
         sums: Sums,
     ) -> None:
-        new = _told_first(sound, fresh)
-        add_purchases(sums, [report for report in new if report.decision_id is None])
-        touched = sorted({report.decision_id for report in new if report.decision_id is not None})
-        events = await outcomes.of_decisions(connection, touched) if touched else {}
-        for decision_id in touched:
-            row, answer = rows[decision_id], answers[decision_id]
-            learning = await self.learning(connection, row)
-            closed = row.closes_at is None
-            old = [e for e in events[decision_id] if (e.merchant_id, e.event_id) not in fresh]
-            fold(sums, row, learning, answer, old, closed=closed, sign=-1)
-            fold(sums, row, learning, answer, events[decision_id], closed=closed)
+        """Put what the outcomes `after` say of a decision in the place of what those `before` said."""
+        learning, answer, closed = await self.learning(connection, row), read_answer(row.answer), row.closes_at is None
+        fold(sums, row, learning, answer, before, closed=closed, sign=-1)
+        fold(sums, row, learning, answer, after, closed=closed)
 
 
 async def close_due(
@@ -114,47 +151,94 @@ async def close_due(
     return len(rows)
 
 
-def _verdict(report: OutcomeRow, rows: dict[str, DecisionRow], answers: dict[str, AnswerHead]) -> Receipt | None:
-    """A receipt that refuses the report, or None where it is sound."""
+async def _reported(connection: AsyncConnection, reports: Sequence[OutcomeRow]) -> Reported:
+    """Lock and read the decisions of some reports: each has at most `MOST_OUTCOMES` outcomes of each source."""
+    ids = {report.decision_id for report in reports if report.decision_id is not None}
+    rows = await decisions.by_ids(connection, ids, lock=True) if ids else {}
+    stored = await outcomes.of_decisions(connection, sorted(rows)) if rows else {}
+    return Reported(rows, {row.id: read_answer(row.answer) for row in rows.values()}, stored)
+
+
+def _refusals(reports: Sequence[OutcomeRow], reported: Reported) -> list[Receipt | None]:
+    """Return for each report the receipt that refuses it, or None where it is sound."""
+    room = _Room(reported.outcomes)
+    refusals = []
+    for report in reports:
+        refusal = _refusal(report, reported)
+        if refusal is None and not room.take(report):
+            message = f"decision_id: the decision already has {MOST_OUTCOMES} outcomes, the most that are stored"
+            refusal = Receipt(report.event_id, "invalid", message)
+        refusals.append(refusal)
+    return refusals
+
+
+class _Room:
+    """Counts the outcomes of decisions by source, so that none gets more than `MOST_OUTCOMES`."""
+
+    def __init__(self, stored: Mapping[str, Sequence[OutcomeRow]]) -> None:
+        self._keys: defaultdict[tuple[str, Source], set[EventKey]] = defaultdict(set)
+        for decision_id, rows in stored.items():
+            for row in rows:
+                self._keys[decision_id, row.source].add(row.key)
+
+    def take(self, report: OutcomeRow) -> bool:
+        """Return whether a report is a repetition or fits in, and count it."""
+        if report.decision_id is None:
+            return True
+        keys = self._keys[report.decision_id, report.source]
+        if report.key not in keys and len(keys) >= MOST_OUTCOMES:
+            return False
+        keys.add(report.key)
+        return True
+
+
+def _refusal(report: OutcomeRow, reported: Reported) -> Receipt | None:
+    largest = largest_amount(report.currency)
+    if report.amount is not None and report.amount > largest:
+        return Receipt(report.event_id, "invalid", f"amount: must be at most {largest} minor units")
     if report.decision_id is None:
         return None
-    row = rows.get(report.decision_id)
+    row = reported.rows.get(report.decision_id)
     if row is None or row.merchant_id != report.merchant_id:
         return Receipt(report.event_id, "unknown_decision", "decision_id: there is no such decision")
+    if report.source == "browser" and (row.closes_at is None or row.closes_at <= report.recorded_at):
+        return Receipt(report.event_id, "invalid", "decision_id: the time for reports by browsers is over")
     if report.candidate is None:
         if report.type in NAMES_NOBODY:
             return None
         return Receipt(report.event_id, "invalid", f"candidate_id: a {report.type} outcome names its candidate")
-    answer = answers[row.id]
+    answer = reported.answers[row.id]
     if not any(candidate.id == report.candidate for candidate in (*answer.ranking, *answer.excluded)):
         return Receipt(report.event_id, "invalid", "candidate_id: not a candidate of this decision")
     return None
 
 
-def _told_first(sound: Sequence[OutcomeRow], fresh: set[tuple[int, str]]) -> list[OutcomeRow]:
-    """The reports that were inserted: of several of the same event, the first."""
-    first: dict[tuple[int, str], OutcomeRow] = {}
+def _first_reports(sound: Sequence[OutcomeRow], inserted: set[EventKey]) -> dict[EventKey, OutcomeRow]:
+    """Return the reports that were inserted, by key: of several of the same event, the first."""
+    first: dict[EventKey, OutcomeRow] = {}
     for report in sound:
-        first.setdefault((report.merchant_id, report.event_id), report)
-    return [report for key, report in first.items() if key in fresh]
+        if report.key in inserted:
+            first.setdefault(report.key, report)
+    return first
 
 
-def _placed(report: OutcomeRow, rows: dict[str, DecisionRow]) -> OutcomeRow:
-    if report.decision_id is None:
+def _placed(report: OutcomeRow, rows: Mapping[str, DecisionRow]) -> OutcomeRow:
+    """Return the report with placement and customer of its decision."""
+    row = rows.get(report.decision_id) if report.decision_id is not None else None
+    if row is None:
         return report
-    row = rows[report.decision_id]
     return msgspec.structs.replace(report, placement=row.placement, customer=row.customer)
 
 
-def _receipts(
-    reports: Sequence[OutcomeRow], verdicts: Sequence[Receipt | None], fresh: set[tuple[int, str]]
-) -> list[Receipt]:
-    left = set(fresh)
-    receipts = []
-    for report, verdict in zip(reports, verdicts, strict=True):
-        key = (report.merchant_id, report.event_id)
-        if verdict is None:
-            verdict = Receipt(report.event_id, "recorded" if key in left else "duplicate")
-            left.discard(key)
-        receipts.append(verdict)
-    return receipts
+def _receipt(report: OutcomeRow, stored: OutcomeRow) -> Receipt:
+    if stored is report:
+        return Receipt(report.event_id, "recorded")
+    if stored.content == report.content:
+        return Receipt(report.event_id, "duplicate")
+    content = StoredOutcome(stored.decision_id, stored.type, stored.candidate, stored.amount, stored.currency)
+    message = "event_id: another outcome is stored under this id; send this one with an id of its own"
+    return Receipt(report.event_id, "conflict", message, content)
+
+
+def _occurred_at(row: OutcomeRow) -> int:
+    return row.occurred_at

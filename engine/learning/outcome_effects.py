@@ -30,6 +30,7 @@ from engine.store.outcomes import OutcomeRow
 
 Credit = dict[str, bandits.Statistics]
 SUCCESSES = ("converted",)
+PAYMENTS = ("converted", "refunded")
 FAILURES = ("declined", "abandoned", "refunded")
 CHOICES = ("selected", "redeemed", "converted")
 
@@ -75,11 +76,32 @@ class AnswerHead(msgspec.Struct, frozen=True):
 read_answer = msgspec.json.Decoder(AnswerHead).decode
 
 
+def counting(learning: Learning, outcomes: Sequence[OutcomeRow]) -> Sequence[OutcomeRow]:
+    """Return the outcomes that learning uses: all that a server reported, and some of those of browsers.
+
+    Anybody can report as a browser, so its word is a hint. It counts where the reward is `selected`, and `shown` also
+    where the credit model is; a purchase (the merchant allows it, or it is not stored) until a server reports one.
+    """
+    if all(outcome.source == "server" for outcome in outcomes):
+        return outcomes
+    confirmed = any(outcome.source == "server" and outcome.type in PAYMENTS for outcome in outcomes)
+    return [outcome for outcome in outcomes if outcome.source == "server" or _hint_counts(learning, outcome, confirmed)]
+
+
+def _hint_counts(learning: Learning, outcome: OutcomeRow, confirmed: bool) -> bool:
+    if not outcome.learns:
+        return False
+    if outcome.type in PAYMENTS:
+        return not confirmed
+    return learning.reward == "selected" or (outcome.type == "shown" and learning.credit == "shown")
+
+
 def credit_of(learning: Learning, answer: AnswerHead, outcomes: Sequence[OutcomeRow], *, closed: bool) -> Credit:
     """Return the credit of a decision from all its outcomes, in order of time; a fallback gets none."""
     if answer.fallback or not (outcomes or closed):
         return {}
-    events = [bandits.Event(outcome.type, outcome.candidate) for outcome in outcomes]  # type: ignore[arg-type]
+    counted = counting(learning, outcomes)
+    events = [bandits.Event(outcome.type, outcome.candidate) for outcome in counted]  # type: ignore[arg-type]
     if closed:
         events.append(bandits.Event("closed"))
     return bandits.credit(learning.credit, learning.reward, [ranked.id for ranked in answer.ranking], events)
@@ -99,7 +121,7 @@ def fold(
 
     Subtracting the state before an outcome and adding that after it gives the same sums in any order of arrival.
     """
-    ranking = [ranked.id for ranked in answer.ranking]
+    ranking, outcomes = [ranked.id for ranked in answer.ranking], counting(learning, outcomes)
     credit = credit_of(learning, answer, outcomes, closed=closed)
     if not credit and not closed:
         _add_pending(sums, row, learning, ranking, credit_of(learning, answer, outcomes, closed=True), sign)
@@ -126,7 +148,7 @@ def resolution(
 ) -> tuple[int, bool]:
     """Return the bin of the delay after which a settled decision was resolved, and whether it succeeded."""
     succeeded = any(counted.successes for counted in credit.values())
-    return bin_of(_delay(row, learning, outcomes, succeeded=succeeded)), succeeded
+    return bin_of(_delay(row, learning, counting(learning, outcomes), succeeded=succeeded)), succeeded
 
 
 def add_pending(sums: Sums, row: DecisionRow, learning: Learning, ranking: Sequence[str]) -> None:
@@ -134,8 +156,8 @@ def add_pending(sums: Sums, row: DecisionRow, learning: Learning, ranking: Seque
     _add_pending(sums, row, learning, ranking, bandits.unanswered(learning.credit, ranking), 1)
 
 
-def add_purchases(sums: Sums, outcomes: Iterable[OutcomeRow]) -> None:
-    """Add purchases that no decision led to: they count for the customer's history only."""
+def add_purchases(sums: Sums, outcomes: Iterable[OutcomeRow], *, sign: int = 1) -> None:
+    """Add purchases that no decision led to, or subtract them: they count for the customer's history only."""
     for outcome in outcomes:
         if outcome.customer is not None and outcome.candidate is not None:
             cell = UsageCell(
@@ -145,7 +167,7 @@ def add_purchases(sums: Sums, outcomes: Iterable[OutcomeRow]) -> None:
                 outcome.candidate,
                 outcome.occurred_at // DAY,
             )
-            sums.add(USAGE, cell, 1, 1)
+            sums.add(USAGE, cell, sign, sign)
 
 
 def _day(row: DecisionRow) -> int:

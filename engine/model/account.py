@@ -12,7 +12,10 @@ Role = Literal["viewer", "editor", "publisher", "admin"]
 
 
 class Merchant(msgspec.Struct, frozen=True):
-    """The live or the test side of a tenant. The two sides share only the name and the people."""
+    """The live or the test side of a tenant. The two sides share only the name and the people.
+
+    `browser_purchase_limit` is the largest purchase that a browser may report, in minor units; 0: none.
+    """
 
     id: int
     slug: str
@@ -24,6 +27,7 @@ class Merchant(msgspec.Struct, frozen=True):
     timezone: str
     created_at: int
     review: bool = False
+    browser_purchase_limit: int = 0
 
 
 class User(msgspec.Struct, frozen=True):

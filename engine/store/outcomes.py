@@ -1,13 +1,15 @@
-"""The log of outcomes; a merchant's `event_id` stands in it once."""
+"""The log of outcomes. A server of a merchant reports each `event_id` once, a browser once for each decision."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import Select, delete, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.model.outcome import EventKey, Source
 from engine.model.outcome import OutcomeRow as OutcomeRow
 from engine.store.connection.bulk import insert_many
 from engine.store.tables import outcomes
@@ -15,30 +17,53 @@ from engine.store.tables import outcomes
 COLUMNS = OutcomeRow.__struct_fields__
 
 
-async def append_new(connection: AsyncConnection, rows: Sequence[OutcomeRow]) -> set[tuple[int, str]]:
-    """Insert the events that were not there yet; returns their (merchant_id, event_id)."""
-    fresh: set[tuple[int, str]] = set()
-    for merchant_id in sorted({row.merchant_id for row in rows}):
-        mine = [row for row in rows if row.merchant_id == merchant_id]
+async def append_new(connection: AsyncConnection, rows: Sequence[OutcomeRow]) -> set[EventKey]:
+    """Insert the events that were not there yet; return their keys."""
+    inserted: set[EventKey] = set()
+    for merchant_id, group in _by_merchant(rows).items():
         new = await insert_many(
-            connection,
-            outcomes,
-            COLUMNS,
-            mine,
-            on_conflict="nothing",
-            returning="event_id",
+            connection, outcomes, COLUMNS, group, on_conflict="nothing", returning="space || ' ' || event_id"
         )
-        fresh.update((merchant_id, event_id) for event_id in new)
-    return fresh
+        inserted.update(_key(merchant_id, text) for text in new)
+    return inserted
+
+
+def _key(merchant_id: int, text: str) -> EventKey:
+    """Return the key of an inserted row from its space and event id; neither contains a blank."""
+    space, _, event_id = text.partition(" ")
+    return merchant_id, space, event_id
+
+
+async def stored(connection: AsyncConnection, rows: Sequence[OutcomeRow]) -> dict[EventKey, OutcomeRow]:
+    """Return what is stored under the events of some rows."""
+    by_key: dict[EventKey, OutcomeRow] = {}
+    for merchant_id, group in _by_merchant(rows).items():
+        query = _all().where(
+            outcomes.c.merchant_id == merchant_id,
+            outcomes.c.space.in_({row.space for row in group}),
+            outcomes.c.event_id.in_({row.event_id for row in group}),
+        )
+        for values in await connection.execute(query):
+            row = OutcomeRow(*values)
+            by_key[row.key] = row
+    return by_key
+
+
+def _by_merchant(rows: Sequence[OutcomeRow]) -> dict[int, list[OutcomeRow]]:
+    """Return the rows by merchant, in the order of their ids, in which all writers take them."""
+    groups: defaultdict[int, list[OutcomeRow]] = defaultdict(list)
+    for row in rows:
+        groups[row.merchant_id].append(row)
+    return dict(sorted(groups.items()))
+
+
+def _all() -> Select[Any]:
+    return select(*(outcomes.c[name] for name in COLUMNS))
 
 
 async def of_decisions(connection: AsyncConnection, ids: Iterable[str]) -> dict[str, list[OutcomeRow]]:
     """All outcomes of some decisions, each in the order of time (and of arrival, at the same time)."""
-    query = (
-        select(*(outcomes.c[name] for name in COLUMNS))
-        .where(outcomes.c.decision_id.in_(list(ids)))
-        .order_by(outcomes.c.occurred_at, outcomes.c.seq)
-    )
+    query = _all().where(outcomes.c.decision_id.in_(list(ids))).order_by(outcomes.c.occurred_at, outcomes.c.seq)
     by_decision: defaultdict[str, list[OutcomeRow]] = defaultdict(list)
     for row in await connection.execute(query):
         by_decision[row.decision_id].append(OutcomeRow(*row))
@@ -54,6 +79,38 @@ async def without_decision(connection: AsyncConnection, *, after: int, limit: in
         .limit(limit)
     )
     return [(seq, OutcomeRow(*row)) for seq, *row in await connection.execute(query)]
+
+
+class Retraction(NamedTuple):
+    """Which outcomes are taken out: those of a merchant's source recorded from `since` until before `until`."""
+
+    merchant_id: int
+    source: Source
+    since: int
+    until: int
+    key_id: str | None = None
+
+
+async def retractable(connection: AsyncConnection, retraction: Retraction, *, limit: int) -> list[OutcomeRow]:
+    """Return the first outcomes that a retraction takes out."""
+    query = _all().where(
+        outcomes.c.merchant_id == retraction.merchant_id,
+        outcomes.c.source == retraction.source,
+        outcomes.c.recorded_at >= retraction.since,
+        outcomes.c.recorded_at < retraction.until,
+    )
+    if retraction.key_id is not None:
+        query = query.where(outcomes.c.key_id == retraction.key_id)
+    rows = await connection.execute(query.order_by(outcomes.c.seq).limit(limit))
+    return [OutcomeRow(*row) for row in rows]
+
+
+async def remove(connection: AsyncConnection, rows: Sequence[OutcomeRow]) -> None:
+    """Delete outcomes."""
+    for merchant_id, group in _by_merchant(rows).items():
+        keys = [(row.space, row.event_id) for row in group]
+        key = tuple_(outcomes.c.space, outcomes.c.event_id)
+        await connection.execute(delete(outcomes).where(outcomes.c.merchant_id == merchant_id, key.in_(keys)))
 
 
 async def purge(connection: AsyncConnection, *, before: int, before_id: str) -> int:

@@ -120,7 +120,7 @@ async def test_of_two_reports_of_an_event_the_first_counts(shop):
         shop.outcome(None, "converted", "ideal", customer="c1", event="e", at=now),
     ]
     receipts = await shop.engine.recorder.outcomes(told)
-    assert [receipt.status for receipt in receipts] == ["recorded", "duplicate"]
+    assert [receipt.status for receipt in receipts] == ["recorded", "conflict"]
     history = (await shop.decide("c1")).facts.history
     assert set(history) == {"klarna"}
     assert await rebuild.compare(shop.engine.database) == []
@@ -215,7 +215,9 @@ async def test_an_older_choice_counts_less_than_a_younger_one(shop):
 async def test_a_rebuild_always_equals_the_folds(engine, seed):
     shops = await engine_checks.open_shops(engine)
     receipts = await engine_checks.play(shops, decision_count=150, outcome_count=600, seed=seed)
-    assert all(receipts[status] > 4 for status in ("recorded", "duplicate", "unknown_decision", "invalid")), receipts
+    assert all(
+        receipts[status] > 4 for status in ("recorded", "duplicate", "conflict", "unknown_decision", "invalid")
+    ), receipts
     assert await rebuild.compare(engine.database) == []
     async with engine.database.read() as connection:
         assert (await connection.execute(text("SELECT count(*) FROM usage"))).scalar() > 50

@@ -22,6 +22,8 @@ merchants = Table(
     Column("revision", Integer, nullable=False, default=0),
     # Whether a second person must approve changes of rules before they are published.
     Column("review", Boolean, nullable=False, server_default=false()),
+    # The largest purchase that a browser may report, in minor units; 0: none.
+    Column("browser_purchase_limit", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("slug", "mode"),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table, Text, UniqueConstraint, text, true
 
 from engine.store.tables.schema import long_integer, merchant_column, metadata
 
@@ -44,7 +44,15 @@ outcomes = Table(
     Column("currency", Text),
     Column("occurred_at", BigInteger, nullable=False),
     Column("recorded_at", BigInteger, nullable=False),
-    UniqueConstraint("merchant_id", "event_id"),
+    # Who reported it: the merchant's server or a browser, and with which key.
+    Column("source", Text, nullable=False, server_default=text("'server'")),
+    Column("key_id", Text, nullable=False, server_default=text("''")),
+    # Ids of events are unique within it: empty for a server; for a browser its decision, so that no visitor can take
+    # an id before another needs it.
+    Column("space", Text, nullable=False, server_default=text("''")),
+    # False for what a browser reports beyond the limits of a day.
+    Column("learns", Boolean, nullable=False, server_default=true()),
+    UniqueConstraint("merchant_id", "space", "event_id"),
     Index("ix_outcomes_decision", "decision_id"),
     Index("ix_outcomes_customer", "merchant_id", "customer"),
 )
