@@ -25,9 +25,16 @@ from engine.settings import Settings
 from engine.store.connection.database import sqlite_url
 from tests.shop import Shop
 from tests.shuffle import pytest_addoption, pytest_collection_modifyitems, pytest_report_header  # noqa: F401  hooks
+from web.http import logs
 
 EngineFactory = Callable[..., Awaitable[Engine]]
 BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def logs_without_values() -> None:
+    """Log as the product does: structlog's own renderer would print local variables, and so customers' ids."""
+    logs.configure("info")
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ EXPIRES = "2026-11-21T10:00:00.000Z"
 
 
 def placement(**changes: Any) -> Placement:
-    return Placement(**({"key": "payment_methods", "name": "Payment methods"} | changes))
+    """Return a placement; its credit is `cascade`, whose counts are easy to predict."""
+    return Placement(**({"key": "payment_methods", "name": "Payment methods", "credit": "cascade"} | changes))
 
 
 def candidates(*ids: str) -> tuple[Candidate, ...]:

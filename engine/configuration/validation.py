@@ -8,7 +8,7 @@ from functools import cached_property
 
 import rules
 from engine.configuration.configuration import Change, Configuration
-from engine.kernel.features import problems as problems_of_features
+from engine.kernel.encoding.features import problems as problems_of_features
 from engine.kernel.plan import Plan, PlanDocument, has_finite_values, lists_of, rule_source, vocabulary_of
 from engine.kernel.scenario_check import unknown_facts
 from engine.model.errors import FieldProblem, Invalid

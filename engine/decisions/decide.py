@@ -157,4 +157,15 @@ def log_row(answer: DecisionAnswer, merchant_id: int, bucket: str, now: int, *, 
         encode(facts.values).decode(),
         encode(facts.history).decode() if facts.history else "{}",
         answer.body.decode(),
+        _stratum(answer),
     )
+
+
+def _stratum(answer: Answer) -> str:
+    plan, decision = answer.plan, answer.decision
+    if not plan.learns_choices or decision.fallback:
+        return ""
+    excluded = {candidate.id for candidate in decision.excluded}
+    eligible = tuple(number for number, name in enumerate(plan.ids) if name not in excluded)
+    order_rules = [rule for rule in decision.rules if rule in plan.order_rules]
+    return plan.stratum(answer.facts, eligible, order_rules)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import bandits
 from engine.clock import now_ms
 from engine.kernel.beliefs import ArmBelief
+from engine.kernel.choice_beliefs import ChoiceBeliefs
 from engine.kernel.contextual_beliefs import ContextualBeliefs
 from engine.kernel.plan import Plan
 from engine.learning.live import Active, Live
@@ -99,17 +100,18 @@ def _arms(active: Active, bucket: str | None, shares: list[Share]) -> Arms:
     firsts = Counter[str]()
     for share in shares:
         firsts[share.candidate] += share.firsts
+    rates = _choice_rates(active)
     arms = []
     for number, candidate in enumerate(plan.candidates):
         belief = beliefs.get(candidate.id, ArmBelief())
-        low, high = bandits.interval(belief.evidence, prior=belief.prior)
+        mean, low, high = rates[number] if rates else _rate(belief)
         arms.append(
             Arm(
                 candidate.id,
                 candidate.label,
                 number,
                 chances.get(number),
-                bandits.mean(belief.evidence, belief.prior),
+                mean,
                 low,
                 high,
                 belief.trials,
@@ -122,6 +124,19 @@ def _arms(active: Active, bucket: str | None, shares: list[Share]) -> Arms:
     return Arms(bucket, buckets, active.version, plan.version, arms, shares, firsts.total())
 
 
+def _rate(belief: ArmBelief) -> tuple[float, float, float]:
+    return (bandits.mean(belief.evidence, belief.prior), *bandits.interval(belief.evidence, prior=belief.prior))
+
+
+def _choice_rates(active: Active) -> list[tuple[float, float, float]]:
+    """Return by candidate the chance to be chosen if it stood alone in the first slot, and its 95% interval.
+
+    Counts would compare candidates that were offered to different customers.
+    """
+    beliefs = active.beliefs_for("")
+    return beliefs.rates() if isinstance(beliefs, ChoiceBeliefs) else []
+
+
 def facts_in(plan: Plan, bucket: str) -> dict[str, str]:
     """Return the facts that all customers of a bucket share."""
     parts = zip(plan.placement.buckets, bucket.split("|"), strict=False)
@@ -129,11 +144,10 @@ def facts_in(plan: Plan, bucket: str) -> dict[str, str]:
 
 
 def known_in(active: Active, bucket: str | None) -> dict[str, ArmBelief]:
-    """Return the beliefs about candidates in a bucket, on the prior that decisions use there.
-
-    Without a bucket: the evidence of all customers together, on a flat prior."""
-    if bucket is not None:
-        snapshot = active.snapshots.get(bucket)
+    """What is known of candidates in a bucket, on the prior that decisions use there; without a bucket the evidence of
+    all customers together, on a flat prior."""
+    if bucket is not None or active.plan.learns_choices:
+        snapshot = active.snapshots.get(bucket or "")
         return snapshot.knowledge.arms if snapshot else {}
     sums: dict[str, ArmBelief] = {}
     for snapshot in active.snapshots.values():

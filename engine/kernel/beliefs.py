@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 import bandits
 from engine.kernel.amounts import AmountScores, make_amounts
+from engine.kernel.choice_beliefs import ChoiceState
 from engine.kernel.contextual_beliefs import ContextualState
 from engine.model.placement import Placement
 
@@ -94,11 +95,15 @@ class ArmBelief(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Knowledge(msgspec.Struct, frozen=True, omit_defaults=True):
-    """All that a beliefs version is made of, as its snapshot stores it; `contextual` if it learns from facts."""
+    """All that a beliefs version is made of, as its snapshot stores it.
+
+    `contextual` is there if it learns from facts, `choice` if it learns from choices.
+    """
 
     arms: dict[str, ArmBelief] = {}
     customer_strength: float = bandits.CUSTOMER_STRENGTH
     contextual: ContextualState | None = msgspec.field(name="taught", default=None)
+    choice: ChoiceState | None = None
 
     @property
     def trials(self) -> float:

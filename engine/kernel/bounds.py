@@ -13,7 +13,8 @@ class Bounds(msgspec.Struct):
     """The limits of one answer.
 
     `excluded` maps candidate numbers to the reason, `boosts` to a factor, `pins` slots (from 0) to candidate numbers;
-    `values` are set in the answer, `reasons` are shown beside each candidate.
+    `values` are set in the answer, `reasons` are shown beside each candidate; `order_rules` are the ids of the fired
+    rules that pin or boost.
     """
 
     excluded: dict[int, str]
@@ -21,6 +22,7 @@ class Bounds(msgspec.Struct):
     boosts: dict[int, float]
     values: dict[str, bool | int | float | str]
     reasons: dict[int, list[str]]
+    order_rules: list[str]
 
 
 def apply_effects(fired: tuple[Rule, ...], index: Mapping[str, int], excluded: dict[int, str], *, slots: int) -> Bounds:
@@ -29,7 +31,7 @@ def apply_effects(fired: tuple[Rule, ...], index: Mapping[str, int], excluded: d
     Pins are applied last, and the first rule that claims a slot keeps it. A pin is ignored if its candidate is
     excluded or the answer has fewer `slots`.
     """
-    bounds = Bounds(excluded, {}, {}, {}, {})
+    bounds = Bounds(excluded, {}, {}, {}, {}, [rule.id for rule in fired if moves_order(rule)])
     pins = []
     for rule in fired:
         for effect in rule.effects:
@@ -42,6 +44,11 @@ def apply_effects(fired: tuple[Rule, ...], index: Mapping[str, int], excluded: d
         if number is not None and number not in bounds.excluded and pin.slot <= slots:
             _pin(number, pin.slot - 1, rule, bounds)
     return bounds
+
+
+def moves_order(rule: Rule) -> bool:
+    """Return whether a rule has an effect on the order of the candidates that it leaves."""
+    return any(isinstance(effect, Pin | Boost) for effect in rule.effects)
 
 
 def _apply(effect: Exclude | Require | Boost | Set, rule: Rule, index: Mapping[str, int], bounds: Bounds) -> None:

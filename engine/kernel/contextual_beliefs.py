@@ -15,7 +15,7 @@ from bandits.drawing.weight_draws import Weights, make_weights, rates_of
 from bandits.posterior.logistic_update import MOST_CORRELATED, Factor
 from bandits.posterior.weight_posterior import WeightEvidence
 from engine.kernel.amounts import AmountScores
-from engine.kernel.features import Encoding
+from engine.kernel.encoding.features import Encoding
 from engine.model.facts import History
 
 MOST_CACHED_DRAWS = 2**23

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import bandits
+from engine.kernel.beliefs import Beliefs
 from engine.kernel.bounds import Bounds, apply_effects
-from engine.kernel.contextual_beliefs import ContextualBeliefs
+from engine.kernel.choice_beliefs import ChoiceBeliefs
 from engine.kernel.plan import Plan
 from engine.kernel.scores import AnyBeliefs, Floats, candidates_of, customer_counts, split_weights
 from engine.kernel.value import value_weights
@@ -101,9 +102,12 @@ class Draw(NamedTuple):
 def draw_of(plan: Plan, beliefs: AnyBeliefs, facts: Facts, bounds: Bounds, eligible: tuple[int, ...], key: str) -> Draw:
     """Return what the answer is drawn from; `eligible` must hold at least one candidate."""
     weights = value_weights(plan, facts.values, bounds, eligible, beliefs.amounts(eligible))
-    candidates = candidates_of(plan, beliefs, facts, weights, eligible)
+    candidates = candidates_of(plan, beliefs, facts, bounds, weights, eligible)
     if isinstance(plan.placement.policy, Split):
         weights = split_weights(plan, plan.placement.policy, eligible)
+    elif isinstance(beliefs, ChoiceBeliefs) and beliefs.counts_money:
+        # The scores hold the weights already: what earns most depends on what all others earn.
+        weights = bandits.NO_WEIGHTS
     past = customer_counts(plan, beliefs, facts, eligible)
     requests = bandits.Requests.of(randomness_key(plan, facts, key), past, weights, beliefs.customer_strength)
     return Draw(candidates, slots_of(plan, bounds, eligible), requests)
@@ -117,8 +121,8 @@ def slots_of(plan: Plan, bounds: Bounds, eligible: tuple[int, ...]) -> bandits.S
 
 
 def shares_draws(plan: Plan, beliefs: AnyBeliefs) -> bool:
-    """Return whether requests with the same bounds and beliefs share draws and weights: no cart, no features."""
-    return plan.placement.reward != "margin" and not isinstance(beliefs, ContextualBeliefs)
+    """Return whether requests with the same bounds and beliefs share draws and weights: no cart, features, strata."""
+    return plan.placement.reward != "margin" and isinstance(beliefs, Beliefs)
 
 
 def most_slots(placement: Placement) -> int:

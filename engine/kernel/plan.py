@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -11,15 +12,26 @@ from numpy.typing import NDArray
 
 import bandits
 import rules
+from engine.kernel.bounds import moves_order
 from engine.kernel.eligibility import Eligibility
-from engine.kernel.features import Encoding
-from engine.model.facts import Declared
+from engine.kernel.encoding.features import Encoding
+from engine.model.facts import Declared, Facts
 from engine.model.placement import Candidate, Contextual, FieldDocument, ListDocument, Placement, RuleDocument
 from engine.model.schedule import scheduled
 from engine.model.standard_vocabulary import ENGINE_FIELDS
 from rules.language.codes import COUNTRIES, CURRENCIES
 
 _FILLED_BY_THE_ENGINE = {field.name for field in ENGINE_FIELDS}
+
+
+MOST_STRATA_KEPT = 10_000
+"""Names of strata that a plan keeps, so that a decision need not hash its own."""
+
+
+def stratum_name(bucket: str, has_history: bool, eligible: Sequence[str], order_rules: Sequence[str]) -> str:
+    """Return a short name for requests whose candidates may be compared: what decides who is offered, and to whom."""
+    parts = "\n".join((bucket, str(has_history), "|".join(sorted(eligible)), "|".join(sorted(order_rules))))
+    return blake2b(parts.encode(), digest_size=6).hexdigest()
 
 
 class PlanDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,12 +74,32 @@ class Plan:
         self.encoding: Encoding | None = None
         if isinstance(policy, Contextual):
             self.encoding = Encoding(policy, document.fields, document.candidates)
+        self.order_rules = frozenset(rule.id for rule in self.rules if moves_order(rule))
+        self.learns_choices = document.placement.learns_choices
+        self._strata: dict[tuple[str, bool, tuple[int, ...], tuple[str, ...]], str] = {}
         self._booleans = frozenset(field.name for field in document.fields if field.type == "boolean")
         self._finite = {field.name: _values(field) for field in document.fields}
 
     def bucket(self, values: Mapping[str, Any]) -> str:
         """Return the bucket that a request belongs to, such as `mobile|DE`; `-` stands for an unknown value."""
         return "|".join(self._bucket_value(name, values.get(name)) for name in self.placement.buckets)
+
+    def stratum(self, facts: Facts, eligible: tuple[int, ...], order_rules: Sequence[str]) -> str:
+        """Return the name of the requests that share bucket, candidates, order rules, and whether there is a history.
+
+        Empty if the placement does not learn from choices. `eligible` are candidate numbers.
+        """
+        if not self.learns_choices:
+            return ""
+        key = (self.bucket(facts.values), bool(facts.history), eligible, tuple(order_rules))
+        name = self._strata.get(key)
+        if name is None:
+            if len(self._strata) >= MOST_STRATA_KEPT:
+                self._strata.clear()
+            name = self._strata[key] = stratum_name(
+                key[0], key[1], [self.ids[number] for number in eligible], order_rules
+            )
+        return name
 
     def _bucket_value(self, name: str, value: object) -> str:
         if name in self._booleans:

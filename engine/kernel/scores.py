@@ -7,17 +7,19 @@ from numpy.typing import NDArray
 
 import bandits
 from engine.kernel.beliefs import Beliefs
+from engine.kernel.bounds import Bounds
+from engine.kernel.choice_beliefs import ChoiceBeliefs
 from engine.kernel.contextual_beliefs import ContextualBeliefs
 from engine.kernel.plan import Plan
 from engine.model.facts import Facts
 from engine.model.placement import Fixed, Split, Thompson
 
 Floats = NDArray[np.float64]
-AnyBeliefs = Beliefs | ContextualBeliefs
+AnyBeliefs = Beliefs | ContextualBeliefs | ChoiceBeliefs
 
 
 def candidates_of(
-    plan: Plan, beliefs: AnyBeliefs, facts: Facts, weights: Floats, eligible: tuple[int, ...]
+    plan: Plan, beliefs: AnyBeliefs, facts: Facts, bounds: Bounds, weights: Floats, eligible: tuple[int, ...]
 ) -> bandits.Candidates:
     """Return the draws and means of the K eligible candidates, in the form that the placement's policy needs.
 
@@ -25,6 +27,10 @@ def candidates_of(
     `weights` are the value weights (1, K), or (0, 0) without any.
     """
     match beliefs:
+        case ChoiceBeliefs():
+            stratum = plan.stratum(facts, eligible, bounds.order_rules)
+            history = facts.history if counts_history(plan) else {}
+            candidates = beliefs.candidates(eligible, stratum, history, weights)
         case ContextualBeliefs():
             features = beliefs.features(facts.values, facts.history, eligible)
             candidates = beliefs.candidates(eligible, features, is_weighted=bool(weights.size))
@@ -49,10 +55,15 @@ def split_weights(plan: Plan, policy: Split, eligible: tuple[int, ...]) -> Float
     return np.array([[policy.weights.get(plan.ids[number], 1.0) for number in eligible]], np.float64)
 
 
+def counts_history(plan: Plan) -> bool:
+    """Return whether the customer's own past counts."""
+    return isinstance(plan.placement.policy, Thompson) and plan.placement.policy.history
+
+
 def customer_counts(plan: Plan, beliefs: AnyBeliefs, facts: Facts, eligible: tuple[int, ...]) -> Floats:
     """Return the customer's own successes and trials (1, 2, K); (0, 0, 0) if there are none or they do not count."""
-    history, policy = facts.history, plan.placement.policy
-    if not history or not isinstance(policy, Thompson) or not policy.history or not isinstance(beliefs, Beliefs):
+    history = facts.history
+    if not history or not counts_history(plan) or not isinstance(beliefs, Beliefs):
         return bandits.NO_PASTS
     counts: Floats | None = None
     for index, number in enumerate(eligible):

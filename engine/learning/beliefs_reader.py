@@ -61,6 +61,20 @@ class BeliefsReader:
         arms = {name: ArmBelief(0.0, 0.0, prior.mean, prior.strength) for name, prior in self._priors().items()}
         return Knowledge(arms, self._fit.customer_strength)
 
+    async def read_all(self, database: Database, now: int) -> Knowledge:
+        """Return the evidence of all buckets together."""
+        self._parents = await self._arms(database, None, now)
+        return Knowledge(self._parents, self._fit.customer_strength)
+
+    def jumps(self) -> dict[str, int]:
+        """Return by candidate the epoch day from which on its rate has jumped, as far as `read_all` noticed."""
+        days: dict[str, int] = {}
+        for (bucket, _), weights in self._memories.items():
+            if bucket is None:
+                for name, day in weights:
+                    days[name] = max(days.get(name, 0), day + 1)
+        return days
+
     async def read(self, database: Database, bucket: str, now: int) -> Knowledge:
         """Return the beliefs of a bucket."""
         return Knowledge(await self._arms(database, bucket, now), self._fit.customer_strength)

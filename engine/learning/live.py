@@ -14,14 +14,16 @@ from sqlalchemy.exc import IntegrityError
 import bandits
 from engine.clock import now_ms
 from engine.kernel.beliefs import Knowledge, make_beliefs
+from engine.kernel.choice_beliefs import ChoiceBeliefs
 from engine.kernel.contextual_beliefs import ContextualBeliefs, ContextualState, matches_encoding
-from engine.kernel.features import Encoding
+from engine.kernel.encoding.features import Encoding
 from engine.kernel.plan import Plan, PlanDocument
 from engine.kernel.scores import AnyBeliefs
 from engine.learning.beliefs_reader import BeliefsReader
+from engine.learning.choice_learner import ChoiceLearner, update_choices
 from engine.learning.online_learner import update_state
 from engine.learning.outcome_effects import Learning
-from engine.learning.pending_decisions import read_pending_trials
+from engine.learning.pending_decisions import read_pending_choices, read_pending_trials
 from engine.model.placement import Contextual, Placement, Thompson
 from engine.model.scope import Scope
 from engine.store import beliefs as snapshots
@@ -55,6 +57,15 @@ class Active:
         """Draw the beliefs of a snapshot."""
         plan, policy, knowledge, version = self.plan, self.plan.placement.policy, snapshot.knowledge, snapshot.version
         floor = policy.floor if isinstance(policy, Thompson | Contextual) else 0.0
+        if plan.learns_choices:
+            return ChoiceBeliefs(
+                plan.ids,
+                plan.hashes,
+                knowledge.choice,
+                version=version,
+                floor=floor,
+                amounts=knowledge.amounts(plan.ids, plan.placement, version),
+            )
         if plan.encoding is not None:
             return ContextualBeliefs(
                 plan.ids,
@@ -79,6 +90,9 @@ class Active:
         return bucket, self.beliefs_for(bucket)
 
     def beliefs_for(self, bucket: str) -> AnyBeliefs:
+        if self.plan.learns_choices:
+            # A choice model has the buckets in its strata.
+            bucket = ""
         return self.beliefs.get(bucket) or self.beliefs.get("", self.flat)
 
     def is_newer(self, snapshot: Snapshot) -> bool:
@@ -100,7 +114,8 @@ class Active:
         encoding = self.plan.encoding
         if snapshot is None or (encoding is not None and not matches_encoding(snapshot.knowledge.contextual, encoding)):
             return 1.0
-        share = ENOUGH_NEWS if encoding is None else ENOUGH_CONTEXTUAL_NEWS
+        is_large = encoding is not None or self.plan.learns_choices
+        share = ENOUGH_CONTEXTUAL_NEWS if is_large else ENOUGH_NEWS
         return max(1.0, share * snapshot.knowledge.trials)
 
     @property
@@ -204,13 +219,31 @@ class Live:
 
     async def _renew(self, active: Active, merchant_id: int, bucket: str, now: int) -> None:
         reader = self._readers[merchant_id, active.plan.placement.key]
-        if reader.is_common_due(now):
+        if active.plan.learns_choices:
+            await self._renew_choices(active, reader, merchant_id, now)
+            if not bucket:
+                return
+        elif reader.is_common_due(now):
             await self._put(active, merchant_id, "", await reader.read_common(self._database, now), now)
         knowledge = await reader.read(self._database, bucket, now)
         if active.plan.encoding is not None:
             state = await self._read_state(active, active.plan.encoding, reader.delays(), merchant_id, now)
             knowledge = msgspec.structs.replace(knowledge, contextual=state)
         await self._put(active, merchant_id, bucket, knowledge, now)
+
+    async def _renew_choices(self, active: Active, reader: BeliefsReader, merchant_id: int, now: int) -> None:
+        """Make the next beliefs about choices; they serve all buckets."""
+        placement, last = active.plan.placement, active.snapshots.get("")
+        scope = Scope(merchant_id, placement.key, placement.reward)
+        knowledge = await reader.read_all(self._database, now)
+        learner = ChoiceLearner(
+            active.plan.ids, last.knowledge.choice if last else None, reader.jumps(), placement.half_life_days
+        )
+        pending = await read_pending_choices(self._database, scope, learner, active.learning, reader.delays(), now)
+        state, is_complete = await update_choices(self._database, scope, learner, pending, now=now)
+        if not is_complete:
+            self.add_news(News({(*scope, ""): 1}))
+        await self._put(active, merchant_id, "", msgspec.structs.replace(knowledge, choice=state), now)
 
     async def _read_state(
         self, active: Active, encoding: Encoding, delays: bandits.DelayCurve, merchant_id: int, now: int

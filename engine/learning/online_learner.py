@@ -13,7 +13,7 @@ import numpy as np
 import bandits
 from bandits.posterior.logistic_update import Observations, PendingTrials
 from engine.kernel.contextual_beliefs import ContextualState, matches_encoding, pack_state
-from engine.kernel.features import Encoding, Floats
+from engine.kernel.encoding.features import Encoding, Floats
 from engine.model.facts import History
 from engine.model.scope import Scope
 from engine.model.timestamps import DAY

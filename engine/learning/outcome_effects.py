@@ -33,6 +33,8 @@ SUCCESSES = ("converted",)
 PAYMENTS = ("converted", "refunded")
 FAILURES = ("declined", "abandoned", "refunded")
 CHOICES = ("selected", "redeemed", "converted")
+NO_CHOICE = ""
+"""The candidate of an observation in which none was chosen."""
 
 
 class Learning(msgspec.Struct, frozen=True):
@@ -43,11 +45,15 @@ class Learning(msgspec.Struct, frozen=True):
     window_minutes: int
     currency: str
     contextual: bool
+    choice: bool = False
 
     @classmethod
     def of(cls, placement: Placement, currency: str = "") -> Learning:
         contextual = isinstance(placement.policy, Contextual)
-        return cls(placement.reward, placement.credit, placement.window_minutes, currency, contextual)
+        # Only Thompson sampling learns from choices; for other policies those above the choice were passed over.
+        credit = "cascade" if placement.credit == "choice" and not placement.learns_choices else placement.credit
+        window = placement.window_minutes
+        return cls(placement.reward, credit, window, currency, contextual, placement.learns_choices)
 
     def slot(self, ranking: Sequence[str], candidate: str) -> int:
         """Return the candidate's slot, from 1, if credit depends on it; otherwise 0."""
@@ -125,6 +131,8 @@ def fold(
     credit = credit_of(learning, answer, outcomes, closed=closed)
     if not credit and not closed:
         _add_pending(sums, row, learning, ranking, credit_of(learning, answer, outcomes, closed=True), sign)
+    if learning.choice:
+        _add_choices(sums, row, learning, credit, sign)
     for candidate, counted in credit.items():
         amounts = _amounts(learning, candidate, outcomes) if counted.successes else (0, 0)
         slot = learning.slot(ranking, candidate)
@@ -141,6 +149,14 @@ def fold(
         bin, succeeded = resolution(row, learning, credit, outcomes)
         delay = DelayCell(row.merchant_id, row.placement, learning.reward, bin, _day(row))
         sums.add(DELAYS, delay, sign * succeeded, sign * (not succeeded))
+
+
+def _add_choices(sums: Sums, row: DecisionRow, learning: Learning, credit: Credit, sign: int) -> None:
+    """Add an observation for each candidate that was chosen, or for NO_CHOICE, if the decision is settled."""
+    chosen = [name for name, counted in credit.items() if counted.successes]
+    for candidate in chosen or [NO_CHOICE] * bool(credit):
+        cell = ObservationCell(row.merchant_id, row.placement, learning.reward, row.id, candidate)
+        sums.add(OBSERVATIONS, cell, sign, sign * (candidate != NO_CHOICE))
 
 
 def resolution(

@@ -12,8 +12,10 @@ import msgspec
 import numpy as np
 
 import bandits
+from bandits.choice.observations import ChoiceObservation, ChoiceTable, aggregate
 from bandits.posterior.logistic_update import PendingTrials
-from engine.kernel.features import Encoding, Floats
+from engine.kernel.encoding.features import Encoding, Floats
+from engine.learning.choice_learner import ChoiceLearner
 from engine.learning.outcome_effects import Learning, credit_of, read_answer
 from engine.model.facts import History
 from engine.model.ids import first_id_of
@@ -48,11 +50,11 @@ async def read_pending_trials(
     return await asyncio.to_thread(_by_candidate, steps, encoding, learning, curve, now)
 
 
-async def _steps(database: Database, scope: Scope, now: int) -> list[Step]:
+async def _steps(database: Database, scope: Scope, now: int, *, bucket: str | None = "") -> list[Step]:
     steps = []
     async with database.read() as connection:
         trials: defaultdict[int, int] = defaultdict(int)
-        for row in await folds.waiting_trials(connection, scope, bucket=""):
+        for row in await folds.waiting_trials(connection, scope, bucket=bucket):
             trials[row.minute] += row.trials
         for minute, end in pairwise([*sorted(trials), now // MINUTE + 1]):
             first, last = first_id_of(minute * MINUTE), first_id_of(end * MINUTE)
@@ -62,6 +64,36 @@ async def _steps(database: Database, scope: Scope, now: int) -> list[Step]:
             reported = await outcomes.of_decisions(connection, [row.id for row in rows])
             steps.append(Step(minute * MINUTE, rows, reported, trials[minute]))
     return steps
+
+
+async def read_pending_choices(
+    database: Database, scope: Scope, learner: ChoiceLearner, learning: Learning, curve: bandits.DelayCurve, now: int
+) -> ChoiceTable:
+    """Return the decisions of a scope whose choice is not known yet; each says as much as its age does."""
+    steps = await _steps(database, scope, now, bucket=None)
+    return await asyncio.to_thread(_choices, steps, learner, learning, curve, now)
+
+
+def _choices(
+    steps: Sequence[Step], learner: ChoiceLearner, learning: Learning, curve: bandits.DelayCurve, now: int
+) -> ChoiceTable:
+    pending = []
+    width = pending_step(learning.window_minutes) * MINUTE
+    for step in steps:
+        orders = [row for row in step.rows if _is_pending(row, step, learning)]
+        share = curve.share_since(max(0, now - step.since), width)
+        for row in orders:
+            order = tuple(ranked.id for ranked in read_answer(row.answer).ranking)
+            # A full sample stands for all decisions of its step; each has a trial for every slot.
+            weight = step.trials / len(order) / len(orders) if len(step.rows) == MOST_OF_A_STEP else 1.0
+            offsets = learner.offsets(order, row.stratum, _history(row.history))
+            pending.append(ChoiceObservation(order, row.stratum, (), weight, offsets, (share,) * len(order)))
+    return aggregate(pending)
+
+
+def _is_pending(row: DecisionRow, step: Step, learning: Learning) -> bool:
+    answer = read_answer(row.answer)
+    return bool(answer.ranking) and not credit_of(learning, answer, step.outcomes.get(row.id, []), closed=False)
 
 
 def _by_candidate(

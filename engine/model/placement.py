@@ -101,7 +101,7 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     policy: Policy = msgspec.field(default_factory=Thompson)
     reward: Reward = "converted"
     goal: Goal = "maximise"
-    credit: CreditModel = "cascade"
+    credit: CreditModel = "choice"
     buckets: Annotated[tuple[FieldName, ...], Meta(max_length=3)] = ()
     half_life_days: Annotated[float, Meta(ge=1, le=10_000, description="Evidence this old counts half.")] = 90.0
     examination: Annotated[
@@ -111,6 +111,11 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     window_minutes: Annotated[int, Meta(ge=1, le=60 * 24 * 30)] = 60
     margin_percent: Percent = 30.0
     typical_amount: Amount = 5000
+
+    @property
+    def learns_choices(self) -> bool:
+        """Return whether merits are learned from choices; policies that cannot use `cascade` instead."""
+        return self.credit == "choice" and isinstance(self.policy, Thompson)
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

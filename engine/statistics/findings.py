@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from bandits.posterior.gaussian import Belief
 from bandits.posterior.logistic_update import Factor, rate
 from bandits.posterior.weight_posterior import WeightEvidence, beliefs_of, shared_weights
-from engine.kernel.features import Encoding, Feature
+from engine.kernel.encoding.features import Encoding, Feature
 
 Floats = NDArray[np.float64]
 Z95 = 1.96

@@ -16,7 +16,8 @@ from engine.store.tables import decisions
 class DecisionRow(msgspec.Struct, array_like=True):
     """A logged decision; `facts`, `history` and `answer` are JSON texts, times epoch milliseconds.
 
-    `closes_at` is when its window ends; None once it has, or where nothing is learned from it.
+    `stratum` names the requests with the same bucket, candidates and rules that move the order, if choices are
+    learned from. `closes_at` is when its window ends; None once it has, or where nothing is learned from it.
     """
 
     id: str
@@ -31,6 +32,7 @@ class DecisionRow(msgspec.Struct, array_like=True):
     facts: str
     history: str
     answer: str
+    stratum: str = ""
 
 
 COLUMNS = DecisionRow.__struct_fields__

@@ -42,6 +42,21 @@ class ObservationRow(NamedTuple):
     history: str
 
 
+class ChoiceRow(NamedTuple):
+    """An observation of a choice with its decision: `candidate` was chosen, or none if empty.
+
+    `trials` is negative where an earlier observation is taken back; `history` and `answer` are JSON.
+    """
+
+    seq: int
+    candidate: str
+    trials: int
+    decided_at: int
+    stratum: str
+    history: str
+    answer: str
+
+
 async def append(connection: AsyncConnection, changes: Mapping[Any, list[int]]) -> None:
     """`changes`: trials and successes by `LessonCell`; those that change nothing are left out."""
     rows = sorted((*cell, *values) for cell, values in changes.items() if any(values))
@@ -90,6 +105,34 @@ async def after(connection: AsyncConnection, scope: Scope, *, seq: int, up_to: i
         .limit(limit)
     )
     return [ObservationRow(*row) for row in await connection.execute(query)]
+
+
+async def choices_after(
+    connection: AsyncConnection, scope: Scope, *, seq: int, up_to: int, limit: int
+) -> list[ChoiceRow]:
+    """Return observations of choices after one, in order, as far as their decisions are still in the log."""
+    query = (
+        select(
+            observations.c.seq,
+            observations.c.candidate,
+            observations.c.trials,
+            decisions.c.decided_at,
+            decisions.c.stratum,
+            decisions.c.history,
+            decisions.c.answer,
+        )
+        .join(decisions, decisions.c.id == observations.c.decision_id)
+        .where(
+            observations.c.merchant_id == scope.merchant_id,
+            observations.c.placement == scope.placement,
+            observations.c.reward == scope.reward,
+            observations.c.seq > seq,
+            observations.c.seq <= up_to,
+        )
+        .order_by(observations.c.seq)
+        .limit(limit)
+    )
+    return [ChoiceRow(*row) for row in await connection.execute(query)]
 
 
 async def purge(connection: AsyncConnection, *, before_id: str) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from engine.kernel.attributes import MOST_TRAITS, attributes_of, traits
-from engine.kernel.scales import number_feature
+from engine.kernel.encoding.attributes import MOST_TRAITS, attributes_of, traits
+from engine.kernel.encoding.scales import number_feature
 from engine.model.placement import Contextual
 from tests.factories import candidate, order, placement
 

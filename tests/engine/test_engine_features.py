@@ -9,8 +9,8 @@ import pytest
 
 from bandits.posterior.logistic_update import Observations, rate
 from bandits.posterior.weight_posterior import WeightEvidence
-from engine.kernel.features import Encoding, problems
-from engine.kernel.scales import amount_feature, number_feature
+from engine.kernel.encoding.features import Encoding, problems
+from engine.kernel.encoding.scales import amount_feature, number_feature
 from engine.model.facts import Past
 from engine.model.placement import Contextual, FieldDocument
 from engine.model.standard_vocabulary import STANDARD

@@ -52,7 +52,8 @@ def test_with_results_every_chart_has_its_sentence_and_its_figures(side: Side, p
         rows = list(csv.reader(io.StringIO(person.get(f"{LEARNING}/{chart}.csv"))))
         assert rows[0][0] == first
     days = list(csv.DictReader(io.StringIO(person.get(f"{LEARNING}/days.csv"))))
-    assert sum(int(row["trials"]) for row in days) == 3
+    # Each purchase was a choice among three candidates.
+    assert sum(int(row["trials"]) for row in days) == 9
 
 
 def test_a_jump_is_dated_and_said_with_both_rates() -> None:

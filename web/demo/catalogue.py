@@ -20,7 +20,6 @@ PLACEMENT = Placement(
     shape=Ranking(),
     policy=Thompson(floor=0.01, drawn=3, history=True),
     reward="converted",
-    credit="cascade",
     buckets=("geo.country",),
     window_minutes=30,
 )

@@ -21,6 +21,7 @@ decisions = Table(
     Column("facts", Text, nullable=False),
     Column("history", Text, nullable=False),
     Column("answer", Text, nullable=False),
+    Column("stratum", Text, nullable=False, server_default=text("''")),
     Index("ix_decisions_merchant_id", "merchant_id", "id"),
     Index("ix_decisions_customer", "merchant_id", "customer", "id"),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.kernel.features import CHOICES
+from engine.kernel.encoding.features import CHOICES
 from engine.model.errors import FieldProblem
 from engine.model.placement import Contextual, Fixed, One, Placement, Ranking, Split, Subset, Thompson
 from engine.model.resource import Resource
@@ -38,6 +38,7 @@ GOALS: Options = (
     ("minimise", "As little as possible"),
 )
 CREDITS: Options = (
+    ("choice", "The customer chose one among all that were offered"),
     ("cascade", "Those above the chosen one were seen and passed over"),
     ("position", "Each position counts as often as it is seen"),
     ("first", "Only the first position counts"),
@@ -100,7 +101,7 @@ DEFAULTS = {
     "reward": "converted",
     "goal": "maximise",
     "half_life_days": "90",
-    "credit": "cascade",
+    "credit": "choice",
     "window_minutes": "60",
     "margin_percent": "30",
 }

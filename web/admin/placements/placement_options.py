@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.configuration.configuration import Configuration
-from engine.kernel.features import CHOICES, WEIGHABLE
+from engine.kernel.encoding.features import CHOICES, WEIGHABLE
 from engine.kernel.plan import has_finite_values
 from engine.kernel.rule_sentences import labels_of
 from engine.model.account import Merchant

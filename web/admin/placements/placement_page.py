@@ -253,7 +253,8 @@ def _row(arm: Arm, positions: dict[str, int], *, is_answering: bool) -> ArmRow:
 
 def verdict_on(frame: Frame, placement: Placement, rows: Sequence[ArmRow]) -> tuple[str, str]:
     """Return what the figures say and how many tries they are based on."""
-    tries = sum(row.trials for row in rows)
+    # One choice among all is a try of each of them.
+    tries = (max if placement.learns_choices else sum)([0, *(row.trials for row in rows)])
     rests_on = f"Based on {frame.show.count(tries, 'try', 'tries')} so far."
     if isinstance(placement.policy, Fixed):
         return "The order is fixed", "Results are counted, but do not change the order."

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.kernel.attributes import attributes_of, traits
-from engine.kernel.scales import amount_feature, number_feature
+from engine.kernel.encoding.attributes import attributes_of, traits
+from engine.kernel.encoding.scales import amount_feature, number_feature
 from engine.model.facts import History
 from engine.model.placement import Candidate, Contextual, FieldDocument
 

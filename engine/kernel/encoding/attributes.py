@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from bandits.posterior.weight_posterior import Attributes
-from engine.kernel.scales import number_feature
+from engine.kernel.encoding.scales import number_feature
 from engine.model.placement import Candidate
 
 TYPE = "type"

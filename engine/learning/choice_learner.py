@@ -1,0 +1,109 @@
+"""Learn merits from choices: read the observations since the last beliefs version and what open decisions say."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+
+import msgspec
+import numpy as np
+
+import bandits
+from bandits.choice.model import ChoiceModel
+from bandits.choice.observations import NOTHING, ChoiceObservation, ChoiceTable, aggregate
+from bandits.choice.utilities import own_offsets
+from engine.kernel.choice_beliefs import ChoiceState, state_of
+from engine.learning.outcome_effects import read_answer
+from engine.model.facts import History
+from engine.model.scope import Scope
+from engine.model.timestamps import DAY
+from engine.store import observations
+from engine.store.connection.database import Database
+from engine.store.observations import ChoiceRow
+
+MOST_AT_ONCE = 2_000
+MOST_BATCHES = 50
+
+_history = msgspec.json.Decoder(History).decode
+
+
+async def update_choices(
+    database: Database,
+    scope: Scope,
+    learner: ChoiceLearner,
+    pending: ChoiceTable,
+    *,
+    now: int,
+) -> tuple[ChoiceState, bool]:
+    """Return the state after the observations that were stored since, and whether all of them were read."""
+    async with database.write() as connection:
+        last = await observations.last(connection, scope)
+    for _ in range(MOST_BATCHES):
+        async with database.read() as connection:
+            rows = await observations.choices_after(
+                connection, scope, seq=learner.cursor, up_to=last, limit=MOST_AT_ONCE
+            )
+        await asyncio.to_thread(learner.update, rows)
+        if len(rows) < MOST_AT_ONCE:
+            learner.cursor = max(learner.cursor, last)
+            break
+    return await asyncio.to_thread(learner.state, pending, now // DAY), learner.cursor >= last
+
+
+class ChoiceLearner:
+    """Learn choices in the order in which they became known; evidence of earlier days has faded by then.
+
+    `jumps` are the days on which candidates jumped: what was learned of them before is forgotten, once.
+    """
+
+    def __init__(
+        self, ids: Sequence[str], state: ChoiceState | None, jumps: Mapping[str, int], half_life_days: float
+    ) -> None:
+        self._ids = tuple(ids)
+        begun = state or ChoiceState()
+        self._half_life_days = half_life_days
+        self._day = begun.day
+        self.cursor = begun.cursor
+        self.jumps = {**begun.jumps, **jumps}
+        jumped = [name for name, day in jumps.items() if day > begun.jumps.get(name, -1)]
+        known = begun.model() if state else ChoiceModel.nothing()
+        self._model = known.without(jumped) if jumped else known
+        self._belief = self._model.belief(candidates=self._ids)
+
+    def update(self, rows: Sequence[ChoiceRow]) -> None:
+        """Learn a batch of observations, each day's after the evidence before it has faded."""
+        for day, of_day in groupby(rows, key=lambda row: row.decided_at // DAY):
+            self._fade_to(day)
+            self._model = self._model.after(aggregate(list(self._observed(list(of_day)))))
+            self._belief = self._model.belief(candidates=self._ids)
+        if rows:
+            self.cursor = rows[-1].seq
+
+    def state(self, pending: ChoiceTable, today: int) -> ChoiceState:
+        """Return what is stored, with what the decisions still open say at the moment."""
+        self._fade_to(today)
+        model = self._model.after(NOTHING, pending)
+        return state_of(model, self._ids, cursor=self.cursor, day=self._day, jumps=self.jumps)
+
+    def offsets(self, order: Sequence[str], stratum: str, history: History) -> tuple[float, ...]:
+        """Return what a customer's own past adds to the utility of each slot's candidate; empty without a past."""
+        own = [history[name].successes if name in history else 0.0 for name in order]
+        if not any(own) or not {*order} <= {*self._belief.layout.candidates}:
+            return ()
+        return tuple(np.round(own_offsets(self._belief.utilities(order, stratum), own), 3).tolist())
+
+    def _observed(self, rows: Sequence[ChoiceRow]) -> Iterator[ChoiceObservation]:
+        for row in rows:
+            order = tuple(candidate.id for candidate in read_answer(row.answer).ranking)
+            if row.candidate and row.candidate not in order:
+                continue
+            chosen = (order.index(row.candidate),) if row.candidate else ()
+            past = _history(row.history) if row.history != "{}" else {}
+            offsets = self.offsets(order, row.stratum, past)
+            yield ChoiceObservation(order, row.stratum, chosen, float(row.trials), offsets)
+
+    def _fade_to(self, day: int) -> None:
+        if self._day and day > self._day:
+            self._model = self._model.faded(bandits.recency_weight(day - self._day, self._half_life_days))
+        self._day = max(day, self._day)

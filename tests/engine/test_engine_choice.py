@@ -1,0 +1,108 @@
+"""A placement that learns from choices among what was offered."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+
+import pytest
+
+from engine.decisions import rebuild
+from engine.model.placement import Placement
+from tests.factories import candidate, order, placement, rule
+
+pytestmark = pytest.mark.anyio
+
+SMALL = {"card": 0.60, "paypal": 0.58, "invoice": 0.50}
+LARGE = {"card": 0.20, "paypal": 0.19, "invoice": 0.0}
+LIMITED = (
+    candidate("card", position=0),
+    candidate("paypal", position=1),
+    candidate("invoice", position=2, max_amount=10_000),
+)
+BATCH = 100
+
+
+def choosing(**changes) -> Placement:
+    return placement(credit="choice", **changes)
+
+
+async def shop_until_learned(shop, batches, *, context=None, customer=None, seed=1):
+    """Let customers look from the top and take the first that pleases; return who came first for small carts."""
+    luck = random.Random(seed)
+    firsts = Counter()
+    for number in range(batches):
+        totals = [luck.choice((5_000, 50_000)) for _ in range(BATCH)]
+        answers = await asyncio.gather(*(shop.decide(cart_total=total, cart_currency="EUR") for total in totals))
+        outcomes = []
+        for total, answer in zip(totals, answers, strict=True):
+            rates = SMALL if total == 5_000 else LARGE
+            names = order(answer.decision)
+            bought = next((name for name in names if luck.random() < rates[name]), None)
+            outcomes.append(shop.outcome(answer, "converted" if bought else "abandoned", bought))
+            if number >= batches // 2 and total == 5_000:
+                firsts[names[0]] += 1
+        await shop.engine.recorder.outcomes(outcomes)
+        await shop.engine.live.refresh(at_once=True)
+    return firsts
+
+
+async def test_a_limit_on_the_worst_does_not_put_it_first(empty_shop):
+    await empty_shop.place(choosing(), *LIMITED)
+    firsts = await shop_until_learned(empty_shop, 24)
+    assert firsts["invoice"] < 0.1 * firsts.total()
+    assert await rebuild.compare(empty_shop.engine.database) == []
+
+
+async def test_answers_from_choices_replay(empty_shop):
+    await empty_shop.place(choosing(buckets=("device.type",)), *LIMITED)
+    await shop_until_learned(empty_shop, 3)
+    answer = await empty_shop.decide("ada", cart_total=5_000, cart_currency="EUR", device_type="mobile")
+    await empty_shop.report(answer, "converted", "paypal")
+    await empty_shop.engine.live.refresh(at_once=True)
+    again = await empty_shop.decide("ada", cart_total=5_000, cart_currency="EUR", device_type="mobile")
+    for made in (answer, again):
+        assert made.decision.beliefs_version > 0
+        assert (await empty_shop.engine.logbook.replay(empty_shop.id, made.decision.decision_id)).same
+
+
+async def test_a_favourite_moves_its_customer_and_nobody_else(empty_shop):
+    await empty_shop.place(choosing(), *LIMITED)
+    await shop_until_learned(empty_shop, 4)
+    before = await empty_shop.decide(cart_total=5_000, cart_currency="EUR")
+    for _ in range(6):
+        await empty_shop.report(None, "converted", "invoice", customer="ada")
+    firsts = [
+        (await empty_shop.decide("ada", cart_total=5_000, cart_currency="EUR")).decision.ranking for _ in range(8)
+    ]
+    assert sum(ranking[0].id == "invoice" for ranking in firsts) >= 6
+    after = await empty_shop.decide(cart_total=5_000, cart_currency="EUR")
+    assert score_of(after, "invoice") == score_of(before, "invoice")
+
+
+def score_of(answer, name):
+    return next(ranked.score for ranked in answer.decision.ranking if ranked.id == name)
+
+
+async def test_a_refund_takes_a_choice_back(empty_shop):
+    await empty_shop.place(choosing(), *LIMITED)
+    answer = await empty_shop.decide(cart_total=5_000, cart_currency="EUR")
+    await empty_shop.report(answer, "converted", "card")
+    await empty_shop.engine.live.refresh(at_once=True)
+    chosen = score_of(await empty_shop.decide(cart_total=5_000, cart_currency="EUR"), "card")
+    await empty_shop.report(answer, "refunded", "card")
+    await empty_shop.engine.live.refresh(at_once=True)
+    assert score_of(await empty_shop.decide(cart_total=5_000, cart_currency="EUR"), "card") < chosen
+    assert await rebuild.compare(empty_shop.engine.database) == []
+
+
+@pytest.mark.parametrize("pinned", ["invoice"])
+async def test_a_pin_does_not_become_a_merit(empty_shop, pinned):
+    await empty_shop.place(choosing(), *(candidate(name, position=n) for n, name in enumerate(SMALL)))
+    await empty_shop.create(
+        "rule",
+        rule({"pin": {"candidate": pinned, "slot": 1}}, id="pin", when={">": [{"var": "cart.total"}, 10_000]}),
+    )
+    firsts = await shop_until_learned(empty_shop, 16)
+    assert firsts["invoice"] < 0.2 * firsts.total()
