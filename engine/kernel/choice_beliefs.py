@@ -163,9 +163,7 @@ class ChoiceBeliefs:
         columns = (drawn.means, drawn.means - Z95 * spread, drawn.means + Z95 * spread)
         return list(zip(*((1.0 / (1.0 + np.exp(outside - column))).tolist() for column in columns), strict=True))
 
-    def _make(
-        self, eligible: Eligible, stratum: str, offsets: Floats | None, weights: Floats
-    ) -> bandits.Candidates:
+    def _make(self, eligible: Eligible, stratum: str, offsets: Floats | None, weights: Floats) -> bandits.Candidates:
         rows, drawn = list(eligible), self._of(stratum)
         added = np.zeros(len(rows)) if offsets is None else offsets
         utilities = drawn.means[rows] + added
