@@ -4,7 +4,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from bandits import WinProbabilities
+from bandits import Candidates, first_chances
 from bandits.choice.model import inverse_of_root, root_of
 from bandits.choice.utilities import best_earned, chosen, make_utilities, own_offsets, value_scores
 from tests.bandits.test_choice_model import IDS, learned, observed
@@ -32,7 +32,7 @@ def test_draws_are_the_same_bits_in_any_order(belief):
 
 def test_draws_can_be_raced(belief):
     drawn = make_utilities(IDS, belief, "s1", seed=2)
-    chances = WinProbabilities(drawn.draws, 0.01).chances()
+    chances = first_chances(Candidates.of(IDS, drawn.draws, floor=0.01))
     assert chances.sum() == pytest.approx(1.0)
     assert chances.argmax() == 0
 
