@@ -13,6 +13,7 @@ import bandits
 from bandits.choice.model import DEFAULT_PRIOR, Belief, ChoiceModel, GaussianEvidence
 from bandits.choice.observations import Layout
 from bandits.choice.utilities import WIDTH, Utilities, best_earned, make_utilities, own_offsets, value_scores
+from bandits.drawing.slots import hashes_of
 from bandits.evaluation.intervals import Z95
 from engine.kernel.amounts import AmountScores
 from engine.model.facts import History
@@ -105,7 +106,6 @@ class ChoiceBeliefs:
     def __init__(
         self,
         ids: Sequence[str],
-        hashes: NDArray[np.uint64],
         state: ChoiceState | None,
         *,
         version: int,
@@ -116,7 +116,7 @@ class ChoiceBeliefs:
         self.floor = floor
         self.belief = belief_of(state, ids)
         self._ids = tuple(ids)
-        self._hashes = hashes
+        self._hashes = hashes_of(ids)
         self._amounts = amounts
         self._candidates: dict[tuple[Eligible, str], bandits.Candidates] = {}
         # Drawing takes milliseconds: done here, beside the event loop, rather than in a decision.

@@ -60,7 +60,6 @@ class Active:
         if plan.learns_choices:
             return ChoiceBeliefs(
                 plan.ids,
-                plan.hashes,
                 knowledge.choice,
                 version=version,
                 floor=floor,
