@@ -144,8 +144,10 @@ def facts_in(plan: Plan, bucket: str) -> dict[str, str]:
 
 
 def known_in(active: Active, bucket: str | None) -> dict[str, ArmBelief]:
-    """What is known of candidates in a bucket, on the prior that decisions use there; without a bucket the evidence of
-    all customers together, on a flat prior."""
+    """Return the beliefs about candidates in a bucket, on the prior that decisions use there.
+
+    Without a bucket: the evidence of all customers together, on a flat prior.
+    """
     if bucket is not None or active.plan.learns_choices:
         snapshot = active.snapshots.get(bucket or "")
         return snapshot.knowledge.arms if snapshot else {}
