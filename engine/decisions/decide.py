@@ -161,7 +161,7 @@ def log_row(answer: DecisionAnswer, merchant_id: int, bucket: str, now: int, *, 
     )
 
 
-def _stratum(answer: Answer) -> str:
+def _stratum(answer: DecisionAnswer) -> str:
     plan, decision = answer.plan, answer.decision
     if not plan.learns_choices or decision.fallback:
         return ""
