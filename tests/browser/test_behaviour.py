@@ -140,9 +140,9 @@ def test_a_theme_is_chosen_at_once_and_kept(stays: Page) -> None:
 
 def test_the_test_side_tints_the_bar_and_is_left_again(stays: Page) -> None:
     stays.goto("/admin/methods")
-    stays.get_by_role("button", name="Test", exact=True).click()
+    stays.get_by_role("link", name="Test", exact=True).click()
     expect(stays.get_by_text("Test data. Nothing here reaches live customers.")).to_be_visible()
-    stays.get_by_role("button", name="Live", exact=True).click()
+    stays.get_by_role("link", name="Live", exact=True).click()
     expect(stays.get_by_role("link", name="PayPal")).to_be_visible()
 
 

@@ -16,45 +16,53 @@ from tests.serving import Server, Side
 PASSWORD = "correct horse battery staple"
 CSRF = re.compile(r'name="csrf" value="([^"]+)"')
 VERSION = re.compile(r'name="version" value="(\d+)"')
+WITHOUT_SIDE = ("/admin/live", "/admin/test", "/admin/theme", "/admin/logout")
 _numbers = itertools.count(1)
 
 
 @dataclass
 class Person:
-    """Someone who is logged in."""
+    """Someone who is logged in. `/admin/rules` as a path means the rules of the side that they look at."""
 
     client: httpx.Client
     email: str
+    mode: str = "live"
+
+    def address(self, path: str) -> str:
+        """The path on this person's side, unless it names a side or belongs to both."""
+        if path.startswith(WITHOUT_SIDE):
+            return path
+        return path.replace("/admin", f"/admin/{self.mode}", 1)
 
     def get(self, path: str) -> str:
         """The page's text, entities decoded; it must be there."""
-        answer = self.client.get(path)
+        answer = self.client.get(self.address(path))
         assert answer.status_code == 200, f"{path}: {answer.status_code}"
         return unescape(answer.text)
 
     def csrf(self, path: str = "/admin/") -> str:
-        return csrf_in(self.client.get(path).text)
+        return csrf_in(self.client.get(self.address(path)).text)
 
     def send(self, path: str, **values: Any) -> httpx.Response:
         """Send a form as a page of ours would."""
-        return self.client.post(path, data={"csrf": self.csrf(), **values})
+        return self.client.post(self.address(path), data={"csrf": self.csrf(), **values})
 
     def version(self, path: str) -> str:
         """The version that the form on this page was opened at."""
-        match = VERSION.search(self.client.get(path).text)
+        match = VERSION.search(self.client.get(self.address(path)).text)
         assert match, f"no form at {path}"
         return match.group(1)
 
     def publish(self, placement: str = "payment_methods") -> None:
         """Put the placement's draft in force, as the button on its page does."""
-        page = self.client.get(f"/admin/placements/{placement}/changes").text
+        page = self.client.get(self.address(f"/admin/placements/{placement}/changes")).text
         revision = re.search(r'name="revision" value="(\d+)"', page)
         assert revision, "there is nothing to publish"
         answer = self.send(f"/admin/placements/{placement}/changes", act="publish", revision=revision.group(1))
         assert answer.status_code == 303, answer.text
 
     def look_at(self, mode: str) -> None:
-        self.send("/admin/mode", mode=mode, back="/admin/")
+        self.mode = mode
 
 
 def csrf_in(text: str) -> str:

@@ -76,7 +76,7 @@ def test_logging_in_makes_a_new_session_and_ends_the_old_one(server: Server, sid
     assert person.client.cookies[SESSION] != old
     stale = server.client()
     stale.cookies.set(SESSION, old)
-    assert stale.get("/admin/").status_code == 303
+    assert stale.get("/admin/live/").status_code == 303
 
 
 def test_logging_out_ends_the_session_on_the_server(server: Server, side: Side) -> None:
@@ -84,7 +84,7 @@ def test_logging_out_ends_the_session_on_the_server(server: Server, side: Side) 
     token = person.client.cookies[SESSION]
     assert person.send("/admin/logout").status_code == 303
     person.client.cookies.set(SESSION, token)
-    assert person.client.get("/admin/").status_code == 303
+    assert person.client.get("/admin/live/").status_code == 303
 
 
 @pytest.mark.parametrize(
@@ -97,21 +97,21 @@ def test_logging_in_never_leads_to_another_host(server: Server, side: Side, want
 
 def test_logging_in_leads_to_the_page_that_was_asked_for(server: Server, side: Side) -> None:
     person = person_of(server, side)
-    answer = log_in(server.client(), person.email, PASSWORD, wanted="/admin/rules")
-    assert answer.headers["location"] == "/admin/rules"
+    answer = log_in(server.client(), person.email, PASSWORD, wanted="/admin/live/rules")
+    assert answer.headers["location"] == "/admin/live/rules"
 
 
 @pytest.mark.parametrize("csrf", ["", "wrong", "é"])
 def test_a_form_from_elsewhere_changes_nothing(server: Server, side: Side, csrf: str) -> None:
     person = person_of(server, side)
-    answer = person.client.post("/admin/methods/card/toggle", data={"csrf": csrf, "enabled": "off"})
+    answer = person.client.post("/admin/live/methods/card/toggle", data={"csrf": csrf, "enabled": "off"})
     assert answer.status_code == 403
     assert side.client.get("/v1/placements/payment_methods/candidates/card").json()["enabled"]
 
 
 def test_another_persons_token_does_not_help(server: Server, side: Side) -> None:
     one, other = person_of(server, side), person_of(server, side)
-    answer = one.client.post("/admin/methods/card/toggle", data={"csrf": other.csrf(), "enabled": "off"})
+    answer = one.client.post("/admin/live/methods/card/toggle", data={"csrf": other.csrf(), "enabled": "off"})
     assert answer.status_code == 403
 
 
@@ -148,7 +148,7 @@ def test_tokens_match_only_when_both_are_there_and_equal() -> None:
 
 
 def test_pages_forbid_inline_scripts_and_being_framed(server: Server, side: Side) -> None:
-    headers = person_of(server, side).client.get("/admin/").headers
+    headers = person_of(server, side).client.get("/admin/live/").headers
     policy = headers["content-security-policy"]
     assert "script-src 'self'" in policy
     assert "frame-ancestors 'none'" in policy

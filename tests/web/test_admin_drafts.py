@@ -17,9 +17,9 @@ from tests.web.people import Person, person_of
 from web.openapi import examples
 
 PLACE = "payment_methods"
-CHANGES = f"/admin/placements/{PLACE}/changes"
-VERSIONS = f"/admin/placements/{PLACE}/versions"
-SCENARIOS = f"/admin/placements/{PLACE}/scenarios"
+CHANGES = f"/admin/live/placements/{PLACE}/changes"
+VERSIONS = f"/admin/live/placements/{PLACE}/versions"
+SCENARIOS = f"/admin/live/placements/{PLACE}/scenarios"
 HIDE = {"id": "hide-paypal", "name": "Hide PayPal", "when": {"==": [1, 1]}, "effects": ({"exclude": ["paypal"]},)}
 REVISION = re.compile(r'name="revision" value="(\d+)"')
 
@@ -78,7 +78,7 @@ def test_changes_are_discarded_and_come_back(side: Side, person: Person):
     assert answer.status_code == 303
     page = person.get(CHANGES)
     assert "1 rule to be changed" in page
-    undo = re.search(r'action="(/admin/placements/payment_methods/changes/\d+/restore)"', page)
+    undo = re.search(r'action="(/admin/live/placements/payment_methods/changes/\d+/restore)"', page)
     assert undo is not None
     person.send(undo[1])
     assert "2 rules to be changed" in person.get(CHANGES)
@@ -159,11 +159,11 @@ def test_a_time_is_read_in_the_merchants_timezone(side: Side, person: Person):
 def test_a_decision_becomes_a_scenario_with_one_click_and_stops_what_would_break_it(side: Side, person: Person):
     decision = side.decide()["decision_id"]
     page = person.get(f"/admin/decisions/{decision}")
-    assert f"/admin/decisions/{decision}/scenario" in page
+    assert f"/admin/live/decisions/{decision}/scenario" in page
     answer = person.send(f"/admin/decisions/{decision}/scenario")
     address = answer.headers["location"]
     assert "It passes" in person.get(address)
-    assert person.send(f"/admin/decisions/{decision}/scenario").headers["location"] == address
+    assert person.send(f"/admin/live/decisions/{decision}/scenario").headers["location"] == address
     draft(side)
     assert "1 scenario would fail" in person.get(CHANGES)
     refused = act(person, "publish")

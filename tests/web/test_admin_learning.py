@@ -17,7 +17,7 @@ from web.charts.learning_charts import arrivals as arrivals_chart
 from web.format import Show, viewer_locale
 
 SHOW = Show(locale=viewer_locale("en"), timezone="Europe/Berlin", now=0)
-LEARNING = "/admin/placements/payment_methods/learning"
+LEARNING = "/admin/live/placements/payment_methods/learning"
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_lines_of_several_days_carry_their_names() -> None:
 
 def test_the_charts_of_the_first_page_are_there_as_files_too(side: Side, person: Person) -> None:
     buy(side, 3)
-    arms = "/admin/placements/payment_methods/arms"
+    arms = "/admin/live/placements/payment_methods/arms"
     estimates = list(csv.DictReader(io.StringIO(person.get(f"{arms}/estimates.csv"))))
     assert {"label", "mean", "low", "high"} <= estimates[0].keys()
     shares = list(csv.DictReader(io.StringIO(person.get(f"{arms}/shares.csv"))))

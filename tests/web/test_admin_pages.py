@@ -18,8 +18,8 @@ RULE = {
     "effects": '[{"exclude": ["paypal"]}]',
     "enabled": "on",
 }
-NEW_RULE = "/admin/rules/new"
-THE_RULE = "/admin/rules/payment_methods/hide-paypal-for-small-carts"
+NEW_RULE = "/admin/live/rules/new"
+THE_RULE = "/admin/live/rules/payment_methods/hide-paypal-for-small-carts"
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_a_deleted_rule_can_be_brought_back_as_it_was(side: Side, person: Person
     person.send(f"{THE_RULE}/delete", version=person.version(THE_RULE))
     person.publish()
     assert side.client.get(path).status_code == 404
-    entry = re.search(r'action="(/admin/audit/\d+/restore)"', person.get("/admin/audit?q=rule"))
+    entry = re.search(r'action="(/admin/live/audit/\d+/restore)"', person.get("/admin/audit?q=rule"))
     assert entry, "the audit log offers to take it back"
     person.send(entry.group(1))
     after = side.client.get(path).json()
@@ -196,7 +196,7 @@ def test_moving_a_method_up_changes_the_default_order(side: Side, person: Person
 
 def test_what_a_merchant_types_is_shown_and_never_run(person: Person) -> None:
     person.send("/admin/methods/new", **method(label="<script>alert(1)</script>"))
-    raw = person.client.get("/admin/methods").text
+    raw = person.client.get("/admin/live/methods").text
     assert "<script>alert(1)</script>" not in raw
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in raw
 
@@ -230,10 +230,10 @@ def test_the_monitor_shows_what_the_bandit_has_learned(server: Server, side: Sid
 def test_a_decision_is_found_by_its_id_and_by_its_customer(side: Side, person: Person) -> None:
     decision = side.decide("c_known")["decision_id"]
     side.decide("c_other")
-    straight = person.client.get("/admin/decisions", params={"q": decision})
-    assert straight.headers["location"] == f"/admin/decisions/{decision}"
+    straight = person.client.get("/admin/live/decisions", params={"q": decision})
+    assert straight.headers["location"] == f"/admin/live/decisions/{decision}"
     text = person.get("/admin/decisions?q=c_known")
-    assert text.count(f'data-href="/admin/decisions/{decision}"') == 1
+    assert text.count(f'data-href="/admin/live/decisions/{decision}"') == 1
     assert text.count("data-href=") == 1
     assert "Nothing found" in person.get("/admin/decisions?q=c_nobody")
     assert "Decision not found" in person.get("/admin/decisions?q=dec_nothing")
@@ -281,9 +281,9 @@ def test_a_replay_comes_out_the_same_also_after_the_rules_moved_on(side: Side, p
 def test_pages_of_decisions_follow_each_other_without_gaps(side: Side, person: Person) -> None:
     made = {side.decide()["decision_id"] for _ in range(30)}
     first = person.get("/admin/decisions")
-    match = re.search(r'href="(/admin/decisions\?before=[^"]+)"', first)
+    match = re.search(r'href="(/admin/live/decisions\?before=[^"]+)"', first)
     assert match
-    seen = re.findall(r'data-href="/admin/decisions/(dec_\w+)"', first + person.get(match.group(1)))
+    seen = re.findall(r'data-href="/admin/live/decisions/(dec_\w+)"', first + person.get(match.group(1)))
     assert sorted(seen) == sorted(made)
 
 
@@ -300,7 +300,7 @@ def test_a_declared_field_can_be_read_by_the_next_rule(person: Person) -> None:
 
 def test_a_field_that_a_rule_reads_cannot_be_deleted(person: Person) -> None:
     person.send(NEW_RULE, **RULE)
-    path = "/admin/fields/cart.total"
+    path = "/admin/live/fields/cart.total"
     answer = person.send(f"{path}/delete", version=person.version(path))
     assert answer.status_code == 422
     assert "still in use" in answer.text
@@ -317,7 +317,7 @@ def test_a_key_is_shown_once_and_works(server: Server, person: Person) -> None:
 
 def test_a_rotated_key_goes_on_for_the_overlap_and_a_revoked_one_ends(server: Server, person: Person) -> None:
     old = re.findall(r'id="plain-key">(\w+)<', person.send("/admin/keys", name="Shop", kind="secret").text)[0]
-    ids = dict(re.findall(r'action="/admin/keys/(\w+)/(rotate)"', person.get("/admin/keys")))
+    ids = dict(re.findall(r'action="/admin/live/keys/(\w+)/(rotate)"', person.get("/admin/keys")))
     [shop] = [id for id in ids if _hint_of(person, id).startswith(old[:12])]
     new = re.findall(r'id="plain-key">(\w+)<', person.send(f"/admin/keys/{shop}/rotate", overlap="24").text)[0]
     assert all(server.client(key).get("/v1/placements").status_code == 200 for key in (old, new))
@@ -329,7 +329,7 @@ def test_a_rotated_key_goes_on_for_the_overlap_and_a_revoked_one_ends(server: Se
 
 def _hint_of(person: Person, key_id: str) -> str:
     text = person.get("/admin/keys")
-    return re.findall(r'class="mono">([^<]+)</small>', text[: text.index(f"/admin/keys/{key_id}/rotate")])[-1]
+    return re.findall(r'class="mono">([^<]+)</small>', text[: text.index(f"/admin/live/keys/{key_id}/rotate")])[-1]
 
 
 def test_every_change_is_in_the_audit_log_with_before_and_after(person: Person) -> None:
@@ -344,10 +344,10 @@ def test_every_change_is_in_the_audit_log_with_before_and_after(person: Person) 
 
 
 def test_search_finds_things_by_name_and_leads_to_decisions_by_id(side: Side, person: Person) -> None:
-    assert 'href="/admin/methods/paypal"' in person.get("/admin/search?q=PAYP")
+    assert 'href="/admin/live/methods/paypal"' in person.get("/admin/live/search?q=PAYP")
     assert "Nothing found" in person.get("/admin/search?q=zzz")
     decision = side.decide()["decision_id"]
-    assert person.client.get("/admin/search", params={"q": decision}).headers["location"].endswith(decision)
+    assert person.client.get("/admin/live/search", params={"q": decision}).headers["location"].endswith(decision)
 
 
 def test_a_theme_is_remembered_and_rendered_by_the_server(person: Person) -> None:

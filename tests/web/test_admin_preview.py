@@ -19,7 +19,7 @@ from tests.web.people import Person, person_of
 from web.admin.changes.preview_report import Phrasing, verdict_of
 from web.format import Show, viewer_locale
 
-PAGE = "/admin/rules/payment_methods/-/preview"
+PAGE = "/admin/live/rules/payment_methods/-/preview"
 NO_SEPA = rule({"exclude": ["sepa_debit"]}, id="no-sepa", name="No SEPA")
 EFFECT = Effect(1000, 500, 0.6, 0.01, 0.008, 0.021, 400, 3, 0.0, 0.0)
 

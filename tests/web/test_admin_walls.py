@@ -10,27 +10,27 @@ from tests.serving import Server, Side
 from tests.web.people import person_of
 
 OTHERS = (
-    "/admin/placements/payment_methods",
-    "/admin/placements/payment_methods/arms",
-    "/admin/placements/payment_methods/settings",
-    "/admin/placements/payment_methods/candidates/card",
-    "/admin/methods/card",
-    "/admin/rules?placement=payment_methods",
-    "/admin/rules/payment_methods/{rule}",
-    "/admin/fields/cart.gift",
-    "/admin/decisions/{decision}",
+    "/admin/live/placements/payment_methods",
+    "/admin/live/placements/payment_methods/arms",
+    "/admin/live/placements/payment_methods/settings",
+    "/admin/live/placements/payment_methods/candidates/card",
+    "/admin/live/methods/card",
+    "/admin/live/rules?placement=payment_methods",
+    "/admin/live/rules/payment_methods/{rule}",
+    "/admin/live/fields/cart.gift",
+    "/admin/live/decisions/{decision}",
 )
 ACTS = (
-    ("/admin/placements/payment_methods/settings", {"name": "Mine"}),
-    ("/admin/placements/payment_methods/delete", {"confirm": "payment_methods"}),
-    ("/admin/placements/payment_methods/candidates/card/toggle", {"enabled": "off"}),
-    ("/admin/methods/card/delete", {"version": "1"}),
-    ("/admin/rules/payment_methods/{rule}/toggle", {"enabled": "off"}),
-    ("/admin/rules/payment_methods/{rule}/delete", {"version": "1"}),
-    ("/admin/decisions/{decision}/replay", {}),
-    ("/admin/keys/{key}/rotate", {"overlap": "0"}),
-    ("/admin/keys/{key}/revoke", {"confirm": "xxxx"}),
-    ("/admin/audit/{entry}/restore", {}),
+    ("/admin/live/placements/payment_methods/settings", {"name": "Mine"}),
+    ("/admin/live/placements/payment_methods/delete", {"confirm": "payment_methods"}),
+    ("/admin/live/placements/payment_methods/candidates/card/toggle", {"enabled": "off"}),
+    ("/admin/live/methods/card/delete", {"version": "1"}),
+    ("/admin/live/rules/payment_methods/{rule}/toggle", {"enabled": "off"}),
+    ("/admin/live/rules/payment_methods/{rule}/delete", {"version": "1"}),
+    ("/admin/live/decisions/{decision}/replay", {}),
+    ("/admin/live/keys/{key}/rotate", {"overlap": "0"}),
+    ("/admin/live/keys/{key}/revoke", {"confirm": "xxxx"}),
+    ("/admin/live/audit/{entry}/restore", {}),
 )
 
 
@@ -93,6 +93,46 @@ def test_the_test_side_is_empty_while_the_live_side_is_full(server: Server, side
     assert "Test data" in text
 
 
+def test_a_form_changes_the_side_it_was_opened_on(server: Server) -> None:
+    live, test = server.sides()
+    live.furnish()
+    test.furnish()
+    person = person_of(server, live)
+    csrf = person.csrf("/admin/test/methods")
+    assert person.client.get("/admin/live/methods").status_code == 200, "another tab looks at live meanwhile"
+    values = {"csrf": csrf, "enabled": "off"}
+    assert person.client.post("/admin/test/methods/card/toggle", data=values).status_code == 303
+    path = "/v1/placements/payment_methods/candidates/card"
+    assert not test.client.get(path).json()["enabled"]
+    assert live.client.get(path).json()["enabled"]
+
+
+def test_a_form_without_a_side_is_refused(server: Server, side: Side) -> None:
+    person = person_of(server, side)
+    values = {"csrf": person.csrf(), "enabled": "off"}
+    answer = person.client.post("/admin/methods/card/toggle", data=values)
+    assert answer.status_code == 409
+    assert "nothing was changed" in answer.text
+    assert side.client.get("/v1/placements/payment_methods/candidates/card").json()["enabled"]
+
+
+def test_an_address_without_a_side_leads_to_the_last_one(server: Server, side: Side) -> None:
+    person = person_of(server, side)
+    assert person.client.get("/admin/rules?q=a").headers["location"] == "/admin/live/rules?q=a"
+    person.client.get("/admin/test/fields")
+    assert person.client.get("/admin/").headers["location"] == "/admin/test/"
+
+
+def test_the_switch_leads_to_the_same_page_or_its_list(server: Server, side: Side) -> None:
+    person = person_of(server, side)
+    assert 'href="/admin/test/methods/card"' in person.get("/admin/live/methods/card")
+    came_from = {"referer": f"{server.url}/admin/live/methods/card"}
+    answer = person.client.get("/admin/test/methods/card", headers=came_from)
+    assert answer.headers["location"] == "/admin/test/methods"
+    assert "does not exist on the test side" in person.get("/admin/test/methods")
+    assert person.client.get("/admin/test/methods/card").status_code == 404
+
+
 @pytest.mark.parametrize(
     ("role", "mode", "may"),
     [("viewer", "live", False), ("viewer", "test", False), ("editor", "live", False), ("editor", "test", True),
@@ -121,4 +161,4 @@ def test_a_viewer_sees_no_switch_or_button_that_would_be_refused(server: Server,
         text = viewer.get(path)
         assert 'role="switch"' not in text
         assert "/new" not in text
-    assert "Save" not in viewer.get("/admin/methods/card")
+    assert ">Save<" not in viewer.get("/admin/methods/card")

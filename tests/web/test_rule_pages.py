@@ -20,8 +20,8 @@ from web.admin.rules.builder import rule_form
 from web.admin.rules.draft_rules import load_rules
 
 PLACE = "/v1/placements/payment_methods/rules"
-NEW = "/admin/rules/new?placement=payment_methods"
-LIST = "/admin/rules?placement=payment_methods"
+NEW = "/admin/live/rules/new?placement=payment_methods"
+LIST = "/admin/live/rules?placement=payment_methods"
 HIDE = [{"exclude": ["card"]}]
 ODD = {"<": [{"+": [{"var": "cart.total"}, 1]}, 3.0]}
 INPUT = re.compile(r'<(?:input|textarea)[^>]* name="(version|shown|history)"[^>]* value="([^"]*)"')
@@ -58,7 +58,7 @@ def opened(person: Person, path: str) -> dict[str, Any]:
 
 
 def test_a_rule_that_rows_cannot_show_is_saved_as_it_was_opened(side: Side, person: Person, ids: list[str]) -> None:
-    path = "/admin/rules/payment_methods/first"
+    path = "/admin/live/rules/payment_methods/first"
     rule = {"when": json.dumps(ODD), "effects": json.dumps([{"exclude": ["card"]}])}
     saved = person.send(path, act="save", name="First", priority="100", enabled="on", **rule, **opened(person, path))
     assert saved.status_code == 200
@@ -113,7 +113,7 @@ def test_rules_change_places_by_steps_and_by_dragging(side: Side, person: Person
 
 
 def test_several_rules_are_switched_or_deleted_at_once(side: Side, person: Person, ids: list[str]) -> None:
-    switch = "/admin/rules/payment_methods/-/switch"
+    switch = "/admin/live/rules/payment_methods/-/switch"
     person.send(switch, act="off", id=["first", "third"])
     assert "Changed" in person.get(LIST)
     person.publish()
@@ -129,7 +129,7 @@ def test_several_rules_are_switched_or_deleted_at_once(side: Side, person: Perso
 
 def test_the_list_is_narrowed_by_name_and_tag(side: Side, person: Person, ids: list[str]) -> None:
     values = {"name": "Third", "priority": "1", "enabled": "on", "when": "true", "effects": '[{"exclude": ["card"]}]'}
-    path = "/admin/rules/payment_methods/third"
+    path = "/admin/live/rules/payment_methods/third"
     saved = person.send(
         path, tags="christmas, finance", active_from="2126-12-01T08:00", version=person.version(path), **values
     )
@@ -146,14 +146,14 @@ def test_the_list_is_narrowed_by_name_and_tag(side: Side, person: Person, ids: l
 
 
 def test_rules_go_out_and_come_in_again_as_they_were(side: Side, person: Person, ids: list[str]) -> None:
-    export = person.client.get("/admin/rules/payment_methods/-/export")
+    export = person.client.get("/admin/live/rules/payment_methods/-/export")
     assert export.headers["content-disposition"] == 'attachment; filename="rules-payment_methods.json"'
     before = {rule["id"]: rule for rule in side.client.get(PLACE).json()["items"]}
     person.send("/admin/rules/payment_methods/-/switch", act="delete", id=ids)
     person.publish()
     assert order(side) == []
     sent = person.client.post(
-        "/admin/rules/payment_methods/-/import",
+        "/admin/live/rules/payment_methods/-/import",
         data={"csrf": person.csrf()},
         files={"file": ("rules.json", export.content, "application/json")},
     )
@@ -182,7 +182,7 @@ def test_a_file_that_is_wrong_changes_nothing_and_says_why(
     side: Side, person: Person, ids: list[str], text: str, said: str
 ) -> None:
     answer = person.client.post(
-        "/admin/rules/payment_methods/-/import",
+        "/admin/live/rules/payment_methods/-/import",
         data={"csrf": person.csrf()},
         files={"file": ("rules.json", text.encode(), "application/json")},
     )
@@ -196,7 +196,7 @@ def test_a_file_that_is_wrong_changes_nothing_and_says_why(
 def test_what_another_editor_saved_is_told_and_nothing_typed_is_lost(
     server: Server, side: Side, person: Person, ids: list[str]
 ) -> None:
-    path = "/admin/rules/payment_methods/first"
+    path = "/admin/live/rules/payment_methods/first"
     values = {"priority": "100", "enabled": "on", "when": "true", "effects": '[{"exclude": ["card"]}]'}
     seen = person.version(path)
     assert person_of(server, side).send(path, name="Theirs", version=seen, **values).status_code == 200
@@ -208,7 +208,7 @@ def test_what_another_editor_saved_is_told_and_nothing_typed_is_lost(
 
 
 def test_a_save_is_taken_back_and_so_is_a_deletion(side: Side, person: Person, ids: list[str]) -> None:
-    path = "/admin/rules/payment_methods/first"
+    path = "/admin/live/rules/payment_methods/first"
     before = side.client.get(f"{PLACE}/first").json()
     values = {"name": "Other", "priority": "7", "when": "true", "effects": json.dumps(HIDE)}
     version = person.version(path)
@@ -220,7 +220,7 @@ def test_a_save_is_taken_back_and_so_is_a_deletion(side: Side, person: Person, i
     assert "Other" not in person.get(LIST)
     person.send(path, version=person.version(path), **values)
     person.send(f"{path}/delete", version=person.version(path))
-    match = re.search(r'action="(/admin/rules/payment_methods/first/back[^"]*)"', person.get(LIST))
+    match = re.search(r'action="(/admin/live/rules/payment_methods/first/back[^"]*)"', person.get(LIST))
     assert match, "the next page offers to take it back"
     person.send(match.group(1))
     assert "To be deleted" not in person.get(LIST)
@@ -235,11 +235,11 @@ def test_the_list_counts_what_the_checks_find_and_leads_there(side: Side, person
     page = person.get(LIST)
     assert "The checks found something in one rule:" in page
     row = page[page.index('data-id="never"') :].partition("</tr>")[0]
-    assert re.search(r'href="/admin/rules/payment_methods/never#rule-found"[^>]*>.*1 finding<', row)
+    assert re.search(r'href="/admin/live/rules/payment_methods/never#rule-found"[^>]*>.*1 finding<', row)
     assert "#rule-found" not in page[page.index('data-id="fine"') :].partition("</tr>")[0]
     values = {"csrf": person.csrf(), "enabled": "off"}
     turned = person.client.post(
-        "/admin/rules/payment_methods/never/toggle", data=values, headers={"HX-Request": "true"}
+        "/admin/live/rules/payment_methods/never/toggle", data=values, headers={"HX-Request": "true"}
     ).text
     assert "#rule-found" not in turned, "what is off takes no part in the checks"
     assert 'id="rule-checks"' in turned
@@ -248,7 +248,7 @@ def test_the_list_counts_what_the_checks_find_and_leads_there(side: Side, person
 def test_each_json_text_is_decoded_once_a_keystroke(
     person: Person, ids: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = "/admin/rules/payment_methods/first"
+    path = "/admin/live/rules/payment_methods/first"
     rule = {"name": "First", "priority": "100", "enabled": "on", "when": json.dumps(ODD), "effects": json.dumps(HIDE)}
     sent = {"csrf": person.csrf(), **rule, **opened(person, path)}
     decoded: list[str] = []
@@ -294,12 +294,12 @@ def test_creating_at_the_same_moment_makes_one_rule(person: Person) -> None:
     def send(_: int) -> str:
         together.wait()
         sent = person.client.post(
-            "/admin/rules/new", data={"csrf": csrf, "placement": "payment_methods", "act": "save", **rule}
+            "/admin/live/rules/new", data={"csrf": csrf, "placement": "payment_methods", "act": "save", **rule}
         )
         return str(sent.headers.get("location"))
 
     with ThreadPoolExecutor(4) as pool:
-        assert set(pool.map(send, range(4))) == {"/admin/rules/payment_methods/at-once"}
+        assert set(pool.map(send, range(4))) == {"/admin/live/rules/payment_methods/at-once"}
 
 
 def test_two_engines_in_one_process_share_no_rules(tmp_path: Path) -> None:

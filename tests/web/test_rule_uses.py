@@ -14,7 +14,7 @@ from tests.serving import Server, Side
 from tests.web.people import Person, person_of
 
 RULES = "/v1/placements/payment_methods/rules"
-LIST = "/admin/rules?placement=payment_methods"
+LIST = "/admin/live/rules?placement=payment_methods"
 WAITS = "Number of items never arrived in the last 30 days: this rule cannot fire."
 
 
@@ -44,7 +44,7 @@ def test_a_rules_card_says_how_often_it_fired_and_when_last(person: Person) -> N
     assert 'data-chart="chart-uses"' in page
     assert page.count("</td></tr>") == 30
     assert "Compare with and without this rule" in page
-    assert "/admin/rules/payment_methods/fires/uses" in person.get("/admin/rules/payment_methods/fires")
+    assert "/admin/live/rules/payment_methods/fires/uses" in person.get("/admin/rules/payment_methods/fires")
 
 
 def test_a_rule_that_waits_for_what_never_comes_is_flagged_wherever_it_stands(person: Person) -> None:
@@ -106,5 +106,5 @@ def test_another_merchant_sees_nothing_of_it(server: Server, person: Person) -> 
     assert other.client.get("/v1/placements/payment_methods/rule-uses").status_code == 404
     assert other.client.get("/v1/field-uses").json()["answers"] == 0
     stranger = person_of(server, other)
-    assert stranger.client.get("/admin/rules/payment_methods/fires/uses").status_code == 404
+    assert stranger.client.get("/admin/live/rules/payment_methods/fires/uses").status_code == 404
     assert "of decisions" not in stranger.get("/admin/fields")

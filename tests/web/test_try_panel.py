@@ -20,7 +20,7 @@ from web.admin.rules.builder.rule_form import RuleForm
 from web.admin.rules.builder.rule_view import RuleContext, RuleView
 
 RULES = "/v1/placements/payment_methods/rules"
-ONE = "/admin/rules/payment_methods/small"
+ONE = "/admin/live/rules/payment_methods/small"
 SMALL = {"<": [{"var": "cart.total"}, 5000]}
 HTMX = {"hx-request": "true"}
 FIELD = re.compile(r'<input[^>]* name="(version|shown|history)"[^>]* value="([^"]*)"')
@@ -88,7 +88,7 @@ def test_what_is_on_the_page_counts_although_nobody_saved_it(side: Side, person:
 
 def test_a_rule_that_is_not_saved_yet_can_be_tried(person: Person) -> None:
     typed = {"name": "", "priority": "0", "enabled": "on", "when": "true", "effects": '[{"exclude": ["card"]}]'}
-    said = tried(person, "/admin/rules/payment_methods/~new", **typed, **facts(cart_total="1"))
+    said = tried(person, "/admin/live/rules/payment_methods/~new", **typed, **facts(cart_total="1"))
     assert "It fires" in said
     assert "Also fires: Small carts" in said
 
@@ -159,7 +159,7 @@ def test_nobody_tries_another_merchants_rules_or_customers(server: Server, side:
     stranger = person_of(server, other)
     assert stranger.client.get(f"{ONE}/try").status_code == 404
     other.furnish()
-    mine = f"/admin/rules/payment_methods/{other.client.get(RULES).json()['items'][0]['id']}"
+    mine = f"/admin/live/rules/payment_methods/{other.client.get(RULES).json()['items'][0]['id']}"
     for values in ({"start": decision, "started": ""}, {"find": decision, "looked": ""}, {"find": "c_1", "looked": ""}):
         assert "777.00" not in tried(stranger, mine, **values)
 

@@ -1,12 +1,13 @@
-"""All pages under /admin: the log-in for everybody, the others for those who are logged in."""
+"""All pages under /admin: the log-in for everybody, the others, once for each side, for those who are logged in."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
+from urllib.parse import quote
 
-from litestar import Response, Router, get
+from litestar import Response, Router, get, post
 from litestar.config.compression import CompressionConfig
 from litestar.datastructures import CacheControlHeader
 from litestar.di import NamedDependency, Provide
@@ -18,7 +19,7 @@ from litestar.response import Redirect
 from litestar.static_files import create_static_files_router
 from litestar.types import ExceptionHandlersMap
 
-from engine.model.errors import EngineError, NotFound
+from engine.model.errors import Conflict, EngineError, NotFound
 from web.admin.candidates import candidate_form, candidate_list
 from web.admin.changes import draft_changes, preview_page, versions
 from web.admin.log import audit, decision_list, decision_page
@@ -27,12 +28,12 @@ from web.admin.rules import rule_files, rule_list, rule_page, rule_uses, scenari
 from web.admin.rules.trial import try_panel
 from web.admin.settings import fields, keys
 from web.admin.shell import error_pages, login, preferences, search, undo
-from web.admin.shell.admission import enter, provide_frame
-from web.admin.shell.frame import Frame
+from web.admin.shell.admission import AnyRequest, enter, provide_frame
+from web.admin.shell.frame import SIDES, Frame, base_of
 from web.admin.shell.render import STATIC
 
 PAGES: Sequence[ModuleType] = (
-    overview, search, preferences, undo, login,
+    overview, search, undo,
     placement_list, placement_page, placement_learning, placement_settings,
     candidate_list, candidate_form,
     rule_list, rule_files, rule_page, rule_uses, try_panel, scenarios,
@@ -40,7 +41,9 @@ PAGES: Sequence[ModuleType] = (
     decision_list, decision_page, audit,
     fields, keys,
 )  # fmt: skip
-"""The modules with pages; each lists its own in `handlers`."""
+"""The modules with pages of one side; each lists its own in `handlers`."""
+WITHOUT_SIDE: Sequence[ModuleType] = (preferences, login)
+"""The modules whose handlers concern the person, whatever side they look at."""
 MOST_BODY_BYTES = 512 * 1024
 ERROR_PAGES: dict[Any, Any] = {
     EngineError: error_pages.engine_error,
@@ -61,20 +64,45 @@ async def nothing_here(frame: NamedDependency[Frame], rest: FromPath[str]) -> Re
     raise NotFound(f"there is no page “{rest}”")
 
 
+@get(["/", "/{rest:path}"])
+async def last_side(request: AnyRequest, frame: NamedDependency[Frame], rest: FromPath[str] = "/") -> Response[Any]:
+    """Redirect an address without a side to the side that was looked at last."""
+    query = request.url.query
+    return frame.go(f"{frame.base}{quote(rest)}{f'?{query}' if query else ''}")
+
+
+@post(["/", "/{rest:path}"], status_code=200)
+async def no_side(frame: NamedDependency[Frame], rest: FromPath[str] = "/") -> Response[Any]:
+    """Refuse a form whose address names no side: it must not change the side that another tab chose."""
+    raise Conflict("This form does not say whether it is about live or test, so nothing was changed")
+
+
 def routers() -> list[Any]:
     """Return the routers of the log-in, the pages behind it, and the files that they load."""
     failing: ExceptionHandlersMap = ERROR_PAGES
     outside = Router("/admin", route_handlers=list[Any](login.outside), exception_handlers=failing)
-    inside = Router(
-        "/admin",
-        route_handlers=[nothing_here, *(handler for module in PAGES for handler in list[Any](module.handlers))],
+    pages = [nothing_here, *_handlers(PAGES)]
+    without_side = [last_side, no_side, *_handlers(WITHOUT_SIDE)]
+    by_path = {"/admin": without_side, **{base_of(side): pages for side in SIDES}}
+    return [start, outside, *(_inside(path, handlers) for path, handlers in by_path.items()), _files()]
+
+
+def _handlers(modules: Sequence[ModuleType]) -> list[Any]:
+    return [handler for module in modules for handler in list[Any](module.handlers)]
+
+
+def _inside(path: str, handlers: Sequence[Any]) -> Router:
+    """Return the router of pages for those who are logged in."""
+    failing: ExceptionHandlersMap = ERROR_PAGES
+    return Router(
+        path,
+        route_handlers=handlers,
         before_request=enter,
         dependencies={"frame": Provide(provide_frame, sync_to_thread=False)},
         exception_handlers=failing,
         include_in_schema=False,
         request_max_body_size=MOST_BODY_BYTES,
     )
-    return [start, outside, inside, _files()]
 
 
 def _files() -> Router:

@@ -92,7 +92,7 @@ async def create_candidate(
         return frame.form(
             "candidates/candidate.html", "candidates/_candidate_form.html", context, status=refusal.status
         )
-    return frame.go(base_of(key), notice=Notice(f"{created.document.label} is added and in force."))
+    return frame.go(base_of(frame, key), notice=Notice(f"{created.document.label} is added and in force."))
 
 
 @get(["/methods/{id:str}", "/placements/{key:str}/candidates/{id:str}"])
@@ -191,14 +191,14 @@ def texts_of(resource: Resource, currency: str) -> dict[str, str]:
 
 
 def _new(frame: Frame, key: str, form: Form) -> CandidateForm:
-    return _form(frame, key, form, title=f"Add a {noun_of(key).singular}", action=f"{base_of(key)}/new")
+    return _form(frame, key, form, title=f"Add a {noun_of(key).singular}", action=f"{base_of(frame, key)}/new")
 
 
 def _stored(
     frame: Frame, key: str, id: str, form: Form, *, saved: bool = False, theirs: list[Difference] | None = None
 ) -> CandidateForm:
     title = form.value("label") or id
-    return _form(frame, key, form, title=title, action=f"{base_of(key)}/{id}", saved=saved, theirs=theirs)
+    return _form(frame, key, form, title=title, action=f"{base_of(frame, key)}/{id}", saved=saved, theirs=theirs)
 
 
 def _form(
@@ -214,7 +214,7 @@ def _form(
     return CandidateForm(
         title=title,
         action=action,
-        base=base_of(key),
+        base=base_of(frame, key),
         noun=noun_of(key),
         form=form,
         currency=frame.merchant.currency,

@@ -104,7 +104,7 @@ async def delete_candidate(
     version = version_of(await typed(request))
     gone = await frame.engine.catalogue.delete(frame.actor, "candidate", key, id, version=version)
     return frame.go(
-        base_of(key), notice=Notice(f"{gone.document.label} is deleted.", undo=await undo_address(frame, gone))
+        base_of(frame, key), notice=Notice(f"{gone.document.label} is deleted.", undo=await undo_address(frame, gone))
     )
 
 
@@ -118,9 +118,9 @@ def positions_of(candidates: Sequence[Candidate]) -> dict[str, int]:
     return {candidate.id: position for position, candidate in enumerate(in_order(candidates))}
 
 
-def base_of(key: str) -> str:
+def base_of(frame: Frame, key: str) -> str:
     """Return the address of a placement's candidates."""
-    return "/admin/methods" if key == METHODS else f"/admin/placements/{key}/candidates"
+    return f"{frame.base}/methods" if key == METHODS else f"{frame.base}/placements/{key}/candidates"
 
 
 def noun_of(key: str) -> Noun:
@@ -135,7 +135,7 @@ async def documents_of(frame: Frame, key: str) -> list[Candidate]:
 
 async def _after_change(frame: Frame, key: str) -> Response[Any]:
     if not frame.is_htmx:
-        return frame.go(base_of(key))
+        return frame.go(base_of(frame, key))
     return frame.page("candidates/_candidate_rows.html", await _list(frame, key))
 
 
@@ -150,7 +150,7 @@ async def _list(frame: Frame, key: str) -> CandidatesPage:
         _row(frame, candidate, resources[candidate.id].version, position, last=len(ordered) - 1)
         for position, candidate in enumerate(ordered)
     ]
-    return CandidatesPage(placement.document if placement else None, rows, noun_of(key), base_of(key))
+    return CandidatesPage(placement.document if placement else None, rows, noun_of(key), base_of(frame, key))
 
 
 def _row(frame: Frame, candidate: Candidate, version: int, position: int, *, last: int) -> Row:

@@ -90,7 +90,7 @@ async def act_on_changes(request: AnyRequest, frame: NamedDependency[Frame], key
         return frame.page(
             "changes/changes.html", await _page(frame, key, values=values, problems=problems), status=status
         )
-    return frame.go(f"/admin/placements/{key}/changes", notice=notice)
+    return frame.go(f"{frame.base}/placements/{key}/changes", notice=notice)
 
 
 @post("/placements/{key:str}/changes/{entry_id:int}/restore", status_code=200)
@@ -99,7 +99,7 @@ async def restore_changes(frame: NamedDependency[Frame], key: FromPath[str], ent
     frame.must_draft()
     count = await frame.engine.drafts.bring_back(frame.actor, key, entry_id)
     text = f"{frame.show.count(count, 'change')} restored to the draft."
-    return frame.go(f"/admin/placements/{key}/changes", notice=Notice(text))
+    return frame.go(f"{frame.base}/placements/{key}/changes", notice=Notice(text))
 
 
 @post("/review", status_code=200)
@@ -115,7 +115,7 @@ async def choose_review(request: AnyRequest, frame: NamedDependency[Frame]) -> R
         else "Review is off: changes of rules need no approval."
     )
     key = values.get("placement", "")
-    return frame.go(f"/admin/placements/{key}/changes" if key else "/admin/", notice=Notice(text))
+    return frame.go(f"{frame.base}/placements/{key}/changes" if key else f"{frame.base}/", notice=Notice(text))
 
 
 async def _publish(frame: Frame, key: str, values: dict[str, str]) -> Notice:
@@ -156,7 +156,7 @@ async def _discard(frame: Frame, key: str, values: dict[str, str]) -> Notice:
     ids = [values["id"]] if values.get("id") else None
     entry = await frame.engine.drafts.discard(frame.actor, key, ids, revision=_revision(values))
     text = "Change discarded." if ids else "All changes discarded."
-    return Notice(text, undo=f"/admin/placements/{key}/changes/{entry}/restore" if entry else "")
+    return Notice(text, undo=f"{frame.base}/placements/{key}/changes/{entry}/restore" if entry else "")
 
 
 async def _keep(frame: Frame, key: str, values: dict[str, str]) -> Notice:
@@ -196,7 +196,7 @@ async def _page(
     return ChangesPage(
         placement=placement,
         draft=draft,
-        rows=[_row(key, rule, changed) for rule, changed in zip(draft.changes, differences, strict=True)],
+        rows=[_row(frame, key, rule, changed) for rule, changed in zip(draft.changes, differences, strict=True)],
         scenarios=scenarios,
         failing=sum(not scenario.holds for scenario in scenarios or ()),
         may_approve=frame.may_edit and draft.head.state == "in_review" and draft.head.asked_by != frame.actor.name,
@@ -211,12 +211,12 @@ def _said(problem: FieldProblem) -> str:
     return problem.message if problem.field == "form" else f"{problem.field}: {problem.message}"
 
 
-def _row(key: str, rule: DraftRule, rule_change: Difference) -> Row:
+def _row(frame: Frame, key: str, rule: DraftRule, rule_change: Difference) -> Row:
     mark, kind = MARKS[rule_change.mark]
     return Row(
         id=rule.id,
         name=rule_change.name,
-        href=f"/admin/rules/{key}/{rule.id}",
+        href=f"{frame.base}/rules/{key}/{rule.id}",
         mark=mark,
         kind=kind,
         was=rule_change.was,

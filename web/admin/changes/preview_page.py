@@ -108,7 +108,7 @@ async def box_of(frame: Frame, key: str, *, without: str = "", form: Form | None
         report = report_of(frame, last.result, key, left_out, positions_of(candidates))
     return PreviewBox(
         placement=configuration.get("placement", "", key).document,
-        base=f"/admin/rules/{key}/-/preview",
+        base=f"{frame.base}/rules/{key}/-/preview",
         form=form or Form(_texts(frame, last)),
         periods=PERIODS,
         without=without,
@@ -125,7 +125,7 @@ async def box_of(frame: Frame, key: str, *, without: str = "", form: Form | None
 async def _again(frame: Frame, key: str, without: str) -> Response[Any]:
     if frame.is_htmx:
         return frame.page("changes/_preview_box.html", await box_of(frame, key, without=without))
-    return frame.go(f"/admin/rules/{key}/-/preview" + (f"?without={without}" if without else ""))
+    return frame.go(f"{frame.base}/rules/{key}/-/preview" + (f"?without={without}" if without else ""))
 
 
 def _period(frame: Frame, values: dict[str, str]) -> tuple[int, int]:

@@ -104,9 +104,9 @@ def report_of(frame: Frame, result: Result, key: str, without: str, positions: M
         gains=_gains(show, result.places),
         chart=_chart(show, result.places, positions) if _moved(result.places) else None,
         places=places,
-        rules=[_rule_row(rule, key, show) for rule in rules[:MOST_RULES]],
+        rules=[_rule_row(frame, rule, key) for rule in rules[:MOST_RULES]],
         more_rules=max(0, len(rules) - MOST_RULES),
-        examples=[_example(example, result.places, positions) for example in _few(result.examples)],
+        examples=[_example(frame, example, result.places, positions) for example in _few(result.examples)],
         effect=effect,
         unknown=show.percent(effect.unknown),
         bounded=show.percent(effect.bounded),
@@ -248,9 +248,9 @@ def _change(show: Show, pair: tuple[int, int]) -> tuple[str, str, str]:
     return show.number(pair[0]), show.number(pair[1]), ("+" if change > 0 else "") + show.number(change)
 
 
-def _rule_row(rule: RuleMatches, key: str, show: Show) -> RuleRow:
-    figures = (show.number(count) for count in (rule.fired, rule.fired_before, rule.skipped))
-    return RuleRow(rule.name, f"/admin/rules/{key}/{rule.id}", *figures)
+def _rule_row(frame: Frame, rule: RuleMatches, key: str) -> RuleRow:
+    figures = (frame.show.number(count) for count in (rule.fired, rule.fired_before, rule.skipped))
+    return RuleRow(rule.name, f"{frame.base}/rules/{key}/{rule.id}", *figures)
 
 
 def _few(examples: Sequence[Example]) -> list[Example]:
@@ -264,11 +264,11 @@ def _few(examples: Sequence[Example]) -> list[Example]:
     return picked
 
 
-def _example(example: Example, places: Sequence[Places], positions: Mapping[str, int]) -> ExampleRow:
+def _example(frame: Frame, example: Example, places: Sequence[Places], positions: Mapping[str, int]) -> ExampleRow:
     labels = {candidate.id: candidate.label for candidate in places}
     word, mark = KINDS[example.kind]
     before, after = (
         [(labels.get(id, id), positions.get(id, len(positions))) for id in order]
         for order in (example.before, example.after)
     )
-    return ExampleRow(f"/admin/decisions/{example.decision_id}", word, mark, before, after)
+    return ExampleRow(f"{frame.base}/decisions/{example.decision_id}", word, mark, before, after)

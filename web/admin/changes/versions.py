@@ -109,11 +109,11 @@ async def roll_back(request: AnyRequest, frame: NamedDependency[Frame], key: Fro
         page = await _page(frame, key, problem=sentence(error.detail))
         return frame.page("changes/versions.html", page, status=409 if isinstance(error, Conflict) else 422)
     text = f"Version {new} is in force, with the candidates and rules of version {version}."
-    return frame.go(f"/admin/placements/{key}/versions", notice=Notice(text))
+    return frame.go(f"{frame.base}/placements/{key}/versions", notice=Notice(text))
 
 
 async def _page(frame: Frame, key: str, *, before: int | None = None, problem: str = "") -> VersionsPage:
-    placement, base = await _placement(frame, key), f"/admin/placements/{key}/versions"
+    placement, base = await _placement(frame, key), f"{frame.base}/placements/{key}/versions"
     versions = await frame.engine.versions.page(frame.merchant.id, key, before=before, limit=PER_PAGE + 1)
     shown = versions[:PER_PAGE]
     more = f"{base}?before={shown[-1].version}" if len(versions) > PER_PAGE else ""

@@ -71,8 +71,8 @@ async def audit_page(
     query = {"q": subject} if subject else {}
     more = len(entries) > PER_PAGE
     page = Pages(
-        first=f"/admin/audit?{urlencode(query)}" if before else "",
-        next=f"/admin/audit?{urlencode({**query, 'before': entries[PER_PAGE - 1].id})}" if more else "",
+        first=f"{frame.base}/audit?{urlencode(query)}" if before else "",
+        next=f"{frame.base}/audit?{urlencode({**query, 'before': entries[PER_PAGE - 1].id})}" if more else "",
     )
     return frame.page("log/audit.html", AuditPage([row_of(entry) for entry in entries[:PER_PAGE]], subject, page))
 

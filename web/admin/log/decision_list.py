@@ -78,7 +78,7 @@ async def decisions_page(
             q=text,
             placement=placement,
             missing="",
-            pages=_pages(query, decisions, before),
+            pages=_pages(frame, query, decisions, before),
         ),
     )
 
@@ -113,11 +113,11 @@ async def _straight_to(frame: Frame, configuration: Configuration, decision_id: 
     except NotFound:
         page = DecisionsPage((), configuration.placements, decision_id, "", decision_id, Pages("", ""))
         return frame.page("log/decisions.html", page)
-    return frame.go(f"/admin/decisions/{decision_id}")
+    return frame.go(f"{frame.base}/decisions/{decision_id}")
 
 
-def _pages(query: dict[str, str], decisions: Sequence[Logged], before: str) -> Pages:
-    base = "/admin/decisions"
+def _pages(frame: Frame, query: dict[str, str], decisions: Sequence[Logged], before: str) -> Pages:
+    base = f"{frame.base}/decisions"
     first = f"{base}?{urlencode(query)}" if query else base
     more = len(decisions) > PER_PAGE
     following = f"{base}?{urlencode({**query, 'before': decisions[PER_PAGE - 1].row.id})}" if more else ""

@@ -229,7 +229,7 @@ class Explanation:
             id=rule.id,
             name=rule.name,
             sentence=said(rule.sentence),
-            href=f"/admin/rules/{self.explained.row.placement}/{rule.id}",
+            href=f"{self.frame.base}/rules/{self.explained.row.placement}/{rule.id}",
             missing=rule.missing or "",
             clauses=[self._clause(clause) for clause in rule.clauses["clauses"]],
         )

@@ -115,23 +115,25 @@ async def _steps(frame: Frame, configuration: Configuration, *, has_decisions: b
     key = configuration.placements[0].key if configuration.placements else ""
     has_candidates = any(configuration.documents("candidate", placement.key) for placement in configuration.placements)
     has_results = any(row.state.text == "Learning" for row in await rows_of(frame, configuration))
-    inside = f"/admin/placements/{key}" if key else "/admin/placements"
+    inside = f"{frame.base}/placements/{key}" if key else f"{frame.base}/placements"
     return [
         Step(
             "Set up a placement",
             "A place in your checkout where the engine chooses. Most merchants start with payment methods.",
-            "/admin/placements/new?key=payment_methods",
+            f"{frame.base}/placements/new?key=payment_methods",
             "Set up payment methods",
             bool(key),
         ),
         Step(
             "Add candidates",
             "Your payment methods, with countries, amounts and fees.",
-            f"{inside}/candidates/new" if key != "payment_methods" else "/admin/methods/new",
+            f"{inside}/candidates/new" if key != "payment_methods" else f"{frame.base}/methods/new",
             "Add a method",
             has_candidates,
         ),
-        Step("Make a key", "Your checkout needs it to request decisions.", "/admin/keys", "Make a key", bool(keys)),
+        Step(
+            "Make a key", "Your checkout needs it to request decisions.", f"{frame.base}/keys", "Make a key", bool(keys)
+        ),
         Step("Request a first decision", "With the request below.", "", "", has_decisions),
         Step("Report what happened", "Send what the customer chose. The engine learns from it.", "", "", has_results),
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from litestar import Response, get, post
@@ -75,7 +75,7 @@ async def new_placement(frame: NamedDependency[Frame], key: FromQuery[str] = "")
     name = "Payment methods" if key == "payment_methods" else ""
     typical = amount_text(5000, frame.merchant.currency)
     form = Form({**DEFAULTS, "key": key, "name": name, "typical_amount": typical})
-    return frame.page("placements/placement_settings.html", _page(await _terms(frame, ""), form))
+    return frame.page("placements/placement_settings.html", _page(frame, await _terms(frame, ""), form))
 
 
 @post("/placements/new", status_code=200)
@@ -91,12 +91,12 @@ async def create_placement(request: AnyRequest, frame: NamedDependency[Frame]) -
     try:
         created = await store(values, write, no_one_else, names=names_of(terms), places=places_of(terms))
     except Refused as refusal:
-        page = _page(terms, refusal.form)
+        page = _page(frame, terms, refusal.form)
         return frame.form(
             "placements/placement_settings.html", "placements/_placement_form.html", page, status=refusal.status
         )
     notice = Notice(f"{created.document.name} is set up. Add its candidates.")
-    return frame.go(f"/admin/placements/{created.id}", notice=notice)
+    return frame.go(f"{frame.base}/placements/{created.id}", notice=notice)
 
 
 @get("/placements/{key:str}/settings")
@@ -104,7 +104,7 @@ async def settings_page(frame: NamedDependency[Frame], key: FromPath[str]) -> Pa
     """Show the form of a stored placement."""
     stored = await frame.engine.catalogue.get(frame.merchant.id, "placement", "", key)
     terms = await _terms(frame, key)
-    return frame.page("placements/placement_settings.html", _page(terms, Form(texts_of(stored, terms)), stored))
+    return frame.page("placements/placement_settings.html", _page(frame, terms, Form(texts_of(stored, terms)), stored))
 
 
 @post("/placements/{key:str}/settings", status_code=200)
@@ -125,11 +125,11 @@ async def save_settings(request: AnyRequest, frame: NamedDependency[Frame], key:
     try:
         saved = await store(values, write, saved_now, names=names_of(terms), places=places_of(terms))
     except Refused as refusal:
-        page = _page(terms, refusal.form, stored, theirs=refusal.theirs)
+        page = _page(frame, terms, refusal.form, stored, theirs=refusal.theirs)
         return frame.form(
             "placements/placement_settings.html", "placements/_placement_form.html", page, status=refusal.status
         )
-    page = _page(terms, Form(texts_of(saved, terms)), saved, saved=True)
+    page = replace(_page(frame, terms, Form(texts_of(saved, terms)), saved), saved=True)
     return frame.form("placements/placement_settings.html", "placements/_placement_form.html", page)
 
 
@@ -142,10 +142,10 @@ async def delete_placement(request: AnyRequest, frame: NamedDependency[Frame], k
     if values.get("confirm", "").strip() != key:
         deletion = Form(values).with_problems([FieldProblem("confirm", f"type {key}, then delete")])
         terms = await _terms(frame, key)
-        page = _page(terms, Form(texts_of(stored, terms)), stored, deletion=deletion)
+        page = _page(frame, terms, Form(texts_of(stored, terms)), stored, deletion=deletion)
         return frame.page("placements/placement_settings.html", page, status=422)
     await frame.engine.catalogue.delete(frame.actor, "placement", "", key, version=version_of(values))
-    return frame.go("/admin/placements", notice=Notice(f"{stored.document.name} is deleted."))
+    return frame.go(f"{frame.base}/placements", notice=Notice(f"{stored.document.name} is deleted."))
 
 
 async def _terms(frame: Frame, key: str) -> Terms:
@@ -153,15 +153,15 @@ async def _terms(frame: Frame, key: str) -> Terms:
 
 
 def _page(
+    frame: Frame,
     terms: Terms,
     form: Form,
     stored: Resource | None = None,
     *,
     deletion: Form | None = None,
-    saved: bool = False,
     theirs: list[Difference] | None = None,
 ) -> SettingsPage:
-    base = f"/admin/placements/{stored.id}" if stored else "/admin/placements"
+    base = f"{frame.base}/placements/{stored.id}" if stored else f"{frame.base}/placements"
     groups = Reader(form.values).words("buckets")
     return SettingsPage(
         title=f"{stored.document.name}: settings" if stored else "New placement",
@@ -171,7 +171,7 @@ def _page(
         form=form,
         deletion=deletion or Form(),
         currency=terms.currency,
-        saved=saved,
+        saved=False,
         theirs=theirs or [],
         facts=facts_of(terms),
         learned_facts=frozenset(Reader(form.values).words("features")),

@@ -154,7 +154,7 @@ async def drop(frame: Frame, key: str, id: str, *, revision: int | None) -> tupl
     entry = await drafts.discard(frame.actor, key, [id], revision=None)
     if gone.before is not None:
         await drafts.remove(frame.actor, key, id, revision=None)
-    return gone, f"/admin/rules/{key}/{id}/back" + (f"?entry={entry}" if entry else "")
+    return gone, f"{frame.base}/rules/{key}/{id}/back" + (f"?entry={entry}" if entry else "")
 
 
 async def bring_back(frame: Frame, key: str, id: str, entry: int) -> None:

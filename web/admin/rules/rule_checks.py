@@ -58,7 +58,7 @@ async def checks_of(frame: Frame, rules: DraftRules) -> Checks:
         return Checks(False, {})
     findings = task.result()
     flags = {
-        rule.id: _flag(frame, f"/admin/rules/{rules.key}/{rule.id}", rule.shown.name, findings[rule.id])
+        rule.id: _flag(frame, f"{frame.base}/rules/{rules.key}/{rule.id}", rule.shown.name, findings[rule.id])
         for rule in rules.draft.rules
         if rule.id in findings
     }

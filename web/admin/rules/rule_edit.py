@@ -100,7 +100,7 @@ class RuleEdit:
     @property
     def address(self) -> str:
         """Return the address of the rule; what is done to it stands below."""
-        return f"/admin/rules/{self.key}/{self.stored.id if self.stored else NEW}"
+        return f"{self.frame.base}/rules/{self.key}/{self.stored.id if self.stored else NEW}"
 
     def read(self) -> RuleForm:
         """Read the form that was sent."""
@@ -142,9 +142,9 @@ class RuleEdit:
         """Make the page of a form. `texts` are its texts with their problems, where there are any."""
         return RulePage(
             title=self.stored.shown.name if self.stored else "New rule",
-            action=self.address if self.stored else "/admin/rules/new",
-            base=f"/admin/rules?placement={self.key}",
-            changes=f"/admin/placements/{self.key}/changes",
+            action=self.address if self.stored else f"{self.frame.base}/rules/new",
+            base=f"{self.frame.base}/rules?placement={self.key}",
+            changes=f"{self.frame.base}/placements/{self.key}/changes",
             mark=self.stored.mark if self.stored else "",
             placement=self.key,
             form=texts or Form({**self.sent, **form.texts, "version": self._version()}),

@@ -41,9 +41,11 @@ async def import_rules(request: AnyRequest, frame: NamedDependency[Frame], key: 
         merged = by_id | {document.id: document for document in sent}
         await replace_all(frame, key, list(merged.values()), revision=rules.draft.head.revision)
     except EngineError as error:
-        return frame.go(f"/admin/rules?placement={key}", notice=Notice(f"Nothing was imported. {error.detail[:500]}"))
+        return frame.go(
+            f"{frame.base}/rules?placement={key}", notice=Notice(f"Nothing was imported. {error.detail[:500]}")
+        )
     text = f"{frame.show.count(len(sent), 'rule')} imported."
-    return frame.go(f"/admin/rules?placement={key}", notice=Notice(text))
+    return frame.go(f"{frame.base}/rules?placement={key}", notice=Notice(text))
 
 
 def documents_in(text: bytes) -> list[RuleDocument]:

@@ -102,10 +102,10 @@ class Filter:
             and (not self.state or self.state == state)
         )
 
-    def address(self, key: str, **more: str) -> str:
+    def address(self, frame: Frame, key: str, **more: str) -> str:
         """Return the address of the list with this filter."""
         query = {"placement": key, "q": self.q, "tag": self.tag, "mark": self.state, **more}
-        return f"/admin/rules?{urlencode({name: value for name, value in query.items() if value})}"
+        return f"{frame.base}/rules?{urlencode({name: value for name, value in query.items() if value})}"
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ async def toggle_rule(
     document = (await load_rules(frame, key)).get(id).shown
     await keep(frame, key, msgspec.structs.replace(document, enabled=enabled), revision=None)
     if not frame.is_htmx:
-        return frame.go(f"/admin/rules?placement={key}")
+        return frame.go(f"{frame.base}/rules?placement={key}")
     rules = await load_rules(frame, key)
     notes, checks = await notes_of(frame, rules), await checks_of(frame, rules)
     row = _row(frame, Phrasing(rules, frame), notes, checks, rules, rules.get(id))
@@ -177,7 +177,7 @@ async def move_rule(
     await put_in_order(frame, key, _moved(ids, id, values))
     here = values.get("here", "")
     if not frame.is_htmx:
-        return frame.go(here if here.startswith("/admin/rules?") else f"/admin/rules?placement={key}")
+        return frame.go(here if here.startswith(f"{frame.base}/rules?") else f"{frame.base}/rules?placement={key}")
     return frame.page(
         "rules/_rule_rows_answer.html", await _page(frame, await load_rules(frame, key), _filter_in(here))
     )
@@ -195,7 +195,7 @@ async def switch_rules(request: AnyRequest, frame: NamedDependency[Frame], key: 
     await replace_all(frame, key, kept, revision=rules.draft.head.revision)
     done = {"on": "turned on", "off": "turned off", "delete": "deleted"}.get(act, "left as they are")
     return frame.go(
-        values.get("here", [""])[-1] or f"/admin/rules?placement={key}",
+        values.get("here", [""])[-1] or f"{frame.base}/rules?placement={key}",
         notice=Notice(f"{frame.show.count(len(chosen & set(rules.ids)), 'rule')} {done}."),
     )
 
@@ -208,7 +208,7 @@ async def delete_rule(
     frame.must_draft()
     gone, undo = await drop(frame, key, id, revision=version_of(await typed(request)))
     notice = Notice(f"“{gone.shown.name}” will be deleted when the changes are published.", undo=undo)
-    return frame.go(f"/admin/rules?placement={key}", notice=notice)
+    return frame.go(f"{frame.base}/rules?placement={key}", notice=notice)
 
 
 @post("/rules/{key:str}/{id:str}/back", status_code=200)
@@ -218,7 +218,7 @@ async def undo_delete(
     """Take a deletion back."""
     frame.must_draft()
     await bring_back(frame, key, id, entry)
-    return frame.go(f"/admin/rules?placement={key}", notice=Notice("Rule restored."))
+    return frame.go(f"{frame.base}/rules?placement={key}", notice=Notice("Rule restored."))
 
 
 class Phrasing:
@@ -248,7 +248,7 @@ async def _page(frame: Frame, rules: DraftRules, narrowed: Filter) -> RulesPage:
     start = next((index + 1 for index, rule in enumerate(filtered) if rule.id == narrowed.after), 0)
     page = filtered[start : start + PER_PAGE]
     phrasing, notes, checks = Phrasing(rules, frame), await notes_of(frame, rules), await checks_of(frame, rules)
-    more = narrowed.address(rules.key, after=page[-1].id) if page and start + PER_PAGE < len(filtered) else ""
+    more = narrowed.address(frame, rules.key, after=page[-1].id) if page and start + PER_PAGE < len(filtered) else ""
     counts = Counter(states.values())
     return RulesPage(
         placements=rules.configuration.placements,
@@ -258,8 +258,8 @@ async def _page(frame: Frame, rules: DraftRules, narrowed: Filter) -> RulesPage:
         filter=narrowed,
         tags=sorted({tag for rule in rules.draft.rules for tag in rule.shown.tags}),
         states=[(state, word, counts[state]) for state, word, _ in STATES if counts[state]],
-        pages=Pages(narrowed.address(rules.key) if start else "", more),
-        here=narrowed.address(rules.key, after=narrowed.after),
+        pages=Pages(narrowed.address(frame, rules.key) if start else "", more),
+        here=narrowed.address(frame, rules.key, after=narrowed.after),
         key=rules.key,
         changes=len(rules.draft.changes),
         findings=[finding.message for finding in notes.lists],
@@ -308,7 +308,7 @@ def _row(frame: Frame, phrasing: Phrasing, notes: Notes, checks: Checks, rules: 
     document, ids = rule.shown, rules.ids
     return Row(
         id=rule.id,
-        href=f"/admin/rules/{rules.key}/{rule.id}",
+        href=f"{frame.base}/rules/{rules.key}/{rule.id}",
         name=document.name,
         sentence=phrasing.sentence(document),
         state=WORDS[state_of(rule, frame.show.now)],

@@ -89,7 +89,7 @@ async def unsave_rule(
     except msgspec.DecodeError:
         raise NotFound("There is nothing to undo here.") from None
     await keep(frame, key, msgspec.structs.replace(document, id=id), revision=version_of(values))
-    return frame.go(f"/admin/rules/{key}/{id}", notice=Notice("Change undone."))
+    return frame.go(f"{frame.base}/rules/{key}/{id}", notice=Notice("Change undone."))
 
 
 async def _stored(frame: Frame, key: str, id: str, given: Given | None = None) -> RuleEdit:
@@ -136,7 +136,7 @@ async def _create(edit: RuleEdit, form: RuleForm, history: History) -> Response[
     except Refused as refusal:
         return await _refused(edit, form, history, refusal)
     notice = Notice(f"“{created.shown.name}” is saved. It is in force once the changes are published.")
-    return edit.frame.go(f"/admin/rules/{edit.key}/{created.id}", notice=notice)
+    return edit.frame.go(f"{edit.frame.base}/rules/{edit.key}/{created.id}", notice=notice)
 
 
 async def _save(edit: RuleEdit, form: RuleForm, history: History) -> Response[Any]:

@@ -73,7 +73,7 @@ async def rule_uses(frame: NamedDependency[Frame], key: FromPath[str], id: FromP
         name=rule.shown.name,
         rule_id=id,
         placement=key,
-        base=f"/admin/rules/{key}/{id}",
+        base=f"{frame.base}/rules/{key}/{id}",
         said=_said(frame, uses),
         last_fired=uses.last_fired,
         warning=noted.lacking(id),

@@ -75,7 +75,7 @@ async def new_scenario(frame: NamedDependency[Frame], key: FromPath[str]) -> Pag
     """Show the form of a new scenario with an example."""
     frame.must_draft()
     await frame.engine.catalogue.get(frame.merchant.id, "placement", "", key)
-    return frame.page("rules/scenario.html", _new(key, Form(EXAMPLE)))
+    return frame.page("rules/scenario.html", _new(frame, key, Form(EXAMPLE)))
 
 
 @post("/placements/{key:str}/scenarios/new", status_code=200)
@@ -92,10 +92,10 @@ async def create_scenario(request: AnyRequest, frame: NamedDependency[Frame], ke
         created = await store(values, write, no_one_else, names=NAMES)
     except Refused as refusal:
         return frame.form(
-            "rules/scenario.html", "rules/_scenario_form.html", _new(key, refusal.form), status=refusal.status
+            "rules/scenario.html", "rules/_scenario_form.html", _new(frame, key, refusal.form), status=refusal.status
         )
     notice = Notice(f"“{created.document.name}” is saved. A change that breaks it cannot be published.")
-    return frame.go(f"/admin/placements/{key}/scenarios", notice=notice)
+    return frame.go(f"{frame.base}/placements/{key}/scenarios", notice=notice)
 
 
 @get("/placements/{key:str}/scenarios/{id:str}")
@@ -140,7 +140,7 @@ async def delete_scenario(
     version = version_of(await typed(request))
     gone = await frame.engine.catalogue.delete(frame.actor, "scenario", key, id, version=version)
     notice = Notice(f"“{gone.document.name}” is deleted.", undo=await undo_address(frame, gone))
-    return frame.go(f"/admin/placements/{key}/scenarios", notice=notice)
+    return frame.go(f"{frame.base}/placements/{key}/scenarios", notice=notice)
 
 
 @post("/decisions/{decision_id:str}/scenario", status_code=200)
@@ -148,7 +148,7 @@ async def scenario_from_decision(frame: NamedDependency[Frame], decision_id: Fro
     """Save what was certain in a decision as what must come of these facts, and open it."""
     frame.must_draft()
     key, made = await frame.engine.scenarios.from_decision(frame.merchant.id, decision_id)
-    address = f"/admin/placements/{key}/scenarios/{made.id}"
+    address = f"{frame.base}/placements/{key}/scenarios/{made.id}"
     try:
         await frame.engine.catalogue.create(frame.actor, "scenario", key, [made])
     except Conflict:
@@ -188,15 +188,15 @@ def texts_of(stored: Resource) -> dict[str, str]:
     }
 
 
-def _new(key: str, form: Form) -> ScenarioPage:
-    base = f"/admin/placements/{key}/scenarios"
+def _new(frame: Frame, key: str, form: Form) -> ScenarioPage:
+    base = f"{frame.base}/placements/{key}/scenarios"
     return ScenarioPage("New scenario", f"{base}/new", base, form, None, False, [])
 
 
 async def _stored(
     frame: Frame, stored: Resource, form: Form, *, saved: bool = False, theirs: list[Difference] | None = None
 ) -> ScenarioPage:
-    base = f"/admin/placements/{stored.place}/scenarios"
+    base = f"{frame.base}/placements/{stored.place}/scenarios"
     outcomes = await frame.engine.scenarios.try_live(frame.merchant.id, stored.place)
     outcome = next((outcome for outcome in outcomes if outcome.id == stored.id), None)
     return ScenarioPage(stored.document.name, f"{base}/{stored.id}", base, form, outcome, saved, theirs or [])

@@ -103,7 +103,7 @@ class FieldPage:
 async def fields_page(frame: NamedDependency[Frame]) -> Page:
     """Show the declared fields by name."""
     configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
-    uses, readers = await frame.engine.uses.fields(frame.merchant.id), readers_of(configuration)
+    uses, readers = await frame.engine.uses.fields(frame.merchant.id), readers_of(frame, configuration)
     own = sorted(configuration.documents("field"), key=lambda document: document.name)
     rows = [
         _row(frame, document, uses, readers, is_engine=document in ENGINE_FIELDS) for document in (*own, *ENGINE_FIELDS)
@@ -115,7 +115,7 @@ async def fields_page(frame: NamedDependency[Frame]) -> Page:
 async def new_field(frame: NamedDependency[Frame]) -> Page:
     """Show an empty form."""
     frame.must_edit()
-    return frame.page("settings/field.html", _new(Form({"type": "string", "purpose": "checkout"})))
+    return frame.page("settings/field.html", _new(frame, Form({"type": "string", "purpose": "checkout"})))
 
 
 @post("/fields/new", status_code=200)
@@ -131,15 +131,17 @@ async def create_field(request: AnyRequest, frame: NamedDependency[Frame]) -> Re
     try:
         created = await store(values, write, no_one_else, names=NAMES)
     except Refused as refusal:
-        return frame.form("settings/field.html", "settings/_field_form.html", _new(refusal.form), status=refusal.status)
-    return frame.go("/admin/fields", notice=Notice(f"{created.id} is declared. Rules can read it now."))
+        return frame.form(
+            "settings/field.html", "settings/_field_form.html", _new(frame, refusal.form), status=refusal.status
+        )
+    return frame.go(f"{frame.base}/fields", notice=Notice(f"{created.id} is declared. Rules can read it now."))
 
 
 @get("/fields/{name:str}")
 async def field_page(frame: NamedDependency[Frame], name: FromPath[str]) -> Page:
     """Show the form of a declared fact."""
     stored = await frame.engine.catalogue.get(frame.merchant.id, "field", "", name)
-    return frame.page("settings/field.html", _stored(name, Form(texts_of(stored))))
+    return frame.page("settings/field.html", _stored(frame, name, Form(texts_of(stored))))
 
 
 @post("/fields/{name:str}", status_code=200)
@@ -158,10 +160,10 @@ async def save_field(request: AnyRequest, frame: NamedDependency[Frame], name: F
     try:
         saved = await store(values, write, saved_now, names=NAMES)
     except Refused as refusal:
-        page = _stored(name, refusal.form, theirs=refusal.theirs)
+        page = _stored(frame, name, refusal.form, theirs=refusal.theirs)
         return frame.form("settings/field.html", "settings/_field_form.html", page, status=refusal.status)
     return frame.form(
-        "settings/field.html", "settings/_field_form.html", _stored(name, Form(texts_of(saved)), saved=True)
+        "settings/field.html", "settings/_field_form.html", _stored(frame, name, Form(texts_of(saved)), saved=True)
     )
 
 
@@ -176,9 +178,9 @@ async def delete_field(request: AnyRequest, frame: NamedDependency[Frame], name:
     except Invalid as error:
         stored = await catalogue.get(frame.merchant.id, "field", "", name)
         problem = FieldProblem("form", f"{name} is still in use: {error.detail}")
-        page = _stored(name, Form(texts_of(stored)).with_problems([problem]))
+        page = _stored(frame, name, Form(texts_of(stored)).with_problems([problem]))
         return frame.page("settings/field.html", page, status=422)
-    return frame.go("/admin/fields", notice=Notice(f"{name} is deleted.", undo=await undo_address(frame, gone)))
+    return frame.go(f"{frame.base}/fields", notice=Notice(f"{name} is deleted.", undo=await undo_address(frame, gone)))
 
 
 def document_of(values: Mapping[str, str]) -> FieldDocument:
@@ -222,14 +224,16 @@ def _examples(reader: Reader) -> list[Any]:
     return examples
 
 
-def readers_of(configuration: Configuration) -> Mapping[str, Sequence[tuple[str, str]]]:
+def readers_of(frame: Frame, configuration: Configuration) -> Mapping[str, Sequence[tuple[str, str]]]:
     """Return the published rules in force that look at each field, as (name, address)."""
     vocabulary, lists = vocabulary_of(configuration.fields()), lists_of(configuration.documents("list"))
     readers: dict[str, list[tuple[str, str]]] = {}
     for placement in configuration.placements:
         for document in configuration.documents("rule", placement.key):
             for name in _fields_read(document, vocabulary, lists):
-                readers.setdefault(name, []).append((document.name, f"/admin/rules/{placement.key}/{document.id}"))
+                readers.setdefault(name, []).append(
+                    (document.name, f"{frame.base}/rules/{placement.key}/{document.id}")
+                )
     return readers
 
 
@@ -274,12 +278,14 @@ def _example(frame: Frame, field: FieldDocument, unit: str) -> str:
     return value_in_words(first, field.type, unit, frame.wording)
 
 
-def _new(form: Form) -> FieldPage:
-    return FieldPage("New field", "/admin/fields/new", "/admin/fields", form, False, [])
+def _new(frame: Frame, form: Form) -> FieldPage:
+    return FieldPage("New field", f"{frame.base}/fields/new", f"{frame.base}/fields", form, False, [])
 
 
-def _stored(name: str, form: Form, *, saved: bool = False, theirs: list[Difference] | None = None) -> FieldPage:
-    return FieldPage(name, f"/admin/fields/{name}", "/admin/fields", form, saved, theirs or [])
+def _stored(
+    frame: Frame, name: str, form: Form, *, saved: bool = False, theirs: list[Difference] | None = None
+) -> FieldPage:
+    return FieldPage(name, f"{frame.base}/fields/{name}", f"{frame.base}/fields", form, saved, theirs or [])
 
 
 handlers = [fields_page, new_field, create_field, field_page, save_field, delete_field]

@@ -87,7 +87,7 @@ async def revoke_key(request: AnyRequest, frame: NamedDependency[Frame], key_id:
         problem = FieldProblem(field, f"type {key.hint[-4:]}, the end of the key, to confirm")
         return await _page(frame, Form({field: values.get("confirm", "")}).with_problems([problem]), status=422)
     await frame.engine.accounts.revoke_key(frame.merchant, key_id, actor_name=frame.actor.name)
-    return frame.go("/admin/keys", notice=Notice(f"The key “{key.name}” is revoked and no longer accepted."))
+    return frame.go(f"{frame.base}/keys", notice=Notice(f"The key “{key.name}” is revoked and no longer accepted."))
 
 
 async def _own(frame: Frame, key_id: str) -> Key:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 from litestar import Response
@@ -11,8 +12,9 @@ from litestar.exceptions import HTTPException
 
 from engine.model.errors import Conflict, EngineError, Forbidden, Invalid, NotFound
 from web.admin.shell.admission import AnyRequest, cookies_of
-from web.admin.shell.frame import THEME, Frame, chosen_theme
+from web.admin.shell.frame import THEME, Frame, Notice, chosen_theme, side_of
 from web.admin.shell.login import Visitor
+from web.admin.shell.navigation import navigation_items
 from web.admin.shell.render import html, render
 
 log = structlog.get_logger()
@@ -38,7 +40,7 @@ BROKEN = ErrorPage("Something broke on our side", "Nothing was saved. Try again 
 def engine_error(request: AnyRequest, error: EngineError) -> Response[Any]:
     """Show an error of the engine."""
     if isinstance(error, NotFound):
-        return _answer(request, NOT_FOUND, status=404)
+        return _not_found(request)
     if isinstance(error, Forbidden):
         return _answer(request, ErrorPage("You do not have permission", error.detail, "alert-circle"), status=403)
     status = 409 if isinstance(error, Conflict) else 422 if isinstance(error, Invalid) else 500
@@ -51,7 +53,7 @@ def http_error(request: AnyRequest, error: HTTPException) -> Response[Any]:
     if error.status_code >= 500:
         return unexpected(request, error)
     if error.status_code in (404, 405):
-        return _answer(request, NOT_FOUND, status=404)
+        return _not_found(request)
     text = "The form could not be read. Go back and try again."
     return _answer(request, ErrorPage("This did not work", text, "alert-circle"), status=error.status_code)
 
@@ -62,6 +64,17 @@ def unexpected(request: AnyRequest, error: Exception) -> Response[Any]:
         "unexpected error", path=request.scope.get("path_template", ""), error=type(error).__name__, exc_info=error
     )
     return _answer(request, BROKEN, status=500)
+
+
+def _not_found(request: AnyRequest) -> Response[Any]:
+    """Answer 404, but lead somebody who switched sides on a page that only the other side has to the list above it."""
+    frame: Frame | None = request.state.get("frame")
+    came_from = side_of(urlsplit(request.headers.get("referer", "")).path)
+    if frame is None or frame.is_htmx or request.method != "GET" or came_from in ("", frame.merchant.mode):
+        return _answer(request, NOT_FOUND, status=404)
+    section = next((item.href for item in navigation_items() if item.name == frame.section), "/")
+    above, text = f"{frame.base}{section}", f"That page does not exist on the {frame.merchant.mode} side."
+    return _answer(request, NOT_FOUND, status=404) if frame.path == above else frame.go(above, notice=Notice(text))
 
 
 def _answer(request: AnyRequest, page: ErrorPage, *, status: int) -> Response[Any]:

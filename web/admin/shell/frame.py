@@ -1,4 +1,8 @@
-"""What every page needs to know: who looks at it, at which merchant's side, and how they read figures."""
+"""What every page needs to know: who looks at it, at which merchant's side, and how they read figures.
+
+The side stands in the address, `/admin/live/...` or `/admin/test/...`, so that a form can only change the side that it
+was opened on. A cookie remembers the side that was looked at last, for addresses that name none.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +18,18 @@ from litestar.response import Redirect
 
 from engine.accounts.accounts import Visit
 from engine.clock import now_ms
-from engine.model.account import Merchant, User
+from engine.model.account import Merchant, Mode, User
 from engine.model.actor import Actor
 from engine.model.errors import Forbidden
 from engine.service import Engine
 from rules import Wording
-from web.admin.shell.navigation import NAVIGATION
+from web.admin.shell.navigation import navigation_items
 from web.admin.shell.render import Page, html, names_of, render
 from web.format import Show, viewer_locale
 from web.http.sessions import Cookies
 
-MODE = "tap2_mode"
+LAST_SIDE = "tap2_mode"
+SIDES: tuple[Mode, ...] = ("live", "test")
 THEME = "tap2_theme"
 NOTICE = "tap2_notice"
 THEMES = ("light", "dark", "system")
@@ -52,6 +57,7 @@ class Frame:
     notice: Notice | None
     is_htmx: bool
     cookies: Cookies
+    last_side: str
 
     @cached_property
     def show(self) -> Show:
@@ -89,11 +95,21 @@ class Frame:
         return self.user.role == "admin"
 
     @property
+    def base(self) -> str:
+        """Return where the addresses of this side's pages begin."""
+        return base_of(self.merchant.mode)
+
+    @property
+    def sides(self) -> list[tuple[str, str]]:
+        """Return this page's address on each side, by the side."""
+        page = self.path.removeprefix(self.base) if self.path.startswith(f"{self.base}/") else "/"
+        return [(side, f"{base_of(side)}{page}") for side in SIDES]
+
+    @property
     def section(self) -> str:
         """Return the name of the navigation's entry that this page belongs to."""
-        path = self.path.partition("?")[0]
-        items = [item for group in NAVIGATION for item in group.links]
-        fitting = [item for item in items if f"{path}/".startswith(f"{item.href.rstrip('/')}/")]
+        path = self.path.partition("?")[0].removeprefix(self.base)
+        fitting = [item for item in navigation_items() if f"{path}/".startswith(f"{item.href.rstrip('/')}/")]
         return max(fitting, key=lambda item: len(item.href)).name if fitting else ""
 
     def must_edit(self) -> None:
@@ -115,8 +131,12 @@ class Frame:
         """Render a page or a fragment. A notice that was shown is cleared."""
         text = render(template, frame=self, show=self.show, **names_of(context))
         response = html(text, status=status)
-        if self.notice and not self.is_htmx:
+        if self.is_htmx:
+            return response
+        if self.notice:
             response.set_cookie(self.cookies.gone(NOTICE))
+        if self.last_side != self.merchant.mode:
+            response.set_cookie(self.cookies.make(LAST_SIDE, self.merchant.mode, seconds=A_YEAR))
         return response
 
     def form(self, whole: str, part: str, context: Any, *, status: int = 200) -> Page:
@@ -138,10 +158,11 @@ class Frame:
 def frame_of(request: Request[Any, Any, Any], engine: Engine, visit: Visit, cookies: Cookies) -> Frame:
     """Make the frame of a request by someone who is logged in."""
     given = request.cookies
+    last_side = given.get(cookies.name(LAST_SIDE), "")
     return Frame(
         engine=engine,
         user=visit.user,
-        merchant=_merchant(visit, given.get(cookies.name(MODE), "live")),
+        merchant=_merchant(visit, side_of(request.url.path) or last_side),
         csrf=visit.session.csrf,
         theme=chosen_theme(given.get(cookies.name(THEME))),
         path=address_of(request),
@@ -149,6 +170,7 @@ def frame_of(request: Request[Any, Any, Any], engine: Engine, visit: Visit, cook
         notice=_read_notice(given.get(cookies.name(NOTICE))),
         is_htmx=request.headers.get("hx-request") == "true",
         cookies=cookies,
+        last_side=last_side,
     )
 
 
@@ -160,6 +182,16 @@ def chosen_theme(cookie: str | None) -> str:
 def keep_notice(cookies: Cookies, notice: Notice) -> Cookie:
     """Make the cookie that carries a notice to the next page."""
     return cookies.make(NOTICE, quote(msgspec.json.encode(notice).decode()), seconds=60)
+
+
+def base_of(side: str) -> str:
+    """Return where the addresses of a side's pages begin."""
+    return f"/admin/{side}"
+
+
+def side_of(path: str) -> str:
+    """Return the side that an address names, or an empty text."""
+    return next((side for side in SIDES if f"{path}/".startswith(f"{base_of(side)}/")), "")
 
 
 def _merchant(visit: Visit, mode: str) -> Merchant:

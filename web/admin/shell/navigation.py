@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class NavigationItem(NamedTuple):
-    """A page that the navigation links to."""
+    """A page that the navigation links to; `href` is its address on a side."""
 
     name: str
     href: str
@@ -22,19 +22,24 @@ NAVIGATION = (
     NavigationGroup(
         "",
         (
-            NavigationItem("Overview", "/admin/", "layout-dashboard"),
-            NavigationItem("Placements", "/admin/placements", "target"),
-            NavigationItem("Rules", "/admin/rules", "adjustments"),
-            NavigationItem("Decisions", "/admin/decisions", "list-search"),
+            NavigationItem("Overview", "/", "layout-dashboard"),
+            NavigationItem("Placements", "/placements", "target"),
+            NavigationItem("Rules", "/rules", "adjustments"),
+            NavigationItem("Decisions", "/decisions", "list-search"),
         ),
     ),
     NavigationGroup(
         "Settings",
         (
-            NavigationItem("Methods", "/admin/methods", "credit-card"),
-            NavigationItem("Fields", "/admin/fields", "tags"),
-            NavigationItem("Keys", "/admin/keys", "key"),
-            NavigationItem("Audit log", "/admin/audit", "history"),
+            NavigationItem("Methods", "/methods", "credit-card"),
+            NavigationItem("Fields", "/fields", "tags"),
+            NavigationItem("Keys", "/keys", "key"),
+            NavigationItem("Audit log", "/audit", "history"),
         ),
     ),
 )
+
+
+def navigation_items() -> list[NavigationItem]:
+    """Return the items of all groups."""
+    return [item for group in NAVIGATION for item in group.links]

@@ -1,4 +1,4 @@
-"""What a person chooses for their own browser: the theme, and the live or the test side."""
+"""What a person chooses for their own browser: the theme."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from litestar import Response, post
 from litestar.di import NamedDependency
 
 from web.admin.shell.admission import AnyRequest, typed
-from web.admin.shell.frame import A_YEAR, MODE, THEME, Frame, chosen_theme
+from web.admin.shell.frame import A_YEAR, THEME, Frame, chosen_theme
 
 
 @post("/theme", status_code=200)
@@ -20,24 +20,9 @@ async def choose_theme(request: AnyRequest, frame: NamedDependency[Frame]) -> Re
     return response
 
 
-@post("/mode", status_code=200)
-async def choose_mode(request: AnyRequest, frame: NamedDependency[Frame]) -> Response[Any]:
-    """Switch to the live or the test side. Most pages exist on one side only, so go to their list."""
-    values = await typed(request)
-    mode = "test" if values.get("mode") == "test" else "live"
-    response = frame.go(_list_above(_back(values)))
-    response.set_cookie(frame.cookies.make(MODE, mode, seconds=A_YEAR))
-    return response
-
-
 def _back(values: dict[str, str]) -> str:
     address = values.get("back", "")
     return address if address.startswith("/admin/") and "\\" not in address else "/admin/"
 
 
-def _list_above(address: str) -> str:
-    place = address.partition("?")[0].removeprefix("/admin/").partition("/")[0]
-    return f"/admin/{place}"
-
-
-handlers = [choose_theme, choose_mode]
+handlers = [choose_theme]

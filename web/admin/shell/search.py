@@ -43,24 +43,26 @@ async def search_page(frame: NamedDependency[Frame], q: FromQuery[str] = "") -> 
     """Show what has the word in its name or id, in all of the configuration."""
     query = q.strip()
     if query.startswith(DECISION_ID):
-        return frame.go(f"/admin/decisions?q={quote(query)}")
+        return frame.go(f"{frame.base}/decisions?q={quote(query)}")
     configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
     word = query.casefold()
-    hits = [hit for hit in _everything(configuration) if word in hit.name.casefold() or word in hit.id.casefold()]
-    page = SearchPage(query, hits[:MOST_HITS] if word else [], f"/admin/decisions?q={quote(query)}")
+    hits = [
+        hit for hit in _everything(frame, configuration) if word in hit.name.casefold() or word in hit.id.casefold()
+    ]
+    page = SearchPage(query, hits[:MOST_HITS] if word else [], f"{frame.base}/decisions?q={quote(query)}")
     return frame.page("shell/search.html", page)
 
 
-def _everything(configuration: Configuration) -> Iterator[Hit]:
+def _everything(frame: Frame, configuration: Configuration) -> Iterator[Hit]:
     for placement in configuration.placements:
         key = placement.key
-        yield Hit("Placement", placement.name, key, f"/admin/placements/{key}")
+        yield Hit("Placement", placement.name, key, f"{frame.base}/placements/{key}")
         for rule in configuration.documents("rule", key):
-            yield Hit("Rule", rule.name, rule.id, f"/admin/rules/{key}/{rule.id}")
+            yield Hit("Rule", rule.name, rule.id, f"{frame.base}/rules/{key}/{rule.id}")
         for candidate in configuration.documents("candidate", key):
-            yield Hit("Candidate", candidate.label, candidate.id, f"{base_of(key)}/{candidate.id}")
+            yield Hit("Candidate", candidate.label, candidate.id, f"{base_of(frame, key)}/{candidate.id}")
     for field in configuration.documents("field"):
-        yield Hit("Field", field.label or field.name, field.name, f"/admin/fields/{field.name}")
+        yield Hit("Field", field.label or field.name, field.name, f"{frame.base}/fields/{field.name}")
 
 
 handlers = [search_page]

@@ -25,7 +25,7 @@ async def undo_address(frame: Frame, gone: Resource) -> str:
     subject = f"{gone.kind} {gone.id}"
     for entry in await frame.engine.catalogue.audit(frame.merchant.id, subject=subject, limit=5):
         if entry.action == "deleted":
-            return f"/admin/audit/{entry.id}/restore"
+            return f"{frame.base}/audit/{entry.id}/restore"
     return ""
 
 
@@ -46,10 +46,10 @@ async def restore(frame: NamedDependency[Frame], entry_id: FromPath[int]) -> Res
     try:
         await catalogue.create(frame.actor, kind, placement, [document])
     except Conflict:
-        return frame.go(_list_of(kind, placement), notice=Notice("It exists already."))
+        return frame.go(_list_of(frame, kind, placement), notice=Notice("It exists already."))
     except EngineError as error:
-        return frame.go(_list_of(kind, placement), notice=Notice(f"It cannot be restored: {error.detail}"))
-    return frame.go(_list_of(kind, placement), notice=Notice("Restored and in force."))
+        return frame.go(_list_of(frame, kind, placement), notice=Notice(f"It cannot be restored: {error.detail}"))
+    return frame.go(_list_of(frame, kind, placement), notice=Notice("Restored and in force."))
 
 
 def _deleted(entry: Entry) -> tuple[Kind, str, Any]:
@@ -59,14 +59,18 @@ def _deleted(entry: Entry) -> tuple[Kind, str, Any]:
     return kind, placement, document  # type: ignore[return-value]
 
 
-def _list_of(kind: Kind, placement: str) -> str:
+def _list_of(frame: Frame, kind: Kind, placement: str) -> str:
     if kind == "rule":
-        return f"/admin/rules?placement={placement}"
+        return f"{frame.base}/rules?placement={placement}"
     if kind == "scenario":
-        return f"/admin/placements/{placement}/scenarios"
+        return f"{frame.base}/placements/{placement}/scenarios"
     if kind == "candidate":
-        return "/admin/methods" if placement == "payment_methods" else f"/admin/placements/{placement}/candidates"
-    return "/admin/fields"
+        return (
+            f"{frame.base}/methods"
+            if placement == "payment_methods"
+            else f"{frame.base}/placements/{placement}/candidates"
+        )
+    return f"{frame.base}/fields"
 
 
 handlers = [restore]

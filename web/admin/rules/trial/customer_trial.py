@@ -153,4 +153,4 @@ class CustomerTrial:
 
     def _answer_view(self, trial: Trial) -> AnswerView:
         positions: Mapping[str, Any] = positions_of(self.edit.rules.configuration.documents("candidate", self.edit.key))
-        return answer_of(trial, self.edit.key, self.edit.id, positions)
+        return answer_of(self.edit.frame, trial, self.edit.key, self.edit.id, positions)

@@ -66,7 +66,7 @@ async def save_as_scenario(
     trial = await _trial(frame, key, id, await several_typed(request))
     scenario = await trial.scenario()
     await frame.engine.catalogue.create(frame.actor, "scenario", key, [scenario])
-    address = f"/admin/placements/{key}/scenarios/{scenario.id}"
+    address = f"{frame.base}/placements/{key}/scenarios/{scenario.id}"
     if not frame.is_htmx:
         return frame.go(address)
     return frame.page("rules/trial/_try_saved.html", SavedFragment(scenario.name, address))

@@ -79,7 +79,7 @@ class Judge:
         return clause_of(clause, values)
 
 
-def answer_of(trial: Trial, key: str, rule_id: str, positions: Mapping[str, int]) -> AnswerView:
+def answer_of(frame: Frame, trial: Trial, key: str, rule_id: str, positions: Mapping[str, int]) -> AnswerView:
     """Return the answer; `rule_id` is the rule on the page, which needs no mention among the others that fired."""
     plan, decision = trial.plan, trial.decision
     labels = {candidate.id: candidate.label for candidate in plan.candidates}
@@ -107,5 +107,5 @@ def answer_of(trial: Trial, key: str, rule_id: str, positions: Mapping[str, int]
             for candidate in decision.excluded
         ],
         decision.values,
-        [(names[id], f"/admin/rules/{key}/{id}") for id in decision.rules if id != rule_id],
+        [(names[id], f"{frame.base}/rules/{key}/{id}") for id in decision.rules if id != rule_id],
     )
