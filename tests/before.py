@@ -136,11 +136,15 @@ async def preview_of(engine: Engine, id: str) -> Json:
 
 
 async def try_draft(engine: Engine, *, placement: str, since: int, until: int, without: str) -> str:
-    """Run a preview of a placement's draft to its end; return its id."""
+    """Run a preview of a placement's draft to its end; return its id.
+
+    The draft is tried as plans were when the log was made: without a currency of amounts.
+    """
     merchant = (await shop_of(engine)).id
-    started = await engine.previews.start_draft(
-        Actor(merchant, "tester"), placement, Period(since, until), without=without
-    )
+    _, document = await engine.drafts.plan(merchant, placement)
+    kept = tuple(rule for rule in document.rules if rule.id != without)
+    old = msgspec.structs.replace(document, rules=kept, currency=None)
+    started = await engine.previews.start(Actor(merchant, "tester"), old, Period(since, until))
     return (await engine.previews.finish(merchant, started.id)).id
 
 

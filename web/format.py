@@ -3,6 +3,7 @@
 The words of the pages are English; only figures and dates follow the locale.
 """
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -10,9 +11,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_datetime, format_time
-from babel.numbers import format_currency, format_decimal, format_percent, get_currency_precision
+from babel.numbers import format_currency, format_decimal, format_percent
+
+from rules.language.codes import decimals_of
 
 NOTHING = "–"
+_FRACTION = re.compile(r"\.0+")
+"""The decimals in a CLDR pattern: how many there are is for ISO 4217 to say."""
 ENGLISH = Locale("en")
 UNITS_OF_AGE = ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h"), (7 * 86_400, 86_400, "d"))
 
@@ -29,8 +34,12 @@ class Show:
         """Format an amount with the decimals of its currency: 12900, EUR -> €129.00."""
         if amount is None:
             return NOTHING
-        major = Decimal(amount).scaleb(-get_currency_precision(currency))
-        return format_currency(major, currency, locale=self.locale)
+        decimals = decimals_of(currency)
+        pattern = _FRACTION.sub(
+            "." + "0" * decimals if decimals else "", self.locale.currency_formats["standard"].pattern
+        )
+        major = Decimal(amount).scaleb(-decimals)
+        return format_currency(major, currency, pattern, locale=self.locale, currency_digits=False)
 
     def number(self, value: float | None, *, digits: int = 0) -> str:
         """Format a number with `digits` decimals: 12345.678 -> 12,346."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from engine.kernel.plan import PlanDocument
+from engine.kernel.plan import PlanDocument, vocabulary_of
 from engine.model.errors import NotFound, Stale
 from engine.model.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument
 from engine.model.resource import Resource
 from engine.model.resource_kinds import KINDS, Kind
 from engine.model.standard_vocabulary import ENGINE_FIELDS
+from rules import Vocabulary
 
 ResourceKey = tuple[Kind, str, str]
 
@@ -31,11 +32,17 @@ class Change(NamedTuple):
 
 
 class Configuration:
-    """Resources by kind, place and id; `revision` moves with every edit, `review` asks for a second person."""
+    """Resources by kind, place and id; `revision` moves with every edit, `review` asks for a second person.
 
-    def __init__(self, resources: Iterable[Resource], revision: int, *, review: bool = False) -> None:
+    `currency` is the merchant's own, in which amounts are given that name none.
+    """
+
+    def __init__(
+        self, resources: Iterable[Resource], revision: int, *, review: bool = False, currency: str | None = None
+    ) -> None:
         self.revision = revision
         self.review = review
+        self.currency = currency
         self._all: dict[ResourceKey, Resource] = {(r.kind, r.place, r.id): r for r in resources}
 
     def find(self, kind: Kind, place: str, id: str) -> Resource | None:
@@ -72,7 +79,7 @@ class Configuration:
                 after.pop((resource.kind, resource.place, resource.id))
             else:
                 after[resource.kind, resource.place, resource.id] = resource
-        return Configuration(after.values(), self.revision, review=self.review)
+        return Configuration(after.values(), self.revision, review=self.review, currency=self.currency)
 
     def touched_by(self, changes: Sequence[Change]) -> list[str]:
         """The keys of the placements whose plan a change alters."""
@@ -92,6 +99,10 @@ class Configuration:
         """The merchant's declared facts and those that the engine fills."""
         return (*self.documents("field"), *ENGINE_FIELDS)
 
+    def vocabulary(self) -> Vocabulary:
+        """Return the facts that rules may read, with the currency of amounts."""
+        return vocabulary_of(self.fields(), self.currency)
+
     def plan_document(self, key: str) -> PlanDocument | None:
         """Return the placement's plan as a document; None where the placement is gone."""
         placement = self.find("placement", "", key)
@@ -106,4 +117,5 @@ class Configuration:
             rules=tuple(rule for rule in rules if rule.enabled),
             fields=self.fields(),
             lists=lists,
+            currency=self.currency,
         )

@@ -65,4 +65,4 @@ def _decoded(mark: Mark, rows: Sequence[Any], decoded: Mapping[Written, Document
         written = (row.kind, row.document)
         document = documents[written] = decoded.get(written) or decode(*written)
         resources.append(Resource(row.kind, row.place, row.id, row.version, document, row.changed_at))
-    return Kept(mark, Configuration(resources, mark.revision, review=mark.review), documents)
+    return Kept(mark, Configuration(resources, mark.revision, review=mark.review, currency=mark.currency), documents)

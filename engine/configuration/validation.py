@@ -8,14 +8,17 @@ from functools import cached_property
 
 import rules
 from engine.configuration.configuration import Change, Configuration
+from engine.kernel.eligibility import currencies_of, limit_in
 from engine.kernel.encoding.features import problems as problems_of_features
-from engine.kernel.plan import Plan, PlanDocument, has_finite_values, lists_of, rule_source, vocabulary_of
+from engine.kernel.plan import Plan, PlanDocument, has_finite_values, lists_of, rule_source
 from engine.kernel.scenario_check import unknown_facts
 from engine.model.errors import FieldProblem, Invalid
 from engine.model.placement import Candidate, Contextual, FieldDocument, Placement, RuleDocument, Scenario, Split
 from engine.model.resource import Resource
 from engine.model.resource_kinds import KINDS, Kind
 from engine.model.schedule import document_pointer
+from rules.language.codes import CURRENCIES
+from rules.language.values import WORDS
 
 
 class Surroundings:
@@ -28,7 +31,7 @@ class Surroundings:
 
     @cached_property
     def vocabulary(self) -> rules.Vocabulary:
-        return vocabulary_of(self.fields)
+        return self.configuration.vocabulary()
 
     @cached_property
     def lists(self) -> dict[str, frozenset[str]]:
@@ -108,9 +111,15 @@ def _contextual(where: str, placement: Placement, fields: Iterable[FieldDocument
 
 
 def _candidate(candidate: Candidate) -> Iterator[FieldProblem]:
-    low, high = candidate.min_amount, candidate.max_amount
-    if low is not None and high is not None and low > high:
-        yield FieldProblem("max_amount", "must not be below min_amount")
+    for name in ("min_amount", "max_amount"):
+        limit = getattr(candidate, name)
+        for currency in limit.keys() - CURRENCIES if isinstance(limit, dict) else ():
+            yield FieldProblem(f"{name}/{currency}", f"must be {WORDS['currency']}")
+    for currency in currencies_of(candidate):
+        low, high = limit_in(candidate.min_amount, currency), limit_in(candidate.max_amount, currency)
+        if low is not None and high is not None and low > high:
+            yield FieldProblem("max_amount", "must not be below min_amount")
+            return
 
 
 def _rule(around: Surroundings, place: str, rule: RuleDocument) -> Iterator[FieldProblem]:

@@ -16,7 +16,7 @@ from engine.kernel.bounds import moves_order
 from engine.kernel.eligibility import Eligibility
 from engine.kernel.encoding.features import Encoding
 from engine.model.facts import Declared, Facts
-from engine.model.placement import Candidate, Contextual, FieldDocument, ListDocument, Placement, RuleDocument
+from engine.model.placement import Candidate, Contextual, Currency, FieldDocument, ListDocument, Placement, RuleDocument
 from engine.model.schedule import scheduled
 from engine.model.standard_vocabulary import ENGINE_FIELDS
 from rules.language.codes import COUNTRIES, CURRENCIES
@@ -35,13 +35,18 @@ def stratum_name(bucket: str, has_history: bool, eligible: Sequence[str], order_
 
 
 class PlanDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a placement's decisions depend on, as it was published."""
+    """Everything a placement's decisions depend on, as it was published.
+
+    `currency` is the merchant's own: amounts that name none hold for carts in it only. In plans from before amounts had
+    a currency it is null, and they hold for every cart.
+    """
 
     placement: Placement
     candidates: tuple[Candidate, ...] = ()
     rules: tuple[RuleDocument, ...] = ()
     fields: tuple[FieldDocument, ...] = ()
     lists: tuple[ListDocument, ...] = ()
+    currency: Currency | None = None
 
 
 class Plan:
@@ -59,10 +64,12 @@ class Plan:
         self.index = {name: number for number, name in enumerate(self.ids)}
         self.numbers = tuple(range(len(self.ids)))
         self.hashes: NDArray[np.uint64] = np.array([bandits.candidate_hash(name) for name in self.ids], dtype=np.uint64)
-        self.eligibility = Eligibility(self.candidates)
+        self.eligibility = Eligibility(self.candidates, document.currency)
         self.declared = Declared(frozenset(field.name for field in document.fields) - _FILLED_BY_THE_ENGINE)
         same = like if like and _have_same_terms(like.document, document) else None
-        self.vocabulary: rules.Vocabulary = same.vocabulary if same else vocabulary_of(document.fields)
+        self.vocabulary: rules.Vocabulary = (
+            same.vocabulary if same else vocabulary_of(document.fields, document.currency)
+        )
         self.lists: dict[str, frozenset[str]] = same.lists if same else lists_of(document.lists)
         self.rules: tuple[rules.Rule, ...] = rules.parse_rules(
             enabled_rules(document.rules), self.vocabulary, self.lists, previous=same.rules if same else ()
@@ -109,7 +116,7 @@ class Plan:
 
 def _have_same_terms(first: PlanDocument, second: PlanDocument) -> bool:
     """Return whether rules mean the same in both documents."""
-    return (first.fields, first.lists) == (second.fields, second.lists)
+    return (first.fields, first.lists, first.currency) == (second.fields, second.lists, second.currency)
 
 
 def in_order(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
@@ -134,8 +141,9 @@ def rule_source(document: RuleDocument) -> dict[str, Any]:
     }
 
 
-def vocabulary_of(fields: tuple[FieldDocument, ...]) -> rules.Vocabulary:
-    return rules.Vocabulary(
+def vocabulary_of(fields: tuple[FieldDocument, ...], currency: str | None) -> rules.Vocabulary:
+    """Return the facts that rules may read; `currency` is that of amounts that name none."""
+    declared = (
         rules.Field(
             name=field.name,
             type=field.type,
@@ -147,6 +155,7 @@ def vocabulary_of(fields: tuple[FieldDocument, ...]) -> rules.Vocabulary:
         )
         for field in fields
     )
+    return rules.Vocabulary(declared, currency=currency)
 
 
 def lists_of(documents: tuple[ListDocument, ...]) -> dict[str, frozenset[str]]:

@@ -23,7 +23,7 @@ class SentenceTerms(NamedTuple):
 def terms_of(document: PlanDocument, wording: Wording) -> SentenceTerms:
     """Return the terms of a plan's rules; candidates get their labels."""
     named = replace(wording, candidates=labels_of(document.candidates))
-    return SentenceTerms(vocabulary_of(document.fields), lists_of(document.lists), named)
+    return SentenceTerms(vocabulary_of(document.fields, document.currency), lists_of(document.lists), named)
 
 
 def sentence_of(rule: RuleDocument, terms: SentenceTerms) -> str:

@@ -17,6 +17,9 @@ Label = Annotated[str, Meta(min_length=1, max_length=120)]
 Country = Annotated[str, Meta(pattern=r"\A[A-Z]{2}\Z", description="ISO 3166-1 alpha-2.")]
 Currency = Annotated[str, Meta(pattern=r"\A[A-Z]{3}\Z", description="ISO 4217.")]
 Amount = Annotated[int, Meta(ge=0, le=2**53, description="Integer minor units.")]
+Limit = Amount | Annotated[dict[Currency, Amount], Meta(min_length=1, max_length=200)]
+"""An amount of the merchant's own currency, or amounts by currency; carts in others are not limited."""
+
 Percent = Annotated[float, Meta(ge=0, le=100)]
 FieldName = Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9_]{0,31}(\.[a-z][a-z0-9_]{0,31}){1,3}\Z", max_length=80)]
 
@@ -121,6 +124,9 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class Candidate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One thing that may be chosen. An empty list of countries, currencies or devices means all.
 
+    `min_amount` and `max_amount` limit the cart's total: an integer for carts in the merchant's own currency, or an
+    object of amounts by currency, such as {"EUR": 1000, "GBP": 900}. Carts in other currencies are not limited.
+
     `attributes` say what it is like, in words and numbers: what a policy that learns from facts finds of one candidate,
     it expects of others that are alike in type and attributes.
     """
@@ -131,8 +137,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     countries: Annotated[tuple[Country, ...], Meta(max_length=250)] = ()
     currencies: Annotated[tuple[Currency, ...], Meta(max_length=200)] = ()
     devices: Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=32)], ...], Meta(max_length=20)] = ()
-    min_amount: Amount | None = None
-    max_amount: Amount | None = None
+    min_amount: Limit | None = None
+    max_amount: Limit | None = None
     fee_percent: Percent = 0.0
     fee_fixed: Amount = 0
     attributes: Annotated[dict[AttributeName, Attribute], Meta(max_length=10)] = {}

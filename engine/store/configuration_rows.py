@@ -13,14 +13,18 @@ from engine.store.tables.accounts import merchants
 
 
 class Mark(NamedTuple):
-    """The revision of a configuration; `review`: a second person must approve changes of rules."""
+    """The revision of a configuration; `review`: a second person must approve changes of rules.
+
+    `currency` is the merchant's own.
+    """
 
     revision: int
     review: bool
+    currency: str
 
 
 async def mark(connection: AsyncConnection, merchant_id: int) -> Mark:
-    query = select(merchants.c.revision, merchants.c.review).where(merchants.c.id == merchant_id)
+    query = select(merchants.c.revision, merchants.c.review, merchants.c.currency).where(merchants.c.id == merchant_id)
     return Mark(*(await connection.execute(query)).one())
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from typing import Any, cast
 
 from rules.analysis.boxes import ANYTHING, EVERYTHING, MOST_WORK, Box, Boxes, Variable, Work, product, union
-from rules.analysis.clauses import ClauseTranslator, Combination, Formula, VariableTest
+from rules.analysis.clauses import Cases, ClauseTranslator, Combination, Formula, VariableTest
 from rules.analysis.domains import ORDERED_TYPES, FiniteRegions, IntervalRegions, Regions, lowest_bit, regions_of
 from rules.language.evaluate import Lists
 from rules.language.tree import Call, Node, is_connective
@@ -44,7 +44,11 @@ class Space:
             self._note_cuts(formula)
 
     def _note_cuts(self, formula: Formula) -> None:
-        if isinstance(formula, Combination):
+        if isinstance(formula, Cases):
+            for tests, part in formula.parts:
+                for noted in (*tests, part):
+                    self._note_cuts(noted)
+        elif isinstance(formula, Combination):
             for part in formula.parts:
                 self._note_cuts(part)
         elif isinstance(formula, VariableTest):
@@ -129,10 +133,19 @@ class Space:
             return EVERYTHING if formula is verdict else []
         if isinstance(formula, VariableTest):
             return self._test_cases(formula, verdict)
+        if isinstance(formula, Cases):
+            boxes = (self._guarded_cases(tests, part, verdict) for tests, part in formula.parts)
+            return union((box for part in boxes for box in part), self._work)
         if formula.operator == "!":
             return self._formula_cases(formula.parts[0], not verdict)
         parts = (self._formula_cases(part, verdict) for part in formula.parts)
         return self._all_or_any(formula.operator, verdict, parts)
+
+    def _guarded_cases(self, tests: tuple[VariableTest, ...], part: Formula, verdict: bool) -> Boxes:
+        boxes = self._formula_cases(part, verdict)
+        for test in tests:
+            boxes = product(boxes, self._test_cases(test, True), self._work)
+        return boxes
 
     def _test_cases(self, test: VariableTest, verdict: bool) -> Boxes:
         key = (id(test), verdict)

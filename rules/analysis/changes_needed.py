@@ -1,7 +1,7 @@
 """Find the fewest clauses that would have to change for a rule to fire, and describe them."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
 from zoneinfo import ZoneInfo
@@ -11,7 +11,8 @@ from rules.analysis.cases import Space
 from rules.analysis.clauses import key_of
 from rules.language.evaluate import Lists, Values, read_values, verdict
 from rules.language.own_forms import WEEKDAYS
-from rules.language.tree import Call, Literal, Node, Rule, fields_of, is_connective
+from rules.language.tree import Amounts, Call, Literal, MoneyScope, Node, Rule, fields_of, is_connective
+from rules.language.values import read_currency
 from rules.language.vocabulary import Vocabulary
 from rules.wording.describe import describe, value_in_words
 from rules.wording.terms import PLAIN, Wording, as_weekday, listed
@@ -144,9 +145,44 @@ class _NeedWriter:
     def need(self, node: Node, required: bool) -> Need:
         """Describe a required change of a clause beside the current value."""
         fields = fields_of(node)
+        scope = node.money if isinstance(node, Call) else None
+        if scope and not scope.accepts(self._values):
+            return Need(node.path, required, fields, self._currency_demand(scope))
+        if scope:
+            return self._need_of_amount(cast(Call, node), scope, required, fields)
+        return self._need(node, required, fields, fields)
+
+    def _need_of_amount(self, node: Call, scope: MoneyScope, required: bool, fields: tuple[str, ...]) -> Need:
+        """Describe the change in the currency of these facts: with its amounts only, and without naming it."""
+        currency = self._currency(scope)
+        plain = replace(self._only(node, currency), money=None)
+        return self._need(plain, required, fields, tuple(name for name in fields if name not in scope.currency_fields))
+
+    def _only(self, node: Call, currency: str) -> Call:
+        """Return the clause with only that currency of amounts by currency."""
+        parts: list[Node] = []
+        for part in node.arguments:
+            if isinstance(part, Literal) and isinstance(part.value, Amounts):
+                amounts = tuple((code, amount) for code, amount in part.value.by_currency if code == currency)
+                parts.append(replace(part, value=replace(part.value, by_currency=amounts)))
+            else:
+                parts.append(self._only(part, currency) if isinstance(part, Call) else part)
+        return replace(node, arguments=tuple(parts))
+
+    def _currency(self, scope: MoneyScope) -> str:
+        return next((str(self._values[name]) for name in scope.currency_fields if self._values[name]), scope.own)
+
+    def _currency_demand(self, scope: MoneyScope) -> str:
+        currencies = listed(sorted(scope.accepted), "or") or "one currency"
+        return (
+            f"{self._label(scope.amount)} would have to be in {currencies}; it is in {self._currency(scope)}, "
+            "for which the rule gives no amount"
+        )
+
+    def _need(self, node: Node, required: bool, fields: tuple[str, ...], shown: tuple[str, ...]) -> Need:
         target = node if required else Call("!", (node,), "boolean", node.path)
-        demand = self._demand(describe(target, self._vocabulary, self._wording), fields)
-        return Need(node.path, required, fields, f"{demand}; {self._current_values(node, fields)}")
+        demand = self._demand(describe(target, self._vocabulary, self._wording), shown)
+        return Need(node.path, required, fields, f"{demand}; {self._current_values(node, shown)}")
 
     def _demand(self, text: str, fields: tuple[str, ...]) -> str:
         """Return "Cart total would have to be under EUR 50.00" for "Cart total is under EUR 50.00"."""
@@ -175,7 +211,15 @@ class _NeedWriter:
             return f"is {reading(cast(datetime, self._values[name]).astimezone(cast(ZoneInfo, zone)))} there"
         if field.type == "list":
             return f"has {listed([str(item) for item in cast(list[str], raw)] or ['nothing'], 'and')}"
-        return f"is {value_in_words(raw, field.type, field.unit, self._wording)}"
+        return f"is {value_in_words(raw, field.type, self._unit(name), self._wording)}"
+
+    def _unit(self, name: str) -> str | None:
+        """Return the unit of a fact; an amount is in the currency of the facts beside it."""
+        field = self._vocabulary[name]
+        if field.type != "money" or not self._vocabulary.currency:
+            return field.unit
+        beside = self._facts.get(self._vocabulary.currency_field(name) or "")
+        return read_currency(beside) or field.unit
 
     def _label(self, name: str) -> str:
         return self._vocabulary[name].label or name

@@ -14,7 +14,18 @@ from typing import Any, cast
 from rules.analysis.boxes import Variable
 from rules.analysis.domains import Holds, finite_values
 from rules.language.evaluate import FUNCTIONS, Lists, Unknown, value, verdict
-from rules.language.tree import Call, Literal, Node, Read, fields_of, required_fields
+from rules.language.money import in_currency
+from rules.language.tree import (
+    Amounts,
+    Call,
+    Literal,
+    MoneyScope,
+    Node,
+    Read,
+    fields_of,
+    literals_of,
+    required_fields,
+)
 from rules.language.values import NUMERIC, TEXTUAL
 from rules.language.vocabulary import Vocabulary
 
@@ -53,7 +64,14 @@ class Combination:
     parts: tuple["Formula", ...]
 
 
-Formula = VariableTest | Combination | bool
+@dataclass(frozen=True, slots=True)
+class Cases:
+    """Formulas of which each holds for some requests, where its `tests` are true; elsewhere the whole is unknown."""
+
+    parts: tuple[tuple[tuple[VariableTest, ...], "Formula"], ...]
+
+
+Formula = VariableTest | Combination | Cases | bool
 
 
 class ClauseTranslator:
@@ -66,6 +84,8 @@ class ClauseTranslator:
 
     def formula(self, node: Node) -> Formula:
         """Return the formula of a clause."""
+        if isinstance(node, Call) and node.money:
+            return self._by_currency(node, node.money)
         if isinstance(node, Call) and node.operator in _PLAIN and len(node.arguments) == 2:
             read, literal = node.arguments
             if isinstance(read, Read) and isinstance(literal, Literal) and read.type not in {"list", "location"}:
@@ -80,6 +100,26 @@ class ClauseTranslator:
         if len(fields) == 1 and (cuts := self._cuts(node, fields[0])) is not None:
             return self._on_field(node, fields[0], cuts)
         return self._opaque(node)
+
+    def _by_currency(self, node: Call, scope: MoneyScope) -> Formula:
+        """Translate a clause with amounts: by currency, what it says of a cart in that currency."""
+        if any(isinstance(part.value, Amounts) for part in literals_of(node)):
+            groups = [frozenset({currency}) for currency in sorted(scope.accepted)]
+        else:
+            groups = [scope.accepted]
+        return Cases(
+            tuple(
+                (
+                    tuple(self._currency_test(name, group, scope.own in group) for name in scope.currency_fields),
+                    self.formula(in_currency(node, min(group))),
+                )
+                for group in groups
+                if group and (scope.currency_fields or scope.own in group)
+            )
+        )
+
+    def _currency_test(self, name: str, currencies: frozenset[str], missing: bool) -> VariableTest:
+        return VariableTest(name, currencies, lambda fact: fact in currencies, missing=missing)
 
     def _comparison(self, operator: str, name: str, operand: Any) -> VariableTest:
         """Return the test of a fact against literal values, the most common clause; equal clauses share the object."""

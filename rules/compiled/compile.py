@@ -19,7 +19,7 @@ from rules.compiled.syntax import call, constant, do, do_if, name, tuple_of
 from rules.json_logic.javascript import LARGEST_SAFE
 from rules.json_logic.problems import Problem, RuleError
 from rules.language.evaluate import Lists, Unknown, read_values, verdict
-from rules.language.tree import Read, Rule, reads_of
+from rules.language.tree import MoneyScope, Read, Rule, reads_of
 from rules.language.values import NUMERIC
 from rules.language.vocabulary import Field, Vocabulary
 
@@ -132,6 +132,7 @@ def _build_evaluate(pieces: Iterable[Piece], fields: Iterable[Field], names: Nam
     source = "def evaluate(facts):\n get = facts.get\n missing = 0\n fired = []\n undecided = []"
     main = cast(ast.FunctionDef, ast.parse(source).body[0])
     main.body += [statement for field in fields for statement in _read_statements(field, names, constants)]
+    main.body += _currency_statements({scope for piece in pieces for scope in piece.scopes}, names, constants)
     main.body += [*certain, ast.Return(tuple_of(name("fired"), name("undecided")), lineno=1, col_offset=0)]
     table.update(constants.table)
     return build_function(main, table)
@@ -148,6 +149,16 @@ def _read_statements(field: Field, names: Names, constants: Constants) -> list[a
         reader = constants.name_of(field.reader)
         source = f"{local} = {reader}(get({key}))\nif {local} is None:\n missing |= "
     return ast.parse(f"{source}{names.bits[field.name]}").body
+
+
+def _currency_statements(scopes: Iterable[MoneyScope], names: Names, constants: Constants) -> list[ast.stmt]:
+    """Return statements that mark a money field as missing if a rule cannot judge an amount of its currency."""
+    statements: list[ast.stmt] = []
+    for scope in sorted(scopes, key=repr):
+        accepted, bit = constants.name_of(scope.accepted_values), names.bits[scope.amount]
+        for local in [names.locals[field] for field in scope.currency_fields] or ["None"]:
+            statements += ast.parse(f"if {local} not in {accepted}:\n missing |= {bit}").body
+    return statements
 
 
 def _call_statement(identifier: str, target: str, *arguments: ast.expr) -> ast.stmt:

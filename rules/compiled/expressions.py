@@ -5,12 +5,13 @@ so a rule that depends on it does not fire (Kleene's strong logic).
 """
 
 import ast
+import math
 from collections.abc import Callable, Mapping
 from typing import cast
 
 from rules.compiled.syntax import both, call, choice, compare, constant, either, for_each, name, negated
 from rules.language.evaluate import FUNCTIONS, Lists
-from rules.language.tree import ITEM, Call, Literal, Node, Read, is_connective, required_fields
+from rules.language.tree import ITEM, Amounts, Call, Literal, Node, Read, is_connective, required_fields
 from rules.language.values import NUMERIC
 
 _COMPARISONS: Mapping[str, type[ast.cmpop]] = {
@@ -58,6 +59,18 @@ class Constants:
         """Return the expression for a constant."""
         return name(self.name_of(value))
 
+    def lookup(self, amounts: Amounts) -> ast.expr:
+        """Return the function that gives the amount for a value of the currency fact; NaN where there is none."""
+        key = (Amounts, amounts)
+        if key not in self._names:
+            by_currency: dict[str | None, float] = {**dict(amounts.by_currency)}
+            own = amounts.of(None)
+            if own is not None:
+                by_currency[None] = own
+            self._names[key] = f"k{len(self._names)}"
+            self.table[self._names[key]] = lambda currency: by_currency.get(currency, math.nan)
+        return name(self._names[key])
+
     def literal(self, literal: Literal) -> ast.expr:
         """Return the expression for a literal; the name of a list stands for its members."""
         if literal.type == "list name":
@@ -76,7 +89,8 @@ class Expressions:
         """Return an expression that is truthy exactly if the condition is surely true."""
         if not is_connective(node):
             plain = self.plain(node)
-            return plain if _is_false_by_itself(node) else both([*self._presences(node), plain])
+            guards = [guard for _, guard in self._currency_guards(node)]
+            return both([plain, *guards] if _is_false_by_itself(node) else [*self._presences(node), plain])
         parts = cast(Call, node).arguments
         match cast(Call, node).operator:
             case "and":
@@ -135,7 +149,7 @@ class Expressions:
     def plain(self, node: Node) -> ast.expr:
         """Return the node's value, provided that all fields that it requires are present."""
         if isinstance(node, Literal):
-            return self._constants.literal(node)
+            return self._literal(node)
         if isinstance(node, Read):
             return self._locals[node.name]
         special = _PLAIN.get(node.operator)
@@ -146,6 +160,12 @@ class Expressions:
             return compare(arguments[0], _COMPARISONS[node.operator], *arguments[1:])
         return self._apply(FUNCTIONS[node.operator], arguments)
 
+    def _literal(self, literal: Literal) -> ast.expr:
+        if not isinstance(literal.value, Amounts):
+            return self._constants.literal(literal)
+        field = literal.value.currency_field
+        return call(self._constants.lookup(literal.value), self._locals[field] if field else constant(None))
+
     def _apply(self, function: Callable[..., object], arguments: list[ast.expr]) -> ast.expr:
         return call(self._constants.expression(function), *arguments)
 
@@ -153,7 +173,18 @@ class Expressions:
         return [present for _, present in self._presence_by_field(node)]
 
     def _presence_by_field(self, node: Node) -> list[tuple[str, ast.expr]]:
-        return [(field, self._presence(field, type_)) for field, type_ in required_fields(node).items()]
+        present = [(field, self._presence(field, type_)) for field, type_ in required_fields(node).items()]
+        return [*present, *self._currency_guards(node)]
+
+    def _currency_guards(self, node: Node) -> list[tuple[str, ast.expr]]:
+        """Return conditions for the currencies of a clause's amounts, each with the money field that it concerns."""
+        scope = node.money if isinstance(node, Call) else None
+        if scope is None:
+            return []
+        accepted = self._constants.expression(scope.accepted_values)
+        if not scope.currency_fields:
+            return [(scope.amount, compare(constant(None), ast.In, accepted))]
+        return [(scope.amount, compare(self._locals[name], ast.In, accepted)) for name in scope.currency_fields]
 
     def _presence(self, field: str, type_: str) -> ast.expr:
         local = self._locals[field]

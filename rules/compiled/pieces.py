@@ -13,7 +13,7 @@ from zlib import crc32
 from rules.compiled.expressions import Constants, Expressions
 from rules.compiled.syntax import both, call, constant, do, do_if, function, masked, name, negated, plus, tuple_of
 from rules.language.evaluate import Lists
-from rules.language.tree import Rule, fields_of, required_fields
+from rules.language.tree import MoneyScope, Rule, fields_of, required_fields, scopes_of
 from rules.language.vocabulary import Vocabulary
 
 MOST_RULES = 64
@@ -36,11 +36,13 @@ class Piece:
     """Neighbouring rules as two generated functions.
 
     `fire(add, base, *fields)` adds the indices of the rules that fire. `doubt(add, base, missing, *fields)` adds the
-    undecided ones, each with the field that it lacks. `base` is the index of the first rule.
+    undecided ones, each with the field that it lacks. `base` is the index of the first rule. `scopes` are the
+    currencies of the amounts in the rules.
     """
 
     rules: tuple[Rule, ...]
     fields: tuple[str, ...]
+    scopes: tuple[MoneyScope, ...]
     fire: _Function
     doubt: _Function
 
@@ -73,7 +75,8 @@ def make_piece(rules: tuple[Rule, ...], names: Names, lists: Lists) -> Piece:
     fire = build_function(function("fire", ["add", "base", *used], writer.firings(rules)), table)
     doubt = build_function(function("doubt", ["add", "base", "missing", *used], writer.doubts(rules)), table)
     table.update(constants.table)
-    return Piece(rules, fields, fire, doubt)
+    scopes = tuple(dict.fromkeys(scope for rule in rules for scope in scopes_of(rule.condition)))
+    return Piece(rules, fields, scopes, fire, doubt)
 
 
 def build_function(definition: ast.FunctionDef, table: dict[str, object]) -> Callable[..., Any]:
@@ -101,7 +104,8 @@ class _PieceWriter:
         """Write a statement for each rule that may be undecided: a field is missing and it is not surely false."""
         statements: list[ast.stmt] = []
         for index, rule in enumerate(rules):
-            mask = sum(self._bits[field] for field in required_fields(rule.condition))
+            amounts = (scope.amount for scope in scopes_of(rule.condition))
+            mask = sum(self._bits[field] for field in {*required_fields(rule.condition), *amounts})
             if mask:
                 may_be_true = negated(self._expressions.false(rule.condition))
                 lacked = tuple_of(_number(index), self._expressions.lacked(rule.condition))

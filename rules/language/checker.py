@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import NoReturn, cast
 
 from rules.json_logic.problems import Problem, RuleError, nearest, pointer, shown
+from rules.language.codes import CURRENCIES
 from rules.language.strict_json import MOST_PROBLEMS
-from rules.language.tree import BOOLEAN, ITEM, Call, Literal, Node, Read
+from rules.language.tree import BOOLEAN, ITEM, Amounts, Call, Literal, Node, Read
 from rules.language.values import NUMERIC, READERS, TEXTUAL, WORDS, Reader
 from rules.language.vocabulary import Vocabulary
 
@@ -74,11 +75,24 @@ class Checker:
             description = "null; to ask whether a fact is there, use exists" if logic is None else "a list"
             self.problem(path, f"cannot be {description}")
             return None
+        if not CURRENCIES.isdisjoint(logic):
+            return self._amounts(logic, path)
         if len(logic) != 1:
             self.problem(path, f"must have exactly one operator, not {len(logic)} keys")
             return None
         [(operator, arguments)] = logic.items()
         return self._operator(str(operator), arguments, pointer(path, operator), depth + 1)
+
+    def _amounts(self, raw: dict[str, object], path: str) -> Literal | None:
+        """Return a literal of amounts by currency."""
+        wrong = next((code for code in raw if code not in CURRENCIES), None)
+        if wrong is not None:
+            self.problem(pointer(path, wrong), f"must be {WORDS['currency']}{nearest(wrong, CURRENCIES)}")
+            return None
+        amounts = {code: amount for code, raw_amount in raw.items() if (amount := _whole(raw_amount)) is not None}
+        for code in raw.keys() - amounts.keys():
+            self.problem(pointer(path, code), f"must be {WORDS['money']}")
+        return Literal(Amounts(tuple(amounts.items())), raw, "money", path) if len(amounts) == len(raw) else None
 
     def _operator(self, operator: str, arguments: object, path: str, depth: int) -> Node | None:
         if depth > DEEPEST:
@@ -172,6 +186,8 @@ class Checker:
             return node
         if other.type not in NUMERIC:
             return self.constant(node.raw, node.path, other.type, other)
+        if isinstance(node.value, Amounts):
+            return node
         if node.type != "number":
             self.problem(node.path, f"must be a number, as {kind_of(other)}; not {kind_of(node)}")
             return None
@@ -194,6 +210,12 @@ class Checker:
                 self.problem(form.path, f"cannot compare {kind_of(model)} with {kind_of(node)}")
                 return None
         return cast(tuple[Node, ...], tuple(fitted))
+
+
+def _whole(raw: object) -> int | None:
+    """Return a JSON number as an integer, or None if it is none."""
+    number = READERS["number"](raw)
+    return int(cast(float, number)) if number is not None and number == int(cast(float, number)) else None
 
 
 def _type_of(value: bool | int | float | str) -> str:

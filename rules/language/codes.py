@@ -35,7 +35,17 @@ DECIMALS = {
     **dict.fromkeys(_codes("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"), 0),
     **dict.fromkeys(_codes("BHD IQD JOD KWD LYD OMR TND"), 3),
 }
-"""Digits after the decimal point, for currencies without two."""
+"""Digits after the decimal point (ISO 4217), for currencies without two."""
+
+
+def decimals_of(currency: str) -> int:
+    """Return how many digits stand after the decimal point of an amount; 2 if the currency is not known.
+
+    This table holds for values everywhere: typing, sentences, pages and files. CLDR is for looks only, because it
+    rounds some currencies (RSD, LBP) to whole units.
+    """
+    return DECIMALS.get(currency, 2)
+
 
 OFTEN_MISTAKEN = {"UK": "GB", "EN": "GB", "EL": "GR", "SU": "RU", "YU": "RS"}
 """Common mistakes for country codes, and the correct code."""

@@ -8,7 +8,7 @@ from typing import cast
 from rules.json_logic import javascript as js
 from rules.language import functions
 from rules.language.functions import Function
-from rules.language.tree import ITEM, Call, Literal, Node, Read, fields_of, is_connective, required_fields
+from rules.language.tree import ITEM, Amounts, Call, Literal, Node, Read, fields_of, is_connective, required_fields
 from rules.language.vocabulary import Vocabulary
 
 Values = Mapping[str, object]
@@ -82,18 +82,27 @@ def verdict(node: Node, values: Values, lists: Lists) -> Verdict:
     for name in required_fields(node):
         if values[name] is None:
             return Unknown(name)
+    scope = node.money if isinstance(node, Call) else None
+    if scope and not scope.accepts(values):
+        return Unknown(scope.amount)
     return bool(value(node, values, lists))
 
 
 def value(node: Node, values: Values, lists: Lists) -> object:
     """Return the node's value, provided that all of its required fields are present."""
     if isinstance(node, Literal):
-        return lists.get(str(node.value), frozenset()) if node.type == "list name" else node.value
+        return _constant(node, values, lists)
     if isinstance(node, Read):
         return values[node.name]
     if node.operator in _QUANTIFIERS:
         return _quantified(node, values, lists)
     return FUNCTIONS[node.operator](*(value(argument, values, lists) for argument in node.arguments))
+
+
+def _constant(literal: Literal, values: Values, lists: Lists) -> object:
+    if isinstance(literal.value, Amounts):
+        return literal.value.of(values[literal.value.currency_field] if literal.value.currency_field else None)
+    return lists.get(str(literal.value), frozenset()) if literal.type == "list name" else literal.value
 
 
 def _quantified(node: Call, values: Values, lists: Lists) -> bool:

@@ -9,7 +9,7 @@ from zoneinfo import available_timezones
 from rules.json_logic.problems import nearest, shown
 from rules.language.checker import Check, Checker, OperatorForm, kind_of
 from rules.language.functions import zone
-from rules.language.tree import Call, Literal, Node
+from rules.language.tree import Amounts, Call, Literal, Node
 from rules.language.values import NUMERIC, TEXTUAL
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -59,10 +59,20 @@ def _between(check: Checker, form: OperatorForm) -> Node | None:
 
 
 def _rising(check: Checker, form: OperatorForm, value: Node, low: Node, high: Node) -> bool:
-    if isinstance(low, Literal) and isinstance(high, Literal) and low.value > high.value:  # type: ignore[operator]
+    if isinstance(low, Literal) and isinstance(high, Literal) and _is_falling(low.value, high.value):
         check.problem(form.path_of(2), f"must not be less than {shown(str(low.raw))}, or the condition is never true")
         return False
     return True
+
+
+def _is_falling(low: object, high: object) -> bool:
+    """Return whether nothing lies between the bounds, in one of the currencies if they give amounts by currency."""
+    if not isinstance(low, Amounts) and not isinstance(high, Amounts):
+        return cast(float, low) > cast(float, high)
+    if not isinstance(low, Amounts) or not isinstance(high, Amounts):
+        return False
+    highest = dict(high.by_currency)
+    return any(amount > highest.get(currency, amount) for currency, amount in low.by_currency)
 
 
 def _before(check: Checker, form: OperatorForm) -> Node | None:

@@ -7,6 +7,7 @@ from typing import cast
 from rules.json_logic.problems import Problem, RuleError, nearest, pointer, shown
 from rules.language.checker import Checker
 from rules.language.effects import Effect, parse_effects
+from rules.language.money import with_currencies
 from rules.language.own_forms import OWN_FORMS
 from rules.language.standard_forms import STANDARD_FORMS
 from rules.language.strict_json import check_values
@@ -98,6 +99,8 @@ def parse_condition(logic: object, vocabulary: Vocabulary, lists: Lists, *, path
     check_values(logic)
     checker = Checker(vocabulary, lists, FORMS)
     condition = checker.condition(logic, path)
+    if condition is not None and not checker.problems:
+        condition = with_currencies(condition, checker)
     if condition is None or checker.problems:
         raise RuleError(checker.problems)
     return condition

@@ -4,7 +4,7 @@ Connectives (`and`, `or`, `!`, and `if` between conditions) combine clauses; eve
 unknown if a field that it must read is missing or of another type than declared.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from rules.language.effects import Effect
@@ -40,13 +40,57 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
+class Amounts:
+    """The value of a literal such as {"EUR": 50000, "GBP": 43000}: minor units by currency.
+
+    `currency_field` is the fact that chooses between them; without it `own` does.
+    """
+
+    by_currency: tuple[tuple[str, int], ...]
+    currency_field: str | None = None
+    own: str = ""
+
+    def of(self, currency: object) -> int | None:
+        """Return the amount for the value of the currency fact, or None if there is none in that currency."""
+        return dict(self.by_currency).get(str(currency or self.own))
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyScope:
+    """The currencies for which a clause with amounts can be judged; in others it is unknown, for lack of `amount`.
+
+    `amount` is the money field, `currency_fields` are the facts that hold its currency (usually one), `own` is the
+    currency where they are missing.
+    """
+
+    amount: str
+    currency_fields: tuple[str, ...]
+    own: str
+    accepted: frozenset[str]
+
+    @property
+    def accepted_values(self) -> frozenset[str | None]:
+        """Return the values of a currency fact for which the clause can be judged; None where it is missing."""
+        return self.accepted | {None} if self.own in self.accepted else self.accepted
+
+    def accepts(self, values: Mapping[str, object]) -> bool:
+        """Return whether the clause can be judged for these values of facts, as far as currencies are concerned."""
+        currencies = [values[name] for name in self.currency_fields] or [None]
+        return self.accepted_values.issuperset(currencies)
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
-    """An operator with its arguments; `path` is the JSON pointer to the operator."""
+    """An operator with its arguments; `path` is the JSON pointer to the operator.
+
+    `money` is given for clauses that compare money with amounts.
+    """
 
     operator: str
     arguments: tuple["Node", ...]
     type: str
     path: str
+    money: MoneyScope | None = None
 
 
 Node = Literal | Read | Call
@@ -78,9 +122,31 @@ def reads_of(node: Node) -> Iterator[Read]:
             yield from reads_of(argument)
 
 
+def literals_of(node: Node) -> Iterator[Literal]:
+    """Yield every literal in the node, in document order."""
+    if isinstance(node, Literal):
+        yield node
+    elif isinstance(node, Call):
+        for argument in node.arguments:
+            yield from literals_of(argument)
+
+
+def scopes_of(node: Node) -> Iterator[MoneyScope]:
+    """Yield the currencies of each clause that compares money with amounts."""
+    if isinstance(node, Call):
+        if node.money:
+            yield node.money
+        for argument in node.arguments:
+            yield from scopes_of(argument)
+
+
 def fields_of(node: Node) -> tuple[str, ...]:
-    """Return the names of the fields that the node reads, without repetition, in document order."""
-    return tuple(dict.fromkeys(read.name for read in reads_of(node)))
+    """Return the names of the fields that the node reads, without repetition, in document order.
+
+    Facts that hold the currency of amounts come last.
+    """
+    currencies = [name for scope in scopes_of(node) for name in scope.currency_fields]
+    return tuple(dict.fromkeys([*(read.name for read in reads_of(node)), *currencies]))
 
 
 def required_fields(node: Node) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from rules.json_logic.problems import RuleError, nearest, shown
-from rules.language.codes import OFTEN_MISTAKEN
+from rules.language.codes import CURRENCIES, OFTEN_MISTAKEN
 from rules.language.values import READERS, WORDS, Reader
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
@@ -73,10 +73,15 @@ TYPES = tuple(READERS)
 
 
 class Vocabulary(Mapping[str, Field]):
-    """The declared fields by dotted name. Raises RuleError if a name is declared twice."""
+    """The declared fields by dotted name. Raises RuleError if a name is declared twice.
 
-    def __init__(self, fields: Iterable[Field]) -> None:
+    `currency` is the merchant's own. Without it amounts have no currency: they are compared as plain numbers, as in
+    plans published before amounts had one.
+    """
+
+    def __init__(self, fields: Iterable[Field], *, currency: str | None = None) -> None:
         self._fields: dict[str, Field] = {}
+        self.currency = currency
         for field in fields:
             if field.name in self._fields:
                 raise RuleError.single("/name", f"{field.name} is declared twice")
@@ -90,6 +95,26 @@ class Vocabulary(Mapping[str, Field]):
 
     def __len__(self) -> int:
         return len(self._fields)
+
+    def currency_field(self, name: str) -> str | None:
+        """Return the fact that holds the currency of a money field, or None if the merchant declares none.
+
+        It is the field `currency` of the same group, else `cart.currency`. A field whose unit is a currency, and that
+        has none in its group, is always in its unit.
+        """
+        beside = f"{name.rpartition('.')[0]}.currency"
+        if self._is_currency(beside):
+            return beside
+        has_unit = self._fields[name].unit in CURRENCIES
+        return None if has_unit or not self._is_currency("cart.currency") else "cart.currency"
+
+    def own_currency(self, name: str) -> str:
+        """Return the currency of a money field's amounts where nothing else is said: its unit, else the merchant's."""
+        unit = self._fields[name].unit
+        return unit if unit and unit in CURRENCIES else self.currency or ""
+
+    def _is_currency(self, name: str) -> bool:
+        return name in self._fields and self._fields[name].type == "currency"
 
     def problem_with(self, name: str, value: object) -> str | None:
         """Describe the mistake if `value` cannot be the fact `name`, or return None."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import cast
 
-from rules.language.tree import ITEM, Call, Literal, Node, Read, Rule
+from rules.language.tree import ITEM, Amounts, Call, Literal, Node, Read, Rule
 from rules.language.vocabulary import Vocabulary
 from rules.wording.terms import PLAIN, Wording, as_day, as_moment, as_weekday, describe_effect, listed, plain
 
@@ -99,6 +99,8 @@ class _SentenceWriter:
 
     def name(self, node: Node) -> str:
         """Return a fact's label, or a description of a computed value."""
+        if isinstance(node, Literal) and isinstance(node.value, Amounts):
+            return self.value(node, None)
         if not isinstance(node, Read):
             return self.text(node)
         if node.name == ITEM:
@@ -110,6 +112,8 @@ class _SentenceWriter:
         """Describe a value to compare with `like`, or the elements of a list of such values."""
         if not isinstance(node, Literal):
             return self.name(node)
+        if isinstance(node.value, Amounts):
+            return "; ".join(self._wording.money(amount, currency) for currency, amount in node.value.by_currency)
         type_ = like.type if isinstance(like, Read) and node.type not in {"day", "days"} else node.type
         field = self._vocabulary.get(like.name) if isinstance(like, Read) else None
         unit = field.unit if field else None

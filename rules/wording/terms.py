@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from rules.language.codes import DECIMALS
+from rules.language.codes import decimals_of
 from rules.language.effects import Boost, Effect, Exclude, Pin, Require, Set
 
 MOST_SHOWN = 5
@@ -22,7 +22,7 @@ _DAYS = {
 
 def plain_money(minor: int, currency: str) -> str:
     """Return a text such as "EUR 49.99" for 4999 and EUR."""
-    digits = DECIMALS.get(currency, 2)
+    digits = decimals_of(currency)
     return f"{currency} {minor / 10**digits:,.{digits}f}".lstrip()
 
 

@@ -10,7 +10,7 @@ from rules.analysis.check import CheckContext, check_rules
 from web.admin.candidates.method_types import DEVICE_WALLETS, LOCAL, PAY_LATER
 from web.admin.rules.rule_templates import Shop, templates_for
 
-VOCABULARY = vocabulary_of(STANDARD)
+VOCABULARY = vocabulary_of(STANDARD, "EUR")
 TYPES = ("card", "paypal", "klarna", "ideal", "bancontact", "apple_pay", "google_pay")
 ALL = tuple(Candidate(id=type, type=type, label=type.title()) for type in TYPES)
 OFFERS = tuple(Candidate(id=name, type="offer", label=name.title()) for name in ("shipping", "voucher"))
@@ -110,7 +110,7 @@ def test_only_what_has_something_to_do_is_offered() -> None:
 
 
 def test_a_template_whose_facts_are_not_declared_is_not_offered() -> None:
-    few = vocabulary_of(tuple(field for field in STANDARD if field.name != "risk.score"))
+    few = vocabulary_of(tuple(field for field in STANDARD if field.name != "risk.score"), "EUR")
     assert "no-pay-later-for-high-risk" not in offered(vocabulary=few)
 
 

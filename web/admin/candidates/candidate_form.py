@@ -17,9 +17,10 @@ from engine.model.resource import Resource
 from web.admin.candidates.candidate_list import METHODS, Noun, base_of, documents_of, noun_of
 from web.admin.shell.admission import AnyRequest, typed
 from web.admin.shell.editing import Difference, Refused, no_one_else, store, to_document, version_of
-from web.admin.shell.forms import Form, Reader, amount_text, number_text
+from web.admin.shell.forms import Form, Reader, number_text
 from web.admin.shell.frame import Frame, Notice
 from web.admin.shell.render import Page
+from web.typed_money import amounts_text
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 NUMBER = re.compile(r"[+-]?\d{1,9}([.,]\d{1,6})?")
@@ -82,7 +83,7 @@ async def create_candidate(
 
     async def write() -> Resource:
         last = max((c.position for c in await documents_of(frame, key)), default=-1)
-        document = document_of(values, frame.merchant.currency, position=last + 1)
+        document = document_of(values, frame, position=last + 1)
         return (await catalogue.create(frame.actor, "candidate", key, [document]))[0]
 
     try:
@@ -99,9 +100,7 @@ async def create_candidate(
 async def candidate_page(frame: NamedDependency[Frame], id: FromPath[str], key: FromPath[str] = METHODS) -> Page:
     """Show the form of a stored candidate."""
     resource = await frame.engine.catalogue.get(frame.merchant.id, "candidate", key, id)
-    return frame.page(
-        "candidates/candidate.html", _stored(frame, key, id, Form(texts_of(resource, frame.merchant.currency)))
-    )
+    return frame.page("candidates/candidate.html", _stored(frame, key, id, Form(texts_of(resource, frame))))
 
 
 @post(["/methods/{id:str}", "/placements/{key:str}/candidates/{id:str}"], status_code=200)
@@ -111,15 +110,15 @@ async def save_candidate(
     """Store what was edited, unless someone else was faster."""
     frame.must_edit()
     values = await typed(request) | {"id": id}
-    catalogue, currency = frame.engine.catalogue, frame.merchant.currency
+    catalogue = frame.engine.catalogue
     stored = await catalogue.get(frame.merchant.id, "candidate", key, id)
 
     async def write() -> Resource:
-        document = document_of(values, currency, position=stored.document.position)
+        document = document_of(values, frame, position=stored.document.position)
         return await catalogue.update(frame.actor, "candidate", key, id, document, version=version_of(values))
 
     async def saved_now() -> Mapping[str, str]:
-        return texts_of(await catalogue.get(frame.merchant.id, "candidate", key, id), currency)
+        return texts_of(await catalogue.get(frame.merchant.id, "candidate", key, id), frame)
 
     try:
         saved = await store(values, write, saved_now, names=NAMES)
@@ -128,13 +127,13 @@ async def save_candidate(
         return frame.form(
             "candidates/candidate.html", "candidates/_candidate_form.html", context, status=refusal.status
         )
-    context = _stored(frame, key, id, Form(texts_of(saved, currency)), saved=True)
+    context = _stored(frame, key, id, Form(texts_of(saved, frame)), saved=True)
     return frame.form("candidates/candidate.html", "candidates/_candidate_form.html", context)
 
 
-def document_of(values: Mapping[str, str], currency: str, *, position: int) -> Candidate:
+def document_of(values: Mapping[str, str], frame: Frame, *, position: int) -> Candidate:
     """Return the candidate that a form describes; raises `Invalid` with every problem of its texts."""
-    reader = Reader(values)
+    reader, currency = Reader(values, frame.show.locale), frame.merchant.currency
     texts: dict[str, Any] = {
         "id": reader.text("id", required="Give it an id, such as paypal"),
         "label": reader.text("label", required="Give it a name"),
@@ -142,8 +141,8 @@ def document_of(values: Mapping[str, str], currency: str, *, position: int) -> C
         "countries": reader.words("countries", upper=True),
         "currencies": reader.words("currencies", upper=True),
         "devices": reader.words("devices"),
-        "min_amount": reader.money("min_amount", currency),
-        "max_amount": reader.money("max_amount", currency),
+        "min_amount": reader.amounts("min_amount", currency),
+        "max_amount": reader.amounts("max_amount", currency),
         "fee_percent": reader.decimal("fee_percent"),
         "fee_fixed": reader.money("fee_fixed", currency) or 0,
         "attributes": _attributes(reader),
@@ -170,9 +169,10 @@ def _text(value: str | float) -> str:
     return value if isinstance(value, str) else number_text(value)
 
 
-def texts_of(resource: Resource, currency: str) -> dict[str, str]:
+def texts_of(resource: Resource, frame: Frame) -> dict[str, str]:
     """Return a stored candidate as its form shows it."""
     candidate: Candidate = resource.document
+    currency, locale = frame.merchant.currency, frame.show.locale
     return {
         "id": candidate.id,
         "label": candidate.label,
@@ -180,10 +180,10 @@ def texts_of(resource: Resource, currency: str) -> dict[str, str]:
         "countries": ", ".join(candidate.countries),
         "currencies": ", ".join(candidate.currencies),
         "devices": ", ".join(candidate.devices),
-        "min_amount": amount_text(candidate.min_amount, currency),
-        "max_amount": amount_text(candidate.max_amount, currency),
+        "min_amount": amounts_text(candidate.min_amount, currency, locale),
+        "max_amount": amounts_text(candidate.max_amount, currency, locale),
         "fee_percent": number_text(candidate.fee_percent),
-        "fee_fixed": amount_text(candidate.fee_fixed, currency),
+        "fee_fixed": amounts_text(candidate.fee_fixed, currency, locale),
         "attributes": "\n".join(f"{name}: {_text(value)}" for name, value in candidate.attributes.items()),
         "enabled": "on" if candidate.enabled else "",
         "version": str(resource.version),

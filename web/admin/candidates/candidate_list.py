@@ -182,12 +182,16 @@ def _fee(frame: Frame, candidate: Candidate) -> str:
 
 
 def _amounts(frame: Frame, candidate: Candidate) -> str:
-    currency = frame.merchant.currency
-    low = frame.show.money(candidate.min_amount, currency) if candidate.min_amount else ""
-    high = frame.show.money(candidate.max_amount, currency) if candidate.max_amount is not None else ""
+    low = _limit(frame, candidate.min_amount) if candidate.min_amount else ""
+    high = _limit(frame, candidate.max_amount) if candidate.max_amount is not None else ""
     if low and high:
         return f"{low} to {high}"
     return f"from {low}" if low else f"up to {high}" if high else "Any"
+
+
+def _limit(frame: Frame, limit: int | dict[str, int]) -> str:
+    amounts = limit if isinstance(limit, dict) else {frame.merchant.currency: limit}
+    return "; ".join(frame.show.money(amount, currency) for currency, amount in amounts.items())
 
 
 handlers = [candidates_page, toggle_candidate, move_candidate, delete_candidate]

@@ -14,7 +14,8 @@ from web.admin.rules.builder.texts import NAMES as CODES
 from web.admin.rules.builder.texts import Terms, from_text
 from web.admin.rules.builder.view import label_of
 from web.admin.shell.editing import to_document
-from web.admin.shell.forms import Reader, amount_text, number_text
+from web.admin.shell.forms import Reader, number_text
+from web.typed_money import amounts_text
 
 SHAPES: Options = (
     ("ranking", "Every candidate, in an order"),
@@ -128,7 +129,7 @@ def joined(given: Mapping[str, Sequence[str]]) -> dict[str, str]:
 
 def document_of(values: Mapping[str, str], terms: Terms) -> Placement:
     """Return the placement that a form describes; raises `Invalid` with every problem of its texts."""
-    reader = Reader(values)
+    reader = Reader(values, terms.locale)
     texts: dict[str, Any] = {
         "key": reader.text("key", required="Give it a key, such as payment_methods"),
         "name": reader.text("name", required="Give it a name"),
@@ -238,7 +239,7 @@ def texts_of(stored: Resource, terms: Terms) -> dict[str, str]:
         "buckets": ", ".join(placement.buckets),
         "window_minutes": str(placement.window_minutes),
         "margin_percent": number_text(placement.margin_percent),
-        "typical_amount": amount_text(placement.typical_amount, terms.currency),
+        "typical_amount": amounts_text(placement.typical_amount, terms.currency, terms.locale),
         "version": str(stored.version),
     }
 

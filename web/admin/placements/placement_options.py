@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from babel import Locale
+
 from engine.configuration.configuration import Configuration
 from engine.kernel.encoding.features import CHOICES, WEIGHABLE
 from engine.kernel.plan import has_finite_values
@@ -28,7 +30,7 @@ class Fact:
     example: str = ""
 
 
-def terms_of(configuration: Configuration, key: str, merchant: Merchant) -> Terms:
+def terms_of(configuration: Configuration, key: str, merchant: Merchant, locale: Locale) -> Terms:
     """Return what the form of a placement offers; a new one has no candidates yet."""
     return Terms(
         fields={field.name: field for field in configuration.fields()},
@@ -36,6 +38,7 @@ def terms_of(configuration: Configuration, key: str, merchant: Merchant) -> Term
         candidates=labels_of(in_order(configuration.documents("candidate", key))),
         currency=merchant.currency,
         timezone=merchant.timezone,
+        locale=locale,
     )
 
 

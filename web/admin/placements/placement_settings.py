@@ -31,9 +31,10 @@ from web.admin.placements.placement_options import Fact, Options, facts_of, grou
 from web.admin.rules.builder.texts import Terms
 from web.admin.shell.admission import AnyRequest, several_typed, typed
 from web.admin.shell.editing import Difference, Refused, no_one_else, store, version_of
-from web.admin.shell.forms import Form, Reader, amount_text
+from web.admin.shell.forms import Form, Reader
 from web.admin.shell.frame import Frame, Notice
 from web.admin.shell.render import Page
+from web.typed_money import amounts_text
 
 FINE: Mapping[str, Sequence[str]] = {
     "choosing": ("floor", "drawn"),
@@ -73,7 +74,7 @@ async def new_placement(frame: NamedDependency[Frame], key: FromQuery[str] = "")
     """Show the form of a new placement with its defaults."""
     frame.must_edit()
     name = "Payment methods" if key == "payment_methods" else ""
-    typical = amount_text(5000, frame.merchant.currency)
+    typical = amounts_text(5000, frame.merchant.currency, frame.show.locale)
     form = Form({**DEFAULTS, "key": key, "name": name, "typical_amount": typical})
     return frame.page("placements/placement_settings.html", _page(frame, await _terms(frame, ""), form))
 
@@ -149,7 +150,9 @@ async def delete_placement(request: AnyRequest, frame: NamedDependency[Frame], k
 
 
 async def _terms(frame: Frame, key: str) -> Terms:
-    return terms_of(await frame.engine.catalogue.configuration(frame.merchant.id), key, frame.merchant)
+    return terms_of(
+        await frame.engine.catalogue.configuration(frame.merchant.id), key, frame.merchant, frame.show.locale
+    )
 
 
 def _page(

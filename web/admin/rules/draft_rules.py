@@ -14,7 +14,7 @@ import msgspec
 from engine.configuration.configuration import Configuration
 from engine.configuration.draft_overlay import Draft, DraftRule, is_same
 from engine.configuration.drafts import after_draft
-from engine.kernel.plan import lists_of, rule_source, vocabulary_of
+from engine.kernel.plan import lists_of, rule_source
 from engine.model.errors import NotFound, Stale
 from engine.model.placement import RuleDocument
 from engine.service import Engine
@@ -102,7 +102,7 @@ class DraftRules:
         return rules
 
     def _parse(self) -> Iterator[Rule]:
-        vocabulary, lists = vocabulary_of(self.configuration.fields()), lists_of(self.configuration.documents("list"))
+        vocabulary, lists = self.configuration.vocabulary(), lists_of(self.configuration.documents("list"))
         for document in self.documents:
             if document.enabled:
                 with suppress(RuleError):

@@ -16,7 +16,7 @@ from litestar.params import FromPath, FromQuery
 
 from engine.configuration.configuration import Configuration
 from engine.configuration.draft_overlay import DraftRule
-from engine.kernel.plan import lists_of, rule_source, vocabulary_of
+from engine.kernel.plan import lists_of, rule_source
 from engine.kernel.rule_sentences import labels_of
 from engine.model.errors import NotFound
 from engine.model.placement import Placement, RuleDocument
@@ -226,7 +226,7 @@ class Phrasing:
 
     def __init__(self, rules: DraftRules, frame: Frame) -> None:
         show: Show = frame.show
-        self._vocabulary = vocabulary_of(rules.configuration.fields())
+        self._vocabulary = rules.configuration.vocabulary()
         self._lists = lists_of(rules.configuration.documents("list"))
         labels = labels_of(rules.configuration.documents("candidate", rules.key))
         self._wording = Wording(labels, frame.merchant.currency, show.money, show.country)

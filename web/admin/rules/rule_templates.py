@@ -10,7 +10,7 @@ from babel import Locale
 
 from engine.model.placement import Candidate, RuleDocument
 from rules import RuleError, Vocabulary, parse_rule
-from rules.language.codes import DECIMALS
+from rules.language.codes import decimals_of
 from web.admin.candidates.method_types import DEVICE_WALLETS, LOCAL, OFFERS, PAY_LATER
 
 HIGH_RISK = 75
@@ -106,7 +106,7 @@ def _in(country: str) -> str:
 
 def _pay_later_above(shop: Shop) -> Iterator[RuleDocument]:
     effects = _hide(shop, PAY_LATER)
-    digits = DECIMALS.get(shop.currency, 2)
+    digits = decimals_of(shop.currency)
     # units of currencies without decimals are worth about a hundredth of the others'
     limit = 1_000 * 10**digits if digits else 100_000
     if effects:

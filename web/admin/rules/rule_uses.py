@@ -14,7 +14,7 @@ from engine.clock import now_ms
 from engine.configuration.configuration import Configuration
 from engine.configuration.draft_overlay import DraftRule
 from engine.decisions.usage import DAYS, NEVER, FieldUses, RuleUses, Waiting, first_day
-from engine.kernel.plan import lists_of, rule_source, vocabulary_of
+from engine.kernel.plan import lists_of, rule_source
 from engine.model.timestamps import DAY, to_ms
 from rules import Rule, RuleError, Vocabulary, parse_rule
 from rules.analysis.check import RuleFinding, schedule_findings, unused_lists
@@ -65,7 +65,7 @@ async def rule_uses(frame: NamedDependency[Frame], key: FromPath[str], id: FromP
     rules = await load_rules(frame, key)
     rule = rules.get(id)
     noted = await notes_of(frame, rules)
-    uses, vocabulary = noted.uses.get(id, NEVER), vocabulary_of(rules.configuration.fields())
+    uses, vocabulary = noted.uses.get(id, NEVER), rules.configuration.vocabulary()
     first, last = first_day(DAYS), now_ms() // DAY
     days = [(day, uses.by_day.get(day, 0)) for day in range(first, last + 1)]
     running, effect, reason = await _effect(frame, rules, rule)
@@ -143,7 +143,7 @@ async def notes_of(frame: Frame, rules: DraftRules) -> Notes:
         await uses.rules(frame.merchant.id, rules.key),
         await uses.fields(frame.merchant.id),
         {rule.id: rule for rule in rules.parsed()},
-        vocabulary_of(rules.configuration.fields()),
+        rules.configuration.vocabulary(),
         {finding.rule: finding for finding in schedule_findings(spans, frame.show.now)},
         unused_lists(_all_rules(rules), lists_of(rules.configuration.documents("list"))),
     )
@@ -159,7 +159,7 @@ def _all_rules(rules: DraftRules) -> list[Rule]:
 
 
 def _published(configuration: Configuration, key: str) -> list[Rule]:
-    vocabulary, lists, parsed = vocabulary_of(configuration.fields()), lists_of(configuration.documents("list")), []
+    vocabulary, lists, parsed = configuration.vocabulary(), lists_of(configuration.documents("list")), []
     for document in configuration.documents("rule", key):
         try:
             parsed.append(parse_rule(rule_source(document), vocabulary, lists))

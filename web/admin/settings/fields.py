@@ -13,7 +13,7 @@ from litestar.params import FromPath
 
 from engine.configuration.configuration import Configuration
 from engine.decisions.usage import DAYS, FieldUses
-from engine.kernel.plan import lists_of, vocabulary_of
+from engine.kernel.plan import lists_of
 from engine.model.errors import FieldProblem, Invalid
 from engine.model.placement import FieldDocument, RuleDocument
 from engine.model.resource import Resource
@@ -226,7 +226,7 @@ def _examples(reader: Reader) -> list[Any]:
 
 def readers_of(frame: Frame, configuration: Configuration) -> Mapping[str, Sequence[tuple[str, str]]]:
     """Return the published rules in force that look at each field, as (name, address)."""
-    vocabulary, lists = vocabulary_of(configuration.fields()), lists_of(configuration.documents("list"))
+    vocabulary, lists = configuration.vocabulary(), lists_of(configuration.documents("list"))
     readers: dict[str, list[tuple[str, str]]] = {}
     for placement in configuration.placements:
         for document in configuration.documents("rule", placement.key):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from typing import TypeVar
 
-from babel.numbers import get_currency_precision
+from babel import Locale
 
 from engine.model.errors import FieldProblem, Invalid
+from web.format import ENGLISH
+from web.typed_money import Amounts, NotAnAmount, read_amount, read_amounts
 
 SEPARATORS = re.compile(r"[\s,;]+")
-MOST_MONEY = Decimal(2**53)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,9 @@ class Form:
 class Reader:
     """Reads typed values out of a form and gathers what is wrong, so that all of it is told at once."""
 
-    def __init__(self, values: Mapping[str, str]) -> None:
+    def __init__(self, values: Mapping[str, str], locale: Locale = ENGLISH) -> None:
         self.values = values
+        self.locale = locale
         self.problems: list[FieldProblem] = []
 
     def text(self, name: str, *, required: str = "") -> str:
@@ -75,18 +78,20 @@ class Reader:
             return default
 
     def money(self, name: str, currency: str) -> int | None:
-        """Read an amount typed in major units as minor units; None where the field is empty."""
-        text = self.text(name).replace(",", ".")
-        if not text:
-            return None
+        """Return an amount in minor units, typed in major ones; None where the field is empty."""
+        return self._typed(name, currency, read_amount)
+
+    def amounts(self, name: str, currency: str) -> Amounts | None:
+        """Return an amount, or amounts by currency where several are typed, as in “500; GBP 430”."""
+        return self._typed(name, currency, read_amounts)
+
+    def _typed(self, name: str, currency: str, read: Callable[[str, str, Locale], T]) -> T | None:
+        text = self.text(name)
         try:
-            minor = Decimal(text).scaleb(get_currency_precision(currency))
-            if minor == minor.to_integral_value() and abs(minor) < MOST_MONEY:
-                return int(minor)
-        except InvalidOperation:
-            pass
-        self._wrong(name, f"must be an amount in {currency}, such as {amount_text(5000, currency)}")
-        return None
+            return read(text, currency, self.locale) if text else None
+        except NotAnAmount as problem:
+            self._wrong(name, str(problem))
+            return None
 
     def words(self, name: str, *, upper: bool = False) -> tuple[str, ...]:
         """Read codes separated by commas or blanks, each once, in the order typed."""
@@ -105,11 +110,6 @@ class Reader:
 
     def _wrong(self, name: str, message: str) -> None:
         self.problems.append(FieldProblem(name, message))
-
-
-def amount_text(amount: int | None, currency: str) -> str:
-    """Format minor units as an input shows them: 5000 EUR is 50.00, None is empty."""
-    return "" if amount is None else f"{Decimal(amount).scaleb(-get_currency_precision(currency)):f}"
 
 
 def number_text(value: float) -> str:

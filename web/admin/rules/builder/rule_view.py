@@ -79,7 +79,7 @@ class RuleContext:
         self._others = [rule for rule in rules.parsed() if rule.id != id]
         candidates = in_order(configuration.documents("candidate", rules.key))
         fields = tuple(_with_unit(field, merchant.currency) for field in configuration.fields())
-        self.vocabulary: Vocabulary = vocabulary_of(fields)
+        self.vocabulary: Vocabulary = vocabulary_of(fields, configuration.currency)
         self.lists = lists_of(configuration.documents("list"))
         self.labels = labels_of(candidates)
         slots = most_slots(configuration.get("placement", "", rules.key).document)
@@ -91,6 +91,7 @@ class RuleContext:
             candidates=self.labels,
             currency=merchant.currency,
             timezone=merchant.timezone,
+            locale=show.locale,
         )
 
     def rule_view(self, form: RuleForm) -> RuleView:

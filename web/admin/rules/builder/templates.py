@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from web.typed_money import is_by_currency
+
 
 @dataclass(frozen=True)
 class Field:
@@ -92,4 +94,6 @@ def _fits_hole(hole: Hole, logic: object, values: Found) -> bool:
 
 
 def _is_written_out(value: object) -> bool:
+    if isinstance(value, dict):
+        return is_by_currency(value)
     return isinstance(value, str | int | float) and not isinstance(value, bool)

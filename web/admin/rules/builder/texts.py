@@ -7,15 +7,14 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.numbers import get_currency_precision
 
 from engine.model.placement import FieldDocument
 from rules.language.codes import COUNTRIES, CURRENCIES
-from web.admin.shell.forms import amount_text
+from web.admin.shell.forms import sentence
+from web.typed_money import NotAnAmount, amounts_text, is_by_currency, read_amounts
 
 ENGLISH = Locale("en")
 NAMES: Mapping[str, Mapping[str, str]] = {
@@ -36,6 +35,7 @@ class Terms:
     candidates: Mapping[str, str]
     currency: str
     timezone: str
+    locale: Locale = ENGLISH
     types: Mapping[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -56,8 +56,9 @@ class Terms:
 
 def to_text(kind: str, value: object, terms: Terms, name: str = "") -> str:
     """Format a JSON value as its input shows it; a value of another kind is shown as it is."""
-    if kind == "money" and _is_whole(value):
-        return amount_text(int(value), terms.unit_of(name))  # type: ignore[call-overload]
+    if kind == "money" and (_is_whole(value) or is_by_currency(value)):
+        amounts = value if isinstance(value, dict) else int(value)  # type: ignore[call-overload]
+        return amounts_text(amounts, terms.unit_of(name), terms.locale)
     if kind == "datetime" and isinstance(value, str):
         return _on_the_clock(value, terms.timezone)
     if kind in NAMES and isinstance(value, str):
@@ -72,14 +73,22 @@ def from_text(kind: str, text: str, terms: Terms, name: str = "") -> object:
     return read(text, terms, name) if read and text else text
 
 
-def missing(kind: str, value: object, unit: str) -> str:
+def missing(kind: str, value: object, unit: str, locale: Locale = ENGLISH) -> str:
     """Return what to ask for where a value is missing or cannot be read; an empty text where it is right."""
     if value in ("", []):
         return _ASKED.get(kind, "Type a value.")
     if kind in _NUMERIC and isinstance(value, str):
-        return f"Must be an amount in {unit}, such as 50.00." if kind == "money" else "Must be a number, such as 10."
-    if kind == "money" and not _is_whole(value):
-        return f"{unit} has no smaller unit than {amount_text(1, unit)}."
+        return _problem_of_amount(value, unit, locale) if kind == "money" else "Must be a number, such as 10."
+    if kind == "money" and not _is_whole(value) and not is_by_currency(value):
+        return f"{unit} has no smaller unit than {amounts_text(1, unit, locale)}."
+    return ""
+
+
+def _problem_of_amount(text: str, unit: str, locale: Locale) -> str:
+    try:
+        read_amounts(text, unit, locale)
+    except NotAnAmount as problem:
+        return sentence(str(problem))
     return ""
 
 
@@ -109,10 +118,9 @@ def _is_whole(value: object) -> bool:
 
 def _money(text: str, terms: Terms, name: str) -> object:
     try:
-        minor = Decimal(text.replace(",", ".").replace(" ", "")).scaleb(get_currency_precision(terms.unit_of(name)))
-    except InvalidOperation:
+        return read_amounts(text, terms.unit_of(name), terms.locale)
+    except NotAnAmount:
         return text
-    return int(minor) if minor.is_finite() and minor == minor.to_integral_value() and abs(minor) <= MOST else text
 
 
 def _number(text: str, terms: Terms, name: str) -> object:

@@ -144,7 +144,7 @@ class Viewer:
         """Return the control for a kind of value."""
         unit = self._terms.unit_of(field) if kind == "money" else UNITS.get(kind, "")
         options = self._options(kind, slot, field)
-        wrong = missing(kind, value, unit)
+        wrong = missing(kind, value, unit, self._terms.locale)
         if slot in MANY_SLOTS:
             many = value if isinstance(value, list) else [value]
             chosen = [(to_text(kind, item, self._terms, field), self._name(kind, item)) for item in many]

@@ -63,7 +63,7 @@ def _input(field: FieldDocument, value: object, terms: Terms, declared: Field) -
         unit=terms.unit_of(field.name) if kind == "money" else "",
     )
     problem = declared.problem_with(value) if value is not None else None
-    text = missing(kind, value, item_input.unit) or sentence(problem) if problem else ""
+    text = missing(kind, value, item_input.unit, terms.locale) or sentence(problem) if problem else ""
     return FactInput(item_input, HINTS.get(kind, ""), f"{text} It is treated as not sent." if text else "")
 
 
