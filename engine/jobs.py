@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
-from functools import wraps
 from typing import NamedTuple
 
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
+import structlog
 
 from engine.clock import now_ms
 from engine.learning.fit import fit_placement
@@ -19,6 +17,9 @@ from engine.store import beliefs as snapshots
 from engine.store import decisions, folds, observations, outcomes, rollups
 from engine.store.connection.database import Database
 
+log = structlog.get_logger()
+
+MOST_SECONDS_AFTER_A_FAILURE = 10.0
 MINUTES_TO_WAIT = 60 * 24 * 31
 """Longer than the longest window."""
 
@@ -31,24 +32,43 @@ class Job(NamedTuple):
     seconds: float
 
 
-def schedule(jobs: Iterable[Job]) -> AsyncIOScheduler:
-    """Return a scheduler of the jobs, to be started in a running event loop."""
-    scheduler = AsyncIOScheduler(
-        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}, timezone="UTC"
-    )
-    for job in jobs:
-        scheduler.add_job(_until_stopped(job.run), "interval", id=job.name, seconds=job.seconds)
-    return scheduler
+class JobRunner:
+    """Run jobs in the event loop until stopped; a job that fails is logged and tried again.
+
+    Intervals follow the loop's monotonic clock: a wall clock that is set back stops nothing.
+    """
+
+    def __init__(self, jobs: Iterable[Job]) -> None:
+        self._jobs = tuple(jobs)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Start every job; each runs first after its interval."""
+        self._tasks = [asyncio.create_task(_repeat(job), name=job.name) for job in self._jobs]
+
+    async def stop(self) -> None:
+        """Cancel the jobs and wait until they have ended."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
 
 
-def _until_stopped(run: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
-    # Stopping cancels running jobs, which is not a fault to log.
-    @wraps(run)
-    async def run_until_stopped() -> None:
-        with suppress(asyncio.CancelledError):
-            await run()
-
-    return run_until_stopped
+async def _repeat(job: Job) -> None:
+    clock = asyncio.get_running_loop().time
+    delay, failures = job.seconds, 0
+    while True:
+        await asyncio.sleep(delay)
+        started = clock()
+        try:
+            await job.run()
+            failures = 0
+        except Exception as error:
+            failures += 1
+            log.error("job failed", job=job.name, failures=failures, exc_info=error)
+        # A database that is away fails every job; waiting longer each time keeps the log readable.
+        pause = min(MOST_SECONDS_AFTER_A_FAILURE, 2.0**failures) if failures else 0.0
+        delay = max(0.0, job.seconds - (clock() - started), pause)
 
 
 async def fit_all(database: Database, live: Live) -> None:

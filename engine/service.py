@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
-from typing import Any
+
+import structlog
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 import bandits
 from engine import jobs
@@ -27,12 +29,16 @@ from engine.decisions.usage import Uses
 from engine.decisions.usage_counter import roll_up
 from engine.insights.arms_monitor import Monitor
 from engine.insights.learning_history import Insights
-from engine.jobs import Job
+from engine.jobs import Job, JobRunner
 from engine.learning.live import Live
 from engine.migrate import upgrade
 from engine.previews.previews import Previews
 from engine.settings import Settings
 from engine.store.connection.database import Database, open_database, sqlite_url
+
+log = structlog.get_logger()
+
+UNREACHABLE = (InterfaceError, OperationalError)
 
 
 class Engine:
@@ -68,7 +74,7 @@ class Engine:
                 bandits.recency_weight(age, settings.half_life_days) for age in range(settings.retention_days + 1)
             ],
         )
-        self._scheduler: Any = None
+        self._jobs = JobRunner(self._job_list())
 
     async def start(self) -> None:
         # The first start compiles, which takes some seconds: no decision should wait for it.
@@ -76,10 +82,9 @@ class Engine:
         self.recorder.start()
         await self.follow()
         await self.live.refresh(at_once=True)
-        self._scheduler = jobs.schedule(self._jobs())
-        self._scheduler.start()
+        self._jobs.start()
 
-    def _jobs(self) -> list[Job]:
+    def _job_list(self) -> list[Job]:
         return [
             Job("refresh beliefs", self.live.refresh, self.settings.refresh_seconds),
             Job("fit strengths", self.fit, 300),
@@ -116,15 +121,17 @@ class Engine:
         await self.accounts.load_keys()
 
     async def stop(self) -> None:
-        if self._scheduler is not None:
-            self._scheduler.shutdown(wait=False)
-            self._scheduler = None
+        await self._jobs.stop()
         await self.previews.stop()
         await self.recorder.stop()
         await self.database.close()
 
 
 def database_url(settings: Settings) -> str:
+    """Return the SQLAlchemy URL of the database; the forms that hosts hand out are mapped to the driver's."""
+    scheme, separator, rest = settings.database_url.partition("://")
+    if scheme in ("postgresql", "postgres"):
+        return f"postgresql+asyncpg{separator}{rest}"
     return settings.database_url or sqlite_url(settings.data)
 
 
@@ -144,5 +151,21 @@ async def open_engine(settings: Settings) -> Engine:
     prepare_folder(settings)
     prepare_cache(settings)
     url = database_url(settings)
-    await upgrade(url)
+    await _upgrade_when_reachable(url, settings.database_wait_seconds)
     return Engine(settings, open_database(url))
+
+
+async def _upgrade_when_reachable(url: str, wait_seconds: float) -> None:
+    """Upgrade the schema; a database that cannot be reached is tried again for `wait_seconds`, ever less often."""
+    clock = asyncio.get_running_loop().time
+    give_up_at, delay = clock() + wait_seconds, 0.5
+    while True:
+        try:
+            await upgrade(url)
+            return
+        except (OSError, DBAPIError) as error:
+            if clock() + delay > give_up_at or (isinstance(error, DBAPIError) and not isinstance(error, UNREACHABLE)):
+                raise
+            log.warning("database not reachable", fault=type(error).__name__, retry_seconds=delay)
+        await asyncio.sleep(delay)
+        delay = min(10.0, 2 * delay)

@@ -16,7 +16,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: Annotated[int, Meta(description="The port to listen on.", ge=0, le=65535)] = 8000
     workers: Annotated[int, Meta(description="Server processes; more than one needs PostgreSQL.", ge=1)] = 1
     data: Annotated[str, Meta(description="The folder of the SQLite database and the customer key.")] = "data"
-    database_url: Annotated[str, Meta(description="`postgresql+asyncpg://...`; empty: SQLite in the data folder.")] = ""
+    database_url: Annotated[str, Meta(description="`postgresql://...`; empty: SQLite in the data folder.")] = ""
+    database_wait_seconds: Annotated[
+        float, Meta(description="At start, how long to wait for a PostgreSQL that cannot be reached.", ge=0)
+    ] = 60.0
     customer_key: Annotated[
         str,
         Meta(
@@ -25,6 +28,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "empty: a key file in the data folder, made at first start.",
         ),
     ] = ""
+    keep_alive_seconds: Annotated[
+        int, Meta(description="How long an idle connection stays open; more than a proxy's own limit.", ge=1)
+    ] = 75
+    worker_start_seconds: Annotated[
+        int, Meta(description="How long a worker may take to answer its supervisor, also while it starts.", ge=5)
+    ] = 60
     demo: Annotated[bool, Meta(description="Serve a demo merchant with simulated shoppers.")] = False
     demo_rate: Annotated[float, Meta(description="Simulated checkouts a second.", gt=0, le=1000)] = 25.0
     secure_cookies: Annotated[bool, Meta(description="Behind TLS: `__Host-` cookies with `Secure`, and HSTS.")] = False

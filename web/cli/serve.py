@@ -29,6 +29,8 @@ def serve() -> None:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=10,
+        timeout_keep_alive=options.keep_alive_seconds,
+        timeout_worker_healthcheck=options.worker_start_seconds,
     )
 
 

@@ -1,0 +1,86 @@
+"""Jobs beside the decisions' path, and a start while the database is away."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+import structlog
+
+from engine.jobs import Job, JobRunner
+from engine.service import database_url, open_engine
+from engine.settings import Settings
+
+pytestmark = pytest.mark.anyio
+
+
+async def run_for(seconds, run, *, every=0.01):
+    runner = JobRunner([Job("count", run, every)])
+    runner.start()
+    await asyncio.sleep(seconds)
+    await runner.stop()
+
+
+async def test_a_job_goes_on_while_the_clock_is_set_back(monkeypatch):
+    runs = []
+
+    async def run():
+        runs.append(time.time_ns())
+        monkeypatch.setattr("time.time_ns", lambda: -3_600 * 10**9)
+
+    await run_for(0.3, run)
+    assert len(runs) > 3
+
+
+async def test_a_job_that_fails_is_logged_and_runs_again():
+    runs = []
+
+    async def run():
+        runs.append(1)
+        if len(runs) == 1:
+            raise OSError("away")
+
+    with structlog.testing.capture_logs() as lines:
+        await run_for(2.5, run)
+    assert [line["job"] for line in lines if line["event"] == "job failed"] == ["count"]
+    assert len(runs) > 2
+
+
+async def test_a_slow_job_never_runs_twice_at_once():
+    running = []
+    most = []
+
+    async def run():
+        running.append(1)
+        most.append(len(running))
+        await asyncio.sleep(0.05)
+        running.pop()
+
+    await run_for(0.3, run)
+    assert max(most) == 1
+
+
+async def test_stopping_ends_a_running_job():
+    ended = asyncio.Event()
+
+    async def run():
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+
+    await run_for(0.1, run)
+    assert ended.is_set()
+
+
+async def test_a_start_waits_for_a_database_that_is_away(tmp_path):
+    settings = Settings(data=str(tmp_path), database_url="postgresql://127.0.0.1:1/tap2", database_wait_seconds=1.2)
+    with structlog.testing.capture_logs() as lines, pytest.raises(OSError, match="1"):
+        await open_engine(settings)
+    assert [line["event"] for line in lines] == ["database not reachable"]
+
+
+def test_the_usual_forms_of_a_database_url_work():
+    for scheme in ("postgres", "postgresql", "postgresql+asyncpg"):
+        assert database_url(Settings(database_url=f"{scheme}://db/tap2")) == "postgresql+asyncpg://db/tap2"
