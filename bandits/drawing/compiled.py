@@ -253,8 +253,11 @@ def _next_of_rest(rest: Any, queue: Any, position: Any, taken: Any) -> Any:
 
 @_inner
 def _write_chances(source: Any, taken: Any, remaining: Any, best: Any, row: Any) -> None:
-    """Write the chances of a drawn slot: `(1 - floor) * wins / draws + floor / remaining`, 0 for those taken."""
-    scores, weights, floor, first = source
+    """Write the chances of a drawn slot: `(1 - floor) * wins / draws + floor / remaining`, 0 for those taken.
+
+    With shares, the floor is divided in proportion to the shares of those not taken.
+    """
+    scores, weights, floor, shares, first = source
     columns = scores.shape[1]
     if remaining == len(taken) and first.size:
         for k in range(len(taken)):
@@ -267,9 +270,23 @@ def _write_chances(source: Any, taken: Any, remaining: Any, best: Any, row: Any)
         columns = min(columns, LATER_DRAWS)
         _find_best(scores, taken, columns, best)
     _count_wins(scores, taken, columns, best, row)
-    scale, least = (1 - floor) / columns, floor / remaining
+    scale, least, whole = (1 - floor) / columns, floor / remaining, 0.0
+    for k in range(len(shares)):
+        whole += 0.0 if taken[k] else shares[k]
     for k in range(len(taken)):
+        if whole > 0:
+            least = floor * (shares[k] / whole)
         row[k] = 0.0 if taken[k] else row[k] * scale + least
+
+
+@_inner
+def _set_aside(away: Any, scores: Any, best: Any) -> None:
+    """Let candidates that are away win no draw."""
+    for k in range(len(away)):
+        if away[k]:
+            for m in range(len(best)):
+                scores[k, m] = -np.inf
+    _find_best(scores, np.zeros(len(away), np.bool_), len(best), best)
 
 
 @_inner
@@ -309,11 +326,12 @@ def _fill(source: Any, rest: Any, best: Any, key: Any, pins: Any, answer: Any) -
 
 @_outer(
     "void(Array(float32, 3, 'C', readonly=True), Array(float64, 2, 'C', readonly=True),"
-    " Array(uint64, 1, 'C', readonly=True), float64, float64, float64[:, :, ::1], float64[:, ::1], uint64[::1],"
+    " Array(uint64, 1, 'C', readonly=True), float64, Array(float64, 1, 'C', readonly=True),"
+    " Array(boolean, 1, 'C', readonly=True), float64, float64[:, :, ::1], float64[:, ::1], uint64[::1],"
     " int64, int64[::1], int64[:, ::1], float64[:, :, ::1], boolean)"
 )
 def fill_slots(
-    draws: Any, means: Any, hashes: Any, floor: Any, strength: Any,
+    draws: Any, means: Any, hashes: Any, floor: Any, shares: Any, away: Any, strength: Any,
     pasts: Any, weights: Any, seeds: Any,
     drawn: Any, pins: Any, orders: Any, numbers: Any, follows: Any,
 ) -> None:  # fmt: skip
@@ -326,9 +344,13 @@ def fill_slots(
         past = pasts[n] if len(pasts) else no_past
         weight = weights[n if len(weights) > 1 else 0] if len(weights) else nothing
         _write_means(means, past, strength, weight, numbers[n, 0], rest)
+        for k in range(len(away)):
+            rest[k] = -np.inf if away[k] else rest[k]
         if drawn and (n == 0 or not alike):
             _write_scores(draws, past, strength, weight, scores, best)
-        source, answer = (scores, weight, floor, first), (drawn, orders[n], numbers[n], follows)
+            if len(away):
+                _set_aside(away, scores, best)
+        source, answer = (scores, weight, floor, shares, first), (drawn, orders[n], numbers[n], follows)
         _fill(source, rest, best, (hashes, seeds[n]), pins, answer)
         if alike and drawn and not len(pins):
             first = numbers[n, 2]

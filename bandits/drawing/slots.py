@@ -23,6 +23,8 @@ Orders = NDArray[np.int64]
 
 NO_PASTS: Floats = np.empty((0, 0, 0))
 NO_WEIGHTS: Floats = np.empty((0, 0))
+NO_SHARES: Floats = np.empty(0)
+NOBODY: NDArray[np.bool_] = np.empty(0, np.bool_)
 _NO_HASHES: NDArray[np.uint64] = np.empty(0, np.uint64)
 _NO_PINS: Mapping[int, int] = MappingProxyType({})
 _UNPINNED: Orders = np.empty(0, np.int64)
@@ -35,13 +37,16 @@ class Candidates(NamedTuple):
 
     `draws` float32 (1, K, M) are of rates, (2, K, M) of rates and of amounts, whose products count; all are finite.
     `means` float64 (1, K) or (2, K) likewise; a third row orders the slots that are not drawn instead of the products.
-    `hashes` uint64 (K,); `floor`, 0 to 1, is the share of a chance that is spread evenly.
+    `hashes` uint64 (K,); `floor`, 0 to 1, is the share of a chance that is spread evenly, or in proportion to `shares`
+    (K,). Candidates that are `away` (K,), never all, win no draw and come last: they get their part of the floor only.
     """
 
     draws: NDArray[np.float32]
     means: Floats
     hashes: NDArray[np.uint64]
     floor: float = 0.0
+    shares: Floats = NO_SHARES
+    away: NDArray[np.bool_] = NOBODY
 
     @classmethod
     def of(
@@ -58,11 +63,11 @@ class Candidates(NamedTuple):
 
     def split(self) -> Candidates:
         """Return them without draws: a request's weights are the chances."""
-        return self._replace(draws=np.empty((1, len(self.hashes), 0), np.float32))
+        return self._replace(draws=np.empty((1, len(self.hashes), 0), np.float32), away=NOBODY)
 
     def in_order(self, scores: Floats) -> Candidates:
         """Return them with scores (K,) that order the slots that are not drawn, the highest first."""
-        return self._replace(means=np.stack([self.means[0], self.means[0], scores]))
+        return self._replace(means=np.stack([self.means[0], self.means[0], scores]), away=NOBODY)
 
 
 class Slots(NamedTuple):
@@ -184,12 +189,13 @@ def prepare() -> None:
 def _fill(
     candidates: Candidates, slots: Slots, requests: Requests, orders: Orders, numbers: Floats, follows: bool
 ) -> None:
-    draws, means, hashes, floor = candidates
+    draws, means, hashes, floor, shares, away = candidates
     seeds, pasts, weights, strength = requests
     pins = _pinned(slots.pins, draws.shape[1]) if slots.pins else _UNPINNED
     compiled_steps().fill_slots(
-        draws, means, hashes, floor, strength, pasts, weights, seeds, slots.drawn, pins, orders, numbers, follows
-    )
+        draws, means, hashes, floor, shares, away, strength,
+        pasts, weights, seeds, slots.drawn, pins, orders, numbers, follows,
+    )  # fmt: skip
 
 
 @cache

@@ -31,20 +31,28 @@ def means_of(means, past, weights, strength):
     return blended, rest if weights is None else rest * weights
 
 
-def chances_of_wins(scores, floor, taken):
-    """`(1 - floor) * wins / draws + floor / remaining`; those taken have 0."""
+def chances_of_wins(scores, floor, taken, shares=(), away=()):
+    """`(1 - floor) * wins / draws + floor / remaining`; those taken have 0, those away win nothing."""
+    if len(away):
+        scores = np.where(np.asarray(away)[:, None], np.float32(-np.inf), scores)
     if taken:
         scores = scores[:, :LATER_DRAWS].copy()
         scores[list(taken)] = -np.inf
     draws = scores.shape[1]
     best = scores == np.maximum.reduce(scores, axis=0)
+    best[list(taken)] = False
     wins = best.sum(axis=1).astype(np.float64)
     if wins.sum() != draws:
         sharers = best.sum(axis=0)
         if not sharers.all():
             raise ValueError("scores must be numbers: in some draw no candidate is the best")
         wins = (best / sharers).sum(axis=1)
-    chances = wins * ((1 - floor) / draws) + floor / (len(scores) - len(taken))
+    least = floor / (len(scores) - len(taken))
+    if len(shares):
+        left = np.array(shares, np.float64)
+        left[list(taken)] = 0.0
+        least = floor * (left / sum(left.tolist()))
+    chances = wins * ((1 - floor) / draws) + least
     chances[list(taken)] = 0.0
     return chances
 

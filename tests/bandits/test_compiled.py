@@ -10,6 +10,7 @@ import pytest
 from bandits.drawing.slots import (
     NO_PASTS,
     NO_WEIGHTS,
+    NOBODY,
     Candidates,
     Requests,
     Slots,
@@ -52,7 +53,12 @@ class Case:
             draws = np.round(draws, 1)
         means = np.round(random.random((size, self.count)), int(random.choice([1, 17])))
         hashes = random.integers(2**64, size=self.count, dtype=np.uint64)
-        return Candidates(draws, means, hashes, float(random.choice([0.0, 0.01, 0.3, 1.0])))
+        candidates = Candidates(draws, means, hashes, float(random.choice([0.0, 0.01, 0.3, 1.0])))
+        if columns and random.random() < 0.3:
+            away = random.random(self.count) < 0.3
+            away = NOBODY if away.all() else away
+            candidates = candidates._replace(shares=random.random(self.count) + 0.01, away=away)
+        return candidates
 
     def _past(self):
         trials = self.random.random(self.count) * 9 * (self.random.random(self.count) < 0.5)
@@ -83,14 +89,15 @@ class Case:
         return Requests(np.array([self.seed], np.uint64), pasts, weights, self.strength)
 
     def chances_of(self):
-        draws, _, _, floor = self.candidates
+        draws, _, _, floor, shares, away = self.candidates
         if draws.shape[2] == 0:
             return lambda taken: oracle.chances_of_weights(self.weights, taken)
         scores = oracle.scores_of(draws, self.past, self.weights, self.strength)
-        return lambda taken: oracle.chances_of_wins(scores, floor, taken)
+        return lambda taken: oracle.chances_of_wins(scores, floor, taken, shares, away)
 
     def means(self):
-        return oracle.means_of(self.candidates.means, self.past, self.weights, self.strength)
+        means, rest = oracle.means_of(self.candidates.means, self.past, self.weights, self.strength)
+        return means, np.where(self.candidates.away, -np.inf, rest) if self.candidates.away.size else rest
 
     def expected(self, u):
         slots = self.slots
