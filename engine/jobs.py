@@ -22,6 +22,7 @@ log = structlog.get_logger()
 MOST_SECONDS_AFTER_A_FAILURE = 10.0
 MINUTES_TO_WAIT = 60 * 24 * 31
 """Longer than the longest window."""
+MINUTES_FOR_OUTAGES = 60 * 24 * 2
 
 
 class Job(NamedTuple):
@@ -87,5 +88,6 @@ async def purge(database: Database, *, retention_days: int) -> None:
         await folds.purge_usage(connection, before_day=before // DAY)
         await folds.purge_waiting(connection, before_minute=now_ms() // MINUTE - MINUTES_TO_WAIT)
         await folds.purge_tallies(connection, before_minute=before // MINUTE)
+        await folds.purge_minutes(connection, before_minute=now_ms() // MINUTE - MINUTES_FOR_OUTAGES)
         await snapshots.purge(connection, before=before)
         await rollups.purge(connection, before_day=before // DAY)

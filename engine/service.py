@@ -87,6 +87,7 @@ class Engine:
     def _job_list(self) -> list[Job]:
         return [
             Job("refresh beliefs", self.live.refresh, self.settings.refresh_seconds),
+            Job("watch for outages", self.live.watch, 10),
             Job("fit strengths", self.fit, 300),
             Job("follow others", self.follow, 1),
             Job("count uses of rules and fields", self._count_uses, 20),

@@ -7,6 +7,7 @@ from typing import Any
 from engine.kernel.beliefs import ArmBelief, Beliefs, Knowledge, make_beliefs
 from engine.kernel.kernel import decide
 from engine.kernel.plan import Plan, PlanDocument
+from engine.kernel.spread import Spread
 from engine.model.decision import Decision
 from engine.model.facts import Facts, History
 from engine.model.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument, Thompson
@@ -60,7 +61,7 @@ def beliefs(of: Plan, *, version: int = 1, **counts: tuple[int, int]) -> Beliefs
         of.placement,
         version=version,
         bucket="",
-        floor=policy.floor if isinstance(policy, Thompson) else 0.0,
+        spread=Spread(policy.floor if isinstance(policy, Thompson) else 0.0),
     )
 
 

@@ -48,7 +48,7 @@ async def test_every_decision_replays_with_the_same_bytes(engine: Engine) -> Non
 async def test_rebuilding_finds_the_same_sums(engine: Engine) -> None:
     assert await before.differences(engine) == []
     found = await before.sums(engine)
-    assert found.keys() == EXPECTED["sums"].keys()
+    assert found.keys() >= EXPECTED["sums"].keys()
     for name, rows in EXPECTED["sums"].items():
         assert found[name] == rows, name
 

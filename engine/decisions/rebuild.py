@@ -14,11 +14,15 @@ from engine.model.ids import first_id_of
 from engine.model.timestamps import DAY, MINUTE
 from engine.store import decisions, folds, outcomes
 from engine.store.connection.database import Database
-from engine.store.folds import FOLDS, OBSERVATIONS, WAITING, Fold, Sums
+from engine.store.folds import FOLDS, MINUTES, OBSERVATIONS, WAITING, Fold, Sums
 
 CHUNK = 2_000
 # The tables in the order in which writers take them, so that none waits for us while we wait for it.
-HOLD_WRITERS = "LOCK TABLE decisions, outcomes, statistics, usage, waiting, delays, lessons IN SHARE ROW EXCLUSIVE MODE"
+HOLD_WRITERS = (
+    "LOCK TABLE decisions, outcomes, statistics, usage, waiting, delays, arrivals, lessons IN SHARE ROW EXCLUSIVE MODE"
+)
+
+REBUILT = tuple(fold for fold in FOLDS if fold is not MINUTES)
 
 
 class FoldDifference(msgspec.Struct, frozen=True):
@@ -51,9 +55,11 @@ async def compare(database: Database, *, since_day: int = 0) -> list[FoldDiffere
     """Return where the kept folds differ from the log; days before `since_day` are no longer wholly in the log."""
     async with database.snapshot() as connection:
         rebuilt = await fold_log(connection)
-        kept = await folds.kept(connection)
+        kept, starts = await folds.kept(connection), await folds.starts(connection)
     return [
-        difference for each in (*FOLDS, OBSERVATIONS) for difference in _differences(each, kept, rebuilt, since_day)
+        difference
+        for each in (*REBUILT, OBSERVATIONS)
+        for difference in _differences(each, kept, rebuilt, max(since_day, starts.get(each.name, 0)))
     ]
 
 
@@ -67,13 +73,15 @@ async def rebuild(database: Database, *, since_day: int = 0) -> None:
             await connection.execute(text(HOLD_WRITERS))
         sums = await fold_log(connection)
         sums.of[OBSERVATIONS.name] = _corrections(await folds.kept(connection), sums, since_day)
-        for each in FOLDS:
+        sums.of[MINUTES.name] = {}
+        for each in REBUILT:
             first = _first(each, since_day)
             await connection.execute(delete(each.table).where(each.table.c[_time(each)] >= first))
             cells = sums.of[each.name]
             for cell in [cell for cell in cells if getattr(cell, _time(each)) < first]:
                 del cells[cell]
         await folds.add(connection, sums)
+        await folds.complete_from(connection, since_day)
 
 
 def first_whole_day(now: int, retention_days: int) -> int:

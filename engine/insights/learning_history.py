@@ -20,10 +20,13 @@ from engine.model.placement import Placement
 from engine.model.scope import Scope
 from engine.model.timestamps import DAY, MINUTE
 from engine.statistics.evidence import DayRow, Fit, examination_weight
+from engine.store import beliefs as snapshots
 from engine.store import fits, folds
 from engine.store.connection.database import Database
 
 DAYS = 90
+VERSIONS = 12
+"""The newest beliefs versions that the page lists."""
 
 
 class DayRate(NamedTuple):
@@ -52,6 +55,15 @@ class BucketEvidence(NamedTuple):
     own_share: float
 
 
+class VersionRow(NamedTuple):
+    """A beliefs version: when it was made (epoch milliseconds), for which bucket, and why."""
+
+    version: int
+    bucket: str
+    made_at: int
+    reason: str
+
+
 class Insight(NamedTuple):
     """`arrivals` are (milliseconds since the decision, share of successes known by then); `known` is of all customers
     together; `regret` is what an answer's first place loses by trying others than the best, in successes.
@@ -68,6 +80,7 @@ class Insight(NamedTuple):
     beliefs: dict[str, ArmBelief]
     groups: list[BucketEvidence]
     regret: float | None
+    versions: list[VersionRow]
 
 
 class Insights:
@@ -87,6 +100,7 @@ class Insights:
             pending = await folds.waiting_trials(connection, scope, bucket=None)
             delays = await folds.delay_counts(connection, scope)
             fit = await fits.get(connection, scope) or Fit()
+            versions = await snapshots.last_versions(connection, scope, limit=VERSIONS)
         days = by_day(rows, setup.examination or fit.examination)
         return Insight(
             placement=setup,
@@ -102,6 +116,7 @@ class Insights:
                 _group(name, snapshot.knowledge.arms) for name, snapshot in sorted(active.snapshots.items()) if name
             ],
             regret=regret(active),
+            versions=[VersionRow(*version) for version in versions],
         )
 
 

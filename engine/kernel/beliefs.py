@@ -12,6 +12,7 @@ import bandits
 from engine.kernel.amounts import AmountScores, make_amounts
 from engine.kernel.choice_beliefs import ChoiceState
 from engine.kernel.contextual_beliefs import ContextualState
+from engine.kernel.spread import Spread
 from engine.model.placement import Placement
 
 MOST_CACHED_DRAWS = 2**21
@@ -34,12 +35,12 @@ class Beliefs:
         draws: bandits.Draws,
         amounts: AmountScores | None,
         hashes: NDArray[np.uint64],
-        floor: float,
+        spread: Spread,
         customer_strength: float,
     ) -> None:
         self.version = version
         self.bucket = bucket
-        self.floor = floor
+        self.spread = spread
         self.customer_strength = customer_strength
         self._draws = draws
         self._amounts = amounts
@@ -69,7 +70,7 @@ class Beliefs:
         if self._amounts and self._amounts.counts:
             draws = np.stack((draws[0], self._amounts.amount_draws.draws[rows]))
             means = np.stack((means[0], self._amounts.amount_draws.means[rows]))
-        return bandits.Candidates(draws, means, self._hashes[rows], self.floor)
+        return self.spread.applied(bandits.Candidates(draws, means, self._hashes[rows], self.spread.floor), eligible)
 
 
 class ArmBelief(msgspec.Struct, frozen=True, array_like=True):
@@ -97,13 +98,15 @@ class ArmBelief(msgspec.Struct, frozen=True, array_like=True):
 class Knowledge(msgspec.Struct, frozen=True, omit_defaults=True):
     """All that a beliefs version is made of, as its snapshot stores it.
 
-    `contextual` is there if it learns from facts, `choice` if it learns from choices.
+    `contextual` is there if it learns from facts, `choice` if it learns from choices. Candidates that are `away` seem
+    to be down: only probes show them.
     """
 
     arms: dict[str, ArmBelief] = {}
     customer_strength: float = bandits.CUSTOMER_STRENGTH
     contextual: ContextualState | None = msgspec.field(name="taught", default=None)
     choice: ChoiceState | None = None
+    away: tuple[str, ...] = ()
 
     @property
     def trials(self) -> float:
@@ -127,7 +130,7 @@ def make_beliefs(
     *,
     version: int,
     bucket: str,
-    floor: float,
+    spread: Spread,
 ) -> Beliefs:
     """Draw a beliefs version from its snapshot; the same bits each time."""
     arms = [knowledge.arms.get(name, NO_EVIDENCE) for name in ids]
@@ -138,6 +141,6 @@ def make_beliefs(
         draws=bandits.make_draws(ids, evidence, seed=version, priors=priors),
         amounts=knowledge.amounts(ids, placement, version),
         hashes=hashes,
-        floor=floor,
+        spread=spread,
         customer_strength=knowledge.customer_strength,
     )

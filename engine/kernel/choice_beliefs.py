@@ -16,6 +16,7 @@ from bandits.choice.utilities import WIDTH, Utilities, best_earned, make_utiliti
 from bandits.drawing.slots import hashes_of
 from bandits.evaluation.intervals import Z95
 from engine.kernel.amounts import AmountScores
+from engine.kernel.spread import Spread
 from engine.model.facts import History
 
 Eligible = tuple[int, ...]
@@ -96,7 +97,7 @@ def belief_of(state: ChoiceState | None, ids: Sequence[str]) -> Belief:
 class ChoiceBeliefs:
     """One version of what is known about choices in a placement, drawn once.
 
-    `floor` is the share of each slot's chance that is spread evenly. Rows of eligible candidates are cached.
+    `spread` says how the floor of each slot's chance is divided. Rows of eligible candidates are cached.
     """
 
     bucket = ""
@@ -109,11 +110,11 @@ class ChoiceBeliefs:
         state: ChoiceState | None,
         *,
         version: int,
-        floor: float,
+        spread: Spread,
         amounts: AmountScores | None = None,
     ) -> None:
         self.version = version
-        self.floor = floor
+        self.spread = spread
         self.belief = belief_of(state, ids)
         self._ids = tuple(ids)
         self._hashes = hashes_of(ids)
@@ -170,7 +171,9 @@ class ChoiceBeliefs:
         draws = drawn.draws[rows] + added.astype(np.float32)[:, None]
         shares = 1.0 / (1.0 + np.exp(self.belief.outside(stratum) - utilities))
         scores, expected = self._scores(draws, utilities, eligible, stratum, weights)
-        return bandits.Candidates(scores[None], np.stack((shares, shares, expected)), self._hashes[rows], self.floor)
+        means = np.stack((shares, shares, expected))
+        candidates = bandits.Candidates(scores[None], means, self._hashes[rows], self.spread.floor)
+        return self.spread.applied(candidates, eligible)
 
     def _scores(
         self, draws: NDArray[np.float32], utilities: Floats, eligible: Eligible, stratum: str, weights: Floats

@@ -16,6 +16,7 @@ from bandits.posterior.logistic_update import MOST_CORRELATED, Factor
 from bandits.posterior.weight_posterior import WeightEvidence
 from engine.kernel.amounts import AmountScores
 from engine.kernel.encoding.features import Encoding
+from engine.kernel.spread import Spread
 from engine.model.facts import History
 
 MOST_CACHED_DRAWS = 2**23
@@ -100,12 +101,12 @@ class ContextualBeliefs:
         state: ContextualState | None,
         *,
         version: int,
-        floor: float,
+        spread: Spread,
         amounts: AmountScores | None = None,
     ) -> None:
         self.evidence = state.evidence() if matches_encoding(state, encoding) else WeightEvidence(len(encoding))
         self.version = version
-        self.floor = floor
+        self.spread = spread
         self.encoding = encoding
         self._ids = tuple(ids)
         self._hashes = hashes
@@ -142,7 +143,7 @@ class ContextualBeliefs:
         if self._amounts and counts:
             draws = np.stack((draws[0], self._amounts.amount_draws.draws[rows]))
             means = np.stack((means[0], self._amounts.amount_draws.means[rows]))
-        return bandits.Candidates(draws, means, self._hashes[rows], self.floor)
+        return self.spread.applied(bandits.Candidates(draws, means, self._hashes[rows], self.spread.floor), eligible)
 
     def first_chances(self, eligible: Eligible) -> Floats:
         """Return the chances (K,) of the first slot for a typical request."""

@@ -42,6 +42,9 @@ class BeliefsReader:
         self._read_at = 0
         self._news = 0
         self._memories: dict[tuple[str | None, int], Memory] = {}
+        self._jumps: dict[str | None, frozenset[tuple[str, int]]] = {}
+        self.new_jumps: tuple[str, ...] = ()
+        """The candidates whose jump was detected by the last reading."""
 
     def add_news(self, trials: int) -> None:
         """Count new trials anywhere in the placement."""
@@ -63,20 +66,17 @@ class BeliefsReader:
 
     async def read_all(self, database: Database, now: int) -> Knowledge:
         """Return the evidence of all buckets together."""
+        self.new_jumps = ()
         self._parents = await self._arms(database, None, now)
         return Knowledge(self._parents, self._fit.customer_strength)
 
     def jumps(self) -> dict[str, int]:
         """Return by candidate the epoch day from which on its rate has jumped, as far as `read_all` noticed."""
-        days: dict[str, int] = {}
-        for (bucket, _), weights in self._memories.items():
-            if bucket is None:
-                for name, day in weights:
-                    days[name] = max(days.get(name, 0), day + 1)
-        return days
+        return {name: day + 1 for name, day in self._jumps.get(None, ())}
 
     async def read(self, database: Database, bucket: str, now: int) -> Knowledge:
         """Return the beliefs of a bucket."""
+        self.new_jumps = ()
         return Knowledge(await self._arms(database, bucket, now), self._fit.customer_strength)
 
     def delays(self) -> bandits.DelayCurve:
@@ -115,7 +115,18 @@ class BeliefsReader:
         if weights is None:
             self._memories = {key: kept for key, kept in self._memories.items() if key[1] == before}
             weights = self._memories[bucket, before] = memory(days, self._examination, before_day=before)
+            self._note_jumps(bucket, weights)
         return weights
+
+    def _note_jumps(self, bucket: str | None, weights: Memory) -> None:
+        """Note the candidates that jumped since the last look; the first look after a start notes none."""
+        last_days: dict[str, int] = {}
+        for (name, day), weight in weights.items():
+            if not weight:
+                last_days[name] = max(day, last_days.get(name, day))
+        jumps = frozenset(last_days.items())
+        self.new_jumps = tuple(sorted(name for name, _ in jumps - self._jumps.get(bucket, jumps)))
+        self._jumps[bucket] = jumps
 
     @property
     def _examination(self) -> tuple[float, ...]:

@@ -19,9 +19,11 @@ from engine.kernel.contextual_beliefs import ContextualBeliefs, ContextualState,
 from engine.kernel.encoding.features import Encoding
 from engine.kernel.plan import Plan, PlanDocument
 from engine.kernel.scores import AnyBeliefs
+from engine.kernel.spread import Spread
 from engine.learning.beliefs_reader import BeliefsReader
 from engine.learning.choice_learner import ChoiceLearner, update_choices
 from engine.learning.online_learner import update_state
+from engine.learning.outage_watch import Outage, OutageWatch
 from engine.learning.outcome_effects import Learning
 from engine.learning.pending_decisions import read_pending_choices, read_pending_trials
 from engine.model.placement import Contextual, Placement, Thompson
@@ -57,12 +59,13 @@ class Active:
         """Draw the beliefs of a snapshot."""
         plan, policy, knowledge, version = self.plan, self.plan.placement.policy, snapshot.knowledge, snapshot.version
         floor = policy.floor if isinstance(policy, Thompson | Contextual) else 0.0
+        spread = Spread.of(plan.ids, knowledge.away, floor)
         if plan.learns_choices:
             return ChoiceBeliefs(
                 plan.ids,
                 knowledge.choice,
                 version=version,
-                floor=floor,
+                spread=spread,
                 amounts=knowledge.amounts(plan.ids, plan.placement, version),
             )
         if plan.encoding is not None:
@@ -72,11 +75,11 @@ class Active:
                 plan.encoding,
                 knowledge.contextual,
                 version=version,
-                floor=floor,
+                spread=spread,
                 amounts=knowledge.amounts(plan.ids, plan.placement, version),
             )
         return make_beliefs(
-            plan.ids, plan.hashes, knowledge, plan.placement, version=version, bucket=snapshot.bucket, floor=floor
+            plan.ids, plan.hashes, knowledge, plan.placement, version=version, bucket=snapshot.bucket, spread=spread
         )
 
     def beliefs_of(self, snapshot: Snapshot) -> AnyBeliefs:
@@ -129,6 +132,7 @@ class Live:
         self._database = database
         self._active: dict[tuple[int, str], Active] = {}
         self._readers: dict[tuple[int, str], BeliefsReader] = {}
+        self._watches: dict[tuple[int, str], OutageWatch] = {}
         self._unread: News = News()
         self._unread_since: dict[tuple[int, str, str, str], int] = {}
         self._loading = asyncio.Lock()
@@ -163,7 +167,7 @@ class Live:
             async with self._database.read() as connection:
                 versions = await plans.active(connection)
             for key in self._active.keys() - versions.keys():
-                del self._active[key], self._readers[key]
+                del self._active[key], self._readers[key], self._watches[key]
             for key, version in versions.items():
                 active = self._active.get(key)
                 if active is None or active.plan.version != version:
@@ -191,6 +195,7 @@ class Live:
                 active.put(snapshot, await asyncio.to_thread(active.make, snapshot))
         self._active[merchant_id, placement] = active
         self._readers[merchant_id, placement] = BeliefsReader(merchant_id, active.plan)
+        self._watches[merchant_id, placement] = OutageWatch(merchant_id, active.plan.placement, active.plan.ids)
         # Mark every bucket as unread: outcomes after the last snapshot were not read before the restart.
         self.add_news(News({(merchant_id, placement, reward, bucket): 1 for bucket in buckets}))
 
@@ -207,30 +212,57 @@ class Live:
             if at_once or age >= LONGEST_UNREAD_MS or trials >= active.enough_news(bucket):
                 self._forget(cell)
                 try:
-                    await self._renew(active, merchant_id, bucket, now)
+                    await self._renew(active, merchant_id, bucket, now, f"{trials:+} outcomes")
                 except Exception:
                     self.add_news(News({cell: trials}))
                     raise
+
+    def outages(self, merchant_id: int, placement: str) -> tuple[Outage, ...]:
+        """Return the candidates of a placement that seem to be down."""
+        watch = self._watches.get((merchant_id, placement))
+        return watch.outages if watch is not None else ()
+
+    @property
+    def outage_count(self) -> int:
+        """Return the number of candidates that seem to be down, in all placements."""
+        return sum(len(watch.outages) for watch in self._watches.values())
+
+    async def watch(self) -> None:
+        """Detect outages; where one began or ended, make new beliefs for all buckets at once."""
+        now = now_ms()
+        for key, watch in list(self._watches.items()):
+            active, before = self._active.get(key), {outage.candidate for outage in watch.outages}
+            if active is None or not isinstance(active.plan.placement.policy, Thompson | Contextual):
+                continue
+            away = {outage.candidate for outage in await watch.look(self._database, now)}
+            changes = [f"{name} {'away' if name in away else 'back'}" for name in sorted(away ^ before)]
+            if changes:
+                log.warning("outage", placement=key[1], changes=changes)
+                for bucket in list(active.snapshots):
+                    await self._renew(active, key[0], bucket, now, ", ".join(changes))
 
     def _forget(self, cell: tuple[int, str, str, str]) -> None:
         self._unread.pop(cell, None)
         self._unread_since.pop(cell, None)
 
-    async def _renew(self, active: Active, merchant_id: int, bucket: str, now: int) -> None:
+    async def _renew(self, active: Active, merchant_id: int, bucket: str, now: int, reason: str) -> None:
+        """Read and store the beliefs of a bucket; `reason` says why, as people read it."""
         reader = self._readers[merchant_id, active.plan.placement.key]
         if active.plan.learns_choices:
-            await self._renew_choices(active, reader, merchant_id, now)
+            await self._renew_choices(active, reader, merchant_id, now, reason)
             if not bucket:
                 return
         elif reader.is_common_due(now):
-            await self._put(active, merchant_id, "", await reader.read_common(self._database, now), now)
+            await self._put(active, merchant_id, "", await reader.read_common(self._database, now), now, reason)
         knowledge = await reader.read(self._database, bucket, now)
         if active.plan.encoding is not None:
             state = await self._read_state(active, active.plan.encoding, reader.delays(), merchant_id, now)
             knowledge = msgspec.structs.replace(knowledge, contextual=state)
-        await self._put(active, merchant_id, bucket, knowledge, now)
+        await self._put(active, merchant_id, bucket, knowledge, now, _with_jumps(reason, reader))
 
-    async def _renew_choices(self, active: Active, reader: BeliefsReader, merchant_id: int, now: int) -> None:
+    async def _renew_choices(
+        self, active: Active, reader: BeliefsReader, merchant_id: int, now: int, reason: str
+    ) -> None:
         """Make the next beliefs about choices; they serve all buckets."""
         placement, last = active.plan.placement, active.snapshots.get("")
         scope = Scope(merchant_id, placement.key, placement.reward)
@@ -242,7 +274,8 @@ class Live:
         state, is_complete = await update_choices(self._database, scope, learner, pending, now=now)
         if not is_complete:
             self.add_news(News({(*scope, ""): 1}))
-        await self._put(active, merchant_id, "", msgspec.structs.replace(knowledge, choice=state), now)
+        knowledge = msgspec.structs.replace(knowledge, choice=state)
+        await self._put(active, merchant_id, "", knowledge, now, _with_jumps(reason, reader))
 
     async def _read_state(
         self, active: Active, encoding: Encoding, delays: bandits.DelayCurve, merchant_id: int, now: int
@@ -264,15 +297,21 @@ class Live:
             self.add_news(News({(*scope, ""): 1}))
         return state
 
-    async def _put(self, active: Active, merchant_id: int, bucket: str, knowledge: Knowledge, now: int) -> None:
+    async def _put(
+        self, active: Active, merchant_id: int, bucket: str, knowledge: Knowledge, now: int, reason: str
+    ) -> None:
         """Store and draw the next beliefs version of a bucket."""
         placement, last = active.plan.placement, active.snapshots.get(bucket)
+        away = {outage.candidate for outage in self.outages(merchant_id, placement.key)}
+        knowledge = msgspec.structs.replace(knowledge, away=tuple(sorted(away)))
         if last is not None and last.knowledge == knowledge:
             return
         try:
             async with self._database.write() as connection:
                 version = await snapshots.newest_version(connection, merchant_id, placement.key) + 1
-                snapshot = Snapshot(merchant_id, placement.key, version, placement.reward, bucket, knowledge, now)
+                snapshot = Snapshot(
+                    merchant_id, placement.key, version, placement.reward, bucket, knowledge, now, reason
+                )
                 await snapshots.add(connection, snapshot)
         except IntegrityError:
             # Another process made this version, perhaps before this evidence was in.
@@ -294,6 +333,11 @@ class Live:
                     if active.is_newer(snapshot):
                         active.put(snapshot, await asyncio.to_thread(active.make, snapshot))
                 active.read_up_to = version
+
+
+def _with_jumps(reason: str, reader: BeliefsReader) -> str:
+    """Add the jumps that the last reading detected to the reason for a version."""
+    return ", ".join([reason, *(f"jump of {candidate}" for candidate in reader.new_jumps)])
 
 
 def compile_plan(document: str, version: int, *, like: Plan | None = None) -> Active:

@@ -14,13 +14,17 @@ from engine.model.timestamps import DAY, MINUTE
 from engine.statistics.evidence import pending_step
 from engine.store.decisions import DecisionRow
 from engine.store.folds import (
+    ARRIVALS,
     DELAYS,
+    MINUTES,
     OBSERVATIONS,
     STATISTICS,
     USAGE,
     WAITING,
+    ArrivalCell,
     Cell,
     DelayCell,
+    MinuteCell,
     Sums,
     UsageCell,
     WaitingCell,
@@ -139,6 +143,7 @@ def fold(
         cell = Cell(row.merchant_id, row.placement, learning.reward, row.bucket, candidate, slot, _day(row))
         counts = (int(counted.trials), int(counted.successes))
         sums.add(STATISTICS, cell, *(sign * value for value in (*counts, *amounts)))
+        sums.add(MINUTES, _minute_cell(row, learning, candidate), *(sign * count for count in counts), 0)
         if learning.contextual:
             observation = ObservationCell(row.merchant_id, row.placement, learning.reward, row.id, candidate)
             sums.add(OBSERVATIONS, observation, *(sign * count for count in counts))
@@ -149,6 +154,10 @@ def fold(
         bin, succeeded = resolution(row, learning, credit, outcomes)
         delay = DelayCell(row.merchant_id, row.placement, learning.reward, bin, _day(row))
         sums.add(DELAYS, delay, sign * succeeded, sign * (not succeeded))
+        for candidate, counted in credit.items():
+            if counted.successes:
+                arrival = ArrivalCell(row.merchant_id, row.placement, learning.reward, candidate, bin, _day(row))
+                sums.add(ARRIVALS, arrival, sign)
 
 
 def _add_choices(sums: Sums, row: DecisionRow, learning: Learning, credit: Credit, sign: int) -> None:
@@ -198,6 +207,11 @@ def _add_pending(
         slot = learning.slot(ranking, candidate)
         cell = WaitingCell(row.merchant_id, row.placement, learning.reward, row.bucket, candidate, slot, minute)
         sums.add(WAITING, cell, sign)
+        sums.add(MINUTES, _minute_cell(row, learning, candidate), 0, 0, sign)
+
+
+def _minute_cell(row: DecisionRow, learning: Learning, candidate: str) -> MinuteCell:
+    return MinuteCell(row.merchant_id, row.placement, learning.reward, candidate, row.decided_at // MINUTE)
 
 
 def _amounts(learning: Learning, candidate: str, outcomes: Sequence[OutcomeRow]) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from sqlalchemy import delete, func, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.kernel.beliefs import Knowledge
+from engine.model.scope import Scope
 from engine.store.tables import beliefs
 
 
@@ -21,14 +22,16 @@ class Snapshot(NamedTuple):
     bucket: str
     knowledge: Knowledge
     made_at: int
+    reason: str = ""
 
 
 _decode = msgspec.json.Decoder(Knowledge).decode
 
 
 def _snapshot(row: tuple[object, ...]) -> Snapshot:
-    merchant_id, placement, version, reward, bucket, statistics, made_at = row
-    return Snapshot(merchant_id, placement, version, reward, bucket, _decode(statistics), made_at)  # type: ignore[arg-type]
+    merchant_id, placement, version, reward, bucket, statistics, made_at, reason = row
+    knowledge = _decode(statistics)  # type: ignore[arg-type]
+    return Snapshot(merchant_id, placement, version, reward, bucket, knowledge, made_at, reason)  # type: ignore[arg-type]
 
 
 async def add(connection: AsyncConnection, snapshot: Snapshot) -> None:
@@ -63,6 +66,27 @@ async def some(
         beliefs.c.version.in_(sorted(versions)),
     )
     return {row.version: _snapshot(tuple(row)) for row in await connection.execute(query)}
+
+
+class Version(NamedTuple):
+    """A beliefs version without its statistics; `made_at` in epoch milliseconds."""
+
+    version: int
+    bucket: str
+    made_at: int
+    reason: str
+
+
+async def last_versions(connection: AsyncConnection, scope: Scope, *, limit: int) -> list[Version]:
+    """Return the newest versions of (merchant, placement, reward), the newest first."""
+    merchant_id, placement, reward = scope
+    query = (
+        select(*(beliefs.c[name] for name in Version._fields))
+        .where(beliefs.c.merchant_id == merchant_id, beliefs.c.placement == placement, beliefs.c.reward == reward)
+        .order_by(beliefs.c.version.desc())
+        .limit(limit)
+    )
+    return [Version(*row) for row in await connection.execute(query)]
 
 
 async def newest(

@@ -7,17 +7,18 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Table, delete, func, select
+from sqlalchemy import ColumnElement, Table, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.facts import History, Past
 from engine.model.scope import Scope
 from engine.statistics.evidence import DayRow, PendingRow
+from engine.statistics.outages import MinuteRow
 from engine.statistics.share import Share
 from engine.store import observations, tables
 from engine.store.connection.bulk import insert_many
 from engine.store.observations import ObservationCell
-from engine.store.tables import delays, pending_trials, statistics, tallies, usage
+from engine.store.tables import arrivals, delays, fold_starts, minutes, pending_trials, statistics, tallies, usage
 
 _encode = msgspec.json.Encoder().encode
 
@@ -64,6 +65,23 @@ class DelayCell(NamedTuple):
     day: int
 
 
+class ArrivalCell(NamedTuple):
+    merchant_id: int
+    placement: str
+    reward: str
+    candidate: str
+    bin: int
+    day: int
+
+
+class MinuteCell(NamedTuple):
+    merchant_id: int
+    placement: str
+    reward: str
+    candidate: str
+    minute: int
+
+
 class Fold(NamedTuple):
     """A table of sums: `cell` names its key, `values` what adds up there."""
 
@@ -85,7 +103,10 @@ STATISTICS = Fold(statistics, Cell, ("trials", "successes", "priced", "amount"))
 USAGE = Fold(usage, UsageCell, ("trials", "successes"))
 WAITING = Fold(pending_trials, WaitingCell, ("trials",))
 DELAYS = Fold(delays, DelayCell, ("successes", "failures"))
-FOLDS = (STATISTICS, USAGE, WAITING, DELAYS)
+ARRIVALS = Fold(arrivals, ArrivalCell, ("successes",))
+MINUTES = Fold(minutes, MinuteCell, ("trials", "successes", "pending"))
+"""Kept for two days only, so neither compared with the log nor rebuilt from it."""
+FOLDS = (STATISTICS, USAGE, WAITING, DELAYS, ARRIVALS, MINUTES)
 """In the order in which writers take their tables, so that none waits for another in a ring."""
 OBSERVATIONS = Fold(tables.observations, ObservationCell, ("trials", "successes"))
 """Kept as every change of its sums, after all others."""
@@ -202,6 +223,38 @@ async def delay_counts(connection: AsyncConnection, scope: Scope) -> list[tuple[
     sums = (func.sum(delays.c.successes), func.sum(delays.c.failures))
     query = select(delays.c.bin, *sums).where(*_within(delays, scope)).group_by(delays.c.bin).order_by(delays.c.bin)
     return [(bin, int(successes), int(failures)) for bin, successes, failures in await connection.execute(query)]
+
+
+async def arrival_counts(connection: AsyncConnection, scope: Scope) -> list[tuple[str, int, int]]:
+    """Return (candidate, bin, successes) of closed decisions."""
+    columns = (arrivals.c.candidate, arrivals.c.bin)
+    query = select(*columns, func.sum(arrivals.c.successes)).where(*_within(arrivals, scope))
+    rows = await connection.execute(query.group_by(*columns).order_by(*columns))
+    return [(name, bin, int(successes)) for name, bin, successes in rows]
+
+
+async def minute_rows(connection: AsyncConnection, scope: Scope, *, since: int) -> list[MinuteRow]:
+    """Return the trials by candidate and minute, from the minute `since` on."""
+    columns = [minutes.c[name] for name in MinuteRow._fields]
+    query = select(*columns).where(*_within(minutes, scope), minutes.c.minute >= since)
+    return [MinuteRow(*row) for row in await connection.execute(query)]
+
+
+async def purge_minutes(connection: AsyncConnection, *, before_minute: int) -> int:
+    """Delete the minutes before one; return how many rows went."""
+    result = await connection.execute(delete(minutes).where(minutes.c.minute < before_minute))
+    return result.rowcount
+
+
+async def starts(connection: AsyncConnection) -> dict[str, int]:
+    """Return the first complete day of each fold that is not complete from the beginning, by its name."""
+    rows = await connection.execute(select(fold_starts.c.name, fold_starts.c.day))
+    return {row.name: row.day for row in rows}
+
+
+async def complete_from(connection: AsyncConnection, day: int) -> None:
+    """Note that all folds are complete from a day on."""
+    await connection.execute(update(fold_starts).where(fold_starts.c.day > day).values(day=day))
 
 
 def _within(table: Table, scope: Scope) -> tuple[ColumnElement[bool], ...]:

@@ -12,7 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 
 from engine.service import Engine
-from web.http.metrics import WAITING
+from web.http.metrics import OUTAGES, WAITING
 from web.http.problem_details import Unavailable
 from web.openapi.operation import Answer, Operation
 
@@ -43,6 +43,7 @@ async def readyz(engine: NamedDependency[Engine]) -> Status:
 @get("/metrics", opt=_opt("Prometheus metrics", Answer("The numbers of this process", str, media="text/plain")))
 async def metrics(engine: NamedDependency[Engine]) -> Response[bytes]:
     WAITING.set(engine.recorder.queued)
+    OUTAGES.set(engine.live.outage_count)
     return Response(generate_latest(), headers={"content-type": CONTENT_TYPE_LATEST})
 
 

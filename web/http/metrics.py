@@ -7,4 +7,5 @@ from prometheus_client import Counter, Gauge
 DECISIONS = Counter("tap2_decisions", "Decisions answered")
 FALLBACKS = Counter("tap2_fallbacks", "Decisions answered with the fallback order")
 OUTCOMES = Counter("tap2_outcomes", "Outcomes reported, by what became of them", ["status"])
+OUTAGES = Gauge("tap2_outages", "Candidates that seem to be down, shown to probes only")
 WAITING = Gauge("tap2_waiting", "Pieces waiting to be written to the database")

@@ -8,10 +8,13 @@ from engine.store.tables.log import decisions, outcomes
 from engine.store.tables.previews import previews
 from engine.store.tables.schema import metadata
 from engine.store.tables.statistics import (
+    arrivals,
     beliefs,
     delays,
     field_days,
     fits,
+    fold_starts,
+    minutes,
     observations,
     pending_trials,
     rollup_cursor,
@@ -25,6 +28,7 @@ from engine.store.tables.statistics import (
 __all__ = [
     "accounts",
     "active_plans",
+    "arrivals",
     "audit",
     "beliefs",
     "decisions",
@@ -33,7 +37,9 @@ __all__ = [
     "drafts",
     "field_days",
     "fits",
+    "fold_starts",
     "metadata",
+    "minutes",
     "observations",
     "outcomes",
     "pending_trials",

@@ -4,7 +4,7 @@ All of them add, so concurrent writers need not read before they write."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, Table, Text, text
 
 from engine.store.tables.schema import long_integer, merchant_column, metadata
 
@@ -57,6 +57,45 @@ delays = Table(
     Column("failures", BigInteger, nullable=False),
     PrimaryKeyConstraint("merchant_id", "placement", "reward", "bin", "day"),
     sqlite_with_rowid=False,
+)
+
+# How long successes of closed decisions took, by candidate: the same bins.
+arrivals = Table(
+    "arrivals",
+    metadata,
+    merchant_column(),
+    Column("placement", Text, nullable=False),
+    Column("reward", Text, nullable=False),
+    Column("candidate", Text, nullable=False),
+    Column("bin", Integer, nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("successes", BigInteger, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement", "reward", "candidate", "bin", "day"),
+    sqlite_with_rowid=False,
+)
+
+# Trials by the minute of their decision, kept for two days: what outages are detected from.
+minutes = Table(
+    "minutes",
+    metadata,
+    merchant_column(),
+    Column("placement", Text, nullable=False),
+    Column("reward", Text, nullable=False),
+    Column("candidate", Text, nullable=False),
+    Column("minute", Integer, nullable=False),
+    Column("trials", BigInteger, nullable=False),
+    Column("successes", BigInteger, nullable=False),
+    Column("pending", BigInteger, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement", "reward", "candidate", "minute"),
+    sqlite_with_rowid=False,
+)
+
+# The first day of sums that are kept since a later version only; without a row they are complete.
+fold_starts = Table(
+    "fold_starts",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("day", Integer, nullable=False),
 )
 
 # What was fitted to the statistics of a placement: strengths of the levels, examination weights.
@@ -127,6 +166,8 @@ beliefs = Table(
     Column("bucket", Text, nullable=False),
     Column("statistics", Text, nullable=False),
     Column("made_at", BigInteger, nullable=False),
+    # Why it was made, such as "+212 outcomes"; empty in old versions.
+    Column("reason", Text, nullable=False, server_default=text("''")),
     PrimaryKeyConstraint("merchant_id", "placement", "version"),
 )
 

@@ -13,7 +13,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 import bandits
-from engine.insights.learning_history import BucketEvidence, DayRate, Insight, Jump
+from engine.insights.learning_history import BucketEvidence, DayRate, Insight, Jump, VersionRow
 from engine.model.errors import NotFound
 from engine.model.placement import Contextual, Thompson
 from engine.model.timestamps import DAY, MINUTE
@@ -78,6 +78,7 @@ class LearningPage:
     history_chart: Spec | None
     arrivals_chart: Spec
     learns: bool
+    versions: Sequence[VersionRow]
 
 
 @get("/placements/{key:str}/learning")
@@ -106,6 +107,7 @@ async def learning_page(frame: NamedDependency[Frame], key: FromPath[str]) -> Pa
         history_chart=history(days, show=frame.show, measure=measure) if _has_several_days(insight) else None,
         arrivals_chart=arrivals(insight.arrivals, show=frame.show),
         learns=isinstance(insight.placement.policy, Thompson | Contextual),
+        versions=insight.versions,
     )
     return frame.page("placements/placement_learning.html", page)
 

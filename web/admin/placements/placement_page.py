@@ -63,6 +63,7 @@ class ArmRow:
 class MonitorView:
     """The verdict in words first, then the figures behind it."""
 
+    outages: Sequence[str]
     verdict: str
     evidence: str
     has_chances: bool
@@ -225,7 +226,12 @@ def _view(frame: Frame, placement: Placement, arms: Arms, positions: dict[str, i
         ArmShare(label=row.label, position=row.position, points=points)
         for row, points in zip(rows, _lines(arms), strict=True)
     ]
+    labels = {arm.id: arm.label for arm in arms.arms}
     return MonitorView(
+        outages=[
+            f"{labels.get(outage.candidate, outage.candidate)} seems to be down since {frame.show.clock(outage.since)}."
+            for outage in frame.engine.live.outages(frame.merchant.id, placement.key)
+        ],
         verdict=verdict,
         evidence=evidence,
         has_chances=arms.bucket is not None,
