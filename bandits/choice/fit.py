@@ -55,8 +55,8 @@ class Table:
     def expected(self, weights: Floats) -> Floats:
         """Return for each row the sum of what its alternatives are made of, by weights (N, L + 1): (N, size)."""
         width = self.size + 1
-        at = self.parts + np.arange(len(weights))[:, None] * width
-        summed: Floats = np.bincount(at.ravel(), np.tile(weights.ravel(), len(at)), len(weights) * width).astype(
+        cells = self.parts + np.arange(len(weights))[:, None] * width
+        summed: Floats = np.bincount(cells.ravel(), np.tile(weights.ravel(), len(cells)), len(weights) * width).astype(
             np.float64
         )
         return summed.reshape(len(weights), width)[:, : self.size]
@@ -158,7 +158,7 @@ def _pull_of_open(pending: Table, parameters: Floats) -> tuple[Floats, Floats]:
 
 
 def _likely(pending: Table, shares: Floats) -> Floats:
-    """How likely each alternative is, and nobody knows of it yet, (N, L + 1)."""
+    """Return how likely each alternative was chosen with no report of it yet, (N, L + 1)."""
     return np.concatenate((shares[:, :-1] * (1 - pending.shares[:, :-1]), shares[:, -1:]), axis=1)
 
 

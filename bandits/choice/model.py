@@ -18,7 +18,7 @@ from bandits.choice.observations import EFFECTS, NOTHING, ChoiceTable, Floats, L
 
 
 class Spreads(NamedTuple):
-    """How far parameters lie from what is expected of them, as standard deviations: utilities, effects of slots, the
+    """Standard deviations of the parameters around their expectations: utilities, effects of slots, the
     outside option that strata have in common, the deviation of each stratum, and those of utilities in it."""
 
     utility: float = 1.0
@@ -33,7 +33,7 @@ SPREADS = Spreads()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChoicePrior:
-    """What is expected of parameters before a choice was seen: independent normals.
+    """The prior of the parameters, before a choice was seen: independent normals.
 
     Whoever is not listed has the utility `typical`, so that a newcomer begins where its siblings are; `effects`
     (EFFECTS,) are those of slots, `outside` the common outside option, `strata` the deviations from it, 0 where not
@@ -63,7 +63,7 @@ DEFAULT_PRIOR = ChoicePrior()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GaussianEvidence:
-    """What choices say about parameters w, up to a constant: `exp(information @ w - w @ precision @ w / 2)`."""
+    """The likelihood of parameters w, given choices: `exp(information @ w - w @ precision @ w / 2)`, scaled."""
 
     information: Floats
     precision: Floats
@@ -84,9 +84,9 @@ class GaussianEvidence:
         """Return the same evidence in the numbers of a layout that has more."""
         if before == after:
             return self
-        at, new = before.positions_in(after), GaussianEvidence.nothing(after.size)
-        new.information[at] = self.information
-        new.precision[np.ix_(at, at)] = self.precision
+        positions, new = before.positions_in(after), GaussianEvidence.nothing(after.size)
+        new.information[positions] = self.information
+        new.precision[np.ix_(positions, positions)] = self.precision
         return new
 
 
@@ -127,11 +127,11 @@ class ChoiceModel:
             settled = _whole(settled + GaussianEvidence(taken.mean, taken.precision))
         return ChoiceModel(layout, settled, GaussianEvidence(pending_evidence.mean, pending_evidence.precision))
 
-    def belief(self, expected: ChoicePrior = DEFAULT_PRIOR, candidates: Iterable[str] = ()) -> "Belief":
+    def belief(self, expected: ChoicePrior = DEFAULT_PRIOR, candidates: Iterable[str] = ()) -> "ChoiceBelief":
         """Return the posterior of all parameters, also of candidates that were never offered."""
         layout = self.layout.with_more(Layout(tuple(candidates)))
         prior, about = expected.of(layout), (self.settled + self.pending).moved(self.layout, layout)
-        return Belief(layout, _mean(prior, about), prior.precision + about.precision)
+        return ChoiceBelief(layout, _mean(prior, about), prior.precision + about.precision)
 
     def faded(self, share: float) -> "ChoiceModel":
         """Return what is settled with `share`, 0 to 1, of its weight: with 0 all is as expected."""
@@ -161,7 +161,7 @@ class ChoiceModel:
 
 
 @dataclass(frozen=True, eq=False)
-class Belief:
+class ChoiceBelief:
     """The posterior of all parameters of a layout: `mean` (p,), `precision` (p, p)."""
 
     layout: Layout
@@ -224,7 +224,7 @@ def _mean(prior: Normal, about: GaussianEvidence) -> Floats:
 
 
 def _whole(evidence: GaussianEvidence) -> GaussianEvidence:
-    """What is left where something was taken back: nothing, where that is less than nothing in some direction."""
+    """Return the evidence after a retraction, with negative precision (less than nothing left) set to 0."""
     values, vectors = np.linalg.eigh(evidence.precision)
     return GaussianEvidence(evidence.information, (vectors * np.maximum(values, 0.0)) @ vectors.T)
 

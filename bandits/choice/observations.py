@@ -142,8 +142,8 @@ NOTHING = ChoiceTable.of(Layout(), np.zeros((0, 1), np.intp), np.zeros(0, np.int
 """No observation."""
 
 
-class _Key(NamedTuple):
-    """What equal observations have in common."""
+class _ObservationKey(NamedTuple):
+    """The key that equal observations share."""
 
     order: tuple[str, ...]
     stratum: str
@@ -157,9 +157,11 @@ def aggregate(observations: Sequence[ChoiceObservation]) -> ChoiceTable:
     Sums of weights that are whole numbers, or binary fractions, are exact.
     """
     width = max((len(seen.order) for seen in observations), default=1)
-    sums: dict[_Key, list[float]] = {}
+    sums: dict[_ObservationKey, list[float]] = {}
     for seen in observations:
-        picked = sums.setdefault(_Key(seen.order, seen.stratum, seen.offsets, seen.shares), [0.0] * (width + 1))
+        picked = sums.setdefault(
+            _ObservationKey(seen.order, seen.stratum, seen.offsets, seen.shares), [0.0] * (width + 1)
+        )
         for slot in seen.chosen or (width,):
             picked[slot] += seen.weight / max(1, len(seen.chosen))
     keys = sorted(sums)
@@ -168,7 +170,7 @@ def aggregate(observations: Sequence[ChoiceObservation]) -> ChoiceTable:
     return _table(layout, keys, np.array([sums[key] for key in keys]).reshape(-1, width + 1))
 
 
-def _table(layout: Layout, keys: Sequence[_Key], picked: Floats) -> ChoiceTable:
+def _table(layout: Layout, keys: Sequence[_ObservationKey], picked: Floats) -> ChoiceTable:
     width = picked.shape[1] - 1
     candidate_numbers = {name: number for number, name in enumerate(layout.candidates)}
     stratum_numbers = {name: number for number, name in enumerate(layout.strata)}

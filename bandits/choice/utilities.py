@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bandits.choice.fit import shares_of
-from bandits.choice.model import Belief, root_of
+from bandits.choice.model import ChoiceBelief, root_of
 from bandits.choice.observations import EFFECT_STARTS, EFFECTS, Floats
 from bandits.drawing.draws import DRAWS, noise
 
@@ -35,7 +35,7 @@ class Utilities:
 
 def make_utilities(
     candidates: Sequence[str],
-    belief: Belief,
+    belief: ChoiceBelief,
     stratum: str,
     *,
     seed: int,
@@ -63,7 +63,7 @@ def make_utilities(
     return Utilities(result, means)
 
 
-def chosen(belief: Belief, order: Sequence[str], stratum: str, offsets: ArrayLike = 0.0) -> Floats:
+def chosen(belief: ChoiceBelief, order: Sequence[str], stratum: str, offsets: ArrayLike = 0.0) -> Floats:
     """Return how likely each slot of an order is to be chosen, and last none, (L + 1,), under the mean parameters."""
     effects = np.append(belief.mean[:EFFECTS], 0.0)[np.searchsorted(EFFECT_STARTS, range(len(order)), side="right") - 1]
     utilities = belief.utilities(order, stratum) + effects + np.asarray(offsets)
@@ -95,7 +95,7 @@ def value_scores(draws: NDArray[np.float32], values: ArrayLike, earned: float) -
     return scores
 
 
-def best_earned(belief: Belief, candidates: Sequence[str], values: Mapping[str, float], stratum: str) -> float:
+def best_earned(belief: ChoiceBelief, candidates: Sequence[str], values: Mapping[str, float], stratum: str) -> float:
     """Return what a visit earns under the best order of these candidates, by the mean parameters."""
     earned, attraction = 0.0, np.exp(belief.utilities(candidates, stratum))
     for _ in range(_ROUNDS):

@@ -39,7 +39,7 @@ def position_chances(alphas: ArrayLike, betas: ArrayLike, slots: int) -> Floats:
     return chances
 
 
-class _Arms(NamedTuple):
+class _Posteriors(NamedTuple):
     """Posteriors (K,): parameters, and in u the mode, its log density, and the ends of the support that counts."""
 
     a: Floats
@@ -58,7 +58,7 @@ class _Grid(NamedTuple):
     half: Floats
 
 
-def _arms(alphas: ArrayLike, betas: ArrayLike) -> _Arms:
+def _arms(alphas: ArrayLike, betas: ArrayLike) -> _Posteriors:
     a, b = np.asarray(alphas, np.float64), np.asarray(betas, np.float64)
     if a.ndim != 1 or a.shape != b.shape or not len(a):
         raise ValueError(f"alphas and betas must have one entry for each arm: {a.shape} and {b.shape}")
@@ -67,7 +67,7 @@ def _arms(alphas: ArrayLike, betas: ArrayLike) -> _Arms:
     mode = np.log(a) - np.log(b)
     # Cancel Stirling's formula by hand: a difference of large log gammas would lose seven digits.
     log_peak = 0.5 * np.log(a / (a + b) * b / (2 * np.pi)) + _stirling(a + b) - _stirling(a) - _stirling(b)
-    return _Arms(a, b, mode, log_peak, _end(a, b, mode, -1.0), _end(a, b, mode, 1.0))
+    return _Posteriors(a, b, mode, log_peak, _end(a, b, mode, -1.0), _end(a, b, mode, 1.0))
 
 
 def _stirling(z: Floats) -> Floats:
@@ -101,7 +101,7 @@ def _end(a: Floats, b: Floats, mode: Floats, side: float) -> Floats:
     return u
 
 
-def _grid(arms: _Arms, slots: int) -> _Grid:
+def _grid(arms: _Posteriors, slots: int) -> _Grid:
     """Return panels up to the upper end, from the lowest u at which an arm can be among the first `slots`."""
     nodes, weights = _gauss()[:2]
     edges = _edges(arms, float(np.sort(arms.low)[-slots]), float(arms.high.max()))
@@ -109,7 +109,7 @@ def _grid(arms: _Arms, slots: int) -> _Grid:
     return _Grid(edges[:-1, None] + half * (1 + nodes), half * weights, half)
 
 
-def _edges(arms: _Arms, start: float, end: float) -> Floats:
+def _edges(arms: _Posteriors, start: float, end: float) -> Floats:
     edges = [start]
     root = _WIDTH / np.sqrt(arms.a + arms.b)
     while (u := edges[-1]) < end:
@@ -135,7 +135,7 @@ def _gauss() -> tuple[Floats, Floats, Floats]:
     return nodes, weights, above @ (values[:, :_NODES].T * weights)
 
 
-def _density(arms: _Arms, u: Floats) -> Floats:
+def _density(arms: _Posteriors, u: Floats) -> Floats:
     """Return the densities (K, P, N) at the nodes."""
     a, b, mode, log_peak = (column[:, None, None] for column in arms[:4])
     return np.exp(log_peak + _fall(a, b, mode, u))

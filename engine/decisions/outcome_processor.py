@@ -161,18 +161,18 @@ async def _reported(connection: AsyncConnection, reports: Sequence[OutcomeRow]) 
 
 def _refusals(reports: Sequence[OutcomeRow], reported: Reported) -> list[Receipt | None]:
     """Return for each report the receipt that refuses it, or None where it is sound."""
-    room = _Room(reported.outcomes)
+    limit = _OutcomeLimit(reported.outcomes)
     refusals = []
     for report in reports:
         refusal = _refusal(report, reported)
-        if refusal is None and not room.take(report):
+        if refusal is None and not limit.take(report):
             message = f"decision_id: the decision already has {MOST_OUTCOMES} outcomes, the most that are stored"
             refusal = Receipt(report.event_id, "invalid", message)
         refusals.append(refusal)
     return refusals
 
 
-class _Room:
+class _OutcomeLimit:
     """Counts the outcomes of decisions by source, so that none gets more than `MOST_OUTCOMES`."""
 
     def __init__(self, stored: Mapping[str, Sequence[OutcomeRow]]) -> None:

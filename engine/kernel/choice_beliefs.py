@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import bandits
-from bandits.choice.model import DEFAULT_PRIOR, Belief, ChoiceModel, GaussianEvidence
+from bandits.choice.model import DEFAULT_PRIOR, ChoiceBelief, ChoiceModel, GaussianEvidence
 from bandits.choice.observations import Layout
 from bandits.choice.utilities import WIDTH, Utilities, best_earned, make_utilities, own_offsets, value_scores
 from bandits.drawing.slots import hashes_of
@@ -77,7 +77,7 @@ def state_of(
     )
 
 
-def belief_of(state: ChoiceState | None, ids: Sequence[str]) -> Belief:
+def belief_of(state: ChoiceState | None, ids: Sequence[str]) -> ChoiceBelief:
     """Return the posterior of a stored state; candidates that it lacks are as the prior has them.
 
     Only sums in a fixed order are taken, so that the same state gives the same bits on any processor.
@@ -86,12 +86,12 @@ def belief_of(state: ChoiceState | None, ids: Sequence[str]) -> Belief:
     layout = stored.layout.with_more(Layout(tuple(ids)))
     prior = DEFAULT_PRIOR.of(layout)
     if state is None:
-        return Belief(layout, prior.mean, prior.precision)
+        return ChoiceBelief(layout, prior.mean, prior.precision)
     model = stored.model()
     evidence = (model.settled + model.pending).moved(stored.layout, layout)
     mean = prior.mean.copy()
     mean[stored.layout.positions_in(layout)] = _unpack(stored.mean)
-    return Belief(layout, mean, prior.precision + evidence.precision)
+    return ChoiceBelief(layout, mean, prior.precision + evidence.precision)
 
 
 class ChoiceBeliefs:

@@ -67,8 +67,8 @@ class ChoiceLearner:
         self.cursor = begun.cursor
         self.jumps = {**begun.jumps, **jumps}
         jumped = [name for name, day in jumps.items() if day > begun.jumps.get(name, -1)]
-        known = begun.model() if state else ChoiceModel.nothing()
-        self._model = known.without(jumped) if jumped else known
+        model = begun.model() if state else ChoiceModel.nothing()
+        self._model = model.without(jumped) if jumped else model
         self._belief = self._model.belief(candidates=self._ids)
 
     def update(self, rows: Sequence[ChoiceRow]) -> None:

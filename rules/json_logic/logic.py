@@ -22,14 +22,14 @@ def apply(logic: object, data: object = None, *, steps: int = STEPS) -> object:
     Raises RuleError for an unknown operator, for logic that json-logic-js cannot evaluate, and for evaluations
     that need more than `steps` units of work or nest too deep.
     """
-    evaluation = _Evaluation(Budget(steps))
+    evaluation = _Evaluator(Budget(steps))
     try:
         return evaluation.plain(evaluation.apply(logic, data))
     except RecursionError:
         raise RuleError.single("", "the logic or its data is nested too deep") from None
 
 
-class _Evaluation:
+class _Evaluator:
     __slots__ = ("budget",)
 
     def __init__(self, budget: Budget) -> None:
@@ -81,7 +81,7 @@ def _argument(values: list[object], index: int) -> object:
 # --- operators that choose which arguments to evaluate
 
 
-def _if(run: _Evaluation, values: list[object], data: object) -> object:
+def _if(run: _Evaluator, values: list[object], data: object) -> object:
     last = len(values) - 1
     for index in range(0, last, 2):
         if run.truth(values[index], data):
@@ -89,7 +89,7 @@ def _if(run: _Evaluation, values: list[object], data: object) -> object:
     return run.apply(values[last], data) if last % 2 == 0 else None
 
 
-def _and(run: _Evaluation, values: list[object], data: object) -> object:
+def _and(run: _Evaluator, values: list[object], data: object) -> object:
     current: object = UNDEFINED
     for value in values:
         current = run.apply(value, data)
@@ -98,7 +98,7 @@ def _and(run: _Evaluation, values: list[object], data: object) -> object:
     return current
 
 
-def _or(run: _Evaluation, values: list[object], data: object) -> object:
+def _or(run: _Evaluator, values: list[object], data: object) -> object:
     current: object = UNDEFINED
     for value in values:
         current = run.apply(value, data)
@@ -107,17 +107,17 @@ def _or(run: _Evaluation, values: list[object], data: object) -> object:
     return current
 
 
-def _map(run: _Evaluation, values: list[object], data: object) -> object:
+def _map(run: _Evaluator, values: list[object], data: object) -> object:
     logic = _argument(values, 1)
     return [run.apply(logic, item) for item in run.items(values, data) or ()]
 
 
-def _filter(run: _Evaluation, values: list[object], data: object) -> object:
+def _filter(run: _Evaluator, values: list[object], data: object) -> object:
     logic = _argument(values, 1)
     return [item for item in run.items(values, data) or () if run.truth(logic, item)]
 
 
-def _reduce(run: _Evaluation, values: list[object], data: object) -> object:
+def _reduce(run: _Evaluator, values: list[object], data: object) -> object:
     items, logic = run.items(values, data), _argument(values, 1)
     accumulator = run.apply(values[2], data) if len(values) > 2 else None
     for item in items or ():
@@ -125,24 +125,24 @@ def _reduce(run: _Evaluation, values: list[object], data: object) -> object:
     return accumulator
 
 
-def _all(run: _Evaluation, values: list[object], data: object) -> object:
+def _all(run: _Evaluator, values: list[object], data: object) -> object:
     items, logic = run.items(values, data), _argument(values, 1)
     return bool(items) and all(run.truth(logic, item) for item in items or ())
 
 
-def _some(run: _Evaluation, values: list[object], data: object) -> object:
+def _some(run: _Evaluator, values: list[object], data: object) -> object:
     logic = _argument(values, 1)
     return any(run.truth(logic, item) for item in run.items(values, data) or ())
 
 
-def _none(run: _Evaluation, values: list[object], data: object) -> object:
+def _none(run: _Evaluator, values: list[object], data: object) -> object:
     return not _some(run, values, data)
 
 
 # --- operators whose arguments are evaluated first
 
 
-def _var(run: _Evaluation, data: object, values: list[object]) -> object:
+def _var(run: _Evaluator, data: object, values: list[object]) -> object:
     name, default = _argument(values, 0), _argument(values, 1)
     if name is UNDEFINED or name is None or name == "":
         return data
@@ -170,7 +170,7 @@ def _member(data: object, key: str) -> object:
     return js.cut(data, index, index + 1) if isinstance(data, str) else cast(object, data[index])
 
 
-def _missing(run: _Evaluation, data: object, values: list[object]) -> object:
+def _missing(run: _Evaluator, data: object, values: list[object]) -> object:
     first = _argument(values, 0)
     keys = first if isinstance(first, list) else values
     run.budget.spend(len(keys))
@@ -181,7 +181,7 @@ def _is_missing(value: object) -> bool:
     return value is None or (isinstance(value, str) and value == "")
 
 
-def _missing_some(run: _Evaluation, data: object, values: list[object]) -> object:
+def _missing_some(run: _Evaluator, data: object, values: list[object]) -> object:
     needed, options = _argument(values, 0), _argument(values, 1)
     if options is None or options is UNDEFINED:
         raise RuleError.single("", "missing_some needs a number and a list of names")
@@ -190,19 +190,19 @@ def _missing_some(run: _Evaluation, data: object, values: list[object]) -> objec
     return [] if js.less(present, needed, run.budget) is False else absent
 
 
-def _less(run: _Evaluation, data: object, values: list[object]) -> object:
+def _less(run: _Evaluator, data: object, values: list[object]) -> object:
     a, b, c = _argument(values, 0), _argument(values, 1), _argument(values, 2)
     first = js.less(a, b, run.budget) is True
     return first if c is UNDEFINED else first and js.less(b, c, run.budget) is True
 
 
-def _less_equal(run: _Evaluation, data: object, values: list[object]) -> object:
+def _less_equal(run: _Evaluator, data: object, values: list[object]) -> object:
     a, b, c = _argument(values, 0), _argument(values, 1), _argument(values, 2)
     first = js.less(b, a, run.budget) is False
     return first if c is UNDEFINED else first and js.less(c, b, run.budget) is False
 
 
-def _in(run: _Evaluation, data: object, values: list[object]) -> object:
+def _in(run: _Evaluator, data: object, values: list[object]) -> object:
     needle, haystack = _argument(values, 0), _argument(values, 1)
     if isinstance(haystack, str):
         run.budget.spend(len(haystack) >> 3)
@@ -213,14 +213,14 @@ def _in(run: _Evaluation, data: object, values: list[object]) -> object:
     return any(js.strict_equal(needle, item) for item in haystack)
 
 
-def _plus(run: _Evaluation, data: object, values: list[object]) -> object:
+def _plus(run: _Evaluator, data: object, values: list[object]) -> object:
     total = 0.0
     for value in values:
         total += js.parse_float(value, run.budget)
     return js.plain_number(total)
 
 
-def _times(run: _Evaluation, data: object, values: list[object]) -> object:
+def _times(run: _Evaluator, data: object, values: list[object]) -> object:
     if not values:
         raise RuleError.single("", "* needs at least one value")
     if len(values) == 1:
@@ -231,14 +231,14 @@ def _times(run: _Evaluation, data: object, values: list[object]) -> object:
     return js.plain_number(product)
 
 
-def _minus(run: _Evaluation, data: object, values: list[object]) -> object:
+def _minus(run: _Evaluator, data: object, values: list[object]) -> object:
     first, second = _argument(values, 0), _argument(values, 1)
     number = float(js.to_number(first, run.budget))
     return js.plain_number(-number if second is UNDEFINED else number - js.to_number(second, run.budget))
 
 
 def _binary(operation: Callable[[float, float], float]) -> "_Operation":
-    def evaluate(run: _Evaluation, data: object, values: list[object]) -> object:
+    def evaluate(run: _Evaluator, data: object, values: list[object]) -> object:
         left, right = js.to_number(_argument(values, 0), run.budget), js.to_number(_argument(values, 1), run.budget)
         return js.plain_number(operation(float(left), float(right)))
 
@@ -246,7 +246,7 @@ def _binary(operation: Callable[[float, float], float]) -> "_Operation":
 
 
 def _extreme(choose: Callable[..., float], empty: float) -> "_Operation":
-    def evaluate(run: _Evaluation, data: object, values: list[object]) -> object:
+    def evaluate(run: _Evaluator, data: object, values: list[object]) -> object:
         numbers = [float(js.to_number(value, run.budget)) for value in values]
         if any(number != number for number in numbers):
             return math.nan
@@ -256,7 +256,7 @@ def _extreme(choose: Callable[..., float], empty: float) -> "_Operation":
     return evaluate
 
 
-def _merge(run: _Evaluation, data: object, values: list[object]) -> object:
+def _merge(run: _Evaluator, data: object, values: list[object]) -> object:
     merged: list[object] = []
     for value in values:
         part = value if isinstance(value, list) else [value]
@@ -265,13 +265,13 @@ def _merge(run: _Evaluation, data: object, values: list[object]) -> object:
     return merged
 
 
-def _substr(run: _Evaluation, data: object, values: list[object]) -> object:
+def _substr(run: _Evaluator, data: object, values: list[object]) -> object:
     text = js.to_string(_argument(values, 0), run.budget)
     return js.substr(text, _argument(values, 1), _argument(values, 2), run.budget)
 
 
-_Control = Callable[[_Evaluation, list[object], object], object]
-_Operation = Callable[[_Evaluation, object, list[object]], object]
+_Control = Callable[[_Evaluator, list[object], object], object]
+_Operation = Callable[[_Evaluator, object, list[object]], object]
 
 _CONTROL: dict[str, _Control] = {
     "if": _if,

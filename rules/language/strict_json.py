@@ -24,7 +24,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
-class _Refused:
+class _RefusedValue:
     """Marks a value in the decoded document that JSON-logic cannot hold, until its path is known."""
 
     message: str
@@ -90,23 +90,23 @@ def _object(pairs: list[tuple[str, object]]) -> object:
     if len(decoded) < len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        return _Refused(f"has the key {shown(twice)!r} twice")
+        return _RefusedValue(f"has the key {shown(twice)!r} twice")
     return decoded
 
 
 def _integer(digits: str) -> object:
     if len(digits) > 17 or abs(int(digits)) > LARGEST_SAFE:
-        return _Refused(f"is {shown(digits)}, beyond 2**53: not every program can hold that integer")
+        return _RefusedValue(f"is {shown(digits)}, beyond 2**53: not every program can hold that integer")
     return int(digits)
 
 
 def _float(digits: str) -> object:
     number = float(digits)
-    return number if math.isfinite(number) else _Refused(f"is {shown(digits)}, beyond what a double can hold")
+    return number if math.isfinite(number) else _RefusedValue(f"is {shown(digits)}, beyond what a double can hold")
 
 
 def _constant(name: str) -> object:
-    return _Refused(f"is {name}, which is not JSON")
+    return _RefusedValue(f"is {name}, which is not JSON")
 
 
 def _is_clean(root: object) -> bool:
@@ -144,7 +144,7 @@ def _problems(root: object) -> Iterator[Problem]:
 
 
 def _problem_with(value: object) -> str | None:
-    if isinstance(value, _Refused):
+    if isinstance(value, _RefusedValue):
         return value.message
     if isinstance(value, str):
         if "\0" in value:
