@@ -16,7 +16,7 @@ from engine.previews.estimation.result import Result
 from tests.factories import rule
 from tests.serving import Server, Side
 from tests.web.people import Person, person_of
-from web.admin.changes.preview_report import Phrasing, verdict_of
+from web.admin.changes.preview_report import ReportPhrasing, verdict_of
 from web.format import Show, viewer_locale
 
 PAGE = "/admin/live/rules/payment_methods/-/preview"
@@ -128,4 +128,4 @@ def result(**changes: object) -> Result:
 )
 def test_the_verdict_says_which_way_and_how_far(changes: dict[str, object], said: str):
     show = Show(locale=viewer_locale("en"), timezone="UTC", now=0)
-    assert verdict_of(Phrasing(show, "EUR"), result(**changes))[1] == said
+    assert verdict_of(ReportPhrasing(show, "EUR"), result(**changes))[1] == said

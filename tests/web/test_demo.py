@@ -18,7 +18,7 @@ from web.app import create_app
 from web.demo import background, catalogue
 from web.demo.background import KEY_FILE, key_of_last_run
 from web.demo.seed import seed, shoppers_key
-from web.demo.shoppers import PLACEMENT, Refused, Shoppers
+from web.demo.shoppers import PLACEMENT, RequestsRefused, Shoppers
 
 METHODS = [method.id for method in catalogue.METHODS]
 SECOND_HALF = 0.75 * CYCLE_SECONDS
@@ -279,7 +279,7 @@ def test_outcomes_that_will_never_be_taken_do_not_hold_up_the_others():
 
 
 def test_a_wrong_key_ends_the_shopping_with_its_reason():
-    with pytest.raises(Refused, match="401 no such key"):
+    with pytest.raises(RequestsRefused, match="401 no such key"):
         shop_at(Flaky(decide=401, feedback=[]), rate=50, seconds=5)
 
 

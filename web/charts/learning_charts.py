@@ -34,7 +34,7 @@ LOWEST = 0.002
 DAY = 86_400_000
 
 
-class ArmBelief(msgspec.Struct, frozen=True, kw_only=True):
+class ArmCurve(msgspec.Struct, frozen=True, kw_only=True):
     """One candidate's Beta distribution: `a` and `b` are its parameters."""
 
     label: str
@@ -54,7 +54,7 @@ class ArmDay(msgspec.Struct, frozen=True, kw_only=True):
     forgotten: bool
 
 
-def densities(arms: Sequence[ArmBelief], *, show: Show, measure: str) -> Spec:
+def densities(arms: Sequence[ArmCurve], *, show: Show, measure: str) -> Spec:
     """Chart the posterior density of each candidate's rate, a row each."""
     ranked = sorted(arms, key=lambda arm: -arm.a / (arm.a + arm.b))
     rows = [row for index, arm in enumerate(ranked) for row in _hill(arm, index, show)]
@@ -161,7 +161,7 @@ def _top_labels(days: Sequence[ArmDay]) -> list[dict[str, Any]]:
     return end_labels(lines, top_of(day.rate for day in days), clock=int)
 
 
-def _hill(arm: ArmBelief, row: int, show: Show) -> list[dict[str, Any]]:
+def _hill(arm: ArmCurve, row: int, show: Show) -> list[dict[str, Any]]:
     left, right = _interval(arm, REACHED)
     rates = np.linspace(max(left, 1e-6), min(right, 1 - 1e-6), STEPS)
     heights = (arm.a - 1) * np.log(rates) + (arm.b - 1) * np.log1p(-rates)
@@ -177,5 +177,5 @@ def _hill(arm: ArmBelief, row: int, show: Show) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _interval(arm: ArmBelief, level: float) -> tuple[float, float]:
+def _interval(arm: ArmCurve, level: float) -> tuple[float, float]:
     return bandits.interval(bandits.Evidence(), level, bandits.Prior(arm.a / (arm.a + arm.b), arm.a + arm.b))

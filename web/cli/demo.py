@@ -10,7 +10,7 @@ from numpy.random import default_rng
 
 from simulation.worlds.shoppers import ShopperWorld
 from web.cli.common import as_json, show
-from web.demo.shoppers import Refused, Shoppers, Tally, client
+from web.demo.shoppers import RequestsRefused, Shoppers, Tally, client
 
 
 @click.command()
@@ -28,6 +28,6 @@ def demo(*, url: str, key: str, rate: float, seconds: float, json: bool) -> None
 
     try:
         tally = asyncio.run(shop())
-    except Refused as error:
+    except RequestsRefused as error:
         raise click.ClickException(str(error)) from None
     show(asdict(tally), json=json)

@@ -24,7 +24,7 @@ MOST_PENDING = 5_000
 PERMANENT_REFUSALS = (400, 413)
 
 
-class Refused(Exception):
+class RequestsRefused(Exception):
     """The server refuses these requests for good (a wrong key); retrying does not help."""
 
 
@@ -75,7 +75,7 @@ class Shoppers:
         refused: BaseException | None = None
         try:
             await self._shop(seconds)
-        except* Refused as failures:
+        except* RequestsRefused as failures:
             refused = failures.exceptions[0]
         if refused:
             raise refused
@@ -131,7 +131,7 @@ class Shoppers:
         try:
             response = await self._http.post(path, json=body)
             if response.status_code in (401, 403):
-                raise Refused(f"{path}: {response.status_code} {problem(response)}")
+                raise RequestsRefused(f"{path}: {response.status_code} {problem(response)}")
             response.raise_for_status()
         except httpx.HTTPError:
             self.tally.failures += 1

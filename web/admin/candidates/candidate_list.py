@@ -32,7 +32,7 @@ class Noun:
 
 
 @dataclass(frozen=True)
-class Row:
+class CandidateRow:
     """A candidate in the list; texts are ready to be read."""
 
     id: str
@@ -53,7 +53,7 @@ class CandidatesPage:
     """The list; `placement` is None where it does not exist yet."""
 
     placement: Placement | None
-    candidates: Sequence[Row]
+    candidates: Sequence[CandidateRow]
     noun: Noun
     base: str
 
@@ -153,8 +153,8 @@ async def _list(frame: Frame, key: str) -> CandidatesPage:
     return CandidatesPage(placement.document if placement else None, rows, noun_of(key), base_of(frame, key))
 
 
-def _row(frame: Frame, candidate: Candidate, version: int, position: int, *, last: int) -> Row:
-    return Row(
+def _row(frame: Frame, candidate: Candidate, version: int, position: int, *, last: int) -> CandidateRow:
+    return CandidateRow(
         id=candidate.id,
         label=candidate.label,
         position=position,

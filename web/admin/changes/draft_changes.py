@@ -33,7 +33,7 @@ encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True)
-class Row:
+class ChangedRuleRow:
     """One rule that the draft changes: in words, part by part, and as JSON."""
 
     id: str
@@ -57,7 +57,7 @@ class ChangesPage:
 
     placement: Placement
     draft: Draft
-    rows: Sequence[Row]
+    rows: Sequence[ChangedRuleRow]
     scenarios: Sequence[ScenarioOutcome] | None
     failing: int
     may_approve: bool
@@ -211,9 +211,9 @@ def _said(problem: FieldProblem) -> str:
     return problem.message if problem.field == "form" else f"{problem.field}: {problem.message}"
 
 
-def _row(frame: Frame, key: str, rule: DraftRule, rule_change: Difference) -> Row:
+def _row(frame: Frame, key: str, rule: DraftRule, rule_change: Difference) -> ChangedRuleRow:
     mark, kind = MARKS[rule_change.mark]
-    return Row(
+    return ChangedRuleRow(
         id=rule.id,
         name=rule_change.name,
         href=f"{frame.base}/rules/{key}/{rule.id}",

@@ -31,7 +31,7 @@ ENDS = {
 
 
 @dataclass(frozen=True)
-class Progress:
+class ProgressBar:
     """The progress of a preview; `share` of 0 to 1, None before the number of decisions is known."""
 
     id: str
@@ -51,7 +51,7 @@ class PreviewBox:
     without: str
     without_name: str
     changes: int
-    progress: Progress | None
+    progress: ProgressBar | None
     ended: str
     outdated: bool
     started: Preview | None
@@ -168,15 +168,15 @@ def _texts(frame: Frame, last: Preview | None) -> dict[str, str]:
     return {"period": period, "first": first.date().isoformat(), "last": end.date().isoformat()}
 
 
-def _progress(frame: Frame, running: Preview, names: dict[str, str]) -> Progress:
+def _progress(frame: Frame, running: Preview, names: dict[str, str]) -> ProgressBar:
     show, left = frame.show, running.seconds_left
     what = f"the rules without “{names.get(running.subject.without)}”" if running.subject.without else "the draft"
     if not running.total:
-        return Progress(running.id, f"Previewing {what}", None, "Finding the decisions of the period.")
+        return ProgressBar(running.id, f"Previewing {what}", None, "Finding the decisions of the period.")
     detail = f"{show.number(running.done)} of {show.count(running.total, 'decision')}"
     if left is not None:
         detail += f", about {show.count(max(1, round(left)), 'second')} left"
-    return Progress(running.id, f"Previewing {what}", running.done / running.total, f"{detail}.")
+    return ProgressBar(running.id, f"Previewing {what}", running.done / running.total, f"{detail}.")
 
 
 def _ended(last: Preview) -> str:

@@ -91,7 +91,7 @@ class Report:
 def report_of(frame: Frame, result: Result, key: str, without: str, positions: Mapping[str, int]) -> Report:
     """`without` is the name of the rule that was left out; `positions` give candidates their colours."""
     show, effect = frame.show, result.effect
-    phrasing = Phrasing(show, frame.merchant.currency)
+    phrasing = ReportPhrasing(show, frame.merchant.currency)
     kind, verdict = verdict_of(phrasing, result)
     rules = sorted(result.rules, key=lambda rule: (-abs(rule.fired - rule.fired_before), -rule.fired))
     places = [_place_row(candidate, positions, show) for candidate in result.places]
@@ -113,7 +113,7 @@ def report_of(frame: Frame, result: Result, key: str, without: str, positions: M
     )
 
 
-class Phrasing(NamedTuple):
+class ReportPhrasing(NamedTuple):
     """Says rewards: percentage points and rates, or money."""
 
     show: Show
@@ -137,7 +137,7 @@ class Phrasing(NamedTuple):
         return self.show.percent(max(0.0, min(1.0, value)))
 
 
-def verdict_of(phrasing: Phrasing, result: Result) -> tuple[str, str]:
+def verdict_of(phrasing: ReportPhrasing, result: Result) -> tuple[str, str]:
     """Return (kind, sentence): the direction of the effect and its size."""
     effect, noun, reward = result.effect, NOUNS[result.reward], result.reward
     if not result.read:
@@ -156,7 +156,7 @@ def verdict_of(phrasing: Phrasing, result: Result) -> tuple[str, str]:
     return "plain", f"No clear effect on {noun}: between {by}"
 
 
-def _reason(phrasing: Phrasing, result: Result) -> str:
+def _reason(phrasing: ReportPhrasing, result: Result) -> str:
     show, effect = phrasing.show, result.effect
     if not result.read:
         return "Choose another period."

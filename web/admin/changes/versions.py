@@ -20,18 +20,11 @@ from web.admin.shell.admission import AnyRequest, typed
 from web.admin.shell.editing import version_of
 from web.admin.shell.forms import sentence
 from web.admin.shell.frame import Frame, Notice
+from web.admin.shell.navigation import PageLinks
 from web.admin.shell.render import Page
 
 PER_PAGE = 50
 KINDS = {"rule": "Rule", "candidate": "Candidate", "placement": "Placement", "field": "Field", "list": "List"}
-
-
-@dataclass(frozen=True)
-class Pages:
-    """Addresses of the first and the next page; empty where there is none."""
-
-    first: str
-    next: str
 
 
 @dataclass(frozen=True)
@@ -41,12 +34,12 @@ class VersionsPage:
     placement: Placement
     versions: Sequence[Version]
     in_force: int
-    pages: Pages
+    pages: PageLinks
     problem: str
 
 
 @dataclass(frozen=True)
-class Row:
+class DifferenceRow:
     """One thing that differs."""
 
     name: str
@@ -66,7 +59,7 @@ class VersionPage:
     version: Version
     since: int
     others: Sequence[int]
-    rows: Sequence[Row]
+    rows: Sequence[DifferenceRow]
     in_force: int
 
 
@@ -117,7 +110,7 @@ async def _page(frame: Frame, key: str, *, before: int | None = None, problem: s
     versions = await frame.engine.versions.page(frame.merchant.id, key, before=before, limit=PER_PAGE + 1)
     shown = versions[:PER_PAGE]
     more = f"{base}?before={shown[-1].version}" if len(versions) > PER_PAGE else ""
-    return VersionsPage(placement, shown, _in_force(frame, key), Pages(base if before else "", more), problem)
+    return VersionsPage(placement, shown, _in_force(frame, key), PageLinks(base if before else "", more), problem)
 
 
 async def _placement(frame: Frame, key: str) -> Placement:
@@ -130,10 +123,10 @@ def _in_force(frame: Frame, key: str) -> int:
     return active.plan.version if active else 0
 
 
-def _row(difference: Difference) -> Row:
+def _row(difference: Difference) -> DifferenceRow:
     mark, kind = MARKS[difference.mark]
     name = f"{KINDS[difference.kind]} “{difference.name}”"
-    return Row(name, mark, kind, difference.was, difference.now, details_of(difference), lines_of(difference))
+    return DifferenceRow(name, mark, kind, difference.was, difference.now, details_of(difference), lines_of(difference))
 
 
 handlers = [versions_page, version_page, roll_back]

@@ -14,9 +14,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
 from engine.model.history import Entry
-from web.admin.rules.rule_list import Pages
 from web.admin.shell.frame import Frame
 from web.admin.shell.json_text import pretty
+from web.admin.shell.navigation import PageLinks
 from web.admin.shell.render import Page
 from web.admin.shell.undo import can_be_restored
 
@@ -37,7 +37,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Row:
+class AuditRow:
     """One change."""
 
     id: int
@@ -54,9 +54,9 @@ class Row:
 class AuditPage:
     """A page of the log, the newest first."""
 
-    entries: Sequence[Row]
+    entries: Sequence[AuditRow]
     q: str
-    pages: Pages
+    pages: PageLinks
 
 
 @get("/audit")
@@ -70,16 +70,16 @@ async def audit_page(
     )
     query = {"q": subject} if subject else {}
     more = len(entries) > PER_PAGE
-    page = Pages(
+    page = PageLinks(
         first=f"{frame.base}/audit?{urlencode(query)}" if before else "",
         next=f"{frame.base}/audit?{urlencode({**query, 'before': entries[PER_PAGE - 1].id})}" if more else "",
     )
     return frame.page("log/audit.html", AuditPage([row_of(entry) for entry in entries[:PER_PAGE]], subject, page))
 
 
-def row_of(entry: Entry) -> Row:
+def row_of(entry: Entry) -> AuditRow:
     """Return an entry as its row shows it."""
-    return Row(
+    return AuditRow(
         id=entry.id,
         changed_at=entry.changed_at,
         actor=entry.actor,

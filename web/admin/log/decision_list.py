@@ -16,15 +16,15 @@ from engine.decisions.logbook import Logged
 from engine.model.errors import NotFound
 from engine.model.placement import Placement
 from web.admin.candidates.candidate_list import positions_of
-from web.admin.rules.rule_list import Pages
 from web.admin.shell.frame import Frame
+from web.admin.shell.navigation import NO_PAGES, PageLinks
 
 PER_PAGE = 25
 DECISION_ID = "dec_"
 
 
 @dataclass(frozen=True)
-class Row:
+class DecisionListRow:
     """A decision at a glance; `position` gives the colour of the candidate that came first."""
 
     id: str
@@ -42,12 +42,12 @@ class Row:
 class DecisionsPage:
     """The decisions that match; `missing` is an id that no decision has."""
 
-    decisions: Sequence[Row]
+    decisions: Sequence[DecisionListRow]
     placements: Sequence[Placement]
     q: str
     placement: str
     missing: str
-    pages: Pages
+    pages: PageLinks
 
 
 @get("/decisions")
@@ -83,7 +83,7 @@ async def decisions_page(
     )
 
 
-def rows_of(configuration: Configuration, decisions: Sequence[Logged]) -> list[Row]:
+def rows_of(configuration: Configuration, decisions: Sequence[Logged]) -> list[DecisionListRow]:
     """Return the rows of decisions, in the order given."""
     names = {placement.key: placement.name for placement in configuration.placements}
     positions = {key: positions_of(configuration.documents("candidate", key)) for key in names}
@@ -92,7 +92,7 @@ def rows_of(configuration: Configuration, decisions: Sequence[Logged]) -> list[R
         decision, key = logged.decision, logged.row.placement
         first = decision.ranking[0] if decision.ranking else None
         rows.append(
-            Row(
+            DecisionListRow(
                 id=logged.row.id,
                 decided_at=logged.row.decided_at,
                 placement=names.get(key, key),
@@ -111,17 +111,17 @@ async def _straight_to(frame: Frame, configuration: Configuration, decision_id: 
     try:
         await frame.engine.logbook.get(frame.merchant.id, decision_id)
     except NotFound:
-        page = DecisionsPage((), configuration.placements, decision_id, "", decision_id, Pages("", ""))
+        page = DecisionsPage((), configuration.placements, decision_id, "", decision_id, NO_PAGES)
         return frame.page("log/decisions.html", page)
     return frame.go(f"{frame.base}/decisions/{decision_id}")
 
 
-def _pages(frame: Frame, query: dict[str, str], decisions: Sequence[Logged], before: str) -> Pages:
+def _pages(frame: Frame, query: dict[str, str], decisions: Sequence[Logged], before: str) -> PageLinks:
     base = f"{frame.base}/decisions"
     first = f"{base}?{urlencode(query)}" if query else base
     more = len(decisions) > PER_PAGE
     following = f"{base}?{urlencode({**query, 'before': decisions[PER_PAGE - 1].row.id})}" if more else ""
-    return Pages(first if before else "", following)
+    return PageLinks(first if before else "", following)
 
 
 handlers = [decisions_page]

@@ -32,7 +32,7 @@ VERDICTS = {"true": ("Yes", "good"), "false": ("No", "plain"), "unknown": ("Unkn
 
 
 @dataclass(frozen=True)
-class Fact:
+class FactView:
     """A fact as the decision saw it."""
 
     name: str
@@ -41,7 +41,7 @@ class Fact:
 
 
 @dataclass(frozen=True)
-class Past:
+class PastView:
     """A customer's history with a candidate."""
 
     label: str
@@ -50,7 +50,7 @@ class Past:
 
 
 @dataclass(frozen=True)
-class Ranked:
+class RankedView:
     """A candidate in its slot; `drawn` says whether chance had a hand in it."""
 
     rank: int
@@ -88,13 +88,13 @@ class Clause:
 
     depth: int
     text: str
-    values: Sequence[Fact]
+    values: Sequence[FactView]
     answer: str
     kind: str
 
 
 @dataclass(frozen=True)
-class RuleView:
+class ExplainedRule:
     """A rule with what each of its clauses saw."""
 
     id: str
@@ -126,12 +126,12 @@ class DecisionPage:
     decided_at: int
     customer: str
     decision: Decision
-    facts: Sequence[Fact]
-    past: Sequence[Past]
-    fired: Sequence[RuleView]
-    skipped: Sequence[RuleView]
-    others: Sequence[RuleView]
-    ranking: Sequence[Ranked]
+    facts: Sequence[FactView]
+    past: Sequence[PastView]
+    fired: Sequence[ExplainedRule]
+    skipped: Sequence[ExplainedRule]
+    others: Sequence[ExplainedRule]
+    ranking: Sequence[RankedView]
     excluded: Sequence[Left]
     slots: Sequence[SlotRow]
     slot_count: int
@@ -184,9 +184,9 @@ class Explanation:
     def _position(self, id: str) -> int:
         return self.positions.get(id, 0)
 
-    def _ranked(self, index: int) -> Ranked:
+    def _ranked(self, index: int) -> RankedView:
         candidate, slots = self.explained.decision.ranking[index], self.explained.slots
-        return Ranked(
+        return RankedView(
             rank=candidate.rank,
             id=candidate.id,
             label=candidate.label,
@@ -211,21 +211,21 @@ class Explanation:
             if any(candidate.id in slot for slot in slots)
         ]
 
-    def _past(self) -> list[Past]:
+    def _past(self) -> list[PastView]:
         history = self.explained.trace.history
         by_use = sorted(history.items(), key=lambda pair: -pair[1].successes)
         count = self.frame.show.count
         return [
-            Past(self._label(id), self._position(id), count(past.purchases, "purchase"))
+            PastView(self._label(id), self._position(id), count(past.purchases, "purchase"))
             for id, past in by_use
             if past.purchases
         ]
 
-    def _fact(self, name: str, value: object) -> Fact:
+    def _fact(self, name: str, value: object) -> FactView:
         return fact_of(name, value, self.explained.plan.vocabulary, self.frame.show, self.currency)
 
-    def _rule(self, rule: RuleTrace) -> RuleView:
-        return RuleView(
+    def _rule(self, rule: RuleTrace) -> ExplainedRule:
+        return ExplainedRule(
             id=rule.id,
             name=rule.name,
             sentence=said(rule.sentence),
@@ -247,11 +247,11 @@ class Explanation:
         )
 
 
-def fact_of(name: str, value: object, vocabulary: Vocabulary, show: Show, currency: str) -> Fact:
+def fact_of(name: str, value: object, vocabulary: Vocabulary, show: Show, currency: str) -> FactView:
     """Return a fact as people read it; `currency` is that of its money."""
     field = vocabulary.get(name)
     text = _text(field.type if field else "", value, show, currency)
-    return Fact(name, (field.label if field else "") or name, text)
+    return FactView(name, (field.label if field else "") or name, text)
 
 
 def _text(kind: str, value: object, show: Show, currency: str) -> str:
@@ -270,7 +270,7 @@ def _text(kind: str, value: object, show: Show, currency: str) -> str:
     return str(value)
 
 
-def clause_of(clause: Mapping[str, Any], values: Sequence[Fact]) -> Clause:
+def clause_of(clause: Mapping[str, Any], values: Sequence[FactView]) -> Clause:
     """Return a clause as `rules.explain` gives it in JSON, with the facts that it read."""
     answer, kind = VERDICTS[clause["verdict"]]
     return Clause(min(clause["depth"], 6), clause["text"], values, answer, kind)

@@ -10,11 +10,10 @@ from litestar.di import NamedDependency
 
 from engine.configuration.configuration import Configuration
 from engine.model.timestamps import MINUTE
-from web.admin.log.audit import Row as Change
-from web.admin.log.audit import row_of
-from web.admin.log.decision_list import Row as DecisionRow
+from web.admin.log.audit import AuditRow, row_of
+from web.admin.log.decision_list import DecisionListRow
 from web.admin.log.decision_list import rows_of as decision_rows
-from web.admin.placements.placement_list import Row, rows_of
+from web.admin.placements.placement_list import PlacementRow, rows_of
 from web.admin.shell.admission import AnyRequest
 from web.admin.shell.frame import Frame
 from web.admin.shell.render import Page
@@ -23,7 +22,7 @@ LATEST = 6
 
 
 @dataclass(frozen=True)
-class Step:
+class SetupStep:
     """One step of setting up."""
 
     title: str
@@ -37,8 +36,8 @@ class Step:
 class Glance:
     """The figures of the overview that are refreshed."""
 
-    placements: Sequence[Row]
-    decisions: Sequence[DecisionRow]
+    placements: Sequence[PlacementRow]
+    decisions: Sequence[DecisionListRow]
     per_minute: int
     last_hour: int
     fallbacks: int
@@ -49,8 +48,8 @@ class OverviewPage:
     """The whole page; `steps` is empty once all are done."""
 
     glance: Glance
-    steps: Sequence[Step]
-    changes: Sequence[Change]
+    steps: Sequence[SetupStep]
+    changes: Sequence[AuditRow]
     address: str
     sample_placement: str
 
@@ -110,32 +109,34 @@ async def _answers_last_minute(frame: Frame, configuration: Configuration) -> in
     return total
 
 
-async def _steps(frame: Frame, configuration: Configuration, *, has_decisions: bool) -> list[Step]:
+async def _steps(frame: Frame, configuration: Configuration, *, has_decisions: bool) -> list[SetupStep]:
     keys = await frame.engine.accounts.keys(frame.merchant.id)
     key = configuration.placements[0].key if configuration.placements else ""
     has_candidates = any(configuration.documents("candidate", placement.key) for placement in configuration.placements)
     has_results = any(row.state.text == "Learning" for row in await rows_of(frame, configuration))
     inside = f"{frame.base}/placements/{key}" if key else f"{frame.base}/placements"
     return [
-        Step(
+        SetupStep(
             "Set up a placement",
             "A place in your checkout where the engine chooses. Most merchants start with payment methods.",
             f"{frame.base}/placements/new?key=payment_methods",
             "Set up payment methods",
             bool(key),
         ),
-        Step(
+        SetupStep(
             "Add candidates",
             "Your payment methods, with countries, amounts and fees.",
             f"{inside}/candidates/new" if key != "payment_methods" else f"{frame.base}/methods/new",
             "Add a method",
             has_candidates,
         ),
-        Step(
+        SetupStep(
             "Make a key", "Your checkout needs it to request decisions.", f"{frame.base}/keys", "Make a key", bool(keys)
         ),
-        Step("Request a first decision", "With the request below.", "", "", has_decisions),
-        Step("Report what happened", "Send what the customer chose. The engine learns from it.", "", "", has_results),
+        SetupStep("Request a first decision", "With the request below.", "", "", has_decisions),
+        SetupStep(
+            "Report what happened", "Send what the customer chose. The engine learns from it.", "", "", has_results
+        ),
     ]
 
 

@@ -24,7 +24,7 @@ from web.admin.shell.csv_file import Rows, csv_file
 from web.admin.shell.frame import Frame
 from web.admin.shell.render import Page
 from web.charts.candidate_charts import Spec
-from web.charts.learning_charts import ArmBelief, ArmDay, arrivals, densities, history
+from web.charts.learning_charts import ArmCurve, ArmDay, arrivals, densities, history
 
 HOUR = 60 * MINUTE
 MOST_HILLS = 8
@@ -34,7 +34,7 @@ ENOUGH_DAYS = 3
 
 
 @dataclass(frozen=True)
-class Belief:
+class BeliefRow:
     """The belief about a candidate: its own evidence, and its prior; rates are 0 to 1."""
 
     label: str
@@ -69,7 +69,7 @@ class LearningPage:
     fades: str
     credit: str
     examination: Sequence[str]
-    beliefs: Sequence[Belief]
+    beliefs: Sequence[BeliefRow]
     days: Sequence[ArmDay]
     points: Sequence[tuple[str, float]]
     groups: Sequence[GroupRow]
@@ -130,7 +130,7 @@ async def _insight(frame: Frame, key: str) -> tuple[Insight, dict[str, int]]:
     return insight, positions_of(candidates)
 
 
-def _beliefs(insight: Insight, positions: dict[str, int]) -> list[Belief]:
+def _beliefs(insight: Insight, positions: dict[str, int]) -> list[BeliefRow]:
     counted = _counted(insight.days)
     rows = []
     for name, label in insight.labels.items():
@@ -140,7 +140,7 @@ def _beliefs(insight: Insight, positions: dict[str, int]) -> list[Belief]:
         low, high = bandits.interval(evidence, prior=prior)
         mean = bandits.mean(evidence, prior)
         rows.append(
-            Belief(label, positions.get(name, 0), counted.get(name, 0), evidence.trials, prior.mean, prior.strength,
+            BeliefRow(label, positions.get(name, 0), counted.get(name, 0), evidence.trials, prior.mean, prior.strength,
                    mean, low, high)
         )  # fmt: skip
     return rows
@@ -153,14 +153,14 @@ def _counted(days: Sequence[DayRate]) -> dict[str, int]:
     return sums
 
 
-def _hills(insight: Insight, positions: dict[str, int]) -> list[ArmBelief]:
+def _hills(insight: Insight, positions: dict[str, int]) -> list[ArmCurve]:
     """Return the candidates with the most certain estimates: there are only so many colours."""
     arms = []
     for name, label in insight.labels.items():
         belief = insight.beliefs.get(name)
         if belief is not None:
             a, b = bandits.posterior(belief.evidence, belief.prior)
-            arms.append(ArmBelief(label=label, position=positions.get(name, 0), a=a, b=b))
+            arms.append(ArmCurve(label=label, position=positions.get(name, 0), a=a, b=b))
     return sorted(arms, key=lambda arm: -(arm.a + arm.b))[:MOST_HILLS]
 
 
@@ -180,7 +180,7 @@ def _days(insight: Insight, positions: dict[str, int]) -> list[ArmDay]:
     ]
 
 
-def _how_sure(beliefs: Sequence[Belief]) -> str:
+def _how_sure(beliefs: Sequence[BeliefRow]) -> str:
     ranked = sorted((belief for belief in beliefs if belief.effective), key=lambda belief: belief.high - belief.low)
     if not ranked:
         return "No results yet: every rate is equally likely."
@@ -200,7 +200,7 @@ def _what_it_costs(frame: Frame, insight: Insight) -> str:
     return f"Trying other candidates costs about {lost} successes in 1,000 decisions."
 
 
-def _how_it_fades(frame: Frame, insight: Insight, beliefs: Sequence[Belief]) -> str:
+def _how_it_fades(frame: Frame, insight: Insight, beliefs: Sequence[BeliefRow]) -> str:
     show, days = frame.show, insight.placement.half_life_days
     said = f"Results of {show.number(days)} days ago count half"
     counted, effective = sum(belief.counted for belief in beliefs), sum(belief.effective for belief in beliefs)

@@ -37,7 +37,7 @@ class Leader:
 
 
 @dataclass(frozen=True)
-class Row:
+class PlacementRow:
     """A placement at a glance; `answers` are of the last hour."""
 
     key: str
@@ -53,7 +53,7 @@ class Row:
 class PlacementsPage:
     """The list."""
 
-    placements: Sequence[Row]
+    placements: Sequence[PlacementRow]
 
 
 @get("/placements")
@@ -63,7 +63,7 @@ async def placements_page(frame: NamedDependency[Frame]) -> Page:
     return frame.page("placements/placements.html", PlacementsPage(await rows_of(frame, configuration)))
 
 
-async def rows_of(frame: Frame, configuration: Configuration) -> list[Row]:
+async def rows_of(frame: Frame, configuration: Configuration) -> list[PlacementRow]:
     """Return a row for each placement, in the order of their keys."""
     return [_row(configuration, placement, await _arms(frame, placement.key)) for placement in configuration.placements]
 
@@ -76,9 +76,9 @@ async def _arms(frame: Frame, key: str) -> Arms:
         return NO_ARMS
 
 
-def _row(configuration: Configuration, placement: Placement, arms: Arms) -> Row:
+def _row(configuration: Configuration, placement: Placement, arms: Arms) -> PlacementRow:
     candidates = configuration.documents("candidate", placement.key)
-    return Row(
+    return PlacementRow(
         key=placement.key,
         name=placement.name,
         state=_state(placement, arms),

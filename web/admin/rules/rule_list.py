@@ -27,6 +27,7 @@ from web.admin.rules.rule_uses import Notes, notes_of
 from web.admin.shell.admission import AnyRequest, several_typed, typed
 from web.admin.shell.editing import version_of
 from web.admin.shell.frame import Frame, Notice
+from web.admin.shell.navigation import NO_PAGES, PageLinks
 from web.admin.shell.render import SWAPPED, Page
 from web.format import Show
 
@@ -45,7 +46,7 @@ WORDS = {state: (word, look) for state, word, look in STATES}
 
 
 @dataclass(frozen=True)
-class Row:
+class RuleListRow:
     """A rule in the list, said in one sentence; `state` as a word and its look."""
 
     id: str
@@ -69,19 +70,11 @@ class Row:
 class RowFragment:
     """One row alone, after its switch was turned."""
 
-    row: Row
+    row: RuleListRow
     key: str
     changes: int
     checks: Checks
     oob: str = SWAPPED
-
-
-@dataclass(frozen=True)
-class Pages:
-    """Addresses of the first and the next page; empty where there is none."""
-
-    first: str
-    next: str
 
 
 @dataclass(frozen=True)
@@ -114,12 +107,12 @@ class RulesPage:
 
     placements: Sequence[Placement]
     placement: Placement | None
-    rules: Sequence[Row] = ()
+    rules: Sequence[RuleListRow] = ()
     total: int = 0
     filter: Filter = Filter()
     tags: Sequence[str] = ()
     states: Sequence[tuple[str, str, int]] = ()
-    pages: Pages = Pages("", "")
+    pages: PageLinks = NO_PAGES
     here: str = ""
     key: str = ""
     changes: int = 0
@@ -258,7 +251,7 @@ async def _page(frame: Frame, rules: DraftRules, narrowed: Filter) -> RulesPage:
         filter=narrowed,
         tags=sorted({tag for rule in rules.draft.rules for tag in rule.shown.tags}),
         states=[(state, word, counts[state]) for state, word, _ in STATES if counts[state]],
-        pages=Pages(narrowed.address(frame, rules.key) if start else "", more),
+        pages=PageLinks(narrowed.address(frame, rules.key) if start else "", more),
         here=narrowed.address(frame, rules.key, after=narrowed.after),
         key=rules.key,
         changes=len(rules.draft.changes),
@@ -304,9 +297,11 @@ def _chosen(configuration: Configuration, key: str) -> Placement | None:
     return configuration.placements[0] if configuration.placements else None
 
 
-def _row(frame: Frame, phrasing: Phrasing, notes: Notes, checks: Checks, rules: DraftRules, rule: DraftRule) -> Row:
+def _row(
+    frame: Frame, phrasing: Phrasing, notes: Notes, checks: Checks, rules: DraftRules, rule: DraftRule
+) -> RuleListRow:
     document, ids = rule.shown, rules.ids
-    return Row(
+    return RuleListRow(
         id=rule.id,
         href=f"{frame.base}/rules/{rules.key}/{rule.id}",
         name=document.name,

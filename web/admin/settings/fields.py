@@ -61,7 +61,7 @@ HINTS = {
 
 
 @dataclass(frozen=True)
-class Row:
+class FieldRow:
     """A fact in the list."""
 
     name: str
@@ -81,7 +81,7 @@ class Row:
 class FieldsPage:
     """The merchant's own facts, then those that the engine fills."""
 
-    fields: Sequence[Row]
+    fields: Sequence[FieldRow]
     answers: int
     days: int
 
@@ -253,10 +253,10 @@ def _row(
     readers: Mapping[str, Sequence[tuple[str, str]]],
     *,
     is_engine: bool,
-) -> Row:
+) -> FieldRow:
     unit = field.unit or (frame.merchant.currency if field.type == "money" else "")
     some = ", ".join(field.allowed[:4])
-    return Row(
+    return FieldRow(
         name=field.name,
         label=field.label,
         type="Money" if field.type == "money" else TYPE_NAMES[field.type],

@@ -22,7 +22,7 @@ OVERLAPS = (("0", "At once"), ("1", "1 hour"), ("24", "1 day"), ("168", "7 days"
 
 
 @dataclass(frozen=True)
-class Row:
+class KeyRow:
     """A key; its secret part is not kept."""
 
     id: str
@@ -38,7 +38,7 @@ class Row:
 class KeysPage:
     """The keys, and the plain text of one that was just made: it is shown this once."""
 
-    keys: Sequence[Row]
+    keys: Sequence[KeyRow]
     form: Form
     plain: str
     plain_for: str
@@ -107,9 +107,9 @@ async def _page(
     return frame.page("settings/keys.html", page, status=status)
 
 
-def _row(key: Key, now: int) -> Row:
+def _row(key: Key, now: int) -> KeyRow:
     is_over = key.expires_at is not None and key.expires_at <= now
-    return Row(key.id, key.name, key.kind, key.hint, key.created_at, key.expires_at, is_over)
+    return KeyRow(key.id, key.name, key.kind, key.hint, key.created_at, key.expires_at, is_over)
 
 
 handlers = [keys_page, create_key, rotate_key, revoke_key]

@@ -1,6 +1,16 @@
-"""The left navigation: what people come to do."""
+"""The left navigation, and the links between the pages of a list."""
 
 from typing import NamedTuple
+
+
+class PageLinks(NamedTuple):
+    """Addresses of the first and the next page of a list; empty where there is none."""
+
+    first: str = ""
+    next: str = ""
+
+
+NO_PAGES = PageLinks()
 
 
 class NavigationItem(NamedTuple):

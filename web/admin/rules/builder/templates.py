@@ -9,7 +9,7 @@ from web.typed_money import is_by_currency
 
 
 @dataclass(frozen=True)
-class Field:
+class FieldReference:
     """Stands for `{"var": name}`."""
 
 
@@ -22,7 +22,7 @@ class Hole:
     alone: bool = False
 
 
-FIELD = Field()
+FIELD = FieldReference()
 FIELD_NAME = -1
 Found = dict[int, object]
 
@@ -35,7 +35,7 @@ def match(template: object, logic: object) -> Found | None:
 
 def fill(template: object, field: str, values: Sequence[object]) -> object:
     """Fill the holes with values."""
-    if isinstance(template, Field):
+    if isinstance(template, FieldReference):
         return {"var": field}
     if isinstance(template, Hole):
         return values[template.index]
@@ -52,7 +52,7 @@ def arguments(value: object) -> list[object]:
 
 
 def _fits(template: object, logic: object, values: Found) -> bool:
-    if isinstance(template, Field):
+    if isinstance(template, FieldReference):
         return _is_field(logic, values)
     if isinstance(template, Hole):
         return _fits_hole(template, logic, values)

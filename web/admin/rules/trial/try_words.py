@@ -10,7 +10,7 @@ import rules
 from engine.configuration.trial import Trial
 from engine.model.placement import RuleDocument
 from rules import Rule, Vocabulary, Wording
-from web.admin.log.explanation import Clause, Left, Ranked, clause_of, fact_of, said
+from web.admin.log.explanation import Clause, Left, RankedView, clause_of, fact_of, said
 from web.admin.shell.frame import Frame
 
 MARKS = {
@@ -37,7 +37,7 @@ class AnswerView:
 
     title: str
     note: str
-    ranking: Sequence[Ranked]
+    ranking: Sequence[RankedView]
     hidden: Sequence[Left]
     values: Mapping[str, Any]
     others: Sequence[tuple[str, str]]
@@ -90,7 +90,7 @@ def answer_of(frame: Frame, trial: Trial, key: str, rule_id: str, positions: Map
         f"{first.label} would come first" if first else "Nothing to show",
         "This is the likeliest order. Chance may draw another." if any(drawn) else "",
         [
-            Ranked(
+            RankedView(
                 candidate.rank,
                 candidate.id,
                 candidate.label,
