@@ -25,6 +25,7 @@ from engine.decisions.customers import Hasher, UsageLoader, load_key
 from engine.decisions.decide import Decider
 from engine.decisions.logbook import Logbook
 from engine.decisions.recorder import Recorder
+from engine.decisions.tokens import Tokens
 from engine.decisions.usage import Uses
 from engine.decisions.usage_counter import roll_up
 from engine.insights.arms_monitor import Monitor
@@ -47,7 +48,9 @@ class Engine:
     def __init__(self, settings: Settings, database: Database) -> None:
         self.settings = settings
         self.database = database
-        self.hasher = Hasher(load_key(settings.customer_key, Path(settings.data)))
+        customer_key = load_key(settings.customer_key, Path(settings.data))
+        self.hasher = Hasher(customer_key)
+        self.tokens = Tokens(customer_key)
         self.live = Live(database)
         self.recorder = Recorder(database, self.live.add_news)
         self.accounts = Accounts(database)

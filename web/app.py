@@ -14,6 +14,7 @@ from engine.service import open_engine
 from engine.settings import Settings
 from web import admin
 from web.api import (
+    browsers,
     decisions,
     drafts,
     feedback,
@@ -29,7 +30,7 @@ from web.api import (
 )
 from web.demo.background import demo
 from web.http import logs, problem_details
-from web.http.access import PublicLimit
+from web.http.access import HintLimit, PublicLimit
 from web.http.dependencies import DEPENDENCIES
 from web.http.process import tune
 from web.http.request_reading import MOST_BODY_BYTES
@@ -51,6 +52,7 @@ def create_app(settings: Settings) -> Litestar:
     async def engine(app: Litestar) -> AsyncIterator[None]:
         app.state.engine = await open_engine(settings)
         app.state.public_limit = PublicLimit(settings.public_rate)
+        app.state.hint_limit = HintLimit()
         await app.state.engine.start()
         tune()
         try:
@@ -81,6 +83,8 @@ def create_app(settings: Settings) -> Litestar:
 
 def api() -> Router:
     """Return the router of the HTTP API."""
-    modules = (decisions, feedback, resources, drafts, rule_sets, trials, previews, uses, plans, keys, log, health)
+    deciding = (decisions, browsers, feedback)
+    configuring = (resources, drafts, rule_sets, trials, previews, uses, plans, keys)
+    modules = (*deciding, *configuring, log, health)
     handlers = [handler for module in modules for handler in list[Any](module.handlers)]
     return Router("/", route_handlers=handlers, dependencies=DEPENDENCIES)

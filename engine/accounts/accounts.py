@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.clock import now_ms
 from engine.model.actor import Actor
 from engine.model.errors import Forbidden, NotFound, invalid
+from engine.model.outcome import LARGEST_AMOUNT
 from engine.model.standard_vocabulary import MERCHANT_FIELDS
 from engine.model.timestamps import DAY
 from engine.store import accounts, audit, resources
@@ -101,6 +102,18 @@ class Accounts:
             action = "turned on" if on else "turned off"
             actor = Actor(merchant.id, actor_name)
             await audit.write(connection, NewEntry(actor, now_ms(), action, f"review of {merchant.slug}"))
+
+    async def set_browser_purchases(self, merchant: Merchant, limit: int, *, actor_name: str) -> None:
+        """Let browsers report purchases of up to `limit` minor units on this side; 0: none."""
+        if not 0 <= limit <= LARGEST_AMOUNT:
+            raise invalid("limit", f"must lie between 0 and {LARGEST_AMOUNT}")
+        async with self._database.write() as connection:
+            await accounts.set_browser_purchase_limit(connection, merchant.id, limit)
+            before, after = {"limit": merchant.browser_purchase_limit}, {"limit": limit}
+            subject = f"browser purchases of {merchant.slug}"
+            entry = NewEntry(Actor(merchant.id, actor_name), now_ms(), "changed", subject, before, after)
+            await audit.write(connection, entry)
+        await self.load_keys()
 
     async def add_user(self, email: str, name: str, slug: str, role: Role, password: str) -> User:
         """`Invalid` for a short password or an unknown role, `NotFound` for an unknown merchant."""

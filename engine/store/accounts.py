@@ -44,6 +44,11 @@ async def set_review(connection: AsyncConnection, merchant_id: int, *, on: bool)
     await connection.execute(update(merchants).where(merchants.c.id == merchant_id).values(change))
 
 
+async def set_browser_purchase_limit(connection: AsyncConnection, merchant_id: int, limit: int) -> None:
+    query = update(merchants).where(merchants.c.id == merchant_id)
+    await connection.execute(query.values(browser_purchase_limit=limit))
+
+
 async def add_user(connection: AsyncConnection, user: User) -> User:
     values = {name: getattr(user, name) for name in User.__struct_fields__ if name != "id"}
     try:

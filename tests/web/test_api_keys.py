@@ -118,7 +118,8 @@ def test_an_overlap_has_limits(side: Side, hours: Any):
 def test_a_publishable_key_decides_and_reports_only(side: Side):
     with side.server.client(side.new_key("publishable")) as client:
         decision = client.post("/v1/personalize/decisions", json=examples.DECISION).json()
-        outcome = {**examples.OUTCOME, "decision_id": decision["decision_id"]}
+        outcome = {"event_id": "seen", "type": "shown", "decision_id": decision["decision_id"]}
+        outcome["token"] = decision["token"]
         assert client.post("/v1/personalize/feedback", json=outcome).json()["results"][0]["status"] == "recorded"
         assert client.get("/v1/personalize/methods").status_code == 200
         assert client.get(f"/v1/decisions/{decision['decision_id']}").status_code == 403

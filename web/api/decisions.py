@@ -13,9 +13,11 @@ from engine.accounts.accounts import Access
 from engine.decisions.decide import DecisionAnswer
 from engine.kernel.trace import Trace, trace
 from engine.model.decision import Decision, Ranked
-from engine.model.errors import invalid
+from engine.model.errors import Forbidden, invalid
 from engine.model.placement import Amount, Id
+from engine.service import Engine
 from rules import Wording
+from web.api.browsers import BrowserDecision, BrowserMethods, CustomerToken, customer_of, decision_for, methods_for
 from web.api.common_types import WITHOUT_NUL, CustomerId, Slug
 from web.http.access import access_of, check_merchant, engine_of
 from web.http.metrics import DECISIONS, FALLBACKS
@@ -36,6 +38,7 @@ _encode = msgspec.json.Encoder().encode
 class DecisionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     placement: Id
     customer_id: CustomerId | None = None
+    customer_token: CustomerToken | None = None
     context: Context = {}
     merchant_id: Slug | None = None
 
@@ -43,6 +46,7 @@ class DecisionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 class BatchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     placements: Annotated[list[Id], Meta(min_length=1, max_length=10)]
     customer_id: CustomerId | None = None
+    customer_token: CustomerToken | None = None
     context: Context = {}
     merchant_id: Slug | None = None
 
@@ -53,6 +57,7 @@ class Explain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class MethodsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     customer_id: Annotated[CustomerId, Meta(pattern=WITHOUT_NUL)] | None = None
+    customer_token: CustomerToken | None = None
     merchant_id: Annotated[Slug, Meta(pattern=WITHOUT_NUL)] | None = None
     device: (
         Annotated[str, Meta(max_length=32, pattern=WITHOUT_NUL, description="`desktop`, `mobile` or `tablet`.")] | None
@@ -73,6 +78,12 @@ class BatchAnswer(msgspec.Struct, frozen=True):
     decisions: list[ExplainedDecision]
 
 
+class BrowserBatchAnswer(msgspec.Struct, frozen=True):
+    """As a publishable key gets it."""
+
+    decisions: list[BrowserDecision]
+
+
 class Methods(msgspec.Struct, frozen=True):
     """Payment methods in the order to show them in."""
 
@@ -91,7 +102,7 @@ _read_batch: QuickReader[BatchRequest] = QuickReader(BatchRequest, is_open=True)
     opt=Operation(
         TAG,
         "Decide one placement",
-        {200: Answer("The answer, which is logged before it is sent", ExplainedDecision)},
+        {200: Answer("The answer, which is logged before it is sent", (ExplainedDecision, BrowserDecision))},
         keys="any",
         query=Explain,
         body=DecisionRequest,
@@ -100,13 +111,14 @@ _read_batch: QuickReader[BatchRequest] = QuickReader(BatchRequest, is_open=True)
     ).opt,
 )
 async def decide(request: AnyRequest) -> ASGIResponse:
-    access, explain = access_of(request), _explains(request)
+    access = access_of(request)
+    explain = _explains(request, access)
     data = await _read_decision(request)
     check_merchant(access, data.merchant_id)
-    (answer,) = await engine_of(request).decider.decide(
-        access.merchant.id, (data.placement,), data.customer_id, data.context
-    )
-    return _respond(_body(answer, explain, access), answer)
+    engine = engine_of(request)
+    customer = customer_of(engine, access, data.customer_id, data.customer_token)
+    (answer,) = await engine.decider.decide(access.merchant.id, (data.placement,), customer, data.context)
+    return _respond(_body(engine, answer, explain, access), answer)
 
 
 @post(
@@ -115,7 +127,7 @@ async def decide(request: AnyRequest) -> ASGIResponse:
     opt=Operation(
         TAG,
         "Decide up to ten placements at once",
-        {200: Answer("One answer a placement, in their order", BatchAnswer)},
+        {200: Answer("One answer a placement, in their order", (BatchAnswer, BrowserBatchAnswer))},
         keys="any",
         query=Explain,
         body=BatchRequest,
@@ -124,15 +136,16 @@ async def decide(request: AnyRequest) -> ASGIResponse:
     ).opt,
 )
 async def decide_batch(request: AnyRequest) -> ASGIResponse:
-    access, explain = access_of(request), _explains(request)
+    access = access_of(request)
+    explain = _explains(request, access)
     data = await _read_batch(request)
     check_merchant(access, data.merchant_id)
     if len(set(data.placements)) < len(data.placements):
         raise invalid("placements", "must not repeat a placement")
-    answers = await engine_of(request).decider.decide(
-        access.merchant.id, data.placements, data.customer_id, data.context
-    )
-    bodies = b",".join(_body(answer, explain, access) for answer in answers)
+    engine = engine_of(request)
+    customer = customer_of(engine, access, data.customer_id, data.customer_token)
+    answers = await engine.decider.decide(access.merchant.id, data.placements, customer, data.context)
+    bodies = b",".join(_body(engine, answer, explain, access) for answer in answers)
     return _respond(b'{"decisions":[' + bodies + b"]}", *answers)
 
 
@@ -141,7 +154,7 @@ async def decide_batch(request: AnyRequest) -> ASGIResponse:
     opt=Operation(
         TAG,
         "Order the payment methods",
-        {200: Answer("The methods, in the order to show them in", Methods)},
+        {200: Answer("The methods, in the order to show them in", (Methods, BrowserMethods))},
         "The placement `payment_methods`, with the commonest facts as parameters.",
         keys="any",
         query=MethodsQuery,
@@ -151,15 +164,20 @@ async def decide_batch(request: AnyRequest) -> ASGIResponse:
 async def methods(request: AnyRequest) -> ASGIResponse:
     access, query = access_of(request), query_of(request, MethodsQuery)
     check_merchant(access, query.merchant_id)
-    (answer,) = await engine_of(request).decider.decide(
-        access.merchant.id, (METHODS,), query.customer_id, _context(query)
-    )
+    engine = engine_of(request)
+    customer = customer_of(engine, access, query.customer_id, query.customer_token)
+    (answer,) = await engine.decider.decide(access.merchant.id, (METHODS,), customer, _context(query))
+    if access.key.kind == "publishable":
+        return _respond(_encode(methods_for(engine, access, answer)), answer)
     decision = answer.decision
     return _respond(_encode(Methods(decision.decision_id, decision.ranking, decision.fallback)), answer)
 
 
-def _explains(request: AnyRequest) -> bool:
-    return bool(request.scope["query_string"]) and query_of(request, Explain).explain
+def _explains(request: AnyRequest, access: Access) -> bool:
+    explain = bool(request.scope["query_string"]) and query_of(request, Explain).explain
+    if explain and access.key.kind == "publishable":
+        raise Forbidden("a trace tells rules and customers' pasts: ask for it with a secret key", field="explain")
+    return explain
 
 
 def _context(query: MethodsQuery) -> dict[str, Any]:
@@ -180,7 +198,9 @@ def _without_none(context: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _body(answer: DecisionAnswer, explain: bool, access: Access) -> bytes:
+def _body(engine: Engine, answer: DecisionAnswer, explain: bool, access: Access) -> bytes:
+    if access.key.kind == "publishable":
+        return _encode(decision_for(engine, access, answer))
     if not explain:
         return answer.body
     wording = Wording(currency=access.merchant.currency)

@@ -18,9 +18,10 @@ from engine.model.errors import FieldProblem, Invalid, invalid
 from engine.model.outcome import OutcomeRow
 from engine.model.placement import Amount, Currency, Id
 from engine.model.timestamps import to_ms
+from web.api.browsers import DecisionToken, problem_of_report
 from web.api.common_types import CustomerId, ReportedMoment, Slug
 from web.api.decisions import METHODS
-from web.http.access import access_of, check_merchant, engine_of
+from web.http.access import access_of, address_of, check_merchant, engine_of
 from web.http.metrics import OUTCOMES
 from web.http.problem_details import Unavailable
 from web.http.request_reading import MOST_FEEDBACK_BYTES, AnyRequest, ItemReader, UnreadItem
@@ -47,6 +48,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     occurred_at: ReportedMoment | None = None
     customer_id: CustomerId | None = None
     method_id: Id | None = None
+    token: DecisionToken | None = None
     merchant_id: Slug | None = None
     timestamp: ReportedMoment | None = None
 
@@ -86,7 +88,7 @@ async def feedback(request: AnyRequest) -> Response[bytes]:
     if isinstance(data, list):
         items = [_item(request, access, index, outcome) for index, outcome in enumerate(data)]
     else:
-        items = [_row(request, access, "", data)]
+        items = [_reported(request, access, "", data)]
     rows = [item for item in items if isinstance(item, OutcomeRow)]
     try:
         async with asyncio.timeout(LONGEST_WAIT_SECONDS):
@@ -104,10 +106,27 @@ def _item(request: AnyRequest, access: Access, index: int, outcome: Outcome | Un
     if isinstance(outcome, UnreadItem):
         return _refusal(outcome.value("event_id"), outcome.problem)
     try:
-        return _row(request, access, f"{index}/", outcome)
+        return _reported(request, access, f"{index}/", outcome)
     except Invalid as error:
         (problem,) = error.problems
         return _refusal(outcome.event_id, FieldProblem(problem.field.removeprefix(f"{index}/"), problem.message))
+
+
+def _reported(request: AnyRequest, access: Access, prefix: str, outcome: Outcome) -> OutcomeRow | Receipt:
+    """Return the row of an outcome with its source, or the receipt that refuses it to a browser."""
+    if access.key.kind == "secret":
+        row = _row(request, access, prefix, outcome)
+        row.key_id = access.key.id
+        return row
+    problem = problem_of_report(
+        engine_of(request), access, outcome.decision_id, outcome.type, outcome.amount, outcome.token
+    )
+    if problem:
+        return Receipt(outcome.event_id, "invalid", problem)
+    row = _row(request, access, prefix, outcome)
+    row.source, row.key_id, row.space = "browser", access.key.id, row.decision_id or ""
+    row.learns = request.app.state.hint_limit.allows(access.key.id, address_of(request))
+    return row
 
 
 def _refusal(event_id: object, problem: FieldProblem) -> Receipt:

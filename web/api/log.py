@@ -15,7 +15,7 @@ from engine.decisions.logbook import Logged
 from engine.decisions.replay import Replay
 from engine.kernel.trace import Trace
 from engine.model.decision import Decision
-from engine.model.outcome import OutcomeRow
+from engine.model.outcome import OutcomeRow, Source
 from engine.model.placement import Id, Scenario
 from engine.model.timestamps import rfc3339
 from engine.service import Engine
@@ -65,6 +65,7 @@ class LoggedOutcome(msgspec.Struct, frozen=True):
     amount: int | None
     currency: str | None
     occurred_at: Moment
+    source: Source
 
 
 class ExplainedLog(LoggedDecision, frozen=True, kw_only=True):
@@ -200,7 +201,7 @@ def _fields(logged: Logged) -> dict[str, Any]:
 def logged_outcome(row: OutcomeRow) -> LoggedOutcome:
     """Return a stored outcome as the API shows it."""
     occurred_at = rfc3339(row.occurred_at)
-    return LoggedOutcome(row.event_id, row.type, row.candidate, row.amount, row.currency, occurred_at)
+    return LoggedOutcome(row.event_id, row.type, row.candidate, row.amount, row.currency, occurred_at, row.source)
 
 
 def _raw(text: str | None) -> msgspec.Raw | None:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import ipaddress
+from collections import Counter
+
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
 from engine.accounts.accounts import Access
+from engine.clock import now_ms
 from engine.model.errors import Forbidden
+from engine.model.timestamps import DAY
 from engine.service import Engine
 from web.http.problem_details import TooMany, Unauthorized
 from web.http.request_reading import AnyRequest
+
+HINTS_A_DAY = 20
+HINT_SHARE = 0.01
+MOST_ADDRESSES = 200_000
 
 
 class PublicLimit:
@@ -26,6 +35,43 @@ class PublicLimit:
             raise TooMany("too many requests from this address", retry_after=self._item.get_expiry())
 
 
+class HintLimit:
+    """Decides which reports of browsers learning may use: of one address, few a day, or a small share of a key's.
+
+    Reports beyond it are stored but not learned from, so that one visitor cannot outweigh the others.
+    """
+
+    def __init__(self) -> None:
+        self._day = 0
+        self._of_key: Counter[str] = Counter()
+        self._of_address: Counter[tuple[str, str]] = Counter()
+
+    def allows(self, key_id: str, address: str) -> bool:
+        """Count a report; return whether learning may use it."""
+        today = now_ms() // DAY
+        if today != self._day or len(self._of_address) >= MOST_ADDRESSES:
+            self._day = today
+            self._of_key.clear()
+            self._of_address.clear()
+        most = max(HINTS_A_DAY, HINT_SHARE * self._of_key[key_id])
+        self._of_key[key_id] += 1
+        if self._of_address[key_id, address] >= most:
+            return False
+        self._of_address[key_id, address] += 1
+        return True
+
+
+def address_of(request: AnyRequest) -> str:
+    """Return the caller's address; of IPv6 the first 64 bits, because one visitor has all that begin so."""
+    host = request.client.host if request.client else ""
+    if ":" not in host:
+        return host
+    try:
+        return str(ipaddress.ip_network((host.partition("%")[0], 64), strict=False))
+    except ValueError:
+        return host
+
+
 def engine_of(request: AnyRequest) -> Engine:
     """Return the engine of the app that serves the request."""
     engine: Engine = request.app.state.engine
@@ -39,8 +85,7 @@ def access_of(request: AnyRequest) -> Access:
     if access is None:
         raise Unauthorized("send `Authorization: Bearer <key>` with a key that is neither expired nor revoked")
     if access.key.kind == "publishable":
-        client = request.client
-        request.app.state.public_limit.hit(access.key.id, client.host if client else "")
+        request.app.state.public_limit.hit(access.key.id, address_of(request))
     return access
 
 

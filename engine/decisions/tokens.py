@@ -1,0 +1,52 @@
+"""Tokens for browsers: short texts, signed with a secret of the server, that prove what a browser was given.
+
+A browser sends them back. They hold nothing to read: what they prove is in the signature (HMAC-SHA256, RFC 2104).
+"""
+
+from __future__ import annotations
+
+import hmac
+
+from engine.model.timestamps import MINUTE
+
+DECISION_TOKEN_MINUTES = 120
+LONGEST_CUSTOMER_TOKEN_MINUTES = 24 * 60
+
+
+class Tokens:
+    """Signs and checks tokens. The secret comes from the customer key, so that all processes of a server share it."""
+
+    def __init__(self, customer_key: bytes) -> None:
+        self._secret = hmac.digest(customer_key, b"tokens for browsers", "sha256")
+
+    def for_decision(self, merchant_id: int, key_id: str, decision_id: str, *, now: int, closes_at: int) -> str:
+        """Return the proof that a key was given a decision; it ends with the decision's window or before.
+
+        The decision's customer is part of what it proves: a decision never changes its customer.
+        """
+        expires = min(closes_at, now + DECISION_TOKEN_MINUTES * MINUTE)
+        return self._signed("dt", expires, merchant_id, key_id, decision_id)
+
+    def proves_decision(self, token: str, merchant_id: int, key_id: str, decision_id: str, *, now: int) -> bool:
+        return self._is_valid("dt", token, now, merchant_id, key_id, decision_id)
+
+    def for_customer(self, merchant_id: int, customer_id: str, *, expires: int) -> str:
+        """Return the proof that the merchant's server knows who the visitor is, until `expires` (epoch ms)."""
+        return self._signed("ct", expires, merchant_id, customer_id)
+
+    def proves_customer(self, token: str, merchant_id: int, customer_id: str, *, now: int) -> bool:
+        return self._is_valid("ct", token, now, merchant_id, customer_id)
+
+    def _signed(self, kind: str, expires: int, *parts: int | str) -> str:
+        # Every part but the last is a number or an id without line breaks, so no two lists of parts read alike.
+        text = "\n".join(map(str, (kind, expires, *parts)))
+        signature = hmac.digest(self._secret, text.encode(), "sha256")[:16].hex()
+        return f"{kind}_{expires:x}_{signature}"
+
+    def _is_valid(self, kind: str, token: str, now: int, *parts: int | str) -> bool:
+        try:
+            expires = int(token.split("_")[1], 16)
+        except (IndexError, ValueError):
+            return False
+        expected = self._signed(kind, expires, *parts)
+        return hmac.compare_digest(expected.encode(), token.encode()) and now < expires
