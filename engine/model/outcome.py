@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import msgspec
 
@@ -55,6 +55,16 @@ class OutcomeRow(msgspec.Struct, array_like=True):
 
 EventKey = tuple[int, str, str]
 """Merchant, space and event id."""
+
+
+class Retraction(NamedTuple):
+    """Which outcomes are taken out: those of a merchant's source recorded from `since` until before `until`."""
+
+    merchant_id: int
+    source: Source
+    since: int
+    until: int
+    key_id: str | None = None
 
 
 def largest_amount(currency: str | None) -> int:

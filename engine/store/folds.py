@@ -142,6 +142,13 @@ async def add(connection: AsyncConnection, sums: Sums) -> None:
     await observations.append(connection, sums.of[OBSERVATIONS.name])
 
 
+async def remove_empty(connection: AsyncConnection, merchant_id: int) -> None:
+    """Delete the sums of a merchant that came back to zero, as if they had never been."""
+    for fold in FOLDS:
+        zeros = [fold.table.c[name] == 0 for name in fold.values]
+        await connection.execute(delete(fold.table).where(fold.table.c.merchant_id == merchant_id, *zeros))
+
+
 async def kept(connection: AsyncConnection) -> Sums:
     """All sums, as they stand in the database."""
     sums = Sums()

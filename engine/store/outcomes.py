@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import Select, delete, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.model.outcome import EventKey, Source
+from engine.model.outcome import EventKey, Retraction
 from engine.model.outcome import OutcomeRow as OutcomeRow
 from engine.store.connection.bulk import insert_many
 from engine.store.tables import outcomes
@@ -79,16 +79,6 @@ async def without_decision(connection: AsyncConnection, *, after: int, limit: in
         .limit(limit)
     )
     return [(seq, OutcomeRow(*row)) for seq, *row in await connection.execute(query)]
-
-
-class Retraction(NamedTuple):
-    """Which outcomes are taken out: those of a merchant's source recorded from `since` until before `until`."""
-
-    merchant_id: int
-    source: Source
-    since: int
-    until: int
-    key_id: str | None = None
 
 
 async def retractable(connection: AsyncConnection, retraction: Retraction, *, limit: int) -> list[OutcomeRow]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from engine.clock import now_ms
 from engine.decisions import rebuild
-from engine.model.outcome import LARGEST_AMOUNT, MOST_OUTCOMES
+from engine.decisions.retract import retract
+from engine.model.outcome import LARGEST_AMOUNT, MOST_OUTCOMES, Retraction
+from engine.model.timestamps import DAY, MINUTE
 from tests.factories import order
 
 pytestmark = pytest.mark.anyio
@@ -105,3 +108,40 @@ async def test_a_browser_is_late_once_the_window_is_over(shop):
     late = browser(shop, answer, "shown")
     late = msgspec.structs.replace(late, recorded_at=late.recorded_at + 60 * 60_000)
     assert await record(shop, late) == ["invalid"]
+
+
+async def play(shop):
+    """Ten visits with words of a browser and, in every other one, a purchase by the server; some windows are over."""
+    for number in range(10):
+        answer = await shop.decide(f"c{number % 3}")
+        first, second = order(answer.decision)[:2]
+        rows = [browser(shop, answer, "converted", second, amount=10**6), browser(shop, answer, "selected", second)]
+        assert await record(shop, *rows) == ["recorded"] * 2
+        if number % 2:
+            await shop.report(answer, "converted", first, amount=100)
+        if number == 6:
+            await shop.engine.recorder.close_due(now_ms() + 60 * MINUTE)
+
+
+async def test_retracted_outcomes_leave_the_sums_of_a_log_without_them(shop):
+    await play(shop)
+    before = await shop.counts()
+    database, since, until = shop.engine.database, now_ms() - DAY, now_ms() + 1
+    others = Retraction(shop.id, "browser", since, until, key_id="key_other")
+    assert await retract(database, others, actor_name="ada") == 0
+    assert await shop.counts() == before
+    assert await retract(database, Retraction(shop.id, "browser", since, until), actor_name="ada") == 20
+    assert await rebuild.compare(database) == []
+    after = await shop.counts()
+    assert sum(successes for _, successes in after.values()) == 5
+    assert sum(successes for _, successes in before.values()) == 10
+    entries = await shop.engine.catalogue.audit(shop.id, before_id=None, subject="outcomes", limit=5)
+    assert [(entry.action, entry.actor) for entry in entries] == [("retracted", "ada")] * 2
+
+
+async def test_retracted_purchases_leave_the_customers_history(shop):
+    await record(shop, shop.outcome(None, "converted", "klarna", customer="c1"))
+    assert set((await shop.decide("c1")).facts.history) == {"klarna"}
+    await retract(shop.engine.database, Retraction(shop.id, "server", 0, now_ms() + 1), actor_name="ada")
+    assert (await shop.decide("c1")).facts.history == {}
+    assert await rebuild.compare(shop.engine.database) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from web.cli import accounts, decisions, demo, evaluate, maintenance, replay, rules, serve, simulate
+from web.cli import accounts, decisions, demo, evaluate, maintenance, outcomes, replay, rules, serve, simulate
 from web.cli.failures import CommandGroup
 
 
@@ -23,6 +23,7 @@ for command in (
     accounts.user,
     accounts.keys,
     decisions.decision,
+    outcomes.outcomes,
     evaluate.evaluate,
     demo.demo,
     replay.replay,

@@ -46,6 +46,22 @@ def merchant_list(*, json: bool) -> None:
     show(merchants, json=json, columns=("slug", "mode", "name", "country", "currency", "timezone"), title="Merchants")
 
 
+@merchant.command("purchases")
+@click.argument("slug")
+@click.argument("limit", type=click.IntRange(min=0))
+@click.option("--test", "is_test", is_flag=True, help="The test side rather than the live one.")
+@as_json
+def merchant_purchases(*, slug: str, limit: int, is_test: bool, json: bool) -> None:
+    """Let browsers report purchases of up to LIMIT minor units; 0: none."""
+
+    async def work(engine: Engine) -> None:
+        side = await engine.accounts.merchant(slug, "test" if is_test else "live")
+        await engine.accounts.set_browser_purchases(side, limit, actor_name="tap2")
+
+    with_engine(work)
+    show({"merchant": slug, "side": "test" if is_test else "live", "limit": limit}, json=json)
+
+
 @click.group()
 def user() -> None:
     """People who log in."""

@@ -1,0 +1,46 @@
+"""Take reported outcomes out of the log, with the credit that they gave."""
+
+from __future__ import annotations
+
+from engine.clock import now_ms
+from engine.decisions.outcome_processor import OutcomeProcessor
+from engine.model.actor import Actor
+from engine.model.outcome import Retraction
+from engine.model.timestamps import rfc3339
+from engine.store import audit, folds, outcomes
+from engine.store.audit import NewEntry
+from engine.store.connection.database import Database
+from engine.store.folds import Sums
+
+MOST_AT_ONCE = 500
+
+
+async def retract(database: Database, retraction: Retraction, *, actor_name: str) -> int:
+    """Delete outcomes and subtract their credit, some at a time; return how many.
+
+    The sums are then those of a log that never had them.
+    """
+    count, processor = 0, OutcomeProcessor()
+    while True:
+        async with database.write() as connection:
+            rows = await outcomes.retractable(connection, retraction, limit=MOST_AT_ONCE)
+            sums = Sums()
+            await processor.retract(connection, rows, sums)
+            await folds.add(connection, sums)
+            count += len(rows)
+            if len(rows) < MOST_AT_ONCE:
+                await folds.remove_empty(connection, retraction.merchant_id)
+                await audit.write(connection, _entry(retraction, count, actor_name))
+                return count
+
+
+def _entry(retraction: Retraction, count: int, actor_name: str) -> NewEntry:
+    """Return the entry of the audit log."""
+    removed = {
+        "source": retraction.source,
+        "key": retraction.key_id,
+        "from": rfc3339(retraction.since),
+        "to": rfc3339(retraction.until),
+        "count": count,
+    }
+    return NewEntry(Actor(retraction.merchant_id, actor_name), now_ms(), "retracted", "outcomes", before=removed)
