@@ -16,6 +16,7 @@ from engine.clock import now_ms
 from engine.configuration.catalogue import Catalogue
 from engine.configuration.configuration_cache import ConfigurationCache
 from engine.configuration.drafts import Drafts
+from engine.configuration.emergencies import Emergencies
 from engine.configuration.publisher import Publisher
 from engine.configuration.release import Releases
 from engine.configuration.scenarios import Scenarios
@@ -60,6 +61,7 @@ class Engine:
         self.drafts = Drafts(database, configurations)
         self.releases = Releases(database, self.drafts, publisher)
         self.versions = VersionHistory(database, publisher)
+        self.emergencies = Emergencies(database, publisher)
         self.logbook = Logbook(database, self.hasher)
         self.scenarios = Scenarios(database, self.live, self.drafts, self.logbook)
         self.monitor = Monitor(database, self.live)

@@ -16,6 +16,7 @@ from web import admin
 from web.api import (
     browsers,
     decisions,
+    draft_documents,
     drafts,
     feedback,
     health,
@@ -84,7 +85,7 @@ def create_app(settings: Settings) -> Litestar:
 def api() -> Router:
     """Return the router of the HTTP API."""
     deciding = (decisions, browsers, feedback)
-    configuring = (resources, drafts, rule_sets, trials, previews, uses, plans, keys)
+    configuring = (resources, drafts, draft_documents, rule_sets, trials, previews, uses, plans, keys)
     modules = (*deciding, *configuring, log, health)
     handlers = [handler for module in modules for handler in list[Any](module.handlers)]
     return Router("/", route_handlers=handlers, dependencies=DEPENDENCIES)

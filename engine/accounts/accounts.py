@@ -201,11 +201,16 @@ class Accounts:
         async with self._database.read() as connection:
             return await accounts.keys_of(connection, merchant_id)
 
-    async def create_key(self, merchant: Merchant, kind: Kind, name: str, *, actor_name: str) -> tuple[Key, str]:
-        """A key and its plain text, which is not kept."""
+    async def create_key(
+        self, merchant: Merchant, kind: Kind, name: str, *, actor_name: str, person: str | None = None
+    ) -> tuple[Key, str]:
+        """Create a key; return it and its plain text, which is not kept.
+
+        The key acts for `person`, who is the actor unless given; empty where nobody knows.
+        """
         if kind not in ("secret", "publishable"):
             raise invalid("kind", "must be secret or publishable")
-        key, plain = _new_key(merchant, kind, name)
+        key, plain = _new_key(merchant, kind, name, actor_name if person is None else person)
         async with self._database.write() as connection:
             await accounts.add_key(connection, key)
             await _note(connection, Actor(merchant.id, actor_name), "created", key)
@@ -213,13 +218,16 @@ class Accounts:
         return key, plain
 
     async def rotate_key(
-        self, merchant: Merchant, key_id: str, *, overlap_hours: int, actor_name: str
+        self, merchant: Merchant, key_id: str, *, overlap_hours: int, actor_name: str, person: str | None = None
     ) -> tuple[Key, str]:
-        """A successor; the old key goes on for `overlap_hours` at most, so that no checkout breaks meanwhile."""
+        """Create a successor; the old key goes on for `overlap_hours` at most, so that no checkout breaks meanwhile.
+
+        Whoever rotates it sees the new key, so it acts for them, as in `create_key`.
+        """
         if not 0 <= overlap_hours <= LONGEST_OVERLAP_HOURS:
             raise invalid("overlap_hours", f"must lie between 0 and {LONGEST_OVERLAP_HOURS}")
         old = await self._own_key(merchant, key_id)
-        key, plain = _new_key(merchant, old.kind, old.name)
+        key, plain = _new_key(merchant, old.kind, old.name, actor_name if person is None else person)
         async with self._database.write() as connection:
             await accounts.add_key(connection, key)
             end = now_ms() + overlap_hours * DAY // 24
@@ -254,7 +262,7 @@ def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def _new_key(merchant: Merchant, kind: Kind, name: str) -> tuple[Key, str]:
+def _new_key(merchant: Merchant, kind: Kind, name: str, created_by: str) -> tuple[Key, str]:
     prefix = f"{'sk' if kind == 'secret' else 'pk'}_{merchant.mode}_"
     secret = secrets.token_hex(24)
     plain = prefix + secret
@@ -268,6 +276,7 @@ def _new_key(merchant: Merchant, kind: Kind, name: str) -> tuple[Key, str]:
         _hash(plain),
         now_ms(),
         None,
+        created_by,
     )
     return key, plain
 

@@ -1,34 +1,39 @@
-"""A placement's draft: the rules as they are to be, laid over the rules as they are published."""
+"""A placement's draft: what is to be, laid over what is published."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from engine.configuration.configuration import Change, Configuration
-from engine.model.placement import RuleDocument
 from engine.model.resource import Resource
-from engine.store.drafts import DraftRow, DraftRuleRow
+from engine.model.resource_kinds import KINDS, Kind
+from engine.store.drafts import DraftChangeRow, DraftRow, ItemKey
 
 Mark = Literal["live", "changed", "new", "deleted"]
+ORDER: tuple[Kind, ...] = ("rule", "candidate", "placement", "field", "list")
+"""The kinds that a draft may change, in the order in which a page lists them."""
 
 
-class DraftRule(NamedTuple):
-    """A rule before and after the draft; None where there is none.
+class DraftItem(NamedTuple):
+    """A rule, a candidate or another document before and after the draft; None where there is none.
 
     `revision` says which state of it was seen: that of the draft where the draft holds it, otherwise the version of
-    the published rule, 0 where there is neither. `moved`: the published rule has changed since the draft began.
+    the published document, 0 where there is neither. `moved`: it was published anew since the draft changed it.
+    `authors` are the persons who made the change; keys whose person nobody knows are not among them.
     """
 
     id: str
-    before: RuleDocument | None
-    after: RuleDocument | None
+    before: Any
+    after: Any
     revision: int
     moved: bool = False
     changed_by: str = ""
     changed_at: int = 0
+    kind: Kind = "rule"
+    authors: tuple[str, ...] = ()
 
     @property
     def mark(self) -> Mark:
@@ -39,65 +44,92 @@ class DraftRule(NamedTuple):
         return "live" if is_same(self.before, self.after) else "changed"
 
     @property
-    def shown(self) -> RuleDocument:
-        """The rule as it will be, or as it was where it goes."""
+    def shown(self) -> Any:
+        """Return the document as it will be, or as it was where it goes."""
         document = self.after or self.before
         if document is None:
-            raise ValueError("a rule that never was is not in a draft")
+            raise ValueError("what never was is not in a draft")
         return document
 
+    @property
+    def key(self) -> ItemKey:
+        return self.kind, self.id
 
-def is_same(rule: RuleDocument | None, other: RuleDocument | None) -> bool:
-    """Check whether two rules have the same JSON: in Python 1, 1.0 and true are equal, in a condition they are not."""
-    return msgspec.json.encode(rule) == msgspec.json.encode(other)
+
+def is_same(document: Any, other: Any) -> bool:
+    """Check whether two documents have the same JSON: in Python 1, 1.0 and true are equal, in JSON they are not."""
+    return msgspec.json.encode(document) == msgspec.json.encode(other)
 
 
 class Draft(NamedTuple):
-    """All rules of a placement, the most important first, and where the draft stands."""
+    """All rules of a placement, the most important first, what else the draft changes, and where it stands."""
 
     placement: str
     head: DraftRow
-    rules: tuple[DraftRule, ...]
+    rules: tuple[DraftItem, ...]
+    others: tuple[DraftItem, ...]
     review: bool
 
     @property
-    def changes(self) -> tuple[DraftRule, ...]:
-        return tuple(rule for rule in self.rules if rule.mark != "live")
+    def changes(self) -> tuple[DraftItem, ...]:
+        """Return all that publishing the draft would change, rules first."""
+        return tuple(item for item in (*self.rules, *self.others) if item.mark != "live")
 
     @property
-    def moved(self) -> tuple[DraftRule, ...]:
-        """Rules that were published by others after the draft changed them."""
-        return tuple(rule for rule in self.rules if rule.moved)
+    def moved(self) -> tuple[DraftItem, ...]:
+        """Return what was published by others after the draft changed it."""
+        return tuple(item for item in (*self.rules, *self.others) if item.moved)
+
+    @property
+    def authors(self) -> frozenset[str]:
+        """Return all persons who made changes that the draft holds."""
+        return frozenset(author for item in self.changes for author in item.authors)
+
+    def of_kind(self, kind: Kind) -> dict[str, DraftItem]:
+        """Return the changes of one kind, by id."""
+        return {item.id: item for item in self.changes if item.kind == kind}
 
 
-def laid_over(configuration: Configuration, placement: str, head: DraftRow, rows: Iterable[DraftRuleRow]) -> Draft:
-    """Return the draft: the published rules with the draft's changes over them."""
+def laid_over(configuration: Configuration, placement: str, head: DraftRow, rows: Iterable[DraftChangeRow]) -> Draft:
+    """Return what the placement's configuration will be."""
     live = {resource.id: resource for resource in configuration.inside(placement) if resource.kind == "rule"}
-    held = {row.rule_id: row for row in rows}
-    rules = [rule_of(id, live.get(id), held.get(id)) for id in live.keys() | held.keys()]
+    held = {row.key: row for row in rows}
+    rule_ids = live.keys() | {id for kind, id in held if kind == "rule"}
+    rules = [item_of("rule", id, live.get(id), held.get(("rule", id))) for id in rule_ids]
     present = [rule for rule in rules if rule.before or rule.after]
     present.sort(key=lambda rule: (-rule.shown.priority, rule.id))
-    return Draft(placement, head, tuple(present), configuration.review)
+    others = [
+        item_of(kind, id, configuration.find(kind, scope_of(kind, placement), id), row)
+        for (kind, id), row in held.items()
+        if kind != "rule"
+    ]
+    others.sort(key=lambda item: (ORDER.index(item.kind), item.id))
+    kept = tuple(item for item in others if item.before or item.after)
+    return Draft(placement, head, tuple(present), kept, configuration.review)
 
 
-def rule_of(id: str, live: Resource | None, row: DraftRuleRow | None) -> DraftRule:
-    """One rule, where it is published, in the draft, or both."""
+def scope_of(kind: Kind, placement: str) -> str:
+    """Return the placement that documents of a kind are stored under, empty where they belong to the merchant."""
+    return placement if KINDS[kind].in_placement else ""
+
+
+def item_of(kind: Kind, id: str, live: Resource | None, row: DraftChangeRow | None) -> DraftItem:
+    """Return one document, where it is published, in the draft, or both."""
     before, version = (live.document, live.version) if live else (None, 0)
     if row is None:
-        return DraftRule(id, before, before, version)
+        return DraftItem(id, before, before, version, kind=kind)
     moved = row.base_version != version
-    return DraftRule(id, before, row.document, row.revision, moved, row.changed_by, row.changed_at)
+    return DraftItem(id, before, row.document, row.revision, moved, row.changed_by, row.changed_at, kind, row.authors)
 
 
 def changes_of(configuration: Configuration, draft: Draft, *, now: int) -> list[Change]:
     """Return what publishing the draft changes in the configuration."""
-    return [
-        _change(configuration.find("rule", draft.placement, rule.id), draft.placement, rule, now)
-        for rule in draft.changes
-    ]
+    return [_change(configuration, draft.placement, item, now) for item in draft.changes]
 
 
-def _change(live: Resource | None, placement: str, rule: DraftRule, now: int) -> Change:
+def _change(configuration: Configuration, placement: str, item: DraftItem, now: int) -> Change:
+    scope = scope_of(item.kind, placement)
+    live = configuration.find(item.kind, scope, item.id)
     version = live.version + 1 if live else 1
-    after = Resource("rule", placement, rule.id, version, rule.after, now) if rule.after else None
+    after = Resource(item.kind, scope, item.id, version, item.after, now) if item.after else None
     return Change(live, after)

@@ -1,4 +1,4 @@
-"""Changing rules without publishing them: one draft a placement, shared by all of the merchant's editors.
+"""Changing the configuration without publishing it: one draft a placement, shared by all of the merchant's editors.
 
 Every change names the revision that the editor saw. Where somebody else was faster it is refused with what they
 made of it, so that nothing is lost.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,37 +16,48 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.clock import now_ms
 from engine.configuration.configuration import Change, Configuration
 from engine.configuration.configuration_cache import ConfigurationCache
-from engine.configuration.draft_overlay import Draft, DraftRule, changes_of, is_same, laid_over, rule_of
-from engine.configuration.plan_difference import Difference, difference
+from engine.configuration.draft_overlay import (
+    ORDER,
+    Draft,
+    DraftItem,
+    changes_of,
+    is_same,
+    item_of,
+    laid_over,
+    scope_of,
+)
+from engine.configuration.plan_difference import Difference, PlanKind, difference
 from engine.configuration.rule_order import priorities
 from engine.configuration.validation import check
 from engine.kernel.plan import PlanDocument
 from engine.kernel.rule_sentences import terms_of
 from engine.model.actor import Actor
-from engine.model.errors import Conflict, NotFound, Stale
+from engine.model.errors import Conflict, NotFound, Stale, invalid
 from engine.model.placement import RuleDocument
 from engine.model.resource import Resource
+from engine.model.resource_kinds import Document, Kind, id_of, kind_of
 from engine.store import accounts, audit, drafts, resources
 from engine.store.audit import NewEntry
 from engine.store.connection.database import Database
-from engine.store.drafts import DraftRow, DraftRuleRow
+from engine.store.drafts import DraftChangeRow, DraftRow, ItemKey
 from rules import Wording
 
 DISCARDED = "discarded changes"
-Wanted = Mapping[str, RuleDocument | None]
+Wanted = Mapping[str, Document | None]
+"""Documents by id; None deletes."""
 
 
 class OthersFirst(Stale):
-    """Somebody else changed the rule meanwhile: `theirs` is how it is now."""
+    """Somebody else changed it meanwhile: `theirs` is how it is now."""
 
-    def __init__(self, theirs: DraftRule) -> None:
-        detail = f"rule “{theirs.id}” was changed meanwhile: it is at revision {theirs.revision}"
+    def __init__(self, theirs: DraftItem) -> None:
+        detail = f"{theirs.kind} “{theirs.id}” was changed meanwhile: it is at revision {theirs.revision}"
         super().__init__(detail, field="revision")
         self.theirs = theirs
 
 
 class Drafts:
-    """`who` is noted with every change."""
+    """The actor is noted with every change, and the person it acts for among the authors."""
 
     def __init__(self, database: Database, configurations: ConfigurationCache) -> None:
         self._database = database
@@ -57,18 +69,22 @@ class Drafts:
         """All rules as the draft will have them; `NotFound` where the placement is not there."""
         return (await self.load(merchant_id, placement))[1]
 
-    async def rule(self, merchant_id: int, placement: str, id: str) -> DraftRule:
-        """One rule; `NotFound` where neither the draft nor what is published has it."""
+    async def rule(self, merchant_id: int, placement: str, id: str) -> DraftItem:
+        """Return one rule; `NotFound` where neither the draft nor what is published has it."""
+        return await self.item(merchant_id, placement, "rule", id)
+
+    async def item(self, merchant_id: int, placement: str, kind: Kind, id: str) -> DraftItem:
+        """Return one document; `NotFound` where neither the draft nor what is published has it."""
         async with self._database.read() as connection:
             await resources.get(connection, merchant_id, "placement", "", placement)
-            live = await resources.some(connection, merchant_id, "rule", placement, [id])
-            rows = await drafts.rules(connection, merchant_id, placement, [id])
+            live = await resources.some(connection, merchant_id, kind, scope_of(kind, placement), [id])
+            rows = await drafts.changes(connection, merchant_id, placement, [(kind, id)])
         if not live and not rows:
-            raise NotFound(f"there is no rule “{id}” in placement “{placement}”", field="id")
-        return rule_of(id, live.get(id), rows[0] if rows else None)
+            raise NotFound(f"there is no {kind} “{id}” in placement “{placement}”", field="id")
+        return item_of(kind, id, live.get(id), rows[0] if rows else None)
 
     async def configuration(self, merchant_id: int, placement: str) -> Configuration:
-        """Everything that the merchant edits, with this placement's rules as the draft will have them."""
+        """Everything that the merchant edits, as the draft of this placement will have it."""
         return after_draft(*await self.load(merchant_id, placement))
 
     async def plan(
@@ -105,34 +121,41 @@ class Drafts:
         configuration = await self._configurations.load(merchant_id)
         return configuration, laid_over(configuration, placement, head, rows)
 
-    async def held(self, merchant_id: int, placement: str) -> tuple[DraftRow, list[DraftRuleRow]]:
+    async def held(self, merchant_id: int, placement: str) -> tuple[DraftRow, list[DraftChangeRow]]:
         """Return the draft's state and its rows; raise `NotFound` where there is no such placement."""
         async with self._database.read() as connection:
             await resources.get(connection, merchant_id, "placement", "", placement)
             # Where it stands comes first: a change that comes between the two is noticed by its revision.
             head = await drafts.head(connection, merchant_id, placement)
-            return head, await drafts.rules(connection, merchant_id, placement)
+            return head, await drafts.changes(connection, merchant_id, placement)
 
-    # Changing one rule; `revision` is what the editor saw of it: 0 where there was none, None for whichever it is at
+    # Changing one document; `revision` is what the editor saw of it: 0 where there was none, None for any
 
-    async def save(self, actor: Actor, placement: str, rule: RuleDocument, *, revision: int | None) -> DraftRule:
-        """Put a rule into the draft. `OthersFirst` where it is at another revision, `Invalid` where it is wrong."""
-        await asyncio.to_thread(
-            refuse_nonsense, await self.configuration(actor.merchant_id, placement), placement, [rule]
-        )
-        return await self._change_one(actor, placement, rule.id, rule, revision)
+    async def save(self, actor: Actor, placement: str, document: Document, *, revision: int | None) -> DraftItem:
+        """Put a document into the draft. `OthersFirst` where it is at another revision, `Invalid` where it is wrong."""
+        kind, id = kind_of(document), id_of(document)
+        configuration = await self.configuration(actor.merchant_id, placement)
+        _refuse_kind(kind, id, placement)
+        await asyncio.to_thread(refuse_nonsense, configuration, placement, [document])
+        return await self._change_one(actor, placement, (kind, id), document, revision)
 
-    async def remove(self, actor: Actor, placement: str, id: str, *, revision: int | None) -> DraftRule:
-        """Let the draft delete a rule."""
-        await self.rule(actor.merchant_id, placement, id)
-        return await self._change_one(actor, placement, id, None, revision)
+    async def remove(
+        self, actor: Actor, placement: str, id: str, *, revision: int | None, kind: Kind = "rule"
+    ) -> DraftItem:
+        """Let the draft delete a document."""
+        if kind == "placement":
+            raise Conflict("a placement is deleted as a whole, not in a draft", field="kind")
+        await self.item(actor.merchant_id, placement, kind, id)
+        return await self._change_one(actor, placement, (kind, id), None, revision)
 
-    async def keep(self, actor: Actor, placement: str, id: str, *, revision: int | None) -> DraftRule:
-        """The draft's rule stays as it is, although the published one has moved since."""
-        mine = await self.rule(actor.merchant_id, placement, id)
+    async def keep(
+        self, actor: Actor, placement: str, id: str, *, revision: int | None, kind: Kind = "rule"
+    ) -> DraftItem:
+        """Keep the draft's document as it is, although the published one has moved since."""
+        mine = await self.item(actor.merchant_id, placement, kind, id)
         if not mine.moved:
             return mine
-        return await self._change_one(actor, placement, id, mine.after, revision, rebase=True)
+        return await self._change_one(actor, placement, mine.key, mine.after, revision, rebase=True)
 
     # Changing many; `revision` is the whole draft's, None for whichever it is at
 
@@ -145,6 +168,21 @@ class Drafts:
         new = priorities([(id, rules[id].priority) for id in ids])
         reordered = {id: msgspec.structs.replace(rules[id], priority=priority) for id, priority in new.items()}
         return await self._change_many(actor, draft, reordered, revision)
+
+    async def reorder_candidates(
+        self, actor: Actor, placement: str, ids: Sequence[str], *, revision: int | None
+    ) -> Draft:
+        """Put the candidates that are to be in this order; `Conflict` unless `ids` names all of them."""
+        configuration, draft = await self.load(actor.merchant_id, placement)
+        documents = {each.id: each for each in after_draft(configuration, draft).documents("candidate", placement)}
+        if sorted(ids) != sorted(documents):
+            raise Conflict("others have added or deleted candidates meanwhile", field="ids")
+        wanted = {
+            id: msgspec.structs.replace(documents[id], position=position)
+            for position, id in enumerate(ids)
+            if documents[id].position != position
+        }
+        return await self._change_many(actor, draft, wanted, revision, kind="candidate")
 
     async def replace(
         self, actor: Actor, placement: str, rules: Sequence[RuleDocument], *, revision: int | None
@@ -160,33 +198,44 @@ class Drafts:
         return await self._change_many(actor, draft, changed, revision)
 
     async def discard(
-        self, actor: Actor, placement: str, ids: Sequence[str] | None = None, *, revision: int | None
+        self,
+        actor: Actor,
+        placement: str,
+        ids: Sequence[str] | None = None,
+        *,
+        revision: int | None,
+        kind: Kind = "rule",
     ) -> int | None:
-        """Let these rules, or all, be as they are published.
+        """Let these documents of a kind, or everything, be as it is published.
 
         Returns the number of the audit entry that `bring_back` wants, None where there was nothing to discard.
         """
         async with self._database.write() as connection:
             await resources.get(connection, actor.merchant_id, "placement", "", placement)
             await drafts.touch(connection, actor.merchant_id, placement, expected=revision)
-            gone = await drafts.rules(connection, actor.merchant_id, placement, ids)
+            keys = None if ids is None else [(kind, id) for id in ids]
+            gone = await drafts.changes(connection, actor.merchant_id, placement, keys)
             if not gone:
                 return None
-            await drafts.drop(connection, actor.merchant_id, placement, [row.rule_id for row in gone])
+            await drafts.drop(connection, actor.merchant_id, placement, [row.key for row in gone])
             return await audit.write(
                 connection, NewEntry(actor, now_ms(), DISCARDED, f"draft {placement}", before=gone)
             )
 
     async def bring_back(self, actor: Actor, placement: str, entry_id: int) -> int:
-        """Put back what was discarded, save where the draft has the rule again; returns how many rules it was."""
+        """Put back what was discarded, save where the draft has it again; return how many changes it was."""
         async with self._database.write() as connection:
             entry = await audit.get(connection, actor.merchant_id, entry_id)
             if entry is None or (entry.action, entry.subject) != (DISCARDED, f"draft {placement}"):
                 raise NotFound("there is nothing to bring back", field="entry")
             taken = await drafts.touch(connection, actor.merchant_id, placement)
-            held = {row.rule_id for row in await drafts.rules(connection, actor.merchant_id, placement)}
-            gone = msgspec.json.decode(entry.before or "[]", type=list[DraftRuleRow])
-            rows = [row._replace(revision=taken) for row in gone if row.rule_id not in held]
+            held = {row.key for row in await drafts.changes(connection, actor.merchant_id, placement)}
+            gone = [_typed(row) for row in msgspec.json.decode(entry.before or "[]", type=list[DraftChangeRow])]
+            rows = [
+                row._replace(revision=taken, authors=_with_author(row.authors, actor))
+                for row in gone
+                if row.key not in held
+            ]
             await drafts.put(connection, actor.merchant_id, placement, rows)
         return len(rows)
 
@@ -196,34 +245,53 @@ class Drafts:
         self,
         actor: Actor,
         placement: str,
-        id: str,
-        document: RuleDocument | None,
+        key: ItemKey,
+        document: Document | None,
         revision: int | None,
         *,
         rebase: bool = False,
-    ) -> DraftRule:
+    ) -> DraftItem:
+        (kind, id), merchant_id = key, actor.merchant_id
         async with self._database.write() as connection:
-            taken = await drafts.touch(connection, actor.merchant_id, placement)
-            live = await resources.some(connection, actor.merchant_id, "rule", placement, [id])
-            held = {row.rule_id: row for row in await drafts.rules(connection, actor.merchant_id, placement, [id])}
-            now = rule_of(id, live.get(id), held.get(id))
+            taken = await drafts.touch(connection, merchant_id, placement)
+            live = await resources.some(connection, merchant_id, kind, scope_of(kind, placement), [id])
+            held = {row.id: row for row in await drafts.changes(connection, merchant_id, placement, [key])}
+            now = item_of(kind, id, live.get(id), held.get(id))
             if revision is not None and now.revision != revision:
                 raise OthersFirst(now)
-            rows = _rows({id: document}, live, {} if rebase else held, actor.name, taken)
-            [written] = await _put(connection, actor.merchant_id, placement, rows, live)
+            [row] = _rows(kind, {id: document}, live, held, actor, taken)
+            if rebase:
+                row = row._replace(base_version=live[id].version if id in live else 0)
+            [written] = await _put(connection, merchant_id, placement, [row], live)
             return written
 
-    async def _change_many(self, actor: Actor, draft: Draft, changed: Wanted, revision: int | None) -> Draft:
-        placement = draft.placement
+    async def _change_many(
+        self, actor: Actor, draft: Draft, wanted: Wanted, revision: int | None, *, kind: Kind = "rule"
+    ) -> Draft:
+        placement, merchant_id = draft.placement, actor.merchant_id
         async with self._database.write() as connection:
             expected = draft.head.revision if revision is None else revision
-            taken = await drafts.touch(connection, actor.merchant_id, placement, expected=expected)
-            live = await resources.some(connection, actor.merchant_id, "rule", placement, changed.keys())
-            held = {
-                row.rule_id: row for row in await drafts.rules(connection, actor.merchant_id, placement, changed.keys())
-            }
-            await _put(connection, actor.merchant_id, placement, _rows(changed, live, held, actor.name, taken), live)
-        return await self.get(actor.merchant_id, placement)
+            taken = await drafts.touch(connection, merchant_id, placement, expected=expected)
+            live = await resources.some(connection, merchant_id, kind, scope_of(kind, placement), wanted.keys())
+            keys = [(kind, id) for id in wanted]
+            held = {row.id: row for row in await drafts.changes(connection, merchant_id, placement, keys)}
+            rows = _rows(kind, wanted, live, held, actor, taken)
+            await _put(connection, merchant_id, placement, rows, live)
+        return await self.get(merchant_id, placement)
+
+
+def _refuse_kind(kind: Kind, id: str, placement: str) -> None:
+    """Raise `Conflict` for what a draft of this placement cannot hold."""
+    if kind not in ORDER:
+        raise Conflict(f"a {kind} is not part of a draft: saving it changes no answer", field="kind")
+    if kind == "placement" and id != placement:
+        raise invalid("key", "must be the placement of the draft")
+
+
+def _typed(row: DraftChangeRow) -> DraftChangeRow:
+    """Return a row that was kept as JSON with its document as what it is."""
+    document = None if row.document is None else resources.decode(row.kind, msgspec.json.encode(row.document))
+    return row._replace(document=document)
 
 
 def _differences(configuration: Configuration, draft: Draft, wording: Wording) -> list[Difference]:
@@ -233,7 +301,7 @@ def _differences(configuration: Configuration, draft: Draft, wording: Wording) -
     if published is None or drafted is None:
         return []
     old, new = terms_of(published, wording), terms_of(drafted, wording)
-    return [difference("rule", rule.id, rule.before, rule.after, old, new) for rule in draft.changes]
+    return [difference(cast(PlanKind, item.kind), item.id, item.before, item.after, old, new) for item in draft.changes]
 
 
 def after_draft(configuration: Configuration, draft: Draft) -> Configuration:
@@ -241,33 +309,52 @@ def after_draft(configuration: Configuration, draft: Draft) -> Configuration:
     return configuration.with_changes(changes_of(configuration, draft, now=now_ms()))
 
 
-def refuse_nonsense(configuration: Configuration, placement: str, rules: Sequence[RuleDocument]) -> None:
-    """`Invalid` with every problem of these rules, as they would stand among all others."""
+def refuse_nonsense(configuration: Configuration, placement: str, documents: Sequence[Document]) -> None:
+    """`Invalid` with every problem of these documents, as they would stand among all others."""
     now = now_ms()
-    changes = [Change(None, Resource("rule", placement, rule.id, 1, rule, now)) for rule in rules]
+    changes = []
+    for document in documents:
+        kind = kind_of(document)
+        changes.append(Change(None, Resource(kind, scope_of(kind, placement), id_of(document), 1, document, now)))
     check(configuration.with_changes(changes), changes)
 
 
 def _rows(
-    changed: Wanted, live: Mapping[str, Resource], held: Mapping[str, DraftRuleRow], changed_by: str, revision: int
-) -> list[DraftRuleRow]:
-    """A change of what the draft holds already goes on from the published version that it began with."""
+    kind: Kind,
+    wanted: Wanted,
+    live: Mapping[str, Resource],
+    held: Mapping[str, DraftChangeRow],
+    actor: Actor,
+    revision: int,
+) -> list[DraftChangeRow]:
+    """Return the rows of a change; what the draft holds goes on from the published version that it began with."""
     now = now_ms()
-    bases = {id: rule.version for id, rule in live.items()} | {id: row.base_version for id, row in held.items()}
-    return [DraftRuleRow(id, document, bases.get(id, 0), revision, changed_by, now) for id, document in changed.items()]
+    bases = {id: resource.version for id, resource in live.items()} | {id: row.base_version for id, row in held.items()}
+    authors = {id: row.authors for id, row in held.items()}
+    return [
+        DraftChangeRow(
+            id, document, bases.get(id, 0), revision, actor.name, now, kind, _with_author(authors.get(id, ()), actor)
+        )
+        for id, document in wanted.items()
+    ]
+
+
+def _with_author(authors: tuple[str, ...], actor: Actor) -> tuple[str, ...]:
+    """Return the authors with the person for whom the actor changes something, where it is known."""
+    return tuple(dict.fromkeys((*authors, actor.person))) if actor.person else tuple(authors)
 
 
 async def _put(
     connection: AsyncConnection,
     merchant_id: int,
     placement: str,
-    rows: Sequence[DraftRuleRow],
+    rows: Sequence[DraftChangeRow],
     live: Mapping[str, Resource],
-) -> list[DraftRule]:
-    """Write rows; a rule that is as it is published needs none."""
-    published = {id: rule.document for id, rule in live.items()}
-    differing = {row.rule_id: row for row in rows if not is_same(row.document, published.get(row.rule_id))}
-    same = [row.rule_id for row in rows if row.rule_id not in differing]
+) -> list[DraftItem]:
+    """Write rows of one kind; a document that is as it is published needs none."""
+    published = {id: resource.document for id, resource in live.items()}
+    differing = {row.id: row for row in rows if not is_same(row.document, published.get(row.id))}
+    same = [row.key for row in rows if row.id not in differing]
     await drafts.drop(connection, merchant_id, placement, same)
     await drafts.put(connection, merchant_id, placement, list(differing.values()))
-    return [rule_of(row.rule_id, live.get(row.rule_id), differing.get(row.rule_id)) for row in rows]
+    return [item_of(row.kind, row.id, live.get(row.id), differing.get(row.id)) for row in rows]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,6 +19,7 @@ from engine.configuration.configuration_cache import ConfigurationCache
 from engine.learning.live import Live
 from engine.model.actor import Actor
 from engine.model.errors import Conflict, ReviewRequired
+from engine.model.resource_kinds import KINDS
 from engine.store import audit, configuration_rows, drafts, plans, resources
 from engine.store.audit import NewEntry
 from engine.store.connection.database import Database
@@ -27,6 +28,17 @@ from engine.store.plans import PlanRow
 ATTEMPTS = 8
 Edit = Callable[[Configuration], Sequence[Change]]
 Also = Callable[[AsyncConnection], Awaitable[None]]
+Approval = Literal["needed", "given", "emergency"]
+"""Whether a second person has approved a change; in an emergency one person answers for it alone."""
+
+
+class Signature(NamedTuple):
+    """Who published, when (epoch milliseconds) and why."""
+
+    actor: Actor
+    at: int
+    reason: str
+    emergency: bool
 
 
 class Published(NamedTuple):
@@ -54,14 +66,14 @@ class Publisher:
         edit: Edit,
         *,
         reason: str = "",
-        reviewed: bool = False,
+        approval: Approval = "needed",
         scenarios: ScenarioPolicy = "none_breaks",
         also: Also = _nothing,
     ) -> Published:
         """Publish what `edit` makes of the configuration; on `Invalid`, `Conflict` or `NotFound` nothing is stored.
 
-        `edit` returns the changes, and is called again when another edit came first. `reviewed` says that a second
-        person has approved changes of rules. `also` runs in the same transaction, and may await only its connection.
+        `edit` returns the changes, and is called again when another edit came first. `also` runs in the same
+        transaction, and may await only its connection. `ReviewRequired` where a second person must approve first.
         """
         for _ in range(ATTEMPTS):
             configuration = await self._configurations.load(actor.merchant_id)
@@ -69,40 +81,36 @@ class Publisher:
                 newest = await plans.newest_versions(connection, actor.merchant_id)
             changes = list(edit(configuration))
             after = configuration.with_changes(changes)
-            if configuration.review and not reviewed:
-                _refuse_rules(after, changes)
+            if configuration.review and approval == "needed":
+                _refuse_unreviewed(changes)
             # Another edit would have to claim the configuration's revision first, so these versions stay free.
             versions = {key: newest.get(key, 0) + 1 for key in after.touched_by(changes)}
             before = {key: active.plan for key, active in self._live.placements(actor.merchant_id).items()}
             ready = await asyncio.to_thread(prepare, after, changes, versions, scenarios=scenarios, before=before)
-            if await self._write(actor, configuration, changes, ready, reason=reason, also=also):
-                made = {
-                    (actor.merchant_id, key): compiled_version.plan
-                    for key, compiled_version in ready.items()
-                    if compiled_version
-                }
+            signature = Signature(actor, now_ms(), reason, approval == "emergency")
+            if await self._write(signature, configuration, changes, ready, also=also):
+                made = {(actor.merchant_id, key): made_plan.plan for key, made_plan in ready.items() if made_plan}
                 await self._live.follow(made)
                 return Published(changes, versions)
         raise Conflict("others are changing the same things right now; try again", field="version")
 
     async def _write(
         self,
-        actor: Actor,
+        signature: Signature,
         configuration: Configuration,
         changes: Sequence[Change],
         ready: Mapping[str, CompiledVersion | None],
         *,
-        reason: str,
         also: Also,
     ) -> bool:
         """Write resources, audit, plan versions and pointers in one transaction; False if another edit came first."""
-        now = now_ms()
+        actor, now, reason, _ = signature
 
         async def work(connection: AsyncConnection) -> bool:
             if not await configuration_rows.claim(connection, actor.merchant_id, configuration.revision):
                 return False
             await resources.write(connection, actor.merchant_id, changes)
-            await audit.write_many(connection, [_entry(change, actor, now) for change in changes])
+            await audit.write_many(connection, [_entry(change, signature) for change in changes])
             for key, compiled_version in ready.items():
                 if compiled_version is None:
                     await plans.deactivate(connection, actor.merchant_id, key)
@@ -119,20 +127,27 @@ class Publisher:
         return await self._database.transact(work)
 
 
-def _refuse_rules(after: Configuration, changes: Sequence[Change]) -> None:
-    """Rules of a placement that goes as a whole go with it."""
-    for resource in (change.resource for change in changes):
-        if resource.kind == "rule" and after.find("placement", "", resource.place) is not None:
-            raise ReviewRequired("rules are changed in the draft here, and published when a second person approves")
+def _refuse_unreviewed(changes: Sequence[Change]) -> None:
+    """Raise `ReviewRequired` unless no change alters an answer.
+
+    A placement may come and go while nothing is in it: it answers nothing.
+    """
+    for change in changes:
+        kind = change.resource.kind
+        is_empty_placement = kind == "placement" and (change.before is None or change.after is None)
+        if KINDS[kind].in_plan and not is_empty_placement:
+            raise ReviewRequired("changes go into the draft here, and are published when a second person approves")
 
 
-def _entry(change: Change, actor: Actor, now: int) -> NewEntry:
+def _entry(change: Change, signature: Signature) -> NewEntry:
     old, new, resource = change.before, change.after, change.resource
     return NewEntry(
-        actor=actor,
-        changed_at=now,
+        actor=signature.actor,
+        changed_at=signature.at,
         action="created" if old is None else "deleted" if new is None else "changed",
         subject=f"{resource.kind} {resource.id}" + (f" in {resource.place}" if resource.place else ""),
         before=old.document if old else None,
         after=new.document if new else None,
+        reason=signature.reason,
+        emergency=signature.emergency,
     )

@@ -34,21 +34,34 @@ class Releases:
     # Review
 
     async def ask(self, actor: Actor, placement: str, *, revision: int, reason: str) -> DraftRow:
-        """Ask for a second person's approval."""
+        """Ask for a second person's approval.
+
+        `Forbidden` where nobody known answers for a change: a key acts for the person who made it, and where nobody
+        knows who that was, a person must ask.
+        """
+        _, draft = await self._drafts.load(actor.merchant_id, placement)
+        if not actor.person and any(not item.authors for item in draft.changes):
+            raise Forbidden(
+                "Nobody knows for whom this key acts, so a person must ask for this review in the browser. Keys that "
+                "are made in the browser act for the person who makes them."
+            )
 
         def change(row: DraftRow) -> DraftRow:
-            return row._replace(state="in_review", reason=reason, asked_by=actor.name, approved_by="", problem="")
+            asked = row._replace(state="in_review", reason=reason, asked_by=actor.name, asked_person=actor.person)
+            return asked._replace(approved_by="", problem="")
 
         return await self._move_on(actor, placement, revision, "asked for review", change)
 
     async def approve(self, actor: Actor, placement: str, *, revision: int) -> DraftRow:
-        """`Forbidden` for whoever asked; `Conflict` where nobody did."""
+        """`Forbidden` for whoever asked or changed anything in the draft, by page or by key; `Conflict` where nobody
+        asked."""
+        _, draft = await self._drafts.load(actor.merchant_id, placement)
 
         def change(row: DraftRow) -> DraftRow:
             if row.state != "in_review":
                 raise Conflict("nobody asked for a review of this draft", field="state")
-            if row.asked_by == actor.name:
-                raise Forbidden("You asked for this review, so somebody else must approve it.")
+            if reason := stands_in_the_way(actor, draft):
+                raise Forbidden(reason)
             return row._replace(state="approved", approved_by=actor.name)
 
         return await self._move_on(actor, placement, revision, "approved", change)
@@ -97,7 +110,9 @@ class Releases:
 
         if head.revision != revision:
             raise Stale("somebody changed this draft meanwhile; look at it again", field="revision")
-        done = await self._publisher.publish(actor, edit, reason=reason, reviewed=True, scenarios="all_hold", also=also)
+        done = await self._publisher.publish(
+            actor, edit, reason=reason, approval="given", scenarios="all_hold", also=also
+        )
         return done.versions[placement]
 
     async def publish_due(self, now: int) -> None:
@@ -140,12 +155,23 @@ class Releases:
         return row
 
 
+def stands_in_the_way(actor: Actor, draft: Draft) -> str:
+    """Return why this actor may not approve the draft; empty where they may."""
+    if not actor.person:
+        return "A key cannot approve a draft."
+    if actor.person in (draft.head.asked_by, draft.head.asked_person):
+        return "You asked for this review, so somebody else must approve it."
+    if actor.person in draft.authors:
+        return "You changed something in this draft, so somebody else must approve it."
+    return ""
+
+
 def _refuse(draft: Draft) -> None:
     """Raise what stands in the way of publishing a draft."""
     if not draft.changes:
         raise Conflict("the draft changes nothing", field="draft")
     if draft.moved:
-        names = ", ".join(f"“{rule.id}”" for rule in draft.moved[:5])
+        names = ", ".join(f"“{item.id}”" for item in draft.moved[:5])
         raise Stale(f"published by others since the draft began: {names}; look at the difference first", field="rules")
     if draft.review and draft.head.state != "approved":
         raise ReviewRequired("a second person must approve this draft before it is published")
@@ -155,4 +181,6 @@ async def _note(connection: AsyncConnection, actor: Actor, placement: str, actio
     shown = {"state": row.state, "why": row.reason, "asked_by": row.asked_by, "approved_by": row.approved_by}
     if row.publish_at is not None:
         shown["publish_at"] = rfc3339(row.publish_at)
-    await audit.write(connection, NewEntry(actor, now_ms(), action, f"draft {placement}", after=shown))
+    await audit.write(
+        connection, NewEntry(actor, now_ms(), action, f"draft {placement}", after=shown, reason=row.reason)
+    )

@@ -53,7 +53,10 @@ class Session(msgspec.Struct, frozen=True):
 
 
 class Key(msgspec.Struct, frozen=True):
-    """An API key; `hint` is its beginning and end, `hash` the SHA-256 of the whole."""
+    """An API key; `hint` is its beginning and end, `hash` the SHA-256 of the whole.
+
+    It acts for `created_by`, the person who made it; empty where nobody knows who that was.
+    """
 
     id: str
     merchant_id: int
@@ -63,3 +66,4 @@ class Key(msgspec.Struct, frozen=True):
     hash: str
     created_at: int
     expires_at: int | None
+    created_by: str = ""

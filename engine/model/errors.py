@@ -30,7 +30,7 @@ class Forbidden(EngineError):
 
 
 class ReviewRequired(Forbidden):
-    """Rules may be published here only when a second person has approved them."""
+    """Changes may be published here only when a second person has approved them."""
 
 
 class Conflict(EngineError):

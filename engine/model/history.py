@@ -20,7 +20,10 @@ class Version(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """An entry of the audit log. `before` and `after` are JSON texts, None where the thing did not exist."""
+    """An entry of the audit log. `before` and `after` are JSON texts, None where the thing did not exist.
+
+    `emergency`: one person did it alone where a second must approve changes.
+    """
 
     id: int
     changed_at: int
@@ -29,3 +32,17 @@ class Entry(NamedTuple):
     subject: str
     before: str | None
     after: str | None
+    reason: str = ""
+    emergency: bool = False
+
+
+class Emergency(NamedTuple):
+    """What one person did alone although changes need a second person; `person` stands behind the actor, a key."""
+
+    id: int
+    at: int
+    placement: str
+    action: str
+    actor: str
+    person: str
+    reason: str

@@ -38,6 +38,12 @@ async def currency_of(connection: AsyncConnection, merchant_id: int) -> str:
     return str((await connection.execute(query)).scalar_one())
 
 
+async def has_review(connection: AsyncConnection, merchant_id: int) -> bool:
+    """Return whether a second person must approve changes."""
+    query = select(merchants.c.review).where(merchants.c.id == merchant_id)
+    return bool((await connection.execute(query)).scalar_one())
+
+
 async def set_review(connection: AsyncConnection, merchant_id: int, *, on: bool) -> None:
     """Whoever is publishing right now starts again, under the new rule."""
     change = {"review": on, "revision": merchants.c.revision + 1}

@@ -16,7 +16,10 @@ from engine.store.tables import audit
 
 
 class NewEntry(NamedTuple):
-    """A change to note; `before` and `after` are anything that encodes as JSON."""
+    """A change to note; `before` and `after` are anything that encodes as JSON.
+
+    `emergency`: one person did it alone where a second must approve changes.
+    """
 
     actor: Actor
     changed_at: int
@@ -24,14 +27,16 @@ class NewEntry(NamedTuple):
     subject: str
     before: object = None
     after: object = None
+    reason: str = ""
+    emergency: bool = False
 
 
-_COLUMNS = ("merchant_id", "at", "who", "action", "subject", "before", "after")
+_COLUMNS = ("merchant_id", "at", "who", "action", "subject", "before", "after", "reason", "emergency")
 
 
 def _values(entry: NewEntry) -> tuple[object, ...]:
-    actor, changed_at, action, subject, before, after = entry
-    return actor.merchant_id, changed_at, actor.name, action, subject, _text(before), _text(after)
+    actor, changed_at, action, subject, before, after, *rest = entry
+    return actor.merchant_id, changed_at, actor.name, action, subject, _text(before), _text(after), *rest
 
 
 async def write_many(connection: AsyncConnection, entries: Sequence[NewEntry]) -> None:

@@ -1,29 +1,33 @@
-"""Drafts: the rules that differ from the published ones, and where each placement's draft stands."""
+"""Drafts: what differs from what is published, and where each placement's draft stands."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Table, delete, select, update
+from sqlalchemy import ColumnElement, Table, delete, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.errors import Stale
 from engine.model.history import DraftState
-from engine.model.placement import RuleDocument
+from engine.model.resource_kinds import Kind
 from engine.store.connection.bulk import insert_many
-from engine.store.tables import draft_rules, drafts
+from engine.store.resources import decode
+from engine.store.tables import draft_changes, drafts
 
 FIRST_REVISION = 1_000_000
-"""The first revision of a draft: no version of a published rule gets this high.
+"""The first revision of a draft: no version of a published document gets this high.
 
-An editor sends back one number, the rule's version or the draft's revision, and the range says which of the two it saw.
+An editor sends back one number, the document's version or the draft's revision; the range says which of the two it saw.
 """
 
 
 class DraftRow(NamedTuple):
-    """The state of a draft; `publish_at` in epoch milliseconds, `problem` says why it was not published then."""
+    """Where a draft stands; `publish_at` in epoch milliseconds, `problem` says why it was not published then.
+
+    `asked_person` is the person behind `asked_by`, empty where nobody knows the person of a key.
+    """
 
     state: DraftState = "open"
     reason: str = ""
@@ -33,17 +37,31 @@ class DraftRow(NamedTuple):
     scheduled_by: str = ""
     problem: str = ""
     revision: int = FIRST_REVISION
+    asked_person: str = ""
 
 
-class DraftRuleRow(NamedTuple):
-    """A rule as the draft will have it; without a document it will be deleted."""
+ItemKey = tuple[Kind, str]
+"""The kind and the id of what a draft changes."""
 
-    rule_id: str
-    document: RuleDocument | None
+
+class DraftChangeRow(NamedTuple):
+    """A document as the draft will have it; without one it will be deleted.
+
+    `authors` are the persons who made the change what it is, the first first.
+    """
+
+    id: str
+    document: Any
     base_version: int
     revision: int
     changed_by: str
     changed_at: int
+    kind: Kind = "rule"
+    authors: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> ItemKey:
+        return self.kind, self.id
 
 
 class Due(NamedTuple):
@@ -66,19 +84,26 @@ async def head(connection: AsyncConnection, merchant_id: int, placement: str) ->
     return DraftRow(*row) if row else DraftRow()
 
 
-async def rules(
-    connection: AsyncConnection, merchant_id: int, placement: str, ids: Collection[str] | None = None
-) -> list[DraftRuleRow]:
-    """The rules that the draft changes, or those of them with these ids, by id."""
-    columns = (draft_rules.c[name] for name in DraftRuleRow._fields)
-    query = select(*columns).where(_of(draft_rules, merchant_id, placement)).order_by(draft_rules.c.rule_id)
-    if ids is not None:
-        query = query.where(draft_rules.c.rule_id.in_(ids))
-    return [DraftRuleRow(*row)._replace(document=_decoded(row.document)) for row in await connection.execute(query)]
+async def changes(
+    connection: AsyncConnection, merchant_id: int, placement: str, keys: Collection[ItemKey] | None = None
+) -> list[DraftChangeRow]:
+    """Return what the draft changes, or of that what has these keys, by kind and id."""
+    columns = (draft_changes.c[name] for name in DraftChangeRow._fields)
+    query = select(*columns).where(_of(draft_changes, merchant_id, placement))
+    if keys is not None:
+        query = query.where(_among(keys))
+    rows = await connection.execute(query.order_by(draft_changes.c.kind, draft_changes.c.id))
+    return [_decoded(row) for row in rows]
 
 
-def _decoded(text: str | None) -> RuleDocument | None:
-    return None if text is None else msgspec.json.decode(text, type=RuleDocument)
+def _among(keys: Collection[ItemKey]) -> ColumnElement[bool]:
+    return tuple_(draft_changes.c.kind, draft_changes.c.id).in_(list(keys))
+
+
+def _decoded(row: Any) -> DraftChangeRow:
+    stored = DraftChangeRow(*row)
+    document = None if stored.document is None else decode(stored.kind, stored.document)
+    return stored._replace(document=document, authors=tuple(msgspec.json.decode(row.authors, type=list[str])))
 
 
 async def touch(connection: AsyncConnection, merchant_id: int, placement: str, *, expected: int | None = None) -> int:
@@ -101,20 +126,21 @@ async def _ensure(connection: AsyncConnection, merchant_id: int, placement: str)
     await insert_many(connection, drafts, tuple(fresh), [tuple(fresh.values())], on_conflict="nothing")
 
 
-async def put(connection: AsyncConnection, merchant_id: int, placement: str, rows: Sequence[DraftRuleRow]) -> None:
-    columns = ("merchant_id", "placement", *DraftRuleRow._fields)
-    values = [(merchant_id, placement, id, _encoded(document), *rest) for id, document, *rest in rows]
-    await insert_many(connection, draft_rules, columns, values, on_conflict="replace")
+async def put(connection: AsyncConnection, merchant_id: int, placement: str, rows: Sequence[DraftChangeRow]) -> None:
+    columns = ("merchant_id", "placement", *DraftChangeRow._fields)
+    values = [(merchant_id, placement, *_encoded(row)) for row in rows]
+    await insert_many(connection, draft_changes, columns, values, on_conflict="replace")
 
 
-def _encoded(document: RuleDocument | None) -> str | None:
-    return None if document is None else msgspec.json.encode(document).decode()
+def _encoded(row: DraftChangeRow) -> DraftChangeRow:
+    document = None if row.document is None else msgspec.json.encode(row.document).decode()
+    return row._replace(document=document, authors=msgspec.json.encode(row.authors).decode())  # type: ignore[arg-type]
 
 
-async def drop(connection: AsyncConnection, merchant_id: int, placement: str, ids: Collection[str]) -> None:
-    """Let these rules be as they are published."""
-    among = draft_rules.c.rule_id.in_(ids)
-    await connection.execute(delete(draft_rules).where(_of(draft_rules, merchant_id, placement), among))
+async def drop(connection: AsyncConnection, merchant_id: int, placement: str, keys: Collection[ItemKey]) -> None:
+    """Let these be as they are published."""
+    if keys:
+        await connection.execute(delete(draft_changes).where(_of(draft_changes, merchant_id, placement), _among(keys)))
 
 
 async def expect(connection: AsyncConnection, merchant_id: int, placement: str, revision: int) -> None:
@@ -133,7 +159,7 @@ async def move_on(connection: AsyncConnection, merchant_id: int, placement: str,
 
 async def clear(connection: AsyncConnection, merchant_id: int, placement: str) -> None:
     """Nothing differs any more: it was published, or the placement goes."""
-    await connection.execute(delete(draft_rules).where(_of(draft_rules, merchant_id, placement)))
+    await connection.execute(delete(draft_changes).where(_of(draft_changes, merchant_id, placement)))
     await touch(connection, merchant_id, placement)
 
 

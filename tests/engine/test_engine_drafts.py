@@ -9,40 +9,11 @@ import pytest
 
 from engine.clock import now_ms
 from engine.configuration.drafts import OthersFirst
-from engine.model.errors import Conflict, Forbidden, Invalid, NotFound, ReviewRequired, Stale
+from engine.model.errors import Conflict, Invalid, NotFound, Stale
+from tests.desk import HIDE_CARD, PLACE, Desk, version_of
 from tests.factories import order, rule
 
 pytestmark = pytest.mark.anyio
-PLACE = "payment_methods"
-HIDE_CARD = rule({"exclude": ["card"]})
-
-
-class Desk:
-    """One person's way to the draft of `payment_methods`."""
-
-    def __init__(self, shop, name):
-        self.shop, self.name = shop, name
-
-    async def save(self, document, revision=None):
-        return await self.shop.engine.drafts.save(self.shop.actor(self.name), PLACE, document, revision=revision)
-
-    async def remove(self, id, revision=None):
-        return await self.shop.engine.drafts.remove(self.shop.actor(self.name), PLACE, id, revision=revision)
-
-    async def draft(self):
-        return await self.shop.engine.drafts.get(self.shop.id, PLACE)
-
-    async def marks(self):
-        return {one.id: one.mark for one in (await self.draft()).rules}
-
-    async def release(self, act, **more):
-        revision = more.pop("revision", None) or (await self.draft()).head.revision
-        return await getattr(self.shop.engine.releases, act)(
-            self.shop.actor(self.name), PLACE, revision=revision, **more
-        )
-
-    async def publish(self, reason="because"):
-        return await self.release("publish", reason=reason)
 
 
 @pytest.fixture
@@ -53,14 +24,6 @@ def ada(shop):
 @pytest.fixture
 def bob(shop):
     return Desk(shop, "bob@example.com")
-
-
-def version_of(shop):
-    return shop.engine.live.get(shop.id, PLACE).plan.version
-
-
-async def turn_review_on(shop):
-    await shop.engine.accounts.set_review(shop.merchant, on=True, actor_name="ada@example.com")
 
 
 async def test_a_draft_changes_nothing_until_it_is_published(shop, ada):
@@ -238,60 +201,6 @@ async def test_a_whole_set_of_rules_takes_the_place_of_another(shop, ada):
             shop.actor("ci"), PLACE, [HIDE_CARD, rule({"exclude": ["bitcoin"]}, id="r9")], revision=None
         )
     assert refused.value.problems[0].field == "1/effects/0"
-
-
-async def test_with_review_nobody_publishes_alone(shop, ada, bob):
-    await turn_review_on(shop)
-    with pytest.raises(ReviewRequired):
-        await shop.create("rule", HIDE_CARD)
-    await ada.save(HIDE_CARD)
-    with pytest.raises(ReviewRequired):
-        await ada.publish()
-    with pytest.raises(Conflict, match="nobody asked"):
-        await bob.release("approve")
-    await ada.release("ask", reason="no cards in spring")
-    with pytest.raises(ReviewRequired):
-        await bob.publish()
-    with pytest.raises(Forbidden, match="somebody else"):
-        await ada.release("approve")
-    await bob.release("approve")
-    await ada.publish(reason="")
-    assert "card" not in order((await shop.decide()).decision)
-    assert (await shop.engine.versions.page(shop.id, PLACE))[0].reason == "no cards in spring"
-    said = [(one.actor, one.action) for one in await shop.engine.catalogue.audit(shop.id, subject=f"draft {PLACE}")]
-    assert said == [
-        ("ada@example.com", "published"),
-        ("bob@example.com", "approved"),
-        ("ada@example.com", "asked for review"),
-    ]
-
-
-async def test_what_was_approved_is_just_what_is_published(shop, ada, bob):
-    await turn_review_on(shop)
-    await ada.save(HIDE_CARD)
-    await ada.release("ask", reason="")
-    seen = (await bob.draft()).head.revision
-    await ada.save(rule({"exclude": ["klarna"]}, id="sneaked-in"))
-    with pytest.raises(Stale):
-        await bob.release("approve", revision=seen)
-    await ada.release("ask", reason="")
-    await bob.release("approve")
-    await ada.save(rule({"exclude": ["ideal"]}, id="sneaked-in-later"))
-    assert (await ada.draft()).head.state == "open"
-    with pytest.raises(ReviewRequired):
-        await ada.publish()
-
-
-async def test_candidates_and_whole_placements_need_no_review(shop):
-    await shop.create("rule", HIDE_CARD)
-    await turn_review_on(shop)
-    catalogue = shop.engine.catalogue
-    await catalogue.delete(shop.actor("key"), "candidate", PLACE, "ideal", version=None)
-    with pytest.raises(ReviewRequired):
-        await catalogue.delete(shop.actor("key"), "rule", PLACE, "r1", version=None)
-    await catalogue.delete(shop.actor("key"), "placement", "", PLACE, version=None)
-    await shop.place()
-    await Desk(shop, "ada").save(HIDE_CARD)
 
 
 async def test_a_scheduled_draft_is_published_at_its_time_once_however_many_processes_there_are(

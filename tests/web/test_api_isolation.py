@@ -36,6 +36,13 @@ class Ids(NamedTuple):
         """The address with the ids of its parts; fails for a part that this test does not know yet."""
         own = {
             "/v1/placements/{placement}/candidates/{id}": self.candidate,
+            "/v1/placements/{placement}/candidates/{id}/pause": self.candidate,
+            "/v1/placements/{placement}/draft/candidates/{id}": self.candidate,
+            "/v1/placements/{placement}/draft/candidates/{id}/keep": self.candidate,
+            "/v1/placements/{placement}/draft/vocabulary/{name}": self.field,
+            "/v1/placements/{placement}/draft/vocabulary/{name}/keep": self.field,
+            "/v1/placements/{placement}/draft/lists/{name}": self.list,
+            "/v1/placements/{placement}/draft/lists/{name}/keep": self.list,
             "/v1/placements/{placement}/rules/{id}": self.rule,
             "/v1/placements/{placement}/draft/rules/{id}": self.rule,
             "/v1/placements/{placement}/draft/rules/{id}/keep": self.rule,
@@ -86,6 +93,8 @@ def ask(client: httpx.Client, method: str, path: str, operation: dict[str, Any],
     if method == "PUT" and path.endswith("}"):
         part = path.rpartition("/")[2].strip("{}")
         body = {**body, "key" if part == "placement" else part: address.rpartition("/")[2]}
+    if method == "PUT" and path.endswith("/settings"):
+        body = {**body, "key": ids.placement}
     return client.request(
         method,
         address,

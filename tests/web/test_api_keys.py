@@ -35,7 +35,16 @@ def test_a_key_is_shown_once(side: Side):
     answer = side.client.get("/v1/keys")
     assert key["key"].startswith("sk_live_")
     assert key["key"] not in answer.text
-    assert set(listed(side, key["id"])) == {"id", "kind", "name", "hint", "created_at", "expires_at", "in_force"}
+    assert set(listed(side, key["id"])) == {
+        "id",
+        "kind",
+        "name",
+        "hint",
+        "created_at",
+        "expires_at",
+        "in_force",
+        "created_by",
+    }
     assert answer.headers["cache-control"] == "no-store"
 
 

@@ -100,5 +100,9 @@ def test_every_collection_of_operations_has_an_example(server: Server):
         if not any(re.fullmatch(pattern, one) for one in tried):
             missing.append(path)
     assert set(missing) <= {"/healthz", "/metrics", "/v1/placements/{placement}", "/v1/vocabulary/{name}"} | {
-        "/v1/placements/{placement}/rules/{id}"
+        "/v1/placements/{placement}/rules/{id}",
+        "/v1/placements/{placement}/draft/settings/keep",
+        "/v1/placements/{placement}/draft/candidates/{id}/keep",
+        "/v1/placements/{placement}/draft/vocabulary/{name}/keep",
+        "/v1/placements/{placement}/draft/lists/{name}/keep",
     }

@@ -16,6 +16,7 @@ Slug = Annotated[str, Meta(max_length=64, description="Where given, the key's ow
 Limit = Annotated[int, Meta(ge=1, le=200, description="The most items to answer.")]
 Cursor = Annotated[str, Meta(max_length=80, pattern=WITHOUT_NUL, description="`next` of the page before.")]
 Moment = Annotated[str, Meta(description="RFC 3339, UTC.", extra_json_schema={"format": "date-time"})]
+Reason = Annotated[str, Meta(max_length=500, description="The reason for the change, kept with the version.")]
 ReportedMoment = Annotated[datetime, Meta(tz=True, description="RFC 3339 with an offset.")]
 
 

@@ -11,7 +11,7 @@ from litestar.params import FromPath
 from msgspec import Meta
 
 from engine.accounts.accounts import Access
-from engine.configuration.draft_overlay import Draft, DraftRule, Mark
+from engine.configuration.draft_overlay import Draft, DraftItem, Mark
 from engine.configuration.plan_difference import Difference
 from engine.kernel.scenario_check import ScenarioOutcome
 from engine.model.actor import Actor
@@ -22,7 +22,7 @@ from engine.model.placement import Moment as PublishMoment
 from engine.model.timestamps import rfc3339, to_ms
 from engine.service import Engine
 from rules.language.values import read_datetime
-from web.api.common_types import Moment
+from web.api.common_types import Moment, Reason
 from web.http.request_reading import MOST_BULK_BYTES
 from web.http.responses import json_response
 from web.openapi import examples
@@ -32,7 +32,11 @@ TAG = "Drafts"
 PATH = "/v1/placements/{placement:str}/draft"
 RULE = f"{PATH}/rules/{{id:str}}"
 Revision = Annotated[int, Meta(ge=0, description="Counts the changes; `If-Match` takes it in quotes.")]
-Reason = Annotated[str, Meta(max_length=500, description="The reason for the change, kept with the version.")]
+
+
+Authors = Annotated[
+    list[str], Meta(description="The persons who made the change; none of them may approve it. Keys act for a person.")
+]
 
 
 class DraftedRule(msgspec.Struct, frozen=True):
@@ -46,6 +50,7 @@ class DraftedRule(msgspec.Struct, frozen=True):
     revision: Revision
     moved: bool
     changed_by: str
+    authors: Authors
     changed_at: Moment | None
     rule: RuleDocument | None
     published: RuleDocument | None
@@ -118,7 +123,7 @@ class ScenarioOutcomes(msgspec.Struct, frozen=True):
 async def show(
     access: NamedDependency[Access], engine: NamedDependency[Engine], placement: FromPath[str]
 ) -> Response[bytes]:
-    return await _state(engine, access.merchant.id, placement)
+    return await draft_answer(engine, access.merchant.id, placement)
 
 
 @get(f"{PATH}/rules", **Operation(TAG, "List rules in a draft", {200: Answer("All rules", DraftedRules)}).route())
@@ -221,7 +226,7 @@ async def reorder(
     expected_version: NamedDependency[int | None],
 ) -> Response[bytes]:
     await engine.drafts.reorder(actor, placement, document.ids, revision=expected_version)
-    return await _state(engine, actor.merchant_id, placement)
+    return await draft_answer(engine, actor.merchant_id, placement)
 
 
 @delete(
@@ -240,7 +245,7 @@ async def discard(
     expected_version: NamedDependency[int | None],
 ) -> Response[bytes]:
     await engine.drafts.discard(actor, placement, revision=expected_version)
-    return await _state(engine, actor.merchant_id, placement)
+    return await draft_answer(engine, actor.merchant_id, placement)
 
 
 @get(
@@ -264,7 +269,7 @@ async def try_scenarios(
         TAG,
         "Send a draft for review",
         {200: Answer("The draft, in review", DraftState, ("ETag",))},
-        "A second person approves in the browser; a key cannot.",
+        "A person approves in the browser who neither asked nor changed anything; a key asks for its maker.",
         body=ReviewRequest,
         example=examples.REVIEW,
         errors=(412, 428),
@@ -279,7 +284,7 @@ async def request_review(
 ) -> Response[bytes]:
     revision = await _revision(engine, actor, placement, expected_version)
     await engine.releases.ask(actor, placement, revision=revision, reason=document.reason)
-    return await _state(engine, actor.merchant_id, placement)
+    return await draft_answer(engine, actor.merchant_id, placement)
 
 
 @delete(
@@ -299,7 +304,7 @@ async def withdraw(
 ) -> Response[bytes]:
     revision = await _revision(engine, actor, placement, expected_version)
     await engine.releases.send_back(actor, placement, revision=revision)
-    return await _state(engine, actor.merchant_id, placement)
+    return await draft_answer(engine, actor.merchant_id, placement)
 
 
 @post(
@@ -345,7 +350,8 @@ async def _revision(engine: Engine, actor: Actor, placement: str, expected: int 
     return (await engine.drafts.get(actor.merchant_id, placement)).head.revision
 
 
-async def _state(engine: Engine, merchant_id: int, placement: str) -> Response[bytes]:
+async def draft_answer(engine: Engine, merchant_id: int, placement: str) -> Response[bytes]:
+    """Answer with the draft and what it changes."""
     draft, differences = await engine.drafts.differences(merchant_id, placement)
     return json_response(state_of(draft, differences), version=draft.head.revision)
 
@@ -369,14 +375,22 @@ def state_of(draft: Draft, differences: list[Difference]) -> DraftState:
     )
 
 
-def _drafted(rule: DraftRule) -> DraftedRule:
+def _drafted(rule: DraftItem) -> DraftedRule:
     changed_at = rfc3339(rule.changed_at) if rule.changed_at else None
     return DraftedRule(
-        rule.id, rule.mark, rule.revision, rule.moved, rule.changed_by, changed_at, rule.after, rule.before
+        rule.id,
+        rule.mark,
+        rule.revision,
+        rule.moved,
+        rule.changed_by,
+        list(rule.authors),
+        changed_at,
+        rule.after,
+        rule.before,
     )
 
 
-def _rule(rule: DraftRule) -> Response[bytes]:
+def _rule(rule: DraftItem) -> Response[bytes]:
     return json_response(_drafted(rule), version=rule.revision)
 
 

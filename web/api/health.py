@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 
 from engine.service import Engine
-from web.http.metrics import OUTAGES, WAITING
+from web.http.metrics import EMERGENCIES, OUTAGES, WAITING
 from web.http.problem_details import Unavailable
 from web.openapi.operation import Answer, Operation
 
@@ -44,6 +45,9 @@ async def readyz(engine: NamedDependency[Engine]) -> Status:
 async def metrics(engine: NamedDependency[Engine]) -> Response[bytes]:
     WAITING.set(engine.recorder.queued)
     OUTAGES.set(engine.live.outage_count)
+    with suppress(Exception):  # the other numbers are wanted most when the database does not answer
+        async with asyncio.timeout(1):
+            EMERGENCIES.set(await engine.emergencies.count_unseen())
     return Response(generate_latest(), headers={"content-type": CONTENT_TYPE_LATEST})
 
 

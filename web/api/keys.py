@@ -51,6 +51,7 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     created_at: Moment
     expires_at: Moment | None
     in_force: bool
+    created_by: Annotated[str, Meta(description="The person for whom the key acts; empty where nobody knows.")]
 
 
 class CreatedKey(ApiKey, frozen=True, kw_only=True):
@@ -99,7 +100,9 @@ async def create(
     engine: NamedDependency[Engine],
     document: NamedDependency[NewKey],
 ) -> Response[bytes]:
-    key, secret = await engine.accounts.create_key(access.merchant, document.kind, document.name, actor_name=actor.name)
+    key, secret = await engine.accounts.create_key(
+        access.merchant, document.kind, document.name, actor_name=actor.name, person=actor.person
+    )
     return json_response(CreatedKey(**_fields(key), key=secret), status=201, headers=NO_STORE)
 
 
@@ -121,7 +124,7 @@ async def rotate(
     document: NamedDependency[KeyRotation],
 ) -> Response[bytes]:
     key, secret = await engine.accounts.rotate_key(
-        access.merchant, id, overlap_hours=document.overlap_hours, actor_name=actor.name
+        access.merchant, id, overlap_hours=document.overlap_hours, actor_name=actor.name, person=actor.person
     )
     return json_response(CreatedKey(**_fields(key), key=secret), status=201, headers=NO_STORE)
 
@@ -143,6 +146,7 @@ def _fields(key: Key) -> dict[str, Any]:
         "created_at": rfc3339(key.created_at),
         "expires_at": None if expires is None else rfc3339(expires),
         "in_force": expires is None or expires > now_ms(),
+        "created_by": key.created_by,
     }
 
 

@@ -85,6 +85,8 @@ class AuditEntry(msgspec.Struct, frozen=True):
     subject: str
     before: Any
     after: Any
+    reason: str = msgspec.field(name="why")
+    emergency: Annotated[bool, Meta(description="One person did it alone where a second must approve changes.")]
 
 
 class AuditEntries(msgspec.Struct, frozen=True):
@@ -187,6 +189,8 @@ async def audit(
             entry.subject,
             _raw(entry.before),
             _raw(entry.after),
+            entry.reason,
+            entry.emergency,
         )
         for entry in entries[: parameters.limit]
     ]

@@ -17,7 +17,7 @@ from engine.model.actor import Actor
 from engine.model.history import Number
 from engine.model.timestamps import rfc3339
 from engine.service import Engine
-from web.api.common_types import Limit, Moment
+from web.api.common_types import Limit, Moment, Reason
 from web.http.responses import JSON, json_response
 from web.openapi import examples
 from web.openapi.operation import Answer, Operation
@@ -49,9 +49,22 @@ class PlanVersions(msgspec.Struct, frozen=True):
 
 
 class Rollback(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The version to roll back to."""
+    """The version to roll back to.
+
+    Where changes need the approval of a second person, one person may roll back in an emergency only.
+    """
 
     version: Number
+    reason: Reason = msgspec.field(default="", name="why")
+    emergency: Annotated[bool, Meta(description="Without a second person; needs `why`, and others are told.")] = False
+
+
+class Pause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why a candidate is taken out of all answers at once."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=500, description="Others will read it.")] = msgspec.field(
+        name="why"
+    )
 
 
 class Since(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -113,7 +126,8 @@ async def compare_versions(
         "Roll back to a plan version",
         {200: Answer("Published; the versions, the newest first", PlanVersions)},
         "Publishes a new version with the placement, candidates and rules of an earlier one, and sets the editable "
-        "configuration to the same. Candidates and rules that were added since are switched off, not deleted.",
+        "configuration to the same. Candidates and rules that were added since are switched off, not deleted. 403 "
+        "`review-required`: a second person must approve changes here, and this is not named an emergency.",
         body=Rollback,
         example=examples.ROLL_BACK,
         errors=(409,),
@@ -125,7 +139,9 @@ async def roll_back(
     placement: FromPath[str],
     document: NamedDependency[Rollback],
 ) -> Response[bytes]:
-    await engine.versions.roll_back(actor, placement, document.version)
+    await engine.versions.roll_back(
+        actor, placement, document.version, reason=document.reason.strip(), emergency=document.emergency
+    )
     return json_response(await _page(engine, actor.merchant_id, placement, Versions()))
 
 
@@ -140,4 +156,28 @@ async def _page(engine: Engine, merchant_id: int, placement: str, parameters: Ve
     return PlanVersions(items, str(items[-1].version) if len(rows) > parameters.limit else None)
 
 
-handlers = [list_versions, show_version, compare_versions, roll_back]
+@post(
+    "/v1/placements/{placement:str}/candidates/{id:str}/pause",
+    **Operation(
+        TAG,
+        "Pause a candidate in an emergency",
+        {200: Answer("Published; the versions, the newest first", PlanVersions)},
+        "Takes a candidate out of all answers at once, also where a second person must approve changes: others are "
+        "told until one of them has seen it. Offer it again by an ordinary change.",
+        body=Pause,
+        example=examples.PAUSE,
+        errors=(409,),
+    ).route(),
+)
+async def pause(
+    actor: NamedDependency[Actor],
+    engine: NamedDependency[Engine],
+    placement: FromPath[str],
+    id: FromPath[str],
+    document: NamedDependency[Pause],
+) -> Response[bytes]:
+    await engine.emergencies.pause(actor, placement, id, reason=document.reason.strip())
+    return json_response(await _page(engine, actor.merchant_id, placement, Versions()))
+
+
+handlers = [list_versions, show_version, compare_versions, roll_back, pause]

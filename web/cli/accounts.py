@@ -100,13 +100,19 @@ def keys() -> None:
 @click.option("--kind", type=click.Choice(["secret", "publishable"]), required=True)
 @click.option("--mode", type=click.Choice(["live", "test"]), default="live", show_default=True)
 @click.option("--name", default="command line", show_default=True)
+@click.option("--person", default="", help="E-mail address of the person for whom the key acts.")
 @as_json
-def keys_create(*, merchant: str, kind: Kind, mode: str, name: str, json: bool) -> None:
+def keys_create(*, merchant: str, kind: Kind, mode: str, name: str, person: str, json: bool) -> None:
     """Create a key. It is shown only once."""
 
     async def work(engine: Engine) -> dict[str, str]:
         side = await engine.accounts.merchant(merchant, mode)
-        key, plain = await engine.accounts.create_key(side, kind, name, actor_name="tap2")
+        owner = person.strip().lower()
+        if owner and not await engine.accounts.has_user(owner):
+            raise click.ClickException(f"--person: there is no user “{person}”")
+        key, plain = await engine.accounts.create_key(
+            side, kind, name, actor_name="tap2", person=person.strip().lower()
+        )
         return {"id": key.id, "merchant": merchant, "mode": mode, "kind": kind, "key": plain}
 
     show(with_engine(work), json=json)

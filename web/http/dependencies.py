@@ -21,7 +21,8 @@ _VERSION = re.compile(r'"([0-9]{1,9})"')
 def provide_actor(access: NamedDependency[Access]) -> Actor:
     """Return the merchant with the key's name and id, by which the audit log names the caller."""
     key = access.key
-    return Actor(access.merchant.id, f"key {key.name} ({key.id})" if key.name else f"key {key.id}")
+    name = f"key {key.name} ({key.id})" if key.name else f"key {key.id}"
+    return Actor(access.merchant.id, name, on_behalf_of=key.created_by)
 
 
 def provide_expected_version(request: AnyRequest, access: NamedDependency[Access]) -> int | None:

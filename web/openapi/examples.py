@@ -74,5 +74,6 @@ LIST: Json = {"name": "blocked-regions", "values": ["DE-BY", "AT-9"]}
 KEY: Json = {"kind": "publishable", "name": "Web checkout"}
 ROTATION: Json = {"overlap_hours": 24}
 ROLL_BACK: Json = {"version": 1}
+PAUSE: Json = {"why": "The provider answers with errors"}
 TRIAL: Json = {"context": DECISION["context"]}
 PREVIEW: Json = {"since": "2026-11-01T00:00:00Z", "until": "2026-11-08T00:00:00Z", "limit": 50000}

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from engine.store.tables import accounts
-from engine.store.tables.configuration import active_plans, audit, draft_rules, drafts, plans, resources
+from engine.store.tables.configuration import (
+    active_plans,
+    audit,
+    draft_changes,
+    drafts,
+    emergencies,
+    plans,
+    resources,
+)
 from engine.store.tables.log import decisions, outcomes
 from engine.store.tables.previews import previews
 from engine.store.tables.schema import metadata
@@ -33,8 +41,9 @@ __all__ = [
     "beliefs",
     "decisions",
     "delays",
-    "draft_rules",
+    "draft_changes",
     "drafts",
+    "emergencies",
     "field_days",
     "fits",
     "fold_starts",

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint, false
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+)
 
 from engine.store.tables.schema import merchant_column, metadata
 
@@ -60,5 +72,7 @@ keys = Table(
     Column("hash", Text, nullable=False, unique=True),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
+    # The person who made the key, for whom it acts; empty where nobody knows.
+    Column("created_by", Text, nullable=False, server_default=text("''")),
     Index("ix_keys_merchant", "merchant_id"),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, PrimaryKeyConstraint, Table, Text, false, text
 
 from engine.store.tables.schema import long_integer, merchant_column, metadata
 
@@ -17,6 +17,9 @@ audit = Table(
     Column("subject", Text, nullable=False),
     Column("before", Text),
     Column("after", Text),
+    Column("why", Text, key="reason", nullable=False, server_default=text("''")),
+    # Done by one person alone, past the review by a second.
+    Column("emergency", Boolean, nullable=False, server_default=false()),
     Index("ix_audit_merchant_id", "merchant_id", "id"),
 )
 
@@ -35,20 +38,23 @@ resources = Table(
     PrimaryKeyConstraint("merchant_id", "kind", "place", "id"),
 )
 
-# Rules as they are to be: what a placement's draft changes of the published ones. No document is a deletion;
-# `base_version` is the published rule's version that the change was made from, 0 where there was none.
-draft_rules = Table(
-    "draft_rules",
+# The configuration as it is to be: what a placement's draft changes of what is published. No document is a deletion;
+# `base_version` is the published version that the change was made from, 0 where there was none. `authors` is a JSON
+# list of all persons who made the change what it is.
+draft_changes = Table(
+    "draft_changes",
     metadata,
     merchant_column(),
     Column("placement", Text, nullable=False),
-    Column("rule_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("id", Text, nullable=False),
     Column("document", Text),
     Column("base_version", Integer, nullable=False),
     Column("revision", Integer, nullable=False),
     Column("changed_by", Text, nullable=False),
     Column("changed_at", BigInteger, nullable=False),
-    PrimaryKeyConstraint("merchant_id", "placement", "rule_id"),
+    Column("authors", Text, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement", "kind", "id"),
 )
 
 # Where a draft stands on its way to being published. `revision` counts its changes and never goes back.
@@ -65,7 +71,26 @@ drafts = Table(
     Column("scheduled_by", Text, nullable=False),
     Column("problem", Text, nullable=False),
     Column("revision", Integer, nullable=False),
+    # The person behind `asked_by`, which may be a key.
+    Column("asked_person", Text, nullable=False, server_default=text("''")),
     PrimaryKeyConstraint("merchant_id", "placement"),
+)
+
+# What one person did alone although changes need a second: it is shown until another person has seen it.
+emergencies = Table(
+    "emergencies",
+    metadata,
+    Column("id", long_integer(), primary_key=True),
+    merchant_column(),
+    Column("at", BigInteger, nullable=False),
+    Column("placement", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("acknowledged_by", Text, nullable=False, server_default=text("''")),
+    Column("acknowledged_at", BigInteger),
+    Index("ix_emergencies_merchant_id", "merchant_id", "acknowledged_at"),
 )
 
 # What was published, for good: the placement with all that its decisions depend on.

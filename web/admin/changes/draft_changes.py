@@ -14,8 +14,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from engine.clock import now_ms
-from engine.configuration.draft_overlay import Draft, DraftRule
+from engine.configuration.draft_overlay import Draft, DraftItem
 from engine.configuration.plan_difference import Difference
+from engine.configuration.release import stands_in_the_way
 from engine.kernel.scenario_check import ScenarioOutcome
 from engine.model.errors import EngineError, FieldProblem, Forbidden, Invalid, NotFound, invalid
 from engine.model.placement import Placement
@@ -199,7 +200,7 @@ async def _page(
         rows=[_row(frame, key, rule, changed) for rule, changed in zip(draft.changes, differences, strict=True)],
         scenarios=scenarios,
         failing=sum(not scenario.holds for scenario in scenarios or ()),
-        may_approve=frame.may_edit and draft.head.state == "in_review" and draft.head.asked_by != frame.actor.name,
+        may_approve=frame.may_edit and draft.head.state == "in_review" and not stands_in_the_way(frame.actor, draft),
         may_publish=frame.may_edit and approved,
         form=form,
         problems=texts,
@@ -211,7 +212,7 @@ def _said(problem: FieldProblem) -> str:
     return problem.message if problem.field == "form" else f"{problem.field}: {problem.message}"
 
 
-def _row(frame: Frame, key: str, rule: DraftRule, rule_change: Difference) -> ChangedRuleRow:
+def _row(frame: Frame, key: str, rule: DraftItem, rule_change: Difference) -> ChangedRuleRow:
     mark, kind = MARKS[rule_change.mark]
     return ChangedRuleRow(
         id=rule.id,

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from engine.configuration.configuration import Configuration
-from engine.configuration.draft_overlay import Draft, DraftRule, is_same
+from engine.configuration.draft_overlay import Draft, DraftItem, is_same
 from engine.configuration.drafts import after_draft
 from engine.kernel.plan import lists_of, rule_source
 from engine.model.errors import NotFound, Stale
@@ -65,11 +65,11 @@ class DraftRules:
         """Return the state that these rules are in."""
         return self.merchant_id, self.key, self.configuration.revision, self.draft.head.revision
 
-    def find(self, id: str) -> DraftRule | None:
+    def find(self, id: str) -> DraftItem | None:
         """Return the rule, also where the draft deletes it; None where there is none."""
         return next((rule for rule in self.draft.rules if rule.id == id), None)
 
-    def get(self, id: str) -> DraftRule:
+    def get(self, id: str) -> DraftItem:
         """Return the rule; `NotFound` where there is none."""
         rule = self.find(id)
         if rule is None:
@@ -119,7 +119,7 @@ async def load_rules(frame: Frame, key: str) -> DraftRules:
     return DraftRules(frame.merchant.id, after_draft(configuration, draft), draft, cache)
 
 
-async def create(frame: Frame, key: str, document: RuleDocument) -> DraftRule:
+async def create(frame: Frame, key: str, document: RuleDocument) -> DraftItem:
     """Put a new rule into the draft under an id made from its name.
 
     A form that is sent twice makes one rule: where the draft already has a new rule like it, that one is returned.
@@ -134,18 +134,18 @@ async def create(frame: Frame, key: str, document: RuleDocument) -> DraftRule:
             return await keep(frame, key, named, revision=0)
 
 
-def _is_twin(rule: DraftRule, document: RuleDocument) -> bool:
+def _is_twin(rule: DraftItem, document: RuleDocument) -> bool:
     if rule.before or rule.after is None:
         return False
     return is_same(rule.after, msgspec.structs.replace(document, id=rule.id))
 
 
-async def keep(frame: Frame, key: str, document: RuleDocument, *, revision: int | None) -> DraftRule:
+async def keep(frame: Frame, key: str, document: RuleDocument, *, revision: int | None) -> DraftItem:
     """Save a rule in the draft; `Stale` where somebody else changed it since `revision`."""
     return await frame.engine.drafts.save(frame.actor, key, document, revision=revision)
 
 
-async def drop(frame: Frame, key: str, id: str, *, revision: int | None) -> tuple[DraftRule, str]:
+async def drop(frame: Frame, key: str, id: str, *, revision: int | None) -> tuple[DraftItem, str]:
     """Delete a rule in the draft; return the rule and the address that restores it."""
     drafts, gone = frame.engine.drafts, await frame.engine.drafts.rule(frame.merchant.id, key, id)
     if revision is not None and gone.revision != revision:

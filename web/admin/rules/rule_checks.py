@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
-from engine.configuration.draft_overlay import DraftRule
+from engine.configuration.draft_overlay import DraftItem
 from engine.service import Engine
 from rules.analysis.check import RuleFinding
 from web.admin.rules.builder.rule_view import RuleContext
@@ -42,7 +42,7 @@ class Checks:
         """Return the flags in the order of the rules."""
         return list(self.flags.values())
 
-    def among(self, rules: Sequence[DraftRule]) -> Checks:
+    def among(self, rules: Sequence[DraftItem]) -> Checks:
         """Return the findings in these rules."""
         return Checks(self.done, {rule.id: self.flags[rule.id] for rule in rules if rule.id in self.flags})
 

@@ -10,7 +10,7 @@ from zoneinfo import available_timezones
 
 from markupsafe import Markup
 
-from engine.configuration.draft_overlay import DraftRule
+from engine.configuration.draft_overlay import DraftItem
 from engine.model.errors import Invalid
 from engine.model.placement import RuleDocument
 from web.admin.candidates.candidate_list import in_order
@@ -81,7 +81,7 @@ class RuleEdit:
 
     frame: Frame
     rules: DraftRules
-    stored: DraftRule | None
+    stored: DraftItem | None
     given: Given = field(default_factory=dict)
 
     def __post_init__(self) -> None:

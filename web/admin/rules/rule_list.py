@@ -15,7 +15,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from engine.configuration.configuration import Configuration
-from engine.configuration.draft_overlay import DraftRule
+from engine.configuration.draft_overlay import DraftItem
 from engine.kernel.plan import lists_of, rule_source
 from engine.kernel.rule_sentences import labels_of
 from engine.model.errors import NotFound
@@ -86,7 +86,7 @@ class Filter:
     state: str = ""
     after: str = ""
 
-    def fits(self, rule: DraftRule, state: State) -> bool:
+    def fits(self, rule: DraftItem, state: State) -> bool:
         """Return whether a rule passes the filter."""
         document = rule.shown
         return (
@@ -261,7 +261,7 @@ async def _page(frame: Frame, rules: DraftRules, narrowed: Filter) -> RulesPage:
     )
 
 
-def state_of(rule: DraftRule, now: int) -> State:
+def state_of(rule: DraftItem, now: int) -> State:
     """Return the state of a rule that its badge shows."""
     document = rule.shown
     if rule.mark != "live":
@@ -298,7 +298,7 @@ def _chosen(configuration: Configuration, key: str) -> Placement | None:
 
 
 def _row(
-    frame: Frame, phrasing: Phrasing, notes: Notes, checks: Checks, rules: DraftRules, rule: DraftRule
+    frame: Frame, phrasing: Phrasing, notes: Notes, checks: Checks, rules: DraftRules, rule: DraftItem
 ) -> RuleListRow:
     document, ids = rule.shown, rules.ids
     return RuleListRow(

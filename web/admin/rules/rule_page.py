@@ -11,7 +11,7 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
-from engine.configuration.draft_overlay import DraftRule
+from engine.configuration.draft_overlay import DraftItem
 from engine.model.errors import NotFound
 from engine.model.placement import RuleDocument
 from web.admin.rules.builder.history import History, unpacked
@@ -128,7 +128,7 @@ def _replaced(form: RuleForm, action: str) -> frozenset[str]:
 async def _create(edit: RuleEdit, form: RuleForm, history: History) -> Response[Any]:
     """Put a new rule into the draft and go to its page."""
 
-    async def write() -> DraftRule:
+    async def write() -> DraftItem:
         return await create(edit.frame, edit.key, edit.document(form))
 
     try:
@@ -143,7 +143,7 @@ async def _save(edit: RuleEdit, form: RuleForm, history: History) -> Response[An
     """Save a rule in the draft and show it as saved."""
     frame, key, values = edit.frame, edit.key, {**edit.sent, **form.texts}
 
-    async def write() -> DraftRule:
+    async def write() -> DraftItem:
         return await keep(frame, key, edit.document(form), revision=version_of(values))
 
     async def saved_now() -> Mapping[str, str]:

@@ -12,7 +12,7 @@ from litestar.params import FromPath
 
 from engine.clock import now_ms
 from engine.configuration.configuration import Configuration
-from engine.configuration.draft_overlay import DraftRule
+from engine.configuration.draft_overlay import DraftItem
 from engine.decisions.usage import DAYS, NEVER, FieldUses, RuleUses, Waiting, first_day
 from engine.kernel.plan import lists_of, rule_source
 from engine.model.timestamps import DAY, to_ms
@@ -97,7 +97,7 @@ def _said(frame: Frame, uses: RuleUses) -> str:
     return f"It did not fire in the last {DAYS} days."
 
 
-async def _effect(frame: Frame, rules: DraftRules, rule: DraftRule) -> tuple[bool, str, str]:
+async def _effect(frame: Frame, rules: DraftRules, rule: DraftItem) -> tuple[bool, str, str]:
     """Return whether a preview without the rule runs, its result, and how certain that is."""
     last = await frame.engine.previews.newest(frame.merchant.id, rules.key)
     if last is None or last.subject.without != rule.id:

@@ -1,0 +1,89 @@
+"""Emergencies: what one person may do alone where a second person must approve changes.
+
+Only what takes something away at once, or goes back to what was in force. Each needs a reason, stands in the audit log
+as an emergency, and is shown until another person has seen it.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.clock import now_ms
+from engine.configuration.configuration import Change, Configuration
+from engine.configuration.publisher import Also, Publisher
+from engine.model.actor import Actor
+from engine.model.errors import Conflict, Forbidden, NotFound, invalid
+from engine.model.history import Emergency
+from engine.store import accounts, audit, emergencies
+from engine.store.audit import NewEntry
+from engine.store.connection.database import Database
+
+LONGEST_REASON = 500
+
+
+class Emergencies:
+    def __init__(self, database: Database, publisher: Publisher) -> None:
+        self._database = database
+        self._publisher = publisher
+
+    async def pause(self, actor: Actor, placement: str, id: str, *, reason: str) -> int:
+        """Take a candidate out of all answers at once; return the plan version.
+
+        `Invalid` without a reason, `NotFound` where there is no such candidate, `Conflict` where it is off already.
+        """
+        refuse_without_reason(reason)
+
+        def edit(configuration: Configuration) -> list[Change]:
+            old = configuration.get("candidate", placement, id)
+            if not old.document.enabled:
+                raise Conflict(f"candidate “{id}” is off already", field="id")
+            document = msgspec.structs.replace(old.document, enabled=False)
+            return [Change(old, old._replace(version=old.version + 1, document=document, changed_at=now_ms()))]
+
+        also = noting(actor, placement, f"paused {id}", reason)
+        done = await self._publisher.publish(
+            actor, edit, reason=reason, approval="emergency", scenarios="ignored", also=also
+        )
+        return done.versions[placement]
+
+    async def unseen(self, merchant_id: int) -> list[Emergency]:
+        """Return what no other person has seen yet, the newest first."""
+        async with self._database.read() as connection:
+            return await emergencies.unseen(connection, merchant_id)
+
+    async def count_unseen(self) -> int:
+        """Return how many of all merchants nobody else has seen yet."""
+        async with self._database.read() as connection:
+            return await emergencies.count_unseen(connection)
+
+    async def acknowledge(self, actor: Actor, id: int) -> None:
+        """Note that a person has seen it; `Forbidden` for the one who did it, where changes need a second person."""
+        async with self._database.write() as connection:
+            waiting = {one.id: one for one in await emergencies.unseen(connection, actor.merchant_id)}
+            if id not in waiting:
+                raise NotFound("there is no such emergency that waits for somebody", field="id")
+            review = await accounts.has_review(connection, actor.merchant_id)
+            if review and actor.person in (waiting[id].person, waiting[id].actor):
+                raise Forbidden("You did this, so somebody else must confirm having seen it.")
+            await emergencies.acknowledge(connection, actor, id, at=now_ms())
+            subject = f"emergency in {waiting[id].placement}"
+            shown = {"action": waiting[id].action, "by": waiting[id].actor, "why": waiting[id].reason}
+            await audit.write(connection, NewEntry(actor, now_ms(), "acknowledged", subject, after=shown))
+
+
+def refuse_without_reason(reason: str) -> None:
+    """Raise `Invalid` unless there is a reason that can be kept."""
+    if not reason.strip():
+        raise invalid("why", "say why: others will read it")
+    if len(reason) > LONGEST_REASON:
+        raise invalid("why", f"must have at most {LONGEST_REASON} characters")
+
+
+def noting(actor: Actor, placement: str, action: str, reason: str) -> Also:
+    """Return what notes an emergency in the transaction that publishes it."""
+
+    async def note(connection: AsyncConnection) -> None:
+        await emergencies.add(connection, actor, now_ms(), placement, action=action, reason=reason)
+
+    return note

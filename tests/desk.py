@@ -1,0 +1,44 @@
+"""One person's way to the draft of `payment_methods`, for tests of the engine."""
+
+from __future__ import annotations
+
+from tests.factories import rule
+
+PLACE = "payment_methods"
+HIDE_CARD = rule({"exclude": ["card"]})
+
+
+class Desk:
+    """One person's way to the draft of `payment_methods`."""
+
+    def __init__(self, shop, name):
+        self.shop, self.name = shop, name
+
+    async def save(self, document, revision=None):
+        return await self.shop.engine.drafts.save(self.shop.actor(self.name), PLACE, document, revision=revision)
+
+    async def remove(self, id, revision=None):
+        return await self.shop.engine.drafts.remove(self.shop.actor(self.name), PLACE, id, revision=revision)
+
+    async def draft(self):
+        return await self.shop.engine.drafts.get(self.shop.id, PLACE)
+
+    async def marks(self):
+        return {one.id: one.mark for one in (await self.draft()).rules}
+
+    async def release(self, act, **more):
+        revision = more.pop("revision", None) or (await self.draft()).head.revision
+        return await getattr(self.shop.engine.releases, act)(
+            self.shop.actor(self.name), PLACE, revision=revision, **more
+        )
+
+    async def publish(self, reason="because"):
+        return await self.release("publish", reason=reason)
+
+
+def version_of(shop):
+    return shop.engine.live.get(shop.id, PLACE).plan.version
+
+
+async def turn_review_on(shop):
+    await shop.engine.accounts.set_review(shop.merchant, on=True, actor_name="ada@example.com")

@@ -1,0 +1,88 @@
+"""Emergencies: one person acts alone, says why, and another person gets to see it."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.model.actor import Actor
+from engine.model.errors import Conflict, Forbidden, Invalid, NotFound, ReviewRequired
+from tests.factories import order
+
+pytestmark = pytest.mark.anyio
+PLACE = "payment_methods"
+
+
+@pytest.fixture
+async def reviewed(shop):
+    """A shop where a second person must approve changes."""
+    await shop.engine.accounts.set_review(shop.merchant, on=True, actor_name="ada@example.com")
+    return shop
+
+
+async def newest_entries(shop, count=1):
+    return (await shop.engine.catalogue.audit(shop.id))[:count]
+
+
+async def test_a_candidate_is_paused_at_once_in_an_emergency(reviewed):
+    emergencies, ada = reviewed.engine.emergencies, reviewed.actor("ada@example.com")
+    await emergencies.pause(ada, PLACE, "klarna", reason="answers with errors")
+    assert "klarna" not in order((await reviewed.decide()).decision)
+    [seen] = await emergencies.unseen(reviewed.id)
+    assert (seen.action, seen.actor, seen.reason) == ("paused klarna", "ada@example.com", "answers with errors")
+    [entry] = await newest_entries(reviewed)
+    assert (entry.subject, entry.reason, entry.emergency) == (
+        "candidate klarna in payment_methods",
+        "answers with errors",
+        True,
+    )
+    with pytest.raises(Conflict):
+        await emergencies.pause(ada, PLACE, "klarna", reason="again")
+
+
+async def test_an_emergency_needs_a_reason(reviewed):
+    ada = reviewed.actor("ada@example.com")
+    with pytest.raises(Invalid):
+        await reviewed.engine.emergencies.pause(ada, PLACE, "klarna", reason=" ")
+    with pytest.raises(Invalid):
+        await reviewed.engine.versions.roll_back(ada, PLACE, 1, emergency=True)
+    assert await reviewed.engine.emergencies.unseen(reviewed.id) == []
+
+
+async def test_a_roll_back_is_named_an_emergency_where_changes_are_reviewed(reviewed):
+    versions, key = reviewed.engine.versions, Actor(reviewed.id, "key CI", on_behalf_of="ada@example.com")
+    await reviewed.engine.emergencies.pause(key, PLACE, "klarna", reason="errors")
+    now = (await versions.page(reviewed.id, PLACE))[0].version
+    with pytest.raises(ReviewRequired, match="emergency"):
+        await versions.roll_back(key, PLACE, now - 1)
+    await versions.roll_back(key, PLACE, now - 1, reason="paused the wrong one", emergency=True)
+    assert "klarna" in order((await reviewed.decide()).decision)
+    assert [one.reason for one in await reviewed.engine.emergencies.unseen(reviewed.id)] == [
+        "paused the wrong one",
+        "errors",
+    ]
+    entries = await newest_entries(reviewed, 2)
+    assert {entry.action for entry in entries} == {"changed", "rolled back"}
+    assert all(entry.emergency for entry in entries)
+
+
+async def test_another_person_sees_an_emergency_and_it_is_no_longer_shown(reviewed):
+    emergencies = reviewed.engine.emergencies
+    key = Actor(reviewed.id, "key CI", on_behalf_of="ada@example.com")
+    await emergencies.pause(key, PLACE, "klarna", reason="errors")
+    [seen] = await emergencies.unseen(reviewed.id)
+    with pytest.raises(Forbidden):
+        await emergencies.acknowledge(reviewed.actor("ada@example.com"), seen.id)
+    assert await emergencies.count_unseen() == 1
+    await emergencies.acknowledge(reviewed.actor("bob@example.com"), seen.id)
+    assert await emergencies.unseen(reviewed.id) == []
+    assert await emergencies.count_unseen() == 0
+    with pytest.raises(NotFound):
+        await emergencies.acknowledge(reviewed.actor("bob@example.com"), seen.id)
+
+
+async def test_without_review_a_person_confirms_the_own_emergency(shop):
+    ada = shop.actor("ada@example.com")
+    await shop.engine.emergencies.pause(ada, PLACE, "klarna", reason="errors")
+    [seen] = await shop.engine.emergencies.unseen(shop.id)
+    await shop.engine.emergencies.acknowledge(ada, seen.id)
+    assert await shop.engine.emergencies.unseen(shop.id) == []
