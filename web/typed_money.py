@@ -107,7 +107,7 @@ def _code(name: str, currency: str, locale: Locale) -> str | None:
     name = name.strip(".")
     if name.upper() in CURRENCIES:
         return name.upper()
-    own = {get_currency_symbol(currency, known).strip(".") for known in (locale, "en")}
+    own = {get_currency_symbol(currency, language).strip(".") for language in (locale, "en")}
     if name in own or name == _NARROW.get(currency):
         return currency
     return _symbols(str(locale)).get(name) or _symbols("en").get(name)

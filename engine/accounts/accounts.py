@@ -15,6 +15,7 @@ from engine.clock import now_ms
 from engine.model.actor import Actor
 from engine.model.errors import Forbidden, NotFound, invalid
 from engine.model.outcome import LARGEST_AMOUNT
+from engine.model.resource import Resource
 from engine.model.standard_vocabulary import MERCHANT_FIELDS
 from engine.model.timestamps import DAY
 from engine.store import accounts, audit, resources
@@ -78,7 +79,7 @@ class Accounts:
                 merchant = Merchant(0, slug, mode, name, country, currency, locale, timezone, now)
                 merchant = await accounts.add_merchant(connection, merchant)
                 for field in MERCHANT_FIELDS:
-                    await resources.create(connection, merchant.id, "field", "", field.name, field, now=now)
+                    await resources.create(connection, merchant.id, Resource("field", "", field.name, 1, field, now))
                 entry = NewEntry(Actor(merchant.id, actor_name), now, "created", f"merchant {slug}")
                 await audit.write(connection, entry)
                 sides.append(merchant)

@@ -68,31 +68,16 @@ async def some(
     return {row.id: to_resource(row) for row in await connection.execute(query)}
 
 
-async def create(
-    connection: AsyncConnection,
-    merchant_id: int,
-    kind: Kind,
-    place: str,
-    id: str,
-    document: Document,
-    *,
-    now: int,
-) -> Resource:
-    """`Conflict` where the id is taken."""
-    values = {
+async def create(connection: AsyncConnection, merchant_id: int, resource: Resource) -> None:
+    """Insert a resource; raise `Conflict` where its id is taken."""
+    values = resource._asdict() | {
         "merchant_id": merchant_id,
-        "kind": kind,
-        "place": place,
-        "id": id,
-        "version": 1,
-        "document": msgspec.json.encode(document).decode(),
-        "changed_at": now,
+        "document": msgspec.json.encode(resource.document).decode(),
     }
     try:
         await connection.execute(insert(resources).values(values))
     except IntegrityError:
-        raise Conflict(f"there is already a {kind} “{id}”", field="id") from None
-    return Resource(kind, place, id, 1, document, now)
+        raise Conflict(f"there is already a {resource.kind} “{resource.id}”", field="id") from None
 
 
 async def write(connection: AsyncConnection, merchant_id: int, changes: Iterable[tuple[Resource | None, Any]]) -> None:

@@ -54,7 +54,7 @@ def obd(
         rows = read_log(log, limit=limit)
         catalogue = read_items(items) if items else items_of(rows)
         _check_items(rows, catalogue)
-        fresh, played = asyncio.run(_run(rows, catalogue, target, url, key, at_once, quiet=json))
+        fresh, played = asyncio.run(_run(_client(url, key, at_once), rows, catalogue, target, at_once, quiet=json))
     except (BadLog, ReplayStopped) as error:
         raise click.ClickException(str(error)) from None
     result = report(
@@ -66,15 +66,24 @@ def obd(
         _print(result, target, fresh)
 
 
-async def _run(
-    rows: Sequence[LoggedRow], items: Sequence[str], placement: str, url: str, key: str, at_once: int, *, quiet: bool
-) -> tuple[bool, ReplayResult]:
+def _client(url: str, key: str, at_once: int) -> httpx.AsyncClient:
     headers = {"authorization": f"Bearer {key}"}
     limits = httpx.Limits(max_connections=at_once)
     try:
-        http = httpx.AsyncClient(base_url=url, headers=headers, limits=limits, timeout=30.0)
+        return httpx.AsyncClient(base_url=url, headers=headers, limits=limits, timeout=30.0)
     except (httpx.InvalidURL, ValueError) as error:
         raise ReplayStopped(f"--url: {error}") from None
+
+
+async def _run(
+    http: httpx.AsyncClient,
+    rows: Sequence[LoggedRow],
+    items: Sequence[str],
+    placement: str,
+    at_once: int,
+    *,
+    quiet: bool,
+) -> tuple[bool, ReplayResult]:
     async with http:
         player = LogPlayer(http, placement, at_once=at_once)
         fresh = await player.prepare(items)

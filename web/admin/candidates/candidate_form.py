@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from litestar import Response, get, post
@@ -198,19 +198,11 @@ def _stored(
     frame: Frame, key: str, id: str, form: Form, *, saved: bool = False, theirs: list[Difference] | None = None
 ) -> CandidateForm:
     title = form.value("label") or id
-    return _form(frame, key, form, title=title, action=f"{base_of(frame, key)}/{id}", saved=saved, theirs=theirs)
+    shown = _form(frame, key, form, title=title, action=f"{base_of(frame, key)}/{id}")
+    return replace(shown, saved=saved, theirs=theirs or [])
 
 
-def _form(
-    frame: Frame,
-    key: str,
-    form: Form,
-    *,
-    title: str,
-    action: str,
-    saved: bool = False,
-    theirs: list[Difference] | None = None,
-) -> CandidateForm:
+def _form(frame: Frame, key: str, form: Form, *, title: str, action: str) -> CandidateForm:
     return CandidateForm(
         title=title,
         action=action,
@@ -218,8 +210,8 @@ def _form(
         noun=noun_of(key),
         form=form,
         currency=frame.merchant.currency,
-        saved=saved,
-        theirs=theirs or [],
+        saved=False,
+        theirs=[],
     )
 
 
