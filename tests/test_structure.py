@@ -30,11 +30,11 @@ COMING = ("engine/customers", "engine/offers", "engine/experiments", "engine/web
 MODULES_A_FOLDER = 15
 FILE_LINES_P90 = 300
 FUNCTION_LINES_P90 = 20
-# Renaming is under way: these hold what was counted on the day, and go down to the goal behind them.
-WIDE_FUNCTIONS = 15
-NOUN_CLAUSES = 0.085  # goal 0.03
-FORBIDDEN_NAMES = 310  # goal 0
-CLASSES_TWICE = 31  # goal: fewer
+# Goals that are not reached yet stand behind their limits.
+WIDE_FUNCTIONS = 12  # goal 5
+NOUN_CLAUSES = 0.03
+FORBIDDEN_NAMES = 0
+CLASSES_TWICE = 4  # goal 0
 TEST_RATIO = 0.48  # goal 0.7
 
 
