@@ -51,8 +51,8 @@ class DelayCurve:
 
     def __init__(
         self,
-        successes: Sequence[int],
-        failures: Sequence[int] = (),
+        successes: Sequence[float],
+        failures: Sequence[float] = (),
         *,
         window_ms: int,
         pending: Sequence[PendingCount] = (),
@@ -111,7 +111,7 @@ def _share_arrived(successes: Floats, prior: Floats) -> Floats:
     return share * float(observed.sum() / (observed.sum() + 1))
 
 
-def _successes_by_age(closed: Sequence[int], pending: Sequence[PendingCount]) -> Floats:
+def _successes_by_age(closed: Sequence[float], pending: Sequence[PendingCount]) -> Floats:
     counts = np.zeros(_OBSERVABLE.shape)
     counts[_CLOSED] = _padded(closed)
     for row in pending:
@@ -135,6 +135,6 @@ def _weight(success_share: ArrayLike, failure_share: ArrayLike) -> Floats:
     return np.clip(difference / outstanding, 0.0, 1.0)
 
 
-def _padded(counts: Sequence[int]) -> Floats:
+def _padded(counts: Sequence[float]) -> Floats:
     """Return a count for every bin."""
     return np.array([*counts, *[0] * (len(EDGES) - len(counts))], np.float64)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import bandits
+from bandits.evidence.candidate_delays import Delays, curves_by_candidate
+from bandits.evidence.delay import ENOUGH
 from engine.kernel.beliefs import ArmBelief, Knowledge
 from engine.kernel.plan import Plan
 from engine.model.placement import Placement
@@ -13,6 +15,7 @@ from engine.model.scope import Scope
 from engine.model.timestamps import DAY, MINUTE
 from engine.statistics.evidence import (
     FORGOTTEN_AFTER_HALF_LIVES,
+    Curves,
     DayRow,
     EvidenceSettings,
     Fit,
@@ -28,6 +31,8 @@ from engine.store.connection.database import Database
 
 MOST_COMMON_AGE_MS = 60_000
 ENOUGH_COMMON_NEWS = 0.02
+KNOWN_SHARE = 0.5
+"""The share of successes of which the delays by candidate must be known."""
 
 
 class BeliefsReader:
@@ -38,6 +43,7 @@ class BeliefsReader:
         self._scope = Scope(merchant_id, placement.key, placement.reward)
         self._placement = placement
         self._fit = Fit()
+        self._curves: tuple[Fit, Curves] | None = None
         self._parents: dict[str, ArmBelief] = {}
         self._read_at = 0
         self._news = 0
@@ -79,9 +85,11 @@ class BeliefsReader:
         self.new_jumps = ()
         return Knowledge(await self._arms(database, bucket, now), self._fit.customer_strength)
 
-    def delays(self) -> bandits.DelayCurve:
-        """Return the delay curve of the fit that was read last."""
-        return delay_curve(self._fit, self._placement)
+    def delays(self) -> Curves:
+        """Return the delay curves of the fit that was read last; cached, as fits change every few minutes."""
+        if self._curves is None or self._curves[0] != self._fit:
+            self._curves = self._fit, delay_curves(self._fit, self._placement)
+        return self._curves[1]
 
     def _priors(self) -> dict[str, bandits.Prior]:
         return child_priors(self._parents, self._fit.bucket_strength)
@@ -138,11 +146,29 @@ def first_open_day(now: int, placement: Placement) -> int:
     return (now - placement.window_minutes * MINUTE) // DAY
 
 
-def delay_curve(fit: Fit, placement: Placement) -> bandits.DelayCurve:
-    """Return the delay curve that a fit describes."""
-    bins = max((bin for bin, *_ in fit.delays), default=-1) + 1
-    successes, failures = [0] * bins, [0] * bins
-    for bin, succeeded, failed in fit.delays:
-        successes[bin], failures[bin] = succeeded, failed
+def delay_curves(fit: Fit, placement: Placement) -> Curves:
+    """Return the delay curves that a fit describes.
+
+    Candidates have curves of their own unless delays by candidate are missing for most successes, as they are at first
+    in a database that is older than they.
+    """
+    successes, failures = _by_bin((bin, won) for bin, won, _ in fit.delays), _by_bin((b, n) for b, _, n in fit.delays)
     window = placement.window_minutes * MINUTE
-    return bandits.DelayCurve(successes, failures, window_ms=window, pending=fit.pending)
+    common = bandits.DelayCurve(successes, failures, window_ms=window, pending=fit.pending)
+    if sum(won for *_, won in fit.arrivals) < min(ENOUGH, KNOWN_SHARE * sum(successes)):
+        return Curves(common)
+    names = sorted({name for name, *_ in fit.arrivals} | fit.candidates_pending.keys())
+    delays = {
+        name: Delays(
+            _by_bin((bin, won) for other, bin, won in fit.arrivals if other == name),
+            fit.candidates_pending.get(name, ()),
+        )
+        for name in names
+    }
+    return Curves(common, curves_by_candidate(delays, failures, window_ms=window))
+
+
+def _by_bin(rows: Iterable[tuple[int, int]]) -> list[int]:
+    """Return counts by bin from rows of (bin, count)."""
+    counts = dict(rows)
+    return [counts.get(bin, 0) for bin in range(max(counts, default=-1) + 1)]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 
 import bandits
-from bandits.evidence.delay import ENOUGH, PendingCount
-from engine.learning.pending_delays import read_pending_counts
+from bandits.evidence.delay import ENOUGH
+from engine.learning.pending_delays import PendingCounts, read_pending_counts
 from engine.model.placement import Placement
 from engine.model.scope import Scope
 from engine.model.timestamps import DAY
@@ -20,6 +21,7 @@ from engine.store.folds import SiblingRow
 
 MOST_CUSTOMERS = 20_000
 LOOK_BACK_DAYS = 90
+NO_PENDING = PendingCounts()
 
 
 async def fit_placement(database: Database, merchant_id: int, placement: Placement, now: int) -> Fit:
@@ -31,8 +33,10 @@ async def fit_placement(database: Database, merchant_id: int, placement: Placeme
         slots = await folds.days(connection, scope, bucket=None, since_day=now // DAY - LOOK_BACK_DAYS)
         delays = await folds.delay_counts(connection, scope)
         few = sum(successes for _, successes, _ in delays) < ENOUGH
-        pending = await read_pending_counts(connection, merchant_id, placement, now) if few else ()
+        pending = await read_pending_counts(connection, merchant_id, placement, now) if few else PendingCounts()
+        arrivals = await folds.arrival_counts(connection, scope)
     fit = await asyncio.to_thread(fit_from, buckets, customers, slots, delays, pending)
+    fit = msgspec.structs.replace(fit, arrivals=tuple(arrivals))
     async with database.write() as connection:
         await fits.put(connection, scope, fit, now=now)
     return fit
@@ -43,7 +47,7 @@ def fit_from(
     customers: Sequence[SiblingRow],
     slots: Sequence[DayRow],
     delays: Sequence[tuple[int, int, int]],
-    pending: Sequence[PendingCount] = (),
+    pending: PendingCounts = NO_PENDING,
 ) -> Fit:
     """Return the fit to these rows; a strength without rows keeps its default."""
     default = Fit()
@@ -52,7 +56,8 @@ def fit_from(
         customer_strength=_strength(customers) or default.customer_strength,
         examination=_examination(slots),
         delays=tuple(delays),
-        pending=tuple(pending),
+        pending=pending.common,
+        candidates_pending=dict(pending.by_candidate),
     )
 
 

@@ -11,7 +11,6 @@ import msgspec
 import structlog
 from sqlalchemy.exc import IntegrityError
 
-import bandits
 from engine.clock import now_ms
 from engine.kernel.beliefs import Knowledge, make_beliefs
 from engine.kernel.choice_beliefs import ChoiceBeliefs
@@ -28,6 +27,7 @@ from engine.learning.outcome_effects import Learning
 from engine.learning.pending_decisions import read_pending_choices, read_pending_trials
 from engine.model.placement import Contextual, Placement, Thompson
 from engine.model.scope import Scope
+from engine.statistics.evidence import Curves
 from engine.store import beliefs as snapshots
 from engine.store import folds, plans
 from engine.store.beliefs import Snapshot
@@ -278,7 +278,7 @@ class Live:
         await self._put(active, merchant_id, "", knowledge, now, _with_jumps(reason, reader))
 
     async def _read_state(
-        self, active: Active, encoding: Encoding, delays: bandits.DelayCurve, merchant_id: int, now: int
+        self, active: Active, encoding: Encoding, delays: Curves, merchant_id: int, now: int
     ) -> ContextualState:
         """Update the last contextual state with new observations and with the decisions pending now."""
         placement, last = active.plan.placement, active.snapshots.get("")

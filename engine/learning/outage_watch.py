@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.learning.beliefs_reader import delay_curve
+from engine.learning.beliefs_reader import delay_curves
 from engine.model.placement import Placement
 from engine.model.scope import Scope
 from engine.model.timestamps import DAY, MINUTE
@@ -39,7 +39,7 @@ class OutageWatch:
         self._ids = tuple(ids)
         self._state: State | None = None
         self._usual: NDArray[np.float64] = np.zeros(len(self._ids))
-        self._curve = delay_curve(Fit(), placement)
+        self._curves = delay_curves(Fit(), placement)
         self._usual_read_at = -USUAL_FOR_MS
         self.outages: tuple[Outage, ...] = ()
 
@@ -51,7 +51,7 @@ class OutageWatch:
         async with database.read() as connection:
             rows = await folds.minute_rows(connection, self._scope, since=state.minute)
         if rows:
-            settled, latest = await asyncio.to_thread(follow, state, self._ids, rows, self._usual, self._curve, now)
+            settled, latest = await asyncio.to_thread(follow, state, self._ids, rows, self._usual, self._curves, now)
             self._state = settled
             self.outages = tuple(
                 Outage(self._ids[number], int(latest.since[number]) * MINUTE)
@@ -67,5 +67,5 @@ class OutageWatch:
         for row in rows:
             trials, successes = counts.get(row.candidate, (0, 0))
             counts[row.candidate] = trials + row.trials, successes + row.successes
-        self._usual, self._curve = usual_rates(self._ids, counts), delay_curve(fit, self._placement)
+        self._usual, self._curves = usual_rates(self._ids, counts), delay_curves(fit, self._placement)
         self._usual_read_at = now

@@ -11,7 +11,6 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-import bandits
 from bandits.choice.observations import ChoiceObservation, ChoiceTable, aggregate
 from bandits.posterior.logistic_update import PendingTrials
 from engine.kernel.encoding.features import Encoding, Floats
@@ -21,7 +20,7 @@ from engine.model.facts import History
 from engine.model.ids import first_id_of
 from engine.model.scope import Scope
 from engine.model.timestamps import MINUTE
-from engine.statistics.evidence import pending_step
+from engine.statistics.evidence import Curves, pending_step
 from engine.store import decisions, folds, outcomes
 from engine.store.connection.database import Database
 from engine.store.decisions import DecisionRow
@@ -43,11 +42,11 @@ class Step(NamedTuple):
 
 
 async def read_pending_trials(
-    database: Database, scope: Scope, encoding: Encoding, learning: Learning, curve: bandits.DelayCurve, now: int
+    database: Database, scope: Scope, encoding: Encoding, learning: Learning, curves: Curves, now: int
 ) -> dict[str, PendingTrials]:
     """Return the pending trials of a scope, by candidate id."""
     steps = await _steps(database, scope, now)
-    return await asyncio.to_thread(_by_candidate, steps, encoding, learning, curve, now)
+    return await asyncio.to_thread(_by_candidate, steps, encoding, learning, curves, now)
 
 
 async def _steps(database: Database, scope: Scope, now: int, *, bucket: str | None = "") -> list[Step]:
@@ -67,27 +66,28 @@ async def _steps(database: Database, scope: Scope, now: int, *, bucket: str | No
 
 
 async def read_pending_choices(
-    database: Database, scope: Scope, learner: ChoiceLearner, learning: Learning, curve: bandits.DelayCurve, now: int
+    database: Database, scope: Scope, learner: ChoiceLearner, learning: Learning, curves: Curves, now: int
 ) -> ChoiceTable:
     """Return the decisions of a scope whose choice is not known yet; each says as much as its age does."""
     steps = await _steps(database, scope, now, bucket=None)
-    return await asyncio.to_thread(_choices, steps, learner, learning, curve, now)
+    return await asyncio.to_thread(_choices, steps, learner, learning, curves, now)
 
 
 def _choices(
-    steps: Sequence[Step], learner: ChoiceLearner, learning: Learning, curve: bandits.DelayCurve, now: int
+    steps: Sequence[Step], learner: ChoiceLearner, learning: Learning, curves: Curves, now: int
 ) -> ChoiceTable:
     pending = []
     width = pending_step(learning.window_minutes) * MINUTE
     for step in steps:
         orders = [row for row in step.rows if _is_pending(row, step, learning)]
-        share = curve.share_since(max(0, now - step.since), width)
+        age = max(0, now - step.since)
         for row in orders:
             order = tuple(ranked.id for ranked in read_answer(row.answer).ranking)
             # A full sample stands for all decisions of its step; each has a trial for every slot.
             weight = step.trials / len(order) / len(orders) if len(step.rows) == MOST_OF_A_STEP else 1.0
             offsets = learner.offsets(order, row.stratum, _history(row.history))
-            pending.append(ChoiceObservation(order, row.stratum, (), weight, offsets, (share,) * len(order)))
+            shares = tuple(curves.share_since(candidate, age, width) for candidate in order)
+            pending.append(ChoiceObservation(order, row.stratum, (), weight, offsets, shares))
     return aggregate(pending)
 
 
@@ -97,15 +97,15 @@ def _is_pending(row: DecisionRow, step: Step, learning: Learning) -> bool:
 
 
 def _by_candidate(
-    steps: Sequence[Step], encoding: Encoding, learning: Learning, curve: bandits.DelayCurve, now: int
+    steps: Sequence[Step], encoding: Encoding, learning: Learning, curves: Curves, now: int
 ) -> dict[str, PendingTrials]:
     trials: defaultdict[str, list[tuple[Floats, float, float]]] = defaultdict(list)
     width = pending_step(learning.window_minutes) * MINUTE
     for step in steps:
-        sample, share = list(_sampled(step, encoding, learning)), curve.share_since(max(0, now - step.since), width)
+        sample, age = list(_sampled(step, encoding, learning)), max(0, now - step.since)
         weight = step.trials / len(sample) if len(step.rows) == MOST_OF_A_STEP and sample else 1.0
         for candidate, features in sample:
-            trials[candidate].append((features, weight, share))
+            trials[candidate].append((features, weight, curves.share_since(candidate, age, width)))
     return {name: _pending_trials(rows) for name, rows in sorted(trials.items())}
 
 

@@ -6,6 +6,7 @@ Pure: counts and time are passed in.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -28,7 +29,8 @@ class Fit(msgspec.Struct, frozen=True):
 
     Strengths are the trials that the level above weighs as much as. `examination` is the probability that each slot
     is examined, `delays` are (bin, successes, failures) of closed decisions, and `pending` counts of open ones, if
-    few have closed.
+    few have closed. `arrivals` are (candidate, bin, successes) of closed decisions, and `candidates_pending` counts of
+    open ones by candidate.
     """
 
     bucket_strength: float = 10.0
@@ -36,6 +38,8 @@ class Fit(msgspec.Struct, frozen=True):
     examination: tuple[float, ...] = ()
     delays: tuple[tuple[int, int, int], ...] = ()
     pending: tuple[PendingCount, ...] = msgspec.field(name="young", default=())
+    arrivals: tuple[tuple[str, int, int], ...] = ()
+    candidates_pending: dict[str, tuple[PendingCount, ...]] = {}
 
 
 class DayRow(NamedTuple):
@@ -59,6 +63,17 @@ class PendingRow(NamedTuple):
     trials: int
 
 
+class Curves(NamedTuple):
+    """Delay curves by candidate; those without one of their own have the placement's."""
+
+    common: bandits.DelayCurve
+    by_candidate: Mapping[str, bandits.DelayCurve] = MappingProxyType({})
+
+    def share_since(self, candidate: str, oldest_ms: float, span_ms: float) -> float:
+        """Return `DelayCurve.share_since` of a candidate."""
+        return self.by_candidate.get(candidate, self.common).share_since(oldest_ms, span_ms)
+
+
 Memory = dict[tuple[str, int], float]
 """Weights below 1 by (candidate, day), of days before a jump in a rate."""
 
@@ -71,7 +86,7 @@ class EvidenceSettings(NamedTuple):
 
     half_life_days: float
     examination: tuple[float, ...]
-    curve: bandits.DelayCurve
+    curves: Curves
     memory: Memory
     now: int
     step: int
@@ -169,7 +184,7 @@ def _evidence(
         successes[cell] += faded * row.successes
     for step in pending:
         trials[index[step.candidate], columns[_column(step)]] += step.trials
-    weights = [_weight(column, settings) for column in columns]
+    weights = np.array([[_weight(name, column, settings) for column in columns] for name in names])
     effective, total = bandits.effective_trials(trials, successes, weights), successes.sum(axis=1)
     return [bandits.Evidence(*pair) for pair in zip(np.maximum(effective, total).tolist(), total.tolist(), strict=True)]
 
@@ -182,12 +197,13 @@ def _column(row: DayRow | PendingRow) -> Column:
     return row.slot, row.minute if isinstance(row, PendingRow) else -1
 
 
-def _weight(column: Column, settings: EvidenceSettings) -> float:
+def _weight(candidate: str, column: Column, settings: EvidenceSettings) -> float:
     slot, minute = column
     examined = examination_weight(settings.examination, slot)
     if minute < 0:
         return examined
-    return examined * settings.curve.share_since(max(0, settings.now - minute * MINUTE), settings.step * MINUTE)
+    age, span = max(0, settings.now - minute * MINUTE), settings.step * MINUTE
+    return examined * settings.curves.share_since(candidate, age, span)
 
 
 def _faded(row: DayRow, settings: EvidenceSettings) -> float:

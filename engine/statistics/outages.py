@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-import bandits
 from bandits.evidence.outage import Watch
 from engine.model.timestamps import MINUTE
+from engine.statistics.evidence import Curves
 
 Floats = NDArray[np.float64]
 SETTLED_MINUTES = 180
@@ -51,13 +51,13 @@ def usual_rates(ids: Sequence[str], counts: Mapping[str, tuple[int, int]]) -> Fl
 
 
 def follow(
-    state: State, ids: Sequence[str], rows: Sequence[MinuteRow], usual: Floats, curve: bandits.DelayCurve, now: int
+    state: State, ids: Sequence[str], rows: Sequence[MinuteRow], usual: Floats, curves: Curves, now: int
 ) -> tuple[State, State]:
     """Return the state after the settled minutes, to go on from, and after all minutes up to `now` (epoch ms).
 
     A pending trial counts as far as its outcome would have arrived by now.
     """
-    cells = _cells(ids, rows, curve, now)
+    cells = _cells(ids, rows, curves, now)
     settled, last = state, now // MINUTE
     for minute in range(state.minute, last + 1):
         if minute == last - SETTLED_MINUTES:
@@ -74,16 +74,14 @@ def _after(state: State, minute: int, cell: tuple[Floats, Floats] | None, usual:
     return State(minute + 1, watch, since)
 
 
-def _cells(
-    ids: Sequence[str], rows: Sequence[MinuteRow], curve: bandits.DelayCurve, now: int
-) -> dict[int, tuple[Floats, Floats]]:
+def _cells(ids: Sequence[str], rows: Sequence[MinuteRow], curves: Curves, now: int) -> dict[int, tuple[Floats, Floats]]:
     """Return (trials, successes) (K,) by minute."""
     index = {name: number for number, name in enumerate(ids)}
     cells: dict[int, tuple[Floats, Floats]] = {}
     for row in rows:
         if row.candidate in index:
             tried, won = cells.setdefault(row.minute, (np.zeros(len(ids)), np.zeros(len(ids))))
-            share = curve.share_since(max(0, now - row.minute * MINUTE), MINUTE)
+            share = curves.share_since(row.candidate, max(0, now - row.minute * MINUTE), MINUTE)
             tried[index[row.candidate]] += max(row.trials, row.successes) + max(0, row.pending) * share
             won[index[row.candidate]] += row.successes
     return cells

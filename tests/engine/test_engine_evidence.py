@@ -6,13 +6,22 @@ import numpy as np
 import pytest
 
 import bandits
-from bandits.evidence.delay import EDGES
+from bandits.evidence.delay import EDGES, bin_of
 from engine.clock import now_ms
 from engine.decisions import rebuild
-from engine.learning.beliefs_reader import delay_curve
+from engine.learning.beliefs_reader import delay_curves
 from engine.learning.fit import fit_from, fit_placement
 from engine.model.timestamps import DAY, MINUTE
-from engine.statistics.evidence import DayRow, EvidenceSettings, Fit, PendingRow, arm_beliefs, child_priors, memory
+from engine.statistics.evidence import (
+    Curves,
+    DayRow,
+    EvidenceSettings,
+    Fit,
+    PendingRow,
+    arm_beliefs,
+    child_priors,
+    memory,
+)
 from engine.store import folds
 from engine.store.folds import STATISTICS, Cell, SiblingRow, Sums
 from tests.factories import METHODS, order, placement
@@ -29,7 +38,7 @@ def day(candidate, trials, successes, *, at=TODAY, slot=0):
 def reading(*, half_life=90.0, examination=(), memory=None, window=60):
     evenly = [1_000 if edge < window * MINUTE else 0 for edge in EDGES]
     curve = bandits.DelayCurve(evenly, window_ms=window * MINUTE)
-    return EvidenceSettings(half_life, examination, curve, memory or {}, NOW, 1)
+    return EvidenceSettings(half_life, examination, Curves(curve), memory or {}, NOW, 1)
 
 
 def test_evidence_of_one_half_life_ago_counts_half():
@@ -185,10 +194,10 @@ async def test_pending_decisions_show_delays_before_any_window_closes(empty_shop
     for _ in range(20):
         await shop.report(answer := await shop.decide(), "converted", order(answer.decision)[0])
         await shop.decide()
-    nothing = delay_curve(Fit(), month)
+    nothing = delay_curves(Fit(), month).common
     fit = await fit_placement(shop.engine.database, shop.id, month, now_ms() + 15 * DAY)
     assert sum(row.successes for row in fit.pending) == sum(row.failures for row in fit.pending) == 20
-    assert delay_curve(fit, month).share(10 * MINUTE) > 0.8 > nothing.share(10 * MINUTE)
+    assert delay_curves(fit, month).common.share(10 * MINUTE) > 0.8 > nothing.share(10 * MINUTE)
     assert fit.delays == ()
     assert await rebuild.compare(shop.engine.database) == []
 
@@ -218,3 +227,32 @@ def test_a_move_to_a_better_slot_is_no_jump():
             for at in range(TODAY - 20, TODAY)]  # fmt: skip
     assert memory(days, (1.0, 0.5), before_day=TODAY) == {}
     assert memory(days, (), before_day=TODAY) != {}
+
+
+async def test_a_slow_candidate_is_judged_by_its_own_delays(empty_shop):
+    week = placement(window_minutes=7 * 24 * 60)
+    await empty_shop.place(week)
+    quick, slow = bin_of(5 * MINUTE), bin_of(2 * DAY)
+    sums = folds.Sums()
+    for candidate, bin in (("card", quick), ("klarna", slow)):
+        sums.add(folds.DELAYS, folds.DelayCell(empty_shop.id, "payment_methods", "converted", bin, TODAY), 600, 0)
+        cell = folds.ArrivalCell(empty_shop.id, "payment_methods", "converted", candidate, bin, TODAY)
+        sums.add(folds.ARRIVALS, cell, 600)
+    async with empty_shop.engine.database.write() as connection:
+        await folds.add(connection, sums)
+    fit = await fit_placement(empty_shop.engine.database, empty_shop.id, week, NOW)
+    curves = delay_curves(fit, week)
+    assert curves.share_since("card", DAY, 0) > 0.95
+    assert curves.share_since("klarna", DAY, 0) < 0.05
+    assert 0.3 < curves.share_since("ideal", DAY, 0) < 0.7
+
+    pending = [PendingRow(name, 0, (NOW - DAY) // MINUTE, 1_000) for name in ("card", "klarna")]
+    settings = EvidenceSettings(90.0, (), curves, {}, NOW, 1)
+    beliefs = arm_beliefs([day("card", 100, 20), day("klarna", 100, 20)], pending, {}, settings)
+    assert beliefs["card"].trials > 900
+    assert beliefs["klarna"].trials < 150
+
+
+def test_where_delays_by_candidate_are_missing_all_have_one_curve():
+    fit = Fit(delays=((5, 500, 0),), arrivals=(("card", 5, 10),))
+    assert delay_curves(fit, placement()).by_candidate == {}

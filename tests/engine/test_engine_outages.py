@@ -10,6 +10,7 @@ from bandits.evidence.outage import PROBES
 from engine.clock import now_ms
 from engine.model.scope import Scope
 from engine.model.timestamps import DAY, MINUTE
+from engine.statistics.evidence import Curves
 from engine.statistics.outages import MinuteRow, State, follow, usual_rates
 from engine.store import beliefs as snapshots
 from engine.store import folds
@@ -127,4 +128,4 @@ def test_going_on_from_settled_minutes_gives_the_same(instant_curve):
 
 @pytest.fixture
 def instant_curve():
-    return bandits.DelayCurve([100], window_ms=60 * MINUTE)
+    return Curves(bandits.DelayCurve([100], window_ms=60 * MINUTE))

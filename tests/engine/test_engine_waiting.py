@@ -12,6 +12,7 @@ from engine.learning.pending_decisions import MOST_OF_A_STEP, read_pending_trial
 from engine.model.placement import Contextual
 from engine.model.scope import Scope
 from engine.model.timestamps import MINUTE
+from engine.statistics.evidence import Curves
 from tests.factories import candidates, order, placement
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
@@ -54,7 +55,9 @@ async def waiting(shop, *, minutes=0):
     """Trials that wait, and what they count for, by candidate."""
     active = shop.engine.live.get(shop.id, "payment_methods")
     scope, now = Scope(shop.id, "payment_methods", "converted"), now_ms() + minutes * MINUTE
-    found = await read_pending_trials(shop.engine.database, scope, active.plan.encoding, active.learning, CURVE, now)
+    found = await read_pending_trials(
+        shop.engine.database, scope, active.plan.encoding, active.learning, Curves(CURVE), now
+    )
     return {name: (one.trials.sum(), one.shares.max()) for name, one in found.items()}
 
 
