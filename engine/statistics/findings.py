@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bandits.evaluation.discovery import discoveries, p_value
 from bandits.posterior.gaussian import Belief
 from bandits.posterior.logistic_update import Factor, rate
 from bandits.posterior.weight_posterior import WeightEvidence, beliefs_of, shared_weights
@@ -28,7 +29,8 @@ LEAST_TRIALS = 20
 class Finding(NamedTuple):
     """A candidate is chosen `ratio` times as often (95% interval) `where` a fact holds as where it does not.
 
-    `sure` is whether the interval excludes 1; `trials` is the number of the candidate's trials.
+    `sure` is whether that may be called an effect, among all findings of the page; `trials` is the number of the
+    candidate's trials.
     """
 
     candidate: str
@@ -44,7 +46,10 @@ class Finding(NamedTuple):
 
 
 def findings(encoding: Encoding, evidence: WeightEvidence, candidates: Sequence[str]) -> list[Finding]:
-    """Return all findings, the clearest first: by the number of standard errors between the log ratio and 0."""
+    """Return all findings, the clearest first: by the number of standard errors between the log ratio and 0.
+
+    Those that are sure hold together: the expected share of false ones among them is bounded by `FALSE_SHARE`.
+    """
     beliefs = beliefs_of(evidence, candidates, encoding.attributes)
     scored = [
         pair
@@ -52,7 +57,9 @@ def findings(encoding: Encoding, evidence: WeightEvidence, candidates: Sequence[
         if (factor := evidence.factors.get(candidate)) is not None and factor.trials >= LEAST_TRIALS
         for pair in _scored_findings(encoding, candidate, factor, beliefs[candidate])
     ]
-    return [finding for _, finding in sorted(scored, key=lambda pair: -pair[0])]
+    scored.sort(key=lambda pair: -pair[0])
+    sure = discoveries([p_value(distance, 1.0) for distance, _ in scored]).tolist()
+    return [finding._replace(sure=is_sure) for (_, finding), is_sure in zip(scored, sure, strict=True)]
 
 
 class ColdStart(NamedTuple):
@@ -89,10 +96,8 @@ def _scored_findings(encoding: Encoding, candidate: str, factor: Factor, belief:
         present, absent = _contrast(average, column, feature, alternatives)
         middle, error = _log_ratio(belief, present, absent)
         low, high = middle - Z95 * error, middle + Z95 * error
-        sure = low > 0 or high < 0
-        finding = Finding(
-            candidate, feature.where, math.exp(middle), math.exp(low), math.exp(high), sure, factor.trials
-        )
+        span = math.exp(middle), math.exp(low), math.exp(high)
+        finding = Finding(candidate, feature.where, *span, False, factor.trials)
         scored.append((abs(middle) / error if error else 0.0, finding))
     return scored
 

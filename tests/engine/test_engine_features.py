@@ -9,6 +9,7 @@ import pytest
 
 from bandits.posterior.logistic_update import Observations, rate
 from bandits.posterior.weight_posterior import WeightEvidence
+from benchmarks.checks import discoveries as discovery_checks
 from engine.kernel.encoding.features import Encoding, problems
 from engine.kernel.encoding.scales import amount_feature, number_feature
 from engine.model.facts import Past
@@ -164,6 +165,16 @@ def test_the_clearest_finding_comes_first_unsure_ones_are_omitted():
     )
     assert not any("Returning" in one for one in said)
     assert all(one.endswith(").") for one in said)
+
+
+def test_pages_without_effects_seldom_call_one_sure():
+    share, plain = discovery_checks.null_pages(range(12))
+    assert plain > 2
+    assert share <= 0.25
+
+
+def test_an_effect_is_called_sure_beside_many_others():
+    assert discovery_checks.power(range(3)) >= 0.5
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say():

@@ -16,7 +16,7 @@ MOST_NAMED = 4
 
 @dataclass(frozen=True)
 class LearnedRow:
-    """A learned factor: how much more or less often, where a fact holds; `sure`: the interval leaves out “as often”."""
+    """A learned factor: how much more or less often, where a fact holds; `sure`: may be called an effect."""
 
     where: str
     label: str

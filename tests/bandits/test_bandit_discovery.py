@@ -1,0 +1,31 @@
+import numpy as np
+
+from bandits.evaluation.discovery import discoveries, p_value
+
+
+def test_pages_without_effects_seldom_tell_one():
+    rng = np.random.default_rng(0)
+    false = [discoveries([p_value(z, 1.0) for z in rng.normal(size=208)]).any() for _ in range(400)]
+    assert np.mean(false) <= 0.13
+    plain = [(np.abs(rng.normal(size=208)) > 1.96).sum() for _ in range(50)]
+    assert np.mean(plain) > 8
+
+
+def test_strong_effects_are_sure_beside_many_nulls():
+    rng = np.random.default_rng(1)
+    p_values = [p_value(z, 1.0) for z in np.concatenate((rng.normal(size=198), rng.normal(6.0, 1.0, 10)))]
+    sure = discoveries(p_values)
+    assert sure[-10:].mean() >= 0.9
+    assert sure[:-10].sum() <= 3
+
+
+def test_the_textbook_example_is_decided_as_printed():
+    # Benjamini and Hochberg (1995), the thrombolysis study: four of fifteen at .05.
+    values = [0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.3240, 0.4262, 0.5719, 0.6528,
+              0.7590, 1.0]  # fmt: skip
+    assert discoveries(values, share=0.05).sum() == 4
+
+
+def test_nothing_is_found_in_nothing():
+    assert discoveries([]).tolist() == []
+    assert p_value(1.0, 0.0) == 1.0
