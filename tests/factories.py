@@ -42,9 +42,12 @@ def plan(
     candidates: tuple[Candidate, ...] | None = None,
     fields: tuple[FieldDocument, ...] = STANDARD,
     lists: tuple[ListDocument, ...] = (),
+    currency: str | None = None,
 ) -> Plan:
     everyone = candidates_of(*METHODS) if candidates is None else candidates
-    document = PlanDocument(placement=of or placement(), candidates=everyone, rules=rules, fields=fields, lists=lists)
+    document = PlanDocument(
+        placement=of or placement(), candidates=everyone, rules=rules, fields=fields, lists=lists, currency=currency
+    )
     return Plan(document, version=1)
 
 

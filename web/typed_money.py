@@ -107,7 +107,7 @@ def _code(name: str, currency: str, locale: Locale) -> str | None:
     name = name.strip(".")
     if name.upper() in CURRENCIES:
         return name.upper()
-    own = {get_currency_symbol(currency, language).strip(".") for language in (locale, "en")}
+    own = {_symbol(currency, tag) for tag in (str(locale), "en")}
     if name in own or name == _NARROW.get(currency):
         return currency
     return _symbols(str(locale)).get(name) or _symbols("en").get(name)
@@ -127,12 +127,17 @@ _NARROW = {
 """Symbols that several currencies share: each is read as the currency that the field is in."""
 
 
+def _symbol(currency: str, locale: str) -> str:
+    """Return a currency's symbol as it is left of a text: without marks of direction and outer points."""
+    return _INVISIBLE.sub("", get_currency_symbol(currency, locale)).strip(".")
+
+
 @cache
 def _symbols(locale: str) -> Mapping[str, str]:
     """Return the currency of each symbol that stands for one currency only."""
     by_symbol: dict[str, set[str]] = {}
     for code in CURRENCIES:
-        by_symbol.setdefault(get_currency_symbol(code, locale).strip("."), set()).add(code)
+        by_symbol.setdefault(_symbol(code, locale), set()).add(code)
     return {symbol: min(codes) for symbol, codes in by_symbol.items() if len(codes) == 1}
 
 

@@ -8,8 +8,9 @@ from zoneinfo import available_timezones
 
 from rules.json_logic.problems import nearest, shown
 from rules.language.checker import Check, Checker, OperatorForm, kind_of
+from rules.language.codes import decimals_of
 from rules.language.functions import zone
-from rules.language.tree import Amounts, Call, Literal, Node
+from rules.language.tree import Amounts, Call, Literal, Node, Read
 from rules.language.values import NUMERIC, TEXTUAL
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -60,9 +61,24 @@ def _between(check: Checker, form: OperatorForm) -> Node | None:
 
 def _rising(check: Checker, form: OperatorForm, value: Node, low: Node, high: Node) -> bool:
     if isinstance(low, Literal) and isinstance(high, Literal) and _is_falling(low.value, high.value):
-        check.problem(form.path_of(2), f"must not be less than {shown(str(low.raw))}, or the condition is never true")
+        bound = _bound_in_words(check, value, low)
+        check.problem(form.path_of(2), f"must not be less than {bound}, or the condition is never true")
         return False
     return True
+
+
+def _bound_in_words(check: Checker, value: Node, low: Literal) -> str:
+    """Return the lower end as people write it: 20.00 EUR instead of 2000."""
+    if isinstance(low.value, Amounts):
+        return ", ".join(_amount_in_words(amount, currency) for currency, amount in low.value.by_currency)
+    if isinstance(value, Read) and value.type == "money" and check.vocabulary.currency:
+        return _amount_in_words(cast(int, low.value), check.vocabulary.own_currency(value.name))
+    return shown(str(low.raw))
+
+
+def _amount_in_words(minor: int, currency: str) -> str:
+    digits = decimals_of(currency)
+    return f"{minor / 10**digits:,.{digits}f} {currency}"
 
 
 def _is_falling(low: object, high: object) -> bool:

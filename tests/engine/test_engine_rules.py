@@ -179,6 +179,35 @@ def test_missing_or_senseless_facts_and_those_on_the_limit_exclude_nobody(facts)
     assert order(answer(plan(candidates=(candidate("klarna", **limits),)), **facts)) == ["klarna"]
 
 
+@pytest.mark.parametrize(
+    ("limit", "currency", "total", "is_offered"),
+    [
+        (5_000, "EUR", 5_001, False),
+        (5_000, None, 5_001, False),
+        (5_000, "JPY", 62_000, True),
+        ({"EUR": 5_000, "GBP": 4_300}, "GBP", 4_301, False),
+        ({"EUR": 5_000, "GBP": 4_300}, None, 4_301, True),
+        ({"EUR": 5_000, "GBP": 4_300}, "JPY", 62_000, True),
+    ],
+)
+def test_a_limit_holds_for_carts_in_its_currency_only(limit, currency, total, is_offered):
+    limited = plan(candidates=(candidate("card"), candidate("klarna", max_amount=limit)), currency="EUR")
+    facts = {"cart_total": total} | ({"cart_currency": currency} if currency else {})
+    assert ("klarna" in order(answer(limited, **facts))) is is_offered
+
+
+def test_a_rule_skips_carts_of_another_currency_and_names_the_amount():
+    large = plan(rule({"exclude": ["klarna"]}, when=CART_OVER_100), currency="EUR")
+    decision = answer(large, cart_total=62_000, cart_currency="JPY")
+    assert [(skipped.rule, skipped.field) for skipped in decision.skipped] == [("r1", "cart.total")]
+    assert answer(large, cart_total=62_000, cart_currency="EUR").rules == ["r1"]
+
+
+def test_an_old_plan_without_a_currency_compares_plain_numbers():
+    large = plan(rule({"exclude": ["klarna"]}, when=CART_OVER_100))
+    assert answer(large, cart_total=62_000, cart_currency="JPY").rules == ["r1"]
+
+
 def test_a_method_that_is_switched_off_is_not_mentioned_at_all():
     off = plan(candidates=(candidate("card"), candidate("ideal", enabled=False)))
     decision = answer(off)

@@ -101,7 +101,8 @@ def test_without_a_merchants_currency_amounts_are_plain_numbers() -> None:
         ({">": [TOTAL, {"EUR": 5, "EUX": 6}]}, "/>/1/EUX", "ISO 4217"),
         ({">": [TOTAL, {"EUR": 5.5}]}, "/>/1/EUR", "whole number of minor units"),
         ({">": [{"var": "cart.items"}, {"EUR": 5}]}, "/>/1", "only be compared with a fact of money"),
-        ({"between": [TOTAL, {"EUR": 9}, {"EUR": 5}]}, "/between/2", "must not be less"),
+        ({"between": [TOTAL, {"EUR": 9}, {"EUR": 5}]}, "/between/2", "must not be less than 0.09 EUR"),
+        ({"between": [TOTAL, 2_000, 1_000]}, "/between/2", "must not be less than 20.00 EUR"),
     ],
 )
 def test_wrong_amounts_by_currency_are_refused(when: Any, path: str, message: str) -> None:

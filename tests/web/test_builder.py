@@ -53,6 +53,14 @@ def effects_of(form: RuleForm) -> object:
     return json.loads(form.texts["effects"])
 
 
+def test_amounts_in_other_currencies_are_a_row_like_any_other() -> None:
+    form = sent(form_of(LARGE), c__0__0="500; £430")
+    by_currency = {"EUR": 50_000, "GBP": 43_000}
+    assert when_of(form) == {">": [{"var": "cart.total"}, by_currency]}
+    assert tree_of(when_of(form)).parts[0].values == (by_currency,)
+    assert to_text("money", by_currency, TERMS, "cart.total") == "EUR 500.00; GBP 430.00"
+
+
 def test_generated_rules_are_saved_as_they_were_opened_and_mean_the_same_when_they_are_written_anew() -> None:
     found = rebuild_rules(400, seed=7)
     assert (found.rules, found.changed, found.refused, found.different) == (400, [], [], [])

@@ -63,6 +63,12 @@ def test_a_rule_that_does_not_fire_says_which_clause_failed_and_what_would_have_
     assert "To make it fire Cart total would have to be under €50.00; it is €50.00" in said
 
 
+def test_an_amount_in_another_currency_is_named(person: Person) -> None:
+    said = tried(person, **facts(cart_total="62,000", cart_currency="JPY"))
+    assert "It does not fire: a fact is missing Cart total is in JPY, and the rule gives no amount in JPY." in said
+    assert "Cart total would have to be in EUR; it is in JPY, for which the rule gives no amount" in said
+
+
 def test_a_fact_that_is_missing_or_mistyped_leaves_the_rule_unjudged(person: Person) -> None:
     assert "It does not fire: a fact is missing Cart total is missing" in tried(person)
     said = tried(person, **facts(cart_total="a lot"))

@@ -15,6 +15,7 @@ from engine.model.decision import Decision
 from engine.model.outcome import OutcomeRow
 from engine.model.timestamps import to_ms
 from rules import Vocabulary
+from rules.language.values import read_currency
 from web.admin.shell.frame import Frame
 from web.admin.shell.json_text import pretty
 from web.format import Show
@@ -225,12 +226,13 @@ class Explanation:
         return fact_of(name, value, self.explained.plan.vocabulary, self.frame.show, self.currency)
 
     def _rule(self, rule: RuleTrace) -> ExplainedRule:
+        vocabulary = self.explained.plan.vocabulary
         return ExplainedRule(
             id=rule.id,
             name=rule.name,
             sentence=said(rule.sentence),
             href=f"{self.frame.base}/rules/{self.explained.row.placement}/{rule.id}",
-            missing=rule.missing or "",
+            missing=lack_text(rule.missing, self.explained.trace.facts, vocabulary) if rule.missing else "",
             clauses=[self._clause(clause) for clause in rule.clauses["clauses"]],
         )
 
@@ -245,6 +247,17 @@ class Explanation:
             label=self._label(outcome.candidate) if outcome.candidate else "",
             amount=amount if outcome.amount is not None else "",
         )
+
+
+def lack_text(name: str, facts: Mapping[str, Any], vocabulary: Vocabulary) -> str:
+    """Return why a rule could not be judged for lack of a fact, or of an amount in the cart's currency."""
+    field, value = vocabulary.get(name), facts.get(name)
+    label = (field.label if field else "") or name
+    beside = vocabulary.currency_field(name) if field and field.type == "money" and vocabulary.currency else None
+    if field and beside and field.reader(value) is not None:
+        currency = read_currency(facts.get(beside)) or vocabulary.own_currency(name)
+        return f"{label} is in {currency}, and the rule gives no amount in {currency}."
+    return f"{label} is missing or has the wrong type."
 
 
 def fact_of(name: str, value: object, vocabulary: Vocabulary, show: Show, currency: str) -> FactView:

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from rules.wording.terms import listed
 from web.admin.rules.builder import effects as effect_rows
 from web.admin.rules.builder.effects import EffectRow, part_of, type_of
 from web.admin.rules.builder.nodes import Group, Node, Raw, Row, Steps
@@ -44,6 +45,7 @@ class InputView:
     offers: str = ""
     unit: str = ""
     wrong: str = ""
+    hint: str = ""
 
     @property
     def id(self) -> str:
@@ -158,7 +160,15 @@ class Viewer:
         if options and text not in (code for code, _ in options):
             options = [(text, text or "Choose …"), *options]
         look = "choice" if options else LOOKS.get(kind, "text")
-        return InputView(name, look, label, text, (), options, OFFERS.get(kind, ""), unit, wrong)
+        hint = self._hint_of_amount(value, unit) if kind == "money" and not wrong else ""
+        return InputView(name, look, label, text, (), options, OFFERS.get(kind, ""), unit, wrong, hint)
+
+    def _hint_of_amount(self, value: object, unit: str) -> str:
+        """Return for which carts an amount holds, and how to name others."""
+        if isinstance(value, dict):
+            return f"Carts in {listed(list(value), 'or')} only."
+        other = "GBP" if unit != "GBP" else "EUR"
+        return f"Carts in {unit} only. For others add their amounts: “; {other} 50”."
 
     def _options(self, kind: str, slot: str, field: str) -> Sequence[Option]:
         if kind == "weekdays":

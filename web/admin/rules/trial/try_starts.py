@@ -13,6 +13,7 @@ from engine.model.errors import NotFound
 from engine.model.facts import Declared
 from engine.model.placement import Scenario
 from engine.model.timestamps import rfc3339
+from rules.language.values import read_currency
 from web.admin.rules.rule_edit import RuleEdit
 from web.admin.rules.trial.panel import OptionGroup
 from web.admin.rules.trial.try_facts import read_facts, texts_of
@@ -89,7 +90,8 @@ class Starts:
         if isinstance(country, str):
             parts.append(show.country(country))
         if type(total) is int:
-            parts.append(show.money(total, self.edit.frame.merchant.currency))
+            currency = read_currency(values.get("cart.currency")) or self.edit.frame.merchant.currency
+            parts.append(show.money(total, currency))
         return ", ".join(parts)
 
 

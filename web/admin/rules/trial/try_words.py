@@ -10,7 +10,8 @@ import rules
 from engine.configuration.trial import Trial
 from engine.model.placement import RuleDocument
 from rules import Rule, Vocabulary, Wording
-from web.admin.log.explanation import Clause, Left, RankedView, clause_of, fact_of, said
+from rules.language.values import read_currency
+from web.admin.log.explanation import Clause, Left, RankedView, clause_of, fact_of, lack_text, said
 from web.admin.shell.frame import Frame
 
 MARKS = {
@@ -60,21 +61,22 @@ class Judge:
         return Verdict(
             text,
             kind,
-            self._note(document, seen.verdict, seen.lacked, bool(ways)),
-            [self._clause(clause) for clause in seen.to_json()["clauses"]],  # type: ignore[attr-defined]
+            self._note(document, seen, values, bool(ways)),
+            [self._clause(clause, values) for clause in seen.to_json()["clauses"]],  # type: ignore[attr-defined]
             [[need.text for need in way] for way in ways],
         )
 
-    def _note(self, document: RuleDocument, verdict: str, lacked: str | None, can_fire: bool) -> str:
-        if verdict == "true":
+    def _note(
+        self, document: RuleDocument, seen: rules.RuleExplanation, values: Mapping[str, Any], can_fire: bool
+    ) -> str:
+        if seen.verdict == "true":
             return "" if document.enabled else "It is switched off, so it changes nothing."
-        if lacked:
-            field = self.vocabulary.get(lacked)
-            return f"{(field and field.label) or lacked} is missing or has the wrong type."
+        if seen.lacked:
+            return lack_text(seen.lacked, values, self.vocabulary)
         return "" if can_fire else "It can never fire, whatever the facts."
 
-    def _clause(self, clause: Mapping[str, Any]) -> Clause:
-        show, currency = self.frame.show, self.frame.merchant.currency
+    def _clause(self, clause: Mapping[str, Any], facts: Mapping[str, Any]) -> Clause:
+        show, currency = self.frame.show, read_currency(facts.get("cart.currency")) or self.frame.merchant.currency
         values = [fact_of(name, value, self.vocabulary, show, currency) for name, value in clause["values"].items()]
         return clause_of(clause, values)
 
