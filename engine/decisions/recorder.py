@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
@@ -17,6 +17,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.decisions.fair_queue import FairQueue
+from engine.decisions.fair_queue import Overloaded as Overloaded
 from engine.decisions.outcome_processor import OutcomeProcessor, Receipt, close_due
 from engine.learning.outcome_effects import Learning, add_pending
 from engine.model.timestamps import MINUTE
@@ -29,14 +31,16 @@ from engine.store.outcomes import OutcomeRow
 log = structlog.get_logger()
 
 MOST_QUEUED = 20_000
+"""The most decisions that wait; long ones count more than once."""
+MOST_OUTCOMES_QUEUED = 100_000
+SHARE_OF_ONE = 2
+"""One merchant may have one in so many of them."""
+BYTES_OF_A_UNIT = 8_192
 MOST_IN_A_GROUP = 1_000
-# One statement takes some 32,000 parameters, and names each decision that is reported on.
-MOST_OUTCOMES_IN_A_GROUP = 10_000
+MOST_OUTCOMES_IN_A_GROUP = 1_000
+MOST_OUTCOMES_BESIDE = 200
+"""Up to so many waiting outcomes share a commit with decisions."""
 RETRY_SECONDS = 0.25
-
-
-class Overloaded(Exception):
-    """The queue is full: more waits to be written than memory should hold."""
 
 
 class Attempt(Enum):
@@ -111,9 +115,10 @@ class Recorder:
         self._database = database
         self._on_learned = on_learned
         self._outcome_processor = OutcomeProcessor()
-        self._entries: dict[str, DecisionEntry] = {}
-        self._replacements: dict[str, DecisionRow] = {}
-        self._reports: deque[OutcomeReport] = deque()
+        self._entries: FairQueue[DecisionEntry] = _queue(MOST_QUEUED)
+        self._replacements: FairQueue[DecisionRow] = _queue(MOST_QUEUED)
+        self._reports: FairQueue[OutcomeReport] = _queue(MOST_OUTCOMES_QUEUED)
+        self._reports_next = False
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._ending = False
@@ -134,27 +139,22 @@ class Recorder:
 
     def append(self, row: DecisionRow, ranking: Sequence[str], learning: Learning) -> asyncio.Future[None]:
         """Log a decision; the future is done after the commit. Raise `Overloaded` if the queue is full."""
-        if self.queued >= MOST_QUEUED:
-            raise Overloaded
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._entries[row.id] = DecisionEntry(row, ranking, learning, done)
+        self._entries.put(row.merchant_id, row.id, DecisionEntry(row, ranking, learning, done), cost=_cost(row))
         self._wake.set()
         return done
 
     def replace(self, row: DecisionRow) -> None:
         """Log a fallback answer in place of the decision with the same id; the caller does not wait for the commit."""
-        self._entries.pop(row.id, None)
-        if self.queued >= MOST_QUEUED:
-            raise Overloaded
-        self._replacements[row.id] = row
+        self._entries.pop(row.merchant_id, row.id)
+        self._replacements.put(row.merchant_id, row.id, row, cost=_cost(row))
         self._wake.set()
 
     def outcomes(self, rows: Sequence[OutcomeRow]) -> asyncio.Future[list[Receipt]]:
-        """Record outcomes, each event once; the future gives one receipt a row after the commit."""
-        if self.queued >= MOST_QUEUED:
-            raise Overloaded
+        """Record outcomes of one merchant, each event once; the future gives one receipt a row after the commit."""
         done: asyncio.Future[list[Receipt]] = asyncio.get_running_loop().create_future()
-        self._reports.append(OutcomeReport(rows, done))
+        report = OutcomeReport(rows, done)
+        self._reports.put(rows[0].merchant_id, id(report), report, cost=len(rows))
         self._wake.set()
         return done
 
@@ -178,17 +178,18 @@ class Recorder:
                 await self._write(self._take())
 
     def _take(self) -> CommitGroup:
-        entries = list(self._entries.values())[:MOST_IN_A_GROUP]
-        for entry in entries:
-            del self._entries[entry.row.id]
-        replacements, self._replacements = list(self._replacements.values()), {}
-        reports: list[OutcomeReport] = []
-        outcomes = 0
-        while self._reports and outcomes < MOST_OUTCOMES_IN_A_GROUP:
-            report = self._reports.popleft()
-            reports.append(report)
-            outcomes += len(report.rows)
-        return CommitGroup(entries, replacements, reports)
+        """Take the next group, of all merchants in turn.
+
+        Few reports share the commit of the decisions. Many get commits of their own, which alternate with those of
+        decisions, so that no decision waits for more than one of them.
+        """
+        many = self._reports.cost > MOST_OUTCOMES_BESIDE
+        if many and (self._reports_next or not (self._entries or self._replacements)):
+            self._reports_next = False
+            return CommitGroup([], [], self._reports.take(MOST_OUTCOMES_IN_A_GROUP))
+        self._reports_next = many
+        entries, replacements = self._entries.take(MOST_IN_A_GROUP), self._replacements.take(MOST_IN_A_GROUP)
+        return CommitGroup(entries, replacements, [] if many else self._reports.take(MOST_OUTCOMES_BESIDE))
 
     async def _write(self, group: CommitGroup, *, uncertain: bool = False) -> None:
         """Commit a group: retry while the database is away, commit entry by entry if it rejects the group."""
@@ -262,6 +263,14 @@ class Recorder:
                 learned[cell.merchant_id, cell.placement, cell.reward, cell.bucket] += abs(trials) or 1
         if learned:
             self._on_learned(learned)
+
+
+def _queue(most: int) -> FairQueue[Any]:
+    return FairQueue(most=most, most_of_one=most // SHARE_OF_ONE)
+
+
+def _cost(row: DecisionRow) -> int:
+    return 1 + (len(row.facts) + len(row.history) + len(row.answer)) // BYTES_OF_A_UNIT
 
 
 async def _missing(connection: AsyncConnection, entries: list[DecisionEntry]) -> list[DecisionEntry]:

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from engine.clock import now_ms
-from engine.decisions import decide, rebuild, recorder
+from engine.decisions import decide, rebuild
 from engine.decisions.recorder import Overloaded
 from engine.learning.outcome_effects import Learning
 from engine.model.errors import NotFound
@@ -264,12 +264,15 @@ async def test_when_the_server_crashes_answers_go_on_and_all_is_kept_once_it_is_
     assert not (await shop.decide()).decision.fallback
 
 
-async def test_when_too_much_waits_decisions_fall_back_and_outcomes_are_refused(shop, monkeypatch):
-    monkeypatch.setattr(recorder, "MOST_QUEUED", 0)
+async def test_when_too_much_waits_decisions_fall_back_and_outcomes_are_refused(shop):
+    queues = (shop.engine.recorder._entries, shop.engine.recorder._replacements, shop.engine.recorder._reports)
+    for queue in queues:
+        queue.most = 0
     assert (await shop.decide()).decision.fallback
     with pytest.raises(Overloaded):
         await shop.report("dec_1", "converted", "card")
-    monkeypatch.setattr(recorder, "MOST_QUEUED", 10)
+    for queue in queues:
+        queue.most = 10
     assert not (await shop.decide()).decision.fallback
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from engine.clock import now_ms
 from engine.decisions import rebuild
-from engine.decisions.recorder import MOST_QUEUED, Overloaded, Recorder
+from engine.decisions.recorder import MOST_OUTCOMES_QUEUED, MOST_QUEUED, Overloaded, Recorder
 from engine.learning import live
 from engine.learning.outcome_effects import Learning
 from engine.model.ids import first_id_of
@@ -104,18 +104,48 @@ async def test_decisions_of_a_split_group_count_once(shop, faults):
     assert await pending_trials(shop) == before + 4
 
 
-async def test_the_queue_holds_twenty_thousand(shop):
+async def test_the_queue_holds_twenty_thousand_decisions(shop):
     recorder = Recorder(shop.engine.database, lambda _: None)
     for number in range(20_000):
+        row = msgspec.structs.replace(row_of(shop, number), merchant_id=number % 2)
+        recorder.append(row, ["card"], LEARNING)
+    with pytest.raises(Overloaded):
+        recorder.append(msgspec.structs.replace(row_of(shop, -1), merchant_id=3), ["card"], LEARNING)
+    assert recorder.queued == MOST_QUEUED == 20_000
+
+
+async def test_one_merchant_fills_half_of_the_queue(shop):
+    recorder = Recorder(shop.engine.database, lambda _: None)
+    for number in range(MOST_QUEUED // 2):
         recorder.append(row_of(shop, number), ["card"], LEARNING)
     with pytest.raises(Overloaded):
         recorder.append(row_of(shop, -1), ["card"], LEARNING)
-    with pytest.raises(Overloaded):
-        recorder.outcomes([shop.outcome(None, "converted", "card", customer="c")])
+    recorder.append(msgspec.structs.replace(row_of(shop, -2), merchant_id=-1), ["card"], LEARNING)
     recorder.replace(row_of(shop, 0))
+    assert recorder.queued == MOST_QUEUED // 2 + 1
+
+
+async def test_waiting_outcomes_are_counted_by_rows(shop):
+    recorder, rows = Recorder(shop.engine.database, lambda _: None), [shop.outcome("dec_1", "shown")] * 500
+    for _ in range(MOST_OUTCOMES_QUEUED // 2 // 500):
+        recorder.outcomes(rows)
     with pytest.raises(Overloaded):
-        recorder.replace(row_of(shop, -1))
-    assert recorder.queued == MOST_QUEUED == 20_000
+        recorder.outcomes(rows[:1])
+    recorder.append(row_of(shop, 0), ["card"], LEARNING)
+
+
+async def test_a_flood_of_reports_lets_decisions_go_first(shop):
+    """A group holds the few decisions that wait, and then some of the reports, of all merchants in turn."""
+    recorder = Recorder(shop.engine.database, lambda _: None)
+    for number in range(10):
+        recorder.outcomes([shop.outcome("dec_1", "shown")] * 500)
+        recorder.append(row_of(shop, number), ["card"], LEARNING)
+    recorder.outcomes([msgspec.structs.replace(shop.outcome("dec_1", "shown"), merchant_id=-1)])
+    first, second = recorder._take(), recorder._take()
+    assert (len(first.entries), first.reports) == (10, [])
+    assert second.entries == []
+    assert [report.rows[0].merchant_id for report in second.reports[:2]] == [shop.id, -1]
+    assert sum(len(report.rows) for report in second.reports) <= 1_501
 
 
 async def test_only_successes_are_purchases(shop):

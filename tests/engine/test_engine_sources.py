@@ -129,7 +129,7 @@ async def test_retracted_outcomes_leave_the_sums_of_a_log_without_them(shop):
     database, since, until = shop.engine.database, now_ms() - DAY, now_ms() + 1
     others = Retraction(shop.id, "browser", since, until, key_id="key_other")
     assert await retract(database, others, actor_name="ada") == 0
-    assert await shop.counts() == before
+    assert {name: counts for name, counts in before.items() if any(counts)} == await shop.counts()
     assert await retract(database, Retraction(shop.id, "browser", since, until), actor_name="ada") == 20
     assert await rebuild.compare(database) == []
     after = await shop.counts()
