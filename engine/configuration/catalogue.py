@@ -109,7 +109,7 @@ class Catalogue:
 
         return (await self._publisher.publish(actor, edit)).changes[-1].resource
 
-    async def reorder(self, actor: Actor, placement: str, ids: Sequence[str]) -> None:
+    async def reorder(self, actor: Actor, placement: str, ids: Sequence[str], *, reason: str = "") -> None:
         """Put the candidates of a placement in this order; raise `Conflict` unless `ids` names all of them."""
 
         def edit(configuration: Configuration) -> list[Change]:
@@ -122,7 +122,17 @@ class Catalogue:
                 if old.document.position != position
             ]
 
-        await self._publisher.publish(actor, edit)
+        await self._publisher.publish(actor, edit, reason=reason)
+
+    async def switch(self, actor: Actor, placement: str, id: str, *, enabled: bool, reason: str) -> Resource:
+        """Offer a candidate or not, and keep everything else that others changed meanwhile."""
+
+        def edit(configuration: Configuration) -> list[Change]:
+            old = configuration.get("candidate", placement, id)
+            document = msgspec.structs.replace(old.document, enabled=enabled)
+            return [Change(old, old._replace(version=old.version + 1, document=document, changed_at=now_ms()))]
+
+        return (await self._publisher.publish(actor, edit, reason=reason)).changes[0].resource
 
     async def audit(
         self, merchant_id: int, *, before_id: int | None = None, subject: str = "", limit: int = 50

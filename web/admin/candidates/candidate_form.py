@@ -15,6 +15,7 @@ from engine.model.errors import FieldProblem
 from engine.model.placement import Candidate
 from engine.model.resource import Resource
 from web.admin.candidates.candidate_list import METHODS, Noun, base_of, documents_of, noun_of
+from web.admin.shell import saving
 from web.admin.shell.admission import AnyRequest, typed
 from web.admin.shell.editing import Difference, Refused, no_one_else, store, to_document, version_of
 from web.admin.shell.forms import Form, Reader, number_text
@@ -68,7 +69,7 @@ class CandidateForm:
 @get(["/methods/new", "/placements/{key:str}/candidates/new"])
 async def new_candidate(frame: NamedDependency[Frame], key: FromPath[str] = METHODS) -> Page:
     """Show an empty form."""
-    frame.must_edit()
+    frame.must_change()
     return frame.page("candidates/candidate.html", _new(frame, key, Form({"enabled": "on"})))
 
 
@@ -77,14 +78,13 @@ async def create_candidate(
     request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str] = METHODS
 ) -> Response[Any]:
     """Store a new candidate at the end of the order."""
-    frame.must_edit()
+    frame.must_change()
     values = await typed(request)
-    catalogue = frame.engine.catalogue
 
     async def write() -> Resource:
         last = max((c.position for c in await documents_of(frame, key)), default=-1)
         document = document_of(values, frame, position=last + 1)
-        return (await catalogue.create(frame.actor, "candidate", key, [document]))[0]
+        return await saving.create(frame, key, document)
 
     try:
         created = await store(values, write, no_one_else, names=NAMES)
@@ -93,13 +93,16 @@ async def create_candidate(
         return frame.form(
             "candidates/candidate.html", "candidates/_candidate_form.html", context, status=refusal.status
         )
-    return frame.go(base_of(frame, key), notice=Notice(f"{created.document.label} is added and in force."))
+    return frame.go(
+        base_of(frame, key),
+        notice=Notice(saving.ADDED if saving.into_draft(frame) else f"{created.document.label} is added and in force."),
+    )
 
 
 @get(["/methods/{id:str}", "/placements/{key:str}/candidates/{id:str}"])
 async def candidate_page(frame: NamedDependency[Frame], id: FromPath[str], key: FromPath[str] = METHODS) -> Page:
     """Show the form of a stored candidate."""
-    resource = await frame.engine.catalogue.get(frame.merchant.id, "candidate", key, id)
+    resource = await saving.read(frame, "candidate", key, id)
     return frame.page("candidates/candidate.html", _stored(frame, key, id, Form(texts_of(resource, frame))))
 
 
@@ -108,17 +111,16 @@ async def save_candidate(
     request: AnyRequest, frame: NamedDependency[Frame], id: FromPath[str], key: FromPath[str] = METHODS
 ) -> Response[Any]:
     """Store what was edited, unless someone else was faster."""
-    frame.must_edit()
+    frame.must_change()
     values = await typed(request) | {"id": id}
-    catalogue = frame.engine.catalogue
-    stored = await catalogue.get(frame.merchant.id, "candidate", key, id)
+    stored = await saving.read(frame, "candidate", key, id)
 
     async def write() -> Resource:
         document = document_of(values, frame, position=stored.document.position)
-        return await catalogue.update(frame.actor, "candidate", key, id, document, version=version_of(values))
+        return await saving.update(frame, key, document, version=version_of(values))
 
     async def saved_now() -> Mapping[str, str]:
-        return texts_of(await catalogue.get(frame.merchant.id, "candidate", key, id), frame)
+        return texts_of(await saving.read(frame, "candidate", key, id), frame)
 
     try:
         saved = await store(values, write, saved_now, names=NAMES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -11,13 +11,13 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from engine.model.errors import NotFound
+from engine.model.errors import Conflict, Invalid, NotFound
 from engine.model.placement import Candidate, Placement
+from web.admin.shell import saving
 from web.admin.shell.admission import AnyRequest, typed
 from web.admin.shell.editing import version_of
 from web.admin.shell.frame import Frame, Notice
 from web.admin.shell.render import Page
-from web.admin.shell.undo import undo_address
 
 METHODS = "payment_methods"
 
@@ -50,12 +50,14 @@ class CandidateRow:
 
 @dataclass(frozen=True)
 class CandidatesPage:
-    """The list; `placement` is None where it does not exist yet."""
+    """The list; `placement` is None where it does not exist yet. `drafted` are those that the draft changes."""
 
     placement: Placement | None
     candidates: Sequence[CandidateRow]
     noun: Noun
     base: str
+    drafted: frozenset[str] = frozenset()
+    toast: Notice | None = None
 
 
 @get(["/methods", "/placements/{key:str}/candidates"])
@@ -68,14 +70,20 @@ async def candidates_page(frame: NamedDependency[Frame], key: FromPath[str] = ME
 async def toggle_candidate(
     request: AnyRequest, frame: NamedDependency[Frame], id: FromPath[str], key: FromPath[str] = METHODS
 ) -> Response[Any]:
-    """Switch a candidate on or off and keep everything else that was changed meanwhile."""
-    frame.must_edit()
-    enabled = (await typed(request)).get("enabled") == "on"
-    catalogue = frame.engine.catalogue
-    stored = await catalogue.get(frame.merchant.id, "candidate", key, id)
-    document = msgspec.structs.replace(stored.document, enabled=enabled)
-    await catalogue.update(frame.actor, "candidate", key, id, document, version=stored.version)
-    return await _after_change(frame, key)
+    """Switch a candidate on or off; the toast offers to take it back with one click."""
+    frame.must_change()
+    values = await _values(request)
+    enabled = values.get("enabled") == "on"
+    stored = await saving.read(frame, "candidate", key, id)
+    if saving.into_draft(frame):
+        document = msgspec.structs.replace(stored.document, enabled=enabled)
+        await saving.update(frame, key, document, version=None)
+    else:
+        reason = values.get("why", "").strip()[:500]
+        await frame.engine.catalogue.switch(frame.actor, key, id, enabled=enabled, reason=reason)
+    undo = f"{base_of(frame, key)}/{id}/toggle?enabled={'off' if enabled else 'on'}"
+    text = f"{stored.document.label} is {'offered' if enabled else 'off'}."
+    return await _after_change(frame, key, text, undo)
 
 
 @post(["/methods/{id:str}/move", "/placements/{key:str}/candidates/{id:str}/move"], status_code=200)
@@ -83,16 +91,36 @@ async def move_candidate(
     request: AnyRequest, frame: NamedDependency[Frame], id: FromPath[str], key: FromPath[str] = METHODS
 ) -> Response[Any]:
     """Move a candidate one place up or down in the default order."""
-    frame.must_edit()
-    step = -1 if (await typed(request)).get("direction") == "up" else 1
-    ids = [candidate.id for candidate in await documents_of(frame, key)]
+    frame.must_change()
+    values = await _values(request)
+    up = values.get("direction") == "up"
+    candidates = await documents_of(frame, key)
+    ids = [candidate.id for candidate in candidates]
     if id not in ids:
         raise NotFound(f"there is no candidate “{id}”", field="id")
     index = ids.index(id)
-    other = min(max(index + step, 0), len(ids) - 1)
+    other = min(max(index + (-1 if up else 1), 0), len(ids) - 1)
     ids[index], ids[other] = ids[other], ids[index]
-    await frame.engine.catalogue.reorder(frame.actor, key, ids)
-    return await _after_change(frame, key)
+    if saving.into_draft(frame):
+        await frame.engine.drafts.reorder_candidates(frame.actor, key, ids, revision=None)
+    else:
+        await frame.engine.catalogue.reorder(frame.actor, key, ids, reason=values.get("why", "").strip()[:500])
+    undo = f"{base_of(frame, key)}/{id}/move?direction={'down' if up else 'up'}"
+    return await _after_change(frame, key, f"{candidates[index].label} is moved {'up' if up else 'down'}.", undo)
+
+
+@post(["/methods/{id:str}/pause", "/placements/{key:str}/candidates/{id:str}/pause"], status_code=200)
+async def pause_candidate(
+    request: AnyRequest, frame: NamedDependency[Frame], id: FromPath[str], key: FromPath[str] = METHODS
+) -> Response[Any]:
+    """Take a candidate out of all answers at once, in an emergency."""
+    frame.must_edit()
+    reason = (await typed(request)).get("why", "").strip()
+    try:
+        await frame.engine.emergencies.pause(frame.actor, key, id, reason=reason)
+    except (Conflict, Invalid) as error:
+        return frame.go(f"{base_of(frame, key)}/{id}", notice=Notice(f"Not paused: {error.detail}."))
+    return frame.go(base_of(frame, key), notice=Notice(f"{id} is paused. Others are told."))
 
 
 @post(["/methods/{id:str}/delete", "/placements/{key:str}/candidates/{id:str}/delete"], status_code=200)
@@ -100,12 +128,15 @@ async def delete_candidate(
     request: AnyRequest, frame: NamedDependency[Frame], id: FromPath[str], key: FromPath[str] = METHODS
 ) -> Response[Any]:
     """Delete a candidate; the notice offers to take it back."""
-    frame.must_edit()
+    frame.must_change()
     version = version_of(await typed(request))
-    gone = await frame.engine.catalogue.delete(frame.actor, "candidate", key, id, version=version)
-    return frame.go(
-        base_of(frame, key), notice=Notice(f"{gone.document.label} is deleted.", undo=await undo_address(frame, gone))
-    )
+    notice = await saving.delete(frame, "candidate", key, id, version=version)
+    return frame.go(base_of(frame, key), notice=notice)
+
+
+async def _values(request: AnyRequest) -> dict[str, str]:
+    """Return what was sent: by the form, or by an Undo in its address."""
+    return {**dict(request.query_params), **await typed(request)}
 
 
 def in_order(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -129,28 +160,40 @@ def noun_of(key: str) -> Noun:
 
 
 async def documents_of(frame: Frame, key: str) -> list[Candidate]:
+    """Return the candidates as they are edited: as the draft has them, or as they are published."""
+    if saving.into_draft(frame):
+        configuration = await frame.engine.drafts.configuration(frame.merchant.id, key)
+        return in_order(configuration.documents("candidate", key))
     page = await frame.engine.catalogue.page(frame.merchant.id, "candidate", key)
     return in_order([resource.document for resource in page])
 
 
-async def _after_change(frame: Frame, key: str) -> Response[Any]:
+async def _after_change(frame: Frame, key: str, text: str, undo: str) -> Response[Any]:
+    notice = Notice(f"{text} {saving.ADDED}" if saving.into_draft(frame) else text, undo=undo)
     if not frame.is_htmx:
-        return frame.go(base_of(frame, key))
-    return frame.page("candidates/_candidate_rows.html", await _list(frame, key))
+        return frame.go(base_of(frame, key), notice=notice)
+    page = replace(await _list(frame, key), toast=notice)
+    return frame.page("candidates/_candidate_rows_answer.html", page)
 
 
 async def _list(frame: Frame, key: str) -> CandidatesPage:
     configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
     placement = configuration.find("placement", "", key)
-    if placement is None and key != METHODS:
-        raise NotFound(f"there is no placement “{key}”", field="placement")
+    if placement is None:
+        if key != METHODS:
+            raise NotFound(f"there is no placement “{key}”", field="placement")
+        return CandidatesPage(None, [], noun_of(key), base_of(frame, key))
+    draft = await frame.engine.drafts.get(frame.merchant.id, key)
+    changed = draft.of_kind("candidate")
+    if saving.into_draft(frame):
+        configuration = await frame.engine.drafts.configuration(frame.merchant.id, key)
     resources = {resource.id: resource for resource in configuration.inside(key) if resource.kind == "candidate"}
     ordered = in_order([resource.document for resource in resources.values()])
     rows = [
         _row(frame, candidate, resources[candidate.id].version, position, last=len(ordered) - 1)
         for position, candidate in enumerate(ordered)
     ]
-    return CandidatesPage(placement.document if placement else None, rows, noun_of(key), base_of(frame, key))
+    return CandidatesPage(placement.document, rows, noun_of(key), base_of(frame, key), frozenset(changed))
 
 
 def _row(frame: Frame, candidate: Candidate, version: int, position: int, *, last: int) -> CandidateRow:
@@ -194,4 +237,4 @@ def _limit(frame: Frame, limit: int | dict[str, int]) -> str:
     return "; ".join(frame.show.money(amount, currency) for currency, amount in amounts.items())
 
 
-handlers = [candidates_page, toggle_candidate, move_candidate, delete_candidate]
+handlers = [candidates_page, toggle_candidate, move_candidate, pause_candidate, delete_candidate]

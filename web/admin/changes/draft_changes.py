@@ -14,14 +14,19 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from engine.clock import now_ms
-from engine.configuration.draft_overlay import Draft, DraftItem
+from engine.configuration.draft_overlay import ORDER, Draft, DraftItem
 from engine.configuration.plan_difference import Difference
 from engine.configuration.release import stands_in_the_way
 from engine.kernel.scenario_check import ScenarioOutcome
 from engine.model.errors import EngineError, FieldProblem, Forbidden, Invalid, NotFound, invalid
+from engine.model.history import Emergency
 from engine.model.placement import Placement
+from engine.model.resource_kinds import Kind
 from engine.model.timestamps import to_ms
+from rules.analysis.check import RuleFinding
 from web.admin.log.audit import Line, difference
+from web.admin.rules.draft_rules import load_rules
+from web.admin.rules.rule_checks import Findings, findings_of
 from web.admin.shell.admission import AnyRequest, typed
 from web.admin.shell.forms import Form, sentence
 from web.admin.shell.frame import Frame, Notice
@@ -35,11 +40,14 @@ encode = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True)
 class ChangedRuleRow:
-    """One rule that the draft changes: in words, part by part, and as JSON."""
+    """One thing that the draft changes: in words, part by part, and as JSON, with what the checks found in a rule."""
 
     id: str
     name: str
     href: str
+    item_kind: Kind
+    findings: Sequence[RuleFinding]
+    authors: Sequence[str]
     mark: str
     kind: str
     was: str
@@ -66,6 +74,7 @@ class ChangesPage:
     form: Form
     problems: Sequence[str]
     is_scheduled: bool
+    emergencies: Sequence[Emergency]
 
 
 @get("/placements/{key:str}/changes")
@@ -103,18 +112,22 @@ async def restore_changes(frame: NamedDependency[Frame], key: FromPath[str], ent
     return frame.go(f"{frame.base}/placements/{key}/changes", notice=Notice(text))
 
 
+@post("/emergencies/{id:int}/seen", status_code=200)
+async def see_emergency(frame: NamedDependency[Frame], id: FromPath[int]) -> Response[Any]:
+    """Confirm having seen what somebody else did alone."""
+    frame.must_draft()
+    await frame.engine.emergencies.acknowledge(frame.actor, id)
+    return frame.go(f"{frame.base}/", notice=Notice("Noted that you have seen it."))
+
+
 @post("/review", status_code=200)
 async def choose_review(request: AnyRequest, frame: NamedDependency[Frame]) -> Response[Any]:
-    """Switch on or off that a second person must approve changes of rules on this side."""
+    """Switch on or off that a second person must approve changes on this side."""
     frame.must_administer()
     values = await typed(request)
     on = values.get("review") == "on"
     await frame.engine.accounts.set_review(frame.merchant, on=on, actor_name=frame.actor.name)
-    text = (
-        "Review is on: a second person must approve changes of rules."
-        if on
-        else "Review is off: changes of rules need no approval."
-    )
+    text = "Review is on: a second person must approve changes." if on else "Review is off: changes need no approval."
     key = values.get("placement", "")
     return frame.go(f"{frame.base}/placements/{key}/changes" if key else f"{frame.base}/", notice=Notice(text))
 
@@ -155,7 +168,7 @@ async def _send_back(frame: Frame, key: str, values: dict[str, str]) -> Notice:
 async def _discard(frame: Frame, key: str, values: dict[str, str]) -> Notice:
     frame.must_draft()
     ids = [values["id"]] if values.get("id") else None
-    entry = await frame.engine.drafts.discard(frame.actor, key, ids, revision=_revision(values))
+    entry = await frame.engine.drafts.discard(frame.actor, key, ids, revision=_revision(values), kind=_kind(values))
     text = "Change discarded." if ids else "All changes discarded."
     return Notice(text, undo=f"{frame.base}/placements/{key}/changes/{entry}/restore" if entry else "")
 
@@ -163,7 +176,7 @@ async def _discard(frame: Frame, key: str, values: dict[str, str]) -> Notice:
 async def _keep(frame: Frame, key: str, values: dict[str, str]) -> Notice:
     frame.must_draft()
     seen = int(values["seen"]) if values.get("seen", "").isdigit() else -1
-    await frame.engine.drafts.keep(frame.actor, key, values.get("id", ""), revision=seen)
+    await frame.engine.drafts.keep(frame.actor, key, values.get("id", ""), revision=seen, kind=_kind(values))
     return Notice("Change kept.")
 
 
@@ -183,6 +196,7 @@ async def _page(
 ) -> ChangesPage:
     draft, differences = await frame.engine.drafts.differences(frame.merchant.id, key, frame.wording)
     placement = (await frame.engine.catalogue.get(frame.merchant.id, "placement", "", key)).document
+    findings = await findings_of(frame, await load_rules(frame, key))
     said = [problem for problem in problems if problem.field not in ("publish_at", "why")]
     texts = [sentence(_said(problem)) for problem in said]
     try:
@@ -197,7 +211,9 @@ async def _page(
     return ChangesPage(
         placement=placement,
         draft=draft,
-        rows=[_row(frame, key, rule, changed) for rule, changed in zip(draft.changes, differences, strict=True)],
+        rows=[
+            _row(frame, key, rule, changed, findings) for rule, changed in zip(draft.changes, differences, strict=True)
+        ],
         scenarios=scenarios,
         failing=sum(not scenario.holds for scenario in scenarios or ()),
         may_approve=frame.may_edit and draft.head.state == "in_review" and not stands_in_the_way(frame.actor, draft),
@@ -205,6 +221,7 @@ async def _page(
         form=form,
         problems=texts,
         is_scheduled=draft.head.publish_at is not None,
+        emergencies=await frame.engine.emergencies.unseen(frame.merchant.id),
     )
 
 
@@ -212,12 +229,15 @@ def _said(problem: FieldProblem) -> str:
     return problem.message if problem.field == "form" else f"{problem.field}: {problem.message}"
 
 
-def _row(frame: Frame, key: str, rule: DraftItem, rule_change: Difference) -> ChangedRuleRow:
+def _row(frame: Frame, key: str, rule: DraftItem, rule_change: Difference, findings: Findings) -> ChangedRuleRow:
     mark, kind = MARKS[rule_change.mark]
     return ChangedRuleRow(
         id=rule.id,
         name=rule_change.name,
-        href=f"{frame.base}/rules/{key}/{rule.id}",
+        href=_address(frame, key, rule),
+        item_kind=rule.kind,
+        findings=findings.get(rule.id, ()) if rule.kind == "rule" else (),
+        authors=rule.authors,
         mark=mark,
         kind=kind,
         was=rule_change.was,
@@ -255,6 +275,22 @@ def short(value: Any) -> str:
     return text if len(text) <= 200 else f"{text[:200]}…"
 
 
+def _kind(values: dict[str, str]) -> Kind:
+    kind = values.get("kind", "rule")
+    return next((each for each in ORDER if each == kind), "rule")
+
+
+def _address(frame: Frame, key: str, item: DraftItem) -> str:
+    """Return where a change is edited; empty where it has no page."""
+    pages = {
+        "rule": f"/rules/{key}/{item.id}",
+        "candidate": f"/methods/{item.id}" if key == "payment_methods" else f"/placements/{key}/candidates/{item.id}",
+        "placement": f"/placements/{key}/settings",
+        "field": f"/fields/{item.id}",
+    }
+    return f"{frame.base}{pages[item.kind]}" if item.kind in pages else ""
+
+
 def _revision(values: dict[str, str]) -> int:
     return int(values["revision"]) if values.get("revision", "").isdigit() else -1
 
@@ -276,4 +312,4 @@ def _moment(text: str, timezone: str) -> int:
     return to_ms(moment)
 
 
-handlers = [changes_page, act_on_changes, restore_changes, choose_review]
+handlers = [changes_page, act_on_changes, restore_changes, see_emergency, choose_review]

@@ -95,9 +95,12 @@ async def version_page(
 async def roll_back(request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str]) -> Response[Any]:
     """Publish an earlier version again; what is edited follows."""
     frame.must_edit()
-    version = version_of(await typed(request))
+    values = await typed(request)
+    version, reason = version_of(values), values.get("why", "").strip()[:500]
     try:
-        new = await frame.engine.versions.roll_back(frame.actor, key, version)
+        new = await frame.engine.versions.roll_back(
+            frame.actor, key, version, reason=reason, emergency=frame.merchant.review
+        )
     except (Conflict, Invalid) as error:
         page = await _page(frame, key, problem=sentence(error.detail))
         return frame.page("changes/versions.html", page, status=409 if isinstance(error, Conflict) else 422)

@@ -48,6 +48,8 @@ class AuditRow:
     subject: str
     lines: Sequence[Line]
     can_be_restored: bool
+    reason: str
+    emergency: bool
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,8 @@ def row_of(entry: Entry) -> AuditRow:
         subject=subject_of(entry),
         lines=difference(entry.before, entry.after),
         can_be_restored=can_be_restored(entry),
+        reason=entry.reason,
+        emergency=entry.emergency,
     )
 
 

@@ -9,6 +9,7 @@ from litestar import get
 from litestar.di import NamedDependency
 
 from engine.configuration.configuration import Configuration
+from engine.model.history import Emergency
 from engine.model.timestamps import MINUTE
 from web.admin.log.audit import AuditRow, row_of
 from web.admin.log.decision_list import DecisionListRow
@@ -52,6 +53,7 @@ class OverviewPage:
     changes: Sequence[AuditRow]
     address: str
     sample_placement: str
+    emergencies: Sequence[Emergency]
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ async def overview_page(request: AnyRequest, frame: NamedDependency[Frame]) -> P
         changes=[row_of(entry) for entry in changes],
         address=str(request.base_url).rstrip("/"),
         sample_placement=configuration.placements[0].key if configuration.placements else "payment_methods",
+        emergencies=await frame.engine.emergencies.unseen(frame.merchant.id),
     )
     return frame.page("placements/overview.html", page)
 

@@ -29,6 +29,7 @@ from web.admin.placements.placement_form import (
 )
 from web.admin.placements.placement_options import Fact, Options, facts_of, groups_of, terms_of
 from web.admin.rules.builder.texts import Terms
+from web.admin.shell import saving
 from web.admin.shell.admission import AnyRequest, several_typed, typed
 from web.admin.shell.editing import Difference, Refused, no_one_else, store, version_of
 from web.admin.shell.forms import Form, Reader
@@ -103,7 +104,7 @@ async def create_placement(request: AnyRequest, frame: NamedDependency[Frame]) -
 @get("/placements/{key:str}/settings")
 async def settings_page(frame: NamedDependency[Frame], key: FromPath[str]) -> Page:
     """Show the form of a stored placement."""
-    stored = await frame.engine.catalogue.get(frame.merchant.id, "placement", "", key)
+    stored = await saving.read(frame, "placement", key, key)
     terms = await _terms(frame, key)
     return frame.page("placements/placement_settings.html", _page(frame, terms, Form(texts_of(stored, terms)), stored))
 
@@ -111,17 +112,16 @@ async def settings_page(frame: NamedDependency[Frame], key: FromPath[str]) -> Pa
 @post("/placements/{key:str}/settings", status_code=200)
 async def save_settings(request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str]) -> Response[Any]:
     """Store what was edited, unless someone else was faster."""
-    frame.must_edit()
+    frame.must_change()
     values, terms = joined(await several_typed(request)) | {"key": key}, await _terms(frame, key)
-    catalogue = frame.engine.catalogue
-    stored = await catalogue.get(frame.merchant.id, "placement", "", key)
+    stored = await saving.read(frame, "placement", key, key)
 
     async def write() -> Resource:
         document, version = document_of(values, terms), version_of(values)
-        return await catalogue.update(frame.actor, "placement", "", key, document, version=version)
+        return await saving.update(frame, key, document, version=version)
 
     async def saved_now() -> Mapping[str, str]:
-        return texts_of(await catalogue.get(frame.merchant.id, "placement", "", key), terms)
+        return texts_of(await saving.read(frame, "placement", key, key), terms)
 
     try:
         saved = await store(values, write, saved_now, names=names_of(terms), places=places_of(terms))

@@ -50,6 +50,13 @@ class Checks:
 NOTHING_FOUND = Checks(True, {})
 
 
+async def findings_of(frame: Frame, rules: DraftRules) -> Findings:
+    """Return what the checks find, by rule; nothing while a large set is still being checked."""
+    task = _task(frame, rules)
+    await asyncio.wait({task}, timeout=SOON_SECONDS)
+    return task.result() if task.done() else {}
+
+
 async def checks_of(frame: Frame, rules: DraftRules) -> Checks:
     """Return the findings of the checks, if they are ready soon enough for a page."""
     task = _task(frame, rules)

@@ -21,12 +21,12 @@ from engine.model.standard_vocabulary import ENGINE_FIELDS
 from rules import RuleError, Vocabulary, parse_condition
 from rules.language.tree import fields_of
 from rules.wording.describe import value_in_words
+from web.admin.shell import saving
 from web.admin.shell.admission import AnyRequest, typed
 from web.admin.shell.editing import Difference, Refused, no_one_else, store, to_document, version_of
 from web.admin.shell.forms import Form, Reader
 from web.admin.shell.frame import Frame, Notice
 from web.admin.shell.render import Page
-from web.admin.shell.undo import undo_address
 
 TYPES: Sequence[tuple[str, str]] = (
     ("string", "Text"),
@@ -114,19 +114,18 @@ async def fields_page(frame: NamedDependency[Frame]) -> Page:
 @get("/fields/new")
 async def new_field(frame: NamedDependency[Frame]) -> Page:
     """Show an empty form."""
-    frame.must_edit()
+    frame.must_change()
     return frame.page("settings/field.html", _new(frame, Form({"type": "string", "purpose": "checkout"})))
 
 
 @post("/fields/new", status_code=200)
 async def create_field(request: AnyRequest, frame: NamedDependency[Frame]) -> Response[Any]:
     """Declare a new fact."""
-    frame.must_edit()
+    frame.must_change()
     values = await typed(request)
 
     async def write() -> Resource:
-        created = await frame.engine.catalogue.create(frame.actor, "field", "", [document_of(values)])
-        return created[0]
+        return await saving.create(frame, "", document_of(values))
 
     try:
         created = await store(values, write, no_one_else, names=NAMES)
@@ -134,28 +133,32 @@ async def create_field(request: AnyRequest, frame: NamedDependency[Frame]) -> Re
         return frame.form(
             "settings/field.html", "settings/_field_form.html", _new(frame, refusal.form), status=refusal.status
         )
-    return frame.go(f"{frame.base}/fields", notice=Notice(f"{created.id} is declared. Rules can read it now."))
+    return frame.go(
+        f"{frame.base}/fields",
+        notice=Notice(
+            saving.ADDED if saving.into_draft(frame) else f"{created.id} is declared. Rules can read it now."
+        ),
+    )
 
 
 @get("/fields/{name:str}")
 async def field_page(frame: NamedDependency[Frame], name: FromPath[str]) -> Page:
     """Show the form of a declared fact."""
-    stored = await frame.engine.catalogue.get(frame.merchant.id, "field", "", name)
+    stored = await saving.read(frame, "field", "", name)
     return frame.page("settings/field.html", _stored(frame, name, Form(texts_of(stored))))
 
 
 @post("/fields/{name:str}", status_code=200)
 async def save_field(request: AnyRequest, frame: NamedDependency[Frame], name: FromPath[str]) -> Response[Any]:
     """Store what was edited, unless someone else was faster."""
-    frame.must_edit()
+    frame.must_change()
     values = await typed(request) | {"name": name}
-    catalogue = frame.engine.catalogue
 
     async def write() -> Resource:
-        return await catalogue.update(frame.actor, "field", "", name, document_of(values), version=version_of(values))
+        return await saving.update(frame, "", document_of(values), version=version_of(values))
 
     async def saved_now() -> Mapping[str, str]:
-        return texts_of(await catalogue.get(frame.merchant.id, "field", "", name))
+        return texts_of(await saving.read(frame, "field", "", name))
 
     try:
         saved = await store(values, write, saved_now, names=NAMES)
@@ -170,17 +173,16 @@ async def save_field(request: AnyRequest, frame: NamedDependency[Frame], name: F
 @post("/fields/{name:str}/delete", status_code=200)
 async def delete_field(request: AnyRequest, frame: NamedDependency[Frame], name: FromPath[str]) -> Response[Any]:
     """Delete a fact that no rule reads any more; the notice offers to take it back."""
-    frame.must_edit()
+    frame.must_change()
     values = await typed(request)
-    catalogue = frame.engine.catalogue
     try:
-        gone = await catalogue.delete(frame.actor, "field", "", name, version=version_of(values))
+        notice = await saving.delete(frame, "field", "", name, version=version_of(values))
     except Invalid as error:
-        stored = await catalogue.get(frame.merchant.id, "field", "", name)
+        stored = await saving.read(frame, "field", "", name)
         problem = FieldProblem("form", f"{name} is still in use: {error.detail}")
         page = _stored(frame, name, Form(texts_of(stored)).with_problems([problem]))
         return frame.page("settings/field.html", page, status=422)
-    return frame.go(f"{frame.base}/fields", notice=Notice(f"{name} is deleted.", undo=await undo_address(frame, gone)))
+    return frame.go(f"{frame.base}/fields", notice=notice)
 
 
 def document_of(values: Mapping[str, str]) -> FieldDocument:

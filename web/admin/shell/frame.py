@@ -90,6 +90,11 @@ class Frame:
         return self.user.role != "viewer"
 
     @property
+    def may_change(self) -> bool:
+        """Return whether this person may change what decides: in a draft where changes are reviewed, else at once."""
+        return self.may_draft if self.merchant.review else self.may_edit
+
+    @property
     def may_administer(self) -> bool:
         """Return whether this person may make and revoke keys."""
         return self.user.role == "admin"
@@ -115,6 +120,11 @@ class Frame:
     def must_edit(self) -> None:
         """Raise `Forbidden` where this person may only look."""
         if not self.may_edit:
+            raise Forbidden("Your role can view this but not change it. Ask an admin of your team.")
+
+    def must_change(self) -> None:
+        """Raise `Forbidden` where this person may not change what decides."""
+        if not self.may_change:
             raise Forbidden("Your role can view this but not change it. Ask an admin of your team.")
 
     def must_draft(self) -> None:

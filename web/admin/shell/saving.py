@@ -1,0 +1,80 @@
+"""Saving what decides: at once, or into the draft where a second person must approve changes."""
+
+from __future__ import annotations
+
+from engine.configuration.draft_overlay import scope_of
+from engine.model.errors import NotFound, Stale
+from engine.model.placement import Candidate
+from engine.model.resource import Resource
+from engine.model.resource_kinds import Document, Kind, id_of, kind_of
+from web.admin.shell.frame import Frame, Notice
+from web.admin.shell.undo import undo_address
+
+ADDED = "Added to the draft. It takes effect when a second person has approved it."
+
+
+def into_draft(frame: Frame) -> bool:
+    """Return whether changes go into a draft on this side."""
+    return frame.merchant.review
+
+
+async def placement_for(frame: Frame, kind: Kind, placement: str) -> str:
+    """Return the placement whose draft carries a change; fields and lists go with payment methods, or the first."""
+    if kind not in ("field", "list"):
+        return placement
+    keys = [each.key for each in (await frame.engine.catalogue.configuration(frame.merchant.id)).placements]
+    if not keys:
+        raise NotFound("there is no placement whose draft could hold this change", field="placement")
+    return "payment_methods" if "payment_methods" in keys else keys[0]
+
+
+async def read(frame: Frame, kind: Kind, placement: str, id: str) -> Resource:
+    """Return a document as it is edited: as the draft has it, or as it is published."""
+    if not into_draft(frame):
+        return await frame.engine.catalogue.get(frame.merchant.id, kind, scope_of(kind, placement), id)
+    key = await placement_for(frame, kind, placement)
+    item = await frame.engine.drafts.item(frame.merchant.id, key, kind, id)
+    return Resource(kind, scope_of(kind, key), id, item.revision, item.shown, item.changed_at)
+
+
+async def create(frame: Frame, placement: str, document: Document) -> Resource:
+    """Save a new document."""
+    kind = kind_of(document)
+    if not into_draft(frame):
+        scope = scope_of(kind, placement)
+        return (await frame.engine.catalogue.create(frame.actor, kind, scope, [document]))[0]
+    return await _draft(frame, placement, document, 0)
+
+
+async def update(frame: Frame, placement: str, document: Document, *, version: int | None) -> Resource:
+    """Save a changed document; `Stale` where somebody else was faster."""
+    kind = kind_of(document)
+    if not into_draft(frame):
+        return await frame.engine.catalogue.update(
+            frame.actor, kind, scope_of(kind, placement), id_of(document), document, version=version
+        )
+    return await _draft(frame, placement, document, version)
+
+
+async def _draft(frame: Frame, placement: str, document: Document, revision: int | None) -> Resource:
+    kind = kind_of(document)
+    key = await placement_for(frame, kind, placement)
+    item = await frame.engine.drafts.save(frame.actor, key, document, revision=revision)
+    return Resource(kind, scope_of(kind, key), item.id, item.revision, document, item.changed_at)
+
+
+async def delete(frame: Frame, kind: Kind, placement: str, id: str, *, version: int | None) -> Notice:
+    """Delete a document; return the notice, which offers to take it back."""
+    if not into_draft(frame):
+        gone = await frame.engine.catalogue.delete(frame.actor, kind, scope_of(kind, placement), id, version=version)
+        return Notice(f"{_name(gone.document)} is deleted.", undo=await undo_address(frame, gone))
+    key, drafts = await placement_for(frame, kind, placement), frame.engine.drafts
+    item = await drafts.item(frame.merchant.id, key, kind, id)
+    if version is not None and item.revision != version:
+        raise Stale("this has changed since you opened it", field="revision")
+    await drafts.remove(frame.actor, key, id, revision=item.revision, kind=kind)
+    return Notice(f"{_name(item.shown)} will be deleted when the changes are published.")
+
+
+def _name(document: Document) -> str:
+    return document.label if isinstance(document, Candidate) else id_of(document)
