@@ -140,7 +140,7 @@ def document_of(values: Mapping[str, str], frame: Frame, *, position: int) -> Ca
         "id": reader.text("id", required="Give it an id, such as paypal"),
         "label": reader.text("label", required="Give it a name"),
         "type": reader.text("type"),
-        "countries": reader.words("countries", upper=True),
+        "countries": reader.countries("countries"),
         "currencies": reader.words("currencies", upper=True),
         "devices": reader.words("devices"),
         "min_amount": reader.amounts("min_amount", currency),

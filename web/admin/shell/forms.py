@@ -10,6 +10,7 @@ from typing import TypeVar
 from babel import Locale
 
 from engine.model.errors import FieldProblem, Invalid
+from web.countries import problem_of_countries, read_countries
 from web.format import ENGLISH
 from web.typed_money import Amounts, NotAnAmount, read_amount, read_amounts
 
@@ -98,6 +99,14 @@ class Reader:
         text = self.text(name)
         words = SEPARATORS.split(text.upper() if upper else text)
         return tuple(dict.fromkeys(word for word in words if word))
+
+    def countries(self, name: str) -> tuple[str, ...]:
+        """Read countries by code or name, in the order typed."""
+        codes = read_countries(self.text(name), self.locale)
+        problem = problem_of_countries(codes, self.locale)
+        if problem:
+            self._wrong(name, problem)
+        return tuple(codes)
 
     def lines(self, name: str) -> tuple[str, ...]:
         """Read one value a line."""

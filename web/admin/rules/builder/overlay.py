@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from rules import RuleError, loads
 from web.admin.rules.builder.nodes import EDITED, Group, Node, Raw, Row, Steps, with_parts
 from web.admin.rules.builder.operators import ANY_OF, Operator, operators_of
-from web.admin.rules.builder.texts import Terms, from_text, to_text
+from web.admin.rules.builder.texts import Terms, all_from_text, from_text, to_text
 
 Given = Mapping[str, Sequence[str]]
 KINDS = ("all", "any", "none")
@@ -62,7 +62,11 @@ class Overlay:
         self.changed.append(name)
         self.reshaped = True
         by_text = dict(zip(shown, old, strict=True))
-        read = [by_text[text] if text in by_text else from_text(kind, text, self.terms, field) for text in typed]
+        read = [
+            value
+            for text in typed
+            for value in ([by_text[text]] if text in by_text else all_from_text(kind, text, self.terms, field))
+        ]
         return [item for number, item in enumerate(read) if item not in read[:number]]
 
     def _node(self, node: Node, steps: Steps) -> Node:

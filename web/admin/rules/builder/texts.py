@@ -14,6 +14,7 @@ from babel import Locale
 from engine.model.placement import FieldDocument
 from rules.language.codes import COUNTRIES, CURRENCIES
 from web.admin.shell.forms import sentence
+from web.countries import problem_of_countries, read_countries
 from web.typed_money import NotAnAmount, amounts_text, is_by_currency, read_amounts
 
 ENGLISH = Locale("en")
@@ -73,10 +74,17 @@ def from_text(kind: str, text: str, terms: Terms, name: str = "") -> object:
     return read(text, terms, name) if read and text else text
 
 
+def all_from_text(kind: str, text: str, terms: Terms, name: str = "") -> list[object]:
+    """Return the JSON values that a text means; of countries it may name several, as in “Germany, Austria”."""
+    return [*read_countries(text, terms.locale)] if kind == "country" else [from_text(kind, text, terms, name)]
+
+
 def missing(kind: str, value: object, unit: str, locale: Locale = ENGLISH) -> str:
     """Return what to ask for where a value is missing or cannot be read; an empty text where it is right."""
     if value in ("", []):
         return _ASKED.get(kind, "Type a value.")
+    if kind == "country":
+        return problem_of_countries([str(code) for code in (value if isinstance(value, list) else [value])], locale)
     if kind in _NUMERIC and isinstance(value, str):
         return _problem_of_amount(value, unit, locale) if kind == "money" else "Must be a number, such as 10."
     if kind == "money" and not _is_whole(value) and not is_by_currency(value):
@@ -162,7 +170,8 @@ def _code(text: str, names: Mapping[str, str]) -> object:
 
 
 def _country(text: str, terms: Terms, name: str) -> object:
-    return _code(text, NAMES["country"])
+    codes = read_countries(text, terms.locale)
+    return codes[0] if len(codes) == 1 else text
 
 
 def _currency(text: str, terms: Terms, name: str) -> object:
