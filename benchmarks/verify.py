@@ -20,6 +20,7 @@ from rich.console import Console
 
 from benchmarks.checks import (
     api,
+    attacks,
     bandits,
     builder,
     changes,
@@ -58,6 +59,7 @@ TABLE_PAGES = {
 PARTS: dict[str, Callable[[], Figures]] = {
     "crash": crash.figures,
     "api": api.figures,
+    "attacks": attacks.figures,
     "bandits": bandits.figures,
     "builder": builder.figures,
     "changes": changes.figures,

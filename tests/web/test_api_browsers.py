@@ -184,3 +184,10 @@ def test_of_one_address_learning_uses_few_hints():
     limit = HintLimit()
     assert sum(limit.allows("key", "192.0.2.1") for _ in range(1_000)) == HINTS_A_DAY
     assert sum(limit.allows("key", f"198.51.100.{number}") for number in range(100)) == 100
+
+
+def test_a_browser_sends_short_lists(browser: httpx.Client):
+    decision = decide(browser)
+    items = [hint(decision, event_id=f"e{number}") for number in range(52)]
+    statuses = [item["status"] for item in browser.post(FEEDBACK, json=items).json()["results"]]
+    assert statuses == ["recorded"] * 50 + ["invalid"] * 2

@@ -15,7 +15,7 @@ from engine.clock import now_ms
 from engine.decisions.outcome_processor import Receipt
 from engine.decisions.recorder import Overloaded
 from engine.model.errors import FieldProblem, Invalid, invalid
-from engine.model.outcome import OutcomeRow
+from engine.model.outcome import MOST_OUTCOMES, OutcomeRow
 from engine.model.placement import Amount, Currency, Id
 from engine.model.timestamps import to_ms
 from web.api.browsers import DecisionToken, problem_of_report
@@ -105,6 +105,10 @@ def _item(request: AnyRequest, access: Access, index: int, outcome: Outcome | Un
     """Return the row of an item of a list, or the receipt of one that is not valid."""
     if isinstance(outcome, UnreadItem):
         return _refusal(outcome.value("event_id"), outcome.problem)
+    if access.key.kind == "publishable" and index >= MOST_OUTCOMES:
+        return Receipt(
+            outcome.event_id, "invalid", f"a publishable key reports at most {MOST_OUTCOMES} outcomes at once"
+        )
     try:
         return _reported(request, access, f"{index}/", outcome)
     except Invalid as error:
