@@ -51,13 +51,13 @@ def null_pages(seeds: range) -> tuple[float, float]:
     )
 
 
-def power(seeds: range) -> float:
+def power(seeds: range, *, trials: int = 2_000) -> float:
     """Return the share of true effects on returning customers that are called sure."""
     effects = frozenset(CANDIDATES[:2])
     sure = [
         finding.sure
         for seed in seeds
-        for finding in page(seed, effects=effects)
+        for finding in page(seed, trials=trials, effects=effects)
         if finding.candidate in effects and "Returning" in finding.where
     ]
     return float(np.mean(sure))

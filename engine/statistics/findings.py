@@ -98,8 +98,17 @@ def _scored_findings(encoding: Encoding, candidate: str, factor: Factor, belief:
         low, high = middle - Z95 * error, middle + Z95 * error
         span = math.exp(middle), math.exp(low), math.exp(high)
         finding = Finding(candidate, feature.where, *span, False, factor.trials)
-        scored.append((abs(middle) / error if error else 0.0, finding))
+        scored.append((_distance(middle, error), finding))
     return scored
+
+
+def _distance(log_ratio: float, error: float) -> float:
+    """Return how far a log ratio is from 0 in standard errors, as the likelihood ratio of counts has it.
+
+    Where counts are small, a rate that came out high has too small an error; 1 / error**2 is about their number.
+    """
+    size = abs(log_ratio)
+    return math.sqrt(max(0.0, 2 * (size - 1 + math.exp(-size)))) / error if error else 0.0
 
 
 def _is_comparable(feature: Feature, total: float, trials: float) -> bool:
