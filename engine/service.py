@@ -24,6 +24,7 @@ from engine.configuration.trial import Trials
 from engine.configuration.versions import VersionHistory
 from engine.decisions.customers import Hasher, UsageLoader, load_key
 from engine.decisions.decide import Decider
+from engine.decisions.faulty_facts import FaultyFacts
 from engine.decisions.logbook import Logbook
 from engine.decisions.recorder import Recorder
 from engine.decisions.tokens import Tokens
@@ -66,6 +67,7 @@ class Engine:
         self.scenarios = Scenarios(database, self.live, self.drafts, self.logbook)
         self.monitor = Monitor(database, self.live)
         self.insights = Insights(database, self.live)
+        self.faulty_facts = FaultyFacts(database)
         self.uses = Uses(database)
         self.trials = Trials(self.live)
         self.previews = Previews(database, database_url(settings), self.drafts)
@@ -112,7 +114,15 @@ class Engine:
         await self.previews.purge()
 
     async def _count_uses(self) -> None:
+        await self.faulty_facts.flush()
         await roll_up(self.database, now=now_ms())
+
+    async def _flush_faults(self) -> None:
+        """Write the last counts; a database that is away must not keep the process from stopping."""
+        try:
+            await self.faulty_facts.flush()
+        except Exception as error:
+            log.error("counts of faulty facts not written", exc_info=error)
 
     async def _close_windows(self) -> None:
         await self.recorder.close_due(now_ms())
@@ -130,6 +140,7 @@ class Engine:
         await self._jobs.stop()
         await self.previews.stop()
         await self.recorder.stop()
+        await self._flush_faults()
         await self.database.close()
 
 

@@ -25,6 +25,7 @@ PURE_FOLDERS = (
     "simulation",
     "engine/model",
     "engine/kernel",
+    "engine/intake",
     "engine/statistics",
     "engine/previews/estimation",
 )

@@ -33,7 +33,7 @@ def past_of(random: Random) -> History:
 
 
 def facts_of(active: Active, random: Random, *, returning: bool) -> Facts:
-    values = active.plan.declared.flatten(bench_shop.context(random))
+    values = active.plan.intake.values(bench_shop.context(random))
     past = past_of(random) if returning else {}
     derive(values, past, now=NOW)
     return Facts(values, past, None)

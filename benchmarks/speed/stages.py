@@ -104,7 +104,7 @@ class Stages:
     def _facts(self, given: tuple[Ask, str, list[UsageRow]]) -> Facts:
         ask, customer, usage = given
         plan, weights = self._active.plan, self._engine.decider._weights
-        values = plan.declared.flatten(ask.context)
+        values = plan.intake.values(ask.context)
         past = history(usage, plan.placement.key, today=self._now // DAY, weight=weights) if usage else {}
         derive(values, past, now=rfc3339(self._now))
         return Facts(values, past, customer)

@@ -10,7 +10,7 @@ from engine.model.errors import NotFound, Stale
 from engine.model.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument
 from engine.model.resource import Resource
 from engine.model.resource_kinds import KINDS, Kind
-from engine.model.standard_vocabulary import ENGINE_FIELDS
+from engine.model.standard_vocabulary import ENGINE_FIELD_NAMES, ENGINE_FIELDS
 from rules import Vocabulary
 
 ResourceKey = tuple[Kind, str, str]
@@ -97,7 +97,8 @@ class Configuration:
 
     def fields(self) -> tuple[FieldDocument, ...]:
         """The merchant's declared facts and those that the engine fills."""
-        return (*self.documents("field"), *ENGINE_FIELDS)
+        own = (field for field in self.documents("field") if field.name not in ENGINE_FIELD_NAMES)
+        return (*own, *ENGINE_FIELDS)
 
     def vocabulary(self) -> Vocabulary:
         """Return the facts that rules may read, with the currency of amounts."""

@@ -17,6 +17,7 @@ from engine.model.placement import Candidate, Contextual, FieldDocument, Placeme
 from engine.model.resource import Resource
 from engine.model.resource_kinds import KINDS, Kind
 from engine.model.schedule import document_pointer
+from engine.model.standard_vocabulary import CUSTOMER_ID, ENGINE_FIELD_NAMES
 from rules.language.codes import CURRENCIES
 from rules.language.values import WORDS
 
@@ -166,8 +167,8 @@ def _scenario(around: Surroundings, place: str, scenario: Scenario) -> Iterator[
 
 
 def _field(field: FieldDocument) -> Iterator[FieldProblem]:
-    if field.name.startswith(("time.", "history.")):
-        yield FieldProblem("name", "time.* and history.* are filled by the engine")
+    if field.name.startswith(("time.", "history.")) or field.name in ENGINE_FIELD_NAMES:
+        yield FieldProblem("name", f"{CUSTOMER_ID}, time.* and history.* are filled by the engine")
     if field.allowed and field.type not in ("string", "list"):
         yield FieldProblem("allowed", f"a field of type {field.type} has no list of allowed values")
 

@@ -13,27 +13,34 @@ import structlog
 from engine.clock import now_ms
 from engine.decisions.customers import Hasher, UsageLoader
 from engine.decisions.recorder import Overloaded, Recorder
+from engine.intake.context import FactNote
 from engine.kernel.kernel import decide, fall_back
 from engine.kernel.plan import Plan
 from engine.learning.live import Active, Live
 from engine.model.decision import Decision
 from engine.model.errors import NotFound
 from engine.model.facts import Facts, derive
+from engine.model.standard_vocabulary import CUSTOMER_ID
 from engine.model.timestamps import DAY, MINUTE, rfc3339
 from engine.store.decisions import DecisionRow
 from engine.store.folds import UsageRow, history
+from rules.json_logic.problems import shown
 
 log = structlog.get_logger()
 encode = msgspec.json.Encoder().encode
 
 
 class DecisionAnswer(NamedTuple):
-    """A decision with what it was made of; `body` is its JSON, as logged and as sent."""
+    """A decision with what it was made of; `body` is its JSON, as logged and as sent.
+
+    `notes` say what of the request's context was not understood, and therefore is not among the facts.
+    """
 
     decision: Decision
     facts: Facts
     plan: Plan
     body: bytes
+    notes: Sequence[FactNote] = ()
 
 
 class Decider:
@@ -59,8 +66,27 @@ class Decider:
     async def decide(
         self, merchant_id: int, placements: Sequence[str], customer_id: str | None, context: Mapping[str, Any]
     ) -> list[DecisionAnswer]:
-        """One answer a placement, each on the disk; `NotFound` names a placement that there is not."""
+        """Return one answer for each placement, stored on disk; raise `NotFound` where one does not exist."""
         actives = [self._active(merchant_id, key) for key in placements]
+        return await self._decide(merchant_id, actives, customer_id, context)
+
+    async def decide_each(
+        self, merchant_id: int, placements: Sequence[str], customer_id: str | None, context: Mapping[str, Any]
+    ) -> list[DecisionAnswer | NotFound]:
+        """Return one answer for each placement, stored on disk, or `NotFound` in its place."""
+        active: dict[str, Active] = {}
+        missing: dict[str, NotFound] = {}
+        for key in placements:
+            try:
+                active[key] = self._active(merchant_id, key)
+            except NotFound as error:
+                missing[key] = error
+        answers = iter(await self._decide(merchant_id, list(active.values()), customer_id, context))
+        return [missing[key] if key in missing else next(answers) for key in placements]
+
+    async def _decide(
+        self, merchant_id: int, actives: Sequence[Active], customer_id: str | None, context: Mapping[str, Any]
+    ) -> list[DecisionAnswer]:
         customer = self._hasher(merchant_id, customer_id) if customer_id else None
         now = now_ms()
         ids = [decision_id(now) for _ in actives]
@@ -77,7 +103,7 @@ class Decider:
                     await write
                 return answers
         except Exception as error:
-            log.error("fell back", placements=list(placements), exc_info=error)
+            log.error("fell back", placements=[active.plan.placement.key for active in actives], exc_info=error)
             return [
                 self._fall_back(active, merchant_id, customer, context, key, now)
                 for active, key in zip(actives, ids, strict=True)
@@ -86,7 +112,7 @@ class Decider:
     def _active(self, merchant_id: int, placement: str) -> Active:
         active = self._live.get(merchant_id, placement)
         if active is None:
-            raise NotFound(f"there is no placement “{placement}”", field="placement")
+            raise NotFound(f"there is no placement “{shown(placement)}”", field="placement")
         return active
 
     def _answer(
@@ -100,13 +126,15 @@ class Decider:
         now: int,
     ) -> tuple[DecisionAnswer, DecisionRow]:
         plan = active.plan
-        values = plan.declared.flatten(context)
+        values, notes = plan.intake.read(context)
         past = history(usage, plan.placement.key, today=now // DAY, weight=self._weights) if usage else {}
         derive(values, past, now=rfc3339(now))
+        if customer and plan.reads_customer:
+            values[CUSTOMER_ID] = customer
         facts = Facts(values, past, customer)
         bucket, beliefs = active.for_facts(values)
         decision = decide(plan, beliefs, facts, key, expires_at=expires_at(plan, now))
-        answer = DecisionAnswer(decision, facts, plan, encode(decision))
+        answer = DecisionAnswer(decision, facts, plan, encode(decision), notes)
         return answer, log_row(answer, merchant_id, bucket, now, closes=True)
 
     def _fall_back(
@@ -119,9 +147,10 @@ class Decider:
         now: int,
     ) -> DecisionAnswer:
         plan = active.plan
-        facts = Facts(plan.declared.flatten(context), {}, customer)
+        values, notes = plan.intake.read(context)
+        facts = Facts(values, {}, customer)
         decision = fall_back(plan, facts, key, expires_at=expires_at(plan, now))
-        answer = DecisionAnswer(decision, facts, plan, encode(decision))
+        answer = DecisionAnswer(decision, facts, plan, encode(decision), notes)
         try:
             self._recorder.replace(log_row(answer, merchant_id, "", now, closes=False))
         except Overloaded:

@@ -10,7 +10,7 @@ from engine.clock import now_ms
 from engine.model.timestamps import DAY
 from engine.store import resources, rollups
 from engine.store.connection.database import Database
-from engine.store.rollups import RuleDay
+from engine.store.rollups import Faults, RuleDay
 from rules import Rule
 from rules.analysis.reach import can_fire
 from rules.language.tree import fields_of
@@ -21,15 +21,24 @@ ENOUGH = 20
 
 
 class FieldUses(NamedTuple):
-    """In how many answers since `since_day` (epoch days, UTC) each field was sent, of how many."""
+    """In how many answers since `since_day` (epoch days, UTC) each field was sent, of how many.
+
+    `faults` are the fields that were sent and not understood; under "", facts that are not declared.
+    """
 
     since_day: int
     answers: int
     times: Mapping[str, int]
+    faults: Mapping[str, Faults] = {}
 
     def share(self, field: str) -> float | None:
         """Of the answers, 0 to 1; None where there were none."""
         return self.times.get(field, 0) / self.answers if self.answers else None
+
+    def faulty_share(self, field: str) -> float:
+        """Return the share of the answers for which the field was sent and not understood, 0 to 1."""
+        faults = self.faults.get(field)
+        return min(1.0, faults.times / max(self.answers, faults.times)) if faults else 0.0
 
     def never(self, field: str) -> bool:
         """Check whether the field was never sent, although there were enough answers to tell."""
@@ -85,7 +94,8 @@ class Uses:
         since = first_day(days)
         async with self._database.read() as connection:
             times = await rollups.field_uses(connection, merchant_id, since_day=since)
-        return FieldUses(since, times.pop("", 0), times)
+            faults = await rollups.faults(connection, merchant_id, since_day=since)
+        return FieldUses(since, times.pop("", 0), times, faults)
 
     async def rules(
         self, merchant_id: int, placement: str, *, days: int = DAYS, rule: str | None = None

@@ -12,17 +12,15 @@ from numpy.typing import NDArray
 
 import bandits
 import rules
+from engine.intake.context import Intake
 from engine.kernel.bounds import moves_order
 from engine.kernel.eligibility import Eligibility
 from engine.kernel.encoding.features import Encoding
-from engine.model.facts import Declared, Facts
+from engine.model.facts import Facts
 from engine.model.placement import Candidate, Contextual, Currency, FieldDocument, ListDocument, Placement, RuleDocument
 from engine.model.schedule import scheduled
-from engine.model.standard_vocabulary import ENGINE_FIELDS
+from engine.model.standard_vocabulary import CUSTOMER_ID
 from rules.language.codes import COUNTRIES, CURRENCIES
-
-_FILLED_BY_THE_ENGINE = {field.name for field in ENGINE_FIELDS}
-
 
 MOST_STRATA_KEPT = 10_000
 """Names of strata that a plan keeps, so that a decision need not hash its own."""
@@ -65,7 +63,7 @@ class Plan:
         self.numbers = tuple(range(len(self.ids)))
         self.hashes: NDArray[np.uint64] = np.array([bandits.candidate_hash(name) for name in self.ids], dtype=np.uint64)
         self.eligibility = Eligibility(self.candidates, document.currency)
-        self.declared = Declared(frozenset(field.name for field in document.fields) - _FILLED_BY_THE_ENGINE)
+        self.intake = Intake(document.fields)
         same = like if like and _have_same_terms(like.document, document) else None
         self.vocabulary: rules.Vocabulary = (
             same.vocabulary if same else vocabulary_of(document.fields, document.currency)
@@ -77,6 +75,7 @@ class Plan:
         self.compiled: rules.CompiledRules = rules.compile_rules(
             self.rules, self.vocabulary, self.lists, previous=same.compiled if same else None
         )
+        self.reads_customer = CUSTOMER_ID in self.compiled.fields
         policy = document.placement.policy
         self.encoding: Encoding | None = None
         if isinstance(policy, Contextual):

@@ -9,12 +9,12 @@ import msgspec
 import numpy as np
 
 import bandits
+from engine.intake.context import Intake
 from engine.kernel.bounds import Bounds
 from engine.kernel.kernel import answer_length, bounds_for, eligible_of
 from engine.kernel.plan import Plan
 from engine.kernel.scores import fixed_order_scores
 from engine.kernel.value import value_weights
-from engine.model.facts import Declared
 from engine.model.placement import Fixed, Scenario
 from rules.wording.terms import plain
 
@@ -60,8 +60,8 @@ class ScenarioOutcome(msgspec.Struct, frozen=True):
 
 def try_out(plan: Plan, scenario: Scenario) -> ScenarioOutcome:
     """Check one scenario; neither chance nor beliefs take part."""
-    names = frozenset(field.name for field in plan.document.fields)
-    certain = certain_of(plan, Declared(names).flatten(scenario.context))
+    facts = Intake(plan.document.fields, with_engine_fields=True).values(scenario.context)
+    certain = certain_of(plan, facts)
     misses = list(_misses(plan, scenario, certain))
     return ScenarioOutcome(scenario.id, scenario.name, not misses, misses)
 

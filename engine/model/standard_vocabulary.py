@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from engine.model.placement import FieldDocument
+
+CUSTOMER_ID = "customer.id"
+"""Holds the customer's keyed hash, never the id that the checkout sends."""
 
 DEVICES = ("desktop", "mobile", "tablet")
 
@@ -30,9 +35,16 @@ STANDARD = (
     FieldDocument(name="customer.locale", type="string", label="Language", examples=("de-DE",)),
     FieldDocument(name="risk.score", type="number", label="Risk score", unit="0 to 100", examples=(12.5,)),
     FieldDocument(name="time.now", type="datetime", label="Time of the decision", purpose="engine"),
+    FieldDocument(name=CUSTOMER_ID, type="string", label="Customer, as a keyed hash", purpose="engine"),
     FieldDocument(name="history.purchases", type="integer", label="Purchases so far", purpose="engine"),
     FieldDocument(name="history.favourite", type="string", label="Most used candidate", purpose="engine"),
 )
 
 ENGINE_FIELDS = tuple(field for field in STANDARD if field.purpose == "engine")
 MERCHANT_FIELDS = tuple(field for field in STANDARD if field.purpose != "engine")
+ENGINE_FIELD_NAMES = frozenset(field.name for field in ENGINE_FIELDS)
+
+
+def merchant_fields(fields: Iterable[FieldDocument]) -> tuple[FieldDocument, ...]:
+    """Return the fields without those that the engine fills, which may differ between releases."""
+    return tuple(field for field in fields if field.name not in ENGINE_FIELD_NAMES)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import bindparam, case, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.store.connection.bulk import insert_many
-from engine.store.tables import decisions, field_days, rollup_cursor, rule_days, rule_fired
+from engine.store.tables import decisions, field_days, field_faults, rollup_cursor, rule_days, rule_fired
 
 
 class LoggedUse(NamedTuple):
@@ -45,6 +45,13 @@ class FieldCell(NamedTuple):
     merchant_id: int
     field: str
     day: int
+
+
+class Faults(NamedTuple):
+    """How often a field was not understood, and when last (epoch milliseconds)."""
+
+    times: int
+    last_at: int
 
 
 async def cursor(connection: AsyncConnection) -> str:
@@ -131,6 +138,38 @@ async def field_uses(connection: AsyncConnection, merchant_id: int, *, since_day
     return {field: int(times) for field, times in await connection.execute(query)}
 
 
+async def add_faults(connection: AsyncConnection, counts: Mapping[FieldCell, Faults]) -> None:
+    """Add how often fields were not understood; the field "" stands for facts that are not declared."""
+    columns = (*FieldCell._fields, "times", "last_at")
+    new = [(*cell, 0, 0) for cell in sorted(counts)]
+    await insert_many(connection, field_faults, columns, new, on_conflict="nothing")
+    last_at = field_faults.c.last_at
+    add = (
+        update(field_faults)
+        .where(*(field_faults.c[name] == bindparam(f"in_{name}") for name in FieldCell._fields))
+        .values(
+            times=field_faults.c.times + bindparam("more"),
+            last_at=case((last_at < bindparam("last"), bindparam("last")), else_=last_at),
+        )
+    )
+    rows = [
+        {"more": times, "last": last, **{f"in_{name}": value for name, value in cell._asdict().items()}}
+        for cell, (times, last) in sorted(counts.items())
+    ]
+    await connection.execute(add, rows)
+
+
+async def faults(connection: AsyncConnection, merchant_id: int, *, since_day: int) -> dict[str, Faults]:
+    """Return the fields that were not understood; under "", facts that are not declared."""
+    query = (
+        select(field_faults.c.field, func.sum(field_faults.c.times), func.max(field_faults.c.last_at))
+        .where(field_faults.c.merchant_id == merchant_id, field_faults.c.day >= since_day)
+        .group_by(field_faults.c.field)
+    )
+    rows = await connection.execute(query)
+    return {field: Faults(int(times), int(last_at)) for field, times, last_at in rows}
+
+
 async def purge(connection: AsyncConnection, *, before_day: int) -> None:
-    for table in (rule_days, field_days):
+    for table in (rule_days, field_days, field_faults):
         await connection.execute(delete(table).where(table.c.day < before_day))

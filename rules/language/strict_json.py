@@ -19,7 +19,7 @@ DEEPEST_TEXT = 80
 MOST_PROBLEMS = 20
 """The rest of a document is not checked after this many problems."""
 
-_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -69,7 +69,7 @@ def _decoded(raw: bytes | str, most: int) -> str:
 
 def _check_depth(text: str) -> None:
     depth = 0
-    for match in _STRING_OR_BRACKET.finditer(text):
+    for match in STRING_OR_BRACKET.finditer(text):
         symbol = match.group()
         if symbol in "[{":
             depth += 1

@@ -56,7 +56,7 @@ class Field:
         expected = WORDS[self.type]
         if self.allowed and READERS[self.type](value) is not None:
             expected = f"{'made of' if self.type == 'list' else 'one of'} {', '.join(self.allowed)}"
-        return f"must be {expected}; got {_excerpt(value)}{self._hint(value)}"
+        return f"must be {expected}; got {excerpt(value)}{self._hint(value)}"
 
     def _hint(self, value: object) -> str:
         if not isinstance(value, str):
@@ -124,7 +124,7 @@ class Vocabulary(Mapping[str, Field]):
         return field.problem_with(value)
 
 
-def _excerpt(value: object) -> str:
+def excerpt(value: object) -> str:
     """Return a short text of a raw value, for a message."""
     if isinstance(value, list | dict):
         return "a list" if isinstance(value, list) else "an object"

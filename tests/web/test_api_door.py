@@ -44,9 +44,16 @@ HOSTILE = {
 }
 
 
+FACTS_LEFT_OUT = ("10^400", "400 digits", "depth 10,000", "a lone surrogate")
+"""JSON all the same, so that a decision leaves out only what it cannot read: see test_api_lenient.py."""
+
+
 @pytest.mark.parametrize("path", [DECIDE, BATCH, FEEDBACK, LISTS, RULES, "/v1/placements", "/v1/keys"])
-@pytest.mark.parametrize("body", HOSTILE.values(), ids=list(HOSTILE))
-def test_hostile_bodies_are_refused_with_a_field(side: Side, path: str, body: bytes):
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_bodies_are_refused_with_a_field(side: Side, path: str, name: str):
+    if path == DECIDE and name in FACTS_LEFT_OUT:
+        pytest.skip("a decision is answered")
+    body = HOSTILE[name]
     answer = side.client.post(path, content=body)
     assert answer.status_code == 400, answer.text
     assert answer.headers["content-type"] == "application/problem+json"

@@ -16,7 +16,7 @@ from engine.decisions.decide import DecisionAnswer, window_end
 from engine.decisions.tokens import LONGEST_CUSTOMER_TOKEN_MINUTES
 from engine.model.timestamps import MINUTE, rfc3339
 from engine.service import Engine
-from web.api.common_types import CustomerId, Moment
+from web.api.common_types import CustomerId, Moment, Warnings
 from web.http.responses import NO_STORE, json_response
 from web.openapi.operation import Answer, Operation
 
@@ -59,6 +59,7 @@ class BrowserDecision(msgspec.Struct, frozen=True):
     fallback: bool
     expires_at: str
     token: TheToken
+    warnings: Warnings = msgspec.UNSET
 
 
 class BrowserMethods(msgspec.Struct, frozen=True):
@@ -68,6 +69,7 @@ class BrowserMethods(msgspec.Struct, frozen=True):
     methods: list[BrowserCandidate]
     fallback: bool
     token: TheToken
+    warnings: Warnings = msgspec.UNSET
 
 
 class CustomerTokenRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -8,6 +8,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from engine.model.errors import FieldProblem
+
 WITHOUT_NUL = r"\A[^\x00]*\Z"
 """Databases cannot store NUL, so values in a URL must not contain it."""
 
@@ -17,6 +19,10 @@ Limit = Annotated[int, Meta(ge=1, le=200, description="The most items to answer.
 Cursor = Annotated[str, Meta(max_length=80, pattern=WITHOUT_NUL, description="`next` of the page before.")]
 Moment = Annotated[str, Meta(description="RFC 3339, UTC.", extra_json_schema={"format": "date-time"})]
 Reason = Annotated[str, Meta(max_length=500, description="The reason for the change, kept with the version.")]
+Warnings = Annotated[
+    list[FieldProblem] | msgspec.UnsetType,
+    Meta(description="What was left out of the request; for test keys, and with `?explain=true`."),
+]
 ReportedMoment = Annotated[datetime, Meta(tz=True, description="RFC 3339 with an offset.")]
 
 

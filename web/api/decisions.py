@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import re
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from litestar import get, post
@@ -13,75 +15,100 @@ from engine.accounts.accounts import Access
 from engine.decisions.decide import DecisionAnswer
 from engine.kernel.trace import Trace, trace
 from engine.model.decision import Decision, Ranked
-from engine.model.errors import Forbidden, invalid
-from engine.model.placement import Amount, Id
+from engine.model.errors import FieldProblem, Forbidden, NotFound, invalid
+from engine.model.placement import Id
 from engine.service import Engine
 from rules import Wording
 from web.api.browsers import BrowserDecision, BrowserMethods, CustomerToken, customer_of, decision_for, methods_for
-from web.api.common_types import WITHOUT_NUL, CustomerId, Slug
+from web.api.common_types import CustomerId, Slug, Warnings
 from web.http.access import access_of, check_merchant, engine_of
-from web.http.metrics import DECISIONS, FALLBACKS
-from web.http.request_reading import AnyRequest, QuickReader, query_of
+from web.http.lenient_reading import LenientReader, customer_text, read_query
+from web.http.metrics import DECISIONS, FALLBACKS, FAULTY_FACTS
+from web.http.problem_details import Problem, problem_of
+from web.http.request_reading import AnyRequest
 from web.http.responses import JSON, NO_STORE
 from web.openapi import examples
-from web.openapi.operation import Answer, Operation
+from web.openapi.operation import Answer, Operation, reference
 
+AnyCustomerId = Annotated[
+    str | int | None,
+    Meta(
+        description="A text of at most 256 characters or a whole number; empty for a guest. Kept only as a keyed hash."
+    ),
+]
 Context = Annotated[
     dict[str, Any],
-    Meta(description='Facts by group, as `{"cart": {"total": 12900}}`; numbers up to 2**53, nested at most 80 deep.'),
+    Meta(description='Facts by group, as `{"cart": {"total": 12900}}`; at most 200, and 256 characters a text.'),
 ]
 METHODS = "payment_methods"
+_WHOLE_NUMBER = re.compile("-?[0-9]{1,16}")
 TAG = "Decide"
 _encode = msgspec.json.Encoder().encode
 
 
-class DecisionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class DecisionRequest(msgspec.Struct, frozen=True, kw_only=True):
     placement: Id
-    customer_id: CustomerId | None = None
+    customer_id: AnyCustomerId = None
     customer_token: CustomerToken | None = None
-    context: Context = {}
+    context: Context | None = None
     merchant_id: Slug | None = None
 
 
-class BatchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    placements: Annotated[list[Id], Meta(min_length=1, max_length=10)]
-    customer_id: CustomerId | None = None
+class BatchRequest(msgspec.Struct, frozen=True, kw_only=True):
+    placements: Annotated[list[str], Meta(min_length=1, max_length=10)]
+    customer_id: AnyCustomerId = None
     customer_token: CustomerToken | None = None
-    context: Context = {}
+    context: Context | None = None
     merchant_id: Slug | None = None
 
 
-class Explain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Explain(msgspec.Struct, frozen=True):
     explain: Annotated[bool, Meta(description="Also the whole trace.")] = False
 
 
-class MethodsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    customer_id: Annotated[CustomerId, Meta(pattern=WITHOUT_NUL)] | None = None
+class MethodsQuery(msgspec.Struct, frozen=True):
+    customer_id: CustomerId | None = None
     customer_token: CustomerToken | None = None
-    merchant_id: Annotated[Slug, Meta(pattern=WITHOUT_NUL)] | None = None
-    device: (
-        Annotated[str, Meta(max_length=32, pattern=WITHOUT_NUL, description="`desktop`, `mobile` or `tablet`.")] | None
-    ) = None
-    country: Annotated[str, Meta(max_length=2, pattern=WITHOUT_NUL, description="ISO 3166-1 alpha-2.")] | None = None
-    currency: Annotated[str, Meta(max_length=3, pattern=WITHOUT_NUL, description="ISO 4217.")] | None = None
-    amount: Amount | None = None
-    locale: Annotated[str, Meta(max_length=35, pattern=WITHOUT_NUL, description="As in `de-DE`.")] | None = None
+    merchant_id: Slug | None = None
+    device: Annotated[str, Meta(description="`desktop`, `mobile` or `tablet`.")] | None = None
+    country: Annotated[str, Meta(description="ISO 3166-1 alpha-2 or alpha-3.")] | None = None
+    currency: Annotated[str, Meta(description="ISO 4217.")] | None = None
+    amount: Annotated[int, Meta(description="Whole minor units: 12900 is 129.00 in EUR.")] | None = None
+    locale: Annotated[str, Meta(description="As in `de-DE`.")] | None = None
 
 
 class ExplainedDecision(Decision, frozen=True, kw_only=True):
     """A decision; with `?explain=true` also its trace."""
 
+    warnings: Warnings = msgspec.UNSET
     trace: Trace | msgspec.UnsetType = msgspec.UNSET
 
 
+class PlacementProblem(Problem, frozen=True, kw_only=True):
+    """What stands in the place of a decision for a placement that does not exist."""
+
+    placement: str
+
+
+BATCH_ITEMS = (ExplainedDecision, PlacementProblem)
+BatchItem = Annotated[Any, Meta(extra_json_schema={"anyOf": [reference(kind) for kind in BATCH_ITEMS]})]
+"""msgspec cannot tell two untagged structs apart, so the schema names them."""
+
+
 class BatchAnswer(msgspec.Struct, frozen=True):
-    decisions: list[ExplainedDecision]
+    """One item a placement, in their order: a decision, or a problem with a `status`."""
+
+    decisions: list[BatchItem]
+
+
+BROWSER_BATCH_ITEMS = (BrowserDecision, PlacementProblem)
+BrowserBatchItem = Annotated[Any, Meta(extra_json_schema={"anyOf": [reference(kind) for kind in BROWSER_BATCH_ITEMS]})]
 
 
 class BrowserBatchAnswer(msgspec.Struct, frozen=True):
     """As a publishable key gets it."""
 
-    decisions: list[BrowserDecision]
+    decisions: list[BrowserBatchItem]
 
 
 class Methods(msgspec.Struct, frozen=True):
@@ -90,10 +117,11 @@ class Methods(msgspec.Struct, frozen=True):
     decision_id: str
     methods: list[Ranked]
     fallback: bool
+    warnings: Warnings = msgspec.UNSET
 
 
-_read_decision: QuickReader[DecisionRequest] = QuickReader(DecisionRequest, is_open=True)
-_read_batch: QuickReader[BatchRequest] = QuickReader(BatchRequest, is_open=True)
+_read_decision = LenientReader(DecisionRequest)
+_read_batch = LenientReader(BatchRequest)
 
 
 @post(
@@ -112,13 +140,13 @@ _read_batch: QuickReader[BatchRequest] = QuickReader(BatchRequest, is_open=True)
 )
 async def decide(request: AnyRequest) -> ASGIResponse:
     access = access_of(request)
-    explain = _explains(request, access)
-    data = await _read_decision(request)
+    view = _view(request, access)
+    data, warnings = await _read_decision(request, with_warnings=view.with_warnings)
     check_merchant(access, data.merchant_id)
     engine = engine_of(request)
-    customer = customer_of(engine, access, data.customer_id, data.customer_token)
-    (answer,) = await engine.decider.decide(access.merchant.id, (data.placement,), customer, data.context)
-    return _respond(_body(engine, answer, explain, access), answer)
+    customer = customer_of(engine, access, customer_text(data.customer_id), data.customer_token)
+    (answer,) = await engine.decider.decide(access.merchant.id, (data.placement,), customer, data.context or {})
+    return _respond(request, access, _body(engine, answer, view, warnings), [answer])
 
 
 @post(
@@ -127,7 +155,15 @@ async def decide(request: AnyRequest) -> ASGIResponse:
     opt=Operation(
         TAG,
         "Decide up to ten placements at once",
-        {200: Answer("One answer a placement, in their order", (BatchAnswer, BrowserBatchAnswer))},
+        {
+            200: Answer(
+                "One item a placement, in their order",
+                (BatchAnswer, BrowserBatchAnswer),
+                parts=(*BATCH_ITEMS, BrowserDecision),
+            )
+        },
+        "A placement that does not exist has a problem in its place, and the others are decided. Where none exists, "
+        "the answer is 404.",
         keys="any",
         query=Explain,
         body=BatchRequest,
@@ -137,16 +173,24 @@ async def decide(request: AnyRequest) -> ASGIResponse:
 )
 async def decide_batch(request: AnyRequest) -> ASGIResponse:
     access = access_of(request)
-    explain = _explains(request, access)
-    data = await _read_batch(request)
+    view = _view(request, access)
+    data, warnings = await _read_batch(request, with_warnings=view.with_warnings)
     check_merchant(access, data.merchant_id)
     if len(set(data.placements)) < len(data.placements):
         raise invalid("placements", "must not repeat a placement")
     engine = engine_of(request)
-    customer = customer_of(engine, access, data.customer_id, data.customer_token)
-    answers = await engine.decider.decide(access.merchant.id, data.placements, customer, data.context)
-    bodies = b",".join(_body(engine, answer, explain, access) for answer in answers)
-    return _respond(b'{"decisions":[' + bodies + b"]}", *answers)
+    customer = customer_of(engine, access, customer_text(data.customer_id), data.customer_token)
+    items = await engine.decider.decide_each(access.merchant.id, data.placements, customer, data.context or {})
+    answers = [item for item in items if isinstance(item, DecisionAnswer)]
+    if not answers:
+        raise next(item for item in items if isinstance(item, NotFound))
+    bodies = [
+        _problem(index, data.placements[index], item)
+        if isinstance(item, NotFound)
+        else _body(engine, item, view, warnings)
+        for index, item in enumerate(items)
+    ]
+    return _respond(request, access, b'{"decisions":[' + b",".join(bodies) + b"]}", answers)
 
 
 @get(
@@ -162,57 +206,94 @@ async def decide_batch(request: AnyRequest) -> ASGIResponse:
     ).opt,
 )
 async def methods(request: AnyRequest) -> ASGIResponse:
-    access, query = access_of(request), query_of(request, MethodsQuery)
-    check_merchant(access, query.merchant_id)
+    access = access_of(request)
+    query, warnings = read_query(request, MethodsQuery.__struct_fields__)
+    check_merchant(access, query.get("merchant_id"))
     engine = engine_of(request)
-    customer = customer_of(engine, access, query.customer_id, query.customer_token)
+    customer = customer_of(engine, access, query.get("customer_id"), query.get("customer_token"))
     (answer,) = await engine.decider.decide(access.merchant.id, (METHODS,), customer, _context(query))
-    if access.key.kind == "publishable":
-        return _respond(_encode(methods_for(engine, access, answer)), answer)
     decision = answer.decision
-    return _respond(_encode(Methods(decision.decision_id, decision.ranking, decision.fallback)), answer)
+    body: Methods | BrowserMethods = Methods(decision.decision_id, decision.ranking, decision.fallback)
+    if access.key.kind == "publishable":
+        body = methods_for(engine, access, answer)
+    if access.merchant.mode == "test":
+        body = msgspec.structs.replace(body, warnings=_warnings(answer, warnings))
+    return _respond(request, access, _encode(body), [answer])
 
 
-def _explains(request: AnyRequest, access: Access) -> bool:
-    explain = bool(request.scope["query_string"]) and query_of(request, Explain).explain
-    if explain and access.key.kind == "publishable":
-        raise Forbidden("a trace tells rules and customers' pasts: ask for it with a secret key", field="explain")
-    return explain
-
-
-def _context(query: MethodsQuery) -> dict[str, Any]:
-    """Return the given parameters as facts by group."""
-    return _without_none(
-        {
-            "device": {"type": query.device},
-            "geo": {"country": query.country},
-            "cart": {"currency": query.currency, "total": query.amount},
-            "customer": {"locale": query.locale},
-        }
-    )
-
-
-def _without_none(context: dict[str, Any]) -> dict[str, Any]:
+def _context(query: Mapping[str, str]) -> dict[str, Any]:
+    """Return the given parameters as facts by group, as a body has them."""
+    amount: str | int | None = query.get("amount")
+    if isinstance(amount, str) and _WHOLE_NUMBER.fullmatch(amount):
+        amount = int(amount)
     return {
-        group: {name: value for name, value in fields.items() if value is not None} for group, fields in context.items()
+        "device": {"type": query.get("device")},
+        "geo": {"country": query.get("country")},
+        "cart": {"currency": query.get("currency"), "total": amount},
+        "customer": {"locale": query.get("locale")},
     }
 
 
-def _body(engine: Engine, answer: DecisionAnswer, explain: bool, access: Access) -> bytes:
-    if access.key.kind == "publishable":
-        return _encode(decision_for(engine, access, answer))
-    if not explain:
-        return answer.body
-    wording = Wording(currency=access.merchant.currency)
-    encoded = _encode(trace(answer.plan, answer.facts, answer.decision, wording))
-    return answer.body[:-1] + b',"trace":' + encoded + b"}"
+class View(NamedTuple):
+    """What of an answer the caller gets: its warnings with test keys, and with `?explain=true` its trace."""
+
+    explain: bool
+    with_warnings: bool
+    access: Access
+
+    @property
+    def is_browser(self) -> bool:
+        return self.access.key.kind == "publishable"
 
 
-def _respond(body: bytes, *answers: DecisionAnswer) -> ASGIResponse:
+def _view(request: AnyRequest, access: Access) -> View:
+    explain = False
+    if request.scope["query_string"]:
+        explain = read_query(request, ("explain",)).data.get("explain", "").lower() in ("true", "1")
+    if explain and access.key.kind == "publishable":
+        raise Forbidden("a trace tells rules and customers' pasts: ask for it with a secret key", field="explain")
+    return View(explain, explain or access.merchant.mode == "test", access)
+
+
+def _body(engine: Engine, answer: DecisionAnswer, view: View, warnings: Sequence[FieldProblem]) -> bytes:
+    """Return the answer as it was logged, with what the caller gets besides; `warnings` are those of the request."""
+    body = _encode(decision_for(engine, view.access, answer)) if view.is_browser else answer.body
+    parts = [body[:-1]]
+    if view.with_warnings:
+        parts += [b',"warnings":', _encode(_warnings(answer, warnings))]
+    if view.explain:
+        wording = Wording(currency=view.access.merchant.currency)
+        parts += [b',"trace":', _encode(trace(answer.plan, answer.facts, answer.decision, wording))]
+    return b"".join([*parts, b"}"]) if len(parts) > 1 else body
+
+
+def _warnings(answer: DecisionAnswer, of_request: Sequence[FieldProblem]) -> list[FieldProblem]:
+    return [*of_request, *answer.plan.intake.warnings(answer.notes)]
+
+
+def _problem(index: int, placement: str, error: NotFound) -> bytes:
+    problem = problem_of(error)
+    return _encode(
+        PlacementProblem(
+            type=problem.type,
+            title=problem.title,
+            status=problem.status,
+            detail=problem.detail,
+            field=f"placements/{index}",
+            placement=placement,
+        )
+    )
+
+
+def _respond(request: AnyRequest, access: Access, body: bytes, answers: Sequence[DecisionAnswer]) -> ASGIResponse:
     for answer in answers:
         DECISIONS.inc()
         if answer.decision.fallback:
             FALLBACKS.inc()
+        if answer.notes:
+            engine_of(request).faulty_facts.count(access.merchant.id, answer.notes)
+            for kind in {note.kind for note in answer.notes}:
+                FAULTY_FACTS.labels(kind).inc()
     return ASGIResponse(body=body, media_type=JSON, headers=NO_STORE)
 
 

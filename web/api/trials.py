@@ -12,10 +12,11 @@ from msgspec import Meta
 
 from engine.accounts.accounts import Access
 from engine.clock import now_ms
+from engine.intake.context import Intake
 from engine.kernel.plan import PlanDocument
 from engine.kernel.trace import Trace, trace
 from engine.model.decision import Excluded, Ranked, Skipped
-from engine.model.facts import Declared, Facts
+from engine.model.facts import Facts
 from engine.model.placement import RuleDocument
 from engine.model.timestamps import rfc3339
 from engine.service import Engine
@@ -91,7 +92,7 @@ async def try_checkout(
 
 
 def _facts(plan: PlanDocument, context: dict[str, Any]) -> Facts:
-    values = Declared(frozenset(field.name for field in plan.fields)).flatten(context)
+    values = Intake(plan.fields, with_engine_fields=True).values(context)
     values.setdefault("time.now", rfc3339(now_ms()))
     return Facts(values)
 

@@ -10,3 +10,4 @@ OUTCOMES = Counter("tap2_outcomes", "Outcomes reported, by what became of them",
 OUTAGES = Gauge("tap2_outages", "Candidates that seem to be down, shown to probes only")
 EMERGENCIES = Gauge("tap2_emergencies_unseen", "Emergencies that no second person has seen yet")
 WAITING = Gauge("tap2_waiting", "Pieces waiting to be written to the database")
+FAULTY_FACTS = Counter("tap2_faulty_facts", "Decisions with facts that were not understood, by kind", ["kind"])

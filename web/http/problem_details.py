@@ -74,15 +74,20 @@ def respond(problem: Problem, headers: dict[str, str] | None = None) -> Response
     return Response(msgspec.json.encode(problem), status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
 
 
-def engine_error(_request: Request[Any, Any, Any], error: EngineError) -> Response[bytes]:
-    """Answer an error of the engine with its status, type and title from KINDS."""
+def problem_of(error: EngineError) -> Problem:
+    """Return an error of the engine as a problem, with its status, type and title from KINDS."""
     status, kind, title = next(row for cls, row in KINDS.items() if isinstance(error, cls))
+    return Problem(_type(kind), title, status, error.detail, error.field or "")
+
+
+def engine_error(_request: Request[Any, Any, Any], error: EngineError) -> Response[bytes]:
+    """Answer an error of the engine as its problem."""
     if isinstance(error, Invalid):
         return invalid(*error.problems)
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TooMany) else {}
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
-    return respond(Problem(_type(kind), title, status, error.detail, error.field or ""), headers)
+    return respond(problem_of(error), headers)
 
 
 def invalid(*problems: FieldProblem) -> Response[bytes]:

@@ -106,7 +106,7 @@ def _types(operation: Operation) -> Iterator[Any]:
     yield Id
     yield FieldName
     yield Number
-    yield from (kind for answer in operation.answers.values() for kind in answer.types)
+    yield from (kind for answer in operation.answers.values() for kind in (*answer.types, *answer.parts))
     if operation.body is not None:
         yield operation.body
 

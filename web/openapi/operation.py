@@ -13,13 +13,22 @@ from web.http.request_reading import MOST_BODY_BYTES
 Keys = Literal["any", "secret", "none"]
 
 
+def reference(kind: type) -> dict[str, str]:
+    """Return a reference to a type's schema, for unions that msgspec cannot describe."""
+    return {"$ref": f"#/components/schemas/{kind.__name__}"}
+
+
 class Answer(NamedTuple):
-    """A successful response. `type` is that of its body, None without a body, a tuple for one of several types."""
+    """A successful response. `type` is that of its body, None without a body, a tuple for one of several types.
+
+    `parts` are types that the body's type names only by `reference`.
+    """
 
     description: str
     type: Any = None
     headers: tuple[str, ...] = ()
     media: str = "application/json"
+    parts: tuple[Any, ...] = ()
 
     @property
     def types(self) -> tuple[Any, ...]:

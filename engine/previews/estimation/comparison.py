@@ -15,6 +15,7 @@ from engine.kernel.plan import Plan
 from engine.kernel.scores import AnyBeliefs
 from engine.kernel.value import margin
 from engine.model.facts import Facts
+from engine.model.standard_vocabulary import merchant_fields
 from engine.previews.estimation.drawing import Drawing, Places, Request, Room
 from engine.previews.estimation.weighing import LoggedSlots, Weighed, weigh
 from rules import Rule
@@ -106,7 +107,8 @@ class Comparison:
     def believe_alike(self) -> bool:
         """Check whether both plans make the same beliefs of the evidence: they differ in rules and lists alone."""
         before, draft = self.before.document, self.draft.document
-        return (before.placement, before.candidates, before.fields) == (draft.placement, draft.candidates, draft.fields)
+        same = (before.placement, before.candidates) == (draft.placement, draft.candidates)
+        return same and merchant_fields(before.fields) == merchant_fields(draft.fields)
 
     def bounded(self, values: Mapping[str, Any], fired: tuple[int, ...], logged: LoggedAnswer) -> Bounded:
         """`fired` are the draft's rules by number; the logged answer names those of then."""
@@ -184,7 +186,7 @@ def _frame(plan: Plan) -> tuple[object, ...]:
     placement = plan.placement
     nameless = tuple(msgspec.structs.replace(candidate, label="-", type="") for candidate in plan.candidates)
     amount_draws = (placement.reward, placement.goal, placement.margin_percent, placement.typical_amount)
-    encoded = (plan.document.fields, plan.encoding.traits) if plan.encoding else ()
+    encoded = (merchant_fields(plan.document.fields), plan.encoding.traits) if plan.encoding else ()
     return placement.shape, placement.policy, amount_draws, nameless, encoded
 
 

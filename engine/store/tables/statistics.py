@@ -207,6 +207,19 @@ field_days = Table(
     sqlite_with_rowid=False,
 )
 
+# How often a field of a request was not understood, and when last; the field "" stands for facts that are not declared.
+field_faults = Table(
+    "field_faults",
+    metadata,
+    merchant_column(),
+    Column("field", Text, nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("times", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "field", "day"),
+    sqlite_with_rowid=False,
+)
+
 # How far the log has been counted.
 rollup_cursor = Table(
     "rollup_cursor",

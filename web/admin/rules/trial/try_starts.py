@@ -9,8 +9,8 @@ from typing import Any
 
 from engine.decisions.logbook import Logged
 from engine.decisions.replay import facts_of
+from engine.intake.context import Intake
 from engine.model.errors import NotFound
-from engine.model.facts import Declared
 from engine.model.placement import Scenario
 from engine.model.timestamps import rfc3339
 from rules.language.values import read_currency
@@ -78,7 +78,8 @@ class Starts:
                 return facts_of(logged.row).values
         if start.startswith("scenario:"):
             contexts = {scenario.id: scenario.context for scenario in self._scenarios}
-            return Declared(frozenset(fields)).flatten(contexts.get(start.removeprefix("scenario:"), {}))
+            intake = Intake(self.edit.rules.configuration.fields(), with_engine_fields=True)
+            return intake.values(contexts.get(start.removeprefix("scenario:"), {}))
         if start == EXAMPLES:
             return {name: field.examples[0] for name, field in fields.items() if field.examples}
         return {}

@@ -1,0 +1,160 @@
+"""Read the context of a request: facts that are understood, by name, and a note of everything else. Pure.
+
+A decision never fails for its facts. What is not declared, of another type or too large is left out, noted and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal, NamedTuple
+
+from engine.model.errors import FieldProblem
+from engine.model.placement import FieldDocument
+from engine.model.standard_vocabulary import ENGINE_FIELD_NAMES
+from rules.json_logic.problems import nearest, shown
+from rules.language.values import WORDS
+from rules.language.vocabulary import excerpt
+from rules.sent.sent_values import CONVERTERS, LONGEST_TEXT, MOST_ITEMS, Converter
+
+MOST_FACTS = 200
+MOST_NOTES = 20
+
+Kind = Literal["undeclared", "engine", "ill_formed", "too_large", "not_allowed", "no_group"]
+
+
+class FactNote(NamedTuple):
+    """Something in a context that is left out, or, where it is `not_allowed`, kept although no rule can match it."""
+
+    kind: Kind
+    field: str
+    value: object = None
+
+
+class Reading(NamedTuple):
+    """Facts by dotted name, and notes of what was left out."""
+
+    values: dict[str, Any]
+    notes: list[FactNote]
+
+
+class _DeclaredFact(NamedTuple):
+    """A declared fact: how to convert it, and its allowed values by their form without case."""
+
+    name: str
+    convert: Converter
+    allowed: dict[str, str]
+
+
+class Intake:
+    """The declared facts as a tree, so that a nested context is read in one pass."""
+
+    def __init__(self, fields: Iterable[FieldDocument], *, with_engine_fields: bool = False) -> None:
+        """`with_engine_fields` also reads facts that the engine fills, for contexts that are not from a checkout."""
+        self._fields = {field.name: field for field in fields}
+        self._tree: dict[str, Any] = {}
+        for field in self._fields.values():
+            if field.name in ENGINE_FIELD_NAMES and not with_engine_fields:
+                continue
+            *groups, leaf = field.name.split(".")
+            node = self._tree
+            for group in groups:
+                node = node.setdefault(group, {})
+            allowed = {value.casefold(): value for value in reversed(field.allowed)}
+            node[leaf] = _DeclaredFact(field.name, CONVERTERS[field.type], allowed)
+
+    def read(self, context: Mapping[str, Any]) -> Reading:
+        """Return `{"cart.total": 1}` for `{"cart": {"total": 1}}`, with notes of what was left out."""
+        reading = Reading({}, [])
+        self._collect(self._tree, context, "", reading)
+        return reading
+
+    def values(self, context: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the facts without the notes."""
+        return self.read(context).values
+
+    def _collect(self, tree: Mapping[str, Any], context: Mapping[str, Any], path: str, reading: Reading) -> None:
+        values, notes = reading
+        for name, value in context.items():
+            node = tree.get(name)
+            if type(node) is _DeclaredFact:
+                if value is None:
+                    continue
+                if len(values) >= MOST_FACTS:
+                    notes.append(FactNote("too_large", node.name, MOST_FACTS))
+                    continue
+                self._add(node, value, reading)
+            elif node is None:
+                notes.extend(_unread(f"{path}{name}", value))
+            elif type(value) is dict:
+                self._collect(node, value, f"{path}{name}.", reading)
+            elif value is not None:
+                notes.append(FactNote("no_group", f"{path}{name}", value))
+
+    def _add(self, fact: _DeclaredFact, value: object, reading: Reading) -> None:
+        fact_value = fact.convert(value)
+        if fact_value is None:
+            reading.notes.append(FactNote("too_large" if _is_too_large(value) else "ill_formed", fact.name, value))
+            return
+        if fact.allowed:
+            fact_value, is_allowed = _allowed(fact.allowed, fact_value)
+            if not is_allowed:
+                reading.notes.append(FactNote("not_allowed", fact.name, value))
+        reading.values[fact.name] = fact_value
+
+    def warnings(self, notes: Iterable[FactNote]) -> list[FieldProblem]:
+        """Return the notes in words; at most 20 of them."""
+        notes = list(notes)
+        warnings = [FieldProblem(shown(note.field), self._words(note)) for note in notes[:MOST_NOTES]]
+        if len(notes) > MOST_NOTES:
+            warnings.append(FieldProblem("context", f"{len(notes) - MOST_NOTES} more facts were left out"))
+        return warnings
+
+    def _words(self, note: FactNote) -> str:
+        match note.kind:
+            case "undeclared":
+                return f"is not a declared fact{nearest(note.field, self._fields)}"
+            case "engine":
+                return "is filled by the engine"
+            case "no_group":
+                return f"must be an object of facts; got {excerpt(note.value)}"
+            case "not_allowed":
+                allowed = ", ".join(self._fields[note.field].allowed[:20])
+                return f"{excerpt(note.value)} is not one of {allowed}"
+            case "too_large":
+                return _size(note.value)
+            case _:
+                return f"{excerpt(note.value)} is not {WORDS[self._fields[note.field].type]}"
+
+
+def _unread(field: str, value: object) -> Iterator[FactNote]:
+    """Yield a note of something that is not declared; facts that the engine fills are named one by one."""
+    of_engine = [name for name in ENGINE_FIELD_NAMES if name == field or name.startswith(f"{field}.")]
+    if of_engine and isinstance(value, dict):
+        of_engine = [name for name in of_engine if name.removeprefix(f"{field}.") in value]
+    if of_engine:
+        yield from (FactNote("engine", name) for name in sorted(of_engine))
+    else:
+        yield FactNote("undeclared", field)
+
+
+def _allowed(allowed: Mapping[str, str], value: object) -> tuple[object, bool]:
+    """Return a text or list of texts as the merchant writes it, and whether all of it is allowed."""
+    if isinstance(value, list):
+        pairs = [_allowed(allowed, item) for item in value]
+        return [item for item, _ in pairs], all(is_allowed for _, is_allowed in pairs)
+    written = value if value in allowed.values() else allowed.get(str(value).casefold())
+    return (value, False) if written is None else (written, True)
+
+
+def _is_too_large(value: object) -> bool:
+    if isinstance(value, list):
+        return len(value) > MOST_ITEMS or any(map(_is_too_large, value[:MOST_ITEMS]))
+    return isinstance(value, str) and len(value) > LONGEST_TEXT
+
+
+def _size(value: object) -> str:
+    if isinstance(value, str):
+        return f"has {len(value)} characters; at most {LONGEST_TEXT} are read"
+    if isinstance(value, list):
+        return f"has over {MOST_ITEMS} texts, or texts of over {LONGEST_TEXT} characters"
+    return f"is beyond the {MOST_FACTS} facts of a request"
