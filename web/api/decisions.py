@@ -111,6 +111,10 @@ class BrowserBatchAnswer(msgspec.Struct, frozen=True):
     decisions: list[BrowserBatchItem]
 
 
+BATCH_ANSWERS = (BatchAnswer, BrowserBatchAnswer)
+BATCH_PARTS = (*BATCH_ITEMS, BrowserDecision)
+
+
 class Methods(msgspec.Struct, frozen=True):
     """Payment methods in the order to show them in."""
 
