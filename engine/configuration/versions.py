@@ -18,7 +18,7 @@ from engine.model.actor import Actor
 from engine.model.errors import Conflict, NotFound, ReviewRequired, invalid
 from engine.model.resource import Resource
 from engine.model.resource_kinds import Kind, id_of
-from engine.model.standard_vocabulary import ENGINE_FIELDS
+from engine.model.standard_vocabulary import ENGINE_FIELD_NAMES
 from engine.store import accounts, audit, plans, resources
 from engine.store.audit import NewEntry
 from engine.store.connection.database import Database
@@ -118,7 +118,7 @@ def changes_back(configuration: Configuration, old: PlanDocument, *, now: int) -
     Fields and lists belong to all placements: only those that are gone are made again.
     """
     place = old.placement.key
-    own_fields = [field for field in old.fields if field not in ENGINE_FIELDS]
+    own_fields = [field for field in old.fields if field.name not in ENGINE_FIELD_NAMES]
     return [
         *_missing(configuration, "field", own_fields, now),
         *_missing(configuration, "list", old.lists, now),
