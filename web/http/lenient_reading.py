@@ -63,9 +63,9 @@ class LenientReader(Generic[T]):
         if not isinstance(document, dict):
             raise invalid(BODY, "must be an object")
         warnings = [FieldProblem(problem.path, problem.message) for problem in problems]
-        known = self._kind.__struct_fields__
-        fields = {name: value for name, value in document.items() if name in known and value is not None}
-        warnings += _unknown_fields(document, known)
+        names = self._kind.__struct_fields__
+        fields = {name: value for name, value in document.items() if name in names and value is not None}
+        warnings += _unknown_fields(document, names)
         warnings += _without_misfits(fields)
         return ReadRequest(converted(fields, self._kind), warnings)
 
@@ -94,9 +94,9 @@ def _needs_care(raw: bytes) -> bool:
     return nested or _LONG_NUMBER in raw.translate(_DIGITS_TO_ZERO)
 
 
-def _unknown_fields(document: dict[str, Any], known: Iterable[str]) -> list[FieldProblem]:
-    unknown = [name for name in document if name not in known][:20]
-    return [FieldProblem(shown(name), f"is not a known field{nearest(name, known)}") for name in unknown]
+def _unknown_fields(document: dict[str, Any], names: Iterable[str]) -> list[FieldProblem]:
+    unknown = [name for name in document if name not in names][:20]
+    return [FieldProblem(shown(name), f"is not a known field{nearest(name, names)}") for name in unknown]
 
 
 def _without_misfits(fields: dict[str, Any]) -> list[FieldProblem]:
