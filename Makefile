@@ -52,6 +52,7 @@ $(BIN)/python:
 $(READY): $(BIN)/python pyproject.toml constraints.txt
 	@echo "Installing Python packages ..."
 	@$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	@$(BIN)/python -c 'import bandits; bandits.prepare()'
 	@touch $@
 
 $(DEV): $(READY)

@@ -17,7 +17,7 @@ import asyncpg
 import msgspec
 import pytest
 
-import bandits
+from bandits.drawing import slots
 from bandits.drawing.keys import seed_of
 from engine.migrate import upgrade
 from engine.service import Engine, open_engine
@@ -137,7 +137,7 @@ def postgres_database(socket: str, *, like: str) -> Iterator[str]:
 def certain_luck(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chance falls the same in every run: keys count by when they first come, whatever time and salt made them."""
     numbers: dict[str, int] = {}
-    monkeypatch.setattr(bandits, "seed_of", lambda key: seed_of(str(numbers.setdefault(key, len(numbers)))))
+    monkeypatch.setattr(slots, "seed_of", lambda key: seed_of(str(numbers.setdefault(key, len(numbers)))))
 
 
 @pytest.fixture

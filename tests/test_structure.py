@@ -33,7 +33,7 @@ FUNCTION_LINES_P90 = 20
 # Goals that are not reached yet stand behind their limits.
 WIDE_FUNCTIONS = 12  # goal 5
 NOUN_CLAUSES = 0.03
-FORBIDDEN_NAMES = 4  # goal 0
+FORBIDDEN_NAMES = 0
 CLASSES_TWICE = 4  # goal 0
 TEST_RATIO = 0.48  # goal 0.7
 

@@ -374,6 +374,8 @@ def weigh_features(draws: Any, means: Any, features: Any, scores: Any, rates: An
         for j in range(means.shape[1]):
             log_odds += means[k, j] * features[k, j]
             feature, weights = np.float32(features[k, j]), draws[k, j]
-            for m in range(len(row)):
-                row[m] = _fused(weights[m], feature, row[m])
+            # Most features of a request are 0, and add nothing.
+            if feature != 0:
+                for m in range(len(row)):
+                    row[m] = _fused(weights[m], feature, row[m])
         rates[0, k] = np.float32(0.5 + 0.5 * math.tanh(log_odds / 2))

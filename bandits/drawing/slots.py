@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bandits.drawing.keys import seed_of
+from bandits.drawing.keys import candidate_hash, seed_of
 
 Floats = NDArray[np.float64]
 Orders = NDArray[np.int64]
@@ -177,7 +177,7 @@ def first_chances(candidates: Candidates, weights: Floats = NO_WEIGHTS) -> Float
 
 def hashes_of(ids: Sequence[str]) -> NDArray[np.uint64]:
     """Return the 64 bits (K,) that stand for each candidate."""
-    return np.array([seed_of(name) for name in ids], np.uint64)
+    return np.array([candidate_hash(name) for name in ids], np.uint64)
 
 
 def prepare() -> None:

@@ -234,7 +234,7 @@ class DraftBench:
 
     def _difference(self, case: Case, beliefs: AnyBeliefs) -> float:
         before, country = case.bounded.before, case.facts.values["geo.country"]
-        key = (beliefs.version, *before.eligible, *sorted(before.bounds.boosts.items()))
+        key = (beliefs.version, *before.offered, *sorted(before.limits.bounds.boosts.items()))
         if key not in self._expected:
             self._expected[key] = expected(before, case.request(beliefs), country, self._shoppers)
         return expected(case.bounded.draft, case.request(beliefs), country, self._shoppers) - self._expected[key]
@@ -242,9 +242,9 @@ class DraftBench:
 
 def expected(room: Room, request: Request, country: str, shoppers: Shoppers) -> float:
     """Return the probability of a purchase, over all orders that may be drawn."""
-    if not room.eligible:
+    if not room.offered:
         return 0.0
-    draw = draw_of(room.plan, request.beliefs, request.facts, room.bounds, room.eligible, request.key)
+    draw = draw_of(room.plan, request.beliefs, request.facts, room.limits, request.key)
     return sum(
         chance * shoppers.success(country, tuple(room.offered[index] for index in order))
         for order, chance in rankings(draw)

@@ -60,15 +60,15 @@ class Emergencies:
     async def acknowledge(self, actor: Actor, id: int) -> None:
         """Note that a person has seen it; `Forbidden` for the one who did it, where changes need a second person."""
         async with self._database.write() as connection:
-            unseen = {change.id: change for change in await emergencies.unseen(connection, actor.merchant_id)}
-            if id not in unseen:
+            waiting = {one.id: one for one in await emergencies.unseen(connection, actor.merchant_id)}
+            if id not in waiting:
                 raise NotFound("there is no such emergency that waits for somebody", field="id")
             review = await accounts.has_review(connection, actor.merchant_id)
-            if review and actor.person in (unseen[id].person, unseen[id].actor):
+            if review and actor.person in (waiting[id].person, waiting[id].actor):
                 raise Forbidden("You did this, so somebody else must confirm having seen it.")
             await emergencies.acknowledge(connection, actor, id, at=now_ms())
-            subject = f"emergency in {unseen[id].placement}"
-            shown = {"action": unseen[id].action, "by": unseen[id].actor, "why": unseen[id].reason}
+            subject = f"emergency in {waiting[id].placement}"
+            shown = {"action": waiting[id].action, "by": waiting[id].actor, "why": waiting[id].reason}
             await audit.write(connection, NewEntry(actor, now_ms(), "acknowledged", subject, after=shown))
 
 

@@ -61,6 +61,7 @@ class Plan:
         self.ids = tuple(candidate.id for candidate in self.candidates)
         self.index = {name: number for number, name in enumerate(self.ids)}
         self.numbers = tuple(range(len(self.ids)))
+        self.limits: dict[tuple[object, ...], Any] = {}
         self.hashes: NDArray[np.uint64] = np.array([bandits.candidate_hash(name) for name in self.ids], dtype=np.uint64)
         self.eligibility = Eligibility(self.candidates, document.currency)
         self.intake = Intake(document.fields)

@@ -10,11 +10,9 @@ import numpy as np
 
 import bandits
 from engine.intake.context import Intake
-from engine.kernel.bounds import Bounds
-from engine.kernel.kernel import answer_length, bounds_for, eligible_of
+from engine.kernel.kernel import Limits, limits_for, value_weights
 from engine.kernel.plan import Plan
 from engine.kernel.scores import fixed_order_scores
-from engine.kernel.value import value_weights
 from engine.model.placement import Fixed, Scenario
 from rules.wording.terms import plain
 
@@ -69,11 +67,9 @@ def try_out(plan: Plan, scenario: Scenario) -> ScenarioOutcome:
 def certain_of(plan: Plan, values: Mapping[str, Any]) -> CertainAnswer:
     """Return what every answer to these facts has in common."""
     firing = plan.compiled.evaluate(values)
-    fired = tuple(plan.rules[number] for number in firing.fired)
-    bounds = bounds_for(plan, values, fired)
-    eligible = eligible_of(plan, bounds)
-    length = answer_length(plan.placement, len(eligible))
-    order = _order(plan, values, bounds, eligible, length)
+    limits = limits_for(plan, values, firing.fired)
+    bounds, eligible, length = limits.bounds, limits.eligible, limits.slots.length
+    order = _order(plan, values, limits)
     pinned = {slot: number for slot, number in order.items() if number in bounds.pins.values()}
     is_settled = isinstance(plan.placement.policy, Fixed) or len(eligible) == 1
     by_slot = order if is_settled else pinned
@@ -84,21 +80,20 @@ def certain_of(plan: Plan, values: Mapping[str, Any]) -> CertainAnswer:
         {slot: plan.ids[number] for slot, number in by_slot.items()},
         {slot: plan.ids[number] for slot, number in pinned.items()},
         bounds.values,
-        tuple(rule.id for rule in fired),
+        tuple(plan.rules[number].id for number in firing.fired),
     )
 
 
-def _order(
-    plan: Plan, values: Mapping[str, Any], bounds: Bounds, eligible: tuple[int, ...], length: int
-) -> dict[int, int]:
+def _order(plan: Plan, values: Mapping[str, Any], limits: Limits) -> dict[int, int]:
     """Return candidate numbers by slot, from 1, in the fixed order with pins in their slots."""
+    eligible = limits.eligible
     ids, scores = [plan.ids[number] for number in eligible], fixed_order_scores(len(eligible))
     if not ids:
         return {}
     arrangement = bandits.arrange(
         bandits.Candidates.of(ids, np.zeros((len(ids), 1)), scores),
-        bandits.Slots(length, 0, {slot: eligible.index(number) for slot, number in bounds.pins.items()}),
-        bandits.Requests.of("", weights=value_weights(plan, values, bounds, eligible)),
+        limits.slots._replace(drawn=0),
+        bandits.Requests.of("", weights=value_weights(plan, values, limits)),
     )
     return {slot + 1: eligible[index] for slot, index in enumerate(arrangement.order)}
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 import rules
-from engine.kernel.kernel import bounds_for, draw_of, eligible_of
+from engine.kernel.kernel import Limits, bounds_for, draw_of
 from engine.kernel.plan import Plan
 from engine.kernel.scores import AnyBeliefs
 from engine.model.decision import Decision
@@ -74,9 +74,9 @@ def chances_by_slot(plan: Plan, beliefs: AnyBeliefs, facts: Facts, decision: Dec
         return []
     fired = tuple(rule for rule in plan.rules if rule.id in decision.rules)
     bounds = bounds_for(plan, facts.values, fired)
-    eligible = eligible_of(plan, bounds)
-    draw = draw_of(plan, beliefs, facts, bounds, eligible, decision.decision_id)
-    ids = [plan.ids[number] for number in eligible]
+    limits = Limits.of(plan, bounds)
+    draw = draw_of(plan, beliefs, facts, limits, decision.decision_id)
+    ids = [plan.ids[number] for number in limits.eligible]
     drawn = [ranked.id for ranked in decision.ranking[: draw.slots.drawn]]
     chances = draw.chances_along([ids.index(id) for id in drawn])
     pinned = {plan.ids[number] for number in bounds.pins.values()}

@@ -16,27 +16,28 @@ Floats = NDArray[np.float64]
 LARGEST_AMOUNT = 2**53
 
 
-def value_weights(
-    plan: Plan, values: Mapping[str, Any], bounds: Bounds, eligible: tuple[int, ...], amounts: Floats | None = None
-) -> Floats:
-    """Return the weights (1, K) that scores are multiplied by, or (0, 0) if all eligible candidates weigh the same.
+def boost_weights(plan: Plan, bounds: Bounds, eligible: tuple[int, ...]) -> Floats:
+    """Return the weights (1, K) that rules give to scores, or (0, 0) if all eligible candidates weigh the same.
 
-    Weights are in minor units for the reward `margin` and plain boosts otherwise. `amounts` (K,) is the expected
-    amount of a success. If the goal is to minimise, weights are negative, so that the greatest product is still best.
+    If the goal is to minimise, weights are negative, so that the greatest product is still best.
     """
-    boosts = [bounds.boosts.get(number, 1.0) for number in eligible] if bounds.boosts else [1.0] * len(eligible)
-    less_is_better = plan.placement.goal == "minimise"
-    if plan.placement.reward == "margin":
-        typical = [None] * len(eligible) if amounts is None else amounts.tolist()
-        success_values = [
-            margin(plan, values, number, amount) for number, amount in zip(eligible, typical, strict=True)
-        ]
-    elif bounds.boosts or less_is_better:
-        success_values = [1.0] * len(eligible)
-    else:
+    if not bounds.boosts and plan.placement.goal != "minimise":
         return bandits.NO_WEIGHTS
-    pairs = zip(success_values, boosts, strict=True)
-    if less_is_better:
+    return _weights(plan, bounds, eligible, [1.0] * len(eligible))
+
+
+def margin_weights(
+    plan: Plan, values: Mapping[str, Any], bounds: Bounds, eligible: tuple[int, ...], amounts: Floats | None
+) -> Floats:
+    """Return boosts times the margin of a success in minor units, (1, K); `amounts` (K,) are expected in a success."""
+    typical = [None] * len(eligible) if amounts is None else amounts.tolist()
+    margins = [margin(plan, values, number, amount) for number, amount in zip(eligible, typical, strict=True)]
+    return _weights(plan, bounds, eligible, margins)
+
+
+def _weights(plan: Plan, bounds: Bounds, eligible: tuple[int, ...], success_values: list[float]) -> Floats:
+    pairs = zip(success_values, [bounds.boosts.get(number, 1.0) for number in eligible], strict=True)
+    if plan.placement.goal == "minimise":
         return np.array([[-_boosted(value, 1 / boost) for value, boost in pairs]], np.float64)
     return np.array([[_boosted(value, boost) for value, boost in pairs]], np.float64)
 

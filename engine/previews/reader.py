@@ -115,7 +115,7 @@ class CaseReader:
         if batch[0].is_over:
             then = self._believed(batch, batch[0].plan_version)
             succeeded = [self._succeeded(case, events.get(case.id)) for case in batch]
-            revalued = bounded.before.bounds.values != bounded.draft.bounds.values
+            revalued = bounded.before.limits.bounds.values != bounded.draft.limits.bounds.values
             totals.weighs(comparison.weighed(batch, redone, then, succeeded), revalued=revalued)
 
     def _believed(self, batch: Sequence[Case], plan_version: int) -> list[AnyBeliefs]:

@@ -13,11 +13,9 @@ from engine.store.tables import emergencies
 _COLUMNS = ("merchant_id", "at", "placement", "action", "actor", "person", "reason")
 
 
-async def add(
-    connection: AsyncConnection, actor: Actor, made_at: int, placement: str, *, action: str, reason: str
-) -> None:
+async def add(connection: AsyncConnection, actor: Actor, at: int, placement: str, *, action: str, reason: str) -> None:
     """Note an emergency in the transaction that publishes it."""
-    values = (actor.merchant_id, made_at, placement, action, actor.name, actor.person, reason)
+    values = (actor.merchant_id, at, placement, action, actor.name, actor.person, reason)
     await insert_many(connection, emergencies, _COLUMNS, [values])
 
 

@@ -42,7 +42,7 @@ def averages(log, draft_rule):
     comparison = Comparison(log.plan, draft.plan)
     case = list(DraftBench(log).touched(draft_rule, comparison))[-1]
     beliefs, before = draft.make(log.snapshots[case.beliefs_version]), case.bounded.before
-    then = draw_of(log.plan, beliefs, case.facts, before.bounds, before.eligible, "")
+    then = draw_of(log.plan, beliefs, case.facts, before.limits, "")
     cases, bought, shares = [], [], []
     for order, chance in rankings(then):
         names = [before.offered[place] for place in order]

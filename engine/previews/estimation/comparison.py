@@ -160,7 +160,7 @@ class Comparison:
 
 
 def _drawing(room: Room, cases: Sequence[Case], beliefs: Sequence[AnyBeliefs]) -> Drawing | None:
-    if not room.eligible:
+    if not room.offered:
         return None
     return Drawing(room, [case.request(belief) for case, belief in zip(cases, beliefs, strict=True)])
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 import bandits
 from engine.kernel.bounds import Bounds
-from engine.kernel.kernel import Draw, draw_of, eligible_of, randomness_key, shares_draws
+from engine.kernel.kernel import Draw, Limits, draw_of, randomness_key, shares_draws
 from engine.kernel.plan import Plan
 from engine.kernel.scores import AnyBeliefs, customer_counts
 from engine.model.facts import Facts
@@ -23,14 +23,13 @@ class Room(NamedTuple):
     """The candidates of a plan that remain in some decisions; `offered` are the eligible ones by name."""
 
     plan: Plan
-    bounds: Bounds
-    eligible: tuple[int, ...]
+    limits: Limits
     offered: tuple[str, ...]
 
     @classmethod
     def of(cls, plan: Plan, bounds: Bounds) -> Room:
-        eligible = eligible_of(plan, bounds)
-        return cls(plan, bounds, eligible, tuple(plan.ids[number] for number in eligible))
+        limits = Limits.of(plan, bounds)
+        return cls(plan, limits, tuple(plan.ids[number] for number in limits.eligible))
 
 
 class Request(NamedTuple):
@@ -105,11 +104,11 @@ def _draws(where: Room, requests: Sequence[Request]) -> list[Draw]:
     for key, facts, beliefs in requests:
         draw = made.get(id(beliefs))
         if draw is None:
-            draw = draw_of(where.plan, beliefs, facts, where.bounds, where.eligible, key)
+            draw = draw_of(where.plan, beliefs, facts, where.limits, key)
             if shares_draws(where.plan, beliefs):
                 made[id(beliefs)] = draw
         else:
-            past = customer_counts(where.plan, beliefs, facts, where.eligible)
+            past = customer_counts(where.plan, beliefs, facts, where.limits.eligible)
             own = bandits.Requests.of(
                 randomness_key(where.plan, facts, key), past, draw.requests.weights, beliefs.customer_strength
             )

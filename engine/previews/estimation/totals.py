@@ -79,7 +79,7 @@ class Totals:
 
     def moves(self, case: Case, after: Order) -> None:
         before = case.logged.order
-        revalued = case.logged.values != case.bounded.draft.bounds.values
+        revalued = case.logged.values != case.bounded.draft.limits.bounds.values
         if before == after and not revalued:
             return self.stays(before)
         self.changed += 1
