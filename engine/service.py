@@ -12,6 +12,9 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 import bandits
 from engine import jobs
 from engine.accounts.accounts import Accounts
+from engine.accounts.passwords import Passwords
+from engine.accounts.sessions import Sessions
+from engine.accounts.team import Team
 from engine.clock import now_ms
 from engine.configuration.catalogue import Catalogue
 from engine.configuration.configuration_cache import ConfigurationCache
@@ -56,6 +59,9 @@ class Engine:
         self.live = Live(database)
         self.recorder = Recorder(database, self.live.add_news)
         self.accounts = Accounts(database)
+        self.passwords = Passwords()
+        self.sessions = Sessions(database, self.accounts, self.passwords)
+        self.team = Team(database, self.accounts, self.passwords)
         configurations = ConfigurationCache(database)
         publisher = Publisher(database, configurations, self.live)
         self.catalogue = Catalogue(database, configurations, publisher)
@@ -110,7 +116,7 @@ class Engine:
     async def purge(self) -> None:
         """Delete what is older than the retention, ended sessions and old previews."""
         await jobs.purge(self.database, retention_days=self.settings.retention_days)
-        await self.accounts.purge_sessions()
+        await self.sessions.purge()
         await self.previews.purge()
 
     async def _count_uses(self) -> None:
@@ -141,6 +147,7 @@ class Engine:
         await self.previews.stop()
         await self.recorder.stop()
         await self._flush_faults()
+        self.passwords.close()
         await self.database.close()
 
 

@@ -1,32 +1,27 @@
-"""Merchants, people and keys. A secret is shown once, when it is made; only its hash is kept."""
+"""Merchants and keys. A secret is shown once, when it is made; only its hash is kept."""
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import secrets
 import zoneinfo
 from typing import NamedTuple
 
-import argon2
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.clock import now_ms
 from engine.model.actor import Actor
-from engine.model.errors import Forbidden, NotFound, invalid
+from engine.model.errors import Conflict, NotFound, invalid
 from engine.model.outcome import LARGEST_AMOUNT
 from engine.model.resource import Resource
 from engine.model.standard_vocabulary import MERCHANT_FIELDS
 from engine.model.timestamps import DAY
 from engine.store import accounts, audit, resources
-from engine.store.accounts import Key, Kind, Merchant, Role, Session, User
+from engine.store.accounts import Key, Kind, Merchant
 from engine.store.audit import NewEntry
 from engine.store.connection.database import Database
 
-SESSION_MS = 12 * 3_600_000
 LONGEST_OVERLAP_HOURS = 24 * 30
-SHORTEST_PASSWORD = 12
-ROLES: tuple[Role, ...] = ("viewer", "editor", "publisher", "admin")
 
 
 class Access(NamedTuple):
@@ -40,24 +35,14 @@ class Access(NamedTuple):
         return self.key.kind == "secret"
 
 
-class Visit(NamedTuple):
-    """A logged-in person and the merchant sides that are theirs."""
-
-    user: User
-    session: Session
-    merchants: tuple[Merchant, ...]
-
-
 class Accounts:
     """Holds the keys in force in memory, so that checking one costs no query."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._passwords = argon2.PasswordHasher()
         self._access: dict[str, Access] = {}
-        self._decoy = _decoy(self._passwords)
 
-    # Merchants and people
+    # Merchants
 
     async def add_merchant(
         self,
@@ -116,78 +101,11 @@ class Accounts:
             await audit.write(connection, entry)
         await self.load_keys()
 
-    async def add_user(self, email: str, name: str, slug: str, role: Role, password: str) -> User:
-        """`Invalid` for a short password or an unknown role, `NotFound` for an unknown merchant."""
-        if "@" not in email:
-            raise invalid("email", "must be an e-mail address")
-        if role not in ROLES:
-            raise invalid("role", f"must be one of {', '.join(ROLES)}")
-        await self.merchant(slug)
-        hashed = await self._hash(password)
-        async with self._database.write() as connection:
-            return await accounts.add_user(
-                connection, User(0, email.strip().lower(), name, slug, role, hashed, now_ms())
-            )
-
-    async def has_user(self, email: str) -> bool:
-        """Return whether somebody may log in with this e-mail address."""
-        async with self._database.read() as connection:
-            return await accounts.user_by_email(connection, email.strip().lower()) is not None
-
-    async def set_password(self, email: str, password: str) -> None:
-        hashed = await self._hash(password)
-        async with self._database.write() as connection:
-            user = await accounts.user_by_email(connection, email.strip().lower())
-            if user is None:
-                raise NotFound(f"there is no user “{email}”", field="email")
-            await accounts.set_password(connection, user.id, hashed)
-
-    async def _hash(self, password: str) -> str:
-        if len(password) < SHORTEST_PASSWORD:
-            raise invalid("password", f"must have at least {SHORTEST_PASSWORD} characters")
-        return await asyncio.to_thread(self._passwords.hash, password)
-
-    # Sessions
-
-    async def log_in(self, email: str, password: str) -> tuple[str, Session]:
-        """A new session and its token; `Forbidden` alike for a wrong e-mail and a wrong password."""
-        async with self._database.read() as connection:
-            user = await accounts.user_by_email(connection, email.strip().lower())
-        hashed = user.password_hash if user else self._decoy
-        try:
-            await asyncio.to_thread(self._passwords.verify, hashed, password)
-        except argon2.exceptions.VerificationError:
-            user = None
-        if user is None:
-            raise Forbidden("The e-mail address or the password is wrong.")
-        token, now = secrets.token_urlsafe(32), now_ms()
-        session = Session(_hash(token), user.id, secrets.token_urlsafe(32), now, now + SESSION_MS)
-        async with self._database.write() as connection:
-            await accounts.add_session(connection, session)
-        return token, session
-
-    async def visit(self, token: str) -> Visit | None:
-        """Return whose session a token is, or None where it is unknown or over."""
-        async with self._database.read() as connection:
-            row = await accounts.session_with_user(connection, _hash(token), now=now_ms())
-        if row is None:
-            return None
-        session, user = row
-        return Visit(user, session, tuple(await self.merchants(user.slug)))
-
-    async def log_out(self, token: str) -> None:
-        async with self._database.write() as connection:
-            await accounts.end_session(connection, _hash(token))
-
-    async def purge_sessions(self) -> None:
-        async with self._database.write() as connection:
-            await accounts.purge_sessions(connection, now=now_ms())
-
     # Keys
 
     def access(self, plain: str) -> Access | None:
         """Return whose key it is, from memory."""
-        access = self._access.get(_hash(plain))
+        access = self._access.get(hash_of(plain))
         if access is None or (access.key.expires_at is not None and access.key.expires_at <= now_ms()):
             return None
         return access
@@ -228,11 +146,13 @@ class Accounts:
         if not 0 <= overlap_hours <= LONGEST_OVERLAP_HOURS:
             raise invalid("overlap_hours", f"must lie between 0 and {LONGEST_OVERLAP_HOURS}")
         old = await self._own_key(merchant, key_id)
+        if old.expires_at is not None:
+            raise Conflict(f"the key “{key_id}” has a successor already", field="id")
         key, plain = _new_key(merchant, old.kind, old.name, actor_name if person is None else person)
         async with self._database.write() as connection:
-            await accounts.add_key(connection, key)
             end = now_ms() + overlap_hours * DAY // 24
-            await accounts.expire_key(connection, merchant.id, old.id, min(end, old.expires_at or end))
+            await _end(connection, old, end)
+            await accounts.add_key(connection, key)
             await _note(connection, Actor(merchant.id, actor_name), "rotated", key)
         await self.load_keys()
         return key, plain
@@ -240,7 +160,7 @@ class Accounts:
     async def revoke_key(self, merchant: Merchant, key_id: str, *, actor_name: str) -> None:
         old = await self._own_key(merchant, key_id)
         async with self._database.write() as connection:
-            await accounts.expire_key(connection, merchant.id, old.id, now_ms())
+            await _end(connection, old, now_ms())
             await _note(connection, Actor(merchant.id, actor_name), "revoked", old)
         await self.load_keys()
 
@@ -252,14 +172,8 @@ class Accounts:
         raise NotFound(f"there is no key “{key_id}” in force", field="id")
 
 
-def _decoy(hasher: argon2.PasswordHasher) -> str:
-    """A hash that no password has and that costs what a real one costs, so that unknown people take as long."""
-    cost = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
-    return f"$argon2id$v=19${cost}${'A' * 22}${'A' * 43}"
-
-
-def _hash(secret: str) -> str:
-    """SHA-256 is enough for what has 256 bits of chance in it."""
+def hash_of(secret: str) -> str:
+    """Return the SHA-256 of a random secret, which is enough for what has 256 bits of chance in it."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
@@ -274,12 +188,18 @@ def _new_key(merchant: Merchant, kind: Kind, name: str, created_by: str) -> tupl
         kind,
         name.strip()[:120],
         hint,
-        _hash(plain),
+        hash_of(plain),
         now_ms(),
         None,
         created_by,
     )
     return key, plain
+
+
+async def _end(connection: AsyncConnection, key: Key, at: int) -> None:
+    """End a key, unless somebody else rotated or revoked it since it was read: only one may."""
+    if not await accounts.expire_key(connection, key, at, now=now_ms()):
+        raise Conflict(f"the key “{key.id}” was rotated or revoked meanwhile", field="id")
 
 
 async def _note(connection: AsyncConnection, actor: Actor, action: str, key: Key) -> None:

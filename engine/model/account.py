@@ -40,6 +40,9 @@ class User(msgspec.Struct, frozen=True):
     role: Role
     password_hash: str
     created_at: int
+    last_seen_at: int | None = None
+    locale: str = ""
+    timezone: str = ""
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -48,6 +51,20 @@ class Session(msgspec.Struct, frozen=True):
     token_hash: str
     user_id: int
     csrf: str
+    created_at: int
+    expires_at: int
+    last_seen_at: int = 0
+    browser: str = ""
+
+
+class Invitation(msgspec.Struct, frozen=True):
+    """A link by which a person joins a team once; its token is stored only as a hash."""
+
+    token_hash: str
+    slug: str
+    email: str
+    role: Role
+    invited_by: str
     created_at: int
     expires_at: int
 

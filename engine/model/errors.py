@@ -37,6 +37,14 @@ class Conflict(EngineError):
     """The request conflicts with the current state: the resource exists already, or has changed."""
 
 
+class TooMany(EngineError):
+    """The caller exceeded a limit; `retry_after` is in seconds."""
+
+    def __init__(self, detail: str, *, retry_after: int) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
 class Stale(Conflict):
     """The resource has changed since the caller read it: its version is another one."""
 

@@ -1,20 +1,17 @@
-"""Merchants, the people who log in, their sessions, and API keys. Secrets stand here only as hashes."""
+"""Merchants and their API keys. Secrets stand here only as hashes."""
 
 from __future__ import annotations
 
 import msgspec
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.account import Key as Key
 from engine.model.account import Kind as Kind
 from engine.model.account import Merchant as Merchant
-from engine.model.account import Role as Role
-from engine.model.account import Session as Session
-from engine.model.account import User as User
 from engine.model.errors import Conflict
-from engine.store.tables.accounts import keys, merchants, sessions, users
+from engine.store.tables.accounts import keys, merchants
 
 
 async def add_merchant(connection: AsyncConnection, merchant: Merchant) -> Merchant:
@@ -55,47 +52,6 @@ async def set_browser_purchase_limit(connection: AsyncConnection, merchant_id: i
     await connection.execute(query.values(browser_purchase_limit=limit))
 
 
-async def add_user(connection: AsyncConnection, user: User) -> User:
-    values = {name: getattr(user, name) for name in User.__struct_fields__ if name != "id"}
-    try:
-        result = await connection.execute(insert(users).values(values).returning(users.c.id))
-    except IntegrityError:
-        raise Conflict(f"there is already a user “{user.email}”", field="email") from None
-    return msgspec.structs.replace(user, id=result.scalar_one())
-
-
-async def user_by_email(connection: AsyncConnection, email: str) -> User | None:
-    row = (await connection.execute(select(users).where(users.c.email == email))).first()
-    return User(*row) if row else None
-
-
-async def set_password(connection: AsyncConnection, user_id: int, password_hash: str) -> None:
-    await connection.execute(update(users).where(users.c.id == user_id).values(password_hash=password_hash))
-
-
-async def add_session(connection: AsyncConnection, session: Session) -> None:
-    await connection.execute(insert(sessions).values(msgspec.structs.asdict(session)))
-
-
-async def session_with_user(connection: AsyncConnection, token_hash: str, *, now: int) -> tuple[Session, User] | None:
-    query = (
-        select(*sessions.c, *users.c)
-        .join(users, users.c.id == sessions.c.user_id)
-        .where(sessions.c.token_hash == token_hash, sessions.c.expires_at > now)
-    )
-    row = (await connection.execute(query)).first()
-    width = len(sessions.c)
-    return (Session(*row[:width]), User(*row[width:])) if row else None
-
-
-async def end_session(connection: AsyncConnection, token_hash: str) -> None:
-    await connection.execute(delete(sessions).where(sessions.c.token_hash == token_hash))
-
-
-async def purge_sessions(connection: AsyncConnection, *, now: int) -> None:
-    await connection.execute(delete(sessions).where(sessions.c.expires_at <= now))
-
-
 async def add_key(connection: AsyncConnection, key: Key) -> None:
     await connection.execute(insert(keys).values(msgspec.structs.asdict(key)))
 
@@ -110,7 +66,9 @@ async def keys_of(connection: AsyncConnection, merchant_id: int) -> list[Key]:
     return [Key(*row) for row in await connection.execute(query)]
 
 
-async def expire_key(connection: AsyncConnection, merchant_id: int, key_id: str, expires_at: int) -> None:
-    await connection.execute(
-        update(keys).where(keys.c.id == key_id, keys.c.merchant_id == merchant_id).values(expires_at=expires_at)
-    )
+async def expire_key(connection: AsyncConnection, key: Key, at: int, *, now: int) -> bool:
+    """End a key at a time; False where it is not in force, or another change of its end came first."""
+    before = keys.c.expires_at.is_(None) if key.expires_at is None else keys.c.expires_at == key.expires_at
+    in_force = or_(keys.c.expires_at.is_(None), keys.c.expires_at > now)
+    query = update(keys).where(keys.c.id == key.id, keys.c.merchant_id == key.merchant_id, before, in_force)
+    return (await connection.execute(query.values(expires_at=at))).rowcount == 1

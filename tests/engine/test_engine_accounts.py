@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import stat
 import time
@@ -11,9 +12,12 @@ import pytest
 from sqlalchemy import func, select
 
 from engine.accounts import accounts as accounts_module
+from engine.accounts import sessions as sessions_module
+from engine.accounts import team as team_module
+from engine.accounts.passwords import MOST_WAITING
 from engine.clock import now_ms
 from engine.decisions.customers import Hasher, load_key
-from engine.model.errors import Conflict, Forbidden, Invalid, NotFound
+from engine.model.errors import Conflict, Forbidden, Invalid, NotFound, TooMany
 from engine.model.timestamps import DAY
 from engine.store import tables
 from tests.factories import METHODS
@@ -24,7 +28,7 @@ PASSWORD = "correct horse battery"
 
 @pytest.fixture
 async def user(shop):
-    return await shop.engine.accounts.add_user("Ada@Shop.example ", "Ada", "shop", "admin", PASSWORD)
+    return await shop.engine.team.add_user("Ada@Shop.example ", "Ada", "shop", "admin", PASSWORD)
 
 
 async def texts_of(engine):
@@ -45,9 +49,9 @@ async def test_a_password_is_kept_only_as_an_argon2_hash(shop, user):
 
 
 async def test_a_person_logs_in_whatever_the_case_of_the_address_and_sees_both_sides(shop, user):
-    token, _ = await shop.engine.accounts.log_in(" ADA@shop.example", PASSWORD)
-    visit = await shop.engine.accounts.visit(token)
-    assert visit.user == user
+    token, _ = await shop.engine.sessions.log_in(" ADA@shop.example", PASSWORD)
+    visit = await shop.engine.sessions.visit(token)
+    assert visit.user.id == user.id
     assert [(one.slug, one.mode) for one in visit.merchants] == [("shop", "live"), ("shop", "test")]
 
 
@@ -56,42 +60,158 @@ async def test_a_wrong_password_and_an_unknown_address_are_told_alike_and_take_a
     for email in ("ada@shop.example", "nobody@shop.example"):
         began = time.perf_counter()
         with pytest.raises(Forbidden) as refused:
-            await shop.engine.accounts.log_in(email, "not the password")
+            await shop.engine.sessions.log_in(email, "not the password")
         seconds.append(time.perf_counter() - began)
         details.append((refused.value.detail, refused.value.field))
     assert details[0] == details[1]
     assert max(seconds) < 5 * min(seconds)
     async with shop.engine.database.read() as connection:
-        assert (await connection.execute(select(func.count()).select_from(tables.accounts.sessions))).scalar() == 0
+        assert (await connection.execute(select(func.count()).select_from(tables.people.sessions))).scalar() == 0
 
 
 async def test_a_session_ends_when_the_person_leaves(shop, user):
-    accounts = shop.engine.accounts
-    token, _ = await accounts.log_in("ada@shop.example", PASSWORD)
-    other, _ = await accounts.log_in("ada@shop.example", PASSWORD)
-    await accounts.log_out(token)
-    assert await accounts.visit(token) is None
-    assert await accounts.visit(other) is not None
-    assert await accounts.visit("anything") is None
+    sessions = shop.engine.sessions
+    token, _ = await sessions.log_in("ada@shop.example", PASSWORD)
+    other, _ = await sessions.log_in("ada@shop.example", PASSWORD)
+    await sessions.log_out(token)
+    assert await sessions.visit(token) is None
+    assert await sessions.visit(other) is not None
+    assert await sessions.visit("anything") is None
 
 
 async def test_a_session_ends_by_itself_and_is_forgotten(shop, user, monkeypatch):
-    accounts = shop.engine.accounts
-    token, _ = await accounts.log_in("ada@shop.example", PASSWORD)
+    sessions = shop.engine.sessions
+    token, _ = await sessions.log_in("ada@shop.example", PASSWORD)
     assert not any(token in text for text in await texts_of(shop.engine))
-    later = now_ms() + accounts_module.SESSION_MS + 1
-    monkeypatch.setattr(accounts_module, "now_ms", lambda: later)
-    assert await accounts.visit(token) is None
-    await accounts.purge_sessions()
+    later = now_ms() + sessions_module.SESSION_MS + 1
+    monkeypatch.setattr(sessions_module, "now_ms", lambda: later)
+    assert await sessions.visit(token) is None
+    await sessions.purge()
     async with shop.engine.database.read() as connection:
-        assert (await connection.execute(select(func.count()).select_from(tables.accounts.sessions))).scalar() == 0
+        assert (await connection.execute(select(func.count()).select_from(tables.people.sessions))).scalar() == 0
 
 
 async def test_a_new_password_replaces_the_old(shop, user):
-    await shop.engine.accounts.set_password("ada@shop.example", PASSWORD + "!")
+    await shop.engine.team.set_password("ada@shop.example", PASSWORD + "!")
     with pytest.raises(Forbidden):
-        await shop.engine.accounts.log_in("ada@shop.example", PASSWORD)
-    assert await shop.engine.accounts.log_in("ada@shop.example", PASSWORD + "!")
+        await shop.engine.sessions.log_in("ada@shop.example", PASSWORD)
+    assert await shop.engine.sessions.log_in("ada@shop.example", PASSWORD + "!")
+
+
+async def test_a_new_password_or_role_ends_the_sessions(shop, user):
+    team, sessions = shop.engine.team, shop.engine.sessions
+    await team.add_user("b@shop.example", "B", "shop", "admin", PASSWORD)
+    for change in (
+        lambda: team.set_password("ada@shop.example", PASSWORD),
+        lambda: team.set_role("shop", "ada@shop.example", "viewer", actor_name="b@shop.example"),
+        lambda: team.end_sessions("shop", "ada@shop.example", actor_name="b@shop.example"),
+        lambda: team.remove("shop", "ada@shop.example", actor_name="b@shop.example"),
+    ):
+        token, _ = await sessions.log_in("ada@shop.example", PASSWORD)
+        assert await sessions.visit(token)
+        await change()
+        assert await sessions.visit(token) is None
+    with pytest.raises(Forbidden):
+        await sessions.log_in("ada@shop.example", PASSWORD)
+
+
+async def test_an_idle_session_ends(shop, user, monkeypatch):
+    sessions = shop.engine.sessions
+    token, _ = await sessions.log_in("ada@shop.example", PASSWORD)
+    began = now_ms()
+    for hours, is_in in ((1.9, True), (3.8, True), (5.9, False)):
+        monkeypatch.setattr(sessions_module, "now_ms", lambda hours=hours: began + int(hours * 3_600_000))
+        assert (await sessions.visit(token) is not None) == is_in
+
+
+async def test_the_last_admin_stays(shop, user):
+    team = shop.engine.team
+    for change in (
+        team.remove("shop", user.email, actor_name="x"),
+        team.set_role("shop", user.email, "viewer", actor_name="x"),
+    ):
+        with pytest.raises(Conflict):
+            await change
+    await team.add_user("b@shop.example", "B", "shop", "admin", PASSWORD)
+    removals = (team.remove("shop", email, actor_name="x") for email in (user.email, "b@shop.example"))
+    results = await asyncio.gather(*removals, return_exceptions=True)
+    assert [type(result) for result in results].count(Conflict) == 1
+
+
+async def test_parallel_guesses_are_counted_before_they_are_tried(shop, user, monkeypatch):
+    tried = []
+
+    async def matches(hashed, password):
+        tried.append(password)
+        await asyncio.sleep(0.01)
+        return False
+
+    monkeypatch.setattr(shop.engine.passwords, "matches", matches)
+    guesses = (shop.engine.sessions.log_in(user.email, f"guess {number}", address="192.0.2.1") for number in range(100))
+    results = await asyncio.gather(*guesses, return_exceptions=True)
+    assert len(tried) == 10
+    assert [type(result) for result in results].count(TooMany) == 90
+    with pytest.raises(Forbidden):
+        await shop.engine.sessions.log_in(user.email, "from elsewhere", address="192.0.2.2")
+
+
+async def test_log_ins_that_succeed_count_for_nothing(shop, user):
+    for _ in range(12):
+        assert await shop.engine.sessions.log_in(user.email, PASSWORD, address="192.0.2.1")
+
+
+async def test_few_passwords_wait_and_the_others_are_refused(shop, user):
+    passwords = shop.engine.passwords
+    results = await asyncio.gather(*(passwords.matches(None, "x") for _ in range(30)), return_exceptions=True)
+    assert [type(result) for result in results].count(TooMany) == 30 - MOST_WAITING - 1
+
+
+@pytest.mark.parametrize(
+    "password", ["123456789012", "passwordpassword", " " * 12, "abcdefghijklmnop", "qwertyuiop123", "ada@shop.example"]
+)
+async def test_a_password_that_is_easy_to_guess_is_refused(shop, user, password):
+    with pytest.raises(Invalid, match="easy to guess"):
+        await shop.engine.team.set_password(user.email, password)
+
+
+async def test_an_invitation_is_used_once(shop, user):
+    team = shop.engine.team
+    token = await team.invite("shop", "New@shop.example", "editor", actor_name=user.email)
+    assert not any(token in text for text in await texts_of(shop.engine))
+    joins = (team.join(token, "New", PASSWORD) for _ in range(3))
+    results = await asyncio.gather(*joins, return_exceptions=True)
+    assert sorted(type(result).__name__ for result in results) == ["Forbidden", "Forbidden", "User"]
+    assert (await team.user("new@shop.example")).role == "editor"
+
+
+async def test_an_invitation_ends_after_7_days_or_when_withdrawn(shop, user, monkeypatch):
+    team = shop.engine.team
+    token = await team.invite("shop", "b@shop.example", "editor", actor_name=user.email)
+    await team.withdraw("shop", "b@shop.example", actor_name=user.email)
+    with pytest.raises(Forbidden):
+        await team.invitation(token)
+    token = await team.invite("shop", "b@shop.example", "editor", actor_name=user.email)
+    later = now_ms() + 7 * DAY + 1
+    monkeypatch.setattr(team_module, "now_ms", lambda: later)
+    with pytest.raises(Forbidden):
+        await team.join(token, "B", PASSWORD)
+
+
+async def test_ten_rotations_at_once_leave_one_successor(shop):
+    accounts = shop.engine.accounts
+    old, _ = await accounts.create_key(shop.merchant, "secret", "web", actor_name="x")
+    rotations = (accounts.rotate_key(shop.merchant, old.id, overlap_hours=1, actor_name="x") for _ in range(10))
+    results = await asyncio.gather(*rotations, return_exceptions=True)
+    assert [type(result) for result in results].count(Conflict) == 9
+
+
+async def test_log_ins_and_changes_are_in_the_audit_log(shop, user):
+    with pytest.raises(Forbidden):
+        await shop.engine.sessions.log_in(user.email, "wrong")
+    token, _ = await shop.engine.sessions.log_in(user.email, PASSWORD)
+    await shop.engine.sessions.log_out(token)
+    entries = await shop.engine.catalogue.audit(shop.merchant.id, subject="person")
+    assert [entry.action for entry in entries] == ["logged out", "logged in", "failed to log in", "added"]
 
 
 @pytest.mark.parametrize(
@@ -107,7 +227,7 @@ async def test_a_new_password_replaces_the_old(shop, user):
 async def test_a_person_is_made_properly_or_not_at_all(shop, user, changes, error, field):
     proper = {"email": "b@shop.example", "name": "B", "slug": "shop", "role": "viewer", "password": PASSWORD}
     with pytest.raises(error) as refused:
-        await shop.engine.accounts.add_user(*(proper | changes).values())
+        await shop.engine.team.add_user(*(proper | changes).values())
     assert refused.value.field == field
 
 
@@ -158,7 +278,8 @@ async def test_a_key_that_is_to_end_does_not_live_longer_by_being_rotated_again(
     accounts = shop.engine.accounts
     old, _ = await accounts.create_key(shop.merchant, "secret", "Checkout", actor_name="ada")
     await accounts.rotate_key(shop.merchant, old.id, overlap_hours=1, actor_name="ada")
-    await accounts.rotate_key(shop.merchant, old.id, overlap_hours=700, actor_name="ada")
+    with pytest.raises(Conflict):
+        await accounts.rotate_key(shop.merchant, old.id, overlap_hours=700, actor_name="ada")
     kept = {key.id: key for key in await accounts.keys(shop.id)}
     assert kept[old.id].expires_at <= now_ms() + DAY // 24
 

@@ -74,7 +74,7 @@ def csrf_in(text: str) -> str:
 def person_of(server: Server, side: Side, *, role: Role = "admin") -> Person:
     """A new person of this merchant, logged in through the page."""
     email = f"person-{next(_numbers)}@example.com"
-    server.run(server.engine.accounts.add_user(email, "Person", side.merchant.slug, role, PASSWORD))
+    server.run(server.engine.team.add_user(email, "Person", side.merchant.slug, role, PASSWORD))
     client = server.client()
     answer = log_in(client, email, PASSWORD)
     assert answer.status_code == 303, answer.text

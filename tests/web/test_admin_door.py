@@ -11,7 +11,7 @@ from engine.settings import Settings
 from tests.serving import Server, Side
 from tests.web.people import PASSWORD, csrf_in, log_in, person_of
 from web.admin.routes import routers
-from web.http.sessions import SESSION, Cookies, LoginBrake, same_token
+from web.http.sessions import SESSION, Cookies, same_token
 
 PAGES = (
     "/admin/",
@@ -119,19 +119,6 @@ def test_no_other_site_can_log_anyone_in(server: Server, side: Side) -> None:
     person = person_of(server, side)
     values = {"email": person.email, "password": PASSWORD, "csrf": csrf_in(server.client().get("/admin/login").text)}
     assert server.client().post("/admin/login", data=values).status_code == 403
-
-
-@pytest.mark.anyio
-async def test_guessing_is_slowed_down_for_one_person_and_from_one_address() -> None:
-    brake = LoginBrake()
-    for _ in range(10):
-        assert await brake.seconds_to_wait("198.51.100.7", "a@example.com") == 0
-        await brake.failed("198.51.100.7", "a@example.com")
-    assert 0 < await brake.seconds_to_wait("198.51.100.7", " A@Example.com ") <= 300
-    assert await brake.seconds_to_wait("198.51.100.8", "a@example.com") == 0
-    for number in range(60):
-        await brake.failed("198.51.100.9", f"person-{number}@example.com")
-    assert await brake.seconds_to_wait("198.51.100.9", "someone.else@example.com") > 0
 
 
 def test_too_many_attempts_are_told_when_to_come_back(server: Server) -> None:

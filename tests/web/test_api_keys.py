@@ -70,11 +70,12 @@ def test_without_an_overlap_the_old_key_ends_at_once(side: Side):
     assert listed(side, old["id"])["in_force"] is False
 
 
-def test_a_second_rotation_does_not_prolong_a_key(side: Side):
+def test_a_second_rotation_is_refused(side: Side):
     old = made(side)
     side.client.post(f"/v1/keys/{old['id']}/rotate", json={"overlap_hours": 1})
     ends = listed(side, old["id"])["expires_at"]
-    side.client.post(f"/v1/keys/{old['id']}/rotate", json={"overlap_hours": 700})
+    again = side.client.post(f"/v1/keys/{old['id']}/rotate", json={"overlap_hours": 700})
+    assert again.status_code == 409
     assert listed(side, old["id"])["expires_at"] == ends
 
 

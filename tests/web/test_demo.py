@@ -137,7 +137,7 @@ def test_the_printed_password_logs_in(tmp_path: Path):
         engine = await open_engine(Settings(data=str(tmp_path)))
         welcome = await seed(engine)
         assert welcome.password
-        assert await engine.accounts.log_in(welcome.email, welcome.password)
+        assert await engine.sessions.log_in(welcome.email, welcome.password)
         await engine.stop()
 
     asyncio.run(log_in())

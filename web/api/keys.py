@@ -114,6 +114,7 @@ async def create(
         {201: Answer("The new key; the old one stays valid for the overlap", CreatedKey)},
         body=KeyRotation,
         example=examples.ROTATION,
+        errors=(409,),
     ).route(),
 )
 async def rotate(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from engine.accounts.accounts import ROLES
+from engine.accounts.team import ROLES
 from engine.model.account import Kind, Role
 from engine.service import Engine
 from rules.language.codes import COUNTRIES, CURRENCIES, OFTEN_MISTAKEN
@@ -76,7 +76,7 @@ def user() -> None:
 @as_json
 def user_add(*, email: str, merchant: str, name: str, role: Role, password: str, json: bool) -> None:
     """Add a person."""
-    user = with_engine(lambda engine: engine.accounts.add_user(email, name or email, merchant, role, password))
+    user = with_engine(lambda engine: engine.team.add_user(email, name or email, merchant, role, password))
     show({"email": user.email, "merchant": user.slug, "role": user.role}, json=json)
 
 
@@ -86,7 +86,7 @@ def user_add(*, email: str, merchant: str, name: str, role: Role, password: str,
 @as_json
 def user_password(*, email: str, password: str, json: bool) -> None:
     """Set a person's password."""
-    with_engine(lambda engine: engine.accounts.set_password(email, password))
+    with_engine(lambda engine: engine.team.set_password(email, password))
     show({"email": email, "changed": True}, json=json)
 
 
@@ -108,7 +108,7 @@ def keys_create(*, merchant: str, kind: Kind, mode: str, name: str, person: str,
     async def work(engine: Engine) -> dict[str, str]:
         side = await engine.accounts.merchant(merchant, mode)
         owner = person.strip().lower()
-        if owner and not await engine.accounts.has_user(owner):
+        if owner and not await engine.team.has_user(owner):
             raise click.ClickException(f"--person: there is no user “{person}”")
         key, plain = await engine.accounts.create_key(
             side, kind, name, actor_name="tap2", person=person.strip().lower()

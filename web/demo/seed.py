@@ -28,12 +28,12 @@ async def seed(engine: Engine) -> Login:
 
     The user comes last: while it is missing, an interrupted start is completed.
     """
-    if await engine.accounts.has_user(catalogue.USER_EMAIL):
+    if await engine.team.has_user(catalogue.USER_EMAIL):
         return Login(catalogue.USER_EMAIL, None)
     for side in await engine.accounts.merchants(catalogue.SLUG) or await _merchant(engine):
         await _fill(engine, side)
     password = secrets.token_urlsafe(12)
-    await engine.accounts.add_user(catalogue.USER_EMAIL, "Demo user", catalogue.SLUG, "admin", password)
+    await engine.team.add_user(catalogue.USER_EMAIL, "Demo user", catalogue.SLUG, "admin", password)
     return Login(catalogue.USER_EMAIL, password)
 
 

@@ -11,10 +11,10 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 
 from engine.accounts.accounts import Access
 from engine.clock import now_ms
-from engine.model.errors import Forbidden
+from engine.model.errors import Forbidden, TooMany
 from engine.model.timestamps import DAY
 from engine.service import Engine
-from web.http.problem_details import TooMany, Unauthorized
+from web.http.problem_details import Unauthorized
 from web.http.request_reading import AnyRequest
 
 HINTS_A_DAY = 20

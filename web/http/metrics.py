@@ -11,3 +11,4 @@ OUTAGES = Gauge("tap2_outages", "Candidates that seem to be down, shown to probe
 EMERGENCIES = Gauge("tap2_emergencies_unseen", "Emergencies that no second person has seen yet")
 WAITING = Gauge("tap2_waiting", "Pieces waiting to be written to the database")
 FAULTY_FACTS = Counter("tap2_faulty_facts", "Decisions with facts that were not understood, by kind", ["kind"])
+LOGINS = Counter("tap2_logins", "Log-ins, by their result: ok, refused or limited", ["result"])

@@ -9,7 +9,17 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
-from engine.model.errors import Conflict, EngineError, FieldProblem, Forbidden, Invalid, NotFound, ReviewRequired, Stale
+from engine.model.errors import (
+    Conflict,
+    EngineError,
+    FieldProblem,
+    Forbidden,
+    Invalid,
+    NotFound,
+    ReviewRequired,
+    Stale,
+    TooMany,
+)
 
 log = structlog.get_logger()
 MEDIA_TYPE = "application/problem+json"
@@ -32,14 +42,6 @@ class Unauthorized(EngineError):
 
 class VersionNeeded(EngineError):
     """The change lacks If-Match, so it could overwrite what others changed."""
-
-
-class TooMany(EngineError):
-    """The caller exceeded its rate limit; `retry_after` is in seconds."""
-
-    def __init__(self, detail: str, *, retry_after: int) -> None:
-        super().__init__(detail)
-        self.retry_after = retry_after
 
 
 class Unavailable(EngineError):

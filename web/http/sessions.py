@@ -1,22 +1,16 @@
-"""Sessions of people: cookies, CSRF tokens, and a rate limit on failed log-ins."""
+"""Sessions of people: cookies and CSRF tokens."""
 
 from __future__ import annotations
 
 import hmac
 import secrets
 
-from limits import RateLimitItem, parse
-from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import MovingWindowRateLimiter
 from litestar.datastructures import Cookie
 
-from engine.accounts.accounts import SESSION_MS
-from engine.clock import now_ms
+from engine.accounts.sessions import SESSION_MS
 
 SESSION = "tap2_session"
 DOOR = "tap2_door"
-FAILURES_OF_ONE_PERSON = parse("10/5minute")
-FAILURES_FROM_ONE_ADDRESS = parse("60/5minute")
 
 
 class Cookies:
@@ -60,30 +54,3 @@ def same_token(given: str | None, expected: str | None) -> bool:
     if not given or not expected:
         return False
     return hmac.compare_digest(given.encode(), expected.encode())
-
-
-class LoginBrake:
-    """Limits failed log-ins by address, and by person and address. Counts in this process only."""
-
-    def __init__(self) -> None:
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
-
-    async def seconds_to_wait(self, address: str, email: str) -> int:
-        """Return the seconds until the next attempt is allowed; 0 where it is allowed now."""
-        for limit, key in _counted(address, email):
-            if not await self._limiter.test(limit, *key):
-                window = await self._limiter.get_window_stats(limit, *key)
-                return max(1, round(window.reset_time - now_ms() / 1000))
-        return 0
-
-    async def failed(self, address: str, email: str) -> None:
-        """Count a failed attempt."""
-        for limit, key in _counted(address, email):
-            await self._limiter.hit(limit, *key)
-
-
-def _counted(address: str, email: str) -> tuple[tuple[RateLimitItem, tuple[str, ...]], ...]:
-    return (
-        (FAILURES_FROM_ONE_ADDRESS, ("address", address)),
-        (FAILURES_OF_ONE_PERSON, ("person", address, email.strip().lower()[:200])),
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.store.tables import accounts
+from engine.store.tables import accounts, people
 from engine.store.tables.configuration import (
     active_plans,
     audit,
@@ -54,6 +54,7 @@ __all__ = [
     "observations",
     "outcomes",
     "pending_trials",
+    "people",
     "plans",
     "previews",
     "resources",

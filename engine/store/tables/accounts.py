@@ -1,4 +1,4 @@
-"""The tables of merchants, their people and their keys."""
+"""The tables of merchants and their keys."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    ForeignKey,
     Index,
     Integer,
     Table,
@@ -37,28 +36,6 @@ merchants = Table(
     # The largest purchase that a browser may report, in minor units; 0: none.
     Column("browser_purchase_limit", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("slug", "mode"),
-)
-
-users = Table(
-    "users",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("email", Text, nullable=False, unique=True),
-    Column("name", Text, nullable=False),
-    Column("slug", Text, nullable=False),
-    Column("role", Text, nullable=False),
-    Column("password_hash", Text, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-)
-
-sessions = Table(
-    "sessions",
-    metadata,
-    Column("token_hash", Text, primary_key=True),
-    Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
-    Column("csrf", Text, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("expires_at", BigInteger, nullable=False),
 )
 
 keys = Table(

@@ -20,7 +20,7 @@ async def enter(request: AnyRequest) -> Response[Any] | None:
     """Recognise the person and refuse forged requests; leads to the log-in where nobody is logged in."""
     cookies = cookies_of(request)
     token = request.cookies.get(cookies.name(SESSION))
-    visit = await request.app.state.engine.accounts.visit(token) if token else None
+    visit = await request.app.state.engine.sessions.visit(token) if token else None
     if visit is None or not visit.merchants:
         return _to_login(request)
     if request.method not in SAFE and not same_token(await _given_token(request), visit.session.csrf):

@@ -16,9 +16,9 @@ from litestar import Request, Response
 from litestar.datastructures import Cookie
 from litestar.response import Redirect
 
-from engine.accounts.accounts import Visit
+from engine.accounts.sessions import Visit
 from engine.clock import now_ms
-from engine.model.account import Merchant, Mode, User
+from engine.model.account import Merchant, Mode, Session, User
 from engine.model.actor import Actor
 from engine.model.errors import Forbidden
 from engine.service import Engine
@@ -49,6 +49,7 @@ class Frame:
 
     engine: Engine
     user: User
+    session: Session
     merchant: Merchant
     csrf: str
     theme: str
@@ -63,8 +64,8 @@ class Frame:
     def show(self) -> Show:
         """Return the formats of figures and times for this person."""
         return Show(
-            locale=viewer_locale(self.locale, self.merchant.locale),
-            timezone=self.merchant.timezone,
+            locale=viewer_locale(self.user.locale or self.locale, self.merchant.locale),
+            timezone=self.user.timezone or self.merchant.timezone,
             now=now_ms(),
         )
 
@@ -172,6 +173,7 @@ def frame_of(request: Request[Any, Any, Any], engine: Engine, visit: Visit, cook
     return Frame(
         engine=engine,
         user=visit.user,
+        session=visit.session,
         merchant=_merchant(visit, side_of(request.url.path) or last_side),
         csrf=visit.session.csrf,
         theme=chosen_theme(given.get(cookies.name(THEME))),

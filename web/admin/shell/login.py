@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from litestar import Response, get, post
 from litestar.response import Redirect
 
-from engine.model.errors import Forbidden
+from engine.model.errors import Forbidden, TooMany
 from web.admin.shell.admission import AnyRequest, cookies_of, typed
 from web.admin.shell.forms import Form
 from web.admin.shell.frame import THEME, chosen_theme
 from web.admin.shell.render import Page, html, render
-from web.http.sessions import DOOR, SESSION, LoginBrake, new_token, same_token
+from web.http.metrics import LOGINS
+from web.http.sessions import DOOR, SESSION, new_token, same_token
 
-BRAKE = LoginBrake()
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -40,15 +42,16 @@ async def log_in(request: AnyRequest) -> Response[Any]:
     form = Form({"email": values.get("email", "")[:200], "next": values.get("next", "")})
     if not same_token(values.get("csrf"), request.cookies.get(cookies.name(DOOR))):
         return _page(request, form, "This page has expired. Log in again.", status=403)
-    visitor = (request.client.host if request.client else "", form.value("email"))
-    wait = await BRAKE.seconds_to_wait(*visitor)
-    if wait:
-        return _too_often(request, form, wait)
     try:
-        token, _ = await request.app.state.engine.accounts.log_in(form.value("email"), values.get("password", ""))
+        token, _ = await request.app.state.engine.sessions.log_in(
+            form.value("email"), values.get("password", ""), **origin_of(request)
+        )
+    except TooMany as limit:
+        return _too_often(request, form, limit.retry_after)
     except Forbidden as refusal:
-        await BRAKE.failed(*visitor)
+        _tell("refused")
         return _page(request, form, refusal.detail, status=401)
+    _tell("ok")
     await _end_old_session(request)
     response = Redirect(_inside(form.value("next")), status_code=303)
     response.set_cookie(cookies.session(token))
@@ -74,7 +77,23 @@ def _page(request: AnyRequest, form: Form, problem: str = "", *, status: int = 2
     return response
 
 
+def origin_of(request: AnyRequest) -> dict[str, str]:
+    """Return where a log-in comes from: the address, and what the browser says of itself."""
+    return {
+        "address": request.client.host if request.client else "",
+        "browser": request.headers.get("user-agent", ""),
+    }
+
+
+def _tell(result: str) -> None:
+    """Count a log-in, and log one that failed, without the address that was typed."""
+    LOGINS.labels(result).inc()
+    if result != "ok":
+        log.warning("log-in failed", result=result)
+
+
 def _too_often(request: AnyRequest, form: Form, wait: int) -> Page:
+    _tell("limited")
     minutes = max(1, round(wait / 60))
     again = f"Too many attempts. Try again in {minutes} min."
     response = _page(request, form, again, status=429)
@@ -85,7 +104,7 @@ def _too_often(request: AnyRequest, form: Form, wait: int) -> Page:
 async def _end_old_session(request: AnyRequest) -> None:
     old = request.cookies.get(cookies_of(request).name(SESSION))
     if old:
-        await request.app.state.engine.accounts.log_out(old)
+        await request.app.state.engine.sessions.log_out(old)
 
 
 def _inside(address: str) -> str:

@@ -1,0 +1,197 @@
+"""The people of a merchant: invite, change roles and passwords, remove. Each change ends the sessions it concerns."""
+
+from __future__ import annotations
+
+import secrets
+import zoneinfo
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.accounts.accounts import Accounts, hash_of
+from engine.accounts.passwords import Passwords
+from engine.clock import now_ms
+from engine.model.account import Invitation, Role, User
+from engine.model.actor import Actor
+from engine.model.errors import Conflict, Forbidden, NotFound, invalid
+from engine.model.timestamps import DAY
+from engine.store import audit, people
+from engine.store.audit import NewEntry
+from engine.store.connection.database import Database
+
+INVITATION_MS = 7 * DAY
+ROLES: tuple[Role, ...] = ("viewer", "editor", "publisher", "admin")
+
+
+class Team:
+    """Changes people. The audit log of the live side names who did it and to whom."""
+
+    def __init__(self, database: Database, accounts: Accounts, passwords: Passwords) -> None:
+        self._database = database
+        self._accounts = accounts
+        self._passwords = passwords
+
+    async def add_user(
+        self, email: str, name: str, slug: str, role: Role, password: str, *, actor_name: str = "tap2"
+    ) -> User:
+        """Add a person; `Invalid` for a weak password or an unknown role, `NotFound` for an unknown merchant."""
+        _check(email, role)
+        actor = await self._actor(slug, actor_name)
+        hashed = await self._passwords.hash(password, known=(email, name, slug))
+        async with self._database.write() as connection:
+            return await _add(connection, actor, User(0, _plain(email), name, slug, role, hashed, now_ms()))
+
+    async def has_user(self, email: str) -> bool:
+        """Return whether somebody may log in with this e-mail address."""
+        async with self._database.read() as connection:
+            return await people.user_by_email(connection, _plain(email)) is not None
+
+    async def user(self, email: str) -> User:
+        """Return the person with an address; raise `NotFound`."""
+        async with self._database.read() as connection:
+            return await _user(connection, email)
+
+    async def people(self, slug: str) -> list[User]:
+        """Return a merchant's people by their address."""
+        async with self._database.read() as connection:
+            return await people.team(connection, slug)
+
+    async def set_password(self, email: str, password: str, *, actor_name: str = "tap2", keep_hash: str = "") -> None:
+        """Set a password and end the person's sessions, but the one whose token has `keep_hash`."""
+        user = await self.user(email)
+        hashed = await self._passwords.hash(password, known=(user.email, user.name, user.slug))
+        actor = await self._actor(user.slug, actor_name)
+        async with self._database.write() as connection:
+            await people.change_user(connection, user.id, password_hash=hashed)
+            await people.end_sessions(connection, user.id, except_hash=keep_hash)
+            await _note(connection, actor, "changed the password of", user.email)
+
+    async def change_own_password(self, user: User, old: str, new: str, *, keep_hash: str) -> None:
+        """Set the own password; `Invalid` where the old one is wrong."""
+        if not await self._passwords.matches(user.password_hash, old):
+            raise invalid("old", "is not your password")
+        await self.set_password(user.email, new, actor_name=user.email, keep_hash=keep_hash)
+
+    async def set_profile(self, user: User, *, name: str, locale: str, timezone: str) -> None:
+        """Set how a person is called and reads times and figures; empty texts are the defaults."""
+        if timezone and timezone not in zoneinfo.available_timezones():
+            raise invalid("timezone", "must be a time zone such as Europe/Berlin")
+        async with self._database.write() as connection:
+            await people.change_user(connection, user.id, name=name.strip()[:120], locale=locale, timezone=timezone)
+
+    async def set_role(self, slug: str, email: str, role: Role, *, actor_name: str) -> None:
+        """Change a role and end the person's sessions; `Conflict` for the last admin."""
+        _check(email, role)
+        actor = await self._actor(slug, actor_name)
+        async with self._database.write() as connection:
+            user = await _member(connection, slug, email, stays_admin=role == "admin")
+            await people.change_user(connection, user.id, role=role)
+            await people.end_sessions(connection, user.id)
+            await _note(connection, actor, "changed the role of", user.email, before=user.role, after=role)
+
+    async def remove(self, slug: str, email: str, *, actor_name: str) -> None:
+        """Remove a person, who is out at once; `Conflict` for the last admin."""
+        actor = await self._actor(slug, actor_name)
+        async with self._database.write() as connection:
+            user = await _member(connection, slug, email, stays_admin=False)
+            await people.remove_user(connection, user.id)
+            await _note(connection, actor, "removed", user.email, before=user.role)
+
+    async def end_sessions(self, slug: str, email: str, *, actor_name: str, keep_hash: str = "") -> int:
+        """End the sessions of a person; return how many."""
+        actor = await self._actor(slug, actor_name)
+        async with self._database.write() as connection:
+            user = await _member(connection, slug, email, stays_admin=True)
+            ended = await people.end_sessions(connection, user.id, except_hash=keep_hash)
+            await _note(connection, actor, "ended the sessions of", user.email, after=ended)
+        return ended
+
+    async def invite(self, slug: str, email: str, role: Role, *, actor_name: str) -> str:
+        """Return the token of a link by which somebody joins once, within 7 days; an older one ends."""
+        _check(email, role)
+        actor, now, token = await self._actor(slug, actor_name), now_ms(), secrets.token_urlsafe(32)
+        if await self.has_user(email):
+            raise Conflict("somebody with this address has an account already", field="email")
+        async with self._database.write() as connection:
+            await people.add_invitation(
+                connection,
+                Invitation(hash_of(token), slug, _plain(email), role, actor_name, now, now + INVITATION_MS),
+            )
+            await _note(connection, actor, "invited", _plain(email), after=role)
+        return token
+
+    async def invitations(self, slug: str) -> list[Invitation]:
+        """Return the open invitations to a team."""
+        async with self._database.read() as connection:
+            return await people.invitations_of(connection, slug, now=now_ms())
+
+    async def withdraw(self, slug: str, email: str, *, actor_name: str) -> None:
+        """End an invitation; raise `NotFound` where there is none."""
+        actor = await self._actor(slug, actor_name)
+        async with self._database.write() as connection:
+            if not await people.withdraw_invitation(connection, slug, email):
+                raise NotFound(f"there is no invitation of “{email}”", field="email")
+            await _note(connection, actor, "withdrew the invitation of", email)
+
+    async def invitation(self, token: str) -> Invitation:
+        """Return the invitation of a link; raise `Forbidden` where it was used or has expired."""
+        async with self._database.read() as connection:
+            invitation = await people.invitation(connection, hash_of(token), now=now_ms())
+        if invitation is None:
+            raise Forbidden("This invitation has been used, has expired, or was withdrawn. Ask for a new one.")
+        return invitation
+
+    async def join(self, token: str, name: str, password: str) -> User:
+        """Add the invited person; raise `Forbidden` as `invitation` does, also where two join at once."""
+        invitation = await self.invitation(token)
+        email, slug = invitation.email, invitation.slug
+        actor = await self._actor(slug, email)
+        hashed = await self._passwords.hash(password, known=(email, name, slug))
+        async with self._database.write() as connection:
+            if not await people.take_invitation(connection, invitation.token_hash):
+                raise Forbidden("This invitation has been used.")
+            user = User(0, email, name.strip()[:120] or email, slug, invitation.role, hashed, now_ms())
+            return await _add(connection, actor, user)
+
+    async def _actor(self, slug: str, name: str) -> Actor:
+        return Actor((await self._accounts.merchant(slug)).id, name)
+
+
+def _plain(email: str) -> str:
+    return email.strip().lower()
+
+
+def _check(email: str, role: str) -> None:
+    if "@" not in email or len(email) > 254:
+        raise invalid("email", "must be an e-mail address")
+    if role not in ROLES:
+        raise invalid("role", f"must be one of {', '.join(ROLES)}")
+
+
+async def _add(connection: AsyncConnection, actor: Actor, user: User) -> User:
+    added = await people.add_user(connection, user)
+    await _note(connection, actor, "added", added.email, after=added.role)
+    return added
+
+
+async def _user(connection: AsyncConnection, email: str) -> User:
+    user = await people.user_by_email(connection, _plain(email))
+    if user is None:
+        raise NotFound(f"there is no user “{email}”", field="email")
+    return user
+
+
+async def _member(connection: AsyncConnection, slug: str, email: str, *, stays_admin: bool) -> User:
+    """Return a person of a team, which is locked, so that two admins cannot remove each other at once."""
+    team = await people.team(connection, slug, lock=True)
+    user = next((user for user in team if user.email == _plain(email)), None)
+    if user is None:
+        raise NotFound(f"there is no user “{email}”", field="email")
+    if user.role == "admin" and not stays_admin and sum(member.role == "admin" for member in team) == 1:
+        raise Conflict("the last admin of a team must stay one", field="role")
+    return user
+
+
+async def _note(
+    connection: AsyncConnection, actor: Actor, action: str, email: str, *, before: object = None, after: object = None
+) -> None:
+    await audit.write(connection, NewEntry(actor, now_ms(), action, f"person {email}", before, after))
