@@ -93,7 +93,8 @@ def test_a_key_that_ran_out_is_refused(side: Side):
 
     async def run_out() -> None:
         async with side.server.engine.database.write() as connection:
-            await store.expire_key(connection, side.merchant.id, key["id"], now_ms() - 1)
+            [stored] = [row for row in await store.keys_of(connection, side.merchant.id) if row.id == key["id"]]
+            assert await store.expire_key(connection, stored, now_ms() - 1, now=now_ms())
         await side.server.engine.accounts.load_keys()
 
     side.server.run(run_out())
