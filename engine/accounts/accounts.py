@@ -196,9 +196,9 @@ def _new_key(merchant: Merchant, kind: Kind, name: str, created_by: str) -> tupl
     return key, plain
 
 
-async def _end(connection: AsyncConnection, key: Key, at: int) -> None:
+async def _end(connection: AsyncConnection, key: Key, ends_at: int) -> None:
     """End a key, unless somebody else rotated or revoked it since it was read: only one may."""
-    if not await accounts.expire_key(connection, key, at, now=now_ms()):
+    if not await accounts.expire_key(connection, key, ends_at, now=now_ms()):
         raise Conflict(f"the key “{key.id}” was rotated or revoked meanwhile", field="id")
 
 

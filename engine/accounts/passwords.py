@@ -33,16 +33,16 @@ class Passwords:
         # One lane of Argon2: four would take every core for each log-in.
         self._hasher = argon2.PasswordHasher(parallelism=1)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="passwords", initializer=_lower_priority)
-        self._waiting = 0
+        self._queued = 0
         self._decoy = _decoy(self._hasher)
 
-    async def hash(self, password: str, *, known: Sequence[str] = ()) -> str:
-        """Hash a new password; `Invalid` for one that is short, common, or made of `known` words about its owner."""
+    async def hash(self, password: str, *, owner: Sequence[str] = ()) -> str:
+        """Hash a new password; `Invalid` for one that is short, common, or made of words about its `owner`."""
         if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
             raise invalid(
                 "password", f"must have at least {SHORTEST_PASSWORD} and at most {LONGEST_PASSWORD} characters"
             )
-        return await self._run(lambda: self._check_and_hash(password, known))
+        return await self._run(lambda: self._check_and_hash(password, owner))
 
     async def matches(self, hashed: str | None, password: str) -> bool:
         """Verify a password. None, for somebody unknown, takes as long and never matches."""
@@ -53,19 +53,19 @@ class Passwords:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, work: Callable[[], T]) -> T:
-        if self._waiting > MOST_WAITING:
+        if self._queued > MOST_WAITING:
             raise TooMany("too many log-ins at once", retry_after=RETRY_SECONDS)
-        self._waiting += 1
+        self._queued += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         finally:
-            self._waiting -= 1
+            self._queued -= 1
 
-    def _check_and_hash(self, password: str, known: Sequence[str]) -> str:
+    def _check_and_hash(self, password: str, owner: Sequence[str]) -> str:
         # Its lists take 10 MB and 0.15 s to load, and a server may never need them.
         from zxcvbn import zxcvbn
 
-        estimate = zxcvbn(password[:MOST_CHECKED], user_inputs=list(known), max_length=MOST_CHECKED)
+        estimate = zxcvbn(password[:MOST_CHECKED], user_inputs=list(owner), max_length=MOST_CHECKED)
         if estimate["score"] < LEAST_SCORE:
             hint = estimate["feedback"]["warning"] or "Use a few words that do not belong together."
             raise invalid("password", f"is too easy to guess. {hint}")

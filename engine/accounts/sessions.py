@@ -13,9 +13,10 @@ from engine.model.account import Merchant, Session, User
 from engine.model.actor import Actor
 from engine.model.errors import Forbidden, TooMany
 from engine.model.timestamps import MINUTE
-from engine.store import audit, people
+from engine.store import audit
 from engine.store.audit import NewEntry
 from engine.store.connection.database import Database
+from engine.store.team import people
 
 SESSION_MS = 12 * 60 * MINUTE
 IDLE_MS = 2 * 60 * MINUTE

@@ -14,9 +14,10 @@ from engine.model.account import Invitation, Role, User
 from engine.model.actor import Actor
 from engine.model.errors import Conflict, Forbidden, NotFound, invalid
 from engine.model.timestamps import DAY
-from engine.store import audit, people
+from engine.store import audit
 from engine.store.audit import NewEntry
 from engine.store.connection.database import Database
+from engine.store.team import people
 
 INVITATION_MS = 7 * DAY
 ROLES: tuple[Role, ...] = ("viewer", "editor", "publisher", "admin")
@@ -36,7 +37,7 @@ class Team:
         """Add a person; `Invalid` for a weak password or an unknown role, `NotFound` for an unknown merchant."""
         _check(email, role)
         actor = await self._actor(slug, actor_name)
-        hashed = await self._passwords.hash(password, known=(email, name, slug))
+        hashed = await self._passwords.hash(password, owner=(email, name, slug))
         async with self._database.write() as connection:
             return await _add(connection, actor, User(0, _plain(email), name, slug, role, hashed, now_ms()))
 
@@ -58,7 +59,7 @@ class Team:
     async def set_password(self, email: str, password: str, *, actor_name: str = "tap2", keep_hash: str = "") -> None:
         """Set a password and end the person's sessions, but the one whose token has `keep_hash`."""
         user = await self.user(email)
-        hashed = await self._passwords.hash(password, known=(user.email, user.name, user.slug))
+        hashed = await self._passwords.hash(password, owner=(user.email, user.name, user.slug))
         actor = await self._actor(user.slug, actor_name)
         async with self._database.write() as connection:
             await people.change_user(connection, user.id, password_hash=hashed)
@@ -145,7 +146,7 @@ class Team:
         invitation = await self.invitation(token)
         email, slug = invitation.email, invitation.slug
         actor = await self._actor(slug, email)
-        hashed = await self._passwords.hash(password, known=(email, name, slug))
+        hashed = await self._passwords.hash(password, owner=(email, name, slug))
         async with self._database.write() as connection:
             if not await people.take_invitation(connection, invitation.token_hash):
                 raise Forbidden("This invitation has been used.")

@@ -66,9 +66,9 @@ async def keys_of(connection: AsyncConnection, merchant_id: int) -> list[Key]:
     return [Key(*row) for row in await connection.execute(query)]
 
 
-async def expire_key(connection: AsyncConnection, key: Key, at: int, *, now: int) -> bool:
+async def expire_key(connection: AsyncConnection, key: Key, ends_at: int, *, now: int) -> bool:
     """End a key at a time; False where it is not in force, or another change of its end came first."""
     before = keys.c.expires_at.is_(None) if key.expires_at is None else keys.c.expires_at == key.expires_at
     in_force = or_(keys.c.expires_at.is_(None), keys.c.expires_at > now)
     query = update(keys).where(keys.c.id == key.id, keys.c.merchant_id == key.merchant_id, before, in_force)
-    return (await connection.execute(query.values(expires_at=at))).rowcount == 1
+    return (await connection.execute(query.values(expires_at=ends_at))).rowcount == 1

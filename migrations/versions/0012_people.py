@@ -14,11 +14,11 @@ depends_on = None
 def upgrade() -> None:
     with op.batch_alter_table("users") as batch:
         batch.add_column(sa.Column("last_seen_at", sa.BigInteger()))
-        batch.add_column(sa.Column("locale", sa.Text(), nullable=False, server_default=""))
-        batch.add_column(sa.Column("timezone", sa.Text(), nullable=False, server_default=""))
+        batch.add_column(sa.Column("locale", sa.Text(), nullable=False, server_default=sa.text("''")))
+        batch.add_column(sa.Column("timezone", sa.Text(), nullable=False, server_default=sa.text("''")))
     with op.batch_alter_table("sessions") as batch:
         batch.add_column(sa.Column("last_seen_at", sa.BigInteger(), nullable=False, server_default="0"))
-        batch.add_column(sa.Column("browser", sa.Text(), nullable=False, server_default=""))
+        batch.add_column(sa.Column("browser", sa.Text(), nullable=False, server_default=sa.text("''")))
     op.execute(sa.text("UPDATE sessions SET last_seen_at = created_at"))
     op.create_table(
         "login_attempts",

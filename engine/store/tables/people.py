@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Integer, Table, Text
+from sqlalchemy import BigInteger, Column, ForeignKey, Integer, Table, Text, text
 
 from engine.store.tables.schema import metadata
 
@@ -18,8 +18,8 @@ users = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("last_seen_at", BigInteger),
     # Empty texts mean the browser's language and the merchant's timezone.
-    Column("locale", Text, nullable=False, server_default=""),
-    Column("timezone", Text, nullable=False, server_default=""),
+    Column("locale", Text, nullable=False, server_default=text("''")),
+    Column("timezone", Text, nullable=False, server_default=text("''")),
 )
 
 sessions = Table(
@@ -31,7 +31,7 @@ sessions = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Column("last_seen_at", BigInteger, nullable=False, server_default="0"),
-    Column("browser", Text, nullable=False, server_default=""),
+    Column("browser", Text, nullable=False, server_default=text("''")),
 )
 
 # Attempts are counted in the database, so that several processes share the limits. Keys are hashes.
