@@ -65,6 +65,7 @@ def document(*, methods: int = len(METHODS), drawn: int = 3) -> PlanDocument:
             name="Payment methods",
             buckets=("device.type", "geo.country"),
             policy=Thompson(drawn=drawn),
+            credit="cascade",
         ),
         candidates=tuple(Candidate(id=id, label=id.title(), position=n) for n, id in enumerate(METHODS[:methods])),
         rules=BASE_RULES,
