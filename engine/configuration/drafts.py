@@ -177,12 +177,12 @@ class Drafts:
         documents = {each.id: each for each in after_draft(configuration, draft).documents("candidate", placement)}
         if sorted(ids) != sorted(documents):
             raise Conflict("others have added or deleted candidates meanwhile", field="ids")
-        wanted = {
+        moved = {
             id: msgspec.structs.replace(documents[id], position=position)
             for position, id in enumerate(ids)
             if documents[id].position != position
         }
-        return await self._change_many(actor, draft, wanted, revision, kind="candidate")
+        return await self._change_many(actor, draft, moved, revision, kind="candidate")
 
     async def replace(
         self, actor: Actor, placement: str, rules: Sequence[RuleDocument], *, revision: int | None
@@ -266,16 +266,16 @@ class Drafts:
             return written
 
     async def _change_many(
-        self, actor: Actor, draft: Draft, wanted: Wanted, revision: int | None, *, kind: Kind = "rule"
+        self, actor: Actor, draft: Draft, documents: Wanted, revision: int | None, *, kind: Kind = "rule"
     ) -> Draft:
         placement, merchant_id = draft.placement, actor.merchant_id
         async with self._database.write() as connection:
             expected = draft.head.revision if revision is None else revision
             taken = await drafts.touch(connection, merchant_id, placement, expected=expected)
-            live = await resources.some(connection, merchant_id, kind, scope_of(kind, placement), wanted.keys())
-            keys = [(kind, id) for id in wanted]
+            live = await resources.some(connection, merchant_id, kind, scope_of(kind, placement), documents.keys())
+            keys = [(kind, id) for id in documents]
             held = {row.id: row for row in await drafts.changes(connection, merchant_id, placement, keys)}
-            rows = _rows(kind, wanted, live, held, actor, taken)
+            rows = _rows(kind, documents, live, held, actor, taken)
             await _put(connection, merchant_id, placement, rows, live)
         return await self.get(merchant_id, placement)
 
@@ -321,7 +321,7 @@ def refuse_nonsense(configuration: Configuration, placement: str, documents: Seq
 
 def _rows(
     kind: Kind,
-    wanted: Wanted,
+    documents: Wanted,
     live: Mapping[str, Resource],
     held: Mapping[str, DraftChangeRow],
     actor: Actor,
@@ -335,7 +335,7 @@ def _rows(
         DraftChangeRow(
             id, document, bases.get(id, 0), revision, actor.name, now, kind, _with_author(authors.get(id, ()), actor)
         )
-        for id, document in wanted.items()
+        for id, document in documents.items()
     ]
 
 

@@ -60,15 +60,15 @@ class Emergencies:
     async def acknowledge(self, actor: Actor, id: int) -> None:
         """Note that a person has seen it; `Forbidden` for the one who did it, where changes need a second person."""
         async with self._database.write() as connection:
-            waiting = {one.id: one for one in await emergencies.unseen(connection, actor.merchant_id)}
-            if id not in waiting:
+            by_id = {emergency.id: emergency for emergency in await emergencies.unseen(connection, actor.merchant_id)}
+            if id not in by_id:
                 raise NotFound("there is no such emergency that waits for somebody", field="id")
             review = await accounts.has_review(connection, actor.merchant_id)
-            if review and actor.person in (waiting[id].person, waiting[id].actor):
+            if review and actor.person in (by_id[id].person, by_id[id].actor):
                 raise Forbidden("You did this, so somebody else must confirm having seen it.")
-            await emergencies.acknowledge(connection, actor, id, at=now_ms())
-            subject = f"emergency in {waiting[id].placement}"
-            shown = {"action": waiting[id].action, "by": waiting[id].actor, "why": waiting[id].reason}
+            await emergencies.acknowledge(connection, actor, id, acknowledged_at=now_ms())
+            subject = f"emergency in {by_id[id].placement}"
+            shown = {"action": by_id[id].action, "by": by_id[id].actor, "why": by_id[id].reason}
             await audit.write(connection, NewEntry(actor, now_ms(), "acknowledged", subject, after=shown))
 
 

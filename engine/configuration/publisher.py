@@ -36,7 +36,7 @@ class Signature(NamedTuple):
     """Who published, when (epoch milliseconds) and why."""
 
     actor: Actor
-    at: int
+    published_at: int
     reason: str
     emergency: bool
 
@@ -143,7 +143,7 @@ def _entry(change: Change, signature: Signature) -> NewEntry:
     old, new, resource = change.before, change.after, change.resource
     return NewEntry(
         actor=signature.actor,
-        changed_at=signature.at,
+        changed_at=signature.published_at,
         action="created" if old is None else "deleted" if new is None else "changed",
         subject=f"{resource.kind} {resource.id}" + (f" in {resource.place}" if resource.place else ""),
         before=old.document if old else None,

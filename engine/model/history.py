@@ -40,7 +40,7 @@ class Emergency(NamedTuple):
     """What one person did alone although changes need a second person; `person` stands behind the actor, a key."""
 
     id: int
-    at: int
+    occurred_at: int
     placement: str
     action: str
     actor: str

@@ -10,12 +10,14 @@ from engine.model.history import Emergency as Emergency
 from engine.store.connection.bulk import insert_many
 from engine.store.tables import emergencies
 
-_COLUMNS = ("merchant_id", "at", "placement", "action", "actor", "person", "reason")
+_COLUMNS = ("merchant_id", "occurred_at", "placement", "action", "actor", "person", "reason")
 
 
-async def add(connection: AsyncConnection, actor: Actor, at: int, placement: str, *, action: str, reason: str) -> None:
+async def add(
+    connection: AsyncConnection, actor: Actor, occurred_at: int, placement: str, *, action: str, reason: str
+) -> None:
     """Note an emergency in the transaction that publishes it."""
-    values = (actor.merchant_id, at, placement, action, actor.name, actor.person, reason)
+    values = (actor.merchant_id, occurred_at, placement, action, actor.name, actor.person, reason)
     await insert_many(connection, emergencies, _COLUMNS, [values])
 
 
@@ -34,7 +36,7 @@ async def count_unseen(connection: AsyncConnection) -> int:
     return int((await connection.execute(query)).scalar_one())
 
 
-async def acknowledge(connection: AsyncConnection, actor: Actor, id: int, *, at: int) -> None:
+async def acknowledge(connection: AsyncConnection, actor: Actor, id: int, *, acknowledged_at: int) -> None:
     c = emergencies.c
     change = update(emergencies).where(c.merchant_id == actor.merchant_id, c.id == id, c.acknowledged_at.is_(None))
-    await connection.execute(change.values(acknowledged_at=at, acknowledged_by=actor.name))
+    await connection.execute(change.values(acknowledged_at=acknowledged_at, acknowledged_by=actor.name))

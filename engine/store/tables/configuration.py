@@ -82,7 +82,7 @@ emergencies = Table(
     metadata,
     Column("id", long_integer(), primary_key=True),
     merchant_column(),
-    Column("at", BigInteger, nullable=False),
+    Column("at", BigInteger, key="occurred_at", nullable=False),
     Column("placement", Text, nullable=False),
     Column("action", Text, nullable=False),
     Column("actor", Text, nullable=False),
