@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from litestar import Response, get
 from litestar.di import NamedDependency
@@ -143,7 +143,7 @@ async def placement_page(
     page = PlacementPage(
         placement=placement,
         purpose=purpose_of(placement),
-        measure=MEASURES[placement.reward],
+        measure=measure_of(placement),
         monitor=monitor,
         buckets=_choices(frame, placement, arms),
         bucket=arms.bucket or "",
@@ -155,13 +155,23 @@ async def placement_page(
     return frame.page("placements/placement.html", page)
 
 
+def measure_of(placement: Placement) -> Measure:
+    """Return what the rates on the page of a placement are rates of."""
+    measure = MEASURES[placement.reward]
+    if not placement.learns_choices:
+        return measure
+    meaning = "how often customers would choose this candidate if it alone were offered, in the first slot."
+    tries = "decisions that offered this candidate. Rates come from comparing it with those beside it, not from counts."
+    return replace(measure, name="Chosen if alone", meaning=meaning, tries=tries)
+
+
 @get("/placements/{key:str}/arms")
 async def arms_fragment(
     frame: NamedDependency[Frame], key: FromPath[str], bucket: FromQuery[str | None] = None
 ) -> Page:
     """Show the figures alone, for the page that refreshes them."""
     placement, _, monitor = await _monitor(frame, key, bucket)
-    return frame.page("placements/_placement_arms.html", ArmsFragment(placement, MEASURES[placement.reward], monitor))
+    return frame.page("placements/_placement_arms.html", ArmsFragment(placement, measure_of(placement), monitor))
 
 
 @get("/placements/{key:str}/arms/{file:str}")
@@ -237,7 +247,7 @@ def _view(frame: Frame, placement: Placement, arms: Arms, positions: dict[str, i
         has_chances=arms.bucket is not None,
         arms=rows,
         lines=lines,
-        estimates_chart=estimates(dots, show=frame.show, measure=MEASURES[placement.reward].name),
+        estimates_chart=estimates(dots, show=frame.show, measure=measure_of(placement).name),
         shares_chart=shares(lines, show=frame.show),
     )
 
