@@ -361,3 +361,15 @@ def test_figures_follow_the_viewers_locale_and_times_show_the_merchants_zone(per
     person.client.headers["accept-language"] = "de-DE"
     assert "1,50\xa0€" in person.get("/admin/methods")
     assert "All times in Europe/Berlin" in person.get("/admin/methods")
+
+
+# Fields
+
+
+def test_a_field_that_is_not_understood_is_marked(server: Server, side: Side, person: Person) -> None:
+    body = {"placement": "payment_methods", "context": {"cart": {"total": 620.5}}}
+    assert side.client.post("/v1/personalize/decisions", json=body).status_code == 200
+    assert "Not understood" not in person.get("/admin/fields")
+    server.run(server.engine.faulty_facts.flush())
+    page = person.get("/admin/fields")
+    assert page.count("Not understood") == 1

@@ -62,7 +62,7 @@ HINTS = {
 
 @dataclass(frozen=True)
 class FieldRow:
-    """A fact in the list."""
+    """A fact in the list; `faulty` is the share of decisions whose value was not understood, `faulty_at` the last one."""
 
     name: str
     label: str
@@ -74,6 +74,8 @@ class FieldRow:
     is_engine: bool
     sent: float | None
     never: bool
+    faulty: float
+    faulty_at: int | None
     readers: Sequence[tuple[str, str]]
 
 
@@ -269,6 +271,8 @@ def _row(
         is_engine=is_engine,
         sent=uses.share(field.name),
         never=uses.never(field.name),
+        faulty=uses.faulty_share(field.name),
+        faulty_at=faults.last_at if (faults := uses.faults.get(field.name)) else None,
         readers=readers.get(field.name, ()),
     )
 
