@@ -62,7 +62,7 @@ HINTS = {
 
 @dataclass(frozen=True)
 class FieldRow:
-    """A fact in the list; `faulty` is the share of decisions whose value was not understood, `faulty_at` the last one."""
+    """A fact in the list; `faulty` is the share of decisions whose value was not understood, `faulty_at` the last."""
 
     name: str
     label: str
