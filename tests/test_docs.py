@@ -35,7 +35,7 @@ GUIDES = [ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 WORDS_A_HEADING = 120
 LISTS = ("## References", "## Decisions")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-WITHIN_SECONDS = 60
+WITHIN_SECONDS = 240
 
 
 def name_of(path: Path) -> str:
