@@ -170,12 +170,15 @@ def prepare_cache(settings: Settings) -> None:
         os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(settings.data, "compiled").resolve()))
 
 
-async def open_engine(settings: Settings) -> Engine:
-    """Bring the database up to date and open the engine on it; it is not started yet."""
+async def open_engine(settings: Settings, *, wait_seconds: float = 0.0) -> Engine:
+    """Bring the database up to date and open the engine on it; it is not started yet.
+
+    A database that cannot be reached is tried again for `wait_seconds`.
+    """
     prepare_folder(settings)
     prepare_cache(settings)
     url = database_url(settings)
-    await _upgrade_when_reachable(url, settings.database_wait_seconds)
+    await _upgrade_when_reachable(url, wait_seconds)
     return Engine(settings, open_database(url))
 
 

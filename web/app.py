@@ -51,7 +51,7 @@ def create_app(settings: Settings) -> Litestar:
 
     @asynccontextmanager
     async def engine(app: Litestar) -> AsyncIterator[None]:
-        app.state.engine = await open_engine(settings)
+        app.state.engine = await open_engine(settings, wait_seconds=settings.database_wait_seconds)
         app.state.public_limit = PublicLimit(settings.public_rate)
         app.state.hint_limit = HintLimit()
         await app.state.engine.start()

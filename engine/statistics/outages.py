@@ -45,7 +45,8 @@ class State(NamedTuple):
 
 def usual_rates(ids: Sequence[str], counts: Mapping[str, tuple[int, int]]) -> Floats:
     """Return the long-run rates (K,) from (trials, successes), lowered by CAUTION standard errors."""
-    trials, successes = np.array([counts.get(name, (0, 0)) for name in ids], np.float64).T
+    pairs = np.array([counts.get(name, (0, 0)) for name in ids], np.float64)
+    trials, successes = pairs.reshape(-1, 2).T
     lowered: Floats = np.maximum(0.0, successes - CAUTION * np.sqrt(successes)) / np.maximum(trials, 1.0)
     return lowered
 
