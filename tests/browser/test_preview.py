@@ -23,7 +23,7 @@ def test_a_draft_is_tried_with_the_keyboard_alone_and_kept(demo: Page) -> None:
     assert faults_of(page) == []
     page.get_by_label("Decisions of").focus()
     page.keyboard.press("Tab")
-    expect(page.get_by_role("button", name="Try")).to_be_focused()
+    expect(page.locator("#preview-start")).to_be_focused()
     page.keyboard.press("Enter")
     verdict = page.locator("#preview-verdict")
     expect(verdict).to_be_visible(timeout=60_000)
@@ -45,7 +45,7 @@ def test_the_days_are_asked_for_only_where_they_count(demo: Page) -> None:
     page.get_by_label("Decisions of").select_option("custom")
     page.get_by_label("First day").fill("2026-11-03")
     page.get_by_label("Last day").fill("2026-11-01")
-    page.get_by_role("button", name="Try").click()
+    page.locator("#preview-start").click()
     expect(page.get_by_text("Must not be before the first day.")).to_be_visible()
     expect(page.get_by_label("Last day")).to_be_focused()
     expect(page.get_by_label("First day")).to_have_value("2026-11-03")
