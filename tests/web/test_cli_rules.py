@@ -103,7 +103,6 @@ def test_what_the_server_refuses_ends_with_its_reasons(server: Server, side: Sid
     assert tap2("publish", write(rules=[HIDE])).exit_code == 2
 
 
-@pytest.mark.xfail(strict=False, reason="failed once in the whole suite beside a log line, since mended")
 def test_rules_are_previewed_on_the_servers_log(side: Side, write: Any):
     for _ in range(3):
         side.decide()
