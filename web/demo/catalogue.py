@@ -86,7 +86,7 @@ RULES = (
         id="no-pay-later-above-500",
         name="No pay-later for carts above 500",
         priority=80,
-        when={">": [_var("cart.total"), 50_000]},
+        when={">": [_var("cart.total"), {"EUR": 50_000, "GBP": 43_000}]},
         effects=({"exclude": ["klarna"]},),
         notes="Agreed with finance: the loss on large orders was not worth the sales.",
     ),
@@ -94,7 +94,12 @@ RULES = (
         id="direct-debit-for-known-customers",
         name="Direct debit above 150 only for returning customers",
         priority=70,
-        when={"and": [{"==": [_var("customer.returning"), False]}, {">": [_var("cart.total"), 15_000]}]},
+        when={
+            "and": [
+                {"==": [_var("customer.returning"), False]},
+                {">": [_var("cart.total"), {"EUR": 15_000, "GBP": 13_000}]},
+            ]
+        },
         effects=({"exclude": ["sepa_debit"]},),
     ),
     RuleDocument(
