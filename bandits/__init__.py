@@ -16,7 +16,6 @@ from bandits.drawing.slots import (
     fill,
     first_chances,
     follow,
-    prepare,
 )
 from bandits.evaluation.estimators import Estimate
 from bandits.evaluation.paired import is_off_one, paired_difference
@@ -37,6 +36,7 @@ from bandits.posterior.beliefs import (
     recency_weight,
 )
 from bandits.posterior.hierarchy import Siblings, fit_prior, fit_strength, prior_from, temper
+from bandits.preparation import prepare
 
 __all__ = [
     "CUSTOMER_STRENGTH",

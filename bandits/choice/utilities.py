@@ -1,7 +1,9 @@
 """Posterior draws of what candidates are worth in a choice, frozen for one beliefs version, and what moves them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,9 +18,6 @@ WIDTH = 0.8
 
 OWN_STRENGTH = 4.0
 """How many of a customer's own choices weigh as much as everybody else's."""
-
-
-_ROUNDS = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,6 +69,23 @@ def chosen(belief: ChoiceBelief, order: Sequence[str], stratum: str, offsets: Ar
     return shares_of(np.append(utilities, belief.outside(stratum)))
 
 
+def attractions_of(utilities: ArrayLike, outside: float) -> Floats:
+    """Return exp(utility - outside): how much more often each is chosen than none, were it alone in the first slot.
+
+    Rounded to float32, because the last digits of exp differ between processors.
+    """
+    attractions: Floats = np.exp(np.asarray(utilities, np.float64) - outside).astype(np.float32).astype(np.float64)
+    return attractions
+
+
+def slot_factors(belief: ChoiceBelief) -> Floats:
+    """Return the factor of each slot, 1 for the first, down to where the last effect begins; rounded to float32."""
+    numbers = np.searchsorted(EFFECT_STARTS, np.arange(EFFECT_STARTS[-1] + 1), side="right") - 1
+    effects = np.append(belief.mean[:EFFECTS], 0.0)[numbers]
+    factors: Floats = np.exp(effects).astype(np.float32).astype(np.float64)
+    return factors
+
+
 def own_offsets(utilities: ArrayLike, own: ArrayLike, strength: float = OWN_STRENGTH) -> Floats:
     """Return what a customer's own choices `own` (K,), which may have faded, add to the utilities (K,): an offset (K,).
 
@@ -83,23 +99,37 @@ def own_offsets(utilities: ArrayLike, own: ArrayLike, strength: float = OWN_STRE
     return offsets
 
 
-def value_scores(draws: NDArray[np.float32], values: ArrayLike, earned: float) -> NDArray[np.float32]:
-    """Return scores (K, M) whose order earns most where a choice of each is worth `values` (K,) or (K, M).
+def weigh(attractions: Floats, own: Floats, values: Floats, slots: Floats, means: Floats) -> tuple[Floats, Floats]:
+    """Return the means (3, K) of a request and the weights (1, K) of its attractions (K,).
 
-    What a page earns is a ratio, and the best ratio is where sum over slots of exp(u + effect) (value - earned) is
-    greatest, `earned` being that ratio itself (Dinkelbach, 1967): a candidate that is worth less than what a visit
-    earns anyhow takes from others more than it brings.
+    `own` (K,) are the customer's own choices, or (0,): they move everything by the factor exp(offset), see
+    `own_offsets`. `values` (1, K), or (0, 0), multiply attractions. With the factors `slots` of the slots, values are
+    what a choice of each candidate is worth, and what a visit earns is subtracted: what a page earns is a ratio, and
+    the best ratio is where the sum over slots of attraction times (value - earned) is greatest, `earned` being that
+    ratio itself (Dinkelbach, 1967). A candidate that is worth less takes from others more than it brings.
     """
-    highest = draws.max(axis=0, keepdims=True)
-    scores: NDArray[np.float32] = np.exp(draws - highest) * (np.asarray(values, np.float32) - np.float32(earned))
-    return scores
+    numbers = np.empty((len(means) + 1, len(attractions)))
+    numbers[:-1] = means
+    _compiled_steps().weigh(attractions, own, OWN_STRENGTH, values, slots, numbers)
+    return numbers[:-1], numbers[-1:]
 
 
-def best_earned(belief: ChoiceBelief, candidates: Sequence[str], values: Mapping[str, float], stratum: str) -> float:
-    """Return what a visit earns under the best order of these candidates, by the mean parameters."""
-    earned, attraction = 0.0, np.exp(belief.utilities(candidates, stratum))
-    for _ in range(_ROUNDS):
-        ranked = {name: share * (values[name] - earned) for name, share in zip(candidates, attraction, strict=True)}
-        order = sorted(sorted(candidates), key=ranked.__getitem__, reverse=True)
-        earned = float(chosen(belief, order, stratum)[:-1] @ np.array([values[name] for name in order]))
-    return earned
+def best_earned(attractions: Floats, values: Floats, slots: Floats) -> float:
+    """Return what a visit earns under the best order of K candidates, each worth `values` (K,) where it is chosen.
+
+    `attractions` (K,) are relative to the outside option, `slots` the factors of slots.
+    """
+    return float(_compiled_steps().best_earned(attractions, values, slots))
+
+
+def prepare() -> None:
+    """Compile the steps, or read them from the cache."""
+    _compiled_steps()
+
+
+@cache
+def _compiled_steps() -> Any:
+    # numba takes most of a second to load, and a command that draws nothing need not wait for it.
+    from bandits.choice import compiled
+
+    return compiled

@@ -29,11 +29,11 @@ _S30, _S27, _S31, _S12 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(
 
 # The interpreter's lock is kept: whoever gives it up for some microseconds may wait milliseconds to get it back.
 _INNER: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-_inner: Any = numba.njit(**_INNER)
+inner: Any = numba.njit(**_INNER)
 """Compiled as a part of the functions that Python calls."""
 
 
-def _outer(signature: str) -> Any:
+def outer(signature: str) -> Any:
     """Compile for Python, and keep the machine code in the first folder that numba finds writable."""
 
     def compile_function(function: Any) -> Any:
@@ -57,7 +57,7 @@ _fused: Any = intrinsic(_fused_multiply_add)
 """a * b + c in float32, rounded once."""
 
 
-@_inner
+@inner
 def _uniform(seed: Any, candidate_hash: Any, slot: Any) -> Any:
     """Return a uniform number in the open interval (0, 1) for a decision's seed, a candidate and a slot from 0.
 
@@ -69,7 +69,7 @@ def _uniform(seed: Any, candidate_hash: Any, slot: Any) -> Any:
     return (np.float64((z ^ (z >> _S31)) >> _S12) + 0.5) * 2.0**-52
 
 
-@_inner
+@inner
 def _block_sum(numbers: Any, start: Any, stop: Any) -> Any:
     """Add up in numpy's order for at most 128 numbers: eight lanes, then what is left over."""
     total = 0.0
@@ -85,7 +85,7 @@ def _block_sum(numbers: Any, start: Any, stop: Any) -> Any:
     return total
 
 
-@_inner
+@inner
 def _pairwise_sum(numbers: Any) -> Any:
     """Add up in numpy's order: the sum of the first half plus that of the second, down to blocks of 128."""
     # A stack instead of recursion, which numba cannot read back from its cache. A negative start says: add two sums.
@@ -109,7 +109,7 @@ def _pairwise_sum(numbers: Any) -> Any:
     return sums[0]
 
 
-@_inner
+@inner
 def _write_scores(draws: Any, past: Any, strength: Any, weights: Any, scores: Any, best: Any) -> None:
     """Write draws (K, M) of what a trial brings in: (rate with the customer's past) * amount * weight, in float32.
 
@@ -136,13 +136,13 @@ def _write_scores(draws: Any, past: Any, strength: Any, weights: Any, scores: An
             best[m] = _greater(row[m], best[m])
 
 
-@_inner
+@inner
 def _greater(score: Any, best: Any) -> Any:
     """Return the greater one, or what is no number, as `np.maximum` does."""
     return score if score > best or score != score else best
 
 
-@_inner
+@inner
 def _find_best(scores: Any, taken: Any, columns: Any, best: Any) -> None:
     """Write the greatest score of each of the first draws among the candidates that are not taken."""
     for m in range(columns):
@@ -154,7 +154,7 @@ def _find_best(scores: Any, taken: Any, columns: Any, best: Any) -> None:
                 best[m] = _greater(row[m], best[m])
 
 
-@_inner
+@inner
 def _count_wins(scores: Any, taken: Any, columns: Any, best: Any, wins: Any) -> None:
     """Count in how many of the first draws each candidate that is not taken is the best."""
     total = 0
@@ -170,7 +170,7 @@ def _count_wins(scores: Any, taken: Any, columns: Any, best: Any, wins: Any) -> 
         _share_ties(scores, taken, columns, best, wins)
 
 
-@_inner
+@inner
 def _share_ties(scores: Any, taken: Any, columns: Any, best: Any, wins: Any) -> None:
     """Count a draw in which several are best as a part of a win for each of them."""
     parts, sharers = np.empty(columns), np.zeros(columns)
@@ -187,7 +187,7 @@ def _share_ties(scores: Any, taken: Any, columns: Any, best: Any, wins: Any) -> 
         wins[k] = _pairwise_sum(parts)
 
 
-@_inner
+@inner
 def _write_shares(weights: Any, taken: Any, remaining: Any, row: Any) -> None:
     """Write the chances of a slot under fixed weights: each one's share of those not taken, or even shares of zeros."""
     for k in range(len(taken)):
@@ -200,7 +200,7 @@ def _write_shares(weights: Any, taken: Any, remaining: Any, row: Any) -> None:
             row[k] = 1.0 / remaining
 
 
-@_inner
+@inner
 def _pick(row: Any, hashes: Any, seed: Any, slot: Any) -> Any:
     """Return the index with the smallest -ln(u) / chance (Efraimidis and Spirakis, 2006).
 
@@ -215,7 +215,7 @@ def _pick(row: Any, hashes: Any, seed: Any, slot: Any) -> Any:
     return chosen
 
 
-@_inner
+@inner
 def _write_means(means: Any, past: Any, strength: Any, weights: Any, blended: Any, rest: Any) -> None:
     """Write the posterior means, with the customer's past, and what orders the slots that are not drawn."""
     for k in range(len(blended)):
@@ -229,7 +229,7 @@ def _write_means(means: Any, past: Any, strength: Any, weights: Any, blended: An
             rest[k] = rest[k] * weights[k]
 
 
-@_inner
+@inner
 def _sort_rest(rest: Any, queue: Any) -> None:
     """Write the indices in the order of `rest`, the highest first, ties by index."""
     for k in range(len(rest)):
@@ -240,7 +240,7 @@ def _sort_rest(rest: Any, queue: Any) -> None:
         queue[position] = k
 
 
-@_inner
+@inner
 def _next_of_rest(rest: Any, queue: Any, position: Any, taken: Any) -> Any:
     """Return the position in the queue of the first candidate that is not taken; sort the queue when it is needed."""
     if position < 0:
@@ -251,7 +251,7 @@ def _next_of_rest(rest: Any, queue: Any, position: Any, taken: Any) -> Any:
     return position
 
 
-@_inner
+@inner
 def _write_chances(source: Any, taken: Any, remaining: Any, best: Any, row: Any) -> None:
     """Write the chances of a drawn slot: `(1 - floor) * wins / draws + floor / remaining`, 0 for those taken.
 
@@ -279,7 +279,7 @@ def _write_chances(source: Any, taken: Any, remaining: Any, best: Any, row: Any)
         row[k] = 0.0 if taken[k] else row[k] * scale + least
 
 
-@_inner
+@inner
 def _set_aside(away: Any, scores: Any, best: Any) -> None:
     """Let candidates that are away win no draw."""
     for k in range(len(away)):
@@ -289,7 +289,7 @@ def _set_aside(away: Any, scores: Any, best: Any) -> None:
     _find_best(scores, np.zeros(len(away), np.bool_), len(best), best)
 
 
-@_inner
+@inner
 def _fill(source: Any, rest: Any, best: Any, key: Any, pins: Any, answer: Any) -> None:
     """Fill the slots of one answer, or follow its order as long as it could have been filled so."""
     hashes, seed = key
@@ -324,7 +324,7 @@ def _fill(source: Any, rest: Any, best: Any, key: Any, pins: Any, answer: Any) -
             remaining -= 1
 
 
-@_outer(
+@outer(
     "void(Array(float32, 3, 'C', readonly=True), Array(float64, 2, 'C', readonly=True),"
     " Array(uint64, 1, 'C', readonly=True), float64, Array(float64, 1, 'C', readonly=True),"
     " Array(boolean, 1, 'C', readonly=True), float64, float64[:, :, ::1], float64[:, ::1], uint64[::1],"
@@ -356,7 +356,7 @@ def fill_slots(
             first = numbers[n, 2]
 
 
-@_outer(
+@outer(
     "void(Array(float32, 3, 'C', readonly=True), Array(float64, 2, 'C', readonly=True), Array(float64, 2, 'C',"
     " readonly=True), float32[:, :, ::1], float64[:, ::1])"
 )

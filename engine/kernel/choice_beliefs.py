@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -12,8 +13,16 @@ from numpy.typing import NDArray
 import bandits
 from bandits.choice.model import DEFAULT_PRIOR, ChoiceBelief, ChoiceModel, GaussianEvidence
 from bandits.choice.observations import Layout
-from bandits.choice.utilities import WIDTH, Utilities, best_earned, make_utilities, own_offsets, value_scores
-from bandits.drawing.slots import hashes_of
+from bandits.choice.utilities import (
+    WIDTH,
+    Utilities,
+    attractions_of,
+    best_earned,
+    make_utilities,
+    slot_factors,
+    weigh,
+)
+from bandits.drawing.slots import NO_SHARES, hashes_of
 from bandits.evaluation.intervals import Z95
 from engine.kernel.amounts import AmountScores
 from engine.kernel.spread import Spread
@@ -94,15 +103,30 @@ def belief_of(state: ChoiceState | None, ids: Sequence[str]) -> ChoiceBelief:
     return ChoiceBelief(layout, mean, prior.precision + evidence.precision)
 
 
+class WeighedCandidates(NamedTuple):
+    """Candidates, and the weights (1, K) or (0, 0) that their scores are multiplied by in one request."""
+
+    candidates: bandits.Candidates
+    weights: Floats
+
+
+class _Stratum(NamedTuple):
+    """Attractions relative to the outside option: float32 draws (K, M), and those of the means (K,)."""
+
+    draws: NDArray[np.float32]
+    means: Floats
+
+
 class ChoiceBeliefs:
     """One version of what is known about choices in a placement, drawn once.
 
-    `spread` says how the floor of each slot's chance is divided. Rows of eligible candidates are cached.
+    `spread` says how the floor of each slot's chance is divided. Rows of eligible candidates are cached. A score is an
+    attraction, the exponential of a utility, times what weighs it in a request: so frozen draws need no exponentials.
     """
 
     bucket = ""
     customer_strength = 0.0
-    """The customer's history moves the utilities: draws are not blended with it."""
+    """The customer's history moves the weights: draws are not blended with it."""
 
     def __init__(
         self,
@@ -119,14 +143,11 @@ class ChoiceBeliefs:
         self._ids = tuple(ids)
         self._hashes = hashes_of(ids)
         self._amounts = amounts
-        self._candidates: dict[tuple[Eligible, str], bandits.Candidates] = {}
+        self._slots = slot_factors(self.belief)
+        self._candidates: dict[tuple[Eligible, str, bytes], bandits.Candidates] = {}
         # Drawing takes milliseconds: done here, beside the event loop, rather than in a decision.
-        self._utilities = {name: self._draw(name) for name in ("", *self.belief.layout.own)}
-
-    @property
-    def counts_money(self) -> bool:
-        """Return whether an answer is to earn most, rather than to be chosen from most often."""
-        return self._amounts is not None
+        self._common = self._draw("")
+        self._strata = {name: self._attractions(name) for name in ("", *self.belief.layout.own)}
 
     def amounts(self, eligible: Eligible) -> Floats | None:
         """Return the expected amounts of a success, (K,), or None if amounts are not learned."""
@@ -134,70 +155,78 @@ class ChoiceBeliefs:
 
     def candidates(
         self, eligible: Eligible, stratum: str, history: History = NO_HISTORY, weights: Floats = bandits.NO_WEIGHTS
-    ) -> bandits.Candidates:
-        """Return the draws and means of the eligible candidates in a stratum, for a customer's own history.
+    ) -> WeighedCandidates:
+        """Return the eligible candidates in a stratum, and their weights for a customer's own history.
 
-        The value `weights` (1, K) are part of the scores only if money counts. Means are the chances (K,) to be chosen
-        alone in the first slot. Those without history and money are cached.
+        `weights` (1, K) are boosts; for the reward `margin` they are values times boosts. Means are the chances (K,) to
+        be chosen alone in the first slot.
         """
-        offsets = self._offsets(eligible, stratum, history)
-        if self.counts_money or offsets is not None:
-            return self._make(eligible, stratum, offsets, weights)
-        key = (eligible, stratum)
-        candidates = self._candidates.get(key)
-        if candidates is None:
-            if len(self._candidates) * len(self._ids) * bandits.DRAWS >= MOST_CACHED_DRAWS:
-                self._candidates.clear()
-            candidates = self._candidates[key] = self._make(eligible, stratum, None, weights)
-        return candidates
+        amounts, own = self._amounts, self._own(eligible, history)
+        if amounts and amounts.counts:
+            # Amounts are part of the draws, and so are boosts: what earns most depends on what all others earn.
+            candidates, weights = self._rows(eligible, stratum, weights), bandits.NO_WEIGHTS
+        else:
+            candidates = self._rows(eligible, stratum, bandits.NO_WEIGHTS)
+        earns = amounts is not None and weights.size
+        if own.size or earns:
+            slots = self._slots if earns else NO_SHARES
+            attractions = self._of(stratum).means[list(eligible)]
+            means, weights = weigh(attractions, own, weights, slots, candidates.means)
+            candidates = candidates._replace(means=means)
+        return WeighedCandidates(candidates, weights)
 
     def first_chances(self, eligible: Eligible) -> Floats:
         """Return the chances (K,) of the first slot, in a stratum that is not known."""
-        return bandits.first_chances(self.candidates(eligible, ""))
+        return bandits.first_chances(self.candidates(eligible, "").candidates)
 
     def rates(self) -> list[tuple[float, float, float]]:
         """Return by candidate the chance to be chosen if it stood alone in the first slot, and its 95% interval."""
         # Frozen draws are narrower than the posterior (WIDTH); an interval must not be.
-        drawn = self._utilities[""]
+        drawn = self._common
         spread = (drawn.draws.std(axis=1) / WIDTH).astype(np.float64)
         outside = self.belief.outside("")
         columns = (drawn.means, drawn.means - Z95 * spread, drawn.means + Z95 * spread)
         return list(zip(*((1.0 / (1.0 + np.exp(outside - column))).tolist() for column in columns), strict=True))
 
-    def _make(self, eligible: Eligible, stratum: str, offsets: Floats | None, weights: Floats) -> bandits.Candidates:
+    def _rows(self, eligible: Eligible, stratum: str, boosts: Floats) -> bandits.Candidates:
+        """Return the draws of the eligible candidates in a stratum; cached."""
+        key = (eligible, stratum, boosts.tobytes())
+        candidates = self._candidates.get(key)
+        if candidates is None:
+            if len(self._candidates) * len(self._ids) * bandits.DRAWS >= MOST_CACHED_DRAWS:
+                self._candidates.clear()
+            candidates = self._candidates[key] = self._make(eligible, stratum, boosts)
+        return candidates
+
+    def _make(self, eligible: Eligible, stratum: str, boosts: Floats) -> bandits.Candidates:
         rows, drawn = list(eligible), self._of(stratum)
-        added = np.zeros(len(rows)) if offsets is None else offsets
-        utilities = drawn.means[rows] + added
-        draws = drawn.draws[rows] + added.astype(np.float32)[:, None]
-        shares = 1.0 / (1.0 + np.exp(self.belief.outside(stratum) - utilities))
-        scores, expected = self._scores(draws, utilities, eligible, stratum, weights)
+        attractions = drawn.means[rows]
+        draws, expected = drawn.draws[rows][None], attractions
+        if self._amounts and self._amounts.counts:
+            factors = boosts[0] if boosts.size else np.ones(len(rows))
+            values = self._amounts.amount_draws.means[rows] * factors
+            earned = best_earned(attractions, values, self._slots)
+            above = self._amounts.amount_draws.draws[rows] * factors[:, None] - earned
+            draws, expected = np.stack((draws[0], above.astype(np.float32))), attractions * (values - earned)
+        shares = attractions / (1.0 + attractions)
         means = np.stack((shares, shares, expected))
-        candidates = bandits.Candidates(scores[None], means, self._hashes[rows], self.spread.floor)
+        candidates = bandits.Candidates(draws, means, self._hashes[rows], self.spread.floor)
         return self.spread.applied(candidates, eligible)
 
-    def _scores(
-        self, draws: NDArray[np.float32], utilities: Floats, eligible: Eligible, stratum: str, weights: Floats
-    ) -> tuple[NDArray[np.float32], Floats]:
-        """Return scores (K, M) of the draws, and (K,) of the means."""
-        if self._amounts is None:
-            return np.exp(draws - draws.max(axis=0, keepdims=True)), np.exp(utilities - utilities.max())
-        rows = list(eligible)
-        factors = weights[0] if weights.size else np.ones(len(rows))
-        counts = self._amounts.counts
-        values = self._amounts.amount_draws.means[rows] * factors if counts else factors
-        names = [self._ids[number] for number in eligible]
-        earned = best_earned(self.belief, names, dict(zip(names, values.tolist(), strict=True)), stratum)
-        drawn = self._amounts.amount_draws.draws[rows] * factors[:, None] if counts else values[:, None]
-        expected = value_scores(utilities[:, None].astype(np.float32), values[:, None], earned)[:, 0]
-        return value_scores(draws, drawn, earned), expected.astype(np.float64)
+    def _own(self, eligible: Eligible, history: History) -> Floats:
+        """Return the customer's own choices (K,) of the eligible candidates; (0,) if there are none."""
+        if not history:
+            return NO_SHARES
+        own = [history[name].successes if name in history else 0.0 for name in [self._ids[n] for n in eligible]]
+        return np.array(own, np.float64) if any(own) else NO_SHARES
 
-    def _offsets(self, eligible: Eligible, stratum: str, history: History) -> Floats | None:
-        """Return what the customer's own choices add to the utilities (K,); None if there are none."""
-        own = [history[name].successes if name in history else 0.0 for name in (self._ids[n] for n in eligible)]
-        return own_offsets(self._of(stratum).means[list(eligible)], own) if any(own) else None
+    def _of(self, stratum: str) -> _Stratum:
+        return self._strata.get(stratum) or self._strata[""]
 
-    def _of(self, stratum: str) -> Utilities:
-        return self._utilities.get(stratum) or self._utilities[""]
+    def _attractions(self, stratum: str) -> _Stratum:
+        utilities, outside = self._draw(stratum) if stratum else self._common, self.belief.outside(stratum)
+        draws = attractions_of(utilities.draws, outside).astype(np.float32)
+        return _Stratum(draws, attractions_of(utilities.means, outside))
 
     def _draw(self, stratum: str) -> Utilities:
         if not self._ids:

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 import bandits
 from engine.kernel.beliefs import Beliefs
 from engine.kernel.bounds import Bounds, apply_effects
-from engine.kernel.choice_beliefs import ChoiceBeliefs
 from engine.kernel.plan import Plan
-from engine.kernel.scores import AnyBeliefs, Floats, candidates_of, customer_counts, split_weights
+from engine.kernel.scores import AnyBeliefs, Floats, customer_counts, weighed_candidates
 from engine.kernel.value import boost_weights, margin_weights
 from engine.model.decision import Decision, Excluded, Ranked, Skipped
 from engine.model.facts import Facts
@@ -138,12 +137,7 @@ def draw_of(plan: Plan, beliefs: AnyBeliefs, facts: Facts, limits: Limits, key: 
     """Return what the answer is drawn from; at least one candidate must be eligible."""
     eligible = limits.eligible
     weights = value_weights(plan, facts.values, limits, beliefs.amounts(eligible))
-    candidates = candidates_of(plan, beliefs, facts, limits.bounds, weights, eligible)
-    if isinstance(plan.placement.policy, Split):
-        weights = split_weights(plan, plan.placement.policy, eligible)
-    elif isinstance(beliefs, ChoiceBeliefs) and beliefs.counts_money:
-        # The scores hold the weights already: what earns most depends on what all others earn.
-        weights = bandits.NO_WEIGHTS
+    candidates, weights = weighed_candidates(plan, beliefs, facts, limits.bounds, weights, eligible)
     past = customer_counts(plan, beliefs, facts, eligible)
     requests = bandits.Requests.of(randomness_key(plan, facts, key), past, weights, beliefs.customer_strength)
     return Draw(candidates, limits.slots, requests)

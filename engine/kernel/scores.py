@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 import bandits
 from engine.kernel.beliefs import Beliefs
 from engine.kernel.bounds import Bounds
-from engine.kernel.choice_beliefs import ChoiceBeliefs
+from engine.kernel.choice_beliefs import ChoiceBeliefs, WeighedCandidates
 from engine.kernel.contextual_beliefs import ContextualBeliefs
 from engine.kernel.plan import Plan
 from engine.model.facts import Facts
@@ -18,31 +18,32 @@ Floats = NDArray[np.float64]
 AnyBeliefs = Beliefs | ContextualBeliefs | ChoiceBeliefs
 
 
-def candidates_of(
+def weighed_candidates(
     plan: Plan, beliefs: AnyBeliefs, facts: Facts, bounds: Bounds, weights: Floats, eligible: tuple[int, ...]
-) -> bandits.Candidates:
-    """Return the draws and means of the K eligible candidates, in the form that the placement's policy needs.
+) -> WeighedCandidates:
+    """Return the K eligible candidates in the form that the placement's policy needs, and what multiplies their scores.
 
     They come from the type of the beliefs, not of the policy: a draft may have another policy than the active plan.
     `weights` are the value weights (1, K), or (0, 0) without any.
     """
+    values = weights
     match beliefs:
         case ChoiceBeliefs():
             stratum = plan.stratum(facts, eligible, bounds.order_rules)
             history = facts.history if counts_history(plan) else {}
-            candidates = beliefs.candidates(eligible, stratum, history, weights)
+            candidates, weights = beliefs.candidates(eligible, stratum, history, values)
         case ContextualBeliefs():
             features = beliefs.features(facts.values, facts.history, eligible)
-            candidates = beliefs.candidates(eligible, features, is_weighted=bool(weights.size))
+            candidates = beliefs.candidates(eligible, features, is_weighted=bool(values.size))
         case Beliefs():
             candidates = beliefs.candidates(eligible)
     match plan.placement.policy:
         case Fixed():
-            return candidates.in_order(fixed_order_scores(len(eligible)))
-        case Split():
-            return candidates.split()
+            return WeighedCandidates(candidates.in_order(fixed_order_scores(len(eligible))), values)
+        case Split() as policy:
+            return WeighedCandidates(candidates.split(), split_weights(plan, policy, eligible))
         case _:
-            return candidates
+            return WeighedCandidates(candidates, weights)
 
 
 def fixed_order_scores(count: int) -> Floats:

@@ -6,7 +6,17 @@ import pytest
 
 from bandits import Candidates, first_chances
 from bandits.choice.model import inverse_of_root, root_of
-from bandits.choice.utilities import best_earned, chosen, make_utilities, own_offsets, value_scores
+from bandits.choice.utilities import (
+    OWN_STRENGTH,
+    attractions_of,
+    best_earned,
+    chosen,
+    make_utilities,
+    own_offsets,
+    slot_factors,
+    weigh,
+)
+from tests.bandits import numpy_choice as oracle
 from tests.bandits.test_choice_model import IDS, learned, observed
 
 
@@ -69,8 +79,31 @@ def test_the_best_order_of_money_is_the_best_of_all(belief):
     def earns(order):
         return chosen(belief, order, "s0")[:-1] @ [values[name] for name in order]
 
-    earned = best_earned(belief, IDS, values, "s0")
+    attractions = attractions_of(belief.utilities(IDS, "s0"), belief.outside("s0"))
+    worth = np.array([values[name] for name in IDS])
+    earned = best_earned(attractions, worth, slot_factors(belief))
     assert earned == pytest.approx(max(map(earns, permutations(IDS))))
-    means = belief.utilities(IDS, "s0").astype(np.float32)[:, None]
-    scores = value_scores(means, np.array([[values[name]] for name in IDS]), earned)[:, 0]
-    assert earns([IDS[number] for number in np.argsort(-scores)]) == pytest.approx(earned)
+    assert earns([IDS[number] for number in np.argsort(-attractions * (worth - earned))]) == pytest.approx(earned)
+
+
+def test_weights_move_as_a_dirichlet_would():
+    attractions, own = np.array([0.4, 0.2, 0.1]), np.array([0.0, 0.0, 6.0])
+    means, weights = weigh(attractions, own, np.empty((0, 0)), np.empty(0), np.zeros((3, 3)))
+    assert np.log(weights[0]) == pytest.approx(own_offsets(np.log(attractions), own))
+    assert means[0] == pytest.approx(attractions * weights[0] / (1 + attractions * weights[0]))
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_compiled_weights_are_numpys_bit_for_bit(block):
+    for number in range(block * 1_000, block * 1_000 + 1_000):
+        rng = np.random.default_rng(number)
+        count = int(rng.choice([1, 2, 3, 8, 9, 40]))
+        attractions = np.round(np.exp(rng.normal(-2, 1.5, count)), int(rng.choice([1, 17]))) + 1e-3
+        own = np.round(rng.random(count) * 4) if rng.random() < 0.6 else np.empty(0)
+        values = rng.normal(20, 30, (1, count)) if rng.random() < 0.7 else np.empty((0, 0))
+        slots = np.exp(-rng.random(9)) if values.size and rng.random() < 0.6 else np.empty(0)
+        before = rng.random((3, count))
+        means, weights = weigh(attractions, own, values, slots, before)
+        expected_means, expected_weights = oracle.weigh(attractions, own, OWN_STRENGTH, values, slots, before)
+        assert means.tobytes() == expected_means.tobytes(), number
+        assert weights.tobytes() == expected_weights.tobytes(), number
