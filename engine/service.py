@@ -41,6 +41,7 @@ from engine.migrate import upgrade
 from engine.previews.previews import Previews
 from engine.settings import Settings
 from engine.store.connection.database import Database, open_database, sqlite_url
+from engine.store.connection.write_probe import WriteProbe
 
 log = structlog.get_logger()
 
@@ -53,6 +54,7 @@ class Engine:
     def __init__(self, settings: Settings, database: Database) -> None:
         self.settings = settings
         self.database = database
+        self.write_probe = WriteProbe(database)
         customer_key = load_key(settings.customer_key, Path(settings.data))
         self.hasher = Hasher(customer_key)
         self.tokens = Tokens(customer_key)
@@ -147,6 +149,7 @@ class Engine:
         await self.previews.stop()
         await self.recorder.stop()
         await self._flush_faults()
+        await self.write_probe.stop()
         self.passwords.close()
         await self.database.close()
 

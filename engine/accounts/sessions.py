@@ -6,9 +6,12 @@ import hashlib
 import secrets
 from typing import NamedTuple
 
+import structlog
+
 from engine.accounts.accounts import Accounts, hash_of
 from engine.accounts.passwords import Passwords
 from engine.clock import now_ms
+from engine.faults import is_temporary
 from engine.model.account import Merchant, Session, User
 from engine.model.actor import Actor
 from engine.model.errors import Forbidden, TooMany
@@ -17,6 +20,8 @@ from engine.store import audit
 from engine.store.audit import NewEntry
 from engine.store.connection.database import Database
 from engine.store.team import people
+
+log = structlog.get_logger()
 
 SESSION_MS = 12 * 60 * MINUTE
 IDLE_MS = 2 * 60 * MINUTE
@@ -83,9 +88,18 @@ class Sessions:
             return None
         session, user = row
         if now - session.last_seen_at >= TOUCH_MS:
+            await self._touch(session, now)
+        return Visit(user, session, tuple(await self._accounts.merchants(user.slug)))
+
+    async def _touch(self, session: Session, now: int) -> None:
+        """Store when a session was last used; pages can be read while nothing can be written."""
+        try:
             async with self._database.write() as connection:
                 await people.touch_session(connection, session, now)
-        return Visit(user, session, tuple(await self._accounts.merchants(user.slug)))
+        except Exception as error:
+            if not is_temporary(error):
+                raise
+            log.warning("last use of a session not stored", fault=type(error).__name__)
 
     async def log_out(self, token: str) -> None:
         """End a session."""

@@ -6,20 +6,18 @@ While one group is being committed the next one gathers, so that many requests s
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
 import structlog
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.decisions.fair_queue import FairQueue
 from engine.decisions.fair_queue import Overloaded as Overloaded
 from engine.decisions.outcome_processor import OutcomeProcessor, Receipt, close_due
+from engine.faults import is_temporary
 from engine.learning.outcome_effects import Learning, add_pending
 from engine.model.timestamps import MINUTE
 from engine.store import decisions, folds
@@ -218,7 +216,7 @@ class Recorder:
         return Attempt.COMMITTED
 
     def _after(self, error: Exception, group: CommitGroup) -> Attempt:
-        if _is_temporary(error):
+        if is_temporary(error):
             return Attempt.REFUSED if self._ending else Attempt.RETRY_LATER
         return Attempt.REFUSED if group.size == 1 else Attempt.SPLIT
 
@@ -290,18 +288,3 @@ def _firsts(entries: list[DecisionEntry]) -> dict[tuple[int, str, int, str], int
         for entry in entries
         if entry.ranking
     )
-
-
-# SQLSTATE classes (PostgreSQL manual, appendix A): connection exception, transaction rollback (deadlock, serialization
-# failure), insufficient resources, operator intervention (stopping, starting), system error.
-TEMPORARY = ("08", "40", "53", "57", "58")
-
-
-def _is_temporary(error: Exception) -> bool:
-    """Return whether the database is at fault (away, locked, full), so that the same commit may succeed later."""
-    if not isinstance(error, DBAPIError):
-        return isinstance(error, PoolTimeout | OSError | sqlite3.OperationalError)
-    state = getattr(error.orig, "sqlstate", None)
-    if isinstance(state, str):
-        return state.startswith(TEMPORARY)
-    return error.connection_invalidated or type(error).__name__ in ("OperationalError", "InterfaceError")

@@ -45,6 +45,14 @@ class TooMany(EngineError):
         self.retry_after = retry_after
 
 
+class Unavailable(EngineError):
+    """The database did not store the data; the caller may send the same again after `retry_after` seconds."""
+
+    def __init__(self, detail: str, *, retry_after: int = 5) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
 class Stale(Conflict):
     """The resource has changed since the caller read it: its version is another one."""
 

@@ -14,7 +14,7 @@ from engine.accounts.accounts import Access
 from engine.clock import now_ms
 from engine.decisions.outcome_processor import Receipt
 from engine.decisions.recorder import Overloaded
-from engine.model.errors import FieldProblem, Invalid, invalid
+from engine.model.errors import FieldProblem, Invalid, Unavailable, invalid
 from engine.model.outcome import MOST_OUTCOMES, OutcomeRow
 from engine.model.placement import Amount, Currency, Id
 from engine.model.timestamps import to_ms
@@ -23,14 +23,13 @@ from web.api.common_types import CustomerId, ReportedMoment, Slug
 from web.api.decisions import METHODS
 from web.http.access import access_of, address_of, check_merchant, engine_of
 from web.http.metrics import OUTCOMES
-from web.http.problem_details import Unavailable
 from web.http.request_reading import MOST_FEEDBACK_BYTES, AnyRequest, ItemReader, UnreadItem
 from web.http.responses import json_response
 from web.openapi import examples
 from web.openapi.operation import Answer, Operation
 
 MOST_IN_BULK = 500
-LONGEST_WAIT_SECONDS = 10
+LONGEST_WAIT_SECONDS = 4
 CLOCK_SKEW_MS = 5 * 60_000
 
 EventId = Annotated[str, Meta(pattern=r"\A[\x21-\x7e]{1,128}\Z", description="Unique; makes retries harmless.")]

@@ -12,9 +12,9 @@ from litestar.di import NamedDependency
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 
+from engine.model.errors import Unavailable
 from engine.service import Engine
 from web.http.metrics import EMERGENCIES, OUTAGES, WAITING
-from web.http.problem_details import Unavailable
 from web.openapi.operation import Answer, Operation
 
 
@@ -31,13 +31,15 @@ def healthz() -> Status:
     return Status("ok")
 
 
-@get("/readyz", opt=_opt("The database answers and plans are loaded", Answer("It can serve", Status), errors=(503,)))
+@get("/readyz", opt=_opt("The database answers and stores", Answer("It can serve", Status), errors=(503,)))
 async def readyz(engine: NamedDependency[Engine]) -> Status:
     try:
         async with asyncio.timeout(2), engine.database.read() as connection:
             await connection.execute(text("SELECT 1"))
     except Exception:
         raise Unavailable("the database does not answer") from None
+    if not await engine.write_probe.succeeds():
+        raise Unavailable("the database does not store anything")
     return Status("ready")
 
 

@@ -9,6 +9,7 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
+from engine.faults import is_temporary
 from engine.model.errors import (
     Conflict,
     EngineError,
@@ -19,6 +20,7 @@ from engine.model.errors import (
     ReviewRequired,
     Stale,
     TooMany,
+    Unavailable,
 )
 
 log = structlog.get_logger()
@@ -42,10 +44,6 @@ class Unauthorized(EngineError):
 
 class VersionNeeded(EngineError):
     """The change lacks If-Match, so it could overwrite what others changed."""
-
-
-class Unavailable(EngineError):
-    """The database did not store the data; the caller may retry."""
 
 
 KINDS: dict[type[EngineError], tuple[int, str, str]] = {
@@ -86,7 +84,7 @@ def engine_error(_request: Request[Any, Any, Any], error: EngineError) -> Respon
     """Answer an error of the engine as its problem."""
     if isinstance(error, Invalid):
         return invalid(*error.problems)
-    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TooMany) else {}
+    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TooMany | Unavailable) else {}
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
     return respond(problem_of(error), headers)
@@ -117,11 +115,18 @@ def http_error(request: Request[Any, Any, Any], error: HTTPException) -> Respons
 
 
 def unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """Log an unexpected exception and answer 500. Neither names the address: it may contain a customer's id."""
-    log.error(
-        "unexpected error", path=request.scope.get("path_template", ""), error=type(error).__name__, exc_info=error
-    )
+    """Log an exception and answer 503 if the database is away, locked or full, else 500."""
+    if log_unexpected(request, error):
+        return engine_error(request, Unavailable("the database does not answer or cannot store; nothing was changed"))
     return respond(Problem(_type("unexpected"), TITLES[500], 500))
+
+
+def log_unexpected(request: Request[Any, Any, Any], error: Exception) -> bool:
+    """Log an exception without the address, which may contain a customer's id; return whether the fault may pass."""
+    passing = is_temporary(error)
+    event = "database not available" if passing else "unexpected error"
+    log.error(event, path=request.scope.get("path_template", ""), error=type(error).__name__, exc_info=error)
+    return passing
 
 
 def _type(kind: str) -> str:

@@ -52,7 +52,7 @@ HEADERS: dict[str, tuple[str, str]] = {
     "Retry-After": ("Seconds to wait", "^[0-9]+$"),
     "WWW-Authenticate": ("How to authenticate", "^Bearer$"),
 }
-HEADERS_OF_PROBLEMS = {401: ("WWW-Authenticate",), 429: ("Retry-After",)}
+HEADERS_OF_PROBLEMS = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}
 IF_MATCH: Json = {
     "name": "If-Match",
     "in": "header",
@@ -168,6 +168,7 @@ def _responses(path: str, operation: Operation, schema: Reference) -> Iterator[t
 def _common(path: str, operation: Operation) -> Iterator[int]:
     yield from (400, 500)
     if operation.keys != "none":
+        yield 503
         yield from (401, 403) if operation.keys == "secret" else (401, 403, 429)
     if "{" in path:
         yield 404

@@ -18,11 +18,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from engine.store.connection.inline import T, Work, run_through
 
+LOCK_WAIT_MS = 2_000
+TURN_WAIT_SECONDS = 2.5
+"""How long to wait for a lock, and before it for the writer's turn: callers get an answer within five seconds."""
+CONNECT_SECONDS = 4
 PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
-    "PRAGMA busy_timeout=10000",
+    f"PRAGMA busy_timeout={LOCK_WAIT_MS}",
     "PRAGMA cache_size=-65536",
     "PRAGMA temp_store=MEMORY",
 )
@@ -101,12 +105,22 @@ class SqliteDatabase(Database):
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        async with self._turn, super().write() as connection:
+        async with self._turn_to_write(), super().write() as connection:
             yield connection
 
     async def transact(self, work: Work[T]) -> T:
-        async with self._turn:
+        async with self._turn_to_write():
             return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work)
+
+    @asynccontextmanager
+    async def _turn_to_write(self) -> AsyncIterator[None]:
+        """Raise `TimeoutError` where the others take too long."""
+        async with asyncio.timeout(TURN_WAIT_SECONDS):
+            await self._turn.acquire()
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def _transact(self, work: Work[T]) -> T:
         with self._plain_writer.begin() as connection:
@@ -131,9 +145,16 @@ def open_database(url: str) -> Database:
     """`url` is an SQLAlchemy URL for aiosqlite or asyncpg."""
     if url.startswith("sqlite"):
         return SqliteDatabase(url)
+    pool: dict[str, Any] = {
+        "pool_size": 5,
+        "max_overflow": 10,
+        "pool_pre_ping": True,
+        "pool_timeout": TURN_WAIT_SECONDS,
+    }
+    connect = {"timeout": CONNECT_SECONDS, "server_settings": {"lock_timeout": str(LOCK_WAIT_MS)}}
     return Database(
-        create_async_engine(url, pool_size=5, max_overflow=10, pool_pre_ping=True),
-        create_async_engine(url, pool_size=5, max_overflow=10, pool_pre_ping=True, **_EACH_QUERY_ALONE),
+        create_async_engine(url, connect_args=connect, **pool),
+        create_async_engine(url, connect_args=connect, **pool, **_EACH_QUERY_ALONE),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.store.tables import accounts, people
+from engine.store.tables import accounts, health, people
 from engine.store.tables.configuration import (
     active_plans,
     audit,
@@ -49,6 +49,7 @@ __all__ = [
     "field_faults",
     "fits",
     "fold_starts",
+    "health",
     "metadata",
     "minutes",
     "observations",

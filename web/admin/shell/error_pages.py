@@ -6,18 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-import structlog
 from litestar import Response
 from litestar.exceptions import HTTPException
 
-from engine.model.errors import Conflict, EngineError, Forbidden, Invalid, NotFound
+from engine.model.errors import Conflict, EngineError, Forbidden, Invalid, NotFound, Unavailable
 from web.admin.shell.admission import AnyRequest, cookies_of
 from web.admin.shell.frame import THEME, Frame, Notice, chosen_theme, side_of
 from web.admin.shell.login import Visitor
 from web.admin.shell.navigation import navigation_items
 from web.admin.shell.render import html, render
-
-log = structlog.get_logger()
+from web.http.problem_details import log_unexpected
 
 
 @dataclass(frozen=True)
@@ -33,6 +31,11 @@ NOT_FOUND = ErrorPage(
     "Page not found",
     "It may have been deleted, or it may be on the other side (live or test). Switch above, or go to the overview.",
     "search",
+)
+AWAY = ErrorPage(
+    "The database does not answer",
+    "Nothing was saved. Go back and send it again in a few seconds.",
+    "alert-triangle",
 )
 BROKEN = ErrorPage("Something broke on our side", "Nothing was saved. Try again in a moment.", "alert-triangle")
 
@@ -60,10 +63,11 @@ def http_error(request: AnyRequest, error: HTTPException) -> Response[Any]:
 
 def unexpected(request: AnyRequest, error: Exception) -> Response[Any]:
     """Show a page without details: they go to the log."""
-    log.error(
-        "unexpected error", path=request.scope.get("path_template", ""), error=type(error).__name__, exc_info=error
-    )
-    return _answer(request, BROKEN, status=500)
+    if not log_unexpected(request, error):
+        return _answer(request, BROKEN, status=500)
+    response = _answer(request, AWAY, status=503)
+    response.headers["Retry-After"] = str(Unavailable("").retry_after)
+    return response
 
 
 def _not_found(request: AnyRequest) -> Response[Any]:
