@@ -1,0 +1,263 @@
+"""Check what an answer holds beside its draw: limits, slots, sentences about purchases, the key, and the fallback."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.kernel import kernel
+from engine.kernel.kernel import (
+    answer_length,
+    drawn_count,
+    fall_back,
+    limits_for,
+    most_slots,
+    randomness_key,
+    shares_draws,
+    value_weights,
+)
+from engine.model.facts import Facts, Past
+from engine.model.placement import Contextual, Fixed, One, Ranking, Split, Subset, Thompson
+from tests.factories import (
+    CART_OVER_100,
+    EXPIRES,
+    METHODS,
+    answer,
+    beliefs,
+    candidate,
+    candidates,
+    order,
+    placement,
+    plan,
+    rule,
+)
+
+FEW = (
+    candidate("ideal", countries=("NL",)),
+    candidate("card", position=1),
+    candidate("klarna", position=2, max_amount=5_000),
+    candidate("paypal", position=3),
+)
+
+
+# Shapes and slots
+
+
+@pytest.mark.parametrize(("shape", "slots", "length"), [
+    (One(), 1, 1),
+    (Subset(2), 2, 2),
+    (Subset(9), 9, 6),
+    (Ranking(), 1_000_000, 6),
+])  # fmt: skip
+def test_the_shape_says_how_many_are_shown(shape, slots, length):
+    of = placement(shape=shape)
+    assert most_slots(of) == slots
+    assert answer_length(of, len(METHODS)) == length
+    assert len(order(answer(plan(of=of)))) == length
+
+
+@pytest.mark.parametrize(("policy", "drawn"), [
+    (Fixed(), 0),
+    (Split(), 5),
+    (Thompson(drawn=2), 2),
+    (Thompson(drawn=10), 5),
+    (Contextual(drawn=4), 4),
+])  # fmt: skip
+def test_the_policy_says_how_many_slots_are_drawn(policy, drawn):
+    assert drawn_count(placement(policy=policy), 5) == drawn
+
+
+def test_a_fixed_order_is_the_merchants_own_and_certain():
+    decision = answer(plan(of=placement(policy=Fixed())))
+    assert order(decision) == list(METHODS)
+    assert [ranked.chance for ranked in decision.ranking] == [1.0] * 6
+    assert [ranked.confidence for ranked in decision.ranking] == [1.0, 0, 0, 0, 0, 0]
+    assert decision.propensity == 1.0
+
+
+def test_ranks_count_from_one_and_labels_are_the_merchants():
+    decision = answer(plan(of=placement(policy=Fixed()), candidates=FEW))
+    assert [(ranked.rank, ranked.label) for ranked in decision.ranking] == [
+        (1, "Ideal"), (2, "Card"), (3, "Klarna"), (4, "Paypal"),
+    ]  # fmt: skip
+
+
+def test_with_nobody_eligible_the_answer_is_empty_and_certain():
+    decision = answer(plan(rule({"exclude": list(METHODS)})))
+    assert (decision.ranking, decision.propensity, decision.fallback) == ([], 1.0, False)
+    assert [excluded.id for excluded in decision.excluded] == list(METHODS)
+
+
+# The catalogue's limits
+
+
+@pytest.mark.parametrize(("facts", "excluded"), [
+    ({}, {}),
+    ({"geo_country": "NL"}, {}),
+    ({"geo_country": "DE"}, {"ideal": "not offered in DE"}),
+    ({"cart_total": 5_000}, {}),
+    ({"cart_total": 5_001}, {"klarna": "the amount is above its maximum"}),
+    (
+        {"geo_country": "DE", "cart_total": 9_000},
+        {"ideal": "not offered in DE", "klarna": "the amount is above its maximum"},
+    ),
+])  # fmt: skip
+def test_the_catalogue_excludes_with_a_reason(facts, excluded):
+    decision = answer(plan(of=placement(policy=Fixed()), candidates=FEW), **facts)
+    assert {out.id: out.reason for out in decision.excluded} == excluded
+    assert order(decision) == [method.id for method in FEW if method.id not in excluded]
+
+
+def test_excluded_candidates_are_listed_in_the_merchants_order():
+    of = plan(rule({"exclude": ["paypal"]}), candidates=FEW)
+    decision = answer(of, geo_country="DE", cart_total=9_000)
+    assert [out.id for out in decision.excluded] == ["ideal", "klarna", "paypal"]
+    assert decision.excluded[-1].reason == "hidden by rule “The rule”"
+
+
+def test_a_pin_keeps_its_slot_among_those_that_are_left():
+    of = plan(rule({"pin": {"candidate": "paypal", "slot": 2}}), of=placement(policy=Fixed()), candidates=FEW)
+    decision = answer(of, geo_country="DE")
+    assert order(decision) == ["card", "paypal", "klarna"]
+    assert decision.ranking[1].reasons == ["placed 2. by rule “The rule”"]
+
+
+def test_a_pin_beyond_the_answers_slots_is_ignored():
+    of = placement(policy=Fixed(), shape=Subset(2))
+    decision = answer(plan(rule({"pin": {"candidate": "ideal", "slot": 3}}), of=of))
+    assert order(decision) == ["card", "paypal"]
+    assert answer(plan(rule({"pin": {"candidate": "ideal", "slot": 2}}), of=of)).ranking[1].id == "ideal"
+
+
+def test_a_rule_that_did_not_fire_limits_nothing():
+    of = plan(rule({"exclude": ["card"]}, when=CART_OVER_100))
+    assert "card" in order(answer(of, cart_total=10_000))
+    decision = answer(of, cart_total=10_001)
+    assert "card" not in order(decision)
+    assert decision.rules == ["r1"]
+
+
+def test_a_rule_without_its_fact_is_named_as_skipped():
+    decision = answer(plan(rule({"exclude": ["card"]}, when=CART_OVER_100)))
+    assert [(skipped.rule, skipped.field) for skipped in decision.skipped] == [("r1", "cart.total")]
+    assert decision.rules == []
+
+
+def test_values_that_rules_set_are_in_the_answer():
+    of = plan(
+        rule({"set": {"name": "show_cvv", "value": True}}), rule({"set": {"name": "show_cvv", "value": False}}, id="r2")
+    )
+    assert answer(of).values == {"show_cvv": True}
+
+
+def test_limits_are_kept_for_requests_that_share_them():
+    of = plan(candidates=FEW)
+    first = limits_for(of, {"geo.country": "DE"}, ())
+    assert limits_for(of, {"geo.country": "DE", "cart.total": 1}, ()) is first
+    assert limits_for(of, {"geo.country": "NL"}, ()) is not first
+    assert (first.eligible, limits_for(of, {}, ()).eligible) == ((1, 2, 3), (0, 1, 2, 3))
+
+
+def test_kept_limits_are_dropped_when_there_are_too_many(monkeypatch):
+    monkeypatch.setattr(kernel, "MOST_CACHED_LIMITS", 2)
+    of = plan(candidates=FEW)
+    for country in ("NL", "DE", "FR", "BE"):
+        limits_for(of, {"geo.country": country}, ())
+        assert len(of.limits) <= 2
+    assert limits_for(of, {"geo.country": "DE"}, ()).eligible == (1, 2, 3)
+
+
+# Weights, sharing and the key
+
+
+def test_requests_share_draws_only_without_money_and_features():
+    plain, margin = plan(), plan(of=placement(reward="margin"))
+    assert shares_draws(plain, beliefs(plain))
+    assert not shares_draws(margin, beliefs(margin))
+
+
+@pytest.mark.parametrize(("reward", "weights"), [("converted", []), ("revenue", []), ("margin", [[2_910, 2_990]])])
+def test_only_margins_weigh_scores_without_a_boost(reward, weights):
+    methods = (candidate("a", fee_percent=0.9), candidate("b", position=1, fee_fixed=10))
+    of = plan(of=placement(reward=reward, margin_percent=30.0), candidates=methods)
+    values = {"cart.total": 10_000}
+    assert value_weights(of, values, limits_for(of, values, ())).tolist() == weights
+
+
+def test_a_boost_weighs_scores_and_is_told():
+    of = plan(rule({"boost": {"candidates": ["card"], "factor": 2.5}}), candidates=candidates("card", "paypal"))
+    assert value_weights(of, {}, limits_for(of, {}, (0,))).tolist() == [[2.5, 1.0]]
+    reasons = {ranked.id: ranked.reasons for ranked in answer(of).ranking}
+    assert reasons == {"card": ["weighted x2.5 by rule “The rule”"], "paypal": []}
+
+
+@pytest.mark.parametrize(("policy", "customer", "key"), [
+    (Split(), "c1", "payment_methods:c1"),
+    (Split(), None, "payment_methods:dec_1"),
+    (Thompson(), "c1", "dec_1"),
+    (Fixed(), "c1", "dec_1"),
+])  # fmt: skip
+def test_only_a_split_is_drawn_by_customer(policy, customer, key):
+    of = plan(of=placement(policy=policy))
+    assert randomness_key(of, Facts({}, {}, customer), "dec_1") == key
+
+
+# Purchases
+
+
+@pytest.mark.parametrize(("history", "sentences"), [
+    ({}, {}),
+    ({"card": Past(3.0, 0.0, 0)}, {}),
+    ({"card": Past(1.0, 1.0, 1)}, {"card": ["chosen in 1 of this customer's last 1 purchases"]}),
+    (
+        {"card": Past(2.0, 2.0, 2), "klarna": Past(3.0, 3.0, 3), "ideal": Past(1.0, 0.0, 0)},
+        {
+            "card": ["chosen in 2 of this customer's last 5 purchases"],
+            "klarna": ["chosen in 3 of this customer's last 5 purchases"],
+        },
+    ),
+])  # fmt: skip
+def test_reasons_count_the_customers_purchases(history, sentences):
+    decision = answer(plan(), history=history)
+    assert {ranked.id: ranked.reasons for ranked in decision.ranking if ranked.reasons} == sentences
+
+
+def test_a_rules_reason_stands_before_the_purchases():
+    decision = answer(plan(rule({"boost": {"candidates": ["card"], "factor": 2}})), history={"card": Past(1.0, 1.0, 1)})
+    [card] = [ranked for ranked in decision.ranking if ranked.id == "card"]
+    assert card.reasons == ["weighted x2 by rule “The rule”", "chosen in 1 of this customer's last 1 purchases"]
+
+
+# The fallback
+
+
+def fallback(of, **values):
+    facts = Facts({name.replace("_", ".", 1): value for name, value in values.items()})
+    return fall_back(of, facts, "dec_9", expires_at=EXPIRES)
+
+
+def test_the_fallback_is_the_merchants_order_and_says_so():
+    decision = fallback(plan(rule({"exclude": ["card"]})))
+    assert order(decision) == list(METHODS)
+    assert (decision.fallback, decision.propensity, decision.beliefs_version) == (True, 1.0, 0)
+    assert (decision.decision_id, decision.expires_at, decision.plan_version) == ("dec_9", EXPIRES, 1)
+    assert (decision.rules, decision.skipped, decision.values, decision.experiments) == ([], [], {}, [])
+
+
+def test_the_fallback_is_sure_of_its_first_candidate_alone():
+    ranking = fallback(plan(candidates=candidates("a", "b", "c"))).ranking
+    assert [(ranked.rank, ranked.confidence, ranked.chance, ranked.score) for ranked in ranking] == [
+        (1, 1.0, 1.0, 0.0), (2, 0.0, 1.0, 0.0), (3, 0.0, 1.0, 0.0),
+    ]  # fmt: skip
+
+
+def test_the_fallback_keeps_the_catalogues_limits():
+    decision = fallback(plan(candidates=FEW), geo_country="DE", cart_total=6_000)
+    assert order(decision) == ["card", "paypal"]
+    assert [(out.id, out.reason) for out in decision.excluded] == [
+        ("ideal", "not offered in DE"), ("klarna", "the amount is above its maximum"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("shape", "shown"), [(One(), ["card"]), (Subset(2), ["card", "klarna"])])
+def test_the_fallback_keeps_the_shape(shape, shown):
+    assert order(fallback(plan(of=placement(shape=shape), candidates=FEW), geo_country="DE")) == shown
