@@ -32,8 +32,10 @@ _TIMES = {
     ">=": ("is not before", "is before"),
 }
 _TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
-_COMPUTED = {"+": "plus", "-": "minus", "*": "times", "/": "divided by", "%": "modulo"}
-_PREFIXES = {"min": "the least of", "max": "the greatest of", "cat": "the text", "substr": "the part of"}
+_COMPUTED = {"+": "plus", "-": "minus", "*": "times", "/": "divided by", "%": "modulo", "cat": "followed by"}
+_PREFIXES = {"min": "the least of", "max": "the greatest of"}
+_OF_MONEY = frozenset({"+", "-", "%", "min", "max"})
+"""Operators whose value is an amount of money if their operands are."""
 
 
 def describe(described: Rule | Node, vocabulary: Vocabulary, wording: Wording = PLAIN) -> str:
@@ -108,8 +110,8 @@ class _SentenceWriter:
         field = self._vocabulary.get(node.name)
         return (field and field.label) or node.name
 
-    def value(self, node: Node, like: Node | None) -> str:
-        """Describe a value to compare with `like`, or the elements of a list of such values."""
+    def value(self, node: Node, like: Node | None, last: str = "or") -> str:
+        """Describe a value to compare with `like`, or the elements of a list of such values, joined by `last`."""
         if not isinstance(node, Literal):
             return self.name(node)
         if isinstance(node.value, Amounts):
@@ -118,12 +120,12 @@ class _SentenceWriter:
         field = self._vocabulary.get(like.name) if isinstance(like, Read) else None
         unit = field.unit if field else None
         raws = node.raw if isinstance(node.raw, list) else [node.raw]
-        if type_ in {"location", "list"}:
+        if type_ == "location":
             return plain(node.raw)
-        return listed([value_in_words(raw, type_, unit, self._wording) for raw in raws], "or")
+        return listed([value_in_words(raw, type_, unit, self._wording) for raw in raws], last)
 
     def computed(self, node: Call) -> str:
-        like = _model(node)
+        like = _model(node) if node.operator in _OF_MONEY else None
         parts = [self.value(part, like if like and like.type == "money" else None) for part in node.arguments]
         if node.operator in _PREFIXES:
             return f"{_PREFIXES[node.operator]} {listed(parts, 'and')}"
@@ -143,7 +145,8 @@ class _SentenceWriter:
         words = _COMPARISONS[operator]
         if first.type in {"date", "datetime"}:
             words = _TIMES.get(operator, words)
-        return f"{self.name(first)} {words[not holds]} {self.value(second, _model(node))}"
+        last = "and" if operator == "all_of" else "or"
+        return f"{self.name(first)} {words[not holds]} {self.value(second, _model(node), last)}"
 
     def chain(self, node: Call, holds: bool) -> str:
         low, middle, high = (self.value(part, _model(node)) for part in node.arguments)
@@ -189,12 +192,18 @@ class _SentenceWriter:
         count = cast(int, cast(Literal, needed).value)
         if len(reads) == 1:
             return f"{names} is {'' if holds else 'not '}missing"
-        text = f"{'some' if count == len(reads) else f'all but {count - 1}'} of {names} are missing"
+        if 1 < count < len(reads):
+            return f"{'fewer than' if holds else 'at least'} {count} of {names} are known"
+        text = f"{'all' if count == 1 else 'some'} of {names} are missing"
         return text if holds else f"not ({text})"
 
     def between(self, node: Call, holds: bool) -> str:
         middle, low, high = (self.value(part, _model(node)) for part in node.arguments)
         return self._range(middle, low, high, holds=holds)
+
+    def part(self, node: Call, holds: bool) -> str:
+        text, start, *length = map(self.text, node.arguments)
+        return f"the part of {text} from character {start}{f' of length {length[0]}' if length else ''}"
 
     def listed(self, node: Call, holds: bool) -> str:
         text, name = node.arguments
@@ -230,10 +239,16 @@ class _SentenceWriter:
 
 def _model(node: Call) -> Read | None:
     """Return the fact that a clause compares its literals with."""
-    reads = (
-        part.arguments[0] if isinstance(part, Call) and part.operator == "default" else part for part in node.arguments
-    )
-    return next((read for read in reads if isinstance(read, Read)), None)
+    return next((read for read in map(_compared_read, node.arguments) if read), None)
+
+
+def _compared_read(part: Node) -> Read | None:
+    if isinstance(part, Call) and part.operator == "default":
+        return _compared_read(part.arguments[0])
+    if isinstance(part, Call):
+        read = _model(part) if part.operator in _OF_MONEY else None
+        return read if read and read.type == "money" else None
+    return part if isinstance(part, Read) else None
 
 
 _OWN: Mapping[str, Callable[[_SentenceWriter, Call, bool], str]] = {
@@ -245,6 +260,7 @@ _OWN: Mapping[str, Callable[[_SentenceWriter, Call, bool], str]] = {
     "exists": _SentenceWriter.exists,
     "missing_some": _SentenceWriter.missing,
     "between": _SentenceWriter.between,
+    "substr": _SentenceWriter.part,
     "in_list": _SentenceWriter.listed,
     "days_between": _SentenceWriter.days,
     "weekday_in": _SentenceWriter.weekdays,
