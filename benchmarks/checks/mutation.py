@@ -57,7 +57,7 @@ MODULES: dict[str, tuple[str, ...]] = {
         "tests/engine/test_engine_learning.py",
         "tests/engine/test_engine_recorder.py",
     ),
-    "bandits/evidence/delay.py": ("tests/bandits/test_bandit_delay.py",),
+    "bandits/evidence/delay.py": ("tests/bandits/test_bandit_delay_curve.py", "tests/bandits/test_bandit_delay.py"),
     "bandits/evidence/credit.py": ("tests/bandits/test_bandit_credit.py",),
 }
 
