@@ -4,8 +4,8 @@
 `python -m benchmarks.checks.mutation [MODULE ...] [--sample N] [--seed N] [--jobs N]` prints every survivor.
 
 A mutator of our own rather than mutmut or cosmic-ray: those start from a run of the whole suite, here 12 minutes on two
-databases, while a mutant here runs only the test files that name its module, on SQLite, from a copy of the tree, in a
-process that has the libraries imported already. A sample with a fixed seed is taken per module, so that a score can be
+databases, while a mutant here runs only the test files that name its module, on SQLite, in a fork of a process that has
+imported and collected them (`mutation_run`). A sample with a fixed seed is taken per module, so that a score can be
 repeated.
 """
 
@@ -14,20 +14,20 @@ from __future__ import annotations
 import argparse
 import ast
 import copy
-import multiprocessing
 import os
 import random
 import shutil
+import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import cache_from_source
 from pathlib import Path
-from queue import SimpleQueue
 from typing import NamedTuple
 
+import msgspec
+
+from benchmarks.checks.mutation_run import Job
 from benchmarks.process import ROOT
 
 COLUMNS = ("module", "goal", "killed", "survivors")
@@ -35,7 +35,6 @@ SAMPLE = 40
 SEED = 8
 GOAL = 0.85
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv*", "node_modules", "data", "build", "dist", ".*_cache", "__pycache__")
-LIBRARIES = ["pytest", "hypothesis", "numba", "sqlalchemy.ext.asyncio", "aiosqlite", "asyncpg", "litestar", "alembic"]
 # The tests of each module, the quickest first, besides those that import it.
 MODULES: dict[str, tuple[str, ...]] = {
     "engine/kernel/kernel.py": (
@@ -186,72 +185,31 @@ def nearest_tests(path: str) -> list[str]:
     return list(dict.fromkeys([file for file in MODULES.get(path, ()) if file in files] + importing))
 
 
-def passes(tree: Path, tests: Sequence[str], seconds: float) -> bool:
-    """Return whether the tests pass on a tree; running out of time counts as a failure."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(LIBRARIES)
-    process = context.Process(target=_run_tests, args=(str(tree), tests))
-    process.start()
-    process.join(seconds)
-    if process.is_alive():
-        os.killpg(process.pid or 0, 9)
-        process.join()
-    return process.exitcode == 0
-
-
-def _run_tests(tree: str, tests: Sequence[str]) -> None:
-    """Run tests from a tree, in a process and group of their own. A failing example is not shrunk: that takes long."""
-    import hypothesis
-    import pytest
-
-    os.setsid()
-    os.chdir(tree)
-    os.environ["PYTHONPATH"] = tree
-    sys.path.insert(0, tree)
-    for name in [name for name in sys.modules if name.split(".")[0] == "benchmarks"]:
-        del sys.modules[name]
-    silence = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silence, 1)
-    os.dup2(silence, 2)
-    phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
-    hypothesis.settings.register_profile("mutation", phases=phases, database=None)
-    hypothesis.settings.load_profile("mutation")
-    sys.exit(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-m", "not postgres", *tests]))
-
-
 def score(path: str, *, sample: int, seed: int, jobs: int) -> Result:
     """Try a seeded sample of a module's mutants. Raises SystemExit if its tests fail without a change."""
     mutants = mutants_of(path, (ROOT / path).read_text())
     chosen = sorted(random.Random(seed).sample(mutants, min(sample, len(mutants))), key=lambda mutant: mutant.line)
+    with ThreadPoolExecutor(jobs) as pool:
+        shares = list(pool.map(lambda share: _survivors(path, share), [chosen[job::jobs] for job in range(jobs)]))
+    survivors = sorted((mutant for share in shares for mutant in share), key=lambda mutant: mutant.line)
+    return Result(path, len(chosen), survivors)
+
+
+def _survivors(path: str, mutants: Sequence[Mutant]) -> list[Mutant]:
+    """Return the mutants that the tests do not notice, in a copy of the tree."""
     tests = nearest_tests(path)
+    job = Job(path, tests, [mutant.text for mutant in mutants])
     with tempfile.TemporaryDirectory() as folder:
-        trees: SimpleQueue[Path] = SimpleQueue()
-        for number in range(jobs):
-            trees.put(Path(shutil.copytree(ROOT, Path(folder) / str(number), ignore=LEFT_OUT)))
-        tree = trees.get()
-        began = time.monotonic()
-        if not passes(tree, tests, 600):
-            raise SystemExit(f"the tests of {path} fail without a change: {' '.join(tests)}")
-        limit = 20 + 4 * jobs * (time.monotonic() - began)
-        trees.put(tree)
-
-        def survives(mutant: Mutant) -> bool:
-            tree = trees.get()
-            try:
-                _write(tree / path, mutant.text)
-                return passes(tree, tests, limit)
-            finally:
-                trees.put(tree)
-
-        with ThreadPoolExecutor(jobs) as pool:
-            survived = list(pool.map(survives, chosen))
-    return Result(path, len(chosen), [mutant for mutant, alive in zip(chosen, survived, strict=True) if alive])
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a module, and delete its bytecode: that of another mutant of the same second and size would pass for it."""
-    path.write_text(text)
-    Path(cache_from_source(str(path))).unlink(missing_ok=True)
+        tree = Path(shutil.copytree(ROOT, Path(folder) / "tree", ignore=LEFT_OUT))
+        file = Path(folder) / "job.json"
+        file.write_bytes(msgspec.json.encode(job))
+        command = [sys.executable, "-m", "benchmarks.checks.mutation_run", str(file)]
+        environment = {**os.environ, "PYTHONPATH": str(tree)}
+        done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise SystemExit(f"the tests of {path} fail without a change: {' '.join(tests)}\n{done.stdout[-2000:]}")
+        alive = msgspec.json.decode(file.with_suffix(".out").read_bytes(), type=list[bool])
+    return [mutant for mutant, survives in zip(mutants, alive, strict=True) if survives]
 
 
 def row(result: Result) -> tuple[str, str, str, str]:
