@@ -32,7 +32,7 @@ FIRST = "28690df"
 PAGE = ROOT / "docs" / "architecture.md"
 MANY_PARAMETERS = 6
 NOUN_CLAUSE = re.compile(r"(?:What|Whether|How|Who|Whose|Where|Which|That)\b")
-# The left column of the table of names in issue 8: identifiers that the product no longer defines.
+# Identifiers that the product no longer defines.
 OLD_WORDS = """
 Shelf Shelves Knower Known Taught teach Classroom hear lessons Young waiting fate Odds Lane Race lots worth Settler
 Sitting Bench Desk Deeds Ear Door misfit misfits Ready who why one told known found wanted at

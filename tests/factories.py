@@ -58,10 +58,8 @@ def beliefs(of: Plan, *, version: int = 1, **counts: tuple[int, int]) -> Beliefs
     """`beliefs(plan, card=(100, 40))`: 40 successes in 100 trials; of the others nothing is known."""
     policy = of.placement.policy
     return make_beliefs(
-        of.ids,
-        of.hashes,
+        of,
         Knowledge({name: ArmBelief(*count) for name, count in counts.items()}),
-        of.placement,
         version=version,
         bucket="",
         spread=Spread(policy.floor if isinstance(policy, Thompson) else 0.0),

@@ -31,7 +31,7 @@ MODULES_A_FOLDER = 15
 FILE_LINES_P90 = 300
 FUNCTION_LINES_P90 = 20
 # Goals that are not reached yet stand behind their limits.
-WIDE_FUNCTIONS = 12  # goal 5
+WIDE_FUNCTIONS = 5
 NOUN_CLAUSES = 0.03
 FORBIDDEN_NAMES = 0
 CLASSES_TWICE = 4  # goal 0

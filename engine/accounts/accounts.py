@@ -7,9 +7,11 @@ import secrets
 import zoneinfo
 from typing import NamedTuple
 
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.clock import now_ms
+from engine.model.account import MerchantDetails
 from engine.model.actor import Actor
 from engine.model.errors import Conflict, NotFound, invalid
 from engine.model.outcome import LARGEST_AMOUNT
@@ -22,6 +24,7 @@ from engine.store.audit import NewEntry
 from engine.store.connection.database import Database
 
 LONGEST_OVERLAP_HOURS = 24 * 30
+DEFAULT_DETAILS = MerchantDetails()
 
 
 class Access(NamedTuple):
@@ -45,17 +48,10 @@ class Accounts:
     # Merchants
 
     async def add_merchant(
-        self,
-        slug: str,
-        name: str,
-        *,
-        country: str = "DE",
-        currency: str = "EUR",
-        locale: str = "en",
-        timezone: str = "Europe/Berlin",
-        actor_name: str = "tap2",
+        self, slug: str, name: str, details: MerchantDetails = DEFAULT_DETAILS, *, actor_name: str = "tap2"
     ) -> tuple[Merchant, Merchant]:
         """Both sides, live and test, each with the standard vocabulary; `Conflict` where the slug is taken."""
+        country, currency, locale, timezone = msgspec.structs.astuple(details)
         if timezone not in zoneinfo.available_timezones():
             raise invalid("timezone", f"there is no timezone “{timezone}”; try Europe/Berlin")
         now, sides = now_ms(), []

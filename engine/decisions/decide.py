@@ -43,6 +43,15 @@ class DecisionAnswer(NamedTuple):
     notes: Sequence[FactNote] = ()
 
 
+class _Request(NamedTuple):
+    """Who asks, the customer by keyed hash, what the request's context says, and when (epoch ms)."""
+
+    merchant_id: int
+    customer: str | None
+    context: Mapping[str, Any]
+    now: int
+
+
 class Decider:
     """Answers always: what breaks or takes too long becomes the placement's fallback order."""
 
@@ -88,14 +97,14 @@ class Decider:
         self, merchant_id: int, actives: Sequence[Active], customer_id: str | None, context: Mapping[str, Any]
     ) -> list[DecisionAnswer]:
         customer = self._hasher(merchant_id, customer_id) if customer_id else None
-        now = now_ms()
-        ids = [decision_id(now) for _ in actives]
+        request = _Request(merchant_id, customer, context, now_ms())
+        ids = [decision_id(request.now) for _ in actives]
         try:
             async with asyncio.timeout(self._timeout):
                 usage = await self._usage.load(merchant_id, customer) if customer else []
                 answers, writes = [], []
                 for active, key in zip(actives, ids, strict=True):
-                    answer, row = self._answer(active, merchant_id, customer, context, usage, key, now)
+                    answer, row = self._answer(active, request, usage, key)
                     ranking = [candidate.id for candidate in answer.decision.ranking]
                     writes.append(self._recorder.append(row, ranking, active.learning))
                     answers.append(answer)
@@ -104,10 +113,7 @@ class Decider:
                 return answers
         except Exception as error:
             log.error("fell back", placements=[active.plan.placement.key for active in actives], exc_info=error)
-            return [
-                self._fall_back(active, merchant_id, customer, context, key, now)
-                for active, key in zip(actives, ids, strict=True)
-            ]
+            return [self._fall_back(active, request, key) for active, key in zip(actives, ids, strict=True)]
 
     def _active(self, merchant_id: int, placement: str) -> Active:
         active = self._live.get(merchant_id, placement)
@@ -116,16 +122,10 @@ class Decider:
         return active
 
     def _answer(
-        self,
-        active: Active,
-        merchant_id: int,
-        customer: str | None,
-        context: Mapping[str, Any],
-        usage: list[UsageRow],
-        key: str,
-        now: int,
+        self, active: Active, request: _Request, usage: list[UsageRow], key: str
     ) -> tuple[DecisionAnswer, DecisionRow]:
         plan = active.plan
+        merchant_id, customer, context, now = request
         values, notes = plan.intake.read(context)
         past = history(usage, plan.placement.key, today=now // DAY, weight=self._weights) if usage else {}
         derive(values, past, now=rfc3339(now))
@@ -137,16 +137,9 @@ class Decider:
         answer = DecisionAnswer(decision, facts, plan, encode(decision), notes)
         return answer, log_row(answer, merchant_id, bucket, now, closes=True)
 
-    def _fall_back(
-        self,
-        active: Active,
-        merchant_id: int,
-        customer: str | None,
-        context: Mapping[str, Any],
-        key: str,
-        now: int,
-    ) -> DecisionAnswer:
+    def _fall_back(self, active: Active, request: _Request, key: str) -> DecisionAnswer:
         plan = active.plan
+        merchant_id, customer, context, now = request
         values, notes = plan.intake.read(context)
         facts = Facts(values, {}, customer)
         decision = fall_back(plan, facts, key, expires_at=expires_at(plan, now))

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.learning.outcome_effects import AnswerHead, Learning, add_purchases, fold, read_answer
+from engine.learning.outcome_effects import AnswerHead, DecisionState, Learning, add_purchases, fold, read_answer
 from engine.model.outcome import MOST_OUTCOMES, EventKey, Source, largest_amount
 from engine.model.placement import Placement
 from engine.store import accounts, decisions, folds, outcomes, plans
@@ -87,9 +87,9 @@ class OutcomeProcessor:
         events = await outcomes.of_decisions(connection, [row.id for row in rows])
         for row in rows:
             learning = await self.learning(connection, row)
-            answer, reported = read_answer(row.answer), events.get(row.id, [])
-            fold(sums, row, learning, answer, reported, closed=False, sign=-1)
-            fold(sums, row, learning, answer, reported, closed=True)
+            state = DecisionState(row, learning, read_answer(row.answer), events.get(row.id, []), closed=False)
+            fold(sums, state, sign=-1)
+            fold(sums, state._replace(closed=True))
         await decisions.close(connection, [row.id for row in rows])
 
     async def forget(self, connection: AsyncConnection, ids: Sequence[str], sums: Sums) -> None:
@@ -98,7 +98,7 @@ class OutcomeProcessor:
         for row in (await decisions.by_ids(connection, ids, lock=True)).values():
             learning = await self.learning(connection, row)
             closed = row.closes_at is None
-            fold(sums, row, learning, read_answer(row.answer), events.get(row.id, []), closed=closed, sign=-1)
+            fold(sums, DecisionState(row, learning, read_answer(row.answer), events.get(row.id, []), closed), sign=-1)
 
     async def learning(self, connection: AsyncConnection, row: DecisionRow) -> Learning:
         """The reward and credit of the plan version that a decision was made by."""
@@ -135,9 +135,10 @@ class OutcomeProcessor:
         sums: Sums,
     ) -> None:
         """Put what the outcomes `after` say of a decision in the place of what those `before` said."""
-        learning, answer, closed = await self.learning(connection, row), read_answer(row.answer), row.closes_at is None
-        fold(sums, row, learning, answer, before, closed=closed, sign=-1)
-        fold(sums, row, learning, answer, after, closed=closed)
+        learning = await self.learning(connection, row)
+        state = DecisionState(row, learning, read_answer(row.answer), before, closed=row.closes_at is None)
+        fold(sums, state, sign=-1)
+        fold(sums, state._replace(outcomes=after))
 
 
 async def close_due(

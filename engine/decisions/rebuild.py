@@ -9,7 +9,7 @@ from sqlalchemy import delete, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.decisions.outcome_processor import OutcomeProcessor
-from engine.learning.outcome_effects import add_purchases, fold, read_answer
+from engine.learning.outcome_effects import DecisionState, add_purchases, fold, read_answer
 from engine.model.ids import first_id_of
 from engine.model.timestamps import DAY, MINUTE
 from engine.store import decisions, folds, outcomes
@@ -42,7 +42,8 @@ async def fold_log(connection: AsyncConnection) -> Sums:
         events = await outcomes.of_decisions(connection, [row.id for row in rows])
         for row in rows:
             learning = await outcome_processor.learning(connection, row)
-            fold(sums, row, learning, read_answer(row.answer), events.get(row.id, []), closed=row.closes_at is None)
+            closed = row.closes_at is None
+            fold(sums, DecisionState(row, learning, read_answer(row.answer), events.get(row.id, []), closed))
         after_id = rows[-1].id
     after = 0
     while purchases := await outcomes.without_decision(connection, after=after, limit=CHUNK):

@@ -12,6 +12,7 @@ import bandits
 from engine.kernel.amounts import AmountScores, make_amounts
 from engine.kernel.choice_beliefs import ChoiceState
 from engine.kernel.contextual_beliefs import ContextualState
+from engine.kernel.plan import Plan
 from engine.kernel.spread import Spread
 from engine.model.placement import Placement
 
@@ -122,25 +123,17 @@ class Knowledge(msgspec.Struct, frozen=True, omit_defaults=True):
 NO_EVIDENCE = ArmBelief()
 
 
-def make_beliefs(
-    ids: tuple[str, ...],
-    hashes: NDArray[np.uint64],
-    knowledge: Knowledge,
-    placement: Placement,
-    *,
-    version: int,
-    bucket: str,
-    spread: Spread,
-) -> Beliefs:
+def make_beliefs(plan: Plan, knowledge: Knowledge, *, version: int, bucket: str, spread: Spread) -> Beliefs:
     """Draw a beliefs version from its snapshot; the same bits each time."""
+    ids = plan.ids
     arms = [knowledge.arms.get(name, NO_EVIDENCE) for name in ids]
     evidence, priors = [arm.evidence for arm in arms], [arm.prior for arm in arms]
     return Beliefs(
         version=version,
         bucket=bucket,
         draws=bandits.make_draws(ids, evidence, seed=version, priors=priors),
-        amounts=knowledge.amounts(ids, placement, version),
-        hashes=hashes,
+        amounts=knowledge.amounts(ids, plan.placement, version),
+        hashes=plan.hashes,
         spread=spread,
         customer_strength=knowledge.customer_strength,
     )

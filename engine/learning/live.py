@@ -78,9 +78,7 @@ class Active:
                 spread=spread,
                 amounts=knowledge.amounts(plan.ids, plan.placement, version),
             )
-        return make_beliefs(
-            plan.ids, plan.hashes, knowledge, plan.placement, version=version, bucket=snapshot.bucket, spread=spread
-        )
+        return make_beliefs(plan, knowledge, version=version, bucket=snapshot.bucket, spread=spread)
 
     def beliefs_of(self, snapshot: Snapshot) -> AnyBeliefs:
         """Return the beliefs of a snapshot; version 0 stands for the flat ones."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -86,6 +87,20 @@ class AnswerHead(msgspec.Struct, frozen=True):
 read_answer = msgspec.json.Decoder(AnswerHead).decode
 
 
+class DecisionState(NamedTuple):
+    """A logged decision with its outcomes so far, in order of time; `closed` once its window has ended."""
+
+    row: DecisionRow
+    learning: Learning
+    answer: AnswerHead
+    outcomes: Sequence[OutcomeRow]
+    closed: bool
+
+    @property
+    def ranking(self) -> list[str]:
+        return [ranked.id for ranked in self.answer.ranking]
+
+
 def counting(learning: Learning, outcomes: Sequence[OutcomeRow]) -> Sequence[OutcomeRow]:
     """Return the outcomes that learning uses: all that a server reported, and some of those of browsers.
 
@@ -117,47 +132,51 @@ def credit_of(learning: Learning, answer: AnswerHead, outcomes: Sequence[Outcome
     return bandits.credit(learning.credit, learning.reward, [ranked.id for ranked in answer.ranking], events)
 
 
-def fold(
-    sums: Sums,
-    row: DecisionRow,
-    learning: Learning,
-    answer: AnswerHead,
-    outcomes: Sequence[OutcomeRow],
-    *,
-    closed: bool,
-    sign: int = 1,
-) -> None:
+def fold(sums: Sums, state: DecisionState, *, sign: int = 1) -> None:
     """Add a decision to the sums, as its outcomes so far make it; with `sign` -1, subtract it.
 
     Subtracting the state before an outcome and adding that after it gives the same sums in any order of arrival.
     """
-    ranking, outcomes = [ranked.id for ranked in answer.ranking], counting(learning, outcomes)
-    credit = credit_of(learning, answer, outcomes, closed=closed)
+    row, learning, answer, _, closed = state
+    state = state._replace(outcomes=counting(learning, state.outcomes))
+    credit = credit_of(learning, answer, state.outcomes, closed=closed)
     if not credit and not closed:
-        _add_pending(sums, row, learning, ranking, credit_of(learning, answer, outcomes, closed=True), sign)
+        candidates = credit_of(learning, answer, state.outcomes, closed=True)
+        _add_pending(sums, row, learning, state.ranking, candidates, sign)
     if learning.choice:
         _add_choices(sums, row, learning, credit, sign)
-    for candidate, counted in credit.items():
-        amounts = _amounts(learning, candidate, outcomes) if counted.successes else (0, 0)
-        slot = learning.slot(ranking, candidate)
-        cell = Cell(row.merchant_id, row.placement, learning.reward, row.bucket, candidate, slot, _day(row))
-        counts = (int(counted.trials), int(counted.successes))
-        sums.add(STATISTICS, cell, *(sign * value for value in (*counts, *amounts)))
-        sums.add(MINUTES, _minute_cell(row, learning, candidate), *(sign * count for count in counts), 0)
-        if learning.contextual:
-            observation = ObservationCell(row.merchant_id, row.placement, learning.reward, row.id, candidate)
-            sums.add(OBSERVATIONS, observation, *(sign * count for count in counts))
-        if row.customer is not None:
-            use = UsageCell(row.merchant_id, row.customer, row.placement, candidate, _day(row))
-            sums.add(USAGE, use, *(sign * count for count in counts))
+    for candidate in credit:
+        _add_credit(sums, state, candidate, credit[candidate], sign)
     if closed and credit:
-        bin, succeeded = resolution(row, learning, credit, outcomes)
-        delay = DelayCell(row.merchant_id, row.placement, learning.reward, bin, _day(row))
-        sums.add(DELAYS, delay, sign * succeeded, sign * (not succeeded))
-        for candidate, counted in credit.items():
-            if counted.successes:
-                arrival = ArrivalCell(row.merchant_id, row.placement, learning.reward, candidate, bin, _day(row))
-                sums.add(ARRIVALS, arrival, sign)
+        _add_delay(sums, state, credit, sign)
+
+
+def _add_credit(sums: Sums, state: DecisionState, candidate: str, counted: bandits.Statistics, sign: int) -> None:
+    """Add a candidate's trial and success to its statistics, and to those of the customer."""
+    row, learning = state.row, state.learning
+    amounts = _amounts(learning, candidate, state.outcomes) if counted.successes else (0, 0)
+    slot = learning.slot(state.ranking, candidate)
+    cell = Cell(row.merchant_id, row.placement, learning.reward, row.bucket, candidate, slot, _day(row))
+    counts = (sign * int(counted.trials), sign * int(counted.successes))
+    sums.add(STATISTICS, cell, *counts, *(sign * value for value in amounts))
+    sums.add(MINUTES, _minute_cell(row, learning, candidate), *counts, 0)
+    if learning.contextual:
+        observation = ObservationCell(row.merchant_id, row.placement, learning.reward, row.id, candidate)
+        sums.add(OBSERVATIONS, observation, *counts)
+    if row.customer is not None:
+        sums.add(USAGE, UsageCell(row.merchant_id, row.customer, row.placement, candidate, _day(row)), *counts)
+
+
+def _add_delay(sums: Sums, state: DecisionState, credit: Credit, sign: int) -> None:
+    """Add the delay after which a closed decision was resolved, and that of each success."""
+    row, learning = state.row, state.learning
+    bin, succeeded = resolution(row, learning, credit, state.outcomes)
+    delay = DelayCell(row.merchant_id, row.placement, learning.reward, bin, _day(row))
+    sums.add(DELAYS, delay, sign * succeeded, sign * (not succeeded))
+    for candidate, counted in credit.items():
+        if counted.successes:
+            arrival = ArrivalCell(row.merchant_id, row.placement, learning.reward, candidate, bin, _day(row))
+            sums.add(ARRIVALS, arrival, sign)
 
 
 def _add_choices(sums: Sums, row: DecisionRow, learning: Learning, credit: Credit, sign: int) -> None:

@@ -11,6 +11,15 @@ Kind = Literal["secret", "publishable"]
 Role = Literal["viewer", "editor", "publisher", "admin"]
 
 
+class MerchantDetails(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a merchant sells: country and currency by their ISO codes, the locale of pages, an IANA timezone."""
+
+    country: str = "DE"
+    currency: str = "EUR"
+    locale: str = "en"
+    timezone: str = "Europe/Berlin"
+
+
 class Merchant(msgspec.Struct, frozen=True):
     """The live or the test side of a tenant. The two sides share only the name and the people.
 

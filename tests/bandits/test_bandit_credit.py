@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bandits import Event, Statistics, credit
+from bandits import Event, Statistics, credit, unanswered
 
 RANKING = ["card", "paypal", "klarna", "ideal"]
 SEEN, WON = Statistics(1, 0), Statistics(1, 1)
@@ -133,6 +133,11 @@ def test_money_is_credited_as_conversion(reward):
     assert credit("cascade", reward, RANKING, [*story, Event("refunded", "paypal")]) == {"card": SEEN, "paypal": SEEN}
 
 
+def test_a_report_on_another_candidate_alone_examined_none():
+    assert converted("shown wero", "closed") == {}
+    assert converted("shown wero", "closed", model="shown") == {}
+
+
 # The other models.
 
 
@@ -169,6 +174,14 @@ def test_an_answer_that_nobody_reported_on_was_perhaps_never_shown():
 
 def test_the_chosen_was_shown_even_if_nobody_said_so():
     assert selected("shown card", "selected ideal", model="shown") == {"card": SEEN, "ideal": WON}
+
+
+@pytest.mark.parametrize(("model", "waiting"), [
+    ("choice", RANKING), ("cascade", RANKING), ("position", RANKING), ("first", ["card"]), ("shown", []),
+])  # fmt: skip
+def test_without_any_outcome_the_examined_are_still_waited_for(model, waiting):
+    assert list(unanswered(model, RANKING)) == waiting
+    assert set(credit(model, "converted", RANKING, events("closed"))) == set(waiting)
 
 
 # Whatever happens.

@@ -17,6 +17,7 @@ from engine.accounts import team as team_module
 from engine.accounts.passwords import MOST_WAITING
 from engine.clock import now_ms
 from engine.decisions.customers import Hasher, load_key
+from engine.model.account import MerchantDetails
 from engine.model.errors import Conflict, Forbidden, Invalid, NotFound, TooMany
 from engine.model.timestamps import DAY
 from engine.store import tables
@@ -235,7 +236,7 @@ async def test_a_merchants_slug_is_taken_once_and_its_timezone_exists(shop):
     with pytest.raises(Conflict):
         await shop.engine.accounts.add_merchant("shop", "Another")
     with pytest.raises(Invalid, match="Mars"):
-        await shop.engine.accounts.add_merchant("mars", "Mars", timezone="Mars/Olympus")
+        await shop.engine.accounts.add_merchant("mars", "Mars", MerchantDetails(timezone="Mars/Olympus"))
     assert [(one.slug, one.mode) for one in await shop.engine.accounts.merchants()] == [
         ("shop", "live"), ("shop", "test"),
     ]  # fmt: skip

@@ -8,6 +8,7 @@ import pytest
 from bandits import bin_of
 from engine.learning.outcome_effects import (
     NO_CHOICE,
+    DecisionState,
     Learning,
     add_pending,
     add_purchases,
@@ -49,7 +50,7 @@ def closed_sums(*outcomes, learning=LEARNING):
     text = msgspec.json.encode(ANSWER).decode()
     row = DecisionRow("dec_1", 1, "p", None, DECIDED_AT, None, 1, 1, "", "{}", "{}", text)
     sums = Sums()
-    fold(sums, row, learning, read_answer(text), outcomes, closed=True)
+    fold(sums, DecisionState(row, learning, read_answer(text), outcomes, closed=True))
     return sums
 
 
@@ -116,7 +117,7 @@ def sums_of(*outcomes, learning=LEARNING, closed=False, customer=None, answer=No
     text = msgspec.json.encode(answer or ANSWER).decode()
     row = DecisionRow("dec_1", 1, "p", customer, DECIDED_AT, None, 1, 1, "DE", "{}", "{}", text)
     sums = Sums() if sums is None else sums
-    fold(sums, row, learning, read_answer(text), outcomes, closed=closed, sign=sign)
+    fold(sums, DecisionState(row, learning, read_answer(text), outcomes, closed), sign=sign)
     return {name: cells for name, cells in sums.of.items() if any(any(values) for values in cells.values())}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from engine.accounts.team import ROLES
-from engine.model.account import Kind, Role
+from engine.model.account import Kind, MerchantDetails, Role
 from engine.service import Engine
 from rules.language.codes import COUNTRIES, CURRENCIES, OFTEN_MISTAKEN
 from web.cli.common import as_json, show, with_engine
@@ -24,17 +24,12 @@ def merchant() -> None:
 @click.option("--locale", default="en", show_default=True)
 @click.option("--timezone", default="Europe/Berlin", show_default=True)
 @as_json
-def merchant_add(
-    *, slug: str, name: str | None, country: str, currency: str, locale: str, timezone: str, json: bool
-) -> None:
+def merchant_add(*, slug: str, name: str | None, json: bool, **options: str) -> None:
     """Add a merchant, with a live and a test side."""
-    country = _code("country", country, COUNTRIES, "ISO 3166-1 alpha-2 code such as DE")
-    currency = _code("currency", currency, CURRENCIES, "ISO 4217 code such as EUR")
-    live, _ = with_engine(
-        lambda engine: engine.accounts.add_merchant(
-            slug, name or slug, country=country, currency=currency, locale=locale, timezone=timezone
-        )
-    )
+    options["country"] = _code("country", options["country"], COUNTRIES, "ISO 3166-1 alpha-2 code such as DE")
+    options["currency"] = _code("currency", options["currency"], CURRENCIES, "ISO 4217 code such as EUR")
+    details = MerchantDetails(**options)
+    live, _ = with_engine(lambda engine: engine.accounts.add_merchant(slug, name or slug, details))
     show({"slug": live.slug, "name": live.name, "sides": ["live", "test"]}, json=json)
 
 

@@ -39,23 +39,17 @@ def evaluate() -> None:
 @click.option("--from", "since", type=A_DAY, help="The first day, in UTC; 28 days before --to unless given.")
 @click.option("--to", "until", type=A_DAY, help="The last day, in UTC; today unless given.")
 @as_json
-def log(
-    *, placement: str, merchant: str, mode: str, policy: str, since: datetime | None, until: datetime | None, json: bool
-) -> None:
+def log(*, placement: str, merchant: str, mode: str, policy: str, json: bool, **days: datetime | None) -> None:
     """Evaluate another policy on the log of a placement.
 
     The policy fills the slots that were drawn: in the merchant's own order, evenly, or with one candidate first.
     """
     alternative = _alternative(policy)
-    last = (until or datetime.now(UTC)).replace(tzinfo=UTC)
-    first = since.replace(tzinfo=UTC) if since else last - timedelta(days=28)
-    end = last + timedelta(days=1) if until else last + timedelta(seconds=1)
+    since, until = _period(days["since"], days["until"])
 
     async def work(engine: Engine) -> Evaluation:
         side = await engine.accounts.merchant(merchant, mode)
-        return await evaluate_log(
-            engine.database, side.id, placement, alternative, since=to_ms(first), until=to_ms(end)
-        )
+        return await evaluate_log(engine.database, side.id, placement, alternative, since=since, until=until)
 
     evaluation = with_engine(work)
     rows = {
@@ -91,6 +85,13 @@ def obd(csv: Path, *, items: Path, posteriors: Path, truth: Path | None, json: b
         raise click.ClickException(str(error)) from None
     counts = {"log": csv.name, "rows": len(logged.item)} | ({} if rate is None else {"truth": rate})
     _show(rows, counts, json=json, title="Clicks a row", truth=rate)
+
+
+def _period(first: datetime | None, last: datetime | None) -> tuple[int, int]:
+    """Return the first millisecond of the first day and that after the last day, or after now."""
+    end = last.replace(tzinfo=UTC) + timedelta(days=1) if last else datetime.now(UTC) + timedelta(seconds=1)
+    start = first.replace(tzinfo=UTC) if first else end - timedelta(days=29 if last else 28)
+    return to_ms(start), to_ms(end)
 
 
 def _alternative(policy: str) -> Alternative:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import click
 import httpx
@@ -33,17 +34,7 @@ def replay() -> None:
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first rows.")
 @click.option("--at-once", type=click.IntRange(1, 64), default=16, show_default=True, help="Requests in flight.")
 @as_json
-def obd(
-    log: Path,
-    *,
-    items: Path | None,
-    url: str,
-    key: str,
-    placement: str | None,
-    limit: int | None,
-    at_once: int,
-    json: bool,
-) -> None:
+def obd(log: Path, *, items: Path | None, placement: str | None, limit: int | None, json: bool, **server: Any) -> None:
     """Play a log of the Open Bandit Dataset by rejection.
 
     For every logged row the server is asked for a decision. The row counts when the answer has the logged item
@@ -54,7 +45,7 @@ def obd(
         rows = read_log(log, limit=limit)
         catalogue = read_items(items) if items else items_of(rows)
         _check_items(rows, catalogue)
-        fresh, played = asyncio.run(_run(_client(url, key, at_once), rows, catalogue, target, at_once, quiet=json))
+        fresh, played = asyncio.run(_run(Server(**server), rows, catalogue, target, quiet=json))
     except (BadLog, ReplayStopped) as error:
         raise click.ClickException(str(error)) from None
     result = report(
@@ -66,26 +57,27 @@ def obd(
         _print(result, target, fresh)
 
 
-def _client(url: str, key: str, at_once: int) -> httpx.AsyncClient:
-    headers = {"authorization": f"Bearer {key}"}
-    limits = httpx.Limits(max_connections=at_once)
-    try:
-        return httpx.AsyncClient(base_url=url, headers=headers, limits=limits, timeout=30.0)
-    except (httpx.InvalidURL, ValueError) as error:
-        raise ReplayStopped(f"--url: {error}") from None
+class Server(NamedTuple):
+    """Where to play: the server's address, a secret key, and how many requests are in flight."""
+
+    url: str
+    key: str
+    at_once: int
+
+    def client(self) -> httpx.AsyncClient:
+        headers = {"authorization": f"Bearer {self.key}"}
+        limits = httpx.Limits(max_connections=self.at_once)
+        try:
+            return httpx.AsyncClient(base_url=self.url, headers=headers, limits=limits, timeout=30.0)
+        except (httpx.InvalidURL, ValueError) as error:
+            raise ReplayStopped(f"--url: {error}") from None
 
 
 async def _run(
-    http: httpx.AsyncClient,
-    rows: Sequence[LoggedRow],
-    items: Sequence[str],
-    placement: str,
-    at_once: int,
-    *,
-    quiet: bool,
+    server: Server, rows: Sequence[LoggedRow], items: Sequence[str], placement: str, *, quiet: bool
 ) -> tuple[bool, ReplayResult]:
-    async with http:
-        player = LogPlayer(http, placement, at_once=at_once)
+    async with server.client() as http:
+        player = LogPlayer(http, placement, at_once=server.at_once)
         fresh = await player.prepare(items)
         with _progress(quiet) as progress:
             task = progress.add_task("rows", total=len(rows))

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from engine.model.account import Merchant
+from engine.model.account import Merchant, MerchantDetails
 from engine.model.actor import Actor
 from engine.model.resource_kinds import Document, Kind
 from engine.service import Engine
@@ -52,10 +52,12 @@ async def _merchant(engine: Engine) -> Sequence[Merchant]:
     return await engine.accounts.add_merchant(
         catalogue.SLUG,
         catalogue.NAME,
-        country=catalogue.COUNTRY,
-        currency=catalogue.CURRENCY,
-        locale=catalogue.LOCALE,
-        timezone=catalogue.TIMEZONE,
+        MerchantDetails(
+            country=catalogue.COUNTRY,
+            currency=catalogue.CURRENCY,
+            locale=catalogue.LOCALE,
+            timezone=catalogue.TIMEZONE,
+        ),
         actor_name=ACTOR_NAME,
     )
 
