@@ -19,6 +19,8 @@ ROOT = Path(__file__).parent.parent
 TAP2 = ("-c", "from web.cli import main; main()")
 """The command `tap2` of these sources, as arguments of Python."""
 STARTS_WITHIN = 60.0
+UNLIMITED = {"TAP2_DECISION_RATE": "1000000/second", "TAP2_OUTCOME_RATE": "1000000/second"}
+"""A benchmark's load comes from one key."""
 
 
 def free_port() -> int:
@@ -40,7 +42,7 @@ class Server:
     def start(self) -> float:
         """Return the seconds until it was ready. Raises RuntimeError with its log if it never was."""
         own = {name: value for name, value in os.environ.items() if not name.startswith("TAP2_")}
-        own |= {"TAP2_DATA": str(self.folder), "TAP2_PORT": str(self.port), "TAP2_LOG_LEVEL": "warning"}
+        own |= {"TAP2_DATA": str(self.folder), "TAP2_PORT": str(self.port), "TAP2_LOG_LEVEL": "warning", **UNLIMITED}
         began = time.perf_counter()
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 PREFIX = "TAP2_"
+RATE = r"\A[1-9][0-9]{0,8}/(second|minute|hour|day)\Z"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,11 +50,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     refresh_seconds: Annotated[
         float, Meta(description="How often beliefs are looked at for a refresh of the draws.", gt=0)
     ] = 0.5
+    decision_rate: Annotated[
+        str, Meta(pattern=RATE, description="Decisions that a secret key may ask for, as in `200/second`.")
+    ] = "200/second"
+    outcome_rate: Annotated[
+        str, Meta(pattern=RATE, description="Outcomes that a secret key may report, as in `1000/second`.")
+    ] = "1000/second"
     public_rate: Annotated[
         str,
         Meta(
-            pattern=r"\A[1-9][0-9]{0,8}/(second|minute|hour|day)\Z",
-            description="What one address may ask with a publishable key, as in `600/minute`.",
+            pattern=RATE,
+            description="Decisions and outcomes of one address with a publishable key, as in `600/minute`.",
         ),
     ] = "600/minute"
     log_level: Annotated[

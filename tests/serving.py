@@ -23,6 +23,7 @@ from web.openapi.document import document
 
 T = TypeVar("T")
 WITHIN_SECONDS = 20
+UNLIMITED = {"decision_rate": "1000000/second", "outcome_rate": "1000000/second", "public_rate": "1000000/second"}
 _numbers = itertools.count(1)
 
 

@@ -31,9 +31,10 @@ from web.api import (
 )
 from web.demo.background import demo
 from web.http import logs, problem_details
-from web.http.access import HintLimit, PublicLimit
+from web.http.access import HintLimit
 from web.http.dependencies import DEPENDENCIES
 from web.http.process import tune
+from web.http.rate_limits import RateLimits
 from web.http.request_reading import MOST_BODY_BYTES
 from web.http.security_middleware import SecurityMiddleware
 from web.openapi import pages
@@ -52,7 +53,7 @@ def create_app(settings: Settings) -> Litestar:
     @asynccontextmanager
     async def engine(app: Litestar) -> AsyncIterator[None]:
         app.state.engine = await open_engine(settings, wait_seconds=settings.database_wait_seconds)
-        app.state.public_limit = PublicLimit(settings.public_rate)
+        app.state.rate_limits = RateLimits(settings)
         app.state.hint_limit = HintLimit()
         await app.state.engine.start()
         tune()

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from engine.settings import Settings
-from tests.serving import Server, Side, serving
+from tests.serving import UNLIMITED, Server, Side, serving
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("server")
-    with serving(Settings(data=str(folder), public_rate="100000/minute", decision_timeout_ms=5000)) as server:
+    with serving(Settings(data=str(folder), decision_timeout_ms=5000, **UNLIMITED)) as server:
         yield server
 
 

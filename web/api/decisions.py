@@ -21,10 +21,11 @@ from engine.service import Engine
 from rules import Wording
 from web.api.browsers import BrowserDecision, BrowserMethods, CustomerToken, customer_of, decision_for, methods_for
 from web.api.common_types import CustomerId, Slug, Warnings
-from web.http.access import access_of, check_merchant, engine_of
+from web.http.access import check_merchant, engine_of
 from web.http.lenient_reading import LenientReader, customer_text, read_query
 from web.http.metrics import DECISIONS, FALLBACKS, FAULTY_FACTS
 from web.http.problem_details import Problem, problem_of
+from web.http.rate_limits import admit_more, admitted
 from web.http.request_reading import AnyRequest
 from web.http.responses import JSON, NO_STORE
 from web.openapi import examples
@@ -143,7 +144,7 @@ _read_batch = LenientReader(BatchRequest)
     ).opt,
 )
 async def decide(request: AnyRequest) -> ASGIResponse:
-    access = access_of(request)
+    access = admitted(request, "decisions")
     view = _view(request, access)
     data, warnings = await _read_decision(request, with_warnings=view.with_warnings)
     check_merchant(access, data.merchant_id)
@@ -176,12 +177,13 @@ async def decide(request: AnyRequest) -> ASGIResponse:
     ).opt,
 )
 async def decide_batch(request: AnyRequest) -> ASGIResponse:
-    access = access_of(request)
+    access = admitted(request, "decisions")
     view = _view(request, access)
     data, warnings = await _read_batch(request, with_warnings=view.with_warnings)
     check_merchant(access, data.merchant_id)
     if len(set(data.placements)) < len(data.placements):
         raise invalid("placements", "must not repeat a placement")
+    admit_more(request, access, "decisions", len(data.placements) - 1)
     engine = engine_of(request)
     customer = customer_of(engine, access, customer_text(data.customer_id), data.customer_token)
     items = await engine.decider.decide_each(access.merchant.id, data.placements, customer, data.context or {})
@@ -210,7 +212,7 @@ async def decide_batch(request: AnyRequest) -> ASGIResponse:
     ).opt,
 )
 async def methods(request: AnyRequest) -> ASGIResponse:
-    access = access_of(request)
+    access = admitted(request, "decisions")
     query, warnings = read_query(request, MethodsQuery.__struct_fields__)
     check_merchant(access, query.get("merchant_id"))
     engine = engine_of(request)

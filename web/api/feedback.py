@@ -21,8 +21,9 @@ from engine.model.timestamps import to_ms
 from web.api.browsers import DecisionToken, problem_of_report
 from web.api.common_types import CustomerId, ReportedMoment, Slug
 from web.api.decisions import METHODS
-from web.http.access import access_of, address_of, check_merchant, engine_of
+from web.http.access import address_of, check_merchant, engine_of
 from web.http.metrics import OUTCOMES
+from web.http.rate_limits import admit_more, admitted
 from web.http.request_reading import MOST_FEEDBACK_BYTES, AnyRequest, ItemReader, UnreadItem
 from web.http.responses import json_response
 from web.openapi import examples
@@ -82,9 +83,10 @@ _read: ItemReader[Outcome] = ItemReader(Outcome, most_items=MOST_IN_BULK, most_b
     ).opt,
 )
 async def feedback(request: AnyRequest) -> Response[bytes]:
-    access = access_of(request)
+    access = admitted(request, "outcomes")
     data = await _read(request)
     if isinstance(data, list):
+        admit_more(request, access, "outcomes", len(data) - 1)
         items = [_item(request, access, index, outcome) for index, outcome in enumerate(data)]
     else:
         items = [_reported(request, access, "", data)]

@@ -1,17 +1,13 @@
-"""API keys of requests: which key was sent, what it may do, and how often."""
+"""API keys of requests: which key was sent, and what it may do."""
 
 from __future__ import annotations
 
 import ipaddress
 from collections import Counter
 
-from limits import RateLimitItem, parse
-from limits.storage import MemoryStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
-
 from engine.accounts.accounts import Access
 from engine.clock import now_ms
-from engine.model.errors import Forbidden, TooMany
+from engine.model.errors import Forbidden
 from engine.model.timestamps import DAY
 from engine.service import Engine
 from web.http.problem_details import Unauthorized
@@ -20,19 +16,6 @@ from web.http.request_reading import AnyRequest
 HINTS_A_DAY = 20
 HINT_SHARE = 0.01
 MOST_ADDRESSES = 200_000
-
-
-class PublicLimit:
-    """Limits requests by publishable key and address: everybody can read such a key in a page's source."""
-
-    def __init__(self, rate: str) -> None:
-        self._item: RateLimitItem = parse(rate)
-        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
-
-    def hit(self, key_id: str, address: str) -> None:
-        """Count a request; raise `TooMany` beyond the limit."""
-        if not self._limiter.hit(self._item, key_id, address):
-            raise TooMany("too many requests from this address", retry_after=self._item.get_expiry())
 
 
 class HintLimit:
@@ -79,13 +62,11 @@ def engine_of(request: AnyRequest) -> Engine:
 
 
 def access_of(request: AnyRequest) -> Access:
-    """Return the key that was sent and its merchant; raise `Unauthorized` or, beyond the rate limit, `TooMany`."""
+    """Return the key that was sent and its merchant; raise `Unauthorized`."""
     header = _authorization(request)
     access = engine_of(request).accounts.access(header[7:].strip()) if header[:7].lower() == "bearer " else None
     if access is None:
         raise Unauthorized("send `Authorization: Bearer <key>` with a key that is neither expired nor revoked")
-    if access.key.kind == "publishable":
-        request.app.state.public_limit.hit(access.key.id, address_of(request))
     return access
 
 

@@ -9,6 +9,7 @@ import msgspec
 from litestar.types import ASGIApp, Message, Receive, Send
 
 from web.http.problem_details import MEDIA_TYPE, TITLES, Problem
+from web.http.rate_limits import SCOPE as RATE_LIMIT
 
 Header = tuple[bytes, bytes]
 
@@ -21,7 +22,7 @@ NO_CONTENT_POLICY: Header = (b"content-security-policy", b"default-src 'none'; f
 OVER_TLS: Header = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 ANY_ORIGIN: tuple[Header, ...] = (
     (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"Retry-After"),
+    (b"access-control-expose-headers", b"Retry-After, RateLimit, RateLimit-Policy"),
 )
 PREFLIGHT_MAX_AGE_SECONDS = b"7200"
 
@@ -54,18 +55,19 @@ class SecurityMiddleware:
             return await _refuse(send, headers)
         if scope["method"] == "HEAD":
             scope = {**scope, "method": "GET"}
-            return await self._app(scope, receive, _without_body(_with(headers, send)))
-        return await self._app(scope, receive, _with(headers, send))
+            return await self._app(scope, receive, _without_body(_with(scope, headers, send)))
+        return await self._app(scope, receive, _with(scope, headers, send))
 
 
-def _with(headers: Sequence[Header], send: Send) -> Send:
-    """Add headers to a response; headers that it already has win."""
+def _with(scope: Any, headers: Sequence[Header], send: Send) -> Send:
+    """Add headers to a response, and what is left of the caller's limit; headers that it already has win."""
 
     async def send_with(message: Message) -> None:
         if message["type"] == "http.response.start":
             own = [(name.lower(), value) for name, value in message["headers"]]
             names = {name for name, _ in own}
-            message["headers"] = [*own, *(header for header in headers if header[0] not in names)]
+            missing = [header for header in headers if header[0] not in names]
+            message["headers"] = [*own, *missing, *scope.get(RATE_LIMIT, ())]
         await send(message)
 
     return send_with

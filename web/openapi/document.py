@@ -49,10 +49,13 @@ SCHEMES: Json = {
 HEADERS: dict[str, tuple[str, str]] = {
     "ETag": ("The version, in quotes", r'^"[0-9]+"$'),
     "Location": ("The URL of the resource, if one was created", "^/v1/"),
+    "RateLimit": ("What is left: the limit's name, `r` decisions or outcomes, all again in `t` seconds", '^"'),
+    "RateLimit-Policy": ("The limit: its name, `q` decisions or outcomes in `w` seconds", '^"'),
     "Retry-After": ("Seconds to wait", "^[0-9]+$"),
     "WWW-Authenticate": ("How to authenticate", "^Bearer$"),
 }
 HEADERS_OF_PROBLEMS = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}
+HEADERS_OF_LIMITS = ("RateLimit", "RateLimit-Policy")
 IF_MATCH: Json = {
     "name": "If-Match",
     "in": "header",
@@ -157,11 +160,13 @@ def _query_parameter(schema: Json) -> Json:
 
 
 def _responses(path: str, operation: Operation, schema: Reference) -> Iterator[tuple[int, Json]]:
+    limits = HEADERS_OF_LIMITS if operation.keys == "any" else ()
     for status, answer in operation.answers.items():
-        yield status, _answer(answer, schema)
+        yield status, _answer(answer._replace(headers=(*answer.headers, *limits)), schema)
     for status in sorted({*_common(path, operation), *operation.errors}):
         title = problem_details.TITLES[status]
-        problem = Answer(title, Problem, HEADERS_OF_PROBLEMS.get(status, ()), problem_details.MEDIA_TYPE)
+        headers = (*HEADERS_OF_PROBLEMS.get(status, ()), *(limits if status == 429 else ()))
+        problem = Answer(title, Problem, headers, problem_details.MEDIA_TYPE)
         yield status, _answer(problem, schema)
 
 

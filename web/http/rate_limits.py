@@ -1,0 +1,107 @@
+"""How much one caller may ask for: by key for servers, by address for browsers, whose key anybody can read.
+
+Each caller has a bucket that holds the quota and refills evenly (the generic cell rate algorithm: one number a caller,
+the time at which the bucket is full again). Answers carry it as `RateLimit-Policy` and `RateLimit`
+(draft-ietf-httpapi-ratelimit-headers). Each process counts for itself.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any, Literal
+
+from engine.accounts.accounts import Access
+from engine.model.errors import TooMany
+from engine.settings import Settings
+from web.http.access import access_of, address_of
+from web.http.request_reading import AnyRequest
+
+SCOPE = "tap2.rate_limit"
+"""Where a request's scope holds the headers that its response gets, whatever becomes of the request."""
+Kind = Literal["decisions", "outcomes"]
+Header = tuple[bytes, bytes]
+MOST_CALLERS = 200_000
+SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
+
+
+class RateLimit:
+    """A quota for each caller."""
+
+    def __init__(self, name: str, rate: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+        quota, _, unit = rate.partition("/")
+        self._quota, self._window = int(quota), SECONDS[unit]
+        self._interval = self._window / self._quota
+        self._name = name
+        self._left = f'"{name}";r=%d;t=%d'.encode()
+        self._policy = (b"ratelimit-policy", f'"{name}";q={self._quota};w={self._window}'.encode())
+        self._full_at: dict[tuple[str, str], float] = {}
+        self._clock = clock
+
+    def spend(self, caller: tuple[str, str], count: int) -> tuple[Header, ...]:
+        """Take `count` from a caller's bucket, at most all that it holds; return the headers that say what is left.
+
+        Raise `TooMany`, and take nothing, where less is left.
+        """
+        now = self._clock()
+        cost = count * self._interval if count < self._quota else self._window
+        full_at = self._full_at.get(caller, now)
+        seconds = full_at - now + cost if full_at > now else cost
+        wait = seconds - self._window
+        if wait > 1e-6:
+            raise TooMany(f"the limit of {self._name} is used up", retry_after=math.ceil(wait))
+        if len(self._full_at) >= MOST_CALLERS:
+            self._forget(now)
+        self._full_at[caller] = now + seconds
+        return self._headers(seconds)
+
+    def left(self, caller: tuple[str, str]) -> tuple[Header, ...]:
+        """Return the headers that say what is left."""
+        return self._headers(max(0.0, self._full_at.get(caller, 0.0) - self._clock()))
+
+    def _headers(self, seconds: float) -> tuple[Header, ...]:
+        left = int((self._window - seconds) / self._interval + 1e-6)
+        return self._policy, (b"ratelimit", self._left % (left, math.ceil(seconds)))
+
+    def _forget(self, now: float) -> None:
+        """Forget the callers whose bucket is full, or all where hardly any is: memory is bounded either way."""
+        self._full_at = {caller: full_at for caller, full_at in self._full_at.items() if full_at > now}
+        if len(self._full_at) > MOST_CALLERS // 2:
+            self._full_at = {}
+
+
+class RateLimits:
+    """The limits of decisions and outcomes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._decisions = RateLimit("decisions", settings.decision_rate)
+        self._outcomes = RateLimit("outcomes", settings.outcome_rate)
+        self._address = RateLimit("address", settings.public_rate)
+
+    def spend(self, request: AnyRequest, access: Access, kind: Kind, count: int) -> None:
+        """Count decisions or outcomes; raise `TooMany` beyond the limit. The response will say what is left."""
+        if access.key.kind == "publishable":
+            limit, caller = self._address, (access.key.id, address_of(request))
+        else:
+            limit, caller = (self._decisions if kind == "decisions" else self._outcomes), (access.key.id, "")
+        scope: Any = request.scope
+        try:
+            scope[SCOPE] = limit.spend(caller, count)
+        except TooMany:
+            scope[SCOPE] = limit.left(caller)
+            raise
+
+
+def admitted(request: AnyRequest, kind: Kind) -> Access:
+    """Return who asks, with one decision or outcome counted before the body is read; raise `TooMany`."""
+    access = access_of(request)
+    admit_more(request, access, kind, 1)
+    return access
+
+
+def admit_more(request: AnyRequest, access: Access, kind: Kind, count: int) -> None:
+    """Count further decisions or outcomes of a request; raise `TooMany` beyond the limit."""
+    if count:
+        limits: RateLimits = request.app.state.rate_limits
+        limits.spend(request, access, kind, count)
