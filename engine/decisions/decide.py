@@ -43,7 +43,7 @@ class DecisionAnswer(NamedTuple):
     notes: Sequence[FactNote] = ()
 
 
-class _Request(NamedTuple):
+class RequestScope(NamedTuple):
     """Who asks, the customer by keyed hash, what the request's context says, and when (epoch ms)."""
 
     merchant_id: int
@@ -97,7 +97,7 @@ class Decider:
         self, merchant_id: int, actives: Sequence[Active], customer_id: str | None, context: Mapping[str, Any]
     ) -> list[DecisionAnswer]:
         customer = self._hasher(merchant_id, customer_id) if customer_id else None
-        request = _Request(merchant_id, customer, context, now_ms())
+        request = RequestScope(merchant_id, customer, context, now_ms())
         ids = [decision_id(request.now) for _ in actives]
         try:
             async with asyncio.timeout(self._timeout):
@@ -122,7 +122,7 @@ class Decider:
         return active
 
     def _answer(
-        self, active: Active, request: _Request, usage: list[UsageRow], key: str
+        self, active: Active, request: RequestScope, usage: list[UsageRow], key: str
     ) -> tuple[DecisionAnswer, DecisionRow]:
         plan = active.plan
         merchant_id, customer, context, now = request
@@ -137,7 +137,7 @@ class Decider:
         answer = DecisionAnswer(decision, facts, plan, encode(decision), notes)
         return answer, log_row(answer, merchant_id, bucket, now, closes=True)
 
-    def _fall_back(self, active: Active, request: _Request, key: str) -> DecisionAnswer:
+    def _fall_back(self, active: Active, request: RequestScope, key: str) -> DecisionAnswer:
         plan = active.plan
         merchant_id, customer, context, now = request
         values, notes = plan.intake.read(context)
