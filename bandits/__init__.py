@@ -17,8 +17,9 @@ from bandits.drawing.slots import (
     first_chances,
     follow,
 )
-from bandits.evaluation.estimators import Estimate
-from bandits.evaluation.paired import is_off_one, paired_difference
+from bandits.evaluation.clusters import Clusters
+from bandits.evaluation.estimators import Estimate, is_off_one
+from bandits.evaluation.paired import paired_difference
 from bandits.evidence.change import memory
 from bandits.evidence.credit import CreditModel, Event, EventType, Reward, credit, unanswered
 from bandits.evidence.delay import DelayCurve, bin_of
@@ -48,6 +49,7 @@ __all__ = [
     "Amounts",
     "Arrangement",
     "Candidates",
+    "Clusters",
     "CreditModel",
     "DelayCurve",
     "Draws",

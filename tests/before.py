@@ -40,6 +40,8 @@ END = 1_795_176_000_000
 MINUTE = 60_000
 DIFFERENT_EACH_TIME = ("seconds",)
 """The fields of a preview's result that depend on the machine that it ran on: how long the preview took."""
+BY_CUSTOMER = ("low", "high", "refused")
+"""The fields of a preview's effect that took all decisions as independent when the fixture was made."""
 
 Json = dict[str, Any]
 
@@ -149,8 +151,9 @@ async def try_draft(engine: Engine, *, placement: str, since: int, until: int, w
 
 
 def comparable(result: str) -> str:
-    """Return a preview's result without the fields that differ each time."""
+    """Return a preview's result without the fields that differ each time, and without its interval."""
     fields = json.loads(result)
+    fields["effect"] = {name: value for name, value in fields["effect"].items() if name not in BY_CUSTOMER}
     return json.dumps({name: value for name, value in fields.items() if name not in DIFFERENT_EACH_TIME})
 
 

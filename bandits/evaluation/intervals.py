@@ -3,34 +3,53 @@
 The mean is taken to follow a gamma distribution, shifted and mirrored to match its skewness, by Wilson and Hilferty's
 cube root (1931); for counts this is Byar's interval. As Garwood (1936) adds one event for the upper limit of a count, a
 few imagined decisions are added: a log without a success does not prove that there is none.
+
+The decisions about one customer form a cluster (module `clusters`).
 """
 
 import numpy as np
 from numpy.typing import NDArray
+
+from bandits.evaluation.clusters import Clusters
+from bandits.posterior.student import student_quantile
 
 Floats = NDArray[np.float64]
 
 Z95 = 1.959963984540054
 
 
-def unskewed_interval(terms: Floats) -> tuple[float, float]:
-    """Return the 95 % interval of the mean of the population of `terms` (n,); infinite if n < 2."""
-    n = len(terms)
-    if n < 2 or not np.isfinite(terms).all():
+def unskewed_interval(terms: Floats, clusters: Clusters | None = None) -> tuple[float, float]:
+    """Return the 95 % interval of the mean of the population of `terms` (n,); infinite if n < 2.
+
+    Rows of the same cluster may depend on each other in any way; without `clusters`, all rows are independent.
+    """
+    if len(terms) < 2 or not np.isfinite(terms).all() or (clusters is not None and clusters.count < 2):
         return -np.inf, np.inf
-    value = float(terms.mean())
-    deviations = terms - value
-    spread = float(np.sqrt(deviations @ deviations / (n - 1)))
-    if not spread > 0:
+    value, error = float(terms.mean()), standard_error(terms, clusters)
+    if not error > 0:
         return value, value
-    root = float(np.sqrt(n))
-    skew = float((deviations * deviations * deviations).mean()) / spread**3 / root
-    return value + _deviation(-Z95, skew) * spread / root, value + _deviation(Z95, skew) * spread / root
+    sums = terms - value if clusters is None else clusters.sums(terms - value)
+    skew, quantile = float((sums * sums * sums).sum()) / (len(terms) * error) ** 3, Z95
+    if clusters is not None:
+        degrees = clusters.degrees_of_freedom(sums)
+        # The skewness of few sums is mostly noise, of variance 6 / count if they are normal.
+        skew *= max(0.0, 1 - 6 / (degrees * skew) ** 2) if skew else 0.0
+        quantile = student_quantile(0.975, degrees)
+    return value + _deviation(-quantile, skew) * error, value + _deviation(quantile, skew) * error
 
 
-def widened_interval(terms: Floats, with_imagined: Floats) -> tuple[float, float]:
-    """Return the span of the intervals of `terms` and of the terms with imagined ones."""
-    limits = *unskewed_interval(terms), *unskewed_interval(with_imagined)
+def standard_error(terms: Floats, clusters: Clusters | None = None) -> float:
+    """Return the standard error of the mean of `terms` (n,), n at least 2."""
+    n, deviations = len(terms), terms - terms.mean()
+    if clusters is None:
+        return float(np.sqrt(deviations @ deviations / (n - 1))) / float(np.sqrt(n))
+    return clusters.error(clusters.sums(deviations)) / n
+
+
+def widened_interval(terms: Floats, imagined: Floats, clusters: Clusters | None = None) -> tuple[float, float]:
+    """Return the span of the intervals of `terms` and of `imagined`: the terms, followed by those of imagined rows."""
+    more = None if clusters is None else clusters.with_single_rows(len(imagined) - len(terms))
+    limits = *unskewed_interval(terms, clusters), *unskewed_interval(imagined, more)
     return min(limits), max(limits)
 
 

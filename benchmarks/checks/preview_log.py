@@ -92,16 +92,19 @@ class Shoppers:
             self._probabilities[country, ranking] = probability
         return probability
 
-    def visit(self, country: str, ranking: Sequence[str], luck: random.Random) -> str | None:
-        """Return the method that a shopper takes, if any."""
+    def favourite(self, country: str, luck: random.Random) -> str:
         shares = self.favourites[country]
-        favourite = luck.choices(list(shares), list(shares.values()))[0]
-        for method in ranking:
-            if luck.random() < (FAVOURITE if method == favourite else OTHER):
-                return method
-            if luck.random() >= PATIENCE:
-                return None
-        return None
+        return luck.choices(list(shares), list(shares.values()))[0]
+
+
+def visit(favourite: str, ranking: Sequence[str], luck: random.Random) -> str | None:
+    """Return the method that a shopper with a favourite takes, if any."""
+    for method in ranking:
+        if luck.random() < (FAVOURITE if method == favourite else OTHER):
+            return method
+        if luck.random() >= PATIENCE:
+            return None
+    return None
 
 
 def _bought(favourite: str, ranking: Sequence[str]) -> float:
@@ -111,6 +114,19 @@ def _bought(favourite: str, ranking: Sequence[str]) -> float:
         bought += here * accepts
         here *= (1 - accepts) * PATIENCE
     return bought
+
+
+class Crowd(NamedTuple):
+    """The customers of a log: each makes so many `visits` on average, and keeps country, device and favourite.
+
+    With one visit nobody has an id, except the half that has `histories`.
+    """
+
+    visits: int = 1
+    histories: bool = False
+
+
+ONE_VISIT = Crowd()
 
 
 class LoggedDecision(NamedTuple):
@@ -143,19 +159,21 @@ async def furnish(engine: Engine, merchant_id: int) -> Plan:
     return active.plan
 
 
-def make_log(plan: Plan, merchant_id: int, *, count: int, seed: int, until: int, histories: bool = False) -> Log:
+def make_log(plan: Plan, merchant_id: int, *, count: int, seed: int, until: int, crowd: Crowd = ONE_VISIT) -> Log:
     """Return `count` decisions over the week before `until` (epoch milliseconds), whose windows are closed."""
     active, log, luck = Active(plan), Log(plan, Shoppers(seed)), random.Random(seed)
     learners: dict[str, _Learner] = {}
     for number in range(count):
         now = until - 7 * DAY + number * 7 * DAY // count
-        facts = _facts(luck, now, histories=histories)
+        person = random.Random(f"{seed}/{luck.randrange(count // crowd.visits)}") if crowd.visits > 1 else luck
+        facts = _facts(luck, person, now, crowd)
         bucket = plan.bucket(facts.values)
         learner = learners.setdefault(bucket, _Learner(merchant_id, bucket, log))
         key = f"dec_{now:012x}{luck.getrandbits(80):020x}"
         decision = decide(plan, learner.beliefs(active), facts, key, expires_at=expires_at(plan, now))
         ranking = [ranked.id for ranked in decision.ranking]
-        bought = log.shoppers.visit(facts.values["geo.country"], ranking, luck)
+        favourite = log.shoppers.favourite(facts.values["geo.country"], person)
+        bought = visit(favourite, ranking, luck)
         learner.learn(ranking, bought)
         answer = DecisionAnswer(decision, facts, plan, encode(decision))
         log.decisions.append(LoggedDecision(log_row(answer, merchant_id, bucket, now, closes=False), facts, bought))
@@ -192,23 +210,26 @@ def _outcome(decision: LoggedDecision) -> OutcomeRow:
     )
 
 
-def _facts(luck: random.Random, now: int, *, histories: bool) -> Facts:
+def _facts(luck: random.Random, person: random.Random, now: int, crowd: Crowd) -> Facts:
+    """Return the facts of a visit; what a customer keeps is drawn from `person`, whose state says who it is."""
+    customer = f"{person.getrandbits(256):064x}" if crowd.visits > 1 else None
     values: dict[str, Any] = {
         "cart.total": luck.randrange(500, 40_000),
         "cart.currency": "EUR",
         "cart.items": luck.randrange(1, 8),
-        "geo.country": luck.choice(COUNTRIES),
-        "device.type": luck.choice(DEVICES),
+        "geo.country": person.choice(COUNTRIES),
+        "device.type": person.choice(DEVICES),
         "customer.returning": luck.random() < 0.5,
         "customer.locale": "de-DE",
         "risk.score": round(luck.random() * 100, 1),
         "time.now": rfc3339(now),
     }
     past = {}
-    if histories and luck.random() < 0.5:
+    if crowd.histories and luck.random() < 0.5:
         bought = luck.randrange(1, 6)
         past = {luck.choice(METHODS): Past(bought + luck.random(), float(bought), bought)}
-    return Facts(values, past, f"{luck.getrandbits(256):064x}" if past else None)
+        customer = f"{luck.getrandbits(256):064x}"
+    return Facts(values, past, customer)
 
 
 class _Learner:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from benchmarks.checks.preview_log import COUNTRIES, DEVICES, METHODS, Log, Shoppers, document, make_log
+from benchmarks.checks.preview_log import COUNTRIES, DEVICES, METHODS, Crowd, Log, Shoppers, document, make_log
 from benchmarks.speed import preview_load
 from engine.kernel.kernel import Draw, draw_of
 from engine.kernel.plan import Plan, PlanDocument
@@ -62,11 +62,15 @@ class Coverage(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """Logs of so many decisions between the first so many methods, of which so many slots are drawn."""
+    """Logs of so many decisions between the first so many methods, of which so many slots are drawn.
+
+    A customer makes so many visits.
+    """
 
     decisions: int
     methods: int = len(METHODS)
     drawn: int = 3
+    visits: int = 1
 
 
 AS_MERCHANTS_HAVE_IT, DRAFTS = Setting(200_000), 400
@@ -92,7 +96,8 @@ def coverage(setting: Setting, *, least: int, seed: int = 1) -> Coverage:
 def cover(setting: Setting, seed: int, count: int = A_LOG) -> Coverage:
     """Try draft rules on a single log."""
     plan = Plan(document(methods=setting.methods, drawn=setting.drawn), version=1)
-    draft_bench = DraftBench(make_log(plan, 1, count=setting.decisions, seed=seed, until=A_MOMENT))
+    crowd = Crowd(setting.visits)
+    draft_bench = DraftBench(make_log(plan, 1, count=setting.decisions, seed=seed, until=A_MOMENT, crowd=crowd))
     tried = [draft_bench.try_on(rule) for rule in drafts(count, seed=seed, methods=METHODS[: setting.methods])]
     estimated = [draft for draft in tried if draft.effect.touched and not draft.effect.refused]
     whole, partly = ([draft.holds for draft in estimated if draft.whole is whole] for whole in (True, False))
@@ -215,7 +220,7 @@ class DraftBench:
             for case, order in zip(batch, redone.orders, strict=True):
                 totals.moves(case, order)
             succeeded = [self._bought.get(case.id, {}) for case in batch]
-            totals.weighs(comparison.weighed(batch, redone, beliefs, succeeded), revalued=False)
+            totals.weighs(batch, comparison.weighed(batch, redone, beliefs, succeeded), revalued=False)
         return Tried(rule, effect_of(totals), self._truth(cases, drawn) / self._count)
 
     def touched(self, rule: RuleDocument, comparison: Comparison) -> Iterator[Case]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from benchmarks.checks.preview_log import BASE_RULES, COUNTRIES, DEVICES, PLACEMENT, furnish, make_log, store_log
+from benchmarks.checks.preview_log import BASE_RULES, COUNTRIES, DEVICES, PLACEMENT, Crowd, furnish, make_log, store_log
 from benchmarks.process import TAP2, Server, free_port
 from benchmarks.speed.load import Measured, Tally, open_loop, request
 from engine.clock import now_ms
@@ -52,7 +52,8 @@ async def prepare(folder: Path, *, count: int) -> str:
     merchant, _ = await engine.accounts.add_merchant("shop", "Shop")
     plan = await furnish(engine, merchant.id)
     await store_log(
-        engine.database, make_log(plan, merchant.id, count=count, seed=8, until=now_ms() - DAY, histories=True)
+        engine.database,
+        make_log(plan, merchant.id, count=count, seed=8, until=now_ms() - DAY, crowd=Crowd(histories=True)),
     )
     _, key = await engine.accounts.create_key(merchant, "secret", "verify", actor_name="verify")
     await engine.stop()

@@ -104,13 +104,15 @@ class LoggedSteps:
     def __init__(self, alternative: Alternative) -> None:
         self._alternative = alternative
         self._rows: list[tuple[dict[int, float], dict[int, float]]] = []
+        self._customers: list[str] = []
         self.left_out = 0
 
-    def add(self, slots: Mapping[int, Slot], order: Sequence[str], won: Mapping[str, float]) -> None:
-        """`won`: successes by candidate. Where nothing was drawn there is nothing to learn."""
+    def add(self, slots: Mapping[int, Slot], order: Sequence[str], won: Mapping[str, float], customer: str) -> None:
+        """Add a decision; `won`: successes by candidate. Where nothing was drawn there is nothing to learn."""
         if not slots:
             self.left_out += 1
             return
+        self._customers.append(customer)
         top = min(slots)
         steps = {place: step(self._alternative, slot, top=place == top) for place, slot in slots.items()}
         self._rows.append((steps, {order.index(name): successes for name, successes in won.items()}))
@@ -123,15 +125,15 @@ class LoggedSteps:
                 steps[row, place] = value
             for place, successes in won.items():
                 rewards[row, min(place, depth - 1)] += successes
-        weights, whole = steps.prod(axis=1), rewards.sum(axis=1)
+        weights, whole, customers = steps.prod(axis=1), rewards.sum(axis=1), self._customers
         return Evaluation(
             decisions=len(whole),
             left_out=self.left_out,
-            logged=snips(np.ones(len(whole)), whole),
-            ips=ips(weights, whole),
-            snips=snips(weights, whole),
-            by_slot=reward_interaction_ips(steps, rewards),
-            difference=effect(weights, whole),
+            logged=snips(np.ones(len(whole)), whole, clusters=customers),
+            ips=ips(weights, whole, clusters=customers),
+            snips=snips(weights, whole, clusters=customers),
+            by_slot=reward_interaction_ips(steps, rewards, clusters=customers),
+            difference=effect(weights, whole, clusters=customers),
         )
 
 
@@ -180,7 +182,8 @@ class _PlacementLog:
                 observations.left_out += 1
                 continue
             won = _won(plan, logged, events.get(row.id, []))
-            observations.add(drawn_slots(plan, _facts(row), row.id, logged), logged.order, won)
+            slots = drawn_slots(plan, _facts(row), row.id, logged)
+            observations.add(slots, logged.order, won, row.id if row.customer is None else row.customer)
 
     async def _plan(self, version: int) -> Plan | None:
         if version not in self._plans:

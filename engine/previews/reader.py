@@ -116,7 +116,7 @@ class CaseReader:
             then = self._believed(batch, batch[0].plan_version)
             succeeded = [self._succeeded(case, events.get(case.id)) for case in batch]
             revalued = bounded.before.limits.bounds.values != bounded.draft.limits.bounds.values
-            totals.weighs(comparison.weighed(batch, redone, then, succeeded), revalued=revalued)
+            totals.weighs(batch, comparison.weighed(batch, redone, then, succeeded), revalued=revalued)
 
     def _believed(self, batch: Sequence[Case], plan_version: int) -> list[AnyBeliefs]:
         versions = dict.fromkeys(case.beliefs_version for case in batch)

@@ -21,10 +21,10 @@ RATES = {"card": 0.2, "paypal": 0.6, "klarna": 0.4}
 SHARES = {"card": 0.5, "paypal": 0.2, "klarna": 0.3}
 
 
-async def play(shop, count, *, slots=1):
+async def play(shop, count, *, slots=1, customers=None):
     """Customers come, look at the first `slots` and pay or leave."""
     chance = random.Random(1)
-    answers = await asyncio.gather(*(shop.decide(f"c{number}") for number in range(count)))
+    answers = await asyncio.gather(*(shop.decide(f"c{number % (customers or count)}") for number in range(count)))
     reports = []
     for answer in answers:
         for ranked in answer.decision.ranking[:slots]:
@@ -58,6 +58,17 @@ async def test_the_value_of_another_policy_is_found_in_the_log(empty_shop):
         for estimate in (found.ips, found.snips, found.by_slot):
             assert estimate.low < truth < estimate.high
         assert found.difference.low < truth - 0.34 < found.difference.high
+
+
+async def test_decisions_of_the_same_customers_tell_less(empty_shop):
+    await empty_shop.place(placement(shape=One(), policy=Split(weights=SHARES)), *candidates(*RATES))
+    await play(empty_shop, 900, customers=900)
+    many = await evaluation(empty_shop, First("paypal"))
+    await play(empty_shop, 900, customers=15)
+    few = await evaluation(empty_shop, First("paypal"))
+    assert not many.snips.refused
+    assert few.decisions == 2 * many.decisions
+    assert few.snips.high - few.snips.low > many.snips.high - many.snips.low
 
 
 async def test_whole_orders_are_weighed_slot_by_slot(empty_shop):

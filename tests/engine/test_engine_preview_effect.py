@@ -94,6 +94,25 @@ def test_what_was_estimated_is_the_same_each_time(log):
     assert one == again
 
 
+def totals(columns, *, customers):
+    rows = Rows(**{name: array("d", values) for name, values in columns.items()}, customer=array("Q", customers))
+    return Totals(read=len(customers), counted=len(customers), rows=rows)
+
+
+@pytest.mark.parametrize("customers", [400, 40, 10])
+def test_decisions_of_the_same_customers_widen_the_interval(customers):
+    numbers = [number * customers // 400 for number in range(400)]
+    weights = [0.5 + number % 2 for number in numbers]
+    logged = [float(number % 3 == 0) for number in numbers]
+    earned = [weight * reward for weight, reward in zip(weights, logged, strict=True)]
+    columns = {"weight": weights, "logged": logged, "least": earned, "most": earned}
+    columns |= {"open": [0.0] * 400, "unseen": [0.0] * 400}
+    effect, independent = (effect_of(totals(columns, customers=labels)) for labels in (numbers, range(400)))
+    width = (effect.high - effect.low) / (independent.high - independent.low)
+    assert width == pytest.approx(1) if customers == 400 else width > 2
+    assert bool(effect.refused) == (customers == 10)
+
+
 def test_an_unknown_share_widens_the_interval_on_both_sides():
     rewards = [float(number % 2) for number in range(400)]
     zeros = [0.0] * 400
@@ -101,7 +120,7 @@ def test_an_unknown_share_widens_the_interval_on_both_sides():
     def effect(open_share):
         columns = {"weight": [1.0] * 400, "logged": rewards, "least": rewards, "most": rewards, "unseen": zeros}
         columns["open"] = [open_share * reward for reward in rewards]
-        return effect_of(Totals(read=400, counted=400, rows=Rows(**{k: array("d", v) for k, v in columns.items()})))
+        return effect_of(totals(columns, customers=range(400)))
 
     known, partly = effect(0.0), effect(0.04)
     assert partly.unknown == pytest.approx(0.04)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,7 @@ def _show(
     rows: Mapping[str, Estimate], counts: Mapping[str, Any], *, json: bool, title: str, truth: float | None = None
 ) -> None:
     if json:
-        show({**counts, "estimates": {name: asdict(estimate) for name, estimate in rows.items()}}, json=True)
+        show({**counts, "estimates": {name: _as_numbers(estimate) for name, estimate in rows.items()}}, json=True)
         return
     console = Console()
     console.print(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in counts.items()))
@@ -122,6 +123,11 @@ def _show(
             console.print(f"{name} is refused: {estimate.refused}.")
 
 
+def _as_numbers(estimate: Estimate) -> dict[str, Any]:
+    """Return the fields for JSON, which has no NaN."""
+    return {name: None if value != value else value for name, value in asdict(estimate).items()}
+
+
 def _table(rows: Mapping[str, Estimate], title: str, truth: float | None) -> Table:
     table = Table(title=title)
     for name in ("", "value", "95% interval", "effective sample", "largest weight", "mean weight"):
@@ -129,7 +135,7 @@ def _table(rows: Mapping[str, Estimate], title: str, truth: float | None) -> Tab
     if truth:
         table.add_column("relative error", justify="right")
     for name, estimate in rows.items():
-        interval = f"{estimate.low:.4g} to {estimate.high:.4g}"
+        interval = "none" if isnan(estimate.low) else f"{estimate.low:.4g} to {estimate.high:.4g}"
         value, interval = ("refused", "") if estimate.refused else (f"{estimate.value:.4g}", interval)
         error = [] if not truth else ["" if estimate.refused else f"{abs(estimate.value - truth) / truth:.3f}"]
         weights = (f"{estimate.effective_sample:,.0f}", f"{estimate.largest_weight:.3g}", f"{estimate.mean_weight:.3f}")

@@ -48,10 +48,14 @@ def effect_of(totals: Totals) -> Effect:
     """Decisions that the draft treats alike say nothing about the difference, and count as none."""
     rows = totals.rows
     weight, logged = _floats(rows.weight), _floats(rows.logged)
+    customers = bandits.Clusters.of(np.array(rows.customer), weight)
     if not len(weight):
         return Effect(totals.counted, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, _nothing(totals))
     share = len(weight) / totals.counted
-    least, most = (bandits.paired_difference(weight, logged, _floats(earned)) for earned in (rows.least, rows.most))
+    least, most = (
+        bandits.paired_difference(weight, logged, _floats(earned), clusters=customers)
+        for earned in (rows.least, rows.most)
+    )
     unknown, bounded = _open(rows)
     slack = MAY_DIFFER * unknown * max(abs(float(_floats(rows.most).mean())), abs(float(logged.mean())))
     return Effect(
@@ -65,7 +69,7 @@ def effect_of(totals: Totals) -> Effect:
         largest_weight=least.largest_weight,
         unknown=unknown,
         bounded=bounded,
-        refused=_refusal(totals, weight, least, unknown, bounded),
+        refused=_refusal(totals, customers, least, unknown, bounded),
     )
 
 
@@ -77,9 +81,11 @@ def _nothing(totals: Totals) -> str:
     return ""
 
 
-def _refusal(totals: Totals, weight: Floats, estimate: bandits.Estimate, unknown: float, bounded: float) -> str:
+def _refusal(
+    totals: Totals, customers: bandits.Clusters, estimate: bandits.Estimate, unknown: float, bounded: float
+) -> str:
     """Why the past cannot tell, in words that go on after "Cannot be known from the past:"."""
-    touched = len(weight)
+    touched = estimate.n
     if 2 * totals.revalued > touched:
         return "the draft sets other values in the answer, and what these do to customers was never tried"
     if unknown > MOST_UNKNOWN or bounded > MOST_BOUNDED:
@@ -92,9 +98,9 @@ def _refusal(totals: Totals, weight: Floats, estimate: bandits.Estimate, unknown
             f"the {touched:,} decisions that the draft touches hold as much of what it would do as "
             f"{estimate.effective_sample:.0f}; at least {LEAST_SAMPLE} are needed"
         )
-    if bandits.is_off_one(weight):
+    if bandits.is_off_one(customers.weights, clusters=customers):
         return "what the draft would do is too rare in the log to be weighed"
-    return ""
+    return customers.refusal()
 
 
 def _open(rows: Rows) -> tuple[float, float]:

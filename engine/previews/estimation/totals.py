@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -37,10 +38,22 @@ class Rows:
     most: array[float] = field(default_factory=lambda: array("d"))
     open: array[float] = field(default_factory=lambda: array("d"))
     unseen: array[float] = field(default_factory=lambda: array("d"))
+    customer: array[int] = field(default_factory=lambda: array("Q"))
 
-    def extend(self, other: Weighed | Rows) -> None:
+    def append(self, weighed: Weighed, customers: Iterable[int]) -> None:
         for name in Weighed._fields:
-            getattr(self, name).frombytes(getattr(other, name).tobytes())
+            getattr(self, name).frombytes(getattr(weighed, name).tobytes())
+        self.customer.extend(customers)
+
+    def extend(self, other: Rows) -> None:
+        for name in self.__slots__:
+            getattr(self, name).extend(getattr(other, name))
+
+
+def customer_number(case: Case) -> int:
+    """Return the same number for all decisions of a customer; a decision without a customer has its own."""
+    label = case.id if case.facts.customer is None else case.facts.customer
+    return int.from_bytes(hashlib.blake2b(label.encode(), digest_size=8).digest())
 
 
 @dataclass(slots=True)
@@ -89,10 +102,10 @@ class Totals:
         self.examples[kind] = [*self.examples.get(kind, ()), Example(case.id, kind, before, after)][-EXAMPLES_A_KIND:]
         return None
 
-    def weighs(self, shares: Weighed, *, revalued: bool) -> None:
+    def weighs(self, cases: Sequence[Case], shares: Weighed, *, revalued: bool) -> None:
         """Add weighed decisions. Where an answer's values changed, the log cannot tell the effect: it stays open."""
         self.revalued += revalued * len(shares.weight)
-        self.rows.extend(shares._replace(open=shares.most) if revalued else shares)
+        self.rows.append(shares._replace(open=shares.most) if revalued else shares, map(customer_number, cases))
 
     def add(self, other: Totals) -> None:
         for name in ("read", "fallback", "lost", "counted", "emptied", "changed", "revalued"):
