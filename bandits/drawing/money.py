@@ -17,10 +17,21 @@ _AMOUNTS = 1
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """The number of successes with a known amount, and the sum of these in minor units; fractions once faded."""
+    """The number of successes with a known amount, their sum in minor units and that of their squares (0: not kept).
+
+    Fractions once faded.
+    """
 
     count: float = 0
     total: float = 0
+    squares: float = 0
+
+    @property
+    def weight(self) -> float:
+        """Return the number of amounts, varying as exponential ones do, that say as much about the mean."""
+        if not self.squares or not self.total:
+            return self.count
+        return self.count / max(1.0, self.squares * self.count / self.total**2 - 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +44,8 @@ class AmountDraws:
 
 def mean_amount(amounts: Amounts, *, typical: float) -> float:
     """Return the posterior mean of the amount of a success, in minor units."""
-    return (TYPICAL_STRENGTH * typical + amounts.total) / (TYPICAL_STRENGTH + amounts.count)
+    share = amounts.weight / amounts.count if amounts.count else 1.0
+    return (TYPICAL_STRENGTH * typical + share * amounts.total) / (TYPICAL_STRENGTH + amounts.weight)
 
 
 def make_amount_draws(
@@ -49,16 +61,16 @@ def make_amount_draws(
     """Draw the value of a success of each candidate, margin * amount - fee, `count` times; `fees` (K,) default to 0.
 
     `typical` > 0 is the amount to expect if none is known; otherwise ValueError. Amounts are modelled as exponential,
-    so their mean has an inverse gamma posterior (a little too wide for amounts that vary less). The noise depends on
-    `seed` and the id as that of rates does, and is independent of it. The product with draws of rates is a draw of
-    what a trial earns.
+    so their mean has an inverse gamma posterior (a little too wide for amounts that vary less; those that vary more
+    count as fewer). The noise depends on `seed` and the id as that of rates does, and is independent of it. The product
+    with draws of rates is a draw of what a trial earns.
     """
     if not typical > 0:
         raise ValueError(f"typical must be positive: {typical}")
     costs = [0.0] * len(ids) if fees is None else fees
     draws, means = np.empty((len(ids), count), np.float32), np.empty(len(ids), np.float64)
     for row, (candidate, amount, fee) in enumerate(zip(ids, amounts, costs, strict=True)):
-        expected, shape = mean_amount(amount, typical=typical), TYPICAL_STRENGTH + amount.count
+        expected, shape = mean_amount(amount, typical=typical), TYPICAL_STRENGTH + amount.weight
         draws[row] = margin * expected * shape / noise(seed, candidate, _AMOUNTS).gamma(shape + 1, 1.0, count) - fee
         means[row] = margin * expected - fee
     draws.setflags(write=False)

@@ -19,7 +19,8 @@ from engine.store.folds import FOLDS, MINUTES, OBSERVATIONS, WAITING, Fold, Sums
 CHUNK = 2_000
 # The tables in the order in which writers take them, so that none waits for us while we wait for it.
 HOLD_WRITERS = (
-    "LOCK TABLE decisions, outcomes, statistics, usage, waiting, delays, arrivals, lessons IN SHARE ROW EXCLUSIVE MODE"
+    "LOCK TABLE decisions, outcomes, statistics, usage, waiting, delays, arrivals, amounts, lessons "
+    "IN SHARE ROW EXCLUSIVE MODE"
 )
 
 REBUILT = tuple(fold for fold in FOLDS if fold is not MINUTES)

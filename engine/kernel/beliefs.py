@@ -77,7 +77,8 @@ class Beliefs:
 class ArmBelief(msgspec.Struct, frozen=True, array_like=True):
     """Evidence for one candidate: faded and weighted trials and successes, and the prior from one level up.
 
-    `priced` successes had a known amount, `amount` minor units in sum.
+    `priced` successes had a known amount, `amount` minor units in sum and `squares` the sum of their squares, those in
+    the tail cut; `squares` is 0 in old versions.
     """
 
     trials: float = 0.0
@@ -86,6 +87,7 @@ class ArmBelief(msgspec.Struct, frozen=True, array_like=True):
     strength: float = bandits.FLAT.strength
     priced: float = 0.0
     amount: float = 0.0
+    squares: float = 0.0
 
     @property
     def evidence(self) -> bandits.Evidence:
@@ -116,7 +118,7 @@ class Knowledge(msgspec.Struct, frozen=True, omit_defaults=True):
     def amounts(self, ids: Sequence[str], placement: Placement, version: int) -> AmountScores | None:
         """Draw the amounts for a version; None if the reward does not depend on amounts."""
         arms = [self.arms.get(name, NO_EVIDENCE) for name in ids]
-        sums = [bandits.Amounts(arm.priced, arm.amount) for arm in arms]
+        sums = [bandits.Amounts(arm.priced, arm.amount, arm.squares) for arm in arms]
         return make_amounts(ids, sums, placement, version)
 
 

@@ -13,6 +13,7 @@ from engine.kernel.plan import Plan
 from engine.model.placement import Placement
 from engine.model.scope import Scope
 from engine.model.timestamps import DAY, MINUTE
+from engine.statistics.amounts import AmountRow, amounts_by_candidate
 from engine.statistics.evidence import (
     FORGOTTEN_AFTER_HALF_LIVES,
     Curves,
@@ -101,11 +102,13 @@ class BeliefsReader:
             self._fit = await fits.get(connection, self._scope) or Fit()
             days = await folds.days(connection, self._scope, bucket=bucket, since_day=first_day)
             pending = await folds.waiting_trials(connection, self._scope, bucket=bucket)
-        return await asyncio.to_thread(self._beliefs, bucket, days, pending, now)
+            amounts = await folds.amount_rows(connection, self._scope, bucket=bucket, since_day=first_day)
+        return await asyncio.to_thread(self._beliefs, bucket, (days, pending, amounts), now)
 
     def _beliefs(
-        self, bucket: str | None, days: Sequence[DayRow], pending: Sequence[PendingRow], now: int
+        self, bucket: str | None, rows: tuple[Sequence[DayRow], Sequence[PendingRow], Sequence[AmountRow]], now: int
     ) -> dict[str, ArmBelief]:
+        days, pending, amount_rows = rows
         priors = self._priors() if bucket is not None and self._placement.buckets else {}
         settings = EvidenceSettings(
             self._placement.half_life_days,
@@ -115,7 +118,8 @@ class BeliefsReader:
             now,
             pending_step(self._placement.window_minutes),
         )
-        return arm_beliefs(days, pending, priors, settings)
+        amounts = amounts_by_candidate(amount_rows, days, settings.fade, typical=max(1, self._placement.typical_amount))
+        return arm_beliefs(days, pending, priors, settings, amounts)
 
     def _memory(self, bucket: str | None, days: Sequence[DayRow], before: int) -> Memory:
         """Detect jumps up to the day `before`; cached, as complete days do not change."""

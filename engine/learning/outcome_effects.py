@@ -10,11 +10,14 @@ import msgspec
 import bandits
 from bandits.evidence.credit import CreditModel, Reward
 from bandits.evidence.delay import bin_of
+from bandits.evidence.tails import amount_bin
 from engine.model.placement import Contextual, Placement
 from engine.model.timestamps import DAY, MINUTE
+from engine.statistics.amounts import relative_amount
 from engine.statistics.evidence import pending_step
 from engine.store.decisions import DecisionRow
 from engine.store.folds import (
+    AMOUNTS,
     ARRIVALS,
     DELAYS,
     MINUTES,
@@ -22,6 +25,7 @@ from engine.store.folds import (
     STATISTICS,
     USAGE,
     WAITING,
+    AmountCell,
     ArrivalCell,
     Cell,
     DelayCell,
@@ -59,6 +63,10 @@ class Learning(msgspec.Struct, frozen=True):
         credit = "cascade" if placement.credit == "choice" and not placement.learns_choices else placement.credit
         window = placement.window_minutes
         return cls(placement.reward, credit, window, currency, contextual, placement.learns_choices)
+
+    @property
+    def counts_money(self) -> bool:
+        return self.reward in ("revenue", "margin")
 
     def slot(self, ranking: Sequence[str], candidate: str) -> int:
         """Return the candidate's slot, from 1, if credit depends on it; otherwise 0."""
@@ -159,6 +167,8 @@ def _add_credit(sums: Sums, state: DecisionState, candidate: str, counted: bandi
     cell = Cell(row.merchant_id, row.placement, learning.reward, row.bucket, candidate, slot, _day(row))
     counts = (sign * int(counted.trials), sign * int(counted.successes))
     sums.add(STATISTICS, cell, *counts, *(sign * value for value in amounts))
+    if amounts[0] and learning.counts_money:
+        _add_amount(sums, state, candidate, amounts[1], sign)
     sums.add(MINUTES, _minute_cell(row, learning, candidate), *counts, 0)
     if learning.contextual:
         observation = ObservationCell(row.merchant_id, row.placement, learning.reward, row.id, candidate)
@@ -246,6 +256,26 @@ def _amounts(learning: Learning, candidate: str, outcomes: Sequence[OutcomeRow])
     if not priced or priced[-1].currency != learning.currency:
         return 0, 0
     return 1, priced[-1].amount or 0
+
+
+class CartFacts(msgspec.Struct, frozen=True):
+    """The part of a decision's facts that an amount is compared with."""
+
+    total: object = msgspec.field(name="cart.total", default=None)
+    currency: object = msgspec.field(name="cart.currency", default=None)
+
+
+_read_cart = msgspec.json.Decoder(CartFacts).decode
+
+
+def _add_amount(sums: Sums, state: DecisionState, candidate: str, amount: int, sign: int) -> None:
+    """Add an amount to its bin: as a share of the cart, if its total was known, because its size is no merit."""
+    row, learning, cart = state.row, state.learning, _read_cart(state.row.facts)
+    is_own = cart.currency is None or cart.currency == learning.currency
+    share = relative_amount(amount, cart.total) if is_own else None
+    value = amount if share is None else share
+    scope = (row.merchant_id, row.placement, learning.reward, row.bucket, candidate)
+    sums.add(AMOUNTS, AmountCell(*scope, int(share is not None), amount_bin(value), _day(row)), sign, sign * value)
 
 
 def _delay(row: DecisionRow, learning: Learning, outcomes: Sequence[OutcomeRow], *, succeeded: bool) -> int:

@@ -91,6 +91,11 @@ class EvidenceSettings(NamedTuple):
     now: int
     step: int
 
+    def fade(self, candidate: str, day: int) -> float:
+        """Return the weight of a candidate's evidence of a day."""
+        faded = bandits.recency_weight(max(0, self.now // DAY - day), self.half_life_days)
+        return faded * self.memory.get((candidate, day), 1.0)
+
 
 def pending_step(window_minutes: int) -> int:
     """Return the length of a step in minutes: at most sixty steps to a window, so that long windows have few cells."""
@@ -109,16 +114,23 @@ def arm_beliefs(
     pending: Sequence[PendingRow],
     priors: Mapping[str, bandits.Prior],
     settings: EvidenceSettings,
+    amounts: Mapping[str, bandits.Amounts] = MappingProxyType({}),
 ) -> dict[str, ArmBelief]:
     """Return the belief about every candidate that has statistics, pending trials or a prior, by id."""
     names = sorted({row.candidate for row in days} | {row.candidate for row in pending} | priors.keys())
-    evidence, amounts = _evidence(names, days, pending, settings), _amounts(days, settings)
+    evidence = _evidence(names, days, pending, settings)
     tempered = _tempered(names, evidence, priors)
     beliefs = {}
     for name, counts in zip(names, evidence, strict=True):
-        prior = tempered.get(name, bandits.FLAT)
+        prior, priced = tempered.get(name, bandits.FLAT), amounts.get(name, bandits.Amounts())
         beliefs[name] = ArmBelief(
-            counts.trials, counts.successes, prior.mean, prior.strength, *amounts.get(name, (0, 0))
+            counts.trials,
+            counts.successes,
+            prior.mean,
+            prior.strength,
+            priced.count,
+            priced.total,
+            priced.squares,
         )
     return beliefs
 
@@ -158,16 +170,6 @@ def memory(days: Sequence[DayRow], examination: tuple[float, ...], *, before_day
     }
 
 
-def _amounts(days: Sequence[DayRow], settings: EvidenceSettings) -> dict[str, tuple[float, float]]:
-    """Return the faded number and sum of known amounts, by candidate."""
-    sums: dict[str, tuple[float, float]] = {}
-    for row in days:
-        if row.priced:
-            faded, (priced, amount) = _faded(row, settings), sums.get(row.candidate, (0.0, 0.0))
-            sums[row.candidate] = (priced + faded * row.priced, amount + faded * row.amount)
-    return sums
-
-
 def _evidence(
     names: Sequence[str], days: Sequence[DayRow], pending: Sequence[PendingRow], settings: EvidenceSettings
 ) -> list[bandits.Evidence]:
@@ -179,7 +181,7 @@ def _evidence(
     trials, successes = np.zeros((2, len(names), len(columns)))
     for row in days:
         cell = index[row.candidate], columns[_column(row)]
-        faded = _faded(row, settings)
+        faded = settings.fade(row.candidate, row.day)
         trials[cell] += faded * row.trials
         successes[cell] += faded * row.successes
     for step in pending:
@@ -204,8 +206,3 @@ def _weight(candidate: str, column: Column, settings: EvidenceSettings) -> float
         return examined
     age, span = max(0, settings.now - minute * MINUTE), settings.step * MINUTE
     return examined * settings.curves.share_since(candidate, age, span)
-
-
-def _faded(row: DayRow, settings: EvidenceSettings) -> float:
-    faded = bandits.recency_weight(max(0, settings.now // DAY - row.day), settings.half_life_days)
-    return faded * settings.memory.get((row.candidate, row.day), 1.0)

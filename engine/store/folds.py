@@ -12,13 +12,24 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.facts import History, Past
 from engine.model.scope import Scope
+from engine.statistics.amounts import AmountRow
 from engine.statistics.evidence import DayRow, PendingRow
 from engine.statistics.outages import MinuteRow
 from engine.statistics.share import Share
 from engine.store import observations, tables
 from engine.store.connection.bulk import insert_many
 from engine.store.observations import ObservationCell
-from engine.store.tables import arrivals, delays, fold_starts, minutes, pending_trials, statistics, tallies, usage
+from engine.store.tables import (
+    amounts,
+    arrivals,
+    delays,
+    fold_starts,
+    minutes,
+    pending_trials,
+    statistics,
+    tallies,
+    usage,
+)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -74,6 +85,19 @@ class ArrivalCell(NamedTuple):
     day: int
 
 
+class AmountCell(NamedTuple):
+    """The key of amounts; `relative` is 1 for those in ten-thousandths of the cart, 0 for minor units."""
+
+    merchant_id: int
+    placement: str
+    reward: str
+    bucket: str
+    candidate: str
+    relative: int
+    bin: int
+    day: int
+
+
 class MinuteCell(NamedTuple):
     merchant_id: int
     placement: str
@@ -104,9 +128,10 @@ USAGE = Fold(usage, UsageCell, ("trials", "successes"))
 WAITING = Fold(pending_trials, WaitingCell, ("trials",))
 DELAYS = Fold(delays, DelayCell, ("successes", "failures"))
 ARRIVALS = Fold(arrivals, ArrivalCell, ("successes",))
+AMOUNTS = Fold(amounts, AmountCell, ("priced", "amount"))
 MINUTES = Fold(minutes, MinuteCell, ("trials", "successes", "pending"))
 """Kept for two days only, so neither compared with the log nor rebuilt from it."""
-FOLDS = (STATISTICS, USAGE, WAITING, DELAYS, ARRIVALS, MINUTES)
+FOLDS = (STATISTICS, USAGE, WAITING, DELAYS, ARRIVALS, AMOUNTS, MINUTES)
 """In the order in which writers take their tables, so that none waits for another in a ring."""
 OBSERVATIONS = Fold(tables.observations, ObservationCell, ("trials", "successes"))
 """Kept as every change of its sums, after all others."""
@@ -238,6 +263,19 @@ async def arrival_counts(connection: AsyncConnection, scope: Scope) -> list[tupl
     query = select(*columns, func.sum(arrivals.c.successes)).where(*_within(arrivals, scope))
     rows = await connection.execute(query.group_by(*columns).order_by(*columns))
     return [(name, bin, int(successes)) for name, bin, successes in rows]
+
+
+async def amount_rows(
+    connection: AsyncConnection, scope: Scope, *, bucket: str | None, since_day: int
+) -> list[AmountRow]:
+    """Return the amounts by candidate, kind, bin and day; without `bucket`, of all together."""
+    columns = [amounts.c[name] for name in ("candidate", "relative", "bin", "day")]
+    sums = [func.sum(amounts.c[name]) for name in AMOUNTS.values]
+    query = select(*columns, *sums).where(*_within(amounts, scope), amounts.c.day >= since_day)
+    if bucket is not None:
+        query = query.where(amounts.c.bucket == bucket)
+    rows = await connection.execute(query.group_by(*columns).order_by(*columns))
+    return [AmountRow(row[0], *map(int, row[1:])) for row in rows]
 
 
 async def minute_rows(connection: AsyncConnection, scope: Scope, *, since: int) -> list[MinuteRow]:

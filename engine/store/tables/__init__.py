@@ -16,6 +16,7 @@ from engine.store.tables.log import decisions, outcomes
 from engine.store.tables.previews import previews
 from engine.store.tables.schema import metadata
 from engine.store.tables.statistics import (
+    amounts,
     arrivals,
     beliefs,
     delays,
@@ -37,6 +38,7 @@ from engine.store.tables.statistics import (
 __all__ = [
     "accounts",
     "active_plans",
+    "amounts",
     "arrivals",
     "audit",
     "beliefs",

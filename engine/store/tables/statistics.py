@@ -74,6 +74,25 @@ arrivals = Table(
     sqlite_with_rowid=False,
 )
 
+# Amounts of successes by bin of `bandits.evidence.tails`, where the reward depends on them. `relative` amounts are in
+# ten-thousandths of the cart, which was known; the others are in minor units.
+amounts = Table(
+    "amounts",
+    metadata,
+    merchant_column(),
+    Column("placement", Text, nullable=False),
+    Column("reward", Text, nullable=False),
+    Column("bucket", Text, nullable=False),
+    Column("candidate", Text, nullable=False),
+    Column("relative", Integer, nullable=False),
+    Column("bin", Integer, nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("priced", BigInteger, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement", "reward", "bucket", "candidate", "relative", "bin", "day"),
+    sqlite_with_rowid=False,
+)
+
 # Trials by the minute of their decision, kept for two days: what outages are detected from.
 minutes = Table(
     "minutes",
