@@ -38,7 +38,7 @@ class Reading(NamedTuple):
 
 
 class _DeclaredFact(NamedTuple):
-    """A declared fact: how to convert it, and its allowed values by their form without case."""
+    """A declared fact: how to convert it, and its allowed values as written and by their form without case."""
 
     name: str
     convert: Converter
@@ -59,7 +59,8 @@ class Intake:
             node = self._tree
             for group in groups:
                 node = node.setdefault(group, {})
-            allowed = {value.casefold(): value for value in reversed(field.allowed)}
+            # As written, and by their form without case; of two that differ only in case, each is read as itself.
+            allowed = {value.casefold(): value for value in reversed(field.allowed)} | {v: v for v in field.allowed}
             node[leaf] = _DeclaredFact(field.name, CONVERTERS[field.type], allowed)
 
     def read(self, context: Mapping[str, Any]) -> Reading:
@@ -142,7 +143,8 @@ def _allowed(allowed: Mapping[str, str], value: object) -> tuple[object, bool]:
     if isinstance(value, list):
         pairs = [_allowed(allowed, item) for item in value]
         return [item for item, _ in pairs], all(is_allowed for _, is_allowed in pairs)
-    written = value if value in allowed.values() else allowed.get(str(value).casefold())
+    text = str(value)
+    written = allowed.get(text) or allowed.get(text.casefold())
     return (value, False) if written is None else (written, True)
 
 

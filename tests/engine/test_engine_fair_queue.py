@@ -1,0 +1,106 @@
+"""Check that a queue serves merchants in turn, keeps their order, and holds no more than it may."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.decisions.fair_queue import FairQueue, Overloaded
+
+
+def queue(*items, most=100, most_of_one=50):
+    """Return a queue with items such as "1a": item `1a` of merchant 1; `1a*3` costs three."""
+    filled = FairQueue(most=most, most_of_one=most_of_one)
+    for text in items:
+        name, _, cost = text.partition("*")
+        filled.put(int(name[0]), name, name, cost=int(cost or 1))
+    return filled
+
+
+def test_one_merchants_items_come_in_their_order():
+    assert queue("1a", "1b", "1c").take(10) == ["1a", "1b", "1c"]
+
+
+def test_merchants_are_served_in_turn():
+    assert queue("1a", "1b", "1c", "2a", "3a", "3b").take(10) == ["1a", "2a", "3a", "1b", "3b", "1c"]
+
+
+def test_the_next_group_begins_with_another_merchant():
+    waiting = queue("1a", "1b", "2a", "2b")
+    assert [waiting.take(1) for _ in range(5)] == [["1a"], ["2a"], ["1b"], ["2b"], []]
+
+
+def test_a_group_costs_about_what_is_asked_for():
+    waiting = queue("1a*4", "1b*4", "1c*4")
+    assert waiting.take(4) == ["1a"]
+    assert waiting.take(5) == ["1b", "1c"]
+    assert waiting.cost == 0
+
+
+def test_taking_nothing_leaves_all():
+    waiting = queue("1a")
+    assert waiting.take(0) == []
+    assert (len(waiting), waiting.cost) == (1, 1)
+
+
+def test_an_item_is_taken_out_by_its_key_once():
+    waiting = queue("1a*3", "1b")
+    assert waiting.pop(1, "1a") == "1a"
+    assert waiting.pop(1, "1a") is None
+    assert (len(waiting), waiting.cost) == (1, 1)
+    assert waiting.take(9) == ["1b"]
+
+
+@pytest.mark.parametrize(("merchant", "key"), [(1, "other"), (2, "1a")])
+def test_an_unknown_key_takes_nothing_out(merchant, key):
+    waiting = queue("1a")
+    assert waiting.pop(merchant, key) is None
+    assert len(waiting) == 1
+
+
+@pytest.mark.parametrize(("items", "extra", "fits"), [
+    (["1a*5"], "1b*5", True),
+    (["1a*5"], "1b*6", False),
+    (["1a*10"], "2a*10", True),
+    (["1a*10", "2a*10"], "3a*1", False),
+    (["1a*10"], "1b", False),
+    ([], "1a*11", False),
+    ([], "1a*10", True),
+])  # fmt: skip
+def test_there_is_room_for_so_much_in_all_and_by_merchant(items, extra, fits):
+    waiting = queue(*items, most=20, most_of_one=10)
+    before = waiting.cost
+    name, _, cost = extra.partition("*")
+    if fits:
+        waiting.put(int(name[0]), name, name, cost=int(cost or 1))
+        assert waiting.cost == before + int(cost or 1)
+    else:
+        with pytest.raises(Overloaded):
+            waiting.put(int(name[0]), name, name, cost=int(cost or 1))
+        assert waiting.cost == before
+
+
+def test_there_is_room_again_for_what_was_taken():
+    waiting = queue("1a*10", most=20, most_of_one=10)
+    waiting.take(10)
+    waiting.put(1, "1b", "1b", cost=10)
+    assert waiting.take(10) == ["1b"]
+
+
+ITEMS = st.lists(st.tuples(st.integers(1, 4), st.integers(1, 5)), max_size=40)
+
+
+@given(ITEMS, st.lists(st.integers(1, 12), min_size=1, max_size=8))
+def test_whatever_goes_in_comes_out_once_and_in_order(items, takes):
+    waiting = FairQueue(most=10_000, most_of_one=10_000)
+    for number, (merchant, cost) in enumerate(items):
+        waiting.put(merchant, number, (merchant, number), cost=cost)
+    assert waiting.cost == sum(cost for _, cost in items)
+    taken = [item for most in takes for item in waiting.take(most)]
+    taken += waiting.take(10_000)
+    assert sorted(number for _, number in taken) == list(range(len(items)))
+    assert (len(waiting), waiting.cost) == (0, 0)
+    for merchant in range(1, 5):
+        own = [number for owner, number in taken if owner == merchant]
+        assert own == sorted(own)
