@@ -10,6 +10,7 @@ from engine.clock import now_ms
 from engine.configuration.configuration import Change, Configuration
 from engine.configuration.configuration_cache import ConfigurationCache
 from engine.configuration.publisher import Publisher
+from engine.intake.tidying import in_list_order, tidied
 from engine.model.actor import Actor
 from engine.model.errors import Conflict
 from engine.model.resource import Resource
@@ -50,7 +51,8 @@ class Catalogue:
             changes = []
             if placement:
                 configuration.get("placement", "", placement)
-            for document in documents:
+            present = configuration.documents("candidate", placement)
+            for document in in_list_order([tidied(document) for document in documents], present):
                 id = id_of(document)
                 if id in seen or configuration.find(kind, placement, id) is not None:
                     raise Conflict(f"there is already a {kind} “{id}”", field="id")
@@ -76,7 +78,7 @@ class Catalogue:
             old = configuration.get(kind, placement, id, version=version)
             if id_of(document) != id:
                 raise Conflict(f"a {kind}'s id stays: “{id}”, not “{id_of(document)}”", field="id")
-            return [Change(old, old._replace(version=old.version + 1, document=document, changed_at=now_ms()))]
+            return [Change(old, old._replace(version=old.version + 1, document=tidied(document), changed_at=now_ms()))]
 
         return (await self._publisher.publish(actor, edit)).changes[0].resource
 
@@ -85,7 +87,7 @@ class Catalogue:
 
         def edit(configuration: Configuration) -> list[Change]:
             configuration.get("placement", "", placement)
-            new = {id_of(document): document for document in documents}
+            new = {id_of(document): tidied(document) for document in documents}
             if len(new) < len(documents):
                 raise Conflict(f"two of these {kind}s have the same id", field="id")
             old = {each.id: each for each in configuration.inside(placement) if each.kind == kind}

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from engine.kernel.plan import PlanDocument, vocabulary_of
 from engine.model.errors import NotFound, Stale
-from engine.model.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument
+from engine.model.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument, Split
 from engine.model.resource import Resource
 from engine.model.resource_kinds import KINDS, Kind
 from engine.model.standard_vocabulary import ENGINE_FIELD_NAMES, ENGINE_FIELDS
@@ -113,10 +115,23 @@ class Configuration:
         rules: tuple[RuleDocument, ...] = self.documents("rule", key)
         lists: tuple[ListDocument, ...] = self.documents("list")
         return PlanDocument(
-            placement=placement.document,
+            placement=_with_all_weights(placement.document, candidates),
             candidates=candidates,
             rules=tuple(rule for rule in rules if rule.enabled),
             fields=self.fields(),
             lists=lists,
             currency=self.currency,
         )
+
+
+def _with_all_weights(placement: Placement, candidates: Sequence[Candidate]) -> Placement:
+    """Return the placement with a weight for each candidate: 0 for one without, where others have one.
+
+    Plans from before left them out, and the kernel gives those 1.
+    """
+    if not isinstance(placement.policy, Split) or not placement.policy.weights:
+        return placement
+    missing = {candidate.id: 0.0 for candidate in candidates if candidate.id not in placement.policy.weights}
+    if not missing:
+        return placement
+    return msgspec.structs.replace(placement, policy=Split({**placement.policy.weights, **missing}))

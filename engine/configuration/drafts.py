@@ -29,6 +29,7 @@ from engine.configuration.draft_overlay import (
 from engine.configuration.plan_difference import Difference, PlanKind, difference
 from engine.configuration.rule_order import priorities
 from engine.configuration.validation import check
+from engine.intake.tidying import tidied
 from engine.kernel.plan import PlanDocument
 from engine.kernel.rule_sentences import terms_of
 from engine.model.actor import Actor
@@ -133,6 +134,7 @@ class Drafts:
 
     async def save(self, actor: Actor, placement: str, document: Document, *, revision: int | None) -> DraftItem:
         """Put a document into the draft. `OthersFirst` where it is at another revision, `Invalid` where it is wrong."""
+        document = tidied(document)
         kind, id = kind_of(document), id_of(document)
         configuration = await self.configuration(actor.merchant_id, placement)
         _refuse_kind(kind, id, placement)
@@ -190,6 +192,7 @@ class Drafts:
         """Let the draft have these rules and no others; `Invalid` with all problems of all of them."""
         if len({rule.id for rule in rules}) < len(rules):
             raise Conflict("two of these rules have the same id", field="rules")
+        rules = [tidied(rule) for rule in rules]
         configuration, draft = await self.load(actor.merchant_id, placement)
         present = {rule.id: rule.after for rule in draft.rules}
         replaced = dict.fromkeys(present) | {rule.id: rule for rule in rules}

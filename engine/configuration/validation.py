@@ -15,7 +15,7 @@ from engine.kernel.scenario_check import unknown_facts
 from engine.model.errors import FieldProblem, Invalid
 from engine.model.placement import Candidate, Contextual, FieldDocument, Placement, RuleDocument, Scenario, Split
 from engine.model.resource import Resource
-from engine.model.resource_kinds import KINDS, Kind
+from engine.model.resource_kinds import KINDS, Document, Kind
 from engine.model.schedule import document_pointer
 from engine.model.standard_vocabulary import CUSTOMER_ID, ENGINE_FIELD_NAMES
 from rules.language.codes import CURRENCIES
@@ -71,10 +71,12 @@ def problems_of(around: Surroundings, resource: Resource) -> Iterator[FieldProbl
         return
     if kind.most is not None and len(around.ids(resource.kind, resource.place)) > kind.most:
         yield FieldProblem("id", f"a placement has at most {kind.most} {kind.label.lower()}")
+    yield from _names(resource.document)
     match resource.document:
         case Placement() as placement:
             yield from _placement(around, placement)
         case Candidate() as candidate:
+            yield from _codes(around, candidate)
             yield from _candidate(candidate)
         case RuleDocument() as rule:
             yield from _rule(around, resource.place, rule)
@@ -82,6 +84,12 @@ def problems_of(around: Surroundings, resource: Resource) -> Iterator[FieldProbl
             yield from _scenario(around, resource.place, scenario)
         case FieldDocument() as field:
             yield from _field(field)
+
+
+def _names(document: Document) -> Iterator[FieldProblem]:
+    for name in ("name", "label"):
+        if not getattr(document, name, "named").strip() and not isinstance(document, FieldDocument):
+            yield FieldProblem(name, "must not be blank")
 
 
 def _placement(around: Surroundings, placement: Placement) -> Iterator[FieldProblem]:
@@ -109,6 +117,20 @@ def _contextual(where: str, placement: Placement, fields: Iterable[FieldDocument
         yield FieldProblem(f"{where}buckets", "must be empty: the policy learns from facts instead")
     if placement.credit == "position":
         yield FieldProblem(f"{where}credit", "must be cascade, first or shown where the policy learns from facts")
+
+
+def _codes(around: Surroundings, candidate: Candidate) -> Iterator[FieldProblem]:
+    """Check countries, currencies and devices against their lists: a limit to what does not exist hides a candidate."""
+    device = around.vocabulary.get("device.type", rules.Field("device.type", "string"))
+    for name, field in (
+        ("countries", rules.Field("geo.country", "country")),
+        ("currencies", rules.Field("cart.currency", "currency")),
+        ("devices", device),
+    ):
+        for index, value in enumerate(getattr(candidate, name)):
+            problem = field.problem_with(value)
+            if problem:
+                yield FieldProblem(f"{name}/{index}", problem)
 
 
 def _candidate(candidate: Candidate) -> Iterator[FieldProblem]:

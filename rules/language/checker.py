@@ -8,7 +8,7 @@ from rules.json_logic.problems import Problem, RuleError, nearest, pointer, show
 from rules.language.codes import CURRENCIES
 from rules.language.strict_json import MOST_PROBLEMS
 from rules.language.tree import BOOLEAN, ITEM, Amounts, Call, Literal, Node, Read
-from rules.language.values import NUMERIC, READERS, TEXTUAL, WORDS, Reader
+from rules.language.values import NUMERIC, READERS, TEXTUAL, WORDS, Reader, complete_version
 from rules.language.vocabulary import Vocabulary
 
 DEEPEST = 32
@@ -149,7 +149,8 @@ class Checker:
     def constant(self, raw: object, path: str, type_: str, like: Node | None = None) -> Literal | None:
         """Return a literal value of a type; with `like`, a value that this field can have."""
         field = self.vocabulary[like.name] if isinstance(like, Read) and like.name != ITEM else None
-        value = (field.reader if field else READERS[type_])(raw)
+        written = complete_version(raw) if type_ == "version" else raw
+        value = (field.reader if field else READERS[type_])(written)
         if value is not None:
             return Literal(value, raw, type_, path)
         message = (field and field.problem_with(raw)) or f"must be {WORDS[type_]}"

@@ -24,6 +24,8 @@ _VERSION = re.compile(
     rf"(?:-({_IDENTIFIER}(?:\.{_IDENTIFIER})*))?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?"
 )
 _LONGEST_VERSION = 200
+_PART = "(0|[1-9][0-9]*)"
+_WRITTEN_VERSION = re.compile(rf"[vV]?{_PART}(?:\.{_PART}(?:\.{_PART}(?:\.[0-9]+)?)?)?([-+].+)?")
 
 
 def read_boolean(value: object) -> bool | None:
@@ -112,6 +114,18 @@ def read_version(value: object) -> tuple[object, ...] | None:
     if prerelease is None:
         return (*release, 1)
     return (*release, 0, *map(_identifier, prerelease.split(".")))
+
+
+def complete_version(value: object) -> str | None:
+    """Return a semantic version as people write one: 2.1 is 2.1.0, v2.1.0 is 2.1.0; a fourth number is left out."""
+    if not isinstance(value, str) or len(value) > _LONGEST_VERSION:
+        return None
+    match = _WRITTEN_VERSION.fullmatch(value.strip())
+    if not match:
+        return None
+    major, minor, patch, rest = match.groups()
+    version = f"{major}.{minor or 0}.{patch or 0}{rest or ''}"
+    return version if read_version(version) is not None else None
 
 
 def _identifier(text: str) -> tuple[int, int | str]:

@@ -12,7 +12,7 @@ from unicodedata import is_normalized, normalize
 
 from rules.json_logic.javascript import LARGEST_SAFE
 from rules.language.codes import COUNTRIES, CURRENCIES, OFTEN_MISTAKEN
-from rules.language.values import READERS, read_boolean, read_location
+from rules.language.values import READERS, complete_version, read_boolean, read_location
 from rules.sent.alpha3 import ALPHA_2
 
 Converter = Callable[[object], object | None]
@@ -21,8 +21,6 @@ LONGEST_TEXT = 256
 MOST_ITEMS = 200
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_PART = "(0|[1-9][0-9]*)"
-_VERSION = re.compile(rf"[vV]?{_PART}(?:\.{_PART}(?:\.{_PART}(?:\.[0-9]+)?)?)?([-+].+)?")
 
 
 def composed(text: str) -> str:
@@ -68,18 +66,6 @@ def as_currency(value: object) -> str | None:
     return code if code in CURRENCIES else None
 
 
-def as_version(value: object) -> str | None:
-    """Return a semantic version: 2.1 is 2.1.0, 2 is 2.0.0, v2.1.0 is 2.1.0; a fourth number is left out."""
-    if not isinstance(value, str) or len(value) > LONGEST_TEXT:
-        return None
-    match = _VERSION.fullmatch(value.strip())
-    if not match:
-        return None
-    major, minor, patch, rest = match.groups()
-    version = f"{major}.{minor or 0}.{patch or 0}{rest or ''}"
-    return version if READERS["version"](version) is not None else None
-
-
 def as_list(value: object) -> list[str] | None:
     """Return a list of at most 200 texts."""
     if not isinstance(value, list) or len(value) > MOST_ITEMS:
@@ -118,5 +104,5 @@ CONVERTERS: Mapping[str, Converter] = {
     "datetime": _trimmed("datetime"),
     "list": as_list,
     "location": as_location,
-    "version": as_version,
+    "version": complete_version,
 }

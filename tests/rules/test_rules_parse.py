@@ -53,7 +53,7 @@ def the_problem(when: object) -> Problem:
         ({"before": [NOW, "2026-11-27"]}, "/when/before/1", "with its offset"),
         ({"==": [{"var": "app.version"}, "1.0.0"]}, "/when/==/0", "use sem_ver"),
         ({"sem_ver": [{"var": "app.version"}, "~", "1.0.0"]}, "/when/sem_ver/1", "must be one of"),
-        ({"sem_ver": [{"var": "app.version"}, ">", "1.0"]}, "/when/sem_ver/2", "semantic version"),
+        ({"sem_ver": [{"var": "app.version"}, ">", "1.x"]}, "/when/sem_ver/2", "semantic version"),
         ({"weekday_in": [NOW, ["sat"], "Europe/Berln"]}, "/when/weekday_in/2", "did you mean Europe/Berlin?"),
         ({"weekday_in": [NOW, ["saturday"], "UTC"]}, "/when/weekday_in/1", "mon, tue"),
         ({"time_between": [NOW, "22:00", "24:00", "UTC"]}, "/when/time_between/2", "time of day"),

@@ -1,0 +1,150 @@
+"""What configuration makes of codes, names, texts and versions as people write them."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from tests.serving import Side
+
+CANDIDATES = "/v1/placements/payment_methods/candidates"
+RULES = "/v1/placements/payment_methods/rules"
+DECIDE = "/v1/personalize/decisions"
+ZURICH = "Zürich"
+DECOMPOSED = unicodedata.normalize("NFD", ZURICH)
+
+
+def refusal(side: Side, path: str, body: Any) -> str:
+    answer = side.client.post(path, json=body)
+    assert answer.status_code == 400, answer.text
+    problem = answer.json()["errors"][0]
+    return f"{problem['field']}: {problem['message']}"
+
+
+def create(side: Side, path: str, body: Any) -> Any:
+    answer = side.client.post(path, json=body)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def fired(side: Side, **context: Any) -> list[str]:
+    answer = side.client.post(DECIDE, json={"placement": "payment_methods", "context": context})
+    return list(answer.json()["rules"])
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "field", "hint"),
+    [
+        ("countries", "UK", "countries/0", "did you mean GB?"),
+        ("countries", "XX", "countries/0", "must be an ISO 3166 country code"),
+        ("currencies", "EUX", "currencies/0", "must be an ISO 4217 currency code"),
+        ("devices", "Mobile", "devices/0", "did you mean mobile?"),
+    ],
+)
+def test_a_candidate_limited_to_nothing_real_is_refused(
+    side: Side, limit: str, value: str, field: str, hint: str
+) -> None:
+    message = refusal(side, CANDIDATES, {"id": "new", "label": "New", limit: [value]})
+    assert message.startswith(f"{field}: ")
+    assert hint in message
+
+
+def test_candidates_of_a_list_keep_its_order(side: Side) -> None:
+    last = max(item["position"] for item in side.client.get(CANDIDATES).json()["items"])
+    listed = [{"id": id, "label": id} for id in ("zebra", "apple", "mango")]
+    created = create(side, CANDIDATES, listed)["items"]
+    assert [item["position"] for item in created] == [last + 1, last + 2, last + 3]
+    given = [{"id": "b", "label": "b", "position": 7}, {"id": "a", "label": "a"}]
+    assert [item["position"] for item in create(side, CANDIDATES, given)["items"]] == [7, 0]
+
+
+@pytest.mark.parametrize("blank", [" ", "\t\n", "\u00a0"])
+def test_names_must_not_be_blank(side: Side, blank: str) -> None:
+    assert refusal(side, CANDIDATES, {"id": "new", "label": blank}) == "label: must not be blank"
+    assert refusal(side, "/v1/placements", {"key": "new", "name": blank}) == "name: must not be blank"
+    rule = {"id": "new", "name": blank, "when": {"==": [1, 1]}, "effects": [{"exclude": ["card"]}]}
+    assert "must not be blank" in refusal(side, RULES, rule)
+
+
+def test_names_are_trimmed_and_composed(side: Side) -> None:
+    created = create(side, CANDIDATES, {"id": "new", "label": f"  {DECOMPOSED} "})
+    assert created["label"] == ZURICH
+
+
+def test_texts_in_rules_are_composed_like_facts(side: Side) -> None:
+    create(side, "/v1/vocabulary", {"name": "cart.city", "type": "string"})
+    create(side, "/v1/lists", {"name": "cities", "values": [DECOMPOSED]})
+    city, effects = {"var": "cart.city"}, [{"exclude": ["card"]}]
+    for id, when in (
+        ("equal", {"==": [city, DECOMPOSED]}),
+        ("among", {"in": [city, ["Bern", DECOMPOSED]]}),
+        ("listed", {"in_list": [city, "cities"]}),
+    ):
+        create(side, RULES, {"id": id, "name": id, "when": when, "effects": effects})
+    for sent in (ZURICH, DECOMPOSED):
+        assert {"equal", "among", "listed"} <= set(fired(side, cart={"city": sent}))
+
+
+def test_rules_in_a_draft_are_composed_and_trimmed_too(side: Side) -> None:
+    create(side, "/v1/vocabulary", {"name": "cart.city", "type": "string"})
+    when = {"==": [{"var": "cart.city"}, DECOMPOSED]}
+    rule = {"id": "drafted", "name": " Drafted ", "when": when, "effects": [{"exclude": ["card"]}]}
+    path = "/v1/placements/payment_methods/draft/rules/drafted"
+    answer = side.client.put(path, json=rule, headers={"If-Match": "*"})
+    assert answer.status_code in (200, 201), answer.text
+    stored = side.client.get(path).json()["rule"]
+    assert (stored["name"], stored["when"]["=="][1]) == ("Drafted", ZURICH)
+
+
+@pytest.mark.parametrize("written", ["2.1", "v2.1.0", "V2.1", "2.1.0.1234", "2.1.0"])
+def test_versions_in_rules_are_read_as_people_write_them(side: Side, written: str) -> None:
+    create(side, "/v1/vocabulary", {"name": "app.version", "type": "version"})
+    when = {"sem_ver": [{"var": "app.version"}, ">=", written]}
+    create(side, RULES, {"id": "new", "name": "New app", "when": when, "effects": [{"exclude": ["card"]}]})
+    assert "new" in fired(side, app={"version": "2.1"})
+    assert "new" in fired(side, app={"version": "v2.10.3"})
+    assert "new" not in fired(side, app={"version": "2.0.9"})
+
+
+@pytest.mark.parametrize("written", ["", "2.x", "two", ">=2.1", "^2.1", 2.1, None])
+def test_what_is_no_version_is_refused_in_rules(side: Side, written: object) -> None:
+    create(side, "/v1/vocabulary", {"name": "app.version", "type": "version"})
+    when = {"sem_ver": [{"var": "app.version"}, ">=", written]}
+    rule = {"id": "new", "name": "New app", "when": when, "effects": [{"exclude": ["card"]}]}
+    assert refusal(side, RULES, rule).startswith("when/sem_ver/2")
+
+
+def test_a_candidate_without_a_share_gets_none(side: Side) -> None:
+    policy = {"type": "split", "weights": {"a": 0.9, "b": 0.1}}
+    create(side, "/v1/placements", {"key": "banner", "name": "Banner", "shape": {"type": "one"}, "policy": policy})
+    create(side, "/v1/placements/banner/candidates", [{"id": id, "label": id} for id in "abc"])
+    answers = [side.client.post(DECIDE, json={"placement": "banner"}).json() for _ in range(60)]
+    shown = Counter(answer["ranking"][0]["id"] for answer in answers)
+    assert shown["c"] == 0
+    assert {round(answer["propensity"], 6) for answer in answers} <= {0.9, 0.1}
+    replayed = side.client.post(f"/v1/decisions/{answers[0]['decision_id']}/replay").json()
+    assert replayed["same"] is True
+
+
+def test_a_split_without_shares_is_even(side: Side) -> None:
+    create(side, "/v1/placements", {"key": "banner", "name": "Banner", "policy": {"type": "split"}})
+    create(side, "/v1/placements/banner/candidates", [{"id": id, "label": id} for id in "ab"])
+    answer = side.client.post(DECIDE, json={"placement": "banner"}).json()
+    assert answer["ranking"][0]["chance"] == 0.5
+
+
+def test_percent_bucket_splits_customers_without_their_ids(side: Side) -> None:
+    when = {"percent_bucket": [{"var": "customer.id"}, "new-checkout", 0, 50]}
+    create(side, RULES, {"id": "half", "name": "Half", "when": when, "effects": [{"exclude": ["card"]}]})
+    answers = [
+        side.client.post(
+            f"{DECIDE}?explain=true", json={"placement": "payment_methods", "customer_id": f"customer-{number}"}
+        )
+        for number in range(60)
+    ]
+    counted = sum("half" in answer.json()["rules"] for answer in answers)
+    assert 15 <= counted <= 45
+    assert not any("customer-" in answer.text for answer in answers)
