@@ -25,7 +25,7 @@ from engine.configuration.release import Releases
 from engine.configuration.scenarios import Scenarios
 from engine.configuration.trial import Trials
 from engine.configuration.versions import VersionHistory
-from engine.decisions.customers import Hasher, UsageLoader, load_key
+from engine.decisions.customers import Hasher, UnusableKey, UsageLoader, has_customers, load_key
 from engine.decisions.decide import Decider
 from engine.decisions.faulty_facts import FaultyFacts
 from engine.decisions.logbook import Logbook
@@ -40,7 +40,7 @@ from engine.learning.live import Live
 from engine.migrate import upgrade
 from engine.previews.previews import Previews
 from engine.settings import Settings
-from engine.store.connection.database import Database, open_database, sqlite_url
+from engine.store.connection.database import SQLITE_FILE, Database, open_database, sqlite_url
 from engine.store.connection.write_probe import WriteProbe
 
 log = structlog.get_logger()
@@ -51,11 +51,10 @@ UNREACHABLE = (InterfaceError, OperationalError)
 class Engine:
     """Opened with a database that is up to date; `start` begins recording and the jobs, `stop` writes what waits."""
 
-    def __init__(self, settings: Settings, database: Database) -> None:
+    def __init__(self, settings: Settings, database: Database, customer_key: bytes) -> None:
         self.settings = settings
         self.database = database
         self.write_probe = WriteProbe(database)
-        customer_key = load_key(settings.customer_key, Path(settings.data))
         self.hasher = Hasher(customer_key)
         self.tokens = Tokens(customer_key)
         self.live = Live(database)
@@ -163,8 +162,15 @@ def database_url(settings: Settings) -> str:
 
 
 def prepare_folder(settings: Settings) -> None:
-    """The data folder is for nobody else to read."""
+    """Make the data folder, and let nobody else read the database in it, also where the folder was there before."""
     os.makedirs(settings.data, mode=0o700, exist_ok=True)
+    if not settings.database_url:
+        # SQLite gives its other files the mode of the database.
+        Path(settings.data, SQLITE_FILE).touch(mode=0o600)
+    for name in (SQLITE_FILE, f"{SQLITE_FILE}-wal", f"{SQLITE_FILE}-shm", "customer.key"):
+        path = Path(settings.data, name)
+        if path.exists() and path.stat().st_mode & 0o077 and path.stat().st_uid == os.geteuid():
+            path.chmod(0o600)
 
 
 def prepare_cache(settings: Settings) -> None:
@@ -182,7 +188,14 @@ async def open_engine(settings: Settings, *, wait_seconds: float = 0.0) -> Engin
     prepare_cache(settings)
     url = database_url(settings)
     await _upgrade_when_reachable(url, wait_seconds)
-    return Engine(settings, open_database(url))
+    database = open_database(url)
+    try:
+        key = load_key(settings.customer_key, Path(settings.data), has_customers=await has_customers(database))
+    except UnusableKey as error:
+        log.error("customer key not usable", reason=error.detail)
+        await database.close()
+        raise
+    return Engine(settings, database, key)
 
 
 async def _upgrade_when_reachable(url: str, wait_seconds: float) -> None:

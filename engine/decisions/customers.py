@@ -9,6 +9,7 @@ import secrets
 from functools import partial
 from pathlib import Path
 
+from engine.model.errors import EngineError
 from engine.store import folds
 from engine.store.connection.database import Database
 from engine.store.folds import UsageRow
@@ -16,17 +17,40 @@ from engine.store.folds import UsageRow
 SHORTEST_KEY = 32
 
 
-def load_key(setting: str, folder: Path) -> bytes:
-    """The secret that customer ids are hashed with: the setting, or a file of mode 600 that is made once."""
+class UnusableKey(EngineError):
+    """The customer key is missing beside customers' pasts, or too short to be a secret."""
+
+
+def load_key(setting: str, folder: Path, *, has_customers: bool = False) -> bytes:
+    """Return the secret that customer ids are hashed with: the setting, or a file of mode 600 that is made once.
+
+    Raise `UnusableKey` for one under 32 characters, and where the file is missing although the database
+    `has_customers`: under a new key nobody's past would be found again.
+    """
     if setting:
-        if len(setting) < SHORTEST_KEY:
-            raise ValueError(f"TAP2_CUSTOMER_KEY must have at least {SHORTEST_KEY} characters")
-        return setting.encode()
+        return _long_enough(setting, "TAP2_CUSTOMER_KEY")
     path = folder / "customer.key"
     if not path.exists():
+        if has_customers:
+            raise UnusableKey(
+                f"{path} is missing, and the database holds customers' pasts: restore the file from the backup, or set "
+                f"TAP2_CUSTOMER_KEY. To give up all pasts, write {SHORTEST_KEY} or more random characters into the file"
+            )
         folder.mkdir(parents=True, exist_ok=True)
         _write_once(path, secrets.token_hex(32))
-    return path.read_text().strip().encode()
+    return _long_enough(path.read_text().strip(), str(path))
+
+
+def _long_enough(key: str, source: str) -> bytes:
+    if len(key) < SHORTEST_KEY:
+        raise UnusableKey(f"{source} must have at least {SHORTEST_KEY} characters; restore it from the backup")
+    return key.encode()
+
+
+async def has_customers(database: Database) -> bool:
+    """Return whether the database holds anything under a customer's hash."""
+    async with database.read() as connection:
+        return await folds.has_usage(connection)
 
 
 def _write_once(path: Path, text: str) -> None:

@@ -391,3 +391,8 @@ async def shares(connection: AsyncConnection, merchant_id: int, placement: str, 
         .order_by(tallies.c.minute, tallies.c.candidate)
     )
     return [Share(*row) for row in await connection.execute(query)]
+
+
+async def has_usage(connection: AsyncConnection) -> bool:
+    """Return whether the usage of any customer is stored."""
+    return (await connection.execute(select(usage.c.customer).limit(1))).first() is not None

@@ -16,7 +16,7 @@ from engine.accounts import sessions as sessions_module
 from engine.accounts import team as team_module
 from engine.accounts.passwords import MOST_WAITING
 from engine.clock import now_ms
-from engine.decisions.customers import Hasher, load_key
+from engine.decisions.customers import Hasher, UnusableKey, load_key
 from engine.model.account import MerchantDetails
 from engine.model.errors import Conflict, Forbidden, Invalid, NotFound, TooMany
 from engine.model.timestamps import DAY
@@ -365,5 +365,5 @@ def test_processes_that_start_together_agree_on_one_key_that_only_the_owner_may_
 def test_a_key_may_come_from_the_settings_but_not_a_short_one(tmp_path):
     assert load_key("s" * 32, tmp_path) == b"s" * 32
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(ValueError, match="TAP2_CUSTOMER_KEY must have at least 32 characters"):
+    with pytest.raises(UnusableKey, match="TAP2_CUSTOMER_KEY must have at least 32 characters"):
         load_key("s" * 31, tmp_path)

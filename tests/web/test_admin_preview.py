@@ -36,7 +36,7 @@ def shop(server: Server) -> Side:
 
 @pytest.fixture
 def person(server: Server, shop: Side) -> Person:
-    return person_of(server, shop, role="viewer")
+    return person_of(server, shop, role="editor")
 
 
 def draft(server: Server, shop: Side) -> None:
@@ -87,6 +87,20 @@ def test_while_one_runs_it_can_be_cancelled_and_no_other_starts(person: Person):
         assert "The preview was cancelled." in person.get(PAGE)
     assert person.send(PAGE, period="7").status_code == 303
     read(person)
+
+
+def test_a_viewer_neither_starts_nor_cancels_previews(server: Server, shop: Side, person: Person):
+    viewer = person_of(server, shop, role="viewer")
+    assert "Your role can view previews but not start them." in viewer.get(PAGE)
+    assert "preview-start" not in viewer.get(PAGE)
+    assert viewer.send(PAGE, period="7").status_code == 403
+    started = server.run(server.engine.previews.newest(shop.merchant.id, "payment_methods"))
+    assert started is None
+    assert person.send(PAGE, period="7").status_code == 303
+    running = server.run(server.engine.previews.newest(shop.merchant.id, "payment_methods"))
+    assert running is not None
+    assert viewer.send(f"{PAGE}/{running.id}/cancel").status_code == 403
+    assert "The preview was cancelled." not in read(person)
 
 
 def cancel_in(text: str) -> str:

@@ -205,10 +205,26 @@ PROTECTED = {"x-content-type-options": "nosniff", "x-frame-options": "DENY"}
 
 
 @pytest.mark.parametrize(
-    "path", ["/healthz", "/v1/lists", "/v1/nothing", "/docs", "/docs/openapi.json", "/admin/login", "/%00"]
+    "path",
+    [
+        "/healthz",
+        "/v1/lists",
+        "/v1/nothing",
+        "/docs",
+        "/docs/openapi.json",
+        "/admin/login",
+        "/%00",
+        "/",
+        "/nothing",
+        "/admin/live/rules",
+        "/static/nothing.css",
+        "/static/../web/app.py",
+    ],
 )
 def test_every_answer_protects_browsers(side: Side, path: str):
     headers = side.client.get(path).headers
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert headers["cache-control"]
     assert {name: headers.get(name) for name in PROTECTED} == PROTECTED
     assert headers["referrer-policy"] in ("no-referrer", "same-origin")
     assert "strict-transport-security" not in headers

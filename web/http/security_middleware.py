@@ -17,8 +17,10 @@ ALWAYS: tuple[Header, ...] = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
-NO_CONTENT_POLICY: Header = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+"""Of every response, also one that redirects or says that nothing is there; pages and files have their own."""
 OVER_TLS: Header = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 ANY_ORIGIN: tuple[Header, ...] = (
     (b"access-control-allow-origin", b"*"),
@@ -45,8 +47,6 @@ class SecurityMiddleware:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         path, headers = scope["path"], self._always
-        if path.startswith("/v1/"):
-            headers = [*headers, NO_CONTENT_POLICY]
         if path in self._open:
             headers = [*headers, *ANY_ORIGIN]
             if scope["method"] == "OPTIONS" and _is_preflight(scope):

@@ -22,6 +22,7 @@ LOCK_WAIT_MS = 2_000
 TURN_WAIT_SECONDS = 2.5
 """How long to wait for a lock, and before it for the writer's turn: callers get an answer within five seconds."""
 CONNECT_SECONDS = 4
+SQLITE_FILE = "tap2.sqlite"
 PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
@@ -138,7 +139,7 @@ class SqliteDatabase(Database):
 
 
 def sqlite_url(folder: str) -> str:
-    return f"sqlite+aiosqlite:///{Path(folder).resolve() / 'tap2.sqlite'}"
+    return f"sqlite+aiosqlite:///{Path(folder).resolve() / SQLITE_FILE}"
 
 
 def open_database(url: str) -> Database:

@@ -73,6 +73,7 @@ async def preview_box(frame: NamedDependency[Frame], key: FromPath[str], without
 @post("/rules/{key:str}/-/preview", status_code=200)
 async def start_preview(request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str]) -> Response[Any]:
     """Try the draft on a period."""
+    frame.must_draft()
     values = await typed(request)
     without = values.get("without", "")
     try:
@@ -91,6 +92,7 @@ async def cancel_preview(
     request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str], id: FromPath[str]
 ) -> Response[Any]:
     """Cancel a running preview."""
+    frame.must_draft()
     await frame.engine.previews.cancel(frame.merchant.id, id)
     return await _again(frame, key, (await typed(request)).get("without", ""))
 

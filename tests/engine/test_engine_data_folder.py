@@ -1,0 +1,91 @@
+"""What lies in the data folder: nobody else may read it, and the customer key is never replaced in silence."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from engine.decisions.customers import UnusableKey
+from engine.service import Engine, open_engine
+from engine.settings import Settings
+from tests.shop import Shop
+
+pytestmark = pytest.mark.anyio
+SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+
+
+def modes(folder: Path) -> dict[str, int]:
+    return {file.name: stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir() if file.is_file()}
+
+
+async def remember(shop: Shop) -> None:
+    """Store a purchase of a customer."""
+    await shop.report(None, "converted", "card", customer="alice")
+
+
+async def test_nobody_else_reads_data_in_a_folder_that_was_there_before(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o755)
+    folder.chmod(0o755)
+    mask = os.umask(0o022)
+    try:
+        engine = await open_engine(Settings(data=str(folder)))
+        await engine.start()
+        running = modes(folder)
+        await engine.stop()
+    finally:
+        os.umask(mask)
+    assert {"tap2.sqlite", "tap2.sqlite-wal", "tap2.sqlite-shm", "customer.key"} <= running.keys()
+    assert set(running.values()) == {0o600}
+
+
+async def test_files_of_an_earlier_version_are_closed_to_others(tmp_path: Path) -> None:
+    engine = await open_engine(Settings(data=str(tmp_path)))
+    await engine.database.close()
+    (tmp_path / "tap2.sqlite").chmod(0o644)
+    (tmp_path / "customer.key").chmod(0o644)
+    engine = await open_engine(Settings(data=str(tmp_path)))
+    await engine.database.close()
+    assert set(modes(tmp_path).values()) == {0o600}
+
+
+async def test_a_missing_key_beside_customers_is_refused(shop: Shop, settings: Settings) -> None:
+    await remember(shop)
+    key = Path(settings.data, "customer.key")
+    secret = key.read_text()
+    key.unlink()
+    with pytest.raises(UnusableKey, match=r"customer\.key is missing, and the database holds customers' pasts"):
+        await open_engine(settings)
+    assert not key.exists()
+    key.write_text(secret)
+    again = await open_engine(settings)
+    assert again.hasher(1, "alice") == shop.engine.hasher(1, "alice")
+    await again.database.close()
+
+
+@SQLITE
+async def test_a_missing_key_is_made_where_no_customer_is_stored(engine: Engine, settings: Settings) -> None:
+    Path(settings.data, "customer.key").unlink()
+    again = await open_engine(settings)
+    await again.database.close()
+    assert len(Path(settings.data, "customer.key").read_text()) == 64
+
+
+@SQLITE
+async def test_a_setting_stands_for_a_missing_key_file(shop: Shop, settings: Settings) -> None:
+    await remember(shop)
+    Path(settings.data, "customer.key").unlink()
+    again = await open_engine(msgspec.structs.replace(settings, customer_key="s" * 32))
+    await again.database.close()
+
+
+@SQLITE
+@pytest.mark.parametrize("content", ["", "\n", "short"])
+async def test_a_key_that_is_no_secret_is_refused(engine: Engine, settings: Settings, content: str) -> None:
+    Path(settings.data, "customer.key").write_text(content)
+    with pytest.raises(UnusableKey, match=r"customer\.key must have at least 32 characters"):
+        await open_engine(settings)
