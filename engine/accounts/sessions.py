@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from typing import NamedTuple
 
 import structlog
 
 from engine.accounts.accounts import Accounts, hash_of
+from engine.accounts.login_limits import WINDOW_MS, LoginLimits, login_counters
 from engine.accounts.passwords import Passwords
 from engine.clock import now_ms
 from engine.faults import is_temporary
 from engine.model.account import Merchant, Session, User
 from engine.model.actor import Actor
-from engine.model.errors import Forbidden, TooMany
+from engine.model.errors import Forbidden, TooMany, invalid
 from engine.model.timestamps import MINUTE
 from engine.store import audit
 from engine.store.audit import NewEntry
@@ -27,9 +27,6 @@ SESSION_MS = 12 * 60 * MINUTE
 IDLE_MS = 2 * 60 * MINUTE
 TOUCH_MS = MINUTE
 """A session's last use is stored at most this often."""
-WINDOW_MS = 5 * MINUTE
-MOST_BY_PERSON = 10
-MOST_BY_ADDRESS = 60
 
 
 class Visit(NamedTuple):
@@ -47,35 +44,57 @@ class Sessions:
         self._database = database
         self._accounts = accounts
         self._passwords = passwords
+        self._limits = LoginLimits(database)
 
     async def log_in(self, email: str, password: str, *, address: str = "", browser: str = "") -> tuple[str, Session]:
-        """Return a new session and its token.
+        """Return a new session and its token; raise as `check_password` does."""
+        return await self.open(await self.check_password(email, password, address=address), browser=browser)
+
+    async def check_password(self, email: str, password: str, *, address: str = "") -> User:
+        """Return the person whose e-mail address and password these are.
 
         `Forbidden` alike for a wrong e-mail and a wrong password; `TooMany` for more than 10 failures in 5 minutes of
-        one person from one address, or 60 from one address, or while too many others log in. An attempt is counted
-        before the password is looked at, so that attempts at the same time do not pass the limit together.
+        one person from one address, or 60 from one address, or while too many others log in.
         """
         email = email.strip().lower()
-        counters = _counters(address, email)
-        await self._count(counters)
         async with self._database.read() as connection:
             user = await people.user_by_email(connection, email)
-        try:
-            fits = await self._passwords.matches(user.password_hash if user else None, password)
-        except TooMany:
-            await self._uncount(counters)
-            raise
+        # Nobody's password takes as long to check as somebody's, so that the time tells no addresses.
+        fits = await self._matches(user.password_hash if user else None, email, password, address)
         if user is None or not fits:
             if user is not None:
                 await self.note(user, "failed to log in")
             raise Forbidden("The e-mail address or the password is wrong.")
+        return user
+
+    async def confirm(self, user: User, password: str, *, address: str, field: str = "password") -> None:
+        """Check the password of a logged-in person again, counted like a log-in; `Invalid` for a wrong one."""
+        if not await self._matches(user.password_hash, user.email, password, address):
+            raise invalid(field, "this is not your password")
+
+    async def _matches(self, hashed: str | None, email: str, password: str, address: str) -> bool:
+        counters = login_counters(address, email)
+        await self._limits.count(counters)
+        try:
+            fits = await self._passwords.matches(hashed, password)
+        except TooMany:
+            await self._limits.uncount(counters)
+            raise
+        if fits:
+            await self._limits.uncount(counters)
+        return fits
+
+    async def open(self, user: User, *, browser: str = "") -> tuple[str, Session]:
+        """Return a new session of a person who has proved who they are, and its token."""
         token, now = secrets.token_urlsafe(32), now_ms()
         session = Session(hash_of(token), user.id, secrets.token_urlsafe(32), now, now + SESSION_MS, now, browser[:200])
         async with self._database.write() as connection:
+            current = await people.user_by_email(connection, user.email)
+            if current is None or current.password_hash != user.password_hash:
+                # Removed, or the password was changed, since it was checked.
+                raise Forbidden("The e-mail address or the password is wrong.")
             await people.add_session(connection, session)
             await people.change_user(connection, user.id, last_seen_at=now)
-            for key, _ in counters:
-                await people.uncount_attempt(connection, key)
         await self.note(user, "logged in")
         return token, session
 
@@ -127,33 +146,3 @@ class Sessions:
         entry = NewEntry(Actor(merchant.id, user.email), now_ms(), action, f"person {user.email}")
         async with self._database.write() as connection:
             await audit.write(connection, entry)
-
-    async def _count(self, counters: tuple[tuple[str, int], ...]) -> None:
-        now = now_ms()
-        async with self._database.read() as connection:
-            for key, most in counters:
-                count, began_at = await people.attempts(connection, key, began_after=now - WINDOW_MS)
-                if count >= most:
-                    raise _too_many(began_at, now)
-        async with self._database.write() as connection:
-            counts = [
-                (await people.count_attempt(connection, key, now=now, began_after=now - WINDOW_MS), most)
-                for key, most in counters
-            ]
-        if any(count > most for count, most in counts):
-            raise _too_many(now, now)
-
-    async def _uncount(self, counters: tuple[tuple[str, int], ...]) -> None:
-        async with self._database.write() as connection:
-            for key, _ in counters:
-                await people.uncount_attempt(connection, key)
-
-
-def _counters(address: str, email: str) -> tuple[tuple[str, int], ...]:
-    """Return what an attempt is counted under, hashed, and the most of each. The order keeps locks from crossing."""
-    texts = ((f"address {address}", MOST_BY_ADDRESS), (f"person {address} {email[:200]}", MOST_BY_PERSON))
-    return tuple((hashlib.sha256(text.encode()).hexdigest(), most) for text, most in texts)
-
-
-def _too_many(began_at: int, now: int) -> TooMany:
-    return TooMany("too many attempts to log in", retry_after=max(1, (began_at + WINDOW_MS - now) // 1000))

@@ -20,6 +20,7 @@ from engine.store.connection.database import Database
 from engine.store.team import people
 
 INVITATION_MS = 7 * DAY
+LONGEST_NAME = 120
 ROLES: tuple[Role, ...] = ("viewer", "editor", "publisher", "admin")
 
 
@@ -66,18 +67,18 @@ class Team:
             await people.end_sessions(connection, user.id, except_hash=keep_hash)
             await _note(connection, actor, "changed the password of", user.email)
 
-    async def change_own_password(self, user: User, old: str, new: str, *, keep_hash: str) -> None:
-        """Set the own password; `Invalid` where the old one is wrong."""
-        if not await self._passwords.matches(user.password_hash, old):
-            raise invalid("old", "is not your password")
-        await self.set_password(user.email, new, actor_name=user.email, keep_hash=keep_hash)
-
     async def set_profile(self, user: User, *, name: str, locale: str, timezone: str) -> None:
         """Set how a person is called and reads times and figures; empty texts are the defaults."""
         if timezone and timezone not in zoneinfo.available_timezones():
             raise invalid("timezone", "must be a time zone such as Europe/Berlin")
+        if not name.strip():
+            raise invalid("name", "must not be empty")
+        actor = await self._actor(user.slug, user.email)
+        before = {"name": user.name, "locale": user.locale, "timezone": user.timezone}
+        after = {"name": name.strip()[:LONGEST_NAME], "locale": locale, "timezone": timezone}
         async with self._database.write() as connection:
-            await people.change_user(connection, user.id, name=name.strip()[:120], locale=locale, timezone=timezone)
+            await people.change_user(connection, user.id, **after)
+            await _note(connection, actor, "changed the profile of", user.email, before=before, after=after)
 
     async def set_role(self, slug: str, email: str, role: Role, *, actor_name: str) -> None:
         """Change a role and end the person's sessions; `Conflict` for the last admin."""
@@ -150,7 +151,7 @@ class Team:
         async with self._database.write() as connection:
             if not await people.take_invitation(connection, invitation.token_hash):
                 raise Forbidden("This invitation has been used.")
-            user = User(0, email, name.strip()[:120] or email, slug, invitation.role, hashed, now_ms())
+            user = User(0, email, name.strip()[:LONGEST_NAME] or email, slug, invitation.role, hashed, now_ms())
             return await _add(connection, actor, user)
 
     async def _actor(self, slug: str, name: str) -> Actor:

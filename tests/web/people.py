@@ -16,7 +16,7 @@ from tests.serving import Server, Side
 PASSWORD = "correct horse battery staple"
 CSRF = re.compile(r'name="csrf" value="([^"]+)"')
 VERSION = re.compile(r'name="version" value="(\d+)"')
-WITHOUT_SIDE = ("/admin/live", "/admin/test", "/admin/theme", "/admin/logout")
+WITHOUT_SIDE = ("/admin/live", "/admin/test", "/admin/theme", "/admin/logout", "/admin/profile", "/admin/join")
 _numbers = itertools.count(1)
 
 

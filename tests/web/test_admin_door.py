@@ -27,6 +27,8 @@ PAGES = (
     "/admin/fields",
     "/admin/fields/new",
     "/admin/keys",
+    "/admin/team",
+    "/admin/profile",
     "/admin/audit",
     "/admin/search?q=card",
 )
@@ -39,9 +41,9 @@ def test_every_page_asks_a_stranger_to_log_in(server: Server, path: str) -> None
     assert answer.headers["location"].startswith("/admin/login?next=/admin")
 
 
-def test_no_page_is_outside_the_door_but_the_log_in() -> None:
+def test_only_the_log_in_and_invitations_are_open_to_strangers() -> None:
     outside = {path for router in routers() for path, handlers in _handlers(router) if not _has_door(router, handlers)}
-    assert {path for path in outside if path.startswith("/admin")} == {"/admin/login"}
+    assert {path for path in outside if path.startswith("/admin")} == {"/admin/login", "/admin/join/{token:str}"}
 
 
 def test_the_session_cookie_is_out_of_reach_of_scripts_and_other_sites(server: Server, side: Side) -> None:

@@ -12,8 +12,7 @@ from jinja2 import meta
 from litestar.handlers import HTTPRouteHandler
 
 from web import admin
-from web.admin.routes import PAGES, WITHOUT_SIDE
-from web.admin.shell import login
+from web.admin.routes import OUTSIDE, PAGES, WITHOUT_SIDE
 from web.admin.shell.render import ENVIRONMENT, WEB
 
 CONTEXT = re.compile(r"\{# Context: ([\w., ]+?)\.(?: Set by the including template: ([\w, ]+)\.)? #\}")
@@ -53,7 +52,8 @@ def test_every_fragment_says_what_its_context_is() -> None:
 
 
 def test_every_handler_of_the_admin_is_served() -> None:
-    listed = {handler for module in (*PAGES, *WITHOUT_SIDE) for handler in module.handlers} | set(login.outside)
+    listed = {handler for module in (*PAGES, *WITHOUT_SIDE) for handler in module.handlers}
+    listed |= {handler for module in OUTSIDE for handler in module.outside}
     for info in pkgutil.walk_packages(admin.__path__, "web.admin."):
         if info.name != "web.admin.routes":
             module = importlib.import_module(info.name)

@@ -23,6 +23,7 @@ from engine.model.errors import Conflict, EngineError, NotFound
 from web.admin.candidates import candidate_form, candidate_list
 from web.admin.changes import draft_changes, preview_page, versions
 from web.admin.log import audit, decision_list, decision_page
+from web.admin.people import join, profile_page, team_page
 from web.admin.placements import overview, placement_learning, placement_list, placement_page, placement_settings
 from web.admin.rules import rule_files, rule_list, rule_page, rule_uses, scenarios
 from web.admin.rules.trial import try_panel
@@ -39,11 +40,13 @@ PAGES: Sequence[ModuleType] = (
     rule_list, rule_files, rule_page, rule_uses, try_panel, scenarios,
     draft_changes, versions, preview_page,
     decision_list, decision_page, audit,
-    fields, keys,
+    fields, keys, team_page,
 )  # fmt: skip
 """The modules with pages of one side; each lists its own in `handlers`."""
-WITHOUT_SIDE: Sequence[ModuleType] = (preferences, login)
+WITHOUT_SIDE: Sequence[ModuleType] = (preferences, login, profile_page)
 """The modules whose handlers concern the person, whatever side they look at."""
+OUTSIDE: Sequence[ModuleType] = (login, join)
+"""The modules with pages for those who are not logged in; each lists them in `outside`."""
 MOST_BODY_BYTES = 512 * 1024
 ERROR_PAGES: dict[Any, Any] = {
     EngineError: error_pages.engine_error,
@@ -80,11 +83,15 @@ async def no_side(frame: NamedDependency[Frame], rest: FromPath[str] = "/") -> R
 def routers() -> list[Any]:
     """Return the routers of the log-in, the pages behind it, and the files that they load."""
     failing: ExceptionHandlersMap = ERROR_PAGES
-    outside = Router("/admin", route_handlers=list[Any](login.outside), exception_handlers=failing)
+    outside = Router("/admin", route_handlers=_outside(), exception_handlers=failing)
     pages = [nothing_here, *_handlers(PAGES)]
     without_side = [last_side, no_side, *_handlers(WITHOUT_SIDE)]
     by_path = {"/admin": without_side, **{base_of(side): pages for side in SIDES}}
     return [start, outside, *(_inside(path, handlers) for path, handlers in by_path.items()), _files()]
+
+
+def _outside() -> list[Any]:
+    return [handler for module in OUTSIDE for handler in list[Any](module.outside)]
 
 
 def _handlers(modules: Sequence[ModuleType]) -> list[Any]:

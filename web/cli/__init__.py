@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from web.cli import accounts, decisions, demo, evaluate, maintenance, outcomes, replay, rules, serve, simulate
+from web.cli import accounts, decisions, demo, evaluate, maintenance, outcomes, people, replay, rules, serve, simulate
 from web.cli.failures import CommandGroup
 
 
@@ -20,7 +20,7 @@ for command in (
     maintenance.db,
     maintenance.beliefs,
     accounts.merchant,
-    accounts.user,
+    people.user,
     accounts.keys,
     decisions.decision,
     outcomes.outcomes,

@@ -1,11 +1,10 @@
-"""`tap2 merchant`, `tap2 user`, `tap2 keys`."""
+"""`tap2 merchant` and `tap2 keys`."""
 
 from __future__ import annotations
 
 import click
 
-from engine.accounts.team import ROLES
-from engine.model.account import Kind, MerchantDetails, Role
+from engine.model.account import Kind, MerchantDetails
 from engine.service import Engine
 from rules.language.codes import COUNTRIES, CURRENCIES, OFTEN_MISTAKEN
 from web.cli.common import as_json, show, with_engine
@@ -55,34 +54,6 @@ def merchant_purchases(*, slug: str, limit: int, is_test: bool, json: bool) -> N
 
     with_engine(work)
     show({"merchant": slug, "side": "test" if is_test else "live", "limit": limit}, json=json)
-
-
-@click.group()
-def user() -> None:
-    """People who log in."""
-
-
-@user.command("add")
-@click.argument("email")
-@click.option("--merchant", required=True, help="The merchant's slug.")
-@click.option("--name", default="")
-@click.option("--role", type=click.Choice(ROLES), default="admin", show_default=True)
-@click.password_option(envvar="TAP2_PASSWORD", help="Prompted for unless given or in TAP2_PASSWORD.")
-@as_json
-def user_add(*, email: str, merchant: str, name: str, role: Role, password: str, json: bool) -> None:
-    """Add a person."""
-    user = with_engine(lambda engine: engine.team.add_user(email, name or email, merchant, role, password))
-    show({"email": user.email, "merchant": user.slug, "role": user.role}, json=json)
-
-
-@user.command("password")
-@click.argument("email")
-@click.password_option(envvar="TAP2_PASSWORD", help="Prompted for unless given or in TAP2_PASSWORD.")
-@as_json
-def user_password(*, email: str, password: str, json: bool) -> None:
-    """Set a person's password."""
-    with_engine(lambda engine: engine.team.set_password(email, password))
-    show({"email": email, "changed": True}, json=json)
 
 
 @click.group()

@@ -12,3 +12,4 @@ EMERGENCIES = Gauge("tap2_emergencies_unseen", "Emergencies that no second perso
 WAITING = Gauge("tap2_waiting", "Pieces waiting to be written to the database")
 FAULTY_FACTS = Counter("tap2_faulty_facts", "Decisions with facts that were not understood, by kind", ["kind"])
 LOGINS = Counter("tap2_logins", "Log-ins, by their result: ok, refused or limited", ["result"])
+PEOPLE = Counter("tap2_people_changes", "Changes of people and of how they log in, by kind", ["change"])

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 from litestar import Response
 from litestar.exceptions import HTTPException
 
-from engine.model.errors import Conflict, EngineError, Forbidden, Invalid, NotFound, Unavailable
-from web.admin.shell.admission import AnyRequest, cookies_of
-from web.admin.shell.frame import THEME, Frame, Notice, chosen_theme, side_of
-from web.admin.shell.login import Visitor
+from engine.model.errors import Conflict, EngineError, Forbidden, Invalid, NotFound, TooMany, Unavailable
+from web.admin.shell.admission import AnyRequest
+from web.admin.shell.door import visitor_of
+from web.admin.shell.frame import Frame, Notice, side_of
 from web.admin.shell.navigation import navigation_items
 from web.admin.shell.render import html, render
 from web.http.problem_details import log_unexpected
@@ -46,9 +46,15 @@ def engine_error(request: AnyRequest, error: EngineError) -> Response[Any]:
         return _not_found(request)
     if isinstance(error, Forbidden):
         return _answer(request, ErrorPage("You do not have permission", error.detail, "alert-circle"), status=403)
+    if isinstance(error, TooMany):
+        return _answer(request, ErrorPage("Too many attempts", _again(error), "alert-circle"), status=429)
     status = 409 if isinstance(error, Conflict) else 422 if isinstance(error, Invalid) else 500
     text = f"{error.detail[:1].upper()}{error.detail[1:]}. Reload the page to see the current state."
     return _answer(request, ErrorPage("This did not work", text, "alert-circle"), status=status)
+
+
+def _again(error: TooMany) -> str:
+    return f"Nothing was changed. Try again in {max(1, round(error.retry_after / 60))} min."
 
 
 def http_error(request: AnyRequest, error: HTTPException) -> Response[Any]:
@@ -85,6 +91,5 @@ def _answer(request: AnyRequest, page: ErrorPage, *, status: int) -> Response[An
     frame: Frame | None = request.state.get("frame")
     if frame is not None:
         return frame.page("shell/error.html", page, status=status)
-    visitor = Visitor(chosen_theme(request.cookies.get(cookies_of(request).name(THEME))), "")
     names = {"title": page.title, "text": page.text, "icon": page.icon}
-    return html(render("shell/error_outside.html", frame=visitor, **names), status=status)
+    return html(render("shell/error_outside.html", frame=visitor_of(request), **names), status=status)

@@ -97,7 +97,7 @@ class Frame:
 
     @property
     def may_administer(self) -> bool:
-        """Return whether this person may make and revoke keys."""
+        """Return whether this person may manage people and keys."""
         return self.user.role == "admin"
 
     @property
@@ -115,7 +115,8 @@ class Frame:
     def section(self) -> str:
         """Return the name of the navigation's entry that this page belongs to."""
         path = self.path.partition("?")[0].removeprefix(self.base)
-        fitting = [item for item in navigation_items() if f"{path}/".startswith(f"{item.href.rstrip('/')}/")]
+        items = [item for item in navigation_items() if item.href != "/" or path in ("", "/")]
+        fitting = [item for item in items if f"{path}/".startswith(f"{item.href.rstrip('/')}/")]
         return max(fitting, key=lambda item: len(item.href)).name if fitting else ""
 
     def must_edit(self) -> None:

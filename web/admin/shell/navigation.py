@@ -44,6 +44,7 @@ NAVIGATION = (
             NavigationItem("Methods", "/methods", "credit-card"),
             NavigationItem("Fields", "/fields", "tags"),
             NavigationItem("Keys", "/keys", "key"),
+            NavigationItem("Team", "/team", "users"),
             NavigationItem("Audit log", "/audit", "history"),
         ),
     ),

@@ -1,0 +1,61 @@
+"""How often somebody may try a password or a code. Attempts are counted in the database, which processes share."""
+
+from __future__ import annotations
+
+import hashlib
+
+from engine.clock import now_ms
+from engine.model.errors import TooMany
+from engine.model.timestamps import MINUTE
+from engine.store.connection.database import Database
+from engine.store.team import people
+
+WINDOW_MS = 5 * MINUTE
+MOST_BY_PERSON = 10
+MOST_BY_ADDRESS = 60
+
+Counters = tuple[tuple[str, int], ...]
+
+
+class LoginLimits:
+    """Counts attempts before they are tried, so that attempts at the same time do not pass the limit together."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def count(self, counters: Counters) -> None:
+        """Count an attempt; raise `TooMany` beyond the limit of any counter."""
+        now = now_ms()
+        began_after = now - WINDOW_MS
+        async with self._database.read() as connection:
+            for key, most in counters:
+                count, began_at = await people.attempts(connection, key, began_after=began_after)
+                if count >= most:
+                    raise _too_many(began_at, now)
+        async with self._database.write() as connection:
+            counts = [
+                (await people.count_attempt(connection, key, now=now, began_after=began_after), most)
+                for key, most in counters
+            ]
+        if any(count > most for count, most in counts):
+            raise _too_many(now, now)
+
+    async def uncount(self, counters: Counters) -> None:
+        """Take back an attempt that succeeded or was not made."""
+        async with self._database.write() as connection:
+            for key, _ in counters:
+                await people.uncount_attempt(connection, key)
+
+
+def login_counters(address: str, email: str) -> Counters:
+    """Return what an attempt is counted under and the most of each. The order keeps locks from crossing."""
+    by_address = (_key(f"address {address}"), MOST_BY_ADDRESS)
+    return by_address, (_key(f"person {address} {email[:200]}"), MOST_BY_PERSON)
+
+
+def _key(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _too_many(began_at: int, now: int) -> TooMany:
+    return TooMany("too many attempts to log in", retry_after=max(1, (began_at + WINDOW_MS - now) // 1000))

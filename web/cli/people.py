@@ -1,0 +1,138 @@
+"""`tap2 user`: the people who log in, the twin of the pages Team and Profile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import click
+
+from engine.accounts.team import ROLES
+from engine.model.account import Role
+from engine.service import Engine
+from web.cli.common import as_json, settings, show, with_engine
+
+ACTOR = "tap2"
+
+
+@click.group()
+def user() -> None:
+    """People who log in."""
+
+
+@user.command("add")
+@click.argument("email")
+@click.option("--merchant", required=True, help="The merchant's slug.")
+@click.option("--name", default="")
+@click.option("--role", type=click.Choice(ROLES), default="admin", show_default=True)
+@click.password_option(envvar="TAP2_PASSWORD", help="Prompted for unless given or in TAP2_PASSWORD.")
+@as_json
+def user_add(*, email: str, merchant: str, name: str, role: Role, password: str, json: bool) -> None:
+    """Add a person."""
+    user = with_engine(lambda engine: engine.team.add_user(email, name or email, merchant, role, password))
+    show({"email": user.email, "merchant": user.slug, "role": user.role}, json=json)
+
+
+@user.command("password")
+@click.argument("email")
+@click.password_option(envvar="TAP2_PASSWORD", help="Prompted for unless given or in TAP2_PASSWORD.")
+@as_json
+def user_password(*, email: str, password: str, json: bool) -> None:
+    """Set a person's password and end their sessions."""
+    with_engine(lambda engine: engine.team.set_password(email, password))
+    show({"email": email, "changed": True}, json=json)
+
+
+@user.command("list")
+@click.option("--merchant", required=True, help="The merchant's slug.")
+@as_json
+def user_list(*, merchant: str, json: bool) -> None:
+    """List the people of a merchant and the open invitations."""
+
+    async def work(engine: Engine) -> Sequence[dict[str, str]]:
+        await engine.accounts.merchant(merchant)
+        people, invitations = await engine.team.people(merchant), await engine.team.invitations(merchant)
+        rows = [_row(each.email, each.role, each.name, _time(each.last_seen_at)) for each in people]
+        return rows + [
+            _row(each.email, each.role, "", f"invited until {_time(each.expires_at)}") for each in invitations
+        ]
+
+    show(with_engine(work), json=json, title=f"People of {merchant}")
+
+
+@user.command("role")
+@click.argument("email")
+@click.argument("role", type=click.Choice(ROLES))
+@as_json
+def user_role(*, email: str, role: Role, json: bool) -> None:
+    """Change a person's role and end their sessions."""
+
+    async def work(engine: Engine) -> None:
+        person = await engine.team.user(email)
+        await engine.team.set_role(person.slug, person.email, role, actor_name=ACTOR)
+
+    with_engine(work)
+    show({"email": email, "role": role}, json=json)
+
+
+@user.command("remove")
+@click.argument("email")
+@as_json
+def user_remove(*, email: str, json: bool) -> None:
+    """Remove a person, who is logged out at once."""
+
+    async def work(engine: Engine) -> None:
+        person = await engine.team.user(email)
+        await engine.team.remove(person.slug, person.email, actor_name=ACTOR)
+
+    with_engine(work)
+    show({"email": email, "removed": True}, json=json)
+
+
+@user.command("invite")
+@click.argument("email")
+@click.option("--merchant", required=True, help="The merchant's slug.")
+@click.option("--role", type=click.Choice(ROLES), default="viewer", show_default=True)
+@click.option("--url", envvar="TAP2_URL", help="Where people reach the server, unless where it listens.")
+@as_json
+def user_invite(*, email: str, merchant: str, role: Role, url: str | None, json: bool) -> None:
+    """Print a link by which somebody joins once, within 7 days. It is shown only here."""
+    chosen = settings()
+    base = (url or f"http://{chosen.host}:{chosen.port}").rstrip("/")
+    token = with_engine(lambda engine: engine.team.invite(merchant, email, role, actor_name=ACTOR))
+    show({"email": email, "role": role, "link": f"{base}/admin/join/{token}"}, json=json)
+
+
+@user.command("sessions")
+@click.argument("email")
+@click.option("--end", is_flag=True, help="End them.")
+@as_json
+def user_sessions(*, email: str, end: bool, json: bool) -> None:
+    """List where a person is logged in, or log them out."""
+
+    async def listed(engine: Engine) -> Sequence[dict[str, str]]:
+        sessions = await engine.sessions.all_of(await engine.team.user(email))
+        return [
+            {"browser": each.browser, "began": _time(each.created_at), "last_seen": _time(each.last_seen_at)}
+            for each in sessions
+        ]
+
+    async def ended(engine: Engine) -> dict[str, str | int]:
+        person = await engine.team.user(email)
+        return {
+            "email": person.email,
+            "ended": await engine.team.end_sessions(person.slug, person.email, actor_name=ACTOR),
+        }
+
+    show(with_engine(ended) if end else with_engine(listed), json=json)
+
+
+def _row(email: str, role: str, name: str, last_seen: str) -> dict[str, str]:
+    return {"email": email, "role": role, "name": name, "last_seen": last_seen}
+
+
+def _time(milliseconds: int | None) -> str:
+    """Return a time in UTC, to the second."""
+    if milliseconds is None:
+        return "never"
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds")
