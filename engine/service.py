@@ -12,7 +12,9 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 import bandits
 from engine import jobs
 from engine.accounts.accounts import Accounts
+from engine.accounts.identities import Identities
 from engine.accounts.passwords import Passwords
+from engine.accounts.second_factor import SecondFactors
 from engine.accounts.sessions import Sessions
 from engine.accounts.team import Team
 from engine.clock import now_ms
@@ -61,7 +63,9 @@ class Engine:
         self.recorder = Recorder(database, self.live.add_news)
         self.accounts = Accounts(database)
         self.passwords = Passwords()
-        self.sessions = Sessions(database, self.accounts, self.passwords)
+        self.second_factors = SecondFactors(database, self.accounts, customer_key)
+        self.sessions = Sessions(database, self.accounts, self.passwords, self.second_factors)
+        self.identities = Identities(database, self.accounts, self.passwords)
         self.team = Team(database, self.accounts, self.passwords)
         configurations = ConfigurationCache(database)
         publisher = Publisher(database, configurations, self.live)

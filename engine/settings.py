@@ -10,6 +10,7 @@ from msgspec import Meta
 
 PREFIX = "TAP2_"
 RATE = r"\A[1-9][0-9]{0,8}/(second|minute|hour|day)\Z"
+SECRET = frozenset({"customer_key", "database_url", "oidc_client_secret"})
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +39,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     demo: Annotated[bool, Meta(description="Serve a demo merchant with simulated shoppers.")] = False
     demo_rate: Annotated[float, Meta(description="Simulated checkouts a second.", gt=0, le=1000)] = 25.0
     secure_cookies: Annotated[bool, Meta(description="Behind TLS: `__Host-` cookies with `Secure`, and HSTS.")] = False
+    oidc_issuer: Annotated[
+        str,
+        Meta(
+            pattern=r"\A(https://.+|http://(localhost|127\.0\.0\.1)(:[0-9]+)?(/.*)?)?\Z",
+            description="The OpenID provider that people may log in with, as `https://...`; empty: none.",
+        ),
+    ] = ""
+    oidc_client_id: Annotated[str, Meta(description="What the provider calls this server.")] = ""
+    oidc_client_secret: Annotated[
+        str, Meta(description="The secret that the provider gave this server; empty: a public client.")
+    ] = ""
+    oidc_name: Annotated[str, Meta(description="What people call the provider.", max_length=60)] = "single sign-on"
     decision_timeout_ms: Annotated[
         int, Meta(description="After this long a checkout gets the fallback order.", ge=10)
     ] = 1000
@@ -92,4 +105,4 @@ def describe(settings: Settings) -> list[dict[str, Any]]:
 
 
 def _shown(name: str, value: object) -> object:
-    return "(set)" if value and name in ("customer_key", "database_url") else value
+    return "(set)" if value and name in SECRET else value

@@ -33,6 +33,7 @@ from web.demo.background import demo
 from web.http import logs, problem_details
 from web.http.access import HintLimit
 from web.http.dependencies import DEPENDENCIES
+from web.http.openid import provider_of
 from web.http.process import tune
 from web.http.rate_limits import RateLimits
 from web.http.request_reading import MOST_BODY_BYTES
@@ -55,6 +56,7 @@ def create_app(settings: Settings) -> Litestar:
         app.state.engine = await open_engine(settings, wait_seconds=settings.database_wait_seconds)
         app.state.rate_limits = RateLimits(settings)
         app.state.hint_limit = HintLimit()
+        app.state.openid = provider_of(settings)
         await app.state.engine.start()
         tune()
         try:

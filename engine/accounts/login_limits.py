@@ -53,6 +53,12 @@ def login_counters(address: str, email: str) -> Counters:
     return by_address, (_key(f"person {address} {email[:200]}"), MOST_BY_PERSON)
 
 
+def code_counters(address: str, user_id: int) -> Counters:
+    """Return the same for a code of a second factor, which is counted by person from all addresses together."""
+    by_address = (_key(f"address {address}"), MOST_BY_ADDRESS)
+    return by_address, (_key(f"code {user_id}"), MOST_BY_PERSON)
+
+
 def _key(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 

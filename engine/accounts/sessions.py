@@ -10,11 +10,12 @@ import structlog
 from engine.accounts.accounts import Accounts, hash_of
 from engine.accounts.login_limits import WINDOW_MS, LoginLimits, login_counters
 from engine.accounts.passwords import Passwords
+from engine.accounts.second_factor import SecondFactors
 from engine.clock import now_ms
 from engine.faults import is_temporary
 from engine.model.account import Merchant, Session, User
 from engine.model.actor import Actor
-from engine.model.errors import Forbidden, TooMany, invalid
+from engine.model.errors import CodeNeeded, Forbidden, TooMany, invalid
 from engine.model.timestamps import MINUTE
 from engine.store import audit
 from engine.store.audit import NewEntry
@@ -40,15 +41,30 @@ class Visit(NamedTuple):
 class Sessions:
     """Logs people in, recognises them, and logs them out."""
 
-    def __init__(self, database: Database, accounts: Accounts, passwords: Passwords) -> None:
+    def __init__(
+        self, database: Database, accounts: Accounts, passwords: Passwords, second_factors: SecondFactors
+    ) -> None:
         self._database = database
         self._accounts = accounts
         self._passwords = passwords
+        self._second_factors = second_factors
         self._limits = LoginLimits(database)
 
     async def log_in(self, email: str, password: str, *, address: str = "", browser: str = "") -> tuple[str, Session]:
-        """Return a new session and its token; raise as `check_password` does."""
-        return await self.open(await self.check_password(email, password, address=address), browser=browser)
+        """Return a new session and its token; raise as `check_password` and `admit` do."""
+        return await self.admit(await self.check_password(email, password, address=address), browser=browser)
+
+    async def admit(self, user: User, *, browser: str = "") -> tuple[str, Session]:
+        """Return a new session of a person who has proved who they are, and its token; or raise `CodeNeeded`."""
+        if (await self._second_factors.state(user)).is_on:
+            raise CodeNeeded(self._second_factors.challenge(user))
+        return await self._open(user, browser)
+
+    async def finish(self, challenge: str, code: str, *, address: str, browser: str) -> tuple[str, Session]:
+        """Return what `admit` would have, for the challenge that it raised and a code; raise as `check` does."""
+        user = await self._second_factors.challenged(challenge)
+        await self._second_factors.check(user, code, address=address)
+        return await self._open(user, browser)
 
     async def check_password(self, email: str, password: str, *, address: str = "") -> User:
         """Return the person whose e-mail address and password these are.
@@ -84,8 +100,7 @@ class Sessions:
             await self._limits.uncount(counters)
         return fits
 
-    async def open(self, user: User, *, browser: str = "") -> tuple[str, Session]:
-        """Return a new session of a person who has proved who they are, and its token."""
+    async def _open(self, user: User, browser: str) -> tuple[str, Session]:
         token, now = secrets.token_urlsafe(32), now_ms()
         session = Session(hash_of(token), user.id, secrets.token_urlsafe(32), now, now + SESSION_MS, now, browser[:200])
         async with self._database.write() as connection:

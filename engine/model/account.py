@@ -66,6 +66,29 @@ class Session(msgspec.Struct, frozen=True):
     browser: str = ""
 
 
+class SecondFactor(msgspec.Struct, frozen=True):
+    """An authenticator app of a person; its secret is encrypted.
+
+    `last_step` is the time step of the last code that was used. It counts once `confirmed_at` is set.
+    """
+
+    user_id: int
+    secret: str
+    created_at: int
+    last_step: int = 0
+    confirmed_at: int | None = None
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """Whom an OpenID provider vouches for; `is_verified`: also that the e-mail address is theirs."""
+
+    issuer: str
+    subject: str
+    email: str
+    is_verified: bool
+    name: str
+
+
 class Invitation(msgspec.Struct, frozen=True):
     """A link by which a person joins a team once; its token is stored only as a hash."""
 

@@ -29,6 +29,14 @@ class Forbidden(EngineError):
     """The caller is authenticated but may not do this."""
 
 
+class CodeNeeded(Forbidden):
+    """The password is right, and a code of the second factor is missing; `challenge` proves the former."""
+
+    def __init__(self, challenge: str) -> None:
+        super().__init__("a code of the second factor is needed")
+        self.challenge = challenge
+
+
 class ReviewRequired(Forbidden):
     """Changes may be published here only when a second person has approved them."""
 

@@ -13,6 +13,13 @@ from tests.web.people import PASSWORD, csrf_in, log_in, person_of
 from web.admin.routes import routers
 from web.http.sessions import SESSION, Cookies, same_token
 
+OUTSIDE = {
+    "/admin/login",
+    "/admin/login/code",
+    "/admin/login/provider",
+    "/admin/login/provider/callback",
+    "/admin/join/{token:str}",
+}
 PAGES = (
     "/admin/",
     "/admin/placements",
@@ -43,7 +50,13 @@ def test_every_page_asks_a_stranger_to_log_in(server: Server, path: str) -> None
 
 def test_only_the_log_in_and_invitations_are_open_to_strangers() -> None:
     outside = {path for router in routers() for path, handlers in _handlers(router) if not _has_door(router, handlers)}
-    assert {path for path in outside if path.startswith("/admin")} == {"/admin/login", "/admin/join/{token:str}"}
+    assert {path for path in outside if path.startswith("/admin")} == {
+        "/admin/login",
+        "/admin/login/code",
+        "/admin/login/provider",
+        "/admin/login/provider/callback",
+        "/admin/join/{token:str}",
+    }
 
 
 def test_the_session_cookie_is_out_of_reach_of_scripts_and_other_sites(server: Server, side: Side) -> None:

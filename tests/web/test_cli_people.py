@@ -44,7 +44,7 @@ def test_people_are_listed_with_role_and_invitations(shell: Shell) -> None:
     ada, ben = shell.json("user", "list", "--merchant", "shop")
     assert (ada["email"], ada["role"], ada["last_seen"]) == (ADA, "admin", "never")
     assert (ben["email"], ben["role"]) == (BEN, "editor")
-    assert ben["last_seen"].startswith("invited: 20")
+    assert ben["last_seen"].startswith("invited until 20")
 
 
 def test_roles_change_and_people_are_removed(shell: Shell) -> None:

@@ -23,7 +23,7 @@ from engine.model.errors import Conflict, EngineError, NotFound
 from web.admin.candidates import candidate_form, candidate_list
 from web.admin.changes import draft_changes, preview_page, versions
 from web.admin.log import audit, decision_list, decision_page
-from web.admin.people import join, profile_page, team_page
+from web.admin.people import join, profile_page, second_factor_page, single_sign_on, team_page
 from web.admin.placements import overview, placement_learning, placement_list, placement_page, placement_settings
 from web.admin.rules import rule_files, rule_list, rule_page, rule_uses, scenarios
 from web.admin.rules.trial import try_panel
@@ -43,9 +43,9 @@ PAGES: Sequence[ModuleType] = (
     fields, keys, team_page,
 )  # fmt: skip
 """The modules with pages of one side; each lists its own in `handlers`."""
-WITHOUT_SIDE: Sequence[ModuleType] = (preferences, login, profile_page)
+WITHOUT_SIDE: Sequence[ModuleType] = (preferences, login, profile_page, second_factor_page)
 """The modules whose handlers concern the person, whatever side they look at."""
-OUTSIDE: Sequence[ModuleType] = (login, join)
+OUTSIDE: Sequence[ModuleType] = (login, single_sign_on, join)
 """The modules with pages for those who are not logged in; each lists them in `outside`."""
 MOST_BODY_BYTES = 512 * 1024
 ERROR_PAGES: dict[Any, Any] = {

@@ -127,6 +127,23 @@ def user_sessions(*, email: str, end: bool, json: bool) -> None:
     show(with_engine(ended) if end else with_engine(listed), json=json)
 
 
+@user.command("factor")
+@click.argument("email")
+@click.option("--remove", is_flag=True, help="Remove it, for somebody who lost phone and recovery codes.")
+@as_json
+def user_factor(*, email: str, remove: bool, json: bool) -> None:
+    """Say whether a person has a second factor, or remove it."""
+
+    async def work(engine: Engine) -> dict[str, str | bool | int]:
+        person = await engine.team.user(email)
+        if remove:
+            await engine.second_factors.remove(person, actor_name=ACTOR)
+        state = await engine.second_factors.state(person)
+        return {"email": person.email, "second_factor": state.is_on, "recovery_codes": state.codes_left}
+
+    show(with_engine(work), json=json)
+
+
 def _row(email: str, role: str, name: str, last_seen: str) -> dict[str, str]:
     return {"email": email, "role": role, "name": name, "last_seen": last_seen}
 

@@ -11,6 +11,8 @@ from engine.accounts.sessions import SESSION_MS
 
 SESSION = "tap2_session"
 DOOR = "tap2_door"
+STEP = "tap2_step"
+ATTEMPT = "tap2_attempt"
 
 
 class Cookies:

@@ -1,8 +1,8 @@
-"""The tables of people, their sessions, their attempts to log in, and invitations."""
+"""The tables of people, their sessions, second factors, identities, attempts to log in, and invitations."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Integer, Table, Text, text
+from sqlalchemy import BigInteger, Column, ForeignKey, Integer, Table, Text, UniqueConstraint, text
 
 from engine.store.tables.schema import metadata
 
@@ -32,6 +32,33 @@ sessions = Table(
     Column("expires_at", BigInteger, nullable=False),
     Column("last_seen_at", BigInteger, nullable=False, server_default="0"),
     Column("browser", Text, nullable=False, server_default=text("''")),
+)
+
+second_factors = Table(
+    "second_factors",
+    metadata,
+    Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("secret", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("last_step", BigInteger, nullable=False),
+    Column("confirmed_at", BigInteger),
+)
+
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    Column("code_hash", Text, primary_key=True),
+    Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+)
+
+identities = Table(
+    "identities",
+    metadata,
+    Column("issuer", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("user_id", Integer, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("issuer", "user_id"),
 )
 
 # Attempts are counted in the database, so that several processes share the limits. Keys are hashes.

@@ -31,6 +31,12 @@ async def user_by_email(connection: AsyncConnection, email: str) -> User | None:
     return User(*row) if row else None
 
 
+async def user_by_id(connection: AsyncConnection, user_id: int) -> User | None:
+    """Return a person, or None."""
+    row = (await connection.execute(select(users).where(users.c.id == user_id))).first()
+    return User(*row) if row else None
+
+
 async def team(connection: AsyncConnection, slug: str, *, lock: bool = False) -> list[User]:
     """Return a merchant's people; `lock` keeps others from changing them in this transaction."""
     query = select(users).where(users.c.slug == slug).order_by(users.c.email)
@@ -146,6 +152,13 @@ async def add_invitation(connection: AsyncConnection, invitation: Invitation) ->
 async def invitation(connection: AsyncConnection, token_hash: str, *, now: int) -> Invitation | None:
     """Return the invitation of a token that has not expired, or None."""
     query = select(invitations).where(invitations.c.token_hash == token_hash, invitations.c.expires_at > now)
+    row = (await connection.execute(query)).first()
+    return Invitation(*row) if row else None
+
+
+async def invitation_by_email(connection: AsyncConnection, email: str, *, now: int) -> Invitation | None:
+    """Return the open invitation of an address, or None."""
+    query = select(invitations).where(invitations.c.email == email, invitations.c.expires_at > now)
     row = (await connection.execute(query)).first()
     return Invitation(*row) if row else None
 

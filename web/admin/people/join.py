@@ -70,7 +70,7 @@ async def _join(request: AnyRequest, token: str, invitation: Invitation, form: F
         text = too_often(limit.retry_after)
         return await _page(request, invitation, Form(form.values, {"door": text}), status=429)
     PEOPLE.labels("joined").inc()
-    session_token, _ = await engine.sessions.open(user, browser=browser_of(request))
+    session_token, _ = await engine.sessions.admit(user, browser=browser_of(request))
     return await let_in(request, session_token, "/admin/")
 
 

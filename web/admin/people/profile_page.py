@@ -12,6 +12,7 @@ from babel import Locale
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 
+from engine.accounts.second_factor import SecondFactorState
 from engine.model.account import Session
 from engine.model.errors import Invalid, invalid
 from web.admin.people.browsers import browser_name
@@ -46,6 +47,8 @@ class ProfilePage:
 
     profile: Form
     password: Form
+    factor: Form
+    second_factor: SecondFactorState
     sessions: Sequence[SessionRow]
     locales: Sequence[tuple[str, str]]
     timezones: Sequence[tuple[str, str]]
@@ -54,7 +57,7 @@ class ProfilePage:
 @get("/profile")
 async def profile_page(frame: NamedDependency[Frame]) -> Page:
     """Show the profile."""
-    return await _page(frame)
+    return await profile_with(frame)
 
 
 @post("/profile", status_code=200)
@@ -68,7 +71,7 @@ async def save_profile(request: AnyRequest, frame: NamedDependency[Frame]) -> Re
             raise invalid("locale", "choose one of the list")
         await frame.engine.team.set_profile(frame.user, name=name, locale=locale, timezone=reader.text("timezone"))
     except Invalid as error:
-        return await _page(frame, profile=Form(reader.values).with_problems(error.problems), status=422)
+        return await profile_with(frame, profile=Form(reader.values).with_problems(error.problems), status=422)
     PEOPLE.labels("profile").inc()
     return frame.go(ADDRESS, notice=Notice("Your profile is saved."))
 
@@ -83,7 +86,7 @@ async def change_password(request: AnyRequest, frame: NamedDependency[Frame]) ->
             user.email, values.get("password", ""), actor_name=user.email, keep_hash=frame.session.token_hash
         )
     except Invalid as error:
-        return await _page(frame, password=Form({}).with_problems(error.problems), status=422)
+        return await profile_with(frame, password=Form({}).with_problems(error.problems), status=422)
     PEOPLE.labels("password").inc()
     return frame.go(ADDRESS, notice=Notice("Your password is changed. You are logged out everywhere else."))
 
@@ -99,12 +102,22 @@ async def end_other_sessions(frame: NamedDependency[Frame]) -> Response[Any]:
     return frame.go(ADDRESS, notice=Notice(f"{frame.show.count(ended, 'other session')} ended."))
 
 
-async def _page(frame: Frame, *, profile: Form | None = None, password: Form | None = None, status: int = 200) -> Page:
+async def profile_with(
+    frame: Frame,
+    *,
+    profile: Form | None = None,
+    password: Form | None = None,
+    factor: Form | None = None,
+    status: int = 200,
+) -> Page:
+    """Return the page with the forms as they were sent."""
     user = frame.user
     saved = Form({"name": user.name, "locale": user.locale, "timezone": user.timezone})
     page = ProfilePage(
         profile=profile or saved,
         password=password or Form(),
+        factor=factor or Form(),
+        second_factor=await frame.engine.second_factors.state(user),
         sessions=[_row(session, frame.session) for session in await frame.engine.sessions.all_of(user)],
         locales=(("", "As my browser says"), *_locale_names()),
         timezones=(("", f"As the merchant ({frame.merchant.timezone})"), *_timezone_names()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,7 @@ class TeamPage:
     """The people and, for admins, the open invitations. `roles` are (value, name, sentence)."""
 
     people: Sequence[User]
+    with_second_factor: Set[int]
     invitations: Sequence[Invitation]
     form: Form
     link: InvitationLink | None
@@ -156,7 +157,8 @@ async def _page(
 ) -> Page:
     team, slug = frame.engine.team, frame.merchant.slug
     invitations = await team.invitations(slug) if frame.may_administer else []
-    page = TeamPage(await team.people(slug), invitations, form or Form({"role": "viewer"}), link)
+    owners = await frame.engine.second_factors.owners(slug)
+    page = TeamPage(await team.people(slug), owners, invitations, form or Form({"role": "viewer"}), link)
     return frame.page(TEMPLATE, page, status=status)
 
 

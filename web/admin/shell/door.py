@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import structlog
 from litestar import Response
 from litestar.response import Redirect
 
+from engine.accounts.second_factor import CHALLENGE_MS
+from engine.settings import Settings
 from web.admin.shell.admission import AnyRequest, cookies_of
 from web.admin.shell.forms import Form
 from web.admin.shell.frame import THEME, chosen_theme
 from web.admin.shell.render import Page, html, render
 from web.http.metrics import LOGINS
-from web.http.sessions import DOOR, SESSION, new_token, same_token
+from web.http.sessions import DOOR, SESSION, STEP, new_token, same_token
 
 log = structlog.get_logger()
 
+LOGIN = "shell/login.html"
 EXPIRED = "This page has expired. Try again."
 
 
@@ -43,6 +47,15 @@ def door_page(request: AnyRequest, template: str, form: Form, *, status: int = 2
     return response
 
 
+def login_form(request: AnyRequest, text: str = "", *, status: int = 200, **values: str) -> Page:
+    """Render the log-in page, with a problem above its fields and the way to the provider where there is one."""
+    settings: Settings = request.app.state.engine.settings
+    form = Form(values, {"door": text} if text else {})
+    provider = settings.oidc_name if settings.oidc_issuer else ""
+    address = f"/admin/login/provider?next={quote(values.get('next', ''))}"
+    return door_page(request, LOGIN, form, status=status, provider=provider, provider_address=address)
+
+
 def came_from_door(request: AnyRequest, values: dict[str, str]) -> bool:
     """Return whether a form was sent by the page that this browser got last."""
     return same_token(values.get("csrf"), request.cookies.get(cookies_of(request).name(DOOR)))
@@ -59,6 +72,13 @@ def too_often(wait: int) -> str:
     return f"Too many attempts. Try again in {max(1, round(wait / 60))} min."
 
 
+def ask_for_code(request: AnyRequest, challenge: str, address: str) -> Response[Any]:
+    """Go on to the page that asks for a code; the proof of the password is in a cookie."""
+    response = Redirect(f"/admin/login/code?next={quote(_inside(address))}", status_code=303)
+    response.set_cookie(cookies_of(request).make(STEP, challenge, seconds=CHALLENGE_MS // 1000))
+    return response
+
+
 async def let_in(request: AnyRequest, token: str, address: str) -> Response[Any]:
     """Go on to a page with a new session, in place of the one that this browser had."""
     count_login("ok")
@@ -67,6 +87,7 @@ async def let_in(request: AnyRequest, token: str, address: str) -> Response[Any]
     response = Redirect(_inside(address), status_code=303)
     response.set_cookie(cookies.session(token))
     response.set_cookie(cookies.gone(DOOR))
+    response.set_cookie(cookies.gone(STEP))
     return response
 
 

@@ -7,31 +7,33 @@ from typing import Any
 from litestar import Response, get, post
 from litestar.response import Redirect
 
-from engine.model.errors import Forbidden, TooMany
+from engine.model.errors import CodeNeeded, Forbidden, TooMany
 from web.admin.shell.admission import AnyRequest, cookies_of, typed
 from web.admin.shell.door import (
     EXPIRED,
+    ask_for_code,
     browser_of,
     came_from_door,
     count_login,
     door_page,
     end_old_session,
     let_in,
+    login_form,
     network_address,
     problem,
     too_often,
 )
 from web.admin.shell.forms import Form
 from web.admin.shell.render import Page
-from web.http.sessions import SESSION
+from web.http.sessions import SESSION, STEP
 
-TEMPLATE = "shell/login.html"
+CODE_TEMPLATE = "shell/code.html"
 
 
 @get("/login", include_in_schema=False)
 async def login_page(request: AnyRequest) -> Page:
     """Show the log-in form. Its token is in a cookie too, so that no other site can log anyone in."""
-    return door_page(request, TEMPLATE, Form({"next": request.query_params.get("next", "")}))
+    return login_form(request, next=request.query_params.get("next", ""))
 
 
 @post("/login", include_in_schema=False)
@@ -40,18 +42,47 @@ async def log_in(request: AnyRequest) -> Response[Any]:
     values = await typed(request)
     shown = {"email": values.get("email", "")[:200], "next": values.get("next", "")}
     if not came_from_door(request, values):
-        return door_page(request, TEMPLATE, problem(shown, EXPIRED), status=403)
+        return login_form(request, EXPIRED, status=403, **shown)
     try:
         token, _ = await request.app.state.engine.sessions.log_in(
             shown["email"], values.get("password", ""), address=network_address(request), browser=browser_of(request)
         )
     except TooMany as limit:
-        response = door_page(request, TEMPLATE, problem(shown, too_often(limit.retry_after)), status=429)
-        response.headers["Retry-After"] = str(limit.retry_after)
-        return response
+        return _with_wait(login_form(request, too_often(limit.retry_after), status=429, **shown), limit.retry_after)
+    except CodeNeeded as needed:
+        return ask_for_code(request, needed.challenge, shown["next"])
     except Forbidden as refusal:
         count_login("refused")
-        return door_page(request, TEMPLATE, problem(shown, refusal.detail), status=401)
+        return login_form(request, refusal.detail, status=401, **shown)
+    return await let_in(request, token, shown["next"])
+
+
+@get("/login/code", include_in_schema=False)
+async def code_page(request: AnyRequest) -> Response[Any]:
+    """Ask for a code of the second factor, after the password."""
+    if not request.cookies.get(cookies_of(request).name(STEP)):
+        return Redirect("/admin/login", status_code=303)
+    return door_page(request, CODE_TEMPLATE, Form({"next": request.query_params.get("next", "")}))
+
+
+@post("/login/code", include_in_schema=False)
+async def check_code(request: AnyRequest) -> Response[Any]:
+    """Start a new session, for a right code by somebody whose password was right."""
+    values = await typed(request)
+    shown = {"next": values.get("next", "")}
+    if not came_from_door(request, values):
+        return door_page(request, CODE_TEMPLATE, problem(shown, EXPIRED), status=403)
+    challenge = request.cookies.get(cookies_of(request).name(STEP), "")
+    try:
+        token, _ = await request.app.state.engine.sessions.finish(
+            challenge, values.get("code", ""), address=network_address(request), browser=browser_of(request)
+        )
+    except TooMany as limit:
+        page = door_page(request, CODE_TEMPLATE, problem(shown, too_often(limit.retry_after)), status=429)
+        return _with_wait(page, limit.retry_after)
+    except Forbidden as refusal:
+        count_login("refused")
+        return door_page(request, CODE_TEMPLATE, problem(shown, refusal.detail), status=401)
     return await let_in(request, token, shown["next"])
 
 
@@ -64,5 +95,10 @@ async def log_out(request: AnyRequest) -> Response[Any]:
     return response
 
 
+def _with_wait(page: Page, wait: int) -> Page:
+    page.headers["Retry-After"] = str(wait)
+    return page
+
+
 handlers = [log_out]
-outside = [login_page, log_in]
+outside = [login_page, log_in, code_page, check_code]

@@ -1,0 +1,80 @@
+"""People who log in with an OpenID provider: found by what the provider calls them, at first by their address."""
+
+from __future__ import annotations
+
+import secrets
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.accounts.accounts import Accounts
+from engine.accounts.passwords import Passwords
+from engine.clock import now_ms
+from engine.model.account import Identity, Invitation, User
+from engine.model.actor import Actor
+from engine.model.errors import Forbidden
+from engine.store import audit
+from engine.store.audit import NewEntry
+from engine.store.connection.database import Database
+from engine.store.team import identities, people
+
+UNKNOWN = "Nobody with this account is in a team here. Ask an admin of your team to invite you."
+UNVERIFIED = "Your provider does not vouch for your e-mail address. Ask your provider to verify it."
+ANOTHER = "This e-mail address belongs to another account of your provider. Ask an admin of your team."
+
+
+class Identities:
+    """Leads from an identity to a person, who must exist or be invited."""
+
+    def __init__(self, database: Database, accounts: Accounts, passwords: Passwords) -> None:
+        self._database = database
+        self._accounts = accounts
+        self._passwords = passwords
+
+    async def person_of(self, identity: Identity) -> User:
+        """Return the person of an identity; `Forbidden` where there is none.
+
+        The first time they are found by their verified e-mail address, or join by an invitation of it. From then on
+        the provider's subject counts, so that an address that is given to somebody else lets nobody in.
+        """
+        async with self._database.read() as connection:
+            user = await identities.user_of(connection, identity)
+        if user is not None:
+            return user
+        if not identity.is_verified:
+            raise Forbidden(UNVERIFIED)
+        email = identity.email.strip().lower()
+        async with self._database.read() as connection:
+            user = await people.user_by_email(connection, email)
+            invitation = await people.invitation_by_email(connection, email, now=now_ms())
+        if user is None and invitation is None:
+            raise Forbidden(UNKNOWN)
+        # Nobody has this password; an admin may set another one.
+        hashed = "" if user else await self._passwords.hash(secrets.token_urlsafe(48))
+        try:
+            async with self._database.write() as connection:
+                if user is None and invitation is not None:
+                    user = await self._join(connection, identity, invitation, hashed)
+                assert user is not None  # noqa: S101
+                await self._link(connection, user, identity)
+        except IntegrityError:
+            raise Forbidden(ANOTHER) from None
+        return user
+
+    async def _join(self, connection: AsyncConnection, identity: Identity, invitation: Invitation, hashed: str) -> User:
+        if not await people.take_invitation(connection, invitation.token_hash):
+            raise Forbidden(UNKNOWN)
+        email, slug, role = invitation.email, invitation.slug, invitation.role
+        user = await people.add_user(
+            connection, User(0, email, identity.name.strip()[:120] or email, slug, role, hashed, now_ms())
+        )
+        await self._note(connection, user, "added", after=role)
+        return user
+
+    async def _link(self, connection: AsyncConnection, user: User, identity: Identity) -> None:
+        await identities.add(connection, identity, user.id, now=now_ms())
+        await self._note(connection, user, "linked the provider's account of")
+
+    async def _note(self, connection: AsyncConnection, user: User, action: str, *, after: object = None) -> None:
+        actor = Actor((await self._accounts.merchant(user.slug)).id, user.email)
+        await audit.write(connection, NewEntry(actor, now_ms(), action, f"person {user.email}", after=after))
