@@ -30,7 +30,7 @@ ICONS = (
     "adjustments", "alert-circle", "alert-triangle", "arrow-back-up", "arrow-down", "arrow-forward-up",
     "arrow-up", "bulb", "check", "chevron-left", "chevron-right", "circle-check", "copy", "credit-card",
     "device-desktop", "dots", "download", "filter", "flask", "folder-plus", "grip-vertical", "history",
-    "key", "layout-dashboard", "list-search",
+    "key", "layout-dashboard", "list", "list-search",
     "logout", "menu-2", "moon", "plus", "repeat", "search", "sun", "tags", "target",
     "template", "trash", "upload", "user", "users", "x",
 )  # fmt: skip

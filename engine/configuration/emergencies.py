@@ -11,15 +11,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.clock import now_ms
 from engine.configuration.configuration import Change, Configuration
-from engine.configuration.publisher import Also, Publisher
+from engine.configuration.publisher import Also, Edit, Publisher
 from engine.model.actor import Actor
 from engine.model.errors import Conflict, Forbidden, NotFound, invalid
 from engine.model.history import Emergency
+from engine.model.timestamps import MINUTE
 from engine.store import accounts, audit, emergencies
 from engine.store.audit import NewEntry
 from engine.store.connection.database import Database
 
 LONGEST_REASON = 500
+UNDO_MS = 10 * MINUTE
 
 
 class Emergencies:
@@ -41,7 +43,36 @@ class Emergencies:
             document = msgspec.structs.replace(old.document, enabled=False)
             return [Change(old, old._replace(version=old.version + 1, document=document, changed_at=now_ms()))]
 
-        also = noting(actor, placement, f"paused {id}", reason)
+        return await self._publish(actor, placement, edit, f"paused {id}", reason)
+
+    async def undo_pause(self, actor: Actor, placement: str, id: str) -> int:
+        """Offer a candidate again that the same person paused within 10 minutes; return the plan version.
+
+        `NotFound` where they did not, or another person has seen it; `Conflict` where it was changed since.
+        """
+        action, earliest = f"paused {id}", now_ms() - UNDO_MS
+        pauses = [
+            emergency
+            for emergency in await self.unseen(actor.merchant_id)
+            if (emergency.placement, emergency.action) == (placement, action)
+            and emergency.person == actor.person
+            and emergency.occurred_at > earliest
+        ]
+        if not pauses:
+            raise NotFound("there is no pause of yours to undo", field="id")
+
+        def edit(configuration: Configuration) -> list[Change]:
+            old = configuration.get("candidate", placement, id)
+            if old.document.enabled or old.changed_at > pauses[0].occurred_at:
+                raise Conflict(f"candidate “{id}” was changed since", field="id")
+            document = msgspec.structs.replace(old.document, enabled=True)
+            return [Change(old, old._replace(version=old.version + 1, document=document, changed_at=now_ms()))]
+
+        reason = f"Undone: {pauses[0].reason}"[:LONGEST_REASON]
+        return await self._publish(actor, placement, edit, f"resumed {id}", reason)
+
+    async def _publish(self, actor: Actor, placement: str, edit: Edit, action: str, reason: str) -> int:
+        also = noting(actor, placement, action, reason)
         done = await self._publisher.publish(
             actor, edit, reason=reason, approval="emergency", scenarios="ignored", also=also
         )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from engine.clock import now_ms
+from engine.configuration import emergencies as emergencies_module
+from engine.configuration.emergencies import UNDO_MS
 from engine.model.actor import Actor
 from engine.model.errors import Conflict, Forbidden, Invalid, NotFound, ReviewRequired
 from tests.factories import order
@@ -37,6 +40,36 @@ async def test_a_candidate_is_paused_at_once_in_an_emergency(reviewed):
     )
     with pytest.raises(Conflict):
         await emergencies.pause(ada, PLACE, "klarna", reason="again")
+
+
+async def test_a_pause_is_undone_by_the_same_person_alone(reviewed):
+    emergencies, ada = reviewed.engine.emergencies, reviewed.actor("ada@example.com")
+    await emergencies.pause(ada, PLACE, "klarna", reason="the wrong one")
+    for actor, id in ((reviewed.actor("ben@example.com"), "klarna"), (ada, "card")):
+        with pytest.raises(NotFound):
+            await emergencies.undo_pause(actor, PLACE, id)
+    await emergencies.undo_pause(ada, PLACE, "klarna")
+    assert "klarna" in order((await reviewed.decide()).decision)
+    assert [each.action for each in await emergencies.unseen(reviewed.id)] == ["resumed klarna", "paused klarna"]
+    [entry] = await newest_entries(reviewed)
+    assert (entry.reason, entry.emergency) == ("Undone: the wrong one", True)
+    with pytest.raises(Conflict):
+        await emergencies.undo_pause(ada, PLACE, "klarna")
+
+
+async def test_a_pause_is_not_undone_later_or_once_seen(reviewed, monkeypatch):
+    emergencies, ada = reviewed.engine.emergencies, reviewed.actor("ada@example.com")
+    await emergencies.pause(ada, PLACE, "klarna", reason="errors")
+    with monkeypatch.context() as patch:
+        later = now_ms() + UNDO_MS + 1
+        patch.setattr(emergencies_module, "now_ms", lambda: later)
+        with pytest.raises(NotFound):
+            await emergencies.undo_pause(ada, PLACE, "klarna")
+    [pause] = await emergencies.unseen(reviewed.id)
+    await emergencies.acknowledge(reviewed.actor("ben@example.com"), pause.id)
+    with pytest.raises(NotFound):
+        await emergencies.undo_pause(ada, PLACE, "klarna")
+    assert "klarna" not in order((await reviewed.decide()).decision)
 
 
 async def test_an_emergency_needs_a_reason(reviewed):

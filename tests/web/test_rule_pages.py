@@ -220,7 +220,9 @@ def test_a_save_is_taken_back_and_so_is_a_deletion(side: Side, person: Person, i
     assert "Other" not in person.get(LIST)
     person.send(path, version=person.version(path), **values)
     person.send(f"{path}/delete", version=person.version(path))
-    match = re.search(r'action="(/admin/live/rules/payment_methods/first/back[^"]*)"', person.get(LIST))
+    match = re.search(
+        r'action="(/admin/live/placements/payment_methods/changes/rule/first/back[^"]*)"', person.get(LIST)
+    )
     assert match, "the next page offers to take it back"
     person.send(match.group(1))
     assert "To be deleted" not in person.get(LIST)

@@ -27,7 +27,7 @@ from web.admin.people import join, profile_page, second_factor_page, single_sign
 from web.admin.placements import overview, placement_learning, placement_list, placement_page, placement_settings
 from web.admin.rules import rule_files, rule_list, rule_page, rule_uses, scenarios
 from web.admin.rules.trial import try_panel
-from web.admin.settings import fields, keys
+from web.admin.settings import fields, keys, lists
 from web.admin.shell import error_pages, login, preferences, search, undo
 from web.admin.shell.admission import AnyRequest, enter, provide_frame
 from web.admin.shell.frame import SIDES, Frame, base_of
@@ -40,7 +40,7 @@ PAGES: Sequence[ModuleType] = (
     rule_list, rule_files, rule_page, rule_uses, try_panel, scenarios,
     draft_changes, versions, preview_page,
     decision_list, decision_page, audit,
-    fields, keys, team_page,
+    fields, lists, keys, team_page,
 )  # fmt: skip
 """The modules with pages of one side; each lists its own in `handlers`."""
 WITHOUT_SIDE: Sequence[ModuleType] = (preferences, login, profile_page, second_factor_page)

@@ -120,7 +120,19 @@ async def pause_candidate(
         await frame.engine.emergencies.pause(frame.actor, key, id, reason=reason)
     except (Conflict, Invalid) as error:
         return frame.go(f"{base_of(frame, key)}/{id}", notice=Notice(f"Not paused: {error.detail}."))
-    return frame.go(base_of(frame, key), notice=Notice(f"{id} is paused. Others are told."))
+    undo = f"{base_of(frame, key)}/{id}/resume"
+    return frame.go(base_of(frame, key), notice=Notice(f"{id} is paused. Others are told.", undo=undo))
+
+
+@post(["/methods/{id:str}/resume", "/placements/{key:str}/candidates/{id:str}/resume"], status_code=200)
+async def undo_pause(frame: NamedDependency[Frame], id: FromPath[str], key: FromPath[str] = METHODS) -> Response[Any]:
+    """Offer a candidate again that the same person paused a moment ago."""
+    frame.must_edit()
+    try:
+        await frame.engine.emergencies.undo_pause(frame.actor, key, id)
+    except Conflict as error:
+        return frame.go(base_of(frame, key), notice=Notice(f"Not undone: {error.detail}."))
+    return frame.go(base_of(frame, key), notice=Notice(f"{id} is offered again. Others see both."))
 
 
 @post(["/methods/{id:str}/delete", "/placements/{key:str}/candidates/{id:str}/delete"], status_code=200)
@@ -237,4 +249,4 @@ def _limit(frame: Frame, limit: int | dict[str, int]) -> str:
     return "; ".join(frame.show.money(amount, currency) for currency, amount in amounts.items())
 
 
-handlers = [candidates_page, toggle_candidate, move_candidate, pause_candidate, delete_candidate]
+handlers = [candidates_page, toggle_candidate, move_candidate, pause_candidate, undo_pause, delete_candidate]

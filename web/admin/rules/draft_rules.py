@@ -145,25 +145,6 @@ async def keep(frame: Frame, key: str, document: RuleDocument, *, revision: int 
     return await frame.engine.drafts.save(frame.actor, key, document, revision=revision)
 
 
-async def drop(frame: Frame, key: str, id: str, *, revision: int | None) -> tuple[DraftItem, str]:
-    """Delete a rule in the draft; return the rule and the address that restores it."""
-    drafts, gone = frame.engine.drafts, await frame.engine.drafts.rule(frame.merchant.id, key, id)
-    if revision is not None and gone.revision != revision:
-        raise Stale("this rule has changed since you opened it", field="revision")
-    # Discard the changes of the draft first: a discarded entry can be restored.
-    entry = await drafts.discard(frame.actor, key, [id], revision=None)
-    if gone.before is not None:
-        await drafts.remove(frame.actor, key, id, revision=None)
-    return gone, f"{frame.base}/rules/{key}/{id}/back" + (f"?entry={entry}" if entry else "")
-
-
-async def bring_back(frame: Frame, key: str, id: str, entry: int) -> None:
-    """Undo `drop`."""
-    await frame.engine.drafts.discard(frame.actor, key, [id], revision=None)
-    if entry:
-        await frame.engine.drafts.bring_back(frame.actor, key, entry)
-
-
 async def put_in_order(frame: Frame, key: str, ids: Sequence[str]) -> None:
     """Set priorities that put the rules in this order."""
     await frame.engine.drafts.reorder(frame.actor, key, ids, revision=None)

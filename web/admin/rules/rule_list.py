@@ -21,7 +21,7 @@ from engine.kernel.rule_sentences import labels_of
 from engine.model.errors import NotFound
 from engine.model.placement import Placement, RuleDocument
 from rules import RuleError, Wording, describe, parse_rule
-from web.admin.rules.draft_rules import DraftRules, bring_back, drop, keep, load_rules, put_in_order, replace_all
+from web.admin.rules.draft_rules import DraftRules, keep, load_rules, put_in_order, replace_all
 from web.admin.rules.rule_checks import NOTHING_FOUND, Checks, Flag, checks_of
 from web.admin.rules.rule_uses import Notes, notes_of
 from web.admin.shell.admission import AnyRequest, several_typed, typed
@@ -29,6 +29,7 @@ from web.admin.shell.editing import version_of
 from web.admin.shell.frame import Frame, Notice
 from web.admin.shell.navigation import NO_PAGES, PageLinks
 from web.admin.shell.render import SWAPPED, Page
+from web.admin.shell.undo import drop
 from web.format import Show
 
 PER_PAGE = 50
@@ -199,19 +200,10 @@ async def delete_rule(
 ) -> Response[Any]:
     """Delete a rule; the notice offers to take it back."""
     frame.must_draft()
-    gone, undo = await drop(frame, key, id, revision=version_of(await typed(request)))
+    gone = await frame.engine.drafts.rule(frame.merchant.id, key, id)
+    undo = await drop(frame, key, gone, version=version_of(await typed(request)))
     notice = Notice(f"“{gone.shown.name}” will be deleted when the changes are published.", undo=undo)
     return frame.go(f"{frame.base}/rules?placement={key}", notice=notice)
-
-
-@post("/rules/{key:str}/{id:str}/back", status_code=200)
-async def undo_delete(
-    frame: NamedDependency[Frame], key: FromPath[str], id: FromPath[str], entry: FromQuery[int] = 0
-) -> Response[Any]:
-    """Take a deletion back."""
-    frame.must_draft()
-    await bring_back(frame, key, id, entry)
-    return frame.go(f"{frame.base}/rules?placement={key}", notice=Notice("Rule restored."))
 
 
 class Phrasing:
@@ -344,4 +336,4 @@ def _filter_in(address: str) -> Filter:
     return Filter(given.get("q", ""), given.get("tag", ""), given.get("mark", ""), given.get("after", ""))
 
 
-handlers = [rules_page, toggle_rule, move_rule, switch_rules, delete_rule, undo_delete]
+handlers = [rules_page, toggle_rule, move_rule, switch_rules, delete_rule]

@@ -43,6 +43,7 @@ NAVIGATION = (
         (
             NavigationItem("Methods", "/methods", "credit-card"),
             NavigationItem("Fields", "/fields", "tags"),
+            NavigationItem("Lists", "/lists", "list"),
             NavigationItem("Keys", "/keys", "key"),
             NavigationItem("Team", "/team", "users"),
             NavigationItem("Audit log", "/audit", "history"),

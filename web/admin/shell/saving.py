@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from engine.configuration.draft_overlay import scope_of
-from engine.model.errors import NotFound, Stale
+from engine.model.errors import NotFound
 from engine.model.placement import Candidate
 from engine.model.resource import Resource
 from engine.model.resource_kinds import Document, Kind, id_of, kind_of
 from web.admin.shell.frame import Frame, Notice
-from web.admin.shell.undo import undo_address
+from web.admin.shell.undo import drop, undo_address
 
 ADDED = "Added to the draft. It takes effect when a second person has approved it."
 
@@ -68,12 +68,10 @@ async def delete(frame: Frame, kind: Kind, placement: str, id: str, *, version: 
     if not into_draft(frame):
         gone = await frame.engine.catalogue.delete(frame.actor, kind, scope_of(kind, placement), id, version=version)
         return Notice(f"{_name(gone.document)} is deleted.", undo=await undo_address(frame, gone))
-    key, drafts = await placement_for(frame, kind, placement), frame.engine.drafts
-    item = await drafts.item(frame.merchant.id, key, kind, id)
-    if version is not None and item.revision != version:
-        raise Stale("this has changed since you opened it", field="revision")
-    await drafts.remove(frame.actor, key, id, revision=item.revision, kind=kind)
-    return Notice(f"{_name(item.shown)} will be deleted when the changes are published.")
+    key = await placement_for(frame, kind, placement)
+    item = await frame.engine.drafts.item(frame.merchant.id, key, kind, id)
+    text = f"{_name(item.shown)} will be deleted when the changes are published."
+    return Notice(text, undo=await drop(frame, key, item, version=version))
 
 
 def _name(document: Document) -> str:

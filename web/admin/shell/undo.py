@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 from litestar import Response, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 
-from engine.model.errors import Conflict, EngineError, NotFound
+from engine.configuration.draft_overlay import ORDER, DraftItem
+from engine.model.errors import Conflict, EngineError, NotFound, Stale
 from engine.model.history import Entry
 from engine.model.resource import Resource
 from engine.model.resource_kinds import KINDS, Kind
@@ -52,6 +53,40 @@ async def restore(frame: NamedDependency[Frame], entry_id: FromPath[int]) -> Res
     return frame.go(_list_of(frame, kind, placement), notice=Notice("Restored and in force."))
 
 
+async def drop(frame: Frame, placement: str, item: DraftItem, *, version: int | None) -> str:
+    """Delete a document in the draft of a placement; return the address that takes it back.
+
+    Raise `Stale` where the document is at another version than the one that was seen.
+    """
+    if version is not None and item.revision != version:
+        raise Stale("this has changed since you opened it", field="revision")
+    drafts, actor = frame.engine.drafts, frame.actor
+    # Discard the changes of the draft first: a discarded entry can be restored.
+    entry = await drafts.discard(actor, placement, [item.id], revision=None, kind=item.kind)
+    if item.before is not None:
+        await drafts.remove(actor, placement, item.id, revision=None, kind=item.kind)
+    address = f"{frame.base}/placements/{placement}/changes/{item.kind}/{item.id}/back"
+    return f"{address}?entry={entry}" if entry else address
+
+
+@post("/placements/{key:str}/changes/{kind:str}/{id:str}/back", status_code=200)
+async def take_back(
+    frame: NamedDependency[Frame],
+    key: FromPath[str],
+    kind: FromPath[str],
+    id: FromPath[str],
+    entry: FromQuery[int] = 0,
+) -> Response[Any]:
+    """Undo `drop`: the draft has the document again as it had it before."""
+    frame.must_draft()
+    if kind not in ORDER:
+        raise NotFound(f"there is no kind “{kind}”")
+    await frame.engine.drafts.discard(frame.actor, key, [id], revision=None, kind=kind)
+    if entry:
+        await frame.engine.drafts.bring_back(frame.actor, key, entry)
+    return frame.go(_list_of(frame, kind, key), notice=Notice("Restored in the draft."))
+
+
 def _deleted(entry: Entry) -> tuple[Kind, str, Any]:
     kind, id_and_place = entry.subject.split(" ", 1)
     placement = id_and_place.partition(" in ")[2]
@@ -70,7 +105,7 @@ def _list_of(frame: Frame, kind: Kind, placement: str) -> str:
             if placement == "payment_methods"
             else f"{frame.base}/placements/{placement}/candidates"
         )
-    return f"{frame.base}/fields"
+    return f"{frame.base}/{'lists' if kind == 'list' else 'fields'}"
 
 
-handlers = [restore]
+handlers = [restore, take_back]

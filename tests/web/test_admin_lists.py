@@ -1,0 +1,161 @@
+"""The merchant's lists: typed, pasted, uploaded, counted, and kept while a rule looks at them."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.serving import Server, Side
+from tests.web.people import Person, person_of
+from web.openapi import examples
+
+NAME = "blocked-regions"
+PAGE = f"/admin/lists/{NAME}"
+UNDO = re.compile(r'action="([^"]+/changes/list/[^"]+/back[^"]*)"')
+
+
+@pytest.fixture
+def person(server: Server, side: Side) -> Person:
+    """An admin of a merchant with the list of the examples, which no rule looks at."""
+    return person_of(server, side)
+
+
+def review(server: Server, side: Side) -> None:
+    server.run(server.engine.accounts.set_review(side.merchant, on=True, actor_name="tests"))
+
+
+def use_list(side: Side, **others: object) -> None:
+    rule = {
+        "id": "blocked",
+        "name": "Blocked regions",
+        "when": {"and": [{"in_list": [{"var": "geo.region"}, NAME]}, {"==": [{"var": "geo.country"}, "DE"]}]},
+        "effects": [{"exclude": ["card"]}],
+        **others,
+    }
+    answer = side.client.post("/v1/placements/payment_methods/rules", json=rule)
+    assert answer.status_code == 201, answer.text
+
+
+def values_of(side: Side, name: str = NAME) -> list[str]:
+    values: list[str] = side.client.get(f"/v1/lists/{name}").json()["values"]
+    return values
+
+
+def test_pasted_values_make_a_list(person: Person, side: Side) -> None:
+    answer = person.send("/admin/lists/new", name="vip", values=" ada \r\nben\nada\n\n")
+    assert answer.status_code == 303
+    assert values_of(side, "vip") == ["ada", "ben"]
+    assert "vip is ready" in person.get("/admin/lists")
+
+
+def test_uploaded_file_adds_to_what_is_typed(person: Person, side: Side) -> None:
+    form = {"csrf": person.csrf(), "version": person.version(PAGE), "values": "DE-BY"}
+    file = {"file": ("regions.txt", "﻿FR-75\r\nDE-BY\r\nES-CT\r\n".encode(), "text/plain")}
+    answer = person.client.post(person.address(PAGE), data=form, files=file)
+    assert answer.status_code == 200
+    assert values_of(side) == ["DE-BY", "FR-75", "ES-CT"]
+
+
+def test_file_that_is_no_text_is_refused_beside_its_field(person: Person, side: Side) -> None:
+    form = {"csrf": person.csrf(), "version": person.version(PAGE), "values": "DE-BY"}
+    answer = person.client.post(person.address(PAGE), data=form, files={"file": ("x.bin", b"\xff\xfe\x00")})
+    assert answer.status_code == 422
+    assert "must be text in UTF-8" in answer.text
+    assert values_of(side) == ["DE-BY", "AT-9"]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [("", "a", "Give it a name"), ("no blanks", "a", "Use letters"), ("vip", "x" * 201, "at most 200 characters")],
+)
+def test_wrong_list_keeps_what_was_typed(person: Person, name: str, values: str, message: str) -> None:
+    answer = person.send("/admin/lists/new", name=name, values=values)
+    assert answer.status_code == 422
+    assert message in answer.text
+    assert values in answer.text
+
+
+def test_long_list_is_kept_and_added_to_without_being_shown(person: Person, side: Side) -> None:
+    many = [f"value-{number}" for number in range(3_000)]
+    assert side.client.post("/v1/lists", json={"name": "many", "values": many}).status_code == 201
+    page = person.get("/admin/lists/many")
+    assert "Keep the 3,000 values" in page
+    assert "value-17" not in page
+    version = person.version("/admin/lists/many")
+    person.send("/admin/lists/many", version=version, keep="on", values="one more")
+    assert values_of(side, "many") == [*many, "one more"]
+    version = person.version("/admin/lists/many")
+    person.send("/admin/lists/many", version=version, values="only this")
+    assert values_of(side, "many") == ["only this"]
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_list_that_a_rule_looks_at_is_not_deleted(person: Person, side: Side, enabled: bool) -> None:
+    use_list(side, enabled=enabled)
+    assert "Blocked regions" in person.get("/admin/lists")
+    answer = person.send(f"{PAGE}/delete", version=person.version(PAGE))
+    assert answer.status_code == 422
+    assert "still in use by “Blocked regions”" in answer.text
+    assert values_of(side)
+
+
+def test_deleted_list_comes_back_with_undo(person: Person, side: Side) -> None:
+    person.send(f"{PAGE}/delete", version=person.version(PAGE))
+    assert side.client.get(f"/v1/lists/{NAME}").status_code == 404
+    match = re.search(r'action="([^"]+/restore)"', person.get("/admin/lists"))
+    assert match
+    person.send(match[1])
+    assert values_of(side) == ["DE-BY", "AT-9"]
+
+
+def test_two_editors_of_a_list_lose_nothing(person: Person, side: Side) -> None:
+    version = person.version(PAGE)
+    person.send(PAGE, version=version, values="first")
+    answer = person.send(PAGE, version=version, values="second")
+    assert answer.status_code == 409
+    assert "second" in answer.text
+    assert values_of(side) == ["first"]
+
+
+def test_reviewed_lists_change_in_the_draft(server: Server, person: Person, side: Side) -> None:
+    review(server, side)
+    assert person.send("/admin/lists/new", name="vip", values="ada").status_code == 303
+    assert "New in the draft" in person.get("/admin/lists")
+    assert side.client.get("/v1/lists/vip").status_code == 404
+    person.send(PAGE, version=person.version(PAGE), values="DE-BE")
+    assert "Changed in the draft" in person.get("/admin/lists")
+    assert values_of(side) == ["DE-BY", "AT-9"]
+
+
+@pytest.mark.parametrize("edited", [True, False])
+def test_deletion_in_a_draft_is_undone_to_what_the_draft_had(
+    server: Server, person: Person, side: Side, edited: bool
+) -> None:
+    review(server, side)
+    if edited:
+        person.send(PAGE, version=person.version(PAGE), values="DE-BE")
+    person.send(f"{PAGE}/delete", version=person.version(PAGE))
+    page = person.get("/admin/lists")
+    assert "Deleted in the draft" in page
+    match = UNDO.search(page)
+    assert match, "the next page offers to take it back"
+    person.send(match[1])
+    page = person.get("/admin/lists")
+    assert ("Changed in the draft" in page) == edited
+    assert "Deleted in the draft" not in page
+    assert ("DE-BE" in person.get(PAGE)) == edited
+
+
+@pytest.mark.parametrize("path", ["/admin/methods/card", "/admin/fields/{field}"])
+def test_every_deletion_in_a_draft_offers_undo(server: Server, person: Person, side: Side, path: str) -> None:
+    review(server, side)
+    path = path.format(field=examples.FIELD["name"])
+    answer = person.send(f"{path}/delete", version=person.version(path))
+    assert answer.status_code == 303
+    page = person.client.get(answer.headers["location"]).text
+    match = re.search(r'action="([^"]+/changes/(?:candidate|field)/[^"]+/back[^"]*)"', page)
+    assert match, page
+    assert person.send(match[1]).status_code == 303
+    changes = person.get("/admin/placements/payment_methods/changes")
+    assert "No changes" in changes or "nothing" in changes.lower()
