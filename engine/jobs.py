@@ -11,8 +11,7 @@ import structlog
 from engine.clock import now_ms
 from engine.learning.fit import fit_placement
 from engine.learning.live import Live
-from engine.model.ids import first_id_of
-from engine.model.timestamps import DAY, MINUTE
+from engine.model.timestamps import DAY, MINUTE, first_id_of
 from engine.store import beliefs as snapshots
 from engine.store import decisions, folds, observations, outcomes, rollups
 from engine.store.connection.database import Database

@@ -35,6 +35,7 @@ from engine.decisions.recorder import Recorder
 from engine.decisions.tokens import Tokens
 from engine.decisions.usage import Uses
 from engine.decisions.usage_counter import roll_up
+from engine.experiments.experiments import Experiments
 from engine.insights.arms_monitor import Monitor
 from engine.insights.learning_history import Insights
 from engine.jobs import Job, JobRunner
@@ -74,6 +75,7 @@ class Engine:
         self.releases = Releases(database, self.drafts, publisher)
         self.versions = VersionHistory(database, publisher)
         self.emergencies = Emergencies(database, publisher)
+        self.experiments = Experiments(database, configurations, publisher)
         self.logbook = Logbook(database, self.hasher)
         self.scenarios = Scenarios(database, self.live, self.drafts, self.logbook)
         self.monitor = Monitor(database, self.live)

@@ -18,6 +18,7 @@ import msgspec
 
 from benchmarks.checks.preview_log import COUNTRIES, DEVICES, METHODS, Crowd, Log, Shoppers, document, make_log
 from benchmarks.speed import preview_load
+from engine.kernel.experiments.plans import IN_FORCE
 from engine.kernel.kernel import Draw, draw_of
 from engine.kernel.plan import Plan, PlanDocument
 from engine.kernel.scores import AnyBeliefs
@@ -229,7 +230,7 @@ class DraftBench:
             firing = comparison.draft.compiled.evaluate(seen.facts.values)
             bounded = comparison.bounded(seen.facts.values, firing.fired, seen.logged)
             if not bounded.same:
-                yield Case(seen.id, seen.facts, seen.logged, bounded, 1, seen.beliefs_version, True)
+                yield Case(seen.id, seen.facts, seen.logged, bounded, (1, IN_FORCE), seen.beliefs_version, True)
 
     def _truth(self, cases: Sequence[Case], drawn: Mapping[int, AnyBeliefs]) -> float:
         """Return the mean number of additional purchases that the draft brings; no customer here has a history."""

@@ -9,6 +9,7 @@ import msgspec
 
 from engine.kernel.plan import PlanDocument, vocabulary_of
 from engine.model.errors import NotFound, Stale
+from engine.model.experiment import CONTROLLED, Experiment
 from engine.model.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument, Split
 from engine.model.resource import Resource
 from engine.model.resource_kinds import KINDS, Kind
@@ -91,6 +92,8 @@ class Configuration:
             kind = KINDS[resource.kind]
             if isinstance(resource.document, Placement):
                 keys.add(resource.id)
+            elif not alters_answers(change):
+                continue
             elif kind.in_placement and kind.in_plan:
                 keys.add(resource.place)
             elif kind.in_plan:
@@ -121,7 +124,27 @@ class Configuration:
             fields=self.fields(),
             lists=lists,
             currency=self.currency,
+            experiments=self.experiments_in_force(key),
         )
+
+    def experiments_in_force(self, placement: str) -> tuple[Experiment, ...]:
+        """Return the experiments that units are in, by the time they began."""
+        documents: tuple[Experiment, ...] = self.documents("experiment", placement)
+        entered = (document for document in documents if is_in_force(document))
+        return tuple(sorted(entered, key=lambda document: (document.status.started_at or 0, document.id)))
+
+
+def is_in_force(document: Experiment) -> bool:
+    """Return whether an experiment decides anything; a stopped one gives everybody the control."""
+    return document.status.state == "running" or document.status.state in CONTROLLED
+
+
+def alters_answers(change: Change) -> bool:
+    """Return whether a change may alter answers."""
+    if not KINDS[change.resource.kind].in_plan:
+        return False
+    documents = [resource.document for resource in (change.before, change.after) if resource is not None]
+    return any(not isinstance(document, Experiment) or is_in_force(document) for document in documents)
 
 
 def _with_all_weights(placement: Placement, candidates: Sequence[Candidate]) -> Placement:

@@ -14,12 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.clock import now_ms
 from engine.configuration.compiled_version import CompiledVersion, ScenarioPolicy, prepare
-from engine.configuration.configuration import Change, Configuration
+from engine.configuration.configuration import Change, Configuration, alters_answers
 from engine.configuration.configuration_cache import ConfigurationCache
 from engine.learning.live import Live
 from engine.model.actor import Actor
 from engine.model.errors import Conflict, ReviewRequired
-from engine.model.resource_kinds import KINDS
 from engine.store import audit, configuration_rows, drafts, plans, resources
 from engine.store.audit import NewEntry
 from engine.store.connection.database import Database
@@ -135,7 +134,7 @@ def _refuse_unreviewed(changes: Sequence[Change]) -> None:
     for change in changes:
         kind = change.resource.kind
         is_empty_placement = kind == "placement" and (change.before is None or change.after is None)
-        if KINDS[kind].in_plan and not is_empty_placement:
+        if alters_answers(change) and not is_empty_placement:
             raise ReviewRequired("changes go into the draft here, and are published when a second person approves")
 
 

@@ -10,6 +10,7 @@ import rules
 from engine.configuration.configuration import Change, Configuration
 from engine.kernel.eligibility import currencies_of, limit_in
 from engine.kernel.encoding.features import problems as problems_of_features
+from engine.kernel.experiments.plans import ExperimentPlans
 from engine.kernel.plan import Plan, PlanDocument, has_finite_values, lists_of, rule_source
 from engine.kernel.scenario_check import unknown_facts
 from engine.model.errors import FieldProblem, Invalid
@@ -207,7 +208,20 @@ def compiled(key: str, document: PlanDocument, version: int, *, like: Plan | Non
     problems = list(_of_plan(key, plan))
     if problems:
         raise Invalid(*problems)
+    if document.experiments:
+        _refuse_broken_variants(key, plan)
     return plan
+
+
+def _refuse_broken_variants(key: str, plan: Plan) -> None:
+    """Raise `Invalid` for what an edit breaks in a running experiment."""
+    try:
+        ExperimentPlans(plan)
+    except rules.RuleError as error:
+        where = f"experiments of {key}"
+        raise Invalid(
+            *(FieldProblem(f"{where}{problem.path}", problem.message) for problem in error.problems)
+        ) from None
 
 
 def _of_rules(key: str, document: PlanDocument, error: rules.RuleError) -> Iterator[FieldProblem]:

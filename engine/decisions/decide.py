@@ -14,26 +14,32 @@ from engine.clock import now_ms
 from engine.decisions.customers import Hasher, UsageLoader
 from engine.decisions.recorder import Overloaded, Recorder
 from engine.intake.context import FactNote
+from engine.kernel.experiments.plans import with_assignments
 from engine.kernel.kernel import decide, fall_back
 from engine.kernel.plan import Plan
 from engine.learning.live import Active, Live
 from engine.model.decision import Decision
 from engine.model.errors import NotFound
+from engine.model.experiment import Assignment
 from engine.model.facts import Facts, derive
 from engine.model.standard_vocabulary import CUSTOMER_ID
 from engine.model.timestamps import DAY, MINUTE, rfc3339
 from engine.store.decisions import DecisionRow
+from engine.store.experiments.exposures import Exposure
 from engine.store.folds import UsageRow, history
 from rules.json_logic.problems import shown
 
 log = structlog.get_logger()
 encode = msgspec.json.Encoder().encode
+SEGMENT_FACTS = ("device.type", "geo.country")
+"""Facts that results of experiments can be looked at by."""
 
 
 class DecisionAnswer(NamedTuple):
     """A decision with what it was made of; `body` is its JSON, as logged and as sent.
 
-    `notes` say what of the request's context was not understood, and therefore is not among the facts.
+    `notes` say what of the request's context was not understood, and therefore is not among the facts. `plan` is the
+    one that decided: with a running experiment, that of a variant.
     """
 
     decision: Decision
@@ -41,6 +47,7 @@ class DecisionAnswer(NamedTuple):
     plan: Plan
     body: bytes
     notes: Sequence[FactNote] = ()
+    assignments: Sequence[Assignment] = ()
 
 
 class RequestScope(NamedTuple):
@@ -106,7 +113,7 @@ class Decider:
                 for active, key in zip(actives, ids, strict=True):
                     answer, row = self._answer(active, request, usage, key)
                     ranking = [candidate.id for candidate in answer.decision.ranking]
-                    writes.append(self._recorder.append(row, ranking, active.learning))
+                    writes.append(self._recorder.append(row, ranking, active.learning, exposures_of(answer, row)))
                     answers.append(answer)
                 for write in writes:
                     await write
@@ -132,9 +139,11 @@ class Decider:
         if customer and plan.reads_customer:
             values[CUSTOMER_ID] = customer
         facts = Facts(values, past, customer)
-        bucket, beliefs = active.for_facts(values)
-        decision = decide(plan, beliefs, facts, key, expires_at=expires_at(plan, now))
-        answer = DecisionAnswer(decision, facts, plan, encode(decision), notes)
+        deciding, assignments = active.pick(facts, key)
+        plan = deciding.plan
+        bucket, beliefs = deciding.for_facts(values)
+        decision = with_assignments(decide(plan, beliefs, facts, key, expires_at=expires_at(plan, now)), assignments)
+        answer = DecisionAnswer(decision, facts, plan, encode(decision), notes, assignments)
         return answer, log_row(answer, merchant_id, bucket, now, closes=True)
 
     def _fall_back(self, active: Active, request: RequestScope, key: str) -> DecisionAnswer:
@@ -183,9 +192,34 @@ def log_row(answer: DecisionAnswer, merchant_id: int, bucket: str, now: int, *, 
     )
 
 
+def exposures_of(answer: DecisionAnswer, row: DecisionRow) -> list[Exposure]:
+    """Return the exposures to experiments in which the decision counts."""
+    if not answer.assignments:
+        return []
+    facts = answer.facts
+    past = sum(past.purchases for past in facts.history.values())
+    segments = [f"{name}={facts.values[name]}" for name in SEGMENT_FACTS if name in facts.values]
+    segments.append("customer=returning" if past else "customer=new")
+    return [
+        Exposure(
+            row.merchant_id,
+            row.placement,
+            assignment.experiment,
+            assignment.phase,
+            assignment.unit,
+            assignment.variant,
+            row.decided_at,
+            tuple(segments),
+            past,
+        )
+        for assignment in answer.assignments
+        if assignment.differs
+    ]
+
+
 def _stratum(answer: DecisionAnswer) -> str:
     plan, decision = answer.plan, answer.decision
-    if not plan.learns_choices or decision.fallback:
+    if not plan.records_strata or decision.fallback:
         return ""
     excluded = {candidate.id for candidate in decision.excluded}
     eligible = tuple(number for number, name in enumerate(plan.ids) if name not in excluded)

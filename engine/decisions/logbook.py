@@ -89,6 +89,8 @@ class Logbook:
             events = await outcomes.of_decisions(connection, [row.id])
             wording = wording or Wording(currency=await currency_of(connection, merchant_id))
         facts = facts_of(row)
+        if not decision.fallback:
+            active, _ = active.pick(facts, row.id)
         seen = trace(active.plan, facts, decision, wording)
         slots = chances_by_slot(active.plan, active.beliefs_of(snapshot), facts, decision)
         return Explained(row, decision, active.plan, seen, slots, events.get(row.id, []))

@@ -10,8 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.decisions.outcome_processor import OutcomeProcessor
 from engine.learning.outcome_effects import DecisionState, add_purchases, fold, read_answer
-from engine.model.ids import first_id_of
-from engine.model.timestamps import DAY, MINUTE
+from engine.model.timestamps import DAY, MINUTE, first_id_of
 from engine.store import decisions, folds, outcomes
 from engine.store.connection.database import Database
 from engine.store.folds import FOLDS, MINUTES, OBSERVATIONS, WAITING, Fold, Sums
@@ -19,8 +18,8 @@ from engine.store.folds import FOLDS, MINUTES, OBSERVATIONS, WAITING, Fold, Sums
 CHUNK = 2_000
 # The tables in the order in which writers take them, so that none waits for us while we wait for it.
 HOLD_WRITERS = (
-    "LOCK TABLE decisions, outcomes, statistics, usage, waiting, delays, arrivals, amounts, lessons "
-    "IN SHARE ROW EXCLUSIVE MODE"
+    "LOCK TABLE decisions, outcomes, statistics, usage, waiting, delays, arrivals, amounts, experiment_outcomes, "
+    "lessons IN SHARE ROW EXCLUSIVE MODE"
 )
 
 REBUILT = tuple(fold for fold in FOLDS if fold is not MINUTES)

@@ -23,6 +23,8 @@ from engine.model.timestamps import MINUTE
 from engine.store import decisions, folds
 from engine.store.connection.database import Database
 from engine.store.decisions import DecisionRow
+from engine.store.experiments import exposures
+from engine.store.experiments.exposures import Exposure
 from engine.store.folds import News, Sums
 from engine.store.outcomes import OutcomeRow
 
@@ -54,14 +56,20 @@ class Attempt(Enum):
 
 
 class DecisionEntry:
-    """A decision to be logged: its row, its candidates in order, and how outcomes are credited."""
+    """A decision to be logged: its row, candidates in order, how outcomes are credited, exposures to experiments."""
 
-    __slots__ = ("done", "learning", "ranking", "row")
+    __slots__ = ("done", "exposures", "learning", "ranking", "row")
 
     def __init__(
-        self, row: DecisionRow, ranking: Sequence[str], learning: Learning, done: asyncio.Future[None]
+        self,
+        row: DecisionRow,
+        ranking: Sequence[str],
+        learning: Learning,
+        exposures: Sequence[Exposure],
+        done: asyncio.Future[None],
     ) -> None:
         self.row = row
+        self.exposures = exposures
         self.ranking = ranking
         self.learning = learning
         self.done = done
@@ -135,10 +143,14 @@ class Recorder:
     def queued(self) -> int:
         return len(self._entries) + len(self._reports) + len(self._replacements)
 
-    def append(self, row: DecisionRow, ranking: Sequence[str], learning: Learning) -> asyncio.Future[None]:
+    def append(
+        self, row: DecisionRow, ranking: Sequence[str], learning: Learning, exposures: Sequence[Exposure] = ()
+    ) -> asyncio.Future[None]:
         """Log a decision; the future is done after the commit. Raise `Overloaded` if the queue is full."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._entries.put(row.merchant_id, row.id, DecisionEntry(row, ranking, learning, done), cost=_cost(row))
+        self._entries.put(
+            row.merchant_id, row.id, DecisionEntry(row, ranking, learning, exposures, done), cost=_cost(row)
+        )
         self._wake.set()
         return done
 
@@ -228,6 +240,7 @@ class Recorder:
             new = await _missing(connection, group.entries) if uncertain else group.entries
             await decisions.append(connection, [entry.row for entry in new])
             _count_pending(sums, new)
+            await exposures.add_exposures(connection, [exposure for entry in new for exposure in entry.exposures])
             if group.replacements:
                 await self._outcome_processor.forget(connection, [row.id for row in group.replacements], sums)
                 await decisions.replace(connection, group.replacements)

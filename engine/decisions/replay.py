@@ -9,6 +9,7 @@ import msgspec
 
 from engine.decisions.decide import encode, expires_at
 from engine.kernel.beliefs import Knowledge
+from engine.kernel.experiments.plans import with_assignments
 from engine.kernel.kernel import decide, fall_back
 from engine.learning.live import Active, compile_plan
 from engine.model.errors import NotFound
@@ -69,4 +70,6 @@ def _again(active: Active, snapshot: Snapshot, row: DecisionRow) -> bytes:
     facts, expires = facts_of(row), expires_at(active.plan, row.decided_at)
     if msgspec.json.decode(row.answer)["fallback"]:
         return encode(fall_back(active.plan, facts, row.id, expires_at=expires))
-    return encode(decide(active.plan, active.beliefs_of(snapshot), facts, row.id, expires_at=expires))
+    deciding, assignments = active.pick(facts, row.id)
+    decision = decide(deciding.plan, deciding.beliefs_of(snapshot), facts, row.id, expires_at=expires)
+    return encode(with_assignments(decision, assignments))

@@ -17,11 +17,11 @@ from bandits.evaluation.estimators import Estimate, effect, ips, reward_interact
 from engine.clock import now_ms
 from engine.kernel.kernel import answer_length, bounds_for, drawn_count, eligible_of
 from engine.kernel.plan import Plan
-from engine.learning.live import compile_plan
+from engine.learning.live import Active, compile_plan
 from engine.learning.outcome_effects import AnswerHead, CandidateId, Learning, credit_of
 from engine.model.errors import NotFound
 from engine.model.facts import Facts
-from engine.model.ids import first_id_of
+from engine.model.timestamps import first_id_of
 from engine.previews.estimation.comparison import LoggedAnswer, read_logged
 from engine.store import outcomes, plans, previews
 from engine.store.connection.database import Database
@@ -159,15 +159,15 @@ class _PlacementLog:
     def __init__(self, database: Database, merchant_id: int, placement: str) -> None:
         self._database = database
         self._place = (merchant_id, placement)
-        self._plans: dict[int, Plan | None] = {}
+        self._versions: dict[int, Active | None] = {}
 
     async def check(self, alternative: Alternative) -> None:
         async with self._database.read() as connection:
             version = (await plans.active(connection)).get(self._place)
         if version is None:
             raise NotFound(f"there is no placement “{self._place[1]}”", field="placement")
-        plan = await self._plan(version)
-        if isinstance(alternative, First) and plan is not None and alternative.candidate not in plan.index:
+        active = await self._version(version)
+        if active and isinstance(alternative, First) and alternative.candidate not in active.plan.index:
             raise NotFound(f"there is no candidate “{alternative.candidate}” in this placement", field="policy")
 
     async def read(self, observations: LoggedSteps, first: str, last: str) -> None:
@@ -176,21 +176,23 @@ class _PlacementLog:
             events = await outcomes.of_decisions(connection, [row.id for row in rows])
         now = now_ms()
         for row in rows:
-            logged, plan = read_logged(row.answer), await self._plan(row.plan_version)
+            logged, active = read_logged(row.answer), await self._version(row.plan_version)
             over = row.closes_at is None or row.closes_at <= now
-            if plan is None or logged.fallback or not over:
+            if active is None or logged.fallback or not over:
                 observations.left_out += 1
                 continue
+            facts = _facts(row)
+            plan = active.pick(facts, row.id)[0].plan
             won = _won(plan, logged, events.get(row.id, []))
-            slots = drawn_slots(plan, _facts(row), row.id, logged)
+            slots = drawn_slots(plan, facts, row.id, logged)
             observations.add(slots, logged.order, won, row.id if row.customer is None else row.customer)
 
-    async def _plan(self, version: int) -> Plan | None:
-        if version not in self._plans:
+    async def _version(self, version: int) -> Active | None:
+        if version not in self._versions:
             async with self._database.read() as connection:
                 row = await plans.get(connection, *self._place, version)
-            self._plans[version] = compile_plan(row.document, version).plan if row else None
-        return self._plans[version]
+            self._versions[version] = compile_plan(row.document, version) if row else None
+        return self._versions[version]
 
 
 def _facts(row: LogRow) -> Facts:

@@ -16,6 +16,7 @@ from engine.intake.context import Intake
 from engine.kernel.bounds import moves_order
 from engine.kernel.eligibility import Eligibility
 from engine.kernel.encoding.features import Encoding
+from engine.model.experiment import Experiment
 from engine.model.facts import Facts
 from engine.model.placement import Candidate, Contextual, Currency, FieldDocument, ListDocument, Placement, RuleDocument
 from engine.model.schedule import scheduled
@@ -36,7 +37,7 @@ class PlanDocument(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a placement's decisions depend on, as it was published.
 
     `currency` is the merchant's own: amounts that name none hold for carts in it only. In plans from before amounts had
-    a currency it is null, and they hold for every cart.
+    a currency it is null, and they hold for every cart. `experiments` are those that customers are in.
     """
 
     placement: Placement
@@ -45,6 +46,7 @@ class PlanDocument(msgspec.Struct, frozen=True, kw_only=True):
     fields: tuple[FieldDocument, ...] = ()
     lists: tuple[ListDocument, ...] = ()
     currency: Currency | None = None
+    experiments: tuple[Experiment, ...] = ()
 
 
 class Plan:
@@ -83,6 +85,8 @@ class Plan:
             self.encoding = Encoding(policy, document.fields, document.candidates)
         self.order_rules = frozenset(rule.id for rule in self.rules if moves_order(rule))
         self.learns_choices = document.placement.learns_choices
+        self.records_strata = self.learns_choices
+        """A variant without learning records them for the plan in force, which learns from its decisions too."""
         self._strata: dict[tuple[str, bool, tuple[int, ...], tuple[str, ...]], str] = {}
         self._booleans = frozenset(field.name for field in document.fields if field.type == "boolean")
         self._finite = {field.name: _values(field) for field in document.fields}
@@ -96,7 +100,7 @@ class Plan:
 
         Empty if the placement does not learn from choices. `eligible` are candidate numbers.
         """
-        if not self.learns_choices:
+        if not self.records_strata:
             return ""
         key = (self.bucket(facts.values), bool(facts.history), eligible, tuple(order_rules))
         name = self._strata.get(key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
@@ -16,6 +16,7 @@ from engine.kernel.beliefs import Knowledge, make_beliefs
 from engine.kernel.choice_beliefs import ChoiceBeliefs
 from engine.kernel.contextual_beliefs import ContextualBeliefs, ContextualState, matches_encoding
 from engine.kernel.encoding.features import Encoding
+from engine.kernel.experiments.plans import IN_FORCE, ExperimentPlans, Variants
 from engine.kernel.plan import Plan, PlanDocument
 from engine.kernel.scores import AnyBeliefs
 from engine.kernel.spread import Spread
@@ -25,6 +26,8 @@ from engine.learning.online_learner import update_state
 from engine.learning.outage_watch import Outage, OutageWatch
 from engine.learning.outcome_effects import Learning
 from engine.learning.pending_decisions import read_pending_choices, read_pending_trials
+from engine.model.experiment import Assignment
+from engine.model.facts import Facts
 from engine.model.placement import Contextual, Placement, Thompson
 from engine.model.scope import Scope
 from engine.statistics.evidence import Curves
@@ -41,6 +44,13 @@ ENOUGH_CONTEXTUAL_NEWS = 0.02
 LONGEST_UNREAD_MS = 60_000
 
 
+class DrawnBeliefs(NamedTuple):
+    """The beliefs of a snapshot, drawn for the plan in force and for the plans of variants."""
+
+    beliefs: AnyBeliefs
+    by_variants: Mapping[Variants, AnyBeliefs]
+
+
 class Active:
     """The active plan of a placement, and its beliefs by bucket.
 
@@ -51,6 +61,12 @@ class Active:
         self.plan = plan
         self.learning = Learning.of(plan.placement)
         self.flat = self.make(Snapshot(0, plan.placement.key, 0, plan.placement.reward, "", Knowledge(), 0))
+        self.experiments = ExperimentPlans(plan)
+        self.variants = {
+            variants: Active(variant_plan)
+            for variants, variant_plan in self.experiments.plans.items()
+            if variants != IN_FORCE
+        }
         self.beliefs: dict[str, AnyBeliefs] = {}
         self.snapshots: dict[str, Snapshot] = {}
         self.read_up_to = 0
@@ -80,6 +96,25 @@ class Active:
             )
         return make_beliefs(plan, knowledge, version=version, bucket=snapshot.bucket, spread=spread)
 
+    def draw(self, snapshot: Snapshot) -> DrawnBeliefs:
+        """Draw the beliefs of a snapshot for the plan and for all variants; equal ones are shared."""
+        made = self.make(snapshot)
+        by_variants = {
+            variants: made if self._believes_like(active.plan) else active.make(snapshot)
+            for variants, active in self.variants.items()
+        }
+        return DrawnBeliefs(made, by_variants)
+
+    def _believes_like(self, plan: Plan) -> bool:
+        return (plan.ids, plan.placement.policy) == (self.plan.ids, self.plan.placement.policy)
+
+    def pick(self, facts: Facts, key: str) -> tuple[Active, tuple[Assignment, ...]]:
+        """Return what decides for a request, and the request's assignments to experiments."""
+        if self.experiments.is_empty:
+            return self, ()
+        variants, assignments = self.experiments.pick(facts, key)
+        return self.variants.get(variants, self), assignments
+
     def beliefs_of(self, snapshot: Snapshot) -> AnyBeliefs:
         """Return the beliefs of a snapshot; version 0 stands for the flat ones."""
         return self.make(snapshot) if snapshot.version else self.flat
@@ -99,11 +134,13 @@ class Active:
         current = self.snapshots.get(snapshot.bucket)
         return current is None or current.version < snapshot.version
 
-    def put(self, snapshot: Snapshot, beliefs: AnyBeliefs) -> None:
+    def put(self, snapshot: Snapshot, drawn: DrawnBeliefs) -> None:
         """Replace the beliefs of a bucket, unless a newer version arrived while these were drawn."""
         if self.is_newer(snapshot):
             self.snapshots[snapshot.bucket] = snapshot
-            self.beliefs[snapshot.bucket] = beliefs
+            self.beliefs[snapshot.bucket] = drawn.beliefs
+            for variants, beliefs in drawn.by_variants.items():
+                self.variants[variants].beliefs[snapshot.bucket] = beliefs
 
     def enough_news(self, bucket: str) -> float:
         """Return the new trials that a bucket needs for new beliefs: one at first, later a share of its trials.
@@ -190,7 +227,7 @@ class Live:
             reward = active.plan.placement.reward
             buckets = await folds.buckets(connection, Scope(merchant_id, placement, reward))
             for snapshot in await snapshots.newest(connection, merchant_id, placement, reward):
-                active.put(snapshot, await asyncio.to_thread(active.make, snapshot))
+                active.put(snapshot, await asyncio.to_thread(active.draw, snapshot))
         self._active[merchant_id, placement] = active
         self._readers[merchant_id, placement] = BeliefsReader(merchant_id, active.plan)
         self._watches[merchant_id, placement] = OutageWatch(merchant_id, active.plan.placement, active.plan.ids)
@@ -315,7 +352,7 @@ class Live:
             # Another process made this version, perhaps before this evidence was in.
             self.add_news(News({(merchant_id, placement.key, placement.reward, bucket): 1}))
             return
-        active.put(snapshot, await asyncio.to_thread(active.make, snapshot))
+        active.put(snapshot, await asyncio.to_thread(active.draw, snapshot))
 
     async def read_others(self) -> None:
         """Load the beliefs that other processes made."""
@@ -329,7 +366,7 @@ class Live:
                     connection, merchant_id, placement, reward, after_version=active.read_up_to
                 ):
                     if active.is_newer(snapshot):
-                        active.put(snapshot, await asyncio.to_thread(active.make, snapshot))
+                        active.put(snapshot, await asyncio.to_thread(active.draw, snapshot))
                 active.read_up_to = version
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -11,14 +11,19 @@ import bandits
 from bandits.evidence.credit import CreditModel, Reward
 from bandits.evidence.delay import bin_of
 from bandits.evidence.tails import amount_bin
+from engine.kernel.experiments.plans import unit_of
+from engine.model.experiment import Unit
+from engine.model.facts import Facts
 from engine.model.placement import Contextual, Placement
 from engine.model.timestamps import DAY, MINUTE
 from engine.statistics.amounts import relative_amount
 from engine.statistics.evidence import pending_step
 from engine.store.decisions import DecisionRow
+from engine.store.experiments.exposures import OutcomeCell
 from engine.store.folds import (
     AMOUNTS,
     ARRIVALS,
+    BOUGHT,
     DELAYS,
     MINUTES,
     OBSERVATIONS,
@@ -47,7 +52,10 @@ NO_CHOICE = ""
 
 
 class Learning(msgspec.Struct, frozen=True):
-    """The settings of a plan version that learning needs, and the currency that amounts are counted in."""
+    """The settings of a plan version that learning needs, and the currency that amounts are counted in.
+
+    `units` are those of its experiments, by id; others count customers.
+    """
 
     reward: Reward
     credit: CreditModel
@@ -55,14 +63,15 @@ class Learning(msgspec.Struct, frozen=True):
     currency: str
     contextual: bool
     choice: bool = False
+    units: Mapping[str, Unit] = {}
 
     @classmethod
-    def of(cls, placement: Placement, currency: str = "") -> Learning:
+    def of(cls, placement: Placement, currency: str = "", units: Mapping[str, Unit] | None = None) -> Learning:
         contextual = isinstance(placement.policy, Contextual)
         # Only Thompson sampling learns from choices; for other policies those above the choice were passed over.
         credit = "cascade" if placement.credit == "choice" and not placement.learns_choices else placement.credit
         window = placement.window_minutes
-        return cls(placement.reward, credit, window, currency, contextual, placement.learns_choices)
+        return cls(placement.reward, credit, window, currency, contextual, placement.learns_choices, units or {})
 
     @property
     def counts_money(self) -> bool:
@@ -84,15 +93,25 @@ class CandidateId(msgspec.Struct, frozen=True):
     id: str
 
 
+class EnrolmentHead(msgspec.Struct, frozen=True):
+    """What a logged answer says of an experiment."""
+
+    id: str
+    variant: str
+    phase: int
+    counted: str
+
+
 class AnswerHead(msgspec.Struct, frozen=True):
     """The part of a logged answer that credit needs."""
 
     ranking: list[CandidateId]
     excluded: list[CandidateId]
     fallback: bool
+    experiments: list[EnrolmentHead] = []
 
 
-read_answer = msgspec.json.Decoder(AnswerHead).decode
+read_answer = msgspec.json.Decoder(AnswerHead, strict=False).decode
 
 
 class DecisionState(NamedTuple):
@@ -153,6 +172,8 @@ def fold(sums: Sums, state: DecisionState, *, sign: int = 1) -> None:
         _add_pending(sums, row, learning, state.ranking, candidates, sign)
     if learning.choice:
         _add_choices(sums, row, learning, credit, sign)
+    if answer.experiments and state.outcomes:
+        _add_bought(sums, state, sign)
     for candidate in credit:
         _add_credit(sums, state, candidate, credit[candidate], sign)
     if closed and credit:
@@ -187,6 +208,42 @@ def _add_delay(sums: Sums, state: DecisionState, credit: Credit, sign: int) -> N
         if counted.successes:
             arrival = ArrivalCell(row.merchant_id, row.placement, learning.reward, candidate, bin, _day(row))
             sums.add(ARRIVALS, arrival, sign)
+
+
+def _add_bought(sums: Sums, state: DecisionState, sign: int) -> None:
+    """Add what was bought to the units of the experiments in which the decision counts."""
+    row, learning = state.row, state.learning
+    orders, revenue = purchase_of(state.outcomes, learning.currency)
+    if not orders:
+        return
+    for enrolment in state.answer.experiments:
+        unit = unit_of_row(row, learning.units.get(enrolment.id, "customer"))
+        if enrolment.counted == "yes" and unit is not None:
+            cell = OutcomeCell(row.merchant_id, row.placement, enrolment.id, enrolment.phase, unit, _day(row))
+            sums.add(BOUGHT, cell, sign * orders, sign * revenue)
+
+
+def purchase_of(outcomes: Sequence[OutcomeRow], currency: str) -> tuple[int, int]:
+    """Return whether there was a purchase that was not wholly refunded (1 or 0), and its amount in minor units.
+
+    The last amount counts, less refunds; amounts in another currency than the merchant's count as 0.
+    """
+    purchases = [outcome for outcome in outcomes if outcome.type == "converted"]
+    if not purchases:
+        return 0, 0
+    refunds = [outcome for outcome in outcomes if outcome.type == "refunded"]
+    priced = [outcome.amount or 0 for outcome in purchases if outcome.currency == currency]
+    amount = priced[-1] if priced else 0
+    if any(refund.amount is None for refund in refunds):
+        return 0, 0
+    rest = amount - sum(refund.amount or 0 for refund in refunds if refund.currency == currency)
+    return (0, 0) if refunds and rest <= 0 else (1, max(0, rest))
+
+
+def unit_of_row(row: DecisionRow, unit: Unit) -> str | None:
+    """Return the unit of an experiment that a logged decision belongs to."""
+    values = msgspec.json.decode(row.facts) if unit == "device" else {}
+    return unit_of(unit, Facts(values, {}, row.customer), row.id)
 
 
 def _add_choices(sums: Sums, row: DecisionRow, learning: Learning, credit: Credit, sign: int) -> None:

@@ -17,9 +17,8 @@ from engine.kernel.encoding.features import Encoding, Floats
 from engine.learning.choice_learner import ChoiceLearner
 from engine.learning.outcome_effects import Learning, credit_of, read_answer
 from engine.model.facts import History
-from engine.model.ids import first_id_of
 from engine.model.scope import Scope
-from engine.model.timestamps import MINUTE
+from engine.model.timestamps import MINUTE, first_id_of
 from engine.statistics.evidence import Curves, pending_step
 from engine.store import decisions, folds, outcomes
 from engine.store.connection.database import Database

@@ -11,9 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bandits.evidence.delay import NOT_YET, PendingCount, bin_of
 from engine.learning.outcome_effects import Learning, credit_of, read_answer, resolution
-from engine.model.ids import first_id_of
 from engine.model.placement import Placement
-from engine.model.timestamps import MINUTE
+from engine.model.timestamps import MINUTE, first_id_of
 from engine.store import decisions
 from engine.store import outcomes as stored_outcomes
 from engine.store.decisions import DecisionRow

@@ -95,6 +95,16 @@ Policy = Fixed | Split | Thompson | Contextual
 Goal = Literal["maximise", "minimise"]
 
 
+class Holdback(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A share of customers that is never personalized: the merchant's own order, with the rules that hide or require.
+
+    It is what "without personalization" means wherever an effect is measured. A new `salt` draws other customers.
+    """
+
+    share: Annotated[float, Meta(gt=0, le=0.5)]
+    salt: Annotated[str, Meta(max_length=64)] = ""
+
+
 class Placement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A named place where the engine chooses."""
 
@@ -114,6 +124,7 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     window_minutes: Annotated[int, Meta(ge=1, le=60 * 24 * 30)] = 60
     margin_percent: Percent = 30.0
     typical_amount: Amount = 5000
+    holdback: Holdback | None = None
 
     @property
     def learns_choices(self) -> bool:

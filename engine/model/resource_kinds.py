@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from engine.model.experiment import Experiment
 from engine.model.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument, Scenario
 
-Kind = Literal["placement", "candidate", "rule", "scenario", "field", "list"]
-Document = Placement | Candidate | RuleDocument | Scenario | FieldDocument | ListDocument
+Kind = Literal["placement", "candidate", "rule", "scenario", "field", "list", "experiment"]
+Document = Placement | Candidate | RuleDocument | Scenario | FieldDocument | ListDocument | Experiment
 
 
 class ResourceKind(NamedTuple):
@@ -44,6 +45,7 @@ KINDS: dict[Kind, ResourceKind] = {
         ResourceKind("candidate", Candidate, "candidates", "Candidates", in_placement=True, most=500),
         ResourceKind("rule", RuleDocument, "rules", "Rules", in_placement=True, most=5_000),
         ResourceKind("scenario", Scenario, "scenarios", "Scenarios", in_placement=True, in_plan=False, most=500),
+        ResourceKind("experiment", Experiment, "experiments", "Experiments", in_placement=True, most=200),
         ResourceKind("field", FieldDocument, "vocabulary", "Vocabulary", id_field="name"),
         ResourceKind("list", ListDocument, "lists", "Lists", id_field="name"),
     )

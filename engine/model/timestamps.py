@@ -24,3 +24,13 @@ def _second(epoch: int) -> str:
 def to_ms(moment: datetime) -> int:
     """Return an aware datetime as epoch milliseconds."""
     return round(moment.timestamp() * 1000)
+
+
+def first_id_of(now: int) -> str:
+    """Return an id that is not greater than that of any decision from that millisecond on."""
+    return f"dec_{now:012x}"
+
+
+def moment_of(decision_id: str) -> int:
+    """Return the epoch millisecond that a decision's id begins with."""
+    return int(decision_id[4:16], 16)

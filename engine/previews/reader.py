@@ -17,7 +17,7 @@ from engine.kernel.scores import AnyBeliefs
 from engine.learning.live import Active, compile_plan
 from engine.learning.outcome_effects import AnswerHead, CandidateId, Learning, credit_of
 from engine.model.facts import Facts, History
-from engine.previews.estimation.comparison import Case, Comparison, batches, read_logged
+from engine.previews.estimation.comparison import Case, Comparison, PlanKey, batches, read_logged
 from engine.previews.estimation.totals import Totals
 from engine.store import beliefs as snapshots
 from engine.store import outcomes, plans, previews
@@ -27,6 +27,8 @@ from engine.store.outcomes import OutcomeRow
 from engine.store.previews import LogRow
 
 MOST_BELIEFS = 512
+DRAFT = 0
+"""The plan version that stands for the draft."""
 
 _values = msgspec.json.Decoder(dict[str, object]).decode
 _history = msgspec.json.Decoder(History).decode
@@ -53,9 +55,10 @@ class CaseReader:
         self._database = database
         self._draft = compile_plan(msgspec.json.encode(job.document).decode(), 0)
         self._learning = Learning.of(self._draft.plan.placement)
-        self._comparisons: dict[int, Comparison | None] = {}
+        self._versions: dict[int, Active | None] = {}
+        self._comparisons: dict[PlanKey, Comparison] = {}
         self._place = (job.merchant_id, job.placement)
-        self._beliefs_cache = _BeliefsCache(self._draft, self._place)
+        self._beliefs_cache = _BeliefsCache(self._place)
 
     async def piece(self, first: str, last: str) -> Totals:
         """The totals of the decisions from one id to another."""
@@ -63,11 +66,13 @@ class CaseReader:
         rows = await self._database.look_up(
             lambda connection: previews.log(connection, *self._place, first=first, last=last)
         )
-        cases = [self._case(row, await self._comparison(row.plan_version), totals) for row in rows]
+        for version in sorted({row.plan_version for row in rows} - self._versions.keys()):
+            self._versions[version] = await self._load(version)
+        cases = [self._case(row, totals) for row in rows]
         await self._redo([case for case in cases if case], totals)
         return totals
 
-    def _case(self, row: LogRow, comparison: Comparison | None, totals: Totals) -> Case | None:
+    def _case(self, row: LogRow, totals: Totals) -> Case | None:
         """A decision that the draft's rules may treat otherwise; the others are only counted."""
         totals.read += 1
         totals.versions[row.plan_version] += 1
@@ -75,10 +80,13 @@ class CaseReader:
         if logged.fallback:
             totals.fallback += 1
             return None
-        if comparison is None:
+        then = self._versions[row.plan_version]
+        if then is None:
             totals.lost += 1
             return None
         values, is_over = _values(row.facts), row.closes_at is None or row.closes_at <= self._job.now
+        key = (row.plan_version, then.experiments.pick(Facts(values, {}, row.customer), row.id).variants)
+        comparison = self._comparison(then, key)
         firing, rules = comparison.draft.compiled.evaluate(values), comparison.draft.rules
         totals.matches(
             [rules[number].id for number in firing.fired],
@@ -92,7 +100,7 @@ class CaseReader:
             return None
         history = _history(row.history) if row.history != "{}" else {}
         facts = Facts(values, history, row.customer)
-        return Case(row.id, facts, logged, bounded, row.plan_version, row.beliefs_version, is_over)
+        return Case(row.id, facts, logged, bounded, key, row.beliefs_version, is_over)
 
     async def _redo(self, cases: Sequence[Case], totals: Totals) -> None:
         await self._remember({case.beliefs_version for case in cases})
@@ -105,22 +113,21 @@ class CaseReader:
             self._try(batch, events, totals)
 
     def _try(self, batch: Sequence[Case], events: Mapping[str, Sequence[OutcomeRow]], totals: Totals) -> None:
-        comparison, bounded = self._comparisons[batch[0].plan_version], batch[0].bounded
-        if comparison is None:
-            return
-        redone = comparison.redone(batch, self._believed(batch, 0))
+        key = batch[0].plan_key
+        comparison, bounded = self._comparisons[key], batch[0].bounded
+        redone = comparison.redone(batch, self._believed(batch, (DRAFT, key[1])))
         for case, order in zip(batch, redone.orders, strict=True):
             totals.moves(case, order)
         # Its window, and not whether something happened: those of which one hears early are not like the others.
         if batch[0].is_over:
-            then = self._believed(batch, batch[0].plan_version)
+            then = self._believed(batch, key)
             succeeded = [self._succeeded(case, events.get(case.id)) for case in batch]
             revalued = bounded.before.limits.bounds.values != bounded.draft.limits.bounds.values
             totals.weighs(batch, comparison.weighed(batch, redone, then, succeeded), revalued=revalued)
 
-    def _believed(self, batch: Sequence[Case], plan_version: int) -> list[AnyBeliefs]:
+    def _believed(self, batch: Sequence[Case], key: PlanKey) -> list[AnyBeliefs]:
         versions = dict.fromkeys(case.beliefs_version for case in batch)
-        beliefs = {version: self._beliefs_cache.of(plan_version, version) for version in versions}
+        beliefs = {version: self._beliefs_cache.of(key, version) for version in versions}
         return [beliefs[case.beliefs_version] for case in batch]
 
     async def _remember(self, versions: set[int]) -> None:
@@ -136,27 +143,32 @@ class CaseReader:
         credit = credit_of(self._learning, head, events, closed=True)
         return {name: int(total.successes) for name, total in credit.items() if total.successes}
 
-    async def _comparison(self, version: int) -> Comparison | None:
-        if version not in self._comparisons:
-            row = await self._database.look_up(lambda connection: plans.get(connection, *self._place, version))
-            self._comparisons[version] = None
-            if row is not None:
-                then = compile_plan(row.document, version, like=self._draft.plan)
-                comparison = self._comparisons[version] = Comparison(then.plan, self._draft.plan)
-                self._beliefs_cache.add(version, self._draft if comparison.believe_alike else then)
-        return self._comparisons[version]
+    async def _load(self, version: int) -> Active | None:
+        row = await self._database.look_up(lambda connection: plans.get(connection, *self._place, version))
+        return compile_plan(row.document, version, like=self._draft.plan) if row is not None else None
+
+    def _comparison(self, then: Active, key: PlanKey) -> Comparison:
+        """Return the comparison of the plan that decided with the draft, both with the variants of the request."""
+        comparison = self._comparisons.get(key)
+        if comparison is None:
+            _, variants = key
+            before, draft = (active.variants.get(variants, active) for active in (then, self._draft))
+            comparison = self._comparisons[key] = Comparison(before.plan, draft.plan)
+            self._beliefs_cache.add((DRAFT, variants), draft)
+            self._beliefs_cache.add(key, draft if comparison.believe_alike else before)
+        return comparison
 
 
 class _BeliefsCache:
-    """Keep the last used beliefs by (plan version, beliefs version); plan version 0 is the draft."""
+    """Keep the last used beliefs by plan and beliefs version."""
 
-    def __init__(self, draft: Active, place: tuple[int, str]) -> None:
-        self._by_plan = {0: draft}
+    def __init__(self, place: tuple[int, str]) -> None:
+        self._by_plan: dict[PlanKey, Active] = {}
         self._snapshots: dict[int, Snapshot] = {0: Snapshot(*place, 0, "", "", Knowledge(), 0)}
         self._made: OrderedDict[tuple[int, int], AnyBeliefs] = OrderedDict()
 
-    def add(self, plan_version: int, active: Active) -> None:
-        self._by_plan[plan_version] = active
+    def add(self, key: PlanKey, active: Active) -> None:
+        self._by_plan[key] = active
 
     def missing(self, versions: set[int]) -> set[int]:
         return versions - self._snapshots.keys()
@@ -170,9 +182,9 @@ class _BeliefsCache:
     def knows(self, version: int) -> bool:
         return version in self._snapshots
 
-    def of(self, plan_version: int, version: int) -> AnyBeliefs:
-        active = self._by_plan[plan_version]
-        key = (0 if active is self._by_plan[0] else plan_version, version)
+    def of(self, plan: PlanKey, version: int) -> AnyBeliefs:
+        active = self._by_plan[plan]
+        key = (id(active), version)
         made = self._made.get(key)
         if made is None:
             made = self._made[key] = active.beliefs_of(self._snapshots[version])

@@ -20,7 +20,7 @@ import msgspec
 
 from engine.clock import now_ms
 from engine.kernel.plan import Plan, PlanDocument
-from engine.model.ids import first_id_of, moment_of
+from engine.model.timestamps import first_id_of, moment_of
 from engine.previews.estimation.result import Result, result_of
 from engine.previews.estimation.totals import Totals
 from engine.previews.reader import PreviewJob, begin, give_way, read_piece

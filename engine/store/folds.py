@@ -18,11 +18,14 @@ from engine.statistics.outages import MinuteRow
 from engine.statistics.share import Share
 from engine.store import observations, tables
 from engine.store.connection.bulk import insert_many
+from engine.store.experiments import exposures
+from engine.store.experiments.exposures import OutcomeCell, UnitKey
 from engine.store.observations import ObservationCell
 from engine.store.tables import (
     amounts,
     arrivals,
     delays,
+    experiment_outcomes,
     fold_starts,
     minutes,
     pending_trials,
@@ -131,7 +134,9 @@ ARRIVALS = Fold(arrivals, ArrivalCell, ("successes",))
 AMOUNTS = Fold(amounts, AmountCell, ("priced", "amount"))
 MINUTES = Fold(minutes, MinuteCell, ("trials", "successes", "pending"))
 """Kept for two days only, so neither compared with the log nor rebuilt from it."""
-FOLDS = (STATISTICS, USAGE, WAITING, DELAYS, ARRIVALS, AMOUNTS, MINUTES)
+BOUGHT = Fold(experiment_outcomes, OutcomeCell, ("orders", "revenue"))
+"""What units of experiments bought."""
+FOLDS = (STATISTICS, USAGE, WAITING, DELAYS, ARRIVALS, AMOUNTS, MINUTES, BOUGHT)
 """In the order in which writers take their tables, so that none waits for another in a ring."""
 OBSERVATIONS = Fold(tables.observations, ObservationCell, ("trials", "successes"))
 """Kept as every change of its sums, after all others."""
@@ -164,6 +169,7 @@ async def add(connection: AsyncConnection, sums: Sums) -> None:
         cells = sums.of[fold.name].items()
         rows: list[tuple[Any, ...]] = sorted((*cell, *values) for cell, values in cells if any(values))
         await insert_many(connection, fold.table, fold.columns, rows, on_conflict="add")
+    await exposures.note_changes(connection, (UnitKey(*cell[:5]) for cell in sums.of[BOUGHT.name]))
     await observations.append(connection, sums.of[OBSERVATIONS.name])
 
 

@@ -51,6 +51,13 @@ async def page(
     return [to_resource(row) for row in await connection.execute(query)]
 
 
+async def everywhere(connection: AsyncConnection, kind: Kind) -> list[tuple[int, Resource]]:
+    """Return the documents of one kind of all merchants, with the merchant's id."""
+    c = resources.c
+    rows = await connection.execute(select(resources).where(c.kind == kind).order_by(c.merchant_id, c.place, c.id))
+    return [(row.merchant_id, to_resource(row)) for row in rows]
+
+
 async def get(connection: AsyncConnection, merchant_id: int, kind: Kind, place: str, id: str) -> Resource:
     """One document; `NotFound` where there is none."""
     row = (await connection.execute(select(resources).where(_key(merchant_id, kind, place, id)))).first()

@@ -14,9 +14,8 @@ from engine.decisions import rebuild
 from engine.decisions.recorder import MOST_OUTCOMES_QUEUED, MOST_QUEUED, Overloaded, Recorder
 from engine.learning import live
 from engine.learning.outcome_effects import Learning
-from engine.model.ids import first_id_of
 from engine.model.scope import Scope
-from engine.model.timestamps import DAY, MINUTE
+from engine.model.timestamps import DAY, MINUTE, first_id_of
 from engine.previews import previews
 from engine.previews.previews import Period
 from engine.store import folds

@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 
 from engine.configuration.configuration import Change, Configuration
+from engine.model.experiment import Experiment, Variant
 from engine.model.placement import FieldDocument, ListDocument, Scenario
 from engine.model.resource import Resource
 from engine.model.resource_kinds import KINDS, Document, Kind, id_of, kind_of
@@ -20,6 +21,7 @@ DOCUMENTS = {
     "scenario": Scenario(id="s1", name="One", context={}, expect={}),
     "field": FieldDocument(name="customer.mood", type="string"),
     "list": ListDocument(name="vip"),
+    "experiment": Experiment(id="e1", name="One", variants=(Variant(id="a", name="A"), Variant(id="b", name="B"))),
 }
 PLAN_CHANGES = {
     "placement": ["payment_methods"],
@@ -28,6 +30,7 @@ PLAN_CHANGES = {
     "scenario": [],
     "field": ["offers", "payment_methods"],
     "list": ["offers", "payment_methods"],
+    "experiment": [],
 }
 
 
@@ -39,7 +42,8 @@ def resource(kind, document):
 def test_every_kind_has_an_entry_and_a_collection():
     assert set(KINDS) == set(get_args(Kind)) == set(DOCUMENTS)
     assert {entry.document for entry in KINDS.values()} == set(get_args(Document))
-    assert [collection.kind for collection in COLLECTIONS] == list(KINDS)
+    # Experiments have actions besides, and so a module of their own.
+    assert [collection.kind for collection in COLLECTIONS] == [kind for kind in KINDS if kind != "experiment"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

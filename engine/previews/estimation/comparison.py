@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from engine.kernel.bounds import Bounds
+from engine.kernel.experiments.plans import Variants
 from engine.kernel.kernel import bounds_for
 from engine.kernel.plan import Plan
 from engine.kernel.scores import AnyBeliefs
@@ -23,6 +24,9 @@ from rules import Rule
 MOST_REMEMBERED = 10_000
 AT_ONCE = 64
 """As many draws as a processor's cache holds."""
+
+PlanKey = tuple[int, Variants]
+"""The plan version that decided, and the experiments' variants."""
 
 _beliefs_version = attrgetter("beliefs_version")
 
@@ -65,7 +69,7 @@ class Case(NamedTuple):
     facts: Facts
     logged: LoggedAnswer
     bounded: Bounded
-    plan_version: int
+    plan_key: PlanKey
     beliefs_version: int
     is_over: bool
 

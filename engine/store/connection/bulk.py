@@ -13,7 +13,7 @@ from itertools import chain
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import BigInteger, Boolean, Column, Integer, Table, TextClause, text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Integer, Table, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 OnConflict = Literal["fail", "nothing", "add", "replace"]
@@ -84,6 +84,8 @@ def _names(table: Table, columns: tuple[str, ...]) -> list[str]:
 def _typed(column: Column[Any], place: int) -> str:
     if isinstance(column.type, BigInteger | Integer):
         return f"CAST(value ->> {place} AS bigint)"
+    if isinstance(column.type, Float):
+        return f"CAST(value ->> {place} AS double precision)"
     if isinstance(column.type, Boolean):
         return f"CAST(value ->> {place} AS boolean)"
     return f"value ->> {place}"

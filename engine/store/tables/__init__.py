@@ -12,6 +12,12 @@ from engine.store.tables.configuration import (
     plans,
     resources,
 )
+from engine.store.tables.experiments import (
+    experiment_changes,
+    experiment_exposures,
+    experiment_outcomes,
+    experiment_sums,
+)
 from engine.store.tables.log import decisions, outcomes
 from engine.store.tables.previews import previews
 from engine.store.tables.schema import metadata
@@ -47,6 +53,10 @@ __all__ = [
     "draft_changes",
     "drafts",
     "emergencies",
+    "experiment_changes",
+    "experiment_exposures",
+    "experiment_outcomes",
+    "experiment_sums",
     "field_days",
     "field_faults",
     "fits",

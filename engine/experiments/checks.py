@@ -1,0 +1,121 @@
+"""Whether an experiment makes sense, and whether it may start. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import rules
+from engine.configuration.configuration import Configuration
+from engine.configuration.validation import Surroundings, problems_of
+from engine.kernel.experiments.overlay import changes_something
+from engine.kernel.experiments.plans import DEVICE_ID
+from engine.model.errors import FieldProblem
+from engine.model.experiment import Experiment, State, Variant
+from engine.model.placement import Fixed, Placement, Policy, Split
+from engine.model.resource import Resource
+
+EDITABLE_WHILE_RUNNING = ("name", "hypothesis", "notes", "guardrails", "maximum_days")
+OPEN: tuple[State, ...] = ("running", "paused")
+"""States of experiments that take up a part of their layer."""
+
+SMALLEST_SHARE = 1e-9
+
+
+def problems_of_experiment(
+    configuration: Configuration, placement: str, document: Experiment
+) -> Iterator[FieldProblem]:
+    """Yield what is wrong with an experiment, given the rest of the configuration."""
+    around = Surroundings(configuration)
+    yield from _names(document)
+    yield from _audience(configuration, document)
+    if document.unit == "device" and all(field.name != DEVICE_ID for field in configuration.fields()):
+        yield FieldProblem("unit", f"device needs the fact “{DEVICE_ID}”: declare it under Fields")
+    if document.minimum_days > document.maximum_days:
+        yield FieldProblem("maximum_days", "must not be below minimum_days")
+    candidates = {candidate.id for candidate in configuration.documents("candidate", placement)}
+    rule_ids = {rule.id for rule in configuration.documents("rule", placement)}
+    setup: Placement = configuration.get("placement", "", placement).document
+    for number, variant in enumerate(document.variants):
+        for name in (*variant.order, *variant.candidates_off):
+            if name not in candidates:
+                yield FieldProblem(f"variants/{number}", f"there is no candidate “{name}”")
+        for index, rule in enumerate(variant.rules):
+            for fault in problems_of(around, Resource("rule", placement, rule.id, 1, rule, 0)):
+                yield FieldProblem(f"variants/{number}/rules/{index}{fault.field}", fault.message)
+        for name in variant.rules_off:
+            if name not in rule_ids:
+                yield FieldProblem(f"variants/{number}/rules_off", f"there is no rule “{name}”")
+        if candidates and candidates <= set(variant.candidates_off):
+            yield FieldProblem(f"variants/{number}/candidates_off", "must leave at least one candidate")
+        problem = _policy_problem(setup.policy, variant.policy)
+        if problem:
+            yield FieldProblem(f"variants/{number}/policy", problem)
+
+
+def _names(document: Experiment) -> Iterator[FieldProblem]:
+    seen: set[str] = set()
+    for number, variant in enumerate(document.variants):
+        if variant.id in seen:
+            yield FieldProblem(f"variants/{number}/id", f"there are two variants “{variant.id}”")
+        seen.add(variant.id)
+    if not any(changes_something(variant) for variant in document.variants):
+        yield FieldProblem("variants", "at least one variant must change something")
+    pairs = [(first, second) for index, first in enumerate(document.variants) for second in document.variants[:index]]
+    for first, second in pairs:
+        if _content(first) == _content(second):
+            yield FieldProblem("variants", f"“{second.name}” and “{first.name}” change the same")
+
+
+def _content(variant: Variant) -> tuple[object, ...]:
+    return (
+        variant.rules_off,
+        variant.rules,
+        variant.order,
+        variant.candidates_off,
+        variant.policy,
+        sorted(variant.values.items(), key=str),
+    )
+
+
+def _audience(configuration: Configuration, document: Experiment) -> Iterator[FieldProblem]:
+    if document.audience is None:
+        return
+    lists = {each.name: frozenset(each.values) for each in configuration.documents("list")}
+    try:
+        rules.parse_condition(document.audience, configuration.vocabulary(), lists)
+    except rules.RuleError as error:
+        for problem in error.problems:
+            yield FieldProblem(f"audience{problem.path}", problem.message)
+
+
+def _policy_problem(own: Policy, changed: Policy | None) -> str:
+    """Return why a variant may not have a policy: what it would choose by is learned by the placement only."""
+    if changed is None or isinstance(changed, Fixed | Split) or type(changed) is type(own):
+        return ""
+    return "set this policy on the placement, and give the control the policy that is in force now"
+
+
+def free_offset(document: Experiment, others: Sequence[Experiment]) -> float | None:
+    """Return where a part of the layer that is large enough begins, or None if the layer is full."""
+    taken = sorted(
+        (other.status.offset, other.status.offset + other.share)
+        for other in others
+        if other.layer == document.layer and other.id != document.id and other.status.state in OPEN
+    )
+    start = 0.0
+    for first, last in taken:
+        if first - start >= document.share - SMALLEST_SHARE:
+            return start
+        start = max(start, last)
+    return start if 1.0 - start >= document.share - SMALLEST_SHARE else None
+
+
+def changed_fields(before: Experiment, after: Experiment) -> set[str]:
+    """Return the names of the fields in which two documents differ, besides the status."""
+    names = (name for name in Experiment.__struct_fields__ if name != "status")
+    return {name for name in names if getattr(before, name) != getattr(after, name)}
+
+
+def begins_phase(changed: set[str]) -> bool:
+    """Return whether a change of these fields compares other customers than before."""
+    return bool(changed & {"share", "audience", "variants", "unit", "layer"})

@@ -1,0 +1,343 @@
+"""Create, edit, start and end experiments. Every change is published like any other, with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import msgspec
+
+from engine.clock import now_ms
+from engine.configuration.configuration import Change, Configuration
+from engine.configuration.configuration_cache import ConfigurationCache
+from engine.configuration.emergencies import noting, refuse_without_reason
+from engine.configuration.publisher import Approval, Edit, Publisher
+from engine.experiments.checks import EDITABLE_WHILE_RUNNING, changed_fields, free_offset, problems_of_experiment
+from engine.kernel.experiments.overlay import overlaid
+from engine.model.actor import Actor
+from engine.model.errors import Conflict, Forbidden, Invalid, NotFound, ReviewRequired, invalid
+from engine.model.experiment import Experiment, ExperimentStatus, State
+from engine.model.placement import Candidate, RuleDocument
+from engine.model.resource import Resource
+from engine.model.timestamps import DAY
+from engine.store import resources
+from engine.store.connection.database import Database
+
+Step = Callable[[Configuration, Experiment], Experiment]
+
+
+class Experiments:
+    """The experiments of merchants. `Conflict` where the state does not allow an action."""
+
+    def __init__(self, database: Database, configurations: ConfigurationCache, publisher: Publisher) -> None:
+        self._database = database
+        self._configurations = configurations
+        self._publisher = publisher
+
+    # Read
+
+    async def page(self, merchant_id: int, placement: str) -> list[Resource]:
+        """Return the experiments of a placement by id; raise `NotFound` for a missing placement."""
+        async with self._database.read() as connection:
+            await resources.get(connection, merchant_id, "placement", "", placement)
+            return await resources.page(connection, merchant_id, "experiment", placement)
+
+    async def everywhere(self, merchant_id: int) -> list[Resource]:
+        """Return the experiments of all placements, by placement and id."""
+        configuration = await self._configurations.load(merchant_id)
+        return [
+            resource
+            for placement in sorted(configuration.placements, key=lambda placement: placement.key)
+            for resource in sorted(configuration.inside(placement.key), key=lambda resource: resource.id)
+            if resource.kind == "experiment"
+        ]
+
+    async def get(self, merchant_id: int, placement: str, id: str) -> Resource:
+        """Return one experiment; raise `NotFound` where there is none."""
+        async with self._database.read() as connection:
+            return await resources.get(connection, merchant_id, "experiment", placement, id)
+
+    # Edit
+
+    async def create(self, actor: Actor, placement: str, document: Experiment) -> Resource:
+        """Store a new experiment as a draft; its status is set here, whatever the document says."""
+        document = msgspec.structs.replace(document, status=ExperimentStatus(authors=_authors((), actor)))
+
+        def edit(configuration: Configuration) -> list[Change]:
+            configuration.get("placement", "", placement)
+            if configuration.find("experiment", placement, document.id) is not None:
+                raise Conflict(f"there is already an experiment “{document.id}”", field="id")
+            _check(configuration, placement, document)
+            return [Change(None, Resource("experiment", placement, document.id, 1, document, now_ms()))]
+
+        return (await self._publisher.publish(actor, edit)).changes[0].resource
+
+    async def update(
+        self, actor: Actor, placement: str, id: str, document: Experiment, *, version: int | None
+    ) -> Resource:
+        """Replace a draft; once units are enrolled, only name, notes, guardrails and the latest end may change.
+
+        Raise `Stale` unless it is at `version` (None: any).
+        """
+
+        def change(configuration: Configuration, old: Experiment) -> Experiment:
+            changed, status = changed_fields(old, document), old.status
+            if document.id != id:
+                raise Conflict(f"an experiment's id stays: “{id}”, not “{document.id}”", field="id")
+            if status.state in ("concluded", "archived", "stopped"):
+                raise Conflict(f"the experiment is {status.state}; copy it to change it", field="status")
+            if status.state in ("running", "paused"):
+                fixed = sorted(changed - set(EDITABLE_WHILE_RUNNING))
+                if fixed:
+                    raise Conflict(f"customers are enrolled already, so {fixed[0]} stays as it is", field=fixed[0])
+            else:
+                status = ExperimentStatus(authors=_authors(status.authors, actor))
+            return msgspec.structs.replace(document, status=status)
+
+        return await self._change(actor, (placement, id), change, version=version)
+
+    async def delete(self, actor: Actor, placement: str, id: str, *, version: int | None) -> None:
+        """Delete an experiment in which nobody was ever enrolled; others can be archived."""
+
+        def edit(configuration: Configuration) -> list[Change]:
+            old = configuration.get("experiment", placement, id, version=version)
+            if old.document.status.started_at is not None:
+                raise Conflict("customers were enrolled in this experiment; archive it instead", field="status")
+            return [Change(old, None)]
+
+        await self._publisher.publish(actor, edit)
+
+    # Review
+
+    async def ask(self, actor: Actor, placement: str, id: str) -> Resource:
+        """Ask for a second person's approval of a draft."""
+        if not actor.person:
+            raise Forbidden("A key that acts for nobody cannot ask for a review.")
+
+        def change(_configuration: Configuration, old: Experiment) -> Experiment:
+            _expect(old, "draft", "in_review")
+            return _moved(old, state="in_review", asked_by=actor.person)
+
+        return await self._change(actor, (placement, id), change)
+
+    async def approve(self, actor: Actor, placement: str, id: str) -> Resource:
+        """Approve a start; `Forbidden` for whoever asked or changed anything in it."""
+
+        def change(_configuration: Configuration, old: Experiment) -> Experiment:
+            _expect(old, "in_review")
+            if not actor.person:
+                raise Forbidden("A key cannot approve an experiment.")
+            if actor.person == old.status.asked_by or actor.person in old.status.authors:
+                raise Forbidden(
+                    "You asked for this review or changed the experiment, so somebody else must approve it."
+                )
+            return _moved(old, state="approved", approved_by=actor.person)
+
+        return await self._change(actor, (placement, id), change)
+
+    async def send_back(self, actor: Actor, placement: str, id: str) -> Resource:
+        """Make it a draft again."""
+
+        def change(_configuration: Configuration, old: Experiment) -> Experiment:
+            _expect(old, "in_review", "approved")
+            return _moved(old, state="draft", asked_by="", approved_by="")
+
+        return await self._change(actor, (placement, id), change)
+
+    # Run
+
+    async def start(self, actor: Actor, placement: str, id: str, *, reason: str = "") -> Resource:
+        """Enrol units from now on; `ReviewRequired` where a second person must approve first."""
+
+        def change(configuration: Configuration, old: Experiment) -> Experiment:
+            _expect(old, "draft", "approved", "in_review")
+            if configuration.review and old.status.state != "approved":
+                raise ReviewRequired("a second person must approve this experiment before it starts")
+            _check(configuration, placement, old)
+            offset = free_offset(old, configuration.documents("experiment", placement))
+            if offset is None:
+                raise Conflict(
+                    f"other experiments take up the layer “{old.layer}”: lower the share, or use another layer",
+                    field="share",
+                )
+            now = now_ms()
+            return _moved(old, state="running", offset=offset, started_at=now, phase_started_at=now, reason=reason)
+
+        return await self._change(actor, (placement, id), change, reason=reason, approval="given")
+
+    async def pause(self, actor: Actor, placement: str, id: str, *, reason: str) -> Resource:
+        """Give everybody the control until it is resumed."""
+        return await self._take_out(actor, (placement, id), "paused", ("running",), reason)
+
+    async def resume(self, actor: Actor, placement: str, id: str, *, reason: str = "") -> Resource:
+        """Go on after a pause: the same units get the same variants."""
+
+        def change(_configuration: Configuration, old: Experiment) -> Experiment:
+            _expect(old, "paused")
+            return _moved(old, state="running", reason=reason)
+
+        return await self._change(actor, (placement, id), change, reason=reason, approval="given")
+
+    async def stop(self, actor: Actor, placement: str, id: str, *, reason: str) -> Resource:
+        """End it without a winner: everybody gets the control until it is concluded or archived."""
+        return await self._take_out(actor, (placement, id), "stopped", ("running", "paused"), reason)
+
+    async def conclude(self, actor: Actor, placement: str, id: str, *, winner: str, reason: str) -> Resource:
+        """End it, and publish what the winning variant changes; `winner` is a variant's id.
+
+        The approval of the start covers what the winner changes.
+        """
+        refuse_without_reason(reason)
+
+        def edit(configuration: Configuration) -> list[Change]:
+            resource = configuration.get("experiment", placement, id)
+            old: Experiment = resource.document
+            _expect(old, "running", "paused", "stopped")
+            variants = {variant.id: variant for variant in old.variants}
+            if winner not in variants:
+                raise invalid("winner", f"there is no variant “{winner}”")
+            began = old.status.phase_started_at or now_ms()
+            if old.status.state == "running" and now_ms() - began < old.minimum_days * DAY and winner != old.control.id:
+                raise Conflict(f"it runs for at least {old.minimum_days} days before a variant can win", field="winner")
+            done = _moved(old, state="concluded", winner=winner, reason=reason, ended_at=now_ms())
+            applied = _applied(configuration, placement, old, winner)
+            if applied and configuration.review and not old.status.approved_by:
+                raise ReviewRequired("nobody approved this experiment, so only its control can win")
+            return [*applied, _next(resource, done)]
+
+        return (await self._publisher.publish(actor, edit, reason=reason, approval="given")).changes[-1].resource
+
+    async def archive(self, actor: Actor, placement: str, id: str) -> Resource:
+        """Take an ended experiment or a draft off the list; nothing of it decides any more."""
+
+        def change(_configuration: Configuration, old: Experiment) -> Experiment:
+            _expect(old, "draft", "in_review", "approved", "stopped", "concluded")
+            return _moved(old, state="archived", before_archive=old.status.state)
+
+        return await self._change(actor, (placement, id), change, approval="given")
+
+    async def restore(self, actor: Actor, placement: str, id: str) -> Resource:
+        """Put an archived experiment back on the list; one that was stopped comes back as concluded for the control."""
+
+        def change(_configuration: Configuration, old: Experiment) -> Experiment:
+            _expect(old, "archived")
+            state = old.status.before_archive or "draft"
+            if state == "stopped":
+                return _moved(old, state="concluded", winner=old.control.id, before_archive=None)
+            return _moved(old, state=state, before_archive=None)
+
+        return await self._change(actor, (placement, id), change)
+
+    async def start_due(self, now: int) -> list[tuple[int, str, str]]:
+        """Return the approved experiments whose `starts_at` has come, as (merchant id, placement, id)."""
+        async with self._database.read() as connection:
+            rows = await resources.everywhere(connection, "experiment")
+        return [
+            (merchant_id, resource.place, resource.id)
+            for merchant_id, resource in rows
+            if resource.document.status.state == "approved"
+            and resource.document.starts_at is not None
+            and datetime.fromisoformat(resource.document.starts_at).timestamp() * 1000 <= now
+        ]
+
+    async def _take_out(
+        self, actor: Actor, address: tuple[str, str], state: State, states: Sequence[State], reason: str
+    ) -> Resource:
+        """Give everybody the control at once, as an emergency: nobody else need approve it."""
+        refuse_without_reason(reason)
+
+        def change(_configuration: Configuration, old: Experiment) -> Experiment:
+            _expect(old, *states)
+            return _moved(old, state=state, reason=reason, ended_at=now_ms() if state == "stopped" else None)
+
+        placement, id = address
+        edit = _edit(placement, id, change)
+        also = noting(actor, placement, f"{state} experiment {id}", reason)
+        published = await self._publisher.publish(actor, edit, reason=reason, approval="emergency", also=also)
+        return published.changes[0].resource
+
+    async def _change(
+        self,
+        actor: Actor,
+        address: tuple[str, str],
+        step: Step,
+        *,
+        version: int | None = None,
+        reason: str = "",
+        approval: Approval = "needed",
+    ) -> Resource:
+        edit = _edit(*address, step, version=version)
+        return (await self._publisher.publish(actor, edit, reason=reason, approval=approval)).changes[0].resource
+
+
+def _edit(placement: str, id: str, step: Step, *, version: int | None = None) -> Edit:
+    """Return the edit that replaces an experiment by what `step` makes of it."""
+
+    def edit(configuration: Configuration) -> list[Change]:
+        resource = configuration.get("experiment", placement, id, version=version)
+        document = step(configuration, resource.document)
+        _check(configuration, placement, document)
+        return [_next(resource, document)]
+
+    return edit
+
+
+def _expect(document: Experiment, *states: State) -> None:
+    state = document.status.state
+    if state not in states:
+        raise Conflict(f"the experiment is {state.replace('_', ' ')}", field="status")
+
+
+def _moved(document: Experiment, **changes: object) -> Experiment:
+    return msgspec.structs.replace(document, status=msgspec.structs.replace(document.status, **changes))
+
+
+def _next(resource: Resource, document: Experiment) -> Change:
+    return Change(resource, resource._replace(version=resource.version + 1, document=document, changed_at=now_ms()))
+
+
+def _authors(authors: Sequence[str], actor: Actor) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*authors, actor.person))) if actor.person else tuple(authors)
+
+
+def _check(configuration: Configuration, placement: str, document: Experiment) -> None:
+    if configuration.find("placement", "", placement) is None:
+        raise NotFound(f"there is no placement “{placement}”", field="placement")
+    problems = list(problems_of_experiment(configuration, placement, document))
+    if problems:
+        raise Invalid(*problems)
+
+
+def _applied(configuration: Configuration, placement: str, document: Experiment, winner: str) -> list[Change]:
+    """Return the changes that make a variant the plan in force."""
+    plan = configuration.plan_document(placement)
+    [variant] = [variant for variant in document.variants if variant.id == winner]
+    if plan is None:
+        return []
+    after = overlaid(plan, [(document, variant)])
+    changes = []
+    own = configuration.get("placement", "", placement)
+    if variant.policy is not None:
+        placement_document = msgspec.structs.replace(own.document, policy=variant.policy)
+        changes.append(Change(own, own._replace(version=own.version + 1, document=placement_document)))
+    changes += _changed(configuration, placement, "candidate", after.candidates)
+    changes += _changed(configuration, placement, "rule", after.rules)
+    for id in variant.rules_off:
+        rule = configuration.find("rule", placement, id)
+        if rule is not None and rule.document.enabled:
+            off = msgspec.structs.replace(rule.document, enabled=False)
+            changes.append(Change(rule, rule._replace(version=rule.version + 1, document=off)))
+    return changes
+
+
+def _changed(
+    configuration: Configuration, placement: str, kind: str, documents: Sequence[Candidate] | Sequence[RuleDocument]
+) -> list[Change]:
+    changes = []
+    for document in documents:
+        old = configuration.find(kind, placement, document.id)  # type: ignore[arg-type]
+        if old is None:
+            changes.append(Change(None, Resource(kind, placement, document.id, 1, document, now_ms())))  # type: ignore[arg-type]
+        elif old.document != document:
+            changes.append(Change(old, old._replace(version=old.version + 1, document=document, changed_at=now_ms())))
+    return changes

@@ -1,0 +1,33 @@
+"""Assign units to the variants of experiments: the same unit always gets the same variant, in any language. Pure.
+
+tests/specs/assignment.json defines the numbers: do not change them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import log
+
+from bandits.drawing.keys import seed_of
+
+
+def uniform(salt: str, unit: str) -> float:
+    """Return a number in the open interval (0, 1) for a unit: the upper 53 bits k of BLAKE2b-64 give (k + 1/2) / 2**53.
+
+    The text that is hashed is the salt, a line break, and the unit.
+    """
+    return ((seed_of(f"{salt}\n{unit}") >> 11) + 0.5) * 2.0**-53
+
+
+def choose(salt: str, unit: str, ids: Sequence[str], weights: Sequence[float]) -> int:
+    """Return the index of the variant by weighted rendezvous hashing (Schindelhauer and Schomaker, 2005).
+
+    A change of weights moves only the units whose variant loses share, and no more than it must.
+    """
+    scores = [-log(uniform(f"{salt}\n{variant}", unit)) / weight for variant, weight in zip(ids, weights, strict=True)]
+    return scores.index(min(scores))
+
+
+def is_within(layer: str, unit: str, offset: float, share: float) -> bool:
+    """Return whether a unit falls into the part [offset, offset + share) of a layer."""
+    return offset <= uniform(layer, unit) < offset + share

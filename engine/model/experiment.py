@@ -1,0 +1,141 @@
+"""Experiments: variants of a placement's plan that are compared on customers drawn at random."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from engine.model.placement import Id, Label, Moment, Percent, Policy, RuleDocument, Value
+
+Unit = Literal["customer", "device", "decision"]
+"""What is assigned to a variant, and counted. A device is the fact `device.id`."""
+
+MetricName = Literal["conversion", "orders", "revenue", "order_value"]
+"""Per unit: share with a purchase, purchases, their amount; `order_value` is revenue over orders.
+
+Amounts are in the merchant's currency, in minor units.
+"""
+
+Method = Literal["sequential", "fixed"]
+"""`sequential` results hold at every look, `fixed` ones once, when the planned number of units has matured."""
+
+State = Literal["draft", "in_review", "approved", "running", "paused", "stopped", "concluded", "archived"]
+
+CONTROLLED: tuple[State, ...] = ("paused", "stopped")
+"""States in which everybody gets the control."""
+
+HOLDBACK_ID = "holdback"
+NOT_PERSONALIZED = "not_personalized"
+
+
+class Variant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a variant changes in the plan; a variant that changes nothing is the plan in force.
+
+    `rules_off` are ids of rules that do not run, `rules` are added, or replace the rule with their id. `order` names
+    candidates that come first in the merchant's order; `candidates_off` are not offered. `values` are set unless a
+    rule sets them.
+    """
+
+    id: Id
+    name: Label
+    weight: Annotated[float, Meta(gt=0, le=1e6, description="Share of the split, relative to the others'.")] = 1.0
+    rules_off: Annotated[tuple[Id, ...], Meta(max_length=5_000)] = ()
+    rules: Annotated[tuple[RuleDocument, ...], Meta(max_length=100)] = ()
+    order: Annotated[tuple[Id, ...], Meta(max_length=500)] = ()
+    candidates_off: Annotated[tuple[Id, ...], Meta(max_length=500)] = ()
+    policy: Policy | None = None
+    values: Annotated[
+        dict[Annotated[str, Meta(min_length=1, max_length=200)], bool | int | float | Value], Meta(max_length=50)
+    ] = {}
+
+
+class Guardrail(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A metric that no variant may worsen by more than `tolerated_percent` of the control's value."""
+
+    metric: MetricName
+    tolerated_percent: Percent = 5.0
+
+
+class ExperimentStatus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The state of an experiment; only actions such as `start` change it.
+
+    `phase` counts from 1: a change of split, share or audience begins a new one. `offset` is where its share of the
+    layer begins. `authors` are persons who changed it; times are epoch milliseconds.
+    """
+
+    state: State = "draft"
+    phase: Annotated[int, Meta(ge=1)] = 1
+    offset: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    authors: tuple[str, ...] = ()
+    asked_by: str = ""
+    approved_by: str = ""
+    started_at: int | None = None
+    phase_started_at: int | None = None
+    ended_at: int | None = None
+    reason: str = ""
+    winner: str = ""
+    before_archive: State | None = None
+
+
+class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A comparison of 2 to 10 variants; the first is the control.
+
+    `share` of the units in the `audience` (a condition over facts, or null for everybody) are enrolled, and split by
+    the variants' weights. Experiments in the same `layer` never share a unit. `maximum_days` ends it, `minimum_days`
+    keeps it from being concluded earlier.
+    """
+
+    id: Id
+    name: Label
+    hypothesis: Annotated[str, Meta(max_length=2000)] = ""
+    notes: Annotated[str, Meta(max_length=5000)] = ""
+    unit: Unit = "customer"
+    share: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    audience: Any = None
+    layer: Id = "main"
+    variants: Annotated[tuple[Variant, ...], Meta(min_length=2, max_length=10)]
+    primary: MetricName = "conversion"
+    secondary: Annotated[tuple[MetricName, ...], Meta(max_length=10)] = ()
+    guardrails: Annotated[tuple[Guardrail, ...], Meta(max_length=10)] = ()
+    method: Method = "sequential"
+    minimum_effect_percent: Annotated[
+        float, Meta(gt=0, le=1000, description="The relative change of the primary metric that should be found.")
+    ] = 5.0
+    minimum_days: Annotated[int, Meta(ge=0, le=365)] = 7
+    maximum_days: Annotated[int, Meta(ge=1, le=365)] = 28
+    starts_at: Moment | None = None
+    status: ExperimentStatus = msgspec.field(default_factory=ExperimentStatus)
+
+    @property
+    def control(self) -> Variant:
+        """Return the variant that the others are compared with."""
+        return self.variants[0]
+
+    @property
+    def salt(self) -> str:
+        """Return what makes the assignment of this experiment independent of all others.
+
+        It stays the same in a new phase, so that nobody moves whose variant still stands.
+        """
+        return self.id
+
+    @property
+    def metrics(self) -> tuple[MetricName, ...]:
+        """Return every metric that is looked at, the primary one first, each once."""
+        guarded = (guardrail.metric for guardrail in self.guardrails)
+        return tuple(dict.fromkeys((self.primary, *self.secondary, *guarded)))
+
+
+class Assignment(msgspec.Struct, frozen=True):
+    """The variant of an experiment that a decision was made by.
+
+    `differs` says whether another variant could have answered differently for these facts; `unit` is who was assigned.
+    """
+
+    experiment: str
+    variant: str
+    phase: int
+    unit: str
+    differs: bool

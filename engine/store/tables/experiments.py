@@ -1,0 +1,92 @@
+"""Tables of experiments: who was exposed to which variant, what they did, and the sums that results are read from."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, PrimaryKeyConstraint, Table, Text
+
+from engine.store.tables.schema import merchant_column, metadata
+
+UNIT_KEY = ("merchant_id", "placement", "experiment", "phase", "unit")
+
+# The first exposure of each unit; `orders` and `revenue` are as far as they have been added to the sums.
+experiment_exposures = Table(
+    "experiment_exposures",
+    metadata,
+    merchant_column(),
+    Column("placement", Text, nullable=False),
+    Column("experiment", Text, nullable=False),
+    Column("phase", Integer, nullable=False),
+    # A keyed hash of the customer, a hash of the device, or a decision id.
+    Column("unit", Text, nullable=False),
+    Column("variant", Text, nullable=False),
+    Column("exposed_at", BigInteger, nullable=False),
+    # JSON: the segments that the unit belonged to then, and its purchases before.
+    Column("segments", Text, nullable=False),
+    Column("past", Integer, nullable=False),
+    Column("is_summed", Boolean, nullable=False),
+    Column("orders", BigInteger, nullable=False),
+    Column("revenue", BigInteger, nullable=False),
+    PrimaryKeyConstraint(*UNIT_KEY),
+    Index("ix_experiment_exposures_exposed_at", "exposed_at"),
+    sqlite_with_rowid=False,
+)
+
+# What a unit bought after its exposure, by the day of the decision: a fold of the log.
+experiment_outcomes = Table(
+    "experiment_outcomes",
+    metadata,
+    merchant_column(),
+    Column("placement", Text, nullable=False),
+    Column("experiment", Text, nullable=False),
+    Column("phase", Integer, nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("orders", BigInteger, nullable=False),
+    Column("revenue", BigInteger, nullable=False),
+    PrimaryKeyConstraint(*UNIT_KEY, "day"),
+    sqlite_with_rowid=False,
+)
+
+# Units whose sums have to be brought up to date.
+experiment_changes = Table(
+    "experiment_changes",
+    metadata,
+    merchant_column(),
+    Column("placement", Text, nullable=False),
+    Column("experiment", Text, nullable=False),
+    Column("phase", Integer, nullable=False),
+    Column("unit", Text, nullable=False),
+    # Counting holds the row, so that nobody takes it before the change is committed.
+    Column("times", BigInteger, nullable=False),
+    PrimaryKeyConstraint(*UNIT_KEY),
+    sqlite_with_rowid=False,
+)
+
+# Sums over units by variant, segment ("" is everybody) and hour of the first exposure, in epoch hours.
+experiment_sums = Table(
+    "experiment_sums",
+    metadata,
+    merchant_column(),
+    Column("placement", Text, nullable=False),
+    Column("experiment", Text, nullable=False),
+    Column("phase", Integer, nullable=False),
+    Column("segment", Text, nullable=False),
+    Column("hour", Integer, nullable=False),
+    Column("variant", Text, nullable=False),
+    Column("units", BigInteger, nullable=False),
+    Column("converted", BigInteger, nullable=False),
+    Column("orders", BigInteger, nullable=False),
+    Column("orders_squared", BigInteger, nullable=False),
+    Column("revenue", BigInteger, nullable=False),
+    # Squares of amounts exceed 64 bits.
+    Column("revenue_squared", Float, nullable=False),
+    Column("orders_revenue", Float, nullable=False),
+    # The covariate: purchases before the exposure, and its products with the others.
+    Column("past", BigInteger, nullable=False),
+    Column("past_squared", BigInteger, nullable=False),
+    Column("past_converted", BigInteger, nullable=False),
+    Column("past_orders", BigInteger, nullable=False),
+    Column("past_revenue", Float, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement", "experiment", "phase", "segment", "hour", "variant"),
+    sqlite_with_rowid=False,
+)

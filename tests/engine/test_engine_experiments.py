@@ -1,0 +1,219 @@
+"""Experiments: who gets which variant, what is counted, and what each state does."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from engine.decisions.replay import replay
+from engine.model.errors import Conflict, Forbidden, Invalid, ReviewRequired
+from engine.model.experiment import Experiment, Guardrail, Variant
+from engine.model.placement import Fixed, Holdback
+from engine.store.experiments import exposures, sums
+from engine.store.experiments.sums import UnitTotals
+from tests import factories
+from tests.shop import Shop
+
+PLACEMENT = "payment_methods"
+
+pytestmark = pytest.mark.anyio
+
+
+def experiment(**changes: object) -> Experiment:
+    setup: dict[str, object] = {
+        "id": "paypal-first",
+        "name": "PayPal first",
+        "variants": (
+            Variant(id="control", name="As it is"),
+            Variant(id="paypal", name="PayPal first", order=("paypal",)),
+        ),
+        "minimum_days": 0,
+    }
+    return Experiment(**(setup | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+async def shop(empty_shop: Shop) -> Shop:
+    """A merchant with methods in a fixed order."""
+    await empty_shop.place(factories.placement(policy=Fixed()))
+    return empty_shop
+
+
+async def start(shop: Shop, document: Experiment | None = None) -> Experiment:
+    document = document or experiment()
+    await shop.engine.experiments.create(shop.actor(), PLACEMENT, document)
+    return (await shop.engine.experiments.start(shop.actor(), PLACEMENT, document.id)).document
+
+
+async def test_customers_are_split_and_keep_their_variant(shop: Shop) -> None:
+    await start(shop)
+    first = {name: (await shop.decide(name)).decision for name in map(str, range(200))}
+    counts = Counter(decision.experiments[0]["variant"] for decision in first.values())
+    assert 70 < counts["control"] < 130
+    for name, decision in list(first.items())[:20]:
+        again = (await shop.decide(name)).decision
+        assert again.experiments == decision.experiments
+        is_variant = again.experiments[0]["variant"] == "paypal"
+        assert (again.ranking[0].id == "paypal") == is_variant
+
+
+async def test_a_request_without_customer_gets_the_control_uncounted(shop: Shop) -> None:
+    await start(shop)
+    decision = (await shop.decide(None)).decision
+    assert decision.experiments == []
+
+
+async def test_decisions_of_variants_replay(shop: Shop) -> None:
+    await start(shop)
+    for name in map(str, range(20)):
+        answer = await shop.decide(name)
+        logged = await shop.engine.logbook.get(shop.id, answer.decision.decision_id)
+        assert (await replay(shop.engine.database, logged.row)).same
+
+
+async def sums_of(shop: Shop, segment: str = "") -> dict[str, UnitTotals]:
+    """Return the sums by variant, brought up to date."""
+    async with shop.engine.database.write() as connection:
+        while await exposures.add_up(connection, limit=1_000):
+            pass
+        rows = await sums.sums(connection, shop.id, PLACEMENT, "paypal-first", phase=1, segment=segment)
+    totals: dict[str, UnitTotals] = {}
+    for row in rows:
+        totals[row.variant] = totals.get(row.variant, UnitTotals()) + row.totals
+    return totals
+
+
+async def test_units_are_counted_once_with_what_they_bought(shop: Shop) -> None:
+    await start(shop)
+    bought: Counter[str] = Counter()
+    for name in map(str, range(30)):
+        for _ in range(2):
+            answer = await shop.decide(name)
+            variant = answer.decision.experiments[0]["variant"]
+            if int(name) % 3 == 0:
+                await shop.report(answer, "converted", answer.decision.ranking[0].id, amount=1_000)
+                bought[variant] += 1
+    totals = await sums_of(shop)
+    assert sum(each.units for each in totals.values()) == 30
+    for variant, each in totals.items():
+        assert each.orders == bought[variant]
+        assert each.converted == bought[variant] / 2
+        assert each.revenue == 1_000 * bought[variant]
+        assert each.revenue_squared == 2_000.0**2 * each.converted
+
+
+async def test_a_refund_takes_its_purchase_back(shop: Shop) -> None:
+    await start(shop)
+    answer = await shop.decide("anna")
+    first = answer.decision.ranking[0].id
+    await shop.report(answer, "converted", first, amount=1_000)
+    await shop.report(answer, "refunded", first, amount=400)
+    [total] = (await sums_of(shop)).values()
+    assert (total.orders, total.revenue) == (1, 600)
+    await shop.report(answer, "refunded", first, amount=600)
+    [total] = (await sums_of(shop)).values()
+    assert (total.units, total.orders, total.revenue, total.revenue_squared) == (1, 0, 0, 0.0)
+
+
+async def test_only_exposures_that_could_differ_are_counted(shop: Shop) -> None:
+    hidden = Variant(id="b", name="No PayPal", candidates_off=("paypal",))
+    pinned = {"id": "only-card", "name": "Only card", "when": {"==": [{"var": "geo.country"}, "DE"]}}
+    await shop.create("rule", factories.rule(**pinned, effects=({"require": ["card"]},)))
+    await start(shop, experiment(variants=(Variant(id="a", name="As it is"), hidden)))
+    german = await shop.decide("anna", geo_country="DE")
+    french = await shop.decide("anna", geo_country="FR")
+    assert german.decision.experiments[0]["counted"] == "no"
+    assert french.decision.experiments[0]["counted"] == "yes"
+    assert sum(total.units for total in (await sums_of(shop)).values()) == 1
+
+
+async def test_the_audience_decides_who_is_enrolled(shop: Shop) -> None:
+    await start(shop, experiment(audience={"==": [{"var": "geo.country"}, "NL"]}))
+    assert (await shop.decide("anna", geo_country="DE")).decision.experiments == []
+    assert (await shop.decide("anna", geo_country="NL")).decision.experiments[0]["id"] == "paypal-first"
+
+
+async def test_experiments_of_a_layer_never_share_a_customer(shop: Shop) -> None:
+    await start(shop, experiment(share=0.5))
+    other = experiment(
+        id="other",
+        share=0.5,
+        variants=(Variant(id="a", name="A"), Variant(id="b", name="B", candidates_off=("sepa_debit",))),
+    )
+    await start(shop, other)
+    seen = [[entry["id"] for entry in (await shop.decide(str(n))).decision.experiments] for n in range(100)]
+    assert all(len(entries) == 1 for entries in seen)
+    with pytest.raises(Conflict, match="take up the layer"):
+        await start(shop, experiment(id="third", share=0.1))
+
+
+async def test_a_pause_gives_everybody_the_control(shop: Shop) -> None:
+    await start(shop)
+    await shop.engine.experiments.pause(shop.actor(), PLACEMENT, "paypal-first", reason="support calls")
+    decisions = [(await shop.decide(str(n))).decision for n in range(20)]
+    assert all(decision.experiments == [] and decision.ranking[0].id == "card" for decision in decisions)
+    await shop.engine.experiments.resume(shop.actor(), PLACEMENT, "paypal-first")
+    assert any([(await shop.decide(str(n))).decision.ranking[0].id == "paypal" for n in range(20)])
+
+
+async def test_the_winner_becomes_the_plan_in_force(shop: Shop) -> None:
+    await start(shop)
+    await shop.engine.experiments.conclude(shop.actor(), PLACEMENT, "paypal-first", winner="paypal", reason="+4%")
+    decision = (await shop.decide("anna")).decision
+    assert (decision.ranking[0].id, decision.experiments) == ("paypal", [])
+
+
+async def test_enrolled_customers_fix_the_split(shop: Shop) -> None:
+    document = await start(shop)
+    service, actor = shop.engine.experiments, shop.actor()
+    with pytest.raises(Conflict, match="share stays"):
+        await service.update(actor, PLACEMENT, document.id, experiment(share=0.5), version=None)
+    guarded = experiment(guardrails=(Guardrail(metric="revenue"),), notes="watched")
+    changed = await service.update(actor, PLACEMENT, document.id, guarded, version=None)
+    assert changed.document.status.state == "running"
+    with pytest.raises(Conflict, match="archive it instead"):
+        await service.delete(actor, PLACEMENT, document.id, version=None)
+
+
+async def test_a_second_person_approves_the_start(shop: Shop) -> None:
+    service = shop.engine.experiments
+    await service.create(shop.actor("anna"), PLACEMENT, experiment())
+    await shop.engine.accounts.set_review(shop.merchant, on=True, actor_name="anna")
+    with pytest.raises(ReviewRequired):
+        await service.start(shop.actor("anna"), PLACEMENT, "paypal-first")
+    await service.ask(shop.actor("anna"), PLACEMENT, "paypal-first")
+    with pytest.raises(Forbidden):
+        await service.approve(shop.actor("anna"), PLACEMENT, "paypal-first")
+    await service.approve(shop.actor("bob"), PLACEMENT, "paypal-first")
+    await service.start(shop.actor("anna"), PLACEMENT, "paypal-first")
+    assert (await shop.decide("anna")).decision.experiments
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"variants": (Variant(id="a", name="A"), Variant(id="b", name="B"))}, "must change something"),
+        ({"variants": (Variant(id="a", name="A"), Variant(id="a", name="B", order=("paypal",)))}, "two variants"),
+        ({"variants": (Variant(id="a", name="A"), Variant(id="b", name="B", order=("pay",)))}, "no candidate"),
+        ({"variants": (Variant(id="a", name="A"), Variant(id="b", name="B", rules_off=("x",)))}, "no rule"),
+        ({"audience": {"==": [{"var": "geo.land"}, "DE"]}}, "not a declared fact"),
+        ({"unit": "device"}, "device.id"),
+        ({"minimum_days": 40}, "minimum_days"),
+    ],
+)
+async def test_nonsense_is_refused_by_field(shop: Shop, changes: dict[str, object], message: str) -> None:
+    with pytest.raises(Invalid, match=message):
+        await shop.engine.experiments.create(shop.actor(), PLACEMENT, experiment(**changes))
+
+
+async def test_a_holdback_gets_the_merchants_order(empty_shop: Shop) -> None:
+    shop = empty_shop
+    await shop.place(factories.placement(holdback=Holdback(share=0.5)))
+    decisions = [(await shop.decide(str(n))).decision for n in range(60)]
+    held = [d for d in decisions if d.experiments[0]["variant"] == "not_personalized"]
+    assert 15 < len(held) < 45
+    assert {tuple(ranked.id for ranked in decision.ranking) for decision in held} == {
+        tuple(r.id for r in held[0].ranking)
+    }
+    assert held[0].ranking[0].chance == 1.0
