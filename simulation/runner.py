@@ -46,7 +46,8 @@ def run(scenario: SimulationScenario, policy: int, seed: int) -> Floats:
 
 def moments(horizon: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Return the numbers of visits at which the points of a curve are taken."""
-    return np.unique(np.linspace(0, horizon, POINTS + 1).round().astype(np.int64)[1:])
+    visits = np.unique(np.linspace(0, horizon, POINTS + 1).round().astype(np.int64))
+    return visits[visits > 0]
 
 
 def run_all(scenario: SimulationScenario, *, workers: int, done: Callable[[], None] = lambda: None) -> list[Floats]:

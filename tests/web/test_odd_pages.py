@@ -1,0 +1,130 @@
+"""Open every page with odd data: an empty merchant, names in other scripts and with markup, and many of everything."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.serving import Server, Side
+from tests.web.people import Person, person_of
+
+RTL = "طرق الدفع"
+MARKUP = "<script>alert(1)</script> & \"quotes\" 'single'"
+EMOJI = "Zahlung 🎉 naïve"
+LONG = "x" * 120
+
+LISTS = (
+    "/admin/", "/admin/rules", "/admin/placements", "/admin/methods", "/admin/decisions", "/admin/audit",
+    "/admin/fields", "/admin/lists", "/admin/keys", "/admin/team", "/admin/profile", "/admin/search?q=x",
+)  # fmt: skip
+OF_PLACEMENT = ("", "/learning", "/settings", "/changes", "/versions", "/scenarios")
+
+
+@pytest.fixture(scope="module")
+def empty(server: Server) -> Person:
+    live, _ = server.sides()
+    return person_of(server, live)
+
+
+@pytest.fixture(scope="module", params=[RTL, MARKUP, EMOJI, LONG], ids=["rtl", "markup", "emoji", "long"])
+def odd(server: Server, request: pytest.FixtureRequest) -> tuple[Person, str, Side]:
+    """A merchant whose placement, candidates, rule and field all bear an odd name."""
+    name = request.param
+    live, _ = server.sides()
+    api = live.client
+    for path, body in (
+        ("/v1/vocabulary", {"name": "cart.mood", "type": "string", "label": name, "allowed": [name]}),
+        ("/v1/placements", {"key": "odd", "name": name}),
+        ("/v1/placements/odd/candidates", [{"id": "a", "label": name}, {"id": "b", "label": name}]),
+        (
+            "/v1/placements/odd/rules",
+            {
+                "id": "r",
+                "name": name,
+                "notes": name,
+                "tags": [name[:40]],
+                "when": {"==": [{"var": "cart.mood"}, name]},
+                "effects": [{"exclude": ["a"]}, {"set": {"name": "headline", "value": name}}],
+            },
+        ),
+    ):
+        answer = api.post(path, json=body)
+        assert answer.status_code == 201, answer.text
+    return person_of(server, live), name, live
+
+
+def status_of(person: Person, path: str) -> int:
+    return person.client.get(person.address(path), follow_redirects=True).status_code
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_a_list_of_nothing_opens_and_says_so(empty: Person, path: str) -> None:
+    answer = empty.client.get(empty.address(path), follow_redirects=True)
+    assert answer.status_code == 200
+    assert "<h1" in answer.text
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_a_list_opens_with_odd_names(odd: tuple[Person, str, Side], path: str) -> None:
+    assert status_of(odd[0], path) == 200
+
+
+@pytest.mark.parametrize("part", OF_PLACEMENT)
+def test_a_placements_pages_open_with_odd_names(odd: tuple[Person, str, Side], part: str) -> None:
+    assert status_of(odd[0], f"/admin/placements/odd{part}") == 200
+
+
+def test_an_odd_name_stands_escaped_on_the_page(odd: tuple[Person, str, Side]) -> None:
+    person, name, _ = odd
+    for path in ("/admin/rules/odd/r", "/admin/placements/odd", "/admin/rules", "/admin/decisions"):
+        text = person.client.get(person.address(path), follow_redirects=True).text
+        assert "<script>alert(1)" not in text
+    assert name in person.get("/admin/placements/odd")
+    assert name in person.get("/admin/rules/odd/r")
+
+
+def test_an_answer_carries_odd_names_unchanged(odd: tuple[Person, str, Side]) -> None:
+    _, name, side = odd
+    context = {"cart": {"mood": name}}
+    answer = side.client.post("/v1/personalize/decisions", json={"placement": "odd", "context": context}).json()
+    assert answer["values"] == {"headline": name}
+    assert [candidate["label"] for candidate in answer["ranking"]] == [name]
+    assert answer["excluded"] == [{"id": "a", "reason": f"hidden by rule “{name}”"}]
+
+
+def test_the_explanation_of_an_odd_answer_opens(odd: tuple[Person, str, Side]) -> None:
+    person, name, side = odd
+    context = {"cart": {"mood": name}}
+    body = {"placement": "odd", "context": context, "customer_id": name}
+    made = side.client.post("/v1/personalize/decisions", json=body).json()
+    text = person.client.get(person.address(f"/admin/decisions/{made['decision_id']}"), follow_redirects=True).text
+    assert "<script>alert(1)" not in text
+    assert "Fallback order" not in text
+
+
+def test_many_candidates_and_rules_open_on_their_pages(server: Server) -> None:
+    live, _ = server.sides()
+    many = [{"id": f"c{number}", "label": f"Candidate {number}"} for number in range(300)]
+    rules = [
+        {"id": f"r{number}", "name": f"Rule {number}", "when": True, "effects": [{"exclude": [f"c{number}"]}]}
+        for number in range(200)
+    ]
+    assert live.client.post("/v1/placements", json={"key": "big", "name": "Big"}).status_code == 201
+    assert live.client.post("/v1/placements/big/candidates", json=many).status_code == 201
+    assert live.client.post("/v1/placements/big/rules", json=rules).status_code == 201
+    person = person_of(server, live)
+    assert "Rule 199" in person.get("/admin/rules") or status_of(person, "/admin/rules?page=2") == 200
+    assert status_of(person, "/admin/placements/big") == 200
+    answer = live.client.post("/v1/personalize/decisions", json={"placement": "big"}).json()
+    assert len(answer["ranking"]) == 100
+    assert len(answer["excluded"]) == 200
+
+
+@pytest.mark.parametrize("path", [
+    "/admin/rules/nothing/x", "/admin/placements/nothing", "/admin/decisions/dec_nothing", "/admin/nothing",
+    "/admin/placements/" + "x" * 500, "/admin/rules/%F0%9F%8E%89/x",
+])  # fmt: skip
+def test_an_address_of_nothing_is_a_page_that_says_so(empty: Person, path: str) -> None:
+    answer = empty.client.get(empty.address(path), follow_redirects=True)
+    assert answer.status_code == 404
+    assert "<main" in answer.text
+    assert "Traceback" not in answer.text
