@@ -13,7 +13,7 @@ from engine.kernel.amounts import AmountScores, make_amounts
 from engine.kernel.choice_beliefs import ChoiceState
 from engine.kernel.contextual_beliefs import ContextualState
 from engine.kernel.plan import Plan
-from engine.kernel.spread import Spread
+from engine.kernel.spread import ProbeShares, Spread
 from engine.model.placement import Placement
 
 MOST_CACHED_DRAWS = 2**21
@@ -102,7 +102,7 @@ class Knowledge(msgspec.Struct, frozen=True, omit_defaults=True):
     """All that a beliefs version is made of, as its snapshot stores it.
 
     `contextual` is there if it learns from facts, `choice` if it learns from choices. Candidates that are `away` seem
-    to be down: only probes show them.
+    to be down: only probes show them. `probes` divide the floor; evenly if there are none.
     """
 
     arms: dict[str, ArmBelief] = {}
@@ -110,6 +110,7 @@ class Knowledge(msgspec.Struct, frozen=True, omit_defaults=True):
     contextual: ContextualState | None = msgspec.field(name="taught", default=None)
     choice: ChoiceState | None = None
     away: tuple[str, ...] = ()
+    probes: ProbeShares | None = None
 
     @property
     def trials(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,27 +13,48 @@ import bandits
 from bandits.evidence.outage import PROBES
 
 
+class ProbeShares(msgspec.Struct, frozen=True):
+    """The floor of a beliefs version as a multiple of the policy's, and the shares of it by candidate."""
+
+    multiple: float
+    shares: dict[str, float]
+
+
 class Spread(NamedTuple):
-    """The floor of a beliefs version, and a mask (K,) of the candidates that are away, or None if none is."""
+    """The floor of a beliefs version.
+
+    `away` (K,) is a mask of the candidates that are away, or None if none is; `shares` (K,) say how the floor is
+    divided, evenly if None.
+    """
 
     floor: float
     away: NDArray[np.bool_] | None = None
+    shares: NDArray[np.float64] | None = None
 
     @classmethod
-    def of(cls, ids: Sequence[str], away: Collection[str], floor: float) -> Spread:
-        """Return the spread for candidates `ids`, of whom those in `away` are probed only."""
+    def of(cls, ids: Sequence[str], away: Collection[str], floor: float, probes: ProbeShares | None = None) -> Spread:
+        """Return the spread for candidates `ids`, of whom those in `away` are probed only.
+
+        A candidate that `probes` lack, such as one that is new, gets an average share.
+        """
         mask = np.array([name in away for name in ids], np.bool_)
-        return cls(floor, mask if mask.any() else None)
+        gone = mask if mask.any() else None
+        if probes is None or not ids:
+            return cls(floor, gone)
+        shares = np.array([probes.shares.get(name, 1 / len(ids)) for name in ids], np.float64)
+        return cls(min(1.0, floor * probes.multiple), gone, shares)
 
     def applied(self, candidates: bandits.Candidates, eligible: Sequence[int]) -> bandits.Candidates:
-        """Return the eligible candidates with those away set aside: together they get PROBES of each drawn slot.
+        """Return the eligible candidates with their shares of the floor, and those away set aside.
 
-        The others keep the floor. Nothing changes if none or all of the eligible candidates are away.
+        Those away get PROBES of each drawn slot together; the others keep the floor. Nobody is set aside if all are
+        away.
         """
-        if self.away is None:
-            return candidates
-        away = self.away[list(eligible)]
+        rows = list(eligible)
+        shares = None if self.shares is None else self.shares[rows]
+        away = np.zeros(len(rows), np.bool_) if self.away is None else self.away[rows]
         if not away.any() or away.all():
-            return candidates
-        shares = np.where(away, PROBES / away.sum(), self.floor / len(away))
-        return candidates._replace(floor=float(min(1.0, shares.sum())), shares=shares, away=away)
+            return candidates if shares is None else candidates._replace(shares=shares)
+        even = np.full(len(rows), self.floor / len(rows)) if shares is None else self.floor * shares / shares.sum()
+        divided = np.where(away, PROBES / away.sum(), even)
+        return candidates._replace(floor=float(min(1.0, divided.sum())), shares=divided, away=away)

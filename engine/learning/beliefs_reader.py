@@ -9,6 +9,7 @@ import bandits
 from bandits.evidence.candidate_delays import Delays, curves_by_candidate
 from bandits.evidence.delay import ENOUGH
 from engine.kernel.beliefs import ArmBelief, Knowledge
+from engine.kernel.kernel import answer_length
 from engine.kernel.plan import Plan
 from engine.model.placement import Placement
 from engine.model.scope import Scope
@@ -27,6 +28,7 @@ from engine.statistics.evidence import (
     memory,
     pending_step,
 )
+from engine.statistics.probing import probe_shares
 from engine.store import fits, folds
 from engine.store.connection.database import Database
 
@@ -40,7 +42,8 @@ class BeliefsReader:
     """Reads the beliefs of one active placement, again for each beliefs version."""
 
     def __init__(self, merchant_id: int, plan: Plan) -> None:
-        placement = plan.placement
+        placement, self._ids = plan.placement, plan.ids
+        self._length = answer_length(placement, len(plan.ids))
         self._scope = Scope(merchant_id, placement.key, placement.reward)
         self._placement = placement
         self._fit = Fit()
@@ -72,10 +75,11 @@ class BeliefsReader:
         return Knowledge(arms, self._fit.customer_strength)
 
     async def read_all(self, database: Database, now: int) -> Knowledge:
-        """Return the evidence of all buckets together."""
+        """Return the evidence of all buckets together, and how the floor is divided."""
         self.new_jumps = ()
-        self._parents = await self._arms(database, None, now)
-        return Knowledge(self._parents, self._fit.customer_strength)
+        self._parents, days = await self._arms_of_days(database, None, now)
+        probes = probe_shares(self._ids, self._parents, days, today=now // DAY, length=self._length)
+        return Knowledge(self._parents, self._fit.customer_strength, probes=probes)
 
     def jumps(self) -> dict[str, int]:
         """Return by candidate the epoch day from which on its rate has jumped, as far as `read_all` noticed."""
@@ -97,13 +101,19 @@ class BeliefsReader:
 
     async def _arms(self, database: Database, bucket: str | None, now: int) -> dict[str, ArmBelief]:
         """Read the beliefs of a bucket, with priors from all buckets; without `bucket`, those of all together."""
+        return (await self._arms_of_days(database, bucket, now))[0]
+
+    async def _arms_of_days(
+        self, database: Database, bucket: str | None, now: int
+    ) -> tuple[dict[str, ArmBelief], list[DayRow]]:
+        """Read the same, and the sums by day that they are made from."""
         first_day = now // DAY - int(FORGOTTEN_AFTER_HALF_LIVES * self._placement.half_life_days)
         async with database.read() as connection:
             self._fit = await fits.get(connection, self._scope) or Fit()
             days = await folds.days(connection, self._scope, bucket=bucket, since_day=first_day)
             pending = await folds.waiting_trials(connection, self._scope, bucket=bucket)
             amounts = await folds.amount_rows(connection, self._scope, bucket=bucket, since_day=first_day)
-        return await asyncio.to_thread(self._beliefs, bucket, (days, pending, amounts), now)
+        return await asyncio.to_thread(self._beliefs, bucket, (days, pending, amounts), now), days
 
     def _beliefs(
         self, bucket: str | None, rows: tuple[Sequence[DayRow], Sequence[PendingRow], Sequence[AmountRow]], now: int

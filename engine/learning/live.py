@@ -75,7 +75,7 @@ class Active:
         """Draw the beliefs of a snapshot."""
         plan, policy, knowledge, version = self.plan, self.plan.placement.policy, snapshot.knowledge, snapshot.version
         floor = policy.floor if isinstance(policy, Thompson | Contextual) else 0.0
-        spread = Spread.of(plan.ids, knowledge.away, floor)
+        spread = Spread.of(plan.ids, knowledge.away, floor, knowledge.probes)
         if plan.learns_choices:
             return ChoiceBeliefs(
                 plan.ids,

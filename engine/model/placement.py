@@ -68,8 +68,10 @@ class Split(msgspec.Struct, frozen=True, tag_field="type", tag="split", forbid_u
 class Thompson(msgspec.Struct, frozen=True, tag_field="type", tag="thompson", forbid_unknown_fields=True):
     """Candidates are drawn in proportion to the probability that they are the best.
 
-    `floor` is the least share of each slot that is spread evenly, `drawn` the number of slots that are
-    drawn (the rest follow the posterior mean), `history` whether the customer's own past counts.
+    `floor` is the share of each slot that is kept for trying all candidates, `drawn` the number of slots that are
+    drawn (the rest follow the posterior mean), `history` whether the customer's own past counts. With the credit
+    `choice` the share falls from four times the floor to a fifth as traffic grows, and a third of it goes to candidates
+    that may have improved; otherwise it is spread evenly.
     """
 
     floor: Annotated[float, Meta(ge=0, le=0.5)] = 0.01

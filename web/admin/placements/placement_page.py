@@ -322,7 +322,10 @@ def _part(frame: Frame, name: str, value: str) -> str:
 def _floor_note(frame: Frame, placement: Placement) -> str:
     if not isinstance(placement.policy, Thompson | Contextual) or not placement.policy.floor:
         return ""
-    return f"; {frame.show.percent(placement.policy.floor)} is spread evenly, so that each is tried"
+    share = frame.show.percent(placement.policy.floor)
+    if placement.learns_choices:
+        return f"; {share} is kept for trying each, more with few visits and less with many"
+    return f"; {share} is spread evenly, so that each is tried"
 
 
 def _lines(arms: Arms) -> list[list[tuple[int, float]]]:
