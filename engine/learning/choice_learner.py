@@ -44,7 +44,8 @@ async def update_choices(
             rows = await observations.choices_after(
                 connection, scope, seq=learner.cursor, up_to=last, limit=MOST_AT_ONCE
             )
-        await asyncio.to_thread(learner.update, rows)
+            repeated = await observations.repeated(connection, scope, rows)
+        await asyncio.to_thread(learner.update, rows, repeated)
         if len(rows) < MOST_AT_ONCE:
             learner.cursor = max(learner.cursor, last)
             break
@@ -71,9 +72,13 @@ class ChoiceLearner:
         self._model = model.without(jumped) if jumped else model
         self._belief = self._model.belief(candidates=self._ids)
 
-    def update(self, rows: Sequence[ChoiceRow]) -> None:
-        """Learn a batch of observations, each day's after the evidence before it has faded."""
-        for day, of_day in groupby(rows, key=lambda row: row.decided_at // DAY):
+    def update(self, rows: Sequence[ChoiceRow], repeated: frozenset[tuple[str, str]] = frozenset()) -> None:
+        """Learn a batch of observations, each day's after the evidence before it has faded.
+
+        Those in `repeated`, by decision id and candidate, are left out.
+        """
+        counted = [row for row in rows if (row.decision_id, row.candidate) not in repeated]
+        for day, of_day in groupby(counted, key=lambda row: row.decided_at // DAY):
             self._fade_to(day)
             self._model = self._model.after(aggregate(list(self._observed(list(of_day)))))
             self._belief = self._model.belief(candidates=self._ids)

@@ -48,7 +48,8 @@ async def update_state(
     for _ in range(MOST_BATCHES):
         async with database.read() as connection:
             rows = await observations.after(connection, scope, seq=learner.cursor, up_to=last, limit=MOST_AT_ONCE)
-        await asyncio.to_thread(learner.update, rows)
+            repeated = await observations.repeated(connection, scope, rows)
+        await asyncio.to_thread(learner.update, rows, repeated)
         if len(rows) < MOST_AT_ONCE:
             learner.cursor = max(learner.cursor, last)
             break
@@ -68,9 +69,10 @@ class OnlineLearner:
         self._day = state.day
         self.cursor = state.cursor
 
-    def update(self, rows: Sequence[ObservationRow]) -> None:
-        """Learn from the next observations."""
-        for day, group in groupby(rows, key=lambda row: row.decided_at // DAY):
+    def update(self, rows: Sequence[ObservationRow], repeated: frozenset[tuple[str, str]] = frozenset()) -> None:
+        """Learn from the next observations; successes in `repeated`, by decision id and candidate, are left out."""
+        counted = [row for row in rows if not row.successes or (row.decision_id, row.candidate) not in repeated]
+        for day, group in groupby(counted, key=lambda row: row.decided_at // DAY):
             self._fade_to(day)
             self._learn(_by_candidate(self._encoding, list(group)))
         if rows:

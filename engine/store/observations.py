@@ -6,17 +6,23 @@ back. Only placements that learn from facts have any.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.scope import Scope
+from engine.model.timestamps import DAY, first_id_of
 from engine.store.connection.bulk import insert_many
 from engine.store.tables import decisions, observations
 
 COLUMNS = ("merchant_id", "placement", "reward", "decision_id", "candidate", "trials", "successes")
+
+
+MOST_SUCCESSES = 3
+"""The successes of a candidate that count of each customer and day, so that no single voice moves a rate."""
 
 
 class ObservationCell(NamedTuple):
@@ -40,6 +46,7 @@ class ObservationRow(NamedTuple):
     decided_at: int
     facts: str
     history: str
+    customer: str | None
 
 
 class ChoiceRow(NamedTuple):
@@ -55,6 +62,12 @@ class ChoiceRow(NamedTuple):
     stratum: str
     history: str
     answer: str
+    decision_id: str
+    customer: str | None
+
+    @property
+    def successes(self) -> int:
+        return self.trials if self.candidate else 0
 
 
 async def append(connection: AsyncConnection, changes: Mapping[Any, list[int]]) -> None:
@@ -92,6 +105,7 @@ async def after(connection: AsyncConnection, scope: Scope, *, seq: int, up_to: i
             decisions.c.decided_at,
             decisions.c.facts,
             decisions.c.history,
+            decisions.c.customer,
         )
         .join(decisions, decisions.c.id == observations.c.decision_id)
         .where(
@@ -120,6 +134,8 @@ async def choices_after(
             decisions.c.stratum,
             decisions.c.history,
             decisions.c.answer,
+            observations.c.decision_id,
+            decisions.c.customer,
         )
         .join(decisions, decisions.c.id == observations.c.decision_id)
         .where(
@@ -133,6 +149,42 @@ async def choices_after(
         .limit(limit)
     )
     return [ChoiceRow(*row) for row in await connection.execute(query)]
+
+
+async def repeated(
+    connection: AsyncConnection, scope: Scope, rows: Sequence[ObservationRow | ChoiceRow]
+) -> frozenset[tuple[str, str]]:
+    """Return (decision id, candidate) of the successes in `rows` beyond MOST_SUCCESSES of a customer and day.
+
+    The order in which successes were stored decides, so a success that is taken back is judged as when it came.
+    """
+    named = [row for row in rows if row.successes and row.customer is not None]
+    if not named:
+        return frozenset()
+    days = [row.decided_at // DAY for row in named]
+    first = func.min(observations.c.seq)
+    query = (
+        select(decisions.c.customer, decisions.c.decided_at, observations.c.candidate, decisions.c.id)
+        .join(observations, observations.c.decision_id == decisions.c.id)
+        .where(
+            decisions.c.merchant_id == scope.merchant_id,
+            decisions.c.customer.in_({row.customer for row in named}),
+            decisions.c.id >= first_id_of(min(days) * DAY),
+            decisions.c.id < first_id_of((max(days) + 1) * DAY),
+            observations.c.placement == scope.placement,
+            observations.c.reward == scope.reward,
+            observations.c.successes > 0,
+        )
+        .group_by(decisions.c.customer, decisions.c.decided_at, observations.c.candidate, decisions.c.id)
+        .order_by(first)
+    )
+    counts: Counter[tuple[str, int, str]] = Counter()
+    beyond = set()
+    for customer, decided_at, candidate, decision_id in await connection.execute(query):
+        counts[customer, decided_at // DAY, candidate] += 1
+        if counts[customer, decided_at // DAY, candidate] > MOST_SUCCESSES:
+            beyond.add((decision_id, candidate))
+    return frozenset(beyond)
 
 
 async def purge(connection: AsyncConnection, *, before_id: str) -> int:
