@@ -86,7 +86,7 @@ async def purge(database: Database, *, retention_days: int) -> None:
         await observations.purge(connection, before_id=first_id_of(before))
         await folds.purge_usage(connection, before_day=before // DAY)
         await folds.purge_waiting(connection, before_minute=now_ms() // MINUTE - MINUTES_TO_WAIT)
-        await folds.purge_tallies(connection, before_minute=before // MINUTE)
+        await rollups.purge_tallies(connection, before_minute=before // MINUTE)
         await folds.purge_minutes(connection, before_minute=now_ms() // MINUTE - MINUTES_FOR_OUTAGES)
         await snapshots.purge(connection, before=before)
         await rollups.purge(connection, before_day=before // DAY)

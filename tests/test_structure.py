@@ -51,7 +51,9 @@ def test_rooms_of_a_package_import_one_way():
 
 
 def test_no_folder_holds_too_many_modules():
-    assert {name for name, count in modules_a_folder(MODULES).items() if count > MODULES_A_FOLDER} == set()
+    # Migrations are numbered in one folder, and their number only grows.
+    counts = {name: count for name, count in modules_a_folder(MODULES).items() if name != "migrations/versions"}
+    assert {name for name, count in counts.items() if count > MODULES_A_FOLDER} == set()
 
 
 def test_most_files_and_functions_are_short():

@@ -20,7 +20,7 @@ from engine.decisions.outcome_processor import OutcomeProcessor, Receipt, close_
 from engine.faults import is_temporary
 from engine.learning.outcome_effects import Learning, add_pending
 from engine.model.timestamps import MINUTE
-from engine.store import decisions, folds
+from engine.store import decisions, folds, rollups
 from engine.store.connection.database import Database
 from engine.store.decisions import DecisionRow
 from engine.store.experiments import exposures
@@ -244,7 +244,7 @@ class Recorder:
             if group.replacements:
                 await self._outcome_processor.forget(connection, [row.id for row in group.replacements], sums)
                 await decisions.replace(connection, group.replacements)
-            await folds.add_firsts(connection, _firsts(new))
+            await rollups.add_firsts(connection, _firsts(new))
             receipts = await self._process(connection, group.reports, sums) if group.reports else []
             await folds.add(connection, sums)
             return receipts

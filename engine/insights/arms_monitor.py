@@ -17,7 +17,7 @@ from engine.model.errors import NotFound
 from engine.model.timestamps import MINUTE
 from engine.statistics.findings import ColdStart, Finding, cold_starts, findings
 from engine.statistics.share import Share
-from engine.store import folds
+from engine.store import rollups
 from engine.store.connection.database import Database
 
 
@@ -64,7 +64,7 @@ class Monitor:
         if active is None:
             raise NotFound(f"there is no placement “{placement}”", field="placement")
         async with self._database.read() as connection:
-            shares = await folds.shares(connection, merchant_id, placement, since_minute=now_ms() // MINUTE - minutes)
+            shares = await rollups.shares(connection, merchant_id, placement, since_minute=now_ms() // MINUTE - minutes)
         return _arms(active, _chosen(active, bucket), shares)
 
     def findings(self, merchant_id: int, placement: str) -> list[Finding]:

@@ -15,7 +15,6 @@ from engine.model.scope import Scope
 from engine.statistics.amounts import AmountRow
 from engine.statistics.evidence import DayRow, PendingRow
 from engine.statistics.outages import MinuteRow
-from engine.statistics.share import Share
 from engine.store import observations, tables
 from engine.store.connection.bulk import insert_many
 from engine.store.experiments import exposures
@@ -30,13 +29,10 @@ from engine.store.tables import (
     minutes,
     pending_trials,
     statistics,
-    tallies,
     usage,
 )
 
 _encode = msgspec.json.Encoder().encode
-
-TALLY_COLUMNS = ("merchant_id", "placement", "minute", "candidate", "firsts")
 
 
 class Cell(NamedTuple):
@@ -188,11 +184,6 @@ async def kept(connection: AsyncConnection) -> Sums:
         for row in await connection.execute(select(*(fold.table.c[name] for name in fold.columns))):
             sums.add(fold, tuple(row[:width]), *row[width:])
     return sums
-
-
-async def add_firsts(connection: AsyncConnection, firsts: dict[tuple[int, str, int, str], int]) -> None:
-    rows = sorted((*cell, count) for cell, count in firsts.items())
-    await insert_many(connection, tallies, TALLY_COLUMNS, rows, on_conflict="add")
 
 
 async def days(connection: AsyncConnection, scope: Scope, *, bucket: str | None, since_day: int) -> list[DayRow]:
@@ -379,24 +370,6 @@ async def purge_waiting(connection: AsyncConnection, *, before_minute: int) -> i
         delete(pending_trials).where(pending_trials.c.minute < before_minute, pending_trials.c.trials == 0)
     )
     return result.rowcount
-
-
-async def purge_tallies(connection: AsyncConnection, *, before_minute: int) -> int:
-    result = await connection.execute(delete(tallies).where(tallies.c.minute < before_minute))
-    return result.rowcount
-
-
-async def shares(connection: AsyncConnection, merchant_id: int, placement: str, *, since_minute: int) -> list[Share]:
-    query = (
-        select(tallies.c.minute, tallies.c.candidate, tallies.c.firsts)
-        .where(
-            tallies.c.merchant_id == merchant_id,
-            tallies.c.placement == placement,
-            tallies.c.minute >= since_minute,
-        )
-        .order_by(tallies.c.minute, tallies.c.candidate)
-    )
-    return [Share(*row) for row in await connection.execute(query)]
 
 
 async def has_usage(connection: AsyncConnection) -> bool:

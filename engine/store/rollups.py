@@ -1,4 +1,4 @@
-"""How often rules fired and fields arrived, by day, and how far the log has been counted."""
+"""Count how often rules fired, fields arrived and candidates came first, and how far the log has been counted."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import bindparam, case, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.statistics.share import Share
 from engine.store.connection.bulk import insert_many
-from engine.store.tables import decisions, field_days, field_faults, rollup_cursor, rule_days, rule_fired
+from engine.store.tables import decisions, field_days, field_faults, rollup_cursor, rule_days, rule_fired, tallies
+
+TALLY_COLUMNS = ("merchant_id", "placement", "minute", "candidate", "firsts")
 
 
 class LoggedUse(NamedTuple):
@@ -173,3 +176,26 @@ async def faults(connection: AsyncConnection, merchant_id: int, *, since_day: in
 async def purge(connection: AsyncConnection, *, before_day: int) -> None:
     for table in (rule_days, field_days, field_faults):
         await connection.execute(delete(table).where(table.c.day < before_day))
+
+
+async def add_firsts(connection: AsyncConnection, firsts: dict[tuple[int, str, int, str], int]) -> None:
+    rows = sorted((*cell, count) for cell, count in firsts.items())
+    await insert_many(connection, tallies, TALLY_COLUMNS, rows, on_conflict="add")
+
+
+async def purge_tallies(connection: AsyncConnection, *, before_minute: int) -> int:
+    result = await connection.execute(delete(tallies).where(tallies.c.minute < before_minute))
+    return result.rowcount
+
+
+async def shares(connection: AsyncConnection, merchant_id: int, placement: str, *, since_minute: int) -> list[Share]:
+    query = (
+        select(tallies.c.minute, tallies.c.candidate, tallies.c.firsts)
+        .where(
+            tallies.c.merchant_id == merchant_id,
+            tallies.c.placement == placement,
+            tallies.c.minute >= since_minute,
+        )
+        .order_by(tallies.c.minute, tallies.c.candidate)
+    )
+    return [Share(*row) for row in await connection.execute(query)]

@@ -18,7 +18,7 @@ from engine.model.scope import Scope
 from engine.model.timestamps import DAY, MINUTE, first_id_of
 from engine.previews import previews
 from engine.previews.previews import Period
-from engine.store import folds
+from engine.store import folds, rollups
 from engine.store.decisions import DecisionRow
 from tests.factories import order
 from web.http import logs
@@ -63,7 +63,7 @@ def faults(monkeypatch):
 
 async def firsts(shop):
     async with shop.engine.database.read() as connection:
-        rows = await folds.shares(connection, shop.id, "payment_methods", since_minute=0)
+        rows = await rollups.shares(connection, shop.id, "payment_methods", since_minute=0)
     return sum(row.firsts for row in rows)
 
 
