@@ -22,6 +22,7 @@ SCREENSHOTS = PROJECT / "screenshots"
 PASSWORD = "correct horse battery staple"
 DEMO = "demo@tap2.example"
 READY_SECONDS = 60
+COMMAND_SECONDS = 180
 PATIENCE_MS = 20_000
 TAP2 = [sys.executable, "-c", "from web.cli import main; main()"]
 
@@ -36,13 +37,23 @@ class Site:
 
     def run(self, *command: str) -> None:
         subprocess.run(
-            [*TAP2, *command], env=self.environment, cwd=PROJECT, check=True, capture_output=True, timeout=60
+            [*TAP2, *command],
+            env=self.environment,
+            cwd=PROJECT,
+            check=True,
+            capture_output=True,
+            timeout=COMMAND_SECONDS,
         )
 
     def output(self, *command: str) -> dict[str, str]:
         """What a command prints as JSON."""
         done = subprocess.run(
-            [*TAP2, *command], env=self.environment, cwd=PROJECT, check=True, capture_output=True, timeout=60
+            [*TAP2, *command],
+            env=self.environment,
+            cwd=PROJECT,
+            check=True,
+            capture_output=True,
+            timeout=COMMAND_SECONDS,
         )
         found: dict[str, str] = json.loads(done.stdout)
         return found

@@ -86,6 +86,7 @@ async def changes_page(frame: NamedDependency[Frame], key: FromPath[str]) -> Pag
 @post("/placements/{key:str}/changes", status_code=200)
 async def act_on_changes(request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str]) -> Response[Any]:
     """Publish, schedule, send for review, approve, take back, keep or discard, as the button says."""
+    frame.must_draft()
     values = await typed(request)
     act = ACTS.get(values.get("act", ""))
     if act is None:
