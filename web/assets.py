@@ -5,6 +5,7 @@ The machine's npm is used, or, where there is none, the npm inside the PyPI pack
 """
 
 import hashlib
+import json
 import re
 import shutil
 import subprocess
@@ -63,9 +64,15 @@ def fingerprint(project: Path) -> str:
 
 
 def packages_are_installed(project: Path) -> bool:
-    """Return whether npm has installed this lock file; npm keeps a note of what it installed."""
+    """Return whether npm has installed what this lock file names; npm keeps a note of what it installed."""
     note = project / "node_modules" / ".package-lock.json"
-    return note.is_file() and note.stat().st_mtime >= (project / "package-lock.json").stat().st_mtime
+    return note.is_file() and _digests(project / "package-lock.json").items() <= _digests(note).items()
+
+
+def _digests(lock: Path) -> dict[str, str]:
+    """Return the digest of each package that a lock file names, without the project itself."""
+    packages = json.loads(lock.read_text()).get("packages", {})
+    return {path: package.get("integrity", "") for path, package in packages.items() if path}
 
 
 def find_npm() -> list[str]:

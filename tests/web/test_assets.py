@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -26,7 +27,7 @@ def project(tmp_path: Path) -> Path:
         target.write_text("import { isString } from 'vega-util';\nrest\n//# sourceMappingURL=x.map\n")
     symbols = "".join(f'<symbol id="tabler-{name}" viewBox="0 0 24 24"></symbol>' for name in assets.ICONS)
     (tmp_path / "node_modules" / assets.SPRITE).write_text(f"<svg>{symbols}</svg>")
-    (tmp_path / "node_modules" / ".package-lock.json").write_text("{}")
+    shutil.copy(assets.PROJECT / "package-lock.json", tmp_path / "node_modules" / ".package-lock.json")
     return tmp_path
 
 
@@ -34,8 +35,17 @@ def test_installing_again_does_nothing_until_the_lock_file_changes(project: Path
     assert assets.install(project) is True
     assert assets.install(project) is False
     (project / "package-lock.json").write_text("{}")
-    (project / "node_modules" / ".package-lock.json").touch()
     assert assets.install(project) is True
+
+
+def test_packages_are_installed_once_the_note_has_all_of_the_lock_file(project: Path) -> None:
+    assert assets.packages_are_installed(project)
+    (project / "package-lock.json").touch()
+    assert assets.packages_are_installed(project), "a checkout changes times, not packages"
+    lock = json.loads((project / "package-lock.json").read_text())
+    lock["packages"]["node_modules/new"] = {"version": "1.0.0", "integrity": "sha512-x"}
+    (project / "package-lock.json").write_text(json.dumps(lock))
+    assert not assets.packages_are_installed(project)
 
 
 def test_a_module_that_names_a_package_takes_it_from_the_page(project: Path) -> None:
