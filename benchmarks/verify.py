@@ -1,7 +1,7 @@
 """`make verify`: every long check, its table kept in docs/verification.md.
 
 `python -m benchmarks.verify [PART ...]` runs all parts, or some of those below. Half an hour, and
-`learning` and `mutation` about an hour more each.
+`learning`, `mutation` and `fuzz` up to an hour more each.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from benchmarks.checks import (
     learning,
     money,
     mutation,
+    neighbours,
     outages,
     previews,
     publishing,
@@ -40,6 +41,7 @@ from benchmarks.checks import (
     rules,
 )
 from benchmarks.choice import check as choice
+from benchmarks.fuzzing import run as fuzzing
 from benchmarks.process import ROOT
 from benchmarks.published import put
 
@@ -73,9 +75,11 @@ PARTS: dict[str, Callable[[], Figures]] = {
     "engine": engine.figures,
     "evaluate": evaluation.figures,
     "floor": floor.figures,
+    "fuzz": fuzzing.figures,
     "learning": learning.figures,
     "money": money.figures,
     "mutation": mutation.figures,
+    "neighbours": neighbours.figures,
     "outages": outages.figures,
     "preview": previews.figures,
     "publishing": publishing.figures,

@@ -46,7 +46,7 @@ class Client:
         return found
 
 
-async def _open(folder: Path) -> dict[str, str]:
+async def open_merchants(folder: Path) -> dict[str, str]:
     """Make two merchants; return their keys by name."""
     keys: dict[str, str] = {}
     engine = await open_engine(Settings(data=str(folder)))
@@ -58,7 +58,7 @@ async def _open(folder: Path) -> dict[str, str]:
     return keys
 
 
-def _furnish(shop: Client) -> None:
+def furnish(shop: Client) -> None:
     for path, body in (
         ("/v1/placements", {"key": "payment_methods", "name": "Payment methods", "window_minutes": 1}),
         ("/v1/placements/payment_methods/candidates", [{"id": id, "label": id, "type": id} for id in METHODS]),
@@ -120,7 +120,7 @@ def _flood(port: int, key: str, stop: threading.Event) -> None:
 def figures() -> list[Figure]:
     """Start a server and attack it; return the table's rows."""
     folder = Path(tempfile.mkdtemp(prefix="tap2-attacks-"))
-    keys = asyncio.run(_open(folder))
+    keys = asyncio.run(open_merchants(folder))
     port = free_port()
     # Without a limit on requests, so that the figures are those of the attack itself.
     server = Server((*TAP2, "serve"), folder, port, {"TAP2_PUBLIC_RATE": "1000000/minute"})
@@ -128,8 +128,8 @@ def figures() -> list[Figure]:
     try:
         one, two = Client(port, keys["one secret"]), Client(port, keys["two secret"])
         attacker = Client(port, keys["one publishable"])
-        _furnish(one)
-        _furnish(two)
+        furnish(one)
+        furnish(two)
         told = [*_of_ids(one, attacker), *_of_past(one, attacker)]
         return [*_of_flood(port, keys, two), *_of_poison(one, attacker), *told]
     finally:

@@ -135,7 +135,7 @@ def _reported(request: AnyRequest, access: Access, prefix: str, outcome: Outcome
 
 
 def _refusal(event_id: object, problem: FieldProblem) -> Receipt:
-    named = event_id[:128] if isinstance(event_id, str) else ""
+    named = event_id[:128] if isinstance(event_id, str) and event_id.isprintable() else ""
     return Receipt(named, "invalid", f"{problem.field}: {problem.message}")
 
 

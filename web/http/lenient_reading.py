@@ -67,6 +67,7 @@ class LenientReader(Generic[T]):
         fields = {name: value for name, value in document.items() if name in names and value is not None}
         warnings += _unknown_fields(document, names)
         warnings += _without_misfits(fields)
+        _refuse_what_is_no_text(fields)
         return ReadRequest(converted(fields, self._kind), warnings)
 
 
@@ -106,13 +107,22 @@ def _without_misfits(fields: dict[str, Any]) -> list[FieldProblem]:
     if problem:
         del fields["customer_id"]
         warnings.append(FieldProblem("customer_id", f"{problem}; the customer counts as a guest"))
-    if not isinstance(fields.get("customer_token", ""), str):
+    token = fields.get("customer_token", "")
+    if not isinstance(token, str) or _SURROGATE.search(token):
         del fields["customer_token"]
         warnings.append(FieldProblem("customer_token", "must be a text"))
     if not isinstance(fields.get("context", {}), dict):
         del fields["context"]
         warnings.append(FieldProblem("context", "must be an object of facts by group"))
     return warnings
+
+
+def _refuse_what_is_no_text(fields: dict[str, Any]) -> None:
+    """Raise `Invalid` for half of a surrogate pair outside the facts: an answer could not repeat it."""
+    for name, value in fields.items():
+        texts = value if isinstance(value, list) else [value]
+        if name != "context" and any(isinstance(text, str) and _SURROGATE.search(text) for text in texts):
+            raise invalid(name, "has half of a surrogate pair, which is not text")
 
 
 def _problem_with_customer(value: object) -> str | None:
