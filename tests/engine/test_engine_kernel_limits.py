@@ -154,6 +154,7 @@ def test_limits_are_kept_for_requests_that_share_them():
     first = limits_for(of, {"geo.country": "DE"}, ())
     assert limits_for(of, {"geo.country": "DE", "cart.total": 1}, ()) is first
     assert limits_for(of, {"geo.country": "NL"}, ()) is not first
+    assert limits_for(of, {"geo.country": "DE"}, ()) is first
     assert (first.eligible, limits_for(of, {}, ()).eligible) == ((1, 2, 3), (0, 1, 2, 3))
 
 
