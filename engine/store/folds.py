@@ -30,7 +30,7 @@ from engine.store.tables import (
     pending_trials,
     statistics,
     usage,
-)
+)  # fmt: skip
 
 _encode = msgspec.json.Encoder().encode
 
