@@ -13,6 +13,7 @@ import bandits
 from engine import jobs
 from engine.accounts.accounts import Accounts
 from engine.accounts.identities import Identities
+from engine.accounts.login_limits import LoginLimits
 from engine.accounts.passwords import Passwords
 from engine.accounts.second_factor import SecondFactors
 from engine.accounts.sessions import Sessions
@@ -64,6 +65,7 @@ class Engine:
         self.recorder = Recorder(database, self.live.add_news)
         self.accounts = Accounts(database)
         self.passwords = Passwords()
+        self.login_limits = LoginLimits(database)
         self.second_factors = SecondFactors(database, self.accounts, customer_key)
         self.sessions = Sessions(database, self.accounts, self.passwords, self.second_factors)
         self.identities = Identities(database, self.accounts, self.passwords)

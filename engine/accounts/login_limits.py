@@ -47,16 +47,19 @@ class LoginLimits:
                 await people.uncount_attempt(connection, key)
 
 
+def address_counters(address: str) -> Counters:
+    """Return the same for an attempt that names nobody: what a provider sends back."""
+    return ((_key(f"address {address}"), MOST_BY_ADDRESS),)
+
+
 def login_counters(address: str, email: str) -> Counters:
     """Return what an attempt is counted under and the most of each. The order keeps locks from crossing."""
-    by_address = (_key(f"address {address}"), MOST_BY_ADDRESS)
-    return by_address, (_key(f"person {address} {email[:200]}"), MOST_BY_PERSON)
+    return *address_counters(address), (_key(f"person {address} {email[:200]}"), MOST_BY_PERSON)
 
 
 def code_counters(address: str, user_id: int) -> Counters:
     """Return the same for a code of a second factor, which is counted by person from all addresses together."""
-    by_address = (_key(f"address {address}"), MOST_BY_ADDRESS)
-    return by_address, (_key(f"code {user_id}"), MOST_BY_PERSON)
+    return *address_counters(address), (_key(f"code {user_id}"), MOST_BY_PERSON)
 
 
 def _key(text: str) -> str:

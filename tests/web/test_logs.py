@@ -14,6 +14,7 @@ import structlog
 
 from engine.settings import Settings
 from tests.serving import Server, Side, serving
+from tests.web.people import PASSWORD, csrf_in, log_in, person_of
 from web.http import logs
 from web.openapi import examples
 
@@ -64,6 +65,25 @@ def test_nothing_that_a_caller_sent_reaches_the_log(verbose: Server, capfd: pyte
     assert {200, 202, 201, 400, 404, 401} <= set(statuses)
     assert MARK not in text
     assert side.key not in text
+
+
+def test_log_names_nobody_who_logs_in_is_invited_or_joins(verbose: Server, capfd: pytest.CaptureFixture[str]):
+    side, _ = verbose.sides()
+    admin = person_of(verbose, side)
+    token = verbose.run(verbose.engine.team.invite(side.merchant.slug, EMAIL, "viewer", actor_name=admin.email))
+    newcomer = verbose.client()
+    form = {"csrf": csrf_in(newcomer.get(f"/admin/join/{token}").text), "name": MARK, "password": PASSWORD}
+    assert newcomer.post(f"/admin/join/{token}", data=form).status_code == 303
+    assert log_in(verbose.client(), EMAIL, "wrong password").status_code == 401
+    assert newcomer.get("/admin/login/provider/callback", params={"code": MARK, "state": MARK}).status_code in (
+        403,
+        404,
+    )
+    admin.send("/admin/profile/second-factor/confirm", code=MARK)
+    text = capfd.readouterr().err
+    assert any(line["event"] == "log-in failed" for line in lines(text))
+    for secret in (MARK, token, PASSWORD, admin.email, admin.csrf()):
+        assert secret not in text
 
 
 def test_not_even_where_something_breaks(

@@ -14,6 +14,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, RSAKey
 
+from engine.accounts import login_limits
 from engine.clock import now_ms
 from engine.settings import Settings
 from tests.serving import Server, Side, serving
@@ -178,6 +179,19 @@ def test_answer_counts_once(server: Server, side: Side, provider: Provider) -> N
     back = go_to_provider(client)
     assert client.get(back).status_code == 303
     assert client.get(back).status_code == 403
+
+
+def test_answers_that_let_nobody_in_are_limited(
+    server: Server, side: Side, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = person_of(server, side)
+    provider.answer_with(**claims_of(person.email))
+    back = go_to_provider(client := server.client())
+    monkeypatch.setattr(login_limits, "MOST_BY_ADDRESS", 0)
+    answer = client.get(back)
+    assert answer.status_code == 429
+    assert "Try again in" in answer.text
+    assert not is_in(client)
 
 
 @pytest.mark.parametrize("query", ["", "?error=access_denied", "?code=invented&state=invented"])

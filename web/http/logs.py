@@ -16,7 +16,9 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
-CHATTY = ("aiosqlite", "asyncio", "httpx", "httpcore", "sqlalchemy", "litestar", "alembic")
+CHATTY = (
+    "aiosqlite", "alembic", "asyncio", "authlib", "httpcore", "httpcore2", "httpx", "httpx2", "litestar", "sqlalchemy",
+)  # fmt: skip
 """Libraries that log every step at INFO or DEBUG: only their warnings and errors are logged."""
 
 ACCESS_LOGGER = "uvicorn.access"

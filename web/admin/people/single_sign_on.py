@@ -9,10 +9,11 @@ import msgspec
 from litestar import Response, get
 from litestar.response import Redirect
 
+from engine.accounts.login_limits import address_counters
 from engine.model.errors import CodeNeeded, Forbidden, NotFound, TooMany
 from engine.service import Engine
 from web.admin.shell.admission import AnyRequest, cookies_of
-from web.admin.shell.door import ask_for_code, browser_of, count_login, let_in, login_form, too_often
+from web.admin.shell.door import ask_for_code, browser_of, count_login, let_in, login_form, network_address, too_often
 from web.http.openid import ENDED, LoginAttempt, OpenIDProvider
 from web.http.sessions import ATTEMPT
 
@@ -38,10 +39,13 @@ async def begin(request: AnyRequest) -> Response[Any]:
 async def finish(request: AnyRequest) -> Response[Any]:
     """Log in whom the provider vouches for, if they are in a team or invited to one."""
     engine: Engine = request.app.state.engine
+    counters = address_counters(network_address(request))
     try:
+        await engine.login_limits.count(counters)
         attempt = _attempt(request)
         identity = await _provider(request).finish(attempt, request.query_params)
         user = await engine.identities.person_of(identity)
+        await engine.login_limits.uncount(counters)
         token, _ = await engine.sessions.admit(user, browser=browser_of(request))
         response = await let_in(request, token, attempt.next)
     except CodeNeeded as needed:
