@@ -20,6 +20,7 @@ import prometheus_client
 import pytest
 
 import web.http.metrics
+from benchmarks.verify import PARTS, TABLE_PAGES, TablePage
 from engine.settings import Settings, describe
 from tests.test_walls import MAY_IMPORT
 from web.cli import main
@@ -86,6 +87,12 @@ def words_by_heading(page: str) -> dict[str, int]:
 def test_no_heading_stands_over_too_many_words(page):
     counts = words_by_heading(page.read_text())
     assert {title: count for title, count in counts.items() if count > WORDS_A_HEADING and title not in LISTS} == {}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_check_has_a_place_for_its_table(part):
+    text = TABLE_PAGES.get(part, TablePage()).page.read_text()
+    assert (text.count(f"<!-- {part} -->"), text.count(f"<!-- /{part} -->")) == (1, 1)
 
 
 # Settings and metrics

@@ -17,10 +17,10 @@ from bandits.posterior.beta import log_gamma
 
 Floats = NDArray[np.float64]
 
-VISITS_A_CANDIDATE = 100.0
+VISITS_A_CANDIDATE = 150.0
 """The visits a day for each candidate at which the floor is the setting; it is in inverse proportion to them."""
 
-LEAST, MOST = 0.2, 4.0
+LEAST, MOST = 0.2, 6.0
 """The floor lies between these multiples of the setting. The least keeps weights of estimates from the log bounded."""
 
 EVENLY = 0.65

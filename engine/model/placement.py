@@ -70,7 +70,7 @@ class Thompson(msgspec.Struct, frozen=True, tag_field="type", tag="thompson", fo
 
     `floor` is the share of each slot that is kept for trying all candidates, `drawn` the number of slots that are
     drawn (the rest follow the posterior mean), `history` whether the customer's own past counts. With the credit
-    `choice` the share falls from four times the floor to a fifth as traffic grows, and a third of it goes to candidates
+    `choice` the share falls from six times the floor to a fifth as traffic grows, and a third of it goes to candidates
     that may have improved; otherwise it is spread evenly.
     """
 

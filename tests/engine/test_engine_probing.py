@@ -36,8 +36,8 @@ def test_an_improved_candidate_gets_more_of_the_floor():
 
 
 def test_the_floor_follows_the_visits_of_full_days():
-    assert shares_for(300, 0.02).multiple == 1.0
-    assert shares_for(50, 0.02).multiple == 4.0
+    assert shares_for(450, 0.02).multiple == 1.0
+    assert shares_for(50, 0.02).multiple == 6.0
     assert probe_shares((), {}, [], today=TODAY, length=0) is None
 
 
@@ -71,10 +71,10 @@ async def test_answers_with_a_divided_floor_replay(empty_shop):
     await empty_shop.engine.live.refresh(at_once=True)
     active = empty_shop.engine.live.get(empty_shop.id, "payment_methods")
     probes = active.snapshots[""].knowledge.probes
-    assert probes.multiple == 4.0
+    assert probes.multiple == 6.0
     answer = await empty_shop.decide()
-    assert active.beliefs_for("").spread.floor == pytest.approx(0.2)
-    assert min(active.beliefs_for("").first_chances((0, 1, 2))) >= 0.2 * min(probes.shares.values())
+    assert active.beliefs_for("").spread.floor == pytest.approx(0.3)
+    assert min(active.beliefs_for("").first_chances((0, 1, 2))) >= 0.3 * min(probes.shares.values())
     assert (await empty_shop.engine.logbook.replay(empty_shop.id, answer.decision.decision_id)).same
 
 
