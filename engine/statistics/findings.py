@@ -52,14 +52,25 @@ def findings(encoding: Encoding, evidence: WeightEvidence, candidates: Sequence[
     """
     beliefs = beliefs_of(evidence, candidates, encoding.attributes)
     scored = [
-        pair
+        row
         for candidate in candidates
         if (factor := evidence.factors.get(candidate)) is not None and factor.trials >= LEAST_TRIALS
-        for pair in _scored_findings(encoding, candidate, factor, beliefs[candidate])
+        for row in _scored_findings(encoding, candidate, factor, beliefs[candidate])
     ]
-    scored.sort(key=lambda pair: -pair[0])
-    sure = discoveries([p_value(distance, 1.0) for distance, _ in scored]).tolist()
-    return [finding._replace(sure=is_sure) for (_, finding), is_sure in zip(scored, sure, strict=True)]
+    scored.sort(key=lambda row: -row.distance)
+    sure = discoveries([p_value(row.distance, 1.0) for row in scored], weights=[row.information for row in scored])
+    return [row.finding._replace(sure=is_sure) for row, is_sure in zip(scored, sure.tolist(), strict=True)]
+
+
+class ScoredFinding(NamedTuple):
+    """A finding, its `distance` from no effect in standard errors, and how much its trials can tell.
+
+    `information` is the number of trials times the variance of the feature, whatever the outcomes were.
+    """
+
+    finding: Finding
+    distance: float
+    information: float
 
 
 class ColdStart(NamedTuple):
@@ -82,8 +93,7 @@ def cold_starts(encoding: Encoding, evidence: WeightEvidence, typical: Floats) -
     return [*by_trait, ColdStart("", (), float(rate(shared)))]
 
 
-def _scored_findings(encoding: Encoding, candidate: str, factor: Factor, belief: Belief) -> list[tuple[float, Finding]]:
-    """Return the findings of a candidate, each with its distance from no effect in standard errors."""
+def _scored_findings(encoding: Encoding, candidate: str, factor: Factor, belief: Belief) -> list[ScoredFinding]:
     average = factor.totals / factor.trials
     groups: dict[str, list[int]] = {}
     for column, feature in enumerate(encoding.features):
@@ -98,7 +108,8 @@ def _scored_findings(encoding: Encoding, candidate: str, factor: Factor, belief:
         low, high = middle - Z95 * error, middle + Z95 * error
         span = math.exp(middle), math.exp(low), math.exp(high)
         finding = Finding(candidate, feature.where, *span, False, factor.trials)
-        scored.append((_distance(middle, error), finding))
+        information = _information(feature, factor.totals[column], factor.trials)
+        scored.append(ScoredFinding(finding, _distance(middle, error), information))
     return scored
 
 
@@ -109,6 +120,12 @@ def _distance(log_ratio: float, error: float) -> float:
     """
     size = abs(log_ratio)
     return math.sqrt(max(0.0, 2 * (size - 1 + math.exp(-size)))) / error if error else 0.0
+
+
+def _information(feature: Feature, total: float, trials: float) -> float:
+    """Return trials times the variance of a 0/1 feature; of other features only the sum is kept: as if of 0 and 1."""
+    share = total / trials if (feature.low, feature.high) == (0.0, 1.0) else 0.5
+    return trials * share * (1 - share)
 
 
 def _is_comparable(feature: Feature, total: float, trials: float) -> bool:

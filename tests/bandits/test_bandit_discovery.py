@@ -9,6 +9,24 @@ def test_pages_without_effects_seldom_tell_one():
     assert np.mean(false) <= 0.13
     plain = [(np.abs(rng.normal(size=208)) > 1.96).sum() for _ in range(50)]
     assert np.mean(plain) > 8
+    weights = rng.lognormal(sigma=1.5, size=208)
+    weighted = [discoveries([p_value(z, 1.0) for z in rng.normal(size=208)], weights=weights).any() for _ in range(400)]
+    assert np.mean(weighted) <= 0.13
+
+
+def test_hypotheses_that_little_is_known_of_take_little_from_others():
+    rng, strong = np.random.default_rng(2), np.arange(208) < 32
+    pages = [[p_value(z, 1.0) for z in rng.normal(3.3 * (np.arange(208) < 2), 1.0)] for _ in range(300)]
+    weighted, plain = (
+        np.mean([discoveries(page, weights=weights)[:2].mean() for page in pages])
+        for weights in (np.where(strong, 450.0, 100.0), None)
+    )
+    assert weighted > plain + 0.05
+
+
+def test_equal_weights_change_nothing():
+    values = [0.001, 0.02, 0.03, 0.5]
+    assert discoveries(values, weights=[7.0] * 4).tolist() == discoveries(values).tolist()
 
 
 def test_strong_effects_are_sure_beside_many_nulls():
