@@ -107,14 +107,14 @@ async def replays(engine: Engine) -> dict[str, Json]:
 
     The new answer comes decoded; encoding it gives back its exact bytes.
     """
-    merchant, found, last = (await shop_of(engine)).id, {}, None
+    merchant, result, last = (await shop_of(engine)).id, {}, None
     while page := await engine.logbook.search(merchant, before_id=last, limit=500):
         for logged in page:
             last = logged.row.id
             again = await engine.logbook.replay(merchant, last)
             digests = {"logged": digest(logged.row.answer.encode()), "again": digest(encoded(again.replayed))}
-            found[last] = {**digests, "same": again.same}
-    return found
+            result[last] = {**digests, "same": again.same}
+    return result
 
 
 async def sums(engine: Engine) -> dict[str, list[list[Any]]]:
@@ -131,10 +131,15 @@ async def differences(engine: Engine) -> list[Any]:
 
 async def preview_of(engine: Engine, id: str) -> Json:
     """Return what a preview tried, its period, and its result as the JSON text that is stored."""
-    found = await engine.previews.get((await shop_of(engine)).id, id)
-    assert (found.state, found.problem) == ("done", ""), found
-    asked = {"placement": found.placement, "since": found.since, "until": found.until, "without": found.subject.without}
-    return {**asked, "result": encoded(found.result).decode()}
+    result = await engine.previews.get((await shop_of(engine)).id, id)
+    assert (result.state, result.problem) == ("done", ""), result
+    asked = {
+        "placement": result.placement,
+        "since": result.since,
+        "until": result.until,
+        "without": result.subject.without,
+    }
+    return {**asked, "result": encoded(result.result).decode()}
 
 
 async def try_draft(engine: Engine, *, placement: str, since: int, until: int, without: str) -> str:
@@ -189,8 +194,8 @@ async def go_on(engine: Engine, clock: Clock, *, rounds: int = 4) -> list[str]:
 
 def openapi(folder: Path) -> str:
     """Return the OpenAPI document that the app serves, with sorted keys."""
-    found = document(create_app(settings(folder)))
-    return json.dumps(found, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    result = document(create_app(settings(folder)))
+    return json.dumps(result, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 encoded: Callable[[Any], bytes] = msgspec.json.encode

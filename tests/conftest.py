@@ -165,9 +165,9 @@ async def engine(open_another: EngineFactory) -> Engine:
 async def shop(engine: Engine) -> Shop:
     """A merchant with the placement `payment_methods` and the six methods of `factories.METHODS`."""
     merchant, _ = await engine.accounts.add_merchant("shop", "Shop")
-    one = Shop(engine, merchant)
-    await one.place()
-    return one
+    item = Shop(engine, merchant)
+    await item.place()
+    return item
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ class Desk:
         return await self.shop.engine.drafts.get(self.shop.id, PLACE)
 
     async def marks(self):
-        return {one.id: one.mark for one in (await self.draft()).rules}
+        return {item.id: item.mark for item in (await self.draft()).rules}
 
     async def release(self, act, **more):
         revision = more.pop("revision", None) or (await self.draft()).head.revision

@@ -60,8 +60,8 @@ class Side:
     def decide(self, customer: str = "c_123") -> dict[str, Any]:
         answer = self.client.post("/v1/personalize/decisions", json={**examples.DECISION, "customer_id": customer})
         assert answer.status_code == 200, answer.text
-        found: dict[str, Any] = answer.json()
-        return found
+        result: dict[str, Any] = answer.json()
+        return result
 
 
 class Server:

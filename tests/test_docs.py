@@ -53,12 +53,17 @@ def commands(group: click.Command, name: str) -> Iterator[tuple[str, click.Comma
 
 
 def options(command: click.Command) -> set[str]:
-    return {option for one in command.params if isinstance(one, click.Option) for option in one.opts}
+    return {option for parameter in command.params if isinstance(parameter, click.Option) for option in parameter.opts}
 
 
 def variables_of_options() -> set[str]:
     """What commands read their options from."""
-    return {str(one.envvar) for _, command in commands(main, "tap2") for one in command.params if one.envvar}
+    return {
+        str(parameter.envvar)
+        for _, command in commands(main, "tap2")
+        for parameter in command.params
+        if parameter.envvar
+    }
 
 
 def code(page: str) -> str:
@@ -99,15 +104,15 @@ def test_every_check_has_a_place_for_its_table(part):
 
 
 def test_every_setting_is_documented_with_its_default_and_no_other_is():
-    told = dict(re.findall(r"^\| `(TAP2_\w+)` \| (?:`(.*?)`)? *\|", RUNNING, re.MULTILINE))
-    own = {one["variable"]: str(one["default"]) for one in describe(Settings())}
-    assert told == {name: value.lower() if value in ("True", "False") else value for name, value in own.items()}
+    reports = dict(re.findall(r"^\| `(TAP2_\w+)` \| (?:`(.*?)`)? *\|", RUNNING, re.MULTILINE))
+    own = {item["variable"]: str(item["default"]) for item in describe(Settings())}
+    assert reports == {name: value.lower() if value in ("True", "False") else value for name, value in own.items()}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_variable_that_is_named_is_read(page):
-    known = {one["variable"] for one in describe(Settings())} | variables_of_options()
-    assert set(re.findall(r"TAP2_[A-Z_]*[A-Z]", page.read_text())) <= known
+    learned = {item["variable"] for item in describe(Settings())} | variables_of_options()
+    assert set(re.findall(r"TAP2_[A-Z_]*[A-Z]", page.read_text())) <= learned
 
 
 def test_every_metric_is_documented_and_no_other_is():
@@ -125,16 +130,16 @@ def test_every_metric_is_documented_and_no_other_is():
 
 def test_the_command_line_is_documented_with_all_options():
     rows = re.findall(r"^\| `(tap2 [a-z ]+[a-z])[A-Z_ ]*` \| (.*?) \|", COMMANDS, re.MULTILINE)
-    told = {name: set(re.findall(r"`(--[a-z-]+)`", given)) for name, given in rows}
-    assert told == {name: options(command) for name, command in commands(main, "tap2")}
+    reports = {name: set(re.findall(r"`(--[a-z-]+)`", given)) for name, given in rows}
+    assert reports == {name: options(command) for name, command in commands(main, "tap2")}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_command_that_is_named_exists(page):
-    known = [name for name, _ in commands(main, "tap2")]
+    learned = [name for name, _ in commands(main, "tap2")]
     for named in re.findall(r"\btap2((?: [a-z]+)+)", code(page.read_text())):
         words = f"tap2{named}"
-        assert any(f"{words} ".startswith(f"{one} ") or one.startswith(f"{words} ") for one in known), words
+        assert any(f"{words} ".startswith(f"{one} ") or one.startswith(f"{words} ") for one in learned), words
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -174,8 +179,8 @@ def test_decisions_are_numbered_in_one_row_and_indexed_by_their_titles():
 
 def test_the_readme_draws_the_walls_where_they_stand():
     rows = dict(re.findall(r"^\| `(\w+)/` \|.*\| (.*) \|$", README, re.MULTILINE))
-    told = {room: set(re.findall(r"`(\w+)`", rows[room])) for room in MAY_IMPORT}
-    assert told == {room: allowed - {room} for room, allowed in MAY_IMPORT.items()}
+    reports = {room: set(re.findall(r"`(\w+)`", rows[room])) for room in MAY_IMPORT}
+    assert reports == {room: allowed - {room} for room, allowed in MAY_IMPORT.items()}
 
 
 def test_the_changelog_begins_with_this_version():
@@ -244,10 +249,10 @@ def test_the_readme_leads_to_a_first_decision_and_its_backup(tmp_path):
         )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     documents = [json.loads(line) for line in ran.stdout.splitlines() if line.startswith('{"')]
-    decision = next(one for one in documents if "decision_id" in one)
+    decision = next(document for document in documents if "decision_id" in document)
     assert not decision["fallback"]
-    assert {one["id"] for one in decision["ranking"]} == {"card", "paypal"}
-    assert {one["id"]: one["reason"] for one in decision["excluded"]} == {
+    assert {item["id"] for item in decision["ranking"]} == {"card", "paypal"}
+    assert {item["id"]: item["reason"] for item in decision["excluded"]} == {
         "klarna": "hidden by rule “No Klarna for large carts”",
         "ideal": "not offered in DE",
     }

@@ -39,18 +39,18 @@ async def engine(tmp_path: Path, clock: Clock) -> AsyncIterator[Engine]:
 
 async def test_every_decision_replays_with_the_same_bytes(engine: Engine) -> None:
     expected = {id: (row["answer"], row["answer"], row["same"]) for id, row in EXPECTED["decisions"].items()}
-    found = {id: (row["logged"], row["again"], row["same"]) for id, row in (await before.replays(engine)).items()}
-    assert len(found) == 2_000
-    assert {id for id in expected | found if expected.get(id) != found.get(id)} == set()
+    result = {id: (row["logged"], row["again"], row["same"]) for id, row in (await before.replays(engine)).items()}
+    assert len(result) == 2_000
+    assert {id for id in expected | result if expected.get(id) != result.get(id)} == set()
     assert all(row["same"] for row in EXPECTED["decisions"].values())
 
 
 async def test_rebuilding_finds_the_same_sums(engine: Engine) -> None:
     assert await before.differences(engine) == []
-    found = await before.sums(engine)
-    assert found.keys() >= EXPECTED["sums"].keys()
+    result = await before.sums(engine)
+    assert result.keys() >= EXPECTED["sums"].keys()
     for name, rows in EXPECTED["sums"].items():
-        assert found[name] == rows, name
+        assert result[name] == rows, name
 
 
 async def test_drafts_tried_again_give_the_same_results(engine: Engine) -> None:

@@ -52,7 +52,7 @@ class Configuration:
         return self._all.get((kind, place, id))
 
     def get(self, kind: Kind, place: str, id: str, *, version: int | None = None) -> Resource:
-        """`NotFound` where there is none, `Stale` where it is not at `version` any more."""
+        """Return a resource; raise `NotFound` where there is none, `Stale` where its version is not `version`."""
         resource = self.find(kind, place, id)
         if resource is None:
             raise NotFound(f"there is no {kind} “{id}”" + (f" in placement “{place}”" if place else ""), field="id")
@@ -67,7 +67,7 @@ class Configuration:
         return tuple(r.document for r in self._all.values() if r.kind == kind and r.place == place)
 
     def inside(self, place: str) -> list[Resource]:
-        """The candidates, rules and scenarios of a placement."""
+        """Return the candidates, rules and scenarios of a placement."""
         return [resource for resource in self._all.values() if resource.place == place]
 
     @property
@@ -85,7 +85,7 @@ class Configuration:
         return Configuration(after.values(), self.revision, review=self.review, currency=self.currency)
 
     def touched_by(self, changes: Sequence[Change]) -> list[str]:
-        """The keys of the placements whose plan a change alters."""
+        """Return the keys of the placements whose plan a change alters."""
         keys: set[str] = set()
         for change in changes:
             resource = change.resource
@@ -101,7 +101,7 @@ class Configuration:
         return sorted(keys)
 
     def fields(self) -> tuple[FieldDocument, ...]:
-        """The merchant's declared facts and those that the engine fills."""
+        """Return the merchant's declared facts and those that the engine fills."""
         own = (field for field in self.documents("field") if field.name not in ENGINE_FIELD_NAMES)
         return (*own, *ENGINE_FIELDS)
 

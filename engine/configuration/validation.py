@@ -40,7 +40,7 @@ class Surroundings:
         return lists_of(self.configuration.documents("list"))
 
     def ids(self, kind: Kind, place: str) -> frozenset[str]:
-        """The candidates or rules of a placement."""
+        """Return the ids of the candidates or rules of a placement."""
         if (kind, place) not in self._inside:
             self._inside[kind, place] = frozenset(resource.id for resource in self.configuration.documents(kind, place))
         return self._inside[kind, place]
@@ -60,7 +60,7 @@ def check(after: Configuration, changes: Sequence[Change]) -> None:
 
 
 def _numbered(number: int, problem: FieldProblem) -> FieldProblem:
-    """Of several changes, which one it is about."""
+    """Return the problem with the number of its change in front of the field."""
     return FieldProblem(f"{number}/{problem.field.lstrip('/')}", problem.message)
 
 
@@ -197,9 +197,9 @@ def _field(field: FieldDocument) -> Iterator[FieldProblem]:
 
 
 def compiled(key: str, document: PlanDocument, version: int, *, like: Plan | None = None) -> Plan:
-    """The plan that a document makes; `Invalid` with what an edit elsewhere broke in it.
+    """Compile a plan; raise `Invalid` with what an edit elsewhere broke in it.
 
-    A field, list or candidate that goes may break what was right before. What `like` has of it is taken over.
+    Deleting a field, list or candidate may break rules that name it. Parts that equal those of `like` are reused.
     """
     try:
         plan = Plan(document, version=version, like=like)

@@ -59,7 +59,7 @@ class Monitor:
         self._live = live
 
     async def arms(self, merchant_id: int, placement: str, *, bucket: str | None = None, minutes: int = 60) -> Arms:
-        """Without `bucket`: all customers together. `NotFound` for an unknown placement or bucket."""
+        """Return the beliefs about a bucket, or about all customers. Raise `NotFound` for an unknown one."""
         active = self._live.get(merchant_id, placement)
         if active is None:
             raise NotFound(f"there is no placement “{placement}”", field="placement")
@@ -160,7 +160,7 @@ def known_in(active: Active, bucket: str | None) -> dict[str, ArmBelief]:
 
 
 def _chances(active: Active, bucket: str | None, why_not: Mapping[int, str]) -> dict[int, float]:
-    """The chance of being first among those that the catalogue offers, by candidate number."""
+    """Return the chance of being first among those that the catalogue offers, by candidate number."""
     offered = tuple(number for number in range(len(active.plan.ids)) if number not in why_not)
     if bucket is None or not offered:
         return {}

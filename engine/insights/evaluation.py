@@ -72,7 +72,7 @@ class Slot(NamedTuple):
 
 
 def step(alternative: Alternative, slot: Slot, *, top: bool) -> float:
-    """The chance that the alternative gives the slot to who got it, over the logged one; `top`: the first drawn."""
+    """Return the alternative's chance of the logged candidate over the logged chance; `top`: the first drawn slot."""
     match alternative:
         case InOrder():
             return float(slot.chosen == slot.left[0]) / slot.chance
@@ -84,7 +84,7 @@ def step(alternative: Alternative, slot: Slot, *, top: bool) -> float:
 
 
 def drawn_slots(plan: Plan, facts: Facts, key: str, logged: LoggedAnswer) -> dict[int, Slot]:
-    """The slots of a logged answer that were drawn, by their number from 0."""
+    """Return the slots of a logged answer that were drawn, by their number from 0."""
     fired = tuple(rule for rule in plan.rules if rule.id in set(logged.rules))
     bounds = bounds_for(plan, facts.values, fired)
     pinned = {plan.ids[number] for number in bounds.pins.values()}
@@ -108,7 +108,7 @@ class LoggedSteps:
         self.left_out = 0
 
     def add(self, slots: Mapping[int, Slot], order: Sequence[str], won: Mapping[str, float], customer: str) -> None:
-        """Add a decision; `won`: successes by candidate. Where nothing was drawn there is nothing to learn."""
+        """Add a decision with its successes by candidate; one in which no slot was drawn is left out."""
         if not slots:
             self.left_out += 1
             return
@@ -140,7 +140,7 @@ class LoggedSteps:
 async def evaluate(
     database: Database, merchant_id: int, placement: str, alternative: Alternative, *, since: int, until: int
 ) -> Evaluation:
-    """Of the newest decisions from `since` to `until` (epoch ms), at most `MOST`; `NotFound`."""
+    """Evaluate the newest decisions from `since` to `until` (epoch ms), at most `MOST`; raise `NotFound`."""
     reader = _PlacementLog(database, merchant_id, placement)
     await reader.check(alternative)
     async with database.read() as connection:

@@ -89,7 +89,7 @@ class Insights:
         self._live = live
 
     async def of(self, merchant_id: int, placement: str) -> Insight:
-        """`NotFound` for an unknown placement."""
+        """Return how a placement learned; raise `NotFound` for an unknown one."""
         active = self._live.get(merchant_id, placement)
         if active is None:
             raise NotFound(f"there is no placement “{placement}”", field="placement")
@@ -142,7 +142,7 @@ def regret(active: Active) -> float | None:
 
 
 def by_day(rows: Sequence[DayRow], examination: tuple[float, ...] = ()) -> list[DayRate]:
-    """All slots together, each trial weighing as much as its slot is looked at."""
+    """Return the sum over slots, where a trial weighs as much as its slot is examined."""
     sums: dict[tuple[str, int], list[float]] = {}
     for row in rows:
         cell = sums.setdefault((row.candidate, row.day), [0.0, 0.0])
@@ -172,7 +172,7 @@ def _split(first: int) -> tuple[slice, slice]:
 
 
 def arrivals(delays: Sequence[tuple[int, int, int]], window_ms: int) -> list[tuple[int, float]]:
-    """The share of successes that came within a delay, at the upper edge of each bin, up to the window."""
+    """Return the share of successes that came within a delay, at the upper edge of each bin, up to the window."""
     won = {bin: successes for bin, successes, _ in delays}
     total, last = sum(won.values()), max(won, default=-1)
     if not total:

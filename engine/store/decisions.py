@@ -41,7 +41,7 @@ NUL = "\0"
 
 
 async def append(connection: AsyncConnection, rows: Sequence[DecisionRow]) -> None:
-    """Ids are unique, so a known one is a group written again after its commit was not heard of."""
+    """Insert decisions; one that is there already belongs to a commit whose answer was lost, and stays."""
     await insert_many(connection, decisions, COLUMNS, rows, on_conflict="nothing")
 
 
@@ -59,7 +59,7 @@ def _all() -> Select[Any]:
 
 
 async def by_ids(connection: AsyncConnection, ids: Iterable[str], *, lock: bool = False) -> dict[str, DecisionRow]:
-    """Decisions by id; `lock` holds them until the transaction ends (PostgreSQL; SQLite has one writer anyway)."""
+    """Return decisions by id; `lock` holds them until the transaction ends (PostgreSQL; SQLite has one writer)."""
     possible = sorted(id for id in ids if NUL not in id)
     query = _all().where(decisions.c.id.in_(possible)).order_by(decisions.c.id)
     return {row.id: row for row in await _rows(connection, query.with_for_update() if lock else query)}
@@ -79,7 +79,7 @@ async def newest(
     before_id: str | None = None,
     limit: int = 50,
 ) -> list[DecisionRow]:
-    """The newest decisions first; `before_id` is where the last page ended."""
+    """Return the newest decisions first; `before_id` is where the last page ended."""
     query = _all().where(decisions.c.merchant_id == merchant_id)
     if placement is not None:
         query = query.where(decisions.c.placement == placement)
@@ -91,7 +91,7 @@ async def newest(
 
 
 async def due(connection: AsyncConnection, *, now: int, limit: int) -> list[DecisionRow]:
-    """Decisions whose window has ended, locked; those that another worker holds are left to it."""
+    """Lock and return decisions whose window has ended, except those that another worker has locked."""
     query = (
         _all()
         .where(decisions.c.closes_at <= now)
@@ -105,7 +105,7 @@ async def due(connection: AsyncConnection, *, now: int, limit: int) -> list[Deci
 async def still_open(
     connection: AsyncConnection, merchant_id: int, placement: str, *, from_id: str, before_id: str, limit: int
 ) -> list[DecisionRow]:
-    """The first decisions of a stretch of the log whose window has not ended."""
+    """Return the first decisions between two ids whose window has not ended."""
     query = _all().where(
         decisions.c.merchant_id == merchant_id,
         decisions.c.id >= from_id,
@@ -121,11 +121,11 @@ async def close(connection: AsyncConnection, ids: Iterable[str]) -> None:
 
 
 async def chunk(connection: AsyncConnection, *, after_id: str, limit: int) -> list[DecisionRow]:
-    """The log in order, a piece at a time."""
+    """Return the next decisions of the log, in its order."""
     return await _rows(connection, _all().where(decisions.c.id > after_id).order_by(decisions.c.id).limit(limit))
 
 
 async def purge(connection: AsyncConnection, *, before_id: str) -> int:
-    """Forget decisions older than an id, which begins with its time."""
+    """Delete decisions older than an id, which begins with its time."""
     result = await connection.execute(delete(decisions).where(decisions.c.id < before_id))
     return result.rowcount

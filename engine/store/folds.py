@@ -177,7 +177,7 @@ async def remove_empty(connection: AsyncConnection, merchant_id: int) -> None:
 
 
 async def kept(connection: AsyncConnection) -> Sums:
-    """All sums, as they stand in the database."""
+    """Return all sums as they stand in the database."""
     sums = Sums()
     for fold in (*FOLDS, OBSERVATIONS):
         width = len(fold.columns) - len(fold.values)
@@ -187,7 +187,7 @@ async def kept(connection: AsyncConnection) -> Sums:
 
 
 async def days(connection: AsyncConnection, scope: Scope, *, bucket: str | None, since_day: int) -> list[DayRow]:
-    """The statistics of (merchant, placement, reward) by candidate, slot and day; without `bucket`, of all together."""
+    """Return a scope's statistics by candidate, slot and day; without `bucket`, those of all buckets together."""
     columns = (statistics.c.candidate, statistics.c.slot, statistics.c.day)
     sums = [func.sum(statistics.c[name]) for name in STATISTICS.values]
     query = select(*columns, *sums).where(*_within(statistics, scope), statistics.c.day >= since_day)

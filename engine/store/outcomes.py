@@ -62,7 +62,7 @@ def _all() -> Select[Any]:
 
 
 async def of_decisions(connection: AsyncConnection, ids: Iterable[str]) -> dict[str, list[OutcomeRow]]:
-    """All outcomes of some decisions, each in the order of time (and of arrival, at the same time)."""
+    """Return the outcomes of some decisions, each in the order of time, and of arrival where times are equal."""
     query = _all().where(outcomes.c.decision_id.in_(list(ids))).order_by(outcomes.c.occurred_at, outcomes.c.seq)
     by_decision: defaultdict[str, list[OutcomeRow]] = defaultdict(list)
     for row in await connection.execute(query):
@@ -71,7 +71,7 @@ async def of_decisions(connection: AsyncConnection, ids: Iterable[str]) -> dict[
 
 
 async def without_decision(connection: AsyncConnection, *, after: int, limit: int) -> list[tuple[int, OutcomeRow]]:
-    """Purchases that no decision led to, in order of arrival, with their place in it."""
+    """Return purchases that no decision led to, with their numbers in order of arrival."""
     query = (
         select(outcomes.c.seq, *(outcomes.c[name] for name in COLUMNS))
         .where(outcomes.c.decision_id.is_(None), outcomes.c.seq > after)
@@ -104,9 +104,9 @@ async def remove(connection: AsyncConnection, rows: Sequence[OutcomeRow]) -> Non
 
 
 async def purge(connection: AsyncConnection, *, before: int, before_id: str) -> int:
-    """Forget outcomes of decisions older than an id, and purchases without a decision from before an instant.
+    """Delete outcomes of decisions older than an id, and purchases without a decision from before an instant.
 
-    An outcome goes with its decision, whenever it is said to have occurred: the two fold together.
+    An outcome is deleted with its decision, whatever time it names, because sums are made from both.
     """
     alone = outcomes.c.decision_id.is_(None) & (outcomes.c.occurred_at < before)
     result = await connection.execute(delete(outcomes).where(or_(alone, outcomes.c.decision_id < before_id)))

@@ -11,9 +11,9 @@ STEP = 0x9E3779B97F4A7C15
 def blend(rates, past, strength):
     """The customer level, (k * draw + s) / (k + n), applied to every draw (K, M); `past` (2, K)."""
     successes, trials = past
-    known = np.asarray(trials, np.float32) + np.float32(strength)
-    scores = rates * (np.float32(strength) / known)[:, None]
-    scores += (np.asarray(successes, np.float32) / known)[:, None]
+    learned = np.asarray(trials, np.float32) + np.float32(strength)
+    scores = rates * (np.float32(strength) / learned)[:, None]
+    scores += (np.asarray(successes, np.float32) / learned)[:, None]
     return scores
 
 

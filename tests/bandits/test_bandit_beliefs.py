@@ -32,8 +32,8 @@ def test_a_candidate_nobody_tried_may_have_any_rate():
 
 @given(known)
 def test_the_flat_prior_adds_exactly_one_success_and_failure(statistics):
-    wanted = (1.0 + statistics.successes, 1.0 + statistics.trials - statistics.successes)
-    assert posterior(statistics) == posterior(statistics, FLAT) == wanted
+    expected = (1.0 + statistics.successes, 1.0 + statistics.trials - statistics.successes)
+    assert posterior(statistics) == posterior(statistics, FLAT) == expected
 
 
 def test_a_prior_counts_as_so_many_trials_of_its_mean():
@@ -61,16 +61,16 @@ def test_more_successes_than_trials_are_refused():
 @given(known, st.sampled_from([0.5, 0.9, 0.95, 0.999]))
 def test_the_interval_is_scipys(statistics, level):
     low, high = interval(statistics, level)
-    wanted = stats.beta(*posterior(statistics)).ppf([(1 - level) / 2, (1 + level) / 2])
-    assert [low, high] == pytest.approx(list(wanted), rel=1e-7)
+    expected = stats.beta(*posterior(statistics)).ppf([(1 - level) / 2, (1 + level) / 2])
+    assert [low, high] == pytest.approx(list(expected), rel=1e-7)
 
 
 @pytest.mark.parametrize("trials", [10**6, 10**8])
 @pytest.mark.parametrize("share", [0.0, 1e-6, 0.3, 1.0])
 def test_the_interval_is_right_for_very_many_trials(trials, share):
     statistics = Statistics(trials, int(trials * share))
-    wanted = stats.beta(*posterior(statistics)).ppf([0.025, 0.975])
-    assert list(interval(statistics)) == pytest.approx(list(wanted), rel=1e-6)
+    expected = stats.beta(*posterior(statistics)).ppf([0.025, 0.975])
+    assert list(interval(statistics)) == pytest.approx(list(expected), rel=1e-6)
 
 
 def test_a_level_outside_0_to_1_is_refused():

@@ -26,7 +26,7 @@ def part(batch, start, stop):
 
 
 def evidence_of(count, *, seed=0):
-    return WeightEvidence(3).updated({one: observations(weights, count, seed=seed) for one, weights in TRUTH.items()})
+    return WeightEvidence(3).updated({item: observations(weights, count, seed=seed) for item, weights in TRUTH.items()})
 
 
 def same(one, other, tolerance=1e-9):
@@ -55,7 +55,7 @@ def test_many_small_batches_end_near_one_large_one():
     bit_by_bit = WeightEvidence(3)
     for start in range(0, 2000, 20):
         bit_by_bit = bit_by_bit.updated({"card": part(batch, start, start + 20)})
-    whole, pieces = (beliefs_of(one, ["card"])["card"] for one in (once, bit_by_bit))
+    whole, pieces = (beliefs_of(item, ["card"])["card"] for item in (once, bit_by_bit))
     assert pieces.mean == pytest.approx(whole.mean, abs=0.25 * np.sqrt(whole.covariance.max()))
     assert pieces.covariance == pytest.approx(whole.covariance, rel=0.15, abs=1e-4)
 
@@ -85,8 +85,8 @@ def test_a_later_refund_leads_to_nearly_the_same_belief():
     back = Observations(batch.features[:50], np.zeros(50), -batch.successes[:50])
     later = WeightEvidence(3).updated({"card": batch}).updated({"card": back})
     expected = beliefs_of(WeightEvidence(3).updated({"card": never}), ["card"])["card"]
-    found = beliefs_of(later, ["card"])["card"]
-    assert found.mean == pytest.approx(expected.mean, abs=0.35 * np.sqrt(expected.covariance.max()))
+    result = beliefs_of(later, ["card"])["card"]
+    assert result.mean == pytest.approx(expected.mean, abs=0.35 * np.sqrt(expected.covariance.max()))
 
 
 def test_trials_that_are_taken_back_are_forgotten():
@@ -94,10 +94,12 @@ def test_trials_that_are_taken_back_are_forgotten():
     wrong = Observations(batch.features, np.ones(500), np.ones(500))
     back = Observations(wrong.features[:100], -wrong.trials[:100], -wrong.successes[:100])
     later = WeightEvidence(3).updated({"card": batch}).updated({"card": part(wrong, 0, 100)}).updated({"card": back})
-    expected, found = (beliefs_of(one, ["card"])["card"] for one in (WeightEvidence(3).updated({"card": batch}), later))
+    expected, result = (
+        beliefs_of(item, ["card"])["card"] for item in (WeightEvidence(3).updated({"card": batch}), later)
+    )
     assert later.factors["card"].trials == 500
-    assert found.mean == pytest.approx(expected.mean, abs=0.35 * np.sqrt(expected.covariance.max()))
-    assert found.covariance == pytest.approx(expected.covariance, rel=0.25, abs=1e-3)
+    assert result.mean == pytest.approx(expected.mean, abs=0.35 * np.sqrt(expected.covariance.max()))
+    assert result.covariance == pytest.approx(expected.covariance, rel=0.25, abs=1e-3)
 
 
 def test_taking_back_all_trials_leaves_nearly_the_first_belief():
@@ -169,11 +171,11 @@ def test_rates_are_right_while_most_successes_are_pending():
     rng = np.random.default_rng(3)
     batch = observations(TRUTH["card"], 20_000, seed=3)
     age, delay = rng.random(20_000), rng.exponential(0.5, 20_000)
-    known = (batch.successes > 0) & (delay < age)
-    still = PendingTrials(batch.features[~known], batch.trials[~known], 1 - np.exp(-age[~known] / 0.5))
-    evidence = WeightEvidence(3).updated({"card": batch.where(known)}, pending={"card": still})
+    learned = (batch.successes > 0) & (delay < age)
+    still = PendingTrials(batch.features[~learned], batch.trials[~learned], 1 - np.exp(-age[~learned] / 0.5))
+    evidence = WeightEvidence(3).updated({"card": batch.where(learned)}, pending={"card": still})
     assert beliefs_of(evidence, ["card"])["card"].mean == pytest.approx(TRUTH["card"], abs=0.15)
-    as_batch = WeightEvidence(3).updated({"card": batch.where(known)})
+    as_batch = WeightEvidence(3).updated({"card": batch.where(learned)})
     assert beliefs_of(as_batch, ["card"])["card"].mean[0] > 2
 
 
@@ -220,10 +222,10 @@ def test_a_tried_candidate_may_differ_from_its_kind():
 
 def test_attributes_that_no_candidate_has_change_nothing():
     evidence = evidence_of(200)
-    for one, other in zip(
+    for item, other in zip(
         beliefs_of(evidence, list(TRUTH)).values(), beliefs_of(evidence, list(TRUTH), KINDS).values(), strict=True
     ):
-        assert one.mean == pytest.approx(other.mean)
+        assert item.mean == pytest.approx(other.mean)
 
 
 def test_many_features_are_solved_separately_with_nearly_the_same_result():
@@ -242,10 +244,10 @@ def test_kinds_still_matter_above_two_hundred_features():
 
 
 def test_another_candidate_hardly_moves_a_tried_one():
-    known = observations(TRUTH["card"], 5000)
-    alone = beliefs_of(WeightEvidence(3).updated({"card": known}), ["card"])["card"]
+    learned = observations(TRUTH["card"], 5000)
+    alone = beliefs_of(WeightEvidence(3).updated({"card": learned}), ["card"])["card"]
     beside = beliefs_of(
-        WeightEvidence(3).updated({"card": known, "odd": observations(-3 * TRUTH["card"], 5000)}), ["card"]
+        WeightEvidence(3).updated({"card": learned, "odd": observations(-3 * TRUTH["card"], 5000)}), ["card"]
     )["card"]
     assert beside.mean == pytest.approx(alone.mean, abs=0.02)
 

@@ -205,18 +205,18 @@ stories = st.lists(
 @given(stories, st.sampled_from(PAIRS), st.data())
 def test_differences_in_any_order_of_arrival_sum_to_the_credit(story, pair, data):
     arrivals = data.draw(st.permutations([*range(len(story)), *range(len(story))]))
-    known, total, before = set(), Counter(), {}
-    for place in arrivals:
-        known.add(place)
-        after = credit(*pair, RANKING, [story[index] for index in sorted(known)])
-        for one in RANKING:
-            change = after.get(one, Statistics()) - before.get(one, Statistics())
-            total[one, "trials"] += change.trials
-            total[one, "successes"] += change.successes
+    learned, total, before = set(), Counter(), {}
+    for item in arrivals:
+        learned.add(item)
+        after = credit(*pair, RANKING, [story[index] for index in sorted(learned)])
+        for ranked in RANKING:
+            change = after.get(ranked, Statistics()) - before.get(ranked, Statistics())
+            total[ranked, "trials"] += change.trials
+            total[ranked, "successes"] += change.successes
         before = after
     whole = credit(*pair, RANKING, story)
-    assert {one: Statistics(total[one, "trials"], total[one, "successes"]) for one in RANKING} == {
-        one: whole.get(one, Statistics()) for one in RANKING
+    assert {ranked: Statistics(total[ranked, "trials"], total[ranked, "successes"]) for ranked in RANKING} == {
+        ranked: whole.get(ranked, Statistics()) for ranked in RANKING
     }
 
 
@@ -230,7 +230,7 @@ def test_saying_everything_twice_in_a_row_changes_nothing(story, pair):
 def test_a_candidate_gets_at_most_one_trial_and_success(story, pair):
     worth = credit(*pair, RANKING, story)
     assert set(worth) <= set(RANKING)
-    assert all(one in (SEEN, WON) for one in worth.values())
+    assert all(item in (SEEN, WON) for item in worth.values())
 
 
 def test_the_result_of_an_unreported_payment_is_a_choice():

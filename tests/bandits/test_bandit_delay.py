@@ -73,11 +73,14 @@ def pending_counts(delays, ages, *, failures_are_reported=False):
     """Count pending decisions, every other of which fails; failures are reported only if the flag says so."""
     return [
         PendingCount(
-            bin_of(int(age)), bin_of(int(delay)) if known else NOT_YET, int(known and won), int(not (known and won))
+            bin_of(int(age)),
+            bin_of(int(delay)) if learned else NOT_YET,
+            int(learned and won),
+            int(not (learned and won)),
         )
         for number, (delay, age) in enumerate(zip(delays, ages, strict=True))
         for won in [number % 2 == 0]
-        for known in [delay < age and (won or failures_are_reported)]
+        for learned in [delay < age and (won or failures_are_reported)]
     ]
 
 

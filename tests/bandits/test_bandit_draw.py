@@ -15,7 +15,7 @@ SPEC = json.loads((ROOT / "tests/specs/bandits_uniforms.json").read_text(encodin
 
 
 def hashes_of(*ids):
-    return np.array([candidate_hash(one) for one in ids], np.uint64)
+    return np.array([candidate_hash(item) for item in ids], np.uint64)
 
 
 def split(*ids):
@@ -99,8 +99,8 @@ def test_the_propensity_is_the_product_of_the_drawn_slots_chances():
     answer = arranged(length=3, drawn=2)
     first, second = answer.order[:2]
     weights = [5, 3, 2, 1]
-    wanted = weights[first] / 11 * weights[second] / (11 - weights[first])
-    assert answer.propensity == pytest.approx(wanted)
+    expected = weights[first] / 11 * weights[second] / (11 - weights[first])
+    assert answer.propensity == pytest.approx(expected)
     assert answer.chances[2] == 1
 
 
@@ -151,14 +151,14 @@ def test_an_answer_is_no_longer_than_its_candidates(length):
     st.dictionaries(st.integers(0, 12), st.integers(0, 8), max_size=4),
 )
 def test_any_pins_give_a_permutation_with_its_propensity(count, length, drawn, wished):
-    pins = {slot: one for one, slot in {one: slot for slot, one in wished.items() if one < count}.items()}
+    pins = {slot: item for item, slot in {item: slot for slot, item in wished.items() if item < count}.items()}
     scores = np.random.default_rng(count).random((count, 64), np.float32)
     candidates = Candidates.of([str(index) for index in range(count)], scores, floor=0.05)
     answer = arrange(candidates, Slots(length, drawn, pins), Requests.of("dec_1"))
     assert len(set(answer.order)) == len(answer.order) == len(answer.chances) == min(length, count)
     assert answer.propensity == pytest.approx(np.prod(answer.chances))
     assert all(
-        answer.order[slot] == one for slot, one in pins.items() if slot < len(answer.order) and max(pins) < count
+        answer.order[slot] == item for slot, item in pins.items() if slot < len(answer.order) and max(pins) < count
     )
 
 

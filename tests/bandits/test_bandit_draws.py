@@ -25,7 +25,7 @@ def test_draws_have_a_row_per_candidate_ready_for_the_race():
     assert draws.rates.shape == (3, DRAWS)
     assert draws.rates.dtype == np.float32
     assert draws.rates.flags.c_contiguous
-    assert list(draws.means) == [mean(known) for known in KNOWN]
+    assert list(draws.means) == [mean(learned) for learned in KNOWN]
 
 
 def test_draws_cannot_be_changed_by_accident():
@@ -36,7 +36,7 @@ def test_draws_cannot_be_changed_by_accident():
 
 def test_draws_follow_the_posterior():
     rates = make_draws(IDS, KNOWN, seed=1, count=100_000).rates
-    assert rates.mean(axis=1) == pytest.approx([mean(known) for known in KNOWN], abs=0.005)
+    assert rates.mean(axis=1) == pytest.approx([mean(learned) for learned in KNOWN], abs=0.005)
 
 
 def test_draws_follow_the_prior_where_little_is_known():

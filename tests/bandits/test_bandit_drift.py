@@ -22,8 +22,8 @@ def test_a_jump_is_found_where_it_was():
 
 
 def test_the_last_of_several_jumps_is_found():
-    found = last_change(*counted((0.1, 100), (0.3, 100), (0.15, 100)))
-    assert abs(found - 200) <= 3
+    result = last_change(*counted((0.1, 100), (0.3, 100), (0.15, 100)))
+    assert abs(result - 200) <= 3
 
 
 def test_a_jump_from_never_to_always_is_found_at_once():
@@ -44,11 +44,11 @@ cells = st.lists(st.integers(0, 60).flatmap(lambda n: st.tuples(st.just(n), st.i
 
 @given(cells, cells)
 def test_a_verdict_stays_what_it_was_when_later_cells_come(early, late):
-    known = last_change(*zip(*early, strict=True)) if early else 0
+    learned = last_change(*zip(*early, strict=True)) if early else 0
     trials, successes = np.array(early + late, np.int64).reshape(-1, 2).T
     again = last_change(trials, successes)
-    assert last_change(trials[: len(early)], successes[: len(early)]) == known
-    assert again >= known
+    assert last_change(trials[: len(early)], successes[: len(early)]) == learned
+    assert again >= learned
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_shrinkage_goes_from_the_direct_method_to_doubly_robust():
     weights, rewards, actions = logged(1_000)
     expected = models(actions, off=0.05)
     ends = direct(weights, expected["expected_new"]), doubly_robust(weights, rewards, **expected)
-    shrunk = [dros(weights, rewards, **expected, shrinkage=one).value for one in (0, 1, np.inf)]
+    shrunk = [dros(weights, rewards, **expected, shrinkage=item).value for item in (0, 1, np.inf)]
     assert shrunk[0] == pytest.approx(ends[0].value)
     assert shrunk[2] == pytest.approx(ends[1].value)
     assert min(shrunk[0], shrunk[2]) < shrunk[1] < max(shrunk[0], shrunk[2])
@@ -187,7 +187,7 @@ def test_the_effects_interval_covers_rare_rewards_and_large_weights(n, rate):
     old, new, rates = np.array([0.85, 0.15]), np.array([0.2, 0.8]), np.array([rate, 0.6 * rate])
     truth = (new - old) @ rates
     estimates = [effect(*logged(n, seed, old=old, new=new, rates=rates)[:2]) for seed in range(500)]
-    covered = np.mean([one.low <= truth <= one.high for one in estimates])
+    covered = np.mean([estimate.low <= truth <= estimate.high for estimate in estimates])
     assert 0.925 <= covered <= 0.975
 
 

@@ -26,7 +26,7 @@ def test_the_mean_amount_lies_between_typical_and_seen():
 def test_draws_follow_the_mean_amount():
     made = amount_draws(count=MANY)
     assert made.draws.mean(axis=1) == pytest.approx(made.means, rel=0.02)
-    assert made.means == pytest.approx([mean_amount(known, typical=5_000) for known in KNOWN])
+    assert made.means == pytest.approx([mean_amount(learned, typical=5_000) for learned in KNOWN])
 
 
 def test_the_more_amounts_were_seen_the_closer_the_draws():

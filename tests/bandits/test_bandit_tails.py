@@ -39,23 +39,23 @@ def test_one_outlier_among_few_moves_at_most_a_tenth(count):
 
 
 def test_sums_are_as_they_were_below_the_tail():
-    known = cut({"a": binned([5_000] * 500 + [5_010] * 500)})["a"]
-    assert (known.count, known.total) == (1_000, pytest.approx(5_005_000))
+    learned = cut({"a": binned([5_000] * 500 + [5_010] * 500)})["a"]
+    assert (learned.count, learned.total) == (1_000, pytest.approx(5_005_000))
 
 
 def test_what_varies_more_tells_less():
     rng = np.random.default_rng(3)
     heavy = np.exp(rng.normal(8, 1.6, 5_000)).astype(int).tolist()
-    known = cut({"a": binned(heavy), "b": binned([3_000] * 5_000)})
-    assert known["a"].weight < 2_500
-    assert known["b"].weight == pytest.approx(5_000)
+    learned = cut({"a": binned(heavy), "b": binned([3_000] * 5_000)})
+    assert learned["a"].weight < 2_500
+    assert learned["b"].weight == pytest.approx(5_000)
 
 
 def test_few_amounts_are_taken_to_vary_as_all():
     rng = np.random.default_rng(4)
     heavy = np.exp(rng.normal(8, 1.6, 5_000)).astype(int).tolist()
-    known = cut({"a": binned(heavy), "b": binned([3_000, 3_100])})
-    assert known["b"].weight < 1.5
+    learned = cut({"a": binned(heavy), "b": binned([3_000, 3_100])})
+    assert learned["b"].weight < 1.5
 
 
 def test_without_squares_amounts_are_exponential():

@@ -14,19 +14,19 @@ def observed(count, *, seed=0, utilities=(0.8, -0.5, 0.2), outside=(0.5, 2.0), e
     for _ in range(count):
         stratum = int(rng.integers(2))
         candidate_numbers = rng.permutation([0, 1, 2] if stratum == 0 else [0, 2])
-        worth = np.exp([utilities[one] + (effect if slot else 0.0) for slot, one in enumerate(candidate_numbers)])
+        worth = np.exp([utilities[item] + (effect if slot else 0.0) for slot, item in enumerate(candidate_numbers)])
         chances = np.append(worth, np.exp(outside[stratum])) / (worth.sum() + np.exp(outside[stratum]))
         slot = int(rng.choice(len(chances), p=chances))
         chosen = (slot,) if slot < len(candidate_numbers) else ()
-        seen.append(ChoiceObservation(tuple(IDS[one] for one in candidate_numbers), f"s{stratum}", chosen))
+        seen.append(ChoiceObservation(tuple(IDS[number] for number in candidate_numbers), f"s{stratum}", chosen))
     return seen
 
 
 def learned(seen, batches=1):
-    known = ChoiceModel.nothing()
+    item = ChoiceModel.nothing()
     for batch in np.array_split(np.arange(len(seen)), batches):
-        known = known.after(aggregate([seen[number] for number in batch]))
-    return known
+        item = item.after(aggregate([seen[number] for number in batch]))
+    return item
 
 
 def differences(belief, stratum="s0"):
@@ -90,8 +90,8 @@ def test_a_late_choice_is_a_difference():
     order = ("card", "paypal")
     late = aggregate([ChoiceObservation(order, "s0", (), -1.0), ChoiceObservation(order, "s0", (1,), 1.0)])
     assert late.picked.tolist() == [[0.0, 1.0, -1.0]]
-    known = learned(observed(500))
-    assert known.after(late).belief().utilities(["paypal"], "s0") > known.belief().utilities(["paypal"], "s0")
+    item = learned(observed(500))
+    assert item.after(late).belief().utilities(["paypal"], "s0") > item.belief().utilities(["paypal"], "s0")
 
 
 def test_several_positives_count_in_equal_parts():
@@ -99,9 +99,9 @@ def test_several_positives_count_in_equal_parts():
 
 
 def test_fading_returns_to_what_is_expected():
-    known = learned(observed(2_000))
-    assert known.faded(0.0).belief().mean == pytest.approx(ChoicePrior().of(known.layout).mean)
-    half, whole = differences(known.faded(0.5).belief())[0], differences(known.belief())[0]
+    item = learned(observed(2_000))
+    assert item.faded(0.0).belief().mean == pytest.approx(ChoicePrior().of(item.layout).mean)
+    half, whole = differences(item.faded(0.5).belief())[0], differences(item.belief())[0]
     assert 0.8 * whole < half < whole
 
 
@@ -112,11 +112,11 @@ def test_a_newcomer_begins_where_its_siblings_are():
 
 
 def test_forgetting_one_keeps_what_is_known_of_others():
-    known = learned(observed(5_000))
-    left = known.without(["invoice"])
-    belief, before = left.belief(), known.belief()
+    item = learned(observed(5_000))
+    left = item.without(["invoice"])
+    belief, before = left.belief(), item.belief()
     assert left.layout.candidates == ("card", "paypal")
-    kept = left.layout.positions_in(known.layout)
+    kept = left.layout.positions_in(item.layout)
     assert belief.mean == pytest.approx(before.mean[kept], abs=1e-8)
     covariance = np.linalg.inv(before.precision)[np.ix_(kept, kept)]
     assert np.linalg.inv(belief.precision) == pytest.approx(covariance, abs=1e-8)
@@ -126,30 +126,30 @@ def test_forgetting_one_keeps_what_is_known_of_others():
 
 
 def test_an_open_decision_of_no_share_says_nothing():
-    known = learned(observed(500))
+    item = learned(observed(500))
     pending = aggregate([ChoiceObservation(IDS, "s0", shares=(0.0, 0.0, 0.0))] * 50)
-    assert np.abs(known.after(NOTHING, pending).pending.precision).max() < 1e-9
-    assert known.after(NOTHING, pending).belief().mean == pytest.approx(known.belief().mean, abs=1e-9)
+    assert np.abs(item.after(NOTHING, pending).pending.precision).max() < 1e-9
+    assert item.after(NOTHING, pending).belief().mean == pytest.approx(item.belief().mean, abs=1e-9)
 
 
 def test_an_open_decision_past_its_window_is_a_failure():
-    known, late = learned(observed(500)), [ChoiceObservation(IDS, "s0")] * 50
+    item, late = learned(observed(500)), [ChoiceObservation(IDS, "s0")] * 50
     pending = aggregate([seen._replace(shares=(1.0, 1.0, 1.0)) for seen in late])
-    as_failures = known.after(aggregate(late)).belief().mean
-    assert known.after(NOTHING, pending).belief().mean == pytest.approx(as_failures, abs=1e-9)
+    as_failures = item.after(aggregate(late)).belief().mean
+    assert item.after(NOTHING, pending).belief().mean == pytest.approx(as_failures, abs=1e-9)
 
 
 def test_waiting_is_replaced_and_not_added():
-    known, pending = learned(observed(500)), aggregate([ChoiceObservation(IDS, "s0", shares=(0.5,) * 3)] * 50)
-    twice = known.after(NOTHING, pending).after(NOTHING, pending)
-    assert twice.belief().mean == pytest.approx(known.after(NOTHING, pending).belief().mean, abs=1e-6)
-    assert twice.after(NOTHING).belief().mean == pytest.approx(known.belief().mean)
+    item, pending = learned(observed(500)), aggregate([ChoiceObservation(IDS, "s0", shares=(0.5,) * 3)] * 50)
+    twice = item.after(NOTHING, pending).after(NOTHING, pending)
+    assert twice.belief().mean == pytest.approx(item.after(NOTHING, pending).belief().mean, abs=1e-6)
+    assert twice.after(NOTHING).belief().mean == pytest.approx(item.belief().mean)
 
 
 def test_who_answers_late_is_not_blamed_for_silence():
-    known = learned(observed(2_000))
+    item = learned(observed(2_000))
     silent = aggregate([ChoiceObservation(IDS, "s0", shares=(1.0, 1.0, 0.0))] * 300)
-    early, late = differences(known.after(NOTHING, silent).belief())[1], differences(known.belief())[1]
+    early, late = differences(item.after(NOTHING, silent).belief())[1], differences(item.belief())[1]
     assert early < late - 0.2
 
 
@@ -160,22 +160,22 @@ def test_a_favourite_known_beforehand_is_no_merit():
         worth = np.append(np.exp(np.array([0.0, 0.0]) + offsets), np.exp(1.0))
         slot = int(rng.choice(3, p=worth / worth.sum()))
         seen.append(ChoiceObservation(("card", "paypal"), "s0", (slot,) if slot < 2 else (), 1.0, offsets))
-    known = learned(seen, batches=6).belief()
-    card, paypal = known.utilities(["card", "paypal"], "s0")
-    assert card == pytest.approx(paypal + known.mean[0], abs=0.15)
+    item = learned(seen, batches=6).belief()
+    card, paypal = item.utilities(["card", "paypal"], "s0")
+    assert card == pytest.approx(paypal + item.mean[0], abs=0.15)
 
 
 def test_strata_beyond_the_last_share_what_is_common():
-    known = ChoiceModel.nothing()
+    item = ChoiceModel.nothing()
     for number in range(MOST_STRATA + 5):
-        known = known.after(aggregate([ChoiceObservation(IDS, f"s{number:02}")]))
-    assert len(known.layout.strata) == MOST_STRATA
-    assert known.belief().outside("s54") == known.belief().mean[EFFECTS]
+        item = item.after(aggregate([ChoiceObservation(IDS, f"s{number:02}")]))
+    assert len(item.layout.strata) == MOST_STRATA
+    assert item.belief().outside("s54") == item.belief().mean[EFFECTS]
 
 
 def test_what_was_learned_apart_adds():
     seen = observed(2_000)
-    together = learned(seen[:1_000]) + learned([one._replace(stratum="other") for one in seen[1_000:]])
+    together = learned(seen[:1_000]) + learned([item._replace(stratum="other") for item in seen[1_000:]])
     assert set(together.layout.strata) == {"other", "s0", "s1"}
     assert differences(together.belief())[0] == pytest.approx(1.3, abs=0.35)
 

@@ -27,9 +27,9 @@ def belief():
 
 def test_draws_have_the_posterior_spread(belief):
     drawn = make_utilities(IDS, belief, "s0", seed=1, width=1.0, count=20_000)
-    at = np.array([list(own) for own in belief.numbers(IDS, "s0")])
+    moment = np.array([list(own) for own in belief.numbers(IDS, "s0")])
     select = np.zeros((3, len(belief.mean)))
-    np.put_along_axis(select, at, 1.0, axis=1)
+    np.put_along_axis(select, moment, 1.0, axis=1)
     covariance = select @ np.linalg.inv(belief.precision) @ select.T
     assert np.cov(drawn.draws) == pytest.approx(covariance, rel=0.15, abs=0.01)
     assert drawn.draws.mean(axis=1) == pytest.approx(drawn.means, abs=0.02)

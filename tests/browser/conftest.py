@@ -55,8 +55,8 @@ class Site:
             capture_output=True,
             timeout=COMMAND_SECONDS,
         )
-        found: dict[str, str] = json.loads(done.stdout)
-        return found
+        result: dict[str, str] = json.loads(done.stdout)
+        return result
 
     @property
     def demo_password(self) -> str:
@@ -83,9 +83,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     log = (data / "server.log").open("w")
     process = subprocess.Popen([*TAP2, "serve"], env=serving, cwd=PROJECT, stdout=log, stderr=log)
     try:
-        one = Site(f"http://127.0.0.1:{port}", environment, data)
-        _wait_until_ready(one, process)
-        yield one
+        site = Site(f"http://127.0.0.1:{port}", environment, data)
+        _wait_until_ready(site, process)
+        yield site
     finally:
         process.terminate()
         process.wait(20)
@@ -124,11 +124,11 @@ class Faults:
     """What a page complains of: a violated content policy and an uncaught error fail the test."""
 
     def __init__(self) -> None:
-        self.found: list[str] = []
+        self.errors: list[str] = []
 
     def watch(self, page: Page) -> None:
         page.set_default_timeout(PATIENCE_MS)
-        page.on("pageerror", lambda error: self.found.append(f"{page.url}: {error}"))
+        page.on("pageerror", lambda error: self.errors.append(f"{page.url}: {error}"))
         page.on("console", lambda message: self._listen(page, message))
 
     def _listen(self, page: Page, message: ConsoleMessage) -> None:
@@ -136,35 +136,35 @@ class Faults:
         is_refusal = "the server responded with a status of 4" in message.text
         is_cut_off = message.text.startswith(CUT_OFF)
         if message.type in ("error", "warning") and not is_refusal and not is_cut_off:
-            self.found.append(f"{page.url}: {message.text}")
+            self.errors.append(f"{page.url}: {message.text}")
 
 
 @pytest.fixture
 def faults() -> Iterator[Faults]:
-    one = Faults()
-    yield one
-    assert one.found == []
+    faults = Faults()
+    yield faults
+    assert faults.errors == []
 
 
 @pytest.fixture
 def context(chromium: Browser, site: Site) -> Iterator[BrowserContext]:
-    one = chromium.new_context(
+    opened = chromium.new_context(
         base_url=site.url,
         locale="en-US",
         timezone_id="America/New_York",
         viewport={"width": 1280, "height": 860},
         reduced_motion="reduce",
     )
-    yield one
-    one.close()
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
 def page(context: BrowserContext, faults: Faults) -> Page:
     """A browser's page that nobody is logged in at."""
-    one = context.new_page()
-    faults.watch(one)
-    return one
+    page = context.new_page()
+    faults.watch(page)
+    return page
 
 
 @pytest.fixture

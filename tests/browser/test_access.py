@@ -250,10 +250,10 @@ def _fits(page: Page) -> None:
 
 def _is_accessible(page: Page) -> None:
     page.evaluate(AXE.read_text("utf-8"))
-    found = page.evaluate("rules => axe.run(document, rules)", RULES)["violations"]
+    result = page.evaluate("rules => axe.run(document, rules)", RULES)["violations"]
     bad = [
         f"{one['id']} ({one['impact']}): {one['help']}: {[node['target'] for node in one['nodes']][:4]}"
-        for one in found
+        for one in result
         if one["impact"] in ("serious", "critical")
     ]
     assert bad == []

@@ -113,8 +113,8 @@ class Shop:
             time.sleep(0.2)
             answer = httpx.post(f"{self.site.url}{path}", json=body, headers=headers, timeout=20)
         assert answer.status_code < 300, answer.text
-        found: dict[str, object] = answer.json()
-        return found
+        result: dict[str, object] = answer.json()
+        return result
 
     def offered(self, context: object) -> list[str]:
         """What a checkout may show."""
@@ -122,7 +122,7 @@ class Shop:
             "ranking"
         ]
         assert isinstance(ranking, list)
-        return sorted(one["id"] for one in ranking)
+        return sorted(ranked["id"] for ranked in ranking)
 
     def obeys(self, context: object, *, without: str = "", with_: str = "") -> None:
         """The next answers follow what was published, soon enough."""
@@ -141,24 +141,24 @@ def test_a_rule_goes_from_a_template_to_the_checkout_and_back(
 ) -> None:
     shop = Shop(site, f"story-{hands.name}")
     log_in(page, shop.email)
-    one = hands(page)
+    hand = hands(page)
     for _ in range(ASKED - 1):
         assert "klarna" in shop.offered(EXPENSIVE)
-    _starts_from_a_template(page, one)
-    _edits_it(page, one)
-    _plants_a_mistake_and_mends_it(page, one)
-    _tries_a_customer(page, one)
-    _saves_it(page, one)
+    _starts_from_a_template(page, hand)
+    _edits_it(page, hand)
+    _plants_a_mistake_and_mends_it(page, hand)
+    _tries_a_customer(page, hand)
+    _saves_it(page, hand)
     assert "klarna" in shop.offered(EXPENSIVE), "a draft changes nothing"
-    _tries_it_on_the_past(page, one)
-    _sends_it_for_review(page, one)
+    _tries_it_on_the_past(page, hand)
+    _sends_it_for_review(page, hand)
     log_in(colleague, shop.add_colleague())
     _reviews_and_publishes_it(colleague, hands(colleague))
     shop.obeys(EXPENSIVE, without="klarna")
-    _finds_it_in_force(page, one)
-    _rolls_back(page, one)
+    _finds_it_in_force(page, hand)
+    _rolls_back(page, hand)
     shop.obeys(EXPENSIVE, with_="klarna")
-    _finds_both_versions(page, one)
+    _finds_both_versions(page, hand)
 
 
 @pytest.fixture
@@ -177,83 +177,83 @@ def _looked_at(page: Page, name: str) -> None:
     take(page, f"story-{name}")
 
 
-def _starts_from_a_template(page: Page, one: Hands) -> None:
+def _starts_from_a_template(page: Page, hand: Hands) -> None:
     page.goto("/admin/rules")
-    _looked_at(page, f"{one.name}-empty")
-    one.press(page.get_by_role("link", name="New rule"))
-    one.press(page.get_by_role("link", name="No pay-later for large carts"))
+    _looked_at(page, f"{hand.name}-empty")
+    hand.press(page.get_by_role("link", name="New rule"))
+    hand.press(page.get_by_role("link", name="No pay-later for large carts"))
     expect(page.get_by_label("Name", exact=True)).to_have_value("No pay-later for large carts")
     expect(page.locator("#rule-said")).to_contain_text("Cart total is over")
-    _looked_at(page, f"{one.name}-template")
+    _looked_at(page, f"{hand.name}-template")
 
 
-def _edits_it(page: Page, one: Hands) -> None:
-    said = page.locator("#rule-said")
-    one.write(page.get_by_label("Cart total, value"), "500")
-    expect(said).to_contain_text("€500.00")
-    one.press(page.get_by_role("button", name="Condition", exact=True))
+def _edits_it(page: Page, hand: Hands) -> None:
+    sentence = page.locator("#rule-said")
+    hand.write(page.get_by_label("Cart total, value"), "500")
+    expect(sentence).to_contain_text("€500.00")
+    hand.press(page.get_by_role("button", name="Condition", exact=True))
     expect(page.get_by_label("What condition 2 is about")).to_be_focused()
-    one.choose(page.get_by_label("What condition 2 is about"), "Country")
-    one.write(page.get_by_label("Add to Country, value"), "Germany")
+    hand.choose(page.get_by_label("What condition 2 is about"), "Country")
+    hand.write(page.get_by_label("Add to Country, value"), "Germany")
     page.keyboard.press("Enter")
-    expect(said).to_contain_text("Country is Germany")
-    one.menu("condition 2", "Put into a group")
+    expect(sentence).to_contain_text("Country is Germany")
+    hand.menu("condition 2", "Put into a group")
     expect(page.get_by_role("group", name="Group 2")).to_be_visible()
-    one.press(page.get_by_role("group", name="Group 2").get_by_role("button", name="Condition", exact=True))
-    one.choose(page.get_by_label("What condition 2.2 is about"), "Device")
-    one.press(page.get_by_role("group", name="Device, value").get_by_label("mobile"))
-    expect(said).to_contain_text("mobile")
-    _looked_at(page, f"{one.name}-edited")
-    one.menu("group 2", "Ungroup")
+    hand.press(page.get_by_role("group", name="Group 2").get_by_role("button", name="Condition", exact=True))
+    hand.choose(page.get_by_label("What condition 2.2 is about"), "Device")
+    hand.press(page.get_by_role("group", name="Device, value").get_by_label("mobile"))
+    expect(sentence).to_contain_text("mobile")
+    _looked_at(page, f"{hand.name}-edited")
+    hand.menu("group 2", "Ungroup")
     expect(page.get_by_role("group", name="Condition 3")).to_be_visible()
-    one.press(page.get_by_label("Remove condition 3"))
-    expect(said).not_to_contain_text("mobile")
+    hand.press(page.get_by_label("Remove condition 3"))
+    expect(sentence).not_to_contain_text("mobile")
 
 
-def _plants_a_mistake_and_mends_it(page: Page, one: Hands) -> None:
-    one.press(page.get_by_role("button", name="Condition", exact=True))
-    one.choose(page.get_by_label("What condition 3 is about"), "Country")
-    one.write(page.get_by_label("Add to Country, value").nth(1), "Austria")
+def _plants_a_mistake_and_mends_it(page: Page, hand: Hands) -> None:
+    hand.press(page.get_by_role("button", name="Condition", exact=True))
+    hand.choose(page.get_by_label("What condition 3 is about"), "Country")
+    hand.write(page.get_by_label("Add to Country, value").nth(1), "Austria")
     page.keyboard.press("Enter")
     expect(page.locator("#rule-found")).to_contain_text("never")
-    _looked_at(page, f"{one.name}-mistake")
+    _looked_at(page, f"{hand.name}-mistake")
     for _ in ("Austria", "the country", "the row"):
         before = page.locator("input[name=history]").input_value()
-        one.press(page.get_by_role("button", name="Undo", exact=True))
+        hand.press(page.get_by_role("button", name="Undo", exact=True))
         expect(page.locator("input[name=history]")).not_to_have_value(before)
     expect(page.get_by_role("group", name="Condition 3")).to_have_count(0)
     expect(page.locator("#rule-found")).to_contain_text("No problems found")
     expect(page.locator("#rule-said")).to_contain_text("Country is Germany")
 
 
-def _tries_a_customer(page: Page, one: Hands) -> None:
+def _tries_a_customer(page: Page, hand: Hands) -> None:
     """The facts are those of the last decision; what would have to be otherwise is said while one changes them."""
     panel, answer = page.locator("#try"), page.locator("#try-answer")
     expect(answer).to_contain_text("It fires")
-    one.write(panel.get_by_label(re.compile("^Cart total")), "100")
+    hand.write(panel.get_by_label(re.compile("^Cart total")), "100")
     expect(answer).to_contain_text("It does not fire")
     expect(answer).to_contain_text("Cart total would have to be over €500.00")
-    _looked_at(page, f"{one.name}-tried")
+    _looked_at(page, f"{hand.name}-tried")
 
 
-def _saves_it(page: Page, one: Hands) -> None:
-    one.press(page.get_by_role("button", name="Create"))
+def _saves_it(page: Page, hand: Hands) -> None:
+    hand.press(page.get_by_role("button", name="Create"))
     expect(page.get_by_role("status").first).to_contain_text("It is in force once the changes are published.")
-    one.write(page.get_by_label("Cart total, value"), "600")
+    hand.write(page.get_by_label("Cart total, value"), "600")
     expect(page.locator("#rule-said")).to_contain_text("€600.00")
-    one.press(page.get_by_role("button", name="Save"))
+    hand.press(page.get_by_role("button", name="Save"))
     expect(page.get_by_text("Saved in the draft", exact=True)).to_be_visible()
-    _looked_at(page, f"{one.name}-saved")
+    _looked_at(page, f"{hand.name}-saved")
 
 
-def _tries_it_on_the_past(page: Page, one: Hands) -> None:
+def _tries_it_on_the_past(page: Page, hand: Hands) -> None:
     """Run to its end: every answer that was given had Klarna in it, and none would have with the draft."""
-    one.press(page.get_by_role("link", name="Review changes"))
+    hand.press(page.get_by_role("link", name="Review changes"))
     expect(page.get_by_text("No pay-later for large carts").first).to_be_visible()
-    one.press(page.get_by_role("link", name="Preview on past decisions"))
+    hand.press(page.get_by_role("link", name="Preview on past decisions"))
     expect(page.get_by_role("heading", name="Preview the draft on past decisions")).to_be_visible()
-    _looked_at(page, f"{one.name}-preview")
-    one.press(page.locator("#preview-start"))
+    _looked_at(page, f"{hand.name}-preview")
+    hand.press(page.locator("#preview-start"))
     expect(page.locator("#preview-verdict")).to_be_visible(timeout=PREVIEWED_WITHIN_MS)
     figures = page.locator("dl.figures")
     for name in ("Decisions previewed", "Would change"):
@@ -262,50 +262,50 @@ def _tries_it_on_the_past(page: Page, one: Hands) -> None:
     expect(shown.get_by_role("cell").nth(-3)).to_have_text(f"{ASKED}")
     expect(shown.get_by_role("cell").nth(-2)).to_have_text("0")
     expect(page.get_by_role("region", name="Rules and how often they fire")).to_contain_text("No pay-later")
-    _looked_at(page, f"{one.name}-previewed")
+    _looked_at(page, f"{hand.name}-previewed")
 
 
-def _sends_it_for_review(page: Page, one: Hands) -> None:
+def _sends_it_for_review(page: Page, hand: Hands) -> None:
     page.goto("/admin/placements/payment_methods/changes")
-    one.press(page.get_by_role("button", name="Turn on review"))
+    hand.press(page.get_by_role("button", name="Turn on review"))
     expect(page.get_by_role("status").first).to_contain_text("a second person must approve")
     expect(page.get_by_role("button", name="Publish now")).to_have_count(0)
-    _looked_at(page, f"{one.name}-changes")
-    one.write(page.get_by_label("Why"), "Losses on large carts")
-    one.press(page.get_by_role("button", name="Send for review"))
+    _looked_at(page, f"{hand.name}-changes")
+    hand.write(page.get_by_label("Why"), "Losses on large carts")
+    hand.press(page.get_by_role("button", name="Send for review"))
     expect(page.get_by_role("status").first).to_contain_text("Sent for review")
     expect(page.get_by_role("button", name="Approve")).to_have_count(0)
-    _looked_at(page, f"{one.name}-asked")
+    _looked_at(page, f"{hand.name}-asked")
 
 
-def _reviews_and_publishes_it(page: Page, one: Hands) -> None:
+def _reviews_and_publishes_it(page: Page, hand: Hands) -> None:
     page.goto("/admin/placements/payment_methods/changes")
     expect(page.get_by_text("Cart total is over €600.00 and Country is Germany").first).to_be_visible()
     expect(page.get_by_label("Why")).to_have_value("Losses on large carts")
-    _looked_at(page, f"{one.name}-review")
-    one.press(page.get_by_role("button", name="Approve"))
+    _looked_at(page, f"{hand.name}-review")
+    hand.press(page.get_by_role("button", name="Approve"))
     expect(page.get_by_role("status").first).to_contain_text("It can be published now.")
-    one.press(page.get_by_role("button", name="Publish now"))
+    hand.press(page.get_by_role("button", name="Publish now"))
     expect(page.get_by_role("status").first).to_contain_text("is in force.")
 
 
-def _finds_it_in_force(page: Page, one: Hands) -> None:
+def _finds_it_in_force(page: Page, hand: Hands) -> None:
     page.goto("/admin/rules")
     expect(page.get_by_role("row", name="No pay-later for large carts")).to_contain_text("In force")
-    _looked_at(page, f"{one.name}-list")
+    _looked_at(page, f"{hand.name}-list")
 
 
-def _rolls_back(page: Page, one: Hands) -> None:
+def _rolls_back(page: Page, hand: Hands) -> None:
     page.goto("/admin/placements/payment_methods/versions")
-    one.write(page.get_by_label("Why").first, "Orders fell")
-    one.press(page.get_by_role("button", name="back").first)
+    hand.write(page.get_by_label("Why").first, "Orders fell")
+    hand.press(page.get_by_role("button", name="back").first)
     expect(page.get_by_role("status").first).to_contain_text("in force")
 
 
-def _finds_both_versions(page: Page, one: Hands) -> None:
+def _finds_both_versions(page: Page, hand: Hands) -> None:
     page.goto("/admin/placements/payment_methods/versions")
     expect(page.get_by_role("row", name="Losses on large carts")).to_contain_text("colleague@")
-    _looked_at(page, f"{one.name}-versions")
+    _looked_at(page, f"{hand.name}-versions")
 
 
 def test_the_builder_and_its_json_stay_in_step_and_survive_a_reload(demo: Page) -> None:

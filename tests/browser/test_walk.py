@@ -25,7 +25,7 @@ def test_a_merchant_sees_arms_move_steers_with_a_rule_and_proves_an_answer(demo:
     assert "klarna" in _ranking(site, key)
     _write_rule(demo)
     decision = _ask(site, key)
-    assert "klarna" not in [one["id"] for one in decision["ranking"]]
+    assert "klarna" not in [item["id"] for item in decision["ranking"]]
     assert {"id": "klarna", "reason": f"hidden by rule “{RULE}”"} in decision["excluded"]
     _explained_and_replayed(demo, decision["decision_id"])
     _rule_off(demo)
@@ -98,11 +98,11 @@ def _ask(site: Site, key: str) -> dict[str, object]:
     headers = {"authorization": f"Bearer {key}"}
     answer = httpx.post(f"{site.url}/v1/personalize/decisions", json=body, headers=headers, timeout=20)
     assert answer.status_code == 200, answer.text
-    found: dict[str, object] = json.loads(answer.text)
-    return found
+    result: dict[str, object] = json.loads(answer.text)
+    return result
 
 
 def _ranking(site: Site, key: str) -> list[str]:
     ranking = _ask(site, key)["ranking"]
     assert isinstance(ranking, list)
-    return [one["id"] for one in ranking]
+    return [ranked["id"] for ranked in ranking]

@@ -34,13 +34,13 @@ async def user(shop):
 
 async def texts_of(engine):
     """Every text in every table, as a dump would show it."""
-    found = []
+    result = []
     async with engine.database.read() as connection:
         for table in tables.metadata.tables.values():
-            found += [
+            result += [
                 value for row in await connection.execute(select(table)) for value in row if isinstance(value, str)
             ]
-    return found
+    return result
 
 
 async def test_a_password_is_kept_only_as_an_argon2_hash(shop, user):
@@ -53,7 +53,7 @@ async def test_a_person_logs_in_whatever_the_case_of_the_address_and_sees_both_s
     token, _ = await shop.engine.sessions.log_in(" ADA@shop.example", PASSWORD)
     visit = await shop.engine.sessions.visit(token)
     assert visit.user.id == user.id
-    assert [(one.slug, one.mode) for one in visit.merchants] == [("shop", "live"), ("shop", "test")]
+    assert [(merchant.slug, merchant.mode) for merchant in visit.merchants] == [("shop", "live"), ("shop", "test")]
 
 
 async def test_a_wrong_password_and_an_unknown_address_are_told_alike_and_take_alike(shop, user):
@@ -237,7 +237,7 @@ async def test_a_merchants_slug_is_taken_once_and_its_timezone_exists(shop):
         await shop.engine.accounts.add_merchant("shop", "Another")
     with pytest.raises(Invalid, match="Mars"):
         await shop.engine.accounts.add_merchant("mars", "Mars", MerchantDetails(timezone="Mars/Olympus"))
-    assert [(one.slug, one.mode) for one in await shop.engine.accounts.merchants()] == [
+    assert [(merchant.slug, merchant.mode) for merchant in await shop.engine.accounts.merchants()] == [
         ("shop", "live"), ("shop", "test"),
     ]  # fmt: skip
 
@@ -314,7 +314,11 @@ async def test_what_happens_to_keys_is_in_the_audit_log_without_the_key(shop):
     await accounts.rotate_key(shop.merchant, key.id, overlap_hours=1, actor_name="bob")
     await accounts.revoke_key(shop.merchant, key.id, actor_name="ada")
     entries = await shop.engine.catalogue.audit(shop.id, subject="key")
-    assert [(one.actor, one.action) for one in entries] == [("ada", "revoked"), ("bob", "rotated"), ("ada", "created")]
+    assert [(item.actor, item.action) for item in entries] == [
+        ("ada", "revoked"),
+        ("bob", "rotated"),
+        ("ada", "created"),
+    ]
     assert not any(plain in str(entry) for entry in entries)
 
 
@@ -337,9 +341,9 @@ async def test_a_customers_plain_id_is_nowhere(shop, capfd, caplog):
 
 
 def test_a_customer_is_another_at_another_merchant_and_under_another_key():
-    one, other = Hasher(b"k" * 32), Hasher(b"l" * 32)
-    assert len({one(1, "c"), one(2, "c"), one(1, "d"), other(1, "c"), one(1, "1:c"), one(11, "c")}) == 6
-    assert one(1, "c") == Hasher(b"k" * 32)(1, "c")
+    item, other = Hasher(b"k" * 32), Hasher(b"l" * 32)
+    assert len({item(1, "c"), item(2, "c"), item(1, "d"), other(1, "c"), item(1, "1:c"), item(11, "c")}) == 6
+    assert item(1, "c") == Hasher(b"k" * 32)(1, "c")
 
 
 def _load(folder, queue):

@@ -53,9 +53,9 @@ async def test_a_new_candidate_begins_with_what_those_alike_have_shown(empty_sho
             await store.engine.live.refresh(at_once=True)
     await store.create("candidate", candidate("wallet", type="wallet"), candidate("bank", type="bank"))
     new = await store.decide(device_type="mobile")
-    scores = {one.id: one.score for one in new.decision.ranking}
+    scores = {ranked.id: ranked.score for ranked in new.decision.ranking}
     assert scores["wallet"] > 1.5 * scores["bank"]
-    begin = {one.where: one for one in store.engine.monitor.cold_starts(store.id, "payment_methods")}
+    begin = {start.where: start for start in store.engine.monitor.cold_starts(store.id, "payment_methods")}
     assert begin["whose type is wallet"].rate > begin[""].rate > begin["whose type is bank"].rate
     assert begin["whose type is bank"].ids == ("b0", "b1", "bank")
     assert (await store.engine.logbook.replay(store.id, new.decision.decision_id)).same

@@ -56,7 +56,7 @@ async def shoppers(shop, count, *, seed=0):
 
 async def first_chance(shop, candidate, customer=None, **facts):
     ranking = (await shop.decide(customer, **facts)).decision.ranking
-    return next(one.confidence for one in ranking if one.id == candidate)
+    return next(ranked.confidence for ranked in ranking if ranked.id == candidate)
 
 
 def beliefs(shop, engine=None) -> ContextualBeliefs:
@@ -67,7 +67,7 @@ def beliefs(shop, engine=None) -> ContextualBeliefs:
 
 
 def trials(shop, engine=None):
-    return sum(one.trials for one in beliefs(shop, engine).evidence.factors.values())
+    return sum(factor.trials for factor in beliefs(shop, engine).evidence.factors.values())
 
 
 async def test_each_customer_sees_first_what_works_for_customers_like_that(store):
@@ -81,10 +81,10 @@ async def test_it_says_in_words_what_it_learned(empty_shop):
     store = empty_shop
     await store.place(placement(policy=Contextual(POLICY.features, floor=0.5), credit="first"), *TWO)
     await shoppers(store, 200)
-    found = store.engine.monitor.findings(store.id, "payment_methods")
-    said = sentences(found, {"card": "Card", "paypal": "PayPal"})
-    assert any(one.startswith("Where Device is mobile, PayPal is chosen") for one in said)
-    assert {one.candidate for one in found if one.where == "Where Device is desktop" and one.ratio > 1} == {"card"}
+    result = store.engine.monitor.findings(store.id, "payment_methods")
+    sentence = sentences(result, {"card": "Card", "paypal": "PayPal"})
+    assert any(item.startswith("Where Device is mobile, PayPal is chosen") for item in sentence)
+    assert {item.candidate for item in result if item.where == "Where Device is desktop" and item.ratio > 1} == {"card"}
     assert store.engine.monitor.findings(store.id, "elsewhere") == []
 
 
@@ -114,7 +114,7 @@ async def test_later_words_append_what_they_change(store):
 async def test_a_rebuild_appends_missing_observations(store):
     await shoppers(store, 20)
     assert await rebuild.compare(store.engine.database) == []
-    known = beliefs(store).evidence
+    learned = beliefs(store).evidence
     [gone, *_] = await told(store)
     async with store.engine.database.write() as connection:
         await connection.execute(
@@ -125,8 +125,8 @@ async def test_a_rebuild_appends_missing_observations(store):
     await rebuild.rebuild(store.engine.database)
     assert await rebuild.compare(store.engine.database) == []
     assert (await told(store))[-1] == gone
-    assert {name: one.trials for name, one in known.factors.items()} == {
-        name: one.trials for name, one in beliefs(store).evidence.factors.items()
+    assert {name: item.trials for name, item in learned.factors.items()} == {
+        name: item.trials for name, item in beliefs(store).evidence.factors.items()
     }
 
 
@@ -155,7 +155,7 @@ async def test_evidence_survives_a_restart_and_counts_once(store, open_another):
     assert trials(store) == before
     assert trials(store, other) == sum(observation[2] for observation in await told(store)) > before
     await store.engine.follow()
-    asked = [await one.decider.decide(store.id, ["payment_methods"], None, {}) for one in (store.engine, other)]
+    asked = [await item.decider.decide(store.id, ["payment_methods"], None, {}) for item in (store.engine, other)]
     assert len({answers[0].decision.beliefs_version for answers in asked}) == 1
 
 

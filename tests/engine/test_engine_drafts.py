@@ -49,7 +49,7 @@ async def test_the_plan_of_a_draft_can_be_asked_for_before_it_is_published(shop,
     await ada.save(rule({"exclude": ["klarna"]}, id="off", enabled=False))
     await ada.remove("going")
     _, document = await shop.engine.drafts.plan(shop.id, PLACE)
-    assert [one.id for one in document.rules] == ["r1"]
+    assert [item.id for item in document.rules] == ["r1"]
     await ada.publish()
     assert document == shop.engine.live.get(shop.id, PLACE).plan.document
 
@@ -99,10 +99,10 @@ async def test_of_many_who_save_from_the_same_revision_at_once_one_wins(shop, op
         return await engines[number % 2].drafts.save(shop.actor(f"e{number}"), PLACE, changed, revision=seen.revision)
 
     results = await asyncio.gather(*(save(number) for number in range(6)), return_exceptions=True)
-    won = [one for one in results if not isinstance(one, Exception)]
+    won = [result for result in results if not isinstance(result, Exception)]
     assert len(won) == 1
-    assert all(one.theirs == won[0] for one in results if isinstance(one, OthersFirst))
-    assert sum(isinstance(one, OthersFirst) for one in results) == 5
+    assert all(result.theirs == won[0] for result in results if isinstance(result, OthersFirst))
+    assert sum(isinstance(result, OthersFirst) for result in results) == 5
 
 
 async def test_a_draft_over_rules_that_moved_is_not_published_until_somebody_decided(shop, ada, bob):
@@ -113,7 +113,7 @@ async def test_a_draft_over_rules_that_moved_is_not_published_until_somebody_dec
     theirs = msgspec.structs.replace(HIDE_CARD, name="Theirs")
     await catalogue.update(shop.actor("key"), "rule", PLACE, "r1", theirs, version=None)
     await catalogue.update(shop.actor("key"), "rule", PLACE, "r2", rule({"exclude": ["klarna"]}, id="r2"), version=None)
-    assert [one.id for one in (await ada.draft()).moved] == ["r1", "r2"]
+    assert [item.id for item in (await ada.draft()).moved] == ["r1", "r2"]
     before = version_of(shop)
     with pytest.raises(Stale, match="r1"):
         await ada.publish()
@@ -171,7 +171,7 @@ async def test_what_is_discarded_can_be_brought_back(shop, ada):
     await ada.save(msgspec.structs.replace(HIDE_CARD, name="Since"))
     assert await shop.engine.drafts.bring_back(shop.actor("ada"), PLACE, entry) == 1
     draft = await ada.draft()
-    assert {one.id: (one.mark, one.shown.name) for one in draft.rules} == {
+    assert {item.id: (item.mark, item.shown.name) for item in draft.rules} == {
         "r1": ("changed", "Since"),
         "r2": ("deleted", "The rule"),
     }
@@ -181,21 +181,21 @@ async def test_what_is_discarded_can_be_brought_back(shop, ada):
 async def test_rules_are_put_in_another_order_with_few_changes(shop, ada):
     await shop.create("rule", *(rule({"exclude": ["card"]}, id=f"r{n}", priority=100 - 10 * n) for n in range(6)))
     draft = await ada.draft()
-    wanted = ["r0", "r5", "r1", "r2", "r3", "r4"]
-    draft = await shop.engine.drafts.reorder(shop.actor("ada"), PLACE, wanted, revision=draft.head.revision)
-    assert [one.id for one in draft.rules] == wanted
-    assert [one.id for one in draft.changes] == ["r5"]
+    expected = ["r0", "r5", "r1", "r2", "r3", "r4"]
+    draft = await shop.engine.drafts.reorder(shop.actor("ada"), PLACE, expected, revision=draft.head.revision)
+    assert [item.id for item in draft.rules] == expected
+    assert [change.id for change in draft.changes] == ["r5"]
     with pytest.raises(Conflict):
-        await shop.engine.drafts.reorder(shop.actor("ada"), PLACE, wanted[1:], revision=None)
+        await shop.engine.drafts.reorder(shop.actor("ada"), PLACE, expected[1:], revision=None)
 
 
 async def test_a_whole_set_of_rules_takes_the_place_of_another(shop, ada):
     await shop.create("rule", HIDE_CARD, rule({"exclude": ["ideal"]}, id="r2"), rule({"exclude": ["paypal"]}, id="r3"))
-    wanted = [HIDE_CARD, rule({"exclude": ["klarna"]}, id="r3"), rule({"exclude": ["apple_pay"]}, id="r4")]
-    draft = await shop.engine.drafts.replace(shop.actor("ci"), PLACE, wanted, revision=None)
-    assert {one.id: one.mark for one in draft.rules} == {"r1": "live", "r2": "deleted", "r3": "changed", "r4": "new"}
+    expected = [HIDE_CARD, rule({"exclude": ["klarna"]}, id="r3"), rule({"exclude": ["apple_pay"]}, id="r4")]
+    draft = await shop.engine.drafts.replace(shop.actor("ci"), PLACE, expected, revision=None)
+    assert {item.id: item.mark for item in draft.rules} == {"r1": "live", "r2": "deleted", "r3": "changed", "r4": "new"}
     with pytest.raises(Stale):
-        await shop.engine.drafts.replace(shop.actor("ci"), PLACE, wanted, revision=draft.head.revision - 1)
+        await shop.engine.drafts.replace(shop.actor("ci"), PLACE, expected, revision=draft.head.revision - 1)
     with pytest.raises(Invalid) as refused:
         await shop.engine.drafts.replace(
             shop.actor("ci"), PLACE, [HIDE_CARD, rule({"exclude": ["bitcoin"]}, id="r9")], revision=None
@@ -206,15 +206,15 @@ async def test_a_whole_set_of_rules_takes_the_place_of_another(shop, ada):
 async def test_a_scheduled_draft_is_published_at_its_time_once_however_many_processes_there_are(
     shop, ada, open_another
 ):
-    other, at = await open_another(), now_ms() + 60_000
+    other, moment = await open_another(), now_ms() + 60_000
     await ada.save(HIDE_CARD)
     before = version_of(shop)
-    await ada.release("schedule", reason="black friday", publish_at=at)
+    await ada.release("schedule", reason="black friday", publish_at=moment)
     with pytest.raises(Invalid, match="future"):
         await ada.release("schedule", reason="", publish_at=now_ms() - 1)
-    await shop.engine.releases.publish_due(at - 1)
+    await shop.engine.releases.publish_due(moment - 1)
     assert version_of(shop) == before
-    await asyncio.gather(*(one.releases.publish_due(at) for one in (shop.engine, other)))
+    await asyncio.gather(*(item.releases.publish_due(moment) for item in (shop.engine, other)))
     await shop.engine.follow()
     assert version_of(shop) == before + 1
     newest = (await shop.engine.versions.page(shop.id, PLACE))[0]
@@ -225,11 +225,11 @@ async def test_a_scheduled_draft_is_published_at_its_time_once_however_many_proc
 async def test_a_scheduled_draft_that_cannot_be_published_says_why_and_is_not_tried_again(shop, ada):
     await shop.create("rule", HIDE_CARD)
     await ada.save(msgspec.structs.replace(HIDE_CARD, name="Mine"))
-    at = now_ms() + 60_000
-    await ada.release("schedule", reason="", publish_at=at)
+    moment = now_ms() + 60_000
+    await ada.release("schedule", reason="", publish_at=moment)
     theirs = msgspec.structs.replace(HIDE_CARD, name="Theirs")
     await shop.engine.catalogue.update(shop.actor("key"), "rule", PLACE, "r1", theirs, version=None)
-    await shop.engine.releases.publish_due(at)
+    await shop.engine.releases.publish_due(moment)
     draft = await ada.draft()
     assert draft.head.publish_at is None
     assert "r1" in draft.head.problem

@@ -89,7 +89,7 @@ async def test_a_roll_back_is_named_an_emergency_where_changes_are_reviewed(revi
         await versions.roll_back(key, PLACE, now - 1)
     await versions.roll_back(key, PLACE, now - 1, reason="paused the wrong one", emergency=True)
     assert "klarna" in order((await reviewed.decide()).decision)
-    assert [one.reason for one in await reviewed.engine.emergencies.unseen(reviewed.id)] == [
+    assert [item.reason for item in await reviewed.engine.emergencies.unseen(reviewed.id)] == [
         "paused the wrong one",
         "errors",
     ]

@@ -52,12 +52,12 @@ async def test_the_value_of_another_policy_is_found_in_the_log(empty_shop):
     await play(empty_shop, 3_000)
     truths = {First("paypal"): 0.6, InOrder(): 0.2, Evenly(): 0.4}
     for alternative, truth in truths.items():
-        found = await evaluation(empty_shop, alternative)
-        assert found.decisions == 3_000
-        assert not found.snips.refused
-        for estimate in (found.ips, found.snips, found.by_slot):
+        result = await evaluation(empty_shop, alternative)
+        assert result.decisions == 3_000
+        assert not result.snips.refused
+        for estimate in (result.ips, result.snips, result.by_slot):
             assert estimate.low < truth < estimate.high
-        assert found.difference.low < truth - 0.34 < found.difference.high
+        assert result.difference.low < truth - 0.34 < result.difference.high
 
 
 async def test_decisions_of_the_same_customers_tell_less(empty_shop):
@@ -74,28 +74,28 @@ async def test_decisions_of_the_same_customers_tell_less(empty_shop):
 async def test_whole_orders_are_weighed_slot_by_slot(empty_shop):
     await empty_shop.place(placement(policy=Thompson(floor=0.3, history=False)), *candidates(*RATES))
     await play(empty_shop, 1_500, slots=2)
-    found = await evaluation(empty_shop, InOrder())
+    result = await evaluation(empty_shop, InOrder())
     in_order = 0.2 + 0.8 * 0.6
-    assert found.by_slot.low < in_order < found.by_slot.high
-    assert found.by_slot.high - found.by_slot.low <= (found.ips.high - found.ips.low) * 1.1
-    assert found.snips.mean_weight == pytest.approx(1, abs=0.2)
+    assert result.by_slot.low < in_order < result.by_slot.high
+    assert result.by_slot.high - result.by_slot.low <= (result.ips.high - result.ips.low) * 1.1
+    assert result.snips.mean_weight == pytest.approx(1, abs=0.2)
 
 
 async def test_what_is_pinned_stays_as_it_was(empty_shop):
     await empty_shop.place(placement(policy=Thompson(floor=0.2)), *candidates(*RATES))
     await empty_shop.create("rule", rule({"pin": {"candidate": "klarna", "slot": 1}}))
     await play(empty_shop, 300)
-    found = await evaluation(empty_shop, First("klarna"))
-    assert found.difference.value == 0
-    assert found.snips.largest_weight == 1
+    result = await evaluation(empty_shop, First("klarna"))
+    assert result.difference.value == 0
+    assert result.snips.largest_weight == 1
 
 
 async def test_open_windows_fallbacks_and_other_days_do_not_count(empty_shop):
     await empty_shop.place(placement(shape=One(), policy=Split()), *candidates(*RATES))
     await play(empty_shop, 20)
     await empty_shop.decide("late")
-    found = await evaluation(empty_shop, Evenly())
-    assert (found.decisions, found.left_out) == (20, 1)
+    result = await evaluation(empty_shop, Evenly())
+    assert (result.decisions, result.left_out) == (20, 1)
     assert (await evaluation(empty_shop, Evenly(), until=1_000)).decisions == 0
     assert "too few decisions" in (await evaluation(empty_shop, Evenly(), until=1_000)).snips.refused
 
@@ -103,9 +103,9 @@ async def test_open_windows_fallbacks_and_other_days_do_not_count(empty_shop):
 async def test_a_log_without_draws_tells_nothing_about_other_policies(empty_shop):
     await empty_shop.place(placement(policy=Fixed()))
     await play_nothing(empty_shop)
-    found = await evaluation(empty_shop, Evenly())
-    assert (found.decisions, found.left_out) == (0, 5)
-    assert found.snips.refused
+    result = await evaluation(empty_shop, Evenly())
+    assert (result.decisions, result.left_out) == (0, 5)
+    assert result.snips.refused
 
 
 async def play_nothing(shop):

@@ -43,8 +43,8 @@ def reading(*, half_life=90.0, examination=(), memory=None, window=60):
 
 def test_evidence_of_one_half_life_ago_counts_half():
     rows = [day("card", 100, 40, at=TODAY - 30), day("card", 100, 10)]
-    known = arm_beliefs(rows, [], {}, reading(half_life=30.0))["card"]
-    assert (known.trials, known.successes) == pytest.approx((150, 30))
+    learned = arm_beliefs(rows, [], {}, reading(half_life=30.0))["card"]
+    assert (learned.trials, learned.successes) == pytest.approx((150, 30))
 
 
 def test_older_pending_decisions_count_more_as_failures():
@@ -68,19 +68,19 @@ def test_a_step_counts_at_the_age_of_its_middle():
 
 def test_a_trial_in_a_rarely_examined_slot_counts_little():
     rows = [day("card", 100, 10, slot=1), day("ideal", 100, 10, slot=2)]
-    known = arm_beliefs(rows, [], {}, reading(examination=(1.0, 0.25)))
-    assert known["card"].trials == pytest.approx(100)
-    assert known["ideal"].trials < 45
+    learned = arm_beliefs(rows, [], {}, reading(examination=(1.0, 0.25)))
+    assert learned["card"].trials == pytest.approx(100)
+    assert learned["ideal"].trials < 45
 
 
 def test_evidence_before_a_jump_is_forgotten():
     days = range(TODAY - 20, TODAY)
-    jumped = [day("card", 500, 200 if at < TODAY - 10 else 25, at=at) for at in days]
-    steady = [day("ideal", 500, 50, at=at) for at in days]
+    jumped = [day("card", 500, 200 if moment < TODAY - 10 else 25, at=moment) for moment in days]
+    steady = [day("ideal", 500, 50, at=moment) for moment in days]
     remembered = memory([*jumped, *steady], (), before_day=TODAY)
-    known = arm_beliefs([*jumped, *steady], [], {}, reading(half_life=10_000, memory=remembered))
-    assert known["card"].successes / known["card"].trials == pytest.approx(0.05, abs=0.01)
-    assert known["ideal"].trials < 6_000
+    learned = arm_beliefs([*jumped, *steady], [], {}, reading(half_life=10_000, memory=remembered))
+    assert learned["card"].successes / learned["card"].trials == pytest.approx(0.05, abs=0.01)
+    assert learned["ideal"].trials < 6_000
 
 
 def test_weekends_and_sales_forget_nothing():
@@ -88,10 +88,13 @@ def test_weekends_and_sales_forget_nothing():
     rates = {"card": 0.30, "ideal": 0.25, "klarna": 0.15}
     rows = [
         day(
-            name, 2_000, int(rng.binomial(2_000, rate * (1.25 if at % 7 >= 5 else 1.5 if at > TODAY - 9 else 1))), at=at
+            name,
+            2_000,
+            int(rng.binomial(2_000, rate * (1.25 if moment % 7 >= 5 else 1.5 if moment > TODAY - 9 else 1))),
+            at=moment,
         )
         for name, rate in rates.items()
-        for at in range(TODAY - 60, TODAY)
+        for moment in range(TODAY - 60, TODAY)
     ]
     assert memory(rows, (), before_day=TODAY) == {}
 
@@ -137,8 +140,8 @@ async def test_a_stored_fit_is_used_from_then_on(empty_shop):
         await shop.update_state(device, card=(10_000, round(10_000 * rate)), ideal=(10_000, round(9_000 * rate)))
     await shop.engine.fit()
     await shop.update_state("mobile", card=(1_000, 300))
-    known = shop.engine.live.get(shop.id, "payment_methods").snapshots["mobile"].knowledge
-    assert known.arms["card"].strength == pytest.approx(100.0)
+    learned = shop.engine.live.get(shop.id, "payment_methods").snapshots["mobile"].knowledge
+    assert learned.arms["card"].strength == pytest.approx(100.0)
 
 
 async def test_evidence_is_read_for_ten_half_lives(empty_shop):
@@ -223,8 +226,8 @@ async def test_trying_others_costs_the_less_the_more_is_known(shop):
 
 
 def test_a_move_to_a_better_slot_is_no_jump():
-    days = [day("card", 2_000, 300 if at < TODAY - 10 else 600, at=at, slot=2 if at < TODAY - 10 else 1)
-            for at in range(TODAY - 20, TODAY)]  # fmt: skip
+    days = [day("card", 2_000, 300 if moment < TODAY - 10 else 600, at=moment, slot=2 if moment < TODAY - 10 else 1)
+            for moment in range(TODAY - 20, TODAY)]  # fmt: skip
     assert memory(days, (1.0, 0.5), before_day=TODAY) == {}
     assert memory(days, (), before_day=TODAY) != {}
 

@@ -144,7 +144,7 @@ def taught(weights, count=20_000, *, seed=1, mobile=0.5):
 
 
 def found(learned, where):
-    return next(one for one in findings(PHONES, learned, ["paypal", "card"]) if one.where == where)
+    return next(finding for finding in findings(PHONES, learned, ["paypal", "card"]) if finding.where == where)
 
 
 def test_the_interval_of_a_ratio_holds_the_truth():
@@ -159,12 +159,12 @@ def test_the_interval_of_a_ratio_holds_the_truth():
 
 def test_the_clearest_finding_comes_first_unsure_ones_are_omitted():
     learned = taught({"1": -2.0, "device.type=mobile": 1.0})
-    said = sentences(findings(PHONES, learned, ["paypal", "card"]), LABELS)
-    assert said[0].startswith(
+    sentence = sentences(findings(PHONES, learned, ["paypal", "card"]), LABELS)
+    assert sentence[0].startswith(
         ("Where Device is mobile, PayPal is chosen 2.", "Where Device is desktop, PayPal is chosen 0.")
     )
-    assert not any("Returning" in one for one in said)
-    assert all(one.endswith(").") for one in said)
+    assert not any("Returning" in item for item in sentence)
+    assert all(item.endswith(").") for item in sentence)
 
 
 def test_pages_without_effects_seldom_call_one_sure():
@@ -182,16 +182,16 @@ def test_an_effect_is_called_sure_beside_many_others():
 def test_intervals_hold_the_truth_as_often_as_they_say():
     held = []
     for seed in range(60):
-        one = found(taught({"1": -1.5, "customer.returning": 0.5}, 600, seed=seed), "Where “Returning customer” holds")
+        item = found(taught({"1": -1.5, "customer.returning": 0.5}, 600, seed=seed), "Where “Returning customer” holds")
         truth = rate(np.array(-1.0)) / rate(np.array(-1.5))
-        held.append(one.low < truth < one.high)
+        held.append(item.low < truth < item.high)
     assert np.mean(held) > 0.88
 
 
 def test_nothing_is_said_of_what_was_hardly_seen():
     learned = taught({"1": -1.0}, 400, mobile=0.02)
-    told = findings(PHONES, learned, ["paypal"])
-    assert [one.where for one in told] == ["Where “Returning customer” holds"]
+    reports = findings(PHONES, learned, ["paypal"])
+    assert [item.where for item in reports] == ["Where “Returning customer” holds"]
     assert findings(PHONES, WeightEvidence(len(PHONES)), ["paypal"]) == []
     few = taught({"1": -1.0}, 19)
     assert findings(PHONES, few, ["paypal"]) == []

@@ -26,9 +26,9 @@ def test_the_propensity_is_the_product_of_the_chances():
 
 def test_slots_after_the_drawn_ones_follow_the_means():
     two = plan(of=placement(policy=Thompson(drawn=2)))
-    known = beliefs(two, card=(900, 90), paypal=(900, 180), klarna=(900, 270), ideal=(900, 360))
+    learned = beliefs(two, card=(900, 90), paypal=(900, 180), klarna=(900, 270), ideal=(900, 360))
     for key in KEYS[:50]:
-        ranking = answer(two, known=known, key=key).ranking
+        ranking = answer(two, known=learned, key=key).ranking
         assert [ranked.chance < 1 for ranked in ranking[:2]] == [True, True]
         rest = [ranked.score for ranked in ranking[2:]]
         assert rest == sorted(rest, reverse=True)
@@ -36,17 +36,17 @@ def test_slots_after_the_drawn_ones_follow_the_means():
 
 
 def test_a_method_comes_first_as_often_as_its_chance_says():
-    known = beliefs(plan(), card=(200, 60), paypal=(200, 55))
-    firsts = Counter(order(answer(plan(), known=known, key=key))[0] for key in KEYS)
-    for ranked in answer(plan(), known=known).ranking:
+    learned = beliefs(plan(), card=(200, 60), paypal=(200, 55))
+    firsts = Counter(order(answer(plan(), known=learned, key=key))[0] for key in KEYS)
+    for ranked in answer(plan(), known=learned).ranking:
         spread = 4 * (len(KEYS) * ranked.confidence * (1 - ranked.confidence)) ** 0.5 + 1
         assert abs(firsts[ranked.id] - len(KEYS) * ranked.confidence) < spread
 
 
 def test_the_floor_leaves_every_candidate_a_chance():
     sure = plan(of=placement(policy=Thompson(floor=0.06)))
-    known = beliefs(sure, **dict.fromkeys(METHODS, (5000, 1000)) | {"ideal": (5_000, 2_000)})
-    confidence = {ranked.id: ranked.confidence for ranked in answer(sure, known=known).ranking}
+    learned = beliefs(sure, **dict.fromkeys(METHODS, (5000, 1000)) | {"ideal": (5_000, 2_000)})
+    confidence = {ranked.id: ranked.confidence for ranked in answer(sure, known=learned).ranking}
     assert confidence["ideal"] == pytest.approx(0.95)
     assert min(confidence.values()) == max(value for value in confidence.values() if value < 0.9) == pytest.approx(0.01)
 
@@ -83,8 +83,8 @@ def test_a_weight_of_zero_is_drawn_last():
 
 def test_a_split_ignores_what_was_learned():
     halves = plan(of=placement(shape=One(), policy=Split()), candidates=candidates("a", "b"))
-    known = beliefs(halves, a=(1_000, 999), b=(1_000, 1))
-    assert [order(answer(halves, known=known, key=key)) for key in KEYS] == [
+    learned = beliefs(halves, a=(1_000, 999), b=(1_000, 1))
+    assert [order(answer(halves, known=learned, key=key)) for key in KEYS] == [
         order(answer(halves, key=key)) for key in KEYS
     ]
 
@@ -93,19 +93,19 @@ def test_margin_prefers_the_cheaper_of_two_equally_good_methods():
     methods = (candidate("dear", fee_percent=20.0), candidate("cheap", fee_fixed=10))
     for reward, low, high in (("converted", 0.4, 0.6), ("margin", 0.99, 1.0)):
         both = plan(of=placement(reward=reward, margin_percent=30.0), candidates=methods)
-        known = beliefs(both, dear=(4_000, 1_600), cheap=(4_000, 1_600))
-        chance = {one.id: one.confidence for one in answer(both, known=known, cart_total=10_000).ranking}
+        learned = beliefs(both, dear=(4_000, 1_600), cheap=(4_000, 1_600))
+        chance = {ranked.id: ranked.confidence for ranked in answer(both, known=learned, cart_total=10_000).ranking}
         assert low < chance["cheap"] <= high
 
 
 def test_margin_uses_the_typical_amount_without_a_valid_cart():
     methods = (candidate("percent", fee_percent=3.0), candidate("fixed", fee_fixed=100))
     cart = plan(of=placement(reward="margin", typical_amount=10_000), candidates=methods)
-    known = beliefs(cart, percent=(900, 300), fixed=(900, 300))
-    typical = confidences(answer(cart, known=known, cart_total=10_000))
-    assert confidences(answer(cart, known=known)) == typical
+    learned = beliefs(cart, percent=(900, 300), fixed=(900, 300))
+    typical = confidences(answer(cart, known=learned, cart_total=10_000))
+    assert confidences(answer(cart, known=learned)) == typical
     for senseless in (-10_000, "10", 10**40, 10**400, True):
-        assert confidences(answer(cart, known=known, cart_total=senseless)) == typical
+        assert confidences(answer(cart, known=learned, cart_total=senseless)) == typical
 
 
 def confidences(decision):
@@ -121,8 +121,8 @@ def test_a_boost_helps_a_method_that_loses_money():
 
 def test_a_customers_own_past_counts_and_is_told():
     history = {"klarna": Past(6.0, 6.0, 7), "card": Past(6.0, 0.0, 2)}
-    known = beliefs(plan(), **dict.fromkeys(METHODS, (500, 100)))
-    decision = answer(plan(), known=known, history=history)
+    learned = beliefs(plan(), **dict.fromkeys(METHODS, (500, 100)))
+    decision = answer(plan(), known=learned, history=history)
     assert confidences(decision)["klarna"] > 0.9
     reasons = {ranked.id: ranked.reasons for ranked in decision.ranking}
     assert reasons["klarna"] == ["chosen in 7 of this customer's last 9 purchases"]
@@ -185,10 +185,10 @@ def test_any_answer_is_lawful(facts, rules, shape, policy, reward, past, key):
         for number, (when, effect, priority) in enumerate(rules)
     ]
     fees = tuple(candidate(id, position=n, fee_fixed=100 * n, fee_percent=2.0 * n) for n, id in enumerate(METHODS))
-    one = plan(*documents, of=placement(shape=shape, policy=policy, reward=reward), candidates=fees)
+    item = plan(*documents, of=placement(shape=shape, policy=policy, reward=reward), candidates=fees)
     history = {name: Past(trials, trials * rate, count) for name, (trials, rate, count) in past.items()}
     ask = {name.replace(".", "_", 1): value for name, value in facts.items()}
-    decision = answer(one, history=history, customer="c", key=key, **ask)
+    decision = answer(item, history=history, customer="c", key=key, **ask)
     out = [each.id for each in decision.excluded]
     eligible = set(METHODS) - set(out)
     most = {One: 1, Subset: getattr(shape, "limit", 0), Ranking: len(METHODS)}[type(shape)]
@@ -200,19 +200,19 @@ def test_any_answer_is_lawful(facts, rules, shape, policy, reward, past, key):
     for effect in [each for number in decision.rules for each in documents[int(number[1:])].effects]:
         assert eligible.isdisjoint(effect.get("exclude", ()))
         assert eligible <= set(effect.get("require", METHODS))
-    again = answer(one, known=beliefs(one), history=history, customer="c", key=key, **ask)
+    again = answer(item, known=beliefs(item), history=history, customer="c", key=key, **ask)
     assert msgspec.json.encode(again) == msgspec.json.encode(decision)
 
 
 def test_minimising_puts_the_least_successful_candidate_first():
     of = placement(goal="minimise", policy=Thompson(floor=0.0))
-    known = plan(of=of)
-    learned = beliefs(known, **dict.fromkeys(METHODS, (1_000, 500)) | {"klarna": (1_000, 100)})
-    assert answer(known, known=learned).ranking[0].id == "klarna"
+    item = plan(of=of)
+    learned = beliefs(item, **dict.fromkeys(METHODS, (1_000, 500)) | {"klarna": (1_000, 100)})
+    assert answer(item, known=learned).ranking[0].id == "klarna"
 
 
 def test_where_less_is_better_a_boost_still_helps():
     of = placement(goal="minimise", policy=Thompson(floor=0.0))
-    known = plan(rule({"boost": {"candidates": ["ideal"], "factor": 50}}), of=of)
-    learned = beliefs(known, **dict.fromkeys(METHODS, (1_000, 500)))
-    assert answer(known, known=learned).ranking[0].id == "ideal"
+    item = plan(rule({"boost": {"candidates": ["ideal"], "factor": 50}}), of=of)
+    learned = beliefs(item, **dict.fromkeys(METHODS, (1_000, 500)))
+    assert answer(item, known=learned).ranking[0].id == "ideal"

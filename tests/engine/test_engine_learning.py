@@ -60,8 +60,8 @@ async def test_outcomes_teach_the_same_in_whatever_order_they_arrive(shop):
     for turn in range(4):
         before = await shop.counts()
         answer = await shop.decide()
-        for type, place, at in story[turn:] + story[:turn]:
-            await shop.report(answer, type, order(answer.decision)[place], at=at)
+        for type, index, moment in story[turn:] + story[:turn]:
+            await shop.report(answer, type, order(answer.decision)[index], at=moment)
         ids, after = order(answer.decision), await shop.counts()
         sums.append([tuple(a - b for a, b in zip(after[id], before.get(id, (0, 0)), strict=True)) for id in ids[:3]])
     assert sums == [[(1, 0), (1, 0), (1, 1)]] * 4
@@ -109,17 +109,17 @@ async def test_an_event_counts_once_however_often_it_is_sent(shop):
     row = shop.outcome(answer, "converted", first, event="once")
     together = await shop.engine.recorder.outcomes([row, row])
     again = await shop.engine.recorder.outcomes([row])
-    assert [one.status for one in (*together, *again)] == ["recorded", "duplicate", "duplicate"]
+    assert [item.status for item in (*together, *again)] == ["recorded", "duplicate", "duplicate"]
     assert await shop.counts() == {first: (1, 1)}
 
 
 async def test_of_two_reports_of_an_event_the_first_counts(shop):
     now = now_ms()
-    told = [
+    reports = [
         shop.outcome(None, "converted", "klarna", customer="c1", event="e", at=now - 5 * DAY),
         shop.outcome(None, "converted", "ideal", customer="c1", event="e", at=now),
     ]
-    receipts = await shop.engine.recorder.outcomes(told)
+    receipts = await shop.engine.recorder.outcomes(reports)
     assert [receipt.status for receipt in receipts] == ["recorded", "conflict"]
     history = (await shop.decide("c1")).facts.history
     assert set(history) == {"klarna"}
@@ -134,7 +134,7 @@ async def test_two_merchants_events_of_the_same_name_both_count(shop):
         shop.outcome(None, "converted", "card", customer="c1", event="e"),
         theirs.outcome(None, "converted", "ideal", customer="c1", event="e"),
     ]
-    assert [one.status for one in await shop.engine.recorder.outcomes(rows)] == ["recorded", "recorded"]
+    assert [outcome.status for outcome in await shop.engine.recorder.outcomes(rows)] == ["recorded", "recorded"]
     assert set((await shop.decide("c1")).facts.history) == {"card"}
     assert set((await theirs.decide("c1")).facts.history) == {"ideal"}
 
@@ -199,7 +199,7 @@ async def test_after_five_purchases_a_favourite_is_nearly_always_first(shop):
         answer = await shop.decide("c1")
         await shop.report(answer, "converted", "sepa_debit")
     answers = [await shop.decide("c1") for _ in range(60)]
-    assert sum(order(one.decision)[0] == "sepa_debit" for one in answers) > 50
+    assert sum(order(item.decision)[0] == "sepa_debit" for item in answers) > 50
 
 
 async def test_an_older_choice_counts_less_than_a_younger_one(shop):
@@ -233,8 +233,8 @@ async def test_a_rebuild_repairs_folds_that_were_tampered_with(shop):
         await connection.execute(update(statistics).values(trials=statistics.c.trials + 1))
         await connection.execute(delete(usage).where(usage.c.successes > 0))
     differences = await rebuild.compare(shop.engine.database)
-    assert {one.fold for one in differences} == {"statistics", "usage"}
-    assert all(one.kept != one.rebuilt for one in differences)
+    assert {difference.fold for difference in differences} == {"statistics", "usage"}
+    assert all(difference.kept != difference.rebuilt for difference in differences)
     await rebuild.rebuild(shop.engine.database)
     assert await rebuild.compare(shop.engine.database) == []
     assert await shop.counts() == right
@@ -291,7 +291,7 @@ async def test_candidates_that_come_and_go_keep_what_they_learned(shop):
     assert first not in order((await shop.decide()).decision)
     await shop.create("candidate", gone.document)
     await shop.engine.live.refresh(at_once=True)
-    ranked = {one.id: one.score for one in (await shop.decide()).decision.ranking}
+    ranked = {item.id: item.score for item in (await shop.decide()).decision.ranking}
     assert ranked[first] == pytest.approx(2 / 3)
     assert len(candidates()) == len(ranked)
 

@@ -67,7 +67,9 @@ async def test_enough_news_renews_the_draws_of_a_well_known_placement(shop):
     await shop.engine.live.refresh()
     assert await version_now(shop) == version + 1
     learned = await shop.decide()
-    assert {one.id: one.score for one in learned.decision.ranking}["apple_pay"] == pytest.approx(4 / 5, abs=0.001)
+    assert {ranked.id: ranked.score for ranked in learned.decision.ranking}["apple_pay"] == pytest.approx(
+        4 / 5, abs=0.001
+    )
 
 
 async def test_evidence_that_could_not_be_read_is_read_later(shop, monkeypatch):
@@ -91,7 +93,7 @@ async def test_a_restart_knows_all_that_was_learned_before_it(shop, open_another
     shop.engine = restarted
     decision = (await shop.decide()).decision
     assert decision.beliefs_version == 1
-    assert {one.id: one.score for one in decision.ranking}["ideal"] == pytest.approx(5 / 6)
+    assert {ranked.id: ranked.score for ranked in decision.ranking}["ideal"] == pytest.approx(5 / 6)
 
 
 async def test_stopping_amid_a_job_is_no_fault(open_another, monkeypatch, caplog):
@@ -113,8 +115,8 @@ async def test_while_nothing_is_known_all_are_alike(empty_shop):
     await empty_shop.place(placement(buckets=("device.type",)))
     answer = await empty_shop.decide(device_type="mobile")
     assert answer.decision.beliefs_version == 0
-    assert {one.score for one in answer.decision.ranking} == {0.5}
-    assert all(0.08 < one.confidence < 0.28 for one in answer.decision.ranking)
+    assert {ranked.score for ranked in answer.decision.ranking} == {0.5}
+    assert all(0.08 < ranked.confidence < 0.28 for ranked in answer.decision.ranking)
 
 
 async def test_an_unseen_bucket_starts_from_all_buckets(empty_shop):
@@ -122,7 +124,7 @@ async def test_an_unseen_bucket_starts_from_all_buckets(empty_shop):
     await shop.place(placement(buckets=("device.type",)))
     await shop.update_state("mobile", **dict.fromkeys(METHODS, (1_000, 500)) | {"card": (1_000, 900)})
     on_mobile, on_desktop = await shop.decide(device_type="mobile"), await shop.decide(device_type="desktop")
-    first = [next(one for one in a.decision.ranking if one.id == "card") for a in (on_mobile, on_desktop)]
+    first = [next(ranked for ranked in a.decision.ranking if ranked.id == "card") for a in (on_mobile, on_desktop)]
     assert first[0].score == pytest.approx(first[1].score, abs=0.01)
     assert first[0].confidence > 0.99 > first[1].confidence > 0.3
 
@@ -134,10 +136,10 @@ async def test_the_arms_page_shows_the_estimates_that_decisions_use(empty_shop):
     await shop.update_state("desktop", card=(5, 0))
     answer = await shop.decide(device_type="desktop")
     page = await shop.engine.monitor.arms(shop.id, "payment_methods", bucket="desktop")
-    for one in answer.decision.ranking:
-        arm = next(arm for arm in page.arms if arm.id == one.id)
-        assert arm.mean == pytest.approx(one.score, abs=1e-6)
-        assert arm.low < one.score < arm.high
+    for ranked in answer.decision.ranking:
+        arm = next(arm for arm in page.arms if arm.id == ranked.id)
+        assert arm.mean == pytest.approx(ranked.score, abs=1e-6)
+        assert arm.low < ranked.score < arm.high
     together = await shop.engine.monitor.arms(shop.id, "payment_methods")
     assert {arm.id: arm.trials for arm in together.arms}["card"] == pytest.approx(1_005, rel=0.01)
 
@@ -152,11 +154,11 @@ async def test_callers_cannot_make_buckets_of_their_own(empty_shop):
     assert 240 < len(countries) < 260
     assert {"DE", "-"} <= countries
     senseless = ["de", "DEU", "D", "ÄÖ", "D|", "", None, 7, True, ["DE"], {"a": 1}, "DE\n", "fridge", "mobile "]
-    assert {plan.bucket(dict.fromkeys(plan.placement.buckets[:2], one)) for one in senseless} == {"-|-|-"}
+    assert {plan.bucket(dict.fromkeys(plan.placement.buckets[:2], item)) for item in senseless} == {"-|-|-"}
     assert plan.bucket({"geo.country": "DE", "device.type": "mobile", "customer.vip": True}) == "DE|mobile|yes"
     for number in range(30):
         await shop.decide(geo_country=f"X{number}", device_type=f"fridge {number}")
-    assert {one.row.bucket for one in await shop.engine.logbook.search(shop.id)} == {"-|-|-"}
+    assert {item.row.bucket for item in await shop.engine.logbook.search(shop.id)} == {"-|-|-"}
 
 
 async def test_beliefs_outlive_a_publication(shop):
@@ -165,7 +167,7 @@ async def test_beliefs_outlive_a_publication(shop):
     await shop.create("rule", rule({"exclude": ["ideal"]}))
     decision = (await shop.decide()).decision
     assert decision.beliefs_version == before
-    assert {one.id: one.score for one in decision.ranking}["card"] == pytest.approx(81 / 102)
+    assert {ranked.id: ranked.score for ranked in decision.ranking}["card"] == pytest.approx(81 / 102)
 
 
 async def test_where_nothing_was_learned_no_new_version_is_made(shop):
@@ -191,9 +193,11 @@ async def test_a_new_reward_starts_from_what_is_known_of_it(shop):
     catalogue = shop.engine.catalogue
     selected = placement(reward="selected")
     await catalogue.update(shop.actor("ada"), "placement", "", "payment_methods", selected, version=None)
-    assert {one.score for one in (await shop.decide()).decision.ranking} == {0.5}
+    assert {ranked.score for ranked in (await shop.decide()).decision.ranking} == {0.5}
     await catalogue.update(shop.actor("ada"), "placement", "", "payment_methods", placement(), version=None)
-    assert {one.id: one.score for one in (await shop.decide()).decision.ranking}["card"] == pytest.approx(81 / 102)
+    assert {ranked.id: ranked.score for ranked in (await shop.decide()).decision.ranking}["card"] == pytest.approx(
+        81 / 102
+    )
 
 
 async def test_a_plan_that_fails_to_load_leaves_the_old_one(shop, open_another):
@@ -237,10 +241,10 @@ async def test_another_process_takes_over_beliefs_within_two_seconds(shop, open_
     await soon(seen)
     theirs = type(shop)(other, shop.merchant)
     ours, others = (
-        (await one.decide() for one in (shop, theirs)) if False else (await shop.decide(), await theirs.decide())
+        (await item.decide() for item in (shop, theirs)) if False else (await shop.decide(), await theirs.decide())
     )
     assert ours.decision.beliefs_version == others.decision.beliefs_version == 1
-    scores = [{one.id: one.score for one in answer.decision.ranking} for answer in (ours, others)]
+    scores = [{ranked.id: ranked.score for ranked in answer.decision.ranking} for answer in (ours, others)]
     assert scores[0] == scores[1]
 
 
@@ -253,12 +257,12 @@ async def test_processes_that_learn_about_different_buckets_take_over_each_other
     await theirs.update_state("desktop", card=(50, 40))
     await shop.update_state("mobile", card=(60, 50))
     ours = active(shop).snapshots["mobile"].version
-    assert ours > max(one.version for one in active(shop, other).snapshots.values())
+    assert ours > max(snapshot.version for snapshot in active(shop, other).snapshots.values())
     await shop.engine.follow()
     await other.follow()
     for engine in (shop.engine, other):
-        known = active(shop, engine).snapshots
-        assert known["mobile"].version == ours > known["desktop"].version
+        learned = active(shop, engine).snapshots
+        assert learned["mobile"].version == ours > learned["desktop"].version
 
 
 async def test_late_beliefs_do_not_replace_newer_ones(shop, open_another):
@@ -277,6 +281,6 @@ async def test_late_beliefs_do_not_replace_newer_ones(shop, open_another):
         await engine.live.refresh(at_once=True)
     for engine in (shop.engine, other):
         await engine.follow()
-    known = [active(shop, engine).snapshots[""] for engine in (shop.engine, other)]
-    assert known[0] == known[1]
-    assert (known[0].knowledge.arms["card"].trials, known[0].knowledge.arms["card"].successes) == (16, 16)
+    learned = [active(shop, engine).snapshots[""] for engine in (shop.engine, other)]
+    assert learned[0] == learned[1]
+    assert (learned[0].knowledge.arms["card"].trials, learned[0].knowledge.arms["card"].successes) == (16, 16)

@@ -123,7 +123,7 @@ async def test_what_is_older_than_the_retention_goes_and_the_younger_stays(shop,
         await shop.engine.live.refresh(at_once=True)
     statistics = await shop.counts()
     await shop.engine.purge()
-    kept = {one.decision.decision_id for one in await shop.engine.logbook.search(shop.id)}
+    kept = {item.decision.decision_id for item in await shop.engine.logbook.search(shop.id)}
     assert kept == {answers[age].decision.decision_id for age in (retention - 2, 5, 0)}
     assert await count(shop, tables.outcomes) == 6
     assert await count(shop, tables.tallies) == 3

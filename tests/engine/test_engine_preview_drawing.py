@@ -54,7 +54,7 @@ def test_many_at_once_are_answered_as_one_by_one(of, effects, asked):
     rules = [rule(effect, id=f"r{number}", when=ALWAYS) for number, effect in enumerate(effects)]
     fees = tuple(candidate(id, position=n, fee_fixed=37 * n) for n, id in enumerate(METHODS))
     active = Active(plan(*rules, of=of, candidates=fees))
-    made = [active.beliefs_of(one) for one in KNOWN]
+    made = [active.beliefs_of(item) for item in KNOWN]
     requests = [
         Request(
             f"dec_{number}", Facts({"cart.total": total, "device.type": "mobile"}, past, f"c{total}"), made[version]
@@ -65,10 +65,10 @@ def test_many_at_once_are_answered_as_one_by_one(of, effects, asked):
     drawing = Drawing(where, requests)
     orders = drawing.orders()
     slots = list(drawing.along(orders))
-    for number, one in enumerate(requests):
-        alone = decide(active.plan, one.beliefs, one.facts, one.key, expires_at=EXPIRES).ranking
-        assert [where.offered[place] for place in orders[number]] == [slot.id for slot in alone]
-        assert [float(at[number, place]) for at, place in zip(slots, orders[number], strict=True)] == [
+    for number, item in enumerate(requests):
+        alone = decide(active.plan, item.beliefs, item.facts, item.key, expires_at=EXPIRES).ranking
+        assert [where.offered[index] for index in orders[number]] == [slot.id for slot in alone]
+        assert [float(moment[number, index]) for moment, index in zip(slots, orders[number], strict=True)] == [
             slot.chance for slot in alone
         ]
         first = dict(zip(where.offered, slots[0][number].tolist(), strict=True))

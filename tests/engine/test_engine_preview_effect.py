@@ -45,10 +45,10 @@ def averages(log, draft_rule):
     then = draw_of(log.plan, beliefs, case.facts, before.limits, "")
     cases, bought, shares = [], [], []
     for order, chance in rankings(then):
-        names = [before.offered[place] for place in order]
-        at = [float(slot[place]) for place, slot in zip(order, then.chances_along(order), strict=True)]
-        assert prod(at) == pytest.approx(chance)
-        logged = LoggedAnswer([LoggedSlot(*slot) for slot in zip(names, at, strict=True)], {}, [], False)
+        names = [before.offered[index] for index in order]
+        moment = [float(slot[index]) for index, slot in zip(order, then.chances_along(order), strict=True)]
+        assert prod(moment) == pytest.approx(chance)
+        logged = LoggedAnswer([LoggedSlot(*slot) for slot in zip(names, moment, strict=True)], {}, [], False)
         reached = 0.0
         for depth in range(1, len(names) + 2):
             after = log.shoppers.success("DE", tuple(names[:depth])) if depth <= len(names) else 1.0
@@ -56,10 +56,10 @@ def averages(log, draft_rule):
             bought.append({names[depth - 1]: 1} if depth <= len(names) else {})
             shares.append(chance * (after - reached))
             reached = after
-    known = [beliefs] * len(cases)
-    told = comparison.weighed(cases, comparison.redone(cases, known), known, bought)
+    learned = [beliefs] * len(cases)
+    reports = comparison.weighed(cases, comparison.redone(cases, learned), learned, bought)
     truth = expected(case.bounded.draft, case.request(beliefs), "DE", log.shoppers)
-    return (*(float(np.dot(shares, values)) for values in (told.weight, told.least, told.most)), truth)
+    return (*(float(np.dot(shares, values)) for values in (reports.weight, reports.least, reports.most)), truth)
 
 
 @pytest.mark.parametrize(("method", "factor"), [("card", 0.7), ("klarna", 1.5), ("ideal", 1.2)])
@@ -79,8 +79,8 @@ def test_a_draft_that_hides_a_method_has_true_bounds(log, method):
 
 
 def test_intervals_hold_the_truth_about_as_often_as_they_say():
-    found = cover(Setting(6_000), seed=5, count=60)
-    held = found.whole + found.partly
+    result = cover(Setting(6_000), seed=5, count=60)
+    held = result.whole + result.partly
     assert len(held) >= 20
     assert sum(held) >= 0.8 * len(held)
 
@@ -90,8 +90,8 @@ def test_what_was_never_done_is_refused(log):
 
 
 def test_what_was_estimated_is_the_same_each_time(log):
-    one, again = (DraftBench(log).try_on(drafts(3, seed=7)[2]).effect for _ in range(2))
-    assert one == again
+    item, again = (DraftBench(log).try_on(drafts(3, seed=7)[2]).effect for _ in range(2))
+    assert item == again
 
 
 def totals(columns, *, customers):
@@ -122,8 +122,8 @@ def test_an_unknown_share_widens_the_interval_on_both_sides():
         columns["open"] = [open_share * reward for reward in rewards]
         return effect_of(totals(columns, customers=range(400)))
 
-    known, partly = effect(0.0), effect(0.04)
+    learned, partly = effect(0.0), effect(0.04)
     assert partly.unknown == pytest.approx(0.04)
     assert partly.refused == ""
-    assert known.low - partly.low == pytest.approx(0.5 * 0.04 * 0.5)
-    assert partly.high - known.high == pytest.approx(0.5 * 0.04 * 0.5)
+    assert learned.low - partly.low == pytest.approx(0.5 * 0.04 * 0.5)
+    assert partly.high - learned.high == pytest.approx(0.5 * 0.04 * 0.5)

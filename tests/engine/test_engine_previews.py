@@ -23,8 +23,8 @@ NO_SEPA = rule({"exclude": ["sepa_debit"]}, id="draft", name="No SEPA")
 
 @pytest.fixture
 async def merchant(engine):
-    one, _ = await engine.accounts.add_merchant("shop", "Shop")
-    return one.id
+    item, _ = await engine.accounts.add_merchant("shop", "Shop")
+    return item.id
 
 
 @pytest.fixture
@@ -35,8 +35,8 @@ async def log(engine, merchant):
 
 
 async def start(engine, merchant, *rules, since=None, until=None, limit=MOST_DECISIONS, **changes):
-    for one in rules:
-        await engine.drafts.save(Actor(merchant, "tester"), "payment_methods", one, revision=None)
+    for item in rules:
+        await engine.drafts.save(Actor(merchant, "tester"), "payment_methods", item, revision=None)
     now = now_ms()
     period = Period(now - 30 * DAY if since is None else since, now if until is None else until, limit)
     return await engine.previews.start_draft(Actor(merchant, "tester"), "payment_methods", period, **changes)
@@ -50,36 +50,36 @@ async def tried(engine, merchant, *rules, **changes):
 
 
 def places_of(result, id):
-    return next(one for one in result.places if one.id == id)
+    return next(place for place in result.places if place.id == id)
 
 
 async def test_what_is_published_changes_nothing_and_comes_out_as_it_was_logged(engine, merchant, log):
     result = await tried(engine, merchant)
     assert (result.read, result.changed, result.lost, result.fallback) == (DECISIONS, 0, 0, 0)
     assert (result.effect.touched, result.effect.value, result.effect.refused) == (0, 0.0, "")
-    matches = {one.id: one for one in result.rules}
+    matches = {item.id: item for item in result.rules}
     assert matches["big-carts"].fired == matches["big-carts"].fired_before > 0
-    assert all(one.first[0] == one.first[1] and one.shown[0] == one.shown[1] for one in result.places)
+    assert all(place.first[0] == place.first[1] and place.shown[0] == place.shown[1] for place in result.places)
 
 
 async def test_a_draft_is_counted_by_what_it_changes_where_its_rule_fires(engine, merchant, log):
-    germans = [one for one in log.decisions if one.facts.values["geo.country"] == "DE"]
+    germans = [decision for decision in log.decisions if decision.facts.values["geo.country"] == "DE"]
     result = await tried(engine, merchant, rule({"exclude": ["card"]}, id="draft", name="No card", when=IN_GERMANY))
     assert result.changed == result.effect.touched == len(germans)
     card = places_of(result, "card")
     assert card.shown[0] - card.shown[1] == len(germans)
-    assert sum(one.first[1] for one in result.places) == DECISIONS
-    assert next(one for one in result.rules if one.id == "draft").fired == len(germans)
-    assert {one.decision_id for one in result.examples} <= {one.row.id for one in germans}
-    assert all("card" in one.before and "card" not in one.after for one in result.examples)
+    assert sum(place.first[1] for place in result.places) == DECISIONS
+    assert next(item for item in result.rules if item.id == "draft").fired == len(germans)
+    assert {example.decision_id for example in result.examples} <= {german.row.id for german in germans}
+    assert all("card" in example.before and "card" not in example.after for example in result.examples)
 
 
 async def test_a_rule_taken_away_is_tried_too(engine, merchant, log):
     result = await tried(engine, merchant, without="no-klarna-in-norway")
-    norwegians = sum(one.facts.values["geo.country"] == "NO" for one in log.decisions)
+    norwegians = sum(decision.facts.values["geo.country"] == "NO" for decision in log.decisions)
     klarna = places_of(result, "klarna")
     assert klarna.shown[1] - klarna.shown[0] == norwegians
-    gone = next(one for one in result.rules if one.id == "no-klarna-in-norway")
+    gone = next(item for item in result.rules if item.id == "no-klarna-in-norway")
     assert (gone.fired, gone.fired_before) == (0, norwegians)
     assert "never given" in result.effect.refused
 
@@ -99,8 +99,8 @@ async def test_values_never_set_before_cannot_be_known(engine, merchant, log):
 
 async def test_only_decisions_whose_window_is_over_tell_of_the_effect(engine, merchant, log):
     late = make_log(log.plan, merchant, count=100, seed=9, until=now_ms())
-    waiting = [msgspec.structs.replace(one.row, closes_at=now_ms() + DAY) for one in late.decisions]
-    late.decisions[:] = [one._replace(row=row) for one, row in zip(late.decisions, waiting, strict=True)]
+    waiting = [msgspec.structs.replace(decision.row, closes_at=now_ms() + DAY) for decision in late.decisions]
+    late.decisions[:] = [item._replace(row=row) for item, row in zip(late.decisions, waiting, strict=True)]
     late.snapshots.clear()
     await store_log(engine.database, late)
     result = await tried(engine, merchant, NO_SEPA)
@@ -164,17 +164,17 @@ async def test_one_whose_process_died_is_interrupted(engine, merchant, log):
 
 async def test_a_stop_of_the_server_ends_it(open_another):
     engine = await open_another()
-    one, _ = await engine.accounts.add_merchant("shop", "Shop")
-    await furnish(engine, one.id)
-    running = await start(engine, one.id, NO_SEPA)
+    item, _ = await engine.accounts.add_merchant("shop", "Shop")
+    await furnish(engine, item.id)
+    running = await start(engine, item.id, NO_SEPA)
     await engine.previews.stop()
-    assert (await engine.previews.get(one.id, running.id)).state == "interrupted"
+    assert (await engine.previews.get(item.id, running.id)).state == "interrupted"
 
 
 async def test_rules_may_be_tried_in_the_place_of_the_drafts(engine, merchant, log):
     result = await tried(engine, merchant, rules=[NO_SEPA])
     assert result.changed > 0.9 * DECISIONS
-    assert [one.id for one in result.rules if one.fired] == ["draft"]
+    assert [item.id for item in result.rules if item.fired] == ["draft"]
     with pytest.raises(Invalid, match="candidate"):
         await start(engine, merchant, rules=[rule({"exclude": ["nobody"]}, id="draft")])
     with pytest.raises(NotFound):
@@ -185,14 +185,14 @@ async def test_merchants_see_their_own_previews_and_nothing_of_the_others(engine
     other, _ = await engine.accounts.add_merchant("other", "Other")
     await furnish(engine, other.id)
     mine, theirs = await start(engine, merchant, NO_SEPA), await start(engine, other.id)
-    for who, whose in ((merchant, theirs), (other.id, mine)):
+    for actor, whose in ((merchant, theirs), (other.id, mine)):
         for act in (engine.previews.get, engine.previews.cancel, engine.previews.finish):
             with pytest.raises(NotFound):
-                await act(who, whose.id)
-    ended = [await engine.previews.finish(who, one.id) for who, one in ((merchant, mine), (other.id, theirs))]
-    assert [(one.state, one.result.read) for one in ended] == [("done", DECISIONS), ("done", 0)]
-    newest = [await engine.previews.newest(who, "payment_methods") for who in (merchant, other.id)]
-    assert [one.id for one in newest] == [mine.id, theirs.id]
+                await act(actor, whose.id)
+    ended = [await engine.previews.finish(actor, item.id) for actor, item in ((merchant, mine), (other.id, theirs))]
+    assert [(item.state, item.result.read) for item in ended] == [("done", DECISIONS), ("done", 0)]
+    newest = [await engine.previews.newest(actor, "payment_methods") for actor in (merchant, other.id)]
+    assert [item.id for item in newest] == [mine.id, theirs.id]
 
 
 async def test_what_cannot_be_asked_is_said_by_its_field(engine, merchant, log):

@@ -29,7 +29,7 @@ async def document(shop, version):
 async def everything(shop):
     """How many versions, audit entries and resources there are."""
     async with shop.engine.database.read() as connection:
-        return [(await connection.execute(select(func.count()).select_from(one))).scalar() for one in
+        return [(await connection.execute(select(func.count()).select_from(item))).scalar() for item in
                 (plans_table, audit, resources)]  # fmt: skip
 
 
@@ -45,7 +45,9 @@ async def test_each_save_is_a_new_version_and_the_old_ones_stay_as_they_were(sho
     assert await document(shop, first) == kept
     assert msgspec.json.decode(await document(shop, first + 1), type=PlanDocument).rules[0].id == "r1"
     history = await shop.engine.versions.page(shop.id, PLACE)
-    assert [(one.version, one.published_by) for one in history] == [(first + 1 - n, "tester") for n in range(first + 1)]
+    assert [(past.version, past.published_by) for past in history] == [
+        (first + 1 - n, "tester") for n in range(first + 1)
+    ]
 
 
 async def test_a_save_is_in_force_with_the_next_decision(shop):
@@ -100,9 +102,9 @@ async def test_a_change_of_one_rule_of_many_is_obeyed_and_the_others_go_on(shop)
         changed = rule({"set": {"name": f"n{number}", "value": value}}, id=f"r{number:03}")
         await catalogue.update(shop.actor("ada"), "rule", PLACE, f"r{number:03}", changed, version=None)
     await catalogue.delete(shop.actor("ada"), "rule", PLACE, "r100", version=None)
-    wanted = {f"n{n}": n for n in range(200) if n != 100} | {"n0": True, "n150": False, "n199": "new"}
+    expected = {f"n{n}": n for n in range(200) if n != 100} | {"n0": True, "n150": False, "n199": "new"}
     values = (await shop.decide()).decision.values
-    assert values == wanted
+    assert values == expected
     assert values["n0"] is True
 
 
@@ -113,7 +115,7 @@ async def test_the_plan_in_force_is_the_stored_one_to_the_last_digit(shop):
         plan = shop.engine.live.get(shop.id, PLACE).plan
         stored = await document(shop, plan.version)
         assert repr(plan.document) == repr(msgspec.json.decode(stored, type=PlanDocument))
-        assert [one.document["effects"][0]["set"] for one in plan.rules] == values[: number + 1]
+        assert [item.document["effects"][0]["set"] for item in plan.rules] == values[: number + 1]
 
 
 async def test_a_list_or_a_field_that_changes_is_obeyed_by_rules_that_stay_as_they_are(shop):
@@ -143,7 +145,7 @@ async def test_of_two_editors_the_second_is_told_and_loses_nothing_of_the_first(
     with pytest.raises(Conflict):
         await catalogue.delete(shop.actor("bob"), "candidate", PLACE, "card", version=read.version)
     assert (await catalogue.get(shop.id, "candidate", PLACE, "card")).document == mine
-    assert len([one for one in await catalogue.audit(shop.id) if one.actor == "bob"]) == 0
+    assert len([item for item in await catalogue.audit(shop.id) if item.actor == "bob"]) == 0
 
 
 async def test_of_many_who_save_the_same_version_at_once_one_wins(shop, open_another):
@@ -158,9 +160,9 @@ async def test_of_many_who_save_the_same_version_at_once_one_wins(shop, open_ano
         )
 
     results = await asyncio.gather(*(save(number) for number in range(6)), return_exceptions=True)
-    won = [one for one in results if not isinstance(one, Exception)]
+    won = [result for result in results if not isinstance(result, Exception)]
     assert len(won) == 1
-    assert all(isinstance(one, Conflict) for one in results if one not in won)
+    assert all(isinstance(result, Conflict) for result in results if result not in won)
     now = await shop.engine.catalogue.get(shop.id, "candidate", PLACE, "card")
     assert (now.version, now.document) == (2, won[0].document)
 
@@ -170,7 +172,7 @@ async def test_editors_of_different_things_do_not_disturb_each_other(shop):
     await asyncio.gather(*(shop.create("rule", rule({"exclude": ["card"]}, id=f"r{n}")) for n in range(6)))
     assert version_of(shop) == before + 6
     plan = shop.engine.live.get(shop.id, PLACE).plan
-    assert {one.id for one in plan.rules} == {f"r{n}" for n in range(6)}
+    assert {item.id for item in plan.rules} == {f"r{n}" for n in range(6)}
 
 
 async def test_while_merchants_publish_every_answer_obeys_the_version_that_it_names(shop):
@@ -251,7 +253,7 @@ async def test_every_change_is_in_the_audit_log_with_before_and_after(shop):
     await catalogue.update(shop.actor("ada"), "rule", PLACE, "r1", changed, version=1)
     await catalogue.delete(shop.actor("bob"), "rule", PLACE, "r1", version=2)
     entries = await catalogue.audit(shop.id, subject="rule r1")
-    assert [(one.actor, one.action) for one in entries] == [
+    assert [(entry.actor, entry.action) for entry in entries] == [
         ("bob", "deleted"),
         ("ada", "changed"),
         ("tester", "created"),
@@ -263,7 +265,7 @@ async def test_every_change_is_in_the_audit_log_with_before_and_after(shop):
     assert msgspec.json.decode(altered.after, type=RuleDocument) == changed
     pages = await catalogue.audit(shop.id, limit=2)
     older = await catalogue.audit(shop.id, limit=2, before_id=pages[-1].id)
-    assert [one.id for one in pages + older] == sorted((one.id for one in pages + older), reverse=True)
+    assert [item.id for item in pages + older] == sorted((item.id for item in pages + older), reverse=True)
 
 
 async def test_the_test_side_and_other_merchants_see_nothing_of_an_edit(shop):
@@ -283,7 +285,7 @@ async def test_resources_come_in_pages_by_id(shop):
     catalogue = shop.engine.catalogue
     first = await catalogue.page(shop.id, "candidate", PLACE, limit=4)
     rest = await catalogue.page(shop.id, "candidate", PLACE, after=first[-1].id, limit=4)
-    assert [one.id for one in first + rest] == sorted(METHODS)
+    assert [item.id for item in first + rest] == sorted(METHODS)
     with pytest.raises(NotFound):
         await catalogue.page(shop.id, "candidate", "nowhere")
 

@@ -33,8 +33,8 @@ async def second_look(engine):
 
     async def find(answer):
         async with database.read() as connection:
-            found = await decisions.by_ids(connection, [answer.decision.decision_id])
-        return found.get(answer.decision.decision_id)
+            result = await decisions.by_ids(connection, [answer.decision.decision_id])
+        return result.get(answer.decision.decision_id)
 
     yield find
     await database.close()
@@ -84,7 +84,7 @@ async def test_a_receipt_is_given_when_the_outcome_is_on_the_disk(shop, second_l
     async with other.read() as connection:
         kept = await outcomes.of_decisions(connection, [answer.decision.decision_id])
     await other.close()
-    assert [one.event_id for one in kept[answer.decision.decision_id]] == ["e"]
+    assert [item.event_id for item in kept[answer.decision.decision_id]] == ["e"]
 
 
 async def test_many_at_once_share_commits_and_each_gets_its_own_answer(shop, monkeypatch):
@@ -101,7 +101,7 @@ async def test_many_at_once_share_commits_and_each_gets_its_own_answer(shop, mon
     assert commits < 100
     assert len({answer.decision.decision_id for answer in answers}) == 200
     logged = await shop.engine.logbook.search(shop.id, limit=500)
-    assert {one.row.id for one in logged} == {answer.decision.decision_id for answer in answers}
+    assert {entry.row.id for entry in logged} == {answer.decision.decision_id for answer in answers}
 
 
 async def test_an_event_sent_by_many_at_once_counts_once(shop):
@@ -125,7 +125,7 @@ async def test_a_row_that_the_database_refuses_is_refused_alone(shop, second_loo
     waiting = [recorder.append(row, order(good.decision), LEARNING) for row in rows]
     waiting += [recorder.outcomes([outcome]), recorder.outcomes([poisonous])]
     results = await asyncio.gather(*waiting, return_exceptions=True)
-    assert [number for number, one in enumerate(results) if isinstance(one, Exception)] == [3, 7]
+    assert [number for number, item in enumerate(results) if isinstance(item, Exception)] == [3, 7]
     async with shop.engine.database.read() as connection:
         kept = await decisions.by_ids(connection, [row.id for row in rows])
     assert set(kept) == {"dec_0", "dec_1", "dec_2", "dec_4", "dec_5"}
@@ -206,7 +206,9 @@ async def test_the_fallback_keeps_to_the_catalogue_and_the_shape(empty_shop, awa
     away(empty_shop.engine, times=2)
     decision = (await empty_shop.decide(geo_country="DE")).decision
     assert order(decision) == ["c", "card"]
-    assert [(one.id, one.reason) for one in decision.excluded] == [("ideal", "not offered in DE")]
+    assert [(excluded_candidate.id, excluded_candidate.reason) for excluded_candidate in decision.excluded] == [
+        ("ideal", "not offered in DE")
+    ]
     assert decision.propensity == 1.0
 
 
@@ -285,7 +287,7 @@ async def test_stopping_writes_what_waits(shop, settings, open_another):
     answers = await asyncio.gather(*asking)
     given = {answer.decision.decision_id for answer in answers if not answer.decision.fallback}
     other = await open_another()
-    logged = {one.row.id for one in await other.logbook.search(shop.id)}
+    logged = {item.row.id for item in await other.logbook.search(shop.id)}
     assert given <= logged
     assert given
 
@@ -297,7 +299,7 @@ async def test_stopping_while_the_database_is_away_ends_soon_and_tells_those_who
     async with asyncio.timeout(2):
         await shop.engine.recorder.stop()
     results = await asyncio.gather(*asked, return_exceptions=True)
-    assert all(isinstance(one, OperationalError) for one in results)
+    assert all(isinstance(result, OperationalError) for result in results)
 
 
 async def test_a_request_that_is_given_up_harms_no_other(shop):
@@ -306,7 +308,7 @@ async def test_a_request_that_is_given_up_harms_no_other(shop):
     for request in requests[::2]:
         request.cancel()
     results = await asyncio.gather(*requests, return_exceptions=True)
-    assert not any(one.decision.fallback for one in results[1::2])
+    assert not any(result.decision.fallback for result in results[1::2])
     answer = await shop.decide()
     assert (await shop.report(answer, "converted", order(answer.decision)[0])).status == "recorded"
     assert await rebuild.compare(shop.engine.database) == []

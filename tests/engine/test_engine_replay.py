@@ -49,9 +49,9 @@ async def test_a_decision_replays_after_the_plan_changed_and_was_rolled_back(sho
     during = await shop.decide(cart_total=1)
     await shop.engine.versions.roll_back(shop.actor(), "payment_methods", before.decision.plan_version)
     after = await shop.decide(cart_total=1)
-    assert [len(one.decision.ranking) for one in (before, during, after)] == [6, 4, 6]
+    assert [len(item.decision.ranking) for item in (before, during, after)] == [6, 4, 6]
     assert before.decision.plan_version < during.decision.plan_version < after.decision.plan_version
-    assert [(await replay(shop, one)).same for one in (before, during, after)] == [True] * 3
+    assert [(await replay(shop, item)).same for item in (before, during, after)] == [True] * 3
 
 
 async def test_a_decision_replays_after_its_placement_was_deleted(shop):
@@ -124,12 +124,12 @@ async def test_an_explanation_tells_what_each_rule_saw(shop):
     first = order(answer.decision)[0]
     await shop.report(answer, "converted", first)
     explained = await shop.engine.logbook.explain(shop.id, answer.decision.decision_id)
-    assert [(one.id, one.verdict, one.missing) for one in explained.trace.rules] == [
+    assert [(item.id, item.verdict, item.missing) for item in explained.trace.rules] == [
         ("fires", "fired", None), ("not_met", "not met", None), ("skipped", "skipped", "risk.score"),
     ]  # fmt: skip
     assert explained.trace.facts["cart.total"] == 12_900
     assert "Klarna is hidden" in explained.trace.rules[0].sentence
-    assert [(one.type, one.candidate) for one in explained.outcomes] == [("converted", first)]
+    assert [(outcome.type, outcome.candidate) for outcome in explained.outcomes] == [("converted", first)]
     assert explained.decision == answer.decision
 
 
@@ -140,7 +140,7 @@ async def test_decisions_are_found_by_id_customer_and_placement_of_one_merchant_
     logbook = shop.engine.logbook
 
     async def found(**by):
-        return [one.decision.decision_id for one in await logbook.search(shop.id, **by)]
+        return [item.decision.decision_id for item in await logbook.search(shop.id, **by)]
 
     assert sorted(await found()) == sorted(newest_first)
     assert set(await found(customer_id="c1")) == {newest_first[0], newest_first[2]}

@@ -42,8 +42,10 @@ async def test_with_review_nobody_publishes_alone(shop, ada, bob):
     await ada.publish(reason="")
     assert "card" not in order((await shop.decide()).decision)
     assert (await shop.engine.versions.page(shop.id, PLACE))[0].reason == "no cards in spring"
-    said = [(one.actor, one.action) for one in await shop.engine.catalogue.audit(shop.id, subject=f"draft {PLACE}")]
-    assert said == [
+    sentence = [
+        (item.actor, item.action) for item in await shop.engine.catalogue.audit(shop.id, subject=f"draft {PLACE}")
+    ]
+    assert sentence == [
         ("ada@example.com", "published"),
         ("bob@example.com", "approved"),
         ("ada@example.com", "asked for review"),

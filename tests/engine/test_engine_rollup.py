@@ -19,7 +19,7 @@ async def counted(shop):
     async with shop.engine.database.read() as connection:
         uses = await rollups.rule_uses(connection, shop.id, "payment_methods", since_day=0)
         return (
-            {(one.rule, one.lacked): one.times for one in uses},
+            {(use.rule, use.lacked): use.times for use in uses},
             await rollups.field_uses(connection, shop.id, since_day=0),
             await rollups.last_fired(connection, shop.id, "payment_methods"),
         )

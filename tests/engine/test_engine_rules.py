@@ -12,14 +12,14 @@ KEYS = [f"dec_{number}" for number in range(60)]
 
 
 def excluded(decision):
-    return {one.id: one.reason for one in decision.excluded}
+    return {excluded_candidate.id: excluded_candidate.reason for excluded_candidate in decision.excluded}
 
 
 def test_a_method_that_a_rule_hides_never_appears():
     hidden = plan(rule({"exclude": ["klarna"]}, name="No instalments", when=CART_OVER_100))
     answers = [answer(hidden, key=key, cart_total=10_001) for key in KEYS]
-    assert all("klarna" not in order(one) for one in answers)
-    assert all(excluded(one) == {"klarna": "hidden by rule “No instalments”"} for one in answers)
+    assert all("klarna" not in order(item) for item in answers)
+    assert all(excluded(item) == {"klarna": "hidden by rule “No instalments”"} for item in answers)
 
 
 def test_the_same_rule_leaves_a_smaller_cart_alone():
@@ -31,7 +31,7 @@ def test_a_rule_never_fires_because_a_fact_is_missing_and_is_named_with_the_fact
     cheap = plan(rule({"exclude": ["klarna"]}, id="small", when={"<": [{"var": "cart.total"}, 5_000]}))
     decision = answer(cheap)
     assert "klarna" in order(decision)
-    assert [(one.rule, one.field) for one in decision.skipped] == [("small", "cart.total")]
+    assert [(item.rule, item.field) for item in decision.skipped] == [("small", "cart.total")]
     assert decision.rules == []
 
 
@@ -39,7 +39,7 @@ def test_a_fact_of_the_wrong_type_counts_as_missing():
     cheap = plan(rule({"exclude": ["klarna"]}, id="small", when={"<": [{"var": "cart.total"}, 5_000]}))
     decision = answer(cheap, cart_total="12.00")
     assert "klarna" in order(decision)
-    assert [one.field for one in decision.skipped] == ["cart.total"]
+    assert [item.field for item in decision.skipped] == ["cart.total"]
 
 
 def test_a_required_group_shuts_out_all_others_and_says_why():
@@ -64,10 +64,10 @@ def test_when_rules_shut_out_everything_the_answer_is_empty_and_certain():
 def test_a_pin_holds_whatever_is_drawn():
     pinned = plan(rule({"pin": {"candidate": "sepa_debit", "slot": 2}}, name="Second, please"))
     answers = [answer(pinned, key=key) for key in KEYS]
-    assert {order(one)[1] for one in answers} == {"sepa_debit"}
-    assert {one.ranking[1].chance for one in answers} == {1.0}
+    assert {order(item)[1] for item in answers} == {"sepa_debit"}
+    assert {item.ranking[1].chance for item in answers} == {1.0}
     assert answers[0].ranking[1].reasons == ["placed 2. by rule “Second, please”"]
-    assert len({order(one)[0] for one in answers}) > 1
+    assert len({order(item)[0] for item in answers}) > 1
 
 
 def test_of_two_pins_to_one_slot_the_rule_with_the_higher_priority_wins():
@@ -86,14 +86,14 @@ def test_a_pin_of_a_method_that_is_not_offered_leaves_the_slot_to_the_next_pin()
     ]
     methods = (candidate("ideal", countries=("NL",)), candidate("klarna"), candidate("card"))
     decisions = [answer(plan(*rules, candidates=methods), key=key, geo_country="DE") for key in KEYS]
-    assert {order(one)[0] for one in decisions} == {"klarna"}
+    assert {order(decision)[0] for decision in decisions} == {"klarna"}
 
 
 def test_a_pin_behind_the_end_of_a_subset_says_nothing_and_does_nothing():
     few = plan(rule({"pin": {"candidate": "ideal", "slot": 5}}), of=placement(shape=Subset(2)))
     answers = [answer(few, key=key) for key in KEYS]
-    assert {len(one.ranking) for one in answers} == {2}
-    assert not any(ranked.reasons for one in answers for ranked in one.ranking)
+    assert {len(item.ranking) for item in answers} == {2}
+    assert not any(ranked.reasons for item in answers for ranked in item.ranking)
 
 
 def test_a_pin_behind_the_last_of_a_ranking_moves_up_to_it():
@@ -106,13 +106,13 @@ def test_a_boost_makes_a_method_come_first_more_often_and_says_so():
     assert answer(boosted).ranking
     chance = {name: first_chance(name, "ideal") for name in (plain, boosted)}
     assert chance[boosted] > 2 * chance[plain]
-    reasons = {one.id: one.reasons for one in answer(boosted).ranking}
+    reasons = {ranked.id: ranked.reasons for ranked in answer(boosted).ranking}
     assert reasons["ideal"] == ["weighted x3 by rule “Push iDEAL”"]
     assert reasons["card"] == []
 
 
 def first_chance(of, candidate):
-    return next(one.confidence for one in answer(of).ranking if one.id == candidate)
+    return next(ranked.confidence for ranked in answer(of).ranking if ranked.id == candidate)
 
 
 def test_boosts_of_several_rules_multiply():

@@ -58,8 +58,8 @@ def test_a_fixed_order_and_a_single_candidate_are_certain():
 
 def test_where_all_slots_are_certain_nobody_else_is_shown():
     pin = rule({"pin": {"candidate": "paypal", "slot": 1}})
-    one, two = plan(pin, of=placement(shape=One())), plan(pin, of=placement(shape=Subset(2)))
-    assert misses(one, scenario(shown=("card",))) == ["card should be shown, but is hidden"]
+    item, two = plan(pin, of=placement(shape=One())), plan(pin, of=placement(shape=Subset(2)))
+    assert misses(item, scenario(shown=("card",))) == ["card should be shown, but is hidden"]
     assert misses(two, scenario(shown=("card",))) == []
 
 
@@ -73,9 +73,9 @@ def test_values_are_compared_by_kind_too():
 def test_a_schedule_is_tried_at_the_moment_that_the_scenario_names():
     sale = plan(rule({"exclude": ["card"]}, active_from="2026-11-27T00:00:00Z"))
     for moment, hidden in (("2026-11-26T00:00:00Z", ()), ("2026-11-28T00:00:00Z", ("card",))):
-        at = {"time": {"now": moment}}
-        assert misses(sale, scenario(at, hidden=hidden)) == []
-        assert (misses(sale, scenario(at, shown=("card",))) == []) is (not hidden)
+        item = {"time": {"now": moment}}
+        assert misses(sale, scenario(item, hidden=hidden)) == []
+        assert (misses(sale, scenario(item, shown=("card",))) == []) is (not hidden)
 
 
 def test_facts_that_nobody_declared_are_found_wherever_they_stand():
@@ -104,7 +104,7 @@ async def test_a_draft_that_breaks_a_scenario_is_not_published_and_the_scenario_
     await save(shop, rule({"exclude": ["klarna"]}, name="No instalments", when=CART_OVER_100))
     [outcome] = await shop.engine.scenarios.try_draft(shop.id, PLACE)
     assert (outcome.id, outcome.holds) == ("s1", False)
-    assert [one.holds for one in await shop.engine.scenarios.try_live(shop.id, PLACE)] == [True]
+    assert [item.holds for item in await shop.engine.scenarios.try_live(shop.id, PLACE)] == [True]
     with pytest.raises(Invalid) as refused:
         await publish(shop)
     [problem] = refused.value.problems
@@ -148,7 +148,7 @@ async def test_going_back_is_possible_whatever_the_scenarios_say(shop):
     await shop.create("rule", rule({"exclude": ["klarna"]}))
     await shop.create("scenario", scenario(hidden=("klarna",)), place=PLACE)
     await shop.engine.versions.roll_back(shop.actor("ada"), PLACE, first)
-    assert [one.holds for one in await shop.engine.scenarios.try_live(shop.id, PLACE)] == [False]
+    assert [item.holds for item in await shop.engine.scenarios.try_live(shop.id, PLACE)] == [False]
 
 
 @pytest.mark.anyio
@@ -184,7 +184,7 @@ async def test_a_decision_becomes_a_scenario_that_holds(shop):
         values={"show_cvv": True},
     )
     await shop.create("scenario", made, place=PLACE)
-    assert [one.holds for one in await shop.engine.scenarios.try_live(shop.id, PLACE)] == [True]
+    assert [item.holds for item in await shop.engine.scenarios.try_live(shop.id, PLACE)] == [True]
 
 
 @pytest.mark.anyio
@@ -192,7 +192,7 @@ async def test_a_whole_set_of_scenarios_takes_the_place_of_another(shop):
     await shop.create("scenario", scenario(shown=("klarna",)), place=PLACE)
     other = Scenario(id="s2", name="Other", context={}, expect=Expectation(shown=("card",)))
     stored = await shop.engine.catalogue.replace(shop.actor("ci"), "scenario", PLACE, [other])
-    assert [(one.id, one.version) for one in stored] == [("s2", 1)]
+    assert [(item.id, item.version) for item in stored] == [("s2", 1)]
 
 
 @pytest.mark.anyio

@@ -49,10 +49,10 @@ def test_a_rule_without_a_schedule_is_compiled_as_it_is_written():
 
 def problems(document):
     here = [Resource("placement", "", "payment_methods", 1, placement(), 0)]
-    here += [Resource("candidate", "payment_methods", one.id, 1, one, 0) for one in candidates()]
-    one = Resource("rule", "payment_methods", "r1", 1, document, 0)
+    here += [Resource("candidate", "payment_methods", candidate.id, 1, candidate, 0) for candidate in candidates()]
+    item = Resource("rule", "payment_methods", "r1", 1, document, 0)
     return {
-        problem.field: problem.message for problem in problems_of(Surroundings(Configuration([*here, one], 1)), one)
+        problem.field: problem.message for problem in problems_of(Surroundings(Configuration([*here, item], 1)), item)
     }
 
 
@@ -85,8 +85,8 @@ async def test_a_decision_is_replayed_by_the_time_it_was_made_at(shop):
         pass
     late = await shop.decide()
     assert "card" not in order(late.decision)
-    for one in (early, late):
-        assert (await shop.engine.logbook.replay(shop.id, one.decision.decision_id)).same
+    for item in (early, late):
+        assert (await shop.engine.logbook.replay(shop.id, item.decision.decision_id)).same
 
 
 @pytest.mark.anyio

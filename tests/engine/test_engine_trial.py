@@ -25,19 +25,19 @@ async def tried(shop, *rules, **facts):
 
 async def test_a_rule_that_nobody_published_is_obeyed(shop):
     trial = await tried(shop, rule({"exclude": ["ideal"]}, when=SMALL), cart_total=4000)
-    assert [one.id for one in trial.decision.excluded] == ["ideal"]
+    assert [excluded_candidate.id for excluded_candidate in trial.decision.excluded] == ["ideal"]
     assert trial.decision.rules == ["r1"]
     trial = await tried(shop, rule({"exclude": ["ideal"]}, when=SMALL), cart_total=6000)
     assert not trial.decision.excluded
     trial = await tried(shop, rule({"exclude": ["ideal"]}, when=SMALL))
-    assert [(one.rule, one.field) for one in trial.decision.skipped] == [("r1", "cart.total")]
+    assert [(item.rule, item.field) for item in trial.decision.skipped] == [("r1", "cart.total")]
 
 
 async def test_who_is_believed_to_be_best_comes_first_each_time(shop):
     rest = dict.fromkeys(("klarna", "ideal", "sepa_debit", "apple_pay"), (1000, 300))
     await shop.update_state(paypal=(1000, 700), card=(1000, 500), **rest)
     trials = [await tried(shop) for _ in range(3)]
-    assert {tuple(one.id for one in trial.decision.ranking)[:2] for trial in trials} == {("paypal", "card")}
+    assert {tuple(ranked.id for ranked in trial.decision.ranking)[:2] for trial in trials} == {("paypal", "card")}
     first = trials[0].slots[0]
     assert max(first, key=first.__getitem__) == "paypal"
     assert sum(first.values()) == pytest.approx(1)
@@ -56,8 +56,8 @@ async def test_candidates_that_are_not_in_force_yet_take_part_with_what_is_known
     _, document = await shop.engine.drafts.plan(shop.id, "payment_methods")
     new = (factories.candidate("alipay", position=-1), *document.candidates)
     trial = await Trials(shop.engine.live).answer(shop.id, msgspec.structs.replace(document, candidates=new), Facts({}))
-    assert "alipay" in [one.id for one in trial.decision.ranking]
-    assert "paypal" in [one.id for one in trial.decision.ranking[:2]]
+    assert "alipay" in [ranked.id for ranked in trial.decision.ranking]
+    assert "paypal" in [ranked.id for ranked in trial.decision.ranking[:2]]
 
 
 async def test_another_policy_than_the_one_in_force_is_tried_as_it_is(shop):

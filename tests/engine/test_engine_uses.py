@@ -71,7 +71,7 @@ async def test_whether_a_rule_can_fire_without_a_field_depends_on_what_it_asks_o
     for _ in range(ENOUGH):
         await shop.decide(geo_country="DE")
     await count(shop)
-    one = plan()
-    read = parse_rule({"id": "r", "when": when, "effects": [{"exclude": ["ideal"]}]}, one.vocabulary, one.lists)
+    item = plan()
+    read = parse_rule({"id": "r", "when": when, "effects": [{"exclude": ["ideal"]}]}, item.vocabulary, item.lists)
     waiting = (await shop.engine.uses.fields(shop.id)).waiting_for(read)
     assert waiting == (("cart.total",), can_fire)

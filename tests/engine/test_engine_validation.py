@@ -144,8 +144,8 @@ def test_a_placement_has_so_many_candidates_and_no_more():
     most = KINDS["candidate"].most
     several = [candidate(f"c{number}") for number in range(most - 2)]
     assert problems(*several) == []
-    found = problems(*several, candidate("more"))
-    assert found[0] == ("0/id", f"a placement has at most {most} candidates")
+    result = problems(*several, candidate("more"))
+    assert result[0] == ("0/id", f"a placement has at most {most} candidates")
 
 
 # Rules
@@ -193,8 +193,8 @@ def test_a_rules_condition_is_checked_where_it_is_written(changes, path, words):
 
 
 def test_of_several_changes_each_problem_names_its_own():
-    found = problems(rule(HIDE), rule({"exclude": ["a"]}, id="r2"), rule({"exclude": ["b"]}, id="r3"))
-    assert [field for field, _ in found] == ["1/effects/0", "2/effects/0"]
+    result = problems(rule(HIDE), rule({"exclude": ["a"]}, id="r2"), rule({"exclude": ["b"]}, id="r3"))
+    assert [field for field, _ in result] == ["1/effects/0", "2/effects/0"]
 
 
 # Scenarios, fields

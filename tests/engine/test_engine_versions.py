@@ -71,9 +71,9 @@ async def test_what_was_deleted_since_comes_back_with_the_fields_and_lists_that_
     both = {"or": [{"==": [{"var": "customer.mood"}, "glad"]}, {"in_list": [{"var": "customer.segment"}, "vip"]}]}
     await shop.create("rule", rule({"exclude": ["klarna"]}, when=both))
     good = version_of(shop)
-    for kind, place, id in (("rule", PLACE, "r1"), ("candidate", PLACE, "klarna"), ("field", "", "customer.mood"),
+    for kind, index, id in (("rule", PLACE, "r1"), ("candidate", PLACE, "klarna"), ("field", "", "customer.mood"),
                             ("list", "", "vip")):  # fmt: skip
-        await shop.engine.catalogue.delete(shop.actor("ada"), kind, place, id, version=None)
+        await shop.engine.catalogue.delete(shop.actor("ada"), kind, index, id, version=None)
     await roll_back(shop, good)
     assert "klarna" not in order((await shop.decide(customer_mood="glad")).decision)
     assert "klarna" in order((await shop.decide(customer_mood="grim")).decision)
@@ -94,7 +94,7 @@ async def test_a_draft_over_what_was_rolled_back_is_told(shop):
     mine = rule({"exclude": ["klarna"]})
     await shop.engine.drafts.save(shop.actor("ada"), PLACE, mine, revision=None)
     await roll_back(shop, good)
-    assert [one.id for one in (await shop.engine.drafts.get(shop.id, PLACE)).moved] == ["r1"]
+    assert [item.id for item in (await shop.engine.drafts.get(shop.id, PLACE)).moved] == ["r1"]
 
 
 async def test_going_back_is_noted_and_says_why(shop):
@@ -129,23 +129,23 @@ async def test_two_versions_are_compared_in_words_and_as_documents(shop):
     )
     await shop.engine.catalogue.delete(shop.actor("ada"), "rule", PLACE, "goes", version=None)
     await update(shop, "candidate", candidate("card", label="Karte", position=0))
-    found = await shop.engine.versions.compare(shop.id, PLACE, old, version_of(shop))
-    assert [(one.kind, one.id, one.mark) for one in found] == [
+    result = await shop.engine.versions.compare(shop.id, PLACE, old, version_of(shop))
+    assert [(item.kind, item.id, item.mark) for item in result] == [
         ("rule", "comes", "new"),
         ("rule", "goes", "deleted"),
         ("rule", "stays", "changed"),
         ("candidate", "card", "changed"),
     ]
-    comes, goes, stays, card = found
+    comes, goes, stays, card = result
     assert comes.now == "1 is 1 → Paypal is shown first, until 1 Dec 2026 at 00:00 (UTC)"
     assert goes.was == "1 is 1 → Ideal is hidden"
     assert (stays.was, stays.now) == ("1 is 1 → Card is hidden", "Cart total is over EUR 500.00 → Klarna is hidden")
-    assert [(one.field, one.before, one.after) for one in stays.details] == [("priority", 0, 7)]
-    assert [(one.field, one.before, one.after) for one in card.details] == [("label", "Card", "Karte")]
+    assert [(detail.field, detail.before, detail.after) for detail in stays.details] == [("priority", 0, 7)]
+    assert [(detail.field, detail.before, detail.after) for detail in card.details] == [("label", "Card", "Karte")]
     assert stays.after == changed
     assert msgspec.json.decode(msgspec.json.encode(stays))["after"]["priority"] == 7
     backwards = await shop.engine.versions.compare(shop.id, PLACE, version_of(shop), old)
-    assert [one.mark for one in backwards] == ["deleted", "new", "changed", "changed"]
+    assert [backward.mark for backward in backwards] == ["deleted", "new", "changed", "changed"]
 
 
 async def test_versions_of_other_merchants_are_not_there(shop):

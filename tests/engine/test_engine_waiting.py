@@ -55,10 +55,10 @@ async def waiting(shop, *, minutes=0):
     """Trials that wait, and what they count for, by candidate."""
     active = shop.engine.live.get(shop.id, "payment_methods")
     scope, now = Scope(shop.id, "payment_methods", "converted"), now_ms() + minutes * MINUTE
-    found = await read_pending_trials(
+    result = await read_pending_trials(
         shop.engine.database, scope, active.plan.encoding, active.learning, Curves(CURVE), now
     )
-    return {name: (one.trials.sum(), one.shares.max()) for name, one in found.items()}
+    return {name: (item.trials.sum(), item.shares.max()) for name, item in result.items()}
 
 
 async def test_open_decisions_count_against_candidates_as_they_grow_old(store, monkeypatch):

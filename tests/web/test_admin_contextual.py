@@ -82,17 +82,17 @@ def test_the_page_says_in_words_what_was_learned(side: Side, person: Person) -> 
     )
     assert "Nothing certain yet" in person.get("/admin/placements/banner")
     numbers = itertools.count()
-    for device, wanted in [("mobile", "a"), ("desktop", "b")] * 150:
+    for device, expected in [("mobile", "a"), ("desktop", "b")] * 150:
         asked = {"placement": "banner", "context": {"device": {"type": device}}}
         answer = side.client.post("/v1/personalize/decisions", json=asked).json()
         first = answer["ranking"][0]["id"]
         outcome = {
             "event_id": f"banner-{next(numbers)}",
             "decision_id": answer["decision_id"],
-            "type": "converted" if first == wanted else "abandoned",
+            "type": "converted" if first == expected else "abandoned",
         }
         side.client.post(
-            "/v1/personalize/feedback", json=outcome | ({"candidate_id": first} if first == wanted else {})
+            "/v1/personalize/feedback", json=outcome | ({"candidate_id": first} if first == expected else {})
         )
     side.server.run(side.server.engine.live.refresh(at_once=True))
     page = person.get("/admin/placements/banner")

@@ -125,8 +125,8 @@ def test_a_form_from_elsewhere_changes_nothing(server: Server, side: Side, csrf:
 
 
 def test_another_persons_token_does_not_help(server: Server, side: Side) -> None:
-    one, other = person_of(server, side), person_of(server, side)
-    answer = one.client.post("/admin/live/methods/card/toggle", data={"csrf": other.csrf(), "enabled": "off"})
+    item, other = person_of(server, side), person_of(server, side)
+    answer = item.client.post("/admin/live/methods/card/toggle", data={"csrf": other.csrf(), "enabled": "off"})
     assert answer.status_code == 403
 
 

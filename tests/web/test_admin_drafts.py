@@ -147,11 +147,13 @@ def test_a_time_is_read_in_the_merchants_timezone(side: Side, person: Person):
         answer = act(person, "schedule", publish_at=wrong)
         assert answer.status_code == 422
         assert 'aria-invalid="true"' in answer.text
-    wanted = (datetime.now(ZoneInfo("Europe/Berlin")) + timedelta(days=2)).replace(second=0, microsecond=0, tzinfo=None)
-    assert act(person, "schedule", publish_at=wanted.isoformat(timespec="minutes")).status_code == 303
+    expected = (datetime.now(ZoneInfo("Europe/Berlin")) + timedelta(days=2)).replace(
+        second=0, microsecond=0, tzinfo=None
+    )
+    assert act(person, "schedule", publish_at=expected.isoformat(timespec="minutes")).status_code == 303
     assert "Scheduled" in person.get(CHANGES)
-    at = side.client.get(f"/v1/placements/{PLACE}/draft").json()["publish_at"]
-    assert datetime.fromisoformat(at) == wanted.replace(tzinfo=ZoneInfo("Europe/Berlin"))
+    moment = side.client.get(f"/v1/placements/{PLACE}/draft").json()["publish_at"]
+    assert datetime.fromisoformat(moment) == expected.replace(tzinfo=ZoneInfo("Europe/Berlin"))
     assert act(person, "send-back").status_code == 303
     assert "Scheduled" not in person.get(CHANGES)
 

@@ -79,15 +79,15 @@ def test_the_axis_of_arrivals_ends_where_nearly_all_have_come() -> None:
 
 def test_lines_of_several_days_carry_their_names() -> None:
     days = [
-        ArmDay(label=label, position=place, day=day, rate=0.5, trials=10, forgotten=False)
-        for place, label in enumerate(("Card", "PayPal"))
+        ArmDay(label=label, position=index, day=day, rate=0.5, trials=10, forgotten=False)
+        for index, label in enumerate(("Card", "PayPal"))
         for day in (1, 2)
     ]
     spec = history(days, show=SHOW, measure="Conversion rate")
     [labels] = [layer["data"]["values"] for layer in spec["layer"] if layer["mark"]["type"] == "text"]
-    assert {one["candidate"] for one in labels} == {"Card", "PayPal"}
-    assert len({one["label_at"] for one in labels}) == 2, "one does not stand over the other"
-    assert {one["at"] for one in labels} == {2 * DAY}
+    assert {item["candidate"] for item in labels} == {"Card", "PayPal"}
+    assert len({item["label_at"] for item in labels}) == 2, "one does not stand over the other"
+    assert {item["at"] for item in labels} == {2 * DAY}
 
 
 def test_the_charts_of_the_first_page_are_there_as_files_too(side: Side, person: Person) -> None:

@@ -258,7 +258,7 @@ def test_the_trace_of_an_answer_says_amounts_with_their_currency(side: Side, per
     person.publish()
     body = {"placement": "payment_methods", "context": {"cart": {"total": 4200, "currency": "EUR"}}}
     answer = side.client.post("/v1/personalize/decisions?explain=true", json=body).json()
-    rule = next(one for one in answer["trace"]["rules"] if one["verdict"] == "fired")
+    rule = next(item for item in answer["trace"]["rules"] if item["verdict"] == "fired")
     assert rule["sentence"] == "Cart total is under EUR 50.00 → PayPal is hidden"
     later = side.client.get(f"/v1/decisions/{answer['decision_id']}?explain=true").json()
     assert rule in later["trace"]["rules"]

@@ -33,15 +33,15 @@ def browser(side: Side) -> Iterator[httpx.Client]:
 def decide(client: httpx.Client, **more: Any) -> dict[str, Any]:
     answer = client.post(DECISIONS, json={**examples.DECISION, **more})
     assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+    result: dict[str, Any] = answer.json()
+    return result
 
 
 def report(client: httpx.Client, **outcome: Any) -> dict[str, Any]:
     answer = client.post(FEEDBACK, json=outcome)
     assert answer.status_code == 202, answer.text
-    found: dict[str, Any] = answer.json()["results"][0]
-    return found
+    result: dict[str, Any] = answer.json()["results"][0]
+    return result
 
 
 def hint(decision: dict[str, Any], type: str = "shown", **more: Any) -> dict[str, Any]:

@@ -132,9 +132,9 @@ def test_an_outcome_sent_again_counts_once(side: Side):
     statuses = [side.client.post(FEEDBACK, json=outcome).json()["results"][0]["status"] for _ in range(3)]
     twice = side.client.post(FEEDBACK, json=[{**outcome, "event_id": "other"}] * 2).json()["results"]
     assert statuses == ["recorded", "duplicate", "duplicate"]
-    assert [one["status"] for one in twice] == ["recorded", "duplicate"]
+    assert [item["status"] for item in twice] == ["recorded", "duplicate"]
     seen = side.client.get(f"/v1/decisions/{outcome['decision_id']}", params={"explain": True}).json()["outcomes"]
-    assert sorted(one["event_id"] for one in seen) == sorted([outcome["event_id"], "other"])
+    assert sorted(item["event_id"] for item in seen) == sorted([outcome["event_id"], "other"])
 
 
 @pytest.mark.parametrize("path", [DECIDE, BATCH, "/v1/keys"])
@@ -143,7 +143,7 @@ def test_a_body_over_64_kib_is_too_large(side: Side, path: str):
     assert side.client.post(path, content=big).status_code == 413
 
     def pieces() -> Any:
-        yield from (big[at : at + 9000].encode() for at in range(0, len(big), 9000))
+        yield from (big[moment : moment + 9000].encode() for moment in range(0, len(big), 9000))
 
     answer = side.client.post(path, content=pieces())
     assert (answer.status_code, answer.json()["type"]) == (413, "urn:tap2:problem:too-large")

@@ -66,7 +66,7 @@ def test_of_two_editors_the_second_is_refused_and_can_read_what_the_first_made(s
 def test_a_deletion_and_everything_can_be_taken_back(side: Side):
     path = f"{DRAFT}/rules/{examples.RULE['id']}"
     assert side.client.delete(path, headers=ANY).json()["mark"] == "deleted"
-    assert [one["mark"] for one in side.client.get(DRAFT).json()["changes"]] == ["deleted"]
+    assert [item["mark"] for item in side.client.get(DRAFT).json()["changes"]] == ["deleted"]
     assert side.client.delete(DRAFT, headers={"If-Match": '"7"'}).status_code == 412
     assert side.client.delete(DRAFT, headers=ANY).json()["changes"] == []
     assert publish(side).status_code == 409
@@ -131,7 +131,10 @@ def test_a_set_of_rules_goes_out_and_comes_back_unchanged(side: Side):
     exported["rules"].append(HIDE)
     exported["rules"][0]["priority"] = 77
     changes = side.client.put(DRAFT, json=exported, headers=ANY).json()["changes"]
-    assert {one["id"]: one["mark"] for one in changes} == {examples.RULE["id"]: "changed", "hide-paypal": "new"}
+    assert {change["id"]: change["mark"] for change in changes} == {
+        examples.RULE["id"]: "changed",
+        "hide-paypal": "new",
+    }
     assert side.client.get(f"{PLACE}/rule-set?of=draft").json()["rules"][0]["priority"] == 77
     wrong = {"rules": [HIDE, {**HIDE, "id": "b", "effects": [{"exclude": ["bitcoin"]}]}]}
     refused = side.client.put(DRAFT, json=wrong, headers=ANY)

@@ -72,7 +72,7 @@ class Ids(NamedTuple):
 
     def in_query(self, parameters: list[dict[str, Any]]) -> dict[str, str]:
         own = {"placement": self.placement, "customer_id": CUSTOMER, "merchant_id": self.slug, "explain": "true"}
-        names = {one["name"] for one in parameters if one["in"] == "query"}
+        names = {parameter["name"] for parameter in parameters if parameter["in"] == "query"}
         return {name: value for name, value in own.items() if name in names}
 
 
@@ -207,8 +207,8 @@ def blank(text: str, ids: Ids) -> str:
 def test_nobody_decides_for_the_placement_of_another(server: Server, path: str):
     (theirs, _), (mine, _) = server.sides(), server.sides()
     ids = furnished(theirs)
-    for method, found, operation in operations(server):
-        if found == path:
+    for method, result, operation in operations(server):
+        if result == path:
             assert ask(mine.client, method, path, operation, ids).status_code == 404
 
 
@@ -236,9 +236,9 @@ def test_the_decision_of_another_learns_nothing(server: Server):
     ids = furnished(theirs)
     outcome = {"event_id": "mine", "decision_id": ids.decision, "type": "refunded"}
     answer = mine.client.post("/v1/personalize/feedback", json=outcome)
-    assert [one["status"] for one in answer.json()["results"]] == ["unknown_decision"]
+    assert [item["status"] for item in answer.json()["results"]] == ["unknown_decision"]
     seen = theirs.client.get(f"/v1/decisions/{ids.decision}", params={"explain": True}).json()
-    assert [one["event_id"] for one in seen["outcomes"]] == ["zz"]
+    assert [item["event_id"] for item in seen["outcomes"]] == ["zz"]
 
 
 def test_an_event_id_of_another_is_free(server: Server):

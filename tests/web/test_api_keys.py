@@ -27,7 +27,7 @@ def made(side: Side, kind: str = "secret") -> dict[str, Any]:
 
 
 def listed(side: Side, id: str) -> dict[str, Any]:
-    return next(one for one in side.client.get("/v1/keys").json()["items"] if one["id"] == id)
+    return next(item for item in side.client.get("/v1/keys").json()["items"] if item["id"] == id)
 
 
 def test_a_key_is_shown_once(side: Side):
@@ -110,11 +110,11 @@ def test_without_a_key_in_force_there_is_no_answer(side: Side, given: str):
 
 
 def test_keys_come_in_pages(side: Side):
-    ids = [one["id"] for one in side.client.get("/v1/keys").json()["items"]] + [made(side)["id"] for _ in range(4)]
+    ids = [item["id"] for item in side.client.get("/v1/keys").json()["items"]] + [made(side)["id"] for _ in range(4)]
     seen, cursor = [], ""
     while cursor is not None:
         page = side.client.get("/v1/keys", params={"limit": 2, "cursor": cursor}).json()
-        seen += [one["id"] for one in page["items"]]
+        seen += [item["id"] for item in page["items"]]
         cursor = page["next"]
     assert seen == ids
 

@@ -37,7 +37,7 @@ def test_rules_are_tried_on_what_was_decided(side: Side):
     assert (preview["state"], preview["done"], preview["total"]) == ("done", 5, 5)
     result = preview["result"]
     assert (result["read"], result["changed"]) == (5, 5)
-    assert next(one for one in result["places"] if one["id"] == "card")["shown"] == [5, 0]
+    assert next(item for item in result["places"] if item["id"] == "card")["shown"] == [5, 0]
     assert result["effect"]["refused"] == "the outcomes of these decisions are still awaited"
     assert result["first_at"].endswith("Z")
 

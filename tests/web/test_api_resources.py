@@ -115,7 +115,7 @@ def test_of_a_list_all_are_created_or_none(side: Side):
     assert side.client.get(f"{PLACE}/candidates/m0").status_code == 404
     answer = side.client.post(f"{PLACE}/candidates", json=good)
     assert answer.status_code == 201
-    assert [one["id"] for one in answer.json()["items"]] == ["m0", "m1", "m2"]
+    assert [item["id"] for item in answer.json()["items"]] == ["m0", "m1", "m2"]
 
 
 def test_a_list_that_names_an_id_twice_creates_nothing(side: Side):
@@ -136,7 +136,7 @@ def test_pages_hold_everything_once(side: Side):
     while cursor is not None:
         page = side.client.get("/v1/lists", params={"limit": 10, "cursor": cursor}).json()
         assert len(page["items"]) <= 10
-        seen += [one["name"] for one in page["items"]]
+        seen += [item["name"] for item in page["items"]]
         cursor = page["next"]
     assert seen == ["blocked-regions", *(f"l{number:02}" for number in range(25))]
 
@@ -174,14 +174,14 @@ def test_every_saved_change_is_a_plan_version(side: Side):
     side.client.put(f"{PLACE}/candidates/ideal", json=examples.CANDIDATE, headers=any_version())
     after = side.client.get(f"{PLACE}/versions").json()["items"]
     assert after[0]["version"] == before[0]["version"] + 1
-    assert [one["in_force"] for one in after] == [True] + [False] * len(before)
-    assert [one["version"] for one in after[1:]] == [one["version"] for one in before]
+    assert [item["in_force"] for item in after] == [True] + [False] * len(before)
+    assert [item["version"] for item in after[1:]] == [item["version"] for item in before]
 
 
 def test_versions_come_in_pages(side: Side):
     first = side.client.get(f"{PLACE}/versions", params={"limit": 2}).json()
     then = side.client.get(f"{PLACE}/versions", params={"limit": 200, "cursor": first["next"]}).json()
-    versions = [one["version"] for one in first["items"] + then["items"]]
+    versions = [item["version"] for item in first["items"] + then["items"]]
     assert versions == list(range(versions[0], 0, -1))
     assert then["next"] is None
 
@@ -190,7 +190,7 @@ def test_a_rolled_back_plan_is_a_new_version_that_edits_go_on_from(side: Side):
     old = side.decide()["plan_version"]
     side.client.post(f"{PLACE}/candidates", json={"id": "wero", "label": "Wero"})
     answer = side.client.post(f"{PLACE}/roll-back", json={"version": old})
-    [now] = [one for one in answer.json()["items"] if one["in_force"]]
+    [now] = [item for item in answer.json()["items"] if item["in_force"]]
     assert (now["version"], now["why"]) == (old + 2, f"Rolled back to version {old}")
     decision = side.decide()
     assert decision["plan_version"] == old + 2
@@ -220,9 +220,9 @@ def test_the_audit_log_says_who_changed_what(side: Side):
     assert (entry["action"], entry["subject"]) == ("changed", f"rule {examples.RULE['id']} in payment_methods")
     assert (entry["before"]["priority"], entry["after"]["priority"]) == (10, 7)
     following = side.client.get("/v1/audit", params={"limit": 200, "cursor": newest["next"]}).json()["items"]
-    assert entry["id"] not in {one["id"] for one in following}
+    assert entry["id"] not in {item["id"] for item in following}
     only = side.client.get("/v1/audit", params={"subject": "list "}).json()["items"]
-    assert [one["subject"] for one in only] == ["list blocked-regions"]
+    assert [item["subject"] for item in only] == ["list blocked-regions"]
 
 
 BAD: list[tuple[str, Any, str]] = [

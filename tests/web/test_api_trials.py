@@ -23,8 +23,8 @@ def tried(side: Side, **body) -> dict:
 def test_it_tells_what_a_checkout_would_be_answered_and_why(side: Side):
     answer = tried(side, context=IN_GERMANY, rules=[NO_CARD])
     assert answer["rules"] == ["no-card"]
-    assert "card" in {one["id"] for one in answer["excluded"]}
-    assert "card" not in {one["id"] for one in answer["ranking"]}
+    assert "card" in {item["id"] for item in answer["excluded"]}
+    assert "card" not in {item["id"] for item in answer["ranking"]}
     assert all(sum(slot.values()) == pytest.approx(1) for slot in answer["slots"])
     (rule,) = answer["trace"]["rules"]
     assert (rule["verdict"], rule["sentence"]) == ("fired", "Country is DE → Card is hidden")
@@ -38,7 +38,7 @@ def test_the_draft_is_tried_where_no_rules_are_given_and_nothing_is_logged(side:
     assert saved.status_code == 200, saved.text
     assert tried(side, context=IN_GERMANY)["rules"] == ["no-card"]
     assert side.client.get("/v1/decisions").json()["items"] == []
-    assert "card" in {one["id"] for one in side.decide()["ranking"]}
+    assert "card" in {item["id"] for item in side.decide()["ranking"]}
 
 
 def test_the_time_may_be_given(side: Side):

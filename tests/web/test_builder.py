@@ -62,9 +62,9 @@ def test_amounts_in_other_currencies_are_a_row_like_any_other() -> None:
 
 
 def test_generated_rules_are_saved_as_they_were_opened_and_mean_the_same_when_they_are_written_anew() -> None:
-    found = rebuild_rules(400, seed=7)
-    assert (found.rules, found.changed, found.refused, found.different) == (400, [], [], [])
-    assert found.parts["Row"] > 400, "a good part of them is shown as rows"
+    result = rebuild_rules(400, seed=7)
+    assert (result.rules, result.changed, result.refused, result.different) == (400, [], [], [])
+    assert result.parts["Row"] > 400, "a good part of them is shown as rows"
 
 
 @pytest.mark.parametrize("type", list(BY_TYPE))
@@ -118,8 +118,8 @@ def test_countries_are_added_by_name_and_taken_out() -> None:
 def test_another_field_gets_an_operator_that_fits_it_and_another_operator_keeps_the_value() -> None:
     assert when_of(sent(form_of(LARGE), c__0__field="geo.country")) == {"in": [{"var": "geo.country"}, []]}
     assert when_of(sent(form_of(LARGE), c__0__operator="at_most")) == {"<=": [{"var": "cart.total"}, 50_000]}
-    one = {"==": [{"var": "geo.country"}, "DE"]}
-    assert when_of(sent(form_of(one), c__0__operator="any_of")) == {"in": [{"var": "geo.country"}, ["DE"]]}
+    item = {"==": [{"var": "geo.country"}, "DE"]}
+    assert when_of(sent(form_of(item), c__0__operator="any_of")) == {"in": [{"var": "geo.country"}, ["DE"]]}
 
 
 def test_a_text_that_is_no_amount_stays_so_that_it_can_be_mended() -> None:

@@ -39,8 +39,8 @@ def test_the_time_axis_labels_whole_minutes_and_none_twice() -> None:
         points = [(minute * 60_000, 0.5) for minute in range(minutes + 1)]
         spec = shares([ArmShare(label="Card", position=0, points=points)], show=SHOW)
         values = json.loads(spec["layer"][0]["encoding"]["x"]["axis"]["values"]["expr"])
-        found = [at // 60_000 for at in values]
-        return [minute - SHOW.wall_clock(0) // 60_000 for minute in found]
+        result = [moment // 60_000 for moment in values]
+        return [minute - SHOW.wall_clock(0) // 60_000 for minute in result]
 
     assert labels(0) == [0]
     assert labels(1) == [0, 1]

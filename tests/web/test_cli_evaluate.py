@@ -78,14 +78,14 @@ def obd_words(folder: Path, log: str = "random-all.csv") -> list[str]:
 
 
 def test_a_policy_is_evaluated_from_the_log_of_another(dataset: Path):
-    found = document(*obd_words(dataset), "--truth", str(dataset / "bts-all.csv"))
-    assert set(found["estimates"]) == {"IPS", "SNIPS", "DM", "DR", "DRos", "DRos, shrinkage 10"}
+    result = document(*obd_words(dataset), "--truth", str(dataset / "bts-all.csv"))
+    assert set(result["estimates"]) == {"IPS", "SNIPS", "DM", "DR", "DRos", "DRos, shrinkage 10"}
     for name in ("IPS", "SNIPS", "DR"):
-        one = found["estimates"][name]
-        assert one["refused"] == ""
-        assert one["low"] < found["truth"] + 0.01
-        assert one["high"] > found["truth"] - 0.01
-    assert found["estimates"]["SNIPS"]["value"] == pytest.approx(found["truth"], abs=0.03)
+        item = result["estimates"][name]
+        assert item["refused"] == ""
+        assert item["low"] < result["truth"] + 0.01
+        assert item["high"] > result["truth"] - 0.01
+    assert result["estimates"]["SNIPS"]["value"] == pytest.approx(result["truth"], abs=0.03)
 
 
 def test_a_log_that_is_too_short_is_refused_in_words_and_shows_no_value(dataset: Path):
@@ -109,10 +109,10 @@ def test_without_a_single_click_there_is_an_answer(dataset: Path):
     features = read_item_features(dataset / "all-item_context.csv")
     log = log_of(rows, features)._replace(clicked=np.zeros(len(rows)))
     chances = chances_of(read_posteriors(dataset / "all-posteriors.csv"), list(features))
-    for name, one in estimates(log, chances).items():
-        assert abs(one.value) < 0.001, name
-        assert one.high > 0 or name.startswith(("DM", "DRos"))
-        assert not one.refused
+    for name, item in estimates(log, chances).items():
+        assert abs(item.value) < 0.001, name
+        assert item.high > 0 or name.startswith(("DM", "DRos"))
+        assert not item.refused
 
 
 @pytest.mark.parametrize(
@@ -179,10 +179,10 @@ async def _play(engine: Engine) -> None:
 
 
 def test_a_placements_log_says_what_another_policy_would_have_earned(bakery: Path):
-    found = document("evaluate", "log", "payment_methods", "--merchant", "bakery", "--policy", "first:paypal")
-    assert (found["decisions"], found["left_out"]) == (400, 0)
-    assert found["estimates"]["SNIPS"]["value"] == pytest.approx(0.6, abs=0.1)
-    assert found["estimates"]["difference"]["low"] > 0
+    result = document("evaluate", "log", "payment_methods", "--merchant", "bakery", "--policy", "first:paypal")
+    assert (result["decisions"], result["left_out"]) == (400, 0)
+    assert result["estimates"]["SNIPS"]["value"] == pytest.approx(0.6, abs=0.1)
+    assert result["estimates"]["difference"]["low"] > 0
     even = document("evaluate", "log", "payment_methods", "--merchant", "bakery", "--policy", "even")
     assert even["estimates"]["difference"]["value"] == 0
 

@@ -50,8 +50,8 @@ def rebuild(folder: Path, *options: str) -> Result:
 
 
 def document(result: Result) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(result.stdout)
-    return found
+    item: dict[str, Any] = json.loads(result.stdout)
+    return item
 
 
 def test_check_prints_a_difference_as_json(folder: Path):

@@ -20,8 +20,8 @@ FIELD = {"name": "geo.country", "type": "country"}
 
 
 def tap2(*arguments: str, side: Side | None = None) -> Result:
-    known = {"TAP2_URL": side.server.url, "TAP2_KEY": side.key} if side else {"TAP2_KEY": ""}
-    return CliRunner().invoke(main, ["rules", *arguments], env={name: value or None for name, value in known.items()})
+    learned = {"TAP2_URL": side.server.url, "TAP2_KEY": side.key} if side else {"TAP2_KEY": ""}
+    return CliRunner().invoke(main, ["rules", *arguments], env={name: value or None for name, value in learned.items()})
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_an_export_is_published_again_from_its_file(side: Side, write: Any):
     version = json.loads(done.output)["version"]
     decision = side.decide()
     assert decision["plan_version"] == version
-    assert "paypal" not in {one["id"] for one in decision["ranking"]}
+    assert "paypal" not in {item["id"] for item in decision["ranking"]}
 
 
 def test_what_the_server_refuses_ends_with_its_reasons(server: Server, side: Side, write: Any):

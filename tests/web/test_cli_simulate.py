@@ -35,10 +35,10 @@ def tap2(*arguments: object) -> Result:
 
 
 def test_a_table_says_what_each_policy_has_cost(scenario):
-    said = tap2(scenario)
-    assert said.exit_code == 0
-    assert "300 visits, 2 seeds" in said.stdout
-    lines = {line.split("│")[1].strip(): line for line in said.stdout.splitlines() if line.startswith("│")}
+    sentence = tap2(scenario)
+    assert sentence.exit_code == 0
+    assert "300 visits, 2 seeds" in sentence.stdout
+    lines = {line.split("│")[1].strip(): line for line in sentence.stdout.splitlines() if line.startswith("│")}
     assert float(lines["uniform"].split("│")[2]) > float(lines["thompson"].split("│")[2]) > 0
 
 
@@ -55,9 +55,9 @@ def test_a_program_gets_every_seeds_figure_and_nothing_else(scenario):
 
 def test_a_wrong_scenario_ends_in_one_line_that_names_the_field(scenario):
     scenario.write_text(SCENARIO.replace("0.5]", "5]"))
-    said = tap2(scenario)
-    assert said.exit_code == 1
-    assert said.stderr.splitlines() == ["Error: buttons.toml: world.rates[1]: expected float <= 1.0"]
+    sentence = tap2(scenario)
+    assert sentence.exit_code == 1
+    assert sentence.stderr.splitlines() == ["Error: buttons.toml: world.rates[1]: expected float <= 1.0"]
 
 
 def test_the_chart_is_a_page_that_needs_no_network_and_trusts_no_name(scenario, tmp_path):
@@ -72,6 +72,6 @@ def test_the_chart_is_a_page_that_needs_no_network_and_trusts_no_name(scenario, 
 
 
 def test_a_chart_that_cannot_be_written_is_said(scenario, tmp_path):
-    said = tap2(scenario, "--chart", tmp_path / "nowhere" / "curves.html")
-    assert said.exit_code == 1
-    assert said.stderr.splitlines()[-1].startswith("Error: --chart: ")
+    sentence = tap2(scenario, "--chart", tmp_path / "nowhere" / "curves.html")
+    assert sentence.exit_code == 1
+    assert sentence.stderr.splitlines()[-1].startswith("Error: --chart: ")

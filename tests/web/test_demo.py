@@ -34,8 +34,8 @@ def converted_share(ranking: Callable[[str], list[str]], visits: int = 4000) -> 
 
 
 def test_the_same_seed_makes_the_same_shoppers():
-    one, other = ShopperWorld(default_rng(3)), ShopperWorld(default_rng(3))
-    assert [one.visit(9.0) for _ in range(50)] == [other.visit(9.0) for _ in range(50)]
+    item, other = ShopperWorld(default_rng(3)), ShopperWorld(default_rng(3))
+    assert [item.visit(9.0) for _ in range(50)] == [other.visit(9.0) for _ in range(50)]
 
 
 def test_countries_come_in_their_stated_shares():
@@ -235,7 +235,7 @@ class Flaky(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if request.url.path.endswith("/feedback"):
-            self.events.append([one["event_id"] for one in _json(request)])
+            self.events.append([item["event_id"] for item in _json(request)])
             return httpx.Response(self.feedback.pop(0) if self.feedback else 202, json={"results": []})
         self.asked += 1
         answer = {"decision_id": f"dec_{self.asked}", "ranking": [{"id": method} for method in METHODS]}

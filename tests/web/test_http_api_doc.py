@@ -78,18 +78,18 @@ def run(example: Example, side: Side, known: dict[str, Any]) -> None:
 
 def test_the_examples_come_true(server: Server):
     side, _ = server.sides()
-    known: dict[str, Any] = {"secret": side.key}
+    learned: dict[str, Any] = {"secret": side.key}
     count = 0
     for example in examples():
-        run(example, side, known)
+        run(example, side, learned)
         count += 1
     assert count >= 28
 
 
 def test_the_table_of_errors_names_every_kind():
-    told = {(int(status), kind) for status, kind in re.findall(r"^\| (\d{3}) \| `([a-z-]+)` \|", TEXT, re.MULTILINE)}
+    reports = {(int(status), kind) for status, kind in re.findall(r"^\| (\d{3}) \| `([a-z-]+)` \|", TEXT, re.MULTILINE)}
     own = {(status, kind) for status, kind, _ in KINDS.values()} | set(KINDS_BY_STATUS.items()) | {(500, "unexpected")}
-    assert told == own
+    assert reports == own
 
 
 def test_every_collection_of_operations_has_an_example(server: Server):
@@ -97,7 +97,7 @@ def test_every_collection_of_operations_has_an_example(server: Server):
     missing = []
     for path in server.openapi["paths"]:
         pattern = re.sub(r"\{[a-z]+\}", "[^/]+", path)
-        if not any(re.fullmatch(pattern, one) for one in tried):
+        if not any(re.fullmatch(pattern, item) for item in tried):
             missing.append(path)
     assert set(missing) <= {"/healthz", "/metrics", "/v1/placements/{placement}", "/v1/vocabulary/{name}"} | {
         "/v1/placements/{placement}/rules/{id}",

@@ -54,10 +54,10 @@ def some(count: int) -> Callable[[], bytes | None]:
 
 def test_every_answer_is_counted_once_however_it_is_cut_into_pieces():
     whole, bodies = answer(200, b'{"a":"\r\n\r\n"}'), []
-    for at in range(1, len(whole), 7):
+    for moment in range(1, len(whole), 7):
         tally = asyncio.run(
             against(
-                replying(whole[:at], whole[at:]),
+                replying(whole[:moment], whole[moment:]),
                 lambda port: closed_loop(port, some(3), connections=2, sink=lambda _, body: bodies.append(body)),
             )
         )
@@ -98,10 +98,10 @@ def test_tallies_of_rounds_add():
 
 
 def test_requests_carry_forty_facts_and_half_of_the_customers_have_a_history():
-    sent = [json.loads(one.split(b"\r\n\r\n")[1]) for one in bench_shop.requests("/x", "key", 400, customers=50)]
-    assert all(sum(len(group) for group in one["context"].values()) == 40 for one in sent)
-    known = {bench_shop.returning_customer(number) for number in range(50)}
-    assert sum(one["customer_id"] in known for one in sent) == pytest.approx(200, abs=50)
+    sent = [json.loads(item.split(b"\r\n\r\n")[1]) for item in bench_shop.requests("/x", "key", 400, customers=50)]
+    assert all(sum(len(group) for group in item["context"].values()) == 40 for item in sent)
+    learned = {bench_shop.returning_customer(number) for number in range(50)}
+    assert sum(item["customer_id"] in learned for item in sent) == pytest.approx(200, abs=50)
 
 
 def test_some_rules_of_the_benchmark_fire_and_most_do_not(tmp_path: Path):
@@ -109,14 +109,14 @@ def test_some_rules_of_the_benchmark_fire_and_most_do_not(tmp_path: Path):
         await bench_shop.prepare(tmp_path, customers=5, decisions=2)
         engine = await bench_shop.open_engine(bench_shop.Settings(data=str(tmp_path)))
         await engine.start()
-        (merchant,) = [one for one in await engine.accounts.merchants("bench") if one.mode == "live"]
+        (merchant,) = [item for item in await engine.accounts.merchants("bench") if item.mode == "live"]
         answers = [
             (await engine.decider.decide(merchant.id, [bench_shop.PLACE], None, bench_shop.context(Random(seed))))[0]
             for seed in range(50)
         ]
         await engine.stop()
-        assert not any(one.decision.fallback or one.decision.skipped for one in answers)
-        return [len(one.decision.rules) for one in answers]
+        assert not any(item.decision.fallback or item.decision.skipped for item in answers)
+        return [len(item.decision.rules) for item in answers]
 
     counts = asyncio.run(fired())
     assert 1 < sum(counts) / 50 < 15

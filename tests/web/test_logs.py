@@ -107,7 +107,7 @@ def test_not_even_where_something_breaks(
     faults = [line for line in lines(text) if line["event"] == "unexpected error"]
     assert faults
     assert {"RuntimeError", "IntegrityError"} == set(faults[0]["fault"])
-    assert any("test_logs.py" in place for place in faults[0]["at"])
+    assert any("test_logs.py" in index for index in faults[0]["at"])
     assert faults[0]["path"].startswith("/v1/")
 
 
@@ -125,9 +125,9 @@ def test_what_is_below_the_level_is_not_written(level: str, heard: int, capfd: p
     for name in ("debug", "info", "warning", "error"):
         getattr(structlog.get_logger(), name)("own")
         getattr(logging.getLogger("uvicorn.error"), name)("theirs")
-    found = lines(capfd.readouterr().err)
-    assert [line["event"] for line in found].count("own") == heard
-    assert [line["event"] for line in found].count("theirs") == heard
+    result = lines(capfd.readouterr().err)
+    assert [line["event"] for line in result].count("own") == heard
+    assert [line["event"] for line in result].count("theirs") == heard
 
 
 def test_libraries_that_tell_every_step_are_heard_only_when_something_is_wrong(capfd: pytest.CaptureFixture[str]):

@@ -25,11 +25,11 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
 
 
 def test_generated_calls_find_no_fault(server: Server, side: Side):
-    found = fuzz(server, side, cases=200)
-    assert found.failures == {}
-    assert found.server_errors == 0
-    assert found.cases >= 200
-    assert found.operations == len(list(operations(server.openapi)))
+    result = fuzz(server, side, cases=200)
+    assert result.failures == {}
+    assert result.server_errors == 0
+    assert result.cases >= 200
+    assert result.operations == len(list(operations(server.openapi)))
 
 
 def arrays(node: Any) -> Iterator[dict[str, Any]]:
@@ -54,8 +54,8 @@ def test_every_operation_is_described(server: Server):
     for name, operation in operations(server.openapi):
         assert operation["summary"], name
         assert operation["tags"], name
-        assert all(one["description"] for one in operation.get("parameters", [])), name
-        assert all(one["description"] for one in operation["responses"].values()), name
+        assert all(item["description"] for item in operation.get("parameters", [])), name
+        assert all(item["description"] for item in operation["responses"].values()), name
         names.append(operation["operationId"])
     assert len(set(names)) == len(names)
 

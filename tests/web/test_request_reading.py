@@ -193,8 +193,8 @@ def test_an_items_problem_names_its_field(item: str, field: str, message: str) -
 ])  # fmt: skip
 def test_a_body_that_is_no_report_is_refused(body: bytes | str, field: str, message: str) -> None:
     reader = ItemReader(Report, most_items=3, most_bytes=1_000_000)
-    [(at, words), *_] = problems(reader(request(body)))
-    assert at == field
+    [(moment, words), *_] = problems(reader(request(body)))
+    assert moment == field
     assert words.startswith(message)
 
 
@@ -299,8 +299,8 @@ def test_of_two_equal_keys_the_last_counts_and_is_named() -> None:
 ])  # fmt: skip
 @pytest.mark.parametrize("with_warnings", [True, False])
 def test_a_request_that_names_no_placement_is_refused(body: str, field: str, message: str, with_warnings: bool) -> None:
-    [(at, words)] = problems(LenientReader(Ask)(request(body), with_warnings=with_warnings))
-    assert at == field
+    [(moment, words)] = problems(LenientReader(Ask)(request(body), with_warnings=with_warnings))
+    assert moment == field
     assert words.startswith(message)
 
 

@@ -103,7 +103,7 @@ def test_rules_change_places_by_steps_and_by_dragging(side: Side, person: Person
     def move(id: str, **values: str) -> list[str]:
         assert person.send(f"/admin/rules/payment_methods/{id}/move", **values).status_code == 303
         person.publish()
-        return [one for one in order(side) if one in ("first", "second", "third")]
+        return [item for item in order(side) if item in ("first", "second", "third")]
 
     assert move("second", direction="up") == ["second", "first", "third"]
     assert move("second", direction="down") == ["first", "second", "third"]

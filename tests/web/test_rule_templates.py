@@ -33,7 +33,7 @@ def shop(
 
 
 def offered(*candidates: Candidate, **changes: object) -> dict[str, RuleDocument]:
-    return {one.id: one for one in templates_for(shop(*candidates, **changes))}  # type: ignore[arg-type]
+    return {item.id: item for item in templates_for(shop(*candidates, **changes))}  # type: ignore[arg-type]
 
 
 def parsed(document: RuleDocument, lists: dict[str, frozenset[str]] | None = None) -> Rule:
@@ -64,7 +64,7 @@ def test_local_methods_come_first_in_their_own_country() -> None:
 
 def test_the_merchants_own_country_is_offered_first() -> None:
     there = Shop(candidates=ALL, vocabulary=VOCABULARY, lists={}, country="NL", currency="EUR", timezone="UTC")
-    local = [one.id for one in templates_for(there) if one.id.startswith("local")]
+    local = [item.id for item in templates_for(there) if item.id.startswith("local")]
     assert local == ["local-first-nl", "local-first-be"]
 
 
@@ -116,7 +116,7 @@ def test_a_template_whose_facts_are_not_declared_is_not_offered() -> None:
 
 def test_an_id_that_is_taken_is_not_used_again() -> None:
     made = templates_for(shop(), taken={"no-pay-later-above", "no-pay-later-above-2"})
-    assert "no-pay-later-above-3" in {one.id for one in made}
+    assert "no-pay-later-above-3" in {item.id for item in made}
 
 
 def test_the_checks_find_nothing_wrong_with_the_templates() -> None:
@@ -125,6 +125,6 @@ def test_the_checks_find_nothing_wrong_with_the_templates() -> None:
     documents = templates_for(shop(*candidates))
     assert len(documents) > 25
     assert all(document.notes and document.name for document in documents)
-    setting = CheckContext(VOCABULARY, {}, {one.id: one.label for one in candidates})
+    setting = CheckContext(VOCABULARY, {}, {candidate.id: candidate.label for candidate in candidates})
     for document in documents:
         assert check_rules([parsed(document)], setting) == []

@@ -88,14 +88,14 @@ def test_trying_the_past_without_a_rule_starts_from_its_card(server: Server, sid
 
 
 def test_the_same_counts_come_over_the_api(side: Side, person: Person) -> None:
-    items = {one["id"]: one for one in side.client.get("/v1/placements/payment_methods/rule-uses").json()["items"]}
+    items = {item["id"]: item for item in side.client.get("/v1/placements/payment_methods/rule-uses").json()["items"]}
     assert items["fires"]["fired"] == ENOUGH
     assert items["fires"]["by_day"][0]["times"] == ENOUGH
     assert items["fires"]["last_fired"]
     assert items["waits"]["skipped"] == {"cart.items": ENOUGH}
     assert items["waits"]["never_sent"] == ["cart.items"]
     fields = side.client.get("/v1/field-uses?days=1").json()
-    shares = {one["name"]: one["share"] for one in fields["items"]}
+    shares = {field["name"]: field["share"] for field in fields["items"]}
     assert (fields["answers"], shares["geo.country"], shares["cart.items"]) == (ENOUGH, 1.0, 0.0)
     assert side.client.get("/v1/field-uses?days=0").status_code == 400
     assert side.client.get("/v1/placements/nowhere/rule-uses").status_code == 404

@@ -50,30 +50,30 @@ def facts(**values: str) -> dict[str, str]:
 
 
 def test_money_is_typed_as_people_write_it_and_the_rule_fires_under_its_amount(person: Person) -> None:
-    said = tried(person, **facts(cart_total="49.99"))
-    assert "It fires" in said
-    assert "PayPal" in said.partition("Hidden")[2].partition("More facts")[0]
-    assert "PayPal" not in said.partition("would come first")[0]
+    sentence = tried(person, **facts(cart_total="49.99"))
+    assert "It fires" in sentence
+    assert "PayPal" in sentence.partition("Hidden")[2].partition("More facts")[0]
+    assert "PayPal" not in sentence.partition("would come first")[0]
 
 
 def test_a_rule_that_does_not_fire_says_which_clause_failed_and_what_would_have_to_change(person: Person) -> None:
-    said = tried(person, **facts(cart_total="50"))
-    assert "It does not fire" in said
-    assert "No Cart total is under €50.00 Cart total: €50.00" in said
-    assert "To make it fire Cart total would have to be under €50.00; it is €50.00" in said
+    sentence = tried(person, **facts(cart_total="50"))
+    assert "It does not fire" in sentence
+    assert "No Cart total is under €50.00 Cart total: €50.00" in sentence
+    assert "To make it fire Cart total would have to be under €50.00; it is €50.00" in sentence
 
 
 def test_an_amount_in_another_currency_is_named(person: Person) -> None:
-    said = tried(person, **facts(cart_total="62,000", cart_currency="JPY"))
-    assert "It does not fire: a fact is missing Cart total is in JPY, and the rule gives no amount in JPY." in said
-    assert "Cart total would have to be in EUR; it is in JPY, for which the rule gives no amount" in said
+    sentence = tried(person, **facts(cart_total="62,000", cart_currency="JPY"))
+    assert "It does not fire: a fact is missing Cart total is in JPY, and the rule gives no amount in JPY." in sentence
+    assert "Cart total would have to be in EUR; it is in JPY, for which the rule gives no amount" in sentence
 
 
 def test_a_fact_that_is_missing_or_mistyped_leaves_the_rule_unjudged(person: Person) -> None:
     assert "It does not fire: a fact is missing Cart total is missing" in tried(person)
-    said = tried(person, **facts(cart_total="a lot"))
-    assert "Must be an amount in EUR, such as 50.00. It is treated as not sent." in said
-    assert "It does not fire: a fact is missing" in said
+    sentence = tried(person, **facts(cart_total="a lot"))
+    assert "Must be an amount in EUR, such as 50.00. It is treated as not sent." in sentence
+    assert "It does not fire: a fact is missing" in sentence
 
 
 def test_what_is_on_the_page_counts_although_nobody_saved_it(side: Side, person: Person) -> None:
@@ -81,9 +81,9 @@ def test_what_is_on_the_page_counts_although_nobody_saved_it(side: Side, person:
         "name": "Small carts", "priority": "0", "enabled": "on",
         "when": json.dumps({"==": [{"var": "geo.country"}, "DE"]}), "effects": '[{"exclude": ["card"]}]',
     }  # fmt: skip
-    said = tried(person, **typed, **facts(geo_country="Germany", cart_total="1"))
-    assert "It fires" in said
-    assert "Hidden Card" in said
+    sentence = tried(person, **typed, **facts(geo_country="Germany", cart_total="1"))
+    assert "It fires" in sentence
+    assert "Hidden Card" in sentence
     assert side.client.get(f"{RULES}/small").json()["when"] == SMALL
     off = tried(person, **{**typed, "enabled": ""}, **facts(geo_country="Germany"))
     assert "It is switched off, so it changes nothing." in off
@@ -94,9 +94,9 @@ def test_what_is_on_the_page_counts_although_nobody_saved_it(side: Side, person:
 
 def test_a_rule_that_is_not_saved_yet_can_be_tried(person: Person) -> None:
     typed = {"name": "", "priority": "0", "enabled": "on", "when": "true", "effects": '[{"exclude": ["card"]}]'}
-    said = tried(person, "/admin/live/rules/payment_methods/~new", **typed, **facts(cart_total="1"))
-    assert "It fires" in said
-    assert "Also fires: Small carts" in said
+    sentence = tried(person, "/admin/live/rules/payment_methods/~new", **typed, **facts(cart_total="1"))
+    assert "It fires" in sentence
+    assert "Also fires: Small carts" in sentence
 
 
 def test_a_customer_comes_from_a_decision_a_scenario_or_a_search(side: Side, person: Person) -> None:
@@ -107,8 +107,8 @@ def test_a_customer_comes_from_a_decision_a_scenario_or_a_search(side: Side, per
         f"{ONE}/try", data={"csrf": person.csrf(), "start": decision, "started": "scratch"}, headers=HTMX
     ).text
     assert re.search(r'name="f.cart.total"[^>]*value="129.00"', started)
-    found = tried(person, find="c_1", looked="")
-    assert "No decision and no customer" not in found
+    result = tried(person, find="c_1", looked="")
+    assert "No decision and no customer" not in result
     assert "No decision and no customer of this placement has this id." in tried(person, find="nobody", looked="")
 
 
