@@ -8,7 +8,7 @@ from typing import NamedTuple
 import structlog
 
 from engine.accounts.accounts import Accounts, hash_of
-from engine.accounts.login_limits import WINDOW_MS, LoginLimits, login_counters
+from engine.accounts.login_limits import WINDOW_MS, Counters, LoginLimits, login_counters
 from engine.accounts.passwords import Passwords
 from engine.accounts.second_factor import SecondFactors
 from engine.clock import now_ms
@@ -73,10 +73,12 @@ class Sessions:
         one person from one address, or 60 from one address, or while too many others log in.
         """
         email = email.strip().lower()
+        counters = login_counters(address, email)
+        await self._limits.count(counters)
         async with self._database.read() as connection:
             user = await people.user_by_email(connection, email)
         # Nobody's password takes as long to check as somebody's, so that the time tells no addresses.
-        fits = await self._matches(user.password_hash if user else None, email, password, address)
+        fits = await self._matches(user.password_hash if user else None, password, counters)
         if user is None or not fits:
             if user is not None:
                 await self.note(user, "failed to log in")
@@ -85,12 +87,13 @@ class Sessions:
 
     async def confirm(self, user: User, password: str, *, address: str, field: str = "password") -> None:
         """Check the password of a logged-in person again, counted like a log-in; `Invalid` for a wrong one."""
-        if not await self._matches(user.password_hash, user.email, password, address):
+        counters = login_counters(address, user.email)
+        await self._limits.count(counters)
+        if not await self._matches(user.password_hash, password, counters):
             raise invalid(field, "this is not your password")
 
-    async def _matches(self, hashed: str | None, email: str, password: str, address: str) -> bool:
-        counters = login_counters(address, email)
-        await self._limits.count(counters)
+    async def _matches(self, hashed: str | None, password: str, counters: Counters) -> bool:
+        """Check a password whose attempt is counted; take the attempt back where it succeeds or was not made."""
         try:
             fits = await self._passwords.matches(hashed, password)
         except TooMany:
