@@ -175,3 +175,12 @@ def test_defects_are_not_temporary() -> None:
     assert not is_temporary(OperationalError("SELECT", {}, defect.value))
     assert not is_temporary(DBAPIError("INSERT", {}, DriverError("23505")))
     assert not is_temporary(ValueError("x"))
+
+
+def test_facts_with_nul_are_stored_and_replayed(server: Server) -> None:
+    side = furnished(server)
+    context = {"customer": {"locale": "a\0b"}, "a\0": {"b\0": 1}, "cart": {"total\0": 1, "currency": "\0"}}
+    answer = side.client.post("/v1/personalize/decisions", json={"placement": "payment_methods", "context": context})
+    assert (answer.status_code, answer.json()["fallback"]) == (200, False)
+    assert side.client.post(f"/v1/decisions/{answer.json()['decision_id']}/replay").json()["same"] is True
+    server.run(server.engine.faulty_facts.flush())

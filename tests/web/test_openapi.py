@@ -141,3 +141,19 @@ def test_the_page_loads_nothing_from_elsewhere_and_runs_nothing(server: Server):
     policy = answer.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; style-src 'self'")
     assert "unsafe" not in policy
+
+
+def test_generators_of_types_meet_open_objects_and_no_null_defaults(server: Server):
+    schemas = list(_schemas(server.openapi["components"]["schemas"]))
+    objects = [schema for schema in schemas if schema.get("type") == "object"]
+    assert objects
+    assert all("properties" in schema or "additionalProperties" in schema for schema in objects)
+    assert not any("anyOf" in schema and schema.get("default", 0) is None for schema in schemas)
+
+
+def _schemas(node: Any) -> Iterator[dict[str, Any]]:
+    """Yield every object inside a document."""
+    if isinstance(node, dict):
+        yield node
+    for value in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _schemas(value)

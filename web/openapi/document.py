@@ -197,9 +197,9 @@ def _header(name: str) -> Json:
 
 
 def _tidy(node: Any, name: str = "") -> Any:
-    """Remove indentation of docstrings, write patterns as JSON Schema does, and give arrays `items`."""
+    """Remove indentation of docstrings, write patterns as JSON Schema does, and complete arrays and objects."""
     if isinstance(node, dict):
-        return _with_items({key: _tidy(value, key) for key, value in node.items()})
+        return _open(_with_items({key: _tidy(value, key) for key, value in node.items()}))
     if isinstance(node, list):
         return [_tidy(value) for value in node]
     if isinstance(node, str) and name == "description":
@@ -219,3 +219,15 @@ def _with_items(schema: Json) -> Json:
         if item not in types:
             types.append(item)
     return {**schema, "items": {"anyOf": types} if len(types) > 1 else types[0] if types else {}}
+
+
+def _open(schema: Json) -> Json:
+    """Say of an object without named properties that it may have any, and leave out defaults of null.
+
+    Generators of types take the one for empty, and a property with a default for required.
+    """
+    if "anyOf" in schema and schema.get("default", 0) is None:
+        schema = {name: value for name, value in schema.items() if name != "default"}
+    if schema.get("type") != "object" or not schema.keys().isdisjoint(("properties", "additionalProperties")):
+        return schema
+    return {**schema, "additionalProperties": True}
