@@ -15,6 +15,8 @@ from engine.model.timestamps import DAY, MINUTE, first_id_of
 from engine.store import beliefs as snapshots
 from engine.store import decisions, folds, observations, outcomes, rollups
 from engine.store.connection.database import Database
+from engine.store.customers import usage
+from engine.store.experiments import exposures
 
 log = structlog.get_logger()
 
@@ -84,9 +86,10 @@ async def purge(database: Database, *, retention_days: int) -> None:
         await decisions.purge(connection, before_id=first_id_of(before))
         await outcomes.purge(connection, before=before, before_id=first_id_of(before))
         await observations.purge(connection, before_id=first_id_of(before))
-        await folds.purge_usage(connection, before_day=before // DAY)
+        await usage.purge(connection, before_day=before // DAY)
         await folds.purge_waiting(connection, before_minute=now_ms() // MINUTE - MINUTES_TO_WAIT)
         await rollups.purge_tallies(connection, before_minute=before // MINUTE)
+        await exposures.purge(connection, before=before, before_day=before // DAY)
         await folds.purge_minutes(connection, before_minute=now_ms() // MINUTE - MINUTES_FOR_OUTAGES)
         await snapshots.purge(connection, before=before)
         await rollups.purge(connection, before_day=before // DAY)

@@ -37,6 +37,8 @@ from engine.decisions.tokens import Tokens
 from engine.decisions.usage import Uses
 from engine.decisions.usage_counter import roll_up
 from engine.experiments.experiments import Experiments
+from engine.experiments.results import ExperimentResults
+from engine.experiments.supervisor import Supervisor
 from engine.insights.arms_monitor import Monitor
 from engine.insights.learning_history import Insights
 from engine.jobs import Job, JobRunner
@@ -78,6 +80,8 @@ class Engine:
         self.versions = VersionHistory(database, publisher)
         self.emergencies = Emergencies(database, publisher)
         self.experiments = Experiments(database, configurations, publisher)
+        self.experiment_results = ExperimentResults(database)
+        self.supervisor = Supervisor(database, self.live, self.experiments, self.experiment_results)
         self.logbook = Logbook(database, self.hasher)
         self.scenarios = Scenarios(database, self.live, self.drafts, self.logbook)
         self.monitor = Monitor(database, self.live)
@@ -114,6 +118,7 @@ class Engine:
             Job("follow others", self.follow, 1),
             Job("count uses of rules and fields", self._count_uses, 20),
             Job("close windows", self._close_windows, 5),
+            Job("look after experiments", self.supervisor.run, 10),
             Job("publish scheduled drafts", self._publish_due, 1),
             Job("purge", self.purge, 3600),
         ]

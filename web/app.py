@@ -29,6 +29,7 @@ from web.api import (
     trials,
     uses,
 )
+from web.api.experiments import actions, documents
 from web.demo.background import demo
 from web.http import logs, problem_details
 from web.http.access import HintLimit
@@ -88,7 +89,8 @@ def create_app(settings: Settings) -> Litestar:
 def api() -> Router:
     """Return the router of the HTTP API."""
     deciding = (decisions, browsers, feedback)
+    experiments = (documents, actions)
     configuring = (resources, drafts, draft_documents, rule_sets, trials, previews, uses, plans, keys)
-    modules = (*deciding, *configuring, log, health)
+    modules = (*deciding, *configuring, *experiments, log, health)
     handlers = [handler for module in modules for handler in list[Any](module.handlers)]
     return Router("/", route_handlers=handlers, dependencies=DEPENDENCIES)

@@ -32,9 +32,8 @@ from engine.model.facts import Facts, derive
 from engine.model.timestamps import DAY, rfc3339
 from engine.service import Engine, open_engine
 from engine.settings import Settings
-from engine.store import folds
+from engine.store.customers.usage import UsageRow, history, usage_of
 from engine.store.decisions import DecisionRow
-from engine.store.folds import UsageRow, history
 from web.api.decisions import DecisionRequest
 from web.http.process import tune
 
@@ -96,7 +95,7 @@ class Stages:
         keys = [(self._merchant, customer) for customer in customers]
 
         async def work(connection: AsyncConnection) -> dict[tuple[int, str], list[UsageRow]]:
-            return await folds.usage_of(connection, keys)
+            return await usage_of(connection, keys)
 
         found = await self._engine.database.look_up(work)
         return [found.get(key, []) for key in keys]

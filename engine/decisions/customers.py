@@ -12,7 +12,7 @@ from pathlib import Path
 from engine.model.errors import EngineError
 from engine.store import folds
 from engine.store.connection.database import Database
-from engine.store.folds import UsageRow
+from engine.store.customers.usage import UsageRow, usage_of
 
 SHORTEST_KEY = 32
 
@@ -101,7 +101,7 @@ class UsageLoader:
         while self._asked:
             asked, self._asked = self._asked, {}
             try:
-                usage = await self._database.look_up(partial(folds.usage_of, customers=asked))
+                usage = await self._database.look_up(partial(usage_of, customers=asked))
             except Exception as error:
                 _refuse(asked, error)
                 continue

@@ -24,9 +24,9 @@ from engine.model.experiment import Assignment
 from engine.model.facts import Facts, derive
 from engine.model.standard_vocabulary import CUSTOMER_ID
 from engine.model.timestamps import DAY, MINUTE, rfc3339
+from engine.store.customers.usage import UsageRow, history
 from engine.store.decisions import DecisionRow
 from engine.store.experiments.exposures import Exposure
-from engine.store.folds import UsageRow, history
 from rules.json_logic.problems import shown
 
 log = structlog.get_logger()

@@ -228,7 +228,7 @@ class Experiments:
 
         return await self._change(actor, (placement, id), change)
 
-    async def start_due(self, now: int) -> list[tuple[int, str, str]]:
+    async def due(self, now: int) -> list[tuple[int, str, str]]:
         """Return the approved experiments whose `starts_at` has come, as (merchant id, placement, id)."""
         async with self._database.read() as connection:
             rows = await resources.everywhere(connection, "experiment")

@@ -6,12 +6,15 @@ from collections import Counter
 
 import pytest
 
+from engine.clock import now_ms
 from engine.decisions.replay import replay
+from engine.experiments.results import results_of
 from engine.model.errors import Conflict, Forbidden, Invalid, ReviewRequired
 from engine.model.experiment import Experiment, Guardrail, Variant
 from engine.model.placement import Fixed, Holdback
+from engine.model.timestamps import DAY
 from engine.store.experiments import exposures, sums
-from engine.store.experiments.sums import UnitTotals
+from engine.store.experiments.sums import SumRow, UnitTotals
 from tests import factories
 from tests.shop import Shop
 
@@ -217,3 +220,67 @@ async def test_a_holdback_gets_the_merchants_order(empty_shop: Shop) -> None:
         tuple(r.id for r in held[0].ranking)
     }
     assert held[0].ranking[0].chance == 1.0
+
+
+async def test_a_broken_guardrail_stops_the_experiment(shop: Shop) -> None:
+    await start(shop, experiment(guardrails=(Guardrail(metric="conversion", tolerated_percent=5),)))
+    for name in map(str, range(800)):
+        answer = await shop.decide(name)
+        if not answer.decision.experiments:
+            break
+        share = 8 if answer.decision.experiments[0]["variant"] == "control" else 2
+        if int(name) % 10 < share:
+            await shop.report(answer, "converted", answer.decision.ranking[0].id, amount=1_000)
+    await shop.engine.supervisor.run()
+    stopped = (await shop.engine.experiments.get(shop.id, PLACEMENT, "paypal-first")).document.status
+    assert stopped.state == "stopped"
+    assert stopped.reason == "guardrail: PayPal first loses more than 5% of conversion"
+    entries = await shop.engine.catalogue.audit(shop.id)
+    assert any(entry.reason == stopped.reason for entry in entries)
+    assert (await shop.decide("anna")).decision.experiments == []
+
+
+async def test_a_look_tells_matured_units_from_all(shop: Shop) -> None:
+    await start(shop)
+    for name in map(str, range(40)):
+        answer = await shop.decide(name)
+        if int(name) % 2:
+            await shop.report(answer, "converted", answer.decision.ranking[0].id, amount=2_500)
+    await shop.engine.supervisor.run()
+    resource = await shop.engine.experiments.get(shop.id, PLACEMENT, "paypal-first")
+    now = now_ms()
+    early = await shop.engine.experiment_results.look(shop.id, resource, window_minutes=60, now=now)
+    late = await shop.engine.experiment_results.look(shop.id, resource, window_minutes=60, now=now + DAY)
+    assert (early.matured_share, late.matured_share) == (0.0, 1.0)
+    assert early.verdict.kind == late.verdict.kind == "too_few"
+    assert sum(variant.converted for variant in late.variants) == 20
+    assert {segment.segment for segment in late.segments} == {"customer=new"}
+
+
+async def test_a_clear_winner_is_named_with_its_interval(shop: Shop) -> None:
+    await start(shop)
+    rows = [
+        SumRow("", 0, "control", UnitTotals(units=5_000, converted=500, orders=500, orders_squared=500)),
+        SumRow("", 0, "paypal", UnitTotals(units=5_000, converted=700, orders=700, orders_squared=700)),
+    ]
+    document = (await shop.engine.experiments.get(shop.id, PLACEMENT, "paypal-first")).document
+    results = results_of(document, PLACEMENT, rows, window_minutes=60, now=now_ms())
+    assert (results.verdict.kind, results.verdict.variant) == ("better", "paypal")
+    assert results.verdict.lift == pytest.approx(0.4)
+    assert results.verdict.low < 0.4 < results.verdict.high
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        [SumRow("", 0, "control", UnitTotals(units=900))],
+        [SumRow("", 0, name, UnitTotals(units=500)) for name in ("control", "paypal")],
+        [SumRow("", 0, name, UnitTotals.of(1, 100, 0)) for name in ("control", "paypal")],
+    ],
+)
+async def test_little_or_flat_data_gives_a_verdict(shop: Shop, rows: list[SumRow]) -> None:
+    document = await start(shop)
+    results = results_of(document, PLACEMENT, rows, window_minutes=60, now=now_ms())
+    assert results.verdict.kind == "too_few"
+    assert all(each.low is None for each in results.comparisons)

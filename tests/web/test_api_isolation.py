@@ -15,6 +15,7 @@ from web.openapi import examples
 SECRET = "Zanzibar"
 CUSTOMER = "zanzibar-customer"
 PLACE = "zzplace"
+VARIANTS = [{"id": "a", "name": SECRET}, {"id": "b", "name": SECRET, "values": {"colour": "red"}}]
 
 
 class Ids(NamedTuple):
@@ -31,6 +32,7 @@ class Ids(NamedTuple):
     decision: str
     audit: str
     preview: str
+    experiment: str
 
     def in_path(self, path: str) -> str:
         """The address with the ids of its parts; fails for a part that this test does not know yet."""
@@ -56,6 +58,8 @@ class Ids(NamedTuple):
             "/v1/decisions/{id}/replay": self.decision,
             "/v1/decisions/{id}/scenario": self.decision,
         }
+        if path.startswith("/v1/placements/{placement}/experiments/{id}"):
+            own[path] = self.experiment
         filled = path.replace("{placement}", self.placement).replace("{version}", "1")
         for part in ("{id}", "{name}"):
             if part in filled:
@@ -77,7 +81,18 @@ class Ids(NamedTuple):
 
 
 NOBODYS = Ids(
-    "noshop", "noplace", "nocand", "norule", "noscenario", "no.field", "nolist", "key_no", "dec_no", "1", "pre_no"
+    "noshop",
+    "noplace",
+    "nocand",
+    "norule",
+    "noscenario",
+    "no.field",
+    "nolist",
+    "key_no",
+    "dec_no",
+    "1",
+    "pre_no",
+    "noexperiment",
 )
 
 
@@ -120,6 +135,10 @@ def furnished(side: Side) -> Ids:
             json={**examples.RULE, "id": "zzrule", "notes": f"{SECRET} {SECRET}", "name": SECRET},
             headers={"if-match": "*"},
         ),
+        post(
+            f"/v1/placements/{PLACE}/experiments",
+            json={**examples.EXPERIMENT, "id": "zzexperiment", "name": SECRET, "variants": VARIANTS},
+        ),
         post("/v1/vocabulary", json={"name": "zz.field", "type": "string", "label": SECRET}),
         post("/v1/lists", json={"name": "zzlist", "values": [SECRET]}),
         post("/v1/keys", json={"kind": "secret", "name": SECRET}),
@@ -145,6 +164,7 @@ def furnished(side: Side) -> Ids:
         decision,
         audit,
         previewed(side),
+        "zzexperiment",
     )
 
 
@@ -163,7 +183,7 @@ def everything(side: Side, ids: Ids) -> list[Any]:
     paths = ("/v1/placements", f"/v1/placements/{PLACE}/candidates", f"/v1/placements/{PLACE}/rules", "/v1/vocabulary")
     paths += ("/v1/lists", f"/v1/placements/{PLACE}/versions", f"/v1/decisions/{ids.decision}?explain=true")
     paths += (f"/v1/placements/{PLACE}/draft", f"/v1/placements/{PLACE}/scenarios", "/v1/audit", "/v1/keys")
-    paths += (f"/v1/placements/{PLACE}/previews/{ids.preview}",)
+    paths += (f"/v1/placements/{PLACE}/previews/{ids.preview}", f"/v1/placements/{PLACE}/experiments")
     return [side.client.get(path).json() for path in paths]
 
 

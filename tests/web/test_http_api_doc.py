@@ -102,6 +102,13 @@ def test_every_collection_of_operations_has_an_example(server: Server):
     assert set(missing) <= {"/healthz", "/metrics", "/v1/placements/{placement}", "/v1/vocabulary/{name}"} | {
         "/v1/placements/{placement}/rules/{id}",
         "/v1/placements/{placement}/draft/settings/keep",
+        "/v1/placements/{placement}/experiments/{id}",
+        "/v1/placements/{placement}/experiments/{id}/ask",
+        "/v1/placements/{placement}/experiments/{id}/send-back",
+        "/v1/placements/{placement}/experiments/{id}/resume",
+        "/v1/placements/{placement}/experiments/{id}/stop",
+        "/v1/placements/{placement}/experiments/{id}/archive",
+        "/v1/placements/{placement}/experiments/{id}/restore",
         "/v1/placements/{placement}/draft/candidates/{id}/keep",
         "/v1/placements/{placement}/draft/vocabulary/{name}/keep",
         "/v1/placements/{placement}/draft/lists/{name}/keep",

@@ -180,7 +180,7 @@ def list_all(collection: Collection) -> HTTPRouteHandler:
         resources = await engine.catalogue.page(
             access.merchant.id, collection.kind, parent, after=parameters.cursor, limit=parameters.limit + 1
         )
-        return _page(resources, parameters.limit)
+        return page_response(resources, parameters.limit)
 
     return handler
 
@@ -211,8 +211,8 @@ def create(collection: Collection) -> HTTPRouteHandler:
         documents = document if isinstance(document, list) else [document]
         created = await engine.catalogue.create(actor, collection.kind, parent, documents)
         if isinstance(document, list):
-            return _page(created, len(created), status=201)
-        return _resource(created[0], status=201, headers={"Location": f"{request.url.path}/{created[0].id}"})
+            return page_response(created, len(created), status=201)
+        return resource_response(created[0], status=201, headers={"Location": f"{request.url.path}/{created[0].id}"})
 
     return handler
 
@@ -226,7 +226,7 @@ def show(collection: Collection) -> HTTPRouteHandler:
     async def handler(
         access: NamedDependency[Access], engine: NamedDependency[Engine], address: NamedDependency[Address]
     ) -> Response[bytes]:
-        return _resource(await engine.catalogue.get(access.merchant.id, collection.kind, *address))
+        return resource_response(await engine.catalogue.get(access.merchant.id, collection.kind, *address))
 
     return handler
 
@@ -254,7 +254,7 @@ def replace(collection: Collection) -> HTTPRouteHandler:
     ) -> Response[bytes]:
         if id_of(document) != address.id:
             raise invalid(collection.id_field, "must be the id in the URL; ids cannot change")
-        return _resource(
+        return resource_response(
             await engine.catalogue.update(actor, collection.kind, *address, document, version=expected_version)
         )
 
@@ -279,20 +279,24 @@ def remove(collection: Collection) -> HTTPRouteHandler:
     return handler
 
 
-def _fields(resource: Resource) -> Mapping[str, Any]:
+def fields_of(resource: Resource) -> Mapping[str, Any]:
+    """Return a resource as it is read back: its document with version and time of change."""
     document = msgspec.structs.asdict(resource.document)
     return {**document, "version": resource.version, "changed_at": rfc3339(resource.changed_at)}
 
 
-def _resource(resource: Resource, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response[bytes]:
-    return json_response(_fields(resource), status=status, version=resource.version, headers=headers)
+def resource_response(
+    resource: Resource, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response[bytes]:
+    """Answer with one resource and its version as ETag."""
+    return json_response(fields_of(resource), status=status, version=resource.version, headers=headers)
 
 
-def _page(resources: Sequence[Resource], limit: int, *, status: int = 200) -> Response[bytes]:
+def page_response(resources: Sequence[Resource], limit: int, *, status: int = 200) -> Response[bytes]:
     """Answer up to `limit` resources; one more than that in `resources` means that there is a next page."""
     items = resources[:limit]
     following = items[-1].id if len(resources) > limit else None
-    return json_response({"items": [_fields(resource) for resource in items], "next": following}, status=status)
+    return json_response({"items": [fields_of(resource) for resource in items], "next": following}, status=status)
 
 
 handlers = [make(collection) for collection in COLLECTIONS for make in (list_all, create, show, replace, remove)]

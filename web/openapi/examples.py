@@ -60,6 +60,17 @@ SCENARIO: Json = {
     "expect": {"shown": ["card", "paypal"], "hidden": ["ideal"], "values": {"show_cvv": True}},
 }
 RULE_SET: Json = {"rules": [RULE], "scenarios": [SCENARIO]}
+EXPERIMENT: Json = {
+    "id": "paypal-first",
+    "name": "PayPal first",
+    "hypothesis": "Customers on phones look for PayPal.",
+    "audience": {"==": [{"var": "device.type"}, "mobile"]},
+    "variants": [
+        {"id": "control", "name": "As it is"},
+        {"id": "paypal", "name": "PayPal first", "order": ["paypal"]},
+    ],
+    "guardrails": [{"metric": "revenue", "tolerated_percent": 2}],
+}
 ORDER: Json = {"ids": [RULE["id"]]}
 REVIEW: Json = {"why": "Large carts were paid back too often"}
 RELEASE: Json = {"why": "Black Friday", "publish_at": "2030-11-27T00:00:00+01:00"}

@@ -119,21 +119,28 @@ class ExperimentPlans:
         """Return the variant that decides, None for the plan in force, and the assignment if the unit is enrolled."""
         if unit is None:
             return experiment.control, None
-        status = experiment.status
-        if not is_within(experiment.layer, unit, status.offset, experiment.share):
+        variant = variant_of(experiment, unit)
+        if variant is None:
             return None, None
-        if status.state in CONTROLLED:
+        if experiment.status.state in CONTROLLED:
             return experiment.control, None
-        names, weights = [v.id for v in experiment.variants], [v.weight for v in experiment.variants]
-        variant = experiment.variants[choose(experiment.salt, unit, names, weights)]
         differs = self._could_differ(experiment, facts)
-        return variant, Assignment(experiment.id, variant.id, status.phase, unit, differs)
+        return variant, Assignment(experiment.id, variant.id, experiment.status.phase, unit, differs)
 
     def _could_differ(self, experiment: Experiment, facts: Facts) -> bool:
         """Return whether the variants could answer differently for these facts, by their policies and limits."""
         plans = [self.plans[_key([(experiment, variant)])] for variant in experiment.variants]
         first = _signature(plans[0], facts)
         return any(_signature(plan, facts) != first for plan in plans[1:])
+
+
+def variant_of(experiment: Experiment, unit: str) -> Variant | None:
+    """Return the variant of a unit; None for one outside the enrolled share."""
+    if not is_within(experiment.layer, unit, experiment.status.offset, experiment.share):
+        return None
+    names = [variant.id for variant in experiment.variants]
+    weights = [variant.weight for variant in experiment.variants]
+    return experiment.variants[choose(experiment.salt, unit, names, weights)]
 
 
 def with_assignments(decision: Decision, assignments: Sequence[Assignment]) -> Decision:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import and_, delete, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.store.connection.bulk import insert_many
@@ -57,10 +57,25 @@ class Exposure(NamedTuple):
         return UnitKey(*self[:5])
 
 
-Changes = dict[tuple[object, ...], UnitTotals]
-
 _SUM_KEY = ("merchant_id", "placement", "experiment", "phase", "segment", "hour", "variant")
 _EXPOSURE_COLUMNS = (*Exposure._fields, "is_summed", "orders", "revenue")
+
+
+class _Exposed(NamedTuple):
+    """A row of `experiment_exposures`; `segments` is JSON."""
+
+    merchant_id: int
+    placement: str
+    experiment: str
+    phase: int
+    unit: str
+    variant: str
+    exposed_at: int
+    segments: str
+    past: int
+    is_summed: bool
+    orders: int
+    revenue: int
 
 
 async def add_exposures(connection: AsyncConnection, exposures: Sequence[Exposure]) -> None:
@@ -87,38 +102,43 @@ async def note_changes(connection: AsyncConnection, units: Iterable[UnitKey]) ->
 async def add_up(connection: AsyncConnection, *, limit: int) -> int:
     """Bring the sums up to date for at most `limit` changed units; return how many there were.
 
-    Another worker that does the same waits for the rows, or takes others.
+    Rows that another transaction holds are left to the next call.
     """
-    c = experiment_changes.c
-    query = select(*(c[name] for name in UNIT_KEY)).order_by(*(c[name] for name in UNIT_KEY)).limit(limit)
-    keys = [UnitKey(*row) for row in await connection.execute(query.with_for_update(skip_locked=True))]
-    changes: Changes = {}
-    for key in keys:
-        await _add_up_unit(connection, key, changes)
-        await connection.execute(delete(experiment_changes).where(*(c[n] == v for n, v in key._asdict().items())))
-    rows = sorted((*cell, *totals) for cell, totals in changes.items() if any(totals))
+    changed = [experiment_changes.c[name] for name in UNIT_KEY]
+    query = select(*changed).order_by(*changed).limit(limit).with_for_update(skip_locked=True)
+    keys = [tuple(row) for row in await connection.execute(query)]
+    if not keys:
+        return 0
+    sums: dict[tuple[object, ...], UnitTotals] = {}
+    exposures: list[tuple[object, ...]] = []
+    for exposure, orders, revenue in await _bought(connection, keys):
+        old = UnitTotals.of(exposure.orders, exposure.revenue, exposure.past) if exposure.is_summed else UnitTotals()
+        change = UnitTotals.of(orders, revenue, exposure.past).minus(old)
+        for segment in ("", *msgspec.json.decode(exposure.segments)):
+            cell = (*exposure[:4], segment, exposure.exposed_at // HOUR, exposure.variant)
+            sums[cell] = sums.get(cell, UnitTotals()) + change
+        exposures.append((*exposure[:-3], True, orders, revenue))
+    rows = sorted((*cell, *totals) for cell, totals in sums.items() if any(totals))
     await insert_many(connection, experiment_sums, (*_SUM_KEY, *UnitTotals._fields), rows, on_conflict="add")
+    await insert_many(connection, experiment_exposures, _EXPOSURE_COLUMNS, exposures, on_conflict="replace")
+    await connection.execute(delete(experiment_changes).where(tuple_(*changed).in_(keys)))
     return len(keys)
 
 
-async def _add_up_unit(connection: AsyncConnection, key: UnitKey, changes: Changes) -> None:
-    """Add to `changes` what a unit's sums lack."""
-    where = [experiment_exposures.c[name] == value for name, value in key._asdict().items()]
-    exposure = (await connection.execute(select(experiment_exposures).where(*where).with_for_update())).first()
-    if exposure is None:
-        return
+async def _bought(connection: AsyncConnection, keys: Sequence[tuple[Any, ...]]) -> list[tuple[Any, int, int]]:
+    """Return the exposures of units with their orders and revenue."""
+    own = [experiment_exposures.c[name] for name in _EXPOSURE_COLUMNS]
     c = experiment_outcomes.c
-    bought = select(func.coalesce(func.sum(c.orders), 0), func.coalesce(func.sum(c.revenue), 0)).where(
-        *(c[name] == value for name, value in key._asdict().items())
+    same = and_(*(experiment_exposures.c[name] == c[name] for name in UNIT_KEY))
+    query = (
+        select(*own, func.coalesce(func.sum(c.orders), 0), func.coalesce(func.sum(c.revenue), 0))
+        .select_from(experiment_exposures.outerjoin(experiment_outcomes, same))
+        .where(tuple_(*own[: len(UNIT_KEY)]).in_(keys))
+        .group_by(*own)
+        .order_by(*own[: len(UNIT_KEY)])
     )
-    orders, revenue = (int(value) for value in (await connection.execute(bought)).one())
-    old = UnitTotals.of(exposure.orders, exposure.revenue, exposure.past) if exposure.is_summed else UnitTotals()
-    change = UnitTotals.of(orders, revenue, exposure.past).minus(old)
-    for segment in ("", *msgspec.json.decode(exposure.segments)):
-        cell = (*key[:4], segment, exposure.exposed_at // HOUR, exposure.variant)
-        changes[cell] = changes.get(cell, UnitTotals()) + change
-    values = {"is_summed": True, "orders": orders, "revenue": revenue}
-    await connection.execute(update(experiment_exposures).where(*where).values(values))
+    width = len(own)
+    return [(_Exposed(*row[:width]), int(row[width]), int(row[width + 1])) for row in await connection.execute(query)]
 
 
 async def exposure_of(connection: AsyncConnection, key: UnitKey) -> tuple[str, int] | None:

@@ -1,0 +1,232 @@
+"""Compare the variants of an experiment by the sums over their units. Pure.
+
+Each metric's sums give its estimate (`bandits.experiments.moments`); purchases before the exposure are a covariate of
+the metrics per unit (CUPED). Intervals hold at every look, or once where the method is `fixed`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from bandits.experiments.chances import standings
+from bandits.experiments.comparison import Comparison, lift_of, welch
+from bandits.experiments.guardrail import is_broken
+from bandits.experiments.mismatch import FALSE_STOPS, mismatch_p_values
+from bandits.experiments.moments import Estimate, Moments, adjusted_means, mean_of, ratio_of
+from bandits.experiments.sequential import is_ready, precision_for, sequential
+from bandits.experiments.size import Goal, Size, binary_goal, size_for
+from engine.model.experiment import Experiment, MetricName
+from engine.store.experiments.sums import SumRow, UnitTotals
+
+CONFIDENCE = 0.95
+SEGMENT_KINDS = ("device.type", "geo.country", "customer")
+
+
+class MetricComparison(msgspec.Struct, frozen=True):
+    """A metric of a variant beside the control's; `lift`, `low` and `high` are relative changes, 0.02 is +2%.
+
+    `is_ready` is false while there are too few units or events for an interval; NaN is sent as null.
+    """
+
+    metric: MetricName
+    variant: str
+    control_value: float | None
+    value: float | None
+    lift: float | None
+    low: float | None
+    high: float | None
+    p_value: float
+    chance_to_win: float
+    expected_loss: float
+    is_ready: bool
+
+
+class GuardrailState(msgspec.Struct, frozen=True):
+    """Whether a variant certainly loses more of a metric than is tolerated."""
+
+    metric: MetricName
+    variant: str
+    tolerated_percent: float
+    is_broken: bool
+
+
+class VariantTotals(NamedTuple):
+    """Sums over units by variant, in the order of the variants."""
+
+    names: tuple[str, ...]
+    by_variant: tuple[UnitTotals, ...]
+
+    @classmethod
+    def of(cls, experiment: Experiment, rows: Iterable[SumRow]) -> VariantTotals:
+        """Add up rows; variants without units are zero."""
+        sums = {variant.id: UnitTotals() for variant in experiment.variants}
+        for row in rows:
+            if row.variant in sums:
+                sums[row.variant] += row.totals
+        return cls(tuple(sums), tuple(sums.values()))
+
+    @property
+    def units(self) -> int:
+        """Return the number of units in all variants."""
+        return sum(totals.units for totals in self.by_variant)
+
+
+def estimates_of(metric: MetricName, totals: Sequence[UnitTotals]) -> list[Estimate]:
+    """Return the estimate of a metric for each variant."""
+    moments = [_moments(metric, each) for each in totals]
+    if any(each.n < 2 for each in moments):
+        return [Estimate(math.nan, math.nan, each.n) for each in moments]
+    if metric == "order_value":
+        return [ratio_of(each) for each in moments]
+    if sum(each.totals[1] for each in moments) == 0:
+        return [mean_of(each) for each in moments]
+    return adjusted_means(moments)
+
+
+def compare(
+    experiment: Experiment, totals: VariantTotals, *, planned_units: float, metrics: Sequence[MetricName] | None = None
+) -> list[MetricComparison]:
+    """Return every metric of every variant beside the control's; the primary metric comes first."""
+    comparisons = []
+    for metric in metrics or experiment.metrics:
+        estimates = estimates_of(metric, totals.by_variant)
+        is_defined = all(math.isfinite(estimate.value) and estimate.error > 0 for estimate in estimates)
+        chances = standings(estimates) if is_defined else []
+        for index in range(1, len(estimates)):
+            comparison = _difference(experiment, estimates[0], estimates[index], planned_units)
+            ready = is_defined and all(_is_ready(metric, estimates[number]) for number in (0, index))
+            comparisons.append(
+                MetricComparison(
+                    metric,
+                    totals.names[index],
+                    _finite(estimates[0].value),
+                    _finite(estimates[index].value),
+                    _finite(comparison.value),
+                    _finite(comparison.low) if ready else None,
+                    _finite(comparison.high) if ready else None,
+                    comparison.p_value if ready else 1.0,
+                    chances[index].chance_to_win if chances else 0.0,
+                    chances[index].expected_loss if chances else 0.0,
+                    ready,
+                )
+            )
+    return comparisons
+
+
+def guardrails(experiment: Experiment, totals: VariantTotals, *, planned_units: float) -> list[GuardrailState]:
+    """Return whether each guardrail holds, for each variant; looks may be as many as one likes."""
+    states = []
+    rho = precision_for(max(planned_units, 1.0))
+    for guardrail in experiment.guardrails:
+        estimates = estimates_of(guardrail.metric, totals.by_variant)
+        for index in range(1, len(estimates)):
+            ready = all(_is_ready(guardrail.metric, estimates[number]) for number in (0, index))
+            lift = lift_of(estimates[0], estimates[index])
+            broken = ready and is_broken(lift, tolerated=guardrail.tolerated_percent / 100, rho=rho)
+            states.append(GuardrailState(guardrail.metric, totals.names[index], guardrail.tolerated_percent, broken))
+    return states
+
+
+def mismatch_p_value(experiment: Experiment, rows: Sequence[SumRow]) -> float:
+    """Return how likely units would arrive in shares this far from the split, valid at every look."""
+    split = [variant.weight for variant in experiment.variants]
+    names = [variant.id for variant in experiment.variants]
+    counts: dict[str, list[int]] = {}
+    for row in rows:
+        if row.segment and row.variant in names:
+            counts.setdefault(row.segment, [0] * len(names))[names.index(row.variant)] += row.totals.units
+    if not counts:
+        return 1.0
+    largest = sorted(counts.values(), key=sum, reverse=True)[:20]
+    return float(mismatch_p_values(np.array(largest, np.float64), split))
+
+
+def has_mismatch(p_value: float) -> bool:
+    """Return whether the split is denied; at most 1% of healthy experiments ever come here."""
+    return p_value < FALSE_STOPS
+
+
+def size_of(experiment: Experiment, metric: Estimate) -> Size | None:
+    """Return the units that all variants need together, from the control's metric; None where it is not known."""
+    effect = experiment.minimum_effect_percent / 100
+    if not math.isfinite(metric.value) or metric.value <= 0 or not math.isfinite(metric.variance):
+        return None
+    if experiment.primary == "conversion":
+        if metric.value * (1 + effect) >= 1:
+            return None
+        goal = binary_goal(metric.value, effect, share=_share(experiment))
+    else:
+        goal = Goal(metric.value * effect, metric.variance, share=_share(experiment))
+    if goal.variance <= 0:
+        return None
+    control, *others = (variant.weight for variant in experiment.variants)
+    smallest = min(others)
+    pair = size_for(goal, (control, smallest))
+    scale = sum(variant.weight for variant in experiment.variants) / (control + smallest)
+    return Size(*(math.ceil(units * scale) for units in pair))
+
+
+def estimate_of_past(conversion: float, *, units: float = 2.0) -> Estimate:
+    """Return the estimate of a conversion rate that is known from the log."""
+    return Estimate(conversion, conversion * (1 - conversion), units)
+
+
+def by_segment(rows: Iterable[SumRow]) -> Mapping[str, list[SumRow]]:
+    """Return the rows of each segment."""
+    segments: dict[str, list[SumRow]] = {}
+    for row in rows:
+        if row.segment:
+            segments.setdefault(row.segment, []).append(row)
+    return segments
+
+
+def _difference(experiment: Experiment, control: Estimate, variant: Estimate, planned_units: float) -> Comparison:
+    lift = lift_of(control, variant)
+    if not math.isfinite(lift.value) or not lift.error > 0:
+        return Comparison(lift.value, math.nan, math.nan, 1.0)
+    share = _share(experiment)
+    if experiment.method == "sequential":
+        return sequential(lift, precision_for(max(planned_units, 1.0), share=share), share=share)
+    difference = welch(control, variant, share=share)
+    return Comparison(lift.value, difference.low / control.value, difference.high / control.value, difference.p_value)
+
+
+def _share(experiment: Experiment) -> float:
+    """Return the chance of error of each interval: all variants together keep 5%."""
+    return (1 - CONFIDENCE) / (len(experiment.variants) - 1)
+
+
+def _is_ready(metric: MetricName, estimate: Estimate) -> bool:
+    if not math.isfinite(estimate.value):
+        return False
+    return is_ready(estimate, binary=metric == "conversion")
+
+
+def _moments(metric: MetricName, totals: UnitTotals) -> Moments:
+    """Return the sums of a metric with its covariate, or with its denominator."""
+    past = (totals.past, totals.past_squared)
+    match metric:
+        case "conversion":
+            return _pair(totals, (totals.converted, totals.converted), past, totals.past_converted)
+        case "orders":
+            return _pair(totals, (totals.orders, totals.orders_squared), past, totals.past_orders)
+        case "revenue":
+            return _pair(totals, (totals.revenue, totals.revenue_squared), past, totals.past_revenue)
+        case "order_value":
+            orders = (totals.orders, totals.orders_squared)
+            return _pair(totals, (totals.revenue, totals.revenue_squared), orders, totals.orders_revenue)
+
+
+def _pair(totals: UnitTotals, first: tuple[float, float], second: tuple[float, float], cross: float) -> Moments:
+    """Return the sums of two numbers a unit: each as (sum, sum of squares), and the sum of their products."""
+    products = np.array([[first[1], cross], [cross, second[1]]], np.float64)
+    return Moments(float(totals.units), np.array([first[0], second[0]], np.float64), products)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

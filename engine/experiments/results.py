@@ -1,0 +1,272 @@
+"""Read the results of experiments: one look, all of whose numbers are of one moment."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from bandits.experiments.size import Size
+from engine.experiments.comparisons import (
+    GuardrailState,
+    MetricComparison,
+    VariantTotals,
+    by_segment,
+    compare,
+    estimate_of_past,
+    estimates_of,
+    guardrails,
+    has_mismatch,
+    mismatch_p_value,
+    size_of,
+)
+from engine.model.experiment import Experiment
+from engine.model.resource import Resource
+from engine.model.timestamps import DAY, MINUTE
+from engine.store import resources
+from engine.store.connection.database import Database
+from engine.store.experiments import activity, sums
+from engine.store.experiments.exposures import HOUR
+from engine.store.experiments.sums import SumRow
+
+DEFAULT_PLAN = 10_000
+"""The units that intervals are narrowest at, where nothing is known of the metric yet."""
+
+MOST_SEGMENTS = 30
+HOURS_A_DAY = 24
+
+VerdictKind = Literal["better", "worse", "no_difference", "keep_going", "too_few", "mismatch", "guardrail"]
+
+
+class VariantUnits(msgspec.Struct, frozen=True):
+    """The units of a variant: all that were exposed, and those whose time for outcomes is over."""
+
+    id: str
+    name: str
+    expected_share: float
+    units: int
+    matured: int
+    converted: int
+    orders: int
+    revenue: int
+
+
+class LiftPoint(msgspec.Struct, frozen=True):
+    """The primary metric at the end of a day (epoch days), over all matured units until then."""
+
+    day: int
+    variant: str
+    value: float | None
+    control_value: float | None
+    lift: float | None
+    low: float | None
+    high: float | None
+
+
+class SegmentResult(msgspec.Struct, frozen=True):
+    """The primary metric in a segment such as `device.type=mobile`; many segments find differences by chance."""
+
+    segment: str
+    units: int
+    comparisons: list[MetricComparison]
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What may be said of the primary metric; `variant` is the one it is about."""
+
+    kind: VerdictKind
+    variant: str = ""
+    lift: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+class Results(msgspec.Struct, frozen=True):
+    """One look at an experiment. `planned_units` are those that the smallest effect of interest needs.
+
+    `days_left` is None where the pace is not known. `mismatch_p_value` is about the split.
+    """
+
+    experiment: str
+    placement: str
+    as_of: int
+    phase: int
+    matured_share: float
+    variants: list[VariantUnits]
+    verdict: Verdict
+    comparisons: list[MetricComparison]
+    guardrails: list[GuardrailState]
+    mismatch_p_value: float
+    planned_units: int | None
+    units_a_day: float
+    days_left: float | None
+    history: list[LiftPoint]
+    segments: list[SegmentResult]
+
+
+class SizeAnswer(msgspec.Struct, frozen=True):
+    """The units and days that an experiment needs, from what the log says of the last week."""
+
+    conversion: float
+    units_a_day: float
+    enrolled_a_day: float
+    units: Size | None
+    days: float | None
+
+
+class ExperimentResults:
+    """Reads sums that are kept beside the log, so a look costs the same at any size of the log."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def look(self, merchant_id: int, resource: Resource, *, window_minutes: int, now: int) -> Results:
+        """Return the results of the running phase as they are at `now` (epoch ms)."""
+        experiment: Experiment = resource.document
+        async with self._database.read() as connection:
+            rows = await sums.sums(
+                connection,
+                merchant_id,
+                resource.place,
+                experiment.id,
+                phase=experiment.status.phase,
+                segment=None,
+            )
+        return results_of(experiment, resource.place, rows, window_minutes=window_minutes, now=now)
+
+    async def size(self, merchant_id: int, placement: str, experiment: Experiment, *, now: int) -> SizeAnswer:
+        """Return what an experiment needs, by the customers and purchases of the last week."""
+        async with self._database.read() as connection:
+            await resources.get(connection, merchant_id, "placement", "", placement)
+            week = await activity.last_week(connection, merchant_id, placement, now=now)
+        conversion = week.converted / week.units if week.units else 0.0
+        enrolled = week.units_a_day * experiment.share
+        size = size_of(experiment, estimate_of_past(conversion)) if experiment.primary == "conversion" else None
+        needed = None if size is None else size.sequential if experiment.method == "sequential" else size.fixed
+        days = needed / enrolled if needed and enrolled else None
+        return SizeAnswer(conversion, week.units_a_day, enrolled, size, days)
+
+
+def results_of(
+    experiment: Experiment, placement: str, rows: Sequence[SumRow], *, window_minutes: int, now: int
+) -> Results:
+    """Return the results of sums by segment, hour and variant."""
+    everybody = [row for row in rows if not row.segment]
+    matured = [row for row in everybody if _is_over(row, window_minutes, now)]
+    totals, exposed = VariantTotals.of(experiment, matured), VariantTotals.of(experiment, everybody)
+    planned = _planned(experiment, exposed)
+    comparisons = compare(experiment, totals, planned_units=planned or DEFAULT_PLAN)
+    states = guardrails(experiment, exposed, planned_units=planned or DEFAULT_PLAN)
+    p_value = mismatch_p_value(experiment, rows)
+    pace = _units_a_day(experiment, exposed, now)
+    verdict = _verdict(experiment, comparisons, states, p_value, is_complete=bool(planned and totals.units >= planned))
+    left = None
+    if planned and pace and verdict.kind in ("keep_going", "too_few"):
+        left = max(0.0, (planned - totals.units) / pace)
+    return Results(
+        experiment=experiment.id,
+        placement=placement,
+        as_of=now,
+        phase=experiment.status.phase,
+        matured_share=totals.units / exposed.units if exposed.units else 0.0,
+        variants=_variants(experiment, exposed, totals),
+        verdict=verdict,
+        comparisons=comparisons,
+        guardrails=states,
+        mismatch_p_value=p_value,
+        planned_units=planned,
+        units_a_day=pace,
+        days_left=left,
+        history=_history(experiment, matured, planned or DEFAULT_PLAN),
+        segments=_segments(experiment, rows, window_minutes, now, planned or DEFAULT_PLAN),
+    )
+
+
+def _is_over(row: SumRow, window_minutes: int, now: int) -> bool:
+    return (row.hour + 1) * HOUR + window_minutes * MINUTE <= now
+
+
+def _planned(experiment: Experiment, exposed: VariantTotals) -> int | None:
+    """Return the planned number of units, from what the control has shown so far."""
+    if exposed.by_variant[0].units < 2:
+        return None
+    size = size_of(experiment, estimates_of(experiment.primary, exposed.by_variant)[0])
+    if size is None:
+        return None
+    return size.sequential if experiment.method == "sequential" else size.fixed
+
+
+def _units_a_day(experiment: Experiment, exposed: VariantTotals, now: int) -> float:
+    began = experiment.status.phase_started_at
+    ended = experiment.status.ended_at or now
+    return exposed.units / max((ended - began) / DAY, 1 / HOURS_A_DAY) if began is not None else 0.0
+
+
+def _variants(experiment: Experiment, exposed: VariantTotals, matured: VariantTotals) -> list[VariantUnits]:
+    weights = sum(variant.weight for variant in experiment.variants)
+    return [
+        VariantUnits(
+            variant.id,
+            variant.name,
+            variant.weight / weights,
+            shown.units,
+            over.units,
+            over.converted,
+            over.orders,
+            over.revenue,
+        )
+        for variant, shown, over in zip(experiment.variants, exposed.by_variant, matured.by_variant, strict=True)
+    ]
+
+
+def _verdict(
+    experiment: Experiment,
+    comparisons: Sequence[MetricComparison],
+    states: Sequence[GuardrailState],
+    p_value: float,
+    *,
+    is_complete: bool,
+) -> Verdict:
+    broken = [state.variant for state in states if state.is_broken]
+    if has_mismatch(p_value):
+        return Verdict("mismatch")
+    if broken:
+        return Verdict("guardrail", broken[0])
+    primary = [each for each in comparisons if each.metric == experiment.primary and each.is_ready]
+    if len(primary) < len(experiment.variants) - 1:
+        return Verdict("too_few")
+    if experiment.method == "fixed" and not is_complete:
+        return Verdict("keep_going")
+    best = max(primary, key=lambda each: each.lift or -math.inf)
+    if best.low is not None and best.low > 0:
+        return Verdict("better", best.variant, best.lift, best.low, best.high)
+    if all(each.high is not None and each.high < 0 for each in primary):
+        return Verdict("worse", best.variant, best.lift, best.low, best.high)
+    effect = experiment.minimum_effect_percent / 100
+    bounds = [(each.low, each.high) for each in primary]
+    if all(low is not None and high is not None and -effect < low and high < effect for low, high in bounds):
+        return Verdict("no_difference", best.variant, best.lift, best.low, best.high)
+    return Verdict("keep_going", best.variant, best.lift, best.low, best.high)
+
+
+def _history(experiment: Experiment, matured: Sequence[SumRow], planned: int) -> list[LiftPoint]:
+    points = []
+    for day in sorted({row.hour // HOURS_A_DAY for row in matured}):
+        totals = VariantTotals.of(experiment, (row for row in matured if row.hour // HOURS_A_DAY <= day))
+        for each in compare(experiment, totals, planned_units=planned, metrics=(experiment.primary,)):
+            points.append(LiftPoint(day, each.variant, each.value, each.control_value, each.lift, each.low, each.high))
+    return points
+
+
+def _segments(
+    experiment: Experiment, rows: Sequence[SumRow], window_minutes: int, now: int, planned: int
+) -> list[SegmentResult]:
+    results = []
+    for segment, inside in by_segment(row for row in rows if _is_over(row, window_minutes, now)).items():
+        totals = VariantTotals.of(experiment, inside)
+        comparisons = compare(experiment, totals, planned_units=planned, metrics=(experiment.primary,))
+        results.append(SegmentResult(segment, totals.units, comparisons))
+    results.sort(key=lambda result: (-result.units, result.segment))
+    return results[:MOST_SEGMENTS]

@@ -1,0 +1,71 @@
+"""What customers tried and chose before, read on the path of every decision."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import delete
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.model.facts import History, Past
+from engine.store.tables import usage
+
+_encode = msgspec.json.Encoder().encode
+
+
+class UsageRow(NamedTuple):
+    placement: str
+    candidate: str
+    day: int
+    trials: int
+    successes: int
+
+
+# On the path of every decision, where writing the query anew for each number of customers took twice as long as asking.
+_USAGE_OF = {
+    dialect: "SELECT customer, placement, candidate, day, trials, successes FROM usage "  # noqa: S608
+    f"WHERE merchant_id = {merchant} AND customer IN (SELECT value FROM {customers})"
+    for dialect, (merchant, customers) in {
+        "sqlite": ("?", "json_each(?)"),
+        "postgresql": ("$1", "json_array_elements_text(CAST(CAST($2 AS text) AS json))"),
+    }.items()
+}
+
+
+async def usage_of(
+    connection: AsyncConnection, customers: Iterable[tuple[int, str]]
+) -> dict[tuple[int, str], list[UsageRow]]:
+    """The usage of many customers in one query, by (merchant_id, customer)."""
+    by_merchant: defaultdict[int, list[str]] = defaultdict(list)
+    for merchant_id, customer in customers:
+        by_merchant[merchant_id].append(customer)
+    usage_rows: defaultdict[tuple[int, str], list[UsageRow]] = defaultdict(list)
+    query = _USAGE_OF[connection.dialect.name]
+    for merchant_id, names in by_merchant.items():
+        asked = (merchant_id, _encode(names).decode())
+        rows: Iterable[Any] = await connection.exec_driver_sql(query, asked)
+        for row in rows:
+            usage_rows[merchant_id, row[0]].append(UsageRow(*row[1:]))
+    return usage_rows
+
+
+def history(rows: Sequence[UsageRow], placement: str, *, today: int, weight: Sequence[float]) -> History:
+    """A customer's past in one placement; `weight[age in days]` says how much a day still counts."""
+    sums: dict[str, list[float]] = {}
+    for row in rows:
+        if row.placement != placement:
+            continue
+        factor = weight[min(max(today - row.day, 0), len(weight) - 1)]
+        total = sums.setdefault(row.candidate, [0.0, 0.0, 0])
+        total[0] += factor * row.trials
+        total[1] += factor * row.successes
+        total[2] += row.successes
+    return {name: Past(trials, successes, int(purchases)) for name, (trials, successes, purchases) in sums.items()}
+
+
+async def purge(connection: AsyncConnection, *, before_day: int) -> int:
+    result = await connection.execute(delete(usage).where(usage.c.day < before_day))
+    return result.rowcount

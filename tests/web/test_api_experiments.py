@@ -1,0 +1,91 @@
+"""Experiments over HTTP: the whole life of one, its results, and what other merchants and browsers may."""
+
+from __future__ import annotations
+
+from tests.serving import Server, Side
+
+EXPERIMENTS = "/v1/placements/payment_methods/experiments"
+PAYPAL_FIRST = {
+    "id": "paypal-first",
+    "name": "PayPal first",
+    "minimum_days": 0,
+    "variants": [
+        {"id": "control", "name": "As it is", "policy": {"type": "fixed"}},
+        {"id": "paypal", "name": "PayPal first", "policy": {"type": "fixed"}, "order": ["paypal"]},
+    ],
+}
+
+
+def create(side: Side, **changes: object) -> dict:
+    answer = side.client.post(EXPERIMENTS, json=PAYPAL_FIRST | changes)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def act(side: Side, action: str, *, id: str = "paypal-first", status: int = 200, **body: object) -> dict:
+    answer = side.client.post(f"{EXPERIMENTS}/{id}/{action}", json=body)
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+def test_an_experiment_runs_from_draft_to_winner(side: Side):
+    created = create(side)
+    assert (created["status"]["state"], created["version"]) == ("draft", 1)
+    assert act(side, "start")["status"]["state"] == "running"
+    decision = side.decide("anna")
+    [entry] = decision["experiments"]
+    assert entry["id"] == "paypal-first"
+    variant = side.client.get(f"{EXPERIMENTS}/paypal-first/variant", params={"customer_id": "anna"}).json()
+    assert variant == {"experiment": "paypal-first", "phase": 1, "variant": entry["variant"]}
+    act(side, "pause", reason="calls")
+    assert side.decide("anna")["experiments"] == []
+    act(side, "resume")
+    done = act(side, "conclude", winner="paypal", reason="more sales")
+    assert done["status"]["winner"] == "paypal"
+    assert side.decide("bert")["ranking"][0]["id"] == "paypal"
+    assert act(side, "archive")["status"]["state"] == "archived"
+    assert act(side, "restore")["status"]["state"] == "concluded"
+
+
+def test_results_are_one_look(side: Side):
+    create(side)
+    act(side, "start")
+    look = side.client.get(f"{EXPERIMENTS}/paypal-first/results").json()
+    assert look["verdict"]["kind"] == "too_few"
+    assert [variant["id"] for variant in look["variants"]] == ["control", "paypal"]
+    assert look["comparisons"][0]["low"] is None
+
+
+def test_size_follows_from_the_log(side: Side):
+    side.decide("anna")
+    answer = side.client.post(f"{EXPERIMENTS}/size", json=PAYPAL_FIRST)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["units_a_day"] == 1.0
+
+
+def test_a_status_that_is_sent_is_ignored(side: Side):
+    assert create(side, status={"state": "running"})["status"]["state"] == "draft"
+    assert side.decide("anna")["experiments"] == []
+
+
+def test_problems_name_their_fields(side: Side):
+    wrong = PAYPAL_FIRST | {"variants": [{"id": "a", "name": "A"}, {"id": "b", "name": "B", "order": ["pay"]}]}
+    answer = side.client.post(EXPERIMENTS, json=wrong)
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["errors"][0]["field"] == "variants/1"
+
+
+def test_actions_that_the_state_forbids_are_conflicts(side: Side):
+    create(side)
+    assert "draft" in act(side, "pause", reason="calls", status=409)["detail"]
+    act(side, "start")
+    assert act(side, "start", status=409)
+    assert act(side, "pause", status=400)["errors"][0]["field"] == "why"
+
+
+def test_other_merchants_see_nothing(side: Side, server: Server):
+    create(side)
+    other, _ = server.sides()
+    assert other.client.get(f"{EXPERIMENTS}/paypal-first").status_code == 404
+    assert other.client.get("/v1/experiments").json() == {"items": []}
+    assert other.client.post(f"{EXPERIMENTS}/paypal-first/start", json={}).status_code == 404

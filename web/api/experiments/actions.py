@@ -1,0 +1,234 @@
+"""What is done with experiments: review, start, pause, stop, conclude; their results, size and variants."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+import msgspec
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
+from msgspec import Meta
+
+from engine.accounts.accounts import Access
+from engine.clock import now_ms
+from engine.experiments.results import Results, SizeAnswer
+from engine.kernel.experiments.plans import variant_of
+from engine.model.actor import Actor
+from engine.model.errors import NotFound
+from engine.model.experiment import Experiment
+from engine.model.placement import Id
+from engine.model.resource import Resource
+from engine.service import Engine
+from web.api.experiments.documents import COLLECTION, ITEM, TAG, Stored
+from web.api.resources import resource_response
+from web.http.request_reading import MOST_BULK_BYTES
+from web.http.responses import NO_STORE, json_response
+from web.openapi import examples
+from web.openapi.operation import Answer, Operation
+
+Reason = Annotated[str, Meta(max_length=500, description="Others will read it, here and in the audit log.")]
+
+
+class ActionReason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why it is done; `pause` and `stop` need a reason."""
+
+    reason: Reason = ""
+
+
+class Conclusion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The variant that is published, and why."""
+
+    winner: Id
+    reason: Reason
+
+
+class VariantOf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The customer whose variant is asked for."""
+
+    customer_id: Annotated[
+        str, Meta(max_length=256, description="The customer, as the checkout names it; empty for a guest.")
+    ] = ""
+
+
+class VariantAnswer(msgspec.Struct, frozen=True):
+    """The variant of a customer; null for one who is not enrolled, whatever the audience says."""
+
+    experiment: str
+    phase: int
+    variant: str | None
+
+
+Act = Callable[[Engine, Actor, str, str, str], Awaitable[Resource]]
+
+ACTIONS: tuple[tuple[str, str, str, Act], ...] = (
+    (
+        "ask",
+        "Ask for approval",
+        "Where changes need a second person.",
+        lambda engine, actor, placement, id, _reason: engine.experiments.ask(actor, placement, id),
+    ),
+    (
+        "send-back",
+        "Make an experiment a draft again",
+        "It is neither reviewed nor approved any more.",
+        lambda engine, actor, placement, id, _reason: engine.experiments.send_back(actor, placement, id),
+    ),
+    (
+        "start",
+        "Start an experiment",
+        "Enrols customers from the next decision on.",
+        lambda engine, actor, placement, id, reason: engine.experiments.start(actor, placement, id, reason=reason),
+    ),
+    (
+        "pause",
+        "Pause an experiment",
+        "Everybody gets the control until it is resumed.",
+        lambda engine, actor, placement, id, reason: engine.experiments.pause(actor, placement, id, reason=reason),
+    ),
+    (
+        "resume",
+        "Resume an experiment",
+        "Customers get the variants that they had.",
+        lambda engine, actor, placement, id, reason: engine.experiments.resume(actor, placement, id, reason=reason),
+    ),
+    (
+        "stop",
+        "Stop an experiment",
+        "Everybody gets the control until it is concluded or archived.",
+        lambda engine, actor, placement, id, reason: engine.experiments.stop(actor, placement, id, reason=reason),
+    ),
+    (
+        "archive",
+        "Archive an experiment",
+        "Takes a draft or an ended experiment off the list.",
+        lambda engine, actor, placement, id, _reason: engine.experiments.archive(actor, placement, id),
+    ),
+    (
+        "restore",
+        "Restore an archived experiment",
+        "Puts it back on the list; customers are not enrolled again.",
+        lambda engine, actor, placement, id, _reason: engine.experiments.restore(actor, placement, id),
+    ),
+)
+
+
+def _action(path: str, summary: str, about: str, act: Act) -> HTTPRouteHandler:
+    operation = Operation(
+        TAG,
+        summary,
+        {200: Answer("The experiment as it is now", Stored, ("ETag",))},
+        about,
+        body=ActionReason,
+        example={"reason": "Support gets calls about the new order"},
+        errors=(409,),
+    )
+
+    @post(f"{ITEM}/{path}", **operation.route())
+    async def handler(
+        actor: NamedDependency[Actor],
+        engine: NamedDependency[Engine],
+        placement: FromPath[str],
+        id: FromPath[str],
+        document: NamedDependency[ActionReason],
+    ) -> Response[bytes]:
+        return resource_response(await act(engine, actor, placement, id, document.reason))
+
+    return handler
+
+
+@post(
+    f"{ITEM}/conclude",
+    **Operation(
+        TAG,
+        "Conclude an experiment",
+        {200: Answer("The experiment as it is now", Stored, ("ETag",))},
+        "Publishes what the winning variant changes; the control changes nothing.",
+        body=Conclusion,
+        example={"winner": "paypal", "reason": "+4% conversion"},
+        errors=(409,),
+    ).route(),
+)
+async def conclude(
+    actor: NamedDependency[Actor],
+    engine: NamedDependency[Engine],
+    placement: FromPath[str],
+    id: FromPath[str],
+    document: NamedDependency[Conclusion],
+) -> Response[bytes]:
+    return resource_response(
+        await engine.experiments.conclude(actor, placement, id, winner=document.winner, reason=document.reason)
+    )
+
+
+@get(
+    f"{ITEM}/results",
+    **Operation(
+        TAG,
+        "Look at the results",
+        {200: Answer("One look: all numbers are of `as_of`", Results)},
+        "Intervals of the method `sequential` hold at every look, however often you ask.",
+    ).route(),
+)
+async def results(
+    access: NamedDependency[Access], engine: NamedDependency[Engine], placement: FromPath[str], id: FromPath[str]
+) -> Response[bytes]:
+    resource = await engine.experiments.get(access.merchant.id, placement, id)
+    active = engine.live.get(access.merchant.id, placement)
+    if active is None:
+        raise NotFound(f"there is no placement “{placement}” in force", field="placement")
+    window = active.plan.placement.window_minutes
+    look = await engine.experiment_results.look(access.merchant.id, resource, window_minutes=window, now=now_ms())
+    return json_response(look, headers=NO_STORE)
+
+
+@post(
+    f"{COLLECTION}/size",
+    **Operation(
+        TAG,
+        "Calculate the size",
+        {200: Answer("Customers and days, from the log of the last week", SizeAnswer)},
+        "Stores nothing.",
+        body=Experiment,
+        example=examples.EXPERIMENT,
+        most_bytes=MOST_BULK_BYTES,
+    ).route(),
+)
+async def size(
+    access: NamedDependency[Access],
+    engine: NamedDependency[Engine],
+    placement: FromPath[str],
+    document: NamedDependency[Experiment],
+) -> Response[bytes]:
+    answer = await engine.experiment_results.size(access.merchant.id, placement, document, now=now_ms())
+    return json_response(answer, status=200)
+
+
+@get(
+    f"{ITEM}/variant",
+    **Operation(
+        TAG,
+        "Show a customer's variant",
+        {200: Answer("The variant", VariantAnswer)},
+        "For experiments whose unit is the customer. Enrols nobody.",
+        query=VariantOf,
+    ).route(),
+)
+async def variant(
+    access: NamedDependency[Access],
+    engine: NamedDependency[Engine],
+    placement: FromPath[str],
+    id: FromPath[str],
+    parameters: NamedDependency[VariantOf],
+) -> Response[bytes]:
+    resource = await engine.experiments.get(access.merchant.id, placement, id)
+    document: Experiment = resource.document
+    customer = parameters.customer_id
+    assigned = variant_of(document, engine.hasher(access.merchant.id, customer)) if customer else None
+    answer = VariantAnswer(document.id, document.status.phase, assigned.id if assigned else None)
+    return json_response(answer, headers=NO_STORE)
+
+
+handlers = [*(_action(*action) for action in ACTIONS), conclude, results, size, variant]
