@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from web.cli import main
-from web.cli.simulate_chart import SCRIPTS, VENDOR
+from web.cli.simulation.simulate_chart import SCRIPTS, VENDOR
 
 SCENARIO = """
 name = "Two </script> buttons"

@@ -4,8 +4,21 @@ from __future__ import annotations
 
 import click
 
-from web.cli import accounts, decisions, demo, evaluate, maintenance, outcomes, people, replay, rules, serve, simulate
+from web.cli import (
+    accounts,
+    decisions,
+    demo,
+    evaluate,
+    experiments,
+    maintenance,
+    outcomes,
+    people,
+    replay,
+    rules,
+    serve,
+)
 from web.cli.failures import CommandGroup
+from web.cli.simulation import simulate
 
 
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -24,6 +37,7 @@ for command in (
     accounts.keys,
     decisions.decision,
     outcomes.outcomes,
+    experiments.experiments,
     evaluate.evaluate,
     demo.demo,
     replay.replay,

@@ -18,7 +18,7 @@ from simulation.scenario import SimulationScenario, kind_of, read
 from simulation.summary import average, quantiles
 from simulation.worlds.world import Floats
 from web.cli.common import as_json, show
-from web.cli.simulate_chart import NoAssets, page
+from web.cli.simulation.simulate_chart import NoAssets, page
 
 BARS = " ▁▂▃▄▅▆▇█"
 WIDTH = 12

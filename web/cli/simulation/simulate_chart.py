@@ -14,7 +14,7 @@ from simulation.summary import average
 from simulation.worlds.world import Floats
 from web.charts.candidate_charts import SCHEMA
 
-VENDOR = Path(__file__).parent.parent / "static" / "vendor"
+VENDOR = Path(__file__).parents[2] / "static" / "vendor"
 SCRIPTS = ("vega.min.js", "vega-lite.min.js")
 
 PAGE = """<!doctype html>
