@@ -125,6 +125,7 @@ class Configuration:
             lists=lists,
             currency=self.currency,
             experiments=self.experiments_in_force(key),
+            keeps_order=True,
         )
 
     def experiments_in_force(self, placement: str) -> tuple[Experiment, ...]:

@@ -148,7 +148,7 @@ def value_weights(plan: Plan, values: Mapping[str, Any], limits: Limits, amounts
 
     They are margins times boosts for the reward `margin` and plain boosts otherwise; `amounts` (K,) are expected.
     """
-    if plan.placement.reward == "margin":
+    if plan.placement.reward == "margin" and not plan.keeps_order:
         return margin_weights(plan, values, limits.bounds, limits.eligible, amounts)
     return limits.boosts
 

@@ -18,7 +18,16 @@ from engine.kernel.eligibility import Eligibility
 from engine.kernel.encoding.features import Encoding
 from engine.model.experiment import Experiment
 from engine.model.facts import Facts
-from engine.model.placement import Candidate, Contextual, Currency, FieldDocument, ListDocument, Placement, RuleDocument
+from engine.model.placement import (
+    Candidate,
+    Contextual,
+    Currency,
+    FieldDocument,
+    Fixed,
+    ListDocument,
+    Placement,
+    RuleDocument,
+)
 from engine.model.schedule import scheduled
 from engine.model.standard_vocabulary import CUSTOMER_ID
 from rules.language.codes import COUNTRIES, CURRENCIES
@@ -38,6 +47,7 @@ class PlanDocument(msgspec.Struct, frozen=True, kw_only=True):
 
     `currency` is the merchant's own: amounts that name none hold for carts in it only. In plans from before amounts had
     a currency it is null, and they hold for every cart. `experiments` are those that customers are in.
+    `keeps_order`: a fixed order is the merchant's own whatever goal and reward are; in plans from before, it was not.
     """
 
     placement: Placement
@@ -47,6 +57,7 @@ class PlanDocument(msgspec.Struct, frozen=True, kw_only=True):
     lists: tuple[ListDocument, ...] = ()
     currency: Currency | None = None
     experiments: tuple[Experiment, ...] = ()
+    keeps_order: bool = False
 
 
 class Plan:
@@ -85,6 +96,7 @@ class Plan:
             self.encoding = Encoding(policy, document.fields, document.candidates)
         self.order_rules = frozenset(rule.id for rule in self.rules if moves_order(rule))
         self.learns_choices = document.placement.learns_choices
+        self.keeps_order = document.keeps_order and isinstance(policy, Fixed)
         self.records_strata = self.learns_choices
         """A variant without learning records them for the plan in force, which learns from its decisions too."""
         self._strata: dict[tuple[str, bool, tuple[int, ...], tuple[str, ...]], str] = {}

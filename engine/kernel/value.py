@@ -19,9 +19,10 @@ LARGEST_AMOUNT = 2**53
 def boost_weights(plan: Plan, bounds: Bounds, eligible: tuple[int, ...]) -> Floats:
     """Return the weights (1, K) that rules give to scores, or (0, 0) if all eligible candidates weigh the same.
 
-    If the goal is to minimise, weights are negative, so that the greatest product is still best.
+    If the goal is to minimise, weights are negative, so that the greatest product is still best; not for an order that
+    the merchant fixed.
     """
-    if not bounds.boosts and plan.placement.goal != "minimise":
+    if not bounds.boosts and (plan.keeps_order or plan.placement.goal != "minimise"):
         return bandits.NO_WEIGHTS
     return _weights(plan, bounds, eligible, [1.0] * len(eligible))
 
@@ -37,7 +38,7 @@ def margin_weights(
 
 def _weights(plan: Plan, bounds: Bounds, eligible: tuple[int, ...], success_values: list[float]) -> Floats:
     pairs = zip(success_values, [bounds.boosts.get(number, 1.0) for number in eligible], strict=True)
-    if plan.placement.goal == "minimise":
+    if plan.placement.goal == "minimise" and not plan.keeps_order:
         return np.array([[-_boosted(value, 1 / boost) for value, boost in pairs]], np.float64)
     return np.array([[_boosted(value, boost) for value, boost in pairs]], np.float64)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from engine.kernel import kernel
@@ -15,6 +16,7 @@ from engine.kernel.kernel import (
     shares_draws,
     value_weights,
 )
+from engine.kernel.plan import Plan, PlanDocument
 from engine.model.facts import Facts, Past
 from engine.model.placement import Contextual, Fixed, One, Ranking, Split, Subset, Thompson
 from tests.factories import (
@@ -262,3 +264,24 @@ def test_the_fallback_keeps_the_catalogues_limits():
 @pytest.mark.parametrize(("shape", "shown"), [(One(), ["card"]), (Subset(2), ["card", "klarna"])])
 def test_the_fallback_keeps_the_shape(shape, shown):
     assert order(fallback(plan(of=placement(shape=shape), candidates=FEW), geo_country="DE")) == shown
+
+
+@pytest.mark.parametrize("changes", [{"goal": "minimise"}, {"reward": "margin"}])
+def test_a_fixed_order_stands_whatever_goal_and_reward(changes):
+    methods = (candidate("dear", fee_percent=29.0), candidate("cheap", position=1))
+    document = PlanDocument(
+        placement=placement(policy=Fixed(), margin_percent=30.0, **changes), candidates=methods, keeps_order=True
+    )
+    assert order(answer(Plan(document, version=1))) == ["dear", "cheap"]
+    before = msgspec.structs.replace(document, keeps_order=False)
+    assert order(answer(Plan(before, version=1))) == ["cheap", "dear"], "stored decisions replay as they were"
+
+
+def test_a_boost_moves_a_fixed_order_that_minimises():
+    document = PlanDocument(
+        placement=placement(policy=Fixed(), goal="minimise"),
+        candidates=candidates("card", "paypal"),
+        rules=(rule({"boost": {"candidates": ["paypal"], "factor": 3}}),),
+        keeps_order=True,
+    )
+    assert order(answer(Plan(document, version=1), cart_total=20_000)) == ["paypal", "card"]
