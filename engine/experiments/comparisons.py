@@ -14,10 +14,10 @@ import msgspec
 import numpy as np
 
 from bandits.experiments.chances import standings
-from bandits.experiments.comparison import Comparison, lift_of, welch
+from bandits.experiments.comparison import DifferenceInterval, lift_of, welch
 from bandits.experiments.guardrail import is_broken
 from bandits.experiments.mismatch import FALSE_STOPS, mismatch_p_values
-from bandits.experiments.moments import Estimate, Moments, adjusted_means, mean_of, ratio_of
+from bandits.experiments.moments import MetricEstimate, Moments, adjusted_means, mean_of, ratio_of
 from bandits.experiments.sequential import is_ready, precision_for, sequential
 from bandits.experiments.size import Goal, Size, binary_goal, size_for
 from engine.model.experiment import Experiment, MetricName
@@ -76,11 +76,11 @@ class VariantTotals(NamedTuple):
         return sum(totals.units for totals in self.by_variant)
 
 
-def estimates_of(metric: MetricName, totals: Sequence[UnitTotals]) -> list[Estimate]:
+def estimates_of(metric: MetricName, totals: Sequence[UnitTotals]) -> list[MetricEstimate]:
     """Return the estimate of a metric for each variant."""
     moments = [_moments(metric, each) for each in totals]
     if any(each.n < 2 for each in moments):
-        return [Estimate(math.nan, math.nan, each.n) for each in moments]
+        return [MetricEstimate(math.nan, math.nan, each.n) for each in moments]
     if metric == "order_value":
         return [ratio_of(each) for each in moments]
     if sum(each.totals[1] for each in moments) == 0:
@@ -151,7 +151,7 @@ def has_mismatch(p_value: float) -> bool:
     return p_value < FALSE_STOPS
 
 
-def size_of(experiment: Experiment, metric: Estimate) -> Size | None:
+def size_of(experiment: Experiment, metric: MetricEstimate) -> Size | None:
     """Return the units that all variants need together, from the control's metric; None where it is not known."""
     effect = experiment.minimum_effect_percent / 100
     if not math.isfinite(metric.value) or metric.value <= 0 or not math.isfinite(metric.variance):
@@ -171,9 +171,9 @@ def size_of(experiment: Experiment, metric: Estimate) -> Size | None:
     return Size(*(math.ceil(units * scale) for units in pair))
 
 
-def estimate_of_past(conversion: float, *, units: float = 2.0) -> Estimate:
+def estimate_of_past(conversion: float, *, units: float = 2.0) -> MetricEstimate:
     """Return the estimate of a conversion rate that is known from the log."""
-    return Estimate(conversion, conversion * (1 - conversion), units)
+    return MetricEstimate(conversion, conversion * (1 - conversion), units)
 
 
 def by_segment(rows: Iterable[SumRow]) -> Mapping[str, list[SumRow]]:
@@ -185,15 +185,19 @@ def by_segment(rows: Iterable[SumRow]) -> Mapping[str, list[SumRow]]:
     return segments
 
 
-def _difference(experiment: Experiment, control: Estimate, variant: Estimate, planned_units: float) -> Comparison:
+def _difference(
+    experiment: Experiment, control: MetricEstimate, variant: MetricEstimate, planned_units: float
+) -> DifferenceInterval:
     lift = lift_of(control, variant)
     if not math.isfinite(lift.value) or not lift.error > 0:
-        return Comparison(lift.value, math.nan, math.nan, 1.0)
+        return DifferenceInterval(lift.value, math.nan, math.nan, 1.0)
     share = _share(experiment)
     if experiment.method == "sequential":
         return sequential(lift, precision_for(max(planned_units, 1.0), share=share), share=share)
     difference = welch(control, variant, share=share)
-    return Comparison(lift.value, difference.low / control.value, difference.high / control.value, difference.p_value)
+    return DifferenceInterval(
+        lift.value, difference.low / control.value, difference.high / control.value, difference.p_value
+    )
 
 
 def _share(experiment: Experiment) -> float:
@@ -201,7 +205,7 @@ def _share(experiment: Experiment) -> float:
     return (1 - CONFIDENCE) / (len(experiment.variants) - 1)
 
 
-def _is_ready(metric: MetricName, estimate: Estimate) -> bool:
+def _is_ready(metric: MetricName, estimate: MetricEstimate) -> bool:
     if not math.isfinite(estimate.value):
         return False
     return is_ready(estimate, binary=metric == "conversion")

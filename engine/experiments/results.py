@@ -73,7 +73,7 @@ class SegmentResult(msgspec.Struct, frozen=True):
     comparisons: list[MetricComparison]
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class ExperimentVerdict(msgspec.Struct, frozen=True):
     """What may be said of the primary metric; `variant` is the one it is about."""
 
     kind: VerdictKind
@@ -95,7 +95,7 @@ class Results(msgspec.Struct, frozen=True):
     phase: int
     matured_share: float
     variants: list[VariantUnits]
-    verdict: Verdict
+    verdict: ExperimentVerdict
     comparisons: list[MetricComparison]
     guardrails: list[GuardrailState]
     mismatch_p_value: float
@@ -228,27 +228,27 @@ def _verdict(
     p_value: float,
     *,
     is_complete: bool,
-) -> Verdict:
+) -> ExperimentVerdict:
     broken = [state.variant for state in states if state.is_broken]
     if has_mismatch(p_value):
-        return Verdict("mismatch")
+        return ExperimentVerdict("mismatch")
     if broken:
-        return Verdict("guardrail", broken[0])
+        return ExperimentVerdict("guardrail", broken[0])
     primary = [each for each in comparisons if each.metric == experiment.primary and each.is_ready]
     if len(primary) < len(experiment.variants) - 1:
-        return Verdict("too_few")
+        return ExperimentVerdict("too_few")
     if experiment.method == "fixed" and not is_complete:
-        return Verdict("keep_going")
+        return ExperimentVerdict("keep_going")
     best = max(primary, key=lambda each: each.lift or -math.inf)
     if best.low is not None and best.low > 0:
-        return Verdict("better", best.variant, best.lift, best.low, best.high)
+        return ExperimentVerdict("better", best.variant, best.lift, best.low, best.high)
     if all(each.high is not None and each.high < 0 for each in primary):
-        return Verdict("worse", best.variant, best.lift, best.low, best.high)
+        return ExperimentVerdict("worse", best.variant, best.lift, best.low, best.high)
     effect = experiment.minimum_effect_percent / 100
     bounds = [(each.low, each.high) for each in primary]
     if all(low is not None and high is not None and -effect < low and high < effect for low, high in bounds):
-        return Verdict("no_difference", best.variant, best.lift, best.low, best.high)
-    return Verdict("keep_going", best.variant, best.lift, best.low, best.high)
+        return ExperimentVerdict("no_difference", best.variant, best.lift, best.low, best.high)
+    return ExperimentVerdict("keep_going", best.variant, best.lift, best.low, best.high)
 
 
 def _history(experiment: Experiment, matured: Sequence[SumRow], planned: int) -> list[LiftPoint]:
