@@ -140,6 +140,8 @@ FULL: dict[str, State] = {
     "rule-new": goes_to("/admin/rules/new"),
     "rule-wrong": _wrong_rule,
     "decisions": goes_to("/admin/decisions"),
+    "experiments": goes_to("/admin/experiments"),
+    "experiment-new": goes_to("/admin/experiments/new"),
     "decisions-none": goes_to("/admin/decisions?q=nobody"),
     "decision": _newest_decision,
     "decision-replayed": _replayed,

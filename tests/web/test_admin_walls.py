@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from engine.model.actor import Actor
+from engine.model.experiment import Experiment, Variant
 from tests.serving import Server, Side
 from tests.web.people import person_of
 
@@ -19,6 +21,11 @@ OTHERS = (
     "/admin/live/rules/payment_methods/{rule}",
     "/admin/live/fields/cart.gift",
     "/admin/live/decisions/{decision}",
+    "/admin/live/experiments/payment_methods/paypal",
+    "/admin/live/experiments/payment_methods/paypal/edit",
+    "/admin/live/experiments/payment_methods/paypal/results.json",
+    "/admin/live/experiments/new?placement=payment_methods",
+    "/admin/live/experiments/size?placement=payment_methods",
 )
 ACTS = (
     ("/admin/live/placements/payment_methods/settings", {"name": "Mine"}),
@@ -31,6 +38,12 @@ ACTS = (
     ("/admin/live/keys/{key}/rotate", {"overlap": "0"}),
     ("/admin/live/keys/{key}/revoke", {"confirm": "xxxx"}),
     ("/admin/live/audit/{entry}/restore", {}),
+    ("/admin/live/experiments/new", {"placement": "payment_methods", "name": "Mine"}),
+    ("/admin/live/experiments/audience", {"placement": "payment_methods"}),
+    ("/admin/live/experiments/payment_methods/paypal/edit", {"name": "Mine"}),
+    ("/admin/live/experiments/payment_methods/paypal/start", {}),
+    ("/admin/live/experiments/payment_methods/paypal/conclude", {"winner": "b", "reason:conclude": "Mine"}),
+    ("/admin/live/experiments/payment_methods/paypal/delete", {}),
 )
 
 
@@ -43,6 +56,7 @@ def empty_side(server: Server) -> Side:
 @pytest.fixture
 def ids(server: Server, side: Side) -> dict[str, str]:
     """Ids of what belongs to the furnished merchant."""
+    add_experiment(server, side)
     rule = side.client.get("/v1/placements/payment_methods/rules").json()["items"][0]["id"]
     keys = server.run(server.engine.accounts.keys(side.merchant.id))
     path = f"/v1/placements/payment_methods/rules/{rule}"
@@ -50,6 +64,13 @@ def ids(server: Server, side: Side) -> dict[str, str]:
     entries = server.run(server.engine.catalogue.audit(side.merchant.id, limit=1))
     side.client.post("/v1/placements/payment_methods/rules", json=_again(entries[0].before))
     return {"rule": rule, "decision": side.decide()["decision_id"], "key": keys[0].id, "entry": str(entries[0].id)}
+
+
+def add_experiment(server: Server, side: Side) -> None:
+    variants = (Variant(id="a", name="As it is"), Variant(id="b", name="PayPal first", order=("paypal",)))
+    document = Experiment(id="paypal", name="PayPal first", variants=variants)
+    actor = Actor(side.merchant.id, "tests")
+    server.run(server.engine.experiments.create(actor, "payment_methods", document))
 
 
 def _again(text: str | None) -> object:
@@ -80,7 +101,9 @@ def test_no_act_reaches_another_merchants_things(
 def test_lists_and_search_show_ones_own_only(server: Server, side: Side, empty_side: Side) -> None:
     side.decide()
     stranger = person_of(server, empty_side)
-    for path in ("/admin/", "/admin/placements", "/admin/methods", "/admin/decisions", "/admin/search?q=paypal"):
+    add_experiment(server, side)
+    pages = ("/admin/", "/admin/placements", "/admin/methods", "/admin/decisions", "/admin/experiments")
+    for path in (*pages, "/admin/search?q=paypal"):
         assert "PayPal" not in stranger.get(path)
 
 

@@ -22,6 +22,7 @@ from litestar.types import ExceptionHandlersMap
 from engine.model.errors import Conflict, EngineError, NotFound
 from web.admin.candidates import candidate_form, candidate_list
 from web.admin.changes import draft_changes, preview_page, versions
+from web.admin.experiments import experiment_edit, experiment_list, experiment_page
 from web.admin.log import audit, decision_list, decision_page
 from web.admin.people import join, profile_page, second_factor_page, single_sign_on, team_page
 from web.admin.placements import overview, placement_learning, placement_list, placement_page, placement_settings
@@ -39,6 +40,7 @@ PAGES: Sequence[ModuleType] = (
     candidate_list, candidate_form,
     rule_list, rule_files, rule_page, rule_uses, try_panel, scenarios,
     draft_changes, versions, preview_page,
+    experiment_list, experiment_edit, experiment_page,
     decision_list, decision_page, audit,
     fields, lists, keys, team_page,
 )  # fmt: skip

@@ -65,6 +65,7 @@ NAMES = {
     "credit": "What a result says",
     "examination": "How often positions are seen",
     "half_life_days": "Old results count half after",
+    "holdback": "Never personalized",
 }
 PLACES = {
     "shape/limit": "limit",
@@ -73,6 +74,7 @@ PLACES = {
     "policy/features": "features",
     "policy/values": "features",
     "policy/weights": "weights",
+    "holdback/share": "holdback",
 }
 """Return the form field that shows a part of the document."""
 HINTS = {
@@ -84,6 +86,7 @@ HINTS = {
     "buckets": "Choose at most three.",
     "half_life_days": "Must lie between 1 and 10,000 days.",
     "examination": "Write percentages above 0 and up to 100, such as: 100, 60, 40.",
+    "holdback/share": "Must be above 0 and at most 50, or empty.",
     "shape/limit": "Must lie between 1 and 100.",
     "policy/floor": "Must lie between 0 and 50.",
     "policy/drawn": "Must lie between 1 and 10.",
@@ -144,9 +147,17 @@ def document_of(values: Mapping[str, str], terms: Terms) -> Placement:
         "window_minutes": reader.integer("window_minutes", default=60),
         "margin_percent": reader.decimal("margin_percent", default=30.0),
         "typical_amount": reader.money("typical_amount", terms.currency) or 0,
+        "holdback": _holdback(reader),
     }
     reader.check()
     return to_document(texts, Placement, hints=HINTS)
+
+
+def _holdback(reader: Reader) -> dict[str, Any] | None:
+    """Read the share of customers who are never personalized; the salt that draws them is kept."""
+    if not reader.text("holdback"):
+        return None
+    return {"share": round(reader.decimal("holdback") / 100, 9), "salt": reader.text("holdback_salt")}
 
 
 def _shape(reader: Reader) -> dict[str, Any]:
@@ -240,6 +251,8 @@ def texts_of(stored: Resource, terms: Terms) -> dict[str, str]:
         "window_minutes": str(placement.window_minutes),
         "margin_percent": number_text(placement.margin_percent),
         "typical_amount": amounts_text(placement.typical_amount, terms.currency, terms.locale),
+        "holdback": number_text(placement.holdback.share * 100) if placement.holdback else "",
+        "holdback_salt": placement.holdback.salt if placement.holdback else "",
         "version": str(stored.version),
     }
 

@@ -1,0 +1,352 @@
+"""The pages of experiments: set up, started, looked at, ended; refused with the problem beside its field."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+import pytest
+
+from engine.experiments.results import Results
+from engine.model.experiment import Experiment
+from engine.store.experiments import exposures
+from tests.serving import Server, Side
+from tests.web.people import Person, person_of
+
+PLACEMENT = "payment_methods"
+LIST = "/admin/experiments"
+PAGE = f"{LIST}/{PLACEMENT}/paypal-first"
+FORM: dict[str, Any] = {
+    "placement": PLACEMENT,
+    "act": "save",
+    "name": "PayPal first",
+    "hypothesis": "PayPal buyers <b>decide</b> faster",
+    "variants": "2",
+    "v0.id": "control",
+    "v0.name": "As it is now",
+    "v0.weight": "50",
+    "v1.name": "PayPal on top",
+    "v1.weight": "50",
+    "v1.order": ["paypal", "", ""],
+    "unit": "customer",
+    "share": "80",
+    "layer": "main",
+    "primary": "conversion",
+    "secondary": ["revenue"],
+    "method": "sequential",
+    "guard:revenue": "5",
+    "minimum_effect_percent": "5",
+    "minimum_days": "0",
+    "maximum_days": "28",
+    "when": "true",
+}
+
+
+@pytest.fixture
+def person(server: Server, side: Side) -> Person:
+    """An admin of a merchant with payment methods."""
+    return person_of(server, side)
+
+
+def create(person: Person, **changes: Any) -> None:
+    answer = person.send(f"{LIST}/new", **(FORM | changes))
+    assert answer.status_code == 303, answer.text
+
+
+def act(person: Person, name: str, **values: str) -> None:
+    answer = person.send(f"{PAGE}/{name}", **values)
+    assert answer.status_code == 303, answer.text
+
+
+def stored(server: Server, side: Side) -> Experiment:
+    document: Experiment = server.run(
+        server.engine.experiments.get(side.merchant.id, PLACEMENT, "paypal-first")
+    ).document
+    return document
+
+
+def add_up(server: Server) -> None:
+    """Bring the sums of experiments up to date, as a job does every few seconds."""
+
+    async def run() -> None:
+        async with server.engine.database.write() as connection:
+            while await exposures.add_up(connection, limit=1_000):
+                pass
+
+    server.run(run())
+
+
+def test_empty_list_says_what_an_experiment_is(person: Person) -> None:
+    text = person.get(LIST)
+    assert "No experiments yet" in text
+    assert "/experiments/new" in text
+    assert 'href="/admin/live/experiments"' in person.get("/admin/")
+
+
+def test_the_form_makes_a_draft(server: Server, side: Side, person: Person) -> None:
+    create(person)
+    document = stored(server, side)
+    assert (document.status.state, document.share, document.hypothesis) == ("draft", 0.8, FORM["hypothesis"])
+    assert [variant.id for variant in document.variants] == ["control", "paypal-on-top"]
+    assert document.variants[1].order == ("paypal",)
+    assert document.guardrails[0].metric == "revenue"
+    listed = person.get(LIST)
+    assert "PayPal first" in listed
+    assert "Draft" in listed
+    assert "<b>decide</b>" not in person.client.get(person.address(PAGE)).text
+
+
+def test_every_kind_of_change_is_stored_and_shown_again(server: Server, side: Side, person: Person) -> None:
+    changes = {
+        "v1.candidates_off": ["ideal"],
+        "v1.rules_off": ["no-invoice-for-large-carts"],
+        "v1.policy": "fixed",
+        "v1.values": "show_cvv = yes\nlimit = 20\nnote = hello there",
+        "when": '{"==": [{"var": "geo.country"}, "DE"]}',
+    }
+    create(person, **changes)
+    variant = stored(server, side).variants[1]
+    assert (variant.candidates_off, variant.rules_off) == (("ideal",), ("no-invoice-for-large-carts",))
+    assert variant.values == {"show_cvv": True, "limit": 20, "note": "hello there"}
+    page = person.get(f"{PAGE}/edit")
+    assert "note = hello there" in page
+    assert "Country is Germany" in page
+    assert 'value="ideal" checked' in page
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("name", "", "Give it a name that says what is tried."),
+        ("v1.name", "", "Give it a name, such as PayPal first."),
+        ("v1.weight", "0", "Must be a number above 0, such as 50."),
+        ("v1.weight", "half", "Must be a number, such as 1.4."),
+        ("v1.order", "", "At least one variant must change something."),
+        ("v1.candidates_off", ["ideal", "paypal", "card"], "Must leave at least one candidate."),
+        ("v1.values", "nonsense", "“nonsense” is not a name and a value, such as show_cvv = yes."),
+        ("unit", "device", "Device needs the fact “device.id”: declare it under Fields."),
+        ("share", "0", "Must be above 0 and at most 100%."),
+        ("layer", "no blanks", "Use letters, digits and _ . : - only"),
+        ("guard:revenue", "120", "Must lie between 0 and 100%."),
+        ("minimum_effect_percent", "-1", "Must be above 0 and at most 1,000%."),
+        ("minimum_days", "40", "Must not be below minimum_days."),
+        ("maximum_days", "soon", "Must be a whole number, such as 10."),
+        ("when", "{", "Is not JSON at line 1"),
+        ("when", '{"==": [{"var": "geo.land"}, "DE"]}', "is not a declared fact"),
+    ],
+)
+def test_a_problem_stands_beside_its_field(person: Person, field: str, value: Any, message: str) -> None:
+    answer = person.send(f"{LIST}/new", **(FORM | {field: value}))
+    assert answer.status_code == 422
+    text = re.sub(r"&#39;|&#34;", "'", answer.text)
+    assert message.split("“")[0] in text
+    assert 'class="field-error' in text
+    assert "PayPal buyers" in text, "what was typed stays"
+
+
+def test_variants_are_added_and_removed_before_saving(person: Person) -> None:
+    form = FORM | {"act": "variant_add"}
+    text = person.send(f"{LIST}/new", **form).text
+    assert 'name="v2.name"' in text
+    three = FORM | {"variants": "3", "v2.name": "Last", "v2.weight": "20", "act": "variant_remove:1"}
+    text = person.send(f"{LIST}/new", **three).text
+    assert 'name="v2.name"' not in text
+    assert 'value="Last"' in text
+    assert "PayPal on top" not in text
+
+
+def test_the_audience_is_built_with_rows(person: Person) -> None:
+    text = person.send(f"{LIST}/new", **(FORM | {"act": "add_row:c"})).text
+    assert "Choose a fact" in text
+    match = re.search(r'name="shown" value="(\w+)"', text)
+    assert match
+    when = re.search(r'name="when"[^>]*>([^<]*)<', text)
+    assert when
+    json = when[1].replace("&#34;", '"')
+    values = {"placement": PLACEMENT, "shown": match[1], "when": json, "c.0.field": "geo.country"}
+    assert "c.0.operator" in person.send(f"{LIST}/audience", **values).text
+
+
+def test_the_size_follows_the_fields(server: Server, side: Side, person: Person) -> None:
+    path = person.address(f"{LIST}/size?placement={PLACEMENT}&share=50&minimum_effect_percent=10&variants=2")
+    assert "No customer came in the last 7 days" in person.client.get(path).text
+    for number in range(8):
+        decision = side.decide(f"c_{number}")
+        if number < 4:
+            report(side, decision, f"size-{number}")
+    text = person.client.get(path).text
+    assert re.search(r"[\d,]+ customers, about [\d,]+ days at 4(\.0)? a day", text)
+    assert "50.0%" in text
+    assert "for conversion only" in person.client.get(f"{path}&primary=revenue").text
+    assert "Fill in the numbers" in person.client.get(f"{path}&share=none").text
+
+
+def report(side: Side, decision: dict[str, Any], event: str) -> None:
+    outcome = {
+        "event_id": event, "decision_id": decision["decision_id"], "type": "converted",
+        "candidate_id": decision["ranking"][0]["id"], "amount": 5000, "currency": "EUR",
+    }  # fmt: skip
+    answer = side.client.post("/v1/personalize/feedback", json=outcome)
+    assert answer.status_code in (200, 201, 202), answer.text
+
+
+def test_checklist_stands_before_the_start(side: Side, person: Person) -> None:
+    side.decide()
+    create(person)
+    text = person.get(PAGE)
+    assert "Before you start" in text
+    assert "Everybody is in the audience." in text
+    assert "Watched: revenue (at most 5% lost)." in text
+    create(person, name="Only NL", when='{"==": [{"var": "geo.country"}, "NL"]}')
+    assert "is in the audience" in person.get(f"{LIST}/{PLACEMENT}/only-nl")
+
+
+def test_it_starts_and_shows_its_units(server: Server, side: Side, person: Person) -> None:
+    create(person, share="100")
+    act(person, "start")
+    for number in range(30):
+        side.decide(f"c_{number}")
+    add_up(server)
+    text = person.get(PAGE)
+    assert "Keep going" in text
+    assert "30 customers enrolled, 0% of outcomes in" in text
+    assert "p-value" not in text.lower()
+    listed = person.get(LIST)
+    assert "Running" in listed
+    assert "30 customers" in listed
+
+
+def test_results_are_downloaded_as_csv_and_json(server: Server, side: Side, person: Person) -> None:
+    create(person, share="100")
+    assert person.client.get(person.address(f"{PAGE}/results.csv")).status_code == 404
+    act(person, "start")
+    csv = person.client.get(person.address(f"{PAGE}/results.csv"))
+    assert csv.text.splitlines()[0].startswith("metric,variant,units")
+    json = person.client.get(person.address(f"{PAGE}/results.json"))
+    assert msgspec.json.decode(json.content, type=Results).experiment == "paypal-first"
+    assert person.client.get(person.address(f"{PAGE}/results.pdf")).status_code == 404
+
+
+def test_it_is_paused_resumed_and_stopped_with_reasons(server: Server, side: Side, person: Person) -> None:
+    create(person)
+    act(person, "start")
+    refused = person.send(f"{PAGE}/pause", **{"reason:pause": " "})
+    assert refused.status_code == 422
+    assert "Say why: others will read it." in refused.text
+    act(person, "pause", **{"reason:pause": "Support calls"})
+    assert "everybody gets the control: Support calls" in person.get(PAGE)
+    act(person, "resume")
+    act(person, "stop", **{"reason:stop": "Wrong audience"})
+    assert stored(server, side).status.state == "stopped"
+    assert person.client.get(person.address(f"{PAGE}/edit")).status_code == 404
+
+
+def test_the_winner_is_published_then_archived(server: Server, side: Side, person: Person) -> None:
+    create(person)
+    act(person, "start")
+    refused = person.send(f"{PAGE}/conclude", **{"reason:conclude": "Enough seen"})
+    assert refused.status_code == 422
+    assert "Choose which variant stays." in refused.text
+    assert 'value="Enough seen"' in refused.text
+    act(person, "conclude", winner="paypal-on-top", **{"reason:conclude": "+4%"})
+    assert "“PayPal on top” is in force." in person.get(PAGE)
+    candidate = side.client.get(f"/v1/placements/{PLACEMENT}/candidates/paypal").json()
+    assert candidate["position"] == 0
+    act(person, "archive")
+    assert "1 archived experiment" in person.get(LIST)
+    act(person, "restore")
+    assert stored(server, side).status.state == "concluded"
+
+
+def test_only_what_harms_no_result_changes_while_it_runs(server: Server, side: Side, person: Person) -> None:
+    create(person)
+    act(person, "start")
+    page = f"{PAGE}/edit"
+    values = {"name": "PayPal up", "maximum_days": "14", "guard:conversion": "2", "guard:revenue": "", "act": "save"}
+    answer = person.send(page, version=person.version(page), **values)
+    assert answer.status_code == 303, answer.text
+    document = stored(server, side)
+    assert (document.name, document.maximum_days, document.share) == ("PayPal up", 14, 0.8)
+    assert [guardrail.metric for guardrail in document.guardrails] == ["conversion"]
+
+
+def test_two_editors_lose_nothing(server: Server, side: Side, person: Person) -> None:
+    create(person)
+    page = f"{PAGE}/edit"
+    version = person.version(page)
+    person.send(page, version=version, **(FORM | {"share": "60"}))
+    answer = person.send(page, version=version, **(FORM | {"share": "70"}))
+    assert answer.status_code == 409
+    assert "saved now: <strong>60</strong>" in answer.text
+    assert stored(server, side).share == 0.6
+
+
+def test_a_deleted_draft_comes_back_with_undo(server: Server, side: Side, person: Person) -> None:
+    create(person)
+    act(person, "delete")
+    text = person.get(LIST)
+    assert "PayPal first is deleted." in text
+    match = re.search(r'action="([^"]+/restore)"', text)
+    assert match
+    person.send(match[1])
+    assert stored(server, side).status.state == "draft"
+
+
+def test_a_second_person_approves_the_start(server: Server, side: Side, person: Person) -> None:
+    server.run(server.engine.accounts.set_review(side.merchant, on=True, actor_name="tests"))
+    create(person)
+    page = person.get(PAGE)
+    assert "A second person must approve the start." in page
+    assert f'action="{person.address(PAGE)}/start"' not in page
+    act(person, "ask")
+    refused = person.send(f"{PAGE}/approve")
+    assert refused.status_code == 403
+    assert "somebody else must approve it" in refused.text
+    act(person_of(server, side), "approve")
+    act(person, "start")
+    assert stored(server, side).status.state == "running"
+
+
+def test_a_viewer_only_looks(server: Server, side: Side, person: Person) -> None:
+    create(person)
+    viewer = person_of(server, side, role="viewer")
+    text = viewer.get(PAGE)
+    assert "/start" not in text
+    assert "/edit" not in text
+    assert "/experiments/new" not in viewer.get(LIST)
+    for name in ("start", "delete", "archive"):
+        assert viewer.send(f"{PAGE}/{name}").status_code == 403
+    assert viewer.send(f"{LIST}/new", **FORM).status_code == 403
+    assert stored(server, side).status.state == "draft"
+
+
+def test_a_form_without_its_token_is_refused(server: Server, side: Side, person: Person) -> None:
+    create(person)
+    assert person.client.post(person.address(f"{PAGE}/start")).status_code == 403
+    assert stored(server, side).status.state == "draft"
+
+
+def test_an_unknown_action_is_not_there(person: Person) -> None:
+    create(person)
+    assert person.send(f"{PAGE}/explode").status_code == 404
+    assert person.send(f"{LIST}/{PLACEMENT}/none/start").status_code == 404
+
+
+def test_the_holdback_is_set_kept_and_ended(side: Side, person: Person) -> None:
+    settings = f"/admin/placements/{PLACEMENT}/settings"
+    values = {"name": "Payment methods", "reward": "converted", "credit": "choice"}
+
+    def save(**more: str) -> str:
+        return person.send(settings, version=person.version(settings), **values, **more).text
+
+    def held() -> object:
+        return side.client.get(f"/v1/placements/{PLACEMENT}").json()["holdback"]
+
+    save(holdback="2.5", holdback_salt="drawn")
+    assert held() == {"share": 0.025, "salt": "drawn"}
+    assert 'value="2.5"' in person.get(settings)
+    assert "Must be above 0 and at most 50, or empty." in save(holdback="60")
+    assert held() == {"share": 0.025, "salt": "drawn"}
+    save(holdback="")
+    assert held() is None

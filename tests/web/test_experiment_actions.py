@@ -1,0 +1,159 @@
+"""What each state of an experiment lets each person do, and the small words of its pages."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from engine.model.errors import NotFound
+from engine.model.experiment import Experiment, ExperimentStatus, State, Variant
+from engine.model.placement import Fixed, Split, Thompson
+from tests import factories
+from web.admin.experiments.experiment_actions import ACTIONS, action_of, actions_for
+from web.admin.experiments.experiment_words import (
+    METRICS,
+    STATES,
+    days_left_text,
+    days_run,
+    lift_text,
+    measured,
+    summary,
+    value_text,
+)
+from web.admin.experiments.results_view import changes_of
+from web.admin.shell.frame import Frame
+from web.charts.experiment_charts import VariantLift, lifts
+from web.format import Show, viewer_locale
+
+NOW = 1_795_262_400_000
+DAY = 86_400_000
+RULE = factories.rule({"exclude": ["card"]})
+SHOW = Show(locale=viewer_locale("en-US"), timezone="Europe/Berlin", now=NOW)
+GERMAN = Show(locale=viewer_locale("de"), timezone="Europe/Berlin", now=NOW)
+
+
+def experiment(state: State = "draft", *, variant: Variant | None = None, **status: Any) -> Experiment:
+    variants = (Variant(id="a", name="As it is"), variant or Variant(id="b", name="B", order=("paypal",)))
+    return Experiment(id="e", name="E", variants=variants, status=ExperimentStatus(state=state, **status))
+
+
+def person(*, edits: bool, changes: bool, review: bool = False) -> Frame:
+    frame = SimpleNamespace(may_edit=edits, may_change=changes, merchant=SimpleNamespace(review=review))
+    return cast(Frame, frame)
+
+
+@pytest.mark.parametrize(
+    ("state", "names"),
+    [
+        ("draft", ["start", "delete"]),
+        ("in_review", ["approve", "send-back", "delete"]),
+        ("approved", ["send-back", "start", "delete"]),
+        ("running", ["pause", "stop", "conclude"]),
+        ("paused", ["resume", "stop", "conclude"]),
+        ("stopped", ["conclude", "archive"]),
+        ("concluded", ["archive"]),
+        ("archived", ["restore"]),
+    ],
+)
+def test_each_state_offers_its_actions(state: State, names: list[str]) -> None:
+    publisher = person(edits=True, changes=True)
+    assert [action.name for action in actions_for(publisher, experiment(state))] == names
+    viewer = person(edits=False, changes=False)
+    assert actions_for(viewer, experiment(state)) == []
+
+
+def test_reviewed_draft_is_asked_for_before_it_starts() -> None:
+    publisher = person(edits=True, changes=True, review=True)
+    assert [action.name for action in actions_for(publisher, experiment())] == ["ask", "delete"]
+    approved = actions_for(publisher, experiment("approved"))
+    assert "start" in [action.name for action in approved]
+
+
+def test_editor_prepares_but_does_not_start() -> None:
+    editor = person(edits=False, changes=True, review=True)
+    offered = {state: {action.name for action in actions_for(editor, experiment(state))} for state in STATES}
+    assert offered["draft"] == {"ask", "delete"}
+    assert offered["in_review"] == {"send-back", "delete"}
+    assert offered["running"] == set()
+
+
+def test_every_action_says_what_it_did() -> None:
+    assert all(action.notice and action.label for action in ACTIONS)
+    assert action_of("pause").asks == "reason"
+    with pytest.raises(NotFound):
+        action_of("due")
+
+
+@pytest.mark.parametrize(
+    ("variant", "words"),
+    [
+        (Variant(id="b", name="B"), ["Changes nothing"]),
+        (Variant(id="b", name="B", order=("paypal", "gone")), ["First: PayPal, gone"]),
+        (Variant(id="b", name="B", candidates_off=("paypal",)), ["Not offered: PayPal"]),
+        (Variant(id="b", name="B", rules_off=("r1",)), ["Rules off: r1"]),
+        (
+            Variant(id="b", name="B", rules=(factories.rule({"exclude": ["card"]}),)),
+            ["Rules added or changed: The rule"],
+        ),
+        (Variant(id="b", name="B", policy=Fixed()), ["Chooses by: the merchant's own order"]),
+        (Variant(id="b", name="B", policy=Split()), ["Chooses by: shares, without learning"]),
+        (Variant(id="b", name="B", policy=Thompson()), ["Chooses by: other settings"]),
+        (Variant(id="b", name="B", values={"limit": 3}), ["limit = 3"]),
+    ],
+)
+def test_what_a_variant_changes_is_told(variant: Variant, words: list[str]) -> None:
+    assert changes_of(experiment(variant=variant), 1, {"paypal": "PayPal"}) == words
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "text"),
+    [
+        ("conversion", 0.123, "12.3%"),
+        ("orders", 1.25, "1.250"),
+        ("revenue", 1234.4, "€12.34"),
+        ("order_value", 500_000, "€5,000.00"),
+        ("revenue", None, "–"),
+    ],
+)
+def test_value_has_its_unit(metric: Any, value: float | None, text: str) -> None:
+    assert value_text(metric, value, SHOW, "EUR") == text
+
+
+def test_every_metric_says_what_it_is_of() -> None:
+    assert measured("conversion", "device") == "Share of devices with a purchase"
+    assert {measured(metric, "customer") for metric in METRICS} >= {"Purchases a customer", "Amount a purchase"}
+
+
+@pytest.mark.parametrize(
+    ("days", "text"),
+    [(None, ""), (0.0, "less than a day"), (1.2, "about 1 day"), (8.6, "about 9 days"), (1500.0, "about 1,500 days")],
+)
+def test_days_left_are_rounded(days: float | None, text: str) -> None:
+    assert days_left_text(days, SHOW) == text
+
+
+def test_days_run_end_with_the_experiment() -> None:
+    assert days_run(experiment(), NOW) is None
+    assert days_run(experiment("running", started_at=NOW - 3 * DAY), NOW) == 3
+    assert days_run(experiment("stopped", started_at=NOW - 9 * DAY, ended_at=NOW - 7 * DAY), NOW) == 2
+
+
+def test_interval_of_changes_has_signs() -> None:
+    assert lift_text(-0.01, 0.0254, SHOW) == "-1.0% to +2.5%"
+    assert lift_text(None, 0.1, SHOW) == "–"
+    assert summary(experiment(), None, SHOW).short == "Not started"
+
+
+def test_labels_at_the_ends_of_lines_do_not_overlap() -> None:
+    points = [
+        VariantLift(label=name, position=number, day=20_000, lift=0.1, low=-0.1, high=0.3)
+        for number, name in enumerate("BCD")
+    ]
+    spec = lifts(points, show=GERMAN, measure="Änderung")
+    heights = sorted(row["label_at"] for row in spec["layer"][-1]["data"]["values"])
+    assert min(high - low for low, high in pairwise(heights)) >= 0.02
+    assert spec["data"]["values"][0]["range_text"] == "-10,0\xa0% to +30,0\xa0%"
+    assert spec["usermeta"]["numbers"]["decimal"] == ","

@@ -1,0 +1,289 @@
+"""Forms of experiments as texts: what goes in comes out, what is wrong is said, and sizes are put into words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bandits.experiments.size import Size
+from engine.configuration.configuration import Configuration
+from engine.experiments.results import SizeAnswer
+from engine.model.account import Merchant
+from engine.model.errors import Invalid
+from engine.model.experiment import Experiment, ExperimentStatus, Guardrail, Variant
+from engine.model.placement import Fixed, RuleDocument, Split, Thompson
+from engine.model.resource import Resource
+from rules import Wording
+from tests import factories
+from web.admin.experiments.audience import Audience, audience_of, sent, stored
+from web.admin.experiments.experiment_form import (
+    DEFAULTS,
+    count_of,
+    document_of,
+    free_id,
+    joined,
+    names_of,
+    places_of,
+    sized,
+    texts_of,
+)
+from web.admin.experiments.experiment_size import AudienceReach, words_of
+from web.admin.experiments.variant_form import Choices, card_of, choices_of, without_variant
+from web.admin.shell.forms import Form
+from web.format import Show, viewer_locale
+
+PLACEMENT = "payment_methods"
+NOW = 1_795_262_400_000
+SHOW = Show(locale=viewer_locale("en-US"), timezone="Europe/Berlin", now=NOW)
+MERCHANT = Merchant(1, "shop", "live", "Shop", "DE", "EUR", "en", "Europe/Berlin", NOW)
+GERMANY = {"==": [{"var": "geo.country"}, "DE"]}
+RULE = factories.rule({"exclude": ["card"]}, id="hide-card", name="Hide card")
+CHOICES = Choices([("card", "Card"), ("paypal", "PayPal"), ("ideal", "iDEAL")], [("hide-card", "Hide card")])
+
+
+def resource(kind: Any, id: str, document: object, place: str = "") -> Resource:
+    return Resource(kind, place, id, 1, document, NOW)
+
+
+def configuration(*rules: RuleDocument) -> Configuration:
+    """Return a placement with three candidates and rules."""
+    candidates = factories.candidates("card", "paypal", "ideal")
+    return Configuration(
+        [
+            resource("placement", PLACEMENT, factories.placement()),
+            *(resource("candidate", each.id, each, PLACEMENT) for each in candidates),
+            *(resource("rule", rule.id, rule, PLACEMENT) for rule in rules),
+            *(resource("field", field.name, field) for field in factories.STANDARD),
+        ],
+        1,
+        currency="EUR",
+    )
+
+
+def audience(condition: object = None) -> Audience:
+    return audience_of(configuration(), PLACEMENT, MERCHANT, SHOW.locale, stored(condition))
+
+
+def experiment(*variants: Variant, **changes: Any) -> Experiment:
+    control = Variant(id="control", name="As it is now")
+    others = variants or (Variant(id="b", name="PayPal first", order=("paypal",)),)
+    return Experiment(**({"id": "e", "name": "Experiment", "variants": (control, *others)} | changes))
+
+
+def again(document: Experiment, **changes: str) -> Experiment:
+    """Return what the form makes of a stored experiment after these changes."""
+    values = texts_of(document, 3) | changes
+    return document_of(values, audience(document.audience), id=document.id, old=document)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        experiment(),
+        experiment(hypothesis="It sells\nmore", notes="Watch the phones"),
+        experiment(audience=GERMANY),
+        experiment(share=0.125, unit="decision", layer="second"),
+        experiment(primary="revenue", secondary=("conversion", "orders"), method="fixed"),
+        experiment(guardrails=(Guardrail(metric="conversion", tolerated_percent=2.5), Guardrail(metric="revenue"))),
+        experiment(minimum_effect_percent=0.5, minimum_days=14, maximum_days=60),
+        experiment(starts_at="2030-01-01T00:00:00Z"),
+        experiment(Variant(id="b", name="B", weight=0.5, candidates_off=("card", "ideal"))),
+        experiment(Variant(id="b", name="B", rules_off=("hide-card",), order=("ideal", "card"))),
+        experiment(Variant(id="b", name="B", policy=Fixed()), Variant(id="c", name="C", policy=Split())),
+        experiment(Variant(id="b", name="B", policy=Thompson(floor=0.1))),
+        experiment(Variant(id="b", name="B", policy=Split({"card": 3.0}))),
+        experiment(Variant(id="b", name="B", rules=(RULE,))),
+        experiment(Variant(id="b", name="B", values={"show": True, "hide": False, "n": 3, "x": 1.5, "t": "two words"})),
+    ],
+)
+def test_stored_experiment_survives_its_form(document: Experiment) -> None:
+    assert again(document) == document
+
+
+def test_removed_variant_does_not_leave_its_fields() -> None:
+    document = experiment(Variant(id="b", name="B", order=("paypal",)), Variant(id="c", name="C", order=("ideal",)))
+    values = without_variant(texts_of(document, 1), 1, 3)
+    made = document_of(values, audience(), id="e", old=document)
+    assert [variant.id for variant in made.variants] == ["control", "c"]
+    assert made.variants[1].order == ("ideal",)
+    assert not [name for name in values if name.startswith("v2.")]
+
+
+def test_enrolled_experiment_takes_only_what_may_change() -> None:
+    document = experiment(status=ExperimentStatus(state="running", started_at=1, phase_started_at=1))
+    changed = again(document, name="New name", notes="n", share="10", layer="x", **{"v1.name": "", "guard:orders": "1"})
+    assert (changed.name, changed.notes, changed.share, changed.layer) == ("New name", "n", 1.0, "main")
+    assert changed.variants == document.variants
+    assert changed.guardrails == (Guardrail(metric="orders", tolerated_percent=1.0),)
+    assert changed.status == document.status
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "beside"),
+    [
+        ("name", " ", "name"),
+        ("v0.name", "", "v0.name"),
+        ("v1.weight", "-3", "v1.weight"),
+        ("v1.values", "= 3", "v1.values"),
+        ("guard:conversion", "-1", "guard:conversion"),
+        ("guard:conversion", "a little", "guard:conversion"),
+        ("share", "much", "share"),
+        ("maximum_days", "1.5", "maximum_days"),
+    ],
+)
+def test_unreadable_text_is_told_by_field(field: str, text: str, beside: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        again(experiment(), **{field: text})
+    assert beside in [problem.field for problem in refused.value.problems]
+
+
+def test_all_unreadable_texts_are_told_at_once() -> None:
+    with pytest.raises(Invalid) as refused:
+        again(experiment(), name="", share="x", **{"v1.name": "", "v1.weight": "0"})
+    assert {problem.field for problem in refused.value.problems} == {"name", "share", "v1.name", "v1.weight"}
+
+
+def test_several_values_of_a_field_are_joined() -> None:
+    given = {
+        "v1.order": ["paypal", "", "card"],
+        "v1.rules_off": ["a"],
+        "secondary": ["orders", "revenue"],
+        "name": ["A", "B"],
+    }
+    assert joined(given) == {
+        "v1.order": "paypal, card",
+        "v1.rules_off": "a",
+        "secondary": "orders, revenue",
+        "name": "B",
+    }
+
+
+@pytest.mark.parametrize(("text", "count"), [("", 2), ("x", 2), ("1", 2), ("3", 3), ("10", 10), ("99", 10), ("-4", 2)])
+def test_number_of_variants_stays_in_bounds(text: str, count: int) -> None:
+    assert count_of({"variants": text}) == count
+
+
+@pytest.mark.parametrize(
+    ("name", "taken", "id"),
+    [
+        ("PayPal first!", (), "paypal-first"),
+        ("PayPal first", ("paypal-first",), "paypal-first-2"),
+        ("PayPal first", ("paypal-first", "paypal-first-2"), "paypal-first-3"),
+        ("  ", (), "experiment"),
+        ("日本", (), "experiment"),
+        ("x" * 200, (), "x" * 48),
+    ],
+)
+def test_id_is_made_of_the_name(name: str, taken: tuple[str, ...], id: str) -> None:
+    assert free_id(name, frozenset(taken)) == id
+
+
+def test_every_part_of_a_variant_has_a_field() -> None:
+    names, places = names_of(3), places_of(3)
+    assert places["audience"] == "when"
+    assert set(places.values()) <= set(names)
+    assert places["variants/2/rules_off"] == "v2.rules_off"
+
+
+def test_card_shows_what_is_chosen_and_room_for_more() -> None:
+    document = experiment(Variant(id="b", name="B", order=("ideal",), candidates_off=("card",), policy=Thompson()))
+    form = Form(texts_of(document, 1))
+    card = card_of(form, 1, CHOICES, document)
+    assert (card.name, card.firsts, card.candidates_off) == ("B", ["ideal", "", ""], {"card"})
+    assert card.is_open
+    assert "kept" in dict(card.policies)
+    control = card_of(form, 0, CHOICES, document)
+    assert control.is_control
+    assert not control.is_open
+    assert "kept" not in dict(control.policies)
+
+
+def test_new_card_is_named_by_its_number() -> None:
+    card = card_of(Form(DEFAULTS), 1, CHOICES, None)
+    assert (card.name, card.firsts, card.own_rules) == ("Variant 2", ["", "", ""], ())
+
+
+def test_choices_are_candidates_in_order_and_rules_in_force() -> None:
+    off = factories.rule({"exclude": ["card"]}, id="off", name="Off", enabled=False)
+    choices = choices_of(configuration(RULE, off), PLACEMENT)
+    assert [id for id, _ in choices.candidates] == ["card", "paypal", "ideal"]
+    assert choices.rules == [("hide-card", "Hide card")]
+
+
+def test_audience_is_everybody_until_it_is_narrowed() -> None:
+    view = audience().view(Wording(currency="EUR"))
+    assert (view.sentence, view.problems, view.when) == ("Everybody.", [], "true")
+    assert audience().value is None
+
+
+def test_audience_is_shown_as_a_sentence() -> None:
+    made = audience(GERMANY)
+    assert made.value == GERMANY
+    assert made.view(Wording(currency="EUR", country=SHOW.country)).sentence == "Country is Germany."
+
+
+def test_audience_gets_a_row_by_its_button() -> None:
+    view = audience().after("add_row:c").view(Wording(currency="EUR"))
+    assert view.condition
+    assert len(view.condition.parts) == 1
+    assert view.problems
+
+
+@pytest.mark.parametrize("text", ["{", "[1,", "nothing"])
+def test_audience_that_is_not_json_is_refused(text: str) -> None:
+    given = {"when": [text]}
+    made = audience_of(configuration(), PLACEMENT, MERCHANT, SHOW.locale, sent(given))
+    assert [problem.field for problem in made.problems] == ["when"]
+    view = made.view(Wording(currency="EUR"))
+    assert view.condition is None
+    assert view.problems
+
+
+def test_audience_of_an_undeclared_fact_says_so() -> None:
+    view = audience({"==": [{"var": "geo.land"}, "DE"]}).view(Wording(currency="EUR"))
+    assert "declared" in view.problems[0]
+    assert view.condition
+
+
+SIZE = Size(10_000, 10_500, 16_000)
+
+
+@pytest.mark.parametrize(
+    ("changes", "answer", "sentence", "fits"),
+    [
+        ({}, SizeAnswer(0.6, 900.0, 800.0, SIZE, 20.0), "16,000 customers, about 20 days at 800 a day", True),
+        ({}, SizeAnswer(0.6, 900.0, 400.0, SIZE, 40.0), "16,000 customers, about 40 days at 400 a day", False),
+        ({}, SizeAnswer(0.6, 9.0, 2.5, SIZE, 6400.0), "16,000 customers, about 6,400 days at 2.5 a day", False),
+        ({}, SizeAnswer(0.6, 90_000.0, 80_000.0, SIZE, 0.2), "16,000 customers, about 1 day at 80,000 a day", True),
+        ({"method": "fixed"}, SizeAnswer(0.6, 900.0, 800.0, SIZE, 12.5), "10,000 customers, about 12 days", True),
+        ({"primary": "revenue"}, SizeAnswer(0.6, 900.0, 800.0, None, None), "The size is computed in advance", None),
+        ({}, SizeAnswer(0.0, 0.0, 0.0, None, None), "No customer came in the last 7 days", None),
+        ({}, SizeAnswer(0.0, 50.0, 50.0, None, None), "Nobody bought in the last 7 days", None),
+        ({}, SizeAnswer(0.99, 50.0, 50.0, None, None), "A change this large cannot happen", None),
+    ],
+)
+def test_size_is_a_sentence(changes: dict[str, Any], answer: SizeAnswer, sentence: str, fits: bool | None) -> None:
+    words = words_of(experiment(**changes), answer, SHOW)
+    assert words.sentence.startswith(sentence)
+    assert words.fits is fits
+    assert bool(words.warning) == (fits is False)
+
+
+@pytest.mark.parametrize(("method", "other"), [("sequential", "10,000"), ("fixed", "16,000")])
+def test_size_tells_what_the_other_way_to_look_needs(method: Any, other: str) -> None:
+    answer = SizeAnswer(0.6, 900.0, 800.0, SIZE, 20.0)
+    assert f"it would be {other} customers" in words_of(experiment(method=method), answer, SHOW).looking
+
+
+def test_size_reads_only_the_numbers_of_a_form() -> None:
+    document = sized({"share": "50", "primary": "conversion", "v0.weight": "3", "v1.weight": "1"})
+    assert document
+    assert (document.share, [variant.weight for variant in document.variants]) == (0.5, [3.0, 1.0])
+    assert sized({"share": "half"}) is None
+    assert sized({"v1.weight": "0"}) is None
+
+
+@pytest.mark.parametrize(("decisions", "inside", "share"), [(0, 0, 1.0), (200, 50, 0.25), (10, 0, 0.0)])
+def test_reach_is_a_share_of_decisions(decisions: int, inside: int, share: float) -> None:
+    assert AudienceReach(decisions, inside).share == share

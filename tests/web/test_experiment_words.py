@@ -1,0 +1,113 @@
+"""What the page of an experiment says of its numbers, and the chart of its lift."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from engine.experiments.results import Results, results_of
+from engine.model.experiment import Experiment, ExperimentStatus, Guardrail, Variant
+from engine.store.experiments.sums import SumRow, UnitTotals
+from web.admin.experiments.experiment_words import summary
+from web.admin.experiments.results_view import Look, csv_rows, view_of
+from web.charts.experiment_charts import VariantLift, lifts
+from web.format import Show, viewer_locale
+
+NOW = 1_795_262_400_000
+HOUR = NOW // 3_600_000
+SHOW = Show(locale=viewer_locale("en-US"), timezone="Europe/Berlin", now=NOW)
+RUNNING = ExperimentStatus(state="running", started_at=NOW - 9 * 86_400_000, phase_started_at=NOW - 9 * 86_400_000)
+
+
+def experiment(**changes: Any) -> Experiment:
+    setup: dict[str, Any] = {
+        "id": "paypal",
+        "name": "PayPal first",
+        "variants": (Variant(id="a", name="As it is"), Variant(id="b", name="PayPal", order=("paypal",))),
+        "status": RUNNING,
+    }
+    return Experiment(**(setup | changes))
+
+
+def look(document: Experiment, *counts: tuple[int, int]) -> Results:
+    """Return the results of (units, buyers) by variant, spread over four days; everybody pays 50."""
+    rows = []
+    for day in range(4):
+        for variant, (units, buyers) in zip(document.variants, counts, strict=True):
+            totals = UnitTotals()
+            share, bought = units // 4, buyers // 4
+            paid = UnitTotals(share, bought, bought, bought, bought * 5_000, bought * 5_000.0**2, bought * 5_000.0)
+            for segment in ("", "device.type=mobile"):
+                rows.append(SumRow(segment, HOUR - 24 * (day + 2), variant.id, totals + paid))
+    return results_of(document, "payment_methods", rows, window_minutes=60, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("counts", "short", "sentence"),
+    [
+        (((4_000, 2_000), (4_000, 2_400)), "PayPal is better", "PayPal is better: +"),
+        (((4_000, 2_400), (4_000, 2_000)), "Control is better", "Every other variant is worse than “As it is”"),
+        (((4_000, 2_000), (4_000, 2_040)), "Keep going", "Keep going: about"),
+        (((40, 20), (40, 20)), "Too few yet", "Keep going"),
+        (((8_000, 4_000), (6_000, 3_000)), "Split does not hold", "The split does not hold: 8,000 to 6,000 customers"),
+        (((400_000, 200_000), (400_000, 200_000)), "No difference", "No difference above 5.0%"),
+        (((0, 0), (0, 0)), "Too few yet", "Keep going"),
+    ],
+)
+def test_verdict_is_a_sentence(counts: tuple[tuple[int, int], ...], short: str, sentence: str) -> None:
+    document = experiment()
+    words = summary(document, look(document, *counts), SHOW)
+    assert words.short == short
+    assert words.sentence.startswith(sentence)
+    assert words.detail
+
+
+def test_broken_guardrail_comes_before_the_metric() -> None:
+    document = experiment(guardrails=(Guardrail(metric="revenue", tolerated_percent=5.0),))
+    words = summary(document, look(document, (40_000, 20_000), (40_000, 14_000)), SHOW)
+    assert words.sentence == "PayPal loses more than 5% revenue"
+
+
+def test_concluded_experiment_names_its_winner() -> None:
+    status = ExperimentStatus(state="concluded", winner="b", started_at=1, phase_started_at=1, ended_at=NOW)
+    document = experiment(status=status)
+    results = look(document, (4_000, 2_000), (4_000, 2_400))
+    assert summary(document, results, SHOW).sentence == "Concluded: “PayPal” is in force."
+
+
+def test_fixed_method_waits_for_the_planned_number() -> None:
+    document = experiment(method="fixed")
+    words = summary(document, look(document, (400, 200), (400, 280)), SHOW)
+    assert words.short == "Keep going"
+    assert "read once" in words.detail
+
+
+def test_figures_have_units_and_intervals() -> None:
+    document = experiment(secondary=("orders", "revenue", "order_value"))
+    results = look(document, (4_000, 2_000), (4_000, 2_400))
+    view = view_of(Look(document, results, SHOW, "EUR", {"paypal": "PayPal"}))
+    control, variant = view.variants
+    assert (control.units, control.value, control.lift) == ("4,000", "50.0%", "–")
+    assert (variant.value, variant.changes) == ("60.0%", ["First: PayPal"])
+    assert variant.lift.startswith("+")
+    by_metric = {row.metric: row.value for row in view.metrics}
+    assert by_metric == {"Conversion": "60.0%", "Purchases": "0.600", "Revenue": "€30.00", "Order value": "€50.00"}
+    assert view.segments[0].name == "Device: mobile"
+    assert any("every look" in text for text in view.assumed)
+
+
+def test_table_to_download_has_a_row_for_each_metric() -> None:
+    document = experiment(secondary=("revenue",))
+    head, *rows = csv_rows(document, look(document, (4_000, 2_000), (4_000, 2_400)))
+    assert [row[0] for row in rows] == ["conversion", "revenue"]
+    assert dict(zip(head, rows[0], strict=True))["value"] == pytest.approx(0.6)
+
+
+def test_chart_leaves_out_days_without_an_interval() -> None:
+    early = VariantLift(label="B", position=1, day=20_000, lift=0.5, low=None, high=None)
+    late = VariantLift(label="B", position=1, day=20_001, lift=0.1, low=-0.1, high=0.3)
+    spec = lifts([early, late], show=SHOW, measure="Change")
+    assert [row["range_text"] for row in spec["data"]["values"]] == ["-10.0% to +30.0%"]
+    assert json.dumps(lifts([], show=SHOW, measure="Change"))

@@ -1,0 +1,71 @@
+"""What to look at before an experiment starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.configuration.configuration import Configuration
+from engine.experiments.checks import problems_of_experiment
+from engine.model.experiment import Experiment
+from engine.model.resource import Resource
+from web.admin.experiments.experiment_size import AudienceReach, SizeView, reach_of, size_view
+from web.admin.experiments.experiment_words import METRICS
+from web.admin.shell.frame import Frame
+
+
+@dataclass(frozen=True)
+class Check:
+    """A point of the checklist; `is_needed`: the experiment cannot start without it."""
+
+    title: str
+    text: str
+    is_done: bool
+    is_needed: bool = False
+
+
+async def checklist(frame: Frame, configuration: Configuration, resource: Resource) -> Sequence[Check]:
+    """Return the points to check before a start."""
+    document: Experiment = resource.document
+    reach = await reach_of(frame, configuration, resource.place, document.audience)
+    size = await size_view(frame, resource.place, document, reach)
+    checks = [_audience(document, reach), _variants(configuration, resource), _size(size), _guardrails(document)]
+    return [*checks, _review(document)] if frame.merchant.review else checks
+
+
+def _audience(document: Experiment, reach: AudienceReach) -> Check:
+    title = "The audience came last week"
+    if not reach.decisions:
+        return Check(title, "There was no decision at this placement in the last 7 days.", is_done=False)
+    if not reach.inside:
+        return Check(title, f"None of the newest {reach.decisions} decisions is in the audience.", is_done=False)
+    if document.audience is None:
+        return Check(title, "Everybody is in the audience.", is_done=True)
+    text = f"{reach.inside} of the newest {reach.decisions} decisions of the last 7 days are in the audience."
+    return Check(title, text, is_done=True)
+
+
+def _variants(configuration: Configuration, resource: Resource) -> Check:
+    problems = list(problems_of_experiment(configuration, resource.place, resource.document))
+    text = problems[0].message if problems else "No two variants change the same, and what they name is there."
+    return Check("The variants differ", text[:1].upper() + text[1:], is_done=not problems, is_needed=True)
+
+
+def _size(size: SizeView) -> Check:
+    text = f"{size.sentence}." if size.fits is not None else size.sentence
+    return Check("Enough customers come in time", f"{text} {size.warning}".strip(), is_done=bool(size.fits))
+
+
+def _guardrails(document: Experiment) -> Check:
+    names = [
+        f"{METRICS[guardrail.metric].lower()} (at most {guardrail.tolerated_percent:g}% lost)"
+        for guardrail in document.guardrails
+    ]
+    text = f"Watched: {', '.join(names)}." if names else "Nothing is watched: lost sales are not noticed."
+    return Check("A guardrail is set", text, is_done=bool(names))
+
+
+def _review(document: Experiment) -> Check:
+    person = document.status.approved_by
+    text = f"Approved by {person}." if person else "A second person must approve the start."
+    return Check("A second person approved", text, is_done=bool(person), is_needed=True)

@@ -1,0 +1,106 @@
+"""The list of experiments with their states and verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from litestar import get
+from litestar.di import NamedDependency
+
+from engine.configuration.configuration import Configuration
+from engine.experiments.results import Results
+from engine.model.experiment import Experiment
+from engine.model.resource import Resource
+from web.admin.experiments.experiment_words import STATES, UNITS, days_left_text, days_run, summary
+from web.admin.shell.frame import Frame
+from web.admin.shell.render import Page
+
+ORDER = {"running": 0, "paused": 1, "stopped": 2, "in_review": 3, "approved": 4, "draft": 5, "concluded": 6}
+
+
+@dataclass(frozen=True)
+class ExperimentRow:
+    """An experiment at a glance; `run` and `left` are days in words, empty where they are not known."""
+
+    href: str
+    name: str
+    placement: str
+    state: str
+    state_kind: str
+    verdict: str
+    verdict_kind: str
+    run: str
+    left: str
+    units: str
+
+
+@dataclass(frozen=True)
+class ExperimentsPage:
+    """The experiments that are open or concluded, and those that are archived."""
+
+    experiments: Sequence[ExperimentRow]
+    archived: Sequence[ExperimentRow]
+    has_placement: bool
+
+
+@get("/experiments")
+async def experiments_page(frame: NamedDependency[Frame]) -> Page:
+    """Show the experiments of all placements."""
+    configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
+    resources = await frame.engine.experiments.everywhere(frame.merchant.id)
+    current = [resource for resource in resources if resource.document.status.state != "archived"]
+    archived = [resource for resource in resources if resource.document.status.state == "archived"]
+    current.sort(key=lambda resource: (ORDER[resource.document.status.state], resource.document.name))
+    page = ExperimentsPage(
+        experiments=[await _row(frame, configuration, resource) for resource in current],
+        archived=[await _row(frame, configuration, resource) for resource in archived],
+        has_placement=bool(configuration.placements),
+    )
+    return frame.page("experiments/experiments.html", page)
+
+
+async def results_of(frame: Frame, configuration: Configuration, resource: Resource) -> Results | None:
+    """Return the results of an experiment as they are now; None before its start."""
+    if resource.document.status.started_at is None:
+        return None
+    placement = configuration.get("placement", "", resource.place).document
+    return await frame.engine.experiment_results.look(
+        frame.merchant.id, resource, window_minutes=placement.window_minutes, now=frame.show.now
+    )
+
+
+async def _row(frame: Frame, configuration: Configuration, resource: Resource) -> ExperimentRow:
+    document: Experiment = resource.document
+    results = await results_of(frame, configuration, resource)
+    verdict, (state, kind) = summary(document, results, frame.show), STATES[document.status.state]
+    placement = configuration.find("placement", "", resource.place)
+    units = sum(variant.units for variant in results.variants) if results else 0
+    return ExperimentRow(
+        href=f"{frame.base}/experiments/{resource.place}/{resource.id}",
+        name=document.name,
+        placement=placement.document.name if placement else resource.place,
+        state=state,
+        state_kind=kind,
+        verdict=verdict.short,
+        verdict_kind=verdict.kind,
+        run=_days(frame, days_run(document, frame.show.now)),
+        left=_left(frame, document, results),
+        units=frame.show.count(units, *UNITS[document.unit]) if results else "",
+    )
+
+
+def _days(frame: Frame, days: int | None) -> str:
+    return "" if days is None else frame.show.count(days, "day")
+
+
+def _left(frame: Frame, document: Experiment, results: Results | None) -> str:
+    """Return the days left by the pace, or those until its latest end."""
+    run = days_run(document, frame.show.now)
+    if document.status.state not in ("running", "paused") or run is None:
+        return ""
+    text = days_left_text(results.days_left if results else None, frame.show)
+    return text or f"at most {frame.show.count(max(0, document.maximum_days - run), 'day')}"
+
+
+handlers = [experiments_page]

@@ -1,0 +1,161 @@
+"""The page of one experiment: the verdict first, then what may be done, and the numbers behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from engine.configuration.configuration import Configuration
+from engine.kernel.rule_sentences import labels_of
+from engine.model.errors import Conflict, FieldProblem, Forbidden, Invalid, NotFound
+from engine.model.experiment import Experiment
+from engine.model.resource import Resource
+from web.admin.experiments.audience import audience_of, stored
+from web.admin.experiments.checklist import Check, checklist
+from web.admin.experiments.experiment_actions import PRIMARY, REASON, Action, action_of, actions_for, carry_out
+from web.admin.experiments.experiment_list import results_of
+from web.admin.experiments.experiment_words import METRICS, STATES, UNITS, Summary, days_run, measured, summary
+from web.admin.experiments.results_view import Look, ResultsView, changes_of, csv_rows, view_of
+from web.admin.shell.admission import AnyRequest, typed
+from web.admin.shell.csv_file import csv_file
+from web.admin.shell.forms import Form
+from web.admin.shell.frame import Frame, Notice
+from web.admin.shell.render import Page
+from web.admin.shell.undo import undo_address
+
+EDITABLE = ("draft", "in_review", "approved", "running", "paused")
+
+
+@dataclass(frozen=True)
+class ExperimentPage:
+    """One experiment; `form` keeps what was typed into an action that was refused, `results` is None before a start."""
+
+    document: Experiment
+    base: str
+    placement_name: str
+    state: str
+    state_kind: str
+    verdict: Summary
+    run: int | None
+    actions: Sequence[Action]
+    primary: Sequence[str]
+    may_change: bool
+    form: Form
+    failed: str
+    checks: Sequence[Check]
+    audience: str
+    changes: Sequence[Sequence[str]]
+    decides: str
+    units: str
+    results: ResultsView | None
+    guarded: Sequence[str]
+    reason: str = REASON
+
+
+@get("/experiments/{placement:str}/{id:str}")
+async def experiment_page(frame: NamedDependency[Frame], placement: FromPath[str], id: FromPath[str]) -> Page:
+    """Show an experiment."""
+    resource = await frame.engine.experiments.get(frame.merchant.id, placement, id)
+    return frame.page("experiments/experiment.html", await _page(frame, resource))
+
+
+@get("/experiments/{placement:str}/{id:str}/{file:str}")
+async def experiment_file(
+    frame: NamedDependency[Frame], placement: FromPath[str], id: FromPath[str], file: FromPath[str]
+) -> Response[Any]:
+    """Send the results as `results.csv` or `results.json`."""
+    resource = await frame.engine.experiments.get(frame.merchant.id, placement, id)
+    results = await results_of(frame, await frame.engine.catalogue.configuration(frame.merchant.id), resource)
+    if results is None or file not in ("results.csv", "results.json"):
+        raise NotFound(f"there is no file “{file}”", field="file")
+    if file == "results.csv":
+        return csv_file(f"{id}.csv", csv_rows(resource.document, results))
+    headers = {"Content-Disposition": f'attachment; filename="{id}.json"', "Cache-Control": "no-store"}
+    return Response(msgspec.json.encode(results), media_type="application/json", headers=headers)
+
+
+@post("/experiments/{placement:str}/{id:str}/{act:str}", status_code=200)
+async def act(
+    request: AnyRequest, frame: NamedDependency[Frame], placement: FromPath[str], id: FromPath[str], act: FromPath[str]
+) -> Response[Any]:
+    """Carry out an action such as `start`; show the page with the problem where it is refused."""
+    action = action_of(act)
+    (frame.must_edit if action.needs_publisher else frame.must_change)()
+    resource = await frame.engine.experiments.get(frame.merchant.id, placement, id)
+    values = await typed(request)
+    try:
+        await carry_out(frame, action, resource, values)
+    except (Invalid, Conflict, Forbidden) as error:
+        return await _refused(frame, resource, action, values, error)
+    if action.name == "delete":
+        text = f"{resource.document.name} is deleted."
+        return frame.go(f"{frame.base}/experiments", notice=Notice(text, undo=await undo_address(frame, resource)))
+    return frame.go(f"{frame.base}/experiments/{placement}/{id}", notice=Notice(action.notice))
+
+
+async def _refused(
+    frame: Frame,
+    resource: Resource,
+    action: Action,
+    values: Mapping[str, str],
+    error: Invalid | Conflict | Forbidden,
+) -> Page:
+    """Show the page again with the problem beside its field."""
+    problems = error.problems if isinstance(error, Invalid) else (FieldProblem("form", error.detail),)
+    fields = {"why": f"{REASON}{action.name}", "winner": "winner"}
+    beside = [
+        FieldProblem(fields.get(problem.field, "form"), problem.message)
+        if problem.field in fields and action.asks
+        else FieldProblem("form", problem.message)
+        for problem in problems
+    ]
+    page = await _page(frame, resource, Form(values).with_problems(beside), failed=action.name)
+    status = 422 if isinstance(error, Invalid) else 403 if isinstance(error, Forbidden) else 409
+    return frame.page("experiments/experiment.html", page, status=status)
+
+
+async def _page(frame: Frame, resource: Resource, form: Form | None = None, *, failed: str = "") -> ExperimentPage:
+    document: Experiment = resource.document
+    configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
+    results, actions = await results_of(frame, configuration, resource), actions_for(frame, document)
+    state, kind = STATES[document.status.state]
+    labels = labels_of(configuration.documents("candidate", resource.place))
+    look = Look(document, results, frame.show, frame.merchant.currency, labels) if results else None
+    is_new = document.status.started_at is None and document.status.state != "archived"
+    return ExperimentPage(
+        document=document,
+        base=f"{frame.base}/experiments/{resource.place}/{resource.id}",
+        placement_name=configuration.get("placement", "", resource.place).document.name,
+        state=state,
+        state_kind=kind,
+        verdict=summary(document, results, frame.show),
+        run=days_run(document, frame.show.now),
+        actions=actions,
+        primary=PRIMARY,
+        may_change=frame.may_change and document.status.state in EDITABLE,
+        form=form or Form(),
+        failed=failed,
+        checks=await checklist(frame, configuration, resource) if is_new else (),
+        audience=_audience(frame, configuration, resource),
+        changes=[changes_of(document, number, labels) for number in range(len(document.variants))],
+        decides=f"{METRICS[document.primary]}: {measured(document.primary, document.unit).lower()}",
+        units=UNITS[document.unit][1],
+        results=view_of(look) if look else None,
+        guarded=[f"{METRICS[each.metric]}: at most {each.tolerated_percent:g}% lost" for each in document.guardrails],
+    )
+
+
+def _audience(frame: Frame, configuration: Configuration, resource: Resource) -> str:
+    """Return the audience in a sentence."""
+    form = stored(resource.document.audience)
+    audience = audience_of(configuration, resource.place, frame.merchant, frame.show.locale, form)
+    return audience.view(frame.wording).sentence or "The condition cannot be read any more."
+
+
+handlers = [experiment_page, experiment_file, act]

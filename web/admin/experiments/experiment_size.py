@@ -1,0 +1,121 @@
+"""How many customers and days an experiment needs, in words, and how many of them its audience reaches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+import rules
+from engine.configuration.configuration import Configuration
+from engine.decisions.replay import facts_of
+from engine.experiments.results import SizeAnswer
+from engine.kernel.plan import lists_of
+from engine.model.experiment import Experiment
+from engine.model.timestamps import DAY
+from web.admin.experiments.experiment_words import UNITS
+from web.admin.shell.frame import Frame
+from web.format import Show
+
+WEEK = 7 * DAY
+SAMPLE = 200
+SMALLEST_SHARE = 1e-6
+FEW_A_DAY = 10
+
+
+@dataclass(frozen=True)
+class AudienceReach:
+    """Of the newest decisions of the last week, at most 200: how many there are, and how many are in the audience."""
+
+    decisions: int
+    inside: int
+
+    @property
+    def share(self) -> float:
+        """Return the share of decisions in the audience; 1 where there are none to tell by."""
+        return self.inside / self.decisions if self.decisions else 1.0
+
+
+@dataclass(frozen=True)
+class SizeView:
+    """The size in a sentence with what it rests on; `fits` is None where nothing can be said."""
+
+    sentence: str
+    basis: str
+    looking: str
+    warning: str
+    fits: bool | None
+
+
+UNREADABLE = SizeView("Fill in the numbers above to see how many customers are needed.", "", "", "", None)
+
+
+async def size_view(frame: Frame, placement: str, document: Experiment | None, reach: AudienceReach) -> SizeView:
+    """Return the size of an experiment whose audience reaches so many."""
+    if document is None:
+        return UNREADABLE
+    share = max(document.share * reach.share, SMALLEST_SHARE)
+    narrowed = msgspec.structs.replace(document, share=share)
+    answer = await frame.engine.experiment_results.size(frame.merchant.id, placement, narrowed, now=frame.show.now)
+    return words_of(document, answer, frame.show)
+
+
+def words_of(document: Experiment, answer: SizeAnswer, show: Show) -> SizeView:
+    """Put a size into words."""
+    if answer.units is None or answer.days is None:
+        return SizeView(_why_not(document, answer), "", "", "", None)
+    needed = answer.units.sequential if document.method == "sequential" else answer.units.fixed
+    days = max(1, round(answer.days))
+    pace = show.number(answer.enrolled_a_day, digits=0 if answer.enrolled_a_day >= FEW_A_DAY else 1)
+    fits = days <= document.maximum_days
+    limit = show.count(document.maximum_days, "day")
+    return SizeView(
+        sentence=f"{show.count(needed, *UNITS['customer'])}, about {show.count(days, 'day')} at {pace} a day",
+        basis=(
+            f"To find a change of {show.percent(document.minimum_effect_percent / 100)} with a chance of 80%. "
+            f"In the last 7 days {show.percent(answer.conversion)} of the customers here bought."
+        ),
+        looking=_looking(document, answer, show),
+        warning="" if fits else f"That is longer than the {limit} at most. {CHANGE_SOMETHING}",
+        fits=fits,
+    )
+
+
+CHANGE_SOMETHING = "Enrol a larger share, look for a larger change, or let it run longer."
+
+
+def _looking(document: Experiment, answer: SizeAnswer, show: Show) -> str:
+    """Return what looking at any time costs, or saves."""
+    if answer.units is None:
+        return ""
+    other = answer.units.fixed if document.method == "sequential" else answer.units.sequential
+    text = show.count(other, *UNITS["customer"])
+    if document.method == "sequential":
+        return f"With one look at the end it would be {text}; a large effect is seen earlier than planned."
+    return f"With results that hold at every look it would be {text}."
+
+
+def _why_not(document: Experiment, answer: SizeAnswer) -> str:
+    if document.primary != "conversion":
+        return "The size is computed in advance for conversion only; for other metrics it is shown once it runs."
+    if not answer.units_a_day:
+        return "No customer came in the last 7 days, so the size is not known yet."
+    if not answer.conversion:
+        return "Nobody bought in the last 7 days, so the size is not known yet. Report outcomes first."
+    return "A change this large cannot happen at this conversion. Look for a smaller one."
+
+
+async def reach_of(frame: Frame, configuration: Configuration, placement: str, audience: object) -> AudienceReach:
+    """Return how many of the newest decisions of the last week are in an audience; None is everybody."""
+    logged = await frame.engine.logbook.search(frame.merchant.id, placement=placement, limit=SAMPLE)
+    rows = [each.row for each in logged if each.row.decided_at >= frame.show.now - WEEK]
+    if audience is None or not rows:
+        return AudienceReach(len(rows), len(rows))
+    vocabulary, lists = configuration.vocabulary(), lists_of(configuration.documents("list"))
+    effect = {"set": {"name": "audience", "value": True}}
+    try:
+        parsed = rules.parse_rules([{"id": "audience", "when": audience, "effects": [effect]}], vocabulary, lists)
+    except rules.RuleError:
+        return AudienceReach(0, 0)
+    compiled = rules.compile_rules(parsed, vocabulary, lists)
+    return AudienceReach(len(rows), sum(bool(compiled.evaluate(facts_of(row).values).fired) for row in rows))

@@ -1,0 +1,166 @@
+"""What the pages call the parts of an experiment, and the sentence that sums up its results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engine.experiments.results import ExperimentVerdict, Results
+from engine.model.experiment import Experiment, MetricName, State, Unit
+from engine.model.timestamps import DAY
+from web.format import NOTHING, Show
+
+STATES: Mapping[State, tuple[str, str]] = {
+    "draft": ("Draft", "plain"),
+    "in_review": ("Waits for approval", "info"),
+    "approved": ("Approved", "info"),
+    "running": ("Running", "good"),
+    "paused": ("Paused", "warn"),
+    "stopped": ("Stopped", "bad"),
+    "concluded": ("Concluded", "plain"),
+    "archived": ("Archived", "plain"),
+}
+"""The word for each state, with the kind of its badge."""
+METRICS: Mapping[MetricName, str] = {
+    "conversion": "Conversion",
+    "orders": "Purchases",
+    "revenue": "Revenue",
+    "order_value": "Order value",
+}
+UNITS: Mapping[Unit, tuple[str, str]] = {
+    "customer": ("customer", "customers"),
+    "device": ("device", "devices"),
+    "decision": ("decision", "decisions"),
+}
+PER: Mapping[MetricName, str] = {
+    "conversion": "Share of {units} with a purchase",
+    "orders": "Purchases a {unit}",
+    "revenue": "Amount a {unit}, refunds taken off",
+    "order_value": "Amount a purchase",
+}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The verdict as a page shows it: `short` for lists, `kind` of its badge or note."""
+
+    short: str
+    sentence: str
+    detail: str
+    kind: str
+
+
+NOTHING_YET = Summary("Not started", "Not started yet", "Nobody is enrolled.", "plain")
+
+
+def measured(metric: MetricName, unit: Unit) -> str:
+    """Return what a metric counts, such as "Share of customers with a purchase"."""
+    singular, plural = UNITS[unit]
+    return PER[metric].format(unit=singular, units=plural)
+
+
+def value_text(metric: MetricName, value: float | None, show: Show, currency: str) -> str:
+    """Format a metric's value; amounts are in minor units."""
+    if value is None:
+        return NOTHING
+    if metric == "conversion":
+        return show.percent(value)
+    return show.number(value, digits=3) if metric == "orders" else show.money(round(value), currency)
+
+
+def lift_text(low: float | None, high: float | None, show: Show) -> str:
+    """Format an interval of relative changes: +2.1% to +6.3%."""
+    return NOTHING if low is None or high is None else f"{show.change(low)} to {show.change(high)}"
+
+
+def days_run(document: Experiment, now: int) -> int | None:
+    """Return the days since the start, until the end; None before the start."""
+    began = document.status.started_at
+    return None if began is None else max(0, ((document.status.ended_at or now) - began) // DAY)
+
+
+def summary(document: Experiment, results: Results | None, show: Show) -> Summary:
+    """Sum up an experiment: its end where it has one, else the verdict of the results."""
+    if results is None:
+        return NOTHING_YET
+    result = _of_verdict(document, results, show)
+    if document.status.state == "concluded" or document.status.before_archive == "concluded":
+        name = name_of(document, document.status.winner)
+        if document.status.winner == document.control.id:
+            return Summary("Kept as it was", f"Concluded: “{name}” stays.", result.sentence, "plain")
+        return Summary(f"{name} won", f"Concluded: “{name}” is in force.", result.sentence, "plain")
+    return result
+
+
+def name_of(document: Experiment, variant: str) -> str:
+    """Return the name of a variant, or its id where it is gone."""
+    return next((each.name for each in document.variants if each.id == variant), variant)
+
+
+def _of_verdict(document: Experiment, results: Results, show: Show) -> Summary:
+    verdict = results.verdict
+    name, metric = name_of(document, verdict.variant), METRICS[document.primary].lower()
+    interval = f"{lift_text(verdict.low, verdict.high, show)} {metric}"
+    match verdict.kind:
+        case "better":
+            against = f"Compared with “{document.control.name}”. {_certainty(document)}"
+            return Summary(f"{name} is better", f"{name} is better: {interval}", against, "good")
+        case "worse":
+            text = f"Every other variant is worse than “{document.control.name}”; the best of them: {interval}"
+            return Summary("Control is better", text, _certainty(document), "warn")
+        case "no_difference":
+            effect = show.percent(document.minimum_effect_percent / 100)
+            return Summary(
+                "No difference", f"No difference above {effect}", f"{name}: {interval}. {_certainty(document)}", "info"
+            )
+        case "mismatch":
+            return Summary("Split does not hold", _mismatch(document, results, show), MISMATCH_DETAIL, "bad")
+        case "guardrail":
+            return Summary("Guardrail broken", _guardrail(results, name), GUARDRAIL_DETAIL, "bad")
+        case _:
+            return _going_on(document, results, verdict, show)
+
+
+MISMATCH_DETAIL = (
+    "Some exposures are lost or counted twice in one of the variants, so the numbers below compare different "
+    "customers. Find the cause before you conclude anything; often a page of one variant fails to load or to report."
+)
+GUARDRAIL_DETAIL = "A running experiment stops by itself: everybody gets the control."
+
+
+def _mismatch(document: Experiment, results: Results, show: Show) -> str:
+    counts = " to ".join(show.number(variant.units) for variant in results.variants)
+    shares = " to ".join(show.percent(variant.expected_share, digits=0) for variant in results.variants)
+    return f"The split does not hold: {counts} {UNITS[document.unit][1]} where {shares} was planned"
+
+
+def _guardrail(results: Results, name: str) -> str:
+    broken = next(state for state in results.guardrails if state.is_broken)
+    return f"{name} loses more than {broken.tolerated_percent:g}% {METRICS[broken.metric].lower()}"
+
+
+def _going_on(document: Experiment, results: Results, verdict: ExperimentVerdict, show: Show) -> Summary:
+    """Say that it must go on, and for how long."""
+    left = days_left_text(results.days_left, show)
+    sentence = f"Keep going: {left}" if left else "Keep going"
+    if verdict.kind == "too_few":
+        need = f"Each variant needs 100 {UNITS[document.unit][1]} and 20 purchases before there is an interval."
+        return Summary("Too few yet", sentence, need, "info")
+    interval = lift_text(verdict.low, verdict.high, show)
+    so_far = f"So far {name_of(document, verdict.variant)}: {interval} {METRICS[document.primary].lower()}."
+    if document.method == "fixed":
+        so_far = "The result is read once, when the planned number has matured."
+    return Summary("Keep going", sentence, so_far, "info")
+
+
+def days_left_text(days: float | None, show: Show) -> str:
+    """Return "about 9 days", or an empty text where the pace is not known."""
+    if days is None:
+        return ""
+    return "less than a day" if days < 1 else f"about {show.count(round(days), 'day')}"
+
+
+def _certainty(document: Experiment) -> str:
+    """Return what the interval promises."""
+    when = "at every look" if document.method == "sequential" else "for one look at the planned number"
+    return f"The interval holds with 95% certainty, {when}."

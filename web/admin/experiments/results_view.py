@@ -1,0 +1,250 @@
+"""The results of an experiment as the page and its files show them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from engine.experiments.comparisons import GuardrailState, MetricComparison, has_mismatch
+from engine.experiments.results import Results, SegmentResult
+from engine.model.experiment import Experiment
+from web.admin.experiments.experiment_words import METRICS, UNITS, lift_text, measured, name_of, value_text
+from web.admin.shell.csv_file import Rows
+from web.charts.candidate_charts import Spec
+from web.charts.experiment_charts import VariantLift, lifts
+from web.format import NOTHING, Show
+
+TOO_FEW = "Too few yet"
+
+
+@dataclass(frozen=True)
+class VariantRow:
+    """A variant with its units, and the metric that decides; texts are ready to be read."""
+
+    name: str
+    position: int
+    is_control: bool
+    share: str
+    units: str
+    matured: str
+    value: str
+    lift: str
+    chance: str
+    changes: Sequence[str]
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """A metric of a variant beside the control's."""
+
+    metric: str
+    measured: str
+    variant: str
+    position: int
+    control_value: str
+    value: str
+    lift: str
+    is_primary: bool
+
+
+@dataclass(frozen=True)
+class GuardrailRow:
+    metric: str
+    variant: str
+    tolerated: str
+    is_broken: bool
+
+
+@dataclass(frozen=True)
+class SegmentRow:
+    """A segment with the lift of each variant in it."""
+
+    name: str
+    units: str
+    lifts: Sequence[str]
+
+
+@dataclass(frozen=True)
+class ResultsView:
+    """All figures of one look; `matured` is how many outcomes are in, as a share."""
+
+    matured: str
+    units: str
+    variants: Sequence[VariantRow]
+    metrics: Sequence[MetricRow]
+    guardrails: Sequence[GuardrailRow]
+    segments: Sequence[SegmentRow]
+    others: Sequence[str]
+    split_holds: bool
+    split: str
+    history: Sequence[VariantLift]
+    chart: Spec | None
+    assumed: Sequence[str]
+
+
+class Look(NamedTuple):
+    """One look at an experiment, and how its reader sees figures; `labels` are those of candidates."""
+
+    document: Experiment
+    results: Results
+    show: Show
+    currency: str
+    labels: Mapping[str, str]
+
+
+def view_of(look: Look) -> ResultsView:
+    """Put the numbers of one look into words."""
+    document, results, show = look.document, look.results, look.show
+    history = _history(document, results)
+    has_chart = any(point.low is not None for point in history)
+    measure = f"Change of {METRICS[document.primary].lower()}"
+    return ResultsView(
+        matured=show.percent(results.matured_share, digits=0),
+        units=show.count(sum(variant.units for variant in results.variants), *UNITS[document.unit]),
+        variants=[_variant(look, number) for number in range(len(document.variants))],
+        metrics=[_metric(look, each) for each in results.comparisons],
+        guardrails=[_guardrail(look, state) for state in results.guardrails],
+        segments=[_segment(document, segment, show) for segment in results.segments],
+        others=[variant.name for variant in document.variants[1:]],
+        split_holds=not has_mismatch(results.mismatch_p_value),
+        split=_split(results, show),
+        history=history,
+        chart=lifts(history, show=show, measure=measure) if has_chart else None,
+        assumed=_assumed(document, results, show),
+    )
+
+
+def _variant(look: Look, number: int) -> VariantRow:
+    document, results, show = look.document, look.results, look.show
+    variant, counted = document.variants[number], results.variants[number]
+    own = next((each for each in results.comparisons if each.variant == variant.id), None)
+    first = results.comparisons[0] if results.comparisons else None
+    value = own.value if own else first.control_value if first and number == 0 else None
+    return VariantRow(
+        name=variant.name,
+        position=number,
+        is_control=number == 0,
+        share=show.percent(counted.expected_share, digits=0),
+        units=show.number(counted.units),
+        matured=show.number(counted.matured),
+        value=value_text(document.primary, value, show, look.currency),
+        lift=_lift(own, show) if own else NOTHING,
+        chance=show.percent(own.chance_to_win, digits=0) if own and own.is_ready else NOTHING,
+        changes=changes_of(document, number, look.labels),
+    )
+
+
+def _guardrail(look: Look, state: GuardrailState) -> GuardrailRow:
+    tolerated = look.show.percent(state.tolerated_percent / 100)
+    return GuardrailRow(METRICS[state.metric], name_of(look.document, state.variant), tolerated, state.is_broken)
+
+
+def _lift(comparison: MetricComparison, show: Show) -> str:
+    return lift_text(comparison.low, comparison.high, show) if comparison.is_ready else TOO_FEW
+
+
+def _metric(look: Look, each: MetricComparison) -> MetricRow:
+    document, show, currency = look.document, look.show, look.currency
+    ids = [variant.id for variant in document.variants]
+    return MetricRow(
+        metric=METRICS[each.metric],
+        measured=measured(each.metric, document.unit),
+        variant=name_of(document, each.variant),
+        position=ids.index(each.variant),
+        control_value=value_text(each.metric, each.control_value, show, currency),
+        value=value_text(each.metric, each.value, show, currency),
+        lift=_lift(each, show),
+        is_primary=each.metric == document.primary,
+    )
+
+
+def _segment(document: Experiment, segment: SegmentResult, show: Show) -> SegmentRow:
+    field, _, value = segment.segment.partition("=")
+    name = f"{SEGMENT_NAMES.get(field, field)}: {show.country(value) if field == 'geo.country' else value}"
+    by_variant = {each.variant: _lift(each, show) for each in segment.comparisons}
+    texts = [by_variant.get(variant.id, TOO_FEW) for variant in document.variants[1:]]
+    return SegmentRow(name, show.number(segment.units), texts)
+
+
+SEGMENT_NAMES = {"device.type": "Device", "geo.country": "Country", "customer": "Customer"}
+
+
+def changes_of(document: Experiment, number: int, labels: Mapping[str, str]) -> list[str]:
+    """Return what a variant changes, in words; `labels` are those of candidates."""
+    variant = document.variants[number]
+    changes = []
+    if variant.order:
+        changes.append(f"First: {', '.join(labels.get(id, id) for id in variant.order)}")
+    if variant.candidates_off:
+        changes.append(f"Not offered: {', '.join(labels.get(id, id) for id in variant.candidates_off)}")
+    if variant.rules_off:
+        changes.append(f"Rules off: {', '.join(variant.rules_off)}")
+    if variant.rules:
+        changes.append(f"Rules added or changed: {', '.join(rule.name for rule in variant.rules)}")
+    if variant.policy is not None:
+        changes.append(f"Chooses by: {POLICY_WORDS.get(type(variant.policy).__name__, 'other settings')}")
+    changes += [f"{name} = {value}" for name, value in variant.values.items()]
+    return changes or ["Changes nothing"]
+
+
+POLICY_WORDS = {"Fixed": "the merchant's own order", "Split": "shares, without learning"}
+
+
+def _split(results: Results, show: Show) -> str:
+    counts = ", ".join(
+        f"{variant.name}: {show.number(variant.units)} ({show.percent(variant.expected_share, digits=0)} planned)"
+        for variant in results.variants
+    )
+    return f"{counts}."
+
+
+def _history(document: Experiment, results: Results) -> list[VariantLift]:
+    ids = [variant.id for variant in document.variants]
+    return [
+        VariantLift(
+            label=name_of(document, point.variant),
+            position=ids.index(point.variant),
+            day=point.day,
+            lift=point.lift,
+            low=point.low,
+            high=point.high,
+        )
+        for point in results.history
+    ]
+
+
+def _assumed(document: Experiment, results: Results, show: Show) -> list[str]:
+    """Return what the numbers rest on, a sentence each."""
+    unit, units = UNITS[document.unit]
+    holds = (
+        "The intervals hold at every look (a 95% confidence sequence), so you may look and stop whenever you like."
+        if document.method == "sequential"
+        else "The intervals hold once, when the planned number has matured. Stopping earlier finds chance differences."
+    )
+    planned = (
+        f"Planned: {show.count(results.planned_units, unit, units)} for a change of "
+        f"{show.percent(document.minimum_effect_percent / 100)} with a chance of 80%."
+        if results.planned_units
+        else "The planned number is shown once the control has results."
+    )
+    return [
+        holds,
+        planned,
+        f"A {unit} counts from its first answer that could have differed, in the variant of that moment.",
+        "Only those whose time to wait for results is over are compared; the placement's settings say how long.",
+        "Purchases before the start narrow the intervals (CUPED). Several variants share the 5% chance of error.",
+        "Chance to win: how likely the variant has the highest value of all, from the same numbers.",
+    ]
+
+
+def csv_rows(document: Experiment, results: Results) -> Rows:
+    """Return every metric of every variant as a table; lifts are relative changes, amounts minor units."""
+    counted = {variant.id: variant for variant in results.variants}
+    head = ("metric", "variant", "units", "matured", "value", "control_value", "lift", "low", "high", "chance_to_win")
+    rows: list[Sequence[object]] = [head]
+    for each in results.comparisons:
+        units = counted[each.variant]
+        values = (each.value, each.control_value, each.lift, each.low, each.high, each.chance_to_win)
+        rows.append((each.metric, each.variant, units.units, units.matured, *("" if v is None else v for v in values)))
+    return rows
