@@ -23,7 +23,6 @@ from engine.model.timestamps import MINUTE
 from engine.store import decisions, folds, rollups
 from engine.store.connection.database import Database
 from engine.store.decisions import DecisionRow
-from engine.store.experiments import exposures
 from engine.store.experiments.exposures import Exposure
 from engine.store.folds import News, Sums
 from engine.store.outcomes import OutcomeRow
@@ -240,7 +239,7 @@ class Recorder:
             new = await _missing(connection, group.entries) if uncertain else group.entries
             await decisions.append(connection, [entry.row for entry in new])
             _count_pending(sums, new)
-            await exposures.add_exposures(connection, [exposure for entry in new for exposure in entry.exposures])
+            sums.exposures.extend(exposure for entry in new for exposure in entry.exposures)
             if group.replacements:
                 await self._outcome_processor.forget(connection, [row.id for row in group.replacements], sums)
                 await decisions.replace(connection, group.replacements)

@@ -16,7 +16,7 @@ from engine.statistics.outages import MinuteRow
 from engine.store import observations, tables
 from engine.store.connection.bulk import insert_many
 from engine.store.experiments import exposures
-from engine.store.experiments.exposures import OutcomeCell, UnitKey
+from engine.store.experiments.exposures import Exposure, OutcomeCell, UnitKey
 from engine.store.observations import ObservationCell
 from engine.store.tables import (
     amounts,
@@ -142,10 +142,11 @@ News = Counter[tuple[int, str, str, str]]
 
 
 class Sums:
-    """Changes to the folds, gathered before they are written or compared."""
+    """Changes to the folds, gathered before they are written or compared, and exposures that go with them."""
 
     def __init__(self) -> None:
         self.of: dict[str, dict[Any, Values]] = {fold.name: {} for fold in (*FOLDS, OBSERVATIONS)}
+        self.exposures: list[Exposure] = []
 
     def add(self, fold: Fold, cell: tuple[Any, ...], *values: int) -> None:
         sums = self.of[fold.name].setdefault(cell, [0] * len(values))
@@ -163,7 +164,9 @@ async def add(connection: AsyncConnection, sums: Sums) -> None:
         cells = sums.of[fold.name].items()
         rows: list[tuple[Any, ...]] = sorted((*cell, *values) for cell, values in cells if any(values))
         await insert_many(connection, fold.table, fold.columns, rows, on_conflict="add")
-    await exposures.note_changes(connection, (UnitKey(*cell[:5]) for cell in sums.of[BOUGHT.name]))
+    bought = [UnitKey(*cell[:5]) for cell in sums.of[BOUGHT.name]]
+    if sums.exposures or bought:
+        await exposures.add(connection, sums.exposures, bought)
     await observations.append(connection, sums.of[OBSERVATIONS.name])
 
 

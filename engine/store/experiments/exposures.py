@@ -78,10 +78,11 @@ class _Exposed(NamedTuple):
     revenue: int
 
 
-async def add_exposures(connection: AsyncConnection, exposures: Sequence[Exposure]) -> None:
-    """Store first exposures; a unit that was exposed before keeps its first one."""
-    if not exposures:
-        return
+async def add(connection: AsyncConnection, exposures: Sequence[Exposure], bought: Iterable[UnitKey]) -> None:
+    """Store first exposures, and note them and the units that bought as changed.
+
+    A unit that was exposed before keeps its first exposure.
+    """
     first: dict[UnitKey, Exposure] = {}
     for exposure in exposures:
         first.setdefault(exposure.key, exposure)
@@ -90,13 +91,8 @@ async def add_exposures(connection: AsyncConnection, exposures: Sequence[Exposur
         for _, exposure in sorted(first.items())
     ]
     await insert_many(connection, experiment_exposures, _EXPOSURE_COLUMNS, rows, on_conflict="nothing")
-    await note_changes(connection, first)
-
-
-async def note_changes(connection: AsyncConnection, units: Iterable[UnitKey]) -> None:
-    """Note units whose sums have to be brought up to date."""
-    rows = [(*unit, 1) for unit in sorted(set(units))]
-    await insert_many(connection, experiment_changes, (*UNIT_KEY, "times"), rows, on_conflict="add")
+    changed = [(*unit, 1) for unit in sorted({*first, *bought})]
+    await insert_many(connection, experiment_changes, (*UNIT_KEY, "times"), changed, on_conflict="add")
 
 
 async def add_up(connection: AsyncConnection, *, limit: int) -> int:
