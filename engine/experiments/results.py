@@ -86,7 +86,7 @@ class ExperimentVerdict(msgspec.Struct, frozen=True):
 class Results(msgspec.Struct, frozen=True):
     """One look at an experiment. `planned_units` are those that the smallest effect of interest needs.
 
-    `days_left` is None where the pace is not known. `mismatch_p_value` is about the split.
+    `days_left` counts the minimum time too, and is None where the pace is not known. `mismatch_p_value` is about the split.
     """
 
     experiment: str
@@ -164,7 +164,7 @@ def results_of(
     verdict = _verdict(experiment, comparisons, states, p_value, is_complete=bool(planned and totals.units >= planned))
     left = None
     if planned and pace and verdict.kind in ("keep_going", "too_few"):
-        left = max(0.0, (planned - totals.units) / pace)
+        left = max(0.0, (planned - totals.units) / pace, experiment.minimum_days - _days_run(experiment, now))
     return Results(
         experiment=experiment.id,
         placement=placement,
@@ -196,6 +196,11 @@ def _planned(experiment: Experiment, exposed: VariantTotals) -> int | None:
     if size is None:
         return None
     return size.sequential if experiment.method == "sequential" else size.fixed
+
+
+def _days_run(experiment: Experiment, now: int) -> float:
+    began = experiment.status.phase_started_at
+    return (now - began) / DAY if began is not None else 0.0
 
 
 def _units_a_day(experiment: Experiment, exposed: VariantTotals, now: int) -> float:

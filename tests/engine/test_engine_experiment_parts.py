@@ -249,3 +249,10 @@ def test_a_fixed_horizon_says_nothing_before_its_end():
     assert results.verdict.kind == "keep_going"
     assert results.planned_units is not None
     assert results.planned_units > 4_000
+
+
+def test_the_days_left_count_the_minimum_time():
+    rows = sums(control=(2_000, 200), paypal=(2_000, 205))
+    results = results_of(experiment(minimum_days=7), "p", rows, window_minutes=60, now=2 * DAY)
+    assert results.days_left is not None
+    assert results.days_left >= 5
