@@ -86,7 +86,8 @@ class ExperimentVerdict(msgspec.Struct, frozen=True):
 class Results(msgspec.Struct, frozen=True):
     """One look at an experiment. `planned_units` are those that the smallest effect of interest needs.
 
-    `days_left` counts the minimum time too, and is None where the pace is not known. `mismatch_p_value` is about the split.
+    `days_left` counts the minimum time too, and is None where the pace is not known. `mismatch_p_value` is about the
+    split.
     """
 
     experiment: str
