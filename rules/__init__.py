@@ -4,7 +4,7 @@ from rules.analysis.changes_needed import Need, changes_needed
 from rules.compiled.compile import CompiledRules, Firing, compile_rules
 from rules.json_logic.logic import apply
 from rules.json_logic.problems import Problem, RuleError
-from rules.language.effects import Boost, Effect, Exclude, Pin, Require, Set, parse_effects, to_json
+from rules.language.effects import Boost, Effect, Exclude, Pin, Require, Set, candidates_of, parse_effects, to_json
 from rules.language.parse import parse_condition, parse_rule, parse_rules
 from rules.language.strict_json import check_values, loads
 from rules.language.tree import Rule
@@ -33,6 +33,7 @@ __all__ = [
     "Vocabulary",
     "Wording",
     "apply",
+    "candidates_of",
     "changes_needed",
     "check_values",
     "compile_rules",

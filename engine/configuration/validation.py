@@ -156,7 +156,7 @@ def _rule(around: Surroundings, place: str, rule: RuleDocument) -> Iterator[Fiel
     yield from _schedule(rule)
     ids = around.ids("candidate", place)
     for number, effect in enumerate(parsed.effects):
-        for name in _named(effect):
+        for name in rules.candidates_of(effect):
             if name not in ids:
                 yield FieldProblem(f"/effects/{number}", f"there is no candidate “{name}” in “{place}”")
 
@@ -165,16 +165,6 @@ def _schedule(rule: RuleDocument) -> Iterator[FieldProblem]:
     begin, end = rule.active_from, rule.active_to
     if begin and end and datetime.fromisoformat(begin) >= datetime.fromisoformat(end):
         yield FieldProblem("/active_to", "must be after active_from, or the rule is never in force")
-
-
-def _named(effect: rules.Effect) -> tuple[str, ...]:
-    match effect:
-        case rules.Exclude(candidates) | rules.Require(candidates) | rules.Boost(candidates, _):
-            return candidates
-        case rules.Pin(candidate, _):
-            return (candidate,)
-        case _:
-            return ()
 
 
 def _scenario(around: Surroundings, place: str, scenario: Scenario) -> Iterator[FieldProblem]:
@@ -235,7 +225,7 @@ def _of_rules(key: str, document: PlanDocument, error: rules.RuleError) -> Itera
 def _of_plan(key: str, plan: Plan) -> Iterator[FieldProblem]:
     ids = {candidate.id for candidate in plan.document.candidates}
     for rule in plan.rules:
-        for name in (name for effect in rule.effects for name in _named(effect)):
+        for name in (name for effect in rule.effects for name in rules.candidates_of(effect)):
             if name not in ids:
                 yield _broken(key, rule.id, "/effects", f"there would be no candidate “{name}”")
     yield from _buckets(f"placement {key}/", plan.placement, plan.document.fields)

@@ -12,7 +12,7 @@ from engine.kernel.choice_beliefs import ChoiceBeliefs, WeighedCandidates
 from engine.kernel.contextual_beliefs import ContextualBeliefs
 from engine.kernel.plan import Plan
 from engine.model.facts import Facts
-from engine.model.placement import Fixed, Split, Thompson
+from engine.model.placement import Contextual, Fixed, Split, Thompson
 
 Floats = NDArray[np.float64]
 AnyBeliefs = Beliefs | ContextualBeliefs | ChoiceBeliefs
@@ -42,7 +42,7 @@ def weighed_candidates(
             return WeighedCandidates(candidates.in_order(fixed_order_scores(len(eligible))), values)
         case Split() as policy:
             return WeighedCandidates(candidates.split(), split_weights(plan, policy, eligible))
-        case _:
+        case Thompson() | Contextual():
             return WeighedCandidates(candidates, weights)
 
 

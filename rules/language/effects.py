@@ -69,6 +69,17 @@ def to_json(effect: Effect) -> dict[str, object]:
             return {"set": {"name": name, "value": value}}
 
 
+def candidates_of(effect: Effect) -> tuple[str, ...]:
+    """Return the ids of the candidates that an effect names."""
+    match effect:
+        case Exclude(candidates) | Require(candidates) | Boost(candidates, _):
+            return candidates
+        case Pin(candidate, _):
+            return (candidate,)
+        case Set():
+            return ()
+
+
 def parse_effects(documents: object, path: str = "/effects") -> tuple[Effect, ...]:
     """Parse a decoded JSON list of effects; `path` is the prefix of the problems' paths. Raises RuleError."""
     if not isinstance(documents, list) or not documents:

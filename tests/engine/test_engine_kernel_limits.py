@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import msgspec
 import pytest
 
@@ -18,7 +20,7 @@ from engine.kernel.kernel import (
 )
 from engine.kernel.plan import Plan, PlanDocument
 from engine.model.facts import Facts, Past
-from engine.model.placement import Contextual, Fixed, One, Ranking, Split, Subset, Thompson
+from engine.model.placement import Contextual, Fixed, One, Policy, Ranking, Split, Subset, Thompson
 from tests.factories import (
     CART_OVER_100,
     EXPIRES,
@@ -66,6 +68,11 @@ def test_the_shape_says_how_many_are_shown(shape, slots, length):
 ])  # fmt: skip
 def test_the_policy_says_how_many_slots_are_drawn(policy, drawn):
     assert drawn_count(placement(policy=policy), 5) == drawn
+
+
+@pytest.mark.parametrize("kind", get_args(Policy))
+def test_every_policy_ranks_all_candidates_once(kind):
+    assert sorted(order(answer(plan(of=placement(policy=kind()))))) == sorted(METHODS)
 
 
 def test_a_fixed_order_is_the_merchants_own_and_certain():

@@ -13,6 +13,7 @@ from rules import (
     Set,
     Vocabulary,
     Wording,
+    candidates_of,
     describe,
     parse_condition,
     parse_effects,
@@ -35,6 +36,20 @@ BOTH_WAYS: list[tuple[dict[str, object], Effect]] = [
 def test_an_effect_is_read_and_written_in_the_same_form(document: dict[str, object], effect: Effect) -> None:
     assert parse_effects([document]) == (effect,)
     assert to_json(effect) == document
+
+
+@pytest.mark.parametrize(
+    ("effect", "ids"),
+    [
+        (Exclude(("klarna", "card")), ("klarna", "card")),
+        (Require(("card",)), ("card",)),
+        (Pin("paypal", 2), ("paypal",)),
+        (Boost(("ideal", "card"), 2.0), ("ideal", "card")),
+        (Set("card", "paypal"), ()),
+    ],
+)
+def test_an_effect_names_its_candidates(effect: Effect, ids: tuple[str, ...]) -> None:
+    assert candidates_of(effect) == ids
 
 
 @pytest.mark.parametrize(

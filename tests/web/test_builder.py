@@ -10,6 +10,7 @@ from benchmarks.checks.builder import rebuild_rules
 from engine.model.standard_vocabulary import STANDARD
 from rules.language.codes import COUNTRIES
 from web.admin.rules.builder import edits
+from web.admin.rules.builder.effects import KINDS
 from web.admin.rules.builder.history import MOST_PACKED, MOST_STEPS, History, packed, unpacked
 from web.admin.rules.builder.nodes import Group, Raw, Row, from_logic, to_logic
 from web.admin.rules.builder.operators import BY_TYPE
@@ -187,6 +188,18 @@ def test_effects_are_edited_in_rows_too_and_others_keep_their_json() -> None:
     assert effects_of(apply_action(form, "effect_add:set", TERMS))[-1] == {"set": {"name": "", "value": True}}  # type: ignore[index]
     assert effects_of(apply_action(form, "effect_remove:e.0", TERMS)) == effects_of(form)[1:]  # type: ignore[index]
     assert form.rows[2].kind == ""  # type: ignore[index]
+
+
+@pytest.mark.parametrize("kind", ["hide", "", "Exclude", "exclude.0"])
+def test_an_effect_of_an_unknown_kind_is_not_added(kind: str) -> None:
+    form = form_of(True)
+    assert effects_of(apply_action(form, f"effect_add:{kind}", TERMS)) == HIDE
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_of_effect_can_be_added(kind: str) -> None:
+    added = effects_of(apply_action(form_of(True), f"effect_add:{kind}", TERMS))
+    assert [list(effect) for effect in added] == [["exclude"], [kind]]  # type: ignore[attr-defined]
 
 
 def test_a_value_in_the_answer_changes_its_type() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from rules import Problem, RuleError, loads
 from web.admin.rules.builder import edits
-from web.admin.rules.builder.effects import EffectRow, blank_effect, effects_of, laid_over
+from web.admin.rules.builder.effects import KINDS, EffectRow, blank_effect, effects_of, laid_over
 from web.admin.rules.builder.nodes import Group, Steps, from_logic, to_logic
 from web.admin.rules.builder.overlay import Given, Overlay, name_of
 from web.admin.rules.builder.texts import Terms
@@ -166,8 +166,9 @@ def _index(name: str) -> int:
 
 
 def _add_effect(documents: list[object], kind: str) -> int:
-    documents.append(blank_effect(kind if kind in ("require", "pin", "boost", "set") else "exclude"))
-    return len(documents) - 1
+    if kind in KINDS:
+        documents.append(blank_effect(kind))
+    return max(0, len(documents) - 1)
 
 
 def _remove_effect(documents: list[object], name: str) -> int:

@@ -14,16 +14,12 @@ from engine.kernel.rule_sentences import labels_of
 from engine.model.account import Merchant
 from engine.model.placement import FieldDocument
 from rules import (
-    Boost,
-    Effect,
-    Exclude,
-    Pin,
     Problem,
-    Require,
     Rule,
     RuleError,
     Vocabulary,
     Wording,
+    candidates_of,
     describe,
     parse_rule,
 )
@@ -174,19 +170,9 @@ def _with_unit(field: FieldDocument, currency: str) -> FieldDocument:
 def _unknown_candidates(rule: Rule, labels: dict[str, str]) -> Iterator[Problem]:
     """Find effects that name candidates which the placement does not have."""
     for index, effect in enumerate(rule.effects):
-        for id in _named(effect):
+        for id in candidates_of(effect):
             if id not in labels:
                 yield Problem(f"/effects/{index}", f"there is no candidate “{id}” in this placement")
-
-
-def _named(effect: Effect) -> tuple[str, ...]:
-    match effect:
-        case Exclude(candidates) | Require(candidates) | Boost(candidates, _):
-            return candidates
-        case Pin(candidate, _):
-            return (candidate,)
-        case _:
-            return ()
 
 
 def _without(group: Group, wrong: Sequence[str]) -> Group | None:
