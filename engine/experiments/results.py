@@ -245,7 +245,7 @@ def _verdict(
         return ExperimentVerdict("too_few")
     if experiment.method == "fixed" and not is_complete:
         return ExperimentVerdict("keep_going")
-    best = max(primary, key=lambda each: each.lift or -math.inf)
+    best = max(primary, key=lambda each: -math.inf if each.lift is None else each.lift)
     if best.low is not None and best.low > 0:
         return ExperimentVerdict("better", best.variant, best.lift, best.low, best.high)
     if all(each.high is not None and each.high < 0 for each in primary):

@@ -15,6 +15,10 @@ from engine.model.timestamps import DAY
 
 SCRIPTS = ScriptDirectory.from_config(configuration())
 REVISIONS = sorted(script.revision for script in SCRIPTS.walk_revisions())
+MERCHANT = """
+INSERT INTO merchants (id, slug, mode, name, country, currency, locale, timezone, created_at, revision)
+VALUES (1, 's', 'live', 'S', 'DE', 'EUR', 'de', 'UTC', 1, 0)
+"""
 ONE_WAY = {"0002": "amounts and slots cannot be put back"}
 """Migrations that cannot be taken back, with what they say."""
 
@@ -82,7 +86,7 @@ def kept(before: dict[str, list[dict[str, object]]], after: dict[str, list[dict[
 
 
 def test_revisions_are_numbered_without_a_gap():
-    assert REVISIONS == [f"{number:04}" for number in range(1, len(REVISIONS) + 1)]
+    assert [f"{number:04}" for number in range(1, len(REVISIONS) + 1)] == REVISIONS
     assert SCRIPTS.get_heads() == [REVISIONS[-1]]
 
 
@@ -133,12 +137,7 @@ def test_events_of_browsers_go_with_the_column_that_tells_them_apart(engine):
 def test_a_step_down_keeps_the_rules_of_drafts(engine):
     go_up(engine, "0010")
     with engine.begin() as connection:
-        connection.execute(
-            text(
-                "INSERT INTO merchants (id, slug, mode, name, country, currency, locale, timezone, created_at, revision)"
-                " VALUES (1, 's', 'live', 'S', 'DE', 'EUR', 'de', 'UTC', 1, 0)"
-            )
-        )
+        connection.execute(text(MERCHANT))
         for kind in ("rule", "candidate"):
             connection.execute(
                 text(f"INSERT INTO draft_changes VALUES (1, 'p', '{kind}', 'r1', '{{}}', 1, 1, 'a@b.c', 1, '[]')")
@@ -152,12 +151,7 @@ def test_a_step_down_keeps_the_rules_of_drafts(engine):
 def test_authors_of_old_drafts_are_people_only(engine):
     go_up(engine, "0009")
     with engine.begin() as connection:
-        connection.execute(
-            text(
-                "INSERT INTO merchants (id, slug, mode, name, country, currency, locale, timezone, created_at, revision)"
-                " VALUES (1, 's', 'live', 'S', 'DE', 'EUR', 'de', 'UTC', 1, 0)"
-            )
-        )
+        connection.execute(text(MERCHANT))
         connection.execute(
             text(
                 "INSERT INTO users (id, email, name, slug, role, password_hash, created_at) "
