@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 
 import pytest
@@ -84,3 +85,17 @@ async def test_a_start_waits_for_a_database_that_is_away(tmp_path):
 def test_the_usual_forms_of_a_database_url_work():
     for scheme in ("postgres", "postgresql", "postgresql+asyncpg"):
         assert database_url(Settings(database_url=f"{scheme}://db/tap2")) == "postgresql+asyncpg://db/tap2"
+
+
+async def test_a_slow_job_rests_four_times_as_long_as_it_ran():
+    runs: list[tuple[float, float]] = []
+
+    async def run():
+        started = time.monotonic()
+        await asyncio.sleep(0.05)
+        runs.append((started, time.monotonic()))
+
+    await run_for(1.2, run)
+    assert len(runs) >= 2
+    for (started, ended), (following, _) in itertools.pairwise(runs):
+        assert following - ended >= 3.5 * (ended - started)
