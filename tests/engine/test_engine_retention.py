@@ -1,0 +1,197 @@
+"""What the hourly purge deletes and what it keeps, table by table; a new table must say which of the two it is."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Column, Table, select
+
+from benchmarks.process import ROOT
+from engine import jobs
+from engine.clock import now_ms
+from engine.model.timestamps import DAY, MINUTE, first_id_of
+from engine.previews.previews import KEPT_DAYS
+from engine.store import previews
+from engine.store.connection.database import Database, open_database, sqlite_url
+from engine.store.tables import metadata
+from engine.store.team import people
+
+pytestmark = pytest.mark.anyio
+
+RETENTION = 100
+AGES: dict[str, tuple[str, float]] = {
+    "decisions": ("id", RETENTION),
+    "outcomes": ("decision_id", RETENTION),
+    "lessons": ("decision_id", RETENTION),
+    "usage": ("day", RETENTION),
+    "tallies": ("minute", RETENTION),
+    "rule_days": ("day", RETENTION),
+    "field_days": ("day", RETENTION),
+    "field_faults": ("day", RETENTION),
+    "experiment_exposures": ("exposed_at", RETENTION),
+    "experiment_outcomes": ("day", RETENTION),
+    "minutes": ("minute", 2),
+    "waiting": ("minute", 31),
+}
+"""The column that says how old a row is, and the days after which it goes."""
+
+OTHERWISE = {
+    "beliefs": "while a decision may name them",
+    "previews": "for 90 days",
+    "sessions": "until they end",
+    "invitations": "until they expire",
+    "login_attempts": "while they count",
+}
+"""Tables with a purge of their own."""
+
+STAY = {
+    "active_plans", "amounts", "arrivals", "audit", "delays", "draft_changes", "drafts", "emergencies",
+    "experiment_changes", "experiment_sums", "fits", "fold_starts", "identities", "keys", "merchants", "plans",
+    "recovery_codes", "resources", "rollup_cursor", "rule_fired", "second_factors", "statistics", "users",
+    "write_probes",
+}  # fmt: skip
+
+
+def aged(column: str, days: float) -> Any:
+    """Return the value of a column for a row that is so many days old."""
+    moment = now_ms() - round(days * DAY)
+    match column:
+        case "day":
+            return moment // DAY
+        case "minute":
+            return moment // MINUTE
+        case "id" | "decision_id":
+            return first_id_of(moment) + "0" * 16
+        case _:
+            return moment
+
+
+def named(table: Table, name: str) -> Column[Any]:
+    """Return a column by its name in the database; in Python some are called otherwise."""
+    return next(column for column in table.columns if column.name == name)
+
+
+def row_of(table: Table, number: int, **values: Any) -> dict[str, Any]:
+    """Return a row whose numbers are 1 and whose texts say which row it is."""
+    row: dict[str, Any] = {}
+    for column in table.columns:
+        is_own = column.name not in ("merchant_id", "seq")
+        row[column.name] = str(number) if column.type.python_type is str else 1 if is_own else None
+    row |= {"merchant_id": 1} if "merchant_id" in row else {}
+    row |= {"seq": number} if "seq" in row else {}
+    return row | values
+
+
+@pytest.fixture
+async def database(tmp_path: Path, migrated_sqlite: Path) -> AsyncIterator[Database]:
+    shutil.copy(migrated_sqlite, tmp_path / "tap2.sqlite")
+    database = open_database(sqlite_url(str(tmp_path)))
+    await add(database, metadata.tables["merchants"], row_of(metadata.tables["merchants"], 1))
+    yield database
+    await database.close()
+
+
+async def add(database: Database, table: Table, *rows: dict[str, Any]) -> None:
+    async with database.write() as connection:
+        for row in rows:
+            await connection.execute(table.insert().values({named(table, name): row[name] for name in row}))
+
+
+async def count(database: Database, table: Table) -> int:
+    async with database.read() as connection:
+        return len((await connection.execute(select(table))).all())
+
+
+def test_every_table_is_purged_or_stays_on_purpose():
+    assert metadata.tables.keys() == AGES.keys() | OTHERWISE.keys() | STAY
+    assert len(metadata.tables) == len(AGES) + len(OTHERWISE) + len(STAY)
+
+
+@pytest.mark.parametrize("name", AGES)
+async def test_rows_go_after_their_time_and_not_before(database, name):
+    table, (column, days) = metadata.tables[name], AGES[name]
+    extra = {"trials": 0} if name == "waiting" else {}
+    ages = (days + 1.5, days + 400, days - 1.5, 0)
+    rows = [row_of(table, number, **{column: aged(column, age)}, **extra) for number, age in enumerate(ages, 1)]
+    await add(database, table, *rows)
+    await jobs.purge(database, retention_days=RETENTION)
+    async with database.read() as connection:
+        left = sorted((await connection.execute(select(named(table, column)))).scalars())
+    assert left == sorted(row[column] for row in rows[2:])
+
+
+async def test_a_purchase_without_a_decision_goes_by_its_own_time(database):
+    table = metadata.tables["outcomes"]
+    ages = (RETENTION + 1, RETENTION - 1)
+    rows = [
+        row_of(table, number, decision_id=None, occurred_at=aged("occurred_at", age))
+        for number, age in enumerate(ages, 1)
+    ]
+    await add(database, table, *rows)
+    await jobs.purge(database, retention_days=RETENTION)
+    assert await count(database, table) == 1
+
+
+async def test_minutes_that_outcomes_are_awaited_for_stay(database):
+    table = metadata.tables["waiting"]
+    await add(database, table, row_of(table, 1, minute=aged("minute", 300), trials=2))
+    await jobs.purge(database, retention_days=RETENTION)
+    assert await count(database, table) == 1
+
+
+@pytest.mark.parametrize("name", ["statistics", "delays", "arrivals", "amounts", "experiment_sums", "rule_fired"])
+async def test_sums_that_hold_no_customers_stay(database, name):
+    table = metadata.tables[name]
+    old = {"day": 1} if "day" in table.columns else {}
+    await add(database, table, row_of(table, 1, **old))
+    await jobs.purge(database, retention_days=RETENTION)
+    assert await count(database, table) == 1
+
+
+async def test_previews_go_after_their_own_time(database):
+    table = metadata.tables["previews"]
+    ages = (KEPT_DAYS + 1, KEPT_DAYS - 1)
+    await add(
+        database,
+        table,
+        *(row_of(table, number, started_at=aged("started_at", age)) for number, age in enumerate(ages)),
+    )
+    async with database.write() as connection:
+        await previews.purge(connection, before=now_ms() - KEPT_DAYS * DAY)
+    assert await count(database, table) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "over", "open_"),
+    [
+        ("sessions", {"expires_at": 99, "last_seen_at": 99}, {"expires_at": 200, "last_seen_at": 99}),
+        ("sessions", {"expires_at": 200, "last_seen_at": 50}, {"expires_at": 101, "last_seen_at": 51}),
+        ("invitations", {"expires_at": 100}, {"expires_at": 101}),
+        ("login_attempts", {"began_at": 40}, {"began_at": 41}),
+    ],
+)
+async def test_what_is_over_for_people_goes(database, name, over, open_):
+    await add(database, metadata.tables["users"], row_of(metadata.tables["users"], 1))
+    table = metadata.tables[name]
+    await add(database, table, row_of(table, 1, **over), row_of(table, 2, **open_))
+    async with database.write() as connection:
+        await people.purge(connection, now=100, seen_after=50, began_before=40)
+    async with database.read() as connection:
+        keys = (await connection.execute(select(next(iter(table.primary_key.columns))))).scalars().all()
+    assert keys == ["2"]
+
+
+def test_the_guide_names_what_goes_and_what_stays():
+    page = (ROOT / "docs" / "running.md").read_text()
+    section = re.split(r"\n## ", page.partition("\n## Retention\n")[2])[0]
+    gone, _, stays = " ".join(section.split()).partition("stay")
+    for words in ("decisions", "outcomes", "usage", "exposures", "counts for charts", "Ended sessions", "90 days"):
+        assert words in gone, words
+    kept = gone.rpartition(". ")[2]
+    assert kept.startswith("Statistics, sums of experiments, plan versions and the audit log")
+    assert "no customers" in stays
