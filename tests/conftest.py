@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import hypothesis
 import msgspec
 import pytest
 
@@ -28,6 +29,10 @@ from tests.shuffle import pytest_addoption, pytest_collection_modifyitems, pytes
 from web.http import logs
 
 EngineFactory = Callable[..., Awaitable[Engine]]
+# On a loaded machine, or on a first call that compiles, an example takes as long as it takes.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
+
 BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 
 

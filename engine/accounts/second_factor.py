@@ -38,6 +38,7 @@ RECOVERY_CODES = 10
 RECOVERY_BYTES = 15
 """120 bits: enough to be stored as a plain SHA-256 (ASVS 6.5.2 asks for 112)."""
 WRONG = "This code is wrong or was used before."
+_CHALLENGE = re.compile(r"(?P<id>[0-9]{1,9})\.(?P<expires>[0-9]{1,15})\.")
 _BLANKS = re.compile(r"[\s-]+")
 
 
@@ -119,12 +120,11 @@ class SecondFactors:
 
     async def challenged(self, challenge: str) -> User:
         """Return the person of a challenge; `Forbidden` where it is over or invented."""
-        id_text, _, rest = challenge.partition(".")
-        expires_text = rest.partition(".")[0]
-        if id_text.isdigit() and expires_text.isdigit() and int(expires_text) > now_ms():
+        match = _CHALLENGE.match(challenge)
+        if match and (expires := int(match["expires"])) > now_ms():
             async with self._database.read() as connection:
-                user = await people.user_by_id(connection, int(id_text))
-            if user and hmac.compare_digest(self._signed(user, int(expires_text)).encode(), challenge.encode()):
+                user = await people.user_by_id(connection, int(match["id"]))
+            if user and hmac.compare_digest(self._signed(user, expires).encode(), challenge.encode()):
                 return user
         raise Forbidden("The log-in took too long. Start again.")
 
