@@ -8,6 +8,8 @@ DEV := $(VENV)/.dev
 SEED := $(shell date +%s)
 ASSETS := web/static/vendor/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Matrices are small here: more threads for one would only wait for each other.
+export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint format bench verify data wheel clean
