@@ -80,12 +80,17 @@ class LogPlayer:
     async def _ask(
         self, method: str, path: str, body: Any = None, *, good: tuple[int, ...] = (200, 201, 202)
     ) -> httpx.Response:
-        try:
-            response = await self._http.request(method, path, json=body)
-        except httpx.TransportError as error:
-            raise ReplayStopped(f"no answer from {self._http.base_url}: {error or type(error).__name__}") from None
-        if response.status_code in good:
-            return response
+        """Return the answer; wait as long as the server says where a limit is used up."""
+        while True:
+            try:
+                response = await self._http.request(method, path, json=body)
+            except httpx.TransportError as error:
+                raise ReplayStopped(f"no answer from {self._http.base_url}: {error or type(error).__name__}") from None
+            if response.status_code in good:
+                return response
+            if response.status_code != httpx.codes.TOO_MANY_REQUESTS:
+                break
+            await asyncio.sleep(float(response.headers.get("retry-after", 1)))
         status = response.status_code
         raise ReplayStopped(f"{method} {path}: {status} {_error_message(response)}{_hint(status)}")
 

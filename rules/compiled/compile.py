@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from rules.compiled.expressions import Constants
-from rules.compiled.pieces import Names, Piece, build_function, chunks, make_piece
+from rules.compiled.pieces import Names, Piece, build_function, chunks, make_piece, parse_statements
 from rules.compiled.syntax import call, constant, do, do_if, name, tuple_of
 from rules.json_logic.javascript import LARGEST_SAFE
 from rules.json_logic.problems import Problem, RuleError
@@ -130,7 +130,7 @@ def _build_evaluate(pieces: Iterable[Piece], fields: Iterable[Field], names: Nam
     if doubtful:
         certain.append(do_if(name("missing"), doubtful))
     source = "def evaluate(facts):\n get = facts.get\n missing = 0\n fired = []\n undecided = []"
-    main = cast(ast.FunctionDef, ast.parse(source).body[0])
+    main = cast(ast.FunctionDef, parse_statements(source)[0])
     main.body += [statement for field in fields for statement in _read_statements(field, names, constants)]
     main.body += _currency_statements({scope for piece in pieces for scope in piece.scopes}, names, constants)
     main.body += [*certain, ast.Return(tuple_of(name("fired"), name("undecided")), lineno=1, col_offset=0)]
@@ -148,7 +148,7 @@ def _read_statements(field: Field, names: Names, constants: Constants) -> list[a
     else:
         reader = constants.name_of(field.reader)
         source = f"{local} = {reader}(get({key}))\nif {local} is None:\n missing |= "
-    return ast.parse(f"{source}{names.bits[field.name]}").body
+    return parse_statements(f"{source}{names.bits[field.name]}")
 
 
 def _currency_statements(scopes: Iterable[MoneyScope], names: Names, constants: Constants) -> list[ast.stmt]:
@@ -157,7 +157,7 @@ def _currency_statements(scopes: Iterable[MoneyScope], names: Names, constants: 
     for scope in sorted(scopes, key=repr):
         accepted, bit = constants.name_of(scope.accepted_values), names.bits[scope.amount]
         for local in [names.locals[field] for field in scope.currency_fields] or ["None"]:
-            statements += ast.parse(f"if {local} not in {accepted}:\n missing |= {bit}").body
+            statements += parse_statements(f"if {local} not in {accepted}:\n missing |= {bit}")
     return statements
 
 

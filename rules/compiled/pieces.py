@@ -7,6 +7,7 @@ import ast
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, cast
 from zlib import crc32
 
@@ -21,6 +22,16 @@ USUAL_RULES = 48
 """One function for all rules would block other threads while it compiles; a piece this size takes milliseconds."""
 
 _Function = Callable[..., None]
+
+# CPython before 3.12 counts the depth of all threads' trees in one number, and fails where two threads build some at
+# once (python/cpython#106905).
+_one_tree_at_a_time = Lock()
+
+
+def parse_statements(source: str) -> list[ast.stmt]:
+    """Return the statements of generated source; it holds nothing of what merchants write."""
+    with _one_tree_at_a_time:
+        return ast.parse(source).body
 
 
 class Names:
@@ -84,7 +95,9 @@ def build_function(definition: ast.FunctionDef, table: dict[str, object]) -> Cal
 
     Compile one function at a time: neither the compiler nor the freeing of so many nodes releases the GIL.
     """
-    exec(compile(ast.Module([definition], type_ignores=[]), "<rules>", "exec"), table)  # noqa: S102
+    with _one_tree_at_a_time:
+        code = compile(ast.Module([definition], type_ignores=[]), "<rules>", "exec")
+    exec(code, table)  # noqa: S102
     # Remove the function from its own globals: without the reference cycle it is freed at once, without a GC pass.
     return cast(Callable[..., Any], table.pop(definition.name))
 

@@ -54,6 +54,7 @@ class MemoryLog:
         monkeypatch.setattr(outcome_processor, "folds", self)
         monkeypatch.setattr(recorder, "decisions", store(by_ids=self.by_ids, append=self.append, replace=self.append))
         monkeypatch.setattr(recorder, "folds", self)
+        monkeypatch.setattr(recorder, "rollups", store(add_firsts=self.add_firsts))
 
     def statistics(self) -> dict[str, tuple[int, int]]:
         """Return trials and successes by candidate, over all that was folded."""

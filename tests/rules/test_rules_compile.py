@@ -4,6 +4,7 @@ import gc
 import json
 import time
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 
@@ -247,3 +248,16 @@ def test_deeply_nested_rules_compile_in_time_for_their_size() -> None:
     compiled = compile_rules(rules, VOCABULARY, LISTS)
     assert time.process_time() - begun < 3
     assert {field for _, field in compiled.evaluate({"cart.items": 5}).skipped} == {"customer.id"}
+
+
+def test_threads_compile_at_the_same_time():
+    """CPython 3.11 fails where two threads build syntax trees at once, unless they take turns."""
+    vocabulary = Vocabulary([Field(name=f"a.f{number}", type="integer") for number in range(40)], currency="EUR")
+    documents = [
+        {"id": f"r{number}", "when": {">": [{"var": f"a.f{number}"}, number]}, "effects": [{"exclude": ["card"]}]}
+        for number in range(40)
+    ]
+    parsed = parse_rules(documents, vocabulary, {})
+    with ThreadPoolExecutor(8) as pool:
+        compiled = list(pool.map(lambda _: compile_rules(parsed, vocabulary, {}), range(48)))
+    assert {parsed[number].id for each in compiled for number in each.evaluate({"a.f3": 4}).fired} == {"r3"}

@@ -138,7 +138,12 @@ def test_who_may_only_look_changes_nothing(server: Server, side: Side):
     for name in ("publish", "schedule", "ask", "approve", "send-back", "discard", "keep"):
         assert viewer.send(CHANGES, act=name, revision="1000001").status_code == 403
     assert viewer.send(f"{SCENARIOS}/new", id="s", name="S").status_code == 403
-    assert viewer.send(CHANGES, act="explode", revision="1").status_code == 404
+    assert viewer.send(CHANGES, act="explode", revision="1").status_code == 403
+
+
+def test_an_unknown_act_is_not_found(side: Side, person: Person):
+    draft(side)
+    assert person.send(CHANGES, act="explode", revision="1").status_code == 404
 
 
 def test_a_time_is_read_in_the_merchants_timezone(side: Side, person: Person):

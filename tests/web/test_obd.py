@@ -17,6 +17,7 @@ from engine.settings import Settings
 from evaluation.bandit_log import BadLog, LoggedRow, campaign_of, items_of, read_items, read_log
 from evaluation.bandit_log_play import LogPlayer, ReplayStopped
 from evaluation.bandit_log_report import caveat, learned_rate, matches_to_see_double, report, verdict, wilson
+from tests.serving import UNLIMITED
 from web.app import create_app
 from web.cli.replay import replay
 
@@ -148,8 +149,8 @@ def test_doubling_takes_the_matches_that_a_simulation_says():
 
 
 @asynccontextmanager
-async def server(folder: Path, kind: str = "secret") -> AsyncIterator[tuple[httpx.AsyncClient, Engine]]:
-    app = create_app(Settings(data=str(folder), refresh_seconds=0.05))
+async def server(folder: Path, kind: str = "secret", **limits: str) -> AsyncIterator[tuple[httpx.AsyncClient, Engine]]:
+    app = create_app(Settings(data=str(folder), refresh_seconds=0.05, **(UNLIMITED | limits)))
     async with app.lifespan():
         engine: Engine = app.state.engine
         merchant, _ = await engine.accounts.add_merchant("shop", "Shop")
@@ -193,6 +194,21 @@ def test_an_answer_in_the_fallback_order_neither_matches_nor_teaches():
         async with httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://shop") as http:
             played = await LogPlayer(http, "obd.toy", at_once=4).play([LoggedRow("0", 1, True, 0.5)] * 3)
             assert (played.matched, played.fallbacks) == ([], 3)
+
+    asyncio.run(play())
+
+
+def test_a_replay_waits_where_the_limit_is_used_up():
+    statuses = [429, 429, 200]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        body = {"decision_id": "dec_1", "fallback": True, "ranking": []}
+        return httpx.Response(statuses.pop(0), json=body, headers={"retry-after": "0"})
+
+    async def play() -> None:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://shop") as http:
+            played = await LogPlayer(http, "obd.toy", at_once=1).play([LoggedRow("0", 1, True, 0.5)])
+            assert (played.fallbacks, statuses) == (1, [])
 
     asyncio.run(play())
 
