@@ -21,9 +21,9 @@ PROJECT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = PROJECT / "screenshots"
 PASSWORD = "correct horse battery staple"
 DEMO = "demo@tap2.example"
-READY_SECONDS = 60
+READY_SECONDS = 120
 COMMAND_SECONDS = 180
-PATIENCE_MS = 20_000
+PATIENCE_MS = 30_000
 TAP2 = [sys.executable, "-c", "from web.cli import main; main()"]
 
 
@@ -76,7 +76,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    settings = {"TAP2_DATA": str(data), "TAP2_PORT": str(port), "TAP2_DEMO": "1", "TAP2_DEMO_RATE": "15"}
+    settings = {"TAP2_DATA": str(data), "TAP2_PORT": str(port), "TAP2_DEMO": "1", "TAP2_DEMO_RATE": "8"}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TAP2_")}
     environment |= settings | {"TAP2_PASSWORD": PASSWORD}
     serving = {name: value for name, value in environment.items() if name != "TAP2_PASSWORD"}
@@ -88,7 +88,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield site
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
         log.close()
 
 
