@@ -114,8 +114,3 @@ def changed_fields(before: Experiment, after: Experiment) -> set[str]:
     """Return the names of the fields in which two documents differ, besides the status."""
     names = (name for name in Experiment.__struct_fields__ if name != "status")
     return {name for name in names if getattr(before, name) != getattr(after, name)}
-
-
-def begins_phase(changed: set[str]) -> bool:
-    """Return whether a change of these fields compares other customers than before."""
-    return bool(changed & {"share", "audience", "variants", "unit", "layer"})

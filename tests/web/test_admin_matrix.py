@@ -47,6 +47,8 @@ class Route(NamedTuple):
 
     def _name_of(self, part: str) -> str:
         """Which id stands in a part, which is called `id` in many templates."""
+        if "/experiments/" in self.template and part in ("id", "file"):
+            return f"experiment_{part}"
         if part != "id":
             return part
         if "/changes/" in self.template or "/rules/" in self.template:
@@ -81,6 +83,7 @@ def full(server: Server) -> Side:
     for address, body in (
         (f"{path}/candidates", {"id": "hidden", "label": f"{SECRET} card", "type": "card"}),
         (f"{path}/rules", rule),
+        (f"{path}/experiments", {**examples.EXPERIMENT, "id": "hidden", "name": f"{SECRET} test"}),
         ("/v1/lists", {"name": "hidden", "values": [f"{SECRET} value"]}),
         ("/v1/vocabulary", {**examples.FIELD, "name": "cart.hidden", "label": f"{SECRET} field"}),
     ):
@@ -103,6 +106,7 @@ def ids(server: Server, full: Side) -> dict[str, str]:
         "key": "payment_methods", "kind": "rule", "rule": "hidden", "methods": "hidden", "candidates": "hidden",
         "scenarios": "none", "emergencies": "1", "number": "1", "name": "hidden", "file": "shares.csv",
         "key_id": keys[0].id, "decision_id": full.decide()["decision_id"], "entry_id": str(entries[0].id),
+        "placement": "payment_methods", "experiment_id": "hidden", "experiment_file": "results.json", "act": "start",
         "person_id": str(server.run(server.engine.team.user(owner)).id),
     }  # fmt: skip
 

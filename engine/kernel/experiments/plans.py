@@ -51,9 +51,6 @@ class Pick(NamedTuple):
     assignments: tuple[Assignment, ...]
 
 
-NOTHING = Pick(IN_FORCE, ())
-
-
 class ExperimentPlans:
     """The plans of a placement's experiments. `plans` holds one for each combination of variants that may occur."""
 

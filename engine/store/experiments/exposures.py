@@ -137,14 +137,6 @@ async def _bought(connection: AsyncConnection, keys: Sequence[tuple[Any, ...]]) 
     return [(_Exposed(*row[:width]), int(row[width]), int(row[width + 1])) for row in await connection.execute(query)]
 
 
-async def exposure_of(connection: AsyncConnection, key: UnitKey) -> tuple[str, int] | None:
-    """Return the variant that a unit was exposed to, and when; None if it was not."""
-    c = experiment_exposures.c
-    query = select(c.variant, c.exposed_at).where(*(c[name] == value for name, value in key._asdict().items()))
-    row = (await connection.execute(query)).first()
-    return (row.variant, row.exposed_at) if row else None
-
-
 async def purge(connection: AsyncConnection, *, before: int, before_day: int) -> None:
     """Delete what is known of units before a time (epoch ms); the sums stay."""
     await connection.execute(delete(experiment_exposures).where(experiment_exposures.c.exposed_at < before))
