@@ -235,9 +235,7 @@ class Drafts:
             held = {row.key for row in await drafts.changes(connection, actor.merchant_id, placement)}
             gone = [_typed(row) for row in msgspec.json.decode(entry.before or "[]", type=list[DraftChangeRow])]
             rows = [
-                row._replace(revision=taken, authors=_with_author(row.authors, actor))
-                for row in gone
-                if row.key not in held
+                row._replace(revision=taken, authors=actor.added_to(row.authors)) for row in gone if row.key not in held
             ]
             await drafts.put(connection, actor.merchant_id, placement, rows)
         return len(rows)
@@ -336,15 +334,10 @@ def _rows(
     authors = {id: row.authors for id, row in held.items()}
     return [
         DraftChangeRow(
-            id, document, bases.get(id, 0), revision, actor.name, now, kind, _with_author(authors.get(id, ()), actor)
+            id, document, bases.get(id, 0), revision, actor.name, now, kind, actor.added_to(authors.get(id, ()))
         )
         for id, document in documents.items()
     ]
-
-
-def _with_author(authors: tuple[str, ...], actor: Actor) -> tuple[str, ...]:
-    """Return the authors with the person for whom the actor changes something, where it is known."""
-    return tuple(dict.fromkeys((*authors, actor.person))) if actor.person else tuple(authors)
 
 
 async def _put(

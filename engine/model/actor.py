@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 
@@ -19,3 +21,7 @@ class Actor(msgspec.Struct, frozen=True):
     def person(self) -> str:
         """Return the person who answers for what the actor does; empty where nobody knows who that is."""
         return self.name if self.on_behalf_of is None else self.on_behalf_of
+
+    def added_to(self, authors: Sequence[str]) -> tuple[str, ...]:
+        """Return the authors with the person for whom this actor changes something, where it is known."""
+        return tuple(dict.fromkeys((*authors, self.person))) if self.person else tuple(authors)

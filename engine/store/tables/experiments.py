@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, PrimaryKeyConstraint, Table, Text
 
 from engine.store.tables.schema import merchant_column, metadata
 
 UNIT_KEY = ("merchant_id", "placement", "experiment", "phase", "unit")
 
+
+def _phase_columns() -> list[Column[Any]]:
+    return [
+        merchant_column(),
+        Column("placement", Text, nullable=False),
+        Column("experiment", Text, nullable=False),
+        Column("phase", Integer, nullable=False),
+    ]
+
+
 # The first exposure of each unit; `orders` and `revenue` are as far as they have been added to the sums.
 experiment_exposures = Table(
     "experiment_exposures",
     metadata,
-    merchant_column(),
-    Column("placement", Text, nullable=False),
-    Column("experiment", Text, nullable=False),
-    Column("phase", Integer, nullable=False),
+    *_phase_columns(),
     # A keyed hash of the customer, a hash of the device, or a decision id.
     Column("unit", Text, nullable=False),
     Column("variant", Text, nullable=False),
@@ -35,10 +44,7 @@ experiment_exposures = Table(
 experiment_outcomes = Table(
     "experiment_outcomes",
     metadata,
-    merchant_column(),
-    Column("placement", Text, nullable=False),
-    Column("experiment", Text, nullable=False),
-    Column("phase", Integer, nullable=False),
+    *_phase_columns(),
     Column("unit", Text, nullable=False),
     Column("day", Integer, nullable=False),
     Column("orders", BigInteger, nullable=False),
@@ -51,10 +57,7 @@ experiment_outcomes = Table(
 experiment_changes = Table(
     "experiment_changes",
     metadata,
-    merchant_column(),
-    Column("placement", Text, nullable=False),
-    Column("experiment", Text, nullable=False),
-    Column("phase", Integer, nullable=False),
+    *_phase_columns(),
     Column("unit", Text, nullable=False),
     # Counting holds the row, so that nobody takes it before the change is committed.
     Column("times", BigInteger, nullable=False),
@@ -66,10 +69,7 @@ experiment_changes = Table(
 experiment_sums = Table(
     "experiment_sums",
     metadata,
-    merchant_column(),
-    Column("placement", Text, nullable=False),
-    Column("experiment", Text, nullable=False),
-    Column("phase", Integer, nullable=False),
+    *_phase_columns(),
     Column("segment", Text, nullable=False),
     Column("hour", Integer, nullable=False),
     Column("variant", Text, nullable=False),
