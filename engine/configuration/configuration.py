@@ -129,10 +129,14 @@ class Configuration:
         )
 
     def experiments_in_force(self, placement: str) -> tuple[Experiment, ...]:
-        """Return the experiments that units are in, by the time they began."""
+        """Return the experiments that units are in, by the time they began; stopped ones leave units to others."""
         documents: tuple[Experiment, ...] = self.documents("experiment", placement)
         entered = (document for document in documents if is_in_force(document))
-        return tuple(sorted(entered, key=lambda document: (document.status.started_at or 0, document.id)))
+        return tuple(sorted(entered, key=_precedence))
+
+
+def _precedence(document: Experiment) -> tuple[bool, int, str]:
+    return document.status.state == "stopped", document.status.started_at or 0, document.id
 
 
 def is_in_force(document: Experiment) -> bool:

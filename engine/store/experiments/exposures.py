@@ -90,8 +90,13 @@ async def add(connection: AsyncConnection, exposures: Sequence[Exposure], bought
         (*exposure._replace(segments=msgspec.json.encode(exposure.segments).decode()), False, 0, 0)  # type: ignore[arg-type]
         for _, exposure in sorted(first.items())
     ]
-    await insert_many(connection, experiment_exposures, _EXPOSURE_COLUMNS, rows, on_conflict="nothing")
-    changed = [(*unit, 1) for unit in sorted({*first, *bought})]
+    inserted = set(
+        await insert_many(
+            connection, experiment_exposures, _EXPOSURE_COLUMNS, rows, on_conflict="nothing", returning="unit"
+        )
+    )
+    new = [key for key in first if key.unit in inserted]
+    changed = [(*unit, 1) for unit in sorted({*new, *bought})]
     await insert_many(connection, experiment_changes, (*UNIT_KEY, "times"), changed, on_conflict="add")
 
 
