@@ -81,7 +81,7 @@ class Engine:
         self.emergencies = Emergencies(database, publisher)
         self.experiments = Experiments(database, configurations, publisher)
         self.experiment_results = ExperimentResults(database)
-        self.supervisor = Supervisor(database, self.live, self.experiments, self.experiment_results)
+        self.supervisor = Supervisor(database, self.experiments, self.experiment_results)
         self.logbook = Logbook(database, self.hasher)
         self.scenarios = Scenarios(database, self.live, self.drafts, self.logbook)
         self.monitor = Monitor(database, self.live)

@@ -27,13 +27,12 @@ def problems_of_experiment(
     """Yield what is wrong with an experiment, given the rest of the configuration."""
     around = Surroundings(configuration)
     yield from _names(document)
-    yield from _audience(configuration, document)
-    if document.unit == "device" and all(field.name != DEVICE_ID for field in configuration.fields()):
+    yield from _audience(around, document)
+    if document.unit == "device" and all(field.name != DEVICE_ID for field in around.fields):
         yield FieldProblem("unit", f"device needs the fact “{DEVICE_ID}”: declare it under Fields")
     if document.minimum_days > document.maximum_days:
         yield FieldProblem("maximum_days", "must not be below minimum_days")
-    candidates = {candidate.id for candidate in configuration.documents("candidate", placement)}
-    rule_ids = {rule.id for rule in configuration.documents("rule", placement)}
+    candidates, rule_ids = around.ids("candidate", placement), around.ids("rule", placement)
     setup: Placement = configuration.get("placement", "", placement).document
     for number, variant in enumerate(document.variants):
         for name in (*variant.order, *variant.candidates_off):
@@ -77,12 +76,11 @@ def _content(variant: Variant) -> tuple[object, ...]:
     )
 
 
-def _audience(configuration: Configuration, document: Experiment) -> Iterator[FieldProblem]:
+def _audience(around: Surroundings, document: Experiment) -> Iterator[FieldProblem]:
     if document.audience is None:
         return
-    lists = {each.name: frozenset(each.values) for each in configuration.documents("list")}
     try:
-        rules.parse_condition(document.audience, configuration.vocabulary(), lists)
+        rules.parse_condition(document.audience, around.vocabulary, around.lists)
     except rules.RuleError as error:
         for problem in error.problems:
             yield FieldProblem(f"audience{problem.path}", problem.message)

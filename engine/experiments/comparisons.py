@@ -7,7 +7,8 @@ the metrics per unit (CUPED). Intervals hold at every look, or once where the me
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import operator
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -24,7 +25,6 @@ from engine.model.experiment import Experiment, MetricName
 from engine.store.experiments.sums import SumRow, UnitTotals
 
 CONFIDENCE = 0.95
-SEGMENT_KINDS = ("device.type", "geo.country", "customer")
 
 
 class MetricComparison(msgspec.Struct, frozen=True):
@@ -70,6 +70,10 @@ class VariantTotals(NamedTuple):
                 sums[row.variant] += row.totals
         return cls(tuple(sums), tuple(sums.values()))
 
+    def plus(self, other: VariantTotals) -> VariantTotals:
+        """Return the sums over the units of both."""
+        return VariantTotals(self.names, tuple(map(operator.add, self.by_variant, other.by_variant)))
+
     @property
     def units(self) -> int:
         """Return the number of units in all variants."""
@@ -89,14 +93,22 @@ def estimates_of(metric: MetricName, totals: Sequence[UnitTotals]) -> list[Metri
 
 
 def compare(
-    experiment: Experiment, totals: VariantTotals, *, planned_units: float, metrics: Sequence[MetricName] | None = None
+    experiment: Experiment,
+    totals: VariantTotals,
+    *,
+    planned_units: float,
+    metrics: Sequence[MetricName] | None = None,
+    has_chances: bool = True,
 ) -> list[MetricComparison]:
-    """Return every metric of every variant beside the control's; the primary metric comes first."""
+    """Return every metric of every variant beside the control's; the primary metric comes first.
+
+    Without chances, `chance_to_win` and `expected_loss` are 0: their integrals take most of the time.
+    """
     comparisons = []
     for metric in metrics or experiment.metrics:
         estimates = estimates_of(metric, totals.by_variant)
         is_defined = all(math.isfinite(estimate.value) and estimate.error > 0 for estimate in estimates)
-        chances = standings(estimates) if is_defined else []
+        chances = standings(estimates) if is_defined and has_chances else []
         for index in range(1, len(estimates)):
             comparison = _difference(experiment, estimates[0], estimates[index], planned_units)
             ready = is_defined and all(_is_ready(metric, estimates[number]) for number in (0, index))
@@ -171,18 +183,9 @@ def size_of(experiment: Experiment, metric: MetricEstimate) -> Size | None:
     return Size(*(math.ceil(units * scale) for units in pair))
 
 
-def estimate_of_past(conversion: float, *, units: float = 2.0) -> MetricEstimate:
-    """Return the estimate of a conversion rate that is known from the log."""
-    return MetricEstimate(conversion, conversion * (1 - conversion), units)
-
-
-def by_segment(rows: Iterable[SumRow]) -> Mapping[str, list[SumRow]]:
-    """Return the rows of each segment."""
-    segments: dict[str, list[SumRow]] = {}
-    for row in rows:
-        if row.segment:
-            segments.setdefault(row.segment, []).append(row)
-    return segments
+def estimate_of_past(conversion: float) -> MetricEstimate:
+    """Return the metric whose rate is known from the log, for a plan; it has no units of its own."""
+    return MetricEstimate(conversion, conversion * (1 - conversion), 0)
 
 
 def _difference(

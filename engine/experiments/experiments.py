@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 
 import msgspec
 
@@ -17,8 +16,8 @@ from engine.kernel.experiments.overlay import overlaid
 from engine.model.actor import Actor
 from engine.model.errors import Conflict, Forbidden, Invalid, NotFound, ReviewRequired, invalid
 from engine.model.experiment import Experiment, ExperimentStatus, State
-from engine.model.placement import Candidate, RuleDocument
 from engine.model.resource import Resource
+from engine.model.resource_kinds import Document, Kind, id_of
 from engine.model.timestamps import DAY
 from engine.store import resources
 from engine.store.connection.database import Database
@@ -52,6 +51,11 @@ class Experiments:
             if resource.kind == "experiment"
         ]
 
+    async def of_all_merchants(self) -> list[tuple[int, Resource]]:
+        """Return every experiment with its merchant's id."""
+        async with self._database.read() as connection:
+            return await resources.everywhere(connection, "experiment")
+
     async def get(self, merchant_id: int, placement: str, id: str) -> Resource:
         """Return one experiment; raise `NotFound` where there is none."""
         async with self._database.read() as connection:
@@ -61,7 +65,7 @@ class Experiments:
 
     async def create(self, actor: Actor, placement: str, document: Experiment) -> Resource:
         """Store a new experiment as a draft; its status is set here, whatever the document says."""
-        document = msgspec.structs.replace(document, status=ExperimentStatus(authors=_authors((), actor)))
+        document = msgspec.structs.replace(document, status=ExperimentStatus(authors=actor.added_to(())))
 
         def edit(configuration: Configuration) -> list[Change]:
             configuration.get("placement", "", placement)
@@ -91,7 +95,7 @@ class Experiments:
                 if fixed:
                     raise Conflict(f"customers are enrolled already, so {fixed[0]} stays as it is", field=fixed[0])
             else:
-                status = ExperimentStatus(authors=_authors(status.authors, actor))
+                status = ExperimentStatus(authors=actor.added_to(status.authors))
             return msgspec.structs.replace(document, status=status)
 
         return await self._change(actor, (placement, id), change, version=version)
@@ -228,18 +232,6 @@ class Experiments:
 
         return await self._change(actor, (placement, id), change)
 
-    async def due(self, now: int) -> list[tuple[int, str, str]]:
-        """Return the approved experiments whose `starts_at` has come, as (merchant id, placement, id)."""
-        async with self._database.read() as connection:
-            rows = await resources.everywhere(connection, "experiment")
-        return [
-            (merchant_id, resource.place, resource.id)
-            for merchant_id, resource in rows
-            if resource.document.status.state == "approved"
-            and resource.document.starts_at is not None
-            and datetime.fromisoformat(resource.document.starts_at).timestamp() * 1000 <= now
-        ]
-
     async def _take_out(
         self, actor: Actor, address: tuple[str, str], state: State, states: Sequence[State], reason: str
     ) -> Resource:
@@ -292,12 +284,8 @@ def _moved(document: Experiment, **changes: object) -> Experiment:
     return msgspec.structs.replace(document, status=msgspec.structs.replace(document.status, **changes))
 
 
-def _next(resource: Resource, document: Experiment) -> Change:
+def _next(resource: Resource, document: Document) -> Change:
     return Change(resource, resource._replace(version=resource.version + 1, document=document, changed_at=now_ms()))
-
-
-def _authors(authors: Sequence[str], actor: Actor) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*authors, actor.person))) if actor.person else tuple(authors)
 
 
 def _check(configuration: Configuration, placement: str, document: Experiment) -> None:
@@ -315,29 +303,21 @@ def _applied(configuration: Configuration, placement: str, document: Experiment,
     if plan is None:
         return []
     after = overlaid(plan, [(document, variant)])
-    changes = []
-    own = configuration.get("placement", "", placement)
-    if variant.policy is not None:
-        placement_document = msgspec.structs.replace(own.document, policy=variant.policy)
-        changes.append(Change(own, own._replace(version=own.version + 1, document=placement_document)))
-    changes += _changed(configuration, placement, "candidate", after.candidates)
-    changes += _changed(configuration, placement, "rule", after.rules)
+    changes = [_stored(configuration, placement, "candidate", candidate) for candidate in after.candidates]
+    changes += [_stored(configuration, placement, "rule", rule) for rule in after.rules]
     for id in variant.rules_off:
         rule = configuration.find("rule", placement, id)
-        if rule is not None and rule.document.enabled:
-            off = msgspec.structs.replace(rule.document, enabled=False)
-            changes.append(Change(rule, rule._replace(version=rule.version + 1, document=off)))
-    return changes
+        if rule is not None:
+            changes.append(_next(rule, msgspec.structs.replace(rule.document, enabled=False)))
+    own = configuration.get("placement", "", placement)
+    if variant.policy is not None:
+        changes.append(_next(own, msgspec.structs.replace(own.document, policy=variant.policy)))
+    return [change for change in changes if change.before is None or change.before.document != change.resource.document]
 
 
-def _changed(
-    configuration: Configuration, placement: str, kind: str, documents: Sequence[Candidate] | Sequence[RuleDocument]
-) -> list[Change]:
-    changes = []
-    for document in documents:
-        old = configuration.find(kind, placement, document.id)  # type: ignore[arg-type]
-        if old is None:
-            changes.append(Change(None, Resource(kind, placement, document.id, 1, document, now_ms())))  # type: ignore[arg-type]
-        elif old.document != document:
-            changes.append(Change(old, old._replace(version=old.version + 1, document=document, changed_at=now_ms())))
-    return changes
+def _stored(configuration: Configuration, placement: str, kind: Kind, document: Document) -> Change:
+    """Return the change that stores a document, new or as the next version."""
+    old = configuration.find(kind, placement, id_of(document))
+    if old is None:
+        return Change(None, Resource(kind, placement, id_of(document), 1, document, now_ms()))
+    return _next(old, document)

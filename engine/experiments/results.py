@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Sequence
+from functools import partial
+from itertools import groupby
 from typing import Literal
 
 import msgspec
@@ -13,7 +16,6 @@ from engine.experiments.comparisons import (
     GuardrailState,
     MetricComparison,
     VariantTotals,
-    by_segment,
     compare,
     estimate_of_past,
     estimates_of,
@@ -29,7 +31,7 @@ from engine.store import resources
 from engine.store.connection.database import Database
 from engine.store.experiments import activity, sums
 from engine.store.experiments.exposures import HOUR
-from engine.store.experiments.sums import SumRow
+from engine.store.experiments.sums import PhaseKey, SumRow
 
 DEFAULT_PLAN = 10_000
 """The units that intervals are narrowest at, where nothing is known of the metric yet."""
@@ -107,6 +109,13 @@ class Results(msgspec.Struct, frozen=True):
     segments: list[SegmentResult]
 
 
+class Health(msgspec.Struct, frozen=True):
+    """Whether guardrails hold, and how likely units would arrive in shares this far from the split."""
+
+    guardrails: list[GuardrailState]
+    mismatch_p_value: float
+
+
 class SizeAnswer(msgspec.Struct, frozen=True):
     """The units and days that an experiment needs, from what the log says of the last week."""
 
@@ -123,19 +132,23 @@ class ExperimentResults:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def look(self, merchant_id: int, resource: Resource, *, window_minutes: int, now: int) -> Results:
-        """Return the results of the running phase as they are at `now` (epoch ms)."""
+    async def look(self, merchant_id: int, resource: Resource, *, now: int, has_details: bool = True) -> Results:
+        """Return the results of the running phase as they are at `now` (epoch ms).
+
+        Without details, `history` and `segments` are empty: they take most of the time.
+        """
         experiment: Experiment = resource.document
         async with self._database.read() as connection:
-            rows = await sums.sums(
-                connection,
-                merchant_id,
-                resource.place,
-                experiment.id,
-                phase=experiment.status.phase,
-                segment=None,
-            )
-        return results_of(experiment, resource.place, rows, window_minutes=window_minutes, now=now)
+            setup = await resources.get(connection, merchant_id, "placement", "", resource.place)
+            rows = await sums.by_hour(connection, _phase_of(merchant_id, resource))
+        work = partial(results_of, window_minutes=setup.document.window_minutes, now=now, has_details=has_details)
+        return await asyncio.to_thread(work, experiment, resource.place, rows)
+
+    async def health(self, merchant_id: int, resource: Resource) -> Health:
+        """Return what an experiment is stopped for, over all units that were exposed so far."""
+        async with self._database.read() as connection:
+            rows = await sums.totals(connection, _phase_of(merchant_id, resource))
+        return health_of(resource.document, rows)
 
     async def size(self, merchant_id: int, placement: str, experiment: Experiment, *, now: int) -> SizeAnswer:
         """Return what an experiment needs, by the customers and purchases of the last week."""
@@ -150,19 +163,36 @@ class ExperimentResults:
         return SizeAnswer(conversion, week.units_a_day, enrolled, size, days)
 
 
+def _phase_of(merchant_id: int, resource: Resource) -> PhaseKey:
+    return PhaseKey(merchant_id, resource.place, resource.id, resource.document.status.phase)
+
+
+def health_of(experiment: Experiment, rows: Sequence[SumRow]) -> Health:
+    """Return the health of sums by segment and variant, of any hours."""
+    exposed = VariantTotals.of(experiment, [row for row in rows if not row.segment])
+    planned = _planned(experiment, exposed) or DEFAULT_PLAN
+    return Health(guardrails(experiment, exposed, planned_units=planned), mismatch_p_value(experiment, rows))
+
+
 def results_of(
-    experiment: Experiment, placement: str, rows: Sequence[SumRow], *, window_minutes: int, now: int
+    experiment: Experiment,
+    placement: str,
+    rows: Sequence[SumRow],
+    *,
+    window_minutes: int,
+    now: int,
+    has_details: bool = True,
 ) -> Results:
     """Return the results of sums by segment, hour and variant."""
     everybody = [row for row in rows if not row.segment]
-    matured = [row for row in everybody if _is_over(row, window_minutes, now)]
+    over = [row for row in rows if _is_over(row, window_minutes, now)]
+    matured = [row for row in over if not row.segment]
     totals, exposed = VariantTotals.of(experiment, matured), VariantTotals.of(experiment, everybody)
     planned = _planned(experiment, exposed)
     comparisons = compare(experiment, totals, planned_units=planned or DEFAULT_PLAN)
-    states = guardrails(experiment, exposed, planned_units=planned or DEFAULT_PLAN)
-    p_value = mismatch_p_value(experiment, rows)
+    health = health_of(experiment, rows)
     pace = _units_a_day(experiment, exposed, now)
-    verdict = _verdict(experiment, comparisons, states, p_value, is_complete=bool(planned and totals.units >= planned))
+    verdict = _verdict(experiment, comparisons, health, is_complete=bool(planned and totals.units >= planned))
     left = None
     if planned and pace and verdict.kind in ("keep_going", "too_few"):
         left = max(0.0, (planned - totals.units) / pace, experiment.minimum_days - _days_run(experiment, now))
@@ -175,13 +205,13 @@ def results_of(
         variants=_variants(experiment, exposed, totals),
         verdict=verdict,
         comparisons=comparisons,
-        guardrails=states,
-        mismatch_p_value=p_value,
+        guardrails=health.guardrails,
+        mismatch_p_value=health.mismatch_p_value,
         planned_units=planned,
         units_a_day=pace,
         days_left=left,
-        history=_history(experiment, matured, planned or DEFAULT_PLAN),
-        segments=_segments(experiment, rows, window_minutes, now, planned or DEFAULT_PLAN),
+        history=_history(experiment, matured, planned or DEFAULT_PLAN) if has_details else [],
+        segments=_segments(experiment, over, planned or DEFAULT_PLAN) if has_details else [],
     )
 
 
@@ -230,13 +260,12 @@ def _variants(experiment: Experiment, exposed: VariantTotals, matured: VariantTo
 def _verdict(
     experiment: Experiment,
     comparisons: Sequence[MetricComparison],
-    states: Sequence[GuardrailState],
-    p_value: float,
+    health: Health,
     *,
     is_complete: bool,
 ) -> ExperimentVerdict:
-    broken = [state.variant for state in states if state.is_broken]
-    if has_mismatch(p_value):
+    broken = [state.variant for state in health.guardrails if state.is_broken]
+    if has_mismatch(health.mismatch_p_value):
         return ExperimentVerdict("mismatch")
     if broken:
         return ExperimentVerdict("guardrail", broken[0])
@@ -258,21 +287,38 @@ def _verdict(
 
 
 def _history(experiment: Experiment, matured: Sequence[SumRow], planned: int) -> list[LiftPoint]:
-    points = []
-    for day in sorted({row.hour // HOURS_A_DAY for row in matured}):
-        totals = VariantTotals.of(experiment, (row for row in matured if row.hour // HOURS_A_DAY <= day))
-        for each in compare(experiment, totals, planned_units=planned, metrics=(experiment.primary,)):
+    points: list[LiftPoint] = []
+    primary = (experiment.primary,)
+    totals = VariantTotals.of(experiment, ())
+    for day, rows in groupby(sorted(matured, key=_day_of), key=_day_of):
+        totals = totals.plus(VariantTotals.of(experiment, rows))
+        for each in compare(experiment, totals, planned_units=planned, metrics=primary, has_chances=False):
             points.append(LiftPoint(day, each.variant, each.value, each.control_value, each.lift, each.low, each.high))
     return points
 
 
-def _segments(
-    experiment: Experiment, rows: Sequence[SumRow], window_minutes: int, now: int, planned: int
-) -> list[SegmentResult]:
-    results = []
-    for segment, inside in by_segment(row for row in rows if _is_over(row, window_minutes, now)).items():
-        totals = VariantTotals.of(experiment, inside)
-        comparisons = compare(experiment, totals, planned_units=planned, metrics=(experiment.primary,))
-        results.append(SegmentResult(segment, totals.units, comparisons))
-    results.sort(key=lambda result: (-result.units, result.segment))
-    return results[:MOST_SEGMENTS]
+def _day_of(row: SumRow) -> int:
+    return row.hour // HOURS_A_DAY
+
+
+def _segments(experiment: Experiment, rows: Sequence[SumRow], planned: int) -> list[SegmentResult]:
+    """Return the largest segments of matured rows."""
+    totals = {
+        segment: VariantTotals.of(experiment, inside)
+        for segment, inside in groupby(sorted(rows, key=_segment_of), key=_segment_of)
+        if segment
+    }
+    largest = sorted(totals, key=lambda segment: (-totals[segment].units, segment))[:MOST_SEGMENTS]
+    primary = (experiment.primary,)
+    return [
+        SegmentResult(
+            segment,
+            totals[segment].units,
+            compare(experiment, totals[segment], planned_units=planned, metrics=primary),
+        )
+        for segment in largest
+    ]
+
+
+def _segment_of(row: SumRow) -> str:
+    return row.segment

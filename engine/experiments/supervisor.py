@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from datetime import datetime
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.clock import now_ms
+from engine.experiments.comparisons import has_mismatch
 from engine.experiments.experiments import Experiments
-from engine.experiments.results import ExperimentResults, Results
-from engine.learning.live import Live
+from engine.experiments.results import ExperimentResults, Health, Results
 from engine.model.actor import Actor
 from engine.model.errors import EngineError
 from engine.model.experiment import Experiment
 from engine.model.resource import Resource
-from engine.model.timestamps import DAY
-from engine.store import resources
+from engine.model.timestamps import DAY, to_ms
 from engine.store.connection.database import Database
 from engine.store.experiments import exposures
 
@@ -32,9 +32,8 @@ UNITS_A_TRANSACTION = 200
 class Supervisor:
     """Runs as a job. Stopping gives everybody the control, with the reason in the audit log and on the page."""
 
-    def __init__(self, database: Database, live: Live, experiments: Experiments, results: ExperimentResults) -> None:
+    def __init__(self, database: Database, experiments: Experiments, results: ExperimentResults) -> None:
         self._database = database
-        self._live = live
         self._experiments = experiments
         self._results = results
 
@@ -42,13 +41,12 @@ class Supervisor:
         """Do all that is due."""
         await self.add_up()
         now = now_ms()
-        for merchant_id, placement, id in await self._experiments.due(now):
-            await _try(self._experiments.start(Actor(merchant_id, ENGINE), placement, id, reason="planned start"))
-        async with self._database.read() as connection:
-            rows = await resources.everywhere(connection, "experiment")
-        for merchant_id, resource in rows:
-            if resource.document.status.state == "running":
-                await self._look_after(merchant_id, resource, now)
+        for merchant_id, resource in await self._experiments.of_all_merchants():
+            actor = Actor(merchant_id, ENGINE)
+            if is_due(resource.document, now):
+                await _try(self._experiments.start(actor, resource.place, resource.id, reason="planned start"))
+            elif resource.document.status.state == "running":
+                await self._look_after(actor, resource, now)
 
     async def add_up(self) -> None:
         """Bring the sums of all experiments up to date."""
@@ -56,17 +54,12 @@ class Supervisor:
         while count == UNITS_A_TRANSACTION:
             count = await self._database.transact(_add_up)
 
-    async def _look_after(self, merchant_id: int, resource: Resource, now: int) -> None:
-        active = self._live.get(merchant_id, resource.place)
-        if active is None:
-            return
-        window = active.plan.placement.window_minutes
-        results = await self._results.look(merchant_id, resource, window_minutes=window, now=now)
-        reason = reason_to_stop(resource.document, results, now)
+    async def _look_after(self, actor: Actor, resource: Resource, now: int) -> None:
+        health = await self._results.health(actor.merchant_id, resource)
+        reason = reason_to_stop(resource.document, health, now)
         if reason:
             log.warning("experiment stopped", placement=resource.place, experiment=resource.id, reason=reason)
-            stopping = self._experiments.stop(Actor(merchant_id, ENGINE), resource.place, resource.id, reason=reason)
-            await _try(stopping)
+            await _try(self._experiments.stop(actor, resource.place, resource.id, reason=reason))
 
 
 async def _add_up(connection: AsyncConnection) -> int:
@@ -81,12 +74,19 @@ async def _try(action: Awaitable[Resource]) -> None:
         log.info("experiment left as it is", detail=error.detail)
 
 
-def reason_to_stop(experiment: Experiment, results: Results, now: int) -> str:
+def is_due(experiment: Experiment, now: int) -> bool:
+    """Return whether the planned start of an approved experiment has come."""
+    if experiment.status.state != "approved" or experiment.starts_at is None:
+        return False
+    return to_ms(datetime.fromisoformat(experiment.starts_at)) <= now
+
+
+def reason_to_stop(experiment: Experiment, health: Health | Results, now: int) -> str:
     """Return why an experiment must stop, as people read it; empty where it may go on."""
-    if results.verdict.kind == "mismatch":
+    if has_mismatch(health.mismatch_p_value):
         return "customers do not arrive in the shares of the split, so the comparison cannot be trusted"
     names = {variant.id: variant.name for variant in experiment.variants}
-    for state in results.guardrails:
+    for state in health.guardrails:
         if state.is_broken:
             metric = state.metric.replace("_", " ")
             return f"guardrail: {names[state.variant]} loses more than {state.tolerated_percent:g}% of {metric}"

@@ -61,8 +61,8 @@ class Guardrail(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class ExperimentStatus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The state of an experiment; only actions such as `start` change it.
 
-    `phase` counts from 1: a change of split, share or audience begins a new one. `offset` is where its share of the
-    layer begins. `authors` are persons who changed it; times are epoch milliseconds.
+    `phase` is 1 for now: what would begin another cannot change while units are enrolled. `offset` is where its share
+    of the layer begins. `authors` are persons who changed it; times are epoch milliseconds.
     """
 
     state: State = "draft"

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from bandits.experiments.moments import MetricEstimate
 from engine.experiments.comparisons import (
     VariantTotals,
-    by_segment,
     compare,
     estimate_of_past,
     estimates_of,
@@ -86,7 +85,7 @@ def test_rows_of_variants_that_are_gone_do_not_count():
 
 def test_segments_leave_everybody_out():
     rows = [SumRow(segment, 0, "control", UnitTotals(units=1)) for segment in ("", "a=1", "b=2", "a=1")]
-    assert {name: len(of) for name, of in by_segment(rows).items()} == {"a=1": 2, "b=2": 1}
+    assert {each.segment: each.units for each in look(experiment(), *rows).segments} == {"a=1": 2, "b=2": 1}
 
 
 # Comparisons

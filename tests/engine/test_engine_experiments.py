@@ -80,9 +80,9 @@ async def sums_of(shop: Shop, segment: str = "") -> dict[str, UnitTotals]:
     async with shop.engine.database.write() as connection:
         while await exposures.add_up(connection, limit=1_000):
             pass
-        rows = await sums.sums(connection, shop.id, PLACEMENT, "paypal-first", phase=1, segment=segment)
+        rows = await sums.by_hour(connection, sums.PhaseKey(shop.id, PLACEMENT, "paypal-first", 1))
     totals: dict[str, UnitTotals] = {}
-    for row in rows:
+    for row in (row for row in rows if row.segment == segment):
         totals[row.variant] = totals.get(row.variant, UnitTotals()) + row.totals
     return totals
 
@@ -249,8 +249,8 @@ async def test_a_look_tells_matured_units_from_all(shop: Shop) -> None:
     await shop.engine.supervisor.run()
     resource = await shop.engine.experiments.get(shop.id, PLACEMENT, "paypal-first")
     now = now_ms()
-    early = await shop.engine.experiment_results.look(shop.id, resource, window_minutes=60, now=now)
-    late = await shop.engine.experiment_results.look(shop.id, resource, window_minutes=60, now=now + DAY)
+    early = await shop.engine.experiment_results.look(shop.id, resource, now=now)
+    late = await shop.engine.experiment_results.look(shop.id, resource, now=now + DAY)
     assert (early.matured_share, late.matured_share) == (0.0, 1.0)
     assert early.verdict.kind == late.verdict.kind == "too_few"
     assert sum(variant.converted for variant in late.variants) == 20
@@ -284,3 +284,34 @@ async def test_little_or_flat_data_gives_a_verdict(shop: Shop, rows: list[SumRow
     results = results_of(document, PLACEMENT, rows, window_minutes=60, now=now_ms())
     assert results.verdict.kind == "too_few"
     assert all(each.low is None for each in results.comparisons)
+
+
+async def test_a_stopped_experiment_leaves_its_customers_to_the_next(shop: Shop) -> None:
+    await start(shop)
+    await shop.engine.experiments.stop(shop.actor(), PLACEMENT, "paypal-first", reason="support calls")
+    variants = (Variant(id="a", name="A"), Variant(id="b", name="B", candidates_off=("sepa_debit",)))
+    await start(shop, experiment(id="next", variants=variants))
+    seen = [(await shop.decide(str(n))).decision.experiments for n in range(20)]
+    assert all([entry["id"] for entry in entries] == ["next"] for entries in seen)
+
+
+async def test_a_known_exposure_is_not_added_up_again(shop: Shop) -> None:
+    await start(shop)
+    await shop.decide("anna")
+    await shop.engine.supervisor.add_up()
+    await shop.decide("anna")
+    async with shop.engine.database.write() as connection:
+        assert await exposures.add_up(connection, limit=10) == 0
+
+
+async def test_health_reads_the_same_as_a_look(shop: Shop) -> None:
+    document = await start(shop, experiment(guardrails=(Guardrail(metric="revenue"),)))
+    for name in map(str, range(40)):
+        answer = await shop.decide(name)
+        await shop.report(answer, "converted", answer.decision.ranking[0].id, amount=1_000 + int(name))
+    await shop.engine.supervisor.add_up()
+    resource = await shop.engine.experiments.get(shop.id, PLACEMENT, document.id)
+    health = await shop.engine.experiment_results.health(shop.id, resource)
+    look = await shop.engine.experiment_results.look(shop.id, resource, now=now_ms(), has_details=False)
+    assert (look.guardrails, look.mismatch_p_value) == (health.guardrails, health.mismatch_p_value)
+    assert (look.history, look.segments) == ([], [])

@@ -69,9 +69,7 @@ def experiments_results(*, id: str, merchant: str, is_test: bool, placement: str
         side = await engine.accounts.merchant(merchant, _mode(is_test))
         await engine.supervisor.add_up()
         resource = await engine.experiments.get(side.id, placement, id)
-        setup = (await engine.catalogue.get(side.id, "placement", "", placement)).document
-        window = setup.window_minutes
-        look = await engine.experiment_results.look(side.id, resource, window_minutes=window, now=now_ms())
+        look = await engine.experiment_results.look(side.id, resource, now=now_ms())
         plain: dict[str, Any] = msgspec.to_builtins(look)
         return plain
 

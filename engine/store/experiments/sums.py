@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import operator
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.store.tables import experiment_sums
@@ -66,16 +67,37 @@ class SumRow(NamedTuple):
     totals: UnitTotals
 
 
-async def sums(
-    connection: AsyncConnection, merchant_id: int, placement: str, experiment: str, *, phase: int, segment: str | None
-) -> list[SumRow]:
-    """Return the sums of a phase by segment, hour and variant; of one segment, or of all with None."""
+class PhaseKey(NamedTuple):
+    """A phase of an experiment."""
+
+    merchant_id: int
+    placement: str
+    experiment: str
+    phase: int
+
+
+async def by_hour(connection: AsyncConnection, key: PhaseKey) -> list[SumRow]:
+    """Return the sums of a phase by segment, hour and variant."""
     c = experiment_sums.c
-    columns = [c[name] for name in ("segment", "hour", "variant", *UnitTotals._fields)]
-    query = select(*columns).where(
-        c.merchant_id == merchant_id, c.placement == placement, c.experiment == experiment, c.phase == phase
-    )
-    if segment is not None:
-        query = query.where(c.segment == segment)
-    rows = await connection.execute(query.order_by(c.segment, c.hour, c.variant))
-    return [SumRow(row[0], row[1], row[2], UnitTotals(*row[3:])) for row in rows]
+    cell = (c.segment, c.hour, c.variant)
+    query = select(*cell, *(c[name] for name in UnitTotals._fields)).where(*_within(key)).order_by(*cell)
+    return [SumRow(row[0], row[1], row[2], UnitTotals(*row[3:])) for row in await connection.execute(query)]
+
+
+async def totals(connection: AsyncConnection, key: PhaseKey) -> list[SumRow]:
+    """Return the sums of a phase by segment and variant, all hours together under hour 0."""
+    c = experiment_sums.c
+    added = [func.sum(c[name]) for name in UnitTotals._fields]
+    query = select(c.segment, c.variant, *added).where(*_within(key)).group_by(c.segment, c.variant)
+    rows = await connection.execute(query.order_by(c.segment, c.variant))
+    return [SumRow(row[0], 0, row[1], _plain(row[2:])) for row in rows]
+
+
+def _within(key: PhaseKey) -> list[ColumnElement[bool]]:
+    return [experiment_sums.c[name] == value for name, value in key._asdict().items()]
+
+
+def _plain(values: Sequence[Any]) -> UnitTotals:
+    """Return sums as the numbers of the columns: PostgreSQL adds integers up to decimals."""
+    kinds = [type(value) for value in UnitTotals()]
+    return UnitTotals._make(kind(value) for kind, value in zip(kinds, values, strict=True))

@@ -60,19 +60,17 @@ async def experiments_page(frame: NamedDependency[Frame]) -> Page:
     return frame.page("experiments/experiments.html", page)
 
 
-async def results_of(frame: Frame, configuration: Configuration, resource: Resource) -> Results | None:
+async def results_of(frame: Frame, resource: Resource, *, has_details: bool) -> Results | None:
     """Return the results of an experiment as they are now; None before its start."""
     if resource.document.status.started_at is None:
         return None
-    placement = configuration.get("placement", "", resource.place).document
-    return await frame.engine.experiment_results.look(
-        frame.merchant.id, resource, window_minutes=placement.window_minutes, now=frame.show.now
-    )
+    results = frame.engine.experiment_results
+    return await results.look(frame.merchant.id, resource, now=frame.show.now, has_details=has_details)
 
 
 async def _row(frame: Frame, configuration: Configuration, resource: Resource) -> ExperimentRow:
     document: Experiment = resource.document
-    results = await results_of(frame, configuration, resource)
+    results = await results_of(frame, resource, has_details=False)
     verdict, (state, kind) = summary(document, results, frame.show), STATES[document.status.state]
     placement = configuration.find("placement", "", resource.place)
     units = sum(variant.units for variant in results.variants) if results else 0

@@ -71,7 +71,7 @@ async def experiment_file(
 ) -> Response[Any]:
     """Send the results as `results.csv` or `results.json`."""
     resource = await frame.engine.experiments.get(frame.merchant.id, placement, id)
-    results = await results_of(frame, await frame.engine.catalogue.configuration(frame.merchant.id), resource)
+    results = await results_of(frame, resource, has_details=True)
     if results is None or file not in ("results.csv", "results.json"):
         raise NotFound(f"there is no file “{file}”", field="file")
     if file == "results.csv":
@@ -123,7 +123,7 @@ async def _refused(
 async def _page(frame: Frame, resource: Resource, form: Form | None = None, *, failed: str = "") -> ExperimentPage:
     document: Experiment = resource.document
     configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
-    results, actions = await results_of(frame, configuration, resource), actions_for(frame, document)
+    results, actions = await results_of(frame, resource, has_details=True), actions_for(frame, document)
     state, kind = STATES[document.status.state]
     labels = labels_of(configuration.documents("candidate", resource.place))
     look = Look(document, results, frame.show, frame.merchant.currency, labels) if results else None

@@ -17,7 +17,6 @@ from engine.clock import now_ms
 from engine.experiments.results import Results, SizeAnswer
 from engine.kernel.experiments.plans import variant_of
 from engine.model.actor import Actor
-from engine.model.errors import NotFound
 from engine.model.experiment import Experiment
 from engine.model.placement import Id
 from engine.model.resource import Resource
@@ -176,11 +175,7 @@ async def results(
     access: NamedDependency[Access], engine: NamedDependency[Engine], placement: FromPath[str], id: FromPath[str]
 ) -> Response[bytes]:
     resource = await engine.experiments.get(access.merchant.id, placement, id)
-    active = engine.live.get(access.merchant.id, placement)
-    if active is None:
-        raise NotFound(f"there is no placement “{placement}” in force", field="placement")
-    window = active.plan.placement.window_minutes
-    look = await engine.experiment_results.look(access.merchant.id, resource, window_minutes=window, now=now_ms())
+    look = await engine.experiment_results.look(access.merchant.id, resource, now=now_ms())
     return json_response(look, headers=NO_STORE)
 
 
