@@ -8,7 +8,7 @@ DEV := $(VENV)/.dev
 SEED := $(shell date +%s)
 ASSETS := web/static/vendor/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-# Matrices are small here: more threads for one would only wait for each other.
+# As web/__init__.py does for servers; tests and benchmarks also load numpy without it.
 export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help

@@ -8,7 +8,6 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import PROJECT, take
 
 pytestmark = pytest.mark.browser
-RULES = "/admin/live/rules?placement=payment_methods"
 PAGE = "/admin/live/rules/payment_methods/-/preview"
 AXE = PROJECT / "node_modules" / "axe-core" / "axe.min.js"
 
@@ -18,22 +17,9 @@ def faults_of(page: Page) -> list[str]:
     return [violation["id"] for violation in page.evaluate("axe.run()")["violations"]]
 
 
-def open_preview(page: Page) -> None:
-    """Open the page of a draft that changes a rule, whatever other tests left behind."""
-    page.goto(PAGE)
-    if page.locator("#preview-start").is_disabled():
-        page.goto(RULES)
-        switch = page.get_by_role("switch").first
-        before = switch.get_attribute("aria-checked") or ""
-        switch.click()
-        expect(switch).not_to_have_attribute("aria-checked", before)
-        page.goto(PAGE)
-    expect(page.locator("#preview-start")).to_be_enabled()
-
-
 def test_a_draft_is_tried_with_the_keyboard_alone_and_kept(demo: Page) -> None:
     page = demo
-    open_preview(page)
+    page.goto(PAGE)
     assert faults_of(page) == []
     page.get_by_label("Decisions of").focus()
     page.keyboard.press("Tab")
@@ -54,7 +40,7 @@ def test_a_draft_is_tried_with_the_keyboard_alone_and_kept(demo: Page) -> None:
 
 def test_the_days_are_asked_for_only_where_they_count(demo: Page) -> None:
     page = demo
-    open_preview(page)
+    page.goto(PAGE)
     expect(page.get_by_label("First day")).to_be_hidden()
     page.get_by_label("Decisions of").select_option("custom")
     page.get_by_label("First day").fill("2026-11-03")
