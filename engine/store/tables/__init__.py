@@ -19,6 +19,7 @@ from engine.store.tables.experiments import (
     experiment_sums,
 )
 from engine.store.tables.log import decisions, outcomes
+from engine.store.tables.offers import budget_balances, budget_caps, holds, idempotent_answers, ledger
 from engine.store.tables.previews import previews
 from engine.store.tables.schema import metadata
 from engine.store.tables.statistics import (
@@ -48,6 +49,8 @@ __all__ = [
     "arrivals",
     "audit",
     "beliefs",
+    "budget_balances",
+    "budget_caps",
     "decisions",
     "delays",
     "draft_changes",
@@ -62,6 +65,9 @@ __all__ = [
     "fits",
     "fold_starts",
     "health",
+    "holds",
+    "idempotent_answers",
+    "ledger",
     "metadata",
     "minutes",
     "observations",

@@ -1,0 +1,72 @@
+"""The rules of the ledger: which movements a hold may make, and what it is afterwards. Pure.
+
+A hold is live until it is redeemed, released or expires. Only what is redeemed can be refunded.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from engine.model.errors import Conflict, invalid
+from engine.model.offers.hold import Hold, Movement
+
+
+class Transition(NamedTuple):
+    """A hold after a change, and the movements that lead to it."""
+
+    hold: Hold
+    movements: tuple[Movement, ...]
+
+
+def take(hold: Hold) -> Transition:
+    """Set aside the most that the offer may cost."""
+    return _moved(hold, Movement("hold", hold.amount, 1))
+
+
+def redeem(hold: Hold, *, discount: int, cart_total: int, order_id: str) -> Transition:
+    """Spend `discount` and give back the rest; raise `Conflict` unless the hold is live and covers it."""
+    _require(hold, "live")
+    if discount > hold.amount:
+        raise Conflict(f"the discount is {discount}, but only {hold.amount} is held", field="cart/total")
+    movements = [Movement("commit", discount, 1)]
+    if hold.amount > discount:
+        movements.append(Movement("release", hold.amount - discount, 0))
+    redeemed = hold._replace(state="redeemed", spent=discount, cart_total=cart_total, order_id=order_id)
+    return _moved(redeemed, *movements)
+
+
+def release(hold: Hold) -> Transition:
+    """Give back everything that is held, for a payment that failed or a customer who left."""
+    _require(hold, "live")
+    return _moved(hold._replace(state="released"), Movement("release", hold.amount, 1))
+
+
+def expire(hold: Hold) -> Transition:
+    """Give back everything that is held, because nobody redeemed it in time."""
+    _require(hold, "live")
+    return _moved(hold._replace(state="expired"), Movement("release", hold.amount, 1))
+
+
+def refund(hold: Hold, *, amount: int) -> Transition:
+    """Give back the share of the discount that belongs to `amount` of the cart's total; all of it at the end.
+
+    The use comes back when the whole cart is refunded. Raise `Conflict` unless the hold is redeemed, and `Invalid` for
+    more than is left of the cart's total.
+    """
+    _require(hold, "redeemed")
+    left = hold.cart_total - hold.refunded
+    if not 0 < amount <= left:
+        raise invalid("amount", f"must be from 1 to {left}, what is left of the order")
+    refunded = hold.refunded + amount
+    returned = hold.spent * refunded // hold.cart_total
+    after = hold._replace(refunded=refunded, returned=returned)
+    return _moved(after, Movement("refund", returned - hold.returned, int(after.is_refunded)))
+
+
+def _require(hold: Hold, state: str) -> None:
+    if hold.state != state:
+        raise Conflict(f"hold “{hold.id}” is {hold.state}, not {state}", field="hold_id")
+
+
+def _moved(hold: Hold, *movements: Movement) -> Transition:
+    return Transition(hold._replace(entries=hold.entries + len(movements)), movements)

@@ -1,0 +1,104 @@
+"""Holds and movements: what is set aside for an offer that was shown, and how money moves. Pure.
+
+Amounts are whole minor units of the budget's currency; a use is one grant of an offer.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+HoldState = Literal["live", "redeemed", "released", "expired"]
+MovementKind = Literal["hold", "commit", "release", "refund"]
+Account = Literal["available", "held", "spent"]
+
+ACCOUNTS: dict[MovementKind, tuple[Account, Account]] = {
+    "hold": ("available", "held"),
+    "commit": ("held", "spent"),
+    "release": ("held", "available"),
+    "refund": ("spent", "available"),
+}
+"""The account that a movement debits, and the one that it credits."""
+
+TOTAL = 0
+"""The period of a budget that is not counted by day."""
+
+
+class BalanceKey(NamedTuple):
+    """A balance of a budget: `period` is an epoch day or `TOTAL`, `customer` a keyed hash or empty for everybody."""
+
+    merchant_id: int
+    budget: str
+    period: int
+    customer: str
+
+
+class Balance(NamedTuple):
+    """What of a budget is held and spent."""
+
+    held: int = 0
+    spent: int = 0
+    held_uses: int = 0
+    spent_uses: int = 0
+
+    def plus(self, other: Balance) -> Balance:
+        """Return the sum of two balances, or of a balance and a change."""
+        return Balance(*(first + second for first, second in zip(self, other, strict=True)))
+
+
+class Movement(NamedTuple):
+    """An amount and uses that move between two accounts of every balance of a hold."""
+
+    kind: MovementKind
+    amount: int
+    uses: int
+
+    @property
+    def change(self) -> Balance:
+        """Return what the movement adds to a balance."""
+        debit, credit = ACCOUNTS[self.kind]
+        held = (credit == "held") - (debit == "held")
+        spent = (credit == "spent") - (debit == "spent")
+        return Balance(held * self.amount, spent * self.amount, held * self.uses, spent * self.uses)
+
+
+class Hold(NamedTuple):
+    """An offer that was shown, with the most that it may cost.
+
+    `amount` is held or was held; `spent` is what redeeming took, `returned` what refunds gave back of it. `cart_total`
+    is the total that `amount`, later `spent`, was quoted for, `refunded` how much of it was refunded. `entries` counts
+    the movements so far. `customer` is a keyed hash, empty for a guest.
+    """
+
+    id: str
+    merchant_id: int
+    placement: str
+    offer: str
+    plan_version: int
+    decision_id: str
+    customer: str
+    currency: str
+    amount: int
+    cart_total: int
+    balances: tuple[BalanceKey, ...]
+    created_at: int
+    expires_at: int
+    state: HoldState = "live"
+    spent: int = 0
+    refunded: int = 0
+    returned: int = 0
+    order_id: str = ""
+    entries: int = 0
+
+    @property
+    def standing(self) -> Balance:
+        """Return what the hold contributes to each of its balances."""
+        if self.state == "live":
+            return Balance(held=self.amount, held_uses=1)
+        if self.state != "redeemed":
+            return Balance()
+        return Balance(spent=self.spent - self.returned, spent_uses=0 if self.is_refunded else 1)
+
+    @property
+    def is_refunded(self) -> bool:
+        """Return whether the whole cart was refunded."""
+        return 0 < self.cart_total == self.refunded

@@ -1,0 +1,116 @@
+"""Take, redeem, release and refund holds, each in one transaction, once for each Idempotency-Key."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.kernel.offers import ledger
+from engine.kernel.offers.ledger import Transition
+from engine.model.errors import Conflict, FieldProblem, Invalid
+from engine.model.offers.hold import Hold
+from engine.store.connection.database import Database
+from engine.store.connection.inline import Work
+from engine.store.offers import holds, idempotent_answers
+
+MOST_EXPIRED_AT_ONCE = 500
+LOCK_NOT_AVAILABLE = "55P03"
+
+Change = Callable[[Hold], Transition]
+
+
+class Idempotency(NamedTuple):
+    """The Idempotency-Key of a request, and a digest of what is asked."""
+
+    key: str
+    request: str
+
+    @classmethod
+    def of(cls, key: str, *parts: object) -> Idempotency:
+        """Return the key with a digest of the parts, which must encode as JSON."""
+        return cls(key, blake2b(msgspec.json.encode(parts), digest_size=16).hexdigest())
+
+
+class Holds:
+    """The only writer of holds beside the recorder, which takes those of logged decisions."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def take(self, hold: Hold, *, now: int) -> Hold:
+        """Hold an offer outside a decision; raise `Conflict` where a budget has too little left."""
+
+        async def work(connection: AsyncConnection) -> Hold:
+            return await taken(connection, hold, now=now)
+
+        return await self._database.transact(work)
+
+    async def change(self, merchant_id: int, hold_id: str, change: Change, *, now: int) -> Hold:
+        """Change a hold; raise `NotFound` where there is none, and what `change` raises."""
+
+        async def work(connection: AsyncConnection) -> Hold:
+            transition = change(await holds.lock(connection, merchant_id, hold_id))
+            await holds.apply(connection, transition, now=now)
+            return transition.hold
+
+        return await self._database.transact(work)
+
+    async def once(self, merchant_id: int, idempotency: Idempotency | None, work: Work[bytes], *, now: int) -> bytes:
+        """Do `work` in one transaction and return its answer; for a key that was answered, return that answer.
+
+        Raise `Invalid` where the key came with another request, and `Conflict` where its first request takes long.
+        Work that raises leaves nothing behind, so the key may be sent again.
+        """
+        if idempotency is None:
+            return await self._database.transact(work)
+
+        async def guarded(connection: AsyncConnection) -> bytes:
+            key, request = idempotency
+            if not await idempotent_answers.claim(connection, merchant_id, key, request, now=now):
+                return await _same_answer(connection, merchant_id, idempotency)
+            answer = await work(connection)
+            await idempotent_answers.keep(connection, merchant_id, key, answer.decode())
+            return answer
+
+        try:
+            return await self._database.transact(guarded)
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE:
+                raise Conflict("a request with this Idempotency-Key is being worked on; send it again") from None
+            raise
+
+    async def expire_due(self, *, now: int) -> int:
+        """Release the holds that nobody redeemed in time; return how many."""
+        count = 0
+        while True:
+            async with self._database.write() as connection:
+                expired = await holds.expire(connection, now=now, limit=MOST_EXPIRED_AT_ONCE)
+            count += expired
+            if expired < MOST_EXPIRED_AT_ONCE:
+                return count
+
+
+async def taken(connection: AsyncConnection, hold: Hold, *, now: int) -> Hold:
+    """Take a hold; raise `Conflict` that names the budget that has too little left."""
+    refused = await holds.take(connection, [hold], now=now)
+    if refused:
+        raise Conflict(f"budget “{refused[hold.id]}” has too little left for “{hold.offer}”", field="offer_id")
+    return ledger.take(hold).hold
+
+
+async def _same_answer(connection: AsyncConnection, merchant_id: int, idempotency: Idempotency) -> bytes:
+    request, answer = await idempotent_answers.find(connection, merchant_id, idempotency.key)
+    if request != idempotency.request:
+        raise Invalid(FieldProblem("Idempotency-Key", "was sent before with another request"))
+    return answer.encode()
+
+
+def hold_id(now: int) -> str:
+    """Return a new id, time-ordered: `hold_`, 12 hex digits of epoch milliseconds, 20 of chance."""
+    return f"hold_{now:012x}{os.urandom(10).hex()}"

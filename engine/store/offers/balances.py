@@ -1,0 +1,107 @@
+"""Balances of budgets: one conditional update for all that moves together, so that no cap is ever exceeded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import TextClause, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.model.offers.hold import Balance, BalanceKey
+from engine.store.connection.bulk import insert_many
+from engine.store.tables import budget_balances, budget_caps
+from engine.store.tables.offers import BALANCE_KEY
+
+_COLUMNS = (*BALANCE_KEY, *Balance._fields)
+_CAP_COLUMNS = ("merchant_id", "budget", "amount", "uses")
+_encode = msgspec.json.Encoder().encode
+
+UNDER_THE_CAP = """
+AND EXISTS (
+    SELECT 1 FROM budget_caps
+    WHERE budget_caps.merchant_id = budget_balances.merchant_id AND budget_caps.budget = budget_balances.budget
+    AND (budget_caps.amount IS NULL
+         OR budget_balances.spent + budget_balances.held + changes.held + changes.spent <= budget_caps.amount)
+    AND (budget_caps.uses IS NULL
+         OR budget_balances.spent_uses + budget_balances.held_uses + changes.held_uses + changes.spent_uses
+            <= budget_caps.uses)
+)"""
+"""The condition that keeps spent + held at or below the cap; a budget without a row of caps allows nothing."""
+
+
+class Cap(NamedTuple):
+    """The most that a budget may spend, as an amount and as uses; None is no limit."""
+
+    merchant_id: int
+    budget: str
+    amount: int | None
+    uses: int | None
+
+
+async def set_caps(connection: AsyncConnection, caps: Sequence[Cap]) -> None:
+    """Put caps in force; what is spent or held already stays, also above a lower cap."""
+    await insert_many(connection, budget_caps, _CAP_COLUMNS, sorted(caps), on_conflict="replace")
+
+
+async def lock(connection: AsyncConnection, keys: Iterable[BalanceKey]) -> None:
+    """Create balances that are not there and lock all of them, in one order, so that writers wait in no ring."""
+    rows = [(*key, *Balance()) for key in sorted(set(keys))]
+    await insert_many(connection, budget_balances, _COLUMNS, rows, on_conflict="add")
+
+
+async def try_take(connection: AsyncConnection, changes: Mapping[BalanceKey, Balance]) -> bool:
+    """Add to locked balances what stays under the caps; return whether all did. If not, roll back to a savepoint."""
+    return await _add(connection, changes, UNDER_THE_CAP) == len(changes)
+
+
+async def add(connection: AsyncConnection, changes: Mapping[BalanceKey, Balance]) -> None:
+    """Add changes that take nothing from what is available."""
+    await _add(connection, changes, "")
+
+
+async def read(connection: AsyncConnection, keys: Sequence[BalanceKey]) -> dict[BalanceKey, Balance]:
+    """Return the balances of keys; those that nothing was ever taken from are missing."""
+    if not keys:
+        return {}
+    query = select(*(budget_balances.c[name] for name in _COLUMNS)).where(
+        budget_balances.c.merchant_id == keys[0].merchant_id,
+        budget_balances.c.budget.in_(sorted({key.budget for key in keys})),
+        budget_balances.c.period.in_(sorted({key.period for key in keys})),
+        budget_balances.c.customer.in_(sorted({key.customer for key in keys})),
+    )
+    return {BalanceKey(*row[:4]): Balance(*row[4:]) for row in await connection.execute(query)}
+
+
+async def caps(connection: AsyncConnection, merchant_id: int) -> dict[str, Cap]:
+    """Return the caps in force, by budget."""
+    query = select(*(budget_caps.c[name] for name in _CAP_COLUMNS)).where(budget_caps.c.merchant_id == merchant_id)
+    return {row.budget: Cap(*row) for row in await connection.execute(query)}
+
+
+async def _add(connection: AsyncConnection, changes: Mapping[BalanceKey, Balance], condition: str) -> int:
+    rows = [(*key, *change) for key, change in sorted(changes.items())]
+    statement = _statement(connection.dialect.name, condition)
+    result = await connection.execute(statement, {"changes": _encode(rows).decode()})
+    return result.rowcount
+
+
+@cache
+def _statement(dialect: str, condition: str) -> TextClause:
+    rows = "json_each(:changes) AS r"
+    if dialect != "sqlite":
+        rows = "json_array_elements(CAST(CAST(:changes AS text) AS json)) AS r(value)"
+    columns = ", ".join(
+        f"value ->> {index} AS {name}"
+        if name in ("budget", "customer")
+        else f"CAST(value ->> {index} AS bigint) AS {name}"
+        for index, name in enumerate(_COLUMNS)
+    )
+    sums = ", ".join(f"{name} = budget_balances.{name} + changes.{name}" for name in Balance._fields)
+    same = " AND ".join(f"budget_balances.{name} = changes.{name}" for name in BALANCE_KEY)
+    return text(
+        f"UPDATE budget_balances SET {sums} FROM (SELECT {columns} FROM {rows}) AS changes "  # noqa: S608
+        f"WHERE {same} {condition}"
+    )
