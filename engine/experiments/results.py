@@ -31,13 +31,12 @@ from engine.store import resources
 from engine.store.connection.database import Database
 from engine.store.experiments import activity, sums
 from engine.store.experiments.exposures import HOUR
-from engine.store.experiments.sums import PhaseKey, SumRow
+from engine.store.experiments.sums import HOURS_A_DAY, PhaseKey, SumRow
 
 DEFAULT_PLAN = 10_000
 """The units that intervals are narrowest at, where nothing is known of the metric yet."""
 
 MOST_SEGMENTS = 30
-HOURS_A_DAY = 24
 
 VerdictKind = Literal["better", "worse", "no_difference", "keep_going", "too_few", "mismatch", "guardrail"]
 
@@ -140,8 +139,9 @@ class ExperimentResults:
         experiment: Experiment = resource.document
         async with self._database.read() as connection:
             setup = await resources.get(connection, merchant_id, "placement", "", resource.place)
-            rows = await sums.by_hour(connection, _phase_of(merchant_id, resource))
-        work = partial(results_of, window_minutes=setup.document.window_minutes, now=now, has_details=has_details)
+            window = setup.document.window_minutes
+            rows = await sums.by_day(connection, _phase_of(merchant_id, resource), last_hour=_last_hour(window, now))
+        work = partial(results_of, window_minutes=window, now=now, has_details=has_details)
         return await asyncio.to_thread(work, experiment, resource.place, rows)
 
     async def health(self, merchant_id: int, resource: Resource) -> Health:
@@ -216,7 +216,12 @@ def results_of(
 
 
 def _is_over(row: SumRow, window_minutes: int, now: int) -> bool:
-    return (row.hour + 1) * HOUR + window_minutes * MINUTE <= now
+    return row.hour <= _last_hour(window_minutes, now)
+
+
+def _last_hour(window_minutes: int, now: int) -> int:
+    """Return the last hour of exposures whose time for outcomes is over."""
+    return (now - window_minutes * MINUTE) // HOUR - 1
 
 
 def _planned(experiment: Experiment, exposed: VariantTotals) -> int | None:

@@ -279,6 +279,17 @@ def test_chances_to_win_sum_to_one(variants):
     assert min(chance.expected_loss for chance in chances) >= 0
 
 
+@given(st.floats(-3, 3), st.floats(-4, 4), st.floats(-4, 4))
+def test_chances_of_two_are_the_closed_form(distance, first, second):
+    first, second = math.exp(first), math.exp(second)
+    spread = math.hypot(first, second)
+    losing, winning = standings([estimate(0.0, first, 1), estimate(distance, second, 1)])
+    won = normal_distribution(distance / spread)
+    density = math.exp(-((distance / spread) ** 2) / 2) / math.sqrt(2 * math.pi)
+    assert winning.chance_to_win == pytest.approx(won, abs=1e-9)
+    assert losing.expected_loss == pytest.approx(distance * won + spread * density, abs=1e-9 * spread)
+
+
 def test_certain_values_share_the_win():
     chances = standings([estimate(value, 0.0) for value in (1.0, 2.0, 2.0)])
     assert [chance.chance_to_win for chance in chances] == [0.0, 0.5, 0.5]

@@ -10,7 +10,7 @@ from sqlalchemy import and_, delete, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.store.connection.bulk import insert_many
-from engine.store.experiments.sums import UnitTotals
+from engine.store.experiments.sums import HOURS_A_DAY, UnitTotals
 from engine.store.tables import experiment_changes, experiment_exposures, experiment_outcomes, experiment_sums
 from engine.store.tables.experiments import UNIT_KEY
 
@@ -100,6 +100,15 @@ async def add(connection: AsyncConnection, exposures: Sequence[Exposure], bought
     await insert_many(connection, experiment_changes, (*UNIT_KEY, "times"), changed, on_conflict="add")
 
 
+def cell_hour(segment: str, exposed_at: int) -> int:
+    """Return the hour under which a unit's sums are kept: that of its exposure, in segments the last of its day.
+
+    Segments are not shown over time, and there are many, so that hours of them would make a look slow.
+    """
+    hour = exposed_at // HOUR
+    return hour - hour % HOURS_A_DAY + HOURS_A_DAY - 1 if segment else hour
+
+
 async def add_up(connection: AsyncConnection, *, limit: int) -> int:
     """Bring the sums up to date for at most `limit` changed units; return how many there were.
 
@@ -116,7 +125,7 @@ async def add_up(connection: AsyncConnection, *, limit: int) -> int:
         old = UnitTotals.of(exposure.orders, exposure.revenue, exposure.past) if exposure.is_summed else UnitTotals()
         change = UnitTotals.of(orders, revenue, exposure.past).minus(old)
         for segment in ("", *msgspec.json.decode(exposure.segments)):
-            cell = (*exposure[:4], segment, exposure.exposed_at // HOUR, exposure.variant)
+            cell = (*exposure[:4], segment, cell_hour(segment, exposure.exposed_at), exposure.variant)
             sums[cell] = sums.get(cell, UnitTotals()) + change
         exposures.append((*exposure[:-3], True, orders, revenue))
     rows = sorted((*cell, *totals) for cell, totals in sums.items() if any(totals))

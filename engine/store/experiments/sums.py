@@ -6,10 +6,12 @@ import operator
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.store.tables import experiment_sums
+
+HOURS_A_DAY = 24
 
 
 class UnitTotals(NamedTuple):
@@ -59,7 +61,7 @@ class UnitTotals(NamedTuple):
 
 
 class SumRow(NamedTuple):
-    """Sums of the units of a variant that were first exposed in an hour; the segment "" is everybody."""
+    """Sums of units of a variant that were first exposed until an hour (epoch hours); the segment "" is everybody."""
 
     segment: str
     hour: int
@@ -76,21 +78,29 @@ class PhaseKey(NamedTuple):
     phase: int
 
 
-async def by_hour(connection: AsyncConnection, key: PhaseKey) -> list[SumRow]:
-    """Return the sums of a phase by segment, hour and variant."""
+async def by_day(connection: AsyncConnection, key: PhaseKey, *, last_hour: int) -> list[SumRow]:
+    """Return the sums of a phase by segment and variant; those of everybody also by day.
+
+    Hours until `last_hour` and later ones are in different rows; `hour` is the latest of a row.
+    """
     c = experiment_sums.c
-    cell = (c.segment, c.hour, c.variant)
-    query = select(*cell, *(c[name] for name in UnitTotals._fields)).where(*_within(key)).order_by(*cell)
-    return [SumRow(row[0], row[1], row[2], UnitTotals(*row[3:])) for row in await connection.execute(query)]
+    day = case((c.segment == "", c.hour // HOURS_A_DAY), else_=0)
+    group = (c.segment, c.variant, day, c.hour <= last_hour)
+    query = select(c.segment, func.max(c.hour), c.variant, *_added()).where(*_within(key)).group_by(*group)
+    rows = await connection.execute(query)
+    return sorted(SumRow(row[0], row[1], row[2], _plain(row[3:])) for row in rows)
 
 
 async def totals(connection: AsyncConnection, key: PhaseKey) -> list[SumRow]:
     """Return the sums of a phase by segment and variant, all hours together under hour 0."""
     c = experiment_sums.c
-    added = [func.sum(c[name]) for name in UnitTotals._fields]
-    query = select(c.segment, c.variant, *added).where(*_within(key)).group_by(c.segment, c.variant)
+    query = select(c.segment, c.variant, *_added()).where(*_within(key)).group_by(c.segment, c.variant)
     rows = await connection.execute(query.order_by(c.segment, c.variant))
     return [SumRow(row[0], 0, row[1], _plain(row[2:])) for row in rows]
+
+
+def _added() -> list[ColumnElement[Any]]:
+    return [func.sum(experiment_sums.c[name]) for name in UnitTotals._fields]
 
 
 def _within(key: PhaseKey) -> list[ColumnElement[bool]]:

@@ -65,7 +65,8 @@ experiment_changes = Table(
     sqlite_with_rowid=False,
 )
 
-# Sums over units by variant, segment ("" is everybody) and hour of the first exposure, in epoch hours.
+# Sums over units by variant, segment ("" is everybody) and hour of the first exposure, in epoch hours; other segments
+# are kept by day, under its last hour.
 experiment_sums = Table(
     "experiment_sums",
     metadata,
