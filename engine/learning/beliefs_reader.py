@@ -29,6 +29,7 @@ from engine.statistics.evidence import (
     pending_step,
 )
 from engine.statistics.probing import probe_shares
+from engine.statistics.slots import reach_of
 from engine.store import fits, folds
 from engine.store.connection.database import Database
 
@@ -127,6 +128,7 @@ class BeliefsReader:
             self._memory(bucket, days, first_open_day(now, self._placement)),
             now,
             pending_step(self._placement.window_minutes),
+            self._reach(bucket),
         )
         amounts = amounts_by_candidate(amount_rows, days, settings.fade, typical=max(1, self._placement.typical_amount))
         return arm_beliefs(days, pending, priors, settings, amounts)
@@ -149,6 +151,12 @@ class BeliefsReader:
         jumps = frozenset(last_days.items())
         self.new_jumps = tuple(sorted(name for name, _ in jumps - self._jumps.get(bucket, jumps)))
         self._jumps[bucket] = jumps
+
+    def _reach(self, bucket: str | None) -> dict[str, float]:
+        """Return by candidate how likely a trial of a cascade was examined."""
+        if self._placement.credit != "cascade":
+            return {}
+        return reach_of(self._fit.slots, self._fit.examination, bucket)
 
     @property
     def _examination(self) -> tuple[float, ...]:

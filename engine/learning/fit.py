@@ -11,10 +11,12 @@ import numpy as np
 import bandits
 from bandits.evidence.delay import ENOUGH
 from engine.learning.pending_delays import PendingCounts, read_pending_counts
+from engine.learning.slot_reader import needs_slots, read_slot_evidence
 from engine.model.placement import Placement
 from engine.model.scope import Scope
 from engine.model.timestamps import DAY
 from engine.statistics.evidence import DayRow, Fit
+from engine.statistics.slots import examination_of
 from engine.store import fits, folds
 from engine.store.connection.database import Database
 from engine.store.folds import SiblingRow
@@ -35,8 +37,13 @@ async def fit_placement(database: Database, merchant_id: int, placement: Placeme
         few = sum(successes for _, successes, _ in delays) < ENOUGH
         pending = await read_pending_counts(connection, merchant_id, placement, now) if few else PendingCounts()
         arrivals = await folds.arrival_counts(connection, scope)
+        last = await fits.get(connection, scope) or Fit()
     fit = await asyncio.to_thread(fit_from, buckets, customers, slots, delays, pending)
     fit = msgspec.structs.replace(fit, arrivals=tuple(arrivals))
+    if needs_slots(placement):
+        evidence = await read_slot_evidence(database, merchant_id, placement, last.slots, now)
+        examination = examination_of(evidence) or fit.examination
+        fit = msgspec.structs.replace(fit, slots=evidence, examination=examination)
     async with database.write() as connection:
         await fits.put(connection, scope, fit, now=now)
     return fit

@@ -17,6 +17,7 @@ import bandits
 from bandits.evidence.delay import PendingCount
 from engine.kernel.beliefs import ArmBelief
 from engine.model.timestamps import DAY, MINUTE
+from engine.statistics.slots import SlotEvidence
 
 Floats = NDArray[np.float64]
 FORGOTTEN_AFTER_HALF_LIVES = 10
@@ -30,7 +31,7 @@ class Fit(msgspec.Struct, frozen=True):
     Strengths are the trials that the level above weighs as much as. `examination` is the probability that each slot
     is examined, `delays` are (bin, successes, failures) of closed decisions, and `pending` counts of open ones, if
     few have closed. `arrivals` are (candidate, bin, successes) of closed decisions, and `candidates_pending` counts of
-    open ones by candidate.
+    open ones by candidate. `slots` is what a sample says of slots.
     """
 
     bucket_strength: float = 10.0
@@ -40,6 +41,7 @@ class Fit(msgspec.Struct, frozen=True):
     pending: tuple[PendingCount, ...] = msgspec.field(name="young", default=())
     arrivals: tuple[tuple[str, int, int], ...] = ()
     candidates_pending: dict[str, tuple[PendingCount, ...]] = {}
+    slots: SlotEvidence = SlotEvidence()
 
 
 class DayRow(NamedTuple):
@@ -81,7 +83,8 @@ Memory = dict[tuple[str, int], float]
 class EvidenceSettings(NamedTuple):
     """The inputs that turn sums into evidence: a placement's settings, its fit, and the time in epoch milliseconds.
 
-    `step` is the length in minutes of the steps that pending trials are counted by.
+    `step` is the length in minutes of the steps that pending trials are counted by. `reach` is by candidate the mean
+    probability that a trial counted without its slot was examined, 1 for others.
     """
 
     half_life_days: float
@@ -90,6 +93,7 @@ class EvidenceSettings(NamedTuple):
     memory: Memory
     now: int
     step: int
+    reach: Mapping[str, float] = MappingProxyType({})
 
     def fade(self, candidate: str, day: int) -> float:
         """Return the weight of a candidate's evidence of a day."""
@@ -201,7 +205,7 @@ def _column(row: DayRow | PendingRow) -> Column:
 
 def _weight(candidate: str, column: Column, settings: EvidenceSettings) -> float:
     slot, minute = column
-    examined = examination_weight(settings.examination, slot)
+    examined = examination_weight(settings.examination, slot) if slot else settings.reach.get(candidate, 1.0)
     if minute < 0:
         return examined
     age, span = max(0, settings.now - minute * MINUTE), settings.step * MINUTE

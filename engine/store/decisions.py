@@ -116,6 +116,19 @@ async def still_open(
     return await _rows(connection, query.order_by(decisions.c.id).limit(limit))
 
 
+async def last_between(
+    connection: AsyncConnection, merchant_id: int, placement: str, *, from_id: str, before_id: str, limit: int
+) -> list[DecisionRow]:
+    """Return the newest decisions from one id on and before another, the newest first."""
+    query = _all().where(
+        decisions.c.merchant_id == merchant_id,
+        decisions.c.id >= from_id,
+        decisions.c.id < before_id,
+        decisions.c.placement == placement,
+    )
+    return await _rows(connection, query.order_by(decisions.c.id.desc()).limit(limit))
+
+
 async def close(connection: AsyncConnection, ids: Iterable[str]) -> None:
     await connection.execute(update(decisions).where(decisions.c.id.in_(list(ids))).values(closes_at=None))
 

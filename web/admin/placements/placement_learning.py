@@ -269,9 +269,10 @@ def _tries(frame: Frame, strength: float) -> str:
 
 
 def _examination(frame: Frame, insight: Insight) -> list[str]:
-    if insight.placement.credit != "position":
+    if insight.placement.credit not in ("position", "cascade"):
         return []
-    weights = insight.placement.examination or insight.fit.examination
+    is_set = insight.placement.credit == "position" and insight.placement.examination
+    weights = insight.placement.examination if is_set else insight.fit.examination
     return [frame.show.percent(weight, digits=0) for weight in weights]
 
 

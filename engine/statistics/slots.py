@@ -1,0 +1,156 @@
+"""Evidence about slots, gathered from a sample of closed decisions with the exact chances of their slots. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+import bandits
+from bandits.evidence.positions import ENOUGH, SUMS, Impressions, position_effects, position_sums
+
+Floats = NDArray[np.float64]
+
+HALF_LIFE_DAYS = 30.0
+MOST_SLOTS = 12
+"""Slots from there on count as the last of these."""
+MOST_BUCKETS = 50
+"""Buckets of which trials by slot are kept; all others have the placement's."""
+COMMON = ""
+
+
+class SlotEvidence(msgspec.Struct, frozen=True):
+    """What a sample of closed decisions says of slots.
+
+    `decisions` is their number, `read_to` the id before which all were considered, `day` the epoch day to which older
+    ones have faded. `steps` are the sums of `position_sums` by candidate, a list for each slot but the last. `tried`
+    are trials by bucket, candidate and slot, of all buckets under "".
+    """
+
+    decisions: float = 0.0
+    read_to: str = ""
+    day: int = 0
+    steps: dict[str, list[list[float]]] = {}
+    tried: dict[str, dict[str, list[float]]] = {}
+
+    @property
+    def is_enough(self) -> bool:
+        return self.decisions >= ENOUGH
+
+
+class SlotObservation(NamedTuple):
+    """A decision of the sample: who was tried in which slot (from 0) with which success, and the chances.
+
+    `chances` (n, S) are those with which each of the n candidates would have got each slot.
+    """
+
+    bucket: str
+    names: Sequence[str]
+    slots: Sequence[int]
+    successes: Sequence[float]
+    chances: Floats
+
+
+def faded(evidence: SlotEvidence, day: int) -> SlotEvidence:
+    """Return the evidence as it weighs on an epoch day."""
+    share = bandits.recency_weight(max(0, day - evidence.day), HALF_LIFE_DAYS) if evidence.day else 1.0
+    if share == 1.0:
+        return msgspec.structs.replace(evidence, day=max(day, evidence.day))
+    return SlotEvidence(
+        evidence.decisions * share,
+        evidence.read_to,
+        day,
+        {name: [[share * value for value in step] for step in steps] for name, steps in evidence.steps.items()},
+        {
+            bucket: {name: [share * value for value in tried] for name, tried in by_name.items()}
+            for bucket, by_name in evidence.tried.items()
+        },
+    )
+
+
+def with_observations(
+    evidence: SlotEvidence, observations: Sequence[SlotObservation], read_to: str, day: int
+) -> SlotEvidence:
+    """Return the evidence on an epoch day with more decisions of the sample."""
+    before = faded(evidence, day)
+    return SlotEvidence(
+        round(before.decisions + len(observations), 4),
+        read_to,
+        before.day,
+        _added_steps(before.steps, observations),
+        _added_trials(before.tried, observations),
+    )
+
+
+def _added_steps(
+    steps: Mapping[str, list[list[float]]], observations: Sequence[SlotObservation]
+) -> dict[str, list[list[float]]]:
+    names = sorted({name for seen in observations for name in seen.names})
+    width = max((seen.chances.shape[1] for seen in observations), default=0)
+    if not names or width < 2:
+        return dict(steps)
+    numbers = {name: number for number, name in enumerate(names)}
+    chances = [np.pad(seen.chances, ((0, 0), (0, width - seen.chances.shape[1]))) for seen in observations]
+    impressions = Impressions(
+        np.array([numbers[name] for seen in observations for name in seen.names], np.intp),
+        np.array([slot for seen in observations for slot in seen.slots], np.intp),
+        np.array([won for seen in observations for won in seen.successes], np.float64),
+        np.concatenate(chances),
+    )
+    sums = position_sums(impressions, len(names))[:, : MOST_SLOTS - 1]
+    new = {name: sums[number].tolist() for name, number in numbers.items()}
+    return {
+        name: [_sum(*pair) for pair in zip_longest(steps.get(name, []), new.get(name, []), fillvalue=[0.0] * SUMS)]
+        for name in sorted(steps.keys() | new.keys())
+    }
+
+
+def _added_trials(
+    tried: Mapping[str, Mapping[str, list[float]]], observations: Iterable[SlotObservation]
+) -> dict[str, dict[str, list[float]]]:
+    added = {bucket: {name: list(trials) for name, trials in by_name.items()} for bucket, by_name in tried.items()}
+    for seen in observations:
+        for bucket in {COMMON, seen.bucket}:
+            if bucket not in added and len(added) > MOST_BUCKETS:
+                continue
+            by_name = added.setdefault(bucket, {})
+            for name, slot in zip(seen.names, seen.slots, strict=True):
+                trials = by_name.setdefault(name, [])
+                index = min(slot, MOST_SLOTS - 1)
+                trials.extend([0.0] * (index + 1 - len(trials)))
+                trials[index] += 1.0
+    return added
+
+
+def _sum(first: Sequence[float], second: Sequence[float]) -> list[float]:
+    return [round(sum(pair), 6) for pair in zip(first, second, strict=True)]
+
+
+def examination_of(evidence: SlotEvidence) -> tuple[float, ...]:
+    """Return the probability that each slot is examined, relative to the first; empty while decisions are few."""
+    steps = max((len(steps) for steps in evidence.steps.values()), default=0)
+    if not evidence.is_enough or not steps:
+        return ()
+    sums = np.zeros((len(evidence.steps), steps, SUMS))
+    for number, rows in enumerate(evidence.steps.values()):
+        if rows:
+            sums[number, : len(rows)] = rows
+    return tuple(round(min(weight, 1.0), 4) for weight in position_effects(sums).weights.tolist())
+
+
+def reach_of(evidence: SlotEvidence, examination: Sequence[float], bucket: str | None) -> dict[str, float]:
+    """Return by candidate the mean probability that its trials were examined, in a bucket or in all together."""
+    if not examination:
+        return {}
+    by_name = evidence.tried.get(bucket or COMMON, evidence.tried.get(COMMON, {}))
+    last = examination[-1]
+    reach = {}
+    for name, trials in by_name.items():
+        weights = [*examination[: len(trials)], *[last] * (len(trials) - len(examination))]
+        total = sum(trials)
+        reach[name] = sum(map(float.__mul__, trials, weights)) / total if total else 1.0
+    return reach
