@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
 from bandits.evidence.positions import ENOUGH
 from engine.clock import now_ms
+from engine.learning import slot_reader
 from engine.learning.fit import fit_placement
 from engine.learning.slot_reader import needs_slots
 from engine.model.placement import Fixed
+from engine.model.scope import Scope
 from engine.model.timestamps import DAY, MINUTE
-from engine.statistics.evidence import Curves, EvidenceSettings, arm_beliefs
-from engine.statistics.slots import SlotEvidence, SlotObservation, examination_of, faded, reach_of, with_observations
+from engine.statistics.evidence import Curves, EvidenceSettings, Fit, arm_beliefs
+from engine.statistics.slots import (
+    MOST_BUCKETS,
+    MOST_SLOTS,
+    SlotEvidence,
+    SlotObservation,
+    examination_of,
+    faded,
+    reach_of,
+    with_observations,
+)
+from engine.store import decisions, fits
 from tests.engine.test_engine_evidence import NOW, TODAY, day, reading
 from tests.factories import METHODS, order, placement
 
@@ -111,3 +124,58 @@ def test_rates_of_rarely_reached_candidates_are_not_believed_low():
     assert plain["ideal"].trials == pytest.approx(1_000)
     assert seen["ideal"].successes / seen["ideal"].trials == pytest.approx(0.1, abs=0.005)
     assert seen["card"] == plain["card"]
+
+
+async def test_the_newest_decisions_between_two_ids_are_read(shop):
+    ids = [(await shop.decide()).decision.decision_id for _ in range(4)]
+    first, second, third, last = sorted(ids)
+
+    async def read(**bounds):
+        async with shop.engine.database.read() as connection:
+            rows = await decisions.last_between(connection, shop.id, "payment_methods", **bounds)
+        return [row.id for row in rows]
+
+    assert await read(from_id=first, before_id=last, limit=10) == [third, second, first]
+    assert await read(from_id=second, before_id=last, limit=1) == [third]
+    assert await read(from_id=last, before_id=first, limit=10) == []
+
+
+async def test_a_decision_whose_plan_is_gone_says_nothing(empty_shop, monkeypatch):
+    shop, settings = empty_shop, placement(credit="position")
+    await shop.place(settings)
+    await shop.decide()
+    later = now_ms() + 2 * settings.window_minutes * MINUTE
+    await shop.engine.recorder.close_due(later)
+
+    async def gone(*_):
+        return None
+
+    monkeypatch.setattr(slot_reader.plans, "get", gone)
+    fit = await fit_placement(shop.engine.database, shop.id, settings, later)
+    assert fit.slots.decisions == 0
+    assert fit.slots.read_to
+
+
+def test_slots_far_down_count_as_the_last():
+    wide = SlotObservation("", ["card"], [MOST_SLOTS + 5], [0.0], np.full((1, MOST_SLOTS + 8), 0.01))
+    evidence = with_observations(SlotEvidence(), [wide], "dec_1", TODAY)
+    assert len(evidence.tried[""]["card"]) == MOST_SLOTS
+    assert len(evidence.steps["card"]) == MOST_SLOTS - 1
+
+
+def test_buckets_beyond_the_most_share_the_placements_reach():
+    seen = [SlotObservation(f"bucket {n}", ["card"], [0], [0.0], EVEN[:1]) for n in range(MOST_BUCKETS + 9)]
+    evidence = with_observations(SlotEvidence(), seen, "dec_1", TODAY)
+    assert len(evidence.tried) == MOST_BUCKETS + 1
+    assert evidence.tried[""]["card"] == [MOST_BUCKETS + 9]
+
+
+async def test_a_fit_with_slots_is_stored_and_older_ones_are_read(shop):
+    scope = Scope(shop.id, "payment_methods", "converted")
+    evidence = with_observations(SlotEvidence(), list(observed(5)), "dec_1", TODAY)
+    async with shop.engine.database.write() as connection:
+        await fits.put(connection, scope, Fit(slots=evidence), now=NOW)
+    async with shop.engine.database.read() as connection:
+        stored = await fits.get(connection, scope)
+    assert stored.slots == evidence
+    assert msgspec.json.decode(b'{"examination": [1.0, 0.5]}', type=Fit).slots == SlotEvidence()
