@@ -19,7 +19,7 @@ from engine.kernel.beliefs import ArmBelief, Knowledge
 from engine.kernel.kernel import decide
 from engine.kernel.plan import Plan, PlanDocument
 from engine.kernel.scores import AnyBeliefs
-from engine.learning.live import Active
+from engine.learning.active import Active
 from engine.model.actor import Actor
 from engine.model.facts import Facts, Past
 from engine.model.placement import Candidate, Placement, RuleDocument, Thompson

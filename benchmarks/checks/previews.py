@@ -22,7 +22,7 @@ from engine.kernel.experiments.plans import IN_FORCE
 from engine.kernel.kernel import Draw, draw_of
 from engine.kernel.plan import Plan, PlanDocument
 from engine.kernel.scores import AnyBeliefs
-from engine.learning.live import Active
+from engine.learning.active import Active
 from engine.model.facts import Facts
 from engine.model.placement import RuleDocument
 from engine.previews.estimation.comparison import Case, Comparison, LoggedAnswer, batches, read_logged

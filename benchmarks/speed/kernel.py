@@ -17,7 +17,7 @@ from rich.table import Table
 
 from benchmarks.speed import bench_shop
 from engine.kernel.kernel import decide
-from engine.learning.live import Active
+from engine.learning.active import Active
 from engine.model.facts import Facts, History, Past, derive
 from engine.service import open_engine
 from engine.settings import Settings

@@ -27,7 +27,7 @@ from benchmarks.speed import bench_shop
 from engine.clock import now_ms
 from engine.decisions.decide import DecisionAnswer, decision_id, encode, expires_at, log_row
 from engine.kernel.kernel import decide
-from engine.learning.live import Active
+from engine.learning.active import Active
 from engine.model.facts import Facts, derive
 from engine.model.timestamps import DAY, rfc3339
 from engine.service import Engine, open_engine

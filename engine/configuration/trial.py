@@ -13,7 +13,8 @@ from engine.kernel.kernel import Draw, decide
 from engine.kernel.plan import Plan, PlanDocument
 from engine.kernel.scores import AnyBeliefs
 from engine.kernel.trace import chances_by_slot
-from engine.learning.live import Active, Live
+from engine.learning.active import Active
+from engine.learning.live import Live
 from engine.model.decision import Decision
 from engine.model.facts import Facts
 

@@ -17,7 +17,9 @@ from engine.intake.context import FactNote
 from engine.kernel.experiments.plans import with_assignments
 from engine.kernel.kernel import decide, fall_back
 from engine.kernel.plan import Plan
-from engine.learning.live import Active, Live
+from engine.learning.active import Active
+from engine.learning.credit_settings import Learning
+from engine.learning.live import Live
 from engine.model.decision import Decision
 from engine.model.errors import NotFound
 from engine.model.experiment import Assignment
@@ -111,9 +113,9 @@ class Decider:
                 usage = await self._usage.load(merchant_id, customer) if customer else []
                 answers, writes = [], []
                 for active, key in zip(actives, ids, strict=True):
-                    answer, row = self._answer(active, request, usage, key)
+                    answer, row, learning = self._answer(active, request, usage, key)
                     ranking = [candidate.id for candidate in answer.decision.ranking]
-                    writes.append(self._recorder.append(row, ranking, active.learning, exposures_of(answer, row)))
+                    writes.append(self._recorder.append(row, ranking, learning, exposures_of(answer, row)))
                     answers.append(answer)
                 for write in writes:
                     await write
@@ -130,7 +132,7 @@ class Decider:
 
     def _answer(
         self, active: Active, request: RequestScope, usage: list[UsageRow], key: str
-    ) -> tuple[DecisionAnswer, DecisionRow]:
+    ) -> tuple[DecisionAnswer, DecisionRow, Learning]:
         plan = active.plan
         merchant_id, customer, context, now = request
         values, notes = plan.intake.read(context)
@@ -144,7 +146,7 @@ class Decider:
         bucket, beliefs = deciding.for_facts(values)
         decision = with_assignments(decide(plan, beliefs, facts, key, expires_at=expires_at(plan, now)), assignments)
         answer = DecisionAnswer(decision, facts, plan, encode(decision), notes, assignments)
-        return answer, log_row(answer, merchant_id, bucket, now, closes=True)
+        return answer, log_row(answer, merchant_id, bucket, now, closes=True), deciding.learning
 
     def _fall_back(self, active: Active, request: RequestScope, key: str) -> DecisionAnswer:
         plan = active.plan

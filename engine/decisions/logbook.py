@@ -89,11 +89,10 @@ class Logbook:
             events = await outcomes.of_decisions(connection, [row.id])
             wording = wording or Wording(currency=await currency_of(connection, merchant_id))
         facts = facts_of(row)
-        if not decision.fallback:
-            active, _ = active.pick(facts, row.id)
-        seen = trace(active.plan, facts, decision, wording)
-        slots = chances_by_slot(active.plan, active.beliefs_of(snapshot), facts, decision)
-        return Explained(row, decision, active.plan, seen, slots, events.get(row.id, []))
+        deciding = active if decision.fallback else active.pick(facts, row.id)[0]
+        seen = trace(deciding.plan, facts, decision, wording)
+        slots = chances_by_slot(deciding.plan, deciding.beliefs_of(snapshot), facts, decision)
+        return Explained(row, decision, deciding.plan, seen, slots, events.get(row.id, []))
 
     async def replay(self, merchant_id: int, decision_id: str) -> Replay:
         return await replay(self._database, (await self.get(merchant_id, decision_id)).row)

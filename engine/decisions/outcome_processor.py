@@ -9,8 +9,15 @@ from typing import Literal, NamedTuple
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.learning.outcome_effects import AnswerHead, DecisionState, Learning, add_purchases, fold, read_answer
-from engine.model.experiment import Unit
+from engine.learning.credit_settings import Learning
+from engine.learning.outcome_effects import (
+    AnswerHead,
+    DecisionState,
+    add_purchases,
+    fold,
+    read_answer,
+)
+from engine.model.experiment import Experiment
 from engine.model.outcome import MOST_OUTCOMES, EventKey, Source, largest_amount
 from engine.model.placement import Placement
 from engine.store import accounts, decisions, folds, outcomes, plans
@@ -22,18 +29,11 @@ Status = Literal["recorded", "duplicate", "conflict", "unknown_decision", "inval
 NAMES_NOBODY = frozenset({"shown", "abandoned"})
 
 
-class ExperimentHead(msgspec.Struct, frozen=True):
-    """The part of an experiment that counting needs."""
-
-    id: str
-    unit: Unit
-
-
 class PlanHead(msgspec.Struct, frozen=True):
     """The part of a published plan that credit needs; its rules and lists may be long."""
 
     placement: Placement
-    experiments: tuple[ExperimentHead, ...] = ()
+    experiments: tuple[Experiment, ...] = ()
 
 
 class StoredOutcome(msgspec.Struct, frozen=True):
@@ -119,8 +119,7 @@ class OutcomeProcessor:
                 raise LookupError(f"plan version {row.plan_version} of placement {row.placement} is gone")
             head = msgspec.json.decode(plan.document, type=PlanHead)
             currency = await accounts.currency_of(connection, row.merchant_id)
-            units = {experiment.id: experiment.unit for experiment in head.experiments}
-            learning = self._learning[key] = Learning.of(head.placement, currency, units)
+            learning = self._learning[key] = Learning.of(head.placement, currency, head.experiments)
         return learning
 
     async def _add_credit(

@@ -18,7 +18,8 @@ from engine.decisions.fair_queue import FairQueue
 from engine.decisions.fair_queue import Overloaded as Overloaded
 from engine.decisions.outcome_processor import OutcomeProcessor, Receipt, close_due
 from engine.faults import is_temporary
-from engine.learning.outcome_effects import Learning, add_pending
+from engine.learning.credit_settings import Learning
+from engine.learning.outcome_effects import add_pending
 from engine.model.timestamps import MINUTE
 from engine.store import decisions, folds, rollups
 from engine.store.connection.database import Database

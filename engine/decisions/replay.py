@@ -11,7 +11,7 @@ from engine.decisions.decide import encode, expires_at
 from engine.kernel.beliefs import Knowledge
 from engine.kernel.experiments.plans import with_assignments
 from engine.kernel.kernel import decide, fall_back
-from engine.learning.live import Active, compile_plan
+from engine.learning.active import Active, compile_plan
 from engine.model.errors import NotFound
 from engine.model.facts import Facts, History
 from engine.store import beliefs as snapshots

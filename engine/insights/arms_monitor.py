@@ -12,7 +12,8 @@ from engine.kernel.beliefs import ArmBelief
 from engine.kernel.choice_beliefs import ChoiceBeliefs
 from engine.kernel.contextual_beliefs import ContextualBeliefs
 from engine.kernel.plan import Plan
-from engine.learning.live import Active, Live
+from engine.learning.active import Active
+from engine.learning.live import Live
 from engine.model.errors import NotFound
 from engine.model.timestamps import MINUTE
 from engine.statistics.findings import ColdStart, Finding, cold_starts, findings

@@ -17,8 +17,9 @@ from bandits.evaluation.estimators import Estimate, effect, ips, reward_interact
 from engine.clock import now_ms
 from engine.kernel.kernel import answer_length, bounds_for, drawn_count, eligible_of
 from engine.kernel.plan import Plan
-from engine.learning.live import Active, compile_plan
-from engine.learning.outcome_effects import AnswerHead, CandidateId, Learning, credit_of
+from engine.learning.active import Active, compile_plan
+from engine.learning.credit_settings import Learning
+from engine.learning.outcome_effects import AnswerHead, CandidateId, credit_of
 from engine.model.errors import NotFound
 from engine.model.facts import Facts
 from engine.model.timestamps import first_id_of

@@ -13,8 +13,9 @@ from bandits.evidence.delay import EDGES
 from engine.clock import now_ms
 from engine.insights.arms_monitor import facts_in, known_in
 from engine.kernel.beliefs import ArmBelief, Beliefs
+from engine.learning.active import Active
 from engine.learning.beliefs_reader import first_open_day
-from engine.learning.live import Active, Live
+from engine.learning.live import Live
 from engine.model.errors import NotFound
 from engine.model.placement import Placement
 from engine.model.scope import Scope

@@ -40,12 +40,16 @@ KNOWN_SHARE = 0.5
 
 
 class BeliefsReader:
-    """Reads the beliefs of one active placement, again for each beliefs version."""
+    """Reads the beliefs of one learner of an active placement, again for each beliefs version.
 
-    def __init__(self, merchant_id: int, plan: Plan) -> None:
+    How late outcomes come and how customers look at slots is fitted to the outcomes of all learners together.
+    """
+
+    def __init__(self, scope: Scope, plan: Plan) -> None:
         placement, self._ids = plan.placement, plan.ids
         self._length = answer_length(placement, len(plan.ids))
-        self._scope = Scope(merchant_id, placement.key, placement.reward)
+        self._scope = scope
+        self._fitted = scope._replace(reward=placement.reward)
         self._placement = placement
         self._fit = Fit()
         self._curves: tuple[Fit, Curves] | None = None
@@ -110,7 +114,7 @@ class BeliefsReader:
         """Read the same, and the sums by day that they are made from."""
         first_day = now // DAY - int(FORGOTTEN_AFTER_HALF_LIVES * self._placement.half_life_days)
         async with database.read() as connection:
-            self._fit = await fits.get(connection, self._scope) or Fit()
+            self._fit = await fits.get(connection, self._fitted) or Fit()
             days = await folds.days(connection, self._scope, bucket=bucket, since_day=first_day)
             pending = await folds.waiting_trials(connection, self._scope, bucket=bucket)
             amounts = await folds.amount_rows(connection, self._scope, bucket=bucket, since_day=first_day)

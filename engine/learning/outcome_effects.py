@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 import bandits
-from bandits.evidence.credit import CreditModel, Reward
 from bandits.evidence.delay import bin_of
 from bandits.evidence.tails import amount_bin
 from engine.kernel.experiments.plans import unit_of
+from engine.learning.credit_settings import EnrolmentHead, Learning
 from engine.model.experiment import Unit
 from engine.model.facts import Facts
-from engine.model.placement import Contextual, Placement
 from engine.model.timestamps import DAY, MINUTE
 from engine.statistics.amounts import relative_amount
-from engine.statistics.evidence import pending_step
 from engine.store.decisions import DecisionRow
 from engine.store.experiments.exposures import OutcomeCell
 from engine.store.folds import (
@@ -51,55 +49,10 @@ NO_CHOICE = ""
 """The candidate of an observation in which none was chosen."""
 
 
-class Learning(msgspec.Struct, frozen=True):
-    """The settings of a plan version that learning needs, and the currency that amounts are counted in.
-
-    `units` are those of its experiments, by id; others count customers.
-    """
-
-    reward: Reward
-    credit: CreditModel
-    window_minutes: int
-    currency: str
-    contextual: bool
-    choice: bool = False
-    units: Mapping[str, Unit] = {}
-
-    @classmethod
-    def of(cls, placement: Placement, currency: str = "", units: Mapping[str, Unit] | None = None) -> Learning:
-        contextual = isinstance(placement.policy, Contextual)
-        # Only Thompson sampling learns from choices; for other policies those above the choice were passed over.
-        credit = "cascade" if placement.credit == "choice" and not placement.learns_choices else placement.credit
-        window = placement.window_minutes
-        return cls(placement.reward, credit, window, currency, contextual, placement.learns_choices, units or {})
-
-    @property
-    def counts_money(self) -> bool:
-        return self.reward in ("revenue", "margin")
-
-    def slot(self, ranking: Sequence[str], candidate: str) -> int:
-        """Return the candidate's slot, from 1, if credit depends on it; otherwise 0."""
-        return ranking.index(candidate) + 1 if self.credit == "position" else 0
-
-    def minute(self, decided_at: int) -> int:
-        """Return the minute at which the step of a pending decision begins."""
-        step = pending_step(self.window_minutes)
-        return decided_at // MINUTE // step * step
-
-
 class CandidateId(msgspec.Struct, frozen=True):
     """The part of a ranked or excluded candidate that credit needs."""
 
     id: str
-
-
-class EnrolmentHead(msgspec.Struct, frozen=True):
-    """What a logged answer says of an experiment."""
-
-    id: str
-    variant: str
-    phase: int
-    counted: str
 
 
 class AnswerHead(msgspec.Struct, frozen=True):
@@ -165,7 +118,8 @@ def fold(sums: Sums, state: DecisionState, *, sign: int = 1) -> None:
     Subtracting the state before an outcome and adding that after it gives the same sums in any order of arrival.
     """
     row, learning, answer, _, closed = state
-    state = state._replace(outcomes=counting(learning, state.outcomes))
+    learning = learning.of_answer(answer.experiments)
+    state = state._replace(learning=learning, outcomes=counting(learning, state.outcomes))
     credit = credit_of(learning, answer, state.outcomes, closed=closed)
     if not credit and not closed:
         candidates = credit_of(learning, answer, state.outcomes, closed=True)
@@ -185,14 +139,14 @@ def _add_credit(sums: Sums, state: DecisionState, candidate: str, counted: bandi
     row, learning = state.row, state.learning
     amounts = _amounts(learning, candidate, state.outcomes) if counted.successes else (0, 0)
     slot = learning.slot(state.ranking, candidate)
-    cell = Cell(row.merchant_id, row.placement, learning.reward, row.bucket, candidate, slot, _day(row))
+    cell = Cell(row.merchant_id, row.placement, learning.track, row.bucket, candidate, slot, _day(row))
     counts = (sign * int(counted.trials), sign * int(counted.successes))
     sums.add(STATISTICS, cell, *counts, *(sign * value for value in amounts))
     if amounts[0] and learning.counts_money:
         _add_amount(sums, state, candidate, amounts[1], sign)
     sums.add(MINUTES, _minute_cell(row, learning, candidate), *counts, 0)
     if learning.contextual:
-        observation = ObservationCell(row.merchant_id, row.placement, learning.reward, row.id, candidate)
+        observation = ObservationCell(row.merchant_id, row.placement, learning.track, row.id, candidate)
         sums.add(OBSERVATIONS, observation, *counts)
     if row.customer is not None:
         sums.add(USAGE, UsageCell(row.merchant_id, row.customer, row.placement, candidate, _day(row)), *counts)
@@ -202,11 +156,11 @@ def _add_delay(sums: Sums, state: DecisionState, credit: Credit, sign: int) -> N
     """Add the delay after which a closed decision was resolved, and that of each success."""
     row, learning = state.row, state.learning
     bin, succeeded = resolution(row, learning, credit, state.outcomes)
-    delay = DelayCell(row.merchant_id, row.placement, learning.reward, bin, _day(row))
+    delay = DelayCell(row.merchant_id, row.placement, learning.track, bin, _day(row))
     sums.add(DELAYS, delay, sign * succeeded, sign * (not succeeded))
     for candidate, counted in credit.items():
         if counted.successes:
-            arrival = ArrivalCell(row.merchant_id, row.placement, learning.reward, candidate, bin, _day(row))
+            arrival = ArrivalCell(row.merchant_id, row.placement, learning.track, candidate, bin, _day(row))
             sums.add(ARRIVALS, arrival, sign)
 
 
@@ -250,7 +204,7 @@ def _add_choices(sums: Sums, row: DecisionRow, learning: Learning, credit: Credi
     """Add an observation for each candidate that was chosen, or for NO_CHOICE, if the decision is settled."""
     chosen = [name for name, counted in credit.items() if counted.successes]
     for candidate in chosen or [NO_CHOICE] * bool(credit):
-        cell = ObservationCell(row.merchant_id, row.placement, learning.reward, row.id, candidate)
+        cell = ObservationCell(row.merchant_id, row.placement, learning.track, row.id, candidate)
         sums.add(OBSERVATIONS, cell, sign, sign * (candidate != NO_CHOICE))
 
 
@@ -291,13 +245,13 @@ def _add_pending(
     minute = learning.minute(row.decided_at)
     for candidate in candidates:
         slot = learning.slot(ranking, candidate)
-        cell = WaitingCell(row.merchant_id, row.placement, learning.reward, row.bucket, candidate, slot, minute)
+        cell = WaitingCell(row.merchant_id, row.placement, learning.track, row.bucket, candidate, slot, minute)
         sums.add(WAITING, cell, sign)
         sums.add(MINUTES, _minute_cell(row, learning, candidate), 0, 0, sign)
 
 
 def _minute_cell(row: DecisionRow, learning: Learning, candidate: str) -> MinuteCell:
-    return MinuteCell(row.merchant_id, row.placement, learning.reward, candidate, row.decided_at // MINUTE)
+    return MinuteCell(row.merchant_id, row.placement, learning.track, candidate, row.decided_at // MINUTE)
 
 
 def _amounts(learning: Learning, candidate: str, outcomes: Sequence[OutcomeRow]) -> tuple[int, int]:
@@ -331,7 +285,7 @@ def _add_amount(sums: Sums, state: DecisionState, candidate: str, amount: int, s
     is_own = cart.currency is None or cart.currency == learning.currency
     share = relative_amount(amount, cart.total) if is_own else None
     value = amount if share is None else share
-    scope = (row.merchant_id, row.placement, learning.reward, row.bucket, candidate)
+    scope = (row.merchant_id, row.placement, learning.track, row.bucket, candidate)
     sums.add(AMOUNTS, AmountCell(*scope, int(share is not None), amount_bin(value), _day(row)), sign, sign * value)
 
 

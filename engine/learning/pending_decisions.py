@@ -15,7 +15,8 @@ from bandits.choice.observations import ChoiceObservation, ChoiceTable, aggregat
 from bandits.posterior.logistic_update import PendingTrials
 from engine.kernel.encoding.features import Encoding, Floats
 from engine.learning.choice_learner import ChoiceLearner
-from engine.learning.outcome_effects import Learning, credit_of, read_answer
+from engine.learning.credit_settings import Learning
+from engine.learning.outcome_effects import credit_of, read_answer
 from engine.model.facts import History
 from engine.model.scope import Scope
 from engine.model.timestamps import MINUTE, first_id_of
@@ -32,9 +33,13 @@ _history = msgspec.json.Decoder(History).decode
 
 
 class Step(NamedTuple):
-    """A sample of the pending decisions made in one step from `since` on, and the number of trials they stand for."""
+    """Pending decisions made in one step from `since` on, and the number of trials they stand for.
+
+    `is_sample`: they are not all of them.
+    """
 
     since: int
+    is_sample: bool
     rows: Sequence[DecisionRow]
     outcomes: Mapping[str, list[OutcomeRow]]
     trials: int
@@ -44,11 +49,13 @@ async def read_pending_trials(
     database: Database, scope: Scope, encoding: Encoding, learning: Learning, curves: Curves, now: int
 ) -> dict[str, PendingTrials]:
     """Return the pending trials of a scope, by candidate id."""
-    steps = await _steps(database, scope, now)
+    steps = await _steps(database, scope, learning, now)
     return await asyncio.to_thread(_by_candidate, steps, encoding, learning, curves, now)
 
 
-async def _steps(database: Database, scope: Scope, now: int, *, bucket: str | None = "") -> list[Step]:
+async def _steps(
+    database: Database, scope: Scope, learning: Learning, now: int, *, bucket: str | None = ""
+) -> list[Step]:
     steps = []
     async with database.read() as connection:
         trials: defaultdict[int, int] = defaultdict(int)
@@ -56,19 +63,24 @@ async def _steps(database: Database, scope: Scope, now: int, *, bucket: str | No
             trials[row.minute] += row.trials
         for minute, end in pairwise([*sorted(trials), now // MINUTE + 1]):
             first, last = first_id_of(minute * MINUTE), first_id_of(end * MINUTE)
-            rows = await decisions.still_open(
+            read = await decisions.still_open(
                 connection, scope.merchant_id, scope.placement, from_id=first, before_id=last, limit=MOST_OF_A_STEP
             )
+            rows = [row for row in read if _teaches(row, learning, scope.reward)]
             reported = await outcomes.of_decisions(connection, [row.id for row in rows])
-            steps.append(Step(minute * MINUTE, rows, reported, trials[minute]))
+            steps.append(Step(minute * MINUTE, len(read) == MOST_OF_A_STEP, rows, reported, trials[minute]))
     return steps
+
+
+def _teaches(row: DecisionRow, learning: Learning, learner: str) -> bool:
+    return "|" not in learner or learning.teaches(learner, read_answer(row.answer).experiments, row.decided_at)
 
 
 async def read_pending_choices(
     database: Database, scope: Scope, learner: ChoiceLearner, learning: Learning, curves: Curves, now: int
 ) -> ChoiceTable:
     """Return the decisions of a scope whose choice is not known yet; each says as much as its age does."""
-    steps = await _steps(database, scope, now, bucket=None)
+    steps = await _steps(database, scope, learning, now, bucket=None)
     return await asyncio.to_thread(_choices, steps, learner, learning, curves, now)
 
 
@@ -83,7 +95,7 @@ def _choices(
         for row in orders:
             order = tuple(ranked.id for ranked in read_answer(row.answer).ranking)
             # A full sample stands for all decisions of its step; each has a trial for every slot.
-            weight = step.trials / len(order) / len(orders) if len(step.rows) == MOST_OF_A_STEP else 1.0
+            weight = step.trials / len(order) / len(orders) if step.is_sample else 1.0
             offsets = learner.offsets(order, row.stratum, _history(row.history))
             shares = tuple(curves.share_since(candidate, age, width) for candidate in order)
             pending.append(ChoiceObservation(order, row.stratum, (), weight, offsets, shares))
@@ -102,7 +114,7 @@ def _by_candidate(
     width = pending_step(learning.window_minutes) * MINUTE
     for step in steps:
         sample, age = list(_sampled(step, encoding, learning)), max(0, now - step.since)
-        weight = step.trials / len(sample) if len(step.rows) == MOST_OF_A_STEP and sample else 1.0
+        weight = step.trials / len(sample) if step.is_sample and sample else 1.0
         for candidate, features in sample:
             trials[candidate].append((features, weight, curves.share_since(candidate, age, width)))
     return {name: _pending_trials(rows) for name, rows in sorted(trials.items())}

@@ -10,7 +10,8 @@ from typing import NamedTuple
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bandits.evidence.delay import NOT_YET, PendingCount, bin_of
-from engine.learning.outcome_effects import Learning, credit_of, read_answer, resolution
+from engine.learning.credit_settings import Learning
+from engine.learning.outcome_effects import credit_of, read_answer, resolution
 from engine.model.placement import Placement
 from engine.model.timestamps import MINUTE, first_id_of
 from engine.store import decisions

@@ -13,7 +13,7 @@ from bandits.evidence.positions import ENOUGH, slot_chances
 from engine.kernel.beliefs import Knowledge
 from engine.kernel.kernel import draw_of, limits_for
 from engine.kernel.scores import AnyBeliefs
-from engine.learning.live import Active, compile_plan
+from engine.learning.active import DecidingPlan, compile_plan
 from engine.learning.outcome_effects import credit_of, read_answer
 from engine.model.facts import Facts, History
 from engine.model.placement import Placement, Thompson
@@ -70,7 +70,7 @@ class _Sample:
         self._terms = (placement.credit, placement.reward)
         self._documents = documents
         self._snapshots = {0: Snapshot(0, placement.key, 0, "", "", Knowledge(), 0), **kept}
-        self._beliefs: dict[tuple[Active, int], AnyBeliefs] = {}
+        self._beliefs: dict[tuple[DecidingPlan, int], AnyBeliefs] = {}
 
     def observations(
         self, rows: Sequence[DecisionRow], reported: Mapping[str, Sequence[OutcomeRow]]
@@ -109,7 +109,7 @@ class _Sample:
             chances[np.array([indices[name] for name in names], np.intp)],
         )
 
-    def _beliefs_of(self, active: Active, version: int) -> AnyBeliefs:
+    def _beliefs_of(self, active: DecidingPlan, version: int) -> AnyBeliefs:
         key = (active, version)
         if key not in self._beliefs:
             self._beliefs[key] = active.beliefs_of(self._snapshots[version])

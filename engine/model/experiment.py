@@ -21,6 +21,13 @@ Amounts are in the merchant's currency, in minor units.
 Method = Literal["sequential", "fixed"]
 """`sequential` results hold at every look, `fixed` ones once, when the planned number of units has matured."""
 
+LearningMode = Literal["apart", "shared", "control_only"]
+"""Which outcomes teach the bandits during a test.
+
+`apart`: each variant learns from its own, and begins with what was learned before the start. `shared`: all learn from
+all. `control_only`: all learn from the control and from decisions outside the experiment.
+"""
+
 State = Literal["draft", "in_review", "approved", "running", "paused", "stopped", "concluded", "archived"]
 
 CONTROLLED: tuple[State, ...] = ("paused", "stopped")
@@ -100,6 +107,7 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     secondary: Annotated[tuple[MetricName, ...], Meta(max_length=10)] = ()
     guardrails: Annotated[tuple[Guardrail, ...], Meta(max_length=10)] = ()
     method: Method = "sequential"
+    learning: LearningMode = "apart"
     minimum_effect_percent: Annotated[
         float, Meta(gt=0, le=1000, description="The relative change of the primary metric that should be found.")
     ] = 5.0

@@ -14,8 +14,9 @@ import msgspec
 from engine.kernel.beliefs import Knowledge
 from engine.kernel.plan import PlanDocument
 from engine.kernel.scores import AnyBeliefs
-from engine.learning.live import Active, compile_plan
-from engine.learning.outcome_effects import AnswerHead, CandidateId, Learning, credit_of
+from engine.learning.active import Active, DecidingPlan, compile_plan
+from engine.learning.credit_settings import Learning
+from engine.learning.outcome_effects import AnswerHead, CandidateId, credit_of
 from engine.model.facts import Facts, History
 from engine.previews.estimation.comparison import Case, Comparison, PlanKey, batches, read_logged
 from engine.previews.estimation.totals import Totals
@@ -85,7 +86,7 @@ class CaseReader:
             totals.lost += 1
             return None
         values, is_over = _values(row.facts), row.closes_at is None or row.closes_at <= self._job.now
-        key = (row.plan_version, then.experiments.pick(Facts(values, {}, row.customer), row.id).variants)
+        key = (row.plan_version, then.experiments.pick(Facts(values, {}, row.customer), row.id).key.variants)
         comparison = self._comparison(then, key)
         firing, rules = comparison.draft.compiled.evaluate(values), comparison.draft.rules
         totals.matches(
@@ -152,7 +153,7 @@ class CaseReader:
         comparison = self._comparisons.get(key)
         if comparison is None:
             _, variants = key
-            before, draft = (active.variants.get(variants, active) for active in (then, self._draft))
+            before, draft = (active.of_variants(variants) for active in (then, self._draft))
             comparison = self._comparisons[key] = Comparison(before.plan, draft.plan)
             self._beliefs_cache.add((DRAFT, variants), draft)
             self._beliefs_cache.add(key, draft if comparison.believe_alike else before)
@@ -163,11 +164,11 @@ class _BeliefsCache:
     """Keep the last used beliefs by plan and beliefs version."""
 
     def __init__(self, place: tuple[int, str]) -> None:
-        self._by_plan: dict[PlanKey, Active] = {}
+        self._by_plan: dict[PlanKey, DecidingPlan] = {}
         self._snapshots: dict[int, Snapshot] = {0: Snapshot(*place, 0, "", "", Knowledge(), 0)}
         self._made: OrderedDict[tuple[int, int], AnyBeliefs] = OrderedDict()
 
-    def add(self, key: PlanKey, active: Active) -> None:
+    def add(self, key: PlanKey, active: DecidingPlan) -> None:
         self._by_plan[key] = active
 
     def missing(self, versions: set[int]) -> set[int]:

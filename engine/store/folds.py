@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Table, delete, func, select, update
+from sqlalchemy import Table, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.scope import Scope
@@ -15,7 +15,7 @@ from engine.statistics.evidence import DayRow, PendingRow
 from engine.statistics.outages import MinuteRow
 from engine.store import observations, tables
 from engine.store.connection.bulk import insert_many
-from engine.store.experiments import exposures
+from engine.store.experiments import exposures, tracks
 from engine.store.experiments.exposures import Exposure, OutcomeCell, UnitKey
 from engine.store.observations import ObservationCell
 from engine.store.tables import (
@@ -138,7 +138,7 @@ OBSERVATIONS = Fold(tables.observations, ObservationCell, ("trials", "successes"
 Values = list[int]
 
 News = Counter[tuple[int, str, str, str]]
-"""New trials by (merchant, placement, reward, bucket)."""
+"""New trials by (merchant, placement, track, bucket)."""
 
 
 class Sums:
@@ -189,9 +189,10 @@ async def kept(connection: AsyncConnection) -> Sums:
 
 async def days(connection: AsyncConnection, scope: Scope, *, bucket: str | None, since_day: int) -> list[DayRow]:
     """Return a scope's statistics by candidate, slot and day; without `bucket`, those of all buckets together."""
+    of_scope = await tracks.within(connection, statistics, scope)
     columns = (statistics.c.candidate, statistics.c.slot, statistics.c.day)
     sums = [func.sum(statistics.c[name]) for name in STATISTICS.values]
-    query = select(*columns, *sums).where(*_within(statistics, scope), statistics.c.day >= since_day)
+    query = select(*columns, *sums).where(*of_scope, statistics.c.day >= since_day)
     if bucket is not None:
         query = query.where(statistics.c.bucket == bucket)
     query = query.group_by(*columns).order_by(*columns)
@@ -209,9 +210,10 @@ class SiblingRow(NamedTuple):
 
 async def siblings(connection: AsyncConnection, scope: Scope) -> list[SiblingRow]:
     """The statistics of each candidate in each bucket, of all time."""
+    of_scope = await tracks.within(connection, statistics, scope)
     columns = (statistics.c.candidate, statistics.c.bucket)
     sums = (func.sum(statistics.c.trials), func.sum(statistics.c.successes))
-    query = select(*columns, *sums).where(*_within(statistics, scope)).group_by(*columns).order_by(*columns)
+    query = select(*columns, *sums).where(*of_scope).group_by(*columns).order_by(*columns)
     return [SiblingRow(name, bucket, int(n), int(s)) for name, bucket, n, s in await connection.execute(query)]
 
 
@@ -238,10 +240,9 @@ async def customers(connection: AsyncConnection, merchant_id: int, placement: st
 
 async def waiting_trials(connection: AsyncConnection, scope: Scope, *, bucket: str | None) -> list[PendingRow]:
     """Trials of decisions whose outcomes may still come; without `bucket`, of all together."""
+    of_scope = await tracks.within(connection, pending_trials, scope)
     columns = (pending_trials.c.candidate, pending_trials.c.slot, pending_trials.c.minute)
-    query = select(*columns, func.sum(pending_trials.c.trials)).where(
-        *_within(pending_trials, scope), pending_trials.c.trials > 0
-    )
+    query = select(*columns, func.sum(pending_trials.c.trials)).where(*of_scope, pending_trials.c.trials > 0)
     if bucket is not None:
         query = query.where(pending_trials.c.bucket == bucket)
     rows = await connection.execute(query.group_by(*columns).order_by(*columns))
@@ -250,15 +251,17 @@ async def waiting_trials(connection: AsyncConnection, scope: Scope, *, bucket: s
 
 async def delay_counts(connection: AsyncConnection, scope: Scope) -> list[tuple[int, int, int]]:
     """(bin, successes, failures) known after a delay of that bin."""
+    of_scope = await tracks.within(connection, delays, scope)
     sums = (func.sum(delays.c.successes), func.sum(delays.c.failures))
-    query = select(delays.c.bin, *sums).where(*_within(delays, scope)).group_by(delays.c.bin).order_by(delays.c.bin)
+    query = select(delays.c.bin, *sums).where(*of_scope).group_by(delays.c.bin).order_by(delays.c.bin)
     return [(bin, int(successes), int(failures)) for bin, successes, failures in await connection.execute(query)]
 
 
 async def arrival_counts(connection: AsyncConnection, scope: Scope) -> list[tuple[str, int, int]]:
     """Return (candidate, bin, successes) of closed decisions."""
+    of_scope = await tracks.within(connection, arrivals, scope)
     columns = (arrivals.c.candidate, arrivals.c.bin)
-    query = select(*columns, func.sum(arrivals.c.successes)).where(*_within(arrivals, scope))
+    query = select(*columns, func.sum(arrivals.c.successes)).where(*of_scope)
     rows = await connection.execute(query.group_by(*columns).order_by(*columns))
     return [(name, bin, int(successes)) for name, bin, successes in rows]
 
@@ -267,9 +270,10 @@ async def amount_rows(
     connection: AsyncConnection, scope: Scope, *, bucket: str | None, since_day: int
 ) -> list[AmountRow]:
     """Return the amounts by candidate, kind, bin and day; without `bucket`, of all together."""
+    of_scope = await tracks.within(connection, amounts, scope)
     columns = [amounts.c[name] for name in ("candidate", "relative", "bin", "day")]
     sums = [func.sum(amounts.c[name]) for name in AMOUNTS.values]
-    query = select(*columns, *sums).where(*_within(amounts, scope), amounts.c.day >= since_day)
+    query = select(*columns, *sums).where(*of_scope, amounts.c.day >= since_day)
     if bucket is not None:
         query = query.where(amounts.c.bucket == bucket)
     rows = await connection.execute(query.group_by(*columns).order_by(*columns))
@@ -278,9 +282,11 @@ async def amount_rows(
 
 async def minute_rows(connection: AsyncConnection, scope: Scope, *, since: int) -> list[MinuteRow]:
     """Return the trials by candidate and minute, from the minute `since` on."""
-    columns = [minutes.c[name] for name in MinuteRow._fields]
-    query = select(*columns).where(*_within(minutes, scope), minutes.c.minute >= since)
-    return [MinuteRow(*row) for row in await connection.execute(query)]
+    of_scope = await tracks.within(connection, minutes, scope)
+    columns = (minutes.c.candidate, minutes.c.minute)
+    counts = [func.sum(minutes.c[name]) for name in MINUTES.values]
+    query = select(*columns, *counts).where(*of_scope, minutes.c.minute >= since).group_by(*columns)
+    return [MinuteRow(row[0], *map(int, row[1:])) for row in await connection.execute(query)]
 
 
 async def purge_minutes(connection: AsyncConnection, *, before_minute: int) -> int:
@@ -300,13 +306,10 @@ async def complete_from(connection: AsyncConnection, day: int) -> None:
     await connection.execute(update(fold_starts).where(fold_starts.c.day > day).values(day=day))
 
 
-def _within(table: Table, scope: Scope) -> tuple[ColumnElement[bool], ...]:
-    merchant_id, placement, reward = scope
-    return table.c.merchant_id == merchant_id, table.c.placement == placement, table.c.reward == reward
-
-
 async def buckets(connection: AsyncConnection, scope: Scope) -> list[str]:
-    query = select(statistics.c.bucket).where(*_within(statistics, scope)).distinct().order_by(statistics.c.bucket)
+    """Return the buckets that a scope has evidence of."""
+    of_scope = await tracks.within(connection, statistics, scope)
+    query = select(statistics.c.bucket).where(*of_scope).distinct().order_by(statistics.c.bucket)
     return list((await connection.execute(query)).scalars())
 
 

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.model.scope import Scope
 from engine.model.timestamps import DAY, first_id_of
 from engine.store.connection.bulk import insert_many
+from engine.store.experiments import tracks
 from engine.store.tables import decisions, observations
 
 COLUMNS = ("merchant_id", "placement", "reward", "decision_id", "candidate", "trials", "successes")
@@ -83,18 +84,12 @@ async def last(connection: AsyncConnection, scope: Scope) -> int:
     """
     if connection.dialect.name == "postgresql":
         await connection.execute(text("LOCK TABLE lessons IN SHARE MODE"))
-    merchant_id, placement, reward = scope
-    query = select(func.max(observations.c.seq)).where(
-        observations.c.merchant_id == merchant_id,
-        observations.c.placement == placement,
-        observations.c.reward == reward,
-    )
+    query = select(func.max(observations.c.seq)).where(*await tracks.within(connection, observations, scope))
     return (await connection.execute(query)).scalar() or 0
 
 
 async def after(connection: AsyncConnection, scope: Scope, *, seq: int, up_to: int, limit: int) -> list[ObservationRow]:
     """The lessons after one, in order, as far as their decisions are still in the log."""
-    merchant_id, placement, reward = scope
     query = (
         select(
             observations.c.seq,
@@ -109,9 +104,7 @@ async def after(connection: AsyncConnection, scope: Scope, *, seq: int, up_to: i
         )
         .join(decisions, decisions.c.id == observations.c.decision_id)
         .where(
-            observations.c.merchant_id == merchant_id,
-            observations.c.placement == placement,
-            observations.c.reward == reward,
+            *await tracks.within(connection, observations, scope),
             observations.c.seq > seq,
             observations.c.seq <= up_to,
         )
@@ -139,9 +132,7 @@ async def choices_after(
         )
         .join(decisions, decisions.c.id == observations.c.decision_id)
         .where(
-            observations.c.merchant_id == scope.merchant_id,
-            observations.c.placement == scope.placement,
-            observations.c.reward == scope.reward,
+            *await tracks.within(connection, observations, scope),
             observations.c.seq > seq,
             observations.c.seq <= up_to,
         )
@@ -171,8 +162,7 @@ async def repeated(
             decisions.c.customer.in_({row.customer for row in named}),
             decisions.c.id >= first_id_of(min(days) * DAY),
             decisions.c.id < first_id_of((max(days) + 1) * DAY),
-            observations.c.placement == scope.placement,
-            observations.c.reward == scope.reward,
+            *await tracks.within(connection, observations, scope),
             observations.c.successes > 0,
         )
         .group_by(decisions.c.customer, decisions.c.decided_at, observations.c.candidate, decisions.c.id)

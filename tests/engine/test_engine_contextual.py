@@ -9,7 +9,7 @@ from sqlalchemy import delete, insert, select
 from engine.clock import now_ms
 from engine.decisions import rebuild
 from engine.kernel.contextual_beliefs import ContextualBeliefs
-from engine.learning.live import Active
+from engine.learning.active import Active
 from engine.model.errors import Invalid
 from engine.model.placement import Contextual
 from engine.model.timestamps import DAY, MINUTE

@@ -183,7 +183,8 @@ async def test_beliefs_that_come_late_do_not_replace_later_ones(shop):
     early = active(shop).snapshots[""]
     await shop.update_state(card=(50, 1))
     late = active(shop).snapshots[""]
-    active(shop).put(early, active(shop).make(early))
+    [stream] = active(shop).streams.values()
+    stream.put(early, stream.draw(early))
     assert active(shop).snapshots[""] == late
     assert await version_now(shop) == late.version
 

@@ -187,3 +187,26 @@ def test_new_sums_of_an_old_log_begin_tomorrow(engine, revision, name):
 def test_new_sums_of_an_empty_log_are_complete(engine, revision):
     go_up(engine, revision)
     assert rows(engine)["fold_starts"] == []
+
+
+def test_earlier_experiments_go_on_sharing_what_they_learn(engine):
+    go_up(engine, "0017")
+    with engine.begin() as connection:
+        connection.execute(text(MERCHANT))
+        document = '{"id":"e","share":0.5}'
+        connection.execute(
+            text("INSERT INTO resources VALUES (1, 'experiment', 'methods', 'e', 1, :document, 0)"),
+            {"document": document},
+        )
+        connection.execute(
+            text("INSERT INTO plans VALUES (1, 'methods', 1, :document, 0, 'ada', '')"),
+            {"document": f'{{"experiments":[{document}],"keeps_order":true}}'},
+        )
+    go_up(engine, "0018")
+    with engine.connect() as connection:
+        changed = '{"id":"e","share":0.5,"learning":"shared"}'
+        assert connection.execute(text("SELECT document FROM resources")).scalar() == changed
+        assert changed in str(connection.execute(text("SELECT document FROM plans")).scalar())
+    go_down(engine, "0017")
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT document FROM resources")).scalar() == document

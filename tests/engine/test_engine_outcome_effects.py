@@ -6,10 +6,10 @@ import msgspec
 import pytest
 
 from bandits import bin_of
+from engine.learning.credit_settings import Learning
 from engine.learning.outcome_effects import (
     NO_CHOICE,
     DecisionState,
-    Learning,
     add_pending,
     add_purchases,
     counting,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from engine.kernel.beliefs import ArmBelief, Knowledge
 from engine.kernel.kernel import bounds_for, decide
-from engine.learning.live import Active
+from engine.learning.active import Active
 from engine.model.facts import Facts, Past
 from engine.model.placement import Contextual, Fixed, One, Ranking, Split, Subset, Thompson
 from engine.previews.estimation.drawing import Drawing, Request, Room

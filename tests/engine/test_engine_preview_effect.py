@@ -22,7 +22,7 @@ from benchmarks.checks.previews import (
 )
 from engine.kernel.kernel import draw_of
 from engine.kernel.plan import Plan
-from engine.learning.live import Active
+from engine.learning.active import Active
 from engine.previews.estimation.comparison import Comparison, LoggedAnswer, LoggedSlot
 from engine.previews.estimation.effect import effect_of
 from engine.previews.estimation.totals import Rows, Totals

@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from engine.clock import now_ms
 from engine.decisions import decide, rebuild
 from engine.decisions.recorder import Overloaded
-from engine.learning.outcome_effects import Learning
+from engine.learning.credit_settings import Learning
 from engine.model.errors import NotFound
 from engine.model.placement import FieldDocument, Subset
 from engine.service import database_url

@@ -13,7 +13,7 @@ from engine.clock import now_ms
 from engine.decisions import rebuild
 from engine.decisions.recorder import MOST_OUTCOMES_QUEUED, MOST_QUEUED, Overloaded, Recorder
 from engine.learning import live
-from engine.learning.outcome_effects import Learning
+from engine.learning.credit_settings import Learning
 from engine.model.scope import Scope
 from engine.model.timestamps import DAY, MINUTE, first_id_of
 from engine.previews import previews

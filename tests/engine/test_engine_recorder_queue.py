@@ -18,7 +18,7 @@ from engine.decisions.recorder import (
     CommitGroup,
     Recorder,
 )
-from engine.learning.outcome_effects import Learning
+from engine.learning.credit_settings import Learning
 from engine.model.timestamps import MINUTE
 from engine.store.folds import STATISTICS, WAITING, Cell, Sums
 from tests.engine.memory_log import DECIDED_AT, MemoryLog, decision, outcome

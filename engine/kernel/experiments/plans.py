@@ -6,9 +6,11 @@ decides; the kernel stays as it is.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from itertools import product
+from math import prod
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,6 +18,7 @@ import msgspec
 import rules
 from engine.kernel.experiments.assignment import choose, is_within, uniform
 from engine.kernel.experiments.overlay import changes_something, held_back, overlaid
+from engine.kernel.experiments.teaching import groups_of, learner_of, teaching_of
 from engine.kernel.kernel import limits_for
 from engine.kernel.plan import Plan, PlanDocument
 from engine.model.decision import Decision
@@ -31,6 +34,7 @@ from engine.model.experiment import (
 )
 from engine.model.facts import Facts
 from engine.model.placement import Holdback
+from engine.model.scope import Groups
 
 MOST_PLANS = 64
 """The most plans that the running experiments of one placement may lead to."""
@@ -44,31 +48,53 @@ IN_FORCE: Variants = ()
 HELD_BACK: Variants = ((HOLDBACK_ID, NOT_PERSONALIZED),)
 
 
-class Pick(NamedTuple):
-    """The variants whose plan decides, and the assignments behind it."""
+class PickKey(NamedTuple):
+    """What decides for a request: the variants' plan, and the groups that its outcomes are counted in."""
 
     variants: Variants
+    groups: Groups
+
+
+class Pick(NamedTuple):
+    """What decides for a request, and the assignments behind it."""
+
+    key: PickKey
     assignments: tuple[Assignment, ...]
 
 
+class VariantChoice(NamedTuple):
+    """A variant that decides for a request; one whose unit is not named gets the control and is not enrolled."""
+
+    experiment: Experiment
+    variant: Variant
+    is_enrolled: bool
+
+
 class ExperimentPlans:
-    """The plans of a placement's experiments. `plans` holds one for each combination of variants that may occur."""
+    """The plans of a placement's experiments.
+
+    `plans` holds one for each combination of variants that may occur, `keys` what may decide for a request.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self._base = plan
         self._experiments = plan.document.experiments
         self._holdback = plan.placement.holdback
         self._audiences, self._audience_index = _audiences(plan, self._experiments)
-        combinations = list(_combinations(self._experiments))
-        if len(combinations) > MOST_PLANS:
+        self._teaching = teaching_of(self._experiments)
+        if _count_plans(self._experiments) > MOST_PLANS:
             raise invalid("layer", f"experiments of several layers would need more than {MOST_PLANS} plans together")
+        self.in_force = PickKey(IN_FORCE, groups_of(self._teaching, {}))
         self.plans: dict[Variants, Plan] = {IN_FORCE: plan}
-        for chosen in combinations:
-            key = _key(chosen)
-            if key not in self.plans:
-                document = overlaid(plan.document, chosen)
-                self.plans[key] = self._compiled(document)
+        self.keys = {self.in_force}
+        for chosen in _combinations(self._experiments):
+            key = self._key(chosen)
+            self.keys.add(key)
+            if key.variants not in self.plans:
+                document = overlaid(plan.document, [(choice.experiment, choice.variant) for choice in chosen])
+                self.plans[key.variants] = self._compiled(document)
         if self._holdback:
+            self.keys.add(PickKey(HELD_BACK, self.in_force.groups))
             self.plans[HELD_BACK] = self._compiled(held_back(plan.document))
 
     def _compiled(self, document: PlanDocument) -> Plan:
@@ -85,8 +111,8 @@ class ExperimentPlans:
         """Return the variants for a request; `key` is the decision's id."""
         held = _held_back(self._holdback, facts)
         if held is not None and held.variant == NOT_PERSONALIZED:
-            return Pick(HELD_BACK, (held,))
-        chosen: list[tuple[Experiment, Variant]] = []
+            return Pick(PickKey(HELD_BACK, self.in_force.groups), (held,))
+        chosen: list[VariantChoice] = []
         assignments = [held] if held is not None else []
         if self._experiments:
             layers: set[str] = set()
@@ -97,10 +123,20 @@ class ExperimentPlans:
                 variant, assignment = self._assign(experiment, unit, facts)
                 if variant is not None:
                     layers.add(experiment.layer)
-                    chosen.append((experiment, variant))
+                    chosen.append(VariantChoice(experiment, variant, assignment is not None))
                 if assignment is not None:
                     assignments.append(assignment)
-        return Pick(_key(chosen), tuple(assignments))
+        return Pick(self._key(chosen), tuple(assignments))
+
+    def learner(self, key: PickKey) -> Groups:
+        """Return the groups that the beliefs behind a plan are learned from."""
+        return learner_of(self._teaching, key.groups)
+
+    def _key(self, chosen: Sequence[VariantChoice]) -> PickKey:
+        if not self._teaching:
+            return PickKey(_variants(chosen), ())
+        enrolled = {choice.experiment.id: choice.variant.id for choice in chosen if choice.is_enrolled}
+        return PickKey(_variants(chosen), groups_of(self._teaching, enrolled))
 
     def _in_audience(self, facts: Facts) -> list[Experiment]:
         fired = set(self._audiences.evaluate(facts.values).fired)
@@ -126,7 +162,7 @@ class ExperimentPlans:
 
     def _could_differ(self, experiment: Experiment, facts: Facts) -> bool:
         """Return whether the variants could answer differently for these facts, by their policies and limits."""
-        plans = [self.plans[_key([(experiment, variant)])] for variant in experiment.variants]
+        plans = [self.plans[_variants([VariantChoice(experiment, variant, True)])] for variant in experiment.variants]
         first = _signature(plans[0], facts)
         return any(_signature(plan, facts) != first for plan in plans[1:])
 
@@ -191,21 +227,30 @@ def _audiences(plan: Plan, experiments: Sequence[Experiment]) -> tuple[rules.Com
     return rules.compile_rules(parsed, plan.vocabulary, plan.lists), tuple(index)
 
 
-def _combinations(experiments: Sequence[Experiment]) -> Iterator[list[tuple[Experiment, Variant]]]:
+def _count_plans(experiments: Sequence[Experiment]) -> int:
+    """Return the most plans that the variants of experiments may lead to."""
+    options: Counter[str] = Counter()
+    for experiment in experiments:
+        options[experiment.layer] += 1 if experiment.status.state in CONTROLLED else len(experiment.variants)
+    return prod(1 + count for count in options.values())
+
+
+def _combinations(experiments: Sequence[Experiment]) -> Iterator[list[VariantChoice]]:
     """Yield the variants that may meet in one request: at most one experiment of each layer."""
-    by_layer: dict[str, list[list[tuple[Experiment, Variant]]]] = {}
+    by_layer: dict[str, list[list[VariantChoice]]] = {}
     position = {experiment.id: number for number, experiment in enumerate(experiments)}
     for experiment in experiments:
-        is_controlled = experiment.status.state in CONTROLLED
-        variants = experiment.variants[:1] if is_controlled else experiment.variants
         options = by_layer.setdefault(experiment.layer, [[]])
-        options.extend([(experiment, variant)] for variant in variants)
+        options.append([VariantChoice(experiment, experiment.control, is_enrolled=False)])
+        if experiment.status.state not in CONTROLLED:
+            options.extend([VariantChoice(experiment, variant, is_enrolled=True)] for variant in experiment.variants)
     for picked in product(*by_layer.values()):
-        yield sorted((pair for option in picked for pair in option), key=lambda pair: position[pair[0].id])
+        yield sorted((choice for option in picked for choice in option), key=lambda choice: position[choice[0].id])
 
 
-def _key(chosen: Sequence[tuple[Experiment, Variant]]) -> Variants:
-    return tuple((experiment.id, variant.id) for experiment, variant in chosen if changes_something(variant))
+def _variants(chosen: Sequence[VariantChoice]) -> Variants:
+    """Return the variants that make the plan another than the one in force."""
+    return tuple((choice.experiment.id, choice.variant.id) for choice in chosen if changes_something(choice.variant))
 
 
 def _signature(plan: Plan, facts: Facts) -> tuple[Any, ...]:

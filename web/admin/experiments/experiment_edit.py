@@ -31,7 +31,7 @@ from web.admin.experiments.experiment_form import (
     texts_of,
 )
 from web.admin.experiments.experiment_size import SizeView, reach_of, size_view
-from web.admin.experiments.experiment_words import METRICS, UNITS, measured
+from web.admin.experiments.experiment_words import LEARNING, METRICS, UNITS, measured
 from web.admin.experiments.variant_form import Choices, VariantCard, card_of, choices_of, without_variant
 from web.admin.rules.builder.overlay import Given
 from web.admin.shell.admission import AnyRequest, several_typed
@@ -46,6 +46,7 @@ METHODS = (
     ("sequential", "Look whenever you like", "The interval holds at every look. Needs about 1.6 times the customers."),
     ("fixed", "Look once", "The result is read when the planned number of customers has matured, not before."),
 )
+LEARNINGS = tuple((mode, *words) for mode, words in LEARNING.items())
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class ExperimentFormPage:
     explained: Mapping[str, str]
     units: Options
     methods: Sequence[tuple[str, str, str]] = METHODS
+    learnings: Sequence[tuple[str, str, str]] = LEARNINGS
     guard: str = GUARD
     saved: bool = False
 

@@ -20,7 +20,16 @@ from web.admin.experiments.audience import audience_of, stored
 from web.admin.experiments.checklist import Check, checklist
 from web.admin.experiments.experiment_actions import PRIMARY, REASON, Action, action_of, actions_for, carry_out
 from web.admin.experiments.experiment_list import results_of
-from web.admin.experiments.experiment_words import METRICS, STATES, UNITS, Summary, days_run, measured, summary
+from web.admin.experiments.experiment_words import (
+    LEARNING,
+    METRICS,
+    STATES,
+    UNITS,
+    Summary,
+    days_run,
+    measured,
+    summary,
+)
 from web.admin.experiments.results_view import Look, ResultsView, changes_of, csv_rows, view_of
 from web.admin.shell.admission import AnyRequest, typed
 from web.admin.shell.csv_file import csv_file
@@ -52,6 +61,7 @@ class ExperimentPage:
     audience: str
     changes: Sequence[Sequence[str]]
     decides: str
+    learning: Sequence[str]
     units: str
     results: ResultsView | None
     guarded: Sequence[str]
@@ -145,6 +155,7 @@ async def _page(frame: Frame, resource: Resource, form: Form | None = None, *, f
         audience=_audience(frame, configuration, resource),
         changes=[changes_of(document, number, labels) for number in range(len(document.variants))],
         decides=f"{METRICS[document.primary]}: {measured(document.primary, document.unit).lower()}",
+        learning=LEARNING[document.learning],
         units=UNITS[document.unit][1],
         results=view_of(look) if look else None,
         guarded=[f"{METRICS[each.metric]}: at most {each.tolerated_percent:g}% lost" for each in document.guardrails],

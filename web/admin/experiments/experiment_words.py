@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from engine.experiments.results import ExperimentVerdict, Results
-from engine.model.experiment import Experiment, MetricName, State, Unit
+from engine.model.experiment import Experiment, LearningMode, MetricName, State, Unit
 from engine.model.timestamps import DAY
 from web.format import NOTHING, Show
 
@@ -32,6 +32,21 @@ UNITS: Mapping[Unit, tuple[str, str]] = {
     "device": ("device", "devices"),
     "decision": ("decision", "decisions"),
 }
+LEARNING: Mapping[LearningMode, tuple[str, str]] = {
+    "apart": (
+        "Each variant apart",
+        "Each variant learns from its own customers, from what was known at the start on. Fair to compare.",
+    ),
+    "shared": (
+        "All together",
+        "All learn from all. A variant that tries less gains from what the others find out.",
+    ),
+    "control_only": (
+        "From the control only",
+        "Only the control and those outside the experiment teach, so no variant changes what is learned.",
+    ),
+}
+"""What each way to learn is called, and what it means."""
 PER: Mapping[MetricName, str] = {
     "conversion": "Share of {units} with a purchase",
     "orders": "Purchases a {unit}",

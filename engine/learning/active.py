@@ -1,0 +1,176 @@
+"""The active plan of a placement, and the beliefs that it and the plans of variants decide by."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from engine.kernel.beliefs import Knowledge, make_beliefs
+from engine.kernel.choice_beliefs import ChoiceBeliefs
+from engine.kernel.contextual_beliefs import ContextualBeliefs, matches_encoding
+from engine.kernel.experiments.plans import ExperimentPlans, Variants
+from engine.kernel.plan import Plan, PlanDocument
+from engine.kernel.scores import AnyBeliefs
+from engine.kernel.spread import Spread
+from engine.learning.credit_settings import Learning
+from engine.model.experiment import Assignment
+from engine.model.facts import Facts
+from engine.model.placement import Contextual, Thompson
+from engine.model.scope import track_of
+from engine.store.beliefs import Snapshot
+
+ENOUGH_NEWS = 0.005
+ENOUGH_CONTEXTUAL_NEWS = 0.02
+
+
+class DecidingPlan:
+    """A plan that decides, and its beliefs by bucket.
+
+    Beliefs of the bucket "" serve buckets without beliefs of their own; before there are any, flat beliefs do.
+    """
+
+    def __init__(self, plan: Plan, learning: Learning) -> None:
+        self.plan = plan
+        self.learning = learning
+        self.flat = self.make(Snapshot(0, plan.placement.key, 0, plan.placement.reward, "", Knowledge(), 0))
+        self.beliefs: dict[str, AnyBeliefs] = {}
+        self.snapshots: dict[str, Snapshot] = {}
+
+    def make(self, snapshot: Snapshot) -> AnyBeliefs:
+        """Draw the beliefs of a snapshot."""
+        plan, policy, knowledge, version = self.plan, self.plan.placement.policy, snapshot.knowledge, snapshot.version
+        floor = policy.floor if isinstance(policy, Thompson | Contextual) else 0.0
+        spread = Spread.of(plan.ids, knowledge.away, floor, knowledge.probes)
+        if plan.learns_choices:
+            return ChoiceBeliefs(
+                plan.ids,
+                knowledge.choice,
+                version=version,
+                spread=spread,
+                amounts=knowledge.amounts(plan.ids, plan.placement, version),
+            )
+        if plan.encoding is not None:
+            return ContextualBeliefs(
+                plan.ids,
+                plan.hashes,
+                plan.encoding,
+                knowledge.contextual,
+                version=version,
+                spread=spread,
+                amounts=knowledge.amounts(plan.ids, plan.placement, version),
+            )
+        return make_beliefs(plan, knowledge, version=version, bucket=snapshot.bucket, spread=spread)
+
+    def beliefs_of(self, snapshot: Snapshot) -> AnyBeliefs:
+        """Return the beliefs of a snapshot; version 0 stands for the flat ones."""
+        return self.make(snapshot) if snapshot.version else self.flat
+
+    def for_facts(self, values: Mapping[str, Any]) -> tuple[str, AnyBeliefs]:
+        """Return the bucket of a request, and the beliefs that serve it."""
+        bucket = self.plan.bucket(values)
+        return bucket, self.beliefs_for(bucket)
+
+    def beliefs_for(self, bucket: str) -> AnyBeliefs:
+        if self.plan.learns_choices:
+            # A choice model has the buckets in its strata.
+            bucket = ""
+        return self.beliefs.get(bucket) or self.beliefs.get("", self.flat)
+
+
+class Active(DecidingPlan):
+    """The active plan of a placement.
+
+    `variants` are what decides for customers in experiments, `streams` the beliefs of all of them by learner.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.experiments = ExperimentPlans(plan)
+        learning = Learning.of(plan.placement, experiments=plan.document.experiments)
+        super().__init__(plan, learning.in_groups(self.experiments.in_force.groups))
+        self.variants = {
+            key: DecidingPlan(self.experiments.plans[key.variants], learning.in_groups(key.groups))
+            for key in sorted(self.experiments.keys)
+            if key != self.experiments.in_force
+        }
+        self.streams = self._streams()
+        self.read_up_to = 0
+
+    def _streams(self) -> dict[str, BeliefsStream]:
+        members: defaultdict[str, list[DecidingPlan]] = defaultdict(list)
+        for key, deciding in ((self.experiments.in_force, self), *self.variants.items()):
+            members[track_of(self.plan.placement.reward, self.experiments.learner(key))].append(deciding)
+        return {learner: BeliefsStream(learner, plans) for learner, plans in members.items()}
+
+    def pick(self, facts: Facts, key: str) -> tuple[DecidingPlan, tuple[Assignment, ...]]:
+        """Return what decides for a request, and the request's assignments to experiments."""
+        if self.experiments.is_empty:
+            return self, ()
+        decides, assignments = self.experiments.pick(facts, key)
+        return self.variants.get(decides, self), assignments
+
+    def of_variants(self, variants: Variants) -> DecidingPlan:
+        """Return what decides with some variants, which may be those of another version of the plan."""
+        return next((deciding for key, deciding in self.variants.items() if key.variants == variants), self)
+
+    @property
+    def version(self) -> int:
+        """Return the newest beliefs version."""
+        return max((snapshot.version for snapshot in self.snapshots.values()), default=0)
+
+
+class BeliefsStream:
+    """The beliefs of one learner: those of everybody, or of a variant that learns apart.
+
+    `members` are the plans that decide by them; the first one says how they are learned.
+    """
+
+    def __init__(self, learner: str, members: Sequence[DecidingPlan]) -> None:
+        self.learner = learner
+        self.members = tuple(members)
+        self.snapshots: dict[str, Snapshot] = {}
+        for member in members:
+            member.snapshots = self.snapshots
+
+    def draw(self, snapshot: Snapshot) -> list[AnyBeliefs]:
+        """Draw the beliefs of a snapshot for each member; equal ones are shared."""
+        made: dict[tuple[Any, ...], AnyBeliefs] = {}
+        beliefs = []
+        for member in self.members:
+            alike = (member.plan.ids, msgspec.json.encode(member.plan.placement.policy))
+            if alike not in made:
+                made[alike] = member.make(snapshot)
+            beliefs.append(made[alike])
+        return beliefs
+
+    def is_newer(self, snapshot: Snapshot) -> bool:
+        """Return whether a snapshot is newer than the one that its bucket has."""
+        current = self.snapshots.get(snapshot.bucket)
+        return current is None or current.version < snapshot.version
+
+    def put(self, snapshot: Snapshot, drawn: Sequence[AnyBeliefs]) -> None:
+        """Replace the beliefs of a bucket, unless a newer version arrived while these were drawn."""
+        if self.is_newer(snapshot):
+            self.snapshots[snapshot.bucket] = snapshot
+            for member, beliefs in zip(self.members, drawn, strict=True):
+                member.beliefs[snapshot.bucket] = beliefs
+
+    def enough_news(self, bucket: str) -> float:
+        """Return the new trials that a bucket needs for new beliefs: one at first, later a share of its trials.
+
+        The share is larger for contextual beliefs: their snapshots are larger, and larger batches learn no worse.
+        """
+        snapshot, plan = self.snapshots.get(bucket), self.members[0].plan
+        encoding = plan.encoding
+        if snapshot is None or (encoding is not None and not matches_encoding(snapshot.knowledge.contextual, encoding)):
+            return 1.0
+        is_large = encoding is not None or plan.learns_choices
+        share = ENOUGH_CONTEXTUAL_NEWS if is_large else ENOUGH_NEWS
+        return max(1.0, share * snapshot.knowledge.trials)
+
+
+def compile_plan(document: str, version: int, *, like: Plan | None = None) -> Active:
+    """Compile a stored plan; rules that `like` has too are not compiled again."""
+    return Active(Plan(msgspec.json.decode(document, type=PlanDocument), version=version, like=like))

@@ -1,0 +1,169 @@
+"""Make the next beliefs of one stream from what was learned since, and store them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from itertools import combinations
+
+import msgspec
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.kernel.beliefs import Knowledge
+from engine.kernel.contextual_beliefs import ContextualState
+from engine.kernel.encoding.features import Encoding
+from engine.learning.active import Active, BeliefsStream
+from engine.learning.beliefs_reader import BeliefsReader
+from engine.learning.choice_learner import ChoiceLearner, update_choices
+from engine.learning.online_learner import update_state
+from engine.learning.pending_decisions import read_pending_choices, read_pending_trials
+from engine.model.scope import Scope
+from engine.statistics.evidence import Curves
+from engine.store import beliefs as snapshots
+from engine.store.beliefs import Snapshot
+from engine.store.connection.database import Database
+
+BEGINS = "begins with what was learned before"
+
+
+class Renewer:
+    """Renews the beliefs of one stream of a placement.
+
+    `read_again` is called with a bucket whose evidence was not read to the end, `away` gives the candidates that seem
+    to be down.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        merchant_id: int,
+        active: Active,
+        stream: BeliefsStream,
+        *,
+        away: Callable[[], set[str]],
+        read_again: Callable[[str], None],
+    ) -> None:
+        self._database = database
+        self._plan = active.plan
+        self._learning = active.learning
+        self._stream = stream
+        self._scope = Scope(merchant_id, active.plan.placement.key, stream.learner)
+        self._reader = BeliefsReader(self._scope, active.plan)
+        self._away = away
+        self._read_again = read_again
+
+    def add_news(self, trials: int) -> None:
+        """Count new trials."""
+        self._reader.add_news(trials)
+
+    async def begin(self, now: int) -> None:
+        """Load the newest beliefs; those of a variant that never learned are the ones it starts with."""
+        for snapshot in await self._begun(now):
+            self._stream.put(snapshot, await asyncio.to_thread(self._stream.draw, snapshot))
+
+    async def _begun(self, now: int) -> list[Snapshot]:
+        async with self._database.read() as connection:
+            newest = await snapshots.newest(connection, *self._scope)
+        if newest or "|" not in self._scope.reward:
+            return newest
+        try:
+            async with self._database.write() as connection:
+                await self._copy(connection, now)
+        except IntegrityError:
+            # Another process began them at the same time.
+            self._read_again("")
+        async with self._database.read() as connection:
+            return await snapshots.newest(connection, *self._scope)
+
+    async def _copy(self, connection: AsyncConnection, now: int) -> None:
+        """Store the newest beliefs of the nearest learner under this one, unless that has been done."""
+        merchant_id, placement, learner = self._scope
+        if await snapshots.newest(connection, *self._scope):
+            return
+        version = await snapshots.newest_version(connection, merchant_id, placement)
+        for nearest in _wider(learner):
+            begun = await snapshots.newest(connection, merchant_id, placement, nearest)
+            for number, snapshot in enumerate(begun, version + 1):
+                copied = snapshot._replace(version=number, reward=learner, made_at=now, reason=BEGINS)
+                await snapshots.add(connection, copied)
+            if begun:
+                return
+
+    async def renew(self, bucket: str, now: int, reason: str) -> None:
+        """Read and store the beliefs of a bucket; `reason` says why, as people read it."""
+        if self._plan.learns_choices:
+            await self._renew_choices(now, reason)
+            if not bucket:
+                return
+        elif self._reader.is_common_due(now):
+            await self._put("", await self._reader.read_common(self._database, now), now, reason)
+        knowledge = await self._reader.read(self._database, bucket, now)
+        if self._plan.encoding is not None:
+            state = await self._read_state(self._plan.encoding, self._reader.delays(), now)
+            knowledge = msgspec.structs.replace(knowledge, contextual=state)
+        await self._put(bucket, knowledge, now, self._with_jumps(reason))
+
+    async def _renew_choices(self, now: int, reason: str) -> None:
+        """Make the next beliefs about choices; they serve all buckets."""
+        last = self._stream.snapshots.get("")
+        knowledge = await self._reader.read_all(self._database, now)
+        learner = ChoiceLearner(
+            self._plan.ids,
+            last.knowledge.choice if last else None,
+            self._reader.jumps(),
+            self._plan.placement.half_life_days,
+        )
+        pending = await read_pending_choices(
+            self._database, self._scope, learner, self._learning, self._reader.delays(), now
+        )
+        state, is_complete = await update_choices(self._database, self._scope, learner, pending, now=now)
+        if not is_complete:
+            self._read_again("")
+        knowledge = msgspec.structs.replace(knowledge, choice=state)
+        await self._put("", knowledge, now, self._with_jumps(reason))
+
+    async def _read_state(self, encoding: Encoding, delays: Curves, now: int) -> ContextualState:
+        """Update the last contextual state with new observations and with the decisions pending now."""
+        last = self._stream.snapshots.get("")
+        pending = await read_pending_trials(self._database, self._scope, encoding, self._learning, delays, now)
+        state, is_complete = await update_state(
+            self._database,
+            self._scope,
+            encoding,
+            last.knowledge.contextual if last else None,
+            pending,
+            half_life_days=self._plan.placement.half_life_days,
+            now=now,
+        )
+        if not is_complete:
+            self._read_again("")
+        return state
+
+    async def _put(self, bucket: str, knowledge: Knowledge, now: int, reason: str) -> None:
+        """Store and draw the next beliefs version of a bucket."""
+        last = self._stream.snapshots.get(bucket)
+        knowledge = msgspec.structs.replace(knowledge, away=tuple(sorted(self._away())))
+        if last is not None and last.knowledge == knowledge:
+            return
+        merchant_id, placement, learner = self._scope
+        try:
+            async with self._database.write() as connection:
+                version = await snapshots.newest_version(connection, merchant_id, placement) + 1
+                snapshot = Snapshot(merchant_id, placement, version, learner, bucket, knowledge, now, reason)
+                await snapshots.add(connection, snapshot)
+        except IntegrityError:
+            # Another process made this version, perhaps before this evidence was in.
+            self._read_again(bucket)
+            return
+        self._stream.put(snapshot, await asyncio.to_thread(self._stream.draw, snapshot))
+
+    def _with_jumps(self, reason: str) -> str:
+        """Add the jumps that the last reading detected to the reason for a version."""
+        return ", ".join([reason, *(f"jump of {candidate}" for candidate in self._reader.new_jumps)])
+
+
+def _wider(learner: str) -> list[str]:
+    """Return the learners that begin a learner, those that share most of its groups first."""
+    reward, *groups = learner.split("|")
+    return ["|".join((reward, *kept)) for size in range(len(groups) - 1, -1, -1) for kept in combinations(groups, size)]
