@@ -159,7 +159,7 @@ def test_a_holdback_comes_before_all_experiments():
     of = document(experiment(), holdback=Holdback(share=0.3))
     plans = ExperimentPlans(Plan(of, version=1))
     picks = {str(n): plans.pick(Facts({}, {}, str(n)), "dec") for n in range(400)}
-    held = {name for name, each in picks.items() if each.variants == HELD_BACK}
+    held = {name for name, each in picks.items() if each.key.variants == HELD_BACK}
     assert 80 < len(held) < 160
     for name, each in picks.items():
         names = [assignment.experiment for assignment in each.assignments]
