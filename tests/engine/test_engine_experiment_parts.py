@@ -98,7 +98,7 @@ def test_a_stopped_experiment_gives_the_control_to_all():
     control = Variant(id="control", name="Fixed", policy=Fixed())
     plans = ExperimentPlans(Plan(document(experiment("e", control, PAYPAL, status=stopped)), version=1))
     picks = [plans.pick(Facts({}, {}, str(number)), "dec") for number in range(30)]
-    assert {pick.variants for pick in picks} == {(("e", "control"),)}
+    assert {pick.key.variants for pick in picks} == {(("e", "control"),)}
     assert all(pick.assignments == () for pick in picks)
 
 
@@ -106,7 +106,7 @@ def test_requests_outside_the_share_get_the_plan_in_force():
     plans = ExperimentPlans(Plan(document(experiment(share=0.2)), version=1))
     picks = [plans.pick(Facts({}, {}, str(number)), "dec") for number in range(500)]
     assert 60 < sum(bool(pick.assignments) for pick in picks) < 140
-    assert all(pick.variants == IN_FORCE for pick in picks if not pick.assignments)
+    assert all(pick.key.variants == IN_FORCE for pick in picks if not pick.assignments)
 
 
 @pytest.mark.parametrize(
