@@ -51,6 +51,11 @@ class JobRunner:
         """Start every job; each runs first after its interval."""
         self._tasks = [asyncio.create_task(_repeat(job), name=job.name) for job in self._jobs]
 
+    async def run_all(self) -> None:
+        """Run every job once, in their order; a job that fails raises."""
+        for job in self._jobs:
+            await job.run()
+
     async def stop(self) -> None:
         """Cancel the jobs and wait until they have ended."""
         for task in self._tasks:

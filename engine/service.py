@@ -46,7 +46,8 @@ from engine.learning.live import Live
 from engine.migrate import upgrade
 from engine.previews.previews import Previews
 from engine.settings import Settings
-from engine.store.connection.database import SQLITE_FILE, Database, open_database, sqlite_url
+from engine.store.connection.database import SQLITE_FILE as SQLITE_FILE
+from engine.store.connection.database import Database, open_database, sqlite_url
 from engine.store.connection.write_probe import WriteProbe
 
 log = structlog.get_logger()
@@ -102,13 +103,19 @@ class Engine:
         )
         self._jobs = JobRunner(self._job_list())
 
-    async def start(self) -> None:
+    async def start(self, *, with_jobs: bool = True) -> None:
+        """Begin recording; without jobs only `run_jobs` runs them."""
         # The first start compiles, which takes some seconds: no decision should wait for it.
         await asyncio.to_thread(bandits.prepare)
         self.recorder.start()
         await self.follow()
         await self.live.refresh(at_once=True)
-        self._jobs.start()
+        if with_jobs:
+            self._jobs.start()
+
+    async def run_jobs(self) -> None:
+        """Run every job once."""
+        await self._jobs.run_all()
 
     def _job_list(self) -> list[Job]:
         return [

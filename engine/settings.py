@@ -37,6 +37,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(description="How long a worker may take to answer its supervisor, also while it starts.", ge=5)
     ] = 60
     demo: Annotated[bool, Meta(description="Serve a demo merchant with simulated shoppers.")] = False
+    demo_days: Annotated[
+        int, Meta(description="Simulated days that a new demo on SQLite has behind it; 0: none.", ge=0, le=90)
+    ] = 30
     demo_rate: Annotated[float, Meta(description="Simulated checkouts a second.", gt=0, le=1000)] = 25.0
     secure_cookies: Annotated[bool, Meta(description="Behind TLS: `__Host-` cookies with `Secure`, and HSTS.")] = False
     oidc_issuer: Annotated[

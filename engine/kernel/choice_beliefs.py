@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -35,6 +36,10 @@ MOST_CACHED_DRAWS = 2**22
 """Draws that a beliefs version keeps for sets of eligible candidates in strata: 512 of eight candidates, 16 MiB."""
 
 NO_HISTORY: History = {}
+
+COMPRESSED = "zlib:"
+"""Stands before packed evidence that is compressed; base64 has no colon."""
+COMPRESSION_LEVEL = 1
 
 
 class ChoiceState(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -243,14 +248,21 @@ def _unpack(packed: str) -> Floats:
 
 
 def _pack_evidence(evidence: GaussianEvidence) -> str:
+    """Pack the evidence compressed: strata meet in no decision, so most of the precision is zeros."""
     triangle = evidence.precision[np.triu_indices(len(evidence.precision))]
-    return _pack(np.concatenate((evidence.information, triangle)))
+    numbers = np.concatenate((evidence.information, triangle)).astype("<f4")
+    return COMPRESSED + b64encode(zlib.compress(numbers.tobytes(), COMPRESSION_LEVEL)).decode()
 
 
 def _unpack_evidence(packed: str, size: int) -> GaussianEvidence:
+    """Unpack evidence; snapshots of earlier versions are not compressed."""
     if not packed:
         return GaussianEvidence.nothing(size)
-    numbers = _unpack(packed)
+    if packed.startswith(COMPRESSED):
+        content = zlib.decompress(b64decode(packed.removeprefix(COMPRESSED)))
+        numbers = np.frombuffer(content, "<f4").astype(np.float64)
+    else:
+        numbers = _unpack(packed)
     precision = np.zeros((size, size))
     precision[np.triu_indices(size)] = numbers[size:]
     precision += np.triu(precision, 1).T

@@ -6,7 +6,7 @@ guesses. They make a realistic demo and are not market research.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -162,6 +162,10 @@ class ShopperWorld:
 
     def visit(self, elapsed: float) -> CheckoutVisit:
         """Return the next checkout, `elapsed` seconds after the world began."""
+        return self.visit_during(campaign=drifted(elapsed))
+
+    def visit_during(self, *, campaign: bool) -> CheckoutVisit:
+        """Return the next checkout, while the wallet's campaign runs or not."""
         returning = self._random.random() < RETURNING_SHARE
         shopper = self._customers[self._random.integers(RETURNING_CUSTOMERS)] if returning else self._shopper(None)
         total = int(self._random.lognormal(0, CART_SPREAD) * CARTS[shopper.device])
@@ -171,12 +175,17 @@ class ShopperWorld:
             total=min(max(total, 300), LARGEST_CART),
             items=1 + int(self._random.exponential(1 / 0.8)),
             risk=round(self._random.uniform(80, 100) if risky else self._random.uniform(0, 60), 1),
-            acceptance=acceptance(shopper, drift=drifted(elapsed)),
+            acceptance=acceptance(shopper, drift=campaign),
         )
 
-    def reaction(self, visit: CheckoutVisit, ranking: Sequence[str]) -> list[ShopperAction]:
-        """Return the shopper's actions for the methods in this order; the last is `converted` or `abandoned`."""
-        return react(visit, ranking, self._random)
+    def reaction(
+        self, visit: CheckoutVisit, ranking: Sequence[str], *, failing: Collection[str] = ()
+    ) -> list[ShopperAction]:
+        """Return the shopper's actions for the methods in this order; the last is `converted` or `abandoned`.
+
+        Payments by methods that are `failing` are all declined.
+        """
+        return react(visit, ranking, self._random, failing)
 
     def _shopper(self, customer_id: str | None) -> Shopper:
         shares = {name: country.share for name, country in COUNTRIES.items()}
@@ -189,13 +198,15 @@ class ShopperWorld:
         return Shopper(customer_id, name, device, system, self._random.random())
 
 
-def react(visit: CheckoutVisit, ranking: Sequence[str], random: Generator) -> list[ShopperAction]:
+def react(
+    visit: CheckoutVisit, ranking: Sequence[str], random: Generator, failing: Collection[str] = ()
+) -> list[ShopperAction]:
     """Return the shopper's actions for the methods in this order; the last is `converted` or `abandoned`."""
     actions = [ShopperAction("shown")]
     left = list(ranking)
     while (method := _choose(visit, left, random)) is not None:
         actions.append(ShopperAction("selected", method))
-        if random.random() >= declined(method):
+        if method not in failing and random.random() >= declined(method):
             return [*actions, ShopperAction("converted", method)]
         actions.append(ShopperAction("declined", method))
         left.remove(method)

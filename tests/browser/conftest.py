@@ -76,7 +76,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    settings = {"TAP2_DATA": str(data), "TAP2_PORT": str(port), "TAP2_DEMO": "1", "TAP2_DEMO_RATE": "8"}
+    settings = {
+        "TAP2_DATA": str(data),
+        "TAP2_PORT": str(port),
+        "TAP2_DEMO": "1",
+        "TAP2_DEMO_DAYS": "0",
+        "TAP2_DEMO_RATE": "8",
+    }
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TAP2_")}
     environment |= settings | {"TAP2_PASSWORD": PASSWORD}
     serving = {name: value for name, value in environment.items() if name != "TAP2_PASSWORD"}

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
+from base64 import b64encode
 from collections import Counter
 
+import numpy as np
 import pytest
 
+from bandits.choice.model import GaussianEvidence
 from engine.decisions import rebuild
+from engine.kernel import choice_beliefs
 from engine.model.placement import Placement
 from tests.factories import candidate, order, placement, rule
 
@@ -106,3 +110,22 @@ async def test_a_pin_does_not_become_a_merit(empty_shop, pinned):
     )
     firsts = await shop_until_learned(empty_shop, 16)
     assert firsts["invoice"] < 0.2 * firsts.total()
+
+
+def some_evidence(size: int) -> GaussianEvidence:
+    """Return evidence of two strata that meet in no decision: the precision between them is zero."""
+    half = np.random.default_rng(1).integers(-9_999, 9_999, (size // 2, size // 2)).astype(float)
+    precision = np.kron(np.eye(2), half + half.T)
+    return GaussianEvidence(np.arange(size, dtype=float), precision)
+
+
+def test_stored_evidence_comes_back_to_the_bit_in_less_space():
+    evidence = some_evidence(200)
+    numbers = np.concatenate((evidence.information, evidence.precision[np.triu_indices(200)])).astype("<f4")
+    as_before = b64encode(numbers.tobytes()).decode()
+    stored = choice_beliefs._pack_evidence(evidence)
+    assert len(stored) < 0.6 * len(as_before)
+    for packed in (stored, as_before):
+        read = choice_beliefs._unpack_evidence(packed, 200)
+        assert (read.information == evidence.information).all()
+        assert (read.precision == evidence.precision).all()

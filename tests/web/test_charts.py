@@ -1,6 +1,8 @@
 import json
 from itertools import pairwise
 
+from engine.statistics.share import Share
+from web.admin.placements import placement_page
 from web.charts.candidate_charts import ArmEstimate, ArmShare, colour_of, estimates, shares, spread
 from web.format import Show, viewer_locale
 
@@ -55,3 +57,11 @@ def test_of_very_many_candidates_only_the_first_are_labelled_and_all_are_drawn()
     assert len(spec["data"]["values"]) == 40
     assert {label["candidate"] for label in labels} == {str(n) for n in range(26, 40)}
     assert all(0 <= label["label_at"] <= 0.1 for label in labels)
+
+
+def test_few_decisions_share_a_point_of_the_line() -> None:
+    quiet = [Share(minute, "card", 1) for minute in range(60)]
+    assert [count.total() for _, count in placement_page._bins(quiet)] == [30, 30]
+    burst = [*quiet, Share(60, "paypal", 500), Share(61, "card", 500)]
+    assert [count.total() for _, count in placement_page._bins(burst)] == [30, 30, 1000]
+    assert placement_page._bins([]) == []

@@ -100,7 +100,7 @@ def shares(arms: Sequence[ArmShare], *, show: Show) -> Spec:
         height=260,
         show=show,
         layer=[
-            {"mark": {"type": "line", "strokeWidth": 2, "interpolate": "monotone"}, "encoding": lines},
+            {"mark": {"type": "line", "strokeWidth": 2}, "encoding": lines},
             {"mark": dots, "encoding": lines},
             {"mark": {"type": "point", "size": 160, "opacity": 0}, "encoding": lines | {"tooltip": tooltip}},
             {"mark": text, "encoding": labels, "data": {"values": end_labels(arms, top, clock=show.wall_clock)}},

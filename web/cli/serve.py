@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import click
 import uvicorn
 from litestar import Litestar
+from rich.progress import BarColumn, Progress, TaskProgressColumn
 
+from engine.settings import Settings
 from web.app import create_app
 from web.cli.common import settings
+from web.demo.past import needs_past, write_past
 
 
 @click.command()
@@ -16,6 +21,8 @@ def serve() -> None:
     options = settings()
     if options.workers > 1 and not options.database_url:
         raise click.ClickException("TAP2_WORKERS: more than one needs PostgreSQL; set TAP2_DATABASE_URL")
+    if needs_past(options):
+        _write_past(options)
     uvicorn.run(
         "web.cli.serve:app" if options.workers > 1 else app(),
         factory=options.workers > 1,
@@ -32,6 +39,13 @@ def serve() -> None:
         timeout_keep_alive=options.keep_alive_seconds,
         timeout_worker_healthcheck=options.worker_start_seconds,
     )
+
+
+def _write_past(options: Settings) -> None:
+    """Write the demo's past and show how far it is."""
+    with Progress("  Simulating the past of the demo shop", BarColumn(), TaskProgressColumn(), transient=True) as shown:
+        task = shown.add_task("", total=options.demo_days)
+        asyncio.run(write_past(options, progress=lambda days: shown.update(task, completed=days)))
 
 
 def app() -> Litestar:

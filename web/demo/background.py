@@ -76,18 +76,18 @@ async def key_of_last_run(engine: Engine) -> str:
     if engine.accounts.access(last) is not None:
         return last
     key = await seed.shoppers_key(engine)
-    _keep(path, key)
+    keep(path, key)
     return key
 
 
 def _kept_password(path: Path, new: str | None) -> str:
     """Return the demo's password. It is kept beside its data, so that every start can print it."""
     if new is not None:
-        _keep(path, new)
+        keep(path, new)
     return path.read_text() if path.exists() else "(set with `tap2 user password`)"
 
 
-def _keep(path: Path, secret: str) -> None:
+def keep(path: Path, secret: str) -> None:
     """Write a secret that only the owner of the file may read."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)

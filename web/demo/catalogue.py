@@ -10,9 +10,10 @@ from typing import Any
 from engine.model.placement import Candidate, Placement, Ranking, RuleDocument, Thompson
 
 SLUG = "demo"
-NAME = "Demo Shop"
+NAME = "Demo Shop (simulated)"
 COUNTRY, CURRENCY, LOCALE, TIMEZONE = "DE", "EUR", "en-GB", "Europe/Berlin"
 USER_EMAIL = "demo@tap2.example"
+COLLEAGUE_EMAIL, COLLEAGUE_NAME = "mia@tap2.example", "Mia Berg"
 
 PLACEMENT = Placement(
     key="payment_methods",

@@ -37,6 +37,12 @@ async def seed(engine: Engine) -> Login:
     return Login(catalogue.USER_EMAIL, password)
 
 
+async def add_colleague(engine: Engine) -> None:
+    """Add a second person, who cannot log in until somebody sets a password for them."""
+    password = secrets.token_urlsafe(24)
+    await engine.team.add_user(catalogue.COLLEAGUE_EMAIL, catalogue.COLLEAGUE_NAME, catalogue.SLUG, "editor", password)
+
+
 async def shoppers_key(engine: Engine) -> str:
     """Return a new key. Secrets are not stored, so the key of the last run is rotated out."""
     merchant = await engine.accounts.merchant(catalogue.SLUG)

@@ -24,7 +24,6 @@ from web.charts.candidate_charts import ArmEstimate, ArmShare, Spec, estimates, 
 
 MINUTES = 60
 ENOUGH_IN_A_BIN = 30
-BINS = (1, 2, 5, 10, 20)
 MOST_BINS = 30
 SURE = 0.95
 LIKELY = 0.6
@@ -329,24 +328,25 @@ def _floor_note(frame: Frame, placement: Placement) -> str:
 
 
 def _lines(arms: Arms) -> list[list[tuple[int, float]]]:
-    """Return each candidate's share of first positions by bin."""
-    width = _bin_width(arms.shares)
-    firsts: defaultdict[int, Counter[str]] = defaultdict(Counter)
-    for share in arms.shares:
-        firsts[share.minute // width * width][share.candidate] += share.firsts
-    return [
-        [(minute * MINUTE, count[arm.id] / count.total()) for minute, count in sorted(firsts.items())]
-        for arm in arms.arms
-    ]
+    """Return each candidate's share of first positions by bin, at the bin's first minute."""
+    bins = _bins(arms.shares)
+    return [[(minute * MINUTE, count[arm.id] / count.total()) for minute, count in bins] for arm in arms.arms]
 
 
-def _bin_width(shares: Sequence[Share]) -> int:
-    """Return a bin width with enough decisions in each bin for a steady line."""
-    minutes = {share.minute for share in shares}
-    rate = sum(share.firsts for share in shares) / (len(minutes) or 1)
-    span = max(minutes, default=0) - min(minutes, default=0)
-    fits = (width for width in BINS if rate * width >= ENOUGH_IN_A_BIN and span / width <= MOST_BINS)
-    return next(fits, BINS[-1])
+def _bins(shares: Sequence[Share]) -> list[tuple[int, Counter[str]]]:
+    """Count who came first in consecutive minutes, so many of them that each bin has enough decisions."""
+    by_minute: defaultdict[int, Counter[str]] = defaultdict(Counter)
+    for share in shares:
+        by_minute[share.minute][share.candidate] += share.firsts
+    narrowest = (max(by_minute, default=0) - min(by_minute, default=0)) / MOST_BINS
+    bins: list[tuple[int, Counter[str]]] = []
+    for minute, count in sorted(by_minute.items()):
+        is_full = bins and bins[-1][1].total() >= ENOUGH_IN_A_BIN and minute - bins[-1][0] >= narrowest
+        if is_full or not bins:
+            bins.append((minute, Counter(count)))
+        else:
+            bins[-1][1].update(count)
+    return bins
 
 
 handlers = [placement_page, arms_fragment, arms_csv]

@@ -1,0 +1,149 @@
+"""The demo's past: a month of shopping and work, written with the clock set back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+from numpy.random import default_rng
+
+from engine.clock import now_ms, simulated_time
+from engine.model.placement import Holdback
+from engine.model.timestamps import DAY
+from engine.service import Engine, open_engine
+from engine.settings import Settings
+from simulation.worlds.month import CAMPAIGN_DAYS, OUTAGE_DAY, OUTAGE_HOURS, OUTAGE_METHOD, Month
+from web.demo import catalogue, story
+from web.demo.past import SimulatedClock, needs_past, write_past
+from web.demo.seed import add_colleague, seed
+
+BEGINS = datetime(2026, 10, 5, tzinfo=ZoneInfo(catalogue.TIMEZONE))
+"""A Monday."""
+
+
+def month(seed: int = 1) -> Month:
+    return Month(BEGINS, daily=2_400, random=default_rng(seed))
+
+
+def shopped(month: Month, day: int, hours: range) -> Counter[str]:
+    """Return how often each action was taken in some hours, those of the failing method by its name too."""
+    actions: Counter[str] = Counter()
+    for hour in hours:
+        begin = BEGINS + timedelta(days=day, hours=hour)
+        for timed in month.visits(begin, begin + timedelta(hours=1)):
+            actions["visit"] += 1
+            for action in month.reaction(timed, [method.id for method in catalogue.METHODS]):
+                actions[action.type] += 1
+                actions[f"{action.type} {action.method}"] += 1
+    return actions
+
+
+def test_the_same_seed_makes_the_same_month():
+    assert shopped(month(), 3, range(8, 12)) == shopped(month(), 3, range(8, 12))
+
+
+def test_weekends_are_busier_than_other_days():
+    whole_day = range(24)
+    assert shopped(month(), 5, whole_day)["visit"] > 1.15 * shopped(month(), 1, whole_day)["visit"]
+
+
+def test_no_payment_succeeds_during_the_outage():
+    during = shopped(month(), OUTAGE_DAY, OUTAGE_HOURS)
+    assert during[f"declined {OUTAGE_METHOD}"] > 0
+    assert during[f"converted {OUTAGE_METHOD}"] == 0
+    assert shopped(month(), OUTAGE_DAY + 1, OUTAGE_HOURS)[f"converted {OUTAGE_METHOD}"] > 0
+
+
+def test_the_campaign_moves_french_customers():
+    def favour_paypal(day: int) -> float:
+        begin = BEGINS + timedelta(days=day, hours=12)
+        timed = list(month().visits(begin, begin + timedelta(hours=8)))
+        tastes = [each.visit.acceptance for each in timed if each.visit.shopper.country == "FR"]
+        return sum(max(taste, key=lambda method: taste[method]) == "paypal" for taste in tastes) / len(tastes)
+
+    assert favour_paypal(CAMPAIGN_DAYS[0]) > favour_paypal(CAMPAIGN_DAYS[0] - 1) + 0.2
+
+
+def settings_of(folder: Path, *, days: int) -> Settings:
+    return Settings(data=str(folder), demo=True, demo_days=days)
+
+
+def test_a_new_demo_has_shopping_days_behind_it_that_replay(tmp_path: Path):
+    settings, progress = settings_of(tmp_path, days=2), list[int]()
+    asyncio.run(write_past(settings, daily=60, progress=progress.append))
+    assert progress[-1] == 2
+    assert not needs_past(settings)
+
+    async def read() -> None:
+        engine = await open_engine(settings)
+        merchant = await engine.accounts.merchant(catalogue.SLUG)
+        log = await engine.logbook.search(merchant.id, limit=200)
+        moments = [entry.row.decided_at for entry in log]
+        assert len(moments) > 60
+        assert max(moments) <= now_ms()
+        assert min(moments) < now_ms() - 1.5 * DAY
+        for entry in log[::20]:
+            replayed = await engine.logbook.replay(merchant.id, entry.row.id)
+            assert replayed.same
+        await engine.stop()
+
+    asyncio.run(read())
+
+
+def test_a_past_that_was_cut_off_leaves_nothing(tmp_path: Path):
+    settings = settings_of(tmp_path, days=1)
+
+    def cut_off(_days: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(write_past(settings, daily=24, progress=cut_off))
+    assert needs_past(settings)
+    assert abs(now_ms() - datetime.now(UTC).timestamp() * 1000) < 5_000
+
+
+@pytest.mark.parametrize(
+    "changes", [{"demo": False}, {"demo_days": 0}, {"database_url": "postgresql://localhost/shop"}], ids=str
+)
+def test_only_a_demo_on_sqlite_begins_with_a_past(tmp_path: Path, changes: dict[str, object]):
+    assert needs_past(settings_of(tmp_path, days=30))
+    assert not needs_past(msgspec.structs.replace(settings_of(tmp_path, days=30), **changes))
+
+
+async def take_all_steps(engine: Engine, clock: SimulatedClock) -> int:
+    merchant = await engine.accounts.merchant(catalogue.SLUG)
+    for step in story.STEPS:
+        clock.now = BEGINS + timedelta(days=step.day, hours=step.hour)
+        await step.run(engine, merchant.id)
+    return merchant.id
+
+
+def test_people_leave_the_placement_as_it_was_meant(tmp_path: Path):
+    clock = SimulatedClock(BEGINS)
+
+    async def work() -> None:
+        engine = await open_engine(settings_of(tmp_path, days=30))
+        await engine.start(with_jobs=False)
+        await seed(engine)
+        await add_colleague(engine)
+        merchant_id = await take_all_steps(engine, clock)
+        configuration = await engine.catalogue.configuration(merchant_id)
+        assert all(method.enabled for method in configuration.documents("candidate", story.KEY))
+        rules = {rule.id: rule.enabled for rule in configuration.documents("rule", story.KEY)}
+        assert not rules.pop(story.WEEKEND_RULE.id)
+        assert all(rules.values())
+        (placement,) = configuration.documents("placement", "")
+        assert placement.holdback == Holdback(share=0.05)
+        (experiment,) = configuration.documents("experiment", story.KEY)
+        assert experiment.status.state == "concluded"
+        assert all(outcome.holds for outcome in await engine.scenarios.try_live(merchant_id, story.KEY))
+        assert not await engine.emergencies.unseen(merchant_id)
+        await engine.stop()
+
+    with simulated_time(clock.read):
+        asyncio.run(work())
