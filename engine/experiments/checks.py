@@ -15,6 +15,8 @@ from engine.model.placement import Fixed, Placement, Policy, Split
 from engine.model.resource import Resource
 
 EDITABLE_WHILE_RUNNING = ("name", "hypothesis", "notes", "guardrails", "maximum_days")
+BEGINS_A_PHASE = ("share", "audience", "weights")
+"""What may change too while units are enrolled, but begins a new phase."""
 OPEN: tuple[State, ...] = ("running", "paused")
 """States of experiments that take up a part of their layer."""
 
@@ -94,12 +96,20 @@ def _policy_problem(own: Policy, changed: Policy | None) -> str:
 
 
 def free_offset(document: Experiment, others: Sequence[Experiment]) -> float | None:
-    """Return where a part of the layer that is large enough begins, or None if the layer is full."""
+    """Return where a part of the layer that is large enough begins, or None if the layer is full.
+
+    A part that begins where the experiment's own did is preferred: then nobody leaves who need not.
+    """
     taken = sorted(
         (other.status.offset, other.status.offset + other.share)
         for other in others
         if other.layer == document.layer and other.id != document.id and other.status.state in OPEN
     )
+    own = (document.status.offset, document.status.offset + document.share)
+    if own[1] <= 1 + SMALLEST_SHARE and all(
+        last <= own[0] + SMALLEST_SHARE or own[1] <= first + SMALLEST_SHARE for first, last in taken
+    ):
+        return own[0]
     start = 0.0
     for first, last in taken:
         if first - start >= document.share - SMALLEST_SHARE:
@@ -109,6 +119,12 @@ def free_offset(document: Experiment, others: Sequence[Experiment]) -> float | N
 
 
 def changed_fields(before: Experiment, after: Experiment) -> set[str]:
-    """Return the names of the fields in which two documents differ, besides the status."""
+    """Return the names of the fields in which two documents differ, besides the status.
+
+    `weights` stands for variants that differ in their weights only.
+    """
     names = (name for name in Experiment.__struct_fields__ if name != "status")
-    return {name for name in names if getattr(before, name) != getattr(after, name)}
+    changed = {name for name in names if getattr(before, name) != getattr(after, name)}
+    weights = [variant.weight for variant in after.variants]
+    is_reweighed = len(weights) == len(before.variants) and before.weighted(weights) == after.variants
+    return changed - {"variants"} | {"weights"} if "variants" in changed and is_reweighed else changed

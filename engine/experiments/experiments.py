@@ -11,11 +11,17 @@ from engine.configuration.configuration import Change, Configuration
 from engine.configuration.configuration_cache import ConfigurationCache
 from engine.configuration.emergencies import noting, refuse_without_reason
 from engine.configuration.publisher import Approval, Edit, Publisher
-from engine.experiments.checks import EDITABLE_WHILE_RUNNING, changed_fields, free_offset, problems_of_experiment
+from engine.experiments.checks import (
+    BEGINS_A_PHASE,
+    EDITABLE_WHILE_RUNNING,
+    changed_fields,
+    free_offset,
+    problems_of_experiment,
+)
 from engine.kernel.experiments.overlay import overlaid
 from engine.model.actor import Actor
 from engine.model.errors import Conflict, Forbidden, Invalid, NotFound, ReviewRequired, invalid
-from engine.model.experiment import Experiment, ExperimentStatus, State
+from engine.model.experiment import EarlierPhase, Experiment, ExperimentStatus, State
 from engine.model.resource import Resource
 from engine.model.resource_kinds import Document, Kind, id_of
 from engine.model.timestamps import DAY
@@ -81,7 +87,7 @@ class Experiments:
     ) -> Resource:
         """Replace a draft; once units are enrolled, only name, notes, guardrails and the latest end may change.
 
-        Raise `Stale` unless it is at `version` (None: any).
+        A change of split, share or audience begins a new phase. Raise `Stale` unless it is at `version` (None: any).
         """
 
         def change(configuration: Configuration, old: Experiment) -> Experiment:
@@ -91,9 +97,12 @@ class Experiments:
             if status.state in ("concluded", "archived", "stopped"):
                 raise Conflict(f"the experiment is {status.state}; copy it to change it", field="status")
             if status.state in ("running", "paused"):
-                fixed = sorted(changed - set(EDITABLE_WHILE_RUNNING))
+                fixed = sorted(changed - {*EDITABLE_WHILE_RUNNING, *BEGINS_A_PHASE})
                 if fixed:
                     raise Conflict(f"customers are enrolled already, so {fixed[0]} stays as it is", field=fixed[0])
+                if changed & set(BEGINS_A_PHASE):
+                    others = configuration.documents("experiment", placement)
+                    status = _next_phase(old, _offset(msgspec.structs.replace(document, status=status), others))
             else:
                 status = ExperimentStatus(authors=actor.added_to(status.authors))
             return msgspec.structs.replace(document, status=status)
@@ -158,13 +167,7 @@ class Experiments:
             if configuration.review and old.status.state != "approved":
                 raise ReviewRequired("a second person must approve this experiment before it starts")
             _check(configuration, placement, old)
-            offset = free_offset(old, configuration.documents("experiment", placement))
-            if offset is None:
-                raise Conflict(
-                    f"other experiments take up the layer “{old.layer}”: lower the share, or use another layer",
-                    field="share",
-                )
-            now = now_ms()
+            offset, now = _offset(old, configuration.documents("experiment", placement)), now_ms()
             return _moved(old, state="running", offset=offset, started_at=now, phase_started_at=now, reason=reason)
 
         return await self._change(actor, (placement, id), change, reason=reason, approval="given")
@@ -272,6 +275,33 @@ def _edit(placement: str, id: str, step: Step, *, version: int | None = None) ->
         return [_next(resource, document)]
 
     return edit
+
+
+def _offset(document: Experiment, others: Sequence[Experiment]) -> float:
+    """Return where the experiment's part of its layer begins; raise `Conflict` where the layer is full."""
+    offset = free_offset(document, others)
+    if offset is None:
+        raise Conflict(
+            f"other experiments take up the layer “{document.layer}”: lower the share, or use another layer",
+            field="share",
+        )
+    return offset
+
+
+def _next_phase(old: Experiment, offset: float) -> ExperimentStatus:
+    """Return the status of a new phase; results of the one before stay."""
+    now, status = now_ms(), old.status
+    past = EarlierPhase(
+        phase=status.phase,
+        started_at=status.phase_started_at or now,
+        ended_at=now,
+        share=old.share,
+        weights=tuple(variant.weight for variant in old.variants),
+        audience=old.audience,
+    )
+    return msgspec.structs.replace(
+        status, phase=status.phase + 1, phase_started_at=now, offset=offset, earlier=(*status.earlier, past)
+    )
 
 
 def _expect(document: Experiment, *states: State) -> None:

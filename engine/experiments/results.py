@@ -24,6 +24,7 @@ from engine.experiments.comparisons import (
     mismatch_p_value,
     size_of,
 )
+from engine.model.errors import NotFound
 from engine.model.experiment import Experiment
 from engine.model.resource import Resource
 from engine.model.timestamps import DAY, MINUTE
@@ -131,11 +132,14 @@ class ExperimentResults:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def look(self, merchant_id: int, resource: Resource, *, now: int, has_details: bool = True) -> Results:
-        """Return the results of the running phase as they are at `now` (epoch ms).
+    async def look(
+        self, merchant_id: int, resource: Resource, *, now: int, has_details: bool = True, phase: int = 0
+    ) -> Results:
+        """Return the results of a phase (0: the last one) as they are at `now` (epoch ms); raise `NotFound`.
 
         Without details, `history` and `segments` are empty: they take most of the time.
         """
+        resource = _in_phase(resource, phase)
         experiment: Experiment = resource.document
         async with self._database.read() as connection:
             setup = await resources.get(connection, merchant_id, "placement", "", resource.place)
@@ -161,6 +165,13 @@ class ExperimentResults:
         needed = None if size is None else size.sequential if experiment.method == "sequential" else size.fixed
         days = needed / enrolled if needed and enrolled else None
         return SizeAnswer(conversion, week.units_a_day, enrolled, size, days)
+
+
+def _in_phase(resource: Resource, phase: int) -> Resource:
+    document = resource.document.in_phase(phase) if phase else resource.document
+    if document is None:
+        raise NotFound(f"there was no phase {phase}", field="phase")
+    return resource._replace(document=document)
 
 
 def _phase_of(merchant_id: int, resource: Resource) -> PhaseKey:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -65,11 +66,22 @@ class Guardrail(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     tolerated_percent: Percent = 5.0
 
 
+class EarlierPhase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A phase that is over, with what it differed in; `weights` are the variants'. Times are epoch milliseconds."""
+
+    phase: Annotated[int, Meta(ge=1)]
+    started_at: int
+    ended_at: int
+    share: float
+    weights: tuple[float, ...]
+    audience: Any = None
+
+
 class ExperimentStatus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The state of an experiment; only actions such as `start` change it.
 
-    `phase` is 1 for now: what would begin another cannot change while units are enrolled. `offset` is where its share
-    of the layer begins. `authors` are persons who changed it; times are epoch milliseconds.
+    A change of split, share or audience begins a new `phase`, whose results begin again; `earlier` are those before.
+    `offset` is where its share of the layer begins. `authors` are persons who changed it; times are epoch milliseconds.
     """
 
     state: State = "draft"
@@ -84,6 +96,7 @@ class ExperimentStatus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     reason: str = ""
     winner: str = ""
     before_archive: State | None = None
+    earlier: Annotated[tuple[EarlierPhase, ...], Meta(max_length=1000)] = ()
 
 
 class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -128,6 +141,25 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         It stays the same in a new phase, so that nobody moves whose variant still stands.
         """
         return self.id
+
+    def in_phase(self, phase: int) -> Experiment | None:
+        """Return the experiment as it was in a phase, None where there was no such phase."""
+        if phase == self.status.phase:
+            return self
+        past = next((each for each in self.status.earlier if each.phase == phase), None)
+        if past is None:
+            return None
+        status = msgspec.structs.replace(
+            self.status, phase=phase, phase_started_at=past.started_at, ended_at=past.ended_at
+        )
+        return msgspec.structs.replace(
+            self, share=past.share, audience=past.audience, status=status, variants=self.weighted(past.weights)
+        )
+
+    def weighted(self, weights: Sequence[float]) -> tuple[Variant, ...]:
+        """Return the variants with other weights."""
+        pairs = zip(self.variants, weights, strict=True)
+        return tuple(msgspec.structs.replace(variant, weight=weight) for variant, weight in pairs)
 
     @property
     def metrics(self) -> tuple[MetricName, ...]:

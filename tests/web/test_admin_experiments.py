@@ -271,6 +271,19 @@ def test_only_what_harms_no_result_changes_while_it_runs(server: Server, side: S
     assert [guardrail.metric for guardrail in document.guardrails] == ["conversion"]
 
 
+def test_a_new_split_begins_a_phase_whose_results_stand_alone(server: Server, side: Side, person: Person) -> None:
+    create(person)
+    act(person, "start")
+    form = person.get(f"{PAGE}/edit")
+    assert "begins a new phase" in form
+    answer = person.send(f"{PAGE}/edit", version=person.version(f"{PAGE}/edit"), **{"v1.weight": "150", "act": "save"})
+    assert answer.status_code == 303, answer.text
+    document = stored(server, side)
+    assert (document.status.phase, document.share, len(document.status.earlier)) == (2, 0.8, 1)
+    assert "Results of" in person.get(PAGE)
+    assert "shown is phase 1" in person.get(f"{PAGE}?phase=1")
+
+
 def test_two_editors_lose_nothing(server: Server, side: Side, person: Person) -> None:
     create(person)
     page = f"{PAGE}/edit"

@@ -56,6 +56,23 @@ def test_results_are_one_look(side: Side):
     assert look["comparisons"][0]["low"] is None
 
 
+def test_results_of_an_earlier_phase_stay(side: Side):
+    create(side)
+    act(side, "start")
+    variants = [{**variant, "weight": weight} for variant, weight in zip(PAYPAL_FIRST["variants"], (3, 1), strict=True)]
+    path, any_version = f"{EXPERIMENTS}/paypal-first", {"If-Match": "*"}
+    changed = side.client.put(path, json=PAYPAL_FIRST | {"variants": variants}, headers=any_version)
+    assert changed.status_code == 200, changed.text
+    assert changed.json()["status"]["phase"] == 2
+    looks = [side.client.get(f"{path}/results", params={"phase": phase}).json() for phase in (0, 1, 2)]
+    assert [look["phase"] for look in looks] == [2, 1, 2]
+    assert [look["variants"][0]["expected_share"] for look in looks] == [0.75, 0.5, 0.75]
+    assert side.client.get(f"{path}/results", params={"phase": 3}).status_code == 404
+    refused = side.client.put(path, json=PAYPAL_FIRST | {"layer": "other", "variants": variants}, headers=any_version)
+    assert refused.status_code == 409
+    assert "layer stays as it is" in refused.json()["detail"]
+
+
 def test_size_follows_from_the_log(side: Side):
     side.decide("anna")
     answer = side.client.post(f"{EXPERIMENTS}/size", json=PAYPAL_FIRST)

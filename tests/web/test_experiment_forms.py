@@ -113,8 +113,9 @@ def test_removed_variant_does_not_leave_its_fields() -> None:
 def test_enrolled_experiment_takes_only_what_may_change() -> None:
     document = experiment(status=ExperimentStatus(state="running", started_at=1, phase_started_at=1))
     changed = again(document, name="New name", notes="n", share="10", layer="x", **{"v1.name": "", "guard:orders": "1"})
-    assert (changed.name, changed.notes, changed.share, changed.layer) == ("New name", "n", 1.0, "main")
+    assert (changed.name, changed.notes, changed.share, changed.layer) == ("New name", "n", 0.1, "main")
     assert changed.variants == document.variants
+    assert again(document, **{"v1.weight": "3", "v1.name": "Z"}).variants == document.weighted([1.0, 3.0])
     assert changed.guardrails == (Guardrail(metric="orders", tolerated_percent=1.0),)
     assert changed.status == document.status
 

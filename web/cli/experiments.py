@@ -61,15 +61,16 @@ def experiments_list(*, merchant: str, is_test: bool, placement: str, json: bool
 
 @experiments.command("results")
 @click.argument("id")
+@click.option("--phase", default=0, help="0 for the last one.")
 @_on_side
-def experiments_results(*, id: str, merchant: str, is_test: bool, placement: str, json: bool) -> None:
+def experiments_results(*, id: str, phase: int, merchant: str, is_test: bool, placement: str, json: bool) -> None:
     """Look at the results of an experiment; intervals hold at every look."""
 
     async def work(engine: Engine) -> dict[str, Any]:
         side = await engine.accounts.merchant(merchant, _mode(is_test))
         await engine.supervisor.add_up()
         resource = await engine.experiments.get(side.id, placement, id)
-        look = await engine.experiment_results.look(side.id, resource, now=now_ms())
+        look = await engine.experiment_results.look(side.id, resource, now=now_ms(), phase=phase)
         plain: dict[str, Any] = msgspec.to_builtins(look)
         return plain
 

@@ -207,7 +207,8 @@ async def _posted(edit: ExperimentEdit, given: Given) -> Response[Any]:
     values, audience = joined(given), edit.audience(given)
     if edit.is_enrolled:
         # Fields that stay as they are are disabled, so a browser does not send them.
-        values, audience = {**edit.texts, **values}, edit.audience()
+        values = {**edit.texts, **values}
+        audience = audience if "when" in given else edit.audience()
     action = values.get("act", "save")
     if action == "save":
         return await _saved(edit, values, audience)

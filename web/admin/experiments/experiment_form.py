@@ -19,6 +19,7 @@ from web.admin.experiments.variant_form import (
     places_of_variant,
     texts_of_variant,
     variant_of,
+    weight_of,
 )
 from web.admin.shell.editing import to_document
 from web.admin.shell.forms import Reader, number_text
@@ -112,14 +113,18 @@ def count_of(values: Mapping[str, str]) -> int:
 def document_of(values: Mapping[str, str], audience: Audience, *, id: str, old: Experiment | None) -> Experiment:
     """Return the experiment that a form describes; raises `Invalid` with every problem of its texts.
 
-    Once units are enrolled, only what may still change is read from the form.
+    Once units are enrolled, only what may still change is read from the form: share, audience and weights with it.
     """
     reader = Reader(values)
     texts = _always_editable(reader)
     if old is not None and old.status.state in ENROLLED:
+        weights = [weight_of(reader, number) for number in range(len(old.variants))]
+        texts |= {"share": _share(reader), "audience": audience.value}
+        reader.problems += audience.problems
         reader.check()
         changed = to_document(msgspec.to_builtins(old) | texts, Experiment, hints=HINTS)
-        return msgspec.structs.replace(old, **{name: getattr(changed, name) for name in EDITABLE_WHILE_RUNNING})
+        kept = {name: getattr(changed, name) for name in (*EDITABLE_WHILE_RUNNING, "share", "audience")}
+        return msgspec.structs.replace(old, **kept, variants=old.weighted(weights))
     texts |= _rest(reader) | {"id": id, "audience": audience.value}
     texts["variants"] = [variant_of(reader, number, old) for number in range(count_of(values))]
     reader.problems += audience.problems
@@ -142,7 +147,7 @@ def _always_editable(reader: Reader) -> dict[str, Any]:
 def _rest(reader: Reader) -> dict[str, Any]:
     return {
         "unit": reader.text("unit") or "customer",
-        "share": round(reader.decimal("share", default=100.0) / 100, 9),
+        "share": _share(reader),
         "layer": reader.text("layer") or "main",
         "learning": reader.text("learning") or "apart",
         "primary": reader.text("primary") or "conversion",
@@ -151,6 +156,10 @@ def _rest(reader: Reader) -> dict[str, Any]:
         "minimum_effect_percent": reader.decimal("minimum_effect_percent", default=5.0),
         "minimum_days": reader.integer("minimum_days", default=7),
     }
+
+
+def _share(reader: Reader) -> float:
+    return round(reader.decimal("share", default=100.0) / 100, 9)
 
 
 def _guardrails(reader: Reader) -> list[dict[str, Any]]:

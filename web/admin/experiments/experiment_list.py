@@ -60,12 +60,13 @@ async def experiments_page(frame: NamedDependency[Frame]) -> Page:
     return frame.page("experiments/experiments.html", page)
 
 
-async def results_of(frame: Frame, resource: Resource, *, has_details: bool) -> Results | None:
-    """Return the results of an experiment as they are now; None before its start."""
+async def results_of(frame: Frame, resource: Resource, *, has_details: bool, phase: int = 0) -> Results | None:
+    """Return the results of a phase as they are now, 0 for the last one; None before the start."""
     if resource.document.status.started_at is None:
         return None
     results = frame.engine.experiment_results
-    return await results.look(frame.merchant.id, resource, now=frame.show.now, has_details=has_details)
+    now = frame.show.now
+    return await results.look(frame.merchant.id, resource, now=now, has_details=has_details, phase=phase)
 
 
 async def _row(frame: Frame, configuration: Configuration, resource: Resource) -> ExperimentRow:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 
 from engine.configuration.configuration import Configuration
 from engine.kernel.rule_sentences import labels_of
@@ -64,15 +64,18 @@ class ExperimentPage:
     learning: Sequence[str]
     units: str
     results: ResultsView | None
+    results_phase: int
     guarded: Sequence[str]
     reason: str = REASON
 
 
 @get("/experiments/{placement:str}/{id:str}")
-async def experiment_page(frame: NamedDependency[Frame], placement: FromPath[str], id: FromPath[str]) -> Page:
-    """Show an experiment."""
+async def experiment_page(
+    frame: NamedDependency[Frame], placement: FromPath[str], id: FromPath[str], phase: FromQuery[int] = 0
+) -> Page:
+    """Show an experiment with the results of a phase, 0 for the last one."""
     resource = await frame.engine.experiments.get(frame.merchant.id, placement, id)
-    return frame.page("experiments/experiment.html", await _page(frame, resource))
+    return frame.page("experiments/experiment.html", await _page(frame, resource, phase=phase))
 
 
 @get("/experiments/{placement:str}/{id:str}/{file:str}")
@@ -130,13 +133,17 @@ async def _refused(
     return frame.page("experiments/experiment.html", page, status=status)
 
 
-async def _page(frame: Frame, resource: Resource, form: Form | None = None, *, failed: str = "") -> ExperimentPage:
+async def _page(
+    frame: Frame, resource: Resource, form: Form | None = None, *, failed: str = "", phase: int = 0
+) -> ExperimentPage:
     document: Experiment = resource.document
     configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
-    results, actions = await results_of(frame, resource, has_details=True), actions_for(frame, document)
+    results = await results_of(frame, resource, has_details=True, phase=phase)
+    actions = actions_for(frame, document)
     state, kind = STATES[document.status.state]
     labels = labels_of(configuration.documents("candidate", resource.place))
-    look = Look(document, results, frame.show, frame.merchant.currency, labels) if results else None
+    shown = document.in_phase(results.phase) if results else None
+    look = Look(shown or document, results, frame.show, frame.merchant.currency, labels) if results else None
     is_new = document.status.started_at is None and document.status.state != "archived"
     return ExperimentPage(
         document=document,
@@ -158,6 +165,7 @@ async def _page(frame: Frame, resource: Resource, form: Form | None = None, *, f
         learning=LEARNING[document.learning],
         units=UNITS[document.unit][1],
         results=view_of(look) if look else None,
+        results_phase=results.phase if results else 0,
         guarded=[f"{METRICS[each.metric]}: at most {each.tolerated_percent:g}% lost" for each in document.guardrails],
     )
 

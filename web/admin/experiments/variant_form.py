@@ -114,15 +114,12 @@ def variant_of(reader: Reader, number: int, old: Experiment | None) -> dict[str,
     """Read a card. What a form cannot show, such as added rules, is taken over from the stored variant."""
     prefix = f"v{number}"
     name = reader.text(f"{prefix}.name", required="Give it a name, such as PayPal first")
-    weight = reader.decimal(f"{prefix}.weight", default=1.0)
-    if not 0 < weight <= 1e6:
-        reader.problems.append(FieldProblem(f"{prefix}.weight", "must be a number above 0, such as 50"))
     before = _before(old, reader.text(f"{prefix}.id"))
     slug = NOT_IN_AN_ID.sub("-", name.lower()).strip("-")[:48].strip("-")
     return {
         "id": before.id if before else reader.text(f"{prefix}.id") or slug or f"variant-{number + 1}",
         "name": name,
-        "weight": weight,
+        "weight": weight_of(reader, number),
         "order": reader.words(f"{prefix}.order"),
         "candidates_off": reader.words(f"{prefix}.candidates_off"),
         "rules_off": reader.words(f"{prefix}.rules_off"),
@@ -130,6 +127,14 @@ def variant_of(reader: Reader, number: int, old: Experiment | None) -> dict[str,
         "policy": _policy(reader.text(f"{prefix}.policy"), before),
         "values": _values(reader, f"{prefix}.values"),
     }
+
+
+def weight_of(reader: Reader, number: int) -> float:
+    """Read the weight of a variant."""
+    weight = reader.decimal(f"v{number}.weight", default=1.0)
+    if not 0 < weight <= 1e6:
+        reader.problems.append(FieldProblem(f"v{number}.weight", "must be a number above 0, such as 50"))
+    return weight
 
 
 def texts_of_variant(number: int, variant: Variant) -> dict[str, str]:

@@ -44,6 +44,12 @@ class Conclusion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: Reason
 
 
+class PhaseOf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The phase whose results are asked for."""
+
+    phase: Annotated[int, Meta(ge=0, le=1001, description="0 for the last one.")] = 0
+
+
 class VariantOf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The customer whose variant is asked for."""
 
@@ -169,13 +175,18 @@ async def conclude(
         "Look at the results",
         {200: Answer("One look: all numbers are of `as_of`", Results)},
         "Intervals of the method `sequential` hold at every look, however often you ask.",
+        query=PhaseOf,
     ).route(),
 )
 async def results(
-    access: NamedDependency[Access], engine: NamedDependency[Engine], placement: FromPath[str], id: FromPath[str]
+    access: NamedDependency[Access],
+    engine: NamedDependency[Engine],
+    placement: FromPath[str],
+    id: FromPath[str],
+    parameters: NamedDependency[PhaseOf],
 ) -> Response[bytes]:
     resource = await engine.experiments.get(access.merchant.id, placement, id)
-    look = await engine.experiment_results.look(access.merchant.id, resource, now=now_ms())
+    look = await engine.experiment_results.look(access.merchant.id, resource, now=now_ms(), phase=parameters.phase)
     return json_response(look, headers=NO_STORE)
 
 

@@ -101,7 +101,8 @@ async def show(
         TAG,
         "Replace an experiment",
         {200: Answer("Replaced", Stored, ("ETag",))},
-        "Once customers are enrolled, only `name`, `hypothesis`, `notes`, `guardrails` and `maximum_days` may change.",
+        "Once customers are enrolled, only `name`, `hypothesis`, `notes`, `guardrails` and `maximum_days` may change. "
+        "A change of `share`, `audience` or the variants' weights begins a new phase, whose results begin again.",
         body=Experiment,
         example=examples.EXPERIMENT,
         errors=(409, 412, 428),
