@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -12,10 +14,11 @@ import msgspec
 import pytest
 from numpy.random import default_rng
 
+from benchmarks.process import TAP2, Server, free_port
 from engine.clock import now_ms, simulated_time
 from engine.model.placement import Holdback
 from engine.model.timestamps import DAY
-from engine.service import Engine, open_engine
+from engine.service import SQLITE_FILE, Engine, open_engine
 from engine.settings import Settings
 from simulation.worlds.month import CAMPAIGN_DAYS, OUTAGE_DAY, OUTAGE_HOURS, OUTAGE_METHOD, Month
 from web.demo import catalogue, story
@@ -113,6 +116,33 @@ def test_a_past_that_was_cut_off_leaves_nothing(tmp_path: Path):
 def test_only_a_demo_on_sqlite_begins_with_a_past(tmp_path: Path, changes: dict[str, object]):
     assert needs_past(settings_of(tmp_path, days=30))
     assert not needs_past(msgspec.structs.replace(settings_of(tmp_path, days=30), **changes))
+
+
+def decisions_before(folder: Path, moment: int) -> int:
+    with closing(sqlite3.connect(folder / SQLITE_FILE)) as connection:
+        (count,) = connection.execute("select count(*) from decisions where decided_at < ?", (moment,)).fetchone()
+    return int(count)
+
+
+def test_the_first_start_alone_simulates_the_past(tmp_path: Path):
+    demo = {"TAP2_DEMO": "1", "TAP2_DEMO_DAYS": "1", "TAP2_DEMO_RATE": "1"}
+    server = Server((*TAP2, "serve"), tmp_path, free_port(), demo)
+    an_hour_ago = now_ms() - DAY // 24
+    server.start()
+    server.stop()
+    first = server.log()
+    assert (tmp_path / "demo-login").read_text() in first
+    assert "Simulating the past 1 days" in first
+    old = decisions_before(tmp_path, an_hour_ago)
+    assert old > 50
+    key = (tmp_path / "customer.key").read_bytes()
+    server.start()
+    server.stop()
+    second = server.log().removeprefix(first)
+    assert (tmp_path / "demo-login").read_text() in second
+    assert "Simulating" not in second
+    assert decisions_before(tmp_path, an_hour_ago) == old
+    assert (tmp_path / "customer.key").read_bytes() == key
 
 
 async def take_all_steps(engine: Engine, clock: SimulatedClock) -> int:

@@ -43,7 +43,8 @@ def serve() -> None:
 
 def _write_past(options: Settings) -> None:
     """Write the demo's past and show how far it is."""
-    with Progress("  Simulating the past of the demo shop", BarColumn(), TaskProgressColumn(), transient=True) as shown:
+    click.echo(f"\n  Simulating the past {options.demo_days} days of the demo shop. This takes a minute or two, once.")
+    with Progress("  ", BarColumn(), TaskProgressColumn(), transient=True) as shown:
         task = shown.add_task("", total=options.demo_days)
         asyncio.run(write_past(options, progress=lambda days: shown.update(task, completed=days)))
 
