@@ -20,6 +20,7 @@ import pytest
 
 from bandits.drawing import slots
 from bandits.drawing.keys import seed_of
+from engine.accounts import passwords
 from engine.migrate import upgrade
 from engine.service import Engine, open_engine
 from engine.settings import Settings
@@ -40,6 +41,15 @@ BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 def logs_without_values() -> None:
     """Log as the product does: structlog's own renderer would print local variables, and so customers' ids."""
     logs.configure("info")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_hashes() -> Iterator[None]:
+    """Hash passwords at the least cost: hundreds of tests make people who log in."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "TIME_COST", 1)
+        patch.setattr(passwords, "MEMORY_KIB", 8)
+        yield
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ SHORTEST_PASSWORD = 12
 LONGEST_PASSWORD = 1000
 LEAST_SCORE = 3
 """On zxcvbn's scale of 0 to 4: at least 10^8 guesses."""
+TIME_COST, MEMORY_KIB = 3, 65_536
+"""Of Argon2id: the second recommended choice of RFC 9106, section 4."""
 MOST_CHECKED = 72
 MOST_WAITING = 8
 RETRY_SECONDS = 5
@@ -31,7 +33,7 @@ class Passwords:
 
     def __init__(self) -> None:
         # One lane of Argon2: four would take every core for each log-in.
-        self._hasher = argon2.PasswordHasher(parallelism=1)
+        self._hasher = argon2.PasswordHasher(TIME_COST, MEMORY_KIB, parallelism=1)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="passwords", initializer=_lower_priority)
         self._queued = 0
         self._decoy = _decoy(self._hasher)

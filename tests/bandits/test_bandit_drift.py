@@ -118,7 +118,7 @@ def regret(phases, seed, *, forgets, visits=12_000, cell=100):
 def test_starting_again_helps_after_jumps_and_costs_little_otherwise():
     jumps, none = [RATES, RATES[::-1], np.roll(RATES, 4)], [RATES]
     forgetful, plain = (
-        np.mean([[regret(world, seed, forgets=forgets) for world in (jumps, none)] for seed in range(4)], axis=0)
+        np.mean([[regret(world, seed, forgets=forgets) for world in (jumps, none)] for seed in range(2)], axis=0)
         for forgets in (True, False)
     )
     assert forgetful[0] <= 0.4 * plain[0]
