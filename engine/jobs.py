@@ -17,6 +17,7 @@ from engine.store import decisions, folds, observations, outcomes, rollups
 from engine.store.connection.database import Database
 from engine.store.customers import usage
 from engine.store.experiments import exposures
+from engine.store.offers import idempotent_answers
 
 log = structlog.get_logger()
 
@@ -26,6 +27,7 @@ REST = 4
 
 MINUTES_TO_WAIT = 60 * 24 * 31
 """Longer than the longest window."""
+DAYS_OF_IDEMPOTENCY = 2
 MINUTES_FOR_OUTAGES = 60 * 24 * 2
 
 
@@ -101,4 +103,5 @@ async def purge(database: Database, *, retention_days: int) -> None:
         await exposures.purge(connection, before=before, before_day=before // DAY)
         await folds.purge_minutes(connection, before_minute=now_ms() // MINUTE - MINUTES_FOR_OUTAGES)
         await snapshots.purge(connection, before=before)
+        await idempotent_answers.purge(connection, before=now_ms() - DAYS_OF_IDEMPOTENCY * DAY)
         await rollups.purge(connection, before_day=before // DAY)

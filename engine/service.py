@@ -29,9 +29,10 @@ from engine.configuration.scenarios import Scenarios
 from engine.configuration.trial import Trials
 from engine.configuration.versions import VersionHistory
 from engine.decisions.customers import Hasher, UnusableKey, UsageLoader, has_customers, load_key
-from engine.decisions.decide import Decider
+from engine.decisions.decide import CustomerReaders, Decider
 from engine.decisions.faulty_facts import FaultyFacts
 from engine.decisions.logbook import Logbook
+from engine.decisions.offer_holds import BudgetReader
 from engine.decisions.recorder import Recorder
 from engine.decisions.tokens import Tokens
 from engine.decisions.usage import Uses
@@ -44,6 +45,9 @@ from engine.insights.learning_history import Insights
 from engine.jobs import Job, JobRunner
 from engine.learning.live import Live
 from engine.migrate import upgrade
+from engine.offers.budgets import Budgets
+from engine.offers.holds import Holds
+from engine.offers.redemptions import Redemptions
 from engine.previews.previews import Previews
 from engine.settings import Settings
 from engine.store.connection.database import SQLITE_FILE as SQLITE_FILE
@@ -94,13 +98,16 @@ class Engine:
         self.decider = Decider(
             self.live,
             self.recorder,
-            UsageLoader(database),
+            CustomerReaders(UsageLoader(database), BudgetReader(database)),
             self.hasher,
             timeout_seconds=settings.decision_timeout_ms / 1000,
             weights=[
                 bandits.recency_weight(age, settings.half_life_days) for age in range(settings.retention_days + 1)
             ],
         )
+        self.budgets = Budgets(database)
+        self.holds = Holds(database)
+        self.redemptions = Redemptions(self.holds, BudgetReader(database), self.live, self.hasher, self.recorder)
         self._jobs = JobRunner(self._job_list())
 
     async def start(self, *, with_jobs: bool = True) -> None:
@@ -126,6 +133,7 @@ class Engine:
             Job("count uses of rules and fields", self._count_uses, 20),
             Job("close windows", self._close_windows, 5),
             Job("look after experiments", self.supervisor.run, 10),
+            Job("release expired holds", self._release_holds, 5),
             Job("publish scheduled drafts", self._publish_due, 1),
             Job("purge", self.purge, 3600),
         ]
@@ -153,6 +161,9 @@ class Engine:
 
     async def _close_windows(self) -> None:
         await self.recorder.close_due(now_ms())
+
+    async def _release_holds(self) -> None:
+        await self.holds.expire_due(now=now_ms())
 
     async def _publish_due(self) -> None:
         await self.releases.publish_due(now_ms())

@@ -6,11 +6,17 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from engine.model.offers.hold import TOTAL, BalanceKey, Hold
+from engine.clock import now_ms
+from engine.decisions.decide import HeldAnswer
+from engine.kernel.offers.quote import Cart
+from engine.model.documents.offer import Offer, OfferBudget, OfferText, Percentage
+from engine.model.offers.hold import TOTAL, Balance, BalanceKey, Cap, Hold
+from engine.model.placement import Candidate, Fixed, Placement, Subset
+from engine.offers.redemptions import Purchase
 from engine.store.connection.database import Database
-from engine.store.offers import balances
-from engine.store.offers.balances import Cap
+from engine.store.offers.caps import set_caps
 from engine.store.tables.accounts import merchants
+from tests.shop import Shop
 
 SHARED = BalanceKey(1, "spring", TOTAL, "")
 """The balance of a budget that everybody shares."""
@@ -49,4 +55,57 @@ async def caps(
 ) -> None:
     """Put the caps of a budget of merchant 1 in force."""
     async with database.write() as connection:
-        await balances.set_caps(connection, [Cap(1, budget, amount, uses)])
+        await set_caps(connection, [Cap(1, budget, amount, uses)])
+
+
+def an_offer(**changes: Any) -> Offer:
+    """Return a discount of 10%, at most 20.00 EUR, paid by the budget `spring`."""
+    values: dict[str, Any] = {
+        "currency": "EUR",
+        "benefit": Percentage(percent=10, maximum=2_000),
+        "budgets": ("spring",),
+        "texts": {"en": OfferText("10% off", "Once a customer"), "de": OfferText("10 % Rabatt")},
+    }
+    return Offer(**(values | changes))
+
+
+def offered(id: str = "ten-percent", *, position: int = 0, enabled: bool = True, **changes: Any) -> Candidate:
+    """Return a candidate with an offer."""
+    return Candidate(id=id, label=id, position=position, enabled=enabled, offer=an_offer(**changes))
+
+
+async def open_offers(shop: Shop, *candidates: Candidate, limit: int = 3, **budget: Any) -> None:
+    """Give a shop the budget `spring` and the placement `offers`."""
+    values: dict[str, Any] = {"amount": 10_000} | budget
+    await shop.create("budget", OfferBudget(id="spring", name="Spring", currency="EUR", **values))
+    await shop.create("placement", Placement(key="offers", name="Offers", shape=Subset(limit), policy=Fixed()))
+    await shop.create("candidate", *(candidates or (offered(),)), place="offers")
+
+
+async def ask(shop: Shop, customer: str | None = None, *, total: int | None = 10_000) -> HeldAnswer:
+    """Ask for offers for a cart in EUR."""
+    cart = {"currency": "EUR"} | ({} if total is None else {"total": total})
+    return await shop.engine.decider.decide_offers(shop.id, "offers", customer, {"cart": cart})
+
+
+async def balance(shop: Shop, budget: str = "spring") -> Balance:
+    found = await shop.engine.budgets.get(shop.id, budget, now=now_ms())
+    return found.balance
+
+
+async def verified(shop: Shop) -> bool:
+    verification = await shop.engine.budgets.verify(shop.id)
+    return verification.differences == () and verification.over_cap == ()
+
+
+def shown(held: HeldAnswer) -> list[str]:
+    return [ranked.id for ranked in held.answer.decision.ranking]
+
+
+def reasons(held: HeldAnswer) -> dict[str, str]:
+    return {excluded.id: excluded.reason for excluded in held.answer.decision.excluded}
+
+
+async def redeem(shop: Shop, hold_id: str, total: int = 10_000, *, currency: str = "EUR") -> Hold:
+    purchase = Purchase(hold_id, Cart(total, currency), "o-1")
+    return await shop.engine.redemptions.redeem(shop.id, purchase, now=now_ms())

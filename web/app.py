@@ -30,6 +30,7 @@ from web.api import (
     uses,
 )
 from web.api.experiments import actions, documents
+from web.api.offers import ledger, listing, redemptions
 from web.demo.background import demo
 from web.http import logs, problem_details
 from web.http.access import HintLimit
@@ -91,6 +92,7 @@ def api() -> Router:
     deciding = (decisions, browsers, feedback)
     experiments = (documents, actions)
     configuring = (resources, drafts, draft_documents, rule_sets, trials, previews, uses, plans, keys)
-    modules = (*deciding, *configuring, *experiments, log, health)
+    offers = (listing, redemptions, ledger)
+    modules = (*deciding, *offers, *configuring, *experiments, log, health)
     handlers = [handler for module in modules for handler in list[Any](module.handlers)]
     return Router("/", route_handlers=handlers, dependencies=DEPENDENCIES)

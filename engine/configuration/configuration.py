@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from engine.kernel.plan import PlanDocument, vocabulary_of
+from engine.kernel.plan import PlanDocument, offers_of, vocabulary_of
+from engine.model.documents.offer import OfferBudget
 from engine.model.errors import NotFound, Stale
 from engine.model.experiment import CONTROLLED, Experiment
 from engine.model.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument, Split
@@ -96,9 +97,26 @@ class Configuration:
                 continue
             elif kind.in_placement and kind.in_plan:
                 keys.add(resource.place)
+            elif isinstance(resource.document, OfferBudget):
+                keys.update(self.placements_paid_from(resource.id))
             elif kind.in_plan:
                 keys.update(placement.key for placement in self.placements)
         return sorted(keys)
+
+    def placements_paid_from(self, budget: str) -> list[str]:
+        """Return the keys of the placements with an offer that names a budget."""
+        return [
+            placement.key
+            for placement in self.placements
+            if any(budget in offer.budgets for offer in offers_of(self.documents("candidate", placement.key)).values())
+        ]
+
+    def budgets_of(self, placement: str) -> tuple[OfferBudget, ...]:
+        """Return the budgets that the placement's offers name, by id."""
+        offers = offers_of(self.documents("candidate", placement))
+        named = sorted({budget for offer in offers.values() for budget in offer.budgets})
+        resources = (self.find("budget", "", id) for id in named)
+        return tuple(resource.document for resource in resources if resource is not None)
 
     def fields(self) -> tuple[FieldDocument, ...]:
         """Return the merchant's declared facts and those that the engine fills."""
@@ -126,6 +144,7 @@ class Configuration:
             currency=self.currency,
             experiments=self.experiments_in_force(key),
             keeps_order=True,
+            budgets=self.budgets_of(key),
         )
 
     def experiments_in_force(self, placement: str) -> tuple[Experiment, ...]:

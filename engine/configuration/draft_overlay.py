@@ -13,7 +13,7 @@ from engine.model.resource_kinds import KINDS, Kind
 from engine.store.drafts import DraftChangeRow, DraftRow, ItemKey
 
 Mark = Literal["live", "changed", "new", "deleted"]
-ORDER: tuple[Kind, ...] = ("rule", "candidate", "placement", "field", "list")
+ORDER: tuple[Kind, ...] = ("rule", "candidate", "placement", "field", "list", "budget")
 """The kinds that a draft may change, in the order in which a page lists them."""
 
 

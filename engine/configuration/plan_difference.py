@@ -13,7 +13,7 @@ from engine.model.placement import RuleDocument
 from engine.model.resource_kinds import id_of
 from rules import Wording
 
-PlanKind = Literal["placement", "candidate", "rule", "field", "list"]
+PlanKind = Literal["placement", "candidate", "rule", "field", "list", "budget"]
 Mark = Literal["changed", "new", "deleted"]
 IN_THE_SENTENCE = {"when", "effects", "active_from", "active_to"}
 
@@ -49,6 +49,7 @@ def differences(old: PlanDocument, new: PlanDocument, wording: Wording) -> list[
         *_of("placement", [old.placement], [new.placement], words),
         *_of("field", old.fields, new.fields, words),
         *_of("list", old.lists, new.lists, words),
+        *_of("budget", old.budgets, new.budgets, words),
     ]
 
 

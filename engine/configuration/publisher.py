@@ -22,6 +22,7 @@ from engine.model.errors import Conflict, ReviewRequired
 from engine.store import audit, configuration_rows, drafts, plans, resources
 from engine.store.audit import NewEntry
 from engine.store.connection.database import Database
+from engine.store.offers import caps
 from engine.store.plans import PlanRow
 
 ATTEMPTS = 8
@@ -109,6 +110,7 @@ class Publisher:
             if not await configuration_rows.claim(connection, actor.merchant_id, configuration.revision):
                 return False
             await resources.write(connection, actor.merchant_id, changes)
+            await caps.follow(connection, actor.merchant_id, changes)
             await audit.write_many(connection, [_entry(change, signature) for change in changes])
             for key, compiled_version in ready.items():
                 if compiled_version is None:

@@ -11,8 +11,10 @@ from engine.configuration.configuration import Change, Configuration
 from engine.kernel.eligibility import currencies_of, limit_in
 from engine.kernel.encoding.features import problems as problems_of_features
 from engine.kernel.experiments.plans import ExperimentPlans
+from engine.kernel.offers.checks import problems_of_budget, problems_of_offer
 from engine.kernel.plan import Plan, PlanDocument, has_finite_values, lists_of, rule_source
 from engine.kernel.scenario_check import unknown_facts
+from engine.model.documents.offer import OfferBudget
 from engine.model.errors import FieldProblem, Invalid
 from engine.model.placement import Candidate, Contextual, FieldDocument, Placement, RuleDocument, Scenario, Split
 from engine.model.resource import Resource
@@ -39,6 +41,10 @@ class Surroundings:
     def lists(self) -> dict[str, frozenset[str]]:
         return lists_of(self.configuration.documents("list"))
 
+    @cached_property
+    def budgets(self) -> dict[str, OfferBudget]:
+        return {budget.id: budget for budget in self.configuration.documents("budget")}
+
     def ids(self, kind: Kind, place: str) -> frozenset[str]:
         """Return the ids of the candidates or rules of a placement."""
         if (kind, place) not in self._inside:
@@ -53,7 +59,7 @@ def check(after: Configuration, changes: Sequence[Change]) -> None:
         _numbered(number, problem) if several else problem
         for number, change in enumerate(changes)
         if change.after
-        for problem in problems_of(around, change.after)
+        for problem in problems_of(around, change.after, change.before)
     ]
     if problems:
         raise Invalid(*problems)
@@ -64,8 +70,8 @@ def _numbered(number: int, problem: FieldProblem) -> FieldProblem:
     return FieldProblem(f"{number}/{problem.field.lstrip('/')}", problem.message)
 
 
-def problems_of(around: Surroundings, resource: Resource) -> Iterator[FieldProblem]:
-    """Yield the problems of one document, given the rest of the configuration."""
+def problems_of(around: Surroundings, resource: Resource, before: Resource | None = None) -> Iterator[FieldProblem]:
+    """Yield the problems of one document, given the rest of the configuration and what it was before."""
     kind = KINDS[resource.kind]
     if kind.in_placement and around.configuration.find("placement", "", resource.place) is None:
         yield FieldProblem("placement", f"there is no placement “{resource.place}”")
@@ -79,12 +85,16 @@ def problems_of(around: Surroundings, resource: Resource) -> Iterator[FieldProbl
         case Candidate() as candidate:
             yield from _codes(around, candidate)
             yield from _candidate(candidate)
+            if candidate.offer is not None:
+                yield from problems_of_offer(candidate.offer, around.budgets)
         case RuleDocument() as rule:
             yield from _rule(around, resource.place, rule)
         case Scenario() as scenario:
             yield from _scenario(around, resource.place, scenario)
         case FieldDocument() as field:
             yield from _field(field)
+        case OfferBudget() as budget:
+            yield from problems_of_budget(budget, before.document if before else None)
 
 
 def _names(document: Document) -> Iterator[FieldProblem]:
@@ -180,8 +190,8 @@ def _scenario(around: Surroundings, place: str, scenario: Scenario) -> Iterator[
 
 
 def _field(field: FieldDocument) -> Iterator[FieldProblem]:
-    if field.name.startswith(("time.", "history.")) or field.name in ENGINE_FIELD_NAMES:
-        yield FieldProblem("name", f"{CUSTOMER_ID}, time.* and history.* are filled by the engine")
+    if field.name.startswith(("time.", "history.", "availability.")) or field.name in ENGINE_FIELD_NAMES:
+        yield FieldProblem("name", f"{CUSTOMER_ID}, time.*, history.* and availability.* are filled by the engine")
     if field.allowed and field.type not in ("string", "list"):
         yield FieldProblem("allowed", f"a field of type {field.type} has no list of allowed values")
 
@@ -228,6 +238,9 @@ def _of_plan(key: str, plan: Plan) -> Iterator[FieldProblem]:
         for name in (name for effect in rule.effects for name in rules.candidates_of(effect)):
             if name not in ids:
                 yield _broken(key, rule.id, "/effects", f"there would be no candidate “{name}”")
+    for id, offer in plan.offers.items():
+        for problem in problems_of_offer(offer, plan.budgets):
+            yield FieldProblem(f"candidate {id} of {key}/{problem.field}", problem.message)
     yield from _buckets(f"placement {key}/", plan.placement, plan.document.fields)
     yield from _contextual(f"placement {key}/", plan.placement, plan.document.fields)
 

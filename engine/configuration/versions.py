@@ -115,13 +115,14 @@ class VersionHistory:
 def changes_back(configuration: Configuration, old: PlanDocument, *, now: int) -> list[Change]:
     """The placement, its candidates and rules as they were; those that came since are switched off.
 
-    Fields and lists belong to all placements: only those that are gone are made again.
+    Fields, lists and budgets belong to all placements: only those that are gone are made again.
     """
     place = old.placement.key
     own_fields = [field for field in old.fields if field.name not in ENGINE_FIELD_NAMES]
     return [
         *_missing(configuration, "field", own_fields, now),
         *_missing(configuration, "list", old.lists, now),
+        *_missing(configuration, "budget", old.budgets, now),
         *_as_before(configuration, "placement", "", [old.placement], now),
         *_as_before(configuration, "candidate", place, old.candidates, now),
         *_as_before(configuration, "rule", place, old.rules, now),
@@ -132,8 +133,8 @@ def changes_back(configuration: Configuration, old: PlanDocument, *, now: int) -
 
 def _missing(configuration: Configuration, kind: Kind, documents: Iterable[Any], now: int) -> Iterator[Change]:
     for document in documents:
-        if configuration.find(kind, "", document.name) is None:
-            yield Change(None, Resource(kind, "", document.name, 1, document, now))
+        if configuration.find(kind, "", id_of(document)) is None:
+            yield Change(None, Resource(kind, "", id_of(document), 1, document, now))
 
 
 def _as_before(

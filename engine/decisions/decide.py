@@ -12,10 +12,13 @@ import structlog
 
 from engine.clock import now_ms
 from engine.decisions.customers import Hasher, UsageLoader
-from engine.decisions.recorder import Overloaded, Recorder
+from engine.decisions.offer_holds import BudgetReader, OfferInput, holds_of, transitions_of
+from engine.decisions.recorder import HoldRefused, Overloaded, Recorder
 from engine.intake.context import FactNote
 from engine.kernel.experiments.plans import with_assignments
 from engine.kernel.kernel import decide, fall_back
+from engine.kernel.offers.availability import Asking, BudgetState, too_little
+from engine.kernel.offers.quote import Cart
 from engine.kernel.plan import Plan
 from engine.learning.active import Active
 from engine.learning.credit_settings import Learning
@@ -23,7 +26,8 @@ from engine.learning.live import Live
 from engine.model.decision import Decision
 from engine.model.errors import NotFound
 from engine.model.experiment import Assignment
-from engine.model.facts import Facts, derive
+from engine.model.facts import UNAVAILABLE, Facts, derive
+from engine.model.offers.hold import Hold
 from engine.model.standard_vocabulary import CUSTOMER_ID
 from engine.model.timestamps import DAY, MINUTE, rfc3339
 from engine.store.customers.usage import UsageRow, history
@@ -52,6 +56,13 @@ class DecisionAnswer(NamedTuple):
     assignments: Sequence[Assignment] = ()
 
 
+class HeldAnswer(NamedTuple):
+    """A decision about offers, with the holds of those it shows, in their order."""
+
+    answer: DecisionAnswer
+    holds: Sequence[Hold]
+
+
 class RequestScope(NamedTuple):
     """Who asks, the customer by keyed hash, what the request's context says, and when (epoch ms)."""
 
@@ -61,6 +72,13 @@ class RequestScope(NamedTuple):
     now: int
 
 
+class CustomerReaders(NamedTuple):
+    """What is read of a customer before a decision: the past, and budgets with the holds of offers."""
+
+    usage: UsageLoader
+    budgets: BudgetReader
+
+
 class Decider:
     """Answers always: what breaks or takes too long becomes the placement's fallback order."""
 
@@ -68,7 +86,7 @@ class Decider:
         self,
         live: Live,
         recorder: Recorder,
-        usage: UsageLoader,
+        readers: CustomerReaders,
         hasher: Hasher,
         *,
         timeout_seconds: float,
@@ -76,7 +94,7 @@ class Decider:
     ) -> None:
         self._live = live
         self._recorder = recorder
-        self._usage = usage
+        self._usage, self._budgets = readers
         self._hasher = hasher
         self._timeout = timeout_seconds
         self._weights = weights
@@ -113,7 +131,8 @@ class Decider:
                 usage = await self._usage.load(merchant_id, customer) if customer else []
                 answers, writes = [], []
                 for active, key in zip(actives, ids, strict=True):
-                    answer, row, learning = self._answer(active, request, usage, key)
+                    offers = await self._offers(active.plan, request) if active.plan.offers else None
+                    answer, row, learning = self._answer(active, request, usage, key, offers)
                     ranking = [candidate.id for candidate in answer.decision.ranking]
                     writes.append(self._recorder.append(row, ranking, learning, exposures_of(answer, row)))
                     answers.append(answer)
@@ -124,6 +143,58 @@ class Decider:
             log.error("fell back", placements=[active.plan.placement.key for active in actives], exc_info=error)
             return [self._fall_back(active, request, key) for active, key in zip(actives, ids, strict=True)]
 
+    async def decide_offers(
+        self, merchant_id: int, placement: str, customer_id: str | None, context: Mapping[str, Any]
+    ) -> HeldAnswer:
+        """Return one answer that holds the offers it shows, stored on disk with the holds.
+
+        The same customer and cart get the same offers for a while. Where anything fails, no offer is shown.
+        """
+        active = self._active(merchant_id, placement)
+        customer = self._hasher(merchant_id, customer_id) if customer_id else None
+        request = RequestScope(merchant_id, customer, context, now_ms())
+        key = decision_id(request.now)
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._hold(active, request, key)
+        except Exception as error:
+            log.error("fell back", placements=[placement], exc_info=error)
+            return HeldAnswer(self._fall_back(active, request, key), ())
+
+    async def _hold(self, active: Active, request: RequestScope, key: str) -> HeldAnswer:
+        """Decide until all offers of the answer are held; an offer that is refused is left out next time."""
+        plan, asking = active.plan, asking_of(active.plan, request)
+        usage = await self._usage.load(request.merchant_id, request.customer) if request.customer else []
+        refused: dict[str, str] = {}
+        for _ in range(2 * len(plan.offers) + 1):
+            state = await self._budgets.load(plan, asking)
+            if (same := await self._same(plan, asking, state)) is not None:
+                return same
+            answer, row, learning = self._answer(active, request, usage, key, OfferInput(state, refused))
+            ranking = [candidate.id for candidate in answer.decision.ranking]
+            transitions = transitions_of(plan, answer.decision, asking, state)
+            exposures = exposures_of(answer, row)
+            try:
+                await self._recorder.append(row, ranking, learning, exposures, transitions)
+            except HoldRefused as error:
+                offer, budget = error.refusal
+                refused |= {offer: too_little(budget)} if budget else {}
+                continue
+            return HeldAnswer(answer, [transition.hold for transition in transitions])
+        raise RuntimeError("the budgets changed with every attempt to hold")
+
+    async def _same(self, plan: Plan, asking: Asking, state: BudgetState) -> HeldAnswer | None:
+        row = await self._budgets.same_answer(plan, asking, state) if state.own_holds else None
+        if row is None:
+            return None
+        decision = msgspec.json.decode(row.answer, type=Decision)
+        kept = holds_of(plan, decision, state.own_holds)
+        facts = Facts(msgspec.json.decode(row.facts), {}, row.customer)
+        return None if kept is None else HeldAnswer(DecisionAnswer(decision, facts, plan, row.answer.encode()), kept)
+
+    async def _offers(self, plan: Plan, request: RequestScope) -> OfferInput:
+        return OfferInput(await self._budgets.load(plan, asking_of(plan, request)))
+
     def _active(self, merchant_id: int, placement: str) -> Active:
         active = self._live.get(merchant_id, placement)
         if active is None:
@@ -131,7 +202,7 @@ class Decider:
         return active
 
     def _answer(
-        self, active: Active, request: RequestScope, usage: list[UsageRow], key: str
+        self, active: Active, request: RequestScope, usage: list[UsageRow], key: str, offers: OfferInput | None = None
     ) -> tuple[DecisionAnswer, DecisionRow, Learning]:
         plan = active.plan
         merchant_id, customer, context, now = request
@@ -140,6 +211,8 @@ class Decider:
         derive(values, past, now=rfc3339(now))
         if customer and plan.reads_customer:
             values[CUSTOMER_ID] = customer
+        if offers is not None:
+            values[UNAVAILABLE] = offers.unavailable(plan, asking_of(plan, request))
         facts = Facts(values, past, customer)
         deciding, assignments = active.pick(facts, key)
         plan = deciding.plan
@@ -152,6 +225,8 @@ class Decider:
         plan = active.plan
         merchant_id, customer, context, now = request
         values, notes = plan.intake.read(context)
+        if plan.offers:
+            values[UNAVAILABLE] = dict.fromkeys(plan.offers, "no offer is shown when something fails")
         facts = Facts(values, {}, customer)
         decision = fall_back(plan, facts, key, expires_at=expires_at(plan, now))
         answer = DecisionAnswer(decision, facts, plan, encode(decision), notes)
@@ -160,6 +235,12 @@ class Decider:
         except Overloaded:
             log.error("answer not logged", placement=plan.placement.key)
         return answer
+
+
+def asking_of(plan: Plan, request: RequestScope) -> Asking:
+    """Return who asks for offers, and for which cart."""
+    cart = Cart.of(plan.intake.read(request.context)[0])
+    return Asking(request.merchant_id, request.customer or "", cart, request.now, plan.document.currency)
 
 
 def decision_id(now: int) -> str:

@@ -14,10 +14,12 @@ from typing import Any, NamedTuple
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.clock import now_ms
 from engine.decisions.fair_queue import FairQueue
 from engine.decisions.fair_queue import Overloaded as Overloaded
 from engine.decisions.outcome_processor import OutcomeProcessor, Receipt, close_due
 from engine.faults import is_temporary
+from engine.kernel.offers.ledger import Transition
 from engine.learning.credit_settings import Learning
 from engine.learning.outcome_effects import add_pending
 from engine.model.timestamps import MINUTE
@@ -26,6 +28,8 @@ from engine.store.connection.database import Database
 from engine.store.decisions import DecisionRow
 from engine.store.experiments.exposures import Exposure
 from engine.store.folds import News, Sums
+from engine.store.offers import holds
+from engine.store.offers.holds import Refusal
 from engine.store.outcomes import OutcomeRow
 
 log = structlog.get_logger()
@@ -56,9 +60,9 @@ class Attempt(Enum):
 
 
 class DecisionEntry:
-    """A decision to be logged: its row, candidates in order, how outcomes are credited, exposures to experiments."""
+    """A decision to be logged: its row, candidates in order, how outcomes are credited, exposures, holds of offers."""
 
-    __slots__ = ("done", "exposures", "learning", "ranking", "row")
+    __slots__ = ("done", "exposures", "holds", "learning", "ranking", "row")
 
     def __init__(
         self,
@@ -66,13 +70,23 @@ class DecisionEntry:
         ranking: Sequence[str],
         learning: Learning,
         exposures: Sequence[Exposure],
+        holds: Sequence[Transition],
         done: asyncio.Future[None],
     ) -> None:
         self.row = row
+        self.holds = holds
         self.exposures = exposures
         self.ranking = ranking
         self.learning = learning
         self.done = done
+
+
+class HoldRefused(Exception):
+    """An offer of a decision could not be held, so the decision was not logged."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.offer)
+        self.refusal = refusal
 
 
 class OutcomeReport:
@@ -144,12 +158,21 @@ class Recorder:
         return len(self._entries) + len(self._reports) + len(self._replacements)
 
     def append(
-        self, row: DecisionRow, ranking: Sequence[str], learning: Learning, exposures: Sequence[Exposure] = ()
+        self,
+        row: DecisionRow,
+        ranking: Sequence[str],
+        learning: Learning,
+        exposures: Sequence[Exposure] = (),
+        holds: Sequence[Transition] = (),
     ) -> asyncio.Future[None]:
-        """Log a decision; the future is done after the commit. Raise `Overloaded` if the queue is full."""
+        """Log a decision; the future is done after the commit. Raise `Overloaded` if the queue is full.
+
+        The holds of its offers are taken in the same transaction. If one is refused, the decision is not logged, and
+        the future raises `HoldRefused`.
+        """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._entries.put(
-            row.merchant_id, row.id, DecisionEntry(row, ranking, learning, exposures, done), cost=_cost(row)
+            row.merchant_id, row.id, DecisionEntry(row, ranking, learning, exposures, holds, done), cost=_cost(row)
         )
         self._wake.set()
         return done
@@ -236,8 +259,11 @@ class Recorder:
         """Commit a group in one transaction; `uncertain` leaves out decisions that an earlier commit has stored."""
         sums = Sums()
 
-        async def work(connection: AsyncConnection) -> list[list[Receipt]]:
+        async def work(connection: AsyncConnection) -> tuple[list[list[Receipt]], dict[DecisionEntry, Refusal]]:
             new = await _missing(connection, group.entries) if uncertain else group.entries
+            refused = await _take_holds(connection, new)
+            if refused:
+                new = [entry for entry in new if entry not in refused]
             await decisions.append(connection, [entry.row for entry in new])
             _count_pending(sums, new)
             sums.exposures.extend(exposure for entry in new for exposure in entry.exposures)
@@ -247,11 +273,15 @@ class Recorder:
             await rollups.add_firsts(connection, _firsts(new))
             receipts = await self._process(connection, group.reports, sums) if group.reports else []
             await folds.add(connection, sums)
-            return receipts
+            return receipts, refused
 
-        receipts = await self._database.transact(work)
+        receipts, refused = await self._database.transact(work)
         for entry in group.entries:
-            if not entry.done.done():
+            if entry.done.done():
+                continue
+            if entry in refused:
+                entry.done.set_exception(HoldRefused(refused[entry]))
+            else:
                 entry.done.set_result(None)
         for report, receipt in zip(group.reports, receipts, strict=True):
             if not report.done.done():
@@ -287,6 +317,15 @@ def _cost(row: DecisionRow) -> int:
 async def _missing(connection: AsyncConnection, entries: list[DecisionEntry]) -> list[DecisionEntry]:
     logged = await decisions.by_ids(connection, [entry.row.id for entry in entries])
     return [entry for entry in entries if entry.row.id not in logged]
+
+
+async def _take_holds(connection: AsyncConnection, entries: list[DecisionEntry]) -> dict[DecisionEntry, Refusal]:
+    """Take the holds of decisions that show offers; return the refused ones."""
+    holding = [entry for entry in entries if entry.holds]
+    if not holding:
+        return {}
+    refused = await holds.take(connection, [entry.holds for entry in holding], now=now_ms())
+    return {holding[index]: refusal for index, refusal in refused.items()}
 
 
 def _count_pending(sums: Sums, entries: list[DecisionEntry]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from engine.model.facts import UNAVAILABLE
 from engine.model.placement import Candidate
 from rules.language.values import read_currency
 
@@ -12,10 +13,11 @@ MOST_CACHED = 4096
 
 
 class Eligibility:
-    """Find the candidates that the catalogue excludes; a fact that was not sent excludes none."""
+    """Find the candidates that the catalogue or their availability excludes; a fact that was not sent excludes none."""
 
     def __init__(self, candidates: tuple[Candidate, ...], own_currency: str | None) -> None:
         self._candidates = candidates
+        self._index = {candidate.id: number for number, candidate in enumerate(candidates)}
         self._own_currency = own_currency
         self._has_limits = any(candidate.min_amount or candidate.max_amount is not None for candidate in candidates)
         self._limits: dict[str | None, list[tuple[int, int, int | None]]] = {}
@@ -31,6 +33,11 @@ class Eligibility:
                     reasons.setdefault(number, "the amount is below its minimum")
                 elif most is not None and total > most:
                     reasons.setdefault(number, "the amount is above its maximum")
+        unavailable = values.get(UNAVAILABLE)
+        if type(unavailable) is dict:
+            for id, reason in unavailable.items():
+                if id in self._index:
+                    reasons.setdefault(self._index[id], reason)
         return reasons
 
     def _limits_in(self, currency: str | None) -> list[tuple[int, int, int | None]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -16,6 +16,7 @@ from engine.intake.context import Intake
 from engine.kernel.bounds import moves_order
 from engine.kernel.eligibility import Eligibility
 from engine.kernel.encoding.features import Encoding
+from engine.model.documents.offer import Offer, OfferBudget
 from engine.model.experiment import Experiment
 from engine.model.facts import Facts
 from engine.model.placement import (
@@ -48,6 +49,7 @@ class PlanDocument(msgspec.Struct, frozen=True, kw_only=True):
     `currency` is the merchant's own: amounts that name none hold for carts in it only. In plans from before amounts had
     a currency it is null, and they hold for every cart. `experiments` are those that customers are in.
     `keeps_order`: a fixed order is the merchant's own whatever goal and reward are; in plans from before, it was not.
+    `budgets` are those that the candidates' offers name.
     """
 
     placement: Placement
@@ -58,6 +60,7 @@ class PlanDocument(msgspec.Struct, frozen=True, kw_only=True):
     currency: Currency | None = None
     experiments: tuple[Experiment, ...] = ()
     keeps_order: bool = False
+    budgets: tuple[OfferBudget, ...] = ()
 
 
 class Plan:
@@ -77,6 +80,8 @@ class Plan:
         self.limits: dict[tuple[object, ...], Any] = {}
         self.hashes: NDArray[np.uint64] = np.array([bandits.candidate_hash(name) for name in self.ids], dtype=np.uint64)
         self.eligibility = Eligibility(self.candidates, document.currency)
+        self.offers = offers_of(self.candidates)
+        self.budgets = {budget.id: budget for budget in document.budgets}
         self.intake = Intake(document.fields)
         same = like if like and _have_same_terms(like.document, document) else None
         self.vocabulary: rules.Vocabulary = (
@@ -139,6 +144,11 @@ def in_order(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
     """Return enabled candidates in the merchant's order, which is also the fallback order."""
     enabled = (candidate for candidate in candidates if candidate.enabled)
     return tuple(sorted(enabled, key=lambda candidate: (candidate.position, candidate.id)))
+
+
+def offers_of(candidates: Iterable[Candidate]) -> dict[str, Offer]:
+    """Return the offers among candidates, by id."""
+    return {candidate.id: candidate.offer for candidate in candidates if candidate.offer is not None}
 
 
 def enabled_rules(documents: tuple[RuleDocument, ...]) -> list[dict[str, Any]]:

@@ -45,6 +45,10 @@ class Conflict(EngineError):
     """The request conflicts with the current state: the resource exists already, or has changed."""
 
 
+class KeyReused(EngineError):
+    """The Idempotency-Key came before with another request."""
+
+
 class TooMany(EngineError):
     """The caller exceeded a limit; `retry_after` is in seconds."""
 

@@ -6,6 +6,9 @@ from typing import Any
 
 import msgspec
 
+UNAVAILABLE = "availability.unavailable"
+"""Holds what cannot be had now: the reason by candidate id. The engine fills it, so it is logged and replayed."""
+
 
 class Past(msgspec.Struct, frozen=True, array_like=True):
     """What a customer did with one candidate before: recency-weighted trials and successes, and plain purchases."""

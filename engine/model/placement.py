@@ -11,12 +11,14 @@ import msgspec
 from msgspec import Meta
 
 from bandits.evidence.credit import CreditModel, Reward
+from engine.model.documents.field_types import Amount as Amount
+from engine.model.documents.field_types import Currency as Currency
+from engine.model.documents.field_types import Id as Id
+from engine.model.documents.field_types import Label as Label
+from engine.model.documents.field_types import Moment as Moment
+from engine.model.documents.offer import Offer
 
-Id = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}\Z", description="Letters, digits, `_.:-`.")]
-Label = Annotated[str, Meta(min_length=1, max_length=120)]
 Country = Annotated[str, Meta(pattern=r"\A[A-Z]{2}\Z", description="ISO 3166-1 alpha-2.")]
-Currency = Annotated[str, Meta(pattern=r"\A[A-Z]{3}\Z", description="ISO 4217.")]
-Amount = Annotated[int, Meta(ge=0, le=2**53, description="Integer minor units.")]
 Limit = Amount | Annotated[dict[Currency, Amount], Meta(min_length=1, max_length=200)]
 """An amount of the merchant's own currency, or amounts by currency; carts in others are not limited."""
 
@@ -29,13 +31,6 @@ Value = Annotated[str, Meta(pattern=r"\A[^\x00-\x1f]+\Z", max_length=120, descri
 AttributeName = Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9_]{0,31}\Z", description="Small letters, digits, `_`.")]
 Attribute = Annotated[float, Meta(ge=-1e9, le=1e9)] | Value
 Tag = Annotated[str, Meta(pattern=r"\A[^\x00-\x1f]+\Z", max_length=40, description="Text of one line.")]
-Moment = Annotated[
-    str,
-    Meta(
-        pattern=r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})\Z",
-        description="RFC 3339 with its offset, such as `2026-11-27T18:30:00+01:00`.",
-    ),
-]
 
 
 class One(msgspec.Struct, frozen=True, tag_field="type", tag="one", forbid_unknown_fields=True):
@@ -142,6 +137,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     `attributes` say what it is like, in words and numbers: what a policy that learns from facts finds of one candidate,
     it expects of others that are alike in type and attributes.
+
+    With an `offer` it is an offer: a discount that budgets pay for.
     """
 
     id: Id
@@ -157,6 +154,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     attributes: Annotated[dict[AttributeName, Attribute], Meta(max_length=10)] = {}
     position: Annotated[int, Meta(ge=0, le=100_000)] = 0
     enabled: bool = True
+    offer: Offer | None = None
 
 
 class RuleDocument(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

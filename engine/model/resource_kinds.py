@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from engine.model.documents.offer import OfferBudget
 from engine.model.experiment import Experiment
 from engine.model.placement import Candidate, FieldDocument, ListDocument, Placement, RuleDocument, Scenario
 
-Kind = Literal["placement", "candidate", "rule", "scenario", "field", "list", "experiment"]
-Document = Placement | Candidate | RuleDocument | Scenario | FieldDocument | ListDocument | Experiment
+Kind = Literal["placement", "candidate", "rule", "scenario", "field", "list", "experiment", "budget"]
+Document = Placement | Candidate | RuleDocument | Scenario | FieldDocument | ListDocument | Experiment | OfferBudget
 
 
 class ResourceKind(NamedTuple):
@@ -19,7 +20,8 @@ class ResourceKind(NamedTuple):
 
     `kind` stands in the database and in the audit log; `segment` is its part of a URL, `label` its name on pages. A
     kind that is not `in_placement` belongs to the merchant. Where it is `in_plan`, a change of it makes a new plan
-    version: of its own placement, or of all placements where it belongs to none. `most` is the limit in a placement.
+    version: of its own placement; for a budget, of the placements whose offers name it; otherwise of all placements.
+    `most` is the limit in a placement.
     """
 
     kind: Kind
@@ -48,6 +50,7 @@ KINDS: dict[Kind, ResourceKind] = {
         ResourceKind("experiment", Experiment, "experiments", "Experiments", in_placement=True, most=200),
         ResourceKind("field", FieldDocument, "vocabulary", "Vocabulary", id_field="name"),
         ResourceKind("list", ListDocument, "lists", "Lists", id_field="name"),
+        ResourceKind("budget", OfferBudget, "budgets", "Budgets"),
     )
 }
 

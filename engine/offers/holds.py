@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from hashlib import blake2b
 from typing import NamedTuple
@@ -13,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.kernel.offers import ledger
 from engine.kernel.offers.ledger import Transition
-from engine.model.errors import Conflict, FieldProblem, Invalid
+from engine.model.errors import Conflict, KeyReused
 from engine.model.offers.hold import Hold
 from engine.store.connection.database import Database
 from engine.store.connection.inline import Work
@@ -47,11 +46,13 @@ class Holds:
         """Hold an offer outside a decision; raise `Conflict` where a budget has too little left."""
 
         async def work(connection: AsyncConnection) -> Hold:
-            return await taken(connection, hold, now=now)
+            return await taken(connection, ledger.take(hold), now=now)
 
         return await self._database.transact(work)
 
-    async def change(self, merchant_id: int, hold_id: str, change: Change, *, now: int) -> Hold:
+    async def change(
+        self, merchant_id: int, hold_id: str, change: Change, idempotency: Idempotency | None = None, *, now: int
+    ) -> Hold:
         """Change a hold; raise `NotFound` where there is none, and what `change` raises."""
 
         async def work(connection: AsyncConnection) -> Hold:
@@ -59,24 +60,24 @@ class Holds:
             await holds.apply(connection, transition, now=now)
             return transition.hold
 
-        return await self._database.transact(work)
+        return await self.once(merchant_id, idempotency, work, now=now)
 
-    async def once(self, merchant_id: int, idempotency: Idempotency | None, work: Work[bytes], *, now: int) -> bytes:
-        """Do `work` in one transaction and return its answer; for a key that was answered, return that answer.
+    async def once(self, merchant_id: int, idempotency: Idempotency | None, work: Work[Hold], *, now: int) -> Hold:
+        """Do `work` in one transaction and return its hold; for a key that was answered, return that hold again.
 
-        Raise `Invalid` where the key came with another request, and `Conflict` where its first request takes long.
+        Raise `KeyReused` where the key came with another request, and `Conflict` where its first request takes long.
         Work that raises leaves nothing behind, so the key may be sent again.
         """
         if idempotency is None:
             return await self._database.transact(work)
+        key, request = idempotency
 
-        async def guarded(connection: AsyncConnection) -> bytes:
-            key, request = idempotency
+        async def guarded(connection: AsyncConnection) -> Hold:
             if not await idempotent_answers.claim(connection, merchant_id, key, request, now=now):
-                return await _same_answer(connection, merchant_id, idempotency)
-            answer = await work(connection)
-            await idempotent_answers.keep(connection, merchant_id, key, answer.decode())
-            return answer
+                return await _same_hold(connection, merchant_id, idempotency)
+            hold = await work(connection)
+            await idempotent_answers.keep(connection, merchant_id, key, msgspec.json.encode(hold).decode())
+            return hold
 
         try:
             return await self._database.transact(guarded)
@@ -96,21 +97,16 @@ class Holds:
                 return count
 
 
-async def taken(connection: AsyncConnection, hold: Hold, *, now: int) -> Hold:
-    """Take a hold; raise `Conflict` that names the budget that has too little left."""
-    refused = await holds.take(connection, [hold], now=now)
-    if refused:
-        raise Conflict(f"budget “{refused[hold.id]}” has too little left for “{hold.offer}”", field="offer_id")
-    return ledger.take(hold).hold
+async def taken(connection: AsyncConnection, transition: Transition, *, now: int) -> Hold:
+    """Take what a transition holds; raise `Conflict` that names the budget that has too little left."""
+    hold = transition.hold
+    for refusal in (await holds.take(connection, [[transition]], now=now)).values():
+        raise Conflict(f"budget “{refusal.budget}” has too little left: “{hold.offer}” takes off {hold.amount}")
+    return hold
 
 
-async def _same_answer(connection: AsyncConnection, merchant_id: int, idempotency: Idempotency) -> bytes:
+async def _same_hold(connection: AsyncConnection, merchant_id: int, idempotency: Idempotency) -> Hold:
     request, answer = await idempotent_answers.find(connection, merchant_id, idempotency.key)
     if request != idempotency.request:
-        raise Invalid(FieldProblem("Idempotency-Key", "was sent before with another request"))
-    return answer.encode()
-
-
-def hold_id(now: int) -> str:
-    """Return a new id, time-ordered: `hold_`, 12 hex digits of epoch milliseconds, 20 of chance."""
-    return f"hold_{now:012x}{os.urandom(10).hex()}"
+        raise KeyReused("this key was sent before with another request", field="Idempotency-Key")
+    return msgspec.json.decode(answer, type=Hold)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from engine.model.offers.hold import Balance, BalanceKey, Hold
+from engine.model.offers.hold import Balance, BalanceKey, Cap, Hold
 from engine.store.connection.database import Database
-from engine.store.offers import balances, entries, holds
-from engine.store.offers.balances import Cap
+from engine.store.offers import caps, entries, holds
 
 
 class BalanceDifference(NamedTuple):
@@ -36,9 +35,9 @@ async def verify(database: Database, merchant_id: int) -> Verification:
         stored = await entries.balances(connection, merchant_id)
         ledger = await entries.sums(connection, merchant_id)
         held = await holds.every(connection, merchant_id)
-        caps = await balances.caps(connection, merchant_id)
+        in_force = await caps.read(connection, merchant_id)
     differences = differences_of(ledger, stored, totals_of(held))
-    over = tuple(key for key, balance in sorted(stored.items()) if is_over(balance, caps.get(key.budget)))
+    over = tuple(key for key, balance in sorted(stored.items()) if is_over(balance, in_force.get(key.budget)))
     return Verification(len(stored), len(held), differences, over)
 
 
@@ -64,5 +63,4 @@ def is_over(balance: Balance, cap: Cap | None) -> bool:
     """Return whether spent + held exceed a cap."""
     if cap is None:
         return balance.spent + balance.held > 0
-    over_amount = cap.amount is not None and balance.spent + balance.held > cap.amount
-    return over_amount or (cap.uses is not None and balance.spent_uses + balance.held_uses > cap.uses)
+    return not cap.leaves_room(balance, 0, 0)

@@ -16,14 +16,14 @@ from sqlalchemy import insert, update
 from sqlalchemy.exc import IntegrityError
 
 from engine.kernel.offers import ledger
-from engine.model.errors import Conflict, EngineError, Invalid, NotFound
-from engine.model.offers.hold import ACCOUNTS, Balance, BalanceKey, Hold
+from engine.model.errors import Conflict, EngineError, Invalid, KeyReused, NotFound
+from engine.model.offers.hold import ACCOUNTS, Balance, BalanceKey, Cap, Hold
 from engine.offers.holds import Holds, Idempotency
 from engine.offers.verification import differences_of, verify
 from engine.store import tables
 from engine.store.connection.database import open_database, sqlite_url
 from engine.store.offers import balances, entries, holds
-from engine.store.offers.balances import Cap
+from engine.store.offers.caps import set_caps
 from tests.offers import SHARED, a_hold, add_merchant, caps
 
 pytestmark = pytest.mark.anyio
@@ -35,6 +35,11 @@ async def database(settings):
     await add_merchant(database)
     yield database
     await database.close()
+
+
+async def take(connection, *new):
+    """Take holds, each as a group of its own."""
+    return await holds.take(connection, [[ledger.take(hold)] for hold in new], now=0)
 
 
 # The rules
@@ -84,7 +89,7 @@ async def test_a_cap_refuses_only_holds_that_do_not_fit(database):
     await caps(database, amount=1_000)
     new = [a_hold(f"h{number}", amount=amount) for number, amount in enumerate((600, 500, 400))]
     async with database.write() as connection:
-        assert await holds.take(connection, new, now=0) == {"h1": "spring"}
+        assert await take(connection, *new) == {1: ("ten-percent", "spring")}
     verification = await verify(database, 1)
     assert (verification.holds, verification.differences, verification.over_cap) == (2, (), ())
 
@@ -95,7 +100,7 @@ async def test_a_refused_hold_takes_nothing_from_its_other_budgets(database):
     once = SHARED._replace(budget="once", customer="c")
     first, second = (a_hold(name, amount=100, balances=(once, SHARED)) for name in ("h1", "h2"))
     async with database.write() as connection:
-        assert await holds.take(connection, [first, second], now=0) == {"h2": "once"}
+        assert await take(connection, first, second) == {1: ("ten-percent", "once")}
         assert await balances.read(connection, [SHARED, once]) == {
             SHARED: Balance(held=100, held_uses=1),
             once: Balance(held=100, held_uses=1),
@@ -105,7 +110,7 @@ async def test_a_refused_hold_takes_nothing_from_its_other_budgets(database):
 
 async def test_a_budget_without_caps_in_force_allows_nothing(database):
     async with database.write() as connection:
-        assert await holds.take(connection, [a_hold()], now=0) == {"h": "spring"}
+        assert await take(connection, a_hold()) == {0: ("ten-percent", "spring")}
 
 
 async def test_only_holds_past_their_time_expire(database):
@@ -147,7 +152,7 @@ async def test_the_ledger_is_read_from_the_newest(database):
     await service.change(1, "h1", lambda hold: ledger.redeem(hold, discount=5, cart_total=9, order_id=""), now=2)
     async with database.read() as connection:
         first = await entries.page(connection, 1, budget="spring", limit=2)
-        rest = await entries.page(connection, 1, before=first[-1], limit=2)
+        rest = await entries.page(connection, 1, before=(first[-1].recorded_at, first[-1].id), limit=2)
         assert await entries.page(connection, 1, budget="autumn", limit=2) == []
     assert [(row.id, row.kind, row.debit, row.credit, row.amount) for row in (*first, *rest)] == [
         ("h1.2.0", "commit", "held", "spent", 5),
@@ -161,7 +166,7 @@ async def test_verification_names_the_balance_that_differs(database):
     await Holds(database).take(a_hold(amount=5), now=0)
     async with database.write() as connection:
         await connection.execute(update(tables.budget_balances).values(held=6))
-        await balances.set_caps(connection, [Cap(1, "spring", 3, None)])
+        await set_caps(connection, [Cap(1, "spring", 3, None)])
     verification = await verify(database, 1)
     [difference] = verification.differences
     assert (difference.key, difference.ledger.held, difference.stored.held, difference.holds.held) == (SHARED, 5, 6, 5)
@@ -173,14 +178,14 @@ async def test_a_key_gives_its_first_answer_again(database):
     service, times = Holds(database), itertools.count()
 
     async def work(_connection):
-        return b"answer %d" % next(times)
+        return a_hold(f"h{next(times)}")
 
     asked = Idempotency.of("k", "redeem", {"hold_id": "h"})
-    assert await service.once(1, asked, work, now=0) == b"answer 0"
-    assert await service.once(1, asked, work, now=1) == b"answer 0"
-    assert await service.once(2, asked, work, now=1) == b"answer 1"
-    assert await service.once(1, None, work, now=1) == b"answer 2"
-    with pytest.raises(Invalid, match="another request"):
+    assert await service.once(1, asked, work, now=0) == a_hold("h0")
+    assert await service.once(1, asked, work, now=1) == a_hold("h0")
+    assert await service.once(2, asked, work, now=1) == a_hold("h1")
+    assert await service.once(1, None, work, now=1) == a_hold("h2")
+    with pytest.raises(KeyReused, match="another request"):
         await service.once(1, Idempotency.of("k", "redeem", {"hold_id": "i"}), work, now=1)
 
 
@@ -191,11 +196,11 @@ async def test_a_key_whose_work_failed_may_be_sent_again(database):
         raise Conflict("spent")
 
     async def work(_connection):
-        return b"done"
+        return a_hold("done")
 
     with pytest.raises(Conflict, match="spent"):
         await service.once(1, Idempotency("k", "r"), fail, now=0)
-    assert await service.once(1, Idempotency("k", "r"), work, now=0) == b"done"
+    assert await service.once(1, Idempotency("k", "r"), work, now=0) == a_hold("done")
 
 
 # Any sequence

@@ -90,8 +90,7 @@ async def test_one_key_has_one_effect_and_one_answer(databases):
 
     async def redeem(database, number):
         async def work(connection):
-            hold = await taken(connection, a_hold(f"h{number}"), now=0)
-            return hold.id.encode()
+            return await taken(connection, ledger.take(a_hold(f"h{number}")), now=0)
 
         return await Holds(database).once(1, Idempotency("k", "r"), work, now=0)
 

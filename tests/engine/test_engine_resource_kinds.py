@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 
 from engine.configuration.configuration import Change, Configuration
+from engine.model.documents.offer import OfferBudget
 from engine.model.experiment import Experiment, Variant
 from engine.model.placement import FieldDocument, ListDocument, Scenario
 from engine.model.resource import Resource
@@ -21,6 +22,7 @@ DOCUMENTS = {
     "scenario": Scenario(id="s1", name="One", context={}, expect={}),
     "field": FieldDocument(name="customer.mood", type="string"),
     "list": ListDocument(name="vip"),
+    "budget": OfferBudget(id="spring", name="Spring", currency="EUR", amount=1),
     "experiment": Experiment(id="e1", name="One", variants=(Variant(id="a", name="A"), Variant(id="b", name="B"))),
 }
 PLAN_CHANGES = {
@@ -31,6 +33,7 @@ PLAN_CHANGES = {
     "field": ["offers", "payment_methods"],
     "list": ["offers", "payment_methods"],
     "experiment": [],
+    "budget": [],
 }
 
 

@@ -36,6 +36,7 @@ AGES: dict[str, tuple[str, float]] = {
     "experiment_exposures": ("exposed_at", RETENTION),
     "experiment_outcomes": ("day", RETENTION),
     "minutes": ("minute", 2),
+    "idempotent_answers": ("created_at", 2),
     "waiting": ("minute", 31),
 }
 """The column that says how old a row is, and the days after which it goes."""
@@ -50,8 +51,10 @@ OTHERWISE = {
 """Tables with a purge of their own."""
 
 STAY = {
-    "active_plans", "amounts", "arrivals", "audit", "delays", "draft_changes", "drafts", "emergencies",
-    "experiment_changes", "experiment_sums", "fits", "fold_starts", "identities", "keys", "merchants", "plans",
+    "active_plans", "amounts", "arrivals", "audit", "budget_balances", "budget_caps", "delays",
+    "draft_changes", "drafts", "emergencies",
+    "experiment_changes", "experiment_sums", "fits", "fold_starts", "holds", "identities",
+    "keys", "ledger", "merchants", "plans",
     "recovery_codes", "resources", "rollup_cursor", "rule_fired", "second_factors", "statistics", "users",
     "write_probes",
 }  # fmt: skip

@@ -221,15 +221,15 @@ def test_a_scenario_names_facts_and_candidates_that_exist(context, expect, found
     (FieldDocument(name="cart.kinds", type="list", allowed=("a",)), []),
     (
         FieldDocument(name="time.zone", type="string"),
-        [("name", "customer.id, time.* and history.* are filled by the engine")],
+        [("name", "customer.id, time.*, history.* and availability.* are filled by the engine")],
     ),
     (
         FieldDocument(name="history.value", type="money"),
-        [("name", "customer.id, time.* and history.* are filled by the engine")],
+        [("name", "customer.id, time.*, history.* and availability.* are filled by the engine")],
     ),
     (
         FieldDocument(name="customer.id", type="string"),
-        [("name", "customer.id, time.* and history.* are filled by the engine")],
+        [("name", "customer.id, time.*, history.* and availability.* are filled by the engine")],
     ),
     (
         FieldDocument(name="cart.weight", type="number", allowed=("1",)),

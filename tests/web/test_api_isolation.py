@@ -15,6 +15,13 @@ from web.openapi import examples
 SECRET = "Zanzibar"
 CUSTOMER = "zanzibar-customer"
 PLACE = "zzplace"
+OFFER = {
+    "currency": "EUR",
+    "benefit": {"type": "fixed_amount", "amount": 500},
+    "budgets": ["zzbudget"],
+    "texts": {"en": {"title": SECRET, "terms": SECRET}},
+    "code": SECRET,
+}
 VARIANTS = [{"id": "a", "name": SECRET}, {"id": "b", "name": SECRET, "values": {"colour": "red"}}]
 
 
@@ -33,6 +40,8 @@ class Ids(NamedTuple):
     audit: str
     preview: str
     experiment: str
+    budget: str
+    hold: str
 
     def in_path(self, path: str) -> str:
         """The address with the ids of its parts; fails for a part that this test does not know yet."""
@@ -50,6 +59,13 @@ class Ids(NamedTuple):
             "/v1/placements/{placement}/draft/rules/{id}/keep": self.rule,
             "/v1/placements/{placement}/scenarios/{id}": self.scenario,
             "/v1/placements/{placement}/previews/{id}": self.preview,
+            "/v1/placements/{placement}/draft/budgets/{id}": self.budget,
+            "/v1/placements/{placement}/draft/budgets/{id}/keep": self.budget,
+            "/v1/budgets/{id}": self.budget,
+            "/v1/budgets/{id}/balance": self.budget,
+            "/v1/redemptions/{id}": self.hold,
+            "/v1/redemptions/{id}/release": self.hold,
+            "/v1/redemptions/{id}/refund": self.hold,
             "/v1/vocabulary/{name}": self.field,
             "/v1/lists/{name}": self.list,
             "/v1/keys/{id}": self.key,
@@ -72,6 +88,7 @@ class Ids(NamedTuple):
             return body
         own = {"placement": self.placement, "decision_id": self.decision, "customer_id": CUSTOMER}
         own |= {"placements": [self.placement], "candidate_id": self.candidate}  # type: ignore[dict-item]
+        own |= {"hold_id": self.hold, "code": SECRET}
         return {name: own.get(name, self.in_body(value)) for name, value in body.items()}
 
     def in_query(self, parameters: list[dict[str, Any]]) -> dict[str, str]:
@@ -93,6 +110,8 @@ NOBODYS = Ids(
     "1",
     "pre_no",
     "noexperiment",
+    "nobudget",
+    "hold_no",
 )
 
 
@@ -139,6 +158,9 @@ def furnished(side: Side) -> Ids:
             f"/v1/placements/{PLACE}/experiments",
             json={**examples.EXPERIMENT, "id": "zzexperiment", "name": SECRET, "variants": VARIANTS},
         ),
+        post("/v1/budgets", json={**examples.BUDGET, "id": "zzbudget", "name": SECRET}),
+        post("/v1/placements", json={"key": "offers", "name": SECRET}),
+        post("/v1/placements/offers/candidates", json={"id": "zzoffer", "label": SECRET, "offer": OFFER}),
         post("/v1/vocabulary", json={"name": "zz.field", "type": "string", "label": SECRET}),
         post("/v1/lists", json={"name": "zzlist", "values": [SECRET]}),
         post("/v1/keys", json={"kind": "secret", "name": SECRET}),
@@ -165,7 +187,15 @@ def furnished(side: Side) -> Ids:
         audit,
         previewed(side),
         "zzexperiment",
+        "zzbudget",
+        held(side),
     )
+
+
+def held(side: Side) -> str:
+    """A hold of an offer."""
+    asked = {"offer_id": "zzoffer", "customer_id": CUSTOMER}
+    return str(side.client.post("/v1/redemptions/hold", json=asked).json()["hold_id"])
 
 
 def previewed(side: Side) -> str:
@@ -184,6 +214,7 @@ def everything(side: Side, ids: Ids) -> list[Any]:
     paths += ("/v1/lists", f"/v1/placements/{PLACE}/versions", f"/v1/decisions/{ids.decision}?explain=true")
     paths += (f"/v1/placements/{PLACE}/draft", f"/v1/placements/{PLACE}/scenarios", "/v1/audit", "/v1/keys")
     paths += (f"/v1/placements/{PLACE}/previews/{ids.preview}", f"/v1/placements/{PLACE}/experiments")
+    paths += ("/v1/budgets", "/v1/budgets/zzbudget/balance", "/v1/ledger", f"/v1/redemptions/{ids.hold}")
     return [side.client.get(path).json() for path in paths]
 
 

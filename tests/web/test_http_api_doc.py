@@ -112,4 +112,5 @@ def test_every_collection_of_operations_has_an_example(server: Server):
         "/v1/placements/{placement}/draft/candidates/{id}/keep",
         "/v1/placements/{placement}/draft/vocabulary/{name}/keep",
         "/v1/placements/{placement}/draft/lists/{name}/keep",
+        "/v1/placements/{placement}/draft/budgets/{id}/keep",
     }

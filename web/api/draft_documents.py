@@ -26,12 +26,13 @@ from web.http.responses import json_response
 from web.openapi import examples
 from web.openapi.operation import Answer, Operation
 
-KINDS: tuple[Kind, ...] = ("candidate", "placement", "field", "list")
+KINDS: tuple[Kind, ...] = ("candidate", "placement", "field", "list", "budget")
 ABOUT = {
     "candidate": "",
     "placement": "A draft holds the settings of its own placement.",
     "field": "A field belongs to all placements; the draft of one carries its change.",
     "list": "A list belongs to all placements; the draft of one carries its change.",
+    "budget": "A budget belongs to the merchant; the draft of one placement carries its change.",
 }
 
 

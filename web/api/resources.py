@@ -53,6 +53,10 @@ def _address_in_placement(placement: FromPath[str], id: FromPath[str]) -> Addres
     return Address(placement, id)
 
 
+def _address_by_id(id: FromPath[str]) -> Address:
+    return Address("", id)
+
+
 def _address_by_name(name: FromPath[str]) -> Address:
     return Address("", name)
 
@@ -109,8 +113,9 @@ class Collection(NamedTuple):
         """Return the provider of one resource's address."""
         if self.kind == "placement":
             return Provide(_address_of_placement, sync_to_thread=False)
-        provide = _address_in_placement if "{placement" in self.path else _address_by_name
-        return Provide(provide, sync_to_thread=False)
+        if "{placement" in self.path:
+            return Provide(_address_in_placement, sync_to_thread=False)
+        return Provide(_address_by_id if self.id_field == "id" else _address_by_name, sync_to_thread=False)
 
 
 COLLECTIONS = (
@@ -145,6 +150,12 @@ COLLECTIONS = (
         examples.LIST,
         "Rules look up values in a list with `in_list`. Bodies may have up to 2 MiB here.",
         most_bytes=MOST_BULK_BYTES,
+    ),
+    Collection(
+        KINDS["budget"],
+        examples.BUDGET,
+        "A cap on what offers may spend. Offers are the candidates with an `offer`; each names the budgets that pay "
+        "for it. A budget that was used stays; lower its cap instead of deleting it.",
     ),
 )
 

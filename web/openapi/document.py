@@ -64,6 +64,13 @@ IF_MATCH: Json = {
     "schema": {"type": "string", "pattern": r'^("[0-9]{1,9}"|\*)$'},
     "example": "*",
 }
+IDEMPOTENCY_KEY: Json = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "A unique text, so that sending the request again has no other effect.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
+}
 PATH_PARTS: dict[str, tuple[Any, str]] = {
     "placement": (Id, "The placement's key"),
     "id": (Id, "The id"),
@@ -145,6 +152,8 @@ def _parameters(path: str, operation: Operation, schema: Reference) -> Iterator[
             yield {"name": name, "in": "query", **_query_parameter(schema_of_parameter)}
     if 428 in operation.errors:
         yield IF_MATCH
+    if 422 in operation.errors:
+        yield IDEMPOTENCY_KEY
 
 
 def _query_parameter(schema: Json) -> Json:

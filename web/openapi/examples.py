@@ -19,6 +19,28 @@ BATCH: Json = {
     **{name: value for name, value in DECISION.items() if name != "placement"},
     "placements": ["payment_methods"],
 }
+OFFERS: Json = {
+    "customer_id": "c_123",
+    "context": {"cart": {"total": 12900, "currency": "EUR"}, "customer": {"locale": "de-DE"}},
+}
+OFFER_ASKED: Json = {
+    "code": "SPRING10",
+    "customer_id": "c_123",
+    "context": {"cart": {"total": 12900, "currency": "EUR"}},
+}
+REDEMPTION: Json = {
+    "hold_id": "hold_019aa3f1c2b4a1b2c3d4e5f60718293a4b5c",
+    "cart": {"total": 12900, "currency": "EUR"},
+    "order_id": "order-4711",
+}
+BUDGET: Json = {
+    "id": "spring",
+    "name": "Spring campaign",
+    "currency": "EUR",
+    "amount": 500000,
+    "period": "total",
+    "scope": "everybody",
+}
 OUTCOME: Json = {
     "event_id": "order-4711-converted",
     "decision_id": "dec_019aa3f1c2b4a1b2c3d4e5f60718293a4b5c",

@@ -31,14 +31,18 @@ def overlaid(document: PlanDocument, chosen: Sequence[tuple[Experiment, Variant]
 
 
 def held_back(document: PlanDocument) -> PlanDocument:
-    """Return the plan without personalization: the merchant's own order, and the rules that hide, require or set."""
+    """Return the plan without personalization: the merchant's own order, and the rules that hide, require or set.
+
+    Offers are left out: whoever is held back gets none, so that their effect is known.
+    """
     rules = tuple(
         msgspec.structs.replace(rule, effects=effects)
         for rule in document.rules
         if (effects := tuple(effect for effect in rule.effects if LIMITING & effect.keys()))
     )
     placement = msgspec.structs.replace(document.placement, policy=Fixed())
-    return _plain(msgspec.structs.replace(document, placement=placement, rules=rules))
+    candidates = tuple(candidate for candidate in document.candidates if candidate.offer is None)
+    return _plain(msgspec.structs.replace(document, placement=placement, rules=rules, candidates=candidates))
 
 
 def _plain(document: PlanDocument) -> PlanDocument:

@@ -17,10 +17,40 @@ class Transition(NamedTuple):
     hold: Hold
     movements: tuple[Movement, ...]
 
+    @property
+    def entries_before(self) -> int:
+        """Return how many movements the hold had made before; 0 for a new one."""
+        return self.hold.entries - len(self.movements)
+
 
 def take(hold: Hold) -> Transition:
     """Set aside the most that the offer may cost."""
     return _moved(hold, Movement("hold", hold.amount, 1))
+
+
+def requote(hold: Hold, *, amount: int, like: Hold) -> Transition:
+    """Keep a live hold for a new answer: it covers `amount`, and lasts as long as the hold `like` would.
+
+    What is held only grows, so that what was shown before is honoured too.
+    """
+    _require(hold, "live")
+    kept = hold._replace(
+        amount=max(hold.amount, amount),
+        cart_total=like.cart_total,
+        decision_id=like.decision_id,
+        plan_version=like.plan_version,
+        expires_at=max(hold.expires_at, like.expires_at),
+    )
+    if amount <= hold.amount:
+        return Transition(kept, ())
+    return _moved(kept, Movement("hold", amount - hold.amount, 0))
+
+
+def revive(hold: Hold, *, amount: int, expires_at: int) -> Transition:
+    """Hold an offer again whose time had run out; raise `Conflict` unless it expired."""
+    _require(hold, "expired")
+    revived = hold._replace(state="live", amount=amount, expires_at=expires_at)
+    return _moved(revived, Movement("hold", amount, 1))
 
 
 def redeem(hold: Hold, *, discount: int, cart_total: int, order_id: str) -> Transition:

@@ -32,6 +32,20 @@ class BalanceKey(NamedTuple):
     customer: str
 
 
+class Cap(NamedTuple):
+    """The most that a budget may spend, as an amount and as uses; None is no limit."""
+
+    merchant_id: int
+    budget: str
+    amount: int | None
+    uses: int | None
+
+    def leaves_room(self, balance: Balance, amount: int, uses: int) -> bool:
+        """Return whether a balance stays at or below the cap with so much more."""
+        total, total_uses = balance.spent + balance.held + amount, balance.spent_uses + balance.held_uses + uses
+        return (self.amount is None or total <= self.amount) and (self.uses is None or total_uses <= self.uses)
+
+
 class Balance(NamedTuple):
     """What of a budget is held and spent."""
 
@@ -102,3 +116,20 @@ class Hold(NamedTuple):
     def is_refunded(self) -> bool:
         """Return whether the whole cart was refunded."""
         return 0 < self.cart_total == self.refunded
+
+
+class LedgerEntry(NamedTuple):
+    """An amount and uses that moved from the account `debit` to `credit` of one balance."""
+
+    id: str
+    merchant_id: int
+    hold_id: str
+    budget: str
+    period: int
+    customer: str
+    kind: str
+    debit: str
+    credit: str
+    amount: int
+    uses: int
+    recorded_at: int

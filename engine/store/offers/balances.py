@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import TextClause, select, text
+from sqlalchemy import TextClause, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.offers.hold import Balance, BalanceKey
 from engine.store.connection.bulk import insert_many
-from engine.store.tables import budget_balances, budget_caps
+from engine.store.tables import budget_balances
 from engine.store.tables.offers import BALANCE_KEY
 
 _COLUMNS = (*BALANCE_KEY, *Balance._fields)
-_CAP_COLUMNS = ("merchant_id", "budget", "amount", "uses")
 _encode = msgspec.json.Encoder().encode
 
 UNDER_THE_CAP = """
@@ -30,20 +28,6 @@ AND EXISTS (
             <= budget_caps.uses)
 )"""
 """The condition that keeps spent + held at or below the cap; a budget without a row of caps allows nothing."""
-
-
-class Cap(NamedTuple):
-    """The most that a budget may spend, as an amount and as uses; None is no limit."""
-
-    merchant_id: int
-    budget: str
-    amount: int | None
-    uses: int | None
-
-
-async def set_caps(connection: AsyncConnection, caps: Sequence[Cap]) -> None:
-    """Put caps in force; what is spent or held already stays, also above a lower cap."""
-    await insert_many(connection, budget_caps, _CAP_COLUMNS, sorted(caps), on_conflict="replace")
 
 
 async def lock(connection: AsyncConnection, keys: Iterable[BalanceKey]) -> None:
@@ -75,13 +59,18 @@ async def read(connection: AsyncConnection, keys: Sequence[BalanceKey]) -> dict[
     return {BalanceKey(*row[:4]): Balance(*row[4:]) for row in await connection.execute(query)}
 
 
-async def caps(connection: AsyncConnection, merchant_id: int) -> dict[str, Cap]:
-    """Return the caps in force, by budget."""
-    query = select(*(budget_caps.c[name] for name in _CAP_COLUMNS)).where(budget_caps.c.merchant_id == merchant_id)
-    return {row.budget: Cap(*row) for row in await connection.execute(query)}
+async def totals(connection: AsyncConnection, merchant_id: int) -> dict[BalanceKey, Balance]:
+    """Return the balances of all budgets by period, those of all customers together."""
+    columns = (budget_balances.c.budget, budget_balances.c.period)
+    sums = [func.sum(budget_balances.c[name]) for name in Balance._fields]
+    query = select(*columns, *sums).where(budget_balances.c.merchant_id == merchant_id).group_by(*columns)
+    rows = await connection.execute(query)
+    return {BalanceKey(merchant_id, row[0], row[1], ""): Balance(*map(int, row[2:])) for row in rows}
 
 
 async def _add(connection: AsyncConnection, changes: Mapping[BalanceKey, Balance], condition: str) -> int:
+    if not changes:
+        return 0
     rows = [(*key, *change) for key, change in sorted(changes.items())]
     statement = _statement(connection.dialect.name, condition)
     result = await connection.execute(statement, {"changes": _encode(rows).decode()})

@@ -3,33 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.kernel.offers.ledger import Transition
-from engine.model.offers.hold import ACCOUNTS, Balance, BalanceKey, Movement
+from engine.model.offers.hold import ACCOUNTS, Balance, BalanceKey, LedgerEntry, Movement
 from engine.store.connection.bulk import insert_many
 from engine.store.tables import budget_balances, ledger
 from engine.store.tables.offers import BALANCE_KEY
-
-
-class LedgerEntry(NamedTuple):
-    """An amount and uses that moved from the account `debit` to `credit` of one balance."""
-
-    id: str
-    merchant_id: int
-    hold_id: str
-    budget: str
-    period: int
-    customer: str
-    kind: str
-    debit: str
-    credit: str
-    amount: int
-    uses: int
-    recorded_at: int
 
 
 async def append(connection: AsyncConnection, transitions: Sequence[Transition], *, now: int) -> None:
@@ -39,15 +21,21 @@ async def append(connection: AsyncConnection, transitions: Sequence[Transition],
 
 
 async def page(
-    connection: AsyncConnection, merchant_id: int, *, budget: str = "", before: LedgerEntry | None = None, limit: int
+    connection: AsyncConnection,
+    merchant_id: int,
+    *,
+    budget: str = "",
+    before: tuple[int, str] | None = None,
+    limit: int,
 ) -> list[LedgerEntry]:
-    """Return entries, the newest first, of all budgets or one; those older than `before`."""
+    """Return entries, the newest first, of all budgets or one; those behind `before`, a time and an id."""
     query = select(*(ledger.c[name] for name in LedgerEntry._fields)).where(ledger.c.merchant_id == merchant_id)
     if budget:
         query = query.where(ledger.c.budget == budget)
     if before is not None:
-        is_older = ledger.c.recorded_at < before.recorded_at
-        query = query.where(is_older | ((ledger.c.recorded_at == before.recorded_at) & (ledger.c.id < before.id)))
+        recorded_at, id = before
+        is_older = ledger.c.recorded_at < recorded_at
+        query = query.where(is_older | ((ledger.c.recorded_at == recorded_at) & (ledger.c.id < id)))
     query = query.order_by(ledger.c.recorded_at.desc(), ledger.c.id.desc()).limit(limit)
     return [LedgerEntry(*row) for row in await connection.execute(query)]
 
@@ -73,7 +61,7 @@ async def balances(connection: AsyncConnection, merchant_id: int) -> dict[Balanc
 
 def _entries(transition: Transition, now: int) -> Iterator[LedgerEntry]:
     hold, movements = transition
-    for number, movement in enumerate(movements, hold.entries - len(movements) + 1):
+    for number, movement in enumerate(movements, transition.entries_before + 1):
         debit, credit = ACCOUNTS[movement.kind]
         for index, key in enumerate(hold.balances):
             yield LedgerEntry(

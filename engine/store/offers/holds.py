@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Select, select, text, update
@@ -21,34 +21,49 @@ _COLUMNS = Hold._fields
 _encode = msgspec.json.Encoder().encode
 
 
-async def take(connection: AsyncConnection, new: Sequence[Hold], *, now: int) -> dict[str, str]:
-    """Hold what fits under the caps; return the ids of the others, each with a budget that has too little left.
+class Refusal(NamedTuple):
+    """An offer that could not be held: a budget has too little left, or the hold was changed meanwhile (empty)."""
 
-    One conditional update serves all holds. Where it fails, the holds are taken hold by hold, in their order.
+    offer: str
+    budget: str
+
+
+async def take(connection: AsyncConnection, groups: Sequence[Sequence[Transition]], *, now: int) -> dict[int, Refusal]:
+    """Take the holds of each group together, or none of them; return why groups were refused, by index.
+
+    One conditional update serves all groups. Where it fails, they are taken one by one, in their order. A transition of
+    a hold that somebody else changed meanwhile refuses its group.
     """
-    await balances.lock(connection, (key for hold in new for key in hold.balances))
-    transitions = [rules.take(hold) for hold in new]
-    taken, refused = transitions, dict[str, str]()
-    if not await _try_all(connection, transitions):
-        taken, refused = await _take_each(connection, transitions)
-    rows = [_row(transition.hold) for transition in taken]
-    await insert_many(connection, holds, _COLUMNS, rows)
-    await entries.append(connection, taken, now=now)
+    refused = await _changed(connection, groups)
+    asking = {index: group for index, group in enumerate(groups) if index not in refused}
+    await balances.lock(connection, (key for group in asking.values() for each in group for key in each.hold.balances))
+    if not await _try_all(connection, [each for group in asking.values() for each in group]):
+        for index, group in list(asking.items()):
+            if not await _try_all(connection, group):
+                refused[index] = await _refusal(connection, group)
+                del asking[index]
+    await _store(connection, [each for group in asking.values() for each in group], now=now)
     return refused
 
 
 async def apply(connection: AsyncConnection, transition: Transition, *, now: int) -> None:
     """Store a hold that was read with `lock` after a change that takes nothing from what is available."""
-    hold = transition.hold
-    values = {name: value for name, value in hold._asdict().items() if name not in ("id", "balances")}
-    await connection.execute(update(holds).where(holds.c.id == hold.id).values(**values))
+    await _update(connection, transition.hold)
     await _settle(connection, [transition], now=now)
 
 
 async def lock(connection: AsyncConnection, merchant_id: int, hold_id: str) -> Hold:
     """Return a hold that nobody else changes until the transaction ends; raise `NotFound` where there is none."""
-    query = _select().where(holds.c.id == hold_id, holds.c.merchant_id == merchant_id).with_for_update()
-    row = (await connection.execute(query)).first()
+    return await _find(connection, merchant_id, hold_id, _select().with_for_update())
+
+
+async def get(connection: AsyncConnection, merchant_id: int, hold_id: str) -> Hold:
+    """Return a hold; raise `NotFound` where there is none."""
+    return await _find(connection, merchant_id, hold_id, _select())
+
+
+async def _find(connection: AsyncConnection, merchant_id: int, hold_id: str, query: Select[Any]) -> Hold:
+    row = (await connection.execute(query.where(holds.c.id == hold_id, holds.c.merchant_id == merchant_id))).first()
     if row is None:
         raise NotFound(f"there is no hold “{hold_id}”", field="hold_id")
     return _hold(row)
@@ -71,6 +86,21 @@ async def expire(connection: AsyncConnection, *, now: int, limit: int) -> int:
         await connection.execute(update(holds).where(holds.c.id.in_(ids)).values(**values))
         await _settle(connection, transitions, now=now)
     return len(transitions)
+
+
+async def live_of(
+    connection: AsyncConnection, merchant_id: int, placement: str, customer: str, *, now: int
+) -> list[Hold]:
+    """Return the holds that a customer has in a placement and may redeem now, the oldest first."""
+    table = holds.c
+    query = _select().where(
+        table.merchant_id == merchant_id,
+        table.customer == customer,
+        table.placement == placement,
+        table.state == "live",
+        table.expires_at > now,
+    )
+    return [_hold(row) for row in await connection.execute(query.order_by(table.id))]
 
 
 async def every(connection: AsyncConnection, merchant_id: int) -> list[Hold]:
@@ -96,28 +126,46 @@ async def _try_all(connection: AsyncConnection, transitions: Sequence[Transition
     return taken
 
 
-async def _take_each(
-    connection: AsyncConnection, transitions: Sequence[Transition]
-) -> tuple[list[Transition], dict[str, str]]:
-    taken, refused = [], {}
-    for transition in transitions:
-        if await _try_all(connection, [transition]):
-            taken.append(transition)
-        else:
-            refused[transition.hold.id] = await _refusing(connection, transition)
-    return taken, refused
+async def _changed(connection: AsyncConnection, groups: Sequence[Sequence[Transition]]) -> dict[int, Refusal]:
+    """Lock the holds that are kept; refuse groups with a hold that has moved since it was read."""
+    kept = [each for group in groups for each in group if each.entries_before]
+    if not kept:
+        return {}
+    query = _select().where(holds.c.id.in_([each.hold.id for each in kept])).order_by(holds.c.id).with_for_update()
+    entries_of = {row.id: row.entries for row in await connection.execute(query)}
+    return {
+        index: Refusal(each.hold.offer, "")
+        for index, group in enumerate(groups)
+        for each in group
+        if each.entries_before and entries_of.get(each.hold.id) != each.entries_before
+    }
 
 
-async def _refusing(connection: AsyncConnection, transition: Transition) -> str:
-    """Return the first budget that has too little left for a hold."""
-    for key, change in _sums([transition]).items():
-        await connection.execute(text("SAVEPOINT asking"))
-        taken = await balances.try_take(connection, {key: change})
-        await connection.execute(text("ROLLBACK TO SAVEPOINT asking"))
-        await connection.execute(text("RELEASE SAVEPOINT asking"))
-        if not taken:
-            return key.budget
-    return ""
+async def _store(connection: AsyncConnection, transitions: Sequence[Transition], *, now: int) -> None:
+    new = [_row(each.hold) for each in transitions if not each.entries_before]
+    await insert_many(connection, holds, _COLUMNS, new)
+    for each in transitions:
+        if each.entries_before:
+            await _update(connection, each.hold)
+    await entries.append(connection, transitions, now=now)
+
+
+async def _update(connection: AsyncConnection, hold: Hold) -> None:
+    values = {name: value for name, value in hold._asdict().items() if name not in ("id", "balances")}
+    await connection.execute(update(holds).where(holds.c.id == hold.id).values(**values))
+
+
+async def _refusal(connection: AsyncConnection, group: Sequence[Transition]) -> Refusal:
+    """Return the first offer of a group, with a budget that has too little left for it."""
+    for transition in group:
+        for key, change in _sums([transition]).items():
+            await connection.execute(text("SAVEPOINT asking"))
+            taken = await balances.try_take(connection, {key: change})
+            await connection.execute(text("ROLLBACK TO SAVEPOINT asking"))
+            await connection.execute(text("RELEASE SAVEPOINT asking"))
+            if not taken:
+                return Refusal(transition.hold.offer, key.budget)
+    return Refusal(group[0].hold.offer, group[0].hold.balances[0].budget)
 
 
 def _sums(transitions: Iterable[Transition]) -> dict[BalanceKey, Balance]:

@@ -10,6 +10,7 @@ from typing import Any
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
+from msgspec.structs import replace as replace_fields
 
 from engine.model.errors import FieldProblem
 from engine.model.placement import Candidate
@@ -116,7 +117,9 @@ async def save_candidate(
     stored = await saving.read(frame, "candidate", key, id)
 
     async def write() -> Resource:
-        document = document_of(values, frame, position=stored.document.position)
+        document = replace_fields(
+            document_of(values, frame, position=stored.document.position), offer=stored.document.offer
+        )
         return await saving.update(frame, key, document, version=version_of(values))
 
     async def saved_now() -> Mapping[str, str]:

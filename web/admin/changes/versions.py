@@ -24,7 +24,14 @@ from web.admin.shell.navigation import PageLinks
 from web.admin.shell.render import Page
 
 PER_PAGE = 50
-KINDS = {"rule": "Rule", "candidate": "Candidate", "placement": "Placement", "field": "Field", "list": "List"}
+KINDS = {
+    "rule": "Rule",
+    "candidate": "Candidate",
+    "placement": "Placement",
+    "field": "Field",
+    "list": "List",
+    "budget": "Budget",
+}
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from engine.decisions.logbook import Explained
 from engine.kernel.rule_sentences import labels_of
 from engine.kernel.trace import RuleTrace
 from engine.model.decision import Decision
+from engine.model.facts import UNAVAILABLE
 from engine.model.outcome import OutcomeRow
 from engine.model.timestamps import to_ms
 from rules import Vocabulary
@@ -164,7 +165,8 @@ class Explanation:
             decided_at=row.decided_at,
             customer=row.customer[:8] if row.customer else "",
             decision=decision,
-            facts=[self._fact(name, value) for name, value in sorted(trace.facts.items())],
+            # What was unavailable stands with its reasons among the excluded candidates.
+            facts=[self._fact(name, value) for name, value in sorted(trace.facts.items()) if name != UNAVAILABLE],
             past=self._past(),
             fired=[self._rule(rule) for rule in trace.rules if rule.verdict == "fired"],
             skipped=[self._rule(rule) for rule in trace.rules if rule.verdict == "skipped"],

@@ -1,0 +1,118 @@
+"""What a decision about offers reads, budgets and the customer's holds, and the holds that it takes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.kernel.offers import ledger
+from engine.kernel.offers.availability import Asking, BudgetState, balances_of, keys_of, unavailable
+from engine.kernel.offers.ledger import Transition
+from engine.kernel.offers.quote import discount
+from engine.kernel.plan import Plan
+from engine.model.decision import Decision
+from engine.model.offers.hold import Hold
+from engine.model.timestamps import MINUTE, moment_of
+from engine.store import decisions
+from engine.store.connection.database import Database
+from engine.store.decisions import DecisionRow
+from engine.store.offers import balances, caps, holds
+
+SAME_ANSWER_MS = 5 * MINUTE
+"""For so long the same customer and cart get the same offers."""
+
+
+class OfferInput(NamedTuple):
+    """The budgets of a moment, and the offers that were refused since, each with its reason."""
+
+    state: BudgetState
+    refused: Mapping[str, str] = {}
+
+    def unavailable(self, plan: Plan, asking: Asking) -> dict[str, str]:
+        """Return the offers that cannot be had, each with its reason."""
+        return unavailable(plan, asking, self.state) | dict(self.refused)
+
+
+class BudgetReader:
+    """Reads budgets and holds of a moment."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def load(self, plan: Plan, asking: Asking) -> BudgetState:
+        """Return what the availability of the plan's offers depends on."""
+
+        async def work(connection: AsyncConnection) -> BudgetState:
+            own = await self._own_holds(connection, plan, asking)
+            keys = {*keys_of(plan, asking), *(key for hold in own.values() for key in hold.balances)}
+            read = await balances.read(connection, sorted(keys))
+            return BudgetState(read, await caps.read(connection, asking.merchant_id), own)
+
+        return await self._database.look_up(work)
+
+    async def same_answer(self, plan: Plan, asking: Asking, state: BudgetState) -> DecisionRow | None:
+        """Return the decision whose offers the customer still has, if it was for this cart a short time ago."""
+        newest = max((hold.decision_id for hold in state.own_holds.values()), default="")
+        own = [hold for hold in state.own_holds.values() if hold.decision_id == newest]
+        if not newest or asking.now - moment_of(newest) >= SAME_ANSWER_MS:
+            return None
+        if any(hold.plan_version != plan.version or hold.cart_total != (asking.cart.total or 0) for hold in own):
+            return None
+
+        async def work(connection: AsyncConnection) -> DecisionRow | None:
+            return await decisions.find(connection, asking.merchant_id, newest)
+
+        return await self._database.look_up(work)
+
+    async def _own_holds(self, connection: AsyncConnection, plan: Plan, asking: Asking) -> dict[str, Hold]:
+        if not asking.customer:
+            return {}
+        merchant_id, customer, _, now, _ = asking
+        live = await holds.live_of(connection, merchant_id, plan.placement.key, customer, now=now)
+        return {hold.offer: hold for hold in live}
+
+
+def transitions_of(plan: Plan, decision: Decision, asking: Asking, state: BudgetState) -> list[Transition]:
+    """Return the holds that an answer takes, in its order; a hold that the customer has is kept."""
+    transitions = []
+    for ranked in decision.ranking:
+        # A candidate without an offer stands for "no offer" and costs nothing.
+        if ranked.id in plan.offers:
+            own, new = state.own_holds.get(ranked.id), new_hold(plan, ranked.id, asking, decision.decision_id)
+            transitions.append(ledger.requote(own, amount=new.amount, like=new) if own else ledger.take(new))
+    return transitions
+
+
+def new_hold(plan: Plan, id: str, asking: Asking, decision_id: str) -> Hold:
+    """Return a hold of an offer for a cart, as it is before it is taken."""
+    offer = plan.offers[id]
+    return Hold(
+        id=hold_id(asking.now),
+        merchant_id=asking.merchant_id,
+        placement=plan.placement.key,
+        offer=id,
+        plan_version=plan.version,
+        decision_id=decision_id,
+        customer=asking.customer,
+        currency=offer.currency,
+        amount=discount(offer, asking.cart),
+        cart_total=asking.cart.total or 0,
+        balances=balances_of(plan, offer, asking),
+        created_at=asking.now,
+        expires_at=asking.now + offer.hold_minutes * MINUTE,
+    )
+
+
+def holds_of(plan: Plan, decision: Decision, own: Mapping[str, Hold]) -> Sequence[Hold] | None:
+    """Return the holds of a logged answer, in its order; None if one of them is no longer live."""
+    held = [own.get(ranked.id) for ranked in decision.ranking if ranked.id in plan.offers]
+    kept = [hold for hold in held if hold is not None and hold.decision_id == decision.decision_id]
+    return kept if len(kept) == len(held) else None
+
+
+def hold_id(now: int) -> str:
+    """Return a new id, time-ordered: `hold_`, 12 hex digits of epoch milliseconds, 20 of chance."""
+    return f"hold_{now:012x}{os.urandom(10).hex()}"

@@ -1,0 +1,48 @@
+"""Whether offers and budgets make sense, with every problem beside its field. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from engine.model.documents.offer import Offer, OfferBudget, Percentage
+from engine.model.errors import FieldProblem
+from rules.language.codes import CURRENCIES
+from rules.language.values import WORDS
+
+
+def problems_of_offer(offer: Offer, budgets: Mapping[str, OfferBudget]) -> Iterator[FieldProblem]:
+    """Yield the problems of a candidate's offer, given the merchant's budgets by id."""
+    yield from _currency(offer.currency, "offer/currency")
+    if isinstance(offer.benefit, Percentage) and abs(offer.benefit.percent * 100 % 1 - 0.5) < 0.5 - 1e-6:
+        yield FieldProblem("offer/benefit/percent", "must have at most two decimals")
+    for number, id in enumerate(offer.budgets):
+        budget = budgets.get(id)
+        if budget is None:
+            yield FieldProblem(f"offer/budgets/{number}", f"there is no budget “{id}”")
+        elif budget.currency != offer.currency:
+            yield FieldProblem(
+                f"offer/budgets/{number}", f"budget “{id}” is in {budget.currency}, not {offer.currency}"
+            )
+    if len(set(offer.budgets)) < len(offer.budgets):
+        yield FieldProblem("offer/budgets", "must not repeat a budget")
+    if all(budget.amount is None for id in offer.budgets if (budget := budgets.get(id)) is not None):
+        yield FieldProblem("offer/budgets", "must name a budget with an amount, or the offer could cost any sum")
+    begin, end = offer.starts_at, offer.ends_at
+    if begin and end and datetime.fromisoformat(begin) >= datetime.fromisoformat(end):
+        yield FieldProblem("offer/ends_at", "must be after starts_at, or the offer is never shown")
+
+
+def problems_of_budget(budget: OfferBudget, before: OfferBudget | None) -> Iterator[FieldProblem]:
+    """Yield the problems of a budget, given what it was before."""
+    yield from _currency(budget.currency, "currency")
+    if budget.amount is None and budget.uses is None:
+        yield FieldProblem("amount", "must be set where uses is not, or nothing is capped")
+    for name in ("currency", "period", "scope") if before is not None else ():
+        if getattr(budget, name) != getattr(before, name):
+            yield FieldProblem(name, "cannot change: what was spent is counted by it; make another budget")
+
+
+def _currency(currency: str, field: str) -> Iterator[FieldProblem]:
+    if currency not in CURRENCIES:
+        yield FieldProblem(field, f"must be {WORDS['currency']}")

@@ -1,0 +1,129 @@
+"""Redeeming offers: what was shown is honoured, what is unclear is refused, every amount is in the ledger."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.clock import now_ms
+from engine.kernel.offers.quote import Cart
+from engine.model.documents.offer import OfferBudget
+from engine.model.errors import Conflict, NotFound
+from engine.model.offers.hold import Balance
+from engine.model.timestamps import MINUTE, rfc3339
+from engine.offers.holds import Idempotency
+from engine.offers.redemptions import OfferRequest, Purchase
+from engine.store import outcomes
+from tests.factories import rule
+from tests.offers import ask, balance, offered, open_offers, redeem, verified
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def shop(empty_shop):
+    return empty_shop
+
+
+# Redeeming
+
+
+async def test_what_was_shown_is_honoured_after_the_offer_ended(shop):
+    await open_offers(shop, amount=1_000)
+    [hold] = (await ask(shop, "anna")).holds
+    await shop.engine.catalogue.switch(shop.actor(), "offers", "ten-percent", enabled=False, reason="over")
+    lowered = OfferBudget(id="spring", name="Spring", currency="EUR", amount=0)
+    await shop.engine.catalogue.update(shop.actor(), "budget", "", "spring", lowered, version=None)
+    redeemed = await redeem(shop, hold.id, 8_000)
+    assert (redeemed.state, redeemed.spent, redeemed.order_id) == ("redeemed", 800, "o-1")
+    assert await balance(shop) == Balance(spent=800, spent_uses=1)
+
+
+async def test_a_larger_cart_needs_the_budget_for_the_difference(shop):
+    await open_offers(shop, amount=1_200)
+    [hold] = (await ask(shop)).holds
+    with pytest.raises(Conflict, match="takes off 1500"):
+        await redeem(shop, hold.id, 15_000)
+    assert await balance(shop) == Balance(held=1_000, held_uses=1)
+    assert (await redeem(shop, hold.id, 12_000)).spent == 1_200
+    assert await verified(shop)
+
+
+async def test_a_cart_in_another_currency_is_refused(shop):
+    await open_offers(shop)
+    [hold] = (await ask(shop)).holds
+    with pytest.raises(Conflict, match="is in EUR"):
+        await redeem(shop, hold.id, currency="USD")
+
+
+async def test_an_expired_hold_is_tried_again_at_the_price_of_now(shop):
+    await open_offers(shop, amount=1_000)
+    [hold] = (await ask(shop)).holds
+    assert await shop.engine.holds.expire_due(now=now_ms() + 16 * MINUTE) == 1
+    assert (await redeem(shop, hold.id, 9_000)).spent == 900
+    [other] = (await ask(shop, total=1_000)).holds
+    await shop.engine.holds.expire_due(now=now_ms() + 16 * MINUTE)
+    [last] = (await ask(shop, total=1_000)).holds
+    with pytest.raises(Conflict, match="too little left"):
+        await redeem(shop, other.id, 1_000)
+    await shop.engine.catalogue.switch(shop.actor(), "offers", "ten-percent", enabled=False, reason="over")
+    with pytest.raises(Conflict, match="no longer offered"):
+        await redeem(shop, other.id, 1_000)
+    assert (await redeem(shop, last.id, 1_000)).spent == 100
+    assert await verified(shop)
+
+
+async def test_an_expired_hold_of_an_ended_offer_is_refused(shop):
+    await open_offers(shop)
+    [hold] = (await ask(shop)).holds
+    await shop.engine.holds.expire_due(now=now_ms() + 16 * MINUTE)
+    ended = offered(ends_at=rfc3339(now_ms() - MINUTE))
+    await shop.engine.catalogue.update(shop.actor(), "candidate", "offers", ended.id, ended, version=None)
+    with pytest.raises(Conflict, match="expired, and the offer ended at"):
+        await redeem(shop, hold.id)
+
+
+async def test_a_redemption_is_reported_once_to_its_decision(shop):
+    await open_offers(shop)
+    held = await ask(shop)
+    key = Idempotency("k", "r")
+    purchase = Purchase(held.holds[0].id, Cart(10_000))
+    hold, again = [await shop.engine.redemptions.redeem(shop.id, purchase, key, now=now_ms()) for _ in range(2)]
+    assert again == hold
+    async with shop.engine.database.read() as connection:
+        stored = await outcomes.of_decisions(connection, [hold.decision_id])
+    assert [outcome.type for outcome in stored[hold.decision_id]] == ["redeemed"]
+
+
+# Codes and offers without a decision
+
+
+async def quote(shop, **changes):
+    context = {"cart": {"currency": "EUR", "total": changes.pop("total", 10_000)}}
+    asked = OfferRequest(
+        **({"placement": "offers", "offer_id": "", "code": "", "customer_id": ""} | changes), context=context
+    )
+    return await shop.engine.redemptions.quote(shop.id, asked, now=now_ms())
+
+
+async def test_a_code_finds_its_offer_whatever_its_case(shop):
+    await open_offers(shop, offered(code="SPRING10"))
+    asked = await quote(shop, code="spring10")
+    assert (asked.offer_id, asked.discount, asked.reason, asked.offer.code) == ("ten-percent", 1_000, "", "SPRING10")
+    hold = await shop.engine.redemptions.hold(asked)
+    assert (await redeem(shop, hold.id)).spent == 1_000
+    for wrong in ({"code": "other"}, {"code": ""}, {"offer_id": "other"}, {"code": "spring10", "placement": "other"}):
+        with pytest.raises(NotFound, match="no such offer"):
+            await quote(shop, **wrong)
+
+
+async def test_a_quote_says_why_an_offer_may_not_be_used(shop):
+    await open_offers(shop, amount=900)
+    await shop.create(
+        "rule", rule({"exclude": ["ten-percent"]}, when={">": [{"var": "cart.total"}, 50_000]}), place="offers"
+    )
+    spent = await quote(shop, offer_id="ten-percent", customer_id="anna")
+    assert spent.reason == "budget “spring” has too little left"
+    with pytest.raises(Conflict, match="cannot be used: budget"):
+        await shop.engine.redemptions.hold(spent)
+    assert (await quote(shop, offer_id="ten-percent", total=5_000)).reason == ""
+    assert (await quote(shop, offer_id="ten-percent", total=60_000)).reason != ""

@@ -1,0 +1,228 @@
+"""Offers by HTTP: show, hold, redeem, refund; every refusal names its field, and leaves the ledger alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.serving import Side
+from web.openapi import examples
+
+OFFER = {
+    "currency": "EUR",
+    "benefit": {"type": "percentage", "percent": 10, "maximum": 2000},
+    "budgets": ["spring"],
+    "texts": {"en": {"title": "10% off", "terms": "Once"}, "de": {"title": "10 % Rabatt"}},
+    "code": "SPRING10",
+}
+CART = {"total": 10_000, "currency": "EUR"}
+
+
+@pytest.fixture
+def shop(side: Side) -> Iterator[Side]:
+    """A merchant with one offer and 50.00 EUR to spend on it."""
+    made = [
+        side.client.post("/v1/budgets", json={**examples.BUDGET, "amount": 5000}),
+        side.client.post("/v1/placements", json={"key": "offers", "name": "Offers", "shape": {"type": "subset"}}),
+        side.client.post("/v1/placements/offers/candidates", json={"id": "ten", "label": "Ten", "offer": OFFER}),
+    ]
+    assert [answer.status_code for answer in made] == [201, 201, 201], [answer.text for answer in made]
+    return side
+
+
+def show(shop: Side, **body: Any) -> dict[str, Any]:
+    answer = shop.client.post("/v1/personalize/offers", json={"context": {"cart": CART}} | body)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def redeem(shop: Side, hold_id: str, key: str | None = None, **body: Any) -> httpx.Response:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    return shop.client.post("/v1/redemptions/redeem", json={"hold_id": hold_id, "cart": CART} | body, headers=headers)
+
+
+def balance(shop: Side) -> tuple[int, int]:
+    answer = shop.client.get("/v1/budgets/spring/balance").json()
+    assert answer["left"] == 5000 - answer["held"] - answer["spent"]
+    return answer["held"], answer["spent"]
+
+
+def test_a_shown_offer_says_what_the_customer_gets(shop: Side):
+    context = {"cart": CART, "customer": {"locale": "de-AT"}}
+    [offer] = show(shop, customer_id="anna", context=context)["offers"]
+    assert (offer["title"], offer["terms"], offer["discount_code"]) == ("10 % Rabatt", "", "SPRING10")
+    assert offer["discount"] == {"amount": 1000, "currency": "EUR"}
+    assert offer["hold_id"].startswith("hold_")
+    assert offer["expires_at"]
+    assert balance(shop) == (1000, 0)
+
+
+def test_parameters_show_what_a_body_shows(shop: Side):
+    query = {"customer_id": "anna", "currency": "EUR", "amount": 10_000, "locale": "fr"}
+    first = shop.client.get("/v1/personalize/offers", params=query)
+    assert first.headers["cache-control"] == "no-store"
+    [offer] = first.json()["offers"]
+    assert offer["title"] == "10% off"
+    assert show(shop, customer_id="anna")["offers"][0]["hold_id"] == offer["hold_id"]
+    assert balance(shop) == (1000, 0)
+
+
+def test_looking_gives_no_hold(shop: Side):
+    [offer] = show(shop, hold=False)["offers"]
+    assert (offer["hold_id"], offer["expires_at"]) == (None, None)
+    assert balance(shop) == (0, 0)
+
+
+def test_an_exhausted_budget_shows_none_and_says_why(shop: Side):
+    for _ in range(5):
+        assert len(show(shop)["offers"]) == 1
+    answer = show(shop)
+    assert (answer["offers"], answer["fallback"]) == ([], False)
+    assert answer["excluded"] == [{"id": "ten", "reason": "budget “spring” has too little left"}]
+
+
+def test_redeem_and_refund_move_the_budget(shop: Side):
+    hold_id = show(shop)["offers"][0]["hold_id"]
+    redeemed = redeem(shop, hold_id, cart={"total": 8000, "currency": "EUR"}, order_id="o-1").json()
+    assert (redeemed["state"], redeemed["discount"], redeemed["held"], redeemed["order_id"]) == (
+        "redeemed",
+        800,
+        0,
+        "o-1",
+    )
+    assert balance(shop) == (0, 800)
+    refunded = shop.client.post(f"/v1/redemptions/{hold_id}/refund", json={"amount": 2000}).json()
+    assert refunded["returned"] == 200
+    assert balance(shop) == (0, 600)
+    entries = shop.client.get("/v1/ledger", params={"budget": "spring"}).json()["items"]
+    assert [(row["kind"], row["amount"]) for row in reversed(entries)] == [
+        ("hold", 1000),
+        ("commit", 800),
+        ("release", 200),
+        ("refund", 200),
+    ]
+    assert shop.client.get(f"/v1/redemptions/{hold_id}").json() == refunded
+
+
+def test_a_failed_payment_gives_the_money_back(shop: Side):
+    hold_id = show(shop)["offers"][0]["hold_id"]
+    assert shop.client.post(f"/v1/redemptions/{hold_id}/release").json()["state"] == "released"
+    assert balance(shop) == (0, 0)
+    assert shop.client.post(f"/v1/redemptions/{hold_id}/release").status_code == 409
+
+
+def test_a_code_is_validated_held_and_redeemed(shop: Side):
+    asked = {"code": "spring10", "context": {"cart": CART}}
+    assert shop.client.post("/v1/redemptions/validate", json=asked).json() == {
+        "offer_id": "ten",
+        "valid": True,
+        "reason": "",
+        "discount": {"amount": 1000, "currency": "EUR"},
+    }
+    held = shop.client.post("/v1/redemptions/hold", json=asked)
+    assert (held.status_code, held.json()["held"], held.json()["decision_id"]) == (201, 1000, None)
+    assert redeem(shop, held.json()["hold_id"]).json()["discount"] == 1000
+
+
+def test_the_ledger_comes_in_pages(shop: Side):
+    for _ in range(3):
+        show(shop)
+    first = shop.client.get("/v1/ledger", params={"limit": 2}).json()
+    rest = shop.client.get("/v1/ledger", params={"limit": 2, "cursor": first["next"]}).json()
+    assert (len(first["items"]), len(rest["items"]), rest["next"]) == (2, 1, None)
+    assert len({row["id"] for row in (*first["items"], *rest["items"])}) == 3
+    assert shop.client.get("/v1/ledger", params={"cursor": "x"}).json()["field"] == "cursor"
+
+
+# Idempotency
+
+
+def test_a_key_sent_many_times_has_one_effect(shop: Side):
+    hold_id = show(shop)["offers"][0]["hold_id"]
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _: redeem(shop, hold_id, "order-1"), range(50)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.content for answer in answers}) == 1
+    assert balance(shop) == (0, 1000)
+
+
+def test_a_key_with_another_request_is_refused(shop: Side):
+    first, second = (show(shop)["offers"][0]["hold_id"] for _ in range(2))
+    assert redeem(shop, first, "order-1").status_code == 200
+    answer = redeem(shop, second, "order-1")
+    assert (answer.status_code, answer.json()["field"]) == (422, "Idempotency-Key")
+    assert balance(shop) == (1000, 1000)
+
+
+def test_a_key_that_cannot_be_kept_is_refused(shop: Side):
+    hold_id = show(shop)["offers"][0]["hold_id"]
+    answer = redeem(shop, hold_id, "x" * 256)
+    assert (answer.status_code, answer.json()["field"]) == (400, "Idempotency-Key")
+
+
+def test_the_last_unit_is_redeemed_once(shop: Side):
+    hold_id = show(shop)["offers"][0]["hold_id"]
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _: redeem(shop, hold_id), range(50)))
+    statuses = sorted(answer.status_code for answer in answers)
+    assert statuses == [200] + [409] * 49
+    assert balance(shop) == (0, 1000)
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "field"),
+    [
+        ("redeem", {"hold_id": "hold_none"}, 404, "hold_id"),
+        ("redeem", {"hold_id": "$hold", "cart": {"total": -1}}, 400, "cart/total"),
+        ("redeem", {"hold_id": "$hold", "cart": {"total": 2**53 + 1}}, 400, "cart/total"),
+        ("redeem", {"hold_id": "$hold", "cart": {"total": 1.5}}, 400, "cart/total"),
+        ("redeem", {"hold_id": "$hold", "cart": {"total": 10, "currency": "USD"}}, 409, "cart/currency"),
+        ("redeem", {}, 400, "hold_id"),
+        ("$hold/refund", {"amount": 1}, 409, "hold_id"),
+        ("$hold/refund", {"amount": 0}, 400, "amount"),
+        ("hold_none/release", None, 404, "hold_id"),
+        ("validate", {"offer_id": "none"}, 404, "offer_id"),
+        ("validate", {"code": "NONE"}, 404, "code"),
+        ("validate", {}, 404, "offer_id"),
+        ("hold", {"offer_id": "ten", "code": "OTHER"}, 404, "code"),
+        ("hold", {"offer_id": "ten", "context": {"cart": {"total": 5, "currency": "EUR"}}}, 409, "offer_id"),
+        ("hold", {"offer_id": "ten", "context": {"cart": {"total": 900, "currency": "USD"}}}, 409, "offer_id"),
+    ],
+)
+def test_a_refusal_names_the_field_and_moves_nothing(shop: Side, path: str, body: Any, status: int, field: str):
+    hold_id = show(shop)["offers"][0]["hold_id"]
+    before = shop.client.get("/v1/ledger").json()
+    if body and body.get("hold_id") == "$hold":
+        body = {**body, "hold_id": hold_id}
+    answer = shop.client.post(f"/v1/redemptions/{path.replace('$hold', hold_id)}", json=body)
+    assert (answer.status_code, answer.json()["field"]) == (status, field), answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert shop.client.get("/v1/ledger").json() == before
+
+
+def test_an_order_is_refunded_at_most_once(shop: Side):
+    hold_id = show(shop)["offers"][0]["hold_id"]
+    redeem(shop, hold_id)
+    refund = f"/v1/redemptions/{hold_id}/refund"
+    assert shop.client.post(refund, json={"amount": 10_000}).json()["returned"] == 1000
+    again = shop.client.post(refund, json={"amount": 1})
+    assert (again.status_code, again.json()["field"]) == (400, "amount")
+    assert balance(shop) == (0, 0)
+
+
+def test_an_offer_without_a_maximum_cannot_be_saved(shop: Side):
+    for benefit in ({"type": "percentage", "percent": 10}, {"type": "free_shipping"}):
+        document = {"id": "odd", "label": "Odd", "offer": {**OFFER, "benefit": benefit}}
+        answer = shop.client.post("/v1/placements/offers/candidates", json=document)
+        assert (answer.status_code, answer.json()["field"]) == (400, "offer/benefit/maximum")
+
+
+def test_a_merchant_without_offers_is_told_so(side: Side):
+    assert side.client.get("/v1/personalize/offers").status_code == 404
