@@ -18,6 +18,7 @@ from web.cli import (
     serve,
 )
 from web.cli.failures import CommandGroup
+from web.cli.offers import budgets
 from web.cli.simulation import simulate
 
 
@@ -38,6 +39,8 @@ for command in (
     decisions.decision,
     outcomes.outcomes,
     experiments.experiments,
+    budgets.offers,
+    budgets.budget,
     evaluate.evaluate,
     demo.demo,
     replay.replay,
