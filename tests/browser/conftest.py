@@ -10,12 +10,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
+from click.testing import CliRunner
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+
+from web.cli import main
 
 PROJECT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = PROJECT / "screenshots"
@@ -35,27 +39,17 @@ class Site:
     environment: dict[str, str]
     data: Path
 
-    def run(self, *command: str) -> None:
-        subprocess.run(
-            [*TAP2, *command],
-            env=self.environment,
-            cwd=PROJECT,
-            check=True,
-            capture_output=True,
-            timeout=COMMAND_SECONDS,
-        )
+    def run(self, *command: str) -> str:
+        """Run a command in a thread, for the browser's driver keeps this one's event loop; return its output."""
+        with ThreadPoolExecutor(1) as thread:
+            invoked = thread.submit(CliRunner().invoke, main, list(command), env=self.environment)
+            result = invoked.result(COMMAND_SECONDS)
+        assert result.exit_code == 0, result.output
+        return result.stdout
 
     def output(self, *command: str) -> dict[str, str]:
         """What a command prints as JSON."""
-        done = subprocess.run(
-            [*TAP2, *command],
-            env=self.environment,
-            cwd=PROJECT,
-            check=True,
-            capture_output=True,
-            timeout=COMMAND_SECONDS,
-        )
-        result: dict[str, str] = json.loads(done.stdout)
+        result: dict[str, str] = json.loads(self.run(*command))
         return result
 
     @property
