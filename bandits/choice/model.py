@@ -30,6 +30,17 @@ class Spreads(NamedTuple):
 
 SPREADS = Spreads()
 
+CERTAIN = 1e8
+"""The precision of an identified effect while choices are learned: they say nothing about it."""
+
+
+class IdentifiedEffect(NamedTuple):
+    """The effect of a slot, by its number among EFFECTS, as exact chances say it: `mean` and `variance`."""
+
+    number: int
+    mean: float
+    variance: float
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChoicePrior:
@@ -37,7 +48,7 @@ class ChoicePrior:
 
     Whoever is not listed has the utility `typical`, so that a newcomer begins where its siblings are; `effects`
     (EFFECTS,) are those of slots, `outside` the common outside option, `strata` the deviations from it, 0 where not
-    listed.
+    listed. Effects that are `identified` are not learned from choices.
     """
 
     utilities: Mapping[str, float] = field(default_factory=dict)
@@ -46,6 +57,7 @@ class ChoicePrior:
     outside: float = 1.0
     strata: Mapping[str, float] = field(default_factory=dict)
     spreads: Spreads = SPREADS
+    identified: tuple["IdentifiedEffect", ...] = ()
 
     def of(self, layout: Layout) -> Normal:
         """Return it for the parameters of a layout."""
@@ -55,7 +67,10 @@ class ChoicePrior:
         mean[layout.deviations] = [self.strata.get(name, 0.0) for name in layout.strata]
         utility, effect, outside, stratum, own = self.spreads
         counts = (EFFECTS, 1, len(layout.candidates), len(layout.strata), layout.size - layout.first_own)
-        return Normal(mean, np.diag(np.repeat([effect, outside, utility, stratum, own], counts) ** -2.0))
+        precision = np.diag(np.repeat([effect, outside, utility, stratum, own], counts) ** -2.0)
+        for number, value, _ in self.identified:
+            mean[number], precision[number, number] = value, CERTAIN
+        return Normal(mean, precision)
 
 
 DEFAULT_PRIOR = ChoicePrior()
@@ -131,7 +146,8 @@ class ChoiceModel:
         """Return the posterior of all parameters, also of candidates that were never offered."""
         layout = self.layout.with_more(Layout(tuple(candidates)))
         prior, about = expected.of(layout), (self.settled + self.pending).moved(self.layout, layout)
-        return ChoiceBelief(layout, _mean(prior, about), prior.precision + about.precision)
+        precision = prior.precision + about.precision
+        return ChoiceBelief(layout, _mean(prior, about), _cut(precision, expected.identified))
 
     def faded(self, share: float) -> "ChoiceModel":
         """Return what is settled with `share`, 0 to 1, of its weight: with 0 all is as expected."""
@@ -221,6 +237,23 @@ def inverse_of_root(root: Floats) -> Floats:
 def _mean(prior: Normal, about: GaussianEvidence) -> Floats:
     information = prior.precision @ prior.mean + about.information
     return np.linalg.solve(prior.precision + about.precision, information).astype(np.float64)
+
+
+def _cut(precision: Floats, identified: tuple[IdentifiedEffect, ...]) -> Floats:
+    """Return the precision in which identified effects have their own variances, whatever choices say of them.
+
+    The others keep their distribution given these effects (a cut posterior: Plummer, 2015).
+    """
+    if not identified:
+        return precision
+    numbers = np.array([effect.number for effect in identified], np.intp)
+    others = np.setdiff1d(np.arange(len(precision)), numbers)
+    across = precision[np.ix_(others, numbers)]
+    through = np.linalg.solve(precision[np.ix_(others, others)], across)
+    result = precision.copy()
+    own = np.diag([1 / max(effect.variance, 1 / CERTAIN) for effect in identified])
+    result[np.ix_(numbers, numbers)] = own + across.T @ through
+    return result
 
 
 def _whole(evidence: GaussianEvidence) -> GaussianEvidence:

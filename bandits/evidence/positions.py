@@ -9,6 +9,7 @@ chained from slot to slot (compare Agarwal et al., 2019, for search engines).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -73,14 +74,30 @@ def position_sums(impressions: Impressions, candidates: int) -> Floats:
 
 def position_effects(sums: Floats) -> PositionEffects:
     """Return the effects of S slots from sums (K, S - 1, 8). A slot with few data stays near the one above it."""
+    logs, variances = _chained(sums, _rate_step)
+    margin = Z95 * np.sqrt(variances)
+    return PositionEffects(np.exp(logs), np.exp(logs - margin), np.exp(logs + margin))
+
+
+def choice_effects(sums: Floats) -> tuple[Floats, Floats]:
+    """Return the effects of S slots on the utility in a choice, relative to the first, and their variances, both (S,).
+
+    `sums` (C, S - 1, 8) are of C cells: a candidate in a stratum, for customers to whom it is equally dear. They count
+    the impressions of those who chose it or nothing. Among these, the odds of it are the exponential of its utility
+    less the outside option, whatever else was offered (McFadden, 1974); the ratio of odds leaves the slot.
+    """
+    return _chained(sums, _odds_step)
+
+
+def _chained(sums: Floats, step_of: Callable[[Floats], tuple[float, float]]) -> tuple[Floats, Floats]:
+    """Return logarithms (S,) of effects and their variances, each step shrunk towards none."""
     logs, variances = np.zeros(sums.shape[1] + 1), np.zeros(sums.shape[1] + 1)
     for step in range(sums.shape[1]):
-        log, variance = _step(sums[:, step])
+        log, variance = step_of(sums[:, step])
         share = SPREAD**2 / (SPREAD**2 + variance)
         logs[step + 1] = logs[step] + share * log
         variances[step + 1] = variances[step] + SPREAD**2 * (1 - share)
-    margin = Z95 * np.sqrt(variances)
-    return PositionEffects(np.exp(logs), np.exp(logs - margin), np.exp(logs + margin))
+    return logs, variances
 
 
 def slot_chances(candidates: Candidates, slots: Slots, request: Requests) -> Floats:
@@ -123,7 +140,7 @@ def _repeated(request: Requests, count: int) -> Requests:
     return request._replace(seeds=np.repeat(request.seeds[:1], count), pasts=pasts, weights=request.weights[:1])
 
 
-def _step(sums: Floats) -> tuple[float, float]:
+def _rate_step(sums: Floats) -> tuple[float, float]:
     """Return the logarithm of the ratio of the lower slot's rate to the upper one's, and its variance."""
     weights, wins, squares, win_squares = (sums[:, 2 * column : 2 * column + 2] for column in range(SUMS // 2))
     shared = 1 / np.maximum(weights.sum(axis=1), _LEAST)
@@ -136,3 +153,18 @@ def _step(sums: Floats) -> tuple[float, float]:
     away = np.maximum(win_squares * (1 - 2 * means) + means**2 * squares, 0.0)
     variances = (factors**2 * away).sum(axis=0) / totals**2
     return float(np.log(totals[1] / totals[0])), float(variances.sum())
+
+
+def _odds_step(sums: Floats) -> tuple[float, float]:
+    """Return the logarithm of the ratio of the odds in the lower slot to those in the upper one, and its variance."""
+    weights, wins, squares, win_squares = (sums[:, 2 * column : 2 * column + 2] for column in range(SUMS // 2))
+    losses, loss_squares = weights - wins, squares - win_squares
+    shared = 1 / np.maximum(weights.sum(axis=1), _LEAST)[:, None]
+    # Successes in one slot times failures in the other, for the upper and the lower slot (Mantel and Haenszel, 1959).
+    totals = (wins * losses[:, ::-1] * shared).sum(axis=0)
+    if (totals <= 0).any():
+        return 0.0, np.inf
+    from_wins = ((losses[:, ::-1] * shared) ** 2 * win_squares).sum(axis=0)
+    from_losses = ((wins * shared) ** 2 * loss_squares[:, ::-1]).sum(axis=0)
+    variance = ((from_wins + from_losses) / totals**2).sum()
+    return float(np.log(totals[1] / totals[0])), float(variance)

@@ -19,6 +19,7 @@ from bandits.evidence.positions import (
     position_sums,
     slot_chances,
 )
+from benchmarks.checks import choice_slots
 
 Floats = np.ndarray
 Figure = tuple[str, str, str]
@@ -193,4 +194,4 @@ def figures() -> list[Figure]:
     weights = [weights_figure(name) for name in POSITIONS]
     plain = [weights_figure(name, identified=False) for name in list(POSITIONS)[1:]]
     cascades = [figure for name in CASCADES for figure in cascade_figures(name)]
-    return [*weights, *plain, *cascades, *cascade_figures("patience .5", identified=False)]
+    return [*weights, *plain, *cascades, *cascade_figures("patience .5", identified=False), *choice_slots.figures()]

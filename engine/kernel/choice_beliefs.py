@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import bandits
-from bandits.choice.model import DEFAULT_PRIOR, ChoiceBelief, ChoiceModel, GaussianEvidence
-from bandits.choice.observations import Layout
+from bandits.choice.model import DEFAULT_PRIOR, ChoiceBelief, ChoiceModel, ChoicePrior, GaussianEvidence
+from bandits.choice.observations import EFFECTS, Layout
 from bandits.choice.utilities import (
     WIDTH,
     Utilities,
@@ -48,7 +48,8 @@ class ChoiceState(msgspec.Struct, frozen=True, omit_defaults=True):
     `settled` and `pending` are the evidence of decisions whose choice is known and of those still open: the information
     vector (p,), then the upper triangle of the precision (p, p). `mean` (p,) is the posterior mean, stored because a
     library's last digits differ between processors and frozen draws must not. `cursor` is the last observation that was
-    read, `day` its epoch day, `jumps` the day of each candidate's last noticed jump.
+    read, `day` its epoch day, `jumps` the day of each candidate's last noticed jump. `effects`, where slots are weighed
+    by exact chances, is the posterior precision of the EFFECTS, whatever the evidence says of it.
     """
 
     candidates: tuple[str, ...] = ()
@@ -60,6 +61,7 @@ class ChoiceState(msgspec.Struct, frozen=True, omit_defaults=True):
     cursor: int = 0
     day: int = 0
     jumps: dict[str, int] = {}
+    effects: str = ""
 
     @property
     def layout(self) -> Layout:
@@ -91,6 +93,15 @@ def state_of(
     )
 
 
+def with_identified(state: ChoiceState, model: ChoiceModel, prior: ChoicePrior, ids: Sequence[str]) -> ChoiceState:
+    """Return the state with the mean and the precision that the prior's identified effects give; the same without."""
+    if not prior.identified:
+        return state
+    belief = model.belief(prior, ids)
+    effects = _pack(belief.precision[:EFFECTS, :EFFECTS].ravel())
+    return msgspec.structs.replace(state, mean=_pack(belief.mean), effects=effects)
+
+
 def belief_of(state: ChoiceState | None, ids: Sequence[str]) -> ChoiceBelief:
     """Return the posterior of a stored state; candidates that it lacks are as the prior has them.
 
@@ -105,7 +116,10 @@ def belief_of(state: ChoiceState | None, ids: Sequence[str]) -> ChoiceBelief:
     evidence = (model.settled + model.pending).moved(stored.layout, layout)
     mean = prior.mean.copy()
     mean[stored.layout.positions_in(layout)] = _unpack(stored.mean)
-    return ChoiceBelief(layout, mean, prior.precision + evidence.precision)
+    precision = prior.precision + evidence.precision
+    if stored.effects:
+        precision[:EFFECTS, :EFFECTS] = _unpack(stored.effects).reshape(EFFECTS, EFFECTS)
+    return ChoiceBelief(layout, mean, precision)
 
 
 class WeighedCandidates(NamedTuple):

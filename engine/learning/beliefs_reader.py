@@ -29,7 +29,7 @@ from engine.statistics.evidence import (
     pending_step,
 )
 from engine.statistics.probing import probe_shares
-from engine.statistics.slots import reach_of
+from engine.statistics.slots import SlotEffects, effects_of, reach_of
 from engine.store import fits, folds
 from engine.store.connection.database import Database
 
@@ -94,6 +94,10 @@ class BeliefsReader:
         """Return the beliefs of a bucket."""
         self.new_jumps = ()
         return Knowledge(await self._arms(database, bucket, now), self._fit.customer_strength)
+
+    def slot_effects(self) -> SlotEffects | None:
+        """Return what slots are worth in choices by the fit that was read last; None while too little is known."""
+        return effects_of(self._fit.slots)
 
     def delays(self) -> Curves:
         """Return the delay curves of the fit that was read last; cached, as fits change every few minutes."""

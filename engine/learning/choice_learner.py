@@ -10,14 +10,16 @@ import msgspec
 import numpy as np
 
 import bandits
-from bandits.choice.model import ChoiceModel
+from bandits.choice.identified import contradicting_effects
+from bandits.choice.model import DEFAULT_PRIOR, ChoiceModel, ChoicePrior
 from bandits.choice.observations import NOTHING, ChoiceObservation, ChoiceTable, aggregate
 from bandits.choice.utilities import own_offsets
-from engine.kernel.choice_beliefs import ChoiceState, state_of
+from engine.kernel.choice_beliefs import ChoiceState, state_of, with_identified
 from engine.learning.outcome_effects import read_answer
 from engine.model.facts import History
 from engine.model.scope import Scope
 from engine.model.timestamps import DAY
+from engine.statistics.slots import SlotEffects
 from engine.store import observations
 from engine.store.connection.database import Database
 from engine.store.observations import ChoiceRow
@@ -55,11 +57,17 @@ async def update_choices(
 class ChoiceLearner:
     """Learn choices in the order in which they became known; evidence of earlier days has faded by then.
 
-    `jumps` are the days on which candidates jumped: what was learned of them before is forgotten, once.
+    `jumps` are the days on which candidates jumped: what was learned of them before is forgotten, once. `slots` are
+    effects from exact chances, which take the place of learned ones that contradict them.
     """
 
     def __init__(
-        self, ids: Sequence[str], state: ChoiceState | None, jumps: Mapping[str, int], half_life_days: float
+        self,
+        ids: Sequence[str],
+        state: ChoiceState | None,
+        jumps: Mapping[str, int],
+        half_life_days: float,
+        slots: SlotEffects | None = None,
     ) -> None:
         self._ids = tuple(ids)
         begun = state or ChoiceState()
@@ -71,6 +79,11 @@ class ChoiceLearner:
         model = begun.model() if state else ChoiceModel.nothing()
         self._model = model.without(jumped) if jumped else model
         self._belief = self._model.belief(candidates=self._ids)
+        self._prior = DEFAULT_PRIOR
+        if slots is not None:
+            # The belief without identified effects: whether they are contradicted is asked anew each time.
+            self._prior = ChoicePrior(identified=contradicting_effects(self._belief, slots.logs, slots.variances))
+            self._belief = self._model.belief(self._prior, self._ids)
 
     def update(self, rows: Sequence[ChoiceRow], repeated: frozenset[tuple[str, str]] = frozenset()) -> None:
         """Learn a batch of observations, each day's after the evidence before it has faded.
@@ -80,16 +93,17 @@ class ChoiceLearner:
         counted = [row for row in rows if (row.decision_id, row.candidate) not in repeated]
         for day, of_day in groupby(counted, key=lambda row: row.decided_at // DAY):
             self._fade_to(day)
-            self._model = self._model.after(aggregate(list(self._observed(list(of_day)))))
-            self._belief = self._model.belief(candidates=self._ids)
+            self._model = self._model.after(aggregate(list(self._observed(list(of_day)))), expected=self._prior)
+            self._belief = self._model.belief(self._prior, self._ids)
         if rows:
             self.cursor = rows[-1].seq
 
     def state(self, pending: ChoiceTable, today: int) -> ChoiceState:
         """Return what is stored, with what the decisions still open say at the moment."""
         self._fade_to(today)
-        model = self._model.after(NOTHING, pending)
-        return state_of(model, self._ids, cursor=self.cursor, day=self._day, jumps=self.jumps)
+        model = self._model.after(NOTHING, pending, self._prior)
+        state = state_of(model, self._ids, cursor=self.cursor, day=self._day, jumps=self.jumps)
+        return with_identified(state, model, self._prior, self._ids)
 
     def offsets(self, order: Sequence[str], stratum: str, history: History) -> tuple[float, ...]:
         """Return what a customer's own past adds to the utility of each slot's candidate; empty without a past."""

@@ -42,8 +42,8 @@ async def fit_placement(database: Database, merchant_id: int, placement: Placeme
     fit = msgspec.structs.replace(fit, arrivals=tuple(arrivals))
     if needs_slots(placement):
         evidence = await read_slot_evidence(database, merchant_id, placement, last.slots, now)
-        examination = examination_of(evidence) or fit.examination
-        fit = msgspec.structs.replace(fit, slots=evidence, examination=examination)
+        examination = () if placement.learns_choices else examination_of(evidence)
+        fit = msgspec.structs.replace(fit, slots=evidence, examination=examination or fit.examination)
     async with database.write() as connection:
         await fits.put(connection, scope, fit, now=now)
     return fit

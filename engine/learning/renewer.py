@@ -113,6 +113,7 @@ class Renewer:
             last.knowledge.choice if last else None,
             self._reader.jumps(),
             self._plan.placement.half_life_days,
+            self._reader.slot_effects(),
         )
         pending = await read_pending_choices(
             self._database, self._scope, learner, self._learning, self._reader.delays(), now

@@ -36,9 +36,10 @@ _compiled = lru_cache(maxsize=8)(compile_plan)
 
 
 def needs_slots(placement: Placement) -> bool:
-    """Return whether trials weigh by the slot they were made in, and the weights are not set."""
+    """Return whether what a placement learns depends on slots, and their weights are not set."""
     is_set = placement.credit == "position" and bool(placement.examination)
-    return placement.credit in ("position", "cascade") and isinstance(placement.policy, Thompson) and not is_set
+    counts = placement.credit in ("position", "cascade", "choice")
+    return counts and isinstance(placement.policy, Thompson) and not is_set
 
 
 async def read_slot_evidence(
@@ -100,6 +101,9 @@ class _Sample:
         draw = draw_of(active.plan, self._beliefs_of(active, row.beliefs_version), facts, limits, row.id)
         chances = slot_chances(draw.candidates, draw.slots, draw.requests)
         names = [name for name in ranking if name in credit]
+        is_choice = active.plan.learns_choices
+        if is_choice:
+            names = [name for name in names if credit[name].successes] or names
         indices = {active.plan.ids[number]: index for index, number in enumerate(limits.eligible)}
         return SlotObservation(
             row.bucket,
@@ -107,6 +111,8 @@ class _Sample:
             [ranking.index(name) for name in names],
             [float(credit[name].successes) for name in names],
             chances[np.array([indices[name] for name in names], np.intp)],
+            row.stratum if is_choice else None,
+            _favourite(facts.history, ranking),
         )
 
     def _beliefs_of(self, active: DecidingPlan, version: int) -> AnyBeliefs:
@@ -114,3 +120,10 @@ class _Sample:
         if key not in self._beliefs:
             self._beliefs[key] = active.beliefs_of(self._snapshots[version])
         return self._beliefs[key]
+
+
+def _favourite(history: History, ranking: Sequence[str]) -> str:
+    """Return the candidate that the customer has chosen most; empty if none was chosen."""
+    successes = {name: history[name].successes for name in ranking if name in history}
+    most = max(successes, key=successes.__getitem__, default="")
+    return most if successes.get(most) else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import bandits
-from bandits.evidence.positions import ENOUGH, SUMS, Impressions, position_effects, position_sums
+from bandits.evidence.positions import ENOUGH, SUMS, Impressions, choice_effects, position_effects, position_sums
 
 Floats = NDArray[np.float64]
 
@@ -21,13 +21,17 @@ MOST_SLOTS = 12
 MOST_BUCKETS = 50
 """Buckets of which trials by slot are kept; all others have the placement's."""
 COMMON = ""
+SEPARATOR = "\n"
+MOST_STRATA = 8
+"""Strata that have cells of their own; all others share theirs."""
 
 
 class SlotEvidence(msgspec.Struct, frozen=True):
     """What a sample of closed decisions says of slots.
 
     `decisions` is their number, `read_to` the id before which all were considered, `day` the epoch day to which older
-    ones have faded. `steps` are the sums of `position_sums` by candidate, a list for each slot but the last. `tried`
+    ones have faded. `steps` are the sums of `position_sums` by cell, a list for each slot but the last. A cell is a
+    candidate; for choices, also its stratum and whether it is the customer's favourite. `tried`
     are trials by bucket, candidate and slot, of all buckets under "".
     """
 
@@ -42,10 +46,19 @@ class SlotEvidence(msgspec.Struct, frozen=True):
         return self.decisions >= ENOUGH
 
 
+class SlotEffects(NamedTuple):
+    """Logarithms (S,) of what slots are worth in a choice, relative to the first, and their variances (S,)."""
+
+    logs: Floats
+    variances: Floats
+
+
 class SlotObservation(NamedTuple):
     """A decision of the sample: who was tried in which slot (from 0) with which success, and the chances.
 
-    `chances` (n, S) are those with which each of the n candidates would have got each slot.
+    `chances` (n, S) are those with which each of the n candidates would have got each slot. With a
+    `stratum` the decision is a choice, `favourite` what the customer has chosen most, and `names` who was chosen or, if
+    none was, all.
     """
 
     bucket: str
@@ -53,6 +66,8 @@ class SlotObservation(NamedTuple):
     slots: Sequence[int]
     successes: Sequence[float]
     chances: Floats
+    stratum: str | None = None
+    favourite: str = ""
 
 
 def faded(evidence: SlotEvidence, day: int) -> SlotEvidence:
@@ -89,14 +104,15 @@ def with_observations(
 def _added_steps(
     steps: Mapping[str, list[list[float]]], observations: Sequence[SlotObservation]
 ) -> dict[str, list[list[float]]]:
-    names = sorted({name for seen in observations for name in seen.names})
+    cells = list(_cells(steps, observations))
+    names = sorted({name for row in cells for name in row})
     width = max((seen.chances.shape[1] for seen in observations), default=0)
     if not names or width < 2:
         return dict(steps)
     numbers = {name: number for number, name in enumerate(names)}
     chances = [np.pad(seen.chances, ((0, 0), (0, width - seen.chances.shape[1]))) for seen in observations]
     impressions = Impressions(
-        np.array([numbers[name] for seen in observations for name in seen.names], np.intp),
+        np.array([numbers[name] for row in cells for name in row], np.intp),
         np.array([slot for seen in observations for slot in seen.slots], np.intp),
         np.array([won for seen in observations for won in seen.successes], np.float64),
         np.concatenate(chances),
@@ -109,11 +125,26 @@ def _added_steps(
     }
 
 
+def _cells(steps: Iterable[str], observations: Iterable[SlotObservation]) -> Iterator[list[str]]:
+    """Yield the names of each observation's cells."""
+    strata = {cell.split(SEPARATOR)[0] for cell in steps if SEPARATOR in cell}
+    for seen in observations:
+        if seen.stratum is None:
+            yield list(seen.names)
+            continue
+        if len(strata) < MOST_STRATA:
+            strata.add(seen.stratum)
+        stratum = seen.stratum if seen.stratum in strata else COMMON
+        yield [SEPARATOR.join((stratum, name, "favourite" * (name == seen.favourite))) for name in seen.names]
+
+
 def _added_trials(
     tried: Mapping[str, Mapping[str, list[float]]], observations: Iterable[SlotObservation]
 ) -> dict[str, dict[str, list[float]]]:
     added = {bucket: {name: list(trials) for name, trials in by_name.items()} for bucket, by_name in tried.items()}
     for seen in observations:
+        if seen.stratum is not None:
+            continue
         for bucket in {COMMON, seen.bucket}:
             if bucket not in added and len(added) > MOST_BUCKETS:
                 continue
@@ -132,14 +163,25 @@ def _sum(first: Sequence[float], second: Sequence[float]) -> list[float]:
 
 def examination_of(evidence: SlotEvidence) -> tuple[float, ...]:
     """Return the probability that each slot is examined, relative to the first; empty while decisions are few."""
-    steps = max((len(steps) for steps in evidence.steps.values()), default=0)
-    if not evidence.is_enough or not steps:
+    sums = _sums(evidence)
+    if not evidence.is_enough or not sums.shape[1]:
         return ()
+    return tuple(round(min(weight, 1.0), 4) for weight in position_effects(sums).weights.tolist())
+
+
+def effects_of(evidence: SlotEvidence) -> SlotEffects | None:
+    """Return what slots add to the utility in a choice; None while decisions are few."""
+    sums = _sums(evidence)
+    return SlotEffects(*choice_effects(sums)) if evidence.is_enough and sums.shape[1] else None
+
+
+def _sums(evidence: SlotEvidence) -> Floats:
+    steps = max((len(steps) for steps in evidence.steps.values()), default=0)
     sums = np.zeros((len(evidence.steps), steps, SUMS))
     for number, rows in enumerate(evidence.steps.values()):
         if rows:
             sums[number, : len(rows)] = rows
-    return tuple(round(min(weight, 1.0), 4) for weight in position_effects(sums).weights.tolist())
+    return sums
 
 
 def reach_of(evidence: SlotEvidence, examination: Sequence[float], bucket: str | None) -> dict[str, float]:

@@ -6,9 +6,14 @@ import msgspec
 import numpy as np
 import pytest
 
+from bandits.choice.model import ChoiceModel
+from bandits.choice.observations import NOTHING, ChoiceObservation, aggregate
 from bandits.evidence.positions import ENOUGH
 from engine.clock import now_ms
+from engine.kernel.choice_beliefs import ChoiceBeliefs, belief_of, state_of
+from engine.kernel.spread import Spread
 from engine.learning import slot_reader
+from engine.learning.choice_learner import ChoiceLearner
 from engine.learning.fit import fit_placement
 from engine.learning.slot_reader import needs_slots
 from engine.model.placement import Fixed
@@ -18,8 +23,12 @@ from engine.statistics.evidence import Curves, EvidenceSettings, Fit, arm_belief
 from engine.statistics.slots import (
     MOST_BUCKETS,
     MOST_SLOTS,
+    MOST_STRATA,
+    SEPARATOR,
+    SlotEffects,
     SlotEvidence,
     SlotObservation,
+    effects_of,
     examination_of,
     faded,
     reach_of,
@@ -85,7 +94,7 @@ async def test_answers_of_an_experiment_that_draws_nothing_say_nothing(empty_sho
 
 @pytest.mark.parametrize(
     ("changes", "needed"),
-    [({"credit": "position"}, True), ({"credit": "cascade"}, True), ({"credit": "first"}, False), ({}, False),
+    [({"credit": "position"}, True), ({"credit": "cascade"}, True), ({"credit": "first"}, False), ({}, True),
      ({"credit": "position", "examination": (1.0, 0.5)}, False)],
 )  # fmt: skip
 def test_slots_are_sampled_where_their_weights_count(changes, needed):
@@ -179,3 +188,60 @@ async def test_a_fit_with_slots_is_stored_and_older_ones_are_read(shop):
         stored = await fits.get(connection, scope)
     assert stored.slots == evidence
     assert msgspec.json.decode(b'{"examination": [1.0, 0.5]}', type=Fit).slots == SlotEvidence()
+
+
+CHOOSING = {"credit": "choice"}
+
+
+def chosen(decisions, *, seen=0.5, stratum="s", seed=0):
+    """Choices between two candidates in random order; the second slot is worth less."""
+    rng = np.random.default_rng(seed)
+    for _ in range(decisions):
+        names = ["card", "ideal"] if rng.random() < 0.5 else ["ideal", "card"]
+        shares = np.array([1.0, seen, 1.0]) / (2.0 + seen)
+        slot = int(rng.choice(3, p=shares))
+        slots = [0, 1] if slot == 2 else [slot]
+        yield SlotObservation("", [names[s] for s in slots], slots, [float(slot < 2)] * len(slots), EVEN[: len(slots)],
+                              stratum)  # fmt: skip
+
+
+async def test_choices_are_sampled_in_cells_of_their_strata(empty_shop):
+    shop, settings = empty_shop, placement(**CHOOSING)
+    await shop.place(settings)
+    taken = await shop.decide()
+    await shop.report(taken, "converted", order(taken.decision)[1])
+    later = now_ms() + 2 * settings.window_minutes * MINUTE
+    await shop.engine.recorder.close_due(later)
+    fit = await fit_placement(shop.engine.database, shop.id, settings, later)
+    assert fit.slots.decisions == 1
+    assert [cell.split(SEPARATOR)[1:] for cell in fit.slots.steps] == [[order(taken.decision)[1], ""]]
+    assert (fit.slots.tried, fit.examination) == ({}, ())
+
+
+def test_effects_of_choices_come_from_chances_once_there_are_enough():
+    few = with_observations(SlotEvidence(), list(chosen(ENOUGH - 1)), "dec_1", TODAY)
+    assert effects_of(few) is None
+    effects = effects_of(with_observations(few, list(chosen(9_000, seed=1)), "dec_2", TODAY))
+    assert np.exp(effects.logs[1]) == pytest.approx(0.5, abs=0.06)
+
+
+def test_strata_beyond_the_most_share_their_cells():
+    seen = [SlotObservation("", ["card"], [0], [1.0], EVEN[:1], f"s{n:02}", "card") for n in range(MOST_STRATA + 3)]
+    evidence = with_observations(SlotEvidence(), seen, "dec_1", TODAY)
+    assert len(evidence.steps) == MOST_STRATA + 1
+    assert all(cell.endswith("favourite") for cell in evidence.steps)
+
+
+def test_identified_effects_are_stored_with_the_beliefs():
+    slots = SlotEffects(np.array([0.0, -3.0]), np.array([0.0, 0.001]))
+    rows = [(("card", "ideal"), (0,)), (("ideal", "card"), (1,)), (("card", "ideal"), ())]
+    model = ChoiceModel.nothing().after(aggregate([ChoiceObservation(o, "s", c) for o, c in rows * 400]))
+    state = state_of(model, ("card", "ideal"), cursor=1, day=TODAY)
+    free, learner = belief_of(state, METHODS), ChoiceLearner(METHODS, state, {}, 90.0, slots)
+    again = belief_of(learner.state(NOTHING, TODAY), METHODS)
+    assert free.mean[0] > -1.0
+    assert again.mean[0] == pytest.approx(-3.0, abs=0.01)
+    assert np.linalg.inv(again.precision)[0, 0] == pytest.approx(0.001, rel=0.01)
+    drawn = ChoiceBeliefs(METHODS, learner.state(NOTHING, TODAY), version=3, spread=Spread(0.01))
+    assert np.isfinite(drawn.first_chances(tuple(range(len(METHODS))))).all()
+    assert ChoiceLearner(METHODS, state, {}, 90.0).state(NOTHING, TODAY).effects == ""
