@@ -38,6 +38,7 @@ from engine.decisions.tokens import Tokens
 from engine.decisions.usage import Uses
 from engine.decisions.usage_counter import roll_up
 from engine.experiments.experiments import Experiments
+from engine.experiments.log_questions import LogQuestions
 from engine.experiments.results import ExperimentResults
 from engine.experiments.supervisor import Supervisor
 from engine.insights.arms_monitor import Monitor
@@ -95,6 +96,7 @@ class Engine:
         self.uses = Uses(database)
         self.trials = Trials(self.live)
         self.previews = Previews(database, database_url(settings), self.drafts)
+        self.log_questions = LogQuestions(database, configurations, self.previews)
         self.decider = Decider(
             self.live,
             self.recorder,
@@ -176,6 +178,7 @@ class Engine:
 
     async def stop(self) -> None:
         await self._jobs.stop()
+        await self.log_questions.stop()
         await self.previews.stop()
         await self.recorder.stop()
         await self._flush_faults()

@@ -29,7 +29,7 @@ from web.api import (
     trials,
     uses,
 )
-from web.api.experiments import actions, documents
+from web.api.experiments import actions, documents, log_answers
 from web.api.offers import ledger, listing, redemptions
 from web.demo.background import demo
 from web.http import logs, problem_details
@@ -90,7 +90,7 @@ def create_app(settings: Settings) -> Litestar:
 def api() -> Router:
     """Return the router of the HTTP API."""
     deciding = (decisions, browsers, feedback)
-    experiments = (documents, actions)
+    experiments = (documents, actions, log_answers)
     configuring = (resources, drafts, draft_documents, rule_sets, trials, previews, uses, plans, keys)
     offers = (listing, redemptions, ledger)
     modules = (*deciding, *offers, *configuring, *experiments, log, health)

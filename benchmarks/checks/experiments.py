@@ -12,13 +12,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.experiments.adaptive import adaptive_difference, scores
-from bandits.experiments.comparison import difference_of, welch
+from bandits.experiments.adaptive import scores
+from bandits.experiments.comparison import difference_of, lift_of, welch
 from bandits.experiments.mismatch import FALSE_STOPS, mismatch_p_values
 from bandits.experiments.moments import MetricEstimate, Moments, adjusted_means, mean_of, ratio_of
-from bandits.experiments.sequential import LEAST_EVENTS, LEAST_UNITS, margin, precision_for
+from bandits.experiments.sequential import LEAST_EVENTS, LEAST_UNITS, is_ready, margin, precision_for
 from bandits.experiments.size import binary_goal, group_inflation, sequential_inflation, size_for
+from benchmarks.checks import past_experiments
 from benchmarks.checks.other_libraries import largest_differences
+from engine.experiments.looks import bound_of
+from engine.model.experiment import LOOKS as LOOKS_PLANNED
 
 Figure = tuple[str, str, str]
 Floats = NDArray[np.float64]
@@ -79,6 +82,20 @@ def _widenings(units: NDArray[np.int64], planned: float) -> Floats:
     return np.array([margin(MetricEstimate(0.0, float(n), float(n)), rho) for n in units])
 
 
+def five_looks(draw: Draw, experiments: int, *, units: int = 5_000, seed: int = SEED) -> float:
+    """Return the share of A/A experiments that any of the planned looks rejects."""
+    rng, part = np.random.default_rng([seed, experiments, LOOKS_PLANNED]), units // LOOKS_PLANNED // 2
+    bounds = [bound_of(look, 0.05) for look in range(1, LOOKS_PLANNED + 1)]
+    rejected = np.zeros(experiments, bool)
+    for number in range(experiments):
+        variants = [Moments.of(draw(rng, part)) for _ in range(2)]
+        for bound in bounds:
+            difference = difference_of(*map(mean_of, variants))
+            rejected[number] |= abs(difference.value) > bound * difference.error
+            variants = [moments + Moments.of(draw(rng, part)) for moments in variants]
+    return float(rejected.mean())
+
+
 class Moved(NamedTuple):
     """Units in their order on traffic that Thompson sampling moved in batches, with logged chances."""
 
@@ -104,17 +121,24 @@ def bandit_traffic(rates: tuple[float, float], units: int, rng: np.random.Genera
 def bandit_run(rates: tuple[float, float], seed: int, *, units: int = LOOKS * UNITS_A_LOOK) -> tuple[bool, bool]:
     """Return whether the confidence sequence missed the true difference at any look, and a naive z-test at any."""
     moved = bandit_traffic(rates, units, np.random.default_rng([SEED, seed]))
-    by_variant = scores(*moved, variants=2)
-    rho, truth, missed, naive_missed = precision_for(units), rates[1] - rates[0], False, False
-    for n in range(2 * LEAST_UNITS, units + 1, UNITS_A_LOOK):
-        estimate = adaptive_difference(by_variant[:n])
-        arms, rewards = moved.assigned[:n], moved.rewards[:n]
-        wins = [float(rewards[arms == arm].sum()) for arm in range(2)]
-        if min(wins) >= LEAST_EVENTS:
-            missed |= abs(estimate.value - truth) > margin(estimate, rho)
-        naive = difference_of(*(mean_of(Moments.of(rewards[arms == arm])) for arm in range(2)))
-        naive_missed |= abs(naive.value - truth) > Z95 * naive.error
-    return bool(missed), bool(naive_missed)
+    by_variant, truth = scores(*moved, variants=2), rates[1] - rates[0]
+    looks = np.arange(2 * LEAST_UNITS, units + 1, UNITS_A_LOOK)
+    differences = by_variant[:, 1] - by_variant[:, 0]
+    is_assigned = moved.assigned[:, None] == np.arange(2)
+    tries, wins = (values.cumsum(axis=0)[looks - 1] for values in (is_assigned, is_assigned * moved.rewards[:, None]))
+    errors, means = _errors(differences, looks)
+    missed = (np.abs(means - truth) > errors * _widenings(looks, units)) & (wins.min(axis=1) >= LEAST_EVENTS)
+    shares = wins / np.maximum(tries, 1)
+    naive_errors = np.sqrt((shares * (1 - shares) / np.maximum(tries - 1, 1)).sum(axis=1))
+    naive = np.abs(shares[:, 1] - shares[:, 0] - truth) > Z95 * naive_errors
+    return bool(missed.any()), bool(naive.any())
+
+
+def _errors(values: Floats, looks: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Return the standard errors and the means of the first values, at each look."""
+    sums, squares = values.cumsum()[looks - 1], (values * values).cumsum()[looks - 1]
+    means: Floats = sums / looks
+    return np.sqrt((squares - looks * means * means) / (looks - 1) / looks), means
 
 
 class Fixed(NamedTuple):
@@ -148,6 +172,37 @@ def fixed_coverage(runs: int, *, units: int = 2_000) -> Fixed:
 def _holds(variants: list[MetricEstimate], truth: float) -> bool:
     comparison = welch(*variants)
     return comparison.low <= truth <= comparison.high
+
+
+SHOP_UNITS, SHOP_DAYS, WINDOW = 4_000, 28, 3.0
+
+
+def shop_run(seed: int, *, lift: float = 0.2) -> bool:
+    """Return whether an interval for purchases a customer missed the true lift at any daily look.
+
+    Customers come back, buy late, and send back a tenth later still; the window is three days, and whatever is in by
+    the look counts for customers whose window is over.
+    """
+    rng = np.random.default_rng([SEED, seed, SHOP_UNITS])
+    exposed, variant = rng.uniform(0, SHOP_DAYS, SHOP_UNITS), np.arange(SHOP_UNITS) % 2
+    visits = 1 + rng.poisson(1.5, SHOP_UNITS)
+    unit = np.repeat(np.arange(SHOP_UNITS), visits)
+    taste = rng.beta(2, 6, SHOP_UNITS)[unit] * np.where(variant[unit] == 1, 1 + lift, 1.0)
+    bought = exposed[unit] + rng.exponential(2.0, len(unit)) + rng.exponential(0.5, len(unit))
+    returned = np.where(rng.random(len(unit)) < 0.1, bought + rng.exponential(5.0, len(unit)), np.inf)
+    bought = np.where(rng.random(len(unit)) < np.minimum(taste, 1.0), bought, np.inf)
+    rho = precision_for(SHOP_UNITS)
+    for day in range(1, SHOP_DAYS + 1):
+        counted = (bought <= day).astype(np.float64) - (returned <= day) * (bought <= day)
+        orders = np.bincount(unit, weights=counted, minlength=SHOP_UNITS)
+        over = exposed + WINDOW <= day
+        estimates = [mean_of(Moments.of(orders[over & (variant == each)])) for each in range(2)] if over.any() else []
+        if not estimates or not all(is_ready(estimate) for estimate in estimates):
+            continue
+        difference = lift_of(*estimates)
+        if abs(difference.value - lift) > margin(difference, rho):
+            return True
+    return False
 
 
 def stopping_times(runs: int, *, base: float = 0.1, lift: float = 0.1, looks: int = 300) -> Floats:
@@ -192,9 +247,23 @@ def figures(runs: int = 10_000) -> list[Figure]:
                 f"{peeked.sequential.mean():.2%}; {peeked.z_test.mean():.1%}",
             )
         )
-    lines += [*_bandit_figures(runs // 20), *_fixed_figures(2_000), *_power_figures(), *_mismatch_figures(500)]
+    lines += [
+        _planned_looks(runs, most),
+        *_bandit_figures(runs),
+        *_shop_figures(2_000),
+        *_fixed_figures(2_000),
+        *_power_figures(),
+        *_mismatch_figures(500),
+    ]
+    lines += past_experiments.figures()
     differences = ", ".join(f"{name} {value:.0e}" for name, value in largest_differences(1_000).items())
     return [*lines, ("largest relative difference from other libraries, 1,000 random inputs", "1e-9", differences)]
+
+
+def _planned_looks(runs: int, most: float) -> Figure:
+    rejected = ", ".join(f"{name} {five_looks(draw, runs):.2%}" for name, draw in METRICS.items())
+    what = f"A/A, {runs:,} experiments of 5,000 units with five planned looks, ever rejected"
+    return what, f"at most {most:.2%}", rejected
 
 
 def _bandit_figures(runs: int) -> list[Figure]:
@@ -204,6 +273,12 @@ def _bandit_figures(runs: int) -> list[Figure]:
         what = f"bandit with floor .05, {name}: {runs:,} runs whose truth was outside at any look; naive z-test"
         lines.append((what, f"at most {most:.1%}", f"{missed[0]:.1%}; {missed[1]:.1%}"))
     return lines
+
+
+def _shop_figures(runs: int) -> list[Figure]:
+    held = 1 - float(np.mean([shop_run(seed) for seed in range(runs)]))
+    what = f"sequential, customers who return, refunds, delays: {runs:,} runs whose lift was inside at every daily look"
+    return [(what, "at least 95%", f"{held:.1%}")]
 
 
 def _fixed_figures(runs: int) -> list[Figure]:

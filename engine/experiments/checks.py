@@ -118,6 +118,12 @@ def free_offset(document: Experiment, others: Sequence[Experiment]) -> float | N
     return start if 1.0 - start >= document.share - SMALLEST_SHARE else None
 
 
+def editable_while_running(document: Experiment) -> frozenset[str]:
+    """Return the fields that may change once units are enrolled; the looks are planned by the longest run."""
+    kept = {"maximum_days"} if document.method == "group_sequential" else set()
+    return frozenset(EDITABLE_WHILE_RUNNING) - kept
+
+
 def changed_fields(before: Experiment, after: Experiment) -> set[str]:
     """Return the names of the fields in which two documents differ, besides the status.
 

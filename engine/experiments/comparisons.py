@@ -19,9 +19,12 @@ from bandits.experiments.comparison import DifferenceInterval, lift_of, welch
 from bandits.experiments.guardrail import is_broken
 from bandits.experiments.mismatch import FALSE_STOPS, mismatch_p_values
 from bandits.experiments.moments import MetricEstimate, Moments, adjusted_means, mean_of, ratio_of
+from bandits.experiments.normal import two_sided
+from bandits.experiments.past import agrees, allowed_error, with_past
 from bandits.experiments.sequential import is_ready, precision_for, sequential
 from bandits.experiments.size import Goal, Size, binary_goal, size_for
-from engine.model.experiment import Experiment, MetricName
+from engine.experiments.looks import bound_of
+from engine.model.experiment import LOOKS, Experiment, LogEstimate, Method, MetricName
 from engine.store.experiments.sums import SumRow, UnitTotals
 
 CONFIDENCE = 0.95
@@ -99,10 +102,13 @@ def compare(
     planned_units: float,
     metrics: Sequence[MetricName] | None = None,
     has_chances: bool = True,
+    look: int = LOOKS,
 ) -> list[MetricComparison]:
     """Return every metric of every variant beside the control's; the primary metric comes first.
 
-    Without chances, `chance_to_win` and `expected_loss` are 0: their integrals take most of the time.
+    Without chances, `chance_to_win` and `expected_loss` are 0. What the log said before the start counts for the
+    primary metric where the experiment says so. `look` is the number of a group-sequential experiment's look; before
+    the first, nothing is ready. Nothing falls by more than all of it, so intervals begin at -1.
     """
     comparisons = []
     for metric in metrics or experiment.metrics:
@@ -110,8 +116,9 @@ def compare(
         is_defined = all(math.isfinite(estimate.value) and estimate.error > 0 for estimate in estimates)
         chances = standings(estimates) if is_defined and has_chances else []
         for index in range(1, len(estimates)):
-            comparison = _difference(experiment, estimates[0], estimates[index], planned_units)
-            ready = is_defined and all(_is_ready(metric, estimates[number]) for number in (0, index))
+            past = past_of(experiment, metric, totals.names[index])
+            comparison = _difference(experiment, (estimates[0], estimates[index]), planned_units, past, look)
+            ready = look > 0 and is_defined and all(_is_ready(metric, estimates[number]) for number in (0, index))
             comparisons.append(
                 MetricComparison(
                     metric,
@@ -119,7 +126,7 @@ def compare(
                     _finite(estimates[0].value),
                     _finite(estimates[index].value),
                     _finite(comparison.value),
-                    _finite(comparison.low) if ready else None,
+                    _finite(max(comparison.low, -1.0)) if ready else None,
                     _finite(comparison.high) if ready else None,
                     comparison.p_value if ready else 1.0,
                     chances[index].chance_to_win if chances else 0.0,
@@ -183,24 +190,57 @@ def size_of(experiment: Experiment, metric: MetricEstimate) -> Size | None:
     return Size(*(math.ceil(units * scale) for units in pair))
 
 
+def units_needed(size: Size, method: Method) -> int:
+    """Return the units that a method needs."""
+    return {"sequential": size.sequential, "group_sequential": size.group_sequential, "fixed": size.fixed}[method]
+
+
 def estimate_of_past(conversion: float) -> MetricEstimate:
     """Return the metric whose rate is known from the log, for a plan; it has no units of its own."""
     return MetricEstimate(conversion, conversion * (1 - conversion), 0)
 
 
+def past_of(experiment: Experiment, metric: MetricName, variant: str) -> LogEstimate | None:
+    """Return what the log said of a variant before the start, with the error that counts; None where it does not."""
+    if metric != experiment.primary or experiment.method != "sequential" or not experiment.counts_log:
+        return None
+    estimate = next((each for each in experiment.status.log if each.variant == variant), None)
+    if estimate is None:
+        return None
+    error = allowed_error(estimate.error, experiment.minimum_effect_percent / 100)
+    return msgspec.structs.replace(estimate, error=error)
+
+
 def _difference(
-    experiment: Experiment, control: MetricEstimate, variant: MetricEstimate, planned_units: float
+    experiment: Experiment,
+    pair: tuple[MetricEstimate, MetricEstimate],
+    planned_units: float,
+    past: LogEstimate | None,
+    look: int,
 ) -> DifferenceInterval:
+    """Compare the control and a variant by the experiment's method."""
+    control, variant = pair
     lift = lift_of(control, variant)
     if not math.isfinite(lift.value) or not lift.error > 0:
         return DifferenceInterval(lift.value, math.nan, math.nan, 1.0)
     share = _share(experiment)
+    if past is not None and agrees(lift, past.lift, past.error):
+        lift = with_past(lift, past.lift, past.error)
     if experiment.method == "sequential":
         return sequential(lift, precision_for(max(planned_units, 1.0), share=share), share=share)
+    if experiment.method == "group_sequential":
+        return group_interval(lift, bound_of(max(look, 1), share), share=share)
     difference = welch(control, variant, share=share)
     return DifferenceInterval(
         lift.value, difference.low / control.value, difference.high / control.value, difference.p_value
     )
+
+
+def group_interval(lift: MetricEstimate, bound: float, *, share: float) -> DifferenceInterval:
+    """Return a lift with the interval of a look; the p-value falls below `share` where the bound is crossed."""
+    margin = bound * lift.error
+    p_value = min(1.0, two_sided(lift.value / lift.error) * share / two_sided(bound))
+    return DifferenceInterval(lift.value, lift.value - margin, lift.value + margin, p_value)
 
 
 def _share(experiment: Experiment) -> float:

@@ -13,20 +13,22 @@ from engine.configuration.emergencies import noting, refuse_without_reason
 from engine.configuration.publisher import Approval, Edit, Publisher
 from engine.experiments.checks import (
     BEGINS_A_PHASE,
-    EDITABLE_WHILE_RUNNING,
     changed_fields,
+    editable_while_running,
     free_offset,
     problems_of_experiment,
 )
+from engine.experiments.log_answers import answers_of
 from engine.kernel.experiments.overlay import overlaid
 from engine.model.actor import Actor
 from engine.model.errors import Conflict, Forbidden, Invalid, NotFound, ReviewRequired, invalid
-from engine.model.experiment import EarlierPhase, Experiment, ExperimentStatus, State
+from engine.model.experiment import EarlierPhase, Experiment, ExperimentStatus, LogEstimate, State
 from engine.model.resource import Resource
 from engine.model.resource_kinds import Document, Kind, id_of
 from engine.model.timestamps import DAY
-from engine.store import resources
+from engine.store import previews, resources
 from engine.store.connection.database import Database
+from engine.store.previews import PreviewRow
 
 Step = Callable[[Configuration, Experiment], Experiment]
 
@@ -97,12 +99,15 @@ class Experiments:
             if status.state in ("concluded", "archived", "stopped"):
                 raise Conflict(f"the experiment is {status.state}; copy it to change it", field="status")
             if status.state in ("running", "paused"):
-                fixed = sorted(changed - {*EDITABLE_WHILE_RUNNING, *BEGINS_A_PHASE})
+                fixed = sorted(changed - editable_while_running(old) - set(BEGINS_A_PHASE))
                 if fixed:
                     raise Conflict(f"customers are enrolled already, so {fixed[0]} stays as it is", field=fixed[0])
                 if changed & set(BEGINS_A_PHASE):
                     others = configuration.documents("experiment", placement)
                     status = _next_phase(old, _offset(msgspec.structs.replace(document, status=status), others))
+                if "audience" in changed:
+                    # The log was asked about another audience.
+                    status = msgspec.structs.replace(status, log=())
             else:
                 status = ExperimentStatus(authors=actor.added_to(status.authors))
             return msgspec.structs.replace(document, status=status)
@@ -160,7 +165,12 @@ class Experiments:
     # Run
 
     async def start(self, actor: Actor, placement: str, id: str, *, reason: str = "") -> Resource:
-        """Enrol units from now on; `ReviewRequired` where a second person must approve first."""
+        """Enrol units from now on; `ReviewRequired` where a second person must approve first.
+
+        What the log said until now is kept where it counts, so that it stays what it was before the first unit.
+        """
+        async with self._database.read() as connection:
+            asked = await previews.of_experiment(connection, actor.merchant_id, placement, id)
 
         def change(configuration: Configuration, old: Experiment) -> Experiment:
             _expect(old, "draft", "approved", "in_review")
@@ -168,7 +178,10 @@ class Experiments:
                 raise ReviewRequired("a second person must approve this experiment before it starts")
             _check(configuration, placement, old)
             offset, now = _offset(old, configuration.documents("experiment", placement)), now_ms()
-            return _moved(old, state="running", offset=offset, started_at=now, phase_started_at=now, reason=reason)
+            log = _log_of(configuration, placement, old, asked)
+            return _moved(
+                old, state="running", offset=offset, started_at=now, phase_started_at=now, reason=reason, log=log
+            )
 
         return await self._change(actor, (placement, id), change, reason=reason, approval="given")
 
@@ -263,6 +276,17 @@ class Experiments:
     ) -> Resource:
         edit = _edit(*address, step, version=version)
         return (await self._publisher.publish(actor, edit, reason=reason, approval=approval)).changes[0].resource
+
+
+def _log_of(
+    configuration: Configuration, placement: str, document: Experiment, asked: Sequence[PreviewRow]
+) -> tuple[LogEstimate, ...]:
+    """Return what the log says of the variants, where the experiment counts it."""
+    if not document.counts_log:
+        return ()
+    reward = configuration.get("placement", "", placement).document.reward
+    estimates = (answer.estimate for answer in answers_of(document, reward, asked))
+    return tuple(estimate for estimate in estimates if estimate is not None)
 
 
 def _edit(placement: str, id: str, step: Step, *, version: int | None = None) -> Edit:

@@ -23,15 +23,17 @@ from engine.experiments.comparisons import (
     has_mismatch,
     mismatch_p_value,
     size_of,
+    units_needed,
 )
+from engine.experiments.log_evidence import LogEvidence, log_evidence, units_of_log
+from engine.experiments.looks import last_hour, last_hour_of_look, looks_done, next_look
 from engine.model.errors import NotFound
 from engine.model.experiment import Experiment
 from engine.model.resource import Resource
-from engine.model.timestamps import DAY, MINUTE
+from engine.model.timestamps import DAY
 from engine.store import resources
 from engine.store.connection.database import Database
 from engine.store.experiments import activity, sums
-from engine.store.experiments.exposures import HOUR
 from engine.store.experiments.sums import HOURS_A_DAY, PhaseKey, SumRow
 
 DEFAULT_PLAN = 10_000
@@ -89,7 +91,7 @@ class Results(msgspec.Struct, frozen=True):
     """One look at an experiment. `planned_units` are those that the smallest effect of interest needs.
 
     `days_left` counts the minimum time too, and is None where the pace is not known. `mismatch_p_value` is about the
-    split.
+    split. `next_look` (epoch ms) is that of a group-sequential experiment, null for others and after the last.
     """
 
     experiment: str
@@ -107,6 +109,8 @@ class Results(msgspec.Struct, frozen=True):
     days_left: float | None
     history: list[LiftPoint]
     segments: list[SegmentResult]
+    log: list[LogEvidence]
+    next_look: int | None
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -144,7 +148,8 @@ class ExperimentResults:
         async with self._database.read() as connection:
             setup = await resources.get(connection, merchant_id, "placement", "", resource.place)
             window = setup.document.window_minutes
-            rows = await sums.by_day(connection, _phase_of(merchant_id, resource), last_hour=_last_hour(window, now))
+            last = last_hour(resource.document, window, now)
+            rows = await sums.by_day(connection, _phase_of(merchant_id, resource), last_hour=last)
         work = partial(results_of, window_minutes=window, now=now, has_details=has_details)
         return await asyncio.to_thread(work, experiment, resource.place, rows)
 
@@ -162,7 +167,7 @@ class ExperimentResults:
         conversion = week.converted / week.units if week.units else 0.0
         enrolled = week.units_a_day * experiment.share
         size = size_of(experiment, estimate_of_past(conversion)) if experiment.primary == "conversion" else None
-        needed = None if size is None else size.sequential if experiment.method == "sequential" else size.fixed
+        needed = units_needed(size, experiment.method) if size else None
         days = needed / enrolled if needed and enrolled else None
         return SizeAnswer(conversion, week.units_a_day, enrolled, size, days)
 
@@ -196,17 +201,20 @@ def results_of(
 ) -> Results:
     """Return the results of sums by segment, hour and variant."""
     everybody = [row for row in rows if not row.segment]
-    over = [row for row in rows if _is_over(row, window_minutes, now)]
+    last = last_hour(experiment, window_minutes, now)
+    over = [row for row in rows if row.hour <= last]
+    look = looks_done(experiment, last)
     matured = [row for row in over if not row.segment]
     totals, exposed = VariantTotals.of(experiment, matured), VariantTotals.of(experiment, everybody)
     planned = _planned(experiment, exposed)
-    comparisons = compare(experiment, totals, planned_units=planned or DEFAULT_PLAN)
+    comparisons = compare(experiment, totals, planned_units=planned or DEFAULT_PLAN, look=look)
     health = health_of(experiment, rows)
-    pace = _units_a_day(experiment, exposed, now)
+    pace, evidence = _units_a_day(experiment, exposed, now), log_evidence(experiment, totals)
     verdict = _verdict(experiment, comparisons, health, is_complete=bool(planned and totals.units >= planned))
     left = None
     if planned and pace and verdict.kind in ("keep_going", "too_few"):
-        left = max(0.0, (planned - totals.units) / pace, experiment.minimum_days - _days_run(experiment, now))
+        needed = planned - totals.units - units_of_log(evidence)
+        left = max(0.0, needed / pace, experiment.minimum_days - _days_run(experiment, now))
     return Results(
         experiment=experiment.id,
         placement=placement,
@@ -222,17 +230,10 @@ def results_of(
         units_a_day=pace,
         days_left=left,
         history=_history(experiment, matured, planned or DEFAULT_PLAN) if has_details else [],
-        segments=_segments(experiment, over, planned or DEFAULT_PLAN) if has_details else [],
+        segments=_segments(experiment, over, planned or DEFAULT_PLAN, look) if has_details else [],
+        log=evidence,
+        next_look=next_look(experiment, window_minutes, now),
     )
-
-
-def _is_over(row: SumRow, window_minutes: int, now: int) -> bool:
-    return row.hour <= _last_hour(window_minutes, now)
-
-
-def _last_hour(window_minutes: int, now: int) -> int:
-    """Return the last hour of exposures whose time for outcomes is over."""
-    return (now - window_minutes * MINUTE) // HOUR - 1
 
 
 def _planned(experiment: Experiment, exposed: VariantTotals) -> int | None:
@@ -242,7 +243,7 @@ def _planned(experiment: Experiment, exposed: VariantTotals) -> int | None:
     size = size_of(experiment, estimates_of(experiment.primary, exposed.by_variant)[0])
     if size is None:
         return None
-    return size.sequential if experiment.method == "sequential" else size.fixed
+    return units_needed(size, experiment.method)
 
 
 def _days_run(experiment: Experiment, now: int) -> float:
@@ -308,7 +309,11 @@ def _history(experiment: Experiment, matured: Sequence[SumRow], planned: int) ->
     totals = VariantTotals.of(experiment, ())
     for day, rows in groupby(sorted(matured, key=_day_of), key=_day_of):
         totals = totals.plus(VariantTotals.of(experiment, rows))
-        for each in compare(experiment, totals, planned_units=planned, metrics=primary, has_chances=False):
+        over = (day + 1) * HOURS_A_DAY - 1
+        look = looks_done(experiment, over)
+        # Between looks there is no interval that holds.
+        look = look if experiment.method != "group_sequential" or last_hour_of_look(experiment, look) == over else 0
+        for each in compare(experiment, totals, planned_units=planned, metrics=primary, has_chances=False, look=look):
             points.append(LiftPoint(day, each.variant, each.value, each.control_value, each.lift, each.low, each.high))
     return points
 
@@ -317,7 +322,7 @@ def _day_of(row: SumRow) -> int:
     return row.hour // HOURS_A_DAY
 
 
-def _segments(experiment: Experiment, rows: Sequence[SumRow], planned: int) -> list[SegmentResult]:
+def _segments(experiment: Experiment, rows: Sequence[SumRow], planned: int, look: int) -> list[SegmentResult]:
     """Return the largest segments of matured rows."""
     totals = {
         segment: VariantTotals.of(experiment, inside)
@@ -325,12 +330,14 @@ def _segments(experiment: Experiment, rows: Sequence[SumRow], planned: int) -> l
         if segment
     }
     largest = sorted(totals, key=lambda segment: (-totals[segment].units, segment))[:MOST_SEGMENTS]
+    # The log spoke of everybody.
+    plain = msgspec.structs.replace(experiment, counts_log=False)
     primary = (experiment.primary,)
     return [
         SegmentResult(
             segment,
             totals[segment].units,
-            compare(experiment, totals[segment], planned_units=planned, metrics=primary),
+            compare(plain, totals[segment], planned_units=planned, metrics=primary, look=look),
         )
         for segment in largest
     ]

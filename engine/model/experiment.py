@@ -19,8 +19,11 @@ MetricName = Literal["conversion", "orders", "revenue", "order_value"]
 Amounts are in the merchant's currency, in minor units.
 """
 
-Method = Literal["sequential", "fixed"]
-"""`sequential` results hold at every look, `fixed` ones once, when the planned number of units has matured."""
+Method = Literal["sequential", "group_sequential", "fixed"]
+"""`sequential` results hold at every look, `group_sequential` ones at five looks spread evenly over `maximum_days`,
+`fixed` ones once, when the planned number of units has matured."""
+
+LOOKS = 5
 
 LearningMode = Literal["apart", "shared", "control_only"]
 """Which outcomes teach the bandits during a test.
@@ -77,11 +80,24 @@ class EarlierPhase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     audience: Any = None
 
 
+class LogEstimate(msgspec.Struct, frozen=True):
+    """What the log said of a variant when the experiment started, from so many decisions.
+
+    `lift` is the relative change of conversion over what was in force (0.02 is +2%), `error` its standard error.
+    """
+
+    variant: str
+    lift: float
+    error: float
+    decisions: int
+
+
 class ExperimentStatus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The state of an experiment; only actions such as `start` change it.
 
     A change of split, share or audience begins a new `phase`, whose results begin again; `earlier` are those before.
     `offset` is where its share of the layer begins. `authors` are persons who changed it; times are epoch milliseconds.
+    `log` is what counts beside the customers where `counts_log` is set.
     """
 
     state: State = "draft"
@@ -97,6 +113,7 @@ class ExperimentStatus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     winner: str = ""
     before_archive: State | None = None
     earlier: Annotated[tuple[EarlierPhase, ...], Meta(max_length=1000)] = ()
+    log: tuple[LogEstimate, ...] = ()
 
 
 class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -127,6 +144,9 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     minimum_days: Annotated[int, Meta(ge=0, le=365)] = 7
     maximum_days: Annotated[int, Meta(ge=1, le=365)] = 28
     starts_at: Moment | None = None
+    counts_log: Annotated[
+        bool, Meta(description="Count what the log said before the start as evidence beside the customers.")
+    ] = False
     status: ExperimentStatus = msgspec.field(default_factory=ExperimentStatus)
 
     @property

@@ -57,10 +57,16 @@ class Period(NamedTuple):
 
 
 class Subject(msgspec.Struct, frozen=True):
-    """The rules that were tried: the draft at a revision, None for other rules; `without` names a rule left out."""
+    """The rules that were tried: the draft at a revision, None for other rules; `without` names a rule left out.
+
+    For a variant of an experiment: their ids, and a digest of what was asked.
+    """
 
     revision: int | None = None
     without: str = ""
+    experiment: str = ""
+    variant: str = ""
+    digest: str = ""
 
 
 class Preview(Standing, frozen=True, kw_only=True):
@@ -113,9 +119,18 @@ class Previews:
         return await self.start(actor, document, period, subject=subject)
 
     async def start(
-        self, actor: Actor, document: PlanDocument, period: Period, *, subject: Subject = OTHER_RULES
+        self,
+        actor: Actor,
+        document: PlanDocument,
+        period: Period,
+        *,
+        subject: Subject = OTHER_RULES,
+        audience: object = None,
     ) -> Preview:
-        """Try a plan on logged decisions; `Invalid` for an impossible period, `Conflict` while another preview runs."""
+        """Try a plan on logged decisions, of an audience (a condition) or all (None).
+
+        Raise `Invalid` for an impossible period, `Conflict` while another preview runs.
+        """
         if period.since >= period.until:
             raise invalid("until", "must be later than since")
         if not 1 <= period.limit <= MOST_DECISIONS:
@@ -126,6 +141,7 @@ class Previews:
             merchant_id=actor.merchant_id,
             placement=placement,
             draft=msgspec.json.encode(subject).decode(),
+            experiment=subject.experiment,
             since=period.since,
             until=period.until,
             started_by=actor.name,
@@ -147,6 +163,7 @@ class Previews:
             period.until,
             now,
             period.limit,
+            audience,
         )
         self._tasks[id] = asyncio.create_task(self._run(id, job), name=f"preview {id}")
         self._tasks[id].add_done_callback(lambda _: self._tasks.pop(id, None))

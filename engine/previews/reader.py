@@ -8,11 +8,13 @@ import os
 import sys
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
+import rules
 from engine.kernel.beliefs import Knowledge
-from engine.kernel.plan import PlanDocument
+from engine.kernel.plan import Plan, PlanDocument
 from engine.kernel.scores import AnyBeliefs
 from engine.learning.active import Active, DecidingPlan, compile_plan
 from engine.learning.credit_settings import Learning
@@ -36,7 +38,10 @@ _history = msgspec.json.Decoder(History).decode
 
 
 class PreviewJob(msgspec.Struct, frozen=True):
-    """The plan and the decisions to try it on; times in epoch milliseconds, `url` as for `open_database`."""
+    """The plan and the decisions to try it on; times in epoch milliseconds, `url` as for `open_database`.
+
+    Only decisions in the `audience` count, which is a condition over facts, or None for all.
+    """
 
     url: str
     merchant_id: int
@@ -46,6 +51,7 @@ class PreviewJob(msgspec.Struct, frozen=True):
     until: int
     now: int
     limit: int
+    audience: Any = None
 
 
 class CaseReader:
@@ -55,6 +61,7 @@ class CaseReader:
         self._job = job
         self._database = database
         self._draft = compile_plan(msgspec.json.encode(job.document).decode(), 0)
+        self._audience = audience_of(job.audience, self._draft.plan)
         self._learning = Learning.of(self._draft.plan.placement)
         self._versions: dict[int, Active | None] = {}
         self._comparisons: dict[PlanKey, Comparison] = {}
@@ -86,6 +93,8 @@ class CaseReader:
             totals.lost += 1
             return None
         values, is_over = _values(row.facts), row.closes_at is None or row.closes_at <= self._job.now
+        if self._audience is not None and not self._audience.evaluate(values).fired:
+            return None
         key = (row.plan_version, then.experiments.pick(Facts(values, {}, row.customer), row.id).key.variants)
         comparison = self._comparison(then, key)
         firing, rules = comparison.draft.compiled.evaluate(values), comparison.draft.rules
@@ -158,6 +167,15 @@ class CaseReader:
             self._beliefs_cache.add((DRAFT, variants), draft)
             self._beliefs_cache.add(key, draft if comparison.believe_alike else before)
         return comparison
+
+
+def audience_of(condition: object, plan: Plan) -> rules.CompiledRules | None:
+    """Return the condition as a rule that fires for decisions in the audience; None for everybody."""
+    if condition is None:
+        return None
+    source = {"id": "audience", "when": condition, "effects": [{"set": {"name": "audience", "value": True}}]}
+    parsed = rules.parse_rules([source], plan.vocabulary, plan.lists)
+    return rules.compile_rules(parsed, plan.vocabulary, plan.lists)
 
 
 class _BeliefsCache:

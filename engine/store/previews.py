@@ -37,6 +37,7 @@ class PreviewRow(Standing, frozen=True, kw_only=True):
     merchant_id: int
     draft: str
     result: str | None = None
+    experiment: str = ""
 
 
 class LogRow(NamedTuple):
@@ -65,8 +66,17 @@ async def get(connection: AsyncConnection, merchant_id: int, id: str) -> Preview
 
 
 async def newest(connection: AsyncConnection, merchant_id: int, placement: str) -> PreviewRow | None:
-    where = (previews.c.merchant_id == merchant_id, previews.c.placement == placement)
+    """The newest one of the placement's rules."""
+    where = _of_experiment(merchant_id, placement, "")
     return await _first(connection, select(previews).where(*where).order_by(previews.c.started_at.desc()).limit(1))
+
+
+async def of_experiment(
+    connection: AsyncConnection, merchant_id: int, placement: str, experiment: str
+) -> list[PreviewRow]:
+    """Return the previews of an experiment's variants, the oldest first."""
+    query = select(previews).where(*_of_experiment(merchant_id, placement, experiment)).order_by(previews.c.started_at)
+    return [PreviewRow(**row._mapping) for row in await connection.execute(query)]
 
 
 async def move(connection: AsyncConnection, id: str, *, done: int, total: int, now: int) -> bool:
@@ -129,6 +139,11 @@ async def log(connection: AsyncConnection, merchant_id: int, placement: str, *, 
         .order_by(decisions.c.id)
     )
     return [LogRow._make(row) for row in (await connection.execute(query)).all()]
+
+
+def _of_experiment(merchant_id: int, placement: str, experiment: str) -> tuple[ColumnElement[bool], ...]:
+    c = previews.c
+    return c.merchant_id == merchant_id, c.placement == placement, c.experiment == experiment
 
 
 async def _first(connection: AsyncConnection, query: Select[Any]) -> PreviewRow | None:

@@ -169,11 +169,11 @@ async def test_the_winner_becomes_the_plan_in_force(shop: Shop) -> None:
     assert (decision.ranking[0].id, decision.experiments) == ("paypal", [])
 
 
-async def test_enrolled_customers_fix_the_split(shop: Shop) -> None:
+async def test_enrolled_customers_fix_what_a_comparison_rests_on(shop: Shop) -> None:
     document = await start(shop)
     service, actor = shop.engine.experiments, shop.actor()
-    with pytest.raises(Conflict, match="share stays"):
-        await service.update(actor, PLACEMENT, document.id, experiment(share=0.5), version=None)
+    with pytest.raises(Conflict, match="layer stays"):
+        await service.update(actor, PLACEMENT, document.id, experiment(layer="other"), version=None)
     guarded = experiment(guardrails=(Guardrail(metric="revenue"),), notes="watched")
     changed = await service.update(actor, PLACEMENT, document.id, guarded, version=None)
     assert changed.document.status.state == "running"

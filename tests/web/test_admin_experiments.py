@@ -97,6 +97,17 @@ def test_the_form_makes_a_draft(server: Server, side: Side, person: Person) -> N
     assert "<b>decide</b>" not in person.client.get(person.address(PAGE)).text
 
 
+def test_the_page_asks_the_log_and_says_what_it_knows(server: Server, person: Person) -> None:
+    create(person, counts_log="on")
+    assert 'name="counts_log" value="on" checked' in person.get(f"{PAGE}/edit")
+    assert "Not asked. The log may know" in person.get(PAGE)
+    act(person, "ask-log")
+    server.run(server.engine.log_questions.finish())
+    text = person.get(f"{PAGE}/checks")
+    assert "PayPal on top: cannot be known from the past, because there is no decision in this period." in text
+    assert "hx-trigger" not in text
+
+
 def test_every_kind_of_change_is_stored_and_shown_again(server: Server, side: Side, person: Person) -> None:
     changes = {
         "v1.candidates_off": ["ideal"],
@@ -225,7 +236,7 @@ def test_results_are_downloaded_as_csv_and_json(server: Server, side: Side, pers
     assert csv.text.splitlines()[0].startswith("metric,variant,units")
     json = person.client.get(person.address(f"{PAGE}/results.json"))
     assert msgspec.json.decode(json.content, type=Results).experiment == "paypal-first"
-    assert person.client.get(person.address(f"{PAGE}/results.pdf")).status_code == 404
+    assert person.client.get(person.address(f"{PAGE}/results.xls")).status_code == 404
 
 
 def test_it_is_paused_resumed_and_stopped_with_reasons(server: Server, side: Side, person: Person) -> None:

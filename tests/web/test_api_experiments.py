@@ -80,6 +80,21 @@ def test_size_follows_from_the_log(side: Side):
     assert answer.json()["units_a_day"] == 1.0
 
 
+def test_the_log_is_asked_before_the_start(side: Side, server: Server):
+    create(side, counts_log=True, variants=[{"id": "a", "name": "A"}, PAYPAL_FIRST["variants"][1]])
+    assert side.client.get(f"{EXPERIMENTS}/paypal-first/log").json()["items"][0]["state"] == "not_asked"
+    assert act(side, "ask-log", status=202)["items"][0]["variant"] == "paypal"
+    server.run(server.engine.log_questions.finish())
+    [answer] = side.client.get(f"{EXPERIMENTS}/paypal-first/log").json()["items"]
+    assert (answer["state"], answer["lift"]) == ("done", None)
+    assert answer["refused"] == "there is no decision in this period"
+
+
+def test_a_control_with_changes_cannot_be_predicted(side: Side):
+    create(side)
+    assert "control changes something" in act(side, "ask-log", status=409)["detail"]
+
+
 def test_a_status_that_is_sent_is_ignored(side: Side):
     assert create(side, status={"state": "running"})["status"]["state"] == "draft"
     assert side.decide("anna")["experiments"] == []

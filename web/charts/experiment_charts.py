@@ -1,4 +1,4 @@
-"""Charts of experiments: the lift of each variant over time, with its interval as a band."""
+"""Charts of experiments: the lift of each variant over time, with its interval as a band, and the metric itself."""
 
 from __future__ import annotations
 
@@ -24,13 +24,51 @@ class VariantLift(msgspec.Struct, frozen=True, kw_only=True):
     high: float | None
 
 
+class VariantValue(msgspec.Struct, frozen=True, kw_only=True):
+    """A variant's metric at the end of a day in epoch days, over all units until then; `text` as it is read."""
+
+    label: str
+    position: int
+    day: int
+    value: float
+    text: str
+
+
+def values(points: Sequence[VariantValue], *, show: Show, measure: str, is_share: bool) -> Spec:
+    """Chart the metric of each variant and of the control by day."""
+    rows = [
+        {
+            "variant": point.label,
+            "colour": str(colour_of(point.position)),
+            "at": point.day * DAY,
+            "value": point.value,
+            "day_text": show.day(point.day * DAY),
+            "value_text": point.text,
+        }
+        for point in points
+    ]
+    y = {"type": "quantitative", "title": measure, "scale": {"zero": False}}
+    y["axis"] = percent_axis() if is_share else {"tickCount": 5}
+    lines = {"x": _days_axis(points), "y": y | {"field": "value"}, "color": colour(), "detail": {"field": "variant"}}
+    tooltip = [tip("variant", "Variant"), tip("day_text", "Day"), tip("value_text", measure)]
+    dot = {"type": "point", "filled": True, "size": 45, "opacity": 1}
+    return spec_of(
+        rows,
+        height=250,
+        show=show,
+        layer=[
+            {"mark": {"type": "line", "strokeWidth": 2}, "encoding": lines},
+            {"mark": dot, "encoding": lines | {"tooltip": tooltip}},
+            _end_labels(lines, y, rows, "value"),
+        ],
+    )
+
+
 def lifts(points: Sequence[VariantLift], *, show: Show, measure: str) -> Spec:
     """Chart the lift against the control by day; days without an interval are left out."""
     rows = [_row(point, show) for point in points if None not in (point.lift, point.low, point.high)]
-    time_axis = {"format": "%d %b", "tickCount": {"interval": "day", "step": max(1, _days(points) // 8)}}
-    x = {"field": "at", "type": "temporal", "title": None, "scale": {"type": "utc"}, "axis": time_axis}
-    y = {"type": "quantitative", "title": measure, "axis": percent_axis() | {"format": "+~%"}}
-    lines = {"x": x, "y": y | {"field": "lift"}, "color": colour(), "detail": {"field": "variant"}}
+    y = {"type": "quantitative", "title": measure, "axis": percent_axis() | {"format": "+~%"}, "scale": _heights(rows)}
+    lines = {"x": _days_axis(points), "y": y | {"field": "lift"}, "color": colour(), "detail": {"field": "variant"}}
     band = lines | {"y": y | {"field": "low"}, "y2": {"field": "high"}}
     tooltip = [tip("variant", "Variant"), tip("day_text", "Day"), tip("lift_text", "Change"), tip("range_text", "95%")]
     dot = {"type": "point", "filled": True, "size": 45, "opacity": 1}
@@ -43,17 +81,39 @@ def lifts(points: Sequence[VariantLift], *, show: Show, measure: str) -> Spec:
         height=260,
         show=show,
         layer=[
-            {"mark": {"type": "area", "opacity": 0.18}, "encoding": band},
+            {"mark": {"type": "area", "opacity": 0.18, "clip": True}, "encoding": band},
             zero,
             {"mark": {"type": "line", "strokeWidth": 2}, "encoding": lines},
             {"mark": dot, "encoding": lines | {"tooltip": tooltip}},
-            {
-                "mark": {"type": "text", "align": "right", "dx": -6, "dy": -10, "fontWeight": 600, "limit": 160},
-                "encoding": lines | {"y": y | {"field": "label_at"}, "text": {"field": "variant"}},
-                "data": {"values": _ends(rows)},
-            },
+            _end_labels(lines, y, rows, "lift", "low", "high"),
         ],
     )
+
+
+def _heights(rows: Sequence[dict[str, Any]]) -> Spec:
+    """Return a scale for the later half of the days: the first intervals would hide everything else."""
+    days = sorted({row["at"] for row in rows})
+    late = [row for row in rows if row["at"] >= days[len(days) // 2]] if days else []
+    bounds = [0.0, *(row["lift"] for row in rows), *(row[name] for row in late for name in ("low", "high"))]
+    return {"domain": [min(bounds), max(bounds)], "nice": True}
+
+
+def _days_axis(points: Sequence[VariantLift] | Sequence[VariantValue]) -> Spec:
+    axis = {
+        "format": "%d %b",
+        "labelOverlap": True,
+        "tickCount": {"interval": "day", "step": max(1, _days(points) // 8)},
+    }
+    return {"field": "at", "type": "temporal", "title": None, "scale": {"type": "utc"}, "axis": axis}
+
+
+def _end_labels(lines: Spec, y: Spec, rows: Sequence[dict[str, Any]], *fields: str) -> Spec:
+    """Name each line at its end; the first of `fields` is drawn, all of them make the height of the chart."""
+    return {
+        "mark": {"type": "text", "align": "right", "dx": -6, "dy": -10, "fontWeight": 600, "limit": 160},
+        "encoding": lines | {"y": y | {"field": "label_at"}, "text": {"field": "variant"}},
+        "data": {"values": _ends(rows, fields)},
+    }
 
 
 def _row(point: VariantLift, show: Show) -> dict[str, Any]:
@@ -71,15 +131,15 @@ def _row(point: VariantLift, show: Show) -> dict[str, Any]:
     }
 
 
-def _days(points: Sequence[VariantLift]) -> int:
+def _days(points: Sequence[VariantLift] | Sequence[VariantValue]) -> int:
     days = [point.day for point in points]
     return max(days) - min(days) + 1 if days else 1
 
 
-def _ends(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _ends(rows: Sequence[dict[str, Any]], fields: Sequence[str]) -> list[dict[str, Any]]:
     """Label each variant at the end of its line, so that no two labels overlap."""
     last = list({row["variant"]: row for row in sorted(rows, key=lambda row: row["at"])}.values())
-    bounds = [row[name] for row in rows for name in ("low", "high")]
+    bounds = [row[name] for row in rows for name in fields]
     gap = LABEL_GAP * (max(bounds) - min(bounds)) if bounds else 0.0
-    heights = spread([row["lift"] for row in last], gap=gap, top=max(bounds, default=0.0))
+    heights = spread([row[fields[0]] for row in last], gap=gap, top=max(bounds, default=0.0))
     return [row | {"label_at": height} for row, height in zip(last, heights, strict=True)]

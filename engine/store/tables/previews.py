@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text, text
 
 from engine.store.tables.schema import merchant_column, metadata
 
@@ -24,6 +24,8 @@ previews = Table(
     Column("total", Integer, nullable=False),
     Column("problem", Text, nullable=False),
     Column("result", Text),
+    # The experiment whose variant was tried; empty for drafts of rules.
+    Column("experiment", Text, nullable=False, server_default=text("''")),
     Index("ix_previews_merchant_id", "merchant_id", "placement", "started_at"),
 )
 

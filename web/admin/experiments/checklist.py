@@ -7,21 +7,25 @@ from dataclasses import dataclass
 
 from engine.configuration.configuration import Configuration
 from engine.experiments.checks import problems_of_experiment
+from engine.experiments.log_answers import LogAnswer
 from engine.model.experiment import Experiment
 from engine.model.resource import Resource
 from web.admin.experiments.experiment_size import AudienceReach, SizeView, reach_of, size_view
-from web.admin.experiments.experiment_words import METRICS
+from web.admin.experiments.experiment_words import METRICS, UNITS
+from web.admin.experiments.log_words import answer_text, counts
 from web.admin.shell.frame import Frame
+from web.format import Show
 
 
 @dataclass(frozen=True)
 class Check:
-    """A point of the checklist; `is_needed`: the experiment cannot start without it."""
+    """A point of the checklist; `is_needed`: the experiment cannot start without it. `is_running`: look again soon."""
 
     title: str
     text: str
     is_done: bool
     is_needed: bool = False
+    is_running: bool = False
 
 
 async def checklist(frame: Frame, configuration: Configuration, resource: Resource) -> Sequence[Check]:
@@ -29,7 +33,14 @@ async def checklist(frame: Frame, configuration: Configuration, resource: Resour
     document: Experiment = resource.document
     reach = await reach_of(frame, configuration, resource.place, document.audience)
     size = await size_view(frame, resource.place, document, reach)
-    checks = [_audience(document, reach), _variants(configuration, resource), _size(size), _guardrails(document)]
+    answers = await frame.engine.log_questions.answers(frame.merchant.id, resource)
+    checks = [
+        _audience(document, reach),
+        _variants(configuration, resource),
+        _log(document, answers, frame.show),
+        _size(document, size, answers, frame.show),
+        _guardrails(document),
+    ]
     return [*checks, _review(document)] if frame.merchant.review else checks
 
 
@@ -51,8 +62,19 @@ def _variants(configuration: Configuration, resource: Resource) -> Check:
     return Check("The variants differ", text[:1].upper() + text[1:], is_done=not problems, is_needed=True)
 
 
-def _size(size: SizeView) -> Check:
+def _log(document: Experiment, answers: Sequence[LogAnswer], show: Show) -> Check:
+    texts = dict.fromkeys(answer_text(document, answer, show) for answer in answers)
+    is_running = any(answer.state == "running" for answer in answers)
+    is_done = all(answer.state == "done" for answer in answers)
+    return Check("The log was asked", " ".join(texts), is_done=is_done, is_running=is_running)
+
+
+def _size(document: Experiment, size: SizeView, answers: Sequence[LogAnswer], show: Show) -> Check:
     text = f"{size.sentence}." if size.fits is not None else size.sentence
+    saved = min((answer.saved_units or 0 for answer in answers), default=0) if counts(document) else 0
+    if saved and size.needed:
+        fewer = max(0, size.needed - saved)
+        text += f" With what the log says about {show.count(fewer, *UNITS[document.unit])} are left to enrol."
     return Check("Enough customers come in time", f"{text} {size.warning}".strip(), is_done=bool(size.fits))
 
 

@@ -27,6 +27,10 @@ class Action(NamedTuple):
 
 
 ACTIONS = (
+    Action(
+        "ask-log", "Ask the log", "", ("draft", "in_review", "approved"), needs_publisher=False,
+        notice="The log is being read. The answer appears below.",
+    ),
     Action("ask", "Ask for approval", "", ("draft",), needs_publisher=False, notice="A second person may approve it."),
     Action("approve", "Approve", "", ("in_review",), notice="Approved. It can be started now."),
     Action("send-back", "Send back", "", ("in_review", "approved"), needs_publisher=False, notice="A draft again."),
@@ -88,6 +92,8 @@ async def carry_out(frame: Frame, action: Action, resource: Resource, values: Ma
             if not winner:
                 raise invalid("winner", "choose which variant stays")
             await service.conclude(actor, placement, id, winner=winner, reason=reason)
+        case "ask-log":
+            await frame.engine.log_questions.ask(actor, resource)
         case "delete":
             await service.delete(actor, placement, id, version=None)
         case _:

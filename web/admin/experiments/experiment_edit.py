@@ -44,6 +44,11 @@ WHOLE, PART = "experiments/experiment_form.html", "experiments/_experiment_form.
 Options = Sequence[tuple[str, str]]
 METHODS = (
     ("sequential", "Look whenever you like", "The interval holds at every look. Needs about 1.6 times the customers."),
+    (
+        "group_sequential",
+        "Look five times",
+        "The interval holds at five looks, spread evenly over the longest run. Needs about 1.05 times the customers.",
+    ),
     ("fixed", "Look once", "The result is read when the planned number of customers has matured, not before."),
 )
 LEARNINGS = tuple((mode, *words) for mode, words in LEARNING.items())

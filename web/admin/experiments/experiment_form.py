@@ -42,6 +42,7 @@ NAMES = {
     "secondary": "Also shown",
     "guardrails": "Guardrails",
     "method": "Method",
+    "counts_log": "Count what the log says",
     "minimum_effect_percent": "Smallest change worth finding",
     "minimum_days": "At least",
     "maximum_days": "At most",
@@ -153,6 +154,7 @@ def _rest(reader: Reader) -> dict[str, Any]:
         "primary": reader.text("primary") or "conversion",
         "secondary": [name for name in reader.words("secondary") if name != reader.text("primary")],
         "method": reader.text("method") or "sequential",
+        "counts_log": reader.flag("counts_log"),
         "minimum_effect_percent": reader.decimal("minimum_effect_percent", default=5.0),
         "minimum_days": reader.integer("minimum_days", default=7),
     }
@@ -188,6 +190,7 @@ def texts_of(document: Experiment, version: int) -> dict[str, str]:
         "primary": document.primary,
         "secondary": ", ".join(document.secondary),
         "method": document.method,
+        "counts_log": "on" if document.counts_log else "",
         "minimum_effect_percent": number_text(document.minimum_effect_percent),
         "minimum_days": str(document.minimum_days),
         "maximum_days": str(document.maximum_days),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from engine.configuration.configuration import Configuration
+from engine.experiments.results import Results
 from engine.kernel.rule_sentences import labels_of
 from engine.model.errors import Conflict, FieldProblem, Forbidden, Invalid, NotFound
 from engine.model.experiment import Experiment
@@ -30,6 +32,7 @@ from web.admin.experiments.experiment_words import (
     measured,
     summary,
 )
+from web.admin.experiments.results_pdf import pdf_of
 from web.admin.experiments.results_view import Look, ResultsView, changes_of, csv_rows, view_of
 from web.admin.shell.admission import AnyRequest, typed
 from web.admin.shell.csv_file import csv_file
@@ -82,15 +85,30 @@ async def experiment_page(
 async def experiment_file(
     frame: NamedDependency[Frame], placement: FromPath[str], id: FromPath[str], file: FromPath[str]
 ) -> Response[Any]:
-    """Send the results as `results.csv` or `results.json`."""
+    """Send the results as `results.csv`, `results.json` or `results.pdf`; `checks` shows the checklist alone."""
     resource = await frame.engine.experiments.get(frame.merchant.id, placement, id)
+    if file == "checks":
+        return frame.page("experiments/_checks.html", await _page(frame, resource))
     results = await results_of(frame, resource, has_details=True)
-    if results is None or file not in ("results.csv", "results.json"):
+    if results is None or file not in ("results.csv", "results.json", "results.pdf"):
         raise NotFound(f"there is no file “{file}”", field="file")
+    if file == "results.pdf":
+        return await _pdf(frame, resource, results)
     if file == "results.csv":
         return csv_file(f"{id}.csv", csv_rows(resource.document, results))
     headers = {"Content-Disposition": f'attachment; filename="{id}.json"', "Cache-Control": "no-store"}
     return Response(msgspec.json.encode(results), media_type="application/json", headers=headers)
+
+
+async def _pdf(frame: Frame, resource: Resource, results: Results) -> Response[Any]:
+    """Draw the results on paper, beside the event loop."""
+    document: Experiment = resource.document
+    configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
+    labels = labels_of(configuration.documents("candidate", resource.place))
+    look = Look(document, results, frame.show, frame.merchant.currency, labels)
+    content = await asyncio.to_thread(pdf_of, look, view_of(look), summary(document, results, frame.show))
+    headers = {"Content-Disposition": f'attachment; filename="{resource.id}.pdf"', "Cache-Control": "no-store"}
+    return Response(content, media_type="application/pdf", headers=headers)
 
 
 @post("/experiments/{placement:str}/{id:str}/{act:str}", status_code=200)

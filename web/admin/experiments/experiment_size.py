@@ -9,6 +9,7 @@ import msgspec
 import rules
 from engine.configuration.configuration import Configuration
 from engine.decisions.replay import facts_of
+from engine.experiments.comparisons import units_needed
 from engine.experiments.results import SizeAnswer
 from engine.kernel.plan import lists_of
 from engine.model.experiment import Experiment
@@ -38,13 +39,14 @@ class AudienceReach:
 
 @dataclass(frozen=True)
 class SizeView:
-    """The size in a sentence with what it rests on; `fits` is None where nothing can be said."""
+    """The size in a sentence with what it rests on; `fits` is None where nothing can be said, and `needed` 0."""
 
     sentence: str
     basis: str
     looking: str
     warning: str
     fits: bool | None
+    needed: int = 0
 
 
 UNREADABLE = SizeView("Fill in the numbers above to see how many customers are needed.", "", "", "", None)
@@ -64,7 +66,7 @@ def words_of(document: Experiment, answer: SizeAnswer, show: Show) -> SizeView:
     """Put a size into words."""
     if answer.units is None or answer.days is None:
         return SizeView(_why_not(document, answer), "", "", "", None)
-    needed = answer.units.sequential if document.method == "sequential" else answer.units.fixed
+    needed = units_needed(answer.units, document.method)
     days = max(1, round(answer.days))
     pace = show.number(answer.enrolled_a_day, digits=0 if answer.enrolled_a_day >= FEW_A_DAY else 1)
     fits = days <= document.maximum_days
@@ -78,6 +80,7 @@ def words_of(document: Experiment, answer: SizeAnswer, show: Show) -> SizeView:
         looking=_looking(document, answer, show),
         warning="" if fits else f"That is longer than the {limit} at most. {CHANGE_SOMETHING}",
         fits=fits,
+        needed=needed,
     )
 
 
@@ -90,6 +93,8 @@ def _looking(document: Experiment, answer: SizeAnswer, show: Show) -> str:
         return ""
     other = answer.units.fixed if document.method == "sequential" else answer.units.sequential
     text = show.count(other, *UNITS["customer"])
+    if document.method == "group_sequential":
+        return f"With one look at the end it would be {show.count(answer.units.fixed, *UNITS['customer'])}."
     if document.method == "sequential":
         return f"With one look at the end it would be {text}; a large effect is seen earlier than planned."
     return f"With results that hold at every look it would be {text}."

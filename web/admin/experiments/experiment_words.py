@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from engine.experiments.results import ExperimentVerdict, Results
-from engine.model.experiment import Experiment, LearningMode, MetricName, State, Unit
+from engine.model.experiment import Experiment, LearningMode, Method, MetricName, State, Unit
 from engine.model.timestamps import DAY
 from web.format import NOTHING, Show
 
@@ -158,6 +158,13 @@ def _going_on(document: Experiment, results: Results, verdict: ExperimentVerdict
     """Say that it must go on, and for how long."""
     left = days_left_text(results.days_left, show)
     sentence = f"Keep going: {left}" if left else "Keep going"
+    if results.next_look is not None:
+        next_look = f"The next look is on {show.day(results.next_look)}."
+        if verdict.lift is None:
+            return Summary("Keep going", sentence, f"{next_look} Until then nothing is compared.", "info")
+        interval = lift_text(verdict.low, verdict.high, show)
+        next_look += f" At the last one {name_of(document, verdict.variant)}: {interval}."
+        return Summary("Keep going", sentence, next_look, "info")
     if verdict.kind == "too_few":
         need = f"Each variant needs 100 {UNITS[document.unit][1]} and 20 purchases before there is an interval."
         return Summary("Too few yet", sentence, need, "info")
@@ -175,7 +182,14 @@ def days_left_text(days: float | None, show: Show) -> str:
     return "less than a day" if days < 1 else f"about {show.count(round(days), 'day')}"
 
 
+CERTAIN: Mapping[Method, str] = {
+    "sequential": "at every look",
+    "group_sequential": "at each of the five looks",
+    "fixed": "for one look at the planned number",
+}
+
+
 def _certainty(document: Experiment) -> str:
     """Return what the interval promises."""
-    when = "at every look" if document.method == "sequential" else "for one look at the planned number"
+    when = CERTAIN[document.method]
     return f"The interval holds with 95% certainty, {when}."

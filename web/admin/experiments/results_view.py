@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from engine.experiments.comparisons import GuardrailState, MetricComparison, has_mismatch
+from engine.experiments.log_evidence import units_of_log
 from engine.experiments.results import Results, SegmentResult
-from engine.model.experiment import Experiment
+from engine.model.experiment import Experiment, Method
+from rules.language.codes import decimals_of
 from web.admin.experiments.experiment_words import METRICS, UNITS, lift_text, measured, name_of, value_text
+from web.admin.experiments.log_words import evidence_texts
 from web.admin.shell.csv_file import Rows
 from web.charts.candidate_charts import Spec
-from web.charts.experiment_charts import VariantLift, lifts
+from web.charts.experiment_charts import VariantLift, VariantValue, lifts, values
 from web.format import NOTHING, Show
 
 TOO_FEW = "Too few yet"
@@ -80,7 +84,10 @@ class ResultsView:
     split: str
     history: Sequence[VariantLift]
     chart: Spec | None
+    values_chart: Spec | None
+    power: str
     assumed: Sequence[str]
+    log: Sequence[str]
 
 
 class Look(NamedTuple):
@@ -111,7 +118,10 @@ def view_of(look: Look) -> ResultsView:
         split=_split(results, show),
         history=history,
         chart=lifts(history, show=show, measure=measure) if has_chart else None,
+        values_chart=_values_chart(look),
+        power=_power(document, results, show),
         assumed=_assumed(document, results, show),
+        log=evidence_texts(document, results.log, show),
     )
 
 
@@ -214,14 +224,53 @@ def _history(document: Experiment, results: Results) -> list[VariantLift]:
     ]
 
 
+def _values_chart(look: Look) -> Spec | None:
+    """Chart the deciding metric by day; None before the second day."""
+    document, show, currency = look.document, look.show, look.currency
+    is_share, is_money = document.primary == "conversion", document.primary not in ("conversion", "orders")
+    scale = 10 ** -decimals_of(currency) if is_money else 1
+    ids, points = [variant.id for variant in document.variants], {}
+    for point in look.results.history:
+        for variant, value in ((ids[0], point.control_value), (point.variant, point.value)):
+            if value is not None:
+                points[point.day, variant] = VariantValue(
+                    label=name_of(document, variant),
+                    position=ids.index(variant),
+                    day=point.day,
+                    value=value * scale,
+                    text=value_text(document.primary, value, show, currency),
+                )
+    if len({day for day, _ in points}) < 2:
+        return None
+    measure = METRICS[document.primary] + (f", {currency}" if is_money else "")
+    return values([points[key] for key in sorted(points)], show=show, measure=measure, is_share=is_share)
+
+
+def _power(document: Experiment, results: Results, show: Show) -> str:
+    """Say which change can be seen with what is in; empty where it is not known."""
+    matured = sum(variant.matured for variant in results.variants) + units_of_log(results.log)
+    if not results.planned_units or not matured:
+        return ""
+    smallest = document.minimum_effect_percent / 100 * math.sqrt(results.planned_units / matured)
+    return f"With what is in, a change of {show.percent(smallest)} is seen with a chance of 80%."
+
+
+HOLDS: Mapping[Method, str] = {
+    "sequential": (
+        "The intervals hold at every look (a 95% confidence sequence), so you may look and stop whenever you like."
+    ),
+    "group_sequential": (
+        "The intervals hold at five looks, at fifths of the longest run (bounds by O'Brien and Fleming's spending). "
+        "Between looks nothing changes."
+    ),
+    "fixed": "The intervals hold once, when the planned number has matured. Stopping earlier finds chance differences.",
+}
+
+
 def _assumed(document: Experiment, results: Results, show: Show) -> list[str]:
     """Return what the numbers rest on, a sentence each."""
     unit, units = UNITS[document.unit]
-    holds = (
-        "The intervals hold at every look (a 95% confidence sequence), so you may look and stop whenever you like."
-        if document.method == "sequential"
-        else "The intervals hold once, when the planned number has matured. Stopping earlier finds chance differences."
-    )
+    holds = HOLDS[document.method]
     planned = (
         f"Planned: {show.count(results.planned_units, unit, units)} for a change of "
         f"{show.percent(document.minimum_effect_percent / 100)} with a chance of 80%."

@@ -1,0 +1,220 @@
+"""What the results of an experiment show beside the verdict: the metric by day, power, the log, and the PDF."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+import web
+from engine.experiments.log_answers import LogAnswer
+from engine.experiments.log_evidence import LogEvidence
+from engine.experiments.results import Results
+from engine.model.experiment import Experiment, LogEstimate, Method, Variant
+from tests.serving import Server, Side
+from tests.web.people import Person, person_of
+from tests.web.test_admin_experiments import LIST, PAGE, act, create
+from tests.web.test_experiment_words import RUNNING, SHOW, experiment, look
+from web.admin.experiments.experiment_words import summary
+from web.admin.experiments.log_words import answer_text, counting_text, evidence_texts
+from web.admin.experiments.results_pdf import pdf_of
+from web.admin.experiments.results_view import HOLDS, Look, ResultsView, view_of
+from web.charts.experiment_charts import VariantLift, lifts
+from web.charts.paper import COLOURS, svg_of
+
+COUNTS = ((4_000, 2_000), (4_000, 2_400))
+ARM = re.compile(r"--arm-\d: (#[0-9a-f]{6})")
+
+
+def view(document: Experiment, results: Results) -> ResultsView:
+    return view_of(Look(document, results, SHOW, "EUR", {}))
+
+
+# The metric by day
+
+
+@pytest.mark.parametrize(
+    ("metric", "text", "value", "title"),
+    [
+        ("conversion", "50.0%", 0.5, "Conversion"),
+        ("revenue", "€25.00", 25.0, "Revenue, EUR"),
+        ("order_value", "€50.00", 50.0, "Order value, EUR"),
+        ("orders", "0.500", 0.5, "Purchases"),
+    ],
+)
+def test_the_deciding_metric_is_charted_by_day(metric: str, text: str, value: float, title: str) -> None:
+    document = experiment(primary=metric)
+    chart = view(document, look(document, *COUNTS)).values_chart
+    assert chart is not None
+    rows = [row for row in chart["data"]["values"] if row["variant"] == "As it is"]
+    assert len(rows) == 4
+    assert (rows[0]["value_text"], rows[0]["value"]) == (text, pytest.approx(value))
+    assert chart["layer"][0]["encoding"]["y"]["title"] == title
+    assert {row["variant"] for row in chart["layer"][-1]["data"]["values"]} == {"As it is", "PayPal"}
+
+
+def test_without_days_there_is_no_chart() -> None:
+    document = experiment()
+    assert view(document, look(document, (0, 0), (0, 0))).values_chart is None
+
+
+def test_wide_intervals_of_the_first_days_do_not_flatten_the_chart() -> None:
+    widths = (3.0, 1.0, 0.2, 0.1)
+    points = [
+        VariantLift(label="PayPal", position=1, day=day, lift=0.05, low=0.05 - width, high=0.05 + width)
+        for day, width in enumerate(widths)
+    ]
+    scale = lifts(points, show=SHOW, measure="Change")["layer"][0]["encoding"]["y"]["scale"]
+    assert scale["domain"] == pytest.approx([-0.15, 0.25])
+
+
+def test_nothing_falls_by_more_than_all_of_it() -> None:
+    document = experiment(primary="revenue")
+    [segment, *_] = look(document, (400, 40), (400, 40)).segments
+    assert segment.comparisons[0].low == -1.0
+
+
+# Power
+
+
+def test_power_says_which_change_is_seen() -> None:
+    document = experiment()
+    few, many = (view(document, look(document, (n, n // 2), (n, n // 2))).power for n in (1_000, 40_000))
+    first, second = (float(re.findall(r"change of ([\d.]+)%", text)[0]) for text in (few, many))
+    assert first > 5 > second
+    assert view(document, look(document, (0, 0), (0, 0))).power == ""
+
+
+# The log
+
+
+def test_what_the_log_counts_for_stands_with_the_variants() -> None:
+    status = msgspec.structs.replace(RUNNING, log=(LogEstimate("b", 0.2, 0.02, 9_000),))
+    document = experiment(counts_log=True, status=status)
+    [text] = view(document, look(document, *COUNTS)).log
+    assert "by the log, which counts as" in text
+    assert "the last 28 days being like those of now" in text
+
+
+@pytest.mark.parametrize(
+    ("evidence", "text"),
+    [
+        (LogEvidence("b", 0.1, 0.0, 0.2, 100, 50, False), "it no longer counts"),
+        (LogEvidence("b", 0.1, 0.0, 0.2, 100, None, True), "which counts beside the customers"),
+        (LogEvidence("b", 0.1, 0.05, 0.15, 100, 1_234, True), "PayPal: +5.0% to +15.0% conversion by the log"),
+    ],
+)
+def test_evidence_of_the_log_is_a_sentence(evidence: LogEvidence, text: str) -> None:
+    [sentence] = evidence_texts(experiment(), [evidence], SHOW)
+    assert text in sentence
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (LogAnswer("b", "not_asked"), "Not asked."),
+        (LogAnswer("b", "running", 1_000, 5_000), "PayPal: 1,000 of 5,000 decisions are read."),
+        (LogAnswer("b", "failed", refused="its process ended early"), "its process ended early. Ask again."),
+        (LogAnswer("b", "done", refused="it is new"), "cannot be known from the past, because it is new."),
+        (LogAnswer("b", "done", 9, 9, 7, 0.1, 0.0, 0.2), "0.0% to +20.0% conversion, by 7 logged decisions."),
+        (LogAnswer("b", "done", 9, 9, 7, 0.1, 0.0, 0.2, "", 800), "That is worth 800 customers of the experiment."),
+    ],
+)
+def test_answers_of_the_log_are_sentences(answer: LogAnswer, text: str) -> None:
+    assert text in answer_text(experiment(), answer, SHOW)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({}, "It does not count, unless you tick so under Size."),
+        ({"counts_log": True}, "It counts beside the customers."),
+        ({"counts_log": True, "method": "fixed"}, "It does not count: only results that hold at every look"),
+    ],
+)
+def test_whether_the_log_counts_is_said(changes: dict[str, Any], text: str) -> None:
+    assert counting_text(experiment(**changes)).startswith(text)
+
+
+# Methods
+
+
+@pytest.mark.parametrize("method", ["sequential", "group_sequential", "fixed"])
+def test_each_method_says_when_its_intervals_hold(method: Method) -> None:
+    document = experiment(method=method)
+    assert view(document, look(document, *COUNTS)).assumed[0] == HOLDS[method]
+
+
+def test_between_looks_the_next_one_is_named() -> None:
+    document = experiment(method="group_sequential", maximum_days=100)
+    early = summary(document, look(document, *COUNTS), SHOW)
+    assert early.short == "Keep going"
+    assert re.search(r"The next look is on .*\. Until then nothing is compared\.", early.detail)
+    document = experiment(method="group_sequential", maximum_days=35)
+    even = summary(document, look(document, (4_000, 2_000), (4_000, 2_000)), SHOW)
+    assert "At the last one" in even.detail
+
+
+# Paper
+
+
+def test_colours_on_paper_are_those_of_light_pages() -> None:
+    css = (Path(web.__file__).parent / "static" / "admin.css").read_text("utf-8")
+    assert tuple(ARM.findall(css)[:8]) == COLOURS
+
+
+def test_a_chart_becomes_a_picture_with_its_labels() -> None:
+    document = experiment()
+    shown = view(document, look(document, *COUNTS))
+    assert shown.chart is not None
+    picture = svg_of(shown.chart)
+    assert picture.startswith("<svg")
+    assert "PayPal" in picture
+
+
+@pytest.mark.parametrize("name", ["PayPal first", '#image("/etc/passwd") $x$ *b* 支払い עברית', "</svg><script>"])
+def test_any_name_goes_onto_paper(name: str) -> None:
+    variants = (Variant(id="a", name="As it is"), Variant(id="b", name=name, order=("paypal",)))
+    document = experiment(name=name, hypothesis=name, variants=variants)
+    results = look(document, *COUNTS)
+    paper = pdf_of(Look(document, results, SHOW, "EUR", {}), view(document, results), summary(document, results, SHOW))
+    assert paper.startswith(b"%PDF-")
+    assert len(paper) > 10_000
+
+
+def test_paper_of_nothing_is_paper_too() -> None:
+    document = experiment()
+    results = look(document, (0, 0), (0, 0))
+    paper = pdf_of(Look(document, results, SHOW, "EUR", {}), view(document, results), summary(document, results, SHOW))
+    assert paper.startswith(b"%PDF-")
+
+
+# The pages
+
+
+@pytest.fixture
+def person(server: Server, side: Side) -> Person:
+    return person_of(server, side)
+
+
+def test_results_are_downloaded_as_pdf(person: Person) -> None:
+    create(person)
+    assert person.client.get(person.address(f"{PAGE}/results.pdf")).status_code == 404
+    act(person, "start")
+    assert f"{PAGE.split('/admin')[1]}/results.pdf" in person.get(PAGE)
+    answer = person.client.get(person.address(f"{PAGE}/results.pdf"))
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/pdf")
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.content.startswith(b"%PDF-")
+
+
+def test_five_looks_can_be_chosen(person: Person) -> None:
+    assert "Look five times" in person.get(f"{LIST}/new")
+    create(person, method="group_sequential")
+    act(person, "start")
+    text = person.get(PAGE)
+    assert "The next look is on" in text
+    assert "The intervals hold at five looks" in text

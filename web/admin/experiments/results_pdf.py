@@ -1,0 +1,87 @@
+"""The results of an experiment as a PDF to pass on: the verdict, the charts and the tables of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+import typst
+
+from web.admin.experiments.experiment_words import METRICS, Summary
+from web.admin.experiments.results_view import Look, ResultsView
+from web.charts.candidate_charts import Spec
+from web.charts.paper import svg_of
+
+TEMPLATE = Path(__file__).parents[2] / "templates" / "experiments" / "results.typ"
+
+
+class PaperPart(msgspec.Struct, frozen=True, kw_only=True):
+    """A heading with a chart, a table (its first row the head, its first `left` columns texts) or lines below."""
+
+    title: str
+    note: str = ""
+    chart: str | None = None
+    rows: Sequence[Sequence[str]] = ()
+    left: int = 1
+    lines: Sequence[str] = ()
+
+
+def pdf_of(look: Look, view: ResultsView, summary: Summary) -> bytes:
+    """Set the results of one look on paper. It takes some seconds of CPU: call it beside the event loop."""
+    document, show = look.document, look.show
+    with TemporaryDirectory() as folder:
+        charts = [_drawn(Path(folder), number, chart) for number, chart in enumerate((view.chart, view.values_chart))]
+        data = {
+            "title": document.name,
+            "about": document.hypothesis or "Compared on customers drawn at random.",
+            "verdict": summary.sentence,
+            "detail": summary.detail,
+            "footer": f"As of {show.moment(look.results.as_of)}",
+            "parts": _parts(look, view, charts),
+        }
+        (Path(folder) / "data.json").write_bytes(msgspec.json.encode(data))
+        source = Path(folder) / "results.typ"
+        source.write_bytes(TEMPLATE.read_bytes())
+        made = typst.compile(str(source), root=folder, ignore_system_fonts=True)
+    if not isinstance(made, bytes):
+        raise TypeError("typst made several files")
+    return made
+
+
+def _drawn(folder: Path, number: int, spec: Spec | None) -> str | None:
+    """Draw a chart into the folder and return its file's name."""
+    if spec is None:
+        return None
+    name = f"chart{number}.svg"
+    (folder / name).write_text(svg_of(spec), "utf-8")
+    return name
+
+
+def _parts(look: Look, view: ResultsView, charts: Sequence[str | None]) -> list[PaperPart]:
+    metric = METRICS[look.document.primary]
+    variants = [("Variant", "Share", "Units", "Outcomes in", metric, "Change, 95%", "Chance to win")]
+    variants += [
+        (row.name, row.share, row.units, row.matured, row.value, "Control" if row.is_control else row.lift, row.chance)
+        for row in view.variants
+    ]
+    metrics = [("Metric", "Variant", "Control", "Variant's value", "Change, 95%")]
+    metrics += [(row.metric, row.variant, row.control_value, row.value, row.lift) for row in view.metrics]
+    segments = [("Segment", "Units", *view.others)]
+    segments += [(row.name, row.units, *row.lifts) for row in view.segments]
+    health = [("Split", "As planned" if view.split_holds else "Does not hold", view.split)]
+    health += [
+        (row.metric, "Broken" if row.is_broken else "Not broken", f"{row.variant}: at most {row.tolerated} lost")
+        for row in view.guardrails
+    ]
+    parts = [
+        PaperPart(title="Variants", note=f"{view.units} enrolled, {view.matured} of outcomes in.", rows=variants),
+        PaperPart(title=f"Change of {metric.lower()} over time", chart=charts[0]),
+        PaperPart(title=f"{metric} over time", chart=charts[1]),
+        PaperPart(title="Metrics", note="Only the first decides.", rows=metrics, left=2),
+        PaperPart(title="Health", rows=[("Check", "State", "Detail"), *health], left=3),
+        PaperPart(title="Segments", note="Among many segments some differ by chance.", rows=segments),
+        PaperPart(title="How this is computed", lines=[*view.log, *view.assumed]),
+    ]
+    return [part for part in parts if part.chart or len(part.rows) > 1 or part.lines]
