@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import time
 
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from engine.clock import now_ms
+from engine.model.timestamps import DAY
+from engine.store.experiments.sums import UnitTotals
 from tests.browser.conftest import PATIENCE_MS, PROJECT, Site, log_in, take
 
 pytestmark = pytest.mark.browser
@@ -22,7 +26,7 @@ class Shop:
     """A merchant with two methods, and customers who ask for their order."""
 
     def __init__(self, site: Site, slug: str) -> None:
-        self.site = site
+        self.site, self.slug = site, slug
         self.email = site.add_merchant(slug)
         self.key = site.output("keys", "create", "--merchant", slug, "--kind", "secret", "--json")["key"]
         self.send("/v1/placements", {"key": "payment_methods", "name": "Payment methods", "policy": {"type": "fixed"}})
@@ -38,6 +42,19 @@ class Shop:
             time.sleep(0.2)
             answer = httpx.post(f"{self.site.url}{path}", json=body, headers=headers, timeout=20)
         assert answer.status_code in (200, 201), answer.text
+
+    def count(self, experiment: str, *counts: tuple[str, int, int]) -> None:
+        """Add units and buyers, (variant, units, buyers), to an experiment's sums, as if they had come a day ago."""
+        hour = (now_ms() - 3 * DAY) // 3_600_000
+        with sqlite3.connect(self.site.data / "tap2.sqlite", timeout=30) as database:
+            (merchant,) = database.execute(
+                "SELECT id FROM merchants WHERE slug = ? AND mode = 'live'", [self.slug]
+            ).fetchone()
+            for variant, units, bought in counts:
+                totals = UnitTotals(units, bought, bought, bought, bought * 5_000, bought * 2.5e7, bought * 5_000.0)
+                row = (merchant, "payment_methods", experiment, 1, "", hour, variant, *totals)
+                marks = ",".join("?" * len(row))
+                database.execute(f"INSERT INTO experiment_sums VALUES ({marks})", row)
 
     def visit(self) -> None:
         for number in range(CUSTOMERS):
@@ -123,4 +140,107 @@ def end(page: Page) -> None:
     page.get_by_label("Reason to conclude").fill("It sells more")
     page.get_by_role("button", name="Conclude now").click()
     expect(page.get_by_role("heading", name="Concluded: “PayPal on top” is in force.")).to_be_visible()
+    is_accessible(page)
+
+
+GUARDED = {
+    "id": "card-last",
+    "name": "Card last",
+    "share": 0.5,
+    "guardrails": [{"metric": "conversion", "tolerated_percent": 5}],
+    "variants": [{"id": "control", "name": "As it is"}, {"id": "last", "name": "No card", "candidates_off": ["card"]}],
+}
+
+
+def test_an_experiment_is_approved_wins_and_is_archived(page: Page, site: Site) -> None:
+    shop = Shop(site, "winner")
+    second = "second@winner.example"
+    site.run("user", "add", second, "--merchant", "winner", "--role", "admin", "--name", "Sam")
+    shop.send("/v1/placements/payment_methods/experiments", GUARDED)
+    shop.send("/v1/placements/payment_methods/experiments/card-last/start", {"reason": "planned"})
+    shop.count("card-last", ("control", 4_000, 2_000), ("last", 4_000, 1_400))
+    log_in(page, shop.email)
+    ask_for_approval(page)
+    page.context.clear_cookies()
+    log_in(page, second)
+    start_by_keyboard(page)
+    shop.count("paypal-first", ("control", 4_000, 2_000), ("paypal-on-top", 4_000, 2_400))
+    page.reload()
+    expect(page.get_by_role("heading", name="PayPal on top is better: +")).to_be_visible()
+    expect(page.locator("#chart-lifts svg")).to_be_visible()
+    is_accessible(page)
+    take(page, "experiment-verdict")
+    assert page.request.get(f"{page.url}/results.pdf").headers["content-type"] == "application/pdf"
+    guardrail_stopped(page)
+    apply_by_keyboard(page)
+    archive(page)
+
+
+def ask_for_approval(page: Page) -> None:
+    """Turn review on, set an experiment up, ask the log, and ask for approval."""
+    page.goto("/admin/live/placements/payment_methods/changes")
+    page.get_by_role("button", name="Turn on review").click()
+    expect(page.get_by_role("status")).to_contain_text("Review is on")
+    page.goto("/admin/live/experiments/new")
+    page.get_by_label("Name", exact=True).first.fill("PayPal first")
+    page.locator("#field-v1\\.name").fill("PayPal on top")
+    page.get_by_label("Variant 2: position 1").select_option(label="PayPal")
+    page.get_by_label("Share of the audience").fill("50")
+    page.get_by_label("At least").fill("0")
+    page.get_by_label("Count what the log says").check()
+    page.get_by_role("button", name="Save as a draft").click()
+    expect(page.get_by_text("A second person must approve the start.")).to_be_visible()
+    page.get_by_role("button", name="Ask the log").click()
+    expect(page.locator("#checks")).to_contain_text("PayPal on top: cannot be known from the past")
+    is_accessible(page)
+    page.get_by_role("button", name="Ask for approval").click()
+    expect(page.get_by_text("Waits for approval")).to_be_visible()
+
+
+def start_by_keyboard(page: Page) -> None:
+    """Approve and start with the keyboard alone."""
+    page.goto("/admin/live/experiments/payment_methods/paypal-first")
+    for name in ("Approve", "Start"):
+        page.get_by_role("button", name=name, exact=True).focus()
+        page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Keep going")).to_be_visible()
+
+
+def guardrail_stopped(page: Page) -> None:
+    """Wait until the other experiment has been stopped by itself."""
+    here, waited = page.url, 0
+    page.goto("/admin/live/experiments/payment_methods/card-last")
+    stopped = page.get_by_text("everybody gets the control: guardrail: No card loses more than 5% of conversion")
+    while not stopped.count() and waited < COUNTED_MS:
+        page.wait_for_timeout(1_000)
+        waited += 1_000
+        page.reload()
+    expect(stopped).to_be_visible()
+    is_accessible(page)
+    page.goto(here)
+
+
+def apply_by_keyboard(page: Page) -> None:
+    """Publish what the winner changes, with the keyboard alone."""
+    page.locator("summary", has_text="Conclude").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("radio", name="PayPal on top").focus()
+    page.keyboard.press("Space")
+    page.get_by_label("Reason to conclude").focus()
+    page.keyboard.type("It sells more")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Concluded: “PayPal on top” is in force.")).to_be_visible()
+
+
+def archive(page: Page) -> None:
+    """See the version that was published, then take the experiment off the list."""
+    here = page.url
+    page.goto("/admin/live/placements/payment_methods/versions")
+    expect(page.get_by_text("It sells more").first).to_be_visible()
+    page.goto(here)
+    page.get_by_role("button", name="Archive").click()
+    expect(page.get_by_role("button", name="Restore")).to_be_visible()
+    page.goto("/admin/live/experiments")
+    expect(page.get_by_text("1 archived experiment")).to_be_visible()
     is_accessible(page)
