@@ -53,9 +53,8 @@ class Route(NamedTuple):
             return part
         if "/changes/" in self.template or "/rules/" in self.template:
             return "rule"
-        return next(
-            kind for kind in ("scenarios", "emergencies", "candidates", "methods") if f"/{kind}/" in self.template
-        )
+        kinds = ("scenarios", "emergencies", "candidates", "methods", "budgets")
+        return next(kind for kind in kinds if f"/{kind}/" in self.template)
 
 
 def routes_of(app: Litestar) -> list[Route]:
@@ -84,6 +83,7 @@ def full(server: Server) -> Side:
         (f"{path}/candidates", {"id": "hidden", "label": f"{SECRET} card", "type": "card"}),
         (f"{path}/rules", rule),
         (f"{path}/experiments", {**examples.EXPERIMENT, "id": "hidden", "name": f"{SECRET} test"}),
+        ("/v1/budgets", {**examples.BUDGET, "id": "hidden", "name": f"{SECRET} budget"}),
         ("/v1/lists", {"name": "hidden", "values": [f"{SECRET} value"]}),
         ("/v1/vocabulary", {**examples.FIELD, "name": "cart.hidden", "label": f"{SECRET} field"}),
     ):
@@ -104,7 +104,8 @@ def ids(server: Server, full: Side) -> dict[str, str]:
     entries = server.run(server.engine.catalogue.audit(full.merchant.id, limit=1))
     return {
         "key": "payment_methods", "kind": "rule", "rule": "hidden", "methods": "hidden", "candidates": "hidden",
-        "scenarios": "none", "emergencies": "1", "number": "1", "name": "hidden", "file": "shares.csv",
+        "budgets": "hidden", "scenarios": "none", "emergencies": "1", "number": "1", "name": "hidden",
+        "file": "shares.csv",
         "key_id": keys[0].id, "decision_id": full.decide()["decision_id"], "entry_id": str(entries[0].id),
         "placement": "payment_methods", "experiment_id": "hidden", "experiment_file": "results.json", "act": "start",
         "person_id": str(server.run(server.engine.team.user(owner)).id),

@@ -53,3 +53,92 @@ def test_a_changed_budget_stands_among_the_changes_of_versions(person: Person, s
     versions = side.client.get("/v1/placements/offers/versions").json()["items"]
     page = person.get(f"/admin/placements/offers/versions/{versions[0]['version']}")
     assert "Budget “Spring campaign”" in page
+
+
+# Pages of their own
+
+
+def test_the_list_says_what_offers_take_off_and_budgets_have_left(person: Person, side: Side) -> None:
+    side.client.post("/v1/personalize/offers", json={"context": {"cart": {"total": 9_000, "currency": "EUR"}}})
+    page = person.get("/admin/offers")
+    assert "10% off, at most €20.00" in page
+    assert "Spring campaign" in page
+    assert "€9.00" in page
+    assert "Nearly spent" in page
+
+
+def test_an_empty_list_says_what_to_do(server: Server, side: Side) -> None:
+    page = person_of(server, side).get("/admin/offers")
+    assert "No offers yet" in page
+    assert "No budgets yet" in page
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({"enabled": False}, "Paused"),
+        ({"offer": {**OFFER, "ends_at": "2026-01-01T00:00:00Z"}}, "Ended"),
+        ({"offer": {**OFFER, "starts_at": "2100-01-01T00:00:00Z"}}, "Not yet"),
+        ({"offer": {**OFFER, "benefit": {"type": "fixed_amount", "amount": 500}}}, "€5.00 off"),
+        ({"offer": {**OFFER, "benefit": {"type": "free_shipping", "maximum": 700}}}, "Free shipping, at most €7.00"),
+    ],
+)
+def test_an_offer_shows_its_state(person: Person, side: Side, changes: dict[str, object], state: str) -> None:
+    document = {"id": "ten", "label": "Ten percent", "offer": OFFER} | changes
+    answer = side.client.put("/v1/placements/offers/candidates/ten", json=document, headers={"if-match": "*"})
+    assert answer.status_code == 200
+    assert state in person.get("/admin/offers")
+
+
+def test_a_budget_is_made_and_its_cap_changed_on_its_page(person: Person, side: Side) -> None:
+    made = person.send(
+        "/admin/budgets/new", id="once", name="Once", currency="eur", uses="1", period="day", scope="customer"
+    )
+    assert made.status_code == 303
+    assert "1 use a day for each customer" in person.get("/admin/offers")
+    saved = person.send("/admin/budgets/once", name="Twice", uses="2", version=person.version("/admin/budgets/once"))
+    assert "Saved and in force" in saved.text
+    stored = side.client.get("/v1/budgets/once").json()
+    assert (stored["name"], stored["uses"], stored["period"], stored["scope"]) == ("Twice", 2, "day", "customer")
+
+
+def test_a_cap_that_makes_no_sense_is_refused_beside_its_field(person: Person, side: Side) -> None:
+    version = person.version("/admin/budgets/spring")
+    for wrong in ({"amount": "-1"}, {"uses": "many"}, {"name": ""}, {"amount": "", "uses": ""}):
+        answer = person.send(
+            "/admin/budgets/spring", **({"name": "Spring", "amount": "10", "version": version} | wrong)
+        )
+        assert answer.status_code == 422
+        assert "field-error" in answer.text
+    assert side.client.get("/v1/budgets/spring").json()["amount"] == 1000
+
+
+def test_somebody_elses_cap_is_not_overwritten(person: Person, side: Side) -> None:
+    version = person.version("/admin/budgets/spring")
+    changed = {**examples.BUDGET, "amount": 7000}
+    assert side.client.put("/v1/budgets/spring", json=changed, headers={"if-match": "*"}).status_code == 200
+    answer = person.send("/admin/budgets/spring", name="Spring", amount="5", version=version)
+    assert "Someone else saved this" in answer.text
+    assert side.client.get("/v1/budgets/spring").json()["amount"] == 7000
+
+
+def test_a_budgets_page_shows_its_ledger_in_pages(person: Person, side: Side) -> None:
+    raised = {**examples.BUDGET, "amount": 10**6}
+    side.client.put("/v1/budgets/spring", json=raised, headers={"if-match": "*"})
+    for _ in range(51):
+        asked = {"offer_id": "ten", "context": {"cart": {"total": 9_000, "currency": "EUR"}}}
+        assert side.client.post("/v1/redemptions/hold", json=asked).status_code == 201
+    page = person.get("/admin/budgets/spring")
+    assert page.count("<td>Held</td>") == 50
+    older = page.partition("?before=")[2].partition('"')[0]
+    assert person.get(f"/admin/budgets/spring?before={older}").count("<td>Held</td>") == 1
+    assert person.get("/admin/budgets/spring?before=odd").count("<td>Held</td>") == 50
+
+
+def test_a_cap_goes_into_the_draft_under_review(server: Server, person: Person, side: Side) -> None:
+    server.run(server.engine.accounts.set_review(side.merchant, on=True, actor_name="tests"))
+    page = "/admin/budgets/spring"
+    answer = person.send(page, name="Spring", amount="9000", version=person.version(page))
+    assert "Saved in the draft" in answer.text
+    assert side.client.get("/v1/budgets/spring").json()["amount"] == 1000
+    assert "/budgets/spring" in person.get("/admin/placements/offers/changes")

@@ -10,6 +10,7 @@ from engine.model.actor import Actor
 from engine.model.experiment import Experiment, Variant
 from tests.serving import Server, Side
 from tests.web.people import person_of
+from web.openapi import examples
 
 OTHERS = (
     "/admin/live/placements/payment_methods",
@@ -21,6 +22,7 @@ OTHERS = (
     "/admin/live/rules/payment_methods/{rule}",
     "/admin/live/fields/cart.gift",
     "/admin/live/decisions/{decision}",
+    "/admin/live/budgets/spring",
     "/admin/live/experiments/payment_methods/paypal",
     "/admin/live/experiments/payment_methods/paypal/edit",
     "/admin/live/experiments/payment_methods/paypal/results.json",
@@ -38,6 +40,7 @@ ACTS = (
     ("/admin/live/keys/{key}/rotate", {"overlap": "0"}),
     ("/admin/live/keys/{key}/revoke", {"confirm": "xxxx"}),
     ("/admin/live/audit/{entry}/restore", {}),
+    ("/admin/live/budgets/spring", {"name": "Mine", "amount": "1"}),
     ("/admin/live/experiments/new", {"placement": "payment_methods", "name": "Mine"}),
     ("/admin/live/experiments/audience", {"placement": "payment_methods"}),
     ("/admin/live/experiments/payment_methods/paypal/edit", {"name": "Mine"}),
@@ -57,6 +60,7 @@ def empty_side(server: Server) -> Side:
 def ids(server: Server, side: Side) -> dict[str, str]:
     """Ids of what belongs to the furnished merchant."""
     add_experiment(server, side)
+    side.client.post("/v1/budgets", json=examples.BUDGET)
     rule = side.client.get("/v1/placements/payment_methods/rules").json()["items"][0]["id"]
     keys = server.run(server.engine.accounts.keys(side.merchant.id))
     path = f"/v1/placements/payment_methods/rules/{rule}"

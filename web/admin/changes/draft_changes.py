@@ -288,6 +288,7 @@ def _address(frame: Frame, key: str, item: DraftItem) -> str:
         "candidate": f"/methods/{item.id}" if key == "payment_methods" else f"/placements/{key}/candidates/{item.id}",
         "placement": f"/placements/{key}/settings",
         "field": f"/fields/{item.id}",
+        "budget": f"/budgets/{item.id}",
     }
     return f"{frame.base}{pages[item.kind]}" if item.kind in pages else ""
 

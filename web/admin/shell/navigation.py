@@ -35,6 +35,7 @@ NAVIGATION = (
             NavigationItem("Overview", "/", "layout-dashboard"),
             NavigationItem("Placements", "/placements", "target"),
             NavigationItem("Rules", "/rules", "adjustments"),
+            NavigationItem("Offers", "/offers", "tags"),
             NavigationItem("Experiments", "/experiments", "flask"),
             NavigationItem("Decisions", "/decisions", "list-search"),
         ),

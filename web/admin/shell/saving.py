@@ -19,13 +19,17 @@ def into_draft(frame: Frame) -> bool:
 
 
 async def placement_for(frame: Frame, kind: Kind, placement: str) -> str:
-    """Return the placement whose draft carries a change; fields and lists go with payment methods, or the first."""
-    if kind not in ("field", "list"):
+    """Return the placement whose draft carries a change that belongs to none.
+
+    Budgets go with offers, fields and lists with payment methods, or with the first placement.
+    """
+    if scope_of(kind, "placement") or kind == "placement":
         return placement
     keys = [each.key for each in (await frame.engine.catalogue.configuration(frame.merchant.id)).placements]
     if not keys:
         raise NotFound("there is no placement whose draft could hold this change", field="placement")
-    return "payment_methods" if "payment_methods" in keys else keys[0]
+    usual = "offers" if kind == "budget" else "payment_methods"
+    return usual if usual in keys else keys[0]
 
 
 async def read(frame: Frame, kind: Kind, placement: str, id: str) -> Resource:

@@ -105,7 +105,7 @@ def _list_of(frame: Frame, kind: Kind, placement: str) -> str:
             if placement == "payment_methods"
             else f"{frame.base}/placements/{placement}/candidates"
         )
-    return f"{frame.base}/{'lists' if kind == 'list' else 'fields'}"
+    return f"{frame.base}/{ {'list': 'lists', 'budget': 'offers'}.get(kind, 'fields') }"
 
 
 handlers = [restore, take_back]

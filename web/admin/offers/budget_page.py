@@ -1,0 +1,206 @@
+"""One budget: its caps, what it has spent, the offers that it pays for, and its ledger."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from engine.model.documents.offer import OfferBudget
+from engine.model.errors import NotFound
+from engine.model.offers.hold import LedgerEntry
+from engine.model.resource import Resource
+from web.admin.offers.offer_list import BudgetRow, OfferRow, budget_row, offer_rows
+from web.admin.offers.offer_words import KINDS
+from web.admin.shell import saving
+from web.admin.shell.admission import AnyRequest, typed
+from web.admin.shell.editing import Difference, Refused, no_one_else, store, to_document, version_of
+from web.admin.shell.forms import Form, Reader
+from web.admin.shell.frame import Frame, Notice
+from web.admin.shell.render import Page
+from web.typed_money import amounts_text
+
+PER_PAGE = 50
+CURSOR = re.compile(r"([0-9]{1,15})-([\x21-\x7e]{1,64})")
+WHOLE, FORM = "offers/budget.html", "offers/_budget_form.html"
+NAMES = {"name": "Name", "amount": "Amount", "uses": "Uses"}
+HINTS = {
+    "id": "Use letters, digits, - and _, at most 64 of them.",
+    "name": "Give it a name of at most 120 characters.",
+    "currency": "Use a three-letter currency code, such as EUR.",
+    "amount": "Must be an amount of at least 0, such as 500.",
+    "uses": "Must be a whole number of at least 0.",
+}
+
+
+@dataclass(frozen=True)
+class EntryRow:
+    """An entry of the ledger in words."""
+
+    recorded_at: int
+    kind: str
+    amount: str
+    hold: str
+
+
+@dataclass(frozen=True)
+class BudgetPage:
+    """The form of a budget; `glance` is None for a new one. `next` is the address of older entries."""
+
+    title: str
+    action: str
+    base: str
+    form: Form
+    saved: bool
+    theirs: Sequence[Difference]
+    glance: BudgetRow | None
+    offers: Sequence[OfferRow]
+    entries: Sequence[EntryRow]
+    next: str
+
+
+@get("/budgets/new")
+async def new_budget(frame: NamedDependency[Frame]) -> Page:
+    """Show an empty form."""
+    frame.must_change()
+    form = Form({"currency": frame.merchant.currency, "period": "total", "scope": "everybody"})
+    return frame.page(WHOLE, _new(frame, form))
+
+
+@post("/budgets/new", status_code=200)
+async def create_budget(request: AnyRequest, frame: NamedDependency[Frame]) -> Response[Any]:
+    """Make a budget."""
+    frame.must_change()
+    values = await typed(request)
+
+    async def write() -> Resource:
+        return await saving.create(frame, "", document_of(values, frame))
+
+    try:
+        created = await store(values, write, no_one_else, names=NAMES)
+    except Refused as refusal:
+        return frame.form(WHOLE, FORM, _new(frame, refusal.form), status=refusal.status)
+    text = saving.ADDED if saving.into_draft(frame) else f"{created.document.name} is ready. Offers can name it now."
+    return frame.go(f"{frame.base}/offers", notice=Notice(text))
+
+
+@get("/budgets/{id:str}")
+async def budget_page(frame: NamedDependency[Frame], id: FromPath[str], before: str = "") -> Page:
+    """Show a budget with its ledger, from behind `before`."""
+    stored = await saving.read(frame, "budget", "", id)
+    return frame.page(WHOLE, await _stored(frame, stored, Form(texts_of(stored, frame)), before=before))
+
+
+@post("/budgets/{id:str}", status_code=200)
+async def save_budget(request: AnyRequest, frame: NamedDependency[Frame], id: FromPath[str]) -> Response[Any]:
+    """Store new caps, unless someone else was faster."""
+    frame.must_change()
+    before = await saving.read(frame, "budget", "", id)
+    fixed = {name: getattr(before.document, name) for name in ("currency", "period", "scope")}
+    values = {**await typed(request), "id": id, **fixed}
+
+    async def write() -> Resource:
+        return await saving.update(frame, "", document_of(values, frame), version=version_of(values))
+
+    async def saved_now() -> Mapping[str, str]:
+        return texts_of(await saving.read(frame, "budget", "", id), frame)
+
+    try:
+        saved = await store(values, write, saved_now, names=NAMES)
+    except Refused as refusal:
+        page = await _stored(frame, before, refusal.form, theirs=refusal.theirs)
+        return frame.form(WHOLE, FORM, page, status=refusal.status)
+    page = await _stored(frame, saved, Form(texts_of(saved, frame)), saved=True)
+    return frame.form(WHOLE, FORM, page)
+
+
+def document_of(values: Mapping[str, str], frame: Frame) -> OfferBudget:
+    """Return the budget that a form describes; raise `Invalid` with every problem of its texts."""
+    reader = Reader(values, frame.show.locale)
+    currency = reader.text("currency", required="Give it a currency, such as EUR").upper()
+    texts: dict[str, Any] = {
+        "id": reader.text("id", required="Give it an id, such as spring"),
+        "name": reader.text("name", required="Give it a name"),
+        "currency": currency,
+        "amount": reader.money("amount", currency),
+        "uses": reader.integer("uses") if reader.text("uses") else None,
+        "period": reader.text("period") or "total",
+        "scope": reader.text("scope") or "everybody",
+    }
+    reader.check()
+    return to_document(texts, OfferBudget, hints=HINTS)
+
+
+def texts_of(stored: Resource, frame: Frame) -> dict[str, str]:
+    """Return a budget as its form shows it."""
+    budget: OfferBudget = stored.document
+    return {
+        "id": budget.id,
+        "name": budget.name,
+        "currency": budget.currency,
+        "amount": amounts_text(budget.amount, budget.currency, frame.show.locale),
+        "uses": "" if budget.uses is None else str(budget.uses),
+        "period": budget.period,
+        "scope": budget.scope,
+        "version": str(stored.version),
+    }
+
+
+def _new(frame: Frame, form: Form) -> BudgetPage:
+    action = f"{frame.base}/budgets/new"
+    return BudgetPage("New budget", action, f"{frame.base}/offers", form, False, (), None, (), (), "")
+
+
+async def _stored(
+    frame: Frame,
+    stored: Resource,
+    form: Form,
+    *,
+    saved: bool = False,
+    theirs: Sequence[Difference] = (),
+    before: str = "",
+) -> BudgetPage:
+    configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
+    entries, following = await _entries(frame, stored.document, before)
+    address = f"{frame.base}/budgets/{stored.id}"
+    return BudgetPage(
+        title=stored.document.name,
+        action=address,
+        base=f"{frame.base}/offers",
+        form=form,
+        saved=saved,
+        theirs=theirs,
+        glance=await _glance(frame, stored.id),
+        offers=offer_rows(frame, configuration, budget=stored.id),
+        entries=[_entry(frame, stored.document, row) for row in entries],
+        next=f"{address}?before={following}" if following else "",
+    )
+
+
+async def _glance(frame: Frame, id: str) -> BudgetRow | None:
+    """Return what a budget has spent; None for one that is not published yet."""
+    try:
+        return budget_row(frame, await frame.engine.budgets.get(frame.merchant.id, id, now=frame.show.now))
+    except NotFound:
+        return None
+
+
+async def _entries(frame: Frame, budget: OfferBudget, before: str) -> tuple[list[LedgerEntry], str]:
+    match = CURSOR.fullmatch(before)
+    start = (int(match[1]), match[2]) if match else None
+    ledger = frame.engine.budgets.ledger
+    rows = await ledger(frame.merchant.id, budget=budget.id, before=start, limit=PER_PAGE + 1)
+    last = rows[PER_PAGE - 1] if len(rows) > PER_PAGE else None
+    return rows[:PER_PAGE], f"{last.recorded_at}-{last.id}" if last else ""
+
+
+def _entry(frame: Frame, budget: OfferBudget, row: LedgerEntry) -> EntryRow:
+    return EntryRow(row.recorded_at, KINDS[row.kind], frame.show.money(row.amount, budget.currency), row.hold_id)
+
+
+handlers = [new_budget, create_budget, budget_page, save_budget]

@@ -1,0 +1,107 @@
+"""Offers and budgets at a glance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from litestar import get
+from litestar.di import NamedDependency
+
+from engine.configuration.configuration import Configuration
+from engine.kernel.plan import offers_of
+from engine.offers.budgets import BudgetBalance
+from web.admin.offers.offer_words import alert_of, cap_text, share_of, state_of, takes_off
+from web.admin.shell.frame import Frame
+from web.admin.shell.render import Page
+
+
+@dataclass(frozen=True)
+class OfferRow:
+    """An offer at a glance."""
+
+    href: str
+    name: str
+    placement: str
+    takes_off: str
+    budgets: Sequence[str]
+    state: str
+    state_kind: str
+
+
+@dataclass(frozen=True)
+class BudgetRow:
+    """A budget at a glance; `share` is what is spent or held of its cap, None where customers have their own."""
+
+    href: str
+    name: str
+    cap: str
+    spent: str
+    held: str
+    left: str
+    share: float | None
+    state: str
+    state_kind: str
+
+
+@dataclass(frozen=True)
+class OffersPage:
+    """All offers in their order, and all budgets by id."""
+
+    offers: Sequence[OfferRow]
+    budgets: Sequence[BudgetRow]
+
+
+@get("/offers")
+async def offers_page(frame: NamedDependency[Frame]) -> Page:
+    """Show the offers of all placements and what budgets have spent."""
+    configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
+    budgets = await frame.engine.budgets.page(frame.merchant.id, now=frame.show.now)
+    page = OffersPage(offer_rows(frame, configuration), [budget_row(frame, row) for row in budgets])
+    return frame.page("offers/offers.html", page)
+
+
+def offer_rows(frame: Frame, configuration: Configuration, *, budget: str = "") -> list[OfferRow]:
+    """Return the offers of all placements, or those that a budget pays for."""
+    names = {document.id: document.name for document in configuration.documents("budget")}
+    rows = []
+    for placement in sorted(configuration.placements, key=lambda placement: placement.key):
+        candidates = configuration.documents("candidate", placement.key)
+        offers = offers_of(candidates)
+        for candidate in sorted(candidates, key=lambda candidate: (candidate.position, candidate.id)):
+            offer = offers.get(candidate.id)
+            if offer is None or (budget and budget not in offer.budgets):
+                continue
+            state, kind = state_of(candidate, offer, frame.show.now)
+            rows.append(
+                OfferRow(
+                    href=f"{frame.base}/placements/{placement.key}/candidates/{candidate.id}",
+                    name=candidate.label,
+                    placement=placement.name,
+                    takes_off=takes_off(offer, frame.show),
+                    budgets=[names.get(id, id) for id in offer.budgets],
+                    state=state,
+                    state_kind=kind,
+                )
+            )
+    return rows
+
+
+def budget_row(frame: Frame, row: BudgetBalance) -> BudgetRow:
+    """Return a budget at a glance."""
+    budget, balance, share = row.budget, row.balance, share_of(row)
+    state, kind = alert_of(share)
+    return BudgetRow(
+        href=f"{frame.base}/budgets/{budget.id}",
+        name=budget.name,
+        cap=cap_text(budget, frame.show),
+        spent=frame.show.money(balance.spent, budget.currency),
+        held=frame.show.money(balance.held, budget.currency),
+        left=frame.show.money(row.left, budget.currency),
+        share=share,
+        state=state,
+        state_kind=kind,
+    )
+
+
+handlers = [offers_page]

@@ -1,0 +1,71 @@
+"""Offers and budgets in words."""
+
+from __future__ import annotations
+
+from engine.kernel.offers.availability import window_reason
+from engine.model.documents.offer import FixedAmount, FreeShipping, Offer, OfferBudget, Percentage
+from engine.model.placement import Candidate
+from engine.offers.budgets import BudgetBalance
+from web.admin.shell.forms import number_text
+from web.format import Show
+
+NEARLY_SPENT = 0.8
+KINDS = {
+    "hold": "Held",
+    "commit": "Redeemed",
+    "release": "Released",
+    "refund": "Refunded",
+}
+"""What each kind of entry says to a merchant."""
+
+
+def takes_off(offer: Offer, show: Show) -> str:
+    """Return what an offer takes off, such as “10% off, at most €20.00”."""
+    match offer.benefit:
+        case Percentage(percent, maximum):
+            return f"{number_text(percent)}% off, at most {show.money(maximum, offer.currency)}"
+        case FixedAmount(amount):
+            return f"{show.money(amount, offer.currency)} off"
+        case FreeShipping(maximum):
+            return f"Free shipping, at most {show.money(maximum, offer.currency)}"
+
+
+def state_of(candidate: Candidate, offer: Offer, now: int) -> tuple[str, str]:
+    """Return the state of an offer and the kind of its badge."""
+    if not candidate.enabled:
+        return "Paused", "warn"
+    reason = window_reason(offer, now)
+    if reason.startswith("ended"):
+        return "Ended", "plain"
+    return ("Not yet", "info") if reason else ("Offered", "good")
+
+
+def cap_text(budget: OfferBudget, show: Show) -> str:
+    """Return the caps of a budget, such as “€500.00 a day for each customer”."""
+    parts = []
+    if budget.amount is not None:
+        parts.append(show.money(budget.amount, budget.currency))
+    if budget.uses is not None:
+        parts.append(show.count(budget.uses, "use"))
+    text = " and ".join(parts)
+    text += " a day" if budget.period == "day" else ""
+    return text + (" for each customer" if budget.scope == "customer" else "")
+
+
+def share_of(row: BudgetBalance) -> float | None:
+    """Return the share of a budget that is spent or held, by its tighter cap; None where customers have their own."""
+    budget, balance = row.budget, row.balance
+    if budget.scope == "customer":
+        return None
+    pairs = ((budget.amount, balance.spent + balance.held), (budget.uses, balance.spent_uses + balance.held_uses))
+    shares = [1.0 if cap == 0 else min(1.0, used / cap) for cap, used in pairs if cap is not None]
+    return max(shares, default=None)
+
+
+def alert_of(share: float | None) -> tuple[str, str]:
+    """Return the badge of a budget's state and its kind."""
+    if share is None:
+        return "Each customer has their own", "plain"
+    if share >= 1:
+        return "Spent", "bad"
+    return ("Nearly spent", "warn") if share >= NEARLY_SPENT else ("Money left", "good")
