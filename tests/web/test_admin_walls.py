@@ -170,9 +170,9 @@ def test_editors_publish_on_the_test_side_and_publishers_on_both(
 ) -> None:
     person = person_of(server, side, role=role)  # type: ignore[arg-type]
     person.look_at(mode)
-    answer = person.send("/admin/placements/new", key="offers", name="Offers", reward="selected", credit="first")
+    answer = person.send("/admin/placements/new", key="offers", name="Bargains", reward="selected", credit="first")
     assert answer.status_code == (303 if may else 403)
-    assert ("Offers" in person.get("/admin/placements")) == may
+    assert ("Bargains" in person.get("/admin/placements")) == may
 
 
 @pytest.mark.parametrize("role", ["viewer", "editor", "publisher"])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
+from math import inf
 from typing import NamedTuple
 
 from engine.kernel.offers.quote import Cart, discount
@@ -33,7 +35,7 @@ class BudgetState(NamedTuple):
 
 def keys_of(plan: Plan, asking: Asking) -> list[BalanceKey]:
     """Return the balances that the plan's offers depend on."""
-    return sorted({key for offer in plan.offers.values() for key in balances_of(plan, offer, asking)})
+    return sorted(_key(budget, asking) for budget in plan.budgets.values())
 
 
 def balances_of(plan: Plan, offer: Offer, asking: Asking) -> tuple[BalanceKey, ...]:
@@ -44,8 +46,28 @@ def balances_of(plan: Plan, offer: Offer, asking: Asking) -> tuple[BalanceKey, .
 
 def unavailable(plan: Plan, asking: Asking, state: BudgetState) -> dict[str, str]:
     """Return the offers that cannot be had, each with its reason."""
-    reasons = ((id, _reason(plan, id, offer, asking, state)) for id, offer in plan.offers.items())
-    return {id: reason for id, reason in reasons if reason}
+    room = {id: _room(_key(budget, asking), asking, budget, state) for id, budget in plan.budgets.items()}
+    currency = asking.cart.currency or asking.currency
+    reasons = {}
+    for id, offer in plan.offers.items():
+        amount = discount(offer, asking.cart)
+        if reason := window_reason(offer, asking.now):
+            reasons[id] = reason
+        elif currency not in (None, offer.currency):
+            reasons[id] = f"is a discount in {offer.currency}"
+        elif not amount:
+            reasons[id] = "takes nothing off this cart"
+        elif id in state.own_holds:
+            # The customer's own hold pays for as much as it holds.
+            reason = _own_reason(state.own_holds[id], amount, state)
+            reasons |= {id: reason} if reason else {}
+        else:
+            for budget in offer.budgets:
+                left, reason = room[budget]
+                if left < amount:
+                    reasons[id] = reason
+                    break
+    return reasons
 
 
 def window_reason(offer: Offer, now: int) -> str:
@@ -55,32 +77,22 @@ def window_reason(offer: Offer, now: int) -> str:
     return f"ended at {offer.ends_at}" if offer.ends_at and now >= _moment(offer.ends_at) else ""
 
 
-def currency_reason(offer: Offer, asking: Asking) -> str:
-    """Return that an offer is in another currency than the cart; empty where it is not."""
-    currency = asking.cart.currency or asking.currency
-    return "" if currency in (None, offer.currency) else f"is a discount in {offer.currency}"
+def _room(key: BalanceKey, asking: Asking, budget: OfferBudget, state: BudgetState) -> tuple[float, str]:
+    """Return the largest amount that one more use may take from a budget, below 0 if none, and the reason for less."""
+    if budget.scope == "customer" and not asking.customer:
+        return -1, f"budget “{budget.id}” needs a known customer"
+    cap, balance = state.caps.get(key.budget), state.balances.get(key, Balance())
+    if cap is None or not cap.leaves_room(balance, 0, 1):
+        return -1, too_little(budget.id)
+    left = inf if cap.amount is None else cap.amount - balance.held - balance.spent
+    return left, too_little(budget.id)
 
 
-def _reason(plan: Plan, id: str, offer: Offer, asking: Asking, state: BudgetState) -> str:
-    reason = window_reason(offer, asking.now) or currency_reason(offer, asking)
-    amount = discount(offer, asking.cart)
-    if reason or not amount:
-        return reason or "takes nothing off this cart"
-    own = state.own_holds.get(id)
-    if own is not None:
-        # The customer's own hold pays for as much as it holds.
-        more = amount - own.amount
-        return _budget_reason(own.balances, state, more, 0) if more > 0 else ""
-    for budget in offer.budgets:
-        if plan.budgets[budget].scope == "customer" and not asking.customer:
-            return f"budget “{budget}” needs a known customer"
-    return _budget_reason(balances_of(plan, offer, asking), state, amount, 1)
-
-
-def _budget_reason(keys: Sequence[BalanceKey], state: BudgetState, amount: int, uses: int) -> str:
-    for key in keys:
+def _own_reason(own: Hold, amount: int, state: BudgetState) -> str:
+    more = amount - own.amount
+    for key in own.balances if more > 0 else ():
         cap = state.caps.get(key.budget)
-        if cap is None or not cap.leaves_room(state.balances.get(key, Balance()), amount, uses):
+        if cap is None or not cap.leaves_room(state.balances.get(key, Balance()), more, 0):
             return too_little(key.budget)
     return ""
 
@@ -95,5 +107,6 @@ def _key(budget: OfferBudget, asking: Asking) -> BalanceKey:
     return BalanceKey(asking.merchant_id, budget.id, period, asking.customer if budget.scope == "customer" else "")
 
 
+@lru_cache(maxsize=1024)
 def _moment(text: str) -> int:
     return to_ms(datetime.fromisoformat(text))

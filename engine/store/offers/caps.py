@@ -16,6 +16,10 @@ from engine.store.connection.bulk import insert_many
 from engine.store.tables import budget_balances, budget_caps
 
 _CAP_COLUMNS = Cap._fields
+_READ = {
+    dialect: f"SELECT {', '.join(_CAP_COLUMNS)} FROM budget_caps WHERE merchant_id = {merchant}"  # noqa: S608
+    for dialect, merchant in {"sqlite": "?", "postgresql": "$1"}.items()
+}
 
 
 async def follow(connection: AsyncConnection, merchant_id: int, changes: Iterable[tuple[Resource | None, Any]]) -> None:
@@ -34,8 +38,8 @@ async def set_caps(connection: AsyncConnection, caps: Sequence[Cap]) -> None:
 
 async def read(connection: AsyncConnection, merchant_id: int) -> dict[str, Cap]:
     """Return the caps in force, by budget."""
-    query = select(*(budget_caps.c[name] for name in _CAP_COLUMNS)).where(budget_caps.c.merchant_id == merchant_id)
-    return {row.budget: Cap(*row) for row in await connection.execute(query)}
+    rows: Iterable[Any] = await connection.exec_driver_sql(_READ[connection.dialect.name], (merchant_id,))
+    return {cap.budget: cap for cap in (Cap(*row) for row in rows)}
 
 
 async def _remove(connection: AsyncConnection, merchant_id: int, budget: str) -> None:

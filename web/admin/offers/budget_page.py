@@ -9,7 +9,7 @@ from typing import Any
 
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 
 from engine.model.documents.offer import OfferBudget
 from engine.model.errors import NotFound
@@ -90,7 +90,7 @@ async def create_budget(request: AnyRequest, frame: NamedDependency[Frame]) -> R
 
 
 @get("/budgets/{id:str}")
-async def budget_page(frame: NamedDependency[Frame], id: FromPath[str], before: str = "") -> Page:
+async def budget_page(frame: NamedDependency[Frame], id: FromPath[str], before: FromQuery[str] = "") -> Page:
     """Show a budget with its ledger, from behind `before`."""
     stored = await saving.read(frame, "budget", "", id)
     return frame.page(WHOLE, await _stored(frame, stored, Form(texts_of(stored, frame)), before=before))
