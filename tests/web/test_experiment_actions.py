@@ -48,9 +48,9 @@ def person(*, edits: bool, changes: bool, review: bool = False) -> Frame:
 @pytest.mark.parametrize(
     ("state", "names"),
     [
-        ("draft", ["start", "delete"]),
-        ("in_review", ["approve", "send-back", "delete"]),
-        ("approved", ["send-back", "start", "delete"]),
+        ("draft", ["ask-log", "start", "delete"]),
+        ("in_review", ["ask-log", "approve", "send-back", "delete"]),
+        ("approved", ["ask-log", "send-back", "start", "delete"]),
         ("running", ["pause", "stop", "conclude"]),
         ("paused", ["resume", "stop", "conclude"]),
         ("stopped", ["conclude", "archive"]),
@@ -67,7 +67,7 @@ def test_each_state_offers_its_actions(state: State, names: list[str]) -> None:
 
 def test_reviewed_draft_is_asked_for_before_it_starts() -> None:
     publisher = person(edits=True, changes=True, review=True)
-    assert [action.name for action in actions_for(publisher, experiment())] == ["ask", "delete"]
+    assert [action.name for action in actions_for(publisher, experiment())] == ["ask-log", "ask", "delete"]
     approved = actions_for(publisher, experiment("approved"))
     assert "start" in [action.name for action in approved]
 
@@ -75,8 +75,8 @@ def test_reviewed_draft_is_asked_for_before_it_starts() -> None:
 def test_editor_prepares_but_does_not_start() -> None:
     editor = person(edits=False, changes=True, review=True)
     offered = {state: {action.name for action in actions_for(editor, experiment(state))} for state in STATES}
-    assert offered["draft"] == {"ask", "delete"}
-    assert offered["in_review"] == {"send-back", "delete"}
+    assert offered["draft"] == {"ask-log", "ask", "delete"}
+    assert offered["in_review"] == {"ask-log", "send-back", "delete"}
     assert offered["running"] == set()
 
 

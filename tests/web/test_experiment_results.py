@@ -71,6 +71,12 @@ def test_wide_intervals_of_the_first_days_do_not_flatten_the_chart() -> None:
     assert scale["domain"] == pytest.approx([-0.15, 0.25])
 
 
+@pytest.mark.parametrize(("days", "mark"), [(1, "rule"), (2, "area")])
+def test_the_interval_of_a_single_day_is_seen(days: int, mark: str) -> None:
+    points = [VariantLift(label="B", position=1, day=day, lift=0.0, low=-0.1, high=0.1) for day in range(days)]
+    assert lifts(points, show=SHOW, measure="Change")["layer"][0]["mark"]["type"] == mark
+
+
 def test_nothing_falls_by_more_than_all_of_it() -> None:
     document = experiment(primary="revenue")
     [segment, *_] = look(document, (400, 40), (400, 40)).segments

@@ -72,6 +72,8 @@ def lifts(points: Sequence[VariantLift], *, show: Show, measure: str) -> Spec:
     band = lines | {"y": y | {"field": "low"}, "y2": {"field": "high"}}
     tooltip = [tip("variant", "Variant"), tip("day_text", "Day"), tip("lift_text", "Change"), tip("range_text", "95%")]
     dot = {"type": "point", "filled": True, "size": 45, "opacity": 1}
+    # An area needs two days.
+    area, bar = {"type": "area", "opacity": 0.18, "clip": True}, {"type": "rule", "strokeWidth": 3, "opacity": 0.45}
     zero = {
         "mark": {"type": "rule", "strokeDash": [4, 4], "opacity": 0.6, "aria": False},
         "encoding": {"y": {"datum": 0}},
@@ -81,7 +83,7 @@ def lifts(points: Sequence[VariantLift], *, show: Show, measure: str) -> Spec:
         height=260,
         show=show,
         layer=[
-            {"mark": {"type": "area", "opacity": 0.18, "clip": True}, "encoding": band},
+            {"mark": area if len({row["at"] for row in rows}) > 1 else bar, "encoding": band},
             zero,
             {"mark": {"type": "line", "strokeWidth": 2}, "encoding": lines},
             {"mark": dot, "encoding": lines | {"tooltip": tooltip}},
