@@ -8,13 +8,16 @@ import io
 import pytest
 
 from engine.insights.learning_history import DayRate, arrivals, jumps
+from engine.model.scope import Scope
 from engine.model.timestamps import DAY
 from engine.statistics.evidence import Fit
+from engine.store import fits
 from tests.serving import Server, Side
 from tests.web.people import Person, person_of
 from web.charts.learning_charts import ArmDay, history
 from web.charts.learning_charts import arrivals as arrivals_chart
 from web.format import Show, viewer_locale
+from web.openapi import examples
 
 SHOW = Show(locale=viewer_locale("en"), timezone="Europe/Berlin", now=0)
 LEARNING = "/admin/live/placements/payment_methods/learning"
@@ -54,6 +57,24 @@ def test_with_results_every_chart_has_its_sentence_and_its_figures(side: Side, p
     days = list(csv.DictReader(io.StringIO(person.get(f"{LEARNING}/days.csv"))))
     # Each purchase was a choice among three candidates.
     assert sum(int(row["trials"]) for row in days) == 9
+
+
+@pytest.mark.parametrize("credit", ["cascade", "choice"])
+def test_a_cascade_shows_how_often_its_slots_are_seen(server: Server, side: Side, person: Person, credit: str) -> None:
+    path = "/v1/placements/payment_methods"
+    stored = side.client.get(path)
+    body = {**examples.PLACEMENT, "credit": credit}
+    changed = side.client.put(path, json=body, headers={"If-Match": stored.headers["ETag"]})
+    assert changed.status_code == 200, changed.text
+    buy(side, 1)
+
+    async def put() -> None:
+        scope = Scope(side.merchant.id, "payment_methods", "converted")
+        async with server.engine.database.write() as connection:
+            await fits.put(connection, scope, Fit(examination=(1.0, 0.5, 0.25)), now=0)
+
+    server.run(put())
+    assert ("Seen, from the first position down: 100%, 50%, 25%." in person.get(LEARNING)) is (credit == "cascade")
 
 
 def test_a_jump_is_dated_and_said_with_both_rates() -> None:
