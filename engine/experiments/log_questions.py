@@ -57,6 +57,8 @@ class LogQuestions:
         reward = configuration.get("placement", "", resource.place).document.reward
         async with self._database.read() as connection:
             stored = await rows.of_experiment(connection, merchant_id, resource.place, resource.id)
+            if not stored:
+                return answers_of(resource.document, reward, ())
             week = await activity.last_week(connection, merchant_id, resource.place, now=now_ms())
         conversion = week.converted / week.units if week.units else 0.0
         return answers_of(resource.document, reward, stored, conversion=conversion)

@@ -106,6 +106,7 @@ def test_the_page_asks_the_log_and_says_what_it_knows(server: Server, person: Pe
     text = person.get(f"{PAGE}/checks")
     assert "PayPal on top: cannot be known from the past, because there is no decision in this period." in text
     assert "hx-trigger" not in text
+    assert "PayPal on top: cannot be known from the past" in person.get(f"{PAGE}/edit")
 
 
 def test_every_kind_of_change_is_stored_and_shown_again(server: Server, side: Side, person: Person) -> None:

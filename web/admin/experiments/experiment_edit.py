@@ -32,6 +32,7 @@ from web.admin.experiments.experiment_form import (
 )
 from web.admin.experiments.experiment_size import SizeView, reach_of, size_view
 from web.admin.experiments.experiment_words import LEARNING, METRICS, UNITS, measured
+from web.admin.experiments.log_words import answer_text
 from web.admin.experiments.variant_form import Choices, VariantCard, card_of, choices_of, without_variant
 from web.admin.rules.builder.overlay import Given
 from web.admin.shell.admission import AnyRequest, several_typed
@@ -69,6 +70,7 @@ class ExperimentFormPage:
     may_add: bool
     audience: AudienceView
     size: SizeView
+    log: Sequence[str]
     enrolled: bool
     secondary: frozenset[str]
     theirs: Sequence[Difference]
@@ -117,6 +119,14 @@ class ExperimentEdit:
         frame = self.frame
         return audience_of(self.configuration, self.placement.key, frame.merchant, frame.show.locale, source)
 
+    async def _log(self) -> Sequence[str]:
+        """Return what the log says of the stored draft's variants; nothing before it was asked."""
+        if self.stored is None or self.is_enrolled:
+            return ()
+        answers = await self.frame.engine.log_questions.answers(self.frame.merchant.id, self.stored)
+        asked = (answer for answer in answers if answer.state != "not_asked")
+        return [answer_text(self.stored.document, answer, self.frame.show) for answer in asked]
+
     async def page(self, form: Form, audience: Audience, theirs: Sequence[Difference] = ()) -> ExperimentFormPage:
         """Make the page of a form."""
         key, frame = self.placement.key, self.frame
@@ -135,6 +145,7 @@ class ExperimentEdit:
             may_add=count < MOST_VARIANTS,
             audience=audience.view(frame.wording),
             size=await size_view(frame, key, sized(form.values), reach),
+            log=await self._log(),
             enrolled=self.is_enrolled,
             secondary=frozenset(form.value("secondary").replace(",", " ").split()),
             theirs=theirs,
