@@ -18,7 +18,7 @@ import msgspec
 
 from benchmarks.checks.preview_log import COUNTRIES, DEVICES, METHODS, Crowd, Log, Shoppers, document, make_log
 from benchmarks.speed import preview_load
-from engine.kernel.experiments.plans import IN_FORCE
+from engine.kernel.experiments.evaluated import IN_FORCE
 from engine.kernel.kernel import Draw, draw_of
 from engine.kernel.plan import Plan, PlanDocument
 from engine.kernel.scores import AnyBeliefs

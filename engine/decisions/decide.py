@@ -16,7 +16,7 @@ from engine.decisions.offer_holds import BudgetReader, OfferInput, holds_of, tra
 from engine.decisions.recorder import HoldRefused, Overloaded, Recorder
 from engine.intake.context import FactNote
 from engine.kernel.experiments.plans import with_assignments
-from engine.kernel.kernel import decide, fall_back
+from engine.kernel.kernel import answer_to, fall_back
 from engine.kernel.offers.availability import Asking, BudgetState, too_little
 from engine.kernel.offers.quote import Cart
 from engine.kernel.plan import Plan
@@ -214,10 +214,10 @@ class Decider:
         if offers is not None:
             values[UNAVAILABLE] = offers.unavailable(plan, asking_of(plan, request))
         facts = Facts(values, past, customer)
-        deciding, assignments = active.pick(facts, key)
+        deciding, assignments, question = active.evaluate(facts, key)
         plan = deciding.plan
         bucket, beliefs = deciding.for_facts(values)
-        decision = with_assignments(decide(plan, beliefs, facts, key, expires_at=expires_at(plan, now)), assignments)
+        decision = with_assignments(answer_to(question, plan, beliefs, expires_at=expires_at(plan, now)), assignments)
         answer = DecisionAnswer(decision, facts, plan, encode(decision), notes, assignments)
         return answer, log_row(answer, merchant_id, bucket, now, closes=True), deciding.learning
 

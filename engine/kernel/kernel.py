@@ -18,11 +18,19 @@ from engine.kernel.value import boost_weights, margin_weights
 from engine.model.decision import Decision, Excluded, Ranked, Skipped
 from engine.model.facts import Facts
 from engine.model.placement import Contextual, Fixed, One, Placement, Ranking, Split, Subset, Thompson
-from rules import Rule
+from rules import Firing, Rule
 
 UNLIMITED = 1_000_000
 MOST_CACHED_LIMITS = 4096
 """Of the benchmark's 50 rules, 280 sets fired in 20,000 requests."""
+
+
+class Question(NamedTuple):
+    """What an answer is made for, with the rules that fire; `key` is its randomness, and the decision's id."""
+
+    facts: Facts
+    key: str
+    firing: Firing
 
 
 def decide(
@@ -38,7 +46,20 @@ def decide(
 
     `arrange` fills the slots of a draw; pages pass another one to show the likeliest answer.
     """
-    firing = plan.compiled.evaluate(facts.values)
+    question = Question(facts, key, plan.compiled.evaluate(facts.values))
+    return answer_to(question, plan, beliefs, expires_at=expires_at, arrange=arrange)
+
+
+def answer_to(
+    question: Question,
+    plan: Plan,
+    beliefs: AnyBeliefs,
+    *,
+    expires_at: str,
+    arrange: Callable[[Draw], bandits.Arrangement] = lambda draw: draw.arrange(),
+) -> Decision:
+    """Answer a question whose rules have been evaluated."""
+    facts, key, firing = question
     limits = limits_for(plan, facts.values, firing.fired)
     ranking, propensity = [], 1.0
     if limits.eligible:

@@ -11,7 +11,9 @@ import msgspec
 from engine.kernel.beliefs import Knowledge, make_beliefs
 from engine.kernel.choice_beliefs import ChoiceBeliefs
 from engine.kernel.contextual_beliefs import ContextualBeliefs, matches_encoding
-from engine.kernel.experiments.plans import ExperimentPlans, Variants
+from engine.kernel.experiments.evaluated import Variants
+from engine.kernel.experiments.plans import ExperimentPlans
+from engine.kernel.kernel import Question
 from engine.kernel.plan import Plan, PlanDocument
 from engine.kernel.scores import AnyBeliefs
 from engine.kernel.spread import Spread
@@ -106,10 +108,18 @@ class Active(DecidingPlan):
 
     def pick(self, facts: Facts, key: str) -> tuple[DecidingPlan, tuple[Assignment, ...]]:
         """Return what decides for a request, and the request's assignments to experiments."""
+        deciding, assignments, _ = self.evaluate(facts, key)
+        return deciding, assignments
+
+    def evaluate(self, facts: Facts, key: str) -> tuple[DecidingPlan, tuple[Assignment, ...], Question]:
+        """Return the same, and the question for what decides: its rules are evaluated once."""
         if self.experiments.is_empty:
-            return self, ()
-        decides, assignments = self.experiments.pick(facts, key)
-        return self.variants.get(decides, self), assignments
+            return self, (), Question(facts, key, self.plan.compiled.evaluate(facts.values))
+        decides, assignments, firing = self.experiments.pick(facts, key)
+        deciding = self.variants.get(decides, self)
+        if firing is None:
+            firing = deciding.plan.compiled.evaluate(facts.values)
+        return deciding, assignments, Question(facts, key, firing)
 
     def of_variants(self, variants: Variants) -> DecidingPlan:
         """Return what decides with some variants, which may be those of another version of the plan."""

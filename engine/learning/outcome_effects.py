@@ -10,7 +10,7 @@ import msgspec
 import bandits
 from bandits.evidence.delay import bin_of
 from bandits.evidence.tails import amount_bin
-from engine.kernel.experiments.plans import unit_of
+from engine.kernel.experiments.evaluated import unit_of
 from engine.learning.credit_settings import EnrolmentHead, Learning
 from engine.model.experiment import Unit
 from engine.model.facts import Facts
@@ -156,11 +156,11 @@ def _add_delay(sums: Sums, state: DecisionState, credit: Credit, sign: int) -> N
     """Add the delay after which a closed decision was resolved, and that of each success."""
     row, learning = state.row, state.learning
     bin, succeeded = resolution(row, learning, credit, state.outcomes)
-    delay = DelayCell(row.merchant_id, row.placement, learning.track, bin, _day(row))
+    delay = DelayCell(row.merchant_id, row.placement, learning.reward, bin, _day(row))
     sums.add(DELAYS, delay, sign * succeeded, sign * (not succeeded))
     for candidate, counted in credit.items():
         if counted.successes:
-            arrival = ArrivalCell(row.merchant_id, row.placement, learning.track, candidate, bin, _day(row))
+            arrival = ArrivalCell(row.merchant_id, row.placement, learning.reward, candidate, bin, _day(row))
             sums.add(ARRIVALS, arrival, sign)
 
 
@@ -251,7 +251,7 @@ def _add_pending(
 
 
 def _minute_cell(row: DecisionRow, learning: Learning, candidate: str) -> MinuteCell:
-    return MinuteCell(row.merchant_id, row.placement, learning.track, candidate, row.decided_at // MINUTE)
+    return MinuteCell(row.merchant_id, row.placement, learning.reward, candidate, row.decided_at // MINUTE)
 
 
 def _amounts(learning: Learning, candidate: str, outcomes: Sequence[OutcomeRow]) -> tuple[int, int]:

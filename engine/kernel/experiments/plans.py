@@ -7,8 +7,7 @@ decides; the kernel stays as it is.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from hashlib import blake2b
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from math import prod
 from typing import Any, NamedTuple
@@ -17,9 +16,10 @@ import msgspec
 
 import rules
 from engine.kernel.experiments.assignment import choose, is_within, uniform
+from engine.kernel.experiments.evaluated import IN_FORCE, Evaluated, Variants, rule_sets
 from engine.kernel.experiments.overlay import changes_something, held_back, overlaid
 from engine.kernel.experiments.teaching import groups_of, learner_of, teaching_of
-from engine.kernel.kernel import limits_for
+from engine.kernel.kernel import MOST_CACHED_LIMITS, limits_for
 from engine.kernel.plan import Plan, PlanDocument
 from engine.model.decision import Decision
 from engine.model.errors import invalid
@@ -39,12 +39,6 @@ from engine.model.scope import Groups
 MOST_PLANS = 64
 """The most plans that the running experiments of one placement may lead to."""
 
-DEVICE_ID = "device.id"
-
-Variants = tuple[tuple[str, str], ...]
-"""The variants in force for a request, as (experiment, variant); those that change nothing are left out."""
-
-IN_FORCE: Variants = ()
 HELD_BACK: Variants = ((HOLDBACK_ID, NOT_PERSONALIZED),)
 
 
@@ -56,10 +50,11 @@ class PickKey(NamedTuple):
 
 
 class Pick(NamedTuple):
-    """What decides for a request, and the assignments behind it."""
+    """What decides for a request, the assignments behind it, and the rules that fire where they were evaluated."""
 
     key: PickKey
     assignments: tuple[Assignment, ...]
+    firing: rules.Firing | None = None
 
 
 class VariantChoice(NamedTuple):
@@ -68,6 +63,34 @@ class VariantChoice(NamedTuple):
     experiment: Experiment
     variant: Variant
     is_enrolled: bool
+
+
+class Enrolment(NamedTuple):
+    """An experiment as a request meets it: its part of the layer, and its variants' ids and weights."""
+
+    experiment: Experiment
+    layer: str
+    unit: Unit
+    first: float
+    last: float
+    is_controlled: bool
+    names: tuple[str, ...]
+    weights: tuple[float, ...]
+
+    @classmethod
+    def of(cls, experiment: Experiment) -> Enrolment:
+        """Return the entry of an experiment."""
+        first = experiment.status.offset
+        return cls(
+            experiment,
+            experiment.layer,
+            experiment.unit,
+            first,
+            first + experiment.share,
+            experiment.status.state in CONTROLLED,
+            tuple(variant.id for variant in experiment.variants),
+            tuple(variant.weight for variant in experiment.variants),
+        )
 
 
 class ExperimentPlans:
@@ -80,6 +103,8 @@ class ExperimentPlans:
         self._base = plan
         self._experiments = plan.document.experiments
         self._holdback = plan.placement.holdback
+        self._entries = [Enrolment.of(experiment) for experiment in self._experiments]
+        self._has_audiences = any(experiment.audience is not None for experiment in self._experiments)
         self._audiences, self._audience_index = _audiences(plan, self._experiments)
         self._teaching = teaching_of(self._experiments)
         if _count_plans(self._experiments) > MOST_PLANS:
@@ -87,15 +112,24 @@ class ExperimentPlans:
         self.in_force = PickKey(IN_FORCE, groups_of(self._teaching, {}))
         self.plans: dict[Variants, Plan] = {IN_FORCE: plan}
         self.keys = {self.in_force}
+        self._keys: dict[tuple[tuple[str, str, bool], ...], PickKey] = {}
         for chosen in _combinations(self._experiments):
             key = self._key(chosen)
             self.keys.add(key)
+            self._keys[tuple((each.experiment.id, each.variant.id, each.is_enrolled) for each in chosen)] = key
             if key.variants not in self.plans:
                 document = overlaid(plan.document, [(choice.experiment, choice.variant) for choice in chosen])
                 self.plans[key.variants] = self._compiled(document)
         if self._holdback:
             self.keys.add(PickKey(HELD_BACK, self.in_force.groups))
             self.plans[HELD_BACK] = self._compiled(held_back(plan.document))
+        self._rule_sets = rule_sets(self.plans)
+        self._compared = {
+            experiment.id: [_variants([VariantChoice(experiment, variant, True)]) for variant in experiment.variants]
+            for experiment in self._experiments
+            if experiment.status.state not in CONTROLLED
+        }
+        self._differences: dict[tuple[Any, ...], bool] = {}
 
     def _compiled(self, document: PlanDocument) -> Plan:
         plan = Plan(document, version=self._base.version, like=self._base)
@@ -112,21 +146,26 @@ class ExperimentPlans:
         held = _held_back(self._holdback, facts)
         if held is not None and held.variant == NOT_PERSONALIZED:
             return Pick(PickKey(HELD_BACK, self.in_force.groups), (held,))
-        chosen: list[VariantChoice] = []
+        chosen: list[tuple[str, str, bool]] = []
         assignments = [held] if held is not None else []
-        if self._experiments:
-            layers: set[str] = set()
-            for experiment in self._in_audience(facts):
-                if experiment.layer in layers:
-                    continue
-                unit = unit_of(experiment.unit, facts, key)
-                variant, assignment = self._assign(experiment, unit, facts)
-                if variant is not None:
-                    layers.add(experiment.layer)
-                    chosen.append(VariantChoice(experiment, variant, assignment is not None))
-                if assignment is not None:
+        evaluated = Evaluated(self.plans, self._rule_sets, facts)
+        taken: set[str] = set()
+        for entry in self._in_audience(facts):
+            if entry.layer in taken:
+                continue
+            experiment, unit = entry.experiment, evaluated.unit(entry.unit, key)
+            if unit is None:
+                chosen.append((experiment.id, experiment.control.id, False))
+            elif entry.first <= evaluated.place(entry.layer, unit) < entry.last:
+                assignment = self._assigned(entry, unit, evaluated)
+                chosen.append((experiment.id, assignment.variant, not entry.is_controlled))
+                if not entry.is_controlled:
                     assignments.append(assignment)
-        return Pick(self._key(chosen), tuple(assignments))
+            else:
+                continue
+            taken.add(entry.layer)
+        decides = self._keys[tuple(chosen)]
+        return Pick(decides, tuple(assignments), evaluated.firings.get(self._rule_sets[decides.variants]))
 
     def learner(self, key: PickKey) -> Groups:
         """Return the groups that the beliefs behind a plan are learned from."""
@@ -138,33 +177,44 @@ class ExperimentPlans:
         enrolled = {choice.experiment.id: choice.variant.id for choice in chosen if choice.is_enrolled}
         return PickKey(_variants(chosen), groups_of(self._teaching, enrolled))
 
-    def _in_audience(self, facts: Facts) -> list[Experiment]:
+    def _in_audience(self, facts: Facts) -> Sequence[Enrolment]:
+        if not self._has_audiences:
+            return self._entries
         fired = set(self._audiences.evaluate(facts.values).fired)
         return [
-            experiment
-            for number, experiment in enumerate(self._experiments)
+            entry
+            for number, entry in enumerate(self._entries)
             if self._audience_index[number] is None or self._audience_index[number] in fired
         ]
 
-    def _assign(
-        self, experiment: Experiment, unit: str | None, facts: Facts
-    ) -> tuple[Variant | None, Assignment | None]:
-        """Return the variant that decides, None for the plan in force, and the assignment if the unit is enrolled."""
-        if unit is None:
-            return experiment.control, None
-        variant = variant_of(experiment, unit)
-        if variant is None:
-            return None, None
-        if experiment.status.state in CONTROLLED:
-            return experiment.control, None
-        differs = self._could_differ(experiment, facts)
-        return variant, Assignment(experiment.id, variant.id, experiment.status.phase, unit, differs)
+    def _assigned(self, entry: Enrolment, unit: str, evaluated: Evaluated) -> Assignment:
+        """Return the variant of a unit inside the share; everybody has the control while it decides for all."""
+        experiment = entry.experiment
+        if entry.is_controlled:
+            return Assignment(experiment.id, experiment.control.id, experiment.status.phase, unit, differs=False)
+        variant = entry.names[choose(experiment.salt, unit, entry.names, entry.weights)]
+        return Assignment(
+            experiment.id, variant, experiment.status.phase, unit, self._could_differ(experiment, evaluated)
+        )
 
-    def _could_differ(self, experiment: Experiment, facts: Facts) -> bool:
-        """Return whether the variants could answer differently for these facts, by their policies and limits."""
-        plans = [self.plans[_variants([VariantChoice(experiment, variant, True)])] for variant in experiment.variants]
-        first = _signature(plans[0], facts)
-        return any(_signature(plan, facts) != first for plan in plans[1:])
+    def _could_differ(self, experiment: Experiment, evaluated: Evaluated) -> bool:
+        """Return whether the variants could answer differently for these facts, by their policies and limits.
+
+        It depends on which rules fire and which candidates the catalogue excludes, so answers are cached by those.
+        """
+        compared = self._compared[experiment.id]
+        fired = tuple([evaluated.firing(variants).fired for variants in compared])
+        key = (experiment.id, fired, tuple(evaluated.exclusions.items()))
+        differs = self._differences.get(key)
+        if differs is None:
+            if len(self._differences) >= MOST_CACHED_LIMITS:
+                self._differences.clear()
+            values = evaluated.facts.values
+            signatures = [
+                _signature(self.plans[variants], values, fires) for variants, fires in zip(compared, fired, strict=True)
+            ]
+            differs = self._differences[key] = any(signature != signatures[0] for signature in signatures[1:])
+        return differs
 
 
 def variant_of(experiment: Experiment, unit: str) -> Variant | None:
@@ -190,19 +240,6 @@ def with_assignments(decision: Decision, assignments: Sequence[Assignment]) -> D
         for assignment in assignments
     ]
     return msgspec.structs.replace(decision, experiments=entries)
-
-
-def unit_of(unit: Unit, facts: Facts, key: str) -> str | None:
-    """Return the name of the unit that a request belongs to; None where the request does not say it."""
-    match unit:
-        case "customer":
-            return facts.customer
-        case "decision":
-            return key
-        case "device":
-            device = facts.values.get(DEVICE_ID)
-            # What a checkout calls a device may identify a person, and units are kept longer than facts.
-            return blake2b(device.encode(), digest_size=16).hexdigest() if isinstance(device, str) else None
 
 
 def _held_back(holdback: Holdback | None, facts: Facts) -> Assignment | None:
@@ -253,10 +290,9 @@ def _variants(chosen: Sequence[VariantChoice]) -> Variants:
     return tuple((choice.experiment.id, choice.variant.id) for choice in chosen if changes_something(choice.variant))
 
 
-def _signature(plan: Plan, facts: Facts) -> tuple[Any, ...]:
+def _signature(plan: Plan, values: Mapping[str, Any], fired: tuple[int, ...]) -> tuple[Any, ...]:
     """Return what an answer for these facts depends on, besides beliefs and chance, in terms of candidates' ids."""
-    firing = plan.compiled.evaluate(facts.values)
-    limits = limits_for(plan, facts.values, firing.fired)
+    limits = limits_for(plan, values, fired)
     bounds = limits.bounds
     return (
         plan.placement.policy,

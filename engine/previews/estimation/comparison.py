@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from engine.kernel.bounds import Bounds
-from engine.kernel.experiments.plans import Variants
+from engine.kernel.experiments.evaluated import Variants
 from engine.kernel.kernel import bounds_for
 from engine.kernel.plan import Plan
 from engine.kernel.scores import AnyBeliefs
