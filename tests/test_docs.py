@@ -259,4 +259,5 @@ def test_the_readme_leads_to_a_first_decision_and_its_backup(tmp_path):
     assert documents[-1]["results"][0]["status"] == "recorded"
     assert re.search(r"same\W+true", ran.stdout)
     assert (tmp_path / "backup.sqlite").stat().st_size > 0
-    assert (tmp_path / "log").read_text() == ""
+    events = [json.loads(line)["event"] for line in (tmp_path / "log").read_text().splitlines()]
+    assert events == ["ready", "stopped"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
+import structlog
 from litestar import Litestar, Router
 from litestar.exceptions import HTTPException, ValidationException
 
@@ -42,6 +44,8 @@ from web.http.request_reading import MOST_BODY_BYTES
 from web.http.security_middleware import SecurityMiddleware
 from web.openapi import pages
 
+events = structlog.get_logger()
+
 OPEN_TO_BROWSERS = {
     "/v1/personalize/decisions": "POST",
     "/v1/personalize/decisions/batch": "POST",
@@ -61,11 +65,13 @@ def create_app(settings: Settings) -> Litestar:
         app.state.openid = provider_of(settings)
         await app.state.engine.start()
         tune()
+        events.info("ready", admin=f"http://{settings.host}:{settings.port}/admin/", process=os.getpid())
         try:
             async with demo(app.state.engine) if settings.demo else nullcontext():
                 yield
         finally:
             await app.state.engine.stop()
+            events.info("stopped", process=os.getpid())
 
     logs.configure(settings.log_level)
     app = Litestar(

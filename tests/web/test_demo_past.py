@@ -125,13 +125,14 @@ def decisions_before(folder: Path, moment: int) -> int:
 
 
 def test_the_first_start_alone_simulates_the_past(tmp_path: Path):
-    demo = {"TAP2_DEMO": "1", "TAP2_DEMO_DAYS": "1", "TAP2_DEMO_RATE": "1"}
+    demo = {"TAP2_DEMO": "1", "TAP2_DEMO_DAYS": "1", "TAP2_DEMO_RATE": "1", "TAP2_LOG_LEVEL": "info"}
     server = Server((*TAP2, "serve"), tmp_path, free_port(), demo)
     an_hour_ago = now_ms() - DAY // 24
     server.start()
     server.stop()
     first = server.log()
     assert (tmp_path / "demo-login").read_text() in first
+    assert first.index('"event": "ready"') < first.index('"event": "stopped"')
     assert "Simulating the past 1 days" in first
     old = decisions_before(tmp_path, an_hour_ago)
     assert old > 50
