@@ -71,6 +71,8 @@ def test_an_empty_list_says_what_to_do(server: Server, side: Side) -> None:
     page = person_of(server, side).get("/admin/offers")
     assert "No offers yet" in page
     assert "No budgets yet" in page
+    assert "/placements/new?key=offers" in page
+    assert "/offers/new" not in page
 
 
 @pytest.mark.parametrize(
@@ -142,3 +144,78 @@ def test_a_cap_goes_into_the_draft_under_review(server: Server, person: Person, 
     assert "Saved in the draft" in answer.text
     assert side.client.get("/v1/budgets/spring").json()["amount"] == 1000
     assert "/budgets/spring" in person.get("/admin/placements/offers/changes")
+
+
+# The form of an offer
+
+NEW = {
+    "id": "five",
+    "label": "Five off",
+    "benefit": "fixed_amount",
+    "most": "5",
+    "budget:spring": "on",
+    "title": "5 euros off",
+    "terms": "Once",
+    "code": "FIVE",
+    "min_amount": "20",
+    "enabled": "on",
+}
+
+
+def test_an_offer_is_added_on_its_page(person: Person, side: Side) -> None:
+    assert person.send("/admin/offers/new", **NEW).status_code == 303
+    stored = side.client.get("/v1/placements/offers/candidates/five").json()
+    offer = stored["offer"]
+    assert (offer["benefit"], offer["budgets"], offer["code"]) == (
+        {"type": "fixed_amount", "amount": 500},
+        ["spring"],
+        "FIVE",
+    )
+    assert offer["texts"] == {"en": {"title": "5 euros off", "terms": "Once"}}
+    assert stored["min_amount"] == 2000
+
+
+def test_a_saved_offer_keeps_what_the_form_does_not_show(person: Person, side: Side) -> None:
+    path, page = "/v1/placements/offers/candidates/ten", "/admin/offers/ten"
+    texts = {**OFFER["texts"], "de": {"title": "10 % Rabatt", "terms": ""}}  # type: ignore[dict-item]
+    full = {**OFFER, "texts": texts, "ends_at": "2100-01-01T00:00:00Z", "hold_minutes": 30}
+    document = {"id": "ten", "label": "Ten", "countries": ["DE"], "offer": full}
+    side.client.put(path, json=document, headers={"if-match": "*"})
+    changed = {
+        **NEW,
+        "id": "",
+        "benefit": "percentage",
+        "percent": "12,5",
+        "most": "30",
+        "version": person.version(page),
+    }
+    assert "Saved and in force" in person.send(page, **changed).text
+    stored = side.client.get(path).json()
+    assert (stored["label"], stored["countries"]) == ("Five off", ["DE"])
+    assert stored["offer"]["benefit"] == {"type": "percentage", "percent": 12.5, "maximum": 3000}
+    assert (stored["offer"]["ends_at"], stored["offer"]["hold_minutes"]) == ("2100-01-01T00:00:00Z", 30)
+    assert list(stored["offer"]["texts"]) == ["en", "de"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"budget:spring": None}, "Choose at least one budget"),
+        ({"most": ""}, "Must be more than 0"),
+        ({"benefit": "percentage", "percent": "0"}, "more than 0 and at most 100"),
+        ({"benefit": "free_shipping", "most": "0"}, "the most that one use may cost"),
+        ({"title": ""}, "Give customers a title"),
+        ({"code": "a b"}, "letters, digits"),
+        ({"benefit": "cash"}, "Choose what it takes off"),
+    ],
+)
+def test_an_offer_that_makes_no_sense_is_refused(person: Person, changes: dict[str, str | None], text: str) -> None:
+    values = {name: value for name, value in (NEW | changes).items() if value is not None}
+    answer = person.send("/admin/offers/new", **values)
+    assert answer.status_code == 422
+    assert text in answer.text
+
+
+def test_a_candidate_without_an_offer_has_no_such_page(person: Person, side: Side) -> None:
+    side.client.post("/v1/placements/offers/candidates", json={"id": "none", "label": "No offer"})
+    assert person.client.get(person.address("/admin/offers/none")).status_code == 404

@@ -24,7 +24,7 @@ from web.admin.candidates import candidate_form, candidate_list
 from web.admin.changes import draft_changes, preview_page, versions
 from web.admin.experiments import experiment_edit, experiment_list, experiment_page
 from web.admin.log import audit, decision_list, decision_page
-from web.admin.offers import budget_page, offer_list
+from web.admin.offers import budget_page, offer_form, offer_list
 from web.admin.people import join, profile_page, second_factor_page, single_sign_on, team_page
 from web.admin.placements import overview, placement_learning, placement_list, placement_page, placement_settings
 from web.admin.rules import rule_files, rule_list, rule_page, rule_uses, scenarios
@@ -41,7 +41,7 @@ PAGES: Sequence[ModuleType] = (
     candidate_list, candidate_form,
     rule_list, rule_files, rule_page, rule_uses, try_panel, scenarios,
     draft_changes, versions, preview_page,
-    offer_list, budget_page,
+    offer_list, offer_form, budget_page,
     experiment_list, experiment_edit, experiment_page,
     decision_list, decision_page, audit,
     fields, lists, keys, team_page,

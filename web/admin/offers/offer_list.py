@@ -11,6 +11,7 @@ from litestar.di import NamedDependency
 from engine.configuration.configuration import Configuration
 from engine.kernel.plan import offers_of
 from engine.offers.budgets import BudgetBalance
+from web.admin.offers.offer_form import PLACEMENT
 from web.admin.offers.offer_words import alert_of, cap_text, share_of, state_of, takes_off
 from web.admin.shell.frame import Frame
 from web.admin.shell.render import Page
@@ -46,8 +47,9 @@ class BudgetRow:
 
 @dataclass(frozen=True)
 class OffersPage:
-    """All offers in their order, and all budgets by id."""
+    """All offers in their order, and all budgets by id; `has_placement`: offers can be added."""
 
+    has_placement: bool
     offers: Sequence[OfferRow]
     budgets: Sequence[BudgetRow]
 
@@ -57,7 +59,9 @@ async def offers_page(frame: NamedDependency[Frame]) -> Page:
     """Show the offers of all placements and what budgets have spent."""
     configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
     budgets = await frame.engine.budgets.page(frame.merchant.id, now=frame.show.now)
-    page = OffersPage(offer_rows(frame, configuration), [budget_row(frame, row) for row in budgets])
+    has_placement = configuration.find("placement", "", PLACEMENT) is not None
+    rows = offer_rows(frame, configuration)
+    page = OffersPage(has_placement, rows, [budget_row(frame, row) for row in budgets])
     return frame.page("offers/offers.html", page)
 
 
@@ -75,7 +79,7 @@ def offer_rows(frame: Frame, configuration: Configuration, *, budget: str = "") 
             state, kind = state_of(candidate, offer, frame.show.now)
             rows.append(
                 OfferRow(
-                    href=f"{frame.base}/placements/{placement.key}/candidates/{candidate.id}",
+                    href=_address(frame, placement.key, candidate.id),
                     name=candidate.label,
                     placement=placement.name,
                     takes_off=takes_off(offer, frame.show),
@@ -85,6 +89,14 @@ def offer_rows(frame: Frame, configuration: Configuration, *, budget: str = "") 
                 )
             )
     return rows
+
+
+def _address(frame: Frame, placement: str, id: str) -> str:
+    return (
+        f"{frame.base}/offers/{id}"
+        if placement == PLACEMENT
+        else f"{frame.base}/placements/{placement}/candidates/{id}"
+    )
 
 
 def budget_row(frame: Frame, row: BudgetBalance) -> BudgetRow:
