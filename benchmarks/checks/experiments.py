@@ -18,7 +18,6 @@ from bandits.experiments.mismatch import FALSE_STOPS, mismatch_p_values
 from bandits.experiments.moments import MetricEstimate, Moments, adjusted_means, mean_of, ratio_of
 from bandits.experiments.sequential import LEAST_EVENTS, LEAST_UNITS, is_ready, margin, precision_for
 from bandits.experiments.size import binary_goal, group_inflation, sequential_inflation, size_for
-from benchmarks.checks import past_experiments
 from benchmarks.checks.other_libraries import largest_differences
 from engine.experiments.looks import bound_of
 from engine.model.experiment import LOOKS as LOOKS_PLANNED
@@ -255,7 +254,6 @@ def figures(runs: int = 10_000) -> list[Figure]:
         *_power_figures(),
         *_mismatch_figures(500),
     ]
-    lines += past_experiments.figures()
     differences = ", ".join(f"{name} {value:.0e}" for name, value in largest_differences(1_000).items())
     return [*lines, ("largest relative difference from other libraries, 1,000 random inputs", "1e-9", differences)]
 

@@ -59,10 +59,11 @@ class Verdicts(NamedTuple):
     knew: NDArray[np.bool_]
 
 
-def merchant(rng: np.random.Generator, *, drift: float = 0.0) -> Merchant:
+def merchant(rng: np.random.Generator, *, drift: float = 0.0, is_gone: bool = False) -> Merchant:
     """Draw a merchant: 40 to 70% buy; the variant is as good as what is in force in a third, else 5 to 10% off.
 
-    In a tenth of them the log tried nothing but one candidate.
+    In a tenth of them the log tried nothing but one candidate. With `is_gone` the variant now sells as much as what is
+    in force, whatever the log saw.
     """
     count = int(rng.integers(2, 6))
     floor = 0.0 if rng.random() < 0.1 else rng.uniform(0.05, 0.2) / count
@@ -73,6 +74,8 @@ def merchant(rng: np.random.Generator, *, drift: float = 0.0) -> Merchant:
     others = float(chances[1:] @ rates[1:])
     rates[0] = (1 + lift) * others / (1 - chances[0] * (1 + lift))
     changed = 1 + rng.normal(0.0, drift) if lift else 1.0
+    if is_gone:
+        changed = float(chances @ rates) / rates[0]
     return Merchant(chances, rates, changed, int(10 ** rng.uniform(4, math.log10(MOST_DECISIONS))))
 
 
@@ -120,12 +123,12 @@ def _verdict(
     return 0, 2.0 * float(n[-1])
 
 
-def merchants(count: int = 200, *, drift: float = 0.0, seed: int = SEED) -> Verdicts:
+def merchants(count: int = 200, *, drift: float = 0.0, is_gone: bool = False, seed: int = SEED) -> Verdicts:
     """Run the experiment of each merchant, without and with the log."""
     right, wrong, units, knew = [], [], [], []
     for number in range(count):
         rng = np.random.default_rng([seed, number])
-        shop = merchant(rng, drift=drift)
+        shop = merchant(rng, drift=drift, is_gone=is_gone)
         truth = int(np.sign(round(shop.variant / shop.control - 1, 9)))
         verdicts, has_log = run(shop, rng)
         right.append([verdict == truth for verdict, _ in verdicts])
@@ -135,19 +138,26 @@ def merchants(count: int = 200, *, drift: float = 0.0, seed: int = SEED) -> Verd
     return Verdicts(np.array(right).T, np.array(wrong).T, np.array(units).T, np.array(knew))
 
 
-def figures(count: int = 200) -> list[tuple[str, str, str]]:
-    """Return the figures of `make verify`."""
+WORLDS = (
+    ("the log still holds", 0.0, False),
+    ("effects drifted since, sd 5%", 0.05, False),
+    ("every effect that the log saw is gone", 0.0, True),
+)
+
+
+def figures(count: int = 1_000) -> list[tuple[str, str, str]]:
+    """Return the figures of `make verify`: `count` merchants, the first 200 of them those of the small check."""
     lines = []
-    for name, drift in (("the log still holds", 0.0), ("the variant's effect drifted since, sd 5%", 0.05)):
-        verdicts = merchants(count, drift=drift)
+    for name, drift, is_gone in WORLDS:
+        verdicts = merchants(count, drift=drift, is_gone=is_gone)
         right, wrong = verdicts.right.mean(axis=1), verdicts.wrong.mean(axis=1)
-        what = f"log asked first, {count} merchants, {name}: right verdicts, wrong winners; without the log"
+        what = f"{count:,} merchants, {name}: right verdicts, wrong winners; without the log"
         shares = f"{right[1]:.1%}, {wrong[1]:.1%}; {right[0]:.1%}, {wrong[0]:.1%}"
         lines.append((what, "as many right, at most 5% wrong", shares))
         lines.append(("the same: units over those without the log", "at most 50%", _saved(verdicts)))
     knew = verdicts.knew
     same = bool((verdicts.units[0] == verdicts.units[1])[~knew].all())
-    what = f"the log cannot tell for {(~knew).sum()} of {count}: the same units as without"
+    what = f"the log cannot tell for {(~knew).sum():,} of {count:,}: the same units as without"
     lines.append((what, "yes", "yes" if same else "no"))
     return lines
 

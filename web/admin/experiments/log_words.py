@@ -11,7 +11,9 @@ from web.admin.experiments.experiment_words import UNITS, lift_text, name_of
 from web.format import Show
 
 NOT_ASKED = "Not asked. The log may know something of the difference, so that fewer customers are needed."
-ASSUMED = "It rests on customers of the last 28 days being like those of now."
+ASSUMED = (
+    "It rests on customers of the last 28 days being like those of now; if they changed, it may name a wrong winner."
+)
 
 
 def answer_text(document: Experiment, answer: LogAnswer, show: Show) -> str:
