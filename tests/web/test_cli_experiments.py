@@ -62,6 +62,8 @@ async def test_an_experiment_is_run_from_the_command_line(data: Path) -> None:
     assert (await in_thread(data, "resume", "paypal-first", *SIDE))[1]["state"] == "running"
     concluded = (await in_thread(data, "conclude", "paypal-first", "paypal", "--why", "better", *SIDE))[1]
     assert (concluded["state"], concluded["winner"]) == ("concluded", "paypal")
+    assert (await in_thread(data, "archive", "paypal-first", *SIDE))[1]["state"] == "archived"
+    assert (await in_thread(data, "restore", "paypal-first", *SIDE))[1]["state"] == "concluded"
 
 
 async def test_a_refused_action_says_why_in_one_line(data: Path) -> None:

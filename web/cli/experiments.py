@@ -44,7 +44,7 @@ def _on_side(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group()
 def experiments() -> None:
-    """Experiments: list them, read results, start, pause, stop and conclude."""
+    """Experiments: list them, read results, start, pause, stop, conclude and archive."""
 
 
 @experiments.command("list")
@@ -140,6 +140,30 @@ def experiments_conclude(*, id: str, winner: str, reason: str, json: bool, **sid
         lambda engine, actor, place: engine.experiments.conclude(
             actor, place.placement, id, winner=winner, reason=reason
         ),
+        json=json,
+    )
+
+
+@experiments.command("archive")
+@click.argument("id")
+@_on_side
+def experiments_archive(*, id: str, merchant: str, is_test: bool, placement: str, json: bool) -> None:
+    """Take a draft or an ended experiment off the list."""
+    _act(
+        Side(merchant, _mode(is_test), placement),
+        lambda engine, actor, side: engine.experiments.archive(actor, side.placement, id),
+        json=json,
+    )
+
+
+@experiments.command("restore")
+@click.argument("id")
+@_on_side
+def experiments_restore(*, id: str, merchant: str, is_test: bool, placement: str, json: bool) -> None:
+    """Put an archived experiment back on the list."""
+    _act(
+        Side(merchant, _mode(is_test), placement),
+        lambda engine, actor, side: engine.experiments.restore(actor, side.placement, id),
         json=json,
     )
 
