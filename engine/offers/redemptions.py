@@ -23,6 +23,7 @@ from engine.model.errors import Conflict, NotFound
 from engine.model.facts import UNAVAILABLE, derive
 from engine.model.offers.hold import Hold
 from engine.model.outcome import OutcomeRow
+from engine.model.standard_vocabulary import CUSTOMER_ID
 from engine.model.timestamps import MINUTE, rfc3339
 from engine.offers.holds import Holds, Idempotency, taken
 from engine.store import plans
@@ -85,6 +86,8 @@ class Redemptions:
         asking = Asking(merchant_id, customer, Cart.of(values), now, plan.document.currency)
         state = await self._budgets.load(plan, asking)
         derive(values, {}, now=rfc3339(now))
+        if customer and plan.reads_customer:
+            values[CUSTOMER_ID] = customer
         values[UNAVAILABLE] = unavailable(plan, asking, state._replace(own_holds={}))
         limits = limits_for(plan, values, plan.compiled.evaluate(values).fired)
         reason = next((excluded.reason for excluded in limits.excluded if excluded.id == offer_id), "")

@@ -117,3 +117,22 @@ async def test_budgets_in_any_order_wait_in_no_ring(databases):
     assert counts == {"taken": PROCESSES * TASKS}, results
     async with databases[0].read() as connection:
         assert set((await balances.read(connection, keys)).values()) == {Balance()}
+
+
+async def test_a_key_in_flight_for_long_is_a_conflict(databases, database_kind):
+    if database_kind == "sqlite":
+        pytest.skip("SQLite has one writer, whose turn is waited for before any key")
+    first, second = (Holds(database) for database in databases[:2])
+    claimed, may_end = asyncio.Event(), asyncio.Event()
+
+    async def wait(_connection):
+        claimed.set()
+        await may_end.wait()
+        return a_hold()
+
+    slow = asyncio.create_task(first.once(1, Idempotency("k", "r"), wait, now=0))
+    await claimed.wait()
+    with pytest.raises(Conflict, match="being worked on"):
+        await second.once(1, Idempotency("k", "r"), wait, now=0)
+    may_end.set()
+    assert await slow == await second.once(1, Idempotency("k", "r"), wait, now=0) == a_hold()
