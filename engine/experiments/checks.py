@@ -13,6 +13,8 @@ from engine.model.errors import FieldProblem
 from engine.model.experiment import Experiment, State, Variant
 from engine.model.placement import Fixed, Placement, Policy, Split
 from engine.model.resource import Resource
+from engine.model.timestamps import ms_of
+from rules.language.values import WORDS
 
 EDITABLE_WHILE_RUNNING = ("name", "hypothesis", "notes", "guardrails", "maximum_days")
 BEGINS_A_PHASE = ("share", "audience", "weights")
@@ -32,8 +34,7 @@ def problems_of_experiment(
     yield from _audience(around, document)
     if document.unit == "device" and all(field.name != DEVICE_ID for field in around.fields):
         yield FieldProblem("unit", f"device needs the fact “{DEVICE_ID}”: declare it under Fields")
-    if document.minimum_days > document.maximum_days:
-        yield FieldProblem("maximum_days", "must not be below minimum_days")
+    yield from _times(document)
     candidates, rule_ids = around.ids("candidate", placement), around.ids("rule", placement)
     setup: Placement = configuration.get("placement", "", placement).document
     for number, variant in enumerate(document.variants):
@@ -51,6 +52,13 @@ def problems_of_experiment(
         problem = _policy_problem(setup.policy, variant.policy)
         if problem:
             yield FieldProblem(f"variants/{number}/policy", problem)
+
+
+def _times(document: Experiment) -> Iterator[FieldProblem]:
+    if document.starts_at is not None and ms_of(document.starts_at) is None:
+        yield FieldProblem("starts_at", f"must be {WORDS['datetime']}")
+    if document.minimum_days > document.maximum_days:
+        yield FieldProblem("maximum_days", "must not be below minimum_days")
 
 
 def _names(document: Experiment) -> Iterator[FieldProblem]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from datetime import datetime
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,7 +15,7 @@ from engine.model.actor import Actor
 from engine.model.errors import EngineError
 from engine.model.experiment import Experiment
 from engine.model.resource import Resource
-from engine.model.timestamps import DAY, to_ms
+from engine.model.timestamps import DAY, ms_of
 from engine.store.connection.database import Database
 from engine.store.experiments import exposures
 
@@ -78,7 +77,8 @@ def is_due(experiment: Experiment, now: int) -> bool:
     """Return whether the planned start of an approved experiment has come."""
     if experiment.status.state != "approved" or experiment.starts_at is None:
         return False
-    return to_ms(datetime.fromisoformat(experiment.starts_at)) <= now
+    planned = ms_of(experiment.starts_at)
+    return planned is not None and planned <= now
 
 
 def reason_to_stop(experiment: Experiment, health: Health | Results, now: int) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import lru_cache
 
+from rules.language.values import read_datetime
+
 DAY = 86_400_000
 MINUTE = 60_000
 
@@ -24,6 +26,12 @@ def _second(epoch: int) -> str:
 def to_ms(moment: datetime) -> int:
     """Return an aware datetime as epoch milliseconds."""
     return round(moment.timestamp() * 1000)
+
+
+def ms_of(text: str) -> int | None:
+    """Return an RFC 3339 moment as epoch milliseconds; None for one in no calendar, such as 30 February."""
+    moment = read_datetime(text)
+    return None if moment is None else to_ms(moment)
 
 
 def first_id_of(now: int) -> str:

@@ -55,6 +55,11 @@ def problems(document: Experiment, policy: object = None) -> list[tuple[str, str
     ("document", "field", "message"),
     [
         (experiment(CONTROL, PAYPAL, PAYPAL), "variants/2/id", "there are two variants “paypal”"),
+        (
+            experiment(starts_at="2026-02-30T09:00:00Z"),
+            "starts_at",
+            'must be a moment with its offset, such as "2026-11-27T18:30:00+01:00"',
+        ),
         (experiment(CONTROL, Variant(id="b", name="B")), "variants", "at least one variant must change something"),
         (
             experiment(CONTROL, PAYPAL, msgspec.structs.replace(PAYPAL, id="c", name="Again")),

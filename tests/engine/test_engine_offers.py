@@ -75,6 +75,8 @@ def test_no_discount_exceeds_the_cart_or_the_maximum(percent, most, total, shipp
         ({"currency": "XXQ"}, "offer/currency"),
         ({"benefit": Percentage(percent=1.234, maximum=5)}, "offer/benefit/percent"),
         ({"starts_at": "2026-11-02T00:00:00Z", "ends_at": "2026-11-01T00:00:00Z"}, "offer/ends_at"),
+        ({"starts_at": "2026-02-30T00:00:00Z"}, "offer/starts_at"),
+        ({"starts_at": "2026-11-01T00:00:00Z", "ends_at": "5397-75-73T17:67:59+10:88"}, "offer/ends_at"),
     ],
 )
 async def test_an_offer_that_makes_no_sense_names_its_field(shop, changes, field):

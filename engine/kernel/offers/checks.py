@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 
 from engine.model.documents.offer import Offer, OfferBudget, Percentage
 from engine.model.errors import FieldProblem
+from engine.model.timestamps import ms_of
 from rules.language.codes import CURRENCIES
 from rules.language.values import WORDS
 
@@ -28,8 +28,16 @@ def problems_of_offer(offer: Offer, budgets: Mapping[str, OfferBudget]) -> Itera
         yield FieldProblem("offer/budgets", "must not repeat a budget")
     if all(budget.amount is None for id in offer.budgets if (budget := budgets.get(id)) is not None):
         yield FieldProblem("offer/budgets", "must name a budget with an amount, or the offer could cost any sum")
-    begin, end = offer.starts_at, offer.ends_at
-    if begin and end and datetime.fromisoformat(begin) >= datetime.fromisoformat(end):
+    yield from _window(offer)
+
+
+def _window(offer: Offer) -> Iterator[FieldProblem]:
+    moments = {name: ms_of(text) for name in ("starts_at", "ends_at") if (text := getattr(offer, name))}
+    for name, moment in moments.items():
+        if moment is None:
+            yield FieldProblem(f"offer/{name}", f"must be {WORDS['datetime']}")
+    begin, end = moments.get("starts_at"), moments.get("ends_at")
+    if begin is not None and end is not None and begin >= end:
         yield FieldProblem("offer/ends_at", "must be after starts_at, or the offer is never shown")
 
 
