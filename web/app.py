@@ -88,7 +88,10 @@ def create_app(settings: Settings) -> Litestar:
         logging_config=None,
     )
     app.asgi_handler = SecurityMiddleware(
-        app.asgi_handler, over_tls=settings.secure_cookies, open_to_browsers=OPEN_TO_BROWSERS
+        app.asgi_handler,
+        over_tls=settings.secure_cookies,
+        open_to_browsers=OPEN_TO_BROWSERS,
+        read_leniently=(*OPEN_TO_BROWSERS, listing.PATH),
     )
     return app
 

@@ -29,10 +29,10 @@ MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 WHAT_EXISTS_SHARE = 2
 """In one of so many cases an address names what exists, so that more than the 404 is tried."""
 
-MUST_MAKE_SENSE = ("feedback", "roll-back", "decisions", "batch", "size")
+MUST_MAKE_SENSE = ("feedback", "roll-back", "decisions", "batch", "personalize/offers", "size")
 """Operations whose documents ask for more than a schema can say, such as numbers that a double can hold."""
 
-READS_LENIENTLY = ("feedback", "decisions", "batch", "methods")
+READS_LENIENTLY = ("feedback", "decisions", "batch", "methods", "personalize/offers")
 """Operations of a checkout: what is wrong in a part of them is dropped or answered by itself, with a 2xx."""
 
 

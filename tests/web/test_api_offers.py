@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.serving import Side
+from tests.serving import Server, Side
 from web.openapi import examples
 
 OFFER = {
@@ -75,6 +75,60 @@ def test_looking_gives_no_hold(shop: Side):
     [offer] = show(shop, hold=False)["offers"]
     assert (offer["hold_id"], offer["expires_at"]) == (None, None)
     assert balance(shop) == (0, 0)
+
+
+ODD_BODIES = [
+    {"customer_id": 4711},
+    {"customer_id": ""},
+    {"customer_id": "x" * 300},
+    {"context": {"cart": {**CART, "totl": 5}, "odd\u0000key": {"a": 1}}},
+    {"context": {"cart": {**CART, "total": 10_000.0, "currency": "eur"}, "geo": {"country": "DEU"}}},
+    {"context": {"cart": CART, "device": "phone"}},
+    {"unknown": True},
+]
+
+
+@pytest.mark.parametrize("body", ODD_BODIES, ids=str)
+def test_what_is_odd_around_the_facts_costs_no_offer(shop: Side, body: dict[str, Any]):
+    assert [offer["id"] for offer in show(shop, **body)["offers"]] == ["ten"]
+
+
+@pytest.mark.parametrize(
+    "more", ["locale=%00", "amount=10000&amount=10000", "colour=red", "country=%ED%A0%80", "device="]
+)
+def test_odd_parameters_cost_no_offer(shop: Side, more: str):
+    answer = shop.client.get(f"/v1/personalize/offers?currency=EUR&amount=10000&{more}")
+    assert answer.status_code == 200, answer.text
+    assert [offer["id"] for offer in answer.json()["offers"]] == ["ten"]
+
+
+def test_whether_to_hold_is_never_guessed(shop: Side):
+    for request in (
+        shop.client.get("/v1/personalize/offers?currency=EUR&amount=10000&hold=banana"),
+        shop.client.post("/v1/personalize/offers", json={"context": {"cart": CART}, "hold": "banana"}),
+    ):
+        assert (request.status_code, request.json()["field"]) == (400, "hold")
+    assert balance(shop) == (0, 0)
+
+
+def test_a_test_key_learns_what_was_left_out(server: Server):
+    _, side = server.sides()
+    side.client.post("/v1/placements", json={"key": "offers", "name": "Offers", "shape": {"type": "subset"}})
+    answer = show(side, context={"cart": {"totl": 5}}, colour="red")
+    assert {warning["field"] for warning in answer["warnings"]} == {"colour", "cart.totl"}
+    live, _ = server.sides()
+    live.client.post("/v1/placements", json={"key": "offers", "name": "Offers", "shape": {"type": "subset"}})
+    assert "warnings" not in show(live, context={"cart": {"totl": 5}})
+
+
+def test_offers_count_against_the_limit_of_decisions(shop: Side):
+    policy = shop.client.get("/v1/personalize/offers").headers["ratelimit-policy"]
+    assert policy.startswith('"decisions"')
+
+
+def test_a_browser_is_shown_no_offers(shop: Side):
+    browser = {"Authorization": f"Bearer {shop.new_key()}"}
+    assert shop.client.post("/v1/personalize/offers", json={}, headers=browser).status_code == 403
 
 
 def test_an_exhausted_budget_shows_none_and_says_why(shop: Side):

@@ -217,17 +217,17 @@ async def methods(request: AnyRequest) -> ASGIResponse:
     check_merchant(access, query.get("merchant_id"))
     engine = engine_of(request)
     customer = customer_of(engine, access, query.get("customer_id"), query.get("customer_token"))
-    (answer,) = await engine.decider.decide(access.merchant.id, (METHODS,), customer, _context(query))
+    (answer,) = await engine.decider.decide(access.merchant.id, (METHODS,), customer, context_of(query))
     decision = answer.decision
     body: Methods | BrowserMethods = Methods(decision.decision_id, decision.ranking, decision.fallback)
     if access.key.kind == "publishable":
         body = methods_for(engine, access, answer)
     if access.merchant.mode == "test":
-        body = msgspec.structs.replace(body, warnings=_warnings(answer, warnings))
+        body = msgspec.structs.replace(body, warnings=warnings_of(answer, warnings))
     return _respond(request, access, _encode(body), [answer])
 
 
-def _context(query: Mapping[str, str]) -> dict[str, Any]:
+def context_of(query: Mapping[str, str]) -> dict[str, Any]:
     """Return the given parameters as facts by group, as a body has them."""
     amount: str | int | None = query.get("amount")
     if isinstance(amount, str) and _WHOLE_NUMBER.fullmatch(amount):
@@ -266,14 +266,14 @@ def _body(engine: Engine, answer: DecisionAnswer, view: View, warnings: Sequence
     body = _encode(decision_for(engine, view.access, answer)) if view.is_browser else answer.body
     parts = [body[:-1]]
     if view.with_warnings:
-        parts += [b',"warnings":', _encode(_warnings(answer, warnings))]
+        parts += [b',"warnings":', _encode(warnings_of(answer, warnings))]
     if view.explain:
         wording = Wording(currency=view.access.merchant.currency)
         parts += [b',"trace":', _encode(trace(answer.plan, answer.facts, answer.decision, wording))]
     return b"".join([*parts, b"}"]) if len(parts) > 1 else body
 
 
-def _warnings(answer: DecisionAnswer, of_request: Sequence[FieldProblem]) -> list[FieldProblem]:
+def warnings_of(answer: DecisionAnswer, of_request: Sequence[FieldProblem]) -> list[FieldProblem]:
     return [*of_request, *answer.plan.intake.warnings(answer.notes)]
 
 
@@ -291,7 +291,8 @@ def _problem(index: int, placement: str, error: NotFound) -> bytes:
     )
 
 
-def _respond(request: AnyRequest, access: Access, body: bytes, answers: Sequence[DecisionAnswer]) -> ASGIResponse:
+def count_answers(request: AnyRequest, access: Access, answers: Sequence[DecisionAnswer]) -> None:
+    """Count decisions, fallbacks and facts that were left out."""
     for answer in answers:
         DECISIONS.inc()
         if answer.decision.fallback:
@@ -300,6 +301,10 @@ def _respond(request: AnyRequest, access: Access, body: bytes, answers: Sequence
             engine_of(request).faulty_facts.count(access.merchant.id, answer.notes)
             for kind in {note.kind for note in answer.notes}:
                 FAULTY_FACTS.labels(kind).inc()
+
+
+def _respond(request: AnyRequest, access: Access, body: bytes, answers: Sequence[DecisionAnswer]) -> ASGIResponse:
+    count_answers(request, access, answers)
     return ASGIResponse(body=body, media_type=JSON, headers=NO_STORE)
 
 

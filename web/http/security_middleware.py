@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -35,11 +35,15 @@ class SecurityMiddleware:
     """Refuse addresses with NUL, which databases cannot store, set security headers, and answer CORS preflights.
 
     `open_to_browsers` maps paths to the method that pages of any origin may call. These calls carry a publishable
-    key and no cookies, so allowing any origin reveals nothing that the key does not reveal already.
+    key and no cookies, so allowing any origin reveals nothing that the key does not reveal already. Paths that
+    `read_leniently` leave NUL out themselves.
     """
 
-    def __init__(self, app: ASGIApp, *, over_tls: bool, open_to_browsers: Mapping[str, str]) -> None:
+    def __init__(
+        self, app: ASGIApp, *, over_tls: bool, open_to_browsers: Mapping[str, str], read_leniently: Collection[str]
+    ) -> None:
         self._app = app
+        self._lenient = frozenset(read_leniently)
         self._always = [*ALWAYS, *([OVER_TLS] if over_tls else [])]
         self._open = open_to_browsers
 
@@ -52,7 +56,7 @@ class SecurityMiddleware:
             if scope["method"] == "OPTIONS" and _is_preflight(scope):
                 return await _answer(send, 204, [*headers, *_preflight_headers(self._open[path])])
         # A decision leaves out facts that are odd, wherever they stand.
-        if "\0" in path or (b"%00" in scope["query_string"] and path not in self._open):
+        if "\0" in path or (b"%00" in scope["query_string"] and path not in self._lenient):
             return await _refuse(send, headers)
         if scope["method"] == "HEAD":
             scope = {**scope, "method": "GET"}

@@ -13,17 +13,16 @@ from msgspec import Meta
 
 from engine.accounts.accounts import Access
 from engine.clock import now_ms
-from engine.model.errors import invalid
 from engine.model.offers.hold import LedgerEntry
 from engine.model.timestamps import rfc3339
 from engine.offers.budgets import BudgetBalance
 from engine.service import Engine
-from web.api.common_types import Cursor, Limit, Moment
+from web.api.common_types import Limit, Moment
 from web.http.responses import NO_STORE, json_response
 from web.openapi.operation import Answer, Operation
 
 TAG = "Budgets"
-CURSOR = re.compile(r"([0-9]{1,15})-([\x21-\x7e]{1,64})")
+CURSOR = r"([0-9]{1,15})-([\x21-\x7e]{1,64})"
 
 
 class Spending(msgspec.Struct, frozen=True):
@@ -40,7 +39,9 @@ class Spending(msgspec.Struct, frozen=True):
 
 class LedgerQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: Limit = 50
-    cursor: Cursor = ""
+    cursor: Annotated[
+        str, Meta(pattern=rf"\A({CURSOR})?\Z", max_length=80, description="`next` of the page before.")
+    ] = ""
     budget: Annotated[str, Meta(max_length=64, pattern=r"\A[^\x00]*\Z", description="Only entries of this budget.")] = (
         ""
     )
@@ -90,12 +91,8 @@ async def balance(
 async def entries(
     access: NamedDependency[Access], engine: NamedDependency[Engine], parameters: NamedDependency[LedgerQuery]
 ) -> Response[bytes]:
-    before = None
-    if parameters.cursor:
-        match = CURSOR.fullmatch(parameters.cursor)
-        if match is None:
-            raise invalid("cursor", "must be `next` of the page before")
-        before = (int(match[1]), match[2])
+    match = re.fullmatch(CURSOR, parameters.cursor)
+    before = (int(match[1]), match[2]) if match else None
     rows = await engine.budgets.ledger(
         access.merchant.id, budget=parameters.budget, before=before, limit=parameters.limit + 1
     )

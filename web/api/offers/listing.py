@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from litestar import Response, get, post
-from litestar.di import NamedDependency
 from msgspec import Meta
 
 from engine.accounts.accounts import Access
@@ -15,14 +14,16 @@ from engine.decisions.decide import DecisionAnswer, HeldAnswer
 from engine.kernel.offers.quote import Cart, discount
 from engine.model.decision import Excluded
 from engine.model.documents.offer import Offer, OfferText
+from engine.model.errors import FieldProblem, invalid
 from engine.model.offers.hold import Hold
 from engine.model.placement import Id
 from engine.model.timestamps import rfc3339
-from engine.service import Engine
-from web.api.common_types import CustomerId, Moment, Slug
-from web.api.decisions import Context
-from web.http.access import check_merchant
-from web.http.metrics import DECISIONS, FALLBACKS
+from web.api.common_types import Moment, Slug, Warnings
+from web.api.decisions import AnyCustomerId, Context, context_of, count_answers, warnings_of
+from web.http.access import check_merchant, engine_of, secret_access_of
+from web.http.lenient_reading import LenientReader, customer_text, read_query
+from web.http.rate_limits import admit_more
+from web.http.request_reading import AnyRequest
 from web.http.responses import NO_STORE, json_response
 from web.openapi import examples
 from web.openapi.operation import Answer, Operation
@@ -65,29 +66,34 @@ class Offers(msgspec.Struct, frozen=True):
     offers: list[ShownOffer]
     excluded: list[Excluded]
     fallback: bool
+    warnings: Warnings = msgspec.UNSET
 
 
-class OffersRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    customer_id: CustomerId | None = None
+class OffersRequest(msgspec.Struct, frozen=True, kw_only=True):
+    customer_id: AnyCustomerId = None
     context: Context | None = None
     merchant_id: Slug | None = None
     hold: WithHold = True
 
 
-class OffersQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    customer_id: Annotated[str, Meta(max_length=256, description="Empty for a guest. Kept only as a keyed hash.")] = ""
-    merchant_id: Annotated[str, Meta(max_length=64, description="Where given, the key's own merchant.")] = ""
+class OffersQuery(msgspec.Struct, frozen=True, kw_only=True):
+    customer_id: Annotated[str, Meta(description="Empty for a guest. Kept only as a keyed hash.")] | None = None
+    merchant_id: Slug | None = None
     hold: WithHold = True
-    currency: Annotated[str, Meta(max_length=8, description="The cart's currency, ISO 4217.")] = ""
+    currency: Annotated[str, Meta(description="The cart's currency, ISO 4217.")] | None = None
     amount: Annotated[int, Meta(description="The cart's total in minor units: 12900 is 129.00 in EUR.")] | None = None
-    country: Annotated[str, Meta(max_length=8, description="ISO 3166-1 alpha-2.")] = ""
-    device: Annotated[str, Meta(max_length=32, description="`desktop`, `mobile` or `tablet`.")] = ""
-    locale: Annotated[str, Meta(max_length=32, description="The language of titles and terms, as in `de-DE`.")] = ""
+    country: Annotated[str, Meta(description="ISO 3166-1 alpha-2 or alpha-3.")] | None = None
+    device: Annotated[str, Meta(description="`desktop`, `mobile` or `tablet`.")] | None = None
+    locale: Annotated[str, Meta(description="The language of titles and terms, as in `de-DE`.")] | None = None
+
+
+_read = LenientReader(OffersRequest)
 
 
 @post(
     PATH,
-    **Operation(
+    status_code=200,
+    opt=Operation(
         TAG,
         "Show and hold offers",
         {200: Answer("The offers, logged and held before they are sent", Offers)},
@@ -95,54 +101,67 @@ class OffersQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         body=OffersRequest,
         example=examples.OFFERS,
         errors=(403, 404),
-    ).route(),
+    ).opt,
 )
-async def offers_for_body(
-    access: NamedDependency[Access], engine: NamedDependency[Engine], document: NamedDependency[OffersRequest]
-) -> Response[bytes]:
-    check_merchant(access, document.merchant_id)
-    return await _answer(engine, access, document.customer_id, document.context or {}, hold=document.hold)
+async def offers_for_body(request: AnyRequest) -> Response[bytes]:
+    access = _admitted(request)
+    data, warnings = await _read(request, with_warnings=access.merchant.mode == "test")
+    check_merchant(access, data.merchant_id)
+    question = OffersQuestion(customer_text(data.customer_id), data.context or {}, data.hold)
+    return await _answer(request, access, question, warnings)
 
 
 @get(
     PATH,
-    **Operation(
+    opt=Operation(
         TAG,
         "Show and hold offers, by parameters",
         {200: Answer("The offers, logged and held before they are sent", Offers)},
         "As the POST, with the commonest facts as parameters.",
         query=OffersQuery,
         errors=(403, 404),
-    ).route(),
+    ).opt,
 )
-async def offers_for_query(
-    access: NamedDependency[Access], engine: NamedDependency[Engine], parameters: NamedDependency[OffersQuery]
-) -> Response[bytes]:
-    check_merchant(access, parameters.merchant_id or None)
-    context = {
-        "cart": {"currency": parameters.currency or None, "total": parameters.amount},
-        "geo": {"country": parameters.country or None},
-        "device": {"type": parameters.device or None},
-        "customer": {"locale": parameters.locale or None},
-    }
-    return await _answer(engine, access, parameters.customer_id or None, context, hold=parameters.hold)
+async def offers_for_query(request: AnyRequest) -> Response[bytes]:
+    access = _admitted(request)
+    query, warnings = read_query(request, OffersQuery.__struct_fields__)
+    check_merchant(access, query.get("merchant_id"))
+    hold = query.get("hold", "true").lower()
+    if hold not in ("true", "false", "1", "0"):
+        raise invalid("hold", "must be true or false")
+    question = OffersQuestion(customer_text(query.get("customer_id")), context_of(query), hold in ("true", "1"))
+    return await _answer(request, access, question, warnings)
+
+
+class OffersQuestion(NamedTuple):
+    """What is asked: for whom, with which facts, and whether offers are held."""
+
+    customer: str | None
+    context: Mapping[str, Any]
+    hold: bool
+
+
+def _admitted(request: AnyRequest) -> Access:
+    """Return the shop's server, with a decision counted; raise `Forbidden` for a browser, `TooMany`."""
+    access = secret_access_of(request)
+    admit_more(request, access, "decisions", 1)
+    return access
 
 
 async def _answer(
-    engine: Engine, access: Access, customer: str | None, context: Mapping[str, Any], *, hold: bool
+    request: AnyRequest, access: Access, question: OffersQuestion, of_request: Sequence[FieldProblem]
 ) -> Response[bytes]:
-    merchant_id = access.merchant.id
+    customer, context, hold = question
+    merchant_id, decider = access.merchant.id, engine_of(request).decider
     if hold:
-        held = await engine.decider.decide_offers(merchant_id, PLACEMENT, customer, context)
+        held = await decider.decide_offers(merchant_id, PLACEMENT, customer, context)
     else:
-        (looked,) = await engine.decider.decide(merchant_id, [PLACEMENT], customer, context)
+        (looked,) = await decider.decide(merchant_id, [PLACEMENT], customer, context)
         held = HeldAnswer(looked, ())
-    answer = held.answer
-    DECISIONS.inc()
-    if answer.decision.fallback:
-        FALLBACKS.inc()
-    decision = answer.decision
-    body = Offers(decision.decision_id, _shown(answer, held.holds), decision.excluded, decision.fallback)
+    answer, decision = held.answer, held.answer.decision
+    count_answers(request, access, [answer])
+    warnings = warnings_of(answer, of_request) if access.merchant.mode == "test" else msgspec.UNSET
+    body = Offers(decision.decision_id, _shown(answer, held.holds), decision.excluded, decision.fallback, warnings)
     return json_response(body, headers=NO_STORE)
 
 
