@@ -10,6 +10,7 @@ from engine.clock import now_ms
 from engine.decisions import rebuild
 from engine.learning.beliefs_reader import BeliefsReader
 from engine.model.placement import Thompson
+from engine.model.scope import Scope
 from engine.statistics.amounts import AmountRow, amounts_by_candidate, relative_amount
 from engine.statistics.evidence import DayRow
 from tests.factories import order, placement
@@ -53,7 +54,8 @@ def test_a_cart_that_is_not_known_gives_no_share(cart):
 
 async def learned(shop):
     setup = shop.engine.live.get(shop.id, "payment_methods")
-    knowledge = await BeliefsReader(shop.id, setup.plan).read_all(shop.engine.database, now_ms())
+    scope = Scope(shop.id, "payment_methods", "revenue")
+    knowledge = await BeliefsReader(scope, setup.plan).read_all(shop.engine.database, now_ms())
     return {name: arm.amount / arm.priced for name, arm in knowledge.arms.items() if arm.priced}
 
 
