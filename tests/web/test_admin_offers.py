@@ -64,7 +64,36 @@ def test_the_list_says_what_offers_take_off_and_budgets_have_left(person: Person
     assert "10% off, at most €20.00" in page
     assert "Spring campaign" in page
     assert "€9.00" in page
-    assert "Nearly spent" in page
+    assert "Nearly used up" in page
+
+
+def test_a_used_up_budget_shows_on_its_offers_and_what_is_left(person: Person, side: Side) -> None:
+    limited = {**examples.BUDGET, "amount": 5000, "uses": 1}
+    side.client.put("/v1/budgets/spring", json=limited, headers={"if-match": "*"})
+    assert ">Used up<" not in person.get("/admin/offers")
+    side.client.post("/v1/personalize/offers", json={"context": {"cart": {"total": 9_000, "currency": "EUR"}}})
+    for page in ("/admin/offers", "/admin/budgets/spring"):
+        text = person.get(page)
+        assert text.count(">Used up<") == 2
+        assert "€9.00 in 1 use" in text
+        assert "€41.00 and 0 uses" in text
+
+
+def test_the_menu_marks_offers_on_a_budgets_page(person: Person) -> None:
+    link = person.get("/admin/budgets/spring").partition('/offers" class="side-link"')[2]
+    assert link.startswith(' aria-current="page"')
+
+
+def test_the_placement_of_offers_leads_back_to_them(server: Server, side: Side) -> None:
+    person = person_of(server, side)
+    page = person.get("/admin/placements/new?key=offers")
+    assert 'value="Offers"' in page
+    assert '<option value="subset" selected>' in page
+    filled = {"name": "Offers", "shape": "subset", "policy": "thompson", "reward": "selected", "credit": "choice"}
+    made = person.send("/admin/placements/new", key="offers", limit="3", **filled)
+    assert made.status_code == 303
+    assert made.headers["location"].endswith("/offers")
+    assert "Make the budget that pays for it first." in person.get("/admin/offers")
 
 
 def test_an_empty_list_says_what_to_do(server: Server, side: Side) -> None:
@@ -80,7 +109,7 @@ def test_an_empty_list_says_what_to_do(server: Server, side: Side) -> None:
     [
         ({"enabled": False}, "Paused"),
         ({"offer": {**OFFER, "ends_at": "2026-01-01T00:00:00Z"}}, "Ended"),
-        ({"offer": {**OFFER, "starts_at": "2100-01-01T00:00:00Z"}}, "Not yet"),
+        ({"offer": {**OFFER, "starts_at": "2100-01-01T00:00:00Z"}}, "Scheduled"),
         ({"offer": {**OFFER, "benefit": {"type": "fixed_amount", "amount": 500}}}, "€5.00 off"),
         ({"offer": {**OFFER, "benefit": {"type": "free_shipping", "maximum": 700}}}, "Free shipping, at most €7.00"),
     ],
@@ -173,6 +202,7 @@ def test_an_offer_is_added_on_its_page(person: Person, side: Side) -> None:
     )
     assert offer["texts"] == {"en": {"title": "5 euros off", "terms": "Once"}}
     assert stored["min_amount"] == 2000
+    assert stored["position"] > side.client.get("/v1/placements/offers/candidates/ten").json()["position"]
 
 
 def test_a_saved_offer_keeps_what_the_form_does_not_show(person: Person, side: Side) -> None:

@@ -12,7 +12,6 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from engine.model.documents.offer import OfferBudget
-from engine.model.errors import NotFound
 from engine.model.offers.hold import LedgerEntry
 from engine.model.resource import Resource
 from web.admin.offers.offer_list import BudgetRow, OfferRow, budget_row, offer_rows
@@ -28,7 +27,7 @@ from web.typed_money import amounts_text
 PER_PAGE = 50
 CURSOR = re.compile(r"([0-9]{1,15})-([\x21-\x7e]{1,64})")
 WHOLE, FORM = "offers/budget.html", "offers/_budget_form.html"
-NAMES = {"name": "Name", "amount": "Amount", "uses": "Uses"}
+NAMES = {"name": "Name", "amount": "Largest amount", "uses": "Largest number of uses"}
 HINTS = {
     "id": "Use letters, digits, - and _, at most 64 of them.",
     "name": "Give it a name of at most 120 characters.",
@@ -166,6 +165,9 @@ async def _stored(
     before: str = "",
 ) -> BudgetPage:
     configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
+    balances = await frame.engine.budgets.page(frame.merchant.id, now=frame.show.now)
+    # A budget that is not published yet has no balance.
+    glance = next((budget_row(frame, row) for row in balances if row.budget.id == stored.id), None)
     entries, following = await _entries(frame, stored.document, before)
     address = f"{frame.base}/budgets/{stored.id}"
     return BudgetPage(
@@ -175,19 +177,11 @@ async def _stored(
         form=form,
         saved=saved,
         theirs=theirs,
-        glance=await _glance(frame, stored.id),
-        offers=offer_rows(frame, configuration, budget=stored.id),
+        glance=glance,
+        offers=offer_rows(frame, configuration, balances, budget=stored.id),
         entries=[_entry(frame, stored.document, row) for row in entries],
         next=f"{address}?before={following}" if following else "",
     )
-
-
-async def _glance(frame: Frame, id: str) -> BudgetRow | None:
-    """Return what a budget has spent; None for one that is not published yet."""
-    try:
-        return budget_row(frame, await frame.engine.budgets.get(frame.merchant.id, id, now=frame.show.now))
-    except NotFound:
-        return None
 
 
 async def _entries(frame: Frame, budget: OfferBudget, before: str) -> tuple[list[LedgerEntry], str]:

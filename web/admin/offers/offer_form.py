@@ -15,6 +15,8 @@ from engine.model.documents.offer import FixedAmount, Offer, OfferBudget, Percen
 from engine.model.errors import NotFound
 from engine.model.placement import Candidate
 from engine.model.resource import Resource
+from web.admin.candidates.candidate_list import documents_of
+from web.admin.offers.offer_words import cap_text
 from web.admin.shell import saving
 from web.admin.shell.admission import AnyRequest, typed
 from web.admin.shell.editing import Difference, Refused, no_one_else, store, to_document, version_of
@@ -28,14 +30,14 @@ WHOLE, FORM = "offers/offer.html", "offers/_offer_form.html"
 NAMES = {
     "label": "Name",
     "benefit": "Takes off",
-    "percent": "Percent",
-    "most": "Amount",
-    "budgets": "Budgets",
+    "percent": "Percentage",
+    "most": "At most",
+    "budgets": "Paid by",
     "title": "Title",
     "terms": "Terms",
     "code": "Code",
     "min_amount": "Smallest cart",
-    "enabled": "Offered",
+    "enabled": "Shown to customers",
 }
 FIELDS = {
     "offer/benefit/percent": "percent",
@@ -63,7 +65,7 @@ HINTS = {
 
 @dataclass(frozen=True)
 class OfferForm:
-    """The form of an offer; `budgets` are those in its currency, as (id, name)."""
+    """The form of an offer; `budgets` are those in its currency, as (id, name, cap)."""
 
     title: str
     action: str
@@ -72,7 +74,7 @@ class OfferForm:
     saved: bool
     theirs: Sequence[Difference]
     currency: str
-    budgets: Sequence[tuple[str, str]]
+    budgets: Sequence[tuple[str, str, str]]
 
 
 @get("/offers/new")
@@ -85,12 +87,14 @@ async def new_offer(frame: NamedDependency[Frame]) -> Page:
 
 @post("/offers/new", status_code=200)
 async def create_offer(request: AnyRequest, frame: NamedDependency[Frame]) -> Response[Any]:
-    """Store a new offer."""
+    """Store a new offer at the end of the order."""
     frame.must_change()
     values = await typed(request)
 
     async def write() -> Resource:
-        return await saving.create(frame, PLACEMENT, document_of(values, frame, None))
+        document = document_of(values, frame, None)
+        last = max((candidate.position for candidate in await documents_of(frame, PLACEMENT)), default=-1)
+        return await saving.create(frame, PLACEMENT, msgspec.structs.replace(document, position=last + 1))
 
     try:
         created = await store(values, write, no_one_else, names=NAMES, places=FIELDS)
@@ -217,7 +221,11 @@ async def _stored(
 async def _page(frame: Frame, title: str, last: str, form: Form, currency: str) -> OfferForm:
     configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
     documents: tuple[OfferBudget, ...] = configuration.documents("budget")
-    budgets = sorted((document.id, document.name) for document in documents if document.currency == currency)
+    budgets = [
+        (document.id, document.name, cap_text(document, frame.show))
+        for document in sorted(documents, key=lambda document: document.name.casefold())
+        if document.currency == currency
+    ]
     base = f"{frame.base}/offers"
     return OfferForm(title, f"{base}/{last}", base, form, False, (), currency, budgets)
 

@@ -12,7 +12,16 @@ from engine.configuration.configuration import Configuration
 from engine.kernel.plan import offers_of
 from engine.offers.budgets import BudgetBalance
 from web.admin.offers.offer_form import PLACEMENT
-from web.admin.offers.offer_words import alert_of, cap_text, share_of, state_of, takes_off
+from web.admin.offers.offer_words import (
+    alert_of,
+    amount_text,
+    cap_text,
+    is_used_up,
+    left_text,
+    share_of,
+    state_of,
+    takes_off,
+)
 from web.admin.shell.frame import Frame
 from web.admin.shell.render import Page
 
@@ -60,14 +69,17 @@ async def offers_page(frame: NamedDependency[Frame]) -> Page:
     configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
     budgets = await frame.engine.budgets.page(frame.merchant.id, now=frame.show.now)
     has_placement = configuration.find("placement", "", PLACEMENT) is not None
-    rows = offer_rows(frame, configuration)
+    rows = offer_rows(frame, configuration, budgets)
     page = OffersPage(has_placement, rows, [budget_row(frame, row) for row in budgets])
     return frame.page("offers/offers.html", page)
 
 
-def offer_rows(frame: Frame, configuration: Configuration, *, budget: str = "") -> list[OfferRow]:
+def offer_rows(
+    frame: Frame, configuration: Configuration, balances: Sequence[BudgetBalance], *, budget: str = ""
+) -> list[OfferRow]:
     """Return the offers of all placements, or those that a budget pays for."""
     names = {document.id: document.name for document in configuration.documents("budget")}
+    used_up = {row.budget.id for row in balances if is_used_up(row)}
     rows = []
     for placement in sorted(configuration.placements, key=lambda placement: placement.key):
         candidates = configuration.documents("candidate", placement.key)
@@ -76,7 +88,7 @@ def offer_rows(frame: Frame, configuration: Configuration, *, budget: str = "") 
             offer = offers.get(candidate.id)
             if offer is None or (budget and budget not in offer.budgets):
                 continue
-            state, kind = state_of(candidate, offer, frame.show.now)
+            state, kind = state_of(candidate, offer, frame.show.now, used_up)
             rows.append(
                 OfferRow(
                     href=_address(frame, placement.key, candidate.id),
@@ -107,9 +119,9 @@ def budget_row(frame: Frame, row: BudgetBalance) -> BudgetRow:
         href=f"{frame.base}/budgets/{budget.id}",
         name=budget.name,
         cap=cap_text(budget, frame.show),
-        spent=frame.show.money(balance.spent, budget.currency),
-        held=frame.show.money(balance.held, budget.currency),
-        left=frame.show.money(row.left, budget.currency),
+        spent=amount_text(budget, frame.show, balance.spent, balance.spent_uses),
+        held=amount_text(budget, frame.show, balance.held, balance.held_uses),
+        left=left_text(row, frame.show),
         share=share,
         state=state,
         state_kind=kind,

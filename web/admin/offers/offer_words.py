@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from engine.kernel.offers.availability import window_reason
 from engine.model.documents.offer import FixedAmount, FreeShipping, Offer, OfferBudget, Percentage
 from engine.model.placement import Candidate
 from engine.offers.budgets import BudgetBalance
 from web.admin.shell.forms import number_text
-from web.format import Show
+from web.format import NOTHING, Show
 
 NEARLY_SPENT = 0.8
 KINDS = {
@@ -30,14 +32,16 @@ def takes_off(offer: Offer, show: Show) -> str:
             return f"Free shipping, at most {show.money(maximum, offer.currency)}"
 
 
-def state_of(candidate: Candidate, offer: Offer, now: int) -> tuple[str, str]:
-    """Return the state of an offer and the kind of its badge."""
+def state_of(candidate: Candidate, offer: Offer, now: int, used_up: Set[str]) -> tuple[str, str]:
+    """Return the state of an offer and the kind of its badge; `used_up` are the budgets with nothing left."""
     if not candidate.enabled:
         return "Paused", "warn"
     reason = window_reason(offer, now)
     if reason.startswith("ended"):
         return "Ended", "plain"
-    return ("Not yet", "info") if reason else ("Offered", "good")
+    if reason:
+        return "Scheduled", "info"
+    return ("Used up", "bad") if not used_up.isdisjoint(offer.budgets) else ("Shown", "good")
 
 
 def cap_text(budget: OfferBudget, show: Show) -> str:
@@ -50,6 +54,28 @@ def cap_text(budget: OfferBudget, show: Show) -> str:
     text = " and ".join(parts)
     text += " a day" if budget.period == "day" else ""
     return text + (" for each customer" if budget.scope == "customer" else "")
+
+
+def amount_text(budget: OfferBudget, show: Show, amount: int, uses: int) -> str:
+    """Return what of a budget is spent or held, such as “€22.50 in 5 uses”; uses only where they are limited."""
+    text = show.money(amount, budget.currency)
+    return text if budget.uses is None else f"{text} in {show.count(uses, 'use')}"
+
+
+def left_text(row: BudgetBalance, show: Show) -> str:
+    """Return what a budget has left under each of its caps; a dash where customers have their own."""
+    budget, balance = row.budget, row.balance
+    if budget.scope == "customer":
+        return NOTHING
+    parts = [] if row.left is None else [show.money(row.left, budget.currency)]
+    if budget.uses is not None:
+        parts.append(show.count(max(0, budget.uses - balance.spent_uses - balance.held_uses), "use"))
+    return " and ".join(parts)
+
+
+def is_used_up(row: BudgetBalance) -> bool:
+    """Return whether nothing can be held for a budget any more, whoever the customer is."""
+    return share_of(row) == 1.0
 
 
 def share_of(row: BudgetBalance) -> float | None:
@@ -65,7 +91,7 @@ def share_of(row: BudgetBalance) -> float | None:
 def alert_of(share: float | None) -> tuple[str, str]:
     """Return the badge of a budget's state and its kind."""
     if share is None:
-        return "Each customer has their own", "plain"
+        return "Per customer", "plain"
     if share >= 1:
-        return "Spent", "bad"
-    return ("Nearly spent", "warn") if share >= NEARLY_SPENT else ("Money left", "good")
+        return "Used up", "bad"
+    return ("Nearly used up", "warn") if share >= NEARLY_SPENT else ("Available", "good")

@@ -70,13 +70,19 @@ class SettingsPage:
     credits: Options = CREDITS
 
 
+STARTS = {
+    "payment_methods": {"name": "Payment methods"},
+    "offers": {"name": "Offers", "shape": "subset"},
+}
+"""What the form of a new placement begins with, by key, where a page leads to it."""
+
+
 @get("/placements/new")
 async def new_placement(frame: NamedDependency[Frame], key: FromQuery[str] = "") -> Page:
     """Show the form of a new placement with its defaults."""
     frame.must_edit()
-    name = "Payment methods" if key == "payment_methods" else ""
     typical = amounts_text(5000, frame.merchant.currency, frame.show.locale)
-    form = Form({**DEFAULTS, "key": key, "name": name, "typical_amount": typical})
+    form = Form({**DEFAULTS, **STARTS.get(key, {}), "key": key, "typical_amount": typical})
     return frame.page("placements/placement_settings.html", _page(frame, await _terms(frame, ""), form))
 
 
@@ -97,6 +103,8 @@ async def create_placement(request: AnyRequest, frame: NamedDependency[Frame]) -
         return frame.form(
             "placements/placement_settings.html", "placements/_placement_form.html", page, status=refusal.status
         )
+    if created.id == "offers":
+        return frame.go(f"{frame.base}/offers", notice=Notice(f"{created.document.name} is set up. Add a budget next."))
     notice = Notice(f"{created.document.name} is set up. Add its candidates.")
     return frame.go(f"{frame.base}/placements/{created.id}", notice=notice)
 

@@ -44,7 +44,7 @@ NAVIGATION = (
         "Settings",
         (
             NavigationItem("Methods", "/methods", "credit-card"),
-            NavigationItem("Fields", "/fields", "tags"),
+            NavigationItem("Fields", "/fields", "template"),
             NavigationItem("Lists", "/lists", "list"),
             NavigationItem("Keys", "/keys", "key"),
             NavigationItem("Team", "/team", "users"),
