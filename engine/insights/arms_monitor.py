@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import bandits
 from engine.clock import now_ms
+from engine.insights.strata import StrataSeen, first_chances, rates, strata_seen
 from engine.kernel.beliefs import ArmBelief
 from engine.kernel.choice_beliefs import ChoiceBeliefs
 from engine.kernel.contextual_beliefs import ContextualBeliefs
@@ -66,7 +67,10 @@ class Monitor:
             raise NotFound(f"there is no placement “{placement}”", field="placement")
         async with self._database.read() as connection:
             shares = await rollups.shares(connection, merchant_id, placement, since_minute=now_ms() // MINUTE - minutes)
-        return _arms(active, _chosen(active, bucket), shares)
+            seen = StrataSeen()
+            if bucket is not None and active.plan.learns_choices:
+                seen = await strata_seen(connection, merchant_id, active.plan, bucket)
+        return _arms(active, _chosen(active, bucket), shares, seen)
 
     def findings(self, merchant_id: int, placement: str) -> list[Finding]:
         """Return what was learned about facts, the clearest first; nothing where the policy learns from none."""
@@ -93,19 +97,19 @@ def _chosen(active: Active, bucket: str | None) -> str | None:
     return bucket
 
 
-def _arms(active: Active, bucket: str | None, shares: list[Share]) -> Arms:
+def _arms(active: Active, bucket: str | None, shares: list[Share], seen: StrataSeen) -> Arms:
     plan = active.plan
     why_not = plan.eligibility.exclusions(facts_in(plan, bucket)) if bucket is not None else {}
     beliefs = known_in(active, bucket)
-    chances = _chances(active, bucket, why_not)
+    chances = _chances(active, bucket, why_not, seen)
     firsts = Counter[str]()
     for share in shares:
         firsts[share.candidate] += share.firsts
-    rates = _choice_rates(active)
+    by_choice = _choice_rates(active, seen)
     arms = []
     for number, candidate in enumerate(plan.candidates):
         belief = beliefs.get(candidate.id, ArmBelief())
-        mean, low, high = rates[number] if rates else _rate(belief)
+        mean, low, high = by_choice[number] if by_choice else _rate(belief)
         arms.append(
             Arm(
                 candidate.id,
@@ -129,13 +133,13 @@ def _rate(belief: ArmBelief) -> tuple[float, float, float]:
     return (bandits.mean(belief.evidence, belief.prior), *bandits.interval(belief.evidence, prior=belief.prior))
 
 
-def _choice_rates(active: Active) -> list[tuple[float, float, float]]:
+def _choice_rates(active: Active, seen: StrataSeen) -> list[tuple[float, float, float]]:
     """Return by candidate the chance to be chosen if it stood alone in the first slot, and its 95% interval.
 
     Counts would compare candidates that were offered to different customers.
     """
     beliefs = active.beliefs_for("")
-    return beliefs.rates() if isinstance(beliefs, ChoiceBeliefs) else []
+    return [tuple(column) for column in rates(beliefs, seen).T.tolist()] if isinstance(beliefs, ChoiceBeliefs) else []
 
 
 def facts_in(plan: Plan, bucket: str) -> dict[str, str]:
@@ -160,9 +164,13 @@ def known_in(active: Active, bucket: str | None) -> dict[str, ArmBelief]:
     return sums
 
 
-def _chances(active: Active, bucket: str | None, why_not: Mapping[int, str]) -> dict[int, float]:
+def _chances(active: Active, bucket: str | None, why_not: Mapping[int, str], seen: StrataSeen) -> dict[int, float]:
     """Return the chance of being first among those that the catalogue offers, by candidate number."""
     offered = tuple(number for number in range(len(active.plan.ids)) if number not in why_not)
     if bucket is None or not offered:
         return {}
-    return dict(zip(offered, active.beliefs_for(bucket).first_chances(offered).tolist(), strict=True))
+    beliefs = active.beliefs_for(bucket)
+    if isinstance(beliefs, ChoiceBeliefs) and seen:
+        averages = first_chances(beliefs, seen, len(active.plan.ids)).tolist()
+        return {number: averages[number] for number in offered}
+    return dict(zip(offered, beliefs.first_chances(offered).tolist(), strict=True))

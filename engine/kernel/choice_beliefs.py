@@ -37,6 +37,8 @@ MOST_CACHED_DRAWS = 2**22
 
 NO_HISTORY: History = {}
 
+SMALLEST = np.finfo(np.float32).tiny
+
 COMPRESSED = "zlib:"
 """Stands before packed evidence that is compressed; base64 has no colon."""
 COMPRESSION_LEVEL = 1
@@ -165,7 +167,6 @@ class ChoiceBeliefs:
         self._slots = slot_factors(self.belief)
         self._candidates: dict[tuple[Eligible, str, bytes], bandits.Candidates] = {}
         # Drawing takes milliseconds: done here, beside the event loop, rather than in a decision.
-        self._common = self._draw("")
         self._strata = {name: self._attractions(name) for name in ("", *self.belief.layout.own)}
 
     def amounts(self, eligible: Eligible) -> Floats | None:
@@ -194,18 +195,18 @@ class ChoiceBeliefs:
             candidates = candidates._replace(means=means)
         return WeighedCandidates(candidates, weights)
 
-    def first_chances(self, eligible: Eligible) -> Floats:
-        """Return the chances (K,) of the first slot, in a stratum that is not known."""
-        return bandits.first_chances(self.candidates(eligible, "").candidates)
+    def first_chances(self, eligible: Eligible, stratum: str = "") -> Floats:
+        """Return the chances (K,) of the first slot in a stratum; an unknown one has what all have in common."""
+        return bandits.first_chances(self.candidates(eligible, stratum).candidates)
 
-    def rates(self) -> list[tuple[float, float, float]]:
-        """Return by candidate the chance to be chosen if it stood alone in the first slot, and its 95% interval."""
+    def rates(self, stratum: str = "") -> Floats:
+        """Return the chances (3, K) to be chosen alone in the first slot: means, and the ends of 95% intervals."""
+        drawn, shared = self._of(stratum), stratum if stratum in self._strata else ""
+        means = np.log(drawn.means) + self.belief.outside(shared) - self.belief.outside(stratum)
         # Frozen draws are narrower than the posterior (WIDTH); an interval must not be.
-        drawn = self._common
-        spread = (drawn.draws.std(axis=1) / WIDTH).astype(np.float64)
-        outside = self.belief.outside("")
-        columns = (drawn.means, drawn.means - Z95 * spread, drawn.means + Z95 * spread)
-        return list(zip(*((1.0 / (1.0 + np.exp(outside - column))).tolist() for column in columns), strict=True))
+        spread = np.log(np.maximum(drawn.draws, SMALLEST)).std(axis=1, dtype=np.float64) / WIDTH
+        rates: Floats = 1.0 / (1.0 + np.exp(-np.stack((means, means - Z95 * spread, means + Z95 * spread))))
+        return rates
 
     def _rows(self, eligible: Eligible, stratum: str, boosts: Floats) -> bandits.Candidates:
         """Return the draws of the eligible candidates in a stratum; cached."""
@@ -243,7 +244,7 @@ class ChoiceBeliefs:
         return self._strata.get(stratum) or self._strata[""]
 
     def _attractions(self, stratum: str) -> _Stratum:
-        utilities, outside = self._draw(stratum) if stratum else self._common, self.belief.outside(stratum)
+        utilities, outside = self._draw(stratum), self.belief.outside(stratum)
         draws = attractions_of(utilities.draws, outside).astype(np.float32)
         return _Stratum(draws, attractions_of(utilities.means, outside))
 

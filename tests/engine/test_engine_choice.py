@@ -129,3 +129,35 @@ def test_stored_evidence_comes_back_to_the_bit_in_less_space():
         read = choice_beliefs._unpack_evidence(packed, 200)
         assert (read.information == evidence.information).all()
         assert (read.precision == evidence.precision).all()
+
+
+GERMAN = {"card": 0.15, "paypal": 0.6, "invoice": 0.3}
+FRENCH = {"card": 0.6, "paypal": 0.15, "invoice": 0.3}
+
+
+async def test_the_arms_page_shows_what_decisions_of_the_group_show(empty_shop):
+    """A rule fires for everybody, so nobody is in the stratum of a group without rules."""
+    shop = empty_shop
+    candidates = [candidate(name, position=number) for number, name in enumerate(("card", "paypal", "invoice", "gift"))]
+    await shop.place(choosing(buckets=("geo.country",)), *candidates)
+    await shop.create("rule", rule({"exclude": ["gift"]}, id="no-gift", when={"var": "geo.country"}))
+    luck = random.Random(4)
+    for _ in range(12):
+        countries = [luck.choice(("DE", "FR")) for _ in range(BATCH)]
+        answers = await asyncio.gather(*(shop.decide(geo_country=country) for country in countries))
+        outcomes = []
+        for country, answer in zip(countries, answers, strict=True):
+            rates = GERMAN if country == "DE" else FRENCH
+            bought = next((name for name in order(answer.decision) if luck.random() < rates[name]), None)
+            outcomes.append(shop.outcome(answer, "converted" if bought else "abandoned", bought))
+        await shop.engine.recorder.outcomes(outcomes)
+        await shop.engine.live.refresh(at_once=True)
+    for country, best in (("DE", "paypal"), ("FR", "card")):
+        page = await shop.engine.monitor.arms(shop.id, "payment_methods", bucket=country)
+        arms = {arm.id: arm for arm in page.arms}
+        assert max(arms, key=lambda name: arms[name].chance or 0) == best
+        assert max((name for name in GERMAN), key=lambda name: arms[name].mean) == best
+        answer = await shop.decide(geo_country=country)
+        confidence = {ranked.id: ranked.confidence for ranked in answer.decision.ranking}
+        assert {name: arms[name].chance for name in confidence} == pytest.approx(confidence, abs=0.02)
+        assert arms["gift"].chance == 0

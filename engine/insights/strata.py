@@ -1,0 +1,57 @@
+"""What beliefs about choices say of a bucket: averaged over the strata that its latest new customers were in."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.kernel.choice_beliefs import ChoiceBeliefs, Eligible
+from engine.kernel.plan import Plan
+from engine.model.decision import Decision
+from engine.store import decisions
+
+Floats = NDArray[np.float64]
+
+MOST_READ = 1_000
+"""The latest decisions of a placement that are looked at."""
+
+StrataSeen = Counter[tuple[str, Eligible]]
+"""How many decisions were in a stratum, with the candidates that were left by rules and limits."""
+
+
+async def strata_seen(connection: AsyncConnection, merchant_id: int, plan: Plan, bucket: str) -> StrataSeen:
+    """Count the strata of the latest customers of a bucket who had no history."""
+    rows = await decisions.newest(connection, merchant_id, placement=plan.placement.key, limit=MOST_READ)
+    seen: StrataSeen = Counter()
+    for row in rows:
+        if row.bucket == bucket and row.stratum and row.history == "{}":
+            excluded = {candidate.id for candidate in msgspec.json.decode(row.answer, type=Decision).excluded}
+            eligible = tuple(number for number, name in enumerate(plan.ids) if name not in excluded)
+            if eligible:
+                seen[row.stratum, eligible] += 1
+    return seen
+
+
+def first_chances(beliefs: ChoiceBeliefs, seen: StrataSeen, size: int) -> Floats:
+    """Return each candidate's chance of the first slot, (size,), before rules move any."""
+    chances = np.zeros(size)
+    for (stratum, eligible), count in seen.items():
+        chances[list(eligible)] += count * beliefs.first_chances(eligible, stratum)
+    return chances / seen.total()
+
+
+def rates(beliefs: ChoiceBeliefs, seen: StrataSeen) -> Floats:
+    """Return the chance to be chosen alone and the ends of its interval, (3, K), where the candidate was offered.
+
+    The common rate stands for one that was offered to nobody.
+    """
+    common = beliefs.rates()
+    totals, counts = np.zeros_like(common), np.zeros(common.shape[1])
+    for (stratum, eligible), count in seen.items():
+        totals[:, list(eligible)] += count * beliefs.rates(stratum)[:, list(eligible)]
+        counts[list(eligible)] += count
+    return np.where(counts > 0, totals / np.maximum(counts, 1), common)
