@@ -163,14 +163,18 @@ class Decider:
 
     async def _hold(self, active: Active, request: RequestScope, key: str) -> HeldAnswer:
         """Decide until all offers of the answer are held; an offer that is refused is left out next time."""
-        plan, asking = active.plan, asking_of(active.plan, request)
+        plan = active.plan
+        reading = plan.intake.read(request.context)
+        asking = asking_of(plan, request, reading.values)
         usage = await self._usage.load(request.merchant_id, request.customer) if request.customer else []
         refused: dict[str, str] = {}
         for _ in range(2 * len(plan.offers) + 1):
             state = await self._budgets.load(plan, asking)
             if (same := await self._same(plan, asking, state)) is not None:
                 return same
-            answer, row, learning = self._answer(active, request, usage, key, OfferInput(state, refused))
+            answer, row, learning = self._answer(
+                active, request, usage, key, OfferInput(reading, asking, state, refused)
+            )
             ranking = [candidate.id for candidate in answer.decision.ranking]
             transitions = transitions_of(plan, answer.decision, asking, state)
             exposures = exposures_of(answer, row)
@@ -193,7 +197,9 @@ class Decider:
         return None if kept is None else HeldAnswer(DecisionAnswer(decision, facts, plan, row.answer.encode()), kept)
 
     async def _offers(self, plan: Plan, request: RequestScope) -> OfferInput:
-        return OfferInput(await self._budgets.load(plan, asking_of(plan, request)))
+        reading = plan.intake.read(request.context)
+        asking = asking_of(plan, request, reading.values)
+        return OfferInput(reading, asking, await self._budgets.load(plan, asking))
 
     def _active(self, merchant_id: int, placement: str) -> Active:
         active = self._live.get(merchant_id, placement)
@@ -206,13 +212,13 @@ class Decider:
     ) -> tuple[DecisionAnswer, DecisionRow, Learning]:
         plan = active.plan
         merchant_id, customer, context, now = request
-        values, notes = plan.intake.read(context)
+        values, notes = plan.intake.read(context) if offers is None else offers.reading.copy()
         past = history(usage, plan.placement.key, today=now // DAY, weight=self._weights) if usage else {}
         derive(values, past, now=rfc3339(now))
         if customer and plan.reads_customer:
             values[CUSTOMER_ID] = customer
         if offers is not None:
-            values[UNAVAILABLE] = offers.unavailable(plan, asking_of(plan, request))
+            values[UNAVAILABLE] = offers.unavailable(plan)
         facts = Facts(values, past, customer)
         deciding, assignments, question = active.evaluate(facts, key)
         plan = deciding.plan
@@ -237,10 +243,10 @@ class Decider:
         return answer
 
 
-def asking_of(plan: Plan, request: RequestScope) -> Asking:
-    """Return who asks for offers, and for which cart."""
-    cart = Cart.of(plan.intake.read(request.context)[0])
-    return Asking(request.merchant_id, request.customer or "", cart, request.now, plan.document.currency)
+def asking_of(plan: Plan, request: RequestScope, values: Mapping[str, Any]) -> Asking:
+    """Return who asks for offers, and for which cart; `values` are the facts that were read of the request."""
+    currency = plan.document.currency
+    return Asking(request.merchant_id, request.customer or "", Cart.of(values), request.now, currency)
 
 
 def decision_id(now: int) -> str:
@@ -305,6 +311,6 @@ def _stratum(answer: DecisionAnswer) -> str:
     if not plan.records_strata or decision.fallback:
         return ""
     excluded = {candidate.id for candidate in decision.excluded}
-    eligible = tuple(number for number, name in enumerate(plan.ids) if name not in excluded)
+    eligible = tuple([number for number, name in enumerate(plan.ids) if name not in excluded])
     order_rules = [rule for rule in decision.rules if rule in plan.order_rules]
     return plan.stratum(answer.facts, eligible, order_rules)

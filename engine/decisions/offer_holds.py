@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.intake.context import Reading
 from engine.kernel.offers import ledger
 from engine.kernel.offers.availability import Asking, BudgetState, balances_of, keys_of, unavailable
 from engine.kernel.offers.ledger import Transition
@@ -26,14 +27,16 @@ SAME_ANSWER_MS = 5 * MINUTE
 
 
 class OfferInput(NamedTuple):
-    """The budgets of a moment, and the offers that were refused since, each with its reason."""
+    """What was read of a request, the budgets of a moment, and the offers that were refused since, with reasons."""
 
+    reading: Reading
+    asking: Asking
     state: BudgetState
     refused: Mapping[str, str] = {}
 
-    def unavailable(self, plan: Plan, asking: Asking) -> dict[str, str]:
+    def unavailable(self, plan: Plan) -> dict[str, str]:
         """Return the offers that cannot be had, each with its reason."""
-        return unavailable(plan, asking, self.state) | dict(self.refused)
+        return unavailable(plan, self.asking, self.state) | dict(self.refused)
 
 
 class BudgetReader:

@@ -36,6 +36,10 @@ class Reading(NamedTuple):
     values: dict[str, Any]
     notes: list[FactNote]
 
+    def copy(self) -> Reading:
+        """Return the same facts, to which others may be added."""
+        return Reading(dict(self.values), self.notes)
+
 
 class _DeclaredFact(NamedTuple):
     """A declared fact: how to convert it, and its allowed values as written and by their form without case."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from hashlib import blake2b
 from typing import Any
 
@@ -16,6 +17,7 @@ from engine.intake.context import Intake
 from engine.kernel.bounds import moves_order
 from engine.kernel.eligibility import Eligibility
 from engine.kernel.encoding.features import Encoding
+from engine.kernel.offers.offer_table import OfferTable
 from engine.model.documents.offer import Offer, OfferBudget
 from engine.model.experiment import Experiment
 from engine.model.facts import Facts
@@ -107,6 +109,11 @@ class Plan:
         self._strata: dict[tuple[str, bool, tuple[int, ...], tuple[str, ...]], str] = {}
         self._booleans = frozenset(field.name for field in document.fields if field.type == "boolean")
         self._finite = {field.name: _values(field) for field in document.fields}
+
+    @cached_property
+    def offer_table(self) -> OfferTable:
+        """Return the offers as arrays; made for the first request, as most plans have no offers."""
+        return OfferTable(self.offers, self.budgets)
 
     def bucket(self, values: Mapping[str, Any]) -> str:
         """Return the bucket that a request belongs to, such as `mobile|DE`; `-` stands for an unknown value."""

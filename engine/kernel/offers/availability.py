@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
-from functools import lru_cache
-from math import inf
 from typing import NamedTuple
 
-from engine.kernel.offers.quote import Cart, discount
+import numpy as np
+
+from engine.kernel.offers.offer_table import UNLIMITED, Integers, Texts, moment
+from engine.kernel.offers.quote import Cart
 from engine.kernel.plan import Plan
 from engine.model.documents.offer import Offer, OfferBudget
 from engine.model.offers.hold import TOTAL, Balance, BalanceKey, Cap, Hold
-from engine.model.timestamps import DAY, to_ms
+from engine.model.timestamps import DAY
 
 
 class Asking(NamedTuple):
@@ -45,46 +45,50 @@ def balances_of(plan: Plan, offer: Offer, asking: Asking) -> tuple[BalanceKey, .
 
 
 def unavailable(plan: Plan, asking: Asking, state: BudgetState) -> dict[str, str]:
-    """Return the offers that cannot be had, each with its reason."""
-    room = {id: _room(_key(budget, asking), asking, budget, state) for id, budget in plan.budgets.items()}
-    currency = asking.cart.currency or asking.currency
-    reasons = {}
-    for id, offer in plan.offers.items():
-        amount = discount(offer, asking.cart)
-        if reason := window_reason(offer, asking.now):
-            reasons[id] = reason
-        elif currency not in (None, offer.currency):
-            reasons[id] = f"is a discount in {offer.currency}"
-        elif not amount:
-            reasons[id] = "takes nothing off this cart"
-        elif id in state.own_holds:
+    """Return the offers that cannot be had, each with its reason, in the plan's order."""
+    table = plan.offer_table
+    amounts = table.amounts(asking.cart)
+    # The first reason counts, so the last is filled in first.
+    reasons = _budget_reasons(plan, asking, state, amounts)
+    for id, hold in state.own_holds.items():
+        if (number := table.index.get(id)) is not None:
             # The customer's own hold pays for as much as it holds.
-            reason = _own_reason(state.own_holds[id], amount, state)
-            reasons |= {id: reason} if reason else {}
-        else:
-            for budget in offer.budgets:
-                left, reason = room[budget]
-                if left < amount:
-                    reasons[id] = reason
-                    break
+            reasons[number] = _own_reason(hold, int(amounts[number]), state)
+    reasons[amounts == 0] = "takes nothing off this cart"
+    other = table.is_in_other_currency(asking.cart.currency or asking.currency)
+    for rows, texts in ((other, table.currency_reasons), *table.window_reasons(asking.now)):
+        np.copyto(reasons, texts, where=rows)
+    return {id: reason for id, reason in zip(table.ids, reasons.tolist(), strict=True) if reason}
+
+
+def _budget_reasons(plan: Plan, asking: Asking, state: BudgetState, amounts: Integers) -> Texts:
+    """Return the reason of the first budget that cannot pay for each offer (N,); empty where all can."""
+    rooms = [_room(_key(budget, asking), asking, budget, state) for budget in plan.budgets.values()]
+    left = np.array([room for room, _ in rooms] + [UNLIMITED], np.int64)
+    texts = np.array([text for _, text in rooms] + [""], object)
+    budgets = plan.offer_table.budgets
+    reasons = np.full(len(amounts), "", object)
+    # From an offer's last budget to its first, whose reason counts.
+    for positions in budgets.T[::-1]:
+        np.copyto(reasons, texts[positions], where=left[positions] < amounts)
     return reasons
 
 
 def window_reason(offer: Offer, now: int) -> str:
     """Return why an offer cannot be shown at a time; empty where it can."""
-    if offer.starts_at and now < _moment(offer.starts_at):
+    if offer.starts_at and now < moment(offer.starts_at):
         return f"starts at {offer.starts_at}"
-    return f"ended at {offer.ends_at}" if offer.ends_at and now >= _moment(offer.ends_at) else ""
+    return f"ended at {offer.ends_at}" if offer.ends_at and now >= moment(offer.ends_at) else ""
 
 
-def _room(key: BalanceKey, asking: Asking, budget: OfferBudget, state: BudgetState) -> tuple[float, str]:
+def _room(key: BalanceKey, asking: Asking, budget: OfferBudget, state: BudgetState) -> tuple[int, str]:
     """Return the largest amount that one more use may take from a budget, below 0 if none, and the reason for less."""
     if budget.scope == "customer" and not asking.customer:
         return -1, f"budget “{budget.id}” needs a known customer"
     cap, balance = state.caps.get(key.budget), state.balances.get(key, Balance())
     if cap is None or not cap.leaves_room(balance, 0, 1):
         return -1, too_little(budget.id)
-    left = inf if cap.amount is None else cap.amount - balance.held - balance.spent
+    left = UNLIMITED if cap.amount is None else cap.amount - balance.held - balance.spent
     return left, too_little(budget.id)
 
 
@@ -105,8 +109,3 @@ def too_little(budget: str) -> str:
 def _key(budget: OfferBudget, asking: Asking) -> BalanceKey:
     period = asking.now // DAY if budget.period == "day" else TOTAL
     return BalanceKey(asking.merchant_id, budget.id, period, asking.customer if budget.scope == "customer" else "")
-
-
-@lru_cache(maxsize=1024)
-def _moment(text: str) -> int:
-    return to_ms(datetime.fromisoformat(text))

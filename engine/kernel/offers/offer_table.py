@@ -1,0 +1,98 @@
+"""A plan's offers as arrays: all that their availability depends on and no request changes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.kernel.offers.quote import Cart
+from engine.model.documents.offer import FixedAmount, FreeShipping, Offer, Percentage
+from engine.model.timestamps import to_ms
+
+Integers = NDArray[np.int64]
+Booleans = NDArray[np.bool_]
+Texts = NDArray[np.object_]
+
+UNLIMITED = 2**62
+"""More than any amount, and any moment."""
+WHOLE = 10_000
+"""Hundredths of a percent in all of an amount."""
+
+
+class OfferTable:
+    """The N offers of a plan, in the order of `ids`, with positions of `budgets` for those that each is paid from."""
+
+    def __init__(self, offers: Mapping[str, Offer], budgets: Iterable[str]) -> None:
+        self.ids = tuple(offers)
+        self.index = {id: number for number, id in enumerate(self.ids)}
+        all_offers = tuple(offers.values())
+        self.budgets = _positions(all_offers, tuple(budgets))
+        """(N, M): fewer than M budgets are filled up by the position behind the last one."""
+        self._terms = np.array([_terms(offer) for offer in all_offers], np.int64).reshape(-1, 3)
+        self._of_shipping = np.array([isinstance(offer.benefit, FreeShipping) for offer in all_offers], bool)
+        currencies = [offer.currency for offer in all_offers]
+        self._other_currency = {
+            currency: np.array([other != currency for other in currencies], bool) for currency in set(currencies)
+        }
+        self.currency_reasons = _texts(f"is a discount in {currency}" for currency in currencies)
+        self._windows = np.array([_window(offer) for offer in all_offers], np.int64).reshape(-1, 2)
+        self._start_reasons = _texts(f"starts at {offer.starts_at}" for offer in all_offers)
+        self._end_reasons = _texts(f"ended at {offer.ends_at}" for offer in all_offers)
+
+    def amounts(self, cart: Cart) -> Integers:
+        """Return what each offer takes off (N,), as `quote.discount` does."""
+        share, most, enough = self._terms.T
+        amounts = most.copy()
+        for base, rows in ((cart.total, ~self._of_shipping), (cart.shipping, self._of_shipping)):
+            if base is not None:
+                # From `enough` on, the offer's maximum is reached; without this limit the product could overflow.
+                uncapped = np.minimum(min(max(base, 0), UNLIMITED), enough) * share // WHOLE
+                np.minimum(uncapped, most, out=amounts, where=rows)
+        return amounts
+
+    def is_in_other_currency(self, currency: str | None) -> Booleans:
+        """Return which offers (N,) are in another currency than a cart's; None is no other."""
+        if currency is None:
+            return np.zeros(len(self.ids), bool)
+        other = self._other_currency.get(currency)
+        return np.ones(len(self.ids), bool) if other is None else other
+
+    def window_reasons(self, now: int) -> tuple[tuple[Booleans, Texts], ...]:
+        """Return which offers (N,) are over and which have not begun, with the reasons; the last one counts."""
+        starts, ends = self._windows.T
+        return (now >= ends, self._end_reasons), (now < starts, self._start_reasons)
+
+
+def moment(text: str) -> int:
+    """Return the milliseconds of a window's beginning or end."""
+    return to_ms(datetime.fromisoformat(text))
+
+
+def _terms(offer: Offer) -> tuple[int, int, int]:
+    """Return the share in hundredths of a percent, the maximum, and an amount whose share is at least the maximum."""
+    match offer.benefit:
+        case Percentage(percent, maximum):
+            share = round(percent * 100)
+            return share, maximum, -(-maximum * WHOLE // max(share, 1))
+        case FixedAmount(most) | FreeShipping(most):
+            return WHOLE, most, most
+
+
+def _window(offer: Offer) -> tuple[int, int]:
+    starts = moment(offer.starts_at) if offer.starts_at else -UNLIMITED
+    return starts, moment(offer.ends_at) if offer.ends_at else UNLIMITED
+
+
+def _positions(offers: Sequence[Offer], budgets: Sequence[str]) -> Integers:
+    position = {id: number for number, id in enumerate(budgets)}
+    widest = max((len(offer.budgets) for offer in offers), default=0)
+    rows: list[list[int]] = [[position[id] for id in offer.budgets] for offer in offers]
+    return np.array([row + [len(budgets)] * (widest - len(row)) for row in rows], np.int64).reshape(len(rows), widest)
+
+
+def _texts(values: Iterable[Any]) -> Texts:
+    return np.array(list(values), object)
