@@ -153,6 +153,20 @@ class Experiments:
 
         return await self._change(actor, (placement, id), change)
 
+    async def schedule(self, actor: Actor, placement: str, id: str) -> Resource:
+        """Let a draft begin by itself at `starts_at`; `ReviewRequired` where a second person must approve instead."""
+
+        def change(configuration: Configuration, old: Experiment) -> Experiment:
+            _expect(old, "draft")
+            if configuration.review:
+                raise ReviewRequired("a second person must approve this experiment before it starts")
+            if old.starts_at is None:
+                raise Conflict("the experiment has no planned start", field="starts_at")
+            _check(configuration, placement, old)
+            return _moved(old, state="approved")
+
+        return await self._change(actor, (placement, id), change)
+
     async def send_back(self, actor: Actor, placement: str, id: str) -> Resource:
         """Make it a draft again."""
 
@@ -174,7 +188,7 @@ class Experiments:
 
         def change(configuration: Configuration, old: Experiment) -> Experiment:
             _expect(old, "draft", "approved", "in_review")
-            if configuration.review and old.status.state != "approved":
+            if configuration.review and not (old.status.state == "approved" and old.status.approved_by):
                 raise ReviewRequired("a second person must approve this experiment before it starts")
             _check(configuration, placement, old)
             offset, now = _offset(old, configuration.documents("experiment", placement)), now_ms()

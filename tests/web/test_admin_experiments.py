@@ -9,7 +9,9 @@ import msgspec
 import pytest
 
 from engine.experiments.results import Results
+from engine.experiments.supervisor import is_due
 from engine.model.experiment import Experiment
+from engine.model.timestamps import ms_of
 from engine.store.experiments import exposures
 from tests.serving import Server, Side
 from tests.web.people import Person, person_of
@@ -333,6 +335,36 @@ def test_a_second_person_approves_the_start(server: Server, side: Side, person: 
     assert stored(server, side).status.state == "running"
 
 
+def test_a_planned_start_is_scheduled_on_its_page(server: Server, side: Side, person: Person) -> None:
+    create(person, starts_at="2100-07-01T09:00")
+    page = person.get(PAGE)
+    assert "Jul 1, 2100, 9:00:00" in page
+    assert "once it is approved or scheduled" in page
+    act(person, "schedule")
+    assert ">Scheduled<" in person.get(PAGE)
+    document = stored(server, side)
+    assert document.starts_at is not None
+    planned = ms_of(document.starts_at)
+    assert planned is not None
+    assert [is_due(document, planned + late) for late in (-1, 0)] == [False, True]
+
+
+def test_only_a_draft_with_a_planned_start_is_scheduled(person: Person) -> None:
+    create(person)
+    assert "Schedule the start" not in person.get(PAGE)
+    assert person.send(f"{PAGE}/schedule").status_code == 409
+
+
+def test_a_review_switched_on_later_holds_a_scheduled_start(server: Server, side: Side, person: Person) -> None:
+    create(person, starts_at="2100-07-01T09:00")
+    act(person, "schedule")
+    server.run(server.engine.accounts.set_review(side.merchant, on=True, actor_name="tests"))
+    assert person.send(f"{PAGE}/start").status_code == 403
+    act(person, "send-back")
+    assert person.send(f"{PAGE}/schedule").status_code == 403
+    assert stored(server, side).status.state == "draft"
+
+
 def test_a_viewer_only_looks(server: Server, side: Side, person: Person) -> None:
     create(person)
     viewer = person_of(server, side, role="viewer")
@@ -356,22 +388,3 @@ def test_an_unknown_action_is_not_there(person: Person) -> None:
     create(person)
     assert person.send(f"{PAGE}/explode").status_code == 404
     assert person.send(f"{LIST}/{PLACEMENT}/none/start").status_code == 404
-
-
-def test_the_holdback_is_set_kept_and_ended(side: Side, person: Person) -> None:
-    settings = f"/admin/placements/{PLACEMENT}/settings"
-    values = {"name": "Payment methods", "reward": "converted", "credit": "choice"}
-
-    def save(**more: str) -> str:
-        return person.send(settings, version=person.version(settings), **values, **more).text
-
-    def held() -> object:
-        return side.client.get(f"/v1/placements/{PLACEMENT}").json()["holdback"]
-
-    save(holdback="2.5", holdback_salt="drawn")
-    assert held() == {"share": 0.025, "salt": "drawn"}
-    assert 'value="2.5"' in person.get(settings)
-    assert "Must be above 0 and at most 50, or empty." in save(holdback="60")
-    assert held() == {"share": 0.025, "salt": "drawn"}
-    save(holdback="")
-    assert held() is None

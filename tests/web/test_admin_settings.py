@@ -48,3 +48,22 @@ def test_a_wrong_placement_is_refused_beside_its_field(person: Person, changes: 
     answer = person.send("/admin/placements/new", **values | changes)
     assert answer.status_code == 422
     assert message.lower() in answer.text.lower()
+
+
+def test_the_holdback_is_set_kept_and_ended(side: Side, person: Person) -> None:
+    settings = "/admin/placements/payment_methods/settings"
+    values = {"name": "Payment methods", "reward": "converted", "credit": "choice"}
+
+    def save(**more: str) -> str:
+        return person.send(settings, version=person.version(settings), **values, **more).text
+
+    def held() -> object:
+        return side.client.get("/v1/placements/payment_methods").json()["holdback"]
+
+    save(holdback="2.5", holdback_salt="drawn")
+    assert held() == {"share": 0.025, "salt": "drawn"}
+    assert 'value="2.5"' in person.get(settings)
+    assert "Must be above 0 and at most 50, or empty." in save(holdback="60")
+    assert held() == {"share": 0.025, "salt": "drawn"}
+    save(holdback="")
+    assert held() is None

@@ -73,8 +73,8 @@ def experiment(*variants: Variant, **changes: Any) -> Experiment:
 
 def again(document: Experiment, **changes: str) -> Experiment:
     """Return what the form makes of a stored experiment after these changes."""
-    values = texts_of(document, 3) | changes
-    return document_of(values, audience(document.audience), id=document.id, old=document)
+    values = texts_of(document, 3, SHOW) | changes
+    return document_of(values, audience(document.audience), id=document.id, old=document, show=SHOW)
 
 
 @pytest.mark.parametrize(
@@ -101,10 +101,22 @@ def test_stored_experiment_survives_its_form(document: Experiment) -> None:
     assert again(document) == document
 
 
+def test_start_is_read_in_the_viewers_time_zone() -> None:
+    document = again(experiment(), starts_at="2030-07-01T09:00")
+    assert document.starts_at == "2030-07-01T09:00:00+02:00"
+    assert texts_of(document, 1, SHOW)["starts_at"] == "2030-07-01T09:00"
+    assert again(document, starts_at="").starts_at is None
+
+
+def test_start_to_the_second_survives_its_form() -> None:
+    document = experiment(starts_at="2020-01-01T08:30:15Z")
+    assert again(document, name="New name").starts_at == "2020-01-01T08:30:15Z"
+
+
 def test_removed_variant_does_not_leave_its_fields() -> None:
     document = experiment(Variant(id="b", name="B", order=("paypal",)), Variant(id="c", name="C", order=("ideal",)))
-    values = without_variant(texts_of(document, 1), 1, 3)
-    made = document_of(values, audience(), id="e", old=document)
+    values = without_variant(texts_of(document, 1, SHOW), 1, 3)
+    made = document_of(values, audience(), id="e", old=document, show=SHOW)
     assert [variant.id for variant in made.variants] == ["control", "c"]
     assert made.variants[1].order == ("ideal",)
     assert not [name for name in values if name.startswith("v2.")]
@@ -131,6 +143,8 @@ def test_enrolled_experiment_takes_only_what_may_change() -> None:
         ("guard:conversion", "a little", "guard:conversion"),
         ("share", "much", "share"),
         ("maximum_days", "1.5", "maximum_days"),
+        ("starts_at", "soon", "starts_at"),
+        ("starts_at", "2020-01-01T09:00", "starts_at"),
     ],
 )
 def test_unreadable_text_is_told_by_field(field: str, text: str, beside: str) -> None:
@@ -189,7 +203,7 @@ def test_every_part_of_a_variant_has_a_field() -> None:
 
 def test_card_shows_what_is_chosen_and_room_for_more() -> None:
     document = experiment(Variant(id="b", name="B", order=("ideal",), candidates_off=("card",), policy=Thompson()))
-    form = Form(texts_of(document, 1))
+    form = Form(texts_of(document, 1, SHOW))
     card = card_of(form, 1, CHOICES, document)
     assert (card.name, card.firsts, card.candidates_off) == ("B", ["ideal", "", ""], {"card"})
     assert card.is_open

@@ -33,6 +33,9 @@ ACTIONS = (
     ),
     Action("ask", "Ask for approval", "", ("draft",), needs_publisher=False, notice="A second person may approve it."),
     Action("approve", "Approve", "", ("in_review",), notice="Approved. It can be started now."),
+    Action(
+        "schedule", "Schedule the start", "", ("draft",), notice="Scheduled: it starts by itself at the planned time.",
+    ),
     Action("send-back", "Send back", "", ("in_review", "approved"), needs_publisher=False, notice="A draft again."),
     Action("start", "Start", "", ("draft", "approved"), notice="Started: customers are enrolled from now on."),
     Action("resume", "Resume", "", ("paused",), notice="Resumed: the same customers get the same variants."),
@@ -106,6 +109,7 @@ def _plain(frame: Frame, name: str, placement: str, id: str) -> Awaitable[Resour
     plain = {
         "ask": service.ask,
         "approve": service.approve,
+        "schedule": service.schedule,
         "send-back": service.send_back,
         "start": service.start,
         "resume": service.resume,
@@ -119,6 +123,8 @@ def _fits_review(action: Action, document: Experiment, *, review: bool) -> bool:
     """Return whether an action makes sense where a second person must approve, or need not."""
     if action.name == "ask":
         return review
+    if action.name == "schedule":
+        return not review and document.starts_at is not None
     if action.name == "start":
         return not review or document.status.state == "approved"
     return True

@@ -111,7 +111,9 @@ class ExperimentEdit:
     @property
     def texts(self) -> dict[str, str]:
         """Return the stored experiment, or an empty one, as the form shows it."""
-        return texts_of(self.stored.document, self.stored.version) if self.stored else dict(DEFAULTS)
+        if self.stored is None:
+            return dict(DEFAULTS)
+        return texts_of(self.stored.document, self.stored.version, self.frame.show)
 
     def audience(self, given: Given | None = None) -> Audience:
         """Return the audience of a sent form, or the stored one."""
@@ -246,7 +248,7 @@ async def _saved(edit: ExperimentEdit, values: Mapping[str, str], audience: Audi
 
     async def write() -> Resource:
         id = edit.stored.id if edit.stored else free_id(values.get("name", ""), taken)
-        document = document_of(values, audience, id=id, old=edit.old)
+        document = document_of(values, audience, id=id, old=edit.old, show=frame.show)
         service = frame.engine.experiments
         if edit.stored is None:
             return await service.create(frame.actor, key, document)

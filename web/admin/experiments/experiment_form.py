@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -11,6 +12,8 @@ import msgspec
 from engine.experiments.checks import EDITABLE_WHILE_RUNNING
 from engine.model.errors import FieldProblem, Invalid
 from engine.model.experiment import Experiment, Guardrail, State
+from engine.model.timestamps import to_ms
+from rules.language.values import read_datetime
 from web.admin.experiments.audience import Audience
 from web.admin.experiments.experiment_words import METRICS
 from web.admin.experiments.variant_form import (
@@ -23,6 +26,7 @@ from web.admin.experiments.variant_form import (
 )
 from web.admin.shell.editing import to_document
 from web.admin.shell.forms import Reader, number_text
+from web.format import Show
 
 NOT_IN_AN_ID = re.compile(r"[^a-z0-9]+")
 MOST_VARIANTS = 10
@@ -46,6 +50,7 @@ NAMES = {
     "minimum_effect_percent": "Smallest change worth finding",
     "minimum_days": "At least",
     "maximum_days": "At most",
+    "starts_at": "Starts",
     "variants": "Variants",
 } | {f"{GUARD}{metric}": f"Tolerated loss of {name.lower()}" for metric, name in METRICS.items()}
 HINTS = {
@@ -111,10 +116,13 @@ def count_of(values: Mapping[str, str]) -> int:
     return min(max(int(text), 2), MOST_VARIANTS) if text.isdigit() else 2
 
 
-def document_of(values: Mapping[str, str], audience: Audience, *, id: str, old: Experiment | None) -> Experiment:
+def document_of(
+    values: Mapping[str, str], audience: Audience, *, id: str, old: Experiment | None, show: Show
+) -> Experiment:
     """Return the experiment that a form describes; raises `Invalid` with every problem of its texts.
 
-    Once units are enrolled, only what may still change is read from the form: share, audience and weights with it.
+    The planned start is a time in the zone of `show`. Once units are enrolled, only what may still change is read from
+    the form: share, audience and weights with it.
     """
     reader = Reader(values)
     texts = _always_editable(reader)
@@ -128,10 +136,33 @@ def document_of(values: Mapping[str, str], audience: Audience, *, id: str, old: 
         return msgspec.structs.replace(old, **kept, variants=old.weighted(weights))
     texts |= _rest(reader) | {"id": id, "audience": audience.value}
     texts["variants"] = [variant_of(reader, number, old) for number in range(count_of(values))]
+    texts["starts_at"] = _start(reader, old, show)
     reader.problems += audience.problems
     reader.check()
-    document = to_document(texts, Experiment, hints=HINTS)
-    return msgspec.structs.replace(document, starts_at=old.starts_at if old else None)
+    return to_document(texts, Experiment, hints=HINTS)
+
+
+def _start(reader: Reader, old: Experiment | None, show: Show) -> str | None:
+    """Read the planned start; the stored one where its text was left alone, None where it is started by hand."""
+    text = reader.text("starts_at")
+    if old is not None and text == _start_text(old, show):
+        return old.starts_at
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text).replace(tzinfo=show.zone)
+    except ValueError:
+        reader.problems.append(FieldProblem("starts_at", "must be a day and a time"))
+        return None
+    if to_ms(moment) <= show.now:
+        reader.problems.append(FieldProblem("starts_at", "must be in the future"))
+    return moment.isoformat()
+
+
+def _start_text(document: Experiment, show: Show) -> str:
+    """Return the planned start as the browser's field for a day and a time shows it."""
+    moment = read_datetime(document.starts_at) if document.starts_at else None
+    return moment.astimezone(show.zone).strftime("%Y-%m-%dT%H:%M") if moment else ""
 
 
 def _always_editable(reader: Reader) -> dict[str, Any]:
@@ -177,7 +208,7 @@ def _guardrails(reader: Reader) -> list[dict[str, Any]]:
     return guardrails
 
 
-def texts_of(document: Experiment, version: int) -> dict[str, str]:
+def texts_of(document: Experiment, version: int, show: Show) -> dict[str, str]:
     """Return a stored experiment as its form shows it."""
     texts = {
         "name": document.name,
@@ -194,6 +225,7 @@ def texts_of(document: Experiment, version: int) -> dict[str, str]:
         "minimum_effect_percent": number_text(document.minimum_effect_percent),
         "minimum_days": str(document.minimum_days),
         "maximum_days": str(document.maximum_days),
+        "starts_at": _start_text(document, show),
         "variants": str(len(document.variants)),
         "version": str(version),
         **{_guard_of(guardrail): number_text(guardrail.tolerated_percent) for guardrail in document.guardrails},

@@ -12,7 +12,7 @@ from engine.configuration.configuration import Configuration
 from engine.experiments.results import Results
 from engine.model.experiment import Experiment
 from engine.model.resource import Resource
-from web.admin.experiments.experiment_words import STATES, UNITS, days_left_text, days_run, summary
+from web.admin.experiments.experiment_words import UNITS, days_left_text, days_run, state_of, summary
 from web.admin.shell.frame import Frame
 from web.admin.shell.render import Page
 
@@ -72,7 +72,7 @@ async def results_of(frame: Frame, resource: Resource, *, has_details: bool, pha
 async def _row(frame: Frame, configuration: Configuration, resource: Resource) -> ExperimentRow:
     document: Experiment = resource.document
     results = await results_of(frame, resource, has_details=False)
-    verdict, (state, kind) = summary(document, results, frame.show), STATES[document.status.state]
+    verdict, (state, kind) = summary(document, results, frame.show), state_of(document)
     placement = configuration.find("placement", "", resource.place)
     units = sum(variant.units for variant in results.variants) if results else 0
     return ExperimentRow(

@@ -25,11 +25,12 @@ from web.admin.experiments.experiment_list import results_of
 from web.admin.experiments.experiment_words import (
     LEARNING,
     METRICS,
-    STATES,
     UNITS,
     Summary,
     days_run,
     measured,
+    start_text,
+    state_of,
     summary,
 )
 from web.admin.experiments.results_pdf import pdf_of
@@ -55,6 +56,7 @@ class ExperimentPage:
     state_kind: str
     verdict: Summary
     run: int | None
+    starts: str
     actions: Sequence[Action]
     primary: Sequence[str]
     may_change: bool
@@ -158,7 +160,7 @@ async def _page(
     configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
     results = await results_of(frame, resource, has_details=True, phase=phase)
     actions = actions_for(frame, document)
-    state, kind = STATES[document.status.state]
+    state, kind = state_of(document)
     labels = labels_of(configuration.documents("candidate", resource.place))
     shown = document.in_phase(results.phase) if results else None
     look = Look(shown or document, results, frame.show, frame.merchant.currency, labels) if results else None
@@ -171,6 +173,7 @@ async def _page(
         state_kind=kind,
         verdict=summary(document, results, frame.show),
         run=days_run(document, frame.show.now),
+        starts=start_text(document, frame.show),
         actions=actions,
         primary=PRIMARY,
         may_change=frame.may_change and document.status.state in EDITABLE,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from engine.experiments.results import ExperimentVerdict, Results
 from engine.model.experiment import Experiment, LearningMode, Method, MetricName, State, Unit
-from engine.model.timestamps import DAY
+from engine.model.timestamps import DAY, ms_of
 from web.format import NOTHING, Show
 
 STATES: Mapping[State, tuple[str, str]] = {
@@ -21,6 +21,8 @@ STATES: Mapping[State, tuple[str, str]] = {
     "archived": ("Archived", "plain"),
 }
 """The word for each state, with the kind of its badge."""
+SCHEDULED = ("Scheduled", "info")
+"""An approved experiment that starts by itself."""
 METRICS: Mapping[MetricName, str] = {
     "conversion": "Conversion",
     "orders": "Purchases",
@@ -86,6 +88,21 @@ def value_text(metric: MetricName, value: float | None, show: Show, currency: st
 def lift_text(low: float | None, high: float | None, show: Show) -> str:
     """Format an interval of relative changes: +2.1% to +6.3%."""
     return NOTHING if low is None or high is None else f"{show.change(low)} to {show.change(high)}"
+
+
+def state_of(document: Experiment) -> tuple[str, str]:
+    """Return the word for an experiment's state, with the kind of its badge."""
+    state = document.status.state
+    return SCHEDULED if state == "approved" and document.starts_at else STATES[state]
+
+
+def start_text(document: Experiment, show: Show) -> str:
+    """Return when an experiment is planned to start, and what must come first; empty where it is started by hand."""
+    planned = ms_of(document.starts_at) if document.starts_at else None
+    if planned is None or document.status.started_at is not None:
+        return ""
+    text = f"{show.moment(planned)}, by itself"
+    return text if document.status.state == "approved" else f"{text} once it is approved or scheduled"
 
 
 def days_run(document: Experiment, now: int) -> int | None:
