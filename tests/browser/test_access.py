@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.conftest import PROJECT, Faults, Site, log_in, take
+from tests.browser.conftest import PATIENCE_MS, PROJECT, Faults, Site, log_in, take
 
 pytestmark = pytest.mark.browser
 AXE = PROJECT / "node_modules" / "axe-core" / "axe.min.js"
@@ -172,6 +174,22 @@ def test_a_full_page_is_accessible_and_fits(everyone: Page, site: Site, theme: s
         _is_accessible(everyone)
 
 
+@pytest.mark.parametrize("theme", list(WIDTHS))
+def test_offers_and_a_budget_with_entries_are_accessible(
+    page: Page, site: Site, merchant_with_offers: str, theme: str
+) -> None:
+    log_in(page, merchant_with_offers)
+    _choose(page, theme, site.url)
+    for path, text in (("/admin/offers", "10% off, at most €20.00"), ("/admin/budgets/spring", "Ledger")):
+        page.goto(path)
+        expect(page.get_by_text(text).first).to_be_visible()
+        for width in (*WIDTHS[theme], 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            _fits(page)
+            take(page, f"full{path.replace('/', '-')}-{theme}-{width}")
+            _is_accessible(page)
+
+
 @pytest.mark.parametrize("path", EMPTY)
 def test_an_empty_page_is_accessible_and_says_what_to_do(newcomer: Page, path: str) -> None:
     newcomer.goto(path)
@@ -237,6 +255,44 @@ def everyone(context: BrowserContext, logged_in: Any, faults: Faults) -> Page:
     page = context.new_page()
     faults.watch(page)
     return page
+
+
+@pytest.fixture(scope="module")
+def merchant_with_offers(site: Site) -> str:
+    """The address of someone whose merchant has offers, one of which is held, and budgets."""
+    email = site.add_merchant("bargains")
+    key = site.output("keys", "create", "--merchant", "bargains", "--kind", "secret", "--json")["key"]
+    spring = {"id": "spring", "name": "Spring campaign", "currency": "EUR", "amount": 2000}
+    benefits = {
+        "ten": {"type": "percentage", "percent": 10, "maximum": 2000},
+        "five": {"type": "fixed_amount", "amount": 500},
+        "shipping": {"type": "free_shipping", "maximum": 490},
+    }
+    offer = {"currency": "EUR", "budgets": ["spring"], "texts": {"en": {"title": "A discount", "terms": ""}}}
+    requests: list[tuple[str, dict[str, Any]]] = [
+        ("/v1/placements", {"key": "offers", "name": "Offers"}),
+        ("/v1/budgets", spring),
+        ("/v1/budgets", {**spring, "id": "once", "name": "Once", "amount": None, "uses": 1, "scope": "customer"}),
+        *(
+            ("/v1/placements/offers/candidates", {"id": id, "label": id, "offer": {**offer, "benefit": benefit}})
+            for id, benefit in benefits.items()
+        ),
+        ("/v1/personalize/offers", {"context": {"cart": {"total": 9000, "currency": "EUR"}}}),
+    ]
+    with httpx.Client(base_url=site.url, headers={"Authorization": f"Bearer {key}"}, timeout=30) as client:
+        for path, document in requests:
+            _post(client, path, document)
+    return email
+
+
+def _post(client: httpx.Client, path: str, document: dict[str, Any]) -> None:
+    """Send a document, again for as long as the server has not taken over the key that another process made."""
+    patience_ends = time.monotonic() + PATIENCE_MS / 1000
+    answer = client.post(path, json=document)
+    while answer.status_code == 401 and time.monotonic() < patience_ends:
+        time.sleep(0.2)
+        answer = client.post(path, json=document)
+    assert answer.status_code in (200, 201), answer.text
 
 
 @pytest.fixture
