@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.conftest import Faults, Site, log_in
 
@@ -176,3 +176,16 @@ def test_everything_works_without_scripts(chromium: Browser, site: Site, faults:
     page.get_by_role("button", name="Create").click()
     expect(page.get_by_text("Give it a name that says what it does.")).to_be_visible()
     context.close()
+
+
+def test_what_is_typed_before_the_script_runs_is_read(demo: Page) -> None:
+    held: list[Route] = []
+    demo.route("**/builder*.js*", lambda route: held.append(route))
+    demo.goto("/admin/live/rules/new?placement=payment_methods", wait_until="commit")
+    demo.get_by_label("Condition", exact=True).fill('{"<": [{"var": "cart.totl"}, 3000]}')
+    for _ in range(100):
+        if held:
+            break
+        demo.wait_for_timeout(50)
+    held[0].continue_()
+    expect(demo.locator("#rule-builder")).to_contain_text("did you mean cart.total?")

@@ -155,10 +155,20 @@ function forget() {
   sessionStorage.removeItem(kept);
 }
 
+function isTyped(name) {
+  const element = form.elements[name];
+  return isText(element) && element.value !== element.defaultValue;
+}
+
 function comeBack() {
   const texts = JSON.parse(sessionStorage.getItem(kept) ?? "null");
   const opened = performance.getEntriesByType("navigation")[0]?.type;
-  if (!texts || opened === "navigate") return forget();
+  if (!texts || opened === "navigate") {
+    forget();
+    // What was typed before this script ran was heard by nobody.
+    if (TEXTS.some(isTyped)) take();
+    return;
+  }
   for (const name of TEXTS) if (form.elements[name] && name in texts) form.elements[name].value = texts[name];
   if (form.elements.enabled) form.elements.enabled.checked = texts.enabled;
   take();
