@@ -89,8 +89,8 @@ async def ask(shop: Shop, customer: str | None = None, *, total: int | None = 10
 
 
 async def balance(shop: Shop, budget: str = "spring") -> Balance:
-    found = await shop.engine.budgets.get(shop.id, budget, now=now_ms())
-    return found.balance
+    row = await shop.engine.budgets.get(shop.id, budget, now=now_ms())
+    return row.balance
 
 
 async def verified(shop: Shop) -> bool:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.decisions.logbook import decoded
 from engine.kernel.choice_beliefs import ChoiceBeliefs, Eligible
 from engine.kernel.plan import Plan
-from engine.model.decision import Decision
 from engine.store import decisions
 
 Floats = NDArray[np.float64]
@@ -29,7 +28,7 @@ async def strata_seen(connection: AsyncConnection, merchant_id: int, plan: Plan,
     seen: StrataSeen = Counter()
     for row in rows:
         if row.bucket == bucket and row.stratum and row.history == "{}":
-            excluded = {candidate.id for candidate in msgspec.json.decode(row.answer, type=Decision).excluded}
+            excluded = {candidate.id for candidate in decoded(row).excluded}
             eligible = tuple(number for number, name in enumerate(plan.ids) if name not in excluded)
             if eligible:
                 seen[row.stratum, eligible] += 1

@@ -131,7 +131,7 @@ async def test_a_quote_says_why_an_offer_may_not_be_used(shop):
 
 async def test_a_quote_knows_the_customer_that_rules_read(shop):
     await open_offers(shop)
-    known = {"!=": [{"var": "customer.id"}, "nobody"]}
-    await shop.create("rule", rule({"exclude": ["ten-percent"]}, when=known), place="offers")
+    is_customer = {"!=": [{"var": "customer.id"}, "nobody"]}
+    await shop.create("rule", rule({"exclude": ["ten-percent"]}, when=is_customer), place="offers")
     assert (await quote(shop, offer_id="ten-percent")).reason == ""
     assert (await quote(shop, offer_id="ten-percent", customer_id="anna")).reason != ""

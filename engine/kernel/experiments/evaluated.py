@@ -28,7 +28,7 @@ class Evaluated:
         self._rule_sets = rule_sets
         self.facts = facts
         self.firings: dict[int, rules.Firing] = {}
-        self._places: dict[tuple[str, str], float] = {}
+        self._positions: dict[tuple[str, str], float] = {}
         self._units: dict[Unit, str | None] = {}
 
     def unit(self, unit: Unit, key: str) -> str | None:
@@ -50,12 +50,12 @@ class Evaluated:
         """Return what the catalogue excludes from the plan in force; variants exclude the same candidates."""
         return self._plans[IN_FORCE].eligibility.exclusions(self.facts.values)
 
-    def place(self, layer: str, unit: str) -> float:
+    def position(self, layer: str, unit: str) -> float:
         """Return where a unit falls in a layer, 0 to 1."""
-        place = self._places.get((layer, unit))
-        if place is None:
-            place = self._places[layer, unit] = uniform(layer, unit)
-        return place
+        position = self._positions.get((layer, unit))
+        if position is None:
+            position = self._positions[layer, unit] = uniform(layer, unit)
+        return position
 
 
 def rule_sets(plans: Mapping[Variants, Plan]) -> dict[Variants, int]:

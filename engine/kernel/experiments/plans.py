@@ -156,7 +156,7 @@ class ExperimentPlans:
             experiment, unit = entry.experiment, evaluated.unit(entry.unit, key)
             if unit is None:
                 chosen.append((experiment.id, experiment.control.id, False))
-            elif entry.first <= evaluated.place(entry.layer, unit) < entry.last:
+            elif entry.first <= evaluated.position(entry.layer, unit) < entry.last:
                 assignment = self._assigned(entry, unit, evaluated)
                 chosen.append((experiment.id, assignment.variant, not entry.is_controlled))
                 if not entry.is_controlled:
