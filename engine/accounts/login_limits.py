@@ -41,7 +41,7 @@ class LoginLimits:
             raise _too_many(now, now)
 
     async def uncount(self, counters: Counters) -> None:
-        """Take back an attempt that succeeded or was not made."""
+        """Take back an attempt that succeeded."""
         async with self._database.write() as connection:
             for key, _ in counters:
                 await people.uncount_attempt(connection, key)

@@ -6,8 +6,9 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 import argon2
@@ -35,7 +36,7 @@ class Passwords:
         # One lane of Argon2: four would take every core for each log-in.
         self._hasher = argon2.PasswordHasher(TIME_COST, MEMORY_KIB, parallelism=1)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="passwords", initializer=_lower_priority)
-        self._queued = 0
+        self._waiting = 0
         self._decoy = _decoy(self._hasher)
 
     async def hash(self, password: str, *, owner: Sequence[str] = ()) -> str:
@@ -44,24 +45,30 @@ class Passwords:
             raise invalid(
                 "password", f"must have at least {SHORTEST_PASSWORD} and at most {LONGEST_PASSWORD} characters"
             )
-        return await self._run(lambda: self._check_and_hash(password, owner))
+        with self.turn():
+            return await self._run(lambda: self._check_and_hash(password, owner))
 
     async def matches(self, hashed: str | None, password: str) -> bool:
-        """Verify a password. None, for somebody unknown, takes as long and never matches."""
+        """Verify a password, within a `turn`. None, for somebody unknown, takes as long and never matches."""
         return await self._run(lambda: self._verify(hashed or self._decoy, password[:LONGEST_PASSWORD]))
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait among those whose password is worked on; raise `TooMany` where too many wait already."""
+        if self._waiting > MOST_WAITING:
+            raise TooMany("too many log-ins at once", retry_after=RETRY_SECONDS)
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
 
     def close(self) -> None:
         """End the thread."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, work: Callable[[], T]) -> T:
-        if self._queued > MOST_WAITING:
-            raise TooMany("too many log-ins at once", retry_after=RETRY_SECONDS)
-        self._queued += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-        finally:
-            self._queued -= 1
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _check_and_hash(self, password: str, owner: Sequence[str]) -> str:
         # Its lists take 10 MB and 0.15 s to load, and a server may never need them.

@@ -15,7 +15,7 @@ from engine.clock import now_ms
 from engine.faults import is_temporary
 from engine.model.account import Merchant, Session, User
 from engine.model.actor import Actor
-from engine.model.errors import CodeNeeded, Forbidden, TooMany, invalid
+from engine.model.errors import CodeNeeded, Forbidden, invalid
 from engine.model.timestamps import MINUTE
 from engine.store import audit
 from engine.store.audit import NewEntry
@@ -73,12 +73,12 @@ class Sessions:
         one person from one address, or 60 from one address, or while too many others log in.
         """
         email = email.strip().lower()
-        counters = login_counters(address, email)
-        await self._limits.count(counters)
-        async with self._database.read() as connection:
-            user = await people.user_by_email(connection, email)
-        # Nobody's password takes as long to check as somebody's, so that the time tells no addresses.
-        fits = await self._matches(user.password_hash if user else None, password, counters)
+        with self._passwords.turn():
+            counters = await self._count(address, email)
+            async with self._database.read() as connection:
+                user = await people.user_by_email(connection, email)
+            # Nobody's password takes as long to check as somebody's, so that the time tells no addresses.
+            fits = await self._matches(user.password_hash if user else None, password, counters)
         if user is None or not fits:
             if user is not None:
                 await self.note(user, "failed to log in")
@@ -87,18 +87,21 @@ class Sessions:
 
     async def confirm(self, user: User, password: str, *, address: str, field: str = "password") -> None:
         """Check the password of a logged-in person again, counted like a log-in; `Invalid` for a wrong one."""
-        counters = login_counters(address, user.email)
-        await self._limits.count(counters)
-        if not await self._matches(user.password_hash, password, counters):
+        with self._passwords.turn():
+            counters = await self._count(address, user.email)
+            fits = await self._matches(user.password_hash, password, counters)
+        if not fits:
             raise invalid(field, "this is not your password")
 
+    async def _count(self, address: str, email: str) -> Counters:
+        """Count an attempt; raise `TooMany` beyond the limits."""
+        counters = login_counters(address, email)
+        await self._limits.count(counters)
+        return counters
+
     async def _matches(self, hashed: str | None, password: str, counters: Counters) -> bool:
-        """Check a password whose attempt is counted; take the attempt back where it succeeds or was not made."""
-        try:
-            fits = await self._passwords.matches(hashed, password)
-        except TooMany:
-            await self._limits.uncount(counters)
-            raise
+        """Check a password whose attempt is counted; take the attempt back where it succeeds."""
+        fits = await self._passwords.matches(hashed, password)
         if fits:
             await self._limits.uncount(counters)
         return fits

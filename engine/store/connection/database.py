@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ LOCK_WAIT_MS = 2_000
 TURN_WAIT_SECONDS = 2.5
 """How long to wait for a lock, and before it for the writer's turn: callers get an answer within five seconds."""
 CONNECT_SECONDS = 4
+POOL_SIZE = 5
+"""Of PostgreSQL; twice as many more while there is need."""
 SQLITE_FILE = "tap2.sqlite"
 PRAGMAS = (
     "PRAGMA journal_mode=WAL",
@@ -42,14 +44,16 @@ class Database:
 
     is_sqlite = False
 
-    def __init__(self, writer: AsyncEngine, reader: AsyncEngine) -> None:
+    def __init__(self, writer: AsyncEngine, reader: AsyncEngine, *, writes_off_path: int) -> None:
         self._writer = writer
         self._reader = reader
+        # Few of the writers off the path of a decision ask for a connection at once: a hundred hold up no decision.
+        self._off_path = asyncio.Semaphore(writes_off_path)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """One transaction; it is committed when the block ends well and rolled back otherwise."""
-        async with self._writer.begin() as connection:
+        async with _acquired(self._off_path), self._writer.begin() as connection:
             yield connection
 
     @asynccontextmanager
@@ -70,7 +74,7 @@ class Database:
 
     async def transact(self, work: Work[T]) -> T:
         """`write` for the path of a decision: `work` may wait for nothing but its connection."""
-        async with self.write() as connection:
+        async with self._writer.begin() as connection:
             return await work(connection)
 
     async def look_up(self, work: Work[T]) -> T:
@@ -92,6 +96,7 @@ class SqliteDatabase(Database):
         super().__init__(
             create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=60),
             create_async_engine(url, pool_size=4, max_overflow=4, **_EACH_QUERY_ALONE),
+            writes_off_path=1,
         )
         plain = url.replace("+aiosqlite", "")
         self._plain_writer = create_engine(plain, poolclass=StaticPool, connect_args={"check_same_thread": False})
@@ -106,22 +111,12 @@ class SqliteDatabase(Database):
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        async with self._turn_to_write(), super().write() as connection:
+        async with _acquired(self._off_path, self._turn), self._writer.begin() as connection:
             yield connection
 
     async def transact(self, work: Work[T]) -> T:
-        async with self._turn_to_write():
+        async with _acquired(self._turn):
             return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work)
-
-    @asynccontextmanager
-    async def _turn_to_write(self) -> AsyncIterator[None]:
-        """Raise `TimeoutError` where the others take too long."""
-        async with asyncio.timeout(TURN_WAIT_SECONDS):
-            await self._turn.acquire()
-        try:
-            yield
-        finally:
-            self._turn.release()
 
     def _transact(self, work: Work[T]) -> T:
         with self._plain_writer.begin() as connection:
@@ -138,6 +133,16 @@ class SqliteDatabase(Database):
         self._plain_reader.dispose()
 
 
+@asynccontextmanager
+async def _acquired(*locks: asyncio.Lock | asyncio.Semaphore) -> AsyncIterator[None]:
+    """Acquire locks in order; raise `TimeoutError` where the others take too long."""
+    async with AsyncExitStack() as held:
+        async with asyncio.timeout(TURN_WAIT_SECONDS):
+            for lock in locks:
+                await held.enter_async_context(lock)
+        yield
+
+
 def sqlite_url(folder: str) -> str:
     return f"sqlite+aiosqlite:///{Path(folder).resolve() / SQLITE_FILE}"
 
@@ -147,8 +152,8 @@ def open_database(url: str) -> Database:
     if url.startswith("sqlite"):
         return SqliteDatabase(url)
     pool: dict[str, Any] = {
-        "pool_size": 5,
-        "max_overflow": 10,
+        "pool_size": POOL_SIZE,
+        "max_overflow": 2 * POOL_SIZE,
         "pool_pre_ping": True,
         "pool_timeout": TURN_WAIT_SECONDS,
     }
@@ -156,6 +161,7 @@ def open_database(url: str) -> Database:
     return Database(
         create_async_engine(url, connect_args=connect, **pool),
         create_async_engine(url, connect_args=connect, **pool, **_EACH_QUERY_ALONE),
+        writes_off_path=POOL_SIZE,
     )
 
 
