@@ -189,3 +189,25 @@ def test_what_is_typed_before_the_script_runs_is_read(demo: Page) -> None:
         demo.wait_for_timeout(50)
     held[0].continue_()
     expect(demo.locator("#rule-builder")).to_contain_text("did you mean cart.total?")
+
+
+def test_an_answer_leaves_alone_the_text_that_is_being_replaced(demo: Page) -> None:
+    demo.goto("/admin/live/rules/new?placement=payment_methods")
+    condition = demo.get_by_label("Condition", exact=True)
+    condition.fill('{"<": [{"var": "cart.totl"}, 3000]}')
+    expect(demo.locator("#rule-builder")).to_contain_text("did you mean cart.total?")
+    held: list[Route] = []
+    demo.route("**/rules/new*", lambda route: held.append(route), times=1)
+    demo.get_by_label("Name", exact=True).fill("Small carts")
+    for _ in range(100):
+        if held:
+            break
+        demo.wait_for_timeout(50)
+    condition.focus()
+    condition.select_text()
+    with demo.expect_response("**/rules/new*"):
+        held[0].continue_()
+    demo.wait_for_timeout(200)
+    demo.keyboard.insert_text('{"<": [{"var": "cart.total"}, 3000]}')
+    expect(condition).to_have_value('{"<": [{"var": "cart.total"}, 3000]}')
+    expect(demo.locator("#rule-said")).to_contain_text("Cart total is under €30.00")

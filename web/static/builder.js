@@ -1,53 +1,54 @@
-// The rule builder's comforts: typing is taken over after a pause, rows are dragged, undo has its key, and a
-// reloaded page goes on where one was. Without it every button still works.
+// Enhance the rule builder: send what is typed after a pause, drag rows, undo by key, and restore unsaved text when
+// the page is reloaded. Every button works without this script.
 
 const PAUSE_MS = 350;
 const SLOW_MS = 800;
 const form = document.getElementById("rule-form");
-const kept = `rule:${location.pathname}${location.search}`;
+const storageKey = `rule:${location.pathname}${location.search}`;
 let waiting = 0;
 let byKeys = false;
+let selection = null;
 
-function take() {
+function send() {
   clearTimeout(waiting);
   waiting = 0;
   htmx.trigger(form, "edited");
 }
 
-function takeAfter(ms) {
+function sendAfter(ms) {
   clearTimeout(waiting);
-  waiting = setTimeout(take, ms);
+  waiting = setTimeout(send, ms);
 }
 
-// A text to be added is done with Enter, or by choosing one that is offered; everything else counts as it is typed.
-function typed(event) {
+// Text in an "add" field is sent on Enter or when an offered option is chosen; any other text as it is typed.
+function onInput(event) {
   const input = event.target;
   if (input.form !== form) return;
   if (input.matches("[data-add]")) {
     const offered = [...(input.list?.options ?? [])].some((option) => option.value === input.value);
-    if (offered && !event.inputType?.startsWith("insertText")) take();
+    if (offered && !event.inputType?.startsWith("insertText")) send();
   } else if (input.matches("select") && byKeys) {
-    // One goes through the options with the arrows, or types the name of one.
-    takeAfter(SLOW_MS);
+    // Arrow keys pass through options, and letters jump to an option: wait for the last.
+    sendAfter(SLOW_MS);
   } else if (input.matches("select, [type=checkbox]")) {
-    take();
+    send();
   } else {
-    takeAfter(input.matches("[data-slow]") ? SLOW_MS : PAUSE_MS);
+    sendAfter(input.matches("[data-slow]") ? SLOW_MS : PAUSE_MS);
   }
 }
 
-function changed(event) {
+function onChange(event) {
   const input = event.target;
   if (input.form !== form || input.matches("select")) return;
-  if (waiting || (input.matches("[data-add]") && input.value)) take();
+  if (waiting || (input.matches("[data-add]") && input.value)) send();
 }
 
-function left(event) {
-  if (waiting && event.target.matches("select") && event.target.form === form) take();
+function onFocusOut(event) {
+  if (waiting && event.target.matches("select") && event.target.form === form) send();
 }
 
-// What was pressed is what the event says: a button that merely has the focus while typing is taken over was not.
-function configure(event) {
+// Read the pressed button from the event: a button that merely has the focus when typed text is sent was not pressed.
+function setAction(event) {
   if (event.target !== form) return;
   const submitter = event.detail.triggeringEvent?.submitter;
   event.detail.parameters.act = submitter?.value ?? "typed";
@@ -58,22 +59,33 @@ function configure(event) {
 }
 
 // What is being typed is newer than an answer to what was typed before; the next answer covers both.
-function beforeSwap(event) {
+function onBeforeSwap(event) {
   if (event.detail.elt === form && waiting && event.detail.requestConfig.parameters.act === "typed") {
     event.detail.shouldSwap = false;
+    return;
   }
+  const element = document.activeElement;
+  if (event.detail.elt !== form || !isText(element) || element.selectionStart === null) return;
+  selection = { id: element.id, range: [element.selectionStart, element.selectionEnd, element.selectionDirection] };
+}
+
+// An answer replaces the focused text field, which loses its selection.
+function restoreSelection() {
+  const element = document.activeElement;
+  if (selection && element.id === selection.id) element.setSelectionRange(...selection.range);
+  selection = null;
 }
 
 function isText(element) {
   return element?.matches?.("textarea, input:not([type=checkbox])");
 }
 
-function keys(event) {
+function onKey(event) {
   byKeys = true;
   const letter = event.key.toLowerCase();
   if ((event.ctrlKey || event.metaKey) && !event.altKey && !isText(event.target)) {
-    if (letter === "z" && !event.shiftKey) press("rule-undo", event);
-    if (letter === "y" || (letter === "z" && event.shiftKey)) press("rule-redo", event);
+    if (letter === "z" && !event.shiftKey) clickButton("rule-undo", event);
+    if (letter === "y" || (letter === "z" && event.shiftKey)) clickButton("rule-redo", event);
   }
   if (event.altKey && (event.key === "ArrowUp" || event.key === "ArrowDown")) {
     const part = event.target.closest?.("[data-part]");
@@ -86,7 +98,7 @@ function keys(event) {
   if (event.key === "Escape") closeMenus(null);
 }
 
-function press(id, event) {
+function clickButton(id, event) {
   const button = document.getElementById(id);
   if (!button) return;
   event.preventDefault();
@@ -101,102 +113,103 @@ function closeMenus(except) {
   }
 }
 
-// Dragging: a row is lifted by its grip and put before the row, group or end of a group under the pointer.
-let lifted = null;
+// Drag a row by its grip; drop it before the row, group or end of a group under the pointer.
+let dragged = null;
 
-function lift(event) {
+function startDrag(event) {
   byKeys = false;
   const grip = event.target.closest("[data-grip]");
   if (!grip || event.button !== 0) return;
   event.preventDefault();
-  lifted = grip.closest("[data-part]");
-  lifted.classList.add("dragged");
+  dragged = grip.closest("[data-part]");
+  dragged.classList.add("dragged");
 }
 
-function placeUnder(event) {
+function dropTarget(event) {
   const under = document.elementFromPoint(event.clientX, event.clientY)?.closest?.("#rule-builder [data-part], #rule-builder [data-end]");
-  if (!under || lifted.contains(under)) return null;
+  if (!under || dragged.contains(under)) return null;
   return under.dataset.part === "c" || under.dataset.part?.startsWith("e") ? null : under;
 }
 
 function drag(event) {
-  if (!lifted) return;
-  const target = placeUnder(event);
+  if (!dragged) return;
+  const target = dropTarget(event);
   for (const other of document.querySelectorAll(".drop-before")) other.classList.toggle("drop-before", other === target);
   target?.classList.add("drop-before");
 }
 
 function drop(event) {
-  if (!lifted) return;
-  const target = placeUnder(event);
-  lifted.classList.remove("dragged");
-  if (target) act(`move:${lifted.dataset.part}>${target.dataset.part ?? target.dataset.end}`);
+  if (!dragged) return;
+  const target = dropTarget(event);
+  dragged.classList.remove("dragged");
+  if (target) submitAction(`move:${dragged.dataset.part}>${target.dataset.part ?? target.dataset.end}`);
   for (const other of document.querySelectorAll(".drop-before")) other.classList.remove("drop-before");
-  lifted = null;
+  dragged = null;
 }
 
-function act(value) {
+function submitAction(value) {
   const button = Object.assign(document.createElement("button"), { name: "act", value, hidden: true });
   form.append(button);
   form.requestSubmit(button);
   button.remove();
 }
 
-// What is not saved yet survives a reload of this tab.
-const TEXTS = ["name", "priority", "active_from", "active_to", "tags", "notes", "when", "effects", "history", "version"];
+// Store unsaved text, so that it survives a reload of this tab.
+const STORED = ["name", "priority", "active_from", "active_to", "tags", "notes", "when", "effects", "history", "version"];
 
-function keep() {
-  const texts = Object.fromEntries(TEXTS.map((name) => [name, form.elements[name]?.value ?? ""]));
+function store() {
+  const texts = Object.fromEntries(STORED.map((name) => [name, form.elements[name]?.value ?? ""]));
   texts.enabled = form.elements.enabled?.checked ?? false;
-  sessionStorage.setItem(kept, JSON.stringify(texts));
+  sessionStorage.setItem(storageKey, JSON.stringify(texts));
 }
 
-function forget() {
-  sessionStorage.removeItem(kept);
+function clearStored() {
+  sessionStorage.removeItem(storageKey);
 }
 
-function isTyped(name) {
+function isEdited(name) {
   const element = form.elements[name];
   return isText(element) && element.value !== element.defaultValue;
 }
 
-function comeBack() {
-  const texts = JSON.parse(sessionStorage.getItem(kept) ?? "null");
+function restore() {
+  const texts = JSON.parse(sessionStorage.getItem(storageKey) ?? "null");
   const opened = performance.getEntriesByType("navigation")[0]?.type;
   if (!texts || opened === "navigate") {
-    forget();
-    // What was typed before this script ran was heard by nobody.
-    if (TEXTS.some(isTyped)) take();
+    clearStored();
+    // No listener has seen what was typed before this script ran.
+    if (STORED.some(isEdited)) send();
     return;
   }
-  for (const name of TEXTS) if (form.elements[name] && name in texts) form.elements[name].value = texts[name];
+  for (const name of STORED) if (form.elements[name] && name in texts) form.elements[name].value = texts[name];
   if (form.elements.enabled) form.elements.enabled.checked = texts.enabled;
-  take();
+  send();
 }
 
-function answered(event) {
+function onAnswer(event) {
   if (event.detail.elt !== form) return;
   const leaves = event.detail.xhr.getResponseHeader("HX-Redirect");
-  if (leaves || document.querySelector("#rule-foot .saved")) forget();
-  else keep();
+  if (leaves || document.querySelector("#rule-foot .saved")) clearStored();
+  else store();
 }
 
 if (form) {
   document.documentElement.classList.add("scripted");
-  document.addEventListener("input", typed);
-  document.addEventListener("change", changed);
-  document.addEventListener("focusout", left);
-  document.addEventListener("keydown", keys);
-  document.addEventListener("htmx:configRequest", configure);
-  document.addEventListener("htmx:beforeSwap", beforeSwap);
-  document.addEventListener("htmx:afterRequest", answered);
-  document.addEventListener("pointerdown", lift);
+  document.addEventListener("input", onInput);
+  document.addEventListener("change", onChange);
+  document.addEventListener("focusout", onFocusOut);
+  document.addEventListener("keydown", onKey);
+  document.addEventListener("htmx:configRequest", setAction);
+  document.addEventListener("htmx:beforeSwap", onBeforeSwap);
+  document.addEventListener("htmx:afterRequest", onAnswer);
+  document.addEventListener("htmx:afterOnLoad", restoreSelection);
+  document.addEventListener("pointerdown", startDrag);
   document.addEventListener("pointermove", drag);
   document.addEventListener("pointerup", drop);
   document.addEventListener("click", (event) => {
     closeMenus(event.target.closest("[data-menu]"));
-    if (event.target.closest("[data-leaves]")) forget();
+    if (event.target.closest("[data-leaves]")) clearStored();
   });
   // Not before htmx has seen the form.
-  addEventListener("load", comeBack);
+  addEventListener("load", restore);
 }
