@@ -136,10 +136,10 @@ class SqliteDatabase(Database):
 @asynccontextmanager
 async def _acquired(*locks: asyncio.Lock | asyncio.Semaphore) -> AsyncIterator[None]:
     """Acquire locks in order; raise `TimeoutError` where the others take too long."""
-    async with AsyncExitStack() as held:
+    async with AsyncExitStack() as stack:
         async with asyncio.timeout(TURN_WAIT_SECONDS):
             for lock in locks:
-                await held.enter_async_context(lock)
+                await stack.enter_async_context(lock)
         yield
 
 
