@@ -36,7 +36,7 @@ class Passwords:
         # One lane of Argon2: four would take every core for each log-in.
         self._hasher = argon2.PasswordHasher(TIME_COST, MEMORY_KIB, parallelism=1)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="passwords", initializer=_lower_priority)
-        self._waiting = 0
+        self._queued = 0
         self._decoy = _decoy(self._hasher)
 
     async def hash(self, password: str, *, owner: Sequence[str] = ()) -> str:
@@ -55,13 +55,13 @@ class Passwords:
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Wait among those whose password is worked on; raise `TooMany` where too many wait already."""
-        if self._waiting > MOST_WAITING:
+        if self._queued > MOST_WAITING:
             raise TooMany("too many log-ins at once", retry_after=RETRY_SECONDS)
-        self._waiting += 1
+        self._queued += 1
         try:
             yield
         finally:
-            self._waiting -= 1
+            self._queued -= 1
 
     def close(self) -> None:
         """End the thread."""
