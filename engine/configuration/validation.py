@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
 from functools import cached_property
 
 import rules
@@ -21,6 +20,7 @@ from engine.model.resource import Resource
 from engine.model.resource_kinds import KINDS, Document, Kind
 from engine.model.schedule import document_pointer
 from engine.model.standard_vocabulary import CUSTOMER_ID, ENGINE_FIELD_NAMES
+from engine.model.timestamps import ms_of
 from rules.language.codes import CURRENCIES
 from rules.language.values import WORDS
 
@@ -172,8 +172,8 @@ def _rule(around: Surroundings, place: str, rule: RuleDocument) -> Iterator[Fiel
 
 
 def _schedule(rule: RuleDocument) -> Iterator[FieldProblem]:
-    begin, end = rule.active_from, rule.active_to
-    if begin and end and datetime.fromisoformat(begin) >= datetime.fromisoformat(end):
+    begin, end = (ms_of(text) if text else None for text in (rule.active_from, rule.active_to))
+    if begin is not None and end is not None and begin >= end:
         yield FieldProblem("/active_to", "must be after active_from, or the rule is never in force")
 
 

@@ -12,7 +12,6 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from datetime import datetime
 from secrets import token_hex
 from typing import NamedTuple
 
@@ -27,7 +26,7 @@ from engine.kernel.plan import PlanDocument
 from engine.model.actor import Actor
 from engine.model.errors import Conflict, NotFound, invalid
 from engine.model.placement import RuleDocument
-from engine.model.timestamps import DAY, to_ms
+from engine.model.timestamps import DAY, ms_of
 from engine.previews.estimation.result import Result
 from engine.previews.reader import PreviewJob
 from engine.previews.worker import Done, Failed, Message, ReadProgress
@@ -314,7 +313,8 @@ def _begun(document: PlanDocument, now: int) -> PlanDocument:
 
 
 def _without_later_begin(rule: RuleDocument, now: int) -> RuleDocument:
-    if rule.active_from is None or to_ms(datetime.fromisoformat(rule.active_from)) <= now:
+    begin = ms_of(rule.active_from) if rule.active_from else None
+    if begin is None or begin <= now:
         return rule
     return msgspec.structs.replace(rule, active_from=None, active_to=None)
 

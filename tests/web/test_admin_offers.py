@@ -218,6 +218,11 @@ def test_a_saved_offer_keeps_what_the_form_does_not_show(person: Person, side: S
         "percent": "12,5",
         "most": "30",
         "version": person.version(page),
+        "ends_at": "2100-01-01T01:00",
+        "languages": "2",
+        "locale": "en",
+        "locale.1": "de",
+        "title.1": "10 % Rabatt",
     }
     assert "Saved and in force" in person.send(page, **changed).text
     stored = side.client.get(path).json()
@@ -237,6 +242,11 @@ def test_a_saved_offer_keeps_what_the_form_does_not_show(person: Person, side: S
         ({"title": ""}, "Give customers a title"),
         ({"code": "a b"}, "letters, digits"),
         ({"benefit": "cash"}, "Choose what it takes off"),
+        ({"starts_at": "tomorrow"}, "Must be a day and a time."),
+        ({"starts_at": "2026-12-02T10:00", "ends_at": "2026-12-02T10:00"}, "Must be after the start"),
+        ({"languages": "2", "locale.1": "German", "title.1": "Rabatt"}, "Use a language code"),
+        ({"languages": "2", "locale.1": "en", "title.1": "Again"}, "This language has its texts above."),
+        ({"languages": "2", "locale.1": "de", "terms.1": "Einmal"}, "Give customers a title"),
     ],
 )
 def test_an_offer_that_makes_no_sense_is_refused(person: Person, changes: dict[str, str | None], text: str) -> None:
@@ -244,6 +254,75 @@ def test_an_offer_that_makes_no_sense_is_refused(person: Person, changes: dict[s
     answer = person.send("/admin/offers/new", **values)
     assert answer.status_code == 422
     assert text in answer.text
+    assert answer.text.count('aria-invalid="true"') + answer.text.count('class="field-error"') >= 1
+    for name, value in values.items():
+        assert not name.startswith(("title", "terms", "locale", "starts_at")) or value in answer.text
+
+
+# Window, languages and the card
+
+
+def test_a_window_is_on_the_merchants_clock(person: Person, side: Side) -> None:
+    window = {"starts_at": "2026-07-01T00:00", "ends_at": "2026-12-01T18:30"}
+    assert person.send("/admin/offers/new", **NEW, **window).status_code == 303
+    offer = side.client.get("/v1/placements/offers/candidates/five").json()["offer"]
+    assert (offer["starts_at"], offer["ends_at"]) == ("2026-07-01T00:00:00+02:00", "2026-12-01T18:30:00+01:00")
+    page = person.get("/admin/offers/five")
+    assert 'value="2026-07-01T00:00"' in page
+    assert 'value="2026-12-01T18:30"' in page
+
+
+def test_a_window_that_is_left_alone_stays_as_it_is(person: Person, side: Side) -> None:
+    path, page = "/v1/placements/offers/candidates/ten", "/admin/offers/ten"
+    exact = {**OFFER, "starts_at": "2026-11-01T09:00:30.5Z"}
+    side.client.put(path, json={"id": "ten", "label": "Ten", "offer": exact}, headers={"if-match": "*"})
+    sent = {**NEW, "starts_at": "2026-11-01T10:00", "version": person.version(page)}
+    assert person.send(page, **sent).status_code == 200
+    assert side.client.get(path).json()["offer"]["starts_at"] == "2026-11-01T09:00:30.5Z"
+
+
+def test_a_language_is_added_and_removed(person: Person, side: Side) -> None:
+    answer = person.send("/admin/offers/new", **NEW, locale="en", act="language_add")
+    assert answer.status_code == 200
+    assert 'name="title.1"' in answer.text
+    assert 'value="5 euros off"' in answer.text
+    assert side.client.get("/v1/placements/offers/candidates/five").status_code == 404
+    german = {"languages": "2", "locale": "en", "locale.1": "de", "title.1": "5 Euro weniger", "terms.1": "Einmal"}
+    assert person.send("/admin/offers/new", **NEW, **german).status_code == 303
+    path, page = "/v1/placements/offers/candidates/five", "/admin/offers/five"
+    assert side.client.get(path).json()["offer"]["texts"]["de"] == {"title": "5 Euro weniger", "terms": "Einmal"}
+    emptied = {"languages": "2", "locale": "en", "locale.1": "", "title.1": "", "version": person.version(page)}
+    assert person.send(page, **NEW, **emptied).status_code == 200
+    assert list(side.client.get(path).json()["offer"]["texts"]) == ["en"]
+
+
+def test_the_card_shows_what_a_customer_reads(person: Person) -> None:
+    form = {**NEW, "locale": "en", "languages": "2", "locale.1": "de", "title.1": "5 Euro weniger"}
+    english = person.send("/admin/offers/-/card", **form, card_total="40").text
+    for text in ("5 euros off", "FIVE", "-€5.00", "€40.00", "€35.00", 'data-bs-theme="light"', 'data-device="phone"'):
+        assert text in english
+    german = person.send("/admin/offers/-/card", **form, card_locale="de", card_dark="on", card_device="desktop").text
+    for text in ("5 Euro weniger", "-5,00\xa0€", "95,00\xa0€", 'data-bs-theme="dark"', 'data-device="desktop"'):
+        assert text in german
+    assert (
+        ">German</option>"
+        in person.client.post(
+            person.address("/admin/offers/-/card"),
+            data={"csrf": person.csrf(), **form, "currency": "JPY"},
+            headers={"hx-request": "true"},
+        ).text
+    )
+    arabic = person.send("/admin/offers/-/card", **form | {"locale.1": "ar"}, card_locale="ar").text
+    assert 'dir="rtl"' in arabic
+
+
+@pytest.mark.parametrize(
+    "odd", [{"most": "x"}, {"benefit": "cash"}, {"locale": "odd_"}, {"card_total": "?"}, {"title": ""}]
+)
+def test_a_card_of_an_unfinished_form_is_no_error(person: Person, odd: dict[str, str]) -> None:
+    answer = person.send("/admin/offers/-/card", **NEW | odd)
+    assert answer.status_code == 200
+    assert "customer-card" in answer.text
 
 
 def test_a_candidate_without_an_offer_has_no_such_page(person: Person, side: Side) -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.kernel.offers.offer_table import UNLIMITED, Integers, Texts, moment
+from engine.kernel.offers.offer_table import UNLIMITED, Integers, Texts, window_of
 from engine.kernel.offers.quote import Cart
 from engine.kernel.plan import Plan
 from engine.model.documents.offer import Offer, OfferBudget
@@ -76,9 +76,10 @@ def _budget_reasons(plan: Plan, asking: Asking, state: BudgetState, amounts: Int
 
 def window_reason(offer: Offer, now: int) -> str:
     """Return why an offer cannot be shown at a time; empty where it can."""
-    if offer.starts_at and now < moment(offer.starts_at):
+    starts, ends = window_of(offer)
+    if now < starts:
         return f"starts at {offer.starts_at}"
-    return f"ended at {offer.ends_at}" if offer.ends_at and now >= moment(offer.ends_at) else ""
+    return f"ended at {offer.ends_at}" if now >= ends else ""
 
 
 def _room(key: BalanceKey, asking: Asking, budget: OfferBudget, state: BudgetState) -> tuple[int, str]:

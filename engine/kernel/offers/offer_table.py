@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from engine.kernel.offers.quote import Cart
 from engine.model.documents.offer import FixedAmount, FreeShipping, Offer, Percentage
-from engine.model.timestamps import to_ms
+from engine.model.timestamps import ms_of
 
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
@@ -39,7 +38,7 @@ class OfferTable:
             currency: np.array([other != currency for other in currencies], bool) for currency in set(currencies)
         }
         self.currency_reasons = _texts(f"is a discount in {currency}" for currency in currencies)
-        self._windows = np.array([_window(offer) for offer in all_offers], np.int64).reshape(-1, 2)
+        self._windows = np.array([window_of(offer) for offer in all_offers], np.int64).reshape(-1, 2)
         self._start_reasons = _texts(f"starts at {offer.starts_at}" for offer in all_offers)
         self._end_reasons = _texts(f"ended at {offer.ends_at}" for offer in all_offers)
 
@@ -67,11 +66,6 @@ class OfferTable:
         return (now >= ends, self._end_reasons), (now < starts, self._start_reasons)
 
 
-def moment(text: str) -> int:
-    """Return the milliseconds of a window's beginning or end."""
-    return to_ms(datetime.fromisoformat(text))
-
-
 def _terms(offer: Offer) -> tuple[int, int, int]:
     """Return the share in hundredths of a percent, the maximum, and an amount whose share is at least the maximum."""
     match offer.benefit:
@@ -82,9 +76,11 @@ def _terms(offer: Offer) -> tuple[int, int, int]:
             return WHOLE, most, most
 
 
-def _window(offer: Offer) -> tuple[int, int]:
-    starts = moment(offer.starts_at) if offer.starts_at else -UNLIMITED
-    return starts, moment(offer.ends_at) if offer.ends_at else UNLIMITED
+def window_of(offer: Offer) -> tuple[int, int]:
+    """Return the first millisecond of an offer, and the first after its end."""
+    starts = ms_of(offer.starts_at) if offer.starts_at else None
+    ends = ms_of(offer.ends_at) if offer.ends_at else None
+    return -UNLIMITED if starts is None else starts, UNLIMITED if ends is None else ends
 
 
 def _positions(offers: Sequence[Offer], budgets: Sequence[str]) -> Integers:

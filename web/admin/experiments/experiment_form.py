@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -12,8 +11,7 @@ import msgspec
 from engine.experiments.checks import EDITABLE_WHILE_RUNNING
 from engine.model.errors import FieldProblem, Invalid
 from engine.model.experiment import Experiment, Guardrail, State
-from engine.model.timestamps import to_ms
-from rules.language.values import read_datetime
+from engine.model.timestamps import ms_of
 from web.admin.experiments.audience import Audience
 from web.admin.experiments.experiment_words import METRICS
 from web.admin.experiments.variant_form import (
@@ -25,7 +23,7 @@ from web.admin.experiments.variant_form import (
     weight_of,
 )
 from web.admin.shell.editing import to_document
-from web.admin.shell.forms import Reader, number_text
+from web.admin.shell.forms import Reader, moment_text, number_text
 from web.format import Show
 
 NOT_IN_AN_ID = re.compile(r"[^a-z0-9]+")
@@ -144,25 +142,12 @@ def document_of(
 
 def _start(reader: Reader, old: Experiment | None, show: Show) -> str | None:
     """Read the planned start; the stored one where its text was left alone, None where it is started by hand."""
-    text = reader.text("starts_at")
-    if old is not None and text == _start_text(old, show):
-        return old.starts_at
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text).replace(tzinfo=show.zone)
-    except ValueError:
-        reader.problems.append(FieldProblem("starts_at", "must be a day and a time"))
-        return None
-    if to_ms(moment) <= show.now:
+    stored = old.starts_at if old else None
+    text = reader.moment("starts_at", show.zone, old=stored)
+    moment = ms_of(text) if text else None
+    if text != stored and moment is not None and moment <= show.now:
         reader.problems.append(FieldProblem("starts_at", "must be in the future"))
-    return moment.isoformat()
-
-
-def _start_text(document: Experiment, show: Show) -> str:
-    """Return the planned start as the browser's field for a day and a time shows it."""
-    moment = read_datetime(document.starts_at) if document.starts_at else None
-    return moment.astimezone(show.zone).strftime("%Y-%m-%dT%H:%M") if moment else ""
+    return text
 
 
 def _always_editable(reader: Reader) -> dict[str, Any]:
@@ -225,7 +210,7 @@ def texts_of(document: Experiment, version: int, show: Show) -> dict[str, str]:
         "minimum_effect_percent": number_text(document.minimum_effect_percent),
         "minimum_days": str(document.minimum_days),
         "maximum_days": str(document.maximum_days),
-        "starts_at": _start_text(document, show),
+        "starts_at": moment_text(document.starts_at, show.zone),
         "variants": str(len(document.variants)),
         "version": str(version),
         **{_guard_of(guardrail): number_text(guardrail.tolerated_percent) for guardrail in document.guardrails},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from litestar import get
 from litestar.di import NamedDependency
@@ -15,7 +14,7 @@ from engine.configuration.configuration import Configuration
 from engine.configuration.draft_overlay import DraftItem
 from engine.decisions.usage import DAYS, NEVER, FieldUses, RuleUses, Waiting, first_day
 from engine.kernel.plan import lists_of, rule_source
-from engine.model.timestamps import DAY, to_ms
+from engine.model.timestamps import DAY, ms_of
 from rules import Rule, RuleError, Vocabulary, parse_rule
 from rules.analysis.check import RuleFinding, schedule_findings, unused_lists
 from rules.wording.terms import listed
@@ -182,7 +181,7 @@ def label_of(vocabulary: Vocabulary, name: str) -> str:
 
 
 def _moment(text: str | None) -> int | None:
-    return to_ms(datetime.fromisoformat(text)) if text else None
+    return ms_of(text) if text else None
 
 
 handlers = [rule_uses]

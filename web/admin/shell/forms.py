@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 from babel import Locale
 
 from engine.model.errors import FieldProblem, Invalid
+from rules.language.values import read_datetime
 from web.countries import problem_of_countries, read_countries
 from web.format import ENGLISH
 from web.typed_money import Amounts, NotAnAmount, read_amount, read_amounts
@@ -108,6 +111,17 @@ class Reader:
             self._wrong(name, problem)
         return tuple(codes)
 
+    def moment(self, name: str, zone: ZoneInfo, *, old: str | None) -> str | None:
+        """Read a day and a time of day in a time zone; `old` where the text shows it, None where it is empty."""
+        text = self.text(name)
+        if old is not None and text == moment_text(old, zone):
+            return old
+        try:
+            return datetime.fromisoformat(text).replace(tzinfo=zone).isoformat() if text else None
+        except ValueError:
+            self._wrong(name, "must be a day and a time")
+            return None
+
     def lines(self, name: str) -> tuple[str, ...]:
         """Read one value a line."""
         return tuple(dict.fromkeys(line.strip() for line in self.text(name).splitlines() if line.strip()))
@@ -119,6 +133,12 @@ class Reader:
 
     def _wrong(self, name: str, message: str) -> None:
         self.problems.append(FieldProblem(name, message))
+
+
+def moment_text(moment: str | None, zone: ZoneInfo) -> str:
+    """Return an RFC 3339 moment as the browser's field for a day and a time shows it; empty for None."""
+    when = read_datetime(moment) if moment else None
+    return when.astimezone(zone).strftime("%Y-%m-%dT%H:%M") if when else ""
 
 
 def number_text(value: float) -> str:
