@@ -32,6 +32,7 @@ from engine.model.standard_vocabulary import CUSTOMER_ID
 from engine.model.timestamps import DAY, MINUTE, rfc3339
 from engine.store.customers.usage import UsageRow, history
 from engine.store.decisions import DecisionRow
+from engine.store.experiments.exposed_units import ExposedUnits
 from engine.store.experiments.exposures import Exposure
 from rules.json_logic.problems import shown
 
@@ -134,7 +135,7 @@ class Decider:
                     offers = await self._offers(active.plan, request) if active.plan.offers else None
                     answer, row, learning = self._answer(active, request, usage, key, offers)
                     ranking = [candidate.id for candidate in answer.decision.ranking]
-                    writes.append(self._recorder.append(row, ranking, learning, exposures_of(answer, row)))
+                    writes.append(self._recorder.append(row, ranking, learning, self._exposures(answer, row)))
                     answers.append(answer)
                 for write in writes:
                     await write
@@ -177,7 +178,7 @@ class Decider:
             )
             ranking = [candidate.id for candidate in answer.decision.ranking]
             transitions = transitions_of(plan, answer.decision, asking, state)
-            exposures = exposures_of(answer, row)
+            exposures = self._exposures(answer, row)
             try:
                 await self._recorder.append(row, ranking, learning, exposures, transitions)
             except HoldRefused as error:
@@ -226,6 +227,9 @@ class Decider:
         decision = with_assignments(answer_to(question, plan, beliefs, expires_at=expires_at(plan, now)), assignments)
         answer = DecisionAnswer(decision, facts, plan, encode(decision), notes, assignments)
         return answer, log_row(answer, merchant_id, bucket, now, closes=True), deciding.learning
+
+    def _exposures(self, answer: DecisionAnswer, row: DecisionRow) -> list[Exposure]:
+        return exposures_of(answer, row, self._recorder.exposed) if answer.assignments else []
 
     def _fall_back(self, active: Active, request: RequestScope, key: str) -> DecisionAnswer:
         plan = active.plan
@@ -281,29 +285,21 @@ def log_row(answer: DecisionAnswer, merchant_id: int, bucket: str, now: int, *, 
     )
 
 
-def exposures_of(answer: DecisionAnswer, row: DecisionRow) -> list[Exposure]:
-    """Return the exposures to experiments in which the decision counts."""
-    if not answer.assignments:
+def exposures_of(answer: DecisionAnswer, row: DecisionRow, exposed: ExposedUnits) -> list[Exposure]:
+    """Return the exposures to experiments in which the decision counts, without units that are `exposed` already."""
+    keys = [
+        (assignment, (row.merchant_id, row.placement, assignment.experiment, assignment.phase, assignment.unit))
+        for assignment in answer.assignments
+        if assignment.differs
+    ]
+    new = [(assignment.variant, key) for assignment, key in keys if key not in exposed]
+    if not new:
         return []
     facts = answer.facts
     past = sum(past.purchases for past in facts.history.values())
     segments = [f"{name}={facts.values[name]}" for name in SEGMENT_FACTS if name in facts.values]
     segments.append("customer=returning" if past else "customer=new")
-    return [
-        Exposure(
-            row.merchant_id,
-            row.placement,
-            assignment.experiment,
-            assignment.phase,
-            assignment.unit,
-            assignment.variant,
-            row.decided_at,
-            tuple(segments),
-            past,
-        )
-        for assignment in answer.assignments
-        if assignment.differs
-    ]
+    return [Exposure(*key, variant, row.decided_at, tuple(segments), past) for variant, key in new]
 
 
 def _stratum(answer: DecisionAnswer) -> str:

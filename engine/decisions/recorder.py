@@ -26,6 +26,7 @@ from engine.model.timestamps import MINUTE
 from engine.store import decisions, folds, rollups
 from engine.store.connection.database import Database
 from engine.store.decisions import DecisionRow
+from engine.store.experiments.exposed_units import ExposedUnits
 from engine.store.experiments.exposures import Exposure
 from engine.store.folds import News, Sums
 from engine.store.offers import holds
@@ -129,9 +130,13 @@ class CommitGroup(NamedTuple):
 
 
 class Recorder:
-    """The one writer of the log. After each commit `on_learned` is called with the new trials by bucket."""
+    """The one writer of the log. After each commit `on_learned` is called with the new trials by bucket.
+
+    `exposed` are units of experiments whose exposure is stored already.
+    """
 
     def __init__(self, database: Database, on_learned: Callable[[News], None]) -> None:
+        self.exposed = ExposedUnits()
         self._database = database
         self._on_learned = on_learned
         self._outcome_processor = OutcomeProcessor()
@@ -276,6 +281,7 @@ class Recorder:
             return receipts, refused
 
         receipts, refused = await self._database.transact(work)
+        self.exposed.add(sums.exposures)
         for entry in group.entries:
             if entry.done.done():
                 continue

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import rules
 from engine.configuration.configuration import Configuration
 from engine.configuration.validation import Surroundings, problems_of
-from engine.kernel.experiments.evaluated import DEVICE_ID
 from engine.kernel.experiments.overlay import changes_something
+from engine.kernel.experiments.units import DEVICE_ID
 from engine.model.errors import FieldProblem
 from engine.model.experiment import Experiment, State, Variant
 from engine.model.placement import Fixed, Placement, Policy, Split

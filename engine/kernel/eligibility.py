@@ -20,12 +20,15 @@ class Eligibility:
         self._index = {candidate.id: number for number, candidate in enumerate(candidates)}
         self._own_currency = own_currency
         self._has_limits = any(candidate.min_amount or candidate.max_amount is not None for candidate in candidates)
+        self._has_lists = any(
+            candidate.countries or candidate.currencies or candidate.devices for candidate in candidates
+        )
         self._limits: dict[str | None, list[tuple[int, int, int | None]]] = {}
         self._cache: dict[tuple[object, object, object], dict[int, str]] = {}
 
     def exclusions(self, values: Mapping[str, Any]) -> dict[int, str]:
         """Return the reason for each excluded candidate, by number."""
-        reasons = dict(self._listed_exclusions(values))
+        reasons = dict(self._listed_exclusions(values)) if self._has_lists else {}
         total = values.get("cart.total")
         if self._has_limits and type(total) is int:
             for number, least, most in self._limits_in(read_currency(values.get("cart.currency"))):

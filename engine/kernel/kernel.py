@@ -26,11 +26,15 @@ MOST_CACHED_LIMITS = 4096
 
 
 class Question(NamedTuple):
-    """What an answer is made for, with the rules that fire; `key` is its randomness, and the decision's id."""
+    """What an answer is made for, with the rules that fire; `key` is its randomness, and the decision's id.
+
+    `limits` are those that the rules set, where they are computed already.
+    """
 
     facts: Facts
     key: str
     firing: Firing
+    limits: Limits | None = None
 
 
 def decide(
@@ -59,8 +63,9 @@ def answer_to(
     arrange: Callable[[Draw], bandits.Arrangement] = lambda draw: draw.arrange(),
 ) -> Decision:
     """Answer a question whose rules have been evaluated."""
-    facts, key, firing = question
-    limits = limits_for(plan, facts.values, firing.fired)
+    facts, key, firing, limits = question
+    if limits is None:
+        limits = limits_for(plan, facts.values, firing.fired)
     ranking, propensity = [], 1.0
     if limits.eligible:
         arrangement = arrange(draw_of(plan, beliefs, facts, limits, key))

@@ -12,7 +12,7 @@ from engine.kernel.beliefs import Knowledge, make_beliefs
 from engine.kernel.choice_beliefs import ChoiceBeliefs
 from engine.kernel.contextual_beliefs import ContextualBeliefs, matches_encoding
 from engine.kernel.experiments.evaluated import Variants
-from engine.kernel.experiments.plans import ExperimentPlans
+from engine.kernel.experiments.plans import ExperimentPlans, PickKey
 from engine.kernel.kernel import Question
 from engine.kernel.plan import Plan, PlanDocument
 from engine.kernel.scores import AnyBeliefs
@@ -34,10 +34,14 @@ class DecidingPlan:
     Beliefs of the bucket "" serve buckets without beliefs of their own; before there are any, flat beliefs do.
     """
 
-    def __init__(self, plan: Plan, learning: Learning) -> None:
+    def __init__(self, plan: Plan, learning: Learning, like: Sequence[DecidingPlan] = ()) -> None:
+        """Take the flat beliefs of a plan among `like` that has the same ones."""
         self.plan = plan
         self.learning = learning
-        self.flat = self.make(Snapshot(0, plan.placement.key, 0, plan.placement.reward, "", Knowledge(), 0))
+        self.drawn_from = (plan.ids, msgspec.json.encode(plan.placement.policy))
+        nothing = Snapshot(0, plan.placement.key, 0, plan.placement.reward, "", Knowledge(), 0)
+        shared = [other.flat for other in like if other.drawn_from == self.drawn_from]
+        self.flat: AnyBeliefs = shared[0] if shared else self.make(nothing)
         self.beliefs: dict[str, AnyBeliefs] = {}
         self.snapshots: dict[str, Snapshot] = {}
 
@@ -92,11 +96,10 @@ class Active(DecidingPlan):
         self.experiments = ExperimentPlans(plan)
         learning = Learning.of(plan.placement, experiments=plan.document.experiments)
         super().__init__(plan, learning.in_groups(self.experiments.in_force.groups))
-        self.variants = {
-            key: DecidingPlan(self.experiments.plans[key.variants], learning.in_groups(key.groups))
-            for key in sorted(self.experiments.keys)
-            if key != self.experiments.in_force
-        }
+        self.variants: dict[PickKey, DecidingPlan] = {}
+        for key in sorted(self.experiments.keys - {self.experiments.in_force}):
+            variant, like = self.experiments.plans[key.variants], (self, *self.variants.values())
+            self.variants[key] = DecidingPlan(variant, learning.in_groups(key.groups), like)
         self.streams = self._streams()
         self.read_up_to = 0
 
@@ -115,11 +118,8 @@ class Active(DecidingPlan):
         """Return the same, and the question for what decides: its rules are evaluated once."""
         if self.experiments.is_empty:
             return self, (), Question(facts, key, self.plan.compiled.evaluate(facts.values))
-        decides, assignments, firing = self.experiments.pick(facts, key)
-        deciding = self.variants.get(decides, self)
-        if firing is None:
-            firing = deciding.plan.compiled.evaluate(facts.values)
-        return deciding, assignments, Question(facts, key, firing)
+        decides, assignments, question = self.experiments.pick(facts, key)
+        return self.variants.get(decides, self), assignments, question
 
     def of_variants(self, variants: Variants) -> DecidingPlan:
         """Return what decides with some variants, which may be those of another version of the plan."""
@@ -149,10 +149,9 @@ class BeliefsStream:
         made: dict[tuple[Any, ...], AnyBeliefs] = {}
         beliefs = []
         for member in self.members:
-            alike = (member.plan.ids, msgspec.json.encode(member.plan.placement.policy))
-            if alike not in made:
-                made[alike] = member.make(snapshot)
-            beliefs.append(made[alike])
+            if member.drawn_from not in made:
+                made[member.drawn_from] = member.make(snapshot)
+            beliefs.append(made[member.drawn_from])
         return beliefs
 
     def is_newer(self, snapshot: Snapshot) -> bool:

@@ -10,7 +10,7 @@ import msgspec
 import bandits
 from bandits.evidence.delay import bin_of
 from bandits.evidence.tails import amount_bin
-from engine.kernel.experiments.evaluated import unit_of
+from engine.kernel.experiments.units import unit_of
 from engine.learning.credit_settings import EnrolmentHead, Learning
 from engine.model.experiment import Unit
 from engine.model.facts import Facts

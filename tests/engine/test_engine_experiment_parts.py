@@ -9,9 +9,10 @@ from engine.experiments.checks import changed_fields, free_offset
 from engine.experiments.comparisons import VariantTotals, compare, estimates_of, guardrails, mismatch_p_value, size_of
 from engine.experiments.results import results_of
 from engine.experiments.supervisor import reason_to_stop
-from engine.kernel.experiments.evaluated import IN_FORCE, unit_of
+from engine.kernel.experiments.evaluated import IN_FORCE
 from engine.kernel.experiments.overlay import held_back, overlaid
 from engine.kernel.experiments.plans import ExperimentPlans
+from engine.kernel.experiments.units import unit_of
 from engine.kernel.plan import Plan, PlanDocument
 from engine.model.errors import Invalid
 from engine.model.experiment import Experiment, ExperimentStatus, Guardrail, Variant

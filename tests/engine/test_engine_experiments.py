@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from engine.clock import now_ms
+from engine.decisions.decide import exposures_of, log_row
 from engine.decisions.replay import replay
 from engine.experiments.results import results_of
 from engine.model.errors import Conflict, Forbidden, Invalid, ReviewRequired
@@ -15,6 +16,7 @@ from engine.model.placement import Fixed, Holdback
 from engine.model.timestamps import DAY
 from engine.store.connection.bulk import insert_many
 from engine.store.experiments import exposures, sums
+from engine.store.experiments.exposed_units import ExposedUnits
 from engine.store.experiments.sums import SumRow, UnitTotals
 from engine.store.tables import experiment_sums
 from tests import factories
@@ -304,6 +306,14 @@ async def test_a_known_exposure_is_not_added_up_again(shop: Shop) -> None:
     await shop.decide("anna")
     async with shop.engine.database.write() as connection:
         assert await exposures.add_up(connection, limit=10) == 0
+
+
+async def test_a_customer_who_returns_writes_no_exposure(shop: Shop) -> None:
+    await start(shop)
+    answer = await shop.decide("anna")
+    row = log_row(answer, shop.id, "", now_ms(), closes=True)
+    assert len(exposures_of(answer, row, ExposedUnits())) == 1
+    assert exposures_of(answer, row, shop.engine.recorder.exposed) == []
 
 
 async def test_health_reads_the_same_as_a_look(shop: Shop) -> None:

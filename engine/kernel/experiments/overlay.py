@@ -79,11 +79,11 @@ def _with_rules(
 
 def changes_something(variant: Variant) -> bool:
     """Return whether a variant's plan may differ from the plan in force."""
-    return bool(
-        variant.rules_off
-        or variant.rules
-        or variant.order
-        or variant.candidates_off
-        or variant.policy is not None
-        or variant.values
+    return bool(variant.order) or not changes_only_order(variant)
+
+
+def changes_only_order(variant: Variant) -> bool:
+    """Return whether a variant's plan differs at most in the order of its candidates."""
+    return not (
+        variant.rules_off or variant.rules or variant.candidates_off or variant.policy is not None or variant.values
     )

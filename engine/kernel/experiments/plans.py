@@ -7,19 +7,20 @@ decides; the kernel stays as it is.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
-import rules
 from engine.kernel.experiments.assignment import choose, is_within, uniform
+from engine.kernel.experiments.difference import VariantDifference, variants_of
+from engine.kernel.experiments.enrolments import Enrolment, Enrolments
 from engine.kernel.experiments.evaluated import IN_FORCE, Evaluated, Variants, rule_sets
-from engine.kernel.experiments.overlay import changes_something, held_back, overlaid
+from engine.kernel.experiments.overlay import held_back, overlaid
 from engine.kernel.experiments.teaching import groups_of, learner_of, teaching_of
-from engine.kernel.kernel import MOST_CACHED_LIMITS, limits_for
+from engine.kernel.kernel import Question, limits_for
 from engine.kernel.plan import Plan, PlanDocument
 from engine.model.decision import Decision
 from engine.model.errors import invalid
@@ -29,7 +30,6 @@ from engine.model.experiment import (
     NOT_PERSONALIZED,
     Assignment,
     Experiment,
-    Unit,
     Variant,
 )
 from engine.model.facts import Facts
@@ -42,7 +42,7 @@ MOST_PLANS = 64
 HELD_BACK: Variants = ((HOLDBACK_ID, NOT_PERSONALIZED),)
 
 
-class PickKey(NamedTuple):
+class PickKey(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     """What decides for a request: the variants' plan, and the groups that its outcomes are counted in."""
 
     variants: Variants
@@ -50,11 +50,11 @@ class PickKey(NamedTuple):
 
 
 class Pick(NamedTuple):
-    """What decides for a request, the assignments behind it, and the rules that fire where they were evaluated."""
+    """What decides for a request, the assignments behind it, and the question with what was evaluated for it."""
 
     key: PickKey
     assignments: tuple[Assignment, ...]
-    firing: rules.Firing | None = None
+    question: Question
 
 
 class VariantChoice(NamedTuple):
@@ -65,32 +65,8 @@ class VariantChoice(NamedTuple):
     is_enrolled: bool
 
 
-class Enrolment(NamedTuple):
-    """An experiment as a request meets it: its part of the layer, and its variants' ids and weights."""
-
-    experiment: Experiment
-    layer: str
-    unit: Unit
-    first: float
-    last: float
-    is_controlled: bool
-    names: tuple[str, ...]
-    weights: tuple[float, ...]
-
-    @classmethod
-    def of(cls, experiment: Experiment) -> Enrolment:
-        """Return the entry of an experiment."""
-        first = experiment.status.offset
-        return cls(
-            experiment,
-            experiment.layer,
-            experiment.unit,
-            first,
-            first + experiment.share,
-            experiment.status.state in CONTROLLED,
-            tuple(variant.id for variant in experiment.variants),
-            tuple(variant.weight for variant in experiment.variants),
-        )
+NOT_ENROLLED = -1
+"""Stands for the control where a request is not enrolled, instead of the index of a variant."""
 
 
 class ExperimentPlans:
@@ -103,33 +79,35 @@ class ExperimentPlans:
         self._base = plan
         self._experiments = plan.document.experiments
         self._holdback = plan.placement.holdback
-        self._entries = [Enrolment.of(experiment) for experiment in self._experiments]
-        self._has_audiences = any(experiment.audience is not None for experiment in self._experiments)
-        self._audiences, self._audience_index = _audiences(plan, self._experiments)
+        self._enrolments = Enrolments(plan, self._experiments)
         self._teaching = teaching_of(self._experiments)
         if _count_plans(self._experiments) > MOST_PLANS:
             raise invalid("layer", f"experiments of several layers would need more than {MOST_PLANS} plans together")
         self.in_force = PickKey(IN_FORCE, groups_of(self._teaching, {}))
         self.plans: dict[Variants, Plan] = {IN_FORCE: plan}
         self.keys = {self.in_force}
-        self._keys: dict[tuple[tuple[str, str, bool], ...], PickKey] = {}
+        self._keys: dict[tuple[tuple[int, int], ...], PickKey] = {}
+        self._compile()
+        self._rule_sets = rule_sets(self.plans)
+        self._differences = {
+            number: VariantDifference(experiment, self.plans)
+            for number, experiment in enumerate(self._experiments)
+            if experiment.status.state not in CONTROLLED
+        }
+
+    def _compile(self) -> None:
+        """Compile the plan of each combination of variants, and of those who are held back."""
+        numbers = {experiment.id: number for number, experiment in enumerate(self._experiments)}
         for chosen in _combinations(self._experiments):
             key = self._key(chosen)
             self.keys.add(key)
-            self._keys[tuple((each.experiment.id, each.variant.id, each.is_enrolled) for each in chosen)] = key
+            self._keys[tuple((numbers[choice.experiment.id], _index(choice)) for choice in chosen)] = key
             if key.variants not in self.plans:
-                document = overlaid(plan.document, [(choice.experiment, choice.variant) for choice in chosen])
+                document = overlaid(self._base.document, [(choice.experiment, choice.variant) for choice in chosen])
                 self.plans[key.variants] = self._compiled(document)
         if self._holdback:
             self.keys.add(PickKey(HELD_BACK, self.in_force.groups))
-            self.plans[HELD_BACK] = self._compiled(held_back(plan.document))
-        self._rule_sets = rule_sets(self.plans)
-        self._compared = {
-            experiment.id: [_variants([VariantChoice(experiment, variant, True)]) for variant in experiment.variants]
-            for experiment in self._experiments
-            if experiment.status.state not in CONTROLLED
-        }
-        self._differences: dict[tuple[Any, ...], bool] = {}
+            self.plans[HELD_BACK] = self._compiled(held_back(self._base.document))
 
     def _compiled(self, document: PlanDocument) -> Plan:
         plan = Plan(document, version=self._base.version, like=self._base)
@@ -143,78 +121,51 @@ class ExperimentPlans:
 
     def pick(self, facts: Facts, key: str) -> Pick:
         """Return the variants for a request; `key` is the decision's id."""
+        evaluated = Evaluated(self.plans, self._rule_sets, facts)
         held = _held_back(self._holdback, facts)
         if held is not None and held.variant == NOT_PERSONALIZED:
-            return Pick(PickKey(HELD_BACK, self.in_force.groups), (held,))
-        chosen: list[tuple[str, str, bool]] = []
-        assignments = [held] if held is not None else []
-        evaluated = Evaluated(self.plans, self._rule_sets, facts)
-        taken: set[str] = set()
-        for entry in self._in_audience(facts):
-            if entry.layer in taken:
-                continue
-            experiment, unit = entry.experiment, evaluated.unit(entry.unit, key)
-            if unit is None:
-                chosen.append((experiment.id, experiment.control.id, False))
-            elif entry.first <= evaluated.position(entry.layer, unit) < entry.last:
-                assignment = self._assigned(entry, unit, evaluated)
-                chosen.append((experiment.id, assignment.variant, not entry.is_controlled))
-                if not entry.is_controlled:
-                    assignments.append(assignment)
-            else:
-                continue
-            taken.add(entry.layer)
-        decides = self._keys[tuple(chosen)]
-        return Pick(decides, tuple(assignments), evaluated.firings.get(self._rule_sets[decides.variants]))
+            decides = PickKey(HELD_BACK, self.in_force.groups)
+            return Pick(decides, (held,), Question(facts, key, evaluated.firing(HELD_BACK)))
+        chosen = [(entry, unit, _split(entry, unit)) for entry, unit in self._enrolments.of(facts, key)]
+        decides = self._keys[tuple([(entry.number, index) for entry, _, index in chosen])]
+        firing = evaluated.firing(decides.variants)
+        limits = None
+        if len(chosen) == 1:
+            # The variant's plan is its own alone, so what limits it is found once for both answer and difference.
+            limits = limits_for(self.plans[decides.variants], facts.values, firing.fired)
+        question = Question(facts, key, firing, limits)
+        assignments = [] if held is None else [held]
+        for entry, unit, index in chosen:
+            if unit is not None and index != NOT_ENROLLED:
+                differs = self._differences[entry.number].differs(index, question, evaluated)
+                assignments.append(_assignment(entry, index, unit, differs=differs))
+        return Pick(decides, tuple(assignments), question)
 
     def learner(self, key: PickKey) -> Groups:
         """Return the groups that the beliefs behind a plan are learned from."""
         return learner_of(self._teaching, key.groups)
 
     def _key(self, chosen: Sequence[VariantChoice]) -> PickKey:
+        variants = variants_of([(choice.experiment, choice.variant) for choice in chosen])
         if not self._teaching:
-            return PickKey(_variants(chosen), ())
+            return PickKey(variants, ())
         enrolled = {choice.experiment.id: choice.variant.id for choice in chosen if choice.is_enrolled}
-        return PickKey(_variants(chosen), groups_of(self._teaching, enrolled))
+        return PickKey(variants, groups_of(self._teaching, enrolled))
 
-    def _in_audience(self, facts: Facts) -> Sequence[Enrolment]:
-        if not self._has_audiences:
-            return self._entries
-        fired = set(self._audiences.evaluate(facts.values).fired)
-        return [
-            entry
-            for number, entry in enumerate(self._entries)
-            if self._audience_index[number] is None or self._audience_index[number] in fired
-        ]
 
-    def _assigned(self, entry: Enrolment, unit: str, evaluated: Evaluated) -> Assignment:
-        """Return the variant of a unit inside the share; everybody has the control while it decides for all."""
-        experiment = entry.experiment
-        if entry.is_controlled:
-            return Assignment(experiment.id, experiment.control.id, experiment.status.phase, unit, differs=False)
-        variant = entry.names[choose(experiment.salt, unit, entry.names, entry.weights)]
-        return Assignment(
-            experiment.id, variant, experiment.status.phase, unit, self._could_differ(experiment, evaluated)
-        )
+def _split(entry: Enrolment, unit: str | None) -> int:
+    """Return the index of a unit's variant; everybody has the control while it decides for all."""
+    return NOT_ENROLLED if unit is None or entry.is_controlled else entry.split(unit)
 
-    def _could_differ(self, experiment: Experiment, evaluated: Evaluated) -> bool:
-        """Return whether the variants could answer differently for these facts, by their policies and limits.
 
-        It depends on which rules fire and which candidates the catalogue excludes, so answers are cached by those.
-        """
-        compared = self._compared[experiment.id]
-        fired = tuple([evaluated.firing(variants).fired for variants in compared])
-        key = (experiment.id, fired, tuple(evaluated.exclusions.items()))
-        differs = self._differences.get(key)
-        if differs is None:
-            if len(self._differences) >= MOST_CACHED_LIMITS:
-                self._differences.clear()
-            values = evaluated.facts.values
-            signatures = [
-                _signature(self.plans[variants], values, fires) for variants, fires in zip(compared, fired, strict=True)
-            ]
-            differs = self._differences[key] = any(signature != signatures[0] for signature in signatures[1:])
-        return differs
+def _index(choice: VariantChoice) -> int:
+    """Return the index of a choice's variant."""
+    return choice.experiment.variants.index(choice.variant) if choice.is_enrolled else NOT_ENROLLED
+
+
+def _assignment(entry: Enrolment, index: int, unit: str, *, differs: bool) -> Assignment:
+    experiment = entry.experiment
+    return Assignment(experiment.id, experiment.variants[index].id, experiment.status.phase, unit, differs)
 
 
 def variant_of(experiment: Experiment, unit: str) -> Variant | None:
@@ -250,20 +201,6 @@ def _held_back(holdback: Holdback | None, facts: Facts) -> Assignment | None:
     return Assignment(HOLDBACK_ID, NOT_PERSONALIZED if is_held else "personalized", 1, facts.customer, True)
 
 
-def _audiences(plan: Plan, experiments: Sequence[Experiment]) -> tuple[rules.CompiledRules, tuple[int | None, ...]]:
-    """Return the audiences compiled as rules, and the index of each experiment's rule; None stands for everybody."""
-    sources: list[dict[str, Any]] = []
-    index: list[int | None] = []
-    for number, experiment in enumerate(experiments):
-        index.append(None if experiment.audience is None else len(sources))
-        if experiment.audience is not None:
-            effect = {"set": {"name": "audience", "value": True}}
-            source = {"id": f"a{number:04}", "priority": -number, "when": experiment.audience, "effects": [effect]}
-            sources.append(source)
-    parsed = rules.parse_rules(sources, plan.vocabulary, plan.lists)
-    return rules.compile_rules(parsed, plan.vocabulary, plan.lists), tuple(index)
-
-
 def _count_plans(experiments: Sequence[Experiment]) -> int:
     """Return the most plans that the variants of experiments may lead to."""
     options: Counter[str] = Counter()
@@ -283,21 +220,3 @@ def _combinations(experiments: Sequence[Experiment]) -> Iterator[list[VariantCho
             options.extend([VariantChoice(experiment, variant, is_enrolled=True)] for variant in experiment.variants)
     for picked in product(*by_layer.values()):
         yield sorted((choice for option in picked for choice in option), key=lambda choice: position[choice[0].id])
-
-
-def _variants(chosen: Sequence[VariantChoice]) -> Variants:
-    """Return the variants that make the plan another than the one in force."""
-    return tuple((choice.experiment.id, choice.variant.id) for choice in chosen if changes_something(choice.variant))
-
-
-def _signature(plan: Plan, values: Mapping[str, Any], fired: tuple[int, ...]) -> tuple[Any, ...]:
-    """Return what an answer for these facts depends on, besides beliefs and chance, in terms of candidates' ids."""
-    limits = limits_for(plan, values, fired)
-    bounds = limits.bounds
-    return (
-        plan.placement.policy,
-        tuple(plan.ids[number] for number in limits.eligible),
-        sorted((slot, plan.ids[number]) for slot, number in bounds.pins.items()),
-        sorted((plan.ids[number], factor) for number, factor in bounds.boosts.items()),
-        bounds.values,
-    )
