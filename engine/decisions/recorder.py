@@ -335,9 +335,8 @@ async def _take_holds(connection: AsyncConnection, entries: list[DecisionEntry])
 
 
 def _count_pending(sums: Sums, entries: list[DecisionEntry]) -> None:
-    for entry in entries:
-        if entry.row.closes_at is not None:
-            add_pending(sums, entry.row, entry.learning, entry.ranking)
+    learning = [entry for entry in entries if entry.row.closes_at is not None]
+    add_pending(sums, ((entry.row, entry.learning, entry.ranking) for entry in learning))
 
 
 def _firsts(entries: list[DecisionEntry]) -> dict[tuple[int, str, int, str], int]:

@@ -84,27 +84,18 @@ class Intake:
             if type(node) is _DeclaredFact:
                 if value is None:
                     continue
-                if len(values) >= MOST_FACTS:
-                    notes.append(FactNote("too_large", node.name, MOST_FACTS))
-                    continue
-                self._add(node, value, reading)
+                fact_name, convert, allowed = node
+                fact_value = convert(value)
+                if fact_value is None or allowed or len(values) >= MOST_FACTS:
+                    _add(node, value, fact_value, reading)
+                else:
+                    values[fact_name] = fact_value
             elif node is None:
                 notes.extend(_unread(f"{path}{name}", value))
             elif type(value) is dict:
                 self._collect(node, value, f"{path}{name}.", reading)
             elif value is not None:
                 notes.append(FactNote("no_group", f"{path}{name}", value))
-
-    def _add(self, fact: _DeclaredFact, value: object, reading: Reading) -> None:
-        fact_value = fact.convert(value)
-        if fact_value is None:
-            reading.notes.append(FactNote("too_large" if _is_too_large(value) else "ill_formed", fact.name, value))
-            return
-        if fact.allowed:
-            fact_value, is_allowed = _allowed(fact.allowed, fact_value)
-            if not is_allowed:
-                reading.notes.append(FactNote("not_allowed", fact.name, value))
-        reading.values[fact.name] = fact_value
 
     def warnings(self, notes: Iterable[FactNote]) -> list[FieldProblem]:
         """Return the notes in words; at most 20 of them."""
@@ -129,6 +120,21 @@ class Intake:
                 return _size(note.value)
             case _:
                 return f"{excerpt(note.value)} is not {WORDS[self._fields[note.field].type]}"
+
+
+def _add(fact: _DeclaredFact, value: object, fact_value: object, reading: Reading) -> None:
+    """Add a fact, or a note of why it is left out."""
+    values, notes = reading
+    if len(values) >= MOST_FACTS:
+        notes.append(FactNote("too_large", fact.name, MOST_FACTS))
+    elif fact_value is None:
+        notes.append(FactNote("too_large" if _is_too_large(value) else "ill_formed", fact.name, value))
+    else:
+        if fact.allowed:
+            fact_value, is_allowed = _allowed(fact.allowed, fact_value)
+            if not is_allowed:
+                notes.append(FactNote("not_allowed", fact.name, value))
+        values[fact.name] = fact_value
 
 
 def _unread(field: str, value: object) -> Iterator[FactNote]:

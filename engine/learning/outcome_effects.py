@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import count, repeat
 from typing import NamedTuple
 
 import msgspec
@@ -216,9 +218,23 @@ def resolution(
     return bin_of(_delay(row, learning, counting(learning, outcomes), succeeded=succeeded)), succeeded
 
 
-def add_pending(sums: Sums, row: DecisionRow, learning: Learning, ranking: Sequence[str]) -> None:
-    """Add a new decision without outcomes: the same as `fold`, without reading its answer again."""
-    _add_pending(sums, row, learning, ranking, bandits.unanswered(learning.credit, ranking), 1)
+def add_pending(sums: Sums, entries: Iterable[tuple[DecisionRow, Learning, Sequence[str]]]) -> None:
+    """Add new decisions without outcomes, with their rankings: the same as `fold` of each, without reading its answer.
+
+    Decisions of a commit are mostly alike: candidates are counted by slot first, and added to the sums once each.
+    """
+    counts: dict[tuple[WaitingCell, MinuteCell], Counter[tuple[str, int]]] = {}
+    for row, learning, ranking in entries:
+        step = learning.minute(row.decided_at)
+        pending = WaitingCell(row.merchant_id, row.placement, learning.track, row.bucket, "", 0, step)
+        scope = (pending, _minute_cell(row, learning, ""))
+        candidates = bandits.unanswered(learning.credit, ranking)
+        slots = count(1) if learning.credit == "position" else repeat(0)
+        counts.setdefault(scope, Counter()).update(zip(candidates, slots, strict=False))
+    for (pending, minute), by_slot in counts.items():
+        for (candidate, slot), times in by_slot.items():
+            sums.add(WAITING, pending._replace(candidate=candidate, slot=slot), times)
+            sums.add(MINUTES, minute._replace(candidate=candidate), 0, 0, times)
 
 
 def add_purchases(sums: Sums, outcomes: Iterable[OutcomeRow], *, sign: int = 1) -> None:

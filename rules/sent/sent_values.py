@@ -30,6 +30,8 @@ def composed(text: str) -> str:
 
 def as_text(value: object) -> str | None:
     """Return a text of at most 256 characters, composed."""
+    if type(value) is str and value.isascii():
+        return value if len(value) <= LONGEST_TEXT else None
     if not isinstance(value, str) or len(value) > LONGEST_TEXT or _SURROGATE.search(value):
         return None
     return composed(value)
@@ -51,6 +53,8 @@ def as_number(value: object) -> int | float | None:
 
 def as_country(value: object) -> str | None:
     """Return an alpha-2 code for one in any case, for an alpha-3 code, or for UK and EL."""
+    if type(value) is str and value in COUNTRIES:
+        return value
     if not isinstance(value, str) or len(value) > LONGEST_TEXT:
         return None
     code = value.strip().upper()
@@ -60,6 +64,8 @@ def as_country(value: object) -> str | None:
 
 def as_currency(value: object) -> str | None:
     """Return an ISO 4217 code for one in any case."""
+    if type(value) is str and value in CURRENCIES:
+        return value
     if not isinstance(value, str) or len(value) > LONGEST_TEXT:
         return None
     code = value.strip().upper()

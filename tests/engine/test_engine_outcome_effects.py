@@ -160,12 +160,19 @@ def test_a_decision_without_outcomes_is_pending_for_each_candidate():
     }
 
 
-def test_a_new_decision_is_pending_as_one_without_outcomes():
-    text = msgspec.json.encode(ANSWER).decode()
-    row = DecisionRow("dec_1", 1, "p", None, DECIDED_AT, None, 1, 1, "DE", "{}", "{}", text)
+@pytest.mark.parametrize("credit", ["choice", "cascade", "position", "first", "shown"])
+def test_new_decisions_are_pending_as_those_without_outcomes(credit):
+    learning = msgspec.structs.replace(LEARNING, credit=credit)
+    entries, expected = [], Sums()
+    for number, ids in enumerate([["card", "paypal"], ["paypal", "card"], ["card", "paypal"]]):
+        text = msgspec.json.encode({**ANSWER, "ranking": [{"id": id} for id in ids]}).decode()
+        at = DECIDED_AT + number // 2 * 3 * MINUTE
+        row = DecisionRow(f"dec_{number}", 1, "p", None, at, None, 1, 1, "DE", "{}", "{}", text)
+        entries.append((row, learning, ids))
+        fold(expected, DecisionState(row, learning, read_answer(text), (), closed=False))
     sums = Sums()
-    add_pending(sums, row, LEARNING, ["card", "paypal"])
-    assert {name: cells for name, cells in sums.of.items() if cells} == sums_of()
+    add_pending(sums, entries)
+    assert sums.of == expected.of
 
 
 def test_a_settled_decision_is_no_longer_pending():
