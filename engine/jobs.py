@@ -16,7 +16,7 @@ from engine.store import beliefs as snapshots
 from engine.store import decisions, folds, observations, outcomes, rollups
 from engine.store.connection.database import Database
 from engine.store.customers import usage
-from engine.store.experiments import exposures
+from engine.store.experiments import conversions, exposures
 from engine.store.offers import idempotent_answers
 
 log = structlog.get_logger()
@@ -101,6 +101,7 @@ async def purge(database: Database, *, retention_days: int) -> None:
         await folds.purge_waiting(connection, before_minute=now_ms() // MINUTE - MINUTES_TO_WAIT)
         await rollups.purge_tallies(connection, before_minute=before // MINUTE)
         await exposures.purge(connection, before=before, before_day=before // DAY)
+        await conversions.purge(connection, before=before)
         await folds.purge_minutes(connection, before_minute=now_ms() // MINUTE - MINUTES_FOR_OUTAGES)
         await snapshots.purge(connection, before=before)
         await idempotent_answers.purge(connection, before=now_ms() - DAYS_OF_IDEMPOTENCY * DAY)

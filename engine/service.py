@@ -37,7 +37,9 @@ from engine.decisions.recorder import Recorder
 from engine.decisions.tokens import Tokens
 from engine.decisions.usage import Uses
 from engine.decisions.usage_counter import roll_up
+from engine.experiments.conversions import Conversions
 from engine.experiments.experiments import Experiments
+from engine.experiments.given_variants import VariantReader
 from engine.experiments.log_questions import LogQuestions
 from engine.experiments.results import ExperimentResults
 from engine.experiments.supervisor import Supervisor
@@ -87,6 +89,7 @@ class Engine:
         self.emergencies = Emergencies(database, publisher)
         self.experiments = Experiments(database, configurations, publisher)
         self.experiment_results = ExperimentResults(database)
+        self.conversions = Conversions(database, self.hasher)
         self.supervisor = Supervisor(database, self.experiments, self.experiment_results)
         self.logbook = Logbook(database, self.hasher)
         self.scenarios = Scenarios(database, self.live, self.drafts, self.logbook)
@@ -97,15 +100,16 @@ class Engine:
         self.trials = Trials(self.live)
         self.previews = Previews(database, database_url(settings), self.drafts)
         self.log_questions = LogQuestions(database, configurations, self.previews)
+        weights = [bandits.recency_weight(age, settings.half_life_days) for age in range(settings.retention_days + 1)]
+        usage = UsageLoader(database)
+        self.variant_reader = VariantReader(self.live, usage, self.hasher, weights)
         self.decider = Decider(
             self.live,
             self.recorder,
-            CustomerReaders(UsageLoader(database), BudgetReader(database)),
+            CustomerReaders(usage, BudgetReader(database)),
             self.hasher,
             timeout_seconds=settings.decision_timeout_ms / 1000,
-            weights=[
-                bandits.recency_weight(age, settings.half_life_days) for age in range(settings.retention_days + 1)
-            ],
+            weights=weights,
         )
         self.budgets = Budgets(database)
         self.holds = Holds(database)

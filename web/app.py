@@ -31,7 +31,7 @@ from web.api import (
     trials,
     uses,
 )
-from web.api.experiments import actions, documents, log_answers
+from web.api.experiments import actions, conversions, documents, given_variants, log_answers
 from web.api.offers import ledger, listing, redemptions
 from web.demo.background import demo
 from web.http import logs, problem_details
@@ -99,7 +99,7 @@ def create_app(settings: Settings) -> Litestar:
 def api() -> Router:
     """Return the router of the HTTP API."""
     deciding = (decisions, browsers, feedback)
-    experiments = (documents, actions, log_answers)
+    experiments = (documents, actions, log_answers, conversions, given_variants)
     configuring = (resources, drafts, draft_documents, rule_sets, trials, previews, uses, plans, keys)
     offers = (listing, redemptions, ledger)
     modules = (*deciding, *offers, *configuring, *experiments, log, health)

@@ -212,15 +212,11 @@ class Decider:
         self, active: Active, request: RequestScope, usage: list[UsageRow], key: str, offers: OfferInput | None = None
     ) -> tuple[DecisionAnswer, DecisionRow, Learning]:
         plan = active.plan
-        merchant_id, customer, context, now = request
+        merchant_id, _, context, now = request
         values, notes = plan.intake.read(context) if offers is None else offers.reading.copy()
-        past = history(usage, plan.placement.key, today=now // DAY, weight=self._weights) if usage else {}
-        derive(values, past, now=rfc3339(now))
-        if customer and plan.reads_customer:
-            values[CUSTOMER_ID] = customer
+        facts = facts_of(plan, values, request, usage, self._weights)
         if offers is not None:
             values[UNAVAILABLE] = offers.unavailable(plan)
-        facts = Facts(values, past, customer)
         deciding, assignments, question = active.evaluate(facts, key)
         plan = deciding.plan
         bucket, beliefs = deciding.for_facts(values)
@@ -245,6 +241,17 @@ class Decider:
         except Overloaded:
             log.error("answer not logged", placement=plan.placement.key)
         return answer
+
+
+def facts_of(
+    plan: Plan, values: dict[str, Any], request: RequestScope, usage: Sequence[UsageRow], weights: Sequence[float]
+) -> Facts:
+    """Return the facts of a request: `values` as they were read, completed in place, and the customer's past."""
+    past = history(usage, plan.placement.key, today=request.now // DAY, weight=weights) if usage else {}
+    derive(values, past, now=rfc3339(request.now))
+    if request.customer and plan.reads_customer:
+        values[CUSTOMER_ID] = request.customer
+    return Facts(values, past, request.customer)
 
 
 def asking_of(plan: Plan, request: RequestScope, values: Mapping[str, Any]) -> Asking:

@@ -13,6 +13,7 @@ from engine.learning.outcome_effects import DecisionState, add_purchases, fold, 
 from engine.model.timestamps import DAY, MINUTE, first_id_of
 from engine.store import decisions, folds, outcomes
 from engine.store.connection.database import Database
+from engine.store.experiments import conversions
 from engine.store.folds import FOLDS, MINUTES, OBSERVATIONS, WAITING, Fold, Sums
 
 CHUNK = 2_000
@@ -49,6 +50,7 @@ async def fold_log(connection: AsyncConnection) -> Sums:
     while purchases := await outcomes.without_decision(connection, after=after, limit=CHUNK):
         add_purchases(sums, [row for _, row in purchases])
         after = purchases[-1][0]
+    await conversions.fold_all(connection, sums)
     return sums
 
 

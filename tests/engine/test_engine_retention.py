@@ -33,6 +33,7 @@ AGES: dict[str, tuple[str, float]] = {
     "rule_days": ("day", RETENTION),
     "field_days": ("day", RETENTION),
     "field_faults": ("day", RETENTION),
+    "experiment_conversions": ("occurred_at", RETENTION),
     "experiment_exposures": ("exposed_at", RETENTION),
     "experiment_outcomes": ("day", RETENTION),
     "minutes": ("minute", 2),

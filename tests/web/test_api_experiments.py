@@ -121,3 +121,48 @@ def test_other_merchants_see_nothing(side: Side, server: Server):
     assert other.client.get(f"{EXPERIMENTS}/paypal-first").status_code == 404
     assert other.client.get("/v1/experiments").json() == {"items": []}
     assert other.client.post(f"{EXPERIMENTS}/paypal-first/start", json={}).status_code == 404
+
+
+def test_a_customers_variants_are_shown_at_once(side: Side, server: Server):
+    create(side)
+    act(side, "start")
+    [entry] = side.decide("anna")["experiments"]
+    [given] = side.client.post("/v1/personalize/experiments", json={"customer_id": "anna"}).json()["experiments"]
+    assert (given["placement"], given["experiment"], given["variant"]) == (
+        "payment_methods",
+        "paypal-first",
+        entry["variant"],
+    )
+    query = {"customer_id": "anna", "device": "mobile"}
+    assert side.client.get("/v1/personalize/experiments", params=query).json()["experiments"] == [given]
+    assert side.client.post("/v1/personalize/experiments", json={}).json() == {"experiments": []}
+    with server.client(side.new_key()) as browser:
+        assert browser.post("/v1/personalize/experiments", json={"customer_id": "anna"}).status_code == 403
+
+
+def test_a_conversion_without_a_decision_is_counted_once(side: Side):
+    create(side)
+    act(side, "start")
+    side.decide("anna")
+    purchase = {"event_id": "order-1", "unit": "anna", "amount": 900, "currency": "EUR"}
+    expected = {"event_id": "order-1", "counted": True, "message": ""}
+    assert act(side, "conversion", status=202, **purchase) == expected | {"status": "recorded"}
+    assert act(side, "conversion", status=202, **purchase) == expected | {"status": "duplicate"}
+    assert act(side, "conversion", status=400, **purchase | {"amount": 10**12})["errors"][0]["field"] == "amount"
+    assert act(side, "conversion", status=404, id="other", **purchase)
+
+
+def test_browsers_report_conversions_where_the_merchant_allows_them(side: Side, server: Server):
+    create(side)
+    act(side, "start")
+    side.decide("anna")
+    path = f"{EXPERIMENTS}/paypal-first/conversion"
+    purchase = {"event_id": "order-1", "unit": "anna", "amount": 900, "currency": "EUR"}
+    with server.client(side.new_key()) as browser:
+        assert browser.post(path, json=purchase).json()["field"] == "event_id"
+        server.run(server.engine.accounts.set_browser_purchases(side.merchant, 1_000, actor_name="tester"))
+        assert browser.post(path, json=purchase | {"amount": 1_001}).json()["field"] == "amount"
+        assert browser.post(path, json=purchase).json()["field"] == "customer_token"
+        token = side.client.post("/v1/personalize/customer-tokens", json={"customer_id": "anna"}).json()
+        proven = purchase | {"customer_token": token["customer_token"]}
+        assert browser.post(path, json=proven).json()["counted"] is True

@@ -156,7 +156,7 @@ def _row(request: AnyRequest, access: Access, prefix: str, outcome: Outcome) -> 
         outcome.candidate_id or outcome.method_id,
         outcome.amount,
         outcome.currency,
-        _milliseconds(outcome.occurred_at or outcome.timestamp, now, f"{prefix}occurred_at"),
+        reported_at(outcome.occurred_at or outcome.timestamp, now, f"{prefix}occurred_at"),
         now,
     )
 
@@ -178,12 +178,13 @@ def _purchase(request: AnyRequest, access: Access, prefix: str, outcome: Outcome
         candidate,
         outcome.amount,
         outcome.currency,
-        _milliseconds(outcome.timestamp or outcome.occurred_at, now, f"{prefix}timestamp"),
+        reported_at(outcome.timestamp or outcome.occurred_at, now, f"{prefix}timestamp"),
         now,
     )
 
 
-def _milliseconds(moment: datetime | None, now: int, field: str) -> int:
+def reported_at(moment: datetime | None, now: int, field: str) -> int:
+    """Return when something happened in epoch milliseconds, `now` where it was not said."""
     if moment is None:
         return now
     milliseconds = to_ms(moment)

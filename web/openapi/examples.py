@@ -93,6 +93,8 @@ EXPERIMENT: Json = {
     ],
     "guardrails": [{"metric": "revenue", "tolerated_percent": 2}],
 }
+CONVERSION: Json = {"event_id": "order-4711", "unit": "c_123", "amount": 12900, "currency": "EUR"}
+VARIANTS: Json = {"customer_id": "c_123", "context": {"device": {"type": "mobile"}, "geo": {"country": "DE"}}}
 ORDER: Json = {"ids": [RULE["id"]]}
 REVIEW: Json = {"why": "Large carts were paid back too often"}
 RELEASE: Json = {"why": "Black Friday", "publish_at": "2030-11-27T00:00:00+01:00"}

@@ -14,6 +14,7 @@ from engine.store.tables.configuration import (
 )
 from engine.store.tables.experiments import (
     experiment_changes,
+    experiment_conversions,
     experiment_exposures,
     experiment_outcomes,
     experiment_sums,
@@ -57,6 +58,7 @@ __all__ = [
     "drafts",
     "emergencies",
     "experiment_changes",
+    "experiment_conversions",
     "experiment_exposures",
     "experiment_outcomes",
     "experiment_sums",

@@ -53,6 +53,31 @@ experiment_outcomes = Table(
     sqlite_with_rowid=False,
 )
 
+# Purchases of units that no decision led to: a log that `experiment_outcomes` is folded from too.
+experiment_conversions = Table(
+    "experiment_conversions",
+    metadata,
+    merchant_column(),
+    Column("placement", Text, nullable=False),
+    Column("experiment", Text, nullable=False),
+    # Empty for a server; for a browser its unit, so that no visitor can take an id before another needs it.
+    Column("space", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("phase", Integer, nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("amount", BigInteger),
+    Column("currency", Text),
+    Column("occurred_at", BigInteger, nullable=False),
+    Column("recorded_at", BigInteger, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    # False before the exposure, after the window, and for what a browser reports beyond the limits of a day.
+    Column("counts", Boolean, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement", "experiment", "space", "event_id"),
+    Index("ix_experiment_conversions_occurred_at", "occurred_at"),
+    sqlite_with_rowid=False,
+)
+
 # Units whose sums have to be brought up to date.
 experiment_changes = Table(
     "experiment_changes",

@@ -1,0 +1,58 @@
+"""Find the variants of a customer in all running experiments, without enrolling anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from engine.clock import now_ms
+from engine.decisions.customers import Hasher, UsageLoader
+from engine.decisions.decide import RequestScope, decision_id, facts_of
+from engine.learning.active import Active
+from engine.learning.live import Live
+from engine.model.facts import Facts
+
+
+class GivenVariant(msgspec.Struct, frozen=True):
+    """The variant that a customer has; `counted`: the variants could answer differently for these facts."""
+
+    placement: str
+    experiment: str
+    phase: int
+    variant: str
+    counted: bool
+
+
+class VariantReader:
+    """Assigns as decisions do, from the plans in force; stores nothing."""
+
+    def __init__(self, live: Live, usage: UsageLoader, hasher: Hasher, weights: Sequence[float]) -> None:
+        self._live = live
+        self._usage = usage
+        self._hasher = hasher
+        self._weights = weights
+
+    async def of_customer(
+        self, merchant_id: int, customer_id: str | None, context: Mapping[str, Any]
+    ) -> list[GivenVariant]:
+        """Return the variants by placement, in the order of the experiments.
+
+        Experiments that assign each decision anew are left out.
+        """
+        customer = self._hasher(merchant_id, customer_id) if customer_id else None
+        request = RequestScope(merchant_id, customer, context, now_ms())
+        usage = await self._usage.load(merchant_id, customer) if customer else []
+        given = []
+        for placement, active in sorted(self._live.placements(merchant_id).items()):
+            if not active.experiments.is_empty:
+                values, _ = active.plan.intake.read(context)
+                facts = facts_of(active.plan, values, request, usage, self._weights)
+                given += _given(placement, active, facts, decision_id(request.now))
+        return given
+
+
+def _given(placement: str, active: Active, facts: Facts, key: str) -> list[GivenVariant]:
+    lasting = [assignment for assignment in active.pick(facts, key)[1] if assignment.unit != key]
+    return [GivenVariant(placement, each.experiment, each.phase, each.variant, each.differs) for each in lasting]

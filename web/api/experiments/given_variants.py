@@ -1,0 +1,107 @@
+"""Show a customer's variants in all running experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Response, get, post
+from msgspec import Meta
+
+from engine.experiments.given_variants import GivenVariant
+from engine.model.errors import FieldProblem
+from web.api.common_types import Slug, Warnings
+from web.api.decisions import AnyCustomerId, Context, context_of
+from web.api.experiments.documents import TAG
+from web.http.access import check_merchant, engine_of, secret_access_of
+from web.http.lenient_reading import LenientReader, customer_text, read_query
+from web.http.rate_limits import admit_more
+from web.http.request_reading import AnyRequest
+from web.http.responses import NO_STORE, json_response
+from web.openapi import examples
+from web.openapi.operation import Answer, Operation
+
+PATH = "/v1/personalize/experiments"
+ABOUT = (
+    "Of all placements, by the experiments and audiences in force: the variants that decisions for this customer have "
+    "now. Enrols nobody. Experiments that assign each decision anew are left out."
+)
+
+
+class GivenVariants(msgspec.Struct, frozen=True):
+    """The variants of a customer, at most one of each layer."""
+
+    experiments: list[GivenVariant]
+    warnings: Warnings = msgspec.UNSET
+
+
+class VariantsRequest(msgspec.Struct, frozen=True, kw_only=True):
+    customer_id: AnyCustomerId = None
+    context: Context | None = None
+    merchant_id: Slug | None = None
+
+
+class VariantsQuery(msgspec.Struct, frozen=True, kw_only=True):
+    customer_id: Annotated[str, Meta(description="Empty for a guest. Kept only as a keyed hash.")] | None = None
+    merchant_id: Slug | None = None
+    device: Annotated[str, Meta(description="`desktop`, `mobile` or `tablet`.")] | None = None
+    country: Annotated[str, Meta(description="ISO 3166-1 alpha-2 or alpha-3.")] | None = None
+    currency: Annotated[str, Meta(description="ISO 4217.")] | None = None
+    amount: Annotated[int, Meta(description="Whole minor units: 12900 is 129.00 in EUR.")] | None = None
+    locale: Annotated[str, Meta(description="As in `de-DE`.")] | None = None
+
+
+_read = LenientReader(VariantsRequest)
+
+
+@post(
+    PATH,
+    status_code=200,
+    opt=Operation(
+        TAG,
+        "Show a customer's variants",
+        {200: Answer("The variants, by placement", GivenVariants)},
+        ABOUT,
+        body=VariantsRequest,
+        example=examples.VARIANTS,
+        errors=(403,),
+    ).opt,
+)
+async def variants_for_body(request: AnyRequest) -> Response[bytes]:
+    access = secret_access_of(request)
+    admit_more(request, access, "decisions", 1)
+    data, warnings = await _read(request, with_warnings=access.merchant.mode == "test")
+    check_merchant(access, data.merchant_id)
+    return await _answer(request, customer_text(data.customer_id), data.context or {}, warnings)
+
+
+@get(
+    PATH,
+    opt=Operation(
+        TAG,
+        "Show a customer's variants, by parameters",
+        {200: Answer("The variants, by placement", GivenVariants)},
+        "As the POST, which keeps the customer's id out of the address.",
+        query=VariantsQuery,
+        errors=(403,),
+    ).opt,
+)
+async def variants_for_query(request: AnyRequest) -> Response[bytes]:
+    access = secret_access_of(request)
+    admit_more(request, access, "decisions", 1)
+    query, warnings = read_query(request, VariantsQuery.__struct_fields__)
+    check_merchant(access, query.get("merchant_id"))
+    return await _answer(request, customer_text(query.get("customer_id")), context_of(query), warnings)
+
+
+async def _answer(
+    request: AnyRequest, customer: str | None, context: Mapping[str, Any], of_request: list[FieldProblem]
+) -> Response[bytes]:
+    merchant = secret_access_of(request).merchant
+    given = await engine_of(request).variant_reader.of_customer(merchant.id, customer, context)
+    warnings = of_request if merchant.mode == "test" else msgspec.UNSET
+    return json_response(GivenVariants(given, warnings), headers=NO_STORE)
+
+
+handlers = [variants_for_body, variants_for_query]
