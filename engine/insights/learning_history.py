@@ -107,7 +107,7 @@ class Insights:
             placement=setup,
             labels={candidate.id: candidate.label for candidate in active.plan.candidates},
             days=days,
-            jumps=jumps(days, before_day=first_open_day(now_ms(), setup)),
+            jumps=_jumps(active, days),
             arrivals=arrivals(delays, setup.window_minutes * MINUTE),
             outcomes=sum(won + lost for _, won, lost in delays),
             pending=sum(row.trials for row in pending),
@@ -152,6 +152,24 @@ def by_day(rows: Sequence[DayRow], examination: tuple[float, ...] = ()) -> list[
     return [DayRate(*where, round(n), round(s)) for where, (n, s) in sorted(sums.items())]
 
 
+def _jumps(active: Active, days: Sequence[DayRate]) -> list[Jump]:
+    """Return the jumps that a model found; without a model, those of raw rates."""
+    if not active.plan.learns_choices and active.plan.encoding is None:
+        return jumps(days, before_day=first_open_day(now_ms(), active.plan.placement))
+    snapshot = active.snapshots.get("")
+    by_candidate = snapshot.knowledge.jumps if snapshot else {}
+    first_day = min((row.day for row in days), default=0)
+    return [_jump(days, name, day) for name, day in sorted(by_candidate.items()) if day > first_day]
+
+
+def _jump(days: Sequence[DayRate], candidate: str, day: int) -> Jump:
+    """Return a jump with the rates before it and since."""
+    rows = [row for row in days if row.candidate == candidate]
+    parts = [row for row in rows if row.day < day], [row for row in rows if row.day >= day]
+    before, after = (sum(row.successes for row in part) / max(sum(row.trials for row in part), 1) for part in parts)
+    return Jump(candidate, day, before, after)
+
+
 def jumps(days: Sequence[DayRate], *, before_day: int) -> list[Jump]:
     """Return the last jump of each candidate against the rest, in the days whose outcomes are in."""
     complete = [row for row in days if row.day < before_day]
@@ -160,16 +178,8 @@ def jumps(days: Sequence[DayRate], *, before_day: int) -> list[Jump]:
     for row in complete:
         cell = dates.index(row.day), names.index(row.candidate)
         trials[cell], successes[cell] = row.trials, row.successes
-    result = []
-    for arm, first in enumerate(changes(trials, successes).firsts.tolist()):
-        if first:
-            rates = [float(successes[part, arm].sum() / max(trials[part, arm].sum(), 1.0)) for part in _split(first)]
-            result.append(Jump(names[arm], dates[first], *rates))
-    return result
-
-
-def _split(first: int) -> tuple[slice, slice]:
-    return slice(first), slice(first, None)
+    firsts = zip(names, changes(trials, successes).firsts.tolist(), strict=True)
+    return [_jump(complete, name, dates[first]) for name, first in firsts if first]
 
 
 def arrivals(delays: Sequence[tuple[int, int, int]], window_ms: int) -> list[tuple[int, float]]:

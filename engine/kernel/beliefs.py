@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -115,6 +115,12 @@ class Knowledge(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def trials(self) -> float:
         return sum(arm.trials for arm in self.arms.values())
+
+    @property
+    def jumps(self) -> Mapping[str, int]:
+        """Return by candidate the epoch day of its last jump, as a model found it."""
+        model = self.choice or self.contextual
+        return model.jumps if model else {}
 
     def amounts(self, ids: Sequence[str], placement: Placement, version: int) -> AmountScores | None:
         """Draw the amounts for a version; None if the reward does not depend on amounts."""

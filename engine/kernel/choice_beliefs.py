@@ -25,6 +25,7 @@ from bandits.choice.utilities import (
 )
 from bandits.drawing.slots import NO_SHARES, hashes_of
 from bandits.evaluation.intervals import Z95
+from bandits.evidence.residuals import Residuals
 from engine.kernel.amounts import AmountScores
 from engine.kernel.spread import Spread
 from engine.model.facts import History
@@ -51,7 +52,8 @@ class ChoiceState(msgspec.Struct, frozen=True, omit_defaults=True):
     vector (p,), then the upper triangle of the precision (p, p). `mean` (p,) is the posterior mean, stored because a
     library's last digits differ between processors and frozen draws must not. `cursor` is the last observation that was
     read, `day` its epoch day, `jumps` the day of each candidate's last noticed jump. `effects`, where slots are weighed
-    by exact chances, is the posterior precision of the EFFECTS, whatever the evidence says of it.
+    by exact chances, is the posterior precision of the EFFECTS, whatever the evidence says of it. `residuals` are what
+    was expected of recent days and what came.
     """
 
     candidates: tuple[str, ...] = ()
@@ -64,6 +66,7 @@ class ChoiceState(msgspec.Struct, frozen=True, omit_defaults=True):
     day: int = 0
     jumps: dict[str, int] = {}
     effects: str = ""
+    residuals: Residuals = Residuals()
 
     @property
     def layout(self) -> Layout:

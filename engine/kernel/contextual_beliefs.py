@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 import bandits
 from bandits.drawing.weight_draws import Weights, make_weights, rates_of
+from bandits.evidence.residuals import Residuals
 from bandits.posterior.logistic_update import MOST_CORRELATED, Factor
 from bandits.posterior.weight_posterior import WeightEvidence
 from engine.kernel.amounts import AmountScores
@@ -31,6 +32,7 @@ class ContextualState(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `features` names what the weights belong to. `cursor` is the number of the last observation that was read, `day`
     the epoch day up to which evidence has faded. `pending` holds the factors of decisions that had no outcome then.
+    `residuals` are what was expected of recent days and what came, `jumps` the day of each candidate's last jump.
     """
 
     features: tuple[str, ...] = ()
@@ -38,6 +40,8 @@ class ContextualState(msgspec.Struct, frozen=True, omit_defaults=True):
     cursor: int = 0
     day: int = 0
     pending: dict[str, str] = msgspec.field(name="waiting", default_factory=dict)
+    residuals: Residuals = Residuals()
+    jumps: dict[str, int] = {}
 
     def evidence(self) -> WeightEvidence:
         """Unpack the factors."""
@@ -51,7 +55,7 @@ def matches_encoding(state: ContextualState | None, encoding: Encoding) -> TypeG
 
 
 def pack_state(evidence: WeightEvidence, encoding: Encoding, *, cursor: int, day: int) -> ContextualState:
-    """Return evidence as a snapshot stores it."""
+    """Return evidence as a snapshot stores it, without jumps."""
     return ContextualState(encoding.names, _packed(evidence.factors), cursor, day, _packed(evidence.pending))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import bandits
 from bandits.evidence.candidate_delays import Delays, curves_by_candidate
@@ -58,6 +58,8 @@ class BeliefsReader:
         self._news = 0
         self._memories: dict[tuple[str | None, int], Memory] = {}
         self._jumps: dict[str | None, frozenset[tuple[str, int]]] = {}
+        self._has_model = plan.learns_choices or plan.encoding is not None
+        self._model_jumps: Mapping[str, int] = {}
         self.new_jumps: tuple[str, ...] = ()
         """The candidates whose jump was detected by the last reading."""
 
@@ -86,9 +88,12 @@ class BeliefsReader:
         probes = probe_shares(self._ids, self._parents, days, today=now // DAY, length=self._length)
         return Knowledge(self._parents, self._fit.customer_strength, probes=probes)
 
-    def jumps(self) -> dict[str, int]:
-        """Return by candidate the epoch day from which on its rate has jumped, as far as `read_all` noticed."""
-        return {name: day + 1 for name, day in self._jumps.get(None, ())}
+    def forget_before(self, jumps: Mapping[str, int]) -> None:
+        """Leave out days before a candidate's jump (epoch days by candidate), as its model found them.
+
+        Raw rates move with audiences and slots, so they are not tested where a model knows what to expect.
+        """
+        self._model_jumps = jumps
 
     async def read(self, database: Database, bucket: str, now: int) -> Knowledge:
         """Return the beliefs of a bucket."""
@@ -143,6 +148,9 @@ class BeliefsReader:
 
     def _memory(self, bucket: str | None, days: Sequence[DayRow], before: int) -> Memory:
         """Detect jumps up to the day `before`; cached, as complete days do not change."""
+        if self._has_model:
+            jumps = self._model_jumps
+            return {(row.candidate, row.day): 0.0 for row in days if row.day < jumps.get(row.candidate, 0)}
         weights = self._memories.get((bucket, before))
         if weights is None:
             self._memories = {key: kept for key, kept in self._memories.items() if key[1] == before}

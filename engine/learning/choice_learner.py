@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 import msgspec
 import numpy as np
 
 import bandits
+from bandits.choice.expected import choice_expectations
 from bandits.choice.identified import contradicting_effects
 from bandits.choice.model import DEFAULT_PRIOR, ChoiceModel, ChoicePrior
 from bandits.choice.observations import NOTHING, ChoiceObservation, ChoiceTable, aggregate
 from bandits.choice.utilities import own_offsets
 from engine.kernel.choice_beliefs import ChoiceState, state_of, with_identified
+from engine.learning.beliefs_reader import first_open_day
 from engine.learning.outcome_effects import read_answer
 from engine.model.facts import History
+from engine.model.placement import Placement
 from engine.model.scope import Scope
 from engine.model.timestamps import DAY
 from engine.statistics.slots import SlotEffects
@@ -55,29 +58,27 @@ async def update_choices(
 
 
 class ChoiceLearner:
-    """Learn choices in the order in which they became known; evidence of earlier days has faded by then.
+    """Learn choices in the order in which they became known.
 
-    `jumps` are the days on which candidates jumped: what was learned of them before is forgotten, once. `slots` are
-    effects from exact chances, which take the place of learned ones that contradict them.
+    Before those of a new day, earlier evidence fades, and candidates that have jumped start anew. `slots` are effects
+    from exact chances, which take the place of learned ones that contradict them.
     """
 
     def __init__(
         self,
         ids: Sequence[str],
         state: ChoiceState | None,
-        jumps: Mapping[str, int],
-        half_life_days: float,
+        placement: Placement,
         slots: SlotEffects | None = None,
     ) -> None:
         self._ids = tuple(ids)
         begun = state or ChoiceState()
-        self._half_life_days = half_life_days
+        self._placement = placement
         self._day = begun.day
         self.cursor = begun.cursor
-        self.jumps = {**begun.jumps, **jumps}
-        jumped = [name for name, day in jumps.items() if day > begun.jumps.get(name, -1)]
-        model = begun.model() if state else ChoiceModel.nothing()
-        self._model = model.without(jumped) if jumped else model
+        self._jumps = dict(begun.jumps)
+        self._residuals = begun.residuals
+        self._model = begun.model() if state else ChoiceModel.nothing()
         self._belief = self._model.belief(candidates=self._ids)
         self._prior = DEFAULT_PRIOR
         if slots is not None:
@@ -93,7 +94,10 @@ class ChoiceLearner:
         counted = [row for row in rows if (row.decision_id, row.candidate) not in repeated]
         for day, of_day in groupby(counted, key=lambda row: row.decided_at // DAY):
             self._fade_to(day)
-            self._model = self._model.after(aggregate(list(self._observed(list(of_day)))), expected=self._prior)
+            self._forget_jumped(day)
+            observed = aggregate(list(self._observed(list(of_day))))
+            self._residuals = self._residuals.after(day, choice_expectations(self._belief, observed))
+            self._model = self._model.after(observed, expected=self._prior)
             self._belief = self._model.belief(self._prior, self._ids)
         if rows:
             self.cursor = rows[-1].seq
@@ -102,7 +106,8 @@ class ChoiceLearner:
         """Return what is stored, with what the decisions still open say at the moment."""
         self._fade_to(today)
         model = self._model.after(NOTHING, pending, self._prior)
-        state = state_of(model, self._ids, cursor=self.cursor, day=self._day, jumps=self.jumps)
+        state = state_of(model, self._ids, cursor=self.cursor, day=self._day, jumps=self._jumps)
+        state = msgspec.structs.replace(state, residuals=self._residuals)
         return with_identified(state, model, self._prior, self._ids)
 
     def offsets(self, order: Sequence[str], stratum: str, history: History) -> tuple[float, ...]:
@@ -124,5 +129,13 @@ class ChoiceLearner:
 
     def _fade_to(self, day: int) -> None:
         if self._day and day > self._day:
-            self._model = self._model.faded(bandits.recency_weight(day - self._day, self._half_life_days))
+            self._model = self._model.faded(bandits.recency_weight(day - self._day, self._placement.half_life_days))
         self._day = max(day, self._day)
+
+    def _forget_jumped(self, day: int) -> None:
+        """Forget what was known of candidates whose utility has jumped by the last day that was complete on `day`."""
+        self._residuals, jumps = self._residuals.tested(first_open_day(day * DAY, self._placement))
+        if jumps:
+            self._jumps |= jumps
+            self._model = self._model.without(jumps)
+            self._belief = self._model.belief(self._prior, self._ids)

@@ -11,10 +11,14 @@ import msgspec
 import numpy as np
 
 import bandits
+from bandits.evidence.residuals import logistic_expectation
 from bandits.posterior.logistic_update import Observations, PendingTrials
+from bandits.posterior.weight_posterior import WeightEvidence, beliefs_of
 from engine.kernel.contextual_beliefs import ContextualState, matches_encoding, pack_state
 from engine.kernel.encoding.features import Encoding, Floats
+from engine.learning.beliefs_reader import first_open_day
 from engine.model.facts import History
+from engine.model.placement import Placement
 from engine.model.scope import Scope
 from engine.model.timestamps import DAY
 from engine.store import observations
@@ -34,7 +38,7 @@ async def update_state(
     state: ContextualState | None,
     pending: Mapping[str, PendingTrials],
     *,
-    half_life_days: float,
+    placement: Placement,
     now: int,
 ) -> tuple[ContextualState, bool]:
     """Return the state with new observations and the trials pending now, and whether all observations were read.
@@ -44,7 +48,7 @@ async def update_state(
     start = state if matches_encoding(state, encoding) else ContextualState(encoding.names)
     async with database.write() as connection:
         last = await observations.last(connection, scope)
-    learner = OnlineLearner(encoding, start, pending, half_life_days)
+    learner = OnlineLearner(encoding, start, pending, placement)
     for _ in range(MOST_BATCHES):
         async with database.read() as connection:
             rows = await observations.after(connection, scope, seq=learner.cursor, up_to=last, limit=MOST_AT_ONCE)
@@ -57,15 +61,20 @@ async def update_state(
 
 
 class OnlineLearner:
-    """Learns from observations in their order; before those of a new day, earlier evidence fades."""
+    """Learns from observations in their order.
+
+    Before those of a new day, earlier evidence fades, and candidates that have jumped start anew.
+    """
 
     def __init__(
-        self, encoding: Encoding, state: ContextualState, pending: Mapping[str, PendingTrials], half_life_days: float
+        self, encoding: Encoding, state: ContextualState, pending: Mapping[str, PendingTrials], placement: Placement
     ) -> None:
         self._encoding = encoding
         self._pending = pending
-        self._half_life_days = half_life_days
+        self._placement = placement
         self._evidence = state.evidence()
+        self._residuals = state.residuals
+        self._jumps = dict(state.jumps)
         self._day = state.day
         self.cursor = state.cursor
 
@@ -74,7 +83,10 @@ class OnlineLearner:
         counted = [row for row in rows if not row.successes or (row.decision_id, row.candidate) not in repeated]
         for day, group in groupby(counted, key=lambda row: row.decided_at // DAY):
             self._fade_to(day)
-            self._learn(_by_candidate(self._encoding, list(group)))
+            self._forget_jumped(day)
+            observations = _by_candidate(self._encoding, list(group))
+            self._expect(day, observations)
+            self._learn(observations)
         if rows:
             self.cursor = rows[-1].seq
 
@@ -82,7 +94,14 @@ class OnlineLearner:
         """Return the state to store, faded up to `today`, an epoch day."""
         self._fade_to(today)
         self._learn({})
-        return pack_state(self._evidence, self._encoding, cursor=self.cursor, day=self._day)
+        packed = pack_state(self._evidence, self._encoding, cursor=self.cursor, day=self._day)
+        return msgspec.structs.replace(packed, residuals=self._residuals, jumps=self._jumps)
+
+    def _expect(self, day: int, observations: Mapping[str, Observations]) -> None:
+        """Note what was expected of observations before they are learned from."""
+        beliefs = beliefs_of(self._evidence, list(observations), self._encoding.attributes)
+        expectations = {name: logistic_expectation(beliefs[name], batch) for name, batch in observations.items()}
+        self._residuals = self._residuals.after(day, expectations)
 
     def _learn(self, observations: Mapping[str, Observations]) -> None:
         self._evidence = self._evidence.updated(observations, self._encoding.attributes, self._pending)
@@ -90,8 +109,18 @@ class OnlineLearner:
     def _fade_to(self, day: int) -> None:
         """Fade evidence up to a later day; late outcomes of an earlier day count as of the current one."""
         if self._evidence.factors and day > self._day:
-            self._evidence = self._evidence.faded(bandits.recency_weight(day - self._day, self._half_life_days))
+            self._evidence = self._evidence.faded(
+                bandits.recency_weight(day - self._day, self._placement.half_life_days)
+            )
         self._day = max(day, self._day)
+
+    def _forget_jumped(self, day: int) -> None:
+        """Forget what was known of candidates whose rate has jumped by the last day that was complete on `day`."""
+        self._residuals, jumps = self._residuals.tested(first_open_day(day * DAY, self._placement))
+        if jumps:
+            self._jumps |= jumps
+            kept = {name: factor for name, factor in self._evidence.factors.items() if name not in jumps}
+            self._evidence = WeightEvidence(self._evidence.size, kept)
 
 
 def _by_candidate(encoding: Encoding, rows: Sequence[ObservationRow]) -> dict[str, Observations]:

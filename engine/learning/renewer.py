@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import combinations
 
 import msgspec
@@ -98,21 +98,27 @@ class Renewer:
                 return
         elif self._reader.is_common_due(now):
             await self._put("", await self._reader.read_common(self._database, now), now, reason)
+        last = self._stream.snapshots.get("")
+        before = last.knowledge.jumps if last else {}
+        self._reader.forget_before(before)
         knowledge = await self._reader.read(self._database, bucket, now)
+        jumped: Iterable[str] = self._reader.new_jumps
         if self._plan.encoding is not None:
             state = await self._read_state(self._plan.encoding, self._reader.delays(), now)
             knowledge = msgspec.structs.replace(knowledge, contextual=state)
-        await self._put(bucket, knowledge, now, self._with_jumps(reason))
+            jumped = _newly(knowledge.jumps, before)
+        await self._put(bucket, knowledge, now, _with_jumps(reason, jumped))
 
     async def _renew_choices(self, now: int, reason: str) -> None:
         """Make the next beliefs about choices; they serve all buckets."""
         last = self._stream.snapshots.get("")
+        before = last.knowledge.jumps if last else {}
+        self._reader.forget_before(before)
         knowledge = await self._reader.read_all(self._database, now)
         learner = ChoiceLearner(
             self._plan.ids,
             last.knowledge.choice if last else None,
-            self._reader.jumps(),
-            self._plan.placement.half_life_days,
+            self._plan.placement,
             self._reader.slot_effects(),
         )
         pending = await read_pending_choices(
@@ -122,7 +128,7 @@ class Renewer:
         if not is_complete:
             self._read_again("")
         knowledge = msgspec.structs.replace(knowledge, choice=state)
-        await self._put("", knowledge, now, self._with_jumps(reason))
+        await self._put("", knowledge, now, _with_jumps(reason, _newly(state.jumps, before)))
 
     async def _read_state(self, encoding: Encoding, delays: Curves, now: int) -> ContextualState:
         """Update the last contextual state with new observations and with the decisions pending now."""
@@ -134,7 +140,7 @@ class Renewer:
             encoding,
             last.knowledge.contextual if last else None,
             pending,
-            half_life_days=self._plan.placement.half_life_days,
+            placement=self._plan.placement,
             now=now,
         )
         if not is_complete:
@@ -159,9 +165,15 @@ class Renewer:
             return
         self._stream.put(snapshot, await asyncio.to_thread(self._stream.draw, snapshot))
 
-    def _with_jumps(self, reason: str) -> str:
-        """Add the jumps that the last reading detected to the reason for a version."""
-        return ", ".join([reason, *(f"jump of {candidate}" for candidate in self._reader.new_jumps)])
+
+def _newly(jumps: Mapping[str, int], before: Mapping[str, int]) -> list[str]:
+    """Return the candidates that jumped later than before."""
+    return sorted(name for name, day in jumps.items() if day > before.get(name, -1))
+
+
+def _with_jumps(reason: str, candidates: Iterable[str]) -> str:
+    """Add the jumps of candidates to the reason for a version."""
+    return ", ".join([reason, *(f"jump of {candidate}" for candidate in candidates)])
 
 
 def _wider(learner: str) -> list[str]:

@@ -237,11 +237,11 @@ def test_identified_effects_are_stored_with_the_beliefs():
     rows = [(("card", "ideal"), (0,)), (("ideal", "card"), (1,)), (("card", "ideal"), ())]
     model = ChoiceModel.nothing().after(aggregate([ChoiceObservation(o, "s", c) for o, c in rows * 400]))
     state = state_of(model, ("card", "ideal"), cursor=1, day=TODAY)
-    free, learner = belief_of(state, METHODS), ChoiceLearner(METHODS, state, {}, 90.0, slots)
+    free, learner = belief_of(state, METHODS), ChoiceLearner(METHODS, state, placement(), slots)
     again = belief_of(learner.state(NOTHING, TODAY), METHODS)
     assert free.mean[0] > -1.0
     assert again.mean[0] == pytest.approx(-3.0, abs=0.01)
     assert np.linalg.inv(again.precision)[0, 0] == pytest.approx(0.001, rel=0.01)
     drawn = ChoiceBeliefs(METHODS, learner.state(NOTHING, TODAY), version=3, spread=Spread(0.01))
     assert np.isfinite(drawn.first_chances(tuple(range(len(METHODS))))).all()
-    assert ChoiceLearner(METHODS, state, {}, 90.0).state(NOTHING, TODAY).effects == ""
+    assert ChoiceLearner(METHODS, state, placement()).state(NOTHING, TODAY).effects == ""

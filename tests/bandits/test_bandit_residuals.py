@@ -1,0 +1,137 @@
+"""Jumps by what a model expected: an audience, a slot or a sale is none."""
+
+import msgspec
+import numpy as np
+import pytest
+
+from bandits.choice.expected import choice_expectations
+from bandits.choice.model import ChoiceModel
+from bandits.choice.observations import ChoiceObservation, aggregate
+from bandits.choice.utilities import chosen
+from bandits.evidence.change import changes
+from bandits.evidence.residuals import MOST_DAYS, ExpectedSuccesses, Residuals, logistic_expectation
+from bandits.posterior.logistic_update import Observations
+from bandits.posterior.weight_posterior import WeightEvidence, beliefs_of
+
+ARMS = ("card", "klarna", "paypal")
+RATES = np.array([0.3, 0.2, 0.25])
+TRIED = 400
+
+
+def played(rates, expected=None, *, doubt=0.0, seed=0):
+    """Residuals of rates (T, K), of which `expected` (T, K) were expected."""
+    rng, residuals = np.random.default_rng(seed), Residuals()
+    expected = rates if expected is None else np.broadcast_to(expected, rates.shape)
+    for day, (today, hoped) in enumerate(zip(rates, expected.tolist(), strict=True), 1):
+        won = rng.binomial(TRIED, today)
+        found = {
+            name: ExpectedSuccesses(TRIED, float(won[k]), TRIED * hoped[k], TRIED * hoped[k] * (1 - hoped[k]), doubt)
+            for k, name in enumerate(ARMS)
+        }
+        residuals = residuals.after(day, found)
+    return residuals
+
+
+def days(factor, *, since=20, count=40):
+    """Rates (T, K) that are multiplied by `factor` (K,) from a day on."""
+    return np.where((np.arange(1, count + 1) >= since)[:, None], factor, 1.0) * RATES
+
+
+def test_a_jump_against_what_was_expected_is_dated():
+    for seed in range(5):
+        residuals, jumps = played(days((1, 0.4, 1)), RATES, seed=seed).tested(41)
+        assert jumps.keys() == {"klarna"}
+        assert abs(jumps["klarna"] - 20) <= 1
+        assert residuals.days.keys() == {"card", "paypal"}
+
+
+def test_a_sale_that_nobody_expected_moves_nobody():
+    for seed in range(5):
+        assert played(days((1.5, 1.5, 1.5)), RATES, seed=seed).tested(41)[1] == {}
+
+
+def test_another_audience_is_no_jump_where_the_model_expected_it():
+    """The raw test takes it for one."""
+    rates = days((1, 2.4, 1))
+    residuals = played(rates)
+    won = np.array([[residuals.days[name][day].successes for name in ARMS] for day in range(1, 41)])
+    assert changes(np.full(won.shape, TRIED), won).firsts.any()
+    assert residuals.tested(41)[1] == {}
+
+
+def test_a_model_in_doubt_finds_no_jump():
+    """While it learns, its first guesses are far off, and it says so."""
+    assert played(days((1, 0.4, 1)), RATES, doubt=0.0).tested(41)[1]
+    assert played(days((1, 0.4, 1)), RATES, doubt=80.0).tested(41)[1] == {}
+
+
+def test_open_days_are_not_judged_and_judged_ones_not_twice():
+    residuals = played(days((1, 0.2, 1), since=30))
+    residuals = residuals.after(41, {"klarna": ExpectedSuccesses(TRIED, 5.0, 80.0, 64.0, 0.0)})
+    later, jumps = residuals.tested(41)
+    assert jumps == {}
+    assert later.judged == 41
+    assert later.tested(41) == (later, {})
+    assert "klarna" in later.tested(42)[1]
+
+
+def test_older_days_are_kept_in_sum():
+    before = played(days((1, 1, 1), count=60))
+    after, _ = before.tested(61)
+    assert len(after.days["card"]) == MOST_DAYS + 1
+    for name in ARMS:
+        for number in range(3):
+            sums = [sum(cell[number] for cell in each.days[name].values()) for each in (before, after)]
+            assert sums[0] == pytest.approx(sums[1], abs=0.1)
+
+
+def test_what_is_taken_back_leaves_no_negative_cell():
+    residuals = Residuals().after(1, {"card": ExpectedSuccesses(-3.0, -1.0, -0.5, -0.4, 0.1)})
+    residuals = residuals.after(2, {"card": ExpectedSuccesses(100.0, 30.0, 30.0, 21.0, 0.5)})
+    assert residuals.tested(3)[1] == {}
+
+
+def test_residuals_are_stored_and_read():
+    residuals, _ = played(days((1, 1, 1))).tested(41)
+    assert msgspec.json.decode(msgspec.json.encode(residuals), type=Residuals) == residuals
+    assert Residuals().tested(5) == (Residuals(judged=5), {})
+
+
+def observations(weights, count, seed):
+    rng = np.random.default_rng(seed)
+    x = np.column_stack((np.ones(count), rng.normal(size=(count, 2))))
+    won = rng.random(count) < 1 / (1 + np.exp(-(x @ weights)))
+    return Observations(x, np.ones(count), won.astype(np.float64))
+
+
+def test_expected_successes_err_as_far_as_the_doubt_says():
+    weights, errors = np.array([-1.0, 0.8, -0.4]), []
+    for seed in range(60):
+        evidence = WeightEvidence(3).updated({"card": observations(weights, 300, seed)})
+        later = observations(weights, 300, 1_000 + seed)
+        found = logistic_expectation(beliefs_of(evidence, ["card"])["card"], later)
+        errors.append((found.successes - found.expected) / (found.noise + found.doubt**2) ** 0.5)
+        assert found.trials == 300
+    assert np.std(errors) == pytest.approx(1.0, abs=0.25)
+    assert abs(np.mean(errors)) < 0.4
+
+
+def test_choices_are_expected_by_slot_and_by_what_stands_beside():
+    orders = [("card", "klarna", "paypal"), ("klarna", "card")]
+    seen = [ChoiceObservation(orders[n % 2], f"s{n % 2}", (0,) if n % 3 else ()) for n in range(600)]
+    belief = ChoiceModel.nothing().after(aggregate(seen)).belief()
+    later = [ChoiceObservation(order, f"s{n}", (1,), 10.0) for n, order in enumerate(orders)]
+    found = choice_expectations(belief, aggregate(later))
+    by_order = [dict(zip(order, chosen(belief, order, f"s{n}"), strict=False)) for n, order in enumerate(orders)]
+    for name in ARMS:
+        expected = sum(10.0 * shares.get(name, 0.0) for shares in by_order)
+        assert found[name].expected == pytest.approx(expected)
+    assert [found[name].trials for name in ARMS] == [20.0, 20.0, 10.0]
+    assert [found[name].successes for name in ARMS] == [10.0, 10.0, 0.0]
+    assert all(cell.doubt > 0 for cell in found.values())
+
+
+def test_a_candidate_that_the_belief_lacks_is_left_out():
+    belief = ChoiceModel.nothing().after(aggregate([ChoiceObservation(("card",), "s", (0,))])).belief()
+    found = choice_expectations(belief, aggregate([ChoiceObservation(("card", "gift"), "s", (0,))]))
+    assert found.keys() == {"card"}
