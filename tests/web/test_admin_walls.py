@@ -43,6 +43,7 @@ ACTS = (
     ("/admin/live/budgets/spring", {"name": "Mine", "amount": "1"}),
     ("/admin/live/experiments/new", {"placement": "payment_methods", "name": "Mine"}),
     ("/admin/live/experiments/audience", {"placement": "payment_methods"}),
+    ("/admin/live/experiments/rule", {"placement": "payment_methods", "number": "1"}),
     ("/admin/live/experiments/payment_methods/paypal/edit", {"name": "Mine"}),
     ("/admin/live/experiments/payment_methods/paypal/start", {}),
     ("/admin/live/experiments/payment_methods/paypal/conclude", {"winner": "b", "reason:conclude": "Mine"}),

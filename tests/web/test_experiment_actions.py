@@ -96,11 +96,15 @@ def test_every_action_says_what_it_did() -> None:
         (Variant(id="b", name="B", rules_off=("r1",)), ["Rules off: r1"]),
         (
             Variant(id="b", name="B", rules=(factories.rule({"exclude": ["card"]}),)),
-            ["Rules added or changed: The rule"],
+            ["Rules on, added or changed: The rule"],
         ),
         (Variant(id="b", name="B", policy=Fixed()), ["Chooses by: the merchant's own order"]),
-        (Variant(id="b", name="B", policy=Split()), ["Chooses by: shares, without learning"]),
-        (Variant(id="b", name="B", policy=Thompson()), ["Chooses by: other settings"]),
+        (Variant(id="b", name="B", policy=Split()), ["Chooses by shares, without learning: all the same"]),
+        (Variant(id="b", name="B", policy=Split({"paypal": 70})), ["Chooses by shares, without learning: PayPal 70"]),
+        (
+            Variant(id="b", name="B", policy=Thompson(drawn=1)),
+            ["Learns with other settings: 1% to keep trying, 1 position varies"],
+        ),
         (Variant(id="b", name="B", values={"limit": 3}), ["limit = 3"]),
     ],
 )

@@ -12,7 +12,7 @@ from engine.experiments.results import SizeAnswer
 from engine.model.account import Merchant
 from engine.model.errors import Invalid
 from engine.model.experiment import Experiment, ExperimentStatus, Guardrail, Variant
-from engine.model.placement import Fixed, RuleDocument, Split, Thompson
+from engine.model.placement import Fixed, Policy, RuleDocument, Split, Thompson
 from engine.model.resource import Resource
 from rules import Wording
 from tests import factories
@@ -39,7 +39,10 @@ SHOW = Show(locale=viewer_locale("en-US"), timezone="Europe/Berlin", now=NOW)
 MERCHANT = Merchant(1, "shop", "live", "Shop", "DE", "EUR", "en", "Europe/Berlin", NOW)
 GERMANY = {"==": [{"var": "geo.country"}, "DE"]}
 RULE = factories.rule({"exclude": ["card"]}, id="hide-card", name="Hide card")
-CHOICES = Choices([("card", "Card"), ("paypal", "PayPal"), ("ideal", "iDEAL")], [("hide-card", "Hide card")])
+OFF = factories.rule({"exclude": ["card"]}, id="off", name="Off", enabled=False)
+CHOICES = Choices(
+    [("card", "Card"), ("paypal", "PayPal"), ("ideal", "iDEAL")], {"hide-card": RULE, "off": OFF}, Thompson()
+)
 
 
 def resource(kind: Any, id: str, document: object, place: str = "") -> Resource:
@@ -71,10 +74,10 @@ def experiment(*variants: Variant, **changes: Any) -> Experiment:
     return Experiment(**({"id": "e", "name": "Experiment", "variants": (control, *others)} | changes))
 
 
-def again(document: Experiment, **changes: str) -> Experiment:
-    """Return what the form makes of a stored experiment after these changes."""
+def again(document: Experiment, *, own: Policy | None = None, **changes: str) -> Experiment:
+    """Return what the form makes of a stored experiment after these changes; `own` is the placement's policy."""
     values = texts_of(document, 3, SHOW) | changes
-    return document_of(values, audience(document.audience), id=document.id, old=document, show=SHOW)
+    return document_of(values, audience(document.audience), id=document.id, old=document, show=SHOW, own=own)
 
 
 @pytest.mark.parametrize(
@@ -204,26 +207,26 @@ def test_every_part_of_a_variant_has_a_field() -> None:
 def test_card_shows_what_is_chosen_and_room_for_more() -> None:
     document = experiment(Variant(id="b", name="B", order=("ideal",), candidates_off=("card",), policy=Thompson()))
     form = Form(texts_of(document, 1, SHOW))
-    card = card_of(form, 1, CHOICES, document)
+    card = card_of(form, 1, CHOICES)
     assert (card.name, card.firsts, card.candidates_off) == ("B", ["ideal", "", ""], {"card"})
     assert card.is_open
-    assert "kept" in dict(card.policies)
-    control = card_of(form, 0, CHOICES, document)
+    control = card_of(form, 0, CHOICES)
     assert control.is_control
     assert not control.is_open
-    assert "kept" not in dict(control.policies)
 
 
 def test_new_card_is_named_by_its_number() -> None:
-    card = card_of(Form(DEFAULTS), 1, CHOICES, None)
-    assert (card.name, card.firsts, card.own_rules) == ("Variant 2", ["", "", ""], ())
+    card = card_of(Form(DEFAULTS), 1, CHOICES)
+    assert (card.name, card.firsts, card.rules) == ("Variant 2", ["", "", ""], [])
 
 
-def test_choices_are_candidates_in_order_and_rules_in_force() -> None:
-    off = factories.rule({"exclude": ["card"]}, id="off", name="Off", enabled=False)
-    choices = choices_of(configuration(RULE, off), PLACEMENT)
+def test_choices_are_candidates_in_order_and_rules_by_state() -> None:
+    choices = choices_of(configuration(RULE, OFF), PLACEMENT)
     assert [id for id, _ in choices.candidates] == ["card", "paypal", "ideal"]
-    assert choices.rules == [("hide-card", "Hide card")]
+    assert choices.rules_by_state == [
+        ("In force", [("hide-card", "Hide card")]),
+        ("Not in force", [("off", "Off")]),
+    ]
 
 
 def test_audience_is_everybody_until_it_is_narrowed() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from engine.configuration.configuration import Configuration
-from engine.model.errors import NotFound
+from engine.model.errors import FieldProblem, Invalid, NotFound
 from engine.model.experiment import Experiment
 from engine.model.placement import Placement
 from engine.model.resource import Resource
@@ -34,6 +35,15 @@ from web.admin.experiments.experiment_size import SizeView, reach_of, size_view
 from web.admin.experiments.experiment_words import LEARNING, METRICS, UNITS, measured
 from web.admin.experiments.log_words import answer_text
 from web.admin.experiments.variant_form import Choices, VariantCard, card_of, choices_of, without_variant
+from web.admin.experiments.variants.variant_policy import with_settings
+from web.admin.experiments.variants.variant_rule_edit import CANCEL, DONE, KEPT, RuleScene, VariantRuleEdit, edit_of
+from web.admin.experiments.variants.variant_rules import (
+    PICK,
+    RULE_ACTIONS,
+    rule_action,
+    switched,
+    without_rule,
+)
 from web.admin.rules.builder.overlay import Given
 from web.admin.shell.admission import AnyRequest, several_typed
 from web.admin.shell.editing import Difference, Refused, no_one_else, store, version_of
@@ -42,6 +52,7 @@ from web.admin.shell.frame import Frame, Notice
 from web.admin.shell.render import Page
 
 WHOLE, PART = "experiments/experiment_form.html", "experiments/_experiment_form.html"
+RULE_WHOLE, RULE_PART = "experiments/variant_rule.html", "experiments/_variant_rule.html"
 Options = Sequence[tuple[str, str]]
 METHODS = (
     ("sequential", "Look whenever you like", "The interval holds at every look. Needs about 1.6 times the customers."),
@@ -109,6 +120,16 @@ class ExperimentEdit:
         return f"{address}/{self.placement.key}/{self.stored.id}" if self.stored else address
 
     @property
+    def action(self) -> str:
+        """Return where the form is sent to."""
+        return f"{self.base}/edit" if self.stored else f"{self.base}/new"
+
+    @property
+    def scene(self) -> RuleScene:
+        """Return where rules of its variants are edited."""
+        return RuleScene(self.frame, self.configuration, self.placement.key, self.action)
+
+    @property
     def texts(self) -> dict[str, str]:
         """Return the stored experiment, or an empty one, as the form shows it."""
         if self.stored is None:
@@ -132,17 +153,18 @@ class ExperimentEdit:
     async def page(self, form: Form, audience: Audience, theirs: Sequence[Difference] = ()) -> ExperimentFormPage:
         """Make the page of a form."""
         key, frame = self.placement.key, self.frame
-        choices, count = choices_of(self.configuration, key), count_of(form.values)
+        choices, count = choices_of(self.configuration, key, frame.wording), count_of(form.values)
+        form = Form(with_settings(form.values, count, self.placement.policy), form.problems)
         reach = await reach_of(frame, self.configuration, key, audience.value)
         unit = form.value("unit") if form.value("unit") in UNITS else "customer"
         return ExperimentFormPage(
             title=f"Edit {self.old.name}" if self.old else "New experiment",
-            action=f"{self.base}/edit" if self.stored else f"{self.base}/new",
+            action=self.action,
             base=self.base,
             placement=self.placement,
             placements=self.configuration.placements,
             form=form,
-            cards=[card_of(form, number, choices, self.old) for number in range(count)],
+            cards=[card_of(form, number, choices) for number in range(count)],
             choices=choices,
             may_add=count < MOST_VARIANTS,
             audience=audience.view(frame.wording),
@@ -202,6 +224,16 @@ async def edit_audience(request: AnyRequest, frame: NamedDependency[Frame]) -> P
     return frame.page("experiments/_audience.html", await edit.page(Form(joined(given)), edit.audience(given)))
 
 
+@post("/experiments/rule", status_code=200)
+async def edit_variant_rule(request: AnyRequest, frame: NamedDependency[Frame]) -> Page:
+    """Take over what was typed into a rule of a variant, and show its rows again."""
+    frame.must_change()
+    given = await several_typed(request)
+    edit = await _edit(frame, given.get("placement", [""])[-1])
+    page = await asyncio.to_thread(edit_of(edit.scene, given).after, given, "typed")
+    return frame.page("experiments/_variant_rule_builder.html", page)
+
+
 @get("/experiments/size")
 async def show_size(request: AnyRequest, frame: NamedDependency[Frame]) -> Page:
     """Show how many customers the numbers of a form need."""
@@ -222,6 +254,8 @@ async def _edit(frame: Frame, placement: str, id: str = "") -> ExperimentEdit:
 
 async def _posted(edit: ExperimentEdit, given: Given) -> Response[Any]:
     """Carry out the button that was pressed."""
+    if KEPT in given:
+        return await _rule_posted(edit, given)
     values, audience = joined(given), edit.audience(given)
     if edit.is_enrolled:
         # Fields that stay as they are are disabled, so a browser does not send them.
@@ -230,6 +264,8 @@ async def _posted(edit: ExperimentEdit, given: Given) -> Response[Any]:
     action = values.get("act", "save")
     if action == "save":
         return await _saved(edit, values, audience)
+    if action.startswith(RULE_ACTIONS) and not edit.is_enrolled:
+        return await _rule_action(edit, {**values, "when": audience.form.when.text}, audience)
     name, _, argument = action.partition(":")
     count = count_of(values)
     if name == "variant_add" and count < MOST_VARIANTS:
@@ -241,6 +277,41 @@ async def _posted(edit: ExperimentEdit, given: Given) -> Response[Any]:
     return edit.frame.form(WHOLE, PART, await edit.page(Form(values), audience))
 
 
+async def _rule_action(edit: ExperimentEdit, values: Mapping[str, str], audience: Audience) -> Response[Any]:
+    """Switch a rule of a variant, take that back, or open the builder with it."""
+    name, number, id = rule_action(values, count_of(values))
+    stored = edit.configuration.find("rule", edit.placement.key, id)
+    form = Form(values)
+    if name in ("rule_edit", "rule_new") or (name == "rule_change" and stored is not None):
+        rule = VariantRuleEdit(edit.scene, values, number, "" if name == "rule_new" else id)
+        return edit.frame.form(RULE_WHOLE, RULE_PART, await asyncio.to_thread(rule.opened))
+    if name == "rule_back":
+        form = Form(without_rule(values, number, id))
+    elif stored is not None:
+        form = Form(switched(values, number, id, stored.document) | {"focus": f"v{number}:{id}"})
+    else:
+        form = form.with_problems([FieldProblem(f"v{number}.{PICK}", "choose a rule first")])
+    return edit.frame.form(WHOLE, PART, await edit.page(form, audience))
+
+
+async def _rule_posted(edit: ExperimentEdit, given: Given) -> Response[Any]:
+    """Go on building a rule of a variant, or return to the experiment."""
+    rule = edit_of(edit.scene, given)
+    action = given.get("act", [""])[-1]
+    values: Mapping[str, str] = rule.values
+    try:
+        if action == DONE:
+            values = await asyncio.to_thread(rule.done, given)
+        elif action != CANCEL:
+            page = await asyncio.to_thread(rule.after, given, action)
+            return edit.frame.form(RULE_WHOLE, RULE_PART, page)
+    except Invalid as error:
+        page = await asyncio.to_thread(rule.refused, given, error)
+        return edit.frame.form(RULE_WHOLE, RULE_PART, page, status=422)
+    audience = edit.audience({"when": [values.get("when", "true")]})
+    return edit.frame.form(WHOLE, PART, await edit.page(Form(values), audience))
+
+
 async def _saved(edit: ExperimentEdit, values: Mapping[str, str], audience: Audience) -> Response[Any]:
     """Store the experiment and go to its page, or show what is wrong."""
     frame, key, count = edit.frame, edit.placement.key, count_of(values)
@@ -248,7 +319,7 @@ async def _saved(edit: ExperimentEdit, values: Mapping[str, str], audience: Audi
 
     async def write() -> Resource:
         id = edit.stored.id if edit.stored else free_id(values.get("name", ""), taken)
-        document = document_of(values, audience, id=id, old=edit.old, show=frame.show)
+        document = document_of(values, audience, id=id, old=edit.old, show=frame.show, own=edit.placement.policy)
         service = frame.engine.experiments
         if edit.stored is None:
             return await service.create(frame.actor, key, document)
@@ -266,4 +337,12 @@ async def _saved(edit: ExperimentEdit, values: Mapping[str, str], audience: Audi
     return frame.go(f"{frame.base}/experiments/{key}/{saved.id}", notice=Notice(text))
 
 
-handlers = [new_experiment, create_experiment, edit_experiment, save_experiment, edit_audience, show_size]
+handlers = [
+    new_experiment,
+    create_experiment,
+    edit_experiment,
+    save_experiment,
+    edit_audience,
+    edit_variant_rule,
+    show_size,
+]

@@ -11,6 +11,7 @@ import msgspec
 from engine.experiments.checks import EDITABLE_WHILE_RUNNING
 from engine.model.errors import FieldProblem, Invalid
 from engine.model.experiment import Experiment, Guardrail, State
+from engine.model.placement import Policy
 from engine.model.timestamps import ms_of
 from web.admin.experiments.audience import Audience
 from web.admin.experiments.experiment_words import METRICS
@@ -115,12 +116,18 @@ def count_of(values: Mapping[str, str]) -> int:
 
 
 def document_of(
-    values: Mapping[str, str], audience: Audience, *, id: str, old: Experiment | None, show: Show
+    values: Mapping[str, str],
+    audience: Audience,
+    *,
+    id: str,
+    old: Experiment | None,
+    show: Show,
+    own: Policy | None = None,
 ) -> Experiment:
     """Return the experiment that a form describes; raises `Invalid` with every problem of its texts.
 
-    The planned start is a time in the zone of `show`. Once units are enrolled, only what may still change is read from
-    the form: share, audience and weights with it.
+    `own` is the placement's policy. The planned start is a time in the zone of `show`. Once units are enrolled, only
+    what may still change is read from the form: share, audience and weights with it.
     """
     reader = Reader(values)
     texts = _always_editable(reader)
@@ -133,7 +140,7 @@ def document_of(
         kept = {name: getattr(changed, name) for name in (*EDITABLE_WHILE_RUNNING, "share", "audience")}
         return msgspec.structs.replace(old, **kept, variants=old.weighted(weights))
     texts |= _rest(reader) | {"id": id, "audience": audience.value}
-    texts["variants"] = [variant_of(reader, number, old) for number in range(count_of(values))]
+    texts["variants"] = [variant_of(reader, number, old, own) for number in range(count_of(values))]
     texts["starts_at"] = _start(reader, old, show)
     reader.problems += audience.problems
     reader.check()

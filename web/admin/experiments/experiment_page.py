@@ -14,7 +14,6 @@ from litestar.params import FromPath, FromQuery
 
 from engine.configuration.configuration import Configuration
 from engine.experiments.results import Results
-from engine.kernel.rule_sentences import labels_of
 from engine.model.errors import Conflict, FieldProblem, Forbidden, Invalid, NotFound
 from engine.model.experiment import Experiment
 from engine.model.resource import Resource
@@ -34,7 +33,7 @@ from web.admin.experiments.experiment_words import (
     summary,
 )
 from web.admin.experiments.results_pdf import pdf_of
-from web.admin.experiments.results_view import Look, ResultsView, changes_of, csv_rows, view_of
+from web.admin.experiments.results_view import Look, ResultsView, changes_of, csv_rows, labels_for, view_of
 from web.admin.shell.admission import AnyRequest, typed
 from web.admin.shell.csv_file import csv_file
 from web.admin.shell.forms import Form
@@ -106,7 +105,7 @@ async def _pdf(frame: Frame, resource: Resource, results: Results) -> Response[A
     """Draw the results on paper, beside the event loop."""
     document: Experiment = resource.document
     configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
-    labels = labels_of(configuration.documents("candidate", resource.place))
+    labels = labels_for(configuration, resource.place)
     look = Look(document, results, frame.show, frame.merchant.currency, labels)
     content = await asyncio.to_thread(pdf_of, look, view_of(look), summary(document, results, frame.show))
     headers = {"Content-Disposition": f'attachment; filename="{resource.id}.pdf"', "Cache-Control": "no-store"}
@@ -161,7 +160,7 @@ async def _page(
     results = await results_of(frame, resource, has_details=True, phase=phase)
     actions = actions_for(frame, document)
     state, kind = state_of(document)
-    labels = labels_of(configuration.documents("candidate", resource.place))
+    labels = labels_for(configuration, resource.place)
     shown = document.in_phase(results.phase) if results else None
     look = Look(shown or document, results, frame.show, frame.merchant.currency, labels) if results else None
     is_new = document.status.started_at is None and document.status.state != "archived"

@@ -7,13 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from engine.configuration.configuration import Configuration
 from engine.experiments.comparisons import GuardrailState, MetricComparison, has_mismatch
 from engine.experiments.log_evidence import units_of_log
 from engine.experiments.results import Results, SegmentResult
+from engine.kernel.rule_sentences import labels_of
 from engine.model.experiment import Experiment, Method
+from engine.model.placement import Fixed, Policy, Split
 from rules.language.codes import decimals_of
 from web.admin.experiments.experiment_words import METRICS, UNITS, lift_text, measured, name_of, value_text
 from web.admin.experiments.log_words import evidence_texts
+from web.admin.experiments.variant_form import value_words
 from web.admin.shell.csv_file import Rows
 from web.charts.candidate_charts import Spec
 from web.charts.experiment_charts import VariantLift, VariantValue, lifts, values
@@ -181,7 +185,7 @@ SEGMENT_NAMES = {"device.type": "Device", "geo.country": "Country", "customer": 
 
 
 def changes_of(document: Experiment, number: int, labels: Mapping[str, str]) -> list[str]:
-    """Return what a variant changes, in words; `labels` are those of candidates."""
+    """Return what a variant changes, in words; `labels` are those of candidates, and of rules behind `RULE`."""
     variant = document.variants[number]
     changes = []
     if variant.order:
@@ -189,16 +193,34 @@ def changes_of(document: Experiment, number: int, labels: Mapping[str, str]) -> 
     if variant.candidates_off:
         changes.append(f"Not offered: {', '.join(labels.get(id, id) for id in variant.candidates_off)}")
     if variant.rules_off:
-        changes.append(f"Rules off: {', '.join(variant.rules_off)}")
+        changes.append(f"Rules off: {', '.join(labels.get(f'{RULE}{id}', id) for id in variant.rules_off)}")
     if variant.rules:
-        changes.append(f"Rules added or changed: {', '.join(rule.name for rule in variant.rules)}")
+        changes.append(f"Rules on, added or changed: {', '.join(rule.name for rule in variant.rules)}")
     if variant.policy is not None:
-        changes.append(f"Chooses by: {POLICY_WORDS.get(type(variant.policy).__name__, 'other settings')}")
-    changes += [f"{name} = {value}" for name, value in variant.values.items()]
+        changes.append(_policy_words(variant.policy, labels))
+    changes += [f"{name} = {value_words(value)}" for name, value in variant.values.items()]
     return changes or ["Changes nothing"]
 
 
-POLICY_WORDS = {"Fixed": "the merchant's own order", "Split": "shares, without learning"}
+RULE = "rule:"
+
+
+def labels_for(configuration: Configuration, placement: str) -> dict[str, str]:
+    """Return the labels of a placement's candidates by id, and the names of its rules by id behind `RULE`."""
+    rules = {f"{RULE}{rule.id}": rule.name for rule in configuration.documents("rule", placement)}
+    return rules | labels_of(configuration.documents("candidate", placement))
+
+
+def _policy_words(policy: Policy, labels: Mapping[str, str]) -> str:
+    match policy:
+        case Fixed():
+            return "Chooses by: the merchant's own order"
+        case Split(weights):
+            shares = ", ".join(f"{labels.get(id, id)} {weight:g}" for id, weight in weights.items())
+            return f"Chooses by shares, without learning: {shares or 'all the same'}"
+        case _:
+            vary = "1 position varies" if policy.drawn == 1 else f"{policy.drawn} positions vary"
+            return f"Learns with other settings: {policy.floor * 100:g}% to keep trying, {vary}"
 
 
 def _split(results: Results, show: Show) -> str:

@@ -10,21 +10,19 @@ from typing import Any
 import msgspec
 
 from engine.configuration.configuration import Configuration
+from engine.kernel.rule_sentences import SentenceTerms, terms_of
 from engine.model.errors import FieldProblem
 from engine.model.experiment import Experiment, Variant
-from engine.model.placement import Fixed, Policy, Split
+from engine.model.placement import Policy, RuleDocument
+from rules import Wording
 from web.admin.candidates.candidate_list import in_order
+from web.admin.experiments.variants.variant_policy import learns, policies_for, policy_of, texts_of_policy
+from web.admin.experiments.variants.variant_rules import VariantRule, own_rules, read_rules, rows_of, text_of
 from web.admin.shell.forms import Form, Reader, number_text
 
 SEVERAL_OF_VARIANT = (".order", ".candidates_off", ".rules_off")
 """The ends of the names of fields that may be given several times."""
 FIRST_PLACES = 3
-POLICIES = (
-    ("", "As the placement does"),
-    ("fixed", "My own order, without learning"),
-    ("split", "Equal shares, without learning"),
-)
-KEPT = ("kept", "As set through the API")
 NOT_IN_AN_ID = re.compile(r"[^a-z0-9]+")
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 WORDS = {"yes": True, "true": True, "no": False, "false": False}
@@ -41,38 +39,55 @@ class VariantCard:
     is_control: bool
     firsts: Sequence[str]
     candidates_off: frozenset[str]
-    rules_off: frozenset[str]
+    rules_off: Sequence[str]
+    rules: Sequence[VariantRule]
     policies: Options
-    own_rules: Sequence[str]
     is_open: bool
 
 
 @dataclass(frozen=True)
 class Choices:
-    """What variants of a placement may change: its candidates and rules, as (id, label)."""
+    """What variants of a placement may change: its candidates as (id, label), its rules by id, its policy.
+
+    `terms` put rules into sentences.
+    """
 
     candidates: Options
-    rules: Options
+    rules: Mapping[str, RuleDocument]
+    policy: Policy | None = None
+    terms: SentenceTerms | None = None
+
+    @property
+    def rules_by_state(self) -> Sequence[tuple[str, Options]]:
+        """Return the rules as (id, name), those in force and those that are not."""
+        groups = (("In force", True), ("Not in force", False))
+        listed = [
+            (title, [(rule.id, rule.name) for rule in self.rules.values() if rule.enabled is state])
+            for title, state in groups
+        ]
+        return [(title, options) for title, options in listed if options]
 
 
-def choices_of(configuration: Configuration, placement: str) -> Choices:
-    """Return the candidates and the rules in force of a placement."""
+def choices_of(configuration: Configuration, placement: str, wording: Wording | None = None) -> Choices:
+    """Return what variants of a placement may change; `wording` is how sentences of rules show amounts."""
     candidates = in_order(configuration.documents("candidate", placement))
-    rules = [rule for rule in configuration.documents("rule", placement) if rule.enabled]
+    rules = sorted(configuration.documents("rule", placement), key=lambda rule: (-rule.priority, rule.name))
+    plan = configuration.plan_document(placement)
     return Choices(
         [(candidate.id, candidate.label) for candidate in candidates],
-        [(rule.id, rule.name) for rule in sorted(rules, key=lambda rule: (-rule.priority, rule.name))],
+        {rule.id: rule for rule in rules},
+        plan.placement.policy if plan else None,
+        terms_of(plan, wording or Wording()) if plan else None,
     )
 
 
-def card_of(form: Form, number: int, choices: Choices, old: Experiment | None) -> VariantCard:
+def card_of(form: Form, number: int, choices: Choices) -> VariantCard:
     """Return a variant's card with what is chosen in it."""
     reader, prefix = Reader(form.values), f"v{number}"
-    order = reader.words(f"{prefix}.order")
-    before = _before(old, form.value(f"{prefix}.id"))
-    has_own = before is not None and before.policy is not None and _policy_text(before.policy) == KEPT[0]
-    chosen = [*order, *reader.words(f"{prefix}.candidates_off"), *reader.words(f"{prefix}.rules_off")]
-    rest = [form.value(f"{prefix}.policy"), form.value(f"{prefix}.values")]
+    order, rules_off = reader.words(f"{prefix}.order"), reader.words(f"{prefix}.rules_off")
+    rules = rows_of(rules_off, own_rules(form.value(f"{prefix}.rules")), choices.rules, choices.terms)
+    policy = form.value(f"{prefix}.policy")
+    chosen = [order, rules, policy, *(form.value(f"{prefix}.{name}") for name in ("candidates_off", "values"))]
     return VariantCard(
         number=number,
         prefix=prefix,
@@ -80,10 +95,10 @@ def card_of(form: Form, number: int, choices: Choices, old: Experiment | None) -
         is_control=number == 0,
         firsts=[*order, *[""] * max(1, FIRST_PLACES - len(order))][: len(choices.candidates)],
         candidates_off=frozenset(reader.words(f"{prefix}.candidates_off")),
-        rules_off=frozenset(reader.words(f"{prefix}.rules_off")),
-        policies=(*POLICIES, KEPT) if has_own else POLICIES,
-        own_rules=[rule.name for rule in before.rules] if before else (),
-        is_open=number > 0 or any(chosen) or any(rest),
+        rules_off=rules_off,
+        rules=rules,
+        policies=policies_for(choices.policy, policy),
+        is_open=number > 0 or any(chosen) or any(name.startswith(f"{prefix}.") for name in form.problems),
     )
 
 
@@ -96,7 +111,10 @@ def names_of_variant(number: int) -> dict[str, str]:
         f"{prefix}.order": f"{which}: comes first",
         f"{prefix}.candidates_off": f"{which}: not offered",
         f"{prefix}.rules_off": f"{which}: rules off",
+        f"{prefix}.rules": f"{which}: rules changed or added",
         f"{prefix}.policy": f"{which}: how it chooses",
+        f"{prefix}.floor": f"{which}: keep trying everything",
+        f"{prefix}.drawn": f"{which}: positions that vary",
         f"{prefix}.values": f"{which}: values",
     }
 
@@ -104,14 +122,14 @@ def names_of_variant(number: int) -> dict[str, str]:
 def places_of_variant(number: int) -> dict[str, str]:
     """Return which field of a card shows each part of a variant."""
     inner, prefix = f"variants/{number}", f"v{number}"
-    fields = ("name", "weight", "candidates_off", "rules_off", "policy", "values")
+    fields = ("name", "weight", "candidates_off", "rules_off", "rules", "policy", "values")
     return {inner: f"{prefix}.order", f"{inner}/id": f"{prefix}.name"} | {
         f"{inner}/{field}": f"{prefix}.{field}" for field in fields
     }
 
 
-def variant_of(reader: Reader, number: int, old: Experiment | None) -> dict[str, Any]:
-    """Read a card. What a form cannot show, such as added rules, is taken over from the stored variant."""
+def variant_of(reader: Reader, number: int, old: Experiment | None, own: Policy | None) -> dict[str, Any]:
+    """Read a card; `own` is the placement's policy. A stored variant keeps its id."""
     prefix = f"v{number}"
     name = reader.text(f"{prefix}.name", required="Give it a name, such as PayPal first")
     before = _before(old, reader.text(f"{prefix}.id"))
@@ -123,8 +141,8 @@ def variant_of(reader: Reader, number: int, old: Experiment | None) -> dict[str,
         "order": reader.words(f"{prefix}.order"),
         "candidates_off": reader.words(f"{prefix}.candidates_off"),
         "rules_off": reader.words(f"{prefix}.rules_off"),
-        "rules": msgspec.to_builtins(before.rules) if before else (),
-        "policy": _policy(reader.text(f"{prefix}.policy"), before),
+        "rules": msgspec.to_builtins(read_rules(reader, f"{prefix}.rules")),
+        "policy": policy_of(reader, prefix, before.policy if before and learns(before.policy) else own),
         "values": _values(reader, f"{prefix}.values"),
     }
 
@@ -147,8 +165,9 @@ def texts_of_variant(number: int, variant: Variant) -> dict[str, str]:
         f"{prefix}.order": ", ".join(variant.order),
         f"{prefix}.candidates_off": ", ".join(variant.candidates_off),
         f"{prefix}.rules_off": ", ".join(variant.rules_off),
-        f"{prefix}.policy": "" if variant.policy is None else _policy_text(variant.policy),
-        f"{prefix}.values": "\n".join(f"{name} = {_value_text(value)}" for name, value in variant.values.items()),
+        f"{prefix}.rules": text_of(variant.rules),
+        **texts_of_policy(prefix, variant.policy),
+        f"{prefix}.values": "\n".join(f"{name} = {value_words(value)}" for name, value in variant.values.items()),
     }
 
 
@@ -167,18 +186,6 @@ def _before(old: Experiment | None, id: str) -> Variant | None:
     return next((variant for variant in old.variants if variant.id == id), None) if old else None
 
 
-def _policy(text: str, before: Variant | None) -> object:
-    if text == KEPT[0]:
-        return msgspec.to_builtins(before.policy) if before else None
-    return {"type": text} if text else None
-
-
-def _policy_text(policy: Policy) -> str:
-    if isinstance(policy, Fixed):
-        return "fixed"
-    return "split" if policy == Split() else KEPT[0]
-
-
 def _values(reader: Reader, name: str) -> dict[str, object]:
     """Read lines such as `show_cvv = yes`: yes and no, numbers, and otherwise texts."""
     values: dict[str, object] = {}
@@ -193,5 +200,6 @@ def _values(reader: Reader, name: str) -> dict[str, object]:
     return values
 
 
-def _value_text(value: object) -> str:
+def value_words(value: object) -> str:
+    """Return a value to set as it is typed: yes and no, numbers, texts."""
     return ("yes" if value else "no") if isinstance(value, bool) else str(value)

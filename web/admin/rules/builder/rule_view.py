@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 
+from engine.configuration.configuration import Configuration
 from engine.kernel.kernel import most_slots
 from engine.kernel.plan import lists_of, vocabulary_of
 from engine.kernel.rule_sentences import labels_of
@@ -30,7 +32,6 @@ from web.admin.rules.builder.nodes import Group, Node, to_logic, with_parts
 from web.admin.rules.builder.rule_form import RuleForm
 from web.admin.rules.builder.texts import Terms
 from web.admin.rules.builder.view import Note, PartView, Viewer
-from web.admin.rules.draft_rules import DraftRules
 from web.admin.shell.forms import sentence
 from web.admin.shell.json_text import excerpt, line_of
 from web.format import Show
@@ -67,10 +68,24 @@ class RuleView:
         return len({note.path for note in self.notes if note.severity == "mistake"})
 
 
+class RulesAround(Protocol):
+    """The rules of a placement that stand beside the one that is edited, and the configuration that they are in."""
+
+    @property
+    def configuration(self) -> Configuration: ...
+
+    @property
+    def key(self) -> str: ...
+
+    def parsed(self) -> Sequence[Rule]:
+        """Return the enabled rules that can be parsed."""
+        ...
+
+
 class RuleContext:
     """The vocabulary, candidates and other rules that one rule's forms are checked against, for one request."""
 
-    def __init__(self, rules: DraftRules, merchant: Merchant, show: Show, *, id: str) -> None:
+    def __init__(self, rules: RulesAround, merchant: Merchant, show: Show, *, id: str) -> None:
         self._id, configuration = id, rules.configuration
         self._others = [rule for rule in rules.parsed() if rule.id != id]
         candidates = in_order(configuration.documents("candidate", rules.key))
