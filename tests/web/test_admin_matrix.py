@@ -31,6 +31,7 @@ ALL_MAY = {
     "/admin/profile/second-factor/remove",
     "/admin/live/decisions/{decision_id:str}/replay",
     "/admin/live/rules/{key:str}/{id:str}/try",
+    "/admin/live/experiments/{placement:str}/{id:str}/try",
 }
 """Forms that everybody may send: they concern the own person, or change nothing."""
 ADMINS_ALONE = ("/admin/live/keys", "/admin/live/team", "/admin/live/review")

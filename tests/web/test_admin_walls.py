@@ -25,6 +25,7 @@ OTHERS = (
     "/admin/live/budgets/spring",
     "/admin/live/experiments/payment_methods/paypal",
     "/admin/live/experiments/payment_methods/paypal/edit",
+    "/admin/live/experiments/payment_methods/paypal/try",
     "/admin/live/experiments/payment_methods/paypal/results.json",
     "/admin/live/experiments/new?placement=payment_methods",
     "/admin/live/experiments/size?placement=payment_methods",
@@ -46,6 +47,7 @@ ACTS = (
     ("/admin/live/experiments/rule", {"placement": "payment_methods", "number": "1"}),
     ("/admin/live/experiments/payment_methods/paypal/edit", {"name": "Mine"}),
     ("/admin/live/experiments/payment_methods/paypal/start", {}),
+    ("/admin/live/experiments/payment_methods/paypal/try", {}),
     ("/admin/live/experiments/payment_methods/paypal/conclude", {"winner": "b", "reason:conclude": "Mine"}),
     ("/admin/live/experiments/payment_methods/paypal/delete", {}),
 )

@@ -98,8 +98,11 @@ def _left(frame: Frame, document: Experiment, results: Results | None) -> str:
     run = days_run(document, frame.show.now)
     if document.status.state not in ("running", "paused") or run is None:
         return ""
-    text = days_left_text(results.days_left if results else None, frame.show)
-    return text or f"at most {frame.show.count(max(0, document.maximum_days - run), 'day')}"
+    longest = max(0, document.maximum_days - run)
+    left = results.days_left if results else None
+    if left is None or left > longest:
+        return f"at most {frame.show.count(longest, 'day')}"
+    return days_left_text(left, frame.show)
 
 
 handlers = [experiments_page]

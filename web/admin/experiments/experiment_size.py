@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import msgspec
 
-import rules
 from engine.configuration.configuration import Configuration
 from engine.decisions.replay import facts_of
 from engine.experiments.comparisons import units_needed
@@ -14,6 +13,7 @@ from engine.experiments.results import SizeAnswer
 from engine.kernel.plan import lists_of
 from engine.model.experiment import Experiment
 from engine.model.timestamps import DAY
+from web.admin.experiments.audience import membership
 from web.admin.experiments.experiment_words import UNITS
 from web.admin.shell.frame import Frame
 from web.format import Show
@@ -114,13 +114,5 @@ async def reach_of(frame: Frame, configuration: Configuration, placement: str, a
     """Return how many of the newest decisions of the last week are in an audience; None is everybody."""
     logged = await frame.engine.logbook.search(frame.merchant.id, placement=placement, limit=SAMPLE)
     rows = [each.row for each in logged if each.row.decided_at >= frame.show.now - WEEK]
-    if audience is None or not rows:
-        return AudienceReach(len(rows), len(rows))
-    vocabulary, lists = configuration.vocabulary(), lists_of(configuration.documents("list"))
-    effect = {"set": {"name": "audience", "value": True}}
-    try:
-        parsed = rules.parse_rules([{"id": "audience", "when": audience, "effects": [effect]}], vocabulary, lists)
-    except rules.RuleError:
-        return AudienceReach(0, 0)
-    compiled = rules.compile_rules(parsed, vocabulary, lists)
-    return AudienceReach(len(rows), sum(bool(compiled.evaluate(facts_of(row).values).fired) for row in rows))
+    is_inside = membership(audience, configuration.vocabulary(), lists_of(configuration.documents("list")))
+    return AudienceReach(len(rows), sum(is_inside(facts_of(row).values) for row in rows))

@@ -26,7 +26,7 @@ from web.admin.rules.rule_texts import NAMES
 from web.admin.rules.trial.panel import Panel
 from web.admin.rules.trial.try_facts import inputs_of, read_facts
 from web.admin.rules.trial.try_starts import Starts
-from web.admin.rules.trial.try_words import AnswerView, Judge, Verdict, answer_of
+from web.admin.rules.trial.try_words import AnswerView, Judge, Verdict, answer_of, past_text
 
 UNFINISHED = "The rule is not finished. This is the answer without it."
 
@@ -41,10 +41,8 @@ class CustomerTrial:
         self._starts = starts
         self._terms = edit.context.terms
         self._rule, self._document = self._read_rule()
-        self._start = starts.chosen
-        self._is_new_start = self._start != edit.sent.get("started")
-        self._values = starts.values(self._start) if self._is_new_start else read_facts(edit.sent, self._terms)
-        self._facts = Facts(self._values, starts.history(self._start))
+        self._facts = starts.facts
+        self._values = starts.facts.values
 
     async def panel(self) -> Panel:
         """Try the facts and show what comes of them."""
@@ -109,31 +107,19 @@ class CustomerTrial:
         laid = ",".join(first)
         return Panel(
             base=f"{self.edit.address}/try",
-            start=self._start,
+            start=self._starts.chosen,
             starts=self._starts.groups,
             find=self.edit.sent.get("find", ""),
             note=self._starts.note,
             facts=inputs_of(first, self._values, self._terms, self.edit.context.vocabulary),
             more=inputs_of(more, self._values, self._terms, self.edit.context.vocabulary),
             laid=laid,
-            past=self._past(),
+            past=past_text(self._facts, self.edit.context.labels, self.frame.show),
             problem=problem,
             verdict=self._verdict(),
             answer=self._answer_view(trial) if trial else None,
-            replaced=self._replaced(laid),
+            replaced=self._starts.replaced(laid),
         )
-
-    def _replaced(self, laid: str) -> frozenset[str]:
-        sent = self.edit.sent
-        has_new_facts = self._is_new_start or laid != sent.get("laid")
-        has_new_starts = self._starts.is_search or "started" not in sent
-        return frozenset(({"facts"} if has_new_facts else set()) | ({"start"} if has_new_starts else set()))
-
-    def _past(self) -> str:
-        labels, count = self.edit.context.labels, self.frame.show.count
-        bought = {id: past.purchases for id, past in self._facts.history.items() if past.purchases}
-        ranked = sorted(bought.items(), key=lambda pair: -pair[1])
-        return ", ".join(f"{count(times, 'purchase')} with {labels.get(id, id)}" for id, times in ranked)
 
     def _layout(self) -> tuple[list[str], list[str]]:
         """Return the names of the facts that this rule reads, then those of other rules and the rest."""

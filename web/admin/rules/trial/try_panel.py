@@ -18,7 +18,7 @@ from web.admin.rules.draft_rules import load_rules
 from web.admin.rules.rule_edit import NEW, RuleEdit
 from web.admin.rules.trial.customer_trial import CustomerTrial
 from web.admin.rules.trial.panel import Panel
-from web.admin.rules.trial.try_starts import load_starts
+from web.admin.rules.trial.try_starts import TrialScene, load_starts
 from web.admin.shell.admission import AnyRequest, several_typed
 from web.admin.shell.frame import Frame
 from web.admin.shell.render import SWAPPED, Page
@@ -85,7 +85,8 @@ async def _trial(frame: Frame, key: str, id: str, given: Mapping[str, Sequence[s
     if stored is None and id != NEW:
         raise NotFound(f"there is no rule “{id}” in placement “{key}”", field="id")
     edit = await asyncio.to_thread(RuleEdit, frame, rules, stored, given)
-    return await asyncio.to_thread(CustomerTrial, edit, await load_starts(edit))
+    scene = TrialScene(frame, rules.configuration, key, edit.context.terms, edit.sent)
+    return await asyncio.to_thread(CustomerTrial, edit, await load_starts(scene))
 
 
 handlers = [try_page, try_customer, save_as_scenario]

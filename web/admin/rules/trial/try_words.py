@@ -8,11 +8,13 @@ from typing import Any
 
 import rules
 from engine.configuration.trial import Trial
+from engine.model.facts import Facts
 from engine.model.placement import RuleDocument
 from rules import Rule, Vocabulary, Wording
 from rules.language.values import read_currency
 from web.admin.log.explanation import Clause, Left, RankedView, clause_of, fact_of, lack_text, said
 from web.admin.shell.frame import Frame
+from web.format import Show
 
 MARKS = {
     "true": ("It fires", "good"),
@@ -79,6 +81,13 @@ class Judge:
         show, currency = self.frame.show, read_currency(facts.get("cart.currency")) or self.frame.merchant.currency
         values = [fact_of(name, value, self.vocabulary, show, currency) for name, value in clause["values"].items()]
         return clause_of(clause, values)
+
+
+def past_text(facts: Facts, labels: Mapping[str, str], show: Show) -> str:
+    """Return what a customer bought before, by candidate; empty for one without a past."""
+    bought = {id: past.purchases for id, past in facts.history.items() if past.purchases}
+    ranked = sorted(bought.items(), key=lambda pair: -pair[1])
+    return ", ".join(f"{show.count(times, 'purchase')} with {labels.get(id, id)}" for id, times in ranked)
 
 
 def answer_of(frame: Frame, trial: Trial, key: str, rule_id: str, positions: Mapping[str, int]) -> AnswerView:
