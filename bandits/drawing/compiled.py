@@ -110,11 +110,12 @@ def _pairwise_sum(numbers: Any) -> Any:
 
 
 @inner
-def _write_scores(draws: Any, past: Any, strength: Any, weights: Any, scores: Any, best: Any) -> None:
-    """Write draws (K, M) of what a trial brings in: (rate with the customer's past) * amount * weight, in float32.
+def _write_scores(source: Any, begin: Any, past: Any, weights: Any, scores: Any, best: Any) -> None:
+    """Write what a trial brings in for the draws from `begin` on: (rate with the customer's past) * amount * weight.
 
-    `best` (M,) becomes the greatest score of each draw.
+    `scores` (K, B) are float32, and -inf for candidates that are away; `best` (B,) becomes the greatest of each draw.
     """
+    draws, rows, away, strength = source
     for m in range(len(best)):
         best[m] = -np.inf
     for k in range(len(scores)):
@@ -124,22 +125,46 @@ def _write_scores(draws: Any, past: Any, strength: Any, weights: Any, scores: An
             share, own = np.float32(strength) / evidence, np.float32(past[0, k]) / evidence
         if weights.size:
             weight = np.float32(weights[k])
-        rates, row = draws[0, k], scores[k]
-        if len(draws) > 1:
-            amounts = draws[1, k]
+        number = rows[k] if rows.size else k
+        rates, row = draws[0, number, begin : begin + len(best)], scores[k]
+        if len(away) and away[k]:
+            for m in range(len(best)):
+                row[m] = -np.inf
+        elif len(draws) > 1:
+            amounts = draws[1, number, begin : begin + len(best)]
             for m in range(len(best)):
                 row[m] = (rates[m] * share + own) * amounts[m] * weight
         else:
             for m in range(len(best)):
                 row[m] = (rates[m] * share + own) * weight
+        # A loop of its own, or the compiler takes the numbers one by one.
         for m in range(len(best)):
             best[m] = _greater(row[m], best[m])
 
 
 @inner
+def _score(source: Any, past: Any, weights: Any, scores: Any, best: Any, wins: Any) -> None:
+    """Write the scores (K, B) of the first draws, and count over all draws which candidate is the best (K,).
+
+    Without `wins` only the first are scored. Blocks of draws go through the same memory, which then stays in the
+    processor's cache; parts of wins are added up as `_pairwise_sum` would.
+    """
+    block = scores.shape[1]
+    if not len(wins):
+        _write_scores(source, 0, past, weights, scores, best)
+        return
+    blocks, nobody = source[0].shape[2] // block, np.zeros(len(wins), np.bool_)
+    counts = np.empty((blocks, len(wins)))
+    for index in range(blocks - 1, -1, -1):
+        _write_scores(source, index * block, past, weights, scores, best)
+        _count_wins(scores, nobody, block, best, counts[index])
+    wins[:] = counts[0] if blocks == 1 else (counts[0] + counts[1]) + (counts[2] + counts[3])
+
+
+@inner
 def _greater(score: Any, best: Any) -> Any:
     """Return the greater one, or what is no number, as `np.maximum` does."""
-    return score if score > best or score != score else best
+    return score if (score > best) | (score != score) else best
 
 
 @inner
@@ -257,19 +282,22 @@ def _write_chances(source: Any, taken: Any, remaining: Any, best: Any, row: Any)
 
     With shares, the floor is divided in proportion to the shares of those not taken.
     """
-    scores, weights, floor, shares, first = source
-    columns = scores.shape[1]
+    scores, wins, draws, weights, floor, shares, first = source
     if remaining == len(taken) and first.size:
         for k in range(len(taken)):
             row[k] = first[k]
         return
-    if columns == 0:
+    if draws == 0:
         _write_shares(weights, taken, remaining, row)
         return
     if remaining < len(taken):
-        columns = min(columns, LATER_DRAWS)
+        columns = min(scores.shape[1], LATER_DRAWS)
         _find_best(scores, taken, columns, best)
-    _count_wins(scores, taken, columns, best, row)
+        _count_wins(scores, taken, columns, best, row)
+    else:
+        columns = draws
+        for k in range(len(taken)):
+            row[k] = wins[k]
     scale, least, whole = (1 - floor) / columns, floor / remaining, 0.0
     for k in range(len(shares)):
         whole += 0.0 if taken[k] else shares[k]
@@ -277,16 +305,6 @@ def _write_chances(source: Any, taken: Any, remaining: Any, best: Any, row: Any)
         if whole > 0:
             least = floor * (shares[k] / whole)
         row[k] = 0.0 if taken[k] else row[k] * scale + least
-
-
-@inner
-def _set_aside(away: Any, scores: Any, best: Any) -> None:
-    """Let candidates that are away win no draw."""
-    for k in range(len(away)):
-        if away[k]:
-            for m in range(len(best)):
-                scores[k, m] = -np.inf
-    _find_best(scores, np.zeros(len(away), np.bool_), len(best), best)
 
 
 @inner
@@ -325,21 +343,24 @@ def _fill(source: Any, rest: Any, best: Any, key: Any, pins: Any, answer: Any) -
 
 
 @outer(
-    "void(Array(float32, 3, 'C', readonly=True), Array(float64, 2, 'C', readonly=True),"
-    " Array(uint64, 1, 'C', readonly=True), float64, Array(float64, 1, 'C', readonly=True),"
+    "void(Array(float32, 3, 'C', readonly=True), Array(int64, 1, 'C', readonly=True),"
+    " Array(float64, 2, 'C', readonly=True), Array(uint64, 1, 'C', readonly=True), float64,"
+    " Array(float64, 1, 'C', readonly=True),"
     " Array(boolean, 1, 'C', readonly=True), float64, float64[:, :, ::1], float64[:, ::1], uint64[::1],"
     " int64, int64[::1], int64[:, ::1], float64[:, :, ::1], boolean)"
 )
 def fill_slots(
-    draws: Any, means: Any, hashes: Any, floor: Any, shares: Any, away: Any, strength: Any,
+    draws: Any, rows: Any, means: Any, hashes: Any, floor: Any, shares: Any, away: Any, strength: Any,
     pasts: Any, weights: Any, seeds: Any,
     drawn: Any, pins: Any, orders: Any, numbers: Any, follows: Any,
 ) -> None:  # fmt: skip
-    """Fill the slots of N answers among the same K candidates."""
+    """Fill the slots of N answers among the same K candidates, whose draws stand in `rows` of `draws`."""
     nothing, no_past = np.empty(0), np.empty((0, 0))
-    count, columns = draws.shape[1], draws.shape[2]
-    scores, best, rest = np.empty((count, columns), np.float32), np.empty(columns, np.float32), np.empty(means.shape[1])
-    first, alike = nothing, len(pasts) == 0 and len(weights) < 2
+    count, columns = means.shape[1], draws.shape[2]
+    block = LATER_DRAWS if columns == 4 * LATER_DRAWS else columns
+    scores, best, rest = np.empty((count, block), np.float32), np.empty(block, np.float32), np.empty(count)
+    first, alike, scored = nothing, len(pasts) == 0 and len(weights) < 2, (draws, rows, away, strength)
+    wins = nothing if len(pins) or not columns else np.empty(count)
     for n in range(len(seeds)):
         past = pasts[n] if len(pasts) else no_past
         weight = weights[n if len(weights) > 1 else 0] if len(weights) else nothing
@@ -347,10 +368,8 @@ def fill_slots(
         for k in range(len(away)):
             rest[k] = -np.inf if away[k] else rest[k]
         if drawn and (n == 0 or not alike):
-            _write_scores(draws, past, strength, weight, scores, best)
-            if len(away):
-                _set_aside(away, scores, best)
-        source, answer = (scores, weight, floor, shares, first), (drawn, orders[n], numbers[n], follows)
+            _score(scored, past, weight, scores, best, wins)
+        source, answer = (scores, wins, columns, weight, floor, shares, first), (drawn, orders[n], numbers[n], follows)
         _fill(source, rest, best, (hashes, seeds[n]), pins, answer)
         if alike and drawn and not len(pins):
             first = numbers[n, 2]

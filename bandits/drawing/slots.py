@@ -25,6 +25,7 @@ NO_PASTS: Floats = np.empty((0, 0, 0))
 NO_WEIGHTS: Floats = np.empty((0, 0))
 NO_SHARES: Floats = np.empty(0)
 NOBODY: NDArray[np.bool_] = np.empty(0, np.bool_)
+ALL_ROWS: Orders = np.empty(0, np.int64)
 _NO_HASHES: NDArray[np.uint64] = np.empty(0, np.uint64)
 _NO_PINS: Mapping[int, int] = MappingProxyType({})
 _UNPINNED: Orders = np.empty(0, np.int64)
@@ -36,6 +37,7 @@ class Candidates(NamedTuple):
     """K candidates, from whose draws slots are filled.
 
     `draws` float32 (1, K, M) are of rates, (2, K, M) of rates and of amounts, whose products count; all are finite.
+    With `rows` (K,), draws may be those of more candidates: these are in its rows, which saves copying them.
     `means` float64 (1, K) or (2, K) likewise; a third row orders the slots that are not drawn instead of the products.
     `hashes` uint64 (K,); `floor`, 0 to 1, is the share of a chance that is spread evenly, or in proportion to `shares`
     (K,). Candidates that are `away` (K,), never all, win no draw and come last: they get their part of the floor only.
@@ -47,6 +49,12 @@ class Candidates(NamedTuple):
     floor: float = 0.0
     shares: Floats = NO_SHARES
     away: NDArray[np.bool_] = NOBODY
+    rows: Orders = ALL_ROWS
+
+    @property
+    def size(self) -> int:
+        """Return K."""
+        return int(self.means.shape[1])
 
     @classmethod
     def of(
@@ -63,7 +71,7 @@ class Candidates(NamedTuple):
 
     def split(self) -> Candidates:
         """Return them without draws: a request's weights are the chances."""
-        return self._replace(draws=np.empty((1, len(self.hashes), 0), np.float32), away=NOBODY)
+        return self._replace(draws=np.empty((1, len(self.hashes), 0), np.float32), away=NOBODY, rows=ALL_ROWS)
 
     def in_order(self, scores: Floats) -> Candidates:
         """Return them with scores (K,) that order the slots that are not drawn, the highest first."""
@@ -136,7 +144,7 @@ def fill(candidates: Candidates, slots: Slots, requests: Requests) -> tuple[Orde
 
     The numbers are the posterior means with the customer's past, the chances by slot, and those of the first slot.
     """
-    count = candidates.draws.shape[1]
+    count = candidates.size
     orders = np.empty((len(requests.seeds), min(slots.length, count)), np.int64)
     numbers = np.zeros((len(orders), _FIRST + 1, count))
     _fill(candidates, slots, requests, orders, numbers, False)
@@ -150,7 +158,7 @@ def follow(candidates: Candidates, slots: Slots, requests: Requests, orders: Ord
     been filled so, chances are 0.
     """
     orders = np.array(orders[:, : slots.length], np.int64)
-    numbers = np.zeros((len(orders), _FIRST + orders.shape[1], candidates.draws.shape[1]))
+    numbers = np.zeros((len(orders), _FIRST + orders.shape[1], candidates.size))
     _fill(candidates, slots, requests, orders, numbers, True)
     return numbers[:, _FIRST:]
 
@@ -189,11 +197,11 @@ def prepare() -> None:
 def _fill(
     candidates: Candidates, slots: Slots, requests: Requests, orders: Orders, numbers: Floats, follows: bool
 ) -> None:
-    draws, means, hashes, floor, shares, away = candidates
+    draws, means, hashes, floor, shares, away, rows = candidates
     seeds, pasts, weights, strength = requests
-    pins = _pinned(slots.pins, draws.shape[1]) if slots.pins else _UNPINNED
+    pins = _pinned(slots.pins, candidates.size) if slots.pins else _UNPINNED
     compiled_steps().fill_slots(
-        draws, means, hashes, floor, shares, away, strength,
+        draws, rows, means, hashes, floor, shares, away, strength,
         pasts, weights, seeds, slots.drawn, pins, orders, numbers, follows,
     )  # fmt: skip
 

@@ -105,7 +105,7 @@ def slot_chances(candidates: Candidates, slots: Slots, request: Requests) -> Flo
 
     All fillings of the drawn slots are enumerated, except those less likely than `LEAST_BRANCH`.
     """
-    count = candidates.draws.shape[1]
+    count = candidates.size
     length, pinned = min(slots.length, count), set(slots.pins.values())
     drawn = min(slots.drawn, length)
     chances = np.zeros((count, length))

@@ -6,9 +6,9 @@ import asyncio
 import hmac
 import os
 import secrets
-from functools import partial
 from pathlib import Path
 
+from engine.decisions.batch_loader import BatchLoader, LookUps
 from engine.model.errors import EngineError
 from engine.store import folds
 from engine.store.connection.database import Database
@@ -78,42 +78,12 @@ class Hasher:
         return hmac.digest(self._key, f"{merchant_id}:{customer_id}".encode(), "sha256")[:16].hex()
 
 
-Waiting = dict[tuple[int, str], list[asyncio.Future[list[UsageRow]]]]
-
-
 class UsageLoader:
     """Loads the usage of all customers that are asked for while the last query runs in one next query."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._asked: Waiting = {}
-        self._task: asyncio.Task[None] | None = None
+    def __init__(self, database: LookUps) -> None:
+        self._loader: BatchLoader[tuple[int, str], list[UsageRow]] = BatchLoader(database, usage_of, list)
 
     def load(self, merchant_id: int, customer: str) -> asyncio.Future[list[UsageRow]]:
-        # One future a request: a request that gives up cancels what it waits for, and nobody else's.
-        future: asyncio.Future[list[UsageRow]] = asyncio.get_running_loop().create_future()
-        self._asked.setdefault((merchant_id, customer), []).append(future)
-        if self._task is None:
-            self._task = asyncio.create_task(self._run(), name="usage loader")
-        return future
-
-    async def _run(self) -> None:
-        while self._asked:
-            asked, self._asked = self._asked, {}
-            try:
-                usage = await self._database.look_up(partial(usage_of, customers=asked))
-            except Exception as error:
-                _refuse(asked, error)
-                continue
-            for key, futures in asked.items():
-                for future in futures:
-                    if not future.done():
-                        future.set_result(usage.get(key, []))
-        self._task = None
-
-
-def _refuse(asked: Waiting, error: Exception) -> None:
-    for futures in asked.values():
-        for future in futures:
-            if not future.done():
-                future.set_exception(error)
+        """Return what will be the usage of a customer."""
+        return self._loader.load((merchant_id, customer))

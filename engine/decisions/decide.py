@@ -167,10 +167,11 @@ class Decider:
         plan = active.plan
         reading = plan.intake.read(request.context)
         asking = asking_of(plan, request, reading.values)
+        budgets = self._budgets.load(plan, asking)
         usage = await self._usage.load(request.merchant_id, request.customer) if request.customer else []
         refused: dict[str, str] = {}
-        for _ in range(2 * len(plan.offers) + 1):
-            state = await self._budgets.load(plan, asking)
+        for attempt in range(2 * len(plan.offers) + 1):
+            state = await (budgets if attempt == 0 else self._budgets.load(plan, asking))
             if (same := await self._same(plan, asking, state)) is not None:
                 return same
             answer, row, learning = self._answer(
@@ -313,7 +314,7 @@ def _stratum(answer: DecisionAnswer) -> str:
     plan, decision = answer.plan, answer.decision
     if not plan.records_strata or decision.fallback:
         return ""
-    excluded = {candidate.id for candidate in decision.excluded}
-    eligible = tuple([number for number, name in enumerate(plan.ids) if name not in excluded])
+    excluded = {plan.index[candidate.id] for candidate in decision.excluded}
+    eligible = tuple([number for number in plan.numbers if number not in excluded]) if excluded else plan.numbers
     order_rules = [rule for rule in decision.rules if rule in plan.order_rules]
     return plan.stratum(answer.facts, eligible, order_rules)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.decisions.batch_loader import BatchLoader
 from engine.intake.context import Reading
 from engine.kernel.offers import ledger
 from engine.kernel.offers.availability import Asking, BudgetState, balances_of, keys_of, unavailable
@@ -15,12 +18,13 @@ from engine.kernel.offers.ledger import Transition
 from engine.kernel.offers.quote import discount
 from engine.kernel.plan import Plan
 from engine.model.decision import Decision
-from engine.model.offers.hold import Hold
+from engine.model.offers.hold import BalanceKey, Hold
 from engine.model.timestamps import MINUTE, moment_of
 from engine.store import decisions
 from engine.store.connection.database import Database
 from engine.store.decisions import DecisionRow
-from engine.store.offers import balances, caps, holds
+from engine.store.offers import balances, holds
+from engine.store.offers.holds import HoldOwner
 
 SAME_ANSWER_MS = 5 * MINUTE
 """For so long the same customer and cart get the same offers."""
@@ -39,22 +43,27 @@ class OfferInput(NamedTuple):
         return unavailable(plan, self.asking, self.state) | dict(self.refused)
 
 
+class BudgetQuestion(NamedTuple):
+    """Whose holds are read, as of when (epoch ms), and which balances."""
+
+    owner: HoldOwner
+    now: int
+    keys: tuple[BalanceKey, ...]
+
+
 class BudgetReader:
-    """Reads budgets and holds of a moment."""
+    """Reads balances and holds; all that ask while the last query runs are served by the next one."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._loader: BatchLoader[BudgetQuestion, BudgetState] = BatchLoader(
+            database, _states, partial(BudgetState, {}, {})
+        )
 
-    async def load(self, plan: Plan, asking: Asking) -> BudgetState:
-        """Return what the availability of the plan's offers depends on."""
-
-        async def work(connection: AsyncConnection) -> BudgetState:
-            own = await self._own_holds(connection, plan, asking)
-            keys = {*keys_of(plan, asking), *(key for hold in own.values() for key in hold.balances)}
-            read = await balances.read(connection, sorted(keys))
-            return BudgetState(read, await caps.read(connection, asking.merchant_id), own)
-
-        return await self._database.look_up(work)
+    def load(self, plan: Plan, asking: Asking) -> asyncio.Future[BudgetState]:
+        """Return what will be the state that the availability of the plan's offers depends on."""
+        owner = HoldOwner(asking.merchant_id, asking.customer, plan.placement.key)
+        return self._loader.load(BudgetQuestion(owner, asking.now, tuple(keys_of(plan, asking).values())))
 
     async def same_answer(self, plan: Plan, asking: Asking, state: BudgetState) -> DecisionRow | None:
         """Return the decision whose offers the customer still has, if it was for this cart a short time ago."""
@@ -70,12 +79,20 @@ class BudgetReader:
 
         return await self._database.look_up(work)
 
-    async def _own_holds(self, connection: AsyncConnection, plan: Plan, asking: Asking) -> dict[str, Hold]:
-        if not asking.customer:
-            return {}
-        merchant_id, customer, _, now, _ = asking
-        live = await holds.live_of(connection, merchant_id, plan.placement.key, customer, now=now)
-        return {hold.offer: hold for hold in live}
+
+async def _states(
+    connection: AsyncConnection, questions: Sequence[BudgetQuestion]
+) -> dict[BudgetQuestion, BudgetState]:
+    """Return the states of many questions, which share the balances that were read."""
+    live = await holds.live_of(connection, (question.owner for question in questions if question.owner.customer))
+    own = {
+        question: {hold.offer: hold for hold in live.get(question.owner, ()) if hold.expires_at > question.now}
+        for question in questions
+    }
+    keys = {key for question in questions for key in question.keys}
+    keys |= {key for held in own.values() for hold in held.values() for key in hold.balances}
+    read = await balances.read(connection, sorted(keys))
+    return {question: BudgetState(read, held) for question, held in own.items()}
 
 
 def transitions_of(plan: Plan, decision: Decision, asking: Asking, state: BudgetState) -> list[Transition]:

@@ -136,7 +136,7 @@ def regret(active: Active) -> float | None:
         if not isinstance(beliefs, Beliefs) or not offered or not trials:
             continue
         candidates = beliefs.candidates(offered)
-        best = float(candidates.draws[0].max(axis=0).mean())
+        best = float(candidates.draws[0, candidates.rows].max(axis=0).mean())
         lost += trials * max(0.0, best - float(beliefs.first_chances(offered) @ candidates.means[0]))
         weight += trials
     return lost / weight if weight else None

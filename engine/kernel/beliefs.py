@@ -16,8 +16,8 @@ from engine.kernel.plan import Plan
 from engine.kernel.spread import ProbeShares, Spread
 from engine.model.placement import Placement
 
-MOST_CACHED_DRAWS = 2**21
-"""Draws that the cache of a beliefs version may hold: 256 sets of eight candidates, 8 MiB."""
+MOST_CACHED = 1024
+"""Sets of eligible candidates whose means a beliefs version keeps."""
 
 Eligible = tuple[int, ...]
 
@@ -43,7 +43,10 @@ class Beliefs:
         self.bucket = bucket
         self.spread = spread
         self.customer_strength = customer_strength
-        self._draws = draws
+        parts = [(draws.rates, draws.means)]
+        if amounts and amounts.counts:
+            parts.append((amounts.amount_draws.draws, amounts.amount_draws.means))
+        self._rates, self._means = (np.stack(part) for part in zip(*parts, strict=True))
         self._amounts = amounts
         self._hashes = hashes
         self._candidates: dict[Eligible, bandits.Candidates] = {}
@@ -52,7 +55,7 @@ class Beliefs:
         """Return the draws, means and hashes of the eligible candidates; cached."""
         candidates = self._candidates.get(eligible)
         if candidates is None:
-            if len(self._candidates) * self._draws.rates.size >= MOST_CACHED_DRAWS:
+            if len(self._candidates) >= MOST_CACHED:
                 self._candidates.clear()
             candidates = self._candidates[eligible] = self._rows(eligible)
         return candidates
@@ -66,12 +69,10 @@ class Beliefs:
         return bandits.first_chances(self.candidates(eligible))
 
     def _rows(self, eligible: Eligible) -> bandits.Candidates:
-        rows = list(eligible)
-        draws, means = self._draws.rates[rows][None], self._draws.means[rows][None]
-        if self._amounts and self._amounts.counts:
-            draws = np.stack((draws[0], self._amounts.amount_draws.draws[rows]))
-            means = np.stack((means[0], self._amounts.amount_draws.means[rows]))
-        return self.spread.applied(bandits.Candidates(draws, means, self._hashes[rows], self.spread.floor), eligible)
+        rows = np.array(eligible, np.int64)
+        means = np.ascontiguousarray(self._means[:, rows])
+        candidates = bandits.Candidates(self._rates, means, self._hashes[rows], self.spread.floor, rows=rows)
+        return self.spread.applied(candidates, eligible)
 
 
 class ArmBelief(msgspec.Struct, frozen=True, array_like=True):

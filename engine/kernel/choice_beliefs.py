@@ -34,7 +34,9 @@ Eligible = tuple[int, ...]
 Floats = NDArray[np.float64]
 
 MOST_CACHED_DRAWS = 2**22
-"""Draws that a beliefs version keeps for sets of eligible candidates in strata: 512 of eight candidates, 16 MiB."""
+"""Draws that a beliefs version copies for sets of eligible candidates in strata: 512 of eight candidates, 16 MiB."""
+MOST_CACHED = 4096
+"""Sets that it keeps where they share their draws."""
 
 NO_HISTORY: History = {}
 
@@ -167,6 +169,8 @@ class ChoiceBeliefs:
         self._ids = tuple(ids)
         self._hashes = hashes_of(ids)
         self._amounts = amounts
+        copies = amounts is not None and amounts.counts
+        self._most_cached = MOST_CACHED_DRAWS // (max(1, len(ids)) * bandits.DRAWS) if copies else MOST_CACHED
         self._slots = slot_factors(self.belief)
         self._candidates: dict[tuple[Eligible, str, bytes], bandits.Candidates] = {}
         # Drawing takes milliseconds: done here, beside the event loop, rather than in a decision.
@@ -213,27 +217,30 @@ class ChoiceBeliefs:
 
     def _rows(self, eligible: Eligible, stratum: str, boosts: Floats) -> bandits.Candidates:
         """Return the draws of the eligible candidates in a stratum; cached."""
-        key = (eligible, stratum, boosts.tobytes())
+        key = (eligible, stratum if stratum in self._strata else "", boosts.tobytes())
         candidates = self._candidates.get(key)
         if candidates is None:
-            if len(self._candidates) * len(self._ids) * bandits.DRAWS >= MOST_CACHED_DRAWS:
+            if len(self._candidates) >= self._most_cached:
                 self._candidates.clear()
             candidates = self._candidates[key] = self._make(eligible, stratum, boosts)
         return candidates
 
     def _make(self, eligible: Eligible, stratum: str, boosts: Floats) -> bandits.Candidates:
-        rows, drawn = list(eligible), self._of(stratum)
+        rows, drawn = np.array(eligible, np.int64), self._of(stratum)
         attractions = drawn.means[rows]
-        draws, expected = drawn.draws[rows][None], attractions
+        draws, expected = drawn.draws[None], attractions
         if self._amounts and self._amounts.counts:
             factors = boosts[0] if boosts.size else np.ones(len(rows))
             values = self._amounts.amount_draws.means[rows] * factors
             earned = best_earned(attractions, values, self._slots)
             above = self._amounts.amount_draws.draws[rows] * factors[:, None] - earned
-            draws, expected = np.stack((draws[0], above.astype(np.float32))), attractions * (values - earned)
+            # Amounts depend on who else is eligible, so these draws are copies in the order of the eligible ones.
+            draws, expected = np.stack((drawn.draws[rows], above.astype(np.float32))), attractions * (values - earned)
+            rows = np.arange(len(rows))
         shares = attractions / (1.0 + attractions)
         means = np.stack((shares, shares, expected))
-        candidates = bandits.Candidates(draws, means, self._hashes[rows], self.spread.floor)
+        hashes = self._hashes[list(eligible)]
+        candidates = bandits.Candidates(draws, means, hashes, self.spread.floor, rows=rows)
         return self.spread.applied(candidates, eligible)
 
     def _own(self, eligible: Eligible, history: History) -> Floats:

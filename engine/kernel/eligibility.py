@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.model.facts import UNAVAILABLE
@@ -23,7 +24,7 @@ class Eligibility:
         self._has_lists = any(
             candidate.countries or candidate.currencies or candidate.devices for candidate in candidates
         )
-        self._limits: dict[str | None, list[tuple[int, int, int | None]]] = {}
+        self._limits: dict[str | None, AmountLimits] = {}
         self._cache: dict[tuple[object, object, object], dict[int, str]] = {}
 
     def exclusions(self, values: Mapping[str, Any]) -> dict[int, str]:
@@ -31,29 +32,22 @@ class Eligibility:
         reasons = dict(self._listed_exclusions(values)) if self._has_lists else {}
         total = values.get("cart.total")
         if self._has_limits and type(total) is int:
-            for number, least, most in self._limits_in(read_currency(values.get("cart.currency"))):
-                if total < least:
-                    reasons.setdefault(number, "the amount is below its minimum")
-                elif most is not None and total > most:
-                    reasons.setdefault(number, "the amount is above its maximum")
+            limits = self._limits_in(read_currency(values.get("cart.currency")))
+            reasons = {**reasons, **limits.exclusions(total), **reasons} if reasons else dict(limits.exclusions(total))
         unavailable = values.get(UNAVAILABLE)
-        if type(unavailable) is dict:
+        if type(unavailable) is dict and unavailable:
+            index = self._index
             for id, reason in unavailable.items():
-                if id in self._index:
-                    reasons.setdefault(self._index[id], reason)
+                if id in index:
+                    reasons.setdefault(index[id], reason)
         return reasons
 
-    def _limits_in(self, currency: str | None) -> list[tuple[int, int, int | None]]:
-        """Return the number, least and most amount of each candidate that is limited in the cart's currency."""
-        if currency not in self._limits:
-            self._limits[currency] = [
-                (number, least or 0, most)
-                for number, candidate in enumerate(self._candidates)
-                for least in [limit_in(candidate.min_amount, currency, self._own_currency)]
-                for most in [limit_in(candidate.max_amount, currency, self._own_currency)]
-                if least or most is not None
-            ]
-        return self._limits[currency]
+    def _limits_in(self, currency: str | None) -> AmountLimits:
+        """Return the limits of the candidates on carts in a currency."""
+        limits = self._limits.get(currency)
+        if limits is None:
+            limits = self._limits[currency] = AmountLimits(self._candidates, currency, self._own_currency)
+        return limits
 
     def _listed_exclusions(self, values: Mapping[str, Any]) -> dict[int, str]:
         """Return exclusions by country, currency and device; cached, as many requests share these."""
@@ -79,6 +73,40 @@ class Eligibility:
             elif device and candidate.devices and device not in candidate.devices:
                 exclusions.append((number, f"not offered on {device}"))
         return exclusions
+
+
+class AmountLimits:
+    """The limits of candidates on a cart's total in one currency.
+
+    Totals between two neighbouring limits exclude the same candidates, so what they exclude is kept.
+    """
+
+    def __init__(self, candidates: tuple[Candidate, ...], currency: str | None, own_currency: str | None) -> None:
+        self._limits = [
+            (number, least or 0, most)
+            for number, candidate in enumerate(candidates)
+            for least in [limit_in(candidate.min_amount, currency, own_currency)]
+            for most in [limit_in(candidate.max_amount, currency, own_currency)]
+            if least or most is not None
+        ]
+        steps = {least for _, least, _ in self._limits} | {most + 1 for *_, most in self._limits if most is not None}
+        self._steps = sorted(steps)
+        self._kept: dict[int, dict[int, str]] = {}
+
+    def exclusions(self, total: int) -> dict[int, str]:
+        """Return the reason for each candidate that a total excludes, by number; not to be changed."""
+        step = bisect_right(self._steps, total)
+        reasons = self._kept.get(step)
+        if reasons is None:
+            reasons = self._kept[step] = dict(self._find(total))
+        return reasons
+
+    def _find(self, total: int) -> Iterator[tuple[int, str]]:
+        for number, least, most in self._limits:
+            if total < least:
+                yield number, "the amount is below its minimum"
+            elif most is not None and total > most:
+                yield number, "the amount is above its maximum"
 
 
 def limit_in(limit: int | dict[str, int] | None, currency: str | None, own: str | None = None) -> int | None:

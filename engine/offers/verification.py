@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from engine.model.offers.hold import Balance, BalanceKey, Cap, Hold
+from engine.model.offers.hold import Balance, BalanceKey, Cap, Hold, leaves_room
 from engine.store.connection.database import Database
 from engine.store.offers import caps, entries, holds
 
@@ -63,4 +63,4 @@ def is_over(balance: Balance, cap: Cap | None) -> bool:
     """Return whether spent + held exceed a cap."""
     if cap is None:
         return balance.spent + balance.held > 0
-    return not cap.leaves_room(balance, 0, 0)
+    return not leaves_room(cap, balance, 0, 0)

@@ -55,6 +55,12 @@ class Case:
         hashes = random.integers(2**64, size=self.count, dtype=np.uint64)
         candidates = Candidates(draws, means, hashes, float(random.choice([0.0, 0.01, 0.3, 1.0])))
         if columns and random.random() < 0.3:
+            # As in a placement with other candidates, in another order.
+            rows = random.permutation(self.count + 3)[: self.count]
+            all_draws = random.random((size, self.count + 3, columns)).astype(np.float32)
+            all_draws[:, rows] = draws
+            candidates = candidates._replace(draws=all_draws, rows=rows)
+        if columns and random.random() < 0.3:
             away = random.random(self.count) < 0.3
             away = NOBODY if away.all() else away
             candidates = candidates._replace(shares=random.random(self.count) + 0.01, away=away)
@@ -89,7 +95,8 @@ class Case:
         return Requests(np.array([self.seed], np.uint64), pasts, weights, self.strength)
 
     def chances_of(self):
-        draws, _, _, floor, shares, away = self.candidates
+        draws, _, _, floor, shares, away, rows = self.candidates
+        draws = draws[:, rows] if rows.size else draws
         if draws.shape[2] == 0:
             return lambda taken: oracle.chances_of_weights(self.weights, taken)
         scores = oracle.scores_of(draws, self.past, self.weights, self.strength)

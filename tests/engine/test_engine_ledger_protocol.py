@@ -13,7 +13,7 @@ import pytest
 
 from engine.kernel.offers import ledger
 from engine.model.errors import EngineError
-from engine.model.offers.hold import Balance, Cap, Hold
+from engine.model.offers.hold import Balance, Cap, Hold, leaves_room
 from tests.offers import a_hold
 
 WORKERS = 3
@@ -60,7 +60,7 @@ FIRST = World(Stored(Balance(), Balance(), (None,) * WORKERS), (Writer(),) * WOR
 
 
 def fits(balance: Balance, amount: int) -> bool:
-    return CAP.leaves_room(balance, amount, 1)
+    return leaves_room(CAP, balance, amount, 1)
 
 
 def change_of(world: World, number: int) -> ledger.Transition | None:

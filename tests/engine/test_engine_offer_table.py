@@ -12,17 +12,13 @@ from engine.kernel.offers.availability import Asking, BudgetState, balances_of, 
 from engine.kernel.offers.quote import Cart, discount
 from engine.kernel.plan import Plan, PlanDocument
 from engine.model.documents.offer import FixedAmount, FreeShipping, Offer, OfferBudget, Percentage
-from engine.model.offers.hold import TOTAL, Balance, BalanceKey, Cap
+from engine.model.offers.hold import TOTAL, Balance, BalanceKey, leaves_room
 from engine.model.placement import Candidate, Placement
 from engine.model.timestamps import DAY
 from tests.offers import a_hold, an_offer
 
 NOW = 1_793_491_200_000  # 2026-11-01
-BUDGETS = tuple(
-    OfferBudget(id=f"{period}-{scope}", name="-", currency="EUR", amount=1_000, period=period, scope=scope)
-    for period in ("total", "day")
-    for scope in ("everybody", "customer")
-)
+KINDS = tuple((period, scope) for period in ("total", "day") for scope in ("everybody", "customer"))
 amounts = st.integers(1, 2_000) | st.sampled_from([1, 10**9])
 totals = st.none() | st.integers(-5, 30_000) | st.sampled_from([0, 10**13 - 1, 2**53, 2**70])
 currencies = st.sampled_from(["EUR", "USD"])
@@ -33,7 +29,7 @@ offers = st.builds(
     benefit=st.builds(Percentage, st.integers(1, 10_000).map(lambda share: share / 100), amounts)
     | st.builds(FixedAmount, amounts)
     | st.builds(FreeShipping, amounts),
-    budgets=st.lists(st.sampled_from([budget.id for budget in BUDGETS]), min_size=1, unique=True).map(tuple),
+    budgets=st.lists(st.sampled_from(["-".join(kind) for kind in KINDS]), min_size=1, unique=True).map(tuple),
     starts_at=windows,
     ends_at=windows,
 )
@@ -45,29 +41,42 @@ askings = st.builds(
     now=st.just(NOW),
     currency=st.none() | currencies,
 )
-caps = st.builds(Cap, st.just(1), st.just(""), st.none() | st.integers(0, 4_000), st.none() | st.integers(0, 3))
+budgets = st.tuples(
+    *(
+        st.builds(
+            OfferBudget,
+            id=st.just("-".join((period, scope))),
+            name=st.just("-"),
+            currency=st.just("EUR"),
+            amount=st.none() | st.integers(0, 4_000),
+            uses=st.none() | st.integers(0, 3),
+            period=st.just(period),
+            scope=st.just(scope),
+        )
+        for period, scope in KINDS
+    )
+)
 balances = st.builds(Balance, *[st.integers(0, 2_000)] * 2, *[st.integers(0, 2)] * 2)
 
 
-def plan_of(all_offers: list[Offer]) -> Plan:
+def plan_of(all_offers: list[Offer], all_budgets: tuple[OfferBudget, ...] = ()) -> Plan:
     candidates = [Candidate(id=f"o{number}", label="-", offer=offer) for number, offer in enumerate(all_offers)]
     candidates.append(Candidate(id="none", label="No offer"))
     placement = Placement(key="offers", name="Offers")
-    return Plan(PlanDocument(placement=placement, candidates=tuple(candidates), budgets=BUDGETS), version=1)
+    return Plan(PlanDocument(placement=placement, candidates=tuple(candidates), budgets=all_budgets), version=1)
 
 
 @st.composite
 def states(draw: st.DrawFn) -> BudgetState:
     keys = [
-        BalanceKey(1, budget.id, period, customer)
-        for budget in BUDGETS
+        BalanceKey(1, "-".join(kind), period, customer)
+        for kind in KINDS
         for period in (TOTAL, NOW // DAY)
         for customer in ("", "a-hash")
     ]
     own = draw(st.dictionaries(st.sampled_from(["o0", "o1", "o4", "gone"]), st.integers(1, 500), max_size=2))
     holds = {id: a_hold(id, offer=id, amount=amount, balances=tuple(keys[2:5])) for id, amount in own.items()}
-    in_force = draw(st.dictionaries(st.sampled_from([budget.id for budget in BUDGETS]), caps))
-    return BudgetState(draw(st.dictionaries(st.sampled_from(keys), balances)), in_force, holds)
+    return BudgetState(draw(st.dictionaries(st.sampled_from(keys), balances)), holds)
 
 
 def offer_by_offer(plan: Plan, asking: Asking, state: BudgetState) -> dict[str, str]:
@@ -86,39 +95,40 @@ def reason_of(plan: Plan, id: str, asking: Asking, state: BudgetState) -> str:
     if not amount:
         return "takes nothing off this cart"
     if id in state.own_holds:
-        return own_reason(id, amount, state)
+        return own_reason(plan, id, amount, state)
     for budget, key in zip(offer.budgets, balances_of(plan, offer, asking), strict=True):
         if plan.budgets[budget].scope == "customer" and not asking.customer:
             return f"budget “{budget}” needs a known customer"
-        if amount > room(key, state):
+        if amount > room(plan, key, state):
             return too_little(budget)
     return ""
 
 
-def own_reason(id: str, amount: int, state: BudgetState) -> str:
+def own_reason(plan: Plan, id: str, amount: int, state: BudgetState) -> str:
     own = state.own_holds[id]
     for key in own.balances if amount > own.amount else ():
-        cap = state.caps.get(key.budget)
-        if cap is None or not cap.leaves_room(state.balances.get(key, Balance()), amount - own.amount, 0):
+        if not leaves_room(plan.budgets[key.budget], state.balances.get(key, Balance()), amount - own.amount, 0):
             return too_little(key.budget)
     return ""
 
 
-def room(key: BalanceKey, state: BudgetState) -> float:
-    cap, balance = state.caps.get(key.budget), state.balances.get(key, Balance())
-    if cap is None or not cap.leaves_room(balance, 0, 1):
+def room(plan: Plan, key: BalanceKey, state: BudgetState) -> float:
+    budget, balance = plan.budgets[key.budget], state.balances.get(key, Balance())
+    if not leaves_room(budget, balance, 0, 1):
         return -1
-    return inf if cap.amount is None else cap.amount - balance.held - balance.spent
+    return inf if budget.amount is None else budget.amount - balance.held - balance.spent
 
 
-@given(st.lists(offers, max_size=8), askings, states())
-def test_many_offers_at_once_get_the_reasons_of_each(all_offers: list[Offer], asking: Asking, state: BudgetState):
-    plan = plan_of(all_offers)
+@given(st.lists(offers, max_size=8), budgets, askings, states())
+def test_many_offers_at_once_get_the_reasons_of_each(
+    all_offers: list[Offer], all_budgets: tuple[OfferBudget, ...], asking: Asking, state: BudgetState
+):
+    plan = plan_of(all_offers, all_budgets)
     at_once = unavailable(plan, asking, state)
     assert msgspec.json.encode(at_once) == msgspec.json.encode(offer_by_offer(plan, asking, state))
 
 
 @given(st.lists(offers, max_size=8), st.builds(Cart, total=totals, shipping=totals))
 def test_amounts_are_those_of_a_single_quote(all_offers: list[Offer], cart: Cart):
-    plan = plan_of(all_offers)
+    plan = plan_of(all_offers, tuple(OfferBudget(id="-".join(kind), name="-", currency="EUR") for kind in KINDS))
     assert plan.offer_table.amounts(cart).tolist() == [discount(offer, cart) for offer in all_offers]

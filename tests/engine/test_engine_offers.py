@@ -22,7 +22,7 @@ from engine.model.offers.hold import Balance
 from engine.model.placement import Candidate, Holdback
 from engine.model.timestamps import MINUTE, rfc3339
 from engine.store import decisions
-from engine.store.offers import holds
+from engine.store.offers import balances, holds
 from tests.factories import rule
 from tests.offers import an_offer, ask, balance, offered, open_offers, reasons, redeem, shown, verified
 
@@ -244,6 +244,21 @@ async def test_many_at_once_never_exceed_the_cap(shop):
     assert sum(len(answer.holds) for answer in answers) == 5
     assert not any(answer.answer.decision.fallback for answer in answers)
     assert (await balance(shop)).held == 5_000
+    assert await verified(shop)
+
+
+async def test_requests_that_come_together_share_their_look_ups(shop, monkeypatch):
+    await open_offers(shop)
+    asked, read = [], balances.read
+
+    async def counted(connection, keys):
+        asked.append(keys)
+        return await read(connection, keys)
+
+    monkeypatch.setattr(balances, "read", counted)
+    answers = await asyncio.gather(*(ask(shop, f"customer {number}") for number in range(8)))
+    assert all(shown(answer) == ["ten-percent"] for answer in answers)
+    assert len(asked) < 4
     assert await verified(shop)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import compress
 from typing import NamedTuple
 
 import numpy as np
@@ -11,8 +12,11 @@ from engine.kernel.offers.offer_table import UNLIMITED, Integers, Texts, window_
 from engine.kernel.offers.quote import Cart
 from engine.kernel.plan import Plan
 from engine.model.documents.offer import Offer, OfferBudget
-from engine.model.offers.hold import TOTAL, Balance, BalanceKey, Cap, Hold
+from engine.model.offers.hold import Balance, BalanceKey, Hold, leaves_room
 from engine.model.timestamps import DAY
+
+NOTHING_OFF = "takes nothing off this cart"
+UNUSED = Balance()
 
 
 class Asking(NamedTuple):
@@ -26,22 +30,24 @@ class Asking(NamedTuple):
 
 
 class BudgetState(NamedTuple):
-    """The balances and caps of a moment, and the live holds that the customer already has, by offer."""
+    """The balances of a moment, and the live holds that the customer already has, by offer.
+
+    Balances may be out of date when the answer is stored: the conditional update of the hold is what keeps the caps.
+    """
 
     balances: Mapping[BalanceKey, Balance]
-    caps: Mapping[str, Cap]
     own_holds: Mapping[str, Hold]
 
 
-def keys_of(plan: Plan, asking: Asking) -> list[BalanceKey]:
-    """Return the balances that the plan's offers depend on."""
-    return sorted(_key(budget, asking) for budget in plan.budgets.values())
+def keys_of(plan: Plan, asking: Asking) -> Mapping[str, BalanceKey]:
+    """Return the balances that the plan's offers depend on, by budget."""
+    return plan.offer_table.keys(asking.merchant_id, asking.customer, asking.now // DAY)
 
 
 def balances_of(plan: Plan, offer: Offer, asking: Asking) -> tuple[BalanceKey, ...]:
     """Return the balances that an offer is paid from."""
-    budgets = (plan.budgets[id] for id in offer.budgets)
-    return tuple(_key(budget, asking) for budget in budgets)
+    keys = keys_of(plan, asking)
+    return tuple([keys[id] for id in offer.budgets])
 
 
 def unavailable(plan: Plan, asking: Asking, state: BudgetState) -> dict[str, str]:
@@ -53,24 +59,27 @@ def unavailable(plan: Plan, asking: Asking, state: BudgetState) -> dict[str, str
     for id, hold in state.own_holds.items():
         if (number := table.index.get(id)) is not None:
             # The customer's own hold pays for as much as it holds.
-            reasons[number] = _own_reason(hold, int(amounts[number]), state)
-    reasons[amounts == 0] = "takes nothing off this cart"
-    other = table.is_in_other_currency(asking.cart.currency or asking.currency)
-    for rows, texts in ((other, table.currency_reasons), *table.window_reasons(asking.now)):
+            reasons[number] = _own_reason(plan, hold, int(amounts[number]), state)
+    reasons[amounts == 0] = NOTHING_OFF
+    if (other := table.is_in_other_currency(asking.cart.currency or asking.currency)) is not None:
+        np.copyto(reasons, table.currency_reasons, where=other)
+    for rows, texts in table.window_reasons(asking.now):
         np.copyto(reasons, texts, where=rows)
-    return {id: reason for id, reason in zip(table.ids, reasons.tolist(), strict=True) if reason}
+    return dict(compress(zip(table.ids, texts := reasons.tolist(), strict=True), texts))
 
 
 def _budget_reasons(plan: Plan, asking: Asking, state: BudgetState, amounts: Integers) -> Texts:
     """Return the reason of the first budget that cannot pay for each offer (N,); empty where all can."""
-    rooms = [_room(_key(budget, asking), asking, budget, state) for budget in plan.budgets.values()]
-    left = np.array([room for room, _ in rooms] + [UNLIMITED], np.int64)
-    texts = np.array([text for _, text in rooms] + [""], object)
-    budgets = plan.offer_table.budgets
     reasons = np.full(len(amounts), "", object)
+    keys = keys_of(plan, asking)
+    rooms = [_room(keys[id], asking, budget, state) for id, budget in plan.budgets.items()]
+    if min(rooms, default=UNLIMITED) >= plan.offer_table.most:
+        return reasons
+    texts = [_refusal(budget, asking) for budget in plan.budgets.values()]
+    left, names = np.array([*rooms, UNLIMITED], np.int64), np.array([*texts, ""], object)
     # From an offer's last budget to its first, whose reason counts.
-    for positions in budgets.T[::-1]:
-        np.copyto(reasons, texts[positions], where=left[positions] < amounts)
+    for positions in plan.offer_table.budgets.T[::-1]:
+        np.copyto(reasons, names[positions], where=left[positions] < amounts)
     return reasons
 
 
@@ -82,22 +91,27 @@ def window_reason(offer: Offer, now: int) -> str:
     return f"ended at {offer.ends_at}" if now >= ends else ""
 
 
-def _room(key: BalanceKey, asking: Asking, budget: OfferBudget, state: BudgetState) -> tuple[int, str]:
-    """Return the largest amount that one more use may take from a budget, below 0 if none, and the reason for less."""
+def _room(key: BalanceKey, asking: Asking, budget: OfferBudget, state: BudgetState) -> int:
+    """Return the largest amount that one more use may take from a budget, below 0 if none."""
     if budget.scope == "customer" and not asking.customer:
-        return -1, f"budget “{budget.id}” needs a known customer"
-    cap, balance = state.caps.get(key.budget), state.balances.get(key, Balance())
-    if cap is None or not cap.leaves_room(balance, 0, 1):
-        return -1, too_little(budget.id)
-    left = UNLIMITED if cap.amount is None else cap.amount - balance.held - balance.spent
-    return left, too_little(budget.id)
+        return -1
+    balance = state.balances.get(key, UNUSED)
+    if budget.uses is not None and balance.spent_uses + balance.held_uses >= budget.uses:
+        return -1
+    return UNLIMITED if budget.amount is None else budget.amount - balance.held - balance.spent
 
 
-def _own_reason(own: Hold, amount: int, state: BudgetState) -> str:
+def _refusal(budget: OfferBudget, asking: Asking) -> str:
+    if budget.scope == "customer" and not asking.customer:
+        return f"budget “{budget.id}” needs a known customer"
+    return too_little(budget.id)
+
+
+def _own_reason(plan: Plan, own: Hold, amount: int, state: BudgetState) -> str:
     more = amount - own.amount
     for key in own.balances if more > 0 else ():
-        cap = state.caps.get(key.budget)
-        if cap is None or not cap.leaves_room(state.balances.get(key, Balance()), more, 0):
+        budget = plan.budgets.get(key.budget)
+        if budget is None or not leaves_room(budget, state.balances.get(key, UNUSED), more, 0):
             return too_little(key.budget)
     return ""
 
@@ -105,8 +119,3 @@ def _own_reason(own: Hold, amount: int, state: BudgetState) -> str:
 def too_little(budget: str) -> str:
     """Return the reason of an offer that a budget cannot pay for."""
     return f"budget “{budget}” has too little left"
-
-
-def _key(budget: OfferBudget, asking: Asking) -> BalanceKey:
-    period = asking.now // DAY if budget.period == "day" else TOTAL
-    return BalanceKey(asking.merchant_id, budget.id, period, asking.customer if budget.scope == "customer" else "")

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.kernel.offers.quote import Cart
-from engine.model.documents.offer import FixedAmount, FreeShipping, Offer, Percentage
+from engine.model.documents.offer import FixedAmount, FreeShipping, Offer, OfferBudget, Percentage
+from engine.model.offers.hold import TOTAL, BalanceKey
 from engine.model.timestamps import ms_of
 
 Integers = NDArray[np.int64]
@@ -25,22 +26,47 @@ WHOLE = 10_000
 class OfferTable:
     """The N offers of a plan, in the order of `ids`, with positions of `budgets` for those that each is paid from."""
 
-    def __init__(self, offers: Mapping[str, Offer], budgets: Iterable[str]) -> None:
+    def __init__(self, offers: Mapping[str, Offer], budgets: Mapping[str, OfferBudget]) -> None:
         self.ids = tuple(offers)
+        self._own_budgets = budgets
+        self._of_customers = [id for id, budget in budgets.items() if budget.scope == "customer"]
+        self._shared_keys: dict[tuple[int, int], dict[str, BalanceKey]] = {}
+        self._last_keys: tuple[tuple[int, str, int], Mapping[str, BalanceKey]] = ((0, "", 0), {})
         self.index = {id: number for number, id in enumerate(self.ids)}
         all_offers = tuple(offers.values())
         self.budgets = _positions(all_offers, tuple(budgets))
         """(N, M): fewer than M budgets are filled up by the position behind the last one."""
         self._terms = np.array([_terms(offer) for offer in all_offers], np.int64).reshape(-1, 3)
+        self.most = int(self._terms[:, 1].max(initial=0))
+        """The most that any of the offers takes off."""
         self._of_shipping = np.array([isinstance(offer.benefit, FreeShipping) for offer in all_offers], bool)
         currencies = [offer.currency for offer in all_offers]
+        self._currencies = set(currencies)
         self._other_currency = {
-            currency: np.array([other != currency for other in currencies], bool) for currency in set(currencies)
+            currency: np.array([other != currency for other in currencies], bool) for currency in self._currencies
         }
         self.currency_reasons = _texts(f"is a discount in {currency}" for currency in currencies)
         self._windows = np.array([window_of(offer) for offer in all_offers], np.int64).reshape(-1, 2)
         self._start_reasons = _texts(f"starts at {offer.starts_at}" for offer in all_offers)
         self._end_reasons = _texts(f"ended at {offer.ends_at}" for offer in all_offers)
+
+    def keys(self, merchant_id: int, customer: str, day: int) -> Mapping[str, BalanceKey]:
+        """Return the balance of each budget, by its id, on an epoch day; `customer` is empty for a guest."""
+        shared = self._shared_keys.get((merchant_id, day))
+        if shared is None:
+            shared = {
+                id: BalanceKey(merchant_id, id, day if budget.period == "day" else TOTAL, "")
+                for id, budget in self._own_budgets.items()
+            }
+            self._shared_keys = {(merchant_id, day): shared}
+        if not (customer and self._of_customers):
+            return shared
+        asked = (merchant_id, customer, day)
+        if self._last_keys[0] != asked:
+            own = {id: BalanceKey(merchant_id, id, shared[id].period, customer) for id in self._of_customers}
+            # One request asks several times in a row.
+            self._last_keys = (asked, shared | own)
+        return self._last_keys[1]
 
     def amounts(self, cart: Cart) -> Integers:
         """Return what each offer takes off (N,), as `quote.discount` does."""
@@ -53,10 +79,10 @@ class OfferTable:
                 np.minimum(uncapped, most, out=amounts, where=rows)
         return amounts
 
-    def is_in_other_currency(self, currency: str | None) -> Booleans:
-        """Return which offers (N,) are in another currency than a cart's; None is no other."""
-        if currency is None:
-            return np.zeros(len(self.ids), bool)
+    def is_in_other_currency(self, currency: str | None) -> Booleans | None:
+        """Return which offers (N,) are in another currency than a cart's, or None if none is; None is no other."""
+        if currency is None or self._currencies == {currency}:
+            return None
         other = self._other_currency.get(currency)
         return np.ones(len(self.ids), bool) if other is None else other
 

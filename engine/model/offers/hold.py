@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from engine.model.documents.offer import OfferBudget
+
 HoldState = Literal["live", "redeemed", "released", "expired"]
 MovementKind = Literal["hold", "commit", "release", "refund"]
 Account = Literal["available", "held", "spent"]
@@ -40,11 +42,6 @@ class Cap(NamedTuple):
     amount: int | None
     uses: int | None
 
-    def leaves_room(self, balance: Balance, amount: int, uses: int) -> bool:
-        """Return whether a balance stays at or below the cap with so much more."""
-        total, total_uses = balance.spent + balance.held + amount, balance.spent_uses + balance.held_uses + uses
-        return (self.amount is None or total <= self.amount) and (self.uses is None or total_uses <= self.uses)
-
 
 class Balance(NamedTuple):
     """What of a budget is held and spent."""
@@ -56,7 +53,14 @@ class Balance(NamedTuple):
 
     def plus(self, other: Balance) -> Balance:
         """Return the sum of two balances, or of a balance and a change."""
-        return Balance(*(first + second for first, second in zip(self, other, strict=True)))
+        held, spent, held_uses, spent_uses = other
+        return Balance(self.held + held, self.spent + spent, self.held_uses + held_uses, self.spent_uses + spent_uses)
+
+
+def leaves_room(cap: Cap | OfferBudget, balance: Balance, amount: int, uses: int) -> bool:
+    """Return whether a balance stays at or below a cap with so much more."""
+    total, total_uses = balance.spent + balance.held + amount, balance.spent_uses + balance.held_uses + uses
+    return (cap.amount is None or total <= cap.amount) and (cap.uses is None or total_uses <= cap.uses)
 
 
 class Movement(NamedTuple):

@@ -21,14 +21,23 @@ _COLUMNS = Hold._fields
 _encode = msgspec.json.Encoder().encode
 # On the path of every decision about offers, where writing the query anew would take longer than asking.
 _LIVE_OF = {
-    dialect: f"SELECT {', '.join(_COLUMNS)} FROM holds WHERE merchant_id = {merchant} AND customer = {customer} "  # noqa: S608
-    f"AND placement = {placement} AND state = 'live' AND expires_at > {now} ORDER BY id"
-    for dialect, (merchant, customer, placement, now) in {
-        "sqlite": ("?", "?", "?", "?"),
-        "postgresql": ("$1", "$2", "$3", "$4"),
+    dialect: f"SELECT {', '.join(f'h.{name}' for name in _COLUMNS)} FROM {customers} JOIN holds AS h "  # noqa: S608
+    "ON h.merchant_id = CAST(r.value ->> 0 AS bigint) AND h.customer = r.value ->> 1 AND h.placement = r.value ->> 2 "
+    "WHERE h.state = 'live' ORDER BY h.id"
+    for dialect, customers in {
+        "sqlite": "json_each(?) AS r",
+        "postgresql": "json_array_elements(CAST(CAST($1 AS text) AS json)) AS r(value)",
     }.items()
 }
 _balances = msgspec.json.Decoder(list[tuple[str, int, str]]).decode
+
+
+class HoldOwner(NamedTuple):
+    """A customer, by keyed hash, in a placement of a merchant."""
+
+    merchant_id: int
+    customer: str
+    placement: str
 
 
 class Refusal(NamedTuple):
@@ -98,13 +107,15 @@ async def expire(connection: AsyncConnection, *, now: int, limit: int) -> int:
     return len(transitions)
 
 
-async def live_of(
-    connection: AsyncConnection, merchant_id: int, placement: str, customer: str, *, now: int
-) -> list[Hold]:
-    """Return the holds that a customer has in a placement and may redeem now, the oldest first."""
-    asked = (merchant_id, customer, placement, now)
-    rows: Iterable[Any] = await connection.exec_driver_sql(_LIVE_OF[connection.dialect.name], asked)
-    return [_hold(row) for row in rows]
+async def live_of(connection: AsyncConnection, owners: Iterable[HoldOwner]) -> dict[HoldOwner, list[Hold]]:
+    """Return the live holds of customers, the oldest first; their time may be over."""
+    asked = _encode(sorted(set(owners))).decode()
+    rows: Iterable[Any] = await connection.exec_driver_sql(_LIVE_OF[connection.dialect.name], (asked,))
+    live: dict[HoldOwner, list[Hold]] = {}
+    for row in rows:
+        hold = _hold(row)
+        live.setdefault(HoldOwner(hold.merchant_id, hold.customer, hold.placement), []).append(hold)
+    return live
 
 
 async def every(connection: AsyncConnection, merchant_id: int) -> list[Hold]:
@@ -176,8 +187,9 @@ def _sums(transitions: Iterable[Transition]) -> dict[BalanceKey, Balance]:
     sums: dict[BalanceKey, Balance] = {}
     for hold, movements in transitions:
         for movement in movements:
+            change = movement.change
             for key in hold.balances:
-                sums[key] = sums.get(key, Balance()).plus(movement.change)
+                sums[key] = sums[key].plus(change) if key in sums else change
     return sums
 
 
