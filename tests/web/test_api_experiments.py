@@ -127,17 +127,17 @@ def test_a_customers_variants_are_shown_at_once(side: Side, server: Server):
     create(side)
     act(side, "start")
     [entry] = side.decide("anna")["experiments"]
-    [given] = side.client.post("/v1/personalize/experiments", json={"customer_id": "anna"}).json()["experiments"]
+    [given] = side.client.post("/v1/personalize/variants", json={"customer_id": "anna"}).json()["experiments"]
     assert (given["placement"], given["experiment"], given["variant"]) == (
         "payment_methods",
         "paypal-first",
         entry["variant"],
     )
     query = {"customer_id": "anna", "device": "mobile"}
-    assert side.client.get("/v1/personalize/experiments", params=query).json()["experiments"] == [given]
-    assert side.client.post("/v1/personalize/experiments", json={}).json() == {"experiments": []}
+    assert side.client.get("/v1/personalize/variants", params=query).json()["experiments"] == [given]
+    assert side.client.post("/v1/personalize/variants", json={}).json() == {"experiments": []}
     with server.client(side.new_key()) as browser:
-        assert browser.post("/v1/personalize/experiments", json={"customer_id": "anna"}).status_code == 403
+        assert browser.post("/v1/personalize/variants", json={"customer_id": "anna"}).status_code == 403
 
 
 def test_a_conversion_without_a_decision_is_counted_once(side: Side):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import anyio.to_thread
@@ -64,6 +65,54 @@ async def test_an_experiment_is_run_from_the_command_line(data: Path) -> None:
     assert (concluded["state"], concluded["winner"]) == ("concluded", "paypal")
     assert (await in_thread(data, "archive", "paypal-first", *SIDE))[1]["state"] == "archived"
     assert (await in_thread(data, "restore", "paypal-first", *SIDE))[1]["state"] == "concluded"
+
+
+async def test_a_draft_is_written_reviewed_and_planned(data: Path, tmp_path: Path) -> None:
+    variants = [{"id": "a", "name": "As it is"}, {"id": "b", "name": "B", "candidates_off": ["paypal"]}]
+    document = {"id": "second", "name": "Second", "variants": variants, "share": 0.4, "layer": "other"}
+    file = tmp_path / "experiment.json"
+    file.write_bytes(msgspec.json.encode(document))
+    assert (await in_thread(data, "size", str(file), *SIDE))[1]["units"] is None
+    assert (await in_thread(data, "create", str(file), *SIDE))[1]["state"] == "draft"
+    assert (await in_thread(data, "ask", "second", *SIDE))[1]["state"] == "in_review"
+    assert (await in_thread(data, "send-back", "second", *SIDE))[1]["state"] == "draft"
+    assert "no planned start" in (await in_thread(data, "schedule", "second", *SIDE))[1]
+    file.write_bytes(msgspec.json.encode(document | {"starts_at": "2099-01-01T00:00:00Z"}))
+    assert (await in_thread(data, "replace", str(file), *SIDE))[1]["state"] == "draft"
+    assert (await in_thread(data, "schedule", "second", *SIDE))[1]["state"] == "approved"
+    assert (await in_thread(data, "start", "second", *SIDE))[1]["state"] == "running"
+    assert (await in_thread(data, "show", "second", *SIDE))[1]["share"] == 0.4
+    main, other = (await in_thread(data, "layers", *SIDE))[1]
+    assert (main["layer"], main["free"], main["parts"]) == ("main", 1.0, [])
+    assert (other["free"], other["parts"][0]["experiment"]) == (0.6, "second")
+    assert (await in_thread(data, "variant", "second", "anna", *SIDE))[1]["phase"] == 1
+    assert (await in_thread(data, "delete", "paypal-first", *SIDE))[1] == {"deleted": "paypal-first"}
+
+
+async def test_results_come_as_files(data: Path, tmp_path: Path) -> None:
+    await in_thread(data, "start", "paypal-first", *SIDE)
+    for kind, begins in (("json", b'{"experiment"'), ("csv", b"metric"), ("pdf", b"%PDF")):
+        file = tmp_path / f"results.{kind}"
+        command = ["experiments", "results", "paypal-first", "--format", kind, "--output", str(file), *SIDE]
+        invoke = partial(CliRunner().invoke, main, command, env={"TAP2_DATA": str(data)})
+        result = await anyio.to_thread.run_sync(invoke)
+        assert result.exit_code == 0, result.stderr
+        assert file.read_bytes().lower().startswith(begins.lower())
+
+
+async def test_the_checklist_and_the_log_are_read(data: Path) -> None:
+    points = (await in_thread(data, "checklist", "paypal-first", *SIDE))[1]
+    assert {point["check"]: point["done"] for point in points}["The variants differ"] is True
+    assert (await in_thread(data, "log", "paypal-first", *SIDE))[1][0]["state"] == "not_asked"
+    assert (await in_thread(data, "ask-log", "paypal-first", *SIDE))[1][0]["state"] == "done"
+
+
+async def test_a_document_with_a_mistake_is_refused_in_one_line(data: Path, tmp_path: Path) -> None:
+    file = tmp_path / "experiment.json"
+    file.write_text('{"id": "x"}')
+    code, text = await in_thread(data, "create", str(file), *SIDE)
+    assert code == 1
+    assert "name" in text
 
 
 async def test_a_refused_action_says_why_in_one_line(data: Path) -> None:

@@ -9,7 +9,6 @@ from web.cli import (
     decisions,
     demo,
     evaluate,
-    experiments,
     maintenance,
     outcomes,
     people,
@@ -17,6 +16,7 @@ from web.cli import (
     rules,
     serve,
 )
+from web.cli.experiments import documents as experiments
 from web.cli.failures import CommandGroup
 from web.cli.offers import budgets
 from web.cli.simulation import simulate

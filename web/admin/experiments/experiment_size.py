@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 
@@ -13,15 +14,29 @@ from engine.experiments.results import SizeAnswer
 from engine.kernel.plan import lists_of
 from engine.model.experiment import Experiment
 from engine.model.timestamps import DAY
+from engine.service import Engine
+from engine.store.accounts import Merchant
 from web.admin.experiments.audience import membership
 from web.admin.experiments.experiment_words import UNITS
-from web.admin.shell.frame import Frame
 from web.format import Show
 
 WEEK = 7 * DAY
 SAMPLE = 200
 SMALLEST_SHARE = 1e-6
 FEW_A_DAY = 10
+
+
+class Reader(Protocol):
+    """Whoever reads about an experiment: a merchant's person on a page, or the command line."""
+
+    @property
+    def engine(self) -> Engine: ...
+
+    @property
+    def merchant(self) -> Merchant: ...
+
+    @property
+    def show(self) -> Show: ...
 
 
 @dataclass(frozen=True)
@@ -52,7 +67,7 @@ class SizeView:
 UNREADABLE = SizeView("Fill in the numbers above to see how many customers are needed.", "", "", "", None)
 
 
-async def size_view(frame: Frame, placement: str, document: Experiment | None, reach: AudienceReach) -> SizeView:
+async def size_view(frame: Reader, placement: str, document: Experiment | None, reach: AudienceReach) -> SizeView:
     """Return the size of an experiment whose audience reaches so many."""
     if document is None:
         return UNREADABLE
@@ -110,7 +125,7 @@ def _why_not(document: Experiment, answer: SizeAnswer) -> str:
     return "A change this large cannot happen at this conversion. Look for a smaller one."
 
 
-async def reach_of(frame: Frame, configuration: Configuration, placement: str, audience: object) -> AudienceReach:
+async def reach_of(frame: Reader, configuration: Configuration, placement: str, audience: object) -> AudienceReach:
     """Return how many of the newest decisions of the last week are in an audience; None is everybody."""
     logged = await frame.engine.logbook.search(frame.merchant.id, placement=placement, limit=SAMPLE)
     rows = [each.row for each in logged if each.row.decided_at >= frame.show.now - WEEK]

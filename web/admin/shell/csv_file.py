@@ -13,19 +13,24 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_file(name: str, rows: Rows) -> Response[str]:
-    """Return `rows` as a CSV file called `name`; the first row names the columns.
-
-    Texts that a spreadsheet would run as a formula get a leading apostrophe (OWASP, "CSV injection"). Numbers stay
-    numbers. Caches must not store the file: it holds a merchant's figures.
-    """
-    text = io.StringIO()
-    csv.writer(text).writerows([[_neutral(cell) for cell in row] for row in rows])
+    """Return `rows` as a CSV file called `name`. Caches must not store the file: it holds a merchant's figures."""
     return Response(
-        text.getvalue(),
+        csv_text(rows),
         # Litestar adds the charset to text types.
         media_type="text/csv",
         headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
     )
+
+
+def csv_text(rows: Rows) -> str:
+    """Return `rows` as CSV; the first row names the columns.
+
+    Texts that a spreadsheet would run as a formula get a leading apostrophe (OWASP, "CSV injection"). Numbers stay
+    numbers.
+    """
+    text = io.StringIO()
+    csv.writer(text).writerows([[_neutral(cell) for cell in row] for row in rows])
+    return text.getvalue()
 
 
 def _neutral(cell: object) -> object:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import msgspec
@@ -14,12 +13,12 @@ from msgspec import Meta
 
 from engine.accounts.accounts import Access
 from engine.clock import now_ms
+from engine.experiments.actions import ACTIONS, ExperimentAction
 from engine.experiments.results import Results, SizeAnswer
 from engine.kernel.experiments.plans import variant_of
 from engine.model.actor import Actor
 from engine.model.experiment import Experiment
 from engine.model.placement import Id
-from engine.model.resource import Resource
 from engine.service import Engine
 from web.api.experiments.documents import COLLECTION, ITEM, TAG, Stored
 from web.api.resources import resource_response
@@ -66,72 +65,18 @@ class VariantAnswer(msgspec.Struct, frozen=True):
     variant: str | None
 
 
-Act = Callable[[Engine, Actor, str, str, str], Awaitable[Resource]]
-
-ACTIONS: tuple[tuple[str, str, str, Act], ...] = (
-    (
-        "ask",
-        "Ask for approval",
-        "Where changes need a second person.",
-        lambda engine, actor, placement, id, _reason: engine.experiments.ask(actor, placement, id),
-    ),
-    (
-        "send-back",
-        "Make an experiment a draft again",
-        "It is neither reviewed nor approved any more.",
-        lambda engine, actor, placement, id, _reason: engine.experiments.send_back(actor, placement, id),
-    ),
-    (
-        "start",
-        "Start an experiment",
-        "Enrols customers from the next decision on.",
-        lambda engine, actor, placement, id, reason: engine.experiments.start(actor, placement, id, reason=reason),
-    ),
-    (
-        "pause",
-        "Pause an experiment",
-        "Everybody gets the control until it is resumed.",
-        lambda engine, actor, placement, id, reason: engine.experiments.pause(actor, placement, id, reason=reason),
-    ),
-    (
-        "resume",
-        "Resume an experiment",
-        "Customers get the variants that they had.",
-        lambda engine, actor, placement, id, reason: engine.experiments.resume(actor, placement, id, reason=reason),
-    ),
-    (
-        "stop",
-        "Stop an experiment",
-        "Everybody gets the control until it is concluded or archived.",
-        lambda engine, actor, placement, id, reason: engine.experiments.stop(actor, placement, id, reason=reason),
-    ),
-    (
-        "archive",
-        "Archive an experiment",
-        "Takes a draft or an ended experiment off the list.",
-        lambda engine, actor, placement, id, _reason: engine.experiments.archive(actor, placement, id),
-    ),
-    (
-        "restore",
-        "Restore an archived experiment",
-        "Puts it back on the list; customers are not enrolled again.",
-        lambda engine, actor, placement, id, _reason: engine.experiments.restore(actor, placement, id),
-    ),
-)
-
-
-def _action(path: str, summary: str, about: str, act: Act) -> HTTPRouteHandler:
+def _action(action: ExperimentAction) -> HTTPRouteHandler:
     operation = Operation(
         TAG,
-        summary,
+        action.summary,
         {200: Answer("The experiment as it is now", Stored, ("ETag",))},
-        about,
+        action.about,
         body=ActionReason,
         example={"reason": "Support gets calls about the new order"},
         errors=(409,),
     )
 
-    @post(f"{ITEM}/{path}", **operation.route())
+    @post(f"{ITEM}/{action.name}", **operation.route())
     async def handler(
         actor: NamedDependency[Actor],
         engine: NamedDependency[Engine],
@@ -139,7 +84,7 @@ def _action(path: str, summary: str, about: str, act: Act) -> HTTPRouteHandler:
         id: FromPath[str],
         document: NamedDependency[ActionReason],
     ) -> Response[bytes]:
-        return resource_response(await act(engine, actor, placement, id, document.reason))
+        return resource_response(await action.act(engine.experiments, actor, placement, id, document.reason))
 
     return handler
 
@@ -237,4 +182,4 @@ async def variant(
     return json_response(answer, headers=NO_STORE)
 
 
-handlers = [*(_action(*action) for action in ACTIONS), conclude, results, size, variant]
+handlers = [*map(_action, ACTIONS), conclude, results, size, variant]

@@ -22,7 +22,7 @@ from web.http.responses import NO_STORE, json_response
 from web.openapi import examples
 from web.openapi.operation import Answer, Operation
 
-PATH = "/v1/personalize/experiments"
+PATH = "/v1/personalize/variants"
 ABOUT = (
     "Of all placements, by the experiments and audiences in force: the variants that decisions for this customer have "
     "now. Enrols nobody. Experiments that assign each decision anew are left out."

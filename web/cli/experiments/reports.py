@@ -1,0 +1,155 @@
+"""`tap2 experiments results`, `size`, `checklist`, `log` and `variant`: what is to be read of an experiment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import click
+import msgspec
+
+from engine.clock import now_ms
+from engine.experiments.results import Results
+from engine.kernel.experiments.plans import variant_of
+from engine.kernel.rule_sentences import labels_of
+from engine.model.experiment import Experiment
+from engine.model.resource import Resource
+from engine.service import Engine
+from engine.store.accounts import Merchant
+from web.admin.experiments.checklist import checklist as points_of
+from web.admin.experiments.experiment_words import summary
+from web.admin.experiments.results_pdf import pdf_of
+from web.admin.experiments.results_view import Look, csv_rows, view_of
+from web.admin.shell.csv_file import csv_text
+from web.cli.common import show, with_engine
+from web.cli.experiments.side import Side, on_side, read_document
+from web.format import Show, viewer_locale
+
+
+@dataclass(frozen=True)
+class Operator:
+    """The reader at the command line, in the merchant's language and time zone."""
+
+    engine: Engine
+    merchant: Merchant
+
+    @property
+    def show(self) -> Show:
+        return Show(locale=viewer_locale(self.merchant.locale), timezone=self.merchant.timezone, now=now_ms())
+
+
+@click.command("results")
+@click.argument("id")
+@click.option("--phase", default=0, help="0 for the last one.")
+@click.option("--format", "kind", type=click.Choice(["json", "csv", "pdf"]), help="A file instead of a table.")
+@click.option("--output", type=click.File("wb"), default="-", help="Where the file goes; else standard output.")
+@on_side
+def results(side: Side, *, id: str, phase: int, kind: str | None, output: BinaryIO, json: bool) -> None:
+    """Look at the results of an experiment; intervals hold at every look."""
+
+    async def work(engine: Engine) -> tuple[bytes, dict[str, Any]]:
+        merchant = await side.merchant_of(engine)
+        await engine.supervisor.add_up()
+        resource = await engine.experiments.get(merchant.id, side.placement, id)
+        look = await engine.experiment_results.look(merchant.id, resource, now=now_ms(), phase=phase)
+        content = await _file(Operator(engine, merchant), resource, look, kind) if kind else b""
+        plain: dict[str, Any] = msgspec.to_builtins(look)
+        return content, plain
+
+    content, plain = with_engine(work)
+    if kind:
+        output.write(content)
+    else:
+        show(plain, json=json)
+
+
+async def _file(operator: Operator, resource: Resource, look: Results, kind: str) -> bytes:
+    """Return the results as the pages offer them for download."""
+    document: Experiment = resource.document
+    if kind == "json":
+        return msgspec.json.encode(look)
+    if kind == "csv":
+        return csv_text(csv_rows(document, look)).encode()
+    configuration = await operator.engine.catalogue.configuration(operator.merchant.id)
+    labels = labels_of(configuration.documents("candidate", resource.place))
+    shown = Look(document, look, operator.show, operator.merchant.currency, labels)
+    return pdf_of(shown, view_of(shown), summary(document, look, operator.show))
+
+
+@click.command("size")
+@click.argument("file", type=click.File("rb"))
+@on_side
+def size(side: Side, *, file: BinaryIO, json: bool) -> None:
+    """Calculate the size of the experiment in a JSON document, from the log of the last week. Stores nothing."""
+    document = read_document(file)
+
+    async def work(engine: Engine) -> Any:
+        merchant = await side.merchant_of(engine)
+        return await engine.experiment_results.size(merchant.id, side.placement, document, now=now_ms())
+
+    show(with_engine(work), json=json)
+
+
+@click.command("checklist")
+@click.argument("id")
+@on_side
+def checklist(side: Side, *, id: str, json: bool) -> None:
+    """Show what to check before the start."""
+
+    async def work(engine: Engine) -> list[dict[str, Any]]:
+        operator = Operator(engine, await side.merchant_of(engine))
+        resource = await engine.experiments.get(operator.merchant.id, side.placement, id)
+        configuration = await engine.catalogue.configuration(operator.merchant.id)
+        points = await points_of(operator, configuration, resource)
+        return [
+            {"check": point.title, "done": point.is_done, "needed": point.is_needed, "detail": point.text}
+            for point in points
+        ]
+
+    show(with_engine(work), json=json)
+
+
+@click.command("ask-log")
+@click.argument("id")
+@on_side
+def ask_log(side: Side, *, id: str, json: bool) -> None:
+    """Ask the log what each variant would have sold, and wait for the answer."""
+
+    async def work(engine: Engine) -> Any:
+        actor = await side.actor_of(engine)
+        resource = await engine.experiments.get(actor.merchant_id, side.placement, id)
+        await engine.log_questions.ask(actor, resource)
+        await engine.log_questions.finish()
+        return await engine.log_questions.answers(actor.merchant_id, resource)
+
+    show(with_engine(work), json=json)
+
+
+@click.command("log")
+@click.argument("id")
+@on_side
+def log(side: Side, *, id: str, json: bool) -> None:
+    """Show what the log says of each variant."""
+
+    async def work(engine: Engine) -> Any:
+        merchant = await side.merchant_of(engine)
+        resource = await engine.experiments.get(merchant.id, side.placement, id)
+        return await engine.log_questions.answers(merchant.id, resource)
+
+    show(with_engine(work), json=json)
+
+
+@click.command("variant")
+@click.argument("id")
+@click.argument("customer")
+@on_side
+def variant(side: Side, *, id: str, customer: str, json: bool) -> None:
+    """Show the variant of a customer. Enrols nobody."""
+
+    async def work(engine: Engine) -> dict[str, Any]:
+        merchant = await side.merchant_of(engine)
+        document: Experiment = (await engine.experiments.get(merchant.id, side.placement, id)).document
+        assigned = variant_of(document, engine.hasher(merchant.id, customer))
+        return {"experiment": id, "phase": document.status.phase, "variant": assigned.id if assigned else None}
+
+    show(with_engine(work), json=json)
