@@ -44,6 +44,7 @@ from engine.experiments.log_questions import LogQuestions
 from engine.experiments.results import ExperimentResults
 from engine.experiments.supervisor import Supervisor
 from engine.insights.arms_monitor import Monitor
+from engine.insights.data_health import HealthMonitor
 from engine.insights.learning_history import Insights
 from engine.jobs import Job, JobRunner
 from engine.learning.live import Live
@@ -95,6 +96,7 @@ class Engine:
         self.scenarios = Scenarios(database, self.live, self.drafts, self.logbook)
         self.monitor = Monitor(database, self.live)
         self.insights = Insights(database, self.live)
+        self.health = HealthMonitor(database, self.live)
         self.faulty_facts = FaultyFacts(database)
         self.uses = Uses(database)
         self.trials = Trials(self.live)

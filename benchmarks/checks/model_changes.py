@@ -1,6 +1,6 @@
 """Check jumps against what a model expected, for the contextual policy and for choices.
 
-`python -m benchmarks.verify model-changes`, twenty minutes. tests/bandits/ and tests/engine/ run small versions.
+`python -m benchmarks.verify model-changes`, ten minutes. tests/bandits/ and tests/engine/ run small versions.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from benchmarks.choice.policies import choices_of
 Floats = NDArray[np.float64]
 Rng = np.random.Generator
 SEEDS = range(100, 120)
-DAYS, BATCHES, FLOOR = 80, 4, 0.01
+DAYS, BATCHES, FLOOR = 60, 2, 0.01
 ARMS, FEATURES, VISITS = 6, 6, 1_000
 SALE = range(25, 35)
-JUMPS = (20, 40, 60)
+JUMPS = (15, 30, 45)
 UTILITIES = np.log([1.2, 1.1, 1.0, 0.9, 0.4])
 SLOTS = np.log([1.0, 0.7, 0.5, 0.4, 0.3])
 OUTSIDE, SOLD_OUTSIDE = np.log(3.0), np.log(1.8)

@@ -16,6 +16,7 @@ from engine.model.placement import Contextual, Fixed, Placement, Split, Thompson
 from engine.model.timestamps import MINUTE
 from engine.statistics.share import Share
 from web.admin.candidates.candidate_list import positions_of
+from web.admin.placements.placement_health import HealthView, health_view
 from web.admin.placements.placement_learned import LearnedView, learned_view
 from web.admin.shell.csv_file import Rows, csv_file
 from web.admin.shell.frame import Frame
@@ -94,6 +95,7 @@ class PlacementPage:
     share_lines: Sequence[ArmShare]
     share_moments: Sequence[int]
     learned: LearnedView | None
+    health: HealthView
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,9 @@ async def placement_page(
 ) -> Page:
     """Show how each candidate of a placement performs."""
     placement, arms, monitor = await _monitor(frame, key, bucket)
+    labels = {arm.id: arm.label for arm in arms.arms}
+    positions = {arm.id: row.position for arm, row in zip(arms.arms, monitor.arms, strict=True)}
+    health = await frame.engine.health.of(frame.merchant.id, key)
     page = PlacementPage(
         placement=placement,
         purpose=purpose_of(placement),
@@ -150,6 +155,7 @@ async def placement_page(
         share_lines=monitor.lines,
         share_moments=[moment for moment, _ in monitor.lines[0].points] if monitor.lines else [],
         learned=learned_view(frame, placement, [arm.id for arm in arms.arms], [arm.label for arm in arms.arms]),
+        health=health_view(frame, health, labels, positions),
     )
     return frame.page("placements/placement.html", page)
 

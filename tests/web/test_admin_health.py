@@ -1,0 +1,85 @@
+"""Whether the data of a placement can be trusted, as its page says it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from engine.insights.data_health import DataHealth
+from engine.statistics.health import CandidateAudience, DayWeights
+from engine.store.beliefs import Version
+from tests.serving import Server, Side
+from tests.web.people import Person, person_of
+from web.admin.placements.placement_health import health_view
+from web.format import Show, viewer_locale
+
+PAGE = "/admin/live/placements/payment_methods"
+LABELS, POSITIONS = {"card": "Card", "invoice": "Invoice"}, {"card": 0, "invoice": 1}
+AUDIENCES = [
+    CandidateAudience("card", 800, 800, 0.375, None, False),
+    CandidateAudience("invoice", 800, 496, 0.55, 0.2, True),
+]
+HOLD, OFF = DayWeights(20_000, 200, 190.0, 12.0), DayWeights(20_001, 200, 320.0, 12.0)
+
+
+class Frame:
+    show = Show(locale=viewer_locale("en"), timezone="UTC", now=0)
+
+
+def view(**changes):
+    health = DataHealth(
+        800, AUDIENCES, True, Counter(server=92, browser=8), [HOLD], Version(812, "", 5, "+212 outcomes")
+    )
+    return health_view(Frame(), health._replace(**changes), LABELS, POSITIONS)
+
+
+@pytest.fixture
+def person(server: Server, side: Side) -> Person:
+    return person_of(server, side)
+
+
+def test_unlike_audiences_are_warned_of_in_a_sentence():
+    [warning] = view().warnings
+    assert warning.startswith(
+        "Invoice was offered in 62% of the latest decisions. 55.0% of these succeed, 20.0% of the"
+    )
+    assert view(pools=False).warnings == []
+    assert "side by side" in view(pools=False).compared
+    few = [audience._replace(other_rate=None, is_unlike=False) for audience in AUDIENCES]
+    assert "Too few results" in view(audiences=few).compared
+
+
+def test_sources_versions_and_agreement_are_said():
+    said = view()
+    assert said.sources == "Outcomes come 92% from your server (secret key) and 8% from browsers (publishable key)."
+    assert said.version == "version 812, +212 outcomes"
+    assert said.agree.startswith("The weights add up")
+    assert view(sources=Counter()).sources.startswith("No outcomes")
+
+
+def test_a_day_whose_weights_are_off_is_a_warning():
+    said = view(pools=False, weights=[HOLD, OFF])
+    [warning] = said.warnings
+    assert "the weights of 200 decisions add up to 320" in warning
+    assert said.agree == ""
+    assert [row.is_off for row in said.weights] == [False, True]
+
+
+def test_before_anything_is_learned_the_page_says_so():
+    said = view(newest=None, weights=[], audiences=[], sources=Counter())
+    assert (said.made_at, said.version, said.warnings) == (None, "", [])
+    assert said.agree.startswith("No first slot")
+
+
+def test_the_placements_page_has_a_section_on_its_data(side: Side, person: Person):
+    before = person.get(PAGE)
+    assert "Health of the data" in before
+    assert "No estimates yet." in before
+    answer = side.client.post("/v1/personalize/decisions", json={"placement": "payment_methods"}).json()
+    outcome = {"event_id": "e1", "decision_id": answer["decision_id"], "type": "converted", "candidate_id": "card"}
+    assert side.client.post("/v1/personalize/feedback", json=outcome).status_code == 202
+    page = person.get(PAGE)
+    assert "Outcomes come 100% from your server (secret key)." in page
+    assert "Sum of weights by day" in page
+    assert "Every candidate was offered in all of the latest decisions." in page
