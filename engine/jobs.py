@@ -14,6 +14,7 @@ from engine.learning.live import Live
 from engine.model.timestamps import DAY, MINUTE, first_id_of
 from engine.store import beliefs as snapshots
 from engine.store import decisions, folds, observations, outcomes, rollups
+from engine.store.connection import purging
 from engine.store.connection.database import Database
 from engine.store.customers import usage
 from engine.store.experiments import conversions, exposures
@@ -92,17 +93,19 @@ async def fit_all(database: Database, live: Live) -> None:
 
 async def purge(database: Database, *, retention_days: int) -> None:
     """Delete what is older than the retention: the log, customers' usage, tallies, snapshots."""
-    before = now_ms() - retention_days * DAY
-    async with database.write() as connection:
-        await decisions.purge(connection, before_id=first_id_of(before))
-        await outcomes.purge(connection, before=before, before_id=first_id_of(before))
-        await observations.purge(connection, before_id=first_id_of(before))
-        await usage.purge(connection, before_day=before // DAY)
-        await folds.purge_waiting(connection, before_minute=now_ms() // MINUTE - MINUTES_TO_WAIT)
-        await rollups.purge_tallies(connection, before_minute=before // MINUTE)
-        await exposures.purge(connection, before=before, before_day=before // DAY)
-        await conversions.purge(connection, before=before)
-        await folds.purge_minutes(connection, before_minute=now_ms() // MINUTE - MINUTES_FOR_OUTAGES)
-        await snapshots.purge(connection, before=before)
-        await idempotent_answers.purge(connection, before=now_ms() - DAYS_OF_IDEMPOTENCY * DAY)
-        await rollups.purge(connection, before_day=before // DAY)
+    now = now_ms()
+    before = now - retention_days * DAY
+    expired = (
+        decisions.expired(before_id=first_id_of(before)),
+        outcomes.expired(before=before, before_id=first_id_of(before)),
+        observations.expired(before_id=first_id_of(before)),
+        usage.expired(before_day=before // DAY),
+        *rollups.expired(before_minute=before // MINUTE),
+        *exposures.expired(before=before),
+        conversions.expired(before=before),
+        snapshots.expired(before=before),
+        folds.expired_pending(before_minute=now // MINUTE - MINUTES_TO_WAIT),
+        folds.expired_minutes(before_minute=now // MINUTE - MINUTES_FOR_OUTAGES),
+        idempotent_answers.expired(before=now - DAYS_OF_IDEMPOTENCY * DAY),
+    )
+    await purging.purge(database, expired)

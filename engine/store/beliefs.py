@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import delete, func, insert, select, tuple_
+from sqlalchemy import func, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.kernel.beliefs import Knowledge
 from engine.model.scope import Scope
+from engine.store.connection.purging import Expired
 from engine.store.tables import beliefs
 
 
@@ -122,13 +123,12 @@ async def newest_versions(connection: AsyncConnection) -> dict[tuple[int, str], 
     return {(merchant, placement): version for merchant, placement, version in await connection.execute(query)}
 
 
-async def purge(connection: AsyncConnection, *, before: int) -> int:
-    """Forget snapshots that no decision since an instant can name: those that had a successor by then."""
+def expired(*, before: int) -> Expired:
+    """Return the snapshots that no decision since an instant can name: those that had a successor by then."""
     where = (beliefs.c.merchant_id, beliefs.c.placement)
     successor = func.lead(beliefs.c.made_at).over(
         partition_by=(*where, beliefs.c.reward, beliefs.c.bucket), order_by=beliefs.c.version
     )
     named = select(*where, beliefs.c.version, successor.label("replaced_at")).subquery()
     gone = select(named.c.merchant_id, named.c.placement, named.c.version).where(named.c.replaced_at < before)
-    result = await connection.execute(delete(beliefs).where(tuple_(*where, beliefs.c.version).in_(gone)))
-    return result.rowcount
+    return Expired(beliefs, tuple_(*where, beliefs.c.version).in_(gone))

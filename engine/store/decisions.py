@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, delete, select, update
+from sqlalchemy import Select, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.store.connection.bulk import insert_many
+from engine.store.connection.purging import Expired
 from engine.store.tables import decisions
 
 
@@ -138,7 +139,6 @@ async def chunk(connection: AsyncConnection, *, after_id: str, limit: int) -> li
     return await _rows(connection, _all().where(decisions.c.id > after_id).order_by(decisions.c.id).limit(limit))
 
 
-async def purge(connection: AsyncConnection, *, before_id: str) -> int:
-    """Delete decisions older than an id, which begins with its time."""
-    result = await connection.execute(delete(decisions).where(decisions.c.id < before_id))
-    return result.rowcount
+def expired(*, before_id: str) -> Expired:
+    """Return the decisions older than an id, which begins with its time."""
+    return Expired(decisions, decisions.c.id < before_id)

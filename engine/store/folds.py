@@ -15,6 +15,7 @@ from engine.statistics.evidence import DayRow, PendingRow
 from engine.statistics.outages import MinuteRow
 from engine.store import observations, tables
 from engine.store.connection.bulk import insert_many
+from engine.store.connection.purging import Expired
 from engine.store.experiments import exposures, tracks
 from engine.store.experiments.exposures import Exposure, OutcomeCell, UnitKey
 from engine.store.observations import ObservationCell
@@ -289,10 +290,9 @@ async def minute_rows(connection: AsyncConnection, scope: Scope, *, since: int) 
     return [MinuteRow(row[0], *map(int, row[1:])) for row in await connection.execute(query)]
 
 
-async def purge_minutes(connection: AsyncConnection, *, before_minute: int) -> int:
-    """Delete the minutes before one; return how many rows went."""
-    result = await connection.execute(delete(minutes).where(minutes.c.minute < before_minute))
-    return result.rowcount
+def expired_minutes(*, before_minute: int) -> Expired:
+    """Return the sums of minutes before one."""
+    return Expired(minutes, minutes.c.minute < before_minute)
 
 
 async def starts(connection: AsyncConnection) -> dict[str, int]:
@@ -313,12 +313,9 @@ async def buckets(connection: AsyncConnection, scope: Scope) -> list[str]:
     return list((await connection.execute(query)).scalars())
 
 
-async def purge_waiting(connection: AsyncConnection, *, before_minute: int) -> int:
-    """Minutes that nothing waits for any more."""
-    result = await connection.execute(
-        delete(pending_trials).where(pending_trials.c.minute < before_minute, pending_trials.c.trials == 0)
-    )
-    return result.rowcount
+def expired_pending(*, before_minute: int) -> Expired:
+    """Return the minutes before one that no decision is pending from."""
+    return Expired(pending_trials, (pending_trials.c.minute < before_minute) & (pending_trials.c.trials == 0))
 
 
 async def has_usage(connection: AsyncConnection) -> bool:

@@ -10,12 +10,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.scope import Scope
 from engine.model.timestamps import DAY, first_id_of
 from engine.store.connection.bulk import insert_many
+from engine.store.connection.purging import Expired
 from engine.store.experiments import tracks
 from engine.store.tables import decisions, observations
 
@@ -177,7 +178,6 @@ async def repeated(
     return frozenset(beyond)
 
 
-async def purge(connection: AsyncConnection, *, before_id: str) -> int:
-    """Forget lessons of decisions older than an id; what was learned from them stays."""
-    result = await connection.execute(delete(observations).where(observations.c.decision_id < before_id))
-    return result.rowcount
+def expired(*, before_id: str) -> Expired:
+    """Return the observations of decisions older than an id; what was learned from them stays."""
+    return Expired(observations, observations.c.decision_id < before_id)

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.model.outcome import EventKey, Retraction
 from engine.model.outcome import OutcomeRow as OutcomeRow
 from engine.store.connection.bulk import insert_many
+from engine.store.connection.purging import Expired
 from engine.store.tables import outcomes
 
 COLUMNS = OutcomeRow.__struct_fields__
@@ -103,11 +104,10 @@ async def remove(connection: AsyncConnection, rows: Sequence[OutcomeRow]) -> Non
         await connection.execute(delete(outcomes).where(outcomes.c.merchant_id == merchant_id, key.in_(keys)))
 
 
-async def purge(connection: AsyncConnection, *, before: int, before_id: str) -> int:
-    """Delete outcomes of decisions older than an id, and purchases without a decision from before an instant.
+def expired(*, before: int, before_id: str) -> Expired:
+    """Return the outcomes of decisions older than an id, and purchases without a decision from before an instant.
 
     An outcome is deleted with its decision, whatever time it names, because sums are made from both.
     """
     alone = outcomes.c.decision_id.is_(None) & (outcomes.c.occurred_at < before)
-    result = await connection.execute(delete(outcomes).where(or_(alone, outcomes.c.decision_id < before_id)))
-    return result.rowcount
+    return Expired(outcomes, or_(alone, outcomes.c.decision_id < before_id))

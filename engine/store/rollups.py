@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, case, delete, func, select, update
+from sqlalchemy import bindparam, case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.model.timestamps import DAY, MINUTE
 from engine.statistics.share import Share
 from engine.store.connection.bulk import insert_many
+from engine.store.connection.purging import Expired
 from engine.store.tables import decisions, field_days, field_faults, rollup_cursor, rule_days, rule_fired, tallies
 
 TALLY_COLUMNS = ("merchant_id", "placement", "minute", "candidate", "firsts")
@@ -173,19 +175,16 @@ async def faults(connection: AsyncConnection, merchant_id: int, *, since_day: in
     return {field: Faults(int(times), int(last_at)) for field, times, last_at in rows}
 
 
-async def purge(connection: AsyncConnection, *, before_day: int) -> None:
-    for table in (rule_days, field_days, field_faults):
-        await connection.execute(delete(table).where(table.c.day < before_day))
+def expired(*, before_minute: int) -> list[Expired]:
+    """Return the counts of rules, fields and first candidates before a minute; of its day, all stay."""
+    before_day = before_minute * MINUTE // DAY
+    by_day = [Expired(table, table.c.day < before_day) for table in (rule_days, field_days, field_faults)]
+    return [*by_day, Expired(tallies, tallies.c.minute < before_minute)]
 
 
 async def add_firsts(connection: AsyncConnection, firsts: dict[tuple[int, str, int, str], int]) -> None:
     rows = sorted((*cell, count) for cell, count in firsts.items())
     await insert_many(connection, tallies, TALLY_COLUMNS, rows, on_conflict="add")
-
-
-async def purge_tallies(connection: AsyncConnection, *, before_minute: int) -> int:
-    result = await connection.execute(delete(tallies).where(tallies.c.minute < before_minute))
-    return result.rowcount
 
 
 async def shares(connection: AsyncConnection, merchant_id: int, placement: str, *, since_minute: int) -> list[Share]:

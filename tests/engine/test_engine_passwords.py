@@ -153,3 +153,12 @@ def sqlite_error(code: int) -> sqlite3.OperationalError:
 ])  # fmt: skip
 def test_faults_of_the_database_are_told_from_defects(error: Any, passes: bool) -> None:
     assert is_temporary(error) == passes
+
+
+@pytest.mark.anyio
+async def test_a_turn_that_fails_is_free_again(passwords):
+    for _ in range(2 * MOST_WAITING):
+        with pytest.raises(ValueError, match="broken"), passwords.turn():
+            raise ValueError("broken")
+    with passwords.turn():
+        assert not await passwords.matches(None, GOOD)

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.facts import History, Past
+from engine.store.connection.purging import Expired
 from engine.store.tables import usage
 
 _encode = msgspec.json.Encoder().encode
@@ -66,6 +66,6 @@ def history(rows: Sequence[UsageRow], placement: str, *, today: int, weight: Seq
     return {name: Past(trials, successes, int(purchases)) for name, (trials, successes, purchases) in sums.items()}
 
 
-async def purge(connection: AsyncConnection, *, before_day: int) -> int:
-    result = await connection.execute(delete(usage).where(usage.c.day < before_day))
-    return result.rowcount
+def expired(*, before_day: int) -> Expired:
+    """Return the purchases of customers before a day."""
+    return Expired(usage, usage.c.day < before_day)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.outcome import Source
 from engine.model.timestamps import DAY
 from engine.store import accounts
 from engine.store.connection.bulk import insert_many
+from engine.store.connection.purging import Expired
 from engine.store.experiments.exposures import OutcomeCell
 from engine.store.folds import BOUGHT, Sums
 from engine.store.tables import experiment_conversions, experiment_exposures
@@ -108,6 +109,6 @@ async def fold_all(connection: AsyncConnection, sums: Sums) -> None:
             fold(sums, ConversionRow(*row), currency)
 
 
-async def purge(connection: AsyncConnection, *, before: int) -> None:
-    """Delete the purchases from before an instant (epoch ms)."""
-    await connection.execute(delete(experiment_conversions).where(experiment_conversions.c.occurred_at < before))
+def expired(*, before: int) -> Expired:
+    """Return the purchases from before an instant (epoch ms)."""
+    return Expired(experiment_conversions, experiment_conversions.c.occurred_at < before)

@@ -9,7 +9,9 @@ import msgspec
 from sqlalchemy import and_, delete, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.model.timestamps import DAY
 from engine.store.connection.bulk import insert_many
+from engine.store.connection.purging import Expired
 from engine.store.experiments.sums import HOURS_A_DAY, UnitTotals
 from engine.store.tables import experiment_changes, experiment_exposures, experiment_outcomes, experiment_sums
 from engine.store.tables.experiments import UNIT_KEY
@@ -151,7 +153,9 @@ async def _bought(connection: AsyncConnection, keys: Sequence[tuple[Any, ...]]) 
     return [(_Exposed(*row[:width]), int(row[width]), int(row[width + 1])) for row in await connection.execute(query)]
 
 
-async def purge(connection: AsyncConnection, *, before: int, before_day: int) -> None:
-    """Delete what is known of units before a time (epoch ms); the sums stay."""
-    await connection.execute(delete(experiment_exposures).where(experiment_exposures.c.exposed_at < before))
-    await connection.execute(delete(experiment_outcomes).where(experiment_outcomes.c.day < before_day))
+def expired(*, before: int) -> list[Expired]:
+    """Return what is known of units before a time (epoch ms); the sums stay."""
+    return [
+        Expired(experiment_exposures, experiment_exposures.c.exposed_at < before),
+        Expired(experiment_outcomes, experiment_outcomes.c.day < before // DAY),
+    ]

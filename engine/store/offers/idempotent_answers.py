@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.store.connection.bulk import insert_many
+from engine.store.connection.purging import Expired
 from engine.store.tables import idempotent_answers
 
 _COLUMNS = ("merchant_id", "key", "request", "answer", "created_at")
@@ -35,6 +36,6 @@ async def keep(connection: AsyncConnection, merchant_id: int, key: str, answer: 
     await connection.execute(query.values(answer=answer))
 
 
-async def purge(connection: AsyncConnection, *, before: int) -> None:
-    """Delete answers that were given before a time; their keys may then be used again."""
-    await connection.execute(delete(idempotent_answers).where(idempotent_answers.c.created_at < before))
+def expired(*, before: int) -> Expired:
+    """Return the answers that were given before a time; their keys may then be used again."""
+    return Expired(idempotent_answers, idempotent_answers.c.created_at < before)
