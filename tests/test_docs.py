@@ -129,7 +129,7 @@ def test_every_metric_is_documented_and_no_other_is():
 
 
 def test_the_command_line_is_documented_with_all_options():
-    rows = re.findall(r"^\| `(tap2 [a-z ]+[a-z])[A-Z_ ]*` \| (.*?) \|", COMMANDS, re.MULTILINE)
+    rows = re.findall(r"^\| `(tap2 [a-z -]+[a-z])[A-Z_ ]*` \| (.*?) \|", COMMANDS, re.MULTILINE)
     reports = {name: set(re.findall(r"`(--[a-z-]+)`", given)) for name, given in rows}
     assert reports == {name: options(command) for name, command in commands(main, "tap2")}
 
@@ -137,7 +137,7 @@ def test_the_command_line_is_documented_with_all_options():
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_command_that_is_named_exists(page):
     learned = [name for name, _ in commands(main, "tap2")]
-    for named in re.findall(r"\btap2((?: [a-z]+)+)", code(page.read_text())):
+    for named in re.findall(r"\btap2((?: [a-z]+(?:-[a-z]+)*)+)", code(page.read_text())):
         words = f"tap2{named}"
         assert any(f"{words} ".startswith(f"{one} ") or one.startswith(f"{words} ") for one in learned), words
 

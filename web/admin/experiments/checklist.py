@@ -10,7 +10,7 @@ from engine.experiments.checks import problems_of_experiment
 from engine.experiments.log_answers import LogAnswer
 from engine.model.experiment import Experiment
 from engine.model.resource import Resource
-from web.admin.experiments.experiment_size import AudienceReach, Reader, SizeView, reach_of, size_view
+from web.admin.experiments.experiment_size import AudienceReach, ExperimentReader, SizeView, reach_of, size_view
 from web.admin.experiments.experiment_words import METRICS, UNITS
 from web.admin.experiments.log_words import answer_text, counts
 from web.format import Show
@@ -27,7 +27,7 @@ class Check:
     is_running: bool = False
 
 
-async def checklist(frame: Reader, configuration: Configuration, resource: Resource) -> Sequence[Check]:
+async def checklist(frame: ExperimentReader, configuration: Configuration, resource: Resource) -> Sequence[Check]:
     """Return the points to check before a start."""
     document: Experiment = resource.document
     reach = await reach_of(frame, configuration, resource.place, document.audience)

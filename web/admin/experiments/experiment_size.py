@@ -26,7 +26,7 @@ SMALLEST_SHARE = 1e-6
 FEW_A_DAY = 10
 
 
-class Reader(Protocol):
+class ExperimentReader(Protocol):
     """Whoever reads about an experiment: a merchant's person on a page, or the command line."""
 
     @property
@@ -67,7 +67,9 @@ class SizeView:
 UNREADABLE = SizeView("Fill in the numbers above to see how many customers are needed.", "", "", "", None)
 
 
-async def size_view(frame: Reader, placement: str, document: Experiment | None, reach: AudienceReach) -> SizeView:
+async def size_view(
+    frame: ExperimentReader, placement: str, document: Experiment | None, reach: AudienceReach
+) -> SizeView:
     """Return the size of an experiment whose audience reaches so many."""
     if document is None:
         return UNREADABLE
@@ -125,7 +127,9 @@ def _why_not(document: Experiment, answer: SizeAnswer) -> str:
     return "A change this large cannot happen at this conversion. Look for a smaller one."
 
 
-async def reach_of(frame: Reader, configuration: Configuration, placement: str, audience: object) -> AudienceReach:
+async def reach_of(
+    frame: ExperimentReader, configuration: Configuration, placement: str, audience: object
+) -> AudienceReach:
     """Return how many of the newest decisions of the last week are in an audience; None is everybody."""
     logged = await frame.engine.logbook.search(frame.merchant.id, placement=placement, limit=SAMPLE)
     rows = [each.row for each in logged if each.row.decided_at >= frame.show.now - WEEK]

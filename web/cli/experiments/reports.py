@@ -27,7 +27,7 @@ from web.format import Show, viewer_locale
 
 
 @dataclass(frozen=True)
-class Operator:
+class CommandLineReader:
     """The reader at the command line, in the merchant's language and time zone."""
 
     engine: Engine
@@ -52,7 +52,7 @@ def results(side: Side, *, id: str, phase: int, kind: str | None, output: Binary
         await engine.supervisor.add_up()
         resource = await engine.experiments.get(merchant.id, side.placement, id)
         look = await engine.experiment_results.look(merchant.id, resource, now=now_ms(), phase=phase)
-        content = await _file(Operator(engine, merchant), resource, look, kind) if kind else b""
+        content = await _file(CommandLineReader(engine, merchant), resource, look, kind) if kind else b""
         plain: dict[str, Any] = msgspec.to_builtins(look)
         return content, plain
 
@@ -63,17 +63,17 @@ def results(side: Side, *, id: str, phase: int, kind: str | None, output: Binary
         show(plain, json=json)
 
 
-async def _file(operator: Operator, resource: Resource, look: Results, kind: str) -> bytes:
+async def _file(reader: CommandLineReader, resource: Resource, look: Results, kind: str) -> bytes:
     """Return the results as the pages offer them for download."""
     document: Experiment = resource.document
     if kind == "json":
         return msgspec.json.encode(look)
     if kind == "csv":
         return csv_text(csv_rows(document, look)).encode()
-    configuration = await operator.engine.catalogue.configuration(operator.merchant.id)
+    configuration = await reader.engine.catalogue.configuration(reader.merchant.id)
     labels = labels_of(configuration.documents("candidate", resource.place))
-    shown = Look(document, look, operator.show, operator.merchant.currency, labels)
-    return pdf_of(shown, view_of(shown), summary(document, look, operator.show))
+    shown = Look(document, look, reader.show, reader.merchant.currency, labels)
+    return pdf_of(shown, view_of(shown), summary(document, look, reader.show))
 
 
 @click.command("size")
@@ -97,10 +97,10 @@ def checklist(side: Side, *, id: str, json: bool) -> None:
     """Show what to check before the start."""
 
     async def work(engine: Engine) -> list[dict[str, Any]]:
-        operator = Operator(engine, await side.merchant_of(engine))
-        resource = await engine.experiments.get(operator.merchant.id, side.placement, id)
-        configuration = await engine.catalogue.configuration(operator.merchant.id)
-        points = await points_of(operator, configuration, resource)
+        reader = CommandLineReader(engine, await side.merchant_of(engine))
+        resource = await engine.experiments.get(reader.merchant.id, side.placement, id)
+        configuration = await engine.catalogue.configuration(reader.merchant.id)
+        points = await points_of(reader, configuration, resource)
         return [
             {"check": point.title, "done": point.is_done, "needed": point.is_needed, "detail": point.text}
             for point in points
