@@ -35,7 +35,7 @@ WIDE_FUNCTIONS = 5
 NOUN_CLAUSES = 0.03
 FORBIDDEN_NAMES = 0
 CLASSES_TWICE = 4  # goal 0
-TEST_RATIO = 0.705
+TEST_RATIO = 0.7
 
 
 def module(name: str, text: str) -> Module:
