@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -61,8 +63,9 @@ class HealthMonitor:
             rows = await decisions.newest(connection, merchant_id, placement=placement, limit=MOST_READ)
             reported = await outcomes.of_decisions(connection, [row.id for row in rows])
             versions = await snapshots.last_versions(connection, scope, limit=1)
-            weights = await _weights_by_day(connection, merchant_id, placement)
-        seen = [_seen(row, active, reported.get(row.id, [])) for row in rows]
+            days = await _rows_by_day(connection, merchant_id, placement)
+        # Reading thousands of answers takes long enough to delay decisions.
+        seen, weights = await asyncio.to_thread(_read, active, rows, reported, days)
         return DataHealth(
             decisions=len(rows),
             audiences=audiences(active.plan.ids, seen),
@@ -73,6 +76,18 @@ class HealthMonitor:
         )
 
 
+def _read(
+    active: Active,
+    rows: Sequence[DecisionRow],
+    reported: Mapping[str, list[OutcomeRow]],
+    days: Mapping[int, Sequence[DecisionRow]],
+) -> tuple[list[Seen], list[DayWeights]]:
+    """Read the answers of the newest decisions, and those of each day."""
+    seen = [_seen(row, active, reported.get(row.id, [])) for row in rows]
+    weights = [day_weights(day, map(decoded, of_day)) for day, of_day in days.items()]
+    return seen, [day for day in weights if day.decisions]
+
+
 def _seen(row: DecisionRow, active: Active, events: list[OutcomeRow]) -> Seen:
     answer = read_answer(row.answer)
     excluded = {candidate.id for candidate in answer.excluded}
@@ -81,9 +96,9 @@ def _seen(row: DecisionRow, active: Active, events: list[OutcomeRow]) -> Seen:
     return Seen(frozenset(name for name in active.plan.ids if name not in excluded), succeeded)
 
 
-async def _weights_by_day(connection: AsyncConnection, merchant_id: int, placement: str) -> list[DayWeights]:
-    """Return the weights of a sample of each of the last days that had decisions, the newest day first."""
-    today, result = now_ms() // DAY, []
+async def _rows_by_day(connection: AsyncConnection, merchant_id: int, placement: str) -> dict[int, list[DecisionRow]]:
+    """Return a sample of each of the last days that had decisions, the newest day first."""
+    today, result = now_ms() // DAY, {}
     for day in range(today, today - DAYS, -1):
         rows = await decisions.last_between(
             connection,
@@ -93,5 +108,6 @@ async def _weights_by_day(connection: AsyncConnection, merchant_id: int, placeme
             before_id=first_id_of((day + 1) * DAY),
             limit=MOST_A_DAY,
         )
-        result.append(day_weights(day, map(decoded, rows)))
-    return [each for each in result if each.decisions]
+        if rows:
+            result[day] = rows
+    return result
