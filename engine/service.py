@@ -48,6 +48,7 @@ from engine.insights.data_health import HealthMonitor
 from engine.insights.learning_history import Insights
 from engine.jobs import Job, JobRunner
 from engine.learning.live import Live
+from engine.learning.settled_variants import SettledVariants
 from engine.migrate import upgrade
 from engine.offers.budgets import Budgets
 from engine.offers.holds import Holds
@@ -104,11 +105,12 @@ class Engine:
         self.log_questions = LogQuestions(database, configurations, self.previews)
         weights = [bandits.recency_weight(age, settings.half_life_days) for age in range(settings.retention_days + 1)]
         usage = UsageLoader(database)
-        self.variant_reader = VariantReader(self.live, usage, self.hasher, weights)
+        self.settled = SettledVariants(database)
+        self.variant_reader = VariantReader(self.live, usage, self.settled, self.hasher, weights)
         self.decider = Decider(
             self.live,
             self.recorder,
-            CustomerReaders(usage, BudgetReader(database)),
+            CustomerReaders(usage, BudgetReader(database), self.settled),
             self.hasher,
             timeout_seconds=settings.decision_timeout_ms / 1000,
             weights=weights,

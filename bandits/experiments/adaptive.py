@@ -11,12 +11,18 @@ hold for their mean (Waudby-Smith et al., 2024, section 3). Chances must stay ab
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bandits.experiments.moments import MetricEstimate, Moments, mean_of
+from bandits.experiments.chances import standings
+from bandits.experiments.moments import MetricEstimate, Moments, mean_of, ratio_of
+from bandits.experiments.sequential import anytime_p_value, precision_for
 
 Floats = NDArray[np.float64]
+_PRECISION = precision_for(10_000)
 
 
 def scores(assigned: ArrayLike, chances: ArrayLike, rewards: ArrayLike, *, variants: int) -> Floats:
@@ -54,3 +60,101 @@ def _past_means(is_assigned: Floats, rewards: Floats) -> Floats:
     overall = sums.sum(axis=1) / np.maximum(1.0, counts.sum(axis=1))
     means: Floats = (sums + overall[:, None]) / (counts + 1.0)
     return means
+
+
+class SharesPeriod(NamedTuple):
+    """Units that came while the shares stayed: each variant's share, units, and sums of their y and y squared (V,)."""
+
+    shares: Floats
+    units: Floats
+    sums: Floats
+    squares: Floats
+
+
+class SharesPast(NamedTuple):
+    """The units of earlier periods by variant (V,), and the sums of their y."""
+
+    units: Floats
+    sums: Floats
+
+    @classmethod
+    def nothing(cls, variants: int) -> SharesPast:
+        return cls(np.zeros(variants), np.zeros(variants))
+
+    def after(self, period: SharesPeriod) -> SharesPast:
+        return SharesPast(self.units + period.units, self.sums + period.sums)
+
+    @property
+    def means(self) -> Floats:
+        """Return the means by variant, shrunk to that of all; 0 at first."""
+        overall = self.sums.sum() / max(1.0, self.units.sum())
+        means: Floats = (self.sums + overall) / (self.units + 1.0)
+        return means
+
+
+def moments_of(periods: Iterable[SharesPeriod], before: SharesPast | None = None) -> tuple[Moments, SharesPast]:
+    """Return the moments of all variants' scores, from periods in their order, and the past to go on from.
+
+    The means m are those of the periods before, so sums are enough; with a unit in each period they are `scores`.
+    """
+    past = before
+    total: Moments | None = None
+    for period in periods:
+        past = past or SharesPast.nothing(len(period.shares))
+        moments = _scores_of(period, past.means)
+        total = moments if total is None else total + moments
+        past = past.after(period)
+    if total is None or past is None:
+        raise ValueError("there must be a period")
+    return total, past
+
+
+def _scores_of(period: SharesPeriod, means: Floats) -> Moments:
+    """Return the moments of the scores of a period's units."""
+    shares, units, sums, squares = period
+    n = float(units.sum())
+    rest = sums - units * means
+    own = units * means + rest / shares
+    spread = squares - 2 * means * sums + units * means**2
+    own_squares = units * means**2 + 2 * means * rest / shares + spread / shares**2
+    crossed = np.outer(own, means)
+    products = crossed + crossed.T + (n - units[:, None] - units) * np.outer(means, means)
+    np.fill_diagonal(products, own_squares + (n - units) * means**2)
+    return Moments(n, own + (n - units) * means, products)
+
+
+def variant_estimate(moments: Moments, variant: int) -> MetricEstimate:
+    """Return the mean of a variant, from the moments of all variants' scores."""
+    return mean_of(_of(moments, [variant]))
+
+
+def adaptive_lift(moments: Moments, variant: int, control: int = 0) -> MetricEstimate:
+    """Return variant over control, less 1: both have a score of every unit, so it is a ratio of sums (delta method)."""
+    ratio = ratio_of(_of(moments, [variant, control]))
+    return MetricEstimate(ratio.value - 1, ratio.variance, ratio.n)
+
+
+def _of(moments: Moments, variants: list[int]) -> Moments:
+    return Moments(moments.n, moments.totals[variants], moments.products[np.ix_(variants, variants)])
+
+
+def moved_shares(estimates: list[MetricEstimate], *, floor: float) -> list[float]:
+    """Return the shares of Thompson sampling: each variant's chance to be the best, above an additive floor."""
+    room = 1.0 - floor * len(estimates)
+    return [floor + room * standing.chance_to_win for standing in standings(estimates)]
+
+
+def shares_p_value(shares: Floats, units: Floats) -> float:
+    """Return how likely units (H, V) come in shares this far from those of their hours (H, V); valid at every look.
+
+    Units less what was expected are a martingale. The bound over variants is Bonferroni's.
+    """
+    hourly = units.sum(axis=1, keepdims=True)
+    n = float(hourly.sum())
+    if not n:
+        return 1.0
+    off = (units - hourly * shares).sum(axis=0) / n
+    variances = (hourly * shares * (1 - shares)).sum(axis=0) / n
+    pairs = zip(off.tolist(), variances.tolist(), strict=True)
+    p_values = [anytime_p_value(MetricEstimate(value, variance, n), _PRECISION) for value, variance in pairs]
+    return min(1.0, len(p_values) * min(p_values))

@@ -15,7 +15,7 @@ from engine.decisions.customers import Hasher, UsageLoader
 from engine.decisions.offer_holds import BudgetReader, OfferInput, holds_of, transitions_of
 from engine.decisions.recorder import HoldRefused, Overloaded, Recorder
 from engine.intake.context import FactNote
-from engine.kernel.experiments.plans import with_assignments
+from engine.kernel.experiments.plans import NOTHING_GIVEN, with_assignments
 from engine.kernel.kernel import answer_to, fall_back
 from engine.kernel.offers.availability import Asking, BudgetState, too_little
 from engine.kernel.offers.quote import Cart
@@ -23,9 +23,10 @@ from engine.kernel.plan import Plan
 from engine.learning.active import Active
 from engine.learning.credit_settings import Learning
 from engine.learning.live import Live
+from engine.learning.settled_variants import SettledVariants
 from engine.model.decision import Decision
 from engine.model.errors import NotFound
-from engine.model.experiment import Assignment
+from engine.model.experiment import Assignment, GivenChance
 from engine.model.facts import UNAVAILABLE, Facts, derive
 from engine.model.offers.hold import Hold
 from engine.model.standard_vocabulary import CUSTOMER_ID
@@ -64,6 +65,13 @@ class HeldAnswer(NamedTuple):
     holds: Sequence[Hold]
 
 
+class CustomerPast(NamedTuple):
+    """What a customer tried before, and the variants of experiments that are settled already."""
+
+    usage: Sequence[UsageRow] = ()
+    given: Mapping[str, GivenChance] = NOTHING_GIVEN
+
+
 class RequestScope(NamedTuple):
     """Who asks, the customer by keyed hash, what the request's context says, and when (epoch ms)."""
 
@@ -74,10 +82,11 @@ class RequestScope(NamedTuple):
 
 
 class CustomerReaders(NamedTuple):
-    """What is read of a customer before a decision: the past, and budgets with the holds of offers."""
+    """What is read of a customer before a decision: the past, budgets with holds of offers, and settled variants."""
 
     usage: UsageLoader
     budgets: BudgetReader
+    settled: SettledVariants
 
 
 class Decider:
@@ -95,7 +104,7 @@ class Decider:
     ) -> None:
         self._live = live
         self._recorder = recorder
-        self._usage, self._budgets = readers
+        self._usage, self._budgets, self._settled = readers
         self._hasher = hasher
         self._timeout = timeout_seconds
         self._weights = weights
@@ -133,7 +142,8 @@ class Decider:
                 answers, writes = [], []
                 for active, key in zip(actives, ids, strict=True):
                     offers = await self._offers(active.plan, request) if active.plan.offers else None
-                    answer, row, learning = self._answer(active, request, usage, key, offers)
+                    past = CustomerPast(usage, await self._given(active, request))
+                    answer, row, learning = self._answer(active, request, past, key, offers)
                     ranking = [candidate.id for candidate in answer.decision.ranking]
                     writes.append(self._recorder.append(row, ranking, learning, self._exposures(answer, row)))
                     answers.append(answer)
@@ -169,13 +179,14 @@ class Decider:
         asking = asking_of(plan, request, reading.values)
         budgets = self._budgets.load(plan, asking)
         usage = await self._usage.load(request.merchant_id, request.customer) if request.customer else []
+        past = CustomerPast(usage, await self._given(active, request))
         refused: dict[str, str] = {}
         for attempt in range(2 * len(plan.offers) + 1):
             state = await (budgets if attempt == 0 else self._budgets.load(plan, asking))
             if (same := await self._same(plan, asking, state)) is not None:
                 return same
             answer, row, learning = self._answer(
-                active, request, usage, key, OfferInput(reading, asking, state, refused)
+                active, request, past, key, OfferInput(reading, asking, state, refused)
             )
             ranking = [candidate.id for candidate in answer.decision.ranking]
             transitions = transitions_of(plan, answer.decision, asking, state)
@@ -198,6 +209,12 @@ class Decider:
         facts = Facts(msgspec.json.decode(row.facts), {}, row.customer)
         return None if kept is None else HeldAnswer(DecisionAnswer(decision, facts, plan, row.answer.encode()), kept)
 
+    async def _given(self, active: Active, request: RequestScope) -> Mapping[str, GivenChance]:
+        if not active.experiments.shares:
+            return NOTHING_GIVEN
+        values, _ = active.plan.intake.read(request.context)
+        return await self._settled.of_request(request.merchant_id, active, Facts(values, {}, request.customer))
+
     async def _offers(self, plan: Plan, request: RequestScope) -> OfferInput:
         reading = plan.intake.read(request.context)
         asking = asking_of(plan, request, reading.values)
@@ -210,15 +227,15 @@ class Decider:
         return active
 
     def _answer(
-        self, active: Active, request: RequestScope, usage: list[UsageRow], key: str, offers: OfferInput | None = None
+        self, active: Active, request: RequestScope, past: CustomerPast, key: str, offers: OfferInput | None = None
     ) -> tuple[DecisionAnswer, DecisionRow, Learning]:
         plan = active.plan
         merchant_id, _, context, now = request
         values, notes = plan.intake.read(context) if offers is None else offers.reading.copy()
-        facts = facts_of(plan, values, request, usage, self._weights)
+        facts = facts_of(plan, values, request, past.usage, self._weights)
         if offers is not None:
             values[UNAVAILABLE] = offers.unavailable(plan)
-        deciding, assignments, question = active.evaluate(facts, key)
+        deciding, assignments, question = active.evaluate(facts, key, past.given)
         plan = deciding.plan
         bucket, beliefs = deciding.for_facts(values)
         decision = with_assignments(answer_to(question, plan, beliefs, expires_at=expires_at(plan, now)), assignments)

@@ -13,6 +13,7 @@ from engine.kernel.experiments.plans import with_assignments
 from engine.kernel.kernel import decide, fall_back
 from engine.learning.active import Active, compile_plan
 from engine.model.errors import NotFound
+from engine.model.experiment import GivenChance
 from engine.model.facts import Facts, History
 from engine.store import beliefs as snapshots
 from engine.store import plans
@@ -66,10 +67,18 @@ async def replay(database: Database, row: DecisionRow) -> Replay:
     )
 
 
+def _given(row: DecisionRow) -> dict[str, GivenChance]:
+    """Return the variants that a bandit's shares led to: like facts, they were logged as inputs of the decision."""
+    entries = msgspec.json.decode(row.answer)["experiments"]
+    return {
+        entry["id"]: GivenChance(entry["variant"], float(entry["chance"])) for entry in entries if "chance" in entry
+    }
+
+
 def _again(active: Active, snapshot: Snapshot, row: DecisionRow) -> bytes:
     facts, expires = facts_of(row), expires_at(active.plan, row.decided_at)
     if msgspec.json.decode(row.answer)["fallback"]:
         return encode(fall_back(active.plan, facts, row.id, expires_at=expires))
-    deciding, assignments = active.pick(facts, row.id)
+    deciding, assignments = active.pick(facts, row.id, _given(row))
     decision = decide(deciding.plan, deciding.beliefs_of(snapshot), facts, row.id, expires_at=expires)
     return encode(with_assignments(decision, assignments))

@@ -35,6 +35,7 @@ def problems_of_experiment(
     if document.unit == "device" and all(field.name != DEVICE_ID for field in around.fields):
         yield FieldProblem("unit", f"device needs the fact “{DEVICE_ID}”: declare it under Fields")
     yield from _times(document)
+    yield from _bandit(document)
     candidates, rule_ids = around.ids("candidate", placement), around.ids("rule", placement)
     setup: Placement = configuration.get("placement", "", placement).document
     for number, variant in enumerate(document.variants):
@@ -52,6 +53,20 @@ def problems_of_experiment(
         problem = _policy_problem(setup.policy, variant.policy)
         if problem:
             yield FieldProblem(f"variants/{number}/policy", problem)
+
+
+def _bandit(document: Experiment) -> Iterator[FieldProblem]:
+    """Yield what does not fit a bandit that moves the shares."""
+    if not document.is_adaptive:
+        return
+    if document.method != "sequential":
+        yield FieldProblem("method", "must be sequential where a bandit moves the shares")
+    if document.primary == "order_value" or any(each.metric == "order_value" for each in document.guardrails):
+        yield FieldProblem("primary", "a bandit compares conversion, orders and revenue, not order_value")
+    if document.counts_log:
+        yield FieldProblem("counts_log", "cannot be set where a bandit moves the shares")
+    if document.floor * len(document.variants) >= 1:
+        yield FieldProblem("floor", "leaves nothing to move: lower it")
 
 
 def _times(document: Experiment) -> Iterator[FieldProblem]:

@@ -118,16 +118,16 @@ def compare(
         for index in range(1, len(estimates)):
             past = past_of(experiment, metric, totals.names[index])
             comparison = _difference(experiment, (estimates[0], estimates[index]), planned_units, past, look)
-            ready = look > 0 and is_defined and all(_is_ready(metric, estimates[number]) for number in (0, index))
+            ready = look > 0 and is_defined and all(has_enough(metric, estimates[number]) for number in (0, index))
             comparisons.append(
                 MetricComparison(
                     metric,
                     totals.names[index],
-                    _finite(estimates[0].value),
-                    _finite(estimates[index].value),
-                    _finite(comparison.value),
-                    _finite(max(comparison.low, -1.0)) if ready else None,
-                    _finite(comparison.high) if ready else None,
+                    finite(estimates[0].value),
+                    finite(estimates[index].value),
+                    finite(comparison.value),
+                    finite(max(comparison.low, -1.0)) if ready else None,
+                    finite(comparison.high) if ready else None,
                     comparison.p_value if ready else 1.0,
                     chances[index].chance_to_win if chances else 0.0,
                     chances[index].expected_loss if chances else 0.0,
@@ -144,7 +144,7 @@ def guardrails(experiment: Experiment, totals: VariantTotals, *, planned_units: 
     for guardrail in experiment.guardrails:
         estimates = estimates_of(guardrail.metric, totals.by_variant)
         for index in range(1, len(estimates)):
-            ready = all(_is_ready(guardrail.metric, estimates[number]) for number in (0, index))
+            ready = all(has_enough(guardrail.metric, estimates[number]) for number in (0, index))
             lift = lift_of(estimates[0], estimates[index])
             broken = ready and is_broken(lift, tolerated=guardrail.tolerated_percent / 100, rho=rho)
             states.append(GuardrailState(guardrail.metric, totals.names[index], guardrail.tolerated_percent, broken))
@@ -178,9 +178,9 @@ def size_of(experiment: Experiment, metric: MetricEstimate) -> Size | None:
     if experiment.primary == "conversion":
         if metric.value * (1 + effect) >= 1:
             return None
-        goal = binary_goal(metric.value, effect, share=_share(experiment))
+        goal = binary_goal(metric.value, effect, share=error_share(experiment))
     else:
-        goal = Goal(metric.value * effect, metric.variance, share=_share(experiment))
+        goal = Goal(metric.value * effect, metric.variance, share=error_share(experiment))
     if goal.variance <= 0:
         return None
     control, *others = (variant.weight for variant in experiment.variants)
@@ -223,7 +223,7 @@ def _difference(
     lift = lift_of(control, variant)
     if not math.isfinite(lift.value) or not lift.error > 0:
         return DifferenceInterval(lift.value, math.nan, math.nan, 1.0)
-    share = _share(experiment)
+    share = error_share(experiment)
     if past is not None and agrees(lift, past.lift, past.error):
         lift = with_past(lift, past.lift, past.error)
     if experiment.method == "sequential":
@@ -243,12 +243,13 @@ def group_interval(lift: MetricEstimate, bound: float, *, share: float) -> Diffe
     return DifferenceInterval(lift.value, lift.value - margin, lift.value + margin, p_value)
 
 
-def _share(experiment: Experiment) -> float:
+def error_share(experiment: Experiment) -> float:
     """Return the chance of error of each interval: all variants together keep 5%."""
     return (1 - CONFIDENCE) / (len(experiment.variants) - 1)
 
 
-def _is_ready(metric: MetricName, estimate: MetricEstimate) -> bool:
+def has_enough(metric: MetricName, estimate: MetricEstimate) -> bool:
+    """Return whether a variant has enough units and events for an interval."""
     if not math.isfinite(estimate.value):
         return False
     return is_ready(estimate, binary=metric == "conversion")
@@ -275,5 +276,6 @@ def _pair(totals: UnitTotals, first: tuple[float, float], second: tuple[float, f
     return Moments(float(totals.units), np.array([first[0], second[0]], np.float64), products)
 
 
-def _finite(value: float) -> float | None:
+def finite(value: float) -> float | None:
+    """Return a number as JSON has it: None stands for those that it lacks."""
     return value if math.isfinite(value) else None

@@ -10,9 +10,9 @@ import msgspec
 from engine.clock import now_ms
 from engine.decisions.customers import Hasher, UsageLoader
 from engine.decisions.decide import RequestScope, decision_id, facts_of
-from engine.learning.active import Active
 from engine.learning.live import Live
-from engine.model.facts import Facts
+from engine.learning.settled_variants import SettledVariants
+from engine.model.experiment import Assignment
 
 
 class GivenVariant(msgspec.Struct, frozen=True):
@@ -28,9 +28,12 @@ class GivenVariant(msgspec.Struct, frozen=True):
 class VariantReader:
     """Assigns as decisions do, from the plans in force; stores nothing."""
 
-    def __init__(self, live: Live, usage: UsageLoader, hasher: Hasher, weights: Sequence[float]) -> None:
+    def __init__(
+        self, live: Live, usage: UsageLoader, settled: SettledVariants, hasher: Hasher, weights: Sequence[float]
+    ) -> None:
         self._live = live
         self._usage = usage
+        self._settled = settled
         self._hasher = hasher
         self._weights = weights
 
@@ -49,10 +52,12 @@ class VariantReader:
             if not active.experiments.is_empty:
                 values, _ = active.plan.intake.read(context)
                 facts = facts_of(active.plan, values, request, usage, self._weights)
-                given += _given(placement, active, facts, decision_id(request.now))
+                settled = await self._settled.of_request(merchant_id, active, facts)
+                key = decision_id(request.now)
+                lasting = [each for each in active.pick(facts, key, settled)[1] if each.unit != key]
+                given += [_given(placement, assignment) for assignment in lasting]
         return given
 
 
-def _given(placement: str, active: Active, facts: Facts, key: str) -> list[GivenVariant]:
-    lasting = [assignment for assignment in active.pick(facts, key)[1] if assignment.unit != key]
-    return [GivenVariant(placement, each.experiment, each.phase, each.variant, each.differs) for each in lasting]
+def _given(placement: str, each: Assignment) -> GivenVariant:
+    return GivenVariant(placement, each.experiment, each.phase, each.variant, each.differs)

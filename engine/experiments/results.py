@@ -12,6 +12,14 @@ from typing import Literal
 import msgspec
 
 from bandits.experiments.size import Size
+from engine.experiments.adaptive.allocation import read_shares
+from engine.experiments.adaptive.comparison import (
+    MovedTraffic,
+    compare_moved,
+    days_moved,
+    guardrails_moved,
+    mismatch_moved,
+)
 from engine.experiments.comparisons import (
     GuardrailState,
     MetricComparison,
@@ -27,6 +35,7 @@ from engine.experiments.comparisons import (
 )
 from engine.experiments.log_evidence import LogEvidence, log_evidence, units_of_log
 from engine.experiments.looks import last_hour, last_hour_of_look, looks_done, next_look
+from engine.kernel.experiments.shares import HourlyShares
 from engine.model.errors import NotFound
 from engine.model.experiment import Experiment
 from engine.model.resource import Resource
@@ -148,16 +157,21 @@ class ExperimentResults:
         async with self._database.read() as connection:
             setup = await resources.get(connection, merchant_id, "placement", "", resource.place)
             window = setup.document.window_minutes
-            last = last_hour(resource.document, window, now)
-            rows = await sums.by_day(connection, _phase_of(merchant_id, resource), last_hour=last)
+            key, last = _phase_of(merchant_id, resource), last_hour(resource.document, window, now)
+            is_moved = experiment.is_adaptive
+            rows = await (sums.by_hour(connection, key) if is_moved else sums.by_day(connection, key, last_hour=last))
+        shares = await read_shares(self._database, key, experiment) if is_moved else None
+        sums_of = rows if shares is None else MovedTraffic(experiment, rows, shares)
         work = partial(results_of, window_minutes=window, now=now, has_details=has_details)
-        return await asyncio.to_thread(work, experiment, resource.place, rows)
+        return await asyncio.to_thread(work, experiment, resource.place, sums_of)
 
     async def health(self, merchant_id: int, resource: Resource) -> Health:
         """Return what an experiment is stopped for, over all units that were exposed so far."""
+        key, experiment = _phase_of(merchant_id, resource), resource.document
         async with self._database.read() as connection:
-            rows = await sums.totals(connection, _phase_of(merchant_id, resource))
-        return health_of(resource.document, rows)
+            rows = await (sums.by_hour if experiment.is_adaptive else sums.totals)(connection, key)
+        shares = await read_shares(self._database, key, experiment) if experiment.is_adaptive else None
+        return health_of(experiment, rows, shares)
 
     async def size(self, merchant_id: int, placement: str, experiment: Experiment, *, now: int) -> SizeAnswer:
         """Return what an experiment needs, by the customers and purchases of the last week."""
@@ -183,23 +197,27 @@ def _phase_of(merchant_id: int, resource: Resource) -> PhaseKey:
     return PhaseKey(merchant_id, resource.place, resource.id, resource.document.status.phase)
 
 
-def health_of(experiment: Experiment, rows: Sequence[SumRow]) -> Health:
-    """Return the health of sums by segment and variant, of any hours."""
+def health_of(experiment: Experiment, rows: Sequence[SumRow], shares: HourlyShares | None = None) -> Health:
+    """Return the health of sums by segment and variant, of any hours; by hour where a bandit moved the `shares`."""
     exposed = VariantTotals.of(experiment, [row for row in rows if not row.segment])
     planned = _planned(experiment, exposed) or DEFAULT_PLAN
+    if shares is not None:
+        traffic = MovedTraffic(experiment, rows, shares)
+        return Health(guardrails_moved(traffic, planned_units=planned), mismatch_moved(traffic))
     return Health(guardrails(experiment, exposed, planned_units=planned), mismatch_p_value(experiment, rows))
 
 
 def results_of(
     experiment: Experiment,
     placement: str,
-    rows: Sequence[SumRow],
+    sums_of: Sequence[SumRow] | MovedTraffic,
     *,
     window_minutes: int,
     now: int,
     has_details: bool = True,
 ) -> Results:
-    """Return the results of sums by segment, hour and variant."""
+    """Return the results of sums by segment, hour and variant, or of traffic whose shares a bandit moved."""
+    rows, shares = (sums_of.rows, sums_of.shares) if isinstance(sums_of, MovedTraffic) else (sums_of, None)
     everybody = [row for row in rows if not row.segment]
     last = last_hour(experiment, window_minutes, now)
     over = [row for row in rows if row.hour <= last]
@@ -207,8 +225,13 @@ def results_of(
     matured = [row for row in over if not row.segment]
     totals, exposed = VariantTotals.of(experiment, matured), VariantTotals.of(experiment, everybody)
     planned = _planned(experiment, exposed)
-    comparisons = compare(experiment, totals, planned_units=planned or DEFAULT_PLAN, look=look)
-    health = health_of(experiment, rows)
+    traffic = MovedTraffic(experiment, everybody, shares) if shares is not None else None
+    units = planned or DEFAULT_PLAN
+    if traffic is not None:
+        comparisons = compare_moved(traffic.until(last), planned_units=units)
+    else:
+        comparisons = compare(experiment, totals, planned_units=units, look=look)
+    health = health_of(experiment, rows, shares)
     pace, evidence = _units_a_day(experiment, exposed, now), log_evidence(experiment, totals)
     verdict = _verdict(experiment, comparisons, health, is_complete=bool(planned and totals.units >= planned))
     left = None
@@ -221,7 +244,7 @@ def results_of(
         as_of=now,
         phase=experiment.status.phase,
         matured_share=totals.units / exposed.units if exposed.units else 0.0,
-        variants=_variants(experiment, exposed, totals),
+        variants=_variants(experiment, exposed, totals, traffic),
         verdict=verdict,
         comparisons=comparisons,
         guardrails=health.guardrails,
@@ -229,8 +252,8 @@ def results_of(
         planned_units=planned,
         units_a_day=pace,
         days_left=left,
-        history=_history(experiment, matured, planned or DEFAULT_PLAN) if has_details else [],
-        segments=_segments(experiment, over, planned or DEFAULT_PLAN, look) if has_details else [],
+        history=_history(experiment, matured, units, shares) if has_details else [],
+        segments=_segments(experiment, over, units, look) if has_details else [],
         log=evidence,
         next_look=next_look(experiment, window_minutes, now),
     )
@@ -257,20 +280,25 @@ def _units_a_day(experiment: Experiment, exposed: VariantTotals, now: int) -> fl
     return exposed.units / max((ended - began) / DAY, 1 / HOURS_A_DAY) if began is not None else 0.0
 
 
-def _variants(experiment: Experiment, exposed: VariantTotals, matured: VariantTotals) -> list[VariantUnits]:
+def _variants(
+    experiment: Experiment, exposed: VariantTotals, matured: VariantTotals, traffic: MovedTraffic | None
+) -> list[VariantUnits]:
     weights = sum(variant.weight for variant in experiment.variants)
+    shares = [variant.weight / weights for variant in experiment.variants] if traffic is None else traffic.expected()
     return [
         VariantUnits(
             variant.id,
             variant.name,
-            variant.weight / weights,
+            share,
             shown.units,
             over.units,
             over.converted,
             over.orders,
             over.revenue,
         )
-        for variant, shown, over in zip(experiment.variants, exposed.by_variant, matured.by_variant, strict=True)
+        for variant, share, shown, over in zip(
+            experiment.variants, shares, exposed.by_variant, matured.by_variant, strict=True
+        )
     ]
 
 
@@ -303,7 +331,12 @@ def _verdict(
     return ExperimentVerdict("keep_going", best.variant, best.lift, best.low, best.high)
 
 
-def _history(experiment: Experiment, matured: Sequence[SumRow], planned: int) -> list[LiftPoint]:
+def _history(
+    experiment: Experiment, matured: Sequence[SumRow], planned: int, shares: HourlyShares | None
+) -> list[LiftPoint]:
+    if shares is not None:
+        days = days_moved(MovedTraffic(experiment, matured, shares), planned_units=planned)
+        return [_point(day, comparison) for day, comparisons in days for comparison in comparisons]
     points: list[LiftPoint] = []
     primary = (experiment.primary,)
     totals = VariantTotals.of(experiment, ())
@@ -314,8 +347,12 @@ def _history(experiment: Experiment, matured: Sequence[SumRow], planned: int) ->
         # Between looks there is no interval that holds.
         look = look if experiment.method != "group_sequential" or last_hour_of_look(experiment, look) == over else 0
         for each in compare(experiment, totals, planned_units=planned, metrics=primary, has_chances=False, look=look):
-            points.append(LiftPoint(day, each.variant, each.value, each.control_value, each.lift, each.low, each.high))
+            points.append(_point(day, each))
     return points
+
+
+def _point(day: int, each: MetricComparison) -> LiftPoint:
+    return LiftPoint(day, each.variant, each.value, each.control_value, each.lift, each.low, each.high)
 
 
 def _day_of(row: SumRow) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.clock import now_ms
+from engine.experiments.adaptive.allocation import move_shares
 from engine.experiments.comparisons import has_mismatch
 from engine.experiments.experiments import Experiments
 from engine.experiments.results import ExperimentResults, Health, Results
@@ -24,6 +26,7 @@ log = structlog.get_logger()
 ENGINE = "engine"
 """The actor's name in the audit log for what no person did."""
 
+ENOUGH_TO_WIN = 0.95
 UNITS_A_TRANSACTION = 200
 """Decisions wait for the writer, so each transaction is short."""
 
@@ -56,6 +59,10 @@ class Supervisor:
     async def _look_after(self, actor: Actor, resource: Resource, now: int) -> None:
         health = await self._results.health(actor.merchant_id, resource)
         reason = reason_to_stop(resource.document, health, now)
+        if not reason and resource.document.is_adaptive:
+            await move_shares(self._database, actor.merchant_id, resource, now)
+            results = await self._results.look(actor.merchant_id, resource, now=now, has_details=False)
+            reason = reason_to_end(resource.document, results, now)
         if reason:
             log.warning("experiment stopped", placement=resource.place, experiment=resource.id, reason=reason)
             await _try(self._experiments.stop(actor, resource.place, resource.id, reason=reason))
@@ -79,6 +86,21 @@ def is_due(experiment: Experiment, now: int) -> bool:
         return False
     planned = ms_of(experiment.starts_at)
     return planned is not None and planned <= now
+
+
+def reason_to_end(experiment: Experiment, results: Results, now: int) -> str:
+    """Return which variant a bandit has found the best, as people read it; empty where it may go on."""
+    began = experiment.status.phase_started_at or now
+    if now - began < experiment.minimum_days * DAY:
+        return ""
+    primary = [each for each in results.comparisons if each.metric == experiment.primary]
+    best, chance = results.verdict.variant, max((each.chance_to_win for each in primary), default=0.0)
+    if results.verdict.kind == "worse":
+        best, chance = experiment.control.id, 1.0 - sum(each.chance_to_win for each in primary)
+    if results.verdict.kind not in ("better", "worse") or chance < ENOUGH_TO_WIN:
+        return ""
+    name = next(variant.name for variant in experiment.variants if variant.id == best)
+    return f"{name} wins: it is the best with a chance of {math.floor(100 * chance)}%, and the interval agrees"
 
 
 def reason_to_stop(experiment: Experiment, health: Health | Results, now: int) -> str:

@@ -12,13 +12,13 @@ from engine.kernel.beliefs import Knowledge, make_beliefs
 from engine.kernel.choice_beliefs import ChoiceBeliefs
 from engine.kernel.contextual_beliefs import ContextualBeliefs, matches_encoding
 from engine.kernel.experiments.evaluated import Variants
-from engine.kernel.experiments.plans import ExperimentPlans, PickKey
+from engine.kernel.experiments.plans import NOTHING_GIVEN, ExperimentPlans, PickKey
 from engine.kernel.kernel import Question
 from engine.kernel.plan import Plan, PlanDocument
 from engine.kernel.scores import AnyBeliefs
 from engine.kernel.spread import Spread
 from engine.learning.credit_settings import Learning
-from engine.model.experiment import Assignment
+from engine.model.experiment import Assignment, GivenChance
 from engine.model.facts import Facts
 from engine.model.placement import Contextual, Thompson
 from engine.model.scope import track_of
@@ -109,16 +109,23 @@ class Active(DecidingPlan):
             members[track_of(self.plan.placement.reward, self.experiments.learner(key))].append(deciding)
         return {learner: BeliefsStream(learner, plans) for learner, plans in members.items()}
 
-    def pick(self, facts: Facts, key: str) -> tuple[DecidingPlan, tuple[Assignment, ...]]:
-        """Return what decides for a request, and the request's assignments to experiments."""
-        deciding, assignments, _ = self.evaluate(facts, key)
+    def pick(
+        self, facts: Facts, key: str, given: Mapping[str, GivenChance] = NOTHING_GIVEN
+    ) -> tuple[DecidingPlan, tuple[Assignment, ...]]:
+        """Return what decides for a request, and the request's assignments to experiments.
+
+        `given` are the variants that are settled already, by experiment.
+        """
+        deciding, assignments, _ = self.evaluate(facts, key, given)
         return deciding, assignments
 
-    def evaluate(self, facts: Facts, key: str) -> tuple[DecidingPlan, tuple[Assignment, ...], Question]:
+    def evaluate(
+        self, facts: Facts, key: str, given: Mapping[str, GivenChance] = NOTHING_GIVEN
+    ) -> tuple[DecidingPlan, tuple[Assignment, ...], Question]:
         """Return the same, and the question for what decides: its rules are evaluated once."""
         if self.experiments.is_empty:
             return self, (), Question(facts, key, self.plan.compiled.evaluate(facts.values))
-        decides, assignments, question = self.experiments.pick(facts, key)
+        decides, assignments, question = self.experiments.pick(facts, key, given)
         return self.variants.get(decides, self), assignments, question
 
     def of_variants(self, variants: Variants) -> DecidingPlan:

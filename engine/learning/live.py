@@ -9,6 +9,7 @@ from types import MappingProxyType
 import structlog
 
 from engine.clock import now_ms
+from engine.kernel.experiments.shares import HourlyShares
 from engine.kernel.plan import Plan
 from engine.learning.active import Active, BeliefsStream, compile_plan
 from engine.learning.outage_watch import Outage, OutageWatch
@@ -18,6 +19,8 @@ from engine.model.scope import Scope, counts_for
 from engine.store import beliefs as snapshots
 from engine.store import folds, plans
 from engine.store.connection.database import Database
+from engine.store.experiments import shares
+from engine.store.experiments.sums import PhaseKey
 from engine.store.folds import News
 
 log = structlog.get_logger()
@@ -77,6 +80,8 @@ class Live:
                 active = self._active.get(key)
                 if active is None or active.plan.version != version:
                     await self._load(*key, version, compiled.get(key))
+                elif active.experiments.shares:
+                    await self._read_shares(key[0], active)
 
     async def _load(self, merchant_id: int, placement: str, version: int, compiled: Plan | None) -> None:
         before = self.get(merchant_id, placement)
@@ -94,6 +99,7 @@ class Live:
             except Exception as error:
                 log.error("plan not loaded", placement=placement, version=version, exc_info=error)
                 return
+            await self._read_shares(merchant_id, active)
             reward = active.plan.placement.reward
             buckets = await folds.buckets(connection, Scope(merchant_id, placement, reward))
         watch = OutageWatch(merchant_id, active.plan.placement, active.plan.ids)
@@ -106,6 +112,16 @@ class Live:
         for learner in active.streams:
             for bucket in buckets:
                 self._add_unread((*key, learner, bucket), 1)
+
+    async def _read_shares(self, merchant_id: int, active: Active) -> None:
+        """Take over the shares that a bandit moved, also for the hours to come."""
+        moved = {}
+        for experiment in active.plan.document.experiments:
+            if experiment.id in active.experiments.shares:
+                key = PhaseKey(merchant_id, active.plan.placement.key, experiment.id, experiment.status.phase)
+                async with self._database.read() as connection:
+                    moved[experiment.id] = HourlyShares(experiment, await shares.of_phase(connection, key))
+        active.experiments.shares = moved
 
     def _renewer(self, merchant_id: int, active: Active, stream: BeliefsStream) -> Renewer:
         placement = active.plan.placement.key

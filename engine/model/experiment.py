@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -31,6 +31,10 @@ LearningMode = Literal["apart", "shared", "control_only"]
 `apart`: each variant learns from its own, and begins with what was learned before the start. `shared`: all learn from
 all. `control_only`: all learn from the control and from decisions outside the experiment.
 """
+
+Allocation = Literal["fixed", "bandit"]
+"""`fixed` keeps the weights. `bandit` begins with them, and moves customers who come for the first time, hour by hour,
+towards the variants that are probably the best."""
 
 State = Literal["draft", "in_review", "approved", "running", "paused", "stopped", "concluded", "archived"]
 
@@ -138,6 +142,10 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     guardrails: Annotated[tuple[Guardrail, ...], Meta(max_length=10)] = ()
     method: Method = "sequential"
     learning: LearningMode = "apart"
+    allocation: Allocation = "fixed"
+    floor: Annotated[
+        float, Meta(ge=0.01, le=0.1, description="With `bandit`, the share that each variant gets at least.")
+    ] = 0.05
     minimum_effect_percent: Annotated[
         float, Meta(gt=0, le=1000, description="The relative change of the primary metric that should be found.")
     ] = 5.0
@@ -153,6 +161,11 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     def control(self) -> Variant:
         """Return the variant that the others are compared with."""
         return self.variants[0]
+
+    @property
+    def is_adaptive(self) -> bool:
+        """Return whether a bandit moves the shares of the variants."""
+        return self.allocation == "bandit"
 
     @property
     def salt(self) -> str:
@@ -192,6 +205,7 @@ class Assignment(msgspec.Struct, frozen=True):
     """The variant of an experiment that a decision was made by.
 
     `differs` says whether another variant could have answered differently for these facts; `unit` is who was assigned.
+    `chance` is the exact probability of this variant where a bandit moves the shares, 1 for a unit that has it already.
     """
 
     experiment: str
@@ -199,3 +213,11 @@ class Assignment(msgspec.Struct, frozen=True):
     phase: int
     unit: str
     differs: bool
+    chance: float | None = None
+
+
+class GivenChance(NamedTuple):
+    """The variant of a unit that is settled already, and the chance that is logged with it."""
+
+    variant: str
+    chance: float

@@ -8,6 +8,7 @@ from functools import lru_cache
 from rules.language.values import read_datetime
 
 DAY = 86_400_000
+HOUR = 3_600_000
 MINUTE = 60_000
 
 

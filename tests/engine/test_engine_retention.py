@@ -56,7 +56,7 @@ OTHERWISE = {
 STAY = {
     "active_plans", "amounts", "arrivals", "audit", "budget_balances", "budget_caps", "delays",
     "draft_changes", "drafts", "emergencies",
-    "experiment_changes", "experiment_sums", "fits", "fold_starts", "holds", "identities",
+    "experiment_changes", "experiment_shares", "experiment_sums", "fits", "fold_starts", "holds", "identities",
     "keys", "ledger", "merchants", "plans",
     "recovery_codes", "resources", "rollup_cursor", "rule_fired", "second_factors", "statistics", "users",
     "write_probes",

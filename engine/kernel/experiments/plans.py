@@ -7,9 +7,10 @@ decides; the kernel stays as it is.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from math import prod
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -19,6 +20,7 @@ from engine.kernel.experiments.difference import VariantDifference, variants_of
 from engine.kernel.experiments.enrolments import Enrolment, Enrolments
 from engine.kernel.experiments.evaluated import IN_FORCE, Evaluated, Variants, rule_sets
 from engine.kernel.experiments.overlay import held_back, overlaid
+from engine.kernel.experiments.shares import HourlyShares, hour_of
 from engine.kernel.experiments.teaching import groups_of, learner_of, teaching_of
 from engine.kernel.kernel import Question, limits_for
 from engine.kernel.plan import Plan, PlanDocument
@@ -30,6 +32,7 @@ from engine.model.experiment import (
     NOT_PERSONALIZED,
     Assignment,
     Experiment,
+    GivenChance,
     Variant,
 )
 from engine.model.facts import Facts
@@ -65,6 +68,7 @@ class VariantChoice(NamedTuple):
     is_enrolled: bool
 
 
+NOTHING_GIVEN: Mapping[str, GivenChance] = MappingProxyType({})
 NOT_ENROLLED = -1
 """Stands for the control where a request is not enrolled, instead of the index of a variant."""
 
@@ -88,6 +92,12 @@ class ExperimentPlans:
         self.keys = {self.in_force}
         self._keys: dict[tuple[tuple[int, int], ...], PickKey] = {}
         self._compile()
+        self.shares = {
+            experiment.id: HourlyShares(experiment, {})
+            for experiment in self._experiments
+            if experiment.is_adaptive and experiment.status.state not in CONTROLLED
+        }
+        """The shares of experiments in which a bandit moves them; replaced whole by whoever reads them."""
         self._rule_sets = rule_sets(self.plans)
         self._differences = {
             number: VariantDifference(experiment, self.plans)
@@ -119,14 +129,19 @@ class ExperimentPlans:
         """Return whether every request is decided by the plan in force."""
         return not self._experiments and self._holdback is None
 
-    def pick(self, facts: Facts, key: str) -> Pick:
-        """Return the variants for a request; `key` is the decision's id."""
+    def pick(self, facts: Facts, key: str, given: Mapping[str, GivenChance] = NOTHING_GIVEN) -> Pick:
+        """Return the variants for a request; `key` is the decision's id.
+
+        `given` are by experiment the variants that are settled already, where a bandit moves the shares.
+        """
         evaluated = Evaluated(self.plans, self._rule_sets, facts)
         held = _held_back(self._holdback, facts)
         if held is not None and held.variant == NOT_PERSONALIZED:
             decides = PickKey(HELD_BACK, self.in_force.groups)
             return Pick(decides, (held,), Question(facts, key, evaluated.firing(HELD_BACK)))
-        chosen = [(entry, unit, _split(entry, unit)) for entry, unit in self._enrolments.of(facts, key)]
+        chosen = [
+            (entry, unit, self._split(entry, unit, key, given)) for entry, unit in self._enrolments.of(facts, key)
+        ]
         decides = self._keys[tuple([(entry.number, index) for entry, _, index in chosen])]
         firing = evaluated.firing(decides.variants)
         limits = None
@@ -138,8 +153,35 @@ class ExperimentPlans:
         for entry, unit, index in chosen:
             if unit is not None and index != NOT_ENROLLED:
                 differs = self._differences[entry.number].differs(index, question, evaluated)
-                assignments.append(_assignment(entry, index, unit, differs=differs))
+                assignment = _assignment(entry, index, unit, differs=differs)
+                assignments.append(self._with_chance(assignment, index, key, given) if self.shares else assignment)
         return Pick(decides, tuple(assignments), question)
+
+    def _split(self, entry: Enrolment, unit: str | None, key: str, given: Mapping[str, GivenChance]) -> int:
+        """Return the index of a unit's variant; everybody has the control while it decides for all."""
+        if unit is None or entry.is_controlled:
+            return NOT_ENROLLED
+        experiment = entry.experiment
+        shares = self.shares.get(experiment.id)
+        if shares is None:
+            return entry.split(unit)
+        names = [variant.id for variant in experiment.variants]
+        settled = given.get(experiment.id)
+        if settled is not None and settled.variant in names:
+            return names.index(settled.variant)
+        return choose(experiment.salt, unit, names, shares.during(hour_of(key)))
+
+    def _with_chance(
+        self, assignment: Assignment, index: int, key: str, given: Mapping[str, GivenChance]
+    ) -> Assignment:
+        """Add the chance of the variant where a bandit moves the shares."""
+        shares = self.shares.get(assignment.experiment)
+        if shares is None:
+            return assignment
+        settled = given.get(assignment.experiment)
+        is_settled = settled is not None and settled.variant == assignment.variant
+        chance = settled.chance if settled is not None and is_settled else shares.during(hour_of(key))[index]
+        return msgspec.structs.replace(assignment, chance=chance)
 
     def learner(self, key: PickKey) -> Groups:
         """Return the groups that the beliefs behind a plan are learned from."""
@@ -151,11 +193,6 @@ class ExperimentPlans:
             return PickKey(variants, ())
         enrolled = {choice.experiment.id: choice.variant.id for choice in chosen if choice.is_enrolled}
         return PickKey(variants, groups_of(self._teaching, enrolled))
-
-
-def _split(entry: Enrolment, unit: str | None) -> int:
-    """Return the index of a unit's variant; everybody has the control while it decides for all."""
-    return NOT_ENROLLED if unit is None or entry.is_controlled else entry.split(unit)
 
 
 def _index(choice: VariantChoice) -> int:
@@ -187,6 +224,7 @@ def with_assignments(decision: Decision, assignments: Sequence[Assignment]) -> D
             "variant": assignment.variant,
             "phase": str(assignment.phase),
             "counted": "yes" if assignment.differs else "no",
+            **({} if assignment.chance is None else {"chance": repr(assignment.chance)}),
         }
         for assignment in assignments
     ]

@@ -10,13 +10,12 @@ from sqlalchemy import and_, delete, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.timestamps import DAY
+from engine.model.timestamps import HOUR as HOUR
 from engine.store.connection.bulk import insert_many
 from engine.store.connection.purging import Expired
 from engine.store.experiments.sums import HOURS_A_DAY, UnitTotals
 from engine.store.tables import experiment_changes, experiment_exposures, experiment_outcomes, experiment_sums
 from engine.store.tables.experiments import UNIT_KEY
-
-HOUR = 3_600_000
 
 
 class UnitKey(NamedTuple):

@@ -91,6 +91,14 @@ async def by_day(connection: AsyncConnection, key: PhaseKey, *, last_hour: int) 
     return sorted(SumRow(row[0], row[1], row[2], _plain(row[3:])) for row in rows)
 
 
+async def by_hour(connection: AsyncConnection, key: PhaseKey) -> list[SumRow]:
+    """Return the sums of everybody in a phase by hour and variant."""
+    c = experiment_sums.c
+    columns = [c[name] for name in UnitTotals._fields]
+    query = select(c.hour, c.variant, *columns).where(*_within(key), c.segment == "").order_by(c.hour, c.variant)
+    return [SumRow("", row[0], row[1], _plain(row[2:])) for row in await connection.execute(query)]
+
+
 async def totals(connection: AsyncConnection, key: PhaseKey) -> list[SumRow]:
     """Return the sums of a phase by segment and variant, all hours together under hour 0."""
     c = experiment_sums.c

@@ -17,6 +17,7 @@ from engine.store.tables.experiments import (
     experiment_conversions,
     experiment_exposures,
     experiment_outcomes,
+    experiment_shares,
     experiment_sums,
 )
 from engine.store.tables.log import decisions, outcomes
@@ -61,6 +62,7 @@ __all__ = [
     "experiment_conversions",
     "experiment_exposures",
     "experiment_outcomes",
+    "experiment_shares",
     "experiment_sums",
     "field_days",
     "field_faults",

@@ -53,6 +53,17 @@ experiment_outcomes = Table(
     sqlite_with_rowid=False,
 )
 
+# The shares of variants that a bandit moved, JSON by variant, from an epoch hour on; decided before the hour began.
+experiment_shares = Table(
+    "experiment_shares",
+    metadata,
+    *_phase_columns(),
+    Column("hour", Integer, nullable=False),
+    Column("shares", Text, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement", "experiment", "phase", "hour"),
+    sqlite_with_rowid=False,
+)
+
 # Purchases of units that no decision led to: a log that `experiment_outcomes` is folded from too.
 experiment_conversions = Table(
     "experiment_conversions",

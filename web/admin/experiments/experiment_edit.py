@@ -32,7 +32,7 @@ from web.admin.experiments.experiment_form import (
     texts_of,
 )
 from web.admin.experiments.experiment_size import SizeView, reach_of, size_view
-from web.admin.experiments.experiment_words import LEARNING, METRICS, UNITS, measured
+from web.admin.experiments.experiment_words import ALLOCATIONS, LEARNING, METRICS, UNITS, measured
 from web.admin.experiments.log_words import answer_text
 from web.admin.experiments.variant_form import Choices, VariantCard, card_of, choices_of, without_variant
 from web.admin.experiments.variants.variant_policy import with_settings
@@ -64,6 +64,7 @@ METHODS = (
     ("fixed", "Look once", "The result is read when the planned number of customers has matured, not before."),
 )
 LEARNINGS = tuple((mode, *words) for mode, words in LEARNING.items())
+ALLOCATED = tuple((name, *words) for name, words in ALLOCATIONS.items())
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ class ExperimentFormPage:
     units: Options
     methods: Sequence[tuple[str, str, str]] = METHODS
     learnings: Sequence[tuple[str, str, str]] = LEARNINGS
+    allocations: Sequence[tuple[str, str, str]] = ALLOCATED
     guard: str = GUARD
     saved: bool = False
 

@@ -41,6 +41,7 @@ NAMES = {
     "share": "Share of the audience",
     "layer": "Layer",
     "learning": "What learns",
+    "allocation": "Shares",
     "primary": "Decides",
     "secondary": "Also shown",
     "guardrails": "Guardrails",
@@ -69,6 +70,7 @@ DEFAULTS = {
     "share": "100",
     "layer": "main",
     "learning": "apart",
+    "allocation": "fixed",
     "primary": "conversion",
     "secondary": "revenue",
     f"{GUARD}conversion": "",
@@ -142,6 +144,8 @@ def document_of(
     texts |= _rest(reader) | {"id": id, "audience": audience.value}
     texts["variants"] = [variant_of(reader, number, old, own) for number in range(count_of(values))]
     texts["starts_at"] = _start(reader, old, show)
+    if old is not None:
+        texts["floor"] = old.floor
     reader.problems += audience.problems
     reader.check()
     return to_document(texts, Experiment, hints=HINTS)
@@ -174,6 +178,7 @@ def _rest(reader: Reader) -> dict[str, Any]:
         "share": _share(reader),
         "layer": reader.text("layer") or "main",
         "learning": reader.text("learning") or "apart",
+        "allocation": reader.text("allocation") or "fixed",
         "primary": reader.text("primary") or "conversion",
         "secondary": [name for name in reader.words("secondary") if name != reader.text("primary")],
         "method": reader.text("method") or "sequential",
@@ -210,6 +215,7 @@ def texts_of(document: Experiment, version: int, show: Show) -> dict[str, str]:
         "share": number_text(document.share * 100),
         "layer": document.layer,
         "learning": document.learning,
+        "allocation": document.allocation,
         "primary": document.primary,
         "secondary": ", ".join(document.secondary),
         "method": document.method,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from engine.experiments.results import ExperimentVerdict, Results
-from engine.model.experiment import Experiment, LearningMode, Method, MetricName, State, Unit
+from engine.model.experiment import Allocation, Experiment, LearningMode, Method, MetricName, State, Unit
 from engine.model.timestamps import DAY, ms_of
 from web.format import NOTHING, Show
 
@@ -49,6 +49,14 @@ LEARNING: Mapping[LearningMode, tuple[str, str]] = {
     ),
 }
 """What each way to learn is called, and what it means."""
+ALLOCATIONS: Mapping[Allocation, tuple[str, str]] = {
+    "fixed": ("By the weights", "Each variant keeps its share until the end."),
+    "bandit": (
+        "Towards the best",
+        "Each hour more new customers get the variants that are probably the best. It ends by itself once one has won.",
+    ),
+}
+"""What each way to share customers is called, and what it means."""
 PER: Mapping[MetricName, str] = {
     "conversion": "Share of {units} with a purchase",
     "orders": "Purchases a {unit}",

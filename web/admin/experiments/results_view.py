@@ -289,6 +289,12 @@ HOLDS: Mapping[Method, str] = {
 }
 
 
+MOVED = (
+    "A bandit moved the shares, so each customer is weighted by the chance of its variant in that hour (AIPW). Order "
+    "value and segments are not compared."
+)
+
+
 def _assumed(document: Experiment, results: Results, show: Show) -> list[str]:
     """Return what the numbers rest on, a sentence each."""
     unit, units = UNITS[document.unit]
@@ -304,7 +310,8 @@ def _assumed(document: Experiment, results: Results, show: Show) -> list[str]:
         planned,
         f"A {unit} counts from its first answer that could have differed, in the variant of that moment.",
         "Only those whose time to wait for results is over are compared; the placement's settings say how long.",
-        "Purchases before the start narrow the intervals (CUPED). Several variants share the 5% chance of error.",
+        MOVED if document.is_adaptive else "Purchases before the start narrow the intervals (CUPED).",
+        "Several variants share the 5% chance of error.",
         "Chance to win: how likely the variant has the highest value of all, from the same numbers.",
     ]
 

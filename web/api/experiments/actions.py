@@ -163,7 +163,8 @@ async def size(
         TAG,
         "Show a customer's variant",
         {200: Answer("The variant", VariantAnswer)},
-        "For experiments whose unit is the customer. Enrols nobody.",
+        "For experiments whose unit is the customer. Enrols nobody. Where a bandit moves the shares, null before the "
+        "first exposure.",
         query=VariantOf,
     ).route(),
 )
@@ -177,8 +178,13 @@ async def variant(
     resource = await engine.experiments.get(access.merchant.id, placement, id)
     document: Experiment = resource.document
     customer = parameters.customer_id
-    assigned = variant_of(document, engine.hasher(access.merchant.id, customer)) if customer else None
-    answer = VariantAnswer(document.id, document.status.phase, assigned.id if assigned else None)
+    merchant_id, unit = access.merchant.id, engine.hasher(access.merchant.id, customer) if customer else ""
+    if document.is_adaptive:
+        assigned = await engine.settled.of_unit(merchant_id, placement, document, unit)
+    else:
+        given = variant_of(document, unit) if unit else None
+        assigned = given.id if given else None
+    answer = VariantAnswer(document.id, document.status.phase, assigned)
     return json_response(answer, headers=NO_STORE)
 
 

@@ -1,0 +1,32 @@
+"""Experiments: shares that a bandit moves"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0021"
+down_revision = "0020"
+branch_labels = None
+depends_on = None
+
+TABLE = "experiment_shares"
+
+
+def upgrade() -> None:
+    op.create_table(
+        TABLE,
+        sa.Column("merchant_id", sa.Integer(), nullable=False),
+        sa.Column("placement", sa.Text(), nullable=False),
+        sa.Column("experiment", sa.Text(), nullable=False),
+        sa.Column("phase", sa.Integer(), nullable=False),
+        sa.Column("hour", sa.Integer(), nullable=False),
+        sa.Column("shares", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["merchant_id"], ["merchants.id"], name=op.f(f"fk_{TABLE}_merchant_id")),
+        sa.PrimaryKeyConstraint("merchant_id", "placement", "experiment", "phase", "hour", name=op.f(f"pk_{TABLE}")),
+        sqlite_with_rowid=False,
+    )
+
+
+def downgrade() -> None:
+    op.drop_table(TABLE)
