@@ -31,8 +31,8 @@ class SettledVariants:
             unit = unit_of(experiment.unit, facts, "")
             if unit:
                 keys[_key(merchant_id, active.plan.placement.key, experiment, unit)] = experiment.id
-        found = await self._database.look_up(partial(shares.variants_of, keys=list(keys)))
-        return {keys[key]: GivenChance(variant, 1.0) for key, variant in found.items()}
+        settled = await self._database.look_up(partial(shares.variants_of, keys=list(keys)))
+        return {keys[key]: GivenChance(variant, 1.0) for key, variant in settled.items()}
 
     async def of_unit(self, merchant_id: int, placement: str, experiment: Experiment, unit: str) -> str | None:
         """Return the variant that a unit was exposed to first; None where it was not."""
