@@ -45,6 +45,8 @@ MOST_IN_A_GROUP = 1_000
 MOST_OUTCOMES_IN_A_GROUP = 1_000
 MOST_OUTCOMES_BESIDE = 200
 """Up to so many waiting outcomes share a commit with decisions."""
+MOST_CLOSED = 100
+"""Windows that a transaction closes: a decision waits for at most one."""
 RETRY_SECONDS = 0.25
 
 
@@ -197,16 +199,19 @@ class Recorder:
         return done
 
     async def close_due(self, now: int) -> int:
-        """Close the decisions whose window has ended by `now` (epoch ms), 500 a transaction; return how many."""
+        """Close the decisions whose window has ended by `now` (epoch ms), few a transaction; return how many."""
         closed = 0
-        while True:
-            sums = Sums()
-            async with self._database.write() as connection:
-                count = await close_due(connection, self._outcome_processor, sums, now=now, limit=500)
-            self._announce(sums)
+        while count := await self._close_some(now):
             closed += count
-            if count < 500:
-                return closed
+        return closed
+
+    async def _close_some(self, now: int) -> int:
+        sums = Sums()
+        count = await self._database.transact(
+            lambda connection: close_due(connection, self._outcome_processor, sums, now=now, limit=MOST_CLOSED)
+        )
+        self._announce(sums)
+        return count
 
     async def _run(self) -> None:
         while not (self._ending and not self.queued):
