@@ -12,10 +12,10 @@ from engine.decisions.replay import facts_of
 from engine.experiments.comparisons import units_needed
 from engine.experiments.results import SizeAnswer
 from engine.kernel.plan import lists_of
+from engine.model.account import Merchant
 from engine.model.experiment import Experiment
 from engine.model.timestamps import DAY
 from engine.service import Engine
-from engine.store.accounts import Merchant
 from web.admin.experiments.audience import membership
 from web.admin.experiments.experiment_words import UNITS
 from web.format import Show

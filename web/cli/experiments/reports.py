@@ -12,10 +12,10 @@ from engine.clock import now_ms
 from engine.experiments.results import Results
 from engine.kernel.experiments.plans import variant_of
 from engine.kernel.rule_sentences import labels_of
+from engine.model.account import Merchant
 from engine.model.experiment import Experiment
 from engine.model.resource import Resource
 from engine.service import Engine
-from engine.store.accounts import Merchant
 from web.admin.experiments.checklist import checklist as points_of
 from web.admin.experiments.experiment_words import summary
 from web.admin.experiments.results_pdf import pdf_of

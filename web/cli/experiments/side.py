@@ -8,13 +8,12 @@ from typing import Any, BinaryIO, NamedTuple
 
 import click
 
-from engine.model.account import Mode
+from engine.model.account import Merchant, Mode
 from engine.model.actor import Actor
 from engine.model.errors import EngineError
 from engine.model.experiment import Experiment
 from engine.model.resource import Resource
 from engine.service import Engine
-from engine.store.accounts import Merchant
 from web.cli.common import as_json, show, with_engine
 from web.cli.failures import refusal
 from web.http.request_reading import MOST_BULK_BYTES, converted, loads
