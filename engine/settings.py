@@ -16,67 +16,69 @@ SECRET = frozenset({"customer_key", "database_url", "oidc_client_secret"})
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     host: Annotated[str, Meta(description="The address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Meta(description="The port to listen on.", ge=0, le=65535)] = 8000
-    workers: Annotated[int, Meta(description="Server processes; more than one needs PostgreSQL.", ge=1)] = 1
+    workers: Annotated[int, Meta(description="Server processes. More than one needs PostgreSQL.", ge=1)] = 1
     data: Annotated[str, Meta(description="The folder of the SQLite database and the customer key.")] = "data"
-    database_url: Annotated[str, Meta(description="`postgresql://...`; empty: SQLite in the data folder.")] = ""
+    database_url: Annotated[str, Meta(description="`postgresql://...`. If empty, SQLite in the data folder.")] = ""
     database_wait_seconds: Annotated[
-        float, Meta(description="At start, how long to wait for a PostgreSQL that cannot be reached.", ge=0)
+        float, Meta(description="How long the start waits for a PostgreSQL that it cannot reach.", ge=0)
     ] = 60.0
     customer_key: Annotated[
         str,
         Meta(
             pattern=r"\A(.{32,})?\Z",
-            description="Secret that customer ids are hashed with, at least 32 characters; "
-            "empty: a key file in the data folder, made at first start.",
+            description="The secret for hashing customer ids, at least 32 characters. "
+            "If empty, a key file in the data folder, created at the first start.",
         ),
     ] = ""
     keep_alive_seconds: Annotated[
-        int, Meta(description="How long an idle connection stays open; more than a proxy's own limit.", ge=1)
+        int, Meta(description="How long an idle connection stays open. Set it above the proxy's limit.", ge=1)
     ] = 75
     worker_start_seconds: Annotated[
-        int, Meta(description="How long a worker may take to answer its supervisor, also while it starts.", ge=5)
+        int, Meta(description="How long a worker may take to answer its supervisor, including its start.", ge=5)
     ] = 60
     demo: Annotated[bool, Meta(description="Serve a demo merchant with simulated shoppers.")] = False
     demo_days: Annotated[
-        int, Meta(description="Simulated days that a new demo on SQLite has behind it; 0: none.", ge=0, le=90)
+        int, Meta(description="Days of simulated history in a new demo on SQLite; 0 means none.", ge=0, le=90)
     ] = 30
-    demo_rate: Annotated[float, Meta(description="Simulated checkouts a second.", gt=0, le=1000)] = 25.0
-    secure_cookies: Annotated[bool, Meta(description="Behind TLS: `__Host-` cookies with `Secure`, and HSTS.")] = False
+    demo_rate: Annotated[float, Meta(description="Simulated checkouts per second.", gt=0, le=1000)] = 25.0
+    secure_cookies: Annotated[bool, Meta(description="Set behind TLS: `__Host-` cookies with `Secure`, and HSTS.")] = (
+        False
+    )
     oidc_issuer: Annotated[
         str,
         Meta(
             pattern=r"\A(https://.+|http://(localhost|127\.0\.0\.1)(:[0-9]+)?(/.*)?)?\Z",
-            description="The OpenID provider that people may log in with, as `https://...`; empty: none.",
+            description="The OpenID provider for log-ins, as `https://...`. If empty, none.",
         ),
     ] = ""
-    oidc_client_id: Annotated[str, Meta(description="What the provider calls this server.")] = ""
+    oidc_client_id: Annotated[str, Meta(description="The client id of this server at the provider.")] = ""
     oidc_client_secret: Annotated[
-        str, Meta(description="The secret that the provider gave this server; empty: a public client.")
+        str, Meta(description="The client secret at the provider. If empty, a public client.")
     ] = ""
-    oidc_name: Annotated[str, Meta(description="What people call the provider.", max_length=60)] = "single sign-on"
+    oidc_name: Annotated[str, Meta(description="The name of the provider on the log-in button.", max_length=60)] = (
+        "single sign-on"
+    )
     decision_timeout_ms: Annotated[
-        int, Meta(description="After this long a checkout gets the fallback order.", ge=10)
+        int, Meta(description="After this time, a checkout gets the fallback order.", ge=10)
     ] = 1000
     retention_days: Annotated[
-        int, Meta(description="Days that decisions, outcomes and customers' usage are kept.", ge=90)
+        int, Meta(description="How many days the server keeps decisions, outcomes and customers' usage.", ge=90)
     ] = 400
     half_life_days: Annotated[
-        float, Meta(description="A customer's past choice counts half after this many days.", gt=0)
+        float, Meta(description="After this many days, a customer's past choice counts half.", gt=0)
     ] = 45.0
-    refresh_seconds: Annotated[
-        float, Meta(description="How often beliefs are looked at for a refresh of the draws.", gt=0)
-    ] = 0.5
+    refresh_seconds: Annotated[float, Meta(description="How often the engine checks for new evidence.", gt=0)] = 0.5
     decision_rate: Annotated[
-        str, Meta(pattern=RATE, description="Decisions that a secret key may ask for, as in `200/second`.")
+        str, Meta(pattern=RATE, description="Decisions that a secret key may request, such as `200/second`.")
     ] = "200/second"
     outcome_rate: Annotated[
-        str, Meta(pattern=RATE, description="Outcomes that a secret key may report, as in `1000/second`.")
+        str, Meta(pattern=RATE, description="Outcomes that a secret key may report, such as `1000/second`.")
     ] = "1000/second"
     public_rate: Annotated[
         str,
         Meta(
             pattern=RATE,
-            description="Decisions and outcomes of one address with a publishable key, as in `600/minute`.",
+            description="Decisions and outcomes from one address with a publishable key, such as `600/minute`.",
         ),
     ] = "600/minute"
     log_level: Annotated[

@@ -18,8 +18,8 @@ from engine.store.audit import NewEntry
 from engine.store.connection.database import Database
 from engine.store.team import identities, people
 
-UNKNOWN = "Nobody with this account is in a team here. Ask an admin of your team to invite you."
-UNVERIFIED = "Your provider does not vouch for your e-mail address. Ask your provider to verify it."
+UNKNOWN = "This account is in no team. Ask an admin of your team to invite you."
+UNVERIFIED = "Your provider has not verified your e-mail address. Ask your provider to verify it."
 ANOTHER = "This e-mail address belongs to another account of your provider. Ask an admin of your team."
 
 

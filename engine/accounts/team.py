@@ -112,7 +112,7 @@ class Team:
         _check(email, role)
         actor, now, token = await self._actor(slug, actor_name), now_ms(), secrets.token_urlsafe(32)
         if await self.has_user(email):
-            raise Conflict("somebody with this address has an account already", field="email")
+            raise Conflict("an account with this e-mail address exists already", field="email")
         async with self._database.write() as connection:
             await people.add_invitation(
                 connection,
@@ -189,7 +189,7 @@ async def _member(connection: AsyncConnection, slug: str, email: str, *, stays_a
     if user is None:
         raise NotFound(f"there is no user “{email}”", field="email")
     if user.role == "admin" and not stays_admin and sum(member.role == "admin" for member in team) == 1:
-        raise Conflict("the last admin of a team must stay one", field="role")
+        raise Conflict("this is the last admin; a team needs at least one", field="role")
     return user
 
 

@@ -77,7 +77,7 @@ class Catalogue:
         def edit(configuration: Configuration) -> list[Change]:
             old = configuration.get(kind, placement, id, version=version)
             if id_of(document) != id:
-                raise Conflict(f"a {kind}'s id stays: “{id}”, not “{id_of(document)}”", field="id")
+                raise Conflict(f"the id of a {kind} cannot change: “{id}”, not “{id_of(document)}”", field="id")
             return [Change(old, old._replace(version=old.version + 1, document=tidied(document), changed_at=now_ms()))]
 
         return (await self._publisher.publish(actor, edit)).changes[0].resource
@@ -117,7 +117,7 @@ class Catalogue:
         def edit(configuration: Configuration) -> list[Change]:
             candidates = {each.id: each for each in configuration.inside(placement) if each.kind == "candidate"}
             if sorted(ids) != sorted(candidates):
-                raise Conflict("others have added or deleted candidates meanwhile", field="ids")
+                raise Conflict("somebody else has added or deleted candidates meanwhile", field="ids")
             return [
                 Change(old, _moved(old, position))
                 for position, old in enumerate(candidates[id] for id in ids)

@@ -48,7 +48,7 @@ class DraftItem(NamedTuple):
         """Return the document as it will be, or as it was where it goes."""
         document = self.after or self.before
         if document is None:
-            raise ValueError("what never was is not in a draft")
+            raise ValueError("a document that never existed cannot be in a draft")
         return document
 
     @property

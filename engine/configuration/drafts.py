@@ -146,7 +146,7 @@ class Drafts:
     ) -> DraftItem:
         """Let the draft delete a document."""
         if kind == "placement":
-            raise Conflict("a placement is deleted as a whole, not in a draft", field="kind")
+            raise Conflict("delete a placement as a whole, not in a draft", field="kind")
         await self.item(actor.merchant_id, placement, kind, id)
         return await self._change_one(actor, placement, (kind, id), None, revision)
 
@@ -166,7 +166,7 @@ class Drafts:
         _, draft = await self.load(actor.merchant_id, placement)
         rules = {rule.id: rule.after for rule in draft.rules if rule.after}
         if sorted(ids) != sorted(rules):
-            raise Conflict("others have added or deleted rules meanwhile", field="ids")
+            raise Conflict("somebody else has added or deleted rules meanwhile", field="ids")
         new = priorities([(id, rules[id].priority) for id in ids])
         reordered = {id: msgspec.structs.replace(rules[id], priority=priority) for id, priority in new.items()}
         return await self._change_many(actor, draft, reordered, revision)
@@ -178,7 +178,7 @@ class Drafts:
         configuration, draft = await self.load(actor.merchant_id, placement)
         documents = {each.id: each for each in after_draft(configuration, draft).documents("candidate", placement)}
         if sorted(ids) != sorted(documents):
-            raise Conflict("others have added or deleted candidates meanwhile", field="ids")
+            raise Conflict("somebody else has added or deleted candidates meanwhile", field="ids")
         moved = {
             id: msgspec.structs.replace(documents[id], position=position)
             for position, id in enumerate(ids)
@@ -230,7 +230,7 @@ class Drafts:
         async with self._database.write() as connection:
             entry = await audit.get(connection, actor.merchant_id, entry_id)
             if entry is None or (entry.action, entry.subject) != (DISCARDED, f"draft {placement}"):
-                raise NotFound("there is nothing to bring back", field="entry")
+                raise NotFound("there is nothing to restore", field="entry")
             taken = await drafts.touch(connection, actor.merchant_id, placement)
             held = {row.key for row in await drafts.changes(connection, actor.merchant_id, placement)}
             gone = [_typed(row) for row in msgspec.json.decode(entry.before or "[]", type=list[DraftChangeRow])]

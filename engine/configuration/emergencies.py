@@ -64,7 +64,7 @@ class Emergencies:
         def edit(configuration: Configuration) -> list[Change]:
             old = configuration.get("candidate", placement, id)
             if old.document.enabled or old.changed_at > pauses[0].occurred_at:
-                raise Conflict(f"candidate “{id}” was changed since", field="id")
+                raise Conflict(f"candidate “{id}” has changed since then", field="id")
             document = msgspec.structs.replace(old.document, enabled=True)
             return [Change(old, old._replace(version=old.version + 1, document=document, changed_at=now_ms()))]
 
@@ -93,10 +93,10 @@ class Emergencies:
         async with self._database.write() as connection:
             by_id = {emergency.id: emergency for emergency in await emergencies.unseen(connection, actor.merchant_id)}
             if id not in by_id:
-                raise NotFound("there is no such emergency that waits for somebody", field="id")
+                raise NotFound("there is no such emergency to confirm", field="id")
             review = await accounts.has_review(connection, actor.merchant_id)
             if review and actor.person in (by_id[id].person, by_id[id].actor):
-                raise Forbidden("You did this, so somebody else must confirm having seen it.")
+                raise Forbidden("You did this, so another person must confirm it.")
             await emergencies.acknowledge(connection, actor, id, acknowledged_at=now_ms())
             subject = f"emergency in {by_id[id].placement}"
             shown = {"action": by_id[id].action, "by": by_id[id].actor, "why": by_id[id].reason}
@@ -106,7 +106,7 @@ class Emergencies:
 def refuse_without_reason(reason: str) -> None:
     """Raise `Invalid` unless there is a reason that can be kept."""
     if not reason.strip():
-        raise invalid("why", "say why: others will read it")
+        raise invalid("why", "give a reason: other people will read it")
     if len(reason) > LONGEST_REASON:
         raise invalid("why", f"must have at most {LONGEST_REASON} characters")
 

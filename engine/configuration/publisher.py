@@ -92,7 +92,7 @@ class Publisher:
                 made = {(actor.merchant_id, key): made_plan.plan for key, made_plan in ready.items() if made_plan}
                 await self._live.follow(made)
                 return Published(changes, versions)
-        raise Conflict("others are changing the same things right now; try again", field="version")
+        raise Conflict("somebody else is changing the same things now; try again", field="version")
 
     async def _write(
         self,
@@ -137,7 +137,7 @@ def _refuse_unreviewed(changes: Sequence[Change]) -> None:
         kind = change.resource.kind
         is_empty_placement = kind == "placement" and (change.before is None or change.after is None)
         if alters_answers(change) and not is_empty_placement:
-            raise ReviewRequired("changes go into the draft here, and are published when a second person approves")
+            raise ReviewRequired("changes go into the draft and are published after a second person approves them")
 
 
 def _entry(change: Change, signature: Signature) -> NewEntry:

@@ -42,8 +42,8 @@ class Releases:
         _, draft = await self._drafts.load(actor.merchant_id, placement)
         if not actor.person and any(not item.authors for item in draft.changes):
             raise Forbidden(
-                "Nobody knows for whom this key acts, so a person must ask for this review in the browser. Keys that "
-                "are made in the browser act for the person who makes them."
+                "This key acts for no known person, so a person must request this review in the browser. Keys that "
+                "are created in the browser act for the person who creates them."
             )
 
         def change(row: DraftRow) -> DraftRow:
@@ -59,7 +59,7 @@ class Releases:
 
         def change(row: DraftRow) -> DraftRow:
             if row.state != "in_review":
-                raise Conflict("nobody asked for a review of this draft", field="state")
+                raise Conflict("this draft is not in review", field="state")
             if reason := stands_in_the_way(actor, draft):
                 raise Forbidden(reason)
             return row._replace(state="approved", approved_by=actor.name)
@@ -109,7 +109,7 @@ class Releases:
             await _note(connection, actor, placement, "published", head._replace(reason=reason))
 
         if head.revision != revision:
-            raise Stale("somebody changed this draft meanwhile; look at it again", field="revision")
+            raise Stale("somebody else changed this draft meanwhile; check it again", field="revision")
         done = await self._publisher.publish(
             actor, edit, reason=reason, approval="given", scenarios="all_hold", also=also
         )
@@ -160,9 +160,9 @@ def stands_in_the_way(actor: Actor, draft: Draft) -> str:
     if not actor.person:
         return "A key cannot approve a draft."
     if actor.person in (draft.head.asked_by, draft.head.asked_person):
-        return "You asked for this review, so somebody else must approve it."
+        return "You requested this review, so another person must approve it."
     if actor.person in draft.authors:
-        return "You changed something in this draft, so somebody else must approve it."
+        return "You changed this draft, so another person must approve it."
     return ""
 
 
@@ -172,7 +172,7 @@ def _refuse(draft: Draft) -> None:
         raise Conflict("the draft changes nothing", field="draft")
     if draft.moved:
         names = ", ".join(f"“{item.id}”" for item in draft.moved[:5])
-        raise Stale(f"published by others since the draft began: {names}; look at the difference first", field="rules")
+        raise Stale(f"published by others since the draft began: {names}; check the difference first", field="rules")
     if draft.review and draft.head.state != "approved":
         raise ReviewRequired("a second person must approve this draft before it is published")
 

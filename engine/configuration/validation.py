@@ -127,7 +127,7 @@ def _contextual(where: str, placement: Placement, fields: Iterable[FieldDocument
     if placement.buckets:
         yield FieldProblem(f"{where}buckets", "must be empty: the policy learns from facts instead")
     if placement.credit == "position":
-        yield FieldProblem(f"{where}credit", "must be cascade, first or shown where the policy learns from facts")
+        yield FieldProblem(f"{where}credit", "must be cascade, first or shown if the policy learns from facts")
 
 
 def _codes(around: Surroundings, candidate: Candidate) -> Iterator[FieldProblem]:

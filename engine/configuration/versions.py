@@ -87,7 +87,7 @@ class VersionHistory:
         def edit(configuration: Configuration) -> list[Change]:
             configuration.get("placement", "", placement)
             if configuration.review and not emergency:
-                raise ReviewRequired("one person may roll back in an emergency only: say so, and give a reason")
+                raise ReviewRequired("one person can roll back only in an emergency: mark it as one, and give a reason")
             changes = changes_back(configuration, old, now=now_ms())
             if not changes:
                 raise Conflict(f"nothing differs from version {version}", field="version")

@@ -148,7 +148,7 @@ async def expect(connection: AsyncConnection, merchant_id: int, placement: str, 
     await _ensure(connection, merchant_id, placement)
     unmoved = update(drafts).where(_of(drafts, merchant_id, placement), drafts.c.revision == revision)
     if (await connection.execute(unmoved.values(revision=revision))).rowcount != 1:
-        raise Stale("somebody changed this draft meanwhile; look at it again", field="revision")
+        raise Stale("somebody else changed this draft meanwhile; check it again", field="revision")
 
 
 async def move_on(connection: AsyncConnection, merchant_id: int, placement: str, row: DraftRow) -> None:

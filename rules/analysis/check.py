@@ -57,7 +57,7 @@ def unused_lists(rules: Iterable[Rule], lists: Lists) -> list[RuleFinding]:
     """Return a finding for each list that no rule reads; `rules` are those of all placements, which share the lists."""
     used = {name for rule in rules for name in _list_names(rule.condition)}
     return [
-        RuleFinding(name, "", "unused list", "note", f"No rule looks at the list “{name}”.")
+        RuleFinding(name, "", "unused list", "note", f"No rule uses the list “{name}”.")
         for name in sorted(lists.keys() - used)
     ]
 
@@ -86,6 +86,6 @@ def _schedule_finding(rule_id: str, start: int | None, end: int | None, now: int
         return RuleFinding(rule_id, "/active_to", "schedule empty", "error", message)
     if end is not None and end <= now:
         return RuleFinding(
-            rule_id, "/active_to", "schedule over", "note", "The schedule is over: the rule is not active any more."
+            rule_id, "/active_to", "schedule over", "note", "The schedule has ended, so the rule is no longer active."
         )
     return None

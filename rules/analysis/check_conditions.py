@@ -19,7 +19,7 @@ def findings_of_condition(rule: Rule, space: Space, context: CheckContext) -> It
         return
     for part in _dead_parts(rule.condition, space):
         message = (
-            f"“{describe(part, context.vocabulary, context.wording)}” can never be true, so that this part has no use."
+            f"“{describe(part, context.vocabulary, context.wording)}” can never be true, so this part has no effect."
         )
         yield RuleFinding(rule.id, part.path, "dead part", "warning", message)
     # a condition that reads no facts is always true on purpose
@@ -29,7 +29,7 @@ def findings_of_condition(rule: Rule, space: Space, context: CheckContext) -> It
 
 def _always(rule: Rule, context: CheckContext) -> str:
     names = " and ".join(_label(name, context) for name in fields_of(rule.condition))
-    return f"This is true whatever the values are: the rule fires for everybody whose checkout sends {names}."
+    return f"This is always true: the rule fires for every checkout that sends {names}."
 
 
 def _label(name: str, context: CheckContext) -> str:
@@ -40,7 +40,7 @@ def _never(rule: Rule, space: Space, context: CheckContext) -> RuleFinding:
     node, parts = _culprit(rule.condition, True, space)
     if isinstance(node, Call) and node.operator == "in_list" and parts == [node]:
         name = cast(Literal, node.arguments[1]).value
-        message = f"The list “{name}” is empty: until there is something on it, the rule never fires."
+        message = f"The list “{name}” is empty, so the rule cannot fire until the list has a value."
         return RuleFinding(rule.id, node.path, "never", "warning", message)
     texts = [f"“{describe(part, context.vocabulary, context.wording)}”" for part in parts]
     if len(parts) > 1:

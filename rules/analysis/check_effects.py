@@ -141,21 +141,21 @@ class EffectChecker:
             return
         others = self._firing_together(number, self._partners(number, self._hiding.get(pin.candidate, ())))
         if others:
-            message = f"{self._shows(number, pin)}, but where {self._names(others)} fires too, it is hidden."
+            message = f"{self._shows(number, pin)}, but if {self._names(others)} also fires, it is hidden."
             yield self._fight(number, pin, others, message)
 
     def _second_pin(self, number: int, pin: Pin) -> Iterator[RuleFinding]:
         """Yield a finding if an earlier rule gives the slot to another candidate, or the candidate another slot."""
         claims = (
-            (self._by_slot[pin.slot], self._pins_other, "gives the place to another"),
-            (self._by_candidate[pin.candidate], self._pins_elsewhere, "shows it in another place"),
+            (self._by_slot[pin.slot], self._pins_other, "gives the position to another"),
+            (self._by_candidate[pin.candidate], self._pins_elsewhere, "shows it in another position"),
         )
         for rivals, is_rival, action in claims:
             earlier = [other for other in self._partners(number, rivals) if is_rival(other, number, pin)]
             others = self._firing_together(number, earlier)
             if others:
                 shows, names = self._shows(number, pin), self._names(others)
-                message = f"{shows}, but where {names} fires too, that comes first and {action}."
+                message = f"{shows}, but if {names} also fires, that comes first and {action}."
                 yield self._fight(number, pin, others, message)
 
     def _pins_other(self, other: int, number: int, pin: Pin) -> bool:
@@ -177,7 +177,7 @@ class EffectChecker:
             requirement = next(effect for effect in effects if isinstance(effect, Require))
             names = self._names(others)
             subject = self._subject(number)
-            message = f"{subject} allows none of those that {names} allows; where both fire, nothing is left to show."
+            message = f"{subject} allows none of those that {names} allows; if both fire, no candidate is left."
             yield self._fight(number, requirement, others, message)
 
     def _firing_together(self, number: int, others: Sequence[int]) -> tuple[int, ...]:

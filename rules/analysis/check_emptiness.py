@@ -83,11 +83,9 @@ class EmptinessChecker:
         example = self._analysis.example((number, *others))
         ids = tuple(rules[other].id for other in others)
         if not others:
-            message = "This rule hides every candidate: where it fires, there is nothing to show."
+            message = "This rule hides every candidate: if it fires, no candidate is left."
         else:
             names = " and ".join(f"“{rules[other].name}”" for other in others[:_FEW])
             more = f" and {len(others) - _FEW} more" if len(others) > _FEW else ""
-            message = (
-                f"Together with {names}{more}, this rule may hide every candidate, so that there is nothing to show."
-            )
+            message = f"Together with {names}{more}, this rule may hide every candidate, so that no candidate is left."
         return RuleFinding(rules[number].id, "/effects", "may be empty", "warning", message, ids, example)

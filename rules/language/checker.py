@@ -72,7 +72,7 @@ class Checker:
         if isinstance(logic, bool | int | float | str):
             return Literal(logic, logic, _type_of(logic), path)
         if not isinstance(logic, dict):
-            description = "null; to ask whether a fact is there, use exists" if logic is None else "a list"
+            description = "null; to check whether a fact is present, use exists" if logic is None else "a list"
             self.problem(path, f"cannot be {description}")
             return None
         if not CURRENCIES.isdisjoint(logic):

@@ -244,5 +244,5 @@ STANDARD_FORMS: Mapping[str, Check] = {
     "missing_some": _missing_some,
     **dict.fromkeys(("some", "all", "none"), _quantifier),
     **dict.fromkeys(("map", "filter", "reduce", "merge"), _refused(_LISTS)),
-    "log": _refused("the explanation of a decision shows what each clause saw"),
+    "log": _refused("the explanation of a decision shows the result of each clause"),
 }

@@ -131,7 +131,7 @@ def end(page: Page) -> None:
     """Pause it with a reason, then conclude it."""
     page.get_by_text("Pause", exact=True).click()
     page.get_by_role("button", name="Pause now").click()
-    expect(page.get_by_text("Say why: others will read it.")).to_be_visible()
+    expect(page.get_by_text("Give a reason: other people will read it.")).to_be_visible()
     page.get_by_label("Reason to pause").fill("Support calls")
     page.get_by_role("button", name="Pause now").click()
     expect(page.get_by_text("everybody gets the control: Support calls")).to_be_visible()

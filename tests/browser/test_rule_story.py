@@ -238,7 +238,7 @@ def _tries_a_customer(page: Page, hand: Hands) -> None:
 
 def _saves_it(page: Page, hand: Hands) -> None:
     hand.press(page.get_by_role("button", name="Create"))
-    expect(page.get_by_role("status").first).to_contain_text("It is in force once the changes are published.")
+    expect(page.get_by_role("status").first).to_contain_text("It takes effect when the changes are published.")
     hand.write(page.get_by_label("Cart total, value"), "600")
     expect(page.locator("#rule-said")).to_contain_text("€600.00")
     hand.press(page.get_by_role("button", name="Save"))

@@ -61,7 +61,7 @@ def _write_rule(page: Page) -> None:
     expect(page.locator("#rule-said")).to_contain_text("Cart total is under €30.00 → Klarna is hidden")
     take(page, "walk-rule")
     page.get_by_role("button", name="Create").click()
-    expect(page.get_by_role("status").first).to_contain_text("It is in force once the changes are published.")
+    expect(page.get_by_role("status").first).to_contain_text("It takes effect when the changes are published.")
     _publish(page)
 
 

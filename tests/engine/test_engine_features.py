@@ -102,7 +102,7 @@ def test_what_cannot_be_weighed_is_refused_by_name():
     assert problem("device.type", "cart.total") == []
     assert problem("cart.colour") == [("features/0", "there is no field “cart.colour”")]
     assert problem("device.type", "customer.segment") == [
-        ("features/1", "“customer.segment” has no list of allowed values: name those worth telling apart in values")
+        ("features/1", "“customer.segment” has no list of allowed values: name the values to distinguish in values")
     ]
     assert problem("customer.segment", values={"customer.segment": ("loyal",)}) == []
     [(where, message)] = problem("cart.categories")

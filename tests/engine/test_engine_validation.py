@@ -72,7 +72,7 @@ def problems(*documents, place=None, **more):
         {"policy": Contextual(("geo.region",))},
         [(
             "policy/features/0",
-            "“geo.region” has no list of allowed values: name those worth telling apart in values",
+            "“geo.region” has no list of allowed values: name the values to distinguish in values",
         )],
     ),
     ({"policy": Contextual(("geo.region",), {"geo.region": ("BY", "BE")})}, []),
@@ -88,8 +88,8 @@ def problems(*documents, place=None, **more):
         {"policy": Contextual(("geo.position",))},
         [(
             "policy/features/0",
-            "“geo.position” is of type location, which cannot be weighed; take one of boolean, integer, number, money, "
-            "datetime, string, country, currency",
+            "“geo.position” is of type location, which the policy cannot use; use one of boolean, integer, number, "
+            "money, datetime, string, country, currency",
         )],
     ),
     (
@@ -102,7 +102,7 @@ def problems(*documents, place=None, **more):
     ),
     (
         {"policy": Contextual(("device.type",)), "credit": "position"},
-        [("credit", "must be cascade, first or shown where the policy learns from facts")],
+        [("credit", "must be cascade, first or shown if the policy learns from facts")],
     ),
     ({"policy": Thompson(), "credit": "position", "buckets": ("geo.country",)}, []),
 ])  # fmt: skip

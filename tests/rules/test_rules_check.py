@@ -82,7 +82,7 @@ def test_a_rule_that_may_fire_has_no_finding(when: object) -> None:
 def test_a_rule_on_an_empty_list_is_a_warning() -> None:
     [finding] = check(rule({"and": [is_("DE"), {"in_list": [SEGMENT, "nobody"]}]}))
     assert (finding.kind, finding.severity, finding.path) == ("never", "warning", "/when/and/1/in_list")
-    assert finding.message == "The list “nobody” is empty: until there is something on it, the rule never fires."
+    assert finding.message == "The list “nobody” is empty, so the rule cannot fire until the list has a value."
 
 
 def test_the_message_names_the_clauses_that_exclude_each_other() -> None:
@@ -101,7 +101,7 @@ def test_a_part_that_is_never_true_is_a_warning() -> None:
 def test_a_rule_true_whenever_fields_are_sent_is_noted() -> None:
     [finding] = check(rule({"or": [{"<": [TOTAL, 100]}, {">=": [TOTAL, 100]}]}))
     assert (finding.kind, finding.severity) == ("always", "note")
-    assert "everybody whose checkout sends cart.total" in finding.message
+    assert "every checkout that sends cart.total" in finding.message
 
 
 def test_a_rule_without_fields_is_not_noted() -> None:
@@ -156,7 +156,7 @@ def test_pinning_a_hidden_candidate_is_a_fight_with_an_example() -> None:
     )
     assert (finding.rule, finding.kind, finding.other) == ("a", "fight", "b")
     assert finding.example == {"geo.country": "DE", "cart.total": 0}
-    assert finding.message == "This rule shows PayPal first, but where “b” fires too, it is hidden."
+    assert finding.message == "This rule shows PayPal first, but if “b” also fires, it is hidden."
 
 
 def test_rules_that_can_not_fire_together_do_not_fight() -> None:
@@ -280,8 +280,8 @@ def test_messages_call_the_checked_rule_this_rule() -> None:
     first, second = parse_rules(documents, VOCABULARY, LISTS)
     [of_first] = check_rule(first, [second], CHECK_CONTEXT)
     [of_second] = check_rule(second, [first], CHECK_CONTEXT)
-    assert of_first.message == "This rule shows PayPal first, but where “b” fires too, it is hidden."
-    assert of_second.message == "“a” shows PayPal first, but where this rule fires too, it is hidden."
+    assert of_first.message == "This rule shows PayPal first, but if “b” also fires, it is hidden."
+    assert of_second.message == "“a” shows PayPal first, but if this rule also fires, it is hidden."
     assert (of_first.rule, of_second.rule) == ("a", "a")
 
 

@@ -49,7 +49,7 @@ def test_what_was_typed_is_stored_and_shown_again(side: Side, person: Person) ->
 @pytest.mark.parametrize(
     ("changes", "field", "message"),
     [
-        ({"features": "customer.segment"}, "field-values:customer.segment", "Name the values worth telling apart"),
+        ({"features": "customer.segment"}, "field-values:customer.segment", "Name the values to distinguish"),
         ({"features": "cart.colour"}, "", "here is no field “cart.colour”"),
         (
             {"features": "geo.country", "values:geo.country": "Germny"},

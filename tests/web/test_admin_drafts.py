@@ -93,7 +93,7 @@ def test_what_was_changed_since_the_page_was_opened_is_not_published_unseen(side
     draft(side, id="sneaked-in")
     answer = person.send(CHANGES, act="publish", revision=seen[1], why="typed before")
     assert answer.status_code == 409
-    assert "somebody changed this draft meanwhile" in answer.text.lower()
+    assert "somebody else changed this draft meanwhile" in answer.text.lower()
     assert "typed before" in answer.text
     assert "paypal" in shown(side)
 

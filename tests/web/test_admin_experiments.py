@@ -247,7 +247,7 @@ def test_it_is_paused_resumed_and_stopped_with_reasons(server: Server, side: Sid
     act(person, "start")
     refused = person.send(f"{PAGE}/pause", **{"reason:pause": " "})
     assert refused.status_code == 422
-    assert "Say why: others will read it." in refused.text
+    assert "Give a reason: other people will read it." in refused.text
     act(person, "pause", **{"reason:pause": "Support calls"})
     assert "everybody gets the control: Support calls" in person.get(PAGE)
     act(person, "resume")

@@ -1,4 +1,4 @@
-"""The merchant's lists: typed, pasted, uploaded, counted, and kept while a rule looks at them."""
+"""The merchant's lists: typed, pasted, uploaded, counted, and kept while a rule uses them."""
 
 from __future__ import annotations
 

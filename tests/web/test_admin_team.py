@@ -57,7 +57,7 @@ def test_invited_person_joins_by_the_link_once(server: Server, side: Side) -> No
     [
         ({"password": "123456789012"}, 422, "easy to guess"),
         ({"password": "short"}, 422, "at least 12"),
-        ({"name": " "}, 422, "what your colleagues call you"),
+        ({"name": " "}, 422, "name that your colleagues use"),
         ({"csrf": "wrong"}, 403, "has expired"),
     ],
 )
@@ -94,7 +94,7 @@ def test_somebody_with_an_account_is_not_invited_again(server: Server, side: Sid
     admin = person_of(server, side)
     answer = admin.send("/admin/team/invite", email=admin.email, role="viewer")
     assert answer.status_code == 409
-    assert "has an account already" in answer.text
+    assert "account with this e-mail address exists already" in answer.text
 
 
 def test_changed_role_logs_the_person_out(server: Server, side: Side) -> None:

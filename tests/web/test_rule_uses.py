@@ -65,14 +65,14 @@ def test_the_list_of_rules_tells_the_last_week_and_what_nothing_looks_at(side: S
     name = side.client.get("/v1/lists").json()["items"][0]["name"]
     side.client.post("/v1/lists", json={"name": "nobody", "values": ["x"]})
     page = words(person.get(LIST))
-    assert "No rule looks at the list “nobody”." in page
+    assert "No rule uses the list “nobody”." in page
     assert name != "nobody"
 
 
 def test_a_schedule_that_is_over_is_told_in_the_list(side: Side, person: Person) -> None:
     rule = {"id": "over", "name": "Over", "when": True, "effects": [{"exclude": ["paypal"]}]}
     assert side.client.post(RULES, json=rule | {"active_to": "2025-12-01T00:00:00Z"}).status_code == 201
-    assert "The schedule is over: the rule is not active any more." in words(person.get(LIST))
+    assert "The schedule has ended, so the rule is no longer active." in words(person.get(LIST))
 
 
 def test_trying_the_past_without_a_rule_starts_from_its_card(server: Server, side: Side, person: Person) -> None:

@@ -115,8 +115,8 @@ def test_invited_person_joins_with_the_provider(server: Server, side: Side, prov
     ("changes", "message"),
     [
         ({"email": "nobody@nowhere.example"}, "Ask an admin of your team to invite you"),
-        ({"email_verified": False}, "does not vouch"),
-        ({"email_verified": "true"}, "does not vouch"),
+        ({"email_verified": False}, "has not verified"),
+        ({"email_verified": "true"}, "has not verified"),
         ({"nonce": "another"}, "did not work"),
         ({"aud": "another"}, "did not work"),
         ({"iss": "https://evil.example"}, "did not work"),

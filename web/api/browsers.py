@@ -23,7 +23,7 @@ from web.openapi.operation import Answer, Operation
 HINTS = frozenset({"shown", "selected", "abandoned"})
 
 DecisionToken = Annotated[
-    str, Meta(description="With a publishable key: the `token` of the decision, which proves that it was given.")
+    str, Meta(description="With a publishable key: the `token` of the decision, which proves that this key got it.")
 ]
 CustomerToken = Annotated[
     str,
@@ -92,8 +92,8 @@ class CustomerTokenAnswer(msgspec.Struct, frozen=True):
         "Decide",
         "Create a customer token",
         {201: Answer("The token", CustomerTokenAnswer)},
-        "A browser with a publishable key gets decisions by a customer's past only with such a token; without it the "
-        "customer is a guest.",
+        "With a publishable key, decisions use a customer's history only with such a token. Without it, the customer "
+        "is a guest.",
         body=CustomerTokenRequest,
         example={"customer_id": "c_123", "minutes": 30},
     ).route(),
@@ -141,11 +141,13 @@ def problem_of_report(
 ) -> str:
     """Return why a browser may not report an outcome, or nothing."""
     if decision_id is None:
-        return "decision_id: a publishable key reports outcomes of its decisions alone; use a secret key on your server"
+        return (
+            "decision_id: a publishable key reports outcomes of its own decisions only; use a secret key on your server"
+        )
     if type == "converted":
         limit = access.merchant.browser_purchase_limit
         if not limit:
-            return "type: purchases are reported with a secret key, from your server"
+            return "type: report purchases with a secret key, from your server"
         if amount is not None and amount > limit:
             return f"amount: a publishable key reports at most {limit} minor units"
     elif type not in HINTS:
@@ -153,7 +155,7 @@ def problem_of_report(
     if token is None:
         return "token: is required with a publishable key; it is in the decision"
     if not engine.tokens.proves_decision(token, access.merchant.id, access.key.id, decision_id, now=now_ms()):
-        return "token: is not this decision's, or its time is over"
+        return "token: belongs to another decision or has expired"
     return ""
 
 

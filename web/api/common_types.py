@@ -13,15 +13,15 @@ from engine.model.errors import FieldProblem
 WITHOUT_NUL = r"\A[^\x00]*\Z"
 """Databases cannot store NUL, so values in a URL must not contain it."""
 
-CustomerId = Annotated[str, Meta(min_length=1, max_length=256, description="Kept only as a keyed hash.")]
-Slug = Annotated[str, Meta(max_length=64, description="Where given, the key's own merchant.")]
-Limit = Annotated[int, Meta(ge=1, le=200, description="The most items to answer.")]
-Cursor = Annotated[str, Meta(max_length=80, pattern=WITHOUT_NUL, description="`next` of the page before.")]
+CustomerId = Annotated[str, Meta(min_length=1, max_length=256, description="Stored only as a keyed hash.")]
+Slug = Annotated[str, Meta(max_length=64, description="If given, the key's own merchant.")]
+Limit = Annotated[int, Meta(ge=1, le=200, description="The maximum number of items.")]
+Cursor = Annotated[str, Meta(max_length=80, pattern=WITHOUT_NUL, description="`next` of the previous page.")]
 Moment = Annotated[str, Meta(description="RFC 3339, UTC.", extra_json_schema={"format": "date-time"})]
-Reason = Annotated[str, Meta(max_length=500, description="The reason for the change, kept with the version.")]
+Reason = Annotated[str, Meta(max_length=500, description="The reason for the change, stored with the version.")]
 Warnings = Annotated[
     list[FieldProblem] | msgspec.UnsetType,
-    Meta(description="What was left out of the request; for test keys, and with `?explain=true`."),
+    Meta(description="The parts of the request that were ignored; for test keys, and with `?explain=true`."),
 ]
 ReportedMoment = Annotated[datetime, Meta(tz=True, description="RFC 3339 with an offset.")]
 

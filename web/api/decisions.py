@@ -33,9 +33,7 @@ from web.openapi.operation import Answer, Operation, reference
 
 AnyCustomerId = Annotated[
     str | int | None,
-    Meta(
-        description="A text of at most 256 characters or a whole number; empty for a guest. Kept only as a keyed hash."
-    ),
+    Meta(description="A text of at most 256 characters or a whole number; empty for a guest. Stored as a keyed hash."),
 ]
 Context = Annotated[
     dict[str, Any],
@@ -97,7 +95,7 @@ BatchItem = Annotated[Any, Meta(extra_json_schema={"anyOf": [reference(kind) for
 
 
 class BatchAnswer(msgspec.Struct, frozen=True):
-    """One item a placement, in their order: a decision, or a problem with a `status`."""
+    """One item per placement, in order: a decision, or a problem with a `status`."""
 
     decisions: list[BatchItem]
 
@@ -162,12 +160,12 @@ async def decide(request: AnyRequest) -> ASGIResponse:
         "Decide up to ten placements at once",
         {
             200: Answer(
-                "One item a placement, in their order",
+                "One item per placement, in order",
                 (BatchAnswer, BrowserBatchAnswer),
                 parts=(*BATCH_ITEMS, BrowserDecision),
             )
         },
-        "A placement that does not exist has a problem in its place, and the others are decided. Where none exists, "
+        "A placement that does not exist gets a problem at its position; the others are decided. If none exists, "
         "the answer is 404.",
         keys="any",
         query=Explain,
@@ -204,8 +202,8 @@ async def decide_batch(request: AnyRequest) -> ASGIResponse:
     opt=Operation(
         TAG,
         "Order the payment methods",
-        {200: Answer("The methods, in the order to show them in", (Methods, BrowserMethods))},
-        "The placement `payment_methods`, with the commonest facts as parameters.",
+        {200: Answer("The methods, in the order in which to show them", (Methods, BrowserMethods))},
+        "The placement `payment_methods`, with the most common facts as parameters.",
         keys="any",
         query=MethodsQuery,
         errors=(403, 404),
@@ -257,7 +255,9 @@ def _view(request: AnyRequest, access: Access) -> View:
     if request.scope["query_string"]:
         explain = read_query(request, ("explain",)).data.get("explain", "").lower() in ("true", "1")
     if explain and access.key.kind == "publishable":
-        raise Forbidden("a trace tells rules and customers' pasts: ask for it with a secret key", field="explain")
+        raise Forbidden(
+            "a trace contains rules and customers' histories: request it with a secret key", field="explain"
+        )
     return View(explain, explain or access.merchant.mode == "test", access)
 
 

@@ -30,9 +30,9 @@ KINDS: tuple[Kind, ...] = ("candidate", "placement", "field", "list", "budget")
 ABOUT = {
     "candidate": "",
     "placement": "A draft holds the settings of its own placement.",
-    "field": "A field belongs to all placements; the draft of one carries its change.",
-    "list": "A list belongs to all placements; the draft of one carries its change.",
-    "budget": "A budget belongs to the merchant; the draft of one placement carries its change.",
+    "field": "A field belongs to all placements; the draft of any placement can change it.",
+    "list": "A list belongs to all placements; the draft of any placement can change it.",
+    "budget": "A budget belongs to the merchant; the draft of any placement can change it.",
 }
 
 
@@ -188,7 +188,7 @@ def keep(collection: Collection) -> HTTPRouteHandler:
         TAG,
         "Put the candidates of a draft in an order",
         {200: Answer("The draft", DraftState, ("ETag",))},
-        "The ids of all candidates that the draft has, the first first.",
+        "The ids of all candidates in the draft, in order.",
         body=RuleOrder,
         example=examples.ORDER,
         errors=(409, 412, 428),

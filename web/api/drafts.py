@@ -68,7 +68,7 @@ class DraftState(msgspec.Struct, frozen=True):
     placement: str
     revision: Revision
     state: State
-    review: Annotated[bool, Meta(description="True where a second person must approve before it is published.")]
+    review: Annotated[bool, Meta(description="True if a second person must approve it before it is published.")]
     reason: str = msgspec.field(name="why")
     asked_by: str
     approved_by: str
@@ -269,7 +269,7 @@ async def try_scenarios(
         TAG,
         "Send a draft for review",
         {200: Answer("The draft, in review", DraftState, ("ETag",))},
-        "A person approves in the browser who neither asked nor changed anything; a key asks for its maker.",
+        "Another person, who changed nothing in the draft, approves it in the browser. A key acts for its creator.",
         body=ReviewRequest,
         example=examples.REVIEW,
         errors=(412, 428),
@@ -291,7 +291,7 @@ async def request_review(
     f"{PATH}/review",
     **Operation(
         TAG,
-        "Take a draft back",
+        "Withdraw a draft",
         {200: Answer("The draft, neither in review nor scheduled", DraftState, ("ETag",))},
         errors=(412, 428),
     ).route(),

@@ -51,7 +51,7 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     created_at: Moment
     expires_at: Moment | None
     in_force: bool
-    created_by: Annotated[str, Meta(description="The person for whom the key acts; empty where nobody knows.")]
+    created_by: Annotated[str, Meta(description="The person for whom the key acts; empty if unknown.")]
 
 
 class CreatedKey(ApiKey, frozen=True, kw_only=True):

@@ -42,7 +42,7 @@ class AuditSearch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         str, Meta(max_length=200, pattern=WITHOUT_NUL, description="Only of subjects that contain this, as `rule vat`.")
     ] = ""
     limit: Limit = 50
-    cursor: Annotated[int, Meta(ge=1, le=2**53, description="`next` of the page before.")] | None = None
+    cursor: Annotated[int, Meta(ge=1, le=2**53, description="`next` of the previous page.")] | None = None
 
 
 class LoggedDecision(Decision, frozen=True, kw_only=True):
@@ -86,7 +86,9 @@ class AuditEntry(msgspec.Struct, frozen=True):
     before: Any
     after: Any
     reason: str = msgspec.field(name="why")
-    emergency: Annotated[bool, Meta(description="One person did it alone where a second must approve changes.")]
+    emergency: Annotated[
+        bool, Meta(description="One person did this alone, although a second person must approve changes.")
+    ]
 
 
 class AuditEntries(msgspec.Struct, frozen=True):
@@ -143,7 +145,7 @@ async def show(
         DECISIONS,
         "Replay a decision",
         {200: Answer("Both answers, and whether they are equal in every byte", Replay)},
-        "Makes the decision again from what was logged, with the plan and the beliefs of that time. Stores nothing.",
+        "Repeats the decision from the log, with the plan and the beliefs of that time. Stores nothing.",
     ).route(),
 )
 async def replay(
@@ -157,7 +159,7 @@ async def replay(
     **Operation(
         DECISIONS,
         "Make a scenario from a decision",
-        {200: Answer("A scenario with these facts, which expects what was certain in the answer", Scenario)},
+        {200: Answer("A scenario with these facts that expects the certain parts of the answer", Scenario)},
         "The scenario is not stored: change it as you like, then create it among the scenarios of its placement.",
     ).route(),
 )

@@ -28,7 +28,7 @@ VERSION = "/v1/placements/{placement:str}/versions/{version:int}"
 
 class Versions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: Limit = 50
-    cursor: Annotated[int, Meta(ge=1, le=2**31, description="`next` of the page before.")] | None = None
+    cursor: Annotated[int, Meta(ge=1, le=2**31, description="`next` of the previous page.")] | None = None
 
 
 class PlanVersion(msgspec.Struct, frozen=True):
@@ -56,14 +56,16 @@ class Rollback(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     version: Number
     reason: Reason = msgspec.field(default="", name="why")
-    emergency: Annotated[bool, Meta(description="Without a second person; needs `why`, and others are told.")] = False
+    emergency: Annotated[
+        bool, Meta(description="Without a second person; needs `why`, and other people are informed.")
+    ] = False
 
 
 class Pause(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Why a candidate is taken out of all answers at once."""
 
-    reason: Annotated[str, Meta(min_length=1, max_length=500, description="Others will read it.")] = msgspec.field(
-        name="why"
+    reason: Annotated[str, Meta(min_length=1, max_length=500, description="Other people will read it.")] = (
+        msgspec.field(name="why")
     )
 
 
@@ -127,7 +129,7 @@ async def compare_versions(
         {200: Answer("Published; the versions, the newest first", PlanVersions)},
         "Publishes a new version with the placement, candidates and rules of an earlier one, and sets the editable "
         "configuration to the same. Candidates and rules that were added since are switched off, not deleted. 403 "
-        "`review-required`: a second person must approve changes here, and this is not named an emergency.",
+        "`review-required`: a second person must approve changes, and this is not marked as an emergency.",
         body=Rollback,
         example=examples.ROLL_BACK,
         errors=(409,),
@@ -162,7 +164,7 @@ async def _page(engine: Engine, merchant_id: int, placement: str, parameters: Ve
         TAG,
         "Pause a candidate in an emergency",
         {200: Answer("Published; the versions, the newest first", PlanVersions)},
-        "Takes a candidate out of all answers at once, also where a second person must approve changes: others are "
+        "Removes a candidate from all answers at once, even if a second person must approve changes: others are "
         "told until one of them has seen it. Offer it again by an ordinary change.",
         body=Pause,
         example=examples.PAUSE,

@@ -35,7 +35,7 @@ class PreviewStart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     since: Annotated[datetime, Meta(tz=True, description="Decisions from this time on.")] | None = None
     until: Annotated[datetime, Meta(tz=True, description="Decisions before this time.")] | None = None
     limit: Annotated[
-        int, Meta(ge=1, le=MOST_DECISIONS, description="The most decisions to try, the newest of the period.")
+        int, Meta(ge=1, le=MOST_DECISIONS, description="The maximum number of decisions to try, newest first.")
     ] = MOST_DECISIONS
     without: Annotated[Id, Meta(description="Leave this rule out, to measure its effect.")] | None = None
     rules: (
@@ -121,7 +121,7 @@ async def show(
         TAG,
         "Cancel a preview",
         {200: Answer("The preview, which no longer runs", PreviewState)},
-        "A preview that has ended stays as it is.",
+        "A preview that has ended does not change.",
     ).route(),
 )
 async def cancel(

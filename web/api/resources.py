@@ -155,7 +155,7 @@ COLLECTIONS = (
         KINDS["budget"],
         examples.BUDGET,
         "A cap on what offers may spend. Offers are the candidates with an `offer`; each names the budgets that pay "
-        "for it. A budget that was used stays; lower its cap instead of deleting it.",
+        "for it. You cannot delete a used budget; lower its cap instead.",
     ),
 )
 

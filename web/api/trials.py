@@ -61,7 +61,7 @@ class TrialAnswer(msgspec.Struct, frozen=True):
     **Operation(
         TAG,
         "Try a checkout on a draft",
-        {200: Answer("The answer it would get, and how each rule was evaluated", TrialAnswer)},
+        {200: Answer("The answer that it would get, and the evaluation of each rule", TrialAnswer)},
         "Nothing is logged, and nothing is learned.",
         body=TrialStart,
         example=examples.TRIAL,

@@ -36,7 +36,9 @@ class RuleUse(msgspec.Struct, frozen=True):
     by_day: list[DayCount]
     skipped: dict[str, int]
     last_fired: Moment | None
-    never_sent: Annotated[list[str], Meta(description="Fields that it reads and that never arrived in this period.")]
+    never_sent: Annotated[
+        list[str], Meta(description="Fields that the rule reads and that never arrived in this period.")
+    ]
 
 
 class RuleUseList(msgspec.Struct, frozen=True):

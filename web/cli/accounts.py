@@ -17,7 +17,7 @@ def merchant() -> None:
 
 @merchant.command("add")
 @click.argument("slug")
-@click.option("--name", help="Display name; the slug unless given.")
+@click.option("--name", help="Display name (default: the slug).")
 @click.option("--country", default="DE", show_default=True, help="ISO 3166-1 alpha-2.")
 @click.option("--currency", default="EUR", show_default=True, help="ISO 4217.")
 @click.option("--locale", default="en", show_default=True)
@@ -43,10 +43,10 @@ def merchant_list(*, json: bool) -> None:
 @merchant.command("purchases")
 @click.argument("slug")
 @click.argument("limit", type=click.IntRange(min=0))
-@click.option("--test", "is_test", is_flag=True, help="The test side rather than the live one.")
+@click.option("--test", "is_test", is_flag=True, help="Use the test side instead of the live side.")
 @as_json
 def merchant_purchases(*, slug: str, limit: int, is_test: bool, json: bool) -> None:
-    """Let browsers report purchases of up to LIMIT minor units; 0: none."""
+    """Let browsers report purchases of up to LIMIT minor units; 0 allows none."""
 
     async def work(engine: Engine) -> None:
         side = await engine.accounts.merchant(slug, "test" if is_test else "live")
@@ -85,7 +85,7 @@ def keys_create(*, merchant: str, kind: Kind, mode: str, name: str, person: str,
 
 
 def _code(option: str, value: str, codes: frozenset[str], kind: str) -> str:
-    """Return the code in capitals; end the command where it is not in the list."""
+    """Return the code in capitals; end the command if it is not in the list."""
     code = value.strip().upper()
     if code in codes:
         return code

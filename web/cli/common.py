@@ -1,4 +1,4 @@
-"""Settings, an engine for the time of a command, and output as tables or JSON."""
+"""Settings, an engine during a command, and output as tables or JSON."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def decision_show(*, decision_id: str, json: bool) -> None:
 @click.argument("decision_id")
 @as_json
 def decision_replay(*, decision_id: str, json: bool) -> None:
-    """Make a decision again from its row; exit status 1 where it differs."""
+    """Repeat a decision from its row. The exit status is 1 if the answer differs."""
 
     async def work(engine: Engine) -> Replay:
         return await engine.logbook.replay(await engine.logbook.merchant_of(decision_id), decision_id)

@@ -20,7 +20,7 @@ from web.demo.shoppers import RequestsRefused, Shoppers, Tally, client
 @click.option("--seconds", type=click.FloatRange(min=1), default=60.0, show_default=True)
 @as_json
 def demo(*, url: str, key: str, rate: float, seconds: float, json: bool) -> None:
-    """Let simulated shoppers check out on a running server."""
+    """Send simulated checkouts to a running server."""
 
     async def shop() -> Tally:
         async with client(url, key) as http:

@@ -37,8 +37,8 @@ def evaluate() -> None:
 @click.option("--merchant", required=True, help="The merchant's slug.")
 @click.option("--mode", type=click.Choice(["live", "test"]), default="live", show_default=True)
 @click.option("--policy", default="order", show_default=True, help="order, even, or first:CANDIDATE.")
-@click.option("--from", "since", type=A_DAY, help="The first day, in UTC; 28 days before --to unless given.")
-@click.option("--to", "until", type=A_DAY, help="The last day, in UTC; today unless given.")
+@click.option("--from", "since", type=A_DAY, help="The first day, in UTC; by default 28 days before --to.")
+@click.option("--to", "until", type=A_DAY, help="The last day, in UTC; by default today.")
 @as_json
 def log(*, placement: str, merchant: str, mode: str, policy: str, json: bool, **days: datetime | None) -> None:
     """Evaluate another policy on the log of a placement.

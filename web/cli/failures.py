@@ -55,7 +55,7 @@ def setting_failure(error: Any) -> click.ClickException:
 
 
 def failure(error: Exception) -> click.ClickException:
-    """Return what a command ends with that raised something unforeseen."""
+    """Return the error of a command that failed unexpectedly."""
     if isinstance(error, OSError) and error.filename:
         return click.ClickException(f"{error.filename}: {error.strerror}")
     if isinstance(error, (OSError, SQLAlchemyError)) or type(error).__module__.startswith("asyncpg"):

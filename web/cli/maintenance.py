@@ -41,7 +41,7 @@ def beliefs() -> None:
 
 
 @beliefs.command("rebuild")
-@click.option("--check", is_flag=True, help="Only compare with the log; exit status 1 where they differ.")
+@click.option("--check", is_flag=True, help="Only compare with the log; the exit status is 1 if they differ.")
 @as_json
 def beliefs_rebuild(*, check: bool, json: bool) -> None:
     """Rebuild statistics and usage from the log."""

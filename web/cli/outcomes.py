@@ -23,7 +23,7 @@ def outcomes() -> None:
 
 @outcomes.command("retract")
 @click.option("--merchant", required=True, help="The merchant's slug.")
-@click.option("--test", "is_test", is_flag=True, help="The test side rather than the live one.")
+@click.option("--test", "is_test", is_flag=True, help="Use the test side instead of the live side.")
 @click.option("--source", type=click.Choice(SOURCES), required=True, help="Who reported them.")
 @click.option("--from", "since", type=MOMENT, required=True, help="Recorded from then on, in UTC.")
 @click.option("--to", "until", type=MOMENT, required=True, help="Recorded before then, in UTC.")
@@ -32,7 +32,7 @@ def outcomes() -> None:
 def outcomes_retract(
     *, merchant: str, is_test: bool, source: Source, key: str | None, json: bool, **period: datetime
 ) -> None:
-    """Take outcomes out of the log, with what was learned from them. There is no way back but a backup."""
+    """Remove outcomes from the log and from learning. Only a backup can restore them."""
     mode: Mode = "test" if is_test else "live"
 
     async def work(engine: Engine) -> int:

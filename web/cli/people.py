@@ -25,7 +25,9 @@ def user() -> None:
 @click.option("--merchant", required=True, help="The merchant's slug.")
 @click.option("--name", default="")
 @click.option("--role", type=click.Choice(ROLES), default="admin", show_default=True)
-@click.password_option(envvar="TAP2_PASSWORD", help="Prompted for unless given or in TAP2_PASSWORD.")
+@click.password_option(
+    envvar="TAP2_PASSWORD", help="The password; prompted for by default, also read from TAP2_PASSWORD."
+)
 @as_json
 def user_add(*, email: str, merchant: str, name: str, role: Role, password: str, json: bool) -> None:
     """Add a person."""
@@ -35,7 +37,9 @@ def user_add(*, email: str, merchant: str, name: str, role: Role, password: str,
 
 @user.command("password")
 @click.argument("email")
-@click.password_option(envvar="TAP2_PASSWORD", help="Prompted for unless given or in TAP2_PASSWORD.")
+@click.password_option(
+    envvar="TAP2_PASSWORD", help="The password; prompted for by default, also read from TAP2_PASSWORD."
+)
 @as_json
 def user_password(*, email: str, password: str, json: bool) -> None:
     """Set a person's password and end their sessions."""
@@ -79,7 +83,7 @@ def user_role(*, email: str, role: Role, json: bool) -> None:
 @click.argument("email")
 @as_json
 def user_remove(*, email: str, json: bool) -> None:
-    """Remove a person, who is logged out at once."""
+    """Remove a person and end their sessions at once."""
 
     async def work(engine: Engine) -> None:
         person = await engine.team.user(email)
@@ -93,10 +97,12 @@ def user_remove(*, email: str, json: bool) -> None:
 @click.argument("email")
 @click.option("--merchant", required=True, help="The merchant's slug.")
 @click.option("--role", type=click.Choice(ROLES), default="viewer", show_default=True)
-@click.option("--url", envvar="TAP2_URL", help="Where people reach the server, unless where it listens.")
+@click.option(
+    "--url", envvar="TAP2_URL", help="The address at which people reach the server; by default the one it listens on."
+)
 @as_json
 def user_invite(*, email: str, merchant: str, role: Role, url: str | None, json: bool) -> None:
-    """Print a link by which somebody joins once, within 7 days. It is shown only here."""
+    """Print an invitation link. It works once, within 7 days, and is shown only here."""
     chosen = settings()
     base = (url or f"http://{chosen.host}:{chosen.port}").rstrip("/")
     token = with_engine(lambda engine: engine.team.invite(merchant, email, role, actor_name=ACTOR))
@@ -108,7 +114,7 @@ def user_invite(*, email: str, merchant: str, role: Role, url: str | None, json:
 @click.option("--end", is_flag=True, help="End them.")
 @as_json
 def user_sessions(*, email: str, end: bool, json: bool) -> None:
-    """List where a person is logged in, or log them out."""
+    """List a person's sessions, or end them."""
 
     async def listed(engine: Engine) -> Sequence[dict[str, str]]:
         sessions = await engine.sessions.all_of(await engine.team.user(email))
@@ -129,10 +135,10 @@ def user_sessions(*, email: str, end: bool, json: bool) -> None:
 
 @user.command("factor")
 @click.argument("email")
-@click.option("--remove", is_flag=True, help="Remove it, for somebody who lost phone and recovery codes.")
+@click.option("--remove", is_flag=True, help="Remove it for a person who lost the phone and the recovery codes.")
 @as_json
 def user_factor(*, email: str, remove: bool, json: bool) -> None:
-    """Say whether a person has a second factor, or remove it."""
+    """Show whether a person has a second factor, or remove it."""
 
     async def work(engine: Engine) -> dict[str, str | bool | int]:
         person = await engine.team.user(email)

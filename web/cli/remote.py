@@ -37,7 +37,7 @@ class Remote:
         return msgspec.json.decode(response.content, type=RuleSet)
 
     def publish(self, placement: str, rule_set: RuleSet, *, reason: str) -> dict[str, Any]:
-        """Import into the draft and publish it, or send it for review where that is required."""
+        """Import into the draft and publish it, or send it for review if required."""
         draft = f"/v1/placements/{placement}/draft"
         imported = self._call("PUT", draft, {"rules": rule_set.rules, "scenarios": rule_set.scenarios}, ANY)
         if not imported.json()["changes"]:
@@ -45,7 +45,7 @@ class Remote:
         version = {"If-Match": imported.headers["etag"]}
         if imported.json()["review"]:
             self._call("POST", f"{draft}/review", {"why": reason}, version)
-            return {"placement": placement, "state": "in review: a second person approves it in the browser"}
+            return {"placement": placement, "state": "in review: a second person must approve it in the browser"}
         published = self._call("POST", f"{draft}/publish", {"why": reason}, version).json()
         return {"placement": placement, "state": "published", "version": published["version"]}
 

@@ -27,10 +27,10 @@ def replay() -> None:
 
 @replay.command()
 @click.argument("log", metavar="CSV", type=click.Path(path_type=Path))
-@click.option("--items", type=click.Path(path_type=Path), help="The item_context file; else the log's own items.")
+@click.option("--items", type=click.Path(path_type=Path), help="The item_context file; by default the log's own items.")
 @click.option("--url", default="http://127.0.0.1:8000", show_default=True, envvar="TAP2_URL")
 @click.option("--key", required=True, envvar="TAP2_KEY", help="A secret key; also read from TAP2_KEY.")
-@click.option("--placement", help="Where to learn; obd.<campaign> unless given.")
+@click.option("--placement", help="The placement that learns; by default obd.<campaign>.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first rows.")
 @click.option("--at-once", type=click.IntRange(1, 64), default=16, show_default=True, help="Requests in flight.")
 @as_json
@@ -117,7 +117,7 @@ def _print(result: ReplayReport, placement: str, fresh: bool) -> None:
     console.print(verdict(result))
     console.print(caveat(result))
     if not fresh:
-        console.print(f"{placement} had learned before; on rows that it has seen, the learned rate flatters it.")
+        console.print(f"{placement} had learned before; on rows that it has seen, its rate is too high.")
 
 
 def _rate(rate: Rate | None) -> str:

@@ -28,7 +28,7 @@ from web.cli.remote import Remote
 from web.http.request_reading import MOST_BULK_BYTES, converted, loads
 
 WRONG = 1
-"""The exit status where something is wrong with the rules."""
+"""The exit status if something is wrong with the rules."""
 
 
 @click.group()
@@ -43,7 +43,7 @@ def rules() -> None:
 def _connected(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options and the argument that all commands take: file, server and placement."""
     for option in (
-        click.option("--placement", help="The placement's key; the file's own unless given."),
+        click.option("--placement", help="The placement's key; by default the file's own."),
         click.option("--key", envvar="TAP2_KEY", help="A secret key; also read from TAP2_KEY."),
         click.option("--url", default="http://127.0.0.1:8000", show_default=True, envvar="TAP2_URL"),
         click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False)),
@@ -55,7 +55,7 @@ def _connected(command: Callable[..., None]) -> Callable[..., None]:
 @rules.command("check")
 @_connected
 def rules_check(*, file: Path, url: str, key: str | None, placement: str | None, json: bool) -> None:
-    """Check the rules and print what looks wrong.
+    """Check the rules and print the findings.
 
     Works without a server where the file has its vocabulary, as an exported one has.
     """
@@ -68,7 +68,7 @@ def rules_check(*, file: Path, url: str, key: str | None, placement: str | None,
 @rules.command("test")
 @_connected
 def rules_test(*, file: Path, url: str, key: str | None, placement: str | None, json: bool) -> None:
-    """Check the rules, and try the scenarios of the file on them."""
+    """Check the rules, and run the scenarios of the file on them."""
     rule_set = _completed(file, url, key, placement)
     plan = _plan(rule_set)
     outcomes = [try_out(plan, scenario) for scenario in rule_set.scenarios or ()]
@@ -93,9 +93,9 @@ def rules_preview(*, file: Path, url: str, key: str | None, placement: str | Non
 
 @rules.command("publish")
 @_connected
-@click.option("--why", "reason", default="", help="What the change is for; it stands beside the version.")
+@click.option("--why", "reason", default="", help="The reason for the change, stored with the version.")
 def rules_publish(*, file: Path, url: str, key: str | None, placement: str | None, reason: str, json: bool) -> None:
-    """Put the rules and scenarios of the file in force, all or none.
+    """Publish the rules and scenarios of the file, all or none.
 
     Where a second person must approve, they are sent for review instead.
     """
@@ -135,7 +135,7 @@ def _completed(file: Path, url: str, key: str | None, placement: str | None) -> 
 
 
 def _plan(rule_set: RuleSet) -> Plan:
-    """Compile the rules into a plan; end the command with every problem where that fails."""
+    """Compile the rules into a plan; end the command with every problem if that fails."""
     target = rule_set.placement or Placement(key="placement", name="Placement")
     configuration = Configuration(_resources(rule_set, target), 0)
     resources = (
@@ -155,7 +155,7 @@ def _plan(rule_set: RuleSet) -> Plan:
 
 
 def _resources(rule_set: RuleSet, target: Placement) -> list[Resource]:
-    """Return the file as resources. Without candidates, those that rules and scenarios name are taken."""
+    """Return the file as resources. Without candidates, use those that rules and scenarios name."""
     candidates = rule_set.candidates if rule_set.candidates is not None else _named(rule_set)
     optional = (rule_set.scenarios or (), rule_set.vocabulary or (), rule_set.lists or ())
     resources = []

@@ -42,7 +42,7 @@ def serve() -> None:
 
 
 def _write_past(options: Settings) -> None:
-    """Write the demo's past and show how far it is."""
+    """Simulate the demo's past and show the progress."""
     click.echo(f"\n  Simulating the past {options.demo_days} days of the demo shop. This takes a minute or two, once.")
     with Progress("  ", BarColumn(), TaskProgressColumn(), transient=True) as shown:
         task = shown.add_task("", total=options.demo_days)

@@ -128,7 +128,7 @@ class OpenIDProvider:
         if "email" not in claims and "userinfo_endpoint" in self._metadata:
             more = await _json_of(client, self._metadata["userinfo_endpoint"], with_token=True)
             if more.get("sub") != claims["sub"]:
-                raise ValueError("the user info is about somebody else")
+                raise ValueError("the user info describes another person")
             claims = {**more, **claims}
         return claims
 

@@ -125,12 +125,12 @@ def _problem(name: str, field: FieldDocument | None, policy: Contextual) -> str 
     if field is None:
         return f"there is no field “{name}”"
     if field.type not in WEIGHABLE:
-        return f"“{name}” is of type {field.type}, which cannot be weighed; take one of {', '.join(WEIGHABLE)}"
+        return f"“{name}” is of type {field.type}, which the policy cannot use; use one of {', '.join(WEIGHABLE)}"
     if policy.features.count(name) > 1:
         return f"“{name}” is named twice"
     values = policy.values.get(name, field.allowed)
     if field.type in CHOICES and not values:
-        return f"“{name}” has no list of allowed values: name those worth telling apart in values"
+        return f"“{name}” has no list of allowed values: name the values to distinguish in values"
     unknown = [value for value in values if field.allowed and value not in field.allowed]
     return f"“{unknown[0]}” is not an allowed value of “{name}”" if unknown else None
 

@@ -87,19 +87,19 @@ def _refusal(
     """Why the past cannot tell, in words that go on after "Cannot be known from the past:"."""
     touched = estimate.n
     if 2 * totals.revalued > touched:
-        return "the draft sets other values in the answer, and what these do to customers was never tried"
+        return "the draft sets other values in the answer, and the log has no data on their effect"
     if unknown > MOST_UNKNOWN or bounded > MOST_BOUNDED:
         return (
-            f"{unknown + bounded:.0%} of what the draft would earn stands on answers that were never given, "
+            f"{unknown + bounded:.0%} of the draft's result comes from answers that were never given, "
             "such as a candidate where it was never shown"
         )
     if estimate.effective_sample < LEAST_SAMPLE:
         return (
-            f"the {touched:,} decisions that the draft touches hold as much of what it would do as "
+            f"the {touched:,} decisions that the draft affects carry as much information as "
             f"{estimate.effective_sample:.0f}; at least {LEAST_SAMPLE} are needed"
         )
     if bandits.is_off_one(customers.weights, clusters=customers):
-        return "what the draft would do is too rare in the log to be weighed"
+        return "the log has too few answers like those of the draft"
     return customers.refusal()
 
 

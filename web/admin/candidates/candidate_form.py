@@ -165,7 +165,7 @@ def _attributes(reader: Reader) -> dict[str, str | float]:
         named, _, text = (part.strip() for part in line.partition(":"))
         name = named.lower().replace(" ", "_")
         if not NAME.fullmatch(name) or not text:
-            reader.problems.append(FieldProblem("attributes", f"“{line}” should read like: family: wallet"))
+            reader.problems.append(FieldProblem("attributes", f"write “{line}” like this: family: wallet"))
         attributes[name] = float(text.replace(",", ".")) if NUMBER.fullmatch(text) else text
     return attributes
 

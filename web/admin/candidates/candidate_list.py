@@ -121,7 +121,7 @@ async def pause_candidate(
     except (Conflict, Invalid) as error:
         return frame.go(f"{base_of(frame, key)}/{id}", notice=Notice(f"Not paused: {error.detail}."))
     undo = f"{base_of(frame, key)}/{id}/resume"
-    return frame.go(base_of(frame, key), notice=Notice(f"{id} is paused. Others are told.", undo=undo))
+    return frame.go(base_of(frame, key), notice=Notice(f"{id} is paused. Other people are informed.", undo=undo))
 
 
 @post(["/methods/{id:str}/resume", "/placements/{key:str}/candidates/{id:str}/resume"], status_code=200)
@@ -132,7 +132,7 @@ async def undo_pause(frame: NamedDependency[Frame], id: FromPath[str], key: From
         await frame.engine.emergencies.undo_pause(frame.actor, key, id)
     except Conflict as error:
         return frame.go(base_of(frame, key), notice=Notice(f"Not undone: {error.detail}."))
-    return frame.go(base_of(frame, key), notice=Notice(f"{id} is offered again. Others see both."))
+    return frame.go(base_of(frame, key), notice=Notice(f"{id} is offered again. Other people see both changes."))
 
 
 @post(["/methods/{id:str}/delete", "/placements/{key:str}/candidates/{id:str}/delete"], status_code=200)

@@ -118,7 +118,7 @@ async def see_emergency(frame: NamedDependency[Frame], id: FromPath[int]) -> Res
     """Confirm having seen what somebody else did alone."""
     frame.must_draft()
     await frame.engine.emergencies.acknowledge(frame.actor, id)
-    return frame.go(f"{frame.base}/", notice=Notice("Noted that you have seen it."))
+    return frame.go(f"{frame.base}/", notice=Notice("Your confirmation is saved."))
 
 
 @post("/review", status_code=200)
@@ -145,7 +145,7 @@ async def _schedule(frame: Frame, key: str, values: dict[str, str]) -> Notice:
     await frame.engine.releases.schedule(
         frame.actor, key, revision=_revision(values), reason=_reason(values), publish_at=publish_at
     )
-    return Notice(f"It will be published {frame.show.moment(publish_at)}, if nothing changes it before then.")
+    return Notice(f"It will be published {frame.show.moment(publish_at)}, unless the draft changes before then.")
 
 
 async def _ask(frame: Frame, key: str, values: dict[str, str]) -> Notice:

@@ -167,8 +167,8 @@ def _reason(phrasing: ReportPhrasing, result: Result) -> str:
     after = effect.earned + effect.value * effect.counted / effect.touched
     now, then = (phrasing.level(result.reward, value) for value in (effect.earned, after))
     return (
-        f"Over all {show.count(effect.counted, 'decision')} whose outcome is known. The draft affects "
-        f"{show.number(effect.touched)} of them: there it is {now} now and would be about {then}."
+        f"Over all {show.count(effect.counted, 'decision')} with a known outcome. The draft affects "
+        f"{show.number(effect.touched)} of them: for these, it is {now} now and would be about {then}."
     )
 
 

@@ -58,7 +58,7 @@ async def join(request: AnyRequest, token: FromPath[str]) -> Response[Any]:
 async def _join(request: AnyRequest, token: str, invitation: Invitation, form: Form, password: str) -> Response[Any]:
     engine = _engine(request)
     if not form.value("name").strip():
-        problem = FieldProblem("name", "Say what your colleagues call you")
+        problem = FieldProblem("name", "Enter the name that your colleagues use")
         return await _page(request, invitation, form.with_problems([problem]), status=422)
     try:
         user = await engine.team.join(token, form.value("name"), password)

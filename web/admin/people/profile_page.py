@@ -64,7 +64,7 @@ async def profile_page(frame: NamedDependency[Frame]) -> Page:
 async def save_profile(request: AnyRequest, frame: NamedDependency[Frame]) -> Response[Any]:
     """Save name, language and time zone."""
     reader = Reader(await typed(request))
-    name = reader.text("name", required="Say what your colleagues call you")
+    name = reader.text("name", required="Enter the name that your colleagues use")
     try:
         reader.check()
         if (locale := reader.text("locale")) and locale not in LOCALES:

@@ -138,7 +138,7 @@ async def _steps(frame: Frame, configuration: Configuration, *, has_decisions: b
         ),
         SetupStep("Request a first decision", "With the request below.", "", "", has_decisions),
         SetupStep(
-            "Report what happened", "Send what the customer chose. The engine learns from it.", "", "", has_results
+            "Report what happened", "Report what the customer chose. The engine learns from it.", "", "", has_results
         ),
     ]
 

@@ -23,24 +23,28 @@ SHAPES: Options = (
     ("subset", "The first few candidates"),
 )
 POLICIES: Sequence[tuple[str, str, str]] = (
-    ("thompson", "Learn what works", "What works better comes first more often; the rest is still tried now and then."),
+    (
+        "thompson",
+        "Learn what works",
+        "Better candidates come first more often. The others are still tried now and then.",
+    ),
     ("contextual", "Learn what works for whom", "The same, with facts about the cart, the device and the customer."),
-    ("split", "Fixed shares", "Each candidate comes first as often as you say, to compare them fairly."),
-    ("fixed", "My own order", "Always the order of the list of candidates. Only rules move it."),
+    ("split", "Fixed shares", "Each candidate comes first as often as you choose, for a fair comparison."),
+    ("fixed", "My own order", "Always the order of the list of candidates. Only rules change it."),
 )
 REWARDS: Options = (
     ("converted", "A completed purchase"),
     ("selected", "A choice by the customer"),
-    ("revenue", "A completed purchase, weighed by its amount"),
-    ("margin", "A completed purchase, weighed by its margin"),
+    ("revenue", "A completed purchase, weighted by its amount"),
+    ("margin", "A completed purchase, weighted by its margin"),
 )
 GOALS: Options = (
     ("maximise", "As much as possible"),
     ("minimise", "As little as possible"),
 )
 CREDITS: Options = (
-    ("choice", "The customer chose one among all that were offered"),
-    ("cascade", "Those above the chosen one were seen and passed over"),
+    ("choice", "The customer chose one of all offered candidates"),
+    ("cascade", "The customer saw the candidates above the chosen one and skipped them"),
     ("position", "Each position counts as often as it is seen"),
     ("first", "Only the first position counts"),
     ("shown", "Everything that was shown counts"),
@@ -222,7 +226,7 @@ def _values(reader: Reader, name: str, terms: Terms) -> list[str]:
     values = list(dict.fromkeys(str(from_text(kind, text, terms, name)) for text in typed if text))
     strangers = [value for value in values if kind in CODES and value not in CODES[kind]]
     if not values:
-        reader.problems.append(FieldProblem(field, "name the values worth telling apart, with commas between them"))
+        reader.problems.append(FieldProblem(field, "name the values to distinguish, separated by commas"))
     elif strangers:
         reader.problems.append(FieldProblem(field, f"there is no {kind} “{strangers[0]}”"))
     return values

@@ -255,13 +255,12 @@ def _duration(frame: Frame, ms: int) -> str:
 
 
 def _how_much(frame: Frame, insight: Insight) -> str:
-    customers = (
-        f"A customer's own choices weigh as much as all others' after {_tries(frame, insight.fit.customer_strength)}."
-    )
+    own = _tries(frame, insight.fit.customer_strength)
+    customers = f"A customer's own choices count as much as those of all other customers after {own}."
     if not insight.placement.buckets:
         return customers
     begin = _tries(frame, insight.fit.bucket_strength)
-    return f"A group of customers begins with what all have in common, worth {begin} a candidate. {customers}"
+    return f"A group of customers starts from all customers' results, counted as {begin} per candidate. {customers}"
 
 
 def _tries(frame: Frame, strength: float) -> str:

@@ -111,25 +111,25 @@ MEASURES = {
     "selected": Measure(
         "Selection rate",
         "is chosen most often",
-        "how often customers choose this candidate when they could.",
+        "how often customers choose this candidate when they can.",
         "decisions in which the customer chose and saw this candidate.",
     ),
     "converted": Measure(
         "Conversion rate",
         "converts best",
-        "how often a purchase is completed with this candidate when it was tried or passed over.",
+        "how often a purchase is completed with this candidate when the customer tried or skipped it.",
         "completed decisions in which the customer saw this candidate.",
     ),
     "revenue": Measure(
         "Conversion rate",
         "converts best",
-        "how often a purchase is completed with this candidate. What a purchase brings in is learned beside it.",
+        "how often a purchase is completed with this candidate. The engine learns the amount of a purchase separately.",
         "completed decisions in which the customer saw this candidate.",
     ),
     "margin": Measure(
         "Conversion rate",
         "converts best",
-        "how often a purchase is completed with this candidate. Margin after fees is weighed in for each cart.",
+        "how often a purchase is completed with this candidate. The engine adds the margin after fees for each cart.",
         "completed decisions in which the customer saw this candidate.",
     ),
 }
@@ -166,7 +166,9 @@ def measure_of(placement: Placement) -> Measure:
     if not placement.learns_choices:
         return measure
     meaning = "how often customers would choose this candidate if it alone were offered, in the first slot."
-    tries = "decisions that offered this candidate. Rates come from comparing it with those beside it, not from counts."
+    tries = (
+        "decisions that offered this candidate. Rates come from comparisons with the other candidates, not from counts."
+    )
     return replace(measure, name="Chosen if alone", meaning=meaning, tries=tries)
 
 
@@ -205,7 +207,7 @@ def purpose_of(placement: Placement) -> str:
     """Return one sentence on how this placement chooses."""
     match placement.policy:
         case Fixed():
-            return "Shows candidates in your own order, moved only by rules."
+            return "Shows candidates in your own order, changed only by rules."
         case Split():
             return "Shows candidates in fixed shares; the same customer always sees the same."
         case Thompson():
@@ -329,8 +331,8 @@ def _floor_note(frame: Frame, placement: Placement) -> str:
         return ""
     share = frame.show.percent(placement.policy.floor)
     if placement.learns_choices:
-        return f"; {share} is kept for trying each, more with few visits and less with many"
-    return f"; {share} is spread evenly, so that each is tried"
+        return f"; {share} is reserved for trying each candidate, more with few visits and less with many"
+    return f"; {share} is spread evenly, so that each candidate is tried"
 
 
 def _lines(arms: Arms) -> list[list[tuple[int, float]]]:

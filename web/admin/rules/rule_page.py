@@ -135,7 +135,7 @@ async def _create(edit: RuleEdit, form: RuleForm, history: History) -> Response[
         created = await store({**edit.sent, **form.texts}, write, no_one_else, names=NAMES)
     except Refused as refusal:
         return await _refused(edit, form, history, refusal)
-    notice = Notice(f"“{created.shown.name}” is saved. It is in force once the changes are published.")
+    notice = Notice(f"“{created.shown.name}” is saved. It takes effect when the changes are published.")
     return edit.frame.go(f"{edit.frame.base}/rules/{edit.key}/{created.id}", notice=notice)
 
 

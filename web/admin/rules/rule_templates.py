@@ -95,7 +95,7 @@ def _local_first(shop: Shop) -> Iterator[RuleDocument]:
                 name=f"{' and '.join(map(shop.label, ids))} first in {there}",
                 when={"==": [_var("geo.country"), country]},
                 effects=tuple({"pin": {"candidate": id_, "slot": slot}} for slot, id_ in enumerate(ids, 1)),
-                notes=f"Customers in {there} look for what they know. Pinned positions are not learned from.",
+                notes=f"Customers in {there} look for methods that they know. The engine does not learn from pins.",
             )
 
 
@@ -142,7 +142,7 @@ def _verification(shop: Shop) -> Iterator[RuleDocument]:
         name="Extra verification in risky regions" if risky_list else "Extra verification for risky orders from abroad",
         when={"in_list": [_var("geo.country"), risky_list]} if risky_list else abroad,
         effects=({"set": {"name": "extra_verification", "value": True}},),
-        notes="The answer then carries extra_verification = true, which your checkout acts on.",
+        notes="The answer then contains extra_verification = true. Your checkout must act on it.",
     )
 
 

@@ -170,7 +170,7 @@ def _published(configuration: Configuration, key: str) -> list[Rule]:
 def lacking_text(lacking: Waiting, vocabulary: Vocabulary) -> str:
     """Warn that a rule needs facts that are never sent."""
     names = listed([label_of(vocabulary, name) for name in lacking.fields], "and")
-    tail = "this rule looks at it" if len(lacking.fields) == 1 else "this rule looks at them"
+    tail = "this rule uses it" if len(lacking.fields) == 1 else "this rule uses them"
     return f"{names} never arrived in the last {DAYS} days: {tail if lacking.can_fire else 'this rule cannot fire'}."
 
 

@@ -153,7 +153,7 @@ async def scenario_from_decision(frame: NamedDependency[Frame], decision_id: Fro
         await frame.engine.catalogue.create(frame.actor, "scenario", key, [made])
     except Conflict:
         return frame.go(address, notice=Notice("This decision already has a scenario."))
-    return frame.go(address, notice=Notice("Saved as a scenario. Give it a name and remove what need not hold."))
+    return frame.go(address, notice=Notice("Saved as a scenario. Give it a name and remove the parts that may change."))
 
 
 def document_of(values: Mapping[str, str], *, id: str) -> Scenario:

@@ -91,7 +91,7 @@ async def create_list(request: AnyRequest, frame: NamedDependency[Frame]) -> Res
         created = await store(values, write, no_one_else, names=NAMES)
     except Refused as refusal:
         return frame.form(WHOLE, FORM, _new(frame, refusal.form), status=refusal.status)
-    text = saving.ADDED if saving.into_draft(frame) else f"{created.id} is ready. Rules can look at it now."
+    text = saving.ADDED if saving.into_draft(frame) else f"{created.id} is ready. Rules can use it now."
     return frame.go(f"{frame.base}/lists", notice=Notice(text))
 
 

@@ -10,7 +10,7 @@ from engine.model.resource_kinds import Document, Kind, id_of, kind_of
 from web.admin.shell.frame import Frame, Notice
 from web.admin.shell.undo import drop, undo_address
 
-ADDED = "Added to the draft. It takes effect when a second person has approved it."
+ADDED = "Added to the draft. It takes effect after a second person approves it."
 
 
 def into_draft(frame: Frame) -> bool:

@@ -43,7 +43,7 @@ class VariantsRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VariantsQuery(msgspec.Struct, frozen=True, kw_only=True):
-    customer_id: Annotated[str, Meta(description="Empty for a guest. Kept only as a keyed hash.")] | None = None
+    customer_id: Annotated[str, Meta(description="Empty for a guest. Stored only as a keyed hash.")] | None = None
     merchant_id: Slug | None = None
     device: Annotated[str, Meta(description="`desktop`, `mobile` or `tablet`.")] | None = None
     country: Annotated[str, Meta(description="ISO 3166-1 alpha-2 or alpha-3.")] | None = None

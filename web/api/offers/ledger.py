@@ -40,7 +40,7 @@ class Spending(msgspec.Struct, frozen=True):
 class LedgerQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: Limit = 50
     cursor: Annotated[
-        str, Meta(pattern=rf"\A({CURSOR})?\Z", max_length=80, description="`next` of the page before.")
+        str, Meta(pattern=rf"\A({CURSOR})?\Z", max_length=80, description="`next` of the previous page.")
     ] = ""
     budget: Annotated[str, Meta(max_length=64, pattern=r"\A[^\x00]*\Z", description="Only entries of this budget.")] = (
         ""

@@ -77,7 +77,7 @@ class OffersRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OffersQuery(msgspec.Struct, frozen=True, kw_only=True):
-    customer_id: Annotated[str, Meta(description="Empty for a guest. Kept only as a keyed hash.")] | None = None
+    customer_id: Annotated[str, Meta(description="Empty for a guest. Stored only as a keyed hash.")] | None = None
     merchant_id: Slug | None = None
     hold: WithHold = True
     currency: Annotated[str, Meta(description="The cart's currency, ISO 4217.")] | None = None
@@ -117,7 +117,7 @@ async def offers_for_body(request: AnyRequest) -> Response[bytes]:
         TAG,
         "Show and hold offers, by parameters",
         {200: Answer("The offers, logged and held before they are sent", Offers)},
-        "As the POST, with the commonest facts as parameters.",
+        "As the POST, with the most common facts as parameters.",
         query=OffersQuery,
         errors=(403, 404),
     ).opt,

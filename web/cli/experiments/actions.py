@@ -25,7 +25,7 @@ def _command(action: ExperimentAction) -> click.Command:
 
     if action.takes_reason:
         needs: dict[str, Any] = {"required": True} if action.needs_reason else {"default": ""}
-        command.params.insert(1, click.Option(["--why", "reason"], help="Others will read it.", **needs))
+        command.params.insert(1, click.Option(["--why", "reason"], help="Other people will read it.", **needs))
     return command
 
 
@@ -35,10 +35,10 @@ ACTION_COMMANDS = tuple(map(_command, ACTIONS))
 @click.command("conclude")
 @click.argument("id")
 @click.argument("winner")
-@click.option("--why", "reason", required=True, help="Others will read it.")
+@click.option("--why", "reason", required=True, help="Other people will read it.")
 @on_side
 def conclude(side: Side, *, id: str, winner: str, reason: str, json: bool) -> None:
-    """End an experiment and publish what the variant WINNER changes."""
+    """End an experiment and publish the changes of the variant WINNER."""
     changing(
         side,
         lambda engine, actor: engine.experiments.conclude(actor, side.placement, id, winner=winner, reason=reason),

@@ -45,7 +45,7 @@ class CommandLineReader:
 @click.option("--output", type=click.File("wb"), default="-", help="Where the file goes; else standard output.")
 @on_side
 def results(side: Side, *, id: str, phase: int, kind: str | None, output: BinaryIO, json: bool) -> None:
-    """Look at the results of an experiment; intervals hold at every look."""
+    """Show the results of an experiment. Intervals are valid at every look."""
 
     async def work(engine: Engine) -> tuple[bytes, dict[str, Any]]:
         merchant = await side.merchant_of(engine)

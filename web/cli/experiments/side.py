@@ -51,7 +51,7 @@ def on_side(command: Callable[..., None]) -> Callable[..., None]:
 
     for option in (
         click.option("--merchant", required=True, help="The merchant's slug."),
-        click.option("--test", "is_test", is_flag=True, help="The test side rather than the live one."),
+        click.option("--test", "is_test", is_flag=True, help="Use the test side instead of the live side."),
         click.option("--placement", required=True, help="The placement's key."),
     ):
         run = option(run)

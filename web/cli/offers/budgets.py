@@ -23,7 +23,7 @@ def _of_merchant(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that name a side of a merchant."""
     for option in (
         click.option("--merchant", required=True, help="The merchant's slug."),
-        click.option("--test", "is_test", is_flag=True, help="The test side rather than the live one."),
+        click.option("--test", "is_test", is_flag=True, help="Use the test side instead of the live side."),
     ):
         command = option(command)
     return as_json(command)

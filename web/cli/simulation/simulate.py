@@ -26,8 +26,8 @@ WIDTH = 12
 
 @click.command()
 @click.argument("scenario", metavar="SCENARIO", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--seeds", type=click.IntRange(1, 10_000), help="Runs of each policy; the scenario's unless given.")
-@click.option("--workers", type=click.IntRange(1, 256), help="Processes; one for each processor unless given.")
+@click.option("--seeds", type=click.IntRange(1, 10_000), help="Runs of each policy; by default the scenario's.")
+@click.option("--workers", type=click.IntRange(1, 256), help="Processes; by default one for each processor.")
 @click.option("--chart", type=click.Path(path_type=Path, dir_okay=False), help="Write the curves as an HTML page.")
 @as_json
 def simulate(scenario: Path, *, seeds: int | None, workers: int | None, chart: Path | None, json: bool) -> None:

@@ -21,7 +21,7 @@ PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <style>body {{ font: 16px system-ui, sans-serif; margin: 2rem; }}</style></head>
 <body><h1>{title}</h1>
-<p>Regret summed up over the visits: how much less than the best choice each policy is expected to have earned. The mean
+<p>Regret summed up over the visits: the expected loss of each policy compared with the best choice. The mean
 of {seeds} seeds, with its 95% interval.</p>
 <div id="chart"></div>
 {scripts}
