@@ -1,4 +1,4 @@
-"""Bandits: posteriors from outcomes, draws with exact chances, and off-policy estimates. Pure; numpy and numba only."""
+"""Compute posteriors, draws with exact chances, and off-policy estimates. Pure: uses only numpy and numba."""
 
 from bandits.drawing.draws import DRAWS, Draws, make_draws
 from bandits.drawing.keys import candidate_hash, seed_of

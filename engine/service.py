@@ -1,4 +1,4 @@
-"""The engine as the outside holds it: everything started, in one place."""
+"""The engine: opens every service, starts the jobs and stops them."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ UNREACHABLE = (InterfaceError, OperationalError)
 
 
 class Engine:
-    """Opened with a database that is up to date; `start` begins recording and the jobs, `stop` writes what waits."""
+    """All services over an up-to-date database. `start` begins recording and jobs; `stop` writes waiting records."""
 
     def __init__(self, settings: Settings, database: Database, customer_key: bytes) -> None:
         self.settings = settings
@@ -121,8 +121,8 @@ class Engine:
         self._jobs = JobRunner(self._job_list())
 
     async def start(self, *, with_jobs: bool = True) -> None:
-        """Begin recording; without jobs only `run_jobs` runs them."""
-        # The first start compiles, which takes some seconds: no decision should wait for it.
+        """Begin recording. Without jobs, only `run_jobs` runs them."""
+        # The first start compiles for some seconds, and no decision should wait for it.
         await asyncio.to_thread(bandits.prepare)
         self.recorder.start()
         await self.follow()
@@ -149,11 +149,11 @@ class Engine:
         ]
 
     async def fit(self) -> None:
-        """Fit again how the statistics of every placement are read."""
+        """Fit the weights of every placement's statistics."""
         await jobs.fit_all(self.database, self.live)
 
     async def purge(self) -> None:
-        """Delete what is older than the retention, ended sessions and old previews."""
+        """Delete records older than the retention, ended sessions and old previews."""
         await jobs.purge(self.database, retention_days=self.settings.retention_days)
         await self.sessions.purge()
         await self.previews.purge()
@@ -163,7 +163,7 @@ class Engine:
         await roll_up(self.database, now=now_ms())
 
     async def _flush_faults(self) -> None:
-        """Write the last counts; a database that is away must not keep the process from stopping."""
+        """Write the last counts; the process must stop even if the database is away."""
         try:
             await self.faulty_facts.flush()
         except Exception as error:
@@ -179,7 +179,7 @@ class Engine:
         await self.releases.publish_due(now_ms())
 
     async def follow(self) -> None:
-        """Take over what other processes published, learned and issued."""
+        """Load what other processes have published, learned and issued."""
         await self.live.follow()
         await self.live.read_others()
         await self.accounts.load_keys()
@@ -196,7 +196,7 @@ class Engine:
 
 
 def database_url(settings: Settings) -> str:
-    """Return the SQLAlchemy URL of the database; the forms that hosts hand out are mapped to the driver's."""
+    """Return the SQLAlchemy URL of the database; map the forms that hosting providers use to the driver's."""
     scheme, separator, rest = settings.database_url.partition("://")
     if scheme in ("postgresql", "postgres"):
         return f"postgresql+asyncpg{separator}{rest}"
@@ -204,7 +204,7 @@ def database_url(settings: Settings) -> str:
 
 
 def prepare_folder(settings: Settings) -> None:
-    """Make the data folder, and let nobody else read the database in it, also where the folder was there before."""
+    """Create the data folder, and let only the owner read the database in it, also in an existing folder."""
     os.makedirs(settings.data, mode=0o700, exist_ok=True)
     if not settings.database_url:
         # SQLite gives its other files the mode of the database.
@@ -216,15 +216,15 @@ def prepare_folder(settings: Settings) -> None:
 
 
 def prepare_cache(settings: Settings) -> None:
-    """Keep compiled code in the data folder if the package's own folder is read-only; child processes find it there."""
+    """Keep compiled code in the data folder if the package's folder is read-only. Child processes find it there."""
     if not os.access(Path(bandits.__file__).parent, os.W_OK):
         os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(settings.data, "compiled").resolve()))
 
 
 async def open_engine(settings: Settings, *, wait_seconds: float = 0.0) -> Engine:
-    """Bring the database up to date and open the engine on it; it is not started yet.
+    """Migrate the database and open the engine on it, without starting the engine.
 
-    A database that cannot be reached is tried again for `wait_seconds`.
+    Retry for `wait_seconds` if the database cannot be reached.
     """
     prepare_folder(settings)
     prepare_cache(settings)
@@ -241,7 +241,7 @@ async def open_engine(settings: Settings, *, wait_seconds: float = 0.0) -> Engin
 
 
 async def _upgrade_when_reachable(url: str, wait_seconds: float) -> None:
-    """Upgrade the schema; a database that cannot be reached is tried again for `wait_seconds`, ever less often."""
+    """Upgrade the schema; retry for `wait_seconds`, less and less often, if the database cannot be reached."""
     clock = asyncio.get_running_loop().time
     give_up_at, delay = clock() + wait_seconds, 0.5
     while True:

@@ -87,7 +87,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
-        """Read `TAP2_*`; `msgspec.ValidationError` names what is wrong, unknown names are refused."""
+        """Read `TAP2_*`; raise `msgspec.ValidationError` for a wrong value or an unknown name."""
         given = {name[len(PREFIX) :].lower(): value for name, value in environment.items() if name.startswith(PREFIX)}
         unknown = sorted(set(given) - set(cls.__struct_fields__))
         if unknown:
@@ -96,7 +96,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def describe(settings: Settings) -> list[dict[str, Any]]:
-    """Every setting with its variable, value, default and meaning; secrets are masked."""
+    """Return every setting with its variable, value, default and meaning; mask secrets."""
     schema = msgspec.json.schema(Settings)["$defs"]["Settings"]["properties"]
     return [
         {

@@ -1,4 +1,4 @@
-"""Evaluate conditions over declared facts in JSON-logic, and the effects of rules. Pure: no I/O, no clock."""
+"""Parse, check, compile and explain rules: JSON-logic over declared facts, and effects. Pure: no I/O, no clock."""
 
 from rules.analysis.changes_needed import Need, changes_needed
 from rules.compiled.compile import CompiledRules, Firing, compile_rules

@@ -1,4 +1,4 @@
-"""The application: API, admin and documentation over one engine."""
+"""The web application: API, admin and documentation over one engine."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ OPEN_TO_BROWSERS = {
 
 
 def create_app(settings: Settings) -> Litestar:
-    """Return an app that opens its engine when it starts, and writes queued rows when it stops."""
+    """Return an app that opens its engine at the start and writes queued rows at the stop."""
 
     @asynccontextmanager
     async def engine(app: Litestar) -> AsyncIterator[None]:

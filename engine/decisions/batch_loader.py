@@ -1,4 +1,4 @@
-"""Load for many requests at once: all that ask while the last query runs share the next one."""
+"""Load for many requests at once: all requests made while a query runs share the next query."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Value = TypeVar("Value")
 
 
 class LookUps(Protocol):
-    """What a loader needs of a database."""
+    """The interface of a database that a loader needs."""
 
     async def look_up(self, work: Work[Any]) -> Any: ...
 
@@ -37,7 +37,7 @@ class BatchLoader(Generic[Key, Value]):
         self._task: asyncio.Task[None] | None = None
 
     def load(self, key: Key) -> asyncio.Future[Value]:
-        """Return what will be the value of a key."""
+        """Return a future of the value of a key."""
         # One future a request: a request that gives up cancels what it waits for, and nobody else's.
         future: asyncio.Future[Value] = asyncio.get_running_loop().create_future()
         self._asked.setdefault(key, []).append(future)

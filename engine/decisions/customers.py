@@ -1,4 +1,4 @@
-"""Customers: the keyed hash that stands for them everywhere, and their usage, loaded for many requests at once."""
+"""Customers: their keyed hash, and their usage, loaded for many requests at once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHORTEST_KEY = 32
 
 
 class UnusableKey(EngineError):
-    """The customer key is missing beside customers' pasts, or too short to be a secret."""
+    """The customer key is too short, or it is missing although the database contains customers' histories."""
 
 
 def load_key(setting: str, folder: Path, *, has_customers: bool = False) -> bytes:
@@ -48,13 +48,13 @@ def _long_enough(key: str, source: str) -> bytes:
 
 
 async def has_customers(database: Database) -> bool:
-    """Return whether the database holds anything under a customer's hash."""
+    """Return whether the database contains anything under a customer's hash."""
     async with database.read() as connection:
         return await folds.has_usage(connection)
 
 
 def _write_once(path: Path, text: str) -> None:
-    """Two processes that start together must agree on one key: the file appears whole, and the first stays."""
+    """Write the key file atomically; if two processes start together, the first file stays."""
     draft = path.with_suffix(f".{secrets.token_hex(4)}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
@@ -69,7 +69,7 @@ def _write_once(path: Path, text: str) -> None:
 
 
 class Hasher:
-    """HMAC-SHA256 of merchant and customer id, 128 bits in hex; the plain id goes no further than this."""
+    """Hash merchant and customer id with HMAC-SHA256 to 128 bits in hex; nothing else sees the plain id."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
@@ -79,11 +79,11 @@ class Hasher:
 
 
 class UsageLoader:
-    """Loads the usage of all customers that are asked for while the last query runs in one next query."""
+    """Load usage in batches: one query serves all customers requested while the previous query ran."""
 
     def __init__(self, database: LookUps) -> None:
         self._loader: BatchLoader[tuple[int, str], list[UsageRow]] = BatchLoader(database, usage_of, list)
 
     def load(self, merchant_id: int, customer: str) -> asyncio.Future[list[UsageRow]]:
-        """Return what will be the usage of a customer."""
+        """Return a future of a customer's usage."""
         return self._loader.load((merchant_id, customer))

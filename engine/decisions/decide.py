@@ -1,4 +1,4 @@
-"""From a request to a logged answer: load the facts, ask the kernel, append, answer after the commit."""
+"""Decide a request: load the facts, ask the kernel, append to the log, and answer after the commit."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ from rules.json_logic.problems import shown
 log = structlog.get_logger()
 encode = msgspec.json.Encoder().encode
 SEGMENT_FACTS = ("device.type", "geo.country")
-"""Facts that results of experiments can be looked at by."""
+"""The facts that split the results of experiments into segments."""
 
 
 class DecisionAnswer(NamedTuple):
-    """A decision with what it was made of; `body` is its JSON, as logged and as sent.
+    """A decision with its inputs; `body` is its JSON, as logged and as sent.
 
     `notes` say what of the request's context was not understood, and therefore is not among the facts. `plan` is the
     one that decided: with a running experiment, that of a variant.
@@ -59,21 +59,21 @@ class DecisionAnswer(NamedTuple):
 
 
 class HeldAnswer(NamedTuple):
-    """A decision about offers, with the holds of those it shows, in their order."""
+    """A decision about offers, with the holds of the offers that it shows, in order."""
 
     answer: DecisionAnswer
     holds: Sequence[Hold]
 
 
 class CustomerPast(NamedTuple):
-    """What a customer tried before, and the variants of experiments that are settled already."""
+    """A customer's usage, and the experiment variants that are already settled."""
 
     usage: Sequence[UsageRow] = ()
     given: Mapping[str, GivenChance] = NOTHING_GIVEN
 
 
 class RequestScope(NamedTuple):
-    """Who asks, the customer by keyed hash, what the request's context says, and when (epoch ms)."""
+    """The merchant, the customer by keyed hash, the request's context, and the time (epoch ms)."""
 
     merchant_id: int
     customer: str | None
@@ -82,7 +82,7 @@ class RequestScope(NamedTuple):
 
 
 class CustomerReaders(NamedTuple):
-    """What is read of a customer before a decision: the past, budgets with holds of offers, and settled variants."""
+    """Read a customer before a decision: the usage, budgets with holds of offers, and settled variants."""
 
     usage: UsageLoader
     budgets: BudgetReader
@@ -90,7 +90,7 @@ class CustomerReaders(NamedTuple):
 
 
 class Decider:
-    """Answers always: what breaks or takes too long becomes the placement's fallback order."""
+    """Answers always: on an error or a timeout, with the placement's fallback order."""
 
     def __init__(
         self,
@@ -112,14 +112,14 @@ class Decider:
     async def decide(
         self, merchant_id: int, placements: Sequence[str], customer_id: str | None, context: Mapping[str, Any]
     ) -> list[DecisionAnswer]:
-        """Return one answer for each placement, stored on disk; raise `NotFound` where one does not exist."""
+        """Return one answer for each placement, stored on disk; raise `NotFound` if a placement does not exist."""
         actives = [self._active(merchant_id, key) for key in placements]
         return await self._decide(merchant_id, actives, customer_id, context)
 
     async def decide_each(
         self, merchant_id: int, placements: Sequence[str], customer_id: str | None, context: Mapping[str, Any]
     ) -> list[DecisionAnswer | NotFound]:
-        """Return one answer for each placement, stored on disk, or `NotFound` in its place."""
+        """Return one answer for each placement, stored on disk, or `NotFound` at its position."""
         active: dict[str, Active] = {}
         missing: dict[str, NotFound] = {}
         for key in placements:
@@ -159,7 +159,7 @@ class Decider:
     ) -> HeldAnswer:
         """Return one answer that holds the offers it shows, stored on disk with the holds.
 
-        The same customer and cart get the same offers for a while. Where anything fails, no offer is shown.
+        The same customer and cart get the same offers for a while. If anything fails, no offer is shown.
         """
         active = self._active(merchant_id, placement)
         customer = self._hasher(merchant_id, customer_id) if customer_id else None
@@ -173,7 +173,7 @@ class Decider:
             return HeldAnswer(self._fall_back(active, request, key), ())
 
     async def _hold(self, active: Active, request: RequestScope, key: str) -> HeldAnswer:
-        """Decide until all offers of the answer are held; an offer that is refused is left out next time."""
+        """Decide until all offers of the answer are held; leave out a refused offer in the next attempt."""
         plan = active.plan
         reading = plan.intake.read(request.context)
         asking = asking_of(plan, request, reading.values)
@@ -264,7 +264,7 @@ class Decider:
 def facts_of(
     plan: Plan, values: dict[str, Any], request: RequestScope, usage: Sequence[UsageRow], weights: Sequence[float]
 ) -> Facts:
-    """Return the facts of a request: `values` as they were read, completed in place, and the customer's past."""
+    """Return the facts of a request: `values`, completed in place, and the customer's usage."""
     past = history(usage, plan.placement.key, today=request.now // DAY, weight=weights) if usage else {}
     derive(values, past, now=rfc3339(request.now))
     if request.customer and plan.reads_customer:
@@ -273,13 +273,13 @@ def facts_of(
 
 
 def asking_of(plan: Plan, request: RequestScope, values: Mapping[str, Any]) -> Asking:
-    """Return who asks for offers, and for which cart; `values` are the facts that were read of the request."""
+    """Return the customer and the cart of a request for offers; `values` are the request's facts."""
     currency = plan.document.currency
     return Asking(request.merchant_id, request.customer or "", Cart.of(values), request.now, currency)
 
 
 def decision_id(now: int) -> str:
-    """Time-ordered: `dec_`, 12 hex digits of epoch milliseconds, 20 of chance."""
+    """Return a new time-ordered id: `dec_`, 12 hex digits of epoch milliseconds, 20 random ones."""
     return f"dec_{now:012x}{os.urandom(10).hex()}"
 
 
@@ -311,7 +311,7 @@ def log_row(answer: DecisionAnswer, merchant_id: int, bucket: str, now: int, *, 
 
 
 def exposures_of(answer: DecisionAnswer, row: DecisionRow, exposed: ExposedUnits) -> list[Exposure]:
-    """Return the exposures to experiments in which the decision counts, without units that are `exposed` already."""
+    """Return the exposures to experiments in which the decision counts, without units already in `exposed`."""
     keys = [
         (assignment, (row.merchant_id, row.placement, assignment.experiment, assignment.phase, assignment.unit))
         for assignment in answer.assignments

@@ -1,4 +1,4 @@
-"""A queue that serves merchants in turn, so that one who sends much makes no other wait."""
+"""A queue that serves merchants in turn, so that a busy merchant does not delay the others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class Overloaded(Exception):
-    """The queue is full: more waits to be written than memory should hold, or than one merchant's share of it."""
+    """The queue is full: too many items wait, in total or from one merchant."""
 
 
 class FairQueue(Generic[T]):
@@ -50,7 +50,7 @@ class FairQueue(Generic[T]):
         return item
 
     def take(self, most: int) -> list[T]:
-        """Remove and return items that cost some `most` together: one of each merchant in turn, the oldest first."""
+        """Remove and return items that together cost about `most`: one per merchant in turn, oldest first."""
         taken: list[T] = []
         limit = self.cost - most
         while self._items and self.cost > limit:

@@ -1,4 +1,4 @@
-"""Count the facts of requests that were not understood: the log holds only those that were."""
+"""Count the invalid facts of requests: the log contains only valid facts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class FaultyFacts:
             self._counts[cell] = Faults(counted.times + 1 if counted else 1, now)
 
     async def flush(self) -> None:
-        """Add what was counted to the database; keep it where that fails."""
+        """Add the counts to the database; keep them if that fails."""
         counts, self._counts = self._counts, {}
         if not counts:
             return

@@ -1,4 +1,4 @@
-"""Looking into the log: search, explain and replay decisions."""
+"""Read the log: search, explain and replay decisions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Logged(NamedTuple):
 
 
 class Explained(NamedTuple):
-    """A logged decision with its plan, its trace, the chances in each drawn slot and what happened next."""
+    """A logged decision with its plan, its trace, the chances in each drawn slot and its outcomes."""
 
     row: DecisionRow
     decision: Decision
@@ -52,7 +52,7 @@ class Logbook:
         before_id: str | None = None,
         limit: int = 50,
     ) -> list[Logged]:
-        """The newest decisions first, from behind `before_id`."""
+        """Return decisions before `before_id`, newest first."""
         customer = self._hasher(merchant_id, customer_id) if customer_id else None
         async with self._database.read() as connection:
             rows = await decisions.newest(
@@ -66,7 +66,7 @@ class Logbook:
         return [Logged(row, decoded(row)) for row in rows]
 
     async def get(self, merchant_id: int, decision_id: str) -> Logged:
-        """`NotFound` where there is none, or it is another merchant's."""
+        """Return a decision; raise `NotFound` if there is none or it belongs to another merchant."""
         async with self._database.read() as connection:
             row = await decisions.find(connection, merchant_id, decision_id)
         if row is None:
@@ -74,7 +74,7 @@ class Logbook:
         return Logged(row, decoded(row))
 
     async def merchant_of(self, decision_id: str) -> int:
-        """Return the id of the merchant of a decision, for operators; raise `NotFound` where there is none."""
+        """Return the id of the merchant of a decision, for operators; raise `NotFound` if there is none."""
         async with self._database.read() as connection:
             rows = await decisions.by_ids(connection, [decision_id])
         if decision_id not in rows:
@@ -82,7 +82,7 @@ class Logbook:
         return rows[decision_id].merchant_id
 
     async def explain(self, merchant_id: int, decision_id: str, wording: Wording | None = None) -> Explained:
-        """Everything about one answer; `wording` is how a page says amounts, without it they are in plain codes."""
+        """Explain one answer; `wording` formats amounts for a page, and without it they have plain codes."""
         row, decision = await self.get(merchant_id, decision_id)
         active, snapshot = await active_of(self._database, row)
         async with self._database.read() as connection:

@@ -1,4 +1,4 @@
-"""What a decision about offers reads, budgets and the customer's holds, and the holds that it takes."""
+"""Read budgets and the customer's holds for a decision about offers, and take its holds."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from engine.store.offers import balances, holds
 from engine.store.offers.holds import HoldOwner
 
 SAME_ANSWER_MS = 5 * MINUTE
-"""For so long the same customer and cart get the same offers."""
+"""How long the same customer and cart get the same offers."""
 
 
 class OfferInput(NamedTuple):
-    """What was read of a request, the budgets of a moment, and the offers that were refused since, with reasons."""
+    """A request's facts, the budgets at a moment, and the offers refused since then, with reasons."""
 
     reading: Reading
     asking: Asking
@@ -39,12 +39,12 @@ class OfferInput(NamedTuple):
     refused: Mapping[str, str] = {}
 
     def unavailable(self, plan: Plan) -> dict[str, str]:
-        """Return the offers that cannot be had, each with its reason."""
+        """Return the unavailable offers, each with its reason."""
         return unavailable(plan, self.asking, self.state) | dict(self.refused)
 
 
 class BudgetQuestion(NamedTuple):
-    """Whose holds are read, as of when (epoch ms), and which balances."""
+    """The customer whose holds are read, the time (epoch ms), and the balances."""
 
     owner: HoldOwner
     now: int
@@ -52,7 +52,7 @@ class BudgetQuestion(NamedTuple):
 
 
 class BudgetReader:
-    """Reads balances and holds; all that ask while the last query runs are served by the next one."""
+    """Read balances and holds in batches: one query serves all requests made while the previous one ran."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -61,12 +61,12 @@ class BudgetReader:
         )
 
     def load(self, plan: Plan, asking: Asking) -> asyncio.Future[BudgetState]:
-        """Return what will be the state that the availability of the plan's offers depends on."""
+        """Return a future of the state that decides the availability of the plan's offers."""
         owner = HoldOwner(asking.merchant_id, asking.customer, plan.placement.key)
         return self._loader.load(BudgetQuestion(owner, asking.now, tuple(keys_of(plan, asking).values())))
 
     async def same_answer(self, plan: Plan, asking: Asking, state: BudgetState) -> DecisionRow | None:
-        """Return the decision whose offers the customer still has, if it was for this cart a short time ago."""
+        """Return the recent decision for this cart whose offers the customer still holds, if there is one."""
         newest = max((hold.decision_id for hold in state.own_holds.values()), default="")
         own = [hold for hold in state.own_holds.values() if hold.decision_id == newest]
         if not newest or asking.now - moment_of(newest) >= SAME_ANSWER_MS:
@@ -83,7 +83,7 @@ class BudgetReader:
 async def _states(
     connection: AsyncConnection, questions: Sequence[BudgetQuestion]
 ) -> dict[BudgetQuestion, BudgetState]:
-    """Return the states of many questions, which share the balances that were read."""
+    """Return the states of many questions, which share the balances."""
     live = await holds.live_of(connection, (question.owner for question in questions if question.owner.customer))
     own = {
         question: {hold.offer: hold for hold in live.get(question.owner, ()) if hold.expires_at > question.now}
@@ -96,10 +96,10 @@ async def _states(
 
 
 def transitions_of(plan: Plan, decision: Decision, asking: Asking, state: BudgetState) -> list[Transition]:
-    """Return the holds that an answer takes, in its order; a hold that the customer has is kept."""
+    """Return the holds that an answer takes, in its order; keep the customer's existing holds."""
     transitions = []
     for ranked in decision.ranking:
-        # A candidate without an offer stands for "no offer" and costs nothing.
+        # A candidate without an offer means "no offer" and costs nothing.
         if ranked.id in plan.offers:
             own, new = state.own_holds.get(ranked.id), new_hold(plan, ranked.id, asking, decision.decision_id)
             transitions.append(ledger.requote(own, amount=new.amount, like=new) if own else ledger.take(new))
@@ -107,7 +107,7 @@ def transitions_of(plan: Plan, decision: Decision, asking: Asking, state: Budget
 
 
 def new_hold(plan: Plan, id: str, asking: Asking, decision_id: str) -> Hold:
-    """Return a hold of an offer for a cart, as it is before it is taken."""
+    """Return a new hold of an offer for a cart, before it is taken."""
     offer = plan.offers[id]
     return Hold(
         id=hold_id(asking.now),

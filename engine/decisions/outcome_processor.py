@@ -1,4 +1,4 @@
-"""What a group of reported outcomes does to the database, inside the transaction that records it."""
+"""Record a group of reported outcomes and their credit in one transaction."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class PlanHead(msgspec.Struct, frozen=True):
 
 
 class StoredOutcome(msgspec.Struct, frozen=True):
-    """What is stored under an `event_id` that was sent again with other content."""
+    """The stored outcome of an `event_id` that was sent again with other content."""
 
     decision_id: str | None
     type: str
@@ -47,7 +47,7 @@ class StoredOutcome(msgspec.Struct, frozen=True):
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """What became of one reported outcome; `stored` is what a `conflict` is with."""
+    """The status of one reported outcome; `stored` is the outcome that a `conflict` is with."""
 
     event_id: str
     status: Status
@@ -56,7 +56,7 @@ class Receipt(msgspec.Struct, frozen=True):
 
 
 class Reported(NamedTuple):
-    """The decisions that a group of reports is about, with their outcomes so far."""
+    """The decisions of a group of reports, with their outcomes so far."""
 
     rows: dict[str, DecisionRow]
     answers: dict[str, AnswerHead]
@@ -64,13 +64,13 @@ class Reported(NamedTuple):
 
 
 class OutcomeProcessor:
-    """Records outcomes once and hands out their credit. Remembers what each plan version says about learning."""
+    """Record outcomes once and assign their credit. Cache the learning settings of each plan version."""
 
     def __init__(self) -> None:
         self._learning: dict[tuple[int, str, int], Learning] = {}
 
     async def outcomes(self, connection: AsyncConnection, reports: Sequence[OutcomeRow], sums: Sums) -> list[Receipt]:
-        """Insert what is new and sound; add its credit to `sums`; return one receipt a report, in their order."""
+        """Insert new and valid outcomes; add their credit to `sums`; return one receipt per report, in order."""
         reported = await _reported(connection, reports)
         refusals = _refusals(reports, reported)
         placed = [_placed(report, reported.rows) for report in reports]
@@ -92,7 +92,7 @@ class OutcomeProcessor:
         await outcomes.remove(connection, rows)
 
     async def close(self, connection: AsyncConnection, rows: Sequence[DecisionRow], sums: Sums) -> None:
-        """End the windows of decisions: what did not happen by now counts as not happening."""
+        """End the windows of decisions: outcomes that have not happened count as failures."""
         events = await outcomes.of_decisions(connection, [row.id for row in rows])
         for row in rows:
             learning = await self.learning(connection, row)
@@ -102,7 +102,7 @@ class OutcomeProcessor:
         await decisions.close(connection, [row.id for row in rows])
 
     async def forget(self, connection: AsyncConnection, ids: Sequence[str], sums: Sums) -> None:
-        """Decisions that another answer takes the place of: nothing waits for them any more."""
+        """Stop waiting for outcomes of decisions that another answer replaces."""
         events = await outcomes.of_decisions(connection, ids)
         for row in (await decisions.by_ids(connection, ids, lock=True)).values():
             learning = await self.learning(connection, row)
@@ -110,7 +110,7 @@ class OutcomeProcessor:
             fold(sums, DecisionState(row, learning, read_answer(row.answer), events.get(row.id, []), closed), sign=-1)
 
     async def learning(self, connection: AsyncConnection, row: DecisionRow) -> Learning:
-        """The reward and credit of the plan version that a decision was made by."""
+        """Return the reward and credit of a decision's plan version."""
         key = (row.merchant_id, row.placement, row.plan_version)
         learning = self._learning.get(key)
         if learning is None:
@@ -143,7 +143,7 @@ class OutcomeProcessor:
         after: Sequence[OutcomeRow],
         sums: Sums,
     ) -> None:
-        """Put what the outcomes `after` say of a decision in the place of what those `before` said."""
+        """Replace the credit of the outcomes `before` with that of the outcomes `after`."""
         learning = await self.learning(connection, row)
         state = DecisionState(row, learning, read_answer(row.answer), before, closed=row.closes_at is None)
         fold(sums, state, sign=-1)
@@ -153,7 +153,7 @@ class OutcomeProcessor:
 async def close_due(
     connection: AsyncConnection, outcome_processor: OutcomeProcessor, sums: Sums, *, now: int, limit: int
 ) -> int:
-    """End the windows that are over; returns how many."""
+    """End the windows that are over; return how many."""
     rows = await decisions.due(connection, now=now, limit=limit)
     if rows:
         await outcome_processor.close(connection, rows, sums)
@@ -170,7 +170,7 @@ async def _reported(connection: AsyncConnection, reports: Sequence[OutcomeRow]) 
 
 
 def _refusals(reports: Sequence[OutcomeRow], reported: Reported) -> list[Receipt | None]:
-    """Return for each report the receipt that refuses it, or None where it is sound."""
+    """Return for each report the receipt that refuses it, or None if it is valid."""
     limit = _OutcomeLimit(reported.outcomes)
     refusals = []
     for report in reports:
@@ -183,7 +183,7 @@ def _refusals(reports: Sequence[OutcomeRow], reported: Reported) -> list[Receipt
 
 
 class _OutcomeLimit:
-    """Counts the outcomes of decisions by source, so that none gets more than `MOST_OUTCOMES`."""
+    """Count the outcomes of decisions by source, so that none gets more than `MOST_OUTCOMES`."""
 
     def __init__(self, stored: Mapping[str, Sequence[OutcomeRow]]) -> None:
         self._keys: defaultdict[tuple[str, Source], set[EventKey]] = defaultdict(set)

@@ -1,4 +1,4 @@
-"""Fold the log again from scratch: what the folds must say."""
+"""Recompute the folds from the log, compare them with the stored ones, and replace them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from engine.store.experiments import conversions
 from engine.store.folds import FOLDS, MINUTES, OBSERVATIONS, WAITING, Fold, Sums
 
 CHUNK = 2_000
-# The tables in the order in which writers take them, so that none waits for us while we wait for it.
+# The tables are in the writers' lock order, so that no deadlock is possible.
 HOLD_WRITERS = (
     "LOCK TABLE decisions, outcomes, statistics, usage, waiting, delays, arrivals, amounts, experiment_outcomes, "
     "lessons IN SHARE ROW EXCLUSIVE MODE"
@@ -27,7 +27,7 @@ REBUILT = tuple(fold for fold in FOLDS if fold is not MINUTES)
 
 
 class FoldDifference(msgspec.Struct, frozen=True):
-    """A row of sums that is not what the log says, as `Fold.values` names them."""
+    """A row of sums that differs from the log, named as in `Fold.values`."""
 
     fold: str
     where: list[str | int]
@@ -36,7 +36,7 @@ class FoldDifference(msgspec.Struct, frozen=True):
 
 
 async def fold_log(connection: AsyncConnection) -> Sums:
-    """All credit of all logged outcomes."""
+    """Return all credit of all logged outcomes."""
     sums, outcome_processor = Sums(), OutcomeProcessor()
     after_id = ""
     while rows := await decisions.chunk(connection, after_id=after_id, limit=CHUNK):
@@ -55,7 +55,7 @@ async def fold_log(connection: AsyncConnection) -> Sums:
 
 
 async def compare(database: Database, *, since_day: int = 0) -> list[FoldDifference]:
-    """Return where the kept folds differ from the log; days before `since_day` are no longer wholly in the log."""
+    """Return where the stored folds differ from the log; the log is incomplete before `since_day`."""
     async with database.snapshot() as connection:
         rebuilt = await fold_log(connection)
         kept, starts = await folds.kept(connection), await folds.starts(connection)
@@ -67,7 +67,7 @@ async def compare(database: Database, *, since_day: int = 0) -> list[FoldDiffere
 
 
 async def rebuild(database: Database, *, since_day: int = 0) -> None:
-    """Replace the folds of the days that are in the log by what it says, in one transaction; writers wait for it.
+    """Replace the folds of the days in the log, in one transaction; writers wait for it.
 
     Lessons were perhaps learned from already, so what they lack or have too much is appended to them.
     """
@@ -88,7 +88,7 @@ async def rebuild(database: Database, *, since_day: int = 0) -> None:
 
 
 def first_whole_day(now: int, retention_days: int) -> int:
-    """The first day of which nothing has been purged."""
+    """Return the first day without purged records."""
     return now // DAY - retention_days + 1
 
 

@@ -1,6 +1,6 @@
-"""Group commit: many requests, one transaction; each is answered after its own commit.
+"""Commit many requests in one transaction, and answer each after its commit.
 
-While one group is being committed the next one gathers, so that many requests share one wait for the disk.
+While a group is committed, the next group collects, so that many requests share one wait for the disk.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ from engine.store.outcomes import OutcomeRow
 log = structlog.get_logger()
 
 MOST_QUEUED = 20_000
-"""The most decisions that wait; long ones count more than once."""
+"""The maximum number of waiting decisions; long ones count more than once."""
 MOST_OUTCOMES_QUEUED = 100_000
 SHARE_OF_ONE = 2
-"""One merchant may have one in so many of them."""
+"""A merchant may use at most one part in this many of the queue."""
 BYTES_OF_A_UNIT = 8_192
 MOST_IN_A_GROUP = 1_000
 MOST_OUTCOMES_IN_A_GROUP = 1_000
 MOST_OUTCOMES_BESIDE = 200
-"""Up to so many waiting outcomes share a commit with decisions."""
+"""The maximum number of waiting outcomes that share a commit with decisions."""
 MOST_CLOSED = 100
 """Windows that a transaction closes: a decision waits for at most one."""
 RETRY_SECONDS = 0.25
@@ -57,9 +57,9 @@ class Attempt(Enum):
     RETRY_LATER = "retry later"
     """The database is away or busy: the same group may succeed later."""
     SPLIT = "split"
-    """The database rejects the group: committed entry by entry, only the bad one fails."""
+    """The database rejects the group: commit entry by entry, so that only the bad one fails."""
     REFUSED = "refused"
-    """There is nothing left to try: those who wait for the commit get the error."""
+    """No attempt is left: the requests that wait for the commit get the error."""
 
 
 class DecisionEntry:
@@ -132,7 +132,7 @@ class CommitGroup(NamedTuple):
 
 
 class Recorder:
-    """The one writer of the log. After each commit `on_learned` is called with the new trials by bucket.
+    """The only writer of the log. After each commit it calls `on_learned` with the new trials by bucket.
 
     `exposed` are units of experiments whose exposure is stored already.
     """
@@ -154,7 +154,7 @@ class Recorder:
         self._task = asyncio.create_task(self._run(), name="recorder")
 
     async def stop(self) -> None:
-        """Write what is queued, then end."""
+        """Write the queued records, then end."""
         self._ending = True
         self._wake.set()
         if self._task is not None:
@@ -199,7 +199,7 @@ class Recorder:
         return done
 
     async def close_due(self, now: int) -> int:
-        """Close the decisions whose window has ended by `now` (epoch ms), few a transaction; return how many."""
+        """Close the decisions whose window has ended by `now` (epoch ms), few per transaction; return how many."""
         closed = 0
         while count := await self._close_some(now):
             closed += count
@@ -238,7 +238,7 @@ class Recorder:
         """Commit a group: retry while the database is away, commit entry by entry if it rejects the group."""
         while True:
             attempt = await self._attempt(group, uncertain=uncertain)
-            # A commit whose answer was lost may have happened, so every later attempt looks first.
+            # A commit may have succeeded although its answer was lost, so every later attempt checks first.
             uncertain = True
             if attempt is Attempt.RETRY_LATER:
                 await asyncio.sleep(RETRY_SECONDS)

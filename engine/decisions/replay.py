@@ -1,4 +1,4 @@
-"""Make a logged decision again from its row, and say whether it comes out the same, bit for bit."""
+"""Repeat a logged decision from its row, and compare the answers bit for bit."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _compiled = lru_cache(maxsize=32)(compile_plan)
 
 
 async def active_of(database: Database, row: DecisionRow) -> tuple[Active, Snapshot]:
-    """The plan and the beliefs that a decision was made by, compiled again from what was kept."""
+    """The plan and the beliefs of a decision, compiled again from the stored versions."""
     async with database.read() as connection:
         plan = await plans.get(connection, row.merchant_id, row.placement, row.plan_version)
         snapshot = await snapshots.get(connection, row.merchant_id, row.placement, row.beliefs_version)
@@ -54,7 +54,7 @@ def facts_of(row: DecisionRow) -> Facts:
 
 
 async def replay(database: Database, row: DecisionRow) -> Replay:
-    """`NotFound` where its plan or beliefs are older than what is kept."""
+    """Load plan and beliefs; raise `NotFound` if they are no longer stored."""
     active, snapshot = await active_of(database, row)
     replayed = _again(active, snapshot, row)
     return Replay(
@@ -68,7 +68,7 @@ async def replay(database: Database, row: DecisionRow) -> Replay:
 
 
 def _given(row: DecisionRow) -> dict[str, GivenChance]:
-    """Return the variants that a bandit's shares led to: like facts, they were logged as inputs of the decision."""
+    """Return the variants that a bandit's shares selected; the log has them as inputs, like facts."""
     entries = msgspec.json.decode(row.answer)["experiments"]
     return {
         entry["id"]: GivenChance(entry["variant"], float(entry["chance"])) for entry in entries if "chance" in entry

@@ -1,4 +1,4 @@
-"""Take reported outcomes out of the log, with the credit that they gave."""
+"""Remove reported outcomes from the log, with their credit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokens for browsers: short texts, signed with a secret of the server, that prove what a browser was given.
+"""Tokens for browsers: short signed texts that prove which decision a browser got.
 
 A browser sends them back. They hold nothing to read: what they prove is in the signature (HMAC-SHA256, RFC 2104).
 """
@@ -14,13 +14,13 @@ LONGEST_CUSTOMER_TOKEN_MINUTES = 24 * 60
 
 
 class Tokens:
-    """Signs and checks tokens. The secret comes from the customer key, so that all processes of a server share it."""
+    """Sign and check tokens. The secret comes from the customer key, so that all processes share it."""
 
     def __init__(self, customer_key: bytes) -> None:
         self._secret = hmac.digest(customer_key, b"tokens for browsers", "sha256")
 
     def for_decision(self, merchant_id: int, key_id: str, decision_id: str, *, now: int, closes_at: int) -> str:
-        """Return the proof that a key was given a decision; it ends with the decision's window or before.
+        """Return the proof that a key got a decision; it ends with the decision's window or earlier.
 
         The decision's customer is part of what it proves: a decision never changes its customer.
         """
@@ -31,7 +31,7 @@ class Tokens:
         return self._is_valid("dt", token, now, merchant_id, key_id, decision_id)
 
     def for_customer(self, merchant_id: int, customer_id: str, *, expires: int) -> str:
-        """Return the proof that the merchant's server knows who the visitor is, until `expires` (epoch ms)."""
+        """Return the proof that the merchant's server knows the visitor, until `expires` (epoch ms)."""
         return self._signed("ct", expires, merchant_id, customer_id)
 
     def proves_customer(self, token: str, merchant_id: int, customer_id: str, *, now: int) -> bool:

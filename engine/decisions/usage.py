@@ -1,4 +1,4 @@
-"""How often rules fire and fields arrive, and which rules wait for a field that never comes."""
+"""Count how often rules fire and fields arrive, and find rules that read a field that never arrives."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from rules.language.tree import fields_of
 
 DAYS = 30
 ENOUGH = 20
-"""Of fewer answers nothing is concluded."""
+"""Below this number of answers, nothing is concluded."""
 
 
 class FieldUses(NamedTuple):
-    """In how many answers since `since_day` (epoch days, UTC) each field was sent, of how many.
+    """The number of answers since `since_day` (epoch days, UTC), and of those in which each field was sent.
 
-    `faults` are the fields that were sent and not understood; under "", facts that are not declared.
+    `faults` counts the fields with an invalid value; "" stands for undeclared facts.
     """
 
     since_day: int
@@ -32,11 +32,11 @@ class FieldUses(NamedTuple):
     faults: Mapping[str, Faults] = {}
 
     def share(self, field: str) -> float | None:
-        """Of the answers, 0 to 1; None where there were none."""
+        """Return the share of the answers, 0 to 1; None without answers."""
         return self.times.get(field, 0) / self.answers if self.answers else None
 
     def faulty_share(self, field: str) -> float:
-        """Return the share of the answers for which the field was sent and not understood, 0 to 1."""
+        """Return the share of the answers with an invalid value of the field, 0 to 1."""
         faults = self.faults.get(field)
         return min(1.0, faults.times / max(self.answers, faults.times)) if faults else 0.0
 
@@ -45,13 +45,13 @@ class FieldUses(NamedTuple):
         return self.answers >= ENOUGH and not self.times.get(field)
 
     def waiting_for(self, rule: Rule) -> Waiting | None:
-        """Return the fields that a rule reads and nobody sends; None where all arrive."""
+        """Return the fields that a rule reads and nobody sends; None if all arrive."""
         names = tuple(name for name in fields_of(rule.condition) if self.never(name))
         return Waiting(names, can_fire(rule.condition, frozenset(names))) if names else None
 
 
 class Waiting(NamedTuple):
-    """Fields that a rule looks at and that never arrive, and whether it can fire all the same."""
+    """Fields that a rule reads and that never arrive, and whether the rule can still fire."""
 
     fields: tuple[str, ...]
     can_fire: bool
@@ -84,13 +84,13 @@ NEVER = RuleUses({}, {}, None)
 
 
 class Uses:
-    """Reads what was counted from the log, which is up to a minute old."""
+    """Read the counts from the log, which are up to a minute old."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def fields(self, merchant_id: int, *, days: int = DAYS) -> FieldUses:
-        """Count how often each field arrived."""
+        """Return how often each field arrived."""
         since = first_day(days)
         async with self._database.read() as connection:
             times = await rollups.field_uses(connection, merchant_id, since_day=since)
@@ -100,7 +100,7 @@ class Uses:
     async def rules(
         self, merchant_id: int, placement: str, *, days: int = DAYS, rule: str | None = None
     ) -> dict[str, RuleUses]:
-        """By rule, also of such that are gone; `NotFound` where the placement is not there."""
+        """Return the counts by rule, also of deleted rules; raise `NotFound` without the placement."""
         async with self._database.read() as connection:
             await resources.get(connection, merchant_id, "placement", "", placement)
             rows = await rollups.rule_uses(connection, merchant_id, placement, since_day=first_day(days), rule=rule)
@@ -112,7 +112,7 @@ class Uses:
 
 
 def first_day(days: int) -> int:
-    """The first of so many days that end today, in epoch days."""
+    """Return the first of `days` days that end today, in epoch days."""
     return now_ms() // DAY - days + 1
 
 

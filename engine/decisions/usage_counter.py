@@ -1,4 +1,4 @@
-"""Counts, from the log and beside the decisions' path, how often rules fire and fields arrive, by day.
+"""Count from the log how often rules fire and fields arrive, by day, outside the path of decisions.
 
 A cursor says how far the log has been counted; counting goes on from it in pieces.
 """
@@ -19,7 +19,7 @@ from engine.store.rollups import FieldCell, LoggedUse, RuleCell, RuleKey
 
 PIECE = 1_000
 SETTLED_AFTER_MS = 15_000
-"""Ids are of the time of the decision, and reach the log a little later and not in their order."""
+"""Ids have the time of the decision, but reach the log a little later and out of order."""
 
 
 class _SkippedRule(msgspec.Struct, frozen=True):
@@ -28,7 +28,7 @@ class _SkippedRule(msgspec.Struct, frozen=True):
 
 
 class _UsedRules(msgspec.Struct):
-    """Both lists as they stand in the JSON: most answers of a placement have the same, which are read once."""
+    """Both lists as JSON text: most answers of a placement have the same lists, which are parsed once."""
 
     rules: msgspec.Raw
     skipped: msgspec.Raw
@@ -49,7 +49,7 @@ class UseCounts(NamedTuple):
 
 
 async def roll_up(database: Database, *, now: int, most_pieces: int = 200) -> int:
-    """Count what was logged since the last time; returns how many decisions that were.
+    """Count the decisions logged since the last time; return their number.
 
     Reading and counting hold up nobody; a piece that another process has counted meanwhile is left to it.
     """
@@ -71,7 +71,7 @@ async def roll_up(database: Database, *, now: int, most_pieces: int = 200) -> in
 
 
 def count(rows: Sequence[LoggedUse]) -> UseCounts:
-    """The field "" counts decisions."""
+    """Return the counts of fields; the field "" counts decisions."""
     uses = UseCounts(Counter(), Counter(), {})
     alike: Counter[tuple[int, str, int, bytes, bytes]] = Counter()
     latest: dict[tuple[int, str, bytes], int] = {}
@@ -92,6 +92,6 @@ def count(rows: Sequence[LoggedUse]) -> UseCounts:
 
 
 def _verdicts(rules: bytes, skipped: bytes) -> Iterable[tuple[str, str]]:
-    """(rule, the field that it lacked) of those that fired, with "", and of those that were skipped."""
+    """Return (rule, missing field) for each rule that fired, with "", or was skipped."""
     yield from ((rule, "") for rule in _read_rules(rules))
     yield from ((rule_skipped.rule, rule_skipped.field) for rule_skipped in _read_skipped(skipped))

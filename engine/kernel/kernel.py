@@ -1,7 +1,7 @@
-"""The one decision function. Pure: the same plan, beliefs, facts and key give the same answer, bit for bit.
+"""The decision function. It is pure: the same plan, beliefs, facts and key give the same answer, bit for bit.
 
-The order is catalogue, rules, draw. Rules limit what may be shown, and the bandit chooses inside these limits. Nothing
-moves after the draw, so the logged propensity is exact.
+The order is catalogue, rules, draw. Rules limit the candidates, and the bandit chooses within these limits. Nothing
+changes after the draw, so the logged propensity is exact.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ MOST_CACHED_LIMITS = 4096
 
 
 class Question(NamedTuple):
-    """What an answer is made for, with the rules that fire; `key` is its randomness, and the decision's id.
+    """The input of an answer, with the rules that fire; `key` is the randomness and the decision's id.
 
-    `limits` are those that the rules set, where they are computed already.
+    `limits` are the limits that the rules set, if they are already computed.
     """
 
     facts: Facts
@@ -94,14 +94,14 @@ def bounds_for(plan: Plan, values: Mapping[str, Any], fired: tuple[Rule, ...]) -
 
 
 def eligible_of(plan: Plan, bounds: Bounds) -> tuple[int, ...]:
-    """Return the numbers of the candidates that may be shown, in the merchant's order."""
+    """Return the numbers of the allowed candidates, in the merchant's order."""
     if not bounds.excluded:
         return plan.numbers
     return tuple([number for number in plan.numbers if number not in bounds.excluded])
 
 
 class Limits(NamedTuple):
-    """What is the same for all requests in which the same rules fire and the catalogue excludes the same candidates.
+    """The limits shared by all requests with the same fired rules and the same exclusions by the catalogue.
 
     `eligible` are candidate numbers in the merchant's order; `boosts` (1, K) are their weights, or (0, 0) without any.
     """
@@ -123,7 +123,7 @@ class Limits(NamedTuple):
 
 
 def limits_for(plan: Plan, values: Mapping[str, Any], fired: tuple[int, ...]) -> Limits:
-    """Return the limits that the catalogue and the fired rules set; cached, and not to be changed."""
+    """Return the limits that the catalogue and the fired rules set. They are cached; do not change them."""
     exclusions = plan.eligibility.exclusions(values)
     key = (fired, *exclusions.items())
     limits = plan.limits.get(key)
@@ -137,7 +137,7 @@ def limits_for(plan: Plan, values: Mapping[str, Any], fired: tuple[int, ...]) ->
 
 
 class Draw(NamedTuple):
-    """Everything that one answer is drawn from. Candidates are indexed from 0 among the K eligible ones."""
+    """The inputs of a draw. Candidates are indexed from 0 among the K eligible candidates."""
 
     candidates: bandits.Candidates
     slots: bandits.Slots
@@ -148,7 +148,7 @@ class Draw(NamedTuple):
         return bandits.arrange(self.candidates, self.slots, self.requests)
 
     def likeliest(self) -> bandits.Arrangement:
-        """Fill each drawn slot with its likeliest candidate, given those in the slots above."""
+        """Fill each drawn slot with its likeliest candidate, given the slots above."""
         return bandits.arrange_likeliest(self.candidates, self.slots, self.requests)
 
     def chances_along(self, order: Sequence[int | None]) -> Iterator[Floats]:
@@ -160,7 +160,7 @@ class Draw(NamedTuple):
 
 
 def draw_of(plan: Plan, beliefs: AnyBeliefs, facts: Facts, limits: Limits, key: str) -> Draw:
-    """Return what the answer is drawn from; at least one candidate must be eligible."""
+    """Return the inputs of the draw; at least one candidate must be eligible."""
     eligible = limits.eligible
     weights = value_weights(plan, facts.values, limits, beliefs.amounts(eligible))
     candidates, weights = weighed_candidates(plan, beliefs, facts, limits.bounds, weights, eligible)
@@ -170,7 +170,7 @@ def draw_of(plan: Plan, beliefs: AnyBeliefs, facts: Facts, limits: Limits, key: 
 
 
 def value_weights(plan: Plan, values: Mapping[str, Any], limits: Limits, amounts: Floats | None = None) -> Floats:
-    """Return the weights (1, K) that scores are multiplied by, or (0, 0) if all eligible candidates weigh the same.
+    """Return the weights (1, K) that multiply scores, or (0, 0) if all eligible candidates have the same weight.
 
     They are margins times boosts for the reward `margin` and plain boosts otherwise; `amounts` (K,) are expected.
     """
@@ -206,7 +206,7 @@ def randomness_key(plan: Plan, facts: Facts, key: str) -> str:
 
 
 def answer_length(placement: Placement, candidates: int) -> int:
-    """Return how many slots an answer with so many eligible candidates has."""
+    """Return the number of slots of an answer with this many eligible candidates."""
     return min(most_slots(placement), candidates)
 
 
@@ -248,7 +248,7 @@ def _purchases(facts: Facts) -> dict[str, tuple[str]]:
 
 
 def fall_back(plan: Plan, facts: Facts, key: str, *, expires_at: str) -> Decision:
-    """Return the merchant's own order, for when something failed: the catalogue's limits, no rules, no draw."""
+    """Return the merchant's own order after a failure: with the catalogue's limits, without rules and draw."""
     excluded = plan.eligibility.exclusions(facts.values)
     eligible = [number for number in range(len(plan.ids)) if number not in excluded]
     return Decision(
