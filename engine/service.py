@@ -53,6 +53,7 @@ from engine.migrate import upgrade
 from engine.offers.budgets import Budgets
 from engine.offers.holds import Holds
 from engine.offers.redemptions import Redemptions
+from engine.previews.forecasts import Forecasts
 from engine.previews.previews import Previews
 from engine.settings import Settings
 from engine.store.connection.database import SQLITE_FILE as SQLITE_FILE
@@ -102,6 +103,7 @@ class Engine:
         self.uses = Uses(database)
         self.trials = Trials(self.live)
         self.previews = Previews(database, database_url(settings), self.drafts)
+        self.forecasts = Forecasts(database)
         self.log_questions = LogQuestions(database, configurations, self.previews)
         weights = [bandits.recency_weight(age, settings.half_life_days) for age in range(settings.retention_days + 1)]
         usage = UsageLoader(database)
@@ -145,6 +147,7 @@ class Engine:
             Job("look after experiments", self.supervisor.run, 10),
             Job("release expired holds", self._release_holds, 5),
             Job("publish scheduled drafts", self._publish_due, 1),
+            Job("check forecasts", self.forecasts.check_due, 600),
             Job("purge", self.purge, 3600),
         ]
 

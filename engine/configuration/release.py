@@ -15,10 +15,11 @@ from engine.configuration.publisher import Publisher
 from engine.model.actor import Actor
 from engine.model.errors import Conflict, EngineError, Forbidden, ReviewRequired, Stale, invalid
 from engine.model.timestamps import rfc3339
-from engine.store import audit, drafts, resources
+from engine.store import audit, drafts, plans, resources
 from engine.store.audit import NewEntry
 from engine.store.connection.database import Database
 from engine.store.drafts import DraftRow, Due
+from engine.store.releases import forecasts
 
 log = structlog.get_logger()
 
@@ -106,6 +107,7 @@ class Releases:
         async def also(connection: AsyncConnection) -> None:
             await drafts.expect(connection, actor.merchant_id, placement, revision)
             await drafts.clear(connection, actor.merchant_id, placement)
+            await _keep_forecast(connection, actor.merchant_id, placement, revision)
             await _note(connection, actor, placement, "published", head._replace(reason=reason))
 
         if head.revision != revision:
@@ -175,6 +177,13 @@ def _refuse(draft: Draft) -> None:
         raise Stale(f"published by others since the draft began: {names}; check the difference first", field="rules")
     if draft.review and draft.head.state != "approved":
         raise ReviewRequired("a second person must approve this draft before it is published")
+
+
+async def _keep_forecast(connection: AsyncConnection, merchant_id: int, placement: str, revision: int) -> None:
+    """Keep what the draft's preview expected with the version that has just been put in force."""
+    version = (await plans.newest_versions(connection, merchant_id)).get(placement)
+    if version is not None:
+        await forecasts.keep(connection, merchant_id, placement, version=version, revision=revision)
 
 
 async def _note(connection: AsyncConnection, actor: Actor, placement: str, action: str, row: DraftRow) -> None:

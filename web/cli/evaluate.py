@@ -17,6 +17,7 @@ from bandits.evaluation.estimators import Estimate
 from engine.insights.evaluation import Alternative, Evaluation, Evenly, First, InOrder
 from engine.insights.evaluation import evaluate as evaluate_log
 from engine.model.timestamps import to_ms
+from engine.previews.forecasts import Forecast, how_often_right
 from engine.service import Engine
 from evaluation.bandit_log import BadLog, read_item_features, read_log, read_posteriors
 from evaluation.bandit_log_estimates import chances_of, estimates, log_of
@@ -27,9 +28,24 @@ A_DAY = click.DateTime(["%Y-%m-%d"])
 FIRST = "first:"
 
 
-@click.group()
-def evaluate() -> None:
+@click.group(invoke_without_command=True)
+@click.option("--forecasts", is_flag=True, help="Show how often previews were right about published versions.")
+@click.option("--merchant", help="The merchant's slug, for --forecasts.")
+@click.option("--mode", type=click.Choice(["live", "test"]), default="live", show_default=True)
+@as_json
+@click.pass_context
+def evaluate(context: click.Context, *, forecasts: bool, merchant: str | None, mode: str, json: bool) -> None:
     """Estimate from a log what another policy would have earned."""
+    if context.invoked_subcommand is not None:
+        if forecasts:
+            raise click.UsageError("--forecasts goes without a command")
+        return
+    if not forecasts:
+        click.echo(context.get_help())
+        return
+    if merchant is None:
+        raise click.UsageError("--forecasts needs --merchant")
+    _show_forecasts(merchant, mode, json=json)
 
 
 @evaluate.command("log")
@@ -86,6 +102,37 @@ def obd(csv: Path, *, items: Path, posteriors: Path, truth: Path | None, json: b
         raise click.ClickException(str(error)) from None
     counts = {"log": csv.name, "rows": len(logged.item)} | ({} if rate is None else {"truth": rate})
     _show(rows, counts, json=json, title="Clicks a row", truth=rate)
+
+
+def _show_forecasts(merchant: str, mode: str, *, json: bool) -> None:
+    """Print what previews expected of published versions and what came, and how often both agree."""
+
+    async def work(engine: Engine) -> list[Forecast]:
+        side = await engine.accounts.merchant(merchant, mode)
+        return await engine.forecasts.of(side.id)
+
+    kept = with_engine(work)
+    right, judged = how_often_right(kept)
+    rows = [_forecast_row(forecast) for forecast in kept]
+    if json:
+        show({"right": right, "judged": judged, "forecasts": rows}, json=True)
+        return
+    show(rows, json=False, title=f"Forecasts: {right} of {judged} agree with what came")
+
+
+def _forecast_row(forecast: Forecast) -> dict[str, Any]:
+    expected, came = forecast.expected, forecast.outcome
+    is_judged = came is not None and came.holds is not None
+    return {
+        "placement": forecast.placement,
+        "version": forecast.version,
+        "reward": forecast.reward,
+        "expected": None if expected.refused else [round(expected.low, 5), round(expected.high, 5)],
+        "came": [round(came.low, 5), round(came.high, 5)] if came and is_judged else None,
+        "against": came.against if came and is_judged else None,
+        "holds": came.holds if came else None,
+        "final": forecast.is_final,
+    }
 
 
 def _period(first: datetime | None, last: datetime | None) -> tuple[int, int]:

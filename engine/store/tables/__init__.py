@@ -22,7 +22,7 @@ from engine.store.tables.experiments import (
 )
 from engine.store.tables.log import decisions, outcomes
 from engine.store.tables.offers import budget_balances, budget_caps, holds, idempotent_answers, ledger
-from engine.store.tables.previews import previews
+from engine.store.tables.previews import forecasts, previews
 from engine.store.tables.schema import metadata
 from engine.store.tables.statistics import (
     amounts,
@@ -68,6 +68,7 @@ __all__ = [
     "field_faults",
     "fits",
     "fold_starts",
+    "forecasts",
     "health",
     "holds",
     "idempotent_answers",

@@ -1,8 +1,8 @@
-"""The table of previews and their progress."""
+"""Tables of previews with their progress, and of forecasts that published versions are held against."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, PrimaryKeyConstraint, Table, Text, text, true
 
 from engine.store.tables.schema import merchant_column, metadata
 
@@ -32,3 +32,20 @@ previews = Table(
 # Of a merchant's side one may run at a time.
 Index("ix_previews_running", previews.c.merchant_id, unique=True, sqlite_where=previews.c.state == "running",
       postgresql_where=previews.c.state == "running")  # fmt: skip
+
+# What was expected of a version before it was published, and what came of it; both are JSON, `outcome` empty at first.
+forecasts = Table(
+    "forecasts",
+    metadata,
+    merchant_column(),
+    Column("placement", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("reward", Text, nullable=False),
+    Column("effect", Text, nullable=False),
+    Column("previewed_at", BigInteger, nullable=False),
+    Column("outcome", Text, nullable=False, server_default=text("''")),
+    Column("checked_at", BigInteger, nullable=False, server_default="0"),
+    # False once the outcome is final.
+    Column("is_open", Boolean, nullable=False, server_default=true()),
+    PrimaryKeyConstraint("merchant_id", "placement", "version"),
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from engine.model.errors import Conflict, Invalid
 from engine.model.history import Version
 from engine.model.placement import Placement
 from web.admin.changes.draft_changes import MARKS, details_of, lines_of
+from web.admin.changes.version_forecasts import ForecastCell, forecast_cell, how_often
 from web.admin.log.audit import Line
 from web.admin.shell.admission import AnyRequest, typed
 from web.admin.shell.editing import version_of
@@ -43,6 +44,8 @@ class VersionsPage:
     in_force: int
     pages: PageLinks
     problem: str
+    forecasts: Mapping[int, ForecastCell]
+    forecasts_held: str
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,16 @@ async def _page(frame: Frame, key: str, *, before: int | None = None, problem: s
     versions = await frame.engine.versions.page(frame.merchant.id, key, before=before, limit=PER_PAGE + 1)
     shown = versions[:PER_PAGE]
     more = f"{base}?before={shown[-1].version}" if len(versions) > PER_PAGE else ""
-    return VersionsPage(placement, shown, _in_force(frame, key), PageLinks(base if before else "", more), problem)
+    kept = await frame.engine.forecasts.of(frame.merchant.id, key)
+    return VersionsPage(
+        placement,
+        shown,
+        _in_force(frame, key),
+        PageLinks(base if before else "", more),
+        problem,
+        {forecast.version: forecast_cell(frame, forecast) for forecast in kept},
+        how_often(kept),
+    )
 
 
 async def _placement(frame: Frame, key: str) -> Placement:

@@ -1,0 +1,218 @@
+"""What a preview expected of a version is kept with it and held against what came."""
+
+from __future__ import annotations
+
+import random
+
+import msgspec
+import numpy as np
+import pytest
+
+from engine.clock import now_ms
+from engine.model.experiment import HOLDBACK_ID, NOT_PERSONALIZED
+from engine.model.outcome import OutcomeRow
+from engine.model.placement import Holdback
+from engine.model.timestamps import DAY, first_id_of
+from engine.previews import forecasts as service
+from engine.previews.estimation.effect import Effect
+from engine.previews.estimation.forecast import LEAST_DECISIONS, Earned, outcome_of
+from engine.previews.estimation.result import Result
+from engine.previews.forecasts import LONGEST_DAYS, how_often_right
+from engine.previews.previews import Subject
+from engine.store import decisions, outcomes, previews
+from engine.store.decisions import DecisionRow
+from engine.store.previews import PreviewRow
+from tests.factories import placement, rule
+
+PLACE = "payment_methods"
+BOOST = rule({"boost": {"candidates": ["card"], "factor": 2}}, id="boost", name="Card up")
+NO_IDEAL = rule({"exclude": ["ideal"]}, id="no-ideal", name="No iDEAL")
+EFFECT = Effect(5_000, 5_000, 0.3, 0.05, 0.03, 0.07, 4_000, 3.0, 0.0, 0.0)
+
+
+def earned(rate, count, *, after, held=False, seed=0, visits=1):
+    luck = random.Random(f"{rate} {after} {held} {seed}")
+    return [Earned(after, held, f"c{held}{n // visits}", float(luck.random() < rate)) for n in range(count)]
+
+
+def test_a_change_as_forecast_agrees_and_another_does_not():
+    before = earned(0.30, 4_000, after=False)
+    right = outcome_of(EFFECT, [*before, *earned(0.35, 4_000, after=True)], has_holdback=False)
+    assert (right.holds, right.against, right.before, right.after) == (True, "before", 4_000, 4_000)
+    assert right.low < right.value < right.high
+    assert outcome_of(EFFECT, [*before, *earned(0.20, 4_000, after=True)], has_holdback=False).holds is False
+
+
+def test_few_decisions_tell_nothing():
+    few = [*earned(0.3, 4_000, after=False), *earned(0.9, LEAST_DECISIONS - 1, after=True)]
+    assert outcome_of(EFFECT, few, has_holdback=False).holds is None
+
+
+def test_a_sale_is_no_effect_where_there_is_a_holdback():
+    """All buy more from the day of publishing on; the version adds what was expected."""
+    everybody = [
+        *earned(0.30, 4_000, after=False),
+        *earned(0.55, 4_000, after=True),
+        *earned(0.30, 2_000, after=False, held=True),
+        *earned(0.50, 2_000, after=True, held=True),
+    ]
+    alone = outcome_of(EFFECT, everybody, has_holdback=False)
+    assert (alone.holds, alone.against) == (False, "before")
+    compared = outcome_of(EFFECT, everybody, has_holdback=True)
+    assert (compared.holds, compared.against) == (True, "holdback")
+    assert compared.value == pytest.approx(0.05, abs=0.04)
+    assert compared.high - compared.low > alone.high - alone.low
+
+
+def test_a_small_holdback_tells_nothing():
+    groups = [*earned(0.3, 900, after=False), *earned(0.3, 900, after=True), *earned(0.3, 50, after=True, held=True)]
+    assert outcome_of(EFFECT, groups, has_holdback=True).against == "before"
+
+
+def test_customers_who_come_back_make_the_interval_wider():
+    def width(visits):
+        rng, rows = np.random.default_rng(5), []
+        for after in (False, True):
+            rates = np.repeat(rng.beta(0.3, 0.7, 4_000 // visits), visits)
+            rows += [
+                Earned(after, False, f"c{after}{n // visits}", float(rng.random() < rate))
+                for n, rate in enumerate(rates)
+            ]
+        outcome = outcome_of(EFFECT, rows, has_holdback=False)
+        return outcome.high - outcome.low
+
+    assert width(20) > 2 * width(1)
+
+
+def test_agreement_happens_as_often_as_it_should():
+    """Both the forecast and what came err by their own intervals."""
+    rng, held = np.random.default_rng(7), 0
+    for run in range(200):
+        forecast = float(rng.normal(0.05, 0.02 / 1.96))
+        effect = msgspec.structs.replace(EFFECT, value=forecast, low=forecast - 0.02, high=forecast + 0.02)
+        rows = [*earned(0.3, 1_000, after=False, seed=run), *earned(0.35, 1_000, after=True, seed=run)]
+        held += bool(outcome_of(effect, rows, has_holdback=False).holds)
+    assert 180 <= held <= 199
+
+
+# In the engine
+
+
+async def previewed(shop, revision, *, effect=EFFECT, reward="converted", without=""):
+    """Store a preview that has ended, as a worker does."""
+    result = Result(reward, 5_000, 0, 1, [1], 0, 0, 5_000, 0, [], [], [], effect)
+    row = PreviewRow(
+        id=f"pre_{revision}_{without}",
+        merchant_id=shop.id,
+        placement=PLACE,
+        draft=msgspec.json.encode(Subject(revision, without)).decode(),
+        state="done",
+        since=0,
+        until=1,
+        started_by="tester",
+        started_at=now_ms(),
+        seen_at=now_ms(),
+        result=msgspec.json.encode(result).decode(),
+    )
+    async with shop.engine.database.write() as connection:
+        await previews.add(connection, row)
+
+
+async def published(shop, *rules, **preview):
+    for item in rules:
+        await shop.engine.drafts.save(shop.actor(), PLACE, item, revision=None)
+    head, _ = await shop.engine.drafts.held(shop.id, PLACE)
+    await previewed(shop, head.revision + preview.pop("behind", 0), **preview)
+    return await shop.engine.releases.publish(shop.actor(), PLACE, revision=head.revision, reason="")
+
+
+async def logged(shop, rate, count, moment, *, held=False):
+    """Store closed decisions a second apart from a moment on, with what was bought."""
+    luck, rows, bought = random.Random(f"{rate} {moment}"), [], []
+    experiments = [{"id": HOLDBACK_ID, "variant": NOT_PERSONALIZED, "phase": "1", "counted": "yes"}] if held else []
+    answer = {"ranking": [{"id": "card"}], "excluded": [], "fallback": False, "experiments": experiments}
+    text = msgspec.json.encode(answer).decode()
+    for number in range(count):
+        decided_at = moment + 1_000 * number
+        id = f"{first_id_of(decided_at)}{'f' * held}{number:08x}"
+        rows.append(DecisionRow(id, shop.id, PLACE, f"h{held}{number}", decided_at, None, 1, 0, "", "{}", "{}", text))
+        if luck.random() < rate:
+            bought.append(
+                OutcomeRow(shop.id, f"e{id}", id, None, "", "converted", "card", None, None, decided_at, decided_at)
+            )
+    async with shop.engine.database.write() as connection:
+        await decisions.append(connection, rows)
+        await outcomes.append_new(connection, bought)
+
+
+async def looked_at(shop, monkeypatch, *, days):
+    later = now_ms() + days * DAY
+    monkeypatch.setattr(service, "now_ms", lambda: later)
+    await shop.engine.forecasts.check_due()
+    return await shop.engine.forecasts.of(shop.id, PLACE)
+
+
+@pytest.mark.anyio
+async def test_a_version_keeps_the_forecast_of_its_own_draft(shop):
+    version = await published(shop, BOOST)
+    [forecast] = await shop.engine.forecasts.of(shop.id, PLACE)
+    assert (forecast.version, forecast.expected, forecast.outcome) == (version, EFFECT, None)
+    assert not forecast.is_final
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("preview", [{"behind": -1}, {"without": "boost"}])
+async def test_the_preview_of_another_draft_is_no_forecast(shop, preview):
+    await published(shop, BOOST, **preview)
+    assert await shop.engine.forecasts.of(shop.id) == []
+
+
+@pytest.mark.anyio
+async def test_a_forecast_is_held_against_what_came(shop, monkeypatch):
+    await published(shop, BOOST)
+    await logged(shop, 0.30, 1_500, now_ms() - DAY)
+    await logged(shop, 0.36, 1_500, now_ms() + DAY)
+    [forecast] = await looked_at(shop, monkeypatch, days=2)
+    assert forecast.outcome.holds
+    assert (forecast.outcome.before, forecast.outcome.after) == (1_500, 1_500)
+    assert (forecast.outcome.against, forecast.is_final) == ("before", False)
+    [forecast] = await looked_at(shop, monkeypatch, days=LONGEST_DAYS + 1)
+    assert forecast.is_final
+    assert how_often_right([forecast]) == (1, 1)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("change", "against"), [(BOOST, "holdback"), (NO_IDEAL, "before")])
+async def test_the_holdback_is_used_where_the_version_left_it_alone(empty_shop, monkeypatch, change, against):
+    shop = empty_shop
+    await shop.place(placement(holdback=Holdback(share=0.2)))
+    await published(shop, change)
+    for rate, moment in ((0.3, -DAY), (0.5, DAY)):
+        await logged(shop, rate + 0.05 * (moment > 0), 800, now_ms() + moment)
+        await logged(shop, rate, 800, now_ms() + moment, held=True)
+    [forecast] = await looked_at(shop, monkeypatch, days=3)
+    assert forecast.outcome.against == against
+    assert forecast.outcome.holds is (against == "holdback")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "preview", [{"reward": "margin"}, {"effect": msgspec.structs.replace(EFFECT, refused="too few")}]
+)
+async def test_money_and_refusals_are_kept_but_not_judged(shop, monkeypatch, preview):
+    await published(shop, BOOST, **preview)
+    [forecast] = await looked_at(shop, monkeypatch, days=1)
+    assert (forecast.outcome, forecast.is_final) == (None, True)
+    assert how_often_right([forecast]) == (0, 0)
+
+
+@pytest.mark.anyio
+async def test_the_next_version_ends_the_comparison(shop, monkeypatch):
+    await published(shop, BOOST)
+    await logged(shop, 0.3, 200, now_ms() - DAY)
+    await shop.engine.drafts.save(shop.actor(), PLACE, NO_IDEAL, revision=None)
+    head, _ = await shop.engine.drafts.held(shop.id, PLACE)
+    await shop.engine.releases.publish(shop.actor(), PLACE, revision=head.revision, reason="")
+    await logged(shop, 0.3, 200, now_ms() + DAY)
+    [forecast] = await looked_at(shop, monkeypatch, days=5)
+    assert (forecast.outcome.after, forecast.is_final) == (0, True)

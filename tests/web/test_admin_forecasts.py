@@ -1,0 +1,123 @@
+"""The versions page and the command say how often previews were right."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import insert
+
+from engine.previews.estimation.effect import Effect
+from engine.previews.estimation.forecast import ForecastOutcome
+from engine.previews.forecasts import Forecast
+from engine.service import Engine
+from engine.store.tables import forecasts
+from tests.serving import Server, Side
+from tests.shop import Shop
+from tests.web.people import Person, person_of
+from web.admin.changes.version_forecasts import forecast_cell, how_often
+from web.cli import main
+from web.cli.common import with_engine
+from web.format import Show, viewer_locale
+
+PAGE = "/admin/live/placements/payment_methods/versions"
+EFFECT = Effect(5_000, 5_000, 0.3, 0.014, 0.008, 0.021, 4_000, 3.0, 0.0, 0.0)
+CAME = ForecastOutcome(4_000, 4_000, "before", 0.012, -0.003, 0.025, True)
+
+
+class Frame:
+    show = Show(locale=viewer_locale("en"), timezone="UTC", now=0)
+    merchant = type("Merchant", (), {"currency": "EUR"})
+
+
+def cell(*, effect=EFFECT, outcome=CAME, reward="converted", is_final=True):
+    return forecast_cell(Frame(), Forecast("payment_methods", 3, reward, 0, effect, outcome, is_final))
+
+
+def test_what_was_expected_stands_beside_what_came():
+    said = cell()
+    assert said.expected == "+0.80 to +2.1 percentage points expected"
+    assert said.came.startswith("+1.2 came (-0.30 to +2.5 percentage points), against the time before")
+    assert (said.mark, said.kind) == ("As expected", "good")
+    assert "came so far" in cell(is_final=False).came
+    other = msgspec.structs.replace(CAME, holds=False, against="holdback")
+    assert cell(outcome=other).mark == "Not as expected"
+    assert "in the holdback" in cell(outcome=other).came
+
+
+def test_what_cannot_be_judged_says_why():
+    assert cell(outcome=None).mark == "Too early"
+    assert cell(outcome=msgspec.structs.replace(CAME, holds=None)).came == "Too few results so far."
+    assert cell(effect=msgspec.structs.replace(EFFECT, refused="too few")).expected.startswith("The preview could not")
+    assert "Forecasts of money" in cell(reward="margin").came
+
+
+def test_how_often_previews_were_right_is_one_sentence():
+    kept = [Forecast("p", number, "converted", 0, EFFECT, CAME, True) for number in range(3)]
+    wrong = Forecast("p", 4, "converted", 0, EFFECT, msgspec.structs.replace(CAME, holds=False), True)
+    assert how_often([*kept, wrong]).startswith("3 of 4 forecasts agree with what came.")
+    assert how_often([]) == ""
+
+
+@pytest.fixture
+def kept(server: Server, side: Side) -> Side:
+    """A merchant whose version in force has a forecast that was judged."""
+    server.run(judged(server.engine, side.merchant.id))
+    return side
+
+
+async def judged(engine: Engine, merchant_id: int) -> None:
+    active = engine.live.get(merchant_id, "payment_methods")
+    row = {"merchant_id": merchant_id, "placement": "payment_methods", "version": active.plan.version}
+    texts = {name: msgspec.json.encode(value).decode() for name, value in (("effect", EFFECT), ("outcome", CAME))}
+    async with engine.database.write() as connection:
+        await connection.execute(
+            insert(forecasts).values(**row, **texts, reward="converted", previewed_at=1, checked_at=2, is_open=False)
+        )
+
+
+def test_the_versions_page_has_no_column_without_forecasts(server: Server, side: Side):
+    assert "Expected and came" not in person_of(server, side).get(PAGE)
+
+
+def test_the_versions_page_tells_forecasts(server: Server, kept: Side):
+    person: Person = person_of(server, kept)
+    page = person.get(PAGE)
+    assert "Expected and came" in page
+    assert "As expected" in page
+    assert "1 of 1 forecasts agree with what came." in page
+
+
+def test_the_command_prints_forecasts(tmp_path, monkeypatch):
+    monkeypatch.setenv("TAP2_DATA", str(tmp_path / "database"))
+    for words in (["db", "upgrade"], ["merchant", "add", "bakery"]):
+        assert CliRunner().invoke(main, words).exit_code == 0
+    with_engine(_bake)
+    ran = CliRunner().invoke(main, ["evaluate", "--forecasts", "--merchant", "bakery"], env={"COLUMNS": "160"})
+    assert ran.exit_code == 0, ran.output
+    assert "1 of 1 agree with what came" in ran.output
+    printed = json.loads(CliRunner().invoke(main, ["evaluate", "--forecasts", "--merchant", "bakery", "--json"]).output)
+    assert (printed["right"], printed["judged"]) == (1, 1)
+    assert printed["forecasts"][0]["expected"] == [0.008, 0.021]
+
+
+async def _bake(engine: Engine) -> None:
+    shop = Shop(engine, await engine.accounts.merchant("bakery"))
+    await engine.start(with_jobs=False)
+    await shop.place()
+    await judged(engine, shop.id)
+    await engine.stop()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--forecasts"], "--forecasts needs --merchant"),
+        (["--forecasts", "--merchant", "bakery", "log", "p", "--merchant", "bakery"], "goes without a command"),
+        ([], "Usage:"),
+    ],
+)
+def test_the_command_says_what_is_missing(words, said):
+    assert said in CliRunner().invoke(main, ["evaluate", *words]).output

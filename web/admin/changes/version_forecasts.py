@@ -1,0 +1,57 @@
+"""What was expected of a version and what came of it, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.previews.estimation.forecast import ForecastOutcome
+from engine.previews.forecasts import COUNTED, Forecast, how_often_right
+from web.admin.changes.preview_report import ReportPhrasing
+from web.admin.shell.frame import Frame
+
+AGAINST = {
+    "holdback": "against the change of customers in the holdback",
+    "before": "against the time before; seasons and sales are part of it",
+}
+
+
+@dataclass(frozen=True)
+class ForecastCell:
+    """The forecast, what came, and a badge: its text and kind."""
+
+    expected: str
+    came: str
+    mark: str
+    kind: str
+
+
+def forecast_cell(frame: Frame, forecast: Forecast) -> ForecastCell:
+    """Say what a preview expected of a version, and what came."""
+    expected, phrasing = forecast.expected, ReportPhrasing(frame.show, frame.merchant.currency)
+    if expected.refused:
+        return ForecastCell("The preview could not estimate an effect.", "", "", "")
+    between = phrasing.between(forecast.reward, expected.low, expected.high, sign=True, word="to")
+    text = f"{between} expected"
+    if forecast.reward not in COUNTED:
+        return ForecastCell(text, "Forecasts of money are not held against outcomes.", "", "")
+    outcome = forecast.outcome
+    if outcome is None or outcome.holds is None:
+        return ForecastCell(text, "Too few results so far.", "Too early", "plain")
+    mark, kind = ("As expected", "good") if outcome.holds else ("Not as expected", "warn")
+    return ForecastCell(text, _came(phrasing, forecast.reward, outcome, is_final=forecast.is_final), mark, kind)
+
+
+def how_often(forecasts: Sequence[Forecast]) -> str:
+    """Say how many forecasts held; empty where none can be judged."""
+    right, judged = how_often_right(forecasts)
+    if not judged:
+        return ""
+    return f"{right} of {judged} forecasts agree with what came. If all is well, 95 of 100 do."
+
+
+def _came(phrasing: ReportPhrasing, reward: str, outcome: ForecastOutcome, *, is_final: bool) -> str:
+    change = phrasing.change(reward, outcome.value)
+    between = phrasing.between(reward, outcome.low, outcome.high, sign=True, word="to")
+    so_far = "" if is_final else " so far"
+    return f"{change} came{so_far} ({between}), {AGAINST[outcome.against]}"
