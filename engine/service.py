@@ -38,6 +38,7 @@ from engine.decisions.tokens import Tokens
 from engine.decisions.usage import Uses
 from engine.decisions.usage_counter import roll_up
 from engine.experiments.conversions import Conversions
+from engine.experiments.details import ExperimentDetails
 from engine.experiments.experiments import Experiments
 from engine.experiments.given_variants import VariantReader
 from engine.experiments.log_questions import LogQuestions
@@ -92,6 +93,7 @@ class Engine:
         self.emergencies = Emergencies(database, publisher)
         self.experiments = Experiments(database, configurations, publisher)
         self.experiment_results = ExperimentResults(database)
+        self.experiment_details = ExperimentDetails(database)
         self.conversions = Conversions(database, self.hasher)
         self.supervisor = Supervisor(database, self.experiments, self.experiment_results)
         self.logbook = Logbook(database, self.hasher)

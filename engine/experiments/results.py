@@ -152,12 +152,12 @@ class ExperimentResults:
 
         Without details, `history` and `segments` are empty: they take most of the time.
         """
-        resource = _in_phase(resource, phase)
+        resource = in_phase(resource, phase)
         experiment: Experiment = resource.document
         async with self._database.read() as connection:
             setup = await resources.get(connection, merchant_id, "placement", "", resource.place)
             window = setup.document.window_minutes
-            key, last = _phase_of(merchant_id, resource), last_hour(resource.document, window, now)
+            key, last = phase_of(merchant_id, resource), last_hour(resource.document, window, now)
             is_moved = experiment.is_adaptive
             rows = await (sums.by_hour(connection, key) if is_moved else sums.by_day(connection, key, last_hour=last))
         shares = await read_shares(self._database, key, experiment) if is_moved else None
@@ -167,7 +167,7 @@ class ExperimentResults:
 
     async def health(self, merchant_id: int, resource: Resource) -> Health:
         """Return what an experiment is stopped for, over all units that were exposed so far."""
-        key, experiment = _phase_of(merchant_id, resource), resource.document
+        key, experiment = phase_of(merchant_id, resource), resource.document
         async with self._database.read() as connection:
             rows = await (sums.by_hour if experiment.is_adaptive else sums.totals)(connection, key)
         shares = await read_shares(self._database, key, experiment) if experiment.is_adaptive else None
@@ -186,14 +186,16 @@ class ExperimentResults:
         return SizeAnswer(conversion, week.units_a_day, enrolled, size, days)
 
 
-def _in_phase(resource: Resource, phase: int) -> Resource:
+def in_phase(resource: Resource, phase: int) -> Resource:
+    """Return an experiment as it was in a phase, 0 for the last one; raise `NotFound` where there was none."""
     document = resource.document.in_phase(phase) if phase else resource.document
     if document is None:
         raise NotFound(f"there was no phase {phase}", field="phase")
     return resource._replace(document=document)
 
 
-def _phase_of(merchant_id: int, resource: Resource) -> PhaseKey:
+def phase_of(merchant_id: int, resource: Resource) -> PhaseKey:
+    """Return the key of an experiment's phase in the store."""
     return PhaseKey(merchant_id, resource.place, resource.id, resource.document.status.phase)
 
 
@@ -253,7 +255,7 @@ def results_of(
         units_a_day=pace,
         days_left=left,
         history=_history(experiment, matured, units, shares) if has_details else [],
-        segments=_segments(experiment, over, units, look) if has_details else [],
+        segments=segments_of(experiment, over, units, look) if has_details else [],
         log=evidence,
         next_look=next_look(experiment, window_minutes, now),
     )
@@ -359,7 +361,7 @@ def _day_of(row: SumRow) -> int:
     return row.hour // HOURS_A_DAY
 
 
-def _segments(experiment: Experiment, rows: Sequence[SumRow], planned: int, look: int) -> list[SegmentResult]:
+def segments_of(experiment: Experiment, rows: Sequence[SumRow], planned: int, look: int) -> list[SegmentResult]:
     """Return the largest segments of matured rows."""
     totals = {
         segment: VariantTotals.of(experiment, inside)

@@ -294,8 +294,12 @@ def test_a_new_split_begins_a_phase_whose_results_stand_alone(server: Server, si
     assert answer.status_code == 303, answer.text
     document = stored(server, side)
     assert (document.status.phase, document.share, len(document.status.earlier)) == (2, 0.8, 1)
-    assert "Results of" in person.get(PAGE)
-    assert "shown is phase 1" in person.get(f"{PAGE}?phase=1")
+    assert "Phase 2: since" in person.get(PAGE)
+    earlier = person.get(f"{PAGE}?phase=1")
+    assert "Phase 1 ended without a verdict" in earlier
+    assert "Its results stand for themselves." in earlier
+    for file in ("csv", "json", "pdf"):
+        assert person.client.get(person.address(f"{PAGE}/results.{file}?phase=1")).status_code == 200
 
 
 def test_two_editors_lose_nothing(server: Server, side: Side, person: Person) -> None:

@@ -33,6 +33,15 @@ def test_every_line_of_shares_has_a_label_at_its_end_and_none_overlap() -> None:
 
 def test_spreading_keeps_the_order_and_stays_inside_the_chart() -> None:
     assert spread([0.99, 0.98, 0.2], gap=0.05) == [1.0, 0.95, 0.2]
+    assert spread([0.0, 0.01, 0.02], gap=0.5, top=1.0, bottom=0.0) == [0.0, 0.5, 1.0]
+    assert min(spread([0.0, 0.01, 0.02], gap=0.6, top=1.0, bottom=0.0)) < 0, "there is no room for all"
+
+
+def test_a_line_that_ends_early_is_named_where_the_others_are() -> None:
+    short = ArmShare(label="Short", position=0, points=[(0, 0.5)])
+    long = ArmShare(label="Long", position=1, points=[(0, 0.5), (60_000, 0.5)])
+    labels = shares([short, long], show=SHOW)["layer"][-1]["data"]["values"]
+    assert len({label["at"] for label in labels}) == 1
     assert spread([], gap=0.05) == []
 
 

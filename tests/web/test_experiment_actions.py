@@ -157,7 +157,9 @@ def test_labels_at_the_ends_of_lines_do_not_overlap() -> None:
         for number, name in enumerate("BCD")
     ]
     spec = lifts(points, show=GERMAN, measure="Änderung")
-    heights = sorted(row["label_at"] for row in spec["layer"][-1]["data"]["values"])
+    labels = spec["layer"][-1]
+    assert (labels["mark"]["align"], labels["mark"]["dx"]) == ("left", 8), "behind the lines, not on them"
+    heights = sorted(row["label_at"] for row in labels["data"]["values"])
     assert min(high - low for low, high in pairwise(heights)) >= 0.02
     assert spec["data"]["values"][0]["range_text"] == "-10,0\xa0% to +30,0\xa0%"
     assert spec["usermeta"]["numbers"]["decimal"] == ","

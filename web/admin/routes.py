@@ -23,6 +23,7 @@ from engine.model.errors import Conflict, EngineError, NotFound
 from web.admin.candidates import candidate_form, candidate_list
 from web.admin.changes import draft_changes, preview_page, versions
 from web.admin.experiments import experiment_edit, experiment_list, experiment_page
+from web.admin.experiments.results import details_page
 from web.admin.experiments.variants import variant_trial
 from web.admin.log import audit, decision_list, decision_page
 from web.admin.offers import budget_page, offer_form, offer_list
@@ -43,7 +44,7 @@ PAGES: Sequence[ModuleType] = (
     rule_list, rule_files, rule_page, rule_uses, try_panel, scenarios,
     draft_changes, versions, preview_page,
     offer_list, offer_form, budget_page,
-    experiment_list, experiment_edit, experiment_page, variant_trial,
+    experiment_list, experiment_edit, experiment_page, variant_trial, details_page,
     decision_list, decision_page, audit,
     fields, lists, keys, team_page,
 )  # fmt: skip

@@ -22,6 +22,8 @@ MINUTE_STEPS = (1, 2, 5, 10, 15, 30)
 MOST_LABELS = 7
 MOST_END_LABELS = 14
 ROW_HEIGHT = 30
+END_LABEL = {"type": "text", "align": "left", "dx": 8, "fontWeight": 600, "limit": 130}
+"""The mark of a line's name behind its end, where no line can run through it."""
 
 Spec = dict[str, Any]
 
@@ -94,7 +96,6 @@ def shares(arms: Sequence[ArmShare], *, show: Show) -> Spec:
     lines = {"x": x, "y": y | {"field": "share"}, "color": colour(), "detail": {"field": "candidate"}}
     dots = {"type": "point", "filled": True, "size": 30, "opacity": 1 if moments < FEW_MOMENTS else 0}
     labels = lines | {"y": y | {"field": "label_at"}, "text": {"field": "candidate"}}
-    text = {"type": "text", "align": "left", "dx": 8, "fontWeight": 600, "limit": 130}
     return spec_of(
         rows,
         height=260,
@@ -103,7 +104,7 @@ def shares(arms: Sequence[ArmShare], *, show: Show) -> Spec:
             {"mark": {"type": "line", "strokeWidth": 2}, "encoding": lines},
             {"mark": dots, "encoding": lines},
             {"mark": {"type": "point", "size": 160, "opacity": 0}, "encoding": lines | {"tooltip": tooltip}},
-            {"mark": text, "encoding": labels, "data": {"values": end_labels(arms, top, clock=show.wall_clock)}},
+            {"mark": END_LABEL, "encoding": labels, "data": {"values": end_labels(arms, top, clock=show.wall_clock)}},
         ],
     )
 
@@ -128,8 +129,11 @@ def moves(arms: Sequence[Move], *, show: Show, measure: str) -> Spec:
     )
 
 
-def spread(values: Sequence[float], *, gap: float, top: float = 1.0) -> list[float]:
-    """Move values as little as needed so that no two are closer than `gap`; keep their order."""
+def spread(values: Sequence[float], *, gap: float, top: float = 1.0, bottom: float | None = None) -> list[float]:
+    """Move values as little as needed so that no two are closer than `gap`; keep their order, below `top`.
+
+    None falls below `bottom` where there is room for all above it.
+    """
     order = sorted(range(len(values)), key=lambda index: values[index])
     placed = list(values)
     for below, index in pairwise(order):
@@ -138,6 +142,11 @@ def spread(values: Sequence[float], *, gap: float, top: float = 1.0) -> list[flo
     for index in reversed(order):
         placed[index] = min(placed[index], ceiling)
         ceiling = placed[index] - gap
+    if bottom is not None and bottom + gap * (len(values) - 1) <= top:
+        floor = bottom
+        for index in order:
+            placed[index] = max(placed[index], floor)
+            floor = placed[index] + gap
     return placed
 
 
@@ -181,15 +190,18 @@ def _share_row(arm: ArmShare, moment: int, share: float, show: Show) -> dict[str
 
 
 def end_labels(arms: Sequence[ArmShare], top: float, *, clock: Callable[[int], int]) -> list[dict[str, Any]]:
-    """Label each line at its end without overlaps; `clock` maps a time to its position on the axis."""
+    """Label each line behind the end of the chart without overlaps; `clock` maps a time to its position on the axis.
+
+    A line that ends earlier is labelled there too, where no other line runs through its label.
+    """
     by_share = sorted((arm for arm in arms if arm.points), key=lambda arm: -arm.points[-1][1])
     drawn = by_share[:MOST_END_LABELS]
-    heights = spread([arm.points[-1][1] for arm in drawn], gap=LABEL_GAP * top, top=top)
+    heights = spread([arm.points[-1][1] for arm in drawn], gap=LABEL_GAP * top, top=top, bottom=0.0)
+    end = clock(max((arm.points[-1][0] for arm in drawn), default=0))
     return [
-        {"candidate": arm.label, "colour": str(colour_of(arm.position)), "label_at": height,
-         "at": clock(arm.points[-1][0])}
+        {"candidate": arm.label, "colour": str(colour_of(arm.position)), "label_at": height, "at": end}
         for arm, height in zip(drawn, heights, strict=True)
-    ]  # fmt: skip
+    ]
 
 
 def spec_of(rows: list[dict[str, Any]], *, show: Show, layer: list[Any], **rest: Any) -> Spec:

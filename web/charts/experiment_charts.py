@@ -7,7 +7,17 @@ from typing import Any
 
 import msgspec
 
-from web.charts.candidate_charts import LABEL_GAP, Spec, colour, colour_of, percent_axis, spec_of, spread, tip
+from web.charts.candidate_charts import (
+    END_LABEL,
+    LABEL_GAP,
+    Spec,
+    colour,
+    colour_of,
+    percent_axis,
+    spec_of,
+    spread,
+    tip,
+)
 from web.format import NOTHING, Show
 
 DAY = 86_400_000
@@ -52,6 +62,7 @@ def values(points: Sequence[VariantValue], *, show: Show, measure: str, is_share
     lines = {"x": _days_axis(points), "y": y | {"field": "value"}, "color": colour(), "detail": {"field": "variant"}}
     tooltip = [tip("variant", "Variant"), tip("day_text", "Day"), tip("value_text", measure)]
     dot = {"type": "point", "filled": True, "size": 45, "opacity": 1}
+    heights = [point.value for point in points]
     return spec_of(
         rows,
         height=250,
@@ -59,7 +70,7 @@ def values(points: Sequence[VariantValue], *, show: Show, measure: str, is_share
         layer=[
             {"mark": {"type": "line", "strokeWidth": 2}, "encoding": lines},
             {"mark": dot, "encoding": lines | {"tooltip": tooltip}},
-            _end_labels(lines, y, rows, "value"),
+            _end_labels(lines, y, rows, "value", (min(heights, default=0.0), max(heights, default=0.0))),
         ],
     )
 
@@ -67,7 +78,8 @@ def values(points: Sequence[VariantValue], *, show: Show, measure: str, is_share
 def lifts(points: Sequence[VariantLift], *, show: Show, measure: str) -> Spec:
     """Chart the lift against the control by day; days without an interval are left out."""
     rows = [_row(point, show) for point in points if None not in (point.lift, point.low, point.high)]
-    y = {"type": "quantitative", "title": measure, "axis": percent_axis() | {"format": "+~%"}, "scale": _heights(rows)}
+    axis, scale = percent_axis() | {"format": "+~%"}, _heights(rows)
+    y: Spec = {"type": "quantitative", "title": measure, "axis": axis, "scale": scale}
     lines = {"x": _days_axis(points), "y": y | {"field": "lift"}, "color": colour(), "detail": {"field": "variant"}}
     band = lines | {"y": y | {"field": "low"}, "y2": {"field": "high"}}
     tooltip = [tip("variant", "Variant"), tip("day_text", "Day"), tip("lift_text", "Change"), tip("range_text", "95%")]
@@ -87,7 +99,7 @@ def lifts(points: Sequence[VariantLift], *, show: Show, measure: str) -> Spec:
             zero,
             {"mark": {"type": "line", "strokeWidth": 2}, "encoding": lines},
             {"mark": dot, "encoding": lines | {"tooltip": tooltip}},
-            _end_labels(lines, y, rows, "lift", "low", "high"),
+            _end_labels(lines, y, rows, "lift", scale["domain"]),
         ],
     )
 
@@ -109,13 +121,16 @@ def _days_axis(points: Sequence[VariantLift] | Sequence[VariantValue]) -> Spec:
     return {"field": "at", "type": "temporal", "title": None, "scale": {"type": "utc"}, "axis": axis}
 
 
-def _end_labels(lines: Spec, y: Spec, rows: Sequence[dict[str, Any]], *fields: str) -> Spec:
-    """Name each line at its end; the first of `fields` is drawn, all of them make the height of the chart."""
-    return {
-        "mark": {"type": "text", "align": "right", "dx": -6, "dy": -10, "fontWeight": 600, "limit": 160},
-        "encoding": lines | {"y": y | {"field": "label_at"}, "text": {"field": "variant"}},
-        "data": {"values": _ends(rows, fields)},
-    }
+def _end_labels(lines: Spec, y: Spec, rows: Sequence[dict[str, Any]], field: str, domain: Sequence[float]) -> Spec:
+    """Name each line behind its end, so that no two names overlap; `domain` is what the height of the chart shows."""
+    last = list({row["variant"]: row for row in sorted(rows, key=lambda row: row["at"])}.values())
+    low, high = domain
+    values = [min(max(row[field], low), high) for row in last]
+    heights = spread(values, gap=LABEL_GAP * (high - low), top=high, bottom=low)
+    end = max((row["at"] for row in last), default=0)
+    names = [row | {"label_at": height, "at": end} for row, height in zip(last, heights, strict=True)]
+    encoding = lines | {"y": y | {"field": "label_at"}, "text": {"field": "variant"}}
+    return {"mark": END_LABEL, "encoding": encoding, "data": {"values": names}}
 
 
 def _row(point: VariantLift, show: Show) -> dict[str, Any]:
@@ -136,12 +151,3 @@ def _row(point: VariantLift, show: Show) -> dict[str, Any]:
 def _days(points: Sequence[VariantLift] | Sequence[VariantValue]) -> int:
     days = [point.day for point in points]
     return max(days) - min(days) + 1 if days else 1
-
-
-def _ends(rows: Sequence[dict[str, Any]], fields: Sequence[str]) -> list[dict[str, Any]]:
-    """Label each variant at the end of its line, so that no two labels overlap."""
-    last = list({row["variant"]: row for row in sorted(rows, key=lambda row: row["at"])}.values())
-    bounds = [row[name] for row in rows for name in fields]
-    gap = LABEL_GAP * (max(bounds) - min(bounds)) if bounds else 0.0
-    heights = spread([row[fields[0]] for row in last], gap=gap, top=max(bounds, default=0.0))
-    return [row | {"label_at": height} for row, height in zip(last, heights, strict=True)]

@@ -11,6 +11,7 @@ import numpy as np
 
 import bandits
 from web.charts.candidate_charts import (
+    END_LABEL,
     ArmShare,
     Spec,
     colour,
@@ -109,7 +110,7 @@ def history(days: Sequence[ArmDay], *, show: Show, measure: str) -> Spec:
                 "encoding": lines | {"opacity": thin, "tooltip": tooltip},
             },
             {
-                "mark": {"type": "text", "align": "left", "dx": 8, "fontWeight": 600, "limit": 130},
+                "mark": END_LABEL,
                 "encoding": {"x": x, "color": colour(), "y": y | {"field": "label_at"}, "text": {"field": "candidate"}},
                 "data": {"values": _top_labels(days)},
             },

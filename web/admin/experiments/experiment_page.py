@@ -32,6 +32,8 @@ from web.admin.experiments.experiment_words import (
     state_of,
     summary,
 )
+from web.admin.experiments.results.details_page import SegmentsView, segments_view
+from web.admin.experiments.results.segments_view import segment_rows, usual_name
 from web.admin.experiments.results_pdf import pdf_of
 from web.admin.experiments.results_view import Look, ResultsView, changes_of, csv_rows, labels_for, view_of
 from web.admin.shell.admission import AnyRequest, typed
@@ -68,7 +70,8 @@ class ExperimentPage:
     learning: Sequence[str]
     units: str
     results: ResultsView | None
-    results_phase: int
+    phase: int
+    segments: SegmentsView | None
     guarded: Sequence[str]
     reason: str = REASON
 
@@ -84,13 +87,17 @@ async def experiment_page(
 
 @get("/experiments/{placement:str}/{id:str}/{file:str}")
 async def experiment_file(
-    frame: NamedDependency[Frame], placement: FromPath[str], id: FromPath[str], file: FromPath[str]
+    frame: NamedDependency[Frame],
+    placement: FromPath[str],
+    id: FromPath[str],
+    file: FromPath[str],
+    phase: FromQuery[int] = 0,
 ) -> Response[Any]:
     """Send the results as `results.csv`, `results.json` or `results.pdf`; `checks` shows the checklist alone."""
     resource = await frame.engine.experiments.get(frame.merchant.id, placement, id)
     if file == "checks":
         return frame.page("experiments/_checks.html", await _page(frame, resource))
-    results = await results_of(frame, resource, has_details=True)
+    results = await results_of(frame, resource, has_details=True, phase=phase)
     if results is None or file not in ("results.csv", "results.json", "results.pdf"):
         raise NotFound(f"there is no file “{file}”", field="file")
     if file == "results.pdf":
@@ -106,7 +113,8 @@ async def _pdf(frame: Frame, resource: Resource, results: Results) -> Response[A
     document: Experiment = resource.document
     configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
     labels = labels_for(configuration, resource.place)
-    look = Look(document, results, frame.show, frame.merchant.currency, labels)
+    shown = document.in_phase(results.phase) or document
+    look = Look(shown, results, frame.show, frame.merchant.currency, labels)
     content = await asyncio.to_thread(pdf_of, look, view_of(look), summary(document, results, frame.show))
     headers = {"Content-Disposition": f'attachment; filename="{resource.id}.pdf"', "Cache-Control": "no-store"}
     return Response(content, media_type="application/pdf", headers=headers)
@@ -185,9 +193,18 @@ async def _page(
         learning=LEARNING[document.learning],
         units=UNITS[document.unit][1],
         results=view_of(look) if look else None,
-        results_phase=results.phase if results else 0,
+        phase=results.phase if results else 0,
+        segments=_segments(configuration, look),
         guarded=[f"{METRICS[each.metric]}: at most {each.tolerated_percent:g}% lost" for each in document.guardrails],
     )
+
+
+def _segments(configuration: Configuration, look: Look | None) -> SegmentsView | None:
+    """Return the segments that every experiment keeps; None before a start."""
+    if look is None:
+        return None
+    rows = segment_rows(look.document, look.results.segments, look.show, lambda name: usual_name(name, look.show))
+    return segments_view(configuration, look.document, rows)
 
 
 def _audience(frame: Frame, configuration: Configuration, resource: Resource) -> str:

@@ -124,12 +124,23 @@ def summary(document: Experiment, results: Results | None, show: Show) -> Summar
     if results is None:
         return NOTHING_YET
     result = _of_verdict(document, results, show)
+    if results.phase != document.status.phase:
+        return _of_phase(result, results)
     if document.status.state == "concluded" or document.status.before_archive == "concluded":
         name = name_of(document, document.status.winner)
         if document.status.winner == document.control.id:
             return Summary("Kept as it was", f"Concluded: “{name}” stays.", result.sentence, "plain")
         return Summary(f"{name} won", f"Concluded: “{name}” is in force.", result.sentence, "plain")
     return result
+
+
+def _of_phase(result: Summary, results: Results) -> Summary:
+    """Sum up a phase that is over: what it found stays, what it did not find it never will."""
+    if results.verdict.kind not in ("keep_going", "too_few"):
+        return Summary(result.short, f"Phase {results.phase}: {result.sentence}", result.detail, result.kind)
+    is_compared = results.verdict.kind == "keep_going" and results.verdict.lift is not None
+    detail = result.detail.replace("So far", "At its end") if is_compared else "Too few customers were in it."
+    return Summary("No verdict", f"Phase {results.phase} ended without a verdict", detail, "plain")
 
 
 def name_of(document: Experiment, variant: str) -> str:

@@ -69,19 +69,23 @@ def _parts(look: Look, view: ResultsView, charts: Sequence[str | None]) -> list[
     metrics = [("Metric", "Variant", "Control", "Variant's value", "Change, 95%")]
     metrics += [(row.metric, row.variant, row.control_value, row.value, row.lift) for row in view.metrics]
     segments = [("Segment", "Units", *view.others)]
-    segments += [(row.name, row.units, *row.lifts) for row in view.segments]
+    segments += [
+        (row.name, row.units, *(f"{lift.text}, differs" if lift.differs else lift.text for lift in row.lifts))
+        for row in view.segments
+    ]
     health = [("Split", "As planned" if view.split_holds else "Does not hold", view.split)]
     health += [
         (row.metric, "Broken" if row.is_broken else "Not broken", f"{row.variant}: at most {row.tolerated} lost")
         for row in view.guardrails
     ]
     parts = [
+        PaperPart(title="What was learned", lines=view.learned),
         PaperPart(title="Variants", note=f"{view.units} enrolled, {view.matured} of outcomes in.", rows=variants),
         PaperPart(title=f"Change of {metric.lower()} over time", chart=charts[0]),
         PaperPart(title=f"{metric} over time", chart=charts[1]),
         PaperPart(title="Metrics", note="Only the first decides.", rows=metrics, left=2),
         PaperPart(title="Health", rows=[("Check", "State", "Detail"), *health], left=3),
-        PaperPart(title="Segments", note="Among many segments some differ by chance.", rows=segments),
+        PaperPart(title="Segments", note="What differs does so although all of them are looked at.", rows=segments),
         PaperPart(title="How this is computed", lines=[*view.log, *view.assumed]),
     ]
     return [part for part in parts if part.chart or len(part.rows) > 1 or part.lines]

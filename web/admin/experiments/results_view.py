@@ -10,20 +10,21 @@ from typing import NamedTuple
 from engine.configuration.configuration import Configuration
 from engine.experiments.comparisons import GuardrailState, MetricComparison, has_mismatch
 from engine.experiments.log_evidence import units_of_log
-from engine.experiments.results import Results, SegmentResult
+from engine.experiments.results import Results
 from engine.kernel.rule_sentences import labels_of
 from engine.model.experiment import Experiment, Method
 from engine.model.placement import Fixed, Policy, Split
+from engine.model.timestamps import DAY
 from rules.language.codes import decimals_of
-from web.admin.experiments.experiment_words import METRICS, UNITS, lift_text, measured, name_of, value_text
+from web.admin.experiments.experiment_words import METRICS, UNITS, measured, name_of, value_text
 from web.admin.experiments.log_words import evidence_texts
+from web.admin.experiments.results.learned import learned_texts
+from web.admin.experiments.results.segments_view import SegmentRow, lift_words, segment_rows, usual_name
 from web.admin.experiments.variant_form import value_words
 from web.admin.shell.csv_file import Rows
 from web.charts.candidate_charts import Spec
 from web.charts.experiment_charts import VariantLift, VariantValue, lifts, values
 from web.format import NOTHING, Show
-
-TOO_FEW = "Too few yet"
 
 
 @dataclass(frozen=True)
@@ -65,15 +66,6 @@ class GuardrailRow:
 
 
 @dataclass(frozen=True)
-class SegmentRow:
-    """A segment with the lift of each variant in it."""
-
-    name: str
-    units: str
-    lifts: Sequence[str]
-
-
-@dataclass(frozen=True)
 class ResultsView:
     """All figures of one look; `matured` is how many outcomes are in, as a share."""
 
@@ -92,6 +84,7 @@ class ResultsView:
     power: str
     assumed: Sequence[str]
     log: Sequence[str]
+    learned: Sequence[str]
 
 
 class Look(NamedTuple):
@@ -107,6 +100,7 @@ class Look(NamedTuple):
 def view_of(look: Look) -> ResultsView:
     """Put the numbers of one look into words."""
     document, results, show = look.document, look.results, look.show
+    segments = segment_rows(document, results.segments, show, lambda name: usual_name(name, show))
     history = _history(document, results)
     has_chart = any(point.low is not None for point in history)
     measure = f"Change of {METRICS[document.primary].lower()}"
@@ -116,7 +110,8 @@ def view_of(look: Look) -> ResultsView:
         variants=[_variant(look, number) for number in range(len(document.variants))],
         metrics=[_metric(look, each) for each in results.comparisons],
         guardrails=[_guardrail(look, state) for state in results.guardrails],
-        segments=[_segment(document, segment, show) for segment in results.segments],
+        segments=segments,
+        learned=learned_texts(document, results, segments, show, look.currency),
         others=[variant.name for variant in document.variants[1:]],
         split_holds=not has_mismatch(results.mismatch_p_value),
         split=_split(results, show),
@@ -143,7 +138,7 @@ def _variant(look: Look, number: int) -> VariantRow:
         units=show.number(counted.units),
         matured=show.number(counted.matured),
         value=value_text(document.primary, value, show, look.currency),
-        lift=_lift(own, show) if own else NOTHING,
+        lift=lift_words(own, show) if own else NOTHING,
         chance=show.percent(own.chance_to_win, digits=0) if own and own.is_ready else NOTHING,
         changes=changes_of(document, number, look.labels),
     )
@@ -152,10 +147,6 @@ def _variant(look: Look, number: int) -> VariantRow:
 def _guardrail(look: Look, state: GuardrailState) -> GuardrailRow:
     tolerated = look.show.percent(state.tolerated_percent / 100)
     return GuardrailRow(METRICS[state.metric], name_of(look.document, state.variant), tolerated, state.is_broken)
-
-
-def _lift(comparison: MetricComparison, show: Show) -> str:
-    return lift_text(comparison.low, comparison.high, show) if comparison.is_ready else TOO_FEW
 
 
 def _metric(look: Look, each: MetricComparison) -> MetricRow:
@@ -168,20 +159,9 @@ def _metric(look: Look, each: MetricComparison) -> MetricRow:
         position=ids.index(each.variant),
         control_value=value_text(each.metric, each.control_value, show, currency),
         value=value_text(each.metric, each.value, show, currency),
-        lift=_lift(each, show),
+        lift=lift_words(each, show),
         is_primary=each.metric == document.primary,
     )
-
-
-def _segment(document: Experiment, segment: SegmentResult, show: Show) -> SegmentRow:
-    field, _, value = segment.segment.partition("=")
-    name = f"{SEGMENT_NAMES.get(field, field)}: {show.country(value) if field == 'geo.country' else value}"
-    by_variant = {each.variant: _lift(each, show) for each in segment.comparisons}
-    texts = [by_variant.get(variant.id, TOO_FEW) for variant in document.variants[1:]]
-    return SegmentRow(name, show.number(segment.units), texts)
-
-
-SEGMENT_NAMES = {"device.type": "Device", "geo.country": "Country", "customer": "Customer"}
 
 
 def changes_of(document: Experiment, number: int, labels: Mapping[str, str]) -> list[str]:
@@ -269,12 +249,23 @@ def _values_chart(look: Look) -> Spec | None:
 
 
 def _power(document: Experiment, results: Results, show: Show) -> str:
-    """Say which change can be seen with what is in; empty where it is not known."""
+    """Say which change can be seen with what is in, and at the latest end; empty where it is not known."""
     matured = sum(variant.matured for variant in results.variants) + units_of_log(results.log)
     if not results.planned_units or not matured:
         return ""
-    smallest = document.minimum_effect_percent / 100 * math.sqrt(results.planned_units / matured)
-    return f"With what is in, a change of {show.percent(smallest)} is seen with a chance of 80%."
+
+    def smallest(units: float) -> str:
+        planned = results.planned_units or 0
+        return show.percent(document.minimum_effect_percent / 100 * math.sqrt(planned / units))
+
+    text = f"With what is in, a change of {smallest(matured)} is seen with a chance of 80%."
+    began = document.status.phase_started_at
+    if document.status.state != "running" or document.status.ended_at is not None or began is None:
+        return text
+    latest = (document.status.started_at or began) + document.maximum_days * DAY
+    to_come = results.units_a_day * max(0, latest - results.as_of) / DAY
+    units = sum(variant.units for variant in results.variants) + to_come + units_of_log(results.log)
+    return f"{text} At the latest end, {show.day(latest)}, it will be {smallest(units)}."
 
 
 HOLDS: Mapping[Method, str] = {

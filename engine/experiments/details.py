@@ -1,0 +1,177 @@
+"""Details of an experiment that are read from the log on demand: the funnel, and segments by any declared field."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from engine.experiments.looks import last_hour, looks_done
+from engine.experiments.results import SegmentResult, in_phase, phase_of, segments_of
+from engine.model.errors import invalid
+from engine.model.experiment import Experiment
+from engine.model.placement import FieldDocument
+from engine.model.resource import Resource
+from engine.model.standard_vocabulary import ENGINE_FIELD_NAMES
+from engine.model.timestamps import MINUTE, first_id_of
+from engine.store import resources
+from engine.store.connection.database import Database
+from engine.store.experiments import log_sample
+from engine.store.experiments.exposures import HOUR
+from engine.store.experiments.log_sample import IdSpan, SampledUnit
+from engine.store.experiments.sums import SumRow, UnitTotals
+
+MOST_DECISIONS = 10_000
+MOST_UNITS = 20_000
+MOST_VALUES = 12
+STEPS = ("shown", "selected", "converted")
+NOT_SENT, OTHERS = "not sent", "others"
+BY_VALUE = frozenset({"boolean", "string", "country", "currency", "version"})
+BY_RANGE = frozenset({"money", "integer", "number"})
+
+
+class FunnelRow(msgspec.Struct, frozen=True):
+    """The decisions of a variant, and how many of them were shown, led to a choice, and to a purchase."""
+
+    variant: str
+    decisions: int
+    shown: int
+    selected: int
+    converted: int
+
+
+class Funnel(msgspec.Struct, frozen=True):
+    """The funnel over the newest decisions whose outcomes are in; `read` of the placement were looked at, at most."""
+
+    read: int
+    rows: list[FunnelRow]
+
+
+class FieldSegments(msgspec.Struct, frozen=True):
+    """The primary metric by the values of a field at the first exposure, over a sample of so many units."""
+
+    field: str
+    units: int
+    segments: list[SegmentResult]
+
+
+class _LoggedExperiments(msgspec.Struct):
+    """The part of a logged answer that names experiments."""
+
+    experiments: list[dict[str, str]] = []
+
+
+class ExperimentDetails:
+    """Reads a bounded part of the log, so a detail costs at most some tenths of a second at any size of the log."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def funnel(self, merchant_id: int, resource: Resource, *, now: int, phase: int = 0) -> Funnel:
+        """Return how far the decisions of each variant came, of those that could have differed."""
+        resource = in_phase(resource, phase)
+        experiment, key = resource.document, phase_of(merchant_id, resource)
+        async with self._database.read() as connection:
+            setup = await resources.get(connection, merchant_id, "placement", "", resource.place)
+            last = min(now - setup.document.window_minutes * MINUTE, experiment.status.ended_at or now)
+            span = IdSpan(first_id_of(experiment.status.phase_started_at or 0), first_id_of(last))
+            answers = await log_sample.newest_answers(connection, key, span, limit=MOST_DECISIONS)
+            events = await log_sample.events_of_newest(connection, key, span, STEPS, limit=MOST_DECISIONS)
+        return await asyncio.to_thread(funnel_of, experiment, answers, events)
+
+    async def by_field(
+        self, merchant_id: int, resource: Resource, field: FieldDocument, *, now: int, phase: int = 0
+    ) -> FieldSegments:
+        """Return the primary metric by the values of a field; `Invalid` where it has no segments."""
+        if not has_segments(field):
+            raise invalid("field", f"customers cannot be grouped by “{field.name}”")
+        resource = in_phase(resource, phase)
+        experiment: Experiment = resource.document
+        if experiment.unit == "device":
+            raise invalid("field", "facts of devices are not kept with their exposure")
+        async with self._database.read() as connection:
+            setup = await resources.get(connection, merchant_id, "placement", "", resource.place)
+            key = phase_of(merchant_id, resource)
+            units = await log_sample.sampled_units(connection, key, experiment.unit, limit=MOST_UNITS)
+        last = last_hour(experiment, setup.document.window_minutes, now)
+        return await asyncio.to_thread(segments_by, experiment, field, units, last)
+
+
+def has_segments(field: FieldDocument) -> bool:
+    """Return whether customers can be grouped by a field: by its values, or by ranges of numbers."""
+    return field.type in BY_VALUE | BY_RANGE and field.name not in ENGINE_FIELD_NAMES
+
+
+def funnel_of(experiment: Experiment, answers: Sequence[tuple[str, str]], events: set[tuple[str, str]]) -> Funnel:
+    """Count the decisions of each variant and the steps that they reached."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for decision, answer in answers:
+        variant = _variant_in(answer, experiment)
+        if variant:
+            counts[variant, "decisions"] += 1
+            counts.update((variant, step) for step in STEPS if (decision, step) in events)
+    names = ("decisions", *STEPS)
+    rows = [FunnelRow(variant.id, *(counts[variant.id, name] for name in names)) for variant in experiment.variants]
+    return Funnel(MOST_DECISIONS, rows)
+
+
+def _variant_in(answer: str, experiment: Experiment) -> str:
+    """Return the variant that an answer counts for; empty where it does not count in this phase."""
+    phase = str(experiment.status.phase)
+    entries = msgspec.json.decode(answer, type=_LoggedExperiments).experiments
+    counted = (
+        entry["variant"]
+        for entry in entries
+        if (entry["id"], entry.get("phase"), entry.get("counted")) == (experiment.id, phase, "yes")
+    )
+    return next(counted, "")
+
+
+def segments_by(experiment: Experiment, field: FieldDocument, units: Sequence[SampledUnit], last: int) -> FieldSegments:
+    """Compare the variants by the values of a field, over units exposed until the hour `last`."""
+    over = [unit for unit in units if unit.exposed_at // HOUR <= last]
+    values = [msgspec.json.decode(unit.facts).get(field.name) for unit in over]
+    name_of = _ranges(values) if field.type in BY_RANGE else _most_frequent(values)
+    rows = [
+        SumRow(
+            f"{field.name}={name_of(value)}",
+            unit.exposed_at // HOUR,
+            unit.variant,
+            UnitTotals.of(unit.orders, unit.revenue, unit.past),
+        )
+        for unit, value in zip(over, values, strict=True)
+    ]
+    segments = segments_of(experiment, rows, max(len(over), 1), looks_done(experiment, last))
+    return FieldSegments(field.name, len(over), segments)
+
+
+def _most_frequent(values: Sequence[Any]) -> Callable[[Any], str]:
+    """Return the name of a value's segment: itself where it is frequent."""
+    counts = Counter(_text(value) for value in values)
+    kept = {text for text, _ in counts.most_common(MOST_VALUES)}
+    return lambda value: text if (text := _text(value)) in kept else OTHERS
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return NOT_SENT
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+
+
+def _ranges(values: Sequence[Any]) -> Callable[[Any], str]:
+    """Return the name of a number's range, `low..high`, such as 2500..6000: a quarter of the units each."""
+    numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+    edges = sorted({float(edge) for edge in np.quantile(numbers, [0.25, 0.5, 0.75])}) if numbers else []
+    ends = ["", *(f"{edge:g}" for edge in edges), ""]
+
+    def name(value: Any) -> str:
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            return NOT_SENT
+        index = int(np.searchsorted(edges, value, side="left"))
+        return f"{ends[index]}..{ends[index + 1]}"
+
+    return name

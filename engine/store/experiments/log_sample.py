@@ -1,0 +1,85 @@
+"""What the log says of the units of an experiment beside the sums: a part of it, read on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from sqlalchemy import Subquery, and_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.model.experiment import Unit
+from engine.store.experiments.sums import PhaseKey
+from engine.store.tables import decisions, experiment_exposures, outcomes
+
+
+class IdSpan(NamedTuple):
+    """Ids of decisions, from the first on and before the last."""
+
+    first: str
+    last: str
+
+
+class SampledUnit(NamedTuple):
+    """A unit with what it bought, and the facts of its first exposure as JSON."""
+
+    unit: str
+    variant: str
+    exposed_at: int
+    past: int
+    orders: int
+    revenue: int
+    facts: str
+
+
+async def newest_answers(
+    connection: AsyncConnection, key: PhaseKey, span: IdSpan, *, limit: int
+) -> list[tuple[str, str]]:
+    """Return id and answer of the newest decisions of the placement that name the experiment, of `limit` read."""
+    c = decisions.c
+    recent = _recent(key, span, limit)
+    newest = decisions.join(recent, recent.c.id == c.id)
+    query = select(c.id, c.answer).select_from(newest).where(c.answer.contains(f'"{key.experiment}"', autoescape=True))
+    return [(row[0], row[1]) for row in await connection.execute(query)]
+
+
+async def events_of_newest(
+    connection: AsyncConnection, key: PhaseKey, span: IdSpan, types: Iterable[str], *, limit: int
+) -> set[tuple[str, str]]:
+    """Return the types of outcomes, as (decision, type), of the newest decisions of the placement."""
+    o = outcomes.c
+    recent = _recent(key, span, limit)
+    joined = recent.join(outcomes, o.decision_id == recent.c.id)
+    query = select(o.decision_id, o.type).select_from(joined).where(o.type.in_(sorted(types))).distinct()
+    return {(row[0], row[1]) for row in await connection.execute(query)}
+
+
+def _recent(key: PhaseKey, span: IdSpan, limit: int) -> Subquery:
+    c = decisions.c
+    inside = (c.merchant_id == key.merchant_id, c.id >= span.first, c.id < span.last, c.placement == key.placement)
+    return select(c.id).where(*inside).order_by(c.id.desc()).limit(limit).subquery()
+
+
+async def sampled_units(connection: AsyncConnection, key: PhaseKey, unit: Unit, *, limit: int) -> list[SampledUnit]:
+    """Return at most `limit` units of a phase with the facts of their first exposure, where the log still has them.
+
+    Customers come in the order of their hash, which is a random sample; decisions from the first on.
+    """
+    e, d = experiment_exposures.c, decisions.c
+    inside = [e[name] == value for name, value in key._asdict().items()]
+    columns = (e.merchant_id, e.placement, e.unit, e.variant, e.exposed_at, e.past, e.orders, e.revenue)
+    units = select(*columns).where(*inside).order_by(e.unit).limit(limit).subquery()
+    u = units.c
+    if unit == "decision":
+        same = d.id == u.unit
+    else:
+        same = and_(d.merchant_id == u.merchant_id, d.customer == u.unit, d.decided_at == u.exposed_at)
+    query = (
+        select(u.unit, u.variant, u.exposed_at, u.past, u.orders, u.revenue, d.facts)
+        .select_from(units.join(decisions, and_(same, d.placement == u.placement)))
+        .order_by(u.unit, d.id)
+    )
+    first: dict[str, SampledUnit] = {}
+    for row in await connection.execute(query):
+        first.setdefault(row[0], SampledUnit(*row))
+    return list(first.values())

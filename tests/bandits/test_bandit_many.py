@@ -1,0 +1,33 @@
+"""Many comparisons at once: the same as statsmodels says, and few false discoveries."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from statsmodels.stats.multitest import multipletests
+
+from bandits.experiments.comparison import FALSE_DISCOVERIES, discoveries
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 40])
+def test_discoveries_are_those_of_statsmodels(count: int) -> None:
+    rng = np.random.default_rng(count)
+    for _ in range(200):
+        p_values = (rng.random(count) ** rng.integers(1, 6)).tolist()
+        expected = multipletests(p_values, alpha=FALSE_DISCOVERIES, method="fdr_bh")[0]
+        assert discoveries(p_values) == expected.tolist()
+
+
+def test_nothing_is_found_among_nothing() -> None:
+    assert discoveries([]) == []
+    assert discoveries([0.2, 0.9]) == [False, False]
+
+
+def test_false_discoveries_stay_within_their_share() -> None:
+    rng = np.random.default_rng(3)
+    shares = []
+    for _ in range(2_000):
+        p_values = [*rng.random(20), *(rng.random(5) * 1e-4)]
+        found = discoveries(p_values)
+        shares.append(sum(found[:20]) / max(sum(found), 1))
+    assert float(np.mean(shares)) <= FALSE_DISCOVERIES

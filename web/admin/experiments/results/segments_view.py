@@ -1,0 +1,87 @@
+"""Segments of an experiment in words, with what differs although many of them are looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bandits.experiments.comparison import discoveries
+from engine.experiments.comparisons import MetricComparison
+from engine.experiments.results import SegmentResult
+from engine.model.experiment import Experiment
+from engine.model.placement import FieldDocument
+from rules.language.codes import CURRENCIES
+from web.admin.experiments.experiment_words import lift_text
+from web.format import Show
+
+TOO_FEW = "Too few yet"
+NAMES = {"device.type": "Device", "geo.country": "Country", "customer": "Customer"}
+
+
+@dataclass(frozen=True)
+class SegmentLift:
+    """The lift of a variant in a segment; `differs`: it holds although so many segments are looked at."""
+
+    text: str
+    differs: bool
+
+
+@dataclass(frozen=True)
+class SegmentRow:
+    """A segment with the lift of each variant in it."""
+
+    name: str
+    units: str
+    lifts: Sequence[SegmentLift]
+
+
+def lift_words(each: MetricComparison, show: Show) -> str:
+    """Return the interval of a lift, or that there are too few."""
+    return lift_text(each.low, each.high, show) if each.is_ready else TOO_FEW
+
+
+def segment_rows(
+    document: Experiment, segments: Sequence[SegmentResult], show: Show, name_of: Callable[[str], str]
+) -> list[SegmentRow]:
+    """Return segments in words; `name_of` names one such as `geo.country=DE`."""
+    cells = [(segment.segment, each) for segment in segments for each in segment.comparisons if each.is_ready]
+    holds = discoveries([each.p_value for _, each in cells])
+    certain = {(name, each.variant) for (name, each), differs in zip(cells, holds, strict=True) if differs}
+    rows = []
+    for segment in segments:
+        texts = {each.variant: lift_words(each, show) for each in segment.comparisons}
+        lifts = [
+            SegmentLift(texts.get(variant.id, TOO_FEW), (segment.segment, variant.id) in certain)
+            for variant in document.variants[1:]
+        ]
+        rows.append(SegmentRow(name_of(segment.segment), show.number(segment.units), lifts))
+    return rows
+
+
+def usual_name(segment: str, show: Show) -> str:
+    """Name a segment that every experiment keeps, such as “Country: Germany”."""
+    field, _, value = segment.partition("=")
+    return f"{NAMES.get(field, field)}: {show.country(value) if field == 'geo.country' else value}"
+
+
+def field_namer(field: FieldDocument, show: Show, currency: str) -> Callable[[str], str]:
+    """Return what names the segments of a field, whose ranges of numbers are written `low..high`."""
+
+    def name(segment: str) -> str:
+        value = segment.partition("=")[2]
+        low, separator, high = value.partition("..")
+        if not separator or field.type not in ("money", "integer", "number"):
+            return show.country(value) if field.type == "country" and len(value) == 2 else value
+        if not low and not high:
+            return "every value"
+        first, last = (_number(text, field, show, currency) if text else "" for text in (low, high))
+        return f"{first} to {last}" if first and last else f"up to {last}" if last else f"over {first}"
+
+    return name
+
+
+def _number(text: str, field: FieldDocument, show: Show, currency: str) -> str:
+    value = float(text)
+    if field.type == "money":
+        return show.money(round(value), field.unit if field.unit in CURRENCIES else currency)
+    return show.number(value, digits=0 if value == int(value) else 2)
