@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.decisions.logbook import decoded
 from engine.kernel.choice_beliefs import ChoiceBeliefs, Eligible
 from engine.kernel.plan import Plan
+from engine.model.decision import Excluded
 from engine.store import decisions
 
 Floats = NDArray[np.float64]
@@ -22,16 +23,23 @@ StrataSeen = Counter[tuple[str, Eligible]]
 """How many decisions were in a stratum, with the candidates that were left by rules and limits."""
 
 
+class _Exclusions(msgspec.Struct):
+    """The part of a logged answer that names the candidates that rules and limits left out."""
+
+    excluded: list[Excluded] = []
+
+
 async def strata_seen(connection: AsyncConnection, merchant_id: int, plan: Plan, bucket: str) -> StrataSeen:
     """Count the strata of the latest customers of a bucket who had no history."""
-    rows = await decisions.newest(connection, merchant_id, placement=plan.placement.key, limit=MOST_READ)
+    rows = await decisions.answers_without_past(
+        connection, merchant_id, placement=plan.placement.key, bucket=bucket, limit=MOST_READ
+    )
     seen: StrataSeen = Counter()
-    for row in rows:
-        if row.bucket == bucket and row.stratum and row.history == "{}":
-            excluded = {candidate.id for candidate in decoded(row).excluded}
-            eligible = tuple(number for number, name in enumerate(plan.ids) if name not in excluded)
-            if eligible:
-                seen[row.stratum, eligible] += 1
+    for stratum, answer in rows:
+        excluded = {each.id for each in msgspec.json.decode(answer, type=_Exclusions).excluded}
+        eligible = tuple(number for number, name in enumerate(plan.ids) if name not in excluded)
+        if eligible:
+            seen[stratum, eligible] += 1
     return seen
 
 

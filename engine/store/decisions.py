@@ -91,6 +91,25 @@ async def newest(
     return await _rows(connection, query.order_by(decisions.c.id.desc()).limit(limit))
 
 
+async def answers_without_past(
+    connection: AsyncConnection, merchant_id: int, *, placement: str, bucket: str, limit: int
+) -> list[tuple[str, str]]:
+    """Return stratum and answer of a bucket's decisions for customers without a past, the newest first.
+
+    Only the newest `limit` decisions of the placement are looked at; those without a stratum are left out.
+    """
+    c = decisions.c
+    inside = (c.merchant_id == merchant_id, c.placement == placement)
+    recent = select(c.id).where(*inside).order_by(c.id.desc()).limit(limit).subquery()
+    query = (
+        select(c.stratum, c.answer)
+        .select_from(decisions.join(recent, recent.c.id == c.id))
+        .where(c.bucket == bucket, c.stratum != "", c.history == "{}")
+        .order_by(c.id.desc())
+    )
+    return [(row[0], row[1]) for row in await connection.execute(query)]
+
+
 async def due(connection: AsyncConnection, *, now: int, limit: int) -> list[DecisionRow]:
     """Lock and return decisions whose window has ended, except those that another worker has locked."""
     query = (
