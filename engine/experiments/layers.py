@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import msgspec
 
-from engine.experiments.checks import OPEN
+from engine.experiments.checks import OPEN, SMALLEST_SHARE
 from engine.model.experiment import Experiment, State
 
 
@@ -41,3 +42,9 @@ def _layer(name: str, experiments: Sequence[Experiment]) -> LayerUse:
     ]
     free = max(0.0, 1.0 - sum(part.share for part in parts))
     return LayerUse(name, round(free, 9), sorted(parts, key=lambda part: (part.begins, part.experiment)))
+
+
+def free_parts(use: LayerUse) -> list[float]:
+    """Return the sizes of the free parts of a layer, as shares of its units."""
+    ends = [(0.0, 0.0), *((part.begins, part.begins + part.share) for part in use.parts), (1.0, 1.0)]
+    return [after[0] - before[1] for before, after in pairwise(ends) if after[0] - before[1] > SMALLEST_SHARE]

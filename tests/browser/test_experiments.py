@@ -244,3 +244,69 @@ def archive(page: Page) -> None:
     page.goto("/admin/live/experiments")
     expect(page.get_by_text("1 archived experiment")).to_be_visible()
     is_accessible(page)
+
+
+def test_a_variant_gets_a_rule_and_is_tried(page: Page, site: Site) -> None:
+    shop = Shop(site, "builder")
+    rule = {"id": "small", "name": "Small carts", "effects": [{"exclude": ["paypal"]}]}
+    rule["when"] = {"<": [{"var": "cart.total"}, 1_000]}
+    shop.send("/v1/placements/payment_methods/rules", rule)
+    log_in(page, shop.email)
+    page.goto("/admin/live/experiments/new")
+    refused_with_focus(page)
+    change_a_rule_by_keyboard(page)
+    page.get_by_label("How it chooses").last.select_option("shares")
+    page.locator("#field-v1\\.share\\:paypal").fill("70")
+    is_accessible(page)
+    page.get_by_label("Name", exact=True).first.fill("Rules")
+    page.locator("#field-v1\\.name").fill("Hide later")
+    page.get_by_role("button", name="Save as a draft").click()
+    expect(page.get_by_text("Rules on, added or changed: Tiny carts")).to_be_visible()
+    shop.visit()
+    try_on_each_variant(page)
+
+
+def refused_with_focus(page: Page) -> None:
+    """Send the form without its name: the focus goes to the first field that is wrong, and what was typed stays."""
+    page.get_by_label("Hypothesis").fill("Small carts buy more")
+    page.get_by_role("button", name="Save as a draft").click()
+    expect(page.locator("#field-name")).to_be_focused()
+    expect(page.locator("#field-name-error")).to_have_text("Give it a name that says what is tried.")
+    expect(page.get_by_label("Hypothesis")).to_have_value("Small carts buy more")
+    is_accessible(page)
+
+
+def change_a_rule_by_keyboard(page: Page) -> None:
+    """Switch a rule off, take that back, then change it in the builder; the form around it stays as it was."""
+    pick = page.get_by_label("Variant 2: a rule")
+    pick.select_option(label="Small carts")
+    page.get_by_role("button", name="Switch off or on").last.press("Enter")
+    expect(page.get_by_text("Switched off", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name="Leave as it is: Small carts")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Switched off", exact=True)).to_be_hidden()
+    pick.select_option(label="Small carts")
+    page.get_by_role("button", name="Change", exact=True).last.press("Enter")
+    expect(page.get_by_role("heading", name="Small carts")).to_be_visible()
+    expect(page.locator("#field-name")).to_be_focused()
+    page.locator("#field-name").fill("Tiny carts")
+    page.get_by_label("Cart total, value").fill("5")
+    page.get_by_label("Cart total, value").press("Tab")
+    expect(page.locator("#rule-sentence")).to_contain_text("€5.00")
+    is_accessible(page)
+    take(page, "experiment-rule")
+    page.get_by_role("button", name="Take into the variant").press("Enter")
+    expect(page.get_by_role("button", name="Edit the rule Tiny carts")).to_be_focused()
+    expect(page.get_by_label("Hypothesis")).to_have_value("Small carts buy more")
+
+
+def try_on_each_variant(page: Page) -> None:
+    """Open the panel: the answers stand side by side, and follow the facts."""
+    page.get_by_text("Try a customer on each variant").click()
+    columns = page.locator(".try-column")
+    expect(columns).to_have_count(2)
+    page.locator(".try-variants").get_by_label("Cart total").fill("7")
+    expect(columns.first).to_contain_text("Hidden by rule")
+    expect(columns.last).to_contain_text("Differs")
+    is_accessible(page)
+    take(page, "experiment-try")

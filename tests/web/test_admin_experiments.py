@@ -144,7 +144,7 @@ def test_every_kind_of_change_is_stored_and_shown_again(server: Server, side: Si
         ("layer", "no blanks", "Use letters, digits and _ . : - only"),
         ("guard:revenue", "120", "Must lie between 0 and 100%."),
         ("minimum_effect_percent", "-1", "Must be above 0 and at most 1,000%."),
-        ("minimum_days", "40", "Must not be below minimum_days."),
+        ("minimum_days", "40", "Must not be below the shortest run."),
         ("maximum_days", "soon", "Must be a whole number, such as 10."),
         ("when", "{", "Is not JSON at line 1"),
         ("when", '{"==": [{"var": "geo.land"}, "DE"]}', "is not a declared fact"),

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.configuration.configuration import Configuration
-from engine.experiments.checks import problems_of_experiment
+from engine.experiments.checks import free_offset, problems_of_experiment
+from engine.experiments.layers import LayerUse, free_parts, layers_of
 from engine.experiments.log_answers import LogAnswer
+from engine.experiments.reach import VariantReach
 from engine.model.experiment import Experiment
 from engine.model.resource import Resource
-from web.admin.experiments.experiment_size import AudienceReach, ExperimentReader, SizeView, reach_of, size_view
-from web.admin.experiments.experiment_words import METRICS, UNITS
+from web.admin.experiments.experiment_size import (
+    AudienceReach,
+    ExperimentReader,
+    SizeView,
+    differences,
+    reach_of,
+    size_view,
+)
+from web.admin.experiments.experiment_words import METRICS, UNITS, name_of
 from web.admin.experiments.log_words import answer_text, counts
 from web.format import Show
+
+WEEK_DAYS = 7
 
 
 @dataclass(frozen=True)
@@ -35,9 +47,11 @@ async def checklist(frame: ExperimentReader, configuration: Configuration, resou
     answers = await frame.engine.log_questions.answers(frame.merchant.id, resource)
     checks = [
         _audience(document, reach),
-        _variants(configuration, resource),
+        _layer(document, configuration.documents("experiment", resource.place), frame.show),
+        _variants(configuration, resource, await differences(frame, configuration, resource), frame.show),
         _log(document, answers, frame.show),
         _size(document, size, answers, frame.show),
+        _weeks(document, frame.show),
         _guardrails(document),
     ]
     return [*checks, _review(document)] if frame.merchant.review else checks
@@ -55,10 +69,51 @@ def _audience(document: Experiment, reach: AudienceReach) -> Check:
     return Check(title, text, is_done=True)
 
 
-def _variants(configuration: Configuration, resource: Resource) -> Check:
+def _layer(document: Experiment, experiments: Sequence[Experiment], show: Show) -> Check:
+    title, others = "The layer has room", [each for each in experiments if each.id != document.id]
+    use = next((use for use in layers_of(others) if use.layer == document.layer), LayerUse(document.layer, 1.0, []))
+    part, has_room = show.percent(document.share, digits=0), free_offset(document, experiments) is not None
+    if has_room:
+        free = show.percent(use.free, digits=0)
+        text = f"It takes {part} of the layer “{document.layer}”, of which {free} is free."
+        return Check(title, text, is_done=True, is_needed=True)
+    largest = show.percent(max(free_parts(use), default=0.0), digits=0)
+    text = (
+        f"It takes {part} of the layer “{document.layer}”, but at most {largest} is free in one piece. "
+        "Lower the share, use another layer, or wait until another experiment ends."
+    )
+    return Check(title, text, is_done=False, is_needed=True)
+
+
+def _variants(configuration: Configuration, resource: Resource, reached: Sequence[VariantReach], show: Show) -> Check:
     problems = list(problems_of_experiment(configuration, resource.place, resource.document))
-    text = problems[0].message if problems else "No two variants change the same, and what they name is there."
-    return Check("The variants differ", text[:1].upper() + text[1:], is_done=not problems, is_needed=True)
+    if problems:
+        text = problems[0].message
+        return Check("The variants differ", text[:1].upper() + text[1:], is_done=False, is_needed=True)
+    texts = [_difference(resource.document, each, show) for each in reached if each.inside]
+    is_done = all(each.differing for each in reached if each.inside)
+    text = " ".join(texts) or "No two variants change the same, and what they name is there."
+    return Check("The variants differ", text, is_done=is_done)
+
+
+def _difference(document: Experiment, reach: VariantReach, show: Show) -> str:
+    """Say for how many of the latest decisions a variant could have answered otherwise."""
+    name, share = name_of(document, reach.variant), show.percent(reach.differing / reach.inside, digits=0)
+    if not reach.differing:
+        return f"{name} could not have differed in any of the latest {show.count(reach.inside, 'decision')}."
+    of = f"{show.number(reach.differing)} of the latest {show.count(reach.inside, 'decision')}"
+    return f"{name} could have differed in {of} in the audience ({share})."
+
+
+def _weeks(document: Experiment, show: Show) -> Check:
+    title, days = "It runs for whole weeks", document.minimum_days
+    if days and days % WEEK_DAYS == 0:
+        return Check(
+            title, f"At least {show.count(days // WEEK_DAYS, 'week')}: each weekday counts alike.", is_done=True
+        )
+    weeks = max(1, math.ceil(days / WEEK_DAYS))
+    text = f"At least {show.count(days, 'day')}" if days else "No least time is set"
+    return Check(title, f"{text}: some weekdays count more. Set {weeks * WEEK_DAYS} days.", is_done=False)
 
 
 def _log(document: Experiment, answers: Sequence[LogAnswer], show: Show) -> Check:

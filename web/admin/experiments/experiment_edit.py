@@ -12,6 +12,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from engine.configuration.configuration import Configuration
+from engine.experiments.layers import layers_of
 from engine.model.errors import FieldProblem, Invalid, NotFound
 from engine.model.experiment import Experiment
 from engine.model.placement import Placement
@@ -33,6 +34,7 @@ from web.admin.experiments.experiment_form import (
 )
 from web.admin.experiments.experiment_size import SizeView, reach_of, size_view
 from web.admin.experiments.experiment_words import ALLOCATIONS, LEARNING, METRICS, UNITS, measured
+from web.admin.experiments.layers import free_text
 from web.admin.experiments.log_words import answer_text
 from web.admin.experiments.variant_form import Choices, VariantCard, card_of, choices_of, without_variant
 from web.admin.experiments.variants.variant_policy import with_settings
@@ -89,6 +91,7 @@ class ExperimentFormPage:
     metrics: Options
     explained: Mapping[str, str]
     units: Options
+    layers: Options
     methods: Sequence[tuple[str, str, str]] = METHODS
     learnings: Sequence[tuple[str, str, str]] = LEARNINGS
     allocations: Sequence[tuple[str, str, str]] = ALLOCATED
@@ -144,6 +147,12 @@ class ExperimentEdit:
         frame = self.frame
         return audience_of(self.configuration, self.placement.key, frame.merchant, frame.show.locale, source)
 
+    def _layers(self) -> Options:
+        """Return the layers of the placement with what is free in them beside this experiment."""
+        experiments = self.configuration.documents("experiment", self.placement.key)
+        others = [each for each in experiments if self.stored is None or each.id != self.stored.id]
+        return [(use.layer, free_text(use, self.frame.show)) for use in layers_of(others)]
+
     async def _log(self) -> Sequence[str]:
         """Return what the log says of the stored draft's variants; nothing before it was asked."""
         if self.stored is None or self.is_enrolled:
@@ -178,6 +187,7 @@ class ExperimentEdit:
             metrics=list(METRICS.items()),
             explained={metric: measured(metric, unit) for metric in METRICS},  # type: ignore[arg-type]
             units=[(key, plural.capitalize()) for key, (_, plural) in UNITS.items()],
+            layers=self._layers(),
         )
 
 

@@ -146,6 +146,8 @@ def document_of(
     texts["starts_at"] = _start(reader, old, show)
     if old is not None:
         texts["floor"] = old.floor
+    if texts["maximum_days"] < texts["minimum_days"]:
+        reader.problems.append(FieldProblem("maximum_days", "must not be below the shortest run"))
     reader.problems += audience.problems
     reader.check()
     return to_document(texts, Experiment, hints=HINTS)

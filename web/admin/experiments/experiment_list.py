@@ -13,6 +13,7 @@ from engine.experiments.results import Results
 from engine.model.experiment import Experiment
 from engine.model.resource import Resource
 from web.admin.experiments.experiment_words import UNITS, days_left_text, days_run, state_of, summary
+from web.admin.experiments.layers import LayerView, layer_views
 from web.admin.shell.frame import Frame
 from web.admin.shell.render import Page
 
@@ -42,6 +43,7 @@ class ExperimentsPage:
     experiments: Sequence[ExperimentRow]
     archived: Sequence[ExperimentRow]
     has_placement: bool
+    layers: Sequence[LayerView]
 
 
 @get("/experiments")
@@ -56,6 +58,7 @@ async def experiments_page(frame: NamedDependency[Frame]) -> Page:
         experiments=[await _row(frame, configuration, resource) for resource in current],
         archived=[await _row(frame, configuration, resource) for resource in archived],
         has_placement=bool(configuration.placements),
+        layers=layer_views(current, {each.key: each.name for each in configuration.placements}, frame.base, frame.show),
     )
     return frame.page("experiments/experiments.html", page)
 

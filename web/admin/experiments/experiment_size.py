@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
 
 from engine.configuration.configuration import Configuration
+from engine.decisions.logbook import Logged
 from engine.decisions.replay import facts_of
 from engine.experiments.comparisons import units_needed
+from engine.experiments.reach import VariantReach, reaches
 from engine.experiments.results import SizeAnswer
 from engine.kernel.plan import lists_of
 from engine.model.account import Merchant
 from engine.model.experiment import Experiment
+from engine.model.resource import Resource
 from engine.model.timestamps import DAY
 from engine.service import Engine
 from web.admin.experiments.audience import membership
@@ -131,7 +136,24 @@ async def reach_of(
     frame: ExperimentReader, configuration: Configuration, placement: str, audience: object
 ) -> AudienceReach:
     """Return how many of the newest decisions of the last week are in an audience; None is everybody."""
-    logged = await frame.engine.logbook.search(frame.merchant.id, placement=placement, limit=SAMPLE)
-    rows = [each.row for each in logged if each.row.decided_at >= frame.show.now - WEEK]
+    rows = await _latest(frame, placement)
     is_inside = membership(audience, configuration.vocabulary(), lists_of(configuration.documents("list")))
-    return AudienceReach(len(rows), sum(is_inside(facts_of(row).values) for row in rows))
+    return AudienceReach(len(rows), sum(is_inside(facts_of(each.row).values) for each in rows))
+
+
+async def differences(
+    frame: ExperimentReader, configuration: Configuration, resource: Resource
+) -> Sequence[VariantReach]:
+    """Return for how many of the newest decisions of the last week each variant could have differed."""
+    plan = configuration.plan_document(resource.place)
+    rows = await _latest(frame, resource.place)
+    if plan is None or not rows:
+        return ()
+    facts = [facts_of(each.row) for each in rows]
+    return await asyncio.to_thread(reaches, plan, resource.document, facts)
+
+
+async def _latest(frame: ExperimentReader, placement: str) -> Sequence[Logged]:
+    """Return the newest decisions of the last week, at most 200."""
+    logged = await frame.engine.logbook.search(frame.merchant.id, placement=placement, limit=SAMPLE)
+    return [each for each in logged if each.row.decided_at >= frame.show.now - WEEK]

@@ -154,7 +154,7 @@ def _of_verdict(document: Experiment, results: Results, show: Show) -> Summary:
     interval = f"{lift_text(verdict.low, verdict.high, show)} {metric}"
     match verdict.kind:
         case "better":
-            against = f"Compared with “{document.control.name}”. {_certainty(document)}"
+            against = f"Compared with “{document.control.name}”. {_certainty(document)}{_not_before(document, show)}"
             return Summary(f"{name} is better", f"{name} is better: {interval}", against, "good")
         case "worse":
             text = f"Every other variant is worse than “{document.control.name}”; the best of them: {interval}"
@@ -170,6 +170,17 @@ def _of_verdict(document: Experiment, results: Results, show: Show) -> Summary:
             return Summary("Guardrail broken", _guardrail(results, name), GUARDRAIL_DETAIL, "bad")
         case _:
             return _going_on(document, results, verdict, show)
+
+
+def _not_before(document: Experiment, show: Show) -> str:
+    """Say until when no variant can win; empty once the least time is over."""
+    began = document.status.phase_started_at
+    if document.status.state != "running" or began is None or not document.minimum_days:
+        return ""
+    earliest = began + document.minimum_days * DAY
+    if earliest <= show.now:
+        return ""
+    return f" It can win from {show.day(earliest)} on, after {show.count(document.minimum_days, 'day')} at least."
 
 
 MISMATCH_DETAIL = (
