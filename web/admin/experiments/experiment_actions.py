@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import NamedTuple
 
-from engine.model.errors import NotFound, invalid
+from engine.model.errors import FieldProblem, Invalid, NotFound
 from engine.model.experiment import Experiment, State
 from engine.model.resource import Resource
 from web.admin.shell.frame import Frame
@@ -93,7 +93,8 @@ async def carry_out(frame: Frame, action: Action, resource: Resource, values: Ma
         case "conclude":
             winner = values.get("winner", "")
             if not winner:
-                raise invalid("winner", "choose which variant stays")
+                missing = [FieldProblem("winner", "choose which variant stays")]
+                raise Invalid(*missing, *([] if reason else [FieldProblem("why", "say why: others will read it")]))
             await service.conclude(actor, placement, id, winner=winner, reason=reason)
         case "ask-log":
             await frame.engine.log_questions.ask(actor, resource)

@@ -98,8 +98,13 @@ def card_of(form: Form, number: int, choices: Choices) -> VariantCard:
         rules_off=rules_off,
         rules=rules,
         policies=policies_for(choices.policy, policy),
-        is_open=number > 0 or any(chosen) or any(name.startswith(f"{prefix}.") for name in form.problems),
+        is_open=number > 0 or any(chosen) or any(_is_inside(name, prefix) for name in form.problems),
     )
+
+
+def _is_inside(name: str, prefix: str) -> bool:
+    """Return whether a field stands in the part of a card that can be closed."""
+    return name.startswith(f"{prefix}.") and name not in (f"{prefix}.name", f"{prefix}.weight")
 
 
 def names_of_variant(number: int) -> dict[str, str]:
