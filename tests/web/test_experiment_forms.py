@@ -215,6 +215,12 @@ def test_card_shows_what_is_chosen_and_room_for_more() -> None:
     assert not control.is_open
 
 
+@pytest.mark.parametrize(("field", "is_open"), [("weight", False), ("name", False), ("values", True), ("policy", True)])
+def test_a_card_is_opened_by_a_problem_inside_it(field: str, is_open: bool) -> None:
+    form = Form(texts_of(experiment(), 1, SHOW), {f"v0.{field}": "Not so."})
+    assert card_of(form, 0, CHOICES).is_open is is_open
+
+
 def test_new_card_is_named_by_its_number() -> None:
     card = card_of(Form(DEFAULTS), 1, CHOICES)
     assert (card.name, card.firsts, card.rules) == ("Variant 2", ["", "", ""], [])
