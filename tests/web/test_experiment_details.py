@@ -218,6 +218,15 @@ def test_what_differs_among_many_segments_is_marked() -> None:
     assert rows[0].name == "Device: mobile"
 
 
+def test_segments_of_moved_traffic_are_not_compared(person: Person) -> None:
+    moved = experiment(allocation="bandit")
+    results = look(experiment(), (40_000, 20_000), (40_000, 24_000))
+    assert segment_rows(moved, results.segments, SHOW, lambda name: usual_name(name, SHOW)) == []
+    create(person, allocation="bandit")
+    act(person, "start")
+    assert "customers of one segment cannot be compared by plain means" in person.get(PAGE)
+
+
 # What was learned
 
 

@@ -23,6 +23,8 @@ from web.admin.shell.render import Page
 from web.format import Show
 
 WHOLE = "experiments/details.html"
+MOVED = "The shares follow the results, so customers of one segment cannot be compared by plain means."
+NOTHING_IN = "No customer's outcomes are in yet, or the log no longer has their facts."
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class SegmentsView:
     units: str
     metric: str
     note: str
+    empty: str
 
 
 @dataclass(frozen=True)
@@ -165,6 +168,7 @@ def segments_view(
         units=UNITS[document.unit][1],
         metric=METRICS[document.primary],
         note=note,
+        empty=MOVED if document.is_adaptive else NOTHING_IN,
     )
 
 

@@ -43,7 +43,12 @@ def lift_words(each: MetricComparison, show: Show) -> str:
 def segment_rows(
     document: Experiment, segments: Sequence[SegmentResult], show: Show, name_of: Callable[[str], str]
 ) -> list[SegmentRow]:
-    """Return segments in words; `name_of` names one such as `geo.country=DE`."""
+    """Return segments in words; `name_of` names one such as `geo.country=DE`.
+
+    Where a bandit moves the shares there are none: plain means of a segment would be biased.
+    """
+    if document.is_adaptive:
+        return []
     cells = [(segment.segment, each) for segment in segments for each in segment.comparisons if each.is_ready]
     holds = discoveries([each.p_value for _, each in cells])
     certain = {(name, each.variant) for (name, each), differs in zip(cells, holds, strict=True) if differs}
