@@ -121,6 +121,57 @@ async def test_a_customers_variants_are_settled_by_the_first_exposure(shop: Shop
     assert (await shop.decide("no device")).decision.experiments == []
 
 
+async def moved(shop: Shop, time: Time) -> None:
+    """Let PayPal be far better in this hour, and go to the hour in which the shares have moved."""
+    await sell(shop, time, control=400, paypal=800)
+    time.advance(2)
+    resource = await shop.engine.experiments.get(shop.id, PLACEMENT, ID)
+    assert await move_shares(shop.engine.database, shop.id, resource, time.now)
+    await shop.engine.live.follow()
+    time.advance(1)
+
+
+async def test_shares_stay_when_something_else_is_published(shop: Shop, time: Time) -> None:
+    await start(shop)
+    await moved(shop, time)
+    before = enrolled(await shop.decide("anna"))
+    await shop.create("rule", factories.rule({"set": {"name": "x", "value": 1}}, id="new"))
+    after = await shop.decide("bert")
+    assert after.decision.values == {"x": 1}
+    assert {before["chance"], enrolled(after)["chance"]} <= {repr(share) for share in shares_of(shop)}
+    assert max(shares_of(shop)) > 0.9
+
+
+async def test_a_new_phase_begins_with_the_weights(shop: Shop, time: Time) -> None:
+    document = await start(shop)
+    await moved(shop, time)
+    changed = msgspec.structs.replace(document, share=0.9)
+    await shop.engine.experiments.update(shop.actor(), PLACEMENT, ID, changed, version=None)
+    assert shares_of(shop) == (0.5, 0.5)
+
+
+async def test_decisions_as_units_are_assigned_anew(shop: Shop, time: Time) -> None:
+    await start(shop, unit="decision")
+    chances = {enrolled(await shop.decide("anna"))["chance"] for _ in range(5)}
+    assert chances == {"0.5"}
+
+
+async def test_a_paused_bandit_gives_the_control_and_goes_on(shop: Shop, time: Time) -> None:
+    await start(shop)
+    await moved(shop, time)
+    await shop.engine.experiments.pause(shop.actor(), PLACEMENT, ID, reason="calls")
+    assert (await shop.decide("anna")).decision.experiments == []
+    await shop.engine.experiments.resume(shop.actor(), PLACEMENT, ID)
+    assert max(shares_of(shop)) > 0.9
+
+
+def shares_of(shop: Shop) -> tuple[float, ...]:
+    """Return the shares that decisions are made by now."""
+    active = shop.engine.live.get(shop.id, PLACEMENT)
+    assert active is not None
+    return active.experiments.shares[ID].during(now_ms() // HOUR)
+
+
 async def test_few_units_move_nothing(shop: Shop, time: Time) -> None:
     await start(shop)
     await sell(shop, time, control=9, paypal=30)

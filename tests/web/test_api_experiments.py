@@ -166,3 +166,24 @@ def test_browsers_report_conversions_where_the_merchant_allows_them(side: Side, 
         token = side.client.post("/v1/personalize/customer-tokens", json={"customer_id": "anna"}).json()
         proven = purchase | {"customer_token": token["customer_token"]}
         assert browser.post(path, json=proven).json()["counted"] is True
+
+
+def test_a_bandit_names_the_exact_chance_and_keeps_its_customers(side: Side):
+    create(side, allocation="bandit", floor=0.1)
+    act(side, "start")
+    variant = f"{EXPERIMENTS}/paypal-first/variant"
+    assert side.client.get(variant, params={"customer_id": "anna"}).json()["variant"] is None
+    [first] = side.decide("anna")["experiments"]
+    [again] = side.decide("anna")["experiments"]
+    assert (first["chance"], again["chance"], again["variant"]) == ("0.5", "1.0", first["variant"])
+    assert side.client.get(variant, params={"customer_id": "anna"}).json()["variant"] == first["variant"]
+    look = side.client.get(f"{EXPERIMENTS}/paypal-first/results").json()
+    assert (look["verdict"]["kind"], look["segments"]) == ("too_few", [])
+    refused = side.client.post(EXPERIMENTS, json=PAYPAL_FIRST | {"id": "b", "allocation": "bandit", "method": "fixed"})
+    assert refused.json()["errors"][0]["field"] == "method"
+
+
+def test_a_start_is_scheduled(side: Side):
+    create(side, starts_at="2099-01-01T00:00:00Z")
+    assert act(side, "schedule")["status"]["state"] == "approved"
+    assert act(side, "send-back")["status"]["state"] == "draft"

@@ -91,6 +91,7 @@ def again(document: Experiment, *, own: Policy | None = None, **changes: str) ->
         experiment(guardrails=(Guardrail(metric="conversion", tolerated_percent=2.5), Guardrail(metric="revenue"))),
         experiment(minimum_effect_percent=0.5, minimum_days=14, maximum_days=60),
         experiment(starts_at="2030-01-01T00:00:00Z"),
+        experiment(allocation="bandit", floor=0.02),
         experiment(Variant(id="b", name="B", weight=0.5, candidates_off=("card", "ideal"))),
         experiment(Variant(id="b", name="B", rules_off=("hide-card",), order=("ideal", "card"))),
         experiment(Variant(id="b", name="B", policy=Fixed()), Variant(id="c", name="C", policy=Split())),

@@ -56,6 +56,14 @@ def test_the_deciding_metric_is_charted_by_day(metric: str, text: str, value: fl
     assert {row["variant"] for row in chart["layer"][-1]["data"]["values"]} == {"As it is", "PayPal"}
 
 
+def test_the_page_says_that_a_bandit_moved_the_shares() -> None:
+    fixed, moved = experiment(), experiment(allocation="bandit")
+    sentence = "A bandit moved the shares, so each customer is weighted by the chance of its variant"
+    for document, is_said in ((fixed, False), (moved, True)):
+        assumed = view(document, look(document, *COUNTS)).assumed
+        assert any(line.startswith(sentence) for line in assumed) is is_said
+
+
 def test_without_days_there_is_no_chart() -> None:
     document = experiment()
     assert view(document, look(document, (0, 0), (0, 0))).values_chart is None
