@@ -28,19 +28,19 @@ ACTIONS = (
     ExperimentAction(
         "ask",
         "Ask for approval",
-        "Where changes need a second person.",
+        "If changes need a second person.",
         lambda service, actor, placement, id, _reason: service.ask(actor, placement, id),
     ),
     ExperimentAction(
         "send-back",
         "Make an experiment a draft again",
-        "It is neither reviewed nor approved any more.",
+        "This also withdraws the review and the approval.",
         lambda service, actor, placement, id, _reason: service.send_back(actor, placement, id),
     ),
     ExperimentAction(
         "schedule",
         "Schedule the start of an experiment",
-        "It starts by itself at `starts_at`. Where changes need a second person, ask for approval instead.",
+        "It starts by itself at `starts_at`. If changes need a second person, ask for approval instead.",
         lambda service, actor, placement, id, _reason: service.schedule(actor, placement, id),
     ),
     ExperimentAction(
@@ -53,7 +53,7 @@ ACTIONS = (
     ExperimentAction(
         "pause",
         "Pause an experiment",
-        "Everybody gets the control until it is resumed.",
+        "All customers get the control until it is resumed.",
         lambda service, actor, placement, id, reason: service.pause(actor, placement, id, reason=reason),
         takes_reason=True,
         needs_reason=True,
@@ -61,14 +61,14 @@ ACTIONS = (
     ExperimentAction(
         "resume",
         "Resume an experiment",
-        "Customers get the variants that they had.",
+        "Customers get their earlier variants again.",
         lambda service, actor, placement, id, reason: service.resume(actor, placement, id, reason=reason),
         takes_reason=True,
     ),
     ExperimentAction(
         "stop",
         "Stop an experiment",
-        "Everybody gets the control until it is concluded or archived.",
+        "All customers get the control until it is concluded or archived.",
         lambda service, actor, placement, id, reason: service.stop(actor, placement, id, reason=reason),
         takes_reason=True,
         needs_reason=True,
@@ -76,13 +76,13 @@ ACTIONS = (
     ExperimentAction(
         "archive",
         "Archive an experiment",
-        "Takes a draft or an ended experiment off the list.",
+        "Removes a draft or an ended experiment from the list.",
         lambda service, actor, placement, id, _reason: service.archive(actor, placement, id),
     ),
     ExperimentAction(
         "restore",
         "Restore an archived experiment",
-        "Puts it back on the list; customers are not enrolled again.",
+        "Returns it to the list; customers are not enrolled again.",
         lambda service, actor, placement, id, _reason: service.restore(actor, placement, id),
     ),
 )

@@ -60,11 +60,11 @@ def _bandit(document: Experiment) -> Iterator[FieldProblem]:
     if not document.is_adaptive:
         return
     if document.method != "sequential":
-        yield FieldProblem("method", "must be sequential where a bandit moves the shares")
+        yield FieldProblem("method", "must be sequential if a bandit moves the shares")
     if document.primary == "order_value" or any(each.metric == "order_value" for each in document.guardrails):
         yield FieldProblem("primary", "a bandit compares conversion, orders and revenue, not order_value")
     if document.counts_log:
-        yield FieldProblem("counts_log", "cannot be set where a bandit moves the shares")
+        yield FieldProblem("counts_log", "cannot be set if a bandit moves the shares")
     if document.floor * len(document.variants) >= 1:
         yield FieldProblem("floor", "leaves nothing to move: lower it")
 

@@ -20,7 +20,7 @@ from engine.store.folds import Sums
 
 ConversionStatus = Literal["recorded", "duplicate", "conflict"]
 BEFORE_EXPOSURE = "unit: it was not exposed before, so the purchase is not counted"
-AFTER_WINDOW = "unit: its time for outcomes was over, so the purchase is not counted"
+AFTER_WINDOW = "unit: its time for outcomes had ended, so the purchase is not counted"
 BEYOND_LIMITS = "this address reports more than browsers may in a day, so the purchase is not counted"
 OTHER_CONTENT = "event_id: another purchase is stored under this id; send this one with an id of its own"
 

@@ -95,13 +95,13 @@ class Experiments:
         def change(configuration: Configuration, old: Experiment) -> Experiment:
             changed, status = changed_fields(old, document), old.status
             if document.id != id:
-                raise Conflict(f"an experiment's id stays: “{id}”, not “{document.id}”", field="id")
+                raise Conflict(f"the id of an experiment cannot change: “{id}”, not “{document.id}”", field="id")
             if status.state in ("concluded", "archived", "stopped"):
                 raise Conflict(f"the experiment is {status.state}; copy it to change it", field="status")
             if status.state in ("running", "paused"):
                 fixed = sorted(changed - editable_while_running(old) - set(BEGINS_A_PHASE))
                 if fixed:
-                    raise Conflict(f"customers are enrolled already, so {fixed[0]} stays as it is", field=fixed[0])
+                    raise Conflict(f"customers are enrolled already, so {fixed[0]} cannot change", field=fixed[0])
                 if changed & set(BEGINS_A_PHASE):
                     others = configuration.documents("experiment", placement)
                     status = _next_phase(old, _offset(msgspec.structs.replace(document, status=status), others))
@@ -130,7 +130,7 @@ class Experiments:
     async def ask(self, actor: Actor, placement: str, id: str) -> Resource:
         """Ask for a second person's approval of a draft."""
         if not actor.person:
-            raise Forbidden("A key that acts for nobody cannot ask for a review.")
+            raise Forbidden("A key that acts for no person cannot request a review.")
 
         def change(_configuration: Configuration, old: Experiment) -> Experiment:
             _expect(old, "draft", "in_review")
@@ -147,7 +147,7 @@ class Experiments:
                 raise Forbidden("A key cannot approve an experiment.")
             if actor.person == old.status.asked_by or actor.person in old.status.authors:
                 raise Forbidden(
-                    "You asked for this review or changed the experiment, so somebody else must approve it."
+                    "You requested this review or changed the experiment, so another person must approve it."
                 )
             return _moved(old, state="approved", approved_by=actor.person)
 
@@ -320,7 +320,7 @@ def _offset(document: Experiment, others: Sequence[Experiment]) -> float:
     offset = free_offset(document, others)
     if offset is None:
         raise Conflict(
-            f"other experiments take up the layer “{document.layer}”: lower the share, or use another layer",
+            f"other experiments use the layer “{document.layer}”: lower the share, or use another layer",
             field="share",
         )
     return offset

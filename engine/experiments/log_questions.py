@@ -86,7 +86,7 @@ class LogQuestions:
                 id = await self._start(actor, experiment, plan, variant)
             await self._previews.finish(actor.merchant_id, id)
         except EngineError as error:
-            log.info("the log was not asked to the end", experiment=experiment.id, detail=error.detail)
+            log.info("the log was not read to the end", experiment=experiment.id, detail=error.detail)
 
     async def _start(self, actor: Actor, experiment: Experiment, plan: PlanDocument, variant: Variant) -> str:
         now = now_ms()

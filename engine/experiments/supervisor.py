@@ -106,7 +106,7 @@ def reason_to_end(experiment: Experiment, results: Results, now: int) -> str:
 def reason_to_stop(experiment: Experiment, health: Health | Results, now: int) -> str:
     """Return why an experiment must stop, as people read it; empty where it may go on."""
     if has_mismatch(health.mismatch_p_value):
-        return "customers do not arrive in the shares of the split, so the comparison cannot be trusted"
+        return "customers do not arrive in the shares of the split, so the comparison is not valid"
     names = {variant.id: variant.name for variant in experiment.variants}
     for state in health.guardrails:
         if state.is_broken:
@@ -114,5 +114,5 @@ def reason_to_stop(experiment: Experiment, health: Health | Results, now: int) -
             return f"guardrail: {names[state.variant]} loses more than {state.tolerated_percent:g}% of {metric}"
     began = experiment.status.started_at
     if began is not None and now - began >= experiment.maximum_days * DAY:
-        return f"it ran for {experiment.maximum_days} days, the most that was planned"
+        return f"it ran for {experiment.maximum_days} days, the planned maximum"
     return ""

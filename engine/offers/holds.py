@@ -83,7 +83,7 @@ class Holds:
             return await self._database.transact(guarded)
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE:
-                raise Conflict("a request with this Idempotency-Key is being worked on; send it again") from None
+                raise Conflict("a request with this Idempotency-Key is in progress; send it again") from None
             raise
 
     async def expire_due(self, *, now: int) -> int:

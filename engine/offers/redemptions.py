@@ -168,7 +168,7 @@ class Redemptions:
         document = msgspec.json.decode(row.document, type=PlanDocument) if row is not None else None
         offer = offers_of(document.candidates).get(hold.offer) if document is not None else None
         if offer is None:
-            raise NotFound(f"the offer of hold “{hold.id}” is no longer kept", field="hold_id")
+            raise NotFound(f"the offer of hold “{hold.id}” is no longer stored", field="hold_id")
         return offer
 
 

@@ -213,7 +213,7 @@ def test_the_size_grows_with_variants_and_smaller_effects():
 
 def test_the_longest_time_ends_an_experiment():
     document = experiment(maximum_days=14)
-    for days, reason in ((13, ""), (14, "it ran for 14 days, the most that was planned")):
+    for days, reason in ((13, ""), (14, "it ran for 14 days, the planned maximum")):
         now = days * DAY
         results = results_of(document, "p", sums(control=(10, 1), paypal=(10, 1)), window_minutes=60, now=now)
         assert reason_to_stop(document, results, now) == reason

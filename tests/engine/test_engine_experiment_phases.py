@@ -86,7 +86,7 @@ async def test_results_of_each_phase_stand_alone(shop: Shop) -> None:
 
 async def test_a_name_begins_no_phase(shop: Shop) -> None:
     assert (await change(shop, name="New", notes="n", maximum_days=60)).status.phase == 1
-    with pytest.raises(Conflict, match="variants stays"):
+    with pytest.raises(Conflict, match="variants cannot change"):
         await change(shop, variants=experiment().variants[::-1])
 
 
@@ -104,7 +104,7 @@ async def test_an_earlier_phase_is_kept_as_it_was(shop: Shop) -> None:
 async def test_a_larger_share_must_fit_into_the_layer(shop: Shop) -> None:
     await shop.engine.experiments.create(shop.actor(), PLACEMENT, experiment(id="other", share=0.4))
     await shop.engine.experiments.start(shop.actor(), PLACEMENT, "other")
-    with pytest.raises(Conflict, match="take up the layer"):
+    with pytest.raises(Conflict, match="use the layer"):
         await change(shop, share=0.7)
     assert (await change(shop, share=0.3)).status.offset == 0.0
 

@@ -151,7 +151,7 @@ async def test_experiments_of_a_layer_never_share_a_customer(shop: Shop) -> None
     await start(shop, other)
     seen = [[entry["id"] for entry in (await shop.decide(str(n))).decision.experiments] for n in range(100)]
     assert all(len(entries) == 1 for entries in seen)
-    with pytest.raises(Conflict, match="take up the layer"):
+    with pytest.raises(Conflict, match="use the layer"):
         await start(shop, experiment(id="third", share=0.1))
 
 
@@ -174,7 +174,7 @@ async def test_the_winner_becomes_the_plan_in_force(shop: Shop) -> None:
 async def test_enrolled_customers_fix_what_a_comparison_rests_on(shop: Shop) -> None:
     document = await start(shop)
     service, actor = shop.engine.experiments, shop.actor()
-    with pytest.raises(Conflict, match="layer stays"):
+    with pytest.raises(Conflict, match="layer cannot change"):
         await service.update(actor, PLACEMENT, document.id, experiment(layer="other"), version=None)
     guarded = experiment(guardrails=(Guardrail(metric="revenue"),), notes="watched")
     changed = await service.update(actor, PLACEMENT, document.id, guarded, version=None)

@@ -291,7 +291,7 @@ async def test_resources_come_in_pages_by_id(shop):
 
 
 async def test_an_id_stays(shop):
-    with pytest.raises(EngineError, match="id stays"):
+    with pytest.raises(EngineError, match="cannot change"):
         await shop.engine.catalogue.update(
             shop.actor("ada"), "placement", "", PLACE, placement(key="other", shape=Ranking()), version=None
         )

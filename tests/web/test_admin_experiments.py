@@ -337,7 +337,7 @@ def test_a_second_person_approves_the_start(server: Server, side: Side, person: 
     act(person, "ask")
     refused = person.send(f"{PAGE}/approve")
     assert refused.status_code == 403
-    assert "somebody else must approve it" in refused.text
+    assert "another person must approve it" in refused.text
     act(person_of(server, side), "approve")
     act(person, "start")
     assert stored(server, side).status.state == "running"

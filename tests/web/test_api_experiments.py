@@ -70,7 +70,7 @@ def test_results_of_an_earlier_phase_stay(side: Side):
     assert side.client.get(f"{path}/results", params={"phase": 3}).status_code == 404
     refused = side.client.put(path, json=PAYPAL_FIRST | {"layer": "other", "variants": variants}, headers=any_version)
     assert refused.status_code == 409
-    assert "layer stays as it is" in refused.json()["detail"]
+    assert "layer cannot change" in refused.json()["detail"]
 
 
 def test_size_follows_from_the_log(side: Side):

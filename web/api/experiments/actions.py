@@ -27,7 +27,7 @@ from web.http.responses import NO_STORE, json_response
 from web.openapi import examples
 from web.openapi.operation import Answer, Operation
 
-Reason = Annotated[str, Meta(max_length=500, description="Others will read it, here and in the audit log.")]
+Reason = Annotated[str, Meta(max_length=500, description="Other people will read it, here and in the audit log.")]
 
 
 class ActionReason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,14 +46,14 @@ class Conclusion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class PhaseOf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The phase whose results are asked for."""
 
-    phase: Annotated[int, Meta(ge=0, le=1001, description="0 for the last one.")] = 0
+    phase: Annotated[int, Meta(ge=0, le=1001, description="0 for the latest phase.")] = 0
 
 
 class VariantOf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The customer whose variant is asked for."""
 
     customer_id: Annotated[
-        str, Meta(max_length=256, description="The customer, as the checkout names it; empty for a guest.")
+        str, Meta(max_length=256, description="The customer's id, as the checkout sends it; empty for a guest.")
     ] = ""
 
 
@@ -69,7 +69,7 @@ def _action(action: ExperimentAction) -> HTTPRouteHandler:
     operation = Operation(
         TAG,
         action.summary,
-        {200: Answer("The experiment as it is now", Stored, ("ETag",))},
+        {200: Answer("The current experiment", Stored, ("ETag",))},
         action.about,
         body=ActionReason,
         example={"reason": "Support gets calls about the new order"},
@@ -94,8 +94,8 @@ def _action(action: ExperimentAction) -> HTTPRouteHandler:
     **Operation(
         TAG,
         "Conclude an experiment",
-        {200: Answer("The experiment as it is now", Stored, ("ETag",))},
-        "Publishes what the winning variant changes; the control changes nothing.",
+        {200: Answer("The current experiment", Stored, ("ETag",))},
+        "Publishes the changes of the winning variant; the control changes nothing.",
         body=Conclusion,
         example={"winner": "paypal", "reason": "+4% conversion"},
         errors=(409,),
@@ -118,8 +118,8 @@ async def conclude(
     **Operation(
         TAG,
         "Look at the results",
-        {200: Answer("One look: all numbers are of `as_of`", Results)},
-        "Intervals of the method `sequential` hold at every look, however often you ask.",
+        {200: Answer("One look: all numbers are from `as_of`", Results)},
+        "Intervals of the method `sequential` are valid at every look, however often you ask.",
         query=PhaseOf,
     ).route(),
 )

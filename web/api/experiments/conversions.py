@@ -33,8 +33,8 @@ UnitName = Annotated[
         min_length=1,
         max_length=256,
         pattern=r"\A[^\x00]*\Z",
-        description="The customer, the device (the fact `device.id`) or the decision, as the experiment's `unit` says. "
-        "Customers and devices are kept only as a hash.",
+        description="The customer, the device (the fact `device.id`) or the decision, by the experiment's `unit`. "
+        "Customers and devices are stored only as a hash.",
     ),
 ]
 
@@ -56,8 +56,8 @@ class Conversion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     opt=Operation(
         TAG,
         "Report a conversion without a decision",
-        {202: Answer("Stored, with what became of it", ConversionReceipt)},
-        "For purchases that no decision led to, such as orders by telephone. Report others with feedback, or they "
+        {202: Answer("Stored, with its status", ConversionReceipt)},
+        "For purchases without a decision, such as orders by telephone. Report others with feedback, or they "
         "count twice. A purchase counts once, from the unit's exposure to the end of the placement's window. Sending "
         "an `event_id` again has no effect. A publishable key needs the merchant's permission for purchases, and a "
         "customer token where the unit is the customer.",
@@ -100,7 +100,7 @@ def _refuse_unproven(request: AnyRequest, access: Access, document: Conversion, 
     """Raise `Forbidden` where a browser may not report the purchase."""
     limit = access.merchant.browser_purchase_limit
     if not limit:
-        raise Forbidden("purchases are reported with a secret key, from your server", field="event_id")
+        raise Forbidden("report purchases with a secret key, from your server", field="event_id")
     if document.amount is not None and document.amount > limit:
         raise Forbidden(f"a publishable key reports at most {limit} minor units", field="amount")
     if kind == "decision":

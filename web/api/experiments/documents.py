@@ -24,8 +24,8 @@ TAG = "Experiments"
 COLLECTION = "/v1/placements/{placement:str}/experiments"
 ITEM = f"{COLLECTION}/{{id:str}}"
 ABOUT = (
-    "An experiment compares variants of a placement's plan on customers drawn at random; the first variant is the "
-    "control. `status` is set by its actions, such as `start`, and is ignored in what you send."
+    "An experiment compares variants of a placement's plan on randomly assigned customers; the first variant is the "
+    "control. `status` is set by its actions, such as `start`, and is ignored in requests."
 )
 Stored: Any = stored_type(Experiment)
 
@@ -69,7 +69,7 @@ async def list_all(
     **Operation(
         TAG,
         "Create an experiment",
-        {201: Answer("Created as a draft: nobody is enrolled yet", Stored, ("Location", "ETag"))},
+        {201: Answer("Created as a draft; no customer is enrolled yet", Stored, ("Location", "ETag"))},
         ABOUT,
         body=Experiment,
         example=examples.EXPERIMENT,
@@ -102,7 +102,7 @@ async def show(
         "Replace an experiment",
         {200: Answer("Replaced", Stored, ("ETag",))},
         "Once customers are enrolled, only `name`, `hypothesis`, `notes`, `guardrails` and `maximum_days` may change. "
-        "A change of `share`, `audience` or the variants' weights begins a new phase, whose results begin again.",
+        "A change of `share`, `audience` or the variants' weights begins a new phase, and its results start again.",
         body=Experiment,
         example=examples.EXPERIMENT,
         errors=(409, 412, 428),
@@ -128,7 +128,7 @@ async def replace(
         TAG,
         "Delete an experiment",
         {204: Answer("Deleted")},
-        "Only while nobody was ever enrolled; archive others.",
+        "Only if no customer was ever enrolled; archive other experiments.",
         errors=(409, 412, 428),
     ).route(),
 )

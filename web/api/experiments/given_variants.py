@@ -82,7 +82,7 @@ async def variants_for_body(request: AnyRequest) -> Response[bytes]:
         TAG,
         "Show a customer's variants, by parameters",
         {200: Answer("The variants, by placement", GivenVariants)},
-        "As the POST, which keeps the customer's id out of the address.",
+        "Same as the POST, which keeps the customer's id out of the URL.",
         query=VariantsQuery,
         errors=(403,),
     ).opt,

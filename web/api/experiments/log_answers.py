@@ -27,7 +27,7 @@ class LogAnswers(msgspec.Struct, frozen=True):
     **Operation(
         TAG,
         "Ask the log",
-        {202: Answer("Being read; get `log` until it is done", LogAnswers)},
+        {202: Answer("In progress; get `log` until it is done", LogAnswers)},
         "Predicts each variant's conversion from the decisions of the last 28 days, in the background. It counts as "
         "evidence where `counts_log` is set before the start.",
         errors=(409,),
@@ -47,7 +47,7 @@ async def ask_log(
         TAG,
         "Show what the log says",
         {200: Answer("The answers so far", LogAnswers)},
-        "`refused` says why something cannot be known; answers to variants that have changed since are left out.",
+        "`refused` says why the log cannot tell; answers for variants that have changed since are left out.",
     ).route(),
 )
 async def log_answers(

@@ -70,7 +70,7 @@ class LedgerPage(msgspec.Struct, frozen=True):
 
 @get(
     "/v1/budgets/{id:str}/balance",
-    **Operation(TAG, "Show what a budget has spent", {200: Answer("Its balance of now", Spending)}).route(),
+    **Operation(TAG, "Show what a budget has spent", {200: Answer("Its current balance", Spending)}).route(),
 )
 async def balance(
     access: NamedDependency[Access], engine: NamedDependency[Engine], id: FromPath[str]
@@ -84,7 +84,7 @@ async def balance(
         TAG,
         "List the ledger",
         {200: Answer("Entries, the newest first", LedgerPage)},
-        "Entries are only ever added: hold, commit, release, refund. Balances are their sums.",
+        "Entries are only added, never changed: hold, commit, release, refund. Balances are their sums.",
         query=LedgerQuery,
     ).route(),
 )

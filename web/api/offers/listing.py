@@ -31,7 +31,7 @@ from web.openapi.operation import Answer, Operation
 PATH = "/v1/personalize/offers"
 PLACEMENT = "offers"
 TAG = "Offers"
-WithHold = Annotated[bool, Meta(description="False looks without holding: nothing is set aside.")]
+WithHold = Annotated[bool, Meta(description="False decides without a hold.")]
 ABOUT = (
     "The placement `offers` decides which offers the customer is shown. Each is held for the customer: the most that "
     "it may cost is set aside in its budgets until `expires_at`, so that redeeming it succeeds. The same customer and "
@@ -117,7 +117,7 @@ async def offers_for_body(request: AnyRequest) -> Response[bytes]:
         TAG,
         "Show and hold offers, by parameters",
         {200: Answer("The offers, logged and held before they are sent", Offers)},
-        "As the POST, with the most common facts as parameters.",
+        "Same as the POST, with the most common facts as parameters.",
         query=OffersQuery,
         errors=(403, 404),
     ).opt,

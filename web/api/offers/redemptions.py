@@ -37,7 +37,7 @@ IDEMPOTENT = (
     "With an `Idempotency-Key` header, sending the same again within a day gives the same answer, and has no other "
     "effect. Another request with the key is answered 422."
 )
-OrderId = Annotated[str, Meta(max_length=128, pattern=r"\A[^\x00]*\Z", description="The order, as the shop names it.")]
+OrderId = Annotated[str, Meta(max_length=128, pattern=r"\A[^\x00]*\Z", description="The shop's id of the order.")]
 
 
 class CartNow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -99,8 +99,8 @@ class Redemption(msgspec.Struct, frozen=True):
     **Operation(
         TAG,
         "Validate an offer",
-        {200: Answer("Whether it may be used", Validation)},
-        "By the rules, limits and budgets in force. Holds nothing.",
+        {200: Answer("Whether the offer is valid", Validation)},
+        "Checks the rules, limits and budgets in force. Holds nothing.",
         body=OfferAsked,
         example=examples.OFFER_ASKED,
         errors=(404,),

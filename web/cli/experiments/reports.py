@@ -40,9 +40,9 @@ class CommandLineReader:
 
 @click.command("results")
 @click.argument("id")
-@click.option("--phase", default=0, help="0 for the last one.")
+@click.option("--phase", default=0, help="0 for the latest phase.")
 @click.option("--format", "kind", type=click.Choice(["json", "csv", "pdf"]), help="A file instead of a table.")
-@click.option("--output", type=click.File("wb"), default="-", help="Where the file goes; else standard output.")
+@click.option("--output", type=click.File("wb"), default="-", help="The output file; by default standard output.")
 @on_side
 def results(side: Side, *, id: str, phase: int, kind: str | None, output: BinaryIO, json: bool) -> None:
     """Show the results of an experiment. Intervals are valid at every look."""
