@@ -82,7 +82,7 @@ def slot_p_value(case: Case, replays: int) -> float:
     seeds = np.array([bandits.seed_of(f"{case.name} {number}") for number in range(replays)], np.uint64)
     orders, _ = bandits.fill(case.candidates, slot_without(case.count, case.taken), Requests(seeds))
     counts = np.bincount(orders[:, 0], minlength=case.count).astype(np.float64)
-    return _p_value(counts, chances * replays)
+    return chi_squared_p(counts, chances * replays)
 
 
 def order_p_value(count: int, replays: int) -> float:
@@ -97,10 +97,11 @@ def order_p_value(count: int, replays: int) -> float:
         propensity[answer.order] = answer.propensity
     expected = np.array([propensity[order] * replays for order in seen])
     unseen = replays - expected.sum()
-    return _p_value(np.array([*seen.values(), 0.0]), np.array([*expected, unseen]))
+    return chi_squared_p(np.array([*seen.values(), 0.0]), np.array([*expected, unseen]))
 
 
-def _p_value(counts: NDArray[np.float64], expected: NDArray[np.float64]) -> float:
+def chi_squared_p(counts: NDArray[np.float64], expected: NDArray[np.float64]) -> float:
+    """Return the p-value of counts against expected ones; those expected less than five times count together."""
     if counts[expected <= 1e-9].any():
         return 0.0
     rare = expected < 5
