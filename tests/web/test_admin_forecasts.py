@@ -39,9 +39,9 @@ def cell(*, effect=EFFECT, outcome=CAME, reward="converted", is_final=True):
 def test_what_was_expected_stands_beside_what_came():
     said = cell()
     assert said.expected == "+0.80 to +2.1 percentage points expected"
-    assert said.came.startswith("+1.2 came (-0.30 to +2.5 percentage points), against the time before")
+    assert said.came.startswith("+1.2 measured (-0.30 to +2.5 percentage points), against the time before")
     assert (said.mark, said.kind) == ("As expected", "good")
-    assert "came so far" in cell(is_final=False).came
+    assert "measured so far" in cell(is_final=False).came
     other = msgspec.structs.replace(CAME, holds=False, against="holdback")
     assert cell(outcome=other).mark == "Not as expected"
     assert "in the holdback" in cell(outcome=other).came
@@ -57,7 +57,7 @@ def test_what_cannot_be_judged_says_why():
 def test_how_often_previews_were_right_is_one_sentence():
     kept = [Forecast("p", number, "converted", 0, EFFECT, CAME, True) for number in range(3)]
     wrong = Forecast("p", 4, "converted", 0, EFFECT, msgspec.structs.replace(CAME, holds=False), True)
-    assert how_often([*kept, wrong]).startswith("3 of 4 forecasts agree with what came.")
+    assert how_often([*kept, wrong]).startswith("3 of 4 forecasts agree with the actual change.")
     assert how_often([]) == ""
 
 
@@ -79,15 +79,15 @@ async def judged(engine: Engine, merchant_id: int) -> None:
 
 
 def test_the_versions_page_has_no_column_without_forecasts(server: Server, side: Side):
-    assert "Expected and came" not in person_of(server, side).get(PAGE)
+    assert "Forecast and result" not in person_of(server, side).get(PAGE)
 
 
 def test_the_versions_page_tells_forecasts(server: Server, kept: Side):
     person: Person = person_of(server, kept)
     page = person.get(PAGE)
-    assert "Expected and came" in page
+    assert "Forecast and result" in page
     assert "As expected" in page
-    assert "1 of 1 forecasts agree with what came." in page
+    assert "1 of 1 forecasts agree with the actual change." in page
 
 
 def test_the_command_prints_forecasts(tmp_path, monkeypatch):
@@ -97,7 +97,7 @@ def test_the_command_prints_forecasts(tmp_path, monkeypatch):
     with_engine(_bake)
     ran = CliRunner().invoke(main, ["evaluate", "--forecasts", "--merchant", "bakery"], env={"COLUMNS": "160"})
     assert ran.exit_code == 0, ran.output
-    assert "1 of 1 agree with what came" in ran.output
+    assert "1 of 1 agree with the actual change" in ran.output
     printed = json.loads(CliRunner().invoke(main, ["evaluate", "--forecasts", "--merchant", "bakery", "--json"]).output)
     assert (printed["right"], printed["judged"]) == (1, 1)
     assert printed["forecasts"][0]["expected"] == [0.008, 0.021]

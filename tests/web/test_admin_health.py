@@ -45,9 +45,9 @@ def test_unlike_audiences_are_warned_of_in_a_sentence():
         "Invoice was offered in 62% of the latest decisions. 55.0% of these succeed, 20.0% of the"
     )
     assert view(pools=False).warnings == []
-    assert "side by side" in view(pools=False).compared
+    assert "within the same answer" in view(pools=False).compared
     few = [audience._replace(other_rate=None, is_unlike=False) for audience in AUDIENCES]
-    assert "Too few results" in view(audiences=few).compared
+    assert "too few results" in view(audiences=few).compared
 
 
 def test_sources_versions_and_agreement_are_said():

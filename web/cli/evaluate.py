@@ -117,7 +117,7 @@ def _show_forecasts(merchant: str, mode: str, *, json: bool) -> None:
     if json:
         show({"right": right, "judged": judged, "forecasts": rows}, json=True)
         return
-    show(rows, json=False, title=f"Forecasts: {right} of {judged} agree with what came")
+    show(rows, json=False, title=f"Forecasts: {right} of {judged} agree with the actual change")
 
 
 def _forecast_row(forecast: Forecast) -> dict[str, Any]:

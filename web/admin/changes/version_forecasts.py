@@ -34,7 +34,7 @@ def forecast_cell(frame: Frame, forecast: Forecast) -> ForecastCell:
     between = phrasing.between(forecast.reward, expected.low, expected.high, sign=True, word="to")
     text = f"{between} expected"
     if forecast.reward not in COUNTED:
-        return ForecastCell(text, "Forecasts of money are not held against outcomes.", "", "")
+        return ForecastCell(text, "Forecasts of money are not compared with outcomes.", "", "")
     outcome = forecast.outcome
     if outcome is None or outcome.holds is None:
         return ForecastCell(text, "Too few results so far.", "Too early", "plain")
@@ -47,11 +47,11 @@ def how_often(forecasts: Sequence[Forecast]) -> str:
     right, judged = how_often_right(forecasts)
     if not judged:
         return ""
-    return f"{right} of {judged} forecasts agree with what came. If all is well, 95 of 100 do."
+    return f"{right} of {judged} forecasts agree with the actual change. About 95 of 100 should."
 
 
 def _came(phrasing: ReportPhrasing, reward: str, outcome: ForecastOutcome, *, is_final: bool) -> str:
     change = phrasing.change(reward, outcome.value)
     between = phrasing.between(reward, outcome.low, outcome.high, sign=True, word="to")
     so_far = "" if is_final else " so far"
-    return f"{change} came{so_far} ({between}), {AGAINST[outcome.against]}"
+    return f"{change} measured{so_far} ({between}), {AGAINST[outcome.against]}"

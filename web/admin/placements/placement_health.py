@@ -87,7 +87,7 @@ def _off(frame: Frame, day: DayWeights) -> str:
     total, count = show.number(day.total), show.number(day.decisions)
     return (
         f"On {show.day(day.day * DAY)} the weights of {count} decisions add up to {total}. "
-        "Orders were not drawn with the chances in the log, so estimates of that day cannot be trusted."
+        "Orders were not drawn with the chances in the log, so estimates of that day are not reliable."
     )
 
 
@@ -108,12 +108,13 @@ def _compared(health: DataHealth, unlike: Sequence[CandidateAudience]) -> str:
     if all(audience.offered == audience.decisions for audience in health.audiences):
         return "Every candidate was offered in all of the latest decisions."
     if all(audience.rate is None or audience.other_rate is None for audience in health.audiences):
-        return "Not every candidate was offered to everybody. Too few results are known to compare these customers."
+        return "Not every customer was offered every candidate. There are too few results to compare these customers."
     if not unlike:
         return "Customers who were offered a candidate succeed about as often as the others."
+    differ = "Customers differ by the candidates that they were offered."
     if not health.pools:
-        return "Customers differ by what they were offered. Candidates are compared only where they stood side by side."
-    return "Customers differ by what they were offered."
+        return f"{differ} Candidates are compared only within the same answer."
+    return differ
 
 
 def _agree(health: DataHealth, off: Sequence[DayWeights]) -> str:
