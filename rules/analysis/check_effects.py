@@ -82,7 +82,7 @@ class EffectChecker:
         return [
             *(UnitEffect("hide", name, 0, f"hides {label(name)}") for name in sorted(effects.hidden)),
             *(
-                UnitEffect("pin", pin.candidate, pin.slot, f"shows {label(pin.candidate)} in place {pin.slot}")
+                UnitEffect("pin", pin.candidate, pin.slot, f"shows {label(pin.candidate)} in position {pin.slot}")
                 for pin in effects.pins
             ),
             *(UnitEffect("boost", name, 0, f"weights {label(name)}") for name in effects.boosted),
@@ -123,7 +123,7 @@ class EffectChecker:
         if unit.kind == "set":
             value = next(setting.value for setting in effects.sets if setting.name == unit.target)
             return f"{unit.target} is {_shown(value)} already"
-        return f"{label} is in place {unit.slot} already"
+        return f"{label} is in position {unit.slot} already"
 
     # --- rules that contradict each other
 
@@ -206,7 +206,7 @@ class EffectChecker:
         return "This rule" if self._focus in (None, number) else self._name(number)
 
     def _shows(self, number: int, pin: Pin) -> str:
-        slot = "first" if pin.slot == 1 else f"in place {pin.slot}"
+        slot = "first" if pin.slot == 1 else f"in position {pin.slot}"
         return f"{self._subject(number)} shows {self._analysis.context.label(pin.candidate)} {slot}"
 
     def _fight(self, number: int, effect: Effect, others: Sequence[int], message: str) -> RuleFinding:

@@ -55,7 +55,7 @@ def describe_effect(effect: Effect, wording: Wording = PLAIN) -> str:
         case Require(candidates):
             return f"only {_named(candidates, wording)} {_is(candidates)} shown"
         case Pin(candidate, slot):
-            return f"{wording.candidate(candidate)} is shown {'first' if slot == 1 else f'in place {slot}'}"
+            return f"{wording.candidate(candidate)} is shown {'first' if slot == 1 else f'in position {slot}'}"
         case Boost(candidates, factor):
             return f"the score of {_named(candidates, wording)} is multiplied by {factor:g}"
         case Set(name, value):

@@ -300,7 +300,7 @@ def test_a_merchants_own_wording_is_used(raw: object, type_: str, unit: str | No
     ({"require": ["klarna"]}, "only Klarna is shown"),
     ({"require": ["klarna", "wero"]}, "only Klarna and wero are shown"),
     ({"pin": {"candidate": "klarna", "slot": 1}}, "Klarna is shown first"),
-    ({"pin": {"candidate": "wero", "slot": 3}}, "wero is shown in place 3"),
+    ({"pin": {"candidate": "wero", "slot": 3}}, "wero is shown in position 3"),
     ({"boost": {"candidates": ["klarna"], "factor": 0.5}}, "the score of Klarna is multiplied by 0.5"),
     ({"boost": {"candidates": ["a", "b"], "factor": 2}}, "the score of a and b is multiplied by 2"),
     ({"set": {"name": "show_cvv", "value": True}}, "show_cvv is set to yes"),
