@@ -53,6 +53,7 @@ from engine.learning.settled_variants import SettledVariants
 from engine.migrate import upgrade
 from engine.offers.budgets import Budgets
 from engine.offers.holds import Holds
+from engine.offers.incrementality import Incrementality
 from engine.offers.redemptions import Redemptions
 from engine.previews.forecasts import Forecasts
 from engine.previews.previews import Previews
@@ -121,6 +122,7 @@ class Engine:
         )
         self.budgets = Budgets(database)
         self.holds = Holds(database)
+        self.incrementality = Incrementality(database, self.live)
         self.redemptions = Redemptions(self.holds, BudgetReader(database), self.live, self.hasher, self.recorder)
         self._jobs = JobRunner(self._job_list())
 
@@ -141,6 +143,7 @@ class Engine:
     def _job_list(self) -> list[Job]:
         return [
             Job("refresh beliefs", self.live.refresh, self.settings.refresh_seconds),
+            Job("pace budgets", self.live.pace, 60),
             Job("watch for outages", self.live.watch, 10),
             Job("fit strengths", self.fit, 300),
             Job("follow others", self.follow, 1),

@@ -145,6 +145,7 @@ class Configuration:
             experiments=self.experiments_in_force(key),
             keeps_order=True,
             budgets=self.budgets_of(key),
+            weighs_offers=True,
         )
 
     def experiments_in_force(self, placement: str) -> tuple[Experiment, ...]:

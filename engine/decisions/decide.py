@@ -27,7 +27,7 @@ from engine.learning.settled_variants import SettledVariants
 from engine.model.decision import Decision
 from engine.model.errors import NotFound
 from engine.model.experiment import Assignment, GivenChance
-from engine.model.facts import UNAVAILABLE, Facts, derive
+from engine.model.facts import UNAVAILABLE, WITHHELD, Facts, derive
 from engine.model.offers.hold import Hold
 from engine.model.standard_vocabulary import CUSTOMER_ID
 from engine.model.timestamps import DAY, MINUTE, rfc3339
@@ -229,18 +229,38 @@ class Decider:
     def _answer(
         self, active: Active, request: RequestScope, past: CustomerPast, key: str, offers: OfferInput | None = None
     ) -> tuple[DecisionAnswer, DecisionRow, Learning]:
-        plan = active.plan
-        merchant_id, _, context, now = request
-        values, notes = plan.intake.read(context) if offers is None else offers.reading.copy()
-        facts = facts_of(plan, values, request, past.usage, self._weights)
-        if offers is not None:
-            values[UNAVAILABLE] = offers.unavailable(plan)
+        merchant_id, now = request.merchant_id, request.now
+        facts, notes = self._facts(active, request, past.usage, offers)
         deciding, assignments, question = active.evaluate(facts, key, past.given)
+        if withheld := active.withheld(facts, assignments, key, past.given):
+            facts.values[WITHHELD] = withheld
         plan = deciding.plan
-        bucket, beliefs = deciding.for_facts(values)
+        bucket, beliefs = deciding.for_facts(facts.values)
         decision = with_assignments(answer_to(question, plan, beliefs, expires_at=expires_at(plan, now)), assignments)
         answer = DecisionAnswer(decision, facts, plan, encode(decision), notes, assignments)
         return answer, log_row(answer, merchant_id, bucket, now, closes=True), deciding.learning
+
+    def _facts(
+        self, active: Active, request: RequestScope, usage: Sequence[UsageRow], offers: OfferInput | None
+    ) -> tuple[Facts, Sequence[FactNote]]:
+        """Return what a decision is made of, and what of the request was not understood."""
+        plan = active.plan
+        values, notes = plan.intake.read(request.context) if offers is None else offers.reading.copy()
+        facts = facts_of(plan, values, request, usage, self._weights)
+        if offers is not None:
+            values[UNAVAILABLE] = offers.unavailable(plan, active.budget_prices)
+        return facts, notes
+
+    async def look(
+        self, merchant_id: int, placement: str, customer_id: str | None, context: Mapping[str, Any]
+    ) -> tuple[Active, Facts]:
+        """Return what decides and the facts of a request, without a decision; raise `NotFound`."""
+        active = self._active(merchant_id, placement)
+        customer = self._hasher(merchant_id, customer_id) if customer_id else None
+        request = RequestScope(merchant_id, customer, context, now_ms())
+        usage = await self._usage.load(merchant_id, customer) if customer else []
+        offers = await self._offers(active.plan, request) if active.plan.offers else None
+        return active, self._facts(active, request, usage, offers)[0]
 
     def _exposures(self, answer: DecisionAnswer, row: DecisionRow) -> list[Exposure]:
         return exposures_of(answer, row, self._recorder.exposed) if answer.assignments else []

@@ -16,6 +16,7 @@ from engine.kernel.offers import ledger
 from engine.kernel.offers.availability import Asking, BudgetState, balances_of, keys_of, unavailable
 from engine.kernel.offers.ledger import Transition
 from engine.kernel.offers.quote import discount
+from engine.kernel.offers.worth import Prices, worthless
 from engine.kernel.plan import Plan
 from engine.model.decision import Decision
 from engine.model.offers.hold import BalanceKey, Hold
@@ -38,9 +39,10 @@ class OfferInput(NamedTuple):
     state: BudgetState
     refused: Mapping[str, str] = {}
 
-    def unavailable(self, plan: Plan) -> dict[str, str]:
-        """Return the unavailable offers, each with its reason."""
-        return unavailable(plan, self.asking, self.state) | dict(self.refused)
+    def unavailable(self, plan: Plan, prices: Prices) -> dict[str, str]:
+        """Return the offers that cannot be had, or are not worth it at the prices of budgets, each with its reason."""
+        reasons = worthless(plan, self.asking.cart, prices)
+        return reasons | unavailable(plan, self.asking, self.state) | dict(self.refused)
 
 
 class BudgetQuestion(NamedTuple):

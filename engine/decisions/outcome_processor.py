@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.learning.credit_settings import Learning
 from engine.learning.outcome_effects import (
+    PAYMENTS,
     AnswerHead,
     DecisionState,
     add_purchases,
@@ -18,6 +19,7 @@ from engine.learning.outcome_effects import (
     read_answer,
 )
 from engine.model.experiment import Experiment
+from engine.model.facts import UNAVAILABLE
 from engine.model.outcome import MOST_OUTCOMES, EventKey, Source, largest_amount
 from engine.model.placement import Placement
 from engine.store import accounts, decisions, folds, outcomes, plans
@@ -214,7 +216,8 @@ def _refusal(report: OutcomeRow, reported: Reported) -> Receipt | None:
     if report.source == "browser" and (row.closes_at is None or row.closes_at <= report.recorded_at):
         return Receipt(report.event_id, "invalid", "decision_id: the time for reports by browsers is over")
     if report.candidate is None:
-        if report.type in NAMES_NOBODY:
+        # A purchase without an offer names no candidate; those who are held back have none to name.
+        if report.type in NAMES_NOBODY or (report.type in PAYMENTS and UNAVAILABLE in row.facts):
             return None
         return Receipt(report.event_id, "invalid", f"candidate_id: a {report.type} outcome names its candidate")
     answer = reported.answers[row.id]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 import numpy as np
@@ -27,6 +28,9 @@ class Beliefs:
 
     The cache is not state: what it holds comes out the same each time.
     """
+
+    prices: Mapping[str, float] = MappingProxyType({})
+    """The prices of paced budgets."""
 
     def __init__(
         self,
@@ -99,11 +103,20 @@ class ArmBelief(msgspec.Struct, frozen=True, array_like=True):
         return bandits.Prior(self.mean, self.strength)
 
 
+class BudgetPrice(msgspec.Struct, frozen=True, array_like=True):
+    """The price of a paced budget, and how much of it was spent or held when the price was made (epoch ms)."""
+
+    price: float
+    used: int
+    made_at: int
+
+
 class Knowledge(msgspec.Struct, frozen=True, omit_defaults=True):
     """All that a beliefs version is made of, as its snapshot stores it.
 
     `contextual` is there if it learns from facts, `choice` if it learns from choices. Candidates that are `away` seem
-    to be down: only probes show them. `probes` divide the floor; evenly if there are none.
+    to be down: only probes show them. `probes` divide the floor; evenly if there are none. `prices` are those of paced
+    budgets, by id.
     """
 
     arms: dict[str, ArmBelief] = {}
@@ -112,6 +125,7 @@ class Knowledge(msgspec.Struct, frozen=True, omit_defaults=True):
     choice: ChoiceState | None = None
     away: tuple[str, ...] = ()
     probes: ProbeShares | None = None
+    prices: dict[str, BudgetPrice] = {}
 
     @property
     def trials(self) -> float:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -153,6 +154,8 @@ class ChoiceBeliefs:
     bucket = ""
     customer_strength = 0.0
     """The customer's history moves the weights: draws are not blended with it."""
+    prices: Mapping[str, float] = MappingProxyType({})
+    """The prices of paced budgets."""
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, TypeGuard
 
 import msgspec
@@ -96,6 +97,8 @@ class ContextualBeliefs:
     bucket = ""
     customer_strength = 0.0
     """The customer's history is among the features: draws are not blended with it."""
+    prices: Mapping[str, float] = MappingProxyType({})
+    """The prices of paced budgets."""
 
     def __init__(
         self,

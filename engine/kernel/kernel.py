@@ -7,11 +7,14 @@ changes after the draw, so the logged propensity is exact.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import bandits
 from engine.kernel.beliefs import Beliefs
 from engine.kernel.bounds import Bounds, apply_effects
+from engine.kernel.offers.quote import Cart
+from engine.kernel.offers.worth import offer_weights, values_of
 from engine.kernel.plan import Plan
 from engine.kernel.scores import AnyBeliefs, Floats, customer_counts, weighed_candidates
 from engine.kernel.value import boost_weights, margin_weights
@@ -162,18 +165,28 @@ class Draw(NamedTuple):
 def draw_of(plan: Plan, beliefs: AnyBeliefs, facts: Facts, limits: Limits, key: str) -> Draw:
     """Return the inputs of the draw; at least one candidate must be eligible."""
     eligible = limits.eligible
-    weights = value_weights(plan, facts.values, limits, beliefs.amounts(eligible))
+    weights = value_weights(plan, facts.values, limits, beliefs.amounts(eligible), beliefs.prices)
     candidates, weights = weighed_candidates(plan, beliefs, facts, limits.bounds, weights, eligible)
     past = customer_counts(plan, beliefs, facts, eligible)
     requests = bandits.Requests.of(randomness_key(plan, facts, key), past, weights, beliefs.customer_strength)
     return Draw(candidates, limits.slots, requests)
 
 
-def value_weights(plan: Plan, values: Mapping[str, Any], limits: Limits, amounts: Floats | None = None) -> Floats:
-    """Return the weights (1, K) that multiply scores, or (0, 0) if all eligible candidates have the same weight.
+def value_weights(
+    plan: Plan,
+    values: Mapping[str, Any],
+    limits: Limits,
+    amounts: Floats | None = None,
+    prices: Mapping[str, float] = MappingProxyType({}),
+) -> Floats:
+    """Return the weights (1, K) that scores are multiplied by, or (0, 0) if all eligible candidates weigh the same.
 
-    They are margins times boosts for the reward `margin` and plain boosts otherwise; `amounts` (K,) are expected.
+    They are margins times boosts for the reward `margin`, what an order with the offer is worth among offers, and plain
+    boosts otherwise; `amounts` (K,) are expected, and `prices` those of paced budgets.
     """
+    if plan.weighs_offers:
+        success_values = values_of(plan, Cart.of(values), prices, limits.eligible, amounts)
+        return offer_weights(limits.bounds, success_values, limits.eligible)
     if plan.placement.reward == "margin" and not plan.keeps_order:
         return margin_weights(plan, values, limits.bounds, limits.eligible, amounts)
     return limits.boosts
@@ -181,7 +194,8 @@ def value_weights(plan: Plan, values: Mapping[str, Any], limits: Limits, amounts
 
 def shares_draws(plan: Plan, beliefs: AnyBeliefs) -> bool:
     """Return whether requests with the same bounds and beliefs share draws and weights: no cart, features, strata."""
-    return plan.placement.reward != "margin" and isinstance(beliefs, Beliefs)
+    weighs = plan.weighs_offers or plan.placement.reward == "margin"
+    return isinstance(beliefs, Beliefs) and not weighs
 
 
 def most_slots(placement: Placement) -> int:

@@ -30,6 +30,7 @@ from engine.model.placement import (
     ListDocument,
     Placement,
     RuleDocument,
+    Thompson,
 )
 from engine.model.schedule import scheduled
 from engine.model.standard_vocabulary import CUSTOMER_ID
@@ -51,7 +52,8 @@ class PlanDocument(msgspec.Struct, frozen=True, kw_only=True):
     `currency` is the merchant's own: amounts that name none hold for carts in it only. In plans from before amounts had
     a currency it is null, and they hold for every cart. `experiments` are those that customers are in.
     `keeps_order`: a fixed order is the merchant's own whatever goal and reward are; in plans from before, it was not.
-    `budgets` are those that the candidates' offers name.
+    `budgets` are those that the candidates' offers name. `weighs_offers`: what an offer brings in and costs decides how
+    often it is drawn; in plans from before, it did not.
     """
 
     placement: Placement
@@ -63,6 +65,7 @@ class PlanDocument(msgspec.Struct, frozen=True, kw_only=True):
     experiments: tuple[Experiment, ...] = ()
     keeps_order: bool = False
     budgets: tuple[OfferBudget, ...] = ()
+    weighs_offers: bool = False
 
 
 class Plan:
@@ -84,6 +87,7 @@ class Plan:
         self.eligibility = Eligibility(self.candidates, document.currency)
         self.offers = offers_of(self.candidates)
         self.budgets = {budget.id: budget for budget in document.budgets}
+        self.weighs_offers = weighs_offers(document, self.offers)
         self.intake = Intake(document.fields)
         same = like if like and _have_same_terms(like.document, document) else None
         self.vocabulary: rules.Vocabulary = (
@@ -114,6 +118,18 @@ class Plan:
     def offer_table(self) -> OfferTable:
         """Return the offers as arrays; made for the first request, as most plans have no offers."""
         return OfferTable(self.offers, self.budgets)
+
+    @cached_property
+    def offer_numbers(self) -> NDArray[np.int64]:
+        """Return the numbers of the candidates with an offer (N,), in the order of the table."""
+        return np.array([self.index[id] for id in self.offer_table.ids], np.int64)
+
+    @cached_property
+    def fees(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the candidates' fees in percent (K,) and in minor units (K,)."""
+        pairs = [(candidate.fee_percent, candidate.fee_fixed) for candidate in self.candidates]
+        percents, fixed = np.array(pairs, np.float64).reshape(-1, 2).T
+        return percents, fixed
 
     def bucket(self, values: Mapping[str, Any]) -> str:
         """Return the bucket that a request belongs to, such as `mobile|DE`; `-` stands for an unknown value."""
@@ -151,6 +167,13 @@ def in_order(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
     """Return enabled candidates in the merchant's order, which is also the fallback order."""
     enabled = (candidate for candidate in candidates if candidate.enabled)
     return tuple(sorted(enabled, key=lambda candidate: (candidate.position, candidate.id)))
+
+
+def weighs_offers(document: PlanDocument, offers: Mapping[str, Offer]) -> bool:
+    """Return whether draws are weighed by what offers bring in: not by the reward `revenue`, which does not ask."""
+    placement = document.placement
+    learns = isinstance(placement.policy, Thompson | Contextual) and placement.goal == "maximise"
+    return document.weighs_offers and bool(offers) and learns and placement.reward != "revenue"
 
 
 def offers_of(candidates: Iterable[Candidate]) -> dict[str, Offer]:

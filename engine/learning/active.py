@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 
-from engine.kernel.beliefs import Knowledge, make_beliefs
+from engine.kernel.beliefs import BudgetPrice, Knowledge, make_beliefs
 from engine.kernel.choice_beliefs import ChoiceBeliefs
 from engine.kernel.contextual_beliefs import ContextualBeliefs, matches_encoding
 from engine.kernel.experiments.evaluated import Variants
 from engine.kernel.experiments.plans import NOTHING_GIVEN, ExperimentPlans, PickKey
-from engine.kernel.kernel import Question
+from engine.kernel.kernel import Question, answer_to
 from engine.kernel.plan import Plan, PlanDocument
 from engine.kernel.scores import AnyBeliefs
 from engine.kernel.spread import Spread
 from engine.learning.credit_settings import Learning
-from engine.model.experiment import Assignment, GivenChance
+from engine.model.experiment import NOT_PERSONALIZED, Assignment, GivenChance
 from engine.model.facts import Facts
 from engine.model.placement import Contextual, Thompson
 from engine.model.scope import track_of
@@ -47,6 +48,12 @@ class DecidingPlan:
 
     def make(self, snapshot: Snapshot) -> AnyBeliefs:
         """Draw the beliefs of a snapshot."""
+        beliefs = self._drawn(snapshot)
+        if snapshot.knowledge.prices:
+            beliefs.prices = {budget: made.price for budget, made in snapshot.knowledge.prices.items()}
+        return beliefs
+
+    def _drawn(self, snapshot: Snapshot) -> AnyBeliefs:
         plan, policy, knowledge, version = self.plan, self.plan.placement.policy, snapshot.knowledge, snapshot.version
         floor = policy.floor if isinstance(policy, Thompson | Contextual) else 0.0
         spread = Spread.of(plan.ids, knowledge.away, floor, knowledge.probes)
@@ -128,6 +135,34 @@ class Active(DecidingPlan):
         decides, assignments, question = self.experiments.pick(facts, key, given)
         return self.variants.get(decides, self), assignments, question
 
+    def personalized(
+        self, facts: Facts, key: str, given: Mapping[str, GivenChance] = NOTHING_GIVEN
+    ) -> tuple[DecidingPlan, Question]:
+        """Return what would decide if the customer were not held back, and the question for it."""
+        decides, _, question = self.experiments.pick(facts, key, given, without_holdback=True)
+        return self.variants.get(decides, self), question
+
+    def withheld(
+        self, facts: Facts, assignments: Sequence[Assignment], key: str, given: Mapping[str, GivenChance]
+    ) -> list[str]:
+        """Return the offers that a held-back customer would have been shown; none for others."""
+        if not self.plan.offers or not any(each.variant == NOT_PERSONALIZED for each in assignments):
+            return []
+        deciding, question = self.personalized(facts, key, given)
+        _, beliefs = deciding.for_facts(facts.values)
+        ranking = answer_to(question, deciding.plan, beliefs, expires_at="").ranking
+        return [ranked.id for ranked in ranking if ranked.id in deciding.plan.offers]
+
+    @property
+    def prices(self) -> dict[str, BudgetPrice]:
+        """Return the newest prices of paced budgets."""
+        return newest_prices(self.snapshots)
+
+    @property
+    def budget_prices(self) -> Mapping[str, float]:
+        """Return the newest prices of paced budgets, as numbers."""
+        return {budget: made.price for budget, made in self.prices.items()} if self.plan.budgets else {}
+
     def of_variants(self, variants: Variants) -> DecidingPlan:
         """Return what decides with some variants, which may be those of another version of the plan."""
         return next((deciding for key, deciding in self.variants.items() if key.variants == variants), self)
@@ -185,6 +220,12 @@ class BeliefsStream:
         is_large = encoding is not None or plan.learns_choices
         share = ENOUGH_CONTEXTUAL_NEWS if is_large else ENOUGH_NEWS
         return max(1.0, share * snapshot.knowledge.trials)
+
+
+def newest_prices(snapshots: Mapping[str, Snapshot]) -> dict[str, BudgetPrice]:
+    """Return the prices of paced budgets in the newest of the snapshots, by bucket."""
+    newest = max(snapshots.values(), key=attrgetter("version"), default=None)
+    return newest.knowledge.prices if newest is not None else {}
 
 
 def compile_plan(document: str, version: int, *, like: Plan | None = None) -> Active:

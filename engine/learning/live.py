@@ -13,6 +13,7 @@ from engine.kernel.experiments.shares import HourlyShares
 from engine.kernel.plan import Plan
 from engine.learning.active import Active, BeliefsStream, compile_plan
 from engine.learning.outage_watch import Outage, OutageWatch
+from engine.learning.paced_budgets import differ, is_paced, next_prices
 from engine.learning.renewer import Renewer
 from engine.model.placement import Contextual, Placement, Thompson
 from engine.model.scope import Scope, counts_for
@@ -177,6 +178,19 @@ class Live:
                 for learner, renewer in self._renewers[key].items():
                     for bucket in list(active.streams[learner].snapshots):
                         await renewer.renew(bucket, now, ", ".join(changes))
+
+    async def pace(self) -> None:
+        """Make the prices of paced budgets anew; where one changed, all beliefs of its placement follow."""
+        now = now_ms()
+        for (merchant_id, placement), active in list(self._active.items()):
+            before = active.prices
+            if not before and not any(is_paced(budget, now) for budget in active.plan.budgets.values()):
+                continue
+            async with self._database.read() as connection:
+                prices = await next_prices(connection, merchant_id, active.plan, before, now=now)
+            if differ(before, prices):
+                for renewer in self._renewers[merchant_id, placement].values():
+                    await renewer.reprice(prices, now)
 
     def _forget(self, cell: tuple[int, str, str, str]) -> None:
         self._unread.pop(cell, None)

@@ -108,10 +108,17 @@ def credit_of(learning: Learning, answer: AnswerHead, outcomes: Sequence[Outcome
     if answer.fallback or not (outcomes or closed):
         return {}
     counted = counting(learning, outcomes)
-    events = [bandits.Event(outcome.type, outcome.candidate) for outcome in counted]  # type: ignore[arg-type]
+    events = [_event(outcome) for outcome in counted]
     if closed:
         events.append(bandits.Event("closed"))
     return bandits.credit(learning.credit, learning.reward, [ranked.id for ranked in answer.ranking], events)
+
+
+def _event(outcome: OutcomeRow) -> bandits.Event:
+    """Return an outcome as credit reads it: a purchase without a candidate ends the decision without a choice."""
+    if outcome.candidate is None and outcome.type in PAYMENTS:
+        return bandits.Event("abandoned")
+    return bandits.Event(outcome.type, outcome.candidate)  # type: ignore[arg-type]
 
 
 def fold(sums: Sums, state: DecisionState, *, sign: int = 1) -> None:

@@ -10,10 +10,10 @@ import msgspec
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.kernel.beliefs import Knowledge
+from engine.kernel.beliefs import BudgetPrice, Knowledge
 from engine.kernel.contextual_beliefs import ContextualState
 from engine.kernel.encoding.features import Encoding
-from engine.learning.active import Active, BeliefsStream
+from engine.learning.active import Active, BeliefsStream, newest_prices
 from engine.learning.beliefs_reader import BeliefsReader
 from engine.learning.choice_learner import ChoiceLearner, update_choices
 from engine.learning.online_learner import update_state
@@ -148,7 +148,18 @@ class Renewer:
         return state
 
     async def _put(self, bucket: str, knowledge: Knowledge, now: int, reason: str) -> None:
-        """Store and draw the next beliefs version of a bucket."""
+        """Store and draw the next beliefs version of a bucket, with the prices as they are."""
+        prices = newest_prices(self._stream.snapshots)
+        await self._store(bucket, msgspec.structs.replace(knowledge, prices=prices), now, reason)
+
+    async def reprice(self, prices: dict[str, BudgetPrice], now: int) -> None:
+        """Store and draw beliefs of every bucket with other prices of paced budgets."""
+        reason = f"prices of {', '.join(sorted(prices))}" if prices else "prices ended"
+        latest = {bucket: snapshot.knowledge for bucket, snapshot in self._stream.snapshots.items()}
+        for bucket, knowledge in (latest or {"": Knowledge()}).items():
+            await self._store(bucket, msgspec.structs.replace(knowledge, prices=prices), now, reason)
+
+    async def _store(self, bucket: str, knowledge: Knowledge, now: int, reason: str) -> None:
         last = self._stream.snapshots.get(bucket)
         knowledge = msgspec.structs.replace(knowledge, away=tuple(sorted(self._away())))
         if last is not None and last.knowledge == knowledge:

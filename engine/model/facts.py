@@ -9,6 +9,9 @@ import msgspec
 UNAVAILABLE = "availability.unavailable"
 """Holds what cannot be had now: the reason by candidate id. The engine fills it, so it is logged and replayed."""
 
+WITHHELD = "availability.withheld"
+"""Holds the offers that a held-back customer would have been shown, for whoever compares; no decision reads it."""
+
 
 class Past(msgspec.Struct, frozen=True, array_like=True):
     """What a customer did with one candidate before: recency-weighted trials and successes, and plain purchases."""

@@ -187,6 +187,18 @@ async def add_firsts(connection: AsyncConnection, firsts: dict[tuple[int, str, i
     await insert_many(connection, tallies, TALLY_COLUMNS, rows, on_conflict="add")
 
 
+async def traffic_by_hour(connection: AsyncConnection, merchant_id: int, *, since: int) -> list[int]:
+    """Return how many answers of a merchant showed something in each hour of the day (24,), UTC, since a minute."""
+    hour = tallies.c.minute // 60 % 24
+    query = select(hour, func.sum(tallies.c.firsts)).where(
+        tallies.c.merchant_id == merchant_id, tallies.c.minute >= since
+    )
+    counts = [0] * 24
+    for number, firsts in await connection.execute(query.group_by(hour)):
+        counts[int(number)] = int(firsts)
+    return counts
+
+
 async def shares(connection: AsyncConnection, merchant_id: int, placement: str, *, since_minute: int) -> list[Share]:
     query = (
         select(tallies.c.minute, tallies.c.candidate, tallies.c.firsts)

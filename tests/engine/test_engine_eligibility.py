@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.kernel import eligibility as eligibility_module
 from engine.kernel.bounds import apply_effects
 from engine.kernel.eligibility import Eligibility, currencies_of, limit_in
 from engine.kernel.value import LARGEST_AMOUNT, boost_weights, margin, margin_weights
+from engine.model.placement import Candidate
 from rules import parse_rules
 from tests.factories import ALWAYS, candidate, candidates, placement, plan, rule
 
@@ -238,3 +241,32 @@ def test_a_boost_of_a_loss_makes_it_smaller():
 def _document(effect):
     document = rule(effect)
     return {"id": document.id, "name": document.name, "when": document.when, "effects": list(document.effects)}
+
+
+# Many totals
+
+
+limited_amounts = (
+    st.none() | st.integers(0, 50) | st.dictionaries(st.sampled_from(["EUR", "USD"]), st.integers(0, 50), min_size=1)
+)
+
+
+@given(
+    st.lists(st.tuples(limited_amounts, limited_amounts), max_size=6),
+    st.lists(st.tuples(st.integers(-5, 60), st.sampled_from([None, "EUR", "USD", "GBP"])), max_size=20),
+)
+def test_kept_limits_exclude_what_each_limit_says(limits, carts):
+    all_candidates = tuple(
+        Candidate(id=f"c{number}", label="-", min_amount=least, max_amount=most)
+        for number, (least, most) in enumerate(limits)
+    )
+    eligibility = Eligibility(all_candidates, "EUR")
+    for total, currency in carts:
+        values = {"cart.total": total, "cart.currency": currency} if currency else {"cart.total": total}
+        excluded = set()
+        for number, (least, most) in enumerate(limits):
+            low, high = limit_in(least, currency, "EUR"), limit_in(most, currency, "EUR")
+            is_limited = low or high is not None
+            if is_limited and (total < (low or 0) or (high is not None and total > high)):
+                excluded.add(number)
+        assert set(eligibility.exclusions(values)) == excluded

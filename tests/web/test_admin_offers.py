@@ -328,3 +328,21 @@ def test_a_card_of_an_unfinished_form_is_no_error(person: Person, odd: dict[str,
 def test_a_candidate_without_an_offer_has_no_such_page(person: Person, side: Side) -> None:
     side.client.post("/v1/placements/offers/candidates", json={"id": "none", "label": "No offer"})
     assert person.client.get(person.address("/admin/offers/none")).status_code == 404
+
+
+def test_an_offer_without_a_holdback_says_that_nothing_can_be_compared(person: Person) -> None:
+    page = person.get("/admin/offers/ten/effect")
+    assert "Nobody is held back" in page
+    assert "/placements/offers/settings" in page
+
+
+def test_the_page_of_an_offer_shows_what_it_added(person: Person, side: Side) -> None:
+    stored = side.client.get("/v1/placements/offers")
+    document = {**stored.json(), "holdback": {"share": 0.2, "salt": ""}}
+    del document["version"], document["changed_at"]
+    changed = side.client.put("/v1/placements/offers", json=document, headers={"If-Match": stored.headers["etag"]})
+    assert changed.status_code == 200, changed.text
+    assert '/offers/ten/effect"' in person.get("/admin/offers/ten")
+    page = person.get("/admin/offers/ten/effect")
+    assert "Too few orders" in page
+    assert "no holdback shows a change of orders by 10%" in page

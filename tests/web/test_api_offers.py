@@ -280,3 +280,60 @@ def test_an_offer_without_a_maximum_cannot_be_saved(shop: Side):
 
 def test_a_merchant_without_offers_is_told_so(side: Side):
     assert side.client.get("/v1/personalize/offers").status_code == 404
+
+
+# Predictions and effects
+
+
+def test_scores_predict_each_offer_and_hold_nothing(shop: Side):
+    body = {"customer_id": "anna", "context": {"cart": CART}}
+    answer = shop.client.post("/v1/personalize/offers/scores", json=body)
+    assert answer.status_code == 200, answer.text
+    [score] = answer.json()["scores"]
+    assert (score["id"], score["discount"], score["first_chance"]) == ("ten", 1_000, 1.0)
+    assert score["expected"] == pytest.approx(score["success"] * score["success_value"])
+    assert balance(shop) == (0, 0)
+
+
+def test_scores_name_what_cannot_be_had(shop: Side):
+    body = {"context": {"cart": {"total": 5, "currency": "EUR"}}}
+    answer = shop.client.post("/v1/personalize/offers/scores", json=body).json()
+    assert (answer["scores"], [each["id"] for each in answer["excluded"]]) == ([], ["ten"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "field"),
+    [
+        ("POST", "/v1/personalize/offers/scores", {"placement": "none"}, 404, "placement"),
+        ("POST", "/v1/personalize/offers/scores", {"hold": True}, 400, "hold"),
+        ("GET", "/v1/personalize/offers/effects?placement=none", None, 404, "placement"),
+        ("GET", "/v1/personalize/offers/effects?days=0", None, 400, "days"),
+        ("GET", "/v1/personalize/offers/effects?lift=-1", None, 400, "lift"),
+    ],
+)
+def test_a_question_that_makes_no_sense_names_its_field(
+    shop: Side, method: str, path: str, body: Any, status: int, field: str
+):
+    answer = shop.client.request(method, path, json=body)
+    assert (answer.status_code, answer.json()["field"]) == (status, field)
+
+
+def test_effects_list_every_offer(shop: Side):
+    show(shop, customer_id="anna")
+    answer = shop.client.get("/v1/personalize/offers/effects", params={"days": 7, "lift": 0.2})
+    assert answer.status_code == 200, answer.text
+    effects = answer.json()
+    assert (effects["days"], effects["lift"], effects["share"], effects["needed_share"]) == (7, 0.2, 0, None)
+    [effect] = effects["effects"]
+    assert (effect["offer"], effect["verdict"], effect["extra_orders"]) == ("ten", "too_few", None)
+    assert effect["cost_per_order"] == [None, None, None]
+
+
+def test_a_paced_budget_is_kept_as_it_was_sent(shop: Side):
+    pacing = {"starts_at": "2026-12-01T00:00:00Z", "ends_at": "2026-12-24T00:00:00Z"}
+    budget = {**examples.BUDGET, "id": "paced", "amount": 5000, "pacing": pacing}
+    assert shop.client.post("/v1/budgets", json=budget).status_code == 201
+    assert shop.client.get("/v1/budgets/paced").json()["pacing"] == pacing
+    wrong = {**budget, "id": "wrong", "period": "day"}
+    answer = shop.client.post("/v1/budgets", json=wrong)
+    assert (answer.status_code, answer.json()["field"]) == (400, "pacing")

@@ -129,13 +129,21 @@ class ExperimentPlans:
         """Return whether every request is decided by the plan in force."""
         return not self._experiments and self._holdback is None
 
-    def pick(self, facts: Facts, key: str, given: Mapping[str, GivenChance] = NOTHING_GIVEN) -> Pick:
+    def pick(
+        self,
+        facts: Facts,
+        key: str,
+        given: Mapping[str, GivenChance] = NOTHING_GIVEN,
+        *,
+        without_holdback: bool = False,
+    ) -> Pick:
         """Return the variants for a request; `key` is the decision's id.
 
         `given` are by experiment the variants that are settled already, where a bandit moves the shares.
+        `without_holdback` returns what would decide if the customer were not held back.
         """
         evaluated = Evaluated(self.plans, self._rule_sets, facts)
-        held = _held_back(self._holdback, facts)
+        held = None if without_holdback else _held_back(self._holdback, facts)
         if held is not None and held.variant == NOT_PERSONALIZED:
             decides = PickKey(HELD_BACK, self.in_force.groups)
             return Pick(decides, (held,), Question(facts, key, evaluated.firing(HELD_BACK)))

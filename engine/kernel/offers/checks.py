@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from engine.model.documents.offer import Offer, OfferBudget, Percentage
+from engine.model.documents.offer import Offer, OfferBudget, Pacing, Percentage
 from engine.model.errors import FieldProblem
 from engine.model.timestamps import ms_of
 from rules.language.codes import CURRENCIES
@@ -28,17 +28,17 @@ def problems_of_offer(offer: Offer, budgets: Mapping[str, OfferBudget]) -> Itera
         yield FieldProblem("offer/budgets", "must not repeat a budget")
     if all(budget.amount is None for id in offer.budgets if (budget := budgets.get(id)) is not None):
         yield FieldProblem("offer/budgets", "must name a budget with an amount, or the offer could cost any sum")
-    yield from _window(offer)
+    yield from _window(offer, "offer", "must be after starts_at, or the offer is never shown")
 
 
-def _window(offer: Offer) -> Iterator[FieldProblem]:
-    moments = {name: ms_of(text) for name in ("starts_at", "ends_at") if (text := getattr(offer, name))}
+def _window(window: Offer | Pacing, field: str, empty: str) -> Iterator[FieldProblem]:
+    moments = {name: ms_of(text) for name in ("starts_at", "ends_at") if (text := getattr(window, name))}
     for name, moment in moments.items():
         if moment is None:
-            yield FieldProblem(f"offer/{name}", f"must be {WORDS['datetime']}")
+            yield FieldProblem(f"{field}/{name}", f"must be {WORDS['datetime']}")
     begin, end = moments.get("starts_at"), moments.get("ends_at")
     if begin is not None and end is not None and begin >= end:
-        yield FieldProblem("offer/ends_at", "must be after starts_at, or the offer is never shown")
+        yield FieldProblem(f"{field}/ends_at", empty)
 
 
 def problems_of_budget(budget: OfferBudget, before: OfferBudget | None) -> Iterator[FieldProblem]:
@@ -46,6 +46,10 @@ def problems_of_budget(budget: OfferBudget, before: OfferBudget | None) -> Itera
     yield from _currency(budget.currency, "currency")
     if budget.amount is None and budget.uses is None:
         yield FieldProblem("amount", "must be set where uses is not, or nothing is capped")
+    if budget.pacing is not None:
+        yield from _window(budget.pacing, "pacing", "must be after starts_at, or there is nothing to spread")
+        if budget.amount is None or budget.period != "total" or budget.scope != "everybody":
+            yield FieldProblem("pacing", "needs an amount of the period total that everybody shares")
     for name in ("currency", "period", "scope") if before is not None else ():
         if getattr(budget, name) != getattr(before, name):
             yield FieldProblem(name, "cannot change: what was spent is counted by it; make another budget")

@@ -59,11 +59,19 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     hold_minutes: Annotated[int, Meta(ge=1, le=24 * 60)] = 15
 
 
+class Pacing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Spreads what a budget spends from `starts_at` until `ends_at`, in proportion to the shop's traffic."""
+
+    starts_at: Moment
+    ends_at: Moment
+
+
 class OfferBudget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A cap on what offers may spend: an `amount`, a number of `uses`, or both.
 
     A budget of the period `day` begins anew each day (UTC). One of the scope `customer` counts for each customer by
-    themselves, so that offers that name it are not shown to guests.
+    themselves, so that offers that name it are not shown to guests. With `pacing` a total amount lasts for its time:
+    offers that bring in little for what they cost make room for others.
     """
 
     id: Id
@@ -73,3 +81,4 @@ class OfferBudget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     uses: Annotated[int, Meta(ge=0, le=2**53)] | None = None
     period: Literal["total", "day"] = "total"
     scope: Literal["everybody", "customer"] = "everybody"
+    pacing: Pacing | None = None

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Select, select, text, update
+from sqlalchemy import Select, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.kernel.offers import ledger as rules
@@ -116,6 +116,17 @@ async def live_of(connection: AsyncConnection, owners: Iterable[HoldOwner]) -> d
         hold = _hold(row)
         live.setdefault(HoldOwner(hold.merchant_id, hold.customer, hold.placement), []).append(hold)
     return live
+
+
+async def redeemed(connection: AsyncConnection, merchant_id: int, placement: str, *, since: int) -> dict[str, int]:
+    """Return what the redeemed holds of decisions cost, less refunds, by decision; of holds since a time."""
+    c = holds.c
+    query = (
+        select(c.decision_id, func.sum(c.spent - c.returned))
+        .where(c.merchant_id == merchant_id, c.placement == placement, c.state == "redeemed", c.created_at >= since)
+        .group_by(c.decision_id)
+    )
+    return {id: int(cost) for id, cost in await connection.execute(query)}
 
 
 async def every(connection: AsyncConnection, merchant_id: int) -> list[Hold]:

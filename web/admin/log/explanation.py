@@ -12,7 +12,7 @@ from engine.decisions.logbook import Explained
 from engine.kernel.rule_sentences import labels_of
 from engine.kernel.trace import RuleTrace
 from engine.model.decision import Decision
-from engine.model.facts import UNAVAILABLE
+from engine.model.facts import UNAVAILABLE, WITHHELD
 from engine.model.outcome import OutcomeRow
 from engine.model.timestamps import to_ms
 from rules import Vocabulary
@@ -31,6 +31,9 @@ OUTCOMES = {
     "refunded": "Refunded",
 }
 VERDICTS = {"true": ("Yes", "good"), "false": ("No", "plain"), "unknown": ("Unknown", "warn")}
+
+BESIDE_FACTS = (UNAVAILABLE, WITHHELD)
+"""What the engine logs with the facts and no rule reads."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +169,7 @@ class Explanation:
             customer=row.customer[:8] if row.customer else "",
             decision=decision,
             # What was unavailable stands with its reasons among the excluded candidates.
-            facts=[self._fact(name, value) for name, value in sorted(trace.facts.items()) if name != UNAVAILABLE],
+            facts=[self._fact(name, value) for name, value in sorted(trace.facts.items()) if name not in BESIDE_FACTS],
             past=self._past(),
             fired=[self._rule(rule) for rule in trace.rules if rule.verdict == "fired"],
             skipped=[self._rule(rule) for rule in trace.rules if rule.verdict == "skipped"],

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
@@ -104,7 +105,7 @@ async def save_budget(request: AnyRequest, frame: NamedDependency[Frame], id: Fr
     values = {**await typed(request), "id": id, **fixed}
 
     async def write() -> Resource:
-        return await saving.update(frame, "", document_of(values, frame), version=version_of(values))
+        return await saving.update(frame, "", document_of(values, frame, before.document), version=version_of(values))
 
     async def saved_now() -> Mapping[str, str]:
         return texts_of(await saving.read(frame, "budget", "", id), frame)
@@ -118,8 +119,8 @@ async def save_budget(request: AnyRequest, frame: NamedDependency[Frame], id: Fr
     return frame.form(WHOLE, FORM, page)
 
 
-def document_of(values: Mapping[str, str], frame: Frame) -> OfferBudget:
-    """Return the budget that a form describes; raise `Invalid` with every problem of its texts."""
+def document_of(values: Mapping[str, str], frame: Frame, before: OfferBudget | None = None) -> OfferBudget:
+    """Return the budget that a form describes, the rest as `before`; raise `Invalid` with every problem."""
     reader = Reader(values, frame.show.locale)
     currency = reader.text("currency", required="Give it a currency, such as EUR").upper()
     texts: dict[str, Any] = {
@@ -130,6 +131,7 @@ def document_of(values: Mapping[str, str], frame: Frame) -> OfferBudget:
         "uses": reader.integer("uses") if reader.text("uses") else None,
         "period": reader.text("period") or "total",
         "scope": reader.text("scope") or "everybody",
+        "pacing": msgspec.to_builtins(before.pacing) if before is not None else None,
     }
     reader.check()
     return to_document(texts, OfferBudget, hints=HINTS)
