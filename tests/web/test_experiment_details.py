@@ -245,9 +245,20 @@ def test_nothing_is_learned_before_the_end() -> None:
 
 
 def test_what_was_learned_says_values_and_where_it_differs() -> None:
-    first, *rest = learned(ended(), (4_000, 2_000), (4_000, 2_400))
-    assert re.fullmatch(r"PayPal: \+[\d.]+% to \+[\d.]+% conversion \(60\.0% beside 50\.0%\)\.", first)
-    assert any(text.startswith("Device: mobile, PayPal: +") for text in rest)
+    [text] = learned(ended(), (4_000, 2_000), (4_000, 2_400))
+    assert re.fullmatch(r"PayPal: \+[\d.]+% to \+[\d.]+% conversion \(60\.0% beside 50\.0%\)\.", text)
+
+
+@pytest.mark.parametrize(
+    ("overall", "is_told"), [((4_000, 2_400), False), ((4_000, 2_010), True), ((4_000, 1_600), True)]
+)
+def test_a_segment_is_learned_where_it_differs_otherwise(overall: tuple[int, int], is_told: bool) -> None:
+    document = ended()
+    results = look(document, (4_000, 2_000), overall)
+    segments = look(document, (4_000, 2_000), (4_000, 2_400)).segments
+    rows = segment_rows(document, segments, SHOW, lambda name: usual_name(name, SHOW))
+    texts = learned_texts(document, results, rows, SHOW, "EUR")
+    assert any(text.startswith("Device: mobile, PayPal: +") for text in texts) is is_told
 
 
 def test_no_difference_is_learned_too() -> None:

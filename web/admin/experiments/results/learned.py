@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from engine.experiments.comparisons import MetricComparison
 from engine.experiments.results import Results
@@ -27,7 +27,8 @@ def learned_texts(
         f"{METRICS[each.metric]}, {name_of(document, each.variant)}: {lift_text(each.low, each.high, show)}."
         for each in others
     ]
-    return [*texts, *_in_segments(document, segments)]
+    gains = {each.variant: (each.lift or 0.0) > 0 for each in primary if _differs(each)}
+    return [*texts, *_in_segments(document, segments, gains)]
 
 
 def _compared(document: Experiment, each: MetricComparison, show: Show, currency: str) -> str:
@@ -44,8 +45,9 @@ def _differs(each: MetricComparison) -> bool:
     return each.is_ready and each.low is not None and each.high is not None and (each.low > 0 or each.high < 0)
 
 
-def _in_segments(document: Experiment, segments: Sequence[SegmentRow]) -> Iterator[str]:
+def _in_segments(document: Experiment, segments: Sequence[SegmentRow], overall: Mapping[str, bool]) -> Iterator[str]:
+    """Yield the segments in which a variant differs otherwise than over all customers."""
     for row in segments:
         for variant, lift in zip(document.variants[1:], row.lifts, strict=True):
-            if lift.differs:
+            if lift.differs and overall.get(variant.id) is not lift.is_gain:
                 yield f"{row.name}, {variant.name}: {lift.text}. Test it in an experiment of its own."

@@ -20,10 +20,14 @@ NAMES = {"device.type": "Device", "geo.country": "Country", "customer": "Custome
 
 @dataclass(frozen=True)
 class SegmentLift:
-    """The lift of a variant in a segment; `differs`: it holds although so many segments are looked at."""
+    """The lift of a variant in a segment; `differs`: it holds although so many segments are looked at.
+
+    `is_gain` says whether it is above 0.
+    """
 
     text: str
     differs: bool
+    is_gain: bool
 
 
 @dataclass(frozen=True)
@@ -54,13 +58,19 @@ def segment_rows(
     certain = {(name, each.variant) for (name, each), differs in zip(cells, holds, strict=True) if differs}
     rows = []
     for segment in segments:
-        texts = {each.variant: lift_words(each, show) for each in segment.comparisons}
+        compared = {each.variant: each for each in segment.comparisons}
         lifts = [
-            SegmentLift(texts.get(variant.id, TOO_FEW), (segment.segment, variant.id) in certain)
+            _lift(compared.get(variant.id), show, differs=(segment.segment, variant.id) in certain)
             for variant in document.variants[1:]
         ]
         rows.append(SegmentRow(name_of(segment.segment), show.number(segment.units), lifts))
     return rows
+
+
+def _lift(each: MetricComparison | None, show: Show, *, differs: bool) -> SegmentLift:
+    if each is None:
+        return SegmentLift(TOO_FEW, differs=False, is_gain=False)
+    return SegmentLift(lift_words(each, show), differs=differs, is_gain=(each.lift or 0.0) > 0)
 
 
 def usual_name(segment: str, show: Show) -> str:
