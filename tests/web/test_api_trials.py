@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.serving import Server, Side
+from web.openapi import examples
 
 TRIAL = "/v1/placements/payment_methods/draft/trial"
 IN_GERMANY = {"geo": {"country": "DE"}, "cart": {"total": 5_000, "currency": "EUR"}}
@@ -65,3 +66,32 @@ def test_what_cannot_be_tried_is_refused_with_its_field(side: Side, body, field)
 def test_a_publishable_key_tries_nothing(server: Server, side: Side):
     with server.client(side.new_key("publishable")) as client:
         assert client.post(TRIAL, json={}).status_code == 403
+
+
+def variants_of(side: Side) -> dict:
+    """Store the experiment of the examples as a draft, with a variant that hides the card."""
+    hidden = {"id": "no-card", "name": "No card", "candidates_off": ["card"]}
+    control = {"id": "control", "name": "As it is"}
+    body = {**examples.EXPERIMENT, "id": "test", "variants": [control, hidden]}
+    answer = side.client.post("/v1/placements/payment_methods/experiments", json=body)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def test_a_variant_is_forced_to_test_its_answer(side: Side):
+    variants_of(side)
+    plain, control, hidden = (
+        {item["id"] for item in tried(side, context=IN_GERMANY, variants=variants)["ranking"]}
+        for variants in ({}, {"test": "control"}, {"test": "no-card"})
+    )
+    assert plain == control
+    assert control - hidden == {"card"}
+    assert side.client.get("/v1/decisions").json()["items"] == []
+
+
+def test_an_unknown_variant_is_refused_by_its_field(side: Side):
+    variants_of(side)
+    answer = side.client.post(TRIAL, json={"variants": {"test": "none"}})
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["field"] == "variants/test"
+    assert side.client.post(TRIAL, json={"variants": {"other": "none"}}).status_code == 404

@@ -13,11 +13,14 @@ from msgspec import Meta
 from engine.accounts.accounts import Access
 from engine.clock import now_ms
 from engine.intake.context import Intake
+from engine.kernel.experiments.overlay import overlaid
 from engine.kernel.plan import PlanDocument
 from engine.kernel.trace import Trace, trace
 from engine.model.decision import Excluded, Ranked, Skipped
+from engine.model.errors import invalid
+from engine.model.experiment import Experiment, Variant
 from engine.model.facts import Facts
-from engine.model.placement import RuleDocument
+from engine.model.placement import Id, RuleDocument
 from engine.model.timestamps import rfc3339
 from engine.service import Engine
 from rules import Wording
@@ -30,7 +33,10 @@ from web.openapi.operation import Answer, Operation
 
 
 class TrialStart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The facts of a checkout; `time.now` defaults to the current time. `rules` defaults to the draft's."""
+    """The facts of a checkout; `time.now` defaults to the current time. `rules` defaults to the draft's.
+
+    `variants` forces variants of experiments, running or not, to test what each of them answers.
+    """
 
     context: Context = {}
     rules: (
@@ -39,6 +45,9 @@ class TrialStart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ]
         | None
     ) = None
+    variants: Annotated[
+        dict[Id, Id], Meta(max_length=20, description="Answer as these variants do: variants by experiment.")
+    ] = {}
 
 
 class TrialAnswer(msgspec.Struct, frozen=True):
@@ -76,6 +85,8 @@ async def try_checkout(
     document: NamedDependency[TrialStart],
 ) -> Response[bytes]:
     _, plan = await engine.drafts.plan(access.merchant.id, placement, rules=document.rules)
+    if document.variants:
+        plan = overlaid(plan, await _forced(engine, access.merchant.id, placement, document.variants))
     facts = _facts(plan, document.context)
     trial = await engine.trials.answer(access.merchant.id, plan, facts)
     decision = trial.decision
@@ -89,6 +100,20 @@ async def try_checkout(
         trace(trial.plan, facts, decision, Wording(currency=access.merchant.currency)),
     )
     return json_response(body, headers=NO_STORE)
+
+
+async def _forced(
+    engine: Engine, merchant_id: int, placement: str, variants: dict[str, str]
+) -> list[tuple[Experiment, Variant]]:
+    """Return the variants to force; `NotFound` for an experiment that is missing, `Invalid` for a variant."""
+    forced = []
+    for id, name in variants.items():
+        experiment: Experiment = (await engine.experiments.get(merchant_id, placement, id)).document
+        variant = next((each for each in experiment.variants if each.id == name), None)
+        if variant is None:
+            raise invalid(f"variants/{id}", f"there is no variant “{name}”")
+        forced.append((experiment, variant))
+    return forced
 
 
 def _facts(plan: PlanDocument, context: dict[str, Any]) -> Facts:
