@@ -47,6 +47,7 @@ from benchmarks.checks import (
     positions,
     previews,
     publishing,
+    rare_arms,
     rule_checks,
     rules,
 )
@@ -103,6 +104,7 @@ PARTS: dict[str, Callable[[], Figures]] = {
     "positions": positions.figures,
     "preview": previews.figures,
     "publishing": publishing.figures,
+    "rare-arms": rare_arms.figures,
     "rules": rules.figures,
 }
 

@@ -6,13 +6,16 @@ were. A decision counts once its window is over, so that successes are not count
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
+from bandits.evaluation.adaptive_logs import PARTS, estimate_later
+from bandits.evaluation.clusters import Clusters, Floats
 from bandits.evaluation.estimators import Estimate, effect, ips, reward_interaction_ips, snips
 from engine.clock import now_ms
 from engine.kernel.kernel import answer_length, bounds_for, drawn_count, eligible_of
@@ -22,6 +25,7 @@ from engine.learning.credit_settings import Learning
 from engine.learning.outcome_effects import AnswerHead, CandidateId, credit_of
 from engine.model.errors import NotFound
 from engine.model.facts import Facts
+from engine.model.placement import Contextual, Thompson
 from engine.model.timestamps import first_id_of
 from engine.previews.estimation.comparison import LoggedAnswer, read_logged
 from engine.store import outcomes, plans, previews
@@ -53,10 +57,14 @@ Alternative = InOrder | Evenly | First
 
 
 class Evaluation(NamedTuple):
-    """Rewards are successes a decision. `difference` is `snips` less `logged`, paired."""
+    """Rewards are successes a decision. `difference` is `snips` less `logged`, paired.
+
+    `deciding` decisions, the first of the log of a policy that learns, only say whether the others tell enough.
+    """
 
     decisions: int
     left_out: int
+    deciding: int
     logged: Estimate
     ips: Estimate
     snips: Estimate
@@ -107,6 +115,7 @@ class LoggedSteps:
         self._rows: list[tuple[dict[int, float], dict[int, float]]] = []
         self._customers: list[str] = []
         self.left_out = 0
+        self.learns = False
 
     def add(self, slots: Mapping[int, Slot], order: Sequence[str], won: Mapping[str, float], customer: str) -> None:
         """Add a decision with its successes by candidate; one in which no slot was drawn is left out."""
@@ -126,16 +135,41 @@ class LoggedSteps:
                 steps[row, place] = value
             for place, successes in won.items():
                 rewards[row, min(place, depth - 1)] += successes
-        weights, whole, customers = steps.prod(axis=1), rewards.sum(axis=1), self._customers
-        return Evaluation(
+        weights, whole, customers = steps.prod(axis=1), rewards.sum(axis=1), np.array(self._customers)
+        evaluation = Evaluation(
             decisions=len(whole),
             left_out=self.left_out,
+            deciding=0,
             logged=snips(np.ones(len(whole)), whole, clusters=customers),
             ips=ips(weights, whole, clusters=customers),
             snips=snips(weights, whole, clusters=customers),
             by_slot=reward_interaction_ips(steps, rewards, clusters=customers),
             difference=effect(weights, whole, clusters=customers),
         )
+        return _from_later(evaluation, steps, rewards, customers) if self.learns else evaluation
+
+
+def _from_later(evaluation: Evaluation, steps: Floats, rewards: Floats, customers: NDArray[np.str_]) -> Evaluation:
+    """Return the evaluation from the later part of a log whose policy learned."""
+    weights, whole, start = steps.prod(axis=1), rewards.sum(axis=1), len(steps) // PARTS
+    few = Clusters.of(customers[start:], np.ones(len(whole) - start)).refusal()
+
+    def later(by_row: Floats, estimate: Callable[..., Estimate], *arrays: Floats) -> Estimate:
+        made = estimate_later(
+            by_row,
+            lambda rows: estimate(*(array[rows] for array in arrays), clusters=customers[rows]),
+            differs_only=estimate is effect,
+        )
+        return replace(made, refused=made.refused or few)
+
+    return evaluation._replace(
+        deciding=start,
+        logged=later(np.ones(len(whole)), snips, np.ones(len(whole)), whole),
+        ips=later(weights, ips, weights, whole),
+        snips=later(weights, snips, weights, whole),
+        by_slot=later(np.multiply.accumulate(steps, axis=1), reward_interaction_ips, steps, rewards),
+        difference=later(weights, effect, weights, whole),
+    )
 
 
 async def evaluate(
@@ -184,6 +218,7 @@ class _PlacementLog:
                 continue
             facts = _facts(row)
             plan = active.pick(facts, row.id)[0].plan
+            observations.learns |= isinstance(plan.placement.policy, Thompson | Contextual)
             won = _won(plan, logged, events.get(row.id, []))
             slots = drawn_slots(plan, facts, row.id, logged)
             observations.add(slots, logged.order, won, row.id if row.customer is None else row.customer)

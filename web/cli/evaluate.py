@@ -81,6 +81,7 @@ def log(*, placement: str, merchant: str, mode: str, policy: str, json: bool, **
         "policy": policy,
         "decisions": evaluation.decisions,
         "left_out": evaluation.left_out,
+        "deciding": evaluation.deciding,
     }
     _show(rows, counts, json=json, title=f"Successes a decision, policy {policy}")
 
