@@ -119,8 +119,8 @@ async def profile_with(
         factor=factor or Form(),
         second_factor=await frame.engine.second_factors.state(user),
         sessions=[_row(session, frame.session) for session in await frame.engine.sessions.all_of(user)],
-        locales=(("", "As my browser says"), *_locale_names()),
-        timezones=(("", f"As the merchant ({frame.merchant.timezone})"), *_timezone_names()),
+        locales=(("", "Browser language"), *_locale_names()),
+        timezones=(("", f"Merchant's time zone ({frame.merchant.timezone})"), *_timezone_names()),
     )
     return frame.page(TEMPLATE, page, status=status)
 
