@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -24,12 +25,13 @@ from engine.store.experiments import log_sample
 from engine.store.experiments.exposures import HOUR
 from engine.store.experiments.log_sample import IdSpan, SampledUnit
 from engine.store.experiments.sums import SumRow, UnitTotals
+from rules import Vocabulary
 
 MOST_DECISIONS = 10_000
 MOST_UNITS = 20_000
 MOST_VALUES = 12
 STEPS = ("shown", "selected", "converted")
-NOT_SENT, OTHERS = "not sent", "others"
+NOT_SENT, OTHERS, OTHER_CURRENCY = "not sent", "others", "another currency"
 BY_VALUE = frozenset({"boolean", "string", "country", "currency", "version"})
 BY_RANGE = frozenset({"money", "integer", "number"})
 
@@ -59,6 +61,22 @@ class FieldSegments(msgspec.Struct, frozen=True):
     segments: list[SegmentResult]
 
 
+class Grouping(NamedTuple):
+    """The field that customers are grouped by, and the vocabulary that says which currency its amounts are in."""
+
+    field: FieldDocument
+    vocabulary: Vocabulary
+
+    def value_in(self, facts: Mapping[str, Any]) -> Any:
+        """Return the field's value; amounts in other currencies than the field's own are not compared with it."""
+        value, name = facts.get(self.field.name), self.field.name
+        beside = self.vocabulary.currency_field(name) if self.field.type == "money" else None
+        if value is None or beside is None:
+            return value
+        currency = facts.get(beside)
+        return value if currency == self.vocabulary.own_currency(name) else OTHER_CURRENCY if currency else None
+
+
 class _LoggedExperiments(msgspec.Struct):
     """The part of a logged answer that names experiments."""
 
@@ -84,9 +102,10 @@ class ExperimentDetails:
         return await asyncio.to_thread(funnel_of, experiment, answers, events)
 
     async def by_field(
-        self, merchant_id: int, resource: Resource, field: FieldDocument, *, now: int, phase: int = 0
+        self, merchant_id: int, resource: Resource, grouping: Grouping, *, now: int, phase: int = 0
     ) -> FieldSegments:
         """Return the primary metric by the values of a field; `Invalid` where it has no segments."""
+        field = grouping.field
         if not has_segments(field):
             raise invalid("field", f"customers cannot be grouped by “{field.name}”")
         resource = in_phase(resource, phase)
@@ -98,7 +117,7 @@ class ExperimentDetails:
             key = phase_of(merchant_id, resource)
             units = await log_sample.sampled_units(connection, key, experiment.unit, limit=MOST_UNITS)
         last = last_hour(experiment, setup.document.window_minutes, now)
-        return await asyncio.to_thread(segments_by, experiment, field, units, last)
+        return await asyncio.to_thread(segments_by, experiment, grouping, units, last)
 
 
 def has_segments(field: FieldDocument) -> bool:
@@ -131,10 +150,11 @@ def _variant_in(answer: str, experiment: Experiment) -> str:
     return next(counted, "")
 
 
-def segments_by(experiment: Experiment, field: FieldDocument, units: Sequence[SampledUnit], last: int) -> FieldSegments:
+def segments_by(experiment: Experiment, grouping: Grouping, units: Sequence[SampledUnit], last: int) -> FieldSegments:
     """Compare the variants by the values of a field, over units exposed until the hour `last`."""
+    field = grouping.field
     over = [unit for unit in units if unit.exposed_at // HOUR <= last]
-    values = [msgspec.json.decode(unit.facts).get(field.name) for unit in over]
+    values = [grouping.value_in(msgspec.json.decode(unit.facts)) for unit in over]
     name_of = _ranges(values) if field.type in BY_RANGE else _most_frequent(values)
     rows = [
         SumRow(
@@ -146,7 +166,16 @@ def segments_by(experiment: Experiment, field: FieldDocument, units: Sequence[Sa
         for unit, value in zip(over, values, strict=True)
     ]
     segments = segments_of(experiment, rows, max(len(over), 1), looks_done(experiment, last))
+    if field.type in BY_RANGE:
+        segments.sort(key=lambda segment: _beginning(segment.segment))
     return FieldSegments(field.name, len(over), segments)
+
+
+def _beginning(segment: str) -> tuple[bool, float]:
+    """Return where a range begins, to sort by; what is no range comes last."""
+    value = segment.partition("=")[2]
+    low, separator, _ = value.partition("..")
+    return not separator, float(low) if low and separator else -math.inf
 
 
 def _most_frequent(values: Sequence[Any]) -> Callable[[Any], str]:
@@ -162,15 +191,19 @@ def _text(value: Any) -> str:
     return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _ranges(values: Sequence[Any]) -> Callable[[Any], str]:
     """Return the name of a number's range, `low..high`, such as 2500..6000: a quarter of the units each."""
-    numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+    numbers = [value for value in values if _is_number(value)]
     edges = sorted({float(edge) for edge in np.quantile(numbers, [0.25, 0.5, 0.75])}) if numbers else []
-    ends = ["", *(f"{edge:g}" for edge in edges), ""]
+    ends = ["", *(f"{edge:.10g}" for edge in edges), ""]
 
     def name(value: Any) -> str:
-        if not isinstance(value, int | float) or isinstance(value, bool):
-            return NOT_SENT
+        if not _is_number(value):
+            return _text(value)
         index = int(np.searchsorted(edges, value, side="left"))
         return f"{ends[index]}..{ends[index + 1]}"
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from engine.clock import now_ms
-from engine.experiments.details import FieldSegments, Funnel
+from engine.experiments.details import FieldSegments, Funnel, Grouping
 from engine.insights.strata import strata_seen
-from engine.kernel.plan import Plan
+from engine.kernel.plan import Plan, vocabulary_of
 from engine.model.errors import NotFound
 from engine.model.experiment import Experiment, Variant
 from engine.model.placement import FieldDocument, Fixed
@@ -20,7 +20,7 @@ from tests import factories
 from tests.shop import Shop
 
 PLACEMENT = "payment_methods"
-COUNTRY = FieldDocument(name="geo.country", type="country")
+COUNTRY = Grouping(FieldDocument(name="geo.country", type="country"), vocabulary_of(factories.STANDARD, "EUR"))
 
 pytestmark = pytest.mark.anyio
 

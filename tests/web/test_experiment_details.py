@@ -10,13 +10,24 @@ import msgspec
 import pytest
 
 from engine.clock import now_ms
-from engine.experiments.details import NOT_SENT, FieldSegments, Funnel, FunnelRow, funnel_of, has_segments, segments_by
+from engine.experiments.details import (
+    NOT_SENT,
+    FieldSegments,
+    Funnel,
+    FunnelRow,
+    Grouping,
+    funnel_of,
+    has_segments,
+    segments_by,
+)
 from engine.experiments.results import SegmentResult
+from engine.kernel.plan import vocabulary_of
 from engine.model.errors import Invalid
 from engine.model.experiment import Experiment, ExperimentStatus
 from engine.model.placement import FieldDocument
 from engine.model.resource import Resource
 from engine.store.experiments.log_sample import SampledUnit
+from tests import factories
 from tests.serving import Server, Side
 from tests.web.people import Person, person_of
 from tests.web.test_admin_experiments import LIST, PAGE, PLACEMENT, act, add_up, create, report
@@ -125,9 +136,16 @@ def test_the_funnel_page_shows_shares_of_decisions() -> None:
 # Segments by a field
 
 
+VOCABULARY = vocabulary_of(factories.STANDARD, "EUR")
+
+
 def by_field(server: Server, side: Side, resource: Resource, field: FieldDocument) -> FieldSegments:
-    details = server.engine.experiment_details
-    return server.run(details.by_field(side.merchant.id, resource, field, now=now_ms() + 3 * HOURS))
+    details, grouping = server.engine.experiment_details, Grouping(field, VOCABULARY)
+    return server.run(details.by_field(side.merchant.id, resource, grouping, now=now_ms() + 3 * HOURS))
+
+
+def grouped(field: FieldDocument, units: list[SampledUnit], last: int = HOUR) -> FieldSegments:
+    return segments_by(experiment(), Grouping(field, VOCABULARY), units, last)
 
 
 def test_customers_are_grouped_by_a_field_of_their_first_exposure(
@@ -143,20 +161,28 @@ def test_customers_are_grouped_by_a_field_of_their_first_exposure(
 
 def test_who_did_not_send_the_field_is_a_segment() -> None:
     units = [unit(number, {"geo.country": "DE"} if number % 2 else {}) for number in range(10)]
-    segments = segments_by(experiment(), COUNTRY, units, HOUR).segments
+    segments = grouped(COUNTRY, units).segments
     assert {each.segment: each.units for each in segments} == {"geo.country=DE": 5, f"geo.country={NOT_SENT}": 5}
+
+
+def test_amounts_of_other_currencies_are_not_compared() -> None:
+    carts = [(total, "EUR") for total in (100, 2_000, 3_000, 2_500_000)] + [(50, "GBP"), (60, "")]
+    facts = [{"cart.total": total} | ({"cart.currency": code} if code else {}) for total, code in carts]
+    segments = grouped(TOTAL, [unit(number, each) for number, each in enumerate(facts)]).segments
+    names = [each.segment.removeprefix("cart.total=") for each in segments]
+    assert names == ["..1525", "1525..2500", "2500..627250", "627250..", "another currency", "not sent"]
 
 
 def test_rare_values_are_one_segment() -> None:
     field = FieldDocument(name="cart.kind", type="string")
     units = [unit(number, {"cart.kind": f"k{min(number, 40 - number)}"}) for number in range(40)]
-    segments = segments_by(experiment(), field, units, HOUR).segments
+    segments = grouped(field, units).segments
     assert len(segments) == 13
     assert next(each.units for each in segments if each.segment == "cart.kind=others") == 40 - 2 * 12
 
 
 def test_units_whose_outcomes_may_still_come_are_in_no_segment() -> None:
-    assert segments_by(experiment(), COUNTRY, [unit(0, {})], HOUR - 1).units == 0
+    assert grouped(COUNTRY, [unit(0, {})], HOUR - 1).units == 0
 
 
 def unit(number: int, facts: dict[str, Any]) -> SampledUnit:

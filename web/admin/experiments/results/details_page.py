@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from engine.configuration.configuration import Configuration
-from engine.experiments.details import STEPS, FunnelRow, has_segments
+from engine.experiments.details import STEPS, FunnelRow, Grouping, has_segments
 from engine.experiments.results import in_phase
 from engine.model.errors import NotFound
 from engine.model.experiment import Experiment
@@ -148,7 +148,8 @@ async def _segments(
     if field not in fields:
         raise NotFound(f"there is no field “{field}”", field="field")
     details = frame.engine.experiment_details
-    shown = await details.by_field(frame.merchant.id, resource, fields[field], now=show.now, phase=phase)
+    grouping = Grouping(fields[field], configuration.vocabulary())
+    shown = await details.by_field(frame.merchant.id, resource, grouping, now=show.now, phase=phase)
     rows = segment_rows(document, shown.segments, show, field_namer(fields[field], show, frame.merchant.currency))
     units = f"{show.number(shown.units)} {UNITS[document.unit][1]}"
     note = f"Over {units} whose outcomes are in, drawn at random where there are more."
