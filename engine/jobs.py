@@ -18,7 +18,7 @@ from engine.store.connection import purging
 from engine.store.connection.database import Database
 from engine.store.customers import usage
 from engine.store.experiments import conversions, exposures
-from engine.store.offers import idempotent_answers
+from engine.store.offers import idempotent_answers, outbox
 
 log = structlog.get_logger()
 
@@ -92,7 +92,7 @@ async def fit_all(database: Database, live: Live) -> None:
 
 
 async def purge(database: Database, *, retention_days: int) -> None:
-    """Delete what is older than the retention: the log, customers' usage, tallies, snapshots."""
+    """Delete what is older than the retention: the log, customers' usage, tallies, snapshots, events."""
     now = now_ms()
     before = now - retention_days * DAY
     expired = (
@@ -104,6 +104,7 @@ async def purge(database: Database, *, retention_days: int) -> None:
         *exposures.expired(before=before),
         conversions.expired(before=before),
         snapshots.expired(before=before),
+        outbox.expired(before=before),
         folds.expired_pending(before_minute=now // MINUTE - MINUTES_TO_WAIT),
         folds.expired_minutes(before_minute=now // MINUTE - MINUTES_FOR_OUTAGES),
         idempotent_answers.expired(before=now - DAYS_OF_IDEMPOTENCY * DAY),

@@ -51,10 +51,13 @@ from engine.jobs import Job, JobRunner
 from engine.learning.live import Live
 from engine.learning.settled_variants import SettledVariants
 from engine.migrate import upgrade
+from engine.offers.alerts import Alerts
 from engine.offers.budgets import Budgets
+from engine.offers.codes import Codes
+from engine.offers.events import Events
 from engine.offers.holds import Holds
 from engine.offers.incrementality import Incrementality
-from engine.offers.redemptions import Redemptions
+from engine.offers.redemptions import OfferStores, Redemptions
 from engine.previews.forecasts import Forecasts
 from engine.previews.previews import Previews
 from engine.settings import Settings
@@ -123,7 +126,12 @@ class Engine:
         self.budgets = Budgets(database)
         self.holds = Holds(database)
         self.incrementality = Incrementality(database, self.live)
-        self.redemptions = Redemptions(self.holds, BudgetReader(database), self.live, self.hasher, self.recorder)
+        self.alerts = Alerts(database)
+        self.events = Events(database)
+        self.codes = Codes(database, configurations)
+        self.redemptions = Redemptions(
+            OfferStores(self.holds, BudgetReader(database), self.codes), self.live, self.hasher, self.recorder
+        )
         self._jobs = JobRunner(self._job_list())
 
     async def start(self, *, with_jobs: bool = True) -> None:
@@ -150,6 +158,7 @@ class Engine:
             Job("count uses of rules and fields", self._count_uses, 20),
             Job("close windows", self._close_windows, 5),
             Job("look after experiments", self.supervisor.run, 10),
+            Job("watch budgets", self._watch_budgets, 5),
             Job("release expired holds", self._release_holds, 5),
             Job("publish scheduled drafts", self._publish_due, 1),
             Job("check forecasts", self.forecasts.check_due, 600),
@@ -179,6 +188,9 @@ class Engine:
 
     async def _close_windows(self) -> None:
         await self.recorder.close_due(now_ms())
+
+    async def _watch_budgets(self) -> None:
+        await self.alerts.run(now=now_ms())
 
     async def _release_holds(self) -> None:
         await self.holds.expire_due(now=now_ms())

@@ -32,7 +32,7 @@ from web.api import (
     uses,
 )
 from web.api.experiments import actions, conversions, documents, given_variants, log_answers
-from web.api.offers import ledger, listing, predictions, redemptions
+from web.api.offers import codes, ledger, listing, outbox, predictions, redemptions
 from web.demo.background import demo
 from web.http import logs, problem_details
 from web.http.access import HintLimit
@@ -101,7 +101,7 @@ def api() -> Router:
     deciding = (decisions, browsers, feedback)
     experiments = (documents, actions, log_answers, conversions, given_variants)
     configuring = (resources, drafts, draft_documents, rule_sets, trials, previews, uses, plans, keys)
-    offers = (listing, predictions, redemptions, ledger)
+    offers = (listing, predictions, redemptions, codes, ledger, outbox)
     modules = (*deciding, *offers, *configuring, *experiments, log, health)
     handlers = [handler for module in modules for handler in list[Any](module.handlers)]
     return Router("/", route_handlers=handlers, dependencies=DEPENDENCIES)

@@ -17,7 +17,7 @@ from engine.decisions.recorder import HoldRefused, Overloaded, Recorder
 from engine.intake.context import FactNote
 from engine.kernel.experiments.plans import NOTHING_GIVEN, with_assignments
 from engine.kernel.kernel import answer_to, fall_back
-from engine.kernel.offers.availability import Asking, BudgetState, too_little
+from engine.kernel.offers.availability import OPTED_OUT, Asking, BudgetState
 from engine.kernel.offers.quote import Cart
 from engine.kernel.plan import Plan
 from engine.learning.active import Active
@@ -155,11 +155,18 @@ class Decider:
             return [self._fall_back(active, request, key) for active, key in zip(actives, ids, strict=True)]
 
     async def decide_offers(
-        self, merchant_id: int, placement: str, customer_id: str | None, context: Mapping[str, Any]
+        self,
+        merchant_id: int,
+        placement: str,
+        customer_id: str | None,
+        context: Mapping[str, Any],
+        *,
+        personalization: bool = True,
     ) -> HeldAnswer:
         """Return one answer that holds the offers it shows, stored on disk with the holds.
 
-        The same customer and cart get the same offers for a while. If anything fails, no offer is shown.
+        The same customer and cart get the same offers for a while. If anything fails, no offer is shown. Without
+        `personalization` none is shown either: the customer opted out.
         """
         active = self._active(merchant_id, placement)
         customer = self._hasher(merchant_id, customer_id) if customer_id else None
@@ -167,12 +174,12 @@ class Decider:
         key = decision_id(request.now)
         try:
             async with asyncio.timeout(self._timeout):
-                return await self._hold(active, request, key)
+                return await self._hold(active, request, key, personalization=personalization)
         except Exception as error:
             log.error("fell back", placements=[placement], exc_info=error)
             return HeldAnswer(self._fall_back(active, request, key), ())
 
-    async def _hold(self, active: Active, request: RequestScope, key: str) -> HeldAnswer:
+    async def _hold(self, active: Active, request: RequestScope, key: str, *, personalization: bool) -> HeldAnswer:
         """Decide until all offers of the answer are held; leave out a refused offer in the next attempt."""
         plan = active.plan
         reading = plan.intake.read(request.context)
@@ -180,33 +187,40 @@ class Decider:
         budgets = self._budgets.load(plan, asking)
         usage = await self._usage.load(request.merchant_id, request.customer) if request.customer else []
         past = CustomerPast(usage, await self._given(active, request))
-        refused: dict[str, str] = {}
+        limits = await self._budgets.limits(plan, asking)
+        refused: dict[str, str] = {} if personalization else dict.fromkeys(plan.offers, OPTED_OUT)
         for attempt in range(2 * len(plan.offers) + 1):
             state = await (budgets if attempt == 0 else self._budgets.load(plan, asking))
-            if (same := await self._same(plan, asking, state)) is not None:
+            if personalization and (same := await self._same(plan, asking, reading.values, state)) is not None:
                 return same
             answer, row, learning = self._answer(
-                active, request, past, key, OfferInput(reading, asking, state, refused)
+                active, request, past, key, OfferInput(reading, asking, state, limits, refused)
             )
             ranking = [candidate.id for candidate in answer.decision.ranking]
             transitions = transitions_of(plan, answer.decision, asking, state)
             exposures = self._exposures(answer, row)
             try:
-                await self._recorder.append(row, ranking, learning, exposures, transitions)
+                codes = await self._recorder.append(row, ranking, learning, exposures, transitions)
             except HoldRefused as error:
-                offer, budget = error.refusal
-                refused |= {offer: too_little(budget)} if budget else {}
+                offer, reason = error.refusal
+                refused |= {offer: reason} if reason else {}
                 continue
-            return HeldAnswer(answer, [transition.hold for transition in transitions])
+            held = [transition.hold for transition in transitions]
+            return HeldAnswer(answer, [hold._replace(code=codes.get(hold.id, hold.code)) for hold in held])
         raise RuntimeError("the budgets changed with every attempt to hold")
 
-    async def _same(self, plan: Plan, asking: Asking, state: BudgetState) -> HeldAnswer | None:
+    async def _same(
+        self, plan: Plan, asking: Asking, values: Mapping[str, Any], state: BudgetState
+    ) -> HeldAnswer | None:
+        """Return the answer that the customer has for the same cart already, or None."""
         row = await self._budgets.same_answer(plan, asking, state) if state.own_holds else None
         if row is None:
             return None
         decision = msgspec.json.decode(row.answer, type=Decision)
         kept = holds_of(plan, decision, state.own_holds)
         facts = Facts(msgspec.json.decode(row.facts), {}, row.customer)
+        if cart_facts(facts.values) != cart_facts(values):
+            return None
         return None if kept is None else HeldAnswer(DecisionAnswer(decision, facts, plan, row.answer.encode()), kept)
 
     async def _given(self, active: Active, request: RequestScope) -> Mapping[str, GivenChance]:
@@ -218,7 +232,8 @@ class Decider:
     async def _offers(self, plan: Plan, request: RequestScope) -> OfferInput:
         reading = plan.intake.read(request.context)
         asking = asking_of(plan, request, reading.values)
-        return OfferInput(reading, asking, await self._budgets.load(plan, asking))
+        limits = await self._budgets.limits(plan, asking)
+        return OfferInput(reading, asking, await self._budgets.load(plan, asking), limits)
 
     def _active(self, merchant_id: int, placement: str) -> Active:
         active = self._live.get(merchant_id, placement)
@@ -290,6 +305,11 @@ def facts_of(
     if request.customer and plan.reads_customer:
         values[CUSTOMER_ID] = request.customer
     return Facts(values, past, request.customer)
+
+
+def cart_facts(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts about the cart."""
+    return {name: value for name, value in values.items() if name.startswith("cart.")}
 
 
 def asking_of(plan: Plan, request: RequestScope, values: Mapping[str, Any]) -> Asking:

@@ -13,36 +13,50 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.decisions.batch_loader import BatchLoader
 from engine.intake.context import Reading
 from engine.kernel.offers import ledger
-from engine.kernel.offers.availability import Asking, BudgetState, balances_of, keys_of, unavailable
+from engine.kernel.offers.availability import (
+    CODES_USED_UP,
+    NEEDS_CUSTOMER,
+    OWN_CODE_USED,
+    Asking,
+    BudgetState,
+    balances_of,
+    cooling_down,
+    keys_of,
+    unavailable,
+)
 from engine.kernel.offers.ledger import Transition
 from engine.kernel.offers.quote import discount
 from engine.kernel.offers.worth import Prices, worthless
 from engine.kernel.plan import Plan
 from engine.model.decision import Decision
+from engine.model.documents.offer import Offer
+from engine.model.offers.code import CodeRequest
 from engine.model.offers.hold import BalanceKey, Hold
-from engine.model.timestamps import MINUTE, moment_of
+from engine.model.timestamps import MINUTE, moment_of, rfc3339
 from engine.store import decisions
 from engine.store.connection.database import Database
 from engine.store.decisions import DecisionRow
-from engine.store.offers import balances, holds
+from engine.store.offers import balances, codes, holds
 from engine.store.offers.holds import HoldOwner
-
-SAME_ANSWER_MS = 5 * MINUTE
-"""How long the same customer and cart get the same offers."""
 
 
 class OfferInput(NamedTuple):
-    """A request's facts, the budgets at a moment, and the offers refused since then, with reasons."""
+    """What was read of a request, the budgets of a moment, and offers that are left out, with reasons.
+
+    `limits` hold unless the customer has the offer already; `refused` are those that could not be held since.
+    """
 
     reading: Reading
     asking: Asking
     state: BudgetState
+    limits: Mapping[str, str] = {}
     refused: Mapping[str, str] = {}
 
     def unavailable(self, plan: Plan, prices: Prices) -> dict[str, str]:
         """Return the offers that cannot be had, or are not worth it at the prices of budgets, each with its reason."""
+        limits = {id: reason for id, reason in self.limits.items() if id not in self.state.own_holds}
         reasons = worthless(plan, self.asking.cart, prices)
-        return reasons | unavailable(plan, self.asking, self.state) | dict(self.refused)
+        return reasons | limits | unavailable(plan, self.asking, self.state) | dict(self.refused)
 
 
 class BudgetQuestion(NamedTuple):
@@ -67,11 +81,24 @@ class BudgetReader:
         owner = HoldOwner(asking.merchant_id, asking.customer, plan.placement.key)
         return self._loader.load(BudgetQuestion(owner, asking.now, tuple(keys_of(plan, asking).values())))
 
+    async def limits(self, plan: Plan, asking: Asking) -> dict[str, str]:
+        """Return the offers that codes and cooldowns leave out for this customer, each with its reason."""
+        table = plan.offer_table
+        if not (table.pools or table.own_codes or table.cooldowns):
+            return {}
+
+        async def work(connection: AsyncConnection) -> dict[str, str]:
+            reasons = await _cooling_down(connection, plan, asking)
+            return await _without_codes(connection, plan, asking) | reasons
+
+        return await self._database.look_up(work)
+
     async def same_answer(self, plan: Plan, asking: Asking, state: BudgetState) -> DecisionRow | None:
         """Return the recent decision for this cart whose offers the customer still holds, if there is one."""
         newest = max((hold.decision_id for hold in state.own_holds.values()), default="")
         own = [hold for hold in state.own_holds.values() if hold.decision_id == newest]
-        if not newest or asking.now - moment_of(newest) >= SAME_ANSWER_MS:
+        longest = plan.placement.order_limits.same_answer_minutes * MINUTE
+        if not newest or asking.now - moment_of(newest) >= longest:
             return None
         if any(hold.plan_version != plan.version or hold.cart_total != (asking.cart.total or 0) for hold in own):
             return None
@@ -97,6 +124,31 @@ async def _states(
     return {question: BudgetState(read, held) for question, held in own.items()}
 
 
+async def _without_codes(connection: AsyncConnection, plan: Plan, asking: Asking) -> dict[str, str]:
+    """Return the offers that have no code for a customer, each with its reason."""
+    (merchant_id, customer, *_), placement = asking, plan.placement.key
+    pools, own = plan.offer_table.pools, plan.offer_table.own_codes
+    empty = await codes.without_free(connection, merchant_id, placement, pools) if pools else ()
+    reasons = dict.fromkeys(empty, CODES_USED_UP)
+    if not customer:
+        return reasons | dict.fromkeys(own, NEEDS_CUSTOMER)
+    used = await codes.used_by(connection, merchant_id, placement, customer) if own else ()
+    return reasons | dict.fromkeys(used, OWN_CODE_USED)
+
+
+async def _cooling_down(connection: AsyncConnection, plan: Plan, asking: Asking) -> dict[str, str]:
+    """Return the offers that a customer redeemed too short a time ago, each with its reason."""
+    cooldowns = plan.offer_table.cooldowns
+    if not asking.customer or not cooldowns:
+        return dict.fromkeys(cooldowns, NEEDS_CUSTOMER)
+    since = asking.now - max(cooldowns.values())
+    redeemed = await holds.last_redeemed(
+        connection, asking.merchant_id, plan.placement.key, asking.customer, since=since
+    )
+    ends = {id: redeemed[id] + length for id, length in cooldowns.items() if id in redeemed}
+    return {id: cooling_down(rfc3339(end)) for id, end in ends.items() if end > asking.now}
+
+
 def transitions_of(plan: Plan, decision: Decision, asking: Asking, state: BudgetState) -> list[Transition]:
     """Return the holds that an answer takes, in its order; keep the customer's existing holds."""
     transitions = []
@@ -104,8 +156,18 @@ def transitions_of(plan: Plan, decision: Decision, asking: Asking, state: Budget
         # A candidate without an offer means "no offer" and costs nothing.
         if ranked.id in plan.offers:
             own, new = state.own_holds.get(ranked.id), new_hold(plan, ranked.id, asking, decision.decision_id)
-            transitions.append(ledger.requote(own, amount=new.amount, like=new) if own else ledger.take(new))
+            request = code_request(plan.offers[ranked.id])
+            if own is None:
+                transitions.append(ledger.take(new, request))
+            else:
+                kept = ledger.requote(own, amount=new.amount, like=new)
+                transitions.append(kept if own.code else kept._replace(code=request))
     return transitions
+
+
+def code_request(offer: Offer, code: str = "", *, exact: bool = False) -> CodeRequest | None:
+    """Return the request for a code of an offer; None where it has none, or one for everybody."""
+    return None if offer.codes == "fixed" else CodeRequest(offer.codes, code, exact)
 
 
 def new_hold(plan: Plan, id: str, asking: Asking, decision_id: str) -> Hold:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -25,6 +25,7 @@ from engine.model.placement import Placement
 from engine.store import accounts, decisions, folds, outcomes, plans
 from engine.store.decisions import DecisionRow
 from engine.store.folds import Sums
+from engine.store.offers import holds
 from engine.store.outcomes import OutcomeRow
 
 Status = Literal["recorded", "duplicate", "conflict", "unknown_decision", "invalid"]
@@ -79,6 +80,7 @@ class OutcomeProcessor:
         sound = [row for row, refusal in zip(placed, refusals, strict=True) if refusal is None]
         new = _first_reports(sound, await outcomes.append_new(connection, sound))
         await self._add_credit(connection, list(new.values()), reported, sums)
+        await _announce_shown(connection, new.values())
         repeated = [row for row in sound if new.get(row.key) is not row]
         stored = {**await outcomes.stored(connection, repeated), **new} if repeated else new
         return [refusal or _receipt(row, stored[row.key]) for row, refusal in zip(placed, refusals, strict=True)]
@@ -150,6 +152,13 @@ class OutcomeProcessor:
         state = DecisionState(row, learning, read_answer(row.answer), before, closed=row.closes_at is None)
         fold(sums, state, sign=-1)
         fold(sums, state._replace(outcomes=after))
+
+
+async def _announce_shown(connection: AsyncConnection, new: Iterable[OutcomeRow]) -> None:
+    """Tell others which offers customers have seen."""
+    shown = [row for row in new if row.type == "shown" and row.decision_id is not None]
+    if shown:
+        await holds.shown(connection, shown)
 
 
 async def close_due(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -35,6 +35,8 @@ from engine.store.outcomes import OutcomeRow
 
 log = structlog.get_logger()
 
+Codes = Mapping[str, str]
+"""Codes by the hold that they were given to."""
 MOST_QUEUED = 20_000
 """The maximum number of waiting decisions; long ones count more than once."""
 MOST_OUTCOMES_QUEUED = 100_000
@@ -74,7 +76,7 @@ class DecisionEntry:
         learning: Learning,
         exposures: Sequence[Exposure],
         holds: Sequence[Transition],
-        done: asyncio.Future[None],
+        done: asyncio.Future[Codes],
     ) -> None:
         self.row = row
         self.holds = holds
@@ -82,6 +84,13 @@ class DecisionEntry:
         self.ranking = ranking
         self.learning = learning
         self.done = done
+
+
+class HoldsTaken(NamedTuple):
+    """The decisions of a group whose holds were refused, and the codes that the holds of the others got."""
+
+    refused: dict[DecisionEntry, Refusal]
+    codes: Codes
 
 
 class HoldRefused(Exception):
@@ -171,13 +180,13 @@ class Recorder:
         learning: Learning,
         exposures: Sequence[Exposure] = (),
         holds: Sequence[Transition] = (),
-    ) -> asyncio.Future[None]:
+    ) -> asyncio.Future[Codes]:
         """Log a decision; the future is done after the commit. Raise `Overloaded` if the queue is full.
 
-        The holds of its offers are taken in the same transaction. If one is refused, the decision is not logged, and
-        the future raises `HoldRefused`.
+        The holds of its offers are taken in the same transaction, and the future gives the codes that they got. If one
+        is refused, the decision is not logged, and the future raises `HoldRefused`.
         """
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[Codes] = asyncio.get_running_loop().create_future()
         self._entries.put(
             row.merchant_id, row.id, DecisionEntry(row, ranking, learning, exposures, holds, done), cost=_cost(row)
         )
@@ -269,11 +278,11 @@ class Recorder:
         """Commit a group in one transaction; `uncertain` leaves out decisions that an earlier commit has stored."""
         sums = Sums()
 
-        async def work(connection: AsyncConnection) -> tuple[list[list[Receipt]], dict[DecisionEntry, Refusal]]:
+        async def work(connection: AsyncConnection) -> tuple[list[list[Receipt]], HoldsTaken]:
             new = await _missing(connection, group.entries) if uncertain else group.entries
-            refused = await _take_holds(connection, new)
-            if refused:
-                new = [entry for entry in new if entry not in refused]
+            taken = await _take_holds(connection, new)
+            if taken.refused:
+                new = [entry for entry in new if entry not in taken.refused]
             await decisions.append(connection, [entry.row for entry in new])
             _count_pending(sums, new)
             sums.exposures.extend(exposure for entry in new for exposure in entry.exposures)
@@ -283,17 +292,17 @@ class Recorder:
             await rollups.add_firsts(connection, _firsts(new))
             receipts = await self._process(connection, group.reports, sums) if group.reports else []
             await folds.add(connection, sums)
-            return receipts, refused
+            return receipts, taken
 
-        receipts, refused = await self._database.transact(work)
+        receipts, taken = await self._database.transact(work)
         self.exposed.add(sums.exposures)
         for entry in group.entries:
             if entry.done.done():
                 continue
-            if entry in refused:
-                entry.done.set_exception(HoldRefused(refused[entry]))
+            if entry in taken.refused:
+                entry.done.set_exception(HoldRefused(taken.refused[entry]))
             else:
-                entry.done.set_result(None)
+                entry.done.set_result(taken.codes)
         for report, receipt in zip(group.reports, receipts, strict=True):
             if not report.done.done():
                 report.done.set_result(receipt)
@@ -330,13 +339,13 @@ async def _missing(connection: AsyncConnection, entries: list[DecisionEntry]) ->
     return [entry for entry in entries if entry.row.id not in logged]
 
 
-async def _take_holds(connection: AsyncConnection, entries: list[DecisionEntry]) -> dict[DecisionEntry, Refusal]:
-    """Take the holds of decisions that show offers; return the refused ones."""
+async def _take_holds(connection: AsyncConnection, entries: list[DecisionEntry]) -> HoldsTaken:
+    """Take the holds of decisions that show offers."""
     holding = [entry for entry in entries if entry.holds]
     if not holding:
-        return {}
-    refused = await holds.take(connection, [entry.holds for entry in holding], now=now_ms())
-    return {holding[index]: refusal for index, refusal in refused.items()}
+        return HoldsTaken({}, {})
+    refused, codes = await holds.take(connection, [entry.holds for entry in holding], now=now_ms())
+    return HoldsTaken({holding[index]: refusal for index, refusal in refused.items()}, codes)
 
 
 def _count_pending(sums: Sums, entries: list[DecisionEntry]) -> None:

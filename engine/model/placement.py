@@ -16,7 +16,7 @@ from engine.model.documents.field_types import Currency as Currency
 from engine.model.documents.field_types import Id as Id
 from engine.model.documents.field_types import Label as Label
 from engine.model.documents.field_types import Moment as Moment
-from engine.model.documents.offer import Offer
+from engine.model.documents.offer import Offer, OrderLimits
 
 Country = Annotated[str, Meta(pattern=r"\A[A-Z]{2}\Z", description="ISO 3166-1 alpha-2.")]
 Limit = Amount | Annotated[dict[Currency, Amount], Meta(min_length=1, max_length=200)]
@@ -122,6 +122,7 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     margin_percent: Percent = 30.0
     typical_amount: Amount = 5000
     holdback: Holdback | None = None
+    order_limits: OrderLimits = OrderLimits()
 
     @property
     def learns_choices(self) -> bool:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.kernel.offers import ledger
 from engine.kernel.offers.ledger import Transition
 from engine.model.errors import Conflict, KeyReused
+from engine.model.offers.code import CodeRequest
 from engine.model.offers.hold import Hold
 from engine.store.connection.database import Database
 from engine.store.connection.inline import Work
@@ -42,11 +43,11 @@ class Holds:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def take(self, hold: Hold, *, now: int) -> Hold:
-        """Hold an offer outside a decision; raise `Conflict` where a budget has too little left."""
+    async def take(self, hold: Hold, code: CodeRequest | None = None, *, now: int) -> Hold:
+        """Hold an offer outside a decision; raise `Conflict` where a budget has too little left, or no code is free."""
 
         async def work(connection: AsyncConnection) -> Hold:
-            return await taken(connection, ledger.take(hold), now=now)
+            return await taken(connection, ledger.take(hold, code), now=now)
 
         return await self._database.transact(work)
 
@@ -98,11 +99,12 @@ class Holds:
 
 
 async def taken(connection: AsyncConnection, transition: Transition, *, now: int) -> Hold:
-    """Take what a transition holds; raise `Conflict` that names the budget that has too little left."""
+    """Take what a transition holds; raise `Conflict` with the reason where that cannot be."""
     hold = transition.hold
-    for refusal in (await holds.take(connection, [[transition]], now=now)).values():
-        raise Conflict(f"budget “{refusal.budget}” has too little left: “{hold.offer}” takes off {hold.amount}")
-    return hold
+    refused, codes = await holds.take(connection, [[transition]], now=now)
+    for refusal in refused.values():
+        raise Conflict(f"{refusal.reason}: “{hold.offer}” takes off {hold.amount}")
+    return hold._replace(code=codes.get(hold.id, hold.code))
 
 
 async def _same_hold(connection: AsyncConnection, merchant_id: int, idempotency: Idempotency) -> Hold:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -10,11 +10,18 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.decisions.customers import Hasher
-from engine.decisions.offer_holds import BudgetReader, new_hold
+from engine.decisions.offer_holds import BudgetReader, code_request, new_hold
 from engine.decisions.recorder import Recorder
 from engine.kernel.kernel import limits_for
-from engine.kernel.offers import ledger
-from engine.kernel.offers.availability import Asking, unavailable, window_reason
+from engine.kernel.offers import ledger, stacking
+from engine.kernel.offers.availability import (
+    CODES_USED_UP,
+    NEEDS_CUSTOMER,
+    OWN_CODE_USED,
+    Asking,
+    unavailable,
+    window_reason,
+)
 from engine.kernel.offers.quote import Cart, discount
 from engine.kernel.plan import Plan, PlanDocument, offers_of
 from engine.learning.live import Live
@@ -25,31 +32,30 @@ from engine.model.offers.hold import Hold
 from engine.model.outcome import OutcomeRow
 from engine.model.standard_vocabulary import CUSTOMER_ID
 from engine.model.timestamps import MINUTE, rfc3339
+from engine.offers.codes import Codes, OfferRequest, TypedCode
 from engine.offers.holds import Holds, Idempotency, taken
 from engine.store import plans
 from engine.store.offers import holds
 
 log = structlog.get_logger()
 
-
-class OfferRequest(NamedTuple):
-    """Which offer is asked for, by id or by code, by whom, and with which facts of the checkout."""
-
-    placement: str
-    offer_id: str
-    code: str
-    customer_id: str
-    context: Mapping[str, Any]
+OF_CODES = (CODES_USED_UP, NEEDS_CUSTOMER, OWN_CODE_USED)
+"""Reasons that do not count for a code that was typed in."""
 
 
 class OfferQuote(NamedTuple):
-    """What an offer takes off now; `reason` says why it may not be used, and is empty where it may."""
+    """What an offer takes off now; `reason` says why it may not be used, and is empty where it may.
+
+    `code` is the one that was typed in, if it belongs to one hold alone; `own` is the customer's hold that has it.
+    """
 
     plan: Plan
     offer_id: str
     asking: Asking
     discount: int
     reason: str
+    code: str = ""
+    own: Hold | None = None
 
     @property
     def offer(self) -> Offer:
@@ -64,34 +70,57 @@ class Purchase(NamedTuple):
     order_id: str = ""
 
 
+class OfferStores(NamedTuple):
+    """What redemptions read and write."""
+
+    holds: Holds
+    budgets: BudgetReader
+    codes: Codes
+
+
 class Redemptions:
     """Everything that spends budgets outside of decisions."""
 
-    def __init__(self, own: Holds, budgets: BudgetReader, live: Live, hasher: Hasher, recorder: Recorder) -> None:
-        self._holds = own
+    def __init__(self, stores: OfferStores, live: Live, hasher: Hasher, recorder: Recorder) -> None:
+        self._holds, self._budgets, self._codes = stores
         self._live = live
         self._hasher = hasher
         self._recorder = recorder
-        self._budgets = budgets
 
     async def quote(self, merchant_id: int, request: OfferRequest, *, now: int) -> OfferQuote:
         """Return what an offer takes off now, by the rules, limits and budgets in force; stores nothing."""
         active = self._live.get(merchant_id, request.placement)
-        offer_id = _find(active.plan, request) if active is not None else None
-        if active is None or offer_id is None:
+        if active is None:
             raise NotFound("there is no such offer", field="code" if request.code else "offer_id")
         plan = active.plan
         customer = self._hasher(merchant_id, request.customer_id) if request.customer_id else ""
+        typed = await self._codes.typed(plan, merchant_id, request, customer, now=now)
+        offer_id = _find(plan, request) if typed is None else typed.offer
+        if offer_id is None:
+            raise NotFound("there is no such offer", field="code" if request.code else "offer_id")
         values, _ = plan.intake.read(request.context)
         asking = Asking(merchant_id, customer, Cart.of(values), now, plan.document.currency)
+        reason = await self._reason(plan, offer_id, asking, values, typed)
+        amount = discount(plan.offers[offer_id], asking.cart)
+        code, own = (typed.code, typed.own) if typed is not None else ("", None)
+        return OfferQuote(plan, offer_id, asking, amount, reason, code, own)
+
+    async def _reason(
+        self, plan: Plan, offer_id: str, asking: Asking, values: dict[str, Any], typed: TypedCode | None
+    ) -> str:
+        """Return why an offer may not be used; empty where it may."""
+        if typed is not None and (typed.reason or typed.own):
+            return typed.reason
         state = await self._budgets.load(plan, asking)
-        derive(values, {}, now=rfc3339(now))
-        if customer and plan.reads_customer:
-            values[CUSTOMER_ID] = customer
-        values[UNAVAILABLE] = unavailable(plan, asking, state._replace(own_holds={}))
-        limits = limits_for(plan, values, plan.compiled.evaluate(values).fired)
-        reason = next((excluded.reason for excluded in limits.excluded if excluded.id == offer_id), "")
-        return OfferQuote(plan, offer_id, asking, discount(plan.offers[offer_id], asking.cart), reason)
+        derive(values, {}, now=rfc3339(asking.now))
+        if asking.customer and plan.reads_customer:
+            values[CUSTOMER_ID] = asking.customer
+        limits = await self._budgets.limits(plan, asking)
+        if typed is not None and limits.get(offer_id) in OF_CODES:
+            del limits[offer_id]
+        values[UNAVAILABLE] = limits | unavailable(plan, asking, state._replace(own_holds={}))
+        excluded = limits_for(plan, values, plan.compiled.evaluate(values).fired).excluded
+        return next((candidate.reason for candidate in excluded if candidate.id == offer_id), "")
 
     async def hold(self, quote: OfferQuote, idempotency: Idempotency | None = None) -> Hold:
         """Hold what was quoted; raise `Conflict` where it may not be used."""
@@ -100,8 +129,11 @@ class Redemptions:
         async def work(connection: AsyncConnection) -> Hold:
             if quote.reason:
                 raise Conflict(f"“{quote.offer_id}” cannot be used: {quote.reason}", field="offer_id")
+            if quote.own is not None:
+                return quote.own
             new = new_hold(quote.plan, quote.offer_id, asking, "")
-            return await taken(connection, ledger.take(new), now=asking.now)
+            request = code_request(quote.offer, quote.code, exact=bool(quote.code))
+            return await taken(connection, ledger.take(new, request), now=asking.now)
 
         return await self._holds.once(asking.merchant_id, idempotency, work, now=asking.now)
 
@@ -124,19 +156,24 @@ class Redemptions:
 
     async def _redeemed(self, connection: AsyncConnection, merchant_id: int, purchase: Purchase, now: int) -> Hold:
         cart = purchase.cart
+        others = await self._others(connection, merchant_id, purchase)
         hold = await holds.lock(connection, merchant_id, purchase.hold_id)
         if cart.currency not in (None, hold.currency):
             raise Conflict(f"hold “{hold.id}” is in {hold.currency}", field="cart/currency")
-        offer = await self._offer_of(connection, hold)
+        plan = await self._plan_of(connection, hold)
+        offer = _offer_of(plan, hold)
         # Without a total, the cart is the one that was held for.
         amount = discount(offer, cart) if cart.total is not None else min(discount(offer, cart), hold.amount)
+        if others and hold.state in ("live", "expired"):
+            await self._refuse_combination(connection, offer, hold, others)
+        total = hold.cart_total if cart.total is None else cart.total
+        amount = stacking.limited(amount, plan, hold, total, others)
         if hold.state == "expired":
             hold = await self._revived(connection, hold, amount, now)
         elif hold.state == "live" and amount > hold.amount:
             larger = ledger.requote(hold, amount=amount, like=hold)
             hold = await taken(connection, larger, now=now)
-        total = hold.cart_total if cart.total is None else cart.total
-        transition = ledger.redeem(hold, discount=amount, cart_total=total, order_id=purchase.order_id)
+        transition = ledger.redeem(hold, discount=amount, cart_total=total, order_id=purchase.order_id, redeemed_at=now)
         await holds.apply(connection, transition, now=now)
         return transition.hold
 
@@ -156,20 +193,40 @@ class Redemptions:
         reason = window_reason(offer, now) if offer is not None else "is no longer offered"
         if reason or offer is None:
             raise Conflict(f"hold “{hold.id}” expired, and the offer {reason}", field="hold_id")
-        transition = ledger.revive(hold, amount=amount, expires_at=now + offer.hold_minutes * MINUTE)
+        expires_at, request = now + offer.hold_minutes * MINUTE, code_request(offer, hold.code)
+        transition = ledger.revive(hold, amount=amount, expires_at=expires_at, code=request)
         return await taken(connection, transition, now=now)
 
-    async def _offer_of(self, connection: AsyncConnection, hold: Hold) -> Offer:
-        """Return the offer as it was shown."""
+    async def _others(self, connection: AsyncConnection, merchant_id: int, purchase: Purchase) -> list[Hold]:
+        """Return what else was redeemed on the order, which stays so until the transaction ends."""
+        hold = await holds.get(connection, merchant_id, purchase.hold_id)
+        return await holds.of_order(connection, hold, purchase.order_id)
+
+    async def _refuse_combination(
+        self, connection: AsyncConnection, offer: Offer, hold: Hold, others: Sequence[Hold]
+    ) -> None:
+        """Raise `Conflict` where an offer, or another one on its order, is to be redeemed alone."""
+        for other in others:
+            plan = await self._plan_of(connection, other)
+            if not (offer.stackable and _offer_of(plan, other).stackable):
+                raise Conflict(f"“{hold.offer}” cannot be combined with “{other.offer}” on one order", field="order_id")
+
+    async def _plan_of(self, connection: AsyncConnection, hold: Hold) -> PlanDocument:
+        """Return the plan by which an offer was shown."""
         active = self._live.get(hold.merchant_id, hold.placement)
         if active is not None and active.plan.version == hold.plan_version:
-            return active.plan.offers[hold.offer]
+            return active.plan.document
         row = await plans.get(connection, hold.merchant_id, hold.placement, hold.plan_version)
-        document = msgspec.json.decode(row.document, type=PlanDocument) if row is not None else None
-        offer = offers_of(document.candidates).get(hold.offer) if document is not None else None
-        if offer is None:
+        if row is None:
             raise NotFound(f"the offer of hold “{hold.id}” is no longer stored", field="hold_id")
-        return offer
+        return msgspec.json.decode(row.document, type=PlanDocument)
+
+
+def _offer_of(plan: PlanDocument, hold: Hold) -> Offer:
+    offer = offers_of(plan.candidates).get(hold.offer)
+    if offer is None:
+        raise NotFound(f"the offer of hold “{hold.id}” is no longer stored", field="hold_id")
+    return offer
 
 
 def _find(plan: Plan, request: OfferRequest) -> str | None:

@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.clock import now_ms
 from engine.configuration.drafts import Drafts
-from engine.kernel.plan import PlanDocument
+from engine.kernel.plan import PlanDocument, offers_of
 from engine.model.actor import Actor
 from engine.model.errors import Conflict, NotFound, invalid
 from engine.model.placement import RuleDocument
@@ -58,7 +58,7 @@ class Period(NamedTuple):
 class Subject(msgspec.Struct, frozen=True):
     """The rules that were tried: the draft at a revision, None for other rules; `without` names a rule left out.
 
-    For a variant of an experiment: their ids, and a digest of what was asked.
+    For a variant of an experiment: their ids, and a digest of what was asked. For the cost of an offer: its id.
     """
 
     revision: int | None = None
@@ -66,6 +66,7 @@ class Subject(msgspec.Struct, frozen=True):
     experiment: str = ""
     variant: str = ""
     digest: str = ""
+    offer: str = ""
 
 
 class Preview(Standing, frozen=True, kw_only=True):
@@ -141,6 +142,7 @@ class Previews:
             placement=placement,
             draft=msgspec.json.encode(subject).decode(),
             experiment=subject.experiment,
+            offer=subject.offer,
             since=period.since,
             until=period.until,
             started_by=actor.name,
@@ -163,6 +165,7 @@ class Previews:
             now,
             period.limit,
             audience,
+            subject.offer,
         )
         self._tasks[id] = asyncio.create_task(self._run(id, job), name=f"preview {id}")
         self._tasks[id].add_done_callback(lambda _: self._tasks.pop(id, None))
@@ -175,9 +178,24 @@ class Previews:
             raise NotFound(f"there is no preview “{id}”", field="id")
         return row
 
-    async def newest(self, merchant_id: int, placement: str) -> Preview | None:
-        """The last one that was started for a placement."""
-        return await self._find(lambda connection: previews.newest(connection, merchant_id, placement))
+    async def start_offer(self, actor: Actor, placement: str, offer: str, period: Period) -> Preview:
+        """Ask what an offer of the placement's draft would have cost if it had been shown in a period.
+
+        Raise `NotFound` where the draft has no such offer.
+        """
+        _, document = await self._drafts.plan(actor.merchant_id, placement)
+        if offer not in offers_of(document.candidates):
+            raise NotFound(f"there is no offer “{offer}”", field="offer")
+        candidates = tuple(
+            msgspec.structs.replace(candidate, enabled=True) if candidate.id == offer else candidate
+            for candidate in document.candidates
+        )
+        document = msgspec.structs.replace(document, candidates=candidates)
+        return await self.start(actor, document, period, subject=Subject(offer=offer))
+
+    async def newest(self, merchant_id: int, placement: str, *, offer: str = "") -> Preview | None:
+        """Return the last one that was started for a placement's rules, or for the cost of an offer."""
+        return await self._find(lambda connection: previews.newest(connection, merchant_id, placement, offer=offer))
 
     async def cancel(self, merchant_id: int, id: str) -> Preview:
         """End a preview that runs; one that has ended stays as it is."""

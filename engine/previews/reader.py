@@ -14,14 +14,17 @@ import msgspec
 
 import rules
 from engine.kernel.beliefs import Knowledge
+from engine.kernel.offers.availability import NOTHING_OFF
+from engine.kernel.offers.quote import Cart, discount
 from engine.kernel.plan import Plan, PlanDocument
 from engine.kernel.scores import AnyBeliefs
 from engine.learning.active import Active, DecidingPlan, compile_plan
 from engine.learning.credit_settings import Learning
 from engine.learning.outcome_effects import AnswerHead, CandidateId, credit_of
-from engine.model.facts import Facts, History
+from engine.model.facts import UNAVAILABLE, Facts, History
+from engine.model.timestamps import DAY, moment_of
 from engine.previews.estimation.comparison import Case, Comparison, PlanKey, batches, read_logged
-from engine.previews.estimation.totals import Totals
+from engine.previews.estimation.totals import Totals, number_of
 from engine.store import beliefs as snapshots
 from engine.store import outcomes, plans, previews
 from engine.store.beliefs import Snapshot
@@ -40,7 +43,8 @@ _history = msgspec.json.Decoder(History).decode
 class PreviewJob(msgspec.Struct, frozen=True):
     """The plan and the decisions to try it on; times in epoch milliseconds, `url` as for `open_database`.
 
-    Only decisions in the `audience` count, which is a condition over facts, or None for all.
+    Only decisions in the `audience` count, which is a condition over facts, or None for all. With an `offer`, its
+    discounts are counted.
     """
 
     url: str
@@ -52,6 +56,7 @@ class PreviewJob(msgspec.Struct, frozen=True):
     now: int
     limit: int
     audience: Any = None
+    offer: str = ""
 
 
 class CaseReader:
@@ -92,7 +97,8 @@ class CaseReader:
         if then is None:
             totals.lost += 1
             return None
-        values, is_over = _values(row.facts), row.closes_at is None or row.closes_at <= self._job.now
+        logged_values = _values(row.facts)
+        values, is_over = self._with_offer(logged_values), row.closes_at is None or row.closes_at <= self._job.now
         if self._audience is not None and not self._audience.evaluate(values).fired:
             return None
         key = (row.plan_version, then.experiments.pick(Facts(values, {}, row.customer), row.id).key.variants)
@@ -105,8 +111,9 @@ class CaseReader:
         )
         totals.counted += is_over
         bounded = comparison.bounded(values, firing.fired, logged)
-        if bounded.same:
+        if bounded.same and values.get(UNAVAILABLE) == logged_values.get(UNAVAILABLE):
             totals.stays(logged.order)
+            self._count_offer(totals, logged.order, Facts(values, {}, row.customer), row.id)
             return None
         history = _history(row.history) if row.history != "{}" else {}
         facts = Facts(values, history, row.customer)
@@ -128,12 +135,33 @@ class CaseReader:
         redone = comparison.redone(batch, self._believed(batch, (DRAFT, key[1])))
         for case, order in zip(batch, redone.orders, strict=True):
             totals.moves(case, order)
+            self._count_offer(totals, order, case.facts, case.id)
         # Its window, and not whether something happened: those of which one hears early are not like the others.
         if batch[0].is_over:
             then = self._believed(batch, key)
             succeeded = [self._succeeded(case, events.get(case.id)) for case in batch]
             revalued = bounded.before.limits.bounds.values != bounded.draft.limits.bounds.values
             totals.weighs(batch, comparison.weighed(batch, redone, then, succeeded), revalued=revalued)
+
+    def _with_offer(self, values: dict[str, object]) -> dict[str, object]:
+        """Return facts of then in which only the cart decides whether the offer that is asked about can be had."""
+        offer = self._draft.plan.offers.get(self._job.offer)
+        if offer is None:
+            return values
+        cart = Cart.of(values)
+        unavailable = values.get(UNAVAILABLE)
+        reasons = dict(unavailable) if isinstance(unavailable, dict) else {}
+        reasons.pop(self._job.offer, None)
+        currency = cart.currency or self._draft.plan.document.currency
+        if currency not in (None, offer.currency) or not discount(offer, cart):
+            reasons[self._job.offer] = NOTHING_OFF
+        return {**values, UNAVAILABLE: reasons}
+
+    def _count_offer(self, totals: Totals, order: Sequence[str], facts: Facts, id: str) -> None:
+        offer = self._draft.plan.offers.get(self._job.offer)
+        if offer is not None and self._job.offer in order:
+            amount = discount(offer, Cart.of(facts.values))
+            totals.discounts.append(amount, number_of(facts.customer or id), moment_of(id) // DAY)
 
     def _believed(self, batch: Sequence[Case], key: PlanKey) -> list[AnyBeliefs]:
         versions = dict.fromkeys(case.beliefs_version for case in batch)

@@ -21,6 +21,7 @@ import msgspec
 from engine.clock import now_ms
 from engine.kernel.plan import Plan, PlanDocument
 from engine.model.timestamps import first_id_of, moment_of
+from engine.previews.estimation.offer_cost import cost_of
 from engine.previews.estimation.result import Result, result_of
 from engine.previews.estimation.totals import Totals
 from engine.previews.reader import PreviewJob, begin, give_way, read_piece
@@ -69,6 +70,8 @@ def preview(job: PreviewJob) -> Result:
     documents = asyncio.run(_documents(job, sorted(totals.versions)))
     first_at, last_at = (moment_of(ids[0]), moment_of(ids[-1])) if ids else (job.since, job.until)
     result = result_of(totals, draft, documents, first_at=first_at, last_at=last_at)
+    if job.offer:
+        result = msgspec.structs.replace(result, offer=cost_of(totals.discounts))
     return msgspec.structs.replace(result, seconds=round(time.monotonic() - began, 1))
 
 

@@ -38,6 +38,7 @@ class PreviewRow(Standing, frozen=True, kw_only=True):
     draft: str
     result: str | None = None
     experiment: str = ""
+    offer: str = ""
 
 
 class LogRow(NamedTuple):
@@ -65,9 +66,11 @@ async def get(connection: AsyncConnection, merchant_id: int, id: str) -> Preview
     return await _first(connection, select(previews).where(previews.c.merchant_id == merchant_id, previews.c.id == id))
 
 
-async def newest(connection: AsyncConnection, merchant_id: int, placement: str) -> PreviewRow | None:
-    """The newest one of the placement's rules."""
-    where = _of_experiment(merchant_id, placement, "")
+async def newest(
+    connection: AsyncConnection, merchant_id: int, placement: str, *, offer: str = ""
+) -> PreviewRow | None:
+    """Return the newest one of the placement's rules, or of an offer's cost."""
+    where = (*_of_experiment(merchant_id, placement, ""), previews.c.offer == offer)
     return await _first(connection, select(previews).where(*where).order_by(previews.c.started_at.desc()).limit(1))
 
 

@@ -10,8 +10,9 @@ from engine.model.documents.offer import OfferBudget
 from engine.model.errors import Conflict, NotFound
 from engine.model.offers.hold import Balance
 from engine.model.timestamps import MINUTE, rfc3339
+from engine.offers.codes import OfferRequest
 from engine.offers.holds import Idempotency
-from engine.offers.redemptions import OfferRequest, Purchase
+from engine.offers.redemptions import Purchase
 from engine.store import outcomes
 from tests.factories import rule
 from tests.offers import ask, balance, offered, open_offers, redeem, verified

@@ -1,34 +1,21 @@
-"""Offers on the pages of the admin."""
+"""Offers and budgets on the pages of the admin."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.serving import Server, Side
+from tests.web.offer_shop import OFFER, open_offer
 from tests.web.people import Person, person_of
 from web.openapi import examples
 
-OFFER = {
-    "currency": "EUR",
-    "benefit": {"type": "percentage", "percent": 10, "maximum": 2000},
-    "budgets": ["spring"],
-    "texts": {"en": {"title": "10% off", "terms": "Once"}},
-}
 PAGE = "/admin/placements/offers/candidates/ten"
 
 
 @pytest.fixture
 def person(server: Server, side: Side) -> Person:
     """An admin of a merchant with one offer, paid by the budget `spring`."""
-    created = person_of(server, side)
-    for path, document in (
-        ("/v1/budgets", {**examples.BUDGET, "amount": 1000}),
-        ("/v1/placements", {"key": "offers", "name": "Offers"}),
-        ("/v1/placements/offers/candidates", {"id": "ten", "label": "Ten percent", "offer": OFFER}),
-    ):
-        answer = side.client.post(path, json=document)
-        assert answer.status_code == 201, answer.text
-    return created
+    return open_offer(server, side)
 
 
 def test_a_candidates_form_keeps_its_offer(person: Person, side: Side) -> None:
@@ -173,176 +160,3 @@ def test_a_cap_goes_into_the_draft_under_review(server: Server, person: Person, 
     assert "Saved in the draft" in answer.text
     assert side.client.get("/v1/budgets/spring").json()["amount"] == 1000
     assert "/budgets/spring" in person.get("/admin/placements/offers/changes")
-
-
-# The form of an offer
-
-NEW = {
-    "id": "five",
-    "label": "Five off",
-    "benefit": "fixed_amount",
-    "most": "5",
-    "budget:spring": "on",
-    "title": "5 euros off",
-    "terms": "Once",
-    "code": "FIVE",
-    "min_amount": "20",
-    "enabled": "on",
-}
-
-
-def test_an_offer_is_added_on_its_page(person: Person, side: Side) -> None:
-    assert person.send("/admin/offers/new", **NEW).status_code == 303
-    stored = side.client.get("/v1/placements/offers/candidates/five").json()
-    offer = stored["offer"]
-    assert (offer["benefit"], offer["budgets"], offer["code"]) == (
-        {"type": "fixed_amount", "amount": 500},
-        ["spring"],
-        "FIVE",
-    )
-    assert offer["texts"] == {"en": {"title": "5 euros off", "terms": "Once"}}
-    assert stored["min_amount"] == 2000
-    assert stored["position"] > side.client.get("/v1/placements/offers/candidates/ten").json()["position"]
-
-
-def test_a_saved_offer_keeps_what_the_form_does_not_show(person: Person, side: Side) -> None:
-    path, page = "/v1/placements/offers/candidates/ten", "/admin/offers/ten"
-    texts = {**OFFER["texts"], "de": {"title": "10 % Rabatt", "terms": ""}}  # type: ignore[dict-item]
-    full = {**OFFER, "texts": texts, "ends_at": "2100-01-01T00:00:00Z", "hold_minutes": 30}
-    document = {"id": "ten", "label": "Ten", "countries": ["DE"], "offer": full}
-    side.client.put(path, json=document, headers={"if-match": "*"})
-    changed = {
-        **NEW,
-        "id": "",
-        "benefit": "percentage",
-        "percent": "12,5",
-        "most": "30",
-        "version": person.version(page),
-        "ends_at": "2100-01-01T01:00",
-        "languages": "2",
-        "locale": "en",
-        "locale.1": "de",
-        "title.1": "10 % Rabatt",
-    }
-    assert "Saved and in force" in person.send(page, **changed).text
-    stored = side.client.get(path).json()
-    assert (stored["label"], stored["countries"]) == ("Five off", ["DE"])
-    assert stored["offer"]["benefit"] == {"type": "percentage", "percent": 12.5, "maximum": 3000}
-    assert (stored["offer"]["ends_at"], stored["offer"]["hold_minutes"]) == ("2100-01-01T00:00:00Z", 30)
-    assert list(stored["offer"]["texts"]) == ["en", "de"]
-
-
-@pytest.mark.parametrize(
-    ("changes", "text"),
-    [
-        ({"budget:spring": None}, "Choose at least one budget"),
-        ({"most": ""}, "Must be more than 0"),
-        ({"benefit": "percentage", "percent": "0"}, "more than 0 and at most 100"),
-        ({"benefit": "free_shipping", "most": "0"}, "the most that one use may cost"),
-        ({"title": ""}, "Give customers a title"),
-        ({"code": "a b"}, "letters, digits"),
-        ({"benefit": "cash"}, "Choose what it takes off"),
-        ({"starts_at": "tomorrow"}, "Must be a day and a time."),
-        ({"starts_at": "2026-12-02T10:00", "ends_at": "2026-12-02T10:00"}, "Must be after the start"),
-        ({"languages": "2", "locale.1": "German", "title.1": "Rabatt"}, "Use a language code"),
-        ({"languages": "2", "locale.1": "en", "title.1": "Again"}, "This language has its texts above."),
-        ({"languages": "2", "locale.1": "de", "terms.1": "Einmal"}, "Give customers a title"),
-    ],
-)
-def test_an_offer_that_makes_no_sense_is_refused(person: Person, changes: dict[str, str | None], text: str) -> None:
-    values = {name: value for name, value in (NEW | changes).items() if value is not None}
-    answer = person.send("/admin/offers/new", **values)
-    assert answer.status_code == 422
-    assert text in answer.text
-    assert answer.text.count('aria-invalid="true"') + answer.text.count('class="field-error"') >= 1
-    for name, value in values.items():
-        assert not name.startswith(("title", "terms", "locale", "starts_at")) or value in answer.text
-
-
-# Window, languages and the card
-
-
-def test_a_window_is_on_the_merchants_clock(person: Person, side: Side) -> None:
-    window = {"starts_at": "2026-07-01T00:00", "ends_at": "2026-12-01T18:30"}
-    assert person.send("/admin/offers/new", **NEW, **window).status_code == 303
-    offer = side.client.get("/v1/placements/offers/candidates/five").json()["offer"]
-    assert (offer["starts_at"], offer["ends_at"]) == ("2026-07-01T00:00:00+02:00", "2026-12-01T18:30:00+01:00")
-    page = person.get("/admin/offers/five")
-    assert 'value="2026-07-01T00:00"' in page
-    assert 'value="2026-12-01T18:30"' in page
-
-
-def test_a_window_that_is_left_alone_stays_as_it_is(person: Person, side: Side) -> None:
-    path, page = "/v1/placements/offers/candidates/ten", "/admin/offers/ten"
-    exact = {**OFFER, "starts_at": "2026-11-01T09:00:30.5Z"}
-    side.client.put(path, json={"id": "ten", "label": "Ten", "offer": exact}, headers={"if-match": "*"})
-    sent = {**NEW, "starts_at": "2026-11-01T10:00", "version": person.version(page)}
-    assert person.send(page, **sent).status_code == 200
-    assert side.client.get(path).json()["offer"]["starts_at"] == "2026-11-01T09:00:30.5Z"
-
-
-def test_a_language_is_added_and_removed(person: Person, side: Side) -> None:
-    answer = person.send("/admin/offers/new", **NEW, locale="en", act="language_add")
-    assert answer.status_code == 200
-    assert 'name="title.1"' in answer.text
-    assert 'value="5 euros off"' in answer.text
-    assert side.client.get("/v1/placements/offers/candidates/five").status_code == 404
-    german = {"languages": "2", "locale": "en", "locale.1": "de", "title.1": "5 Euro weniger", "terms.1": "Einmal"}
-    assert person.send("/admin/offers/new", **NEW, **german).status_code == 303
-    path, page = "/v1/placements/offers/candidates/five", "/admin/offers/five"
-    assert side.client.get(path).json()["offer"]["texts"]["de"] == {"title": "5 Euro weniger", "terms": "Einmal"}
-    emptied = {"languages": "2", "locale": "en", "locale.1": "", "title.1": "", "version": person.version(page)}
-    assert person.send(page, **NEW, **emptied).status_code == 200
-    assert list(side.client.get(path).json()["offer"]["texts"]) == ["en"]
-
-
-def test_the_card_shows_what_a_customer_reads(person: Person) -> None:
-    form = {**NEW, "locale": "en", "languages": "2", "locale.1": "de", "title.1": "5 Euro weniger"}
-    english = person.send("/admin/offers/-/card", **form, card_total="40").text
-    for text in ("5 euros off", "FIVE", "-€5.00", "€40.00", "€35.00", 'data-bs-theme="light"', 'data-device="phone"'):
-        assert text in english
-    german = person.send("/admin/offers/-/card", **form, card_locale="de", card_dark="on", card_device="desktop").text
-    for text in ("5 Euro weniger", "-5,00\xa0€", "95,00\xa0€", 'data-bs-theme="dark"', 'data-device="desktop"'):
-        assert text in german
-    assert (
-        ">German</option>"
-        in person.client.post(
-            person.address("/admin/offers/-/card"),
-            data={"csrf": person.csrf(), **form, "currency": "JPY"},
-            headers={"hx-request": "true"},
-        ).text
-    )
-    arabic = person.send("/admin/offers/-/card", **form | {"locale.1": "ar"}, card_locale="ar").text
-    assert 'dir="rtl"' in arabic
-
-
-@pytest.mark.parametrize(
-    "odd", [{"most": "x"}, {"benefit": "cash"}, {"locale": "odd_"}, {"card_total": "?"}, {"title": ""}]
-)
-def test_a_card_of_an_unfinished_form_is_no_error(person: Person, odd: dict[str, str]) -> None:
-    answer = person.send("/admin/offers/-/card", **NEW | odd)
-    assert answer.status_code == 200
-    assert "customer-card" in answer.text
-
-
-def test_a_candidate_without_an_offer_has_no_such_page(person: Person, side: Side) -> None:
-    side.client.post("/v1/placements/offers/candidates", json={"id": "none", "label": "No offer"})
-    assert person.client.get(person.address("/admin/offers/none")).status_code == 404
-
-
-def test_an_offer_without_a_holdback_says_that_nothing_can_be_compared(person: Person) -> None:
-    page = person.get("/admin/offers/ten/effect")
-    assert "Nobody is held back" in page
-    assert "/placements/offers/settings" in page
-
-
-def test_the_page_of_an_offer_shows_what_it_added(person: Person, side: Side) -> None:
-    stored = side.client.get("/v1/placements/offers")
-    document = {**stored.json(), "holdback": {"share": 0.2, "salt": ""}}
-    del document["version"], document["changed_at"]
-    changed = side.client.put("/v1/placements/offers", json=document, headers={"If-Match": stored.headers["etag"]})
-    assert changed.status_code == 200, changed.text
-    assert '/offers/ten/effect"' in person.get("/admin/offers/ten")
-    page = person.get("/admin/offers/ten/effect")
-    assert "Too few orders" in page
-    assert "no holdback shows a change of orders by 10%" in page

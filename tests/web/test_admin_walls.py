@@ -23,6 +23,9 @@ OTHERS = (
     "/admin/live/fields/cart.gift",
     "/admin/live/decisions/{decision}",
     "/admin/live/budgets/spring",
+    "/admin/live/offers/ten",
+    "/admin/live/offers/ten/codes",
+    "/admin/live/offers/ten/codes.csv",
     "/admin/live/experiments/payment_methods/paypal",
     "/admin/live/experiments/payment_methods/paypal/edit",
     "/admin/live/experiments/payment_methods/paypal/try",
@@ -42,6 +45,9 @@ ACTS = (
     ("/admin/live/keys/{key}/revoke", {"confirm": "xxxx"}),
     ("/admin/live/audit/{entry}/restore", {}),
     ("/admin/live/budgets/spring", {"name": "Mine", "amount": "1"}),
+    ("/admin/live/offers/ten", {"label": "Mine"}),
+    ("/admin/live/offers/ten/codes", {"act": "generate", "generate": "5"}),
+    ("/admin/live/offers/ten/codes/remove", {}),
     ("/admin/live/experiments/new", {"placement": "payment_methods", "name": "Mine"}),
     ("/admin/live/experiments/audience", {"placement": "payment_methods"}),
     ("/admin/live/experiments/rule", {"placement": "payment_methods", "number": "1"}),
@@ -64,6 +70,9 @@ def ids(server: Server, side: Side) -> dict[str, str]:
     """Ids of what belongs to the furnished merchant."""
     add_experiment(server, side)
     side.client.post("/v1/budgets", json=examples.BUDGET)
+    side.client.post("/v1/placements", json={"key": "offers", "name": "Offers"})
+    offer = {"id": "ten", "label": "Ten", "offer": {**examples.OFFER, "codes": "pool", "code": ""}}
+    assert side.client.post("/v1/placements/offers/candidates", json=offer).status_code == 201
     rule = side.client.get("/v1/placements/payment_methods/rules").json()["items"][0]["id"]
     keys = server.run(server.engine.accounts.keys(side.merchant.id))
     path = f"/v1/placements/payment_methods/rules/{rule}"

@@ -111,6 +111,27 @@ def test_whether_to_hold_is_never_guessed(shop: Side):
     assert balance(shop) == (0, 0)
 
 
+def test_who_opted_out_is_shown_none(shop: Side):
+    query = {"customer_id": "anna", "currency": "EUR", "amount": 10_000, "personalization": "false"}
+    for answer in (
+        show(shop, customer_id="anna", personalization=False),
+        show(shop, customer_id="anna", personalization=False, hold=False),
+        shop.client.get("/v1/personalize/offers", params=query).json(),
+    ):
+        assert answer["offers"] == []
+        assert answer["excluded"] == [{"id": "ten", "reason": "the customer opted out of personalization"}]
+    assert balance(shop) == (0, 0)
+    for request in (
+        shop.client.get("/v1/personalize/offers", params=query | {"personalization": "perhaps"}),
+        shop.client.post("/v1/personalize/offers", json={"personalization": "no"}),
+    ):
+        assert (request.status_code, request.json()["field"]) == (400, "personalization")
+
+
+def test_an_offer_says_whether_it_may_be_combined(shop: Side):
+    assert show(shop)["offers"][0]["stackable"] is True
+
+
 def test_a_test_key_learns_what_was_left_out(server: Server):
     _, side = server.sides()
     side.client.post("/v1/placements", json={"key": "offers", "name": "Offers", "shape": {"type": "subset"}})

@@ -106,3 +106,23 @@ async def test_a_merchant_without_budgets_has_nothing_to_compare(tmp_path: Path)
     assert (await run(tmp_path, "budget", "list"))[1] == []
     code, result = await run(tmp_path, "budget", "verify")
     assert (code, result["same"], result["balances"]) == (0, True, 0)
+
+
+async def test_a_pool_is_filled_and_counted(data: Path) -> None:
+    engine = await opened(data)
+    merchant = await engine.accounts.merchant("shop", "live")
+    await Shop(engine, merchant).create("candidate", offered("pooled", codes="pool"), place="offers")
+    await engine.database.close()
+    file = data / "codes.txt"
+    file.write_text("spring-1\n\nspring-2\n")
+    assert (await run(data, "codes", "add", "--file", str(file), "--offer", "pooled"))[1]["added"] == 2
+    made = await run(data, "codes", "generate", "--count", "3", "--prefix", "g-", "--offer", "pooled")
+    assert made == (0, {"added": 3, "repeated": 0})
+    assert (await run(data, "codes", "count", "--offer", "pooled"))[1] == {"free": 5, "held": 0, "used": 0}
+
+
+async def test_events_are_listed_behind_the_last_one(data: Path) -> None:
+    code, rows = await run(data, "events", "list")
+    assert (code, [row["type"] for row in rows]) == (0, ["offer.held"])
+    assert rows[0]["body"]["offer_id"] == "ten-percent"
+    assert (await run(data, "events", "list", "--after", str(rows[0]["id"])))[1] == []

@@ -26,7 +26,16 @@ from web.admin.experiments import experiment_edit, experiment_list, experiment_p
 from web.admin.experiments.results import details_page
 from web.admin.experiments.variants import variant_trial
 from web.admin.log import audit, decision_list, decision_page
-from web.admin.offers import budget_page, offer_effect, offer_form, offer_list
+from web.admin.offers import (
+    budget_page,
+    code_page,
+    ledger_page,
+    offer_cost,
+    offer_effect,
+    offer_form,
+    offer_list,
+    order_limits_page,
+)
 from web.admin.people import join, profile_page, second_factor_page, single_sign_on, team_page
 from web.admin.placements import overview, placement_learning, placement_list, placement_page, placement_settings
 from web.admin.rules import rule_files, rule_list, rule_page, rule_uses, scenarios
@@ -43,7 +52,7 @@ PAGES: Sequence[ModuleType] = (
     candidate_list, candidate_form,
     rule_list, rule_files, rule_page, rule_uses, try_panel, scenarios,
     draft_changes, versions, preview_page,
-    offer_list, offer_form, offer_effect, budget_page,
+    offer_list, order_limits_page, offer_form, offer_effect, offer_cost, code_page, budget_page, ledger_page,
     experiment_list, experiment_edit, experiment_page, variant_trial, details_page,
     decision_list, decision_page, audit,
     fields, lists, keys, team_page,

@@ -13,8 +13,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 
 from engine.model.errors import Unavailable
+from engine.offers.alerts import LEVELS
 from engine.service import Engine
-from web.http.metrics import EMERGENCIES, OUTAGES, WAITING
+from web.http.metrics import BUDGETS, EMERGENCIES, OUTAGES, WAITING
 from web.openapi.operation import Answer, Operation
 
 
@@ -46,6 +47,8 @@ async def readyz(engine: NamedDependency[Engine]) -> Status:
 @get("/metrics", opt=_opt("Prometheus metrics", Answer("The numbers of this process", str, media="text/plain")))
 async def metrics(engine: NamedDependency[Engine]) -> Response[bytes]:
     WAITING.set(engine.recorder.queued)
+    for percent in LEVELS:
+        BUDGETS.labels(percent).set(engine.alerts.counts[percent])
     OUTAGES.set(engine.live.outage_count)
     with suppress(Exception):  # the other numbers are wanted most when the database does not answer
         async with asyncio.timeout(1):

@@ -18,7 +18,7 @@ from web.cli import (
 )
 from web.cli.experiments import documents as experiments
 from web.cli.failures import CommandGroup
-from web.cli.offers import budgets
+from web.cli.offers import budgets, codes, events
 from web.cli.simulation import simulate
 
 
@@ -41,6 +41,8 @@ for command in (
     experiments.experiments,
     budgets.offers,
     budgets.budget,
+    codes.codes,
+    events.events,
     evaluate.evaluate,
     demo.demo,
     replay.replay,

@@ -28,6 +28,12 @@ OFFER_ASKED: Json = {
     "customer_id": "c_123",
     "context": {"cart": {"total": 12900, "currency": "EUR"}},
 }
+OFFER: Json = {
+    "currency": "EUR",
+    "benefit": {"type": "percentage", "percent": 10, "maximum": 2000},
+    "budgets": ["spring"],
+    "texts": {"en": {"title": "10% off", "terms": "Once"}},
+}
 REDEMPTION: Json = {
     "hold_id": "hold_019aa3f1c2b4a1b2c3d4e5f60718293a4b5c",
     "cart": {"total": 12900, "currency": "EUR"},

@@ -17,6 +17,11 @@ from engine.model.timestamps import DAY
 
 NOTHING_OFF = "takes nothing off this cart"
 UNUSED = Balance()
+CODES_USED_UP = "codes used up"
+NEEDS_CUSTOMER = "needs a known customer"
+OPTED_OUT = "the customer opted out of personalization"
+OWN_CODE_USED = "this customer has used the code"
+OWN_CODE_TAKEN = "this customer's code is held or used"
 
 
 class Asking(NamedTuple):
@@ -114,6 +119,11 @@ def _own_reason(plan: Plan, own: Hold, amount: int, state: BudgetState) -> str:
         if budget is None or not leaves_room(budget, state.balances.get(key, UNUSED), more, 0):
             return too_little(key.budget)
     return ""
+
+
+def cooling_down(until: str) -> str:
+    """Return the reason of an offer that a customer redeemed a short time ago."""
+    return f"this customer has used it; again from {until}"
 
 
 def too_little(budget: str) -> str:

@@ -28,6 +28,8 @@ def problems_of_offer(offer: Offer, budgets: Mapping[str, OfferBudget]) -> Itera
         yield FieldProblem("offer/budgets", "must not repeat a budget")
     if all(budget.amount is None for id in offer.budgets if (budget := budgets.get(id)) is not None):
         yield FieldProblem("offer/budgets", "must name a budget with an amount, or the offer could cost any sum")
+    if offer.codes != "fixed" and offer.code:
+        yield FieldProblem("offer/code", "must be empty where each customer gets another code")
     yield from _window(offer, "offer", "must be after starts_at, or the offer is never shown")
 
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from engine.model.errors import Conflict, invalid
+from engine.model.offers.code import CodeRequest
 from engine.model.offers.hold import Hold, Movement
 
 
 class Transition(NamedTuple):
-    """A hold after a change, and the movements that lead to it."""
+    """A hold after a change, the movements that lead to it, and the code that it requests."""
 
     hold: Hold
     movements: tuple[Movement, ...]
+    code: CodeRequest | None = None
 
     @property
     def entries_before(self) -> int:
@@ -23,9 +25,9 @@ class Transition(NamedTuple):
         return self.hold.entries - len(self.movements)
 
 
-def take(hold: Hold) -> Transition:
-    """Set aside the most that the offer may cost."""
-    return _moved(hold, Movement("hold", hold.amount, 1))
+def take(hold: Hold, code: CodeRequest | None = None) -> Transition:
+    """Set aside the most that the offer may cost, with a code where one is requested."""
+    return _moved(hold, Movement("hold", hold.amount, 1))._replace(code=code)
 
 
 def requote(hold: Hold, *, amount: int, like: Hold) -> Transition:
@@ -46,14 +48,14 @@ def requote(hold: Hold, *, amount: int, like: Hold) -> Transition:
     return _moved(kept, Movement("hold", amount - hold.amount, 0))
 
 
-def revive(hold: Hold, *, amount: int, expires_at: int) -> Transition:
+def revive(hold: Hold, *, amount: int, expires_at: int, code: CodeRequest | None = None) -> Transition:
     """Hold an offer again whose time had run out; raise `Conflict` unless it expired."""
     _require(hold, "expired")
     revived = hold._replace(state="live", amount=amount, expires_at=expires_at)
-    return _moved(revived, Movement("hold", amount, 1))
+    return _moved(revived, Movement("hold", amount, 1))._replace(code=code)
 
 
-def redeem(hold: Hold, *, discount: int, cart_total: int, order_id: str) -> Transition:
+def redeem(hold: Hold, *, discount: int, cart_total: int, order_id: str, redeemed_at: int = 0) -> Transition:
     """Spend `discount` and give back the rest; raise `Conflict` unless the hold is live and covers it."""
     _require(hold, "live")
     if discount > hold.amount:
@@ -62,7 +64,7 @@ def redeem(hold: Hold, *, discount: int, cart_total: int, order_id: str) -> Tran
     if hold.amount > discount:
         movements.append(Movement("release", hold.amount - discount, 0))
     redeemed = hold._replace(state="redeemed", spent=discount, cart_total=cart_total, order_id=order_id)
-    return _moved(redeemed, *movements)
+    return _moved(redeemed._replace(redeemed_at=redeemed_at), *movements)
 
 
 def release(hold: Hold) -> Transition:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from engine.kernel.offers.quote import Cart
 from engine.model.documents.offer import FixedAmount, FreeShipping, Offer, OfferBudget, Percentage
 from engine.model.offers.hold import TOTAL, BalanceKey
-from engine.model.timestamps import ms_of
+from engine.model.timestamps import HOUR, ms_of
 
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
@@ -49,6 +49,9 @@ class OfferTable:
         self._windows = np.array([window_of(offer) for offer in all_offers], np.int64).reshape(-1, 2)
         self._start_reasons = _texts(f"starts at {offer.starts_at}" for offer in all_offers)
         self._end_reasons = _texts(f"ended at {offer.ends_at}" for offer in all_offers)
+        self.pools = [id for id, offer in offers.items() if offer.codes == "pool"]
+        self.cooldowns = {id: offer.cooldown_hours * HOUR for id, offer in offers.items() if offer.cooldown_hours}
+        self.own_codes = [id for id, offer in offers.items() if offer.codes == "customer"]
 
     def keys(self, merchant_id: int, customer: str, day: int) -> Mapping[str, BalanceKey]:
         """Return the balance of each budget, by its id, on an epoch day; `customer` is empty for a guest."""

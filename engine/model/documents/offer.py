@@ -47,6 +47,9 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     It may be shown from `starts_at` on and before `ends_at`; null leaves that end open. What is shown is held for
     `hold_minutes` in all `budgets`. `texts` are by locale, the first for customers whose language is not among them.
+    `codes` says which code a customer gets: the `code` of the offer, one of a `pool`, or one made for the `customer`.
+    An offer that is not `stackable` is redeemed alone on its order. After redeeming it, a customer is not shown it for
+    `cooldown_hours`.
     """
 
     currency: Currency
@@ -54,9 +57,23 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     budgets: Annotated[tuple[Id, ...], Meta(min_length=1, max_length=8)]
     texts: Annotated[dict[Locale, OfferText], Meta(min_length=1, max_length=50)]
     code: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{0,64}\Z", description="Letters, digits, `_-`.")] = ""
+    codes: Literal["fixed", "pool", "customer"] = "fixed"
     starts_at: Moment | None = None
     ends_at: Moment | None = None
     hold_minutes: Annotated[int, Meta(ge=1, le=24 * 60)] = 15
+    stackable: bool = True
+    cooldown_hours: Annotated[int, Meta(ge=0, le=24 * 366)] = 0
+
+
+class OrderLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What holds for all offers of a placement.
+
+    `most_off` is the most that all of them take off one order, in minor units of the merchant's currency; null is no
+    limit but the cart's total. The same customer and cart get the same offers for `same_answer_minutes`.
+    """
+
+    most_off: MostOff | None = None
+    same_answer_minutes: Annotated[int, Meta(ge=0, le=60)] = 5
 
 
 class Pacing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

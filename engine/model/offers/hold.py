@@ -84,7 +84,8 @@ class Hold(NamedTuple):
 
     `amount` is held or was held; `spent` is what redeeming took, `returned` what refunds gave back of it. `cart_total`
     is the total that `amount`, later `spent`, was quoted for, `refunded` how much of it was refunded. `entries` counts
-    the movements so far. `customer` is a keyed hash, empty for a guest.
+    the movements so far. `customer` is a keyed hash, empty for a guest. `code` was given to this hold alone.
+    `redeemed_at` is 0 until it is redeemed.
     """
 
     id: str
@@ -106,6 +107,8 @@ class Hold(NamedTuple):
     returned: int = 0
     order_id: str = ""
     entries: int = 0
+    code: str = ""
+    redeemed_at: int = 0
 
     @property
     def standing(self) -> Balance:
@@ -137,3 +140,24 @@ class LedgerEntry(NamedTuple):
     amount: int
     uses: int
     recorded_at: int
+
+
+class OfferEntry(NamedTuple):
+    """An entry of the ledger with the offer, the customer (a keyed hash) and the currency of its hold."""
+
+    offer: str
+    customer: str
+    currency: str
+    entry: LedgerEntry
+
+
+class LedgerFilter(NamedTuple):
+    """Which entries are asked for; an empty text is all. `customer` is a keyed hash."""
+
+    budget: str = ""
+    kind: str = ""
+    offer: str = ""
+    customer: str = ""
+
+
+EVERY_ENTRY = LedgerFilter()

@@ -8,6 +8,7 @@ import msgspec
 
 from engine.kernel.plan import Plan, PlanDocument
 from engine.previews.estimation.effect import Effect, effect_of
+from engine.previews.estimation.offer_cost import OfferCost
 from engine.previews.estimation.totals import Example, Places, Totals, places
 
 KINDS = ("emptied", "first", "shown", "order", "values")
@@ -44,6 +45,8 @@ class Result(msgspec.Struct, frozen=True):
     examples: list[Example]
     effect: Effect
     seconds: float = 0.0
+    offer: OfferCost | msgspec.UnsetType = msgspec.UNSET
+    """What the offer that was asked about would have cost."""
 
 
 def result_of(totals: Totals, draft: Plan, others: Iterable[PlanDocument], *, first_at: int, last_at: int) -> Result:

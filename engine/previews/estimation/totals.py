@@ -12,6 +12,7 @@ from itertools import chain
 import msgspec
 
 from engine.previews.estimation.comparison import Case
+from engine.previews.estimation.offer_cost import Discounts
 from engine.previews.estimation.weighing import Weighed
 
 EXAMPLES_A_KIND = 6
@@ -52,7 +53,11 @@ class Rows:
 
 def customer_number(case: Case) -> int:
     """Return the same number for all decisions of a customer; a decision without a customer has its own."""
-    label = case.id if case.facts.customer is None else case.facts.customer
+    return number_of(case.facts.customer or case.id)
+
+
+def number_of(label: str) -> int:
+    """Return a number for a customer's keyed hash, or for a decision."""
     return int.from_bytes(hashlib.blake2b(label.encode(), digest_size=8).digest())
 
 
@@ -79,6 +84,7 @@ class Totals:
     skipped: Counter[str] = field(default_factory=Counter)
     rows: Rows = field(default_factory=Rows)
     examples: dict[str, list[Example]] = field(default_factory=dict)
+    discounts: Discounts = field(default_factory=Discounts)
 
     def matches(self, fired: Iterable[str], skipped: Iterable[str], fired_before: Iterable[str]) -> None:
         """Ids of the draft's rules in one decision, and of those that fired then."""
@@ -113,6 +119,7 @@ class Totals:
         for name in ("versions", "orders", "moved", "fired", "fired_before", "skipped"):
             getattr(self, name).update(getattr(other, name))
         self.rows.extend(other.rows)
+        self.discounts.extend(other.discounts)
         for kind, kept in other.examples.items():
             both = sorted(self.examples.get(kind, []) + kept, key=lambda example: example.decision_id)
             self.examples[kind] = both[-EXAMPLES_A_KIND:]

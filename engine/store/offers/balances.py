@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import TextClause, func, select, text
+from sqlalchemy import TextClause, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.model.offers.hold import Balance, BalanceKey
+from engine.model.offers.hold import TOTAL, Balance, BalanceKey
 from engine.store.connection.bulk import insert_many
-from engine.store.tables import budget_balances
+from engine.store.tables import budget_balances, budget_caps
 from engine.store.tables.offers import BALANCE_KEY
 
 _COLUMNS = (*BALANCE_KEY, *Balance._fields)
@@ -73,6 +73,34 @@ async def totals(connection: AsyncConnection, merchant_id: int) -> dict[BalanceK
     query = select(*columns, *sums).where(budget_balances.c.merchant_id == merchant_id).group_by(*columns)
     rows = await connection.execute(query)
     return {BalanceKey(merchant_id, row[0], row[1], ""): Balance(*map(int, row[2:])) for row in rows}
+
+
+class WatchedBalance(NamedTuple):
+    """A balance that customers share, with the caps in force and the percentage of the last alert."""
+
+    key: BalanceKey
+    balance: Balance
+    amount: int | None
+    uses: int | None
+    alerted: int
+
+
+async def watched(connection: AsyncConnection, *, day: int) -> list[WatchedBalance]:
+    """Return the balances that all customers share: of whole budgets, and of an epoch day."""
+    b, c = budget_balances.c, budget_caps.c
+    columns = [b[name] for name in _COLUMNS]
+    query = select(*columns, c.amount, c.uses, b.alerted).join_from(
+        budget_balances, budget_caps, (b.merchant_id == c.merchant_id) & (b.budget == c.budget)
+    )
+    rows = await connection.execute(query.where(b.customer == "", b.period.in_((TOTAL, day))))
+    return [WatchedBalance(BalanceKey(*row[:4]), Balance(*row[4:8]), *row[8:]) for row in rows]
+
+
+async def set_alerted(connection: AsyncConnection, key: BalanceKey, *, before: int, level: int) -> bool:
+    """Keep the percentage of an alert; return False where another process was faster."""
+    is_balance = [budget_balances.c[name] == value for name, value in key._asdict().items()]
+    statement = update(budget_balances).where(*is_balance, budget_balances.c.alerted == before)
+    return (await connection.execute(statement.values(alerted=level))).rowcount == 1
 
 
 async def _add(connection: AsyncConnection, changes: Mapping[BalanceKey, Balance], condition: str) -> int:

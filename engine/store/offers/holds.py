@@ -6,15 +6,18 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Select, func, select, text, update
+from sqlalchemy import ColumnElement, Select, case, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.kernel.offers import ledger as rules
+from engine.kernel.offers.availability import CODES_USED_UP, OWN_CODE_TAKEN, too_little
 from engine.kernel.offers.ledger import Transition
 from engine.model.errors import NotFound
+from engine.model.offers.event import offer_event
 from engine.model.offers.hold import Balance, BalanceKey, Hold
+from engine.model.outcome import OutcomeRow
 from engine.store.connection.bulk import insert_many
-from engine.store.offers import balances, entries
+from engine.store.offers import balances, codes, entries, outbox
 from engine.store.tables import holds
 
 _COLUMNS = Hold._fields
@@ -41,33 +44,75 @@ class HoldOwner(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """An offer that could not be held: a budget has too little left, or the hold was changed meanwhile (empty)."""
+    """An offer that could not be held, and why: empty where the hold was changed meanwhile."""
 
     offer: str
-    budget: str
+    reason: str
 
 
-async def take(connection: AsyncConnection, groups: Sequence[Sequence[Transition]], *, now: int) -> dict[int, Refusal]:
-    """Take the holds of each group together, or none of them; return why groups were refused, by index.
+class Taken(NamedTuple):
+    """Why groups were refused, by index, and the codes that the holds of the others got, by hold."""
+
+    refused: dict[int, Refusal]
+    codes: dict[str, str]
+
+
+async def take(connection: AsyncConnection, groups: Sequence[Sequence[Transition]], *, now: int) -> Taken:
+    """Take the holds of each group together, or none of them.
 
     One conditional update serves all groups. Where it fails, they are taken one by one, in their order. A transition of
-    a hold that somebody else changed meanwhile refuses its group.
+    a hold that somebody else changed meanwhile refuses its group, as does a pool without a free code.
     """
     refused = await _changed(connection, groups)
     asking = {index: group for index, group in enumerate(groups) if index not in refused}
+    given = await _give_codes(connection, asking, refused, now=now)
     await balances.lock(connection, (key for group in asking.values() for each in group for key in each.hold.balances))
     if not await _try_all(connection, [each for group in asking.values() for each in group]):
         for index, group in list(asking.items()):
             if not await _try_all(connection, group):
                 refused[index] = await _refusal(connection, group)
+                await codes.settle(connection, [_given_back(each) for each in group])
                 del asking[index]
     await _store(connection, [each for group in asking.values() for each in group], now=now)
-    return refused
+    return Taken(refused, given)
+
+
+async def _give_codes(
+    connection: AsyncConnection, asking: dict[int, Sequence[Transition]], refused: dict[int, Refusal], *, now: int
+) -> dict[str, str]:
+    """Give the holds of groups their codes; groups for which there is none are refused."""
+    wanting = [each for group in asking.values() for each in group if each.code]
+    if not wanting:
+        return {}
+    given = await codes.give(connection, wanting, now=now)
+    for index, group in list(asking.items()):
+        asking[index] = [_with_code(each, given) for each in group]
+        missing = [each for each in group if each.code and each.hold.id not in given]
+        if missing:
+            refused[index] = Refusal(missing[0].hold.offer, _no_code(missing[0]))
+            await codes.settle(connection, [_given_back(each) for each in asking.pop(index)])
+    return given
+
+
+def _no_code(transition: Transition) -> str:
+    return OWN_CODE_TAKEN if transition.code and transition.code.kind == "customer" else CODES_USED_UP
+
+
+def _with_code(transition: Transition, given: dict[str, str]) -> Transition:
+    hold = transition.hold
+    return transition._replace(hold=hold._replace(code=given[hold.id])) if hold.id in given else transition
+
+
+def _given_back(transition: Transition) -> Transition:
+    """Return what frees the code that a refused hold got; a hold that is kept keeps its own."""
+    hold = transition.hold
+    return transition._replace(hold=hold._replace(state="released", code=hold.code if transition.code else ""))
 
 
 async def apply(connection: AsyncConnection, transition: Transition, *, now: int) -> None:
     """Store a hold that was read with `lock` after a change that takes nothing from what is available."""
     await _update(connection, transition.hold)
+    await codes.settle(connection, [transition])
     await _settle(connection, [transition], now=now)
 
 
@@ -103,6 +148,7 @@ async def expire(connection: AsyncConnection, *, now: int, limit: int) -> int:
         # All of them were live, with a single movement behind them.
         values = {"state": "expired", "entries": holds.c.entries + 1}
         await connection.execute(update(holds).where(holds.c.id.in_(ids)).values(**values))
+        await codes.settle(connection, transitions)
         await _settle(connection, transitions, now=now)
     return len(transitions)
 
@@ -129,6 +175,62 @@ async def redeemed(connection: AsyncConnection, merchant_id: int, placement: str
     return {id: int(cost) for id, cost in await connection.execute(query)}
 
 
+async def last_redeemed(
+    connection: AsyncConnection, merchant_id: int, placement: str, customer: str, *, since: int
+) -> dict[str, int]:
+    """Return when a customer last redeemed each offer of a placement after `since`, without what was refunded."""
+    table = holds.c
+    query = select(table.offer, func.max(table.redeemed_at)).where(
+        *(table.merchant_id == merchant_id, table.customer == customer, table.placement == placement),
+        *(table.state == "redeemed", table.redeemed_at > since, ~_is_refunded()),
+    )
+    return {row[0]: row[1] for row in await connection.execute(query.group_by(table.offer))}
+
+
+async def redeemed_share(
+    connection: AsyncConnection, merchant_id: int, placement: str, *, since: int
+) -> tuple[int, int]:
+    """Return how many of the holds of a placement since a time were redeemed, and of how many that are over."""
+    table = holds.c
+    redeemed = func.sum(case((table.state == "redeemed", 1), else_=0))
+    query = select(redeemed, func.count()).where(
+        *(table.merchant_id == merchant_id, table.placement == placement, table.id >= first_hold_id(since)),
+        table.state != "live",
+    )
+    row = (await connection.execute(query)).one()
+    return int(row[0] or 0), row[1]
+
+
+def first_hold_id(now: int) -> str:
+    """Return an id that is not greater than that of any hold from that millisecond on."""
+    return f"hold_{now:012x}"
+
+
+async def of_order(connection: AsyncConnection, hold: Hold, order_id: str) -> list[Hold]:
+    """Return the other redeemed holds of an order, and lock the order: nobody else redeems on it meanwhile.
+
+    Without an order's id, those of the same decision are of one order.
+    """
+    table = holds.c
+    on_order = table.order_id == order_id if order_id else table.decision_id == hold.decision_id
+    if not (order_id or hold.decision_id):
+        return []
+    await _lock_order(connection, hold.merchant_id, order_id or hold.decision_id)
+    query = _select().where(table.merchant_id == hold.merchant_id, on_order, table.state == "redeemed")
+    return [_hold(row) for row in await connection.execute(query.where(table.id != hold.id, ~_is_refunded()))]
+
+
+async def _lock_order(connection: AsyncConnection, merchant_id: int, order: str) -> None:
+    if connection.dialect.name != "sqlite":
+        # SQLite has one writer at a time anyway.
+        query = text("SELECT pg_advisory_xact_lock(hashtextextended(:order, :merchant))")
+        await connection.execute(query, {"order": order, "merchant": merchant_id})
+
+
+def _is_refunded() -> ColumnElement[bool]:
+    return (holds.c.refunded > 0) & (holds.c.refunded >= holds.c.cart_total)
+
+
 async def every(connection: AsyncConnection, merchant_id: int) -> list[Hold]:
     """Return all holds of a merchant."""
     query = _select().where(holds.c.merchant_id == merchant_id).order_by(holds.c.id)
@@ -139,7 +241,26 @@ async def _settle(connection: AsyncConnection, transitions: Sequence[Transition]
     changes = _sums(transitions)
     await balances.lock(connection, changes)
     await balances.add(connection, changes)
+    await _append(connection, transitions, now=now)
+
+
+async def _append(connection: AsyncConnection, transitions: Sequence[Transition], *, now: int) -> None:
+    """Write what happened to holds: into the ledger, and as events for others."""
     await entries.append(connection, transitions, now=now)
+    await outbox.append(connection, outbox.events_of(transitions), now=now)
+
+
+async def shown(connection: AsyncConnection, reports: Iterable[OutcomeRow]) -> None:
+    """Write an event for each hold that was shown, by reports that name its offer or the whole decision."""
+    asked = {(row.decision_id, row.candidate): row for row in reports}
+    query = _select().where(
+        holds.c.merchant_id.in_({row.merchant_id for row in asked.values()}),
+        holds.c.decision_id.in_({row.decision_id for row in asked.values()}),
+    )
+    held = [_hold(row) for row in await connection.execute(query.order_by(holds.c.id))]
+    seen = (each for each in held if {(each.decision_id, each.offer), (each.decision_id, None)} & asked.keys())
+    now = max(row.recorded_at for row in asked.values())
+    await outbox.append(connection, (offer_event(each, "offer.shown") for each in seen), now=now)
 
 
 async def _try_all(connection: AsyncConnection, transitions: Sequence[Transition]) -> bool:
@@ -173,7 +294,7 @@ async def _store(connection: AsyncConnection, transitions: Sequence[Transition],
     for each in transitions:
         if each.entries_before:
             await _update(connection, each.hold)
-    await entries.append(connection, transitions, now=now)
+    await _append(connection, transitions, now=now)
 
 
 async def _update(connection: AsyncConnection, hold: Hold) -> None:
@@ -190,13 +311,13 @@ async def _refusal(connection: AsyncConnection, group: Sequence[Transition]) -> 
             await connection.execute(text("ROLLBACK TO SAVEPOINT asking"))
             await connection.execute(text("RELEASE SAVEPOINT asking"))
             if not taken:
-                return Refusal(transition.hold.offer, key.budget)
-    return Refusal(group[0].hold.offer, group[0].hold.balances[0].budget)
+                return Refusal(transition.hold.offer, too_little(key.budget))
+    return Refusal(group[0].hold.offer, too_little(group[0].hold.balances[0].budget))
 
 
 def _sums(transitions: Iterable[Transition]) -> dict[BalanceKey, Balance]:
     sums: dict[BalanceKey, Balance] = {}
-    for hold, movements in transitions:
+    for hold, movements, _ in transitions:
         for movement in movements:
             change = movement.change
             for key in hold.balances:

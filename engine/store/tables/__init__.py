@@ -21,7 +21,15 @@ from engine.store.tables.experiments import (
     experiment_sums,
 )
 from engine.store.tables.log import decisions, outcomes
-from engine.store.tables.offers import budget_balances, budget_caps, holds, idempotent_answers, ledger
+from engine.store.tables.offers import (
+    budget_balances,
+    budget_caps,
+    holds,
+    idempotent_answers,
+    ledger,
+    offer_codes,
+    outbox,
+)
 from engine.store.tables.previews import forecasts, previews
 from engine.store.tables.schema import metadata
 from engine.store.tables.statistics import (
@@ -76,6 +84,8 @@ __all__ = [
     "metadata",
     "minutes",
     "observations",
+    "offer_codes",
+    "outbox",
     "outcomes",
     "pending_trials",
     "people",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, Table, Text, text
 
-from engine.store.tables.schema import merchant_column, metadata
+from engine.store.tables.schema import long_integer, merchant_column, metadata
 
 BALANCE_KEY = ("merchant_id", "budget", "period", "customer")
 
@@ -33,6 +33,8 @@ budget_balances = Table(
     Column("spent", BigInteger, nullable=False),
     Column("held_uses", BigInteger, nullable=False),
     Column("spent_uses", BigInteger, nullable=False),
+    # The percentage that an alert was given for last.
+    Column("alerted", Integer, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint(*BALANCE_KEY),
     sqlite_with_rowid=False,
 )
@@ -60,13 +62,22 @@ holds = Table(
     Column("returned", BigInteger, nullable=False),
     Column("order_id", Text, nullable=False),
     Column("entries", Integer, nullable=False),
+    # A code that was given to this hold alone; empty where the offer has none, or one for everybody.
+    Column("code", Text, nullable=False, server_default=text("''")),
+    # 0 until it is redeemed.
+    Column("redeemed_at", BigInteger, nullable=False, server_default=text("0")),
     Index("ix_holds_customer", "merchant_id", "customer", "placement", "id"),
     Index("ix_holds_merchant_id", "merchant_id", "id"),
+    Index("ix_holds_decision_id", "merchant_id", "decision_id"),
 )
 
 # Only live holds stand in this index, so that finding the expired ones never scans the others.
 Index("ix_holds_live", holds.c.expires_at, sqlite_where=holds.c.state == "live",
       postgresql_where=holds.c.state == "live")  # fmt: skip
+
+# Most holds are never redeemed, and have no order.
+Index("ix_holds_order_id", holds.c.merchant_id, holds.c.order_id, sqlite_where=holds.c.order_id != "",
+      postgresql_where=holds.c.order_id != "")  # fmt: skip
 
 ledger = Table(
     "ledger",
@@ -86,6 +97,45 @@ ledger = Table(
     Column("recorded_at", BigInteger, nullable=False),
     Index("ix_ledger_budget", "merchant_id", "budget", "recorded_at", "id"),
     Index("ix_ledger_hold_id", "hold_id"),
+)
+
+# Codes that are given to one hold each: those of a pool, and those made for a customer.
+offer_codes = Table(
+    "offer_codes",
+    metadata,
+    merchant_column(),
+    # In capitals.
+    Column("code", Text, nullable=False),
+    Column("placement", Text, nullable=False),
+    Column("offer", Text, nullable=False),
+    # free, held or used.
+    Column("state", Text, nullable=False),
+    # The hold that it is held or was used by; empty while it is free.
+    Column("hold_id", Text, nullable=False),
+    # A keyed hash; empty for a code of a pool.
+    Column("customer", Text, nullable=False),
+    Column("added_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "code"),
+    Index("ix_offer_codes_offer", "merchant_id", "placement", "offer", "state", "added_at", "code"),
+    sqlite_with_rowid=False,
+)
+
+# A customer has one code of an offer.
+Index("ix_offer_codes_customer", offer_codes.c.merchant_id, offer_codes.c.placement, offer_codes.c.customer,
+      offer_codes.c.offer, unique=True, sqlite_where=offer_codes.c.customer != "",
+      postgresql_where=offer_codes.c.customer != "")  # fmt: skip
+
+# Events for other systems, in the order in which they were written.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", long_integer(), primary_key=True),
+    merchant_column(),
+    Column("type", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("recorded_at", BigInteger, nullable=False),
+    Index("ix_outbox_merchant_id", "merchant_id", "id"),
+    Index("ix_outbox_recorded_at", "recorded_at"),
 )
 
 # Answers to requests that carry an Idempotency-Key: the same request gets the same answer again.

@@ -26,6 +26,8 @@ previews = Table(
     Column("result", Text),
     # The experiment whose variant was tried; empty for drafts of rules.
     Column("experiment", Text, nullable=False, server_default=text("''")),
+    # The offer whose cost was asked for; empty otherwise.
+    Column("offer", Text, nullable=False, server_default=text("''")),
     Index("ix_previews_merchant_id", "merchant_id", "placement", "started_at"),
 )
 

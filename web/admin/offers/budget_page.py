@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,20 +12,20 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from engine.model.documents.offer import OfferBudget
-from engine.model.offers.hold import LedgerEntry
+from engine.model.offers.hold import LedgerFilter
 from engine.model.resource import Resource
+from web.admin.offers.budget_course import course_of
+from web.admin.offers.ledger_page import EntryRow, entries_of
 from web.admin.offers.offer_list import BudgetRow, OfferRow, budget_row, offer_rows
-from web.admin.offers.offer_words import KINDS
 from web.admin.shell import saving
 from web.admin.shell.admission import AnyRequest, typed
 from web.admin.shell.editing import Difference, Refused, no_one_else, store, to_document, version_of
 from web.admin.shell.forms import Form, Reader
 from web.admin.shell.frame import Frame, Notice
 from web.admin.shell.render import Page
+from web.charts.candidate_charts import Spec
 from web.typed_money import amounts_text
 
-PER_PAGE = 50
-CURSOR = re.compile(r"([0-9]{1,15})-([\x21-\x7e]{1,64})")
 WHOLE, FORM = "offers/budget.html", "offers/_budget_form.html"
 NAMES = {"name": "Name", "amount": "Largest amount", "uses": "Largest number of uses"}
 HINTS = {
@@ -39,18 +38,11 @@ HINTS = {
 
 
 @dataclass(frozen=True)
-class EntryRow:
-    """An entry of the ledger in words."""
-
-    recorded_at: int
-    kind: str
-    amount: str
-    hold: str
-
-
-@dataclass(frozen=True)
 class BudgetPage:
-    """The form of a budget; `glance` is None for a new one. `next` is the address of older entries."""
+    """The form of a budget; `glance` is None for a new one. `next` is the address of older entries.
+
+    The `message` is what the `chart` shows; there is none before something was spent.
+    """
 
     title: str
     action: str
@@ -62,6 +54,10 @@ class BudgetPage:
     offers: Sequence[OfferRow]
     entries: Sequence[EntryRow]
     next: str
+    chart: Spec | None = None
+    message: str = ""
+    explained: str = ""
+    measured: str = ""
 
 
 @get("/budgets/new")
@@ -169,8 +165,9 @@ async def _stored(
     configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
     balances = await frame.engine.budgets.page(frame.merchant.id, now=frame.show.now)
     # A budget that is not published yet has no balance.
-    glance = next((budget_row(frame, row) for row in balances if row.budget.id == stored.id), None)
-    entries, following = await _entries(frame, stored.document, before)
+    balance = next((row for row in balances if row.budget.id == stored.id), None)
+    entries, following = await entries_of(frame, LedgerFilter(budget=stored.id), before)
+    course = await course_of(frame, balance) if balance and entries else None
     address = f"{frame.base}/budgets/{stored.id}"
     return BudgetPage(
         title=stored.document.name,
@@ -179,24 +176,15 @@ async def _stored(
         form=form,
         saved=saved,
         theirs=theirs,
-        glance=glance,
+        glance=budget_row(frame, balance) if balance else None,
         offers=offer_rows(frame, configuration, balances, budget=stored.id),
-        entries=[_entry(frame, stored.document, row) for row in entries],
+        entries=entries,
         next=f"{address}?before={following}" if following else "",
+        chart=course.chart if course else None,
+        message=course.message if course else "",
+        explained=course.explained if course else "",
+        measured=course.measured if course else "",
     )
-
-
-async def _entries(frame: Frame, budget: OfferBudget, before: str) -> tuple[list[LedgerEntry], str]:
-    match = CURSOR.fullmatch(before)
-    start = (int(match[1]), match[2]) if match else None
-    ledger = frame.engine.budgets.ledger
-    rows = await ledger(frame.merchant.id, budget=budget.id, before=start, limit=PER_PAGE + 1)
-    last = rows[PER_PAGE - 1] if len(rows) > PER_PAGE else None
-    return rows[:PER_PAGE], f"{last.recorded_at}-{last.id}" if last else ""
-
-
-def _entry(frame: Frame, budget: OfferBudget, row: LedgerEntry) -> EntryRow:
-    return EntryRow(row.recorded_at, KINDS[row.kind], frame.show.money(row.amount, budget.currency), row.hold_id)
 
 
 handlers = [new_budget, create_budget, budget_page, save_budget]

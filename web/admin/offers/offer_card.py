@@ -19,6 +19,8 @@ from web.format import ENGLISH, Show
 
 DEVICES = (("phone", "Phone"), ("desktop", "Computer"))
 RIGHT_TO_LEFT = "right-to-left"
+SAMPLE_CODE = "7HK2-9XQ4"
+"""Where each customer gets another one."""
 TYPICAL_CART = 100
 """In major units, where none is typed."""
 
@@ -75,7 +77,7 @@ def card_of(values: Mapping[str, str], frame: Frame, currency: str) -> OfferCard
         takes_off=show.money(-amount, currency) if amount else "",
         before="" if shipping else show.money(total, currency),
         after="" if shipping or not amount else show.money(total - amount, currency),
-        code=reader.text("code"),
+        code=reader.text("code") if reader.text("codes") in ("", "fixed") else SAMPLE_CODE,
         until=show.moment(ends_at) if ends_at is not None else "",
         problem="" if amount else "Say what it takes off to see the price.",
     )

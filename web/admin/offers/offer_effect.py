@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from engine.offers.incrementality import ExtraAmount, OfferEffect, OfferEffects
-from web.admin.offers.offer_form import PLACEMENT
+from web.admin.offers.offer_texts import PLACEMENT
 from web.admin.shell import saving
 from web.admin.shell.frame import Frame
 from web.admin.shell.render import Page

@@ -16,9 +16,11 @@ from engine.model.resource import Resource
 from rules.language.codes import CURRENCIES
 from web.admin.candidates.candidate_list import documents_of
 from web.admin.offers.offer_card import OfferCard, card_of
+from web.admin.offers.offer_cost import CostBox, box_of
 from web.admin.offers.offer_texts import (
     FIELDS,
     MOST_LANGUAGES,
+    PLACEMENT,
     document_of,
     endings,
     first_locale,
@@ -35,7 +37,6 @@ from web.admin.shell.forms import Form
 from web.admin.shell.frame import Frame, Notice
 from web.admin.shell.render import Page
 
-PLACEMENT = "offers"
 WHOLE, FORM = "offers/offer.html", "offers/_offer_form.html"
 ONLY_SHOWS = ("language_add", "card")
 """What the form may be sent for besides storing it: one more language, and the card anew."""
@@ -45,7 +46,7 @@ ONLY_SHOWS = ("language_add", "card")
 class OfferForm:
     """The form of an offer; `budgets` are those in its currency, as (id, name, cap).
 
-    `languages` are the ends of the names of each language's fields.
+    `languages` are the ends of the names of each language's fields; `cost` is None for a new offer.
     """
 
     title: str
@@ -59,6 +60,7 @@ class OfferForm:
     languages: Sequence[str]
     may_add_language: bool
     card: OfferCard
+    cost: CostBox | None
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class CardView:
 async def new_offer(frame: NamedDependency[Frame]) -> Page:
     """Show an empty form."""
     frame.must_change()
-    form = Form({"benefit": "percentage", "enabled": "on", "locale": first_locale(frame)})
+    form = Form({"benefit": "percentage", "enabled": "on", "stackable": "on", "locale": first_locale(frame)})
     return frame.page(WHOLE, await _page(frame, None, form))
 
 
@@ -174,6 +176,7 @@ async def _page(frame: Frame, stored: Resource | None, form: Form) -> OfferForm:
         languages=languages,
         may_add_language=len(languages) < MOST_LANGUAGES,
         card=card_of(form.values, frame, currency),
+        cost=await box_of(frame, stored.id) if stored else None,
     )
 
 

@@ -11,7 +11,7 @@ from litestar.di import NamedDependency
 from engine.configuration.configuration import Configuration
 from engine.kernel.plan import offers_of
 from engine.offers.budgets import BudgetBalance
-from web.admin.offers.offer_form import PLACEMENT
+from web.admin.offers.offer_texts import PLACEMENT
 from web.admin.offers.offer_words import (
     alert_of,
     amount_text,

@@ -19,6 +19,7 @@ from web.admin.shell.frame import Frame
 from web.format import Show
 from web.typed_money import amounts_text
 
+PLACEMENT = "offers"
 MOST_LANGUAGES = 50
 LOCALE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}")
 NAMES = {
@@ -30,10 +31,13 @@ NAMES = {
     "title": "Title",
     "terms": "Terms",
     "locale": "Language",
-    "code": "Code",
+    "codes": "Code",
+    "code": "Code for everybody",
     "starts_at": "Starts",
     "ends_at": "Ends",
     "min_amount": "Smallest cart",
+    "stackable": "May be combined",
+    "cooldown": "Not again for",
     "enabled": "Shown to customers",
 }
 FIELDS = {
@@ -44,6 +48,8 @@ FIELDS = {
     "offer/budgets": "budgets",
     "offer/texts": "title",
     "offer/code": "code",
+    "offer/codes": "codes",
+    "offer/cooldown_hours": "cooldown",
     "offer/starts_at": "starts_at",
     "offer/ends_at": "ends_at",
 }
@@ -58,6 +64,8 @@ HINTS = {
     "offer/budgets": "Choose at least one budget, and at most eight.",
     "offer/texts": "Give customers a title of at most 120 characters, and terms of at most 2,000.",
     "offer/code": "Use letters, digits, - and _, at most 64.",
+    "offer/codes": "Choose which code customers get.",
+    "offer/cooldown_hours": "Must be a whole number of hours from 0 to 8,784.",
     "min_amount": "Must be an amount of at least 0, such as 50.",
 }
 
@@ -72,7 +80,10 @@ def document_of(values: Mapping[str, str], frame: Frame, before: Candidate | Non
         "benefit": benefit_of(reader, currency),
         "budgets": [name.removeprefix("budget:") for name in values if name.startswith("budget:")],
         "texts": _texts(reader, first_locale(frame)),
-        "code": reader.text("code"),
+        "codes": reader.text("codes") or "fixed",
+        "code": reader.text("code") if reader.text("codes") in ("", "fixed") else "",
+        "stackable": reader.flag("stackable"),
+        "cooldown_hours": reader.integer("cooldown"),
         **_window(reader, old, frame.show),
     }
     texts: dict[str, Any] = {
@@ -100,10 +111,13 @@ def texts_of(stored: Resource, frame: Frame) -> dict[str, str]:
         "percent": number_text(benefit.percent) if isinstance(benefit, Percentage) else "",
         "most": amounts_text(most, offer.currency, locale),
         **_language_fields(offer.texts),
+        "codes": offer.codes,
         "code": offer.code,
         "starts_at": moment_text(offer.starts_at, frame.show.zone),
         "ends_at": moment_text(offer.ends_at, frame.show.zone),
         "min_amount": amounts_text(candidate.min_amount, offer.currency, locale),
+        "stackable": "on" if offer.stackable else "",
+        "cooldown": str(offer.cooldown_hours or ""),
         "enabled": "on" if candidate.enabled else "",
         "version": str(stored.version),
         "budgets": ", ".join(offer.budgets),

@@ -11,7 +11,7 @@ from engine.offers.budgets import BudgetBalance
 from web.admin.shell.forms import number_text
 from web.format import NOTHING, Show
 
-NEARLY_SPENT = 0.8
+HALF_SPENT, NEARLY_SPENT = 0.5, 0.8
 KINDS = {
     "hold": "Held",
     "commit": "Redeemed",
@@ -94,4 +94,6 @@ def alert_of(share: float | None) -> tuple[str, str]:
         return "Per customer", "plain"
     if share >= 1:
         return "Used up", "bad"
-    return ("Nearly used up", "warn") if share >= NEARLY_SPENT else ("Available", "good")
+    if share >= NEARLY_SPENT:
+        return "Nearly used up", "warn"
+    return ("Half used", "info") if share >= HALF_SPENT else ("Available", "good")

@@ -115,7 +115,7 @@ class Frame:
     def section(self) -> str:
         """Return the name of the navigation's entry that this page belongs to."""
         path = self.path.partition("?")[0].removeprefix(self.base)
-        path = "/offers" if path.startswith("/budgets") else path
+        path = "/offers" if path.startswith(("/budgets", "/ledger")) else path
         items = [item for item in navigation_items() if item.href != "/" or path in ("", "/")]
         fitting = [item for item in items if f"{path}/".startswith(f"{item.href.rstrip('/')}/")]
         return max(fitting, key=lambda item: len(item.href)).name if fitting else ""

@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from engine.accounts.accounts import Access
 from engine.clock import now_ms
-from engine.model.offers.hold import LedgerEntry
+from engine.model.offers.hold import LedgerFilter, MovementKind, OfferEntry
 from engine.model.timestamps import rfc3339
 from engine.offers.budgets import BudgetBalance
 from engine.service import Engine
@@ -22,6 +22,7 @@ from web.http.responses import NO_STORE, json_response
 from web.openapi.operation import Answer, Operation
 
 TAG = "Budgets"
+AnyText = Annotated[str, Meta(max_length=64, pattern=r"\A[^\x00]*\Z")]
 CURSOR = r"([0-9]{1,15})-([\x21-\x7e]{1,64})"
 
 
@@ -42,9 +43,10 @@ class LedgerQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cursor: Annotated[
         str, Meta(pattern=rf"\A({CURSOR})?\Z", max_length=80, description="`next` of the previous page.")
     ] = ""
-    budget: Annotated[str, Meta(max_length=64, pattern=r"\A[^\x00]*\Z", description="Only entries of this budget.")] = (
-        ""
-    )
+    budget: Annotated[AnyText, Meta(description="Only entries of this budget.")] = ""
+    offer: Annotated[AnyText, Meta(description="Only entries of this offer.")] = ""
+    kind: Annotated[MovementKind | None, Meta(description="Only entries of this kind.")] = None
+    customer_id: Annotated[str, Meta(max_length=256, pattern=r"\A[^\x00]*\Z", description="Only entries of them.")] = ""
 
 
 class LedgerItem(msgspec.Struct, frozen=True):
@@ -52,6 +54,7 @@ class LedgerItem(msgspec.Struct, frozen=True):
 
     id: str
     hold_id: str
+    offer_id: str
     budget: str
     kind: str
     debit: str
@@ -93,11 +96,13 @@ async def entries(
 ) -> Response[bytes]:
     match = re.fullmatch(CURSOR, parameters.cursor)
     before = (int(match[1]), match[2]) if match else None
-    rows = await engine.budgets.ledger(
-        access.merchant.id, budget=parameters.budget, before=before, limit=parameters.limit + 1
-    )
+    merchant_id, customer_id = access.merchant.id, parameters.customer_id
+    customer = engine.hasher(merchant_id, customer_id) if customer_id else ""
+    only = LedgerFilter(parameters.budget, parameters.kind or "", parameters.offer, customer)
+    rows = await engine.budgets.ledger(merchant_id, only=only, before=before, limit=parameters.limit + 1)
     items = rows[: parameters.limit]
-    following = f"{items[-1].recorded_at}-{items[-1].id}" if len(rows) > parameters.limit else None
+    last = items[-1].entry if len(rows) > parameters.limit else None
+    following = f"{last.recorded_at}-{last.id}" if last else None
     return json_response(LedgerPage([_entry(row) for row in items], following), headers=NO_STORE)
 
 
@@ -106,10 +111,12 @@ def _spending(row: BudgetBalance) -> Spending:
     return Spending(row.budget.id, row.budget.currency, held, spent, held_uses, spent_uses, row.left)
 
 
-def _entry(row: LedgerEntry) -> LedgerItem:
+def _entry(item: OfferEntry) -> LedgerItem:
+    row = item.entry
     return LedgerItem(
         row.id,
         row.hold_id,
+        item.offer,
         row.budget,
         row.kind,
         row.debit,

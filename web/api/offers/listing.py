@@ -31,6 +31,9 @@ from web.openapi.operation import Answer, Operation
 PATH = "/v1/personalize/offers"
 PLACEMENT = "offers"
 TAG = "Offers"
+Personalization = Annotated[
+    bool, Meta(description="False where the customer opted out of personalization: no offer is shown.")
+]
 WithHold = Annotated[bool, Meta(description="False decides without a hold.")]
 ABOUT = (
     "The placement `offers` decides which offers the customer is shown. Each is held for the customer: the most that "
@@ -47,7 +50,10 @@ class Discount(msgspec.Struct, frozen=True):
 
 
 class ShownOffer(msgspec.Struct, frozen=True):
-    """An offer to show. `hold_id` redeems it until `expires_at`; both are null where nothing is held."""
+    """An offer to show. `hold_id` redeems it until `expires_at`; both are null where nothing is held.
+
+    One that is not `stackable` is redeemed alone on its order.
+    """
 
     id: str
     title: str
@@ -56,6 +62,7 @@ class ShownOffer(msgspec.Struct, frozen=True):
     discount_code: str
     hold_id: str | None
     expires_at: Moment | None
+    stackable: bool
     reasons: list[str]
 
 
@@ -74,12 +81,14 @@ class OffersRequest(msgspec.Struct, frozen=True, kw_only=True):
     context: Context | None = None
     merchant_id: Slug | None = None
     hold: WithHold = True
+    personalization: Personalization = True
 
 
 class OffersQuery(msgspec.Struct, frozen=True, kw_only=True):
     customer_id: Annotated[str, Meta(description="Empty for a guest. Stored only as a keyed hash.")] | None = None
     merchant_id: Slug | None = None
     hold: WithHold = True
+    personalization: Personalization = True
     currency: Annotated[str, Meta(description="The cart's currency, ISO 4217.")] | None = None
     amount: Annotated[int, Meta(description="The cart's total in minor units: 12900 is 129.00 in EUR.")] | None = None
     country: Annotated[str, Meta(description="ISO 3166-1 alpha-2 or alpha-3.")] | None = None
@@ -107,7 +116,8 @@ async def offers_for_body(request: AnyRequest) -> Response[bytes]:
     access = _admitted(request)
     data, warnings = await _read(request, with_warnings=access.merchant.mode == "test")
     check_merchant(access, data.merchant_id)
-    question = OffersQuestion(customer_text(data.customer_id), data.context or {}, data.hold)
+    customer, context = customer_text(data.customer_id), data.context or {}
+    question = OffersQuestion(customer, context, data.hold, data.personalization)
     return await _answer(request, access, question, warnings)
 
 
@@ -126,19 +136,26 @@ async def offers_for_query(request: AnyRequest) -> Response[bytes]:
     access = _admitted(request)
     query, warnings = read_query(request, OffersQuery.__struct_fields__)
     check_merchant(access, query.get("merchant_id"))
-    hold = query.get("hold", "true").lower()
-    if hold not in ("true", "false", "1", "0"):
-        raise invalid("hold", "must be true or false")
-    question = OffersQuestion(customer_text(query.get("customer_id")), context_of(query), hold in ("true", "1"))
+    hold, personalization = (_flag(query, name) for name in ("hold", "personalization"))
+    question = OffersQuestion(customer_text(query.get("customer_id")), context_of(query), hold, personalization)
     return await _answer(request, access, question, warnings)
 
 
 class OffersQuestion(NamedTuple):
-    """What is asked: for whom, with which facts, and whether offers are held."""
+    """What is asked: for whom, with which facts, whether offers are held, and whether the customer may be targeted."""
 
     customer: str | None
     context: Mapping[str, Any]
     hold: bool
+    personalization: bool
+
+
+def _flag(query: Mapping[str, str], name: str) -> bool:
+    """Return a parameter that is never guessed; true where it is not sent."""
+    text = query.get(name, "true").lower()
+    if text not in ("true", "false", "1", "0"):
+        raise invalid(name, "must be true or false")
+    return text in ("true", "1")
 
 
 def _admitted(request: AnyRequest) -> Access:
@@ -151,10 +168,10 @@ def _admitted(request: AnyRequest) -> Access:
 async def _answer(
     request: AnyRequest, access: Access, question: OffersQuestion, of_request: Sequence[FieldProblem]
 ) -> Response[bytes]:
-    customer, context, hold = question
+    customer, context, hold, personalization = question
     merchant_id, decider = access.merchant.id, engine_of(request).decider
-    if hold:
-        held = await decider.decide_offers(merchant_id, PLACEMENT, customer, context)
+    if hold or not personalization:
+        held = await decider.decide_offers(merchant_id, PLACEMENT, customer, context, personalization=personalization)
     else:
         (looked,) = await decider.decide(merchant_id, [PLACEMENT], customer, context)
         held = HeldAnswer(looked, ())
@@ -180,9 +197,10 @@ def _shown(answer: DecisionAnswer, holds: Sequence[Hold]) -> list[ShownOffer]:
                 title=text.title,
                 terms=text.terms,
                 discount=Discount(discount(offer, cart), offer.currency),
-                discount_code=offer.code,
+                discount_code=hold.code if hold and hold.code else offer.code,
                 hold_id=hold.id if hold else None,
                 expires_at=rfc3339(hold.expires_at) if hold else None,
+                stackable=offer.stackable,
                 reasons=ranked.reasons,
             )
         )

@@ -19,8 +19,9 @@ from engine.model.errors import invalid
 from engine.model.offers.hold import Hold, HoldState
 from engine.model.placement import Amount, Currency, Id
 from engine.model.timestamps import rfc3339
+from engine.offers.codes import OfferRequest
 from engine.offers.holds import Idempotency
-from engine.offers.redemptions import OfferRequest, Purchase
+from engine.offers.redemptions import Purchase
 from engine.service import Engine
 from web.api.common_types import CustomerId, Moment
 from web.api.decisions import Context
@@ -80,7 +81,10 @@ class Validation(msgspec.Struct, frozen=True):
 
 
 class Redemption(msgspec.Struct, frozen=True):
-    """A hold as it is now. `held` is set aside, `discount` was redeemed, `returned` came back by refunds."""
+    """A hold as it is now. `held` is set aside, `discount` was redeemed, `returned` came back by refunds.
+
+    `code` was given to this hold alone; it is empty for offers with one code for everybody, or none.
+    """
 
     hold_id: str
     offer_id: str
@@ -91,6 +95,7 @@ class Redemption(msgspec.Struct, frozen=True):
     discount: int
     returned: int
     order_id: str
+    code: str
     expires_at: Moment
 
 
@@ -239,6 +244,7 @@ def _answer(hold: Hold, *, status: int = 200) -> Response[bytes]:
         discount=hold.spent,
         returned=hold.returned,
         order_id=hold.order_id,
+        code=hold.code,
         expires_at=rfc3339(hold.expires_at),
     )
     return json_response(body, status=status, headers=NO_STORE)

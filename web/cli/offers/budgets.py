@@ -19,7 +19,7 @@ from engine.service import Engine
 from web.cli.common import as_json, show, with_engine
 
 
-def _of_merchant(command: Callable[..., None]) -> Callable[..., None]:
+def of_merchant(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that name a side of a merchant."""
     for option in (
         click.option("--merchant", required=True, help="The merchant's slug."),
@@ -35,24 +35,24 @@ def budget() -> None:
 
 
 @budget.command("list")
-@_of_merchant
+@of_merchant
 def budget_list(*, merchant: str, is_test: bool, json: bool) -> None:
     """List budgets with what is held and spent now."""
 
     async def work(engine: Engine) -> list[dict[str, Any]]:
-        side = await engine.accounts.merchant(merchant, _mode(is_test))
+        side = await engine.accounts.merchant(merchant, mode_of(is_test))
         return [_budget_row(row) for row in await engine.budgets.page(side.id, now=now_ms())]
 
     show(with_engine(work), json=json)
 
 
 @budget.command("verify")
-@_of_merchant
+@of_merchant
 def budget_verify(*, merchant: str, is_test: bool, json: bool) -> None:
     """Compare ledger, balances and holds; exit status 1 where they differ."""
 
     async def work(engine: Engine) -> dict[str, Any]:
-        side = await engine.accounts.merchant(merchant, _mode(is_test))
+        side = await engine.accounts.merchant(merchant, mode_of(is_test))
         verification = await engine.budgets.verify(side.id)
         return {
             "same": not verification.differences,
@@ -75,12 +75,12 @@ def offers() -> None:
 
 @offers.command("list")
 @click.option("--placement", default="offers", show_default=True, help="The placement's key.")
-@_of_merchant
+@of_merchant
 def offers_list(*, placement: str, merchant: str, is_test: bool, json: bool) -> None:
     """List the offers of a placement, in their order."""
 
     async def work(engine: Engine) -> list[dict[str, Any]]:
-        side = await engine.accounts.merchant(merchant, _mode(is_test))
+        side = await engine.accounts.merchant(merchant, mode_of(is_test))
         candidates = [row.document for row in await engine.catalogue.page(side.id, "candidate", placement)]
         candidates.sort(key=lambda candidate: (candidate.position, candidate.id))
         return [_offer_row(candidate, candidate.offer) for candidate in candidates if candidate.offer is not None]
@@ -130,5 +130,5 @@ def _name(key: BalanceKey) -> str:
     return " / ".join(part for part in parts if part)
 
 
-def _mode(is_test: bool) -> Mode:
+def mode_of(is_test: bool) -> Mode:
     return "test" if is_test else "live"

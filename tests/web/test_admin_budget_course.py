@@ -1,0 +1,81 @@
+"""How a budget is used up, and the ledger by filter."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.serving import Server, Side
+from tests.web.offer_shop import OFFER, open_offer
+from tests.web.people import Person
+from web.openapi import examples
+
+
+@pytest.fixture
+def person(server: Server, side: Side) -> Person:
+    """An admin of a merchant with one offer, paid by the budget `spring`."""
+    return open_offer(server, side)
+
+
+# The course of a budget, and the ledger
+
+
+def spend(side: Side, customer: str = "anna") -> str:
+    """Show the offer and redeem it; return the hold."""
+    cart = {"total": 4_000, "currency": "EUR"}
+    answer = side.client.post(
+        "/v1/personalize/offers", json={"customer_id": customer, "context": {"cart": cart}}
+    ).json()
+    hold_id: str = answer["offers"][0]["hold_id"]
+    assert side.client.post("/v1/redemptions/redeem", json={"hold_id": hold_id, "cart": cart}).status_code == 200
+    return hold_id
+
+
+def test_a_budgets_page_says_when_it_is_used_up(person: Person, side: Side) -> None:
+    assert "chart-budget" not in person.get("/admin/budgets/spring")
+    spend(side)
+    page = person.get("/admin/budgets/spring")
+    assert "At this pace used up in" in page
+    assert "Pace: €4.00 a day" in page
+    assert '<td class="num">€6.00</td>' in page
+    spend(side, "ben")
+    assert "Nearly used up" in person.get("/admin/budgets/spring")
+
+
+@pytest.mark.parametrize("changes", [{"period": "day"}, {"scope": "customer", "uses": 3}, {"amount": None, "uses": 50}])
+def test_every_kind_of_budget_has_a_chart(person: Person, side: Side, changes: dict[str, object]) -> None:
+    side.client.post("/v1/budgets", json={**examples.BUDGET, "id": "other", **changes})
+    document = {"id": "ten", "label": "Ten", "offer": {**OFFER, "budgets": ["spring", "other"]}}
+    side.client.put("/v1/placements/offers/candidates/ten", json=document, headers={"if-match": "*"})
+    spend(side)
+    page = person.get("/admin/budgets/other")
+    assert 'data-chart="chart-budget"' in page
+    assert ("spent in the last 30 days" in page) == ("amount" not in changes)
+
+
+def test_the_ledger_is_filtered_and_sent_as_a_file(person: Person, side: Side) -> None:
+    assert "No entries" in person.get("/admin/ledger")
+    hold_id = spend(side)
+    spend(side, "ben")
+    page = person.get("/admin/ledger?customer=anna&kind=commit&budget=spring&offer=ten")
+    assert page.count("<td>Redeemed</td>") == 1
+    assert hold_id[-8:] in page
+    assert "Ten percent" in page
+    assert "No entries" in person.get("/admin/ledger?customer=carl")
+    assert person.get("/admin/ledger?budget=&before=odd").count("<tr>") == 5
+    lines = person.get("/admin/ledger/ledger.csv?kind=commit").splitlines()
+    assert lines[0].startswith("recorded_at,kind,debit")
+    assert len(lines) == 3
+    hashed = lines[1].split(",")[6]
+    assert person.get(f"/admin/ledger?customer={hashed}").count("<td>Redeemed</td>") == 1
+
+
+def test_the_ledger_comes_in_pages_with_its_filter(person: Person, side: Side) -> None:
+    side.client.put("/v1/budgets/spring", json={**examples.BUDGET, "amount": 10**6}, headers={"if-match": "*"})
+    for number in range(26):
+        spend(side, f"c{number}")
+    page = person.get("/admin/ledger?offer=ten")
+    following = page.partition('href="/admin/live/ledger?')[2].partition('"')[0]
+    while "before=" not in following:
+        page = page.partition('href="/admin/live/ledger?')[2]
+        following = page.partition('href="/admin/live/ledger?')[2].partition('"')[0]
+    assert person.get(f"/admin/ledger?{following}").count("<tr>") == 3

@@ -1,0 +1,104 @@
+"""Codes of offers by HTTP: pools are filled, each customer gets another code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.serving import Side
+from web.openapi import examples
+
+OFFER = {
+    "currency": "EUR",
+    "benefit": {"type": "percentage", "percent": 10, "maximum": 2000},
+    "budgets": ["spring"],
+    "texts": {"en": {"title": "10% off", "terms": "Once"}, "de": {"title": "10 % Rabatt"}},
+    "code": "SPRING10",
+}
+CART = {"total": 10_000, "currency": "EUR"}
+
+
+@pytest.fixture
+def shop(side: Side) -> Iterator[Side]:
+    """A merchant with one offer and 50.00 EUR to spend on it."""
+    made = [
+        side.client.post("/v1/budgets", json={**examples.BUDGET, "amount": 5000}),
+        side.client.post("/v1/placements", json={"key": "offers", "name": "Offers", "shape": {"type": "subset"}}),
+        side.client.post("/v1/placements/offers/candidates", json={"id": "ten", "label": "Ten", "offer": OFFER}),
+    ]
+    assert [answer.status_code for answer in made] == [201, 201, 201], [answer.text for answer in made]
+    return side
+
+
+def show(shop: Side, **body: Any) -> dict[str, Any]:
+    answer = shop.client.post("/v1/personalize/offers", json={"context": {"cart": CART}} | body)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def redeem(shop: Side, hold_id: str, key: str | None = None, **body: Any) -> httpx.Response:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    return shop.client.post("/v1/redemptions/redeem", json={"hold_id": hold_id, "cart": CART} | body, headers=headers)
+
+
+CODES = "/v1/placements/offers/candidates/ten/codes"
+
+
+@pytest.fixture
+def pool(shop: Side) -> Side:
+    """The shop with two codes in a pool instead of one for everybody."""
+    document = {"id": "ten", "label": "Ten", "offer": {**OFFER, "code": "", "codes": "pool"}}
+    path = "/v1/placements/offers/candidates/ten"
+    assert shop.client.put(path, json=document, headers={"if-match": "*"}).status_code == 200
+    assert shop.client.post(CODES, json={"codes": ["code-1", "CODE-2"]}).json() == {"added": 2, "repeated": 0}
+    return shop
+
+
+def test_each_customer_is_shown_another_code(pool: Side):
+    [first], [second] = (show(pool)["offers"] for _ in range(2))
+    assert [first["discount_code"], second["discount_code"]] == ["CODE-1", "CODE-2"]
+    none = show(pool)
+    assert (none["offers"], none["excluded"]) == ([], [{"id": "ten", "reason": "codes used up"}])
+    redeemed = redeem(pool, first["hold_id"], "k").json()
+    assert redeemed["code"] == "CODE-1"
+    assert redeem(pool, first["hold_id"], "k").json() == redeemed
+    listed = pool.client.get(CODES, params={"state": "used"}).json()
+    assert listed == {
+        "free": 0,
+        "held": 1,
+        "used": 1,
+        "items": [{"code": "CODE-1", "state": "used", "hold_id": first["hold_id"]}],
+        "next": None,
+    }
+    asked = {"code": "code-1", "context": {"cart": CART}}
+    assert pool.client.post("/v1/redemptions/validate", json=asked).json()["reason"] == "the code was used"
+    assert pool.client.post("/v1/redemptions/hold", json=asked).status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "field"),
+    [
+        ({}, 400, "codes"),
+        ({"codes": ["CODE-3"], "generate": 1}, 400, "codes"),
+        ({"codes": []}, 400, "codes"),
+        ({"codes": ["a b"]}, 400, "codes/0"),
+        ({"generate": 0}, 400, "generate"),
+        ({"generate": 10**9}, 400, "generate"),
+        ({"generate": 1, "prefix": "?"}, 400, "prefix"),
+    ],
+)
+def test_what_is_no_code_is_refused_with_its_field(pool: Side, body: dict[str, Any], status: int, field: str):
+    answer = pool.client.post(CODES, json=body)
+    assert (answer.status_code, answer.json()["field"]) == (status, field)
+    assert pool.client.get(CODES).json()["free"] == 2
+
+
+def test_codes_come_in_pages_and_free_ones_go(pool: Side):
+    first = pool.client.get(CODES, params={"limit": 1}).json()
+    rest = pool.client.get(CODES, params={"limit": 1, "cursor": first["next"]}).json()
+    assert [page["items"][0]["code"] for page in (first, rest)] == ["CODE-1", "CODE-2"]
+    assert pool.client.delete(CODES).json() == {"removed": 2}
+    assert pool.client.post("/v1/placements/offers/candidates/none/codes", json={"generate": 1}).status_code == 404

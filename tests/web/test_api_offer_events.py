@@ -1,0 +1,86 @@
+"""Events of offers and budgets by HTTP, and the ledger by filter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from engine.clock import now_ms
+from tests.serving import Side
+from web.openapi import examples
+
+OFFER = {
+    "currency": "EUR",
+    "benefit": {"type": "percentage", "percent": 10, "maximum": 2000},
+    "budgets": ["spring"],
+    "texts": {"en": {"title": "10% off", "terms": "Once"}, "de": {"title": "10 % Rabatt"}},
+    "code": "SPRING10",
+}
+CART = {"total": 10_000, "currency": "EUR"}
+
+
+@pytest.fixture
+def shop(side: Side) -> Iterator[Side]:
+    """A merchant with one offer and 50.00 EUR to spend on it."""
+    made = [
+        side.client.post("/v1/budgets", json={**examples.BUDGET, "amount": 5000}),
+        side.client.post("/v1/placements", json={"key": "offers", "name": "Offers", "shape": {"type": "subset"}}),
+        side.client.post("/v1/placements/offers/candidates", json={"id": "ten", "label": "Ten", "offer": OFFER}),
+    ]
+    assert [answer.status_code for answer in made] == [201, 201, 201], [answer.text for answer in made]
+    return side
+
+
+def show(shop: Side, **body: Any) -> dict[str, Any]:
+    answer = shop.client.post("/v1/personalize/offers", json={"context": {"cart": CART}} | body)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def redeem(shop: Side, hold_id: str, key: str | None = None, **body: Any) -> httpx.Response:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    return shop.client.post("/v1/redemptions/redeem", json={"hold_id": hold_id, "cart": CART} | body, headers=headers)
+
+
+def test_the_ledger_is_filtered(shop: Side):
+    hold_id = show(shop, customer_id="anna")["offers"][0]["hold_id"]
+    show(shop, customer_id="ben")
+    redeem(shop, hold_id)
+    for query, count in (
+        ({}, 3),
+        ({"kind": "commit"}, 1),
+        ({"customer_id": "ben"}, 1),
+        ({"offer": "ten", "customer_id": "anna"}, 2),
+        ({"offer": "none"}, 0),
+    ):
+        items = shop.client.get("/v1/ledger", params=query).json()["items"]
+        assert (query, len(items)) == (query, count)
+        assert {item["offer_id"] for item in items} <= {"ten"}
+    assert shop.client.get("/v1/ledger", params={"kind": "odd"}).json()["field"] == "kind"
+
+
+def test_events_come_in_order_from_the_last_one(shop: Side):
+    hold_id = show(shop)["offers"][0]["hold_id"]
+    redeem(shop, hold_id)
+    first = shop.client.get("/v1/events", params={"limit": 1}).json()
+    assert (first["more"], first["items"][0]["type"], first["items"][0]["alert"]) == (True, "offer.held", None)
+    rest = shop.client.get("/v1/events", params={"after": first["items"][0]["id"]}).json()
+    assert [item["type"] for item in rest["items"]] == ["offer.redeemed"]
+    assert rest["items"][0]["offer"]["discount"] == 1000
+    server = shop.server
+    server.run(server.engine.alerts.run(now=now_ms()))
+    for _ in range(4):
+        show(shop)
+    server.run(server.engine.alerts.run(now=now_ms()))
+    alerts = shop.client.get("/v1/events", params={"type": "budget.alert"}).json()["items"]
+    assert [(item["alert"]["budget"], item["alert"]["percent"]) for item in alerts] == [
+        ("spring", 50),
+        ("spring", 80),
+        ("spring", 100),
+    ]
+    assert 'tap2_budgets_used{percent="100"}' in shop.client.get("/metrics").text
+    for wrong in ({"type": "odd"}, {"after": -1}, {"limit": 0}):
+        assert shop.client.get("/v1/events", params=wrong).json()["field"] in wrong

@@ -1,0 +1,69 @@
+"""Events of offers and budgets, for systems that act on them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from litestar import Response, get
+from litestar.di import NamedDependency
+from msgspec import Meta
+
+from engine.accounts.accounts import Access
+from engine.model.offers.event import BudgetAlert, EventType, OfferEvent
+from engine.model.timestamps import rfc3339
+from engine.service import Engine
+from web.api.common_types import Limit, Moment
+from web.http.responses import NO_STORE, json_response
+from web.openapi.operation import Answer, Operation
+
+
+class EventsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    limit: Limit = 50
+    after: Annotated[int, Meta(ge=0, le=2**53, description="The `id` of the last event that you have.")] = 0
+    type: Annotated[EventType | None, Meta(description="Only events of this type.")] = None
+
+
+class EventItem(msgspec.Struct, frozen=True):
+    """Something that happened. `offer` is set for the types that begin with `offer.`, `alert` for `budget.alert`."""
+
+    id: int
+    type: EventType
+    recorded_at: Moment
+    offer: OfferEvent | None
+    alert: BudgetAlert | None
+
+
+class EventsPage(msgspec.Struct, frozen=True):
+    """Events, the oldest first; ask again with `after` set to the last `id`."""
+
+    items: list[EventItem]
+    more: bool
+
+
+@get(
+    "/v1/events",
+    **Operation(
+        "Events",
+        "List events",
+        {200: Answer("Events, the oldest first", EventsPage)},
+        "Written in the same transaction as what they tell of. Ids grow: keep the last one, and ask again from there. "
+        "No event is missed. With PostgreSQL they appear after five seconds.",
+        query=EventsQuery,
+    ).route(),
+)
+async def events(
+    access: NamedDependency[Access], engine: NamedDependency[Engine], parameters: NamedDependency[EventsQuery]
+) -> Response[bytes]:
+    limit = parameters.limit
+    rows = await engine.events.page(access.merchant.id, after=parameters.after, type=parameters.type, limit=limit + 1)
+    items = []
+    for row in rows[:limit]:
+        is_alert = row.type == "budget.alert"
+        offer = None if is_alert else msgspec.json.decode(row.body, type=OfferEvent)
+        alert = msgspec.json.decode(row.body, type=BudgetAlert) if is_alert else None
+        items.append(EventItem(row.id, row.type, rfc3339(row.recorded_at), offer, alert))
+    return json_response(EventsPage(items, len(rows) > limit), headers=NO_STORE)
+
+
+handlers = [events]
