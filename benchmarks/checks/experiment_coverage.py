@@ -11,7 +11,15 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from bandits.experiments.adaptive import SharesPast, SharesPeriod, adaptive_lift, moments_of, moved_shares
+from bandits.experiments.adaptive import (
+    LEAST_WEIGHTED_EVENTS,
+    SharesPast,
+    SharesPeriod,
+    adaptive_lift,
+    moments_of,
+    moved_shares,
+    weighted_events,
+)
 from bandits.experiments.adaptive import variant_estimate as estimate_of
 from bandits.experiments.comparison import lift_of
 from bandits.experiments.moments import MetricEstimate, Moments, adjusted_means, mean_of, ratio_of
@@ -72,15 +80,18 @@ def moved_nothing(draw: Draw, seed: int, *, is_binary: bool, units: int = UNITS)
     """Return whether an A/A experiment whose shares a bandit moved every 50 units was rejected at any look."""
     rng, rho = np.random.default_rng([SEED, seed, units, 7]), precision_for(units)
     shares, past, total = np.full(2, 0.5), SharesPast.nothing(2), None
-    plain = [Moments.of(np.empty(0)) for _ in range(2)]
+    plain, periods = [Moments.of(np.empty(0)) for _ in range(2)], []
     for _ in range(units // A_LOOK):
         assigned, values = rng.random(A_LOOK) < shares[1], draw(rng, A_LOOK)
         new = [Moments.of(values[assigned == bool(variant)]) for variant in range(2)]
         sums = (np.array(column) for column in zip(*((m.n, m.totals[0], m.products[0, 0]) for m in new), strict=True))
-        moments, past = moments_of([SharesPeriod(shares, *sums)], past)
+        periods.append(SharesPeriod(shares, *sums))
+        moments, past = moments_of(periods[-1:], past)
         total = moments if total is None else total + moments
         plain = [old + more for old, more in zip(plain, new, strict=True)]
         if min(each.n for each in plain) < 2 or not all(is_ready(mean_of(each), binary=is_binary) for each in plain):
+            continue
+        if weighted_events(periods).min() < LEAST_WEIGHTED_EVENTS:
             continue
         lift = adaptive_lift(total, 1)
         if abs(lift.value) > margin(lift, rho):
@@ -91,10 +102,11 @@ def moved_nothing(draw: Draw, seed: int, *, is_binary: bool, units: int = UNITS)
 
 def figures(runs: int = 2_000) -> list[Figure]:
     """Return the figures of `make verify`."""
-    most, lines = 0.05 + 2 * math.sqrt(0.05 * 0.95 / runs), []
+    moved, lines = runs // 2, []
+    most = 0.05 + 2 * math.sqrt(0.05 * 0.95 / moved)
     for name, draw in METRICS.items():
-        rejected = np.mean([moved_nothing(draw, seed, is_binary=name in RATES) for seed in range(runs)])
-        what = f"bandit experiment with floor .05, A/A, {name}: {runs:,} of {UNITS:,} units, rejected at any look"
+        rejected = np.mean([moved_nothing(draw, seed, is_binary=name in RATES) for seed in range(moved)])
+        what = f"bandit experiment with floor .05, A/A, {name}: {moved:,} of {UNITS:,} units, rejected at any look"
         lines.append((what, f"at most {most:.2%}", f"{rejected:.2%}"))
     for name, units, estimate in (
         ("a ratio (orders a visit)", visits_and_orders, ratios),

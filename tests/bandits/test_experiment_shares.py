@@ -17,6 +17,7 @@ from bandits.experiments.adaptive import (
     scores,
     shares_p_value,
     variant_estimate,
+    weighted_events,
 )
 from bandits.experiments.moments import MetricEstimate
 
@@ -65,6 +66,14 @@ def test_a_lift_is_unbiased_on_moved_traffic():
             share = moved_shares([variant_estimate(moments, number) for number in range(2)], floor=0.05)[1]
         lifts.append(adaptive_lift(moments, 1).value)
     assert np.mean(lifts) == pytest.approx(0.2, abs=4 * np.std(lifts) / np.sqrt(len(lifts)))
+
+
+def test_events_of_a_small_share_count_little():
+    even = period((0.5, 0.5), [(variant, 1.0) for variant in (0, 1)] * 40)
+    assert weighted_events([even]) == pytest.approx([40, 40])
+    moved = period((0.95, 0.05), [(0, 1.0)] * 38 + [(1, 1.0)] * 2)
+    assert weighted_events([even, moved])[1] == pytest.approx((80 + 40) ** 2 / (160 + 800))
+    assert weighted_events([]) == 0
 
 
 def test_shares_keep_the_floor_and_add_up():

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bandits.experiments.adaptive import (
+    LEAST_WEIGHTED_EVENTS,
     SharesPast,
     SharesPeriod,
     adaptive_lift,
@@ -20,6 +21,7 @@ from bandits.experiments.adaptive import (
     moved_shares,
     shares_p_value,
     variant_estimate,
+    weighted_events,
 )
 from bandits.experiments.chances import standings
 from bandits.experiments.guardrail import is_broken
@@ -78,8 +80,12 @@ class MovedTraffic(NamedTuple):
         return (expected / units).tolist() if units else list(self.shares.during(None))
 
     def has_enough(self, metric: MetricName) -> bool:
-        """Return whether all variants have enough units and events for an interval."""
-        return all(has_enough(metric, estimate) for estimate in estimates_of(metric, self.totals.by_variant))
+        """Return whether all variants have enough units and events for an interval, also by their weights."""
+        if not all(has_enough(metric, estimate) for estimate in estimates_of(metric, self.totals.by_variant)):
+            return False
+        periods = [period for _, period in self.periods(metric)]
+        counted = [periods, *([list(map(without_event, periods))] if metric == "conversion" else [])]
+        return min(float(weighted_events(each).min()) for each in counted) >= LEAST_WEIGHTED_EVENTS
 
 
 def compare_moved(
@@ -196,6 +202,12 @@ def _sums(metric: MetricName, totals: UnitTotals) -> tuple[float, float]:
             return totals.orders, totals.orders_squared
         case "revenue" | "order_value":
             return totals.revenue, totals.revenue_squared
+
+
+def without_event(period: SharesPeriod) -> SharesPeriod:
+    """Return the period with the units that did not convert in the place of those that did."""
+    rest = period.units - period.sums
+    return period._replace(sums=rest, squares=rest)
 
 
 def _hour_of(row: SumRow) -> int:

@@ -213,7 +213,8 @@ def _going_on(document: Experiment, results: Results, verdict: ExperimentVerdict
         next_look += f" At the last one {name_of(document, verdict.variant)}: {interval}."
         return Summary("Keep going", sentence, next_look, "info")
     if verdict.kind == "too_few":
-        need = f"Each variant needs 100 {UNITS[document.unit][1]} and 20 purchases before there is an interval."
+        events = 100 if document.is_adaptive else 20
+        need = f"Each variant needs 100 {UNITS[document.unit][1]} and {events} purchases before there is an interval."
         return Summary("Too few yet", sentence, need, "info")
     interval = lift_text(verdict.low, verdict.high, show)
     so_far = f"So far {name_of(document, verdict.variant)}: {interval} {METRICS[document.primary].lower()}."
