@@ -122,7 +122,9 @@ class Limits(NamedTuple):
         pins = {slot: eligible.index(number) for slot, number in bounds.pins.items()}
         slots = bandits.Slots(length, drawn_count(plan.placement, length), pins)
         excluded = [Excluded(plan.ids[number], reason) for number, reason in sorted(bounds.excluded.items())]
-        return cls(bounds, eligible, slots, boost_weights(plan, bounds, eligible), excluded)
+        # Where offers are weighed, their values depend on the cart, and boosts are a part of them.
+        boosts = bandits.NO_WEIGHTS if plan.weighs_offers else boost_weights(plan, bounds, eligible)
+        return cls(bounds, eligible, slots, boosts, excluded)
 
 
 def limits_for(plan: Plan, values: Mapping[str, Any], fired: tuple[int, ...]) -> Limits:
