@@ -80,18 +80,20 @@ def moved_nothing(draw: Draw, seed: int, *, is_binary: bool, units: int = UNITS)
     """Return whether an A/A experiment whose shares a bandit moved every 50 units was rejected at any look."""
     rng, rho = np.random.default_rng([SEED, seed, units, 7]), precision_for(units)
     shares, past, total = np.full(2, 0.5), SharesPast.nothing(2), None
-    plain, periods = [Moments.of(np.empty(0)) for _ in range(2)], []
+    plain = [Moments.of(np.empty(0)) for _ in range(2)]
+    weighted = [SharesPeriod(np.ones(2), *np.zeros((3, 2)))]
     for _ in range(units // A_LOOK):
         assigned, values = rng.random(A_LOOK) < shares[1], draw(rng, A_LOOK)
         new = [Moments.of(values[assigned == bool(variant)]) for variant in range(2)]
         sums = (np.array(column) for column in zip(*((m.n, m.totals[0], m.products[0, 0]) for m in new), strict=True))
-        periods.append(SharesPeriod(shares, *sums))
-        moments, past = moments_of(periods[-1:], past)
+        period = SharesPeriod(shares, *sums)
+        moments, past = moments_of([period], past)
+        weighted = [_together(weighted[0], period)]
         total = moments if total is None else total + moments
         plain = [old + more for old, more in zip(plain, new, strict=True)]
         if min(each.n for each in plain) < 2 or not all(is_ready(mean_of(each), binary=is_binary) for each in plain):
             continue
-        if weighted_events(periods).min() < LEAST_WEIGHTED_EVENTS:
+        if weighted_events(weighted).min() < LEAST_WEIGHTED_EVENTS:
             continue
         lift = adaptive_lift(total, 1)
         if abs(lift.value) > margin(lift, rho):
@@ -100,7 +102,14 @@ def moved_nothing(draw: Draw, seed: int, *, is_binary: bool, units: int = UNITS)
     return False
 
 
-def figures(runs: int = 2_000) -> list[Figure]:
+def _together(weighted: SharesPeriod, period: SharesPeriod) -> SharesPeriod:
+    """Return a period whose shares are 1 with the weighted sums of both, so that a look costs the same at any time."""
+    sums = weighted.sums + period.sums / period.shares
+    squares = weighted.squares + period.squares / period.shares**2
+    return SharesPeriod(weighted.shares, weighted.units + period.units, sums, squares)
+
+
+def figures(runs: int = 600) -> list[Figure]:
     """Return the figures of `make verify`."""
     moved, lines = runs // 2, []
     most = 0.05 + 2 * math.sqrt(0.05 * 0.95 / moved)
