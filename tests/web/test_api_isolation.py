@@ -48,6 +48,7 @@ class Ids(NamedTuple):
         own = {
             "/v1/placements/{placement}/candidates/{id}": self.candidate,
             "/v1/placements/{placement}/candidates/{id}/pause": self.candidate,
+            "/v1/placements/{placement}/candidates/{id}/codes": self.candidate,
             "/v1/placements/{placement}/draft/candidates/{id}": self.candidate,
             "/v1/placements/{placement}/draft/candidates/{id}/keep": self.candidate,
             "/v1/placements/{placement}/draft/vocabulary/{name}": self.field,
