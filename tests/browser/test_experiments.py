@@ -295,7 +295,7 @@ def change_a_rule_by_keyboard(page: Page) -> None:
     expect(page.locator("#rule-sentence")).to_contain_text("€5.00")
     is_accessible(page)
     take(page, "experiment-rule")
-    page.get_by_role("button", name="Take into the variant").press("Enter")
+    page.get_by_role("button", name="Apply to the variant").press("Enter")
     expect(page.get_by_role("button", name="Edit the rule Tiny carts")).to_be_focused()
     expect(page.get_by_label("Hypothesis")).to_have_value("Small carts buy more")
 

@@ -85,7 +85,7 @@ def _parts(look: Look, view: ResultsView, charts: Sequence[str | None]) -> list[
         PaperPart(title=f"{metric} over time", chart=charts[1]),
         PaperPart(title="Metrics", note="Only the first decides.", rows=metrics, left=2),
         PaperPart(title="Health", rows=[("Check", "State", "Detail"), *health], left=3),
-        PaperPart(title="Segments", note="What differs does so although all of them are looked at.", rows=segments),
+        PaperPart(title="Segments", note="Corrected for looking at several segments.", rows=segments),
         PaperPart(title="How this is computed", lines=[*view.log, *view.assumed]),
     ]
     return [part for part in parts if part.chart or len(part.rows) > 1 or part.lines]

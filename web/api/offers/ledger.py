@@ -86,7 +86,7 @@ async def balance(
     **Operation(
         TAG,
         "List the ledger",
-        {200: Answer("Entries, the newest first", LedgerPage)},
+        {200: Answer("Entries, newest first", LedgerPage)},
         "Entries are only added, never changed: hold, commit, release, refund. Balances are their sums.",
         query=LedgerQuery,
     ).route(),
