@@ -138,7 +138,7 @@ def test_an_item_shows_what_will_be_or_what_was():
     new, old = candidate("card", fee_fixed=5), candidate("card")
     assert DraftItem("card", old, new, 1).shown is new
     assert DraftItem("card", old, None, 1).shown is old
-    with pytest.raises(ValueError, match="never was"):
+    with pytest.raises(ValueError, match="never existed"):
         _ = DraftItem("card", None, None, 0).shown
 
 

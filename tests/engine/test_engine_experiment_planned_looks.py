@@ -137,7 +137,7 @@ async def test_the_longest_run_cannot_change_between_looks(shop: Shop):
     await shop.engine.experiments.create(shop.actor(), PLACEMENT, document)
     started = (await shop.engine.experiments.start(shop.actor(), PLACEMENT, "five")).document
     longer = msgspec.structs.replace(started, maximum_days=60)
-    with pytest.raises(Conflict, match="maximum_days stays"):
+    with pytest.raises(Conflict, match="maximum_days cannot change"):
         await shop.engine.experiments.update(shop.actor(), PLACEMENT, "five", longer, version=None)
 
 

@@ -38,6 +38,7 @@ AGES: dict[str, tuple[str, float]] = {
     "experiment_conversions": ("occurred_at", RETENTION),
     "experiment_exposures": ("exposed_at", RETENTION),
     "experiment_outcomes": ("day", RETENTION),
+    "outbox": ("recorded_at", RETENTION),
     "minutes": ("minute", 2),
     "idempotent_answers": ("created_at", 2),
     "waiting": ("minute", 31),
@@ -56,8 +57,8 @@ OTHERWISE = {
 STAY = {
     "active_plans", "amounts", "arrivals", "audit", "budget_balances", "budget_caps", "delays",
     "draft_changes", "drafts", "emergencies",
-    "experiment_changes", "experiment_shares", "experiment_sums", "fits", "fold_starts", "holds", "identities",
-    "keys", "ledger", "merchants", "plans",
+    "experiment_changes", "experiment_shares", "experiment_sums", "fits", "fold_starts", "forecasts", "holds",
+    "identities", "keys", "ledger", "merchants", "offer_codes", "plans",
     "recovery_codes", "resources", "rollup_cursor", "rule_fired", "second_factors", "statistics", "users",
     "write_probes",
 }  # fmt: skip
@@ -89,7 +90,9 @@ def row_of(table: Table, number: int, **values: Any) -> dict[str, Any]:
         is_own = column.name not in ("merchant_id", "seq")
         row[column.name] = str(number) if column.type.python_type is str else 1 if is_own else None
     row |= {"merchant_id": 1} if "merchant_id" in row else {}
-    row |= {"seq": number} if "seq" in row else {}
+    for column in table.primary_key:
+        if column.name in ("seq", "id") and column.type.python_type is int:
+            row[column.name] = number
     return row | values
 
 

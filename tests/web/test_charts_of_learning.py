@@ -202,10 +202,10 @@ def test_days_before_a_jump_are_marked_as_forgotten() -> None:
     assert [row["counts"] for row in rows(spec)] == ["forgotten", "counts"]
 
 
-def test_a_line_is_labelled_at_its_last_day() -> None:
+def test_all_lines_are_labelled_behind_the_last_day() -> None:
     spec = history([day(3, 0.1), day(2, 0.3), day(1, 0.2, label="New")], show=SHOW, measure="Rate")
     labels = spec["layer"][-1]["data"]["values"]
-    assert {(label["candidate"], label["at"]) for label in labels} == {("Card", 3 * DAY), ("New", DAY)}
+    assert {(label["candidate"], label["at"]) for label in labels} == {("Card", 3 * DAY), ("New", 3 * DAY)}
 
 
 # Arrivals

@@ -37,7 +37,9 @@ def burn_down_chart(course: BurnDown, measure: BudgetMeasure, *, show: Show) -> 
     dashed = {"mark": {"type": "line", "strokeWidth": 2, "strokeDash": [5, 4]}, "encoding": lines}
     line = {"mark": {"type": "line", "strokeWidth": 2, "interpolate": "step-before"}, "encoding": lines}
     ahead = {"data": {"values": forecast}}
-    return spec_of(rows, height=220, show=show, layer=[line, dots, dashed | ahead, dots | ahead])
+    # A layer without marks is an image without a name.
+    layers = [line, dots, *([dashed | ahead, dots | ahead] if forecast else [])]
+    return spec_of(rows, height=220, show=show, layer=layers)
 
 
 def spent_by_day(

@@ -31,7 +31,7 @@ class CodesQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cursor: Annotated[
         str, Meta(pattern=r"\A[A-Z0-9_-]*\Z", max_length=64, description="`next` of the page before.")
     ] = ""
-    state: Annotated[CodeState | None, Meta(description="Only codes that are `free`, `held` or `used`.")] = None
+    state: Annotated[CodeState, Meta(description="Only codes that are `free`, `held` or `used`.")] | None = None
 
 
 class CodeItem(msgspec.Struct, frozen=True):

@@ -45,7 +45,7 @@ class LedgerQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = ""
     budget: Annotated[AnyText, Meta(description="Only entries of this budget.")] = ""
     offer: Annotated[AnyText, Meta(description="Only entries of this offer.")] = ""
-    kind: Annotated[MovementKind | None, Meta(description="Only entries of this kind.")] = None
+    kind: Annotated[MovementKind, Meta(description="Only entries of this kind.")] | None = None
     customer_id: Annotated[str, Meta(max_length=256, pattern=r"\A[^\x00]*\Z", description="Only entries of them.")] = ""
 
 

@@ -21,7 +21,7 @@ from web.openapi.operation import Answer, Operation
 class EventsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: Limit = 50
     after: Annotated[int, Meta(ge=0, le=2**53, description="The `id` of the last event that you have.")] = 0
-    type: Annotated[EventType | None, Meta(description="Only events of this type.")] = None
+    type: Annotated[EventType, Meta(description="Only events of this type.")] | None = None
 
 
 class EventItem(msgspec.Struct, frozen=True):
