@@ -106,6 +106,8 @@ def reasons(held: HeldAnswer) -> dict[str, str]:
     return {excluded.id: excluded.reason for excluded in held.answer.decision.excluded}
 
 
-async def redeem(shop: Shop, hold_id: str, total: int = 10_000, *, currency: str = "EUR") -> Hold:
-    purchase = Purchase(hold_id, Cart(total, currency), "o-1")
+async def redeem(
+    shop: Shop, hold_id: str, total: int = 10_000, *, currency: str = "EUR", order_id: str = "o-1"
+) -> Hold:
+    purchase = Purchase(hold_id, Cart(total, currency), order_id)
     return await shop.engine.redemptions.redeem(shop.id, purchase, now=now_ms())

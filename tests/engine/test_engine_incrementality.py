@@ -77,7 +77,7 @@ async def test_extra_orders_and_costs_come_from_the_log(shop):
     held_back, others = await asked(shop, 40)
     for number, each in enumerate(others):
         if number % 2:
-            await redeem(shop, each.holds[0].id)
+            await redeem(shop, each.holds[0].id, order_id=f"order-{number}")
             await shop.report(each.answer, "converted", "ten-percent", amount=10_000)
     assert (await shop.report(held_back[0].answer, "converted", amount=10_000)).status == "recorded"
     result = await effects(shop)

@@ -77,7 +77,7 @@ def test_a_new_code_kind_takes_effect_when_it_is_published(server: Server, perso
     sent = {**NEW, "codes": "customer", "code": "", "version": person.version(page)}
     assert "Saved in the draft" in person.send(page, **sent).text
     assert side.client.get("/v1/placements/offers/candidates/ten").json()["offer"]["codes"] == "pool"
-    assert "There is nothing to fill" in person.get(POOL)
+    assert "You have nothing to add" in person.get(POOL)
     assert person.send(POOL, act="generate", generate="3").status_code == 303
 
 
