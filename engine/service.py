@@ -130,7 +130,11 @@ class Engine:
         self.events = Events(database)
         self.codes = Codes(database, configurations)
         self.redemptions = Redemptions(
-            OfferStores(self.holds, BudgetReader(database), self.codes), self.live, self.hasher, self.recorder
+            OfferStores(self.holds, BudgetReader(database), self.codes, usage),
+            self.live,
+            self.hasher,
+            self.recorder,
+            weights,
         )
         self._jobs = JobRunner(self._job_list())
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.decisions.customers import Hasher
+from engine.decisions.customers import Hasher, UsageLoader
+from engine.decisions.decide import RequestScope, asking_of, facts_of
 from engine.decisions.offer_holds import BudgetReader, code_request, new_hold
 from engine.decisions.recorder import Recorder
 from engine.kernel.kernel import limits_for
@@ -27,11 +28,10 @@ from engine.kernel.plan import Plan, PlanDocument, offers_of
 from engine.learning.live import Live
 from engine.model.documents.offer import Offer
 from engine.model.errors import Conflict, NotFound
-from engine.model.facts import UNAVAILABLE, derive
+from engine.model.facts import UNAVAILABLE, Facts
 from engine.model.offers.hold import Hold
 from engine.model.outcome import OutcomeRow
-from engine.model.standard_vocabulary import CUSTOMER_ID
-from engine.model.timestamps import MINUTE, rfc3339
+from engine.model.timestamps import MINUTE
 from engine.offers.codes import Codes, OfferRequest, TypedCode
 from engine.offers.holds import Holds, Idempotency, taken
 from engine.store import plans
@@ -76,49 +76,55 @@ class OfferStores(NamedTuple):
     holds: Holds
     budgets: BudgetReader
     codes: Codes
+    usage: UsageLoader
 
 
 class Redemptions:
     """Everything that spends budgets outside of decisions."""
 
-    def __init__(self, stores: OfferStores, live: Live, hasher: Hasher, recorder: Recorder) -> None:
-        self._holds, self._budgets, self._codes = stores
+    def __init__(
+        self, stores: OfferStores, live: Live, hasher: Hasher, recorder: Recorder, weights: Sequence[float]
+    ) -> None:
+        self._holds, self._budgets, self._codes, self._usage = stores
         self._live = live
         self._hasher = hasher
         self._recorder = recorder
+        self._weights = weights
 
     async def quote(self, merchant_id: int, request: OfferRequest, *, now: int) -> OfferQuote:
         """Return what an offer takes off now, by the rules, limits and budgets in force; stores nothing."""
         active = self._live.get(merchant_id, request.placement)
         if active is None:
-            raise NotFound("there is no such offer", field="code" if request.code else "offer_id")
+            raise _no_offer(request)
         plan = active.plan
         customer = self._hasher(merchant_id, request.customer_id) if request.customer_id else ""
         typed = await self._codes.typed(plan, merchant_id, request, customer, now=now)
         offer_id = _find(plan, request) if typed is None else typed.offer
         if offer_id is None:
-            raise NotFound("there is no such offer", field="code" if request.code else "offer_id")
-        values, _ = plan.intake.read(request.context)
-        asking = Asking(merchant_id, customer, Cart.of(values), now, plan.document.currency)
-        reason = await self._reason(plan, offer_id, asking, values, typed)
+            raise _no_offer(request)
+        scope = RequestScope(merchant_id, customer or None, request.context, now)
+        facts = await self._facts(plan, scope)
+        asking = asking_of(plan, scope, facts.values)
+        reason = await self._reason(plan, offer_id, asking, facts, typed)
         amount = discount(plan.offers[offer_id], asking.cart)
         code, own = (typed.code, typed.own) if typed is not None else ("", None)
         return OfferQuote(plan, offer_id, asking, amount, reason, code, own)
 
-    async def _reason(
-        self, plan: Plan, offer_id: str, asking: Asking, values: dict[str, Any], typed: TypedCode | None
-    ) -> str:
+    async def _facts(self, plan: Plan, scope: RequestScope) -> Facts:
+        """Return the facts that a decision would be made of."""
+        values, _ = plan.intake.read(scope.context)
+        usage = await self._usage.load(scope.merchant_id, scope.customer) if scope.customer else []
+        return facts_of(plan, values, scope, usage, self._weights)
+
+    async def _reason(self, plan: Plan, offer_id: str, asking: Asking, facts: Facts, typed: TypedCode | None) -> str:
         """Return why an offer may not be used; empty where it may."""
         if typed is not None and (typed.reason or typed.own):
             return typed.reason
         state = await self._budgets.load(plan, asking)
-        derive(values, {}, now=rfc3339(asking.now))
-        if asking.customer and plan.reads_customer:
-            values[CUSTOMER_ID] = asking.customer
         limits = await self._budgets.limits(plan, asking)
         if typed is not None and limits.get(offer_id) in OF_CODES:
             del limits[offer_id]
-        values[UNAVAILABLE] = limits | unavailable(plan, asking, state._replace(own_holds={}))
+        values = facts.values | {UNAVAILABLE: limits | unavailable(plan, asking, state._replace(own_holds={}))}
         excluded = limits_for(plan, values, plan.compiled.evaluate(values).fired).excluded
         return next((candidate.reason for candidate in excluded if candidate.id == offer_id), "")
 
@@ -220,6 +226,10 @@ class Redemptions:
         if row is None:
             raise NotFound(f"the offer of hold “{hold.id}” is no longer stored", field="hold_id")
         return msgspec.json.decode(row.document, type=PlanDocument)
+
+
+def _no_offer(request: OfferRequest) -> NotFound:
+    return NotFound("there is no such offer", field="code" if request.code else "offer_id")
 
 
 def _offer_of(plan: PlanDocument, hold: Hold) -> Offer:

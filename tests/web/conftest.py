@@ -9,6 +9,8 @@ import pytest
 from engine.accounts import login_limits
 from engine.settings import Settings
 from tests.serving import UNLIMITED, Server, Side, serving
+from tests.web.offer_shop import SPRING_OFFER
+from web.openapi import examples
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +33,15 @@ def side(server: Server) -> Side:
     live, _ = server.sides()
     live.furnish()
     return live
+
+
+@pytest.fixture
+def shop(side: Side) -> Side:
+    """A merchant with one offer and 50.00 EUR to spend on it."""
+    made = [
+        side.client.post("/v1/budgets", json={**examples.BUDGET, "amount": 5000}),
+        side.client.post("/v1/placements", json={"key": "offers", "name": "Offers", "shape": {"type": "subset"}}),
+        side.client.post("/v1/placements/offers/candidates", json={"id": "ten", "label": "Ten", "offer": SPRING_OFFER}),
+    ]
+    assert [answer.status_code for answer in made] == [201, 201, 201], [answer.text for answer in made]
+    return side

@@ -1,12 +1,22 @@
-"""A merchant with one offer, and the form of another one."""
+"""A merchant with one offer, the form of another one, and requests of its checkout."""
 
 from __future__ import annotations
+
+from typing import Any
+
+import httpx
 
 from tests.serving import Server, Side
 from tests.web.people import Person, person_of
 from web.openapi import examples
 
 OFFER = examples.OFFER
+SPRING_OFFER = {
+    **OFFER,
+    "texts": {"en": {"title": "10% off", "terms": "Once"}, "de": {"title": "10 % Rabatt"}},
+    "code": "SPRING10",
+}
+CART = {"total": 10_000, "currency": "EUR"}
 NEW = {
     "id": "five",
     "label": "Five off",
@@ -32,3 +42,14 @@ def open_offer(server: Server, side: Side) -> Person:
         answer = side.client.post(path, json=document)
         assert answer.status_code == 201, answer.text
     return created
+
+
+def show(shop: Side, **body: Any) -> dict[str, Any]:
+    answer = shop.client.post("/v1/personalize/offers", json={"context": {"cart": CART}} | body)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def redeem(shop: Side, hold_id: str, key: str | None = None, **body: Any) -> httpx.Response:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    return shop.client.post("/v1/redemptions/redeem", json={"hold_id": hold_id, "cart": CART} | body, headers=headers)

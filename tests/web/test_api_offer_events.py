@@ -2,47 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
-import httpx
-import pytest
-
 from engine.clock import now_ms
 from tests.serving import Side
-from web.openapi import examples
-
-OFFER = {
-    "currency": "EUR",
-    "benefit": {"type": "percentage", "percent": 10, "maximum": 2000},
-    "budgets": ["spring"],
-    "texts": {"en": {"title": "10% off", "terms": "Once"}, "de": {"title": "10 % Rabatt"}},
-    "code": "SPRING10",
-}
-CART = {"total": 10_000, "currency": "EUR"}
-
-
-@pytest.fixture
-def shop(side: Side) -> Iterator[Side]:
-    """A merchant with one offer and 50.00 EUR to spend on it."""
-    made = [
-        side.client.post("/v1/budgets", json={**examples.BUDGET, "amount": 5000}),
-        side.client.post("/v1/placements", json={"key": "offers", "name": "Offers", "shape": {"type": "subset"}}),
-        side.client.post("/v1/placements/offers/candidates", json={"id": "ten", "label": "Ten", "offer": OFFER}),
-    ]
-    assert [answer.status_code for answer in made] == [201, 201, 201], [answer.text for answer in made]
-    return side
-
-
-def show(shop: Side, **body: Any) -> dict[str, Any]:
-    answer = shop.client.post("/v1/personalize/offers", json={"context": {"cart": CART}} | body)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
-def redeem(shop: Side, hold_id: str, key: str | None = None, **body: Any) -> httpx.Response:
-    headers = {} if key is None else {"Idempotency-Key": key}
-    return shop.client.post("/v1/redemptions/redeem", json={"hold_id": hold_id, "cart": CART} | body, headers=headers)
+from tests.web.offer_shop import redeem, show
 
 
 def test_the_ledger_is_filtered(shop: Side):

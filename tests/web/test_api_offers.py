@@ -2,47 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.serving import Server, Side
+from tests.web.offer_shop import CART, SPRING_OFFER, redeem, show
 from web.openapi import examples
-
-OFFER = {
-    "currency": "EUR",
-    "benefit": {"type": "percentage", "percent": 10, "maximum": 2000},
-    "budgets": ["spring"],
-    "texts": {"en": {"title": "10% off", "terms": "Once"}, "de": {"title": "10 % Rabatt"}},
-    "code": "SPRING10",
-}
-CART = {"total": 10_000, "currency": "EUR"}
-
-
-@pytest.fixture
-def shop(side: Side) -> Iterator[Side]:
-    """A merchant with one offer and 50.00 EUR to spend on it."""
-    made = [
-        side.client.post("/v1/budgets", json={**examples.BUDGET, "amount": 5000}),
-        side.client.post("/v1/placements", json={"key": "offers", "name": "Offers", "shape": {"type": "subset"}}),
-        side.client.post("/v1/placements/offers/candidates", json={"id": "ten", "label": "Ten", "offer": OFFER}),
-    ]
-    assert [answer.status_code for answer in made] == [201, 201, 201], [answer.text for answer in made]
-    return side
-
-
-def show(shop: Side, **body: Any) -> dict[str, Any]:
-    answer = shop.client.post("/v1/personalize/offers", json={"context": {"cart": CART}} | body)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
-def redeem(shop: Side, hold_id: str, key: str | None = None, **body: Any) -> httpx.Response:
-    headers = {} if key is None else {"Idempotency-Key": key}
-    return shop.client.post("/v1/redemptions/redeem", json={"hold_id": hold_id, "cart": CART} | body, headers=headers)
 
 
 def balance(shop: Side) -> tuple[int, int]:
@@ -203,6 +170,20 @@ def test_a_code_is_validated_held_and_redeemed(shop: Side):
     assert redeem(shop, held.json()["hold_id"]).json()["discount"] == 1000
 
 
+def test_rules_about_the_past_hold_for_codes(shop: Side):
+    bought = {"event_id": "order-1", "type": "converted", "decision_id": show(shop, customer_id="anna")["decision_id"]}
+    assert shop.client.post("/v1/personalize/feedback", json={**bought, "candidate_id": "ten"}).status_code == 202
+    past = {">=": [{"var": "history.purchases"}, 1]}
+    rule = {"id": "welcome", "name": "First purchase only", "when": past, "effects": [{"exclude": ["ten"]}]}
+    assert shop.client.post("/v1/placements/offers/rules", json=rule).status_code == 201
+    asked = {"code": "spring10", "context": {"cart": CART}}
+    for customer, valid in (("anna", False), ("ben", True)):
+        quoted = shop.client.post("/v1/redemptions/validate", json={**asked, "customer_id": customer}).json()
+        assert (customer, quoted["valid"]) == (customer, valid)
+    held = shop.client.post("/v1/redemptions/hold", json={**asked, "customer_id": "anna"})
+    assert (held.status_code, held.json()["field"]) == (409, "offer_id")
+
+
 def test_the_ledger_comes_in_pages(shop: Side):
     for _ in range(3):
         show(shop)
@@ -294,7 +275,7 @@ def test_an_order_is_refunded_at_most_once(shop: Side):
 
 def test_an_offer_without_a_maximum_cannot_be_saved(shop: Side):
     for benefit in ({"type": "percentage", "percent": 10}, {"type": "free_shipping"}):
-        document = {"id": "odd", "label": "Odd", "offer": {**OFFER, "benefit": benefit}}
+        document = {"id": "odd", "label": "Odd", "offer": {**SPRING_OFFER, "benefit": benefit}}
         answer = shop.client.post("/v1/placements/offers/candidates", json=document)
         assert (answer.status_code, answer.json()["field"]) == (400, "offer/benefit/maximum")
 
