@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from engine.kernel.experiments.plans import NOTHING_GIVEN
+from engine.kernel.experiments.plans import NOTHING_GIVEN, variant_of
 from engine.kernel.experiments.units import unit_of
 from engine.learning.active import Active
-from engine.model.experiment import Experiment, GivenChance
+from engine.model.experiment import Experiment, GivenChance, Variant
 from engine.model.facts import Facts
 from engine.store.connection.database import Database
 from engine.store.experiments import shares
@@ -34,10 +34,13 @@ class SettledVariants:
         settled = await self._database.look_up(partial(shares.variants_of, keys=list(keys)))
         return {keys[key]: GivenChance(variant, 1.0) for key, variant in settled.items()}
 
-    async def of_unit(self, merchant_id: int, placement: str, experiment: Experiment, unit: str) -> str | None:
-        """Return the variant that a unit was exposed to first; None where it was not."""
+    async def of_unit(self, merchant_id: int, placement: str, experiment: Experiment, unit: str) -> Variant | None:
+        """Return the variant of a unit; None outside the share, or before the exposure if a bandit assigns it."""
+        if not experiment.is_adaptive:
+            return variant_of(experiment, unit)
         key = _key(merchant_id, placement, experiment, unit)
-        return (await self._database.look_up(partial(shares.variants_of, keys=[key]))).get(key)
+        settled = (await self._database.look_up(partial(shares.variants_of, keys=[key]))).get(key)
+        return next((variant for variant in experiment.variants if variant.id == settled), None)
 
 
 def _key(merchant_id: int, placement: str, experiment: Experiment, unit: str) -> UnitKey:

@@ -89,6 +89,17 @@ async def test_a_draft_is_written_reviewed_and_planned(data: Path, tmp_path: Pat
     assert (await in_thread(data, "delete", "paypal-first", *SIDE))[1] == {"deleted": "paypal-first"}
 
 
+async def test_a_customer_has_no_variant_before_a_bandit_assigns_one(data: Path, tmp_path: Path) -> None:
+    variants = [{"id": "a", "name": "As it is"}, {"id": "b", "name": "B", "candidates_off": ["paypal"]}]
+    file = tmp_path / "experiment.json"
+    file.write_bytes(
+        msgspec.json.encode({"id": "moved", "name": "Moved", "variants": variants, "allocation": "bandit"})
+    )
+    await in_thread(data, "create", str(file), *SIDE)
+    await in_thread(data, "start", "moved", *SIDE)
+    assert (await in_thread(data, "variant", "moved", "anna", *SIDE))[1]["variant"] is None
+
+
 async def test_results_come_as_files(data: Path, tmp_path: Path) -> None:
     await in_thread(data, "start", "paypal-first", *SIDE)
     for kind, begins in (("json", b'{"experiment"'), ("csv", b"metric"), ("pdf", b"%PDF")):

@@ -7,8 +7,10 @@ from html import unescape
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from engine.kernel.experiments.plans import variant_of
+from engine.store.tables import experiment_exposures
 from tests.serving import Server, Side
 from tests.web.people import Person, person_of
 from tests.web.test_admin_experiments import PAGE, PLACEMENT, act, create, stored
@@ -81,6 +83,25 @@ def test_the_variant_of_a_customer_is_marked(server: Server, side: Side, person:
     assert f"This customer gets “{variant.name}”." in text
     assert text.count("Gets this") == 1
     assert "Which variant it would be depends on the customer" in tried(person)
+
+
+def test_the_variant_that_a_bandit_gave_a_customer_is_marked(server: Server, side: Side, person: Person) -> None:
+    """Shares move, so the weights do not say which variant a customer has: the first exposure does."""
+    create(person, share="100", allocation="bandit")
+    act(person, "start")
+    side.decide("c_7")
+    decision = server.run(server.engine.logbook.search(side.merchant.id, placement=PLACEMENT, limit=1))[0]
+    document = stored(server, side)
+    by_weights = variant_of(document, decision.row.customer)
+    other = next(variant for variant in document.variants if variant != by_weights)
+
+    async def expose_to_the_other() -> None:
+        async with server.engine.database.write() as connection:
+            of_merchant = experiment_exposures.c.merchant_id == side.merchant.id
+            await connection.execute(update(experiment_exposures).where(of_merchant).values(variant=other.id))
+
+    server.run(expose_to_the_other())
+    assert f"This customer gets “{other.name}”." in tried(person, start=decision.row.id, started="")
 
 
 def test_who_is_not_in_the_audience_gets_what_is_in_force(person: Person) -> None:

@@ -15,7 +15,6 @@ from engine.accounts.accounts import Access
 from engine.clock import now_ms
 from engine.experiments.actions import ACTIONS, ExperimentAction
 from engine.experiments.results import Results, SizeAnswer
-from engine.kernel.experiments.plans import variant_of
 from engine.model.actor import Actor
 from engine.model.experiment import Experiment
 from engine.model.placement import Id
@@ -179,12 +178,8 @@ async def variant(
     document: Experiment = resource.document
     customer = parameters.customer_id
     merchant_id, unit = access.merchant.id, engine.hasher(access.merchant.id, customer) if customer else ""
-    if document.is_adaptive:
-        assigned = await engine.settled.of_unit(merchant_id, placement, document, unit)
-    else:
-        given = variant_of(document, unit) if unit else None
-        assigned = given.id if given else None
-    answer = VariantAnswer(document.id, document.status.phase, assigned)
+    assigned = await engine.settled.of_unit(merchant_id, placement, document, unit) if unit else None
+    answer = VariantAnswer(document.id, document.status.phase, assigned.id if assigned else None)
     return json_response(answer, headers=NO_STORE)
 
 

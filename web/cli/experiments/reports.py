@@ -10,7 +10,6 @@ import msgspec
 
 from engine.clock import now_ms
 from engine.experiments.results import Results
-from engine.kernel.experiments.plans import variant_of
 from engine.kernel.rule_sentences import labels_of
 from engine.model.account import Merchant
 from engine.model.experiment import Experiment
@@ -149,7 +148,8 @@ def variant(side: Side, *, id: str, customer: str, json: bool) -> None:
     async def work(engine: Engine) -> dict[str, Any]:
         merchant = await side.merchant_of(engine)
         document: Experiment = (await engine.experiments.get(merchant.id, side.placement, id)).document
-        assigned = variant_of(document, engine.hasher(merchant.id, customer))
+        unit = engine.hasher(merchant.id, customer)
+        assigned = await engine.settled.of_unit(merchant.id, side.placement, document, unit)
         return {"experiment": id, "phase": document.status.phase, "variant": assigned.id if assigned else None}
 
     show(with_engine(work), json=json)

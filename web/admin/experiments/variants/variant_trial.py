@@ -14,7 +14,6 @@ from markupsafe import Markup
 import rules
 from engine.configuration.configuration import Configuration
 from engine.kernel.experiments.overlay import overlaid
-from engine.kernel.experiments.plans import variant_of
 from engine.kernel.experiments.units import unit_of
 from engine.kernel.plan import PlanDocument, lists_of, rule_source
 from engine.model.errors import EngineError, NotFound
@@ -91,7 +90,7 @@ async def _tried(frame: Frame, placement: str, id: str, sent: Mapping[str, str])
     audience = audience_of(configuration, placement, frame.merchant, frame.show.locale, stored(None))
     starts = await load_starts(TrialScene(frame, configuration, placement, audience.terms, sent))
     answers = [await _answer(frame, plan, resource, variant, starts.facts) for variant in resource.document.variants]
-    own, assigned = _assigned(resource.document, configuration, starts)
+    own, assigned = await _assigned(resource, configuration, starts)
     return VariantTrialPage(
         name=resource.document.name,
         base=f"{frame.base}/experiments/{placement}/{id}",
@@ -137,9 +136,10 @@ def _visible(answer: AnswerView | str) -> object:
     return chances, sorted(row.label for row in answer.hidden), dict(answer.values)
 
 
-def _assigned(document: Experiment, configuration: Configuration, starts: Starts) -> tuple[Variant | None, str]:
+async def _assigned(resource: Resource, configuration: Configuration, starts: Starts) -> tuple[Variant | None, str]:
     """Return the variant that the customer gets, if any, and a sentence about it."""
-    unit_name = UNITS[document.unit][0]
+    document: Experiment = resource.document
+    frame, unit_name = starts.scene.frame, UNITS[document.unit][0]
     state = document.status.state
     if state != "running":
         text = "Everybody gets the control now." if state in ("paused", "stopped") else "Nobody is enrolled now."
@@ -151,7 +151,9 @@ def _assigned(document: Experiment, configuration: Configuration, starts: Starts
     unit = unit_of(document.unit, starts.facts, key)
     if not unit:
         return None, NO_UNIT[bool(key)].format(unit=unit_name)
-    variant = variant_of(document, unit)
+    variant = await frame.engine.settled.of_unit(frame.merchant.id, resource.place, document, unit)
+    if variant is None and document.is_adaptive:
+        return None, f"This {unit_name} has no variant yet: the bandit's shares decide at the first decision."
     if variant is None:
         return None, f"This {unit_name} is outside the enrolled share and gets what is in force."
     return variant, f"This {unit_name} gets “{variant.name}”."
