@@ -12,6 +12,7 @@ from engine.store.connection.database import POOL_SIZE, open_database
 
 pytestmark = pytest.mark.anyio
 BURST = 50
+PAGE_SECONDS = 0.005
 
 
 @pytest.fixture
@@ -27,12 +28,15 @@ async def test_a_decision_waits_for_few_of_many_writes(database):
     async def save_page():
         async with database.write() as connection:
             await connection.execute(text("SELECT 1"))
+            await asyncio.sleep(PAGE_SECONDS)
         finished.append("page")
 
     async def decide():
         await database.transact(lambda connection: connection.execute(text("SELECT 1")))
         finished.append("decision")
 
+    await asyncio.gather(*(decide() for _ in range(POOL_SIZE)))  # opens every connection
+    finished.clear()
     pages = [asyncio.create_task(save_page()) for _ in range(BURST)]
     await asyncio.sleep(0)
     await asyncio.gather(decide(), *pages)
