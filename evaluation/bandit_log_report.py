@@ -11,9 +11,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bandits.evaluation.intervals import Z95, wilson_interval
 from evaluation.bandit_log import LoggedRow
 
-Z95 = 1.959963984540054
 Z80 = 0.8416212335729143
 UNIFORM = 1.001
 """Propensities that differ by less than this factor are equal except for rounding."""
@@ -88,12 +88,9 @@ def learned_rate(matched: Sequence[LoggedRow]) -> Rate:
     return wilson(value, whole**2 / sum(weight**2 for weight in weights))
 
 
-def wilson(share: float, count: float, z: float = Z95) -> Rate:
-    """Return Wilson's score interval (1927), which holds for rare events, where the normal interval fails."""
-    centre = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    low = max(0.0, centre - half) if share > 0 else 0.0
-    return Rate(share, low, min(1.0, centre + half), count)
+def wilson(share: float, count: float) -> Rate:
+    """Return a share with Wilson's interval, which holds for rare events, where the normal interval fails."""
+    return Rate(share, *wilson_interval(share, count), count)
 
 
 def matches_to_see_double(rate: float) -> int:

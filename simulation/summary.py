@@ -4,9 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bandits.evaluation.intervals import Z95
 from simulation.worlds.world import Floats
-
-Z95 = 1.959963984540054
 
 
 class Average(NamedTuple):

@@ -7,6 +7,8 @@ few imagined decisions are added: a log without a success does not prove that th
 The decisions about one customer form a cluster (module `clusters`).
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,6 +38,14 @@ def unskewed_interval(terms: Floats, clusters: Clusters | None = None) -> tuple[
         skew *= max(0.0, 1 - 6 / (degrees * skew) ** 2) if skew else 0.0
         quantile = student_quantile(0.975, degrees)
     return value + _deviation(-quantile, skew) * error, value + _deviation(quantile, skew) * error
+
+
+def wilson_interval(share: float, count: float) -> tuple[float, float]:
+    """Return Wilson's 95 % score interval (1927) of a share among `count` independent trials, also for rare events."""
+    square = Z95 * Z95 / count
+    middle = (share + square / 2) / (1 + square)
+    half = Z95 / (1 + square) * math.sqrt(share * (1 - share) / count + square / (4 * count))
+    return max(0.0, middle - half) if share > 0 else 0.0, min(1.0, middle + half)
 
 
 def standard_error(terms: Floats, clusters: Clusters | None = None) -> float:

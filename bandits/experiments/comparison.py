@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bandits.experiments.moments import MetricEstimate
 from bandits.experiments.normal import normal_quantile, two_sided
 from bandits.posterior.student import student_distribution, student_quantile
-
-FALSE_DISCOVERIES = 0.05
-"""The share of comparisons that are called different and are not, where many are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +65,3 @@ def holm(p_values: list[float]) -> list[float]:
         so_far = max(so_far, min(1.0, (len(p_values) - rank) * p_values[index]))
         adjusted[index] = so_far
     return adjusted
-
-
-def discoveries(p_values: Sequence[float], *, share: float = FALSE_DISCOVERIES) -> list[bool]:
-    """Return which comparisons differ, with at most this share of them false (Benjamini and Hochberg, 1995).
-
-    The share holds for independent comparisons and for those that depend on each other positively.
-    """
-    count = len(p_values)
-    ranked = sorted(p_values)
-    passed = [p for rank, p in enumerate(ranked, 1) if p <= share * rank / count]
-    return [bool(passed) and p <= passed[-1] for p in p_values]

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bandits.evaluation.intervals import Z95
 from bandits.experiments.adaptive import scores
 from bandits.experiments.comparison import difference_of, lift_of, welch
 from bandits.experiments.mismatch import FALSE_STOPS, mismatch_p_values
@@ -28,7 +29,6 @@ Draw = Callable[[np.random.Generator, int], Floats]
 LOOKS, UNITS_A_LOOK = 100, 50
 SEED = 100
 FLOOR, BANDIT_LOOKS = 0.05, 100
-Z95 = 1.959963984540054
 
 
 def conversion(rate: float) -> Draw:

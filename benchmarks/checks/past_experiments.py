@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import bandits
+from bandits.evaluation.intervals import Z95
 from bandits.experiments.comparison import lift_of
 from bandits.experiments.moments import MetricEstimate
 from bandits.experiments.past import agrees, allowed_error, with_past
@@ -24,7 +25,6 @@ from engine.previews.previews import MOST_DECISIONS
 Floats = NDArray[np.float64]
 SEED, LOOKS, EFFECT = 100, 60, 0.05
 TINY = 1e-9
-Z95 = 1.959963984540054
 
 
 class Merchant(NamedTuple):

@@ -80,7 +80,7 @@ class OutcomeProcessor:
         sound = [row for row, refusal in zip(placed, refusals, strict=True) if refusal is None]
         new = _first_reports(sound, await outcomes.append_new(connection, sound))
         await self._add_credit(connection, list(new.values()), reported, sums)
-        await _announce_shown(connection, new.values())
+        await _announce_shown(connection, new.values(), reported)
         repeated = [row for row in sound if new.get(row.key) is not row]
         stored = {**await outcomes.stored(connection, repeated), **new} if repeated else new
         return [refusal or _receipt(row, stored[row.key]) for row, refusal in zip(placed, refusals, strict=True)]
@@ -154,9 +154,10 @@ class OutcomeProcessor:
         fold(sums, state._replace(outcomes=after))
 
 
-async def _announce_shown(connection: AsyncConnection, new: Iterable[OutcomeRow]) -> None:
-    """Tell others which offers customers have seen."""
-    shown = [row for row in new if row.type == "shown" and row.decision_id is not None]
+async def _announce_shown(connection: AsyncConnection, new: Iterable[OutcomeRow], reported: Reported) -> None:
+    """Write events for the offers that customers have seen."""
+    about_offers = {id for id, row in reported.rows.items() if UNAVAILABLE in row.facts}
+    shown = [row for row in new if row.type == "shown" and row.decision_id in about_offers]
     if shown:
         await holds.shown(connection, shown)
 

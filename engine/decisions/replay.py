@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -67,9 +68,8 @@ async def replay(database: Database, row: DecisionRow) -> Replay:
     )
 
 
-def _given(row: DecisionRow) -> dict[str, GivenChance]:
+def _given(entries: Iterable[Mapping[str, str]]) -> dict[str, GivenChance]:
     """Return the variants that a bandit's shares selected; the log has them as inputs, like facts."""
-    entries = msgspec.json.decode(row.answer)["experiments"]
     return {
         entry["id"]: GivenChance(entry["variant"], float(entry["chance"])) for entry in entries if "chance" in entry
     }
@@ -77,8 +77,9 @@ def _given(row: DecisionRow) -> dict[str, GivenChance]:
 
 def _again(active: Active, snapshot: Snapshot, row: DecisionRow) -> bytes:
     facts, expires = facts_of(row), expires_at(active.plan, row.decided_at)
-    if msgspec.json.decode(row.answer)["fallback"]:
+    logged = msgspec.json.decode(row.answer)
+    if logged["fallback"]:
         return encode(fall_back(active.plan, facts, row.id, expires_at=expires))
-    deciding, assignments = active.pick(facts, row.id, _given(row))
+    deciding, assignments = active.pick(facts, row.id, _given(logged["experiments"]))
     decision = decide(deciding.plan, deciding.beliefs_of(snapshot), facts, row.id, expires_at=expires)
     return encode(with_assignments(decision, assignments))

@@ -18,11 +18,10 @@ from engine.model.experiment import Experiment
 from engine.model.placement import FieldDocument
 from engine.model.resource import Resource
 from engine.model.standard_vocabulary import ENGINE_FIELD_NAMES
-from engine.model.timestamps import MINUTE, first_id_of
+from engine.model.timestamps import HOUR, MINUTE, first_id_of
 from engine.store import resources
 from engine.store.connection.database import Database
 from engine.store.experiments import log_sample
-from engine.store.experiments.exposures import HOUR
 from engine.store.experiments.log_sample import IdSpan, SampledUnit
 from engine.store.experiments.sums import SumRow, UnitTotals
 from rules import Vocabulary

@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from bandits.evaluation.intervals import Z95
 from bandits.experiments.comparison import lift_of
 from bandits.experiments.moments import MetricEstimate
 from bandits.experiments.past import allowed_error, units_worth
@@ -18,7 +19,6 @@ from engine.previews.estimation.result import Result
 from engine.previews.previews import Subject
 from engine.store.previews import PreviewRow
 
-Z95 = 1.959963984540054
 LogState = Literal["not_asked", "running", "done", "failed"]
 CONTROL_CHANGES = "the control changes something itself, so it was never in force"
 OTHER_METRIC = "only conversion can be predicted, and the placement must learn from purchases"

@@ -6,10 +6,10 @@ import math
 
 import msgspec
 
+from bandits.evaluation.intervals import Z95
 from bandits.experiments.comparison import lift_of
 from bandits.experiments.past import agrees, units_worth
 from engine.experiments.comparisons import VariantTotals, estimates_of, past_of
-from engine.experiments.log_answers import Z95
 from engine.model.experiment import Experiment
 
 

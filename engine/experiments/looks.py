@@ -10,8 +10,7 @@ from functools import lru_cache
 
 from bandits.experiments.group_sequential import bounds
 from engine.model.experiment import LOOKS, Experiment
-from engine.model.timestamps import DAY, MINUTE
-from engine.store.experiments.exposures import HOUR
+from engine.model.timestamps import DAY, HOUR, MINUTE
 from engine.store.experiments.sums import HOURS_A_DAY
 
 

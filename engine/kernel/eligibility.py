@@ -33,7 +33,7 @@ class Eligibility:
         total = values.get("cart.total")
         if self._has_limits and type(total) is int:
             limits = self._limits_in(read_currency(values.get("cart.currency")))
-            reasons = {**reasons, **limits.exclusions(total), **reasons} if reasons else dict(limits.exclusions(total))
+            reasons = {**limits.exclusions(total), **reasons}
         unavailable = values.get(UNAVAILABLE)
         if type(unavailable) is dict and unavailable:
             index = self._index

@@ -119,6 +119,7 @@ async def _answers(
 ) -> list[CustomerAnswer]:
     """Return the answers of a period to customers who may be held back, the oldest first."""
     costs = await holds.redeemed(connection, period.merchant_id, period.placement, since=period.begin)
+    terms = LogTerms(currency, margin_percent, costs)
     answers: list[CustomerAnswer] = []
     before = first_id_of(period.end)
     for _ in range(MOST // CHUNK):
@@ -131,9 +132,8 @@ async def _answers(
             limit=CHUNK,
         )
         events = await outcomes.of_decisions(connection, [row.id for row in rows])
-        for row in rows:
-            answer = _answer(row, events.get(row.id, ()), currency, margin_percent, costs.get(row.id, 0))
-            answers += () if answer is None else (answer,)
+        # Reading thousands of answers takes long enough to delay decisions.
+        answers += await asyncio.to_thread(_read_answers, rows, events, terms)
         if len(rows) < CHUNK:
             break
         before = rows[-1].id
@@ -141,16 +141,30 @@ async def _answers(
     return answers
 
 
-def _answer(
-    row: DecisionRow, events: Sequence[OutcomeRow], currency: str, margin_percent: float, cost: int
-) -> CustomerAnswer | None:
+class LogTerms(NamedTuple):
+    """What turns outcomes into margins: the currency, the margin, and what redeemed offers cost by decision."""
+
+    currency: str
+    margin_percent: float
+    costs: Mapping[str, int]
+
+
+def _read_answers(
+    rows: Sequence[DecisionRow], events: Mapping[str, Sequence[OutcomeRow]], terms: LogTerms
+) -> list[CustomerAnswer]:
+    answers = (_answer(row, events.get(row.id, ()), terms) for row in rows)
+    return [answer for answer in answers if answer is not None]
+
+
+def _answer(row: DecisionRow, events: Sequence[OutcomeRow], terms: LogTerms) -> CustomerAnswer | None:
     """Return a logged answer; None for a guest, and where nobody was held back yet."""
     answer = read_answer(row.answer)
     groups = {enrolment.id: enrolment.variant for enrolment in answer.experiments}
     if row.customer is None or HOLDBACK_ID not in groups:
         return None
-    orders, revenue = purchase_of(events, currency)
-    margin = revenue * margin_percent / 100 - cost
+    cost = terms.costs.get(row.id, 0)
+    orders, revenue = purchase_of(events, terms.currency)
+    margin = revenue * terms.margin_percent / 100 - cost
     if groups[HOLDBACK_ID] != NOT_PERSONALIZED:
         return CustomerAnswer(row.customer, False, tuple(ranked.id for ranked in answer.ranking), orders, margin, cost)
     withheld = _read_facts(row.facts).get(WITHHELD)

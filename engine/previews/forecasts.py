@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -133,7 +134,8 @@ async def _earned(
     connection: AsyncConnection, row: ForecastRow, document: PlanDocument, period: ComparedPeriod
 ) -> list[Earned]:
     """Return what decisions before and after publishing earned, credited as the version credits."""
-    learning, earned = Learning.of(document.placement), []
+    learning = Learning.of(document.placement)
+    earned: list[Earned] = []
     for first, end in ((period.start, period.published_at), (period.published_at, period.end)):
         logged = await forecasts.closed_decisions(
             connection,
@@ -146,10 +148,20 @@ async def _earned(
         for start in range(0, len(logged), MOST_AT_ONCE):
             part = logged[start : start + MOST_AT_ONCE]
             events = await outcomes.of_decisions(connection, [each.id for each in part])
-            earned += [
-                _earned_by(each, learning, events.get(each.id, []), is_after=first == period.published_at)
-                for each in part
-            ]
+            is_after = first == period.published_at
+            # Reading thousands of answers takes long enough to delay decisions.
+            earned += await asyncio.to_thread(_earned_by_all, part, learning, events, is_after=is_after)
+    return earned
+
+
+def _earned_by_all(
+    rows: Sequence[ClosedRow],
+    learning: Learning,
+    events: Mapping[str, Sequence[outcomes.OutcomeRow]],
+    *,
+    is_after: bool,
+) -> list[Earned]:
+    earned = (_earned_by(row, learning, events.get(row.id, []), is_after=is_after) for row in rows)
     return [each for each in earned if each is not None]
 
 

@@ -14,14 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.evaluation.discovery import discoveries, p_value
+from bandits.evaluation.intervals import Z95
 from bandits.posterior.gaussian import Belief
 from bandits.posterior.logistic_update import Factor, rate
 from bandits.posterior.weight_posterior import WeightEvidence, beliefs_of, shared_weights
 from engine.kernel.encoding.features import Encoding, Feature
 
 Floats = NDArray[np.float64]
-Z95 = 1.96
-"""Standard errors on either side of a 95% interval."""
 LEAST_TRIALS = 20
 """Candidates and values with fewer trials have no findings."""
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from statsmodels.stats.multitest import multipletests
 
-from bandits.experiments.comparison import FALSE_DISCOVERIES, discoveries
+from bandits.evaluation.discovery import discoveries
+
+SHARE = 0.05
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 40])
@@ -14,13 +16,13 @@ def test_discoveries_are_those_of_statsmodels(count: int) -> None:
     rng = np.random.default_rng(count)
     for _ in range(200):
         p_values = (rng.random(count) ** rng.integers(1, 6)).tolist()
-        expected = multipletests(p_values, alpha=FALSE_DISCOVERIES, method="fdr_bh")[0]
-        assert discoveries(p_values) == expected.tolist()
+        expected = multipletests(p_values, alpha=SHARE, method="fdr_bh")[0]
+        assert discoveries(p_values, share=SHARE).tolist() == expected.tolist()
 
 
 def test_nothing_is_found_among_nothing() -> None:
-    assert discoveries([]) == []
-    assert discoveries([0.2, 0.9]) == [False, False]
+    assert discoveries([], share=SHARE).tolist() == []
+    assert discoveries([0.2, 0.9], share=SHARE).tolist() == [False, False]
 
 
 def test_false_discoveries_stay_within_their_share() -> None:
@@ -28,6 +30,6 @@ def test_false_discoveries_stay_within_their_share() -> None:
     shares = []
     for _ in range(2_000):
         p_values = [*rng.random(20), *(rng.random(5) * 1e-4)]
-        found = discoveries(p_values)
-        shares.append(sum(found[:20]) / max(sum(found), 1))
-    assert float(np.mean(shares)) <= FALSE_DISCOVERIES
+        called = discoveries(p_values, share=SHARE)
+        shares.append(sum(called[:20]) / max(sum(called), 1))
+    assert float(np.mean(shares)) <= SHARE

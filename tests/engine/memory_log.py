@@ -52,7 +52,6 @@ class MemoryLog:
         monkeypatch.setattr(outcome_processor, "plans", store(get=self.plan))
         monkeypatch.setattr(outcome_processor, "accounts", store(currency_of=self.currency_of))
         monkeypatch.setattr(outcome_processor, "folds", self)
-        monkeypatch.setattr(outcome_processor, "holds", store(shown=self.shown))
         monkeypatch.setattr(recorder, "decisions", store(by_ids=self.by_ids, append=self.append, replace=self.append))
         monkeypatch.setattr(recorder, "folds", self)
         monkeypatch.setattr(recorder, "rollups", store(add_firsts=self.add_firsts))
@@ -80,11 +79,6 @@ class MemoryLog:
 
     async def close(self, connection, ids):
         self.decisions |= {id: msgspec.structs.replace(self.decisions[id], closes_at=None) for id in ids}
-
-    # Offers
-
-    async def shown(self, connection, reports):
-        """No decision of these tests shows an offer."""
 
     # Outcomes
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
+from math import log
 from typing import Any
 
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.kernel.experiments.assignment import PreparedSplit, SaltedUniform, choose, uniform
+from engine.kernel.experiments.assignment import choose, uniform
 from engine.kernel.experiments.overlay import changes_something, overlaid
 from engine.kernel.experiments.plans import with_assignments
 from engine.kernel.experiments.units import unit_of
@@ -136,10 +138,17 @@ def test_answers_and_exposures_follow_the_definition(tried, asked):
 
 
 @given(st.text(max_size=9), st.text(max_size=9), st.lists(st.floats(0.1, 9), min_size=2, max_size=4))
-def test_a_prepared_split_assigns_as_the_specification(salt, unit, weights):
+def test_units_are_assigned_as_specified(salt, unit, weights):
+    scores = [-log(specified(f"{salt}\nv{number}", unit)) / weight for number, weight in enumerate(weights)]
     ids = [f"v{number}" for number in range(len(weights))]
-    assert SaltedUniform(salt)(unit) == uniform(salt, unit)
-    assert PreparedSplit(salt, ids, weights)(unit) == choose(salt, unit, ids, weights)
+    assert uniform(salt, unit) == specified(salt, unit)
+    assert choose(salt, unit, ids, weights) == scores.index(min(scores))
+
+
+def specified(salt, unit):
+    """Return a unit's number as tests/specs/assignment.json defines it."""
+    hashed = blake2b(f"{salt}\n{unit}".encode(), digest_size=8).digest()
+    return ((int.from_bytes(hashed, "little") >> 11) + 0.5) * 2.0**-53
 
 
 def test_many_units_are_forgotten_and_new_ones_remembered():

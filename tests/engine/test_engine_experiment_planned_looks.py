@@ -17,8 +17,7 @@ from engine.experiments.looks import bound_of, last_hour, last_hour_of_look, loo
 from engine.experiments.results import Results, results_of
 from engine.model.errors import Conflict
 from engine.model.experiment import LOOKS, Experiment, ExperimentStatus, Variant
-from engine.model.timestamps import DAY
-from engine.store.experiments.exposures import HOUR
+from engine.model.timestamps import DAY, HOUR
 from engine.store.experiments.sums import SumRow, UnitTotals
 from tests.engine.test_engine_experiment_looks import CONTROL, PAYPAL, PLACEMENT, sold
 from tests.shop import Shop

@@ -13,7 +13,7 @@ from engine.experiments.results import results_of
 from engine.model.errors import Conflict, Forbidden, Invalid, ReviewRequired
 from engine.model.experiment import Experiment, Guardrail, Variant
 from engine.model.placement import Fixed, Holdback
-from engine.model.timestamps import DAY
+from engine.model.timestamps import DAY, HOUR
 from engine.store.connection.bulk import insert_many
 from engine.store.experiments import exposures, sums
 from engine.store.experiments.exposed_units import ExposedUnits
@@ -349,4 +349,4 @@ async def test_days_of_everybody_and_matured_segments_are_apart(shop: Shop) -> N
 
 @pytest.mark.parametrize(("segment", "hour"), [("", 30), ("customer=new", 47)])
 def test_units_of_segments_are_kept_by_day(segment: str, hour: int) -> None:
-    assert exposures.cell_hour(segment, 30 * exposures.HOUR + 5) == hour
+    assert exposures.cell_hour(segment, 30 * HOUR + 5) == hour

@@ -9,28 +9,12 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from math import log
 
-from bandits.drawing.keys import seed_of
-
-
-def uniform(salt: str, unit: str) -> float:
-    """Return a number in the open interval (0, 1) for a unit: the upper 53 bits k of BLAKE2b-64 give (k + 1/2) / 2**53.
-
-    The text that is hashed is the salt, a line break, and the unit.
-    """
-    return ((seed_of(f"{salt}\n{unit}") >> 11) + 0.5) * 2.0**-53
-
-
-def choose(salt: str, unit: str, ids: Sequence[str], weights: Sequence[float]) -> int:
-    """Return the index of the variant by weighted rendezvous hashing (Schindelhauer and Schomaker, 2005).
-
-    A change of weights moves only the units whose variant loses share, and no more than it must.
-    """
-    scores = [-log(uniform(f"{salt}\n{variant}", unit)) / weight for variant, weight in zip(ids, weights, strict=True)]
-    return scores.index(min(scores))
-
 
 class SaltedUniform:
-    """Return the same numbers as `uniform` for units of one salt, which is hashed once."""
+    """Return a number in the open interval (0, 1) for a unit: the upper 53 bits k of BLAKE2b-64 give (k + 1/2) / 2**53.
+
+    The text that is hashed is the salt, a line break, and the unit. The salt is hashed once.
+    """
 
     def __init__(self, salt: str) -> None:
         self._salted = blake2b(f"{salt}\n".encode(), digest_size=8)
@@ -42,8 +26,11 @@ class SaltedUniform:
         return ((int.from_bytes(hashed.digest(), "little") >> 11) + 0.5) * 2.0**-53
 
 
-class PreparedSplit:
-    """Return the same indices as `choose` for units of one split."""
+class WeightedSplit:
+    """Return the index of a unit's variant by weighted rendezvous hashing (Schindelhauer and Schomaker, 2005).
+
+    A change of weights moves only the units whose variant loses share, and no more than it must.
+    """
 
     def __init__(self, salt: str, ids: Sequence[str], weights: Sequence[float]) -> None:
         uniforms = [SaltedUniform(f"{salt}\n{variant}") for variant in ids]
@@ -53,6 +40,16 @@ class PreparedSplit:
         """Return the index of a unit's variant."""
         scores = [-log(uniform_of(unit)) / weight for uniform_of, weight in self._parts]
         return scores.index(min(scores))
+
+
+def uniform(salt: str, unit: str) -> float:
+    """Return the number of a unit under a salt, as `SaltedUniform` does."""
+    return SaltedUniform(salt)(unit)
+
+
+def choose(salt: str, unit: str, ids: Sequence[str], weights: Sequence[float]) -> int:
+    """Return the index of a unit's variant, as `WeightedSplit` does."""
+    return WeightedSplit(salt, ids, weights)(unit)
 
 
 def is_within(layer: str, unit: str, offset: float, share: float) -> bool:

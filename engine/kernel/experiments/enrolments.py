@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import rules
-from engine.kernel.experiments.assignment import PreparedSplit, SaltedUniform
+from engine.kernel.experiments.assignment import SaltedUniform, WeightedSplit
 from engine.kernel.experiments.units import unit_of
 from engine.kernel.plan import Plan
 from engine.model.experiment import CONTROLLED, Experiment, Unit
@@ -26,7 +26,7 @@ class Enrolment(NamedTuple):
     last: float
     audience: int | None
     is_controlled: bool
-    split: PreparedSplit
+    split: WeightedSplit
 
     @classmethod
     def of(cls, number: int, experiment: Experiment, audience: int | None) -> Enrolment:
@@ -42,7 +42,7 @@ class Enrolment(NamedTuple):
             first + experiment.share,
             audience,
             experiment.status.state in CONTROLLED,
-            PreparedSplit(experiment.salt, names, weights),
+            WeightedSplit(experiment.salt, names, weights),
         )
 
 

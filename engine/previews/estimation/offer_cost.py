@@ -9,10 +9,10 @@ from math import sqrt
 import msgspec
 import numpy as np
 
+from bandits.evaluation.intervals import Z95
+
 FEWEST_CUSTOMERS = 20
 """With fewer, an interval would promise more than it holds."""
-Z = 1.959964
-"""The 97.5% point of a standard normal variable."""
 
 
 class OfferCost(msgspec.Struct, frozen=True):
@@ -58,7 +58,7 @@ def cost_of(discounts: Discounts) -> OfferCost:
     np.maximum.at(largest, rows.ravel(), np.array(discounts.amount, np.int64))
     customers, owners = np.unique(days[:, 0], return_inverse=True)
     spent = np.bincount(owners.ravel(), weights=largest, minlength=len(customers))
-    most, spread = int(largest.sum()), Z * sqrt(float((spent**2).sum()))
+    most, spread = int(largest.sum()), Z95 * sqrt(float((spent**2).sum()))
     if len(customers) < FEWEST_CUSTOMERS:
         return OfferCost(len(uses), len(customers), most, None, None)
     return OfferCost(len(uses), len(customers), most, max(0, round(most - spread)), round(most + spread))

@@ -9,8 +9,7 @@ import msgspec
 from sqlalchemy import and_, delete, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.model.timestamps import DAY
-from engine.model.timestamps import HOUR as HOUR
+from engine.model.timestamps import DAY, HOUR
 from engine.store.connection.bulk import insert_many
 from engine.store.connection.purging import Expired
 from engine.store.experiments.sums import HOURS_A_DAY, UnitTotals

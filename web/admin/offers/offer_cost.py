@@ -9,6 +9,7 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
+from bandits.evaluation.intervals import wilson_interval
 from engine.model.errors import Conflict
 from engine.model.timestamps import DAY
 from engine.previews.estimation.offer_cost import OfferCost
@@ -110,7 +111,7 @@ def words_of(cost: OfferCost, read: int, share: tuple[int, int], currency: str, 
     ]
     redeemed, held = share
     if held:
-        low, high = _likely(redeemed, held)
+        low, high = wilson_interval(redeemed / held, held)
         used = _between(cost, low, high, currency, show, middle=redeemed / held)
         details.append(f"So far {show.percent(redeemed / held)} of shown offers are redeemed. At this rate: {used}.")
     details.append("Budgets and codes that would have run out are not counted: they can only lower the cost.")
@@ -124,14 +125,6 @@ def _between(cost: OfferCost, low: float, high: float, currency: str, show: Show
         return f"{text} (too few customers for an interval)"
     ends = (show.money(round(end * share), currency) for end, share in ((cost.low, low), (cost.high, high)))
     return f"{text} ({' to '.join(ends)})"
-
-
-def _likely(successes: int, tries: int) -> tuple[float, float]:
-    """Return Wilson's 95% interval of a share (Wilson 1927)."""
-    z, share = 1.959964, successes / tries
-    middle = (share + z * z / (2 * tries)) / (1 + z * z / tries)
-    half = z / (1 + z * z / tries) * (share * (1 - share) / tries + z * z / (4 * tries * tries)) ** 0.5
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def _asked_at(last: Preview | None) -> int | None:

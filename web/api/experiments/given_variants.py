@@ -10,6 +10,7 @@ from litestar import Response, get, post
 from msgspec import Meta
 
 from engine.experiments.given_variants import GivenVariant
+from engine.model.account import Merchant
 from engine.model.errors import FieldProblem
 from web.api.common_types import Slug, Warnings
 from web.api.decisions import AnyCustomerId, Context, context_of
@@ -73,7 +74,7 @@ async def variants_for_body(request: AnyRequest) -> Response[bytes]:
     admit_more(request, access, "decisions", 1)
     data, warnings = await _read(request, with_warnings=access.merchant.mode == "test")
     check_merchant(access, data.merchant_id)
-    return await _answer(request, customer_text(data.customer_id), data.context or {}, warnings)
+    return await _answer(request, access.merchant, customer_text(data.customer_id), data.context or {}, warnings)
 
 
 @get(
@@ -92,13 +93,17 @@ async def variants_for_query(request: AnyRequest) -> Response[bytes]:
     admit_more(request, access, "decisions", 1)
     query, warnings = read_query(request, VariantsQuery.__struct_fields__)
     check_merchant(access, query.get("merchant_id"))
-    return await _answer(request, customer_text(query.get("customer_id")), context_of(query), warnings)
+    customer = customer_text(query.get("customer_id"))
+    return await _answer(request, access.merchant, customer, context_of(query), warnings)
 
 
 async def _answer(
-    request: AnyRequest, customer: str | None, context: Mapping[str, Any], of_request: list[FieldProblem]
+    request: AnyRequest,
+    merchant: Merchant,
+    customer: str | None,
+    context: Mapping[str, Any],
+    of_request: list[FieldProblem],
 ) -> Response[bytes]:
-    merchant = secret_access_of(request).merchant
     given = await engine_of(request).variant_reader.of_customer(merchant.id, customer, context)
     warnings = of_request if merchant.mode == "test" else msgspec.UNSET
     return json_response(GivenVariants(given, warnings), headers=NO_STORE)

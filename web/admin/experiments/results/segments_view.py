@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bandits.experiments.comparison import discoveries
+from bandits.evaluation.discovery import discoveries
 from engine.experiments.comparisons import MetricComparison
 from engine.experiments.results import SegmentResult
 from engine.model.experiment import Experiment
@@ -15,6 +15,8 @@ from web.admin.experiments.experiment_words import lift_text
 from web.format import Show
 
 TOO_FEW = "Too few yet"
+FALSE_SHARE = 0.05
+"""The greatest expected share of false ones among the segments that are said to differ."""
 NAMES = {"device.type": "Device", "geo.country": "Country", "customer": "Customer"}
 
 
@@ -54,7 +56,7 @@ def segment_rows(
     if document.is_adaptive:
         return []
     cells = [(segment.segment, each) for segment in segments for each in segment.comparisons if each.is_ready]
-    holds = discoveries([each.p_value for _, each in cells])
+    holds = discoveries([each.p_value for _, each in cells], share=FALSE_SHARE)
     certain = {(name, each.variant) for (name, each), differs in zip(cells, holds, strict=True) if differs}
     rows = []
     for segment in segments:
