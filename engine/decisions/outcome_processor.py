@@ -15,6 +15,7 @@ from engine.learning.outcome_effects import (
     AnswerHead,
     DecisionState,
     add_purchases,
+    changes_credit,
     fold,
     read_answer,
 )
@@ -89,9 +90,9 @@ class OutcomeProcessor:
         """Take outcomes out of the log, and their credit out of `sums`."""
         reported = await _reported(connection, rows)
         gone = {row.key for row in rows}
-        for decision_id, row in reported.rows.items():
-            events = reported.outcomes.get(decision_id, [])
-            await self._fold_again(connection, row, events, [e for e in events if e.key not in gone], sums)
+        for decision_id in reported.rows:
+            before = await self._state(connection, decision_id, reported)
+            _fold_again(before, [event for event in before.outcomes if event.key not in gone], sums)
         add_purchases(sums, [row for row in rows if row.decision_id is None], sign=-1)
         await outcomes.remove(connection, rows)
 
@@ -135,23 +136,21 @@ class OutcomeProcessor:
             if row.decision_id is not None:
                 by_decision[row.decision_id].append(row)
         for decision_id, rows in sorted(by_decision.items()):
-            before = reported.outcomes.get(decision_id, [])
-            after = sorted([*before, *rows], key=_occurred_at)
-            await self._fold_again(connection, reported.rows[decision_id], before, after, sums)
+            before = await self._state(connection, decision_id, reported)
+            if any(changes_credit(before, row) for row in rows):
+                after = sorted([*before.outcomes, *rows], key=_occurred_at)
+                _fold_again(before, after, sums)
 
-    async def _fold_again(
-        self,
-        connection: AsyncConnection,
-        row: DecisionRow,
-        before: Sequence[OutcomeRow],
-        after: Sequence[OutcomeRow],
-        sums: Sums,
-    ) -> None:
-        """Replace the credit of the outcomes `before` with that of the outcomes `after`."""
-        learning = await self.learning(connection, row)
-        state = DecisionState(row, learning, read_answer(row.answer), before, closed=row.closes_at is None)
-        fold(sums, state, sign=-1)
-        fold(sums, state._replace(outcomes=after))
+    async def _state(self, connection: AsyncConnection, decision_id: str, reported: Reported) -> DecisionState:
+        row, answer = reported.rows[decision_id], reported.answers[decision_id]
+        learning, stored = await self.learning(connection, row), reported.outcomes.get(decision_id, [])
+        return DecisionState(row, learning, answer, stored, closed=row.closes_at is None)
+
+
+def _fold_again(before: DecisionState, outcomes: Sequence[OutcomeRow], sums: Sums) -> None:
+    """Replace the credit of a decision with that of other outcomes."""
+    fold(sums, before, sign=-1)
+    fold(sums, before._replace(outcomes=outcomes))
 
 
 async def _announce_shown(connection: AsyncConnection, new: Iterable[OutcomeRow], reported: Reported) -> None:

@@ -44,8 +44,9 @@ SHARE_OF_ONE = 2
 """A merchant may use at most one part in this many of the queue."""
 BYTES_OF_A_UNIT = 8_192
 MOST_IN_A_GROUP = 1_000
-MOST_OUTCOMES_IN_A_GROUP = 1_000
-MOST_OUTCOMES_BESIDE = 200
+MOST_OUTCOMES_IN_A_GROUP = 100
+"""Of a commit: a decision waits for at most one, which takes some milliseconds."""
+MOST_OUTCOMES_BESIDE = 50
 """The maximum number of waiting outcomes that share a commit with decisions."""
 MOST_CLOSED = 100
 """Windows that a transaction closes: a decision waits for at most one."""
@@ -200,7 +201,15 @@ class Recorder:
         self._wake.set()
 
     def outcomes(self, rows: Sequence[OutcomeRow]) -> asyncio.Future[list[Receipt]]:
-        """Record outcomes of one merchant, each event once; the future gives one receipt a row after the commit."""
+        """Record outcomes of one merchant, each event once; the future gives one receipt a row after the commit.
+
+        A long report is committed in pieces, so that no decision waits for all of it.
+        """
+        starts = range(0, len(rows), MOST_OUTCOMES_IN_A_GROUP)
+        pieces = [self._report(rows[start : start + MOST_OUTCOMES_IN_A_GROUP]) for start in starts]
+        return pieces[0] if len(pieces) == 1 else asyncio.ensure_future(_all_receipts(pieces))
+
+    def _report(self, rows: Sequence[OutcomeRow]) -> asyncio.Future[list[Receipt]]:
         done: asyncio.Future[list[Receipt]] = asyncio.get_running_loop().create_future()
         report = OutcomeReport(rows, done)
         self._reports.put(rows[0].merchant_id, id(report), report, cost=len(rows))
@@ -324,6 +333,10 @@ class Recorder:
                 learned[cell.merchant_id, cell.placement, cell.reward, cell.bucket] += abs(trials) or 1
         if learned:
             self._on_learned(learned)
+
+
+async def _all_receipts(pieces: Sequence[asyncio.Future[list[Receipt]]]) -> list[Receipt]:
+    return [receipt for receipts in await asyncio.gather(*pieces) for receipt in receipts]
 
 
 def _queue(most: int) -> FairQueue[Any]:

@@ -47,6 +47,7 @@ SUCCESSES = ("converted",)
 PAYMENTS = ("converted", "refunded")
 FAILURES = ("declined", "abandoned", "refunded")
 CHOICES = ("selected", "redeemed", "converted")
+CREDITS_BY_SHOWN = ("cascade", "shown")
 NO_CHOICE = ""
 """The candidate of an observation in which none was chosen."""
 
@@ -119,6 +120,15 @@ def _event(outcome: OutcomeRow) -> bandits.Event:
     if outcome.candidate is None and outcome.type in PAYMENTS:
         return bandits.Event("abandoned")
     return bandits.Event(outcome.type, outcome.candidate)  # type: ignore[arg-type]
+
+
+def changes_credit(state: DecisionState, outcome: OutcomeRow) -> bool:
+    """Return whether a further outcome of a decision can change what `fold` adds for it.
+
+    A report that a candidate was `shown`, the most frequent outcome, changes nothing where all offered candidates
+    count as seen and the decision is still open.
+    """
+    return state.closed or outcome.type != "shown" or state.learning.credit in CREDITS_BY_SHOWN
 
 
 def fold(sums: Sums, state: DecisionState, *, sign: int = 1) -> None:

@@ -12,6 +12,7 @@ from engine.learning.outcome_effects import (
     DecisionState,
     add_pending,
     add_purchases,
+    changes_credit,
     counting,
     fold,
     read_answer,
@@ -194,6 +195,40 @@ def test_subtracting_a_decision_leaves_nothing(reports, closed, changes):
     before = sums_of(*reports, learning=learning, closed=closed, customer="hash", sums=sums)
     assert before
     assert sums_of(*reports, learning=learning, closed=closed, customer="hash", sign=-1, sums=sums) == {}
+
+
+ENDINGS = [
+    (),
+    (outcome("selected", 1),),
+    (outcome("converted", 2, amount=500),),
+    (outcome("converted", 2), outcome("refunded", 9)),
+    (outcome("abandoned", 3, candidate=None),),
+    (outcome("declined", 3, candidate="paypal"),),
+]
+
+
+@pytest.mark.parametrize("reports", ENDINGS)
+@pytest.mark.parametrize("closed", [True, False])
+@pytest.mark.parametrize("credit", ["choice", "cascade", "position", "first", "shown"])
+def test_reports_of_what_was_shown_are_left_out_only_where_they_change_nothing(reports, closed, credit):
+    learning = msgspec.structs.replace(LEARNING, credit=credit, choice=credit == "choice")
+    text = msgspec.json.encode(ANSWER).decode()
+    row = DecisionRow("dec_1", 1, "p", "hash", DECIDED_AT, None, 1, 1, "DE", "{}", "{}", text)
+    for seen in (outcome("shown", 1), outcome("shown", 1, candidate=None), outcome("shown", 20, candidate="paypal")):
+        state = DecisionState(row, learning, read_answer(text), reports, closed)
+        before = sums_of(*reports, learning=learning, closed=closed, customer="hash")
+        after = sums_of(*reports, seen, learning=learning, closed=closed, customer="hash")
+        assert changes_credit(state, seen) or before == after
+
+
+@pytest.mark.parametrize(
+    ("credit", "changed"), [("choice", False), ("first", False), ("cascade", True), ("shown", True)]
+)
+def test_what_was_shown_counts_by_the_credit_model(credit, changed):
+    learning, seen = msgspec.structs.replace(LEARNING, credit=credit), outcome("shown", 1)
+    text = msgspec.json.encode(ANSWER).decode()
+    row = DecisionRow("dec_1", 1, "p", None, DECIDED_AT, DECIDED_AT, 1, 1, "DE", "{}", "{}", text)
+    assert changes_credit(DecisionState(row, learning, read_answer(text), (), closed=False), seen) is changed
 
 
 def test_a_fallback_teaches_nothing():

@@ -11,9 +11,10 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from engine.clock import now_ms
 from engine.decisions import rebuild
-from engine.decisions.recorder import MOST_OUTCOMES_QUEUED, MOST_QUEUED, Overloaded, Recorder
+from engine.decisions.recorder import MOST_OUTCOMES_IN_A_GROUP, MOST_OUTCOMES_QUEUED, MOST_QUEUED, Overloaded, Recorder
 from engine.learning import live
 from engine.learning.credit_settings import Learning
+from engine.model.outcome import MOST_OUTCOMES
 from engine.model.scope import Scope
 from engine.model.timestamps import DAY, MINUTE, first_id_of
 from engine.previews import previews
@@ -140,11 +141,25 @@ async def test_a_flood_of_reports_lets_decisions_go_first(shop):
         recorder.outcomes([shop.outcome("dec_1", "shown")] * 500)
         recorder.append(row_of(shop, number), ["card"], LEARNING)
     recorder.outcomes([msgspec.structs.replace(shop.outcome("dec_1", "shown"), merchant_id=-1)])
-    first, second = recorder._take(), recorder._take()
+    first, second, third = (recorder._take() for _ in range(3))
     assert (len(first.entries), first.reports) == (10, [])
-    assert second.entries == []
-    assert [report.rows[0].merchant_id for report in second.reports[:2]] == [shop.id, -1]
-    assert sum(len(report.rows) for report in second.reports) <= 1_501
+    assert second.entries == third.entries == []
+    assert [report.rows[0].merchant_id for group in (second, third) for report in group.reports] == [
+        shop.id,
+        -1,
+        shop.id,
+    ]
+    assert [sum(len(report.rows) for report in group.reports) for group in (second, third)] == [100, 101]
+
+
+async def test_a_long_report_is_committed_in_pieces(shop):
+    decision = (await shop.decide()).decision
+    rows = [shop.outcome("dec_1", "shown") for _ in range(2 * MOST_OUTCOMES_IN_A_GROUP)]
+    rows += [shop.outcome(decision.decision_id, "shown", "card") for _ in range(MOST_OUTCOMES)]
+    receipts = await shop.engine.recorder.outcomes(rows)
+    assert [receipt.event_id for receipt in receipts] == [row.event_id for row in rows]
+    assert {receipt.status for receipt in receipts[-MOST_OUTCOMES:]} == {"recorded"}
+    assert {receipt.status for receipt in receipts[:-MOST_OUTCOMES]} == {"unknown_decision"}
 
 
 async def test_only_successes_are_purchases(shop):

@@ -112,13 +112,13 @@ async def test_a_group_takes_a_thousand_decisions(recorder):
     assert recorder.queued == 0
 
 
-async def test_a_group_takes_a_thousand_outcomes(recorder):
-    reports(recorder, MOST_OUTCOMES_IN_A_GROUP + 300)
+async def test_a_group_takes_a_hundred_outcomes(recorder):
+    reports(recorder, MOST_OUTCOMES_IN_A_GROUP + 30)
     first, second = recorder._take(), recorder._take()
-    assert (len(first.reports), len(second.reports)) == (1_000, 300)
+    assert (len(first.reports), len(second.reports)) == (100, 30)
 
 
-@pytest.mark.parametrize(("waiting", "beside"), [(0, 0), (1, 1), (MOST_OUTCOMES_BESIDE, 200), (201, 0)])
+@pytest.mark.parametrize(("waiting", "beside"), [(0, 0), (1, 1), (MOST_OUTCOMES_BESIDE, 50), (51, 0)])
 async def test_few_outcomes_share_the_commit_of_decisions(recorder, waiting, beside):
     append(recorder, 1)
     reports(recorder, waiting)
@@ -129,24 +129,24 @@ async def test_few_outcomes_share_the_commit_of_decisions(recorder, waiting, bes
 async def test_many_outcomes_and_decisions_take_turns(recorder):
     for number in range(3 * MOST_IN_A_GROUP):
         append(recorder, number, merchant_id=number % 2)
-    reports(recorder, 2_500)
+    reports(recorder, 260)
     groups = [recorder._take() for _ in range(6)]
     assert [(len(group.entries), len(group.reports)) for group in groups] == [
-        (1_000, 0), (0, 1_000), (1_000, 0), (0, 1_000), (1_000, 0), (0, 500),
+        (1_000, 0), (0, 100), (1_000, 0), (0, 100), (1_000, 0), (0, 60),
     ]  # fmt: skip
 
 
 async def test_many_outcomes_do_not_wait_for_decisions_that_are_not_there(recorder):
-    reports(recorder, 2_100)
-    assert [len(recorder._take().reports) for _ in range(3)] == [1_000, 1_000, 100]
+    reports(recorder, 210)
+    assert [len(recorder._take().reports) for _ in range(3)] == [100, 100, 10]
 
 
 async def test_replacements_go_first_like_decisions(recorder):
-    reports(recorder, 300)
+    reports(recorder, 90)
     recorder.replace(decision(1))
     first, second = recorder._take(), recorder._take()
     assert ([row.id for row in first.replacements], first.reports) == (["dec_1"], [])
-    assert len(second.reports) == 300
+    assert len(second.reports) == 90
 
 
 async def test_a_replacement_takes_the_waiting_decision_out(recorder):

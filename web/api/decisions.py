@@ -142,7 +142,7 @@ _read_batch = LenientReader(BatchRequest)
     ).opt,
 )
 async def decide(request: AnyRequest) -> ASGIResponse:
-    access = admitted(request, "decisions")
+    access = await admitted(request, "decisions")
     view = _view(request, access)
     data, warnings = await _read_decision(request, with_warnings=view.with_warnings)
     check_merchant(access, data.merchant_id)
@@ -175,7 +175,7 @@ async def decide(request: AnyRequest) -> ASGIResponse:
     ).opt,
 )
 async def decide_batch(request: AnyRequest) -> ASGIResponse:
-    access = admitted(request, "decisions")
+    access = await admitted(request, "decisions")
     view = _view(request, access)
     data, warnings = await _read_batch(request, with_warnings=view.with_warnings)
     check_merchant(access, data.merchant_id)
@@ -210,7 +210,7 @@ async def decide_batch(request: AnyRequest) -> ASGIResponse:
     ).opt,
 )
 async def methods(request: AnyRequest) -> ASGIResponse:
-    access = admitted(request, "decisions")
+    access = await admitted(request, "decisions")
     query, warnings = read_query(request, MethodsQuery.__struct_fields__)
     check_merchant(access, query.get("merchant_id"))
     engine = engine_of(request)

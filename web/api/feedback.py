@@ -83,7 +83,7 @@ _read: ItemReader[Outcome] = ItemReader(Outcome, most_items=MOST_IN_BULK, most_b
     ).opt,
 )
 async def feedback(request: AnyRequest) -> Response[bytes]:
-    access = admitted(request, "outcomes")
+    access = await admitted(request, "outcomes")
     data = await _read(request)
     if isinstance(data, list):
         admit_more(request, access, "outcomes", len(data) - 1)

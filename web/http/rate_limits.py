@@ -17,6 +17,7 @@ from engine.model.errors import TooMany
 from engine.settings import Settings
 from web.http.access import access_of, address_of
 from web.http.request_reading import AnyRequest
+from web.http.turns import Turns
 
 SCOPE = "tap2.rate_limit"
 """Where a request's scope holds the headers that its response gets, whatever becomes of the request."""
@@ -93,11 +94,18 @@ class RateLimits:
             raise
 
 
-def admitted(request: AnyRequest, kind: Kind) -> Access:
-    """Return who asks, with one decision or outcome counted before the body is read; raise `TooMany`."""
+async def admitted(request: AnyRequest, kind: Kind) -> Access:
+    """Return who asks, once it is the merchant's turn, with one decision or outcome counted; raise `TooMany`."""
     access = access_of(request)
-    admit_more(request, access, kind, 1)
+    await admit(request, access, kind)
     return access
+
+
+async def admit(request: AnyRequest, access: Access, kind: Kind) -> None:
+    """Count a decision or outcome before the body is read, and wait for the merchant's turn; raise `TooMany`."""
+    admit_more(request, access, kind, 1)
+    turns: Turns = request.app.state.turns
+    await turns.wait(access.merchant.id)
 
 
 def admit_more(request: AnyRequest, access: Access, kind: Kind, count: int) -> None:

@@ -68,7 +68,7 @@ class Conversion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     ).opt,
 )
 async def report_conversion(request: AnyRequest, placement: FromPath[str], id: FromPath[str]) -> Response[bytes]:
-    access = admitted(request, "outcomes")
+    access = await admitted(request, "outcomes")
     document: Conversion = await document_of(request, Conversion)
     conversions, merchant_id = engine_of(request).conversions, access.merchant.id
     if access.key.kind == "publishable":

@@ -17,7 +17,7 @@ from web.api.decisions import AnyCustomerId, Context, context_of
 from web.api.experiments.documents import TAG
 from web.http.access import check_merchant, engine_of, secret_access_of
 from web.http.lenient_reading import LenientReader, customer_text, read_query
-from web.http.rate_limits import admit_more
+from web.http.rate_limits import admit
 from web.http.request_reading import AnyRequest
 from web.http.responses import NO_STORE, json_response
 from web.openapi import examples
@@ -71,7 +71,7 @@ _read = LenientReader(VariantsRequest)
 )
 async def variants_for_body(request: AnyRequest) -> Response[bytes]:
     access = secret_access_of(request)
-    admit_more(request, access, "decisions", 1)
+    await admit(request, access, "decisions")
     data, warnings = await _read(request, with_warnings=access.merchant.mode == "test")
     check_merchant(access, data.merchant_id)
     return await _answer(request, access.merchant, customer_text(data.customer_id), data.context or {}, warnings)
@@ -90,7 +90,7 @@ async def variants_for_body(request: AnyRequest) -> Response[bytes]:
 )
 async def variants_for_query(request: AnyRequest) -> Response[bytes]:
     access = secret_access_of(request)
-    admit_more(request, access, "decisions", 1)
+    await admit(request, access, "decisions")
     query, warnings = read_query(request, VariantsQuery.__struct_fields__)
     check_merchant(access, query.get("merchant_id"))
     customer = customer_text(query.get("customer_id"))

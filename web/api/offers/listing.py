@@ -22,7 +22,7 @@ from web.api.common_types import Moment, Slug, Warnings
 from web.api.decisions import AnyCustomerId, Context, context_of, count_answers, warnings_of
 from web.http.access import check_merchant, engine_of, secret_access_of
 from web.http.lenient_reading import LenientReader, customer_text, read_query
-from web.http.rate_limits import admit_more
+from web.http.rate_limits import admit
 from web.http.request_reading import AnyRequest
 from web.http.responses import NO_STORE, json_response
 from web.openapi import examples
@@ -113,7 +113,7 @@ _read = LenientReader(OffersRequest)
     ).opt,
 )
 async def offers_for_body(request: AnyRequest) -> Response[bytes]:
-    access = _admitted(request)
+    access = await _admitted(request)
     data, warnings = await _read(request, with_warnings=access.merchant.mode == "test")
     check_merchant(access, data.merchant_id)
     customer, context = customer_text(data.customer_id), data.context or {}
@@ -133,7 +133,7 @@ async def offers_for_body(request: AnyRequest) -> Response[bytes]:
     ).opt,
 )
 async def offers_for_query(request: AnyRequest) -> Response[bytes]:
-    access = _admitted(request)
+    access = await _admitted(request)
     query, warnings = read_query(request, OffersQuery.__struct_fields__)
     check_merchant(access, query.get("merchant_id"))
     hold, personalization = (_flag(query, name) for name in ("hold", "personalization"))
@@ -158,10 +158,10 @@ def _flag(query: Mapping[str, str], name: str) -> bool:
     return text in ("true", "1")
 
 
-def _admitted(request: AnyRequest) -> Access:
+async def _admitted(request: AnyRequest) -> Access:
     """Return the shop's server, with a decision counted; raise `Forbidden` for a browser, `TooMany`."""
     access = secret_access_of(request)
-    admit_more(request, access, "decisions", 1)
+    await admit(request, access, "decisions")
     return access
 
 

@@ -1,0 +1,47 @@
+"""Requests begin in turn of merchants."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from web.http.turns import MOST_IN_A_PASS, Turns
+
+pytestmark = pytest.mark.anyio
+BURST = 30
+
+
+async def _begin(turns: Turns, merchant_id: int, begun: list[int]) -> None:
+    await turns.wait(merchant_id)
+    begun.append(merchant_id)
+
+
+async def test_a_request_alone_begins_at_once():
+    turns, begun = Turns(), []
+    for merchant_id in (1, 2):
+        coroutine = _begin(turns, merchant_id, begun)
+        with pytest.raises(StopIteration):
+            coroutine.send(None)
+    assert begun == [1, 2]
+
+
+async def test_a_burst_of_one_merchant_does_not_delay_another():
+    turns, begun = Turns(), []
+    burst = [asyncio.create_task(_begin(turns, 1, begun)) for _ in range(BURST)]
+    await asyncio.sleep(0)
+    assert len(begun) == MOST_IN_A_PASS
+    await asyncio.gather(_begin(turns, 2, begun), *burst)
+    assert begun.index(2) < 3 * MOST_IN_A_PASS
+    assert len(begun) == BURST + 1
+
+
+async def test_a_request_that_was_given_up_takes_no_turn():
+    turns, begun = Turns(), []
+    tasks = [asyncio.create_task(_begin(turns, 1, begun)) for _ in range(BURST)]
+    await asyncio.sleep(0)
+    for task in tasks[MOST_IN_A_PASS:-1]:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await _begin(turns, 2, begun)
+    assert begun == [1] * (MOST_IN_A_PASS + 1) + [2]
