@@ -19,11 +19,12 @@ from unittest.mock import patch
 
 import msgspec
 
-from engine.decisions.rebuild import compare, fold_log
+from engine.decisions.rebuild import by_candidate, compare, fold_log
 from engine.model.actor import Actor
 from engine.previews.previews import Period
 from engine.service import Engine, open_engine
 from engine.settings import Settings
+from engine.store.folds import FOLDS, OBSERVATIONS
 from tests.shop import Shop
 from web.app import create_app
 from web.openapi.document import document
@@ -121,7 +122,8 @@ async def sums(engine: Engine) -> dict[str, list[list[Any]]]:
     """Fold the whole log; return the sums by table, each row as its key and its values, ordered by key."""
     async with engine.database.snapshot() as connection:
         folded = await fold_log(connection)
-    return {name: [[*cell, *values] for cell, values in sorted(rows.items())] for name, rows in folded.of.items()}
+    tables = {each.name: by_candidate(each, folded) for each in (*FOLDS, OBSERVATIONS)}
+    return {name: [[*cell, *values] for cell, values in sorted(rows.items())] for name, rows in tables.items()}
 
 
 async def differences(engine: Engine) -> list[Any]:

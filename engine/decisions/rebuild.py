@@ -14,7 +14,7 @@ from engine.model.timestamps import DAY, MINUTE, first_id_of
 from engine.store import decisions, folds, outcomes
 from engine.store.connection.database import Database
 from engine.store.experiments import conversions
-from engine.store.folds import FOLDS, MINUTES, OBSERVATIONS, WAITING, Fold, Sums
+from engine.store.folds import FOLDS, MINUTES, OBSERVATIONS, WAITING, Fold, Sums, WaitingCell
 
 CHUNK = 2_000
 # The tables are in the writers' lock order, so that no deadlock is possible.
@@ -113,9 +113,21 @@ def _corrections(kept: Sums, rebuilt: Sums, since_day: int) -> dict[Any, list[in
 
 def _differences(each: Fold, kept: Sums, rebuilt: Sums, since_day: int) -> list[FoldDifference]:
     differences, name, nothing = [], each.name, [0] * len(each.values)
-    old, new = kept.of[name], rebuilt.of[name]
+    old, new = by_candidate(each, kept), by_candidate(each, rebuilt)
     for cell in sorted(old.keys() | new.keys()):
         before, after = old.get(cell, nothing), new.get(cell, nothing)
         if before != after and getattr(each.cell(*cell), _time(each)) >= _first(each, since_day):
             differences.append(FoldDifference(name, list(cell), before, after))
     return differences
+
+
+def by_candidate(each: Fold, sums: Sums) -> dict[Any, list[int]]:
+    """Return the sums of a fold; pending trials by candidate, as which candidates share a row changed once."""
+    cells = sums.of[each.name]
+    if each is not WAITING:
+        return cells
+    by_candidate: dict[Any, list[int]] = {}
+    for cell, (trials,) in cells.items():
+        for key in WaitingCell(*cell).of_each():
+            by_candidate.setdefault(key, [0])[0] += trials
+    return by_candidate

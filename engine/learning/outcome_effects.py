@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from itertools import count, repeat
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -240,17 +239,14 @@ def add_pending(sums: Sums, entries: Iterable[tuple[DecisionRow, Learning, Seque
 
     Decisions of a commit are mostly alike: candidates are counted by slot first, and added to the sums once each.
     """
-    counts: dict[tuple[WaitingCell, MinuteCell], Counter[tuple[str, int]]] = {}
+    minutes: Counter[tuple[MinuteCell, str]] = Counter()
     for row, learning, ranking in entries:
-        step = learning.minute(row.decided_at)
-        pending = WaitingCell(row.merchant_id, row.placement, learning.track, row.bucket, "", 0, step)
-        scope = (pending, _minute_cell(row, learning, ""))
         candidates = bandits.unanswered(learning.credit, ranking)
-        slots = count(1) if learning.credit == "position" else repeat(0)
-        counts.setdefault(scope, Counter()).update(zip(candidates, slots, strict=False))
-    for (pending, minute), by_slot in counts.items():
-        for (candidate, slot), times in by_slot.items():
-            sums.add(WAITING, pending._replace(candidate=candidate, slot=slot), times)
+        for cell in _waiting_cells(row, learning, ranking, candidates):
+            sums.add(WAITING, cell, 1)
+            minutes[_minute_cell(row, learning, ""), cell.candidates] += 1
+    for (minute, candidates), times in minutes.items():
+        for candidate in candidates.split("\n"):
             sums.add(MINUTES, minute._replace(candidate=candidate), 0, 0, times)
 
 
@@ -273,14 +269,23 @@ def _day(row: DecisionRow) -> int:
 
 
 def _add_pending(
-    sums: Sums, row: DecisionRow, learning: Learning, ranking: Sequence[str], candidates: Iterable[str], sign: int
+    sums: Sums, row: DecisionRow, learning: Learning, ranking: Sequence[str], candidates: Collection[str], sign: int
 ) -> None:
-    minute = learning.minute(row.decided_at)
-    for candidate in candidates:
-        slot = learning.slot(ranking, candidate)
-        cell = WaitingCell(row.merchant_id, row.placement, learning.track, row.bucket, candidate, slot, minute)
+    for cell in _waiting_cells(row, learning, ranking, candidates):
         sums.add(WAITING, cell, sign)
+    for candidate in candidates:
         sums.add(MINUTES, _minute_cell(row, learning, candidate), 0, 0, sign)
+
+
+def _waiting_cells(
+    row: DecisionRow, learning: Learning, ranking: Sequence[str], candidates: Collection[str]
+) -> list[WaitingCell]:
+    """Return the cells of a decision's pending trials: one for all candidates, or one for each slot."""
+    scope = (row.merchant_id, row.placement, learning.track, row.bucket)
+    minute = learning.minute(row.decided_at)
+    if learning.credit == "position":
+        return [WaitingCell(*scope, name, learning.slot(ranking, name), minute) for name in candidates]
+    return [WaitingCell(*scope, "\n".join(sorted(candidates)), 0, minute)] if candidates else []
 
 
 def _minute_cell(row: DecisionRow, learning: Learning, candidate: str) -> MinuteCell:

@@ -55,15 +55,23 @@ class UsageCell(NamedTuple):
 
 
 class WaitingCell(NamedTuple):
-    """The key of the trials that decisions of one minute may still give."""
+    """The key of the trials that decisions of one minute may still give.
+
+    `candidates` are the ids of those that get as many trials each, in order of their names, a line each; where credit
+    depends on the slot, one id. Most decisions of a minute offer the same candidates, so they share a row.
+    """
 
     merchant_id: int
     placement: str
     reward: str
     bucket: str
-    candidate: str
+    candidates: str
     slot: int
     minute: int
+
+    def of_each(self) -> list[WaitingCell]:
+        """Return the keys by candidate."""
+        return [self._replace(candidates=candidate) for candidate in self.candidates.split("\n")]
 
 
 class DelayCell(NamedTuple):
@@ -242,12 +250,15 @@ async def customers(connection: AsyncConnection, merchant_id: int, placement: st
 async def waiting_trials(connection: AsyncConnection, scope: Scope, *, bucket: str | None) -> list[PendingRow]:
     """Trials of decisions whose outcomes may still come; without `bucket`, of all together."""
     of_scope = await tracks.within(connection, pending_trials, scope)
-    columns = (pending_trials.c.candidate, pending_trials.c.slot, pending_trials.c.minute)
-    query = select(*columns, func.sum(pending_trials.c.trials)).where(*of_scope, pending_trials.c.trials > 0)
+    columns = (pending_trials.c.candidates, pending_trials.c.slot, pending_trials.c.minute)
+    query = select(*columns, func.sum(pending_trials.c.trials)).where(*of_scope, pending_trials.c.trials != 0)
     if bucket is not None:
         query = query.where(pending_trials.c.bucket == bucket)
-    rows = await connection.execute(query.group_by(*columns).order_by(*columns))
-    return [PendingRow(name, slot, minute, int(trials)) for name, slot, minute, trials in rows]
+    sums: Counter[tuple[str, int, int]] = Counter()
+    for candidates, slot, minute, trials in await connection.execute(query.group_by(*columns)):
+        for candidate in candidates.split("\n"):
+            sums[candidate, slot, minute] += int(trials)
+    return [PendingRow(*cell, trials) for cell, trials in sorted(sums.items()) if trials > 0]
 
 
 async def delay_counts(connection: AsyncConnection, scope: Scope) -> list[tuple[int, int, int]]:

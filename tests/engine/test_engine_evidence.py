@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sqlalchemy import delete
 
 import bandits
 from bandits.evidence.delay import EDGES, bin_of
@@ -23,7 +24,7 @@ from engine.statistics.evidence import (
     memory,
 )
 from engine.store import folds
-from engine.store.folds import STATISTICS, Cell, SiblingRow, Sums
+from engine.store.folds import STATISTICS, WAITING, Cell, SiblingRow, Sums, WaitingCell
 from tests.factories import METHODS, order, placement
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
@@ -174,14 +175,29 @@ async def test_with_credit_by_position_trials_are_counted_by_slot(empty_shop):
     assert await rebuild.compare(shop.engine.database) == []
 
 
-async def test_a_decision_waits_until_its_outcome_or_its_window_comes(shop):
+async def _with_a_row_for_each_candidate(database):
+    """Store pending trials as earlier versions did."""
+    async with database.write() as connection:
+        (cell,) = (await folds.kept(connection)).of[WAITING.name].items()
+        await connection.execute(delete(WAITING.table))
+        sums = Sums()
+        for each in WaitingCell(*cell[0]).of_each():
+            sums.add(WAITING, each, *cell[1])
+        await folds.add(connection, sums)
+
+
+@pytest.mark.parametrize("stored", ["now", "earlier"])
+async def test_a_decision_waits_until_its_outcome_or_its_window_comes(shop, stored):
     async def waiting():
         async with shop.engine.database.read() as connection:
             rows = await folds.waiting_trials(connection, (shop.id, "payment_methods", "converted"), bucket=None)
         return {row.candidate: row.trials for row in rows}
 
     answer, other = await shop.decide(), await shop.decide()
+    if stored == "earlier":
+        await _with_a_row_for_each_candidate(shop.engine.database)
     assert await waiting() == dict.fromkeys(METHODS, 2)
+    assert await rebuild.compare(shop.engine.database) == []
     await shop.report(answer, "converted", order(answer.decision)[0])
     assert await waiting() == dict.fromkeys(METHODS, 1)
     await shop.report(other, "selected", order(other.decision)[0])

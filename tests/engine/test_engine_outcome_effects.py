@@ -152,9 +152,7 @@ def test_a_decision_without_outcomes_is_pending_for_each_candidate():
     sums = sums_of()
     minute = LEARNING.minute(DECIDED_AT)
     assert sums == {
-        WAITING.name: {
-            WaitingCell(1, "p", "converted", "DE", candidate, 0, minute): [1] for candidate in ("card", "paypal")
-        },
+        WAITING.name: {WaitingCell(1, "p", "converted", "DE", "card\npaypal", 0, minute): [1]},
         "minutes": {
             MinuteCell(1, "p", "converted", candidate, MINUTE_OF): [0, 0, 1] for candidate in ("card", "paypal")
         },
@@ -241,7 +239,7 @@ def test_credit_by_position_keeps_the_slot():
     statistics = sums_of(outcome("converted", 2), learning=learning)["statistics"]
     assert {(cell.candidate, cell.slot) for cell in statistics} == {("card", 1), ("paypal", 2)}
     pending = sums_of(learning=learning)[WAITING.name]
-    assert {(cell.candidate, cell.slot) for cell in pending} == {("card", 1), ("paypal", 2)}
+    assert {(cell.candidates, cell.slot) for cell in pending} == {("card", 1), ("paypal", 2)}
 
 
 def test_a_contextual_placement_keeps_each_observation():

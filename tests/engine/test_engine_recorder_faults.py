@@ -70,7 +70,8 @@ async def firsts(shop):
 
 async def pending_trials(shop):
     async with shop.engine.database.read() as connection:
-        return sum(trials for (trials,) in (await folds.kept(connection)).of["waiting"].values())
+        cells = (await folds.kept(connection)).of["waiting"].items()
+    return sum(trials * len(folds.WaitingCell(*cell).of_each()) for cell, (trials,) in cells)
 
 
 def row_of(shop, number):

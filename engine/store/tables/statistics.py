@@ -36,11 +36,12 @@ pending_trials = Table(
     Column("placement", Text, nullable=False),
     Column("reward", Text, nullable=False),
     Column("bucket", Text, nullable=False),
-    Column("candidate", Text, nullable=False),
+    # The ids of all candidates that have the trials, a line each.
+    Column("candidate", Text, key="candidates", nullable=False),
     Column("slot", Integer, nullable=False),
     Column("minute", Integer, nullable=False),
     Column("trials", BigInteger, nullable=False),
-    PrimaryKeyConstraint("merchant_id", "placement", "reward", "bucket", "candidate", "slot", "minute"),
+    PrimaryKeyConstraint("merchant_id", "placement", "reward", "bucket", "candidates", "slot", "minute"),
     sqlite_with_rowid=False,
 )
 
