@@ -1,4 +1,4 @@
-"""Record purchases of units of experiments that no decision led to."""
+"""Record purchases of units of experiments that no decision led to, and their refunds."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.decisions.customers import Hasher
 from engine.kernel.experiments.units import device_unit
+from engine.model.errors import NotFound, invalid
 from engine.model.experiment import Experiment, Unit
 from engine.model.outcome import Source
 from engine.model.timestamps import MINUTE
@@ -22,7 +23,8 @@ ConversionStatus = Literal["recorded", "duplicate", "conflict"]
 BEFORE_EXPOSURE = "unit: it was not exposed before, so the purchase is not counted"
 AFTER_WINDOW = "unit: its time for outcomes had ended, so the purchase is not counted"
 BEYOND_LIMITS = "this address reports more than browsers may in a day, so the purchase is not counted"
-OTHER_CONTENT = "event_id: another purchase is stored under this id; send this one with an id of its own"
+MISSING = "no purchase is stored under the event “{id}” in this experiment"
+OTHER_CONTENT = "event_id: another event is stored under this id; send this one with an id of its own"
 
 
 class ReportedConversion(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,8 +50,36 @@ class ConversionReceipt(msgspec.Struct, frozen=True):
     message: str = ""
 
 
+class ReportedRefund(msgspec.Struct, frozen=True, kw_only=True):
+    """A refund of the purchase that was reported as `purchase`, by a browser of `unit` where that is given.
+
+    `amount` is in minor units of the purchase's currency; None is all that is left.
+    """
+
+    event_id: str
+    purchase: str
+    unit: str | None
+    amount: int | None
+    occurred_at: int
+    recorded_at: int
+    key_id: str
+
+
+class RefundReceipt(msgspec.Struct, frozen=True):
+    """What became of a refund; `left`: what is left of the purchase's amount now, null where it has none.
+
+    `counted` says whether the purchase is among what its unit bought, less its refunds.
+    """
+
+    event_id: str
+    status: ConversionStatus
+    counted: bool
+    left: int | None = None
+    message: str = ""
+
+
 class Conversions:
-    """Counts each purchase once, and only between the unit's exposure and the end of its window."""
+    """Counts each purchase once, less its refunds, if it came between the unit's exposure and the end of its window."""
 
     def __init__(self, database: Database, hasher: Hasher) -> None:
         self._database = database
@@ -79,6 +109,23 @@ class Conversions:
                 reason = AFTER_WINDOW
             phase = exposure.phase if exposure is not None else row.phase
             return await _stored(connection, msgspec.structs.replace(row, phase=phase, counts=not reason), reason)
+
+        return await self._database.transact(work)
+
+    async def refund(self, merchant_id: int, placement: str, id: str, reported: ReportedRefund) -> RefundReceipt:
+        """Store a refund and take it off what the unit bought, whenever the purchase was.
+
+        Raise `NotFound` for a missing experiment or purchase, `Invalid` for more than is left of the purchase.
+        """
+
+        async def work(connection: AsyncConnection) -> RefundReceipt:
+            experiment = (await resources.get(connection, merchant_id, "experiment", placement, id)).document
+            space = "" if reported.unit is None else self._named(merchant_id, experiment.unit, reported.unit)
+            key = (merchant_id, placement, experiment.id, space, reported.purchase)
+            purchase = await conversions.find(connection, key, lock=True)
+            if purchase is None or purchase.refund_of:
+                raise NotFound(MISSING.format(id=reported.purchase), field="purchase_event_id")
+            return await _refunded(connection, purchase, reported)
 
         return await self._database.transact(work)
 
@@ -125,3 +172,47 @@ async def _stored(connection: AsyncConnection, row: ConversionRow, reason: str) 
     if stored.content == row.content:
         return ConversionReceipt(row.event_id, "duplicate", stored.counts)
     return ConversionReceipt(row.event_id, "conflict", False, OTHER_CONTENT)
+
+
+async def _refunded(connection: AsyncConnection, purchase: ConversionRow, reported: ReportedRefund) -> RefundReceipt:
+    """Store a refund of a locked purchase with what it takes off the sums, once."""
+    row = _refund_row(purchase, reported)
+    refunds = await conversions.refunds_of(connection, purchase)
+    stored = await conversions.find(connection, row.key)
+    if stored is not None:
+        is_same, left = stored.content == row.content, conversions.left_of(purchase, refunds)
+        if not is_same:
+            return RefundReceipt(row.event_id, "conflict", False, left, OTHER_CONTENT)
+        return RefundReceipt(row.event_id, "duplicate", row.counts, left)
+    _check_left(conversions.left_of(purchase, refunds), reported, is_refunded=bool(refunds))
+    await conversions.append(connection, row)
+    sums, currency = Sums(), await accounts.currency_of(connection, row.merchant_id)
+    conversions.fold(sums, purchase, currency, refunds=refunds, sign=-1)
+    conversions.fold(sums, purchase, currency, refunds=[*refunds, row.amount])
+    await folds.add(connection, sums)
+    return RefundReceipt(row.event_id, "recorded", row.counts, conversions.left_of(purchase, [*refunds, row.amount]))
+
+
+def _refund_row(purchase: ConversionRow, reported: ReportedRefund) -> ConversionRow:
+    return msgspec.structs.replace(
+        purchase,
+        event_id=reported.event_id,
+        amount=reported.amount,
+        occurred_at=reported.occurred_at,
+        recorded_at=reported.recorded_at,
+        source="server",
+        key_id=reported.key_id,
+        refund_of=purchase.event_id,
+    )
+
+
+def _check_left(left: int | None, reported: ReportedRefund, *, is_refunded: bool) -> None:
+    """Raise `Invalid` for a refund of more than is left of a purchase."""
+    if is_refunded and not left:
+        raise invalid("purchase_event_id", f"the purchase “{reported.purchase}” is refunded in full already")
+    if reported.amount is None:
+        return
+    if left is None:
+        raise invalid("amount", "the purchase was reported without an amount; leave this out to refund all of it")
+    if reported.amount > left:
+        raise invalid("amount", f"must be at most {left} minor units, which is what is left of the purchase")

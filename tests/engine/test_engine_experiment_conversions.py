@@ -1,13 +1,23 @@
-"""Purchases of an experiment's units that no decision led to, and the variants of a customer."""
+"""Purchases of an experiment's units that no decision led to, their refunds, and the variants of a customer."""
 
 from __future__ import annotations
 
+import asyncio
+
+import msgspec
 import pytest
 
 from engine.clock import now_ms
 from engine.decisions.rebuild import compare
-from engine.experiments.conversions import AFTER_WINDOW, BEFORE_EXPOSURE, ConversionReceipt, ReportedConversion
-from engine.model.errors import NotFound
+from engine.experiments.conversions import (
+    AFTER_WINDOW,
+    BEFORE_EXPOSURE,
+    ConversionReceipt,
+    RefundReceipt,
+    ReportedConversion,
+    ReportedRefund,
+)
+from engine.model.errors import Invalid, NotFound
 from engine.model.experiment import Experiment, Variant
 from engine.model.placement import FieldDocument, Fixed, Holdback
 from engine.model.timestamps import DAY, MINUTE
@@ -110,6 +120,132 @@ async def test_a_purchase_counts_in_the_phase_of_the_exposure(shop: Shop) -> Non
     await shop.engine.supervisor.add_up()
     look = await shop.engine.experiment_results.look(shop.id, resource, now=now_ms() + 2 * DAY, phase=1)
     assert sum(variant.orders for variant in look.variants) == 1
+
+
+# Refunds
+
+
+async def refund(shop: Shop, amount: int | None = None, *, event: str = "r1", **changes: object) -> RefundReceipt:
+    now = now_ms()
+    setup: dict[str, object] = {
+        "event_id": event,
+        "purchase": "e1",
+        "unit": None,
+        "amount": amount,
+        "occurred_at": now,
+        "recorded_at": now,
+        "key_id": "key",
+    }
+    return await shop.engine.conversions.refund(shop.id, PLACEMENT, ID, ReportedRefund(**(setup | changes)))  # type: ignore[arg-type]
+
+
+async def sold(shop: Shop, **changes: object) -> None:
+    """Start the experiment and report a purchase of 25.00 EUR for a customer who is exposed."""
+    await start(shop)
+    await shop.decide("anna")
+    await convert(shop, **changes)
+
+
+async def test_refunds_in_parts_take_the_purchase_back(shop: Shop) -> None:
+    await sold(shop)
+    assert await bought(shop) == (1, 2_500)
+    assert await refund(shop, 1_000) == RefundReceipt("r1", "recorded", True, 1_500)
+    assert await bought(shop) == (1, 1_500)
+    assert await refund(shop, 1_500, event="r2") == RefundReceipt("r2", "recorded", True, 0)
+    assert await bought(shop) == (0, 0)
+
+
+async def test_a_refund_without_an_amount_is_all_that_is_left(shop: Shop) -> None:
+    await sold(shop)
+    await convert(shop, event="e2", amount=700)
+    await refund(shop, 1_000)
+    assert (await refund(shop, event="r2")).left == 0
+    assert await bought(shop) == (1, 700)
+
+
+async def test_a_repeated_refund_changes_nothing(shop: Shop) -> None:
+    await sold(shop)
+    await refund(shop, 1_000)
+    assert await refund(shop, 1_000) == RefundReceipt("r1", "duplicate", True, 1_500)
+    assert (await refund(shop, 1_001)).status == "conflict"
+    assert (await refund(shop, 1_000, event="e1")).status == "conflict"
+    assert (await convert(shop, event="r1")).status == "conflict"
+    assert await bought(shop) == (1, 1_500)
+
+
+async def test_refunds_at_the_same_time_never_exceed_the_purchase(shop: Shop) -> None:
+    await sold(shop)
+    receipts = await asyncio.gather(
+        *(refund(shop, 1_000, event=f"r{number}") for number in range(6)), return_exceptions=True
+    )
+    assert sum(isinstance(receipt, RefundReceipt) for receipt in receipts) == 2
+    assert await bought(shop) == (1, 500)
+
+
+async def test_more_than_is_left_cannot_be_refunded(shop: Shop) -> None:
+    await sold(shop)
+    with pytest.raises(Invalid, match="at most 2500 minor units"):
+        await refund(shop, 2_501)
+    await refund(shop)
+    with pytest.raises(Invalid, match="refunded in full already"):
+        await refund(shop, 1, event="r2")
+    with pytest.raises(Invalid, match="refunded in full already"):
+        await refund(shop, event="r3")
+
+
+async def test_only_purchases_can_be_refunded(shop: Shop) -> None:
+    await sold(shop)
+    await refund(shop, 100)
+    with pytest.raises(NotFound, match="no purchase is stored under the event “e9”"):
+        await refund(shop, purchase="e9", event="r2")
+    with pytest.raises(NotFound, match="no purchase is stored under the event “r1”"):
+        await refund(shop, purchase="r1", event="r2")
+    with pytest.raises(NotFound, match="e1"):
+        await refund(shop, unit="anna", event="r2")
+
+
+async def test_a_purchase_without_an_amount_is_refunded_as_a_whole(shop: Shop) -> None:
+    await sold(shop, amount=None, currency=None)
+    with pytest.raises(Invalid, match="without an amount"):
+        await refund(shop, 100)
+    assert await refund(shop) == RefundReceipt("r1", "recorded", True, 0)
+    assert await bought(shop) == (0, 0)
+
+
+async def test_a_purchase_in_another_currency_keeps_its_order(shop: Shop) -> None:
+    await sold(shop, currency="USD")
+    await refund(shop, 2_499)
+    assert await bought(shop) == (1, 0)
+    await refund(shop, 1, event="r2")
+    assert await bought(shop) == (0, 0)
+
+
+async def test_a_refund_of_what_is_not_counted_is_not_counted(shop: Shop) -> None:
+    await start(shop)
+    await convert(shop)
+    assert await refund(shop) == RefundReceipt("r1", "recorded", False, 0)
+    assert await bought(shop) == (0, 0)
+
+
+async def test_purchases_of_browsers_are_refunded_by_their_unit(shop: Shop) -> None:
+    await sold(shop, source="browser")
+    assert (await refund(shop, 500, unit="anna")).left == 2_000
+    assert await bought(shop) == (1, 2_000)
+
+
+async def test_a_refund_after_the_end_leaves_earlier_looks(shop: Shop) -> None:
+    await sold(shop)
+    await shop.engine.supervisor.add_up()
+    await shop.engine.experiments.stop(shop.actor(), PLACEMENT, ID, reason="enough")
+    resource = await shop.engine.experiments.get(shop.id, PLACEMENT, ID)
+    results, later = shop.engine.experiment_results, now_ms() + 2 * DAY
+    first = await results.look(shop.id, resource, now=later)
+    kept = msgspec.json.encode(first)
+    await refund(shop, 500)
+    await shop.engine.supervisor.add_up()
+    second = await results.look(shop.id, resource, now=later + 1)
+    assert sum(variant.revenue for variant in second.variants) == 2_000
+    assert (msgspec.json.encode(first), second.as_of) == (kept, first.as_of + 1)
 
 
 async def test_a_missing_experiment_is_not_found(shop: Shop) -> None:

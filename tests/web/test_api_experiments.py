@@ -152,6 +152,27 @@ def test_a_conversion_without_a_decision_is_counted_once(side: Side):
     assert act(side, "conversion", status=404, id="other", **purchase)
 
 
+def test_a_conversion_without_a_decision_is_refunded_once(side: Side, server: Server):
+    create(side)
+    act(side, "start")
+    side.decide("anna")
+    act(side, "conversion", status=202, event_id="order-1", unit="anna", amount=900, currency="EUR")
+    refund = {"event_id": "refund-1", "purchase_event_id": "order-1", "amount": 400}
+    expected = {"event_id": "refund-1", "counted": True, "left": 500, "message": ""}
+    assert act(side, "refund", status=202, **refund) == expected | {"status": "recorded"}
+    assert act(side, "refund", status=202, **refund) == expected | {"status": "duplicate"}
+    excess = act(side, "refund", status=400, **refund | {"event_id": "refund-2", "amount": 501})
+    assert excess["errors"] == [
+        {"field": "amount", "message": "must be at most 500 minor units, which is what is left of the purchase"}
+    ]
+    missing = act(side, "refund", status=404, **refund | {"purchase_event_id": "order-2"})
+    assert (missing["field"], "order-2" in missing["detail"]) == ("purchase_event_id", True)
+    for wrong in ({"amount": 0}, {"amount": -1}, {"amount": "400"}, {"event_id": ""}, {"amount": 10**30}, {"more": 1}):
+        assert act(side, "refund", status=400, **refund | wrong)
+    with server.client(side.new_key()) as browser:
+        assert browser.post(f"{EXPERIMENTS}/paypal-first/refund", json=refund).status_code == 403
+
+
 def test_browsers_report_conversions_where_the_merchant_allows_them(side: Side, server: Server):
     create(side)
     act(side, "start")

@@ -100,6 +100,7 @@ EXPERIMENT: Json = {
     "guardrails": [{"metric": "revenue", "tolerated_percent": 2}],
 }
 CONVERSION: Json = {"event_id": "order-4711", "unit": "c_123", "amount": 12900, "currency": "EUR"}
+CONVERSION_REFUND: Json = {"event_id": "refund-812", "purchase_event_id": "order-4711", "amount": 4000}
 VARIANTS: Json = {"customer_id": "c_123", "context": {"device": {"type": "mobile"}, "geo": {"country": "DE"}}}
 ORDER: Json = {"ids": [RULE["id"]]}
 REVIEW: Json = {"why": "Large carts were paid back too often"}

@@ -1,11 +1,12 @@
-"""Purchases of units of experiments that no decision led to, and what they add to the sums."""
+"""Purchases of units of experiments that no decision led to, their refunds, and what they add to the sums."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.outcome import Source
@@ -19,9 +20,11 @@ from engine.store.tables import experiment_conversions, experiment_exposures
 
 
 class ConversionRow(msgspec.Struct, frozen=True, array_like=True):
-    """A reported purchase; ids of events are unique in an experiment and `space`. Times are epoch milliseconds.
+    """A reported purchase or refund; ids of events are unique in an experiment and `space`. Times are epoch ms.
 
-    `counts` is False before the unit's exposure, after its window, and beyond the limits of browsers.
+    `counts` is False before the unit's exposure, after its window, and beyond the limits of browsers. `refund_of` is
+    the event of the purchase that a refund is about, in the same `space`; empty for a purchase. A refund without an
+    `amount` is about all that is left.
     """
 
     merchant_id: int
@@ -38,11 +41,21 @@ class ConversionRow(msgspec.Struct, frozen=True, array_like=True):
     source: Source
     key_id: str
     counts: bool
+    refund_of: str = ""
+
+    @property
+    def key(self) -> ConversionKey:
+        """Return what identifies the event."""
+        return self.merchant_id, self.placement, self.experiment, self.space, self.event_id
 
     @property
     def content(self) -> tuple[object, ...]:
         """Return what a repetition of the event must say again; times may differ."""
-        return self.unit, self.amount, self.currency
+        return self.unit, self.amount, self.currency, self.refund_of
+
+
+ConversionKey = tuple[int, str, str, str, str]
+"""Merchant, placement, experiment, space and event id."""
 
 
 class FirstExposure(NamedTuple):
@@ -83,30 +96,67 @@ async def append(connection: AsyncConnection, row: ConversionRow) -> ConversionR
     )
     if new:
         return row
+    return ConversionRow(*(await connection.execute(_select().where(*_same(row.key)))).one())
+
+
+async def find(connection: AsyncConnection, key: ConversionKey, *, lock: bool = False) -> ConversionRow | None:
+    """Return what is stored under an event; `lock` keeps other transactions from refunding it meanwhile."""
+    query = _select().where(*_same(key))
+    stored = (await connection.execute(query.with_for_update() if lock else query)).one_or_none()
+    return ConversionRow(*stored) if stored is not None else None
+
+
+async def refunds_of(connection: AsyncConnection, purchase: ConversionRow) -> list[int | None]:
+    """Return the amounts that were refunded of a purchase; None is all that was left."""
     c = experiment_conversions.c
-    query = select(*(c[name] for name in COLUMNS)).where(*(c[name] == getattr(row, name) for name in KEY))
-    return ConversionRow(*(await connection.execute(query)).one())
+    query = select(c.amount).where(*_same(purchase.key[:-1]), c.refund_of == purchase.event_id, c.refund_of != "")
+    return list((await connection.execute(query)).scalars())
 
 
-def fold(sums: Sums, row: ConversionRow, currency: str) -> None:
-    """Add a purchase to what its unit bought; amounts in another currency than the merchant's count as 0."""
-    if row.counts:
-        key = (row.merchant_id, row.placement, row.experiment, row.phase, row.unit)
-        revenue = (row.amount or 0) if row.currency == currency else 0
-        sums.add(BOUGHT, OutcomeCell(*key, row.occurred_at // DAY), 1, revenue)
+def left_of(purchase: ConversionRow, refunds: Sequence[int | None]) -> int | None:
+    """Return what is left of a purchase's amount after refunds; None where it has no amount and is not refunded."""
+    if None in refunds:
+        return 0
+    return None if purchase.amount is None else purchase.amount - sum(refund or 0 for refund in refunds)
+
+
+def fold(
+    sums: Sums, purchase: ConversionRow, currency: str, *, refunds: Sequence[int | None] = (), sign: int = 1
+) -> None:
+    """Add a purchase, less its refunds, to what its unit bought; a whole refund takes the purchase back.
+
+    Amounts in another currency than the merchant's count as 0.
+    """
+    left = left_of(purchase, refunds)
+    if purchase.counts and not (refunds and left == 0):
+        key = (purchase.merchant_id, purchase.placement, purchase.experiment, purchase.phase, purchase.unit)
+        revenue = (left or 0) if purchase.currency == currency else 0
+        sums.add(BOUGHT, OutcomeCell(*key, purchase.occurred_at // DAY), sign, sign * revenue)
 
 
 async def fold_all(connection: AsyncConnection, sums: Sums) -> None:
-    """Add all purchases that count."""
+    """Add all purchases that count, less their refunds."""
     c = experiment_conversions.c
     merchants = (await connection.execute(select(c.merchant_id).distinct())).scalars().all()
     for merchant_id in merchants:
         currency = await accounts.currency_of(connection, merchant_id)
-        rows = await connection.execute(
-            select(*(c[name] for name in COLUMNS)).where(c.merchant_id == merchant_id, c.counts)
-        )
-        for row in rows:
-            fold(sums, ConversionRow(*row), currency)
+        own = _select().where(c.merchant_id == merchant_id, c.counts)
+        refunds: dict[ConversionKey, list[int | None]] = {}
+        for stored in await connection.execute(own.where(c.refund_of != "")):
+            refund = ConversionRow(*stored)
+            refunds.setdefault((*refund.key[:-1], refund.refund_of), []).append(refund.amount)
+        for stored in await connection.execute(own.where(c.refund_of == "")):
+            purchase = ConversionRow(*stored)
+            fold(sums, purchase, currency, refunds=refunds.get(purchase.key, ()))
+
+
+def _select() -> Select[Any]:
+    return select(*(experiment_conversions.c[name] for name in COLUMNS))
+
+
+def _same(key: Sequence[int | str]) -> list[ColumnElement[bool]]:
+    """Return the conditions of a key, or of its first columns."""
+    return [experiment_conversions.c[name] == value for name, value in zip(KEY, key, strict=False)]
 
 
 def expired(*, before: int) -> Expired:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, PrimaryKeyConstraint, Table, Text, text
 
 from engine.store.tables.schema import merchant_column, metadata
 
@@ -64,7 +64,7 @@ experiment_shares = Table(
     sqlite_with_rowid=False,
 )
 
-# Purchases of units that no decision led to: a log that `experiment_outcomes` is folded from too.
+# Purchases of units that no decision led to, and their refunds: a log that `experiment_outcomes` is folded from too.
 experiment_conversions = Table(
     "experiment_conversions",
     metadata,
@@ -84,9 +84,18 @@ experiment_conversions = Table(
     Column("key_id", Text, nullable=False),
     # False before the exposure, after the window, and for what a browser reports beyond the limits of a day.
     Column("counts", Boolean, nullable=False),
+    # The event of the purchase that a refund is about; empty for a purchase.
+    Column("refund_of", Text, nullable=False, server_default=text("''")),
     PrimaryKeyConstraint("merchant_id", "placement", "experiment", "space", "event_id"),
     Index("ix_experiment_conversions_occurred_at", "occurred_at"),
     sqlite_with_rowid=False,
+)
+# Only refunds stand in this index.
+Index(
+    "ix_experiment_conversions_refund_of",
+    *(experiment_conversions.c[name] for name in ("merchant_id", "placement", "experiment", "space", "refund_of")),
+    sqlite_where=experiment_conversions.c.refund_of != "",
+    postgresql_where=experiment_conversions.c.refund_of != "",
 )
 
 # Units whose sums have to be brought up to date.

@@ -1,4 +1,4 @@
-"""Report purchases that no decision led to, for the units of an experiment."""
+"""Report purchases that no decision led to, and their refunds, for the units of an experiment."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ from typing import Annotated
 
 import msgspec
 from litestar import Response, post
+from litestar.di import NamedDependency
 from litestar.params import FromPath
 from msgspec import Meta
 
 from engine.accounts.accounts import Access
 from engine.clock import now_ms
-from engine.experiments.conversions import ConversionReceipt, ReportedConversion
+from engine.experiments.conversions import ConversionReceipt, RefundReceipt, ReportedConversion, ReportedRefund
 from engine.model.errors import Forbidden, invalid
 from engine.model.experiment import Unit
 from engine.model.outcome import largest_amount
 from engine.model.placement import Amount, Currency
+from engine.service import Engine
 from web.api.browsers import CustomerToken, customer_of
 from web.api.common_types import ReportedMoment
 from web.api.experiments.documents import ITEM, TAG
@@ -80,6 +82,51 @@ async def report_conversion(request: AnyRequest, placement: FromPath[str], id: F
     return json_response(receipt, status=202)
 
 
+class Refund(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A refund of a purchase without a decision, in minor units of the purchase's currency."""
+
+    event_id: EventId
+    purchase_event_id: Annotated[EventId, Meta(description="The `event_id` that the purchase was reported with.")]
+    amount: Annotated[int, Meta(ge=1, le=2**53, description="Leave it out to refund all that is left.")] | None = None
+    unit: Annotated[UnitName, Meta(description="The purchase's unit; only if a browser reported it.")] | None = None
+    occurred_at: ReportedMoment | None = None
+
+
+@post(
+    f"{ITEM}/refund",
+    **Operation(
+        TAG,
+        "Refund a conversion without a decision",
+        {202: Answer("Stored, with its status", RefundReceipt)},
+        "In part or in full, also after the end of the experiment. Results that are read afterwards count what is "
+        "left; a purchase that is refunded in full does not count. Sending an `event_id` again has no effect. Report "
+        "refunds of purchases with a decision with feedback.",
+        body=Refund,
+        example=examples.CONVERSION_REFUND,
+        errors=(404,),
+    ).route(),
+)
+async def refund_conversion(
+    access: NamedDependency[Access],
+    engine: NamedDependency[Engine],
+    placement: FromPath[str],
+    id: FromPath[str],
+    document: NamedDependency[Refund],
+) -> Response[bytes]:
+    now = now_ms()
+    reported = ReportedRefund(
+        event_id=document.event_id,
+        purchase=document.purchase_event_id,
+        unit=document.unit,
+        amount=document.amount,
+        occurred_at=reported_at(document.occurred_at, now, "occurred_at"),
+        recorded_at=now,
+        key_id=access.key.id,
+    )
+    receipt = await engine.conversions.refund(access.merchant.id, placement, id, reported)
+    return json_response(receipt, status=202)
+
+
 def _reported(request: AnyRequest, access: Access, document: Conversion) -> ReportedConversion:
     now, is_browser = now_ms(), access.key.kind == "publishable"
     learns = not is_browser or request.app.state.hint_limit.allows(access.key.id, address_of(request))
@@ -111,4 +158,4 @@ def _refuse_unproven(request: AnyRequest, access: Access, document: Conversion, 
             raise Forbidden("is required with a publishable key: it proves the customer", field="customer_token")
 
 
-handlers = [report_conversion]
+handlers = [report_conversion, refund_conversion]
