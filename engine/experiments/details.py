@@ -13,8 +13,10 @@ import numpy as np
 
 from engine.experiments.looks import last_hour, looks_done
 from engine.experiments.results import SegmentResult, in_phase, phase_of, segments_of
+from engine.kernel.experiments.units import unit_of
 from engine.model.errors import invalid
 from engine.model.experiment import Experiment
+from engine.model.facts import Facts
 from engine.model.placement import FieldDocument
 from engine.model.resource import Resource
 from engine.model.standard_vocabulary import ENGINE_FIELD_NAMES
@@ -109,14 +111,19 @@ class ExperimentDetails:
             raise invalid("field", f"customers cannot be grouped by “{field.name}”")
         resource = in_phase(resource, phase)
         experiment: Experiment = resource.document
-        if experiment.unit == "device":
-            raise invalid("field", "facts of devices are not kept with their exposure")
         async with self._database.read() as connection:
             setup = await resources.get(connection, merchant_id, "placement", "", resource.place)
             key = phase_of(merchant_id, resource)
-            units = await log_sample.sampled_units(connection, key, experiment.unit, limit=MOST_UNITS)
+            units = await log_sample.sampled_units(
+                connection, key, experiment.unit, limit=MOST_UNITS, device_in=device_in
+            )
         last = last_hour(experiment, setup.document.window_minutes, now)
         return await asyncio.to_thread(segments_by, experiment, grouping, units, last)
+
+
+def device_in(facts: str) -> str | None:
+    """Return the unit of the device in facts as JSON."""
+    return unit_of("device", Facts(values=msgspec.json.decode(facts)), "")
 
 
 def has_segments(field: FieldDocument) -> bool:

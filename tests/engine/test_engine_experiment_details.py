@@ -130,6 +130,18 @@ async def test_decisions_as_units_have_segments_too(shop: Shop) -> None:
     assert {each.segment: each.units for each in segments} == {"geo.country=DE": 2, "geo.country=FR": 1}
 
 
+async def test_devices_are_in_the_segment_of_the_first_exposure(shop: Shop) -> None:
+    await shop.create("field", FieldDocument(name="device.id", type="string"))
+    await start(shop, unit="device")
+    for number in range(450):
+        await shop.decide(None if number % 2 else "anna", device_id=f"phone-{number}", geo_country="DE")
+    await shop.decide("anna", device_id="phone-1", geo_country="FR")
+    await shop.decide("anna", geo_country="FR")
+    segments = await by_country(shop)
+    assert segments.units == 450
+    assert {each.segment: each.units for each in segments.segments} == {"geo.country=DE": 450}
+
+
 async def test_units_whose_decision_left_the_log_are_left_out(shop: Shop) -> None:
     await start(shop)
     answer = await shop.decide("anna", geo_country="DE")

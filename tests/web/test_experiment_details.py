@@ -22,7 +22,6 @@ from engine.experiments.details import (
 )
 from engine.experiments.results import SegmentResult
 from engine.kernel.plan import vocabulary_of
-from engine.model.errors import Invalid
 from engine.model.experiment import Experiment, ExperimentStatus
 from engine.model.placement import FieldDocument
 from engine.model.resource import Resource
@@ -196,12 +195,6 @@ def unit(number: int, facts: dict[str, Any]) -> SampledUnit:
 def test_only_some_fields_make_groups(kind: Any, is_grouped: bool) -> None:
     assert has_segments(FieldDocument(name="cart.x", type=kind)) is is_grouped
     assert not has_segments(FieldDocument(name="customer.id", type="string"))
-
-
-def test_devices_have_no_facts_to_group_by(server: Server, side: Side, started: Resource) -> None:
-    by_device = started._replace(document=msgspec.structs.replace(started.document, unit="device"))
-    with pytest.raises(Invalid, match="facts of devices"):
-        by_field(server, side, by_device, COUNTRY)
 
 
 def test_segments_are_chosen_on_the_page(person: Person) -> None:

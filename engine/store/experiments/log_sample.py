@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
-from sqlalchemy import Subquery, and_, select
+from sqlalchemy import Subquery, Text, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from engine.model.experiment import Unit
 from engine.store.experiments.sums import PhaseKey
@@ -60,20 +63,27 @@ def _recent(key: PhaseKey, span: IdSpan, limit: int) -> Subquery:
     return select(c.id).where(*inside).order_by(c.id.desc()).limit(limit).subquery()
 
 
-async def sampled_units(connection: AsyncConnection, key: PhaseKey, unit: Unit, *, limit: int) -> list[SampledUnit]:
+async def sampled_units(
+    connection: AsyncConnection, key: PhaseKey, unit: Unit, *, limit: int, device_in: Callable[[str], str | None]
+) -> list[SampledUnit]:
     """Return at most `limit` units of a phase with the facts of their first exposure, where the log still has them.
 
-    Customers come in the order of their hash, which is a random sample; decisions from the first on.
+    Customers and devices come in the order of their hash, which is a random sample; decisions from the first on.
+    `device_in` names the device of facts as JSON: the log does not name it otherwise.
     """
-    e, d = experiment_exposures.c, decisions.c
+    e = experiment_exposures.c
     inside = [e[name] == value for name, value in key._asdict().items()]
     columns = (e.merchant_id, e.placement, e.unit, e.variant, e.exposed_at, e.past, e.orders, e.revenue)
     units = select(*columns).where(*inside).order_by(e.unit).limit(limit).subquery()
-    u = units.c
-    if unit == "decision":
-        same = d.id == u.unit
-    else:
-        same = and_(d.merchant_id == u.merchant_id, d.customer == u.unit, d.decided_at == u.exposed_at)
+    d, u = decisions.c, units.c
+    match unit:
+        case "decision":
+            same = d.id == u.unit
+        case "customer":
+            same = and_(d.merchant_id == u.merchant_id, d.customer == u.unit, d.decided_at == u.exposed_at)
+        case "device":
+            span = (d.id >= FirstId(u.exposed_at), d.id < FirstId(u.exposed_at + 1))
+            same = and_(d.merchant_id == u.merchant_id, *span)
     query = (
         select(u.unit, u.variant, u.exposed_at, u.past, u.orders, u.revenue, d.facts)
         .select_from(units.join(decisions, and_(same, d.placement == u.placement)))
@@ -81,5 +91,24 @@ async def sampled_units(connection: AsyncConnection, key: PhaseKey, unit: Unit, 
     )
     first: dict[str, SampledUnit] = {}
     for row in await connection.execute(query):
-        first.setdefault(row[0], SampledUnit(*row))
+        if unit != "device" or device_in(row.facts) == row.unit:
+            first.setdefault(row[0], SampledUnit(*row))
     return list(first.values())
+
+
+class FirstId(FunctionElement[str]):
+    """Compute `first_id_of` of a column in the database."""
+
+    type = Text()
+    inherit_cache = True
+    name = "first_id"
+
+
+@compiles(FirstId, "sqlite")
+def _in_sqlite(element: FirstId, compiler: SQLCompiler, **options: Any) -> str:
+    return f"printf('dec_%012x', {compiler.process(element.clauses, **options)})"
+
+
+@compiles(FirstId, "postgresql")
+def _in_postgresql(element: FirstId, compiler: SQLCompiler, **options: Any) -> str:
+    return f"'dec_' || lpad(to_hex({compiler.process(element.clauses, **options)}), 12, '0')"
