@@ -103,12 +103,12 @@ class Emergencies:
             await audit.write(connection, NewEntry(actor, now_ms(), "acknowledged", subject, after=shown))
 
 
-def refuse_without_reason(reason: str) -> None:
-    """Raise `Invalid` unless there is a reason that can be kept."""
+def refuse_without_reason(reason: str, *, field: str = "why") -> None:
+    """Raise `Invalid` about `field` unless there is a reason that can be kept."""
     if not reason.strip():
-        raise invalid("why", "give a reason: other people will read it")
+        raise invalid(field, "give a reason: other people will read it")
     if len(reason) > LONGEST_REASON:
-        raise invalid("why", f"must have at most {LONGEST_REASON} characters")
+        raise invalid(field, f"must have at most {LONGEST_REASON} characters")
 
 
 def noting(actor: Actor, placement: str, action: str, reason: str) -> Also:

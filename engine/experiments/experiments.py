@@ -221,7 +221,7 @@ class Experiments:
 
         The approval of the start covers what the winner changes.
         """
-        refuse_without_reason(reason)
+        refuse_without_reason(reason, field="reason")
 
         def edit(configuration: Configuration) -> list[Change]:
             resource = configuration.get("experiment", placement, id)
@@ -266,7 +266,7 @@ class Experiments:
         self, actor: Actor, address: tuple[str, str], state: State, states: Sequence[State], reason: str
     ) -> Resource:
         """Give everybody the control at once, as an emergency: nobody else need approve it."""
-        refuse_without_reason(reason)
+        refuse_without_reason(reason, field="reason")
 
         def change(_configuration: Configuration, old: Experiment) -> Experiment:
             _expect(old, *states)

@@ -21,10 +21,14 @@ class LayerPart(msgspec.Struct, frozen=True):
 
 
 class LayerUse(msgspec.Struct, frozen=True):
-    """A layer with its running and paused experiments, and the share of units that is free."""
+    """A layer with its running and paused experiments. `free` is the share of units that none of them takes up.
+
+    `largest_free` is the largest share that an experiment can still take up, because it needs one piece.
+    """
 
     layer: str
     free: float
+    largest_free: float
     parts: list[LayerPart]
 
 
@@ -40,11 +44,12 @@ def _layer(name: str, experiments: Sequence[Experiment]) -> LayerUse:
         for each in experiments
         if each.status.state in OPEN
     ]
-    free = max(0.0, 1.0 - sum(part.share for part in parts))
-    return LayerUse(name, round(free, 9), sorted(parts, key=lambda part: (part.begins, part.experiment)))
+    parts.sort(key=lambda part: (part.begins, part.experiment))
+    gaps = _gaps(parts)
+    return LayerUse(name, round(sum(gaps), 9), round(max(gaps, default=0.0), 9), parts)
 
 
-def free_parts(use: LayerUse) -> list[float]:
-    """Return the sizes of the free parts of a layer, as shares of its units."""
-    ends = [(0.0, 0.0), *((part.begins, part.begins + part.share) for part in use.parts), (1.0, 1.0)]
+def _gaps(parts: Sequence[LayerPart]) -> list[float]:
+    """Return the sizes of the free pieces of a layer, as shares of its units."""
+    ends = [(0.0, 0.0), *((part.begins, part.begins + part.share) for part in parts), (1.0, 1.0)]
     return [after[0] - before[1] for before, after in pairwise(ends) if after[0] - before[1] > SMALLEST_SHARE]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
+import rules
 from engine.configuration.validation import compiled
 from engine.kernel.experiments.plans import ExperimentPlans
 from engine.kernel.plan import Plan, PlanDocument
 from engine.model.errors import EngineError
 from engine.model.experiment import Experiment, ExperimentStatus, Variant
 from engine.model.facts import Facts
+from rules import RuleError
 
 
 class VariantReach(msgspec.Struct, frozen=True):
@@ -20,6 +23,21 @@ class VariantReach(msgspec.Struct, frozen=True):
     variant: str
     inside: int
     differing: int
+
+
+def membership(
+    condition: object, vocabulary: rules.Vocabulary, lists: Mapping[str, frozenset[str]]
+) -> Callable[[Mapping[str, Any]], bool]:
+    """Return what says whether facts are in an audience; nobody is in one that cannot be read, None is everybody."""
+    if condition is None:
+        return lambda facts: True
+    effect = {"set": {"name": "audience", "value": True}}
+    try:
+        parsed = rules.parse_rules([{"id": "audience", "when": condition, "effects": [effect]}], vocabulary, lists)
+    except RuleError:
+        return lambda facts: False
+    compiled = rules.compile_rules(parsed, vocabulary, lists)
+    return lambda facts: bool(compiled.evaluate(facts).fired)
 
 
 def reaches(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.experiments.layers import LayerPart, LayerUse, free_parts, layers_of
+from engine.experiments.layers import layers_of
 from engine.experiments.reach import VariantReach, reaches
 from engine.kernel.plan import PlanDocument
 from engine.model.experiment import Experiment, ExperimentStatus, Variant
@@ -81,23 +81,24 @@ def test_a_variant_that_makes_no_plan_is_left_out() -> None:
     assert reaches(document(), experiment(Variant(id="c", name="C", values={"x": 1})), []) == [VariantReach("c", 0, 0)]
 
 
-def part(begins: float, share: float) -> LayerPart:
-    return LayerPart("e", "running", begins, share)
-
-
 @pytest.mark.parametrize(
-    ("parts", "free"),
+    ("parts", "free", "largest"),
     [
-        ([], [1.0]),
-        ([part(0.0, 1.0)], []),
-        ([part(0.0, 0.3)], [0.7]),
-        ([part(0.2, 0.3)], [0.2, 0.5]),
-        ([part(0.0, 0.3), part(0.5, 0.5)], [0.2]),
-        ([part(0.1, 0.2), part(0.3, 0.2), part(0.9, 0.1)], [0.1, 0.4]),
+        ([(0.0, 1.0)], 0.0, 0.0),
+        ([(0.0, 0.3)], 0.7, 0.7),
+        ([(0.2, 0.3)], 0.7, 0.5),
+        ([(0.0, 0.3), (0.5, 0.5)], 0.2, 0.2),
+        ([(0.9, 0.1), (0.1, 0.2), (0.3, 0.2)], 0.5, 0.4),
     ],
 )
-def test_free_parts_lie_between_those_that_are_taken(parts: list[LayerPart], free: list[float]) -> None:
-    assert free_parts(LayerUse("main", 0.0, parts)) == pytest.approx(free)
+def test_what_is_free_lies_between_the_parts(parts: list[tuple[float, float]], free: float, largest: float) -> None:
+    documents = [
+        experiment(id=f"e{begins}", layer="main", share=share, status=ExperimentStatus(state="running", offset=begins))
+        for begins, share in parts
+    ]
+    [use] = layers_of(documents)
+    assert (use.free, use.largest_free) == pytest.approx((free, largest))
+    assert [part.begins for part in use.parts] == sorted(begins for begins, _ in parts)
 
 
 def test_what_has_ended_takes_no_part() -> None:

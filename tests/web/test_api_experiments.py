@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import html
+import re
+
 from tests.serving import Server, Side
+from tests.web.people import person_of
 
 EXPERIMENTS = "/v1/placements/payment_methods/experiments"
 PAYPAL_FIRST = {
@@ -112,7 +116,7 @@ def test_actions_that_the_state_forbids_are_conflicts(side: Side):
     assert "draft" in act(side, "pause", reason="calls", status=409)["detail"]
     act(side, "start")
     assert act(side, "start", status=409)
-    assert act(side, "pause", status=400)["errors"][0]["field"] == "why"
+    assert act(side, "pause", status=400)["errors"][0]["field"] == "reason"
 
 
 def test_other_merchants_see_nothing(side: Side, server: Server):
@@ -202,6 +206,40 @@ def test_a_bandit_names_the_exact_chance_and_keeps_its_customers(side: Side):
     assert (look["verdict"]["kind"], look["segments"]) == ("too_few", [])
     refused = side.client.post(EXPERIMENTS, json=PAYPAL_FIRST | {"id": "b", "allocation": "bandit", "method": "fixed"})
     assert refused.json()["errors"][0]["field"] == "method"
+
+
+def test_the_checklist_is_that_of_the_page(side: Side, server: Server):
+    create(side)
+    side.decide("anna")
+    points = side.client.get(f"{EXPERIMENTS}/paypal-first/checklist").json()["items"]
+    ids = ["audience", "layer", "variants", "log", "size", "weeks", "guardrails"]
+    assert [point["id"] for point in points] == ids
+    assert [point["done"] for point in points] == [True, True, True, True, False, False, False]
+    assert [point["id"] for point in points if point["needed"]] == ["layer"]
+    page = person_of(server, side).get("/admin/live/experiments/payment_methods/paypal-first")
+    shown = re.findall(r'<p dir="auto">(.*?)</p>', page[page.index('id="checks"') :])
+    assert [point["detail"] for point in points] == [html.unescape(text) for text in shown[: len(points)]]
+    assert side.client.get(f"{EXPERIMENTS}/other/checklist").status_code == 404
+
+
+def test_layers_say_who_shares_one_and_what_is_free(side: Side):
+    create(side, share=0.3)
+    create(side, id="second", share=0.2)
+    create(side, id="third", layer="other")
+    act(side, "start")
+    act(side, "start", id="second")
+    act(side, "pause", id="second", reason="calls")
+    main, other = side.client.get("/v1/placements/payment_methods/layers").json()["items"]
+    assert (main["layer"], main["free"], main["largest_free"]) == ("main", 0.5, 0.5)
+    assert [(part["experiment"], part["state"], part["begins"], part["share"]) for part in main["parts"]] == [
+        ("paypal-first", "running", 0.0, 0.3),
+        ("second", "paused", 0.3, 0.2),
+    ]
+    assert other == {"layer": "other", "free": 1.0, "largest_free": 1.0, "parts": []}
+    act(side, "stop", reason="enough")
+    [main, _] = side.client.get("/v1/placements/payment_methods/layers").json()["items"]
+    assert (main["free"], main["largest_free"]) == (0.8, 0.5)
+    assert side.client.get("/v1/placements/none/layers").status_code == 404
 
 
 def test_a_start_is_scheduled(side: Side):

@@ -17,6 +17,8 @@ from engine.settings import Settings
 from tests import factories
 from tests.shop import Shop
 from web.cli import main
+from web.experiments import results_files
+from web.experiments.results_view import Look, changes_of
 
 pytestmark = pytest.mark.anyio
 SIDE = ("--merchant", "shop", "--placement", "payment_methods", "--json")
@@ -54,7 +56,7 @@ async def in_thread(data: Path, *arguments: str) -> tuple[int, object]:
 
 async def test_an_experiment_is_run_from_the_command_line(data: Path) -> None:
     code, listed = await in_thread(data, "list", *SIDE)
-    assert (code, [row["state"] for row in listed]) == (0, ["draft"])
+    assert (code, [(row["state"], row["layer"], row["share"]) for row in listed]) == (0, [("draft", "main", 1.0)])
     assert (await in_thread(data, "start", "paypal-first", *SIDE))[1]["state"] == "running"
     assert (await in_thread(data, "results", "paypal-first", *SIDE))[1]["verdict"]["kind"] == "too_few"
     assert (await in_thread(data, "results", "paypal-first", "--phase", "1", *SIDE))[1]["phase"] == 1
@@ -111,9 +113,36 @@ async def test_results_come_as_files(data: Path, tmp_path: Path) -> None:
         assert file.read_bytes().lower().startswith(begins.lower())
 
 
+async def test_the_pdf_names_rules_and_is_of_its_phase(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = await open_engine(Settings(data=str(data)))
+    shop = Shop(engine, await engine.accounts.merchant("shop", "live"))
+    await shop.create("rule", factories.rule({"exclude": ["card"]}, id="no-klarna", name="No Klarna under 50"))
+    off = Variant(id="off", name="Without", rules_off=("no-klarna",))
+    variants = (Variant(id="control", name="As it is", weight=3), off)
+    document = Experiment(id="rules", name="Rules", variants=variants, minimum_days=0)
+    await engine.experiments.create(shop.actor(), "payment_methods", document)
+    await engine.experiments.start(shop.actor(), "payment_methods", "rules")
+    even = msgspec.structs.replace(document, variants=(Variant(id="control", name="As it is"), off))
+    await engine.experiments.update(shop.actor(), "payment_methods", "rules", even, version=None)
+    await engine.database.close()
+    looks: list[Look] = []
+
+    def pdf_of(look: Look, *_: object) -> bytes:
+        looks.append(look)
+        return b"%PDF"
+
+    monkeypatch.setattr(results_files, "pdf_of", pdf_of)
+    for phase in ("1", "2"):
+        command = ["experiments", "results", "rules", "--format", "pdf", "--phase", phase, *SIDE]
+        invoke = partial(CliRunner().invoke, main, command, env={"TAP2_DATA": str(data)})
+        assert (await anyio.to_thread.run_sync(invoke)).exit_code == 0
+    assert [look.document.control.weight for look in looks] == [3, 1]
+    assert changes_of(looks[0].document, 1, looks[0].labels) == ["Rules off: No Klarna under 50"]
+
+
 async def test_the_checklist_and_the_log_are_read(data: Path) -> None:
     points = (await in_thread(data, "checklist", "paypal-first", *SIDE))[1]
-    assert {point["check"]: point["done"] for point in points}["The variants differ"] is True
+    assert {point["id"]: point["done"] for point in points}["variants"] is True
     assert (await in_thread(data, "log", "paypal-first", *SIDE))[1][0]["state"] == "not_asked"
     assert (await in_thread(data, "ask-log", "paypal-first", *SIDE))[1][0]["state"] == "done"
 

@@ -13,7 +13,9 @@ from engine.model.experiment import Experiment, ExperimentStatus, State, Variant
 from engine.model.placement import Fixed, Split, Thompson
 from tests import factories
 from web.admin.experiments.experiment_actions import ACTIONS, action_of, actions_for
-from web.admin.experiments.experiment_words import (
+from web.admin.shell.frame import Frame
+from web.charts.experiment_charts import VariantLift, lifts
+from web.experiments.experiment_words import (
     METRICS,
     STATES,
     days_left_text,
@@ -23,9 +25,7 @@ from web.admin.experiments.experiment_words import (
     summary,
     value_text,
 )
-from web.admin.experiments.results_view import changes_of
-from web.admin.shell.frame import Frame
-from web.charts.experiment_charts import VariantLift, lifts
+from web.experiments.results_view import changes_of
 from web.format import Show, viewer_locale
 
 NOW = 1_795_262_400_000

@@ -31,10 +31,10 @@ from tests.serving import Server, Side
 from tests.web.people import Person, person_of
 from tests.web.test_admin_experiments import LIST, PAGE, PLACEMENT, act, add_up, create, report
 from tests.web.test_experiment_words import HOUR, NOW, RUNNING, SHOW, experiment, look
-from web.admin.experiments.results.details_page import funnel_line
-from web.admin.experiments.results.learned import learned_texts
-from web.admin.experiments.results.segments_view import field_namer, segment_rows, usual_name
-from web.admin.experiments.results_view import Look, view_of
+from web.admin.experiments.details_page import funnel_line
+from web.experiments.learned import learned_texts
+from web.experiments.results_view import Look, view_of
+from web.experiments.segments_view import field_namer, segment_rows, usual_name
 
 HOURS = 3_600_000
 TOTAL = FieldDocument(name="cart.total", type="money", label="Cart total")

@@ -28,9 +28,9 @@ from web.admin.experiments.experiment_form import (
     sized,
     texts_of,
 )
-from web.admin.experiments.experiment_size import AudienceReach, words_of
 from web.admin.experiments.variant_form import Choices, card_of, choices_of, without_variant
 from web.admin.shell.forms import Form
+from web.experiments.experiment_size import AudienceReach, words_of
 from web.format import Show, viewer_locale
 
 PLACEMENT = "payment_methods"

@@ -15,9 +15,9 @@ from tests.serving import Server, Side
 from tests.web.people import Person, person_of
 from tests.web.test_admin_experiments import FORM, LIST, PAGE, PLACEMENT, act, create
 from tests.web.test_experiment_words import NOW, RUNNING, SHOW, experiment, look
-from web.admin.experiments.checklist import _layer, _weeks
-from web.admin.experiments.experiment_words import summary
 from web.admin.experiments.layers import free_text, layer_views
+from web.experiments.checklist import _layer, _weeks
+from web.experiments.experiment_words import summary
 
 DAY = 86_400_000
 

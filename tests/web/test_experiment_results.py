@@ -18,12 +18,12 @@ from tests.serving import Server, Side
 from tests.web.people import Person, person_of
 from tests.web.test_admin_experiments import LIST, PAGE, act, create
 from tests.web.test_experiment_words import RUNNING, SHOW, experiment, look
-from web.admin.experiments.experiment_words import summary
-from web.admin.experiments.log_words import answer_text, counting_text, evidence_texts
-from web.admin.experiments.results_pdf import pdf_of
-from web.admin.experiments.results_view import HOLDS, Look, ResultsView, view_of
 from web.charts.experiment_charts import VariantLift, lifts
 from web.charts.paper import COLOURS, svg_of
+from web.experiments.experiment_words import summary
+from web.experiments.log_words import answer_text, counting_text, evidence_texts
+from web.experiments.results_pdf import pdf_of
+from web.experiments.results_view import HOLDS, Look, ResultsView, view_of
 
 COUNTS = ((4_000, 2_000), (4_000, 2_400))
 ARM = re.compile(r"--arm-\d: (#[0-9a-f]{6})")

@@ -10,9 +10,9 @@ import pytest
 from engine.experiments.results import Results, results_of
 from engine.model.experiment import Experiment, ExperimentStatus, Guardrail, Variant
 from engine.store.experiments.sums import SumRow, UnitTotals
-from web.admin.experiments.experiment_words import summary
-from web.admin.experiments.results_view import Look, csv_rows, view_of
 from web.charts.experiment_charts import VariantLift, lifts
+from web.experiments.experiment_words import summary
+from web.experiments.results_view import Look, csv_rows, view_of
 from web.format import Show, viewer_locale
 
 NOW = 1_795_262_400_000

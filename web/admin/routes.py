@@ -22,8 +22,7 @@ from litestar.types import ExceptionHandlersMap
 from engine.model.errors import Conflict, EngineError, NotFound
 from web.admin.candidates import candidate_form, candidate_list
 from web.admin.changes import draft_changes, preview_page, versions
-from web.admin.experiments import experiment_edit, experiment_list, experiment_page
-from web.admin.experiments.results import details_page
+from web.admin.experiments import details_page, experiment_edit, experiment_list, experiment_page
 from web.admin.experiments.variants import variant_trial
 from web.admin.log import audit, decision_list, decision_page
 from web.admin.offers import (

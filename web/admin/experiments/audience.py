@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 from zoneinfo import available_timezones
 
 from babel import Locale
@@ -110,21 +109,6 @@ def audience_of(
         locale=locale,
     )
     return Audience(form(terms), terms, configuration.vocabulary(), lists)
-
-
-def membership(
-    condition: object, vocabulary: rules.Vocabulary, lists: Mapping[str, frozenset[str]]
-) -> Callable[[Mapping[str, Any]], bool]:
-    """Return what says whether facts are in an audience; nobody is in one that cannot be read, None is everybody."""
-    if condition is None:
-        return lambda facts: True
-    effect = {"set": {"name": "audience", "value": True}}
-    try:
-        parsed = rules.parse_rules([{"id": "audience", "when": condition, "effects": [effect]}], vocabulary, lists)
-    except RuleError:
-        return lambda facts: False
-    compiled = rules.compile_rules(parsed, vocabulary, lists)
-    return lambda facts: bool(compiled.evaluate(facts).fired)
 
 
 def stored(condition: object) -> Callable[[Terms], RuleForm]:

@@ -94,7 +94,7 @@ async def carry_out(frame: Frame, action: Action, resource: Resource, values: Ma
             winner = values.get("winner", "")
             if not winner:
                 missing = [FieldProblem("winner", "choose which variant stays")]
-                raise Invalid(*missing, *([] if reason else [FieldProblem("why", "say why: others will read it")]))
+                raise Invalid(*missing, *([] if reason else [FieldProblem("reason", "say why: others will read it")]))
             await service.conclude(actor, placement, id, winner=winner, reason=reason)
         case "ask-log":
             await frame.engine.log_questions.ask(actor, resource)

@@ -32,10 +32,7 @@ from web.admin.experiments.experiment_form import (
     sized,
     texts_of,
 )
-from web.admin.experiments.experiment_size import SizeView, reach_of, size_view
-from web.admin.experiments.experiment_words import ALLOCATIONS, LEARNING, METRICS, UNITS, measured
 from web.admin.experiments.layers import free_text
-from web.admin.experiments.log_words import answer_text
 from web.admin.experiments.variant_form import Choices, VariantCard, card_of, choices_of, without_variant
 from web.admin.experiments.variants.variant_policy import with_settings
 from web.admin.experiments.variants.variant_rule_edit import CANCEL, DONE, KEPT, RuleScene, VariantRuleEdit, edit_of
@@ -52,6 +49,9 @@ from web.admin.shell.editing import Difference, Refused, no_one_else, store, ver
 from web.admin.shell.forms import Form
 from web.admin.shell.frame import Frame, Notice
 from web.admin.shell.render import Page
+from web.experiments.experiment_size import SizeView, reach_of, size_view
+from web.experiments.experiment_words import ALLOCATIONS, LEARNING, METRICS, UNITS, measured
+from web.experiments.log_words import answer_text
 
 WHOLE, PART = "experiments/experiment_form.html", "experiments/_experiment_form.html"
 RULE_WHOLE, RULE_PART = "experiments/variant_rule.html", "experiments/_variant_rule.html"

@@ -14,7 +14,6 @@ from engine.model.experiment import Experiment, Guardrail, State
 from engine.model.placement import Policy
 from engine.model.timestamps import ms_of
 from web.admin.experiments.audience import Audience
-from web.admin.experiments.experiment_words import METRICS
 from web.admin.experiments.variant_form import (
     SEVERAL_OF_VARIANT,
     names_of_variant,
@@ -25,6 +24,7 @@ from web.admin.experiments.variant_form import (
 )
 from web.admin.shell.editing import to_document
 from web.admin.shell.forms import Reader, moment_text, number_text
+from web.experiments.experiment_words import METRICS
 from web.format import Show
 
 NOT_IN_AN_ID = re.compile(r"[^a-z0-9]+")

@@ -12,10 +12,10 @@ from engine.configuration.configuration import Configuration
 from engine.experiments.results import Results
 from engine.model.experiment import Experiment
 from engine.model.resource import Resource
-from web.admin.experiments.experiment_words import UNITS, days_left_text, days_run, state_of, summary
 from web.admin.experiments.layers import LayerView, layer_views
 from web.admin.shell.frame import Frame
 from web.admin.shell.render import Page
+from web.experiments.experiment_words import UNITS, days_left_text, days_run, state_of, summary
 
 ORDER = {"running": 0, "paused": 1, "stopped": 2, "in_review": 3, "approved": 4, "draft": 5, "concluded": 6}
 

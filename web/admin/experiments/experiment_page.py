@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from engine.configuration.configuration import Configuration
-from engine.experiments.results import Results
 from engine.model.errors import Conflict, FieldProblem, Forbidden, Invalid, NotFound
 from engine.model.experiment import Experiment
 from engine.model.resource import Resource
 from web.admin.experiments.audience import audience_of, stored
-from web.admin.experiments.checklist import Check, checklist
+from web.admin.experiments.details_page import SegmentsView, segments_view
 from web.admin.experiments.experiment_actions import PRIMARY, REASON, Action, action_of, actions_for, carry_out
 from web.admin.experiments.experiment_list import results_of
-from web.admin.experiments.experiment_words import (
+from web.admin.shell.admission import AnyRequest, typed
+from web.admin.shell.forms import Form
+from web.admin.shell.frame import Frame, Notice
+from web.admin.shell.render import Page
+from web.admin.shell.undo import undo_address
+from web.experiments.checklist import Check, checklist
+from web.experiments.experiment_words import (
     LEARNING,
     METRICS,
     UNITS,
@@ -32,17 +35,12 @@ from web.admin.experiments.experiment_words import (
     state_of,
     summary,
 )
-from web.admin.experiments.results.details_page import SegmentsView, segments_view
-from web.admin.experiments.results.segments_view import segment_rows, usual_name
-from web.admin.experiments.results_pdf import pdf_of
-from web.admin.experiments.results_view import Look, ResultsView, changes_of, csv_rows, labels_for, view_of
-from web.admin.shell.admission import AnyRequest, typed
-from web.admin.shell.csv_file import csv_file
-from web.admin.shell.forms import Form
-from web.admin.shell.frame import Frame, Notice
-from web.admin.shell.render import Page
-from web.admin.shell.undo import undo_address
+from web.experiments.results_files import FILE_KINDS, MEDIA, FileKind, results_file
+from web.experiments.results_view import Look, ResultsView, changes_of, labels_for, look_of, view_of
+from web.experiments.segments_view import segment_rows, usual_name
 
+KINDS: Mapping[str, FileKind] = {f"results.{kind}": kind for kind in FILE_KINDS}
+"""The kinds of files by name."""
 EDITABLE = ("draft", "in_review", "approved", "running", "paused")
 
 
@@ -98,26 +96,12 @@ async def experiment_file(
     if file == "checks":
         return frame.page("experiments/_checks.html", await _page(frame, resource))
     results = await results_of(frame, resource, has_details=True, phase=phase)
-    if results is None or file not in ("results.csv", "results.json", "results.pdf"):
+    kind = KINDS.get(file)
+    if results is None or kind is None:
         raise NotFound(f"there is no file “{file}”", field="file")
-    if file == "results.pdf":
-        return await _pdf(frame, resource, results)
-    if file == "results.csv":
-        return csv_file(f"{id}.csv", csv_rows(resource.document, results))
-    headers = {"Content-Disposition": f'attachment; filename="{id}.json"', "Cache-Control": "no-store"}
-    return Response(msgspec.json.encode(results), media_type="application/json", headers=headers)
-
-
-async def _pdf(frame: Frame, resource: Resource, results: Results) -> Response[Any]:
-    """Draw the results on paper, beside the event loop."""
-    document: Experiment = resource.document
-    configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
-    labels = labels_for(configuration, resource.place)
-    shown = document.in_phase(results.phase) or document
-    look = Look(shown, results, frame.show, frame.merchant.currency, labels)
-    content = await asyncio.to_thread(pdf_of, look, view_of(look), summary(document, results, frame.show))
-    headers = {"Content-Disposition": f'attachment; filename="{resource.id}.pdf"', "Cache-Control": "no-store"}
-    return Response(content, media_type="application/pdf", headers=headers)
+    content = await results_file(frame, resource, results, kind)
+    headers = {"Content-Disposition": f'attachment; filename="{id}.{kind}"', "Cache-Control": "no-store"}
+    return Response(content, media_type=MEDIA[kind], headers=headers)
 
 
 @post("/experiments/{placement:str}/{id:str}/{act:str}", status_code=200)
@@ -148,7 +132,7 @@ async def _refused(
 ) -> Page:
     """Show the page again with the problem beside its field."""
     problems = error.problems if isinstance(error, Invalid) else (FieldProblem("form", error.detail),)
-    fields = {"why": f"{REASON}{action.name}", "winner": "winner"}
+    fields = {"reason": f"{REASON}{action.name}", "winner": "winner"}
     beside = [
         FieldProblem(fields.get(problem.field, "form"), problem.message)
         if problem.field in fields and action.asks
@@ -168,9 +152,8 @@ async def _page(
     results = await results_of(frame, resource, has_details=True, phase=phase)
     actions = actions_for(frame, document)
     state, kind = state_of(document)
-    labels = labels_for(configuration, resource.place)
-    shown = document.in_phase(results.phase) if results else None
-    look = Look(shown or document, results, frame.show, frame.merchant.currency, labels) if results else None
+    look = look_of(frame, configuration, resource, results) if results else None
+    labels = look.labels if look else labels_for(configuration, resource.place)
     is_new = document.status.started_at is None and document.status.state != "archived"
     return ExperimentPage(
         document=document,

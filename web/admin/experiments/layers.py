@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.experiments.layers import LayerUse, free_parts, layers_of
+from engine.experiments.layers import LayerUse, layers_of
 from engine.model.experiment import Experiment
 from engine.model.resource import Resource
 from web.format import Show
@@ -63,8 +63,7 @@ def _bars(use: LayerUse, documents: Mapping[str, Experiment], address: str, show
 
 def free_text(use: LayerUse, show: Show) -> str:
     """Return how much of a layer is free, and the largest experiment that still fits."""
-    free = free_parts(use)
-    if not free:
+    if not use.free:
         return "Nothing is free"
     text = f"{show.percent(use.free, digits=0)} free"
-    return text if len(free) == 1 else f"{text}, {show.percent(max(free), digits=0)} in one piece"
+    return text if use.largest_free == use.free else f"{text}, {show.percent(use.largest_free, digits=0)} in one piece"

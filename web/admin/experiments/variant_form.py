@@ -19,6 +19,7 @@ from web.admin.candidates.candidate_list import in_order
 from web.admin.experiments.variants.variant_policy import learns, policies_for, policy_of, texts_of_policy
 from web.admin.experiments.variants.variant_rules import VariantRule, own_rules, read_rules, rows_of, text_of
 from web.admin.shell.forms import Form, Reader, number_text
+from web.experiments.experiment_words import value_words
 
 SEVERAL_OF_VARIANT = (".order", ".candidates_off", ".rules_off")
 """The ends of the names of fields that may be given several times."""
@@ -203,8 +204,3 @@ def _values(reader: Reader, name: str) -> dict[str, object]:
         else:
             values[key] = WORDS.get(text.lower(), text)
     return values
-
-
-def value_words(value: object) -> str:
-    """Return a value to set as it is typed: yes and no, numbers, texts."""
-    return ("yes" if value else "no") if isinstance(value, bool) else str(value)

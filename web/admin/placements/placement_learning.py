@@ -20,11 +20,12 @@ from engine.model.timestamps import DAY, MINUTE
 from web.admin.candidates.candidate_list import positions_of
 from web.admin.placements.placement_form import CREDITS
 from web.admin.placements.placement_page import MEASURES
-from web.admin.shell.csv_file import Rows, csv_file
+from web.admin.shell.csv_file import csv_file
 from web.admin.shell.frame import Frame
 from web.admin.shell.render import Page
 from web.charts.candidate_charts import Spec
 from web.charts.learning_charts import ArmCurve, ArmDay, arrivals, densities, history
+from web.csv_text import Rows
 
 HOUR = 60 * MINUTE
 MOST_HILLS = 8

@@ -18,10 +18,11 @@ from engine.statistics.share import Share
 from web.admin.candidates.candidate_list import positions_of
 from web.admin.placements.placement_health import HealthView, health_view
 from web.admin.placements.placement_learned import LearnedView, learned_view
-from web.admin.shell.csv_file import Rows, csv_file
+from web.admin.shell.csv_file import csv_file
 from web.admin.shell.frame import Frame
 from web.admin.shell.render import Page
 from web.charts.candidate_charts import ArmEstimate, ArmShare, Spec, estimates, shares
+from web.csv_text import Rows
 
 MINUTES = 60
 ENOUGH_IN_A_BIN = 30

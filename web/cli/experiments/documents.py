@@ -25,7 +25,7 @@ def experiments() -> None:
 @experiments.command("list")
 @on_side
 def list_all(side: Side, *, json: bool) -> None:
-    """List the experiments of a placement."""
+    """List the experiments of a placement, with their layers and shares."""
 
     async def work(engine: Engine) -> list[dict[str, Any]]:
         merchant = await side.merchant_of(engine)

@@ -2,48 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 import click
 import msgspec
 
 from engine.clock import now_ms
-from engine.experiments.results import Results
-from engine.kernel.rule_sentences import labels_of
-from engine.model.account import Merchant
 from engine.model.experiment import Experiment
-from engine.model.resource import Resource
 from engine.service import Engine
-from web.admin.experiments.checklist import checklist as points_of
-from web.admin.experiments.experiment_words import summary
-from web.admin.experiments.results_pdf import pdf_of
-from web.admin.experiments.results_view import Look, csv_rows, view_of
-from web.admin.shell.csv_file import csv_text
 from web.cli.common import show, with_engine
 from web.cli.experiments.side import Side, on_side, read_document
-from web.format import Show, viewer_locale
-
-
-@dataclass(frozen=True)
-class CommandLineReader:
-    """The reader at the command line, in the merchant's language and time zone."""
-
-    engine: Engine
-    merchant: Merchant
-
-    @property
-    def show(self) -> Show:
-        return Show(locale=viewer_locale(self.merchant.locale), timezone=self.merchant.timezone, now=now_ms())
+from web.experiments.checklist import Check
+from web.experiments.checklist import checklist as points_of
+from web.experiments.experiment_reader import MerchantReader
+from web.experiments.results_files import FILE_KINDS, FileKind, results_file
 
 
 @click.command("results")
 @click.argument("id")
 @click.option("--phase", default=0, help="0 for the latest phase.")
-@click.option("--format", "kind", type=click.Choice(["json", "csv", "pdf"]), help="A file instead of a table.")
+@click.option("--format", "kind", type=click.Choice(FILE_KINDS), help="A file instead of a table.")
 @click.option("--output", type=click.File("wb"), default="-", help="The output file; by default standard output.")
 @on_side
-def results(side: Side, *, id: str, phase: int, kind: str | None, output: BinaryIO, json: bool) -> None:
+def results(side: Side, *, id: str, phase: int, kind: FileKind | None, output: BinaryIO, json: bool) -> None:
     """Show the results of an experiment. Intervals are valid at every look."""
 
     async def work(engine: Engine) -> tuple[bytes, dict[str, Any]]:
@@ -51,7 +33,7 @@ def results(side: Side, *, id: str, phase: int, kind: str | None, output: Binary
         await engine.supervisor.add_up()
         resource = await engine.experiments.get(merchant.id, side.placement, id)
         look = await engine.experiment_results.look(merchant.id, resource, now=now_ms(), phase=phase)
-        content = await _file(CommandLineReader(engine, merchant), resource, look, kind) if kind else b""
+        content = await results_file(MerchantReader(engine, merchant), resource, look, kind) if kind else b""
         plain: dict[str, Any] = msgspec.to_builtins(look)
         return content, plain
 
@@ -60,19 +42,6 @@ def results(side: Side, *, id: str, phase: int, kind: str | None, output: Binary
         output.write(content)
     else:
         show(plain, json=json)
-
-
-async def _file(reader: CommandLineReader, resource: Resource, look: Results, kind: str) -> bytes:
-    """Return the results as the pages offer them for download."""
-    document: Experiment = resource.document
-    if kind == "json":
-        return msgspec.json.encode(look)
-    if kind == "csv":
-        return csv_text(csv_rows(document, look)).encode()
-    configuration = await reader.engine.catalogue.configuration(reader.merchant.id)
-    labels = labels_of(configuration.documents("candidate", resource.place))
-    shown = Look(document, look, reader.show, reader.merchant.currency, labels)
-    return pdf_of(shown, view_of(shown), summary(document, look, reader.show))
 
 
 @click.command("size")
@@ -95,17 +64,13 @@ def size(side: Side, *, file: BinaryIO, json: bool) -> None:
 def checklist(side: Side, *, id: str, json: bool) -> None:
     """Show what to check before the start."""
 
-    async def work(engine: Engine) -> list[dict[str, Any]]:
-        reader = CommandLineReader(engine, await side.merchant_of(engine))
+    async def work(engine: Engine) -> Sequence[Check]:
+        reader = MerchantReader(engine, await side.merchant_of(engine))
         resource = await engine.experiments.get(reader.merchant.id, side.placement, id)
         configuration = await engine.catalogue.configuration(reader.merchant.id)
-        points = await points_of(reader, configuration, resource)
-        return [
-            {"check": point.title, "done": point.is_done, "needed": point.is_needed, "detail": point.text}
-            for point in points
-        ]
+        return await points_of(reader, configuration, resource)
 
-    show(with_engine(work), json=json)
+    show(with_engine(work), json=json, columns=("title", "done", "needed", "detail"))
 
 
 @click.command("ask-log")

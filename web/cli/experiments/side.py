@@ -85,6 +85,8 @@ def row_of(resource: Resource) -> dict[str, Any]:
         "name": document.name,
         "state": status.state,
         "phase": status.phase,
+        "layer": document.layer,
+        "share": document.share,
         "variants": [variant.id for variant in document.variants],
         "winner": status.winner,
         "reason": status.reason,

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 import rules
 from engine.configuration.configuration import Configuration
+from engine.experiments.reach import membership
 from engine.kernel.experiments.overlay import overlaid
 from engine.kernel.experiments.units import unit_of
 from engine.kernel.plan import PlanDocument, lists_of, rule_source
@@ -22,8 +23,7 @@ from engine.model.facts import Facts
 from engine.model.resource import Resource
 from rules.language.tree import fields_of
 from web.admin.candidates.candidate_list import positions_of
-from web.admin.experiments.audience import audience_of, membership, stored
-from web.admin.experiments.experiment_words import UNITS
+from web.admin.experiments.audience import audience_of, stored
 from web.admin.rules.trial.panel import Panel
 from web.admin.rules.trial.try_facts import inputs_of
 from web.admin.rules.trial.try_starts import Starts, TrialScene, load_starts
@@ -31,6 +31,7 @@ from web.admin.rules.trial.try_words import AnswerView, answer_of, past_text
 from web.admin.shell.admission import AnyRequest, typed
 from web.admin.shell.frame import Frame
 from web.admin.shell.render import SWAPPED, Page
+from web.experiments.experiment_words import UNITS
 
 NO_UNIT = {
     True: "This decision names no {unit}, so it gets the control and is not counted.",

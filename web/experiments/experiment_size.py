@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import msgspec
 
@@ -13,35 +12,20 @@ from engine.configuration.configuration import Configuration
 from engine.decisions.logbook import Logged
 from engine.decisions.replay import facts_of
 from engine.experiments.comparisons import units_needed
-from engine.experiments.reach import VariantReach, reaches
+from engine.experiments.reach import VariantReach, membership, reaches
 from engine.experiments.results import SizeAnswer
 from engine.kernel.plan import lists_of
-from engine.model.account import Merchant
 from engine.model.experiment import Experiment
 from engine.model.resource import Resource
 from engine.model.timestamps import DAY
-from engine.service import Engine
-from web.admin.experiments.audience import membership
-from web.admin.experiments.experiment_words import UNITS
+from web.experiments.experiment_reader import ExperimentReader
+from web.experiments.experiment_words import UNITS
 from web.format import Show
 
 WEEK = 7 * DAY
 SAMPLE = 200
 SMALLEST_SHARE = 1e-6
 FEW_A_DAY = 10
-
-
-class ExperimentReader(Protocol):
-    """Whoever reads about an experiment: a merchant's person on a page, or the command line."""
-
-    @property
-    def engine(self) -> Engine: ...
-
-    @property
-    def merchant(self) -> Merchant: ...
-
-    @property
-    def show(self) -> Show: ...
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from engine.experiments.results import SegmentResult
 from engine.model.experiment import Experiment
 from engine.model.placement import FieldDocument
 from rules.language.codes import CURRENCIES
-from web.admin.experiments.experiment_words import lift_text
+from web.experiments.experiment_words import lift_text
 from web.format import Show
 
 TOO_FEW = "Too few yet"

@@ -14,16 +14,17 @@ from engine.experiments.results import Results
 from engine.kernel.rule_sentences import labels_of
 from engine.model.experiment import Experiment, Method
 from engine.model.placement import Fixed, Policy, Split
+from engine.model.resource import Resource
 from engine.model.timestamps import DAY
 from rules.language.codes import decimals_of
-from web.admin.experiments.experiment_words import METRICS, UNITS, measured, name_of, value_text
-from web.admin.experiments.log_words import evidence_texts
-from web.admin.experiments.results.learned import learned_texts
-from web.admin.experiments.results.segments_view import SegmentRow, lift_words, segment_rows, usual_name
-from web.admin.experiments.variant_form import value_words
-from web.admin.shell.csv_file import Rows
 from web.charts.candidate_charts import Spec
 from web.charts.experiment_charts import VariantLift, VariantValue, lifts, values
+from web.csv_text import Rows
+from web.experiments.experiment_reader import ExperimentReader
+from web.experiments.experiment_words import METRICS, UNITS, measured, name_of, value_text, value_words
+from web.experiments.learned import learned_texts
+from web.experiments.log_words import evidence_texts
+from web.experiments.segments_view import SegmentRow, lift_words, segment_rows, usual_name
 from web.format import NOTHING, Show
 
 
@@ -95,6 +96,13 @@ class Look(NamedTuple):
     show: Show
     currency: str
     labels: Mapping[str, str]
+
+
+def look_of(reader: ExperimentReader, configuration: Configuration, resource: Resource, results: Results) -> Look:
+    """Return results as a reader sees them, of the experiment as it was in their phase."""
+    document: Experiment = resource.document
+    labels = labels_for(configuration, resource.place)
+    return Look(document.in_phase(results.phase) or document, results, reader.show, reader.merchant.currency, labels)
 
 
 def view_of(look: Look) -> ResultsView:

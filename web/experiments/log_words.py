@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from engine.experiments.log_answers import LogAnswer
 from engine.experiments.log_evidence import LogEvidence
 from engine.model.experiment import Experiment
-from web.admin.experiments.experiment_words import UNITS, lift_text, name_of
+from web.experiments.experiment_words import UNITS, lift_text, name_of
 from web.format import Show
 
 NOT_ASKED = "Not asked. The log may know something of the difference, so that fewer customers are needed."

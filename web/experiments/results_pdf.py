@@ -9,12 +9,12 @@ from tempfile import TemporaryDirectory
 import msgspec
 import typst
 
-from web.admin.experiments.experiment_words import METRICS, Summary
-from web.admin.experiments.results_view import Look, ResultsView
 from web.charts.candidate_charts import Spec
 from web.charts.paper import svg_of
+from web.experiments.experiment_words import METRICS, Summary
+from web.experiments.results_view import Look, ResultsView
 
-TEMPLATE = Path(__file__).parents[2] / "templates" / "experiments" / "results.typ"
+TEMPLATE = Path(__file__).parents[1] / "templates" / "experiments" / "results.typ"
 
 
 class PaperPart(msgspec.Struct, frozen=True, kw_only=True):

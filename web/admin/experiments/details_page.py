@@ -16,10 +16,10 @@ from engine.model.errors import NotFound
 from engine.model.experiment import Experiment
 from engine.model.resource import Resource
 from web.admin.experiments.experiment_list import results_of
-from web.admin.experiments.experiment_words import METRICS, UNITS
-from web.admin.experiments.results.segments_view import SegmentRow, field_namer, segment_rows, usual_name
 from web.admin.shell.frame import Frame
 from web.admin.shell.render import Page
+from web.experiments.experiment_words import METRICS, UNITS
+from web.experiments.segments_view import SegmentRow, field_namer, segment_rows, usual_name
 from web.format import Show
 
 WHOLE = "experiments/details.html"

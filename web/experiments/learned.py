@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from engine.experiments.comparisons import MetricComparison
 from engine.experiments.results import Results
 from engine.model.experiment import Experiment, State
-from web.admin.experiments.experiment_words import METRICS, lift_text, name_of, value_text
-from web.admin.experiments.results.segments_view import SegmentRow
+from web.experiments.experiment_words import METRICS, lift_text, name_of, value_text
+from web.experiments.segments_view import SegmentRow
 from web.format import Show
 
 ENDED: tuple[State, ...] = ("stopped", "concluded", "archived")

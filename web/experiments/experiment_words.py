@@ -93,6 +93,11 @@ def value_text(metric: MetricName, value: float | None, show: Show, currency: st
     return show.number(value, digits=3) if metric == "orders" else show.money(round(value), currency)
 
 
+def value_words(value: object) -> str:
+    """Return a value that a variant sets as it is typed: yes and no, numbers, texts."""
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+
+
 def lift_text(low: float | None, high: float | None, show: Show) -> str:
     """Format an interval of relative changes: +2.1% to +6.3%."""
     return NOTHING if low is None or high is None else f"{show.change(low)} to {show.change(high)}"

@@ -1,0 +1,33 @@
+"""The results of an experiment as files, the same from a page and from the command line."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+import msgspec
+
+from engine.experiments.results import Results
+from engine.model.resource import Resource
+from web.csv_text import csv_text
+from web.experiments.experiment_reader import ExperimentReader
+from web.experiments.experiment_words import summary
+from web.experiments.results_pdf import pdf_of
+from web.experiments.results_view import csv_rows, look_of, view_of
+
+FileKind = Literal["csv", "json", "pdf"]
+FILE_KINDS: tuple[FileKind, ...] = get_args(FileKind)
+MEDIA: Mapping[FileKind, str] = {"csv": "text/csv", "json": "application/json", "pdf": "application/pdf"}
+
+
+async def results_file(reader: ExperimentReader, resource: Resource, results: Results, kind: FileKind) -> bytes:
+    """Return one look as a file; a PDF takes some seconds of CPU, beside the event loop."""
+    if kind == "json":
+        return msgspec.json.encode(results)
+    if kind == "csv":
+        return csv_text(csv_rows(resource.document, results)).encode()
+    configuration = await reader.engine.catalogue.configuration(reader.merchant.id)
+    look = look_of(reader, configuration, resource, results)
+    words = summary(resource.document, results, reader.show)
+    return await asyncio.to_thread(lambda: pdf_of(look, view_of(look), words))
