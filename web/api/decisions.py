@@ -20,7 +20,7 @@ from engine.model.placement import Id
 from engine.service import Engine
 from rules import Wording
 from web.api.browsers import BrowserDecision, BrowserMethods, CustomerToken, customer_of, decision_for, methods_for
-from web.api.common_types import CustomerId, Slug, Warnings
+from web.api.common_types import Slug, Warnings
 from web.http.access import check_merchant, engine_of
 from web.http.lenient_reading import LenientReader, customer_text, read_query
 from web.http.metrics import DECISIONS, FALLBACKS, FAULTY_FACTS
@@ -65,15 +65,20 @@ class Explain(msgspec.Struct, frozen=True):
     explain: Annotated[bool, Meta(description="Also the whole trace.")] = False
 
 
-class MethodsQuery(msgspec.Struct, frozen=True):
-    customer_id: CustomerId | None = None
-    customer_token: CustomerToken | None = None
+class ContextQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """A customer and the usual facts as parameters of a URL; `context_of` makes facts of them."""
+
+    customer_id: Annotated[str, Meta(description="Empty for a guest. Stored only as a keyed hash.")] | None = None
     merchant_id: Slug | None = None
     device: Annotated[str, Meta(description="`desktop`, `mobile` or `tablet`.")] | None = None
     country: Annotated[str, Meta(description="ISO 3166-1 alpha-2 or alpha-3.")] | None = None
     currency: Annotated[str, Meta(description="ISO 4217.")] | None = None
     amount: Annotated[int, Meta(description="Whole minor units: 12900 is 129.00 in EUR.")] | None = None
     locale: Annotated[str, Meta(description="As in `de-DE`.")] | None = None
+
+
+class MethodsQuery(ContextQuery, frozen=True, kw_only=True):
+    customer_token: CustomerToken | None = None
 
 
 class ExplainedDecision(Decision, frozen=True, kw_only=True):

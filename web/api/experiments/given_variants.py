@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Response, get, post
-from msgspec import Meta
 
 from engine.experiments.given_variants import GivenVariant
 from engine.model.account import Merchant
 from engine.model.errors import FieldProblem
 from web.api.common_types import Slug, Warnings
-from web.api.decisions import AnyCustomerId, Context, context_of
+from web.api.decisions import AnyCustomerId, Context, ContextQuery, context_of
 from web.api.experiments.documents import TAG
 from web.http.access import check_merchant, engine_of, secret_access_of
 from web.http.lenient_reading import LenientReader, customer_text, read_query
@@ -41,16 +40,6 @@ class VariantsRequest(msgspec.Struct, frozen=True, kw_only=True):
     customer_id: AnyCustomerId = None
     context: Context | None = None
     merchant_id: Slug | None = None
-
-
-class VariantsQuery(msgspec.Struct, frozen=True, kw_only=True):
-    customer_id: Annotated[str, Meta(description="Empty for a guest. Stored only as a keyed hash.")] | None = None
-    merchant_id: Slug | None = None
-    device: Annotated[str, Meta(description="`desktop`, `mobile` or `tablet`.")] | None = None
-    country: Annotated[str, Meta(description="ISO 3166-1 alpha-2 or alpha-3.")] | None = None
-    currency: Annotated[str, Meta(description="ISO 4217.")] | None = None
-    amount: Annotated[int, Meta(description="Whole minor units: 12900 is 129.00 in EUR.")] | None = None
-    locale: Annotated[str, Meta(description="As in `de-DE`.")] | None = None
 
 
 _read = LenientReader(VariantsRequest)
@@ -84,14 +73,14 @@ async def variants_for_body(request: AnyRequest) -> Response[bytes]:
         "Show a customer's variants, by parameters",
         {200: Answer("The variants, by placement", GivenVariants)},
         "Same as the POST, which keeps the customer's id out of the URL.",
-        query=VariantsQuery,
+        query=ContextQuery,
         errors=(403,),
     ).opt,
 )
 async def variants_for_query(request: AnyRequest) -> Response[bytes]:
     access = secret_access_of(request)
     await admit(request, access, "decisions")
-    query, warnings = read_query(request, VariantsQuery.__struct_fields__)
+    query, warnings = read_query(request, ContextQuery.__struct_fields__)
     check_merchant(access, query.get("merchant_id"))
     customer = customer_text(query.get("customer_id"))
     return await _answer(request, access.merchant, customer, context_of(query), warnings)

@@ -19,7 +19,7 @@ from engine.model.offers.hold import Hold
 from engine.model.placement import Id
 from engine.model.timestamps import rfc3339
 from web.api.common_types import Moment, Slug, Warnings
-from web.api.decisions import AnyCustomerId, Context, context_of, count_answers, warnings_of
+from web.api.decisions import AnyCustomerId, Context, ContextQuery, context_of, count_answers, warnings_of
 from web.http.access import check_merchant, engine_of, secret_access_of
 from web.http.lenient_reading import LenientReader, customer_text, read_query
 from web.http.rate_limits import admit
@@ -84,16 +84,9 @@ class OffersRequest(msgspec.Struct, frozen=True, kw_only=True):
     personalization: Personalization = True
 
 
-class OffersQuery(msgspec.Struct, frozen=True, kw_only=True):
-    customer_id: Annotated[str, Meta(description="Empty for a guest. Stored only as a keyed hash.")] | None = None
-    merchant_id: Slug | None = None
+class OffersQuery(ContextQuery, frozen=True, kw_only=True):
     hold: WithHold = True
     personalization: Personalization = True
-    currency: Annotated[str, Meta(description="The cart's currency, ISO 4217.")] | None = None
-    amount: Annotated[int, Meta(description="The cart's total in minor units: 12900 is 129.00 in EUR.")] | None = None
-    country: Annotated[str, Meta(description="ISO 3166-1 alpha-2 or alpha-3.")] | None = None
-    device: Annotated[str, Meta(description="`desktop`, `mobile` or `tablet`.")] | None = None
-    locale: Annotated[str, Meta(description="The language of titles and terms, as in `de-DE`.")] | None = None
 
 
 _read = LenientReader(OffersRequest)
