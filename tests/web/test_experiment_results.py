@@ -13,16 +13,17 @@ import web
 from engine.experiments.log_answers import LogAnswer
 from engine.experiments.log_evidence import LogEvidence
 from engine.experiments.results import Results
-from engine.model.experiment import Experiment, LogEstimate, Method, Variant
+from engine.model.experiment import Experiment, ExperimentStatus, Guardrail, LogEstimate, Method, Variant
+from engine.model.timestamps import DAY
 from tests.serving import Server, Side
 from tests.web.people import Person, person_of
 from tests.web.test_admin_experiments import LIST, PAGE, act, create
-from tests.web.test_experiment_words import RUNNING, SHOW, experiment, look
+from tests.web.test_experiment_words import NOW, RUNNING, SHOW, experiment, look
 from web.charts.experiment_charts import VariantLift, lifts
 from web.charts.paper import COLOURS, svg_of
 from web.experiments.experiment_words import summary
 from web.experiments.log_words import answer_text, counting_text, evidence_texts
-from web.experiments.results_pdf import pdf_of
+from web.experiments.results_pdf import _parts, pdf_of
 from web.experiments.results_view import HOLDS, Look, ResultsView, view_of
 
 COUNTS = ((4_000, 2_000), (4_000, 2_400))
@@ -232,3 +233,50 @@ def test_five_looks_can_be_chosen(person: Person) -> None:
     text = person.get(PAGE)
     assert "The next look is on" in text
     assert "The intervals hold at five looks" in text
+
+
+# Many variants
+
+
+def many(**changes: Any) -> Experiment:
+    variants = (Variant(id="a", name="As it is"), *(Variant(id=f"v{n}", name=f"Variant {n}") for n in range(1, 10)))
+    return experiment(variants=variants, **changes)
+
+
+def test_of_many_variants_only_the_one_ahead_has_a_band() -> None:
+    points = [
+        VariantLift(label=f"B{number}", position=number, day=day, lift=number / 100, low=-0.1, high=0.2)
+        for number in range(1, 10)
+        for day in range(3)
+    ]
+    for count, banded in ((3, {"B1", "B2", "B3"}), (9, {"B9"})):
+        band = lifts(points[: 3 * count], show=SHOW, measure="Change")["layer"][0]
+        assert {row["variant"] for row in band["data"]["values"]} == banded
+
+
+def test_a_guardrail_of_many_variants_is_one_line() -> None:
+    document = many(guardrails=(Guardrail(metric="conversion", tolerated_percent=5.0),))
+    healthy = view(document, look(document, *((4_000, 2_000),) * 10))
+    assert [(row.metric, row.detail) for row in healthy.guardrails] == [
+        ("Conversion", "Each variant: at most 5.0% lost")
+    ]
+    broken = view(document, look(document, *((40_000, 20_000),) * 8, *((40_000, 14_000),) * 2))
+    [row] = broken.guardrails
+    assert (row.detail, row.is_broken) == ("Variant 8, Variant 9: more than 5.0% lost", True)
+
+
+def test_segments_of_many_variants_are_several_tables_on_paper() -> None:
+    document = many()
+    results = look(document, *((4_000, 2_000),) * 10)
+    shown = view(document, results)
+    parts = [part for part in _parts(Look(document, results, SHOW, "EUR", {}), shown, (None, None)) if part.is_even]
+    assert [len(part.rows[0]) - 2 for part in parts] == [4, 4, 1]
+    assert [name for part in parts for name in part.rows[0][2:]] == list(shown.others)
+
+
+def test_the_days_left_end_with_the_longest_run() -> None:
+    status = ExperimentStatus(state="running", started_at=NOW - 20 * DAY, phase_started_at=NOW - 20 * DAY)
+    document = experiment(status=status, maximum_days=28)
+    words = summary(document, look(document, (400, 200), (400, 204)), SHOW)
+    assert words.sentence == "Keep going: at most 8 days"
+    assert "longer than it may run" in words.detail

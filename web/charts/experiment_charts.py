@@ -75,10 +75,15 @@ def values(points: Sequence[VariantValue], *, show: Show, measure: str, is_share
     )
 
 
+MOST_BANDS = 3
+"""More bands than this cover each other: then only the variant that is ahead has one."""
+
+
 def lifts(points: Sequence[VariantLift], *, show: Show, measure: str) -> Spec:
     """Chart the lift against the control by day; days without an interval are left out."""
     rows = [_row(point, show) for point in points if None not in (point.lift, point.low, point.high)]
-    axis, scale = percent_axis() | {"format": "+~%"}, _heights(rows)
+    banded = _banded(rows)
+    axis, scale = percent_axis() | {"format": "+~%"}, _heights(rows, banded)
     y: Spec = {"type": "quantitative", "title": measure, "axis": axis, "scale": scale}
     lines = {"x": _days_axis(points), "y": y | {"field": "lift"}, "color": colour(), "detail": {"field": "variant"}}
     band = lines | {"y": y | {"field": "low"}, "y2": {"field": "high"}}
@@ -95,7 +100,11 @@ def lifts(points: Sequence[VariantLift], *, show: Show, measure: str) -> Spec:
         height=260,
         show=show,
         layer=[
-            {"mark": area if len({row["at"] for row in rows}) > 1 else bar, "encoding": band},
+            {
+                "mark": area if len({row["at"] for row in rows}) > 1 else bar,
+                "encoding": band,
+                "data": {"values": banded},
+            },
             zero,
             {"mark": {"type": "line", "strokeWidth": 2}, "encoding": lines},
             {"mark": dot, "encoding": lines | {"tooltip": tooltip}},
@@ -104,10 +113,19 @@ def lifts(points: Sequence[VariantLift], *, show: Show, measure: str) -> Spec:
     )
 
 
-def _heights(rows: Sequence[dict[str, Any]]) -> Spec:
+def _banded(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows whose interval is drawn: those of all variants, or of the one that is ahead at the end."""
+    last = {row["variant"]: row for row in sorted(rows, key=lambda row: row["at"])}
+    if len(last) <= MOST_BANDS:
+        return list(rows)
+    ahead = max(last, key=lambda name: last[name]["lift"])
+    return [row for row in rows if row["variant"] == ahead]
+
+
+def _heights(rows: Sequence[dict[str, Any]], banded: Sequence[dict[str, Any]]) -> Spec:
     """Return a scale for the later half of the days: the first intervals would hide everything else."""
-    days = sorted({row["at"] for row in rows})
-    late = [row for row in rows if row["at"] >= days[len(days) // 2]] if days else []
+    days = sorted({row["at"] for row in banded})
+    late = [row for row in banded if row["at"] >= days[len(days) // 2]] if days else []
     bounds = [0.0, *(row["lift"] for row in rows), *(row[name] for row in late for name in ("low", "high"))]
     return {"domain": [min(bounds), max(bounds)], "nice": True}
 

@@ -208,8 +208,12 @@ def _guardrail(results: Results, name: str) -> str:
 
 def _going_on(document: Experiment, results: Results, verdict: ExperimentVerdict, show: Show) -> Summary:
     """Say that it must go on, and for how long."""
-    left = days_left_text(results.days_left, show)
+    left, pace = left_text(document, results, show), ""
     sentence = f"Keep going: {left}" if left else "Keep going"
+    if left.startswith(AT_MOST) and results.days_left is not None:
+        pace = (
+            f" At this pace the planned number takes {days_left_text(results.days_left, show)}, longer than it may run."
+        )
     if results.next_look is not None:
         next_look = f"The next look is on {show.day(results.next_look)}."
         if verdict.lift is None:
@@ -220,12 +224,27 @@ def _going_on(document: Experiment, results: Results, verdict: ExperimentVerdict
     if verdict.kind == "too_few":
         events = 100 if document.is_adaptive else 20
         need = f"Each variant needs 100 {UNITS[document.unit][1]} and {events} purchases before there is an interval."
-        return Summary("Too few yet", sentence, need, "info")
+        return Summary("Too few yet", sentence, need + pace, "info")
     interval = lift_text(verdict.low, verdict.high, show)
     so_far = f"So far {name_of(document, verdict.variant)}: {interval} {METRICS[document.primary].lower()}."
     if document.method == "fixed":
         so_far = "The result is read once, when the planned number has matured."
-    return Summary("Keep going", sentence, so_far, "info")
+    return Summary("Keep going", sentence, so_far + pace, "info")
+
+
+AT_MOST = "at most "
+
+
+def left_text(document: Experiment, results: Results | None, show: Show) -> str:
+    """Return the days left by the pace, or those until the latest end where that comes first; empty unless open."""
+    run = days_run(document, show.now)
+    if document.status.state not in ("running", "paused") or run is None:
+        return ""
+    longest = max(0, document.maximum_days - run)
+    left = results.days_left if results else None
+    if left is None or left > longest:
+        return f"{AT_MOST}{show.count(longest, 'day')}"
+    return days_left_text(left, show)
 
 
 def days_left_text(days: float | None, show: Show) -> str:

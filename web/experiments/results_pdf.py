@@ -17,14 +17,21 @@ from web.experiments.results_view import Look, ResultsView
 TEMPLATE = Path(__file__).parents[1] / "templates" / "experiments" / "results.typ"
 
 
+VARIANTS_A_TABLE = 4
+
+
 class PaperPart(msgspec.Struct, frozen=True, kw_only=True):
-    """A heading with a chart, a table (its first row the head, its first `left` columns texts) or lines below."""
+    """A heading with a chart, a table (its first row the head, its first `left` columns texts) or lines below.
+
+    The columns of an `is_even` table are of one width, because their names may be long.
+    """
 
     title: str
     note: str = ""
     chart: str | None = None
     rows: Sequence[Sequence[str]] = ()
     left: int = 1
+    is_even: bool = False
     lines: Sequence[str] = ()
 
 
@@ -68,24 +75,32 @@ def _parts(look: Look, view: ResultsView, charts: Sequence[str | None]) -> list[
     ]
     metrics = [("Metric", "Variant", "Control", "Variant's value", "Change, 95%")]
     metrics += [(row.metric, row.variant, row.control_value, row.value, row.lift) for row in view.metrics]
-    segments = [("Segment", "Units", *view.others)]
-    segments += [
-        (row.name, row.units, *(f"{lift.text}, differs" if lift.differs else lift.text for lift in row.lifts))
-        for row in view.segments
-    ]
     health = [("Split", "As planned" if view.split_holds else "Does not hold", view.split)]
-    health += [
-        (row.metric, "Broken" if row.is_broken else "Not broken", f"{row.variant}: at most {row.tolerated} lost")
-        for row in view.guardrails
-    ]
+    health += [(row.metric, "Broken" if row.is_broken else "Not broken", row.detail) for row in view.guardrails]
     parts = [
         PaperPart(title="What was learned", lines=view.learned),
         PaperPart(title="Variants", note=f"{view.units} enrolled, {view.matured} of outcomes in.", rows=variants),
-        PaperPart(title=f"Change of {metric.lower()} over time", chart=charts[0]),
+        PaperPart(title=f"Change of {metric.lower()} over time", note=view.band, chart=charts[0]),
         PaperPart(title=f"{metric} over time", chart=charts[1]),
         PaperPart(title="Metrics", note="Only the first decides.", rows=metrics, left=2),
         PaperPart(title="Health", rows=[("Check", "State", "Detail"), *health], left=3),
-        PaperPart(title="Segments", note="Corrected for looking at several segments.", rows=segments),
+        *_segments(view),
         PaperPart(title="How this is computed", lines=[*view.log, *view.assumed]),
     ]
     return [part for part in parts if part.chart or len(part.rows) > 1 or part.lines]
+
+
+def _segments(view: ResultsView) -> list[PaperPart]:
+    """Return a table of segments for every four variants, which is what fits on the paper."""
+    parts = []
+    for start in range(0, len(view.others), VARIANTS_A_TABLE):
+        shown = slice(start, start + VARIANTS_A_TABLE)
+        rows = [("Segment", "Units", *view.others[shown])]
+        for row in view.segments:
+            lifts = (f"{lift.text}, differs" if lift.differs else lift.text for lift in row.lifts[shown])
+            rows.append((row.name, row.units, *lifts))
+        title, note = (
+            ("Segments, continued", "") if start else ("Segments", "Corrected for looking at several segments.")
+        )
+        parts.append(PaperPart(title=title, note=note, rows=rows, is_even=True))
+    return parts

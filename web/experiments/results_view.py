@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import NamedTuple
 
 from engine.configuration.configuration import Configuration
-from engine.experiments.comparisons import GuardrailState, MetricComparison, has_mismatch
+from engine.experiments.comparisons import MetricComparison, has_mismatch
 from engine.experiments.log_evidence import units_of_log
 from engine.experiments.results import Results
 from engine.kernel.rule_sentences import labels_of
@@ -18,7 +19,7 @@ from engine.model.resource import Resource
 from engine.model.timestamps import DAY
 from rules.language.codes import decimals_of
 from web.charts.candidate_charts import Spec
-from web.charts.experiment_charts import VariantLift, VariantValue, lifts, values
+from web.charts.experiment_charts import MOST_BANDS, VariantLift, VariantValue, lifts, values
 from web.csv_text import Rows
 from web.experiments.experiment_reader import ExperimentReader
 from web.experiments.experiment_words import METRICS, UNITS, measured, name_of, value_text, value_words
@@ -60,9 +61,10 @@ class MetricRow:
 
 @dataclass(frozen=True)
 class GuardrailRow:
+    """A guarded metric; `detail` names the variants that lose more than is tolerated."""
+
     metric: str
-    variant: str
-    tolerated: str
+    detail: str
     is_broken: bool
 
 
@@ -81,11 +83,19 @@ class ResultsView:
     split: str
     history: Sequence[VariantLift]
     chart: Spec | None
+    band: str
     values_chart: Spec | None
     power: str
     assumed: Sequence[str]
     log: Sequence[str]
     learned: Sequence[str]
+
+
+BANDS = {
+    False: "The band is the 95% interval.",
+    True: "The band is the 95% interval of the variant that is ahead.",
+}
+"""What the bands of the chart are, by whether there are too many variants for a band each."""
 
 
 class Look(NamedTuple):
@@ -117,7 +127,7 @@ def view_of(look: Look) -> ResultsView:
         units=show.count(sum(variant.units for variant in results.variants), *UNITS[document.unit]),
         variants=[_variant(look, number) for number in range(len(document.variants))],
         metrics=[_metric(look, each) for each in results.comparisons],
-        guardrails=[_guardrail(look, state) for state in results.guardrails],
+        guardrails=_guardrails(look),
         segments=segments,
         learned=learned_texts(document, results, segments, show, look.currency),
         others=[variant.name for variant in document.variants[1:]],
@@ -125,6 +135,7 @@ def view_of(look: Look) -> ResultsView:
         split=_split(results, show),
         history=history,
         chart=lifts(history, show=show, measure=measure) if has_chart else None,
+        band=BANDS[len(document.variants) - 1 > MOST_BANDS],
         values_chart=_values_chart(look),
         power=_power(document, results, show),
         assumed=_assumed(document, results, show),
@@ -152,9 +163,17 @@ def _variant(look: Look, number: int) -> VariantRow:
     )
 
 
-def _guardrail(look: Look, state: GuardrailState) -> GuardrailRow:
-    tolerated = look.show.percent(state.tolerated_percent / 100)
-    return GuardrailRow(METRICS[state.metric], name_of(look.document, state.variant), tolerated, state.is_broken)
+def _guardrails(look: Look) -> list[GuardrailRow]:
+    """Return each guarded metric once, whatever the number of variants."""
+    rows = []
+    for metric, states in groupby(look.results.guardrails, key=lambda state: state.metric):
+        each = list(states)
+        broken = [name_of(look.document, state.variant) for state in each if state.is_broken]
+        tolerated = look.show.percent(each[0].tolerated_percent / 100)
+        whose = name_of(look.document, each[0].variant) if len(each) == 1 else "Each variant"
+        detail = f"{', '.join(broken)}: more than {tolerated} lost" if broken else f"{whose}: at most {tolerated} lost"
+        rows.append(GuardrailRow(METRICS[metric], detail, bool(broken)))
+    return rows
 
 
 def _metric(look: Look, each: MetricComparison) -> MetricRow:

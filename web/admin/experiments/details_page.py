@@ -159,8 +159,9 @@ async def _segments(
 def segments_view(
     configuration: Configuration, document: Experiment, rows: Sequence[SegmentRow], *, field: str = "", note: str = ""
 ) -> SegmentsView:
-    """Return segments with the fields that others can be made of."""
-    fields = [(each.name, each.label or each.name) for each in configuration.fields() if has_segments(each)]
+    """Return segments with the fields that others can be made of; none where a bandit moves the shares."""
+    able = [] if document.is_adaptive else [field for field in configuration.fields() if has_segments(field)]
+    fields = [(field.name, field.label or field.name) for field in able]
     return SegmentsView(
         field=field,
         fields=sorted(fields, key=lambda option: option[1].casefold()),

@@ -15,7 +15,7 @@ from engine.model.resource import Resource
 from web.admin.experiments.layers import LayerView, layer_views
 from web.admin.shell.frame import Frame
 from web.admin.shell.render import Page
-from web.experiments.experiment_words import UNITS, days_left_text, days_run, state_of, summary
+from web.experiments.experiment_words import UNITS, days_run, left_text, state_of, summary
 
 ORDER = {"running": 0, "paused": 1, "stopped": 2, "in_review": 3, "approved": 4, "draft": 5, "concluded": 6}
 
@@ -87,25 +87,13 @@ async def _row(frame: Frame, configuration: Configuration, resource: Resource) -
         verdict=verdict.short,
         verdict_kind=verdict.kind,
         run=_days(frame, days_run(document, frame.show.now)),
-        left=_left(frame, document, results),
+        left=left_text(document, results, frame.show),
         units=frame.show.count(units, *UNITS[document.unit]) if results else "",
     )
 
 
 def _days(frame: Frame, days: int | None) -> str:
     return "" if days is None else frame.show.count(days, "day")
-
-
-def _left(frame: Frame, document: Experiment, results: Results | None) -> str:
-    """Return the days left by the pace, or those until its latest end."""
-    run = days_run(document, frame.show.now)
-    if document.status.state not in ("running", "paused") or run is None:
-        return ""
-    longest = max(0, document.maximum_days - run)
-    left = results.days_left if results else None
-    if left is None or left > longest:
-        return f"at most {frame.show.count(longest, 'day')}"
-    return days_left_text(left, frame.show)
 
 
 handlers = [experiments_page]
