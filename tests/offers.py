@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.clock import now_ms
 from engine.decisions.decide import HeldAnswer
@@ -86,6 +87,10 @@ async def ask(shop: Shop, customer: str | None = None, *, total: int | None = 10
     """Ask for offers for a cart in EUR."""
     cart = {"currency": "EUR"} | ({} if total is None else {"total": total})
     return await shop.engine.decider.decide_offers(shop.id, "offers", customer, {"cart": cart})
+
+
+async def nothing(_connection: AsyncConnection) -> None:
+    """Refuse nothing before the work begins."""
 
 
 async def balance(shop: Shop, budget: str = "spring") -> Balance:

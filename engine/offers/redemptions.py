@@ -23,6 +23,7 @@ from engine.kernel.offers.availability import (
     unavailable,
     window_reason,
 )
+from engine.kernel.offers.ledger import Transition
 from engine.kernel.offers.quote import Cart, discount
 from engine.kernel.plan import Plan, PlanDocument, offers_of
 from engine.learning.live import Live
@@ -33,12 +34,14 @@ from engine.model.offers.hold import Hold
 from engine.model.outcome import OutcomeRow
 from engine.model.timestamps import MINUTE
 from engine.offers.codes import Codes, OfferRequest, TypedCode
-from engine.offers.holds import Holds, Idempotency, taken
+from engine.offers.holds import Holds, Idempotency, check_taking, taken
 from engine.store import plans
 from engine.store.offers import holds
 
 log = structlog.get_logger()
 
+MOST_FORMER_PLANS = 16
+"""Plans that were replaced while their offers were held stay decoded: each redemption reads one."""
 OF_CODES = (CODES_USED_UP, NEEDS_CUSTOMER, OWN_CODE_USED)
 """Reasons that do not count for a code that was typed in."""
 
@@ -70,6 +73,19 @@ class Purchase(NamedTuple):
     order_id: str = ""
 
 
+class Price(NamedTuple):
+    """What a hold is redeemed for, and what must be held for that beforehand; None where it covers the amount."""
+
+    amount: int
+    cart_total: int
+    more: Transition | None
+
+    def redeem(self, hold: Hold, purchase: Purchase, now: int) -> Transition:
+        """Return the redemption of a hold that covers the amount; raise `Conflict` unless it is live."""
+        total, order_id = self.cart_total, purchase.order_id
+        return ledger.redeem(hold, discount=self.amount, cart_total=total, order_id=order_id, redeemed_at=now)
+
+
 class OfferStores(NamedTuple):
     """What redemptions read and write."""
 
@@ -90,6 +106,7 @@ class Redemptions:
         self._hasher = hasher
         self._recorder = recorder
         self._weights = weights
+        self._former_plans: dict[tuple[int, str, int], PlanDocument] = {}
 
     async def quote(self, merchant_id: int, request: OfferRequest, *, now: int) -> OfferQuote:
         """Return what an offer takes off now, by the rules, limits and budgets in force; stores nothing."""
@@ -133,15 +150,15 @@ class Redemptions:
         asking = quote.asking
 
         async def work(connection: AsyncConnection) -> Hold:
-            if quote.reason:
-                raise Conflict(f"“{quote.offer_id}” cannot be used: {quote.reason}", field="offer_id")
-            if quote.own is not None:
-                return quote.own
-            new = new_hold(quote.plan, quote.offer_id, asking, "")
-            request = code_request(quote.offer, quote.code, exact=bool(quote.code))
-            return await taken(connection, ledger.take(new, request), now=asking.now)
+            new = _new_transition(quote)
+            return quote.own or await taken(connection, new, now=asking.now)
 
-        return await self._holds.once(asking.merchant_id, idempotency, work, now=asking.now)
+        async def check(connection: AsyncConnection) -> None:
+            new = _new_transition(quote)
+            if quote.own is None:
+                await check_taking(connection, new)
+
+        return await self._holds.once(asking.merchant_id, idempotency, work, check=check, now=asking.now)
 
     async def redeem(
         self, merchant_id: int, purchase: Purchase, idempotency: Idempotency | None = None, *, now: int
@@ -155,19 +172,38 @@ class Redemptions:
         async def work(connection: AsyncConnection) -> Hold:
             return await self._redeemed(connection, merchant_id, purchase, now)
 
-        hold = await self._holds.once(merchant_id, idempotency, work, now=now)
+        async def check(connection: AsyncConnection) -> None:
+            hold = await holds.get(connection, merchant_id, purchase.hold_id)
+            price = await self._price(connection, hold, purchase, now)
+            if price.more is None:
+                price.redeem(hold, purchase, now)
+            else:
+                await check_taking(connection, price.more)
+
+        hold = await self._holds.once(merchant_id, idempotency, work, check=check, now=now)
         if hold.decision_id:
             await self._report(hold, now)
         return hold
 
     async def _redeemed(self, connection: AsyncConnection, merchant_id: int, purchase: Purchase, now: int) -> Hold:
-        cart = purchase.cart
-        others = await self._others(connection, merchant_id, purchase)
+        hold = await holds.get(connection, merchant_id, purchase.hold_id)
+        await holds.lock_order(connection, hold, purchase.order_id)
         hold = await holds.lock(connection, merchant_id, purchase.hold_id)
+        price = await self._price(connection, hold, purchase, now)
+        if price.more is not None:
+            hold = await taken(connection, price.more, now=now)
+        transition = price.redeem(hold, purchase, now)
+        await holds.apply(connection, transition, now=now)
+        return transition.hold
+
+    async def _price(self, connection: AsyncConnection, hold: Hold, purchase: Purchase, now: int) -> Price:
+        """Return what a hold is redeemed for; raise `Conflict` where it cannot be, whatever the budgets have left."""
+        cart = purchase.cart
         if cart.currency not in (None, hold.currency):
             raise Conflict(f"hold “{hold.id}” is in {hold.currency}", field="cart/currency")
         plan = await self._plan_of(connection, hold)
         offer = _offer_of(plan, hold)
+        others = await holds.of_order(connection, hold, purchase.order_id)
         # Without a total, the cart is the one that was held for.
         amount = discount(offer, cart) if cart.total is not None else min(discount(offer, cart), hold.amount)
         if others and hold.state in ("live", "expired"):
@@ -175,13 +211,9 @@ class Redemptions:
         total = hold.cart_total if cart.total is None else cart.total
         amount = stacking.limited(amount, plan, hold, total, others)
         if hold.state == "expired":
-            hold = await self._revived(connection, hold, amount, now)
-        elif hold.state == "live" and amount > hold.amount:
-            larger = ledger.requote(hold, amount=amount, like=hold)
-            hold = await taken(connection, larger, now=now)
-        transition = ledger.redeem(hold, discount=amount, cart_total=total, order_id=purchase.order_id, redeemed_at=now)
-        await holds.apply(connection, transition, now=now)
-        return transition.hold
+            return Price(amount, total, self._revived(hold, amount, now))
+        larger = hold.state == "live" and amount > hold.amount
+        return Price(amount, total, ledger.requote(hold, amount=amount, like=hold) if larger else None)
 
     async def _report(self, hold: Hold, now: int) -> None:
         """Record that a decision's offer was redeemed; a failure is logged, as the redemption itself stands."""
@@ -192,7 +224,7 @@ class Redemptions:
         except Exception as error:
             log.error("redemption not reported", placement=hold.placement, exc_info=error)
 
-    async def _revived(self, connection: AsyncConnection, hold: Hold, amount: int, now: int) -> Hold:
+    def _revived(self, hold: Hold, amount: int, now: int) -> Transition:
         """Hold an expired hold again at the price of now, if its offer is still in force."""
         active = self._live.get(hold.merchant_id, hold.placement)
         offer = active.plan.offers.get(hold.offer) if active is not None else None
@@ -200,13 +232,7 @@ class Redemptions:
         if reason or offer is None:
             raise Conflict(f"hold “{hold.id}” expired, and the offer {reason}", field="hold_id")
         expires_at, request = now + offer.hold_minutes * MINUTE, code_request(offer, hold.code)
-        transition = ledger.revive(hold, amount=amount, expires_at=expires_at, code=request)
-        return await taken(connection, transition, now=now)
-
-    async def _others(self, connection: AsyncConnection, merchant_id: int, purchase: Purchase) -> list[Hold]:
-        """Return what else was redeemed on the order, which stays so until the transaction ends."""
-        hold = await holds.get(connection, merchant_id, purchase.hold_id)
-        return await holds.of_order(connection, hold, purchase.order_id)
+        return ledger.revive(hold, amount=amount, expires_at=expires_at, code=request)
 
     async def _refuse_combination(
         self, connection: AsyncConnection, offer: Offer, hold: Hold, others: Sequence[Hold]
@@ -222,10 +248,25 @@ class Redemptions:
         active = self._live.get(hold.merchant_id, hold.placement)
         if active is not None and active.plan.version == hold.plan_version:
             return active.plan.document
-        row = await plans.get(connection, hold.merchant_id, hold.placement, hold.plan_version)
-        if row is None:
-            raise NotFound(f"the offer of hold “{hold.id}” is no longer stored", field="hold_id")
-        return msgspec.json.decode(row.document, type=PlanDocument)
+        key = (hold.merchant_id, hold.placement, hold.plan_version)
+        document = self._former_plans.get(key)
+        if document is None:
+            row = await plans.get(connection, *key)
+            if row is None:
+                raise NotFound(f"the offer of hold “{hold.id}” is no longer stored", field="hold_id")
+            document = msgspec.json.decode(row.document, type=PlanDocument)
+            if len(self._former_plans) >= MOST_FORMER_PLANS:
+                self._former_plans.pop(next(iter(self._former_plans)))
+            self._former_plans[key] = document
+        return document
+
+
+def _new_transition(quote: OfferQuote) -> Transition:
+    """Return the new hold of a quote; raise `Conflict` where the offer may not be used."""
+    if quote.reason:
+        raise Conflict(f"“{quote.offer_id}” cannot be used: {quote.reason}", field="offer_id")
+    new = new_hold(quote.plan, quote.offer_id, quote.asking, "")
+    return ledger.take(new, code_request(quote.offer, quote.code, exact=bool(quote.code)))
 
 
 def _no_offer(request: OfferRequest) -> NotFound:

@@ -25,7 +25,7 @@ from engine.store import tables
 from engine.store.connection.database import open_database, sqlite_url
 from engine.store.offers import balances, entries, holds
 from engine.store.offers.caps import set_caps
-from tests.offers import SHARED, a_hold, add_merchant, caps
+from tests.offers import SHARED, a_hold, add_merchant, caps, nothing
 
 pytestmark = pytest.mark.anyio
 
@@ -183,12 +183,12 @@ async def test_a_key_gives_its_first_answer_again(database):
         return a_hold(f"h{next(times)}")
 
     asked = Idempotency.of("k", "redeem", {"hold_id": "h"})
-    assert await service.once(1, asked, work, now=0) == a_hold("h0")
-    assert await service.once(1, asked, work, now=1) == a_hold("h0")
-    assert await service.once(2, asked, work, now=1) == a_hold("h1")
-    assert await service.once(1, None, work, now=1) == a_hold("h2")
+    assert await service.once(1, asked, work, check=nothing, now=0) == a_hold("h0")
+    assert await service.once(1, asked, work, check=nothing, now=1) == a_hold("h0")
+    assert await service.once(2, asked, work, check=nothing, now=1) == a_hold("h1")
+    assert await service.once(1, None, work, check=nothing, now=1) == a_hold("h2")
     with pytest.raises(KeyReused, match="another request"):
-        await service.once(1, Idempotency.of("k", "redeem", {"hold_id": "i"}), work, now=1)
+        await service.once(1, Idempotency.of("k", "redeem", {"hold_id": "i"}), work, check=nothing, now=1)
 
 
 async def test_a_key_whose_work_failed_may_be_sent_again(database):
@@ -201,8 +201,8 @@ async def test_a_key_whose_work_failed_may_be_sent_again(database):
         return a_hold("done")
 
     with pytest.raises(Conflict, match="spent"):
-        await service.once(1, Idempotency("k", "r"), fail, now=0)
-    assert await service.once(1, Idempotency("k", "r"), work, now=0) == a_hold("done")
+        await service.once(1, Idempotency("k", "r"), fail, check=nothing, now=0)
+    assert await service.once(1, Idempotency("k", "r"), work, check=nothing, now=0) == a_hold("done")
 
 
 # Any sequence

@@ -53,7 +53,7 @@ class Database:
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """One transaction; it is committed when the block ends well and rolled back otherwise."""
-        async with _acquired(self._off_path), self._writer.begin() as connection:
+        async with acquired(self._off_path), self._writer.begin() as connection:
             yield connection
 
     @asynccontextmanager
@@ -111,11 +111,11 @@ class SqliteDatabase(Database):
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        async with _acquired(self._off_path, self._turn), self._writer.begin() as connection:
+        async with acquired(self._off_path, self._turn), self._writer.begin() as connection:
             yield connection
 
     async def transact(self, work: Work[T]) -> T:
-        async with _acquired(self._turn):
+        async with acquired(self._turn):
             return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work)
 
     def _transact(self, work: Work[T]) -> T:
@@ -134,7 +134,7 @@ class SqliteDatabase(Database):
 
 
 @asynccontextmanager
-async def _acquired(*locks: asyncio.Lock | asyncio.Semaphore) -> AsyncIterator[None]:
+async def acquired(*locks: asyncio.Lock | asyncio.Semaphore) -> AsyncIterator[None]:
     """Acquire locks in order; raise `TimeoutError` where the others take too long."""
     async with AsyncExitStack() as stack:
         async with asyncio.timeout(TURN_WAIT_SECONDS):

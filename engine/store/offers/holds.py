@@ -14,10 +14,10 @@ from engine.kernel.offers.availability import CODES_USED_UP, OWN_CODE_TAKEN, too
 from engine.kernel.offers.ledger import Transition
 from engine.model.errors import NotFound
 from engine.model.offers.event import offer_event
-from engine.model.offers.hold import Balance, BalanceKey, Hold
+from engine.model.offers.hold import Balance, BalanceKey, Hold, leaves_room
 from engine.model.outcome import OutcomeRow
 from engine.store.connection.bulk import insert_many
-from engine.store.offers import balances, codes, entries, outbox
+from engine.store.offers import balances, caps, codes, entries, outbox
 from engine.store.tables import holds
 
 _COLUMNS = Hold._fields
@@ -107,6 +107,29 @@ def _given_back(transition: Transition) -> Transition:
     """Return what frees the code that a refused hold got; a hold that is kept keeps its own."""
     hold = transition.hold
     return transition._replace(hold=hold._replace(state="released", code=hold.code if transition.code else ""))
+
+
+async def shortage(connection: AsyncConnection, transition: Transition) -> str:
+    """Return why `take` would refuse a transition now, read without a lock; empty where it may succeed.
+
+    Only what balances and pools lack is read, not whether a code that was typed in is free.
+    """
+    changes = _sums([transition])
+    stored = await balances.read(connection, [*changes])
+    in_force = await caps.read(connection, transition.hold.merchant_id)
+    for key, change in changes.items():
+        cap = in_force.get(key.budget)
+        after = stored.get(key, Balance()).plus(change)
+        if cap is None or not leaves_room(cap, after, 0, 0):
+            return too_little(key.budget)
+    return CODES_USED_UP if await _lacks_code(connection, transition) else ""
+
+
+async def _lacks_code(connection: AsyncConnection, transition: Transition) -> bool:
+    hold, _, request = transition
+    if request is None or request.kind != "pool" or request.code:
+        return False
+    return hold.offer in await codes.without_free(connection, hold.merchant_id, hold.placement, [hold.offer])
 
 
 async def apply(connection: AsyncConnection, transition: Transition, *, now: int) -> None:
@@ -207,24 +230,22 @@ def first_hold_id(now: int) -> str:
 
 
 async def of_order(connection: AsyncConnection, hold: Hold, order_id: str) -> list[Hold]:
-    """Return the other redeemed holds of an order, and lock the order: nobody else redeems on it meanwhile.
-
-    Without an order's id, those of the same decision are of one order.
-    """
+    """Return the other redeemed holds of an order. Without an order's id, those of the same decision are of one."""
     table = holds.c
     on_order = table.order_id == order_id if order_id else table.decision_id == hold.decision_id
     if not (order_id or hold.decision_id):
         return []
-    await _lock_order(connection, hold.merchant_id, order_id or hold.decision_id)
     query = _select().where(table.merchant_id == hold.merchant_id, on_order, table.state == "redeemed")
     return [_hold(row) for row in await connection.execute(query.where(table.id != hold.id, ~_is_refunded()))]
 
 
-async def _lock_order(connection: AsyncConnection, merchant_id: int, order: str) -> None:
-    if connection.dialect.name != "sqlite":
+async def lock_order(connection: AsyncConnection, hold: Hold, order_id: str) -> None:
+    """Lock the order of a hold, as `of_order` tells it: nobody else redeems on it until the transaction ends."""
+    order = order_id or hold.decision_id
+    if order and connection.dialect.name != "sqlite":
         # SQLite has one writer at a time anyway.
         query = text("SELECT pg_advisory_xact_lock(hashtextextended(:order, :merchant))")
-        await connection.execute(query, {"order": order, "merchant": merchant_id})
+        await connection.execute(query, {"order": order, "merchant": hold.merchant_id})
 
 
 def _is_refunded() -> ColumnElement[bool]:

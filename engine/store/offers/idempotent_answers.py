@@ -21,12 +21,12 @@ async def claim(connection: AsyncConnection, merchant_id: int, key: str, request
     return bool(inserted)
 
 
-async def find(connection: AsyncConnection, merchant_id: int, key: str) -> tuple[str, str]:
-    """Return the digest of the request that claimed a key, and the answer to it."""
+async def find(connection: AsyncConnection, merchant_id: int, key: str) -> tuple[str, str] | None:
+    """Return the digest of the request that claimed a key, and the answer to it; None where nobody did."""
     table = idempotent_answers.c
     query = select(table.request, table.answer).where(table.merchant_id == merchant_id, table.key == key)
-    row = (await connection.execute(query)).one()
-    return row.request, row.answer
+    row = (await connection.execute(query)).first()
+    return (row.request, row.answer) if row is not None else None
 
 
 async def keep(connection: AsyncConnection, merchant_id: int, key: str, answer: str) -> None:
