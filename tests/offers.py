@@ -100,7 +100,7 @@ async def balance(shop: Shop, budget: str = "spring") -> Balance:
 
 async def verified(shop: Shop) -> bool:
     verification = await shop.engine.budgets.verify(shop.id)
-    return verification.differences == () and verification.over_cap == ()
+    return verification.is_same and verification.over_cap == ()
 
 
 def shown(held: HeldAnswer) -> list[str]:

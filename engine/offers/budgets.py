@@ -102,7 +102,7 @@ class Budgets:
             return await holds.get(connection, merchant_id, hold_id)
 
     async def verify(self, merchant_id: int) -> Verification:
-        """Compare ledger, balances and holds."""
+        """Compare ledger, balances, holds and codes."""
         return await verify(self._database, merchant_id)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from sqlalchemy import update
 
 from engine.clock import now_ms
 from engine.kernel.offers import ledger
@@ -13,6 +14,7 @@ from engine.model.offers.code import CodeCounts, CodeRequest
 from engine.model.timestamps import MINUTE
 from engine.offers.codes import OfferRequest
 from engine.offers.holds import Holds
+from engine.store import tables
 from engine.store.connection.database import open_database, sqlite_url
 from engine.store.offers import codes
 from engine.store.offers.codes import PoolKey
@@ -251,3 +253,29 @@ async def test_no_code_is_given_twice_at_once(settings):
     assert after == CodeCounts(free=8 - len(given), held=len(given))
     for database in databases:
         await database.close()
+
+
+async def test_verification_names_the_code_that_differs(shop):
+    await open_pool(shop, "aaaa", "bbbb", "cccc")
+    held, used = (await ask(shop, "anna")).holds[0], (await ask(shop, "ben")).holds[0]
+    await redeem(shop, used.id)
+    assert (await shop.engine.budgets.verify(shop.id)).codes == 2
+    await set_code(shop, held.code, state="used")
+    await set_code(shop, used.code, hold_id=held.id)
+    await set_code(shop, "CCCC", state="held", hold_id="hold_none")
+    verification = await shop.engine.budgets.verify(shop.id)
+    assert (verification.is_same, verification.differences) == (False, ())
+    assert set(verification.code_differences) == {
+        (held.code, held.id, "is used, but its hold is live"),
+        (used.code, held.id, "is used by a hold of another code"),
+        (used.code, used.id, "belongs to a redeemed hold, but another hold has it"),
+        ("CCCC", "hold_none", "is held by a hold that does not exist"),
+    }
+    await set_code(shop, used.code, state="free", hold_id="")
+    lost = (used.code, used.id, "belongs to a redeemed hold, but nobody has it")
+    assert lost in (await shop.engine.budgets.verify(shop.id)).code_differences
+
+
+async def set_code(shop, code, **values):
+    async with shop.engine.database.write() as connection:
+        await connection.execute(update(tables.offer_codes).where(tables.offer_codes.c.code == code).values(**values))

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import tempfile
 from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from engine.kernel.offers import ledger
-from engine.migrate import upgrade
 from engine.model.errors import Conflict
 from engine.model.offers.code import CodeRequest
 from engine.offers.holds import Holds
+from engine.offers.verification import verify
 from engine.store.connection.database import open_database, sqlite_url
 from engine.store.offers import codes, holds
 from engine.store.offers.codes import PoolKey
@@ -28,14 +29,14 @@ CUSTOMERS = st.sampled_from(["", "anna", "ben"])
 class CodeMachine(RuleBasedStateMachine):
     """Holds of an offer with three codes, as a model of states and the database beside it."""
 
+    template: Path
+
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.folder = tempfile.TemporaryDirectory()
-        url = sqlite_url(self.folder.name)
-        Path(self.folder.name).mkdir(exist_ok=True)
-        self.run(upgrade(url))
-        self.database = open_database(url)
+        self.folder = tempfile.TemporaryDirectory(prefix="tap2-codes-")
+        shutil.copy(self.template, self.folder.name)
+        self.database = open_database(sqlite_url(self.folder.name))
         self.service = Holds(self.database)
         self.states: dict[str, str] = {}
         self.count, self.now = 0, 0
@@ -131,9 +132,11 @@ class CodeMachine(RuleBasedStateMachine):
             assert owner is None or owner.state == ("redeemed" if code.state == "used" else "live")
         used = [hold.code for hold in held.values() if hold.state == "redeemed"]
         assert len(used) == len(set(used))
+        verification = self.run(verify(self.database, 1))
+        assert (verification.is_same, verification.codes) == (True, len(held.keys() & {c.hold_id for c in stored}))
 
 
-TestCodes = CodeMachine.TestCase
-TestCodes.settings = settings(
-    max_examples=8, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
-)
+def test_any_sequence_gives_each_code_to_one_hold(migrated_sqlite):
+    CodeMachine.template = migrated_sqlite
+    few = settings(max_examples=8, stateful_step_count=20, suppress_health_check=list(HealthCheck), derandomize=True)
+    run_state_machine_as_test(CodeMachine, settings=few)

@@ -84,6 +84,15 @@ async def find(connection: AsyncConnection, merchant_id: int, code: str) -> Stor
     return StoredCode(*row) if row is not None else None
 
 
+async def taken(connection: AsyncConnection, merchant_id: int) -> list[StoredCode]:
+    """Return the codes of a merchant that are held or used."""
+    query = select(*(offer_codes.c[name] for name in StoredCode._fields))
+    rows = await connection.execute(
+        query.where(offer_codes.c.merchant_id == merchant_id, offer_codes.c.state != "free")
+    )
+    return [StoredCode(*row) for row in rows]
+
+
 async def without_free(
     connection: AsyncConnection, merchant_id: int, placement: str, offers: Sequence[str]
 ) -> set[str]:

@@ -49,17 +49,19 @@ def budget_list(*, merchant: str, is_test: bool, json: bool) -> None:
 @budget.command("verify")
 @of_merchant
 def budget_verify(*, merchant: str, is_test: bool, json: bool) -> None:
-    """Compare ledger, balances and holds; exit status 1 where they differ."""
+    """Compare ledger, balances, holds and codes; exit status 1 where they differ."""
 
     async def work(engine: Engine) -> dict[str, Any]:
         side = await engine.accounts.merchant(merchant, mode_of(is_test))
         verification = await engine.budgets.verify(side.id)
         return {
-            "same": not verification.differences,
+            "same": verification.is_same,
             "balances": verification.balances,
             "holds": verification.holds,
+            "codes": verification.codes,
             "over_cap": [_name(key) for key in verification.over_cap],
             "differences": [_difference_row(difference) for difference in verification.differences],
+            "code_differences": [difference._asdict() for difference in verification.code_differences],
         }
 
     result = with_engine(work)
