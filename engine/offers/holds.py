@@ -113,7 +113,13 @@ class Holds:
         key, request = idempotency
 
         async def guarded(connection: AsyncConnection) -> Hold:
-            if not await idempotent_answers.claim(connection, merchant_id, key, request, now=now):
+            try:
+                is_new = await idempotent_answers.claim(connection, merchant_id, key, request, now=now)
+            except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE:
+                    raise _in_progress() from None
+                raise
+            if not is_new:
                 answered = await _answered(connection, merchant_id, idempotency)
                 if answered is None:
                     raise _in_progress()
@@ -122,12 +128,7 @@ class Holds:
             await idempotent_answers.keep(connection, merchant_id, key, msgspec.json.encode(hold).decode())
             return hold
 
-        try:
-            return await self._database.transact(guarded)
-        except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE:
-                raise _in_progress() from None
-            raise
+        return await self._database.transact(guarded)
 
     async def expire_due(self, *, now: int) -> int:
         """Release the holds that nobody redeemed in time; return how many."""
@@ -160,7 +161,7 @@ def _refused(hold: Hold, reason: str) -> Conflict:
 
 
 def _in_progress() -> Conflict:
-    return Conflict("a request with this Idempotency-Key is in progress; send it again")
+    return Conflict("a request with this Idempotency-Key is in progress; send it again", field="Idempotency-Key")
 
 
 async def _answered(connection: AsyncConnection, merchant_id: int, idempotency: Idempotency | None) -> Hold | None:

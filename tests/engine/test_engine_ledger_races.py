@@ -6,7 +6,9 @@ import asyncio
 from collections import Counter
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
+from engine.faults import is_temporary
 from engine.kernel.offers import ledger
 from engine.model.errors import Conflict
 from engine.model.offers.hold import TOTAL, Balance, BalanceKey
@@ -136,3 +138,20 @@ async def test_a_key_in_flight_for_long_is_a_conflict(databases, database_kind):
         await second.once(1, Idempotency("k", "r"), wait, check=nothing, now=0)
     may_end.set()
     assert await slow == await second.once(1, Idempotency("k", "r"), wait, check=nothing, now=0) == a_hold()
+
+
+async def test_a_budget_that_is_locked_for_long_is_no_conflict(databases, database_kind):
+    if database_kind == "sqlite":
+        pytest.skip("SQLite has one writer, whose turn is waited for before any balance")
+    await caps(databases[0], amount=1_000)
+    await Holds(databases[0]).take(a_hold(), now=0)
+
+    async def work(connection):
+        return await taken(connection, ledger.take(a_hold("other")), now=0)
+
+    async with databases[1].write() as connection:
+        await balances.lock(connection, [SHARED])
+        with pytest.raises(DBAPIError) as fault:
+            await Holds(databases[0]).once(1, Idempotency("k", "r"), work, check=nothing, now=0)
+    assert is_temporary(fault.value)
+    assert (await Holds(databases[0]).once(1, Idempotency("k", "r"), work, check=nothing, now=0)).id == "other"
