@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from rich.console import Console
 
+from benchmarks.budgets import run as budgets
 from benchmarks.checks import (
     api,
     attacks,
@@ -77,6 +78,7 @@ PARTS: dict[str, Callable[[], Figures]] = {
     "api": api.figures,
     "attacks": attacks.figures,
     "bandits": bandits.figures,
+    "budgets": budgets.figures,
     "builder": builder.figures,
     "changes": changes.figures,
     "choice": choice.figures,

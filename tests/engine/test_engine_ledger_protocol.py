@@ -16,27 +16,29 @@ from engine.model.errors import EngineError
 from engine.model.offers.hold import Balance, Cap, Hold, leaves_room
 from tests.offers import a_hold
 
-WORKERS = 3
-CAP = Cap(1, "spring", 250, None)
+WORKERS, CODES = 3, 2
+CAP = Cap(1, "spring", 150, None)
 AMOUNT = 100
 
 Condition = Callable[[Balance, int], bool]
 
 
 class Stored(NamedTuple):
-    """What is committed: the balance, the sum of the ledger, and the holds."""
+    """What is committed: the balance, the sum of the ledger, the holds, and by code the hold that has it."""
 
     balance: Balance
     entries: Balance
     holds: tuple[Hold | None, ...]
+    codes: tuple[str, ...]
 
 
 class Writer(NamedTuple):
-    """A worker: what it does, how far it is, what it has read, and whether it may crash."""
+    """A worker: what it does, how far it is, what it has read, and the code whose row it has."""
 
     action: str = "take"
     step: str = "idle"
     read: Balance | None = None
+    code: int | None = None
 
 
 class World(NamedTuple):
@@ -54,9 +56,11 @@ class Protocol(NamedTuple):
     is_conditional: bool = True
     reads_first: bool = False
     """Whether the new balance is computed from what was read before, rather than by the update itself."""
+    locks_codes: bool = True
+    """Whether a code that another transaction is giving away is passed over."""
 
 
-FIRST = World(Stored(Balance(), Balance(), (None,) * WORKERS), (Writer(),) * WORKERS)
+FIRST = World(Stored(Balance(), Balance(), (None,) * WORKERS, ("",) * CODES), (Writer(),) * WORKERS)
 
 
 def fits(balance: Balance, amount: int) -> bool:
@@ -87,17 +91,28 @@ def with_writer(world: World, number: int, writer: Writer, **changes: object) ->
 
 
 def begin(world: World, number: int, protocol: Protocol) -> Iterator[World]:
-    """Begin a transaction: wait for the lock, or go on without."""
-    writer = world.writers[number]
+    """Begin a transaction: choose what to do, and for a new hold a free code."""
     for action in ("take", "redeem", "release", "refund"):
-        chosen = writer._replace(action=action)
-        if change_of(with_writer(world, number, chosen), number) is None:
+        chosen = Writer(action, "locking", code=free_code(world, protocol) if action == "take" else None)
+        if change_of(with_writer(world, number, chosen), number) is None or (action == "take" and chosen.code is None):
             continue
-        started = chosen._replace(step="updating", read=world.stored.balance if protocol.reads_first else None)
-        if not protocol.locks:
-            yield with_writer(world, number, started)
-        elif world.lock is None:
-            yield with_writer(world, number, started, lock=number)
+        yield with_writer(world, number, chosen)
+
+
+def free_code(world: World, protocol: Protocol) -> int | None:
+    given = {writer.code for writer in world.writers} if protocol.locks_codes else set()
+    free = (code for code, owner in enumerate(world.stored.codes) if not owner and code not in given)
+    return next(free, None)
+
+
+def lock(world: World, number: int, protocol: Protocol) -> Iterator[World]:
+    """Wait for the lock of the balance, or go on without."""
+    read = world.stored.balance if protocol.reads_first else None
+    locked = world.writers[number]._replace(step="updating", read=read)
+    if not protocol.locks:
+        yield with_writer(world, number, locked)
+    elif world.lock is None:
+        yield with_writer(world, number, locked, lock=number)
 
 
 def update(world: World, number: int, protocol: Protocol) -> Iterator[World]:
@@ -116,9 +131,16 @@ def update(world: World, number: int, protocol: Protocol) -> Iterator[World]:
     if protocol.is_conditional and writer.action == "take" and not fits(base, AMOUNT):
         yield with_writer(world, number, idle, **free)
         return
-    holds = tuple(transition.hold if index == number else hold for index, hold in enumerate(stored.holds))
-    after = Stored(base.plus(change), stored.entries.plus(change), holds)
+    hold = transition.hold if writer.code is None else transition.hold._replace(code=str(writer.code))
+    holds = tuple(hold if index == number else each for index, each in enumerate(stored.holds))
+    after = Stored(base.plus(change), stored.entries.plus(change), holds, codes_after(stored, hold))
     yield with_writer(world, number, idle, stored=after, **free)
+
+
+def codes_after(stored: Stored, hold: Hold) -> tuple[str, ...]:
+    """Give a hold its code, or free that of one that was released."""
+    owner = "" if hold.state == "released" else hold.id
+    return tuple(owner if str(code) == hold.code else other for code, other in enumerate(stored.codes))
 
 
 def crash(world: World, number: int) -> World:
@@ -130,9 +152,9 @@ def following(world: World, protocol: Protocol) -> Iterator[World]:
     for number, writer in enumerate(world.writers):
         if writer.step == "idle":
             yield from begin(world, number, protocol)
-        else:
-            yield from update(world, number, protocol)
-            yield crash(world, number)
+            continue
+        yield from (lock if writer.step == "locking" else update)(world, number, protocol)
+        yield crash(world, number)
 
 
 def fault(world: World) -> str:
@@ -145,6 +167,11 @@ def fault(world: World) -> str:
         return "over the cap"
     if not stored.balance == stored.entries == standing:
         return "accounts differ"
+    owners = {code: hold.id for hold in stored.holds if hold and hold.state != "released" for code in (hold.code,)}
+    if {str(code): owner for code, owner in enumerate(stored.codes) if owner} != owners:
+        return "codes differ"
+    if len(owners) < sum(hold is not None and hold.state != "released" for hold in stored.holds):
+        return "a code was given twice"
     return "negative" if min(stored.balance) < 0 else ""
 
 
@@ -166,7 +193,7 @@ def explore(protocol: Protocol) -> tuple[int, set[str]]:
 def test_no_order_of_steps_and_crashes_breaks_the_protocol():
     states, faults = explore(Protocol())
     assert faults == set()
-    assert states > 500
+    assert states > 2_000
 
 
 def test_the_conditional_update_alone_keeps_the_cap():
@@ -178,6 +205,7 @@ def test_the_conditional_update_alone_keeps_the_cap():
     [
         (Protocol(is_conditional=False), "over the cap"),
         (Protocol(locks=False, reads_first=True), "accounts differ"),
+        (Protocol(locks_codes=False), "a code was given twice"),
     ],
 )
 def test_a_weaker_protocol_is_found_out(protocol: Protocol, problem: str):
