@@ -35,6 +35,15 @@ def times_of(budget: OfferBudget) -> tuple[int, int]:
     return ms_of(budget.pacing.starts_at) or 0, ms_of(budget.pacing.ends_at) or 0
 
 
+def stretch_of(budget: OfferBudget, now: int) -> tuple[int, int]:
+    """Return the time for which the amount of now is to last: all of the pacing, or a day's part of it."""
+    begin, end = times_of(budget)
+    if budget.period == "total":
+        return begin, end
+    day = now - now % DAY
+    return max(begin, day), min(end, day + DAY)
+
+
 def differ(before: Mapping[str, BudgetPrice], after: Mapping[str, BudgetPrice]) -> bool:
     """Return whether prices differ by enough for new beliefs; smaller changes add up until they do."""
     if before.keys() != after.keys():
@@ -49,7 +58,7 @@ async def next_prices(
     paced = [budget for budget in plan.budgets.values() if is_paced(budget, now)] if plan.weighs_offers else []
     if not paced:
         return {}
-    keys = {budget.id: BalanceKey(merchant_id, budget.id, TOTAL, "") for budget in paced}
+    keys = {budget.id: BalanceKey(merchant_id, budget.id, _period(budget, now), "") for budget in paced}
     read = await balances.read(connection, sorted(keys.values()))
     minute = now // MINUTE
     counts = await rollups.traffic_by_hour(connection, merchant_id, since=minute - DAYS_OF_TRAFFIC * DAY // MINUTE)
@@ -62,6 +71,10 @@ async def next_prices(
     return prices
 
 
+def _period(budget: OfferBudget, now: int) -> int:
+    return now // DAY if budget.period == "day" else TOTAL
+
+
 def _next(
     budget: OfferBudget, last: BudgetPrice | None, used: int, profile: tuple[float, ...], now: int
 ) -> BudgetPrice:
@@ -69,7 +82,10 @@ def _next(
         return BudgetPrice(FIRST_PRICE, used, now)
     if now - last.made_at < LEAST_INTERVAL_MS:
         return last
-    begin, end = times_of(budget)
+    begin, end = stretch_of(budget, now)
+    if last.made_at < begin and budget.period == "day":
+        # A new day has its whole amount, and begins at the price at which the last one ended.
+        last = BudgetPrice(last.price, 0, begin)
     step = PacingStep(
         spent=used - last.used,
         left=max(0, (budget.amount or 0) - last.used),

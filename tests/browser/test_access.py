@@ -262,6 +262,7 @@ def merchant_with_offers(site: Site) -> str:
     """The address of someone whose merchant has offers, one of which is held, and budgets."""
     email = site.add_merchant("bargains")
     key = site.output("keys", "create", "--merchant", "bargains", "--kind", "secret", "--json")["key"]
+    pacing = {"starts_at": "2026-11-01T00:00:00Z", "ends_at": "2026-12-24T00:00:00Z"}
     spring = {"id": "spring", "name": "Spring campaign", "currency": "EUR", "amount": 2000}
     benefits = {
         "ten": {"type": "percentage", "percent": 10, "maximum": 2000},
@@ -271,7 +272,7 @@ def merchant_with_offers(site: Site) -> str:
     offer = {"currency": "EUR", "budgets": ["spring"], "texts": {"en": {"title": "A discount", "terms": ""}}}
     requests: list[tuple[str, dict[str, Any]]] = [
         ("/v1/placements", {"key": "offers", "name": "Offers"}),
-        ("/v1/budgets", spring),
+        ("/v1/budgets", {**spring, "pacing": pacing}),
         ("/v1/budgets", {**spring, "id": "once", "name": "Once", "amount": None, "uses": 1, "scope": "customer"}),
         *(
             ("/v1/placements/offers/candidates", {"id": id, "label": id, "offer": {**offer, "benefit": benefit}})

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from bandits.pacing import FIRST_PRICE
 from engine.kernel.beliefs import BudgetPrice
 from engine.kernel.plan import Plan, PlanDocument
-from engine.learning.paced_budgets import differ, is_paced, next_prices, times_of
+from engine.learning.paced_budgets import differ, is_paced, next_prices, stretch_of, times_of
 from engine.model.documents.offer import OfferBudget, Pacing
 from engine.model.offers.hold import Balance
 from engine.model.placement import Fixed, Placement, Subset, Thompson
@@ -82,6 +83,31 @@ async def test_spending_at_the_pace_of_the_budget_keeps_the_price(database):
     await use(database, 10_000)
     [price] = (await prices(database, before, BEGIN + DAY)).values()
     assert (price.price, price.used, price.made_at) == (pytest.approx(3.0), 10_000, BEGIN + DAY)
+
+
+async def test_each_day_of_a_budget_is_paced_by_itself(database):
+    daily = msgspec.structs.replace(PACED, period="day", amount=24_000)
+    plan, evening = plan_of(daily), {"spring": BudgetPrice(3.0, 20_000, BEGIN + DAY - MINUTE)}
+    today = SHARED._replace(period=BEGIN // DAY + 1)
+    async with database.write() as connection:
+        await balances.lock(connection, [SHARED._replace(period=BEGIN // DAY), today])
+        await balances.add(connection, {SHARED._replace(period=BEGIN // DAY): Balance(spent=24_000, spent_uses=9)})
+    noon = BEGIN + DAY + DAY // 2
+    [price] = (await prices(database, evening, noon, plan)).values()
+    assert (price.used, price.price < 3.0) == (0, True)
+    async with database.write() as connection:
+        await balances.add(connection, {today: Balance(spent=12_000, spent_uses=5)})
+    [price] = (await prices(database, evening, noon, plan)).values()
+    assert (price.used, price.price) == (12_000, pytest.approx(3.0))
+
+
+def test_a_day_is_paced_only_within_its_time():
+    daily = msgspec.structs.replace(
+        PACED, period="day", pacing=Pacing(starts_at=rfc3339(BEGIN + MINUTE), ends_at=rfc3339(BEGIN + DAY + MINUTE))
+    )
+    assert stretch_of(daily, BEGIN + 5 * MINUTE) == (BEGIN + MINUTE, BEGIN + DAY)
+    assert stretch_of(daily, BEGIN + DAY) == (BEGIN + DAY, BEGIN + DAY + MINUTE)
+    assert stretch_of(PACED, BEGIN + DAY) == (BEGIN, END)
 
 
 async def test_a_lower_cap_than_was_used_leaves_nothing_due(database):

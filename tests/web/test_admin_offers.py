@@ -131,6 +131,42 @@ def test_a_cap_that_makes_no_sense_is_refused_beside_its_field(person: Person, s
     assert side.client.get("/v1/budgets/spring").json()["amount"] == 1000
 
 
+def test_a_budget_is_spread_over_a_time_on_its_page(person: Person, side: Side) -> None:
+    paced = {"paced_from": "2026-12-01T00:00", "paced_until": "2026-12-24T12:00"}
+    new = {"id": "daily", "name": "Daily", "currency": "EUR", "amount": "50", "period": "day", **paced}
+    assert person.send("/admin/budgets/new", **new).status_code == 303
+    pacing = side.client.get("/v1/budgets/daily").json()["pacing"]
+    assert [moment[:16] for moment in pacing.values()] == [*paced.values()]
+    page = person.get("/admin/budgets/daily")
+    assert 'value="2026-12-24T12:00"' in page
+    assert "A daily amount is spread over each day." in page
+    version = person.version("/admin/budgets/daily")
+    same = person.send("/admin/budgets/daily", name="Daily", amount="60", version=version, **paced)
+    assert "Saved and in force" in same.text
+    assert side.client.get("/v1/budgets/daily").json()["pacing"] == pacing
+    person.send("/admin/budgets/daily", name="Daily", amount="60", version=person.version("/admin/budgets/daily"))
+    assert side.client.get("/v1/budgets/daily").json()["pacing"] is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"paced_until": ""}, "Give both a beginning and an end, or neither"),
+        ({"paced_until": "2026-11-30T00:00"}, "Must be after starts_at, or there is nothing to spread"),
+        ({"paced_from": "soon"}, "Must be a day and a time"),
+        ({"amount": "", "uses": "5"}, "Needs an amount that all customers share"),
+    ],
+)
+def test_a_time_that_cannot_be_spread_over_is_refused(
+    person: Person, side: Side, wrong: dict[str, str], reason: str
+) -> None:
+    paced = {"paced_from": "2026-12-01T00:00", "paced_until": "2026-12-24T00:00"}
+    values = {"name": "Spring", "amount": "10", "version": person.version("/admin/budgets/spring"), **paced, **wrong}
+    answer = person.send("/admin/budgets/spring", **values)
+    assert (answer.status_code, reason in answer.text) == (422, True), answer.text
+    assert side.client.get("/v1/budgets/spring").json()["pacing"] is None
+
+
 def test_somebody_elses_cap_is_not_overwritten(person: Person, side: Side) -> None:
     version = person.version("/admin/budgets/spring")
     changed = {**examples.BUDGET, "amount": 7000}

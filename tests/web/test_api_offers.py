@@ -336,6 +336,7 @@ def test_a_paced_budget_is_kept_as_it_was_sent(shop: Side):
     budget = {**examples.BUDGET, "id": "paced", "amount": 5000, "pacing": pacing}
     assert shop.client.post("/v1/budgets", json=budget).status_code == 201
     assert shop.client.get("/v1/budgets/paced").json()["pacing"] == pacing
-    wrong = {**budget, "id": "wrong", "period": "day"}
+    assert shop.client.post("/v1/budgets", json={**budget, "id": "daily", "period": "day"}).status_code == 201
+    wrong = {**budget, "id": "wrong", "scope": "customer"}
     answer = shop.client.post("/v1/budgets", json=wrong)
     assert (answer.status_code, answer.json()["field"]) == (400, "pacing")

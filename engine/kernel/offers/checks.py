@@ -50,8 +50,8 @@ def problems_of_budget(budget: OfferBudget, before: OfferBudget | None) -> Itera
         yield FieldProblem("amount", "must be set where uses is not, or nothing is capped")
     if budget.pacing is not None:
         yield from _window(budget.pacing, "pacing", "must be after starts_at, or there is nothing to spread")
-        if budget.amount is None or budget.period != "total" or budget.scope != "everybody":
-            yield FieldProblem("pacing", "needs an amount of the period total that everybody shares")
+        if budget.amount is None or budget.scope != "everybody":
+            yield FieldProblem("pacing", "needs an amount that all customers share: uses have no price")
     for name in ("currency", "period", "scope") if before is not None else ():
         if getattr(budget, name) != getattr(before, name):
             yield FieldProblem(name, "cannot change: what was spent is counted by it; make another budget")

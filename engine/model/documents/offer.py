@@ -77,7 +77,10 @@ class OrderLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Pacing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Spreads what a budget spends from `starts_at` until `ends_at`, in proportion to the shop's traffic."""
+    """Spreads what a budget spends from `starts_at` until `ends_at`, in proportion to the shop's traffic.
+
+    A budget of the period `day` is spread over each day (UTC) of that time.
+    """
 
     starts_at: Moment
     ends_at: Moment
@@ -87,8 +90,8 @@ class OfferBudget(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """A cap on what offers may spend: an `amount`, a number of `uses`, or both.
 
     A budget of the period `day` begins anew each day (UTC). One of the scope `customer` counts for each customer by
-    themselves, so that offers that name it are not shown to guests. With `pacing` a total amount lasts for its time:
-    offers that bring in little for what they cost make room for others.
+    themselves, so that offers that name it are not shown to guests. With `pacing` an amount that everybody shares lasts
+    for its time, or for each day of it: offers that bring in little for what they cost make room for others.
     """
 
     id: Id

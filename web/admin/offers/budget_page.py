@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
-from engine.model.documents.offer import OfferBudget
+from engine.model.documents.offer import OfferBudget, Pacing
 from engine.model.offers.hold import LedgerFilter
 from engine.model.resource import Resource
 from web.admin.offers.budget_course import course_of
@@ -20,14 +19,22 @@ from web.admin.offers.offer_list import BudgetRow, OfferRow, budget_row, offer_r
 from web.admin.shell import saving
 from web.admin.shell.admission import AnyRequest, typed
 from web.admin.shell.editing import Difference, Refused, no_one_else, store, to_document, version_of
-from web.admin.shell.forms import Form, Reader
+from web.admin.shell.forms import Form, Reader, moment_text
 from web.admin.shell.frame import Frame, Notice
 from web.admin.shell.render import Page
 from web.charts.candidate_charts import Spec
 from web.typed_money import amounts_text
 
 WHOLE, FORM = "offers/budget.html", "offers/_budget_form.html"
-NAMES = {"name": "Name", "amount": "Largest amount", "uses": "Largest number of uses"}
+NAMES = {
+    "name": "Name",
+    "amount": "Largest amount",
+    "uses": "Largest number of uses",
+    "paced_from": "Spread from",
+    "paced_until": "Spread until",
+}
+FIELDS = {"pacing": "paced_from", "pacing/starts_at": "paced_from", "pacing/ends_at": "paced_until"}
+"""The form's fields of the document's."""
 HINTS = {
     "id": "Use letters, digits, - and _, at most 64 of them.",
     "name": "Give it a name of at most 120 characters.",
@@ -78,7 +85,7 @@ async def create_budget(request: AnyRequest, frame: NamedDependency[Frame]) -> R
         return await saving.create(frame, "", document_of(values, frame))
 
     try:
-        created = await store(values, write, no_one_else, names=NAMES)
+        created = await store(values, write, no_one_else, names=NAMES, places=FIELDS)
     except Refused as refusal:
         return frame.form(WHOLE, FORM, _new(frame, refusal.form), status=refusal.status)
     text = saving.ADDED if saving.into_draft(frame) else f"{created.document.name} is ready. Offers can name it now."
@@ -107,7 +114,7 @@ async def save_budget(request: AnyRequest, frame: NamedDependency[Frame], id: Fr
         return texts_of(await saving.read(frame, "budget", "", id), frame)
 
     try:
-        saved = await store(values, write, saved_now, names=NAMES)
+        saved = await store(values, write, saved_now, names=NAMES, places=FIELDS)
     except Refused as refusal:
         page = await _stored(frame, before, refusal.form, theirs=refusal.theirs)
         return frame.form(WHOLE, FORM, page, status=refusal.status)
@@ -127,10 +134,22 @@ def document_of(values: Mapping[str, str], frame: Frame, before: OfferBudget | N
         "uses": reader.integer("uses") if reader.text("uses") else None,
         "period": reader.text("period") or "total",
         "scope": reader.text("scope") or "everybody",
-        "pacing": msgspec.to_builtins(before.pacing) if before is not None else None,
+        "pacing": _pacing(reader, frame, before.pacing if before is not None else None),
     }
     reader.check()
     return to_document(texts, OfferBudget, hints=HINTS)
+
+
+def _pacing(reader: Reader, frame: Frame, old: Pacing | None) -> dict[str, str] | None:
+    """Return the time over which a budget is spread; None where both of its fields are empty."""
+    if not (reader.text("paced_from") or reader.text("paced_until")):
+        return None
+    for name in ("paced_from", "paced_until"):
+        reader.text(name, required="Give both a beginning and an end, or neither")
+    zone = frame.show.zone
+    starts = reader.moment("paced_from", zone, old=old.starts_at if old else None)
+    ends = reader.moment("paced_until", zone, old=old.ends_at if old else None)
+    return {"starts_at": starts or "", "ends_at": ends or ""}
 
 
 def texts_of(stored: Resource, frame: Frame) -> dict[str, str]:
@@ -144,6 +163,8 @@ def texts_of(stored: Resource, frame: Frame) -> dict[str, str]:
         "uses": "" if budget.uses is None else str(budget.uses),
         "period": budget.period,
         "scope": budget.scope,
+        "paced_from": moment_text(budget.pacing.starts_at if budget.pacing else None, frame.show.zone),
+        "paced_until": moment_text(budget.pacing.ends_at if budget.pacing else None, frame.show.zone),
         "version": str(stored.version),
     }
 
