@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 from numpy.random import Generator
 
+from simulation.worlds.offer_reactions import OfferReaction, react_to_offer
 from simulation.worlds.shoppers import HOURS, CheckoutVisit, ShopperAction, ShopperWorld
 
 WEEKEND = 1.3
@@ -45,6 +47,10 @@ class Month:
     def reaction(self, timed: TimedVisit, ranking: Sequence[str]) -> list[ShopperAction]:
         """Return the shopper's actions for the methods in this order."""
         return self._world.reaction(timed.visit, ranking, failing=self.failing(timed.time))
+
+    def reaction_to_offer(self, timed: TimedVisit, ranking: Sequence[str], offer: str | None) -> OfferReaction:
+        """Return what a shopper does who sees an offer, or none, and then the methods in this order."""
+        return react_to_offer(offer, timed.visit, partial(self.reaction, timed, ranking), self._random)
 
     def failing(self, time: datetime) -> Collection[str]:
         """Return the methods that decline every payment."""

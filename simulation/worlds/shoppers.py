@@ -157,7 +157,7 @@ class ShopperWorld:
     """The shoppers of the demo merchant."""
 
     def __init__(self, random: Generator) -> None:
-        self._random = random
+        self.random = random
         self._customers = [self._shopper(f"c_{number:05d}") for number in range(RETURNING_CUSTOMERS)]
 
     def visit(self, elapsed: float) -> CheckoutVisit:
@@ -166,15 +166,15 @@ class ShopperWorld:
 
     def visit_during(self, *, campaign: bool) -> CheckoutVisit:
         """Return the next checkout, while the wallet's campaign runs or not."""
-        returning = self._random.random() < RETURNING_SHARE
-        shopper = self._customers[self._random.integers(RETURNING_CUSTOMERS)] if returning else self._shopper(None)
-        total = int(self._random.lognormal(0, CART_SPREAD) * CARTS[shopper.device])
-        risky = self._random.random() < RISKY_SHARE
+        returning = self.random.random() < RETURNING_SHARE
+        shopper = self._customers[self.random.integers(RETURNING_CUSTOMERS)] if returning else self._shopper(None)
+        total = int(self.random.lognormal(0, CART_SPREAD) * CARTS[shopper.device])
+        risky = self.random.random() < RISKY_SHARE
         return CheckoutVisit(
             shopper=shopper,
             total=min(max(total, 300), LARGEST_CART),
-            items=1 + int(self._random.exponential(1 / 0.8)),
-            risk=round(self._random.uniform(80, 100) if risky else self._random.uniform(0, 60), 1),
+            items=1 + int(self.random.exponential(1 / 0.8)),
+            risk=round(self.random.uniform(80, 100) if risky else self.random.uniform(0, 60), 1),
             acceptance=acceptance(shopper, drift=campaign),
         )
 
@@ -185,17 +185,17 @@ class ShopperWorld:
 
         Payments by methods that are `failing` are all declined.
         """
-        return react(visit, ranking, self._random, failing)
+        return react(visit, ranking, self.random, failing)
 
     def _shopper(self, customer_id: str | None) -> Shopper:
         shares = {name: country.share for name, country in COUNTRIES.items()}
-        name = draw(shares, self._random.random())
-        device = draw(DEVICES, self._random.random())
+        name = draw(shares, self.random.random())
+        device = draw(DEVICES, self.random.random())
         if device == "desktop":
-            system = draw(DESKTOPS, self._random.random())
+            system = draw(DESKTOPS, self.random.random())
         else:
-            system = "ios" if self._random.random() < COUNTRIES[name].apple else "android"
-        return Shopper(customer_id, name, device, system, self._random.random())
+            system = "ios" if self.random.random() < COUNTRIES[name].apple else "android"
+        return Shopper(customer_id, name, device, system, self.random.random())
 
 
 def react(

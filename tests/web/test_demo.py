@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -13,9 +14,10 @@ from numpy.random import default_rng
 from engine.model.actor import Actor
 from engine.service import Engine, open_engine
 from engine.settings import Settings
+from simulation.worlds.offer_reactions import TASTES, react_to_offer
 from simulation.worlds.shoppers import COUNTRIES, CYCLE_SECONDS, ShopperWorld, preferences
 from web.app import create_app
-from web.demo import background, catalogue
+from web.demo import background, catalogue, offer_catalogue, shoppers
 from web.demo.background import KEY_FILE, key_of_last_run
 from web.demo.seed import seed, shoppers_key
 from web.demo.shoppers import PLACEMENT, RequestsRefused, Shoppers
@@ -218,11 +220,43 @@ def test_shoppers_move_the_arms(tmp_path: Path):
             assert tally.failures == 0
             assert tally.checkouts > 50
             assert 0.3 < tally.converted / tally.checkouts < 1
+            await engine.live.refresh(at_once=True)
             page = await engine.monitor.arms(merchant.id, PLACEMENT, bucket="DE")
             trials = {arm.id: arm.trials for arm in page.arms}
             assert sum(trials.values()) > 30
 
     asyncio.run(shop())
+
+
+def test_shoppers_redeem_what_they_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(shoppers, "OFFER_SECONDS", 0.0)
+
+    async def shop() -> None:
+        async with demo_server(tmp_path) as (http, engine):
+            merchant = await engine.accounts.merchant("demo")
+            tally = await Shoppers(http, ShopperWorld(default_rng(8)), rate=120).run(seconds=2.5)
+            assert tally.failures == 0
+            entries = await engine.budgets.ledger(merchant.id, limit=500)
+            redeemed = {entry.entry.hold_id for entry in entries if entry.entry.kind == "commit"}
+            assert len(redeemed) == tally.redeemed > 0
+
+    asyncio.run(shop())
+
+
+def test_offers_bring_back_customers_who_would_leave():
+    def bought(offer: str | None) -> float:
+        world, sold, visits = ShopperWorld(default_rng(5)), 0, 4_000
+        for _ in range(visits):
+            react = partial(world.reaction, world.visit(0.0), METHODS)
+            sold += react_to_offer(offer, react.args[0], react, world.random).actions[-1].type == "converted"
+        return sold / visits
+
+    assert bought("ten-percent") > bought(None) + 0.05
+    assert bought("five-off") == pytest.approx(bought(None), abs=0.03), "it only pays those who buy anyway"
+
+
+def test_every_offer_of_the_demo_moves_shoppers():
+    assert {offer.id for offer in offer_catalogue.OFFERS} == TASTES.keys()
 
 
 class Flaky(httpx.AsyncBaseTransport):
@@ -237,6 +271,8 @@ class Flaky(httpx.AsyncBaseTransport):
         if request.url.path.endswith("/feedback"):
             self.events.append([item["event_id"] for item in _json(request)])
             return httpx.Response(self.feedback.pop(0) if self.feedback else 202, json={"results": []})
+        if request.url.path.endswith("/offers"):
+            return httpx.Response(404, json={"detail": "there is no such placement"})
         self.asked += 1
         answer = {"decision_id": f"dec_{self.asked}", "ranking": [{"id": method} for method in METHODS]}
         return httpx.Response(self.decide, json=answer if self.decide == 200 else {"detail": "no such key"})

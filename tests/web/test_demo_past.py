@@ -21,7 +21,7 @@ from engine.model.timestamps import DAY
 from engine.service import SQLITE_FILE, Engine, open_engine
 from engine.settings import Settings
 from simulation.worlds.month import CAMPAIGN_DAYS, OUTAGE_DAY, OUTAGE_HOURS, OUTAGE_METHOD, Month
-from web.demo import catalogue, story
+from web.demo import catalogue, offer_catalogue, story
 from web.demo.past import SimulatedClock, needs_past, write_past
 from web.demo.seed import add_colleague, seed
 
@@ -98,6 +98,31 @@ def test_a_new_demo_has_shopping_days_behind_it_that_replay(tmp_path: Path):
     asyncio.run(read())
 
 
+def test_the_past_shows_redeems_and_refunds_offers(tmp_path: Path):
+    settings = settings_of(tmp_path, days=5)
+    asyncio.run(write_past(settings, daily=150, progress=lambda _days: None))
+
+    async def read() -> None:
+        engine = await open_engine(settings)
+        await engine.start(with_jobs=False)
+        merchant = await engine.accounts.merchant(catalogue.SLUG)
+        entries = await engine.budgets.ledger(merchant.id, limit=2_000)
+        assert {entry.entry.kind for entry in entries} == {"hold", "commit", "release", "refund"}
+        assert len({entry.entry.recorded_at // DAY for entry in entries}) >= 5
+        verification = await engine.budgets.verify(merchant.id)
+        assert verification.balances
+        assert verification.differences == verification.over_cap == ()
+        offers = offer_catalogue.PLACEMENT.key
+        result = await engine.incrementality.effects(merchant.id, offers, days=30, lift=0.1, now=now_ms())
+        assert [effect.offer for effect in result.effects if effect.shown and effect.held_back] == [
+            offer.id for offer in offer_catalogue.OFFERS
+        ]
+        assert (await engine.codes.counts(merchant.id, offers, offer_catalogue.POOL)).used
+        await engine.stop()
+
+    asyncio.run(read())
+
+
 def test_a_past_that_was_cut_off_leaves_nothing(tmp_path: Path):
     settings = settings_of(tmp_path, days=1)
 
@@ -168,8 +193,7 @@ def test_people_leave_the_placement_as_it_was_meant(tmp_path: Path):
         rules = {rule.id: rule.enabled for rule in configuration.documents("rule", story.KEY)}
         assert not rules.pop(story.WEEKEND_RULE.id)
         assert all(rules.values())
-        (placement,) = configuration.documents("placement", "")
-        assert placement.holdback == Holdback(share=0.05)
+        assert configuration.get("placement", "", story.KEY).document.holdback == Holdback(share=0.05)
         (experiment,) = configuration.documents("experiment", story.KEY)
         assert experiment.status.state == "concluded"
         assert all(outcome.holds for outcome in await engine.scenarios.try_live(merchant_id, story.KEY))

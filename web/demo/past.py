@@ -9,14 +9,16 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
 from numpy.random import default_rng
 
 from engine.clock import now_ms, simulated_time
-from engine.decisions.decide import DecisionAnswer
+from engine.decisions.decide import DecisionAnswer, HeldAnswer
 from engine.model.account import Merchant
+from engine.model.offers.hold import Hold
 from engine.model.outcome import OutcomeRow
 from engine.model.timestamps import to_ms
 from engine.service import SQLITE_FILE, Engine, open_engine
@@ -25,18 +27,27 @@ from simulation.worlds.month import Month, TimedVisit
 from simulation.worlds.shoppers import COUNTRIES
 from web.demo import catalogue, seed
 from web.demo.background import LOGIN_FILE, keep
+from web.demo.past_offers import PastOffers
 from web.demo.story import STEPS
 
 FOLDER = "demo-past"
 """Where the past is written; a start that was cut off leaves it, and the next one begins anew."""
-DAILY_CHECKOUTS = 500
+DAILY_CHECKOUTS = 450
 SEED = 30
-HOURS_BETWEEN_JOBS = 12
+PATIENCE_MS = 60_000
+HOURS_BETWEEN_JOBS = 24
 SECONDS_BETWEEN_ACTIONS = 20
 REFUNDED, REFUND_AFTER = 0.04, timedelta(days=3)
 
 Progress = Callable[[int], None]
 """Called with the number of days that are written."""
+
+
+class DueRefund(NamedTuple):
+    """A purchase that will be refunded, and the hold that was redeemed for it."""
+
+    outcome: OutcomeRow
+    hold: Hold | None
 
 
 class SimulatedClock:
@@ -62,7 +73,9 @@ async def write_past(settings: Settings, *, daily: int = DAILY_CHECKOUTS, progre
     end = datetime.now(UTC)
     clock = SimulatedClock(end - timedelta(days=settings.demo_days))
     with simulated_time(clock.read):
-        async with _engine(msgspec.structs.replace(settings, data=str(folder))) as engine:
+        # Decisions of an hour are made at once, so on a slow machine the last ones wait long.
+        past = msgspec.structs.replace(settings, data=str(folder), decision_timeout_ms=PATIENCE_MS)
+        async with _engine(past) as engine:
             merchant = await _seed(engine, folder)
             await _Writer(engine, merchant, clock, daily).write_until(end, progress)
     # The database comes last: what a start looks for is there once everything is.
@@ -100,7 +113,8 @@ class _Writer:
         self._month = Month(self._begins, daily=daily, random=self._random)
         self._steps = list(STEPS)
         self._events = count(1)
-        self._refunds: list[OutcomeRow] = []
+        self._refunds: list[DueRefund] = []
+        self._offers = PastOffers(engine, merchant.id)
 
     async def write_until(self, end: datetime, progress: Progress) -> None:
         """Write from the clock's time until `end`."""
@@ -109,6 +123,7 @@ class _Writer:
             until = min(begin + timedelta(hours=1), end.astimezone(begin.tzinfo))
             await self._take_steps(begin)
             await self._shop(begin, until)
+            await self._engine.holds.expire_due(now=now_ms())
             if until.hour % HOURS_BETWEEN_JOBS == 0 or until == end:
                 await self._engine.run_jobs()
                 progress(self._month.day(until))
@@ -121,16 +136,19 @@ class _Writer:
 
     async def _shop(self, begin: datetime, until: datetime) -> None:
         visits = list(self._month.visits(begin, until))
-        tasks = []
+        tasks, offer_tasks = [], []
         for timed in visits:
             self._clock.now = timed.time
             tasks.append(asyncio.create_task(self._decide(timed)))
-            # The task reads the clock before it first waits.
+            offer_tasks.append(asyncio.create_task(self._offers.ask(timed.visit)))
+            # The tasks read the clock before they first wait.
             await asyncio.sleep(0)
-        answers = await asyncio.gather(*tasks)
-        rows = [row for timed, answer in zip(visits, answers, strict=True) for row in self._outcomes(timed, answer)]
+        answers, offers = await asyncio.gather(*tasks), await asyncio.gather(*offer_tasks)
+        rows: list[OutcomeRow] = []
+        for timed, answer, held in zip(visits, answers, offers, strict=True):
+            rows += await self._outcomes(timed, answer, held)
         self._clock.now = until
-        rows += self._due_refunds()
+        rows += await self._due_refunds()
         if rows:
             await self._engine.recorder.outcomes(rows)
 
@@ -141,15 +159,23 @@ class _Writer:
         )
         return answer
 
-    def _outcomes(self, timed: TimedVisit, answer: DecisionAnswer) -> Sequence[OutcomeRow]:
-        actions = self._month.reaction(timed, [candidate.id for candidate in answer.decision.ranking])
+    async def _outcomes(
+        self, timed: TimedVisit, answer: DecisionAnswer, held: HeldAnswer | None
+    ) -> Sequence[OutcomeRow]:
+        methods = [candidate.id for candidate in answer.decision.ranking]
+        offer = held.holds[0].offer if held is not None and held.holds else None
+        actions, redeems = self._month.reaction_to_offer(timed, methods, offer)
         rows, time = [], timed.time
         for action in actions:
             rows.append(self._outcome(timed, answer.decision.decision_id, action.type, action.method, time))
             time += timedelta(seconds=float(self._random.exponential(SECONDS_BETWEEN_ACTIONS)))
-        if actions[-1].type == "converted" and self._random.random() < REFUNDED:
+        bought = actions[-1].type == "converted"
+        redeemed = await self._offers.redeem(timed, held) if held is not None and redeems else None
+        if bought and self._random.random() < REFUNDED:
             refund = msgspec.structs.replace(rows[-1], type="refunded", event_id=f"past-{next(self._events)}")
-            self._refunds.append(refund)
+            self._refunds.append(DueRefund(refund, redeemed))
+        if held is not None:
+            rows += self._offers.outcomes(timed, held, bought=bought, redeems=redeems)
         return rows
 
     def _outcome(
@@ -170,9 +196,15 @@ class _Writer:
             to_ms(time),
         )
 
-    def _due_refunds(self) -> list[OutcomeRow]:
-        """Return the refunds that are due, dated to their time."""
+    async def _due_refunds(self) -> list[OutcomeRow]:
+        """Give back the offers of refunds that are due; return the refunds, dated to their time."""
         delay = REFUND_AFTER // timedelta(milliseconds=1)
-        due = [row for row in self._refunds if row.occurred_at + delay <= now_ms()]
+        due = [refund for refund in self._refunds if refund.outcome.occurred_at + delay <= now_ms()]
         self._refunds = self._refunds[len(due) :]
-        return [msgspec.structs.replace(row, occurred_at=row.occurred_at + delay, recorded_at=now_ms()) for row in due]
+        rows = []
+        for outcome, hold in due:
+            occurred_at = outcome.occurred_at + delay
+            rows.append(msgspec.structs.replace(outcome, occurred_at=occurred_at, recorded_at=now_ms()))
+            if hold is not None:
+                await self._offers.refund(hold, now=occurred_at)
+        return rows

@@ -6,11 +6,12 @@ import secrets
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from engine.clock import now_ms
 from engine.model.account import Merchant, MerchantDetails
 from engine.model.actor import Actor
-from engine.model.resource_kinds import Document, Kind
+from engine.model.resource_kinds import Document, Kind, id_of
 from engine.service import Engine
-from web.demo import catalogue
+from web.demo import catalogue, offer_catalogue
 
 ACTOR_NAME = "demo"
 KEY_NAME = "Simulated shoppers"
@@ -69,12 +70,22 @@ async def _merchant(engine: Engine) -> Sequence[Merchant]:
 
 
 async def _fill(engine: Engine, side: Merchant) -> None:
-    configuration, key = await engine.catalogue.configuration(side.id), catalogue.PLACEMENT.key
+    configuration, actor = await engine.catalogue.configuration(side.id), Actor(side.id, ACTOR_NAME)
+    methods, offers = catalogue.PLACEMENT.key, offer_catalogue.PLACEMENT.key
     contents: tuple[tuple[Kind, str, Sequence[Document]], ...] = (
-        ("placement", "", [catalogue.PLACEMENT]),
-        ("candidate", key, catalogue.METHODS),
-        ("rule", key, catalogue.RULES),
+        ("field", "", [offer_catalogue.SHIPPING]),
+        ("budget", "", offer_catalogue.budgets(now_ms())),
+        ("placement", "", [catalogue.PLACEMENT, offer_catalogue.PLACEMENT]),
+        ("candidate", methods, catalogue.METHODS),
+        ("rule", methods, catalogue.RULES),
+        ("candidate", offers, offer_catalogue.OFFERS),
+        ("rule", offers, offer_catalogue.RULES),
     )
     for kind, placement, documents in contents:
-        if not configuration.documents(kind, placement):
-            await engine.catalogue.create(Actor(side.id, ACTOR_NAME), kind, placement, documents)
+        stored = {id_of(document) for document in configuration.documents(kind, placement)}
+        missing = [document for document in documents if id_of(document) not in stored]
+        if missing:
+            await engine.catalogue.create(actor, kind, placement, missing)
+    pool = offers, offer_catalogue.POOL
+    if not (await engine.codes.counts(side.id, *pool)).free:
+        await engine.codes.generate(actor, *pool, offer_catalogue.POOL_SIZE, offer_catalogue.POOL_PREFIX)

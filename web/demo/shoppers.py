@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
 import httpx
 
+from simulation.worlds.offer_reactions import cart_paid, offer_context, react_to_offer, sees_offers
 from simulation.worlds.shoppers import COUNTRIES, CheckoutVisit, ShopperAction, ShopperWorld, busyness
 
 PLACEMENT = "payment_methods"
@@ -21,6 +23,8 @@ BATCH = 200
 FLUSH_SECONDS = 0.5
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 MOST_PENDING = 5_000
+OFFER_SECONDS = 15.0
+"""Between two carts that ask for offers: at the pace of checkouts, budgets that are made for a month last minutes."""
 PERMANENT_REFUSALS = (400, 413)
 
 
@@ -34,6 +38,7 @@ class Tally:
 
     checkouts: int = 0
     converted: int = 0
+    redeemed: int = 0
     outcomes: int = 0
     failures: int = 0
 
@@ -68,6 +73,7 @@ class Shoppers:
         self._http, self._world, self._rate = http, world, rate
         self._outbox = _Outbox()
         self._pause = 0.0
+        self._next_offers = 0.0
         self._slots = asyncio.Semaphore(CONCURRENCY)
 
     async def run(self, *, seconds: float | None = None) -> Tally:
@@ -99,15 +105,42 @@ class Shoppers:
     async def _checkout(self, visit: CheckoutVisit) -> None:
         body = {"placement": PLACEMENT, "customer_id": visit.shopper.customer_id, "context": visit.context}
         try:
+            offers = await self._offers(visit)
             answer = (await self._post("/v1/personalize/decisions", body)).json()
         except (httpx.HTTPError, ValueError):
             return
         finally:
             self._slots.release()
-        steps = self._world.reaction(visit, [candidate["id"] for candidate in answer["ranking"]])
-        self._outbox.put(outcomes(answer["decision_id"], visit, steps, now=datetime.now(UTC)))
+        methods = [candidate["id"] for candidate in answer["ranking"]]
+        offer = offers["offers"][0] if offers and offers["offers"] else None
+        react = partial(self._world.reaction, visit, methods)
+        actions, redeems = react_to_offer(offer["id"] if offer else None, visit, react, self._world.random)
+        self._outbox.put(outcomes(answer["decision_id"], visit, actions, now=datetime.now(UTC)))
         self.tally.checkouts += 1
-        self.tally.converted += steps[-1].type == "converted"
+        self.tally.converted += actions[-1].type == "converted"
+        if offers:
+            redeemed = offer is not None and redeems and await self._redeem(visit, offer)
+            bought = actions[-1].type == "converted"
+            self._outbox.put(offer_outcomes(offers, visit, bought=bought, redeemed=redeemed, now=datetime.now(UTC)))
+
+    async def _offers(self, visit: CheckoutVisit) -> dict[str, Any] | None:
+        """Return the answer with offers for a cart; None where the shop does not ask for any."""
+        if not sees_offers(visit) or time.monotonic() < self._next_offers:
+            return None
+        self._next_offers = time.monotonic() + OFFER_SECONDS
+        body = {"customer_id": visit.shopper.customer_id, "context": offer_context(visit)}
+        response = await self._http.post("/v1/personalize/offers", json=body)
+        # Somebody may have deleted the demo's offers.
+        return response.json() if response.status_code == 200 else None
+
+    async def _redeem(self, visit: CheckoutVisit, offer: dict[str, Any]) -> bool:
+        body = {"hold_id": offer["hold_id"], "cart": cart_paid(visit), "order_id": f"order-{uuid4().hex[:12]}"}
+        try:
+            response = await self._http.post("/v1/redemptions/redeem", json=body)
+        except httpx.HTTPError:
+            return False
+        self.tally.redeemed += response.status_code == 200
+        return response.status_code == 200
 
     async def _flush_forever(self) -> None:
         while True:
@@ -142,7 +175,7 @@ class Shoppers:
 
 
 def outcomes(
-    decision_id: str, visit: CheckoutVisit, steps: list[ShopperAction], *, now: datetime
+    decision_id: str, visit: CheckoutVisit, steps: Sequence[ShopperAction], *, now: datetime
 ) -> list[dict[str, Any]]:
     """Return the steps as outcomes for the feedback endpoint, a second apart, the last one now."""
     country = COUNTRIES[visit.shopper.country]
@@ -157,6 +190,17 @@ def outcomes(
         | ({"amount": visit.total, "currency": country.currency} if step.type == "converted" else {})
         for back, step in zip(reversed(range(len(steps))), steps, strict=True)
     ]
+
+
+def offer_outcomes(
+    answer: dict[str, Any], visit: CheckoutVisit, *, bought: bool, redeemed: bool, now: datetime
+) -> list[dict[str, Any]]:
+    """Return what the shop reports of an answer with offers: what was shown, and the purchase, by the offer or not."""
+    about = {"decision_id": answer["decision_id"], "occurred_at": now.isoformat(timespec="milliseconds")}
+    shown = [{"type": "shown", "candidate_id": offer["id"]} for offer in answer["offers"]]
+    purchase = {"type": "converted", "amount": visit.total, "currency": COUNTRIES[visit.shopper.country].currency}
+    used = {"candidate_id": answer["offers"][0]["id"]} if redeemed else {}
+    return [about | {"event_id": uuid4().hex} | event for event in (*shown, *([purchase | used] if bought else []))]
 
 
 def problem(response: httpx.Response) -> str:
