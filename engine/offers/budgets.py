@@ -6,7 +6,17 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from engine.model.documents.offer import OfferBudget
-from engine.model.offers.hold import EVERY_ENTRY, TOTAL, Balance, BalanceKey, Hold, LedgerFilter, OfferEntry
+from engine.model.offers.hold import (
+    EVERY_ENTRY,
+    TOTAL,
+    Balance,
+    BalanceKey,
+    Hold,
+    LedgerFilter,
+    OfferEntry,
+    OfferKey,
+    OfferUses,
+)
 from engine.model.resource import Resource
 from engine.model.timestamps import DAY
 from engine.offers.burn_down import BurnDown, DayOfSpending, burn_down
@@ -95,6 +105,11 @@ class Budgets:
         """Return how many of a placement's holds since a time were redeemed, and of how many that are over."""
         async with self._database.read() as connection:
             return await holds.redeemed_share(connection, merchant_id, placement, since=since)
+
+    async def uses(self, merchant_id: int, *, since: int) -> dict[OfferKey, OfferUses]:
+        """Return how a merchant's offers were used since a time."""
+        async with self._database.read() as connection:
+            return await holds.uses_by_offer(connection, merchant_id, since=since)
 
     async def hold(self, merchant_id: int, hold_id: str) -> Hold:
         """Return one hold; raise `NotFound` where there is none."""

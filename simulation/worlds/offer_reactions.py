@@ -27,7 +27,7 @@ class OfferTaste(NamedTuple):
 
 TASTES: Mapping[str, OfferTaste] = {
     "ten-percent": OfferTaste(0.8, 0.12),
-    "free-shipping": OfferTaste(0.4, 0.25),
+    "free-shipping": OfferTaste(0.25, 0.15),
     # A gift to customers who would have bought without it.
     "five-off": OfferTaste(0.03, 0.3),
 }

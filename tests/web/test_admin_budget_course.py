@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from engine.clock import now_ms
+from engine.model.timestamps import DAY, rfc3339
 from tests.serving import Server, Side
 from tests.web.offer_shop import OFFER, open_offer
 from tests.web.people import Person
@@ -39,6 +41,17 @@ def test_a_budgets_page_says_when_it_is_used_up(person: Person, side: Side) -> N
     assert '<td class="num">€6.00</td>' in page
     spend(side, "ben")
     assert "Nearly used up" in person.get("/admin/budgets/spring")
+
+
+def test_a_paced_budget_says_what_is_left_at_its_end(person: Person, side: Side) -> None:
+    pacing = {"starts_at": rfc3339(now_ms() - DAY), "ends_at": rfc3339(now_ms() + DAY)}
+    paced = {**examples.BUDGET, "amount": 5_000, "pacing": pacing}
+    assert side.client.put("/v1/budgets/spring", json=paced, headers={"if-match": "*"}).status_code == 200
+    spend(side)
+    page = person.get("/admin/budgets/spring")
+    assert "Spread over" in page
+    assert "At this pace €42." in page
+    assert "is left when its time ends on" in page
 
 
 @pytest.mark.parametrize("changes", [{"period": "day"}, {"scope": "customer", "uses": 3}, {"amount": None, "uses": 50}])

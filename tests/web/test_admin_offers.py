@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.serving import Server, Side
-from tests.web.offer_shop import OFFER, open_offer
+from tests.web.offer_shop import OFFER, open_offer, redeem
 from tests.web.people import Person, person_of
 from web.openapi import examples
 
@@ -52,6 +52,24 @@ def test_the_list_says_what_offers_take_off_and_budgets_have_left(person: Person
     assert "Spring campaign" in page
     assert "€9.00" in page
     assert "Nearly used up" in page
+
+
+def test_the_list_says_how_often_offers_were_redeemed_and_their_cost(person: Person, side: Side) -> None:
+    cart = {"total": 3_000, "currency": "EUR"}
+    for _ in range(2):
+        shown = side.client.post("/v1/personalize/offers", json={"context": {"cart": cart}}).json()
+    redeem(side, shown["offers"][0]["hold_id"], cart=cart)
+    page = person.get("/admin/offers")
+    assert '<td class="num wide-only">1 of 2</td>' in page
+    assert '<td class="num">€3.00</td>' in page
+
+
+def test_a_smallest_cart_by_currency_shows_each_currency_once(person: Person, side: Side) -> None:
+    document = {"id": "ten", "label": "Ten", "offer": OFFER, "min_amount": {"EUR": 6_000}}
+    side.client.put("/v1/placements/offers/candidates/ten", json=document, headers={"if-match": "*"})
+    field = person.get("/admin/offers/ten").split('name="min_amount"')[1].split("</div>")[0]
+    assert "EUR 60.00" in field
+    assert "input-group-text" not in field
 
 
 def test_a_used_up_budget_shows_on_its_offers_and_what_is_left(person: Person, side: Side) -> None:

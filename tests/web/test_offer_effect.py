@@ -32,7 +32,7 @@ def test_an_offer_that_subsidises_is_shown_as_losing_money():
     assert shown.customers == "1,000 customers saw it, 100 would have"
     assert shown.orders == "2 (-10 to 14)"
     assert shown.margin == "-€200.00 (-€300.00 to -€100.00)"
-    assert shown.cost_per_order == "€125.00 (€17.86 to any amount)"
+    assert shown.cost_per_order == "€125.00 (at least €17.86)"
     assert shown.advice == "Hold back 8.0% of customers to see a change of orders by 10% within 30 days."
 
 
@@ -45,4 +45,4 @@ def test_an_offer_that_nobody_saw_has_dashes():
 def test_an_offer_without_an_extra_order_has_no_cost_of_one():
     amount = ExtraAmount(-1.0, -2.0, -0.5)
     shown = view(OfferEffect("ten", 10, 10, "unclear", amount, amount, 100, (None, None, None)))
-    assert shown.cost_per_order == "no extra order"
+    assert shown.cost_per_order == "not known, no order was added"

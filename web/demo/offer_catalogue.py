@@ -36,7 +36,7 @@ OFFERS = (
         id="ten-percent",
         label="10% off larger carts",
         position=1,
-        min_amount={CURRENCY: 6_000},
+        min_amount=6_000,
         offer=Offer(
             currency=CURRENCY,
             benefit=Percentage(percent=10, maximum=1_500),
@@ -70,7 +70,7 @@ OFFERS = (
         id=POOL,
         label="EUR 5 off on phones",
         position=3,
-        min_amount={CURRENCY: 3_000},
+        min_amount=3_000,
         offer=Offer(
             currency=CURRENCY,
             benefit=FixedAmount(amount=500),

@@ -151,6 +151,21 @@ class OfferEntry(NamedTuple):
     entry: LedgerEntry
 
 
+class OfferKey(NamedTuple):
+    """An offer of a merchant."""
+
+    placement: str
+    offer: str
+
+
+class OfferUses(NamedTuple):
+    """How often an offer was held for a customer and redeemed, and what that cost less refunds, in minor units."""
+
+    held: int = 0
+    redeemed: int = 0
+    cost: int = 0
+
+
 class LedgerFilter(NamedTuple):
     """Which entries are asked for; an empty text is all. `customer` is a keyed hash."""
 

@@ -14,7 +14,7 @@ from engine.kernel.offers.availability import CODES_USED_UP, OWN_CODE_TAKEN, too
 from engine.kernel.offers.ledger import Transition
 from engine.model.errors import NotFound
 from engine.model.offers.event import offer_event
-from engine.model.offers.hold import Balance, BalanceKey, Hold, leaves_room
+from engine.model.offers.hold import Balance, BalanceKey, Hold, OfferKey, OfferUses, leaves_room
 from engine.model.outcome import OutcomeRow
 from engine.store.connection.bulk import insert_many
 from engine.store.offers import balances, caps, codes, entries, outbox
@@ -222,6 +222,19 @@ async def redeemed_share(
     )
     row = (await connection.execute(query)).one()
     return int(row[0] or 0), row[1]
+
+
+async def uses_by_offer(connection: AsyncConnection, merchant_id: int, *, since: int) -> dict[OfferKey, OfferUses]:
+    """Return how offers were used by the holds since a time."""
+    c = holds.c
+    redeemed = func.sum(case((c.state == "redeemed", 1), else_=0))
+    query = (
+        select(c.placement, c.offer, func.count(), redeemed, func.sum(c.spent - c.returned))
+        .where(c.merchant_id == merchant_id, c.id >= first_hold_id(since))
+        .group_by(c.placement, c.offer)
+    )
+    rows = await connection.execute(query)
+    return {OfferKey(row[0], row[1]): OfferUses(row[2], int(row[3]), int(row[4])) for row in rows}
 
 
 def first_hold_id(now: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.model.documents.offer import OfferBudget
+from engine.model.timestamps import ms_of
 from engine.offers.budgets import BudgetBalance, SpendingHistory
 from engine.offers.burn_down import BurnDown
 from rules.language.codes import decimals_of
@@ -34,7 +35,8 @@ async def course_of(frame: Frame, row: BudgetBalance) -> Course:
     measure = _measure(budget, show, by_uses=spending.by_uses)
     if spending.course is not None:
         chart = burn_down_chart(spending.course, measure, show=show)
-        return Course(chart, forecast_text(spending.course, show), _pace_text(spending.course, measure), "Left")
+        text = _left_at_end(spending.course, budget, measure, show) or forecast_text(spending.course, show)
+        return Course(chart, text, _pace_text(spending.course, measure), "Left")
     cap = None if budget.scope == "customer" else budget.uses if spending.by_uses else budget.amount
     chart = spent_by_day(spending.days, measure, last=show.now // DAY, cap=cap, show=show)
     explained = "What was redeemed, less refunds, by day (UTC)." + (" The line is the limit of a day." if cap else "")
@@ -50,6 +52,15 @@ def forecast_text(course: BurnDown, show: Show) -> str:
     if course.used_up_at - show.now < SOON:
         return f"At this pace used up {show.ago(course.used_up_at)}, at {show.clock(course.used_up_at)}"
     return f"At this pace used up on {show.day(course.used_up_at)}"
+
+
+def _left_at_end(course: BurnDown, budget: OfferBudget, measure: BudgetMeasure, show: Show) -> str:
+    """Return what a paced budget has left when its time ends; empty without pacing, and where nothing is left then."""
+    end = ms_of(budget.pacing.ends_at) if budget.pacing is not None else None
+    if end is None or end <= show.now:
+        return ""
+    left = round(course.points[-1][1] - course.pace * (end - show.now) / DAY)
+    return f"At this pace {measure.text(left)} is left when its time ends on {show.day(end)}" if left > 0 else ""
 
 
 def _pace_text(course: BurnDown, measure: BudgetMeasure) -> str:

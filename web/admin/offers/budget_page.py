@@ -16,6 +16,7 @@ from engine.model.resource import Resource
 from web.admin.offers.budget_course import course_of
 from web.admin.offers.ledger_page import EntryRow, entries_of
 from web.admin.offers.offer_list import BudgetRow, OfferRow, budget_row, offer_rows
+from web.admin.offers.offer_words import paced_text
 from web.admin.shell import saving
 from web.admin.shell.admission import AnyRequest, typed
 from web.admin.shell.editing import Difference, Refused, no_one_else, store, to_document, version_of
@@ -61,6 +62,7 @@ class BudgetPage:
     offers: Sequence[OfferRow]
     entries: Sequence[EntryRow]
     next: str
+    paced: str = ""
     chart: Spec | None = None
     message: str = ""
     explained: str = ""
@@ -198,9 +200,10 @@ async def _stored(
         saved=saved,
         theirs=theirs,
         glance=budget_row(frame, balance) if balance else None,
-        offers=offer_rows(frame, configuration, balances, budget=stored.id),
+        offers=await offer_rows(frame, configuration, balances, budget=stored.id),
         entries=entries,
         next=f"{address}?before={following}" if following else "",
+        paced=paced_text(stored.document, frame.show),
         chart=course.chart if course else None,
         message=course.message if course else "",
         explained=course.explained if course else "",

@@ -68,10 +68,10 @@ def view_of(
     effect = effect or OfferEffect("", 0, 0, "too_few", None, None, 0, (None, None, None))
     text, kind = VERDICTS[effect.verdict]
     cost, low, high = effect.cost_per_order
-    per_order = show.money(round(cost), currency) if cost is not None else "no extra order"
+    per_order = show.money(round(cost), currency) if cost is not None else "not known, no order was added"
     if low is not None:
-        most = show.money(round(high), currency) if high is not None else "any amount"
-        per_order += f" ({show.money(round(low), currency)} to {most})"
+        least, most = (show.money(None if end is None else round(end), currency) for end in (low, high))
+        per_order += f" (at least {least})" if high is None else f" ({least} to {most})"
     return EffectView(
         name=name,
         base=base,

@@ -10,6 +10,8 @@ from litestar.di import NamedDependency
 
 from engine.configuration.configuration import Configuration
 from engine.kernel.plan import offers_of
+from engine.model.offers.hold import OfferKey, OfferUses
+from engine.model.timestamps import DAY
 from engine.offers.budgets import BudgetBalance
 from web.admin.offers.offer_texts import PLACEMENT
 from web.admin.offers.offer_words import (
@@ -25,16 +27,20 @@ from web.admin.offers.offer_words import (
 from web.admin.shell.frame import Frame
 from web.admin.shell.render import Page
 
+DAYS = 30
+"""How far back uses of offers are counted."""
+
 
 @dataclass(frozen=True)
 class OfferRow:
-    """An offer at a glance."""
+    """An offer at a glance; how often it was redeemed, and what that cost, in the last days."""
 
     href: str
     name: str
-    placement: str
     takes_off: str
     budgets: Sequence[str]
+    redeemed: str
+    cost: str
     state: str
     state_kind: str
 
@@ -56,9 +62,10 @@ class BudgetRow:
 
 @dataclass(frozen=True)
 class OffersPage:
-    """All offers in their order, and all budgets by id; `has_placement`: offers can be added."""
+    """All offers in their order, with uses of the last `days`, and all budgets by id."""
 
     has_placement: bool
+    days: int
     offers: Sequence[OfferRow]
     budgets: Sequence[BudgetRow]
 
@@ -69,17 +76,18 @@ async def offers_page(frame: NamedDependency[Frame]) -> Page:
     configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
     budgets = await frame.engine.budgets.page(frame.merchant.id, now=frame.show.now)
     has_placement = configuration.find("placement", "", PLACEMENT) is not None
-    rows = offer_rows(frame, configuration, budgets)
-    page = OffersPage(has_placement, rows, [budget_row(frame, row) for row in budgets])
+    rows = await offer_rows(frame, configuration, budgets)
+    page = OffersPage(has_placement, DAYS, rows, [budget_row(frame, row) for row in budgets])
     return frame.page("offers/offers.html", page)
 
 
-def offer_rows(
+async def offer_rows(
     frame: Frame, configuration: Configuration, balances: Sequence[BudgetBalance], *, budget: str = ""
 ) -> list[OfferRow]:
     """Return the offers of all placements, or those that a budget pays for."""
     names = {document.id: document.name for document in configuration.documents("budget")}
     used_up = {row.budget.id for row in balances if is_used_up(row)}
+    uses = await frame.engine.budgets.uses(frame.merchant.id, since=frame.show.now - DAYS * DAY)
     rows = []
     for placement in sorted(configuration.placements, key=lambda placement: placement.key):
         candidates = configuration.documents("candidate", placement.key)
@@ -89,13 +97,15 @@ def offer_rows(
             if offer is None or (budget and budget not in offer.budgets):
                 continue
             state, kind = state_of(candidate, offer, frame.show.now, used_up)
+            used = uses.get(OfferKey(placement.key, candidate.id), OfferUses())
             rows.append(
                 OfferRow(
                     href=_address(frame, placement.key, candidate.id),
                     name=candidate.label,
-                    placement=placement.name,
                     takes_off=takes_off(offer, frame.show),
                     budgets=[names.get(id, id) for id in offer.budgets],
+                    redeemed=f"{frame.show.number(used.redeemed)} of {frame.show.number(used.held)}",
+                    cost=frame.show.money(used.cost, offer.currency),
                     state=state,
                     state_kind=kind,
                 )

@@ -7,6 +7,7 @@ from collections.abc import Set
 from engine.kernel.offers.availability import window_reason
 from engine.model.documents.offer import FixedAmount, FreeShipping, Offer, OfferBudget, Percentage
 from engine.model.placement import Candidate
+from engine.model.timestamps import ms_of
 from engine.offers.budgets import BudgetBalance
 from web.admin.shell.forms import number_text
 from web.format import NOTHING, Show
@@ -60,6 +61,13 @@ def amount_text(budget: OfferBudget, show: Show, amount: int, uses: int) -> str:
     """Return what of a budget is spent or held, such as “€22.50 in 5 uses”; uses only where they are limited."""
     text = show.money(amount, budget.currency)
     return text if budget.uses is None else f"{text} in {show.count(uses, 'use')}"
+
+
+def paced_text(budget: OfferBudget, show: Show) -> str:
+    """Return over which time a budget is spread, such as “Nov 1, 2026 to Nov 30, 2026”; empty without pacing."""
+    if budget.pacing is None:
+        return ""
+    return f"{show.day(ms_of(budget.pacing.starts_at))} to {show.day(ms_of(budget.pacing.ends_at))}"
 
 
 def left_text(row: BudgetBalance, show: Show) -> str:
