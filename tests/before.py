@@ -43,6 +43,8 @@ DIFFERENT_EACH_TIME = ("seconds",)
 """The fields of a preview's result that depend on the machine that it ran on: how long the preview took."""
 BY_CUSTOMER = ("low", "high", "refused")
 """The fields of a preview's effect that took all decisions as independent when the fixture was made."""
+BY_AMOUNT = ("earned", "value", "unknown", "bounded")
+"""The fields of a preview's effect that counted purchases instead of revenue when the fixture was made."""
 
 Json = dict[str, Any]
 
@@ -158,9 +160,10 @@ async def try_draft(engine: Engine, *, placement: str, since: int, until: int, w
 
 
 def comparable(result: str) -> str:
-    """Return a preview's result without the fields that differ each time, and without its interval."""
+    """Return a preview's result without the fields that differ each time or were counted otherwise."""
     fields = json.loads(result)
-    fields["effect"] = {name: value for name, value in fields["effect"].items() if name not in BY_CUSTOMER}
+    left_out = BY_CUSTOMER + BY_AMOUNT * (fields["reward"] == "revenue")
+    fields["effect"] = {name: value for name, value in fields["effect"].items() if name not in left_out}
     return json.dumps({name: value for name, value in fields.items() if name not in DIFFERENT_EACH_TIME})
 
 

@@ -203,7 +203,7 @@ class DraftBench:
                 logged.row.id, logged.facts, read_logged(logged.row.answer), logged.row.beliefs_version, logged.bought
             )
             self._by_country[logged.facts.values["geo.country"]].append(seen)
-        self._bought = {logged.row.id: {logged.bought: 1} for logged in log.decisions if logged.bought}
+        self._bought = {logged.row.id: {logged.bought: 1.0} for logged in log.decisions if logged.bought}
         self._expected: dict[tuple[object, ...], float] = {}
 
     def try_on(self, rule: RuleDocument, *, without: str = "") -> Tried:
@@ -220,8 +220,8 @@ class DraftBench:
             redone = comparison.redone(batch, beliefs)
             for case, order in zip(batch, redone.orders, strict=True):
                 totals.moves(case, order)
-            succeeded = [self._bought.get(case.id, {}) for case in batch]
-            totals.weighs(batch, comparison.weighed(batch, redone, beliefs, succeeded), revalued=False)
+            rewards = [self._bought.get(case.id, {}) for case in batch]
+            totals.weighs(batch, comparison.weighed(batch, redone, beliefs, rewards), revalued=False)
         return Tried(rule, effect_of(totals), self._truth(cases, drawn) / self._count)
 
     def touched(self, rule: RuleDocument, comparison: Comparison) -> Iterator[Case]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 import bandits
 from engine.kernel.bounds import Bounds
 from engine.kernel.plan import Plan
+from engine.model.placement import Candidate, Placement
 
 Floats = NDArray[np.float64]
 LARGEST_AMOUNT = 2**53
@@ -32,7 +33,10 @@ def margin_weights(
 ) -> Floats:
     """Return boosts times the margin of a success in minor units, (1, K); `amounts` (K,) are expected in a success."""
     typical = [None] * len(eligible) if amounts is None else amounts.tolist()
-    margins = [margin(plan, values, number, amount) for number, amount in zip(eligible, typical, strict=True)]
+    margins = [
+        margin(plan.placement, plan.candidates[number], values, amount)
+        for number, amount in zip(eligible, typical, strict=True)
+    ]
     return _weights(plan, bounds, eligible, margins)
 
 
@@ -43,15 +47,20 @@ def _weights(plan: Plan, bounds: Bounds, eligible: tuple[int, ...], success_valu
     return np.array([[_boosted(value, boost) for value, boost in pairs]], np.float64)
 
 
-def margin(plan: Plan, values: Mapping[str, Any], number: int, typical: float | None = None) -> float:
+def margin(
+    placement: Placement, candidate: Candidate, values: Mapping[str, Any], typical: float | None = None
+) -> float:
     """Return what the merchant keeps of the cart, or of a `typical` one, after cost and fee, in minor units."""
-    typical = plan.placement.typical_amount if typical is None else typical
+    amount = cart_amount(values, placement.typical_amount if typical is None else typical)
+    fee = amount * candidate.fee_percent / 100 + candidate.fee_fixed
+    return amount * placement.margin_percent / 100 - fee
+
+
+def cart_amount(values: Mapping[str, Any], typical: float) -> float:
+    """Return the cart's total in minor units, or the `typical` one where it is not known."""
     total = values.get("cart.total")
     # A negative or enormous amount would reverse the order of candidates.
-    amount = total if type(total) is int and 0 <= total <= LARGEST_AMOUNT else typical
-    candidate = plan.candidates[number]
-    fee = amount * candidate.fee_percent / 100 + candidate.fee_fixed
-    return amount * plan.placement.margin_percent / 100 - fee
+    return total if type(total) is int and 0 <= total <= LARGEST_AMOUNT else typical
 
 
 def _boosted(value: float, boost: float) -> float:

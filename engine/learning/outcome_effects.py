@@ -155,13 +155,13 @@ def fold(sums: Sums, state: DecisionState, *, sign: int = 1) -> None:
 def _add_credit(sums: Sums, state: DecisionState, candidate: str, counted: bandits.Statistics, sign: int) -> None:
     """Add a candidate's trial and success to its statistics, and to those of the customer."""
     row, learning = state.row, state.learning
-    amounts = _amounts(learning, candidate, state.outcomes) if counted.successes else (0, 0)
+    amount = reported_amount(learning, candidate, state.outcomes) if counted.successes else None
     slot = learning.slot(state.ranking, candidate)
     cell = Cell(row.merchant_id, row.placement, learning.track, row.bucket, candidate, slot, _day(row))
     counts = (sign * int(counted.trials), sign * int(counted.successes))
-    sums.add(STATISTICS, cell, *counts, *(sign * value for value in amounts))
-    if amounts[0] and learning.counts_money:
-        _add_amount(sums, state, candidate, amounts[1], sign)
+    sums.add(STATISTICS, cell, *counts, sign * (amount is not None), sign * (amount or 0))
+    if amount is not None and learning.counts_money:
+        _add_amount(sums, state, candidate, amount, sign)
     sums.add(MINUTES, _minute_cell(row, learning, candidate), *counts, 0)
     if learning.contextual:
         observation = ObservationCell(row.merchant_id, row.placement, learning.track, row.id, candidate)
@@ -292,8 +292,8 @@ def _minute_cell(row: DecisionRow, learning: Learning, candidate: str) -> Minute
     return MinuteCell(row.merchant_id, row.placement, learning.reward, candidate, row.decided_at // MINUTE)
 
 
-def _amounts(learning: Learning, candidate: str, outcomes: Sequence[OutcomeRow]) -> tuple[int, int]:
-    """Return 1 and the amount of a success if it is known in the merchant's currency, otherwise two zeros.
+def reported_amount(learning: Learning, candidate: str, outcomes: Sequence[OutcomeRow]) -> int | None:
+    """Return the amount of a success in minor units if it is known in the merchant's currency.
 
     If several amounts were reported, the last one counts.
     """
@@ -302,9 +302,7 @@ def _amounts(learning: Learning, candidate: str, outcomes: Sequence[OutcomeRow])
         for outcome in outcomes
         if outcome.candidate == candidate and outcome.amount is not None and outcome.type in SUCCESSES
     ]
-    if not priced or priced[-1].currency != learning.currency:
-        return 0, 0
-    return 1, priced[-1].amount or 0
+    return priced[-1].amount if priced and priced[-1].currency == learning.currency else None
 
 
 class CartFacts(msgspec.Struct, frozen=True):

@@ -12,12 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.clock import now_ms
 from engine.kernel.experiments.overlay import held_back
 from engine.kernel.plan import PlanDocument
-from engine.learning.credit_settings import Learning
-from engine.learning.outcome_effects import credit_of, read_answer
+from engine.learning.outcome_effects import read_answer
 from engine.model.experiment import HOLDBACK_ID, NOT_PERSONALIZED
 from engine.model.timestamps import DAY, MINUTE, first_id_of
 from engine.previews.estimation.effect import Effect
 from engine.previews.estimation.forecast import Earned, ForecastOutcome, outcome_of
+from engine.previews.rewards import Valuation
 from engine.store import outcomes, plans
 from engine.store.connection.database import Database
 from engine.store.releases import forecasts
@@ -29,8 +29,8 @@ MOST_DECISIONS = 10_000
 MOST_AT_ONCE = 2_000
 MOST_DUE = 5
 EVERY_MS = DAY // 4
-COUNTED = ("converted", "selected")
-"""Rewards that are held against outcomes. Money is not: a preview weighs it with margins of the draft."""
+
+_values = msgspec.json.Decoder(dict[str, object]).decode
 
 
 class Forecast(NamedTuple):
@@ -78,7 +78,7 @@ class Forecasts:
         text, is_over = "", True
         async with self._database.read() as connection:
             documents = await _documents(connection, row)
-            if row.reward in COUNTED and not effect.refused and documents:
+            if not effect.refused and documents:
                 period = _period(row, documents[-1], await forecasts.next_published_at(connection, row), now)
                 earned = await _earned(connection, row, documents[-1], period)
                 outcome = outcome_of(effect, earned, has_holdback=_keeps_holdback(documents))
@@ -101,11 +101,13 @@ def _forecast(row: ForecastRow) -> Forecast:
 
 async def _documents(connection: AsyncConnection, row: ForecastRow) -> list[PlanDocument]:
     """Return the plan of the version before, if there was one, and that of the version."""
-    rows = [
-        await plans.get(connection, row.merchant_id, row.placement, version)
-        for version in (row.version - 1, row.version)
-    ]
-    return [msgspec.json.decode(plan.document, type=PlanDocument) for plan in rows if plan is not None]
+    both = [await _document(connection, row, version) for version in (row.version - 1, row.version)]
+    return [document for document in both if document is not None]
+
+
+async def _document(connection: AsyncConnection, row: ForecastRow, version: int) -> PlanDocument | None:
+    plan = await plans.get(connection, row.merchant_id, row.placement, version)
+    return msgspec.json.decode(plan.document, type=PlanDocument) if plan is not None else None
 
 
 def _keeps_holdback(documents: Sequence[PlanDocument]) -> bool:
@@ -133,8 +135,8 @@ def _period(row: ForecastRow, document: PlanDocument, next_at: int | None, now: 
 async def _earned(
     connection: AsyncConnection, row: ForecastRow, document: PlanDocument, period: ComparedPeriod
 ) -> list[Earned]:
-    """Return what decisions before and after publishing earned, credited as the version credits."""
-    learning = Learning.of(document.placement)
+    """Return what decisions before and after publishing earned, valued as the version values them."""
+    valuations: dict[int, Valuation] = {}
     earned: list[Earned] = []
     for first, end in ((period.start, period.published_at), (period.published_at, period.end)):
         logged = await forecasts.closed_decisions(
@@ -145,34 +147,40 @@ async def _earned(
             end=first_id_of(end),
             limit=MOST_DECISIONS,
         )
+        for version in {each.plan_version for each in logged} - valuations.keys():
+            then = await _document(connection, row, version)
+            if then is not None:
+                valuations[version] = Valuation(document, then)
         for start in range(0, len(logged), MOST_AT_ONCE):
             part = logged[start : start + MOST_AT_ONCE]
             events = await outcomes.of_decisions(connection, [each.id for each in part])
             is_after = first == period.published_at
             # Reading thousands of answers takes long enough to delay decisions.
-            earned += await asyncio.to_thread(_earned_by_all, part, learning, events, is_after=is_after)
+            earned += await asyncio.to_thread(_earned_by_all, part, valuations, events, is_after=is_after)
     return earned
 
 
 def _earned_by_all(
     rows: Sequence[ClosedRow],
-    learning: Learning,
+    valuations: Mapping[int, Valuation],
     events: Mapping[str, Sequence[outcomes.OutcomeRow]],
     *,
     is_after: bool,
 ) -> list[Earned]:
-    earned = (_earned_by(row, learning, events.get(row.id, []), is_after=is_after) for row in rows)
+    """Return what decisions earned, without those whose plan is no longer kept and without fallbacks."""
+    valued = ((row, valuations[row.plan_version]) for row in rows if row.plan_version in valuations)
+    earned = (_earned_by(row, value, events.get(row.id, []), is_after=is_after) for row, value in valued)
     return [each for each in earned if each is not None]
 
 
 def _earned_by(
-    row: ClosedRow, learning: Learning, events: Sequence[outcomes.OutcomeRow], *, is_after: bool
+    row: ClosedRow, valuation: Valuation, events: Sequence[outcomes.OutcomeRow], *, is_after: bool
 ) -> Earned | None:
     """Return what a decision earned; None for a fallback, which obeys no version."""
     answer = read_answer(row.answer)
     if answer.fallback:
         return None
-    credit = credit_of(learning, answer, events, closed=True)
     is_held = any(each.id == HOLDBACK_ID and each.variant == NOT_PERSONALIZED for each in answer.experiments)
-    reward = float(sum(counted.successes for counted in credit.values()))
+    # Most decisions earn nothing, and reading their facts costs most.
+    reward = sum(valuation.earned(_values(row.facts), answer, events).values()) if events else 0.0
     return Earned(is_after, is_held, row.id if row.customer is None else row.customer, reward)

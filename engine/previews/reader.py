@@ -19,12 +19,12 @@ from engine.kernel.offers.quote import Cart, discount
 from engine.kernel.plan import Plan, PlanDocument
 from engine.kernel.scores import AnyBeliefs
 from engine.learning.active import Active, DecidingPlan, compile_plan
-from engine.learning.credit_settings import Learning
-from engine.learning.outcome_effects import AnswerHead, CandidateId, credit_of
+from engine.learning.outcome_effects import AnswerHead, CandidateId
 from engine.model.facts import UNAVAILABLE, Facts, History
 from engine.model.timestamps import DAY, moment_of
 from engine.previews.estimation.comparison import Case, Comparison, PlanKey, batches, read_logged
 from engine.previews.estimation.totals import Totals, number_of
+from engine.previews.rewards import Valuation
 from engine.store import beliefs as snapshots
 from engine.store import outcomes, plans, previews
 from engine.store.beliefs import Snapshot
@@ -67,9 +67,9 @@ class CaseReader:
         self._database = database
         self._draft = compile_plan(msgspec.json.encode(job.document).decode(), 0)
         self._audience = audience_of(job.audience, self._draft.plan)
-        self._learning = Learning.of(self._draft.plan.placement)
         self._versions: dict[int, Active | None] = {}
         self._comparisons: dict[PlanKey, Comparison] = {}
+        self._valuations: dict[int, Valuation] = {}
         self._place = (job.merchant_id, job.placement)
         self._beliefs_cache = _BeliefsCache(self._place)
 
@@ -139,9 +139,9 @@ class CaseReader:
         # Its window, and not whether something happened: those of which one hears early are not like the others.
         if batch[0].is_over:
             then = self._believed(batch, key)
-            succeeded = [self._succeeded(case, events.get(case.id)) for case in batch]
+            rewards = [self._rewards(case, events.get(case.id)) for case in batch]
             revalued = bounded.before.limits.bounds.values != bounded.draft.limits.bounds.values
-            totals.weighs(batch, comparison.weighed(batch, redone, then, succeeded), revalued=revalued)
+            totals.weighs(batch, comparison.weighed(batch, redone, then, rewards), revalued=revalued)
 
     def _with_offer(self, values: dict[str, object]) -> dict[str, object]:
         """Return facts of then in which only the cart decides whether the offer that is asked about can be had."""
@@ -174,12 +174,12 @@ class CaseReader:
             rows = await self._database.look_up(lambda connection: snapshots.some(connection, *self._place, missing))
             self._beliefs_cache.learn(rows, keep=versions)
 
-    def _succeeded(self, case: Case, events: Sequence[OutcomeRow] | None) -> dict[str, int]:
+    def _rewards(self, case: Case, events: Sequence[OutcomeRow] | None) -> dict[str, float]:
+        """Return what a decision earned, in the draft's reward and by its fees."""
         if not events:
             return {}
         head = AnswerHead([CandidateId(slot.id) for slot in case.logged.ranking], [], False)
-        credit = credit_of(self._learning, head, events, closed=True)
-        return {name: int(total.successes) for name, total in credit.items() if total.successes}
+        return self._valuations[case.plan_key[0]].earned(case.facts.values, head, events)
 
     async def _load(self, version: int) -> Active | None:
         row = await self._database.look_up(lambda connection: plans.get(connection, *self._place, version))
@@ -192,6 +192,7 @@ class CaseReader:
             _, variants = key
             before, draft = (active.of_variants(variants) for active in (then, self._draft))
             comparison = self._comparisons[key] = Comparison(before.plan, draft.plan)
+            self._valuations[key[0]] = Valuation(self._draft.plan.document, then.plan.document)
             self._beliefs_cache.add((DRAFT, variants), draft)
             self._beliefs_cache.add(key, draft if comparison.believe_alike else before)
         return comparison

@@ -84,6 +84,17 @@ async def test_a_rule_taken_away_is_tried_too(engine, merchant, log):
     assert "never given" in result.effect.refused
 
 
+@pytest.mark.parametrize(("reward", "share"), [("revenue", 1.0), ("margin", 0.3)])
+async def test_money_is_counted_in_minor_units(engine, merchant, log, reward, share):
+    """A purchase without a reported amount counts as its cart."""
+    money = msgspec.structs.replace(log.plan.placement, reward=reward, margin_percent=100 * share)
+    result = await tried(engine, merchant, NO_SEPA, money)
+    carts = [decision.facts.values["cart.total"] if decision.bought else 0 for decision in log.decisions]
+    assert (result.reward, result.effect.touched) == (reward, DECISIONS)
+    assert result.effect.earned == pytest.approx(share * sum(carts) / DECISIONS)
+    assert result.effect.low < result.effect.value < result.effect.high
+
+
 async def test_answers_left_empty_are_counted(engine, merchant, log):
     everyone = ["card", "paypal", "klarna", "ideal", "sepa_debit", "apple_pay"]
     result = await tried(engine, merchant, rule({"exclude": everyone}, id="draft", when=IN_GERMANY))

@@ -48,10 +48,20 @@ def test_what_was_expected_stands_beside_what_came():
 
 
 def test_what_cannot_be_judged_says_why():
-    assert cell(outcome=None).mark == "Too early"
+    assert cell(outcome=None, is_final=False).mark == "Too early"
     assert cell(outcome=msgspec.structs.replace(CAME, holds=None)).came == "Too few results so far."
     assert cell(effect=msgspec.structs.replace(EFFECT, refused="too few")).expected.startswith("The preview could not")
-    assert "Forecasts of money" in cell(reward="margin").came
+    assert cell(outcome=None).came == "Not compared with outcomes."
+
+
+@pytest.mark.parametrize("reward", ["revenue", "margin"])
+def test_money_is_written_for_100_decisions(reward):
+    expected = msgspec.structs.replace(EFFECT, value=140.0, low=80.0, high=210.0)
+    came = msgspec.structs.replace(CAME, value=120.0, low=-30.0, high=250.0)
+    said = cell(effect=expected, outcome=came, reward=reward)
+    assert said.expected == "+€80.00 to +€210.00 for each 100 decisions expected"
+    assert said.came.startswith("+€120.00 measured (-€30.00 to +€250.00 for each 100 decisions), against the time")
+    assert said.mark == "As expected"
 
 
 def test_how_often_previews_were_right_is_one_sentence():

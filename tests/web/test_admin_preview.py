@@ -143,3 +143,11 @@ def result(**changes: object) -> Result:
 def test_the_verdict_says_which_way_and_how_far(changes: dict[str, object], said: str):
     show = Show(locale=viewer_locale("en"), timezone="UTC", now=0)
     assert verdict_of(ReportPhrasing(show, "EUR"), result(**changes))[1] == said
+
+
+@pytest.mark.parametrize("reward", ["revenue", "margin"])
+def test_money_is_written_for_100_decisions(reward: str):
+    show = Show(locale=viewer_locale("en"), timezone="UTC", now=0)
+    money = msgspec.structs.replace(result(value=140.0, low=80.0, high=210.0), reward=reward)
+    said = verdict_of(ReportPhrasing(show, "EUR"), money)[1]
+    assert said == f"Would probably raise {reward} by €80.00 to €210.00 for each 100 decisions"

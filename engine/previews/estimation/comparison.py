@@ -14,7 +14,6 @@ from engine.kernel.experiments.evaluated import Variants
 from engine.kernel.kernel import bounds_for
 from engine.kernel.plan import Plan
 from engine.kernel.scores import AnyBeliefs
-from engine.kernel.value import margin
 from engine.model.facts import Facts
 from engine.model.standard_vocabulary import merchant_fields
 from engine.previews.estimation.drawing import Drawing, Places, Request, Room
@@ -136,20 +135,11 @@ class Comparison:
         cases: Sequence[Case],
         redone: Redone,
         beliefs: Sequence[AnyBeliefs],
-        succeeded: Sequence[Mapping[str, int]],
+        rewards: Sequence[Mapping[str, float]],
     ) -> Weighed:
-        """`beliefs` as the plan of then saw them; `succeeded`: successes by candidate."""
-        rewards = [self._rewards(case, won) for case, won in zip(cases, succeeded, strict=True)]
+        """`beliefs` as the plan of then saw them; `rewards` by candidate."""
         before = _drawing(cases[0].bounded.before, cases, beliefs)
         return weigh(_logged(cases, rewards), before, redone.drawing)
-
-    def _rewards(self, case: Case, succeeded: Mapping[str, int]) -> dict[str, float]:
-        """Return the value of each success: 1, or under the reward `margin` the amount less the draft's own fees."""
-        won = {name: float(count) for name, count in succeeded.items() if count}
-        if self.draft.placement.reward != "margin":
-            return won
-        plans = ((self.draft, name) if name in self.draft.index else (self.before, name) for name in won)
-        return {name: won[name] * margin(plan, case.facts.values, plan.index[name]) for plan, name in plans}
 
     def _refused(self, values: Mapping[str, Any]) -> tuple[frozenset[int], ...]:
         plans = (self.draft,) if self._alike else (self.draft, self.before)

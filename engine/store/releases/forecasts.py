@@ -27,10 +27,12 @@ class ForecastRow(NamedTuple):
 
 
 class ClosedRow(NamedTuple):
-    """A decision whose outcomes are all in; `answer` is JSON."""
+    """A decision whose outcomes are all in; `facts` and `answer` are JSON."""
 
     id: str
     customer: str | None
+    plan_version: int
+    facts: str
     answer: str
 
 

@@ -15,7 +15,7 @@ from web.admin.shell.frame import Frame
 from web.charts.candidate_charts import Move, Spec, moves
 from web.format import Show
 
-NOUNS = {"converted": "conversion", "selected": "the share of choices", "margin": "margin"}
+NOUNS = {"converted": "conversion", "selected": "the share of choices", "revenue": "revenue", "margin": "margin"}
 KINDS = {
     "emptied": ("Left empty", "bad"),
     "first": ("Another comes first", "info"),
@@ -26,6 +26,8 @@ KINDS = {
 EXAMPLES_A_KIND = 3
 MOST_RULES = 20
 A_HUNDRED = 100
+MONEY = ("revenue", "margin")
+"""Rewards in minor units of the merchant's currency."""
 
 
 @dataclass(frozen=True)
@@ -122,17 +124,17 @@ class ReportPhrasing(NamedTuple):
     def change(self, reward: str, value: float, *, sign: bool = True) -> str:
         """Format a change in percentage points, or in money for 100 decisions."""
         plus = "+" if sign and value > 0 else ""
-        if reward == "margin":
+        if reward in MONEY:
             return plus + self.show.money(round(A_HUNDRED * value), self.currency)
         points = A_HUNDRED * value
         return plus + self.show.number(points, digits=1 if abs(points) >= 1 else 2)
 
     def between(self, reward: str, low: float, high: float, *, sign: bool, word: str) -> str:
-        unit = "for each 100 decisions" if reward == "margin" else "percentage points"
+        unit = "for each 100 decisions" if reward in MONEY else "percentage points"
         return f"{self.change(reward, low, sign=sign)} {word} {self.change(reward, high, sign=sign)} {unit}"
 
     def level(self, reward: str, value: float) -> str:
-        if reward == "margin":
+        if reward in MONEY:
             return f"{self.show.money(round(value), self.currency)} a decision"
         return self.show.percent(max(0.0, min(1.0, value)))
 

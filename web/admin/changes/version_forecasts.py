@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.previews.estimation.forecast import ForecastOutcome
-from engine.previews.forecasts import COUNTED, Forecast, how_often_right
+from engine.previews.forecasts import Forecast, how_often_right
 from web.admin.changes.preview_report import ReportPhrasing
 from web.admin.shell.frame import Frame
 
@@ -33,9 +33,9 @@ def forecast_cell(frame: Frame, forecast: Forecast) -> ForecastCell:
         return ForecastCell("The preview could not estimate an effect.", "", "", "")
     between = phrasing.between(forecast.reward, expected.low, expected.high, sign=True, word="to")
     text = f"{between} expected"
-    if forecast.reward not in COUNTED:
-        return ForecastCell(text, "Forecasts of money are not compared with outcomes.", "", "")
     outcome = forecast.outcome
+    if outcome is None and forecast.is_final:
+        return ForecastCell(text, "Not compared with outcomes.", "", "")
     if outcome is None or outcome.holds is None:
         return ForecastCell(text, "Too few results so far.", "Too early", "plain")
     mark, kind = ("As expected", "good") if outcome.holds else ("Not as expected", "warn")
