@@ -42,7 +42,7 @@ from web.http.process import tune
 from web.http.rate_limits import RateLimits
 from web.http.request_reading import MOST_BODY_BYTES
 from web.http.security_middleware import SecurityMiddleware
-from web.http.turns import Turns
+from web.http.turns import RequestTurns
 from web.openapi import pages
 
 events = structlog.get_logger()
@@ -62,7 +62,7 @@ def create_app(settings: Settings) -> Litestar:
     async def engine(app: Litestar) -> AsyncIterator[None]:
         app.state.engine = await open_engine(settings, wait_seconds=settings.database_wait_seconds)
         app.state.rate_limits = RateLimits(settings)
-        app.state.turns = Turns()
+        app.state.turns = RequestTurns()
         app.state.hint_limit = HintLimit()
         app.state.openid = provider_of(settings)
         await app.state.engine.start()

@@ -6,19 +6,19 @@ import asyncio
 
 import pytest
 
-from web.http.turns import MOST_IN_A_PASS, Turns
+from web.http.turns import MOST_IN_A_PASS, RequestTurns
 
 pytestmark = pytest.mark.anyio
 BURST = 30
 
 
-async def _begin(turns: Turns, merchant_id: int, begun: list[int]) -> None:
+async def _begin(turns: RequestTurns, merchant_id: int, begun: list[int]) -> None:
     await turns.wait(merchant_id)
     begun.append(merchant_id)
 
 
 async def test_a_request_alone_begins_at_once():
-    turns, begun = Turns(), []
+    turns, begun = RequestTurns(), []
     for merchant_id in (1, 2):
         coroutine = _begin(turns, merchant_id, begun)
         with pytest.raises(StopIteration):
@@ -27,7 +27,7 @@ async def test_a_request_alone_begins_at_once():
 
 
 async def test_a_burst_of_one_merchant_does_not_delay_another():
-    turns, begun = Turns(), []
+    turns, begun = RequestTurns(), []
     burst = [asyncio.create_task(_begin(turns, 1, begun)) for _ in range(BURST)]
     await asyncio.sleep(0)
     assert len(begun) == MOST_IN_A_PASS
@@ -37,7 +37,7 @@ async def test_a_burst_of_one_merchant_does_not_delay_another():
 
 
 async def test_a_request_that_was_given_up_takes_no_turn():
-    turns, begun = Turns(), []
+    turns, begun = RequestTurns(), []
     tasks = [asyncio.create_task(_begin(turns, 1, begun)) for _ in range(BURST)]
     await asyncio.sleep(0)
     for task in tasks[MOST_IN_A_PASS:-1]:

@@ -17,7 +17,7 @@ from engine.model.errors import TooMany
 from engine.settings import Settings
 from web.http.access import access_of, address_of
 from web.http.request_reading import AnyRequest
-from web.http.turns import Turns
+from web.http.turns import RequestTurns
 
 SCOPE = "tap2.rate_limit"
 """Where a request's scope holds the headers that its response gets, whatever becomes of the request."""
@@ -104,7 +104,7 @@ async def admitted(request: AnyRequest, kind: Kind) -> Access:
 async def admit(request: AnyRequest, access: Access, kind: Kind) -> None:
     """Count a decision or outcome before the body is read, and wait for the merchant's turn; raise `TooMany`."""
     admit_more(request, access, kind, 1)
-    turns: Turns = request.app.state.turns
+    turns: RequestTurns = request.app.state.turns
     await turns.wait(access.merchant.id)
 
 

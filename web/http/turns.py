@@ -11,7 +11,7 @@ MOST_IN_A_PASS = 4
 """Requests that begin in one pass of the event loop: about a millisecond of work."""
 
 
-class Turns:
+class RequestTurns:
     """Requests that arrive together begin a few at a time; between these, the event loop reads what has arrived since.
 
     Without turns, a request would wait until all that came before it have been decided. A request that arrives alone
