@@ -44,7 +44,7 @@ class Connections:
                         return status, document
                 except (OSError, EOFError, TimeoutError):
                     self._forget(port)
-            self.sent_again += 1
+                self.sent_again += 1
             await asyncio.sleep(0.05)
 
     async def ask_once(self, path: str, body: Any, key: str) -> Answer:
@@ -110,7 +110,9 @@ class Checkout:
     async def use_up(self, offers: Sequence[str]) -> None:
         """Redeem each offer until it is refused."""
         for offer in offers:
+            self._outcome.attempts += 1
             while hold_id := await self._hold(offer):
+                self._outcome.attempts += 1
                 self._outcome.granted += 1
                 await self._end(hold_id, "redeem")
 

@@ -13,6 +13,7 @@ from engine.decisions.customers import Hasher, UsageLoader
 from engine.decisions.decide import RequestScope, asking_of, facts_of
 from engine.decisions.offer_holds import BudgetReader, code_request, new_hold
 from engine.decisions.recorder import Recorder
+from engine.intake.context import Reading
 from engine.kernel.kernel import limits_for
 from engine.kernel.offers import ledger, stacking
 from engine.kernel.offers.availability import (
@@ -28,7 +29,7 @@ from engine.kernel.offers.quote import Cart, discount
 from engine.kernel.plan import Plan, PlanDocument, offers_of
 from engine.learning.live import Live
 from engine.model.documents.offer import Offer
-from engine.model.errors import Conflict, NotFound
+from engine.model.errors import Conflict, FieldProblem, Invalid, NotFound
 from engine.model.facts import UNAVAILABLE, Facts
 from engine.model.offers.hold import Hold
 from engine.model.outcome import OutcomeRow
@@ -42,6 +43,10 @@ log = structlog.get_logger()
 
 MOST_FORMER_PLANS = 16
 """Plans that were replaced while their offers were held stay decoded: each redemption reads one."""
+CART_AMOUNTS = ("cart.total", "cart.shipping")
+CART_FACTS = ("cart", "cart.currency", *CART_AMOUNTS)
+UNREADABLE = ("ill_formed", "too_large", "no_group")
+"""Notes of facts that were sent and not understood. Decisions go on without them; money is not spent so."""
 OF_CODES = (CODES_USED_UP, NEEDS_CUSTOMER, OWN_CODE_USED)
 """Reasons that do not count for a code that was typed in."""
 
@@ -109,7 +114,10 @@ class Redemptions:
         self._former_plans: dict[tuple[int, str, int], PlanDocument] = {}
 
     async def quote(self, merchant_id: int, request: OfferRequest, *, now: int) -> OfferQuote:
-        """Return what an offer takes off now, by the rules, limits and budgets in force; stores nothing."""
+        """Return what an offer takes off now, by the rules, limits and budgets in force; stores nothing.
+
+        Raise `Invalid` where the cart's amounts or currency cannot be read: what they allow must not be guessed.
+        """
         active = self._live.get(merchant_id, request.placement)
         if active is None:
             raise _no_offer(request)
@@ -120,18 +128,19 @@ class Redemptions:
         if offer_id is None:
             raise _no_offer(request)
         scope = RequestScope(merchant_id, customer or None, request.context, now)
-        facts = await self._facts(plan, scope)
+        reading = plan.intake.read(request.context)
+        _check_cart(plan, reading)
+        facts = await self._facts(plan, scope, reading)
         asking = asking_of(plan, scope, facts.values)
         reason = await self._reason(plan, offer_id, asking, facts, typed)
         amount = discount(plan.offers[offer_id], asking.cart)
         code, own = (typed.code, typed.own) if typed is not None else ("", None)
         return OfferQuote(plan, offer_id, asking, amount, reason, code, own)
 
-    async def _facts(self, plan: Plan, scope: RequestScope) -> Facts:
+    async def _facts(self, plan: Plan, scope: RequestScope, reading: Reading) -> Facts:
         """Return the facts that a decision would be made of."""
-        values, _ = plan.intake.read(scope.context)
         usage = await self._usage.load(scope.merchant_id, scope.customer) if scope.customer else []
-        return facts_of(plan, values, scope, usage, self._weights)
+        return facts_of(plan, reading.values, scope, usage, self._weights)
 
     async def _reason(self, plan: Plan, offer_id: str, asking: Asking, facts: Facts, typed: TypedCode | None) -> str:
         """Return why an offer may not be used; empty where it may."""
@@ -259,6 +268,17 @@ class Redemptions:
                 self._former_plans.pop(next(iter(self._former_plans)))
             self._former_plans[key] = document
         return document
+
+
+def _check_cart(plan: Plan, reading: Reading) -> None:
+    """Raise `Invalid` with what of the cart is no amount or no currency; what is missing is not known."""
+    wrong = [note for note in reading.notes if note.field in CART_FACTS and note.kind in UNREADABLE]
+    problems = [(problem.field, problem.message) for problem in plan.intake.warnings(wrong)]
+    amounts = {name: reading.values.get(name) for name in CART_AMOUNTS}
+    negative = (name for name, amount in amounts.items() if isinstance(amount, int | float) and amount < 0)
+    problems += [(name, "must be a whole number >= 0") for name in negative]
+    if problems:
+        raise Invalid(*(FieldProblem(f"context/{name.replace('.', '/')}", text) for name, text in problems))
 
 
 def _new_transition(quote: OfferQuote) -> Transition:

@@ -263,6 +263,42 @@ def test_a_refusal_names_the_field_and_moves_nothing(shop: Side, path: str, body
     assert shop.client.get("/v1/ledger").json() == before
 
 
+@pytest.mark.parametrize("path", ["validate", "hold"])
+@pytest.mark.parametrize(
+    ("cart", "field"),
+    [
+        ({"total": -1}, "total"),
+        ({"total": 1.5}, "total"),
+        ({"total": "100"}, "total"),
+        ({"total": True}, "total"),
+        ({"total": [5]}, "total"),
+        ({"total": 100, "currency": "EURO"}, "currency"),
+        ({"total": 100, "currency": 978}, "currency"),
+        (5, ""),
+    ],
+    ids=str,
+)
+def test_a_cart_that_cannot_be_read_is_never_held(shop: Side, path: str, cart: Any, field: str):
+    """A decision goes on without it, and would set the most aside that the offer may cost."""
+    answer = shop.client.post(f"/v1/redemptions/{path}", json={"offer_id": "ten", "context": {"cart": cart}})
+    assert (answer.status_code, answer.json()["field"]) == (400, f"context/cart/{field}".rstrip("/"))
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert balance(shop) == (0, 0)
+
+
+def test_a_cart_of_an_unknown_total_holds_the_maximum(shop: Side):
+    held = shop.client.post("/v1/redemptions/hold", json={"offer_id": "ten", "context": {"cart": {"total": None}}})
+    assert (held.status_code, held.json()["held"]) == (201, 2000)
+
+
+def test_a_free_order_leaves_nothing_to_refund(shop: Side):
+    hold_id = show(shop)["offers"][0]["hold_id"]
+    assert redeem(shop, hold_id, cart={"total": 0}).json()["discount"] == 0
+    answer = shop.client.post(f"/v1/redemptions/{hold_id}/refund", json={"amount": 1})
+    assert (answer.status_code, answer.json()["field"]) == (400, "amount")
+    assert "nothing is left" in answer.json()["detail"]
+
+
 def test_an_order_is_refunded_at_most_once(shop: Side):
     hold_id = show(shop)["offers"][0]["hold_id"]
     redeem(shop, hold_id)

@@ -87,6 +87,8 @@ def refund(hold: Hold, *, amount: int) -> Transition:
     """
     _require(hold, "redeemed")
     left = hold.cart_total - hold.refunded
+    if left <= 0:
+        raise invalid("amount", "nothing is left of the order to refund")
     if not 0 < amount <= left:
         raise invalid("amount", f"must be from 1 to {left}, what is left of the order")
     refunded = hold.refunded + amount
