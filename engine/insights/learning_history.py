@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bandits.evidence.calibration import WeekCalibration, calibrations
 from bandits.evidence.change import changes
 from bandits.evidence.delay import EDGES
 from engine.clock import now_ms
@@ -68,6 +69,8 @@ class VersionRow(NamedTuple):
 class Insight(NamedTuple):
     """`arrivals` are (milliseconds since the decision, share of successes known by then); `known` is of all customers
     together; `regret` is what an answer's first place loses by trying others than the best, in successes.
+
+    `calibration` compares what a policy that learns from facts predicted with what came, by week.
     """
 
     placement: Placement
@@ -82,6 +85,7 @@ class Insight(NamedTuple):
     groups: list[BucketEvidence]
     regret: float | None
     versions: list[VersionRow]
+    calibration: list[WeekCalibration]
 
 
 class Insights:
@@ -118,7 +122,14 @@ class Insights:
             ],
             regret=regret(active),
             versions=[VersionRow(*version) for version in versions],
+            calibration=_calibration(active),
         )
+
+
+def _calibration(active: Active) -> list[WeekCalibration]:
+    snapshot = active.snapshots.get("")
+    state = snapshot.knowledge.contextual if snapshot is not None else None
+    return calibrations(state.residuals) if state is not None and active.plan.encoding is not None else []
 
 
 def regret(active: Active) -> float | None:

@@ -6,6 +6,8 @@ import itertools
 
 import pytest
 
+from bandits.evidence.calibration import calibrations
+from bandits.evidence.residuals import ExpectedSuccesses, Residuals
 from tests.serving import Server, Side
 from tests.web.people import Person, person_of
 
@@ -110,6 +112,27 @@ def test_the_page_says_in_words_what_was_learned(side: Side, person: Person) -> 
     assert "One whose family is fruit starts at about" in page
     assert "estimated from Apples, Cherries." in page
     assert "Any other new candidate starts at about" in page
+
+
+def test_the_learning_page_compares_predictions_with_results(
+    side: Side, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert person.send("/admin/placements/new", **FORM).status_code == 303
+    side.client.post("/v1/placements/banner/candidates", json={"id": "one", "label": "Spring"})
+    answer = side.client.post("/v1/personalize/decisions", json={"placement": "banner"}).json()
+    outcome = {"event_id": "e", "decision_id": answer["decision_id"], "type": "converted", "candidate_id": "one"}
+    side.client.post("/v1/personalize/feedback", json=outcome)
+    page = "/admin/placements/banner/learning"
+    assert "Whether predictions come true" not in person.get(page)
+    sums = {day: ExpectedSuccesses(100, 40.0, 20.0, 16.0, 0.5) for day in range(90, 97)}
+    weeks = calibrations(Residuals({"one": sums}, judged=97))
+    monkeypatch.setattr("engine.insights.learning_history._calibration", lambda active: weeks)
+    text = person.get(page)
+    assert "2 of 2 predictions differ from results by more than noise." in text
+    assert text.count("Predicted too low") == 2
+    assert "140 (20.0%)" in text
+    assert "280 (40.0%)" in text
+    assert person.get(f"{page}/calibration.csv").splitlines()[1].startswith("90,")
 
 
 def test_a_placement_that_does_not_learn_from_facts_says_nothing_of_them(person: Person) -> None:

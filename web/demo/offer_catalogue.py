@@ -102,5 +102,5 @@ def budgets(now: int) -> tuple[OfferBudget, ...]:
     pacing = Pacing(starts_at=rfc3339(now), ends_at=rfc3339(now + CAMPAIGN_DAYS * DAY))
     return (
         OfferBudget(id="loyalty", name="Loyalty campaign", currency=CURRENCY, amount=600_000, pacing=pacing),
-        OfferBudget(id="shipping", name="Free shipping per day", currency=CURRENCY, amount=50_000, period="day"),
+        OfferBudget(id="shipping", name="Free shipping per day", currency=CURRENCY, amount=20_000, period="day"),
     )

@@ -18,6 +18,7 @@ from engine.model.errors import NotFound
 from engine.model.placement import Contextual, Thompson
 from engine.model.timestamps import DAY, MINUTE
 from web.admin.candidates.candidate_list import positions_of
+from web.admin.placements.placement_calibration import CalibrationView, calibration_view
 from web.admin.placements.placement_form import CREDITS
 from web.admin.placements.placement_page import MEASURES
 from web.admin.shell.csv_file import csv_file
@@ -79,6 +80,7 @@ class LearningPage:
     history_chart: Spec | None
     arrivals_chart: Spec
     learns: bool
+    calibration: CalibrationView | None
     versions: Sequence[VersionRow]
 
 
@@ -108,6 +110,7 @@ async def learning_page(frame: NamedDependency[Frame], key: FromPath[str]) -> Pa
         history_chart=history(days, show=frame.show, measure=measure) if _has_several_days(insight) else None,
         arrivals_chart=arrivals(insight.arrivals, show=frame.show),
         learns=isinstance(insight.placement.policy, Thompson | Contextual),
+        calibration=calibration_view(insight, frame.show),
         versions=insight.versions,
     )
     return frame.page("placements/placement_learning.html", page)
@@ -304,6 +307,14 @@ def _arrival_table(insight: Insight, _positions: dict[str, int]) -> Rows:
     return [["milliseconds", "share"], *rows]
 
 
+def _calibration_table(insight: Insight, _positions: dict[str, int]) -> Rows:
+    rows: list[list[object]] = [
+        [week.first_day, week.arm, week.sums.trials, week.sums.expected, week.sums.successes, week.is_off]
+        for week in insight.calibration
+    ]
+    return [["first_epoch_day", "candidate", "trials", "expected", "successes", "is_off"], *rows]
+
+
 def _group_table(insight: Insight, _positions: dict[str, int]) -> Rows:
     rows: list[list[object]] = [[group.bucket, group.trials, group.own_share] for group in insight.groups]
     return [["group", "trials", "own_share"], *rows]
@@ -314,6 +325,7 @@ TABLES: dict[str, Callable[[Insight, dict[str, int]], Rows]] = {
     "days": _day_table,
     "arrivals": _arrival_table,
     "groups": _group_table,
+    "calibration": _calibration_table,
 }
 
 

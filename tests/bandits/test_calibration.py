@@ -1,0 +1,66 @@
+"""Alarms about a model whose expectations do not come true, week by week."""
+
+import numpy as np
+import pytest
+
+from bandits.evidence.calibration import calibrations
+from bandits.evidence.residuals import ExpectedSuccesses, Residuals
+
+JUDGED = 100
+
+
+def residuals(random: np.random.Generator, *, rates: dict[str, float], expected: float = 0.2, trials: int = 50):
+    """Return three weeks in which `expected` of the trials of each arm was expected to succeed."""
+    noise = trials * expected * (1 - expected)
+    return Residuals(
+        {
+            arm: {
+                day: ExpectedSuccesses(trials, float(random.binomial(trials, rate)), trials * expected, noise, 0.1)
+                for day in range(JUDGED - 21, JUDGED)
+            }
+            for arm, rate in rates.items()
+        },
+        judged=JUDGED,
+    )
+
+
+def test_weeks_add_up_the_newest_first_all_arms_before_each():
+    weeks = calibrations(residuals(np.random.default_rng(1), rates={"a": 0.2, "b": 0.2}))
+    assert [(week.arm, week.first_day) for week in weeks] == [
+        (arm, day) for day in (93, 86, 79) for arm in ("", "a", "b")
+    ]
+    assert weeks[0].sums.trials == weeks[1].sums.trials + weeks[2].sums.trials == 2 * 7 * 50
+    assert weeks[0].sums.successes == weeks[1].sums.successes + weeks[2].sums.successes
+
+
+def test_a_right_model_rarely_raises_an_alarm():
+    random = np.random.default_rng(2)
+    alarms = [
+        any(week.is_off for week in calibrations(residuals(random, rates={"a": 0.2, "b": 0.2}))) for _ in range(400)
+    ]
+    assert np.mean(alarms) < 0.08
+
+
+def test_a_wrong_expectation_raises_an_alarm_for_its_arm_alone():
+    weeks = calibrations(residuals(np.random.default_rng(3), rates={"a": 0.2, "b": 0.35}))
+    off = {week.arm for week in weeks if week.is_off}
+    assert "b" in off
+    assert "a" not in off
+    assert all(week.z > 0 for week in weeks if week.is_off)
+
+
+def test_a_models_own_doubt_is_no_alarm():
+    sums = ExpectedSuccesses(350, 105.0, 70.0, 56.0, 40.0)
+    assert [week.is_off for week in calibrations(Residuals({"a": {95: sums}}, JUDGED))] == [False, False]
+    certain = sums._replace(doubt=0.0)
+    assert [week.is_off for week in calibrations(Residuals({"a": {95: certain}}, JUDGED))] == [True, True]
+
+
+@pytest.mark.parametrize("day", [JUDGED, JUDGED - 22])
+def test_open_days_and_sums_of_old_ones_are_left_out(day: int):
+    assert calibrations(Residuals({"a": {day: ExpectedSuccesses(100, 20.0, 20.0, 16.0, 0.0)}}, JUDGED)) == []
+
+
+def test_few_trials_tell_nothing():
+    few = ExpectedSuccesses(10, 8.0, 2.0, 1.6, 0.0)
+    assert {week.is_off for week in calibrations(Residuals({"a": {95: few}}, JUDGED))} == {None}
