@@ -21,6 +21,7 @@ from rich.console import Console
 from benchmarks.budgets import run as budgets
 from benchmarks.checks import (
     api,
+    assignment,
     attacks,
     bandits,
     builder,
@@ -78,6 +79,7 @@ TABLE_PAGES = {
 PARTS: dict[str, Callable[[], Figures]] = {
     "crash": crash.figures,
     "api": api.figures,
+    "assignment": assignment.figures,
     "attacks": attacks.figures,
     "bandits": bandits.figures,
     "budgets": budgets.figures,

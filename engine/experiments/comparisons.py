@@ -49,6 +49,14 @@ class MetricComparison(msgspec.Struct, frozen=True):
     is_ready: bool
 
 
+class SizeByMethod(msgspec.Struct, frozen=True):
+    """Units in all variants together that an experiment needs, by its method."""
+
+    fixed: int
+    group_sequential: int
+    sequential: int
+
+
 class GuardrailState(msgspec.Struct, frozen=True):
     """Whether a variant certainly loses more of a metric than is tolerated."""
 
@@ -190,7 +198,7 @@ def size_of(experiment: Experiment, metric: MetricEstimate) -> Size | None:
     return Size(*(math.ceil(units * scale) for units in pair))
 
 
-def units_needed(size: Size, method: Method) -> int:
+def units_needed(size: Size | SizeByMethod, method: Method) -> int:
     """Return the units that a method needs."""
     return {"sequential": size.sequential, "group_sequential": size.group_sequential, "fixed": size.fixed}[method]
 

@@ -11,7 +11,6 @@ from typing import Literal
 
 import msgspec
 
-from bandits.experiments.size import Size
 from engine.experiments.adaptive.allocation import read_shares
 from engine.experiments.adaptive.comparison import (
     MovedTraffic,
@@ -23,6 +22,7 @@ from engine.experiments.adaptive.comparison import (
 from engine.experiments.comparisons import (
     GuardrailState,
     MetricComparison,
+    SizeByMethod,
     VariantTotals,
     compare,
     estimate_of_past,
@@ -135,7 +135,7 @@ class SizeAnswer(msgspec.Struct, frozen=True):
     conversion: float
     units_a_day: float
     enrolled_a_day: float
-    units: Size | None
+    units: SizeByMethod | None
     days: float | None
 
 
@@ -183,7 +183,7 @@ class ExperimentResults:
         size = size_of(experiment, estimate_of_past(conversion)) if experiment.primary == "conversion" else None
         needed = units_needed(size, experiment.method) if size else None
         days = needed / enrolled if needed and enrolled else None
-        return SizeAnswer(conversion, week.units_a_day, enrolled, size, days)
+        return SizeAnswer(conversion, week.units_a_day, enrolled, SizeByMethod(*size) if size else None, days)
 
 
 def in_phase(resource: Resource, phase: int) -> Resource:

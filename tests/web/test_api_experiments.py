@@ -82,6 +82,13 @@ def test_size_follows_from_the_log(side: Side):
     answer = side.client.post(f"{EXPERIMENTS}/size", json=PAYPAL_FIRST)
     assert answer.status_code == 200, answer.text
     assert answer.json()["units_a_day"] == 1.0
+    decision = side.decide("bert")
+    bought = {"event_id": "e1", "decision_id": decision["decision_id"], "type": "converted", "candidate_id": "card"}
+    assert side.client.post("/v1/personalize/feedback", json=bought).status_code == 202
+    answer = side.client.post(f"{EXPERIMENTS}/size", json=PAYPAL_FIRST).json()
+    units = answer["units"]
+    assert units["fixed"] < units["group_sequential"] < units["sequential"]
+    assert answer["days"] == units["sequential"] / answer["enrolled_a_day"]
 
 
 def test_the_log_is_asked_before_the_start(side: Side, server: Server):

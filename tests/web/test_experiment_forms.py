@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bandits.experiments.size import Size
 from engine.configuration.configuration import Configuration
+from engine.experiments.comparisons import SizeByMethod
 from engine.experiments.results import SizeAnswer
 from engine.model.account import Merchant
 from engine.model.errors import Invalid
@@ -271,7 +271,7 @@ def test_audience_of_an_undeclared_fact_says_so() -> None:
     assert view.condition
 
 
-SIZE = Size(10_000, 10_500, 16_000)
+SIZE = SizeByMethod(10_000, 10_500, 16_000)
 
 
 @pytest.mark.parametrize(

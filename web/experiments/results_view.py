@@ -9,11 +9,11 @@ from itertools import groupby
 from typing import NamedTuple
 
 from engine.configuration.configuration import Configuration
-from engine.experiments.comparisons import MetricComparison, has_mismatch
+from engine.experiments.comparisons import GuardrailState, MetricComparison, has_mismatch
 from engine.experiments.log_evidence import units_of_log
 from engine.experiments.results import Results
 from engine.kernel.rule_sentences import labels_of
-from engine.model.experiment import Experiment, Method
+from engine.model.experiment import Experiment, Method, MetricName
 from engine.model.placement import Fixed, Policy, Split
 from engine.model.resource import Resource
 from engine.model.timestamps import DAY
@@ -166,14 +166,18 @@ def _variant(look: Look, number: int) -> VariantRow:
 def _guardrails(look: Look) -> list[GuardrailRow]:
     """Return each guarded metric once, whatever the number of variants."""
     rows = []
-    for metric, states in groupby(look.results.guardrails, key=lambda state: state.metric):
+    for (metric, percent), states in groupby(look.results.guardrails, key=_tolerance):
         each = list(states)
         broken = [name_of(look.document, state.variant) for state in each if state.is_broken]
-        tolerated = look.show.percent(each[0].tolerated_percent / 100)
+        tolerated = look.show.percent(percent / 100)
         whose = name_of(look.document, each[0].variant) if len(each) == 1 else "Each variant"
         detail = f"{', '.join(broken)}: more than {tolerated} lost" if broken else f"{whose}: at most {tolerated} lost"
         rows.append(GuardrailRow(METRICS[metric], detail, bool(broken)))
     return rows
+
+
+def _tolerance(state: GuardrailState) -> tuple[MetricName, float]:
+    return state.metric, state.tolerated_percent
 
 
 def _metric(look: Look, each: MetricComparison) -> MetricRow:
