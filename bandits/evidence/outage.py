@@ -19,8 +19,8 @@ BROKEN = 0.1
 AWAY = 21.0
 """The log-likelihood ratio from which on an arm is away: by chance once in e**21 tries, a thousand million."""
 
-BACK = 3.0
-"""The ratio from which on it is back. An error here costs little: the outage is detected again."""
+BACK = 2.4
+"""The ratio from which on it is back: more than a single success gives. An error costs little: it is detected again."""
 
 PROBES = 0.06
 """The share of each drawn slot that all arms which are away get together."""

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import bandits
-from bandits.evidence.outage import PROBES
+from bandits.evidence.delay import EDGES
+from bandits.evidence.outage import AWAY, PROBES
 from engine.clock import now_ms
 from engine.model.scope import Scope
 from engine.model.timestamps import DAY, MINUTE
@@ -124,6 +125,41 @@ def test_going_on_from_settled_minutes_gives_the_same(instant_curve):
     assert once.watch.away.tolist() == twice.watch.away.tolist() == [True, False]
     assert once.since.tolist() == twice.since.tolist()
     assert 895 <= once.since[0] <= 903
+
+
+def looked_at(second, shown, won, delay_seconds):
+    """The rows of minutes at an instant: outcomes are known that many seconds later, all others are pending."""
+    rows = []
+    for minute in range(second // 60 + 1):
+        inside = slice(minute * 6, min(minute * 6 + 6, second // 10))
+        tried, successes = shown[inside], won[inside]
+        arrived = np.arange(inside.start, inside.start + len(tried)) * 10 + 10 + delay_seconds <= second
+        known = int(successes[arrived].sum())
+        rows.append(MinuteRow("card", minute, known, known, int(tried.sum()) - known))
+    return rows
+
+
+def test_late_outcomes_delay_an_outage_by_their_delay_alone():
+    """Nobody reports failures, and successes come two minutes late: the first 40 tries tell nothing."""
+    usual, began = np.array([0.36]), 60
+    by_bin = np.zeros(len(EDGES), int)
+    by_bin[bandits.bin_of(2 * MINUTE)] = 1_000
+    curves = Curves(bandits.DelayCurve(by_bin.tolist(), window_ms=60 * MINUTE))
+    tries = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        shown = rng.poisson(20 / 6, 70 * 6)
+        won = rng.binomial(shown, np.where(np.arange(70 * 6) < began * 6, 0.36, 0.01))
+        for second in range(50 * 60, 70 * 60, 10):
+            rows = looked_at(second, shown, won, 120)
+            _, state = follow(State.begin(1, 0), ("card",), rows, usual, curves, second * 1_000)
+            if state.watch.away[0]:
+                break
+        assert second >= began * 60 + 120
+        tries.append(shown[began * 6 : second // 10].sum())
+    # No test with so few false alarms needs less on average than AWAY over the information of a try (Lorden, 1971).
+    information = 0.01 * np.log(0.01 / 0.36) + 0.99 * np.log(0.99 / 0.64)
+    assert np.mean(tries) <= 1.1 * (40 + AWAY / information)
 
 
 @pytest.fixture
