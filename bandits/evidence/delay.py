@@ -1,11 +1,14 @@
 """Delay: how much evidence a pending decision of some age is, from the delays of outcomes so far."""
 
+from __future__ import annotations
+
 from bisect import bisect_right
 from collections.abc import Sequence
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
@@ -44,7 +47,7 @@ class DelayCurve:
     reported have the delay of the window. `pending` counts decisions with open windows, and is worth passing if few
     windows have closed. If failures are reported as fast as successes, a pending decision is no evidence; if failures
     are never reported, its weight is the share of successes that arrive by its age. Without data one success and one
-    failure are assumed as the window closes, so that a pending decision is no evidence.
+    failure are assumed as the window closes, so that a pending decision is no evidence. `weights` are those at EDGES.
 
     Raises ValueError unless `window_ms` is positive.
     """
@@ -60,23 +63,20 @@ class DelayCurve:
         if window_ms <= 0:
             raise ValueError(f"window_ms must be positive: {window_ms}")
         self._window = window_ms
-        prior = _PRIOR_SUCCESSES * _log_uniform(window_ms)
-        self._success_share = _share_arrived(_successes_by_age(successes, pending), prior)
-        failed = _padded(failures)
-        for row in pending:
-            # Of pending decisions, count as failures only the share whose success would have arrived by now.
-            failed[row.delay] += row.failures * (self._success_share[row.age] if row.delay == NOT_YET else 1.0)
-        self._failure_share = (failed.cumsum() - failed) / (failed.sum() + 1)
-        self._least = np.maximum.accumulate(_weight(self._success_share, self._failure_share))
+        observed = successes_by_age(successes, pending)
+        total = float(observed.sum())
+        arrived = share_arrived(observed, window_ms) * (total / (total + 1))
+        self.weights: Floats = failure_weights(arrived, share_failed(failures, pending, arrived))
+
+    def weighed(self, weights: Floats) -> DelayCurve:
+        """Return a curve for the same window with other weights at the edges of the bins, which never fall."""
+        curve = copy(self)
+        curve.weights = weights
+        return curve
 
     def share(self, age_ms: float) -> float:
         """Return the weight at an age: it never falls as the age grows, and is 1 from the end of the window on."""
-        if age_ms >= self._window:
-            return 1.0
-        succeeded = np.interp(age_ms, _EDGES, self._success_share)
-        failed = np.interp(age_ms, _EDGES, self._failure_share)
-        # Within a bin the weight is monotone, so the maximum over the edges before it is enough.
-        return float(max(_weight(succeeded, failed), self._least[bin_of(int(age_ms))]))
+        return 1.0 if age_ms >= self._window else float(np.interp(age_ms, _EDGES, self.weights))
 
     def share_since(self, oldest_ms: float, span_ms: float) -> float:
         """Return the weight of decisions made evenly over a span of time, the first of them at that age.
@@ -95,46 +95,57 @@ _OBSERVABLE = np.tri(len(EDGES) + 1, len(EDGES), -1)
 """1 where decisions of an age (row) are old enough to show a delay (column): only delays in earlier bins."""
 
 
-def _share_arrived(successes: Floats, prior: Floats) -> Floats:
+def successes_by_age(closed: Sequence[float], pending: Sequence[PendingCount]) -> Floats:
+    """Return successes (ages, bins) that could be seen, the last row those of closed decisions."""
+    counts = np.zeros(_OBSERVABLE.shape)
+    counts[_CLOSED] = padded(closed)
+    for row in pending:
+        counts[row.age, row.delay] += row.successes
+    return counts * _OBSERVABLE
+
+
+def share_arrived(successes: Floats, window_ms: int) -> Floats:
     """Return the share of successes that arrive by the lower edge of each bin, from `successes` (ages, bins) so far.
 
     Of recent decisions only quick successes are known. So each bin is judged by the decisions that are old enough: by
     the share of the successes up to the end of the bin that arrived in it. The product of the complements, from the
     last bin down, is the product-limit estimate for right-truncated times (Lynden-Bell, 1971; Woodroofe, 1985;
     Lagakos, Barraj and De Gruttola, 1988). It does not depend on the rate of success, which changes while a bandit
-    learns. Bins beyond the greatest age follow the prior. One more success is assumed to arrive last of all.
+    learns. Bins beyond the greatest age follow the prior.
     """
-    observed = successes * _OBSERVABLE
-    in_bin = observed.sum(axis=0) + prior
-    up_to_bin = (observed.cumsum(axis=1) * _OBSERVABLE).sum(axis=0) + prior.cumsum()
+    prior = _PRIOR_SUCCESSES * log_uniform(window_ms)
+    in_bin = successes.sum(axis=0) + prior
+    up_to_bin = (successes.cumsum(axis=1) * _OBSERVABLE).sum(axis=0) + prior.cumsum()
     share: Floats = np.cumprod(np.maximum(1 - in_bin / up_to_bin, 0.0)[::-1])[::-1]
-    return share * float(observed.sum() / (observed.sum() + 1))
+    return share
 
 
-def _successes_by_age(closed: Sequence[float], pending: Sequence[PendingCount]) -> Floats:
-    counts = np.zeros(_OBSERVABLE.shape)
-    counts[_CLOSED] = _padded(closed)
+def share_failed(failures: Sequence[float], pending: Sequence[PendingCount], arrived: Floats) -> Floats:
+    """Return the share of failures that are reported by the lower edge of each bin."""
+    failed = padded(failures)
     for row in pending:
-        counts[row.age, row.delay] += row.successes
-    return counts
+        # Of pending decisions, count as failures only the share whose success would have arrived by now.
+        failed[row.delay] += row.failures * (arrived[row.age] if row.delay == NOT_YET else 1.0)
+    share: Floats = (failed.cumsum() - failed) / (failed.sum() + 1)
+    return share
 
 
-def _log_uniform(window_ms: int) -> Floats:
+def log_uniform(window_ms: int) -> Floats:
     """Return the probability of each bin if each doubling of the delay, up to the window, is equally likely."""
     by_edge = np.log1p(np.minimum(_EDGES, window_ms) / SECOND) / np.log1p(window_ms / SECOND)
     return np.diff(by_edge, append=1.0)
 
 
-def _weight(success_share: ArrayLike, failure_share: ArrayLike) -> Floats:
-    """Return the weight of a pending decision, given the shares of successes and failures that would have arrived.
+def failure_weights(arrived: Floats, failed: Floats) -> Floats:
+    """Return the weights of pending decisions at the edges, from the shares of successes and failures known by then.
 
-    Successes to failures still to come are as (1 - success_share) * rate to (1 - failure_share) * (1 - rate): the
-    same ratio as after one trial that could have succeeded with the returned probability only.
+    Successes to failures still to come are as (1 - arrived) * rate to (1 - failed) * (1 - rate): the same ratio as
+    after one trial that could have succeeded with the returned probability only. `arrived` may have rows.
     """
-    difference, outstanding = np.subtract(success_share, failure_share), np.subtract(1.0, failure_share)
-    return np.clip(difference / outstanding, 0.0, 1.0)
+    weights = np.clip((arrived - failed) / (1.0 - failed), 0.0, 1.0)
+    return np.maximum.accumulate(weights, axis=-1)
 
 
-def _padded(counts: Sequence[float]) -> Floats:
+def padded(counts: Sequence[float]) -> Floats:
     """Return a count for every bin."""
     return np.array([*counts, *[0] * (len(EDGES) - len(counts))], np.float64)

@@ -200,6 +200,8 @@ def delay_curves(fit: Fit, placement: Placement) -> Curves:
         name: Delays(
             _by_bin((bin, won) for other, bin, won in fit.arrivals if other == name),
             fit.candidates_pending.get(name, ()),
+            fit.settled.get(name, (0, 0)),
+            _by_bin(fit.unresolved.get(name, ())),
         )
         for name in names
     }

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 import msgspec
 import numpy as np
 
 import bandits
-from bandits.evidence.delay import ENOUGH
+from bandits.evidence.delay import ENOUGH, bin_of
 from engine.learning.pending_delays import PendingCounts, read_pending_counts
 from engine.learning.slot_reader import needs_slots, read_slot_evidence
 from engine.model.placement import Placement
 from engine.model.scope import Scope
-from engine.model.timestamps import DAY
-from engine.statistics.evidence import DayRow, Fit
+from engine.model.timestamps import DAY, MINUTE
+from engine.statistics.evidence import DayRow, Fit, PendingRow, pending_step
 from engine.statistics.slots import examination_of
 from engine.store import fits, folds
 from engine.store.connection.database import Database
@@ -37,9 +38,16 @@ async def fit_placement(database: Database, merchant_id: int, placement: Placeme
         few = sum(successes for _, successes, _ in delays) < ENOUGH
         pending = await read_pending_counts(connection, merchant_id, placement, now) if few else PendingCounts()
         arrivals = await folds.arrival_counts(connection, scope)
+        pending_rows = await folds.waiting_trials(connection, scope, bucket=None)
         last = await fits.get(connection, scope) or Fit()
     fit = await asyncio.to_thread(fit_from, buckets, customers, slots, delays, pending)
-    fit = msgspec.structs.replace(fit, arrivals=tuple(arrivals))
+    step = pending_step(placement.window_minutes) * MINUTE
+    fit = msgspec.structs.replace(
+        fit,
+        arrivals=tuple(arrivals),
+        settled=settled_by_candidate(slots),
+        unresolved=unresolved_by_age(pending_rows, step, now),
+    )
     if needs_slots(placement):
         evidence = await read_slot_evidence(database, merchant_id, placement, last.slots, now)
         examination = () if placement.learns_choices else examination_of(evidence)
@@ -66,6 +74,24 @@ def fit_from(
         pending=pending.common,
         candidates_pending=dict(pending.by_candidate),
     )
+
+
+def settled_by_candidate(rows: Sequence[DayRow]) -> dict[str, tuple[int, int]]:
+    """Return (trials, successes) of each candidate."""
+    sums: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for row in rows:
+        sums[row.candidate][0] += row.trials
+        sums[row.candidate][1] += row.successes
+    return {name: (trials, successes) for name, (trials, successes) in sorted(sums.items())}
+
+
+def unresolved_by_age(rows: Sequence[PendingRow], step_ms: int, now: int) -> dict[str, tuple[tuple[int, int], ...]]:
+    """Return the (bin of age, trials) of each candidate, from rows of steps; the middle of a step counts."""
+    counts: defaultdict[str, Counter[int]] = defaultdict(Counter)
+    for row in rows:
+        oldest = max(0, now - row.minute * MINUTE)
+        counts[row.candidate][bin_of(oldest - min(step_ms, oldest) // 2)] += row.trials
+    return {name: tuple(sorted(own.items())) for name, own in sorted(counts.items())}
 
 
 def _strength(rows: Sequence[SiblingRow]) -> float | None:

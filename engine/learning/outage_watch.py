@@ -67,5 +67,6 @@ class OutageWatch:
         for row in rows:
             trials, successes = counts.get(row.candidate, (0, 0))
             counts[row.candidate] = trials + row.trials, successes + row.successes
-        self._usual, self._curves = usual_rates(self._ids, counts), delay_curves(fit, self._placement)
+        self._usual = usual_rates(self._ids, counts)
+        self._curves = await asyncio.to_thread(delay_curves, fit, self._placement)
         self._usual_read_at = now

@@ -31,7 +31,8 @@ class Fit(msgspec.Struct, frozen=True):
     Strengths are the trials that the level above weighs as much as. `examination` is the probability that each slot
     is examined, `delays` are (bin, successes, failures) of closed decisions, and `pending` counts of open ones, if
     few have closed. `arrivals` are (candidate, bin, successes) of closed decisions, and `candidates_pending` counts of
-    open ones by candidate. `slots` is what a sample says of slots.
+    open ones by candidate. By candidate, `settled` are (trials, successes) with an outcome, and `unresolved` are
+    (bin of age, trials) without. `slots` is what a sample says of slots.
     """
 
     bucket_strength: float = 10.0
@@ -41,6 +42,8 @@ class Fit(msgspec.Struct, frozen=True):
     pending: tuple[PendingCount, ...] = msgspec.field(name="young", default=())
     arrivals: tuple[tuple[str, int, int], ...] = ()
     candidates_pending: dict[str, tuple[PendingCount, ...]] = {}
+    settled: dict[str, tuple[int, int]] = {}
+    unresolved: dict[str, tuple[tuple[int, int], ...]] = {}
     slots: SlotEvidence = SlotEvidence()
 
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from bandits import effective_trials
 from bandits.evidence.candidate_delays import Delays, curves_by_candidate, fit_strength
 from bandits.evidence.delay import EDGES, NOT_YET, DelayCurve, PendingCount, bin_of
 
@@ -37,9 +38,52 @@ def test_candidates_that_are_alike_share_their_delays():
     assert curves_by_candidate(alike, window_ms=WEEK)["new"].share(DAY) > 0.9
 
 
-def test_of_one_without_successes_silence_tells_less():
-    few = curves_by_candidate({"a": Delays(in_bin_of(5 * MINUTE, 300)), "b": Delays()}, window_ms=WEEK)
-    assert few["b"].share(DAY) < 0.6
+def silent(age_ms, trials, **other):
+    return Delays(unresolved=in_bin_of(age_ms, trials), **other)
+
+
+@pytest.mark.parametrize("trials", [100, 1_000, 10_000])
+def test_silence_without_successes_counts_as_few_failures_however_long(trials):
+    quick = Delays(in_bin_of(5 * MINUTE, 300), settled=(3_000, 300))
+    curve = curves_by_candidate({"a": quick, "b": silent(DAY // 2, trials)}, window_ms=WEEK)["b"]
+    assert trials * curve.share(DAY // 2) < 60
+    assert curve.share(WEEK) == 1.0
+
+
+def test_silence_is_failure_where_many_others_are_quick():
+    quick = {name: Delays(spread(5 * MINUTE, 100, seed), settled=(1_000, 100)) for seed, name in enumerate("cdefgh")}
+    few = {"a": Delays(in_bin_of(5 * MINUTE, 300), settled=(3_000, 300)), "b": silent(DAY // 2, 200)}
+    counted = [
+        200 * curves_by_candidate(delays, window_ms=WEEK)["b"].share(DAY // 2) for delays in (few, {**few, **quick})
+    ]
+    assert counted[1] > 2 * counted[0]
+
+
+def test_silent_trials_of_a_candidate_with_known_delays_are_failures():
+    settled = Delays(spread(5 * MINUTE, 300), settled=(3_000, 300), unresolved=in_bin_of(DAY, 1_000))
+    curve = curves_by_candidate({"a": settled, "b": Delays(spread(DAY, 100))}, window_ms=WEEK)["a"]
+    assert curve.share(DAY) > 0.97
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_rate_of_a_late_candidate_is_found_while_its_outcomes_come(seed):
+    """Five days of trials, delays of two days: what the curve says of the rate is near the truth, and not below."""
+    rng, rate, trials = np.random.default_rng(seed), 0.12, 4_000
+    ages = rng.uniform(0, 5 * DAY, trials)
+    delays = np.where(rng.random(trials) < rate, 2 * DAY * np.exp(0.5 * rng.normal(size=trials)), np.inf)
+    seen = delays < ages
+    unresolved = np.bincount([bin_of(int(age)) for age in ages[~seen]], minlength=len(EDGES))
+    pending = [
+        PendingCount(bin_of(int(age)), bin_of(int(delay)), 1, 0)
+        for age, delay in zip(ages[seen], delays[seen], strict=True)
+    ]
+    late = Delays((), pending, settled=(seen.sum(), seen.sum()), unresolved=unresolved)
+    quick = Delays(in_bin_of(5 * MINUTE, 400), settled=(4_000, 400))
+    curve = curves_by_candidate({"a": quick, "b": late}, window_ms=WEEK)["b"]
+    tried = [[seen.sum(), *np.ones(trials - seen.sum())]]
+    won = [[seen.sum(), *np.zeros(trials - seen.sum())]]
+    weights = [1.0, *(curve.share(age) for age in ages[~seen])]
+    assert seen.sum() / effective_trials(tried, won, weights)[0] == pytest.approx(rate, rel=0.25)
 
 
 def test_open_decisions_tell_of_late_candidates():

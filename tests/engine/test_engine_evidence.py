@@ -275,3 +275,16 @@ async def test_a_slow_candidate_is_judged_by_its_own_delays(empty_shop):
 def test_where_delays_by_candidate_are_missing_all_have_one_curve():
     fit = Fit(delays=((5, 500, 0),), arrivals=(("card", 5, 10),))
     assert delay_curves(fit, placement()).by_candidate == {}
+
+
+async def test_a_fit_counts_trials_with_and_without_an_outcome(shop):
+    answer = await shop.decide()
+    first = order(answer.decision)[0]
+    await shop.report(answer, "converted", first)
+    for _ in range(3):
+        await shop.decide()
+    fit = await fit_placement(shop.engine.database, shop.id, placement(), now_ms() + 10 * MINUTE)
+    assert fit.settled[first] == (1, 1)
+    for name in METHODS:
+        ((age, count),) = fit.unresolved[name]
+        assert (count, abs(age - bin_of(10 * MINUTE)) <= 1) == (3, True)
