@@ -15,6 +15,7 @@ from bandits.drawing.slots import hashes_of
 from bandits.evidence.positions import (
     ENOUGH,
     Impressions,
+    PositionCurve,
     position_effects,
     position_sums,
     slot_chances,
@@ -76,11 +77,13 @@ class Learner:
     world: World
     identified: bool = True
     weights: Floats = field(init=False)
+    curve: PositionCurve = field(init=False)
 
     def __post_init__(self) -> None:
         count, buckets = self.world.count, len(self.world.rates)
         self.tried, self.won = np.zeros((2, buckets, count, count))
         self.sums, self.visits, self.weights = np.zeros((count, count - 1, 8)), 0, np.ones(count)
+        self.curve = PositionCurve.nothing(count)
 
     def evidence(self, bucket: int) -> tuple[Floats, Floats]:
         tried, won = self.tried[bucket], self.won[bucket]
@@ -101,13 +104,17 @@ class Learner:
         slots = np.broadcast_to(np.arange(orders.shape[1]), orders.shape)
         np.add.at(self.tried[bucket], (orders[tried], slots[tried]), 1)
         np.add.at(self.won[bucket], (orders[won], slots[won]), 1)
-        names, success = orders[tried], won[tried].astype(float)
-        self.sums += position_sums(Impressions(names, slots[tried], success, chances[names]), self.world.count)
         self.visits += len(orders)
+        if self.world.patience is None:
+            self.curve = self.curve.after(slots[won], chances[orders[won]])
+        else:
+            names, success = orders[tried], won[tried].astype(float)
+            self.sums += position_sums(Impressions(names, slots[tried], success, chances[names]), self.world.count)
 
     def fit(self) -> None:
         if self.identified and self.visits >= ENOUGH:
-            self.weights = np.minimum(position_effects(self.sums).weights, 1.0)
+            effects = position_effects(self.sums) if self.world.patience else self.curve.effects()
+            self.weights = np.minimum(effects.weights, 1.0)
         elif self.world.patience is None:
             self.weights = bandits.estimate_weights(self.tried.sum(axis=0), self.won.sum(axis=0))
 

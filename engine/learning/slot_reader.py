@@ -113,6 +113,7 @@ class _Sample:
             chances[np.array([indices[name] for name in names], np.intp)],
             row.stratum if is_choice else None,
             _favourite(facts.history, ranking),
+            has_all_tried=settings.credit == "position",
         )
 
     def _beliefs_of(self, active: DecidingPlan, version: int) -> AnyBeliefs:

@@ -11,7 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 import bandits
-from bandits.evidence.positions import ENOUGH, SUMS, Impressions, choice_effects, position_effects, position_sums
+from bandits.evidence.positions import (
+    ENOUGH,
+    SUMS,
+    Impressions,
+    PositionCurve,
+    choice_effects,
+    position_effects,
+    position_sums,
+)
 
 Floats = NDArray[np.float64]
 
@@ -32,7 +40,8 @@ class SlotEvidence(msgspec.Struct, frozen=True):
     `decisions` is their number, `read_to` the id before which all were considered, `day` the epoch day to which older
     ones have faded. `steps` are the sums of `position_sums` by cell, a list for each slot but the last. A cell is a
     candidate; for choices, also its stratum and whether it is the customer's favourite. `tried`
-    are trials by bucket, candidate and slot, of all buckets under "".
+    are trials by bucket, candidate and slot, of all buckets under "". Where every slot counts as tried, there are no
+    steps but a `curve`: rows of the precision of a `PositionCurve`, each with its pull at the end.
     """
 
     decisions: float = 0.0
@@ -40,6 +49,7 @@ class SlotEvidence(msgspec.Struct, frozen=True):
     day: int = 0
     steps: dict[str, list[list[float]]] = {}
     tried: dict[str, dict[str, list[float]]] = {}
+    curve: list[list[float]] = []
 
     @property
     def is_enough(self) -> bool:
@@ -58,7 +68,7 @@ class SlotObservation(NamedTuple):
 
     `chances` (n, S) are those with which each of the n candidates would have got each slot. With a
     `stratum` the decision is a choice, `favourite` what the customer has chosen most, and `names` who was chosen or, if
-    none was, all.
+    none was, all. With `has_all_tried`, the decision counts as a trial of every slot.
     """
 
     bucket: str
@@ -68,6 +78,7 @@ class SlotObservation(NamedTuple):
     chances: Floats
     stratum: str | None = None
     favourite: str = ""
+    has_all_tried: bool = False
 
 
 def faded(evidence: SlotEvidence, day: int) -> SlotEvidence:
@@ -84,6 +95,7 @@ def faded(evidence: SlotEvidence, day: int) -> SlotEvidence:
             bucket: {name: [share * value for value in tried] for name, tried in by_name.items()}
             for bucket, by_name in evidence.tried.items()
         },
+        [[share * value for value in row] for row in evidence.curve],
     )
 
 
@@ -92,13 +104,47 @@ def with_observations(
 ) -> SlotEvidence:
     """Return the evidence on an epoch day with more decisions of the sample."""
     before = faded(evidence, day)
+    if not observations:
+        return msgspec.structs.replace(before, read_to=read_to)
+    # The decisions of a sample are credited alike.
+    is_curve = observations[0].has_all_tried
+    continues = before.curve if is_curve else before.steps
     return SlotEvidence(
-        round(before.decisions + len(observations), 4),
+        # Evidence that was gathered for another credit does not count.
+        round((before.decisions if continues else 0.0) + len(observations), 4),
         read_to,
         before.day,
-        _added_steps(before.steps, observations),
+        {} if is_curve else _added_steps(before.steps, observations),
         _added_trials(before.tried, observations),
+        _added_curve(before.curve, observations) if is_curve else [],
     )
+
+
+def _added_curve(rows: list[list[float]], observations: Sequence[SlotObservation]) -> list[list[float]]:
+    """Return the curve with the successes of decisions; their slots from `MOST_SLOTS` on count as one."""
+    width = min(MOST_SLOTS, max(len(rows) + 1, *(seen.chances.shape[1] for seen in observations)))
+    slots: list[int] = []
+    chances = [np.zeros((0, width))]
+    for seen in observations:
+        won = [number for number, success in enumerate(seen.successes) if success]
+        slots += [min(seen.slots[number], width - 1) for number in won]
+        chances.append(_narrowed(seen.chances[won], width))
+    curve = _curve(rows, width).after(np.array(slots, np.intp), np.concatenate(chances))
+    return [[round(value, 6) for value in (*row, end)] for row, end in zip(*map(np.ndarray.tolist, curve), strict=True)]
+
+
+def _narrowed(chances: Floats, width: int) -> Floats:
+    """Return chances (n, width): of more slots, the last is one of all from there on."""
+    first, rest = chances[:, : width - 1], chances[:, width - 1 :].sum(axis=1)
+    return np.column_stack((first, np.zeros((len(chances), width - 1 - first.shape[1])), rest))
+
+
+def _curve(rows: Sequence[Sequence[float]], slots: int) -> PositionCurve:
+    curve, count = PositionCurve.nothing(slots), len(rows)
+    if rows:
+        both = np.array(rows)
+        curve.precision[:count, :count], curve.pull[:count] = both[:, :-1], both[:, -1]
+    return curve
 
 
 def _added_steps(
@@ -164,9 +210,11 @@ def _sum(first: Sequence[float], second: Sequence[float]) -> list[float]:
 def examination_of(evidence: SlotEvidence) -> tuple[float, ...]:
     """Return the probability that each slot is examined, relative to the first; empty while decisions are few."""
     sums = _sums(evidence)
-    if not evidence.is_enough or not sums.shape[1]:
+    if not evidence.is_enough or not (evidence.curve or sums.shape[1]):
         return ()
-    return tuple(round(min(weight, 1.0), 4) for weight in position_effects(sums).weights.tolist())
+    curve = _curve(evidence.curve, len(evidence.curve) + 1)
+    effects = curve.effects() if evidence.curve else position_effects(sums)
+    return tuple(round(min(weight, 1.0), 4) for weight in effects.weights.tolist())
 
 
 def effects_of(evidence: SlotEvidence) -> SlotEffects | None:

@@ -5,7 +5,8 @@ import pytest
 
 import bandits
 from bandits import Candidates, Requests, Slots
-from bandits.evidence.positions import Impressions, position_effects, position_sums, slot_chances
+from bandits.drawing.slots import hashes_of
+from bandits.evidence.positions import Impressions, PositionCurve, position_effects, position_sums, slot_chances
 from benchmarks.checks.positions import RATES, WEIGHTS, World, play
 
 SEEN = np.array([1.0, 0.6, 0.4, 0.3])
@@ -39,6 +40,47 @@ def impressions_of(visits, *, favourite=0.0, seed=0):
         slots = np.broadcast_to(np.arange(COUNT), orders.shape)
         parts.append(Impressions(orders.ravel(), slots.ravel(), won.ravel().astype(float), chances[orders.ravel()]))
     return Impressions(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+
+
+def curve_of(impressions, start=None):
+    won = impressions.success > 0
+    curve = PositionCurve.nothing(impressions.chances.shape[1]) if start is None else start
+    return curve.after(impressions.slot[won], impressions.chances[won])
+
+
+@pytest.mark.parametrize("favourite", [0.0, 1.0])
+def test_successes_alone_tell_slots_from_candidates(favourite):
+    effects = curve_of(impressions_of(10_000, favourite=favourite)).effects()
+    assert effects.weights == pytest.approx(SEEN, rel=0.1)
+    assert ((effects.low < SEEN) | (SEEN == 1)).all()
+    assert ((effects.high > SEEN) | (SEEN == 1)).all()
+    assert (effects.high[1:] / effects.low[1:] < 1.5).all()
+
+
+def test_a_curve_in_batches_is_about_that_of_the_whole_log():
+    impressions, curve = impressions_of(1_000, favourite=1.0), None
+    for rows in np.array_split(np.random.default_rng(4).permutation(len(impressions.slot)), 200):
+        curve = curve_of(Impressions(*(values[rows] for values in impressions)), curve)
+    assert curve.effects().weights == pytest.approx(curve_of(impressions).effects().weights, rel=0.02)
+
+
+def test_a_curve_without_successes_is_flat():
+    nothing = PositionCurve.nothing(3).after(np.zeros(0, np.intp), np.zeros((0, 3)))
+    assert nothing.effects().weights.tolist() == [1.0, 1.0, 1.0]
+    assert PositionCurve.nothing(1).effects().weights.tolist() == [1.0]
+    # What the chances rule out says nothing.
+    impossible = PositionCurve.nothing(2).after(np.array([1]), np.array([[1.0, 0.0]]))
+    assert impossible.effects().weights.tolist() == [1.0, 1.0]
+
+
+def test_unlikely_fillings_keep_their_share_of_the_chances():
+    """With many candidates nearly all fillings are unlikely; without them the worst would lose a third."""
+    ids = [f"arm {number:02}" for number in range(30)]
+    draws = bandits.make_draws(ids, [bandits.Evidence(300.0, 30.0 + number) for number in range(30)], seed=1)
+    candidates = bandits.Candidates(draws.rates[None], draws.means[None], hashes_of(ids), 0.01)
+    chances = slot_chances(candidates, Slots(30, 3), Requests.of("any"))
+    assert chances.sum(axis=1) == pytest.approx(np.ones(30), abs=0.01)
+    assert chances.sum(axis=0) == pytest.approx(np.ones(30), abs=0.01)
 
 
 @pytest.mark.parametrize("favourite", [0.0, 1.0])

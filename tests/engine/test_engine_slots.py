@@ -42,13 +42,13 @@ pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
 EVEN = np.full((2, 2), 0.5)
 
 
-def observed(decisions, *, seen=0.5, bucket="", seed=0):
+def observed(decisions, *, seen=0.5, bucket="", seed=0, has_all_tried=False):
     """Two candidates in random order, of whom the second slot's is seen less often."""
     rng = np.random.default_rng(seed)
     for _ in range(decisions):
         names = ["card", "ideal"] if rng.random() < 0.5 else ["ideal", "card"]
         won = rng.random(2) < [0.4, 0.4 * seen]
-        yield SlotObservation(bucket, names, [0, 1], won.astype(float).tolist(), EVEN)
+        yield SlotObservation(bucket, names, [0, 1], won.astype(float).tolist(), EVEN, has_all_tried=has_all_tried)
 
 
 async def test_closed_decisions_are_sampled_once_with_their_chances(empty_shop):
@@ -66,10 +66,11 @@ async def test_closed_decisions_are_sampled_once_with_their_chances(empty_shop):
         assert fit.slots.decisions == 12
     tried = fit.slots.tried[""]
     assert sum(map(sum, tried.values())) == 12 * len(METHODS)
-    first = np.array([steps[0] for steps in fit.slots.steps.values()]).sum(axis=0)
-    # The successes of both slots count, by weights between 0 and 1.
-    assert 0 < first[2] < 6
-    assert 0 < first[3] < 6
+    assert fit.slots.steps == {}
+    precision = np.array(fit.slots.curve)[:, :-1]
+    assert len(precision) == len(METHODS) - 1
+    # A success tells at most as much as a throw of a coin.
+    assert 0 < precision[0, 0] <= 12 / 4
 
 
 async def test_a_cascade_counts_those_down_to_the_choice(empty_shop):
@@ -101,10 +102,11 @@ def test_slots_are_sampled_where_their_weights_count(changes, needed):
     assert needs_slots(placement(**{"credit": "choice"} | changes)) is needed
 
 
-def test_weights_come_from_chances_once_there_are_enough():
-    few = with_observations(SlotEvidence(), list(observed(ENOUGH - 1)), "dec_1", TODAY)
+@pytest.mark.parametrize("whole", [True, False])
+def test_weights_come_from_chances_once_there_are_enough(whole):
+    few = with_observations(SlotEvidence(), list(observed(ENOUGH - 1, has_all_tried=whole)), "dec_1", TODAY)
     assert examination_of(few) == ()
-    many = with_observations(few, list(observed(9_000, seed=1)), "dec_2", TODAY)
+    many = with_observations(few, list(observed(9_000, seed=1, has_all_tried=whole)), "dec_2", TODAY)
     assert examination_of(many) == (1.0, pytest.approx(0.5, abs=0.06))
     assert many.read_to == "dec_2"
 
@@ -163,6 +165,29 @@ async def test_a_decision_whose_plan_is_gone_says_nothing(empty_shop, monkeypatc
     fit = await fit_placement(shop.engine.database, shop.id, settings, later)
     assert fit.slots.decisions == 0
     assert fit.slots.read_to
+
+
+def test_evidence_of_another_credit_does_not_count():
+    steps = with_observations(SlotEvidence(), list(observed(ENOUGH)), "dec_1", TODAY)
+    curve = with_observations(steps, list(observed(10, has_all_tried=True)), "dec_2", TODAY)
+    assert (curve.decisions, curve.steps, examination_of(curve)) == (10, {}, ())
+    assert with_observations(curve, list(observed(10)), "dec_3", TODAY).curve == []
+
+
+def test_a_sample_that_says_nothing_changes_nothing():
+    evidence = with_observations(SlotEvidence(), list(observed(10, has_all_tried=True)), "dec_1", TODAY)
+    again = with_observations(evidence, [], "dec_2", TODAY)
+    assert again == msgspec.structs.replace(evidence, read_to="dec_2")
+
+
+def test_a_curve_fades_and_grows_with_the_slots():
+    evidence = with_observations(SlotEvidence(), list(observed(2_000, has_all_tried=True)), "dec_1", TODAY)
+    half = faded(evidence, TODAY + 30)
+    assert np.array(half.curve) == pytest.approx(np.array(evidence.curve) / 2)
+    far = SlotObservation("", ["card"], [30], [1.0], np.full((1, 40), 0.025), has_all_tried=True)
+    wide = with_observations(evidence, [far], "dec_2", TODAY)
+    assert np.shape(wide.curve) == (MOST_SLOTS - 1, MOST_SLOTS)
+    assert examination_of(wide)[:2] == (1.0, pytest.approx(0.5, abs=0.1))
 
 
 def test_slots_far_down_count_as_the_last():
