@@ -198,18 +198,19 @@ def _add_bought(sums: Sums, state: DecisionState, sign: int) -> None:
 def purchase_of(outcomes: Sequence[OutcomeRow], currency: str) -> tuple[int, int]:
     """Return whether there was a purchase that was not wholly refunded (1 or 0), and its amount in minor units.
 
-    The last amount counts, less refunds; amounts in another currency than the merchant's count as 0.
+    The last amount counts, less refunds in its currency; amounts in another currency than the merchant's count as 0.
     """
     purchases = [outcome for outcome in outcomes if outcome.type == "converted"]
     if not purchases:
         return 0, 0
     refunds = [outcome for outcome in outcomes if outcome.type == "refunded"]
-    priced = [outcome.amount or 0 for outcome in purchases if outcome.currency == currency]
-    amount = priced[-1] if priced else 0
     if any(refund.amount is None for refund in refunds):
         return 0, 0
-    rest = amount - sum(refund.amount or 0 for refund in refunds if refund.currency == currency)
-    return (0, 0) if refunds and rest <= 0 else (1, max(0, rest))
+    last = ([outcome for outcome in purchases if outcome.currency == currency] or purchases)[-1]
+    rest = (last.amount or 0) - sum(refund.amount or 0 for refund in refunds if refund.currency == last.currency)
+    if refunds and rest <= 0:
+        return 0, 0
+    return 1, max(0, rest) if last.currency == currency else 0
 
 
 def unit_of_row(row: DecisionRow, unit: Unit) -> str | None:

@@ -1,7 +1,8 @@
 """What offers add: customers who saw an offer beside held-back customers who would have seen it.
 
-A decision about a held-back customer logs the offers that would have been shown (`WITHHELD`). A customer counts from
-the first decision on in which an offer was shown or withheld, with all purchases that later ones led to too.
+A decision about a held-back customer logs the offers that would have been shown (`WITHHELD`). A customer counts for
+the offers of the first answer that showed or withheld any, with all purchases from then on. Later answers differ
+between the groups: who redeemed an offer may be shown another one instead, and held-back customers redeem none.
 """
 
 from __future__ import annotations
@@ -201,13 +202,14 @@ class OfferGroups(NamedTuple):
 
 
 def group_by_offer(answers: Iterable[CustomerAnswer], offers: Sequence[str]) -> dict[str, OfferGroups]:
-    """Add up what customers bought from the first time on that each offer was shown to them or withheld."""
+    """Add up what customers bought from their first answer with offers on, for each offer of that answer."""
     sums: dict[str, Mapping[bool, dict[str, list[Any]]]] = {offer: {True: {}, False: {}} for offer in offers}
-    seen: dict[tuple[bool, str], set[str]] = {}
+    first: dict[tuple[bool, str], Sequence[str]] = {}
     for answer in answers:
-        own = seen.setdefault((answer.is_held_back, answer.customer), set())
-        own.update(offer for offer in answer.offers if offer in sums)
-        for offer in own:
+        customer = (answer.is_held_back, answer.customer)
+        if answer.offers:
+            first.setdefault(customer, [offer for offer in answer.offers if offer in sums])
+        for offer in first.get(customer, ()):
             total = sums[offer][answer.is_held_back].setdefault(answer.customer, [0, 0.0, 0])
             total[0] += answer.orders
             total[1] += answer.margin

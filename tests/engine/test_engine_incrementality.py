@@ -25,6 +25,15 @@ def answer(customer: str, *offers: str, held: bool = False, orders: int = 0, mar
     return CustomerAnswer(customer, held, offers, orders, margin, cost)
 
 
+def test_what_is_shown_instead_of_a_redeemed_offer_is_compared_with_nobody():
+    """Who redeemed an offer may see the next; held-back customers redeem none, so they would never see it."""
+    answers = [answer("a", "ten", orders=1, margin=90.0, cost=10), answer("a", "next", orders=1, margin=80.0, cost=20)]
+    answers += [answer("b", "ten", held=True), answer("b", "ten", held=True)]
+    groups = group_by_offer(answers, ["ten", "next"])
+    assert (groups["ten"].shown.orders.tolist(), groups["ten"].cost, groups["ten"].held_back.size) == ([2], 30, 1)
+    assert (groups["next"].shown.size, groups["next"].held_back.size) == (0, 0)
+
+
 def test_purchases_count_from_the_first_time_an_offer_is_shown():
     answers = [
         answer("a", orders=1, margin=100.0),
@@ -33,6 +42,7 @@ def test_purchases_count_from_the_first_time_an_offer_is_shown():
         answer("b", "ten", held=True),
         answer("b", held=True, orders=1, margin=100.0),
         answer("c", "gone", orders=1, margin=1.0),
+        answer("c", "new", orders=1, margin=1.0),
     ]
     groups = group_by_offer(answers, ["ten", "new"])
     held_back, seen, cost = groups["ten"]

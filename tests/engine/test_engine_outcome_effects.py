@@ -15,6 +15,7 @@ from engine.learning.outcome_effects import (
     changes_credit,
     counting,
     fold,
+    purchase_of,
     read_answer,
 )
 from engine.model.placement import Contextual, Fixed
@@ -368,3 +369,19 @@ def test_amounts_of_zero_are_known_amounts():
 
 def test_the_amount_of_another_candidate_does_not_count():
     assert amounts(outcome("converted", 2), outcome("selected", 3, candidate="paypal", amount=900)) == (0, 0)
+
+
+FOREIGN = outcome("converted", 1, amount=900, currency="USD")
+
+
+@pytest.mark.parametrize(("outcomes", "bought"), [
+    ((FOREIGN,), (1, 0)),
+    ((FOREIGN, outcome("refunded", 2, amount=400, currency="USD")), (1, 0)),
+    ((FOREIGN, outcome("refunded", 2, amount=900, currency="USD")), (0, 0)),
+    ((outcome("converted", 1, amount=900), outcome("refunded", 2, amount=400)), (1, 500)),
+    ((outcome("converted", 1, amount=900), outcome("refunded", 2, amount=900)), (0, 0)),
+    ((outcome("converted", 1), outcome("refunded", 2, amount=400)), (0, 0)),
+    ((outcome("converted", 1, amount=900), outcome("refunded", 2)), (0, 0)),
+])  # fmt: skip
+def test_a_refund_of_a_part_leaves_the_order(outcomes, bought):
+    assert purchase_of(outcomes, "EUR") == bought
