@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import case, delete, func, or_, select, update
+from sqlalchemy import Select, bindparam, case, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.kernel.offers.ledger import Transition
@@ -104,9 +105,18 @@ async def without_free(
 
 async def used_by(connection: AsyncConnection, merchant_id: int, placement: str, customer: str) -> set[str]:
     """Return the offers whose own code a customer has used."""
+    values = {"merchant": merchant_id, "placement": placement, "customer": customer}
+    return set((await connection.execute(_used_by(), values)).scalars())
+
+
+@cache
+def _used_by() -> Select[Any]:
+    """Return the query, which each decision about offers with codes of customers makes."""
     table = offer_codes.c
-    query = select(table.offer).where(table.merchant_id == merchant_id, table.placement == placement)
-    return set((await connection.execute(query.where(table.customer == customer, table.state == "used"))).scalars())
+    return select(table.offer).where(
+        *(table.merchant_id == bindparam("merchant"), table.placement == bindparam("placement")),
+        *(table.customer == bindparam("customer"), table.state == "used"),
+    )
 
 
 async def give(connection: AsyncConnection, transitions: Sequence[Transition], *, now: int) -> dict[str, str]:

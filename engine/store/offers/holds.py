@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, case, func, select, text, update
+from sqlalchemy import ColumnElement, Select, bindparam, case, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.kernel.offers import ledger as rules
@@ -202,12 +203,20 @@ async def last_redeemed(
     connection: AsyncConnection, merchant_id: int, placement: str, customer: str, *, since: int
 ) -> dict[str, int]:
     """Return when a customer last redeemed each offer of a placement after `since`, without what was refunded."""
+    values = {"merchant": merchant_id, "customer": customer, "placement": placement, "since": since}
+    return {row[0]: row[1] for row in await connection.execute(_last_redeemed(), values)}
+
+
+@cache
+def _last_redeemed() -> Select[Any]:
+    """Return the query, which each decision about offers with a cooldown makes: building it takes most of its time."""
     table = holds.c
     query = select(table.offer, func.max(table.redeemed_at)).where(
-        *(table.merchant_id == merchant_id, table.customer == customer, table.placement == placement),
-        *(table.state == "redeemed", table.redeemed_at > since, ~_is_refunded()),
+        *(table.merchant_id == bindparam("merchant"), table.customer == bindparam("customer")),
+        *(table.placement == bindparam("placement"), table.state == "redeemed"),
+        *(table.redeemed_at > bindparam("since"), ~_is_refunded()),
     )
-    return {row[0]: row[1] for row in await connection.execute(query.group_by(table.offer))}
+    return query.group_by(table.offer)
 
 
 async def redeemed_share(
