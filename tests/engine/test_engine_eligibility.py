@@ -210,7 +210,7 @@ def test_only_rules_that_move_the_order_are_named():
 ])  # fmt: skip
 def test_the_margin_is_the_cart_less_cost_and_fee(fees, total, typical, kept):
     of = plan(of=placement(margin_percent=30.0, typical_amount=5_000), candidates=(candidate("card", **fees),))
-    assert margin(of, {"cart.total": total}, 0, typical) == pytest.approx(kept)
+    assert margin(of.placement, of.candidates[0], {"cart.total": total}, typical) == pytest.approx(kept)
 
 
 @pytest.mark.parametrize(("goal", "factor", "weights"), [

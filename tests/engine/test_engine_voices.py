@@ -37,7 +37,7 @@ async def report(shop, customers, bought):
 
 
 async def score(shop):
-    ranking = [(await shop.decide()).decision.ranking[0] for _ in range(12)]
+    ranking = [(await shop.decide()).decision.ranking[0] for _ in range(48)]
     return sum(ranked.score for ranked in ranking) / len(ranking)
 
 
