@@ -170,7 +170,7 @@ def test_a_budget_is_spread_over_a_time_on_its_page(person: Person, side: Side) 
     ("wrong", "reason"),
     [
         ({"paced_until": ""}, "Give both a beginning and an end, or neither"),
-        ({"paced_until": "2026-11-30T00:00"}, "Must be after starts_at, or there is nothing to spread"),
+        ({"paced_until": "2026-11-30T00:00"}, "Must be after the start, or there is nothing to spread"),
         ({"paced_from": "soon"}, "Must be a day and a time"),
         ({"amount": "", "uses": "5"}, "Needs an amount that all customers share"),
     ],

@@ -30,7 +30,7 @@ def problems_of_offer(offer: Offer, budgets: Mapping[str, OfferBudget]) -> Itera
         yield FieldProblem("offer/budgets", "must name a budget with an amount, or the offer could cost any sum")
     if offer.codes != "fixed" and offer.code:
         yield FieldProblem("offer/code", "must be empty where each customer gets another code")
-    yield from _window(offer, "offer", "must be after starts_at, or the offer is never shown")
+    yield from _window(offer, "offer", "must be after the start, or the offer is never shown")
 
 
 def _window(window: Offer | Pacing, field: str, empty: str) -> Iterator[FieldProblem]:
@@ -49,7 +49,7 @@ def problems_of_budget(budget: OfferBudget, before: OfferBudget | None) -> Itera
     if budget.amount is None and budget.uses is None:
         yield FieldProblem("amount", "must be set where uses is not, or nothing is capped")
     if budget.pacing is not None:
-        yield from _window(budget.pacing, "pacing", "must be after starts_at, or there is nothing to spread")
+        yield from _window(budget.pacing, "pacing", "must be after the start, or there is nothing to spread")
         if budget.amount is None or budget.scope != "everybody":
             yield FieldProblem("pacing", "needs an amount that all customers share: uses have no price")
     for name in ("currency", "period", "scope") if before is not None else ():
