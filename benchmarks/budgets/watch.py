@@ -32,14 +32,16 @@ class Reader:
     def __init__(self, url: str, folder: Path) -> None:
         self._url, self._file = url.replace("+asyncpg", ""), folder / "tap2.sqlite"
         self._connection: Any = None
+        self._turn = asyncio.Lock()
 
     async def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """Return the rows of a query."""
         if not self._url:
             return await asyncio.to_thread(self._from_sqlite, statement)
-        if self._connection is None:
-            self._connection = await asyncpg.connect(self._url)
-        return [tuple(row) for row in await self._connection.fetch(statement)]
+        async with self._turn:
+            if self._connection is None:
+                self._connection = await asyncpg.connect(self._url)
+            return [tuple(row) for row in await self._connection.fetch(statement)]
 
     async def number(self, statement: str) -> int:
         """Return the only number of a query."""
