@@ -122,12 +122,11 @@ def _differences(each: Fold, kept: Sums, rebuilt: Sums, since_day: int) -> list[
 
 
 def by_candidate(each: Fold, sums: Sums) -> dict[Any, list[int]]:
-    """Return the sums of a fold; pending trials by candidate, as which candidates share a row changed once."""
-    cells = sums.of[each.name]
+    """Return the sums of a fold, those of pending trials by candidate: earlier versions kept a row for each."""
     if each is not WAITING:
-        return cells
-    by_candidate: dict[Any, list[int]] = {}
-    for cell, (trials,) in cells.items():
+        return sums.of[each.name]
+    apart = Sums()
+    for cell, values in sums.of[each.name].items():
         for key in WaitingCell(*cell).of_each():
-            by_candidate.setdefault(key, [0])[0] += trials
-    return by_candidate
+            apart.add(each, key, *values)
+    return apart.of[each.name]

@@ -238,7 +238,7 @@ def resolution(
 def add_pending(sums: Sums, entries: Iterable[tuple[DecisionRow, Learning, Sequence[str]]]) -> None:
     """Add new decisions without outcomes, with their rankings: the same as `fold` of each, without reading its answer.
 
-    Decisions of a commit are mostly alike: candidates are counted by slot first, and added to the sums once each.
+    Decisions of a commit are mostly alike: minutes are counted first, and added to the sums once for each candidate.
     """
     minutes: Counter[tuple[MinuteCell, str]] = Counter()
     for row, learning, ranking in entries:
