@@ -199,8 +199,9 @@ class _Writer:
     async def _due_refunds(self) -> list[OutcomeRow]:
         """Give back the offers of refunds that are due; return the refunds, dated to their time."""
         delay = REFUND_AFTER // timedelta(milliseconds=1)
-        due = [refund for refund in self._refunds if refund.outcome.occurred_at + delay <= now_ms()]
-        self._refunds = self._refunds[len(due) :]
+        bought_until = now_ms() - delay
+        due = [refund for refund in self._refunds if refund.outcome.occurred_at <= bought_until]
+        self._refunds = [refund for refund in self._refunds if refund.outcome.occurred_at > bought_until]
         rows = []
         for outcome, hold in due:
             occurred_at = outcome.occurred_at + delay
