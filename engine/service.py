@@ -36,7 +36,7 @@ from engine.decisions.offer_holds import BudgetReader
 from engine.decisions.recorder import Recorder
 from engine.decisions.tokens import Tokens
 from engine.decisions.usage import Uses
-from engine.decisions.usage_counter import roll_up
+from engine.decisions.usage_counter import UseCounter
 from engine.experiments.conversions import Conversions
 from engine.experiments.details import ExperimentDetails
 from engine.experiments.experiments import Experiments
@@ -77,8 +77,7 @@ class Engine:
         self.settings = settings
         self.database = database
         self.write_probe = WriteProbe(database)
-        self.hasher = Hasher(customer_key)
-        self.tokens = Tokens(customer_key)
+        self.hasher, self.tokens = Hasher(customer_key), Tokens(customer_key)
         self.live = Live(database)
         self.recorder = Recorder(database, self.live.add_news)
         self.accounts = Accounts(database)
@@ -107,6 +106,7 @@ class Engine:
         self.health = HealthMonitor(database, self.live)
         self.faulty_facts = FaultyFacts(database)
         self.uses = Uses(database)
+        self.use_counter = UseCounter(database)
         self.trials = Trials(self.live)
         self.previews = Previews(database, database_url(settings), self.drafts)
         self.forecasts = Forecasts(database)
@@ -118,10 +118,10 @@ class Engine:
         self.decider = Decider(
             self.live,
             self.recorder,
-            CustomerReaders(usage, BudgetReader(database), self.settled),
+            CustomerReaders(usage, BudgetReader(database), self.settled, weights),
             self.hasher,
+            self.use_counter,
             timeout_seconds=settings.decision_timeout_ms / 1000,
-            weights=weights,
         )
         self.budgets = Budgets(database)
         self.holds = Holds(database)
@@ -181,14 +181,14 @@ class Engine:
 
     async def _count_uses(self) -> None:
         await self.faulty_facts.flush()
-        await roll_up(self.database, now=now_ms())
+        await self.use_counter.flush()
 
-    async def _flush_faults(self) -> None:
+    async def _flush_counts(self) -> None:
         """Write the last counts; the process must stop even if the database is away."""
         try:
-            await self.faulty_facts.flush()
+            await self._count_uses()
         except Exception as error:
-            log.error("counts of faulty facts not written", exc_info=error)
+            log.error("counts of rules and fields not written", exc_info=error)
 
     async def _close_windows(self) -> None:
         await self.recorder.close_due(now_ms())
@@ -213,7 +213,7 @@ class Engine:
         await self.log_questions.stop()
         await self.previews.stop()
         await self.recorder.stop()
-        await self._flush_faults()
+        await self._flush_counts()
         await self.write_probe.stop()
         self.passwords.close()
         await self.database.close()

@@ -14,6 +14,7 @@ from engine.clock import now_ms
 from engine.decisions.customers import Hasher, UsageLoader
 from engine.decisions.offer_holds import BudgetReader, OfferInput, holds_of, transitions_of
 from engine.decisions.recorder import HoldRefused, Overloaded, Recorder
+from engine.decisions.usage_counter import UseCounter
 from engine.intake.context import FactNote
 from engine.kernel.experiments.plans import NOTHING_GIVEN, with_assignments
 from engine.kernel.kernel import answer_to, fall_back
@@ -82,11 +83,15 @@ class RequestScope(NamedTuple):
 
 
 class CustomerReaders(NamedTuple):
-    """Read a customer before a decision: the usage, budgets with holds of offers, and settled variants."""
+    """Read a customer before a decision: the usage, budgets with holds of offers, and settled variants.
+
+    `weights` are those of usage by its age in days.
+    """
 
     usage: UsageLoader
     budgets: BudgetReader
     settled: SettledVariants
+    weights: Sequence[float]
 
 
 class Decider:
@@ -98,16 +103,16 @@ class Decider:
         recorder: Recorder,
         readers: CustomerReaders,
         hasher: Hasher,
+        uses: UseCounter,
         *,
         timeout_seconds: float,
-        weights: Sequence[float],
     ) -> None:
         self._live = live
         self._recorder = recorder
-        self._usage, self._budgets, self._settled = readers
+        self._usage, self._budgets, self._settled, self._weights = readers
         self._hasher = hasher
+        self._uses = uses
         self._timeout = timeout_seconds
-        self._weights = weights
 
     async def decide(
         self, merchant_id: int, placements: Sequence[str], customer_id: str | None, context: Mapping[str, Any]
@@ -147,8 +152,9 @@ class Decider:
                     ranking = [candidate.id for candidate in answer.decision.ranking]
                     writes.append(self._recorder.append(row, ranking, learning, self._exposures(answer, row)))
                     answers.append(answer)
-                for write in writes:
+                for answer, write in zip(answers, writes, strict=True):
                     await write
+                    self._count(answer, request)
                 return answers
         except Exception as error:
             log.error("fell back", placements=[active.plan.placement.key for active in actives], exc_info=error)
@@ -205,6 +211,7 @@ class Decider:
                 offer, reason = error.refusal
                 refused |= {offer: reason} if reason else {}
                 continue
+            self._count(answer, request)
             held = [transition.hold for transition in transitions]
             return HeldAnswer(answer, [hold._replace(code=codes.get(hold.id, hold.code)) for hold in held])
         raise RuntimeError("the budgets changed with every attempt to hold")
@@ -293,7 +300,11 @@ class Decider:
             self._recorder.replace(log_row(answer, merchant_id, "", now, closes=False))
         except Overloaded:
             log.error("answer not logged", placement=plan.placement.key)
+        self._count(answer, request)
         return answer
+
+    def _count(self, answer: DecisionAnswer, request: RequestScope) -> None:
+        self._uses.count(request.merchant_id, answer.decision, answer.facts, decided_at=request.now)
 
 
 def facts_of(

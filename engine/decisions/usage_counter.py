@@ -1,97 +1,99 @@
-"""Count from the log how often rules fire and fields arrive, by day, outside the path of decisions.
-
-A cursor says how far the log has been counted; counting goes on from it in pieces.
-"""
+"""Count how often rules fire and fields arrive, by day, in memory: the kernel has just evaluated them."""
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-import msgspec
-
+from engine.model.decision import Decision
+from engine.model.facts import Facts
 from engine.model.timestamps import DAY
 from engine.store import rollups
 from engine.store.connection.database import Database
-from engine.store.rollups import FieldCell, LoggedUse, RuleCell, RuleKey
+from engine.store.rollups import FieldCell, RuleCell, RuleKey
 
-PIECE = 1_000
-SETTLED_AFTER_MS = 15_000
-"""Ids have the time of the decision, but reach the log a little later and out of order."""
-
-
-class _SkippedRule(msgspec.Struct, frozen=True):
-    rule: str
-    field: str
+MOST_SETS = 50_000
+"""Sets of rules or fields that are counted between two writes; decisions with others are left out then."""
 
 
-class _UsedRules(msgspec.Struct):
-    """Both lists as JSON text: most answers of a placement have the same lists, which are parsed once."""
+class _EvaluatedRules(NamedTuple):
+    """The rules that fired for a decision, and (rule, missing field) of those that were skipped."""
 
-    rules: msgspec.Raw
-    skipped: msgspec.Raw
-
-
-_read_answer = msgspec.json.Decoder(_UsedRules).decode
-_read_facts = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_read_rules = msgspec.json.Decoder(list[str]).decode
-_read_skipped = msgspec.json.Decoder(list[_SkippedRule]).decode
+    merchant_id: int
+    placement: str
+    day: int
+    fired: tuple[str, ...]
+    skipped: tuple[tuple[str, str], ...]
 
 
-class UseCounts(NamedTuple):
-    """Counts of rules that fired or lacked a field, of fields that arrived, and when each rule fired last."""
-
-    rules: Counter[RuleCell]
-    fields: Counter[FieldCell]
-    last_fired: dict[RuleKey, int]
+class _SentFields(NamedTuple):
+    merchant_id: int
+    day: int
+    names: tuple[str, ...]
 
 
-async def roll_up(database: Database, *, now: int, most_pieces: int = 200) -> int:
-    """Count the decisions logged since the last time; return their number.
+class UseCounter:
+    """Counts in memory, and adds the counts to the database at each `flush`.
 
-    Reading and counting hold up nobody; a piece that another process has counted meanwhile is left to it.
+    Most decisions of a placement have the same sets of rules and fields, which are taken apart once a flush.
     """
-    counted = 0
-    for _ in range(most_pieces):
-        async with database.read() as connection:
-            cursor = await rollups.cursor(connection)
-            rows = await rollups.logged_after(connection, cursor, before=now - SETTLED_AFTER_MS, limit=PIECE)
-        if not rows:
-            break
-        uses = await asyncio.to_thread(count, rows)
-        async with database.write() as connection:
-            if await rollups.move_cursor(connection, cursor, rows[-1].id):
-                await rollups.add(connection, *uses)
-                counted += len(rows)
-        if len(rows) < PIECE:
-            break
-    return counted
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._rules: Counter[_EvaluatedRules] = Counter()
+        self._fields: Counter[_SentFields] = Counter()
+        self._last_fired: dict[_EvaluatedRules, int] = {}
+
+    def count(self, merchant_id: int, decision: Decision, facts: Facts, *, decided_at: int) -> None:
+        """Count one decision; `decided_at` in epoch milliseconds."""
+        day = decided_at // DAY
+        skipped = tuple([(rule.rule, rule.field) for rule in decision.skipped])
+        rules = _EvaluatedRules(merchant_id, decision.placement, day, tuple(decision.rules), skipped)
+        fields = _SentFields(merchant_id, day, tuple(facts.values))
+        if rules in self._rules or len(self._rules) < MOST_SETS:
+            self._rules[rules] += 1
+            self._last_fired[rules] = decided_at
+        if fields in self._fields or len(self._fields) < MOST_SETS:
+            self._fields[fields] += 1
+
+    async def flush(self) -> None:
+        """Add the counts to the database; keep them if that fails."""
+        rules, fields, last_fired = self._rules, self._fields, self._last_fired
+        if not fields:
+            return
+        self._rules, self._fields, self._last_fired = Counter(), Counter(), {}
+        try:
+            async with self._database.write() as connection:
+                await rollups.add(connection, _by_rule(rules), _by_field(fields), _last_by_rule(last_fired))
+        except Exception:
+            self._rules.update(rules)
+            self._fields.update(fields)
+            self._last_fired = last_fired | self._last_fired
+            raise
 
 
-def count(rows: Sequence[LoggedUse]) -> UseCounts:
-    """Return the counts of fields; the field "" counts decisions."""
-    uses = UseCounts(Counter(), Counter(), {})
-    alike: Counter[tuple[int, str, int, bytes, bytes]] = Counter()
-    latest: dict[tuple[int, str, bytes], int] = {}
-    for row in rows:
-        answer, day = _read_answer(row.answer), row.decided_at // DAY
-        uses.fields.update(FieldCell(row.merchant_id, name, day) for name in ("", *_read_facts(row.facts)))
-        rules = bytes(answer.rules)
-        alike[row.merchant_id, row.placement, day, rules, bytes(answer.skipped)] += 1
-        latest[row.merchant_id, row.placement, rules] = row.decided_at
-    for (merchant_id, placement, day, rules, skipped), times in alike.items():
-        for rule, lacked in _verdicts(rules, skipped):
-            uses.rules[RuleCell(merchant_id, placement, rule, day, lacked)] += times
-    for (merchant_id, placement, rules), fired_at in latest.items():
-        for rule in _read_rules(rules):
-            key = RuleKey(merchant_id, placement, rule)
-            uses.last_fired[key] = max(fired_at, uses.last_fired.get(key, 0))
-    return uses
+def _by_rule(sets: Counter[_EvaluatedRules]) -> Counter[RuleCell]:
+    """Return counts by rule that fired, or was skipped for lack of a field."""
+    counts: Counter[RuleCell] = Counter()
+    for (merchant_id, placement, day, fired, skipped), times in sets.items():
+        for rule, lacked in (*((rule, "") for rule in fired), *skipped):
+            counts[RuleCell(merchant_id, placement, rule, day, lacked)] += times
+    return counts
 
 
-def _verdicts(rules: bytes, skipped: bytes) -> Iterable[tuple[str, str]]:
-    """Return (rule, missing field) for each rule that fired, with "", or was skipped."""
-    yield from ((rule, "") for rule in _read_rules(rules))
-    yield from ((rule_skipped.rule, rule_skipped.field) for rule_skipped in _read_skipped(skipped))
+def _by_field(sets: Counter[_SentFields]) -> Counter[FieldCell]:
+    """Return counts by field; those of the field "" are decisions."""
+    counts: Counter[FieldCell] = Counter()
+    for (merchant_id, day, names), times in sets.items():
+        for name in ("", *names):
+            counts[FieldCell(merchant_id, name, day)] += times
+    return counts
+
+
+def _last_by_rule(sets: dict[_EvaluatedRules, int]) -> dict[RuleKey, int]:
+    latest: dict[RuleKey, int] = {}
+    for rules, decided_at in sets.items():
+        for rule in rules.fired:
+            key = RuleKey(rules.merchant_id, rules.placement, rule)
+            latest[key] = max(decided_at, latest.get(key, 0))
+    return latest

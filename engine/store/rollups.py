@@ -1,4 +1,4 @@
-"""Count how often rules fired, fields arrived and candidates came first, and how far the log has been counted."""
+"""Count how often rules fired, fields arrived and candidates came first."""
 
 from __future__ import annotations
 
@@ -12,20 +12,9 @@ from engine.model.timestamps import DAY, MINUTE
 from engine.statistics.share import Share
 from engine.store.connection.bulk import insert_many
 from engine.store.connection.purging import Expired
-from engine.store.tables import decisions, field_days, field_faults, rollup_cursor, rule_days, rule_fired, tallies
+from engine.store.tables import field_days, field_faults, rule_days, rule_fired, tallies
 
 TALLY_COLUMNS = ("merchant_id", "placement", "minute", "candidate", "firsts")
-
-
-class LoggedUse(NamedTuple):
-    """The part of a logged decision that is counted; `facts` and `answer` are JSON texts."""
-
-    id: str
-    merchant_id: int
-    placement: str
-    decided_at: int
-    facts: str
-    answer: str
 
 
 class RuleCell(NamedTuple):
@@ -57,33 +46,6 @@ class Faults(NamedTuple):
 
     times: int
     last_at: int
-
-
-async def cursor(connection: AsyncConnection) -> str:
-    """The id of the last decision that was counted."""
-    return (await connection.execute(select(rollup_cursor.c.id))).scalar() or ""
-
-
-async def move_cursor(connection: AsyncConnection, old: str, new: str) -> bool:
-    """Move the cursor from `old` to `new`; return False where it was not at `old`."""
-    if not old:
-        first = await insert_many(
-            connection, rollup_cursor, ("name", "id"), [("decisions", new)], on_conflict="nothing", returning="id"
-        )
-        return bool(first)
-    moved = await connection.execute(update(rollup_cursor).where(rollup_cursor.c.id == old).values(id=new))
-    return bool(moved.rowcount)
-
-
-async def logged_after(connection: AsyncConnection, id: str, *, before: int, limit: int) -> list[LoggedUse]:
-    """The next decisions of the log, by id, from before an instant."""
-    query = (
-        select(*(decisions.c[name] for name in LoggedUse._fields))
-        .where(decisions.c.id > id, decisions.c.decided_at < before)
-        .order_by(decisions.c.id)
-        .limit(limit)
-    )
-    return [LoggedUse(*row) for row in await connection.execute(query)]
 
 
 async def add(

@@ -59,7 +59,7 @@ STAY = {
     "draft_changes", "drafts", "emergencies",
     "experiment_changes", "experiment_shares", "experiment_sums", "fits", "fold_starts", "forecasts", "holds",
     "identities", "keys", "ledger", "merchants", "offer_codes", "plans",
-    "recovery_codes", "resources", "rollup_cursor", "rule_fired", "second_factors", "statistics", "users",
+    "recovery_codes", "resources", "rule_fired", "second_factors", "statistics", "users",
     "write_probes",
 }  # fmt: skip
 

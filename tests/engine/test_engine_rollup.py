@@ -1,11 +1,10 @@
-"""How often rules fire and fields arrive is counted from the log, each decision once."""
+"""How often rules fire and fields arrive is counted, each decision once."""
 
 from __future__ import annotations
 
 import pytest
 
 from engine.clock import now_ms
-from engine.decisions.usage_counter import SETTLED_AFTER_MS, roll_up
 from engine.model.timestamps import DAY
 from engine.store import rollups
 from tests.factories import rule
@@ -13,9 +12,7 @@ from tests.factories import rule
 pytestmark = pytest.mark.anyio
 
 
-async def counted(shop):
-    now = now_ms() + 2 * SETTLED_AFTER_MS
-    await roll_up(shop.engine.database, now=now)
+async def stored(shop):
     async with shop.engine.database.read() as connection:
         uses = await rollups.rule_uses(connection, shop.id, "payment_methods", since_day=0)
         return (
@@ -23,6 +20,11 @@ async def counted(shop):
             await rollups.field_uses(connection, shop.id, since_day=0),
             await rollups.last_fired(connection, shop.id, "payment_methods"),
         )
+
+
+async def counted(shop):
+    await shop.engine.use_counter.flush()
+    return await stored(shop)
 
 
 async def test_a_rule_is_counted_where_it_fired_and_where_it_lacked_a_field(shop):
@@ -37,7 +39,7 @@ async def test_a_rule_is_counted_where_it_fired_and_where_it_lacked_a_field(shop
     assert now_ms() - last["small"] < DAY
 
 
-async def test_a_decision_is_counted_once_however_often_one_counts(shop):
+async def test_a_decision_is_counted_once_however_often_counts_are_written(shop):
     await shop.decide(cart_total=1)
     await counted(shop)
     await shop.decide(cart_total=1)
@@ -46,6 +48,24 @@ async def test_a_decision_is_counted_once_however_often_one_counts(shop):
     assert fields[""] == 2
 
 
-async def test_what_was_logged_just_now_waits_for_those_that_were_decided_before_it(shop):
-    await shop.decide()
-    assert await roll_up(shop.engine.database, now=now_ms()) == 0
+async def test_counts_wait_while_they_cannot_be_written(shop, monkeypatch):
+    await shop.create("rule", rule({"exclude": ["ideal"]}, when={"<": [{"var": "cart.total"}, 5000]}, id="small"))
+    await shop.decide(cart_total=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(shop.engine.database), "write", broken)
+        with pytest.raises(OSError, match="away"):
+            await shop.engine.use_counter.flush()
+    await shop.decide(cart_total=1)
+    rules, fields, last = await counted(shop)
+    assert (rules, fields[""]) == ({("small", ""): 2}, 2)
+    assert set(last) == {"small"}
+
+
+async def test_a_stop_writes_the_last_counts(shop):
+    await shop.decide(cart_total=1)
+    await shop.engine._flush_counts()
+    assert (await stored(shop))[1][""] == 1
+
+
+def broken(_database):
+    raise OSError("the database is away")

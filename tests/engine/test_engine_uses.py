@@ -6,7 +6,6 @@ import pytest
 
 from engine.clock import now_ms
 from engine.decisions.usage import ENOUGH
-from engine.decisions.usage_counter import SETTLED_AFTER_MS, roll_up
 from engine.model.errors import NotFound
 from engine.model.timestamps import DAY
 from rules import parse_rule
@@ -18,7 +17,7 @@ GERMAN = {"==": [{"var": "geo.country"}, "DE"]}
 
 
 async def count(shop):
-    await roll_up(shop.engine.database, now=now_ms() + 2 * SETTLED_AFTER_MS)
+    await shop.engine.use_counter.flush()
 
 
 async def test_a_rules_days_lacks_and_last_time_are_told(shop):

@@ -7,9 +7,7 @@ from html import unescape
 
 import pytest
 
-from engine.clock import now_ms
 from engine.decisions.usage import ENOUGH
-from engine.decisions.usage_counter import SETTLED_AFTER_MS, roll_up
 from tests.serving import Server, Side
 from tests.web.people import Person, person_of
 
@@ -30,7 +28,7 @@ def person(server: Server, side: Side) -> Person:
     body = {"placement": "payment_methods", "context": {"geo": {"country": "DE"}}}
     for _ in range(ENOUGH):
         assert side.client.post("/v1/personalize/decisions", json=body).status_code == 200
-    server.run(roll_up(server.engine.database, now=now_ms() + 2 * SETTLED_AFTER_MS))
+    server.run(server.engine.use_counter.flush())
     return person_of(server, side)
 
 

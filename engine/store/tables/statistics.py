@@ -191,7 +191,7 @@ beliefs = Table(
     PrimaryKeyConstraint("merchant_id", "placement", "version"),
 )
 
-# How often rules fired (or, by the field that they lacked, were skipped) and fields arrived: counted from the log.
+# How often rules fired (or, by the field that they lacked, were skipped) and fields arrived.
 rule_days = Table(
     "rule_days",
     metadata,
@@ -238,12 +238,4 @@ field_faults = Table(
     Column("last_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("merchant_id", "field", "day"),
     sqlite_with_rowid=False,
-)
-
-# How far the log has been counted.
-rollup_cursor = Table(
-    "rollup_cursor",
-    metadata,
-    Column("name", Text, primary_key=True),
-    Column("id", Text, nullable=False),
 )
