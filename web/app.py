@@ -9,9 +9,7 @@ from typing import Any
 
 import structlog
 from litestar import Litestar, Router
-from litestar.exceptions import HTTPException, ValidationException
 
-from engine.model.errors import EngineError
 from engine.service import open_engine
 from engine.settings import Settings
 from web import admin
@@ -37,6 +35,7 @@ from web.demo.background import demo
 from web.http import logs, problem_details
 from web.http.access import HintLimit
 from web.http.dependencies import DEPENDENCIES
+from web.http.direct_routes import DirectRoutes
 from web.http.openid import provider_of
 from web.http.process import tune
 from web.http.rate_limits import RateLimits
@@ -79,18 +78,13 @@ def create_app(settings: Settings) -> Litestar:
     app = Litestar(
         route_handlers=[api(), Router("/docs", route_handlers=list[Any](pages.handlers)), *admin.routers()],
         lifespan=[engine],
-        exception_handlers={
-            EngineError: problem_details.engine_error,
-            ValidationException: problem_details.invalid_request,
-            HTTPException: problem_details.http_error,
-            Exception: problem_details.unexpected,
-        },
+        exception_handlers={Exception: problem_details.answer_to},
         request_max_body_size=MOST_BODY_BYTES,
         openapi_config=None,
         logging_config=None,
     )
     app.asgi_handler = SecurityMiddleware(
-        app.asgi_handler,
+        DirectRoutes(app.asgi_handler, [*decisions.handlers, *feedback.handlers, *listing.handlers]),
         over_tls=settings.secure_cookies,
         open_to_browsers=OPEN_TO_BROWSERS,
         read_leniently=(*OPEN_TO_BROWSERS, listing.PATH),

@@ -8,7 +8,6 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from litestar import get, post
-from litestar.response.base import ASGIResponse
 from msgspec import Meta
 
 from engine.accounts.accounts import Access
@@ -27,7 +26,7 @@ from web.http.metrics import DECISIONS, FALLBACKS, FAULTY_FACTS
 from web.http.problem_details import Problem, problem_of
 from web.http.rate_limits import admit_more, admitted
 from web.http.request_reading import AnyRequest
-from web.http.responses import JSON, NO_STORE
+from web.http.responses import JsonAnswer
 from web.openapi import examples
 from web.openapi.operation import Answer, Operation, reference
 
@@ -146,7 +145,7 @@ _read_batch = LenientReader(BatchRequest)
         errors=(403, 404),
     ).opt,
 )
-async def decide(request: AnyRequest) -> ASGIResponse:
+async def decide(request: AnyRequest) -> JsonAnswer:
     access = await admitted(request, "decisions")
     view = _view(request, access)
     data, warnings = await _read_decision(request, with_warnings=view.with_warnings)
@@ -179,7 +178,7 @@ async def decide(request: AnyRequest) -> ASGIResponse:
         errors=(403, 404),
     ).opt,
 )
-async def decide_batch(request: AnyRequest) -> ASGIResponse:
+async def decide_batch(request: AnyRequest) -> JsonAnswer:
     access = await admitted(request, "decisions")
     view = _view(request, access)
     data, warnings = await _read_batch(request, with_warnings=view.with_warnings)
@@ -214,7 +213,7 @@ async def decide_batch(request: AnyRequest) -> ASGIResponse:
         errors=(403, 404),
     ).opt,
 )
-async def methods(request: AnyRequest) -> ASGIResponse:
+async def methods(request: AnyRequest) -> JsonAnswer:
     access = await admitted(request, "decisions")
     query, warnings = read_query(request, MethodsQuery.__struct_fields__)
     check_merchant(access, query.get("merchant_id"))
@@ -308,9 +307,9 @@ def count_answers(request: AnyRequest, access: Access, answers: Sequence[Decisio
                 FAULTY_FACTS.labels(kind).inc()
 
 
-def _respond(request: AnyRequest, access: Access, body: bytes, answers: Sequence[DecisionAnswer]) -> ASGIResponse:
+def _respond(request: AnyRequest, access: Access, body: bytes, answers: Sequence[DecisionAnswer]) -> JsonAnswer:
     count_answers(request, access, answers)
-    return ASGIResponse(body=body, media_type=JSON, headers=NO_STORE)
+    return JsonAnswer(body)
 
 
 handlers = [decide, decide_batch, methods]

@@ -82,6 +82,19 @@ def problem_of(error: EngineError) -> Problem:
     return Problem(_type(kind), title, status, error.detail, error.field or "")
 
 
+def answer_to(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Answer any error as a problem document."""
+    match error:
+        case EngineError():
+            return engine_error(request, error)
+        case ValidationException():
+            return invalid_request(request, error)
+        case HTTPException():
+            return http_error(request, error)
+        case _:
+            return unexpected(request, error)
+
+
 def engine_error(_request: Request[Any, Any, Any], error: EngineError) -> Response[bytes]:
     """Answer an error of the engine as its problem."""
     if isinstance(error, Invalid):
