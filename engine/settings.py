@@ -16,7 +16,7 @@ SECRET = frozenset({"customer_key", "database_url", "oidc_client_secret"})
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     host: Annotated[str, Meta(description="The address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Meta(description="The port to listen on.", ge=0, le=65535)] = 8000
-    workers: Annotated[int, Meta(description="Server processes. More than one needs PostgreSQL.", ge=1)] = 1
+    workers: Annotated[int, Meta(description="Server processes, which share the database.", ge=1)] = 1
     data: Annotated[str, Meta(description="The folder of the SQLite database and the customer key.")] = "data"
     database_url: Annotated[str, Meta(description="`postgresql://...`. If empty, SQLite in the data folder.")] = ""
     database_wait_seconds: Annotated[

@@ -35,12 +35,12 @@ from web.demo.background import demo
 from web.http import logs, problem_details
 from web.http.access import HintLimit
 from web.http.dependencies import DEPENDENCIES
-from web.http.direct_routes import DirectRoutes
+from web.http.middleware.direct_routes import DirectRoutes
+from web.http.middleware.security import SecurityMiddleware
 from web.http.openid import provider_of
 from web.http.process import tune
 from web.http.rate_limits import RateLimits
 from web.http.request_reading import MOST_BODY_BYTES
-from web.http.security_middleware import SecurityMiddleware
 from web.http.turns import RequestTurns
 from web.openapi import pages
 

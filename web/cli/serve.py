@@ -19,8 +19,6 @@ from web.demo.past import needs_past, write_past
 def serve() -> None:
     """Serve the API and the admin until interrupted."""
     options = settings()
-    if options.workers > 1 and not options.database_url:
-        raise click.ClickException("TAP2_WORKERS: more than one needs PostgreSQL; set TAP2_DATABASE_URL")
     if needs_past(options):
         _write_past(options)
     uvicorn.run(

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, StaticPool, create_engine, event, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from engine.store.connection.file_turn import FileTurn
 from engine.store.connection.inline import T, Work, run_through
 
 LOCK_WAIT_MS = 2_000
@@ -88,7 +89,10 @@ class Database:
 
 
 class SqliteDatabase(Database):
-    """SQLite: one writer at a time, in its own thread on the path of a decision; look-ups where they are asked for."""
+    """SQLite: one writer at a time, in its own thread on the path of a decision; look-ups where they are asked for.
+
+    Several processes on one machine may share the file.
+    """
 
     is_sqlite = True
 
@@ -108,10 +112,12 @@ class SqliteDatabase(Database):
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
         # Writers take turns here rather than at SQLite's lock, where waiting means sleeping and trying again.
         self._turn = asyncio.Lock()
+        self._file_turn = FileTurn(Path(plain.removeprefix("sqlite:///")))
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        async with acquired(self._off_path, self._turn), self._writer.begin() as connection:
+        turn = self._file_turn.taken_in(self._thread)
+        async with acquired(self._off_path, self._turn, turn), self._writer.begin() as connection:
             yield connection
 
     async def transact(self, work: Work[T]) -> T:
@@ -119,7 +125,7 @@ class SqliteDatabase(Database):
             return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work)
 
     def _transact(self, work: Work[T]) -> T:
-        with self._plain_writer.begin() as connection:
+        with self._file_turn.taken(), self._plain_writer.begin() as connection:
             return run_through(work, connection)
 
     async def look_up(self, work: Work[T]) -> T:
@@ -131,10 +137,11 @@ class SqliteDatabase(Database):
         self._thread.shutdown()
         self._plain_writer.dispose()
         self._plain_reader.dispose()
+        self._file_turn.close()
 
 
 @asynccontextmanager
-async def acquired(*locks: asyncio.Lock | asyncio.Semaphore) -> AsyncIterator[None]:
+async def acquired(*locks: AbstractAsyncContextManager[None]) -> AsyncIterator[None]:
     """Acquire locks in order; raise `TimeoutError` where the others take too long."""
     async with AsyncExitStack() as stack:
         async with asyncio.timeout(TURN_WAIT_SECONDS):

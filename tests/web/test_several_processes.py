@@ -1,0 +1,54 @@
+"""Several server processes over one SQLite file: what was acknowledged is stored, also where a process is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import signal
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from benchmarks.process import TAP2, Server, free_port
+from benchmarks.speed import bench_shop
+from benchmarks.speed.load import closed_loop
+from benchmarks.speed.server import DECIDE
+from engine.service import SQLITE_FILE
+
+SECONDS = 2.0
+
+
+def workers_of(server: Server) -> list[int]:
+    """Return the ids of the processes that have said that they are ready."""
+    lines = [json.loads(line) for line in server.log().splitlines() if line.startswith("{")]
+    return [line["process"] for line in lines if line["event"] == "ready"]
+
+
+def test_two_processes_log_what_they_acknowledge_and_one_survives_the_other(tmp_path: Path):
+    key = asyncio.run(bench_shop.prepare(tmp_path, customers=100, decisions=20))
+    server = Server((*TAP2, "serve"), tmp_path, free_port(), {"TAP2_WORKERS": "2", "TAP2_LOG_LEVEL": "info"})
+    ids: list[str] = []
+
+    def keep(status: int, body: bytes) -> None:
+        decision = json.loads(body)
+        if status == 200 and not decision["fallback"]:
+            ids.append(decision["decision_id"])
+
+    async def load() -> None:
+        source = itertools.cycle(bench_shop.requests(DECIDE, key, 400, customers=100)).__next__
+        loop = asyncio.get_running_loop()
+        loop.call_later(SECONDS / 2, lambda: os.kill(workers_of(server)[0], signal.SIGKILL))
+        tally = await closed_loop(server.port, source, connections=16, seconds=SECONDS, sink=keep)
+        assert set(tally.errors) <= {0}
+
+    with server:
+        while len(workers_of(server)) < 2:
+            asyncio.run(asyncio.sleep(0.1))
+        asyncio.run(load())
+        server.stop()
+    with closing(sqlite3.connect(tmp_path / SQLITE_FILE)) as database:
+        stored = {id for (id,) in database.execute("SELECT id FROM decisions")}
+    assert len(ids) == len(set(ids)) > 100
+    assert set(ids) <= stored
