@@ -7,13 +7,13 @@ want of it. PostgreSQL: a pool for each.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, StaticPool, create_engine, event, text
+from sqlalchemy import Connection, Engine, StaticPool, create_engine, event, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from engine.store.connection.file_turn import FileTurn
@@ -103,12 +103,12 @@ class SqliteDatabase(Database):
             writes_off_path=1,
         )
         plain = url.replace("+aiosqlite", "")
-        self._plain_writer = create_engine(plain, poolclass=StaticPool, connect_args={"check_same_thread": False})
+        own_thread: dict[str, Any] = {"connect_args": {"check_same_thread": False}}
+        self._plain_writer = create_engine(plain, poolclass=StaticPool, **own_thread, **_EACH_QUERY_ALONE)
         self._plain_reader = create_engine(plain, poolclass=StaticPool, **_EACH_QUERY_ALONE)
         for engine in (self._writer.sync_engine, self._reader.sync_engine, self._plain_writer, self._plain_reader):
             _prepare(engine)
-        for engine in (self._writer.sync_engine, self._plain_writer):
-            lock_at_begin(engine)
+        lock_at_begin(self._writer.sync_engine)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
         # Writers take turns here rather than at SQLite's lock, where waiting means sleeping and trying again.
         self._turn = asyncio.Lock()
@@ -125,7 +125,7 @@ class SqliteDatabase(Database):
             return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work)
 
     def _transact(self, work: Work[T]) -> T:
-        with self._file_turn.taken(), self._plain_writer.begin() as connection:
+        with self._file_turn.taken(), self._plain_writer.connect() as connection, _transaction(connection):
             return run_through(work, connection)
 
     async def look_up(self, work: Work[T]) -> T:
@@ -148,6 +148,20 @@ async def acquired(*locks: AbstractAsyncContextManager[None]) -> AsyncIterator[N
             for lock in locks:
                 await stack.enter_async_context(lock)
         yield
+
+
+@contextmanager
+def _transaction(connection: Connection) -> Iterator[None]:
+    """A transaction by the driver alone: SQLAlchemy's takes 60 us more of a group's commit."""
+    driver: Any = connection.connection.driver_connection
+    driver.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        driver.execute("COMMIT")
+    except BaseException:
+        if driver.in_transaction:
+            driver.execute("ROLLBACK")
+        raise
 
 
 def sqlite_url(folder: str) -> str:
