@@ -79,12 +79,8 @@ class Server:
             self._process.wait(timeout=30)
 
     def cpu_seconds(self) -> float:
-        """Return the CPU seconds of the process and its threads so far; nan where the system does not report them."""
-        stat = Path(f"/proc/{self._process.pid if self._process else 0}/stat")
-        if not stat.exists():
-            return math.nan
-        fields = stat.read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """Return the CPU seconds of the process and its workers so far; nan where the system does not report them."""
+        return _cpu_seconds(self._process.pid if self._process else 0)
 
     def log(self) -> str:
         return (self.folder / "server.log").read_text(errors="replace")
@@ -97,3 +93,14 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def _cpu_seconds(process: int) -> float:
+    """Return the CPU seconds of a process, its threads and its children so far."""
+    folder = Path(f"/proc/{process}")
+    if not (folder / "stat").exists():
+        return math.nan
+    fields = (folder / "stat").read_text().rpartition(")")[2].split()
+    children = (folder / "task" / str(process) / "children").read_text().split()
+    own = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return own + sum(_cpu_seconds(int(child)) for child in children)

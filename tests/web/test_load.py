@@ -13,7 +13,7 @@ import pytest
 from benchmarks.process import Server, free_port
 from benchmarks.speed import bench_shop
 from benchmarks.speed.load import Tally, closed_loop, open_loop, percentile, request
-from benchmarks.speed.server import CONSTANT, DECIDE, measure, uvicorn
+from benchmarks.speed.server import CONSTANT, DECIDE, Contender, measure, requests, uvicorn
 
 Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -125,7 +125,8 @@ def test_some_rules_of_the_benchmark_fire_and_most_do_not(tmp_path: Path):
 def test_the_benchmark_compares_durable_decisions_with_a_constant(tmp_path: Path):
     key, port = asyncio.run(bench_shop.prepare(tmp_path, customers=100, decisions=20)), free_port()
     with Server(uvicorn(port), tmp_path, port, {}) as server:
-        costs = asyncio.run(measure(server, key, customers=100, connections=4, rounds=1, seconds=0.3))
+        contenders = {path: Contender(server, requests(path, key, 100)) for path in (CONSTANT, DECIDE)}
+        costs = asyncio.run(measure(contenders, connections=4, rounds=1, seconds=0.3))
     for path in (CONSTANT, DECIDE):
         assert costs[path].seen.count > 10
         assert costs[path].seen.errors == {}
