@@ -20,6 +20,9 @@ help:  ## List the targets
 run: $(READY) $(ASSETS)  ## Serve the engine with a demo merchant (TAP2_DEMO=0 for an empty server)
 	@TAP2_DEMO=$${TAP2_DEMO:-1} $(BIN)/tap2 serve
 
+# Without bytecode files, each process that a test starts compiles the product again, and pytest rewrites all test files.
+test: export PYTHONDONTWRITEBYTECODE :=
+
 # The browser's driver keeps an event loop of its own running, so its tests have a process to themselves.
 test: $(DEV) $(ASSETS)  ## Run the tests, in random order (repeat one with SEED=...)
 	@echo "Random order; repeat it with make test SEED=$(SEED)"

@@ -98,7 +98,7 @@ def test_no_arms_and_no_cells_have_nothing_to_forget():
     assert memory(np.zeros((5, 0)), np.zeros((5, 0))).shape == (5, 0)
 
 
-def regret(phases, seed, *, forgets, visits=12_000, cell=100):
+def regret(phases, seed, *, forgets, visits=12_000, cell=200):
     """Of Thompson sampling with draws after every cell; each phase lasts equally long."""
     rng = np.random.default_rng(seed)
     cells = visits // cell
