@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from benchmarks.checks.mutation import MODULES, mutants_of, nearest_tests
 from benchmarks.process import ROOT
 
@@ -35,4 +37,5 @@ def test_each_operator_number_and_statement_changes_once():
 def test_every_checked_module_has_tests_and_mutants():
     for path in MODULES:
         assert nearest_tests(path), path
-        assert len(mutants_of(path, (ROOT / path).read_text())) > 20, path
+        mutants = mutants_of(path, (ROOT / path).read_text())
+        assert len(list(islice(mutants, 21))) > 20, path

@@ -89,20 +89,19 @@ class Result(NamedTuple):
 # Making mutants
 
 
-def mutants_of(path: str, source: str) -> list[Mutant]:
-    """Return every mutant of a module, in the order of its source."""
+def mutants_of(path: str, source: str) -> Iterator[Mutant]:
+    """Yield every mutant of a module."""
     tree = ast.parse(source)
-    mutants = []
     for number, node in enumerate(ast.walk(tree)):
         for change in changes_of(node):
+            if _is_passive(tree, node):
+                continue
             changed = copy.deepcopy(tree)
             target = next(other for index, other in enumerate(ast.walk(changed)) if index == number)
             before = ast.unparse(target)
-            if not _is_passive(tree, node):
-                new = _apply(changed, target, change)
-                words = f"`{_short(before)}` -> `{_short(ast.unparse(new))}`"
-                mutants.append(Mutant(path, node.lineno, words, ast.unparse(ast.fix_missing_locations(changed))))  # type: ignore[attr-defined]
-    return sorted(mutants, key=lambda mutant: mutant.line)
+            new = _apply(changed, target, change)
+            words = f"`{_short(before)}` -> `{_short(ast.unparse(new))}`"
+            yield Mutant(path, node.lineno, words, ast.unparse(ast.fix_missing_locations(changed)))  # type: ignore[attr-defined]
 
 
 def changes_of(node: ast.AST) -> Iterator[ast.AST]:
@@ -187,7 +186,7 @@ def nearest_tests(path: str) -> list[str]:
 
 def score(path: str, *, sample: int, seed: int, jobs: int) -> Result:
     """Try a seeded sample of a module's mutants. Raises SystemExit if its tests fail without a change."""
-    mutants = mutants_of(path, (ROOT / path).read_text())
+    mutants = sorted(mutants_of(path, (ROOT / path).read_text()), key=lambda mutant: mutant.line)
     chosen = sorted(random.Random(seed).sample(mutants, min(sample, len(mutants))), key=lambda mutant: mutant.line)
     with ThreadPoolExecutor(jobs) as pool:
         shares = list(pool.map(lambda share: _survivors(path, share), [chosen[job::jobs] for job in range(jobs)]))

@@ -79,7 +79,7 @@ def test_a_draft_that_hides_a_method_has_true_bounds(log, method):
 
 
 def test_intervals_hold_the_truth_about_as_often_as_they_say():
-    result = cover(Setting(6_000), seed=5, count=40)
+    result = cover(Setting(6_000, methods=5), seed=5, count=60)
     held = result.whole + result.partly
     assert len(held) >= 14
     assert sum(held) >= 0.8 * len(held)
