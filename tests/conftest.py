@@ -122,7 +122,13 @@ def database_kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def settings(request: pytest.FixtureRequest, database_kind: str, tmp_path: Path) -> Iterator[Settings]:
-    """Settings on an empty, migrated database; the jobs are slow, so that a test decides itself when they run."""
+    """Settings on an empty, migrated database; the jobs are slow, so that a test decides itself when they run.
+
+    Customers are hashed with the same key in every run: experiments and holdbacks draw the same customers.
+    """
+    key = tmp_path / "customer.key"
+    key.touch(mode=0o600)
+    key.write_text("a key of tests alone".ljust(64, "."))
     slow = Settings(data=str(tmp_path), refresh_seconds=3600, decision_timeout_ms=5000)
     if database_kind == "sqlite":
         shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "tap2.sqlite")

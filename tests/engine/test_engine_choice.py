@@ -16,7 +16,7 @@ from engine.kernel import choice_beliefs
 from engine.model.placement import Placement
 from tests.factories import candidate, order, placement, rule
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
 
 SMALL = {"card": 0.60, "paypal": 0.58, "invoice": 0.50}
 LARGE = {"card": 0.20, "paypal": 0.19, "invoice": 0.0}

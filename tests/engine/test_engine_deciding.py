@@ -13,7 +13,7 @@ from engine.model.placement import Thompson
 from tests.factories import METHODS, order, placement, rule
 
 WINDOW_MS = 60 * 60_000
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
 
 
 async def ask_and_pay(shop, visits, method):

@@ -11,7 +11,7 @@ from engine.model.placement import Contextual, One
 from engine.store.observations import MOST_SUCCESSES
 from tests.factories import candidate, placement
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
 
 FAKES = 295
 HONEST = 400
