@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.resources import files
 
 from alembic import command
@@ -23,6 +24,11 @@ def configuration(connection: Connection | None = None) -> Config:
     config.set_main_option("script_location", str(files("migrations")))
     config.attributes["connection"] = connection
     return config
+
+
+@cache
+def _newest_revision() -> str | None:
+    return ScriptDirectory.from_config(configuration()).get_current_head()
 
 
 async def upgrade(url: str) -> str:
@@ -47,7 +53,7 @@ def _open(url: str) -> AsyncEngine:
 
 
 def _upgrade(connection: Connection) -> str:
-    newest = ScriptDirectory.from_config(configuration()).get_current_head()
+    newest = _newest_revision()
     if MigrationContext.configure(connection).get_current_revision() != newest:
         command.upgrade(configuration(connection), "head")
     return newest or ""

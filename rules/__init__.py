@@ -5,6 +5,7 @@ from rules.compiled.compile import CompiledRules, Firing, compile_rules
 from rules.json_logic.logic import apply
 from rules.json_logic.problems import Problem, RuleError
 from rules.language.effects import Boost, Effect, Exclude, Pin, Require, Set, candidates_of, parse_effects, to_json
+from rules.language.own_forms import timezones
 from rules.language.parse import parse_condition, parse_rule, parse_rules
 from rules.language.strict_json import check_values, loads
 from rules.language.tree import Rule
@@ -44,5 +45,6 @@ __all__ = [
     "parse_effects",
     "parse_rule",
     "parse_rules",
+    "timezones",
     "to_json",
 ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import zoneinfo
 from typing import NamedTuple
 
 import msgspec
@@ -22,6 +21,7 @@ from engine.store import accounts, audit, resources
 from engine.store.accounts import Key, Kind, Merchant
 from engine.store.audit import NewEntry
 from engine.store.connection.database import Database
+from rules import timezones
 
 LONGEST_OVERLAP_HOURS = 24 * 30
 DEFAULT_DETAILS = MerchantDetails()
@@ -52,7 +52,7 @@ class Accounts:
     ) -> tuple[Merchant, Merchant]:
         """Both sides, live and test, each with the standard vocabulary; `Conflict` where the slug is taken."""
         country, currency, locale, timezone = msgspec.structs.astuple(details)
-        if timezone not in zoneinfo.available_timezones():
+        if timezone not in timezones():
             raise invalid("timezone", f"there is no timezone “{timezone}”; try Europe/Berlin")
         now, sides = now_ms(), []
         async with self._database.write() as connection:

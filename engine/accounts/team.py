@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import zoneinfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,6 +17,7 @@ from engine.store import audit
 from engine.store.audit import NewEntry
 from engine.store.connection.database import Database
 from engine.store.team import people
+from rules import timezones
 
 INVITATION_MS = 7 * DAY
 LONGEST_NAME = 120
@@ -69,7 +69,7 @@ class Team:
 
     async def set_profile(self, user: User, *, name: str, locale: str, timezone: str) -> None:
         """Set how a person is called and reads times and figures; empty texts are the defaults."""
-        if timezone and timezone not in zoneinfo.available_timezones():
+        if timezone and timezone not in timezones():
             raise invalid("timezone", "must be a time zone such as Europe/Berlin")
         if not name.strip():
             raise invalid("name", "must not be empty")

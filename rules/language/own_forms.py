@@ -22,7 +22,8 @@ _MOMENT = "a datetime field"
 
 
 @cache
-def _timezones() -> frozenset[str]:
+def timezones() -> frozenset[str]:
+    """Return the names of the IANA database's timezones. Listing the files takes 10 ms, so that happens once."""
     return frozenset(available_timezones()) - {"localtime"}
 
 
@@ -35,9 +36,9 @@ def _call(form: OperatorForm, *arguments: Node | None, operator: str = "") -> No
 
 def _zone(check: Checker, form: OperatorForm, index: int) -> Literal | None:
     name, path = form.arguments[index], form.path_of(index)
-    if isinstance(name, str) and name in _timezones():
+    if isinstance(name, str) and name in timezones():
         return Literal(zone(name), name, "zone", path)
-    suggestion = nearest(name, _timezones()) if isinstance(name, str) else ""
+    suggestion = nearest(name, timezones()) if isinstance(name, str) else ""
     check.problem(path, f'must be a timezone of the IANA database, such as "Europe/Berlin"{suggestion}')
     return None
 

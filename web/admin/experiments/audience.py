@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from zoneinfo import available_timezones
 
 from babel import Locale
 
@@ -14,7 +13,7 @@ from engine.kernel.plan import lists_of
 from engine.kernel.rule_sentences import labels_of
 from engine.model.account import Merchant
 from engine.model.errors import FieldProblem
-from rules import Problem, RuleError, Wording
+from rules import Problem, RuleError, Wording, timezones
 from rules.language.tree import Node
 from web.admin.candidates.candidate_list import in_order
 from web.admin.rules.builder.overlay import Given
@@ -81,7 +80,7 @@ class Audience:
             focus=self.form.focus,
             field_groups=field_groups(self.terms),
             known_fields=frozenset(self.terms.fields),
-            offers=offers(self.terms, available_timezones()),
+            offers=offers(self.terms, timezones()),
         )
 
     def _parsed(self) -> tuple[Node | None, Sequence[Problem]]:

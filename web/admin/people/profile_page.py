@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zoneinfo
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +14,7 @@ from litestar.di import NamedDependency
 from engine.accounts.second_factor import SecondFactorState
 from engine.model.account import Session
 from engine.model.errors import Invalid, invalid
+from rules import timezones
 from web.admin.people.browsers import browser_name
 from web.admin.shell.admission import AnyRequest, typed
 from web.admin.shell.door import network_address
@@ -138,7 +138,7 @@ def _locale_names() -> tuple[tuple[str, str], ...]:
 
 @lru_cache(maxsize=1)
 def _timezone_names() -> tuple[tuple[str, str], ...]:
-    names = sorted(name for name in zoneinfo.available_timezones() if "/" in name and not name.startswith("Etc/"))
+    names = sorted(name for name in timezones() if "/" in name and not name.startswith("Etc/"))
     return tuple((name, name.replace("_", " ")) for name in ("UTC", *names))
 
 

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from zoneinfo import available_timezones
 
 from markupsafe import Markup
 
 from engine.configuration.draft_overlay import DraftItem
 from engine.model.errors import Invalid
 from engine.model.placement import RuleDocument
+from rules import timezones
 from web.admin.candidates.candidate_list import in_order
 from web.admin.rules.builder.effects import KINDS
 from web.admin.rules.builder.history import History, packed
@@ -157,7 +157,7 @@ class RuleEdit:
             field_groups=field_groups(self.context.terms),
             known_fields=frozenset(self.context.terms.fields),
             effect_kinds=list(KINDS.items()),
-            offers=offers(self.context.terms, available_timezones()),
+            offers=offers(self.context.terms, timezones()),
             oob=SWAPPED if self.frame.is_htmx else Markup(),
             try_action=f"{self.address}/try",
             **more,

@@ -10,13 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode
-from zoneinfo import available_timezones
 
 from engine.configuration.configuration import Configuration
 from engine.kernel.plan import lists_of, rule_source
 from engine.model.errors import FieldProblem, Invalid
 from engine.model.placement import RuleDocument
-from rules import Rule, RuleError, parse_rule
+from rules import Rule, RuleError, parse_rule, timezones
 from web.admin.experiments.variants.variant_rules import own_rules, with_rule
 from web.admin.rules.builder.effects import KINDS
 from web.admin.rules.builder.overlay import Given
@@ -178,7 +177,7 @@ class VariantRuleEdit:
             field_groups=field_groups(context.terms),
             known_fields=frozenset(context.terms.fields),
             effect_kinds=list(KINDS.items()),
-            offers=offers(context.terms, available_timezones()),
+            offers=offers(context.terms, timezones()),
         )
 
 
