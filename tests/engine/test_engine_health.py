@@ -78,6 +78,7 @@ async def shopped(shop, *, credit, count=240):
 
 
 @pytest.mark.anyio
+@pytest.mark.usefixtures("certain_luck")
 @pytest.mark.parametrize(("credit", "pools"), [("cascade", True), ("choice", False)])
 async def test_health_tells_audiences_sources_weights_and_the_version(empty_shop, credit, pools):
     health = await shopped(empty_shop, credit=credit)
@@ -91,6 +92,7 @@ async def test_health_tells_audiences_sources_weights_and_the_version(empty_shop
 
 
 @pytest.mark.anyio
+@pytest.mark.usefixtures("certain_luck")
 async def test_open_decisions_are_no_failures_of_an_audience(shop):
     await shop.decide()
     health = await shop.engine.health.of(shop.id, "payment_methods")
@@ -100,12 +102,14 @@ async def test_open_decisions_are_no_failures_of_an_audience(shop):
 
 
 @pytest.mark.anyio
+@pytest.mark.usefixtures("certain_luck")
 async def test_health_of_an_unknown_placement_is_not_found(shop):
     with pytest.raises(NotFound):
         await shop.engine.health.of(shop.id, "elsewhere")
 
 
 @pytest.mark.anyio
+@pytest.mark.usefixtures("certain_luck")
 async def test_logged_chances_that_were_changed_are_noticed(empty_shop):
     """Somebody wrote other chances into the log."""
     await shopped(empty_shop, credit="cascade", count=150)

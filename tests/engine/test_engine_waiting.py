@@ -70,7 +70,8 @@ async def test_open_decisions_count_against_candidates_as_they_grow_old(store, m
         await learn(store, monkeypatch, minutes=minutes)
         seen.append(rates(store).sum())
     assert seen[0] > seen[1] > seen[2]
-    assert beliefs(store).evidence.factors["paypal"].trials == 8
+    # Yesterday's trials weigh a little less, and 50 minutes from now it may be tomorrow.
+    assert 7.9 < beliefs(store).evidence.factors["paypal"].trials <= 8
     answer = await store.decide(device_type="mobile")
     await learn(store, monkeypatch)
     assert (await store.engine.logbook.replay(store.id, answer.decision.decision_id)).same

@@ -77,6 +77,7 @@ def test_groups_that_were_chosen_before_are_let_go_when_it_learns_from_facts(sid
     assert side.client.get("/v1/placements/banner").json()["buckets"] == []
 
 
+@pytest.mark.usefixtures("certain_luck")
 def test_the_page_says_in_words_what_was_learned(side: Side, person: Person) -> None:
     person.send("/admin/placements/new", **FORM)
     side.client.post(
