@@ -1,4 +1,4 @@
-"""Run tests in a random order: `pytest --shuffle SEED`. Files stay whole, so that their fixtures are made once."""
+"""Run tests in a random order: `pytest --shuffle SEED`. Files stay together, so that their fixtures are made once."""
 
 from __future__ import annotations
 
