@@ -30,9 +30,12 @@ from tests.shuffle import pytest_addoption, pytest_collection_modifyitems, pytes
 from web.http import logs
 
 EngineFactory = Callable[..., Awaitable[Engine]]
-# On a loaded machine, or on a first call that compiles, an example takes as long as it takes.
-hypothesis.settings.register_profile("patient", deadline=None)
-hypothesis.settings.load_profile("patient")
+# On a loaded machine, or on a first call that compiles, an example takes as long as it takes. Each run tries the same
+# examples, so that it fails for a change and not by chance; `make verify` tries more.
+hypothesis.settings.register_profile(
+    "certain", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("certain")
 
 BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 

@@ -41,7 +41,7 @@ def test_successes_that_trickle_in_are_not_mistaken_for_high_rates():
 
 
 def test_posterior_means_are_right_while_outcomes_are_under_way():
-    errors = belief_errors(6)
+    errors = belief_errors(3)
     assert abs(errors.earlier_curve.mean()) < 0.01
     assert abs(errors.current_curve[:, 1:].mean()) < 0.01
     assert abs(errors.thompson.mean()) < 0.01
