@@ -42,6 +42,7 @@ from engine.experiments.details import ExperimentDetails
 from engine.experiments.experiments import Experiments
 from engine.experiments.given_variants import VariantReader
 from engine.experiments.log_questions import LogQuestions
+from engine.experiments.looks.stored import StoredLooks
 from engine.experiments.results import ExperimentResults
 from engine.experiments.supervisor import Supervisor
 from engine.insights.arms_monitor import Monitor
@@ -147,6 +148,11 @@ class Engine:
         await self.live.refresh(at_once=True)
         if with_jobs:
             self._jobs.start()
+
+    @property
+    def experiment_looks(self) -> StoredLooks:
+        """Return the looks at experiments that the supervisor stores."""
+        return self.supervisor.looks
 
     async def run_jobs(self) -> None:
         """Run every job once."""

@@ -29,7 +29,7 @@ from web.api import (
     trials,
     uses,
 )
-from web.api.experiments import actions, checks, conversions, documents, given_variants, log_answers
+from web.api.experiments import actions, checks, conversions, documents, given_variants, log_answers, results
 from web.api.offers import codes, ledger, listing, outbox, predictions, redemptions
 from web.demo.background import demo
 from web.http import logs, problem_details
@@ -95,7 +95,7 @@ def create_app(settings: Settings) -> Litestar:
 def api() -> Router:
     """Return the router of the HTTP API."""
     deciding = (decisions, browsers, feedback)
-    experiments = (documents, actions, checks, log_answers, conversions, given_variants)
+    experiments = (documents, actions, results, checks, log_answers, conversions, given_variants)
     configuring = (resources, drafts, draft_documents, rule_sets, trials, previews, uses, plans, keys)
     offers = (listing, predictions, redemptions, codes, ledger, outbox)
     modules = (*deciding, *offers, *configuring, *experiments, log, health)

@@ -20,7 +20,7 @@ from bandits.experiments.moments import MetricEstimate, Moments, adjusted_means,
 from bandits.experiments.sequential import LEAST_EVENTS, LEAST_UNITS, is_ready, margin, precision_for
 from bandits.experiments.size import binary_goal, group_inflation, sequential_inflation, size_for
 from benchmarks.checks.other_libraries import largest_differences
-from engine.experiments.looks import bound_of
+from engine.experiments.looks.schedule import bound_of
 from engine.model.experiment import LOOKS as LOOKS_PLANNED
 
 Figure = tuple[str, str, str]

@@ -23,7 +23,7 @@ from bandits.experiments.normal import two_sided
 from bandits.experiments.past import agrees, allowed_error, with_past
 from bandits.experiments.sequential import is_ready, precision_for, sequential
 from bandits.experiments.size import Goal, Size, binary_goal, size_for
-from engine.experiments.looks import bound_of
+from engine.experiments.looks.schedule import bound_of
 from engine.model.experiment import LOOKS, Experiment, LogEstimate, Method, MetricName
 from engine.store.experiments.sums import SumRow, UnitTotals
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from engine.experiments.looks import last_hour, looks_done
+from engine.experiments.looks.schedule import last_hour, looks_done
 from engine.experiments.results import SegmentResult, in_phase, phase_of, segments_of
 from engine.kernel.experiments.units import unit_of
 from engine.model.errors import invalid

@@ -15,7 +15,6 @@ from engine.experiments.adaptive.allocation import read_shares
 from engine.experiments.adaptive.comparison import (
     MovedTraffic,
     compare_moved,
-    days_moved,
     guardrails_moved,
     mismatch_moved,
 )
@@ -34,7 +33,8 @@ from engine.experiments.comparisons import (
     units_needed,
 )
 from engine.experiments.log_evidence import LogEvidence, log_evidence, units_of_log
-from engine.experiments.looks import last_hour, last_hour_of_look, looks_done, next_look
+from engine.experiments.looks.lift_history import LiftPoint, history_of, stated_points
+from engine.experiments.looks.schedule import last_hour, looks_done, next_look
 from engine.kernel.experiments.shares import HourlyShares
 from engine.model.errors import NotFound
 from engine.model.experiment import Experiment
@@ -42,7 +42,7 @@ from engine.model.resource import Resource
 from engine.model.timestamps import DAY
 from engine.store import resources
 from engine.store.connection.database import Database
-from engine.store.experiments import activity, sums
+from engine.store.experiments import activity, looks, sums
 from engine.store.experiments.sums import HOURS_A_DAY, PhaseKey, SumRow
 
 DEFAULT_PLAN = 10_000
@@ -64,18 +64,6 @@ class VariantUnits(msgspec.Struct, frozen=True):
     converted: int
     orders: int
     revenue: int
-
-
-class LiftPoint(msgspec.Struct, frozen=True):
-    """The primary metric at the end of a day (epoch days), over all matured units until then."""
-
-    day: int
-    variant: str
-    value: float | None
-    control_value: float | None
-    lift: float | None
-    low: float | None
-    high: float | None
 
 
 class SegmentResult(msgspec.Struct, frozen=True):
@@ -160,9 +148,10 @@ class ExperimentResults:
             key, last = phase_of(merchant_id, resource), last_hour(resource.document, window, now)
             is_moved = experiment.is_adaptive
             rows = await (sums.by_hour(connection, key) if is_moved else sums.by_day(connection, key, last_hour=last))
+            stated = stated_points(await looks.latest(connection, key)) if has_details else None
         shares = await read_shares(self._database, key, experiment) if is_moved else None
         sums_of = rows if shares is None else MovedTraffic(experiment, rows, shares)
-        work = partial(results_of, window_minutes=window, now=now, has_details=has_details)
+        work = partial(results_of, window_minutes=window, now=now, stated=stated)
         return await asyncio.to_thread(work, experiment, resource.place, sums_of)
 
     async def health(self, merchant_id: int, resource: Resource) -> Health:
@@ -216,9 +205,12 @@ def results_of(
     *,
     window_minutes: int,
     now: int,
-    has_details: bool = True,
+    stated: Sequence[LiftPoint] | None = (),
 ) -> Results:
-    """Return the results of sums by segment, hour and variant, or of traffic whose shares a bandit moved."""
+    """Return the results of sums by segment, hour and variant, or of traffic whose shares a bandit moved.
+
+    `stated` is the part of the history that stored looks have stated already; None leaves out history and segments.
+    """
     rows, shares = (sums_of.rows, sums_of.shares) if isinstance(sums_of, MovedTraffic) else (sums_of, None)
     everybody = [row for row in rows if not row.segment]
     last = last_hour(experiment, window_minutes, now)
@@ -254,8 +246,8 @@ def results_of(
         planned_units=planned,
         units_a_day=pace,
         days_left=left,
-        history=_history(experiment, matured, units, shares) if has_details else [],
-        segments=segments_of(experiment, over, units, look) if has_details else [],
+        history=history_of(experiment, matured, units, shares, stated) if stated is not None else [],
+        segments=segments_of(experiment, over, units, look) if stated is not None else [],
         log=evidence,
         next_look=next_look(experiment, window_minutes, now),
     )
@@ -331,34 +323,6 @@ def _verdict(
     if all(low is not None and high is not None and -effect < low and high < effect for low, high in bounds):
         return ExperimentVerdict("no_difference", best.variant, best.lift, best.low, best.high)
     return ExperimentVerdict("keep_going", best.variant, best.lift, best.low, best.high)
-
-
-def _history(
-    experiment: Experiment, matured: Sequence[SumRow], planned: int, shares: HourlyShares | None
-) -> list[LiftPoint]:
-    if shares is not None:
-        days = days_moved(MovedTraffic(experiment, matured, shares), planned_units=planned)
-        return [_point(day, comparison) for day, comparisons in days for comparison in comparisons]
-    points: list[LiftPoint] = []
-    primary = (experiment.primary,)
-    totals = VariantTotals.of(experiment, ())
-    for day, rows in groupby(sorted(matured, key=_day_of), key=_day_of):
-        totals = totals.plus(VariantTotals.of(experiment, rows))
-        over = (day + 1) * HOURS_A_DAY - 1
-        look = looks_done(experiment, over)
-        # Between looks there is no interval that holds.
-        look = look if experiment.method != "group_sequential" or last_hour_of_look(experiment, look) == over else 0
-        for each in compare(experiment, totals, planned_units=planned, metrics=primary, has_chances=False, look=look):
-            points.append(_point(day, each))
-    return points
-
-
-def _point(day: int, each: MetricComparison) -> LiftPoint:
-    return LiftPoint(day, each.variant, each.value, each.control_value, each.lift, each.low, each.high)
-
-
-def _day_of(row: SumRow) -> int:
-    return row.hour // HOURS_A_DAY
 
 
 def segments_of(experiment: Experiment, rows: Sequence[SumRow], planned: int, look: int) -> list[SegmentResult]:

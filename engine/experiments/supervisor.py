@@ -12,6 +12,7 @@ from engine.clock import now_ms
 from engine.experiments.adaptive.allocation import move_shares
 from engine.experiments.comparisons import has_mismatch
 from engine.experiments.experiments import Experiments
+from engine.experiments.looks.stored import StoredLooks
 from engine.experiments.results import ExperimentResults, Health, Results
 from engine.model.actor import Actor
 from engine.model.errors import EngineError
@@ -38,17 +39,22 @@ class Supervisor:
         self._database = database
         self._experiments = experiments
         self._results = results
+        self.looks = StoredLooks(database, results)
 
     async def run(self) -> None:
         """Do all that is due."""
         await self.add_up()
         now = now_ms()
-        for merchant_id, resource in await self._experiments.of_all_merchants():
+        experiments = await self._experiments.of_all_merchants()
+        for merchant_id, resource in experiments:
             actor = Actor(merchant_id, ENGINE)
             if is_due(resource.document, now):
                 await _try(self._experiments.start(actor, resource.place, resource.id, reason="planned start"))
             elif resource.document.status.state == "running":
                 await self._look_after(actor, resource, now)
+        for merchant_id, resource in experiments:
+            if resource.document.status.started_at is not None and resource.document.status.state != "archived":
+                await self.looks.keep(merchant_id, resource, now=now)
 
     async def add_up(self) -> None:
         """Bring the sums of all experiments up to date."""

@@ -13,7 +13,7 @@ from bandits.experiments.size import Size
 from benchmarks.checks.experiments import METRICS, five_looks
 from engine.experiments.checks import EDITABLE_WHILE_RUNNING, editable_while_running
 from engine.experiments.comparisons import VariantTotals, compare, group_interval, units_needed
-from engine.experiments.looks import bound_of, last_hour, last_hour_of_look, looks_done, next_look
+from engine.experiments.looks.schedule import bound_of, last_hour, last_hour_of_look, looks_done, next_look
 from engine.experiments.results import Results, results_of
 from engine.model.errors import Conflict
 from engine.model.experiment import LOOKS, Experiment, ExperimentStatus, Variant

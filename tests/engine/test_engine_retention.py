@@ -57,7 +57,8 @@ OTHERWISE = {
 STAY = {
     "active_plans", "amounts", "arrivals", "audit", "budget_balances", "budget_caps", "delays",
     "draft_changes", "drafts", "emergencies",
-    "experiment_changes", "experiment_shares", "experiment_sums", "fits", "fold_starts", "forecasts", "holds",
+    "experiment_changes", "experiment_looks", "experiment_shares", "experiment_sums",
+    "fits", "fold_starts", "forecasts", "holds",
     "identities", "keys", "ledger", "merchants", "offer_codes", "plans",
     "recovery_codes", "resources", "rule_fired", "second_factors", "statistics", "users",
     "write_probes",

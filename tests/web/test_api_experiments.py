@@ -51,6 +51,22 @@ def test_an_experiment_runs_from_draft_to_winner(side: Side):
     assert act(side, "restore")["status"]["state"] == "concluded"
 
 
+def test_stored_looks_are_listed_and_read(server: Server, side: Side):
+    create(side)
+    act(side, "start")
+    side.decide("anna")
+    act(side, "stop", reason="enough")
+    server.run(server.engine.supervisor.run())
+    address = f"{EXPERIMENTS}/paypal-first"
+    [look] = side.client.get(f"{address}/looks").json()["items"]
+    assert (look["number"], look["verdict"]["kind"]) == (1, "too_few")
+    stored = side.client.get(f"{address}/results", params={"look": 1}).json()
+    assert stored["as_of"] == look["as_of"]
+    assert sum(variant["units"] for variant in stored["variants"]) == 1
+    for parameters, status in (({"look": 2}, 404), ({"look": -1}, 400), ({"phase": 2}, 404)):
+        assert side.client.get(f"{address}/results", params=parameters).status_code == status
+
+
 def test_results_are_one_look(side: Side):
     create(side)
     act(side, "start")

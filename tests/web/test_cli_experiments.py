@@ -61,6 +61,8 @@ async def test_an_experiment_is_run_from_the_command_line(data: Path) -> None:
     assert (await in_thread(data, "results", "paypal-first", *SIDE))[1]["verdict"]["kind"] == "too_few"
     assert (await in_thread(data, "results", "paypal-first", "--phase", "1", *SIDE))[1]["phase"] == 1
     assert (await in_thread(data, "results", "paypal-first", "--phase", "2", *SIDE))[0] == 1
+    assert (await in_thread(data, "results", "paypal-first", "--look", "7", *SIDE))[0] == 1
+    assert (await in_thread(data, "looks", "paypal-first", *SIDE))[1] == []
     assert (await in_thread(data, "pause", "paypal-first", "--why", "calls", *SIDE))[1]["state"] == "paused"
     assert (await in_thread(data, "resume", "paypal-first", *SIDE))[1]["state"] == "running"
     concluded = (await in_thread(data, "conclude", "paypal-first", "paypal", "--why", "better", *SIDE))[1]

@@ -12,7 +12,8 @@ import pytest
 import web
 from engine.experiments.log_answers import LogAnswer
 from engine.experiments.log_evidence import LogEvidence
-from engine.experiments.results import Results
+from engine.experiments.looks.stored import StoredLook
+from engine.experiments.results import ExperimentVerdict, Results, VerdictKind
 from engine.model.experiment import Experiment, ExperimentStatus, Guardrail, LogEstimate, Method, Variant
 from engine.model.timestamps import DAY
 from tests.serving import Server, Side
@@ -23,6 +24,7 @@ from web.charts.experiment_charts import VariantLift, lifts
 from web.charts.paper import COLOURS, svg_of
 from web.experiments.experiment_words import summary
 from web.experiments.log_words import answer_text, counting_text, evidence_texts
+from web.experiments.looks_view import at_end, look_lines, verdict_words
 from web.experiments.results_pdf import _parts, pdf_of
 from web.experiments.results_view import HOLDS, Look, ResultsView, view_of
 
@@ -224,6 +226,61 @@ def test_results_are_downloaded_as_pdf(person: Person) -> None:
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/pdf")
     assert answer.headers["cache-control"] == "no-store"
     assert answer.content.startswith(b"%PDF-")
+
+
+def test_a_stored_look_is_shown_as_it_was(server: Server, side: Side, person: Person) -> None:
+    create(person)
+    act(person, "start")
+    assert "Earlier looks" not in person.get(PAGE)
+    side.decide("anna")
+    act(person, "stop", **{"reason:stop": "enough"})
+    server.run(server.engine.supervisor.run())
+    assert f"{PAGE.split('/admin')[1]}?phase=1&look=1" in person.get(PAGE)
+    text = person.get(f"{PAGE}?look=1")
+    assert "This is a stored look: its numbers stay as they were." in text
+    assert "results.pdf?phase=1&look=1" in text
+    for file, status in (("results.csv?look=1", 200), ("results.csv?look=2", 404)):
+        assert person.client.get(person.address(f"{PAGE}/{file}")).status_code == status
+
+
+def stored(number: int, document: Experiment, *counts: tuple[int, int], as_of: int = NOW) -> StoredLook:
+    return StoredLook(number, as_of, 1.0, look(document, *counts).verdict)
+
+
+def test_looks_are_listed_with_what_they_said() -> None:
+    document = experiment()
+    better, unclear = ((4_000, 2_000), (4_000, 2_400)), ((4_000, 2_000), (4_000, 2_040))
+    looks = [stored(1, document, *unclear), stored(2, document, *better)]
+    lines = look_lines(document, looks, SHOW)
+    assert [line.number for line in lines] == [2, 1]
+    assert lines[0].verdict.startswith("PayPal was better: +")
+    assert lines[1].verdict.startswith("No verdict yet; PayPal: ")
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("worse", "Every other variant was worse; the best of them, PayPal"),
+        ("no_difference", "No difference above 5.0%; PayPal"),
+        ("mismatch", "The split did not hold"),
+        ("guardrail", "PayPal lost more than a guardrail tolerates"),
+        ("too_few", "Too little to compare"),
+        ("keep_going", "Too little to compare"),
+    ],
+)
+def test_every_kind_of_look_is_a_sentence(kind: VerdictKind, text: str) -> None:
+    assert verdict_words(experiment(), ExperimentVerdict(kind, "b"), SHOW).startswith(text)
+
+
+def test_a_verdict_that_changed_after_the_end_is_said() -> None:
+    status = msgspec.structs.replace(RUNNING, state="concluded", ended_at=NOW - DAY, winner="b")
+    document = experiment(status=status)
+    better, unclear = ((4_000, 2_000), (4_000, 2_400)), ((4_000, 2_000), (4_000, 2_040))
+    looks = [stored(1, document, *unclear, as_of=NOW - 3 * DAY), stored(2, document, *better)]
+    changed = at_end(document, looks, look(document, *unclear).verdict, SHOW)
+    assert changed.startswith("At the end, on Nov 21, 2026: PayPal was better: +")
+    assert at_end(document, looks, look(document, *better).verdict, SHOW) == ""
+    assert at_end(document, looks[:1], look(document, *unclear).verdict, SHOW) == ""
 
 
 def test_five_looks_can_be_chosen(person: Person) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.experiments.results import ExperimentVerdict, Results
 from engine.model.experiment import Allocation, Experiment, LearningMode, Method, MetricName, State, Unit
@@ -124,11 +124,13 @@ def days_run(document: Experiment, now: int) -> int | None:
     return None if began is None else max(0, ((document.status.ended_at or now) - began) // DAY)
 
 
-def summary(document: Experiment, results: Results | None, show: Show) -> Summary:
-    """Sum up an experiment: its end where it has one, else the verdict of the results."""
+def summary(document: Experiment, results: Results | None, show: Show, *, is_stored: bool = False) -> Summary:
+    """Sum up an experiment: its end where it has one, else the verdict of the results; that alone of a stored look."""
     if results is None:
         return NOTHING_YET
     result = _of_verdict(document, results, show)
+    if is_stored:
+        return replace(result, sentence=f"{show.moment(results.as_of)}: {result.sentence}")
     if results.phase != document.status.phase:
         return _of_phase(result, results)
     if document.status.state == "concluded" or document.status.before_archive == "concluded":
@@ -237,7 +239,7 @@ AT_MOST = "at most "
 
 def left_text(document: Experiment, results: Results | None, show: Show) -> str:
     """Return the days left by the pace, or those until the latest end where that comes first; empty unless open."""
-    run = days_run(document, show.now)
+    run = days_run(document, results.as_of if results else show.now)
     if document.status.state not in ("running", "paused") or run is None:
         return ""
     longest = max(0, document.maximum_days - run)

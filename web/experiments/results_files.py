@@ -21,7 +21,9 @@ FILE_KINDS: tuple[FileKind, ...] = get_args(FileKind)
 MEDIA: Mapping[FileKind, str] = {"csv": "text/csv", "json": "application/json", "pdf": "application/pdf"}
 
 
-async def results_file(reader: ExperimentReader, resource: Resource, results: Results, kind: FileKind) -> bytes:
+async def results_file(
+    reader: ExperimentReader, resource: Resource, results: Results, kind: FileKind, *, is_stored: bool = False
+) -> bytes:
     """Return one look as a file; a PDF takes some seconds of CPU, beside the event loop."""
     if kind == "json":
         return msgspec.json.encode(results)
@@ -29,5 +31,5 @@ async def results_file(reader: ExperimentReader, resource: Resource, results: Re
         return csv_text(csv_rows(resource.document, results)).encode()
     configuration = await reader.engine.catalogue.configuration(reader.merchant.id)
     look = look_of(reader, configuration, resource, results)
-    words = summary(resource.document, results, reader.show)
+    words = summary(resource.document, results, reader.show, is_stored=is_stored)
     return await asyncio.to_thread(lambda: pdf_of(look, view_of(look), words))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.experiments.adaptive.comparison import MovedTraffic, next_shares
-from engine.experiments.looks import last_hour
+from engine.experiments.looks.schedule import last_hour
 from engine.kernel.experiments.shares import HourlyShares
 from engine.model.experiment import Experiment
 from engine.model.resource import Resource

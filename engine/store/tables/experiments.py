@@ -64,6 +64,19 @@ experiment_shares = Table(
     sqlite_with_rowid=False,
 )
 
+# Looks as they were, JSON; `last_hour` is the last epoch hour of exposures that one read.
+experiment_looks = Table(
+    "experiment_looks",
+    metadata,
+    *_phase_columns(),
+    Column("number", Integer, nullable=False),
+    Column("as_of", BigInteger, nullable=False),
+    Column("last_hour", Integer, nullable=False),
+    Column("results", Text, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement", "experiment", "phase", "number"),
+    sqlite_with_rowid=False,
+)
+
 # Purchases of units that no decision led to, and their refunds: a log that `experiment_outcomes` is folded from too.
 experiment_conversions = Table(
     "experiment_conversions",

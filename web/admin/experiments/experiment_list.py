@@ -72,6 +72,14 @@ async def results_of(frame: Frame, resource: Resource, *, has_details: bool, pha
     return await results.look(frame.merchant.id, resource, now=now, has_details=has_details, phase=phase)
 
 
+async def look_at(frame: Frame, resource: Resource, *, phase: int, number: int) -> Results | None:
+    """Return the results of a stored look, 0 for those now; None before the start."""
+    if resource.document.status.started_at is None:
+        return None
+    looks = frame.engine.experiment_looks
+    return await looks.read(frame.merchant.id, resource, now=frame.show.now, phase=phase, number=number)
+
+
 async def _row(frame: Frame, configuration: Configuration, resource: Resource) -> ExperimentRow:
     document: Experiment = resource.document
     results = await results_of(frame, resource, has_details=False)

@@ -17,7 +17,7 @@ from engine.model.resource import Resource
 from web.admin.experiments.audience import audience_of, stored
 from web.admin.experiments.details_page import SegmentsView, segments_view
 from web.admin.experiments.experiment_actions import PRIMARY, REASON, Action, action_of, actions_for, carry_out
-from web.admin.experiments.experiment_list import results_of
+from web.admin.experiments.experiment_list import look_at
 from web.admin.shell.admission import AnyRequest, typed
 from web.admin.shell.forms import Form
 from web.admin.shell.frame import Frame, Notice
@@ -35,6 +35,7 @@ from web.experiments.experiment_words import (
     state_of,
     summary,
 )
+from web.experiments.looks_view import NOW, LookLine, Shown, at_end, look_lines
 from web.experiments.results_files import FILE_KINDS, MEDIA, FileKind, results_file
 from web.experiments.results_view import Look, ResultsView, changes_of, labels_for, look_of, view_of
 from web.experiments.segments_view import segment_rows, usual_name
@@ -46,7 +47,10 @@ EDITABLE = ("draft", "in_review", "approved", "running", "paused")
 
 @dataclass(frozen=True)
 class ExperimentPage:
-    """One experiment; `form` keeps what was typed into an action that was refused, `results` is None before a start."""
+    """One experiment; `form` keeps what was typed into an action that was refused, `results` is None before a start.
+
+    `shown_look` is the number of the stored look that is shown, 0 for the results now.
+    """
 
     document: Experiment
     base: str
@@ -54,6 +58,9 @@ class ExperimentPage:
     state: str
     state_kind: str
     verdict: Summary
+    at_end: str
+    looks: Sequence[LookLine]
+    shown_look: int
     run: int | None
     starts: str
     actions: Sequence[Action]
@@ -76,11 +83,15 @@ class ExperimentPage:
 
 @get("/experiments/{placement:str}/{id:str}")
 async def experiment_page(
-    frame: NamedDependency[Frame], placement: FromPath[str], id: FromPath[str], phase: FromQuery[int] = 0
+    frame: NamedDependency[Frame],
+    placement: FromPath[str],
+    id: FromPath[str],
+    phase: FromQuery[int] = 0,
+    look: FromQuery[int] = 0,
 ) -> Page:
-    """Show an experiment with the results of a phase, 0 for the last one."""
+    """Show an experiment with the results of a phase, 0 for the last one, as at a stored look, 0 for now."""
     resource = await frame.engine.experiments.get(frame.merchant.id, placement, id)
-    return frame.page("experiments/experiment.html", await _page(frame, resource, phase=phase))
+    return frame.page("experiments/experiment.html", await _page(frame, resource, shown=Shown(phase, look)))
 
 
 @get("/experiments/{placement:str}/{id:str}/{file:str}")
@@ -90,16 +101,17 @@ async def experiment_file(
     id: FromPath[str],
     file: FromPath[str],
     phase: FromQuery[int] = 0,
+    look: FromQuery[int] = 0,
 ) -> Response[Any]:
     """Send the results as `results.csv`, `results.json` or `results.pdf`; `checks` shows the checklist alone."""
     resource = await frame.engine.experiments.get(frame.merchant.id, placement, id)
     if file == "checks":
         return frame.page("experiments/_checks.html", await _page(frame, resource))
-    results = await results_of(frame, resource, has_details=True, phase=phase)
+    results = await look_at(frame, resource, phase=phase, number=look)
     kind = KINDS.get(file)
     if results is None or kind is None:
         raise NotFound(f"there is no file “{file}”", field="file")
-    content = await results_file(frame, resource, results, kind)
+    content = await results_file(frame, resource, results, kind, is_stored=bool(look))
     headers = {"Content-Disposition": f'attachment; filename="{id}.{kind}"', "Cache-Control": "no-store"}
     return Response(content, media_type=MEDIA[kind], headers=headers)
 
@@ -145,11 +157,12 @@ async def _refused(
 
 
 async def _page(
-    frame: Frame, resource: Resource, form: Form | None = None, *, failed: str = "", phase: int = 0
+    frame: Frame, resource: Resource, form: Form | None = None, *, failed: str = "", shown: Shown = NOW
 ) -> ExperimentPage:
     document: Experiment = resource.document
     configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
-    results = await results_of(frame, resource, has_details=True, phase=phase)
+    results = await look_at(frame, resource, phase=shown.phase, number=shown.look)
+    looks = await frame.engine.experiment_looks.page(frame.merchant.id, resource, phase=shown.phase) if results else []
     actions = actions_for(frame, document)
     state, kind = state_of(document)
     look = look_of(frame, configuration, resource, results) if results else None
@@ -161,7 +174,10 @@ async def _page(
         placement_name=configuration.get("placement", "", resource.place).document.name,
         state=state,
         state_kind=kind,
-        verdict=summary(document, results, frame.show),
+        verdict=summary(document, results, frame.show, is_stored=bool(shown.look)),
+        at_end=at_end(document, looks, results.verdict, frame.show) if results and shown == NOW else "",
+        looks=look_lines(document, looks, frame.show),
+        shown_look=shown.look,
         run=days_run(document, frame.show.now),
         starts=start_text(document, frame.show),
         actions=actions,

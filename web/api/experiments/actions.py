@@ -1,4 +1,4 @@
-"""What is done with experiments: review, start, pause, stop, conclude; their results, size and variants."""
+"""What is done with experiments: review, start, pause, stop, conclude; their size and variants."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from msgspec import Meta
 from engine.accounts.accounts import Access
 from engine.clock import now_ms
 from engine.experiments.actions import ACTIONS, ExperimentAction
-from engine.experiments.results import Results, SizeAnswer
+from engine.experiments.results import SizeAnswer
 from engine.model.actor import Actor
 from engine.model.experiment import Experiment
 from engine.model.placement import Id
@@ -40,12 +40,6 @@ class Conclusion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     winner: Id
     reason: Reason
-
-
-class PhaseOf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The phase whose results are asked for."""
-
-    phase: Annotated[int, Meta(ge=0, le=1001, description="0 for the latest phase.")] = 0
 
 
 class VariantOf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -112,28 +106,6 @@ async def conclude(
     )
 
 
-@get(
-    f"{ITEM}/results",
-    **Operation(
-        TAG,
-        "Look at the results",
-        {200: Answer("One look: all numbers are from `as_of`", Results)},
-        "Intervals of the method `sequential` are valid at every look, however often you ask.",
-        query=PhaseOf,
-    ).route(),
-)
-async def results(
-    access: NamedDependency[Access],
-    engine: NamedDependency[Engine],
-    placement: FromPath[str],
-    id: FromPath[str],
-    parameters: NamedDependency[PhaseOf],
-) -> Response[bytes]:
-    resource = await engine.experiments.get(access.merchant.id, placement, id)
-    look = await engine.experiment_results.look(access.merchant.id, resource, now=now_ms(), phase=parameters.phase)
-    return json_response(look, headers=NO_STORE)
-
-
 @post(
     f"{COLLECTION}/size",
     **Operation(
@@ -183,4 +155,4 @@ async def variant(
     return json_response(answer, headers=NO_STORE)
 
 
-handlers = [*map(_action, ACTIONS), conclude, results, size, variant]
+handlers = [*map(_action, ACTIONS), conclude, size, variant]

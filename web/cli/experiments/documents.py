@@ -11,7 +11,7 @@ from engine.service import Engine
 from web.api.resources import fields_of
 from web.cli.common import show, with_engine
 from web.cli.experiments.actions import ACTION_COMMANDS, conclude
-from web.cli.experiments.reports import ask_log, checklist, log, results, size, variant
+from web.cli.experiments.reports import ask_log, checklist, log, looks, results, size, variant
 from web.cli.experiments.side import Side, changing, on_side, read_document, row_of
 
 DOCUMENT = click.argument("file", type=click.File("rb"))
@@ -95,5 +95,5 @@ def layers(side: Side, *, json: bool) -> None:
     show(with_engine(work), json=json)
 
 
-for command in (*ACTION_COMMANDS, conclude, results, size, checklist, ask_log, log, variant):
+for command in (*ACTION_COMMANDS, conclude, results, looks, size, checklist, ask_log, log, variant):
     experiments.add_command(command)

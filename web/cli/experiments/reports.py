@@ -1,4 +1,4 @@
-"""`tap2 experiments results`, `size`, `checklist`, `log` and `variant`: what is to be read of an experiment."""
+"""`tap2 experiments results`, `looks`, `size`, `checklist`, `log`, `variant`: what is to be read of an experiment."""
 
 from __future__ import annotations
 
@@ -9,31 +9,35 @@ import click
 import msgspec
 
 from engine.clock import now_ms
+from engine.experiments.looks.stored import StoredLook
 from engine.model.experiment import Experiment
 from engine.service import Engine
 from web.cli.common import show, with_engine
-from web.cli.experiments.side import Side, on_side, read_document
+from web.cli.experiments.side import PHASE_HELP, Side, on_look, on_side, read_document
 from web.experiments.checklist import Check
 from web.experiments.checklist import checklist as points_of
 from web.experiments.experiment_reader import MerchantReader
+from web.experiments.looks_view import Shown
 from web.experiments.results_files import FILE_KINDS, FileKind, results_file
 
 
 @click.command("results")
 @click.argument("id")
-@click.option("--phase", default=0, help="0 for the latest phase.")
 @click.option("--format", "kind", type=click.Choice(FILE_KINDS), help="A file instead of a table.")
 @click.option("--output", type=click.File("wb"), default="-", help="The output file; by default standard output.")
+@on_look
 @on_side
-def results(side: Side, *, id: str, phase: int, kind: FileKind | None, output: BinaryIO, json: bool) -> None:
+def results(side: Side, *, id: str, shown: Shown, kind: FileKind | None, output: BinaryIO, json: bool) -> None:
     """Show the results of an experiment. Intervals are valid at every look."""
 
     async def work(engine: Engine) -> tuple[bytes, dict[str, Any]]:
         merchant = await side.merchant_of(engine)
         await engine.supervisor.add_up()
         resource = await engine.experiments.get(merchant.id, side.placement, id)
-        look = await engine.experiment_results.look(merchant.id, resource, now=now_ms(), phase=phase)
-        content = await results_file(MerchantReader(engine, merchant), resource, look, kind) if kind else b""
+        looks = engine.experiment_looks
+        look = await looks.read(merchant.id, resource, now=now_ms(), phase=shown.phase, number=shown.look)
+        reader = MerchantReader(engine, merchant)
+        content = await results_file(reader, resource, look, kind, is_stored=bool(shown.look)) if kind else b""
         plain: dict[str, Any] = msgspec.to_builtins(look)
         return content, plain
 
@@ -42,6 +46,21 @@ def results(side: Side, *, id: str, phase: int, kind: FileKind | None, output: B
         output.write(content)
     else:
         show(plain, json=json)
+
+
+@click.command("looks")
+@click.argument("id")
+@click.option("--phase", default=0, help=PHASE_HELP)
+@on_side
+def looks(side: Side, *, id: str, phase: int, json: bool) -> None:
+    """List the stored looks at an experiment. A stored look never changes."""
+
+    async def work(engine: Engine) -> list[StoredLook]:
+        merchant = await side.merchant_of(engine)
+        resource = await engine.experiments.get(merchant.id, side.placement, id)
+        return await engine.experiment_looks.page(merchant.id, resource, phase=phase)
+
+    show(with_engine(work), json=json)
 
 
 @click.command("size")

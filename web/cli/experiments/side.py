@@ -16,6 +16,7 @@ from engine.model.resource import Resource
 from engine.service import Engine
 from web.cli.common import as_json, show, with_engine
 from web.cli.failures import refusal
+from web.experiments.looks_view import Shown
 from web.http.request_reading import MOST_BULK_BYTES, converted, loads
 
 COMMAND_LINE = "tap2"
@@ -56,6 +57,20 @@ def on_side(command: Callable[..., None]) -> Callable[..., None]:
     ):
         run = option(run)
     return as_json(run)
+
+
+PHASE_HELP = "0 for the latest phase."
+
+
+def on_look(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that name a look at an experiment; the command gets them as `shown`."""
+
+    @wraps(command)
+    def run(*, phase: int, look: int, **more: Any) -> None:
+        command(shown=Shown(phase, look), **more)
+
+    run = click.option("--phase", default=0, help=PHASE_HELP)(run)
+    return click.option("--look", default=0, help="A stored look; 0 for the results now.")(run)
 
 
 def changing(side: Side, change: Change, *, json: bool) -> None:

@@ -1,0 +1,79 @@
+"""The stored looks at an experiment in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from engine.experiments.looks.stored import StoredLook
+from engine.experiments.results import ExperimentVerdict
+from engine.model.experiment import Experiment
+from web.experiments.experiment_words import METRICS, lift_text, name_of
+from web.format import Show
+
+
+class Shown(NamedTuple):
+    """The phase whose results are shown, 0 for the last one, and the stored look, 0 for the results now."""
+
+    phase: int = 0
+    look: int = 0
+
+
+NOW = Shown()
+
+
+@dataclass(frozen=True)
+class LookLine:
+    """A stored look: its number in the phase, its moment, how many outcomes were in, and what it said."""
+
+    number: int
+    moment: str
+    matured: str
+    verdict: str
+
+
+def look_lines(document: Experiment, looks: Sequence[StoredLook], show: Show) -> list[LookLine]:
+    """Return the looks, the latest first."""
+    return [
+        LookLine(
+            look.number,
+            show.moment(look.as_of),
+            show.percent(look.matured_share, digits=0),
+            verdict_words(document, look.verdict, show),
+        )
+        for look in reversed(looks)
+    ]
+
+
+def verdict_words(document: Experiment, verdict: ExperimentVerdict, show: Show) -> str:
+    """Return what a look said, without what to do."""
+    name = name_of(document, verdict.variant)
+    interval = f"{lift_text(verdict.low, verdict.high, show)} {METRICS[document.primary].lower()}"
+    match verdict.kind:
+        case "better":
+            return f"{name} was better: {interval}"
+        case "worse":
+            return f"Every other variant was worse; the best of them, {name}: {interval}"
+        case "no_difference":
+            return f"No difference above {show.percent(document.minimum_effect_percent / 100)}; {name}: {interval}"
+        case "keep_going" if verdict.lift is not None:
+            return f"No verdict yet; {name}: {interval}"
+        case "mismatch":
+            return "The split did not hold"
+        case "guardrail":
+            return f"{name} lost more than a guardrail tolerates"
+        case _:
+            return "Too little to compare"
+
+
+def at_end(document: Experiment, looks: Sequence[StoredLook], now: ExperimentVerdict, show: Show) -> str:
+    """Return what the look at the end said where it differs from the verdict now; else an empty text."""
+    ended = document.status.ended_at
+    first = next((look for look in looks if ended is not None and look.as_of >= ended), None)
+    if first is None:
+        return ""
+    then = verdict_words(document, first.verdict, show)
+    if then == verdict_words(document, now, show):
+        return ""
+    return f"At the end, on {show.day(first.as_of)}: {then}. Outcomes that came later changed it."
