@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import rules
 from engine.configuration.configuration import Configuration
 from engine.configuration.validation import Surroundings, problems_of
 from engine.kernel.experiments.overlay import changes_something
 from engine.kernel.experiments.units import DEVICE_ID
-from engine.model.errors import FieldProblem
+from engine.model.errors import FieldProblem, Invalid, NotFound
 from engine.model.experiment import Experiment, State, Variant
 from engine.model.placement import Fixed, Placement, Policy, Split
 from engine.model.resource import Resource
@@ -36,6 +36,7 @@ def problems_of_experiment(
         yield FieldProblem("unit", f"device needs the fact “{DEVICE_ID}”: declare it under Fields")
     yield from _times(document)
     yield from _bandit(document)
+    yield from _guardrails(document)
     candidates, rule_ids = around.ids("candidate", placement), around.ids("rule", placement)
     setup: Placement = configuration.get("placement", "", placement).document
     for number, variant in enumerate(document.variants):
@@ -55,14 +56,38 @@ def problems_of_experiment(
             yield FieldProblem(f"variants/{number}/policy", problem)
 
 
+def check_experiment(
+    configuration: Configuration, placement: str, document: Experiment, *, changed: Collection[str] | None = None
+) -> None:
+    """Raise `Invalid` for what is wrong with an experiment, with its `changed` fields only where these are given.
+
+    What a variant names may be gone while it runs: the experiment can still be stopped, and its end be changed.
+    """
+    if configuration.find("placement", "", placement) is None:
+        raise NotFound(f"there is no placement “{placement}”", field="placement")
+    problems = list(problems_of_experiment(configuration, placement, document))
+    if changed is not None:
+        problems = [problem for problem in problems if problem.field.startswith(tuple(changed))]
+    if problems:
+        raise Invalid(*problems)
+
+
+def is_due(experiment: Experiment, now: int) -> bool:
+    """Return whether the planned start of an experiment has come; False where none is planned."""
+    planned = ms_of(experiment.starts_at) if experiment.starts_at is not None else None
+    return planned is not None and planned <= now
+
+
 def _bandit(document: Experiment) -> Iterator[FieldProblem]:
     """Yield what does not fit a bandit that moves the shares."""
     if not document.is_adaptive:
         return
     if document.method != "sequential":
         yield FieldProblem("method", "must be sequential if a bandit moves the shares")
-    if document.primary == "order_value" or any(each.metric == "order_value" for each in document.guardrails):
-        yield FieldProblem("primary", "a bandit compares conversion, orders and revenue, not order_value")
+    guarded = [guardrail.metric for guardrail in document.guardrails]
+    for field, metrics in (("primary", [document.primary]), ("guardrails", guarded)):
+        if "order_value" in metrics:
+            yield FieldProblem(field, "a bandit compares conversion, orders and revenue, not order_value")
     if document.counts_log:
         yield FieldProblem("counts_log", "cannot be set if a bandit moves the shares")
     if document.floor * len(document.variants) >= 1:
@@ -76,12 +101,24 @@ def _times(document: Experiment) -> Iterator[FieldProblem]:
         yield FieldProblem("maximum_days", "must not be below minimum_days")
 
 
+def _guardrails(document: Experiment) -> Iterator[FieldProblem]:
+    metrics = [guardrail.metric for guardrail in document.guardrails]
+    for number, metric in enumerate(metrics):
+        if metric in metrics[:number]:
+            yield FieldProblem(
+                f"guardrails/{number}/metric", f"there are two guardrails on {metric}: keep the stricter"
+            )
+
+
 def _names(document: Experiment) -> Iterator[FieldProblem]:
-    seen: set[str] = set()
     for number, variant in enumerate(document.variants):
-        if variant.id in seen:
+        before = document.variants[:number]
+        if any(variant.id == other.id for other in before):
             yield FieldProblem(f"variants/{number}/id", f"there are two variants “{variant.id}”")
-        seen.add(variant.id)
+        elif any(variant.name == other.name for other in before):
+            yield FieldProblem(f"variants/{number}/name", f"there are two variants “{variant.name}”")
+        for name in sorted({*variant.order} & {*variant.candidates_off}):
+            yield FieldProblem(f"variants/{number}/order", f"“{name}” cannot come first: the variant does not offer it")
     if not any(changes_something(variant) for variant in document.variants):
         yield FieldProblem("variants", "at least one variant must change something")
     pairs = [(first, second) for index, first in enumerate(document.variants) for second in document.variants[:index]]

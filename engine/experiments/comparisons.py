@@ -193,9 +193,12 @@ def size_of(experiment: Experiment, metric: MetricEstimate) -> Size | None:
         return None
     control, *others = (variant.weight for variant in experiment.variants)
     smallest = min(others)
-    pair = size_for(goal, (control, smallest))
     scale = sum(variant.weight for variant in experiment.variants) / (control + smallest)
-    return Size(*(math.ceil(units * scale) for units in pair))
+    try:
+        return Size(*(math.ceil(units * scale) for units in size_for(goal, (control, smallest))))
+    except (OverflowError, ZeroDivisionError):
+        # An effect or a share so small that no number of units is enough.
+        return None
 
 
 def units_needed(size: Size | SizeByMethod, method: Method) -> int:

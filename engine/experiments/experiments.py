@@ -14,14 +14,15 @@ from engine.configuration.publisher import Approval, Edit, Publisher
 from engine.experiments.checks import (
     BEGINS_A_PHASE,
     changed_fields,
+    check_experiment,
     editable_while_running,
     free_offset,
-    problems_of_experiment,
+    is_due,
 )
 from engine.experiments.log_answers import answers_of
 from engine.kernel.experiments.overlay import overlaid
 from engine.model.actor import Actor
-from engine.model.errors import Conflict, Forbidden, Invalid, NotFound, ReviewRequired, invalid
+from engine.model.errors import Conflict, Forbidden, ReviewRequired, invalid
 from engine.model.experiment import EarlierPhase, Experiment, ExperimentStatus, LogEstimate, State
 from engine.model.resource import Resource
 from engine.model.resource_kinds import Document, Kind, id_of
@@ -79,7 +80,7 @@ class Experiments:
             configuration.get("placement", "", placement)
             if configuration.find("experiment", placement, document.id) is not None:
                 raise Conflict(f"there is already an experiment “{document.id}”", field="id")
-            _check(configuration, placement, document)
+            check_experiment(configuration, placement, document)
             return [Change(None, Resource("experiment", placement, document.id, 1, document, now_ms()))]
 
         return (await self._publisher.publish(actor, edit)).changes[0].resource
@@ -110,7 +111,9 @@ class Experiments:
                     status = msgspec.structs.replace(status, log=())
             else:
                 status = ExperimentStatus(authors=actor.added_to(status.authors))
-            return msgspec.structs.replace(document, status=status)
+            updated = msgspec.structs.replace(document, status=status)
+            check_experiment(configuration, placement, updated, changed=changed if status.started_at else None)
+            return updated
 
         return await self._change(actor, (placement, id), change, version=version)
 
@@ -162,7 +165,9 @@ class Experiments:
                 raise ReviewRequired("a second person must approve this experiment before it starts")
             if old.starts_at is None:
                 raise Conflict("the experiment has no planned start", field="starts_at")
-            _check(configuration, placement, old)
+            if is_due(old, now_ms()):
+                raise Conflict("the planned start is over: start it now, or plan a later start", field="starts_at")
+            check_experiment(configuration, placement, old)
             return _moved(old, state="approved")
 
         return await self._change(actor, (placement, id), change)
@@ -190,7 +195,7 @@ class Experiments:
             _expect(old, "draft", "approved", "in_review")
             if configuration.review and not (old.status.state == "approved" and old.status.approved_by):
                 raise ReviewRequired("a second person must approve this experiment before it starts")
-            _check(configuration, placement, old)
+            check_experiment(configuration, placement, old)
             offset, now = _offset(old, configuration.documents("experiment", placement)), now_ms()
             log = _log_of(configuration, placement, old, asked)
             return _moved(
@@ -308,9 +313,7 @@ def _edit(placement: str, id: str, step: Step, *, version: int | None = None) ->
 
     def edit(configuration: Configuration) -> list[Change]:
         resource = configuration.get("experiment", placement, id, version=version)
-        document = step(configuration, resource.document)
-        _check(configuration, placement, document)
-        return [_next(resource, document)]
+        return [_next(resource, step(configuration, resource.document))]
 
     return edit
 
@@ -345,7 +348,8 @@ def _next_phase(old: Experiment, offset: float) -> ExperimentStatus:
 def _expect(document: Experiment, *states: State) -> None:
     state = document.status.state
     if state not in states:
-        raise Conflict(f"the experiment is {state.replace('_', ' ')}", field="status")
+        words = {"draft": "a draft", "in_review": "in review"}
+        raise Conflict(f"the experiment is {words.get(state, state)}", field="status")
 
 
 def _moved(document: Experiment, **changes: object) -> Experiment:
@@ -354,14 +358,6 @@ def _moved(document: Experiment, **changes: object) -> Experiment:
 
 def _next(resource: Resource, document: Document) -> Change:
     return Change(resource, resource._replace(version=resource.version + 1, document=document, changed_at=now_ms()))
-
-
-def _check(configuration: Configuration, placement: str, document: Experiment) -> None:
-    if configuration.find("placement", "", placement) is None:
-        raise NotFound(f"there is no placement “{placement}”", field="placement")
-    problems = list(problems_of_experiment(configuration, placement, document))
-    if problems:
-        raise Invalid(*problems)
 
 
 def _applied(configuration: Configuration, placement: str, document: Experiment, winner: str) -> list[Change]:

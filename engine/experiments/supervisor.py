@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.clock import now_ms
 from engine.experiments.adaptive.allocation import move_shares
+from engine.experiments.checks import is_due
 from engine.experiments.comparisons import has_mismatch
 from engine.experiments.experiments import Experiments
 from engine.experiments.looks.stored import StoredLooks
@@ -18,7 +19,7 @@ from engine.model.actor import Actor
 from engine.model.errors import EngineError
 from engine.model.experiment import Experiment
 from engine.model.resource import Resource
-from engine.model.timestamps import DAY, ms_of
+from engine.model.timestamps import DAY
 from engine.store.connection.database import Database
 from engine.store.experiments import exposures
 
@@ -42,19 +43,15 @@ class Supervisor:
         self.looks = StoredLooks(database, results)
 
     async def run(self) -> None:
-        """Do all that is due."""
+        """Do all that is due; an experiment that fails keeps no other from being stopped."""
         await self.add_up()
-        now = now_ms()
-        experiments = await self._experiments.of_all_merchants()
-        for merchant_id, resource in experiments:
-            actor = Actor(merchant_id, ENGINE)
-            if is_due(resource.document, now):
-                await _try(self._experiments.start(actor, resource.place, resource.id, reason="planned start"))
-            elif resource.document.status.state == "running":
-                await self._look_after(actor, resource, now)
-        for merchant_id, resource in experiments:
-            if resource.document.status.started_at is not None and resource.document.status.state != "archived":
-                await self.looks.keep(merchant_id, resource, now=now)
+        now, experiments = now_ms(), await self._experiments.of_all_merchants()
+        for work in (self._look_after, self._keep_looks):
+            for merchant_id, resource in experiments:
+                try:
+                    await work(Actor(merchant_id, ENGINE), resource, now)
+                except Exception:
+                    log.exception("experiment not looked after", placement=resource.place, experiment=resource.id)
 
     async def add_up(self) -> None:
         """Bring the sums of all experiments up to date."""
@@ -63,6 +60,11 @@ class Supervisor:
             count = await self._database.transact(_add_up)
 
     async def _look_after(self, actor: Actor, resource: Resource, now: int) -> None:
+        state = resource.document.status.state
+        if state == "approved" and is_due(resource.document, now):
+            await _try(self._experiments.start(actor, resource.place, resource.id, reason="planned start"))
+        if state != "running":
+            return
         health = await self._results.health(actor.merchant_id, resource)
         reason = reason_to_stop(resource.document, health, now)
         if not reason and resource.document.is_adaptive:
@@ -72,6 +74,11 @@ class Supervisor:
         if reason:
             log.warning("experiment stopped", placement=resource.place, experiment=resource.id, reason=reason)
             await _try(self._experiments.stop(actor, resource.place, resource.id, reason=reason))
+
+    async def _keep_looks(self, actor: Actor, resource: Resource, now: int) -> None:
+        status = resource.document.status
+        if status.started_at is not None and status.state != "archived":
+            await self.looks.keep(actor.merchant_id, resource, now=now)
 
 
 async def _add_up(connection: AsyncConnection) -> int:
@@ -84,14 +91,6 @@ async def _try(action: Awaitable[Resource]) -> None:
         await action
     except EngineError as error:
         log.info("experiment left as it is", detail=error.detail)
-
-
-def is_due(experiment: Experiment, now: int) -> bool:
-    """Return whether the planned start of an approved experiment has come."""
-    if experiment.status.state != "approved" or experiment.starts_at is None:
-        return False
-    planned = ms_of(experiment.starts_at)
-    return planned is not None and planned <= now
 
 
 def reason_to_end(experiment: Experiment, results: Results, now: int) -> str:

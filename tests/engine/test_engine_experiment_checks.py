@@ -72,6 +72,26 @@ def problems(document: Experiment, policy: object = None) -> list[tuple[str, str
         (experiment(unit="device"), "unit", "device needs the fact “device.id”"),
         (experiment(minimum_days=29), "maximum_days", "must not be below minimum_days"),
         (
+            experiment(guardrails=(Guardrail(metric="revenue"), Guardrail(metric="revenue", tolerated_percent=1))),
+            "guardrails/1/metric",
+            "there are two guardrails on revenue: keep the stricter",
+        ),
+        (
+            experiment(CONTROL, msgspec.structs.replace(PAYPAL, name="As it is")),
+            "variants/1/name",
+            "there are two variants “As it is”",
+        ),
+        (
+            experiment(CONTROL, msgspec.structs.replace(PAYPAL, candidates_off=("paypal",))),
+            "variants/1/order",
+            "“paypal” cannot come first: the variant does not offer it",
+        ),
+        (
+            experiment(allocation="bandit", guardrails=(Guardrail(metric="order_value"),)),
+            "guardrails",
+            "a bandit compares conversion, orders and revenue, not order_value",
+        ),
+        (
             experiment(CONTROL, Variant(id="b", name="B", order=("wire",))),
             "variants/1",
             "there is no candidate “wire”",

@@ -330,3 +330,17 @@ def test_every_state_of_a_document_reads_back_the_same():
     for state, method in itertools.product(STATES, ("sequential", "fixed")):
         document = experiment(method=method, status=ExperimentStatus(state=state), audience=ALWAYS)
         assert msgspec.json.decode(msgspec.json.encode(document), type=Experiment) == document
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"minimum_effect_percent": 1e-300},
+        {"variants": (msgspec.structs.replace(CONTROL, weight=1e-300), msgspec.structs.replace(PAYPAL, weight=1e6))},
+    ],
+)
+@pytest.mark.parametrize("metric", ["conversion", "revenue"])
+def test_where_no_number_of_units_is_enough_no_size_is_given(changes, metric):
+    document = experiment(primary=metric, **changes)
+    assert size_of(document, estimate_of_past(0.05)) is None
+    assert look(document, *both((400, 40), (400, 40))).planned_units is None

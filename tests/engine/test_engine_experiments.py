@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 
+import msgspec
 import pytest
 
 from engine.clock import now_ms
 from engine.decisions.decide import exposures_of, log_row
 from engine.decisions.replay import replay
-from engine.experiments.results import results_of
+from engine.experiments.results import Health, results_of
 from engine.model.errors import Conflict, Forbidden, Invalid, ReviewRequired
 from engine.model.experiment import Experiment, Guardrail, Variant
 from engine.model.placement import Fixed, Holdback
+from engine.model.resource import Resource
 from engine.model.timestamps import DAY, HOUR
 from engine.store.connection.bulk import insert_many
 from engine.store.experiments import exposures, sums
@@ -51,6 +53,10 @@ async def start(shop: Shop, document: Experiment | None = None) -> Experiment:
     document = document or experiment()
     await shop.engine.experiments.create(shop.actor(), PLACEMENT, document)
     return (await shop.engine.experiments.start(shop.actor(), PLACEMENT, document.id)).document
+
+
+async def stored(shop: Shop, id: str = "paypal-first") -> Resource:
+    return await shop.engine.experiments.get(shop.id, PLACEMENT, id)
 
 
 async def test_customers_are_split_and_keep_their_variant(shop: Shop) -> None:
@@ -242,6 +248,41 @@ async def test_a_broken_guardrail_stops_the_experiment(shop: Shop) -> None:
     entries = await shop.engine.catalogue.audit(shop.id)
     assert any(entry.reason == stopped.reason for entry in entries)
     assert (await shop.decide("anna")).decision.experiments == []
+
+
+async def test_what_a_variant_names_may_be_deleted_while_it_runs(shop: Shop) -> None:
+    await start(shop, experiment(guardrails=(Guardrail(metric="conversion", tolerated_percent=5),)))
+    await shop.engine.catalogue.delete(shop.actor(), "candidate", PLACEMENT, "paypal", version=None)
+    service, document = shop.engine.experiments, (await stored(shop)).document
+    longer = msgspec.structs.replace(document, maximum_days=60)
+    assert (await service.update(shop.actor(), PLACEMENT, document.id, longer, version=None)).document == longer
+    await service.pause(shop.actor(), PLACEMENT, document.id, reason="calls")
+    await service.resume(shop.actor(), PLACEMENT, document.id)
+    await service.stop(shop.actor(), PLACEMENT, document.id, reason="calls")
+    assert (await stored(shop)).document.status.state == "stopped"
+
+
+async def test_an_experiment_that_fails_keeps_no_other_running(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("broken", "long"):
+        await start(shop, experiment(id=name, layer=name, maximum_days=1))
+    health = shop.engine.experiment_results.health
+
+    async def failing(merchant_id: int, resource: Resource) -> Health:
+        if resource.id == "broken":
+            raise OverflowError
+        return await health(merchant_id, resource)
+
+    monkeypatch.setattr(shop.engine.experiment_results, "health", failing)
+    monkeypatch.setattr("engine.experiments.supervisor.now_ms", lambda: now_ms() + 2 * DAY)
+    await shop.engine.supervisor.run()
+    states = [(await stored(shop, name)).document.status.state for name in ("broken", "long")]
+    assert states == ["running", "stopped"]
+
+
+async def test_a_start_in_the_past_is_not_scheduled(shop: Shop) -> None:
+    await shop.engine.experiments.create(shop.actor(), PLACEMENT, experiment(starts_at="2001-01-01T00:00:00Z"))
+    with pytest.raises(Conflict, match="the planned start is over"):
+        await shop.engine.experiments.schedule(shop.actor(), PLACEMENT, "paypal-first")
 
 
 async def test_a_look_tells_matured_units_from_all(shop: Shop) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from engine.experiments.checks import is_due
 from engine.experiments.results import Results
-from engine.experiments.supervisor import is_due
 from engine.model.experiment import Experiment
 from engine.model.timestamps import ms_of
 from engine.store.experiments import exposures
