@@ -117,6 +117,8 @@ def _names(document: Experiment) -> Iterator[FieldProblem]:
             yield FieldProblem(f"variants/{number}/id", f"there are two variants “{variant.id}”")
         elif any(variant.name == other.name for other in before):
             yield FieldProblem(f"variants/{number}/name", f"there are two variants “{variant.name}”")
+        for name in sorted({name for name in variant.order if variant.order.count(name) > 1}):
+            yield FieldProblem(f"variants/{number}/order", f"“{name}” is there twice")
         for name in sorted({*variant.order} & {*variant.candidates_off}):
             yield FieldProblem(f"variants/{number}/order", f"“{name}” cannot come first: the variant does not offer it")
     if not any(changes_something(variant) for variant in document.variants):

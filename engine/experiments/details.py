@@ -12,11 +12,10 @@ import msgspec
 import numpy as np
 
 from engine.experiments.looks.schedule import last_hour, looks_done
+from engine.experiments.reach import device_in
 from engine.experiments.results import SegmentResult, in_phase, phase_of, segments_of
-from engine.kernel.experiments.units import unit_of
 from engine.model.errors import invalid
 from engine.model.experiment import Experiment
-from engine.model.facts import Facts
 from engine.model.placement import FieldDocument
 from engine.model.resource import Resource
 from engine.model.standard_vocabulary import ENGINE_FIELD_NAMES
@@ -119,11 +118,6 @@ class ExperimentDetails:
             )
         last = last_hour(experiment, setup.document.window_minutes, now)
         return await asyncio.to_thread(segments_by, experiment, grouping, units, last)
-
-
-def device_in(facts: str) -> str | None:
-    """Return the unit of the device in facts as JSON."""
-    return unit_of("device", Facts(values=msgspec.json.decode(facts)), "")
 
 
 def has_segments(field: FieldDocument) -> bool:

@@ -10,6 +10,7 @@ import structlog
 from engine.clock import now_ms
 from engine.configuration.configuration_cache import ConfigurationCache
 from engine.experiments.log_answers import LogAnswer, answers_of, digest_of, refusal_of
+from engine.experiments.reach import device_in
 from engine.kernel.experiments.overlay import overlaid
 from engine.kernel.plan import PlanDocument
 from engine.model.actor import Actor
@@ -59,7 +60,14 @@ class LogQuestions:
             stored = await rows.of_experiment(connection, merchant_id, resource.place, resource.id)
             if not stored:
                 return answers_of(resource.document, reward, ())
-            week = await activity.last_week(connection, merchant_id, resource.place, now=now_ms())
+            week = await activity.last_week(
+                connection,
+                merchant_id,
+                resource.place,
+                unit=resource.document.unit,
+                now=now_ms(),
+                device_in=device_in,
+            )
         conversion = week.converted / week.units if week.units else 0.0
         return answers_of(resource.document, reward, stored, conversion=conversion)
 

@@ -10,6 +10,7 @@ import msgspec
 import rules
 from engine.configuration.validation import compiled
 from engine.kernel.experiments.plans import ExperimentPlans
+from engine.kernel.experiments.units import unit_of
 from engine.kernel.plan import Plan, PlanDocument
 from engine.model.errors import EngineError
 from engine.model.experiment import Experiment, ExperimentStatus, Variant
@@ -71,3 +72,8 @@ def _reach(
     picked = [plans.pick(each, f"dec_{number}").assignments for number, each in enumerate(facts)]
     inside = [assignments[0] for assignments in picked if assignments]
     return VariantReach(variant.id, len(inside), sum(assignment.differs for assignment in inside))
+
+
+def device_in(facts: str) -> str | None:
+    """Return the unit of the device in facts as JSON."""
+    return unit_of("device", Facts(values=msgspec.json.decode(facts)), "")

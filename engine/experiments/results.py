@@ -35,6 +35,7 @@ from engine.experiments.comparisons import (
 from engine.experiments.log_evidence import LogEvidence, log_evidence, units_of_log
 from engine.experiments.looks.lift_history import LiftPoint, history_of, stated_points
 from engine.experiments.looks.schedule import last_hour, looks_done, next_look
+from engine.experiments.reach import device_in
 from engine.kernel.experiments.shares import HourlyShares
 from engine.model.errors import NotFound
 from engine.model.experiment import Experiment
@@ -163,10 +164,12 @@ class ExperimentResults:
         return health_of(experiment, rows, shares)
 
     async def size(self, merchant_id: int, placement: str, experiment: Experiment, *, now: int) -> SizeAnswer:
-        """Return what an experiment needs, by the customers and purchases of the last week."""
+        """Return what an experiment needs, by the units and purchases of the last week."""
         async with self._database.read() as connection:
             await resources.get(connection, merchant_id, "placement", "", placement)
-            week = await activity.last_week(connection, merchant_id, placement, now=now)
+            week = await activity.last_week(
+                connection, merchant_id, placement, unit=experiment.unit, now=now, device_in=device_in
+            )
         conversion = week.converted / week.units if week.units else 0.0
         enrolled = week.units_a_day * experiment.share
         size = size_of(experiment, estimate_of_past(conversion)) if experiment.primary == "conversion" else None

@@ -82,6 +82,11 @@ def problems(document: Experiment, policy: object = None) -> list[tuple[str, str
             "there are two variants “As it is”",
         ),
         (
+            experiment(CONTROL, msgspec.structs.replace(PAYPAL, order=("paypal", "card", "paypal"))),
+            "variants/1/order",
+            "“paypal” is there twice",
+        ),
+        (
             experiment(CONTROL, msgspec.structs.replace(PAYPAL, candidates_off=("paypal",))),
             "variants/1/order",
             "“paypal” cannot come first: the variant does not offer it",

@@ -13,7 +13,7 @@ from engine.decisions.replay import replay
 from engine.experiments.results import Health, results_of
 from engine.model.errors import Conflict, Forbidden, Invalid, ReviewRequired
 from engine.model.experiment import Experiment, Guardrail, Variant
-from engine.model.placement import Fixed, Holdback
+from engine.model.placement import FieldDocument, Fixed, Holdback
 from engine.model.resource import Resource
 from engine.model.timestamps import DAY, HOUR
 from engine.store.connection.bulk import insert_many
@@ -277,6 +277,16 @@ async def test_an_experiment_that_fails_keeps_no_other_running(shop: Shop, monke
     await shop.engine.supervisor.run()
     states = [(await stored(shop, name)).document.status.state for name in ("broken", "long")]
     assert states == ["running", "stopped"]
+
+
+@pytest.mark.parametrize(("unit", "units", "bought"), [("customer", 2, 1), ("device", 3, 1), ("decision", 4, 1)])
+async def test_the_size_counts_the_units_of_the_experiment(shop: Shop, unit: str, units: int, bought: int) -> None:
+    await shop.create("field", FieldDocument(name="device.id", type="string"))
+    answers = [await shop.decide("anna", device_id=device) for device in ("phone", "phone", "desk")]
+    await shop.decide("bert", device_id="tablet")
+    await shop.report(answers[0], "converted", answers[0].decision.ranking[0].id, amount=1_000)
+    size = await shop.engine.experiment_results.size(shop.id, PLACEMENT, experiment(unit=unit), now=now_ms())
+    assert (size.units_a_day, size.conversion) == (units, bought / units)
 
 
 async def test_a_start_in_the_past_is_not_scheduled(shop: Shop) -> None:

@@ -51,6 +51,18 @@ def test_an_experiment_runs_from_draft_to_winner(side: Side):
     assert act(side, "restore")["status"]["state"] == "concluded"
 
 
+def test_the_size_counts_the_audience(side: Side):
+    for name in ("anna", "bert"):
+        side.decide(name)
+    narrow = {"==": [{"var": "geo.country"}, "FR"]}
+    sizes = [side.client.post(f"{EXPERIMENTS}/size", json=PAYPAL_FIRST | {"audience": each}) for each in (None, narrow)]
+    assert [size.json()["units_a_day"] for size in sizes] == [2, 2]
+    assert sizes[0].json()["enrolled_a_day"] == 2
+    assert sizes[1].json()["enrolled_a_day"] < 0.001
+    refused = side.client.post(f"{EXPERIMENTS}/size", json=PAYPAL_FIRST | {"audience": 5})
+    assert (refused.status_code, refused.json()["field"]) == (400, "audience")
+
+
 def test_stored_looks_are_listed_and_read(server: Server, side: Side):
     create(side)
     act(side, "start")

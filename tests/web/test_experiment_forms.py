@@ -285,7 +285,15 @@ SIZE = SizeByMethod(10_000, 10_500, 16_000)
         ({"primary": "revenue"}, SizeAnswer(0.6, 900.0, 800.0, None, None), "The size is computed in advance", None),
         ({}, SizeAnswer(0.0, 0.0, 0.0, None, None), "No customer came in the last 7 days", None),
         ({}, SizeAnswer(0.0, 50.0, 50.0, None, None), "Nobody bought in the last 7 days", None),
-        ({}, SizeAnswer(0.99, 50.0, 50.0, None, None), "A change this large cannot happen", None),
+        (
+            {},
+            SizeAnswer(0.99, 50.0, 50.0, None, None),
+            "A change of +5.0% cannot happen: 99.0% of the customers here bought in the last 7 days.",
+            None,
+        ),
+        ({}, SizeAnswer(0.1, 50.0, 50.0, None, None), "No number of customers is enough to find a change of 5.0%", None),
+        ({"unit": "device"}, SizeAnswer(0.0, 0.0, 0.0, None, None), "No device came in the last 7 days", None),
+        ({"unit": "decision"}, SizeAnswer(0.6, 900.0, 800.0, SIZE, 20.0), "16,000 decisions, about 20 days", True),
     ],
 )
 def test_size_is_a_sentence(changes: dict[str, Any], answer: SizeAnswer, sentence: str, fits: bool | None) -> None:

@@ -1,4 +1,4 @@
-"""How many customers and days an experiment needs, in words, and how many of them its audience reaches."""
+"""How many units and days an experiment needs, in words, and how many of them its audience reaches."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import msgspec
 from engine.configuration.configuration import Configuration
 from engine.decisions.logbook import Logged
 from engine.decisions.replay import facts_of
+from engine.experiments.checks import check_experiment
 from engine.experiments.comparisons import units_needed
 from engine.experiments.reach import VariantReach, membership, reaches
 from engine.experiments.results import SizeAnswer
@@ -62,26 +63,40 @@ async def size_view(
     """Return the size of an experiment whose audience reaches so many."""
     if document is None:
         return UNREADABLE
+    return words_of(document, await size_answer(frame, placement, document, reach), frame.show)
+
+
+async def size_answer(
+    reader: ExperimentReader, placement: str, document: Experiment, reach: AudienceReach
+) -> SizeAnswer:
+    """Return what an experiment needs whose audience reaches so many."""
     share = max(document.share * reach.share, SMALLEST_SHARE)
     narrowed = msgspec.structs.replace(document, share=share)
-    answer = await frame.engine.experiment_results.size(frame.merchant.id, placement, narrowed, now=frame.show.now)
-    return words_of(document, answer, frame.show)
+    return await reader.engine.experiment_results.size(reader.merchant.id, placement, narrowed, now=reader.show.now)
+
+
+async def size_in_audience(reader: ExperimentReader, placement: str, document: Experiment) -> SizeAnswer:
+    """Return what an experiment needs; raise `Invalid` for an audience that cannot be read, and `NotFound`."""
+    configuration = await reader.engine.catalogue.configuration(reader.merchant.id)
+    check_experiment(configuration, placement, document, changed=("audience", "unit"))
+    reach = await reach_of(reader, configuration, placement, document.audience)
+    return await size_answer(reader, placement, document, reach)
 
 
 def words_of(document: Experiment, answer: SizeAnswer, show: Show) -> SizeView:
     """Put a size into words."""
     if answer.units is None or answer.days is None:
-        return SizeView(_why_not(document, answer), "", "", "", None)
+        return SizeView(_why_not(document, answer, show), "", "", "", None)
     needed = units_needed(answer.units, document.method)
     days = max(1, round(answer.days))
     pace = show.number(answer.enrolled_a_day, digits=0 if answer.enrolled_a_day >= FEW_A_DAY else 1)
     fits = days <= document.maximum_days
     limit = show.count(document.maximum_days, "day")
     return SizeView(
-        sentence=f"{show.count(needed, *UNITS['customer'])}, about {show.count(days, 'day')} at {pace} a day",
+        sentence=f"{show.count(needed, *UNITS[document.unit])}, about {show.count(days, 'day')} at {pace} a day",
         basis=(
             f"To find a change of {show.percent(document.minimum_effect_percent / 100)} with a chance of 80%. "
-            f"In the last 7 days {show.percent(answer.conversion)} of the customers here bought."
+            f"In the last 7 days {_bought(document, answer, show)}."
         ),
         looking=_looking(document, answer, show),
         warning="" if fits else f"That is longer than the {limit} at most. {CHANGE_SOMETHING}",
@@ -98,22 +113,30 @@ def _looking(document: Experiment, answer: SizeAnswer, show: Show) -> str:
     if answer.units is None:
         return ""
     other = answer.units.fixed if document.method == "sequential" else answer.units.sequential
-    text = show.count(other, *UNITS["customer"])
+    text = show.count(other, *UNITS[document.unit])
     if document.method == "group_sequential":
-        return f"With one look at the end it would be {show.count(answer.units.fixed, *UNITS['customer'])}."
+        return f"With one look at the end it would be {show.count(answer.units.fixed, *UNITS[document.unit])}."
     if document.method == "sequential":
         return f"With one look at the end it would be {text}; a large effect is seen earlier than planned."
     return f"With results that hold at every look it would be {text}."
 
 
-def _why_not(document: Experiment, answer: SizeAnswer) -> str:
+def _bought(document: Experiment, answer: SizeAnswer, show: Show) -> str:
+    return f"{show.percent(answer.conversion)} of the {UNITS[document.unit][1]} here bought"
+
+
+def _why_not(document: Experiment, answer: SizeAnswer, show: Show) -> str:
     if document.primary != "conversion":
         return "The size is computed in advance for conversion only; for other metrics it is shown once it runs."
     if not answer.units_a_day:
-        return "No customer came in the last 7 days, so the size is not known yet."
+        return f"No {UNITS[document.unit][0]} came in the last 7 days, so the size is not known yet."
     if not answer.conversion:
         return "Nobody bought in the last 7 days, so the size is not known yet. Report outcomes first."
-    return "A change this large cannot happen at this conversion. Look for a smaller one."
+    effect = show.percent(document.minimum_effect_percent / 100)
+    if answer.conversion * (1 + document.minimum_effect_percent / 100) < 1:
+        return f"No number of {UNITS[document.unit][1]} is enough to find a change of {effect}. Look for a larger one."
+    bought = _bought(document, answer, show)
+    return f"A change of +{effect} cannot happen: {bought} in the last 7 days. Look for a smaller change."
 
 
 async def reach_of(

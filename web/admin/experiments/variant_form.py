@@ -128,7 +128,7 @@ def names_of_variant(number: int) -> dict[str, str]:
 def places_of_variant(number: int) -> dict[str, str]:
     """Return which field of a card shows each part of a variant."""
     inner, prefix = f"variants/{number}", f"v{number}"
-    fields = ("name", "weight", "candidates_off", "rules_off", "rules", "policy", "values")
+    fields = ("name", "weight", "order", "candidates_off", "rules_off", "rules", "policy", "values")
     return {inner: f"{prefix}.order", f"{inner}/id": f"{prefix}.name"} | {
         f"{inner}/{field}": f"{prefix}.{field}" for field in fields
     }

@@ -12,7 +12,6 @@ from litestar.params import FromPath
 from msgspec import Meta
 
 from engine.accounts.accounts import Access
-from engine.clock import now_ms
 from engine.experiments.actions import ACTIONS, ExperimentAction
 from engine.experiments.results import SizeAnswer
 from engine.model.actor import Actor
@@ -21,6 +20,8 @@ from engine.model.placement import Id
 from engine.service import Engine
 from web.api.experiments.documents import COLLECTION, ITEM, TAG, Stored
 from web.api.resources import resource_response
+from web.experiments.experiment_reader import MerchantReader
+from web.experiments.experiment_size import size_in_audience
 from web.http.request_reading import MOST_BULK_BYTES
 from web.http.responses import NO_STORE, json_response
 from web.openapi import examples
@@ -111,8 +112,9 @@ async def conclude(
     **Operation(
         TAG,
         "Calculate the size",
-        {200: Answer("Customers and days, from the log of the last week", SizeAnswer)},
-        "Stores nothing.",
+        {200: Answer("Units and days, from the log of the last week", SizeAnswer)},
+        "Counts the experiment's units, by the share of the newest 200 decisions that are in the audience. Stores "
+        "nothing.",
         body=Experiment,
         example=examples.EXPERIMENT,
         most_bytes=MOST_BULK_BYTES,
@@ -124,7 +126,7 @@ async def size(
     placement: FromPath[str],
     document: NamedDependency[Experiment],
 ) -> Response[bytes]:
-    answer = await engine.experiment_results.size(access.merchant.id, placement, document, now=now_ms())
+    answer = await size_in_audience(MerchantReader(engine, access.merchant), placement, document)
     return json_response(answer, status=200)
 
 

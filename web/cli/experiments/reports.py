@@ -17,6 +17,7 @@ from web.cli.experiments.side import PHASE_HELP, Side, on_look, on_side, read_do
 from web.experiments.checklist import Check
 from web.experiments.checklist import checklist as points_of
 from web.experiments.experiment_reader import MerchantReader
+from web.experiments.experiment_size import size_in_audience
 from web.experiments.looks_view import Shown
 from web.experiments.results_files import FILE_KINDS, FileKind, results_file
 
@@ -71,8 +72,8 @@ def size(side: Side, *, file: BinaryIO, json: bool) -> None:
     document = read_document(file)
 
     async def work(engine: Engine) -> Any:
-        merchant = await side.merchant_of(engine)
-        return await engine.experiment_results.size(merchant.id, side.placement, document, now=now_ms())
+        reader = MerchantReader(engine, await side.merchant_of(engine))
+        return await size_in_audience(reader, side.placement, document)
 
     show(with_engine(work), json=json)
 
