@@ -31,7 +31,7 @@ from tests.serving import Server, Side
 from tests.web.people import Person, person_of
 from tests.web.test_admin_experiments import LIST, PAGE, PLACEMENT, act, add_up, create, report
 from tests.web.test_experiment_words import HOUR, NOW, RUNNING, SHOW, experiment, look
-from web.admin.experiments.details_page import funnel_line
+from web.experiments.funnel_view import funnel_lines
 from web.experiments.learned import learned_texts
 from web.experiments.results_view import Look, view_of
 from web.experiments.segments_view import field_namer, segment_rows, usual_name
@@ -126,7 +126,7 @@ def test_the_funnel_waits_for_outcomes(person: Person) -> None:
 
 def test_the_funnel_page_shows_shares_of_decisions() -> None:
     rows = (FunnelRow("a", 200, 0, 50, 20), FunnelRow("b", 0, 0, 0, 0))
-    lines = [funnel_line(experiment(), row, SHOW) for row in rows]
+    lines = funnel_lines(experiment(), Funnel(10_000, rows), SHOW)
     assert [(step.count, step.share) for step in lines[0].steps] == [("0", "0.0%"), ("50", "25.0%"), ("20", "10.0%")]
     assert [step.share for step in lines[1].steps] == ["", "", ""]
     assert (lines[1].name, lines[1].number) == ("PayPal", 1)

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 import web
+from engine.experiments.details import Funnel, FunnelRow
 from engine.experiments.log_answers import LogAnswer
 from engine.experiments.log_evidence import LogEvidence
 from engine.experiments.looks.stored import StoredLook
@@ -23,17 +24,24 @@ from tests.web.test_experiment_words import NOW, RUNNING, SHOW, experiment, look
 from web.charts.experiment_charts import VariantLift, lifts
 from web.charts.paper import COLOURS, svg_of
 from web.experiments.experiment_words import summary
+from web.experiments.funnel_view import funnel_lines, funnel_note
 from web.experiments.log_words import answer_text, counting_text, evidence_texts
 from web.experiments.looks_view import at_end, look_lines, verdict_words
-from web.experiments.results_pdf import _parts, pdf_of
+from web.experiments.results_pdf import _parts, funnel_part, pdf_of
 from web.experiments.results_view import HOLDS, Look, ResultsView, view_of
 
+NO_FUNNEL = funnel_part([], "")
 COUNTS = ((4_000, 2_000), (4_000, 2_400))
 ARM = re.compile(r"--arm-\d: (#[0-9a-f]{6})")
 
 
 def view(document: Experiment, results: Results) -> ResultsView:
     return view_of(Look(document, results, SHOW, "EUR", {}))
+
+
+def paper_of(document: Experiment, results: Results) -> bytes:
+    look = Look(document, results, SHOW, "EUR", {})
+    return pdf_of(look, view_of(look), summary(document, results, SHOW), NO_FUNNEL)
 
 
 # The metric by day
@@ -197,15 +205,28 @@ def test_any_name_goes_onto_paper(name: str) -> None:
     variants = (Variant(id="a", name="As it is"), Variant(id="b", name=name, order=("paypal",)))
     document = experiment(name=name, hypothesis=name, variants=variants)
     results = look(document, *COUNTS)
-    paper = pdf_of(Look(document, results, SHOW, "EUR", {}), view(document, results), summary(document, results, SHOW))
+    paper = pdf_of(
+        Look(document, results, SHOW, "EUR", {}), view(document, results), summary(document, results, SHOW), NO_FUNNEL
+    )
     assert paper.startswith(b"%PDF-")
     assert len(paper) > 10_000
+
+
+def test_the_funnel_is_on_paper_too() -> None:
+    funnel = Funnel(10_000, [FunnelRow("a", 200, 200, 100, 50), FunnelRow("b", 100, 100, 60, 0)])
+    part = funnel_part(funnel_lines(experiment(), funnel, SHOW), funnel_note(funnel, SHOW))
+    assert part.rows[1] == ("As it is", "200", "200 (100.0%)", "100 (50.0%)", "50 (25.0%)")
+    assert part.note.startswith("Decisions in which the variants could have differed, of the newest 10,000")
+    empty = Funnel(10_000, [FunnelRow(name, 0, 0, 0, 0) for name in ("a", "b")])
+    assert funnel_part(funnel_lines(experiment(), empty, SHOW), "").rows == []
 
 
 def test_paper_of_nothing_is_paper_too() -> None:
     document = experiment()
     results = look(document, (0, 0), (0, 0))
-    paper = pdf_of(Look(document, results, SHOW, "EUR", {}), view(document, results), summary(document, results, SHOW))
+    paper = pdf_of(
+        Look(document, results, SHOW, "EUR", {}), view(document, results), summary(document, results, SHOW), NO_FUNNEL
+    )
     assert paper.startswith(b"%PDF-")
 
 
@@ -326,7 +347,11 @@ def test_segments_of_many_variants_are_several_tables_on_paper() -> None:
     document = many()
     results = look(document, *((4_000, 2_000),) * 10)
     shown = view(document, results)
-    parts = [part for part in _parts(Look(document, results, SHOW, "EUR", {}), shown, (None, None)) if part.is_even]
+    parts = [
+        part
+        for part in _parts(Look(document, results, SHOW, "EUR", {}), shown, (None, None), NO_FUNNEL)
+        if part.is_even
+    ]
     assert [len(part.rows[0]) - 2 for part in parts] == [4, 4, 1]
     assert [name for part in parts for name in part.rows[0][2:]] == list(shown.others)
 

@@ -111,3 +111,34 @@ def test_chart_leaves_out_days_without_an_interval() -> None:
     spec = lifts([early, late], show=SHOW, measure="Change")
     assert [row["range_text"] for row in spec["data"]["values"]] == ["-10.0% to +30.0%"]
     assert json.dumps(lifts([], show=SHOW, measure="Change"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "counts", "short", "detail"),
+    [
+        ({}, ((40, 20), (40, 20)), "Too few yet", "Each variant needs 100 customers and 20 purchases"),
+        ({}, ((4_000, 4_000), (4_000, 4_000)), "No interval yet", "Nearly all customers bought"),
+        ({"primary": "order_value"}, ((4_000, 400), (4_000, 400)), "No interval yet", "In a variant all purchases had"),
+    ],
+)
+def test_what_an_interval_waits_for_is_said(
+    changes: dict[str, Any], counts: tuple[tuple[int, int], ...], short: str, detail: str
+) -> None:
+    document = experiment(**changes)
+    results = look(document, *counts)
+    words = summary(document, results, SHOW)
+    assert (words.short, results.verdict.kind) == (short, "too_few")
+    assert words.detail.startswith(detail)
+    assert view_of(Look(document, results, SHOW, "EUR", {})).no_interval.startswith(detail)
+
+
+def test_more_variants_than_colours_are_told_apart() -> None:
+    points = [
+        VariantLift(label=f"V{number}", position=number, day=day, lift=0.0, low=-0.1, high=0.1)
+        for day in (0, 1)
+        for number in range(1, 10)
+    ]
+    layers = lifts(points, show=SHOW, measure="Change")["layer"]
+    assert layers[2]["encoding"]["strokeDash"]["field"] == "dashed"
+    rows = lifts(points, show=SHOW, measure="Change")["data"]["values"]
+    assert len({(row["colour"], row["dashed"]) for row in rows}) == 9

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from web.charts.candidate_charts import (
+    COLOURS,
     END_LABEL,
     LABEL_GAP,
     Spec,
@@ -21,6 +22,16 @@ from web.charts.candidate_charts import (
 from web.format import NOTHING, Show
 
 DAY = 86_400_000
+
+
+def _dashes() -> Spec:
+    """Return the encoding of lines whose colour another variant has: there are fewer colours than variants."""
+    return {
+        "field": "dashed",
+        "type": "nominal",
+        "scale": {"domain": [False, True], "range": [[1, 0], [6, 4]]},
+        "legend": None,
+    }
 
 
 class VariantLift(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +61,7 @@ def values(points: Sequence[VariantValue], *, show: Show, measure: str, is_share
         {
             "variant": point.label,
             "colour": str(colour_of(point.position)),
+            "dashed": point.position >= COLOURS,
             "at": point.day * DAY,
             "value": point.value,
             "day_text": show.day(point.day * DAY),
@@ -68,7 +80,7 @@ def values(points: Sequence[VariantValue], *, show: Show, measure: str, is_share
         height=250,
         show=show,
         layer=[
-            {"mark": {"type": "line", "strokeWidth": 2}, "encoding": lines},
+            {"mark": {"type": "line", "strokeWidth": 2}, "encoding": lines | {"strokeDash": _dashes()}},
             {"mark": dot, "encoding": lines | {"tooltip": tooltip}},
             _end_labels(lines, y, rows, "value", (min(heights, default=0.0), max(heights, default=0.0))),
         ],
@@ -106,7 +118,7 @@ def lifts(points: Sequence[VariantLift], *, show: Show, measure: str) -> Spec:
                 "data": {"values": banded},
             },
             zero,
-            {"mark": {"type": "line", "strokeWidth": 2}, "encoding": lines},
+            {"mark": {"type": "line", "strokeWidth": 2}, "encoding": lines | {"strokeDash": _dashes()}},
             {"mark": dot, "encoding": lines | {"tooltip": tooltip}},
             _end_labels(lines, y, rows, "lift", scale["domain"]),
         ],
@@ -156,6 +168,7 @@ def _row(point: VariantLift, show: Show) -> dict[str, Any]:
     return {
         "variant": point.label,
         "colour": str(colour_of(point.position)),
+        "dashed": point.position >= COLOURS,
         "at": point.day * DAY,
         "lift": point.lift,
         "low": low,

@@ -224,14 +224,42 @@ def _going_on(document: Experiment, results: Results, verdict: ExperimentVerdict
         next_look += f" At the last one {name_of(document, verdict.variant)}: {interval}."
         return Summary("Keep going", sentence, next_look, "info")
     if verdict.kind == "too_few":
-        events = 100 if document.is_adaptive else 20
-        need = f"Each variant needs 100 {UNITS[document.unit][1]} and {events} purchases before there is an interval."
-        return Summary("Too few yet", sentence, need + pace, "info")
+        short = "Too few yet" if _lacks_units(document, results) else "No interval yet"
+        return Summary(short, sentence, no_interval(document, results) + pace, "info")
     interval = lift_text(verdict.low, verdict.high, show)
     so_far = f"So far {name_of(document, verdict.variant)}: {interval} {METRICS[document.primary].lower()}."
     if document.method == "fixed":
         so_far = "The result is read once, when the planned number has matured."
     return Summary("Keep going", sentence, so_far + pace, "info")
+
+
+LEAST_UNITS = 100
+
+
+def _lacks_units(document: Experiment, results: Results) -> bool:
+    least = _least_events(document)
+    return any(variant.matured < LEAST_UNITS or variant.converted < least for variant in results.variants)
+
+
+def _least_events(document: Experiment) -> int:
+    return 100 if document.is_adaptive else 20
+
+
+def no_interval(document: Experiment, results: Results) -> str:
+    """Say what the interval of the deciding metric waits for."""
+    units, least = UNITS[document.unit][1], _least_events(document)
+    if _lacks_units(document, results):
+        return f"Each variant needs {LEAST_UNITS} {units} and {least} purchases before there is an interval."
+    if document.primary == "conversion":
+        return f"Nearly all {units} bought: each variant needs {least} {units} who did not before there is an interval."
+    if document.primary == "order_value" and _is_constant(document, results):
+        return "In a variant all purchases had the same amount, so the interval waits for one that differs."
+    return "A few large purchases outweigh all others, so the interval waits for more purchases."
+
+
+def _is_constant(document: Experiment, results: Results) -> bool:
+    """Return whether a variant's metric does not vary: then no variant has a chance to win."""
+    return all(each.chance_to_win == 0.0 for each in results.comparisons if each.metric == document.primary)
 
 
 AT_MOST = "at most "

@@ -13,7 +13,8 @@ from engine.model.resource import Resource
 from web.csv_text import csv_text
 from web.experiments.experiment_reader import ExperimentReader
 from web.experiments.experiment_words import summary
-from web.experiments.results_pdf import pdf_of
+from web.experiments.funnel_view import funnel_lines, funnel_note
+from web.experiments.results_pdf import funnel_part, pdf_of
 from web.experiments.results_view import csv_rows, look_of, view_of
 
 FileKind = Literal["csv", "json", "pdf"]
@@ -32,4 +33,7 @@ async def results_file(
     configuration = await reader.engine.catalogue.configuration(reader.merchant.id)
     look = look_of(reader, configuration, resource, results)
     words = summary(resource.document, results, reader.show, is_stored=is_stored)
-    return await asyncio.to_thread(lambda: pdf_of(look, view_of(look), words))
+    details = reader.engine.experiment_details
+    funnel = await details.funnel(reader.merchant.id, resource, now=results.as_of, phase=results.phase)
+    part = funnel_part(funnel_lines(look.document, funnel, reader.show), funnel_note(funnel, reader.show))
+    return await asyncio.to_thread(lambda: pdf_of(look, view_of(look), words, part))

@@ -11,7 +11,8 @@ import typst
 
 from web.charts.candidate_charts import Spec
 from web.charts.paper import svg_of
-from web.experiments.experiment_words import METRICS, Summary
+from web.experiments.experiment_words import METRICS, UNITS, Summary
+from web.experiments.funnel_view import FunnelLine
 from web.experiments.results_view import Look, ResultsView
 
 TEMPLATE = Path(__file__).parents[1] / "templates" / "experiments" / "results.typ"
@@ -35,7 +36,7 @@ class PaperPart(msgspec.Struct, frozen=True, kw_only=True):
     lines: Sequence[str] = ()
 
 
-def pdf_of(look: Look, view: ResultsView, summary: Summary) -> bytes:
+def pdf_of(look: Look, view: ResultsView, summary: Summary, funnel: PaperPart) -> bytes:
     """Set the results of one look on paper. It takes some seconds of CPU: call it beside the event loop."""
     document, show = look.document, look.show
     with TemporaryDirectory() as folder:
@@ -46,7 +47,7 @@ def pdf_of(look: Look, view: ResultsView, summary: Summary) -> bytes:
             "verdict": summary.sentence,
             "detail": summary.detail,
             "footer": f"As of {show.moment(look.results.as_of)}",
-            "parts": _parts(look, view, charts),
+            "parts": _parts(look, view, charts, funnel),
         }
         (Path(folder) / "data.json").write_bytes(msgspec.json.encode(data))
         source = Path(folder) / "results.typ"
@@ -55,6 +56,14 @@ def pdf_of(look: Look, view: ResultsView, summary: Summary) -> bytes:
     if not isinstance(made, bytes):
         raise TypeError("typst made several files")
     return made
+
+
+def funnel_part(lines: Sequence[FunnelLine], note: str) -> PaperPart:
+    """Return the funnel as a table; without decisions it is left out."""
+    rows = [(line.name, line.decisions, *(f"{step.count} ({step.share})" for step in line.steps)) for line in lines]
+    head = ("Variant", "Decisions", "Shown", "Chosen", "Purchase")
+    is_empty = not any(step.share for line in lines for step in line.steps)
+    return PaperPart(title="Funnel", note=note, rows=[] if is_empty else [head, *rows])
 
 
 def _drawn(folder: Path, number: int, spec: Spec | None) -> str | None:
@@ -66,9 +75,9 @@ def _drawn(folder: Path, number: int, spec: Spec | None) -> str | None:
     return name
 
 
-def _parts(look: Look, view: ResultsView, charts: Sequence[str | None]) -> list[PaperPart]:
-    metric = METRICS[look.document.primary]
-    variants = [("Variant", "Share", "Units", "Outcomes in", metric, "Change, 95%", "Chance to win")]
+def _parts(look: Look, view: ResultsView, charts: Sequence[str | None], funnel: PaperPart) -> list[PaperPart]:
+    metric, units = METRICS[look.document.primary], UNITS[look.document.unit][1].capitalize()
+    variants = [("Variant", "Share", units, "Outcomes in", metric, "Change, 95%", "Chance to win")]
     variants += [
         (row.name, row.share, row.units, row.matured, row.value, "Control" if row.is_control else row.lift, row.chance)
         for row in view.variants
@@ -84,18 +93,19 @@ def _parts(look: Look, view: ResultsView, charts: Sequence[str | None]) -> list[
         PaperPart(title=f"{metric} over time", chart=charts[1]),
         PaperPart(title="Metrics", note="Only the first decides.", rows=metrics, left=2),
         PaperPart(title="Health", rows=[("Check", "State", "Detail"), *health], left=3),
-        *_segments(view),
+        funnel,
+        *_segments(view, units),
         PaperPart(title="How this is computed", lines=[*view.log, *view.assumed]),
     ]
     return [part for part in parts if part.chart or len(part.rows) > 1 or part.lines]
 
 
-def _segments(view: ResultsView) -> list[PaperPart]:
+def _segments(view: ResultsView, units: str) -> list[PaperPart]:
     """Return a table of segments for every four variants, which is what fits on the paper."""
     parts = []
     for start in range(0, len(view.others), VARIANTS_A_TABLE):
         shown = slice(start, start + VARIANTS_A_TABLE)
-        rows = [("Segment", "Units", *view.others[shown])]
+        rows = [("Segment", units, *view.others[shown])]
         for row in view.segments:
             lifts = (f"{lift.text}, differs" if lift.differs else lift.text for lift in row.lifts[shown])
             rows.append((row.name, row.units, *lifts))

@@ -22,7 +22,7 @@ from web.charts.candidate_charts import Spec
 from web.charts.experiment_charts import MOST_BANDS, VariantLift, VariantValue, lifts, values
 from web.csv_text import Rows
 from web.experiments.experiment_reader import ExperimentReader
-from web.experiments.experiment_words import METRICS, UNITS, measured, name_of, value_text, value_words
+from web.experiments.experiment_words import METRICS, UNITS, measured, name_of, no_interval, value_text, value_words
 from web.experiments.learned import learned_texts
 from web.experiments.log_words import evidence_texts
 from web.experiments.segments_view import SegmentRow, lift_words, segment_rows, usual_name
@@ -84,6 +84,7 @@ class ResultsView:
     history: Sequence[VariantLift]
     chart: Spec | None
     band: str
+    no_interval: str
     values_chart: Spec | None
     power: str
     assumed: Sequence[str]
@@ -136,6 +137,7 @@ def view_of(look: Look) -> ResultsView:
         history=history,
         chart=lifts(history, show=show, measure=measure) if has_chart else None,
         band=BANDS[len(document.variants) - 1 > MOST_BANDS],
+        no_interval=no_interval(document, results),
         values_chart=_values_chart(look),
         power=_power(document, results, show),
         assumed=_assumed(document, results, show),

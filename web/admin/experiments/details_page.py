@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from engine.configuration.configuration import Configuration
-from engine.experiments.details import STEPS, FunnelRow, Grouping, has_segments
+from engine.experiments.details import Grouping, has_segments
 from engine.experiments.results import in_phase
 from engine.model.errors import NotFound
 from engine.model.experiment import Experiment
@@ -19,30 +19,12 @@ from web.admin.experiments.experiment_list import results_of
 from web.admin.shell.frame import Frame
 from web.admin.shell.render import Page
 from web.experiments.experiment_words import METRICS, UNITS
+from web.experiments.funnel_view import FunnelLine, funnel_lines, funnel_note
 from web.experiments.segments_view import SegmentRow, field_namer, segment_rows, usual_name
-from web.format import Show
 
 WHOLE = "experiments/details.html"
 MOVED = "The shares follow the results, so customers of one segment cannot be compared by plain means."
 NOTHING_IN = "No customer's outcomes are in yet, or the log no longer has their facts."
-
-
-@dataclass(frozen=True)
-class FunnelStep:
-    """How many decisions of a variant reached a step, as a figure and as a share of all of them."""
-
-    count: str
-    share: str
-
-
-@dataclass(frozen=True)
-class FunnelLine:
-    """The steps of one variant."""
-
-    name: str
-    number: int
-    decisions: str
-    steps: Sequence[FunnelStep]
 
 
 @dataclass(frozen=True)
@@ -68,8 +50,7 @@ class DetailsPage:
     phase: int
     funnel: Sequence[FunnelLine] | None
     has_decisions: bool
-    lacks: Sequence[str]
-    read: str
+    note: str
     segments: SegmentsView | None
 
 
@@ -85,10 +66,9 @@ async def funnel_page(
         name=resource.document.name,
         base=f"{frame.base}/experiments/{placement}/{id}",
         phase=phase,
-        funnel=[funnel_line(resource.document, row, frame.show) for row in funnel.rows],
+        funnel=funnel_lines(resource.document, funnel, frame.show),
         has_decisions=any(row.decisions for row in funnel.rows),
-        lacks=[step for step in STEPS if not any(getattr(row, step) for row in funnel.rows)],
-        read=frame.show.number(funnel.read),
+        note=funnel_note(funnel, frame.show),
         segments=None,
     )
     return frame.form(WHOLE, "experiments/_funnel.html", page)
@@ -111,8 +91,7 @@ async def segments_page(
         phase=phase,
         funnel=None,
         has_decisions=False,
-        lacks=(),
-        read="",
+        note="",
         segments=await _segments(frame, configuration, resource, field, phase),
     )
     return frame.form(WHOLE, "experiments/_segments.html", page)
@@ -123,16 +102,6 @@ async def _started(frame: Frame, placement: str, id: str) -> Resource:
     if resource.document.status.started_at is None:
         raise NotFound("this experiment has not started, so it has no results", field="id")
     return resource
-
-
-def funnel_line(document: Experiment, row: FunnelRow, show: Show) -> FunnelLine:
-    """Return the steps of a variant as figures and as shares of its decisions."""
-    number = next(index for index, variant in enumerate(document.variants) if variant.id == row.variant)
-    counts = [getattr(row, step) for step in STEPS]
-    steps = [
-        FunnelStep(show.number(count), show.percent(count / row.decisions) if row.decisions else "") for count in counts
-    ]
-    return FunnelLine(document.variants[number].name, number, show.number(row.decisions), steps)
 
 
 async def _segments(
