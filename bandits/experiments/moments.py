@@ -47,6 +47,10 @@ class Moments:
         return centred / (self.n - 1)
 
 
+ROUNDING = 1e-11
+"""Sums of squares have 16 digits, of which the variance of alike amounts loses some."""
+
+
 @dataclass(frozen=True, slots=True)
 class MetricEstimate:
     """A metric of one variant: its value, the variance of a single unit's part in it, and the number of units."""
@@ -71,7 +75,11 @@ def ratio_of(moments: Moments) -> MetricEstimate:
         return MetricEstimate(np.nan, np.nan, moments.n)
     value, below = float(moments.totals[0] / moments.totals[1]), float(moments.means[1])
     slope = np.array([1.0, -value]) / below
-    return MetricEstimate(value, max(0.0, float(slope @ moments.covariance[:2, :2] @ slope)), moments.n)
+    terms = np.outer(slope, slope) * moments.covariance[:2, :2]
+    variance = float(terms.sum())
+    # Where all parts of the ratio are alike, its terms cancel up to rounding.
+    is_noise = variance <= ROUNDING * float(np.abs(terms).sum())
+    return MetricEstimate(value, 0.0 if is_noise else variance, moments.n)
 
 
 def adjusted_means(variants: list[Moments]) -> list[MetricEstimate]:

@@ -202,3 +202,10 @@ def test_lift_is_relative_to_the_control():
 def test_a_loss_in_one_segment_is_found_and_health_is_not_disturbed():
     assert checks.mismatches(8, lost=0.02) == 1.0
     assert checks.mismatches(25, lost=0.0, units=20_000) <= 0.04
+
+
+@pytest.mark.parametrize("amount", [1, 4_999, 123_456_789])
+def test_a_ratio_of_like_amounts_does_not_vary(amount):
+    orders = np.array([0.0, 1.0, 2.0, 3.0] * 2_025)
+    units = np.column_stack((orders * amount, orders))
+    assert ratio_of(Moments.of(units)).error == 0.0

@@ -10,8 +10,8 @@ import pytest
 from engine.experiments.results import Results, results_of
 from engine.model.experiment import Experiment, ExperimentStatus, Guardrail, Variant
 from engine.store.experiments.sums import SumRow, UnitTotals
-from web.charts.experiment_charts import VariantLift, lifts
-from web.experiments.experiment_words import summary
+from web.charts.experiment_charts import VariantLift, VariantValue, lifts, values
+from web.experiments.experiment_words import start_text, summary
 from web.experiments.results_view import Look, csv_rows, view_of
 from web.format import Show, viewer_locale
 
@@ -142,3 +142,20 @@ def test_more_variants_than_colours_are_told_apart() -> None:
     assert layers[2]["encoding"]["strokeDash"]["field"] == "dashed"
     rows = lifts(points, show=SHOW, measure="Change")["data"]["values"]
     assert len({(row["colour"], row["dashed"]) for row in rows}) == 9
+
+
+def test_a_planned_start_that_is_over_is_said() -> None:
+    draft = ExperimentStatus(state="draft")
+    past, later = (experiment(status=draft, starts_at=f"{year}-01-01T00:00:00Z") for year in (2001, 2100))
+    assert start_text(past, SHOW).endswith("which is over: start it by hand, or plan a later start")
+    assert start_text(later, SHOW).endswith("by itself once it is approved or scheduled")
+
+
+def test_names_of_equal_lines_do_not_cover_each_other() -> None:
+    points = [
+        VariantValue(label=label, position=position, day=day, value=50.0, text="50")
+        for day in (0, 1)
+        for position, label in enumerate(("As it is", "PayPal"))
+    ]
+    names = values(points, show=SHOW, measure="Order value", is_share=False)["layer"][-1]["data"]["values"]
+    assert abs(names[0]["label_at"] - names[1]["label_at"]) > 0.05

@@ -74,7 +74,10 @@ def values(points: Sequence[VariantValue], *, show: Show, measure: str, is_share
     lines = {"x": _days_axis(points), "y": y | {"field": "value"}, "color": colour(), "detail": {"field": "variant"}}
     tooltip = [tip("variant", "Variant"), tip("day_text", "Day"), tip("value_text", measure)]
     dot = {"type": "point", "filled": True, "size": 45, "opacity": 1}
-    heights = [point.value for point in points]
+    heights = [point.value for point in points] or [0.0]
+    low, high = min(heights), max(heights)
+    # Equal values need room for the names of their lines.
+    room = 0.0 if high > low else abs(high) / 100 or 1.0
     return spec_of(
         rows,
         height=250,
@@ -82,7 +85,7 @@ def values(points: Sequence[VariantValue], *, show: Show, measure: str, is_share
         layer=[
             {"mark": {"type": "line", "strokeWidth": 2}, "encoding": lines | {"strokeDash": _dashes()}},
             {"mark": dot, "encoding": lines | {"tooltip": tooltip}},
-            _end_labels(lines, y, rows, "value", (min(heights, default=0.0), max(heights, default=0.0))),
+            _end_labels(lines, y, rows, "value", (low - room, high + room)),
         ],
     )
 

@@ -114,6 +114,8 @@ def start_text(document: Experiment, show: Show) -> str:
     planned = ms_of(document.starts_at) if document.starts_at else None
     if planned is None or document.status.started_at is not None:
         return ""
+    if planned <= show.now and document.status.state == "draft":
+        return f"{show.moment(planned)}, which is over: start it by hand, or plan a later start"
     text = f"{show.moment(planned)}, by itself"
     return text if document.status.state == "approved" else f"{text} once it is approved or scheduled"
 

@@ -14,7 +14,7 @@ from rules.language.codes import CURRENCIES
 from web.experiments.experiment_words import lift_text
 from web.format import Show
 
-TOO_FEW = "Too few yet"
+NO_INTERVAL = "No interval yet"
 FALSE_SHARE = 0.05
 """The greatest expected share of false ones among the segments that are said to differ."""
 NAMES = {"device.type": "Device", "geo.country": "Country", "customer": "Customer"}
@@ -42,8 +42,8 @@ class SegmentRow:
 
 
 def lift_words(each: MetricComparison, show: Show) -> str:
-    """Return the interval of a lift, or that there are too few."""
-    return lift_text(each.low, each.high, show) if each.is_ready else TOO_FEW
+    """Return the interval of a lift, or that there is none yet."""
+    return lift_text(each.low, each.high, show) if each.is_ready else NO_INTERVAL
 
 
 def segment_rows(
@@ -71,7 +71,7 @@ def segment_rows(
 
 def _lift(each: MetricComparison | None, show: Show, *, differs: bool) -> SegmentLift:
     if each is None:
-        return SegmentLift(TOO_FEW, differs=False, is_gain=False)
+        return SegmentLift(NO_INTERVAL, differs=False, is_gain=False)
     return SegmentLift(lift_words(each, show), differs=differs, is_gain=(each.lift or 0.0) > 0)
 
 

@@ -41,6 +41,7 @@ from engine.model.scope import Groups
 
 MOST_PLANS = 64
 """The most plans that the running experiments of one placement may lead to."""
+TOO_MANY = "too many experiments run in layers of their own: use a layer of another one, with a lower share, or end one"
 
 HELD_BACK: Variants = ((HOLDBACK_ID, NOT_PERSONALIZED),)
 
@@ -86,7 +87,7 @@ class ExperimentPlans:
         self._enrolments = Enrolments(plan, self._experiments)
         self._teaching = teaching_of(self._experiments)
         if _count_plans(self._experiments) > MOST_PLANS:
-            raise invalid("layer", f"experiments of several layers would need more than {MOST_PLANS} plans together")
+            raise invalid("layer", TOO_MANY)
         self.in_force = PickKey(IN_FORCE, groups_of(self._teaching, {}))
         self.plans: dict[Variants, Plan] = {IN_FORCE: plan}
         self.keys = {self.in_force}
