@@ -51,6 +51,8 @@ from engine.insights.learning_history import Insights
 from engine.jobs import Job, JobRunner
 from engine.learning.live import Live
 from engine.learning.settled_variants import SettledVariants
+from engine.learning.upkeep.prediction_watch import PredictionWatch
+from engine.learning.upkeep.refitter import Refitter
 from engine.migrate import upgrade
 from engine.offers.alerts import Alerts
 from engine.offers.budgets import Budgets
@@ -104,6 +106,8 @@ class Engine:
         self.scenarios = Scenarios(database, self.live, self.drafts, self.logbook)
         self.monitor = Monitor(database, self.live)
         self.insights = Insights(database, self.live)
+        self.refitter = Refitter(database, self.live)
+        self.prediction_watch = PredictionWatch(database, self.live)
         self.health = HealthMonitor(database, self.live)
         self.faulty_facts = FaultyFacts(database)
         self.uses = Uses(database)
@@ -124,6 +128,13 @@ class Engine:
             self.use_counter,
             timeout_seconds=settings.decision_timeout_ms / 1000,
         )
+        self._open_offers(database, configurations, usage, weights)
+        self._jobs = JobRunner(self._job_list())
+
+    def _open_offers(
+        self, database: Database, configurations: ConfigurationCache, usage: UsageLoader, weights: list[float]
+    ) -> None:
+        """Open the services of offers and budgets."""
         self.budgets = Budgets(database)
         self.holds = Holds(database)
         self.incrementality = Incrementality(database, self.live)
@@ -137,7 +148,6 @@ class Engine:
             self.recorder,
             weights,
         )
-        self._jobs = JobRunner(self._job_list())
 
     async def start(self, *, with_jobs: bool = True) -> None:
         """Begin recording. Without jobs, only `run_jobs` runs them."""
@@ -164,6 +174,8 @@ class Engine:
             Job("pace budgets", self.live.pace, 60),
             Job("watch for outages", self.live.watch, 10),
             Job("fit strengths", self.fit, 300),
+            Job("refit models", self._refit, 3600),
+            Job("watch predictions", self._watch_predictions, 60),
             Job("follow others", self.follow, 1),
             Job("count uses of rules and fields", self._count_uses, 20),
             Job("close windows", self._close_windows, 5),
@@ -204,6 +216,12 @@ class Engine:
 
     async def _release_holds(self) -> None:
         await self.holds.expire_due(now=now_ms())
+
+    async def _refit(self) -> None:
+        await self.refitter.run(now=now_ms())
+
+    async def _watch_predictions(self) -> None:
+        await self.prediction_watch.run(now=now_ms())
 
     async def _publish_due(self) -> None:
         await self.releases.publish_due(now_ms())

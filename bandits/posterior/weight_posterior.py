@@ -24,6 +24,8 @@ attributes have the latter."""
 MOST_JOINT = 400
 """If there are more shared weights, those of each feature are estimated separately."""
 
+REFIT_ROUNDS = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
@@ -92,6 +94,27 @@ def beliefs_of(
     """Return the posteriors of candidates by id, also of those never tried."""
     expected = attributes.matrix(candidates) @ shared_weights(evidence, attributes)
     return {name: _belief(evidence.factor(name), mean) for name, mean in zip(candidates, expected, strict=True)}
+
+
+def refitted(
+    observations: Mapping[str, Observations], size: int, attributes: Attributes = NO_ATTRIBUTES
+) -> WeightEvidence:
+    """Return the evidence of all observations at once, by candidate id, without what batches in turn lose.
+
+    Each factor is linearised at the mode of its posterior, whose prior mean follows from the factors of all candidates:
+    both are found in turn (empirical Bayes).
+    """
+    evidence = WeightEvidence(size)
+    for _ in range(REFIT_ROUNDS):
+        expected = attributes.matrix(list(observations)) @ shared_weights(evidence, attributes)
+        evidence = WeightEvidence(
+            size,
+            {
+                name: factors_of(_belief(Factor.nothing(size), mean), batch, PendingTrials.none(size))[0]
+                for (name, batch), mean in zip(observations.items(), expected, strict=True)
+            },
+        )
+    return evidence
 
 
 def shared_weights(evidence: WeightEvidence, attributes: Attributes = NO_ATTRIBUTES) -> Floats:

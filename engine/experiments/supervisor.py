@@ -15,7 +15,7 @@ from engine.experiments.comparisons import has_mismatch
 from engine.experiments.experiments import Experiments
 from engine.experiments.looks.stored import StoredLooks
 from engine.experiments.results import ExperimentResults, Health, Results
-from engine.model.actor import Actor
+from engine.model.actor import ENGINE, Actor
 from engine.model.errors import EngineError
 from engine.model.experiment import Experiment
 from engine.model.resource import Resource
@@ -24,9 +24,6 @@ from engine.store.connection.database import Database
 from engine.store.experiments import exposures
 
 log = structlog.get_logger()
-
-ENGINE = "engine"
-"""The actor's name in the audit log for what no person did."""
 
 ENOUGH_TO_WIN = 0.95
 UNITS_A_TRANSACTION = 200

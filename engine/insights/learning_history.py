@@ -13,6 +13,7 @@ from bandits.evidence.change import changes
 from bandits.evidence.delay import EDGES
 from engine.clock import now_ms
 from engine.insights.arms_monitor import facts_in, known_in
+from engine.insights.weight_history import WeightHistory, WeightReader
 from engine.kernel.beliefs import ArmBelief, Beliefs
 from engine.learning.active import Active
 from engine.learning.beliefs_reader import first_open_day
@@ -70,7 +71,8 @@ class Insight(NamedTuple):
     """`arrivals` are (milliseconds since the decision, share of successes known by then); `known` is of all customers
     together; `regret` is what an answer's first place loses by trying others than the best, in successes.
 
-    `calibration` compares what a policy that learns from facts predicted with what came, by week.
+    `calibration` compares what a policy that learns from facts predicted with what came, by week, and `weights` are
+    those of its facts.
     """
 
     placement: Placement
@@ -86,12 +88,14 @@ class Insight(NamedTuple):
     regret: float | None
     versions: list[VersionRow]
     calibration: list[WeekCalibration]
+    weights: WeightHistory | None
 
 
 class Insights:
     def __init__(self, database: Database, live: Live) -> None:
         self._database = database
         self._live = live
+        self.weights = WeightReader(database, live)
 
     async def of(self, merchant_id: int, placement: str) -> Insight:
         """Return how a placement learned; raise `NotFound` for an unknown one."""
@@ -123,6 +127,7 @@ class Insights:
             regret=regret(active),
             versions=[VersionRow(*version) for version in versions],
             calibration=_calibration(active),
+            weights=await self.weights.of(merchant_id, placement, now=now_ms()),
         )
 
 

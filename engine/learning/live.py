@@ -47,6 +47,14 @@ class Live:
     def placements(self, merchant_id: int) -> dict[str, Active]:
         return {key: active for (owner, key), active in self._active.items() if owner == merchant_id}
 
+    def renewers(self) -> list[tuple[Scope, Active, Renewer]]:
+        """Return every learner with what makes its beliefs."""
+        return [
+            (Scope(merchant_id, placement, learner), self._active[merchant_id, placement], renewer)
+            for (merchant_id, placement), renewers in self._renewers.items()
+            for learner, renewer in renewers.items()
+        ]
+
     def learning_placements(self) -> list[tuple[int, Placement]]:
         """Return (merchant id, placement) of every placement whose policy learns."""
         placements = [(merchant_id, active.plan.placement) for (merchant_id, _), active in self._active.items()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from itertools import combinations
 
 import msgspec
@@ -23,8 +23,16 @@ from engine.statistics.evidence import Curves
 from engine.store import beliefs as snapshots
 from engine.store.beliefs import Snapshot
 from engine.store.connection.database import Database
+from engine.store.offers import refits
 
 BEGINS = "begins with what was learned before"
+
+AlsoStore = Callable[[AsyncConnection, int], Awaitable[None]]
+"""Stores in the transaction that stores a beliefs version, and gets its number; `Superseded` rolls both back."""
+
+
+class Superseded(Exception):
+    """Another process replaced the model meanwhile."""
 
 
 class Renewer:
@@ -104,10 +112,27 @@ class Renewer:
         knowledge = await self._reader.read(self._database, bucket, now)
         jumped: Iterable[str] = self._reader.new_jumps
         if self._plan.encoding is not None:
-            state = await self._read_state(self._plan.encoding, self._reader.delays(), now)
+            before_state = last.knowledge.contextual if last else None
+            state, is_complete = await self._updated(self._plan.encoding, before_state, self._reader.delays(), now)
+            if not is_complete:
+                self._read_again("")
             knowledge = msgspec.structs.replace(knowledge, contextual=state)
             jumped = _newly(knowledge.jumps, before)
-        await self._put(bucket, knowledge, now, _with_jumps(reason, jumped))
+        await self._put(bucket, knowledge, now, _with_jumps(reason, jumped), based_on=last)
+
+    async def replace_model(self, state: ContextualState, now: int, reason: str, also: AlsoStore) -> bool:
+        """Make a model the one in force, brought up to date with all observations; `also` is stored with it.
+
+        Return False if another process made the next version first, or `also` raised `Superseded`.
+        """
+        encoding, is_complete = self._plan.encoding, False
+        if encoding is None:
+            return False
+        knowledge = await self._reader.read(self._database, "", now)
+        while not is_complete:
+            state, is_complete = await self._updated(encoding, state, self._reader.delays(), now)
+        knowledge = msgspec.structs.replace(knowledge, contextual=state, prices=newest_prices(self._stream.snapshots))
+        return await self._add("", knowledge, now, reason, also)
 
     async def _renew_choices(self, now: int, reason: str) -> None:
         """Make the next beliefs about choices; they serve all buckets."""
@@ -130,51 +155,63 @@ class Renewer:
         knowledge = msgspec.structs.replace(knowledge, choice=state)
         await self._put("", knowledge, now, _with_jumps(reason, _newly(state.jumps, before)))
 
-    async def _read_state(self, encoding: Encoding, delays: Curves, now: int) -> ContextualState:
-        """Update the last contextual state with new observations and with the decisions pending now."""
-        last = self._stream.snapshots.get("")
+    async def _updated(
+        self, encoding: Encoding, state: ContextualState | None, delays: Curves, now: int
+    ) -> tuple[ContextualState, bool]:
+        """Update a contextual state with new observations and the decisions pending now; tell whether it read all."""
         pending = await read_pending_trials(self._database, self._scope, encoding, self._learning, delays, now)
-        state, is_complete = await update_state(
-            self._database,
-            self._scope,
-            encoding,
-            last.knowledge.contextual if last else None,
-            pending,
-            placement=self._plan.placement,
-            now=now,
-        )
-        if not is_complete:
-            self._read_again("")
-        return state
+        placement = self._plan.placement
+        return await update_state(self._database, self._scope, encoding, state, pending, placement=placement, now=now)
 
-    async def _put(self, bucket: str, knowledge: Knowledge, now: int, reason: str) -> None:
+    async def _put(
+        self, bucket: str, knowledge: Knowledge, now: int, reason: str, *, based_on: Snapshot | None = None
+    ) -> None:
         """Store and draw the next beliefs version of a bucket, with the prices as they are."""
         prices = newest_prices(self._stream.snapshots)
-        await self._store(bucket, msgspec.structs.replace(knowledge, prices=prices), now, reason)
+        knowledge = msgspec.structs.replace(knowledge, prices=prices)
+        await self._store(bucket, knowledge, now, reason, based_on=based_on)
 
     async def reprice(self, prices: dict[str, BudgetPrice], now: int) -> None:
         """Store and draw beliefs of every bucket with other prices of paced budgets."""
         reason = f"prices of {', '.join(sorted(prices))}" if prices else "prices ended"
-        latest = {bucket: snapshot.knowledge for bucket, snapshot in self._stream.snapshots.items()}
-        for bucket, knowledge in (latest or {"": Knowledge()}).items():
-            await self._store(bucket, msgspec.structs.replace(knowledge, prices=prices), now, reason)
+        latest: dict[str, Snapshot | None] = {**self._stream.snapshots}
+        for bucket, last in (latest or {"": None}).items():
+            knowledge = msgspec.structs.replace(last.knowledge if last else Knowledge(), prices=prices)
+            await self._store(bucket, knowledge, now, reason, based_on=last)
 
-    async def _store(self, bucket: str, knowledge: Knowledge, now: int, reason: str) -> None:
+    async def _store(
+        self, bucket: str, knowledge: Knowledge, now: int, reason: str, *, based_on: Snapshot | None
+    ) -> None:
+        """Store beliefs that were made from `based_on`, unless they are the same or its model was replaced since."""
         last = self._stream.snapshots.get(bucket)
         knowledge = msgspec.structs.replace(knowledge, away=tuple(sorted(self._away())))
         if last is not None and last.knowledge == knowledge:
             return
+
+        async def refuse_replaced(connection: AsyncConnection, _version: int) -> None:
+            if await refits.newest_replacement(connection, self._scope) > (based_on.version if based_on else 0):
+                raise Superseded
+
+        if not await self._add(bucket, knowledge, now, reason, refuse_replaced if knowledge.contextual else None):
+            self._read_again(bucket)
+
+    async def _add(self, bucket: str, knowledge: Knowledge, now: int, reason: str, also: AlsoStore | None) -> bool:
+        """Store and draw a version; return False if another process made it or `also` raised `Superseded`.
+
+        The number is read before `also`: a replacement that is committed in between has taken it.
+        """
         merchant_id, placement, learner = self._scope
         try:
             async with self._database.write() as connection:
                 version = await snapshots.newest_version(connection, merchant_id, placement) + 1
+                if also is not None:
+                    await also(connection, version)
                 snapshot = Snapshot(merchant_id, placement, version, learner, bucket, knowledge, now, reason)
                 await snapshots.add(connection, snapshot)
-        except IntegrityError:
-            # Another process made this version, perhaps before this evidence was in.
-            self._read_again(bucket)
-            return
+        except (IntegrityError, Superseded):
+            return False
         self._stream.put(snapshot, await asyncio.to_thread(self._stream.draw, snapshot))
+        return True
 
 
 def _newly(jumps: Mapping[str, int], before: Mapping[str, int]) -> list[str]:

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 import msgspec
 
+ENGINE = "engine"
+"""The actor's name in the audit log for what no person did."""
+
 
 class Actor(msgspec.Struct, frozen=True):
     """A merchant, and the person or API key that acts for it; `name` is noted in the audit log.

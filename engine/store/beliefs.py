@@ -116,6 +116,25 @@ async def newest(
     return [_snapshot(tuple(row)) for row in await connection.execute(query)]
 
 
+async def in_force_at(connection: AsyncConnection, scope: Scope, instant: int) -> Snapshot | None:
+    """Return the last snapshot of the bucket "" that was made before an instant, or None."""
+    merchant_id, placement, reward = scope
+    query = (
+        select(beliefs)
+        .where(
+            beliefs.c.merchant_id == merchant_id,
+            beliefs.c.placement == placement,
+            beliefs.c.reward == reward,
+            beliefs.c.bucket == "",
+            beliefs.c.made_at < instant,
+        )
+        .order_by(beliefs.c.version.desc())
+        .limit(1)
+    )
+    row = (await connection.execute(query)).first()
+    return _snapshot(tuple(row)) if row else None
+
+
 async def newest_versions(connection: AsyncConnection) -> dict[tuple[int, str], int]:
     query = select(beliefs.c.merchant_id, beliefs.c.placement, func.max(beliefs.c.version)).group_by(
         beliefs.c.merchant_id, beliefs.c.placement

@@ -89,6 +89,18 @@ async def last(connection: AsyncConnection, scope: Scope) -> int:
     return (await connection.execute(query)).scalar() or 0
 
 
+async def start_of_last(connection: AsyncConnection, scope: Scope, *, up_to: int, count: int) -> int:
+    """Return the number behind which the last `count` lessons up to one stand; 0 if there are no more than those."""
+    query = (
+        select(observations.c.seq)
+        .where(*await tracks.within(connection, observations, scope), observations.c.seq <= up_to)
+        .order_by(observations.c.seq.desc())
+        .offset(count)
+        .limit(1)
+    )
+    return (await connection.execute(query)).scalar() or 0
+
+
 async def after(connection: AsyncConnection, scope: Scope, *, seq: int, up_to: int, limit: int) -> list[ObservationRow]:
     """The lessons after one, in order, as far as their decisions are still in the log."""
     query = (

@@ -9,6 +9,7 @@ from bandits.posterior.weight_posterior import (
     Attributes,
     WeightEvidence,
     beliefs_of,
+    refitted,
     shared_weights,
 )
 
@@ -47,6 +48,30 @@ def test_95_percent_intervals_hold_the_true_weights():
             away = (belief.mean - TRUTH[candidate]) / np.sqrt(np.diag(belief.covariance))
             inside.extend(np.abs(away) < 1.96)
     assert 0.92 < np.mean(inside) < 0.99
+
+
+def test_a_refit_is_nearer_to_the_truth_than_small_batches():
+    """Batches of rare successes are each approximated; a refit is at the mode of all of them (Newton, 5 rounds)."""
+    weights, distances = np.array([-3.5, 1.5, -1.0]), []
+    for seed in range(20):
+        batch = observations(weights, 1_500, seed=seed)
+        bit_by_bit = WeightEvidence(3)
+        for start in range(0, 1_500, 5):
+            bit_by_bit = bit_by_bit.updated({"card": part(batch, start, start + 5)})
+        means = [beliefs_of(each, ["card"])["card"].mean for each in (refitted({"card": batch}, 3), bit_by_bit)]
+        distances.append([np.abs(mean - weights).max() for mean in means])
+    refit, batches = np.mean(distances, axis=0)
+    assert refit < batches
+
+
+def test_a_refit_of_nothing_is_nothing():
+    assert refitted({}, 3).factors == {}
+
+
+def test_a_refit_shrinks_a_rare_candidate_to_the_others():
+    many, few = observations(TRUTH["card"], 5_000), observations(TRUTH["card"], 3)
+    beliefs = beliefs_of(refitted({"card": many, "new": few}, 3), ["card", "new"])
+    assert beliefs["new"].mean == pytest.approx(TRUTH["card"], abs=0.8)
 
 
 def test_many_small_batches_end_near_one_large_one():

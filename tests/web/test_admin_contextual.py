@@ -6,8 +6,14 @@ import itertools
 
 import pytest
 
+from bandits.evaluation.held_out import Fidelity
 from bandits.evidence.calibration import calibrations
 from bandits.evidence.residuals import ExpectedSuccesses, Residuals
+from engine.model.offers.refit import Refit, RefitResult
+from engine.model.scope import Scope
+from engine.model.timestamps import DAY
+from engine.service import Engine
+from engine.store.offers import refits
 from tests.serving import Server, Side
 from tests.web.people import Person, person_of
 
@@ -138,3 +144,76 @@ def test_the_learning_page_compares_predictions_with_results(
 
 def test_a_placement_that_does_not_learn_from_facts_says_nothing_of_them(person: Person) -> None:
     assert "What it has learned" not in person.get("/admin/placements/payment_methods")
+
+
+def refit_of(state: str) -> Refit:
+    """A refit whose held-out days are the week from 2 January 1970 on."""
+    before = Fidelity(1_000.0, 0.3011, 104.0, 100.0, 80.0)
+    result = RefitResult(first_day=1, last_day=7, trained=4_321, before=before, after=before._replace(log_loss=0.2944))
+    versions = {"accepted": (4, 5, 0), "left_out": (4, 0, 0), "undone": (4, 5, 9)}
+    return Refit(9 * DAY, result, *versions[state])
+
+
+@pytest.mark.parametrize(
+    ("state", "sentence", "badge"),
+    [
+        ("accepted", "no worse, so it is in force", "Accepted"),
+        ("left_out", "worse, so the model in force stayed", "Left out"),
+        ("undone", "It was taken back", "Taken back"),
+    ],
+)
+def test_the_learning_page_compares_the_last_refit_with_the_model(
+    side: Side, person: Person, monkeypatch: pytest.MonkeyPatch, state: str, sentence: str, badge: str
+) -> None:
+    learned_banner(side, person)
+    scope = Scope(side.merchant.id, "banner", "converted")
+    side.server.run(store_refit(side.server.engine, scope, refit_of(state)))
+    page = person.get("/admin/placements/banner/learning")
+    assert "learned again from 4,321 tries of the log" in page
+    assert sentence in page
+    assert badge in page
+    assert "0.3011" in page
+    assert "0.2944" in page
+    assert ("Go back to the model before" in page) == (state == "accepted")
+    [item] = side.client.get("/v1/placements/banner/refits").json()["items"]
+    assert (item["state"], item["held_out_from"], item["refit"]["log_loss"]) == (state, "1970-01-02", 0.2944)
+    # The model before is not kept: nothing can be taken back.
+    assert side.client.post("/v1/placements/banner/refits/undo", json={}).status_code == 409
+    answer = person.send("/admin/placements/banner/learning/undo-refit")
+    assert answer.status_code in (200, 303)
+
+
+def learned_banner(side: Side, person: Person) -> None:
+    """A placement in which phones buy apples and desktops buy bread."""
+    assert person.send("/admin/placements/new", **FORM).status_code == 303
+    candidates = [{"id": "a", "label": "Apples"}, {"id": "b", "label": "Bread"}]
+    side.client.post("/v1/placements/banner/candidates", json=candidates).raise_for_status()
+    for number, device in enumerate(["mobile", "desktop"] * 20):
+        asked = {"placement": "banner", "context": {"device": {"type": device}}}
+        answer = side.client.post("/v1/personalize/decisions", json=asked).json()
+        outcome = {"event_id": f"learned-{number}", "decision_id": answer["decision_id"], "type": "abandoned"}
+        if device == "mobile":
+            outcome |= {"type": "converted", "candidate_id": answer["ranking"][0]["id"]}
+        side.client.post("/v1/personalize/feedback", json=outcome)
+    side.server.run(side.server.engine.live.refresh(at_once=True))
+
+
+async def store_refit(engine: Engine, scope: Scope, refit: Refit) -> None:
+    async with engine.database.write() as connection:
+        await refits.add(connection, scope, refit)
+        if refit.returned:
+            assert await refits.set_returned(connection, scope, refit, refit.returned)
+
+
+def test_the_learning_page_shows_what_each_fact_weighs(side: Side, person: Person) -> None:
+    learned_banner(side, person)
+    page = person.get("/admin/placements/banner/learning")
+    assert "What each fact weighs" in page
+    assert "Changes appear here once the model is a week old." in page
+    assert "The first refit comes after a week with at least 20 successes." in page
+    weights = {row["where"]: row["odds"] for row in side.client.get("/v1/placements/banner/refits").json()["weights"]}
+    assert weights["Where Device is mobile"][0] > 1 > weights["Where Device is desktop"][0]
+    assert "Where Country is NL" not in weights, "no customer from there was seen"
+    assert person.get("/admin/placements/banner/learning/weights.csv").startswith("fact,")
+    assert "What each fact weighs" not in person.get("/admin/placements/payment_methods/learning")
+    assert side.client.get("/v1/placements/elsewhere/refits").status_code == 404

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from engine.model.errors import Unavailable
 from engine.offers.alerts import LEVELS
 from engine.service import Engine
-from web.http.metrics import BUDGETS, EMERGENCIES, OUTAGES, WAITING
+from web.http.metrics import BUDGETS, EMERGENCIES, OUTAGES, PREDICTIONS, WAITING
 from web.openapi.operation import Answer, Operation
 
 
@@ -50,6 +50,7 @@ async def metrics(engine: NamedDependency[Engine]) -> Response[bytes]:
     for percent in LEVELS:
         BUDGETS.labels(percent).set(engine.alerts.counts[percent])
     OUTAGES.set(engine.live.outage_count)
+    PREDICTIONS.set(engine.prediction_watch.count)
     with suppress(Exception):  # the other numbers are wanted most when the database does not answer
         async with asyncio.timeout(1):
             EMERGENCIES.set(await engine.emergencies.count_unseen())

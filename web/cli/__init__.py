@@ -12,6 +12,7 @@ from web.cli import (
     maintenance,
     outcomes,
     people,
+    refits,
     replay,
     rules,
     serve,
@@ -27,6 +28,9 @@ from web.cli.simulation import simulate
 def main() -> None:
     """Tap2 Personalize: an open decision engine for checkouts. Settings are TAP2_* variables; see `tap2 config`."""
 
+
+maintenance.beliefs.add_command(refits.refits)
+maintenance.beliefs.add_command(refits.undo_refit)
 
 for command in (
     serve.serve,

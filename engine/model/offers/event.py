@@ -1,4 +1,4 @@
-"""Events that other systems may act on: what became of an offer, and a budget that is being used up. Pure."""
+"""Events that other systems may act on: what became of an offer, a budget that runs low, predictions that are off."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import msgspec
 from engine.model.offers.hold import Hold
 
 EventType = Literal[
-    "offer.shown", "offer.held", "offer.redeemed", "offer.released", "offer.expired", "offer.refunded", "budget.alert"
-]
+    "offer.shown", "offer.held", "offer.redeemed", "offer.released", "offer.expired", "offer.refunded", "budget.alert",
+    "predictions.off",
+]  # fmt: skip
 
 
 class OfferEvent(msgspec.Struct, frozen=True):
@@ -35,12 +36,28 @@ class BudgetAlert(msgspec.Struct, frozen=True):
     day: int | None
 
 
+class WeekOff(msgspec.Struct, frozen=True):
+    """Successes that a model expected in seven days, and those that came; `candidate_id` is null for all together."""
+
+    candidate_id: str | None
+    first_day: int
+    expected: float
+    successes: float
+
+
+class PredictionAlert(msgspec.Struct, frozen=True):
+    """A model whose predictions differ from results by more than noise: the weeks in which they do (epoch days)."""
+
+    placement: str
+    weeks: tuple[WeekOff, ...]
+
+
 class NewEvent(NamedTuple):
     """An event to be stored."""
 
     merchant_id: int
     type: EventType
-    body: OfferEvent | BudgetAlert
+    body: OfferEvent | BudgetAlert | PredictionAlert
 
 
 class StoredEvent(NamedTuple):

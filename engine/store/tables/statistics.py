@@ -191,6 +191,38 @@ beliefs = Table(
     PrimaryKeyConstraint("merchant_id", "placement", "version"),
 )
 
+# Models that were learned again from the log, with the figures that decided whether they replace the one in force.
+refits = Table(
+    "refits",
+    metadata,
+    merchant_column(),
+    Column("placement", Text, nullable=False),
+    Column("reward", Text, nullable=False),
+    # The last held-out day: two processes that refit at the same time have the same.
+    Column("last_day", Integer, nullable=False),
+    Column("refitted_at", BigInteger, nullable=False),
+    # JSON: both models' figures.
+    Column("result", Text, nullable=False),
+    # Beliefs versions: in force before, made by the refit (0 if it was worse), and made by going back (0 if not).
+    Column("previous", Integer, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("returned", Integer, nullable=False, server_default=text("0")),
+    PrimaryKeyConstraint("merchant_id", "placement", "reward", "last_day"),
+    sqlite_with_rowid=False,
+)
+
+# Models whose predictions are off, as an event has said.
+prediction_alarms = Table(
+    "prediction_alarms",
+    metadata,
+    merchant_column(),
+    Column("placement", Text, nullable=False),
+    Column("reward", Text, nullable=False),
+    Column("raised_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement", "reward"),
+    sqlite_with_rowid=False,
+)
+
 # How often rules fired (or, by the field that they lacked, were skipped) and fields arrived.
 rule_days = Table(
     "rule_days",

@@ -20,6 +20,7 @@ from engine.model.timestamps import DAY, MINUTE
 from web.admin.candidates.candidate_list import positions_of
 from web.admin.placements.placement_calibration import CalibrationView, calibration_view
 from web.admin.placements.placement_form import CREDITS
+from web.admin.placements.placement_model import ModelView, model_view
 from web.admin.placements.placement_page import MEASURES
 from web.admin.shell.csv_file import csv_file
 from web.admin.shell.frame import Frame
@@ -81,6 +82,7 @@ class LearningPage:
     arrivals_chart: Spec
     learns: bool
     calibration: CalibrationView | None
+    model: ModelView | None
     versions: Sequence[VersionRow]
 
 
@@ -111,6 +113,7 @@ async def learning_page(frame: NamedDependency[Frame], key: FromPath[str]) -> Pa
         arrivals_chart=arrivals(insight.arrivals, show=frame.show),
         learns=isinstance(insight.placement.policy, Thompson | Contextual),
         calibration=calibration_view(insight, frame.show),
+        model=await model_view(frame, insight),
         versions=insight.versions,
     )
     return frame.page("placements/placement_learning.html", page)
@@ -320,12 +323,19 @@ def _group_table(insight: Insight, _positions: dict[str, int]) -> Rows:
     return [["group", "trials", "own_share"], *rows]
 
 
+def _weight_table(insight: Insight, _positions: dict[str, int]) -> Rows:
+    facts, moments = (insight.weights.facts, insight.weights.moments) if insight.weights else ((), ())
+    rows = [[fact.where, moment, odds] for fact in facts for moment, odds in zip(moments, fact.odds, strict=True)]
+    return [["fact", "epoch_ms", "odds"], *rows]
+
+
 TABLES: dict[str, Callable[[Insight, dict[str, int]], Rows]] = {
     "beliefs": _belief_table,
     "days": _day_table,
     "arrivals": _arrival_table,
     "groups": _group_table,
     "calibration": _calibration_table,
+    "weights": _weight_table,
 }
 
 

@@ -10,12 +10,15 @@ from litestar.di import NamedDependency
 from msgspec import Meta
 
 from engine.accounts.accounts import Access
-from engine.model.offers.event import BudgetAlert, EventType, OfferEvent
+from engine.model.offers.event import BudgetAlert, EventType, OfferEvent, PredictionAlert, StoredEvent
 from engine.model.timestamps import rfc3339
 from engine.service import Engine
 from web.api.common_types import Limit, Moment
 from web.http.responses import NO_STORE, json_response
 from web.openapi.operation import Answer, Operation
+
+BODIES: dict[EventType, type] = {"budget.alert": BudgetAlert, "predictions.off": PredictionAlert}
+"""Types of events that are not about an offer."""
 
 
 class EventsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -25,13 +28,15 @@ class EventsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class EventItem(msgspec.Struct, frozen=True):
-    """Something that happened. `offer` is set for the types that begin with `offer.`, `alert` for `budget.alert`."""
+    """Something that happened. `offer` is set for the types that begin with `offer.`, `alert` for `budget.alert`, and
+    `predictions` for `predictions.off`."""
 
     id: int
     type: EventType
     recorded_at: Moment
     offer: OfferEvent | None
     alert: BudgetAlert | None
+    predictions: PredictionAlert | None
 
 
 class EventsPage(msgspec.Struct, frozen=True):
@@ -57,13 +62,22 @@ async def events(
 ) -> Response[bytes]:
     limit = parameters.limit
     rows = await engine.events.page(access.merchant.id, after=parameters.after, type=parameters.type, limit=limit + 1)
-    items = []
-    for row in rows[:limit]:
-        is_alert = row.type == "budget.alert"
-        offer = None if is_alert else msgspec.json.decode(row.body, type=OfferEvent)
-        alert = msgspec.json.decode(row.body, type=BudgetAlert) if is_alert else None
-        items.append(EventItem(row.id, row.type, rfc3339(row.recorded_at), offer, alert))
+    items = [_item(row) for row in rows[:limit]]
     return json_response(EventsPage(items, len(rows) > limit), headers=NO_STORE)
+
+
+def _item(row: StoredEvent) -> EventItem:
+    body: OfferEvent | BudgetAlert | PredictionAlert = msgspec.json.decode(
+        row.body, type=BODIES.get(row.type, OfferEvent)
+    )
+    return EventItem(
+        row.id,
+        row.type,
+        rfc3339(row.recorded_at),
+        offer=body if isinstance(body, OfferEvent) else None,
+        alert=body if isinstance(body, BudgetAlert) else None,
+        predictions=body if isinstance(body, PredictionAlert) else None,
+    )
 
 
 handlers = [events]
