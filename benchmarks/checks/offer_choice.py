@@ -170,7 +170,7 @@ class Learned:
         """Move the price. Visits come evenly, so time stands for traffic."""
         end, spent = DAYS * DAY, self._paid - self._paced_paid
         left = BUDGET - self._paced_paid
-        step = PacingStep(spent, left, now - self._paced_at, end - self._paced_at, end)
+        step = PacingStep(spent, left, now - self._paced_at, end - self._paced_at, self._paced_at, end)
         self._price, self._paced_paid, self._paced_at = next_price(self._price, step), self._paid, now
 
 

@@ -23,7 +23,8 @@ BUDGET_SHARE = 0.08
 class PacingWorld(NamedTuple):
     """N requests in the order of time: the step of each, and for K offers its chance, value and cost (N, K).
 
-    A value is what is left of a redeemed order's margin after the discount; a cost is the discount.
+    A value is what is left of a redeemed order's margin after the discount; a cost is the discount. `budget` is the cap
+    of each `cap_steps` steps.
     """
 
     steps: NDArray[np.int64]
@@ -31,6 +32,7 @@ class PacingWorld(NamedTuple):
     values: Floats
     costs: Floats
     budget: float
+    cap_steps: int = STEPS
 
 
 class Course(NamedTuple):
@@ -90,6 +92,21 @@ def slump(random: Generator) -> PacingWorld:
     return build_world(random, Course(traffic, np.ones(STEPS), np.ones(STEPS)))
 
 
+def daily_cap(random: Generator) -> PacingWorld:
+    """Draw a world with a cap for each day. Evenings are busy, and the last two days have twice the traffic."""
+    hours = _hours()
+    traffic = np.where(hours % 24 >= 17, 3.0, 1.0) * np.where(hours // 24 >= DAYS - 2, 2.0, 1.0)
+    world = build_world(random, Course(traffic, np.ones(STEPS), np.ones(STEPS)))
+    return world._replace(budget=world.budget / DAYS, cap_steps=STEPS // DAYS)
+
+
+def daily_cap_drift(random: Generator) -> PacingWorld:
+    """Draw a world with a cap for each day, in which customers redeem ever more often and carts differ by day."""
+    carts = np.where(_hours() // 24 % 2 == 0, 1.0, 1.3)
+    world = build_world(random, Course(np.ones(STEPS), np.linspace(0.7, 1.4, STEPS), carts))
+    return world._replace(budget=world.budget / DAYS, cap_steps=STEPS // DAYS)
+
+
 def traffic_profile(world: PacingWorld) -> Floats:
     """Return how many requests came in each hour of the day (24,)."""
     return np.bincount(_hours()[world.steps] % 24, minlength=24).astype(np.float64)
@@ -105,4 +122,6 @@ WORLDS: dict[str, Callable[[Generator], PacingWorld]] = {
     "two offers that share the budget": shared,
     "drift": drift,
     "a slump": slump,
+    "a cap a day, busy weekend": daily_cap,
+    "a cap a day, drift": daily_cap_drift,
 }

@@ -83,6 +83,10 @@ def _next(
     if now - last.made_at < LEAST_INTERVAL_MS:
         return last
     begin, end = stretch_of(budget, now)
+    first, until = times_of(budget)
+    if budget.period == "day":
+        # Days are alike, so the price goes on from day to day: a day alone has too few redemptions to find it.
+        until = min(until, first + DAYS_OF_TRAFFIC * DAY)
     if last.made_at < begin and budget.period == "day":
         # A new day has its whole amount, and begins at the price at which the last one ended.
         last = BudgetPrice(last.price, 0, begin)
@@ -91,6 +95,7 @@ def _next(
         left=max(0, (budget.amount or 0) - last.used),
         elapsed=expected_traffic(profile, last.made_at, now),
         to_come=expected_traffic(profile, last.made_at, end),
-        whole=expected_traffic(profile, begin, end),
+        passed=expected_traffic(profile, first, last.made_at),
+        whole=expected_traffic(profile, first, until),
     )
     return BudgetPrice(next_price(last.price, step), used, now)

@@ -24,7 +24,7 @@ EVEN = (1.0,) * 24
 
 def step(spent: float, **changes: float) -> PacingStep:
     """Return a step of an hour in the middle of a hundred, when ten of a thousand are due."""
-    values = {"left": 500.0, "elapsed": 1.0, "to_come": 50.0, "whole": 100.0}
+    values = {"left": 500.0, "elapsed": 1.0, "to_come": 50.0, "passed": 50.0, "whole": 100.0}
     return PacingStep(spent, **(values | changes))
 
 
@@ -41,7 +41,7 @@ def test_one_step_moves_the_price_by_a_limited_factor():
 
 
 def test_steps_are_larger_in_the_beginning():
-    first = step(15.0, left=1_000.0, to_come=100.0)
+    first = step(15.0, left=1_000.0, to_come=100.0, passed=0.0)
     assert next_price(2.0, first) > next_price(2.0, step(15.0))
 
 
@@ -74,9 +74,9 @@ def test_a_busy_hour_gets_more_and_a_quiet_one_something():
 
 
 def test_a_paced_budget_gains_far_more_than_a_hard_stop():
-    paced, stopped, spent = pacing.shares("steady", 0)
+    paced, stopped, spent, fullest = pacing.shares("steady", 0)
     assert paced > 0.9 > 2 * stopped
-    assert 0.95 < spent <= 1
+    assert 0.95 < spent <= fullest <= 1
 
 
 def test_every_budget_begins_at_the_same_price():

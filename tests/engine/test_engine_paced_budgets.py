@@ -10,7 +10,7 @@ from engine.kernel.beliefs import BudgetPrice
 from engine.kernel.plan import Plan, PlanDocument
 from engine.learning.paced_budgets import differ, is_paced, next_prices, stretch_of, times_of
 from engine.model.documents.offer import OfferBudget, Pacing
-from engine.model.offers.hold import Balance
+from engine.model.offers.hold import Balance, BalanceKey
 from engine.model.placement import Fixed, Placement, Subset, Thompson
 from engine.model.timestamps import DAY, MINUTE, rfc3339
 from engine.store import rollups
@@ -99,6 +99,20 @@ async def test_each_day_of_a_budget_is_paced_by_itself(database):
         await balances.add(connection, {today: Balance(spent=12_000, spent_uses=5)})
     [price] = (await prices(database, evening, noon, plan)).values()
     assert (price.used, price.price) == (12_000, pytest.approx(3.0))
+
+
+async def test_the_price_of_a_daily_budget_is_found_over_days(database):
+    """A morning with few redemptions tells little: on later days, the same surplus moves the price less."""
+    daily = msgspec.structs.replace(PACED, period="day")
+    moved = []
+    for day in (0, 3):
+        morning = BEGIN + day * DAY
+        before, key = {"spring": BudgetPrice(3.0, 0, morning)}, BalanceKey(1, "spring", morning // DAY, "")
+        async with database.write() as connection:
+            await balances.add(connection, {key: Balance(spent=50_000, spent_uses=5)})
+        [price] = (await prices(database, before, morning + MINUTE, plan_of(daily))).values()
+        moved.append(price.price / 3.0)
+    assert 1.0 < moved[1] < 1.02 < moved[0]
 
 
 def test_a_day_is_paced_only_within_its_time():
