@@ -29,7 +29,7 @@ from engine.kernel.offers.quote import Cart, discount
 from engine.kernel.plan import Plan, PlanDocument, offers_of
 from engine.learning.live import Live
 from engine.model.documents.offer import Offer
-from engine.model.errors import Conflict, FieldProblem, Invalid, NotFound
+from engine.model.errors import Conflict, FieldProblem, Invalid, NotFound, invalid
 from engine.model.facts import UNAVAILABLE, Facts
 from engine.model.offers.hold import Hold
 from engine.model.outcome import OutcomeRow
@@ -206,8 +206,13 @@ class Redemptions:
         return transition.hold
 
     async def _price(self, connection: AsyncConnection, hold: Hold, purchase: Purchase, now: int) -> Price:
-        """Return what a hold is redeemed for; raise `Conflict` where it cannot be, whatever the budgets have left."""
+        """Return what a hold is redeemed for; raise `Conflict` where it cannot be, whatever the budgets have left.
+
+        Raise `Invalid` without any total: what a refund returns is a share of it.
+        """
         cart = purchase.cart
+        if cart.total is None and not hold.cart_total and hold.amount:
+            raise invalid("cart/total", "is required, because it was not known when the offer was held")
         if cart.currency not in (None, hold.currency):
             raise Conflict(f"hold “{hold.id}” is in {hold.currency}", field="cart/currency")
         plan = await self._plan_of(connection, hold)

@@ -149,6 +149,16 @@ def test_a_cap_that_makes_no_sense_is_refused_beside_its_field(person: Person, s
     assert side.client.get("/v1/budgets/spring").json()["amount"] == 1000
 
 
+def test_every_wrong_field_of_a_budget_is_said_at_once(person: Person) -> None:
+    wrong = {"id": "spring sale!", "name": "", "currency": "EU", "amount": "-5", "uses": "-1", "period": "week"}
+    answer = person.send("/admin/budgets/new", **wrong)
+    assert answer.status_code == 422
+    for field in ("id", "name", "currency", "amount", "uses", "period"):
+        assert f'id="field-{field}-error"' in answer.text, field
+    assert "Use letters, digits" in answer.text
+    assert "Must be a whole number of at least 0." in answer.text
+
+
 def test_a_budget_is_spread_over_a_time_on_its_page(person: Person, side: Side) -> None:
     paced = {"paced_from": "2026-12-01T00:00", "paced_until": "2026-12-24T12:00"}
     new = {"id": "daily", "name": "Daily", "currency": "EUR", "amount": "50", "period": "day", **paced}

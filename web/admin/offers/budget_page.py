@@ -29,6 +29,9 @@ from web.typed_money import amounts_text
 WHOLE, FORM = "offers/budget.html", "offers/_budget_form.html"
 NAMES = {
     "name": "Name",
+    "currency": "Currency",
+    "period": "Period",
+    "scope": "Counts for",
     "amount": "Largest amount",
     "uses": "Largest number of uses",
     "paced_from": "Spread from",
@@ -138,8 +141,7 @@ def document_of(values: Mapping[str, str], frame: Frame, before: OfferBudget | N
         "scope": reader.text("scope") or "everybody",
         "pacing": _pacing(reader, frame, before.pacing if before is not None else None),
     }
-    reader.check()
-    return to_document(texts, OfferBudget, hints=HINTS)
+    return to_document(texts, OfferBudget, hints=HINTS, problems=reader.problems)
 
 
 def _pacing(reader: Reader, frame: Frame, old: Pacing | None) -> dict[str, str] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from itertools import takewhile
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -39,16 +39,45 @@ class Refused(Exception):
         self.theirs = list(theirs)
 
 
-def to_document(values: Mapping[str, Any], kind: type[Document], *, hints: Mapping[str, str]) -> Document:
-    """Make a checked document. `hints` say what is right, by field or path; raises `Invalid` with the hint."""
+def to_document(
+    values: Mapping[str, Any],
+    kind: type[Document],
+    *,
+    hints: Mapping[str, str],
+    problems: Sequence[FieldProblem] = (),
+) -> Document:
+    """Make a checked document. `hints` say what is right, by field or path.
+
+    Raise `Invalid` with the problem of every field: those found while reading the form, then the others.
+    """
     try:
-        return msgspec.convert(values, kind)
+        document = msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
-        problem = validation_error(error, kind)
-        path = problem.field.split("/") if problem.field != BODY else ["form"]
-        field = "/".join(takewhile(lambda step: not step.isdigit(), path))
-        hint = hints.get(field) or hints.get(path[0], problem.message)
-        raise Invalid(FieldProblem(field, hint)) from None
+        unread = [field for field in msgspec.structs.fields(kind) if field.encode_name in values]
+        wrong = [*_problems_of_fields(values, unread, kind)] or [validation_error(error, kind)]
+        hinted = [_hinted(problem, hints) for problem in wrong]
+        read = {problem.field for problem in problems}
+        raise Invalid(*problems, *(problem for problem in hinted if problem.field not in read)) from None
+    if problems:
+        raise Invalid(*problems)
+    return document
+
+
+def _problems_of_fields(
+    values: Mapping[str, Any], fields: Sequence[msgspec.structs.FieldInfo], kind: type[msgspec.Struct]
+) -> Iterator[FieldProblem]:
+    for field in fields:
+        try:
+            msgspec.convert({field.encode_name: values[field.encode_name]}, dict[str, field.type])  # type: ignore[name-defined]
+        except msgspec.ValidationError as error:
+            text = str(error).replace("$[...]", f"$.{field.encode_name}")
+            yield validation_error(msgspec.ValidationError(text), kind)
+
+
+def _hinted(problem: FieldProblem, hints: Mapping[str, str]) -> FieldProblem:
+    path = problem.field.split("/") if problem.field != BODY else ["form"]
+    field = "/".join(takewhile(lambda step: not step.isdigit(), path))
+    return FieldProblem(field, hints.get(field) or hints.get(path[0], problem.message))
 
 
 def version_of(values: Mapping[str, str]) -> int:
