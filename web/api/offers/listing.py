@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from engine.accounts.accounts import Access
 from engine.decisions.decide import DecisionAnswer, HeldAnswer
+from engine.kernel.offers.disclosure import disclosure
 from engine.kernel.offers.quote import Cart, discount
 from engine.model.decision import Excluded
 from engine.model.documents.offer import Offer, OfferText
@@ -67,12 +68,16 @@ class ShownOffer(msgspec.Struct, frozen=True):
 
 
 class Offers(msgspec.Struct, frozen=True):
-    """Offers in the order to show them in; none is a valid answer. `excluded` says why others are not shown."""
+    """Offers in the order to show them in; none is a valid answer. `excluded` says why others are not shown.
+
+    Show `disclosure` with them where the law asks for it; null if no personal fact could move them.
+    """
 
     decision_id: str
     offers: list[ShownOffer]
     excluded: list[Excluded]
     fallback: bool
+    disclosure: str | None
     warnings: Warnings = msgspec.UNSET
 
 
@@ -171,7 +176,9 @@ async def _answer(
     answer, decision = held.answer, held.answer.decision
     count_answers(request, access, [answer])
     warnings = warnings_of(answer, of_request) if access.merchant.mode == "test" else msgspec.UNSET
-    body = Offers(decision.decision_id, _shown(answer, held.holds), decision.excluded, decision.fallback, warnings)
+    shown = _shown(answer, held.holds)
+    statement = disclosure(answer.plan, answer.facts) if shown else None
+    body = Offers(decision.decision_id, shown, decision.excluded, decision.fallback, statement, warnings)
     return json_response(body, headers=NO_STORE)
 
 
