@@ -11,15 +11,20 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import update
 
+from bandits.evaluation.held_out import Fidelity
 from engine.clock import now_ms
 from engine.decisions.offer_holds import new_hold
 from engine.kernel.offers.availability import Asking
 from engine.kernel.offers.quote import Cart
 from engine.model.documents.offer import OfferBudget
+from engine.model.offers.refit import Refit, RefitResult
 from engine.model.placement import Candidate
+from engine.model.scope import Scope
+from engine.model.timestamps import DAY
 from engine.service import Engine, open_engine
 from engine.settings import Settings
 from engine.store import tables
+from engine.store.offers import refits
 from tests.offers import offered, open_offers
 from tests.shop import Shop
 from web.cli import main
@@ -126,3 +131,21 @@ async def test_events_are_listed_behind_the_last_one(data: Path) -> None:
     assert (code, [row["type"] for row in rows]) == (0, ["offer.held"])
     assert rows[0]["body"]["offer_id"] == "ten-percent"
     assert (await run(data, "events", "list", "--after", str(rows[0]["id"])))[1] == []
+
+
+async def test_refits_are_listed_and_taken_back(data: Path) -> None:
+    assert await run(data, "beliefs", "refits") == (0, [])
+    engine = await opened(data)
+    side = await engine.accounts.merchant("shop")
+    await engine.live.follow()
+    scope = Scope(side.id, "offers", engine.live.placements(side.id)["offers"].plan.placement.reward)
+    fit = Fidelity(100.0, 0.3, 10.0, 11.0, 9.0)
+    result = RefitResult(first_day=1, last_day=7, trained=50, before=fit, after=fit._replace(log_loss=0.2))
+    async with engine.database.write() as connection:
+        await refits.add(connection, scope, Refit(9 * DAY, result, 1, 2, 0))
+    await engine.database.close()
+    code, [row] = await run(data, "beliefs", "refits")
+    assert (code, row["state"], row["held_out_to"], row["refit"]["log_loss"]) == (0, "accepted", "1970-01-08", 0.2)
+    code, problem = await run(data, "beliefs", "undo-refit", "--reason", "odd")
+    assert code == 1
+    assert "no longer kept" in problem
