@@ -109,7 +109,8 @@ async def test_the_price_of_a_daily_budget_is_found_over_days(database):
         morning = BEGIN + day * DAY
         before, key = {"spring": BudgetPrice(3.0, 0, morning)}, BalanceKey(1, "spring", morning // DAY, "")
         async with database.write() as connection:
-            await balances.add(connection, {key: Balance(spent=50_000, spent_uses=5)})
+            await balances.lock(connection, [key])
+            await balances.add(connection, {key: Balance(spent=500, spent_uses=1)})
         [price] = (await prices(database, before, morning + MINUTE, plan_of(daily))).values()
         moved.append(price.price / 3.0)
     assert 1.0 < moved[1] < 1.02 < moved[0]

@@ -127,9 +127,11 @@ class Refitter:
         state = before.knowledge.contextual if before else None
         if not matches_encoding(state, encoding):
             return None
-        training = await self._training(scope, encoding, active, state)
         held_out = await self._held_out(scope, encoding, state, first_day, last_day)
-        if not training or sum(batch.successes.sum() for batch in held_out.values()) < LEAST_SUCCESSES:
+        if sum(batch.successes.sum() for batch in held_out.values()) < LEAST_SUCCESSES:
+            return None
+        training = await self._training(scope, encoding, active, state)
+        if not training:
             return None
         return await asyncio.to_thread(_judge, encoding, state, training, held_out, (first_day, last_day))
 
