@@ -20,7 +20,7 @@ from web.app import create_app
 from web.demo import background, catalogue, offer_catalogue, shoppers
 from web.demo.background import KEY_FILE, key_of_last_run
 from web.demo.seed import seed, shoppers_key
-from web.demo.shoppers import PLACEMENT, RequestsRefused, Shoppers
+from web.demo.shoppers import PLACEMENT, RequestsRefused, Shoppers, Tally
 
 METHODS = [method.id for method in catalogue.METHODS]
 SECOND_HALF = 0.75 * CYCLE_SECONDS
@@ -212,13 +212,22 @@ def test_every_rule_of_the_demo_fires_for_somebody_and_none_for_all(tmp_path: Pa
     asyncio.run(decide())
 
 
+async def shopped(http: httpx.AsyncClient, enough: Callable[[Tally], bool]) -> Tally:
+    """Let shoppers come until there are enough of them; a busy machine takes longer. Return their sums."""
+    world, total = ShopperWorld(default_rng(8)), Tally()
+    async with asyncio.timeout(120):
+        while not enough(total):
+            tally = await Shoppers(http, world, rate=120).run(seconds=0.5)
+            total = Tally(*(getattr(total, name) + getattr(tally, name) for name in Tally.__slots__))
+    return total
+
+
 def test_shoppers_move_the_arms(tmp_path: Path):
     async def shop() -> None:
         async with demo_server(tmp_path) as (http, engine):
             merchant = await engine.accounts.merchant("demo")
-            tally = await Shoppers(http, ShopperWorld(default_rng(8)), rate=120).run(seconds=2.5)
+            tally = await shopped(http, lambda tally: tally.checkouts > 150)
             assert tally.failures == 0
-            assert tally.checkouts > 50
             assert 0.3 < tally.converted / tally.checkouts < 1
             await engine.live.refresh(at_once=True)
             page = await engine.monitor.arms(merchant.id, PLACEMENT, bucket="DE")
@@ -234,11 +243,11 @@ def test_shoppers_redeem_what_they_are_shown(tmp_path: Path, monkeypatch: pytest
     async def shop() -> None:
         async with demo_server(tmp_path) as (http, engine):
             merchant = await engine.accounts.merchant("demo")
-            tally = await Shoppers(http, ShopperWorld(default_rng(8)), rate=120).run(seconds=2.5)
+            tally = await shopped(http, lambda tally: tally.redeemed > 3)
             assert tally.failures == 0
             entries = await engine.budgets.ledger(merchant.id, limit=500)
             redeemed = {entry.entry.hold_id for entry in entries if entry.entry.kind == "commit"}
-            assert len(redeemed) == tally.redeemed > 0
+            assert len(redeemed) == tally.redeemed
 
     asyncio.run(shop())
 
