@@ -129,3 +129,10 @@ def test_weights_are_told_from_other_changes() -> None:
     assert changed_fields(old, experiment(variants=old.weighted([1.0, 2.0]))) == {"weights"}
     assert changed_fields(old, experiment(variants=old.variants[::-1])) == {"variants"}
     assert changed_fields(old, experiment()) == set()
+
+
+async def test_a_start_in_the_past_is_not_scheduled(shop: Shop) -> None:
+    document = experiment(id="past", layer="past", starts_at="2001-01-01T00:00:00Z")
+    await shop.engine.experiments.create(shop.actor(), PLACEMENT, document)
+    with pytest.raises(Conflict, match="the planned start is over"):
+        await shop.engine.experiments.schedule(shop.actor(), PLACEMENT, "past")

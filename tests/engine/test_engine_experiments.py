@@ -289,12 +289,6 @@ async def test_the_size_counts_the_units_of_the_experiment(shop: Shop, unit: str
     assert (size.units_a_day, size.conversion) == (units, bought / units)
 
 
-async def test_a_start_in_the_past_is_not_scheduled(shop: Shop) -> None:
-    await shop.engine.experiments.create(shop.actor(), PLACEMENT, experiment(starts_at="2001-01-01T00:00:00Z"))
-    with pytest.raises(Conflict, match="the planned start is over"):
-        await shop.engine.experiments.schedule(shop.actor(), PLACEMENT, "paypal-first")
-
-
 async def test_a_look_tells_matured_units_from_all(shop: Shop) -> None:
     await start(shop)
     for name in map(str, range(40)):

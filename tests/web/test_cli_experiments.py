@@ -160,4 +160,4 @@ async def test_a_document_with_a_mistake_is_refused_in_one_line(data: Path, tmp_
 async def test_a_refused_action_says_why_in_one_line(data: Path) -> None:
     code, text = await in_thread(data, "stop", "paypal-first", "--why", "calls", *SIDE)
     assert code == 1
-    assert "the experiment is draft" in text
+    assert "the experiment is a draft" in text
