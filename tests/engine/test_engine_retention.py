@@ -59,8 +59,8 @@ STAY = {
     "draft_changes", "drafts", "emergencies",
     "experiment_changes", "experiment_looks", "experiment_shares", "experiment_sums",
     "fits", "fold_starts", "forecasts", "holds",
-    "identities", "keys", "ledger", "merchants", "offer_codes", "plans",
-    "recovery_codes", "resources", "rule_fired", "second_factors", "statistics", "users",
+    "identities", "keys", "ledger", "merchants", "offer_codes", "plans", "prediction_alarms",
+    "recovery_codes", "refits", "resources", "rule_fired", "second_factors", "statistics", "users",
     "write_probes",
 }  # fmt: skip
 
