@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-from bandits.evidence.residuals import MOST_DAYS, NOTHING, ExpectedSuccesses, Residuals
+from bandits.evidence.residuals import CELLS_A_DAY, MOST_DAYS, NOTHING, DaySums, ExpectedSuccesses, Residuals
 from bandits.experiments.normal import two_sided
 
 WEEK = 7
@@ -35,18 +35,19 @@ def calibrations(residuals: Residuals) -> list[WeekCalibration]:
 
     Alarms hold for all of them together (Bonferroni). Doubts of arms add, as if the model erred alike in all.
     """
+    judged, days = residuals.judged // CELLS_A_DAY, residuals.by_day()
     weeks = [
         WeekCalibration(arm, first_day, sums)
-        for first_day in range(residuals.judged - WEEK, residuals.judged - MOST_DAYS - 1, -WEEK)
-        for arm, sums in _of_week(residuals, first_day).items()
+        for first_day in range(judged - WEEK, judged - MOST_DAYS - 1, -WEEK)
+        for arm, sums in _of_week(days, first_day).items()
     ]
     level = FALSE_ALARMS / max(1, sum(week.sums.noise >= LEAST_NOISE for week in weeks))
     return [week._replace(is_off=_is_off(week, level)) for week in weeks]
 
 
-def _of_week(residuals: Residuals, first_day: int) -> dict[str, ExpectedSuccesses]:
+def _of_week(days: DaySums, first_day: int) -> dict[str, ExpectedSuccesses]:
     sums: dict[str, ExpectedSuccesses] = {}
-    for arm, by_day in sorted(residuals.days.items()):
+    for arm, by_day in sorted(days.items()):
         for day, expected in by_day.items():
             if first_day <= day < first_day + WEEK:
                 sums[arm] = sums.get(arm, NOTHING).plus(expected)

@@ -1,27 +1,32 @@
 """Detect jumps of one arm against the rest: a sale or a weekend moves all arms and resets none.
 
-`bandits.evidence.drift` tests whether an arm's own rate changed. A second test asks whether the arm's share of all
-successes changed, which factors common to all arms leave as it was: given a success on a day, it is arm k's with odds
+`bandits.evidence.drift` tests whether an arm's own rate changed. A second test asks whether the ratio of its rate to
+that of the rest changed. Each cell has a rate of the rest of its own, the likeliest, so factors common to all arms
+leave the ratio as it was. If the first test fires and the second does not, the change was common. An arm with nearly
+all the traffic leaves little rest to compare with, so a rate that rose or fell by more than MOST_COMMON counts as the
+arm's own change too, unless the rest is seen to have moved along.
 
-    n_k r_k : sum over the others of n_j r_j        whatever all rates are multiplied by that day
-
-If the first test fires and the second does not, the change was common. An arm with nearly all the traffic leaves little
-rest to compare with, so a rate that rose or fell by more than MOST_COMMON counts as the arm's own change too, unless
-the rest is seen to have moved along. All are generalised likelihood ratios with the threshold of Besson, Kaufmann,
-Maillard and Seznec (2022).
+All are generalised likelihood ratios. Their threshold is the lower of two: that of Besson, Kaufmann, Maillard and
+Seznec (2022), which allows a test at every trial, and one for the tests that are made, at the ends of cells: twice a
+gain is chi-squared with one degree of freedom where nothing changed (Wilks, 1938), summed over splits and cells.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bandits.evidence.drift import FALSE_ALARMS, Floats, likelihood
+from bandits.experiments.normal import normal_quantile
 
 Numbers = NDArray[np.intp]
 
 _MULTIPLES = np.linspace(-6.0, 6.0, 97)
-"""Logarithms of the multiples of an arm's odds that are tried."""
+"""Logarithms of the multiples of an arm's rate that are tried."""
+
+CELLS_OF_A_LIFE = 10_000
+"""The cells for which FALSE_ALARMS holds: 27 years of days."""
 
 MOST_COMMON = 2.0
 """The greatest factor by which sales and weekends are assumed to multiply or divide all rates."""
@@ -76,14 +81,14 @@ def memory(trials: ArrayLike, successes: ArrayLike, *, false_alarms: float = FAL
 def _changes_of(tried: Floats, won: Floats, arm: int, false_alarms: float) -> tuple[int, int]:
     first, shock = 0, -1
     for end in range(2, len(tried) + 1):
-        gains, needed = _own_gains(tried[first:end, arm], won[first:end, arm], false_alarms)
+        n, s = tried[first:end], won[first:end]
+        gains, needed = _own_gains(n[:, arm], s[:, arm]), _needed(n[:, arm], false_alarms)
         if not (gains > needed).any():
             continue
         both = gains - needed
         if tried.shape[1] > 1:
-            enough = _needed(float(won[first:end].sum()), false_alarms)
-            against = _gains_against_rest(tried[first:end], won[first:end], arm) - enough
-            beyond = _gains_beyond_common(tried[first:end], won[first:end], arm) - needed
+            against = _gains_against_rest(n, s, arm) - _needed(n.sum(axis=1), false_alarms)
+            beyond = _gains_beyond_common(n, s, arm) - needed
             both = np.minimum(both, np.maximum(against, beyond))
         if both.max() > 0:
             first += int(both.argmax()) + 1
@@ -92,23 +97,26 @@ def _changes_of(tried: Floats, won: Floats, arm: int, false_alarms: float) -> tu
     return first, shock
 
 
-def _own_gains(n: Floats, s: Floats, false_alarms: float) -> tuple[Floats, float]:
-    """Return the gain in log-likelihood (T - 1,) of a change behind each cell, and the gain that an alarm needs."""
+def _own_gains(n: Floats, s: Floats) -> Floats:
+    """Return the gain in log-likelihood (T - 1,) of a change behind each cell."""
     before, reached = np.cumsum(n), np.cumsum(s)
     parts = likelihood(before, reached) + likelihood(before[-1] - before, reached[-1] - reached)
-    return (parts - likelihood(before[-1:], reached[-1:]))[:-1], _needed(float(before[-1]), false_alarms)
+    gains: Floats = (parts - likelihood(before[-1:], reached[-1:]))[:-1]
+    return gains
 
 
 def _gains_against_rest(tried: Floats, won: Floats, arm: int) -> Floats:
-    """Return the gain (T - 1,) of a change, behind each cell, of the odds that a success is this arm's."""
+    """Return the gain (T - 1,) of a change, behind each cell, of the ratio of the arm's rate to that of the rest."""
     rates = (won.sum(axis=0) + 1) / (tried.sum(axis=0) + 2)
-    own, rest = tried[:, arm] * rates[arm], np.delete(tried * rates, arm, axis=1).sum(axis=1)
-    tells = (own > 0) & (rest > 0)
-    share = np.multiply.outer(own, np.exp(_MULTIPLES))
-    log_odds = np.log(np.where(tells, rest, 1.0))[:, None] - np.log(np.where(tells[:, None], share, 1.0))
-    mine, others = won[:, arm], won.sum(axis=1) - won[:, arm]
-    each = -mine[:, None] * np.logaddexp(0, log_odds) - others[:, None] * np.logaddexp(0, -log_odds)
-    summed = np.cumsum(np.where(tells[:, None], each, 0.0), axis=0)
+    n, s = tried[:, arm], won[:, arm]
+    others, succeeded = tried.sum(axis=1) - n, won.sum(axis=1) - s
+    tells = (n > 0) & (others > 0)
+    typical = np.delete(tried * rates, arm, axis=1).sum(axis=1)[tells] / others[tells]
+    multiples = np.multiply.outer(rates[arm] / typical, np.exp(_MULTIPLES))
+    before, after = (others[tells, None], succeeded[tells, None]), (n[tells, None], s[tells, None])
+    each = np.zeros((len(tried), len(_MULTIPLES)))
+    each[tells] = _likelihood_of_multiple(*before, *after, multiples)
+    summed = np.cumsum(each, axis=0)
     parts = summed.max(axis=1) + (summed[-1] - summed).max(axis=1)
     gains: Floats = (parts - summed[-1].max())[:-1]
     return gains
@@ -145,5 +153,12 @@ def _likelihood_of_multiple(n: Floats, s: Floats, later: Floats, more: Floats, m
     return result
 
 
-def _needed(count: float, false_alarms: float) -> float:
-    return float(np.log(3 * max(count, 1.0) ** 1.5 / false_alarms))
+def _needed(trials: Floats, false_alarms: float) -> float:
+    """Return the gain that an alarm needs at the end of cells with so many trials (T,)."""
+    at_any_trial = float(np.log(3 * max(float(trials.sum()), 1.0) ** 1.5 / false_alarms))
+    return min(at_any_trial, _needed_at_ends(len(trials) - 1, false_alarms))
+
+
+@lru_cache(maxsize=4096)
+def _needed_at_ends(splits: int, false_alarms: float) -> float:
+    return normal_quantile(false_alarms / (2 * splits * CELLS_OF_A_LIFE)) ** 2 / 2

@@ -15,7 +15,7 @@ from bandits.choice.expected import choice_expectations
 from bandits.choice.model import ChoiceModel
 from bandits.choice.utilities import make_utilities
 from bandits.drawing.weight_draws import make_weights
-from bandits.evidence.residuals import Residuals, logistic_expectation
+from bandits.evidence.residuals import CELLS_A_DAY, Residuals, logistic_expectation
 from bandits.posterior.logistic_update import Observations
 from bandits.posterior.weight_posterior import WeightEvidence, beliefs_of
 from benchmarks.choice.policies import choices_of
@@ -23,10 +23,12 @@ from benchmarks.choice.policies import choices_of
 Floats = NDArray[np.float64]
 Rng = np.random.Generator
 SEEDS = range(100, 120)
-DAYS, BATCHES, FLOOR = 60, 2, 0.01
+DAYS, BATCHES, FLOOR = 60, CELLS_A_DAY, 0.01
 ARMS, FEATURES, VISITS = 6, 6, 1_000
 SALE = range(25, 35)
 JUMPS = (15, 30, 45)
+RHYTHM = 0.4
+"""By this share, every other arm does better in the first half of a day and worse in the second; others vice versa."""
 UTILITIES = np.log([1.2, 1.1, 1.0, 0.9, 0.4])
 SLOTS = np.log([1.0, 0.7, 0.5, 0.4, 0.3])
 OUTSIDE, SOLD_OUTSIDE = np.log(3.0), np.log(1.8)
@@ -35,10 +37,10 @@ PINNED = 0
 
 
 class Played(NamedTuple):
-    """Successes lost against the best, and (day of noticing, day of the jump) of each jump that was noticed."""
+    """Successes lost against the best, and (days until noticing, day of the jump) of each jump that was noticed."""
 
     lost: float
-    noticed: list[tuple[int, int]]
+    noticed: list[tuple[float, int]]
 
 
 World = str
@@ -46,6 +48,7 @@ WORLDS: tuple[World, ...] = (
     "steady",
     "weekends x 1.25",
     "a sale x 1.5",
+    "daily rhythms of their own",
     "jumps: the best falls three times",
     "jumps: the same with weekends",
     "jumps: all change places three times",
@@ -57,6 +60,13 @@ def factor_on(world: World, day: int) -> float:
     if "weekends" in world and day % 7 >= 5:
         return 1.25
     return 1.5 if "sale" in world and day in SALE else 1.0
+
+
+def rhythms(world: World, batch: int) -> Floats:
+    """Return what the rates of each arm (K,) are multiplied by in a part of each day."""
+    signs = np.where((np.arange(ARMS) + batch) % 2, -1.0, 1.0)
+    factors: Floats = 1 + RHYTHM * signs * ("rhythms" in world)
+    return factors
 
 
 def play_contextual(world: World, seed: int, *, forgets: bool) -> Played:
@@ -71,18 +81,19 @@ def play_contextual(world: World, seed: int, *, forgets: bool) -> Played:
                 weights[:, 0] = np.roll(weights[:, 0], 2)
             else:
                 weights[weights[:, 0].argmax(), 0] -= 1.5
-        if forgets:
-            residuals, jumps = residuals.tested(day)
-            noticed += [(day, since) for since in jumps.values()]
-            kept = {name: factor for name, factor in evidence.factors.items() if name not in jumps}
-            evidence = WeightEvidence(FEATURES, kept)
         for batch in range(BATCHES):
+            if forgets:
+                residuals, jumps = residuals.tested(day * BATCHES + batch)
+                noticed += [(day + batch / BATCHES - since, since) for since in jumps.values()]
+                kept = {name: factor for name, factor in evidence.factors.items() if name not in jumps}
+                evidence = WeightEvidence(FEATURES, kept)
             count = VISITS // BATCHES
             x = np.column_stack((np.ones(count), rng.normal(0, 1, (count, FEATURES - 1))))
             drawn = make_weights(ids, evidence, seed=seed * 100_000 + day * BATCHES + batch).draws
             scores = np.einsum("kdn,nd->kn", drawn[:, :, rng.integers(drawn.shape[2], size=count)], x)
             arms = np.where(rng.random(count) < FLOOR, rng.integers(ARMS, size=count), scores.argmax(axis=0))
-            rates = np.minimum(0.95, factor_on(world, day) / (1 + np.exp(-(x @ weights.T))))
+            factors = factor_on(world, day) * rhythms(world, batch)
+            rates = np.minimum(0.95, factors / (1 + np.exp(-(x @ weights.T))))
             chosen = rates[np.arange(count), arms]
             won = (rng.random(count) < chosen).astype(np.float64)
             lost += float((rates.max(axis=1) - chosen).sum())
@@ -93,7 +104,7 @@ def play_contextual(world: World, seed: int, *, forgets: bool) -> Played:
             }
             beliefs = beliefs_of(evidence, list(seen))
             expected = {name: logistic_expectation(beliefs[name], rows) for name, rows in seen.items()}
-            residuals, evidence = residuals.after(day, expected), evidence.updated(seen)
+            residuals, evidence = residuals.after(day * BATCHES + batch, expected), evidence.updated(seen)
     return Played(lost, noticed)
 
 
@@ -116,11 +127,11 @@ def play_choices(world: World, seed: int, *, forgets: bool) -> Played:
             utilities[0] -= 1.5
         sold = day in SALE or day % 7 >= 5
         outside = SOLD_OUTSIDE if "sale" in world and sold else OUTSIDE
-        if forgets:
-            residuals, jumps = residuals.tested(day)
-            noticed += [(day, since) for since in jumps.values()]
-            model = model.without(jumps) if jumps else model
         for batch in range(BATCHES):
+            if forgets:
+                residuals, jumps = residuals.tested(day * BATCHES + batch)
+                noticed += [(day + batch / BATCHES - since, since) for since in jumps.values()]
+                model = model.without(jumps) if jumps else model
             belief = model.belief(candidates=ids)
             drawn = make_utilities(ids, belief, "s000", seed=seed * 100_003 + day * BATCHES + batch).draws
             scores = drawn[:, rng.integers(drawn.shape[1], size=count)].T
@@ -131,7 +142,7 @@ def play_choices(world: World, seed: int, *, forgets: bool) -> Played:
             best = np.argsort(-np.where(scores[0] == -np.inf, -np.inf, utilities), kind="stable")
             lost += float((_chances(utilities[best] + SLOTS, outside).sum() - chances.sum(axis=1)).sum())
             table = choices_of(ids, [(0, orders, _pick(chances, rng))])
-            residuals = residuals.after(day, choice_expectations(belief, table))
+            residuals = residuals.after(day * BATCHES + batch, choice_expectations(belief, table))
             model = model.after(table)
     return Played(lost, noticed)
 
@@ -162,6 +173,6 @@ def _figure(name: str, world: World, play: Callable[..., Played]) -> tuple[str, 
     title = f"{name}: regret with resets over that without, {len(SEEDS)} seeds"
     if "jump" not in world:
         return title, "<= 1.2, no resets", f"{with_resets / without:.2f}, {len(noticed)} resets"
-    late = np.median([day - since for day, since in noticed]) if noticed else np.nan
+    late = np.median([days for days, _ in noticed]) if noticed else np.nan
     goal = "" if "all change" in world else "<= .4"
-    return title, goal, f"{with_resets / without:.2f}, noticed after {late:.0f} day (median)"
+    return title, goal, f"{with_resets / without:.2f}, noticed after {late:.1f} days (median)"

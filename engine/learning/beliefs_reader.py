@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import bandits
 from bandits.evidence.candidate_delays import Delays, curves_by_candidate
 from bandits.evidence.delay import ENOUGH
+from bandits.evidence.residuals import CELLS_A_DAY
 from engine.kernel.beliefs import ArmBelief, Knowledge
 from engine.kernel.kernel import answer_length
 from engine.kernel.plan import Plan
@@ -32,6 +34,11 @@ from engine.statistics.probing import probe_shares
 from engine.statistics.slots import SlotEffects, effects_of, reach_of
 from engine.store import fits, folds
 from engine.store.connection.database import Database
+from engine.store.observations import ChoiceRow, ObservationRow
+
+Row = TypeVar("Row", ObservationRow, ChoiceRow)
+CELL = DAY // CELLS_A_DAY
+"""Milliseconds of a cell of a model's residuals."""
 
 MOST_COMMON_AGE_MS = 60_000
 ENOUGH_COMMON_NEWS = 0.02
@@ -182,6 +189,19 @@ class BeliefsReader:
 def first_open_day(now: int, placement: Placement) -> int:
     """Return the first epoch day with decisions whose outcomes may still come."""
     return (now - placement.window_minutes * MINUTE) // DAY
+
+
+def by_cell(rows: Iterable[Row]) -> dict[int, list[Row]]:
+    """Return the rows by the cell of a model's residuals in which their decisions were made, the earliest first."""
+    cells: dict[int, list[Row]] = {}
+    for row in rows:
+        cells.setdefault(row.decided_at // CELL, []).append(row)
+    return dict(sorted(cells.items()))
+
+
+def first_open_cell(cell: int, placement: Placement) -> int:
+    """Return the first cell of a model's residuals with decisions that may still succeed when `cell` begins."""
+    return (cell * CELL - placement.window_minutes * MINUTE) // CELL
 
 
 def delay_curves(fit: Fit, placement: Placement) -> Curves:

@@ -16,7 +16,7 @@ from bandits.choice.model import DEFAULT_PRIOR, ChoiceModel, ChoicePrior
 from bandits.choice.observations import NOTHING, ChoiceObservation, ChoiceTable, aggregate
 from bandits.choice.utilities import own_offsets
 from engine.kernel.choice_beliefs import ChoiceState, state_of, with_identified
-from engine.learning.beliefs_reader import first_open_day
+from engine.learning.beliefs_reader import CELL, by_cell, first_open_cell
 from engine.learning.outcome_effects import read_answer
 from engine.model.facts import History
 from engine.model.placement import Placement
@@ -60,8 +60,8 @@ async def update_choices(
 class ChoiceLearner:
     """Learn choices in the order in which they became known.
 
-    Before those of a new day, earlier evidence fades, and candidates that have jumped start anew. `slots` are effects
-    from exact chances, which take the place of learned ones that contradict them.
+    Before those of a new day, earlier evidence fades; candidates that have jumped by the last complete half day
+    start anew. `slots` are effects from exact chances, which take the place of learned ones that contradict them.
     """
 
     def __init__(
@@ -92,11 +92,14 @@ class ChoiceLearner:
         Those in `repeated`, by decision id and candidate, are left out.
         """
         counted = [row for row in rows if (row.decision_id, row.candidate) not in repeated]
-        for day, of_day in groupby(counted, key=lambda row: row.decided_at // DAY):
+        for day, group in groupby(counted, key=lambda row: row.decided_at // DAY):
+            of_day = list(group)
             self._fade_to(day)
-            self._forget_jumped(day)
-            observed = aggregate(list(self._observed(list(of_day))))
-            self._residuals = self._residuals.after(day, choice_expectations(self._belief, observed))
+            self._forget_jumped(of_day[0].decided_at // CELL)
+            parts = {cell: aggregate(list(self._observed(part))) for cell, part in by_cell(of_day).items()}
+            for cell, part in parts.items():
+                self._residuals = self._residuals.after(cell, choice_expectations(self._belief, part))
+            observed = part if len(parts) == 1 else aggregate(list(self._observed(of_day)))
             self._model = self._model.after(observed, expected=self._prior)
             self._belief = self._model.belief(self._prior, self._ids)
         if rows:
@@ -132,9 +135,9 @@ class ChoiceLearner:
             self._model = self._model.faded(bandits.recency_weight(day - self._day, self._placement.half_life_days))
         self._day = max(day, self._day)
 
-    def _forget_jumped(self, day: int) -> None:
-        """Forget what was known of candidates whose utility has jumped by the last day that was complete on `day`."""
-        self._residuals, jumps = self._residuals.tested(first_open_day(day * DAY, self._placement))
+    def _forget_jumped(self, cell: int) -> None:
+        """Forget what was known of candidates whose utility has jumped by the last cell that was complete in `cell`."""
+        self._residuals, jumps = self._residuals.tested(first_open_cell(cell, self._placement))
         if jumps:
             self._jumps |= jumps
             self._model = self._model.without(jumps)

@@ -16,7 +16,7 @@ from bandits.posterior.logistic_update import Observations, PendingTrials
 from bandits.posterior.weight_posterior import WeightEvidence, beliefs_of
 from engine.kernel.contextual_beliefs import ContextualState, matches_encoding, pack_state
 from engine.kernel.encoding.features import Encoding, Floats
-from engine.learning.beliefs_reader import first_open_day
+from engine.learning.beliefs_reader import CELL, by_cell, first_open_cell
 from engine.model.facts import History
 from engine.model.placement import Placement
 from engine.model.scope import Scope
@@ -63,7 +63,8 @@ async def update_state(
 class OnlineLearner:
     """Learns from observations in their order.
 
-    Before those of a new day, earlier evidence fades, and candidates that have jumped start anew.
+    Before those of a new day, earlier evidence fades; candidates that have jumped by the last
+    complete half day start anew.
     """
 
     def __init__(
@@ -82,11 +83,13 @@ class OnlineLearner:
         """Learn from the next observations; successes in `repeated`, by decision id and candidate, are left out."""
         counted = [row for row in rows if not row.successes or (row.decision_id, row.candidate) not in repeated]
         for day, group in groupby(counted, key=lambda row: row.decided_at // DAY):
+            of_day = list(group)
             self._fade_to(day)
-            self._forget_jumped(day)
-            observations = _by_candidate(self._encoding, list(group))
-            self._expect(day, observations)
-            self._learn(observations)
+            self._forget_jumped(of_day[0].decided_at // CELL)
+            parts = {cell: _by_candidate(self._encoding, part) for cell, part in by_cell(of_day).items()}
+            for cell, part in parts.items():
+                self._expect(cell, part)
+            self._learn(part if len(parts) == 1 else _by_candidate(self._encoding, of_day))
         if rows:
             self.cursor = rows[-1].seq
 
@@ -97,11 +100,11 @@ class OnlineLearner:
         packed = pack_state(self._evidence, self._encoding, cursor=self.cursor, day=self._day)
         return msgspec.structs.replace(packed, residuals=self._residuals, jumps=self._jumps)
 
-    def _expect(self, day: int, observations: Mapping[str, Observations]) -> None:
+    def _expect(self, cell: int, observations: Mapping[str, Observations]) -> None:
         """Note what was expected of observations before they are learned from."""
         beliefs = beliefs_of(self._evidence, list(observations), self._encoding.attributes)
         expectations = {name: logistic_expectation(beliefs[name], batch) for name, batch in observations.items()}
-        self._residuals = self._residuals.after(day, expectations)
+        self._residuals = self._residuals.after(cell, expectations)
 
     def _learn(self, observations: Mapping[str, Observations]) -> None:
         self._evidence = self._evidence.updated(observations, self._encoding.attributes, self._pending)
@@ -114,9 +117,9 @@ class OnlineLearner:
             )
         self._day = max(day, self._day)
 
-    def _forget_jumped(self, day: int) -> None:
-        """Forget what was known of candidates whose rate has jumped by the last day that was complete on `day`."""
-        self._residuals, jumps = self._residuals.tested(first_open_day(day * DAY, self._placement))
+    def _forget_jumped(self, cell: int) -> None:
+        """Forget what was known of candidates whose rate has jumped by the last cell that was complete in `cell`."""
+        self._residuals, jumps = self._residuals.tested(first_open_cell(cell, self._placement))
         if jumps:
             self._jumps |= jumps
             kept = {name: factor for name, factor in self._evidence.factors.items() if name not in jumps}

@@ -9,7 +9,7 @@ from bandits.choice.model import ChoiceModel
 from bandits.choice.observations import ChoiceObservation, aggregate
 from bandits.choice.utilities import chosen
 from bandits.evidence.change import changes
-from bandits.evidence.residuals import MOST_DAYS, ExpectedSuccesses, Residuals, logistic_expectation
+from bandits.evidence.residuals import CELLS_A_DAY, MOST_DAYS, ExpectedSuccesses, Residuals, logistic_expectation
 from bandits.posterior.logistic_update import Observations
 from bandits.posterior.weight_posterior import WeightEvidence, beliefs_of
 
@@ -19,69 +19,98 @@ TRIED = 400
 
 
 def played(rates, expected=None, *, doubt=0.0, seed=0):
-    """Residuals of rates (T, K), of which `expected` (T, K) were expected."""
-    rng, residuals = np.random.default_rng(seed), Residuals()
+    """Residuals of the cells from day 1 on with rates (T, K), of which `expected` (T, K) were expected."""
+    rng, residuals, tried = np.random.default_rng(seed), Residuals(), TRIED // CELLS_A_DAY
     expected = rates if expected is None else np.broadcast_to(expected, rates.shape)
-    for day, (today, hoped) in enumerate(zip(rates, expected.tolist(), strict=True), 1):
-        won = rng.binomial(TRIED, today)
+    for cell, (now, hoped) in enumerate(zip(rates, expected.tolist(), strict=True), CELLS_A_DAY):
+        won = rng.binomial(tried, now)
         found = {
-            name: ExpectedSuccesses(TRIED, float(won[k]), TRIED * hoped[k], TRIED * hoped[k] * (1 - hoped[k]), doubt)
+            name: ExpectedSuccesses(tried, float(won[k]), tried * hoped[k], tried * hoped[k] * (1 - hoped[k]), doubt)
             for k, name in enumerate(ARMS)
         }
-        residuals = residuals.after(day, found)
+        residuals = residuals.after(cell, found)
     return residuals
 
 
 def days(factor, *, since=20, count=40):
-    """Rates (T, K) that are multiplied by `factor` (K,) from a day on."""
-    return np.where((np.arange(1, count + 1) >= since)[:, None], factor, 1.0) * RATES
+    """Rates (T, K) of half days that are multiplied by `factor` (K,) from a day on."""
+    day = np.arange(CELLS_A_DAY, CELLS_A_DAY * (count + 1)) / CELLS_A_DAY
+    return np.where((day >= since)[:, None], factor, 1.0) * RATES
+
+
+def judge(residuals, before):
+    """Test the days before `before`."""
+    return residuals.tested(before * CELLS_A_DAY)
 
 
 def test_a_jump_against_what_was_expected_is_dated():
     for seed in range(5):
-        residuals, jumps = played(days((1, 0.4, 1)), RATES, seed=seed).tested(41)
+        residuals, jumps = played(days((1, 0.4, 1)), RATES, seed=seed).tested(41 * CELLS_A_DAY)
         assert jumps.keys() == {"klarna"}
         assert abs(jumps["klarna"] - 20) <= 1
-        assert residuals.days.keys() == {"card", "paypal"}
+        assert residuals.cells.keys() == {"card", "paypal"}
 
 
 def test_a_sale_that_nobody_expected_moves_nobody():
     for seed in range(5):
-        assert played(days((1.5, 1.5, 1.5)), RATES, seed=seed).tested(41)[1] == {}
+        assert played(days((1.5, 1.5, 1.5)), RATES, seed=seed).tested(41 * CELLS_A_DAY)[1] == {}
 
 
 def test_another_audience_is_no_jump_where_the_model_expected_it():
     """The raw test takes it for one."""
     rates = days((1, 2.4, 1))
     residuals = played(rates)
-    won = np.array([[residuals.days[name][day].successes for name in ARMS] for day in range(1, 41)])
+    won = np.array([[residuals.by_day()[name][day].successes for name in ARMS] for day in range(1, 41)])
     assert changes(np.full(won.shape, TRIED), won).firsts.any()
-    assert residuals.tested(41)[1] == {}
+    assert judge(residuals, 41)[1] == {}
 
 
 def test_a_model_in_doubt_finds_no_jump():
     """While it learns, its first guesses are far off, and it says so."""
-    assert played(days((1, 0.4, 1)), RATES, doubt=0.0).tested(41)[1]
-    assert played(days((1, 0.4, 1)), RATES, doubt=80.0).tested(41)[1] == {}
+    assert played(days((1, 0.4, 1)), RATES, doubt=0.0).tested(41 * CELLS_A_DAY)[1]
+    assert played(days((1, 0.4, 1)), RATES, doubt=80.0).tested(41 * CELLS_A_DAY)[1] == {}
 
 
 def test_open_days_are_not_judged_and_judged_ones_not_twice():
     residuals = played(days((1, 0.2, 1), since=30))
-    residuals = residuals.after(41, {"klarna": ExpectedSuccesses(TRIED, 5.0, 80.0, 64.0, 0.0)})
-    later, jumps = residuals.tested(41)
+    residuals = residuals.after(41 * CELLS_A_DAY, {"klarna": ExpectedSuccesses(TRIED, 5.0, 80.0, 64.0, 0.0)})
+    later, jumps = judge(residuals, 41)
     assert jumps == {}
-    assert later.judged == 41
-    assert later.tested(41) == (later, {})
-    assert "klarna" in later.tested(42)[1]
+    assert later.judged == 41 * CELLS_A_DAY
+    assert judge(later, 41) == (later, {})
+    assert "klarna" in judge(later, 42)[1]
+
+
+def test_a_jump_is_found_when_half_of_its_day_is_over():
+    for seed in range(5):
+        residuals = played(days((1, 0.1, 1), since=30), RATES, seed=seed)
+        assert residuals.tested(30 * CELLS_A_DAY)[1] == {}
+        assert residuals.tested(30 * CELLS_A_DAY + 1)[1] == {"klarna": 30}
+
+
+@pytest.mark.parametrize("before", [80, 81, 82])
+def test_daily_rhythms_of_their_own_move_nobody(before):
+    halves = np.where(np.arange(80)[:, None] % CELLS_A_DAY, (0.6, 1.4, 1), (1.4, 0.6, 1)) * RATES
+    for seed in range(5):
+        residuals, first = played(halves, RATES, seed=seed).tested(before - 10)
+        assert (first, residuals.tested(before)[1]) == ({}, {})
+        assert changes(*np.moveaxis(sums_by_cell(residuals), 2, 0)).firsts.any()
+
+
+def sums_by_cell(residuals):
+    """Trials and successes (T, K, 2) of the cells as they follow each other."""
+    cells = sorted(residuals.cells["card"])
+    return np.array([[residuals.cells[name][cell][:2] for name in ARMS] for cell in cells])
 
 
 def test_older_days_are_kept_in_sum():
     before = played(days((1, 1, 1), count=60))
-    after, _ = before.tested(61)
-    assert len(after.days["card"]) == MOST_DAYS + 1
+    after, _ = judge(before, 61)
+    assert len(after.cells["card"]) == (MOST_DAYS + 1) * CELLS_A_DAY
+    assert sorted(after.by_day()["card"]) == list(range(61 - MOST_DAYS - 1, 61))
     for name in ARMS:
         for number in range(3):
-            sums = [sum(cell[number] for cell in each.days[name].values()) for each in (before, after)]
+            sums = [sum(cell[number] for cell in each.cells[name].values()) for each in (before, after)]
             assert sums[0] == pytest.approx(sums[1], abs=0.1)
 
 
@@ -92,7 +121,7 @@ def test_what_is_taken_back_leaves_no_negative_cell():
 
 
 def test_residuals_are_stored_and_read():
-    residuals, _ = played(days((1, 1, 1))).tested(41)
+    residuals, _ = played(days((1, 1, 1))).tested(41 * CELLS_A_DAY)
     assert msgspec.json.decode(msgspec.json.encode(residuals), type=Residuals) == residuals
     assert Residuals().tested(5) == (Residuals(judged=5), {})
 

@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 
 from bandits.evidence.calibration import calibrations
-from bandits.evidence.residuals import ExpectedSuccesses, Residuals
+from bandits.evidence.residuals import CELLS_A_DAY, ExpectedSuccesses, Residuals
 
 JUDGED = 100
+
+
+def on_day(day: int, sums: ExpectedSuccesses) -> Residuals:
+    """Return the residuals of an arm on one day."""
+    return Residuals({"a": {day * CELLS_A_DAY: sums}}, JUDGED * CELLS_A_DAY)
 
 
 def residuals(random: np.random.Generator, *, rates: dict[str, float], expected: float = 0.2, trials: int = 50):
@@ -15,12 +20,14 @@ def residuals(random: np.random.Generator, *, rates: dict[str, float], expected:
     return Residuals(
         {
             arm: {
-                day: ExpectedSuccesses(trials, float(random.binomial(trials, rate)), trials * expected, noise, 0.1)
+                day * CELLS_A_DAY: ExpectedSuccesses(
+                    trials, float(random.binomial(trials, rate)), trials * expected, noise, 0.1
+                )
                 for day in range(JUDGED - 21, JUDGED)
             }
             for arm, rate in rates.items()
         },
-        judged=JUDGED,
+        judged=JUDGED * CELLS_A_DAY,
     )
 
 
@@ -51,16 +58,16 @@ def test_a_wrong_expectation_raises_an_alarm_for_its_arm_alone():
 
 def test_a_models_own_doubt_is_no_alarm():
     sums = ExpectedSuccesses(350, 105.0, 70.0, 56.0, 40.0)
-    assert [week.is_off for week in calibrations(Residuals({"a": {95: sums}}, JUDGED))] == [False, False]
+    assert [week.is_off for week in calibrations(on_day(95, sums))] == [False, False]
     certain = sums._replace(doubt=0.0)
-    assert [week.is_off for week in calibrations(Residuals({"a": {95: certain}}, JUDGED))] == [True, True]
+    assert [week.is_off for week in calibrations(on_day(95, certain))] == [True, True]
 
 
 @pytest.mark.parametrize("day", [JUDGED, JUDGED - 22])
 def test_open_days_and_sums_of_old_ones_are_left_out(day: int):
-    assert calibrations(Residuals({"a": {day: ExpectedSuccesses(100, 20.0, 20.0, 16.0, 0.0)}}, JUDGED)) == []
+    assert calibrations(on_day(day, ExpectedSuccesses(100, 20.0, 20.0, 16.0, 0.0))) == []
 
 
 def test_few_trials_tell_nothing():
     few = ExpectedSuccesses(10, 8.0, 2.0, 1.6, 0.0)
-    assert {week.is_off for week in calibrations(Residuals({"a": {95: few}}, JUDGED))} == {None}
+    assert {week.is_off for week in calibrations(on_day(95, few))} == {None}

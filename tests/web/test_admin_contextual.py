@@ -8,7 +8,7 @@ import pytest
 
 from bandits.evaluation.held_out import Fidelity
 from bandits.evidence.calibration import calibrations
-from bandits.evidence.residuals import ExpectedSuccesses, Residuals
+from bandits.evidence.residuals import CELLS_A_DAY, ExpectedSuccesses, Residuals
 from engine.model.offers.refit import Refit, RefitResult
 from engine.model.scope import Scope
 from engine.model.timestamps import DAY
@@ -131,8 +131,9 @@ def test_the_learning_page_compares_predictions_with_results(
     side.client.post("/v1/personalize/feedback", json=outcome)
     page = "/admin/placements/banner/learning"
     assert "Whether predictions come true" not in person.get(page)
-    sums = {day: ExpectedSuccesses(100, 40.0, 20.0, 16.0, 0.5) for day in range(90, 97)}
-    weeks = calibrations(Residuals({"one": sums}, judged=97))
+    cells = range(90 * CELLS_A_DAY, 97 * CELLS_A_DAY)
+    sums = {cell: ExpectedSuccesses(50, 20.0, 10.0, 8.0, 0.25) for cell in cells}
+    weeks = calibrations(Residuals({"one": sums}, judged=cells.stop))
     monkeypatch.setattr("engine.insights.learning_history._calibration", lambda active: weeks)
     text = person.get(page)
     assert "2 of 2 predictions differ from results by more than noise." in text
