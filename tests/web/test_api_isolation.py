@@ -22,7 +22,7 @@ OFFER = {
     "texts": {"en": {"title": SECRET, "terms": SECRET}},
     "code": SECRET,
 }
-VARIANTS = [{"id": "a", "name": SECRET}, {"id": "b", "name": SECRET, "values": {"colour": "red"}}]
+VARIANTS = [{"id": "a", "name": SECRET}, {"id": "b", "name": f"{SECRET} B", "values": {"colour": "red"}}]
 
 
 class Ids(NamedTuple):

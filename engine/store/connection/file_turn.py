@@ -8,6 +8,7 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 
 
@@ -19,7 +20,7 @@ class FileTurn:
     """
 
     def __init__(self, database: Path) -> None:
-        self._file = os.open(f"{database}-turn", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        self._file = open(f"{database}-turn", "ab", opener=partial(os.open, mode=0o600))  # noqa: SIM115
 
     @contextmanager
     def taken(self) -> Iterator[None]:
@@ -45,7 +46,7 @@ class FileTurn:
             self._release()
 
     def close(self) -> None:
-        os.close(self._file)
+        self._file.close()
 
     def _take(self) -> None:
         fcntl.flock(self._file, fcntl.LOCK_EX)
