@@ -1,4 +1,5 @@
-"""Several server processes over one SQLite file: what was acknowledged is stored, also where a process is killed."""
+"""Several server processes over one SQLite file: what was acknowledged is stored, also where a process is killed,
+and they count together."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import json
 import os
 import signal
 import sqlite3
+import urllib.request
 from contextlib import closing
 from pathlib import Path
 
@@ -24,6 +26,13 @@ def workers_of(server: Server) -> list[int]:
     """Return the ids of the processes that have said that they are ready."""
     lines = [json.loads(line) for line in server.log().splitlines() if line.startswith("{")]
     return [line["process"] for line in lines if line["event"] == "ready"]
+
+
+def decisions_of(server: Server) -> float:
+    """Return the number of decisions that all processes have counted together."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=10) as answer:
+        (line,) = [line for line in answer.read().decode().splitlines() if line.startswith("tap2_decisions_total")]
+    return float(line.split()[1])
 
 
 def test_two_processes_log_what_they_acknowledge_and_one_survives_the_other(tmp_path: Path):
@@ -47,6 +56,7 @@ def test_two_processes_log_what_they_acknowledge_and_one_survives_the_other(tmp_
         while len(workers_of(server)) < 2:
             asyncio.run(asyncio.sleep(0.1))
         asyncio.run(load())
+        assert decisions_of(server) >= len(ids)
         server.stop()
     with closing(sqlite3.connect(tmp_path / SQLITE_FILE)) as database:
         stored = {id for (id,) in database.execute("SELECT id FROM decisions")}

@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 from litestar import Response, get
 from litestar.di import NamedDependency
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from sqlalchemy import text
 
 from engine.model.errors import Unavailable
 from engine.offers.alerts import LEVELS
 from engine.service import Engine
-from web.http.metrics import BUDGETS, EMERGENCIES, OUTAGES, PREDICTIONS, WAITING
+from web.http.metrics import BUDGETS, EMERGENCIES, OUTAGES, PREDICTIONS, WAITING, exposition
 from web.openapi.operation import Answer, Operation
 
 
@@ -44,7 +44,10 @@ async def readyz(engine: NamedDependency[Engine]) -> Status:
     return Status("ready")
 
 
-@get("/metrics", opt=_opt("Prometheus metrics", Answer("The numbers of this process", str, media="text/plain")))
+@get(
+    "/metrics",
+    opt=_opt("Prometheus metrics", Answer("The numbers of all processes of this server", str, media="text/plain")),
+)
 async def metrics(engine: NamedDependency[Engine]) -> Response[bytes]:
     WAITING.set(engine.recorder.queued)
     for percent in LEVELS:
@@ -54,7 +57,7 @@ async def metrics(engine: NamedDependency[Engine]) -> Response[bytes]:
     with suppress(Exception):  # the other numbers are wanted most when the database does not answer
         async with asyncio.timeout(1):
             EMERGENCIES.set(await engine.emergencies.count_unseen())
-    return Response(generate_latest(), headers={"content-type": CONTENT_TYPE_LATEST})
+    return Response(exposition(), headers={"content-type": CONTENT_TYPE_LATEST})
 
 
 handlers = [healthz, readyz, metrics]

@@ -13,6 +13,7 @@ from engine.settings import Settings
 from web.app import create_app
 from web.cli.common import settings
 from web.demo.past import needs_past, write_past
+from web.http.metrics import shared_by_processes
 
 
 @click.command()
@@ -21,9 +22,18 @@ def serve() -> None:
     options = settings()
     if needs_past(options):
         _write_past(options)
+    if options.workers == 1:
+        _run(app(), options)
+        return
+    with shared_by_processes():
+        _run("web.cli.serve:app", options)
+
+
+def _run(served: Litestar | str, options: Settings) -> None:
+    """Serve an app, or in several processes the one that a factory of this name returns."""
     uvicorn.run(
-        "web.cli.serve:app" if options.workers > 1 else app(),
-        factory=options.workers > 1,
+        served,
+        factory=isinstance(served, str),
         host=options.host,
         port=options.port,
         workers=options.workers,

@@ -2,16 +2,57 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Gauge
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable by which the client library finds the folder where processes keep their numbers."""
+NEWEST: Literal["mostrecent"] = "mostrecent"
+"""The process that answers sets a gauge first, and all know the same of the database."""
 
 DECISIONS = Counter("tap2_decisions", "Decisions answered")
 FALLBACKS = Counter("tap2_fallbacks", "Decisions answered with the fallback order")
 OUTCOMES = Counter("tap2_outcomes", "Outcomes reported, by status", ["status"])
-OUTAGES = Gauge("tap2_outages", "Candidates that seem to be down and get only probes")
-EMERGENCIES = Gauge("tap2_emergencies_unseen", "Emergencies that no second person has seen yet")
-WAITING = Gauge("tap2_waiting", "Records that wait to be written to the database")
+OUTAGES = Gauge("tap2_outages", "Candidates that seem to be down and get only probes", multiprocess_mode=NEWEST)
+EMERGENCIES = Gauge(
+    "tap2_emergencies_unseen", "Emergencies that no second person has seen yet", multiprocess_mode=NEWEST
+)
+WAITING = Gauge("tap2_waiting", "Records that wait to be written by the process that answers", multiprocess_mode=NEWEST)
 FAULTY_FACTS = Counter("tap2_faulty_facts", "Decisions with invalid facts, by kind", ["kind"])
-BUDGETS = Gauge("tap2_budgets_used", "Budgets of which at least this percentage is spent or held", ["percent"])
-PREDICTIONS = Gauge("tap2_predictions_off", "Models whose predictions differ from results by more than noise")
+BUDGETS = Gauge(
+    "tap2_budgets_used",
+    "Budgets of which at least this percentage is spent or held",
+    ["percent"],
+    multiprocess_mode=NEWEST,
+)
+PREDICTIONS = Gauge(
+    "tap2_predictions_off", "Models whose predictions differ from results by more than noise", multiprocess_mode=NEWEST
+)
 LOGINS = Counter("tap2_logins", "Log-ins, by their result: ok, refused or limited", ["result"])
 PEOPLE = Counter("tap2_people_changes", "Changes of people and their log-in methods, by kind", ["change"])
+
+
+@contextmanager
+def shared_by_processes() -> Iterator[None]:
+    """Let processes that are started meanwhile count together."""
+    with tempfile.TemporaryDirectory(prefix="tap2-metrics-") as folder:
+        os.environ[FOLDER] = folder
+        try:
+            yield
+        finally:
+            del os.environ[FOLDER]
+
+
+def exposition() -> bytes:
+    """Return the metrics of all processes of the server, in Prometheus' text format."""
+    if FOLDER not in os.environ:
+        return generate_latest()
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
