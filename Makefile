@@ -27,7 +27,7 @@ test: export PYTHONDONTWRITEBYTECODE :=
 test: $(DEV) $(ASSETS)  ## Run the tests, in random order (repeat one with SEED=...)
 	@echo "Random order; repeat it with make test SEED=$(SEED)"
 	@$(BIN)/pytest -n 2 --dist worksteal --shuffle $(SEED) --ignore tests/browser
-	@$(BIN)/pytest -n 2 --dist worksteal --shuffle $(SEED) tests/browser
+	@$(BIN)/pytest -n 2 --dist loadfile --shuffle $(SEED) tests/browser
 
 lint: $(DEV)  ## Check style and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

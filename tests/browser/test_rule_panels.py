@@ -59,6 +59,9 @@ def test_what_was_tried_is_kept_as_a_scenario(demo: Page, hands: type[Hands]) ->
     one.press(panel.get_by_role("button", name="Save", exact=True))
     one.press(panel.get_by_role("link", name=f"No pay-later for 900, by {one.name}"))
     expect(demo.get_by_text("It passes with the rules in force.")).to_be_visible()
+    # A scenario that stays keeps other tests from switching its methods off.
+    one.press(demo.get_by_role("button", name="Delete this scenario"))
+    expect(demo.get_by_role("link", name="No pay-later for 900")).to_have_count(0)
 
 
 def test_a_fact_that_another_row_asks_for_joins_the_panel(demo: Page) -> None:
