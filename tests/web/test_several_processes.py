@@ -9,11 +9,12 @@ import json
 import os
 import signal
 import sqlite3
+import time
 import urllib.request
 from contextlib import closing
 from pathlib import Path
 
-from benchmarks.process import TAP2, Server, free_port
+from benchmarks.process import STARTS_WITHIN, TAP2, Server, free_port
 from benchmarks.speed import bench_shop
 from benchmarks.speed.load import closed_loop
 from benchmarks.speed.server import DECIDE
@@ -53,8 +54,10 @@ def test_two_processes_log_what_they_acknowledge_and_one_survives_the_other(tmp_
         assert set(tally.errors) <= {0}
 
     with server:
+        began = time.monotonic()
         while len(workers_of(server)) < 2:
-            asyncio.run(asyncio.sleep(0.1))
+            assert time.monotonic() - began < STARTS_WITHIN, server.log()
+            time.sleep(0.1)
         asyncio.run(load())
         assert decisions_of(server) >= len(ids)
         server.stop()
