@@ -152,8 +152,9 @@ class Decider:
                     ranking = [candidate.id for candidate in answer.decision.ranking]
                     writes.append(self._recorder.append(row, ranking, learning, self._exposures(answer, row)))
                     answers.append(answer)
-                for answer, write in zip(answers, writes, strict=True):
+                for write in writes:
                     await write
+                for answer in answers:
                     self._count(answer, request)
                 return answers
         except Exception as error:
@@ -298,9 +299,9 @@ class Decider:
         answer = DecisionAnswer(decision, facts, plan, encode(decision), notes)
         try:
             self._recorder.replace(log_row(answer, merchant_id, "", now, closes=False))
+            self._count(answer, request)
         except Overloaded:
             log.error("answer not logged", placement=plan.placement.key)
-        self._count(answer, request)
         return answer
 
     def _count(self, answer: DecisionAnswer, request: RequestScope) -> None:

@@ -43,7 +43,7 @@ class FaultyFacts:
         try:
             async with self._database.write() as connection:
                 await rollups.add_faults(connection, counts)
-        except Exception:
+        except BaseException:  # also a job that is cancelled at the stop
             for cell, faults in counts.items():
                 newer = self._counts.get(cell)
                 total = Faults(faults.times + newer.times, newer.last_at) if newer else faults

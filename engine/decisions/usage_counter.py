@@ -65,7 +65,7 @@ class UseCounter:
         try:
             async with self._database.write() as connection:
                 await rollups.add(connection, _by_rule(rules), _by_field(fields), _last_by_rule(last_fired))
-        except Exception:
+        except BaseException:  # also a job that is cancelled at the stop
             self._rules.update(rules)
             self._fields.update(fields)
             self._last_fired = last_fired | self._last_fired

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from engine.clock import now_ms
+from engine.decisions.recorder import Overloaded
 from engine.model.timestamps import DAY
 from engine.store import rollups
 from tests.factories import rule
@@ -65,6 +68,48 @@ async def test_a_stop_writes_the_last_counts(shop):
     await shop.decide(cart_total=1)
     await shop.engine._flush_counts()
     assert (await stored(shop))[1][""] == 1
+
+
+async def test_of_a_request_that_falls_back_each_answer_is_counted_once(shop, monkeypatch):
+    append, refused = shop.engine.recorder.append, asyncio.get_running_loop().create_future()
+    refused.set_exception(OSError("the database is away"))
+    writes = iter((append, lambda *_arguments: refused))
+    monkeypatch.setattr(shop.engine.recorder, "append", lambda *arguments: next(writes)(*arguments))
+    answers = await shop.engine.decider.decide(shop.id, ["payment_methods"] * 2, None, {})
+    assert all(answer.decision.fallback for answer in answers)
+    _, fields, _ = await counted(shop)
+    assert fields[""] == 2
+
+
+async def test_an_answer_that_is_not_logged_is_not_counted(shop, monkeypatch):
+    def refuse(*_arguments):
+        raise Overloaded
+
+    monkeypatch.setattr(shop.engine.recorder, "append", refuse)
+    monkeypatch.setattr(shop.engine.recorder, "replace", refuse)
+    (answer,) = await shop.engine.decider.decide(shop.id, ["payment_methods"], None, {})
+    assert answer.decision.fallback
+    _, fields, _ = await counted(shop)
+    assert fields == {}
+
+
+async def test_counts_of_a_cancelled_write_wait_for_the_next(shop, monkeypatch):
+    await shop.decide(cart_total=1)
+    began = asyncio.Event()
+
+    async def never_ends(*_arguments):
+        began.set()
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rollups, "add", never_ends)
+        writing = asyncio.create_task(shop.engine.use_counter.flush())
+        await began.wait()
+        writing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+    _, fields, _ = await counted(shop)
+    assert fields[""] == 1
 
 
 def broken(_database):
