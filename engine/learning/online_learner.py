@@ -89,7 +89,8 @@ class OnlineLearner:
             parts = {cell: _by_candidate(self._encoding, part) for cell, part in by_cell(of_day).items()}
             for cell, part in parts.items():
                 self._expect(cell, part)
-            self._learn(part if len(parts) == 1 else _by_candidate(self._encoding, of_day))
+            [whole] = parts.values() if len(parts) == 1 else [_by_candidate(self._encoding, of_day)]
+            self._learn(whole)
         if rows:
             self.cursor = rows[-1].seq
 

@@ -24,11 +24,11 @@ def played(rates, expected=None, *, doubt=0.0, seed=0):
     expected = rates if expected is None else np.broadcast_to(expected, rates.shape)
     for cell, (now, hoped) in enumerate(zip(rates, expected.tolist(), strict=True), CELLS_A_DAY):
         won = rng.binomial(tried, now)
-        found = {
+        expectations = {
             name: ExpectedSuccesses(tried, float(won[k]), tried * hoped[k], tried * hoped[k] * (1 - hoped[k]), doubt)
             for k, name in enumerate(ARMS)
         }
-        residuals = residuals.after(cell, found)
+        residuals = residuals.after(cell, expectations)
     return residuals
 
 
@@ -138,9 +138,11 @@ def test_expected_successes_err_as_far_as_the_doubt_says():
     for seed in range(60):
         evidence = WeightEvidence(3).updated({"card": observations(weights, 300, seed)})
         later = observations(weights, 300, 1_000 + seed)
-        found = logistic_expectation(beliefs_of(evidence, ["card"])["card"], later)
-        errors.append((found.successes - found.expected) / (found.noise + found.doubt**2) ** 0.5)
-        assert found.trials == 300
+        expectations = logistic_expectation(beliefs_of(evidence, ["card"])["card"], later)
+        errors.append(
+            (expectations.successes - expectations.expected) / (expectations.noise + expectations.doubt**2) ** 0.5
+        )
+        assert expectations.trials == 300
     assert np.std(errors) == pytest.approx(1.0, abs=0.25)
     assert abs(np.mean(errors)) < 0.4
 
@@ -150,17 +152,17 @@ def test_choices_are_expected_by_slot_and_by_what_stands_beside():
     seen = [ChoiceObservation(orders[n % 2], f"s{n % 2}", (0,) if n % 3 else ()) for n in range(600)]
     belief = ChoiceModel.nothing().after(aggregate(seen)).belief()
     later = [ChoiceObservation(order, f"s{n}", (1,), 10.0) for n, order in enumerate(orders)]
-    found = choice_expectations(belief, aggregate(later))
+    expectations = choice_expectations(belief, aggregate(later))
     by_order = [dict(zip(order, chosen(belief, order, f"s{n}"), strict=False)) for n, order in enumerate(orders)]
     for name in ARMS:
         expected = sum(10.0 * shares.get(name, 0.0) for shares in by_order)
-        assert found[name].expected == pytest.approx(expected)
-    assert [found[name].trials for name in ARMS] == [20.0, 20.0, 10.0]
-    assert [found[name].successes for name in ARMS] == [10.0, 10.0, 0.0]
-    assert all(cell.doubt > 0 for cell in found.values())
+        assert expectations[name].expected == pytest.approx(expected)
+    assert [expectations[name].trials for name in ARMS] == [20.0, 20.0, 10.0]
+    assert [expectations[name].successes for name in ARMS] == [10.0, 10.0, 0.0]
+    assert all(cell.doubt > 0 for cell in expectations.values())
 
 
 def test_a_candidate_that_the_belief_lacks_is_left_out():
     belief = ChoiceModel.nothing().after(aggregate([ChoiceObservation(("card",), "s", (0,))])).belief()
-    found = choice_expectations(belief, aggregate([ChoiceObservation(("card", "gift"), "s", (0,))]))
-    assert found.keys() == {"card"}
+    expectations = choice_expectations(belief, aggregate([ChoiceObservation(("card", "gift"), "s", (0,))]))
+    assert expectations.keys() == {"card"}
