@@ -136,10 +136,10 @@ def summary(document: Experiment, results: Results | None, show: Show, *, is_sto
     if results.phase != document.status.phase:
         return _of_phase(result, results)
     if document.status.state == "concluded" or document.status.before_archive == "concluded":
-        name = name_of(document, document.status.winner)
+        name, verdict = name_of(document, document.status.winner), f"{result.sentence.rstrip('.')}."
         if document.status.winner == document.control.id:
-            return Summary("Kept as it was", f"Concluded: “{name}” stays.", result.sentence, "plain")
-        return Summary(f"{name} won", f"Concluded: “{name}” is in force.", result.sentence, "plain")
+            return Summary("Kept as it was", f"Concluded: “{name}” stays.", verdict, "plain")
+        return Summary(f"{name} won", f"Concluded: “{name}” is in force.", verdict, "plain")
     return result
 
 

@@ -62,9 +62,10 @@ async def _devices(
     rows = (await connection.execute(query)).all()
     newest = query.subquery()
     bought = (
-        select(distinct(newest.c.id))
+        select(newest.c.id)
         .select_from(newest.join(outcomes, outcomes.c.decision_id == newest.c.id))
         .where(outcomes.c.type == "converted")
+        .distinct()
     )
     sold = set((await connection.execute(bought)).scalars())
     devices = {row.id: device for row in rows if (device := device_in(row.facts)) is not None}
