@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from bandits.evaluation.held_out import Fidelity, is_no_worse
-from bandits.evidence.residuals import ExpectedSuccesses, Residuals
+from bandits.evidence.residuals import CELLS_A_DAY, ExpectedSuccesses, Residuals
 from engine.clock import now_ms
 from engine.learning.upkeep.prediction_watch import PredictionWatch
 from engine.model.errors import Conflict, NotFound
@@ -183,7 +183,8 @@ def with_results(shop, *, expected):
     active = shop.engine.live.get(shop.id, "payment_methods")
     today = now_ms() // DAY
     sums = ExpectedSuccesses(400.0, 100.0, expected, 75.0, 0.0)
-    residuals = Residuals({"card": dict.fromkeys(range(today - 7, today), sums)}, today)
+    cells = {day * CELLS_A_DAY: sums for day in range(today - 7, today)}
+    residuals = Residuals({"card": cells}, today * CELLS_A_DAY)
     snapshot = active.snapshots[""]
     state = msgspec.structs.replace(snapshot.knowledge.contextual, residuals=residuals)
     active.snapshots[""] = snapshot._replace(knowledge=msgspec.structs.replace(snapshot.knowledge, contextual=state))
