@@ -18,6 +18,7 @@ from engine.service import Engine
 from engine.settings import Settings
 from engine.store.accounts import Kind, Merchant
 from web.app import create_app
+from web.http.protocol import HttpProtocol
 from web.openapi import examples
 from web.openapi.document import document
 
@@ -71,7 +72,9 @@ class Server:
         self.app = create_app(settings)
         self.settings = settings
         self._loop: asyncio.AbstractEventLoop | None = None
-        config = uvicorn.Config(self.app, port=0, log_config=None, access_log=False, lifespan="on", loop="none")
+        config = uvicorn.Config(
+            self.app, port=0, http=HttpProtocol, log_config=None, access_log=False, lifespan="on", loop="none"
+        )
         self._uvicorn = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._serve, name="server", daemon=True)
 

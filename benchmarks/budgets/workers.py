@@ -23,6 +23,7 @@ from engine.clock import simulated_time
 from engine.settings import Settings
 from engine.store.offers import balances
 from web.app import create_app
+from web.http.protocol import HttpProtocol
 
 STARTS_WITHIN = 60.0
 
@@ -56,7 +57,7 @@ def fork_workers(settings: Settings, clocks: list[Any], commands: Connection, *,
 
 def _serve(app: Litestar, port: int, clock: Any) -> None:
     with simulated_time(lambda: time.time_ns() // 1_000_000 + clock.value):
-        uvicorn.run(app, port=port, log_config=None, access_log=False, loop="uvloop", http="httptools")
+        uvicorn.run(app, port=port, log_config=None, access_log=False, loop="uvloop", http=HttpProtocol)
 
 
 class Worker:

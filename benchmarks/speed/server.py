@@ -49,7 +49,16 @@ COMMAND = "python -m benchmarks.speed.server"
 def uvicorn(port: int) -> list[str]:
     """Return the arguments that serve the benchmark's application as `tap2 serve` does."""
     server = ["-m", "uvicorn", "benchmarks.speed.app:create", "--factory", "--host", "127.0.0.1", "--port", str(port)]
-    return [*server, "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
+    return [
+        *server,
+        "--loop",
+        "uvloop",
+        "--http",
+        "web.http.protocol:HttpProtocol",
+        "--no-access-log",
+        "--log-level",
+        "warning",
+    ]
 
 
 @dataclass(frozen=True, slots=True)

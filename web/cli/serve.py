@@ -14,6 +14,7 @@ from web.app import create_app
 from web.cli.common import settings
 from web.demo.past import needs_past, write_past
 from web.http.metrics import shared_by_processes
+from web.http.protocol import HttpProtocol
 
 
 @click.command()
@@ -38,7 +39,7 @@ def _run(served: Litestar | str, options: Settings) -> None:
         port=options.port,
         workers=options.workers,
         loop="uvloop",
-        http="httptools",
+        http=HttpProtocol,
         log_level="warning",
         log_config=None,
         access_log=False,
