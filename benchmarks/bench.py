@@ -8,7 +8,7 @@ from rich.console import Console
 
 from benchmarks.process import ROOT
 from benchmarks.published import put
-from benchmarks.speed import bandits, experiment_looks, kernel, rules, server, stages
+from benchmarks.speed import bandits, experiment_looks, kernel, log_size, rules, server, stages
 from benchmarks.verify import machine
 
 PAGE = ROOT / "docs" / "performance.md"
@@ -17,6 +17,7 @@ PAGE = ROOT / "docs" / "performance.md"
 def main() -> None:
     server.main(["--write"])
     stages.main(write=True)
+    log_size.main(write=True)
     experiment_looks.main(write=True)
     figures = [*kernel.figures(), *rules.figures(), *bandits.figures()]
     steps = zip(bandits.times(8), bandits.times(80), strict=True)

@@ -18,6 +18,7 @@ from engine.store.connection import purging
 from engine.store.connection.database import Database
 from engine.store.customers import usage
 from engine.store.experiments import conversions, exposures
+from engine.store.log import customer_segments, dictionaries
 from engine.store.offers import idempotent_answers, outbox
 
 log = structlog.get_logger()
@@ -97,6 +98,8 @@ async def purge(database: Database, *, retention_days: int) -> None:
     before = now - retention_days * DAY
     expired = (
         decisions.expired(before_id=first_id_of(before)),
+        customer_segments.expired(before_id=first_id_of(before)),
+        dictionaries.expired(before=before),
         outcomes.expired(before=before, before_id=first_id_of(before)),
         observations.expired(before_id=first_id_of(before)),
         usage.expired(before_day=before // DAY),

@@ -35,6 +35,8 @@ from engine.decisions.logbook import Logbook
 from engine.decisions.offer_holds import BudgetReader
 from engine.decisions.recorder import Recorder
 from engine.decisions.tokens import Tokens
+from engine.decisions.upkeep.customer_index import index_customers
+from engine.decisions.upkeep.dictionaries import DictionaryTrainer
 from engine.decisions.usage import Uses
 from engine.decisions.usage_counter import UseCounter
 from engine.experiments.conversions import Conversions
@@ -83,6 +85,7 @@ class Engine:
         self.hasher, self.tokens = Hasher(customer_key), Tokens(customer_key)
         self.live = Live(database)
         self.recorder = Recorder(database, self.live.add_news)
+        self.dictionary_trainer = DictionaryTrainer(database, self.live, self.recorder)
         self.accounts = Accounts(database)
         self.passwords = Passwords()
         self.login_limits = LoginLimits(database)
@@ -155,6 +158,7 @@ class Engine:
         await asyncio.to_thread(bandits.prepare)
         self.recorder.start()
         await self.follow()
+        await self.dictionary_trainer.follow()
         await self.live.refresh(at_once=True)
         if with_jobs:
             self._jobs.start()
@@ -183,6 +187,8 @@ class Engine:
             Job("watch budgets", self._watch_budgets, 5),
             Job("release expired holds", self._release_holds, 5),
             Job("publish scheduled drafts", self._publish_due, 1),
+            Job("train dictionaries", self._train_dictionaries, 60),
+            Job("index customers", self.index_customers, 30),
             Job("check forecasts", self.forecasts.check_due, 600),
             Job("purge", self.purge, 3600),
         ]
@@ -207,6 +213,13 @@ class Engine:
             await self._count_uses()
         except Exception as error:
             log.error("counts of rules and fields not written", exc_info=error)
+
+    async def _train_dictionaries(self) -> None:
+        await self.dictionary_trainer.train(now=now_ms())
+
+    async def index_customers(self) -> None:
+        """Put the latest decisions into the segments that customers are found by."""
+        await index_customers(self.database, (merchant_id for merchant_id, _ in self.live.versions()), now=now_ms())
 
     async def _close_windows(self) -> None:
         await self.recorder.close_due(now_ms())

@@ -154,7 +154,7 @@ async def retry(server: Server, client: Client) -> None:
 def missing(folder: Path, client: Client) -> tuple[int, int, int]:
     """Count acknowledged decisions and outcomes that are missing, and events that are stored twice."""
     with closing(sqlite3.connect(f"file:{folder / 'tap2.sqlite'}?mode=ro", uri=True)) as database:
-        decisions = {row[0] for row in database.execute("SELECT id FROM decisions")}
+        decisions = {row[0] for row in database.execute("SELECT 'dec_' || lower(hex(id)) FROM decisions")}
         events = [row[0] for row in database.execute("SELECT event_id FROM outcomes")]
     return len(client.decisions - decisions), len(client.kept - set(events)), len(events) - len(set(events))
 

@@ -31,6 +31,7 @@ from engine.service import Engine, database_url, open_engine
 from engine.settings import Settings
 from engine.store import decisions
 from engine.store.connection.database import Database, open_database
+from engine.store.decisions import DecisionRow
 from engine.store.outcomes import OutcomeRow
 
 METHODS = ("card", "paypal", "klarna", "ideal", "sepa_debit", "apple_pay", "google_pay", "blik")
@@ -146,17 +147,18 @@ def _parted(reports: list[OutcomeRow], luck: random.Random) -> Iterator[list[Out
 
 async def replay_log(database: Database) -> dict[str, Any]:
     """Replay every logged decision; return their number, and the ids of those that differ."""
-    after, count, different = "", 0, []
+    last: DecisionRow | None = None
+    count, different = 0, []
     while True:
         async with database.read() as connection:
-            rows = await decisions.chunk(connection, after_id=after, limit=500)
+            rows = await decisions.chunk(connection, after=last, limit=500)
         if not rows:
             return {"decisions": count, "different": different}
         for row in rows:
             again = await replay(database, row)
             if not again.same:
                 different.append(row.id)
-        after, count = rows[-1].id, count + len(rows)
+        last, count = rows[-1], count + len(rows)
 
 
 def replay_in_a_new_process(settings: Settings) -> dict[str, Any]:

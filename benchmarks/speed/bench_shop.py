@@ -9,6 +9,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import msgspec
+
 from benchmarks.speed.app import ANSWER
 from benchmarks.speed.load import request
 from engine.clock import now_ms
@@ -18,6 +20,7 @@ from engine.model.placement import Candidate, FieldDocument, Placement, RuleDocu
 from engine.model.timestamps import DAY
 from engine.service import Engine, open_engine
 from engine.settings import Settings
+from engine.store import decisions as log
 
 CUSTOMERS = 1_000_000
 DECISIONS = 100_000
@@ -27,6 +30,7 @@ PLACE = "payment_methods"
 EXTRA_FACTS = 24
 RULES = 50
 SAMPLES = 500
+CHUNK = 2_000
 
 
 async def prepare(folder: Path, *, customers: int = CUSTOMERS, decisions: int = DECISIONS) -> str:
@@ -35,18 +39,20 @@ async def prepare(folder: Path, *, customers: int = CUSTOMERS, decisions: int = 
     await engine.start()
     try:
         merchant, _ = await engine.accounts.add_merchant("bench", "RuleContext")
-        await _configure(engine, merchant.id)
+        await configure(engine, merchant.id)
         _, key = await engine.accounts.create_key(merchant, "secret", "load", actor_name="bench")
         random = Random(1)
         names = [engine.hasher(merchant.id, customer) for customer in map(returning_customer, range(customers))]
         sample = await asyncio.gather(*(_decide(engine, merchant.id, random) for _ in range(SAMPLES)))
         (folder / ANSWER).write_bytes(sample[0])
+        await engine.dictionary_trainer.train(now=now_ms())
+        await _log(engine, merchant.id, names, decisions, random)
+        await engine.index_customers()
     finally:
         await engine.stop()
     with sqlite3.connect(folder / "tap2.sqlite") as database:
         _write(database, "usage", _usage(merchant.id, names, random))
         _write(database, "statistics", _statistics(merchant.id, random))
-        _write(database, "decisions", _decisions(database, names, decisions, random))
     return key
 
 
@@ -55,7 +61,7 @@ async def _decide(engine: Engine, merchant_id: int, random: Random) -> bytes:
     return answer.body
 
 
-async def _configure(engine: Engine, merchant: int) -> None:
+async def configure(engine: Engine, merchant: int) -> None:
     fields = [FieldDocument(name=f"shop.f{number:02d}", type="integer") for number in range(EXTRA_FACTS)]
     placement = Placement(key=PLACE, name="Payment methods", buckets=("device.type", "geo.country"))
     methods = [
@@ -168,23 +174,20 @@ def _statistics(merchant: int, random: Random) -> Iterator[tuple[Any, ...]]:
                 )
 
 
-def _decisions(database: sqlite3.Connection, names: list[str], count: int, random: Random) -> Iterator[tuple[Any, ...]]:
-    """Copies of real decisions, spread over ten days, closed, each under an id and a customer of its own."""
-    cursor = database.execute("SELECT * FROM decisions")
-    columns = [column[0] for column in cursor.description]
-    samples = [dict(zip(columns, row, strict=True)) for row in cursor]
+async def _log(engine: Engine, merchant: int, names: list[str], count: int, random: Random) -> None:
+    """Log copies of real decisions, spread over ten days, closed, each under an id and a customer of its own."""
+    async with engine.database.read() as connection:
+        samples = await log.newest(connection, merchant, limit=SAMPLES)
     now = now_ms()
-    for number in range(count):
-        one, at = random.choice(samples), now - (count - number) * 10 * DAY // count
-        new = decision_id(at)
-        changed = {
-            "id": new,
-            "customer": random.choice(names),
-            "decided_at": at,
-            "closes_at": None,
-            "answer": one["answer"].replace(one["id"], new),
-        }
-        yield tuple((one | changed).values())
+    for start in range(0, count, CHUNK):
+        rows = []
+        for number in range(start, min(start + CHUNK, count)):
+            sample, at = random.choice(samples), now - (count - number) * 10 * DAY // count
+            id = decision_id(at)
+            changed = {"id": id, "customer": random.choice(names), "decided_at": at, "closes_at": None}
+            rows.append(msgspec.structs.replace(sample, **changed, answer=sample.answer.replace(sample.id, id)))
+        async with engine.database.write() as connection:
+            await log.append(connection, rows, engine.recorder.dictionaries)
 
 
 def _write(database: sqlite3.Connection, table: str, rows: Iterator[tuple[Any, ...]]) -> None:

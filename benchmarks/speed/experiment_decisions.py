@@ -40,7 +40,7 @@ class Ratio(NamedTuple):
 
 async def _merchant(engine: Engine, slug: str, experiments: int) -> int:
     merchant, _ = await engine.accounts.add_merchant(slug, slug)
-    await bench_shop._configure(engine, merchant.id)
+    await bench_shop.configure(engine, merchant.id)
     actor = Actor(merchant.id, "bench")
     for number in range(experiments):
         variants = (

@@ -89,7 +89,7 @@ async def _open_shop(engine: Engine) -> int:
     """Add a merchant with payment methods and the offers; return its id."""
     merchant, _ = await engine.accounts.add_merchant("offers", "Offers")
     actor, create = Actor(merchant.id, "bench"), engine.catalogue.create
-    await bench_shop._configure(engine, merchant.id)
+    await bench_shop.configure(engine, merchant.id)
     await create(actor, "field", "", [FieldDocument(name="cart.shipping", type="money")])
     await create(actor, "budget", "", list(BUDGETS))
     for count in COUNTS:

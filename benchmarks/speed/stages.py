@@ -128,6 +128,7 @@ async def measure(folder: Path, *, customers: int, decisions: int, count: int) -
     await bench_shop.prepare(folder, customers=customers, decisions=decisions)
     engine = await open_engine(Settings(data=str(folder)))
     await engine.live.follow()
+    await engine.dictionary_trainer.follow()
     await engine.live.refresh(at_once=True)
     try:
         merchant = await engine.accounts.merchant("bench")

@@ -76,10 +76,10 @@ class Logbook:
     async def merchant_of(self, decision_id: str) -> int:
         """Return the id of the merchant of a decision, for operators; raise `NotFound` if there is none."""
         async with self._database.read() as connection:
-            rows = await decisions.by_ids(connection, [decision_id])
-        if decision_id not in rows:
+            merchant_id = await decisions.merchant_of(connection, decision_id)
+        if merchant_id is None:
             raise NotFound(f"there is no decision “{decision_id}”", field="decision_id")
-        return rows[decision_id].merchant_id
+        return merchant_id
 
     async def explain(self, merchant_id: int, decision_id: str, wording: Wording | None = None) -> Explained:
         """Explain one answer; `wording` formats amounts for a page, and without it they have plain codes."""

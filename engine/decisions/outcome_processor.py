@@ -104,12 +104,13 @@ class OutcomeProcessor:
             state = DecisionState(row, learning, read_answer(row.answer), events.get(row.id, []), closed=False)
             fold(sums, state, sign=-1)
             fold(sums, state._replace(closed=True))
-        await decisions.close(connection, [row.id for row in rows])
+        await decisions.close(connection, rows)
 
-    async def forget(self, connection: AsyncConnection, ids: Sequence[str], sums: Sums) -> None:
+    async def forget(self, connection: AsyncConnection, replaced: Sequence[DecisionRow], sums: Sums) -> None:
         """Stop waiting for outcomes of decisions that another answer replaces."""
-        events = await outcomes.of_decisions(connection, ids)
-        for row in (await decisions.by_ids(connection, ids, lock=True)).values():
+        events = await outcomes.of_decisions(connection, [row.id for row in replaced])
+        keys = [(row.merchant_id, row.id) for row in replaced]
+        for row in (await decisions.by_keys(connection, keys, lock=True)).values():
             learning = await self.learning(connection, row)
             closed = row.closes_at is None
             fold(sums, DecisionState(row, learning, read_answer(row.answer), events.get(row.id, []), closed), sign=-1)
@@ -174,8 +175,8 @@ async def close_due(
 
 async def _reported(connection: AsyncConnection, reports: Sequence[OutcomeRow]) -> Reported:
     """Lock and read the decisions of some reports: each has at most `MOST_OUTCOMES` outcomes of each source."""
-    ids = {report.decision_id for report in reports if report.decision_id is not None}
-    rows = await decisions.by_ids(connection, ids, lock=True) if ids else {}
+    keys = {(report.merchant_id, report.decision_id) for report in reports if report.decision_id is not None}
+    rows = await decisions.by_keys(connection, keys, lock=True)
     stored = await outcomes.of_decisions(connection, sorted(rows)) if rows else {}
     return Reported(rows, {row.id: read_answer(row.answer) for row in rows.values()}, stored)
 

@@ -13,6 +13,7 @@ from engine.learning.outcome_effects import DecisionState, add_purchases, fold, 
 from engine.model.timestamps import DAY, MINUTE, first_id_of
 from engine.store import decisions, folds, outcomes
 from engine.store.connection.database import Database
+from engine.store.decisions import DecisionRow
 from engine.store.experiments import conversions
 from engine.store.folds import FOLDS, MINUTES, OBSERVATIONS, WAITING, Fold, Sums, WaitingCell
 
@@ -38,14 +39,14 @@ class FoldDifference(msgspec.Struct, frozen=True):
 async def fold_log(connection: AsyncConnection) -> Sums:
     """Return all credit of all logged outcomes."""
     sums, outcome_processor = Sums(), OutcomeProcessor()
-    after_id = ""
-    while rows := await decisions.chunk(connection, after_id=after_id, limit=CHUNK):
+    last: DecisionRow | None = None
+    while rows := await decisions.chunk(connection, after=last, limit=CHUNK):
         events = await outcomes.of_decisions(connection, [row.id for row in rows])
         for row in rows:
             learning = await outcome_processor.learning(connection, row)
             closed = row.closes_at is None
             fold(sums, DecisionState(row, learning, read_answer(row.answer), events.get(row.id, []), closed))
-        after_id = rows[-1].id
+        last = rows[-1]
     after = 0
     while purchases := await outcomes.without_decision(connection, after=after, limit=CHUNK):
         add_purchases(sums, [row for _, row in purchases])

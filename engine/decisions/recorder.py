@@ -29,6 +29,8 @@ from engine.store.decisions import DecisionRow
 from engine.store.experiments.exposed_units import ExposedUnits
 from engine.store.experiments.exposures import Exposure
 from engine.store.folds import News, Sums
+from engine.store.log.dictionaries import Placement
+from engine.store.log.records import Dictionary
 from engine.store.offers import holds
 from engine.store.offers.holds import Refusal
 from engine.store.outcomes import OutcomeRow
@@ -144,11 +146,12 @@ class CommitGroup(NamedTuple):
 class Recorder:
     """The only writer of the log. After each commit it calls `on_learned` with the new trials by bucket.
 
-    `exposed` are units of experiments whose exposure is stored already.
+    `exposed` are units of experiments whose exposure is stored already; `dictionaries` compress the log.
     """
 
     def __init__(self, database: Database, on_learned: Callable[[News], None]) -> None:
         self.exposed = ExposedUnits()
+        self.dictionaries: Mapping[Placement, Dictionary] = {}
         self._database = database
         self._on_learned = on_learned
         self._outcome_processor = OutcomeProcessor()
@@ -292,12 +295,12 @@ class Recorder:
             taken = await _take_holds(connection, new)
             if taken.refused:
                 new = [entry for entry in new if entry not in taken.refused]
-            await decisions.append(connection, [entry.row for entry in new])
+            await decisions.append(connection, [entry.row for entry in new], self.dictionaries, now=now_ms())
             _count_pending(sums, new)
             sums.exposures.extend(exposure for entry in new for exposure in entry.exposures)
             if group.replacements:
-                await self._outcome_processor.forget(connection, [row.id for row in group.replacements], sums)
-                await decisions.replace(connection, group.replacements)
+                await self._outcome_processor.forget(connection, group.replacements, sums)
+                await decisions.replace(connection, group.replacements, self.dictionaries, now=now_ms())
             await rollups.add_firsts(connection, _firsts(new))
             receipts = await self._process(connection, group.reports, sums) if group.reports else []
             await folds.add(connection, sums)
@@ -348,7 +351,7 @@ def _cost(row: DecisionRow) -> int:
 
 
 async def _missing(connection: AsyncConnection, entries: list[DecisionEntry]) -> list[DecisionEntry]:
-    logged = await decisions.by_ids(connection, [entry.row.id for entry in entries])
+    logged = await decisions.by_keys(connection, [(entry.row.merchant_id, entry.row.id) for entry in entries])
     return [entry for entry in entries if entry.row.id not in logged]
 
 

@@ -23,8 +23,9 @@ from engine.model.timestamps import HOUR, MINUTE, first_id_of
 from engine.store import resources
 from engine.store.connection.database import Database
 from engine.store.experiments import log_sample
-from engine.store.experiments.log_sample import IdSpan, SampledUnit
+from engine.store.experiments.log_sample import SampledUnit
 from engine.store.experiments.sums import SumRow, UnitTotals
+from engine.store.tables.columns import IdSpan
 from rules import Vocabulary
 
 MOST_DECISIONS = 10_000

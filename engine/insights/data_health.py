@@ -25,6 +25,7 @@ from engine.store import decisions, outcomes
 from engine.store.beliefs import Version
 from engine.store.connection.database import Database
 from engine.store.decisions import DecisionRow
+from engine.store.tables.columns import IdSpan
 
 MOST_READ = 1_000
 DAYS = 14
@@ -104,8 +105,7 @@ async def _rows_by_day(connection: AsyncConnection, merchant_id: int, placement:
             connection,
             merchant_id,
             placement,
-            from_id=first_id_of(day * DAY),
-            before_id=first_id_of((day + 1) * DAY),
+            IdSpan(first_id_of(day * DAY), first_id_of((day + 1) * DAY)),
             limit=MOST_A_DAY,
         )
         if rows:

@@ -28,9 +28,10 @@ from engine.model.facts import Facts
 from engine.model.placement import Contextual, Thompson
 from engine.model.timestamps import first_id_of
 from engine.previews.estimation.comparison import LoggedAnswer, read_logged
-from engine.store import outcomes, plans, previews
+from engine.store import decisions, outcomes, plans
 from engine.store.connection.database import Database
-from engine.store.previews import LogRow
+from engine.store.decisions import DecisionRow
+from engine.store.tables.columns import IdSpan
 
 CHUNK = 2_000
 MOST = 200_000
@@ -179,9 +180,8 @@ async def evaluate(
     reader = _PlacementLog(database, merchant_id, placement)
     await reader.check(alternative)
     async with database.read() as connection:
-        ids = await previews.ids(
-            connection, merchant_id, placement, first=first_id_of(since), end=first_id_of(until), limit=MOST
-        )
+        span = IdSpan(first_id_of(since), first_id_of(until))
+        ids = await decisions.last_ids(connection, merchant_id, placement, span, limit=MOST)
     observations = LoggedSteps(alternative)
     for start in range(0, len(ids), CHUNK):
         await reader.read(observations, ids[start], ids[min(start + CHUNK, len(ids)) - 1])
@@ -207,7 +207,7 @@ class _PlacementLog:
 
     async def read(self, observations: LoggedSteps, first: str, last: str) -> None:
         async with self._database.read() as connection:
-            rows = await previews.log(connection, *self._place, first=first, last=last)
+            rows = await decisions.piece(connection, *self._place, first=first, last=last)
             events = await outcomes.of_decisions(connection, [row.id for row in rows])
         now = now_ms()
         for row in rows:
@@ -231,7 +231,7 @@ class _PlacementLog:
         return self._versions[version]
 
 
-def _facts(row: LogRow) -> Facts:
+def _facts(row: DecisionRow) -> Facts:
     return Facts(msgspec.json.decode(row.facts), {}, row.customer)
 
 

@@ -44,6 +44,10 @@ class Live:
     def get(self, merchant_id: int, placement: str) -> Active | None:
         return self._active.get((merchant_id, placement))
 
+    def versions(self) -> dict[tuple[int, str], int]:
+        """Return the plan version in force of every placement of every merchant."""
+        return {key: active.plan.version for key, active in self._active.items()}
+
     def placements(self, merchant_id: int) -> dict[str, Active]:
         return {key: active for (owner, key), active in self._active.items() if owner == merchant_id}
 

@@ -25,6 +25,7 @@ from engine.store.beliefs import Snapshot
 from engine.store.connection.database import Database
 from engine.store.decisions import DecisionRow
 from engine.store.outcomes import OutcomeRow
+from engine.store.tables.columns import IdSpan
 
 MOST_AT_FIRST, MOST_LATER = 200, 50
 """Decisions that are read at once, until there are enough and from then on: up to 14,400 a day."""
@@ -51,7 +52,7 @@ async def read_slot_evidence(
     most = MOST_LATER if evidence.decisions >= ENOUGH else MOST_AT_FIRST
     key = placement.key
     async with database.read() as connection:
-        rows = await decisions.last_between(connection, merchant_id, key, from_id=since, before_id=read_to, limit=most)
+        rows = await decisions.last_between(connection, merchant_id, key, IdSpan(since, read_to), limit=most)
         reported = await outcomes.of_decisions(connection, [row.id for row in rows])
         kept = await snapshots.some(connection, merchant_id, key, {row.beliefs_version for row in rows})
         documents = {version: await plans.get(connection, merchant_id, key, version)

@@ -27,6 +27,7 @@ from engine.store.connection.database import Database
 from engine.store.decisions import DecisionRow
 from engine.store.offers import holds
 from engine.store.outcomes import OutcomeRow
+from engine.store.tables.columns import IdSpan
 
 CHUNK, MOST = 2_000, 200_000
 """Decisions that are read at once, and in all: the newest ones."""
@@ -128,8 +129,7 @@ async def _answers(
             connection,
             period.merchant_id,
             period.placement,
-            from_id=first_id_of(period.begin),
-            before_id=before,
+            IdSpan(first_id_of(period.begin), before),
             limit=CHUNK,
         )
         events = await outcomes.of_decisions(connection, [row.id for row in rows])

@@ -18,10 +18,12 @@ from engine.model.timestamps import DAY, MINUTE, first_id_of
 from engine.previews.estimation.effect import Effect
 from engine.previews.estimation.forecast import Earned, ForecastOutcome, outcome_of
 from engine.previews.rewards import Valuation
-from engine.store import outcomes, plans
+from engine.store import decisions, outcomes, plans
 from engine.store.connection.database import Database
+from engine.store.decisions import DecisionRow
 from engine.store.releases import forecasts
-from engine.store.releases.forecasts import ClosedRow, ForecastRow
+from engine.store.releases.forecasts import ForecastRow
+from engine.store.tables.columns import IdSpan
 
 LONGEST_DAYS = 28
 """Days before and after publishing that are compared."""
@@ -139,13 +141,13 @@ async def _earned(
     valuations: dict[int, Valuation] = {}
     earned: list[Earned] = []
     for first, end in ((period.start, period.published_at), (period.published_at, period.end)):
-        logged = await forecasts.closed_decisions(
+        logged = await decisions.last_between(
             connection,
             row.merchant_id,
             row.placement,
-            first=first_id_of(first),
-            end=first_id_of(end),
+            IdSpan(first_id_of(first), first_id_of(end)),
             limit=MOST_DECISIONS,
+            only_closed=True,
         )
         for version in {each.plan_version for each in logged} - valuations.keys():
             then = await _document(connection, row, version)
@@ -161,7 +163,7 @@ async def _earned(
 
 
 def _earned_by_all(
-    rows: Sequence[ClosedRow],
+    rows: Sequence[DecisionRow],
     valuations: Mapping[int, Valuation],
     events: Mapping[str, Sequence[outcomes.OutcomeRow]],
     *,
@@ -174,7 +176,7 @@ def _earned_by_all(
 
 
 def _earned_by(
-    row: ClosedRow, valuation: Valuation, events: Sequence[outcomes.OutcomeRow], *, is_after: bool
+    row: DecisionRow, valuation: Valuation, events: Sequence[outcomes.OutcomeRow], *, is_after: bool
 ) -> Earned | None:
     """Return what a decision earned; None for a fallback, which obeys no version."""
     answer = read_answer(row.answer)

@@ -26,11 +26,11 @@ from engine.previews.estimation.comparison import Case, Comparison, PlanKey, bat
 from engine.previews.estimation.totals import Totals, number_of
 from engine.previews.rewards import Valuation
 from engine.store import beliefs as snapshots
-from engine.store import outcomes, plans, previews
+from engine.store import decisions, outcomes, plans
 from engine.store.beliefs import Snapshot
 from engine.store.connection.database import Database, open_database
+from engine.store.decisions import DecisionRow
 from engine.store.outcomes import OutcomeRow
-from engine.store.previews import LogRow
 
 MOST_BELIEFS = 512
 DRAFT = 0
@@ -77,7 +77,7 @@ class CaseReader:
         """The totals of the decisions from one id to another."""
         totals = Totals()
         rows = await self._database.look_up(
-            lambda connection: previews.log(connection, *self._place, first=first, last=last)
+            lambda connection: decisions.piece(connection, *self._place, first=first, last=last)
         )
         for version in sorted({row.plan_version for row in rows} - self._versions.keys()):
             self._versions[version] = await self._load(version)
@@ -85,7 +85,7 @@ class CaseReader:
         await self._redo([case for case in cases if case], totals)
         return totals
 
-    def _case(self, row: LogRow, totals: Totals) -> Case | None:
+    def _case(self, row: DecisionRow, totals: Totals) -> Case | None:
         """A decision that the draft's rules may treat otherwise; the others are only counted."""
         totals.read += 1
         totals.versions[row.plan_version] += 1

@@ -25,8 +25,9 @@ from engine.previews.estimation.offer_cost import cost_of
 from engine.previews.estimation.result import Result, result_of
 from engine.previews.estimation.totals import Totals
 from engine.previews.reader import PreviewJob, begin, give_way, read_piece
-from engine.store import plans, previews
+from engine.store import decisions, plans
 from engine.store.connection.database import open_database
+from engine.store.tables.columns import IdSpan
 from rules import RuleError
 
 DECISIONS_A_PIECE = 10_000
@@ -103,20 +104,18 @@ async def _workers(job: PreviewJob) -> int:
     database = open_database(job.url)
     try:
         async with database.read() as connection:
-            is_busy = await previews.count_since(connection, first_id_of(now_ms() - BUSY_MS)) >= BUSY_DECISIONS
+            is_busy = await decisions.count_since(connection, first_id_of(now_ms() - BUSY_MS)) >= BUSY_DECISIONS
     finally:
         await database.close()
     return max(1, min(MOST_PROCESSES, os.cpu_count() or 1) - is_busy)
 
 
 async def _ids(job: PreviewJob) -> list[str]:
-    first, end = first_id_of(job.since), first_id_of(job.until)
+    span = IdSpan(first_id_of(job.since), first_id_of(job.until))
     database = open_database(job.url)
     try:
         return await database.look_up(
-            lambda connection: previews.ids(
-                connection, job.merchant_id, job.placement, first=first, end=end, limit=job.limit
-            )
+            lambda connection: decisions.last_ids(connection, job.merchant_id, job.placement, span, limit=job.limit)
         )
     finally:
         await database.close()

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Select, select, update
+from sqlalchemy import ColumnElement, LargeBinary, Select, and_, func, or_, select, tuple_, type_coerce, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.model.timestamps import first_id_of, moment_of
 from engine.store.connection.bulk import insert_many
 from engine.store.connection.purging import Expired
-from engine.store.tables import decisions
+from engine.store.log import customer_segments, dictionaries
+from engine.store.log.dictionaries import Placement
+from engine.store.log.records import WITHOUT, Dictionary, compressed, decompressed
+from engine.store.tables import accounts, decisions
+from engine.store.tables.columns import IdSpan, is_decision_id
 
 
 class DecisionRow(msgspec.Struct, array_like=True):
     """A logged decision; `facts`, `history` and `answer` are JSON texts, times epoch milliseconds.
 
     `stratum` names the requests with the same bucket, candidates and rules that move the order, if choices are
-    learned from. `closes_at` is when its window ends; None once it has, or where nothing is learned from it.
+    learned from. `decided_at` is the time in the id. `closes_at` is when its window ends; None once it has, or where
+    nothing is learned from it.
     """
 
     id: str
@@ -36,39 +43,165 @@ class DecisionRow(msgspec.Struct, array_like=True):
     stratum: str = ""
 
 
-COLUMNS = DecisionRow.__struct_fields__
-# PostgreSQL fails on a text with it, rather than finding nothing.
-NUL = "\0"
+class _StoredRow(NamedTuple):
+    """A decision as it is stored: id and customer as bytes, and the rest compressed."""
+
+    merchant_id: int
+    id: bytes
+    placement: str
+    customer: bytes | None
+    closes_at: int | None
+    plan_version: int
+    beliefs_version: int
+    dictionary: int
+    record: bytes
 
 
-async def append(connection: AsyncConnection, rows: Sequence[DecisionRow]) -> None:
-    """Insert decisions; one that is there already belongs to a commit whose answer was lost, and stays."""
-    await insert_many(connection, decisions, COLUMNS, rows, on_conflict="nothing")
+COLUMNS = _StoredRow._fields
+ANSWER_START = '{"decision_id":"'
+"""An answer begins with the id, which the record need not repeat."""
+MOMENTS_A_QUERY = 100
+NO_DICTIONARIES: Mapping[Placement, Dictionary] = {}
 
 
-async def replace(connection: AsyncConnection, rows: Sequence[DecisionRow]) -> None:
+async def append(
+    connection: AsyncConnection,
+    rows: Sequence[DecisionRow],
+    dictionaries: Mapping[Placement, Dictionary] = NO_DICTIONARIES,
+    *,
+    now: int | None = None,
+) -> None:
+    """Insert decisions, compressed with the dictionary of their placement.
+
+    A decision that is stored already belongs to a commit whose answer was lost, and stays. With `now` (epoch ms),
+    decisions that are too old for the next customer segment get segments of their own.
+    """
+    await insert_many(connection, decisions, COLUMNS, _stored(rows, dictionaries), on_conflict="nothing")
+    await customer_segments.add_late(connection, rows, now=now)
+
+
+async def replace(
+    connection: AsyncConnection,
+    rows: Sequence[DecisionRow],
+    dictionaries: Mapping[Placement, Dictionary] = NO_DICTIONARIES,
+    *,
+    now: int | None = None,
+) -> None:
     """Put rows in the place of rows with the same id, or of nothing."""
-    await insert_many(connection, decisions, COLUMNS, rows, on_conflict="replace")
+    await insert_many(connection, decisions, COLUMNS, _stored(rows, dictionaries), on_conflict="replace")
+    await customer_segments.add_late(connection, rows, now=now)
+
+
+def record_texts(row: DecisionRow) -> tuple[str, str, str, str, str]:
+    """Return the texts that a decision's record contains: bucket, stratum, facts, history, answer."""
+    named = f"{ANSWER_START}{row.id}"
+    answer = ANSWER_START + row.answer[len(named) :] if row.answer.startswith(named) else row.answer
+    return row.bucket, row.stratum, row.facts, row.history, answer
+
+
+def _stored(rows: Sequence[DecisionRow], dictionaries: Mapping[Placement, Dictionary]) -> list[_StoredRow]:
+    together: defaultdict[Dictionary, list[DecisionRow]] = defaultdict(list)
+    for row in rows:
+        together[dictionaries.get((row.merchant_id, row.placement), WITHOUT)].append(row)
+    return [
+        _with_record(row, dictionary.id, record)
+        for dictionary, own in together.items()
+        for row, record in zip(own, compressed([record_texts(row) for row in own], dictionary), strict=True)
+    ]
+
+
+def _with_record(row: DecisionRow, dictionary: int, record: bytes) -> _StoredRow:
+    return _StoredRow(
+        row.merchant_id,
+        bytes.fromhex(row.id[4:]),
+        row.placement,
+        None if row.customer is None else bytes.fromhex(row.customer),
+        row.closes_at,
+        row.plan_version,
+        row.beliefs_version,
+        dictionary,
+        record,
+    )
+
+
+def _read(row: Any, loaded: Mapping[int, Dictionary]) -> DecisionRow:
+    bucket, stratum, facts, history, answer = decompressed(row.record, loaded[row.dictionary])
+    if answer.startswith(f'{ANSWER_START}"'):
+        answer = f"{ANSWER_START}{row.id}{answer[len(ANSWER_START) :]}"
+    return DecisionRow(
+        row.id,
+        row.merchant_id,
+        row.placement,
+        row.customer,
+        moment_of(row.id),
+        row.closes_at,
+        row.plan_version,
+        row.beliefs_version,
+        bucket,
+        facts,
+        history,
+        answer,
+        stratum,
+    )
 
 
 async def _rows(connection: AsyncConnection, query: Select[Any]) -> list[DecisionRow]:
-    return [DecisionRow(*row) for row in await connection.execute(query)]
+    rows = (await connection.execute(query)).all()
+    loaded = await dictionaries.load(connection, {row.dictionary for row in rows})
+    return [_read(row, loaded) for row in rows]
 
 
 def _all() -> Select[Any]:
     return select(*(decisions.c[name] for name in COLUMNS))
 
 
-async def by_ids(connection: AsyncConnection, ids: Iterable[str], *, lock: bool = False) -> dict[str, DecisionRow]:
-    """Return decisions by id; `lock` holds them until the transaction ends (PostgreSQL; SQLite has one writer)."""
-    possible = sorted(id for id in ids if NUL not in id)
-    query = _all().where(decisions.c.id.in_(possible)).order_by(decisions.c.id)
-    return {row.id: row for row in await _rows(connection, query.with_for_update() if lock else query)}
+def inside(merchant_id: int, placement: str, span: IdSpan) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions for the decisions of a placement between two ids."""
+    c = decisions.c
+    return c.merchant_id == merchant_id, c.id >= span.first, c.id < span.last, c.placement == placement
+
+
+async def by_keys(
+    connection: AsyncConnection, keys: Iterable[tuple[int, str]], *, lock: bool = False
+) -> dict[str, DecisionRow]:
+    """Return decisions of merchants by id; `keys` are ids of merchants and decisions.
+
+    `lock` holds them until the transaction ends (PostgreSQL; SQLite has one writer).
+    """
+    logged: dict[str, DecisionRow] = {}
+    for merchant_id, own in _by_merchant(keys).items():
+        query = _all().where(decisions.c.merchant_id == merchant_id, decisions.c.id.in_(own)).order_by(decisions.c.id)
+        logged |= {row.id: row for row in await _rows(connection, query.with_for_update() if lock else query)}
+    return logged
+
+
+async def by_ids(connection: AsyncConnection, merchant_id: int, ids: Iterable[str]) -> dict[str, DecisionRow]:
+    """Return decisions of a merchant by id."""
+    return await by_keys(connection, ((merchant_id, id) for id in ids))
 
 
 async def find(connection: AsyncConnection, merchant_id: int, decision_id: str) -> DecisionRow | None:
-    row = (await by_ids(connection, [decision_id])).get(decision_id)
-    return row if row is not None and row.merchant_id == merchant_id else None
+    return (await by_ids(connection, merchant_id, [decision_id])).get(decision_id)
+
+
+async def customers_of(connection: AsyncConnection, keys: Collection[tuple[int, str]]) -> dict[str, bytes]:
+    """Return the customers of decisions, as they are stored; those without a customer are left out."""
+    customers: dict[str, bytes] = {}
+    c = decisions.c
+    for merchant_id, ids in _by_merchant(keys).items():
+        customer = type_coerce(c.customer, LargeBinary())
+        query = select(c.id, customer).where(c.merchant_id == merchant_id, c.id.in_(ids), c.customer.is_not(None))
+        customers |= {row[0]: row[1] for row in await connection.execute(query)}
+    return customers
+
+
+async def merchant_of(connection: AsyncConnection, decision_id: str) -> int | None:
+    """Return the id of the merchant of a decision, whoever that is."""
+    if not is_decision_id(decision_id):
+        return None
+    c = decisions.c
+    query = select(c.merchant_id).where(c.merchant_id.in_(_merchants()), c.id == decision_id)
+    return (await connection.execute(query)).scalar()
 
 
 async def newest(
@@ -81,14 +214,24 @@ async def newest(
     limit: int = 50,
 ) -> list[DecisionRow]:
     """Return the newest decisions first; `before_id` is where the last page ended."""
-    query = _all().where(decisions.c.merchant_id == merchant_id)
+    if before_id is not None and not is_decision_id(before_id):
+        return []
+    c = decisions.c
+    query = _all().where(c.merchant_id == merchant_id)
     if placement is not None:
-        query = query.where(decisions.c.placement == placement)
-    if customer is not None:
-        query = query.where(decisions.c.customer == customer)
+        query = query.where(c.placement == placement)
     if before_id is not None:
-        query = query.where(decisions.c.id < before_id)
-    return await _rows(connection, query.order_by(decisions.c.id.desc()).limit(limit))
+        query = query.where(c.id < before_id)
+    query = query.order_by(c.id.desc()).limit(limit)
+    if customer is None:
+        return await _rows(connection, query)
+    rows: list[DecisionRow] = []
+    own = query.where(c.customer == customer)
+    async for span in customer_segments.spans(connection, merchant_id, customer, before_id=before_id):
+        rows += await _rows(connection, own.where(c.id >= span.first, c.id < span.last))
+        if len(rows) >= limit:
+            break
+    return rows[:limit]
 
 
 async def answers_without_past(
@@ -98,16 +241,8 @@ async def answers_without_past(
 
     Only the newest `limit` decisions of the placement are looked at; those without a stratum are left out.
     """
-    c = decisions.c
-    inside = (c.merchant_id == merchant_id, c.placement == placement)
-    recent = select(c.id).where(*inside).order_by(c.id.desc()).limit(limit).subquery()
-    query = (
-        select(c.stratum, c.answer)
-        .select_from(decisions.join(recent, recent.c.id == c.id))
-        .where(c.bucket == bucket, c.stratum != "", c.history == "{}")
-        .order_by(c.id.desc())
-    )
-    return [(row[0], row[1]) for row in await connection.execute(query)]
+    rows = await newest(connection, merchant_id, placement=placement, limit=limit)
+    return [(row.stratum, row.answer) for row in rows if row.bucket == bucket and row.stratum and row.history == "{}"]
 
 
 async def due(connection: AsyncConnection, *, now: int, limit: int) -> list[DecisionRow]:
@@ -126,38 +261,98 @@ async def still_open(
     connection: AsyncConnection, merchant_id: int, placement: str, *, from_id: str, before_id: str, limit: int
 ) -> list[DecisionRow]:
     """Return the first decisions between two ids whose window has not ended."""
-    query = _all().where(
-        decisions.c.merchant_id == merchant_id,
-        decisions.c.id >= from_id,
-        decisions.c.id < before_id,
-        decisions.c.placement == placement,
-        decisions.c.closes_at.is_not(None),
-    )
+    conditions = inside(merchant_id, placement, IdSpan(from_id, before_id))
+    query = _all().where(*conditions, decisions.c.closes_at.is_not(None))
     return await _rows(connection, query.order_by(decisions.c.id).limit(limit))
 
 
 async def last_between(
-    connection: AsyncConnection, merchant_id: int, placement: str, *, from_id: str, before_id: str, limit: int
+    connection: AsyncConnection,
+    merchant_id: int,
+    placement: str,
+    span: IdSpan,
+    *,
+    limit: int,
+    only_closed: bool = False,
 ) -> list[DecisionRow]:
-    """Return the newest decisions from one id on and before another, the newest first."""
-    query = _all().where(
-        decisions.c.merchant_id == merchant_id,
-        decisions.c.id >= from_id,
-        decisions.c.id < before_id,
-        decisions.c.placement == placement,
-    )
+    """Return the newest decisions of a span, the newest first."""
+    query = _all().where(*inside(merchant_id, placement, span))
+    if only_closed:
+        query = query.where(decisions.c.closes_at.is_(None))
     return await _rows(connection, query.order_by(decisions.c.id.desc()).limit(limit))
 
 
-async def close(connection: AsyncConnection, ids: Iterable[str]) -> None:
-    await connection.execute(update(decisions).where(decisions.c.id.in_(list(ids))).values(closes_at=None))
+async def at_moments(
+    connection: AsyncConnection, merchant_id: int, placement: str, moments: Iterable[int]
+) -> list[DecisionRow]:
+    """Return the decisions of some milliseconds, in their order."""
+    sorted_moments = sorted(set(moments))
+    rows: list[DecisionRow] = []
+    for start in range(0, len(sorted_moments), MOMENTS_A_QUERY):
+        some = sorted_moments[start : start + MOMENTS_A_QUERY]
+        spans = (IdSpan(first_id_of(moment), first_id_of(moment + 1)) for moment in some)
+        within = or_(*(and_(*inside(merchant_id, placement, span)) for span in spans))
+        rows += await _rows(connection, _all().where(within).order_by(decisions.c.id))
+    return rows
 
 
-async def chunk(connection: AsyncConnection, *, after_id: str, limit: int) -> list[DecisionRow]:
-    """Return the next decisions of the log, in its order."""
-    return await _rows(connection, _all().where(decisions.c.id > after_id).order_by(decisions.c.id).limit(limit))
+async def last_ids(
+    connection: AsyncConnection, merchant_id: int, placement: str, span: IdSpan, *, limit: int
+) -> list[str]:
+    """Return the ids of the newest decisions in a span, the oldest of them first."""
+    query = select(decisions.c.id).where(*inside(merchant_id, placement, span))
+    ids = (await connection.execute(query.order_by(decisions.c.id.desc()).limit(limit))).scalars()
+    return list(ids)[::-1]
+
+
+async def piece(
+    connection: AsyncConnection, merchant_id: int, placement: str, *, first: str, last: str
+) -> list[DecisionRow]:
+    """Return the decisions from `first` to `last`, both included."""
+    c = decisions.c
+    inside = (c.merchant_id == merchant_id, c.placement == placement, c.id >= first, c.id <= last)
+    return await _rows(connection, _all().where(*inside).order_by(c.id))
+
+
+async def count_since(connection: AsyncConnection, first: str) -> int:
+    """Count the decisions of all merchants from an id on."""
+    c = decisions.c
+    query = select(func.count()).select_from(decisions).where(c.merchant_id.in_(_merchants()), c.id >= first)
+    return (await connection.execute(query)).scalar_one()
+
+
+async def close(connection: AsyncConnection, rows: Collection[DecisionRow]) -> None:
+    """End the windows of decisions."""
+    c = decisions.c
+    for merchant_id, ids in _by_merchant((row.merchant_id, row.id) for row in rows).items():
+        own = (c.merchant_id == merchant_id, c.id.in_(ids))
+        await connection.execute(update(decisions).where(*own).values(closes_at=None))
+
+
+async def chunk(connection: AsyncConnection, *, after: DecisionRow | None, limit: int) -> list[DecisionRow]:
+    """Return the next decisions of the log, merchant by merchant, in order."""
+    key = tuple_(decisions.c.merchant_id, decisions.c.id)
+    query = _all().order_by(*key)
+    if after is not None:
+        query = query.where(key > (after.merchant_id, after.id))
+    return await _rows(connection, query.limit(limit))
 
 
 def expired(*, before_id: str) -> Expired:
     """Return the decisions older than an id, which begins with its time."""
-    return Expired(decisions, decisions.c.id < before_id)
+    c = decisions.c
+    return Expired(decisions, c.merchant_id.in_(_merchants()) & (c.id < before_id))
+
+
+def _merchants() -> Select[Any]:
+    """Select all merchants: the log is in their order, so that a condition on ids alone would read all of it."""
+    return select(accounts.merchants.c.id)
+
+
+def _by_merchant(keys: Iterable[tuple[int, str]]) -> dict[int, list[str]]:
+    """Return the ids of decisions by merchant, sorted; those that nothing can have are left out."""
+    ids: defaultdict[int, list[str]] = defaultdict(list)
+    for merchant_id, id in sorted(set(keys)):
+        if is_decision_id(id):
+            ids[merchant_id].append(id)
+    return ids

@@ -14,14 +14,15 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.scope import Scope
-from engine.model.timestamps import DAY, first_id_of
+from engine.model.timestamps import DAY, first_id_of, moment_of
+from engine.store import decisions
 from engine.store.connection.bulk import insert_many
 from engine.store.connection.purging import Expired
+from engine.store.decisions import DecisionRow
 from engine.store.experiments import tracks
-from engine.store.tables import decisions, observations
+from engine.store.tables import observations
 
-COLUMNS = ("merchant_id", "placement", "reward", "decision_id", "candidate", "trials", "successes")
-
+COLUMNS = ("merchant_id", "placement", "reward", "decision_id", "candidate", "trials", "successes", "customer")
 
 MOST_SUCCESSES = 3
 """The successes of a candidate that count of each customer and day, so that no single voice moves a rate."""
@@ -74,7 +75,10 @@ class ChoiceRow(NamedTuple):
 
 async def append(connection: AsyncConnection, changes: Mapping[Any, list[int]]) -> None:
     """`changes`: trials and successes by `LessonCell`; those that change nothing are left out."""
-    rows = sorted((*cell, *values) for cell, values in changes.items() if any(values))
+    changed = [(ObservationCell(*cell), values) for cell, values in sorted(changes.items()) if any(values)]
+    succeeded = {(cell.merchant_id, cell.decision_id) for cell, (_, successes) in changed if successes > 0}
+    customers = await decisions.customers_of(connection, succeeded)
+    rows = [(*cell, *values, customers.get(cell.decision_id)) for cell, values in changed]
     await insert_many(connection, observations, COLUMNS, rows)
 
 
@@ -103,56 +107,58 @@ async def start_of_last(connection: AsyncConnection, scope: Scope, *, up_to: int
 
 async def after(connection: AsyncConnection, scope: Scope, *, seq: int, up_to: int, limit: int) -> list[ObservationRow]:
     """The lessons after one, in order, as far as their decisions are still in the log."""
-    query = (
-        select(
-            observations.c.seq,
-            observations.c.decision_id,
-            observations.c.candidate,
-            observations.c.trials,
-            observations.c.successes,
-            decisions.c.decided_at,
-            decisions.c.facts,
-            decisions.c.history,
-            decisions.c.customer,
+    return [
+        ObservationRow(
+            row.seq,
+            row.decision_id,
+            row.candidate,
+            row.trials,
+            row.successes,
+            decision.decided_at,
+            decision.facts,
+            decision.history,
+            decision.customer,
         )
-        .join(decisions, decisions.c.id == observations.c.decision_id)
-        .where(
-            *await tracks.within(connection, observations, scope),
-            observations.c.seq > seq,
-            observations.c.seq <= up_to,
-        )
-        .order_by(observations.c.seq)
-        .limit(limit)
-    )
-    return [ObservationRow(*row) for row in await connection.execute(query)]
+        for row, decision in await _with_decisions(connection, scope, seq=seq, up_to=up_to, limit=limit)
+    ]
 
 
 async def choices_after(
     connection: AsyncConnection, scope: Scope, *, seq: int, up_to: int, limit: int
 ) -> list[ChoiceRow]:
     """Return observations of choices after one, in order, as far as their decisions are still in the log."""
-    query = (
-        select(
-            observations.c.seq,
-            observations.c.candidate,
-            observations.c.trials,
-            decisions.c.decided_at,
-            decisions.c.stratum,
-            decisions.c.history,
-            decisions.c.answer,
-            observations.c.decision_id,
-            decisions.c.customer,
+    return [
+        ChoiceRow(
+            row.seq,
+            row.candidate,
+            row.trials,
+            decision.decided_at,
+            decision.stratum,
+            decision.history,
+            decision.answer,
+            decision.id,
+            decision.customer,
         )
-        .join(decisions, decisions.c.id == observations.c.decision_id)
-        .where(
-            *await tracks.within(connection, observations, scope),
-            observations.c.seq > seq,
-            observations.c.seq <= up_to,
+        for row, decision in await _with_decisions(connection, scope, seq=seq, up_to=up_to, limit=limit)
+    ]
+
+
+async def _with_decisions(
+    connection: AsyncConnection, scope: Scope, *, seq: int, up_to: int, limit: int
+) -> list[tuple[Any, DecisionRow]]:
+    """Return the next observations whose decisions are in the log, with these; none only if none is left."""
+    o = observations.c
+    within = await tracks.within(connection, observations, scope)
+    while True:
+        query = select(o.seq, o.decision_id, o.candidate, o.trials, o.successes).where(
+            *within, o.seq > seq, o.seq <= up_to
         )
-        .order_by(observations.c.seq)
-        .limit(limit)
-    )
-    return [ChoiceRow(*row) for row in await connection.execute(query)]
+        rows = (await connection.execute(query.order_by(o.seq).limit(limit))).all()
+        logged = await decisions.by_ids(connection, scope.merchant_id, {row.decision_id for row in rows})
+        joined = [(row, logged[row.decision_id]) for row in rows if row.decision_id in logged]
+        if joined or not rows:
+            return joined
+        seq = rows[-1].seq
 
 
 async def repeated(
@@ -166,26 +172,26 @@ async def repeated(
     if not named:
         return frozenset()
     days = [row.decided_at // DAY for row in named]
-    first = func.min(observations.c.seq)
+    o = observations.c
     query = (
-        select(decisions.c.customer, decisions.c.decided_at, observations.c.candidate, decisions.c.id)
-        .join(observations, observations.c.decision_id == decisions.c.id)
+        select(o.customer, o.decision_id, o.candidate)
         .where(
-            decisions.c.merchant_id == scope.merchant_id,
-            decisions.c.customer.in_({row.customer for row in named}),
-            decisions.c.id >= first_id_of(min(days) * DAY),
-            decisions.c.id < first_id_of((max(days) + 1) * DAY),
+            o.merchant_id == scope.merchant_id,
+            o.customer.in_({row.customer for row in named}),
+            o.decision_id >= first_id_of(min(days) * DAY),
+            o.decision_id < first_id_of((max(days) + 1) * DAY),
             *await tracks.within(connection, observations, scope),
-            observations.c.successes > 0,
+            o.successes > 0,
         )
-        .group_by(decisions.c.customer, decisions.c.decided_at, observations.c.candidate, decisions.c.id)
-        .order_by(first)
+        .group_by(o.customer, o.decision_id, o.candidate)
+        .order_by(func.min(o.seq))
     )
     counts: Counter[tuple[str, int, str]] = Counter()
     beyond = set()
-    for customer, decided_at, candidate, decision_id in await connection.execute(query):
-        counts[customer, decided_at // DAY, candidate] += 1
-        if counts[customer, decided_at // DAY, candidate] > MOST_SUCCESSES:
+    for customer, decision_id, candidate in await connection.execute(query):
+        key = (customer, moment_of(decision_id) // DAY, candidate)
+        counts[key] += 1
+        if counts[key] > MOST_SUCCESSES:
             beyond.add((decision_id, candidate))
     return frozenset(beyond)
 

@@ -1,14 +1,14 @@
-"""Previews and how far they are; and the pieces of the log that they read."""
+"""Previews and how far they are."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.store.tables import decisions, previews
+from engine.store.tables import previews
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,22 +39,6 @@ class PreviewRow(Standing, frozen=True, kw_only=True):
     result: str | None = None
     experiment: str = ""
     offer: str = ""
-
-
-class LogRow(NamedTuple):
-    """The part of a logged decision that a preview needs; the texts are JSON."""
-
-    id: str
-    customer: str | None
-    closes_at: int | None
-    plan_version: int
-    beliefs_version: int
-    facts: str
-    history: str
-    answer: str
-
-
-_LOG = tuple(decisions.c[name] for name in LogRow._fields)
 
 
 async def add(connection: AsyncConnection, row: PreviewRow) -> None:
@@ -103,45 +87,6 @@ async def interrupt(connection: AsyncConnection, merchant_id: int, *, unseen_sin
 
 async def purge(connection: AsyncConnection, *, before: int) -> None:
     await connection.execute(delete(previews).where(previews.c.started_at < before))
-
-
-async def ids(
-    connection: AsyncConnection, merchant_id: int, placement: str, *, first: str, end: str, limit: int
-) -> list[str]:
-    """The newest decisions from `first` on and before `end`, the oldest of them first."""
-    query = (
-        select(decisions.c.id)
-        .where(
-            decisions.c.merchant_id == merchant_id,
-            decisions.c.placement == placement,
-            decisions.c.id >= first,
-            decisions.c.id < end,
-        )
-        .order_by(decisions.c.id.desc())
-        .limit(limit)
-    )
-    return [row.id for row in reversed((await connection.execute(query)).all())]
-
-
-async def count_since(connection: AsyncConnection, first: str) -> int:
-    """Count the decisions of all merchants from an id on."""
-    count = await connection.execute(select(func.count()).select_from(decisions).where(decisions.c.id >= first))
-    return count.scalar_one()
-
-
-async def log(connection: AsyncConnection, merchant_id: int, placement: str, *, first: str, last: str) -> list[LogRow]:
-    """The decisions from `first` to `last`, both included."""
-    query = (
-        select(*_LOG)
-        .where(
-            decisions.c.merchant_id == merchant_id,
-            decisions.c.placement == placement,
-            decisions.c.id >= first,
-            decisions.c.id <= last,
-        )
-        .order_by(decisions.c.id)
-    )
-    return [LogRow._make(row) for row in (await connection.execute(query)).all()]
 
 
 def _of_experiment(merchant_id: int, placement: str, experiment: str) -> tuple[ColumnElement[bool], ...]:

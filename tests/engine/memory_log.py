@@ -52,7 +52,7 @@ class MemoryLog:
         monkeypatch.setattr(outcome_processor, "plans", store(get=self.plan))
         monkeypatch.setattr(outcome_processor, "accounts", store(currency_of=self.currency_of))
         monkeypatch.setattr(outcome_processor, "folds", self)
-        monkeypatch.setattr(recorder, "decisions", store(by_ids=self.by_ids, append=self.append, replace=self.append))
+        monkeypatch.setattr(recorder, "decisions", store(by_keys=self.by_keys, append=self.append, replace=self.append))
         monkeypatch.setattr(recorder, "folds", self)
         monkeypatch.setattr(recorder, "rollups", store(add_firsts=self.add_firsts))
 
@@ -67,18 +67,18 @@ class MemoryLog:
 
     # Decisions
 
-    async def by_ids(self, connection, ids, *, lock=False):
-        return {id: self.decisions[id] for id in sorted(ids) if id in self.decisions}
+    async def by_keys(self, connection, keys, *, lock=False):
+        return {id: self.decisions[id] for _, id in sorted(keys) if id in self.decisions}
 
-    async def append(self, connection, rows):
+    async def append(self, connection, rows, dictionaries=None, *, now=None):
         self.decisions |= {row.id: row for row in rows}
 
     async def due(self, connection, *, now, limit):
         rows = [row for row in self.decisions.values() if row.closes_at is not None and row.closes_at <= now]
         return rows[:limit]
 
-    async def close(self, connection, ids):
-        self.decisions |= {id: msgspec.structs.replace(self.decisions[id], closes_at=None) for id in ids}
+    async def close(self, connection, rows):
+        self.decisions |= {row.id: msgspec.structs.replace(row, closes_at=None) for row in rows}
 
     # Outcomes
 

@@ -142,10 +142,14 @@ async def logged(shop, rate, count, moment, *, held=False, amounts=(None,), cart
     text = msgspec.json.encode(answer).decode()
     for number in range(count):
         decided_at = moment + 1_000 * number
-        id = f"{first_id_of(decided_at)}{'f' * held}{number:08x}"
+        id = f"{first_id_of(decided_at)}{int(held):010x}{number:010x}"
         cart, amount = carts[number % len(carts)], amounts[number % len(amounts)]
         facts = "{}" if cart is None else f'{{"cart.total": {cart}}}'
-        rows.append(DecisionRow(id, shop.id, PLACE, f"h{held}{number}", decided_at, None, 1, 0, "", facts, "{}", text))
+        rows.append(
+            DecisionRow(
+                id, shop.id, PLACE, f"{int(held):016x}{number:016x}", decided_at, None, 1, 0, "", facts, "{}", text
+            )
+        )
         if number * GOLDEN % 1 < rate:
             paid = ("converted", "card", amount, None if amount is None else "EUR")
             bought.append(OutcomeRow(shop.id, f"e{id}", id, None, "", *paid, decided_at, decided_at))

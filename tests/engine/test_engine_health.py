@@ -7,13 +7,12 @@ import random
 
 import msgspec
 import pytest
-from sqlalchemy import select, update
 
 from engine.clock import now_ms
 from engine.model.errors import NotFound
 from engine.model.timestamps import DAY, MINUTE
 from engine.statistics.health import Seen, audiences, day_weights
-from engine.store.tables import decisions
+from engine.store import decisions
 from tests.factories import answer, candidate, order, placement, plan, rule
 
 LIMITED = (candidate("card"), candidate("paypal", position=1), candidate("invoice", position=2, max_amount=10_000))
@@ -114,13 +113,13 @@ async def test_logged_chances_that_were_changed_are_noticed(empty_shop):
     """Somebody wrote other chances into the log."""
     await shopped(empty_shop, credit="cascade", count=150)
     async with empty_shop.engine.database.write() as connection:
-        for id, text in (await connection.execute(select(decisions.c.id, decisions.c.answer))).all():
-            made = msgspec.json.decode(text)
+        for row in await decisions.newest(connection, empty_shop.id, limit=1_000):
+            made = msgspec.json.decode(row.answer)
             others = len(made["ranking"]) - 1
             for number, ranked in enumerate(made["ranking"]):
                 ranked["confidence"] = 0.02 if number == 0 else 0.98 / others
             made["ranking"][0]["chance"] = 0.02
             changed = msgspec.json.encode(made).decode()
-            await connection.execute(update(decisions).where(decisions.c.id == id).values(answer=changed))
+            await decisions.replace(connection, [msgspec.structs.replace(row, answer=changed)])
     health = await empty_shop.engine.health.of(empty_shop.id, "payment_methods")
     assert health.weights[0].is_off

@@ -193,7 +193,7 @@ async def write(shop, rows, offset):
     logged, sums = [], Sums()
     for number, day, name, device, won in rows:
         moment = (day + offset) * DAY + number
-        id = f"{first_id_of(moment)}{number:08x}"
+        id = f"{first_id_of(moment)}{number:020x}"
         logged.append(
             DecisionRow(
                 id, shop.id, "payment_methods", None, moment, None, 1, 0, "", FACTS[device], "{}", answer_of([name])

@@ -150,7 +150,7 @@ def test_a_limit_holds_for_the_merchants_own_currency():
 
 async def rows_of(shop, answers):
     async with shop.engine.database.read() as connection:
-        rows = await decisions.by_ids(connection, [each.answer.decision.decision_id for each in answers])
+        rows = await decisions.by_ids(connection, shop.id, [each.answer.decision.decision_id for each in answers])
     return [rows[each.answer.decision.decision_id] for each in answers]
 
 

@@ -147,7 +147,7 @@ async def test_who_opted_out_gets_no_offer_and_the_reason(shop):
     assert reasons(answer) == {"ten-percent": "the customer opted out of personalization"}
     assert (await balance(shop)).held_uses == 1
     async with shop.engine.database.read() as connection:
-        rows = await decisions.by_ids(connection, [answer.answer.decision.decision_id])
+        rows = await decisions.by_ids(connection, shop.id, [answer.answer.decision.decision_id])
     assert (await replay(shop.engine.database, rows[answer.answer.decision.decision_id])).same
 
 

@@ -297,7 +297,7 @@ async def test_decisions_replay_after_budgets_and_offers_moved_on(shop):
     raised = OfferBudget(id="spring", name="Spring", currency="EUR", amount=10**6)
     await shop.engine.catalogue.update(shop.actor(), "budget", "", "spring", raised, version=None)
     async with shop.engine.database.read() as connection:
-        rows = await decisions.by_ids(connection, [held.answer.decision.decision_id for held in answers])
+        rows = await decisions.by_ids(connection, shop.id, [held.answer.decision.decision_id for held in answers])
     for row in rows.values():
         assert (await replay(shop.engine.database, row)).same
     [refused] = [row for row in rows.values() if msgspec.json.decode(row.facts)[UNAVAILABLE]]

@@ -148,7 +148,7 @@ async def test_a_browser_may_report_until_the_window_closes(report, recorded_at,
 
 
 async def test_a_browser_may_not_report_on_a_closed_decision(log, report):
-    await log.close(None, ["dec_1"])
+    await log.close(None, [log.decisions["dec_1"]])
     [receipt] = await report(outcome("shown", "card", source="browser"))
     assert (receipt.status, receipt.message) == (
         "invalid", "decision_id: the time for reports by browsers is over",
@@ -261,14 +261,14 @@ async def test_an_outcome_before_the_close_counts_as_it_was(log, processor, repo
 async def test_a_replaced_decision_leaves_no_trace_in_the_sums(log, processor, report):
     await report(outcome())
     sums = Sums()
-    await processor.forget(None, ["dec_1", "dec_9"], sums)
+    await processor.forget(None, [decision(), decision(9)], sums)
     log.folded.append(sums)
     assert log.statistics() == {"card": (0, 0)}
 
 
 async def test_a_replaced_decision_is_no_longer_pending(processor):
     sums = Sums()
-    await processor.forget(None, ["dec_1"], sums)
+    await processor.forget(None, [decision()], sums)
     assert set(map(tuple, sums.of[WAITING.name].values())) == {(-1,)}
 
 

@@ -33,8 +33,9 @@ async def second_look(engine):
 
     async def find(answer):
         async with database.read() as connection:
-            result = await decisions.by_ids(connection, [answer.decision.decision_id])
-        return result.get(answer.decision.decision_id)
+            id = answer.decision.decision_id
+            merchant_id = await decisions.merchant_of(connection, id)
+            return None if merchant_id is None else await decisions.find(connection, merchant_id, id)
 
     yield find
     await database.close()
@@ -118,7 +119,7 @@ async def test_a_row_that_the_database_refuses_is_refused_alone(shop, second_loo
     recorder = shop.engine.recorder
     good = await shop.decide()
     row = await second_look(good)
-    rows = [msgspec.structs.replace(row, id=f"dec_{number}") for number in range(6)]
+    rows = [msgspec.structs.replace(row, id=f"{row.id[:16]}{number:020x}") for number in range(6)]
     rows[3] = msgspec.structs.replace(rows[3], merchant_id=10**6)
     outcome = shop.outcome(good, "converted", "card")
     poisonous = msgspec.structs.replace(shop.outcome(None, "converted", "card", customer="c"), merchant_id=10**6)
@@ -127,8 +128,8 @@ async def test_a_row_that_the_database_refuses_is_refused_alone(shop, second_loo
     results = await asyncio.gather(*waiting, return_exceptions=True)
     assert [number for number, item in enumerate(results) if isinstance(item, Exception)] == [3, 7]
     async with shop.engine.database.read() as connection:
-        kept = await decisions.by_ids(connection, [row.id for row in rows])
-    assert set(kept) == {"dec_0", "dec_1", "dec_2", "dec_4", "dec_5"}
+        kept = await decisions.by_ids(connection, shop.id, [row.id for row in rows])
+    assert set(kept) == {row.id for row in rows if row is not rows[3]}
     assert results[6][0].status == "recorded"
     assert await rebuild.compare(shop.engine.database) == []
 

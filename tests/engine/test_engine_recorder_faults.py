@@ -75,7 +75,7 @@ async def pending_trials(shop):
 
 
 def row_of(shop, number):
-    return DecisionRow(f"dec_{number}", shop.id, "payment_methods", None, 0, None, 1, 0, "", "{}", "{}", "{}")
+    return DecisionRow(f"dec_{number:032x}", shop.id, "payment_methods", None, 0, None, 1, 0, "", "{}", "{}", "{}")
 
 
 @pytest.mark.parametrize("sqlstate", ["40001", "40P01", "08006", "53300", "57P01", "58030"])

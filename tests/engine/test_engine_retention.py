@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, Table, select
+from sqlalchemy import Column, LargeBinary, Table, select
 
 from benchmarks.process import ROOT
 from engine import jobs
@@ -21,6 +21,7 @@ from engine.store import previews
 from engine.store.connection import purging
 from engine.store.connection.database import Database, open_database, sqlite_url
 from engine.store.tables import metadata
+from engine.store.tables.columns import HexText
 from engine.store.team import people
 
 pytestmark = pytest.mark.anyio
@@ -28,6 +29,7 @@ pytestmark = pytest.mark.anyio
 RETENTION = 100
 AGES: dict[str, tuple[str, float]] = {
     "decisions": ("id", RETENTION),
+    "customer_segments": ("last_id", RETENTION),
     "outcomes": ("decision_id", RETENTION),
     "lessons": ("decision_id", RETENTION),
     "usage": ("day", RETENTION),
@@ -47,6 +49,7 @@ AGES: dict[str, tuple[str, float]] = {
 
 OTHERWISE = {
     "beliefs": "while a decision may name them",
+    "log_dictionaries": "while a decision may name them",
     "previews": "for 90 days",
     "sessions": "until they end",
     "invitations": "until they expire",
@@ -55,7 +58,8 @@ OTHERWISE = {
 """Tables with a purge of their own."""
 
 STAY = {
-    "active_plans", "amounts", "arrivals", "audit", "budget_balances", "budget_caps", "delays",
+    "active_plans", "amounts", "arrivals", "audit", "budget_balances", "budget_caps",
+    "customer_segment_ends", "delays",
     "draft_changes", "drafts", "emergencies",
     "experiment_changes", "experiment_looks", "experiment_shares", "experiment_sums",
     "fits", "fold_starts", "forecasts", "holds",
@@ -73,8 +77,8 @@ def aged(column: str, days: float) -> Any:
             return moment // DAY
         case "minute":
             return moment // MINUTE
-        case "id" | "decision_id":
-            return first_id_of(moment) + "0" * 16
+        case "id" | "decision_id" | "last_id":
+            return first_id_of(moment) + "0" * 20
         case _:
             return moment
 
@@ -90,6 +94,10 @@ def row_of(table: Table, number: int, **values: Any) -> dict[str, Any]:
     for column in table.columns:
         is_own = column.name not in ("merchant_id", "seq")
         row[column.name] = str(number) if column.type.python_type is str else 1 if is_own else None
+        if isinstance(column.type, HexText):
+            row[column.name] = f"{column.type.prefix}{number:032x}"
+        if isinstance(column.type, LargeBinary):
+            row[column.name] = b"1"
     row |= {"merchant_id": 1} if "merchant_id" in row else {}
     for column in table.primary_key:
         if column.name in ("seq", "id") and column.type.python_type is int:

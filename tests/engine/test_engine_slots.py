@@ -35,6 +35,7 @@ from engine.statistics.slots import (
     with_observations,
 )
 from engine.store import decisions, fits
+from engine.store.tables.columns import IdSpan
 from tests.engine.test_engine_evidence import NOW, TODAY, day, reading
 from tests.factories import METHODS, order, placement
 
@@ -141,9 +142,11 @@ async def test_the_newest_decisions_between_two_ids_are_read(shop):
     ids = [(await shop.decide()).decision.decision_id for _ in range(4)]
     first, second, third, last = sorted(ids)
 
-    async def read(**bounds):
+    async def read(*, from_id, before_id, limit):
         async with shop.engine.database.read() as connection:
-            rows = await decisions.last_between(connection, shop.id, "payment_methods", **bounds)
+            rows = await decisions.last_between(
+                connection, shop.id, "payment_methods", IdSpan(from_id, before_id), limit=limit
+            )
         return [row.id for row in rows]
 
     assert await read(from_id=first, before_id=last, limit=10) == [third, second, first]

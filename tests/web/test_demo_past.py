@@ -149,7 +149,7 @@ def test_only_a_demo_on_sqlite_begins_with_a_past(tmp_path: Path, changes: dict[
 
 def decisions_before(folder: Path, moment: int) -> int:
     with closing(sqlite3.connect(folder / SQLITE_FILE)) as connection:
-        (count,) = connection.execute("select count(*) from decisions where decided_at < ?", (moment,)).fetchone()
+        (count,) = connection.execute("select count(*) from decisions where id < ?", (moment.to_bytes(6),)).fetchone()
     return int(count)
 
 

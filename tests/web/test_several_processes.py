@@ -62,6 +62,6 @@ def test_two_processes_log_what_they_acknowledge_and_one_survives_the_other(tmp_
         assert decisions_of(server) >= len(ids)
         server.stop()
     with closing(sqlite3.connect(tmp_path / SQLITE_FILE)) as database:
-        stored = {id for (id,) in database.execute("SELECT id FROM decisions")}
+        stored = {id for (id,) in database.execute("SELECT 'dec_' || lower(hex(id)) FROM decisions")}
     assert len(ids) == len(set(ids)) > 100
     assert set(ids) <= stored

@@ -13,7 +13,7 @@ from itertools import chain
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import BigInteger, Boolean, Column, Float, Integer, Table, TextClause, text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Integer, LargeBinary, Table, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 OnConflict = Literal["fail", "nothing", "add", "replace"]
@@ -88,6 +88,8 @@ def _typed(column: Column[Any], place: int) -> str:
         return f"CAST(value ->> {place} AS double precision)"
     if isinstance(column.type, Boolean):
         return f"CAST(value ->> {place} AS boolean)"
+    if isinstance(getattr(column.type, "impl_instance", column.type), LargeBinary):
+        return f"decode(value ->> {place}, 'base64')"
     return f"value ->> {place}"
 
 

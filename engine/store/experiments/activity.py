@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, distinct, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.experiment import Unit
-from engine.model.timestamps import DAY, first_id_of
+from engine.model.timestamps import DAY, first_id_of, moment_of
+from engine.store import decisions as logged
 from engine.store.tables import decisions, outcomes
+from engine.store.tables.columns import IdSpan
 
 DAYS = 7
 MOST_DECISIONS = 20_000
@@ -38,40 +40,38 @@ async def last_week(
 
     `device_in` names the device of facts as JSON. Devices are those of the newest `MOST_DECISIONS`, over their days.
     """
-    c = decisions.c
-    inside = [c.merchant_id == merchant_id, c.id >= first_id_of(now - DAYS * DAY), c.placement == placement]
+    first = first_id_of(now - DAYS * DAY)
     if unit == "device":
-        return await _devices(connection, inside, now, device_in)
-    name = c.customer if unit == "customer" else c.id
-    inside.append(name.is_not(None))
-    seen = (await connection.execute(select(func.count(distinct(name)), func.min(c.decided_at)).where(*inside))).one()
-    bought = (
-        select(func.count(distinct(name)))
-        .select_from(decisions.join(outcomes, outcomes.c.decision_id == c.id))
-        .where(*inside, outcomes.c.type == "converted")
+        return await _devices(connection, merchant_id, placement, now, device_in)
+    c, o = decisions.c, outcomes.c
+    name, bought_by = (c.customer, o.customer) if unit == "customer" else (c.id, o.decision_id)
+    seen = select(func.count(distinct(name)), func.min(c.id)).where(
+        c.merchant_id == merchant_id, c.id >= first, c.placement == placement, name.is_not(None)
     )
+    bought = select(func.count(distinct(bought_by))).where(*_bought(merchant_id, placement, first))
+    units, first_seen = (await connection.execute(seen)).one()
     converted = int((await connection.execute(bought)).scalar_one())
-    return _week(int(seen[0]), converted, seen[1], now)
+    return _week(int(units), converted, moment_of(first_seen) if first_seen else None, now)
 
 
 async def _devices(
-    connection: AsyncConnection, inside: list[ColumnElement[Any]], now: int, device_in: Callable[[str], str | None]
+    connection: AsyncConnection, merchant_id: int, placement: str, now: int, device_in: Callable[[str], str | None]
 ) -> Week:
-    c = decisions.c
-    query = select(c.id, c.decided_at, c.facts).where(*inside).order_by(c.id.desc()).limit(MOST_DECISIONS)
-    rows = (await connection.execute(query)).all()
-    newest = query.subquery()
-    bought = (
-        select(newest.c.id)
-        .select_from(newest.join(outcomes, outcomes.c.decision_id == newest.c.id))
-        .where(outcomes.c.type == "converted")
-        .distinct()
-    )
+    span = IdSpan(first_id_of(now - DAYS * DAY), first_id_of(now + DAY))
+    rows = await logged.last_between(connection, merchant_id, placement, span, limit=MOST_DECISIONS)
+    if not rows:
+        return _week(0, 0, None, now)
+    bought = select(outcomes.c.decision_id).where(*_bought(merchant_id, placement, rows[-1].id)).distinct()
     sold = set((await connection.execute(bought)).scalars())
     devices = {row.id: device for row in rows if (device := device_in(row.facts)) is not None}
     converted = {device for id, device in devices.items() if id in sold}
-    began = rows[-1].decided_at if rows else None
-    return _week(len(set(devices.values())), len(converted), began, now)
+    return _week(len(set(devices.values())), len(converted), rows[-1].decided_at, now)
+
+
+def _bought(merchant_id: int, placement: str, first: str) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions for the purchases after the decisions of a placement from an id on."""
+    o = outcomes.c
+    return o.merchant_id == merchant_id, o.placement == placement, o.decision_id >= first, o.type == "converted"
 
 
 def _week(units: int, converted: int, began: int | None, now: int) -> Week:

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
-from sqlalchemy import Subquery, Text, and_, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
 
 from engine.model.experiment import Unit
+from engine.store import decisions
 from engine.store.experiments.sums import PhaseKey
-from engine.store.tables import decisions, experiment_exposures, outcomes
-
-
-class IdSpan(NamedTuple):
-    """Ids of decisions, from the first on and before the last."""
-
-    first: str
-    last: str
+from engine.store.tables import experiment_exposures, outcomes
+from engine.store.tables.columns import IdSpan
 
 
 class SampledUnit(NamedTuple):
@@ -39,28 +31,21 @@ async def newest_answers(
     connection: AsyncConnection, key: PhaseKey, span: IdSpan, *, limit: int
 ) -> list[tuple[str, str]]:
     """Return id and answer of the newest decisions of the placement that name the experiment, of `limit` read."""
-    c = decisions.c
-    recent = _recent(key, span, limit)
-    newest = decisions.join(recent, recent.c.id == c.id)
-    query = select(c.id, c.answer).select_from(newest).where(c.answer.contains(f'"{key.experiment}"', autoescape=True))
-    return [(row[0], row[1]) for row in await connection.execute(query)]
+    rows = await decisions.last_between(connection, key.merchant_id, key.placement, span, limit=limit)
+    return [(row.id, row.answer) for row in rows if f'"{key.experiment}"' in row.answer]
 
 
 async def events_of_newest(
     connection: AsyncConnection, key: PhaseKey, span: IdSpan, types: Iterable[str], *, limit: int
 ) -> set[tuple[str, str]]:
     """Return the types of outcomes, as (decision, type), of the newest decisions of the placement."""
+    ids = await decisions.last_ids(connection, key.merchant_id, key.placement, span, limit=limit)
+    if not ids:
+        return set()
     o = outcomes.c
-    recent = _recent(key, span, limit)
-    joined = recent.join(outcomes, o.decision_id == recent.c.id)
-    query = select(o.decision_id, o.type).select_from(joined).where(o.type.in_(sorted(types))).distinct()
+    inside = (o.merchant_id == key.merchant_id, o.placement == key.placement, o.decision_id.between(ids[0], ids[-1]))
+    query = select(o.decision_id, o.type).where(*inside, o.type.in_(sorted(types))).distinct()
     return {(row[0], row[1]) for row in await connection.execute(query)}
-
-
-def _recent(key: PhaseKey, span: IdSpan, limit: int) -> Subquery:
-    c = decisions.c
-    inside = (c.merchant_id == key.merchant_id, c.id >= span.first, c.id < span.last, c.placement == key.placement)
-    return select(c.id).where(*inside).order_by(c.id.desc()).limit(limit).subquery()
 
 
 async def sampled_units(
@@ -73,42 +58,26 @@ async def sampled_units(
     """
     e = experiment_exposures.c
     inside = [e[name] == value for name, value in key._asdict().items()]
-    columns = (e.merchant_id, e.placement, e.unit, e.variant, e.exposed_at, e.past, e.orders, e.revenue)
-    units = select(*columns).where(*inside).order_by(e.unit).limit(limit).subquery()
-    d, u = decisions.c, units.c
-    match unit:
-        case "decision":
-            same = d.id == u.unit
-        case "customer":
-            same = and_(d.merchant_id == u.merchant_id, d.customer == u.unit, d.decided_at == u.exposed_at)
-        case "device":
-            span = (d.id >= FirstId(u.exposed_at), d.id < FirstId(u.exposed_at + 1))
-            same = and_(d.merchant_id == u.merchant_id, *span)
-    query = (
-        select(u.unit, u.variant, u.exposed_at, u.past, u.orders, u.revenue, d.facts)
-        .select_from(units.join(decisions, and_(same, d.placement == u.placement)))
-        .order_by(u.unit, d.id)
-    )
-    first: dict[str, SampledUnit] = {}
-    for row in await connection.execute(query):
-        if unit != "device" or device_in(row.facts) == row.unit:
-            first.setdefault(row[0], SampledUnit(*row))
-    return list(first.values())
+    columns = (e.unit, e.variant, e.exposed_at, e.past, e.orders, e.revenue)
+    units = (await connection.execute(select(*columns).where(*inside).order_by(e.unit).limit(limit))).all()
+    facts = await _first_facts(connection, key, unit, {row.unit: row.exposed_at for row in units}, device_in)
+    return [SampledUnit(*row, facts[row.unit]) for row in units if row.unit in facts]
 
 
-class FirstId(FunctionElement[str]):
-    """Compute `first_id_of` of a column in the database."""
-
-    type = Text()
-    inherit_cache = True
-    name = "first_id"
-
-
-@compiles(FirstId, "sqlite")
-def _in_sqlite(element: FirstId, compiler: SQLCompiler, **options: Any) -> str:
-    return f"printf('dec_%012x', {compiler.process(element.clauses, **options)})"
-
-
-@compiles(FirstId, "postgresql")
-def _in_postgresql(element: FirstId, compiler: SQLCompiler, **options: Any) -> str:
-    return f"'dec_' || lpad(to_hex({compiler.process(element.clauses, **options)}), 12, '0')"
+async def _first_facts(
+    connection: AsyncConnection,
+    key: PhaseKey,
+    unit: Unit,
+    exposed_at: Mapping[str, int],
+    device_in: Callable[[str], str | None],
+) -> dict[str, str]:
+    """Return the facts of each unit's first exposure as JSON, by unit."""
+    first: dict[str, str] = {}
+    if unit == "decision":
+        rows = (await decisions.by_ids(connection, key.merchant_id, exposed_at)).values()
+        return {row.id: row.facts for row in rows if row.placement == key.placement}
+    for row in await decisions.at_moments(connection, key.merchant_id, key.placement, exposed_at.values()):
+        name = row.customer if unit == "customer" else device_in(row.facts)
+        if name is not None and exposed_at.get(name) == row.decided_at:
+            first.setdefault(name, row.facts)
+    return first

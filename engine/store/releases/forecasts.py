@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import Select, and_, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.store.tables import decisions, forecasts, plans, previews
+from engine.store.tables import forecasts, plans, previews
 
 
 class ForecastRow(NamedTuple):
@@ -24,16 +24,6 @@ class ForecastRow(NamedTuple):
     checked_at: int
     is_open: bool
     published_at: int
-
-
-class ClosedRow(NamedTuple):
-    """A decision whose outcomes are all in; `facts` and `answer` are JSON."""
-
-    id: str
-    customer: str | None
-    plan_version: int
-    facts: str
-    answer: str
 
 
 class _TriedDraft(msgspec.Struct):
@@ -105,20 +95,6 @@ async def next_published_at(connection: AsyncConnection, row: ForecastRow) -> in
         plans.c.version == row.version + 1,
     )
     return (await connection.execute(query)).scalar()
-
-
-async def closed_decisions(
-    connection: AsyncConnection, merchant_id: int, placement: str, *, first: str, end: str, limit: int
-) -> list[ClosedRow]:
-    """Return the newest closed decisions from the id `first` on and before `end`."""
-    query = select(*(decisions.c[name] for name in ClosedRow._fields)).where(
-        decisions.c.merchant_id == merchant_id,
-        decisions.c.placement == placement,
-        decisions.c.id >= first,
-        decisions.c.id < end,
-        decisions.c.closes_at.is_(None),
-    )
-    return [ClosedRow(*row) for row in await connection.execute(query.order_by(decisions.c.id.desc()).limit(limit))]
 
 
 def _all() -> Select[Any]:

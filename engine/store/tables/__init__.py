@@ -21,7 +21,13 @@ from engine.store.tables.experiments import (
     experiment_shares,
     experiment_sums,
 )
-from engine.store.tables.log import decisions, outcomes
+from engine.store.tables.log import (
+    customer_segment_ends,
+    customer_segments,
+    decisions,
+    log_dictionaries,
+    outcomes,
+)
 from engine.store.tables.offers import (
     budget_balances,
     budget_caps,
@@ -63,6 +69,8 @@ __all__ = [
     "beliefs",
     "budget_balances",
     "budget_caps",
+    "customer_segment_ends",
+    "customer_segments",
     "decisions",
     "delays",
     "draft_changes",
@@ -84,6 +92,7 @@ __all__ = [
     "holds",
     "idempotent_answers",
     "ledger",
+    "log_dictionaries",
     "metadata",
     "minutes",
     "observations",

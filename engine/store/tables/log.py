@@ -2,33 +2,80 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table, Text, UniqueConstraint, text, true
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+    true,
+)
 
+from engine.store.tables.columns import DECISION_PREFIX, HexText
 from engine.store.tables.schema import long_integer, merchant_column, metadata
 
+# One B-tree for all but the open windows: a decision is appended where the merchant's last one is. `record` holds
+# what no query asks for, and the time stands in the id. Customers are found by `customer_segments`.
 decisions = Table(
     "decisions",
     metadata,
-    Column("id", Text, primary_key=True),
     merchant_column(),
+    Column("id", HexText(DECISION_PREFIX), nullable=False),
     Column("placement", Text, nullable=False),
-    Column("customer", Text),
-    Column("decided_at", BigInteger, nullable=False),
+    Column("customer", HexText()),
     Column("closes_at", BigInteger),
     Column("plan_version", Integer, nullable=False),
     Column("beliefs_version", Integer, nullable=False),
-    Column("bucket", Text, nullable=False),
-    Column("facts", Text, nullable=False),
-    Column("history", Text, nullable=False),
-    Column("answer", Text, nullable=False),
-    Column("stratum", Text, nullable=False, server_default=text("''")),
-    Index("ix_decisions_merchant_id", "merchant_id", "id"),
-    Index("ix_decisions_customer", "merchant_id", "customer", "id"),
+    Column("dictionary", BigInteger, nullable=False),
+    Column("record", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "id"),
+    sqlite_with_rowid=False,
 )
 
 # Only decisions whose window is still open stand in this index, so that closing them never scans the log.
 Index("ix_decisions_open", decisions.c.closes_at, sqlite_where=decisions.c.closes_at.is_not(None),
       postgresql_where=decisions.c.closes_at.is_not(None))  # fmt: skip
+
+log_dictionaries = Table(
+    "log_dictionaries",
+    metadata,
+    merchant_column(),
+    Column("placement", Text, nullable=False),
+    Column("id", BigInteger, nullable=False),
+    Column("plan_version", Integer, nullable=False),
+    Column("made_at", BigInteger, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement", "id"),
+    Index("ix_log_dictionaries_id", "id"),
+)
+
+# The decisions of a merchant's customers by the first byte of the customer's hash: see `customer_segments`.
+customer_segments = Table(
+    "customer_segments",
+    metadata,
+    merchant_column(),
+    Column("shard", Integer, nullable=False),
+    Column("last_id", HexText(DECISION_PREFIX), nullable=False),
+    Column("begins_at", BigInteger, nullable=False),
+    Column("entries", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "shard", "last_id"),
+    sqlite_with_rowid=False,
+)
+
+# Up to where segments contain all decisions of a merchant, except those that were logged late.
+customer_segment_ends = Table(
+    "customer_segment_ends",
+    metadata,
+    merchant_column(),
+    Column("ends_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("merchant_id"),
+)
 
 outcomes = Table(
     "outcomes",

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, Table, Text, text
 
+from engine.store.tables.columns import HexText
 from engine.store.tables.schema import long_integer, merchant_column, metadata
 
 statistics = Table(
@@ -156,11 +157,17 @@ observations = Table(
     Column("candidate", Text, nullable=False),
     Column("trials", Integer, nullable=False),
     Column("successes", Integer, nullable=False),
+    # Of successes alone, which are counted by customer and day.
+    Column("customer", HexText()),
     Index("ix_lessons_place", "merchant_id", "placement", "reward", "seq"),
     Index("ix_lessons_decision", "decision_id"),
     # A number that was purged never comes again: who has read up to it would miss its successor.
     sqlite_autoincrement=True,
 )
+
+Index("ix_lessons_customer", "merchant_id", observations.c.customer, "decision_id",
+      sqlite_where=observations.c.customer.is_not(None),
+      postgresql_where=observations.c.customer.is_not(None))  # fmt: skip
 
 # How often a candidate came first, a minute: what the share-over-time chart draws.
 tallies = Table(

@@ -1,0 +1,117 @@
+"""Train the dictionaries that compress the log, beside the decisions' path."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+import msgspec
+import structlog
+
+from engine.decisions.recorder import Recorder
+from engine.learning.live import Live
+from engine.model.timestamps import DAY
+from engine.store import decisions
+from engine.store.connection.database import Database
+from engine.store.decisions import DecisionRow, record_texts
+from engine.store.log import dictionaries
+from engine.store.log.dictionaries import DictionaryRow, Placement
+from engine.store.log.records import WITHOUT, Dictionary, compressed, trained
+
+log = structlog.get_logger()
+
+SAMPLES = 1_000
+FEWEST_SAMPLES = 200
+DICTIONARY_BYTES = 16_384
+COMMON = 10
+"""Customers who share a fact's value before the value may stand in a dictionary, which outlives their decisions."""
+MUST_SAVE = 0.05
+"""The share of the bytes that a new dictionary must save to replace one."""
+
+
+class DictionaryTrainer:
+    """Trains a dictionary for the records of each placement, and lets the recorder use it."""
+
+    def __init__(self, database: Database, live: Live, recorder: Recorder) -> None:
+        self._database = database
+        self._live = live
+        self._recorder = recorder
+        self._in_use: dict[Placement, DictionaryRow] = {}
+
+    async def follow(self) -> None:
+        """Use the newest dictionaries, also of other processes."""
+        async with self._database.read() as connection:
+            self._in_use = await dictionaries.newest(connection)
+        self._recorder.dictionaries = {key: row.dictionary for key, row in self._in_use.items()}
+
+    async def train(self, *, now: int) -> None:
+        """Train a dictionary for each placement that has none, or whose plan has changed a day ago or longer."""
+        await self.follow()
+        for (merchant_id, placement), version in self._live.versions().items():
+            used = self._in_use.get((merchant_id, placement))
+            if used is None or (used.plan_version != version and now - used.made_at >= DAY):
+                await self._train(merchant_id, placement, version, used, now)
+        await self.follow()
+
+    async def _train(
+        self, merchant_id: int, placement: str, version: int, used: DictionaryRow | None, now: int
+    ) -> None:
+        async with self._database.read() as connection:
+            rows = await decisions.newest(connection, merchant_id, placement=placement, limit=SAMPLES)
+        if len(rows) < FEWEST_SAMPLES:
+            return
+        better = await asyncio.to_thread(better_dictionary, rows, used.dictionary if used else None)
+        if better is None:
+            return
+        row = DictionaryRow(merchant_id, placement, better.id, version, now, better.content)
+        async with self._database.write() as connection:
+            await dictionaries.add(connection, row)
+        log.info("log compressed with a new dictionary", placement=placement, bytes=len(better.content))
+
+
+def better_dictionary(rows: Sequence[DecisionRow], used: Dictionary | None) -> Dictionary | None:
+    """Return a dictionary from every other row that saves enough on the rest; None if there is none."""
+    samples = shareable(rows[::2], Random(0))
+    new = trained([record_texts(row) for row in samples], DICTIONARY_BYTES)
+    if new is None:
+        return None
+    others = [record_texts(row) for row in rows[1::2]]
+    before, after = (sum(map(len, compressed(others, each))) for each in (used or WITHOUT, new))
+    return new if after < (1 - MUST_SAVE) * before else None
+
+
+def shareable(rows: Sequence[DecisionRow], random: Random) -> list[DecisionRow]:
+    """Return rows without what belongs to few customers: rare values of facts, and digits of histories."""
+    facts = [msgspec.json.decode(row.facts, type=dict[str, Any]) for row in rows]
+    customers: dict[tuple[str, bytes], set[str]] = {}
+    for row, values in zip(rows, facts, strict=True):
+        for name, value in values.items():
+            customers.setdefault((name, msgspec.json.encode(value)), set()).add(row.customer or row.id)
+    buckets = Counter(row.bucket for row in rows)
+    return [
+        msgspec.structs.replace(
+            row,
+            bucket=row.bucket if buckets[row.bucket] >= COMMON else "",
+            facts=_shared_facts(values, customers, random),
+            history=_other_digits(row.history, random),
+        )
+        for row, values in zip(rows, facts, strict=True)
+    ]
+
+
+def _shared_facts(values: dict[str, Any], customers: dict[tuple[str, bytes], set[str]], random: Random) -> str:
+    kept: dict[str, Any] = {}
+    for name, value in values.items():
+        if len(customers[name, msgspec.json.encode(value)]) >= COMMON:
+            kept[name] = value
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            kept[name] = msgspec.json.decode(_other_digits(msgspec.json.encode(value).decode(), random))
+    return msgspec.json.encode(kept).decode()
+
+
+def _other_digits(text: str, random: Random) -> str:
+    """Return a text with random digits other than 0 in the place of its digits."""
+    return "".join(random.choice("123456789") if character.isdigit() else character for character in text)

@@ -1,0 +1,43 @@
+"""Column types of the log: texts of hex digits outside, half as many bytes inside."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+from sqlalchemy import LargeBinary
+from sqlalchemy.types import TypeDecorator
+
+_ID = re.compile(r"dec_[0-9a-f]{32}")
+
+
+class HexText(TypeDecorator[str]):
+    """A prefix and hex digits, stored as the bytes of the digits: 16 for the 36 characters of a decision's id."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def __init__(self, prefix: str = "") -> None:
+        super().__init__()
+        self.prefix = prefix
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> bytes | None:
+        return None if value is None else bytes.fromhex(value.removeprefix(self.prefix))
+
+    def process_result_value(self, value: bytes | None, dialect: Any) -> str | None:
+        return None if value is None else self.prefix + value.hex()
+
+
+DECISION_PREFIX = "dec_"
+
+
+class IdSpan(NamedTuple):
+    """Ids of decisions, from the first on and before the last; both may be shorter than an id."""
+
+    first: str
+    last: str
+
+
+def is_decision_id(text: str) -> bool:
+    """Return whether a text that somebody sent may be the id of a decision."""
+    return _ID.fullmatch(text) is not None
