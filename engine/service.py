@@ -48,6 +48,7 @@ from engine.experiments.supervisor import Supervisor
 from engine.insights.arms_monitor import Monitor
 from engine.insights.data_health import HealthMonitor
 from engine.insights.learning_history import Insights
+from engine.insights.traffic import TrafficReader
 from engine.jobs import Job, JobRunner
 from engine.learning.live import Live
 from engine.learning.settled_variants import SettledVariants
@@ -111,6 +112,7 @@ class Engine:
         self.health = HealthMonitor(database, self.live)
         self.faulty_facts = FaultyFacts(database)
         self.uses = Uses(database)
+        self.traffic = TrafficReader(database, self.uses)
         self.use_counter = UseCounter(database)
         self.trials = Trials(self.live)
         self.previews = Previews(database, database_url(settings), self.drafts)
