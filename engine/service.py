@@ -48,6 +48,7 @@ from engine.experiments.supervisor import Supervisor
 from engine.insights.arms_monitor import Monitor
 from engine.insights.data_health import HealthMonitor
 from engine.insights.learning_history import Insights
+from engine.insights.log_search import LogSearch
 from engine.insights.traffic import TrafficReader
 from engine.jobs import Job, JobRunner
 from engine.learning.live import Live
@@ -104,6 +105,7 @@ class Engine:
         self.conversions = Conversions(database, self.hasher)
         self.supervisor = Supervisor(database, self.experiments, self.experiment_results)
         self.logbook = Logbook(database, self.hasher)
+        self.log_search = LogSearch(database, self.hasher)
         self.scenarios = Scenarios(database, self.live, self.drafts, self.logbook)
         self.monitor = Monitor(database, self.live)
         self.insights = Insights(database, self.live)
