@@ -116,7 +116,7 @@ def _palette_open(page: Page) -> None:
     page.goto("/admin/rules")
     page.keyboard.press("Control+k")
     page.keyboard.type("klarna")
-    expect(page.get_by_role("option", name="What if Klarna were paused?")).to_be_visible()
+    expect(page.locator("#palette [role=option]", has_text="What if Klarna were paused?")).to_be_visible()
 
 
 def _decisions_filtered(page: Page) -> None:

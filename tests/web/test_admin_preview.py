@@ -17,7 +17,7 @@ from engine.previews.estimation.result import Result
 from tests.factories import rule
 from tests.serving import Server, Side
 from tests.web.people import Person, person_of
-from web.admin.changes.preview_report import ReportPhrasing, verdict_of
+from web.admin.changes.preview_report import ReportPhrasing, reason_of, rule_verdict_of, verdict_of
 from web.format import Show, viewer_locale
 
 PAGE = "/admin/live/rules/payment_methods/-/preview"
@@ -82,9 +82,8 @@ def test_what_a_rule_brings_is_said_beside_the_plan_without_it(person: Person):
     answer = person.send(WHAT_IF, change="off", id="big-carts", period="30")
     assert answer.headers["location"].endswith("what-if?change=off&id=big-carts")
     text = plain(read(person, page))
-    assert "This rule brings" in text
-    assert re.search(r"In \d+ decisions where it matters: \d", text)
-    assert re.search(r"Over all \d+ decisions with a known outcome: ", text)
+    assert re.search(r"This rule brings|Cannot be estimated", text)
+    assert re.search(r"In \d+ decisions where it matters: \d|It matters in \d+ decisions of \d+", text)
     assert "Without it With it Change" in text
 
 
@@ -99,6 +98,13 @@ def test_a_method_is_paused_on_paper_and_then_put_into_the_draft(person: Person)
     put = person.send(f"{WHAT_IF}/draft", change="paused", id="klarna")
     assert put.headers["location"].endswith("/changes")
     assert "Klarna" in person.get(CHANGES)
+
+
+def test_a_fixed_order_is_asked_about_and_shown_as_a_change(person: Person):
+    assert "What if the order were fixed, without learning?" in plain(person.get(WHAT_IF))
+    assert person.send(f"{WHAT_IF}/draft", change="fixed").status_code == 303
+    assert "Policy" in plain(person.get(CHANGES))
+    assert "fixed" in plain(person.get(CHANGES))
 
 
 def test_a_minimum_is_typed_as_an_amount(person: Person):
@@ -182,6 +188,37 @@ def result(**changes: object) -> Result:
 def test_the_verdict_says_which_way_and_how_far(changes: dict[str, object], said: str):
     show = Show(locale=viewer_locale("en"), timezone="UTC", now=0)
     assert verdict_of(ReportPhrasing(show, "EUR"), result(**changes))[1] == said
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "This rule brings +0.80 to +2.1 percentage points of conversion"),
+        ({"low": -0.021, "high": -0.008}, "This rule brings -2.1 to -0.80 percentage points of conversion: a loss"),
+        (
+            {"low": -0.002, "high": 0.005},
+            "This rule brings -0.20 to +0.50 percentage points of conversion: no clear effect",
+        ),
+        ({"refused": "so"}, "Cannot be estimated from past decisions"),
+    ],
+)
+def test_the_verdict_of_a_rule_says_what_it_brings(changes: dict[str, object], said: str):
+    show = Show(locale=viewer_locale("en"), timezone="UTC", now=0)
+    assert rule_verdict_of(ReportPhrasing(show, "EUR"), result(**changes))[1] == said
+
+
+def test_decisions_where_it_matters_come_before_the_total():
+    """Of 1,000 decisions, 500 matter: what is +1 point in total is +2 points there."""
+    show = Show(locale=viewer_locale("en"), timezone="UTC", now=0)
+    said = reason_of(ReportPhrasing(show, "EUR"), result())
+    assert said == (
+        "In 500 decisions where it matters: 60.0% → 62.0% (+1.6 to +4.2 percentage points). "
+        "Over all 1,000 decisions with a known outcome: +1.0 (+0.80 to +2.1 percentage points)."
+    )
+    refused = reason_of(ReportPhrasing(show, "EUR"), result(refused="too few"))
+    assert refused == "Too few. It matters in 500 decisions of 1,000 with a known outcome: 60.0% now."
+    awaited = reason_of(ReportPhrasing(show, "EUR"), result(touched=0))
+    assert awaited == "The outcomes of the decisions that would change are still awaited."
 
 
 @pytest.mark.parametrize("reward", ["revenue", "margin"])

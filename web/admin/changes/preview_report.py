@@ -118,7 +118,7 @@ def report_of(frame: Frame, result: Result, key: str, compared: Compared, positi
     return Report(
         kind=kind,
         verdict=verdict,
-        reason=_reason(phrasing, result),
+        reason=reason_of(phrasing, result),
         figures=_figures(show, result),
         notes=_notes(show, result, compared),
         gains=_gains(show, result.places),
@@ -189,7 +189,8 @@ def rule_verdict_of(phrasing: ReportPhrasing, result: Result) -> tuple[str, str]
     return kind, f"{brings} of {NOUNS[reward].removeprefix('the ')}{tail}"
 
 
-def _reason(phrasing: ReportPhrasing, result: Result) -> str:
+def reason_of(phrasing: ReportPhrasing, result: Result) -> str:
+    """Say where it matters and how much, then the total; or why that cannot be told."""
     show, effect = phrasing.show, result.effect
     if not result.read:
         return "Choose another period."
