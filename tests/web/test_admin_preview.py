@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import time
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -164,6 +166,18 @@ def test_a_wrong_day_is_told_beside_its_field(person: Person, values: dict[str, 
     answer = person.send(PAGE, period="custom", **values)
     assert answer.status_code == 422
     assert said in answer.text
+
+
+def test_before_outcomes_are_known_it_says_when_they_will_be(server: Server, shop: Side, person: Person):
+    draft(server, shop)
+    shop.decide()
+    today = datetime.now(ZoneInfo(shop.merchant.timezone)).date().isoformat()
+    person.send(PAGE, period="custom", first=today, last=today)
+    text = plain(read(person))
+    assert "Not known yet: the outcomes are awaited" in text
+    assert re.search(
+        r"A decision counts \d+ minutes after it was made. The first estimate is possible from .+ on.", text
+    )
 
 
 def test_a_period_without_decisions_says_so(person: Person):

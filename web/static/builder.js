@@ -83,6 +83,7 @@ function isText(element) {
 function onKey(event) {
   byKeys = true;
   const letter = event.key.toLowerCase();
+  if ((event.ctrlKey || event.metaKey) && letter === "enter") clickButton("rule-save", event);
   if ((event.ctrlKey || event.metaKey) && !event.altKey && !isText(event.target)) {
     if (letter === "z" && !event.shiftKey) clickButton("rule-undo", event);
     if (letter === "y" || (letter === "z" && event.shiftKey)) clickButton("rule-redo", event);

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from urllib.parse import urlencode
 
 from engine.configuration.configuration import Configuration
 from engine.model.errors import EngineError, Invalid, invalid
 from engine.model.placement import Placement
-from engine.model.timestamps import DAY, to_ms
+from engine.model.timestamps import DAY, MINUTE, to_ms
+from engine.previews.estimation.result import Result
 from engine.previews.previews import Preview
 from web.admin.candidates.candidate_list import positions_of
 from web.admin.changes.preview_report import Compared, Report, report_of
@@ -81,12 +82,15 @@ def box_of(
     form: Form | None = None,
 ) -> PreviewBox:
     """Return the context of `_preview_box.html` for the last preview of what is asked."""
+    placement: Placement = configuration.get("placement", "", key).document
     report = None
     if last and last.result:
         positions = positions_of(configuration.documents("candidate", key))
         report = report_of(frame, last.result, key, asked.compared, positions)
+        if last.result.read and not last.result.effect.counted:
+            report = replace(report, reason=_when_known(frame, placement, last.result))
     return PreviewBox(
-        placement=configuration.get("placement", "", key).document,
+        placement=placement,
         asked=asked,
         form=form or Form(texts_of(frame, last)),
         periods=PERIODS,
@@ -96,6 +100,13 @@ def box_of(
         started=last,
         report=report,
     )
+
+
+def _when_known(frame: Frame, placement: Placement, result: Result) -> str:
+    """Say when the first of the decisions will count."""
+    window = frame.show.count(placement.window_minutes, "minute")
+    first = frame.show.moment(result.first_at + placement.window_minutes * MINUTE)
+    return f"A decision counts {window} after it was made. The first estimate is possible from {first} on."
 
 
 def period_of(frame: Frame, values: dict[str, str]) -> tuple[int, int]:

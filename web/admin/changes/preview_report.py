@@ -165,6 +165,8 @@ def verdict_of(phrasing: ReportPhrasing, result: Result) -> tuple[str, str]:
         return "plain", "There were no decisions in this period"
     if not effect.touched and not result.changed:
         return "plain", "No effect"
+    if not effect.counted:
+        return "plain", "Not known yet: the outcomes are awaited"
     if effect.refused:
         return "warn", "Cannot be estimated from past decisions"
     if effect.low > 0:
