@@ -50,6 +50,8 @@ from engine.experiments.supervisor import Supervisor
 from engine.insights.arms_monitor import Monitor
 from engine.insights.data_health import HealthMonitor
 from engine.insights.learning_history import Insights
+from engine.insights.log_search import LogSearch
+from engine.insights.traffic import TrafficReader
 from engine.jobs import Job, JobRunner
 from engine.learning.live import Live
 from engine.learning.settled_variants import SettledVariants
@@ -106,6 +108,7 @@ class Engine:
         self.conversions = Conversions(database, self.hasher)
         self.supervisor = Supervisor(database, self.experiments, self.experiment_results)
         self.logbook = Logbook(database, self.hasher)
+        self.log_search = LogSearch(database, self.hasher)
         self.scenarios = Scenarios(database, self.live, self.drafts, self.logbook)
         self.monitor = Monitor(database, self.live)
         self.insights = Insights(database, self.live)
@@ -114,6 +117,7 @@ class Engine:
         self.health = HealthMonitor(database, self.live)
         self.faulty_facts = FaultyFacts(database)
         self.uses = Uses(database)
+        self.traffic = TrafficReader(database, self.uses)
         self.use_counter = UseCounter(database)
         self.trials = Trials(self.live)
         self.previews = Previews(database, database_url(settings), self.drafts)

@@ -43,7 +43,7 @@ DIFFERENT_EACH_TIME = ("seconds",)
 """The fields of a preview's result that depend on the machine that it ran on: how long the preview took."""
 BY_CUSTOMER = ("low", "high", "refused")
 """The fields of a preview's effect that took all decisions as independent when the fixture was made."""
-BY_AMOUNT = ("earned", "value", "unknown", "bounded")
+BY_AMOUNT = ("touched", "earned", "value", "effective_sample", "unknown", "bounded")
 """The fields of a preview's effect that counted purchases instead of revenue when the fixture was made."""
 
 Json = dict[str, Any]
@@ -141,7 +141,6 @@ async def preview_of(engine: Engine, id: str) -> Json:
         "placement": result.placement,
         "since": result.since,
         "until": result.until,
-        "without": result.subject.without,
     }
     return {**asked, "result": encoded(result.result).decode()}
 

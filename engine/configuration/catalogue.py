@@ -13,6 +13,7 @@ from engine.configuration.publisher import Publisher
 from engine.intake.tidying import in_list_order, tidied
 from engine.model.actor import Actor
 from engine.model.errors import Conflict
+from engine.model.history import ALL_ENTRIES, AuditFilter
 from engine.model.resource import Resource
 from engine.model.resource_kinds import Document, Kind, id_of
 from engine.store import audit, resources
@@ -137,10 +138,26 @@ class Catalogue:
         return (await self._publisher.publish(actor, edit, reason=reason)).changes[0].resource
 
     async def audit(
-        self, merchant_id: int, *, before_id: int | None = None, subject: str = "", limit: int = 50
+        self,
+        merchant_id: int,
+        *,
+        before_id: int | None = None,
+        narrowed: AuditFilter = ALL_ENTRIES,
+        limit: int = 50,
     ) -> list[audit.Entry]:
+        """Return the newest entries of the audit log that fit a filter."""
         async with self._database.read() as connection:
-            return await audit.page(connection, merchant_id, before_id=before_id, subject=subject, limit=limit)
+            return await audit.page(connection, merchant_id, before_id=before_id, narrowed=narrowed, limit=limit)
+
+    async def people_in_audit(self, merchant_id: int) -> list[str]:
+        """Return everybody who changed something, by name."""
+        async with self._database.read() as connection:
+            return await audit.people(connection, merchant_id)
+
+    async def last_changed_by(self, merchant_id: int, kind: Kind, placement: str) -> dict[str, str]:
+        """Return who changed each document of a kind in a placement last, by its id."""
+        async with self._database.read() as connection:
+            return await audit.last_changed_by(connection, merchant_id, kind, placement)
 
 
 def _set(old: Resource | None, kind: Kind, placement: str, id: str, document: Document) -> Change:

@@ -85,5 +85,8 @@ def _said(part: Any, terms: SentenceTerms) -> str:
 def _details(before: Any, after: Any) -> list[Detail]:
     """Return the differing fields, without those that a rule's sentence says already."""
     left_out = IN_THE_SENTENCE if isinstance(after, RuleDocument) else set()
-    old, new = msgspec.structs.asdict(before), msgspec.structs.asdict(after)
+    old, new = (
+        {name: msgspec.to_builtins(part) for name, part in msgspec.structs.asdict(each).items()}
+        for each in (before, after)
+    )
     return [Detail(name, old[name], new[name]) for name in old if old[name] != new[name] and name not in left_out]

@@ -36,6 +36,19 @@ class Entry(NamedTuple):
     emergency: bool = False
 
 
+class AuditFilter(NamedTuple):
+    """What entries have in common: a text in the subject, who made them, the kind of thing, and when (epoch ms)."""
+
+    subject: str = ""
+    actor: str = ""
+    kind: str = ""
+    since: int | None = None
+    until: int | None = None
+
+
+ALL_ENTRIES = AuditFilter()
+
+
 class Emergency(NamedTuple):
     """What one person did alone although changes need a second person; `person` stands behind the actor, a key."""
 

@@ -21,12 +21,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.clock import now_ms
-from engine.configuration.drafts import Drafts
+from engine.configuration.drafts import Drafts, after_draft
 from engine.kernel.plan import PlanDocument, offers_of
 from engine.model.actor import Actor
 from engine.model.errors import Conflict, NotFound, invalid
 from engine.model.placement import RuleDocument
 from engine.model.timestamps import DAY, ms_of
+from engine.previews.alternatives import Alternative, changed_documents, plans_to_compare
 from engine.previews.estimation.result import Result
 from engine.previews.reader import PreviewJob
 from engine.previews.worker import Done, Failed, Message, ReadProgress
@@ -56,13 +57,13 @@ class Period(NamedTuple):
 
 
 class Subject(msgspec.Struct, frozen=True):
-    """The rules that were tried: the draft at a revision, None for other rules; `without` names a rule left out.
+    """What was tried: the draft at a revision, None for other rules; or one change of the plan in force.
 
     For a variant of an experiment: their ids, and a digest of what was asked. For the cost of an offer: its id.
     """
 
     revision: int | None = None
-    without: str = ""
+    alternative: Alternative | None = None
     experiment: str = ""
     variant: str = ""
     digest: str = ""
@@ -106,17 +107,31 @@ class Previews:
         placement: str,
         period: Period,
         *,
-        without: str = "",
         rules: Sequence[RuleDocument] | None = None,
     ) -> Preview:
-        """Try the placement's draft, or `rules` in the place of its rules; `without` leaves one of them out."""
+        """Try the placement's draft, or `rules` in the place of its rules, and compare it with the logged answers."""
         draft, document = await self._drafts.plan(actor.merchant_id, placement, rules=rules)
-        kept = tuple(rule for rule in document.rules if rule.id != without)
-        if without and len(kept) == len(document.rules):
-            raise NotFound(f"no rule “{without}” is in force in this draft", field="without")
-        subject = Subject(draft.head.revision if rules is None else None, without)
-        document = msgspec.structs.replace(document, rules=kept)
-        return await self.start(actor, document, period, subject=subject)
+        return await self.start(
+            actor, document, period, subject=Subject(draft.head.revision if rules is None else None)
+        )
+
+    async def start_alternative(
+        self, actor: Actor, placement: str, period: Period, alternative: Alternative
+    ) -> Preview:
+        """Compare the plan in force with one change of it on the same decisions; the draft stays as it is.
+
+        Of a rule, the result is what the rule brings: the plan with it beside the plan without it.
+        """
+        published, draft = await self._drafts.load(actor.merchant_id, placement)
+        pair = plans_to_compare(published, after_draft(published, draft), placement, alternative)
+        subject = Subject(alternative=alternative)
+        return await self.start(actor, pair.changed, period, subject=subject, base=pair.base)
+
+    async def put_in_draft(self, actor: Actor, placement: str, alternative: Alternative) -> None:
+        """Make one change in the placement's shared draft."""
+        published, draft = await self._drafts.load(actor.merchant_id, placement)
+        for document in changed_documents(after_draft(published, draft), placement, alternative):
+            await self._drafts.save(actor, placement, document, revision=None)
 
     async def start(
         self,
@@ -126,9 +141,11 @@ class Previews:
         *,
         subject: Subject = OTHER_RULES,
         audience: object = None,
+        base: PlanDocument | None = None,
     ) -> Preview:
         """Try a plan on logged decisions, of an audience (a condition) or all (None).
 
+        The plan is compared with the logged answers, or with what the plan `base` would have answered.
         Raise `Invalid` for an impossible period, `Conflict` while another preview runs.
         """
         if period.since >= period.until:
@@ -143,6 +160,7 @@ class Previews:
             draft=msgspec.json.encode(subject).decode(),
             experiment=subject.experiment,
             offer=subject.offer,
+            alternative=subject.alternative.key if subject.alternative else "",
             since=period.since,
             until=period.until,
             started_by=actor.name,
@@ -166,6 +184,7 @@ class Previews:
             period.limit,
             audience,
             subject.offer,
+            _begun(base, now) if base else None,
         )
         self._tasks[id] = asyncio.create_task(self._run(id, job), name=f"preview {id}")
         self._tasks[id].add_done_callback(lambda _: self._tasks.pop(id, None))
@@ -193,9 +212,14 @@ class Previews:
         document = msgspec.structs.replace(document, candidates=candidates)
         return await self.start(actor, document, period, subject=Subject(offer=offer))
 
-    async def newest(self, merchant_id: int, placement: str, *, offer: str = "") -> Preview | None:
-        """Return the last one that was started for a placement's rules, or for the cost of an offer."""
-        return await self._find(lambda connection: previews.newest(connection, merchant_id, placement, offer=offer))
+    async def newest(
+        self, merchant_id: int, placement: str, *, offer: str = "", alternative: Alternative | None = None
+    ) -> Preview | None:
+        """Return the last one that was started for a placement's draft, the cost of an offer, or one change."""
+        key = alternative.key if alternative else ""
+        return await self._find(
+            lambda connection: previews.newest(connection, merchant_id, placement, offer=offer, alternative=key)
+        )
 
     async def cancel(self, merchant_id: int, id: str) -> Preview:
         """End a preview that runs; one that has ended stays as it is."""

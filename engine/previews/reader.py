@@ -22,8 +22,9 @@ from engine.learning.active import Active, DecidingPlan, compile_plan
 from engine.learning.outcome_effects import AnswerHead, CandidateId
 from engine.model.facts import UNAVAILABLE, Facts, History
 from engine.model.timestamps import DAY, moment_of
-from engine.previews.estimation.comparison import Case, Comparison, PlanKey, batches, read_logged
+from engine.previews.estimation.comparison import Bounded, Case, Comparison, LoggedAnswer, PlanKey, batches, read_logged
 from engine.previews.estimation.totals import Totals, number_of
+from engine.previews.estimation.weighing import between
 from engine.previews.rewards import Valuation
 from engine.store import beliefs as snapshots
 from engine.store import decisions, outcomes, plans
@@ -33,8 +34,8 @@ from engine.store.decisions import DecisionRow
 from engine.store.outcomes import OutcomeRow
 
 MOST_BELIEFS = 512
-DRAFT = 0
-"""The plan version that stands for the draft."""
+DRAFT, BASE = 0, -1
+"""The plan versions that stand for the draft, and for the plan that it is compared with."""
 
 _values = msgspec.json.Decoder(dict[str, object]).decode
 _history = msgspec.json.Decoder(History).decode
@@ -44,7 +45,8 @@ class PreviewJob(msgspec.Struct, frozen=True):
     """The plan and the decisions to try it on; times in epoch milliseconds, `url` as for `open_database`.
 
     Only decisions in the `audience` count, which is a condition over facts, or None for all. With an `offer`, its
-    discounts are counted.
+    discounts are counted. The plan is compared with the logged answers, or with what the plan `base` would have
+    answered to the same decisions.
     """
 
     url: str
@@ -57,6 +59,7 @@ class PreviewJob(msgspec.Struct, frozen=True):
     limit: int
     audience: Any = None
     offer: str = ""
+    base: PlanDocument | None = None
 
 
 class CaseReader:
@@ -66,9 +69,13 @@ class CaseReader:
         self._job = job
         self._database = database
         self._draft = compile_plan(msgspec.json.encode(job.document).decode(), 0)
+        self._base = (
+            compile_plan(msgspec.json.encode(job.base).decode(), 0, like=self._draft.plan) if job.base else None
+        )
         self._audience = audience_of(job.audience, self._draft.plan)
         self._versions: dict[int, Active | None] = {}
         self._comparisons: dict[PlanKey, Comparison] = {}
+        self._base_comparisons: dict[PlanKey, Comparison] = {}
         self._valuations: dict[int, Valuation] = {}
         self._place = (job.merchant_id, job.placement)
         self._beliefs_cache = _BeliefsCache(self._place)
@@ -104,20 +111,32 @@ class CaseReader:
         key = (row.plan_version, then.experiments.pick(Facts(values, {}, row.customer), row.id).key.variants)
         comparison = self._comparison(then, key)
         firing, rules = comparison.draft.compiled.evaluate(values), comparison.draft.rules
+        other, fired_before = self._other(key, values, logged)
         totals.matches(
             [rules[number].id for number in firing.fired],
             [rules[number].id for number, _ in firing.skipped],
-            logged.rules,
+            fired_before,
         )
         totals.counted += is_over
         bounded = comparison.bounded(values, firing.fired, logged)
-        if bounded.same and values.get(UNAVAILABLE) == logged_values.get(UNAVAILABLE):
+        same = bounded.same if other is None else bounded.draft_binding == other.draft_binding
+        if same and values.get(UNAVAILABLE) == logged_values.get(UNAVAILABLE):
             totals.stays(logged.order)
             self._count_offer(totals, logged.order, Facts(values, {}, row.customer), row.id)
             return None
         history = _history(row.history) if row.history != "{}" else {}
         facts = Facts(values, history, row.customer)
-        return Case(row.id, facts, logged, bounded, key, row.beliefs_version, is_over)
+        return Case(row.id, facts, logged, bounded, key, row.beliefs_version, is_over, other)
+
+    def _other(
+        self, key: PlanKey, values: Mapping[str, Any], logged: LoggedAnswer
+    ) -> tuple[Bounded | None, Sequence[str]]:
+        """Return what the plan that the draft is compared with leaves, and its rules that fire; None for the log."""
+        comparison = self._base_comparisons.get(key)
+        if comparison is None:
+            return None, logged.rules
+        fired = comparison.draft.compiled.evaluate(values).fired
+        return comparison.bounded(values, fired, logged), [comparison.draft.rules[number].id for number in fired]
 
     async def _redo(self, cases: Sequence[Case], totals: Totals) -> None:
         await self._remember({case.beliefs_version for case in cases})
@@ -130,18 +149,25 @@ class CaseReader:
             self._try(batch, events, totals)
 
     def _try(self, batch: Sequence[Case], events: Mapping[str, Sequence[OutcomeRow]], totals: Totals) -> None:
-        key = batch[0].plan_key
-        comparison, bounded = self._comparisons[key], batch[0].bounded
-        redone = comparison.redone(batch, self._believed(batch, (DRAFT, key[1])))
-        for case, order in zip(batch, redone.orders, strict=True):
-            totals.moves(case, order)
+        (version, variants), first = batch[0].plan_key, batch[0]
+        sides = [(self._comparisons[version, variants], batch, DRAFT)]
+        if first.other is not None:
+            others = [case.of_other for case in batch]
+            sides.append((self._base_comparisons[version, variants], others, BASE))
+        redone = [side.redone(cases, self._believed(cases, (plan, variants))) for side, cases, plan in sides]
+        for number, case in enumerate(batch):
+            order, *instead_of = [answers.orders[number] for answers in redone]
+            totals.moves(case, order, *instead_of)
             self._count_offer(totals, order, case.facts, case.id)
         # Its window, and not whether something happened: those of which one hears early are not like the others.
-        if batch[0].is_over:
-            then = self._believed(batch, key)
+        if first.is_over:
+            then = self._believed(batch, first.plan_key)
             rewards = [self._rewards(case, events.get(case.id)) for case in batch]
-            revalued = bounded.before.limits.bounds.values != bounded.draft.limits.bounds.values
-            totals.weighs(batch, comparison.weighed(batch, redone, then, rewards), revalued=revalued)
+            shares = [
+                side.weighed(cases, answers, then, rewards)
+                for (side, cases, _), answers in zip(sides, redone, strict=True)
+            ]
+            totals.weighs(batch, shares[0] if len(shares) == 1 else between(*shares), revalued=first.sets_other_values)
 
     def _with_offer(self, values: dict[str, object]) -> dict[str, object]:
         """Return facts of then in which only the cart decides whether the offer that is asked about can be had."""
@@ -195,6 +221,11 @@ class CaseReader:
             self._valuations[key[0]] = Valuation(self._draft.plan.document, then.plan.document)
             self._beliefs_cache.add((DRAFT, variants), draft)
             self._beliefs_cache.add(key, draft if comparison.believe_alike else before)
+            if self._base is not None:
+                base = self._base.of_variants(variants)
+                self._base_comparisons[key] = Comparison(before.plan, base.plan)
+                alike = Comparison(base.plan, draft.plan).believe_alike
+                self._beliefs_cache.add((BASE, variants), draft if alike else base)
         return comparison
 
 

@@ -68,7 +68,7 @@ def preview(job: PreviewJob) -> Result:
     draft = Plan(job.document, version=0)
     ids = asyncio.run(_ids(job))
     totals = _read(job, ids) if ids else Totals()
-    documents = asyncio.run(_documents(job, sorted(totals.versions)))
+    documents = [job.base] if job.base else asyncio.run(_documents(job, sorted(totals.versions)))
     first_at, last_at = (moment_of(ids[0]), moment_of(ids[-1])) if ids else (job.since, job.until)
     result = result_of(totals, draft, documents, first_at=first_at, last_at=last_at)
     if job.offer:

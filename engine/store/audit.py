@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.actor import Actor
+from engine.model.history import ALL_ENTRIES, AuditFilter
 from engine.model.history import Entry as Entry
 from engine.store.connection.bulk import insert_many
 from engine.store.tables import audit
@@ -65,14 +66,42 @@ async def page(
     merchant_id: int,
     *,
     before_id: int | None = None,
-    subject: str = "",
+    narrowed: AuditFilter = ALL_ENTRIES,
     limit: int = 50,
 ) -> list[Entry]:
-    """Return the newest entries first, those older than `before_id`, with subjects that contain a text."""
+    """Return the newest entries first: those older than `before_id` that fit a filter."""
     query = select(audit.c.id, *(audit.c[name] for name in _COLUMNS[1:])).where(audit.c.merchant_id == merchant_id)
     if before_id is not None:
         query = query.where(audit.c.id < before_id)
-    if subject:
-        query = query.where(audit.c.subject.contains(subject, autoescape=True))
+    query = query.where(*_conditions(narrowed))
     rows = await connection.execute(query.order_by(audit.c.id.desc()).limit(limit))
     return [Entry(*row) for row in rows]
+
+
+def _conditions(narrowed: AuditFilter) -> Iterator[ColumnElement[bool]]:
+    c = audit.c
+    if narrowed.subject:
+        yield c.subject.contains(narrowed.subject, autoescape=True)
+    if narrowed.actor:
+        yield c.who == narrowed.actor
+    if narrowed.kind:
+        yield c.subject.startswith(f"{narrowed.kind} ", autoescape=True)
+    if narrowed.since is not None:
+        yield c.at >= narrowed.since
+    if narrowed.until is not None:
+        yield c.at < narrowed.until
+
+
+async def people(connection: AsyncConnection, merchant_id: int) -> list[str]:
+    """Return everybody who has an entry, by name."""
+    query = select(audit.c.who).where(audit.c.merchant_id == merchant_id).distinct().order_by(audit.c.who)
+    return list((await connection.execute(query)).scalars())
+
+
+async def last_changed_by(connection: AsyncConnection, merchant_id: int, kind: str, place: str) -> dict[str, str]:
+    """Return who changed each document of a kind in a placement last, by its id."""
+    c, end = audit.c, f" in {place}"
+    inside = (c.subject.startswith(f"{kind} ", autoescape=True), c.subject.endswith(end, autoescape=True))
+    newest = select(func.max(c.id)).where(c.merchant_id == merchant_id, *inside).group_by(c.subject)
+    rows = await connection.execute(select(c.subject, c.who).where(c.id.in_(newest)))
+    return {subject.removeprefix(f"{kind} ").removesuffix(end): actor for subject, actor in rows}

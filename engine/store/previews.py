@@ -39,6 +39,7 @@ class PreviewRow(Standing, frozen=True, kw_only=True):
     result: str | None = None
     experiment: str = ""
     offer: str = ""
+    alternative: str = ""
 
 
 async def add(connection: AsyncConnection, row: PreviewRow) -> None:
@@ -51,10 +52,11 @@ async def get(connection: AsyncConnection, merchant_id: int, id: str) -> Preview
 
 
 async def newest(
-    connection: AsyncConnection, merchant_id: int, placement: str, *, offer: str = ""
+    connection: AsyncConnection, merchant_id: int, placement: str, *, offer: str = "", alternative: str = ""
 ) -> PreviewRow | None:
-    """Return the newest one of the placement's rules, or of an offer's cost."""
-    where = (*_of_experiment(merchant_id, placement, ""), previews.c.offer == offer)
+    """Return the newest one of the placement's draft, of an offer's cost, or of one change."""
+    asked = (previews.c.offer == offer, previews.c.alternative == alternative)
+    where = (*_of_experiment(merchant_id, placement, ""), *asked)
     return await _first(connection, select(previews).where(*where).order_by(previews.c.started_at.desc()).limit(1))
 
 

@@ -13,6 +13,9 @@ Kind = Literal[
     "unused list",
     "schedule empty",
     "schedule over",
+    "never sent",
+    "never true",
+    "not offered",
 ]
 Severity = Literal["error", "warning", "note"]
 

@@ -112,6 +112,19 @@ def _menus_open(page: Page) -> None:
     expect(page.get_by_role("button", name="Dark")).to_be_visible()
 
 
+def _palette_open(page: Page) -> None:
+    page.goto("/admin/rules")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("klarna")
+    expect(page.locator("#palette [role=option]", has_text="What if Klarna were paused?")).to_be_visible()
+
+
+def _decisions_filtered(page: Page) -> None:
+    page.goto("/admin/decisions?country=DE&fallback=no")
+    page.get_by_text("More filters").click()
+    expect(page.get_by_label("Came first")).to_be_visible()
+
+
 def _one_group(page: Page) -> None:
     _go(page, "/admin/placements/payment_methods")
     page.get_by_label("Customers").select_option(label="Germany")
@@ -120,6 +133,11 @@ def _one_group(page: Page) -> None:
 
 
 FULL: dict[str, State] = {
+    "palette": _palette_open,
+    "what-if": goes_to("/admin/placements/payment_methods/what-if?change=paused&id=klarna"),
+    "rules-filtered": goes_to("/admin/rules?placement=payment_methods&candidate=klarna"),
+    "decisions-filtered": _decisions_filtered,
+    "audit-filtered": goes_to("/admin/audit?kind=rule"),
     "overview": goes_to("/admin/"),
     "placements": goes_to("/admin/placements"),
     "placement": goes_to("/admin/placements/payment_methods"),

@@ -106,14 +106,15 @@ def test_agreement_happens_as_often_as_it_should():
 # In the engine
 
 
-async def previewed(shop, revision, *, effect=EFFECT, reward="converted", without=""):
+async def previewed(shop, revision, *, effect=EFFECT, reward="converted", alternative=""):
     """Store a preview that has ended, as a worker does."""
     result = Result(reward, 5_000, 0, 1, [1], 0, 0, 5_000, 0, [], [], [], effect)
     row = PreviewRow(
-        id=f"pre_{revision}_{without}",
+        id=f"pre_{revision}_{alternative}",
         merchant_id=shop.id,
         placement=PLACE,
-        draft=msgspec.json.encode(Subject(revision, without)).decode(),
+        draft=msgspec.json.encode(Subject(revision)).decode(),
+        alternative=alternative,
         state="done",
         since=0,
         until=1,
@@ -174,7 +175,7 @@ async def test_a_version_keeps_the_forecast_of_its_own_draft(shop):
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("preview", [{"behind": -1}, {"without": "boost"}])
+@pytest.mark.parametrize("preview", [{"behind": -1}, {"alternative": "boost"}])
 async def test_the_preview_of_another_draft_is_no_forecast(shop, preview):
     await published(shop, BOOST, **preview)
     assert await shop.engine.forecasts.of(shop.id) == []

@@ -26,6 +26,7 @@ from engine.learning.active import Active
 from engine.previews.estimation.comparison import Comparison, LoggedAnswer, LoggedSlot
 from engine.previews.estimation.effect import effect_of
 from engine.previews.estimation.totals import Rows, Totals
+from engine.previews.estimation.weighing import between
 from tests.factories import rule
 
 GERMANY = {"and": [{"==": [{"var": "geo.country"}, "DE"]}]}
@@ -38,6 +39,12 @@ def log():
 
 def averages(log, draft_rule):
     """Over all answers and outcomes that one decision could have had: the mean weight, what counts, and the truth."""
+    reports, shares, truth = all_outcomes(log, draft_rule)
+    return (*(float(np.dot(shares, values)) for values in (reports.weight, reports.least, reports.most)), truth)
+
+
+def all_outcomes(log, draft_rule):
+    """Return what counts of each answer and outcome that one decision could have had, their chances, and the truth."""
     draft = Active(Plan(with_rule(log.plan.document, draft_rule), version=0))
     comparison = Comparison(log.plan, draft.plan)
     case = list(DraftBench(log).touched(draft_rule, comparison))[-1]
@@ -58,8 +65,19 @@ def averages(log, draft_rule):
             reached = after
     learned = [beliefs] * len(cases)
     reports = comparison.weighed(cases, comparison.redone(cases, learned), learned, bought)
-    truth = expected(case.bounded.draft, case.request(beliefs), "DE", log.shoppers)
-    return (*(float(np.dot(shares, values)) for values in (reports.weight, reports.least, reports.most)), truth)
+    return reports, shares, expected(case.bounded.draft, case.request(beliefs), "DE", log.shoppers)
+
+
+def test_two_plans_are_compared_without_bias_where_a_third_made_the_log(log):
+    """The difference of two drafts of the same decision; the weights keep their mean."""
+    (first, shares, better), (second, _, worse) = (
+        all_outcomes(log, rule({"boost": {"candidates": [method], "factor": factor}}, id="draft", when=GERMANY))
+        for method, factor in (("card", 0.7), ("klarna", 1.5))
+    )
+    both = between(first, second)
+    assert np.dot(shares, both.weight) == pytest.approx(1.0)
+    for counts in (both.least, both.most):
+        assert np.dot(shares, counts - both.logged) == pytest.approx(better - worse, abs=0.01)
 
 
 @pytest.mark.parametrize(("method", "factor"), [("card", 0.7), ("klarna", 1.5), ("ideal", 1.2)])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -16,10 +19,12 @@ from engine.previews.estimation.result import Result
 from tests.factories import rule
 from tests.serving import Server, Side
 from tests.web.people import Person, person_of
-from web.admin.changes.preview_report import ReportPhrasing, verdict_of
+from web.admin.changes.preview_report import ReportPhrasing, reason_of, rule_verdict_of, verdict_of
 from web.format import Show, viewer_locale
 
 PAGE = "/admin/live/rules/payment_methods/-/preview"
+WHAT_IF = "/admin/live/placements/payment_methods/what-if"
+CHANGES = "/admin/live/placements/payment_methods/changes"
 NO_SEPA = rule({"exclude": ["sepa_debit"]}, id="no-sepa", name="No SEPA")
 EFFECT = Effect(1000, 500, 0.6, 0.01, 0.008, 0.021, 400, 3, 0.0, 0.0)
 
@@ -69,14 +74,56 @@ def test_a_draft_is_tried_and_told_in_words(server: Server, shop: Side, person: 
     assert "The draft has changed since" in person.get(PAGE)
 
 
-def test_what_one_rule_does_is_tried_by_leaving_it_out(person: Person):
-    page = f"{PAGE}?without=big-carts"
-    assert "What does “Klarna helps with big carts” do?" in person.get(page).replace('<span dir="auto">', "").replace(
-        "</span>", ""
-    )
-    answer = person.send(PAGE, period="30", without="big-carts")
-    assert answer.headers["location"].endswith("without=big-carts")
-    assert "Without “Klarna helps with big carts”:" in read(person, page)
+def plain(text: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", text).split())
+
+
+def test_what_a_rule_brings_is_said_beside_the_plan_without_it(person: Person):
+    page = f"{WHAT_IF}?change=off&id=big-carts"
+    assert "What does “Klarna helps with big carts” bring?" in plain(person.get(page))
+    answer = person.send(WHAT_IF, change="off", id="big-carts", period="30")
+    assert answer.headers["location"].endswith("what-if?change=off&id=big-carts")
+    text = plain(read(person, page))
+    assert re.search(r"This rule brings|Cannot be estimated", text)
+    assert re.search(r"In \d+ decisions where it matters: \d|It matters in \d+ decisions of \d+", text)
+    assert "Without it With it Change" in text
+
+
+def test_a_method_is_paused_on_paper_and_then_put_into_the_draft(person: Person):
+    """From the list of methods: ask, try, put into the draft; the draft is untouched before."""
+    assert "what-if?change=paused&id=klarna" in person.get("/admin/live/methods")
+    page = f"{WHAT_IF}?change=paused&id=klarna"
+    assert "What if Klarna were paused?" in plain(person.get(page))
+    assert person.send(WHAT_IF, change="paused", id="klarna", period="30").status_code == 303
+    assert "Left empty" in read(person, page)
+    assert "Nothing to publish" in person.get(CHANGES)
+    put = person.send(f"{WHAT_IF}/draft", change="paused", id="klarna")
+    assert put.headers["location"].endswith("/changes")
+    assert "Klarna" in person.get(CHANGES)
+
+
+def test_a_fixed_order_is_asked_about_and_shown_as_a_change(person: Person):
+    assert "What if the order were fixed, without learning?" in plain(person.get(WHAT_IF))
+    assert person.send(f"{WHAT_IF}/draft", change="fixed").status_code == 303
+    assert "Policy" in plain(person.get(CHANGES))
+    assert "fixed" in plain(person.get(CHANGES))
+
+
+def test_a_minimum_is_typed_as_an_amount(person: Person):
+    answer = person.client.get(f"{WHAT_IF}?change=minimum&id=klarna")
+    assert answer.status_code == 422
+    assert "Type an amount." in answer.text
+    page = person.get(f"{WHAT_IF}?change=minimum&id=klarna&amount=20,00")
+    assert "What if Klarna were offered from €20.00?" in plain(page)
+
+
+def test_a_viewer_asks_no_questions_of_the_log(server: Server, shop: Side):
+    viewer = person_of(server, shop, role="viewer")
+    page = viewer.get(f"{WHAT_IF}?change=paused&id=klarna")
+    assert "Your role can view previews but not start them." in page
+    assert "what-if-draft" not in page
+    assert viewer.send(WHAT_IF, change="paused", id="klarna", period="7").status_code == 403
+    assert viewer.send(f"{WHAT_IF}/draft", change="paused", id="klarna").status_code == 403
 
 
 def test_while_one_runs_it_can_be_cancelled_and_no_other_starts(person: Person):
@@ -121,6 +168,18 @@ def test_a_wrong_day_is_told_beside_its_field(person: Person, values: dict[str, 
     assert said in answer.text
 
 
+def test_before_outcomes_are_known_it_says_when_they_will_be(server: Server, shop: Side, person: Person):
+    draft(server, shop)
+    shop.decide()
+    today = datetime.now(ZoneInfo(shop.merchant.timezone)).date().isoformat()
+    person.send(PAGE, period="custom", first=today, last=today)
+    text = plain(read(person))
+    assert "Not known yet: the outcomes are awaited" in text
+    assert re.search(
+        r"A decision counts \d+ minutes after it was made. The first estimate is possible from .+ on.", text
+    )
+
+
 def test_a_period_without_decisions_says_so(person: Person):
     person.send(PAGE, period="custom", first="2020-01-01", last="2020-01-02")
     assert "There were no decisions in this period" in read(person)
@@ -143,6 +202,37 @@ def result(**changes: object) -> Result:
 def test_the_verdict_says_which_way_and_how_far(changes: dict[str, object], said: str):
     show = Show(locale=viewer_locale("en"), timezone="UTC", now=0)
     assert verdict_of(ReportPhrasing(show, "EUR"), result(**changes))[1] == said
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "This rule brings +0.80 to +2.1 percentage points of conversion"),
+        ({"low": -0.021, "high": -0.008}, "This rule brings -2.1 to -0.80 percentage points of conversion: a loss"),
+        (
+            {"low": -0.002, "high": 0.005},
+            "This rule brings -0.20 to +0.50 percentage points of conversion: no clear effect",
+        ),
+        ({"refused": "so"}, "Cannot be estimated from past decisions"),
+    ],
+)
+def test_the_verdict_of_a_rule_says_what_it_brings(changes: dict[str, object], said: str):
+    show = Show(locale=viewer_locale("en"), timezone="UTC", now=0)
+    assert rule_verdict_of(ReportPhrasing(show, "EUR"), result(**changes))[1] == said
+
+
+def test_decisions_where_it_matters_come_before_the_total():
+    """Of 1,000 decisions, 500 matter: what is +1 point in total is +2 points there."""
+    show = Show(locale=viewer_locale("en"), timezone="UTC", now=0)
+    said = reason_of(ReportPhrasing(show, "EUR"), result())
+    assert said == (
+        "In 500 decisions where it matters: 60.0% → 62.0% (+1.6 to +4.2 percentage points). "
+        "Over all 1,000 decisions with a known outcome: +1.0 (+0.80 to +2.1 percentage points)."
+    )
+    refused = reason_of(ReportPhrasing(show, "EUR"), result(refused="too few"))
+    assert refused == "Too few. It matters in 500 decisions of 1,000 with a known outcome: 60.0% now."
+    awaited = reason_of(ReportPhrasing(show, "EUR"), result(touched=0))
+    assert awaited == "The outcomes of the decisions that would change are still awaited."
 
 
 @pytest.mark.parametrize("reward", ["revenue", "margin"])

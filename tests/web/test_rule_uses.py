@@ -8,6 +8,7 @@ from html import unescape
 import pytest
 
 from engine.decisions.usage import ENOUGH
+from engine.previews.alternatives import Alternative
 from tests.serving import Server, Side
 from tests.web.people import Person, person_of
 
@@ -74,15 +75,16 @@ def test_a_schedule_that_is_over_is_told_in_the_list(side: Side, person: Person)
 
 
 def test_trying_the_past_without_a_rule_starts_from_its_card(server: Server, side: Side, person: Person) -> None:
-    sent = person.send("/admin/rules/payment_methods/-/preview", without="fires", period="7")
+    sent = person.send("/admin/live/placements/payment_methods/what-if", change="off", id="fires", period="7")
     assert sent.status_code == 303
-    last = server.run(server.engine.previews.newest(side.merchant.id, "payment_methods"))
+    asked = Alternative("off", "fires")
+    last = server.run(server.engine.previews.newest(side.merchant.id, "payment_methods", alternative=asked))
     assert last is not None
     server.run(server.engine.previews.finish(side.merchant.id, last.id))
     card = words(person.get("/admin/rules/payment_methods/fires/uses"))
-    assert "Without “Fires”" in card
     assert "See all of it" in card
-    assert "Without" not in words(person.get("/admin/rules/payment_methods/waits/uses"))
+    assert "Compare with and without this rule" not in card
+    assert "Compare with and without this rule" in words(person.get("/admin/rules/payment_methods/waits/uses"))
 
 
 def test_the_same_counts_come_over_the_api(side: Side, person: Person) -> None:

@@ -15,6 +15,7 @@ from engine.decisions.logbook import Logged
 from engine.decisions.replay import Replay
 from engine.kernel.trace import Trace
 from engine.model.decision import Decision
+from engine.model.history import AuditFilter
 from engine.model.outcome import OutcomeRow, Source
 from engine.model.placement import Id, Scenario
 from engine.model.timestamps import rfc3339
@@ -180,7 +181,10 @@ async def audit(
     access: NamedDependency[Access], engine: NamedDependency[Engine], parameters: NamedDependency[AuditSearch]
 ) -> Response[bytes]:
     entries = await engine.catalogue.audit(
-        access.merchant.id, before_id=parameters.cursor, subject=parameters.subject, limit=parameters.limit + 1
+        access.merchant.id,
+        before_id=parameters.cursor,
+        narrowed=AuditFilter(parameters.subject),
+        limit=parameters.limit + 1,
     )
     items = [
         AuditEntry(

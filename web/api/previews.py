@@ -14,8 +14,10 @@ from msgspec import Meta
 from engine.accounts.accounts import Access
 from engine.clock import now_ms
 from engine.model.actor import Actor
+from engine.model.errors import invalid
 from engine.model.placement import Id, RuleDocument
 from engine.model.timestamps import DAY, rfc3339, to_ms
+from engine.previews.alternatives import Alternative
 from engine.previews.estimation.result import Result
 from engine.previews.previews import MOST_DECISIONS, Period, Preview
 from engine.service import Engine
@@ -37,7 +39,16 @@ class PreviewStart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: Annotated[
         int, Meta(ge=1, le=MOST_DECISIONS, description="The maximum number of decisions to try, newest first.")
     ] = MOST_DECISIONS
-    without: Annotated[Id, Meta(description="Leave this rule out, to measure its effect.")] | None = None
+    without: (
+        Annotated[
+            Id,
+            Meta(
+                description="Measure what this rule brings: the plan in force with the rule, compared with the plan in "
+                "force without the rule, on the same decisions. The draft's other changes do not count."
+            ),
+        ]
+        | None
+    ) = None
     rules: (
         Annotated[
             tuple[RuleDocument, ...], Meta(max_length=5000, description="Try these instead of the draft's rules.")
@@ -93,13 +104,14 @@ async def start(
 ) -> Response[bytes]:
     until = to_ms(document.until) if document.until else now_ms()
     since = to_ms(document.since) if document.since else until - DEFAULT_DAYS * DAY
-    preview = await engine.previews.start_draft(
-        actor,
-        placement,
-        Period(since, until, document.limit),
-        without=document.without or "",
-        rules=document.rules,
-    )
+    period = Period(since, until, document.limit)
+    if document.without is None:
+        preview = await engine.previews.start_draft(actor, placement, period, rules=document.rules)
+    elif document.rules is None:
+        alternative = Alternative("off", document.without)
+        preview = await engine.previews.start_alternative(actor, placement, period, alternative)
+    else:
+        raise invalid("without", "cannot be combined with rules")
     return _preview(preview, status=202)
 
 
@@ -137,7 +149,7 @@ def _preview(preview: Preview, *, status: int = 200) -> Response[bytes]:
         placement=preview.placement,
         state=preview.state,
         revision=preview.subject.revision,
-        without=preview.subject.without or None,
+        without=_rule_measured(preview.subject.alternative),
         since=rfc3339(preview.since),
         until=rfc3339(preview.until),
         started_by=preview.started_by,
@@ -149,6 +161,10 @@ def _preview(preview: Preview, *, status: int = 200) -> Response[bytes]:
         result=_result(preview.result) if preview.result else None,
     )
     return json_response(body, status=status, headers=NO_STORE)
+
+
+def _rule_measured(alternative: Alternative | None) -> str | None:
+    return alternative.id if alternative is not None and alternative.change == "off" else None
 
 
 def _result(result: Result) -> PreviewResult:

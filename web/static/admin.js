@@ -24,7 +24,11 @@ function focusSearch(event) {
   document.getElementById("search")?.focus();
 }
 
+// Only after sending: whoever is on another input, or on a button that edits, stays there.
 function focusFirstError(scope) {
+  const active = document.activeElement;
+  const sends = active?.matches("button") && (active.name !== "act" || active.value === "save");
+  if (active && active !== document.body && !sends) return;
   scope.querySelector?.("[aria-invalid=true]")?.focus();
 }
 

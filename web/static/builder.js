@@ -83,6 +83,7 @@ function isText(element) {
 function onKey(event) {
   byKeys = true;
   const letter = event.key.toLowerCase();
+  if ((event.ctrlKey || event.metaKey) && letter === "enter") clickButton("rule-save", event);
   if ((event.ctrlKey || event.metaKey) && !event.altKey && !isText(event.target)) {
     if (letter === "z" && !event.shiftKey) clickButton("rule-undo", event);
     if (letter === "y" || (letter === "z" && event.shiftKey)) clickButton("rule-redo", event);
@@ -163,6 +164,9 @@ function store() {
   sessionStorage.setItem(storageKey, JSON.stringify(texts));
 }
 
+// Where the session ended while saving, the text is there again after the log-in.
+const resumeKey = `${storageKey} resumes`;
+
 function clearStored() {
   sessionStorage.removeItem(storageKey);
 }
@@ -175,7 +179,9 @@ function isEdited(name) {
 function restore() {
   const texts = JSON.parse(sessionStorage.getItem(storageKey) ?? "null");
   const opened = performance.getEntriesByType("navigation")[0]?.type;
-  if (!texts || opened === "navigate") {
+  const resumes = sessionStorage.getItem(resumeKey) !== null;
+  sessionStorage.removeItem(resumeKey);
+  if (!texts || (opened === "navigate" && !resumes)) {
     clearStored();
     // No listener has seen what was typed before this script ran.
     if (STORED.some(isEdited)) send();
@@ -189,7 +195,10 @@ function restore() {
 function onAnswer(event) {
   if (event.detail.elt !== form) return;
   const leaves = event.detail.xhr.getResponseHeader("HX-Redirect");
-  if (leaves || document.querySelector("#rule-foot .saved")) clearStored();
+  if (leaves?.startsWith("/admin/login")) {
+    store();
+    sessionStorage.setItem(resumeKey, "");
+  } else if (leaves || document.querySelector("#rule-foot .saved")) clearStored();
   else store();
 }
 
@@ -210,6 +219,8 @@ if (form) {
     closeMenus(event.target.closest("[data-menu]"));
     if (event.target.closest("[data-leaves]")) clearStored();
   });
+  const name = document.getElementById("field-name");
+  if (document.activeElement === document.body && name && !name.value) name.focus();
   // Not before htmx has seen the form.
   addEventListener("load", restore);
 }

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from engine.kernel.bounds import Bounds
 from engine.kernel.experiments.evaluated import Variants
 from engine.kernel.kernel import bounds_for
 from engine.kernel.plan import Plan
 from engine.kernel.scores import AnyBeliefs
 from engine.model.facts import Facts
 from engine.model.standard_vocabulary import merchant_fields
+from engine.previews.estimation.binding import binding
 from engine.previews.estimation.drawing import Drawing, Places, Request, Room
 from engine.previews.estimation.weighing import LoggedSlots, Weighed, weigh
 from rules import Rule
@@ -54,15 +54,22 @@ read_logged = msgspec.json.Decoder(LoggedAnswer).decode
 
 
 class Bounded(NamedTuple):
-    """The candidates that the rules of then, and those of the draft, leave; `same` where there is no difference."""
+    """The candidates that the rules of then, and those of the draft, leave; `same` where answers cannot differ.
+
+    `draft_binding` is all that the draft's answer hangs on.
+    """
 
     before: Room
     draft: Room
     same: bool
+    draft_binding: tuple[object, ...]
 
 
 class Case(NamedTuple):
-    """A logged decision that the draft may have answered otherwise; `is_over`: its window for outcomes."""
+    """A logged decision that the draft may answer otherwise; `is_over`: its window for outcomes.
+
+    Otherwise than the log, or than another plan: `other` is what that one leaves.
+    """
 
     id: str
     facts: Facts
@@ -71,6 +78,18 @@ class Case(NamedTuple):
     plan_key: PlanKey
     beliefs_version: int
     is_over: bool
+    other: Bounded | None = None
+
+    @property
+    def of_other(self) -> Case:
+        """Return the case of the other plan beside the log."""
+        return self if self.other is None else self._replace(bounded=self.other, other=None)
+
+    @property
+    def sets_other_values(self) -> bool:
+        """Return whether the draft's answer has other values than that of the log, or of the other plan."""
+        before = self.bounded.before if self.other is None else self.other.draft
+        return before.limits.bounds.values != self.bounded.draft.limits.bounds.values
 
     def request(self, beliefs: AnyBeliefs) -> Request:
         return Request(self.id, self.facts, beliefs)
@@ -88,9 +107,10 @@ def batches(cases: Iterable[Case]) -> Iterator[list[Case]]:
 
     `Comparison` takes them in batches.
     """
-    alike: dict[tuple[int, int, bool], list[Case]] = {}
+    alike: dict[tuple[int, int, int, bool], list[Case]] = {}
     for case in cases:
-        alike.setdefault((id(case.bounded), len(case.logged.ranking), case.is_over), []).append(case)
+        key = (id(case.bounded), id(case.other), len(case.logged.ranking), case.is_over)
+        alike.setdefault(key, []).append(case)
     for batch in alike.values():
         batch.sort(key=_beliefs_version)
         for start in range(0, len(batch), AT_ONCE):
@@ -103,7 +123,9 @@ class Comparison:
     def __init__(self, before: Plan, draft: Plan) -> None:
         self.before, self.draft = before, draft
         self._rules = {rule.id: rule for rule in before.rules}
-        self._alike = _frame(before) == _frame(draft)
+        self._same_catalogue = before.candidates == draft.candidates and (
+            before.document.currency == draft.document.currency
+        )
         self._remembered: dict[tuple[object, ...], Bounded] = {}
 
     @property
@@ -142,15 +164,16 @@ class Comparison:
         return weigh(_logged(cases, rewards), before, redone.drawing)
 
     def _refused(self, values: Mapping[str, Any]) -> tuple[frozenset[int], ...]:
-        plans = (self.draft,) if self._alike else (self.draft, self.before)
+        plans = (self.draft,) if self._same_catalogue else (self.draft, self.before)
         return tuple(frozenset(plan.eligibility.exclusions(values)) for plan in plans)
 
     def _bounded(self, values: Mapping[str, Any], fired: tuple[int, ...], logged: LoggedAnswer) -> Bounded:
         then: tuple[Rule, ...] = tuple(self._rules[id] for id in logged.rules)
         before = bounds_for(self.before, values, then)
         draft = bounds_for(self.draft, values, tuple(self.draft.rules[number] for number in fired))
-        same = self._alike and _effects(before) == _effects(draft)
-        return Bounded(Room.of(self.before, before), Room.of(self.draft, draft), same)
+        bound = binding(self.draft, draft)
+        same = binding(self.before, before) == bound
+        return Bounded(Room.of(self.before, before), Room.of(self.draft, draft), same, bound)
 
 
 def _drawing(room: Room, cases: Sequence[Case], beliefs: Sequence[AnyBeliefs]) -> Drawing | None:
@@ -173,16 +196,3 @@ def _logged(cases: Sequence[Case], rewards: Sequence[Mapping[str, float]]) -> Lo
 def _places(rankings: Sequence[Sequence[LoggedSlot]], room: Room) -> Places:
     columns = {name: place for place, name in enumerate(room.offered)}
     return np.array([[columns.get(slot.id, -1) for slot in ranking] for ranking in rankings], np.intp)
-
-
-def _frame(plan: Plan) -> tuple[object, ...]:
-    """All but the rules that an answer hangs on."""
-    placement = plan.placement
-    nameless = tuple(msgspec.structs.replace(candidate, label="-", type="") for candidate in plan.candidates)
-    amount_draws = (placement.reward, placement.goal, placement.margin_percent, placement.typical_amount)
-    encoded = (merchant_fields(plan.document.fields), plan.encoding.traits) if plan.encoding else ()
-    return placement.shape, placement.policy, amount_draws, nameless, encoded
-
-
-def _effects(bounds: Bounds) -> tuple[object, ...]:
-    return bounds.excluded.keys(), bounds.pins, bounds.boosts, bounds.values

@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 class Effect(msgspec.Struct, frozen=True):
     """The draft's mean reward a decision less the logged one, over all that `counted`, with its 95 % interval.
 
-    `touched` of them the draft's rules treat otherwise, and each of those `earned` so much. Of what the draft would
+    `touched` of them could be answered otherwise, and each of those `earned` so much. Of what the draft would
     earn, the share `unknown` stands where the past never was and is taken to stay as it was, and the share `bounded`
     is covered by the interval from nothing to all. `refused` says why nothing can be told.
     """
@@ -87,19 +87,19 @@ def _refusal(
     """Why the past cannot tell, in words that go on after "Cannot be known from the past:"."""
     touched = estimate.n
     if 2 * totals.revalued > touched:
-        return "the draft sets other values in the answer, and the log has no data on their effect"
+        return "the change sets other values in the answer, and the log has no data on their effect"
     if unknown > MOST_UNKNOWN or bounded > MOST_BOUNDED:
         return (
-            f"{unknown + bounded:.0%} of the draft's result comes from answers that were never given, "
+            f"{unknown + bounded:.0%} of the new result comes from answers that were never given, "
             "such as a candidate where it was never shown"
         )
     if estimate.effective_sample < LEAST_SAMPLE:
         return (
-            f"the {touched:,} decisions that the draft affects carry as much information as "
+            f"the {touched:,} decisions where it matters carry as much information as "
             f"{estimate.effective_sample:.0f}; at least {LEAST_SAMPLE} are needed"
         )
     if bandits.is_off_one(customers.weights, clusters=customers):
-        return "the log has too few answers like those of the draft"
+        return "the log has too few answers like the new ones"
     return customers.refusal()
 
 

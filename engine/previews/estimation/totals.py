@@ -96,9 +96,11 @@ class Totals:
     def stays(self, order: Order) -> None:
         self.orders[order] += 1
 
-    def moves(self, case: Case, after: Order) -> None:
-        before = case.logged.order
-        revalued = case.logged.values != case.bounded.draft.limits.bounds.values
+    def moves(self, case: Case, after: Order, instead_of: Order | None = None) -> None:
+        """Count an answer of the draft, beside the logged one or beside `instead_of` of another plan."""
+        before = case.logged.order if instead_of is None else instead_of
+        values = case.logged.values if case.other is None else case.other.draft.limits.bounds.values
+        revalued = values != case.bounded.draft.limits.bounds.values
         if before == after and not revalued:
             return self.stays(before)
         self.changed += 1

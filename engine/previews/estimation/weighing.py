@@ -47,6 +47,22 @@ class Weighed(NamedTuple):
     unseen: Floats
 
 
+def between(changed: Weighed, base: Weighed) -> Weighed:
+    """Return the shares in the estimate of one plan's result less another's, where the log was made by a third.
+
+    What the base would have earned stands in the place of what was earned. The weights keep the mean 1.
+    """
+    middle, half = (base.least + base.most) / 2, (base.most - base.least) / 2
+    return Weighed(
+        1.0 + changed.weight - base.weight,
+        middle,
+        changed.least - half,
+        changed.most + half,
+        changed.open + base.open,
+        changed.unseen + base.unseen,
+    )
+
+
 def weigh(logged: LoggedSlots, before: Drawing | None, draft: Drawing | None) -> Weighed:
     """Return the shares of logged answers in the estimate; a drawing is None where its plan leaves no candidate."""
     whole, nothing = logged.rewards.sum(axis=1), np.zeros(len(logged.rewards))

@@ -30,7 +30,6 @@ class _TriedDraft(msgspec.Struct):
     """The part of a preview's subject that says whether just this draft was tried."""
 
     revision: int | None = None
-    without: str = ""
 
 
 class _Expected(msgspec.Struct):
@@ -48,13 +47,14 @@ async def keep(connection: AsyncConnection, merchant_id: int, placement: str, *,
             previews.c.merchant_id == merchant_id,
             previews.c.placement == placement,
             previews.c.experiment == "",
+            previews.c.alternative == "",
             previews.c.state == "done",
         )
         .order_by(previews.c.started_at.desc())
     )
     for draft, result, started_at in await connection.execute(query):
         subject = msgspec.json.decode(draft, type=_TriedDraft)
-        if (subject.revision, subject.without) == (revision, ""):
+        if subject.revision == revision:
             expected = msgspec.json.decode(result, type=_Expected)
             row = {"reward": expected.reward, "effect": bytes(expected.effect).decode(), "previewed_at": started_at}
             key = {"merchant_id": merchant_id, "placement": placement, "version": version}

@@ -28,6 +28,8 @@ previews = Table(
     Column("experiment", Text, nullable=False, server_default=text("''")),
     # The offer whose cost was asked for; empty otherwise.
     Column("offer", Text, nullable=False, server_default=text("''")),
+    # The one change of the plan in force that was asked about; empty for drafts.
+    Column("alternative", Text, nullable=False, server_default=text("''")),
     Index("ix_previews_merchant_id", "merchant_id", "placement", "started_at"),
 )
 

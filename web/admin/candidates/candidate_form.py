@@ -12,6 +12,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from msgspec.structs import replace as replace_fields
 
+from engine.insights.traffic_checks import candidate_warning
 from engine.model.errors import FieldProblem
 from engine.model.placement import Candidate
 from engine.model.resource import Resource
@@ -57,6 +58,7 @@ NAMES = {
 class CandidateForm:
     """The form of one candidate, new or stored."""
 
+    key: str
     title: str
     action: str
     base: str
@@ -65,6 +67,7 @@ class CandidateForm:
     currency: str
     saved: bool
     theirs: list[Difference]
+    warning: str = ""
 
 
 @get(["/methods/new", "/placements/{key:str}/candidates/new"])
@@ -104,7 +107,10 @@ async def create_candidate(
 async def candidate_page(frame: NamedDependency[Frame], id: FromPath[str], key: FromPath[str] = METHODS) -> Page:
     """Show the form of a stored candidate."""
     resource = await saving.read(frame, "candidate", key, id)
-    return frame.page("candidates/candidate.html", _stored(frame, key, id, Form(texts_of(resource, frame))))
+    traffic = await frame.engine.traffic.of(frame.merchant.id, key)
+    shown = _stored(frame, key, id, Form(texts_of(resource, frame)))
+    warning = candidate_warning(resource.document, traffic, frame.merchant.currency)
+    return frame.page("candidates/candidate.html", replace(shown, warning=warning))
 
 
 @post(["/methods/{id:str}", "/placements/{key:str}/candidates/{id:str}"], status_code=200)
@@ -209,6 +215,7 @@ def _stored(
 
 def _form(frame: Frame, key: str, form: Form, *, title: str, action: str) -> CandidateForm:
     return CandidateForm(
+        key=key,
         title=title,
         action=action,
         base=base_of(frame, key),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,18 +12,20 @@ from zoneinfo import ZoneInfo
 import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 
 from engine.clock import now_ms
 from engine.configuration.draft_overlay import ORDER, Draft, DraftItem
 from engine.configuration.plan_difference import Difference
 from engine.configuration.release import stands_in_the_way
+from engine.insights.traffic_checks import candidate_warning
 from engine.kernel.scenario_check import ScenarioOutcome
 from engine.model.errors import EngineError, FieldProblem, Forbidden, Invalid, NotFound, invalid
 from engine.model.history import Emergency
-from engine.model.placement import Placement
+from engine.model.placement import Candidate, Placement
 from engine.model.resource_kinds import Kind
 from engine.model.timestamps import to_ms
+from engine.previews.change_reach import answers_changed
 from rules.analysis.check import RuleFinding
 from web.admin.log.audit import Line, difference
 from web.admin.rules.draft_rules import load_rules
@@ -61,6 +64,18 @@ class ChangedRuleRow:
 
 
 @dataclass(frozen=True)
+class ChangeReach:
+    """Of `total` recent decisions, how many a change could answer otherwise; None if that cannot be told.
+
+    `warning` says why no recent decision could have offered a changed candidate.
+    """
+
+    changed: int | None
+    total: int
+    warning: str
+
+
+@dataclass(frozen=True)
 class ChangesPage:
     """The draft of one placement; `scenarios` is None where its rules make no plan, for the reason in `problems`."""
 
@@ -81,6 +96,23 @@ class ChangesPage:
 async def changes_page(frame: NamedDependency[Frame], key: FromPath[str]) -> Page:
     """Show what publishing the draft would change, and publish, schedule or discard it."""
     return frame.page("changes/changes.html", await _page(frame, key))
+
+
+@get("/placements/{key:str}/changes/reach")
+async def change_reach(
+    frame: NamedDependency[Frame], key: FromPath[str], kind: FromQuery[str] = "rule", id: FromQuery[str] = ""
+) -> Page:
+    """Say how many recent answers one change alone could alter; the page asks for each change as it comes into view."""
+    published, draft = await frame.engine.drafts.load(frame.merchant.id, key)
+    item = next((item for item in draft.changes if item.key == (_kind({"kind": kind}), id)), None)
+    if item is None:
+        raise NotFound("there is no such change in the draft")
+    traffic = await frame.engine.traffic.of(frame.merchant.id, key)
+    count = await asyncio.to_thread(answers_changed, published, draft, item, traffic.facts, now=frame.show.now)
+    warning = ""
+    if isinstance(item.after, Candidate):
+        warning = candidate_warning(item.after, traffic, published.currency)
+    return frame.page("changes/_change_reach.html", ChangeReach(count, len(traffic.facts), warning))
 
 
 @post("/placements/{key:str}/changes", status_code=200)
@@ -314,4 +346,4 @@ def _moment(text: str, timezone: str) -> int:
     return to_ms(moment)
 
 
-handlers = [changes_page, act_on_changes, restore_changes, see_emergency, choose_review]
+handlers = [changes_page, change_reach, act_on_changes, restore_changes, see_emergency, choose_review]

@@ -30,6 +30,23 @@ MONEY = ("revenue", "margin")
 """Rewards in minor units of the merchant's currency."""
 
 
+class Compared(NamedTuple):
+    """What is beside what: the words before and after a change, and what makes the difference.
+
+    `is_rule`: the difference is what a rule brings.
+    """
+
+    before: str
+    after: str
+    what: str
+    is_rule: bool = False
+
+
+DRAFT = Compared("Before", "With the draft", "the draft")
+CHANGE = Compared("Now", "Then", "and without the change")
+RULE = Compared("Without it", "With it", "and without the rule", is_rule=True)
+
+
 @dataclass(frozen=True)
 class Figure:
     """A number with its name, and what it is of."""
@@ -88,21 +105,22 @@ class Report:
     effect: Effect
     unknown: str
     bounded: str
+    compared: Compared
 
 
-def report_of(frame: Frame, result: Result, key: str, without: str, positions: Mapping[str, int]) -> Report:
-    """`without` is the name of the rule that was left out; `positions` give candidates their colours."""
+def report_of(frame: Frame, result: Result, key: str, compared: Compared, positions: Mapping[str, int]) -> Report:
+    """Say what a preview found; `positions` give candidates their colours."""
     show, effect = frame.show, result.effect
     phrasing = ReportPhrasing(show, frame.merchant.currency)
-    kind, verdict = verdict_of(phrasing, result)
+    kind, verdict = rule_verdict_of(phrasing, result) if compared.is_rule else verdict_of(phrasing, result)
     rules = sorted(result.rules, key=lambda rule: (-abs(rule.fired - rule.fired_before), -rule.fired))
     places = [_place_row(candidate, positions, show) for candidate in result.places]
     return Report(
         kind=kind,
-        verdict=f"Without “{without}”: {verdict[:1].lower()}{verdict[1:]}" if without else verdict,
-        reason=_reason(phrasing, result),
+        verdict=verdict,
+        reason=reason_of(phrasing, result),
         figures=_figures(show, result),
-        notes=_notes(show, result),
+        notes=_notes(show, result, compared),
         gains=_gains(show, result.places),
         chart=_chart(show, result.places, positions) if _moved(result.places) else None,
         places=places,
@@ -112,6 +130,7 @@ def report_of(frame: Frame, result: Result, key: str, without: str, positions: M
         effect=effect,
         unknown=show.percent(effect.unknown),
         bounded=show.percent(effect.bounded),
+        compared=compared,
     )
 
 
@@ -146,6 +165,8 @@ def verdict_of(phrasing: ReportPhrasing, result: Result) -> tuple[str, str]:
         return "plain", "There were no decisions in this period"
     if not effect.touched and not result.changed:
         return "plain", "No effect"
+    if not effect.counted:
+        return "plain", "Not known yet: the outcomes are awaited"
     if effect.refused:
         return "warn", "Cannot be estimated from past decisions"
     if effect.low > 0:
@@ -158,20 +179,50 @@ def verdict_of(phrasing: ReportPhrasing, result: Result) -> tuple[str, str]:
     return "plain", f"No clear effect on {noun}: between {by}"
 
 
-def _reason(phrasing: ReportPhrasing, result: Result) -> str:
+def rule_verdict_of(phrasing: ReportPhrasing, result: Result) -> tuple[str, str]:
+    """Return (kind, sentence): what a rule brings, as an interval."""
+    kind, verdict = verdict_of(phrasing, result)
+    effect, reward = result.effect, result.reward
+    if effect.refused or not effect.touched:
+        texts = {"No effect": "This rule changes no decision of this period"}
+        return kind, texts.get(verdict, verdict)
+    brings = f"This rule brings {phrasing.between(reward, effect.low, effect.high, sign=True, word='to')}"
+    tail = {"good": "", "bad": ": a loss", "plain": ": no clear effect"}[kind]
+    return kind, f"{brings} of {NOUNS[reward].removeprefix('the ')}{tail}"
+
+
+def reason_of(phrasing: ReportPhrasing, result: Result) -> str:
+    """Say where it matters and how much, then the total; or why that cannot be told."""
     show, effect = phrasing.show, result.effect
     if not result.read:
         return "Choose another period."
     if not effect.touched and not result.changed:
         return f"All {show.count(result.read, 'decision')} of the period would have been the same."
     if effect.refused:
-        return f"{effect.refused[:1].upper()}{effect.refused[1:]}."
-    after = effect.earned + effect.value * effect.counted / effect.touched
-    now, then = (phrasing.level(result.reward, value) for value in (effect.earned, after))
-    return (
-        f"Over all {show.count(effect.counted, 'decision')} with a known outcome. The draft affects "
-        f"{show.number(effect.touched)} of them: for these, it is {now} now and would be about {then}."
-    )
+        said = f"{effect.refused[:1].upper()}{effect.refused[1:]}."
+        if not effect.touched:
+            return said
+        now, matters = phrasing.level(result.reward, effect.earned), show.count(effect.touched, "decision")
+        return f"{said} It matters in {matters} of {show.number(effect.counted)} with a known outcome: {now} now."
+    if not effect.touched:
+        return "The outcomes of the decisions that would change are still awaited."
+    return f"{_where_it_matters(phrasing, result)} {_in_total(phrasing, result)}"
+
+
+def _where_it_matters(phrasing: ReportPhrasing, result: Result) -> str:
+    effect, reward = result.effect, result.reward
+    scale = effect.counted / effect.touched
+    now, then = (phrasing.level(reward, value) for value in (effect.earned, effect.earned + effect.value * scale))
+    by = phrasing.between(reward, effect.low * scale, effect.high * scale, sign=True, word="to")
+    matters = phrasing.show.count(effect.touched, "decision")
+    return f"In {matters} where it matters: {now} → {then} ({by})."
+
+
+def _in_total(phrasing: ReportPhrasing, result: Result) -> str:
+    effect, reward = result.effect, result.reward
+    by = phrasing.between(reward, effect.low, effect.high, sign=True, word="to")
+    total = phrasing.show.count(effect.counted, "decision")
+    return f"Over all {total} with a known outcome: {phrasing.change(reward, effect.value)} ({by})."
 
 
 def _figures(show: Show, result: Result) -> list[Figure]:
@@ -187,15 +238,16 @@ def _figures(show: Show, result: Result) -> list[Figure]:
     ]
     if result.effect.touched:
         sample = show.number(result.effect.effective_sample)
-        figures.append(Figure("Effective sample", sample, f"of {show.number(result.effect.touched)} touched"))
+        matters = f"of {show.number(result.effect.touched)} where it matters"
+        figures.append(Figure("Effective sample", sample, matters))
     return figures
 
 
-def _notes(show: Show, result: Result) -> list[str]:
+def _notes(show: Show, result: Result, compared: Compared) -> list[str]:
     notes = []
     if result.read >= MOST_DECISIONS:
         notes.append(f"The newest {show.number(result.read)} of the period, since {show.moment(result.first_at)}.")
-    if len(result.versions) > 1:
+    if compared is DRAFT and len(result.versions) > 1:
         versions = f"{result.versions[0]} to {result.versions[-1]}"
         notes.append(f"Versions {versions} were in force in this period. The draft is compared with each of them.")
     if result.fallback:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
 from difflib import SequenceMatcher
 from typing import Literal
 from urllib.parse import urlencode
@@ -13,7 +14,11 @@ from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
-from engine.model.history import Entry
+from engine.model.errors import Invalid, invalid
+from engine.model.history import ALL_ENTRIES, AuditFilter, Entry
+from engine.model.timestamps import to_ms
+from web.admin.shell.admission import AnyRequest
+from web.admin.shell.forms import Form
 from web.admin.shell.frame import Frame
 from web.admin.shell.json_text import pretty
 from web.admin.shell.navigation import PageLinks
@@ -22,6 +27,12 @@ from web.admin.shell.undo import can_be_restored
 
 PER_PAGE = 40
 MOST_LINES = 200
+FILTERS = ("q", "who", "kind", "since", "until")
+SUBJECT_KINDS = (
+    ("rule", "Rules"), ("candidate", "Candidates"), ("placement", "Placements"), ("experiment", "Experiments"),
+    ("budget", "Budgets"), ("scenario", "Scenarios"), ("field", "Fields"), ("list", "Lists"), ("draft", "Drafts"),
+    ("plan", "Versions"), ("key", "Keys"), ("person", "People"),
+)  # fmt: skip
 Sign = Literal["", "+", "-"]
 CLASSES: dict[Sign, str] = {"": "", "+": "added", "-": "removed"}
 BADGES = {"created": "good", "deleted": "bad", "revoked": "bad", "changed": "info"}
@@ -46,6 +57,7 @@ class AuditRow:
     action: str
     kind: str
     subject: str
+    href: str
     lines: Sequence[Line]
     can_be_restored: bool
     reason: str
@@ -54,32 +66,68 @@ class AuditRow:
 
 @dataclass(frozen=True)
 class AuditPage:
-    """A page of the log, the newest first."""
+    """A page of the log, the newest first, with the people and kinds to choose from."""
 
     entries: Sequence[AuditRow]
-    q: str
+    form: Form
+    is_filtered: bool
+    people: Sequence[str]
+    kinds: Sequence[tuple[str, str]]
     pages: PageLinks
 
 
 @get("/audit")
-async def audit_page(
-    frame: NamedDependency[Frame], q: FromQuery[str] = "", before: FromQuery[int | None] = None
-) -> Page:
-    """Show the audit log, searched by what was changed."""
-    subject = q.strip()
+async def audit_page(request: AnyRequest, frame: NamedDependency[Frame], before: FromQuery[int | None] = None) -> Page:
+    """Show the changes that fit the filter in the address: by what, who, kind and day."""
+    given = {name: str(request.query_params.get(name, "")).strip() for name in FILTERS}
+    texts = {name: text for name, text in given.items() if text}
+    form, narrowed = Form(texts), ALL_ENTRIES
+    try:
+        narrowed = _filter(frame, texts)
+    except Invalid as error:
+        form = form.with_problems(error.problems)
     entries = await frame.engine.catalogue.audit(
-        frame.merchant.id, before_id=before, subject=subject, limit=PER_PAGE + 1
+        frame.merchant.id, before_id=before, narrowed=narrowed, limit=PER_PAGE + 1
     )
-    query = {"q": subject} if subject else {}
+    query = urlencode(texts)
     more = len(entries) > PER_PAGE
-    page = PageLinks(
-        first=f"{frame.base}/audit?{urlencode(query)}" if before else "",
-        next=f"{frame.base}/audit?{urlencode({**query, 'before': entries[PER_PAGE - 1].id})}" if more else "",
+    following = urlencode({**texts, "before": entries[PER_PAGE - 1].id}) if more else ""
+    page = AuditPage(
+        entries=[row_of(entry, frame.base) for entry in entries[:PER_PAGE]],
+        form=form,
+        is_filtered=bool(texts),
+        people=await frame.engine.catalogue.people_in_audit(frame.merchant.id),
+        kinds=SUBJECT_KINDS,
+        pages=PageLinks(
+            first=f"{frame.base}/audit?{query}" if before else "",
+            next=f"{frame.base}/audit?{following}" if more else "",
+        ),
     )
-    return frame.page("log/audit.html", AuditPage([row_of(entry) for entry in entries[:PER_PAGE]], subject, page))
+    return frame.page("log/audit.html", page, status=422 if form.problems else 200)
 
 
-def row_of(entry: Entry) -> AuditRow:
+def _filter(frame: Frame, texts: Mapping[str, str]) -> AuditFilter:
+    return AuditFilter(
+        subject=texts.get("q", ""),
+        actor=texts.get("who", ""),
+        kind=texts.get("kind", ""),
+        since=_midnight(frame, texts, "since", days=0),
+        until=_midnight(frame, texts, "until", days=1),
+    )
+
+
+def _midnight(frame: Frame, texts: Mapping[str, str], name: str, *, days: int) -> int | None:
+    """Return when a day begins on the merchant's clock, or so many days later; None without a day."""
+    if name not in texts:
+        return None
+    try:
+        day = date.fromisoformat(texts[name]) + timedelta(days=days)
+    except (ValueError, OverflowError):
+        raise invalid(name, "choose a day") from None
+    return to_ms(datetime.combine(day, time(), frame.show.zone))
+
+
+def row_of(entry: Entry, base: str) -> AuditRow:
     """Return an entry as its row shows it."""
     return AuditRow(
         id=entry.id,
@@ -88,6 +136,7 @@ def row_of(entry: Entry) -> AuditRow:
         action=entry.action,
         kind=BADGES.get(entry.action, "plain"),
         subject=subject_of(entry),
+        href=_address(entry, base),
         lines=difference(entry.before, entry.after),
         can_be_restored=can_be_restored(entry),
         reason=entry.reason,
@@ -103,6 +152,28 @@ def subject_of(entry: Entry) -> str:
     name = (document.get("name") or document.get("label")) if isinstance(document, dict) else None
     where = f" in {placement}" if placement else ""
     return f"{kind.capitalize()} “{name or id}”{where}"
+
+
+def _address(entry: Entry, base: str) -> str:
+    """Return the page of what was changed; empty where it has none, or was deleted."""
+    kind, _, id_and_place = entry.subject.partition(" ")
+    id, _, key = id_and_place.partition(" in ")
+    if entry.after is None and entry.before is not None:
+        return ""
+    pages = {
+        "rule": f"/rules/{key}/{id}",
+        "candidate": f"/methods/{id}" if key == "payment_methods" else f"/placements/{key}/candidates/{id}",
+        "placement": f"/placements/{id}",
+        "field": f"/fields/{id}",
+        "list": f"/lists/{id}",
+        "budget": f"/budgets/{id}",
+        "experiment": f"/experiments/{key}/{id}",
+        "scenario": f"/placements/{key}/scenarios",
+        "plan": f"/placements/{id}/versions",
+        "draft": f"/placements/{id}/changes",
+        "key": "/keys",
+    }
+    return f"{base}{pages[kind]}" if kind in pages and (key or kind not in ("rule", "candidate", "scenario")) else ""
 
 
 def difference(before: str | None, after: str | None) -> list[Line]:

@@ -9,6 +9,7 @@ from litestar import get
 from litestar.di import NamedDependency
 
 from engine.configuration.configuration import Configuration
+from engine.insights.log_search import LogFilter
 from engine.model.history import Emergency
 from engine.model.timestamps import MINUTE
 from web.admin.log.audit import AuditRow, row_of
@@ -73,7 +74,7 @@ async def overview_page(request: AnyRequest, frame: NamedDependency[Frame]) -> P
     page = OverviewPage(
         glance=glance,
         steps=[] if all(step.done for step in steps) else steps,
-        changes=[row_of(entry) for entry in changes],
+        changes=[row_of(entry, frame.base) for entry in changes],
         address=str(request.base_url).rstrip("/"),
         sample_placement=configuration.placements[0].key if configuration.placements else "payment_methods",
         emergencies=await frame.engine.emergencies.unseen(frame.merchant.id),
@@ -90,13 +91,13 @@ async def glance_fragment(frame: NamedDependency[Frame]) -> Page:
 
 async def _glance(frame: Frame, configuration: Configuration) -> Glance:
     placements = await rows_of(frame, configuration)
-    latest = await frame.engine.logbook.search(frame.merchant.id, limit=LATEST)
+    latest = (await frame.engine.log_search.page(frame.merchant.id, LogFilter(), limit=LATEST)).hits
     return Glance(
         placements=placements,
-        decisions=decision_rows(configuration, latest),
+        decisions=decision_rows(frame, configuration, latest),
         per_minute=await _answers_last_minute(frame, configuration),
         last_hour=sum(row.answers for row in placements),
-        fallbacks=sum(logged.decision.fallback for logged in latest),
+        fallbacks=sum(hit.logged.decision.fallback for hit in latest),
     )
 
 

@@ -14,6 +14,7 @@ import msgspec
 from engine.configuration.configuration import Configuration
 from engine.configuration.draft_overlay import Draft, DraftItem, is_same
 from engine.configuration.drafts import after_draft
+from engine.insights.traffic import Traffic
 from engine.kernel.plan import lists_of, rule_source
 from engine.model.errors import NotFound, Stale
 from engine.model.placement import RuleDocument
@@ -49,12 +50,13 @@ class ParsedRules:
 
 @dataclass(frozen=True)
 class DraftRules:
-    """A merchant's configuration with this placement's rules as the draft has them; and that draft."""
+    """A merchant's configuration with this placement's rules as the draft has them; the draft; recent decisions."""
 
     merchant_id: int
     configuration: Configuration
     draft: Draft
     cache: ParsedRules
+    traffic: Traffic
 
     @property
     def key(self) -> str:
@@ -116,7 +118,8 @@ async def load_rules(frame: Frame, key: str) -> DraftRules:
     """Load the rules of a placement; `NotFound` where there is no such placement."""
     configuration, draft = await frame.engine.drafts.load(frame.merchant.id, key)
     cache = _CACHES.setdefault(frame.engine, ParsedRules())
-    return DraftRules(frame.merchant.id, after_draft(configuration, draft), draft, cache)
+    traffic = await frame.engine.traffic.of(frame.merchant.id, key)
+    return DraftRules(frame.merchant.id, after_draft(configuration, draft), draft, cache, traffic)
 
 
 async def create(frame: Frame, key: str, document: RuleDocument) -> DraftItem:

@@ -16,7 +16,7 @@ from web.admin.shell.frame import Frame
 
 SOON_SECONDS = 0.25
 MOST_REMEMBERED = 32
-At = tuple[int, str, int, int]
+At = tuple[int, str, int, int, int]
 Findings = Mapping[str, Sequence[RuleFinding]]
 
 
@@ -84,7 +84,7 @@ _TASKS: WeakKeyDictionary[Engine, dict[At, asyncio.Task[Findings]]] = WeakKeyDic
 
 def _task(frame: Frame, rules: DraftRules) -> asyncio.Task[Findings]:
     tasks = _TASKS.setdefault(frame.engine, {})
-    revision = (frame.merchant.id, rules.key, rules.configuration.revision, rules.draft.head.revision)
+    revision = (*rules.revision, rules.traffic.read_at)
     if revision not in tasks:
         while len(tasks) >= MOST_REMEMBERED:
             del tasks[next(iter(tasks))]

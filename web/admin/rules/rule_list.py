@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from typing import Any, NamedTuple
 
 import msgspec
 from litestar import Response, get, post
@@ -16,6 +15,7 @@ from litestar.params import FromPath, FromQuery
 
 from engine.configuration.configuration import Configuration
 from engine.configuration.draft_overlay import DraftItem
+from engine.decisions.usage import DAYS
 from engine.kernel.plan import lists_of, rule_source
 from engine.kernel.rule_sentences import labels_of
 from engine.model.errors import NotFound
@@ -23,7 +23,8 @@ from engine.model.placement import Placement, RuleDocument
 from rules import RuleError, Wording, describe, parse_rule
 from web.admin.rules.draft_rules import DraftRules, keep, load_rules, put_in_order, replace_all
 from web.admin.rules.rule_checks import NOTHING_FOUND, Checks, Flag, checks_of
-from web.admin.rules.rule_uses import Notes, notes_of
+from web.admin.rules.rule_filter import EFFECTS, EVERYTHING, USES, Filter, RuleInList, State, candidates_in, facts_in
+from web.admin.rules.rule_uses import Notes, label_of, notes_of
 from web.admin.shell.admission import AnyRequest, several_typed, typed
 from web.admin.shell.editing import version_of
 from web.admin.shell.frame import Frame, Notice
@@ -33,7 +34,6 @@ from web.admin.shell.undo import drop
 from web.format import Show
 
 PER_PAGE = 50
-State = Literal["live", "changed", "new", "deleted", "off", "scheduled", "over"]
 STATES: Sequence[tuple[State, str, str]] = (
     ("live", "In force", "good"),
     ("changed", "Changed", "info"),
@@ -56,7 +56,6 @@ class RuleListRow:
     sentence: str
     state: tuple[str, str]
     tags: Sequence[str]
-    priority: int
     enabled: bool
     version: int
     is_deleted: bool
@@ -78,28 +77,13 @@ class RowFragment:
     oob: str = SWAPPED
 
 
-@dataclass(frozen=True)
-class Filter:
-    """The filter of the list; it is kept in the address."""
+class FilterChoice(NamedTuple):
+    """A filter with the values to choose from; `default` is what no choice means."""
 
-    q: str = ""
-    tag: str = ""
-    state: str = ""
-    after: str = ""
-
-    def fits(self, rule: DraftItem, state: State) -> bool:
-        """Return whether a rule passes the filter."""
-        document = rule.shown
-        return (
-            self.q.casefold() in document.name.casefold()
-            and (not self.tag or self.tag in document.tags)
-            and (not self.state or self.state == state)
-        )
-
-    def address(self, frame: Frame, key: str, **more: str) -> str:
-        """Return the address of the list with this filter."""
-        query = {"placement": key, "q": self.q, "tag": self.tag, "mark": self.state, **more}
-        return f"{frame.base}/rules?{urlencode({name: value for name, value in query.items() if value})}"
+    name: str
+    label: str
+    default: str
+    options: Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -110,9 +94,9 @@ class RulesPage:
     placement: Placement | None
     rules: Sequence[RuleListRow] = ()
     total: int = 0
-    filter: Filter = Filter()
-    tags: Sequence[str] = ()
-    states: Sequence[tuple[str, str, int]] = ()
+    count: int = 0
+    filter: Filter = EVERYTHING
+    choices: Sequence[FilterChoice] = ()
     pages: PageLinks = NO_PAGES
     here: str = ""
     key: str = ""
@@ -123,21 +107,14 @@ class RulesPage:
 
 
 @get("/rules")
-async def rules_page(
-    frame: NamedDependency[Frame],
-    placement: FromQuery[str] = "",
-    q: FromQuery[str] = "",
-    tag: FromQuery[str] = "",
-    mark: FromQuery[str] = "",
-    after: FromQuery[str] = "",
-) -> Page:
-    """Show the rules of a placement, filtered by name, tag and state, a page at a time."""
+async def rules_page(request: AnyRequest, frame: NamedDependency[Frame], placement: FromQuery[str] = "") -> Page:
+    """Show the rules of a placement that fit the filter in the address, a page at a time."""
     configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
     chosen = _chosen(configuration, placement)
     if chosen is None:
         return frame.page("rules/rules.html", RulesPage((), None))
     rules = await load_rules(frame, chosen.key)
-    return frame.page("rules/rules.html", await _page(frame, rules, Filter(q.strip(), tag, mark, after)))
+    return frame.page("rules/rules.html", await _page(frame, rules, Filter.of(dict(request.query_params))))
 
 
 @post("/rules/{key:str}/{id:str}/toggle", status_code=200)
@@ -173,7 +150,7 @@ async def move_rule(
     if not frame.is_htmx:
         return frame.go(here if here.startswith(f"{frame.base}/rules?") else f"{frame.base}/rules?placement={key}")
     return frame.page(
-        "rules/_rule_rows_answer.html", await _page(frame, await load_rules(frame, key), _filter_in(here))
+        "rules/_rule_rows_answer.html", await _page(frame, await load_rules(frame, key), Filter.in_address(here))
     )
 
 
@@ -227,30 +204,67 @@ class Phrasing:
 
 
 async def _page(frame: Frame, rules: DraftRules, narrowed: Filter) -> RulesPage:
-    placement = placement_of(rules.configuration, rules.key)
-    states = {rule.id: state_of(rule, frame.show.now) for rule in rules.draft.rules}
-    filtered = [rule for rule in rules.draft.rules if narrowed.fits(rule, states[rule.id])]
+    phrasing, notes, checks = Phrasing(rules, frame), await notes_of(frame, rules), await checks_of(frame, rules)
+    every = await _all(frame, rules, phrasing, notes, checks)
+    filtered = [rule.item for rule in every if narrowed.fits(rule)]
     start = next((index + 1 for index, rule in enumerate(filtered) if rule.id == narrowed.after), 0)
     page = filtered[start : start + PER_PAGE]
-    phrasing, notes, checks = Phrasing(rules, frame), await notes_of(frame, rules), await checks_of(frame, rules)
-    more = narrowed.address(frame, rules.key, after=page[-1].id) if page and start + PER_PAGE < len(filtered) else ""
-    counts = Counter(states.values())
+    is_more = bool(page) and start + PER_PAGE < len(filtered)
+    more = narrowed.address(frame.base, rules.key, after=page[-1].id) if is_more else ""
     return RulesPage(
         placements=rules.configuration.placements,
-        placement=placement,
+        placement=placement_of(rules.configuration, rules.key),
         rules=[_row(frame, phrasing, notes, checks, rules, rule) for rule in page],
-        total=len(rules.draft.rules),
+        total=len(every),
+        count=len(filtered),
         filter=narrowed,
-        tags=sorted({tag for rule in rules.draft.rules for tag in rule.shown.tags}),
-        states=[(state, word, counts[state]) for state, word, _ in STATES if counts[state]],
-        pages=PageLinks(narrowed.address(frame, rules.key) if start else "", more),
-        here=narrowed.address(frame, rules.key, after=narrowed.after),
+        choices=_choices(rules, every),
+        pages=PageLinks(narrowed.address(frame.base, rules.key) if start else "", more),
+        here=narrowed.address(frame.base, rules.key, after=narrowed.after),
         key=rules.key,
         changes=len(rules.draft.changes),
         findings=[finding.message for finding in notes.lists],
         checks=checks.among(filtered),
         oob=SWAPPED if frame.is_htmx else "",
     )
+
+
+async def _all(frame: Frame, rules: DraftRules, phrasing: Phrasing, notes: Notes, checks: Checks) -> list[RuleInList]:
+    authors = await frame.engine.catalogue.last_changed_by(frame.merchant.id, "rule", rules.key)
+    return [
+        RuleInList(
+            item=rule,
+            state=state_of(rule, frame.show.now),
+            sentence=phrasing.sentence(rule.shown),
+            author=rule.changed_by or authors.get(rule.id, ""),
+            has_fired=notes.fired(rule.id, days=DAYS) > 0,
+            has_findings=rule.id in checks.flags,
+        )
+        for rule in rules.draft.rules
+    ]
+
+
+def _choices(rules: DraftRules, every: Sequence[RuleInList]) -> list[FilterChoice]:
+    """Return the filters that tell rules apart, with the values that some rule has."""
+    documents = [rule.item.shown for rule in every]
+    labels = labels_of(rules.configuration.documents("candidate", rules.key))
+    named = {id for document in documents for id in candidates_in(document)}
+    facts = sorted({name for document in documents for name in facts_in(document.when)})
+    kinds = {kind for document in documents for effect in document.effects for kind in effect}
+    tags = sorted({tag for document in documents for tag in document.tags})
+    authors = sorted({rule.author for rule in every if rule.author})
+    states, vocabulary = Counter(rule.state for rule in every), rules.configuration.vocabulary()
+    state_options = [(name, f"{word} ({states[name]})") for name, word, _ in STATES if states[name]]
+    choices = [
+        FilterChoice("candidate", "Names", "Any candidate", [(id, labels[id]) for id in labels if id in named]),
+        FilterChoice("fact", "Reads", "Any fact", [(name, label_of(vocabulary, name)) for name in facts]),
+        FilterChoice("effect", "Effect", "Any effect", [pair for pair in EFFECTS if pair[0] in kinds]),
+        FilterChoice("mark", "State", "All states", state_options),
+        FilterChoice("use", "Use", "Any use", USES),
+        FilterChoice("tag", "Tag", "All tags", [(tag, tag) for tag in tags]),
+        FilterChoice("author", "Last changed by", "Changed by anyone", [(name, name) for name in authors]),
+    ]
+    return [choice for choice in choices if choice.options]
 
 
 def state_of(rule: DraftItem, now: int) -> State:
@@ -300,7 +314,6 @@ def _row(
         sentence=phrasing.sentence(document),
         state=WORDS[state_of(rule, frame.show.now)],
         tags=document.tags,
-        priority=document.priority,
         enabled=document.enabled,
         version=rule.revision,
         is_deleted=rule.after is None,
@@ -329,11 +342,6 @@ def _switched(document: RuleDocument, act: str) -> RuleDocument | None:
     if act == "delete":
         return None
     return msgspec.structs.replace(document, enabled=act == "on") if act in ("on", "off") else document
-
-
-def _filter_in(address: str) -> Filter:
-    given = dict(parse_qsl(urlsplit(address).query))
-    return Filter(given.get("q", ""), given.get("tag", ""), given.get("mark", ""), given.get("after", ""))
 
 
 handlers = [rules_page, toggle_rule, move_rule, switch_rules, delete_rule]

@@ -15,11 +15,12 @@ from engine.configuration.draft_overlay import DraftItem
 from engine.decisions.usage import DAYS, NEVER, FieldUses, RuleUses, Waiting, first_day
 from engine.kernel.plan import lists_of, rule_source
 from engine.model.timestamps import DAY, ms_of
+from engine.previews.alternatives import Alternative
 from rules import Rule, RuleError, Vocabulary, parse_rule
 from rules.analysis.check import RuleFinding, schedule_findings, unused_lists
 from rules.wording.terms import listed
 from web.admin.candidates.candidate_list import positions_of
-from web.admin.changes.preview_report import report_of
+from web.admin.changes.preview_report import RULE, report_of
 from web.admin.rules.draft_rules import DraftRules, load_rules
 from web.admin.shell.frame import Frame
 from web.admin.shell.render import Page
@@ -40,7 +41,7 @@ class Lack:
 
 @dataclass(frozen=True)
 class UsesPage:
-    """The card of one rule; `effect` is what the last preview without it told, empty where there was none."""
+    """The card of one rule; `effect` is what it brings, as the last comparison found; empty without any."""
 
     name: str
     rule_id: str
@@ -97,14 +98,13 @@ def _said(frame: Frame, uses: RuleUses) -> str:
 
 
 async def _effect(frame: Frame, rules: DraftRules, rule: DraftItem) -> tuple[bool, str, str]:
-    """Return whether a preview without the rule runs, its result, and how certain that is."""
-    last = await frame.engine.previews.newest(frame.merchant.id, rules.key)
-    if last is None or last.subject.without != rule.id:
-        return False, "", ""
-    if last.result is None:
-        return last.running, "", ""
+    """Return whether the comparison with and without the rule runs, its result, and how certain that is."""
+    alternative = Alternative("off", rule.id)
+    last = await frame.engine.previews.newest(frame.merchant.id, rules.key, alternative=alternative)
+    if last is None or last.result is None:
+        return bool(last and last.running), "", ""
     positions = positions_of(rules.configuration.documents("candidate", rules.key))
-    report = report_of(frame, last.result, rules.key, rule.shown.name, positions)
+    report = report_of(frame, last.result, rules.key, RULE, positions)
     return False, report.verdict, report.reason
 
 
@@ -119,9 +119,9 @@ class Notes:
     schedules: Mapping[str, RuleFinding]
     lists: Sequence[RuleFinding]
 
-    def fired(self, id: str) -> int:
-        """Return how often a rule fired in the last week."""
-        return self.uses.get(id, NEVER).fired_since(first_day(WEEK))
+    def fired(self, id: str, *, days: int = WEEK) -> int:
+        """Return how often a rule fired in the last days."""
+        return self.uses.get(id, NEVER).fired_since(first_day(days))
 
     def lacking(self, id: str) -> str:
         """Return a warning where a rule needs facts that are never sent."""

@@ -16,6 +16,9 @@ from engine.model.errors import Conflict, FieldProblem
 from engine.model.placement import Placement, Scenario
 from engine.model.resource import Resource
 from rules import RuleError, loads
+from web.admin.rules.builder.rule_view import RuleContext
+from web.admin.rules.draft_rules import load_rules
+from web.admin.rules.scenario_form import ScenarioInputs, read_scenario, scenario_inputs
 from web.admin.shell.admission import AnyRequest, typed
 from web.admin.shell.editing import Difference, Refused, no_one_else, store, to_document, version_of
 from web.admin.shell.forms import Form, Reader
@@ -49,12 +52,16 @@ class ScenariosPage:
 
 @dataclass(frozen=True)
 class ScenarioPage:
-    """The form of one; `outcome` says how a stored one comes out now."""
+    """The form of one; `outcome` says how a stored one comes out now.
+
+    `inputs` are None where the facts or the expectation are JSON that cannot be read.
+    """
 
     title: str
     action: str
     base: str
     form: Form
+    inputs: ScenarioInputs | None
     outcome: ScenarioOutcome | None
     saved: bool
     theirs: list[Difference]
@@ -75,14 +82,14 @@ async def new_scenario(frame: NamedDependency[Frame], key: FromPath[str]) -> Pag
     """Show the form of a new scenario with an example."""
     frame.must_draft()
     await frame.engine.catalogue.get(frame.merchant.id, "placement", "", key)
-    return frame.page("rules/scenario.html", _new(frame, key, Form(EXAMPLE)))
+    return frame.page("rules/scenario.html", await _new(frame, key, Form(EXAMPLE)))
 
 
 @post("/placements/{key:str}/scenarios/new", status_code=200)
 async def create_scenario(request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str]) -> Response[Any]:
     """Store a new one."""
     frame.must_draft()
-    values = await typed(request)
+    values = await _sent(request, frame, key)
 
     async def write() -> Resource:
         made = [document_of(values, id=values.get("id", "").strip())]
@@ -91,9 +98,8 @@ async def create_scenario(request: AnyRequest, frame: NamedDependency[Frame], ke
     try:
         created = await store(values, write, no_one_else, names=NAMES)
     except Refused as refusal:
-        return frame.form(
-            "rules/scenario.html", "rules/_scenario_form.html", _new(frame, key, refusal.form), status=refusal.status
-        )
+        page = await _new(frame, key, refusal.form)
+        return frame.form("rules/scenario.html", "rules/_scenario_form.html", page, status=refusal.status)
     notice = Notice(f"“{created.document.name}” is saved. A change that breaks it cannot be published.")
     return frame.go(f"{frame.base}/placements/{key}/scenarios", notice=notice)
 
@@ -111,7 +117,7 @@ async def save_scenario(
 ) -> Response[Any]:
     """Store what was edited, unless someone else was faster."""
     frame.must_draft()
-    values = await typed(request) | {"id": id}
+    values = await _sent(request, frame, key) | {"id": id}
     catalogue = frame.engine.catalogue
     stored = await catalogue.get(frame.merchant.id, "scenario", key, id)
 
@@ -156,6 +162,33 @@ async def scenario_from_decision(frame: NamedDependency[Frame], decision_id: Fro
     return frame.go(address, notice=Notice("Saved as a scenario. Give it a name and remove the parts that may change."))
 
 
+async def _sent(request: AnyRequest, frame: Frame, key: str) -> dict[str, str]:
+    """Read a sent form; what was typed into the inputs stands in its JSON."""
+    values = await typed(request)
+    rules = await load_rules(frame, key)
+    try:
+        facts, expect = (loads(values.get(name, "") or "{}") for name in ("context", "expect"))
+    except RuleError:
+        return values
+    if not isinstance(facts, dict) or not isinstance(expect, dict):
+        return values
+    context = RuleContext(rules, frame.merchant, frame.show, id="")
+    facts, expect = read_scenario(values, rules, context, facts, expect)
+    return values | {"context": pretty(facts), "expect": pretty(expect)}
+
+
+async def _inputs(frame: Frame, key: str, form: Form) -> ScenarioInputs | None:
+    rules = await load_rules(frame, key)
+    try:
+        texts = {"context": form.value("context") or "{}", "expect": form.value("expect") or "{}"}
+        parts = {name: loads(text) for name, text in texts.items()}
+        document = msgspec.convert({"id": "shown", "name": "shown", **parts}, Scenario)
+    except (RuleError, msgspec.ValidationError):
+        return None
+    context = RuleContext(rules, frame.merchant, frame.show, id="")
+    return scenario_inputs(rules, context, document.context, msgspec.to_builtins(document.expect))
+
+
 def document_of(values: Mapping[str, str], *, id: str) -> Scenario:
     """Return the scenario that a form describes; raises `Invalid` with every problem of its texts."""
     reader = Reader(values)
@@ -188,9 +221,9 @@ def texts_of(stored: Resource) -> dict[str, str]:
     }
 
 
-def _new(frame: Frame, key: str, form: Form) -> ScenarioPage:
+async def _new(frame: Frame, key: str, form: Form) -> ScenarioPage:
     base = f"{frame.base}/placements/{key}/scenarios"
-    return ScenarioPage("New scenario", f"{base}/new", base, form, None, False, [])
+    return ScenarioPage("New scenario", f"{base}/new", base, form, await _inputs(frame, key, form), None, False, [])
 
 
 async def _stored(
@@ -199,7 +232,9 @@ async def _stored(
     base = f"{frame.base}/placements/{stored.place}/scenarios"
     outcomes = await frame.engine.scenarios.try_live(frame.merchant.id, stored.place)
     outcome = next((outcome for outcome in outcomes if outcome.id == stored.id), None)
-    return ScenarioPage(stored.document.name, f"{base}/{stored.id}", base, form, outcome, saved, theirs or [])
+    inputs = await _inputs(frame, stored.place, form)
+    title = stored.document.name
+    return ScenarioPage(title, f"{base}/{stored.id}", base, form, inputs, outcome, saved, theirs or [])
 
 
 handlers = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from litestar import Request, Response
 from litestar.response import Redirect
@@ -59,7 +59,16 @@ async def _given_token(request: AnyRequest) -> str | None:
 
 
 def _to_login(request: AnyRequest) -> Response[Any]:
-    address = f"/admin/login?next={quote(address_of(request) if request.method == 'GET' else '/admin/')}"
+    address = f"/admin/login?next={quote(_page_of(request))}"
     if request.headers.get("hx-request") == "true":
         return Response("", status_code=200, headers={"HX-Redirect": address})
     return Redirect(address, status_code=303)
+
+
+def _page_of(request: AnyRequest) -> str:
+    """Return the page to come back to after the log-in: for a form, the page that it stands on."""
+    if request.method == "GET" and request.headers.get("hx-request") != "true":
+        return address_of(request)
+    page = urlsplit(request.headers.get("hx-current-url") or request.headers.get("referer") or "")
+    address = f"{page.path}?{page.query}" if page.query else page.path
+    return address if address.startswith("/admin/") else "/admin/"

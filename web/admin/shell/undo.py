@@ -12,7 +12,7 @@ from litestar.params import FromPath, FromQuery
 
 from engine.configuration.draft_overlay import ORDER, DraftItem
 from engine.model.errors import Conflict, EngineError, NotFound, Stale
-from engine.model.history import Entry
+from engine.model.history import AuditFilter, Entry
 from engine.model.resource import Resource
 from engine.model.resource_kinds import KINDS, Kind
 from web.admin.shell.frame import Frame, Notice
@@ -24,7 +24,7 @@ SUBJECT = re.compile(rf"(?P<kind>{RESTORABLE}) (?P<id>\S+)(?: in (?P<place>\S+))
 async def undo_address(frame: Frame, gone: Resource) -> str:
     """Return the address that restores a thing that was just deleted."""
     subject = f"{gone.kind} {gone.id}"
-    for entry in await frame.engine.catalogue.audit(frame.merchant.id, subject=subject, limit=5):
+    for entry in await frame.engine.catalogue.audit(frame.merchant.id, narrowed=AuditFilter(subject), limit=5):
         if entry.action == "deleted":
             return f"{frame.base}/audit/{entry.id}/restore"
     return ""

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
 from engine.configuration.configuration import Configuration
+from engine.insights.traffic import NO_TRAFFIC, Traffic
 from engine.kernel.plan import lists_of, rule_source
 from engine.model.errors import FieldProblem, Invalid
 from engine.model.placement import RuleDocument
@@ -73,6 +74,7 @@ class VariantRules:
     configuration: Configuration
     key: str
     documents: Sequence[RuleDocument]
+    traffic: Traffic = NO_TRAFFIC
 
     def parsed(self) -> Sequence[Rule]:
         """Return the rules that can be parsed."""

@@ -10,6 +10,8 @@ from typing import Protocol
 import msgspec
 
 from engine.configuration.configuration import Configuration
+from engine.insights.traffic import Traffic
+from engine.insights.traffic_checks import TrafficContext, traffic_findings
 from engine.kernel.kernel import most_slots
 from engine.kernel.plan import lists_of, vocabulary_of
 from engine.kernel.rule_sentences import labels_of
@@ -77,6 +79,9 @@ class RulesAround(Protocol):
     @property
     def key(self) -> str: ...
 
+    @property
+    def traffic(self) -> Traffic: ...
+
     def parsed(self) -> Sequence[Rule]:
         """Return the enabled rules that can be parsed."""
         ...
@@ -89,6 +94,7 @@ class RuleContext:
         self._id, configuration = id, rules.configuration
         self._others = [rule for rule in rules.parsed() if rule.id != id]
         candidates = in_order(configuration.documents("candidate", rules.key))
+        self._seen = TrafficContext(rules.traffic, candidates)
         fields = tuple(_with_unit(field, merchant.currency) for field in configuration.fields())
         self.vocabulary: Vocabulary = vocabulary_of(fields, configuration.currency)
         self.lists = lists_of(configuration.documents("list"))
@@ -108,7 +114,7 @@ class RuleContext:
     def rule_view(self, form: RuleForm) -> RuleView:
         """Show a form: its rows, its sentence, what is wrong with it and what the checks find."""
         rule, problems = self.parsed(form)
-        findings = check_rule(rule, self._others, self._check_context) if rule and not problems else []
+        findings = self._findings(rule) if rule and not problems else []
         notes = [Note(problem.path, "mistake", sentence(problem.message)) for problem in problems]
         notes += [Note(item.path, item.severity, item.message) for item in findings if item.rule == self._id]
         viewer = Viewer(self.terms, notes)
@@ -144,8 +150,18 @@ class RuleContext:
         return parse_rule(document, self.vocabulary, self.lists)
 
     def findings_of_all(self) -> list[RuleFinding]:
-        """Check all rules but the one that is edited."""
-        return check_rules(self._others, self._check_context)
+        """Check all rules but the one that is edited, against each other and against recent decisions."""
+        return [
+            *check_rules(self._others, self._check_context),
+            *traffic_findings(self._others, self._seen, self._check_context),
+        ]
+
+    def _findings(self, rule: Rule) -> list[RuleFinding]:
+        findings = check_rule(rule, self._others, self._check_context)
+        if any(finding.kind == "never" and finding.rule == rule.id for finding in findings):
+            # Why it cannot be true says more than that it was not.
+            return findings
+        return findings + traffic_findings([rule], self._seen, self._check_context)
 
     def _unfinished(self, form: RuleForm, problems: Sequence[Problem]) -> str:
         """Put the parts that are right into a sentence, with … for the others."""

@@ -1,0 +1,97 @@
+"""Finding with the keyboard: the palette, and lists; focus that stays; text that survives the end of a session."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import PROJECT
+
+pytestmark = pytest.mark.browser
+AXE = PROJECT / "node_modules" / "axe-core" / "axe.min.js"
+
+
+def faults_of(page: Page) -> list[str]:
+    page.evaluate(AXE.read_text())
+    return [violation["id"] for violation in page.evaluate("axe.run()")["violations"]]
+
+
+def test_the_palette_opens_pages_and_things_with_the_keyboard_alone(demo: Page) -> None:
+    page = demo
+    page.goto("/admin/live/keys")
+    page.keyboard.press("Control+k")
+    box = page.get_by_role("combobox", name="Page, thing or action")
+    expect(box).to_be_focused()
+    options = page.locator("#palette [role=option]")
+    expect(options.first).to_be_visible()
+    assert faults_of(page) == []
+    page.keyboard.type("klarna")
+    first, second = options.nth(0), options.nth(1)
+    expect(first).to_have_attribute("aria-selected", "true")
+    expect(first).to_contain_text("Klarna")
+    page.keyboard.press("ArrowDown")
+    expect(second).to_have_attribute("aria-selected", "true")
+    expect(box).to_have_attribute("aria-activedescendant", second.get_attribute("id") or "")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowUp")
+    expect(options.last).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("Escape")
+    expect(box).to_be_hidden()
+    page.keyboard.press("Control+k")
+    expect(box).to_have_value("")
+    page.keyboard.type("audit log")
+    expect(options.filter(has_text="Audit log")).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"/admin/live/audit$"))
+
+
+def test_help_leads_to_the_documentation_and_the_palette(demo: Page) -> None:
+    page = demo
+    page.goto("/admin/live/methods")
+    page.get_by_role("button", name="Help").click()
+    expect(page.get_by_role("link", name="API documentation")).to_have_attribute("href", "/docs")
+    page.get_by_role("button", name="Go to a page or an action").click()
+    expect(page.get_by_role("combobox", name="Page, thing or action")).to_be_focused()
+
+
+def test_a_paused_method_is_asked_about_in_two_clicks(demo: Page) -> None:
+    page = demo
+    page.goto("/admin/live/methods")
+    page.get_by_role("link", name="What if Klarna were paused").click()
+    expect(page.get_by_role("heading", name="What if Klarna were paused?")).to_be_visible()
+    page.locator("#preview-start").click()
+    expect(page.locator("#preview-verdict")).to_be_visible(timeout=60_000)
+    page.get_by_role("button", name="Put it in the draft").click()
+    expect(page.get_by_text("Klarna is paused in the draft.")).to_be_visible()
+    reach = page.locator(".change-reach").first
+    expect(reach).to_contain_text(re.compile(r"Changes [\d,]+ of [\d,]+ answers of the last week|no decisions"))
+    page.get_by_role("button", name=re.compile("^Discard")).first.click()
+
+
+def test_an_unfinished_condition_takes_no_focus_from_a_pill(demo: Page) -> None:
+    page = demo
+    page.goto("/admin/live/rules/new?placement=payment_methods")
+    expect(page.locator("#field-name")).to_be_focused()
+    page.get_by_role("button", name="Condition").first.click()
+    pill = page.locator(".pill input").first
+    pill.focus()
+    page.keyboard.press("Space")
+    page.wait_for_timeout(800)
+    expect(page.locator(".pill input").first).to_be_focused()
+
+
+def test_what_was_typed_is_there_again_after_a_log_in(demo: Page) -> None:
+    page = demo
+    address = "/admin/live/rules/new?placement=payment_methods"
+    page.goto(address)
+    page.locator("#field-name").fill("Typed before the end")
+    cookies = page.context.cookies()
+    page.wait_for_timeout(600)
+    page.context.clear_cookies()
+    page.keyboard.press("Control+Enter")
+    expect(page).to_have_url(re.compile(r"/admin/login\?next="))
+    page.context.add_cookies(cookies)  # type: ignore[arg-type]
+    page.goto(address)
+    expect(page.locator("#field-name")).to_have_value("Typed before the end")

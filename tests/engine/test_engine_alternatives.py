@@ -1,0 +1,161 @@
+"""One change of the plan in force, tried on the log by itself: what a rule brings, and what if."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from benchmarks.checks.preview_log import furnish, make_log, store_log
+from engine.clock import now_ms
+from engine.model.actor import Actor
+from engine.model.errors import Invalid, NotFound
+from engine.model.timestamps import DAY
+from engine.previews.alternatives import Alternative
+from engine.previews.previews import Period
+from tests.factories import rule
+
+pytestmark = pytest.mark.anyio
+
+DECISIONS = 600
+KEY = "payment_methods"
+NO_SEPA = rule({"exclude": ["sepa_debit"]}, id="no-sepa", name="No SEPA")
+
+
+@pytest.fixture
+async def actor(engine):
+    item, _ = await engine.accounts.add_merchant("shop", "Shop")
+    return Actor(item.id, "tester")
+
+
+@pytest.fixture
+async def log(engine, actor):
+    plan = await furnish(engine, actor.merchant_id)
+    made = make_log(plan, actor.merchant_id, count=DECISIONS, seed=4, until=now_ms() - DAY)
+    await store_log(engine.database, made)
+    return made
+
+
+def last_30_days():
+    return Period(now_ms() - 30 * DAY, now_ms())
+
+
+async def finished(engine, actor, preview):
+    preview = await engine.previews.finish(actor.merchant_id, preview.id)
+    assert (preview.state, preview.problem) == ("done", "")
+    return preview.result
+
+
+async def asked(engine, actor, change, id="", amount=0):
+    question = Alternative(change, id, amount)
+    return await finished(engine, actor, await engine.previews.start_alternative(actor, KEY, last_30_days(), question))
+
+
+async def drafted(engine, actor):
+    return await finished(engine, actor, await engine.previews.start_draft(actor, KEY, last_30_days()))
+
+
+def places_of(result, id):
+    return next(place for place in result.places if place.id == id)
+
+
+def change(pair):
+    return pair[1] - pair[0]
+
+
+async def test_a_rule_is_compared_with_and_without_itself_alone(engine, actor, log):
+    """Other changes in the draft do not enter, and the sign is what the rule brings."""
+    await engine.drafts.save(actor, KEY, NO_SEPA, revision=None)
+    result = await asked(engine, actor, "off", "no-klarna-in-norway")
+    norwegians = sum(decision.facts.values["geo.country"] == "NO" for decision in log.decisions)
+    assert change(places_of(result, "klarna").shown) == -norwegians
+    assert change(places_of(result, "sepa_debit").shown) == 0
+    fired = {each.id: (each.fired, each.fired_before) for each in result.rules}
+    assert fired["no-klarna-in-norway"] == (norwegians, 0)
+    assert fired["big-carts"][0] == fired["big-carts"][1] > 0
+    assert result.effect.touched == norwegians
+
+
+async def test_what_older_versions_answered_does_not_enter(engine, actor, log):
+    """The log is of a version without the rule that is in force now, and of one more candidate."""
+    await engine.catalogue.create(actor, "rule", KEY, [NO_SEPA])
+    await engine.catalogue.switch(actor, KEY, "apple_pay", enabled=False, reason="")
+    result = await asked(engine, actor, "off", "big-carts")
+    # The rule boosts Klarna, which is hidden in Norway: it changes nothing there.
+    facts = [decision.facts.values for decision in log.decisions]
+    matters = sum(values["cart.total"] > 20_000 and values["geo.country"] != "NO" for values in facts)
+    assert result.effect.touched == matters
+    assert change(places_of(result, "sepa_debit").shown) == 0
+    assert change(places_of(result, "apple_pay").shown) == 0
+
+
+async def test_where_the_log_is_of_the_plan_in_force_both_ways_agree(engine, actor, log):
+    """The draft beside the log, and the same change beside the plan in force."""
+    alone = await asked(engine, actor, "paused", "klarna")
+    await engine.previews.put_in_draft(actor, KEY, Alternative("paused", "klarna"))
+    with_draft = await drafted(engine, actor)
+    for name in ("touched", "value", "low", "high", "effective_sample", "unknown", "bounded"):
+        assert getattr(alone.effect, name) == pytest.approx(getattr(with_draft.effect, name)), name
+    assert alone.places == with_draft.places
+    assert places_of(alone, "klarna").shown[1] == 0
+    assert alone.effect.touched > 0
+
+
+async def test_asking_leaves_the_draft_alone_until_it_is_put_there(engine, actor, log):
+    await asked(engine, actor, "minimum", "klarna", 15_000)
+    assert not (await engine.drafts.get(actor.merchant_id, KEY)).changes
+    await engine.previews.put_in_draft(actor, KEY, Alternative("minimum", "klarna", 15_000))
+    [item] = (await engine.drafts.get(actor.merchant_id, KEY)).changes
+    assert (item.id, item.after.min_amount) == ("klarna", 15_000)
+
+
+async def test_a_minimum_matters_only_below_it(engine, actor, log):
+    result = await asked(engine, actor, "minimum", "sepa_debit", 10_000)
+    small = sum(decision.facts.values["cart.total"] < 10_000 for decision in log.decisions)
+    assert result.effect.touched == small
+    assert change(places_of(result, "sepa_debit").shown) == -small
+
+
+async def test_first_means_first_in_every_answer_of_a_learned_order(engine, actor, log):
+    result = await asked(engine, actor, "first", "paypal")
+    assert places_of(result, "paypal").first[1] == DECISIONS
+    await engine.previews.put_in_draft(actor, KEY, Alternative("first", "paypal"))
+    [item] = (await engine.drafts.get(actor.merchant_id, KEY)).changes
+    assert item.after.effects == ({"pin": {"candidate": "paypal", "slot": 1}},)
+
+
+async def test_a_rule_that_is_only_in_the_draft_can_be_asked_about(engine, actor, log):
+    await engine.drafts.save(actor, KEY, NO_SEPA, revision=None)
+    result = await asked(engine, actor, "off", "no-sepa")
+    assert places_of(result, "sepa_debit").shown[1] == 0
+
+
+async def test_names_and_orders_alone_touch_no_learned_answer(engine, actor, log):
+    """The catalogue's bookkeeping cannot change an answer that is drawn."""
+    candidates = {each.id: each.document for each in await engine.catalogue.page(actor.merchant_id, "candidate", KEY)}
+    await engine.catalogue.reorder(actor, KEY, list(reversed(candidates)), reason="")
+    renamed = msgspec.structs.replace(
+        (await engine.catalogue.get(actor.merchant_id, "candidate", KEY, "card")).document, label="Credit card"
+    )
+    await engine.catalogue.update(actor, "candidate", KEY, "card", renamed, version=None)
+    result = await drafted(engine, actor)
+    assert (result.effect.touched, result.changed) == (0, 0)
+
+
+async def test_each_question_keeps_its_own_answer(engine, actor, log):
+    await asked(engine, actor, "paused", "klarna")
+    await asked(engine, actor, "paused", "paypal")
+    merchant_id, previews = actor.merchant_id, engine.previews
+    kept = await previews.newest(merchant_id, KEY, alternative=Alternative("paused", "klarna"))
+    assert kept is not None
+    assert places_of(kept.result, "klarna").shown[1] == 0
+    assert await previews.newest(merchant_id, KEY) is None
+
+
+async def test_what_is_not_there_or_off_already_cannot_be_asked_about(engine, actor, log):
+    with pytest.raises(NotFound):
+        await asked(engine, actor, "off", "no-such-rule")
+    with pytest.raises(NotFound):
+        await asked(engine, actor, "paused", "no-such-method")
+    await engine.catalogue.switch(actor, KEY, "klarna", enabled=False, reason="")
+    with pytest.raises(Invalid, match="off already"):
+        await asked(engine, actor, "paused", "klarna")
