@@ -15,6 +15,7 @@ from engine.decisions.customers import Hasher, UsageLoader
 from engine.decisions.offer_holds import BudgetReader, OfferInput, holds_of, transitions_of
 from engine.decisions.recorder import HoldRefused, Overloaded, Recorder
 from engine.decisions.usage_counter import UseCounter
+from engine.faults import is_temporary
 from engine.intake.context import FactNote
 from engine.kernel.experiments.plans import NOTHING_GIVEN, with_assignments
 from engine.kernel.kernel import answer_to, fall_back
@@ -48,7 +49,8 @@ class DecisionAnswer(NamedTuple):
     """A decision with its inputs; `body` is its JSON, as logged and as sent.
 
     `notes` say what of the request's context was not understood, and therefore is not among the facts. `plan` is the
-    one that decided: with a running experiment, that of a variant.
+    one that decided: with a running experiment, that of a variant. `fault` says why the answer is a fallback, as in
+    `fault_of`.
     """
 
     decision: Decision
@@ -57,6 +59,7 @@ class DecisionAnswer(NamedTuple):
     body: bytes
     notes: Sequence[FactNote] = ()
     assignments: Sequence[Assignment] = ()
+    fault: str = ""
 
 
 class HeldAnswer(NamedTuple):
@@ -92,6 +95,21 @@ class CustomerReaders(NamedTuple):
     budgets: BudgetReader
     settled: SettledVariants
     weights: Sequence[float]
+
+
+class DatabaseAway(Exception):
+    """The database could not store the latest decisions, so this one does not wait for it."""
+
+
+def fault_of(error: Exception) -> str:
+    """Return why a decision falls back: `database_away`, `timeout`, `overloaded`, `database` or `other`."""
+    if isinstance(error, DatabaseAway):
+        return "database_away"
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    if isinstance(error, Overloaded):
+        return "overloaded"
+    return "database" if is_temporary(error) else "other"
 
 
 class Decider:
@@ -142,8 +160,9 @@ class Decider:
         request = RequestScope(merchant_id, customer, context, now_ms())
         ids = [decision_id(request.now) for _ in actives]
         try:
+            self._refuse_to_wait()
             async with asyncio.timeout(self._timeout):
-                usage = await self._usage.load(merchant_id, customer) if customer else []
+                usage = await self._usage_of(request)
                 answers, writes = [], []
                 for active, key in zip(actives, ids, strict=True):
                     offers = await self._offers(active.plan, request) if active.plan.offers else None
@@ -158,8 +177,8 @@ class Decider:
                     self._count(answer, request)
                 return answers
         except Exception as error:
-            log.error("fell back", placements=[active.plan.placement.key for active in actives], exc_info=error)
-            return [self._fall_back(active, request, key) for active, key in zip(actives, ids, strict=True)]
+            fault = self._fault(error, actives)
+            return [self._fall_back(active, request, key, fault) for active, key in zip(actives, ids, strict=True)]
 
     async def decide_offers(
         self,
@@ -180,11 +199,34 @@ class Decider:
         request = RequestScope(merchant_id, customer, context, now_ms())
         key = decision_id(request.now)
         try:
+            self._refuse_to_wait()
             async with asyncio.timeout(self._timeout):
                 return await self._hold(active, request, key, personalization=personalization)
         except Exception as error:
-            log.error("fell back", placements=[placement], exc_info=error)
-            return HeldAnswer(self._fall_back(active, request, key), ())
+            return HeldAnswer(self._fall_back(active, request, key, self._fault(error, [active])), ())
+
+    def _refuse_to_wait(self) -> None:
+        if self._recorder.breaker.is_open:
+            raise DatabaseAway
+
+    def _fault(self, error: Exception, actives: Sequence[Active]) -> str:
+        """Log an error and return its kind. While the breaker is open, the recorder's lines are enough."""
+        fault = fault_of(error)
+        if fault == "timeout":
+            self._recorder.breaker.fail()
+        if fault != "database_away":
+            log.error("fell back", placements=[active.plan.placement.key for active in actives], exc_info=error)
+        return fault
+
+    async def _usage_of(self, request: RequestScope) -> Sequence[UsageRow]:
+        """Return what the customer did before; a decision without it is better than a fallback."""
+        if request.customer is None:
+            return ()
+        try:
+            return await self._usage.load(request.merchant_id, request.customer)
+        except Exception as error:
+            log.error("decided without a past", exc_info=error)
+            return ()
 
     async def _hold(self, active: Active, request: RequestScope, key: str, *, personalization: bool) -> HeldAnswer:
         """Decide until all offers of the answer are held; leave out a refused offer in the next attempt."""
@@ -192,8 +234,7 @@ class Decider:
         reading = plan.intake.read(request.context)
         asking = asking_of(plan, request, reading.values)
         budgets = self._budgets.load(plan, asking)
-        usage = await self._usage.load(request.merchant_id, request.customer) if request.customer else []
-        past = CustomerPast(usage, await self._given(active, request))
+        past = CustomerPast(await self._usage_of(request), await self._given(active, request))
         limits = await self._budgets.limits(plan, asking)
         refused: dict[str, str] = {} if personalization else dict.fromkeys(plan.offers, OPTED_OUT)
         for attempt in range(2 * len(plan.offers) + 1):
@@ -288,7 +329,7 @@ class Decider:
     def _exposures(self, answer: DecisionAnswer, row: DecisionRow) -> list[Exposure]:
         return exposures_of(answer, row, self._recorder.exposed) if answer.assignments else []
 
-    def _fall_back(self, active: Active, request: RequestScope, key: str) -> DecisionAnswer:
+    def _fall_back(self, active: Active, request: RequestScope, key: str, fault: str) -> DecisionAnswer:
         plan = active.plan
         merchant_id, customer, context, now = request
         values, notes = plan.intake.read(context)
@@ -296,7 +337,7 @@ class Decider:
             values[UNAVAILABLE] = dict.fromkeys(plan.offers, "no offer is shown when something fails")
         facts = Facts(values, {}, customer)
         decision = fall_back(plan, facts, key, expires_at=expires_at(plan, now))
-        answer = DecisionAnswer(decision, facts, plan, encode(decision), notes)
+        answer = DecisionAnswer(decision, facts, plan, encode(decision), notes, fault=fault)
         try:
             self._recorder.replace(log_row(answer, merchant_id, "", now, closes=False))
             self._count(answer, request)

@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.clock import now_ms
+from engine.decisions.breaker import Breaker
 from engine.decisions.fair_queue import FairQueue
 from engine.decisions.fair_queue import Overloaded as Overloaded
 from engine.decisions.outcome_processor import OutcomeProcessor, Receipt, close_due
@@ -146,11 +147,13 @@ class CommitGroup(NamedTuple):
 class Recorder:
     """The only writer of the log. After each commit it calls `on_learned` with the new trials by bucket.
 
-    `exposed` are units of experiments whose exposure is stored already; `dictionaries` compress the log.
+    `exposed` are units of experiments whose exposure is stored already; `dictionaries` compress the log. The `breaker`
+    is open while nothing can be stored.
     """
 
     def __init__(self, database: Database, on_learned: Callable[[News], None]) -> None:
         self.exposed = ExposedUnits()
+        self.breaker = Breaker()
         self.dictionaries: Mapping[Placement, Dictionary] = {}
         self._database = database
         self._on_learned = on_learned
@@ -276,9 +279,12 @@ class Recorder:
         except Exception as error:
             attempt = self._after(error, group)
             log.error("group not committed", pieces=group.size, then=attempt.value, exc_info=error)
+            if attempt is Attempt.RETRY_LATER:
+                self.breaker.fail()
             if attempt is Attempt.REFUSED:
                 group.refuse(error)
             return attempt
+        self.breaker.succeed()
         return Attempt.COMMITTED
 
     def _after(self, error: Exception, group: CommitGroup) -> Attempt:

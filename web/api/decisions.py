@@ -22,7 +22,7 @@ from web.api.browsers import BrowserDecision, BrowserMethods, CustomerToken, cus
 from web.api.common_types import Slug, Warnings
 from web.http.access import check_merchant, engine_of
 from web.http.lenient_reading import LenientReader, customer_text, read_query
-from web.http.metrics import DECISIONS, FALLBACKS, FAULTY_FACTS
+from web.http.metrics import DECISIONS, FALLBACK_FAULTS, FALLBACKS, FAULTY_FACTS
 from web.http.problem_details import Problem, problem_of
 from web.http.rate_limits import admit_more, admitted
 from web.http.request_reading import AnyRequest
@@ -301,6 +301,7 @@ def count_answers(request: AnyRequest, access: Access, answers: Sequence[Decisio
         DECISIONS.inc()
         if answer.decision.fallback:
             FALLBACKS.inc()
+            FALLBACK_FAULTS.labels(answer.fault).inc()
         if answer.notes:
             engine_of(request).faulty_facts.count(access.merchant.id, answer.notes)
             for kind in {note.kind for note in answer.notes}:

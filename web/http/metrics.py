@@ -18,6 +18,7 @@ NEWEST: Literal["mostrecent"] = "mostrecent"
 
 DECISIONS = Counter("tap2_decisions", "Decisions answered")
 FALLBACKS = Counter("tap2_fallbacks", "Decisions answered with the fallback order")
+FALLBACK_FAULTS = Counter("tap2_fallback_faults", "Decisions answered with the fallback order, by fault", ["fault"])
 OUTCOMES = Counter("tap2_outcomes", "Outcomes reported, by status", ["status"])
 OUTAGES = Gauge("tap2_outages", "Candidates that seem to be down and get only probes", multiprocess_mode=NEWEST)
 EMERGENCIES = Gauge(
