@@ -43,6 +43,7 @@ from engine.experiments.experiments import Experiments
 from engine.experiments.given_variants import VariantReader
 from engine.experiments.log_questions import LogQuestions
 from engine.experiments.looks.stored import StoredLooks
+from engine.experiments.past.size import ExperimentSizes
 from engine.experiments.results import ExperimentResults
 from engine.experiments.supervisor import Supervisor
 from engine.insights.arms_monitor import Monitor
@@ -99,6 +100,7 @@ class Engine:
         self.emergencies = Emergencies(database, publisher)
         self.experiments = Experiments(database, configurations, publisher)
         self.experiment_results = ExperimentResults(database)
+        self.experiment_sizes = ExperimentSizes(database)
         self.experiment_details = ExperimentDetails(database)
         self.conversions = Conversions(database, self.hasher)
         self.supervisor = Supervisor(database, self.experiments, self.experiment_results)

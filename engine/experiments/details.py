@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -156,19 +156,23 @@ def segments_by(experiment: Experiment, grouping: Grouping, units: Sequence[Samp
     over = [unit for unit in units if unit.exposed_at // HOUR <= last]
     values = [grouping.value_in(msgspec.json.decode(unit.facts)) for unit in over]
     name_of = _ranges(values) if field.type in BY_RANGE else _most_frequent(values)
-    rows = [
-        SumRow(
-            f"{field.name}={name_of(value)}",
-            unit.exposed_at // HOUR,
-            unit.variant,
-            UnitTotals.of(unit.orders, unit.revenue, unit.past),
-        )
-        for unit, value in zip(over, values, strict=True)
-    ]
+    pairs = zip(over, values, strict=True)
+    rows = [row for unit, value in pairs for row in _rows_of(unit, f"{field.name}={name_of(value)}")]
     segments = segments_of(experiment, rows, max(len(over), 1), looks_done(experiment, last))
     if field.type in BY_RANGE:
         segments.sort(key=lambda segment: _beginning(segment.segment))
     return FieldSegments(field.name, len(over), segments)
+
+
+_measured = msgspec.json.Decoder(dict[str, tuple[int, int]]).decode
+
+
+def _rows_of(unit: SampledUnit, segment: str) -> Iterator[SumRow]:
+    """Yield the sums of a unit, by measure."""
+    key = (segment, unit.exposed_at // HOUR, unit.variant)
+    yield SumRow(*key, UnitTotals.of(unit.orders, unit.revenue, unit.past))
+    for measure, (times, amount) in _measured(unit.measured).items():
+        yield SumRow(*key, UnitTotals.of_measure(times, amount, unit.past), measure)
 
 
 def _beginning(segment: str) -> tuple[bool, float]:

@@ -16,6 +16,7 @@ from engine.experiments.experiments import Experiments
 from engine.experiments.looks.stored import StoredLooks
 from engine.experiments.results import ExperimentResults, Health, Results
 from engine.model.actor import ENGINE, Actor
+from engine.model.documents.metric import METRICS
 from engine.model.errors import EngineError
 from engine.model.experiment import Experiment
 from engine.model.resource import Resource
@@ -112,8 +113,14 @@ def reason_to_stop(experiment: Experiment, health: Health | Results, now: int) -
     names = {variant.id: variant.name for variant in experiment.variants}
     for state in health.guardrails:
         if state.is_broken:
-            metric = state.metric.replace("_", " ")
-            return f"guardrail: {names[state.variant]} loses more than {state.tolerated_percent:g}% of {metric}"
+            metric, name, percent = (
+                state.metric.replace("_", " "),
+                names[state.variant],
+                f"{state.tolerated_percent:g}%",
+            )
+            if METRICS[state.metric].falls:
+                return f"guardrail: {name} raises {metric} by more than {percent}"
+            return f"guardrail: {name} loses more than {percent} of {metric}"
     began = experiment.status.started_at
     if began is not None and now - began >= experiment.maximum_days * DAY:
         return f"it ran for {experiment.maximum_days} days, the planned maximum"

@@ -37,6 +37,7 @@ AGES: dict[str, tuple[str, float]] = {
     "field_faults": ("day", RETENTION),
     "experiment_conversions": ("occurred_at", RETENTION),
     "experiment_exposures": ("exposed_at", RETENTION),
+    "experiment_measures": ("day", RETENTION),
     "experiment_outcomes": ("day", RETENTION),
     "outbox": ("recorded_at", RETENTION),
     "minutes": ("minute", 2),
@@ -57,7 +58,7 @@ OTHERWISE = {
 STAY = {
     "active_plans", "amounts", "arrivals", "audit", "budget_balances", "budget_caps", "delays",
     "draft_changes", "drafts", "emergencies",
-    "experiment_changes", "experiment_looks", "experiment_shares", "experiment_sums",
+    "experiment_changes", "experiment_looks", "experiment_measure_sums", "experiment_shares", "experiment_sums",
     "fits", "fold_starts", "forecasts", "holds",
     "identities", "keys", "ledger", "merchants", "offer_codes", "plans", "prediction_alarms",
     "recovery_codes", "refits", "resources", "rule_fired", "second_factors", "statistics", "users",

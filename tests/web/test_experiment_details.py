@@ -186,7 +186,7 @@ def test_units_whose_outcomes_may_still_come_are_in_no_segment() -> None:
 
 def unit(number: int, facts: dict[str, Any]) -> SampledUnit:
     text = msgspec.json.encode(facts).decode()
-    return SampledUnit(f"u{number:03}", "ab"[number % 2], NOW, 0, 1, 5_000, text)
+    return SampledUnit(f"u{number:03}", "ab"[number % 2], NOW, 0, 1, 5_000, "{}", text)
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,9 @@ from web.csv_text import csv_text
 from web.experiments.experiment_reader import ExperimentReader
 from web.experiments.experiment_words import summary
 from web.experiments.funnel_view import funnel_lines, funnel_note
+from web.experiments.results_csv import csv_rows
 from web.experiments.results_pdf import funnel_part, pdf_of
-from web.experiments.results_view import csv_rows, look_of, view_of
+from web.experiments.results_view import look_of, view_of
 
 FileKind = Literal["csv", "json", "pdf"]
 FILE_KINDS: tuple[FileKind, ...] = get_args(FileKind)

@@ -91,7 +91,7 @@ def _parts(look: Look, view: ResultsView, charts: Sequence[str | None], funnel: 
         PaperPart(title="Variants", note=f"{view.units} enrolled, {view.matured} of outcomes in.", rows=variants),
         PaperPart(title=f"Change of {metric.lower()} over time", note=view.band, chart=charts[0]),
         PaperPart(title=f"{metric} over time", chart=charts[1]),
-        PaperPart(title="Metrics", note="Only the first decides.", rows=metrics, left=2),
+        PaperPart(title="Metrics", note=" ".join(["Only the first decides.", *view.caps]), rows=metrics, left=2),
         PaperPart(title="Health", rows=[("Check", "State", "Detail"), *health], left=3),
         funnel,
         *_segments(view, units),

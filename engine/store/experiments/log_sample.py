@@ -24,7 +24,7 @@ class IdSpan(NamedTuple):
 
 
 class SampledUnit(NamedTuple):
-    """A unit with what it bought, and the facts of its first exposure as JSON."""
+    """A unit with what it bought, and as JSON the facts of its first exposure and its other measures."""
 
     unit: str
     variant: str
@@ -32,6 +32,7 @@ class SampledUnit(NamedTuple):
     past: int
     orders: int
     revenue: int
+    measured: str
     facts: str
 
 
@@ -73,7 +74,7 @@ async def sampled_units(
     """
     e = experiment_exposures.c
     inside = [e[name] == value for name, value in key._asdict().items()]
-    columns = (e.merchant_id, e.placement, e.unit, e.variant, e.exposed_at, e.past, e.orders, e.revenue)
+    columns = (e.merchant_id, e.placement, e.unit, e.variant, e.exposed_at, e.past, e.orders, e.revenue, e.measured)
     units = select(*columns).where(*inside).order_by(e.unit).limit(limit).subquery()
     d, u = decisions.c, units.c
     match unit:
@@ -85,7 +86,7 @@ async def sampled_units(
             span = (d.id >= FirstId(u.exposed_at), d.id < FirstId(u.exposed_at + 1))
             same = and_(d.merchant_id == u.merchant_id, *span)
     query = (
-        select(u.unit, u.variant, u.exposed_at, u.past, u.orders, u.revenue, d.facts)
+        select(u.unit, u.variant, u.exposed_at, u.past, u.orders, u.revenue, u.measured, d.facts)
         .select_from(units.join(decisions, and_(same, d.placement == u.placement)))
         .order_by(u.unit, d.id)
     )
