@@ -39,6 +39,7 @@ from engine.decisions.usage import Uses
 from engine.decisions.usage_counter import UseCounter
 from engine.experiments.conversions import Conversions
 from engine.experiments.details import ExperimentDetails
+from engine.experiments.ending.winners import Winners
 from engine.experiments.experiments import Experiments
 from engine.experiments.given_variants import VariantReader
 from engine.experiments.log_questions import LogQuestions
@@ -103,7 +104,8 @@ class Engine:
         self.experiment_sizes = ExperimentSizes(database)
         self.experiment_details = ExperimentDetails(database)
         self.conversions = Conversions(database, self.hasher)
-        self.supervisor = Supervisor(database, self.experiments, self.experiment_results)
+        winners = Winners(self.experiments, self.experiment_results, configurations, (self.drafts, self.releases))
+        self.supervisor = Supervisor(database, self.experiments, self.experiment_results, winners)
         self.logbook = Logbook(database, self.hasher)
         self.scenarios = Scenarios(database, self.live, self.drafts, self.logbook)
         self.monitor = Monitor(database, self.live)

@@ -19,9 +19,9 @@ from engine.experiments.checks import (
     free_offset,
     is_due,
 )
+from engine.experiments.ending.changes import changes_of_winner, next_change
 from engine.experiments.log_answers import answers_of
 from engine.experiments.past.purchases import terms_before
-from engine.experiments.winner import changes_of_winner, next_change
 from engine.model.actor import Actor
 from engine.model.errors import Conflict, Forbidden, ReviewRequired, invalid
 from engine.model.experiment import EarlierPhase, Experiment, ExperimentStatus, LogEstimate, State
@@ -246,6 +246,15 @@ class Experiments:
             return [*applied, next_change(resource, done)]
 
         return (await self._publisher.publish(actor, edit, reason=reason, approval="given")).changes[-1].resource
+
+    async def propose(self, actor: Actor, placement: str, id: str, *, winner: str, reason: str) -> Resource:
+        """End it with a winner whose changes a second person must approve: until then everybody gets the control."""
+
+        def change(_configuration: Configuration, old: Experiment) -> Experiment:
+            _expect(old, "running", "stopped")
+            return _moved(old, state="stopped", winner=winner, reason=reason, ended_at=old.status.ended_at or now_ms())
+
+        return await self._change(actor, (placement, id), change, reason=reason, approval="given")
 
     async def archive(self, actor: Actor, placement: str, id: str) -> Resource:
         """Take an ended experiment or a draft off the list; nothing of it decides any more."""
