@@ -39,11 +39,15 @@ def margin(estimate: MetricEstimate, rho: float, *, share: float = 0.05) -> floa
 
 def anytime_p_value(estimate: MetricEstimate, rho: float) -> float:
     """Return the smallest share at which the confidence sequence now excludes 0; valid at every look."""
-    if not estimate.error > 0:
-        return 1.0
+    return min(1.0, math.exp(-max(0.0, log_e_value(estimate, rho))))
+
+
+def log_e_value(estimate: MetricEstimate, rho: float) -> float:
+    """Return the log of the evidence against 0, a martingale if the truth is 0; 0.0 without an error."""
+    if not 0 < estimate.error < math.inf:
+        return 0.0
     information, z = estimate.n * rho**2, estimate.value / estimate.error
-    log_e = z * z / 2 * information / (information + 1) - math.log(information + 1) / 2
-    return min(1.0, math.exp(-log_e))
+    return z * z / 2 * information / (information + 1) - math.log(information + 1) / 2
 
 
 def sequential(difference: MetricEstimate, rho: float, *, share: float = 0.05) -> DifferenceInterval:

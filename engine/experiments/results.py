@@ -31,6 +31,7 @@ from engine.experiments.comparisons import (
     units_needed,
 )
 from engine.experiments.log_evidence import LogEvidence, log_evidence, units_of_log
+from engine.experiments.looks.balance import GroupBalance, balance_of
 from engine.experiments.looks.lift_history import LiftPoint, history_of, stated_points
 from engine.experiments.looks.schedule import last_hour, looks_done, next_look
 from engine.kernel.experiments.shares import HourlyShares
@@ -107,6 +108,7 @@ class Results(msgspec.Struct, frozen=True):
     segments: list[SegmentResult]
     log: list[LogEvidence]
     next_look: int | None
+    balance: list[GroupBalance] = []
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -227,6 +229,7 @@ def results_of(
         segments=segments_of(experiment, over, units, look) if stated is not None else [],
         log=evidence,
         next_look=next_look(experiment, window_minutes, now),
+        balance=balance_of(experiment, rows, units),
     )
 
 

@@ -36,5 +36,7 @@ async def results_file(
     words = summary(resource.document, results, reader.show, is_stored=is_stored)
     details = reader.engine.experiment_details
     funnel = await details.funnel(reader.merchant.id, resource, now=results.as_of, phase=results.phase)
-    part = funnel_part(funnel_lines(look.document, funnel, reader.show), funnel_note(funnel, reader.show))
+    part = funnel_part(
+        funnel_lines(look.document, funnel, reader.show), funnel_note(look.document, funnel, reader.show)
+    )
     return await asyncio.to_thread(lambda: pdf_of(look, view_of(look), words, part))

@@ -85,6 +85,8 @@ def _parts(look: Look, view: ResultsView, charts: Sequence[str | None], funnel: 
     metrics = [("Metric", "Variant", "Control", "Variant's value", "Change, 95%")]
     metrics += [(row.metric, row.variant, row.control_value, row.value, row.lift) for row in view.metrics]
     health = [("Split", "As planned" if view.split_holds else "Does not hold", view.split)]
+    if view.balance:
+        health.append(("Groups", "Balanced" if view.is_balanced else "Out of balance", view.balance))
     health += [(row.metric, "Broken" if row.is_broken else "Not broken", row.detail) for row in view.guardrails]
     parts = [
         PaperPart(title="What was learned", lines=view.learned),

@@ -22,6 +22,7 @@ from engine.model.timestamps import DAY
 from rules.language.codes import decimals_of
 from web.charts.candidate_charts import Spec
 from web.charts.experiment_charts import MOST_BANDS, VariantLift, VariantValue, lifts, values
+from web.experiments.balance_words import balance_words
 from web.experiments.caps_words import caps_words
 from web.experiments.experiment_reader import ExperimentReader
 from web.experiments.experiment_words import (
@@ -102,6 +103,8 @@ class ResultsView:
     log: Sequence[str]
     learned: Sequence[str]
     caps: Sequence[str]
+    is_balanced: bool
+    balance: str
 
 
 BANDS = {
@@ -154,6 +157,8 @@ def view_of(look: Look) -> ResultsView:
         power=_power(document, results, show),
         assumed=_assumed(document, results, show),
         caps=caps_words(document, show, look.currency),
+        is_balanced=not any(group.differs for group in results.balance),
+        balance=balance_words(document, results.balance, show),
         log=evidence_texts(document, results.log, show),
     )
 

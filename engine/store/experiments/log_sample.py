@@ -36,15 +36,24 @@ class SampledUnit(NamedTuple):
     facts: str
 
 
+class EnrolledAnswer(NamedTuple):
+    """A logged decision with its answer as JSON."""
+
+    id: str
+    customer: str | None
+    answer: str
+
+
 async def newest_answers(
     connection: AsyncConnection, key: PhaseKey, span: IdSpan, *, limit: int
-) -> list[tuple[str, str]]:
-    """Return id and answer of the newest decisions of the placement that name the experiment, of `limit` read."""
+) -> list[EnrolledAnswer]:
+    """Return the newest decisions of the placement that name the experiment, of `limit` read."""
     c = decisions.c
     recent = _recent(key, span, limit)
     newest = decisions.join(recent, recent.c.id == c.id)
-    query = select(c.id, c.answer).select_from(newest).where(c.answer.contains(f'"{key.experiment}"', autoescape=True))
-    return [(row[0], row[1]) for row in await connection.execute(query)]
+    named = c.answer.contains(f'"{key.experiment}"', autoescape=True)
+    query = select(c.id, c.customer, c.answer).select_from(newest).where(named)
+    return [EnrolledAnswer(*row) for row in await connection.execute(query)]
 
 
 async def events_of_newest(
