@@ -253,6 +253,11 @@ def _guardrail(results: Results, name: str) -> str:
     return f"{name} {too_much(broken)}"
 
 
+def tolerated_text(metric: MetricName, percent: float) -> str:
+    """Return what a guardrail tolerates, such as "at most 5% lost"."""
+    return f"at most {percent:g}% {'more' if METRIC_KINDS[metric].falls else 'lost'}"
+
+
 def too_much(state: GuardrailState) -> str:
     """Say what a variant does to a guarded metric that is more than tolerated."""
     metric, percent = METRICS[state.metric].lower(), f"{state.tolerated_percent:g}%"

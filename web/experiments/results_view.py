@@ -148,7 +148,7 @@ def view_of(look: Look) -> ResultsView:
         learned=learned_texts(document, results, segments, show, look.currency),
         others=[variant.name for variant in document.variants[1:]],
         split_holds=not has_mismatch(results.mismatch_p_value),
-        split=_split(results, show),
+        split=_split(document, results, show),
         history=history,
         chart=lifts(history, show=show, measure=measure) if has_chart else None,
         band=BANDS[len(document.variants) - 1 > MOST_BANDS],
@@ -257,7 +257,11 @@ def _policy_words(policy: Policy, labels: Mapping[str, str]) -> str:
             return f"Learns with other settings: {policy.floor * 100:g}% to keep trying, {vary}"
 
 
-def _split(results: Results, show: Show) -> str:
+def _split(document: Experiment, results: Results, show: Show) -> str:
+    """Return the units of each variant; of many variants that are split as planned, the fewest and the most."""
+    units = [variant.units for variant in results.variants]
+    if len(units) - 1 > MOST_BANDS and not has_mismatch(results.mismatch_p_value):
+        return f"{show.number(min(units))} to {show.count(max(units), *UNITS[document.unit])} a variant, see the table."
     counts = ", ".join(
         f"{variant.name}: {show.number(variant.units)} ({show.percent(variant.expected_share, digits=0)} planned)"
         for variant in results.variants

@@ -193,7 +193,10 @@ def _rest(reader: Reader) -> dict[str, Any]:
 
 
 def _share(reader: Reader) -> float:
-    return round(reader.decimal("share", default=100.0) / 100, 9)
+    share = round(reader.decimal("share", default=100.0) / 100, 9)
+    if not 0 < share <= 1:
+        reader.problems.append(FieldProblem("share", HINTS["share"]))
+    return share
 
 
 def _guardrails(reader: Reader) -> list[dict[str, Any]]:
