@@ -58,8 +58,12 @@ def sequential(difference: MetricEstimate, rho: float, *, share: float = 0.05) -
     )
 
 
-def is_ready(variant: MetricEstimate, *, binary: bool = False) -> bool:
-    """Return whether a variant has enough units and events; of a binary metric, also units without the event.
+LEAST_AMOUNTS = 40
+"""The events that amounts need: margins with long tails and discounts were rejected too often with 20."""
+
+
+def is_ready(variant: MetricEstimate, *, binary: bool = False, least: int = LEAST_EVENTS) -> bool:
+    """Return whether a variant has enough units and at least `least` events; of a binary metric, also units without.
 
     The number of events of equal size is the square of their sum over the sum of their squares (Kish, 1965). Means far
     from 0 on the scale of their spread have as many events as units.
@@ -67,7 +71,7 @@ def is_ready(variant: MetricEstimate, *, binary: bool = False) -> bool:
     events = [_events(variant.value, variant)]
     if binary:
         events.append(_events(1 - variant.value, variant))
-    return variant.n >= LEAST_UNITS and min(events) >= LEAST_EVENTS
+    return variant.n >= LEAST_UNITS and min(events) >= least
 
 
 def _events(value: float, variant: MetricEstimate) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bandits.experiments.moments import MetricEstimate
-from bandits.experiments.sequential import LEAST_EVENTS, LEAST_UNITS, margin, precision_for
+from bandits.experiments.sequential import LEAST_AMOUNTS, LEAST_UNITS, margin, precision_for
 from engine.experiments.past.purchases import PastPurchase, caps_of
 from engine.model.documents.metric import METRICS, MetricName
 from engine.store.experiments.activity import PurchaseDecision
@@ -22,7 +22,7 @@ from engine.store.experiments.activity import PurchaseDecision
 Figure = tuple[str, str, str]
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
-UNITS, A_LOOK, RUNS, BEFORE = 5_000, 50, 2_000, 20_000
+UNITS, A_LOOK, RUNS, BEFORE = 5_000, 50, 2_000, 4_000
 SEED = 9_101
 """Of the published figures alone: nothing was set by these seeds."""
 
@@ -117,7 +117,7 @@ def excluded(control: Estimates, variant: Estimates, planned: float) -> NDArray[
     """Return at which looks the interval of the lift leaves 0 out, as `compare` does it."""
     ready = (control.value > 0) & (control.n >= LEAST_UNITS)
     for each in (control, variant):
-        ready &= each.n * each.value**2 >= LEAST_EVENTS * (each.variance + each.value**2)
+        ready &= each.n * each.value**2 >= LEAST_AMOUNTS * (each.variance + each.value**2)
     value = np.where(ready, control.value, 1.0)
     ratio = variant.value / value
     errors = np.sqrt(variant.variance / variant.n + ratio**2 * control.variance / control.n) / value

@@ -21,7 +21,7 @@ from bandits.experiments.mismatch import FALSE_STOPS, mismatch_p_values
 from bandits.experiments.moments import MetricEstimate, Moments, adjusted_means, mean_of, ratio_of
 from bandits.experiments.normal import two_sided
 from bandits.experiments.past import agrees, allowed_error, with_past
-from bandits.experiments.sequential import is_ready, precision_for, sequential
+from bandits.experiments.sequential import LEAST_AMOUNTS, LEAST_EVENTS, is_ready, precision_for, sequential
 from bandits.experiments.size import Goal, Size, binary_goal, size_for
 from engine.experiments.looks.schedule import bound_of
 from engine.model.documents.metric import METRICS, PURCHASES, MetricName, better_by
@@ -297,7 +297,12 @@ def has_enough(metric: MetricName, estimate: MetricEstimate) -> bool:
     """Return whether a variant has enough units and events for an interval."""
     if not math.isfinite(estimate.value):
         return False
-    return is_ready(estimate, binary=METRICS[metric].kind == "share")
+    return is_ready(estimate, binary=METRICS[metric].kind == "share", least=least_events(metric))
+
+
+def least_events(metric: MetricName) -> int:
+    """Return the events that each variant needs for an interval: amounts have longer tails than counts."""
+    return LEAST_AMOUNTS if METRICS[metric].kind in ("amount", "ratio") else LEAST_EVENTS
 
 
 def lowest(metric: MetricName, low: float) -> float:

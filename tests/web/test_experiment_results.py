@@ -97,7 +97,7 @@ def test_the_interval_of_a_single_day_is_seen(days: int, mark: str) -> None:
 
 
 def test_nothing_falls_by_more_than_all_of_it() -> None:
-    document = experiment(primary="revenue")
+    document = experiment(primary="orders")
     [segment, *_] = look(document, (400, 40), (400, 40)).segments
     assert segment.comparisons[0].low == -1.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from engine.experiments.comparisons import GuardrailState, MetricComparison
+from engine.experiments.comparisons import GuardrailState, MetricComparison, least_events
 from engine.experiments.results import ExperimentVerdict, Results
 from engine.model.documents.metric import METRICS as METRIC_KINDS
 from engine.model.documents.metric import MetricName
@@ -302,7 +302,7 @@ def _lacks_units(document: Experiment, results: Results) -> bool:
 
 
 def _least_events(document: Experiment) -> int:
-    return 100 if document.is_adaptive else 20
+    return 100 if document.is_adaptive else least_events(document.primary)
 
 
 def no_interval(document: Experiment, results: Results) -> str:

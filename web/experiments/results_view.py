@@ -340,8 +340,8 @@ HOLDS: Mapping[Method, str] = {
 
 
 MOVED = (
-    "A bandit moved the shares, so each customer is weighted by the chance of its variant in that hour (AIPW). Order "
-    "value and segments are not compared."
+    "A bandit moved the shares, so each customer is weighted by the chance of its variant in that hour (AIPW). "
+    "Order value, checkout time and segments are not compared."
 )
 
 
