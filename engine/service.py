@@ -41,10 +41,12 @@ from engine.decisions.usage import Uses
 from engine.decisions.usage_counter import UseCounter
 from engine.experiments.conversions import Conversions
 from engine.experiments.details import ExperimentDetails
+from engine.experiments.ending.winners import Winners
 from engine.experiments.experiments import Experiments
 from engine.experiments.given_variants import VariantReader
 from engine.experiments.log_questions import LogQuestions
 from engine.experiments.looks.stored import StoredLooks
+from engine.experiments.past.size import ExperimentSizes
 from engine.experiments.results import ExperimentResults
 from engine.experiments.supervisor import Supervisor
 from engine.insights.arms_monitor import Monitor
@@ -104,17 +106,15 @@ class Engine:
         self.emergencies = Emergencies(database, publisher)
         self.experiments = Experiments(database, configurations, publisher)
         self.experiment_results = ExperimentResults(database)
+        self.experiment_sizes = ExperimentSizes(database)
         self.experiment_details = ExperimentDetails(database)
         self.conversions = Conversions(database, self.hasher)
-        self.supervisor = Supervisor(database, self.experiments, self.experiment_results)
+        winners = Winners(self.experiments, self.experiment_results, configurations, (self.drafts, self.releases))
+        self.supervisor = Supervisor(database, self.experiments, self.experiment_results, winners)
         self.logbook = Logbook(database, self.hasher)
         self.log_search = LogSearch(database, self.hasher)
         self.scenarios = Scenarios(database, self.live, self.drafts, self.logbook)
-        self.monitor = Monitor(database, self.live)
-        self.insights = Insights(database, self.live)
-        self.refitter = Refitter(database, self.live)
-        self.prediction_watch = PredictionWatch(database, self.live)
-        self.health = HealthMonitor(database, self.live)
+        self._open_insights(database)
         self.faulty_facts = FaultyFacts(database)
         self.uses = Uses(database)
         self.traffic = TrafficReader(database, self.uses)
@@ -137,6 +137,14 @@ class Engine:
         )
         self._open_offers(database, configurations, usage, weights)
         self._jobs = JobRunner(self._job_list())
+
+    def _open_insights(self, database: Database) -> None:
+        """Open the services that watch and explain what is learned."""
+        self.monitor = Monitor(database, self.live)
+        self.insights = Insights(database, self.live)
+        self.refitter = Refitter(database, self.live)
+        self.prediction_watch = PredictionWatch(database, self.live)
+        self.health = HealthMonitor(database, self.live)
 
     def _open_offers(
         self, database: Database, configurations: ConfigurationCache, usage: UsageLoader, weights: list[float]

@@ -27,8 +27,8 @@ def difference_of(control: MetricEstimate, variant: MetricEstimate) -> MetricEst
 
 
 def lift_of(control: MetricEstimate, variant: MetricEstimate) -> MetricEstimate:
-    """Return variant over control, less 1, by the delta method; NaN for a control of 0."""
-    if not control.value:
+    """Return variant over control, less 1, by the delta method; NaN for a control of 0, or of a loss."""
+    if not control.value > 0:
         return MetricEstimate(math.nan, math.nan, control.n + variant.n)
     ratio, n = variant.value / control.value, control.n + variant.n
     variance = (variant.error**2 + ratio**2 * control.error**2) / control.value**2

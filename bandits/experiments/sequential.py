@@ -39,11 +39,15 @@ def margin(estimate: MetricEstimate, rho: float, *, share: float = 0.05) -> floa
 
 def anytime_p_value(estimate: MetricEstimate, rho: float) -> float:
     """Return the smallest share at which the confidence sequence now excludes 0; valid at every look."""
-    if not estimate.error > 0:
-        return 1.0
+    return min(1.0, math.exp(-max(0.0, log_e_value(estimate, rho))))
+
+
+def log_e_value(estimate: MetricEstimate, rho: float) -> float:
+    """Return the log of the evidence against 0, a martingale if the truth is 0; 0.0 without an error."""
+    if not 0 < estimate.error < math.inf:
+        return 0.0
     information, z = estimate.n * rho**2, estimate.value / estimate.error
-    log_e = z * z / 2 * information / (information + 1) - math.log(information + 1) / 2
-    return min(1.0, math.exp(-log_e))
+    return z * z / 2 * information / (information + 1) - math.log(information + 1) / 2
 
 
 def sequential(difference: MetricEstimate, rho: float, *, share: float = 0.05) -> DifferenceInterval:
@@ -54,8 +58,12 @@ def sequential(difference: MetricEstimate, rho: float, *, share: float = 0.05) -
     )
 
 
-def is_ready(variant: MetricEstimate, *, binary: bool = False) -> bool:
-    """Return whether a variant has enough units and events; of a binary metric, also units without the event.
+LEAST_AMOUNTS = 40
+"""The events that amounts need: margins with long tails and discounts were rejected too often with 20."""
+
+
+def is_ready(variant: MetricEstimate, *, binary: bool = False, least: int = LEAST_EVENTS) -> bool:
+    """Return whether a variant has enough units and at least `least` events; of a binary metric, also units without.
 
     The number of events of equal size is the square of their sum over the sum of their squares (Kish, 1965). Means far
     from 0 on the scale of their spread have as many events as units.
@@ -63,7 +71,7 @@ def is_ready(variant: MetricEstimate, *, binary: bool = False) -> bool:
     events = [_events(variant.value, variant)]
     if binary:
         events.append(_events(1 - variant.value, variant))
-    return variant.n >= LEAST_UNITS and min(events) >= LEAST_EVENTS
+    return variant.n >= LEAST_UNITS and min(events) >= least
 
 
 def _events(value: float, variant: MetricEstimate) -> float:

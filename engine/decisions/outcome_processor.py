@@ -9,9 +9,9 @@ from typing import Literal, NamedTuple
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.kernel.experiments.measures import PAYMENTS, CandidateFees
 from engine.learning.credit_settings import Learning
 from engine.learning.outcome_effects import (
-    PAYMENTS,
     AnswerHead,
     DecisionState,
     add_purchases,
@@ -38,6 +38,7 @@ class PlanHead(msgspec.Struct, frozen=True):
 
     placement: Placement
     experiments: tuple[Experiment, ...] = ()
+    candidates: tuple[CandidateFees, ...] = ()
 
 
 class StoredOutcome(msgspec.Struct, frozen=True):
@@ -125,7 +126,7 @@ class OutcomeProcessor:
                 raise LookupError(f"plan version {row.plan_version} of placement {row.placement} is gone")
             head = msgspec.json.decode(plan.document, type=PlanHead)
             currency = await accounts.currency_of(connection, row.merchant_id)
-            learning = self._learning[key] = Learning.of(head.placement, currency, head.experiments)
+            learning = self._learning[key] = Learning.of(head.placement, currency, head.experiments, head.candidates)
         return learning
 
     async def _add_credit(

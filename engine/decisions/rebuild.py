@@ -21,7 +21,7 @@ CHUNK = 2_000
 # The tables are in the writers' lock order, so that no deadlock is possible.
 HOLD_WRITERS = (
     "LOCK TABLE decisions, outcomes, statistics, usage, waiting, delays, arrivals, amounts, experiment_outcomes, "
-    "lessons IN SHARE ROW EXCLUSIVE MODE"
+    "experiment_measures, lessons IN SHARE ROW EXCLUSIVE MODE"
 )
 
 REBUILT = tuple(fold for fold in FOLDS if fold is not MINUTES)

@@ -9,6 +9,7 @@ from engine.configuration.configuration import Configuration
 from engine.configuration.validation import Surroundings, problems_of
 from engine.kernel.experiments.overlay import changes_something
 from engine.kernel.experiments.units import DEVICE_ID
+from engine.model.documents.metric import METRICS
 from engine.model.errors import FieldProblem, Invalid, NotFound
 from engine.model.experiment import Experiment, State, Variant
 from engine.model.placement import Fixed, Placement, Policy, Split
@@ -86,8 +87,11 @@ def _bandit(document: Experiment) -> Iterator[FieldProblem]:
         yield FieldProblem("method", "must be sequential if a bandit moves the shares")
     guarded = [guardrail.metric for guardrail in document.guardrails]
     for field, metrics in (("primary", [document.primary]), ("guardrails", guarded)):
-        if "order_value" in metrics:
-            yield FieldProblem(field, "a bandit compares conversion, orders and revenue, not order_value")
+        ratios = [metric for metric in metrics if METRICS[metric].kind == "ratio"]
+        if ratios:
+            yield FieldProblem(
+                field, f"a bandit compares means of a unit, such as conversion and revenue, not {ratios[0]}"
+            )
     if document.counts_log:
         yield FieldProblem("counts_log", "cannot be set if a bandit moves the shares")
     if document.floor * len(document.variants) >= 1:
@@ -107,6 +111,10 @@ def _guardrails(document: Experiment) -> Iterator[FieldProblem]:
         if metric in metrics[:number]:
             yield FieldProblem(
                 f"guardrails/{number}/metric", f"there are two guardrails on {metric}: keep the stricter"
+            )
+        elif document.status.started_at is not None and metric not in document.measured:
+            yield FieldProblem(
+                f"guardrails/{number}/metric", f"{metric} was not measured from the start: it cannot be watched now"
             )
 
 

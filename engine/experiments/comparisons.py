@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -21,10 +21,11 @@ from bandits.experiments.mismatch import FALSE_STOPS, mismatch_p_values
 from bandits.experiments.moments import MetricEstimate, Moments, adjusted_means, mean_of, ratio_of
 from bandits.experiments.normal import two_sided
 from bandits.experiments.past import agrees, allowed_error, with_past
-from bandits.experiments.sequential import is_ready, precision_for, sequential
+from bandits.experiments.sequential import LEAST_AMOUNTS, LEAST_EVENTS, is_ready, precision_for, sequential
 from bandits.experiments.size import Goal, Size, binary_goal, size_for
 from engine.experiments.looks.schedule import bound_of
-from engine.model.experiment import LOOKS, Experiment, LogEstimate, Method, MetricName
+from engine.model.documents.metric import METRICS, PURCHASES, MetricName, better_by
+from engine.model.experiment import LOOKS, Experiment, LogEstimate, Method
 from engine.store.experiments.sums import SumRow, UnitTotals
 
 CONFIDENCE = 0.95
@@ -48,6 +49,18 @@ class MetricComparison(msgspec.Struct, frozen=True):
     expected_loss: float
     is_ready: bool
 
+    @property
+    def is_better(self) -> bool:
+        """Return whether the variant is certainly better than the control: lower where less is better."""
+        bound = self.high if METRICS[self.metric].falls else self.low
+        return self.is_ready and bound is not None and better_by(self.metric, bound) > 0
+
+    @property
+    def is_worse(self) -> bool:
+        """Return whether the variant is certainly worse than the control."""
+        bound = self.low if METRICS[self.metric].falls else self.high
+        return self.is_ready and bound is not None and better_by(self.metric, bound) < 0
+
 
 class SizeByMethod(msgspec.Struct, frozen=True):
     """Units in all variants together that an experiment needs, by its method."""
@@ -67,23 +80,38 @@ class GuardrailState(msgspec.Struct, frozen=True):
 
 
 class VariantTotals(NamedTuple):
-    """Sums over units by variant, in the order of the variants."""
+    """Sums over units by variant, in the order of the variants: `by_variant` of purchases, `others` by measure."""
 
     names: tuple[str, ...]
     by_variant: tuple[UnitTotals, ...]
+    others: Mapping[str, tuple[UnitTotals, ...]] = {}
 
     @classmethod
     def of(cls, experiment: Experiment, rows: Iterable[SumRow]) -> VariantTotals:
         """Add up rows; variants without units are zero."""
-        sums = {variant.id: UnitTotals() for variant in experiment.variants}
+        names = tuple(variant.id for variant in experiment.variants)
+        sums: dict[str, dict[str, UnitTotals]] = {PURCHASES: dict.fromkeys(names, UnitTotals())}
         for row in rows:
-            if row.variant in sums:
-                sums[row.variant] += row.totals
-        return cls(tuple(sums), tuple(sums.values()))
+            measure = sums.setdefault(row.measure, dict.fromkeys(names, UnitTotals()))
+            if row.variant in measure:
+                measure[row.variant] += row.totals
+        purchases = tuple(sums.pop(PURCHASES).values())
+        return cls(names, purchases, {name: tuple(each.values()) for name, each in sums.items()})
 
     def plus(self, other: VariantTotals) -> VariantTotals:
         """Return the sums over the units of both."""
-        return VariantTotals(self.names, tuple(map(operator.add, self.by_variant, other.by_variant)))
+        names, none = self.others.keys() | other.others.keys(), (UnitTotals(),) * len(self.names)
+        others = {name: _added(self.others.get(name, none), other.others.get(name, none)) for name in names}
+        return VariantTotals(self.names, _added(self.by_variant, other.by_variant), others)
+
+    def of_metric(self, metric: MetricName) -> tuple[UnitTotals, ...]:
+        """Return the sums that a metric is estimated from; revenue is capped where a cap was set."""
+        measure = metric if metric in self.others else METRICS[metric].measure
+        if measure == PURCHASES:
+            return self.by_variant
+        none = (UnitTotals(),) * len(self.names)
+        pairs = zip(self.others.get(measure, none), self.by_variant, strict=True)
+        return tuple(each.with_units_of(purchases) for each, purchases in pairs)
 
     @property
     def units(self) -> int:
@@ -91,12 +119,16 @@ class VariantTotals(NamedTuple):
         return sum(totals.units for totals in self.by_variant)
 
 
+def _added(first: Sequence[UnitTotals], second: Sequence[UnitTotals]) -> tuple[UnitTotals, ...]:
+    return tuple(map(operator.add, first, second))
+
+
 def estimates_of(metric: MetricName, totals: Sequence[UnitTotals]) -> list[MetricEstimate]:
     """Return the estimate of a metric for each variant."""
     moments = [_moments(metric, each) for each in totals]
     if any(each.n < 2 for each in moments):
         return [MetricEstimate(math.nan, math.nan, each.n) for each in moments]
-    if metric == "order_value":
+    if METRICS[metric].kind == "ratio":
         return [ratio_of(each) for each in moments]
     if sum(each.totals[1] for each in moments) == 0:
         return [mean_of(each) for each in moments]
@@ -116,13 +148,15 @@ def compare(
 
     Without chances, `chance_to_win` and `expected_loss` are 0. What the log said before the start counts for the
     primary metric where the experiment says so. `look` is the number of a group-sequential experiment's look; before
-    the first, nothing is ready. Nothing falls by more than all of it, so intervals begin at -1.
+    the first, nothing is ready.
     """
     comparisons = []
     for metric in metrics or experiment.metrics:
-        estimates = estimates_of(metric, totals.by_variant)
+        estimates = estimates_of(metric, totals.of_metric(metric))
         is_defined = all(math.isfinite(estimate.value) and estimate.error > 0 for estimate in estimates)
-        chances = standings(estimates) if is_defined and has_chances else []
+        # A relative change of a loss says nothing.
+        is_defined = is_defined and estimates[0].value > 0
+        chances = standings(risen(metric, estimates)) if is_defined and has_chances else []
         for index in range(1, len(estimates)):
             past = past_of(experiment, metric, totals.names[index])
             comparison = _difference(experiment, (estimates[0], estimates[index]), planned_units, past, look)
@@ -134,7 +168,7 @@ def compare(
                     finite(estimates[0].value),
                     finite(estimates[index].value),
                     finite(comparison.value),
-                    finite(max(comparison.low, -1.0)) if ready else None,
+                    finite(lowest(metric, comparison.low)) if ready else None,
                     finite(comparison.high) if ready else None,
                     comparison.p_value if ready else 1.0,
                     chances[index].chance_to_win if chances else 0.0,
@@ -150,10 +184,10 @@ def guardrails(experiment: Experiment, totals: VariantTotals, *, planned_units: 
     states = []
     rho = precision_for(max(planned_units, 1.0))
     for guardrail in experiment.guardrails:
-        estimates = estimates_of(guardrail.metric, totals.by_variant)
+        estimates = estimates_of(guardrail.metric, totals.of_metric(guardrail.metric))
         for index in range(1, len(estimates)):
             ready = all(has_enough(guardrail.metric, estimates[number]) for number in (0, index))
-            lift = lift_of(estimates[0], estimates[index])
+            lift = gain_of(guardrail.metric, lift_of(estimates[0], estimates[index]))
             broken = ready and is_broken(lift, tolerated=guardrail.tolerated_percent / 100, rho=rho)
             states.append(GuardrailState(guardrail.metric, totals.names[index], guardrail.tolerated_percent, broken))
     return states
@@ -183,7 +217,7 @@ def size_of(experiment: Experiment, metric: MetricEstimate) -> Size | None:
     effect = experiment.minimum_effect_percent / 100
     if not math.isfinite(metric.value) or metric.value <= 0 or not math.isfinite(metric.variance):
         return None
-    if experiment.primary == "conversion":
+    if METRICS[experiment.primary].kind == "share":
         if metric.value * (1 + effect) >= 1:
             return None
         goal = binary_goal(metric.value, effect, share=error_share(experiment))
@@ -263,20 +297,40 @@ def has_enough(metric: MetricName, estimate: MetricEstimate) -> bool:
     """Return whether a variant has enough units and events for an interval."""
     if not math.isfinite(estimate.value):
         return False
-    return is_ready(estimate, binary=metric == "conversion")
+    return is_ready(estimate, binary=METRICS[metric].kind == "share", least=least_events(metric))
+
+
+def least_events(metric: MetricName) -> int:
+    """Return the events that each variant needs for an interval: amounts have longer tails than counts."""
+    return LEAST_AMOUNTS if METRICS[metric].kind in ("amount", "ratio") else LEAST_EVENTS
+
+
+def lowest(metric: MetricName, low: float) -> float:
+    """Return the lower end of a change: nothing but a margin falls by more than all of it."""
+    return low if metric == "margin" else max(low, -1.0)
+
+
+def gain_of(metric: MetricName, lift: MetricEstimate) -> MetricEstimate:
+    """Return a change with its sign turned where less is better."""
+    return MetricEstimate(better_by(metric, lift.value), lift.variance, lift.n)
+
+
+def risen(metric: MetricName, estimates: Sequence[MetricEstimate]) -> list[MetricEstimate]:
+    """Return estimates of which the highest is the best."""
+    return [gain_of(metric, estimate) for estimate in estimates]
 
 
 def _moments(metric: MetricName, totals: UnitTotals) -> Moments:
     """Return the sums of a metric with its covariate, or with its denominator."""
     past = (totals.past, totals.past_squared)
-    match metric:
-        case "conversion":
+    match METRICS[metric].kind:
+        case "share":
             return _pair(totals, (totals.converted, totals.converted), past, totals.past_converted)
-        case "orders":
+        case "count":
             return _pair(totals, (totals.orders, totals.orders_squared), past, totals.past_orders)
-        case "revenue":
+        case "amount":
             return _pair(totals, (totals.revenue, totals.revenue_squared), past, totals.past_revenue)
-        case "order_value":
+        case "ratio":
             orders = (totals.orders, totals.orders_squared)
             return _pair(totals, (totals.revenue, totals.revenue_squared), orders, totals.orders_revenue)
 

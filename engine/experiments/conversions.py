@@ -16,7 +16,7 @@ from engine.model.timestamps import MINUTE
 from engine.store import accounts, folds, resources
 from engine.store.connection.database import Database
 from engine.store.experiments import conversions
-from engine.store.experiments.conversions import ConversionRow
+from engine.store.experiments.conversions import ConversionRow, FoldTerms
 from engine.store.folds import Sums
 
 ConversionStatus = Literal["recorded", "duplicate", "conflict"]
@@ -108,7 +108,8 @@ class Conversions:
             elif row.occurred_at > exposure.exposed_at + setup.window_minutes * MINUTE:
                 reason = AFTER_WINDOW
             phase = exposure.phase if exposure is not None else row.phase
-            return await _stored(connection, msgspec.structs.replace(row, phase=phase, counts=not reason), reason)
+            row = msgspec.structs.replace(row, phase=phase, counts=not reason)
+            return await _stored(connection, row, reason, await _terms(connection, merchant_id, experiment))
 
         return await self._database.transact(work)
 
@@ -125,7 +126,8 @@ class Conversions:
             purchase = await conversions.find(connection, key, lock=True)
             if purchase is None or purchase.refund_of:
                 raise NotFound(MISSING.format(id=reported.purchase), field="purchase_event_id")
-            return await _refunded(connection, purchase, reported)
+            terms = await _terms(connection, merchant_id, experiment)
+            return await _refunded(connection, purchase, reported, terms)
 
         return await self._database.transact(work)
 
@@ -161,12 +163,16 @@ class Conversions:
                 return unit
 
 
-async def _stored(connection: AsyncConnection, row: ConversionRow, reason: str) -> ConversionReceipt:
+async def _terms(connection: AsyncConnection, merchant_id: int, experiment: Experiment) -> FoldTerms:
+    return FoldTerms.of(experiment, await accounts.currency_of(connection, merchant_id))
+
+
+async def _stored(connection: AsyncConnection, row: ConversionRow, reason: str, terms: FoldTerms) -> ConversionReceipt:
     """Store a row with what it adds to the sums, once."""
     stored = await conversions.append(connection, row)
     if stored is row:
         sums = Sums()
-        conversions.fold(sums, row, await accounts.currency_of(connection, row.merchant_id))
+        conversions.fold(sums, row, terms)
         await folds.add(connection, sums)
         return ConversionReceipt(row.event_id, "recorded", row.counts, reason)
     if stored.content == row.content:
@@ -174,7 +180,9 @@ async def _stored(connection: AsyncConnection, row: ConversionRow, reason: str) 
     return ConversionReceipt(row.event_id, "conflict", False, OTHER_CONTENT)
 
 
-async def _refunded(connection: AsyncConnection, purchase: ConversionRow, reported: ReportedRefund) -> RefundReceipt:
+async def _refunded(
+    connection: AsyncConnection, purchase: ConversionRow, reported: ReportedRefund, terms: FoldTerms
+) -> RefundReceipt:
     """Store a refund of a locked purchase with what it takes off the sums, once."""
     row = _refund_row(purchase, reported)
     refunds = await conversions.refunds_of(connection, purchase)
@@ -186,9 +194,9 @@ async def _refunded(connection: AsyncConnection, purchase: ConversionRow, report
         return RefundReceipt(row.event_id, "duplicate", row.counts, left)
     _check_left(conversions.left_of(purchase, refunds), reported, is_refunded=bool(refunds))
     await conversions.append(connection, row)
-    sums, currency = Sums(), await accounts.currency_of(connection, row.merchant_id)
-    conversions.fold(sums, purchase, currency, refunds=refunds, sign=-1)
-    conversions.fold(sums, purchase, currency, refunds=[*refunds, row.amount])
+    sums = Sums()
+    conversions.fold(sums, purchase, terms, refunds=refunds, sign=-1)
+    conversions.fold(sums, purchase, terms, refunds=[*refunds, row.amount])
     await folds.add(connection, sums)
     return RefundReceipt(row.event_id, "recorded", row.counts, conversions.left_of(purchase, [*refunds, row.amount]))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,7 +23,7 @@ from engine.model.timestamps import HOUR, MINUTE, first_id_of
 from engine.store import resources
 from engine.store.connection.database import Database
 from engine.store.experiments import log_sample
-from engine.store.experiments.log_sample import SampledUnit
+from engine.store.experiments.log_sample import EnrolledAnswer, SampledUnit
 from engine.store.experiments.sums import SumRow, UnitTotals
 from engine.store.tables.columns import IdSpan
 from rules import Vocabulary
@@ -47,11 +47,22 @@ class FunnelRow(msgspec.Struct, frozen=True):
     converted: int
 
 
+class TriggeredGain(msgspec.Struct, frozen=True):
+    """What it gains to count only units for which the variants could have differed, a `share` of all that are enrolled.
+
+    The interval of the effect on the conversion of all is `times` narrower than if all were counted.
+    """
+
+    share: float
+    times: float
+
+
 class Funnel(msgspec.Struct, frozen=True):
     """The funnel over the newest decisions whose outcomes are in; `read` of the placement were looked at, at most."""
 
     read: int
     rows: list[FunnelRow]
+    gain: TriggeredGain | None = None
 
 
 class FieldSegments(msgspec.Struct, frozen=True):
@@ -126,29 +137,49 @@ def has_segments(field: FieldDocument) -> bool:
     return field.type in BY_VALUE | BY_RANGE and field.name not in ENGINE_FIELD_NAMES
 
 
-def funnel_of(experiment: Experiment, answers: Sequence[tuple[str, str]], events: set[tuple[str, str]]) -> Funnel:
+def funnel_of(experiment: Experiment, answers: Sequence[EnrolledAnswer], events: set[tuple[str, str]]) -> Funnel:
     """Count the decisions of each variant and the steps that they reached."""
     counts: Counter[tuple[str, str]] = Counter()
-    for decision, answer in answers:
-        variant = _variant_in(answer, experiment)
-        if variant:
+    triggered: dict[str, bool] = {}
+    bought: set[str] = set()
+    for decision, customer, answer in answers:
+        variant, is_counted = _variant_in(answer, experiment)
+        if not variant:
+            continue
+        unit = customer if experiment.unit == "customer" and customer else decision
+        triggered[unit] = triggered.get(unit, False) or is_counted
+        if (decision, "converted") in events:
+            bought.add(unit)
+        if is_counted:
             counts[variant, "decisions"] += 1
             counts.update((variant, step) for step in STEPS if (decision, step) in events)
     names = ("decisions", *STEPS)
     rows = [FunnelRow(variant.id, *(counts[variant.id, name] for name in names)) for variant in experiment.variants]
-    return Funnel(MOST_DECISIONS, rows)
+    return Funnel(MOST_DECISIONS, rows, gain_of_trigger(triggered, bought))
 
 
-def _variant_in(answer: str, experiment: Experiment) -> str:
-    """Return the variant that an answer counts for; empty where it does not count in this phase."""
+def gain_of_trigger(triggered: Mapping[str, bool], bought: Set[str]) -> TriggeredGain | None:
+    """Return the gain, from whether each enrolled unit counts, and who bought; None where all or none count.
+
+    The effect on all is the share f of those who count times the effect on them, so of the same units the intervals'
+    ratio is (s_all / sqrt(n)) / (f s_counted / sqrt(f n)), with s the standard deviations of conversion.
+    """
+    inside = {unit for unit, is_counted in triggered.items() if is_counted}
+    if not inside or len(inside) == len(triggered):
+        return None
+    share = len(inside) / len(triggered)
+    rates = [len(units & bought) / len(units) for units in (triggered.keys(), inside)]
+    of_all, counted = (math.sqrt(rate * (1 - rate)) for rate in rates)
+    return TriggeredGain(share, (of_all / counted if of_all and counted else 1.0) / math.sqrt(share))
+
+
+def _variant_in(answer: str, experiment: Experiment) -> tuple[str, bool]:
+    """Return the variant of an answer in this phase, empty where it has none, and whether it counts."""
     phase = str(experiment.status.phase)
     entries = msgspec.json.decode(answer, type=_LoggedExperiments).experiments
-    counted = (
-        entry["variant"]
-        for entry in entries
-        if (entry["id"], entry.get("phase"), entry.get("counted")) == (experiment.id, phase, "yes")
-    )
-    return next(counted, "")
+    own = (entry for entry in entries if (entry["id"], entry.get("phase")) == (experiment.id, phase))
+    entry = next(own, None)
+    return (entry["variant"], entry.get("counted") == "yes") if entry is not None else ("", False)
 
 
 def segments_by(experiment: Experiment, grouping: Grouping, units: Sequence[SampledUnit], last: int) -> FieldSegments:
@@ -157,19 +188,23 @@ def segments_by(experiment: Experiment, grouping: Grouping, units: Sequence[Samp
     over = [unit for unit in units if unit.exposed_at // HOUR <= last]
     values = [grouping.value_in(msgspec.json.decode(unit.facts)) for unit in over]
     name_of = _ranges(values) if field.type in BY_RANGE else _most_frequent(values)
-    rows = [
-        SumRow(
-            f"{field.name}={name_of(value)}",
-            unit.exposed_at // HOUR,
-            unit.variant,
-            UnitTotals.of(unit.orders, unit.revenue, unit.past),
-        )
-        for unit, value in zip(over, values, strict=True)
-    ]
+    pairs = zip(over, values, strict=True)
+    rows = [row for unit, value in pairs for row in _rows_of(unit, f"{field.name}={name_of(value)}")]
     segments = segments_of(experiment, rows, max(len(over), 1), looks_done(experiment, last))
     if field.type in BY_RANGE:
         segments.sort(key=lambda segment: _beginning(segment.segment))
     return FieldSegments(field.name, len(over), segments)
+
+
+_measured = msgspec.json.Decoder(dict[str, tuple[int, int]]).decode
+
+
+def _rows_of(unit: SampledUnit, segment: str) -> Iterator[SumRow]:
+    """Yield the sums of a unit, by measure."""
+    key = (segment, unit.exposed_at // HOUR, unit.variant)
+    yield SumRow(*key, UnitTotals.of(unit.orders, unit.revenue, unit.past))
+    for measure, (times, amount) in _measured(unit.measured).items():
+        yield SumRow(*key, UnitTotals.of_measure(times, amount, unit.past), measure)
 
 
 def _beginning(segment: str) -> tuple[bool, float]:

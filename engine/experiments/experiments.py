@@ -19,13 +19,13 @@ from engine.experiments.checks import (
     free_offset,
     is_due,
 )
+from engine.experiments.ending.changes import changes_of_winner, next_change
 from engine.experiments.log_answers import answers_of
-from engine.kernel.experiments.overlay import overlaid
+from engine.experiments.past.purchases import terms_before
 from engine.model.actor import Actor
 from engine.model.errors import Conflict, Forbidden, ReviewRequired, invalid
 from engine.model.experiment import EarlierPhase, Experiment, ExperimentStatus, LogEstimate, State
 from engine.model.resource import Resource
-from engine.model.resource_kinds import Document, Kind, id_of
 from engine.model.timestamps import DAY
 from engine.store import previews, resources
 from engine.store.connection.database import Database
@@ -186,10 +186,12 @@ class Experiments:
     async def start(self, actor: Actor, placement: str, id: str, *, reason: str = "") -> Resource:
         """Enrol units from now on; `ReviewRequired` where a second person must approve first.
 
-        What the log said until now is kept where it counts, so that it stays what it was before the first unit.
+        What the log said until now is kept where it counts, and the largest amounts that count are fixed, so that they
+        stay what they were before the first unit.
         """
         async with self._database.read() as connection:
             asked = await previews.of_experiment(connection, actor.merchant_id, placement, id)
+        caps, margin = await terms_before(self._database, actor.merchant_id, placement, now=now_ms())
 
         def change(configuration: Configuration, old: Experiment) -> Experiment:
             _expect(old, "draft", "approved", "in_review")
@@ -198,9 +200,8 @@ class Experiments:
             check_experiment(configuration, placement, old)
             offset, now = _offset(old, configuration.documents("experiment", placement)), now_ms()
             log = _log_of(configuration, placement, old, asked)
-            return _moved(
-                old, state="running", offset=offset, started_at=now, phase_started_at=now, reason=reason, log=log
-            )
+            begun = _moved(old, state="running", offset=offset, started_at=now, phase_started_at=now, reason=reason)
+            return _moved(begun, log=log, caps=caps, measured=old.metrics, margin_percent=margin)
 
         return await self._change(actor, (placement, id), change, reason=reason, approval="given")
 
@@ -239,12 +240,21 @@ class Experiments:
             if old.status.state == "running" and now_ms() - began < old.minimum_days * DAY and winner != old.control.id:
                 raise Conflict(f"it runs for at least {old.minimum_days} days before a variant can win", field="winner")
             done = _moved(old, state="concluded", winner=winner, reason=reason, ended_at=now_ms())
-            applied = _applied(configuration, placement, old, winner)
+            applied = changes_of_winner(configuration, placement, old, winner)
             if applied and configuration.review and not old.status.approved_by:
                 raise ReviewRequired("nobody approved this experiment, so only its control can win")
-            return [*applied, _next(resource, done)]
+            return [*applied, next_change(resource, done)]
 
         return (await self._publisher.publish(actor, edit, reason=reason, approval="given")).changes[-1].resource
+
+    async def propose(self, actor: Actor, placement: str, id: str, *, winner: str, reason: str) -> Resource:
+        """End it with a winner whose changes a second person must approve: until then everybody gets the control."""
+
+        def change(_configuration: Configuration, old: Experiment) -> Experiment:
+            _expect(old, "running", "stopped")
+            return _moved(old, state="stopped", winner=winner, reason=reason, ended_at=old.status.ended_at or now_ms())
+
+        return await self._change(actor, (placement, id), change, reason=reason, approval="given")
 
     async def archive(self, actor: Actor, placement: str, id: str) -> Resource:
         """Take an ended experiment or a draft off the list; nothing of it decides any more."""
@@ -313,7 +323,7 @@ def _edit(placement: str, id: str, step: Step, *, version: int | None = None) ->
 
     def edit(configuration: Configuration) -> list[Change]:
         resource = configuration.get("experiment", placement, id, version=version)
-        return [_next(resource, step(configuration, resource.document))]
+        return [next_change(resource, step(configuration, resource.document))]
 
     return edit
 
@@ -354,34 +364,3 @@ def _expect(document: Experiment, *states: State) -> None:
 
 def _moved(document: Experiment, **changes: object) -> Experiment:
     return msgspec.structs.replace(document, status=msgspec.structs.replace(document.status, **changes))
-
-
-def _next(resource: Resource, document: Document) -> Change:
-    return Change(resource, resource._replace(version=resource.version + 1, document=document, changed_at=now_ms()))
-
-
-def _applied(configuration: Configuration, placement: str, document: Experiment, winner: str) -> list[Change]:
-    """Return the changes that make a variant the plan in force."""
-    plan = configuration.plan_document(placement)
-    [variant] = [variant for variant in document.variants if variant.id == winner]
-    if plan is None:
-        return []
-    after = overlaid(plan, [(document, variant)])
-    changes = [_stored(configuration, placement, "candidate", candidate) for candidate in after.candidates]
-    changes += [_stored(configuration, placement, "rule", rule) for rule in after.rules]
-    for id in variant.rules_off:
-        rule = configuration.find("rule", placement, id)
-        if rule is not None:
-            changes.append(_next(rule, msgspec.structs.replace(rule.document, enabled=False)))
-    own = configuration.get("placement", "", placement)
-    if variant.policy is not None:
-        changes.append(_next(own, msgspec.structs.replace(own.document, policy=variant.policy)))
-    return [change for change in changes if change.before is None or change.before.document != change.resource.document]
-
-
-def _stored(configuration: Configuration, placement: str, kind: Kind, document: Document) -> Change:
-    """Return the change that stores a document, new or as the next version."""
-    old = configuration.find(kind, placement, id_of(document))
-    if old is None:
-        return Change(None, Resource(kind, placement, id_of(document), 1, document, now_ms()))
-    return _next(old, document)

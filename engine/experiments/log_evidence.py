@@ -30,7 +30,7 @@ class LogEvidence(msgspec.Struct, frozen=True):
 
 def log_evidence(experiment: Experiment, totals: VariantTotals) -> list[LogEvidence]:
     """Return what counts of the log for each variant, by sums of matured units."""
-    estimates = estimates_of(experiment.primary, totals.by_variant)
+    estimates = estimates_of(experiment.primary, totals.of_metric(experiment.primary))
     evidence = []
     for name, estimate in zip(totals.names[1:], estimates[1:], strict=True):
         past = past_of(experiment, experiment.primary, name)

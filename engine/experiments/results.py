@@ -21,10 +21,8 @@ from engine.experiments.adaptive.comparison import (
 from engine.experiments.comparisons import (
     GuardrailState,
     MetricComparison,
-    SizeByMethod,
     VariantTotals,
     compare,
-    estimate_of_past,
     estimates_of,
     guardrails,
     has_mismatch,
@@ -33,17 +31,18 @@ from engine.experiments.comparisons import (
     units_needed,
 )
 from engine.experiments.log_evidence import LogEvidence, log_evidence, units_of_log
+from engine.experiments.looks.balance import GroupBalance, balance_of
 from engine.experiments.looks.lift_history import LiftPoint, history_of, stated_points
 from engine.experiments.looks.schedule import last_hour, looks_done, next_look
-from engine.experiments.reach import device_in
 from engine.kernel.experiments.shares import HourlyShares
+from engine.model.documents.metric import better_by
 from engine.model.errors import NotFound
 from engine.model.experiment import Experiment
 from engine.model.resource import Resource
 from engine.model.timestamps import DAY
 from engine.store import resources
 from engine.store.connection.database import Database
-from engine.store.experiments import activity, looks, sums
+from engine.store.experiments import looks, sums
 from engine.store.experiments.sums import HOURS_A_DAY, PhaseKey, SumRow
 
 DEFAULT_PLAN = 10_000
@@ -109,6 +108,7 @@ class Results(msgspec.Struct, frozen=True):
     segments: list[SegmentResult]
     log: list[LogEvidence]
     next_look: int | None
+    balance: list[GroupBalance] = []
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -116,16 +116,6 @@ class Health(msgspec.Struct, frozen=True):
 
     guardrails: list[GuardrailState]
     mismatch_p_value: float
-
-
-class SizeAnswer(msgspec.Struct, frozen=True):
-    """The units and days that an experiment needs, from what the log says of the last week."""
-
-    conversion: float
-    units_a_day: float
-    enrolled_a_day: float
-    units: SizeByMethod | None
-    days: float | None
 
 
 class ExperimentResults:
@@ -162,20 +152,6 @@ class ExperimentResults:
             rows = await (sums.by_hour if experiment.is_adaptive else sums.totals)(connection, key)
         shares = await read_shares(self._database, key, experiment) if experiment.is_adaptive else None
         return health_of(experiment, rows, shares)
-
-    async def size(self, merchant_id: int, placement: str, experiment: Experiment, *, now: int) -> SizeAnswer:
-        """Return what an experiment needs, by the units and purchases of the last week."""
-        async with self._database.read() as connection:
-            await resources.get(connection, merchant_id, "placement", "", placement)
-            week = await activity.last_week(
-                connection, merchant_id, placement, unit=experiment.unit, now=now, device_in=device_in
-            )
-        conversion = week.converted / week.units if week.units else 0.0
-        enrolled = week.units_a_day * experiment.share
-        size = size_of(experiment, estimate_of_past(conversion)) if experiment.primary == "conversion" else None
-        needed = units_needed(size, experiment.method) if size else None
-        days = needed / enrolled if needed and enrolled else None
-        return SizeAnswer(conversion, week.units_a_day, enrolled, SizeByMethod(*size) if size else None, days)
 
 
 def in_phase(resource: Resource, phase: int) -> Resource:
@@ -253,6 +229,7 @@ def results_of(
         segments=segments_of(experiment, over, units, look) if stated is not None else [],
         log=evidence,
         next_look=next_look(experiment, window_minutes, now),
+        balance=balance_of(experiment, rows, units),
     )
 
 
@@ -260,7 +237,7 @@ def _planned(experiment: Experiment, exposed: VariantTotals) -> int | None:
     """Return the planned number of units, from what the control has shown so far."""
     if exposed.by_variant[0].units < 2:
         return None
-    size = size_of(experiment, estimates_of(experiment.primary, exposed.by_variant)[0])
+    size = size_of(experiment, estimates_of(experiment.primary, exposed.of_metric(experiment.primary))[0])
     if size is None:
         return None
     return units_needed(size, experiment.method)
@@ -316,10 +293,10 @@ def _verdict(
         return ExperimentVerdict("too_few")
     if experiment.method == "fixed" and not is_complete:
         return ExperimentVerdict("keep_going")
-    best = max(primary, key=lambda each: -math.inf if each.lift is None else each.lift)
-    if best.low is not None and best.low > 0:
+    best = max(primary, key=lambda each: -math.inf if each.lift is None else better_by(each.metric, each.lift))
+    if best.is_better:
         return ExperimentVerdict("better", best.variant, best.lift, best.low, best.high)
-    if all(each.high is not None and each.high < 0 for each in primary):
+    if all(each.is_worse for each in primary):
         return ExperimentVerdict("worse", best.variant, best.lift, best.low, best.high)
     effect = experiment.minimum_effect_percent / 100
     bounds = [(each.low, each.high) for each in primary]

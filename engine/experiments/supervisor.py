@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable
+from typing import TypeVar
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,10 +12,12 @@ from engine.clock import now_ms
 from engine.experiments.adaptive.allocation import move_shares
 from engine.experiments.checks import is_due
 from engine.experiments.comparisons import has_mismatch
+from engine.experiments.ending.winners import ENOUGH_TO_WIN, Winners, winner_of
 from engine.experiments.experiments import Experiments
 from engine.experiments.looks.stored import StoredLooks
 from engine.experiments.results import ExperimentResults, Health, Results
 from engine.model.actor import ENGINE, Actor
+from engine.model.documents.metric import METRICS
 from engine.model.errors import EngineError
 from engine.model.experiment import Experiment
 from engine.model.resource import Resource
@@ -24,8 +26,8 @@ from engine.store.connection.database import Database
 from engine.store.experiments import exposures
 
 log = structlog.get_logger()
+Result = TypeVar("Result")
 
-ENOUGH_TO_WIN = 0.95
 UNITS_A_TRANSACTION = 200
 """Decisions wait for the writer, so each transaction is short."""
 
@@ -33,8 +35,11 @@ UNITS_A_TRANSACTION = 200
 class Supervisor:
     """Runs as a job. Stopping gives everybody the control, with the reason in the audit log and on the page."""
 
-    def __init__(self, database: Database, experiments: Experiments, results: ExperimentResults) -> None:
+    def __init__(
+        self, database: Database, experiments: Experiments, results: ExperimentResults, winners: Winners
+    ) -> None:
         self._database = database
+        self._winners = winners
         self._experiments = experiments
         self._results = results
         self.looks = StoredLooks(database, results)
@@ -60,10 +65,14 @@ class Supervisor:
         state = resource.document.status.state
         if state == "approved" and is_due(resource.document, now):
             await _try(self._experiments.start(actor, resource.place, resource.id, reason="planned start"))
+        if state == "stopped":
+            await _try(self._winners.conclude(actor, resource, now=now))
         if state != "running":
             return
         health = await self._results.health(actor.merchant_id, resource)
         reason = reason_to_stop(resource.document, health, now)
+        if not is_harmed(health) and await _try(self._winners.conclude(actor, resource, now=now)):
+            return
         if not reason and resource.document.is_adaptive:
             await move_shares(self._database, actor.merchant_id, resource, now)
             results = await self._results.look(actor.merchant_id, resource, now=now, has_details=False)
@@ -82,12 +91,18 @@ async def _add_up(connection: AsyncConnection) -> int:
     return await exposures.add_up(connection, limit=UNITS_A_TRANSACTION)
 
 
-async def _try(action: Awaitable[Resource]) -> None:
-    """Run an action that another process may have done first."""
+async def _try(action: Awaitable[Result]) -> Result | None:
+    """Run an action that another process may have done first: then return None."""
     try:
-        await action
+        return await action
     except EngineError as error:
         log.info("experiment left as it is", detail=error.detail)
+        return None
+
+
+def is_harmed(health: Health) -> bool:
+    """Return whether the split is denied, or a variant certainly loses too much."""
+    return has_mismatch(health.mismatch_p_value) or any(state.is_broken for state in health.guardrails)
 
 
 def reason_to_end(experiment: Experiment, results: Results, now: int) -> str:
@@ -95,14 +110,11 @@ def reason_to_end(experiment: Experiment, results: Results, now: int) -> str:
     began = experiment.status.phase_started_at or now
     if now - began < experiment.minimum_days * DAY:
         return ""
-    primary = [each for each in results.comparisons if each.metric == experiment.primary]
-    best, chance = results.verdict.variant, max((each.chance_to_win for each in primary), default=0.0)
-    if results.verdict.kind == "worse":
-        best, chance = experiment.control.id, 1.0 - sum(each.chance_to_win for each in primary)
-    if results.verdict.kind not in ("better", "worse") or chance < ENOUGH_TO_WIN:
+    best = winner_of(experiment, results)
+    if not best:
         return ""
     name = next(variant.name for variant in experiment.variants if variant.id == best)
-    return f"{name} wins: it is the best with a chance of {math.floor(100 * chance)}%, and the interval agrees"
+    return f"{name} wins: it is the best with a chance of at least {100 * ENOUGH_TO_WIN:g}%, and the interval agrees"
 
 
 def reason_to_stop(experiment: Experiment, health: Health | Results, now: int) -> str:
@@ -112,8 +124,14 @@ def reason_to_stop(experiment: Experiment, health: Health | Results, now: int) -
     names = {variant.id: variant.name for variant in experiment.variants}
     for state in health.guardrails:
         if state.is_broken:
-            metric = state.metric.replace("_", " ")
-            return f"guardrail: {names[state.variant]} loses more than {state.tolerated_percent:g}% of {metric}"
+            metric, name, percent = (
+                state.metric.replace("_", " "),
+                names[state.variant],
+                f"{state.tolerated_percent:g}%",
+            )
+            if METRICS[state.metric].falls:
+                return f"guardrail: {name} raises {metric} by more than {percent}"
+            return f"guardrail: {name} loses more than {percent} of {metric}"
     began = experiment.status.started_at
     if began is not None and now - began >= experiment.maximum_days * DAY:
         return f"it ran for {experiment.maximum_days} days, the planned maximum"

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from bandits.evidence.credit import CreditModel, Reward
+from engine.kernel.experiments.measures import CandidateFees, MeasureTerms, terms_of
 from engine.kernel.experiments.teaching import Teaching, groups_of, teaching_of
 from engine.model.experiment import Experiment, Unit
 from engine.model.placement import Contextual, Placement
@@ -27,7 +28,8 @@ class EnrolmentHead(msgspec.Struct, frozen=True):
 class Learning(msgspec.Struct, frozen=True):
     """The settings of a plan version that learning needs, and the currency that amounts are counted in.
 
-    `units` are those of its experiments, by id; others count customers. `track` names the sums that outcomes go into.
+    `units` are those of its experiments, by id; others count customers. `measures` says what else is measured of them.
+    `track` names the sums that outcomes go into.
     """
 
     reward: Reward
@@ -39,6 +41,7 @@ class Learning(msgspec.Struct, frozen=True):
     units: Mapping[str, Unit] = {}
     teaching: tuple[Teaching, ...] = ()
     track: str = ""
+    measures: Mapping[str, MeasureTerms] = {}
 
     def __post_init__(self) -> None:
         """Count in the sums of the reward where no groups are counted apart."""
@@ -46,7 +49,14 @@ class Learning(msgspec.Struct, frozen=True):
             msgspec.structs.force_setattr(self, "track", self.reward)
 
     @classmethod
-    def of(cls, placement: Placement, currency: str = "", experiments: Sequence[Experiment] = ()) -> Learning:
+    def of(
+        cls,
+        placement: Placement,
+        currency: str = "",
+        experiments: Sequence[Experiment] = (),
+        fees: Sequence[CandidateFees] = (),
+    ) -> Learning:
+        """Return the settings of a plan version; `fees` are those of its candidates."""
         contextual = isinstance(placement.policy, Contextual)
         # Only Thompson sampling learns from choices; for other policies those above the choice were passed over.
         credit = "cascade" if placement.credit == "choice" and not placement.learns_choices else placement.credit
@@ -59,6 +69,7 @@ class Learning(msgspec.Struct, frozen=True):
             placement.learns_choices,
             {experiment.id: experiment.unit for experiment in experiments},
             teaching_of(experiments),
+            measures={each.id: terms_of(each, placement.margin_percent, fees) for each in experiments},
         )
 
     def in_groups(self, groups: Groups) -> Learning:
@@ -77,6 +88,11 @@ class Learning(msgspec.Struct, frozen=True):
         teaching = [each for each in self.teaching if each.since <= decided_at]
         enrolled = {enrolment.id: enrolment.variant for enrolment in enrolments}
         return counts_for(track_of(self.reward, groups_of(teaching, enrolled)), learner)
+
+    def measures_shown(self, enrolments: Sequence[EnrolmentHead]) -> bool:
+        """Return whether a report that something was shown can change a measure of an experiment's unit."""
+        terms = (self.measures.get(each.id) for each in enrolments if each.counted == "yes")
+        return any(each.needs_shown for each in terms if each is not None)
 
     @property
     def counts_money(self) -> bool:

@@ -11,6 +11,7 @@ import msgspec
 import bandits
 from bandits.evidence.delay import bin_of
 from bandits.evidence.tails import amount_bin
+from engine.kernel.experiments.measures import PAYMENTS, measures_of, paid_order
 from engine.kernel.experiments.units import unit_of
 from engine.learning.credit_settings import EnrolmentHead, Learning
 from engine.model.experiment import Unit
@@ -18,12 +19,13 @@ from engine.model.facts import Facts
 from engine.model.timestamps import DAY, MINUTE
 from engine.statistics.amounts import relative_amount
 from engine.store.decisions import DecisionRow
-from engine.store.experiments.exposures import OutcomeCell
+from engine.store.experiments.exposures import MeasureCell, OutcomeCell
 from engine.store.folds import (
     AMOUNTS,
     ARRIVALS,
     BOUGHT,
     DELAYS,
+    MEASURES,
     MINUTES,
     OBSERVATIONS,
     STATISTICS,
@@ -43,7 +45,6 @@ from engine.store.outcomes import OutcomeRow
 
 Credit = dict[str, bandits.Statistics]
 SUCCESSES = ("converted",)
-PAYMENTS = ("converted", "refunded")
 FAILURES = ("declined", "abandoned", "refunded")
 CHOICES = ("selected", "redeemed", "converted")
 CREDITS_BY_SHOWN = ("cascade", "shown")
@@ -125,9 +126,11 @@ def changes_credit(state: DecisionState, outcome: OutcomeRow) -> bool:
     """Return whether a further outcome of a decision can change what `fold` adds for it.
 
     A report that a candidate was `shown`, the most frequent outcome, changes nothing where all offered candidates
-    count as seen and the decision is still open.
+    count as seen, the decision is still open, and no experiment measures it.
     """
-    return state.closed or outcome.type != "shown" or state.learning.credit in CREDITS_BY_SHOWN
+    if state.closed or outcome.type != "shown" or state.learning.credit in CREDITS_BY_SHOWN:
+        return True
+    return state.learning.measures_shown(state.answer.experiments)
 
 
 def fold(sums: Sums, state: DecisionState, *, sign: int = 1) -> None:
@@ -135,7 +138,7 @@ def fold(sums: Sums, state: DecisionState, *, sign: int = 1) -> None:
 
     Subtracting the state before an outcome and adding that after it gives the same sums in any order of arrival.
     """
-    row, learning, answer, _, closed = state
+    row, learning, answer, reported, closed = state
     learning = learning.of_answer(answer.experiments)
     state = state._replace(learning=learning, outcomes=counting(learning, state.outcomes))
     credit = credit_of(learning, answer, state.outcomes, closed=closed)
@@ -144,8 +147,8 @@ def fold(sums: Sums, state: DecisionState, *, sign: int = 1) -> None:
         _add_pending(sums, row, learning, state.ranking, candidates, sign)
     if learning.choice:
         _add_choices(sums, row, learning, credit, sign)
-    if answer.experiments and state.outcomes:
-        _add_bought(sums, state, sign)
+    if answer.experiments and reported:
+        _add_to_units(sums, state, measured_outcomes(reported, state.outcomes), sign)
     for candidate in credit:
         _add_credit(sums, state, candidate, credit[candidate], sign)
     if closed and credit:
@@ -182,35 +185,27 @@ def _add_delay(sums: Sums, state: DecisionState, credit: Credit, sign: int) -> N
             sums.add(ARRIVALS, arrival, sign)
 
 
-def _add_bought(sums: Sums, state: DecisionState, sign: int) -> None:
-    """Add what was bought to the units of the experiments in which the decision counts."""
+def measured_outcomes(reported: Sequence[OutcomeRow], counted: Sequence[OutcomeRow]) -> Sequence[OutcomeRow]:
+    """Return the outcomes that units are measured by: payments as they count, and all hints within the limits."""
+    payments = {outcome.key for outcome in counted if outcome.type in PAYMENTS}
+    return [each for each in reported if (each.key in payments if each.type in PAYMENTS else each.learns)]
+
+
+def _add_to_units(sums: Sums, state: DecisionState, measured: Sequence[OutcomeRow], sign: int) -> None:
+    """Add what was bought, and what else is measured, to the units of the experiments in which the decision counts."""
     row, learning = state.row, state.learning
-    orders, revenue = purchase_of(state.outcomes, learning.currency)
-    if not orders:
-        return
+    order = paid_order(state.outcomes, learning.currency)
     for enrolment in state.answer.experiments:
         unit = unit_of_row(row, learning.units.get(enrolment.id, "customer"))
-        if enrolment.counted == "yes" and unit is not None:
-            cell = OutcomeCell(row.merchant_id, row.placement, enrolment.id, enrolment.phase, unit, _day(row))
-            sums.add(BOUGHT, cell, sign * orders, sign * revenue)
-
-
-def purchase_of(outcomes: Sequence[OutcomeRow], currency: str) -> tuple[int, int]:
-    """Return whether there was a purchase that was not wholly refunded (1 or 0), and its amount in minor units.
-
-    The last amount counts, less refunds in its currency; amounts in another currency than the merchant's count as 0.
-    """
-    purchases = [outcome for outcome in outcomes if outcome.type == "converted"]
-    if not purchases:
-        return 0, 0
-    refunds = [outcome for outcome in outcomes if outcome.type == "refunded"]
-    if any(refund.amount is None for refund in refunds):
-        return 0, 0
-    last = ([outcome for outcome in purchases if outcome.currency == currency] or purchases)[-1]
-    rest = (last.amount or 0) - sum(refund.amount or 0 for refund in refunds if refund.currency == last.currency)
-    if refunds and rest <= 0:
-        return 0, 0
-    return 1, max(0, rest) if last.currency == currency else 0
+        if enrolment.counted != "yes" or unit is None:
+            continue
+        cell = OutcomeCell(row.merchant_id, row.placement, enrolment.id, enrolment.phase, unit, _day(row))
+        if order is not None:
+            sums.add(BOUGHT, cell, sign, sign * order.amount)
+        terms = learning.measures.get(enrolment.id)
+        values = measures_of(terms, order, measured, learning.currency) if terms is not None else {}
+        for name, (times, amount) in values.items():
+            sums.add(MEASURES, MeasureCell(*cell[:-1], name, cell.day), sign * times, sign * amount)
 
 
 def unit_of_row(row: DecisionRow, unit: Unit) -> str | None:

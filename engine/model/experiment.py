@@ -8,16 +8,11 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 from msgspec import Meta
 
+from engine.model.documents.metric import ALWAYS_MEASURED, MetricName
 from engine.model.placement import Id, Label, Moment, Percent, Policy, RuleDocument, Value
 
 Unit = Literal["customer", "device", "decision"]
 """What is assigned to a variant, and counted. A device is the fact `device.id`."""
-
-MetricName = Literal["conversion", "orders", "revenue", "order_value"]
-"""Per unit: share with a purchase, purchases, their amount; `order_value` is revenue over orders.
-
-Amounts are in the merchant's currency, in minor units.
-"""
 
 Method = Literal["sequential", "group_sequential", "fixed"]
 """`sequential` results hold at every look, `group_sequential` ones at five looks spread evenly over `maximum_days`,
@@ -67,7 +62,8 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Guardrail(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A metric that no variant may worsen by more than `tolerated_percent` of the control's value."""
+    """A metric that no variant may worsen by more than `tolerated_percent` of the control's value: `checkout_time` and
+    shares of `declined`, `abandoned` and `refunded` worsen by rising."""
 
     metric: MetricName
     tolerated_percent: Percent = 5.0
@@ -96,12 +92,24 @@ class LogEstimate(msgspec.Struct, frozen=True):
     decisions: int
 
 
+class MetricCap(msgspec.Struct, frozen=True):
+    """The largest amount that counts of a decision, in minor units or milliseconds; it is fixed before the first unit.
+
+    All but the largest thousandth of `values` purchases from before the start were at most so much.
+    """
+
+    metric: MetricName
+    amount: int
+    values: int
+
+
 class ExperimentStatus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The state of an experiment; only actions such as `start` change it.
 
     A change of split, share or audience begins a new `phase`, whose results begin again; `earlier` are those before.
     `offset` is where its share of the layer begins. `authors` are persons who changed it; times are epoch milliseconds.
-    `log` is what counts beside the customers where `counts_log` is set.
+    `log` is what counts beside the customers where `counts_log` is set. `measured` are the metrics that units are
+    measured for since the start, `margin_percent` is that of purchases without a decision.
     """
 
     state: State = "draft"
@@ -118,6 +126,9 @@ class ExperimentStatus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     before_archive: State | None = None
     earlier: Annotated[tuple[EarlierPhase, ...], Meta(max_length=1000)] = ()
     log: tuple[LogEstimate, ...] = ()
+    caps: tuple[MetricCap, ...] = ()
+    measured: tuple[MetricName, ...] = ()
+    margin_percent: float = 0.0
 
 
 class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -138,8 +149,8 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     layer: Id = "main"
     variants: Annotated[tuple[Variant, ...], Meta(min_length=2, max_length=10)]
     primary: MetricName = "conversion"
-    secondary: Annotated[tuple[MetricName, ...], Meta(max_length=10)] = ()
-    guardrails: Annotated[tuple[Guardrail, ...], Meta(max_length=10)] = ()
+    secondary: Annotated[tuple[MetricName, ...], Meta(max_length=12)] = ()
+    guardrails: Annotated[tuple[Guardrail, ...], Meta(max_length=12)] = ()
     method: Method = "sequential"
     learning: LearningMode = "apart"
     allocation: Allocation = "fixed"
@@ -154,6 +165,13 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     starts_at: Moment | None = None
     counts_log: Annotated[
         bool, Meta(description="Count what the log said before the start as evidence beside the customers.")
+    ] = False
+    publishes_winner: Annotated[
+        bool,
+        Meta(
+            description="Publish the winner by itself, or put it into the draft where a second person must approve "
+            "changes."
+        ),
     ] = False
     status: ExperimentStatus = msgspec.field(default_factory=ExperimentStatus)
 
@@ -199,6 +217,11 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         """Return every metric that is looked at, the primary one first, each once."""
         guarded = (guardrail.metric for guardrail in self.guardrails)
         return tuple(dict.fromkeys((self.primary, *self.secondary, *guarded)))
+
+    @property
+    def measured(self) -> frozenset[MetricName]:
+        """Return the metrics that units are measured for since the start; only these can be watched later."""
+        return ALWAYS_MEASURED | frozenset(self.status.measured)
 
 
 class Assignment(msgspec.Struct, frozen=True):

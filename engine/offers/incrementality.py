@@ -16,8 +16,9 @@ import numpy as np
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bandits.experiments.incrementality import CustomerTotals, OfferVerdict, holdback_share, incremental_effect
+from engine.kernel.experiments.measures import paid_order
 from engine.learning.live import Live
-from engine.learning.outcome_effects import purchase_of, read_answer
+from engine.learning.outcome_effects import read_answer
 from engine.model.errors import NotFound
 from engine.model.experiment import HOLDBACK_ID, NOT_PERSONALIZED
 from engine.model.facts import WITHHELD
@@ -164,7 +165,8 @@ def _answer(row: DecisionRow, events: Sequence[OutcomeRow], terms: LogTerms) -> 
     if row.customer is None or HOLDBACK_ID not in groups:
         return None
     cost = terms.costs.get(row.id, 0)
-    orders, revenue = purchase_of(events, terms.currency)
+    order = paid_order(events, terms.currency)
+    orders, revenue = (1, order.amount) if order is not None else (0, 0)
     margin = revenue * terms.margin_percent / 100 - cost
     if groups[HOLDBACK_ID] != NOT_PERSONALIZED:
         return CustomerAnswer(row.customer, False, tuple(ranked.id for ranked in answer.ranking), orders, margin, cost)

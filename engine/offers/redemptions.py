@@ -231,7 +231,7 @@ class Redemptions:
 
     async def _report(self, hold: Hold, now: int) -> None:
         """Record that a decision's offer was redeemed; a failure is logged, as the redemption itself stands."""
-        of_offer = (hold.decision_id, None, "", "redeemed", hold.offer, None, None)
+        of_offer = (hold.decision_id, None, "", "redeemed", hold.offer, hold.spent, hold.currency)
         event = OutcomeRow(hold.merchant_id, f"redeemed:{hold.id}", *of_offer, occurred_at=now, recorded_at=now)
         try:
             await self._recorder.outcomes([event])

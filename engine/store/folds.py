@@ -17,12 +17,13 @@ from engine.store import observations, tables
 from engine.store.connection.bulk import insert_many
 from engine.store.connection.purging import Expired
 from engine.store.experiments import exposures, tracks
-from engine.store.experiments.exposures import Exposure, OutcomeCell, UnitKey
+from engine.store.experiments.exposures import Exposure, MeasureCell, OutcomeCell, UnitKey
 from engine.store.observations import ObservationCell
 from engine.store.tables import (
     amounts,
     arrivals,
     delays,
+    experiment_measures,
     experiment_outcomes,
     fold_starts,
     minutes,
@@ -139,7 +140,9 @@ MINUTES = Fold(minutes, MinuteCell, ("trials", "successes", "pending"))
 """Kept for two days only, so neither compared with the log nor rebuilt from it."""
 BOUGHT = Fold(experiment_outcomes, OutcomeCell, ("orders", "revenue"))
 """What units of experiments bought."""
-FOLDS = (STATISTICS, USAGE, WAITING, DELAYS, ARRIVALS, AMOUNTS, MINUTES, BOUGHT)
+MEASURES = Fold(experiment_measures, MeasureCell, ("times", "amount"))
+"""What else is measured of units of experiments, by measure."""
+FOLDS = (STATISTICS, USAGE, WAITING, DELAYS, ARRIVALS, AMOUNTS, MINUTES, BOUGHT, MEASURES)
 """In the order in which writers take their tables, so that none waits for another in a ring."""
 OBSERVATIONS = Fold(tables.observations, ObservationCell, ("trials", "successes"))
 """Kept as every change of its sums, after all others."""
@@ -173,9 +176,9 @@ async def add(connection: AsyncConnection, sums: Sums) -> None:
         cells = sums.of[fold.name].items()
         rows: list[tuple[Any, ...]] = sorted((*cell, *values) for cell, values in cells if any(values))
         await insert_many(connection, fold.table, fold.columns, rows, on_conflict="add")
-    bought = [UnitKey(*cell[:5]) for cell in sums.of[BOUGHT.name]]
-    if sums.exposures or bought:
-        await exposures.add(connection, sums.exposures, bought)
+    changed = [UnitKey(*cell[:5]) for fold in (BOUGHT, MEASURES) for cell in sums.of[fold.name]]
+    if sums.exposures or changed:
+        await exposures.add(connection, sums.exposures, changed)
     await observations.append(connection, sums.of[OBSERVATIONS.name])
 
 

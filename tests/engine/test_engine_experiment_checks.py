@@ -94,7 +94,7 @@ def problems(document: Experiment, policy: object = None) -> list[tuple[str, str
         (
             experiment(allocation="bandit", guardrails=(Guardrail(metric="order_value"),)),
             "guardrails",
-            "a bandit compares conversion, orders and revenue, not order_value",
+            "a bandit compares means of a unit, such as conversion and revenue, not order_value",
         ),
         (
             experiment(CONTROL, Variant(id="b", name="B", order=("wire",))),

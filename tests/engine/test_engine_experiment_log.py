@@ -176,7 +176,7 @@ def test_a_log_that_the_customers_contradict_does_not_count():
 
 
 def test_the_log_saves_days_and_leaves_segments_alone():
-    rows = [SumRow(segment, 0, name, each) for segment in ("", "a=1") for name, each in zip(*TOTALS, strict=True)]
+    rows = [SumRow(segment, 0, name, each) for segment in ("", "a=1") for name, each in zip(*TOTALS[:2], strict=True)]
     looks = [results_of(each, PLACEMENT, rows, window_minutes=1, now=DAY) for each in (running(0.03), experiment())]
     with_log, without = (msgspec.structs.replace(each, experiment="e") for each in looks)
     assert with_log.segments[0].comparisons == without.segments[0].comparisons

@@ -13,7 +13,8 @@ from engine.decisions import decide
 from engine.decisions.decide import DecisionAnswer
 from engine.experiments.comparisons import UnitTotals
 from engine.experiments.results import Results, results_of
-from engine.model.experiment import Experiment, ExperimentStatus, Guardrail, MetricName, Variant
+from engine.model.documents.metric import MetricName
+from engine.model.experiment import Experiment, ExperimentStatus, Guardrail, Variant
 from engine.model.placement import Fixed
 from engine.model.timestamps import DAY
 from engine.store.experiments.sums import SumRow

@@ -285,7 +285,7 @@ async def test_the_size_counts_the_units_of_the_experiment(shop: Shop, unit: str
     answers = [await shop.decide("anna", device_id=device) for device in ("phone", "phone", "desk")]
     await shop.decide("bert", device_id="tablet")
     await shop.report(answers[0], "converted", answers[0].decision.ranking[0].id, amount=1_000)
-    size = await shop.engine.experiment_results.size(shop.id, PLACEMENT, experiment(unit=unit), now=now_ms())
+    size = await shop.engine.experiment_sizes.size(shop.id, PLACEMENT, experiment(unit=unit), now=now_ms())
     assert (size.units_a_day, size.conversion) == (units, bought / units)
 
 

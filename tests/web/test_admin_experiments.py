@@ -192,7 +192,7 @@ def test_the_size_follows_the_fields(server: Server, side: Side, person: Person)
     text = person.client.get(path).text
     assert re.search(r"[\d,]+ customers, about [\d,]+ days at 4(\.0)? a day", text)
     assert "50.0%" in text
-    assert "for conversion only" in person.client.get(f"{path}&primary=revenue").text
+    assert "revenue was €" in person.client.get(f"{path}&primary=revenue").text
     assert "Fill in the numbers" in person.client.get(f"{path}&share=none").text
 
 

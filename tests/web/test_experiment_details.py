@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from html import unescape
 from typing import Any
@@ -16,6 +17,7 @@ from engine.experiments.details import (
     Funnel,
     FunnelRow,
     Grouping,
+    TriggeredGain,
     funnel_of,
     has_segments,
     segments_by,
@@ -25,13 +27,13 @@ from engine.kernel.plan import vocabulary_of
 from engine.model.experiment import Experiment, ExperimentStatus
 from engine.model.placement import FieldDocument
 from engine.model.resource import Resource
-from engine.store.experiments.log_sample import SampledUnit
+from engine.store.experiments.log_sample import EnrolledAnswer, SampledUnit
 from tests import factories
 from tests.serving import Server, Side
 from tests.web.people import Person, person_of
 from tests.web.test_admin_experiments import LIST, PAGE, PLACEMENT, act, add_up, create, report
 from tests.web.test_experiment_words import HOUR, NOW, RUNNING, SHOW, experiment, look
-from web.experiments.funnel_view import funnel_lines
+from web.experiments.funnel_view import funnel_lines, funnel_note
 from web.experiments.learned import learned_texts
 from web.experiments.results_view import Look, view_of
 from web.experiments.segments_view import field_namer, segment_rows, usual_name
@@ -109,9 +111,39 @@ def test_only_decisions_that_count_in_the_phase_are_in_the_funnel() -> None:
         msgspec.json.encode({"experiments": [entry | change]}).decode()
         for change in ({}, {"counted": "no"}, {"phase": "2"}, {"id": "paypal-2"})
     ]
-    numbered = [(f"dec_{number}", answer) for number, answer in enumerate(answers)]
+    numbered = [EnrolledAnswer(f"dec_{number}", None, answer) for number, answer in enumerate(answers)]
     rows = funnel_of(document, numbered, {("dec_0", "shown"), ("dec_1", "converted")}).rows
     assert [(row.variant, row.decisions, row.shown, row.converted) for row in rows] == [("a", 0, 0, 0), ("b", 1, 1, 0)]
+
+
+def logged(counted: list[str], *, customers: bool = True) -> list[EnrolledAnswer]:
+    """Return decisions of customers c0, c1, ... in an experiment, each two times, with whether they count."""
+    entries = [{"id": "paypal", "variant": "b", "phase": "1", "counted": each} for each in counted]
+    texts = [msgspec.json.encode({"experiments": [entry]}).decode() for entry in entries]
+    return [
+        EnrolledAnswer(f"dec_{number}", f"c{number // 2}" if customers else None, text)
+        for number, text in enumerate(texts)
+    ]
+
+
+def test_the_gain_of_counting_few_is_stated() -> None:
+    """Of four customers one counts; 52% of these bought, and 26% of all, whose conversion therefore varies less."""
+    answers = logged(["yes", "no", *["no"] * 6] * 25)
+    bought = {(each.id, "converted") for each in answers if int(each.customer[1:]) % 8 in (0, 1)}
+    funnel = funnel_of(experiment(), answers, bought)
+    share, times = 0.25, math.sqrt(0.26 * 0.74 / (0.52 * 0.48)) / math.sqrt(0.25)
+    assert funnel.gain is not None
+    assert funnel.gain.share == pytest.approx(share)
+    assert funnel.gain.times == pytest.approx(times, rel=1e-9)
+    note = funnel_note(experiment(), funnel, SHOW)
+    assert "Counting only the 25% of customers for whom the variants differ makes the interval 1.8 times" in note
+    by_decision = funnel_of(experiment(unit="decision"), logged(["yes", "no"] * 50, customers=False), set())
+    assert by_decision.gain == TriggeredGain(0.5, pytest.approx(math.sqrt(2)))
+
+
+@pytest.mark.parametrize("counted", ["yes", "no"])
+def test_without_a_choice_of_units_there_is_no_gain(counted: str) -> None:
+    assert funnel_of(experiment(), logged([counted] * 4), set()).gain is None
 
 
 def test_the_funnel_waits_for_outcomes(person: Person) -> None:
@@ -186,7 +218,7 @@ def test_units_whose_outcomes_may_still_come_are_in_no_segment() -> None:
 
 def unit(number: int, facts: dict[str, Any]) -> SampledUnit:
     text = msgspec.json.encode(facts).decode()
-    return SampledUnit(f"u{number:03}", "ab"[number % 2], NOW, 0, 1, 5_000, text)
+    return SampledUnit(f"u{number:03}", "ab"[number % 2], NOW, 0, 1, 5_000, "{}", text)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ import pytest
 
 from engine.configuration.configuration import Configuration
 from engine.experiments.comparisons import SizeByMethod
-from engine.experiments.results import SizeAnswer
+from engine.experiments.past.size import SizeAnswer
 from engine.model.account import Merchant
+from engine.model.documents.metric import MetricName
 from engine.model.errors import Invalid
 from engine.model.experiment import Experiment, ExperimentStatus, Guardrail, Variant
 from engine.model.placement import Fixed, Policy, RuleDocument, Split, Thompson
@@ -282,12 +283,31 @@ SIZE = SizeByMethod(10_000, 10_500, 16_000)
         ({}, SizeAnswer(0.6, 9.0, 2.5, SIZE, 6400.0), "16,000 customers, about 6,400 days at 2.5 a day", False),
         ({}, SizeAnswer(0.6, 90_000.0, 80_000.0, SIZE, 0.2), "16,000 customers, about 1 day at 80,000 a day", True),
         ({"method": "fixed"}, SizeAnswer(0.6, 900.0, 800.0, SIZE, 12.5), "10,000 customers, about 12 days", True),
-        ({"primary": "revenue"}, SizeAnswer(0.6, 900.0, 800.0, None, None), "The size is computed in advance", None),
+        ({"primary": "revenue"}, SizeAnswer(0.6, 900.0, 800.0, SIZE, 20.0, 1_250.0, 3e3), "16,000 customers", True),
+        (
+            {"primary": "revenue"},
+            SizeAnswer(0.6, 900.0, 800.0, None, None, 1_250.0, 0.0),
+            "In the last 7 days the m",
+            None,
+        ),
+        (
+            {"primary": "margin"},
+            SizeAnswer(0.6, 900.0, 800.0, None, None, -50.0, 90.0),
+            "The customers of the la",
+            None,
+        ),
+        (
+            {"primary": "checkout_time"},
+            SizeAnswer(0.6, 9.0, 8.0, None, None),
+            "No checkouts with a known time came",
+            None,
+        ),
+        ({"primary": "declined"}, SizeAnswer(0.6, 9.0, 8.0, None, None, 0.0, 0.0), "No declined payments came", None),
         ({}, SizeAnswer(0.0, 0.0, 0.0, None, None), "No customer came in the last 7 days", None),
         ({}, SizeAnswer(0.0, 50.0, 50.0, None, None), "Nobody bought in the last 7 days", None),
         (
             {},
-            SizeAnswer(0.99, 50.0, 50.0, None, None),
+            SizeAnswer(0.99, 50.0, 50.0, None, None, 0.99),
             "A change of +5.0% cannot happen: 99.0% of the customers here bought in the last 7 days.",
             None,
         ),
@@ -301,6 +321,30 @@ def test_size_is_a_sentence(changes: dict[str, Any], answer: SizeAnswer, sentenc
     assert words.sentence.startswith(sentence)
     assert words.fits is fits
     assert bool(words.warning) == (fits is False)
+
+
+@pytest.mark.parametrize(
+    ("metric", "answer", "basis"),
+    [
+        (
+            "margin",
+            SizeAnswer(0.6, 900.0, 800.0, SIZE, 20.0, 1_250.0, 3_300.0, 41_200),
+            "margin was €12.50 on average, with a standard deviation of €33.00 a customer; purchases count as €412.00",
+        ),
+        (
+            "checkout_time",
+            SizeAnswer(0.6, 900.0, 800.0, SIZE, 20.0, 41_240.0, 12_000.0),
+            "checkout time was 41.2 seconds on average, with a standard deviation of 12.0 seconds a customer.",
+        ),
+        (
+            "declined",
+            SizeAnswer(0.6, 900.0, 800.0, SIZE, 20.0, 0.05, 0.2),
+            "5.0% of the customers here had the outcome",
+        ),
+    ],
+)
+def test_a_size_says_what_the_log_knows_in_units(metric: MetricName, answer: SizeAnswer, basis: str) -> None:
+    assert basis in words_of(experiment(primary=metric), answer, SHOW, "EUR").basis
 
 
 @pytest.mark.parametrize(("method", "other"), [("sequential", "10,000"), ("fixed", "16,000")])

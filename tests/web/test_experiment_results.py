@@ -97,7 +97,7 @@ def test_the_interval_of_a_single_day_is_seen(days: int, mark: str) -> None:
 
 
 def test_nothing_falls_by_more_than_all_of_it() -> None:
-    document = experiment(primary="revenue")
+    document = experiment(primary="orders")
     [segment, *_] = look(document, (400, 40), (400, 40)).segments
     assert segment.comparisons[0].low == -1.0
 
@@ -214,7 +214,7 @@ def test_any_name_goes_onto_paper(name: str) -> None:
 
 def test_the_funnel_is_on_paper_too() -> None:
     funnel = Funnel(10_000, [FunnelRow("a", 200, 200, 100, 50), FunnelRow("b", 100, 100, 60, 0)])
-    part = funnel_part(funnel_lines(experiment(), funnel, SHOW), funnel_note(funnel, SHOW))
+    part = funnel_part(funnel_lines(experiment(), funnel, SHOW), funnel_note(experiment(), funnel, SHOW))
     assert part.rows[1] == ("As it is", "200", "200 (100.0%)", "100 (50.0%)", "50 (25.0%)")
     assert part.note.startswith("Decisions in which the variants could have differed, of the newest 10,000")
     empty = Funnel(10_000, [FunnelRow(name, 0, 0, 0, 0) for name in ("a", "b")])

@@ -7,12 +7,16 @@ from typing import Any
 
 import pytest
 
+from engine.experiments.comparisons import GuardrailState
 from engine.experiments.results import Results, results_of
-from engine.model.experiment import Experiment, ExperimentStatus, Guardrail, Variant
+from engine.model.documents.metric import MetricName
+from engine.model.experiment import Experiment, ExperimentStatus, Guardrail, MetricCap, Variant
 from engine.store.experiments.sums import SumRow, UnitTotals
 from web.charts.experiment_charts import VariantLift, VariantValue, lifts, values
-from web.experiments.experiment_words import start_text, summary
-from web.experiments.results_view import Look, csv_rows, view_of
+from web.experiments.caps_words import caps_words
+from web.experiments.experiment_words import no_interval, start_text, summary, too_much, value_text
+from web.experiments.results_csv import csv_rows
+from web.experiments.results_view import Look, view_of
 from web.format import Show, viewer_locale
 
 NOW = 1_795_262_400_000
@@ -159,3 +163,58 @@ def test_names_of_equal_lines_do_not_cover_each_other() -> None:
     ]
     names = values(points, show=SHOW, measure="Order value", is_share=False)["layer"][-1]["data"]["values"]
     assert abs(names[0]["label_at"] - names[1]["label_at"]) > 0.05
+
+
+# Units, directions and caps
+
+
+def test_values_have_their_units() -> None:
+    values = {metric: value_text(metric, 41_240.0, SHOW, "EUR") for metric in ("margin", "checkout_time", "revenue")}
+    assert values == {"margin": "€412.40", "checkout_time": "41.2 seconds", "revenue": "€412.40"}
+    assert value_text("declined", 0.05, SHOW, "EUR") == "5.0%"
+    document = experiment(primary="margin", secondary=("checkout_time", "declined"))
+    _, *rows = csv_rows(document, look(document, (4_000, 2_000), (4_000, 2_400)))
+    assert {row[0]: row[-1] for row in rows} == {
+        "margin": "minor units",
+        "checkout_time": "milliseconds",
+        "declined": "share",
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        (8_400, "Revenue: the largest 0.1% of purchases are capped at €412.00, by 8,400 purchases in the 28 days"),
+        (640, "Revenue: purchases are capped at €412.00, the largest of 640 purchases in the 28 days before the start"),
+    ],
+)
+def test_a_cap_says_where_it_comes_from(values: int, text: str) -> None:
+    caps = (MetricCap("revenue", 41_200, values), MetricCap("margin", 9_000, values))
+    status = ExperimentStatus(caps=caps, measured=("conversion", "revenue"))
+    document = experiment(secondary=("revenue",), status=status)
+    [words] = caps_words(document, SHOW, "EUR")
+    assert words.startswith(text)
+    assert [words] == list(view_of(Look(document, look(document, (4, 2), (4, 2)), SHOW, "EUR", {})).caps)
+
+
+def test_without_enough_purchases_nothing_is_capped() -> None:
+    document = experiment(secondary=("revenue",), status=ExperimentStatus(measured=("conversion", "revenue")))
+    assert caps_words(document, SHOW, "EUR")[0].startswith("No amount is capped")
+    assert caps_words(experiment(), SHOW, "EUR") == []
+
+
+@pytest.mark.parametrize(
+    ("metric", "text"),
+    [
+        ("checkout_time", "raises checkout time by more than 5%"),
+        ("margin", "loses more than 5% margin"),
+    ],
+)
+def test_a_guardrail_says_which_way_is_harm(metric: MetricName, text: str) -> None:
+    assert too_much(GuardrailState(metric, "paypal", 5.0, True)) == text
+
+
+def test_what_an_interval_waits_for_fits_the_metric() -> None:
+    document = experiment(primary="declined")
+    results = look(document, (4_000, 2_000), (4_000, 2_400))
+    assert "20 declined payments" in no_interval(document, results)

@@ -23,7 +23,7 @@ from web.experiments.experiment_size import (
     reach_of,
     size_view,
 )
-from web.experiments.experiment_words import METRICS, UNITS, name_of
+from web.experiments.experiment_words import METRICS, UNITS, name_of, tolerated_text
 from web.experiments.log_words import answer_text, counts
 from web.format import Show
 
@@ -154,7 +154,7 @@ def _size(document: Experiment, size: SizeView, answers: Sequence[LogAnswer], sh
 
 def _guardrails(document: Experiment) -> Check:
     names = [
-        f"{METRICS[guardrail.metric].lower()} (at most {guardrail.tolerated_percent:g}% lost)"
+        f"{METRICS[guardrail.metric].lower()} ({tolerated_text(guardrail.metric, guardrail.tolerated_percent)})"
         for guardrail in document.guardrails
     ]
     text = f"Watched: {', '.join(names)}." if names else "Nothing is watched: lost sales are not noticed."

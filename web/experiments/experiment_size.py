@@ -13,14 +13,15 @@ from engine.decisions.logbook import Logged
 from engine.decisions.replay import facts_of
 from engine.experiments.checks import check_experiment
 from engine.experiments.comparisons import units_needed
+from engine.experiments.past.size import SizeAnswer
 from engine.experiments.reach import VariantReach, membership, reaches
-from engine.experiments.results import SizeAnswer
 from engine.kernel.plan import lists_of
+from engine.model.documents.metric import METRICS as METRIC_KINDS
 from engine.model.experiment import Experiment
 from engine.model.resource import Resource
 from engine.model.timestamps import DAY
 from web.experiments.experiment_reader import ExperimentReader
-from web.experiments.experiment_words import UNITS
+from web.experiments.experiment_words import EVENTS, METRICS, UNITS, value_text
 from web.format import Show
 
 WEEK = 7 * DAY
@@ -63,7 +64,7 @@ async def size_view(
     """Return the size of an experiment whose audience reaches so many."""
     if document is None:
         return UNREADABLE
-    return words_of(document, await size_answer(frame, placement, document, reach), frame.show)
+    return words_of(document, await size_answer(frame, placement, document, reach), frame.show, frame.merchant.currency)
 
 
 async def size_answer(
@@ -72,7 +73,7 @@ async def size_answer(
     """Return what an experiment needs whose audience reaches so many."""
     share = max(document.share * reach.share, SMALLEST_SHARE)
     narrowed = msgspec.structs.replace(document, share=share)
-    return await reader.engine.experiment_results.size(reader.merchant.id, placement, narrowed, now=reader.show.now)
+    return await reader.engine.experiment_sizes.size(reader.merchant.id, placement, narrowed, now=reader.show.now)
 
 
 async def size_in_audience(reader: ExperimentReader, placement: str, document: Experiment) -> SizeAnswer:
@@ -83,7 +84,7 @@ async def size_in_audience(reader: ExperimentReader, placement: str, document: E
     return await size_answer(reader, placement, document, reach)
 
 
-def words_of(document: Experiment, answer: SizeAnswer, show: Show) -> SizeView:
+def words_of(document: Experiment, answer: SizeAnswer, show: Show, currency: str = "") -> SizeView:
     """Put a size into words."""
     if answer.units is None or answer.days is None:
         return SizeView(_why_not(document, answer, show), "", "", "", None)
@@ -96,7 +97,7 @@ def words_of(document: Experiment, answer: SizeAnswer, show: Show) -> SizeView:
         sentence=f"{show.count(needed, *UNITS[document.unit])}, about {show.count(days, 'day')} at {pace} a day",
         basis=(
             f"To find a change of {show.percent(document.minimum_effect_percent / 100)} with a chance of 80%. "
-            f"In the last 7 days {_bought(document, answer, show)}."
+            f"In the last 7 days {_measured(document, answer, show, currency)}."
         ),
         looking=_looking(document, answer, show),
         warning="" if fits else f"That is longer than the {limit} at most. {CHANGE_SOMETHING}",
@@ -121,22 +122,38 @@ def _looking(document: Experiment, answer: SizeAnswer, show: Show) -> str:
     return f"With results that hold at every look it would be {text}."
 
 
-def _bought(document: Experiment, answer: SizeAnswer, show: Show) -> str:
+def _measured(document: Experiment, answer: SizeAnswer, show: Show, currency: str = "") -> str:
+    """Return what the log says of the metric."""
+    if document.primary != "conversion":
+        metric = METRICS[document.primary].lower()
+        value = value_text(document.primary, answer.value, show, currency)
+        if METRIC_KINDS[document.primary].kind == "share":
+            return f"{value} of the {UNITS[document.unit][1]} here had the outcome “{metric}”"
+        spread = value_text(document.primary, answer.spread, show, currency)
+        text = f"{metric} was {value} on average, with a standard deviation of {spread} a {UNITS[document.unit][0]}"
+        if answer.cap is None:
+            return text
+        return f"{text}; purchases count as {value_text(document.primary, answer.cap, show, currency)} at most"
     return f"{show.percent(answer.conversion)} of the {UNITS[document.unit][1]} here bought"
 
 
 def _why_not(document: Experiment, answer: SizeAnswer, show: Show) -> str:
-    if document.primary != "conversion":
-        return "The size is computed in advance for conversion only; for other metrics it is shown once it runs."
     if not answer.units_a_day:
         return f"No {UNITS[document.unit][0]} came in the last 7 days, so the size is not known yet."
-    if not answer.conversion:
+    if document.primary in EVENTS and not answer.value:
+        return f"No {EVENTS[document.primary]} came in the last 7 days, so the size is not known yet."
+    if not answer.conversion and document.primary not in EVENTS:
         return "Nobody bought in the last 7 days, so the size is not known yet. Report outcomes first."
     effect = show.percent(document.minimum_effect_percent / 100)
-    if answer.conversion * (1 + document.minimum_effect_percent / 100) < 1:
+    is_share = METRIC_KINDS[document.primary].kind == "share"
+    if not is_share and not answer.spread:
+        return "In the last 7 days the metric did not vary, so the size is not known yet."
+    if (answer.value or 0) < 0:
+        return f"The {UNITS[document.unit][1]} of the last 7 days brought a loss, so no relative change can be found."
+    if not is_share or (answer.value or 0) * (1 + document.minimum_effect_percent / 100) < 1:
         return f"No number of {UNITS[document.unit][1]} is enough to find a change of {effect}. Look for a larger one."
-    bought = _bought(document, answer, show)
-    return f"A change of +{effect} cannot happen: {bought} in the last 7 days. Look for a smaller change."
+    measured = _measured(document, answer, show)
+    return f"A change of +{effect} cannot happen: {measured} in the last 7 days. Look for a smaller change."
 
 
 async def reach_of(

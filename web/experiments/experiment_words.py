@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from engine.experiments.comparisons import GuardrailState, MetricComparison, least_events
 from engine.experiments.results import ExperimentVerdict, Results
-from engine.model.experiment import Allocation, Experiment, LearningMode, Method, MetricName, State, Unit
+from engine.model.documents.metric import METRICS as METRIC_KINDS
+from engine.model.documents.metric import MetricName
+from engine.model.experiment import Allocation, Experiment, LearningMode, Method, State, Unit
 from engine.model.timestamps import DAY, ms_of
 from web.format import NOTHING, Show
 
@@ -28,7 +31,17 @@ METRICS: Mapping[MetricName, str] = {
     "orders": "Purchases",
     "revenue": "Revenue",
     "order_value": "Order value",
+    "margin": "Margin",
+    "checkout_time": "Checkout time",
+    "redemption": "Redemption",
+    "shown": "Shown",
+    "selected": "Chosen",
+    "declined": "Declined",
+    "abandoned": "Abandoned",
+    "refunded": "Refunded",
 }
+MAIN_METRICS = tuple(METRICS)[:7]
+"""Others are shares of units with an outcome of a type."""
 UNITS: Mapping[Unit, tuple[str, str]] = {
     "customer": ("customer", "customers"),
     "device": ("device", "devices"),
@@ -62,7 +75,25 @@ PER: Mapping[MetricName, str] = {
     "orders": "Purchases a {unit}",
     "revenue": "Amount a {unit}, refunds taken off",
     "order_value": "Amount a purchase",
+    "margin": "Amount a {unit} that you keep after cost, fees and discounts",
+    "checkout_time": "Time from shown to bought, of checkouts that end in a purchase; less is better",
+    "redemption": "Share of {units} who redeemed an offer",
+    "shown": "Share of {units} who were shown the answer",
+    "selected": "Share of {units} with a choice",
+    "declined": "Share of {units} with a declined payment; less is better",
+    "abandoned": "Share of {units} who left a checkout; less is better",
+    "refunded": "Share of {units} with a refund; less is better",
 }
+EVENTS: Mapping[MetricName, str] = {
+    "checkout_time": "checkouts with a known time",
+    "redemption": "redeemed offers",
+    "shown": "shown answers",
+    "selected": "choices",
+    "declined": "declined payments",
+    "abandoned": "abandoned checkouts",
+    "refunded": "refunds",
+}
+"""What an interval waits for, where that is not purchases."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +106,7 @@ class Summary:
     kind: str
 
 
+SECOND = 1_000
 NOTHING_YET = Summary("Not started", "Not started yet", "Nobody is enrolled.", "plain")
 
 
@@ -88,9 +120,20 @@ def value_text(metric: MetricName, value: float | None, show: Show, currency: st
     """Format a metric's value; amounts are in minor units."""
     if value is None:
         return NOTHING
-    if metric == "conversion":
-        return show.percent(value)
-    return show.number(value, digits=3) if metric == "orders" else show.money(round(value), currency)
+    match METRIC_KINDS[metric].quantity:
+        case "share":
+            return show.percent(value)
+        case "number":
+            return show.number(value, digits=3)
+        case "money":
+            return show.money(round(value), currency)
+        case "time":
+            return time_text(value, show)
+
+
+def time_text(value: float, show: Show) -> str:
+    """Format milliseconds as seconds."""
+    return f"{show.number(value / SECOND, digits=1)} seconds"
 
 
 def value_words(value: object) -> str:
@@ -207,7 +250,22 @@ def _mismatch(document: Experiment, results: Results, show: Show) -> str:
 
 def _guardrail(results: Results, name: str) -> str:
     broken = next(state for state in results.guardrails if state.is_broken)
-    return f"{name} loses more than {broken.tolerated_percent:g}% {METRICS[broken.metric].lower()}"
+    return f"{name} {too_much(broken)}"
+
+
+def tolerated_text(metric: MetricName, percent: float) -> str:
+    """Return what a guardrail tolerates, such as "at most 5% lost"."""
+    return f"at most {percent:g}% {'more' if METRIC_KINDS[metric].falls else 'lost'}"
+
+
+def too_much(state: GuardrailState) -> str:
+    """Say what a variant does to a guarded metric that is more than tolerated."""
+    metric, percent = METRICS[state.metric].lower(), f"{state.tolerated_percent:g}%"
+    return (
+        f"raises {metric} by more than {percent}"
+        if METRIC_KINDS[state.metric].falls
+        else f"loses more than {percent} {metric}"
+    )
 
 
 def _going_on(document: Experiment, results: Results, verdict: ExperimentVerdict, show: Show) -> Summary:
@@ -244,12 +302,17 @@ def _lacks_units(document: Experiment, results: Results) -> bool:
 
 
 def _least_events(document: Experiment) -> int:
-    return 100 if document.is_adaptive else 20
+    return 100 if document.is_adaptive else least_events(document.primary)
 
 
 def no_interval(document: Experiment, results: Results) -> str:
     """Say what the interval of the deciding metric waits for."""
     units, least = UNITS[document.unit][1], _least_events(document)
+    if document.primary == "margin" and any((each.control_value or 0) < 0 for each in _primary(document, results)):
+        return f"The control loses money with its {units}, so no relative change can be computed."
+    if document.primary in EVENTS:
+        events = EVENTS[document.primary]
+        return f"Each variant needs {LEAST_UNITS} {units} and {least} {events} before there is an interval."
     if _lacks_units(document, results):
         return f"Each variant needs {LEAST_UNITS} {units} and {least} purchases before there is an interval."
     if document.primary == "conversion":
@@ -261,7 +324,11 @@ def no_interval(document: Experiment, results: Results) -> str:
 
 def _is_constant(document: Experiment, results: Results) -> bool:
     """Return whether a variant's metric does not vary: then no variant has a chance to win."""
-    return all(each.chance_to_win == 0.0 for each in results.comparisons if each.metric == document.primary)
+    return all(each.chance_to_win == 0.0 for each in _primary(document, results))
+
+
+def _primary(document: Experiment, results: Results) -> list[MetricComparison]:
+    return [each for each in results.comparisons if each.metric == document.primary]
 
 
 AT_MOST = "at most "

@@ -14,8 +14,9 @@ from web.csv_text import csv_text
 from web.experiments.experiment_reader import ExperimentReader
 from web.experiments.experiment_words import summary
 from web.experiments.funnel_view import funnel_lines, funnel_note
+from web.experiments.results_csv import csv_rows
 from web.experiments.results_pdf import funnel_part, pdf_of
-from web.experiments.results_view import csv_rows, look_of, view_of
+from web.experiments.results_view import look_of, view_of
 
 FileKind = Literal["csv", "json", "pdf"]
 FILE_KINDS: tuple[FileKind, ...] = get_args(FileKind)
@@ -35,5 +36,7 @@ async def results_file(
     words = summary(resource.document, results, reader.show, is_stored=is_stored)
     details = reader.engine.experiment_details
     funnel = await details.funnel(reader.merchant.id, resource, now=results.as_of, phase=results.phase)
-    part = funnel_part(funnel_lines(look.document, funnel, reader.show), funnel_note(funnel, reader.show))
+    part = funnel_part(
+        funnel_lines(look.document, funnel, reader.show), funnel_note(look.document, funnel, reader.show)
+    )
     return await asyncio.to_thread(lambda: pdf_of(look, view_of(look), words, part))

@@ -85,13 +85,15 @@ def _parts(look: Look, view: ResultsView, charts: Sequence[str | None], funnel: 
     metrics = [("Metric", "Variant", "Control", "Variant's value", "Change, 95%")]
     metrics += [(row.metric, row.variant, row.control_value, row.value, row.lift) for row in view.metrics]
     health = [("Split", "As planned" if view.split_holds else "Does not hold", view.split)]
+    if view.balance:
+        health.append(("Groups", "Balanced" if view.is_balanced else "Out of balance", view.balance))
     health += [(row.metric, "Broken" if row.is_broken else "Not broken", row.detail) for row in view.guardrails]
     parts = [
         PaperPart(title="What was learned", lines=view.learned),
         PaperPart(title="Variants", note=f"{view.units} enrolled, {view.matured} of outcomes in.", rows=variants),
         PaperPart(title=f"Change of {metric.lower()} over time", note=view.band, chart=charts[0]),
         PaperPart(title=f"{metric} over time", chart=charts[1]),
-        PaperPart(title="Metrics", note="Only the first decides.", rows=metrics, left=2),
+        PaperPart(title="Metrics", note=" ".join(["Only the first decides.", *view.caps]), rows=metrics, left=2),
         PaperPart(title="Health", rows=[("Check", "State", "Detail"), *health], left=3),
         funnel,
         *_segments(view, units),

@@ -13,16 +13,28 @@ from engine.experiments.comparisons import GuardrailState, MetricComparison, has
 from engine.experiments.log_evidence import units_of_log
 from engine.experiments.results import Results
 from engine.kernel.rule_sentences import labels_of
-from engine.model.experiment import Experiment, Method, MetricName
+from engine.model.documents.metric import METRICS as METRIC_KINDS
+from engine.model.documents.metric import MetricName
+from engine.model.experiment import Experiment, Method
 from engine.model.placement import Fixed, Policy, Split
 from engine.model.resource import Resource
 from engine.model.timestamps import DAY
 from rules.language.codes import decimals_of
 from web.charts.candidate_charts import Spec
 from web.charts.experiment_charts import MOST_BANDS, VariantLift, VariantValue, lifts, values
-from web.csv_text import Rows
+from web.experiments.balance_words import balance_words
+from web.experiments.caps_words import caps_words
 from web.experiments.experiment_reader import ExperimentReader
-from web.experiments.experiment_words import METRICS, UNITS, measured, name_of, no_interval, value_text, value_words
+from web.experiments.experiment_words import (
+    METRICS,
+    SECOND,
+    UNITS,
+    measured,
+    name_of,
+    no_interval,
+    value_text,
+    value_words,
+)
 from web.experiments.learned import learned_texts
 from web.experiments.log_words import evidence_texts
 from web.experiments.segments_view import SegmentRow, lift_words, segment_rows, usual_name
@@ -90,6 +102,9 @@ class ResultsView:
     assumed: Sequence[str]
     log: Sequence[str]
     learned: Sequence[str]
+    caps: Sequence[str]
+    is_balanced: bool
+    balance: str
 
 
 BANDS = {
@@ -133,7 +148,7 @@ def view_of(look: Look) -> ResultsView:
         learned=learned_texts(document, results, segments, show, look.currency),
         others=[variant.name for variant in document.variants[1:]],
         split_holds=not has_mismatch(results.mismatch_p_value),
-        split=_split(results, show),
+        split=_split(document, results, show),
         history=history,
         chart=lifts(history, show=show, measure=measure) if has_chart else None,
         band=BANDS[len(document.variants) - 1 > MOST_BANDS],
@@ -141,6 +156,9 @@ def view_of(look: Look) -> ResultsView:
         values_chart=_values_chart(look),
         power=_power(document, results, show),
         assumed=_assumed(document, results, show),
+        caps=caps_words(document, show, look.currency),
+        is_balanced=not any(group.differs for group in results.balance),
+        balance=balance_words(document, results.balance, show),
         log=evidence_texts(document, results.log, show),
     )
 
@@ -173,7 +191,10 @@ def _guardrails(look: Look) -> list[GuardrailRow]:
         broken = [name_of(look.document, state.variant) for state in each if state.is_broken]
         tolerated = look.show.percent(percent / 100)
         whose = name_of(look.document, each[0].variant) if len(each) == 1 else "Each variant"
-        detail = f"{', '.join(broken)}: more than {tolerated} lost" if broken else f"{whose}: at most {tolerated} lost"
+        word = "more" if METRIC_KINDS[metric].falls else "lost"
+        detail = (
+            f"{', '.join(broken)}: more than {tolerated} {word}" if broken else f"{whose}: at most {tolerated} {word}"
+        )
         rows.append(GuardrailRow(METRICS[metric], detail, bool(broken)))
     return rows
 
@@ -236,7 +257,11 @@ def _policy_words(policy: Policy, labels: Mapping[str, str]) -> str:
             return f"Learns with other settings: {policy.floor * 100:g}% to keep trying, {vary}"
 
 
-def _split(results: Results, show: Show) -> str:
+def _split(document: Experiment, results: Results, show: Show) -> str:
+    """Return the units of each variant; of many variants that are split as planned, the fewest and the most."""
+    units = [variant.units for variant in results.variants]
+    if len(units) - 1 > MOST_BANDS and not has_mismatch(results.mismatch_p_value):
+        return f"{show.number(min(units))} to {show.count(max(units), *UNITS[document.unit])} a variant, see the table."
     counts = ", ".join(
         f"{variant.name}: {show.number(variant.units)} ({show.percent(variant.expected_share, digits=0)} planned)"
         for variant in results.variants
@@ -262,8 +287,8 @@ def _history(document: Experiment, results: Results) -> list[VariantLift]:
 def _values_chart(look: Look) -> Spec | None:
     """Chart the deciding metric by day; None before the second day."""
     document, show, currency = look.document, look.show, look.currency
-    is_share, is_money = document.primary == "conversion", document.primary not in ("conversion", "orders")
-    scale = 10 ** -decimals_of(currency) if is_money else 1
+    quantity = METRIC_KINDS[document.primary].quantity
+    scale = {"money": 10 ** -decimals_of(currency), "time": 1 / SECOND}.get(quantity, 1)
     ids, points = [variant.id for variant in document.variants], {}
     for point in look.results.history:
         for variant, value in ((ids[0], point.control_value), (point.variant, point.value)):
@@ -277,8 +302,9 @@ def _values_chart(look: Look) -> Spec | None:
                 )
     if len({day for day, _ in points}) < 2:
         return None
-    measure = METRICS[document.primary] + (f", {currency}" if is_money else "")
-    return values([points[key] for key in sorted(points)], show=show, measure=measure, is_share=is_share)
+    measure = METRICS[document.primary] + {"money": f", {currency}", "time": ", seconds"}.get(quantity, "")
+    shown = [points[key] for key in sorted(points)]
+    return values(shown, show=show, measure=measure, is_share=quantity == "share")
 
 
 def _power(document: Experiment, results: Results, show: Show) -> str:
@@ -314,15 +340,15 @@ HOLDS: Mapping[Method, str] = {
 
 
 MOVED = (
-    "A bandit moved the shares, so each customer is weighted by the chance of its variant in that hour (AIPW). Order "
-    "value and segments are not compared."
+    "A bandit moved the shares, so each customer is weighted by the chance of its variant in that hour (AIPW). "
+    "Order value, checkout time and segments are not compared."
 )
 
 
 def _assumed(document: Experiment, results: Results, show: Show) -> list[str]:
     """Return what the numbers rest on, a sentence each."""
     unit, units = UNITS[document.unit]
-    holds = HOLDS[document.method]
+    holds, best = HOLDS[document.method], "lowest" if METRIC_KINDS[document.primary].falls else "highest"
     planned = (
         f"Planned: {show.count(results.planned_units, unit, units)} for a change of "
         f"{show.percent(document.minimum_effect_percent / 100)} with a chance of 80%."
@@ -336,17 +362,5 @@ def _assumed(document: Experiment, results: Results, show: Show) -> list[str]:
         "Only those whose time to wait for results is over are compared; the placement's settings say how long.",
         MOVED if document.is_adaptive else "Purchases before the start narrow the intervals (CUPED).",
         "Several variants share the 5% chance of error.",
-        "Chance to win: how likely the variant has the highest value of all, from the same numbers.",
+        f"Chance to win: how likely the variant has the {best} value of all, from the same numbers.",
     ]
-
-
-def csv_rows(document: Experiment, results: Results) -> Rows:
-    """Return every metric of every variant as a table; lifts are relative changes, amounts minor units."""
-    counted = {variant.id: variant for variant in results.variants}
-    head = ("metric", "variant", "units", "matured", "value", "control_value", "lift", "low", "high", "chance_to_win")
-    rows: list[Sequence[object]] = [head]
-    for each in results.comparisons:
-        units = counted[each.variant]
-        values = (each.value, each.control_value, each.lift, each.low, each.high, each.chance_to_win)
-        rows.append((each.metric, each.variant, units.units, units.matured, *("" if v is None else v for v in values)))
-    return rows

@@ -34,13 +34,17 @@ from engine.experiments.comparisons import (
     error_share,
     estimates_of,
     finite,
+    gain_of,
     has_enough,
+    lowest,
+    risen,
 )
 from engine.kernel.experiments.shares import HourlyShares
-from engine.model.experiment import Experiment, MetricName
+from engine.model.documents.metric import METRICS, MetricName
+from engine.model.experiment import Experiment
 from engine.store.experiments.sums import HOURS_A_DAY, SumRow, UnitTotals
 
-COMPARED: tuple[MetricName, ...] = ("conversion", "orders", "revenue")
+COMPARED = frozenset(name for name, metric in METRICS.items() if metric.kind != "ratio")
 """Means per unit; there is no score for a ratio."""
 
 
@@ -60,14 +64,14 @@ class MovedTraffic(NamedTuple):
         """Return the sums of all hours."""
         return VariantTotals.of(self.experiment, self.rows)
 
-    def by_hour(self) -> Iterator[tuple[int, tuple[UnitTotals, ...]]]:
-        """Yield each hour with the sums of its variants."""
+    def by_hour(self, metric: MetricName = "conversion") -> Iterator[tuple[int, tuple[UnitTotals, ...]]]:
+        """Yield each hour with the sums of its variants that a metric reads."""
         for hour, rows in groupby(self.rows, key=_hour_of):
-            yield hour, VariantTotals.of(self.experiment, rows).by_variant
+            yield hour, VariantTotals.of(self.experiment, rows).of_metric(metric)
 
     def periods(self, metric: MetricName) -> Iterator[tuple[int, SharesPeriod]]:
         """Yield each hour with what the metric needs of it."""
-        for hour, totals in self.by_hour():
+        for hour, totals in self.by_hour(metric):
             columns = np.array([(each.units, *_sums(metric, each)) for each in totals], np.float64).T
             yield hour, SharesPeriod(np.array(self.shares.during(hour)), *columns)
 
@@ -81,10 +85,12 @@ class MovedTraffic(NamedTuple):
 
     def has_enough(self, metric: MetricName) -> bool:
         """Return whether all variants have enough units and events for an interval, also by their weights."""
-        if not all(has_enough(metric, estimate) for estimate in estimates_of(metric, self.totals.by_variant)):
+        estimates = estimates_of(metric, self.totals.of_metric(metric))
+        if not all(has_enough(metric, estimate) for estimate in estimates) or estimates[0].value <= 0:
             return False
         periods = [period for _, period in self.periods(metric)]
-        counted = [periods, *([list(map(without_event, periods))] if metric == "conversion" else [])]
+        is_share = METRICS[metric].kind == "share"
+        counted = [periods, *([list(map(without_event, periods))] if is_share else [])]
         return min(float(weighted_events(each).min()) for each in counted) >= LEAST_WEIGHTED_EVENTS
 
 
@@ -111,7 +117,7 @@ def guardrails_moved(traffic: MovedTraffic, *, planned_units: float) -> list[Gua
             broken = (
                 moments is not None
                 and traffic.has_enough(guardrail.metric)
-                and is_broken(adaptive_lift(moments, number), tolerated=tolerated, rho=rho)
+                and is_broken(gain_of(guardrail.metric, adaptive_lift(moments, number)), tolerated=tolerated, rho=rho)
             )
             states.append(GuardrailState(guardrail.metric, variant.id, guardrail.tolerated_percent, broken))
     return states
@@ -147,7 +153,8 @@ def next_shares(traffic: MovedTraffic) -> dict[str, float] | None:
     moments = _moments(period for _, period in traffic.periods(experiment.primary))
     if moments is None:
         return None
-    shares = moved_shares(_estimates(experiment, moments), floor=experiment.floor)
+    estimates = risen(experiment.primary, _estimates(experiment, moments))
+    shares = moved_shares(estimates, floor=experiment.floor)
     return {variant.id: share for variant, share in zip(experiment.variants, shares, strict=True)}
 
 
@@ -158,7 +165,7 @@ def _compared(
     if moments is None:
         return [_unknown(metric, variant.id) for variant in experiment.variants[1:]]
     estimates, share = _estimates(experiment, moments), error_share(experiment)
-    chances = standings(estimates) if is_ready else []
+    chances = standings(risen(metric, estimates)) if is_ready else []
     rho, comparisons = precision_for(max(planned_units, 1.0), share=share), []
     for number, variant in enumerate(experiment.variants[1:], 1):
         lift = sequential(adaptive_lift(moments, number), rho, share=share)
@@ -169,7 +176,7 @@ def _compared(
                 finite(estimates[0].value),
                 finite(estimates[number].value),
                 finite(lift.value),
-                finite(max(lift.low, -1.0)) if is_ready else None,
+                finite(lowest(metric, lift.low)) if is_ready else None,
                 finite(lift.high) if is_ready else None,
                 lift.p_value if is_ready else 1.0,
                 chances[number].chance_to_win if chances else 0.0,
@@ -195,12 +202,12 @@ def _moments(periods: Iterable[SharesPeriod]) -> Moments | None:
 
 def _sums(metric: MetricName, totals: UnitTotals) -> tuple[float, float]:
     """Return the sum of a metric over units, and that of its squares."""
-    match metric:
-        case "conversion":
+    match METRICS[metric].kind:
+        case "share":
             return totals.converted, totals.converted
-        case "orders":
+        case "count":
             return totals.orders, totals.orders_squared
-        case "revenue" | "order_value":
+        case "amount" | "ratio":
             return totals.revenue, totals.revenue_squared
 
 

@@ -20,60 +20,85 @@ MOST_DECISIONS = 20_000
 
 
 class Week(NamedTuple):
-    """Units of the last seven days, those who bought, and units a day."""
+    """Units of the last seven days, those with an outcome, units a day, and the first decision read (epoch ms)."""
 
     units: int
     converted: int
     units_a_day: float
+    began: int = 0
 
 
-async def last_week(
-    connection: AsyncConnection,
-    merchant_id: int,
-    placement: str,
-    *,
-    unit: Unit,
-    now: int,
-    device_in: Callable[[str], str | None],
-) -> Week:
+class Asked(NamedTuple):
+    """What is asked of the week: its units, those of them with an outcome of the type `event`, since when (epoch ms).
+
+    `device_in` names the device of facts as JSON.
+    """
+
+    unit: Unit
+    device_in: Callable[[str], str | None]
+    event: str = "converted"
+    since: int = 0
+
+
+class PurchaseDecision(NamedTuple):
+    """A decision that led to a purchase; `facts` is JSON."""
+
+    id: str
+    customer: str | None
+    decided_at: int
+    facts: str
+
+
+async def last_week(connection: AsyncConnection, merchant_id: int, placement: str, asked: Asked, *, now: int) -> Week:
     """Return the activity of the last seven days, or of the days since the first decision in them.
 
-    `device_in` names the device of facts as JSON. Devices are those of the newest `MOST_DECISIONS`, over their days.
+    Devices are those of the newest `MOST_DECISIONS`, over their days.
     """
-    first = first_id_of(now - DAYS * DAY)
-    if unit == "device":
-        return await _devices(connection, merchant_id, placement, now, device_in)
+    first = first_id_of(max(asked.since, now - DAYS * DAY))
+    if asked.unit == "device":
+        return await _devices(connection, merchant_id, placement, asked, now)
     c, o = decisions.c, outcomes.c
-    name, bought_by = (c.customer, o.customer) if unit == "customer" else (c.id, o.decision_id)
+    name, bought_by = (c.customer, o.customer) if asked.unit == "customer" else (c.id, o.decision_id)
     seen = select(func.count(distinct(name)), func.min(c.id)).where(
         c.merchant_id == merchant_id, c.id >= first, c.placement == placement, name.is_not(None)
     )
-    bought = select(func.count(distinct(bought_by))).where(*_bought(merchant_id, placement, first))
+    bought = select(func.count(distinct(bought_by))).where(*_succeeded(merchant_id, placement, first, asked.event))
     units, first_seen = (await connection.execute(seen)).one()
     converted = int((await connection.execute(bought)).scalar_one())
     return _week(int(units), converted, moment_of(first_seen) if first_seen else None, now)
 
 
-async def _devices(
-    connection: AsyncConnection, merchant_id: int, placement: str, now: int, device_in: Callable[[str], str | None]
-) -> Week:
-    span = IdSpan(first_id_of(now - DAYS * DAY), first_id_of(now + DAY))
+async def purchases(
+    connection: AsyncConnection, merchant_id: int, placement: str, *, since: int, limit: int
+) -> list[PurchaseDecision]:
+    """Return the newest decisions since a time (epoch ms) with an outcome `converted`, the newest first."""
+    o = outcomes.c
+    query = select(o.decision_id).where(*_succeeded(merchant_id, placement, first_id_of(since), "converted")).distinct()
+    ids = (await connection.execute(query.order_by(o.decision_id.desc()).limit(limit))).scalars()
+    rows = (await logged.by_ids(connection, merchant_id, ids)).values()
+    newest_first = sorted(rows, key=lambda row: row.id, reverse=True)
+    return [PurchaseDecision(row.id, row.customer, row.decided_at, row.facts) for row in newest_first]
+
+
+async def _devices(connection: AsyncConnection, merchant_id: int, placement: str, asked: Asked, now: int) -> Week:
+    span = IdSpan(first_id_of(max(asked.since, now - DAYS * DAY)), first_id_of(now + DAY))
     rows = await logged.last_between(connection, merchant_id, placement, span, limit=MOST_DECISIONS)
     if not rows:
         return _week(0, 0, None, now)
-    bought = select(outcomes.c.decision_id).where(*_bought(merchant_id, placement, rows[-1].id)).distinct()
+    succeeded = _succeeded(merchant_id, placement, rows[-1].id, asked.event)
+    bought = select(outcomes.c.decision_id).where(*succeeded).distinct()
     sold = set((await connection.execute(bought)).scalars())
-    devices = {row.id: device for row in rows if (device := device_in(row.facts)) is not None}
+    devices = {row.id: device for row in rows if (device := asked.device_in(row.facts)) is not None}
     converted = {device for id, device in devices.items() if id in sold}
     return _week(len(set(devices.values())), len(converted), rows[-1].decided_at, now)
 
 
-def _bought(merchant_id: int, placement: str, first: str) -> tuple[ColumnElement[bool], ...]:
-    """Return the conditions for the purchases after the decisions of a placement from an id on."""
+def _succeeded(merchant_id: int, placement: str, first: str, event: str) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions for the outcomes of a type after the decisions of a placement from an id on."""
     o = outcomes.c
-    return o.merchant_id == merchant_id, o.placement == placement, o.decision_id >= first, o.type == "converted"
+    return o.merchant_id == merchant_id, o.placement == placement, o.decision_id >= first, o.type == event
 
 
 def _week(units: int, converted: int, began: int | None, now: int) -> Week:
     days = min(DAYS, max(1.0, (now - began) / DAY)) if began is not None else DAYS
-    return Week(units, converted, units / days)
+    return Week(units, converted, units / days, began or 0)

@@ -9,13 +9,15 @@ import msgspec
 from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.kernel.experiments.measures import MeasureTerms, measures_alone, terms_of
+from engine.model.experiment import Experiment
 from engine.model.outcome import Source
 from engine.model.timestamps import DAY
-from engine.store import accounts
+from engine.store import accounts, resources
 from engine.store.connection.bulk import insert_many
 from engine.store.connection.purging import Expired
-from engine.store.experiments.exposures import OutcomeCell
-from engine.store.folds import BOUGHT, Sums
+from engine.store.experiments.exposures import MeasureCell, OutcomeCell
+from engine.store.folds import BOUGHT, MEASURES, Sums
 from engine.store.tables import experiment_conversions, experiment_exposures
 
 
@@ -120,8 +122,22 @@ def left_of(purchase: ConversionRow, refunds: Sequence[int | None]) -> int | Non
     return None if purchase.amount is None else purchase.amount - sum(refund or 0 for refund in refunds)
 
 
+class FoldTerms(NamedTuple):
+    """What purchases of an experiment are counted by: the merchant's currency, and what is measured of units."""
+
+    currency: str
+    measures: MeasureTerms
+
+    @classmethod
+    def of(cls, experiment: Experiment | None, currency: str) -> FoldTerms:
+        """Return the terms of an experiment; of one that was deleted with its placement, only purchases count."""
+        if experiment is None:
+            return cls(currency, MeasureTerms(frozenset()))
+        return cls(currency, terms_of(experiment, experiment.status.margin_percent))
+
+
 def fold(
-    sums: Sums, purchase: ConversionRow, currency: str, *, refunds: Sequence[int | None] = (), sign: int = 1
+    sums: Sums, purchase: ConversionRow, terms: FoldTerms, *, refunds: Sequence[int | None] = (), sign: int = 1
 ) -> None:
     """Add a purchase, less its refunds, to what its unit bought; a whole refund takes the purchase back.
 
@@ -130,13 +146,19 @@ def fold(
     left = left_of(purchase, refunds)
     if purchase.counts and not (refunds and left == 0):
         key = (purchase.merchant_id, purchase.placement, purchase.experiment, purchase.phase, purchase.unit)
-        revenue = (left or 0) if purchase.currency == currency else 0
-        sums.add(BOUGHT, OutcomeCell(*key, purchase.occurred_at // DAY), sign, sign * revenue)
+        revenue, day = (left or 0) if purchase.currency == terms.currency else 0, purchase.occurred_at // DAY
+        sums.add(BOUGHT, OutcomeCell(*key, day), sign, sign * revenue)
+        for name, (times, amount) in measures_alone(terms.measures, revenue).items():
+            sums.add(MEASURES, MeasureCell(*key, name, day), sign * times, sign * amount)
 
 
 async def fold_all(connection: AsyncConnection, sums: Sums) -> None:
     """Add all purchases that count, less their refunds."""
     c = experiment_conversions.c
+    experiments = {
+        (merchant_id, resource.place, resource.id): resource.document
+        for merchant_id, resource in await resources.everywhere(connection, "experiment")
+    }
     merchants = (await connection.execute(select(c.merchant_id).distinct())).scalars().all()
     for merchant_id in merchants:
         currency = await accounts.currency_of(connection, merchant_id)
@@ -147,7 +169,8 @@ async def fold_all(connection: AsyncConnection, sums: Sums) -> None:
             refunds.setdefault((*refund.key[:-1], refund.refund_of), []).append(refund.amount)
         for stored in await connection.execute(own.where(c.refund_of == "")):
             purchase = ConversionRow(*stored)
-            fold(sums, purchase, currency, refunds=refunds.get(purchase.key, ()))
+            terms = FoldTerms.of(experiments.get(purchase.key[:3]), currency)
+            fold(sums, purchase, terms, refunds=refunds.get(purchase.key, ()))
 
 
 def _select() -> Select[Any]:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import and_, delete, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.model.documents.metric import PURCHASES
 from engine.model.timestamps import DAY, HOUR
 from engine.store.connection.bulk import insert_many
 from engine.store.connection.purging import Expired
-from engine.store.experiments.sums import HOURS_A_DAY, UnitTotals
-from engine.store.tables import experiment_changes, experiment_exposures, experiment_outcomes, experiment_sums
+from engine.store.experiments.sums import HOURS_A_DAY, MEASURE_FIELDS, UnitTotals
+from engine.store.tables import (
+    experiment_changes,
+    experiment_exposures,
+    experiment_measure_sums,
+    experiment_measures,
+    experiment_outcomes,
+    experiment_sums,
+)
 from engine.store.tables.experiments import UNIT_KEY
 
 
@@ -38,6 +46,18 @@ class OutcomeCell(NamedTuple):
     day: int
 
 
+class MeasureCell(NamedTuple):
+    """The key of another measure of a unit, after decisions of one day."""
+
+    merchant_id: int
+    placement: str
+    experiment: str
+    phase: int
+    unit: str
+    measure: str
+    day: int
+
+
 class Exposure(NamedTuple):
     """The first exposure of a unit, at `exposed_at` epoch milliseconds; `past` counts its purchases before."""
 
@@ -58,11 +78,13 @@ class Exposure(NamedTuple):
 
 
 _SUM_KEY = ("merchant_id", "placement", "experiment", "phase", "segment", "hour", "variant")
-_EXPOSURE_COLUMNS = (*Exposure._fields, "is_summed", "orders", "revenue")
+_PURCHASE_COLUMNS = (*_SUM_KEY, *UnitTotals._fields)
+_MEASURE_COLUMNS = (*_SUM_KEY, "measure", *MEASURE_FIELDS)
+_EXPOSURE_COLUMNS = (*Exposure._fields, "is_summed", "orders", "revenue", "measured")
 
 
 class _Exposed(NamedTuple):
-    """A row of `experiment_exposures`; `segments` is JSON."""
+    """A row of `experiment_exposures`; `segments` and `measured` are JSON."""
 
     merchant_id: int
     placement: str
@@ -76,6 +98,19 @@ class _Exposed(NamedTuple):
     is_summed: bool
     orders: int
     revenue: int
+    measured: str
+
+    @property
+    def summed(self) -> Bought:
+        """Return what has been added to the sums."""
+        own = {PURCHASES: (self.orders, self.revenue)} if self.is_summed else {}
+        return own | _measured(self.measured)
+
+
+Bought = Mapping[str, tuple[int, int]]
+"""How often and how much by measure; the measure "" is purchases."""
+
+_measured = msgspec.json.Decoder(dict[str, tuple[int, int]]).decode
 
 
 async def add(connection: AsyncConnection, exposures: Sequence[Exposure], bought: Iterable[UnitKey]) -> None:
@@ -87,7 +122,7 @@ async def add(connection: AsyncConnection, exposures: Sequence[Exposure], bought
     for exposure in exposures:
         first.setdefault(exposure.key, exposure)
     rows = [
-        (*exposure._replace(segments=msgspec.json.encode(exposure.segments).decode()), False, 0, 0)  # type: ignore[arg-type]
+        (*exposure._replace(segments=msgspec.json.encode(exposure.segments).decode()), False, 0, 0, "{}")  # type: ignore[arg-type]
         for _, exposure in sorted(first.items())
     ]
     inserted = set(
@@ -121,22 +156,42 @@ async def add_up(connection: AsyncConnection, *, limit: int) -> int:
         return 0
     sums: dict[tuple[object, ...], UnitTotals] = {}
     exposures: list[tuple[object, ...]] = []
-    for exposure, orders, revenue in await _bought(connection, keys):
-        old = UnitTotals.of(exposure.orders, exposure.revenue, exposure.past) if exposure.is_summed else UnitTotals()
-        change = UnitTotals.of(orders, revenue, exposure.past).minus(old)
-        for segment in ("", *msgspec.json.decode(exposure.segments)):
-            cell = (*exposure[:4], segment, cell_hour(segment, exposure.exposed_at), exposure.variant)
-            sums[cell] = sums.get(cell, UnitTotals()) + change
-        exposures.append((*exposure[:-3], True, orders, revenue))
-    rows = sorted((*cell, *totals) for cell, totals in sums.items() if any(totals))
-    await insert_many(connection, experiment_sums, (*_SUM_KEY, *UnitTotals._fields), rows, on_conflict="add")
+    for exposure, bought in await _bought(connection, keys):
+        for measure, change in _changes(exposure, bought):
+            for segment in ("", *msgspec.json.decode(exposure.segments)):
+                cell = (*exposure[:4], segment, cell_hour(segment, exposure.exposed_at), exposure.variant, measure)
+                sums[cell] = sums.get(cell, UnitTotals()) + change
+        others = {measure: values for measure, values in bought.items() if measure != PURCHASES}
+        exposures.append((*exposure[:-4], True, *bought[PURCHASES], msgspec.json.encode(others).decode()))
+    await _add_sums(connection, sums)
     await insert_many(connection, experiment_exposures, _EXPOSURE_COLUMNS, exposures, on_conflict="replace")
     await connection.execute(delete(experiment_changes).where(tuple_(*changed).in_(keys)))
     return len(keys)
 
 
-async def _bought(connection: AsyncConnection, keys: Sequence[tuple[Any, ...]]) -> list[tuple[Any, int, int]]:
-    """Return the exposures of units with their orders and revenue."""
+def _changes(exposure: _Exposed, bought: Bought) -> Iterator[tuple[str, UnitTotals]]:
+    """Yield by measure what the sums of a unit's cells change by."""
+    before = exposure.summed
+    for measure in sorted(before.keys() | bought.keys()):
+        of = UnitTotals.of if measure == PURCHASES else UnitTotals.of_measure
+        old = of(*before[measure], exposure.past) if measure in before else UnitTotals()
+        new = of(*bought[measure], exposure.past) if measure in bought else UnitTotals()
+        yield measure, new.minus(old)
+
+
+async def _add_sums(connection: AsyncConnection, sums: Mapping[tuple[object, ...], UnitTotals]) -> None:
+    """Add changes by cell and measure to the tables of sums."""
+    cells = sorted((cell, totals) for cell, totals in sums.items() if any(totals))
+    purchases = [(*cell[:-1], *totals) for cell, totals in cells if cell[-1] == PURCHASES]
+    others = [
+        (*cell, *(getattr(totals, name) for name in MEASURE_FIELDS)) for cell, totals in cells if cell[-1] != PURCHASES
+    ]
+    await insert_many(connection, experiment_sums, _PURCHASE_COLUMNS, purchases, on_conflict="add")
+    await insert_many(connection, experiment_measure_sums, _MEASURE_COLUMNS, others, on_conflict="add")
+
+
+async def _bought(connection: AsyncConnection, keys: Sequence[tuple[Any, ...]]) -> list[tuple[_Exposed, Bought]]:
+    """Return the exposures of units with what they bought, and what else is measured of them."""
     own = [experiment_exposures.c[name] for name in _EXPOSURE_COLUMNS]
     c = experiment_outcomes.c
     same = and_(*(experiment_exposures.c[name] == c[name] for name in UNIT_KEY))
@@ -147,8 +202,27 @@ async def _bought(connection: AsyncConnection, keys: Sequence[tuple[Any, ...]]) 
         .group_by(*own)
         .order_by(*own[: len(UNIT_KEY)])
     )
-    width = len(own)
-    return [(_Exposed(*row[:width]), int(row[width]), int(row[width + 1])) for row in await connection.execute(query)]
+    others = await _others(connection, keys)
+    units: list[tuple[_Exposed, Bought]] = []
+    for row in await connection.execute(query):
+        exposed = _Exposed(*row[: len(own)])
+        purchases = (int(row[len(own)]), int(row[len(own) + 1]))
+        units.append((exposed, {PURCHASES: purchases} | others.get(UnitKey(*exposed[:5]), {})))
+    return units
+
+
+async def _others(
+    connection: AsyncConnection, keys: Sequence[tuple[Any, ...]]
+) -> Mapping[UnitKey, dict[str, tuple[int, int]]]:
+    """Return the other measures of units."""
+    c = experiment_measures.c
+    unit = [c[name] for name in UNIT_KEY]
+    query = select(*unit, c.measure, func.sum(c.times), func.sum(c.amount)).where(tuple_(*unit).in_(keys))
+    measures: dict[UnitKey, dict[str, tuple[int, int]]] = {}
+    for *key, measure, times, amount in await connection.execute(query.group_by(*unit, c.measure)):
+        if times or amount:
+            measures.setdefault(UnitKey(*key), {})[measure] = (int(times), int(amount))
+    return measures
 
 
 def expired(*, before: int) -> list[Expired]:
@@ -156,4 +230,5 @@ def expired(*, before: int) -> list[Expired]:
     return [
         Expired(experiment_exposures, experiment_exposures.c.exposed_at < before),
         Expired(experiment_outcomes, experiment_outcomes.c.day < before // DAY),
+        Expired(experiment_measures, experiment_measures.c.day < before // DAY),
     ]

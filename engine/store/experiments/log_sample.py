@@ -16,7 +16,7 @@ from engine.store.tables.columns import IdSpan
 
 
 class SampledUnit(NamedTuple):
-    """A unit with what it bought, and the facts of its first exposure as JSON."""
+    """A unit with what it bought, and as JSON the facts of its first exposure and its other measures."""
 
     unit: str
     variant: str
@@ -24,15 +24,24 @@ class SampledUnit(NamedTuple):
     past: int
     orders: int
     revenue: int
+    measured: str
     facts: str
+
+
+class EnrolledAnswer(NamedTuple):
+    """A logged decision with its answer as JSON."""
+
+    id: str
+    customer: str | None
+    answer: str
 
 
 async def newest_answers(
     connection: AsyncConnection, key: PhaseKey, span: IdSpan, *, limit: int
-) -> list[tuple[str, str]]:
-    """Return id and answer of the newest decisions of the placement that name the experiment, of `limit` read."""
+) -> list[EnrolledAnswer]:
+    """Return the newest decisions of the placement that name the experiment, of `limit` read."""
     rows = await decisions.last_between(connection, key.merchant_id, key.placement, span, limit=limit)
-    return [(row.id, row.answer) for row in rows if f'"{key.experiment}"' in row.answer]
+    return [EnrolledAnswer(row.id, row.customer, row.answer) for row in rows if f'"{key.experiment}"' in row.answer]
 
 
 async def events_of_newest(
@@ -58,7 +67,7 @@ async def sampled_units(
     """
     e = experiment_exposures.c
     inside = [e[name] == value for name, value in key._asdict().items()]
-    columns = (e.unit, e.variant, e.exposed_at, e.past, e.orders, e.revenue)
+    columns = (e.unit, e.variant, e.exposed_at, e.past, e.orders, e.revenue, e.measured)
     units = (await connection.execute(select(*columns).where(*inside).order_by(e.unit).limit(limit))).all()
     facts = await _first_facts(connection, key, unit, {row.unit: row.exposed_at for row in units}, device_in)
     return [SampledUnit(*row, facts[row.unit]) for row in units if row.unit in facts]

@@ -35,6 +35,8 @@ experiment_exposures = Table(
     Column("is_summed", Boolean, nullable=False),
     Column("orders", BigInteger, nullable=False),
     Column("revenue", BigInteger, nullable=False),
+    # JSON: what has been added to the sums of other measures, (times, amount) by measure.
+    Column("measured", Text, nullable=False, server_default=text("'{}'")),
     PrimaryKeyConstraint(*UNIT_KEY),
     Index("ix_experiment_exposures_exposed_at", "exposed_at"),
     sqlite_with_rowid=False,
@@ -50,6 +52,20 @@ experiment_outcomes = Table(
     Column("orders", BigInteger, nullable=False),
     Column("revenue", BigInteger, nullable=False),
     PrimaryKeyConstraint(*UNIT_KEY, "day"),
+    sqlite_with_rowid=False,
+)
+
+# Other measures of a unit by the day of the decision: how often, and the amount. A fold of the log too.
+experiment_measures = Table(
+    "experiment_measures",
+    metadata,
+    *_phase_columns(),
+    Column("unit", Text, nullable=False),
+    Column("measure", Text, nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("times", BigInteger, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    PrimaryKeyConstraint(*UNIT_KEY, "measure", "day"),
     sqlite_with_rowid=False,
 )
 
@@ -147,5 +163,28 @@ experiment_sums = Table(
     Column("past_orders", BigInteger, nullable=False),
     Column("past_revenue", Float, nullable=False),
     PrimaryKeyConstraint("merchant_id", "placement", "experiment", "phase", "segment", "hour", "variant"),
+    sqlite_with_rowid=False,
+)
+
+# The same sums of other measures: `converted` units have any, `orders` is how often, `revenue` the amount. The number
+# of units and their past are those of `experiment_sums`.
+experiment_measure_sums = Table(
+    "experiment_measure_sums",
+    metadata,
+    *_phase_columns(),
+    Column("segment", Text, nullable=False),
+    Column("hour", Integer, nullable=False),
+    Column("variant", Text, nullable=False),
+    Column("measure", Text, nullable=False),
+    Column("converted", BigInteger, nullable=False),
+    Column("orders", BigInteger, nullable=False),
+    Column("orders_squared", BigInteger, nullable=False),
+    Column("revenue", BigInteger, nullable=False),
+    Column("revenue_squared", Float, nullable=False),
+    Column("orders_revenue", Float, nullable=False),
+    Column("past_converted", BigInteger, nullable=False),
+    Column("past_orders", BigInteger, nullable=False),
+    Column("past_revenue", Float, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement", "experiment", "phase", "segment", "hour", "variant", "measure"),
     sqlite_with_rowid=False,
 )

@@ -68,7 +68,7 @@ async def funnel_page(
         phase=phase,
         funnel=funnel_lines(resource.document, funnel, frame.show),
         has_decisions=any(row.decisions for row in funnel.rows),
-        note=funnel_note(funnel, frame.show),
+        note=funnel_note(resource.document, funnel, frame.show),
         segments=None,
     )
     return frame.form(WHOLE, "experiments/_funnel.html", page)

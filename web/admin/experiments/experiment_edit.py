@@ -50,7 +50,7 @@ from web.admin.shell.forms import Form
 from web.admin.shell.frame import Frame, Notice
 from web.admin.shell.render import Page
 from web.experiments.experiment_size import SizeView, reach_of, size_view
-from web.experiments.experiment_words import ALLOCATIONS, LEARNING, METRICS, UNITS, measured
+from web.experiments.experiment_words import ALLOCATIONS, LEARNING, MAIN_METRICS, METRICS, UNITS, measured
 from web.experiments.log_words import answer_text
 
 WHOLE, PART = "experiments/experiment_form.html", "experiments/_experiment_form.html"
@@ -66,6 +66,7 @@ METHODS = (
     ("fixed", "Look once", "The result is read when the planned number of customers has matured, not before."),
 )
 LEARNINGS = tuple((mode, *words) for mode, words in LEARNING.items())
+TYPES = frozenset(METRICS) - frozenset(MAIN_METRICS)
 ALLOCATED = tuple((name, *words) for name, words in ALLOCATIONS.items())
 
 
@@ -92,9 +93,11 @@ class ExperimentFormPage:
     explained: Mapping[str, str]
     units: Options
     layers: Options
+    guarded_types: bool
     methods: Sequence[tuple[str, str, str]] = METHODS
     learnings: Sequence[tuple[str, str, str]] = LEARNINGS
     allocations: Sequence[tuple[str, str, str]] = ALLOCATED
+    types: frozenset[str] = TYPES
     guard: str = GUARD
     saved: bool = False
 
@@ -188,6 +191,7 @@ class ExperimentEdit:
             explained={metric: measured(metric, unit) for metric in METRICS},  # type: ignore[arg-type]
             units=[(key, plural.capitalize()) for key, (_, plural) in UNITS.items()],
             layers=self._layers(),
+            guarded_types=any(form.value(f"{GUARD}{name}") or form.problem(f"{GUARD}{name}") for name in TYPES),
         )
 
 

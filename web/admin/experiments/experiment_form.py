@@ -51,6 +51,7 @@ NAMES = {
     "minimum_days": "At least",
     "maximum_days": "At most",
     "starts_at": "Starts",
+    "publishes_winner": "Publish the winner by itself",
     "variants": "Variants",
 } | {f"{GUARD}{metric}": f"Tolerated loss of {name.lower()}" for metric, name in METRICS.items()}
 HINTS = {
@@ -185,13 +186,17 @@ def _rest(reader: Reader) -> dict[str, Any]:
         "secondary": [name for name in reader.words("secondary") if name != reader.text("primary")],
         "method": reader.text("method") or "sequential",
         "counts_log": reader.flag("counts_log"),
+        "publishes_winner": reader.flag("publishes_winner"),
         "minimum_effect_percent": reader.decimal("minimum_effect_percent", default=5.0),
         "minimum_days": reader.integer("minimum_days", default=7),
     }
 
 
 def _share(reader: Reader) -> float:
-    return round(reader.decimal("share", default=100.0) / 100, 9)
+    share = round(reader.decimal("share", default=100.0) / 100, 9)
+    if not 0 < share <= 1:
+        reader.problems.append(FieldProblem("share", HINTS["share"]))
+    return share
 
 
 def _guardrails(reader: Reader) -> list[dict[str, Any]]:
@@ -222,6 +227,7 @@ def texts_of(document: Experiment, version: int, show: Show) -> dict[str, str]:
         "secondary": ", ".join(document.secondary),
         "method": document.method,
         "counts_log": "on" if document.counts_log else "",
+        "publishes_winner": "on" if document.publishes_winner else "",
         "minimum_effect_percent": number_text(document.minimum_effect_percent),
         "minimum_days": str(document.minimum_days),
         "maximum_days": str(document.maximum_days),

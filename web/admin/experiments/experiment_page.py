@@ -34,6 +34,7 @@ from web.experiments.experiment_words import (
     start_text,
     state_of,
     summary,
+    tolerated_text,
 )
 from web.experiments.looks_view import NOW, LookLine, Shown, at_end, look_lines
 from web.experiments.results_files import FILE_KINDS, MEDIA, FileKind, results_file
@@ -194,7 +195,10 @@ async def _page(
         results=view_of(look) if look else None,
         phase=results.phase if results else 0,
         segments=_segments(configuration, look),
-        guarded=[f"{METRICS[each.metric]}: at most {each.tolerated_percent:g}% lost" for each in document.guardrails],
+        guarded=[
+            f"{METRICS[each.metric]}: {tolerated_text(each.metric, each.tolerated_percent)}"
+            for each in document.guardrails
+        ],
     )
 
 

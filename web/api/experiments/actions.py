@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from engine.accounts.accounts import Access
 from engine.experiments.actions import ACTIONS, ExperimentAction
-from engine.experiments.results import SizeAnswer
+from engine.experiments.past.size import SizeAnswer
 from engine.model.actor import Actor
 from engine.model.experiment import Experiment
 from engine.model.placement import Id
