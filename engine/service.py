@@ -46,6 +46,7 @@ from engine.experiments.looks.stored import StoredLooks
 from engine.experiments.results import ExperimentResults
 from engine.experiments.supervisor import Supervisor
 from engine.insights.arms_monitor import Monitor
+from engine.insights.comparisons import Comparisons
 from engine.insights.data_health import HealthMonitor
 from engine.insights.learning_history import Insights
 from engine.jobs import Job, JobRunner
@@ -106,6 +107,7 @@ class Engine:
         self.scenarios = Scenarios(database, self.live, self.drafts, self.logbook)
         self.monitor = Monitor(database, self.live)
         self.insights = Insights(database, self.live)
+        self.comparisons = Comparisons(database, self.live)
         self.refitter = Refitter(database, self.live)
         self.prediction_watch = PredictionWatch(database, self.live)
         self.health = HealthMonitor(database, self.live)

@@ -20,7 +20,7 @@ LEAST_ROWS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class StratifiedDifference:
     """The mean of the first group less that of the second, with its 95 % interval and two-sided p-value.
 
     `rows` were compared. `refused` is the reason why customers are too few to tell the error, or empty.
@@ -36,16 +36,17 @@ class Difference:
 
 def stratified_difference(
     values: ArrayLike, is_first: ArrayLike, strata: ArrayLike, customers: ArrayLike
-) -> Difference | None:
+) -> StratifiedDifference | None:
     """Return the difference of two groups of rows (n,) inside strata (n,); None if no stratum has both.
 
     `is_first` (n,) says which group a row is in, `customers` (n,) which cluster. The squared deviations of a stratum's
     n rows count n / (n - 1) times, because they are taken from the stratum's own mean.
     """
-    y, first = np.asarray(values, np.float64), np.asarray(is_first, np.bool_)
+    y: Floats = np.asarray(values, np.float64)
+    first: NDArray[np.bool_] = np.asarray(is_first, np.bool_)
     numbers = np.unique(np.asarray(strata), return_inverse=True)[1].astype(np.intp)
     counts = _by_cell(np.ones(len(y)), first, numbers)
-    shared = (counts >= LEAST_ROWS).all(axis=0)
+    shared: NDArray[np.bool_] = np.min(counts, axis=0) >= LEAST_ROWS
     weights = np.where(shared, counts[0] * counts[1] / np.maximum(counts.sum(axis=0), 1), 0.0)
     if not weights.sum():
         return None
@@ -73,14 +74,14 @@ def clustered_mean(values: ArrayLike, customers: ArrayLike) -> tuple[float, floa
     return float(y.mean()), low, high
 
 
-def _difference(value: float, terms: Floats, clusters: Clusters) -> Difference:
+def _difference(value: float, terms: Floats, clusters: Clusters) -> StratifiedDifference:
     low, high = unskewed_interval(terms, clusters)
     error = standard_error(terms, clusters) if clusters.count > 1 else 0.0
     if not error > 0:
-        return Difference(value, -np.inf, np.inf, 1.0, len(terms), clusters.refusal())
+        return StratifiedDifference(value, -np.inf, np.inf, 1.0, len(terms), clusters.refusal())
     degrees = clusters.degrees_of_freedom(clusters.sums(terms - terms.mean()))
     p_value = 2 * student_distribution(-abs(value) / error, degrees)
-    return Difference(value, low, high, p_value, len(terms), clusters.refusal())
+    return StratifiedDifference(value, low, high, p_value, len(terms), clusters.refusal())
 
 
 def _by_cell(values: Floats, first: NDArray[np.bool_], strata: NDArray[np.intp]) -> Floats:

@@ -70,6 +70,6 @@ def test_mean_counts_a_returning_customer_once():
 
 
 def test_no_success_at_all_does_not_prove_a_rate_of_zero():
-    mean, low, high = clustered_mean(np.zeros(40), np.arange(40))
+    mean, _, high = clustered_mean(np.zeros(40), np.arange(40))
     assert (mean, high > 0.01) == (0.0, True)
     assert clustered_mean([1.0], ["a"])[0] == 1.0
