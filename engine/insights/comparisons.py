@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from engine.clock import now_ms
-from engine.insights.decision_sample import Sample, SampleReader
+from engine.insights.decision_sample import DecisionSample, SampleReader
 from engine.learning.live import Live
 from engine.model.timestamps import MINUTE
 from engine.statistics.checkouts import CheckoutFigures, checkout_figures
@@ -58,7 +58,7 @@ class Comparisons:
         return performance
 
 
-def _performance(sample: Sample, earlier: Sample, bucket: str | None) -> Performance:
+def _performance(sample: DecisionSample, earlier: DecisionSample, bucket: str | None) -> Performance:
     decisions, before = _of_group(sample.decisions, bucket), _of_group(earlier.decisions, bucket)
     sizes = Counter(each.bucket for each in decisions)
     names = [name for name, _ in sizes.most_common(MOST_GROUPS)]

@@ -45,7 +45,7 @@ class LoggedHead(AnswerHead, frozen=True):
     rules: tuple[str, ...] = ()
 
 
-class Sample(NamedTuple):
+class DecisionSample(NamedTuple):
     """The sampled decisions of `total` ones from `begin` on and before `end` (epoch milliseconds).
 
     `days` are those that were asked for, or fewer, where the placement is younger. `candidates` are all of today.
@@ -76,7 +76,7 @@ class SampleReader:
         self._live = live
         self._slices: OrderedDict[tuple[object, ...], _KeptSlice] = OrderedDict()
 
-    async def of(self, merchant_id: int, placement: str, *, days: int, back: int = 0) -> Sample:
+    async def of(self, merchant_id: int, placement: str, *, days: int, back: int = 0) -> DecisionSample:
         """Return a sample of the last `days` days, or of as many days before those, `back` times. Raise `NotFound`."""
         active = self._live.get(merchant_id, placement)
         if active is None:
@@ -92,14 +92,14 @@ class SampleReader:
             total = await rollups.answers(
                 connection, merchant_id, placement, since_minute=begin // MINUTE, before_minute=end // MINUTE + 1
             )
-        terms = _LogTerms(active, _learning(active, currency), merchant_id)
+        terms = _SampleTerms(active, _learning(active, currency), merchant_id)
         sampled: list[SampledDecision] = []
         for number in range(begin // width, end // width + 1):
             sampled += await self._slice(terms, number * width, (number + 1) * width)
         inside = [each for each in sampled if begin <= each.decided_at < end]
-        return Sample(days, begin, end, inside, total, active.plan.ids)
+        return DecisionSample(days, begin, end, inside, total, active.plan.ids)
 
-    async def _slice(self, terms: _LogTerms, begin: int, end: int) -> Sequence[SampledDecision]:
+    async def _slice(self, terms: _SampleTerms, begin: int, end: int) -> Sequence[SampledDecision]:
         now, key = now_ms(), (*terms.key, begin, end)
         kept = self._slices.get(key)
         if kept is not None and kept.kept_until > now:
@@ -132,7 +132,7 @@ def _learning(active: Active, currency: str) -> Learning:
     return Learning.of(placement, currency)
 
 
-class _LogTerms(NamedTuple):
+class _SampleTerms(NamedTuple):
     """How logged decisions of a placement are read."""
 
     active: Active

@@ -1,11 +1,12 @@
 """Charts as Vega-Lite specifications, built here and drawn in the browser or on paper from the same document.
 
-Colours and fonts are the theme's and stand in the page's style sheet; a candidate's colour follows from its
-position in the placement alone, so it is the same on every page.
+Colours and fonts are the theme's and stand in the page's style sheet; a candidate's colour follows from its number
+(`engine.model.documents.colours`), so it is the same on every page, for good.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -32,7 +33,7 @@ class ArmEstimate(msgspec.Struct, frozen=True, kw_only=True):
     """The current belief about a candidate's reward rate; `mean`, `low` and `high` are shares of 0 to 1."""
 
     label: str
-    position: int
+    colour: int
     mean: float
     low: float
     high: float
@@ -42,7 +43,7 @@ class ArmShare(msgspec.Struct, frozen=True, kw_only=True):
     """One candidate's share of first places: (epoch milliseconds, share of 0 to 1), oldest first."""
 
     label: str
-    position: int
+    colour: int
     points: Sequence[tuple[int, float]]
 
 
@@ -55,9 +56,15 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
     after: float
 
 
-def colour_of(position: int) -> int:
-    """Return the colour number (1 to 8) of the candidate at this position, the same on every page."""
-    return position % COLOURS + 1
+def colour_of(number: int) -> int:
+    """Return the colour (1 to 8) of a candidate's number, the same on every page and for good."""
+    return number % COLOURS + 1
+
+
+def unique_names(labels: Mapping[str, str]) -> dict[str, str]:
+    """Return a name for each candidate by id: its label, and its id too where several share the label."""
+    counts = Counter(labels.values())
+    return {id: label if counts[label] == 1 else f"{label} ({id})" for id, label in labels.items()}
 
 
 def estimates(arms: Sequence[ArmEstimate], *, show: Show, measure: str) -> Spec:
@@ -158,7 +165,7 @@ def top_of(values: Iterable[float]) -> float:
 def _estimate_row(arm: ArmEstimate, show: Show) -> dict[str, Any]:
     return {
         "candidate": arm.label,
-        "colour": str(colour_of(arm.position)),
+        "colour": str(colour_of(arm.colour)),
         "mean": arm.mean,
         "low": arm.low,
         "high": arm.high,
@@ -181,7 +188,7 @@ def _move_row(arm: Move, show: Show) -> dict[str, Any]:
 def _share_row(arm: ArmShare, moment: int, share: float, show: Show) -> dict[str, Any]:
     return {
         "candidate": arm.label,
-        "colour": str(colour_of(arm.position)),
+        "colour": str(colour_of(arm.colour)),
         "at": show.wall_clock(moment),
         "share": share,
         "at_text": show.clock(moment),
@@ -199,7 +206,7 @@ def end_labels(arms: Sequence[ArmShare], top: float, *, clock: Callable[[int], i
     heights = spread([arm.points[-1][1] for arm in drawn], gap=LABEL_GAP * top, top=top, bottom=0.0)
     end = clock(max((arm.points[-1][0] for arm in drawn), default=0))
     return [
-        {"candidate": arm.label, "colour": str(colour_of(arm.position)), "label_at": height, "at": end}
+        {"candidate": arm.label, "colour": str(colour_of(arm.colour)), "label_at": height, "at": end}
         for arm, height in zip(drawn, heights, strict=True)
     ]
 

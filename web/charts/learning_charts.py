@@ -39,7 +39,7 @@ class ArmCurve(msgspec.Struct, frozen=True, kw_only=True):
     """One candidate's Beta distribution: `a` and `b` are its parameters."""
 
     label: str
-    position: int
+    colour: int
     a: float
     b: float
 
@@ -48,7 +48,7 @@ class ArmDay(msgspec.Struct, frozen=True, kw_only=True):
     """One candidate's rate, 0 to 1, on a day in epoch days; `forgotten` where a jump made it old."""
 
     label: str
-    position: int
+    colour: int
     day: int
     rate: float
     trials: int
@@ -84,7 +84,7 @@ def history(days: Sequence[ArmDay], *, show: Show, measure: str) -> Spec:
     rows = [
         {
             "candidate": day.label,
-            "colour": str(colour_of(day.position)),
+            "colour": str(colour_of(day.colour)),
             "at": day.day * DAY,
             "rate": day.rate,
             "counts": "forgotten" if day.forgotten else "counts",
@@ -156,9 +156,7 @@ def _unit(longest: int) -> tuple[str, int]:
 def _top_labels(days: Sequence[ArmDay]) -> list[dict[str, Any]]:
     """Label each candidate at the end of its line."""
     ends = {day.label: day for day in sorted(days, key=lambda day: day.day)}
-    lines = [
-        ArmShare(label=day.label, position=day.position, points=[(day.day * DAY, day.rate)]) for day in ends.values()
-    ]
+    lines = [ArmShare(label=day.label, colour=day.colour, points=[(day.day * DAY, day.rate)]) for day in ends.values()]
     return end_labels(lines, top_of(day.rate for day in days), clock=int)
 
 
@@ -172,7 +170,7 @@ def _hill(arm: ArmCurve, row: int, show: Show) -> list[dict[str, Any]]:
     low, high = _interval(arm, 0.95)
     texts = {"mean_text": show.percent(arm.a / (arm.a + arm.b)), "range_text": show.interval(low, high)}
     return [
-        {"candidate": arm.label, "colour": str(colour_of(arm.position)), "rate": rate, "top": row - 0.9 * height,
+        {"candidate": arm.label, "colour": str(colour_of(arm.colour)), "rate": rate, "top": row - 0.9 * height,
          "foot": row, **texts}
         for rate, height in zip(rates[shown].tolist(), heights[shown].tolist(), strict=True)
     ]  # fmt: skip

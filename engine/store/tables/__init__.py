@@ -6,6 +6,7 @@ from engine.store.tables import accounts, health, people
 from engine.store.tables.configuration import (
     active_plans,
     audit,
+    candidate_colours,
     draft_changes,
     drafts,
     emergencies,
@@ -63,6 +64,7 @@ __all__ = [
     "beliefs",
     "budget_balances",
     "budget_caps",
+    "candidate_colours",
     "decisions",
     "delays",
     "draft_changes",

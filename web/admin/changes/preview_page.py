@@ -15,7 +15,6 @@ from engine.model.errors import Conflict, EngineError, Invalid, invalid
 from engine.model.placement import Placement
 from engine.model.timestamps import DAY, to_ms
 from engine.previews.previews import Period, Preview
-from web.admin.candidates.candidate_list import positions_of
 from web.admin.changes.preview_report import Report, report_of
 from web.admin.shell.admission import AnyRequest, typed
 from web.admin.shell.forms import Form
@@ -102,12 +101,11 @@ async def box_of(frame: Frame, key: str, *, without: str = "", form: Form | None
     engine, merchant_id = frame.engine, frame.merchant.id
     configuration, draft = await engine.drafts.load(merchant_id, key)
     last = await engine.previews.newest(merchant_id, key)
-    candidates = configuration.documents("candidate", key)
     names = {rule.id: rule.shown.name for rule in draft.rules}
     report = None
     if last and last.result:
         left_out = names.get(last.subject.without, last.subject.without)
-        report = report_of(frame, last.result, key, left_out, positions_of(candidates))
+        report = report_of(frame, last.result, key, left_out, configuration.colours(key))
     return PreviewBox(
         placement=configuration.get("placement", "", key).document,
         base=f"{frame.base}/rules/{key}/-/preview",

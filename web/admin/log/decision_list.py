@@ -15,7 +15,6 @@ from engine.configuration.configuration import Configuration
 from engine.decisions.logbook import Logged
 from engine.model.errors import NotFound
 from engine.model.placement import Placement
-from web.admin.candidates.candidate_list import positions_of
 from web.admin.shell.frame import Frame
 from web.admin.shell.navigation import NO_PAGES, PageLinks
 
@@ -86,7 +85,7 @@ async def decisions_page(
 def rows_of(configuration: Configuration, decisions: Sequence[Logged]) -> list[DecisionListRow]:
     """Return the rows of decisions, in the order given."""
     names = {placement.key: placement.name for placement in configuration.placements}
-    positions = {key: positions_of(configuration.documents("candidate", key)) for key in names}
+    positions = {key: configuration.colours(key) for key in names}
     rows = []
     for logged in decisions:
         decision, key = logged.decision, logged.row.placement

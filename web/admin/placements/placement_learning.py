@@ -17,7 +17,6 @@ from engine.insights.learning_history import BucketEvidence, DayRate, Insight, J
 from engine.model.errors import NotFound
 from engine.model.placement import Contextual, Thompson
 from engine.model.timestamps import DAY, MINUTE
-from web.admin.candidates.candidate_list import positions_of
 from web.admin.placements.placement_calibration import CalibrationView, calibration_view
 from web.admin.placements.placement_form import CREDITS
 from web.admin.placements.placement_model import ModelView, model_view
@@ -25,7 +24,7 @@ from web.admin.placements.placement_page import MEASURES
 from web.admin.shell.csv_file import csv_file
 from web.admin.shell.frame import Frame
 from web.admin.shell.render import Page
-from web.charts.candidate_charts import Spec
+from web.charts.candidate_charts import Spec, unique_names
 from web.charts.learning_charts import ArmCurve, ArmDay, arrivals, densities, history
 from web.csv_text import Rows
 
@@ -41,7 +40,7 @@ class BeliefRow:
     """The belief about a candidate: its own evidence, and its prior; rates are 0 to 1."""
 
     label: str
-    position: int
+    colour: int
     counted: int
     effective: float
     began_with: float
@@ -89,9 +88,9 @@ class LearningPage:
 @get("/placements/{key:str}/learning")
 async def learning_page(frame: NamedDependency[Frame], key: FromPath[str]) -> Page:
     """Show what the placement's estimates are based on."""
-    insight, positions = await _insight(frame, key)
+    insight, colours = await _insight(frame, key)
     measure = MEASURES[insight.placement.reward].name
-    believed, days = _beliefs(insight, positions), _days(insight, positions)
+    believed, days = _beliefs(insight, colours), _days(insight, colours)
     page = LearningPage(
         placement=insight.placement,
         measure=measure,
@@ -108,7 +107,7 @@ async def learning_page(frame: NamedDependency[Frame], key: FromPath[str]) -> Pa
         points=[(_duration(frame, age), share) for age, share in insight.arrivals],
         groups=[_group(frame, insight, group) for group in insight.groups[:MOST_GROUPS]],
         more_groups=max(0, len(insight.groups) - MOST_GROUPS),
-        densities_chart=densities(_hills(insight, positions), show=frame.show, measure=measure),
+        densities_chart=densities(_hills(insight, colours), show=frame.show, measure=measure),
         history_chart=history(days, show=frame.show, measure=measure) if _has_several_days(insight) else None,
         arrivals_chart=arrivals(insight.arrivals, show=frame.show),
         learns=isinstance(insight.placement.policy, Thompson | Contextual),
@@ -125,19 +124,17 @@ async def learning_csv(frame: NamedDependency[Frame], key: FromPath[str], file: 
     table = TABLES.get(file.removesuffix(".csv"))
     if table is None:
         raise NotFound(f"there is no file “{file}”", field="file")
-    insight, positions = await _insight(frame, key)
-    return csv_file(f"{key}-{file}", table(insight, positions))
+    insight, colours = await _insight(frame, key)
+    return csv_file(f"{key}-{file}", table(insight, colours))
 
 
 async def _insight(frame: Frame, key: str) -> tuple[Insight, dict[str, int]]:
     insight = await frame.engine.insights.of(frame.merchant.id, key)
-    candidates = [
-        resource.document for resource in await frame.engine.catalogue.page(frame.merchant.id, "candidate", key)
-    ]
-    return insight, positions_of(candidates)
+    configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
+    return insight._replace(labels=unique_names(insight.labels)), configuration.colours(key)
 
 
-def _beliefs(insight: Insight, positions: dict[str, int]) -> list[BeliefRow]:
+def _beliefs(insight: Insight, colours: dict[str, int]) -> list[BeliefRow]:
     counted = _counted(insight.days)
     rows = []
     for name, label in insight.labels.items():
@@ -147,7 +144,7 @@ def _beliefs(insight: Insight, positions: dict[str, int]) -> list[BeliefRow]:
         low, high = bandits.interval(evidence, prior=prior)
         mean = bandits.mean(evidence, prior)
         rows.append(
-            BeliefRow(label, positions.get(name, 0), counted.get(name, 0), evidence.trials, prior.mean, prior.strength,
+            BeliefRow(label, colours.get(name, 0), counted.get(name, 0), evidence.trials, prior.mean, prior.strength,
                    mean, low, high)
         )  # fmt: skip
     return rows
@@ -160,23 +157,23 @@ def _counted(days: Sequence[DayRate]) -> dict[str, int]:
     return sums
 
 
-def _hills(insight: Insight, positions: dict[str, int]) -> list[ArmCurve]:
+def _hills(insight: Insight, colours: dict[str, int]) -> list[ArmCurve]:
     """Return the candidates with the most certain estimates: there are only so many colours."""
     arms = []
     for name, label in insight.labels.items():
         belief = insight.beliefs.get(name)
         if belief is not None:
             a, b = bandits.posterior(belief.evidence, belief.prior)
-            arms.append(ArmCurve(label=label, position=positions.get(name, 0), a=a, b=b))
+            arms.append(ArmCurve(label=label, colour=colours.get(name, 0), a=a, b=b))
     return sorted(arms, key=lambda arm: -(arm.a + arm.b))[:MOST_HILLS]
 
 
-def _days(insight: Insight, positions: dict[str, int]) -> list[ArmDay]:
+def _days(insight: Insight, colours: dict[str, int]) -> list[ArmDay]:
     begun = {jump.candidate: jump.day for jump in insight.jumps}
     return [
         ArmDay(
             label=insight.labels[row.candidate],
-            position=positions.get(row.candidate, 0),
+            colour=colours.get(row.candidate, 0),
             day=row.day,
             rate=row.successes / row.trials,
             trials=row.trials,
@@ -290,27 +287,27 @@ def _group(frame: Frame, insight: Insight, group: BucketEvidence) -> GroupRow:
     )
 
 
-def _belief_table(insight: Insight, positions: dict[str, int]) -> Rows:
+def _belief_table(insight: Insight, colours: dict[str, int]) -> Rows:
     names = ("candidate", "counted", "effective", "began_with", "strength", "mean", "low", "high")
     rows: list[list[object]] = [
-        [belief.label, *(getattr(belief, name) for name in names[1:])] for belief in _beliefs(insight, positions)
+        [belief.label, *(getattr(belief, name) for name in names[1:])] for belief in _beliefs(insight, colours)
     ]
     return [list(names), *rows]
 
 
-def _day_table(insight: Insight, positions: dict[str, int]) -> Rows:
+def _day_table(insight: Insight, colours: dict[str, int]) -> Rows:
     rows: list[list[object]] = [
-        [day.label, day.day, day.trials, day.rate, day.forgotten] for day in _days(insight, positions)
+        [day.label, day.day, day.trials, day.rate, day.forgotten] for day in _days(insight, colours)
     ]
     return [["candidate", "epoch_day", "trials", "rate", "forgotten"], *rows]
 
 
-def _arrival_table(insight: Insight, _positions: dict[str, int]) -> Rows:
+def _arrival_table(insight: Insight, _colours: dict[str, int]) -> Rows:
     rows: list[list[object]] = [[age, share] for age, share in insight.arrivals]
     return [["milliseconds", "share"], *rows]
 
 
-def _calibration_table(insight: Insight, _positions: dict[str, int]) -> Rows:
+def _calibration_table(insight: Insight, _colours: dict[str, int]) -> Rows:
     rows: list[list[object]] = [
         [week.first_day, week.arm, week.sums.trials, week.sums.expected, week.sums.successes, week.is_off]
         for week in insight.calibration
@@ -318,12 +315,12 @@ def _calibration_table(insight: Insight, _positions: dict[str, int]) -> Rows:
     return [["first_epoch_day", "candidate", "trials", "expected", "successes", "is_off"], *rows]
 
 
-def _group_table(insight: Insight, _positions: dict[str, int]) -> Rows:
+def _group_table(insight: Insight, _colours: dict[str, int]) -> Rows:
     rows: list[list[object]] = [[group.bucket, group.trials, group.own_share] for group in insight.groups]
     return [["group", "trials", "own_share"], *rows]
 
 
-def _weight_table(insight: Insight, _positions: dict[str, int]) -> Rows:
+def _weight_table(insight: Insight, _colours: dict[str, int]) -> Rows:
     facts, moments = (insight.weights.facts, insight.weights.moments) if insight.weights else ((), ())
     rows = [[fact.where, moment, odds] for fact in facts for moment, odds in zip(moments, fact.odds, strict=True)]
     return [["fact", "epoch_ms", "odds"], *rows]

@@ -15,13 +15,12 @@ from engine.model.errors import NotFound
 from engine.model.placement import Contextual, Fixed, Placement, Split, Thompson
 from engine.model.timestamps import MINUTE
 from engine.statistics.share import Share
-from web.admin.candidates.candidate_list import positions_of
 from web.admin.placements.placement_health import HealthView, health_view
 from web.admin.placements.placement_learned import LearnedView, learned_view
 from web.admin.shell.csv_file import csv_file
 from web.admin.shell.frame import Frame
 from web.admin.shell.render import Page
-from web.charts.candidate_charts import ArmEstimate, ArmShare, Spec, estimates, shares
+from web.charts.candidate_charts import ArmEstimate, ArmShare, Spec, estimates, shares, unique_names
 from web.csv_text import Rows
 
 MINUTES = 60
@@ -49,7 +48,7 @@ class ArmRow:
     """
 
     label: str
-    position: int
+    colour: int
     chance: float | None
     mean: float
     low: float
@@ -143,7 +142,7 @@ async def placement_page(
     """Show how each candidate of a placement performs."""
     placement, arms, monitor = await _monitor(frame, key, bucket)
     labels = {arm.id: arm.label for arm in arms.arms}
-    positions = {arm.id: row.position for arm, row in zip(arms.arms, monitor.arms, strict=True)}
+    colours = {arm.id: row.colour for arm, row in zip(arms.arms, monitor.arms, strict=True)}
     health = await frame.engine.health.of(frame.merchant.id, key)
     page = PlacementPage(
         placement=placement,
@@ -156,7 +155,7 @@ async def placement_page(
         share_lines=monitor.lines,
         share_moments=[moment for moment, _ in monitor.lines[0].points] if monitor.lines else [],
         learned=learned_view(frame, placement, [arm.id for arm in arms.arms], [arm.label for arm in arms.arms]),
-        health=health_view(frame, health, labels, positions),
+        health=health_view(frame, health, labels, colours),
     )
     return frame.page("placements/placement.html", page)
 
@@ -225,23 +224,25 @@ def goal_of(placement: Placement) -> str:
 
 
 async def _monitor(frame: Frame, key: str, bucket: str | None) -> tuple[Placement, Arms, MonitorView]:
-    catalogue, merchant_id = frame.engine.catalogue, frame.merchant.id
-    placement: Placement = (await catalogue.get(merchant_id, "placement", "", key)).document
-    candidates = [resource.document for resource in await catalogue.page(merchant_id, "candidate", key)]
+    merchant_id = frame.merchant.id
+    configuration = await frame.engine.catalogue.configuration(merchant_id)
+    placement: Placement = configuration.get("placement", "", key).document
     arms = await frame.engine.monitor.arms(merchant_id, key, bucket=bucket or None, minutes=MINUTES)
-    return placement, arms, _view(frame, placement, arms, positions_of(candidates))
+    names = unique_names({arm.id: arm.label for arm in arms.arms})
+    arms = arms._replace(arms=[arm._replace(label=names[arm.id]) for arm in arms.arms])
+    return placement, arms, _view(frame, placement, arms, configuration.colours(key))
 
 
-def _view(frame: Frame, placement: Placement, arms: Arms, positions: dict[str, int]) -> MonitorView:
-    rows = [_row(arm, positions, is_answering=arms.decisions > 0) for arm in arms.arms]
+def _view(frame: Frame, placement: Placement, arms: Arms, colours: dict[str, int]) -> MonitorView:
+    rows = [_row(arm, colours, is_answering=arms.decisions > 0) for arm in arms.arms]
     verdict, evidence = verdict_on(frame, placement, rows)
     dots = [
-        ArmEstimate(label=row.label, position=row.position, mean=row.mean, low=row.low, high=row.high)
+        ArmEstimate(label=row.label, colour=row.colour, mean=row.mean, low=row.low, high=row.high)
         for row in rows
         if not row.why_not
     ]
     lines = [
-        ArmShare(label=row.label, position=row.position, points=points)
+        ArmShare(label=row.label, colour=row.colour, points=points)
         for row, points in zip(rows, _lines(arms), strict=True)
     ]
     labels = {arm.id: arm.label for arm in arms.arms}
@@ -260,10 +261,10 @@ def _view(frame: Frame, placement: Placement, arms: Arms, positions: dict[str, i
     )
 
 
-def _row(arm: Arm, positions: dict[str, int], *, is_answering: bool) -> ArmRow:
+def _row(arm: Arm, colours: dict[str, int], *, is_answering: bool) -> ArmRow:
     return ArmRow(
         label=arm.label,
-        position=positions.get(arm.id, arm.position),
+        colour=colours.get(arm.id, 0),
         chance=arm.chance,
         mean=arm.mean,
         low=arm.low,
@@ -337,7 +338,7 @@ def _floor_note(frame: Frame, placement: Placement) -> str:
 
 
 def _lines(arms: Arms) -> list[list[tuple[int, float]]]:
-    """Return each candidate's share of first positions by bin, at the bin's first minute."""
+    """Return each candidate's share of first places by bin, at the bin's first minute."""
     bins = _bins(arms.shares)
     return [[(minute * MINUTE, count[arm.id] / count.total()) for minute, count in bins] for arm in arms.arms]
 

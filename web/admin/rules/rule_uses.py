@@ -18,7 +18,6 @@ from engine.model.timestamps import DAY, ms_of
 from rules import Rule, RuleError, Vocabulary, parse_rule
 from rules.analysis.check import RuleFinding, schedule_findings, unused_lists
 from rules.wording.terms import listed
-from web.admin.candidates.candidate_list import positions_of
 from web.admin.changes.preview_report import report_of
 from web.admin.rules.draft_rules import DraftRules, load_rules
 from web.admin.shell.frame import Frame
@@ -103,7 +102,7 @@ async def _effect(frame: Frame, rules: DraftRules, rule: DraftItem) -> tuple[boo
         return False, "", ""
     if last.result is None:
         return last.running, "", ""
-    positions = positions_of(rules.configuration.documents("candidate", rules.key))
+    positions = rules.configuration.colours(rules.key)
     report = report_of(frame, last.result, rules.key, rule.shown.name, positions)
     return False, report.verdict, report.reason
 
