@@ -93,8 +93,9 @@ class Lead(NamedTuple):
 
 
 class GroupComparison(NamedTuple):
-    """What a group's decisions say; `lead` is None where no two candidates can be compared.
+    """What a group's decisions say, since the lead's turn if there was one.
 
+    `lead` is None where no two candidates can be compared.
     `beside` are differences of other candidates from the leader, None where nobody could be shown both.
     """
 
@@ -181,13 +182,17 @@ class SampleTable:
 def compare_groups(table: SampleTable, buckets: Sequence[str | None]) -> list[GroupComparison]:
     """Compare candidates in each group, None for all customers.
 
-    Of all leads that are called sure, the expected share of false ones is at most 10%.
+    Of all leads that are called sure, the expected share of false ones is at most 5%, so that none has an interval that
+    includes 0.
     """
     compared = [_compare(bucket, table if bucket is None else table.of_group(bucket)) for bucket in buckets]
     leads = [group.lead for group in compared if group.lead is not None]
-    sure = iter(discoveries([lead.difference.p_value for lead in leads]).tolist())
+    sure = iter(discoveries([lead.difference.p_value for lead in leads], share=ERROR).tolist())
     return [
-        group if group.lead is None else group._replace(lead=group.lead._replace(sure=next(sure))) for group in compared
+        group
+        if group.lead is None
+        else group._replace(lead=group.lead._replace(sure=next(sure) and group.lead.difference.low > 0))
+        for group in compared
     ]
 
 
@@ -204,7 +209,7 @@ def _compare(bucket: str | None, table: SampleTable) -> GroupComparison:
         return alone
     later = table if lead.since is None else table.where(table.days >= lead.since)
     beside = {name: later.difference(name, lead.leader) for name in ready if name != lead.leader}
-    return alone._replace(lead=lead, beside=beside)
+    return GroupComparison(bucket, len(later.days), later.rates(), lead, beside)
 
 
 def _leader(table: SampleTable, contenders: Sequence[str], leader: str) -> str:

@@ -161,17 +161,22 @@ async def traffic_by_hour(connection: AsyncConnection, merchant_id: int, *, sinc
     return counts
 
 
-async def shares(connection: AsyncConnection, merchant_id: int, placement: str, *, since_minute: int) -> list[Share]:
+async def shares(
+    connection: AsyncConnection, merchant_id: int, placement: str, *, since_minute: int, step: int = 1
+) -> list[Share]:
+    """Return who came first, added up over `step` minutes."""
+    minute = tallies.c.minute - tallies.c.minute % step
     query = (
-        select(tallies.c.minute, tallies.c.candidate, tallies.c.firsts)
+        select(minute, tallies.c.candidate, func.sum(tallies.c.firsts))
         .where(
             tallies.c.merchant_id == merchant_id,
             tallies.c.placement == placement,
             tallies.c.minute >= since_minute,
         )
-        .order_by(tallies.c.minute, tallies.c.candidate)
+        .group_by(minute, tallies.c.candidate)
+        .order_by(minute, tallies.c.candidate)
     )
-    return [Share(*row) for row in await connection.execute(query)]
+    return [Share(row[0], row[1], int(row[2])) for row in await connection.execute(query)]
 
 
 async def answers(

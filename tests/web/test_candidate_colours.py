@@ -32,23 +32,35 @@ def chart(text: str, name: str) -> list[dict[str, object]]:
     return rows
 
 
+def learn(server: Server, side: Side, person: Person) -> str:
+    """Let one customer buy; return the page of the customer group."""
+    decision = side.decide()
+    chosen = decision["ranking"][0]["id"]
+    event = {"event_id": "e1", "decision_id": decision["decision_id"], "type": "converted", "candidate_id": chosen}
+    assert side.client.post("/v1/personalize/feedback", json=event).status_code == 202
+    server.run(server.engine.live.refresh(at_once=True))
+    group = re.search(r'<option value="([^"]+)"', person.get(PAGE))
+    assert group
+    return f"{PAGE}?bucket={group[1]}"
+
+
 def methods(person: Person) -> Mapping[str, str]:
     return colours(person.get("/admin/methods"))
 
 
 def test_moving_a_candidate_changes_no_colour(server: Server, side: Side, person: Person) -> None:
-    side.decide()
-    before, performance = methods(person), person.get(PAGE)
+    group = learn(server, side, person)
+    before, performance = methods(person), person.get(group)
     ids = re.findall(r'href="/admin/live/methods/([a-z_]+)"', person.get("/admin/methods"))
     assert len(set(before.values())) == len(before) > 2
     for _ in ids:
         person.send(f"/admin/methods/{ids[-1]}/move", direction="up")
     assert list(methods(person)) != list(before)
     assert methods(person) == before
-    after = person.get(PAGE)
+    after = person.get(group)
     assert colours(after) == colours(performance)
-    assert {(row["candidate"], row["colour"]) for row in chart(after, "chart-shares")} == {
-        (row["candidate"], row["colour"]) for row in chart(performance, "chart-shares")
+    assert {(row["candidate"], row["colour"]) for row in chart(after, "chart-estimates")} == {
+        (row["candidate"], row["colour"]) for row in chart(performance, "chart-estimates")
     }
     # The log shows a decision of before in the colour of now.
     assert colours(person.get("/admin/decisions")).items() <= before.items()
@@ -74,9 +86,9 @@ def test_candidates_of_one_label_stand_apart_by_their_ids() -> None:
     assert unique_names(labels) == {"card_a": "Card (card_a)", "card_b": "Card (card_b)", "paypal": "PayPal"}
 
 
-def test_charts_show_each_of_two_candidates_with_one_label(side: Side, person: Person) -> None:
+def test_charts_show_each_of_two_candidates_with_one_label(server: Server, side: Side, person: Person) -> None:
     first = side.client.get(CANDIDATES).json()["items"][0]["label"]
     assert side.client.post(CANDIDATES, json={"id": "twin", "label": first, "position": 9}).status_code == 201
-    rows = chart(person.get(PAGE), "chart-estimates")
+    rows = chart(person.get(learn(server, side, person)), "chart-estimates")
     assert len({row["candidate"] for row in rows}) == len(rows)
     assert f"{first} (twin)" in {row["candidate"] for row in rows}

@@ -2,7 +2,7 @@ import json
 from itertools import pairwise
 
 from engine.statistics.share import Share
-from web.admin.placements import placement_page
+from web.admin.placements.performance import first_places
 from web.charts.candidate_charts import ArmEstimate, ArmShare, colour_of, estimates, shares, spread
 from web.format import Show, viewer_locale
 
@@ -70,7 +70,7 @@ def test_of_very_many_candidates_only_the_first_are_labelled_and_all_are_drawn()
 
 def test_few_decisions_share_a_point_of_the_line() -> None:
     quiet = [Share(minute, "card", 1) for minute in range(60)]
-    assert [count.total() for _, count in placement_page._bins(quiet)] == [30, 30]
+    assert [count.total() for _, count in first_places.bins_of(quiet)] == [30, 30]
     burst = [*quiet, Share(60, "paypal", 500), Share(61, "card", 500)]
-    assert [count.total() for _, count in placement_page._bins(burst)] == [30, 30, 1000]
-    assert placement_page._bins([]) == []
+    assert [count.total() for _, count in first_places.bins_of(burst)] == [30, 30, 1000]
+    assert first_places.bins_of([]) == []

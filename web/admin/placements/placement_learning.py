@@ -17,10 +17,11 @@ from engine.insights.learning_history import BucketEvidence, DayRate, Insight, J
 from engine.model.errors import NotFound
 from engine.model.placement import Contextual, Thompson
 from engine.model.timestamps import DAY, MINUTE
+from web.admin.placements.performance.groups import group_name
+from web.admin.placements.performance.monitor import MEASURES
 from web.admin.placements.placement_calibration import CalibrationView, calibration_view
 from web.admin.placements.placement_form import CREDITS
 from web.admin.placements.placement_model import ModelView, model_view
-from web.admin.placements.placement_page import MEASURES
 from web.admin.shell.csv_file import csv_file
 from web.admin.shell.frame import Frame
 from web.admin.shell.render import Page
@@ -280,11 +281,7 @@ def _examination(frame: Frame, insight: Insight) -> list[str]:
 
 
 def _group(frame: Frame, insight: Insight, group: BucketEvidence) -> GroupRow:
-    parts = zip(insight.placement.buckets, group.bucket.split("|"), strict=False)
-    named = (frame.show.country(value) if name.endswith("country") else value for name, value in parts)
-    return GroupRow(
-        " · ".join("unknown" if value in ("", "-") else value for value in named), group.trials, group.own_share
-    )
+    return GroupRow(group_name(frame, insight.placement, group.bucket), group.trials, group.own_share)
 
 
 def _belief_table(insight: Insight, colours: dict[str, int]) -> Rows:
