@@ -11,7 +11,7 @@ from engine.clock import now_ms
 from engine.insights.decision_sample import DecisionSample, SampleReader
 from engine.learning.live import Live
 from engine.model.timestamps import MINUTE
-from engine.statistics.checkouts import CheckoutFigures, checkout_figures
+from engine.statistics.checkouts import CheckoutBin, CheckoutFigures, bins_of, checkout_figures
 from engine.statistics.like_for_like import GroupComparison, SampledDecision, SampleTable, compare_groups
 from engine.store.connection.database import Database
 
@@ -56,6 +56,14 @@ class Comparisons:
                 self._kept.clear()
             self._kept[key] = now + MINUTE, performance
         return performance
+
+    async def course(
+        self, merchant_id: int, placement: str, candidate: str, *, days: int, bucket: str | None = None
+    ) -> list[CheckoutBin]:
+        """Return how often a candidate was chosen when it was seen, over time; nothing for too few decisions."""
+        sample = await self._samples.of(merchant_id, placement, days=days)
+        seen = [each for each in _of_group(sample.decisions, bucket) if candidate in each.seen]
+        return bins_of(seen, lambda each: float(each.seen[candidate]), begin=sample.begin, end=sample.end)
 
 
 def _performance(sample: DecisionSample, earlier: DecisionSample, bucket: str | None) -> Performance:

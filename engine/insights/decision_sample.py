@@ -7,6 +7,7 @@ day, so that the sample is not of one hour. What was read is kept for an hour.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -33,7 +34,8 @@ SPANS = (1, 7, 30, 90)
 """Days that a sample may go back; a younger placement has the shortest that covers it."""
 SLICES = 62
 """No divisor of any number of days, so that slices end at all times of day."""
-MOST_A_SLICE = 100
+A_SLICE, MOST_A_SLICE = 100, 800
+"""Decisions that are read of a slice; more, while a young placement has few slices."""
 MOST_KEPT = 1_000
 """Slices that are kept, of all placements together."""
 KEPT_MS, KEPT_WHILE_OPEN_MS = 60 * MINUTE, MINUTE
@@ -89,18 +91,19 @@ class SampleReader:
             days = min((span for span in SPANS if age <= span * DAY < days * DAY), default=days) if not back else days
             end = now - back * days * DAY
             begin, width = end - days * DAY, days * DAY // SLICES
+            limit = _most_a_slice(min(age, days * DAY) // width + 1)
             total = await rollups.answers(
                 connection, merchant_id, placement, since_minute=begin // MINUTE, before_minute=end // MINUTE + 1
             )
         terms = _SampleTerms(active, _learning(active, currency), merchant_id)
         sampled: list[SampledDecision] = []
         for number in range(begin // width, end // width + 1):
-            sampled += await self._slice(terms, number * width, (number + 1) * width)
+            sampled += await self._slice(terms, number * width, (number + 1) * width, limit)
         inside = [each for each in sampled if begin <= each.decided_at < end]
         return DecisionSample(days, begin, end, inside, total, active.plan.ids)
 
-    async def _slice(self, terms: _SampleTerms, begin: int, end: int) -> Sequence[SampledDecision]:
-        now, key = now_ms(), (*terms.key, begin, end)
+    async def _slice(self, terms: _SampleTerms, begin: int, end: int, limit: int) -> Sequence[SampledDecision]:
+        now, key = now_ms(), (*terms.key, begin, end, limit)
         kept = self._slices.get(key)
         if kept is not None and kept.kept_until > now:
             self._slices.move_to_end(key)
@@ -112,7 +115,7 @@ class SampleReader:
                 terms.active.plan.placement.key,
                 from_id=first_id_of(begin),
                 before_id=first_id_of(end),
-                limit=MOST_A_SLICE,
+                limit=limit,
             )
             events = await outcomes.of_decisions(connection, [row.id for row in logged]) if logged else {}
         # Reading answers takes long enough to delay decisions.
@@ -122,6 +125,11 @@ class SampleReader:
         while len(self._slices) > MOST_KEPT:
             self._slices.popitem(last=False)
         return rows
+
+
+def _most_a_slice(slices: int) -> int:
+    """Return how many decisions are read of each of so many slices; in steps, so that few are read again."""
+    return min(MOST_A_SLICE, A_SLICE << int(math.log2(max(1, SLICES // slices))))
 
 
 def _learning(active: Active, currency: str) -> Learning:

@@ -25,7 +25,7 @@ class MeanInterval(NamedTuple):
 
 
 class CheckoutBin(NamedTuple):
-    """The share of checkouts that ended in a purchase, from `begin` on and before `end` (epoch milliseconds)."""
+    """A share of decisions, from `begin` on and before `end` (epoch milliseconds)."""
 
     begin: int
     end: int
@@ -61,7 +61,7 @@ def checkout_figures(
     return CheckoutFigures(
         is_choice,
         mean_interval(decisions, value),
-        _bins(decisions, value, begin, end),
+        bins_of(decisions, value, begin=begin, end=end),
         _beside(decisions, earlier, value),
         _lift(groups, value),
         _lift(groups, _revenue) if amounts else None,
@@ -90,7 +90,7 @@ def _revenue(decision: SampledDecision) -> float:
     return float(decision.revenue)
 
 
-def _bins(decisions: Sequence[SampledDecision], value: Value, begin: int, end: int) -> list[CheckoutBin]:
+def bins_of(decisions: Sequence[SampledDecision], value: Value, *, begin: int, end: int) -> list[CheckoutBin]:
     """Return the share in spans of equal length, so many that most have enough decisions; none for too few spans."""
     first = min((each.decided_at for each in decisions), default=end)
     count = min(MOST_BINS, len(decisions) // LEAST_IN_A_BIN)

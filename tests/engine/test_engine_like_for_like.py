@@ -153,7 +153,6 @@ async def test_only_complete_decisions_are_compared(empty_shop, monkeypatch):
     await empty_shop.engine.recorder.close_due(now_ms() + 2 * placement().window_minutes * MINUTE)
     monkeypatch.setattr(decision_sample, "KEPT_WHILE_OPEN_MS", 0)
     again = empty_shop.engine.comparisons = type(comparisons)(empty_shop.engine.database, empty_shop.engine.live)
-    monkeypatch.setattr(decision_sample, "MOST_A_SLICE", 500)
     performance = await again.of(empty_shop.id, "payment_methods", days=30)
     # A placement that began today is looked at in finer slices.
     assert (performance.days, performance.sampled, performance.total) == (1, 300, 300)

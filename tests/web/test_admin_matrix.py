@@ -54,7 +54,7 @@ class Route(NamedTuple):
             return part
         if "/changes/" in self.template or "/rules/" in self.template:
             return "rule"
-        kinds = ("scenarios", "emergencies", "candidates", "methods", "budgets", "offers")
+        kinds = ("scenarios", "emergencies", "candidates", "performance", "methods", "budgets", "offers")
         return next(kind for kind in kinds if f"/{kind}/" in self.template)
 
 
@@ -105,6 +105,7 @@ def ids(server: Server, full: Side) -> dict[str, str]:
     entries = server.run(server.engine.catalogue.audit(full.merchant.id, limit=1))
     return {
         "key": "payment_methods", "kind": "rule", "rule": "hidden", "methods": "hidden", "candidates": "hidden",
+        "performance": "hidden",
         "budgets": "hidden", "offers": "hidden", "scenarios": "none", "emergencies": "1",
         "number": "1", "name": "hidden", "file": "shares.csv",
         "key_id": keys[0].id, "decision_id": full.decide()["decision_id"], "entry_id": str(entries[0].id),

@@ -269,3 +269,48 @@ def test_the_page_compares_once_windows_have_ended(server: Server, side: Side, p
     assert {row["candidate"] for row in leading} == {"paypal"}
     assert set(tables["shares"][0]) == {"epoch_ms", "candidate", "share"}
     assert person.client.get(f"{PAGE}/arms/none.csv").status_code == 404
+
+
+# One candidate
+
+HIDING = {"id": "hide-paypal", "name": "No PayPal for small carts", "when": {"<": [{"var": "cart.total"}, 500]},
+          "effects": [{"exclude": ["paypal"]}]}  # fmt: skip
+RULES = "/v1/placements/payment_methods/rules"
+
+
+def test_the_table_leads_to_a_page_of_each_candidate(server: Server, side: Side, person: Person) -> None:
+    shopped(server, side, 420)
+    assert f'href="{PAGE}/performance/paypal?days=7"' in person.get(f"{PAGE}?days=7")
+    text = person.get(f"{PAGE}/performance/paypal?days=7")
+    assert "PayPal beats" in text
+    assert re.search(r"PayPal (stayed between|rose|fell)", text)
+    assert text.count("<caption") >= 2
+    rows = list(csv.DictReader(io.StringIO(person.get(f"{PAGE}/performance/paypal/course.csv"))))
+    assert all(0.5 < float(row["share"]) < 0.9 for row in rows)
+    assert sum(int(row["seen"]) for row in rows) > 300
+
+
+def test_a_candidate_names_the_rules_that_touch_it(side: Side, person: Person) -> None:
+    on = {
+        **HIDING,
+        "effects": [{"pin": {"candidate": "paypal", "slot": 1}}],
+        "id": "pin-paypal",
+        "name": "PayPal first",
+    }
+    boost = {"id": "boost", "name": "A head start", "when": HIDING["when"],
+             "effects": [{"boost": {"candidates": ["paypal"], "factor": 1.5}}], "enabled": False}  # fmt: skip
+    other = {**HIDING, "id": "other", "name": "About the card", "effects": [{"exclude": ["card"]}]}
+    for rule in (HIDING, on, boost, other):
+        assert side.client.post(RULES, json=rule).status_code == 201
+    text = person.get(f"{PAGE}/performance/paypal")
+    for name in ("No PayPal for small carts", "PayPal first", "A head start"):
+        assert name in text
+    assert "About the card" not in text
+    assert "PayPal is hidden" in text, "the rule's sentence"
+    assert "Too few complete decisions to draw a course" in text
+    assert "created by" in text
+
+
+def test_an_unknown_candidate_has_no_page(person: Person) -> None:
+    assert person.client.get(f"{PAGE}/performance/nobody").status_code == 404
+    assert person.client.get(f"{PAGE}/performance/nobody/course.csv").status_code == 404

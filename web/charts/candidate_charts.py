@@ -309,7 +309,13 @@ def _time_axis(arms: Sequence[ArmShare], show: Show) -> Spec:
     times = [show.wall_clock(moment) // MINUTE for arm in arms for moment, _ in arm.points]
     first, last = min(times, default=0), max(times, default=0)
     if last - first > 2 * MINUTES_A_DAY:
-        return {"format": "%d %b", "tickCount": MOST_LABELS, "labelFlush": False, "labelOverlap": "greedy"}
+        return {
+            "format": "%d %b",
+            "tickCount": MOST_LABELS,
+            "labelFlush": False,
+            "labelOverlap": "greedy",
+            "labelSeparation": 8,
+        }
     step = next((step for step in MINUTE_STEPS if (last - first) / step < MOST_LABELS), MINUTE_STEPS[-1])
     start = math.ceil(first / step) * step
     # As an expression: plain values become datetime(ms), which Vega's interpreter takes for a year.

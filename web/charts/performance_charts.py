@@ -8,21 +8,24 @@ from typing import Any
 
 from engine.model.timestamps import DAY
 from engine.statistics.checkouts import CheckoutBin
-from web.charts.candidate_charts import Spec, colour, percent_axis, spec_of, tip
+from web.charts.candidate_charts import ChartEvent, Spec, colour, colour_of, event_marks, percent_axis, spec_of, tip
 from web.format import Show
 
 MARGIN = 0.02
 
 
-def trend(bins: Sequence[CheckoutBin], *, show: Show) -> Spec:
-    """Chart the share of checkouts that end in a purchase, with its 95% interval as a band."""
+def trend(bins: Sequence[CheckoutBin], *, show: Show, number: int = 0, events: Sequence[ChartEvent] = ()) -> Spec:
+    """Chart a share over time with its 95% interval as a band, and what happened meanwhile.
+
+    `number` gives the colour.
+    """
     rows = [
         {
             "at": show.wall_clock((each.begin + each.end) // 2),
             "share": each.share.mean,
             "low": each.share.low,
             "high": each.share.high,
-            "colour": "1",
+            "colour": str(colour_of(number)),
             "share_text": show.percent(each.share.mean),
             "range_text": show.interval(each.share.low, each.share.high),
             "at_text": show.moment(each.begin),
@@ -37,6 +40,7 @@ def trend(bins: Sequence[CheckoutBin], *, show: Show) -> Spec:
         "tickCount": 6,
         "labelFlush": False,
         "labelOverlap": "greedy",
+        "labelSeparation": 8,
     }
     y = {"type": "quantitative", "title": None, "axis": percent_axis(), "scale": {"domain": [low, high], "zero": False}}
     tooltip = [tip("at_text", "From"), tip("share_text", "Share"), tip("range_text", "95% interval")]
@@ -53,6 +57,7 @@ def trend(bins: Sequence[CheckoutBin], *, show: Show) -> Spec:
             {"mark": {"type": "line", "strokeWidth": 2}, "encoding": line},
             {"mark": {"type": "point", "filled": True, "size": 30, "opacity": 1}, "encoding": line},
             {"mark": {"type": "point", "size": 160, "opacity": 0}, "encoding": line | {"tooltip": tooltip}},
+            *event_marks(events, x, show=show),
         ],
     )
 

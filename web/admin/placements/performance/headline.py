@@ -38,7 +38,7 @@ def headline_view(frame: Frame, performance: Performance, period: PagePeriod, *,
     if figures.is_choice:
         compared += " No purchases were reported; report them as “converted”."
     chart = trend(figures.bins, show=show) if figures.bins else None
-    return HeadlineView(title, compared, figures.bins, _course(frame, figures.bins), chart)
+    return HeadlineView(title, compared, figures.bins, course_title(frame, figures.bins), chart)
 
 
 def checkout_table(performance: Performance) -> Rows:
@@ -70,13 +70,13 @@ def _difference(frame: Frame, difference: StratifiedDifference, beside: str) -> 
     return f"This is {points(frame, value)} points {more} than {beside} ({points_between(frame, low, high)})."
 
 
-def _course(frame: Frame, bins: Sequence[CheckoutBin]) -> str:
-    """Say how the share moved: whether its first and last points are surely different."""
+def course_title(frame: Frame, bins: Sequence[CheckoutBin], *, what: str = "The share") -> str:
+    """Say how a share moved: whether its first and last points are surely different."""
     if not bins:
         return ""
     first, last = bins[0].share, bins[-1].share
     if last.low > first.high or last.high < first.low:
         way = "rose" if last.mean > first.mean else "fell"
-        return f"The share {way} from {frame.show.percent(first.mean)} to {frame.show.percent(last.mean)}"
+        return f"{what} {way} from {frame.show.percent(first.mean)} to {frame.show.percent(last.mean)}"
     low, high = min(each.share.mean for each in bins), max(each.share.mean for each in bins)
-    return f"The share stayed between {frame.show.percent(low)} and {frame.show.percent(high)}"
+    return f"{what} stayed between {frame.show.percent(low)} and {frame.show.percent(high)}"

@@ -51,10 +51,11 @@ class GroupHead:
 
 @dataclass(frozen=True)
 class GroupSentence:
-    """What a group's figures say; `is_sure` is whether it may be relied on."""
+    """What a group's figures say of the candidates that it is `about`; `is_sure` is whether it may be relied on."""
 
     text: str
     is_sure: bool
+    about: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -220,13 +221,10 @@ class _Words:
         by = f"{points(frame, lead.difference.value)} points"
         between = points_between(frame, lead.difference.low, lead.difference.high)
         whom = self._whom(lead)
+        text = f"{leader} and {rival} are too close to call: {leader} is {by} ahead ({between}){whom}."
         if lead.sure:
-            return GroupSentence(
-                f"{where}, {leader} beats {rival} by {by} ({between}){whom}, {self._since(lead)}.", True
-            )
-        return GroupSentence(
-            f"{where}, {leader} and {rival} are too close to call: {leader} is {by} ahead ({between}){whom}.", False
-        )
+            text = f"{leader} beats {rival} by {by} ({between}){whom}, {self._since(lead)}."
+        return GroupSentence(f"{where}, {text}", lead.sure, (lead.leader, lead.rival))
 
     def _where(self, group: GroupComparison) -> str:
         if group.bucket:
