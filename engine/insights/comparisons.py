@@ -12,6 +12,7 @@ from engine.insights.decision_sample import DecisionSample, SampleReader
 from engine.learning.live import Live
 from engine.model.timestamps import MINUTE
 from engine.statistics.checkouts import CheckoutBin, CheckoutFigures, bins_of, checkout_figures
+from engine.statistics.learning_money import LearningMoney, learning_money
 from engine.statistics.like_for_like import GroupComparison, SampledDecision, SampleTable, compare_groups
 from engine.store.connection.database import Database
 
@@ -56,6 +57,12 @@ class Comparisons:
                 self._kept.clear()
             self._kept[key] = now + MINUTE, performance
         return performance
+
+    async def money(self, merchant_id: int, placement: str, *, days: int) -> tuple[int, int, LearningMoney]:
+        """Return the days that were looked at, all decisions in them, and what learning brought and cost."""
+        sample = await self._samples.of(merchant_id, placement, days=days)
+        money = await asyncio.to_thread(learning_money, sample.decisions)
+        return sample.days, sample.total, money
 
     async def course(
         self, merchant_id: int, placement: str, candidate: str, *, days: int, bucket: str | None = None

@@ -18,7 +18,7 @@ from engine.clock import now_ms
 from engine.learning.active import Active
 from engine.learning.credit_settings import Learning
 from engine.learning.live import Live
-from engine.learning.outcome_effects import AnswerHead, credit_of, purchase_of
+from engine.learning.outcome_effects import AnswerHead, CandidateId, credit_of, purchase_of
 from engine.model.errors import NotFound
 from engine.model.experiment import HOLDBACK_ID, NOT_PERSONALIZED
 from engine.model.facts import History
@@ -38,12 +38,22 @@ A_SLICE, MOST_A_SLICE = 100, 800
 """Decisions that are read of a slice; more, while a young placement has few slices."""
 MOST_KEPT = 1_000
 """Slices that are kept, of all placements together."""
+SAME = 1e-6
+"""Chances that are closer are equal."""
 KEPT_MS, KEPT_WHILE_OPEN_MS = 60 * MINUTE, MINUTE
+
+
+class RankedHead(CandidateId, frozen=True):
+    """The part of a ranked candidate that tells how likely it came first; see `Ranked`."""
+
+    confidence: float = 0.0
+    chance: float = 0.0
 
 
 class LoggedHead(AnswerHead, frozen=True):
     """The part of a logged answer that is sampled."""
 
+    ranking: list[RankedHead]  # type: ignore[assignment]
     rules: tuple[str, ...] = ()
 
 
@@ -100,6 +110,7 @@ class SampleReader:
         for number in range(begin // width, end // width + 1):
             sampled += await self._slice(terms, number * width, (number + 1) * width, limit)
         inside = [each for each in sampled if begin <= each.decided_at < end]
+        inside.sort(key=lambda each: each.decided_at)
         return DecisionSample(days, begin, end, inside, total, active.plan.ids)
 
     async def _slice(self, terms: _SampleTerms, begin: int, end: int, limit: int) -> Sequence[SampledDecision]:
@@ -185,6 +196,7 @@ class _SampleTerms(NamedTuple):
             bool(orders),
             revenue,
             groups[HOLDBACK_ID] == NOT_PERSONALIZED if HOLDBACK_ID in groups else None,
+            _greedy(answer.ranking),
         )
 
     def _offered(self, answer: AnswerHead) -> frozenset[str]:
@@ -192,6 +204,14 @@ class _SampleTerms(NamedTuple):
         if isinstance(self.active.plan.placement.shape, Ranking):
             return frozenset(ranked)
         return frozenset(ranked | ({*self.active.plan.ids} - {candidate.id for candidate in answer.excluded}))
+
+
+def _greedy(ranking: Sequence[RankedHead]) -> float:
+    """Return the inverse chance of the first candidate if it was the likeliest, 0 if not, 1 if it was not drawn."""
+    chances = [ranked.confidence for ranked in ranking]
+    if not chances or abs(ranking[0].chance - chances[0]) > SAME or abs(sum(chances) - 1) > SAME:
+        return 1.0
+    return 1 / chances[0] if chances[0] >= max(chances) else 0.0
 
 
 def _favourite(history: str) -> str:

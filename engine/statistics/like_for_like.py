@@ -37,7 +37,8 @@ class SampledDecision(NamedTuple):
 
     `decided_at` is in epoch milliseconds; `customer` is the decision's own id for a guest; `favourite` is the candidate
     that the customer had chosen most, or empty. `bought` is whether the checkout ended in a purchase, `revenue` in
-    minor units of the merchant's currency. `held_back` is None where nobody was held back.
+    minor units of the merchant's currency. `held_back` is None where nobody was held back. `greedy` is the inverse of
+    the chance of what came first, if that was the likeliest; 0 if it was not, and 1 where it was not drawn.
     """
 
     decided_at: int
@@ -50,6 +51,7 @@ class SampledDecision(NamedTuple):
     bought: bool
     revenue: int
     held_back: bool | None
+    greedy: float = 1.0
 
     @property
     def day(self) -> int:

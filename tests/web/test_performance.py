@@ -314,3 +314,12 @@ def test_a_candidate_names_the_rules_that_touch_it(side: Side, person: Person) -
 def test_an_unknown_candidate_has_no_page(person: Person) -> None:
     assert person.client.get(f"{PAGE}/performance/nobody").status_code == 404
     assert person.client.get(f"{PAGE}/performance/nobody/course.csv").status_code == 404
+
+
+def test_the_learning_page_asks_for_a_holdback(server: Server, side: Side, person: Person) -> None:
+    shopped(server, side, 120)
+    text = person.get(f"{PAGE}/learning")
+    assert "What learning brings in money is not known" in text
+    assert "Set up a holdback" in text
+    assert "chart-money" not in text, "nothing is drawn before it says something"
+    assert person.get(f"{PAGE}/learning/money.csv").startswith("until_epoch_ms,gain_a_checkout,low,high")

@@ -78,7 +78,7 @@ def colour_of(number: int) -> int:
     return number % COLOURS + 1
 
 
-def _colour_name(number: int | None) -> str:
+def colour_name(number: int | None) -> str:
     return OTHERS if number is None else str(colour_of(number))
 
 
@@ -232,7 +232,7 @@ def top_of(values: Iterable[float]) -> float:
 def _estimate_row(arm: ArmEstimate, show: Show) -> dict[str, Any]:
     return {
         "candidate": arm.label,
-        "colour": _colour_name(arm.colour),
+        "colour": colour_name(arm.colour),
         "mean": arm.mean,
         "low": arm.low,
         "high": arm.high,
@@ -255,7 +255,7 @@ def _move_row(arm: Move, show: Show) -> dict[str, Any]:
 def _share_row(arm: ArmShare, moment: int, share: float, show: Show) -> dict[str, Any]:
     return {
         "candidate": arm.label,
-        "colour": _colour_name(arm.colour),
+        "colour": colour_name(arm.colour),
         "at": show.wall_clock(moment),
         "share": share,
         "at_text": show.clock(moment),
@@ -273,7 +273,7 @@ def end_labels(arms: Sequence[ArmShare], top: float, *, clock: Callable[[int], i
     heights = spread([arm.points[-1][1] for arm in drawn], gap=LABEL_GAP * top, top=top, bottom=0.0)
     end = clock(max((arm.points[-1][0] for arm in drawn), default=0))
     return [
-        {"candidate": arm.label, "colour": _colour_name(arm.colour), "label_at": height, "at": end}
+        {"candidate": arm.label, "colour": colour_name(arm.colour), "label_at": height, "at": end}
         for arm, height in zip(drawn, heights, strict=True)
     ]
 

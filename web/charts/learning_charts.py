@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,9 +13,11 @@ import numpy as np
 import bandits
 from web.charts.candidate_charts import (
     END_LABEL,
+    MOST_LINES,
     ArmShare,
     Spec,
     colour,
+    colour_name,
     colour_of,
     end_labels,
     percent_axis,
@@ -45,10 +48,13 @@ class ArmCurve(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ArmDay(msgspec.Struct, frozen=True, kw_only=True):
-    """One candidate's rate, 0 to 1, on a day in epoch days; `forgotten` where a jump made it old."""
+    """One candidate's rate, 0 to 1, on a day in epoch days; `forgotten` where a jump made it old.
+
+    `colour` is the candidate's number, None for several candidates together.
+    """
 
     label: str
-    colour: int
+    colour: int | None
     day: int
     rate: float
     trials: int
@@ -84,7 +90,7 @@ def history(days: Sequence[ArmDay], *, show: Show, measure: str) -> Spec:
     rows = [
         {
             "candidate": day.label,
-            "colour": str(colour_of(day.colour)),
+            "colour": colour_name(day.colour),
             "at": day.day * DAY,
             "rate": day.rate,
             "counts": "forgotten" if day.forgotten else "counts",
@@ -116,6 +122,28 @@ def history(days: Sequence[ArmDay], *, show: Show, measure: str) -> Spec:
             },
         ],
     )
+
+
+def pooled(days: Sequence[ArmDay], *, most: int = MOST_LINES) -> list[ArmDay]:
+    """Return the days of the candidates with most tries; those of the others are added up by day to a grey line."""
+    tries: Counter[str] = Counter()
+    for day in days:
+        tries[day.label] += day.trials
+    if len(tries) <= most:
+        return list(days)
+    kept = {label for label, _ in tries.most_common(most - 1)}
+    sums: dict[int, list[float]] = {}
+    for day in days:
+        if day.label not in kept:
+            cell = sums.setdefault(day.day, [0.0, 0.0])
+            cell[0] += day.trials
+            cell[1] += day.trials * day.rate
+    label = f"{len(tries) - len(kept)} others"
+    others = [
+        ArmDay(label=label, colour=None, day=day, rate=won / trials, trials=round(trials), forgotten=False)
+        for day, (trials, won) in sorted(sums.items())
+    ]
+    return [*(day for day in days if day.label in kept), *others]
 
 
 def arrivals(points: Sequence[tuple[int, float]], *, show: Show) -> Spec:

@@ -8,6 +8,8 @@ from typing import Any
 
 from engine.model.timestamps import DAY
 from engine.statistics.checkouts import CheckoutBin
+from engine.statistics.learning_money import GainPoint
+from rules.language.codes import decimals_of
 from web.charts.candidate_charts import ChartEvent, Spec, colour, colour_of, event_marks, percent_axis, spec_of, tip
 from web.format import Show
 
@@ -58,6 +60,45 @@ def trend(bins: Sequence[CheckoutBin], *, show: Show, number: int = 0, events: S
             {"mark": {"type": "point", "filled": True, "size": 30, "opacity": 1}, "encoding": line},
             {"mark": {"type": "point", "size": 160, "opacity": 0}, "encoding": line | {"tooltip": tooltip}},
             *event_marks(events, x, show=show),
+        ],
+    )
+
+
+def gain_course(points: Sequence[GainPoint], *, show: Show, currency: str) -> Spec:
+    """Chart what learning had brought a checkout at several times, with its 95% interval as a band, beside zero."""
+    scale = 10 ** decimals_of(currency)
+    rows = [
+        {
+            "at": show.wall_clock(point.end),
+            "gain": point.gain.value / scale,
+            "low": point.gain.low / scale,
+            "high": point.gain.high / scale,
+            "colour": "1",
+            "gain_text": show.money(round(point.gain.value), currency),
+            "range_text": " to ".join(show.money(round(end), currency) for end in (point.gain.low, point.gain.high)),
+            "at_text": show.day(point.end),
+        }
+        for point in points
+    ]
+    x: dict[str, Any] = {"field": "at", "type": "temporal", "title": show.timezone, "scale": {"type": "utc"}}
+    x["axis"] = {"format": "%d %b", "tickCount": 6, "labelOverlap": "greedy", "labelSeparation": 8}
+    y = {"type": "quantitative", "title": f"{currency} a checkout", "axis": {"tickCount": 5}, "scale": {"zero": True}}
+    tooltip = [tip("at_text", "Until"), tip("gain_text", "A checkout"), tip("range_text", "95% interval")]
+    line = {"x": x, "y": y | {"field": "gain"}, "color": colour()}
+    zero = {"mark": {"type": "rule", "opacity": 0.6}, "encoding": {"y": {"datum": 0, "type": "quantitative"}}}
+    return spec_of(
+        rows,
+        height=200,
+        show=show,
+        layer=[
+            zero,
+            {
+                "mark": {"type": "area", "opacity": 0.15},
+                "encoding": {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"}, "color": colour()},
+            },
+            {"mark": {"type": "line", "strokeWidth": 2}, "encoding": line},
+            {"mark": {"type": "point", "filled": True, "size": 30, "opacity": 1}, "encoding": line},
+            {"mark": {"type": "point", "size": 160, "opacity": 0}, "encoding": line | {"tooltip": tooltip}},
         ],
     )
 

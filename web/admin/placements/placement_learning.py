@@ -18,6 +18,7 @@ from engine.model.errors import NotFound
 from engine.model.placement import Contextual, Thompson
 from engine.model.timestamps import DAY, MINUTE
 from web.admin.placements.performance.groups import group_name
+from web.admin.placements.performance.learning_cost import MoneyView, money_view
 from web.admin.placements.performance.monitor import MEASURES
 from web.admin.placements.placement_calibration import CalibrationView, calibration_view
 from web.admin.placements.placement_form import CREDITS
@@ -26,11 +27,11 @@ from web.admin.shell.csv_file import csv_file
 from web.admin.shell.frame import Frame
 from web.admin.shell.render import Page
 from web.charts.candidate_charts import Spec, unique_names
-from web.charts.learning_charts import ArmCurve, ArmDay, arrivals, densities, history
+from web.charts.learning_charts import ArmCurve, ArmDay, arrivals, densities, history, pooled
 from web.csv_text import Rows
 
 HOUR = 60 * MINUTE
-MOST_HILLS = 8
+MOST_HILLS, LEAST_HILLS, LEAST_TRIES = 8, 2, 10
 MOST_GROUPS = 50
 FEW_OUTCOMES = 30
 ENOUGH_DAYS = 3
@@ -67,6 +68,7 @@ class LearningPage:
     sure: str
     moved: str
     arrive: str
+    pending: str
     weigh: str
     costs: str
     fades: str
@@ -77,12 +79,13 @@ class LearningPage:
     points: Sequence[tuple[str, float]]
     groups: Sequence[GroupRow]
     more_groups: int
-    densities_chart: Spec
+    densities_chart: Spec | None
     history_chart: Spec | None
-    arrivals_chart: Spec
+    arrivals_chart: Spec | None
     learns: bool
     calibration: CalibrationView | None
     model: ModelView | None
+    money: MoneyView | None
     versions: Sequence[VersionRow]
 
 
@@ -90,14 +93,16 @@ class LearningPage:
 async def learning_page(frame: NamedDependency[Frame], key: FromPath[str]) -> Page:
     """Show what the placement's estimates are based on."""
     insight, colours = await _insight(frame, key)
-    measure = MEASURES[insight.placement.reward].name
+    measure = _measure(insight)
     believed, days = _beliefs(insight, colours), _days(insight, colours)
+    hills = _hills(insight, colours)
     page = LearningPage(
         placement=insight.placement,
         measure=measure,
         sure=_how_sure(believed),
         moved=_how_moved(frame, insight),
         arrive=_how_late(frame, insight),
+        pending=_how_many_wait(frame, insight),
         weigh=_how_much(frame, insight),
         costs=_what_it_costs(frame, insight),
         fades=_how_it_fades(frame, insight, believed),
@@ -108,12 +113,13 @@ async def learning_page(frame: NamedDependency[Frame], key: FromPath[str]) -> Pa
         points=[(_duration(frame, age), share) for age, share in insight.arrivals],
         groups=[_group(frame, insight, group) for group in insight.groups[:MOST_GROUPS]],
         more_groups=max(0, len(insight.groups) - MOST_GROUPS),
-        densities_chart=densities(_hills(insight, colours), show=frame.show, measure=measure),
-        history_chart=history(days, show=frame.show, measure=measure) if _has_several_days(insight) else None,
-        arrivals_chart=arrivals(insight.arrivals, show=frame.show),
+        densities_chart=densities(hills, show=frame.show, measure=measure) if len(hills) >= LEAST_HILLS else None,
+        history_chart=history(pooled(days), show=frame.show, measure=measure) if _has_several_days(insight) else None,
+        arrivals_chart=arrivals(insight.arrivals, show=frame.show) if insight.outcomes >= FEW_OUTCOMES else None,
         learns=isinstance(insight.placement.policy, Thompson | Contextual),
         calibration=calibration_view(insight, frame.show),
         model=await model_view(frame, insight),
+        money=await money_view(frame, insight.placement),
         versions=insight.versions,
     )
     return frame.page("placements/placement_learning.html", page)
@@ -151,6 +157,11 @@ def _beliefs(insight: Insight, colours: dict[str, int]) -> list[BeliefRow]:
     return rows
 
 
+def _measure(insight: Insight) -> str:
+    """Return what the rates here are rates of: one choice among all is a try of each candidate that was offered."""
+    return "Chosen when offered" if insight.placement.learns_choices else MEASURES[insight.placement.reward].name
+
+
 def _counted(days: Sequence[DayRate]) -> dict[str, int]:
     sums: dict[str, int] = {}
     for row in days:
@@ -163,7 +174,7 @@ def _hills(insight: Insight, colours: dict[str, int]) -> list[ArmCurve]:
     arms = []
     for name, label in insight.labels.items():
         belief = insight.beliefs.get(name)
-        if belief is not None:
+        if belief is not None and belief.trials >= LEAST_TRIES:
             a, b = bandits.posterior(belief.evidence, belief.prior)
             arms.append(ArmCurve(label=label, colour=colours.get(name, 0), a=a, b=b))
     return sorted(arms, key=lambda arm: -(arm.a + arm.b))[:MOST_HILLS]
@@ -188,10 +199,10 @@ def _days(insight: Insight, colours: dict[str, int]) -> list[ArmDay]:
 def _how_sure(beliefs: Sequence[BeliefRow]) -> str:
     ranked = sorted((belief for belief in beliefs if belief.effective), key=lambda belief: belief.high - belief.low)
     if not ranked:
-        return "No results yet: every rate is equally likely."
+        return "No results yet: every rate is equally likely"
     if len(ranked) == 1:
-        return f"Only {ranked[0].label} has results so far."
-    return f"Most certain: {ranked[0].label}. Least certain: {ranked[-1].label}. A narrower hill is more certain."
+        return f"Only {ranked[0].label} has results so far"
+    return f"{ranked[0].label} is the most certain, {ranked[-1].label} the least"
 
 
 def _what_it_costs(frame: Frame, insight: Insight) -> str:
@@ -223,9 +234,9 @@ def _how_moved(frame: Frame, insight: Insight) -> str:
     if not insight.days:
         return ""
     if len({row.day for row in insight.days}) < ENOUGH_DAYS:
-        return "Results of a few days are needed to show changes."
+        return "Results of a few days are needed to show changes"
     if not insight.jumps:
-        return "No candidate's rate has jumped in the last 90 days. Old results fade slowly."
+        return "No candidate's rate has jumped in the last 90 days"
     return " ".join(_jump(frame, insight, jump) for jump in insight.jumps)
 
 
@@ -236,15 +247,17 @@ def _jump(frame: Frame, insight: Insight, jump: Jump) -> str:
 
 
 def _how_late(frame: Frame, insight: Insight) -> str:
-    pending = frame.show.count(insight.pending, "try", "tries")
     if insight.outcomes < FEW_OUTCOMES:
-        return f"Too few results are complete. {pending} still wait for a result." if insight.pending else ""
+        return "Too few results are complete to say when they arrive" if insight.pending else ""
     half, most = (_duration(frame, _within(insight, share)) for share in (0.5, 0.95))
-    within = f"Half of the successes arrive within {half}, 95% within {most}."
-    return (
-        f"{within if half != most else f'95% of the successes arrive within {most}.'} "
-        f"{pending} still wait for a result and count in part."
-    )
+    if half == most:
+        return f"95% of the successes arrive within {most}"
+    return f"Half of the successes arrive within {half}, 95% within {most}"
+
+
+def _how_many_wait(frame: Frame, insight: Insight) -> str:
+    pending = frame.show.count(insight.pending, "try", "tries")
+    return f"{pending} still wait for a result{' and count in part' if insight.outcomes >= FEW_OUTCOMES else ''}."
 
 
 def _within(insight: Insight, share: float) -> int:
