@@ -79,7 +79,7 @@ def test_one_sentence_says_who_beats_whom_by_how_much_since_when():
     assert steady.text.endswith("(0.3 to 3.9), in the last 7 days.")
     assert view(germans).groups[0].about == "1,200 decisions since Oct 15, 2024"
     part = group("DE", SURE._replace(share=0.62), card=0.44, paypal=0.46)
-    assert "among the 62% of customers who could be shown both" in view(part).sentences[0].text
+    assert "for the 62% of customers who could be shown both" in view(part).sentences[0].text
 
 
 def test_what_is_not_sure_is_called_too_close():

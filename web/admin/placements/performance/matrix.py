@@ -230,7 +230,7 @@ class _Words:
         if group.bucket:
             place = self._place(group.bucket)
             return f"{place[0].upper()}{place[1:]}"
-        return "Among all customers who could be shown both" if self.is_all(group) else "Among all customers"
+        return "Among all customers"
 
     def _place(self, bucket: str | None) -> str:
         return place_of(self._frame, self._placement, bucket) if bucket else "among all customers"
@@ -238,7 +238,7 @@ class _Words:
     def _whom(self, lead: Lead) -> str:
         if lead.share >= MOSTLY:
             return ""
-        return f", among the {self._frame.show.percent(lead.share, digits=0)} of customers who could be shown both"
+        return f", for the {self._frame.show.percent(lead.share, digits=0)} of customers who could be shown both"
 
     def _since(self, lead: Lead) -> str:
         if lead.since is not None:
