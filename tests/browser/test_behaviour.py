@@ -122,8 +122,9 @@ def test_a_chart_labels_its_axes_and_tells_a_point_when_it_is_pointed_at(stays: 
 def test_a_candidate_is_two_clicks_from_the_list_of_placements(stays: Page) -> None:
     open_at(stays, "/admin/placements")
     stays.get_by_role("link", name="Payment methods").click()
+    stays.wait_for_url("**/placements/payment_methods")
     stays.get_by_label("Time", exact=True).select_option("7")
-    expect(stays).to_have_url(re.compile("days=7"))
+    stays.wait_for_url("**days=7**")
     stays.get_by_label("Customers", exact=True).select_option("DE")
     expect(stays).to_have_url(re.compile("bucket=DE"))
     stays.goto("/admin/placements/payment_methods/performance/klarna?days=7")
