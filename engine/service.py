@@ -50,6 +50,7 @@ from engine.experiments.past.size import ExperimentSizes
 from engine.experiments.results import ExperimentResults
 from engine.experiments.supervisor import Supervisor
 from engine.insights.arms_monitor import Monitor
+from engine.insights.comparisons import Comparisons
 from engine.insights.data_health import HealthMonitor
 from engine.insights.learning_history import Insights
 from engine.insights.log_search import LogSearch
@@ -142,6 +143,7 @@ class Engine:
         """Open the services that watch and explain what is learned."""
         self.monitor = Monitor(database, self.live)
         self.insights = Insights(database, self.live)
+        self.comparisons = Comparisons(database, self.live)
         self.refitter = Refitter(database, self.live)
         self.prediction_watch = PredictionWatch(database, self.live)
         self.health = HealthMonitor(database, self.live)

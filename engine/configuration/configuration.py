@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from engine.kernel.plan import PlanDocument, offers_of, vocabulary_of
+from engine.model.documents.colours import Colours, next_number
 from engine.model.documents.offer import OfferBudget
 from engine.model.errors import NotFound, Stale
 from engine.model.experiment import CONTROLLED, Experiment
@@ -38,15 +39,22 @@ class Change(NamedTuple):
 class Configuration:
     """Resources by kind, place and id; `revision` moves with every edit, `review` asks for a second person.
 
-    `currency` is the merchant's own, in which amounts are given that name none.
+    `currency` is the merchant's own, in which amounts are given that name none; `colours` are stored numbers.
     """
 
     def __init__(
-        self, resources: Iterable[Resource], revision: int, *, review: bool = False, currency: str | None = None
+        self,
+        resources: Iterable[Resource],
+        revision: int,
+        *,
+        review: bool = False,
+        currency: str | None = None,
+        colours: Colours | None = None,
     ) -> None:
         self.revision = revision
         self.review = review
         self.currency = currency
+        self._colours = colours or {}
         self._all: dict[ResourceKey, Resource] = {(r.kind, r.place, r.id): r for r in resources}
 
     def find(self, kind: Kind, place: str, id: str) -> Resource | None:
@@ -75,6 +83,17 @@ class Configuration:
     def placements(self) -> tuple[Placement, ...]:
         return self.documents("placement")
 
+    def colours(self, placement: str) -> dict[str, int]:
+        """Return the numbers of a placement's candidates, also of deleted ones; drafts have those that they will get.
+
+        A candidate keeps its number for good, so its colour too.
+        """
+        numbers = dict(self._colours.get(placement, {}))
+        candidates: Sequence[Candidate] = self.documents("candidate", placement)
+        for candidate in sorted(candidates, key=lambda each: (each.position, each.id)):
+            numbers.setdefault(candidate.id, next_number(numbers))
+        return numbers
+
     def with_changes(self, changes: Sequence[Change]) -> Configuration:
         after = dict(self._all)
         for change in changes:
@@ -83,7 +102,9 @@ class Configuration:
                 after.pop((resource.kind, resource.place, resource.id))
             else:
                 after[resource.kind, resource.place, resource.id] = resource
-        return Configuration(after.values(), self.revision, review=self.review, currency=self.currency)
+        return Configuration(
+            after.values(), self.revision, review=self.review, currency=self.currency, colours=self._colours
+        )
 
     def touched_by(self, changes: Sequence[Change]) -> list[str]:
         """Return the keys of the placements whose plan a change alters."""

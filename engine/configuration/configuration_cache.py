@@ -8,11 +8,13 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from engine.configuration.configuration import Configuration
+from engine.model.documents.colours import Colours
 from engine.model.resource import Resource
 from engine.model.resource_kinds import Document, Kind
 from engine.store import configuration_rows
 from engine.store.configuration_rows import Mark
 from engine.store.connection.database import Database
+from engine.store.releases import colours
 from engine.store.resources import decode
 
 MOST_KEPT = 16
@@ -45,8 +47,9 @@ class ConfigurationCache:
             kept = self._kept.get(merchant_id)
             if kept is None or kept.mark != mark:
                 rows = await configuration_rows.rows(connection, merchant_id)
+                numbers = await colours.of_merchant(connection, merchant_id)
                 # Decoding thousands of documents takes longer than a decision should wait.
-                kept = await asyncio.to_thread(_decoded, mark, rows, kept.documents if kept else NOTHING)
+                kept = await asyncio.to_thread(_decoded, mark, rows, numbers, kept.documents if kept else NOTHING)
         self._keep(merchant_id, kept)
         return kept.configuration
 
@@ -58,11 +61,12 @@ class ConfigurationCache:
             del self._kept[next(iter(self._kept))]
 
 
-def _decoded(mark: Mark, rows: Sequence[Any], decoded: Mapping[Written, Document]) -> Kept:
+def _decoded(mark: Mark, rows: Sequence[Any], numbers: Colours, decoded: Mapping[Written, Document]) -> Kept:
     documents: dict[Written, Document] = {}
     resources = []
     for row in rows:
         written = (row.kind, row.document)
         document = documents[written] = decoded.get(written) or decode(*written)
         resources.append(Resource(row.kind, row.place, row.id, row.version, document, row.changed_at))
-    return Kept(mark, Configuration(resources, mark.revision, review=mark.review, currency=mark.currency), documents)
+    configuration = Configuration(resources, mark.revision, review=mark.review, currency=mark.currency, colours=numbers)
+    return Kept(mark, configuration, documents)

@@ -24,6 +24,7 @@ from engine.store.audit import NewEntry
 from engine.store.connection.database import Database
 from engine.store.offers import caps
 from engine.store.plans import PlanRow
+from engine.store.releases import colours
 
 ATTEMPTS = 8
 Edit = Callable[[Configuration], Sequence[Change]]
@@ -110,6 +111,7 @@ class Publisher:
             if not await configuration_rows.claim(connection, actor.merchant_id, configuration.revision):
                 return False
             await resources.write(connection, actor.merchant_id, changes)
+            await colours.follow(connection, actor.merchant_id, changes)
             await caps.follow(connection, actor.merchant_id, changes)
             await audit.write_many(connection, [_entry(change, signature) for change in changes])
             for key, compiled_version in ready.items():

@@ -16,11 +16,16 @@ from engine.kernel.plan import Plan
 from engine.learning.active import Active
 from engine.learning.live import Live
 from engine.model.errors import NotFound
-from engine.model.timestamps import MINUTE
+from engine.model.timestamps import DAY, MINUTE
 from engine.statistics.findings import ColdStart, Finding, cold_starts, findings
 from engine.statistics.share import Share
 from engine.store import rollups
 from engine.store.connection.database import Database
+
+MINUTES_A_DAY = DAY // MINUTE
+STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880)
+"""Minutes that are added up."""
+MOST_STEPS = 60
 
 
 class Arm(NamedTuple):
@@ -71,6 +76,15 @@ class Monitor:
             if bucket is not None and active.plan.learns_choices:
                 seen = await strata_seen(connection, merchant_id, active.plan, bucket)
         return _arms(active, _chosen(active, bucket), shares, seen)
+
+    async def first_places(self, merchant_id: int, placement: str, *, days: int) -> list[Share]:
+        """Return who came first in the last days, added up over steps of minutes, of which there are at most 60."""
+        now = now_ms() // MINUTE
+        async with self._database.read() as connection:
+            first = await rollups.first_minute(connection, merchant_id, placement)
+            since = max(now - days * MINUTES_A_DAY, now if first is None else first)
+            step = next(step for step in STEPS if (now - since) <= MOST_STEPS * step or step == STEPS[-1])
+            return await rollups.shares(connection, merchant_id, placement, since_minute=since, step=step)
 
     def findings(self, merchant_id: int, placement: str) -> list[Finding]:
         """Return what was learned about facts, the clearest first; nothing where the policy learns from none."""

@@ -130,6 +130,18 @@ class Insights:
             weights=await self.weights.of(merchant_id, placement, now=now_ms()),
         )
 
+    async def jumps(self, merchant_id: int, placement: str) -> list[Jump]:
+        """Return the jumps of candidates' rates in the last 90 days; none for an unknown placement."""
+        active = self._live.get(merchant_id, placement)
+        if active is None:
+            return []
+        setup = active.plan.placement
+        scope, today = Scope(merchant_id, placement, setup.reward), now_ms() // DAY
+        async with self._database.read() as connection:
+            rows = await folds.days(connection, scope, bucket=None, since_day=today - DAYS)
+            fit = await fits.get(connection, scope) or Fit()
+        return _jumps(active, by_day(rows, setup.examination or fit.examination))
+
 
 def _calibration(active: Active) -> list[WeekCalibration]:
     snapshot = active.snapshots.get("")

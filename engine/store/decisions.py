@@ -17,7 +17,7 @@ from engine.store.log import customer_segments, dictionaries
 from engine.store.log.dictionaries import Placement
 from engine.store.log.records import WITHOUT, Dictionary, compressed, decompressed
 from engine.store.tables import accounts, decisions
-from engine.store.tables.columns import IdSpan, is_decision_id
+from engine.store.tables.columns import IdSpan, is_decision_id, is_start_of_id
 
 
 class DecisionRow(msgspec.Struct, array_like=True):
@@ -214,7 +214,7 @@ async def newest(
     limit: int = 50,
 ) -> list[DecisionRow]:
     """Return the newest decisions first; `before_id` is where the last page ended."""
-    if before_id is not None and not is_decision_id(before_id):
+    if before_id is not None and not is_start_of_id(before_id):
         return []
     c = decisions.c
     query = _all().where(c.merchant_id == merchant_id)

@@ -161,14 +161,41 @@ async def traffic_by_hour(connection: AsyncConnection, merchant_id: int, *, sinc
     return counts
 
 
-async def shares(connection: AsyncConnection, merchant_id: int, placement: str, *, since_minute: int) -> list[Share]:
+async def shares(
+    connection: AsyncConnection, merchant_id: int, placement: str, *, since_minute: int, step: int = 1
+) -> list[Share]:
+    """Return who came first, added up over `step` minutes."""
+    minute = tallies.c.minute - tallies.c.minute % step
     query = (
-        select(tallies.c.minute, tallies.c.candidate, tallies.c.firsts)
+        select(minute, tallies.c.candidate, func.sum(tallies.c.firsts))
         .where(
             tallies.c.merchant_id == merchant_id,
             tallies.c.placement == placement,
             tallies.c.minute >= since_minute,
         )
-        .order_by(tallies.c.minute, tallies.c.candidate)
+        .group_by(minute, tallies.c.candidate)
+        .order_by(minute, tallies.c.candidate)
     )
-    return [Share(*row) for row in await connection.execute(query)]
+    return [Share(row[0], row[1], int(row[2])) for row in await connection.execute(query)]
+
+
+async def answers(
+    connection: AsyncConnection, merchant_id: int, placement: str, *, since_minute: int, before_minute: int
+) -> int:
+    """Return how many answers showed something, from a minute on and before another."""
+    query = select(func.sum(tallies.c.firsts)).where(
+        tallies.c.merchant_id == merchant_id,
+        tallies.c.placement == placement,
+        tallies.c.minute >= since_minute,
+        tallies.c.minute < before_minute,
+    )
+    return int((await connection.execute(query)).scalar() or 0)
+
+
+async def first_minute(connection: AsyncConnection, merchant_id: int, placement: str) -> int | None:
+    """Return the first minute that is kept in which a placement showed something; None if there is none."""
+    query = select(func.min(tallies.c.minute)).where(
+        tallies.c.merchant_id == merchant_id, tallies.c.placement == placement
+    )
+    minute: int | None = (await connection.execute(query)).scalar()
+    return minute

@@ -142,6 +142,8 @@ FULL: dict[str, State] = {
     "placements": goes_to("/admin/placements"),
     "placement": goes_to("/admin/placements/payment_methods"),
     "placement-group": _one_group,
+    "placement-week": goes_to("/admin/placements/payment_methods?bucket=DE&days=7&compare=holdback"),
+    "candidate-performance": goes_to("/admin/placements/payment_methods/performance/klarna"),
     "placement-learning": goes_to("/admin/placements/payment_methods/learning"),
     "placement-settings": goes_to("/admin/placements/payment_methods/settings"),
     "placement-settings-wrong": _placement_wrong,

@@ -37,9 +37,10 @@ def _arms_move(page: Page) -> None:
     before = verdict.inner_text()
     page.evaluate("window.sameDocument = true")
     expect(verdict).not_to_have_text(before)
-    expect(page.locator("#chart-estimates svg")).to_be_visible()
-    expect(page.locator("#chart-shares svg")).to_be_visible()
     assert page.evaluate("window.sameDocument"), "the page was not loaded again"
+    page.get_by_label("Customers").select_option("DE")
+    expect(page).to_have_url(re.compile("bucket=DE"))
+    expect(page.locator("#chart-estimates svg")).to_be_visible()
     take(page, "walk-placement")
 
 

@@ -272,7 +272,7 @@ async def test_an_id_that_nothing_can_have_finds_nothing(shop):
         for id in ("", "dec_", "dec_1", "dec_" + "g" * 32, "dec_" + "A" * 32, "\0", "dec_" + "0" * 33):
             assert await decisions.find(connection, shop.id, id) is None
             assert await decisions.merchant_of(connection, id) is None
-            assert await decisions.newest(connection, shop.id, before_id=id or "x") == []
+            assert await decisions.newest(connection, shop.id, before_id=f"{id}x") == []
 
 
 async def test_a_decision_of_another_merchant_is_not_found(shop):

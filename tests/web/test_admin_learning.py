@@ -100,7 +100,7 @@ def test_the_axis_of_arrivals_ends_where_nearly_all_have_come() -> None:
 
 def test_lines_of_several_days_carry_their_names() -> None:
     days = [
-        ArmDay(label=label, position=index, day=day, rate=0.5, trials=10, forgotten=False)
+        ArmDay(label=label, colour=index, day=day, rate=0.5, trials=10, forgotten=False)
         for index, label in enumerate(("Card", "PayPal"))
         for day in (1, 2)
     ]

@@ -54,7 +54,7 @@ class Route(NamedTuple):
             return part
         if "/changes/" in self.template or "/rules/" in self.template:
             return "rule"
-        kinds = ("scenarios", "emergencies", "candidates", "methods", "budgets", "offers", "what-if")
+        kinds = ("scenarios", "emergencies", "candidates", "performance", "methods", "budgets", "offers", "what-if")
         return next(kind for kind in kinds if f"/{kind}/" in self.template)
 
 
@@ -105,7 +105,8 @@ def ids(server: Server, full: Side) -> dict[str, str]:
     entries = server.run(server.engine.catalogue.audit(full.merchant.id, limit=1))
     return {
         "key": "payment_methods", "kind": "rule", "rule": "hidden", "methods": "hidden", "candidates": "hidden",
-        "budgets": "hidden", "offers": "hidden", "scenarios": "none", "emergencies": "1", "what-if": "none",
+        "performance": "hidden", "what-if": "none",
+        "budgets": "hidden", "offers": "hidden", "scenarios": "none", "emergencies": "1",
         "number": "1", "name": "hidden", "file": "shares.csv",
         "key_id": keys[0].id, "decision_id": full.decide()["decision_id"], "entry_id": str(entries[0].id),
         "placement": "payment_methods", "experiment_id": "hidden", "experiment_file": "results.json", "act": "start",

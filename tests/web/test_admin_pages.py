@@ -218,7 +218,9 @@ def test_the_monitor_shows_what_the_bandit_has_learned(server: Server, side: Sid
     event = {"event_id": "e1", "decision_id": decision["decision_id"], "type": "converted", "candidate_id": chosen}
     assert side.client.post("/v1/personalize/feedback", json=event).status_code == 202
     server.run(server.engine.live.refresh(at_once=True))
-    text = person.get("/admin/placements/payment_methods/arms")
+    group = re.search(r'<option value="([^"]+)"', person.get("/admin/placements/payment_methods"))
+    assert group
+    text = person.get(f"/admin/placements/payment_methods/arms?bucket={group[1]}")
     assert "1 try so far" in text
     charts = dict(re.findall(r'<script type="application/json" data-chart="([\w-]+)">(.*?)</script>', text))
     rows = json.loads(charts["chart-estimates"])["data"]["values"]

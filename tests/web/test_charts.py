@@ -2,7 +2,7 @@ import json
 from itertools import pairwise
 
 from engine.statistics.share import Share
-from web.admin.placements import placement_page
+from web.admin.placements.performance import first_places
 from web.charts.candidate_charts import ArmEstimate, ArmShare, colour_of, estimates, shares, spread
 from web.format import Show, viewer_locale
 
@@ -10,21 +10,21 @@ SHOW = Show(locale=viewer_locale("de"), timezone="Europe/Berlin", now=1_795_262_
 
 
 def test_a_candidate_keeps_its_colour_whatever_else_is_drawn() -> None:
-    card = ArmEstimate(label="Card", position=2, mean=0.3, low=0.2, high=0.4)
-    other = ArmEstimate(label="PayPal", position=0, mean=0.3, low=0.2, high=0.4)
+    card = ArmEstimate(label="Card", colour=2, mean=0.3, low=0.2, high=0.4)
+    other = ArmEstimate(label="PayPal", colour=0, mean=0.3, low=0.2, high=0.4)
     alone, together = (estimates(arms, show=SHOW, measure="Rate") for arms in ([card], [other, card]))
     assert alone["data"]["values"][-1]["colour"] == together["data"]["values"][-1]["colour"] == "3"
     assert colour_of(10) == colour_of(2)
 
 
 def test_tooltips_carry_figures_in_the_viewers_locale() -> None:
-    card = ArmEstimate(label="Card", position=0, mean=0.3123, low=0.2, high=0.4)
+    card = ArmEstimate(label="Card", colour=0, mean=0.3123, low=0.2, high=0.4)
     row = estimates([card], show=SHOW, measure="Rate")["data"]["values"][0]
     assert (row["mean_text"], row["range_text"]) == ("31,2\xa0%", "20,0\xa0% to 40,0\xa0%")
 
 
 def test_every_line_of_shares_has_a_label_at_its_end_and_none_overlap() -> None:
-    arms = [ArmShare(label=str(n), position=n, points=[(0, 0.1), (60_000, 0.125)]) for n in range(8)]
+    arms = [ArmShare(label=str(n), colour=n, points=[(0, 0.1), (60_000, 0.125)]) for n in range(8)]
     labels = shares(arms, show=SHOW)["layer"][-1]["data"]["values"]
     heights = sorted(label["label_at"] for label in labels)
     assert len(labels) == 8
@@ -38,8 +38,8 @@ def test_spreading_keeps_the_order_and_stays_inside_the_chart() -> None:
 
 
 def test_a_line_that_ends_early_is_named_where_the_others_are() -> None:
-    short = ArmShare(label="Short", position=0, points=[(0, 0.5)])
-    long = ArmShare(label="Long", position=1, points=[(0, 0.5), (60_000, 0.5)])
+    short = ArmShare(label="Short", colour=0, points=[(0, 0.5)])
+    long = ArmShare(label="Long", colour=1, points=[(0, 0.5), (60_000, 0.5)])
     labels = shares([short, long], show=SHOW)["layer"][-1]["data"]["values"]
     assert len({label["at"] for label in labels}) == 1
     assert spread([], gap=0.05) == []
@@ -48,7 +48,7 @@ def test_a_line_that_ends_early_is_named_where_the_others_are() -> None:
 def test_the_time_axis_labels_whole_minutes_and_none_twice() -> None:
     def labels(minutes: int) -> list[int]:
         points = [(minute * 60_000, 0.5) for minute in range(minutes + 1)]
-        spec = shares([ArmShare(label="Card", position=0, points=points)], show=SHOW)
+        spec = shares([ArmShare(label="Card", colour=0, points=points)], show=SHOW)
         values = json.loads(spec["layer"][0]["encoding"]["x"]["axis"]["values"]["expr"])
         result = [moment // 60_000 for moment in values]
         return [minute - SHOW.wall_clock(0) // 60_000 for minute in result]
@@ -60,7 +60,7 @@ def test_the_time_axis_labels_whole_minutes_and_none_twice() -> None:
 
 
 def test_of_very_many_candidates_only_the_first_are_labelled_and_all_are_drawn() -> None:
-    arms = [ArmShare(label=str(n), position=n, points=[(0, n / 1000)]) for n in range(40)]
+    arms = [ArmShare(label=str(n), colour=n, points=[(0, n / 1000)]) for n in range(40)]
     spec = shares(arms, show=SHOW)
     labels = spec["layer"][-1]["data"]["values"]
     assert len(spec["data"]["values"]) == 40
@@ -70,7 +70,7 @@ def test_of_very_many_candidates_only_the_first_are_labelled_and_all_are_drawn()
 
 def test_few_decisions_share_a_point_of_the_line() -> None:
     quiet = [Share(minute, "card", 1) for minute in range(60)]
-    assert [count.total() for _, count in placement_page._bins(quiet)] == [30, 30]
+    assert [count.total() for _, count in first_places.bins_of(quiet)] == [30, 30]
     burst = [*quiet, Share(60, "paypal", 500), Share(61, "card", 500)]
-    assert [count.total() for _, count in placement_page._bins(burst)] == [30, 30, 1000]
-    assert placement_page._bins([]) == []
+    assert [count.total() for _, count in first_places.bins_of(burst)] == [30, 30, 1000]
+    assert first_places.bins_of([]) == []

@@ -38,12 +38,12 @@ def rows(spec: dict[str, Any]) -> list[dict[str, Any]]:
 def all_specs(label: str) -> list[dict[str, Any]]:
     """Return every chart with one candidate of that label."""
     return [
-        estimates([ArmEstimate(label=label, position=0, mean=0.3, low=0.2, high=0.4)], show=SHOW, measure="Rate"),
-        shares([ArmShare(label=label, position=0, points=[(0, 0.5)])], show=SHOW),
+        estimates([ArmEstimate(label=label, colour=0, mean=0.3, low=0.2, high=0.4)], show=SHOW, measure="Rate"),
+        shares([ArmShare(label=label, colour=0, points=[(0, 0.5)])], show=SHOW),
         moves([Move(label=label, position=0, before=0.1, after=0.2)], show=SHOW, measure="Rate"),
-        densities([ArmCurve(label=label, position=0, a=3, b=7)], show=SHOW, measure="Rate"),
+        densities([ArmCurve(label=label, colour=0, a=3, b=7)], show=SHOW, measure="Rate"),
         history(
-            [ArmDay(label=label, position=0, day=20_000, rate=0.3, trials=10, forgotten=False)],
+            [ArmDay(label=label, colour=0, day=20_000, rate=0.3, trials=10, forgotten=False)],
             show=SHOW,
             measure="Rate",
         ),
@@ -94,7 +94,7 @@ def test_a_colour_follows_from_the_position(position: int, colour: int) -> None:
 
 
 def test_estimates_keep_the_placements_order_and_grow_with_it() -> None:
-    arms = [ArmEstimate(label=name, position=n, mean=0.1, low=0, high=0.2) for n, name in enumerate("cab")]
+    arms = [ArmEstimate(label=name, colour=n, mean=0.1, low=0, high=0.2) for n, name in enumerate("cab")]
     spec = estimates(arms, show=SHOW, measure="Rate")
     assert [row["candidate"] for row in rows(spec)] == ["c", "a", "b"]
     assert spec["height"] == 3 * estimates(arms[:1], show=SHOW, measure="Rate")["height"]
@@ -135,21 +135,19 @@ def test_labels_that_are_apart_stay_where_they_are(values: list[float]) -> None:
 def test_few_moments_are_drawn_as_dots_and_many_as_a_line() -> None:
     def dots(count: int) -> int:
         points = [(number * MINUTE, 0.5) for number in range(count)]
-        return int(
-            shares([ArmShare(label="Card", position=0, points=points)], show=SHOW)["layer"][1]["mark"]["opacity"]
-        )
+        return int(shares([ArmShare(label="Card", colour=0, points=points)], show=SHOW)["layer"][1]["mark"]["opacity"])
 
     assert (dots(1), dots(11), dots(12)) == (1, 1, 0)
 
 
 def test_a_candidate_without_a_point_has_no_label() -> None:
-    arms = [ArmShare(label="Card", position=0, points=[(0, 0.5)]), ArmShare(label="New", position=1, points=[])]
+    arms = [ArmShare(label="Card", colour=0, points=[(0, 0.5)]), ArmShare(label="New", colour=1, points=[])]
     labels = shares(arms, show=SHOW)["layer"][-1]["data"]["values"]
     assert [label["candidate"] for label in labels] == ["Card"]
 
 
 def test_moments_are_on_the_merchants_clock() -> None:
-    [row] = rows(shares([ArmShare(label="Card", position=0, points=[(SHOW.now, 0.5)])], show=SHOW))
+    [row] = rows(shares([ArmShare(label="Card", colour=0, points=[(SHOW.now, 0.5)])], show=SHOW))
     assert row["at"] - SHOW.now == HOUR
     assert row["share_text"] == "50.0%"
 
@@ -159,7 +157,7 @@ def test_moments_are_on_the_merchants_clock() -> None:
 
 def test_hills_are_ranked_by_their_means() -> None:
     arms = [
-        ArmCurve(label=name, position=n, a=a, b=10) for n, (name, a) in enumerate([("low", 1), ("high", 9), ("mid", 5)])
+        ArmCurve(label=name, colour=n, a=a, b=10) for n, (name, a) in enumerate([("low", 1), ("high", 9), ("mid", 5)])
     ]
     spec = densities(arms, show=SHOW, measure="Rate")
     assert json.loads(spec["layer"][0]["encoding"]["y"]["axis"]["labelExpr"].removesuffix("[datum.value]")) == [
@@ -171,7 +169,7 @@ def test_hills_are_ranked_by_their_means() -> None:
 
 @pytest.mark.parametrize(("a", "b"), [(1, 1), (0.5, 0.5), (2, 8), (1e5, 9e5), (1, 1e6), (30, 0.7)])
 def test_a_hill_stands_on_its_line_and_has_the_common_height(a: float, b: float) -> None:
-    hill = rows(densities([ArmCurve(label="Card", position=0, a=a, b=b)], show=SHOW, measure="Rate"))
+    hill = rows(densities([ArmCurve(label="Card", colour=0, a=a, b=b)], show=SHOW, measure="Rate"))
     assert len(hill) >= 1
     assert min(row["top"] for row in hill) == pytest.approx(-0.9)
     assert all(0 < row["rate"] < 1 and row["top"] <= row["foot"] for row in hill)
@@ -179,7 +177,7 @@ def test_a_hill_stands_on_its_line_and_has_the_common_height(a: float, b: float)
 
 
 def test_a_hill_tells_mean_and_interval() -> None:
-    row = rows(densities([ArmCurve(label="Card", position=0, a=30, b=70)], show=SHOW, measure="Rate"))[0]
+    row = rows(densities([ArmCurve(label="Card", colour=0, a=30, b=70)], show=SHOW, measure="Rate"))[0]
     assert row["mean_text"] == "30.0%"
     assert row["range_text"] == "21.5% to 39.3%"
 
@@ -188,7 +186,7 @@ def test_a_hill_tells_mean_and_interval() -> None:
 
 
 def day(number: int, rate: float, *, label: str = "Card", forgotten: bool = False, trials: int = 10) -> ArmDay:
-    return ArmDay(label=label, position=0, day=number, rate=rate, trials=trials, forgotten=forgotten)
+    return ArmDay(label=label, colour=0, day=number, rate=rate, trials=trials, forgotten=forgotten)
 
 
 @pytest.mark.parametrize(("trials", "text"), [(1, "30.0% of 1 try"), (1_200, "30.0% of 1,200 tries")])

@@ -44,6 +44,7 @@ from web.admin.placements import (
     placement_page,
     placement_settings,
 )
+from web.admin.placements.performance import arm_page, learning_cost
 from web.admin.rules import rule_files, rule_list, rule_page, rule_uses, scenarios
 from web.admin.rules.trial import try_panel
 from web.admin.settings import fields, keys, lists
@@ -54,7 +55,7 @@ from web.admin.shell.render import STATIC
 
 PAGES: Sequence[ModuleType] = (
     overview, search, undo,
-    placement_list, placement_page, placement_learning, placement_model, placement_settings,
+    placement_list, placement_page, arm_page, learning_cost, placement_learning, placement_model, placement_settings,
     candidate_list, candidate_form,
     rule_list, rule_files, rule_page, rule_uses, try_panel, scenarios,
     draft_changes, versions, preview_page, what_if,

@@ -1,11 +1,12 @@
 """Charts as Vega-Lite specifications, built here and drawn in the browser or on paper from the same document.
 
-Colours and fonts are the theme's and stand in the page's style sheet; a candidate's colour follows from its
-position in the placement alone, so it is the same on every page.
+Colours and fonts are the theme's and stand in the page's style sheet; a candidate's colour follows from its number
+(`engine.model.documents.colours`), so it is the same on every page, for good.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -18,10 +19,16 @@ SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 LABEL_GAP = 0.065
 FEW_MOMENTS = 12
 MINUTE = 60_000
-MINUTE_STEPS = (1, 2, 5, 10, 15, 30)
+MINUTES_A_DAY = 1440
+MINUTE_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720)
 MOST_LABELS = 7
+MOST_LINES = 10
+OTHERS = "others"
+"""The colour of what is added up: a grey of the theme."""
 MOST_END_LABELS = 14
 ROW_HEIGHT = 30
+EVENT_GAP = 0.07
+"""Labels of events that are closer, as a share of the time between the first and the last, are left out."""
 END_LABEL = {"type": "text", "align": "left", "dx": 8, "fontWeight": 600, "limit": 130}
 """The mark of a line's name behind its end, where no line can run through it."""
 
@@ -32,18 +39,29 @@ class ArmEstimate(msgspec.Struct, frozen=True, kw_only=True):
     """The current belief about a candidate's reward rate; `mean`, `low` and `high` are shares of 0 to 1."""
 
     label: str
-    position: int
+    colour: int
     mean: float
     low: float
     high: float
 
 
 class ArmShare(msgspec.Struct, frozen=True, kw_only=True):
-    """One candidate's share of first places: (epoch milliseconds, share of 0 to 1), oldest first."""
+    """One candidate's share of first places: (epoch milliseconds, share of 0 to 1), oldest first.
+
+    `colour` is the candidate's number, None for several candidates together.
+    """
 
     label: str
-    position: int
+    colour: int | None
     points: Sequence[tuple[int, float]]
+
+
+class ChartEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened at a time (epoch milliseconds); `mark` is its short label in a chart."""
+
+    moment: int
+    mark: str
+    text: str
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,9 +73,19 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
     after: float
 
 
-def colour_of(position: int) -> int:
-    """Return the colour number (1 to 8) of the candidate at this position, the same on every page."""
-    return position % COLOURS + 1
+def colour_of(number: int) -> int:
+    """Return the colour (1 to 8) of a candidate's number, the same on every page and for good."""
+    return number % COLOURS + 1
+
+
+def colour_name(number: int | None) -> str:
+    return OTHERS if number is None else str(colour_of(number))
+
+
+def unique_names(labels: Mapping[str, str]) -> dict[str, str]:
+    """Return a name for each candidate by id: its label, and its id too where several share the label."""
+    counts = Counter(labels.values())
+    return {id: label if counts[label] == 1 else f"{label} ({id})" for id, label in labels.items()}
 
 
 def estimates(arms: Sequence[ArmEstimate], *, show: Show, measure: str) -> Spec:
@@ -79,8 +107,22 @@ def estimates(arms: Sequence[ArmEstimate], *, show: Show, measure: str) -> Spec:
     )
 
 
-def shares(arms: Sequence[ArmShare], *, show: Show) -> Spec:
-    """Chart how often each candidate came first, as lines with labels at their ends."""
+def with_others(arms: Sequence[ArmShare], *, most: int = MOST_LINES) -> list[ArmShare]:
+    """Return at most `most` lines: those with the largest shares in their order, the rest added up to a grey one."""
+    if len(arms) <= most:
+        return list(arms)
+    ranked = sorted(arms, key=lambda arm: -sum(share for _, share in arm.points))
+    shown, rest = ranked[: most - 1], ranked[most - 1 :]
+    sums: Counter[int] = Counter()
+    for arm in rest:
+        for moment, share in arm.points:
+            sums[moment] += share  # type: ignore[assignment]
+    others = ArmShare(label=f"{len(rest)} others", colour=None, points=sorted(sums.items()))
+    return [*(arm for arm in arms if arm in shown), others]
+
+
+def shares(arms: Sequence[ArmShare], *, show: Show, events: Sequence[ChartEvent] = ()) -> Spec:
+    """Chart how often each candidate came first, as lines with labels at their ends, and what happened meanwhile."""
     rows = [_share_row(arm, moment, share, show) for arm in arms for moment, share in arm.points]
     top = top_of(share for arm in arms for _, share in arm.points)
     moments = max((len(arm.points) for arm in arms), default=0)
@@ -105,8 +147,40 @@ def shares(arms: Sequence[ArmShare], *, show: Show) -> Spec:
             {"mark": dots, "encoding": lines},
             {"mark": {"type": "point", "size": 160, "opacity": 0}, "encoding": lines | {"tooltip": tooltip}},
             {"mark": END_LABEL, "encoding": labels, "data": {"values": end_labels(arms, top, clock=show.wall_clock)}},
+            *event_marks(events, x, show=show),
         ],
     )
+
+
+def event_marks(events: Sequence[ChartEvent], x: Spec, *, show: Show) -> list[Spec]:
+    """Return the layers that mark when something happened: a dashed line with a short label above it."""
+    if not events:
+        return []
+    rows: list[Spec] = [
+        {
+            "at": show.wall_clock(event.moment),
+            "mark": event.mark,
+            "text": event.text,
+            "at_text": show.moment(event.moment),
+        }
+        for event in events
+    ]
+    first, last = rows[0]["at"], rows[-1]["at"]
+    gap, labelled = max(1, (last - first) * EVENT_GAP), list[Spec]()
+    for row in rows:
+        if not labelled or row["at"] - labelled[-1]["at"] >= gap:
+            labelled.append(row)
+    tooltip = [tip("at_text", "Time"), tip("text", "What happened")]
+    base = {"x": x, "tooltip": tooltip}
+    return [
+        {"mark": {"type": "rule", "strokeDash": [3, 3], "opacity": 0.5}, "encoding": base, "data": {"values": rows}},
+        {"mark": {"type": "rule", "strokeWidth": 9, "opacity": 0}, "encoding": base, "data": {"values": rows}},
+        {
+            "mark": {"type": "text", "align": "center", "dy": -6, "fontSize": 11, "baseline": "bottom"},
+            "encoding": {"x": x, "y": {"value": 0}, "text": {"field": "mark"}},
+            "data": {"values": labelled},
+        },
+    ]
 
 
 def moves(arms: Sequence[Move], *, show: Show, measure: str) -> Spec:
@@ -158,7 +232,7 @@ def top_of(values: Iterable[float]) -> float:
 def _estimate_row(arm: ArmEstimate, show: Show) -> dict[str, Any]:
     return {
         "candidate": arm.label,
-        "colour": str(colour_of(arm.position)),
+        "colour": colour_name(arm.colour),
         "mean": arm.mean,
         "low": arm.low,
         "high": arm.high,
@@ -181,7 +255,7 @@ def _move_row(arm: Move, show: Show) -> dict[str, Any]:
 def _share_row(arm: ArmShare, moment: int, share: float, show: Show) -> dict[str, Any]:
     return {
         "candidate": arm.label,
-        "colour": str(colour_of(arm.position)),
+        "colour": colour_name(arm.colour),
         "at": show.wall_clock(moment),
         "share": share,
         "at_text": show.clock(moment),
@@ -199,7 +273,7 @@ def end_labels(arms: Sequence[ArmShare], top: float, *, clock: Callable[[int], i
     heights = spread([arm.points[-1][1] for arm in drawn], gap=LABEL_GAP * top, top=top, bottom=0.0)
     end = clock(max((arm.points[-1][0] for arm in drawn), default=0))
     return [
-        {"candidate": arm.label, "colour": str(colour_of(arm.position)), "label_at": height, "at": end}
+        {"candidate": arm.label, "colour": colour_name(arm.colour), "label_at": height, "at": end}
         for arm, height in zip(drawn, heights, strict=True)
     ]
 
@@ -222,7 +296,7 @@ def _layer(mark: dict[str, Any], base: dict[str, Any], x: dict[str, Any], x2: st
 
 
 def colour() -> Spec:
-    domain = [str(number) for number in range(1, COLOURS + 1)]
+    domain = [*(str(number) for number in range(1, COLOURS + 1)), OTHERS]
     return {"field": "colour", "type": "nominal", "scale": {"domain": domain}, "legend": None}
 
 
@@ -231,9 +305,17 @@ def percent_axis() -> Spec:
 
 
 def _time_axis(arms: Sequence[ArmShare], show: Show) -> Spec:
-    """Return at most seven labels at whole minutes."""
+    """Return at most seven labels at whole minutes; over more than two days, days."""
     times = [show.wall_clock(moment) // MINUTE for arm in arms for moment, _ in arm.points]
     first, last = min(times, default=0), max(times, default=0)
+    if last - first > 2 * MINUTES_A_DAY:
+        return {
+            "format": "%d %b",
+            "tickCount": MOST_LABELS,
+            "labelFlush": False,
+            "labelOverlap": "greedy",
+            "labelSeparation": 8,
+        }
     step = next((step for step in MINUTE_STEPS if (last - first) / step < MOST_LABELS), MINUTE_STEPS[-1])
     start = math.ceil(first / step) * step
     # As an expression: plain values become datetime(ms), which Vega's interpreter takes for a year.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,9 +13,11 @@ import numpy as np
 import bandits
 from web.charts.candidate_charts import (
     END_LABEL,
+    MOST_LINES,
     ArmShare,
     Spec,
     colour,
+    colour_name,
     colour_of,
     end_labels,
     percent_axis,
@@ -39,16 +42,19 @@ class ArmCurve(msgspec.Struct, frozen=True, kw_only=True):
     """One candidate's Beta distribution: `a` and `b` are its parameters."""
 
     label: str
-    position: int
+    colour: int
     a: float
     b: float
 
 
 class ArmDay(msgspec.Struct, frozen=True, kw_only=True):
-    """One candidate's rate, 0 to 1, on a day in epoch days; `forgotten` where a jump made it old."""
+    """One candidate's rate, 0 to 1, on a day in epoch days; `forgotten` where a jump made it old.
+
+    `colour` is the candidate's number, None for several candidates together.
+    """
 
     label: str
-    position: int
+    colour: int | None
     day: int
     rate: float
     trials: int
@@ -84,7 +90,7 @@ def history(days: Sequence[ArmDay], *, show: Show, measure: str) -> Spec:
     rows = [
         {
             "candidate": day.label,
-            "colour": str(colour_of(day.position)),
+            "colour": colour_name(day.colour),
             "at": day.day * DAY,
             "rate": day.rate,
             "counts": "forgotten" if day.forgotten else "counts",
@@ -116,6 +122,28 @@ def history(days: Sequence[ArmDay], *, show: Show, measure: str) -> Spec:
             },
         ],
     )
+
+
+def pooled(days: Sequence[ArmDay], *, most: int = MOST_LINES) -> list[ArmDay]:
+    """Return the days of the candidates with most tries; those of the others are added up by day to a grey line."""
+    tries: Counter[str] = Counter()
+    for day in days:
+        tries[day.label] += day.trials
+    if len(tries) <= most:
+        return list(days)
+    kept = {label for label, _ in tries.most_common(most - 1)}
+    sums: dict[int, list[float]] = {}
+    for day in days:
+        if day.label not in kept:
+            cell = sums.setdefault(day.day, [0.0, 0.0])
+            cell[0] += day.trials
+            cell[1] += day.trials * day.rate
+    label = f"{len(tries) - len(kept)} others"
+    others = [
+        ArmDay(label=label, colour=None, day=day, rate=won / trials, trials=round(trials), forgotten=False)
+        for day, (trials, won) in sorted(sums.items())
+    ]
+    return [*(day for day in days if day.label in kept), *others]
 
 
 def arrivals(points: Sequence[tuple[int, float]], *, show: Show) -> Spec:
@@ -156,9 +184,7 @@ def _unit(longest: int) -> tuple[str, int]:
 def _top_labels(days: Sequence[ArmDay]) -> list[dict[str, Any]]:
     """Label each candidate at the end of its line."""
     ends = {day.label: day for day in sorted(days, key=lambda day: day.day)}
-    lines = [
-        ArmShare(label=day.label, position=day.position, points=[(day.day * DAY, day.rate)]) for day in ends.values()
-    ]
+    lines = [ArmShare(label=day.label, colour=day.colour, points=[(day.day * DAY, day.rate)]) for day in ends.values()]
     return end_labels(lines, top_of(day.rate for day in days), clock=int)
 
 
@@ -172,7 +198,7 @@ def _hill(arm: ArmCurve, row: int, show: Show) -> list[dict[str, Any]]:
     low, high = _interval(arm, 0.95)
     texts = {"mean_text": show.percent(arm.a / (arm.a + arm.b)), "range_text": show.interval(low, high)}
     return [
-        {"candidate": arm.label, "colour": str(colour_of(arm.position)), "rate": rate, "top": row - 0.9 * height,
+        {"candidate": arm.label, "colour": str(colour_of(arm.colour)), "rate": rate, "top": row - 0.9 * height,
          "foot": row, **texts}
         for rate, height in zip(rates[shown].tolist(), heights[shown].tolist(), strict=True)
     ]  # fmt: skip

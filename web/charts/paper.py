@@ -20,7 +20,7 @@ def svg_of(spec: Spec) -> str:
     quiet = {"labelColor": _TEXT, "titleColor": _TEXT, "gridColor": _GRID, "domain": False, "ticks": False}
     config = {
         "background": "transparent",
-        "range": {"category": list(COLOURS)},
+        "range": {"category": [*COLOURS, _TEXT]},
         "axis": quiet,
         "view": {"stroke": None},
     }

@@ -13,10 +13,12 @@ function themeConfig() {
   return {
     background: "transparent",
     font: token("--tblr-font-sans-serif"),
-    range: { category: Array.from({ length: 8 }, (_, index) => token(`--arm-${index + 1}`)) },
+    // The ninth colour is for what is added up.
+    range: { category: [...Array.from({ length: 8 }, (_, index) => token(`--arm-${index + 1}`)), token("--chart-text")] },
     axis: { ...quiet, domain: false, ticks: false, labelFontSize: 12, titleFontSize: 12, titleFontWeight: 500, labelPadding: 6, titlePadding: 10 },
     axisY: { labelFontSize: 13 },
-    text: { fontSize: 12 },
+    text: { fontSize: 12, fill: token("--chart-text") },
+    rule: { stroke: token("--chart-text") },
     view: { stroke: null },
   };
 }

@@ -6,6 +6,7 @@ from engine.store.tables import accounts, health, people
 from engine.store.tables.configuration import (
     active_plans,
     audit,
+    candidate_colours,
     draft_changes,
     drafts,
     emergencies,
@@ -71,6 +72,7 @@ __all__ = [
     "beliefs",
     "budget_balances",
     "budget_caps",
+    "candidate_colours",
     "customer_segment_ends",
     "customer_segments",
     "decisions",

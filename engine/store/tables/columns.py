@@ -9,6 +9,7 @@ from sqlalchemy import LargeBinary
 from sqlalchemy.types import TypeDecorator
 
 _ID = re.compile(r"dec_[0-9a-f]{32}")
+_START_OF_ID = re.compile(r"dec_(?:[0-9a-f]{2}){6,16}")
 
 
 class HexText(TypeDecorator[str]):
@@ -36,6 +37,11 @@ class IdSpan(NamedTuple):
 
     first: str
     last: str
+
+
+def is_start_of_id(text: str) -> bool:
+    """Return whether a text is the id of a decision, or its time at least, which comes before all ids that begin so."""
+    return _START_OF_ID.fullmatch(text) is not None
 
 
 def is_decision_id(text: str) -> bool:

@@ -76,6 +76,18 @@ drafts = Table(
     PrimaryKeyConstraint("merchant_id", "placement"),
 )
 
+# The number that a candidate's colour follows from. It stays, so that no colour changes when others come or go.
+candidate_colours = Table(
+    "candidate_colours",
+    metadata,
+    merchant_column(),
+    Column("placement", Text, nullable=False),
+    Column("candidate", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement", "candidate"),
+    sqlite_with_rowid=False,
+)
+
 # What one person did alone although changes need a second: it is shown until another person has seen it.
 emergencies = Table(
     "emergencies",

@@ -37,15 +37,15 @@ class CandidateRow:
 
     id: str
     label: str
-    position: int
+    colour: int
     enabled: bool
     version: int
     offered_in: str
     devices: str
     amounts: str
     fee: str
-    is_first: bool
-    is_last: bool
+    is_first: bool = False
+    is_last: bool = False
 
 
 @dataclass(frozen=True)
@@ -156,11 +156,6 @@ def in_order(candidates: Sequence[Candidate]) -> list[Candidate]:
     return sorted(candidates, key=lambda candidate: (candidate.position, candidate.id))
 
 
-def positions_of(candidates: Sequence[Candidate]) -> dict[str, int]:
-    """Return the position of each candidate in that order, which gives its colour on every page."""
-    return {candidate.id: position for position, candidate in enumerate(in_order(candidates))}
-
-
 def base_of(frame: Frame, key: str) -> str:
     """Return the address of a placement's candidates."""
     return f"{frame.base}/methods" if key == METHODS else f"{frame.base}/placements/{key}/candidates"
@@ -201,26 +196,23 @@ async def _list(frame: Frame, key: str) -> CandidatesPage:
         configuration = await frame.engine.drafts.configuration(frame.merchant.id, key)
     resources = {resource.id: resource for resource in configuration.inside(key) if resource.kind == "candidate"}
     ordered = in_order([resource.document for resource in resources.values()])
-    rows = [
-        _row(frame, candidate, resources[candidate.id].version, position, last=len(ordered) - 1)
-        for position, candidate in enumerate(ordered)
-    ]
+    colours = configuration.colours(key)
+    rows = [_row(frame, candidate, resources[candidate.id].version, colours[candidate.id]) for candidate in ordered]
+    rows = [replace(row, is_first=row is rows[0], is_last=row is rows[-1]) for row in rows]
     return CandidatesPage(placement.document, rows, noun_of(key), base_of(frame, key), frozenset(changed))
 
 
-def _row(frame: Frame, candidate: Candidate, version: int, position: int, *, last: int) -> CandidateRow:
+def _row(frame: Frame, candidate: Candidate, version: int, colour: int) -> CandidateRow:
     return CandidateRow(
         id=candidate.id,
         label=candidate.label,
-        position=position,
+        colour=colour,
         enabled=candidate.enabled,
         version=version,
         offered_in=_offered_in(frame, candidate),
         devices=", ".join(candidate.devices) or "All",
         amounts=_amounts(frame, candidate),
         fee=_fee(frame, candidate),
-        is_first=position == 0,
-        is_last=position == last,
     )
 
 

@@ -13,7 +13,6 @@ from engine.model.placement import Placement
 from engine.model.timestamps import DAY, MINUTE, to_ms
 from engine.previews.estimation.result import Result
 from engine.previews.previews import Preview
-from web.admin.candidates.candidate_list import positions_of
 from web.admin.changes.preview_report import Compared, Report, report_of
 from web.admin.shell.forms import Form
 from web.admin.shell.frame import Frame
@@ -85,7 +84,7 @@ def box_of(
     placement: Placement = configuration.get("placement", "", key).document
     report = None
     if last and last.result:
-        positions = positions_of(configuration.documents("candidate", key))
+        positions = configuration.colours(key)
         report = report_of(frame, last.result, key, asked.compared, positions)
         if last.result.read and not last.result.effect.counted:
             report = replace(report, reason=_when_known(frame, placement, last.result))

@@ -18,7 +18,7 @@ from engine.insights.log_search import NOTHING, LogFilter, LogHit, LogPage
 from engine.model.errors import Invalid, NotFound
 from engine.model.placement import Placement
 from engine.model.timestamps import ms_of, rfc3339
-from web.admin.candidates.candidate_list import in_order, positions_of
+from web.admin.candidates.candidate_list import in_order
 from web.admin.shell.admission import AnyRequest
 from web.admin.shell.csv_file import csv_file
 from web.admin.shell.forms import Form, Reader
@@ -145,7 +145,7 @@ def filter_of(frame: Frame, texts: Mapping[str, str]) -> LogFilter:
 def rows_of(frame: Frame, configuration: Configuration, hits: Sequence[LogHit]) -> list[DecisionListRow]:
     """Return the rows of decisions, in the order given."""
     names = {placement.key: placement.name for placement in configuration.placements}
-    positions = {key: positions_of(configuration.documents("candidate", key)) for key in names}
+    positions = {key: configuration.colours(key) for key in names}
     rows = []
     for hit in hits:
         logged, values = hit.logged, hit.values

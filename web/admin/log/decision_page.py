@@ -9,7 +9,6 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from engine.model.errors import NotFound
-from web.admin.candidates.candidate_list import positions_of
 from web.admin.log.explanation import Explanation
 from web.admin.shell.frame import Frame
 from web.admin.shell.json_text import pretty
@@ -31,8 +30,7 @@ async def decision_page(frame: NamedDependency[Frame], decision_id: FromPath[str
     """Show everything about one decision."""
     explained = await frame.engine.logbook.explain(frame.merchant.id, decision_id, frame.wording)
     configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
-    positions = positions_of(explained.plan.document.candidates)
-    positions |= positions_of(configuration.documents("candidate", explained.row.placement))
+    positions = configuration.colours(explained.row.placement)
     return frame.page("log/decision.html", Explanation(frame, explained, positions).page())
 
 

@@ -18,7 +18,7 @@ class OfferedRow:
     """Who was offered a candidate; shares are 0 to 1, None where there are too few decisions."""
 
     label: str
-    position: int
+    colour: int
     offered: float
     rate: float | None
     other_rate: float | None
@@ -51,9 +51,7 @@ class HealthView:
     weights: Sequence[DayWeightsRow]
 
 
-def health_view(
-    frame: Frame, health: DataHealth, labels: Mapping[str, str], positions: Mapping[str, int]
-) -> HealthView:
+def health_view(frame: Frame, health: DataHealth, labels: Mapping[str, str], colours: Mapping[str, int]) -> HealthView:
     """Say how far the data of a placement can be trusted."""
     off = [day for day in health.weights if day.is_off]
     unlike = [audience for audience in health.audiences if audience.is_unlike]
@@ -67,7 +65,7 @@ def health_view(
         sources=_sources(frame, health),
         compared=_compared(health, unlike),
         agree=_agree(health, off),
-        audiences=[_audience_row(audience, labels, positions) for audience in health.audiences],
+        audiences=[_audience_row(audience, labels, colours) for audience in health.audiences],
         weights=[_weight_row(day) for day in health.weights],
     )
 
@@ -123,11 +121,11 @@ def _agree(health: DataHealth, off: Sequence[DayWeights]) -> str:
     return "" if off else "The weights add up: orders were drawn with the chances in the log."
 
 
-def _audience_row(audience: CandidateAudience, labels: Mapping[str, str], positions: Mapping[str, int]) -> OfferedRow:
+def _audience_row(audience: CandidateAudience, labels: Mapping[str, str], colours: Mapping[str, int]) -> OfferedRow:
     name = audience.candidate
     share = audience.offered / audience.decisions if audience.decisions else 0.0
     return OfferedRow(
-        labels.get(name, name), positions.get(name, 0), share, audience.rate, audience.other_rate, audience.is_unlike
+        labels.get(name, name), colours.get(name, 0), share, audience.rate, audience.other_rate, audience.is_unlike
     )
 
 

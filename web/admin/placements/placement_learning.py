@@ -17,20 +17,21 @@ from engine.insights.learning_history import BucketEvidence, DayRate, Insight, J
 from engine.model.errors import NotFound
 from engine.model.placement import Contextual, Thompson
 from engine.model.timestamps import DAY, MINUTE
-from web.admin.candidates.candidate_list import positions_of
+from web.admin.placements.performance.groups import group_name
+from web.admin.placements.performance.learning_cost import MoneyView, money_view
+from web.admin.placements.performance.monitor import MEASURES
 from web.admin.placements.placement_calibration import CalibrationView, calibration_view
 from web.admin.placements.placement_form import CREDITS
 from web.admin.placements.placement_model import ModelView, model_view
-from web.admin.placements.placement_page import MEASURES
 from web.admin.shell.csv_file import csv_file
 from web.admin.shell.frame import Frame
 from web.admin.shell.render import Page
-from web.charts.candidate_charts import Spec
-from web.charts.learning_charts import ArmCurve, ArmDay, arrivals, densities, history
+from web.charts.candidate_charts import Spec, unique_names
+from web.charts.learning_charts import ArmCurve, ArmDay, arrivals, densities, history, pooled
 from web.csv_text import Rows
 
 HOUR = 60 * MINUTE
-MOST_HILLS = 8
+MOST_HILLS, LEAST_HILLS, LEAST_TRIES = 8, 2, 10
 MOST_GROUPS = 50
 FEW_OUTCOMES = 30
 ENOUGH_DAYS = 3
@@ -41,7 +42,7 @@ class BeliefRow:
     """The belief about a candidate: its own evidence, and its prior; rates are 0 to 1."""
 
     label: str
-    position: int
+    colour: int
     counted: int
     effective: float
     began_with: float
@@ -67,6 +68,7 @@ class LearningPage:
     sure: str
     moved: str
     arrive: str
+    pending: str
     weigh: str
     costs: str
     fades: str
@@ -77,27 +79,30 @@ class LearningPage:
     points: Sequence[tuple[str, float]]
     groups: Sequence[GroupRow]
     more_groups: int
-    densities_chart: Spec
+    densities_chart: Spec | None
     history_chart: Spec | None
-    arrivals_chart: Spec
+    arrivals_chart: Spec | None
     learns: bool
     calibration: CalibrationView | None
     model: ModelView | None
+    money: MoneyView | None
     versions: Sequence[VersionRow]
 
 
 @get("/placements/{key:str}/learning")
 async def learning_page(frame: NamedDependency[Frame], key: FromPath[str]) -> Page:
     """Show what the placement's estimates are based on."""
-    insight, positions = await _insight(frame, key)
-    measure = MEASURES[insight.placement.reward].name
-    believed, days = _beliefs(insight, positions), _days(insight, positions)
+    insight, colours = await _insight(frame, key)
+    measure = _measure(insight)
+    believed, days = _beliefs(insight, colours), _days(insight, colours)
+    hills = _hills(insight, colours)
     page = LearningPage(
         placement=insight.placement,
         measure=measure,
         sure=_how_sure(believed),
         moved=_how_moved(frame, insight),
         arrive=_how_late(frame, insight),
+        pending=_how_many_wait(frame, insight),
         weigh=_how_much(frame, insight),
         costs=_what_it_costs(frame, insight),
         fades=_how_it_fades(frame, insight, believed),
@@ -108,12 +113,13 @@ async def learning_page(frame: NamedDependency[Frame], key: FromPath[str]) -> Pa
         points=[(_duration(frame, age), share) for age, share in insight.arrivals],
         groups=[_group(frame, insight, group) for group in insight.groups[:MOST_GROUPS]],
         more_groups=max(0, len(insight.groups) - MOST_GROUPS),
-        densities_chart=densities(_hills(insight, positions), show=frame.show, measure=measure),
-        history_chart=history(days, show=frame.show, measure=measure) if _has_several_days(insight) else None,
-        arrivals_chart=arrivals(insight.arrivals, show=frame.show),
+        densities_chart=densities(hills, show=frame.show, measure=measure) if len(hills) >= LEAST_HILLS else None,
+        history_chart=history(pooled(days), show=frame.show, measure=measure) if _has_several_days(insight) else None,
+        arrivals_chart=arrivals(insight.arrivals, show=frame.show) if insight.outcomes >= FEW_OUTCOMES else None,
         learns=isinstance(insight.placement.policy, Thompson | Contextual),
         calibration=calibration_view(insight, frame.show),
         model=await model_view(frame, insight),
+        money=await money_view(frame, insight.placement),
         versions=insight.versions,
     )
     return frame.page("placements/placement_learning.html", page)
@@ -125,19 +131,17 @@ async def learning_csv(frame: NamedDependency[Frame], key: FromPath[str], file: 
     table = TABLES.get(file.removesuffix(".csv"))
     if table is None:
         raise NotFound(f"there is no file “{file}”", field="file")
-    insight, positions = await _insight(frame, key)
-    return csv_file(f"{key}-{file}", table(insight, positions))
+    insight, colours = await _insight(frame, key)
+    return csv_file(f"{key}-{file}", table(insight, colours))
 
 
 async def _insight(frame: Frame, key: str) -> tuple[Insight, dict[str, int]]:
     insight = await frame.engine.insights.of(frame.merchant.id, key)
-    candidates = [
-        resource.document for resource in await frame.engine.catalogue.page(frame.merchant.id, "candidate", key)
-    ]
-    return insight, positions_of(candidates)
+    configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
+    return insight._replace(labels=unique_names(insight.labels)), configuration.colours(key)
 
 
-def _beliefs(insight: Insight, positions: dict[str, int]) -> list[BeliefRow]:
+def _beliefs(insight: Insight, colours: dict[str, int]) -> list[BeliefRow]:
     counted = _counted(insight.days)
     rows = []
     for name, label in insight.labels.items():
@@ -147,10 +151,15 @@ def _beliefs(insight: Insight, positions: dict[str, int]) -> list[BeliefRow]:
         low, high = bandits.interval(evidence, prior=prior)
         mean = bandits.mean(evidence, prior)
         rows.append(
-            BeliefRow(label, positions.get(name, 0), counted.get(name, 0), evidence.trials, prior.mean, prior.strength,
+            BeliefRow(label, colours.get(name, 0), counted.get(name, 0), evidence.trials, prior.mean, prior.strength,
                    mean, low, high)
         )  # fmt: skip
     return rows
+
+
+def _measure(insight: Insight) -> str:
+    """Return what the rates here are rates of: one choice among all is a try of each candidate that was offered."""
+    return "Chosen when offered" if insight.placement.learns_choices else MEASURES[insight.placement.reward].name
 
 
 def _counted(days: Sequence[DayRate]) -> dict[str, int]:
@@ -160,23 +169,23 @@ def _counted(days: Sequence[DayRate]) -> dict[str, int]:
     return sums
 
 
-def _hills(insight: Insight, positions: dict[str, int]) -> list[ArmCurve]:
+def _hills(insight: Insight, colours: dict[str, int]) -> list[ArmCurve]:
     """Return the candidates with the most certain estimates: there are only so many colours."""
     arms = []
     for name, label in insight.labels.items():
         belief = insight.beliefs.get(name)
-        if belief is not None:
+        if belief is not None and belief.trials >= LEAST_TRIES:
             a, b = bandits.posterior(belief.evidence, belief.prior)
-            arms.append(ArmCurve(label=label, position=positions.get(name, 0), a=a, b=b))
+            arms.append(ArmCurve(label=label, colour=colours.get(name, 0), a=a, b=b))
     return sorted(arms, key=lambda arm: -(arm.a + arm.b))[:MOST_HILLS]
 
 
-def _days(insight: Insight, positions: dict[str, int]) -> list[ArmDay]:
+def _days(insight: Insight, colours: dict[str, int]) -> list[ArmDay]:
     begun = {jump.candidate: jump.day for jump in insight.jumps}
     return [
         ArmDay(
             label=insight.labels[row.candidate],
-            position=positions.get(row.candidate, 0),
+            colour=colours.get(row.candidate, 0),
             day=row.day,
             rate=row.successes / row.trials,
             trials=row.trials,
@@ -190,10 +199,10 @@ def _days(insight: Insight, positions: dict[str, int]) -> list[ArmDay]:
 def _how_sure(beliefs: Sequence[BeliefRow]) -> str:
     ranked = sorted((belief for belief in beliefs if belief.effective), key=lambda belief: belief.high - belief.low)
     if not ranked:
-        return "No results yet: every rate is equally likely."
+        return "No results yet: every rate is equally likely"
     if len(ranked) == 1:
-        return f"Only {ranked[0].label} has results so far."
-    return f"Most certain: {ranked[0].label}. Least certain: {ranked[-1].label}. A narrower hill is more certain."
+        return f"Only {ranked[0].label} has results so far"
+    return f"{ranked[0].label} is the most certain, {ranked[-1].label} the least"
 
 
 def _what_it_costs(frame: Frame, insight: Insight) -> str:
@@ -225,9 +234,9 @@ def _how_moved(frame: Frame, insight: Insight) -> str:
     if not insight.days:
         return ""
     if len({row.day for row in insight.days}) < ENOUGH_DAYS:
-        return "Results of a few days are needed to show changes."
+        return "Results of a few days are needed to show changes"
     if not insight.jumps:
-        return "No candidate's rate has jumped in the last 90 days. Old results fade slowly."
+        return "No candidate's rate has jumped in the last 90 days"
     return " ".join(_jump(frame, insight, jump) for jump in insight.jumps)
 
 
@@ -238,15 +247,17 @@ def _jump(frame: Frame, insight: Insight, jump: Jump) -> str:
 
 
 def _how_late(frame: Frame, insight: Insight) -> str:
-    pending = frame.show.count(insight.pending, "try", "tries")
     if insight.outcomes < FEW_OUTCOMES:
-        return f"Too few results are complete. {pending} still wait for a result." if insight.pending else ""
+        return "Too few results are complete to say when they arrive" if insight.pending else ""
     half, most = (_duration(frame, _within(insight, share)) for share in (0.5, 0.95))
-    within = f"Half of the successes arrive within {half}, 95% within {most}."
-    return (
-        f"{within if half != most else f'95% of the successes arrive within {most}.'} "
-        f"{pending} still wait for a result and count in part."
-    )
+    if half == most:
+        return f"95% of the successes arrive within {most}"
+    return f"Half of the successes arrive within {half}, 95% within {most}"
+
+
+def _how_many_wait(frame: Frame, insight: Insight) -> str:
+    pending = frame.show.count(insight.pending, "try", "tries")
+    return f"{pending} still wait for a result{' and count in part' if insight.outcomes >= FEW_OUTCOMES else ''}."
 
 
 def _within(insight: Insight, share: float) -> int:
@@ -283,34 +294,30 @@ def _examination(frame: Frame, insight: Insight) -> list[str]:
 
 
 def _group(frame: Frame, insight: Insight, group: BucketEvidence) -> GroupRow:
-    parts = zip(insight.placement.buckets, group.bucket.split("|"), strict=False)
-    named = (frame.show.country(value) if name.endswith("country") else value for name, value in parts)
-    return GroupRow(
-        " · ".join("unknown" if value in ("", "-") else value for value in named), group.trials, group.own_share
-    )
+    return GroupRow(group_name(frame, insight.placement, group.bucket), group.trials, group.own_share)
 
 
-def _belief_table(insight: Insight, positions: dict[str, int]) -> Rows:
+def _belief_table(insight: Insight, colours: dict[str, int]) -> Rows:
     names = ("candidate", "counted", "effective", "began_with", "strength", "mean", "low", "high")
     rows: list[list[object]] = [
-        [belief.label, *(getattr(belief, name) for name in names[1:])] for belief in _beliefs(insight, positions)
+        [belief.label, *(getattr(belief, name) for name in names[1:])] for belief in _beliefs(insight, colours)
     ]
     return [list(names), *rows]
 
 
-def _day_table(insight: Insight, positions: dict[str, int]) -> Rows:
+def _day_table(insight: Insight, colours: dict[str, int]) -> Rows:
     rows: list[list[object]] = [
-        [day.label, day.day, day.trials, day.rate, day.forgotten] for day in _days(insight, positions)
+        [day.label, day.day, day.trials, day.rate, day.forgotten] for day in _days(insight, colours)
     ]
     return [["candidate", "epoch_day", "trials", "rate", "forgotten"], *rows]
 
 
-def _arrival_table(insight: Insight, _positions: dict[str, int]) -> Rows:
+def _arrival_table(insight: Insight, _colours: dict[str, int]) -> Rows:
     rows: list[list[object]] = [[age, share] for age, share in insight.arrivals]
     return [["milliseconds", "share"], *rows]
 
 
-def _calibration_table(insight: Insight, _positions: dict[str, int]) -> Rows:
+def _calibration_table(insight: Insight, _colours: dict[str, int]) -> Rows:
     rows: list[list[object]] = [
         [week.first_day, week.arm, week.sums.trials, week.sums.expected, week.sums.successes, week.is_off]
         for week in insight.calibration
@@ -318,12 +325,12 @@ def _calibration_table(insight: Insight, _positions: dict[str, int]) -> Rows:
     return [["first_epoch_day", "candidate", "trials", "expected", "successes", "is_off"], *rows]
 
 
-def _group_table(insight: Insight, _positions: dict[str, int]) -> Rows:
+def _group_table(insight: Insight, _colours: dict[str, int]) -> Rows:
     rows: list[list[object]] = [[group.bucket, group.trials, group.own_share] for group in insight.groups]
     return [["group", "trials", "own_share"], *rows]
 
 
-def _weight_table(insight: Insight, _positions: dict[str, int]) -> Rows:
+def _weight_table(insight: Insight, _colours: dict[str, int]) -> Rows:
     facts, moments = (insight.weights.facts, insight.weights.moments) if insight.weights else ((), ())
     rows = [[fact.where, moment, odds] for fact in facts for moment, odds in zip(moments, fact.odds, strict=True)]
     return [["fact", "epoch_ms", "odds"], *rows]

@@ -12,7 +12,6 @@ from engine.configuration.configuration import Configuration
 from engine.insights.arms_monitor import Arms
 from engine.model.errors import NotFound
 from engine.model.placement import Fixed, Placement, Split
-from web.admin.candidates.candidate_list import positions_of
 from web.admin.shell.frame import Frame
 from web.admin.shell.render import Page
 
@@ -32,7 +31,7 @@ class Leader:
     """The candidate that came first most often in the last hour."""
 
     label: str
-    position: int
+    colour: int
     share: float
 
 
@@ -82,7 +81,7 @@ def _row(configuration: Configuration, placement: Placement, arms: Arms) -> Plac
         key=placement.key,
         name=placement.name,
         state=_state(placement, arms),
-        leader=_leader(arms, positions_of(candidates)),
+        leader=_leader(arms, configuration.colours(placement.key)),
         answers=arms.decisions,
         candidates=sum(candidate.enabled for candidate in candidates),
         rules=sum(rule.enabled for rule in configuration.documents("rule", placement.key)),
@@ -99,11 +98,11 @@ def _state(placement: Placement, arms: Arms) -> State:
     return State("Learning", "good") if any(arm.trials for arm in arms.arms) else State("Waiting for results", "info")
 
 
-def _leader(arms: Arms, positions: dict[str, int]) -> Leader | None:
+def _leader(arms: Arms, colours: dict[str, int]) -> Leader | None:
     best = max(arms.arms, key=lambda arm: arm.share, default=None)
     if best is None or not best.share:
         return None
-    return Leader(best.label, positions.get(best.id, best.position), best.share)
+    return Leader(best.label, colours.get(best.id, 0), best.share)
 
 
 handlers = [placements_page]

@@ -19,7 +19,6 @@ from engine.previews.alternatives import Alternative
 from rules import Rule, RuleError, Vocabulary, parse_rule
 from rules.analysis.check import RuleFinding, schedule_findings, unused_lists
 from rules.wording.terms import listed
-from web.admin.candidates.candidate_list import positions_of
 from web.admin.changes.preview_report import RULE, report_of
 from web.admin.rules.draft_rules import DraftRules, load_rules
 from web.admin.shell.frame import Frame
@@ -103,8 +102,7 @@ async def _effect(frame: Frame, rules: DraftRules, rule: DraftItem) -> tuple[boo
     last = await frame.engine.previews.newest(frame.merchant.id, rules.key, alternative=alternative)
     if last is None or last.result is None:
         return bool(last and last.running), "", ""
-    positions = positions_of(rules.configuration.documents("candidate", rules.key))
-    report = report_of(frame, last.result, rules.key, RULE, positions)
+    report = report_of(frame, last.result, rules.key, RULE, rules.configuration.colours(rules.key))
     return False, report.verdict, report.reason
 
 

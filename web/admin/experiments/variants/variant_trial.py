@@ -22,7 +22,6 @@ from engine.model.experiment import Experiment, Variant
 from engine.model.facts import Facts
 from engine.model.resource import Resource
 from rules.language.tree import fields_of
-from web.admin.candidates.candidate_list import positions_of
 from web.admin.experiments.audience import audience_of, stored
 from web.admin.rules.trial.panel import Panel
 from web.admin.rules.trial.try_facts import inputs_of
@@ -111,7 +110,8 @@ async def _answer(
         trial = await frame.engine.trials.answer(frame.merchant.id, document, facts)
     except EngineError as error:
         return error.detail
-    return answer_of(frame, trial, resource.place, "", positions_of(plan.candidates))
+    configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
+    return answer_of(frame, trial, resource.place, "", configuration.colours(resource.place))
 
 
 def _column(

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import replace
 from secrets import token_hex
-from typing import Any
 
 import msgspec
 
@@ -19,7 +17,6 @@ from engine.model.facts import Facts
 from engine.model.placement import RuleDocument, Scenario
 from rules import Rule, Wording, parse_rule
 from rules.language.tree import fields_of
-from web.admin.candidates.candidate_list import positions_of
 from web.admin.rules.builder.rule_form import RuleForm
 from web.admin.rules.rule_edit import RuleEdit
 from web.admin.rules.rule_texts import NAMES
@@ -138,5 +135,5 @@ class CustomerTrial:
         return judge.verdict(self._rule, self._document, self._values)
 
     def _answer_view(self, trial: Trial) -> AnswerView:
-        positions: Mapping[str, Any] = positions_of(self.edit.rules.configuration.documents("candidate", self.edit.key))
+        positions = self.edit.rules.configuration.colours(self.edit.key)
         return answer_of(self.edit.frame, trial, self.edit.key, self.edit.id, positions)
