@@ -48,7 +48,7 @@ def test_a_switch_turns_in_place_and_keeps_the_focus_of_the_keyboard(stays: Page
 
 def test_methods_change_places_in_place(stays: Page) -> None:
     open_at(stays, "/admin/methods")
-    names = stays.locator("tbody th a")
+    names = stays.locator("tbody th a.row-link")
     first, second = names.nth(0).inner_text(), names.nth(1).inner_text()
     stays.get_by_role("button", name=f"Move {second} earlier").click()
     expect(names.nth(0)).to_have_text(second)
@@ -86,13 +86,13 @@ def test_a_deleted_method_comes_back_with_one_click(stays: Page) -> None:
     stays.get_by_label("Name").fill("Voucher")
     stays.locator("#field-id").fill("voucher")
     stays.get_by_role("button", name="Create").click()
-    stays.get_by_role("link", name="Voucher").click()
+    stays.get_by_role("link", name="Voucher", exact=True).click()
     stays.get_by_role("button", name="Delete this method").click()
     expect(stays.get_by_role("status")).to_contain_text("Voucher is deleted.")
-    expect(stays.get_by_role("link", name="Voucher")).to_have_count(0)
+    expect(stays.get_by_role("link", name="Voucher", exact=True)).to_have_count(0)
     stays.get_by_role("button", name="Undo").click()
-    expect(stays.get_by_role("link", name="Voucher")).to_be_visible()
-    stays.get_by_role("link", name="Voucher").click()
+    expect(stays.get_by_role("link", name="Voucher", exact=True)).to_be_visible()
+    stays.get_by_role("link", name="Voucher", exact=True).click()
     stays.get_by_role("button", name="Delete this method").click()
 
 
@@ -164,11 +164,13 @@ def test_the_test_side_tints_the_bar_and_is_left_again(stays: Page) -> None:
     stays.get_by_role("link", name="Test", exact=True).click()
     expect(stays.get_by_text("Test data. Nothing here reaches live customers.")).to_be_visible()
     stays.get_by_role("link", name="Live", exact=True).click()
-    expect(stays.get_by_role("link", name="PayPal")).to_be_visible()
+    expect(stays.get_by_role("link", name="PayPal", exact=True)).to_be_visible()
 
 
 def test_a_slash_leads_to_the_search_but_not_from_within_a_text(stays: Page) -> None:
     open_at(stays, "/admin/rules/new")
+    # The name of a new rule has the focus.
+    stays.locator("#field-name").blur()
     stays.keyboard.press("/")
     expect(stays.get_by_role("searchbox", name="Search pages")).to_be_focused()
     stays.get_by_label("Notes").fill("")

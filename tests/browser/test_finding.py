@@ -75,10 +75,12 @@ def test_an_unfinished_condition_takes_no_focus_from_a_pill(demo: Page) -> None:
     page.goto("/admin/live/rules/new?placement=payment_methods")
     expect(page.locator("#field-name")).to_be_focused()
     page.get_by_role("button", name="Condition").first.click()
+    expect(page.get_by_label("What condition 2 is about")).to_be_focused()
     pill = page.locator(".pill input").first
     pill.focus()
-    page.keyboard.press("Space")
-    page.wait_for_timeout(800)
+    with page.expect_response(lambda response: response.request.method == "POST" and "/rules/" in response.url):
+        page.keyboard.press("Space")
+    expect(page.locator("#rule-said")).to_contain_text("Card")
     expect(page.locator(".pill input").first).to_be_focused()
 
 

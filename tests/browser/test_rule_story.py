@@ -297,8 +297,10 @@ def _finds_it_in_force(page: Page, hand: Hands) -> None:
 
 def _rolls_back(page: Page, hand: Hands) -> None:
     page.goto("/admin/placements/payment_methods/versions")
-    hand.write(page.get_by_label("Why").first, "Orders fell")
-    hand.press(page.get_by_role("button", name="back").first)
+    hand.press(page.get_by_role("link", name="Roll back").first)
+    expect(page.get_by_role("heading", name="Rolling back would change")).to_be_visible()
+    hand.write(page.get_by_label("Why"), "Orders fell")
+    hand.press(page.get_by_role("button", name="Roll back to this version"))
     expect(page.get_by_role("status").first).to_contain_text("in force")
 
 
