@@ -43,7 +43,9 @@ DIFFERENT_EACH_TIME = ("seconds",)
 """The fields of a preview's result that depend on the machine that it ran on: how long the preview took."""
 BY_CUSTOMER = ("low", "high", "refused")
 """The fields of a preview's effect that took all decisions as independent when the fixture was made."""
-BY_AMOUNT = ("touched", "earned", "value", "effective_sample", "unknown", "bounded")
+BY_BINDING = ("touched", "earned", "value", "effective_sample")
+"""The fields of a preview's effect that also counted decisions whose boosted candidates were hidden anyway."""
+BY_AMOUNT = ("earned", "value", "unknown", "bounded")
 """The fields of a preview's effect that counted purchases instead of revenue when the fixture was made."""
 
 Json = dict[str, Any]
@@ -161,7 +163,7 @@ async def try_draft(engine: Engine, *, placement: str, since: int, until: int, w
 def comparable(result: str) -> str:
     """Return a preview's result without the fields that differ each time or were counted otherwise."""
     fields = json.loads(result)
-    left_out = BY_CUSTOMER + BY_AMOUNT * (fields["reward"] == "revenue")
+    left_out = BY_CUSTOMER + BY_AMOUNT * (fields["reward"] == "revenue") + BY_BINDING * (fields["reward"] == "margin")
     fields["effect"] = {name: value for name, value in fields["effect"].items() if name not in left_out}
     return json.dumps({name: value for name, value in fields.items() if name not in DIFFERENT_EACH_TIME})
 
