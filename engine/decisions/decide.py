@@ -12,10 +12,11 @@ import structlog
 
 from engine.clock import now_ms
 from engine.decisions.customers import Hasher, UsageLoader
+from engine.decisions.exposures import exposures_of
 from engine.decisions.offer_holds import BudgetReader, OfferInput, holds_of, transitions_of
+from engine.decisions.queueing.breaker import BreakerOpen, fault_of
 from engine.decisions.recorder import HoldRefused, Overloaded, Recorder
 from engine.decisions.usage_counter import UseCounter
-from engine.faults import is_temporary
 from engine.intake.context import FactNote
 from engine.kernel.experiments.plans import NOTHING_GIVEN, with_assignments
 from engine.kernel.kernel import answer_to, fall_back
@@ -35,14 +36,11 @@ from engine.model.standard_vocabulary import CUSTOMER_ID
 from engine.model.timestamps import DAY, MINUTE, rfc3339
 from engine.store.customers.usage import UsageRow, history
 from engine.store.decisions import DecisionRow
-from engine.store.experiments.exposed_units import ExposedUnits
 from engine.store.experiments.exposures import Exposure
 from rules.json_logic.problems import shown
 
 log = structlog.get_logger()
 encode = msgspec.json.Encoder().encode
-SEGMENT_FACTS = ("device.type", "geo.country")
-"""The facts that split the results of experiments into segments."""
 
 
 class DecisionAnswer(NamedTuple):
@@ -95,21 +93,6 @@ class CustomerReaders(NamedTuple):
     budgets: BudgetReader
     settled: SettledVariants
     weights: Sequence[float]
-
-
-class DatabaseAway(Exception):
-    """The database could not store the latest decisions, so this one does not wait for it."""
-
-
-def fault_of(error: Exception) -> str:
-    """Return why a decision falls back: `database_away`, `timeout`, `overloaded`, `database` or `other`."""
-    if isinstance(error, DatabaseAway):
-        return "database_away"
-    if isinstance(error, TimeoutError):
-        return "timeout"
-    if isinstance(error, Overloaded):
-        return "overloaded"
-    return "database" if is_temporary(error) else "other"
 
 
 class Decider:
@@ -207,7 +190,7 @@ class Decider:
 
     def _refuse_to_wait(self) -> None:
         if self._recorder.breaker.is_open:
-            raise DatabaseAway
+            raise BreakerOpen
 
     def _fault(self, error: Exception, actives: Sequence[Active]) -> str:
         """Log an error and return its kind. While the breaker is open, the recorder's lines are enough."""
@@ -327,7 +310,7 @@ class Decider:
         return active, self._facts(active, request, usage, offers)[0]
 
     def _exposures(self, answer: DecisionAnswer, row: DecisionRow) -> list[Exposure]:
-        return exposures_of(answer, row, self._recorder.exposed) if answer.assignments else []
+        return exposures_of(answer.assignments, answer.facts, row, self._recorder.exposed)
 
     def _fall_back(self, active: Active, request: RequestScope, key: str, fault: str) -> DecisionAnswer:
         plan = active.plan
@@ -401,23 +384,6 @@ def log_row(answer: DecisionAnswer, merchant_id: int, bucket: str, now: int, *, 
         answer.body.decode(),
         _stratum(answer),
     )
-
-
-def exposures_of(answer: DecisionAnswer, row: DecisionRow, exposed: ExposedUnits) -> list[Exposure]:
-    """Return the exposures to experiments in which the decision counts, without units already in `exposed`."""
-    keys = [
-        (assignment, (row.merchant_id, row.placement, assignment.experiment, assignment.phase, assignment.unit))
-        for assignment in answer.assignments
-        if assignment.differs
-    ]
-    new = [(assignment.variant, key) for assignment, key in keys if key not in exposed]
-    if not new:
-        return []
-    facts = answer.facts
-    past = sum(past.purchases for past in facts.history.values())
-    segments = [f"{name}={facts.values[name]}" for name in SEGMENT_FACTS if name in facts.values]
-    segments.append("customer=returning" if past else "customer=new")
-    return [Exposure(*key, variant, row.decided_at, tuple(segments), past) for variant, key in new]
 
 
 def _stratum(answer: DecisionAnswer) -> str:

@@ -15,10 +15,10 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.clock import now_ms
-from engine.decisions.breaker import Breaker
-from engine.decisions.fair_queue import FairQueue
-from engine.decisions.fair_queue import Overloaded as Overloaded
 from engine.decisions.outcome_processor import OutcomeProcessor, Receipt, close_due
+from engine.decisions.queueing.breaker import Breaker
+from engine.decisions.queueing.fair_queue import FairQueue
+from engine.decisions.queueing.fair_queue import Overloaded as Overloaded
 from engine.faults import is_temporary
 from engine.kernel.offers.ledger import Transition
 from engine.learning.credit_settings import Learning

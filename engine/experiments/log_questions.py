@@ -22,7 +22,7 @@ from engine.previews.previews import Period, Previews, Subject
 from engine.store import previews as rows
 from engine.store.connection.database import Database
 from engine.store.experiments import activity
-from engine.store.experiments.activity import Asked
+from engine.store.experiments.activity import WeekQuestion
 
 log = structlog.get_logger()
 
@@ -61,7 +61,7 @@ class LogQuestions:
             stored = await rows.of_experiment(connection, merchant_id, resource.place, resource.id)
             if not stored:
                 return answers_of(resource.document, reward, ())
-            asked = Asked(resource.document.unit, device_in)
+            asked = WeekQuestion(resource.document.unit, device_in)
             week = await activity.last_week(connection, merchant_id, resource.place, asked, now=now_ms())
         conversion = week.converted / week.units if week.units else 0.0
         return answers_of(resource.document, reward, stored, conversion=conversion)

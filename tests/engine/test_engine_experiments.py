@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from engine.clock import now_ms
-from engine.decisions.decide import exposures_of, log_row
+from engine.decisions.decide import log_row
+from engine.decisions.exposures import exposures_of
 from engine.decisions.replay import replay
 from engine.experiments.results import Health, results_of
 from engine.model.errors import Conflict, Forbidden, Invalid, ReviewRequired
@@ -358,8 +359,8 @@ async def test_a_customer_who_returns_writes_no_exposure(shop: Shop) -> None:
     await start(shop)
     answer = await shop.decide("anna")
     row = log_row(answer, shop.id, "", now_ms(), closes=True)
-    assert len(exposures_of(answer, row, ExposedUnits())) == 1
-    assert exposures_of(answer, row, shop.engine.recorder.exposed) == []
+    assert len(exposures_of(answer.assignments, answer.facts, row, ExposedUnits())) == 1
+    assert exposures_of(answer.assignments, answer.facts, row, shop.engine.recorder.exposed) == []
 
 
 async def test_health_reads_the_same_as_a_look(shop: Shop) -> None:

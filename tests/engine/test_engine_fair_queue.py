@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.decisions.fair_queue import FairQueue, Overloaded
+from engine.decisions.queueing.fair_queue import FairQueue, Overloaded
 
 
 def queue(*items, most=100, most_of_one=50):

@@ -9,11 +9,10 @@ import sys
 
 import msgspec
 import pytest
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import OperationalError
 
 from engine.clock import now_ms
 from engine.decisions import decide, rebuild
-from engine.decisions.breaker import FAILURES
 from engine.decisions.recorder import Overloaded
 from engine.learning.credit_settings import Learning
 from engine.model.errors import NotFound
@@ -358,58 +357,3 @@ async def test_an_id_that_no_database_holds_is_not_found(shop):
 def test_a_value_that_may_become_a_bucket_is_plain_text():
     with pytest.raises(msgspec.ValidationError, match="allowed"):
         msgspec.convert({"name": "customer.mood", "type": "string", "allowed": ["gl\x00ad"]}, FieldDocument)
-
-
-# The breaker
-
-
-async def test_after_three_failures_no_decision_waits_for_the_database(shop, away, second_look):
-    left = away(shop.engine, times=10**6)
-    shop.engine.decider._timeout = 0.2
-    faults = [(await shop.decide(f"c{number}")).fault for number in range(6)]
-    assert faults[0] == "timeout"
-    assert faults[-1] == "database_away"
-    shop.engine.decider._timeout = 60
-    began = asyncio.get_running_loop().time()
-    answer = await shop.decide("c1", geo_country="DE")
-    assert asyncio.get_running_loop().time() - began < 5
-    assert answer.decision.fallback
-    left[0] = 0
-
-    async def stored():
-        return await second_look(answer) is not None
-
-    await until(stored)
-    assert (await shop.decide("c1")).fault == ""
-
-
-async def test_a_success_between_failures_keeps_the_breaker_closed(shop):
-    breaker = shop.engine.recorder.breaker
-    for _ in range(FAILURES - 1):
-        breaker.fail()
-    await shop.decide()
-    for _ in range(FAILURES - 1):
-        breaker.fail()
-    assert not (await shop.decide()).decision.fallback
-    assert not breaker.is_open
-
-
-async def test_a_row_that_is_refused_opens_no_breaker(shop, second_look):
-    """One merchant's fault must not cost the others their answers."""
-    row = await second_look(await shop.decide())
-    for number in range(2 * FAILURES):
-        poisonous = msgspec.structs.replace(row, id=f"{row.id[:16]}{number:020x}", merchant_id=10**6)
-        with pytest.raises((IntegrityError, sqlite3.IntegrityError)):
-            await shop.engine.recorder.append(poisonous, ["card"], LEARNING)
-    assert not shop.engine.recorder.breaker.is_open
-
-
-async def test_a_decision_without_its_past_is_better_than_a_fallback(shop, monkeypatch):
-    async def fail(*_):
-        raise OperationalError("SELECT", {}, Exception("disk I/O error"))
-
-    monkeypatch.setattr(shop.engine.decider._usage, "load", fail)
-    answer = await shop.decide("c1")
-    assert not answer.decision.fallback
-    assert answer.facts.history == {}
-    assert (await shop.engine.logbook.replay(shop.id, answer.decision.decision_id)).same

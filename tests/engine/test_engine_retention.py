@@ -59,7 +59,7 @@ OTHERWISE = {
 """Tables with a purge of their own."""
 
 STAY = {
-    "active_plans", "amounts", "arrivals", "audit", "budget_balances", "budget_caps",
+    "active_plans", "amounts", "arrivals", "audit", "budget_balances", "budget_caps", "candidate_colours",
     "customer_segment_ends", "delays",
     "draft_changes", "drafts", "emergencies",
     "experiment_changes", "experiment_looks", "experiment_measure_sums", "experiment_shares", "experiment_sums",

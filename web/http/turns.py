@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from engine.decisions.fair_queue import FairQueue
+from engine.decisions.queueing.fair_queue import FairQueue
 
 MOST_IN_A_PASS = 4
 """Requests that begin in one pass of the event loop: about a millisecond of work."""

@@ -16,7 +16,7 @@ from engine.model.timestamps import DAY
 from engine.store import resources
 from engine.store.connection.database import Database
 from engine.store.experiments import activity
-from engine.store.experiments.activity import Asked, PurchaseDecision, Week
+from engine.store.experiments.activity import PurchaseDecision, Week, WeekQuestion
 from engine.store.experiments.sums import UnitTotals
 
 MOST_PURCHASES = 5_000
@@ -48,7 +48,7 @@ class ExperimentSizes:
 
     async def size(self, merchant_id: int, placement: str, experiment: Experiment, *, now: int) -> SizeAnswer:
         """Return what an experiment needs, by the units and outcomes of the last week; raise `NotFound`."""
-        asked = Asked(experiment.unit, device_in)
+        asked = WeekQuestion(experiment.unit, device_in)
         caps: tuple[MetricCap, ...] = ()
         async with self._database.read() as connection:
             await resources.get(connection, merchant_id, "placement", "", placement)

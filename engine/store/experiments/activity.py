@@ -28,7 +28,7 @@ class Week(NamedTuple):
     began: int = 0
 
 
-class Asked(NamedTuple):
+class WeekQuestion(NamedTuple):
     """What is asked of the week: its units, those of them with an outcome of the type `event`, since when (epoch ms).
 
     `device_in` names the device of facts as JSON.
@@ -49,7 +49,9 @@ class PurchaseDecision(NamedTuple):
     facts: str
 
 
-async def last_week(connection: AsyncConnection, merchant_id: int, placement: str, asked: Asked, *, now: int) -> Week:
+async def last_week(
+    connection: AsyncConnection, merchant_id: int, placement: str, asked: WeekQuestion, *, now: int
+) -> Week:
     """Return the activity of the last seven days, or of the days since the first decision in them.
 
     Devices are those of the newest `MOST_DECISIONS`, over their days.
@@ -80,7 +82,9 @@ async def purchases(
     return [PurchaseDecision(row.id, row.customer, row.decided_at, row.facts) for row in newest_first]
 
 
-async def _devices(connection: AsyncConnection, merchant_id: int, placement: str, asked: Asked, now: int) -> Week:
+async def _devices(
+    connection: AsyncConnection, merchant_id: int, placement: str, asked: WeekQuestion, now: int
+) -> Week:
     span = IdSpan(first_id_of(max(asked.since, now - DAYS * DAY)), first_id_of(now + DAY))
     rows = await logged.last_between(connection, merchant_id, placement, span, limit=MOST_DECISIONS)
     if not rows:

@@ -6,6 +6,9 @@ the time, because fallback answers wait to be stored.
 
 from __future__ import annotations
 
+from engine.decisions.queueing.fair_queue import Overloaded
+from engine.faults import is_temporary
+
 FAILURES = 3
 """Failures in a row that open the breaker."""
 
@@ -25,3 +28,18 @@ class Breaker:
 
     def fail(self) -> None:
         self._failures += 1
+
+
+class BreakerOpen(Exception):
+    """The latest decisions could not be stored, so this one does not wait for it."""
+
+
+def fault_of(error: Exception) -> str:
+    """Return why a decision falls back: `database_away`, `timeout`, `overloaded`, `database` or `other`."""
+    if isinstance(error, BreakerOpen):
+        return "database_away"
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    if isinstance(error, Overloaded):
+        return "overloaded"
+    return "database" if is_temporary(error) else "other"
