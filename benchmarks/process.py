@@ -66,6 +66,11 @@ class Server:
         except (urllib.error.URLError, OSError):
             return False
 
+    def freeze(self) -> None:
+        """Send SIGSTOP: connections stay open, and nothing is answered."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
+
     def kill(self) -> None:
         """Send SIGKILL to the process that was started here."""
         self._end(signal.SIGKILL)
