@@ -68,8 +68,15 @@ class Server:
 
     def freeze(self) -> None:
         """Send SIGSTOP: connections stay open, and nothing is answered."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Send SIGCONT to a frozen process."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
         if self._process is not None:
-            self._process.send_signal(signal.SIGSTOP)
+            self._process.send_signal(number)
 
     def kill(self) -> None:
         """Send SIGKILL to the process that was started here."""

@@ -9,6 +9,7 @@ import pytest
 
 from tests.sdks import node
 from tests.sdks.killable import Killable, killable
+from tests.sdks.python_clients import make  # noqa: F401  a fixture
 from tests.web.conftest import server, shop, side  # noqa: F401  fixtures
 
 

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +47,8 @@ class Killable:
 
 @contextmanager
 def killable(folder: Path) -> Iterator[Killable]:
-    key = asyncio.run(_new_key(folder))
+    with ThreadPoolExecutor(1) as thread:  # beside the browser's driver, this thread has an event loop already
+        key = thread.submit(asyncio.run, _new_key(folder)).result()
     with Server([*TAP2, "serve"], folder, free_port(), {"TAP2_DEMO": "0"}) as process:
         running = Killable(process, key)
         with httpx.Client(base_url=running.url, headers={"Authorization": f"Bearer {key}"}, timeout=20) as client:

@@ -8,7 +8,9 @@ async function clientOf(t, answer, options = {}) {
   t.after(server.close);
   const errors = [];
   const onError = (error, event) => errors.push([error.code, event?.event_id]);
-  return { client: new Personalize({ url: server.url, key: "sk_test_x", onError, ...options }), server, errors };
+  const requestTimeoutMs = 20_000; // of a loaded machine
+  const client = new Personalize({ url: server.url, key: "sk_test_x", onError, requestTimeoutMs, ...options });
+  return { client, server, errors };
 }
 
 const shown = (number) => ({ event_id: `e${number}`, decision_id: `dec_${number}`, type: "shown" });
@@ -59,7 +61,7 @@ test("an outcome that spoils its list does not spoil the others", async (t) => {
 test("with a wrong key nobody waits, and nothing crashes", async (t) => {
   const { client, server, errors } = await clientOf(t, (_, reply) => reply.problem(401, "unauthorized"));
   for (const number of [1, 2, 3]) client.trackFeedback(shown(number)); // nobody looks at the promises
-  assert.equal(await client.flush(), 0);
+  assert.equal(await client.flush(20_000), 0);
   assert.deepEqual(errors.map(([code]) => code), ["unauthorized", "unauthorized", "unauthorized"]);
   assert.equal(server.requests.length, 1);
 });
@@ -103,10 +105,10 @@ test("what a page did not deliver, the next page does", async (t) => {
   gone.client.trackFeedback(shown(1));
   assert.equal(await gone.client.flush(50), 1);
   const other = await clientOf(t, record, { storage, key: "sk_test_another" });
-  assert.equal(await other.client.flush(50), 0);
+  assert.equal(await other.client.flush(20_000), 0);
   assert.equal(other.server.requests.length, 0);
   const next = await clientOf(t, record, { storage });
-  assert.equal(await next.client.flush(), 0);
+  assert.equal(await next.client.flush(20_000), 0);
   assert.equal(next.server.requests[0].body[0].event_id, "e1");
   assert.equal(values.size, 0);
 });
