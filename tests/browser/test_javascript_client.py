@@ -12,8 +12,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Route
 
+from benchmarks.clients.killable import Killable
 from tests.sdks.conftest import mortal, package  # noqa: F401  fixtures
-from tests.sdks.killable import Killable
 
 FEEDBACK = "**/v1/personalize/feedback"
 PATIENCE_SECONDS = 30

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from benchmarks.clients.killable import Killable, killable
 from tests.sdks import node
-from tests.sdks.killable import Killable, killable
 from tests.sdks.python_clients import make  # noqa: F401  a fixture
 from tests.web.conftest import server, shop, side  # noqa: F401  fixtures
 
 
 @pytest.fixture(scope="session")
-def package() -> Path:
-    """The JavaScript package, built."""
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the JavaScript package, built; each test process has its own, because builds begin by deleting."""
     node.skip_without()
-    node.run("node", "build.mjs")
-    return node.PACKAGE
+    folder = tmp_path_factory.mktemp("npm") / "javascript"
+    shutil.copytree(node.PACKAGE, folder, ignore=shutil.ignore_patterns("node_modules", "dist"))
+    (folder / "node_modules").symlink_to(node.PACKAGE / "node_modules")
+    node.run(folder, "node", "build.mjs")
+    return folder
 
 
 @pytest.fixture

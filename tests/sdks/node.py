@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -20,12 +21,12 @@ def skip_without() -> None:
         pytest.skip("Node or the packages of sdks/javascript are missing: npm ci")
 
 
-def run(*command: str, environment: Mapping[str, str] | None = None) -> str:
+def run(package: Path, *command: str, environment: Mapping[str, str] | None = None) -> str:
     """Run a command of the package and return its output, which the test shows if the command fails."""
     tools = f"{PACKAGE / 'node_modules' / '.bin'}{os.pathsep}{os.environ['PATH']}"
     merged = {**os.environ, "PATH": tools, **(environment or {})}
     done = subprocess.run(
-        command, cwd=PACKAGE, env=merged, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        command, cwd=package, env=merged, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
     assert done.returncode == 0, done.stdout
     return done.stdout

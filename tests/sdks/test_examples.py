@@ -18,7 +18,7 @@ from tests.sdks import node
 from tests.serving import Side
 
 GUIDE = ROOT / "docs" / "sdks.md"
-JAVASCRIPT, PYTHON = ROOT / "sdks" / "javascript", ROOT / "sdks" / "python"
+PYTHON = ROOT / "sdks" / "python"
 
 PATIENT = {
     'os.environ["TAP2_KEY"]': 'os.environ["TAP2_KEY"], timeout=20.0',
@@ -36,13 +36,13 @@ def environment(side: Side) -> dict[str, str]:
     return {**os.environ, **own}
 
 
-def run(side: Side, command: Sequence[str], program: str) -> str:
+def run(side: Side, command: Sequence[str], program: str, folder: Path = ROOT) -> str:
     """Run a program that reads from its input, with the server's address and a key; return what it prints."""
     text = program.replace('"http://127.0.0.1:8000"', repr(side.server.url))
     for key, patient in PATIENT.items():
         text = text.replace(key, patient)
     done = subprocess.run(
-        command, input=text, cwd=JAVASCRIPT, env=environment(side), capture_output=True, text=True, check=False
+        command, input=text, cwd=folder, env=environment(side), capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -63,7 +63,7 @@ def test_the_guides_curl_decides_and_reports(side: Side):
 
 def test_the_guides_javascript_decides_and_reports(package: Path, side: Side):
     (program,) = blocks(GUIDE, "js")
-    assert "status: 'recorded'" in run(side, [node.NODE, "--input-type=module"], program)
+    assert "status: 'recorded'" in run(side, [node.NODE, "--input-type=module"], program, package)
     assert outcomes(side) == ["order-2"]
 
 
@@ -74,8 +74,8 @@ def test_the_guides_python_decides_and_reports(side: Side):
 
 
 def test_the_readme_for_javascript_decides_and_reports(package: Path, side: Side):
-    (program,) = blocks(JAVASCRIPT / "README.md", "js")
-    assert "false" in run(side, [node.NODE, "--input-type=module"], program)
+    (program,) = blocks(package / "README.md", "js")
+    assert "false" in run(side, [node.NODE, "--input-type=module"], program, package)
     assert outcomes(side) == ["order-4711"]
 
 

@@ -1,16 +1,12 @@
-"""The Python client against real servers: what they answer, their document, and one that dies."""
+"""The Python client against real servers: what they answer, and their document."""
 
 from __future__ import annotations
 
 import ast
-import itertools
 import os
 import shutil
 import subprocess
 import sys
-import threading
-import time
-from collections import Counter
 from typing import Any
 
 import pytest
@@ -20,7 +16,6 @@ from tap2_personalize import types as sdk_types
 
 from benchmarks.process import ROOT
 from tests.sdks import python_types, schemas
-from tests.sdks.killable import Killable
 from tests.serving import Server, Side
 
 SOURCES = sorted((ROOT / "sdks" / "python" / "src").rglob("*.py"))
@@ -119,79 +114,6 @@ def test_a_type_has_the_fields_of_its_schema(server: Server, name: str):
     if name == "FeedbackEvent":  # the client makes the id where the shop gives none
         theirs["event_id"] = (False, "string")
     assert own == theirs
-
-
-# A server that dies
-
-CHECKOUTS = 400
-WORKERS = 16
-TIMEOUT = 0.3
-MOST_LATE = 0.05
-ORDER = ["paypal", "card"]
-
-
-class Checkouts:
-    """Many checkouts at once; `half_way` is set in their middle."""
-
-    def __init__(self, client: sdk.Client) -> None:
-        self.client = client
-        self.half_way = threading.Event()
-        self.late = 0
-        self.codes: Counter[str] = Counter()
-        self.sent: list[tuple[str, str]] = []
-        self._numbers = itertools.count()
-
-    def run(self) -> None:
-        threads = [threading.Thread(target=self._work) for _ in range(WORKERS)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
-    def _work(self) -> None:
-        for number in iter(lambda: next(self._numbers), None):
-            if number >= CHECKOUTS:
-                return
-            if number == CHECKOUTS // 2:
-                self.half_way.set()
-            self._checkout(number)
-
-    def _checkout(self, number: int) -> None:
-        """Decide and report; a bare timer beside it says how late this process itself is."""
-        due: list[float] = []
-        timer = threading.Timer(TIMEOUT, lambda: due.append(time.monotonic()))
-        timer.start()
-        decision: Any = self.client.decide({"placement": "payment_methods", "customer_id": f"c_{number}"})
-        answered = time.monotonic()
-        timer.join()
-        self.late += answered - due[0] > MOST_LATE
-        if decision["decision_id"] is None:
-            self.codes[decision["error"].code] += 1
-            assert [item["id"] for item in decision["ranking"]] == ORDER
-        for index, type in enumerate(("shown", "selected", "converted")):
-            event: Any = {"event_id": f"{decision['decision_id']}.{index}", "type": type}
-            event |= {"decision_id": decision["decision_id"], "candidate_id": decision["ranking"][0]["id"]}
-            self.client.track_feedback(event)
-            if decision["decision_id"]:
-                self.sent.append((decision["decision_id"], event["event_id"]))
-
-
-@pytest.mark.usefixtures("transport")
-def test_checkouts_go_on_while_the_server_dies(mortal: Killable):
-    options: Any = {"fallback": {"payment_methods": ORDER}, "on_error": lambda *_: None, "request_timeout": 1.0}
-    with sdk.Client(mortal.url, mortal.key, timeout=TIMEOUT, **options) as client:
-        client.decide({"placement": "payment_methods"}, timeout=PATIENCE)
-        checkouts = Checkouts(client)
-        worker = threading.Thread(target=checkouts.run)
-        worker.start()
-        assert checkouts.half_way.wait(60)
-        mortal.fail_and_return()
-        worker.join()
-        assert client.flush(60) == 0
-    assert checkouts.late == 0
-    assert set(checkouts.codes) == {"timeout", "network"}
-    assert sorted(mortal.outcomes()) == sorted(checkouts.sent)
-    assert len(checkouts.sent) > 100
 
 
 # The package
