@@ -7,6 +7,7 @@ READY := $(VENV)/.ready
 DEV := $(VENV)/.dev
 SEED := $(shell date +%s)
 ASSETS := web/static/vendor/.ready
+SDK := sdks/javascript/node_modules/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # As web/__init__.py does for servers; tests and benchmarks also load numpy without it.
 export OPENBLAS_NUM_THREADS ?= 1
@@ -24,7 +25,7 @@ run: $(READY) $(ASSETS)  ## Serve the engine with a demo merchant (TAP2_DEMO=0 f
 test: export PYTHONDONTWRITEBYTECODE :=
 
 # The browser's driver keeps an event loop of its own running, so its tests have a process to themselves.
-test: $(DEV) $(ASSETS)  ## Run the tests, in random order (repeat one with SEED=...)
+test: $(DEV) $(ASSETS) $(SDK)  ## Run the tests, in random order (repeat one with SEED=...)
 	@echo "Random order; repeat it with make test SEED=$(SEED)"
 	@$(BIN)/pytest -n 2 --dist worksteal --shuffle $(SEED) --ignore tests/browser
 	@$(BIN)/pytest -n 2 --dist loadfile --shuffle $(SEED) tests/browser
@@ -48,7 +49,7 @@ wheel: $(DEV) $(ASSETS)  ## Build the wheel into dist/
 	@rm -rf build && $(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean:  ## Remove what the other targets made, except data
-	@rm -rf $(VENV) node_modules web/static/vendor build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf $(VENV) node_modules sdks/javascript/node_modules web/static/vendor build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
@@ -68,3 +69,7 @@ $(DEV): $(READY)
 $(ASSETS): $(READY) package.json package-lock.json web/assets.py
 	@$(BIN)/python -m web.assets
 	@mkdir -p $(@D) && touch $@
+
+$(SDK): $(READY) sdks/javascript/package.json sdks/javascript/package-lock.json
+	@$(BIN)/python -m web.assets sdks/javascript
+	@touch $@

@@ -66,6 +66,18 @@ class Server:
         except (urllib.error.URLError, OSError):
             return False
 
+    def freeze(self) -> None:
+        """Send SIGSTOP: connections stay open, and nothing is answered."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Send SIGCONT to a frozen process."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+
     def kill(self) -> None:
         """Send SIGKILL to the process that was started here."""
         self._end(signal.SIGKILL)

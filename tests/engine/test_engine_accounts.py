@@ -19,6 +19,7 @@ from engine.clock import now_ms
 from engine.decisions.customers import Hasher, UnusableKey, load_key
 from engine.model.account import MerchantDetails
 from engine.model.errors import Conflict, Forbidden, Invalid, NotFound, TooMany
+from engine.model.history import AuditFilter
 from engine.model.timestamps import DAY
 from engine.store import tables
 from engine.store.tables.people import login_attempts
@@ -220,7 +221,7 @@ async def test_log_ins_and_changes_are_in_the_audit_log(shop, user):
         await shop.engine.sessions.log_in(user.email, "wrong")
     token, _ = await shop.engine.sessions.log_in(user.email, PASSWORD)
     await shop.engine.sessions.log_out(token)
-    entries = await shop.engine.catalogue.audit(shop.merchant.id, subject="person")
+    entries = await shop.engine.catalogue.audit(shop.merchant.id, narrowed=AuditFilter(subject="person"))
     assert [entry.action for entry in entries] == ["logged out", "logged in", "failed to log in", "added"]
 
 
@@ -322,7 +323,7 @@ async def test_what_happens_to_keys_is_in_the_audit_log_without_the_key(shop):
     key, plain = await accounts.create_key(shop.merchant, "secret", "Checkout", actor_name="ada")
     await accounts.rotate_key(shop.merchant, key.id, overlap_hours=1, actor_name="bob")
     await accounts.revoke_key(shop.merchant, key.id, actor_name="ada")
-    entries = await shop.engine.catalogue.audit(shop.id, subject="key")
+    entries = await shop.engine.catalogue.audit(shop.id, narrowed=AuditFilter(subject="key"))
     assert [(item.actor, item.action) for item in entries] == [
         ("ada", "revoked"),
         ("bob", "rotated"),

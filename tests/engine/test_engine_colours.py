@@ -56,7 +56,7 @@ async def test_the_publisher_numbers_what_it_creates(empty_shop):
 def test_earlier_candidates_keep_the_colours_of_their_positions(tmp_path):
     engine = create_engine(f"sqlite:///{tmp_path / 'tap2.sqlite'}")
     with engine.begin() as connection:
-        command.upgrade(migrations(connection), "0030")
+        command.upgrade(migrations(connection), "0033")
         connection.execute(text(MERCHANT))
         for place, id, position in ((KEY, "card", 7), (KEY, "ideal", 2), (KEY, "paypal", 2), ("offers", "gift", 0)):
             document = json.dumps({"id": id, "position": position})
@@ -64,9 +64,9 @@ def test_earlier_candidates_keep_the_colours_of_their_positions(tmp_path):
             row = "INSERT INTO resources VALUES (1, 'candidate', :place, :id, 1, :document, 0)"
             connection.execute(text(row), values)
     with engine.begin() as connection:
-        command.upgrade(migrations(connection), "0031")
+        command.upgrade(migrations(connection), "0034")
         rows = {(row.placement, row.candidate): row.number for row in connection.execute(select(candidate_colours))}
     assert rows == {(KEY, "ideal"): 0, (KEY, "paypal"): 1, (KEY, "card"): 2, ("offers", "gift"): 0}
     with engine.begin() as connection:
-        command.downgrade(migrations(connection), "0030")
+        command.downgrade(migrations(connection), "0033")
     engine.dispose()

@@ -31,7 +31,7 @@ async def with_past(shop, *, hours=24 * 29, each=12):
         times = [newest - hour * HOUR - number * MINUTE for hour in range(hours) for number in range(each)]
         copies = [
             msgspec.structs.replace(
-                row, id=f"{first_id_of(time)}{number:06d}", decided_at=time, customer=f"c{number % 40}"
+                row, id=f"{first_id_of(time)}{number:020d}", decided_at=time, customer=f"{number % 40:032d}"
             )
             for number, time in enumerate(times)
         ]
@@ -45,9 +45,9 @@ def readings(monkeypatch):
     spans = []
     real = decisions.last_between
 
-    async def counted(connection, merchant_id, key, *, from_id, before_id, limit):
-        spans.append((from_id, before_id, limit))
-        return await real(connection, merchant_id, key, from_id=from_id, before_id=before_id, limit=limit)
+    async def counted(connection, merchant_id, key, span, *, limit):
+        spans.append((*span, limit))
+        return await real(connection, merchant_id, key, span, limit=limit)
 
     monkeypatch.setattr(decisions, "last_between", counted)
     return spans

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from engine.kernel.plan import PlanDocument
 from engine.model.actor import Actor
 from engine.model.errors import Conflict, EngineError, Invalid, NotFound
+from engine.model.history import AuditFilter
 from engine.model.placement import FieldDocument, ListDocument, Ranking, RuleDocument, Split
 from engine.store import plans
 from engine.store.tables import audit, resources
@@ -252,7 +253,7 @@ async def test_every_change_is_in_the_audit_log_with_before_and_after(shop):
     changed = rule({"exclude": ["ideal"]})
     await catalogue.update(shop.actor("ada"), "rule", PLACE, "r1", changed, version=1)
     await catalogue.delete(shop.actor("bob"), "rule", PLACE, "r1", version=2)
-    entries = await catalogue.audit(shop.id, subject="rule r1")
+    entries = await catalogue.audit(shop.id, narrowed=AuditFilter(subject="rule r1"))
     assert [(entry.actor, entry.action) for entry in entries] == [
         ("bob", "deleted"),
         ("ada", "changed"),

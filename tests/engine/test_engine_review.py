@@ -7,6 +7,7 @@ import pytest
 
 from engine.model.actor import Actor
 from engine.model.errors import Conflict, Forbidden, Invalid, ReviewRequired, Stale
+from engine.model.history import AuditFilter
 from engine.model.placement import Expectation, FieldDocument, Fixed, ListDocument, Scenario
 from tests.desk import HIDE_CARD, PLACE, Desk, turn_review_on, version_of
 from tests.factories import candidate, order, placement, rule
@@ -43,7 +44,8 @@ async def test_with_review_nobody_publishes_alone(shop, ada, bob):
     assert "card" not in order((await shop.decide()).decision)
     assert (await shop.engine.versions.page(shop.id, PLACE))[0].reason == "no cards in spring"
     sentence = [
-        (item.actor, item.action) for item in await shop.engine.catalogue.audit(shop.id, subject=f"draft {PLACE}")
+        (item.actor, item.action)
+        for item in await shop.engine.catalogue.audit(shop.id, narrowed=AuditFilter(subject=f"draft {PLACE}"))
     ]
     assert sentence == [
         ("ada@example.com", "published"),

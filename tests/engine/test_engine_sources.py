@@ -8,6 +8,7 @@ import pytest
 from engine.clock import now_ms
 from engine.decisions import rebuild
 from engine.decisions.retract import retract
+from engine.model.history import AuditFilter
 from engine.model.outcome import LARGEST_AMOUNT, MOST_OUTCOMES, Retraction
 from engine.model.timestamps import DAY, MINUTE
 from tests.factories import order
@@ -135,7 +136,9 @@ async def test_retracted_outcomes_leave_the_sums_of_a_log_without_them(shop):
     after = await shop.counts()
     assert sum(successes for _, successes in after.values()) == 5
     assert sum(successes for _, successes in before.values()) == 10
-    entries = await shop.engine.catalogue.audit(shop.id, before_id=None, subject="outcomes", limit=5)
+    entries = await shop.engine.catalogue.audit(
+        shop.id, before_id=None, narrowed=AuditFilter(subject="outcomes"), limit=5
+    )
     assert [(entry.action, entry.actor) for entry in entries] == [("retracted", "ada")] * 2
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from engine.model.actor import Actor
 from engine.model.errors import Conflict, Invalid, NotFound
+from engine.model.history import AuditFilter
 from engine.model.placement import FieldDocument, Fixed, ListDocument
 from tests.factories import candidate, order, placement, rule
 
@@ -101,7 +102,7 @@ async def test_going_back_is_noted_and_says_why(shop):
     first = version_of(shop)
     await shop.create("rule", rule({"exclude": ["card"]}))
     await roll_back(shop, first)
-    entry = (await shop.engine.catalogue.audit(shop.id, subject="placement"))[0]
+    entry = (await shop.engine.catalogue.audit(shop.id, narrowed=AuditFilter(subject="placement")))[0]
     assert (entry.actor, entry.action, entry.after) == ("ada", "rolled back", f'{{"version":{first}}}')
     newest = (await shop.engine.versions.page(shop.id, PLACE))[0]
     assert (newest.published_by, newest.reason) == ("ada", f"Rolled back to version {first}")

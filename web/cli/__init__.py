@@ -24,7 +24,7 @@ from web.cli.simulation import simulate
 
 
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="tap2-personalize")
+@click.version_option(package_name="tap2-personalize-server")
 def main() -> None:
     """Tap2 Personalize: an open decision engine for checkouts. Settings are TAP2_* variables; see `tap2 config`."""
 

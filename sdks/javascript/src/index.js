@@ -1,0 +1,2 @@
+export { Personalize } from "./client.js";
+export { Tap2Error } from "./errors.js";

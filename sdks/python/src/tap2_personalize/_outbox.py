@@ -1,0 +1,106 @@
+"""Outcomes on their way to the server: kept until it has answered, sent again under the same event id."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import Any, Callable, Deque, List, NamedTuple, Sequence
+
+from ._steps import Steps, Wait, backoff, exchange, request
+from .errors import ServerError, Tap2Error
+from .types import FeedbackEvent, Receipt
+
+PATH = "/v1/personalize/feedback"
+MOST_AT_ONCE = 50
+MOST_WAITING = 10_000
+
+
+class Entry(NamedTuple):
+    """An outcome, and who waits for its receipt: a future of either kind."""
+
+    event: FeedbackEvent
+    settle: Callable[[Any], None]
+
+
+class Outbox:
+    """Outcomes in their order. `deliver` gives the steps that empty it; only one driver may run them at a time."""
+
+    def __init__(self, timeout: float, on_refusal: Callable[[Tap2Error, FeedbackEvent], None]) -> None:
+        self._timeout = timeout
+        self._on_refusal = on_refusal
+        self._entries: Deque[Entry] = deque()
+        self._lock = threading.Lock()
+        self._at_once = MOST_AT_ONCE
+        self._is_delivering = False
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def add(self, entry: Entry) -> bool:
+        """Keep an outcome; return whether the caller must run `deliver`. Beyond 10,000, the oldest is given up."""
+        oldest = None
+        with self._lock:
+            if len(self._entries) >= MOST_WAITING:
+                oldest = self._entries.popleft()
+            self._entries.append(entry)
+            must_deliver, self._is_delivering = not self._is_delivering, True
+        if oldest is not None:
+            self._refuse([oldest], Tap2Error("too many outcomes are waiting", code="overflow"))
+        return must_deliver
+
+    def stop(self) -> int:
+        """Give up what is left; return how many."""
+        with self._lock:
+            rest = list(self._entries)
+            self._entries.clear()
+        self._refuse(rest, Tap2Error("the client was closed", code="closed"))
+        return len(rest)
+
+    def deliver(self) -> Steps[None]:
+        """Send until nothing is left."""
+        failures = 0
+        while batch := self._next():
+            try:
+                yield from self._send(batch)
+            except Tap2Error as error:
+                if error.is_temporary:
+                    yield Wait(backoff(failures, error.retry_after))
+                    failures += 1
+                elif len(batch) > 1 and error.status != 401:
+                    # A list is refused as a whole for one of its outcomes; with a wrong key, all are.
+                    self._at_once = 1
+                else:
+                    self._take(batch)
+                    self._refuse(batch, error)
+            else:
+                failures = 0
+                self._at_once = min(MOST_AT_ONCE, self._at_once * 2)
+
+    def _next(self) -> List[Entry]:
+        with self._lock:
+            batch = [self._entries[index] for index in range(min(self._at_once, len(self._entries)))]
+            if not batch:
+                self._is_delivering = False
+            return batch
+
+    def _send(self, batch: Sequence[Entry]) -> Steps[None]:
+        events = [entry.event for entry in batch]
+        answer = yield from exchange(request("POST", PATH, events, timeout=self._timeout))
+        receipts: Sequence[Receipt] = answer.get("results") or () if isinstance(answer, dict) else ()
+        if len(receipts) != len(batch):
+            raise ServerError("no receipts", status=502)
+        self._take(batch)
+        for entry, receipt in zip(batch, receipts):
+            entry.settle(receipt)
+
+    def _take(self, batch: Sequence[Entry]) -> None:
+        with self._lock:
+            for entry in batch:
+                # One that was given up meanwhile is gone already.
+                if self._entries and self._entries[0] is entry:
+                    self._entries.popleft()
+
+    def _refuse(self, batch: Sequence[Entry], error: Tap2Error) -> None:
+        for entry in batch:
+            entry.settle(error)
+            self._on_refusal(error, entry.event)

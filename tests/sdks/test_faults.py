@@ -1,0 +1,33 @@
+"""Both clients while the server dies and connections break; `make verify` does the same with more checkouts."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.clients.killable import Killable
+from benchmarks.clients.run import LANGUAGES, Driver, driver_of, over_a_faulty_network, while_the_server_dies
+
+CHECKOUTS = 500
+EVENTS = 1_000
+
+
+@pytest.fixture(params=LANGUAGES)
+def driver(request: pytest.FixtureRequest) -> Driver:
+    if request.param == "JavaScript":
+        return driver_of(request.param, request.getfixturevalue("package"))
+    return driver_of(request.param)
+
+
+def test_checkouts_go_on_while_the_server_dies(driver: Driver, mortal: Killable):
+    result = while_the_server_dies(driver, mortal, CHECKOUTS)
+    assert (result.wrong, result.left, result.lost, result.doubled) == (0, 0, 0, 0)
+    # A loaded machine may stop a thread between the timer and the answer; the goal of `make verify` is none.
+    assert result.late <= CHECKOUTS // 100
+    assert set(result.codes) == {"timeout", "network"}
+    assert result.sent > 100
+
+
+def test_a_faulty_network_loses_and_doubles_nothing(driver: Driver, mortal: Killable):
+    result, faults = over_a_faulty_network(driver, mortal, EVENTS)
+    assert (result.left, result.lost, result.doubled) == (0, 0, 0)
+    assert sum(faults.values()) - faults["pass"] > 5

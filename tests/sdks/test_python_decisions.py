@@ -1,0 +1,192 @@
+"""Decisions and offers of the clients for Python: in time, or the merchant's own order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import tap2_personalize as sdk
+
+from tests.sdks.fake_server import Fake, Reply, Seen, broken, dripping, fake_server, recorded, silent
+from tests.sdks.python_clients import PATIENCE
+
+ASKED = {"placement": "payment_methods", "customer_id": "c_1"}
+
+
+def is_merchants_order(answer: Any, error: type[sdk.Tap2Error]) -> None:
+    assert (answer["fallback"], answer["decision_id"]) == (True, None)
+    assert [(item["id"], item["rank"], item["label"]) for item in answer["ranking"]] == [
+        ("card", 1, "card"),
+        ("paypal", 2, "PayPal"),
+    ]
+    assert type(answer["error"]) is error
+
+
+def test_an_answer_is_passed_on_as_it_is(make: Callable[..., Any]):
+    decision = {"decision_id": "dec_1", "placement": "payment_methods", "ranking": [], "fallback": False}
+    with fake_server(lambda _, __, reply: reply.json(200, decision)) as fake:
+        client = make(fake)
+        assert client.decide(ASKED) == client.decide(ASKED) == decision
+    assert fake.requests[0].headers["authorization"] == "Bearer sk_test_x"
+    assert (fake.requests[0].path, fake.requests[0].body) == ("/v1/personalize/decisions", ASKED)
+
+
+@pytest.mark.parametrize("server", [silent, dripping])
+def test_a_late_answer_is_given_up(make: Callable[..., Any], server: Callable[..., None]):
+    with fake_server(server) as fake:
+        began = time.monotonic()
+        is_merchants_order(make(fake).decide(ASKED, timeout=0.1), sdk.RequestTimeout)
+        assert time.monotonic() - began < PATIENCE / 4
+
+
+def test_a_broken_connection_is_not_asked_twice(make: Callable[..., Any]):
+    with fake_server(broken) as fake:
+        is_merchants_order(make(fake).decide(ASKED), sdk.ConnectionFailed)
+    assert len(fake.requests) == 1
+
+
+def test_a_server_that_is_gone_gives_the_merchants_order(make: Callable[..., Any]):
+    with fake_server(recorded) as fake:
+        pass
+    is_merchants_order(make(fake).decide(ASKED), sdk.ConnectionFailed)
+
+
+def test_a_connection_that_the_server_closed_is_not_used(make: Callable[..., Any]):
+    def closing(_: Fake, __: Seen, reply: Reply) -> None:
+        reply.json(200, {"decision_id": "dec_1", "ranking": []})
+        reply.reset()
+
+    with fake_server(closing) as fake:
+        client = make(fake)
+        for _ in range(5):
+            assert client.decide(ASKED)["decision_id"] == "dec_1"
+            time.sleep(0.05)
+
+
+def test_a_page_of_a_proxy_is_no_decision(make: Callable[..., Any]):
+    with fake_server(lambda _, __, reply: reply.json(502, "Bad gateway")) as fake:
+        is_merchants_order(make(fake).decide(ASKED), sdk.ServerError)
+
+
+def test_a_limit_is_waited_for_if_that_ends_in_time(make: Callable[..., Any]):
+    def limited(fake: Fake, _: Seen, reply: Reply) -> None:
+        if len(fake.requests) < 2:
+            reply.problem(429, "too-many-requests", retry_after="0")
+        else:
+            reply.json(200, {"decision_id": "dec_1", "ranking": []})
+
+    with fake_server(limited) as fake:
+        assert make(fake, timeout=10).decide(ASKED)["decision_id"] == "dec_1"
+    assert len(fake.requests) == 2
+
+
+def test_a_longer_limit_gives_the_merchants_order_at_once(make: Callable[..., Any]):
+    with fake_server(lambda _, __, reply: reply.problem(429, "too-many-requests", retry_after="70")) as fake:
+        answer = make(fake).decide(ASKED)
+    is_merchants_order(answer, sdk.TooManyRequests)
+    assert (answer["error"].retry_after, len(fake.requests)) == (70, 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "error"),
+    [
+        (400, "invalid", sdk.InvalidRequest),
+        (401, "unauthorized", sdk.Unauthorized),
+        (403, "forbidden", sdk.Forbidden),
+        (404, "not-found", sdk.NotFound),
+        (413, "too-large", sdk.TooLarge),
+        (500, "unexpected", sdk.ServerError),
+        (503, "unavailable", sdk.Unavailable),
+    ],
+)
+def test_without_an_order_the_error_is_raised(
+    make: Callable[..., Any], status: int, kind: str, error: type[sdk.Tap2Error]
+):
+    def refuse(_: Fake, __: Seen, reply: Reply) -> None:
+        reply.problem(status, kind, "no", "placement")
+
+    with fake_server(refuse) as fake, pytest.raises(sdk.Tap2Error, match="no") as raised:
+        make(fake, fallback={}).decide(ASKED)
+    assert type(raised.value) is error
+    assert (raised.value.code, raised.value.status, raised.value.field) == (kind, status, "placement")
+
+
+def test_a_batch_falls_back_placement_by_placement(make: Callable[..., Any]):
+    problem = {"type": "urn:tap2:problem:not-found", "title": "", "status": 404, "detail": "no placement"}
+    items = [{**problem, "placement": "payment_methods"}, {**problem, "placement": "banner"}]
+    with fake_server(lambda _, __, reply: reply.json(200, {"decisions": items})) as fake:
+        decisions = make(fake).decide_all({"placements": ["payment_methods", "banner"]})["decisions"]
+    is_merchants_order(decisions[0], sdk.NotFound)
+    assert decisions[1]["status"] == 404
+
+
+def test_a_batch_without_a_server_has_every_placements_order(make: Callable[..., Any]):
+    asked = {"placements": ["payment_methods", "banner"]}
+    with fake_server(broken) as fake:
+        client = make(fake)
+        decisions = client.decide_all(asked, fallback={"banner": ["spring"]})["decisions"]
+        with pytest.raises(sdk.ConnectionFailed):
+            client.decide_all(asked)
+    is_merchants_order(decisions[0], sdk.ConnectionFailed)
+    assert decisions[1]["ranking"] == [{"id": "spring", "rank": 1, "label": "spring"}]
+
+
+def test_methods_keep_the_customer_out_of_the_address(make: Callable[..., Any]):
+    ranking = [{"id": "card", "rank": 1, "label": "Card"}]
+    decision = {"decision_id": "dec_1", "ranking": ranking, "fallback": False, "token": "dt_1", "values": {}}
+    with fake_server(lambda _, __, reply: reply.json(200, decision)) as fake:
+        answer = make(fake).get_methods("c_1", "bakery", {"geo": {"country": "DE"}})
+    assert answer == {"decision_id": "dec_1", "methods": ranking, "fallback": False, "token": "dt_1"}
+    assert "c_1" not in fake.requests[0].path
+    assert fake.requests[0].body["merchant_id"] == "bakery"
+
+
+def test_a_reporter_that_fails_does_not_fail_the_checkout(make: Callable[..., Any]):
+    def fail(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    with fake_server(broken) as fake:
+        is_merchants_order(make(fake, on_error=fail).decide(ASKED), sdk.ConnectionFailed)
+
+
+# Offers
+
+
+def test_a_redemption_is_repeated_with_the_same_key(make: Callable[..., Any]):
+    def twice_broken(fake: Fake, _: Seen, reply: Reply) -> None:
+        if len(fake.requests) < 3:
+            reply.reset()
+        else:
+            reply.json(200, {"hold_id": "h_1", "state": "redeemed"})
+
+    with fake_server(twice_broken) as fake:
+        client = make(fake)
+        assert client.redeem({"hold_id": "h_1", "order_id": "o_1"})["state"] == "redeemed"
+        keys = [seen.headers["idempotency-key"] for seen in fake.requests]
+        assert (len(keys), len(set(keys))) == (3, 1)
+        client.release("h/1", idempotency_key="mine")
+    assert fake.requests[-1].headers["idempotency-key"] == "mine"
+    assert fake.requests[-1].path == "/v1/redemptions/h%2F1/release"
+
+
+def test_what_is_refused_for_good_is_not_repeated(make: Callable[..., Any]):
+    with fake_server(lambda _, __, reply: reply.problem(409, "conflict")) as fake, pytest.raises(sdk.Conflict):
+        make(fake).refund("h_1", 100)
+    assert len(fake.requests) == 1
+
+
+def test_a_publishable_key_is_kept_from_what_needs_a_secret_key(make: Callable[..., Any]):
+    with fake_server(recorded) as fake:
+        client = make(fake, key="pk_test_x")
+        for call in (client.offers, lambda: client.variants({}), lambda: client.redemption("h_1")):
+            with pytest.raises(sdk.Forbidden):
+                call()
+    assert fake.requests == []
+
+
+def test_no_offer_is_shown_where_the_server_does_not_answer(make: Callable[..., Any]):
+    with fake_server(broken) as fake:
+        answer = make(fake).offers({"customer_id": "c_1"})
+    assert (answer["offers"], answer["fallback"], type(answer["error"])) == ([], True, sdk.ConnectionFailed)

@@ -1,0 +1,142 @@
+"""Feedback of the clients for Python: sent until it is stored, and stored once."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import tap2_personalize as sdk
+from tap2_personalize import _transport
+
+from tests.sdks.fake_server import Fake, Reply, Seen, broken, fake_server, recorded
+from tests.sdks.python_clients import PATIENCE
+
+
+def shown(number: int) -> dict[str, Any]:
+    return {"event_id": f"e{number}", "decision_id": f"dec_{number}", "type": "shown"}
+
+
+def test_an_outcome_is_sent_again_until_it_is_stored(make: Callable[..., Any]):
+    def third(fake: Fake, seen: Seen, reply: Reply) -> None:
+        if len(fake.requests) == 1:
+            reply.reset()
+        elif len(fake.requests) == 2:
+            reply.problem(503, "unavailable", retry_after="0")
+        else:
+            recorded(fake, seen, reply)
+
+    with fake_server(third) as fake:
+        receipt = make(fake).track_feedback({"decision_id": "dec_1", "type": "shown"}).result(PATIENCE)
+    assert receipt["status"] == "recorded"
+    assert len({seen.body[0]["event_id"] for seen in fake.requests}) == 1
+    assert len(fake.requests) == 3
+
+
+def test_a_limit_of_outcomes_is_waited_for(make: Callable[..., Any]):
+    times: list[float] = []
+
+    def limited(fake: Fake, seen: Seen, reply: Reply) -> None:
+        times.append(time.monotonic())
+        if len(times) == 1:
+            reply.problem(429, "too-many-requests", retry_after="1")
+        else:
+            recorded(fake, seen, reply)
+
+    with fake_server(limited) as fake:
+        make(fake).track_feedback(shown(1)).result(PATIENCE)
+    assert times[1] - times[0] >= 0.99
+
+
+def test_many_outcomes_go_in_lists_of_fifty(make: Callable[..., Any]):
+    with fake_server(recorded) as fake:
+        client = make(fake)
+        futures = [client.track_feedback(shown(number)) for number in range(300)]
+        assert [future.result(PATIENCE)["event_id"] for future in futures] == [f"e{number}" for number in range(300)]
+    assert max(len(seen.body) for seen in fake.requests) <= 50
+    assert sum(len(seen.body) for seen in fake.requests) == 300
+
+
+def test_an_outcome_that_spoils_its_list_does_not_spoil_the_others(make: Callable[..., Any]):
+    refused: list[Any] = []
+
+    def choosy(fake: Fake, seen: Seen, reply: Reply) -> None:
+        if any(event["event_id"] == "e3" for event in seen.body):
+            reply.problem(403, "forbidden")
+        else:
+            recorded(fake, seen, reply)
+
+    with fake_server(choosy) as fake:
+        client = make(fake, on_error=lambda error, event: refused.append((error.code, event["event_id"])))
+        futures = [client.track_feedback(shown(number)) for number in range(6)]
+        with pytest.raises(sdk.Forbidden):
+            futures[3].result(PATIENCE)
+        assert {futures[number].result(PATIENCE)["status"] for number in (0, 1, 2, 4, 5)} == {"recorded"}
+    assert refused == [("forbidden", "e3")]
+
+
+def test_with_a_wrong_key_nobody_waits(make: Callable[..., Any]):
+    refused: list[str] = []
+    with fake_server(lambda _, __, reply: reply.problem(401, "unauthorized")) as fake:
+        client = make(fake, on_error=lambda error, _: refused.append(error.code))
+        for number in range(3):
+            client.track_feedback(shown(number))
+        assert client.flush(PATIENCE) == 0
+        gc.collect()
+    assert refused == ["unauthorized"] * 3
+
+
+def test_closing_says_how_many_are_left(make: Callable[..., Any]):
+    with fake_server(broken) as fake:
+        client = make(fake)
+        futures = [client.track_feedback(shown(number)) for number in (1, 2)]
+        assert client.flush(0.1) == 2
+        if isinstance(client, sdk.Client):
+            assert client.close(0) == 2
+            with pytest.raises(sdk.Tap2Error, match="closed"):
+                futures[0].result(PATIENCE)
+
+
+def test_an_answer_without_receipts_counts_as_none(make: Callable[..., Any]):
+    def second(fake: Fake, seen: Seen, reply: Reply) -> None:
+        if len(fake.requests) < 2:
+            reply.json(200, {})
+        else:
+            recorded(fake, seen, reply)
+
+    with fake_server(second) as fake:
+        assert make(fake).track_feedback(shown(1)).result(PATIENCE)["status"] == "recorded"
+
+
+def test_nothing_is_sent_of_the_clients_own_order(make: Callable[..., Any]):
+    with fake_server(recorded) as fake:
+        receipt = make(fake).track_feedback({"decision_id": None, "type": "shown"}).result(PATIENCE)
+    assert receipt["status"] == "unknown_decision"
+    assert fake.requests == []
+
+
+def test_what_json_cannot_hold_is_refused_at_once(make: Callable[..., Any]):
+    with fake_server(recorded) as fake:
+        client = make(fake)
+        with pytest.raises(TypeError):
+            client.track_feedback({**shown(1), "amount": object()})
+        assert client.track_feedback(shown(2)).result(PATIENCE)["status"] == "recorded"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.parametrize("without_httpx", [False, True])
+def test_a_forked_process_sends_for_itself(without_httpx: bool, monkeypatch: pytest.MonkeyPatch):
+    if without_httpx:
+        monkeypatch.setattr(_transport, "httpx", None)
+    with fake_server(recorded) as fake, sdk.Client(fake.url, "sk_test_x") as client:
+        client.track_feedback(shown(1)).result(PATIENCE)
+        child = os.fork()
+        if child == 0:
+            client.track_feedback(shown(2)).result(PATIENCE)
+            os._exit(client.close())
+        assert os.waitpid(child, 0)[1] == 0
+        assert client.track_feedback(shown(3)).result(PATIENCE)["status"] == "recorded"
+    assert [seen.body[0]["event_id"] for seen in fake.requests] == ["e1", "e2", "e3"]
