@@ -58,6 +58,8 @@ class _StoredRow(NamedTuple):
 
 
 COLUMNS = _StoredRow._fields
+LAST_ID = "dec_" + 32 * "f"
+"""An id that no decision has, after all others."""
 ANSWER_START = '{"decision_id":"'
 """An answer begins with the id, which the record need not repeat."""
 MOMENTS_A_QUERY = 100
@@ -232,6 +234,16 @@ async def newest(
         if len(rows) >= limit:
             break
     return rows[:limit]
+
+
+async def among_latest(
+    connection: AsyncConnection, merchant_id: int, placement: str, *, latest: int, limit: int
+) -> list[DecisionRow]:
+    """Return the newest decisions of a placement among the latest ones of the merchant, the newest first."""
+    c = decisions.c
+    before = select(c.id).where(c.merchant_id == merchant_id).order_by(c.id.desc()).offset(latest).limit(1)
+    first = (await connection.execute(before)).scalar() or first_id_of(0)
+    return await last_between(connection, merchant_id, placement, IdSpan(first, LAST_ID), limit=limit)
 
 
 async def answers_without_past(

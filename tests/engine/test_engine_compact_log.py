@@ -15,7 +15,7 @@ from engine.model.timestamps import DAY, MINUTE
 from engine.store import decisions
 from engine.store.log import customer_segments, dictionaries
 from engine.store.log.customer_segments import Segment, ShardRow
-from engine.store.log.dictionaries import DictionaryRow
+from engine.store.log.dictionaries import DictionaryHead
 from engine.store.log.records import compressed, decompressed, dictionary_of, trained
 from tests.factories import candidate
 
@@ -163,12 +163,10 @@ async def log_rows_of_one(shop):
 
 async def test_replaced_dictionaries_go_after_the_retention(shop):
     now = now_ms()
-    rows = [
-        DictionaryRow(shop.id, PLACE, dictionary_of(bytes([age])).id, 1, now - age * DAY, b"d") for age in (9, 5, 1)
-    ]
+    rows = [DictionaryHead(shop.id, PLACE, dictionary_of(bytes([age])).id, 1, now - age * DAY) for age in (9, 5, 1)]
     async with shop.engine.database.write() as connection:
         for row in rows:
-            await dictionaries.add(connection, row)
+            await dictionaries.add(connection, row, b"content")
     for days, left in ((7, 3), (4, 2), (0, 1)):
         expired = dictionaries.expired(before=now - days * DAY)
         async with shop.engine.database.write() as connection:
@@ -320,8 +318,28 @@ async def test_a_changed_plan_trains_again_a_day_later_if_that_saves_enough(shop
 
 
 async def test_another_process_uses_the_dictionary_too(shop):
-    row = DictionaryRow(shop.id, PLACE, dictionary_of(b"theirs").id, 1, now_ms(), b"theirs")
+    theirs = dictionary_of(b"theirs")
     async with shop.engine.database.write() as connection:
-        await dictionaries.add(connection, row)
+        await dictionaries.add(connection, DictionaryHead(shop.id, PLACE, theirs.id, 1, now_ms()), theirs.content)
     await shop.engine.dictionary_trainer.follow()
-    assert shop.engine.recorder.dictionaries == {(shop.id, PLACE): row.dictionary}
+    assert shop.engine.recorder.dictionaries == {(shop.id, PLACE): theirs}
+
+
+async def test_a_rare_placement_is_not_searched_in_the_whole_log(shop):
+    first = await shop.decide("c1")
+    rest = [await shop.decide(f"c{number}") for number in range(6)]
+    ids = [answer.decision.decision_id for answer in reversed(rest)]
+    async with shop.engine.database.read() as connection:
+        for latest, limit, expected in ((4, 9, ids[:5]), (4, 2, ids[:2]), (99, 9, [*ids, first.decision.decision_id])):
+            rows = await decisions.among_latest(connection, shop.id, PLACE, latest=latest, limit=limit)
+            assert {row.id for row in rows} == set(expected)
+
+
+@pytest.mark.usefixtures("few")
+async def test_decisions_of_one_millisecond_end_no_segment(shop):
+    await shop.decide("c1")
+    moment = now_ms() - DAY
+    await log_rows(shop, [moment] * 25, ["a" * 32])
+    await shop.engine.index_customers()
+    await shop.engine.index_customers()
+    assert len(await found(shop, "a" * 32)) == 25

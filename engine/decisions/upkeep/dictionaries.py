@@ -18,13 +18,15 @@ from engine.store import decisions
 from engine.store.connection.database import Database
 from engine.store.decisions import DecisionRow, record_texts
 from engine.store.log import dictionaries
-from engine.store.log.dictionaries import DictionaryRow, Placement
+from engine.store.log.dictionaries import DictionaryHead, Placement
 from engine.store.log.records import WITHOUT, Dictionary, compressed, trained
 
 log = structlog.get_logger()
 
 SAMPLES = 1_000
 FEWEST_SAMPLES = 200
+MOST_LOOKED_THROUGH = 20_000
+"""The merchant's latest decisions that are looked through: a placement may have few of them."""
 DICTIONARY_BYTES = 16_384
 COMMON = 10
 """Customers who share a fact's value before the value may stand in a dictionary, which outlives their decisions."""
@@ -39,13 +41,14 @@ class DictionaryTrainer:
         self._database = database
         self._live = live
         self._recorder = recorder
-        self._in_use: dict[Placement, DictionaryRow] = {}
+        self._in_use: dict[Placement, DictionaryHead] = {}
 
     async def follow(self) -> None:
         """Use the newest dictionaries, also of other processes."""
         async with self._database.read() as connection:
             self._in_use = await dictionaries.newest(connection)
-        self._recorder.dictionaries = {key: row.dictionary for key, row in self._in_use.items()}
+            loaded = await dictionaries.load(connection, {head.id for head in self._in_use.values()})
+        self._recorder.dictionaries = {key: loaded[head.id] for key, head in self._in_use.items()}
 
     async def train(self, *, now: int) -> None:
         """Train a dictionary for each placement that has none, or whose plan has changed a day ago or longer."""
@@ -57,18 +60,21 @@ class DictionaryTrainer:
         await self.follow()
 
     async def _train(
-        self, merchant_id: int, placement: str, version: int, used: DictionaryRow | None, now: int
+        self, merchant_id: int, placement: str, version: int, used: DictionaryHead | None, now: int
     ) -> None:
         async with self._database.read() as connection:
-            rows = await decisions.newest(connection, merchant_id, placement=placement, limit=SAMPLES)
+            rows = await decisions.among_latest(
+                connection, merchant_id, placement, latest=MOST_LOOKED_THROUGH, limit=SAMPLES
+            )
         if len(rows) < FEWEST_SAMPLES:
             return
-        better = await asyncio.to_thread(better_dictionary, rows, used.dictionary if used else None)
+        current = self._recorder.dictionaries.get((merchant_id, placement)) if used else None
+        better = await asyncio.to_thread(better_dictionary, rows, current)
         if better is None:
             return
-        row = DictionaryRow(merchant_id, placement, better.id, version, now, better.content)
+        head = DictionaryHead(merchant_id, placement, better.id, version, now)
         async with self._database.write() as connection:
-            await dictionaries.add(connection, row)
+            await dictionaries.add(connection, head, better.content)
         log.info("log compressed with a new dictionary", placement=placement, bytes=len(better.content))
 
 

@@ -87,10 +87,10 @@ async def next_segment(connection: AsyncConnection, merchant_id: int, *, begins_
     inside = (c.merchant_id == merchant_id, c.id >= first_id_of(begins_at), c.id < first_id_of(now - LATE))
     query = select(type_coerce(c.id, LargeBinary()), type_coerce(c.customer, LargeBinary())).where(*inside)
     rows = (await connection.execute(query.order_by(c.id).limit(DECISIONS))).all()
-    if len(rows) < DECISIONS:
-        return None
     # Of the last millisecond there may be more.
-    end = rows[-1][0][:_TIME_BYTES]
+    end = rows[-1][0][:_TIME_BYTES] if rows else b""
+    if len(rows) < DECISIONS or int.from_bytes(end) == begins_at:
+        return None
     whole = [(id, customer) for id, customer in rows if customer is not None and id[:_TIME_BYTES] < end]
     return Segment(merchant_id, int.from_bytes(end), whole)
 

@@ -19,19 +19,17 @@ Placement = tuple[int, str]
 MOST_KEPT = 1_024
 
 
-class DictionaryRow(NamedTuple):
-    """A stored dictionary, and the plan version of the records that it was trained on."""
+class DictionaryHead(NamedTuple):
+    """A stored dictionary without its content, and the plan version of the records that it was trained on."""
 
     merchant_id: int
     placement: str
     id: int
     plan_version: int
     made_at: int
-    content: bytes
 
-    @property
-    def dictionary(self) -> Dictionary:
-        return Dictionary(self.id, self.content)
+
+_COLUMNS = (*DictionaryHead._fields, "content")
 
 
 _loaded: dict[int, Dictionary] = {NO_DICTIONARY: WITHOUT}
@@ -52,19 +50,19 @@ async def load(connection: AsyncConnection, ids: Collection[int]) -> Mapping[int
     return _loaded
 
 
-async def newest(connection: AsyncConnection) -> dict[Placement, DictionaryRow]:
+async def newest(connection: AsyncConnection) -> dict[Placement, DictionaryHead]:
     """Return the dictionary in use of each placement that has any."""
     c = log_dictionaries.c
     last = select(c.merchant_id, c.placement, func.max(c.made_at).label("made_at")).group_by(c.merchant_id, c.placement)
     latest = last.subquery()
     same = and_(*(c[name] == latest.c[name] for name in ("merchant_id", "placement", "made_at")))
-    query = select(*(c[name] for name in DictionaryRow._fields)).select_from(log_dictionaries.join(latest, same))
-    rows = [DictionaryRow(*row) for row in await connection.execute(query)]
+    query = select(*(c[name] for name in DictionaryHead._fields)).select_from(log_dictionaries.join(latest, same))
+    rows = [DictionaryHead(*row) for row in await connection.execute(query)]
     return {(row.merchant_id, row.placement): row for row in rows}
 
 
-async def add(connection: AsyncConnection, row: DictionaryRow) -> None:
-    await insert_many(connection, log_dictionaries, DictionaryRow._fields, [row], on_conflict="nothing")
+async def add(connection: AsyncConnection, head: DictionaryHead, content: bytes) -> None:
+    await insert_many(connection, log_dictionaries, _COLUMNS, [(*head, content)], on_conflict="nothing")
 
 
 def expired(*, before: int) -> Expired:
