@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import msgspec
 import pytest
 
@@ -41,7 +43,7 @@ async def with_past(shop, *, hours=24 * 29, each=12):
 
 
 def readings(monkeypatch):
-    """Return the list of all slices that are read from now on."""
+    """Return the list of all slices that the sample reads from now on; jobs read the log too."""
     spans = []
     real = decisions.last_between
 
@@ -49,7 +51,7 @@ def readings(monkeypatch):
         spans.append((*span, limit))
         return await real(connection, merchant_id, key, span, limit=limit)
 
-    monkeypatch.setattr(decisions, "last_between", counted)
+    monkeypatch.setattr(decision_sample, "decisions", SimpleNamespace(last_between=counted))
     return spans
 
 
