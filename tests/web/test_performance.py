@@ -89,6 +89,10 @@ def test_what_is_not_sure_is_called_too_close():
         "In France, PayPal and Card are too close to call: PayPal is 1.0 points ahead (-2.0 to 4.0)."
     )
     assert said.sentences[1].text == "In the Netherlands, there are too few complete results to compare."
+    behind = group("FR", SURE._replace(sure=False, difference=difference(-0.002, -0.16, 0.15)), card=0.5, paypal=0.51)
+    assert view(behind).sentences[0].text == (
+        "In France, PayPal and Card are too close to call: PayPal is 0.2 points behind (-16.0 to 15.0)."
+    )
     assert said.title == "No candidate is surely ahead yet"
     assert not any(cell.mark for row in said.rows for cell in row.cells)
 

@@ -218,10 +218,11 @@ class _Words:
             return GroupSentence(f"{where}, there are too few complete results to compare.", False)
         lead, frame = group.lead, self._frame
         leader, rival = self._names[lead.leader], self._names[lead.rival]
-        by = f"{points(frame, lead.difference.value)} points"
+        by = f"{points(frame, abs(lead.difference.value))} points"
+        direction = "ahead" if lead.difference.value >= 0 else "behind"
         between = points_between(frame, lead.difference.low, lead.difference.high)
         whom = self._whom(lead)
-        text = f"{leader} and {rival} are too close to call: {leader} is {by} ahead ({between}){whom}."
+        text = f"{leader} and {rival} are too close to call: {leader} is {by} {direction} ({between}){whom}."
         if lead.sure:
             text = f"{leader} beats {rival} by {by} ({between}){whom}, {self._since(lead)}."
         return GroupSentence(f"{where}, {text}", lead.sure, (lead.leader, lead.rival))
