@@ -30,7 +30,7 @@ from engine.store.decisions import DecisionRow
 from engine.store.experiments.exposed_units import ExposedUnits
 from engine.store.experiments.exposures import Exposure
 from engine.store.folds import News, Sums
-from engine.store.log.dictionaries import Placement
+from engine.store.log.dictionaries import PlacementKey
 from engine.store.log.records import Dictionary
 from engine.store.offers import holds
 from engine.store.offers.holds import Refusal
@@ -154,7 +154,7 @@ class Recorder:
     def __init__(self, database: Database, on_learned: Callable[[News], None]) -> None:
         self.exposed = ExposedUnits()
         self.breaker = Breaker()
-        self.dictionaries: Mapping[Placement, Dictionary] = {}
+        self.dictionaries: Mapping[PlacementKey, Dictionary] = {}
         self._database = database
         self._on_learned = on_learned
         self._outcome_processor = OutcomeProcessor()

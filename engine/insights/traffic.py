@@ -18,6 +18,7 @@ from engine.store.connection.database import Database
 NEWEST, SLICES, SLICE_MS, DECISIONS_A_SLICE = 1_500, 27, 6 * HOUR, 100
 """The newest decisions, and those just before each of 27 times, six hours apart: day and night, and the weekend."""
 MOST_AGE_MS = MINUTE
+MOST_KEPT = 50
 ENOUGH = 200
 """Below so many decisions, nothing is concluded."""
 
@@ -64,7 +65,10 @@ class TrafficReader:
                 rows = await _rows(connection, merchant_id, now)
             chosen = [row.facts for _, row in sorted(rows.items()) if row.placement == placement]
             facts = await asyncio.to_thread(lambda: [_values(text) for text in chosen])
-            kept = self._kept[key] = Traffic(facts, await self._uses.fields(merchant_id), now)
+            kept = Traffic(facts, await self._uses.fields(merchant_id), now)
+            if len(self._kept) >= MOST_KEPT:
+                self._kept.clear()
+            self._kept[key] = kept
         return kept
 
 

@@ -98,9 +98,9 @@ async def people(connection: AsyncConnection, merchant_id: int) -> list[str]:
     return list((await connection.execute(query)).scalars())
 
 
-async def last_changed_by(connection: AsyncConnection, merchant_id: int, kind: str, place: str) -> dict[str, str]:
+async def last_changed_by(connection: AsyncConnection, merchant_id: int, kind: str, placement: str) -> dict[str, str]:
     """Return who changed each document of a kind in a placement last, by its id."""
-    c, end = audit.c, f" in {place}"
+    c, end = audit.c, f" in {placement}"
     inside = (c.subject.startswith(f"{kind} ", autoescape=True), c.subject.endswith(end, autoescape=True))
     newest = select(func.max(c.id)).where(c.merchant_id == merchant_id, *inside).group_by(c.subject)
     rows = await connection.execute(select(c.subject, c.who).where(c.id.in_(newest)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,12 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.timestamps import first_id_of, moment_of
 from engine.store.connection.bulk import insert_many
+from engine.store.connection.inline import Inline
 from engine.store.connection.purging import Expired
-from engine.store.log import customer_segments, dictionaries
-from engine.store.log.dictionaries import Placement
+from engine.store.log import customer_segments
+from engine.store.log.dictionaries import PlacementKey
+from engine.store.log.dictionaries import load as load_dictionaries
 from engine.store.log.records import WITHOUT, Dictionary, compressed, decompressed
 from engine.store.tables import accounts, decisions
-from engine.store.tables.columns import IdSpan, is_decision_id, is_start_of_id
+from engine.store.tables.columns import LAST_ID, IdSpan, is_decision_id, is_start_of_id
 
 
 class DecisionRow(msgspec.Struct, array_like=True):
@@ -58,18 +61,18 @@ class _StoredRow(NamedTuple):
 
 
 COLUMNS = _StoredRow._fields
-LAST_ID = "dec_" + 32 * "f"
-"""An id that no decision has, after all others."""
 ANSWER_START = '{"decision_id":"'
 """An answer begins with the id, which the record need not repeat."""
 MOMENTS_A_QUERY = 100
-NO_DICTIONARIES: Mapping[Placement, Dictionary] = {}
+MOST_IN_THE_LOOP = 500
+"""Rows that are decompressed in the event loop: more would hold up decisions, and get a thread."""
+NO_DICTIONARIES: Mapping[PlacementKey, Dictionary] = {}
 
 
 async def append(
     connection: AsyncConnection,
     rows: Sequence[DecisionRow],
-    dictionaries: Mapping[Placement, Dictionary] = NO_DICTIONARIES,
+    dictionaries: Mapping[PlacementKey, Dictionary] = NO_DICTIONARIES,
     *,
     now: int | None = None,
 ) -> None:
@@ -85,7 +88,7 @@ async def append(
 async def replace(
     connection: AsyncConnection,
     rows: Sequence[DecisionRow],
-    dictionaries: Mapping[Placement, Dictionary] = NO_DICTIONARIES,
+    dictionaries: Mapping[PlacementKey, Dictionary] = NO_DICTIONARIES,
     *,
     now: int | None = None,
 ) -> None:
@@ -101,7 +104,7 @@ def record_texts(row: DecisionRow) -> tuple[str, str, str, str, str]:
     return row.bucket, row.stratum, row.facts, row.history, answer
 
 
-def _stored(rows: Sequence[DecisionRow], dictionaries: Mapping[Placement, Dictionary]) -> list[_StoredRow]:
+def _stored(rows: Sequence[DecisionRow], dictionaries: Mapping[PlacementKey, Dictionary]) -> list[_StoredRow]:
     together: defaultdict[Dictionary, list[DecisionRow]] = defaultdict(list)
     for row in rows:
         together[dictionaries.get((row.merchant_id, row.placement), WITHOUT)].append(row)
@@ -149,7 +152,13 @@ def _read(row: Any, loaded: Mapping[int, Dictionary]) -> DecisionRow:
 
 async def _rows(connection: AsyncConnection, query: Select[Any]) -> list[DecisionRow]:
     rows = (await connection.execute(query)).all()
-    loaded = await dictionaries.load(connection, {row.dictionary for row in rows})
+    loaded = await load_dictionaries(connection, {row.dictionary for row in rows})
+    if len(rows) <= MOST_IN_THE_LOOP or isinstance(connection, Inline):
+        return _read_all(rows, loaded)
+    return await asyncio.to_thread(_read_all, rows, loaded)
+
+
+def _read_all(rows: Sequence[Any], loaded: Mapping[int, Dictionary]) -> list[DecisionRow]:
     return [_read(row, loaded) for row in rows]
 
 

@@ -1,6 +1,6 @@
 """A compact log: compressed records, one B-tree, customers found by segments
 
-Converting takes some 40 µs a decision. Records that were logged before are compressed without a dictionary.
+Converting takes some 90 µs a decision. Records that were logged before are compressed without a dictionary.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import pytest
 from engine.clock import now_ms
 from engine.decisions.decide import decision_id
 from engine.decisions.upkeep import dictionaries as training
-from engine.model.timestamps import DAY, MINUTE
+from engine.model.timestamps import DAY, HOUR, MINUTE
 from engine.store import decisions
 from engine.store.log import customer_segments, dictionaries
 from engine.store.log.customer_segments import Segment, ShardRow
@@ -151,8 +151,10 @@ async def test_values_of_few_customers_are_in_no_dictionary(shop):
 
 async def test_a_customer_who_returns_shares_no_value_with_others(shop):
     row = (await log_rows_of_one(shop))[0]
-    rows = [msgspec.structs.replace(row, customer="a" * 32, facts='{"note":"mine"}') for _ in range(50)]
-    assert all(shared.facts == "{}" for shared in training.shareable(rows, Random(1)))
+    mine = {"customer": "a" * 32, "facts": '{"note":"mine"}', "bucket": "mine"}
+    rows = [msgspec.structs.replace(row, **mine) for _ in range(50)]
+    shared = training.shareable(rows, Random(1))
+    assert {(each.facts, each.bucket) for each in shared} == {("{}", "")}
 
 
 async def log_rows_of_one(shop):
@@ -313,7 +315,10 @@ async def test_a_changed_plan_trains_again_a_day_later_if_that_saves_enough(shop
     await trainer.train(now=now + DAY)
     assert shop.engine.recorder.dictionaries == first
     monkeypatch.setattr(training, "MUST_SAVE", -1.0)
-    await trainer.train(now=now + DAY)
+    # None was good enough, and a minute later none would be either.
+    await trainer.train(now=now + DAY + HOUR - 1)
+    assert shop.engine.recorder.dictionaries == first
+    await trainer.train(now=now + DAY + HOUR)
     assert shop.engine.recorder.dictionaries != first
 
 
@@ -326,13 +331,12 @@ async def test_another_process_uses_the_dictionary_too(shop):
 
 
 async def test_a_rare_placement_is_not_searched_in_the_whole_log(shop):
-    first = await shop.decide("c1")
-    rest = [await shop.decide(f"c{number}") for number in range(6)]
-    ids = [answer.decision.decision_id for answer in reversed(rest)]
+    answers = [await shop.decide(f"c{number}") for number in range(7)]
+    ids = sorted((answer.decision.decision_id for answer in answers), reverse=True)
     async with shop.engine.database.read() as connection:
-        for latest, limit, expected in ((4, 9, ids[:5]), (4, 2, ids[:2]), (99, 9, [*ids, first.decision.decision_id])):
+        for latest, limit, expected in ((4, 9, ids[:5]), (4, 2, ids[:2]), (99, 9, ids)):
             rows = await decisions.among_latest(connection, shop.id, PLACE, latest=latest, limit=limit)
-            assert {row.id for row in rows} == set(expected)
+            assert [row.id for row in rows] == expected
 
 
 @pytest.mark.usefixtures("few")

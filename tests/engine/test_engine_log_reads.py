@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import msgspec
 import pytest
@@ -13,12 +14,13 @@ from engine.decisions.decide import decision_id
 from engine.model.timestamps import DAY, first_id_of, moment_of
 from engine.store import decisions
 from engine.store.decisions import DecisionRow
+from engine.store.log import records
 from engine.store.tables import decisions as table
-from engine.store.tables.columns import IdSpan, is_decision_id, is_start_of_id
+from engine.store.tables.columns import LAST_ID, IdSpan, is_decision_id, is_start_of_id
 
 pytestmark = pytest.mark.anyio
 PLACE = "payment_methods"
-ALL = IdSpan(first_id_of(0), "dec_" + 32 * "f")
+ALL = IdSpan(first_id_of(0), LAST_ID)
 
 
 @pytest.fixture
@@ -140,6 +142,23 @@ async def test_a_decision_that_is_there_stays(shop, logged):
         assert await decisions.find(connection, shop.id, changed.id) == logged[0]
         await decisions.replace(connection, [changed])
         assert await decisions.find(connection, shop.id, changed.id) == changed
+
+
+async def test_large_reads_are_decompressed_beside_the_event_loop(shop, logged, monkeypatch):
+    threads = set()
+
+    def decompressed(*arguments):
+        threads.add(threading.current_thread())
+        return records.decompressed(*arguments)
+
+    monkeypatch.setattr(decisions, "decompressed", decompressed)
+    assert len(await read(shop, decisions.newest, shop.id, limit=1_000)) == len(logged)
+    assert threads == {threading.current_thread()}
+    threads.clear()
+    monkeypatch.setattr(decisions, "MOST_IN_THE_LOOP", len(logged) - 1)
+    assert await read(shop, decisions.newest, shop.id, limit=1_000) == logged[::-1]
+    assert threads
+    assert threading.current_thread() not in threads
 
 
 async def test_reads_at_the_same_time_share_dictionaries(shop, logged):

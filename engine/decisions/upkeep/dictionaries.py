@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -13,12 +13,12 @@ import structlog
 
 from engine.decisions.recorder import Recorder
 from engine.learning.live import Live
-from engine.model.timestamps import DAY
+from engine.model.timestamps import DAY, HOUR
 from engine.store import decisions
 from engine.store.connection.database import Database
 from engine.store.decisions import DecisionRow, record_texts
 from engine.store.log import dictionaries
-from engine.store.log.dictionaries import DictionaryHead, Placement
+from engine.store.log.dictionaries import DictionaryHead, PlacementKey
 from engine.store.log.records import WITHOUT, Dictionary, compressed, trained
 
 log = structlog.get_logger()
@@ -41,7 +41,8 @@ class DictionaryTrainer:
         self._database = database
         self._live = live
         self._recorder = recorder
-        self._in_use: dict[Placement, DictionaryHead] = {}
+        self._in_use: dict[PlacementKey, DictionaryHead] = {}
+        self._tried_at: dict[PlacementKey, int] = {}
 
     async def follow(self) -> None:
         """Use the newest dictionaries, also of other processes."""
@@ -51,56 +52,57 @@ class DictionaryTrainer:
         self._recorder.dictionaries = {key: loaded[head.id] for key, head in self._in_use.items()}
 
     async def train(self, *, now: int) -> None:
-        """Train a dictionary for each placement that has none, or whose plan has changed a day ago or longer."""
-        await self.follow()
-        for (merchant_id, placement), version in self._live.versions().items():
-            used = self._in_use.get((merchant_id, placement))
-            if used is None or (used.plan_version != version and now - used.made_at >= DAY):
-                await self._train(merchant_id, placement, version, used, now)
-        await self.follow()
+        """Train a dictionary for each placement that has none, or whose plan has changed a day ago or longer.
 
-    async def _train(
-        self, merchant_id: int, placement: str, version: int, used: DictionaryHead | None, now: int
-    ) -> None:
+        A placement for which none was good enough is tried again after an hour.
+        """
+        await self.follow()
+        for key, version in self._live.versions().items():
+            used = self._in_use.get(key)
+            is_due = used is None or (used.plan_version != version and now - used.made_at >= DAY)
+            if is_due and now - self._tried_at.get(key, 0) >= HOUR:
+                await self._train(key, version, now)
+
+    async def _train(self, key: PlacementKey, version: int, now: int) -> None:
         async with self._database.read() as connection:
-            rows = await decisions.among_latest(
-                connection, merchant_id, placement, latest=MOST_LOOKED_THROUGH, limit=SAMPLES
-            )
+            rows = await decisions.among_latest(connection, *key, latest=MOST_LOOKED_THROUGH, limit=SAMPLES)
         if len(rows) < FEWEST_SAMPLES:
             return
-        current = self._recorder.dictionaries.get((merchant_id, placement)) if used else None
-        better = await asyncio.to_thread(better_dictionary, rows, current)
+        self._tried_at[key] = now
+        better = await asyncio.to_thread(better_dictionary, rows, self._recorder.dictionaries.get(key, WITHOUT))
         if better is None:
             return
-        head = DictionaryHead(merchant_id, placement, better.id, version, now)
         async with self._database.write() as connection:
-            await dictionaries.add(connection, head, better.content)
-        log.info("log compressed with a new dictionary", placement=placement, bytes=len(better.content))
+            await dictionaries.add(connection, DictionaryHead(*key, better.id, version, now), better.content)
+        await self.follow()
+        log.info("log compressed with a new dictionary", placement=key[1], bytes=len(better.content))
 
 
-def better_dictionary(rows: Sequence[DecisionRow], used: Dictionary | None) -> Dictionary | None:
+def better_dictionary(rows: Sequence[DecisionRow], used: Dictionary) -> Dictionary | None:
     """Return a dictionary from every other row that saves enough on the rest; None if there is none."""
     samples = shareable(rows[::2], Random(0))
     new = trained([record_texts(row) for row in samples], DICTIONARY_BYTES)
     if new is None:
         return None
     others = [record_texts(row) for row in rows[1::2]]
-    before, after = (sum(map(len, compressed(others, each))) for each in (used or WITHOUT, new))
+    before, after = (sum(map(len, compressed(others, each))) for each in (used, new))
     return new if after < (1 - MUST_SAVE) * before else None
 
 
 def shareable(rows: Sequence[DecisionRow], random: Random) -> list[DecisionRow]:
     """Return rows without what belongs to few customers: rare values of facts, and digits of histories."""
     facts = [msgspec.json.decode(row.facts, type=dict[str, Any]) for row in rows]
-    customers: dict[tuple[str, bytes], set[str]] = {}
+    buckets: defaultdict[str, set[str]] = defaultdict(set)
+    customers: defaultdict[tuple[str, bytes], set[str]] = defaultdict(set)
     for row, values in zip(rows, facts, strict=True):
+        customer = row.customer or row.id
+        buckets[row.bucket].add(customer)
         for name, value in values.items():
-            customers.setdefault((name, msgspec.json.encode(value)), set()).add(row.customer or row.id)
-    buckets = Counter(row.bucket for row in rows)
+            customers[name, msgspec.json.encode(value)].add(customer)
     return [
         msgspec.structs.replace(
             row,
-            bucket=row.bucket if buckets[row.bucket] >= COMMON else "",
+            bucket=row.bucket if len(buckets[row.bucket]) >= COMMON else "",
             facts=_shared_facts(values, customers, random),
             history=_other_digits(row.history, random),
         )
@@ -108,7 +110,7 @@ def shareable(rows: Sequence[DecisionRow], random: Random) -> list[DecisionRow]:
     ]
 
 
-def _shared_facts(values: dict[str, Any], customers: dict[tuple[str, bytes], set[str]], random: Random) -> str:
+def _shared_facts(values: dict[str, Any], customers: Mapping[tuple[str, bytes], set[str]], random: Random) -> str:
     kept: dict[str, Any] = {}
     for name, value in values.items():
         if len(customers[name, msgspec.json.encode(value)]) >= COMMON:

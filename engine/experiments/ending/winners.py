@@ -62,21 +62,21 @@ class Winners:
 
     async def _propose(self, actor: Actor, resource: Resource, winner: str, reason: str) -> None:
         """Stop the experiment, and put what its winner changes into the draft; ask for a review of what is new."""
-        place, configuration = resource.place, await self._configurations.load(actor.merchant_id)
-        changes = changes_of_winner(configuration, place, resource.document, winner)
-        is_free = not (await self._drafts.get(actor.merchant_id, place)).changes
+        placement, configuration = resource.place, await self._configurations.load(actor.merchant_id)
+        changes = changes_of_winner(configuration, placement, resource.document, winner)
+        is_free = not (await self._drafts.get(actor.merchant_id, placement)).changes
         where = "its changes wait in the draft for approval" if changes else "nothing has to change"
         try:
             for change in changes:
                 seen = change.before.version if change.before is not None else 0
-                await self._drafts.save(actor, place, change.resource.document, revision=seen)
+                await self._drafts.save(actor, placement, change.resource.document, revision=seen)
             if changes and is_free:
-                revision = (await self._drafts.get(actor.merchant_id, place)).head.revision
-                await self._releases.ask(actor, place, revision=revision, reason=reason)
+                revision = (await self._drafts.get(actor.merchant_id, placement)).head.revision
+                await self._releases.ask(actor, placement, revision=revision, reason=reason)
         except EngineError as error:
             where = f"its changes are not in the draft: {error.detail}"
-        log.warning("winner proposed", placement=place, experiment=resource.id, reason=reason)
-        await self._experiments.propose(actor, place, resource.id, winner=winner, reason=f"{reason}; {where}")
+        log.warning("winner proposed", placement=placement, experiment=resource.id, reason=reason)
+        await self._experiments.propose(actor, placement, resource.id, winner=winner, reason=f"{reason}; {where}")
 
 
 def may_conclude(document: Experiment, window: int, now: int) -> bool:

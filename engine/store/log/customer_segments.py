@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.model.timestamps import MINUTE, first_id_of, moment_of
 from engine.store.connection.bulk import insert_many
 from engine.store.connection.purging import Expired
-from engine.store.tables.columns import IdSpan
+from engine.store.tables.columns import LAST_ID, IdSpan
 from engine.store.tables.log import customer_segment_ends, customer_segments, decisions
 
 LATE = MINUTE
@@ -69,10 +69,12 @@ async def add_late(connection: AsyncConnection, rows: Iterable[Owned], *, now: i
     """Put decisions that are logged late into segments of their own; `now` in epoch milliseconds."""
     if now is None:
         return
-    late = [row for row in rows if row.customer is not None and row.decided_at < now - LOGGED_LATE]
-    for row in late:
-        owned = (bytes.fromhex(row.id[4:]), bytes.fromhex(row.customer or ""))
-        await _insert(connection, rows_of(Segment(row.merchant_id, now, [owned])))
+    late = [
+        Segment(row.merchant_id, now, [(bytes.fromhex(row.id[4:]), bytes.fromhex(row.customer))])
+        for row in rows
+        if row.customer is not None and row.decided_at < now - LOGGED_LATE
+    ]
+    await _insert(connection, [own for segment in late for own in rows_of(segment)])
 
 
 async def ends(connection: AsyncConnection) -> dict[int, int]:
@@ -131,7 +133,7 @@ async def spans(
 ) -> AsyncIterator[IdSpan]:
     """Yield spans of ids that contain all decisions of a customer before an id, the newest first."""
     end = (await ends(connection)).get(merchant_id, 0)
-    yield IdSpan(first_id_of(end), "dec_" + 32 * "f")
+    yield IdSpan(first_id_of(end), LAST_ID)
     c = customer_segments.c
     query = select(c.begins_at, c.entries).where(c.merchant_id == merchant_id, c.shard == _shard(customer))
     moments = {

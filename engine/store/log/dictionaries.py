@@ -13,7 +13,7 @@ from engine.store.connection.purging import Expired
 from engine.store.log.records import NO_DICTIONARY, WITHOUT, Dictionary
 from engine.store.tables.log import log_dictionaries
 
-Placement = tuple[int, str]
+PlacementKey = tuple[int, str]
 """A merchant's id and the key of a placement."""
 
 MOST_KEPT = 1_024
@@ -50,7 +50,7 @@ async def load(connection: AsyncConnection, ids: Collection[int]) -> Mapping[int
     return _loaded
 
 
-async def newest(connection: AsyncConnection) -> dict[Placement, DictionaryHead]:
+async def newest(connection: AsyncConnection) -> dict[PlacementKey, DictionaryHead]:
     """Return the dictionary in use of each placement that has any."""
     c = log_dictionaries.c
     last = select(c.merchant_id, c.placement, func.max(c.made_at).label("made_at")).group_by(c.merchant_id, c.placement)

@@ -30,6 +30,8 @@ class HexText(TypeDecorator[str]):
 
 
 DECISION_PREFIX = "dec_"
+LAST_ID = DECISION_PREFIX + 32 * "f"
+"""An id that no decision has, after all others."""
 
 
 class IdSpan(NamedTuple):

@@ -150,7 +150,7 @@ class _Words:
             return f"{self._leader(sure[0])} is chosen most"
         by_leader: dict[str, list[str]] = {}
         for group in sure:
-            by_leader.setdefault(self._leader(group), []).append(self._place(group.bucket))
+            by_leader.setdefault(self._leader(group), []).append(self._among(group.bucket))
         parts = [f"{leader} leads {_and(places)}" for leader, places in by_leader.items()]
         return "; ".join(parts)
 
@@ -229,11 +229,11 @@ class _Words:
 
     def _where(self, group: GroupComparison) -> str:
         if group.bucket:
-            place = self._place(group.bucket)
-            return f"{place[0].upper()}{place[1:]}"
+            where = self._among(group.bucket)
+            return f"{where[0].upper()}{where[1:]}"
         return "Among all customers"
 
-    def _place(self, bucket: str | None) -> str:
+    def _among(self, bucket: str | None) -> str:
         return place_of(self._frame, self._placement, bucket) if bucket else "among all customers"
 
     def _whom(self, lead: Lead) -> str:
