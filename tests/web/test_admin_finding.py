@@ -103,6 +103,8 @@ def test_a_filter_that_cannot_be_read_says_why(person: Person) -> None:
         answer = person.client.get(person.address(f"/admin/decisions?{query}"))
         assert answer.status_code == 422
         assert said in answer.text, query
+        assert "Nothing was searched" in answer.text
+        assert "There are no decisions" not in answer.text
 
 
 def test_changes_are_found_by_person_kind_and_day(side: Side, person: Person) -> None:
