@@ -11,7 +11,7 @@ import structlog
 from engine.clock import now_ms
 from engine.learning.fit import fit_placement
 from engine.learning.live import Live
-from engine.model.timestamps import DAY, MINUTE, first_id_of
+from engine.model.timestamps import DAY, HOUR, MINUTE, first_id_of
 from engine.store import beliefs as snapshots
 from engine.store import decisions, folds, observations, outcomes, rollups
 from engine.store.connection import purging
@@ -19,6 +19,7 @@ from engine.store.connection.database import Database
 from engine.store.customers import usage
 from engine.store.experiments import conversions, exposures
 from engine.store.log import customer_segments, dictionaries
+from engine.store.metrics import hours
 from engine.store.offers import idempotent_answers, outbox
 
 log = structlog.get_logger()
@@ -30,6 +31,8 @@ REST = 4
 MINUTES_TO_WAIT = 60 * 24 * 31
 """Longer than the longest window."""
 DAYS_OF_IDEMPOTENCY = 2
+DAYS_OF_METRICS = 185
+"""90 days and the 90 before; the sums of metrics name no customer."""
 MINUTES_FOR_OUTAGES = 60 * 24 * 2
 
 
@@ -104,6 +107,7 @@ async def purge(database: Database, *, retention_days: int) -> None:
         observations.expired(before_id=first_id_of(before)),
         usage.expired(before_day=before // DAY),
         *rollups.expired(before_minute=before // MINUTE),
+        hours.expired(before_hour=(now - max(retention_days, DAYS_OF_METRICS) * DAY) // HOUR),
         *exposures.expired(before=before),
         conversions.expired(before=before),
         snapshots.expired(before=before),

@@ -19,6 +19,7 @@ from engine.learning.outcome_effects import (
     fold,
     read_answer,
 )
+from engine.metrics import hour_fold
 from engine.model.experiment import Experiment
 from engine.model.facts import UNAVAILABLE
 from engine.model.outcome import MOST_OUTCOMES, EventKey, Source, largest_amount
@@ -93,7 +94,9 @@ class OutcomeProcessor:
         gone = {row.key for row in rows}
         for decision_id in reported.rows:
             before = await self._state(connection, decision_id, reported)
-            _fold_again(before, [event for event in before.outcomes if event.key not in gone], sums)
+            left = [event for event in before.outcomes if event.key not in gone]
+            _fold_again(before, left, sums)
+            _measure_again(before, left, sums)
         add_purchases(sums, [row for row in rows if row.decision_id is None], sign=-1)
         await outcomes.remove(connection, rows)
 
@@ -107,14 +110,17 @@ class OutcomeProcessor:
             fold(sums, state._replace(closed=True))
         await decisions.close(connection, rows)
 
-    async def forget(self, connection: AsyncConnection, replaced: Sequence[DecisionRow], sums: Sums) -> None:
-        """Stop waiting for outcomes of decisions that another answer replaces."""
+    async def replace(self, connection: AsyncConnection, replaced: Sequence[DecisionRow], sums: Sums) -> None:
+        """Stop waiting for outcomes of decisions that fallback answers replace, and count those answers instead."""
         events = await outcomes.of_decisions(connection, [row.id for row in replaced])
         keys = [(row.merchant_id, row.id) for row in replaced]
-        for row in (await decisions.by_keys(connection, keys, lock=True)).values():
-            learning = await self.learning(connection, row)
-            closed = row.closes_at is None
-            fold(sums, DecisionState(row, learning, read_answer(row.answer), events.get(row.id, []), closed), sign=-1)
+        stored = (await decisions.by_keys(connection, keys, lock=True)).values()
+        for row, sign in (*((row, -1) for row in stored), *((row, 1) for row in replaced)):
+            learning, closed = await self.learning(connection, row), row.closes_at is None
+            state = DecisionState(row, learning, read_answer(row.answer), events.get(row.id, []), closed)
+            hour_fold.add(sums, state, sign=sign)
+            if sign < 0:
+                fold(sums, state, sign=sign)
 
     async def learning(self, connection: AsyncConnection, row: DecisionRow) -> Learning:
         """Return the reward and credit of a decision's plan version."""
@@ -139,9 +145,10 @@ class OutcomeProcessor:
                 by_decision[row.decision_id].append(row)
         for decision_id, rows in sorted(by_decision.items()):
             before = await self._state(connection, decision_id, reported)
+            after = sorted([*before.outcomes, *rows], key=_occurred_at)
             if any(changes_credit(before, row) for row in rows):
-                after = sorted([*before.outcomes, *rows], key=_occurred_at)
                 _fold_again(before, after, sums)
+            _measure_again(before, after, sums)
 
     async def _state(self, connection: AsyncConnection, decision_id: str, reported: Reported) -> DecisionState:
         row, answer = reported.rows[decision_id], reported.answers[decision_id]
@@ -153,6 +160,12 @@ def _fold_again(before: DecisionState, outcomes: Sequence[OutcomeRow], sums: Sum
     """Replace the credit of a decision with that of other outcomes."""
     fold(sums, before, sign=-1)
     fold(sums, before._replace(outcomes=outcomes))
+
+
+def _measure_again(before: DecisionState, outcomes: Sequence[OutcomeRow], sums: Sums) -> None:
+    """Replace what a decision adds to the metrics by what it adds with other outcomes."""
+    hour_fold.add(sums, before, sign=-1)
+    hour_fold.add(sums, before._replace(outcomes=outcomes))
 
 
 async def _announce_shown(connection: AsyncConnection, new: Iterable[OutcomeRow], reported: Reported) -> None:

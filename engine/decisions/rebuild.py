@@ -10,18 +10,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.decisions.outcome_processor import OutcomeProcessor
 from engine.learning.outcome_effects import DecisionState, add_purchases, fold, read_answer
-from engine.model.timestamps import DAY, MINUTE, first_id_of
+from engine.metrics import hour_fold
+from engine.model.timestamps import DAY, HOUR, MINUTE, first_id_of
 from engine.store import decisions, folds, outcomes
 from engine.store.connection.database import Database
 from engine.store.decisions import DecisionRow
 from engine.store.experiments import conversions
-from engine.store.folds import FOLDS, MINUTES, OBSERVATIONS, WAITING, Fold, Sums, WaitingCell
+from engine.store.folds import FOLDS, HOURS, MINUTES, OBSERVATIONS, WAITING, Fold, Sums, WaitingCell
 
 CHUNK = 2_000
 # The tables are in the writers' lock order, so that no deadlock is possible.
 HOLD_WRITERS = (
     "LOCK TABLE decisions, outcomes, statistics, usage, waiting, delays, arrivals, amounts, experiment_outcomes, "
-    "experiment_measures, lessons IN SHARE ROW EXCLUSIVE MODE"
+    "experiment_measures, metric_hours, lessons IN SHARE ROW EXCLUSIVE MODE"
 )
 
 REBUILT = tuple(fold for fold in FOLDS if fold is not MINUTES)
@@ -45,7 +46,9 @@ async def fold_log(connection: AsyncConnection) -> Sums:
         for row in rows:
             learning = await outcome_processor.learning(connection, row)
             closed = row.closes_at is None
-            fold(sums, DecisionState(row, learning, read_answer(row.answer), events.get(row.id, []), closed))
+            state = DecisionState(row, learning, read_answer(row.answer), events.get(row.id, []), closed)
+            fold(sums, state)
+            hour_fold.add(sums, state)
         last = rows[-1]
     after = 0
     while purchases := await outcomes.without_decision(connection, after=after, limit=CHUNK):
@@ -93,15 +96,19 @@ def first_whole_day(now: int, retention_days: int) -> int:
     return now // DAY - retention_days + 1
 
 
-def _time(each: Fold) -> Literal["day", "minute", "decision_id"]:
+def _time(each: Fold) -> Literal["day", "hour", "minute", "decision_id"]:
     if each is OBSERVATIONS:
         return "decision_id"
+    if each is HOURS:
+        return "hour"
     return "minute" if each is WAITING else "day"
 
 
 def _first(each: Fold, since_day: int) -> int | str:
     if each is OBSERVATIONS:
         return first_id_of(since_day * DAY)
+    if each is HOURS:
+        return since_day * (DAY // HOUR)
     return since_day * (DAY // MINUTE) if each is WAITING else since_day
 
 

@@ -23,6 +23,7 @@ from engine.faults import is_temporary
 from engine.kernel.offers.ledger import Transition
 from engine.learning.credit_settings import Learning
 from engine.learning.outcome_effects import add_pending
+from engine.metrics import hour_fold
 from engine.model.timestamps import MINUTE
 from engine.store import decisions, folds, rollups
 from engine.store.connection.database import Database
@@ -303,9 +304,10 @@ class Recorder:
                 new = [entry for entry in new if entry not in taken.refused]
             await decisions.append(connection, [entry.row for entry in new], self.dictionaries, now=now_ms())
             _count_pending(sums, new)
+            hour_fold.add_new(sums, [(entry.row, entry.ranking) for entry in new])
             sums.exposures.extend(exposure for entry in new for exposure in entry.exposures)
             if group.replacements:
-                await self._outcome_processor.forget(connection, group.replacements, sums)
+                await self._outcome_processor.replace(connection, group.replacements, sums)
                 await decisions.replace(connection, group.replacements, self.dictionaries, now=now_ms())
             await rollups.add_firsts(connection, _firsts(new))
             receipts = await self._process(connection, group.reports, sums) if group.reports else []

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from bandits.evidence.credit import CreditModel, Reward
-from engine.kernel.experiments.measures import CandidateFees, MeasureTerms, terms_of
+from engine.kernel.experiments.measures import CandidateFees, MeasureTerms, order_terms, terms_of
 from engine.kernel.experiments.teaching import Teaching, groups_of, teaching_of
 from engine.model.experiment import Experiment, Unit
 from engine.model.placement import Contextual, Placement
@@ -29,7 +29,7 @@ class Learning(msgspec.Struct, frozen=True):
     """The settings of a plan version that learning needs, and the currency that amounts are counted in.
 
     `units` are those of its experiments, by id; others count customers. `measures` says what else is measured of them.
-    `track` names the sums that outcomes go into.
+    `track` names the sums that outcomes go into, `order_terms` says what metrics measure of each decision.
     """
 
     reward: Reward
@@ -42,6 +42,7 @@ class Learning(msgspec.Struct, frozen=True):
     teaching: tuple[Teaching, ...] = ()
     track: str = ""
     measures: Mapping[str, MeasureTerms] = {}
+    order_terms: MeasureTerms = MeasureTerms(frozenset())
 
     def __post_init__(self) -> None:
         """Count in the sums of the reward where no groups are counted apart."""
@@ -70,6 +71,7 @@ class Learning(msgspec.Struct, frozen=True):
             {experiment.id: experiment.unit for experiment in experiments},
             teaching_of(experiments),
             measures={each.id: terms_of(each, placement.margin_percent, fees) for each in experiments},
+            order_terms=order_terms(placement.margin_percent, fees),
         )
 
     def in_groups(self, groups: Groups) -> Learning:

@@ -12,12 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.model.scope import Scope
 from engine.statistics.amounts import AmountRow
 from engine.statistics.evidence import DayRow, PendingRow
+from engine.statistics.metric_totals import MetricTotals
 from engine.statistics.outages import MinuteRow
 from engine.store import observations, tables
 from engine.store.connection.bulk import insert_many
 from engine.store.connection.purging import Expired
 from engine.store.experiments import exposures, tracks
 from engine.store.experiments.exposures import Exposure, MeasureCell, OutcomeCell, UnitKey
+from engine.store.metrics.hours import HourCell
 from engine.store.observations import ObservationCell
 from engine.store.tables import (
     amounts,
@@ -26,6 +28,7 @@ from engine.store.tables import (
     experiment_measures,
     experiment_outcomes,
     fold_starts,
+    metric_hours,
     minutes,
     pending_trials,
     statistics,
@@ -142,7 +145,9 @@ BOUGHT = Fold(experiment_outcomes, OutcomeCell, ("orders", "revenue"))
 """What units of experiments bought."""
 MEASURES = Fold(experiment_measures, MeasureCell, ("times", "amount"))
 """What else is measured of units of experiments, by measure."""
-FOLDS = (STATISTICS, USAGE, WAITING, DELAYS, ARRIVALS, AMOUNTS, MINUTES, BOUGHT, MEASURES)
+HOURS = Fold(metric_hours, HourCell, MetricTotals._fields)
+"""The metrics of placements by hour."""
+FOLDS = (STATISTICS, USAGE, WAITING, DELAYS, ARRIVALS, AMOUNTS, MINUTES, BOUGHT, MEASURES, HOURS)
 """In the order in which writers take their tables, so that none waits for another in a ring."""
 OBSERVATIONS = Fold(tables.observations, ObservationCell, ("trials", "successes"))
 """Kept as every change of its sums, after all others."""

@@ -213,7 +213,7 @@ def test_a_session_from_before_was_last_seen_when_it_began(engine):
     assert (session["last_seen_at"], session["browser"]) == (session["created_at"], "")
 
 
-@pytest.mark.parametrize(("revision", "name"), [("0009", "arrivals"), ("0014", "amounts")])
+@pytest.mark.parametrize(("revision", "name"), [("0009", "arrivals"), ("0014", "amounts"), ("0035", "metric_hours")])
 def test_new_sums_of_an_old_log_begin_tomorrow(engine, revision, name):
     previous = SCRIPTS.get_revision(revision).down_revision
     go_up(engine, previous)
@@ -223,7 +223,7 @@ def test_new_sums_of_an_old_log_begin_tomorrow(engine, revision, name):
     assert tomorrow in (now_ms() // DAY, now_ms() // DAY + 1)
 
 
-@pytest.mark.parametrize("revision", ["0009", "0014"])
+@pytest.mark.parametrize("revision", ["0009", "0014", "0035"])
 def test_new_sums_of_an_empty_log_are_complete(engine, revision):
     go_up(engine, revision)
     assert rows(engine)["fold_starts"] == []

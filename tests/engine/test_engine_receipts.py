@@ -261,14 +261,14 @@ async def test_an_outcome_before_the_close_counts_as_it_was(log, processor, repo
 async def test_a_replaced_decision_leaves_no_trace_in_the_sums(log, processor, report):
     await report(outcome())
     sums = Sums()
-    await processor.forget(None, [decision(), decision(9)], sums)
+    await processor.replace(None, [decision(), decision(9)], sums)
     log.folded.append(sums)
     assert log.statistics() == {"card": (0, 0)}
 
 
 async def test_a_replaced_decision_is_no_longer_pending(processor):
     sums = Sums()
-    await processor.forget(None, [decision()], sums)
+    await processor.replace(None, [decision()], sums)
     assert set(map(tuple, sums.of[WAITING.name].values())) == {(-1,)}
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import Column, LargeBinary, Table, select
 from benchmarks.process import ROOT
 from engine import jobs
 from engine.clock import now_ms
-from engine.model.timestamps import DAY, MINUTE, first_id_of
+from engine.model.timestamps import DAY, HOUR, MINUTE, first_id_of
 from engine.previews.previews import KEPT_DAYS
 from engine.store import previews
 from engine.store.connection import purging
@@ -42,6 +42,7 @@ AGES: dict[str, tuple[str, float]] = {
     "experiment_measures": ("day", RETENTION),
     "experiment_outcomes": ("day", RETENTION),
     "outbox": ("recorded_at", RETENTION),
+    "metric_hours": ("hour", max(RETENTION, 185)),
     "minutes": ("minute", 2),
     "idempotent_answers": ("created_at", 2),
     "waiting": ("minute", 31),
@@ -76,6 +77,8 @@ def aged(column: str, days: float) -> Any:
     match column:
         case "day":
             return moment // DAY
+        case "hour":
+            return moment // HOUR
         case "minute":
             return moment // MINUTE
         case "id" | "decision_id" | "last_id":

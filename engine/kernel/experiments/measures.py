@@ -18,6 +18,8 @@ Measured = tuple[int, int]
 """How often, and the amount: minor units of the merchant's currency, or milliseconds."""
 
 PAYMENTS = ("converted", "refunded")
+OF_DECISIONS = frozenset({"revenue", "margin", "checkout_time", "shown", "selected", "refunded", "redeemed"})
+"""What the metrics of a placement are made of."""
 NEEDS_SHOWN = frozenset({"shown", "checkout_time"})
 
 
@@ -57,6 +59,11 @@ def terms_of(experiment: Experiment, margin_percent: float, candidates: Iterable
     # Guardrails may be added at any time, so capped revenue is always there.
     names |= {"revenue"} & caps.keys()
     return MeasureTerms(frozenset(names), caps, margin_percent, {each.id: each for each in candidates})
+
+
+def order_terms(margin_percent: float, candidates: Iterable[CandidateFees] = ()) -> MeasureTerms:
+    """Return what is measured of every decision, in a plan with this margin and these candidates."""
+    return MeasureTerms(OF_DECISIONS, margin_percent=margin_percent, fees={each.id: each for each in candidates})
 
 
 def paid_order(outcomes: Sequence[OutcomeRow], currency: str) -> PaidOrder | None:

@@ -31,6 +31,7 @@ from engine.store.tables.log import (
     log_dictionaries,
     outcomes,
 )
+from engine.store.tables.metrics import metric_hours
 from engine.store.tables.offers import (
     budget_balances,
     budget_caps,
@@ -100,6 +101,7 @@ __all__ = [
     "ledger",
     "log_dictionaries",
     "metadata",
+    "metric_hours",
     "minutes",
     "observations",
     "offer_codes",
