@@ -28,12 +28,15 @@ from engine.configuration.release import Releases
 from engine.configuration.scenarios import Scenarios
 from engine.configuration.trial import Trials
 from engine.configuration.versions import VersionHistory
-from engine.decisions.customers import Hasher, UnusableKey, UsageLoader, has_customers, load_key
+from engine.customers.preferences import CustomerPreferences
+from engine.decisions.customers import CustomerLoader, Hasher, UnusableKey, has_customers, load_key
 from engine.decisions.decide import CustomerReaders, Decider
 from engine.decisions.faulty_facts import FaultyFacts
 from engine.decisions.logbook import Logbook
 from engine.decisions.offer_holds import BudgetReader
 from engine.decisions.recorder import Recorder
+from engine.decisions.requests.customer_reader import CustomerReader
+from engine.decisions.requests.settings_reader import SettingsReader
 from engine.decisions.tokens import Tokens
 from engine.decisions.upkeep.customer_index import index_customers
 from engine.decisions.upkeep.dictionaries import DictionaryTrainer
@@ -125,18 +128,21 @@ class Engine:
         self.forecasts = Forecasts(database)
         self.log_questions = LogQuestions(database, configurations, self.previews)
         weights = [bandits.recency_weight(age, settings.half_life_days) for age in range(settings.retention_days + 1)]
-        usage = UsageLoader(database)
+        loader = CustomerLoader(database)
+        self.settings_reader = SettingsReader(database, customer_key)
+        self.customers = CustomerReader(loader, self.settings_reader)
         self.settled = SettledVariants(database)
-        self.variant_reader = VariantReader(self.live, usage, self.settled, self.hasher, weights)
+        self.variant_reader = VariantReader(self.live, self.customers, self.settled, self.hasher, weights)
+        self.preferences = CustomerPreferences(database, self.live, self.settings_reader, self.hasher)
         self.decider = Decider(
             self.live,
             self.recorder,
-            CustomerReaders(usage, BudgetReader(database), self.settled, weights),
+            CustomerReaders(self.customers, BudgetReader(database), self.settled, weights),
             self.hasher,
             self.use_counter,
             timeout_seconds=settings.decision_timeout_ms / 1000,
         )
-        self._open_offers(database, configurations, usage, weights)
+        self._open_offers(database, configurations, loader, weights)
         self._jobs = JobRunner(self._job_list())
 
     def _open_insights(self, database: Database) -> None:
@@ -149,7 +155,7 @@ class Engine:
         self.health = HealthMonitor(database, self.live)
 
     def _open_offers(
-        self, database: Database, configurations: ConfigurationCache, usage: UsageLoader, weights: list[float]
+        self, database: Database, configurations: ConfigurationCache, customers: CustomerLoader, weights: list[float]
     ) -> None:
         """Open the services of offers and budgets."""
         self.budgets = Budgets(database)
@@ -159,7 +165,7 @@ class Engine:
         self.events = Events(database)
         self.codes = Codes(database, configurations)
         self.redemptions = Redemptions(
-            OfferStores(self.holds, BudgetReader(database), self.codes, usage),
+            OfferStores(self.holds, BudgetReader(database), self.codes, customers),
             self.live,
             self.hasher,
             self.recorder,
@@ -257,6 +263,7 @@ class Engine:
         """Load what other processes have published, learned and issued."""
         await self.live.follow()
         await self.live.read_others()
+        await self.settings_reader.follow()
         await self.accounts.load_keys()
 
     async def stop(self) -> None:

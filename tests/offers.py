@@ -8,7 +8,7 @@ from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.clock import now_ms
-from engine.decisions.decide import HeldAnswer
+from engine.decisions.requests.answers import HeldAnswer
 from engine.kernel.offers.quote import Cart
 from engine.model.documents.offer import Offer, OfferBudget, OfferText, Percentage
 from engine.model.offers.hold import TOTAL, Balance, BalanceKey, Cap, Hold

@@ -6,8 +6,8 @@ import itertools
 from typing import Any
 
 from engine.clock import now_ms
-from engine.decisions.decide import DecisionAnswer
 from engine.decisions.outcome_processor import Receipt
+from engine.decisions.requests.answers import DecisionAnswer
 from engine.model.actor import Actor
 from engine.model.placement import Placement
 from engine.model.scope import Scope

@@ -29,6 +29,7 @@ from web.api import (
     trials,
     uses,
 )
+from web.api.customers import preferences
 from web.api.experiments import actions, checks, conversions, documents, given_variants, log_answers, results
 from web.api.learning import refits
 from web.api.offers import codes, ledger, listing, outbox, predictions, redemptions
@@ -47,11 +48,16 @@ from web.openapi import pages
 
 events = structlog.get_logger()
 
-OPEN_TO_BROWSERS = {
+READ_LENIENTLY = {
     "/v1/personalize/decisions": "POST",
     "/v1/personalize/decisions/batch": "POST",
     "/v1/personalize/methods": "GET",
     "/v1/personalize/feedback": "POST",
+}
+OPEN_TO_BROWSERS = READ_LENIENTLY | {
+    preferences.PATH: "GET, POST, PUT, DELETE",
+    f"{preferences.PATH}/reset": "POST",
+    f"{preferences.PATH}/versions": "POST",
 }
 
 
@@ -88,7 +94,7 @@ def create_app(settings: Settings) -> Litestar:
         DirectRoutes(app.asgi_handler, [*decisions.handlers, *feedback.handlers, *listing.handlers]),
         over_tls=settings.secure_cookies,
         open_to_browsers=OPEN_TO_BROWSERS,
-        read_leniently=(*OPEN_TO_BROWSERS, listing.PATH),
+        read_leniently=(*READ_LENIENTLY, listing.PATH),
     )
     return app
 
@@ -99,6 +105,6 @@ def api() -> Router:
     experiments = (documents, actions, results, checks, log_answers, conversions, given_variants)
     configuring = (resources, drafts, draft_documents, rule_sets, trials, previews, uses, plans, refits, keys)
     offers = (listing, predictions, redemptions, codes, ledger, outbox)
-    modules = (*deciding, *offers, *configuring, *experiments, log, health)
+    modules = (*deciding, preferences, *offers, *configuring, *experiments, log, health)
     handlers = [handler for module in modules for handler in list[Any](module.handlers)]
     return Router("/", route_handlers=handlers, dependencies=DEPENDENCIES)

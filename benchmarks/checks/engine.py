@@ -22,8 +22,8 @@ from rich.table import Table
 
 from engine.clock import now_ms
 from engine.decisions import rebuild
-from engine.decisions.decide import DecisionAnswer
 from engine.decisions.replay import replay
+from engine.decisions.requests.answers import DecisionAnswer
 from engine.model.actor import Actor
 from engine.model.placement import Candidate, One, Placement, RuleDocument, Split, Subset, Thompson
 from engine.model.timestamps import DAY, MINUTE

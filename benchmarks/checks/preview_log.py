@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.decisions.decide import DecisionAnswer, encode, expires_at, log_row
+from engine.decisions.requests.answers import DecisionAnswer, encode, expires_at, log_row
 from engine.kernel.beliefs import ArmBelief, Knowledge
 from engine.kernel.kernel import decide
 from engine.kernel.plan import Plan, PlanDocument

@@ -14,7 +14,7 @@ import msgspec
 from benchmarks.speed.app import ANSWER
 from benchmarks.speed.load import request
 from engine.clock import now_ms
-from engine.decisions.decide import decision_id
+from engine.decisions.requests.answers import decision_id
 from engine.model.actor import Actor
 from engine.model.placement import Candidate, FieldDocument, Placement, RuleDocument
 from engine.model.timestamps import DAY

@@ -24,7 +24,7 @@ import numpy as np
 from benchmarks.process import ROOT
 from benchmarks.published import put
 from engine.clock import now_ms
-from engine.decisions.decide import decision_id
+from engine.decisions.requests.answers import decision_id
 from engine.experiments.results import ExperimentResults
 from engine.model.actor import Actor
 from engine.model.experiment import Experiment, ExperimentStatus, Guardrail, Variant

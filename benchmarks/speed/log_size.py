@@ -21,7 +21,7 @@ from benchmarks.process import ROOT
 from benchmarks.published import put
 from benchmarks.speed import bench_shop
 from engine.clock import now_ms
-from engine.decisions.decide import decision_id
+from engine.decisions.requests.answers import decision_id
 from engine.service import Engine, open_engine
 from engine.settings import Settings
 from engine.store import decisions

@@ -11,7 +11,7 @@ import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -25,14 +25,14 @@ from benchmarks.process import ROOT
 from benchmarks.published import put
 from benchmarks.speed import bench_shop
 from engine.clock import now_ms
-from engine.decisions.decide import DecisionAnswer, decision_id, encode, expires_at, log_row
+from engine.decisions.requests.answers import DecisionAnswer, decision_id, encode, expires_at, log_row
 from engine.kernel.kernel import decide
 from engine.learning.active import Active
 from engine.model.facts import Facts, derive
 from engine.model.timestamps import DAY, rfc3339
 from engine.service import Engine, open_engine
 from engine.settings import Settings
-from engine.store.customers.usage import UsageRow, history, usage_of
+from engine.store.customers.usage import NO_CUSTOMER, StoredCustomer, UsageRow, customers_of, history
 from engine.store.decisions import DecisionRow
 from web.api.decisions import DecisionRequest
 from web.http.process import tune
@@ -91,16 +91,16 @@ class Stages:
         self.cpu[stage] = 1e6 * (time.process_time() - began) / len(inputs)
         return [one for group in groups for one in group]
 
-    async def _look_up(self, customers: list[str]) -> list[list[UsageRow]]:
-        keys = [(self._merchant, customer) for customer in customers]
+    async def _look_up(self, names: list[str]) -> list[Sequence[UsageRow]]:
+        keys = [(self._merchant, name) for name in names]
 
-        async def work(connection: AsyncConnection) -> dict[tuple[int, str], list[UsageRow]]:
-            return await usage_of(connection, keys)
+        async def work(connection: AsyncConnection) -> dict[tuple[int, str], StoredCustomer]:
+            return await customers_of(connection, keys)
 
-        found = await self._engine.database.look_up(work)
-        return [found.get(key, []) for key in keys]
+        customers = await self._engine.database.look_up(work)
+        return [customers.get(key, NO_CUSTOMER).usage for key in keys]
 
-    def _facts(self, given: tuple[Ask, str, list[UsageRow]]) -> Facts:
+    def _facts(self, given: tuple[Ask, str, Sequence[UsageRow]]) -> Facts:
         ask, customer, usage = given
         plan, weights = self._active.plan, self._engine.decider._weights
         values = plan.intake.values(ask.context)

@@ -1,4 +1,4 @@
-"""Encrypt what must be read again: secrets of second factors. AES-256-GCM (NIST SP 800-38D)."""
+"""Encrypt what must be read again: secrets of second factors, what customers said. AES-256-GCM (NIST SP 800-38D)."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Sealer:
     def __init__(self, customer_key: bytes, purpose: bytes) -> None:
         self._cipher = AESGCM(hmac.digest(customer_key, purpose, "sha256"))
 
-    def seal(self, text: str, owner: int) -> str:
+    def seal(self, text: str, owner: int | str) -> str:
         """Return a text encrypted for an owner; what is sealed for another owner cannot be opened."""
         nonce = secrets.token_bytes(NONCE_BYTES)
         return b64encode(nonce + self._cipher.encrypt(nonce, text.encode(), _owner(owner))).decode()
 
-    def open(self, sealed: str, owner: int) -> str | None:
+    def open(self, sealed: str, owner: int | str) -> str | None:
         """Return the text, or None where it was sealed with another key or for another owner."""
         raw = b64decode(sealed)
         try:
@@ -32,5 +32,5 @@ class Sealer:
             return None
 
 
-def _owner(owner: int) -> bytes:
+def _owner(owner: int | str) -> bytes:
     return str(owner).encode()

@@ -1,4 +1,4 @@
-"""Customers: their keyed hash, and their usage, loaded for many requests at once."""
+"""Customers: their keyed hash, and what is known of them, loaded for many requests at once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.decisions.batch_loader import BatchLoader, LookUps
 from engine.model.errors import EngineError
 from engine.store import folds
 from engine.store.connection.database import Database
-from engine.store.customers.usage import UsageRow, usage_of
+from engine.store.customers.usage import StoredCustomer, customers_of
 
 SHORTEST_KEY = 32
 
@@ -78,12 +78,12 @@ class Hasher:
         return hmac.digest(self._key, f"{merchant_id}:{customer_id}".encode(), "sha256")[:16].hex()
 
 
-class UsageLoader:
-    """Load usage in batches: one query serves all customers requested while the previous query ran."""
+class CustomerLoader:
+    """Load customers in batches: one query serves all that are requested while the previous query ran."""
 
     def __init__(self, database: LookUps) -> None:
-        self._loader: BatchLoader[tuple[int, str], list[UsageRow]] = BatchLoader(database, usage_of, list)
+        self._loader: BatchLoader[tuple[int, str], StoredCustomer] = BatchLoader(database, customers_of, StoredCustomer)
 
-    def load(self, merchant_id: int, customer: str) -> asyncio.Future[list[UsageRow]]:
-        """Return a future of a customer's usage."""
+    def load(self, merchant_id: int, customer: str) -> asyncio.Future[StoredCustomer]:
+        """Return a future of what is known of a customer."""
         return self._loader.load((merchant_id, customer))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -11,17 +10,20 @@ import msgspec
 import structlog
 
 from engine.clock import now_ms
-from engine.decisions.customers import Hasher, UsageLoader
+from engine.decisions.customers import Hasher
 from engine.decisions.exposures import exposures_of
 from engine.decisions.offer_holds import BudgetReader, OfferInput, holds_of, transitions_of
 from engine.decisions.queueing.breaker import BreakerOpen, fault_of
 from engine.decisions.recorder import HoldRefused, Overloaded, Recorder
+from engine.decisions.requests.answers import DecisionAnswer, HeldAnswer, decision_id, encode, expires_at, log_row
+from engine.decisions.requests.customer_reader import CustomerReader
+from engine.decisions.requests.impersonal import impersonal_decision
+from engine.decisions.requests.scope import CustomerPast, RequestScope, add_preferences, asking_of, cart_facts, facts_of
 from engine.decisions.usage_counter import UseCounter
 from engine.intake.context import FactNote
 from engine.kernel.experiments.plans import NOTHING_GIVEN, with_assignments
 from engine.kernel.kernel import answer_to, fall_back
-from engine.kernel.offers.availability import OPTED_OUT, Asking, BudgetState
-from engine.kernel.offers.quote import Cart
+from engine.kernel.offers.availability import Asking, BudgetState
 from engine.kernel.plan import Plan
 from engine.learning.active import Active
 from engine.learning.credit_settings import Learning
@@ -29,67 +31,23 @@ from engine.learning.live import Live
 from engine.learning.settled_variants import SettledVariants
 from engine.model.decision import Decision
 from engine.model.errors import NotFound
-from engine.model.experiment import Assignment, GivenChance
-from engine.model.facts import UNAVAILABLE, WITHHELD, Facts, derive
-from engine.model.offers.hold import Hold
-from engine.model.standard_vocabulary import CUSTOMER_ID
-from engine.model.timestamps import DAY, MINUTE, rfc3339
-from engine.store.customers.usage import UsageRow, history
+from engine.model.experiment import GivenChance
+from engine.model.facts import UNAVAILABLE, WITHHELD, Facts
+from engine.store.customers.usage import UsageRow
 from engine.store.decisions import DecisionRow
 from engine.store.experiments.exposures import Exposure
 from rules.json_logic.problems import shown
 
 log = structlog.get_logger()
-encode = msgspec.json.Encoder().encode
-
-
-class DecisionAnswer(NamedTuple):
-    """A decision with its inputs; `body` is its JSON, as logged and as sent.
-
-    `notes` say what of the request's context was not understood, and therefore is not among the facts. `plan` is the
-    one that decided: with a running experiment, that of a variant. `fault` says why the answer is a fallback, as in
-    `fault_of`.
-    """
-
-    decision: Decision
-    facts: Facts
-    plan: Plan
-    body: bytes
-    notes: Sequence[FactNote] = ()
-    assignments: Sequence[Assignment] = ()
-    fault: str = ""
-
-
-class HeldAnswer(NamedTuple):
-    """A decision about offers, with the holds of the offers that it shows, in order."""
-
-    answer: DecisionAnswer
-    holds: Sequence[Hold]
-
-
-class CustomerPast(NamedTuple):
-    """A customer's usage, and the experiment variants that are already settled."""
-
-    usage: Sequence[UsageRow] = ()
-    given: Mapping[str, GivenChance] = NOTHING_GIVEN
-
-
-class RequestScope(NamedTuple):
-    """The merchant, the customer by keyed hash, the request's context, and the time (epoch ms)."""
-
-    merchant_id: int
-    customer: str | None
-    context: Mapping[str, Any]
-    now: int
 
 
 class CustomerReaders(NamedTuple):
-    """Read a customer before a decision: the usage, budgets with holds of offers, and settled variants.
+    """Read a customer before a decision: what is known, budgets with holds of offers, and settled variants.
 
     `weights` are those of usage by its age in days.
     """
 
-    usage: UsageLoader
+    customers: CustomerReader
     budgets: BudgetReader
     settled: SettledVariants
     weights: Sequence[float]
@@ -110,22 +68,38 @@ class Decider:
     ) -> None:
         self._live = live
         self._recorder = recorder
-        self._usage, self._budgets, self._settled, self._weights = readers
+        self._customers, self._budgets, self._settled, self._weights = readers
         self._hasher = hasher
         self._uses = uses
         self._timeout = timeout_seconds
 
     async def decide(
-        self, merchant_id: int, placements: Sequence[str], customer_id: str | None, context: Mapping[str, Any]
+        self,
+        merchant_id: int,
+        placements: Sequence[str],
+        customer_id: str | None,
+        context: Mapping[str, Any],
+        *,
+        personal: bool = True,
     ) -> list[DecisionAnswer]:
-        """Return one answer for each placement, stored on disk; raise `NotFound` if a placement does not exist."""
+        """Return one answer for each placement, stored on disk; raise `NotFound` if a placement does not exist.
+
+        If the customer refused personalization, or this request does (not `personal`), the answers are the merchant's
+        own order, and nothing is stored.
+        """
         actives = [self._active(merchant_id, key) for key in placements]
-        return await self._decide(merchant_id, actives, customer_id, context)
+        return await self._decide(actives, self._request(merchant_id, customer_id, context, personal=personal))
 
     async def decide_each(
-        self, merchant_id: int, placements: Sequence[str], customer_id: str | None, context: Mapping[str, Any]
+        self,
+        merchant_id: int,
+        placements: Sequence[str],
+        customer_id: str | None,
+        context: Mapping[str, Any],
+        *,
+        personal: bool = True,
     ) -> list[DecisionAnswer | NotFound]:
-        """Return one answer for each placement, stored on disk, or `NotFound` at its position."""
+        """Return one answer for each placement, as `decide`, or `NotFound` at its position."""
         active: dict[str, Active] = {}
         missing: dict[str, NotFound] = {}
         for key in placements:
@@ -133,19 +107,28 @@ class Decider:
                 active[key] = self._active(merchant_id, key)
             except NotFound as error:
                 missing[key] = error
-        answers = iter(await self._decide(merchant_id, list(active.values()), customer_id, context))
+        request = self._request(merchant_id, customer_id, context, personal=personal)
+        answers = iter(await self._decide(list(active.values()), request))
         return [missing[key] if key in missing else next(answers) for key in placements]
 
-    async def _decide(
-        self, merchant_id: int, actives: Sequence[Active], customer_id: str | None, context: Mapping[str, Any]
-    ) -> list[DecisionAnswer]:
+    def _request(
+        self, merchant_id: int, customer_id: str | None, context: Mapping[str, Any], *, personal: bool
+    ) -> RequestScope:
         customer = self._hasher(merchant_id, customer_id) if customer_id else None
-        request = RequestScope(merchant_id, customer, context, now_ms())
-        ids = [decision_id(request.now) for _ in actives]
+        return RequestScope(merchant_id, customer, context, now_ms(), personal=personal)
+
+    async def _decide(self, actives: Sequence[Active], asked: RequestScope) -> list[DecisionAnswer]:
+        ids = [decision_id(asked.now) for _ in actives]
+        # Until it is known what the customer said, a fallback is nobody's.
+        request = asked.anonymous
         try:
             self._refuse_to_wait()
             async with asyncio.timeout(self._timeout):
-                usage = await self._usage_of(request)
+                request, usage = await self._customers.read(asked)
+                if not request.personal:
+                    return [
+                        await self._impersonal(active, request, key) for active, key in zip(actives, ids, strict=True)
+                    ]
                 answers, writes = [], []
                 for active, key in zip(actives, ids, strict=True):
                     offers = await self._offers(active.plan, request) if active.plan.offers else None
@@ -170,21 +153,23 @@ class Decider:
         customer_id: str | None,
         context: Mapping[str, Any],
         *,
-        personalization: bool = True,
+        personal: bool = True,
     ) -> HeldAnswer:
         """Return one answer that holds the offers it shows, stored on disk with the holds.
 
-        The same customer and cart get the same offers for a while. If anything fails, no offer is shown. Without
-        `personalization` none is shown either: the customer opted out.
+        The same customer and cart get the same offers for a while. If anything fails, no offer is shown. None is shown
+        either, and nothing stored, if personalization is refused.
         """
         active = self._active(merchant_id, placement)
-        customer = self._hasher(merchant_id, customer_id) if customer_id else None
-        request = RequestScope(merchant_id, customer, context, now_ms())
-        key = decision_id(request.now)
+        asked = self._request(merchant_id, customer_id, context, personal=personal)
+        key, request = decision_id(asked.now), asked.anonymous
         try:
             self._refuse_to_wait()
             async with asyncio.timeout(self._timeout):
-                return await self._hold(active, request, key, personalization=personalization)
+                request, usage = await self._customers.read(asked)
+                if not request.personal:
+                    return HeldAnswer(await self._impersonal(active, request, key), [])
+                return await self._hold(active, request, usage, key)
         except Exception as error:
             return HeldAnswer(self._fall_back(active, request, key, self._fault(error, [active])), ())
 
@@ -201,28 +186,26 @@ class Decider:
             log.error("fell back", placements=[active.plan.placement.key for active in actives], exc_info=error)
         return fault
 
-    async def _usage_of(self, request: RequestScope) -> Sequence[UsageRow]:
-        """Return what the customer did before; a decision without it is better than a fallback."""
-        if request.customer is None:
-            return ()
-        try:
-            return await self._usage.load(request.merchant_id, request.customer)
-        except Exception as error:
-            log.error("decided without a past", exc_info=error)
-            return ()
+    async def _impersonal(self, active: Active, request: RequestScope, key: str) -> DecisionAnswer:
+        """Return the answer for whoever refuses personalization; it is neither logged nor counted."""
+        plan = active.plan
+        values, notes = plan.intake.read(request.context)
+        facts = facts_of(plan, values, request._replace(customer=None), (), self._weights)
+        decision = await impersonal_decision(active, values, key, expires_at=expires_at(plan, request.now))
+        return DecisionAnswer(decision, facts, plan, encode(decision), notes, is_personal=False)
 
-    async def _hold(self, active: Active, request: RequestScope, key: str, *, personalization: bool) -> HeldAnswer:
+    async def _hold(self, active: Active, request: RequestScope, usage: Sequence[UsageRow], key: str) -> HeldAnswer:
         """Decide until all offers of the answer are held; leave out a refused offer in the next attempt."""
         plan = active.plan
         reading = plan.intake.read(request.context)
         asking = asking_of(plan, request, reading.values)
         budgets = self._budgets.load(plan, asking)
-        past = CustomerPast(await self._usage_of(request), await self._given(active, request))
+        past = CustomerPast(usage, await self._given(active, request))
         limits = await self._budgets.limits(plan, asking)
-        refused: dict[str, str] = {} if personalization else dict.fromkeys(plan.offers, OPTED_OUT)
+        refused: dict[str, str] = {}
         for attempt in range(2 * len(plan.offers) + 1):
             state = await (budgets if attempt == 0 else self._budgets.load(plan, asking))
-            if personalization and (same := await self._same(plan, asking, reading.values, state)) is not None:
+            if (same := await self._same(plan, asking, reading.values, state)) is not None:
                 return same
             answer, row, learning = self._answer(
                 active, request, past, key, OfferInput(reading, asking, state, limits, refused)
@@ -303,9 +286,7 @@ class Decider:
     ) -> tuple[Active, Facts]:
         """Return what decides and the facts of a request, without a decision; raise `NotFound`."""
         active = self._active(merchant_id, placement)
-        customer = self._hasher(merchant_id, customer_id) if customer_id else None
-        request = RequestScope(merchant_id, customer, context, now_ms())
-        usage = await self._usage.load(merchant_id, customer) if customer else []
+        request, usage = await self._customers.read(self._request(merchant_id, customer_id, context, personal=True))
         offers = await self._offers(active.plan, request) if active.plan.offers else None
         return active, self._facts(active, request, usage, offers)[0]
 
@@ -314,13 +295,16 @@ class Decider:
 
     def _fall_back(self, active: Active, request: RequestScope, key: str, fault: str) -> DecisionAnswer:
         plan = active.plan
-        merchant_id, customer, context, now = request
+        merchant_id, customer, context, now, *_ = request
         values, notes = plan.intake.read(context)
         if plan.offers:
             values[UNAVAILABLE] = dict.fromkeys(plan.offers, "no offer is shown when something fails")
+        add_preferences(values, plan, request)
         facts = Facts(values, {}, customer)
         decision = fall_back(plan, facts, key, expires_at=expires_at(plan, now))
         answer = DecisionAnswer(decision, facts, plan, encode(decision), notes, fault=fault)
+        if not request.personal:
+            return answer._replace(is_personal=False)
         try:
             self._recorder.replace(log_row(answer, merchant_id, "", now, closes=False))
             self._count(answer, request)
@@ -330,67 +314,3 @@ class Decider:
 
     def _count(self, answer: DecisionAnswer, request: RequestScope) -> None:
         self._uses.count(request.merchant_id, answer.decision, answer.facts, decided_at=request.now)
-
-
-def facts_of(
-    plan: Plan, values: dict[str, Any], request: RequestScope, usage: Sequence[UsageRow], weights: Sequence[float]
-) -> Facts:
-    """Return the facts of a request: `values`, completed in place, and the customer's usage."""
-    past = history(usage, plan.placement.key, today=request.now // DAY, weight=weights) if usage else {}
-    derive(values, past, now=rfc3339(request.now))
-    if request.customer and plan.reads_customer:
-        values[CUSTOMER_ID] = request.customer
-    return Facts(values, past, request.customer)
-
-
-def cart_facts(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the facts about the cart."""
-    return {name: value for name, value in values.items() if name.startswith("cart.")}
-
-
-def asking_of(plan: Plan, request: RequestScope, values: Mapping[str, Any]) -> Asking:
-    """Return the customer and the cart of a request for offers; `values` are the request's facts."""
-    currency = plan.document.currency
-    return Asking(request.merchant_id, request.customer or "", Cart.of(values), request.now, currency)
-
-
-def decision_id(now: int) -> str:
-    """Return a new time-ordered id: `dec_`, 12 hex digits of epoch milliseconds, 20 random ones."""
-    return f"dec_{now:012x}{os.urandom(10).hex()}"
-
-
-def window_end(plan: Plan, decided_at: int) -> int:
-    return decided_at + plan.placement.window_minutes * MINUTE
-
-
-def expires_at(plan: Plan, decided_at: int) -> str:
-    return rfc3339(window_end(plan, decided_at))
-
-
-def log_row(answer: DecisionAnswer, merchant_id: int, bucket: str, now: int, *, closes: bool) -> DecisionRow:
-    decision, facts = answer.decision, answer.facts
-    return DecisionRow(
-        decision.decision_id,
-        merchant_id,
-        decision.placement,
-        facts.customer,
-        now,
-        window_end(answer.plan, now) if closes else None,
-        decision.plan_version,
-        decision.beliefs_version,
-        bucket,
-        encode(facts.values).decode(),
-        encode(facts.history).decode() if facts.history else "{}",
-        answer.body.decode(),
-        _stratum(answer),
-    )
-
-
-def _stratum(answer: DecisionAnswer) -> str:
-    plan, decision = answer.plan, answer.decision
-    if not plan.records_strata or decision.fallback:
-        return ""
-    excluded = {plan.index[candidate.id] for candidate in decision.excluded}
-    eligible = tuple([number for number in plan.numbers if number not in excluded]) if excluded else plan.numbers
-    order_rules = [rule for rule in decision.rules if rule in plan.order_rules]
-    return plan.stratum(answer.facts, eligible, order_rules)

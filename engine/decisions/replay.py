@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from engine.decisions.decide import encode, expires_at
+from engine.decisions.requests.answers import encode, expires_at
 from engine.kernel.beliefs import Knowledge
 from engine.kernel.experiments.plans import with_assignments
 from engine.kernel.kernel import decide, fall_back

@@ -8,8 +8,10 @@ from typing import Any
 import msgspec
 
 from engine.clock import now_ms
-from engine.decisions.customers import Hasher, UsageLoader
-from engine.decisions.decide import RequestScope, decision_id, facts_of
+from engine.decisions.customers import Hasher
+from engine.decisions.requests.answers import decision_id
+from engine.decisions.requests.customer_reader import CustomerReader
+from engine.decisions.requests.scope import RequestScope, facts_of
 from engine.learning.live import Live
 from engine.learning.settled_variants import SettledVariants
 from engine.model.experiment import Assignment
@@ -29,10 +31,10 @@ class VariantReader:
     """Assigns as decisions do, from the plans in force; stores nothing."""
 
     def __init__(
-        self, live: Live, usage: UsageLoader, settled: SettledVariants, hasher: Hasher, weights: Sequence[float]
+        self, live: Live, customers: CustomerReader, settled: SettledVariants, hasher: Hasher, weights: Sequence[float]
     ) -> None:
         self._live = live
-        self._usage = usage
+        self._customers = customers
         self._settled = settled
         self._hasher = hasher
         self._weights = weights
@@ -42,11 +44,12 @@ class VariantReader:
     ) -> list[GivenVariant]:
         """Return the variants by placement, in the order of the experiments.
 
-        Experiments that assign each decision anew are left out.
+        Experiments that assign each decision anew are left out. Whoever refuses personalization has none.
         """
         customer = self._hasher(merchant_id, customer_id) if customer_id else None
-        request = RequestScope(merchant_id, customer, context, now_ms())
-        usage = await self._usage.load(merchant_id, customer) if customer else []
+        request, usage = await self._customers.read(RequestScope(merchant_id, customer, context, now_ms()))
+        if not request.personal:
+            return []
         given = []
         for placement, active in sorted(self._live.placements(merchant_id).items()):
             if not active.experiments.is_empty:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
+from engine.model.facts import PREFERRED
 from rules import Boost, Exclude, Pin, Require, Rule, Set
+
+Preferred = tuple[tuple[str, str], ...]
+"""Candidates that a customer wants first, in this order, with the reason."""
 
 
 class Bounds(msgspec.Struct):
@@ -25,11 +30,18 @@ class Bounds(msgspec.Struct):
     order_rules: list[str]
 
 
-def apply_effects(fired: tuple[Rule, ...], index: Mapping[str, int], excluded: dict[int, str], *, slots: int) -> Bounds:
+def apply_effects(
+    fired: tuple[Rule, ...],
+    index: Mapping[str, int],
+    excluded: dict[int, str],
+    *,
+    slots: int,
+    preferred: Preferred = (),
+) -> Bounds:
     """Return the limits after the effects of rules in order of priority; `excluded` is what the catalogue excludes.
 
     Pins are applied last, and the first rule that claims a slot keeps it. A pin is ignored if its candidate is
-    excluded or the answer has fewer `slots`.
+    excluded or the answer has fewer `slots`. What the customer prefers gets the first slots that no rule claims.
     """
     bounds = Bounds(excluded, {}, {}, {}, {}, [rule.id for rule in fired if moves_order(rule)])
     pins = []
@@ -43,7 +55,14 @@ def apply_effects(fired: tuple[Rule, ...], index: Mapping[str, int], excluded: d
         number = index.get(pin.candidate)
         if number is not None and number not in bounds.excluded and pin.slot <= slots:
             _pin(number, pin.slot - 1, rule, bounds)
+    _prefer(preferred, index, bounds, slots=slots)
     return bounds
+
+
+def preferred_of(values: Mapping[str, Any]) -> Preferred:
+    """Return what the customer wants first, of the facts of a request."""
+    preferred = values.get(PREFERRED)
+    return tuple(preferred.items()) if type(preferred) is dict else ()
 
 
 def moves_order(rule: Rule) -> bool:
@@ -74,6 +93,22 @@ def _pin(number: int, slot: int, rule: Rule, bounds: Bounds) -> None:
         return
     bounds.pins[slot] = number
     bounds.reasons.setdefault(number, []).append(f"placed {slot + 1}. by rule “{rule.name}”")
+
+
+def _prefer(preferred: Preferred, index: Mapping[str, int], bounds: Bounds, *, slots: int) -> None:
+    """Put what the customer prefers into the first free slots, in the customer's order."""
+    allowed = [number for number in index.values() if number not in bounds.excluded]
+    free = iter([slot for slot in range(min(slots, len(allowed))) if slot not in bounds.pins])
+    for id, reason in preferred:
+        number = index.get(id)
+        if number is None or number in bounds.excluded:
+            continue
+        if number not in bounds.pins.values():
+            slot = next(free, None)
+            if slot is None:
+                return
+            bounds.pins[slot] = number
+        bounds.reasons.setdefault(number, []).append(reason)
 
 
 def _numbers(candidates: tuple[str, ...], index: Mapping[str, int]) -> list[int]:

@@ -1,4 +1,4 @@
-"""The catalogue's own limits on a candidate: country, currency, device and amount. Pure."""
+"""The limits on a candidate that no rule sets: country, currency, device, amount, and the customer's refusal. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from engine.model.facts import UNAVAILABLE
+from engine.model.facts import REFUSED, UNAVAILABLE
 from engine.model.placement import Candidate
 from rules.language.values import read_currency
 
@@ -14,7 +14,10 @@ MOST_CACHED = 4096
 
 
 class Eligibility:
-    """Find the candidates that the catalogue or their availability excludes; a fact that was not sent excludes none."""
+    """Find the candidates that the catalogue, their availability or the customer excludes.
+
+    A fact that was not sent excludes none.
+    """
 
     def __init__(self, candidates: tuple[Candidate, ...], own_currency: str | None) -> None:
         self._candidates = candidates
@@ -34,12 +37,13 @@ class Eligibility:
         if self._has_limits and type(total) is int:
             limits = self._limits_in(read_currency(values.get("cart.currency")))
             reasons = {**limits.exclusions(total), **reasons}
-        unavailable = values.get(UNAVAILABLE)
-        if type(unavailable) is dict and unavailable:
-            index = self._index
-            for id, reason in unavailable.items():
-                if id in index:
-                    reasons.setdefault(index[id], reason)
+        for name in (UNAVAILABLE, REFUSED):
+            named = values.get(name)
+            if type(named) is dict and named:
+                index = self._index
+                for id, reason in named.items():
+                    if id in index:
+                        reasons.setdefault(index[id], reason)
         return reasons
 
     def _limits_in(self, currency: str | None) -> AmountLimits:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import bandits
 from engine.kernel.beliefs import Beliefs
-from engine.kernel.bounds import Bounds, apply_effects
+from engine.kernel.bounds import Bounds, apply_effects, preferred_of
 from engine.kernel.offers.quote import Cart
 from engine.kernel.offers.worth import offer_weights, values_of
 from engine.kernel.plan import Plan
@@ -92,8 +92,9 @@ def answer_to(
 
 
 def bounds_for(plan: Plan, values: Mapping[str, Any], fired: tuple[Rule, ...]) -> Bounds:
-    """Return the limits that the catalogue and the fired rules set."""
-    return apply_effects(fired, plan.index, plan.eligibility.exclusions(values), slots=most_slots(plan.placement))
+    """Return the limits that the catalogue, the fired rules and the customer set."""
+    exclusions, slots = plan.eligibility.exclusions(values), most_slots(plan.placement)
+    return apply_effects(fired, plan.index, exclusions, slots=slots, preferred=preferred_of(values))
 
 
 def eligible_of(plan: Plan, bounds: Bounds) -> tuple[int, ...]:
@@ -128,15 +129,16 @@ class Limits(NamedTuple):
 
 
 def limits_for(plan: Plan, values: Mapping[str, Any], fired: tuple[int, ...]) -> Limits:
-    """Return the limits that the catalogue and the fired rules set. They are cached; do not change them."""
-    exclusions = plan.eligibility.exclusions(values)
-    key = (fired, *exclusions.items())
+    """Return the limits that catalogue, fired rules and customer set. They are cached; do not change them."""
+    exclusions, preferred = plan.eligibility.exclusions(values), preferred_of(values)
+    key = (fired, preferred, *exclusions.items())
     limits = plan.limits.get(key)
     if limits is None:
         if len(plan.limits) >= MOST_CACHED_LIMITS:
             plan.limits.clear()
         rules = tuple(plan.rules[number] for number in fired)
-        bounds = apply_effects(rules, plan.index, exclusions, slots=most_slots(plan.placement))
+        slots = most_slots(plan.placement)
+        bounds = apply_effects(rules, plan.index, exclusions, slots=slots, preferred=preferred)
         limits = plan.limits[key] = Limits.of(plan, bounds)
     return limits
 

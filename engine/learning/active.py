@@ -13,6 +13,7 @@ from engine.kernel.beliefs import BudgetPrice, Knowledge, make_beliefs
 from engine.kernel.choice_beliefs import ChoiceBeliefs
 from engine.kernel.contextual_beliefs import ContextualBeliefs, matches_encoding
 from engine.kernel.experiments.evaluated import Variants
+from engine.kernel.experiments.overlay import held_back
 from engine.kernel.experiments.plans import NOTHING_GIVEN, ExperimentPlans, PickKey
 from engine.kernel.kernel import Question, answer_to
 from engine.kernel.plan import Plan, PlanDocument
@@ -108,7 +109,18 @@ class Active(DecidingPlan):
             variant, like = self.experiments.plans[key.variants], (self, *self.variants.values())
             self.variants[key] = DecidingPlan(variant, learning.in_groups(key.groups), like)
         self.streams = self._streams()
+        self.impersonal: DecidingPlan | None = None
+        """Decides for those who refuse personalization, once it is compiled."""
         self.read_up_to = 0
+
+    def compile_impersonal(self) -> DecidingPlan:
+        """Return what decides for those who refuse personalization; with many rules, the first call takes long."""
+        if self.impersonal is not None:
+            return self.impersonal
+        document = held_back(self.plan.document)
+        plan = Plan(document, version=self.plan.version, like=self.plan)
+        deciding = self.impersonal = DecidingPlan(plan, Learning.of(plan.placement), (self,))
+        return deciding
 
     def _streams(self) -> dict[str, BeliefsStream]:
         members: defaultdict[str, list[DecidingPlan]] = defaultdict(list)

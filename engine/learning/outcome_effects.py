@@ -15,7 +15,7 @@ from engine.kernel.experiments.measures import PAYMENTS, measures_of, paid_order
 from engine.kernel.experiments.units import unit_of
 from engine.learning.credit_settings import EnrolmentHead, Learning
 from engine.model.experiment import Unit
-from engine.model.facts import Facts
+from engine.model.facts import PREFERRED, Facts
 from engine.model.timestamps import DAY, MINUTE
 from engine.statistics.amounts import relative_amount
 from engine.store.decisions import DecisionRow
@@ -136,19 +136,25 @@ def changes_credit(state: DecisionState, outcome: OutcomeRow) -> bool:
 def fold(sums: Sums, state: DecisionState, *, sign: int = 1) -> None:
     """Add a decision to the sums, as its outcomes so far make it; with `sign` -1, subtract it.
 
-    Subtracting the state before an outcome and adding that after it gives the same sums in any order of arrival.
+    Subtracting the state before an outcome and adding that after it gives the same sums in any order of arrival. A
+    decision that the customer's preferences steered counts for the customer and for experiments alone.
     """
     row, learning, answer, reported, closed = state
     learning = learning.of_answer(answer.experiments)
     state = state._replace(learning=learning, outcomes=counting(learning, state.outcomes))
     credit = credit_of(learning, answer, state.outcomes, closed=closed)
+    if answer.experiments and reported:
+        _add_to_units(sums, state, measured_outcomes(reported, state.outcomes), sign)
+    if row.customer is not None:
+        for candidate, counted in credit.items():
+            _add_usage(sums, row, row.customer, candidate, counted, sign)
+    if is_steered(row):
+        return
     if not credit and not closed:
         candidates = credit_of(learning, answer, state.outcomes, closed=True)
         _add_pending(sums, row, learning, state.ranking, candidates, sign)
     if learning.choice:
         _add_choices(sums, row, learning, credit, sign)
-    if answer.experiments and reported:
-        _add_to_units(sums, state, measured_outcomes(reported, state.outcomes), sign)
     for candidate in credit:
         _add_credit(sums, state, candidate, credit[candidate], sign)
     if closed and credit:
@@ -156,7 +162,7 @@ def fold(sums: Sums, state: DecisionState, *, sign: int = 1) -> None:
 
 
 def _add_credit(sums: Sums, state: DecisionState, candidate: str, counted: bandits.Statistics, sign: int) -> None:
-    """Add a candidate's trial and success to its statistics, and to those of the customer."""
+    """Add a candidate's trial and success to its statistics."""
     row, learning = state.row, state.learning
     amount = reported_amount(learning, candidate, state.outcomes) if counted.successes else None
     slot = learning.slot(state.ranking, candidate)
@@ -169,8 +175,19 @@ def _add_credit(sums: Sums, state: DecisionState, candidate: str, counted: bandi
     if learning.contextual:
         observation = ObservationCell(row.merchant_id, row.placement, learning.track, row.id, candidate)
         sums.add(OBSERVATIONS, observation, *counts)
-    if row.customer is not None:
-        sums.add(USAGE, UsageCell(row.merchant_id, row.customer, row.placement, candidate, _day(row)), *counts)
+
+
+def is_steered(row: DecisionRow) -> bool:
+    """Return whether the customer's own wishes decided the order: what was chosen then says nothing of merits."""
+    return PREFERRED in row.facts
+
+
+def _add_usage(
+    sums: Sums, row: DecisionRow, customer: str, candidate: str, counted: bandits.Statistics, sign: int
+) -> None:
+    """Add a candidate's trial and success to those of the customer."""
+    cell = UsageCell(row.merchant_id, customer, row.placement, candidate, _day(row))
+    sums.add(USAGE, cell, sign * int(counted.trials), sign * int(counted.successes))
 
 
 def _add_delay(sums: Sums, state: DecisionState, credit: Credit, sign: int) -> None:
@@ -237,6 +254,8 @@ def add_pending(sums: Sums, entries: Iterable[tuple[DecisionRow, Learning, Seque
     """
     minutes: Counter[tuple[MinuteCell, str]] = Counter()
     for row, learning, ranking in entries:
+        if is_steered(row):
+            continue
         candidates = bandits.unanswered(learning.credit, ranking)
         for cell in _waiting_cells(row, learning, ranking, candidates):
             sums.add(WAITING, cell, 1)

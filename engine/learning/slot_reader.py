@@ -14,7 +14,7 @@ from engine.kernel.beliefs import Knowledge
 from engine.kernel.kernel import draw_of, limits_for
 from engine.kernel.scores import AnyBeliefs
 from engine.learning.active import DecidingPlan, compile_plan
-from engine.learning.outcome_effects import credit_of, read_answer
+from engine.learning.outcome_effects import credit_of, is_steered, read_answer
 from engine.model.facts import Facts, History
 from engine.model.placement import Placement, Thompson
 from engine.model.timestamps import DAY, MINUTE, first_id_of
@@ -86,6 +86,8 @@ class _Sample:
                     yield seen
 
     def _observed(self, row: DecisionRow, reported: Sequence[OutcomeRow]) -> SlotObservation | None:
+        if is_steered(row):
+            return None
         answer = read_answer(row.answer)
         planned = _compiled(self._documents[row.plan_version], row.plan_version)
         facts = Facts(_values(row.facts), _history(row.history), row.customer)

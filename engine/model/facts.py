@@ -12,6 +12,12 @@ UNAVAILABLE = "availability.unavailable"
 WITHHELD = "availability.withheld"
 """Holds the offers that a held-back customer would have been shown, for whoever compares; no decision reads it."""
 
+PREFERRED = "preferences.preferred"
+"""Holds the candidates that the customer wants first, in this order: the reason by id. Logged like the above."""
+
+REFUSED = "preferences.excluded"
+"""Holds the candidates that the customer does not want: the reason by candidate id. Logged like the above."""
+
 
 class Past(msgspec.Struct, frozen=True, array_like=True):
     """What a customer did with one candidate before: recency-weighted trials and successes, and plain purchases."""

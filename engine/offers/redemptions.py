@@ -9,10 +9,10 @@ import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.decisions.customers import Hasher, UsageLoader
-from engine.decisions.decide import RequestScope, asking_of, facts_of
+from engine.decisions.customers import CustomerLoader, Hasher
 from engine.decisions.offer_holds import BudgetReader, code_request, new_hold
 from engine.decisions.recorder import Recorder
+from engine.decisions.requests.scope import RequestScope, asking_of, facts_of
 from engine.intake.context import Reading
 from engine.kernel.kernel import limits_for
 from engine.kernel.offers import ledger, stacking
@@ -97,7 +97,7 @@ class OfferStores(NamedTuple):
     holds: Holds
     budgets: BudgetReader
     codes: Codes
-    usage: UsageLoader
+    usage: CustomerLoader
 
 
 class Redemptions:
@@ -139,7 +139,7 @@ class Redemptions:
 
     async def _facts(self, plan: Plan, scope: RequestScope, reading: Reading) -> Facts:
         """Return the facts that a decision would be made of."""
-        usage = await self._usage.load(scope.merchant_id, scope.customer) if scope.customer else []
+        usage = (await self._usage.load(scope.merchant_id, scope.customer)).usage if scope.customer else ()
         return facts_of(plan, reading.values, scope, usage, self._weights)
 
     async def _reason(self, plan: Plan, offer_id: str, asking: Asking, facts: Facts, typed: TypedCode | None) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from engine.decisions.decide import Decider, decision_id
+from engine.decisions.decide import Decider
+from engine.decisions.requests.answers import decision_id
 from engine.kernel.kernel import draw_of, limits_for
 from engine.kernel.offers.quote import Cart
 from engine.kernel.offers.worth import values_of

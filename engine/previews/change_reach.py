@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.configuration.configuration import Configuration
 from engine.configuration.draft_overlay import Draft, DraftItem, changes_of
+from engine.kernel.bounds import preferred_of
 from engine.kernel.kernel import bounds_for
 from engine.kernel.plan import Plan
 from engine.previews.estimation.binding import binding
@@ -46,7 +47,7 @@ def _remembering(plan: Plan) -> Binding:
 
     def of(values: Values) -> tuple[object, ...]:
         fired = plan.compiled.evaluate(values).fired
-        key = (fired, frozenset(plan.eligibility.exclusions(values)))
+        key = (fired, preferred_of(values), frozenset(plan.eligibility.exclusions(values)))
         if key not in kept:
             kept[key] = binding(plan, bounds_for(plan, values, tuple(plan.rules[number] for number in fired)))
         return kept[key]

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from engine.clock import now_ms
-from engine.decisions.decide import decision_id
+from engine.decisions.requests.answers import decision_id
 from engine.decisions.upkeep import dictionaries as training
 from engine.model.timestamps import DAY, HOUR, MINUTE
 from engine.store import decisions

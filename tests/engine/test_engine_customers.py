@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.decisions.customers import SHORTEST_KEY, Hasher, UnusableKey, UsageLoader, load_key
+from engine.decisions.customers import SHORTEST_KEY, CustomerLoader, Hasher, UnusableKey, load_key
 from engine.model.errors import EngineError
+from engine.store.customers.usage import NO_CUSTOMER
 
 LONG = "k" * SHORTEST_KEY
 
@@ -120,7 +121,7 @@ class Database:
 @pytest.mark.anyio
 async def test_requests_that_wait_share_the_next_query() -> None:
     database = Database()
-    loader = UsageLoader(database)
+    loader = CustomerLoader(database)
     first = loader.load(1, "a")
     await asyncio.sleep(0)
     others = [loader.load(1, name) for name in "bcb"]
@@ -135,14 +136,14 @@ async def test_requests_that_wait_share_the_next_query() -> None:
 
 @pytest.mark.anyio
 async def test_a_new_customer_has_no_usage() -> None:
-    assert await UsageLoader(Database()).load(1, "new") == []
+    assert await CustomerLoader(Database()).load(1, "new") == NO_CUSTOMER
 
 
 @pytest.mark.anyio
 async def test_a_failed_query_is_told_to_those_who_wait_for_it_alone() -> None:
     database = Database()
     database.errors = [OSError("away")]
-    loader = UsageLoader(database)
+    loader = CustomerLoader(database)
     failing = loader.load(1, "a")
     await asyncio.sleep(0)
     fine = loader.load(1, "b")
@@ -153,7 +154,7 @@ async def test_a_failed_query_is_told_to_those_who_wait_for_it_alone() -> None:
 
 @pytest.mark.anyio
 async def test_a_request_that_gives_up_harms_no_other() -> None:
-    loader = UsageLoader(Database())
+    loader = CustomerLoader(Database())
     given_up, kept = loader.load(1, "a"), loader.load(1, "a")
     given_up.cancel()
     assert await kept == ["usage of a"]
@@ -162,6 +163,6 @@ async def test_a_request_that_gives_up_harms_no_other() -> None:
 @pytest.mark.anyio
 async def test_the_same_customer_of_two_merchants_is_asked_for_twice() -> None:
     database = Database()
-    loader = UsageLoader(database)
+    loader = CustomerLoader(database)
     await asyncio.gather(loader.load(1, "a"), loader.load(2, "a"))
     assert database.asked == [[(1, "a"), (2, "a")]]

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from engine.clock import now_ms, simulated_time
-from engine.decisions.decide import DecisionAnswer
 from engine.decisions.replay import replay
+from engine.decisions.requests.answers import DecisionAnswer
 from engine.experiments.adaptive.allocation import move_shares
 from engine.experiments.adaptive.comparison import MovedTraffic
 from engine.experiments.results import results_of

@@ -10,7 +10,7 @@ import pytest
 
 from engine.clock import now_ms
 from engine.decisions import decide
-from engine.decisions.decide import DecisionAnswer
+from engine.decisions.requests.answers import DecisionAnswer
 from engine.experiments.comparisons import UnitTotals
 from engine.experiments.results import Results, results_of
 from engine.model.documents.metric import MetricName

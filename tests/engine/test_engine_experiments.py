@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from engine.clock import now_ms
-from engine.decisions.decide import log_row
 from engine.decisions.exposures import exposures_of
 from engine.decisions.replay import replay
+from engine.decisions.requests.answers import log_row
 from engine.experiments.results import Health, results_of
 from engine.model.errors import Conflict, Forbidden, Invalid, ReviewRequired
 from engine.model.experiment import Experiment, Guardrail, Variant

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from engine.clock import now_ms
-from engine.decisions.decide import decision_id
+from engine.decisions.requests.answers import decision_id
 from engine.model.timestamps import DAY, first_id_of, moment_of
 from engine.store import decisions
 from engine.store.decisions import DecisionRow

@@ -136,7 +136,7 @@ async def test_a_refunded_offer_does_not_cool_down(shop):
 
 async def opted_out(shop, customer):
     cart = {"cart": {"currency": "EUR", "total": 10_000}}
-    return await shop.engine.decider.decide_offers(shop.id, "offers", customer, cart, personalization=False)
+    return await shop.engine.decider.decide_offers(shop.id, "offers", customer, cart, personal=False)
 
 
 async def test_who_opted_out_gets_no_offer_and_the_reason(shop):

@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from engine.clock import now_ms
 from engine.decisions import decide, rebuild
+from engine.decisions.customers import CustomerLoader
 from engine.decisions.recorder import Overloaded
 from engine.learning.credit_settings import Learning
 from engine.model.errors import NotFound
@@ -326,7 +327,7 @@ async def test_more_outcomes_at_once_than_a_statement_takes_are_recorded_all(sho
 
 async def test_a_customers_past_is_loaded_however_requests_meet(shop):
     """A request that comes just when the loader ends must not be forgotten by it."""
-    usage = shop.engine.decider._usage
+    usage = CustomerLoader(shop.engine.database)
     for pause in range(60):
         first = usage.load(shop.id, "a")
         await first

@@ -12,11 +12,11 @@ from msgspec import Meta
 
 from engine.accounts.accounts import Access
 from engine.clock import now_ms
-from engine.decisions.decide import DecisionAnswer, window_end
+from engine.decisions.requests.answers import DecisionAnswer, window_end
 from engine.decisions.tokens import LONGEST_CUSTOMER_TOKEN_MINUTES
 from engine.model.timestamps import MINUTE, rfc3339
 from engine.service import Engine
-from web.api.common_types import CustomerId, Moment, Warnings
+from web.api.common_types import CustomerId, Moment, Personalized, Warnings
 from web.http.responses import NO_STORE, json_response
 from web.openapi.operation import Answer, Operation
 
@@ -59,6 +59,7 @@ class BrowserDecision(msgspec.Struct, frozen=True):
     fallback: bool
     expires_at: str
     token: TheToken
+    personalized: Personalized = msgspec.UNSET
     warnings: Warnings = msgspec.UNSET
 
 
@@ -69,6 +70,7 @@ class BrowserMethods(msgspec.Struct, frozen=True):
     methods: list[BrowserCandidate]
     fallback: bool
     token: TheToken
+    personalized: Personalized = msgspec.UNSET
     warnings: Warnings = msgspec.UNSET
 
 

@@ -23,6 +23,10 @@ Warnings = Annotated[
     list[FieldProblem] | msgspec.UnsetType,
     Meta(description="The parts of the request that were ignored; for test keys, and with `?explain=true`."),
 ]
+Personalized = Annotated[
+    bool | msgspec.UnsetType,
+    Meta(description="False where personalization is refused: the merchant's own order, of which nothing is stored."),
+]
 ReportedMoment = Annotated[datetime, Meta(tz=True, description="RFC 3339 with an offset.")]
 
 

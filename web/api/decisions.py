@@ -11,7 +11,7 @@ from litestar import get, post
 from msgspec import Meta
 
 from engine.accounts.accounts import Access
-from engine.decisions.decide import DecisionAnswer
+from engine.decisions.requests.answers import DecisionAnswer
 from engine.kernel.trace import Trace, trace
 from engine.model.decision import Decision, Ranked
 from engine.model.errors import FieldProblem, Forbidden, NotFound, invalid
@@ -19,7 +19,7 @@ from engine.model.placement import Id
 from engine.service import Engine
 from rules import Wording
 from web.api.browsers import BrowserDecision, BrowserMethods, CustomerToken, customer_of, decision_for, methods_for
-from web.api.common_types import Slug, Warnings
+from web.api.common_types import Personalized, Slug, Warnings
 from web.http.access import check_merchant, engine_of
 from web.http.lenient_reading import LenientReader, customer_text, read_query
 from web.http.metrics import DECISIONS, FALLBACK_FAULTS, FALLBACKS, FAULTY_FACTS
@@ -83,6 +83,7 @@ class MethodsQuery(ContextQuery, frozen=True, kw_only=True):
 class ExplainedDecision(Decision, frozen=True, kw_only=True):
     """A decision; with `?explain=true` also its trace."""
 
+    personalized: Personalized = msgspec.UNSET
     warnings: Warnings = msgspec.UNSET
     trace: Trace | msgspec.UnsetType = msgspec.UNSET
 
@@ -124,6 +125,7 @@ class Methods(msgspec.Struct, frozen=True):
     decision_id: str
     methods: list[Ranked]
     fallback: bool
+    personalized: Personalized = msgspec.UNSET
     warnings: Warnings = msgspec.UNSET
 
 
@@ -224,6 +226,8 @@ async def methods(request: AnyRequest) -> JsonAnswer:
     body: Methods | BrowserMethods = Methods(decision.decision_id, decision.ranking, decision.fallback)
     if access.key.kind == "publishable":
         body = methods_for(engine, access, answer)
+    if not answer.is_personal:
+        body = msgspec.structs.replace(body, personalized=False)
     if access.merchant.mode == "test":
         body = msgspec.structs.replace(body, warnings=warnings_of(answer, warnings))
     return _respond(request, access, _encode(body), [answer])
@@ -271,6 +275,8 @@ def _body(engine: Engine, answer: DecisionAnswer, view: View, warnings: Sequence
     parts = [body[:-1]]
     if view.with_warnings:
         parts += [b',"warnings":', _encode(warnings_of(answer, warnings))]
+    if not answer.is_personal:
+        parts.append(b',"personalized":false')
     if view.explain:
         wording = Wording(currency=view.access.merchant.currency)
         parts += [b',"trace":', _encode(trace(answer.plan, answer.facts, answer.decision, wording))]

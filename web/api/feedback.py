@@ -31,6 +31,8 @@ from web.openapi.operation import Answer, Operation
 
 MOST_IN_BULK = 500
 LONGEST_WAIT_SECONDS = 4
+REFUSED_BY_CUSTOMER = "customer_id: the customer refuses personalization, so nothing is stored"
+NOT_STORED = "the outcomes were not stored; send them again with the same event_id"
 CLOCK_SKEW_MS = 5 * 60_000
 
 EventId = Annotated[str, Meta(pattern=r"\A[\x21-\x7e]{1,128}\Z", description="Unique; makes retries harmless.")]
@@ -90,12 +92,13 @@ async def feedback(request: AnyRequest) -> Response[bytes]:
         items = [_item(request, access, index, outcome) for index, outcome in enumerate(data)]
     else:
         items = [_reported(request, access, "", data)]
+    items = await _accepted(request, items)
     rows = [item for item in items if isinstance(item, OutcomeRow)]
     try:
         async with asyncio.timeout(LONGEST_WAIT_SECONDS):
             recorded = iter(await engine_of(request).recorder.outcomes(rows) if rows else ())
     except (TimeoutError, Overloaded):
-        raise Unavailable("the outcomes were not stored; send them again with the same event_id") from None
+        raise Unavailable(NOT_STORED) from None
     receipts = [next(recorded) if isinstance(item, OutcomeRow) else item for item in items]
     for receipt in receipts:
         OUTCOMES.labels(receipt.status).inc()
@@ -132,6 +135,23 @@ def _reported(request: AnyRequest, access: Access, prefix: str, outcome: Outcome
     row.source, row.key_id, row.space = "browser", access.key.id, row.decision_id or ""
     row.learns = request.app.state.hint_limit.allows(access.key.id, address_of(request))
     return row
+
+
+async def _accepted(request: AnyRequest, items: list[OutcomeRow | Receipt]) -> list[OutcomeRow | Receipt]:
+    """Return the items, with a receipt for each purchase of a customer who refuses personalization."""
+    if all(isinstance(item, Receipt) or item.customer is None for item in items):
+        return items
+    refuses = engine_of(request).customers.refuses
+
+    async def accept(item: OutcomeRow | Receipt) -> OutcomeRow | Receipt:
+        if isinstance(item, Receipt) or item.customer is None or not await refuses(item.merchant_id, item.customer):
+            return item
+        return Receipt(item.event_id, "invalid", REFUSED_BY_CUSTOMER)
+
+    try:
+        return list(await asyncio.gather(*map(accept, items)))
+    except Exception:
+        raise Unavailable(NOT_STORED) from None
 
 
 def _refusal(event_id: object, problem: FieldProblem) -> Receipt:

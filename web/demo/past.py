@@ -16,7 +16,7 @@ import msgspec
 from numpy.random import default_rng
 
 from engine.clock import now_ms, simulated_time
-from engine.decisions.decide import DecisionAnswer, HeldAnswer
+from engine.decisions.requests.answers import DecisionAnswer, HeldAnswer
 from engine.model.account import Merchant
 from engine.model.offers.hold import Hold
 from engine.model.outcome import OutcomeRow

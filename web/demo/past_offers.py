@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import partial
 
-from engine.decisions.decide import HeldAnswer
+from engine.decisions.requests.answers import HeldAnswer
 from engine.kernel.offers import ledger
 from engine.kernel.offers.quote import Cart
 from engine.model.offers.hold import Hold

@@ -148,8 +148,10 @@ def _parameters(path: str, operation: Operation, schema: Reference) -> Iterator[
     if operation.query is not None:
         # Parameters are listed one by one, so the struct does not become a component.
         _, parts = msgspec.json.schema_components([operation.query])
-        for name, schema_of_parameter in parts[operation.query.__name__]["properties"].items():
-            yield {"name": name, "in": "query", **_query_parameter(schema_of_parameter)}
+        query = parts[operation.query.__name__]
+        for name, schema_of_parameter in query["properties"].items():
+            needed = {"required": True} if name in query.get("required", ()) else {}
+            yield {"name": name, "in": "query", **needed, **_query_parameter(schema_of_parameter)}
     if 428 in operation.errors:
         yield IF_MATCH
     if 422 in operation.errors:

@@ -19,6 +19,12 @@ BATCH: Json = {
     **{name: value for name, value in DECISION.items() if name != "placement"},
     "placements": ["payment_methods"],
 }
+PREFERENCES: Json = {
+    "customer_id": "c_123",
+    "default_method": "paypal",
+    "language": "de",
+    "notifications": {"email": True},
+}
 OFFERS: Json = {
     "customer_id": "c_123",
     "context": {"cart": {"total": 12900, "currency": "EUR"}, "customer": {"locale": "de-DE"}},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engine.kernel.bounds import preferred_of
 from engine.kernel.experiments.evaluated import Evaluated, Variants
 from engine.kernel.experiments.overlay import changes_only_order, changes_something
 from engine.kernel.kernel import MOST_CACHED_LIMITS, Question, limits_for
@@ -46,9 +47,9 @@ class VariantDifference:
         return differs
 
     def _limits_differ(self, evaluated: Evaluated) -> bool:
-        """Compare by which rules fire and which candidates the catalogue excludes."""
+        """Compare by which rules fire, which candidates the catalogue excludes, and what the customer prefers."""
         fired = tuple([evaluated.firing(variants).fired for variants in self._compared])
-        key = (fired, tuple(evaluated.exclusions.items()))
+        key = (fired, preferred_of(evaluated.facts.values), tuple(evaluated.exclusions.items()))
         differs = self._of_limits.get(key)
         if differs is None:
             values = evaluated.facts.values

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
+from engine.kernel.bounds import preferred_of
 from engine.kernel.experiments.evaluated import Variants
 from engine.kernel.kernel import bounds_for
 from engine.kernel.plan import Plan
@@ -137,7 +138,7 @@ class Comparison:
 
     def bounded(self, values: Mapping[str, Any], fired: tuple[int, ...], logged: LoggedAnswer) -> Bounded:
         """`fired` are the draft's rules by number; the logged answer names those of then."""
-        key = (fired, tuple(logged.rules), *self._refused(values))
+        key = (fired, tuple(logged.rules), preferred_of(values), *self._refused(values))
         bounded = self._remembered.get(key)
         if bounded is None:
             if len(self._remembered) >= MOST_REMEMBERED:

@@ -1,4 +1,4 @@
-"""What customers tried and chose before, read on the path of every decision."""
+"""What customers tried and chose before, and what they said, read on the path of every decision."""
 
 from __future__ import annotations
 
@@ -24,32 +24,49 @@ class UsageRow(NamedTuple):
     successes: int
 
 
+class StoredCustomer(NamedTuple):
+    """A customer's usage, and what the customer said, encrypted; empty without any."""
+
+    usage: Sequence[UsageRow] = ()
+    sealed: str = ""
+
+
+NO_CUSTOMER = StoredCustomer()
+_SAID = ""
+"""Stands for the placement in the row of what a customer said."""
+
 # On the path of every decision, where writing the query anew for each number of customers took twice as long as asking.
-_USAGE_OF = {
+_CUSTOMERS = {
     dialect: "SELECT customer, placement, candidate, day, trials, successes FROM usage "  # noqa: S608
+    f"WHERE merchant_id = {merchant} AND customer IN (SELECT value FROM {customers}) "
+    f"UNION ALL SELECT customer, '{_SAID}', sealed, 0, 0, 0 FROM customer_settings "
     f"WHERE merchant_id = {merchant} AND customer IN (SELECT value FROM {customers})"
     for dialect, (merchant, customers) in {
-        "sqlite": ("?", "json_each(?)"),
+        "sqlite": ("?1", "json_each(?2)"),
         "postgresql": ("$1", "json_array_elements_text(CAST(CAST($2 AS text) AS json))"),
     }.items()
 }
 
 
-async def usage_of(
+async def customers_of(
     connection: AsyncConnection, customers: Iterable[tuple[int, str]]
-) -> dict[tuple[int, str], list[UsageRow]]:
-    """The usage of many customers in one query, by (merchant_id, customer)."""
+) -> dict[tuple[int, str], StoredCustomer]:
+    """Return many customers in one query, by (merchant_id, customer); those of whom nothing is known are left out."""
     by_merchant: defaultdict[int, list[str]] = defaultdict(list)
     for merchant_id, customer in customers:
         by_merchant[merchant_id].append(customer)
     usage_rows: defaultdict[tuple[int, str], list[UsageRow]] = defaultdict(list)
-    query = _USAGE_OF[connection.dialect.name]
+    sealed: dict[tuple[int, str], str] = {}
+    query = _CUSTOMERS[connection.dialect.name]
     for merchant_id, names in by_merchant.items():
         asked = (merchant_id, _encode(names).decode())
         rows: Iterable[Any] = await connection.exec_driver_sql(query, asked)
         for row in rows:
-            usage_rows[merchant_id, row[0]].append(UsageRow(*row[1:]))
-    return usage_rows
+            if row[1] == _SAID:
+                sealed[merchant_id, row[0]] = row[2]
+            else:
+                usage_rows[merchant_id, row[0]].append(UsageRow(*row[1:]))
+    return {key: StoredCustomer(usage_rows.get(key, ()), sealed.get(key, "")) for key in usage_rows.keys() | sealed}
 
 
 def history(rows: Sequence[UsageRow], placement: str, *, today: int, weight: Sequence[float]) -> History:

@@ -13,6 +13,7 @@ from engine.store.tables.configuration import (
     plans,
     resources,
 )
+from engine.store.tables.customers import customer_setting_versions, customer_settings, preference_defaults
 from engine.store.tables.experiments import (
     experiment_changes,
     experiment_conversions,
@@ -76,6 +77,8 @@ __all__ = [
     "candidate_colours",
     "customer_segment_ends",
     "customer_segments",
+    "customer_setting_versions",
+    "customer_settings",
     "decisions",
     "delays",
     "draft_changes",
@@ -111,6 +114,7 @@ __all__ = [
     "people",
     "plans",
     "prediction_alarms",
+    "preference_defaults",
     "previews",
     "refits",
     "resources",

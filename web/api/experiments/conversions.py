@@ -73,11 +73,13 @@ async def report_conversion(request: AnyRequest, placement: FromPath[str], id: F
     access = await admitted(request, "outcomes")
     document: Conversion = await document_of(request, Conversion)
     conversions, merchant_id = engine_of(request).conversions, access.merchant.id
+    kind = await conversions.unit_kind(merchant_id, placement, id)
     if access.key.kind == "publishable":
-        kind = await conversions.unit_kind(merchant_id, placement, id)
         _refuse_unproven(request, access, document, kind)
     if document.amount is not None and document.amount > largest_amount(document.currency):
         raise invalid("amount", f"must be at most {largest_amount(document.currency)} minor units")
+    if kind == "customer" and await _refuses(request, merchant_id, document.unit):
+        raise invalid("unit", "the customer refuses personalization, so nothing is stored")
     receipt = await conversions.record(merchant_id, placement, id, _reported(request, access, document))
     return json_response(receipt, status=202)
 
@@ -141,6 +143,11 @@ def _reported(request: AnyRequest, access: Access, document: Conversion) -> Repo
         key_id=access.key.id,
         learns=learns,
     )
+
+
+async def _refuses(request: AnyRequest, merchant_id: int, customer_id: str) -> bool:
+    engine = engine_of(request)
+    return await engine.customers.refuses(merchant_id, engine.hasher(merchant_id, customer_id))
 
 
 def _refuse_unproven(request: AnyRequest, access: Access, document: Conversion, kind: Unit) -> None:

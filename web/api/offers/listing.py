@@ -10,7 +10,7 @@ from litestar import Response, get, post
 from msgspec import Meta
 
 from engine.accounts.accounts import Access
-from engine.decisions.decide import DecisionAnswer, HeldAnswer
+from engine.decisions.requests.answers import DecisionAnswer, HeldAnswer
 from engine.kernel.offers.disclosure import disclosure
 from engine.kernel.offers.quote import Cart, discount
 from engine.model.decision import Excluded
@@ -168,10 +168,10 @@ async def _answer(
 ) -> Response[bytes]:
     customer, context, hold, personalization = question
     merchant_id, decider = access.merchant.id, engine_of(request).decider
-    if hold or not personalization:
-        held = await decider.decide_offers(merchant_id, PLACEMENT, customer, context, personalization=personalization)
+    if hold:
+        held = await decider.decide_offers(merchant_id, PLACEMENT, customer, context, personal=personalization)
     else:
-        (looked,) = await decider.decide(merchant_id, [PLACEMENT], customer, context)
+        (looked,) = await decider.decide(merchant_id, [PLACEMENT], customer, context, personal=personalization)
         held = HeldAnswer(looked, ())
     answer, decision = held.answer, held.answer.decision
     count_answers(request, access, [answer])

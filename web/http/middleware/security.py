@@ -34,7 +34,7 @@ _NUL = Problem("urn:tap2:problem:invalid", TITLES[400], 400, "the address contai
 class SecurityMiddleware:
     """Refuse addresses with NUL, which databases cannot store, set security headers, and answer CORS preflights.
 
-    `open_to_browsers` maps paths to the method that pages of any origin may call. These calls carry a publishable
+    `open_to_browsers` maps paths to the methods that pages of any origin may call. These calls carry a publishable
     key and no cookies, so allowing any origin reveals nothing that the key does not reveal already. Paths that
     `read_leniently` leave NUL out themselves.
     """

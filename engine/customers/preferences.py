@@ -1,0 +1,182 @@
+"""Preferences of customers: read, change, reset and list their versions, and a merchant's defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from engine.clock import now_ms
+from engine.decisions.customers import Hasher
+from engine.decisions.requests.scope import METHODS
+from engine.decisions.requests.settings_reader import SettingsReader
+from engine.learning.live import Live
+from engine.model.actor import Actor
+from engine.model.documents.preferences import (
+    NO_PREFERENCES,
+    CustomerSettings,
+    PreferenceChange,
+    PreferenceDefaults,
+    Preferences,
+    given_fields,
+    inherited,
+    merged,
+)
+from engine.model.errors import FieldProblem, Invalid
+from engine.store import audit
+from engine.store.audit import NewEntry
+from engine.store.connection.database import Database
+from engine.store.customers import settings
+from engine.store.customers.settings import SettingsVersion
+from rules.json_logic.problems import nearest
+from rules.language.codes import CURRENCIES
+
+Source = Literal["customer", "server", "person"]
+OF_METHODS = ("default_method", "favorites", "excluded")
+
+
+class Changer(NamedTuple):
+    """Who changes what a customer said, for the versions: the customer's browser, a server, or a person of the team."""
+
+    source: Source
+    name: str
+
+
+class PreferencesInForce(NamedTuple):
+    """A version of preferences, with those that come from the merchant's defaults by name; 0: nothing was said yet."""
+
+    version: int
+    preferences: Preferences
+    inherited: Sequence[str]
+
+
+class PreferenceVersion(NamedTuple):
+    """What a customer had said as of a version, without defaults; `changed_at` in epoch ms."""
+
+    version: int
+    changed_at: int
+    changer: Changer
+    preferences: Preferences
+
+
+class CustomerPreferences:
+    """Reads and changes what customers want. Every decision reads it anew, so a change is in force at once."""
+
+    def __init__(self, database: Database, live: Live, reader: SettingsReader, hasher: Hasher) -> None:
+        self._database = database
+        self._live = live
+        self._reader = reader
+        self._hasher = hasher
+
+    async def get(self, merchant_id: int, customer_id: str) -> PreferencesInForce:
+        """Return what is in force for a customer, also for one who said nothing."""
+        customer = self._hasher(merchant_id, customer_id)
+        async with self._database.read() as connection:
+            version, sealed = await settings.get(connection, merchant_id, customer)
+        said = self._reader.open(merchant_id, customer, sealed)
+        return self._in_force(merchant_id, version, said.preferences)
+
+    async def change(
+        self, merchant_id: int, customer_id: str, change: PreferenceChange, changer: Changer
+    ) -> PreferencesInForce:
+        """Merge a change into what a customer said, as a new version.
+
+        Raise `Invalid` with all fields that name methods or currencies that do not exist, or contradict each other.
+        """
+
+        def next_of(before: Preferences) -> Preferences:
+            after = merged(before, change)
+            if problems := list(_problems(after, set(given_fields(change)), self._methods(merchant_id))):
+                raise Invalid(*problems)
+            return after
+
+        return await self._replace(merchant_id, customer_id, next_of, changer)
+
+    async def reset(self, merchant_id: int, customer_id: str, changer: Changer) -> PreferencesInForce:
+        """Take back everything that a customer said, as a new version."""
+        return await self._replace(merchant_id, customer_id, lambda before: NO_PREFERENCES, changer)
+
+    async def versions(
+        self, merchant_id: int, customer_id: str, *, before: int | None = None, limit: int
+    ) -> list[PreferenceVersion]:
+        """Return a customer's versions, the newest first; `before` is the last version of the page before."""
+        customer = self._hasher(merchant_id, customer_id)
+        async with self._database.read() as connection:
+            rows = await settings.versions(connection, merchant_id, customer, before=before, limit=limit)
+        return [
+            PreferenceVersion(
+                row.version,
+                row.changed_at,
+                Changer(row.source, row.actor),  # type: ignore[arg-type]
+                self._reader.open(merchant_id, customer, row.sealed).preferences,
+            )
+            for row in rows
+        ]
+
+    def defaults(self, merchant_id: int) -> PreferenceDefaults:
+        """Return what holds for customers who said nothing else."""
+        return self._reader.defaults(merchant_id)
+
+    async def set_defaults(self, actor: Actor, defaults: PreferenceDefaults) -> int:
+        """Replace the merchant's defaults; return their version. Other processes follow within a second."""
+        if problems := list(_currency_problems(defaults.currency)):
+            raise Invalid(*problems)
+        async with self._database.write() as connection:
+            version = await settings.put_defaults(connection, actor.merchant_id, defaults)
+            before = self._reader.defaults(actor.merchant_id)
+            entry = NewEntry(actor, now_ms(), "changed", "preference defaults", before=before, after=defaults)
+            await audit.write(connection, entry)
+        await self._reader.follow()
+        return version
+
+    async def _replace(
+        self, merchant_id: int, customer_id: str, next_of: Callable[[Preferences], Preferences], changer: Changer
+    ) -> PreferencesInForce:
+        """Store the next version of what a customer said; changes at the same time wait for each other."""
+        customer = self._hasher(merchant_id, customer_id)
+        async with self._database.write() as connection:
+            version, sealed = await settings.lock(connection, merchant_id, customer)
+            said = self._reader.open(merchant_id, customer, sealed)
+            preferences = next_of(said.preferences)
+            if version and preferences == said.preferences:
+                return self._in_force(merchant_id, version, preferences)
+            text = self._seal(merchant_id, customer, msgspec.structs.replace(said, preferences=preferences))
+            row = SettingsVersion(version + 1, now_ms(), changer.source, changer.name, text)
+            await settings.put(connection, merchant_id, customer, row)
+        return self._in_force(merchant_id, version + 1, preferences)
+
+    def _seal(self, merchant_id: int, customer: str, said: CustomerSettings) -> str:
+        return self._reader.seal(merchant_id, customer, said)
+
+    def _in_force(self, merchant_id: int, version: int, own: Preferences) -> PreferencesInForce:
+        return PreferencesInForce(version, *inherited(own, self._reader.defaults(merchant_id)))
+
+    def _methods(self, merchant_id: int) -> list[str]:
+        active = self._live.get(merchant_id, METHODS)
+        return [] if active is None else [candidate.id for candidate in active.plan.document.candidates]
+
+
+def _problems(after: Preferences, given: AbstractSet[str], methods: Collection[str]) -> Iterator[FieldProblem]:
+    """Yield what is wrong with the fields that a change gives; a method that was deleted since harms nobody."""
+    for name in OF_METHODS:
+        value = getattr(after, name)
+        names = () if value is None else (value,) if isinstance(value, str) else value
+        if name in given:
+            for method in names:
+                if method not in methods:
+                    yield FieldProblem(name, f"“{method}” is not one of your payment methods{nearest(method, methods)}")
+            if len(set(names)) < len(names):
+                yield FieldProblem(name, "must not name a method twice")
+    if given & set(OF_METHODS):
+        for method in (after.default_method, *after.favorites):
+            if method is not None and method in after.excluded:
+                yield FieldProblem("excluded", f"“{method}” is also the default method or a favorite")
+    if "currency" in given:
+        yield from _currency_problems(after.currency)
+
+
+def _currency_problems(currency: str | None) -> Iterator[FieldProblem]:
+    if currency is not None and currency not in CURRENCIES:
+        yield FieldProblem("currency", f"“{currency}” is not a currency of ISO 4217{nearest(currency, CURRENCIES)}")

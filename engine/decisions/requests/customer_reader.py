@@ -1,0 +1,43 @@
+"""Read the customer of a request: what they did before, what they said, and whether they refuse personalization."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+
+from engine.clock import now_ms
+from engine.decisions.customers import CustomerLoader
+from engine.decisions.requests.scope import RequestScope
+from engine.decisions.requests.settings_reader import SettingsReader
+from engine.store.customers.usage import NO_CUSTOMER, StoredCustomer, UsageRow
+
+log = structlog.get_logger()
+
+
+class CustomerReader:
+    """Reads customers on the path of every decision."""
+
+    def __init__(self, loader: CustomerLoader, settings: SettingsReader) -> None:
+        self._loader = loader
+        self._settings = settings
+
+    async def read(self, request: RequestScope) -> tuple[RequestScope, Sequence[UsageRow]]:
+        """Return the request with what the customer said, and what the customer did before.
+
+        If that cannot be read, return the request of nobody: a decision without a customer is better than a fallback.
+        """
+        customer: StoredCustomer = NO_CUSTOMER
+        if request.customer is not None:
+            try:
+                customer = await self._loader.load(request.merchant_id, request.customer)
+            except Exception as error:
+                log.error("decided without a past", exc_info=error)
+                request = request.anonymous
+        return self._settings.read(request, customer.sealed), customer.usage
+
+    async def refuses(self, merchant_id: int, customer: str) -> bool:
+        """Return whether nothing may be stored about a customer, a keyed hash; raise if that cannot be read."""
+        stored = await self._loader.load(merchant_id, customer)
+        request = RequestScope(merchant_id, customer, {}, now_ms())
+        return not self._settings.read(request, stored.sealed).personal

@@ -1,0 +1,326 @@
+"""Preferences of customers. A customer's id stands in bodies; GET and DELETE with parameters exist beside them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import Response, delete, get, post, put
+from litestar.di import NamedDependency
+from msgspec import Meta
+
+from engine.accounts.accounts import Access
+from engine.customers.preferences import Changer, CustomerPreferences, PreferencesInForce, PreferenceVersion, Source
+from engine.model.actor import Actor
+from engine.model.documents.preferences import (
+    Categories,
+    Channel,
+    Favorites,
+    Language,
+    PreferenceChange,
+    PreferenceDefaults,
+    Preferences,
+    Theme,
+    Unwanted,
+)
+from engine.model.errors import Forbidden
+from engine.model.placement import Currency, Id
+from engine.model.timestamps import rfc3339
+from engine.service import Engine
+from web.api.browsers import CustomerToken, customer_of
+from web.api.common_types import CustomerId, Limit, Moment, Slug
+from web.http.access import check_merchant, engine_of
+from web.http.dependencies import provide_actor
+from web.http.rate_limits import admitted
+from web.http.request_reading import AnyRequest, document_of, query_of
+from web.http.responses import NO_STORE, json_response
+from web.openapi import examples
+from web.openapi.operation import Answer, Operation
+
+TAG = "Customers"
+PATH = "/v1/personalize/preferences"
+BROWSER = "the customer's browser"
+
+
+class CustomerQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    customer_id: CustomerId
+    customer_token: CustomerToken | None = None
+    merchant_id: Slug | None = None
+
+
+class CustomerRequest(CustomerQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The customer that is asked about."""
+
+
+class PreferencesUpdate(PreferenceChange, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A customer, and what to change: fields that are not sent stay, null takes back what was said."""
+
+    customer_id: CustomerId
+    customer_token: CustomerToken | None = None
+    merchant_id: Slug | None = None
+
+
+class VersionsRequest(CustomerQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The customer, and the page of versions."""
+
+    limit: Limit = 50
+    before: Annotated[int, Meta(ge=1, le=2**31 - 1, description="`next` of the page before.")] | None = None
+
+
+class StoredPreferences(msgspec.Struct, frozen=True, kw_only=True):
+    """All fields; null, or empty, where nothing was said."""
+
+    default_method: Id | None
+    favorites: Favorites
+    excluded: Unwanted
+    language: Language | None
+    currency: Currency | None
+    theme: Theme | None
+    notifications: dict[Channel, bool]
+    personalization_enabled: bool | None
+    cross_merchant_consent: bool | None
+    categories: Categories
+
+
+class PreferencesAnswer(msgspec.Struct, frozen=True):
+    """The preferences in force. `inherited` names the merchant's defaults among them; version 0: nothing was said."""
+
+    version: int
+    preferences: StoredPreferences
+    inherited: list[str]
+
+
+class PreferenceVersionItem(msgspec.Struct, frozen=True):
+    """What the customer had said as of a version, without defaults, and who changed it."""
+
+    version: int
+    changed_at: Moment
+    source: Literal["customer", "server", "person"]
+    changed_by: str
+    preferences: StoredPreferences
+
+
+class PreferenceVersions(msgspec.Struct, frozen=True):
+    """A page of versions, the newest first; `next` is `before` of the next page."""
+
+    items: list[PreferenceVersionItem]
+    next: int | None
+
+
+class DefaultsAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What holds for customers who said nothing else."""
+
+    language: Language | None
+    currency: Currency | None
+    theme: Theme | None
+    notifications: dict[Channel, bool]
+    personalization_enabled: bool | None
+    categories: Categories
+
+
+READ = Answer("The preferences in force", PreferencesAnswer)
+BY_BROWSERS = "With a publishable key, `customer_token` proves the customer."
+
+
+@get(
+    PATH,
+    opt=Operation(
+        TAG,
+        "Read preferences, by parameters",
+        {200: READ},
+        f"Same as the POST, which keeps the customer's id out of addresses. {BY_BROWSERS}",
+        keys="any",
+        query=CustomerQuery,
+        errors=(403,),
+    ).opt,
+)
+async def read_by_query(request: AnyRequest) -> Response[bytes]:
+    access = await admitted(request, "decisions")
+    query = query_of(request, CustomerQuery)
+    return await _read(request, access, query)
+
+
+@post(
+    PATH,
+    status_code=200,
+    opt=Operation(
+        TAG,
+        "Read preferences",
+        {200: READ},
+        f"What the customer said, and the merchant's defaults for the rest. {BY_BROWSERS}",
+        keys="any",
+        body=CustomerRequest,
+        example={"customer_id": "c_123"},
+        errors=(403,),
+    ).opt,
+)
+async def read(request: AnyRequest) -> Response[bytes]:
+    access = await admitted(request, "decisions")
+    return await _read(request, access, await document_of(request, CustomerRequest))
+
+
+@put(
+    PATH,
+    opt=Operation(
+        TAG,
+        "Change preferences",
+        {200: Answer("The preferences in force from now on", PreferencesAnswer)},
+        "Merges the fields that are sent; null takes back what was said. Decisions obey the change at once. Every "
+        f"version is kept. {BY_BROWSERS}",
+        keys="any",
+        body=PreferencesUpdate,
+        example=examples.PREFERENCES,
+        errors=(403,),
+    ).opt,
+)
+async def change(request: AnyRequest) -> Response[bytes]:
+    access = await admitted(request, "decisions")
+    data: PreferencesUpdate = await document_of(request, PreferencesUpdate)
+    _check(request, access, data)
+    fields = {name: getattr(data, name) for name in PreferenceChange.__struct_fields__}
+    preferences = _service(request)
+    changed = await preferences.change(
+        access.merchant.id, data.customer_id, PreferenceChange(**fields), _changer(access)
+    )
+    return _answer(changed)
+
+
+@delete(
+    PATH,
+    status_code=200,
+    opt=Operation(
+        TAG,
+        "Reset preferences, by parameters",
+        {200: Answer("The merchant's defaults", PreferencesAnswer)},
+        f"Same as `{PATH}/reset`, which keeps the customer's id out of addresses. {BY_BROWSERS}",
+        keys="any",
+        query=CustomerQuery,
+        errors=(403,),
+    ).opt,
+)
+async def reset_by_query(request: AnyRequest) -> Response[bytes]:
+    access = await admitted(request, "decisions")
+    return await _reset(request, access, query_of(request, CustomerQuery))
+
+
+@post(
+    f"{PATH}/reset",
+    status_code=200,
+    opt=Operation(
+        TAG,
+        "Reset preferences",
+        {200: Answer("The merchant's defaults", PreferencesAnswer)},
+        f"Takes back everything that the customer said, as a new version. {BY_BROWSERS}",
+        keys="any",
+        body=CustomerRequest,
+        example={"customer_id": "c_123"},
+        errors=(403,),
+    ).opt,
+)
+async def reset(request: AnyRequest) -> Response[bytes]:
+    access = await admitted(request, "decisions")
+    return await _reset(request, access, await document_of(request, CustomerRequest))
+
+
+@post(
+    f"{PATH}/versions",
+    status_code=200,
+    opt=Operation(
+        TAG,
+        "List versions of preferences",
+        {200: Answer("The versions, the newest first", PreferenceVersions)},
+        f"Who changed what, when. {BY_BROWSERS}",
+        keys="any",
+        body=VersionsRequest,
+        example={"customer_id": "c_123"},
+        errors=(403,),
+    ).opt,
+)
+async def versions(request: AnyRequest) -> Response[bytes]:
+    access = await admitted(request, "decisions")
+    data: VersionsRequest = await document_of(request, VersionsRequest)
+    _check(request, access, data)
+    rows = await _service(request).versions(
+        access.merchant.id, data.customer_id, before=data.before, limit=data.limit + 1
+    )
+    items = [_item(access, row) for row in rows[: data.limit]]
+    following = items[-1].version if len(rows) > data.limit else None
+    return json_response(PreferenceVersions(items, following), headers=NO_STORE)
+
+
+@get(
+    f"{PATH}/defaults",
+    **Operation(TAG, "Read the defaults of preferences", {200: Answer("The defaults", DefaultsAnswer)}).route(),
+)
+async def read_defaults(access: NamedDependency[Access], engine: NamedDependency[Engine]) -> Response[bytes]:
+    return json_response(_defaults(engine.preferences.defaults(access.merchant.id)), headers=NO_STORE)
+
+
+@put(
+    f"{PATH}/defaults",
+    **Operation(
+        TAG,
+        "Replace the defaults of preferences",
+        {200: Answer("The defaults", DefaultsAnswer)},
+        "They hold for customers who said nothing else, field by field. With `personalization_enabled` false, only "
+        "customers who switch it on are personalized.",
+        body=PreferenceDefaults,
+        example={"language": "de", "theme": "system"},
+    ).route(),
+)
+async def replace_defaults(
+    actor: NamedDependency[Actor], engine: NamedDependency[Engine], document: NamedDependency[PreferenceDefaults]
+) -> Response[bytes]:
+    await engine.preferences.set_defaults(actor, document)
+    return json_response(_defaults(document), headers=NO_STORE)
+
+
+async def _read(request: AnyRequest, access: Access, data: CustomerQuery) -> Response[bytes]:
+    _check(request, access, data)
+    return _answer(await _service(request).get(access.merchant.id, data.customer_id))
+
+
+async def _reset(request: AnyRequest, access: Access, data: CustomerQuery) -> Response[bytes]:
+    _check(request, access, data)
+    return _answer(await _service(request).reset(access.merchant.id, data.customer_id, _changer(access)))
+
+
+def _check(request: AnyRequest, access: Access, data: CustomerQuery | PreferencesUpdate) -> None:
+    """Raise `Forbidden` for another merchant, and for a browser that does not prove its customer."""
+    check_merchant(access, data.merchant_id)
+    if customer_of(engine_of(request), access, data.customer_id, data.customer_token) is None:
+        raise Forbidden("a publishable key needs a token that proves this customer", field="customer_token")
+
+
+def _service(request: AnyRequest) -> CustomerPreferences:
+    service: CustomerPreferences = engine_of(request).preferences
+    return service
+
+
+def _changer(access: Access) -> Changer:
+    source: Source = "customer" if access.key.kind == "publishable" else "server"
+    return Changer(source, BROWSER if source == "customer" else provide_actor(access).name)
+
+
+def _answer(in_force: PreferencesInForce) -> Response[bytes]:
+    body = PreferencesAnswer(in_force.version, _stored(in_force.preferences), list(in_force.inherited))
+    return json_response(body, version=in_force.version, headers=NO_STORE)
+
+
+def _item(access: Access, row: PreferenceVersion) -> PreferenceVersionItem:
+    # A customer need not know which key or person of the merchant it was.
+    name = row.changer.name if access.key.kind == "secret" else row.changer.source
+    return PreferenceVersionItem(
+        row.version, rfc3339(row.changed_at), row.changer.source, name, _stored(row.preferences)
+    )
+
+
+def _stored(preferences: Preferences) -> StoredPreferences:
+    return StoredPreferences(**msgspec.structs.asdict(preferences))
+
+
+def _defaults(defaults: PreferenceDefaults) -> DefaultsAnswer:
+    return DefaultsAnswer(**msgspec.structs.asdict(defaults))
+
+
+handlers: list[Any] = [read_by_query, read, change, reset_by_query, reset, versions, read_defaults, replace_defaults]
