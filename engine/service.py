@@ -28,6 +28,7 @@ from engine.configuration.release import Releases
 from engine.configuration.scenarios import Scenarios
 from engine.configuration.trial import Trials
 from engine.configuration.versions import VersionHistory
+from engine.customers.consents import Consents
 from engine.customers.preferences import CustomerPreferences
 from engine.decisions.customers import CustomerLoader, Hasher, UnusableKey, has_customers, load_key
 from engine.decisions.decide import CustomerReaders, Decider
@@ -133,7 +134,6 @@ class Engine:
         self.customers = CustomerReader(loader, self.settings_reader)
         self.settled = SettledVariants(database)
         self.variant_reader = VariantReader(self.live, self.customers, self.settled, self.hasher, weights)
-        self.preferences = CustomerPreferences(database, self.live, self.settings_reader, self.hasher)
         self.decider = Decider(
             self.live,
             self.recorder,
@@ -142,7 +142,8 @@ class Engine:
             self.use_counter,
             timeout_seconds=settings.decision_timeout_ms / 1000,
         )
-        self._open_offers(database, configurations, loader, weights)
+        self._open_customers(database)
+        self._open_offers(database, configurations, weights)
         self._jobs = JobRunner(self._job_list())
 
     def _open_insights(self, database: Database) -> None:
@@ -154,9 +155,12 @@ class Engine:
         self.prediction_watch = PredictionWatch(database, self.live)
         self.health = HealthMonitor(database, self.live)
 
-    def _open_offers(
-        self, database: Database, configurations: ConfigurationCache, customers: CustomerLoader, weights: list[float]
-    ) -> None:
+    def _open_customers(self, database: Database) -> None:
+        """Open the services about what customers said."""
+        self.preferences = CustomerPreferences(database, self.live, self.settings_reader, self.hasher)
+        self.consents = Consents(database, self.settings_reader, self.hasher)
+
+    def _open_offers(self, database: Database, configurations: ConfigurationCache, weights: list[float]) -> None:
         """Open the services of offers and budgets."""
         self.budgets = Budgets(database)
         self.holds = Holds(database)
@@ -165,7 +169,7 @@ class Engine:
         self.events = Events(database)
         self.codes = Codes(database, configurations)
         self.redemptions = Redemptions(
-            OfferStores(self.holds, BudgetReader(database), self.codes, customers),
+            OfferStores(self.holds, BudgetReader(database), self.codes, self.customers),
             self.live,
             self.hasher,
             self.recorder,

@@ -29,7 +29,7 @@ from web.api import (
     trials,
     uses,
 )
-from web.api.customers import preferences
+from web.api.customers import consents, preferences
 from web.api.experiments import actions, checks, conversions, documents, given_variants, log_answers, results
 from web.api.learning import refits
 from web.api.offers import codes, ledger, listing, outbox, predictions, redemptions
@@ -58,6 +58,9 @@ OPEN_TO_BROWSERS = READ_LENIENTLY | {
     preferences.PATH: "GET, POST, PUT, DELETE",
     f"{preferences.PATH}/reset": "POST",
     f"{preferences.PATH}/versions": "POST",
+    consents.PATH: "POST",
+    f"{consents.PATH}/read": "POST",
+    f"{consents.PATH}/history": "POST",
 }
 
 
@@ -105,6 +108,6 @@ def api() -> Router:
     experiments = (documents, actions, results, checks, log_answers, conversions, given_variants)
     configuring = (resources, drafts, draft_documents, rule_sets, trials, previews, uses, plans, refits, keys)
     offers = (listing, predictions, redemptions, codes, ledger, outbox)
-    modules = (*deciding, preferences, *offers, *configuring, *experiments, log, health)
+    modules = (*deciding, preferences, consents, *offers, *configuring, *experiments, log, health)
     handlers = [handler for module in modules for handler in list[Any](module.handlers)]
     return Router("/", route_handlers=handlers, dependencies=DEPENDENCIES)

@@ -29,7 +29,7 @@ MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 WHAT_EXISTS_SHARE = 2
 """In one of so many cases an address names what exists, so that more than the 404 is tried."""
 
-MUST_MAKE_SENSE = ("feedback", "roll-back", "decisions", "batch", "personalize/offers", "size")
+MUST_MAKE_SENSE = ("feedback", "roll-back", "decisions", "batch", "personalize/offers", "size", "personalize/consents")
 """Operations whose documents ask for more than a schema can say, such as numbers that a double can hold."""
 
 READS_LENIENTLY = ("feedback", "decisions", "batch", "methods", "personalize/offers")

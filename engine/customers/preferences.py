@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from engine.clock import now_ms
+from engine.customers.changes import Changer, CustomerKey, change_settings
 from engine.decisions.customers import Hasher
 from engine.decisions.requests.scope import METHODS
 from engine.decisions.requests.settings_reader import SettingsReader
@@ -29,19 +30,10 @@ from engine.store import audit
 from engine.store.audit import NewEntry
 from engine.store.connection.database import Database
 from engine.store.customers import settings
-from engine.store.customers.settings import SettingsVersion
 from rules.json_logic.problems import nearest
 from rules.language.codes import CURRENCIES
 
-Source = Literal["customer", "server", "person"]
 OF_METHODS = ("default_method", "favorites", "excluded")
-
-
-class Changer(NamedTuple):
-    """Who changes what a customer said, for the versions: the customer's browser, a server, or a person of the team."""
-
-    source: Source
-    name: str
 
 
 class PreferencesInForce(NamedTuple):
@@ -53,7 +45,7 @@ class PreferencesInForce(NamedTuple):
 
 
 class PreferenceVersion(NamedTuple):
-    """What a customer had said as of a version, without defaults; `changed_at` in epoch ms."""
+    """The preferences as of a version, without defaults; `changed_at` in epoch ms."""
 
     version: int
     changed_at: int
@@ -135,20 +127,14 @@ class CustomerPreferences:
         self, merchant_id: int, customer_id: str, next_of: Callable[[Preferences], Preferences], changer: Changer
     ) -> PreferencesInForce:
         """Store the next version of what a customer said; changes at the same time wait for each other."""
-        customer = self._hasher(merchant_id, customer_id)
-        async with self._database.write() as connection:
-            version, sealed = await settings.lock(connection, merchant_id, customer)
-            said = self._reader.open(merchant_id, customer, sealed)
-            preferences = next_of(said.preferences)
-            if version and preferences == said.preferences:
-                return self._in_force(merchant_id, version, preferences)
-            text = self._seal(merchant_id, customer, msgspec.structs.replace(said, preferences=preferences))
-            row = SettingsVersion(version + 1, now_ms(), changer.source, changer.name, text)
-            await settings.put(connection, merchant_id, customer, row)
-        return self._in_force(merchant_id, version + 1, preferences)
+        key = CustomerKey(merchant_id, self._hasher(merchant_id, customer_id))
 
-    def _seal(self, merchant_id: int, customer: str, said: CustomerSettings) -> str:
-        return self._reader.seal(merchant_id, customer, said)
+        def next_settings(before: CustomerSettings) -> CustomerSettings:
+            return msgspec.structs.replace(before, preferences=next_of(before.preferences))
+
+        async with self._database.write() as connection:
+            stored = await change_settings(connection, self._reader, key, next_settings, changer)
+        return self._in_force(merchant_id, stored.version, stored.settings.preferences)
 
     def _in_force(self, merchant_id: int, version: int, own: Preferences) -> PreferencesInForce:
         return PreferencesInForce(version, *inherited(own, self._reader.defaults(merchant_id)))

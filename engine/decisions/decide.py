@@ -18,7 +18,15 @@ from engine.decisions.recorder import HoldRefused, Overloaded, Recorder
 from engine.decisions.requests.answers import DecisionAnswer, HeldAnswer, decision_id, encode, expires_at, log_row
 from engine.decisions.requests.customer_reader import CustomerReader
 from engine.decisions.requests.impersonal import impersonal_decision
-from engine.decisions.requests.scope import CustomerPast, RequestScope, add_preferences, asking_of, cart_facts, facts_of
+from engine.decisions.requests.scope import (
+    CustomerPast,
+    RequestScope,
+    add_preferences,
+    asking_of,
+    cart_facts,
+    facts_of,
+    read_facts,
+)
 from engine.decisions.usage_counter import UseCounter
 from engine.intake.context import FactNote
 from engine.kernel.experiments.plans import NOTHING_GIVEN, with_assignments
@@ -189,15 +197,17 @@ class Decider:
     async def _impersonal(self, active: Active, request: RequestScope, key: str) -> DecisionAnswer:
         """Return the answer for whoever refuses personalization; it is neither logged nor counted."""
         plan = active.plan
-        values, notes = plan.intake.read(request.context)
+        values, notes = read_facts(plan, request)
         facts = facts_of(plan, values, request._replace(customer=None), (), self._weights)
         decision = await impersonal_decision(active, values, key, expires_at=expires_at(plan, request.now))
-        return DecisionAnswer(decision, facts, plan, encode(decision), notes, is_personal=False)
+        return DecisionAnswer(
+            decision, facts, plan, encode(decision), notes, is_personal=False, prompts=request.prompts
+        )
 
     async def _hold(self, active: Active, request: RequestScope, usage: Sequence[UsageRow], key: str) -> HeldAnswer:
         """Decide until all offers of the answer are held; leave out a refused offer in the next attempt."""
         plan = active.plan
-        reading = plan.intake.read(request.context)
+        reading = read_facts(plan, request)
         asking = asking_of(plan, request, reading.values)
         budgets = self._budgets.load(plan, asking)
         past = CustomerPast(usage, await self._given(active, request))
@@ -241,11 +251,11 @@ class Decider:
     async def _given(self, active: Active, request: RequestScope) -> Mapping[str, GivenChance]:
         if not active.experiments.shares:
             return NOTHING_GIVEN
-        values, _ = active.plan.intake.read(request.context)
+        values, _ = read_facts(active.plan, request)
         return await self._settled.of_request(request.merchant_id, active, Facts(values, {}, request.customer))
 
     async def _offers(self, plan: Plan, request: RequestScope) -> OfferInput:
-        reading = plan.intake.read(request.context)
+        reading = read_facts(plan, request)
         asking = asking_of(plan, request, reading.values)
         limits = await self._budgets.limits(plan, asking)
         return OfferInput(reading, asking, await self._budgets.load(plan, asking), limits)
@@ -267,7 +277,7 @@ class Decider:
         plan = deciding.plan
         bucket, beliefs = deciding.for_facts(facts.values)
         decision = with_assignments(answer_to(question, plan, beliefs, expires_at=expires_at(plan, now)), assignments)
-        answer = DecisionAnswer(decision, facts, plan, encode(decision), notes, assignments)
+        answer = DecisionAnswer(decision, facts, plan, encode(decision), notes, assignments, prompts=request.prompts)
         return answer, log_row(answer, merchant_id, bucket, now, closes=True), deciding.learning
 
     def _facts(
@@ -275,7 +285,7 @@ class Decider:
     ) -> tuple[Facts, Sequence[FactNote]]:
         """Return what a decision is made of, and what of the request was not understood."""
         plan = active.plan
-        values, notes = plan.intake.read(request.context) if offers is None else offers.reading.copy()
+        values, notes = read_facts(plan, request) if offers is None else offers.reading.copy()
         facts = facts_of(plan, values, request, usage, self._weights)
         if offers is not None:
             values[UNAVAILABLE] = offers.unavailable(plan, active.budget_prices)
@@ -295,8 +305,8 @@ class Decider:
 
     def _fall_back(self, active: Active, request: RequestScope, key: str, fault: str) -> DecisionAnswer:
         plan = active.plan
-        merchant_id, customer, context, now, *_ = request
-        values, notes = plan.intake.read(context)
+        merchant_id, customer, _, now, *_ = request
+        values, notes = read_facts(plan, request)
         if plan.offers:
             values[UNAVAILABLE] = dict.fromkeys(plan.offers, "no offer is shown when something fails")
         add_preferences(values, plan, request)

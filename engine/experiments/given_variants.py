@@ -11,7 +11,7 @@ from engine.clock import now_ms
 from engine.decisions.customers import Hasher
 from engine.decisions.requests.answers import decision_id
 from engine.decisions.requests.customer_reader import CustomerReader
-from engine.decisions.requests.scope import RequestScope, facts_of
+from engine.decisions.requests.scope import RequestScope, facts_of, read_facts
 from engine.learning.live import Live
 from engine.learning.settled_variants import SettledVariants
 from engine.model.experiment import Assignment
@@ -40,20 +40,22 @@ class VariantReader:
         self._weights = weights
 
     async def of_customer(
-        self, merchant_id: int, customer_id: str | None, context: Mapping[str, Any]
+        self, merchant_id: int, customer_id: str | None, context: Mapping[str, Any], *, personal: bool = True
     ) -> list[GivenVariant]:
         """Return the variants by placement, in the order of the experiments.
 
         Experiments that assign each decision anew are left out. Whoever refuses personalization has none.
         """
         customer = self._hasher(merchant_id, customer_id) if customer_id else None
-        request, usage = await self._customers.read(RequestScope(merchant_id, customer, context, now_ms()))
+        request, usage = await self._customers.read(
+            RequestScope(merchant_id, customer, context, now_ms(), personal=personal)
+        )
         if not request.personal:
             return []
         given = []
         for placement, active in sorted(self._live.placements(merchant_id).items()):
             if not active.experiments.is_empty:
-                values, _ = active.plan.intake.read(context)
+                values, _ = read_facts(active.plan, request)
                 facts = facts_of(active.plan, values, request, usage, self._weights)
                 settled = await self._settled.of_request(merchant_id, active, facts)
                 key = decision_id(request.now)

@@ -5,7 +5,7 @@ A decision never fails for its facts. What is not declared, of another type or t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any, Literal, NamedTuple
 
 from engine.model.errors import FieldProblem
@@ -72,6 +72,10 @@ class Intake:
         reading = Reading({}, [])
         self._collect(self._tree, context, "", reading)
         return reading
+
+    def names_for(self, purposes: Set[str]) -> list[str]:
+        """Return the facts that are declared for some purposes."""
+        return [field.name for field in self._fields.values() if field.purpose in purposes]
 
     def values(self, context: Mapping[str, Any]) -> dict[str, Any]:
         """Return the facts without the notes."""

@@ -9,10 +9,11 @@ import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.decisions.customers import CustomerLoader, Hasher
+from engine.decisions.customers import Hasher
 from engine.decisions.offer_holds import BudgetReader, code_request, new_hold
 from engine.decisions.recorder import Recorder
-from engine.decisions.requests.scope import RequestScope, asking_of, facts_of
+from engine.decisions.requests.customer_reader import CustomerReader
+from engine.decisions.requests.scope import RequestScope, asking_of, facts_of, read_facts
 from engine.intake.context import Reading
 from engine.kernel.kernel import limits_for
 from engine.kernel.offers import ledger, stacking
@@ -97,7 +98,7 @@ class OfferStores(NamedTuple):
     holds: Holds
     budgets: BudgetReader
     codes: Codes
-    usage: CustomerLoader
+    customers: CustomerReader
 
 
 class Redemptions:
@@ -106,7 +107,7 @@ class Redemptions:
     def __init__(
         self, stores: OfferStores, live: Live, hasher: Hasher, recorder: Recorder, weights: Sequence[float]
     ) -> None:
-        self._holds, self._budgets, self._codes, self._usage = stores
+        self._holds, self._budgets, self._codes, self._customers = stores
         self._live = live
         self._hasher = hasher
         self._recorder = recorder
@@ -128,19 +129,15 @@ class Redemptions:
         if offer_id is None:
             raise _no_offer(request)
         scope = RequestScope(merchant_id, customer or None, request.context, now)
-        reading = plan.intake.read(request.context)
+        scope, usage = await self._customers.load(scope)
+        reading = read_facts(plan, scope)
         _check_cart(plan, reading)
-        facts = await self._facts(plan, scope, reading)
+        facts = facts_of(plan, reading.values, scope, usage, self._weights)
         asking = asking_of(plan, scope, facts.values)
         reason = await self._reason(plan, offer_id, asking, facts, typed)
         amount = discount(plan.offers[offer_id], asking.cart)
         code, own = (typed.code, typed.own) if typed is not None else ("", None)
         return OfferQuote(plan, offer_id, asking, amount, reason, code, own)
-
-    async def _facts(self, plan: Plan, scope: RequestScope, reading: Reading) -> Facts:
-        """Return the facts that a decision would be made of."""
-        usage = (await self._usage.load(scope.merchant_id, scope.customer)).usage if scope.customer else ()
-        return facts_of(plan, reading.values, scope, usage, self._weights)
 
     async def _reason(self, plan: Plan, offer_id: str, asking: Asking, facts: Facts, typed: TypedCode | None) -> str:
         """Return why an offer may not be used; empty where it may."""

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from engine.clock import now_ms
-from engine.customers.preferences import Changer
+from engine.customers.changes import Changer
 from engine.decisions import rebuild
 from engine.decisions.replay import replay
 from engine.model.actor import Actor

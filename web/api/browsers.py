@@ -16,7 +16,7 @@ from engine.decisions.requests.answers import DecisionAnswer, window_end
 from engine.decisions.tokens import LONGEST_CUSTOMER_TOKEN_MINUTES
 from engine.model.timestamps import MINUTE, rfc3339
 from engine.service import Engine
-from web.api.common_types import CustomerId, Moment, Personalized, Warnings
+from web.api.common_types import CustomerId, Moment, Personalized, PromptConsent, Warnings
 from web.http.responses import NO_STORE, json_response
 from web.openapi.operation import Answer, Operation
 
@@ -60,6 +60,7 @@ class BrowserDecision(msgspec.Struct, frozen=True):
     expires_at: str
     token: TheToken
     personalized: Personalized = msgspec.UNSET
+    prompt_consent: PromptConsent = msgspec.UNSET
     warnings: Warnings = msgspec.UNSET
 
 
@@ -71,6 +72,7 @@ class BrowserMethods(msgspec.Struct, frozen=True):
     fallback: bool
     token: TheToken
     personalized: Personalized = msgspec.UNSET
+    prompt_consent: PromptConsent = msgspec.UNSET
     warnings: Warnings = msgspec.UNSET
 
 

@@ -27,6 +27,14 @@ Personalized = Annotated[
     bool | msgspec.UnsetType,
     Meta(description="False where personalization is refused: the merchant's own order, of which nothing is stored."),
 ]
+PromptConsent = Annotated[
+    bool | msgspec.UnsetType,
+    Meta(description="True until the customer has answered or dismissed the consent prompt, if the policy has one."),
+]
+WithPersonalization = Annotated[
+    bool,
+    Meta(description="False where the customer or their browser refuses personalization, as a header `Sec-GPC: 1`."),
+]
 ReportedMoment = Annotated[datetime, Meta(tz=True, description="RFC 3339 with an offset.")]
 
 

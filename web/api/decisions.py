@@ -19,8 +19,8 @@ from engine.model.placement import Id
 from engine.service import Engine
 from rules import Wording
 from web.api.browsers import BrowserDecision, BrowserMethods, CustomerToken, customer_of, decision_for, methods_for
-from web.api.common_types import Personalized, Slug, Warnings
-from web.http.access import check_merchant, engine_of
+from web.api.common_types import Personalized, PromptConsent, Slug, Warnings, WithPersonalization
+from web.http.access import check_merchant, engine_of, is_personal
 from web.http.lenient_reading import LenientReader, customer_text, read_query
 from web.http.metrics import DECISIONS, FALLBACK_FAULTS, FALLBACKS, FAULTY_FACTS
 from web.http.problem_details import Problem, problem_of
@@ -50,6 +50,7 @@ class DecisionRequest(msgspec.Struct, frozen=True, kw_only=True):
     customer_token: CustomerToken | None = None
     context: Context | None = None
     merchant_id: Slug | None = None
+    personalization: WithPersonalization = True
 
 
 class BatchRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +59,7 @@ class BatchRequest(msgspec.Struct, frozen=True, kw_only=True):
     customer_token: CustomerToken | None = None
     context: Context | None = None
     merchant_id: Slug | None = None
+    personalization: WithPersonalization = True
 
 
 class Explain(msgspec.Struct, frozen=True):
@@ -78,12 +80,14 @@ class ContextQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 class MethodsQuery(ContextQuery, frozen=True, kw_only=True):
     customer_token: CustomerToken | None = None
+    personalization: WithPersonalization = True
 
 
 class ExplainedDecision(Decision, frozen=True, kw_only=True):
     """A decision; with `?explain=true` also its trace."""
 
     personalized: Personalized = msgspec.UNSET
+    prompt_consent: PromptConsent = msgspec.UNSET
     warnings: Warnings = msgspec.UNSET
     trace: Trace | msgspec.UnsetType = msgspec.UNSET
 
@@ -126,6 +130,7 @@ class Methods(msgspec.Struct, frozen=True):
     methods: list[Ranked]
     fallback: bool
     personalized: Personalized = msgspec.UNSET
+    prompt_consent: PromptConsent = msgspec.UNSET
     warnings: Warnings = msgspec.UNSET
 
 
@@ -154,7 +159,10 @@ async def decide(request: AnyRequest) -> JsonAnswer:
     check_merchant(access, data.merchant_id)
     engine = engine_of(request)
     customer = customer_of(engine, access, customer_text(data.customer_id), data.customer_token)
-    (answer,) = await engine.decider.decide(access.merchant.id, (data.placement,), customer, data.context or {})
+    personal = is_personal(request, access, asked=data.personalization)
+    (answer,) = await engine.decider.decide(
+        access.merchant.id, (data.placement,), customer, data.context or {}, personal=personal
+    )
     return _respond(request, access, _body(engine, answer, view, warnings), [answer])
 
 
@@ -190,7 +198,10 @@ async def decide_batch(request: AnyRequest) -> JsonAnswer:
     admit_more(request, access, "decisions", len(data.placements) - 1)
     engine = engine_of(request)
     customer = customer_of(engine, access, customer_text(data.customer_id), data.customer_token)
-    items = await engine.decider.decide_each(access.merchant.id, data.placements, customer, data.context or {})
+    personal = is_personal(request, access, asked=data.personalization)
+    items = await engine.decider.decide_each(
+        access.merchant.id, data.placements, customer, data.context or {}, personal=personal
+    )
     answers = [item for item in items if isinstance(item, DecisionAnswer)]
     if not answers:
         raise next(item for item in items if isinstance(item, NotFound))
@@ -221,13 +232,18 @@ async def methods(request: AnyRequest) -> JsonAnswer:
     check_merchant(access, query.get("merchant_id"))
     engine = engine_of(request)
     customer = customer_of(engine, access, query.get("customer_id"), query.get("customer_token"))
-    (answer,) = await engine.decider.decide(access.merchant.id, (METHODS,), customer, context_of(query))
+    personal = is_personal(request, access, asked=flag_of(query, "personalization"))
+    (answer,) = await engine.decider.decide(
+        access.merchant.id, (METHODS,), customer, context_of(query), personal=personal
+    )
     decision = answer.decision
     body: Methods | BrowserMethods = Methods(decision.decision_id, decision.ranking, decision.fallback)
     if access.key.kind == "publishable":
         body = methods_for(engine, access, answer)
     if not answer.is_personal:
         body = msgspec.structs.replace(body, personalized=False)
+    if answer.prompts:
+        body = msgspec.structs.replace(body, prompt_consent=True)
     if access.merchant.mode == "test":
         body = msgspec.structs.replace(body, warnings=warnings_of(answer, warnings))
     return _respond(request, access, _encode(body), [answer])
@@ -244,6 +260,14 @@ def context_of(query: Mapping[str, str]) -> dict[str, Any]:
         "cart": {"currency": query.get("currency"), "total": amount},
         "customer": {"locale": query.get("locale")},
     }
+
+
+def flag_of(query: Mapping[str, str], name: str) -> bool:
+    """Return a parameter that is never guessed; true where it is not sent."""
+    text = query.get(name, "true").lower()
+    if text not in ("true", "false", "1", "0"):
+        raise invalid(name, "must be true or false")
+    return text in ("true", "1")
 
 
 class View(NamedTuple):
@@ -277,6 +301,8 @@ def _body(engine: Engine, answer: DecisionAnswer, view: View, warnings: Sequence
         parts += [b',"warnings":', _encode(warnings_of(answer, warnings))]
     if not answer.is_personal:
         parts.append(b',"personalized":false')
+    if answer.prompts:
+        parts.append(b',"prompt_consent":true')
     if view.explain:
         wording = Wording(currency=view.access.merchant.currency)
         parts += [b',"trace":', _encode(trace(answer.plan, answer.facts, answer.decision, wording))]

@@ -16,6 +16,8 @@ from web.http.request_reading import AnyRequest
 HINTS_A_DAY = 20
 HINT_SHARE = 0.01
 MOST_ADDRESSES = 200_000
+SIGNALS = (b"sec-gpc", b"dnt")
+"""Headers by which a browser refuses personalization with the value 1."""
 
 
 class HintLimit:
@@ -82,6 +84,19 @@ def check_merchant(access: Access, merchant_id: str | None, *, field: str = "mer
     """Raise `Forbidden` where a `merchant_id` is given that is not the key's own."""
     if merchant_id is not None and merchant_id != access.merchant.slug:
         raise Forbidden("merchant_id is not the key's own merchant", field=field)
+
+
+def is_personal(request: AnyRequest, access: Access, *, asked: bool = True) -> bool:
+    """Return whether a request may be personalized: the caller `asked` for it, and the browser does not refuse.
+
+    Global Privacy Control and Do Not Track refuse, unless the merchant ignores them.
+    """
+    if not asked:
+        return False
+    for name, value in request.scope["headers"]:
+        if name in SIGNALS and value.strip() == b"1":
+            return engine_of(request).settings_reader.policy(access.merchant.id).ignores_signals
+    return True
 
 
 def secret_access_of(request: AnyRequest) -> Access:

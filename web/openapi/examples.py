@@ -25,6 +25,13 @@ PREFERENCES: Json = {
     "language": "de",
     "notifications": {"email": True},
 }
+CONSENT: Json = {
+    "customer_id": "c_123",
+    "purposes": {"personalization": True, "analytics": False},
+    "method": "save",
+    "notice": {"version": "2026-11"},
+    "served_at": "https://shop.example/checkout",
+}
 OFFERS: Json = {
     "customer_id": "c_123",
     "context": {"cart": {"total": 12900, "currency": "EUR"}, "customer": {"locale": "de-DE"}},

@@ -26,6 +26,7 @@ class DecisionAnswer(NamedTuple):
     `notes` say what of the request's context was not understood, and therefore is not among the facts. `plan` is the
     one that decided: with a running experiment, that of a variant. `fault` says why the answer is a fallback, as in
     `fault_of`. Not `is_personal`: personalization is refused, and nothing of the decision is stored.
+    `prompts`: the customer should be asked for consent.
     """
 
     decision: Decision
@@ -36,6 +37,7 @@ class DecisionAnswer(NamedTuple):
     assignments: Sequence[Assignment] = ()
     fault: str = ""
     is_personal: bool = True
+    prompts: bool = False
 
 
 class HeldAnswer(NamedTuple):

@@ -10,7 +10,7 @@ from engine.clock import now_ms
 from engine.decisions.customers import CustomerLoader
 from engine.decisions.requests.scope import RequestScope
 from engine.decisions.requests.settings_reader import SettingsReader
-from engine.store.customers.usage import NO_CUSTOMER, StoredCustomer, UsageRow
+from engine.store.customers.usage import NO_CUSTOMER, UsageRow
 
 log = structlog.get_logger()
 
@@ -27,17 +27,20 @@ class CustomerReader:
 
         If that cannot be read, return the request of nobody: a decision without a customer is better than a fallback.
         """
-        customer: StoredCustomer = NO_CUSTOMER
+        try:
+            return await self.load(request)
+        except Exception as error:
+            log.error("decided without a past", exc_info=error)
+            return await self.load(request.anonymous)
+
+    async def load(self, request: RequestScope) -> tuple[RequestScope, Sequence[UsageRow]]:
+        """Return the same as `read`; raise if the customer cannot be read."""
+        customer = NO_CUSTOMER
         if request.customer is not None:
-            try:
-                customer = await self._loader.load(request.merchant_id, request.customer)
-            except Exception as error:
-                log.error("decided without a past", exc_info=error)
-                request = request.anonymous
+            customer = await self._loader.load(request.merchant_id, request.customer)
         return self._settings.read(request, customer.sealed), customer.usage
 
     async def refuses(self, merchant_id: int, customer: str) -> bool:
         """Return whether nothing may be stored about a customer, a keyed hash; raise if that cannot be read."""
-        stored = await self._loader.load(merchant_id, customer)
-        request = RequestScope(merchant_id, customer, {}, now_ms())
-        return not self._settings.read(request, stored.sealed).personal
+        request, _ = await self.load(RequestScope(merchant_id, customer, {}, now_ms()))
+        return not request.personal

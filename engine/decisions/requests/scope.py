@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from engine.intake.context import Reading
 from engine.kernel.experiments.plans import NOTHING_GIVEN
 from engine.kernel.offers.availability import Asking
 from engine.kernel.offers.quote import Cart
@@ -29,6 +30,7 @@ class RequestScope(NamedTuple):
     """The merchant, the customer by keyed hash, the request's context, and the time (epoch ms).
 
     `settings` are what the customer said. Not `personal`: personalization is refused, so that nothing is stored.
+    Facts for `refused` purposes are not read. `prompts`: the customer should be asked for consent.
     """
 
     merchant_id: int
@@ -37,11 +39,13 @@ class RequestScope(NamedTuple):
     now: int
     settings: CustomerSettings = NO_SETTINGS
     personal: bool = True
+    refused: frozenset[str] = frozenset()
+    prompts: bool = False
 
     @property
     def anonymous(self) -> RequestScope:
         """Return the request without its customer."""
-        return self._replace(customer=None, settings=NO_SETTINGS)
+        return self._replace(customer=None, settings=NO_SETTINGS, refused=frozenset())
 
 
 class CustomerPast(NamedTuple):
@@ -49,6 +53,14 @@ class CustomerPast(NamedTuple):
 
     usage: Sequence[UsageRow] = ()
     given: Mapping[str, GivenChance] = NOTHING_GIVEN
+
+
+def read_facts(plan: Plan, request: RequestScope) -> Reading:
+    """Return the facts of a request, without those for purposes that are refused."""
+    reading = plan.intake.read(request.context)
+    for name in plan.intake.names_for(request.refused) if request.refused else ():
+        reading.values.pop(name, None)
+    return reading
 
 
 def facts_of(

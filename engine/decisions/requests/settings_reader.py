@@ -7,6 +7,7 @@ import structlog
 
 from engine.accounts.sealing import Sealer
 from engine.decisions.requests.scope import RequestScope
+from engine.model.documents.consent import NO_POLICY, PERSONALIZATION, ConsentPolicy, refused_purposes
 from engine.model.documents.preferences import (
     NO_DEFAULTS,
     NO_SETTINGS,
@@ -15,7 +16,7 @@ from engine.model.documents.preferences import (
     Preferences,
 )
 from engine.store.connection.database import Database
-from engine.store.customers import settings
+from engine.store.customers import consents, settings
 
 log = structlog.get_logger()
 
@@ -28,39 +29,67 @@ _encode = msgspec.json.Encoder().encode
 
 
 class SettingsReader:
-    """Decrypts customers' settings; keeps the merchants' defaults in memory, where `follow` renews them."""
+    """Decrypts customers' settings; keeps merchants' defaults and policies in memory, where `follow` renews them."""
 
     def __init__(self, database: Database, customer_key: bytes) -> None:
         self._database = database
         self._sealer = Sealer(customer_key, PURPOSE)
         self._defaults: dict[int, PreferenceDefaults] = {}
+        self._policies: dict[int, ConsentPolicy] = {}
 
     async def follow(self) -> None:
-        """Load the defaults of all merchants."""
+        """Load the defaults and consent policies of all merchants."""
         async with self._database.read() as connection:
             self._defaults = await settings.all_defaults(connection)
+            self._policies = await consents.policies(connection)
 
     def defaults(self, merchant_id: int) -> PreferenceDefaults:
         """Return a merchant's defaults."""
         return self._defaults.get(merchant_id, NO_DEFAULTS)
 
+    def policy(self, merchant_id: int) -> ConsentPolicy:
+        """Return what a merchant assumes of customers who said nothing."""
+        return self._policies.get(merchant_id, NO_POLICY)
+
     def open(self, merchant_id: int, customer: str, sealed: str) -> CustomerSettings:
         """Return what a customer said."""
         if not sealed:
             return NO_SETTINGS
+        text = self.open_text(merchant_id, customer, sealed)
+        return UNREADABLE if text is None else _decode(text)
+
+    def open_text(self, merchant_id: int, customer: str, sealed: str) -> str | None:
+        """Return a text that was encrypted for a customer, or None, and log it, where it cannot be decrypted."""
         text = self._sealer.open(sealed, f"{merchant_id}:{customer}")
         if text is None:
-            log.error("settings of a customer not readable", merchant=merchant_id)
-            return UNREADABLE
-        return _decode(text)
+            log.error("what a customer said is not readable", merchant=merchant_id)
+        return text
 
     def seal(self, merchant_id: int, customer: str, said: CustomerSettings) -> str:
         """Return what a customer said, encrypted for this customer."""
-        return self._sealer.seal(_encode(said).decode(), f"{merchant_id}:{customer}")
+        return self.seal_text(merchant_id, customer, _encode(said).decode())
+
+    def seal_text(self, merchant_id: int, customer: str, text: str) -> str:
+        """Return a text encrypted for a customer."""
+        return self._sealer.seal(text, f"{merchant_id}:{customer}")
 
     def read(self, request: RequestScope, sealed: str) -> RequestScope:
         """Return the request with what its customer said, and whether it may be personalized."""
+        if not (sealed or self._defaults or self._policies):
+            return request
         said = self.open(request.merchant_id, request.customer or "", sealed)
-        own = said.preferences.personalization_enabled
-        enabled = self.defaults(request.merchant_id).personalization_enabled if own is None else own
-        return request._replace(settings=said, personal=request.personal and enabled is not False)
+        policy = self.policy(request.merchant_id)
+        refused = refused_purposes(said.consents, policy)
+        return request._replace(
+            settings=said,
+            personal=request.personal and self._allows(request.merchant_id, said, refused),
+            refused=refused,
+            prompts=policy.prompt and request.customer is not None and not said.asked,
+        )
+
+    def _allows(self, merchant_id: int, said: CustomerSettings, refused: frozenset[str]) -> bool:
+        """Return whether personalization is allowed: each refusal counts, and then what the customer accepted."""
+        own = (said.preferences.personalization_enabled, said.consents.get(PERSONALIZATION))
+        if False in own or True in own:
+            return False not in own
+        return PERSONALIZATION not in refused and self.defaults(merchant_id).personalization_enabled is not False

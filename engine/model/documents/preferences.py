@@ -27,7 +27,7 @@ Categories = Annotated[dict[AttributeName, CategoryValue], Meta(max_length=MOST_
 
 
 class Preferences(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a customer said. Null and empty values mean that they said nothing.
+    """The wishes of a customer. Null and empty values mean that they said nothing.
 
     Methods are candidates of `payment_methods`: `default_method` comes first, then `favorites` in their order, and
     those in `excluded` are never shown. `categories` are the merchant's own.
@@ -63,7 +63,7 @@ class PreferenceChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 
 class PreferenceDefaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What holds for customers of a merchant who said nothing else, field by field.
+    """The preferences of customers of a merchant who said nothing else, field by field.
 
     Methods are not among them: a rule that pins one is previewed and reviewed. Neither is a consent.
     """
@@ -131,9 +131,11 @@ def refused_methods(preferences: Preferences) -> dict[str, str]:
 
 
 class CustomerSettings(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Everything that a customer said, as it is stored."""
+    """Everything that a customer said, as it is stored: consents by purpose, and whether the prompt was answered."""
 
     preferences: Preferences = NO_PREFERENCES
+    consents: dict[str, bool] = {}
+    asked: bool = False
 
 
 NO_SETTINGS = CustomerSettings()

@@ -17,7 +17,7 @@ _decode_defaults = msgspec.json.Decoder(PreferenceDefaults).decode
 
 
 class SealedSettings(NamedTuple):
-    """What a customer said, encrypted; version 0 and an empty text where nothing was said yet."""
+    """The settings of a customer, encrypted; version 0 and an empty text where nothing was said yet."""
 
     version: int
     sealed: str

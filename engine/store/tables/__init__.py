@@ -13,7 +13,13 @@ from engine.store.tables.configuration import (
     plans,
     resources,
 )
-from engine.store.tables.customers import customer_setting_versions, customer_settings, preference_defaults
+from engine.store.tables.customers import (
+    consent_policies,
+    customer_consents,
+    customer_setting_versions,
+    customer_settings,
+    preference_defaults,
+)
 from engine.store.tables.experiments import (
     experiment_changes,
     experiment_conversions,
@@ -75,6 +81,8 @@ __all__ = [
     "budget_balances",
     "budget_caps",
     "candidate_colours",
+    "consent_policies",
+    "customer_consents",
     "customer_segment_ends",
     "customer_segments",
     "customer_setting_versions",

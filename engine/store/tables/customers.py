@@ -35,6 +35,31 @@ customer_setting_versions = Table(
     sqlite_with_rowid=False,
 )
 
+# What a customer said of purposes, and how; never changed. The version is that of the settings which it led to.
+customer_consents = Table(
+    "customer_consents",
+    metadata,
+    merchant_column(),
+    Column("customer", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("recorded_at", BigInteger, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("sealed", Text, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "customer", "version"),
+    sqlite_with_rowid=False,
+)
+
+# What a merchant assumes of customers who said nothing.
+consent_policies = Table(
+    "consent_policies",
+    metadata,
+    merchant_column(),
+    Column("version", Integer, nullable=False),
+    Column("document", Text, nullable=False),
+    PrimaryKeyConstraint("merchant_id"),
+)
+
 # What holds for customers of a merchant who said nothing else.
 preference_defaults = Table(
     "preference_defaults",

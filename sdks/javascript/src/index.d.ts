@@ -41,6 +41,8 @@ export interface DecisionRequest {
   customer_token?: string | null;
   context?: Context | null;
   merchant_id?: string | null;
+  /** False where the customer or their browser refuses personalization. */
+  personalization?: boolean;
 }
 
 export interface BatchRequest {
@@ -49,6 +51,8 @@ export interface BatchRequest {
   customer_token?: string | null;
   context?: Context | null;
   merchant_id?: string | null;
+  /** False where the customer or their browser refuses personalization. */
+  personalization?: boolean;
 }
 
 export interface BrowserCandidate {
@@ -116,6 +120,10 @@ export interface Decision {
   propensity: number;
   fallback: boolean;
   expires_at: string;
+  /** False where personalization is refused: your own order, of which nothing is stored. */
+  personalized?: boolean;
+  /** True until the customer has answered or dismissed the consent prompt. */
+  prompt_consent?: boolean;
   warnings?: FieldProblem[];
   /** With the option `explain`. */
   trace?: Trace;
@@ -133,6 +141,10 @@ export interface BrowserDecision {
   fallback: boolean;
   expires_at: string;
   token: string;
+  /** False where personalization is refused: your own order, of which nothing is stored. */
+  personalized?: boolean;
+  /** True until the customer has answered or dismissed the consent prompt. */
+  prompt_consent?: boolean;
   warnings?: FieldProblem[];
   error?: undefined;
 }
@@ -177,6 +189,10 @@ export interface Methods {
   methods: Ranked[];
   fallback: boolean;
   token?: undefined;
+  /** False where personalization is refused: your own order, of which nothing is stored. */
+  personalized?: boolean;
+  /** True until the customer has answered or dismissed the consent prompt. */
+  prompt_consent?: boolean;
   warnings?: FieldProblem[];
   error?: undefined;
 }
@@ -186,6 +202,10 @@ export interface BrowserMethods {
   methods: BrowserCandidate[];
   fallback: boolean;
   token: string;
+  /** False where personalization is refused: your own order, of which nothing is stored. */
+  personalized?: boolean;
+  /** True until the customer has answered or dismissed the consent prompt. */
+  prompt_consent?: boolean;
   warnings?: FieldProblem[];
   error?: undefined;
 }

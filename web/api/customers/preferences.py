@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from msgspec import Meta
 
 from engine.accounts.accounts import Access
-from engine.customers.preferences import Changer, CustomerPreferences, PreferencesInForce, PreferenceVersion, Source
+from engine.customers.preferences import CustomerPreferences, PreferencesInForce, PreferenceVersion
 from engine.model.actor import Actor
 from engine.model.documents.preferences import (
     Categories,
@@ -23,14 +23,13 @@ from engine.model.documents.preferences import (
     Theme,
     Unwanted,
 )
-from engine.model.errors import Forbidden
 from engine.model.placement import Currency, Id
 from engine.model.timestamps import rfc3339
 from engine.service import Engine
-from web.api.browsers import CustomerToken, customer_of
+from web.api.browsers import CustomerToken
 from web.api.common_types import CustomerId, Limit, Moment, Slug
-from web.http.access import check_merchant, engine_of
-from web.http.dependencies import provide_actor
+from web.api.customers.customer_access import BY_BROWSERS, CustomerQuery, CustomerRequest, changer_of, check_customer
+from web.http.access import engine_of
 from web.http.rate_limits import admitted
 from web.http.request_reading import AnyRequest, document_of, query_of
 from web.http.responses import NO_STORE, json_response
@@ -39,17 +38,6 @@ from web.openapi.operation import Answer, Operation
 
 TAG = "Customers"
 PATH = "/v1/personalize/preferences"
-BROWSER = "the customer's browser"
-
-
-class CustomerQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    customer_id: CustomerId
-    customer_token: CustomerToken | None = None
-    merchant_id: Slug | None = None
-
-
-class CustomerRequest(CustomerQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The customer that is asked about."""
 
 
 class PreferencesUpdate(PreferenceChange, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -91,7 +79,7 @@ class PreferencesAnswer(msgspec.Struct, frozen=True):
 
 
 class PreferenceVersionItem(msgspec.Struct, frozen=True):
-    """What the customer had said as of a version, without defaults, and who changed it."""
+    """The preferences as of a version, without defaults, and who changed it."""
 
     version: int
     changed_at: Moment
@@ -108,7 +96,7 @@ class PreferenceVersions(msgspec.Struct, frozen=True):
 
 
 class DefaultsAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What holds for customers who said nothing else."""
+    """The preferences of customers who said nothing else."""
 
     language: Language | None
     currency: Currency | None
@@ -119,7 +107,6 @@ class DefaultsAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 READ = Answer("The preferences in force", PreferencesAnswer)
-BY_BROWSERS = "With a publishable key, `customer_token` proves the customer."
 
 
 @get(
@@ -176,11 +163,11 @@ async def read(request: AnyRequest) -> Response[bytes]:
 async def change(request: AnyRequest) -> Response[bytes]:
     access = await admitted(request, "decisions")
     data: PreferencesUpdate = await document_of(request, PreferencesUpdate)
-    _check(request, access, data)
+    check_customer(request, access, data)
     fields = {name: getattr(data, name) for name in PreferenceChange.__struct_fields__}
     preferences = _service(request)
     changed = await preferences.change(
-        access.merchant.id, data.customer_id, PreferenceChange(**fields), _changer(access)
+        access.merchant.id, data.customer_id, PreferenceChange(**fields), changer_of(access)
     )
     return _answer(changed)
 
@@ -239,7 +226,7 @@ async def reset(request: AnyRequest) -> Response[bytes]:
 async def versions(request: AnyRequest) -> Response[bytes]:
     access = await admitted(request, "decisions")
     data: VersionsRequest = await document_of(request, VersionsRequest)
-    _check(request, access, data)
+    check_customer(request, access, data)
     rows = await _service(request).versions(
         access.merchant.id, data.customer_id, before=data.before, limit=data.limit + 1
     )
@@ -276,30 +263,18 @@ async def replace_defaults(
 
 
 async def _read(request: AnyRequest, access: Access, data: CustomerQuery) -> Response[bytes]:
-    _check(request, access, data)
+    check_customer(request, access, data)
     return _answer(await _service(request).get(access.merchant.id, data.customer_id))
 
 
 async def _reset(request: AnyRequest, access: Access, data: CustomerQuery) -> Response[bytes]:
-    _check(request, access, data)
-    return _answer(await _service(request).reset(access.merchant.id, data.customer_id, _changer(access)))
-
-
-def _check(request: AnyRequest, access: Access, data: CustomerQuery | PreferencesUpdate) -> None:
-    """Raise `Forbidden` for another merchant, and for a browser that does not prove its customer."""
-    check_merchant(access, data.merchant_id)
-    if customer_of(engine_of(request), access, data.customer_id, data.customer_token) is None:
-        raise Forbidden("a publishable key needs a token that proves this customer", field="customer_token")
+    check_customer(request, access, data)
+    return _answer(await _service(request).reset(access.merchant.id, data.customer_id, changer_of(access)))
 
 
 def _service(request: AnyRequest) -> CustomerPreferences:
     service: CustomerPreferences = engine_of(request).preferences
     return service
-
-
-def _changer(access: Access) -> Changer:
-    source: Source = "customer" if access.key.kind == "publishable" else "server"
-    return Changer(source, BROWSER if source == "customer" else provide_actor(access).name)
 
 
 def _answer(in_force: PreferencesInForce) -> Response[bytes]:

@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 from litestar import Response, get, post
 
+from engine.accounts.accounts import Access
 from engine.experiments.given_variants import GivenVariant
-from engine.model.account import Merchant
 from engine.model.errors import FieldProblem
 from web.api.common_types import Slug, Warnings
 from web.api.decisions import AnyCustomerId, Context, ContextQuery, context_of
 from web.api.experiments.documents import TAG
-from web.http.access import check_merchant, engine_of, secret_access_of
+from web.http.access import check_merchant, engine_of, is_personal, secret_access_of
 from web.http.lenient_reading import LenientReader, customer_text, read_query
 from web.http.rate_limits import admit
 from web.http.request_reading import AnyRequest
@@ -63,7 +63,7 @@ async def variants_for_body(request: AnyRequest) -> Response[bytes]:
     await admit(request, access, "decisions")
     data, warnings = await _read(request, with_warnings=access.merchant.mode == "test")
     check_merchant(access, data.merchant_id)
-    return await _answer(request, access.merchant, customer_text(data.customer_id), data.context or {}, warnings)
+    return await _answer(request, access, customer_text(data.customer_id), data.context or {}, warnings)
 
 
 @get(
@@ -83,18 +83,20 @@ async def variants_for_query(request: AnyRequest) -> Response[bytes]:
     query, warnings = read_query(request, ContextQuery.__struct_fields__)
     check_merchant(access, query.get("merchant_id"))
     customer = customer_text(query.get("customer_id"))
-    return await _answer(request, access.merchant, customer, context_of(query), warnings)
+    return await _answer(request, access, customer, context_of(query), warnings)
 
 
 async def _answer(
     request: AnyRequest,
-    merchant: Merchant,
+    access: Access,
     customer: str | None,
     context: Mapping[str, Any],
     of_request: list[FieldProblem],
 ) -> Response[bytes]:
-    given = await engine_of(request).variant_reader.of_customer(merchant.id, customer, context)
-    warnings = of_request if merchant.mode == "test" else msgspec.UNSET
+    personal = is_personal(request, access)
+    reader = engine_of(request).variant_reader
+    given = await reader.of_customer(access.merchant.id, customer, context, personal=personal)
+    warnings = of_request if access.merchant.mode == "test" else msgspec.UNSET
     return json_response(GivenVariants(given, warnings), headers=NO_STORE)
 
 

@@ -15,13 +15,13 @@ from engine.kernel.offers.disclosure import disclosure
 from engine.kernel.offers.quote import Cart, discount
 from engine.model.decision import Excluded
 from engine.model.documents.offer import Offer, OfferText
-from engine.model.errors import FieldProblem, invalid
+from engine.model.errors import FieldProblem
 from engine.model.offers.hold import Hold
 from engine.model.placement import Id
 from engine.model.timestamps import rfc3339
 from web.api.common_types import Moment, Slug, Warnings
-from web.api.decisions import AnyCustomerId, Context, ContextQuery, context_of, count_answers, warnings_of
-from web.http.access import check_merchant, engine_of, secret_access_of
+from web.api.decisions import AnyCustomerId, Context, ContextQuery, context_of, count_answers, flag_of, warnings_of
+from web.http.access import check_merchant, engine_of, is_personal, secret_access_of
 from web.http.lenient_reading import LenientReader, customer_text, read_query
 from web.http.rate_limits import admit
 from web.http.request_reading import AnyRequest
@@ -134,7 +134,7 @@ async def offers_for_query(request: AnyRequest) -> Response[bytes]:
     access = await _admitted(request)
     query, warnings = read_query(request, OffersQuery.__struct_fields__)
     check_merchant(access, query.get("merchant_id"))
-    hold, personalization = (_flag(query, name) for name in ("hold", "personalization"))
+    hold, personalization = (flag_of(query, name) for name in ("hold", "personalization"))
     question = OffersQuestion(customer_text(query.get("customer_id")), context_of(query), hold, personalization)
     return await _answer(request, access, question, warnings)
 
@@ -146,14 +146,6 @@ class OffersQuestion(NamedTuple):
     context: Mapping[str, Any]
     hold: bool
     personalization: bool
-
-
-def _flag(query: Mapping[str, str], name: str) -> bool:
-    """Return a parameter that is never guessed; true where it is not sent."""
-    text = query.get(name, "true").lower()
-    if text not in ("true", "false", "1", "0"):
-        raise invalid(name, "must be true or false")
-    return text in ("true", "1")
 
 
 async def _admitted(request: AnyRequest) -> Access:
@@ -168,10 +160,11 @@ async def _answer(
 ) -> Response[bytes]:
     customer, context, hold, personalization = question
     merchant_id, decider = access.merchant.id, engine_of(request).decider
+    personal = is_personal(request, access, asked=personalization)
     if hold:
-        held = await decider.decide_offers(merchant_id, PLACEMENT, customer, context, personal=personalization)
+        held = await decider.decide_offers(merchant_id, PLACEMENT, customer, context, personal=personal)
     else:
-        (looked,) = await decider.decide(merchant_id, [PLACEMENT], customer, context, personal=personalization)
+        (looked,) = await decider.decide(merchant_id, [PLACEMENT], customer, context, personal=personal)
         held = HeldAnswer(looked, ())
     answer, decision = held.answer, held.answer.decision
     count_answers(request, access, [answer])

@@ -30,11 +30,15 @@ class _CustomerWithToken(_Customer, total=False):
     customer_token: Optional[str]
 
 
-class DecisionRequest(_CustomerWithToken):
+class _Personal(_CustomerWithToken, total=False):
+    personalization: bool
+
+
+class DecisionRequest(_Personal):
     placement: str
 
 
-class BatchRequest(_CustomerWithToken):
+class BatchRequest(_Personal):
     placements: List[str]
 
 
@@ -98,7 +102,12 @@ class _Warned(TypedDict, total=False):
     warnings: List[FieldProblem]
 
 
-class _Traced(_Warned, total=False):
+class _Answered(_Warned, total=False):
+    personalized: bool
+    prompt_consent: bool
+
+
+class _Traced(_Answered, total=False):
     trace: Trace
 
 
@@ -120,7 +129,7 @@ class Decision(_Traced):
     expires_at: str
 
 
-class BrowserDecision(_Warned):
+class BrowserDecision(_Answered):
     """A decision as a publishable key gets it. Send `token` with each outcome."""
 
     decision_id: str
@@ -174,13 +183,13 @@ class Batch(TypedDict):
     decisions: List[Union[Decision, BrowserDecision, FallbackDecision, PlacementProblem]]
 
 
-class Methods(_Warned):
+class Methods(_Answered):
     decision_id: str
     methods: List[Ranked]
     fallback: bool
 
 
-class BrowserMethods(_Warned):
+class BrowserMethods(_Answered):
     decision_id: str
     methods: List[BrowserCandidate]
     fallback: bool
