@@ -16,6 +16,7 @@ from engine.store import beliefs as snapshots
 from engine.store import decisions, folds, observations, outcomes, rollups
 from engine.store.connection import purging
 from engine.store.connection.database import Database
+from engine.store.connection.writers import merge_past
 from engine.store.customers import usage
 from engine.store.experiments import conversions, exposures
 from engine.store.log import customer_segments, dictionaries
@@ -25,6 +26,8 @@ from engine.store.offers import idempotent_answers, outbox
 log = structlog.get_logger()
 
 MOST_SECONDS_AFTER_A_FAILURE = 10.0
+SECONDS_UNTIL_LEADING = 30.0
+"""A process that becomes the leader starts its jobs within this time."""
 REST = 4
 """A job rests so many times as long as it ran, so that it takes at most a fifth of a processor from decisions."""
 
@@ -34,14 +37,20 @@ DAYS_OF_IDEMPOTENCY = 2
 DAYS_OF_METRICS = 185
 """90 days and the 90 before; the sums of metrics name no customer."""
 MINUTES_FOR_OUTAGES = 60 * 24 * 2
+MINUTES_OF_WRITERS = 10
+"""Sums of minutes and days that ended so long ago hardly change, so rows of writers are merged."""
 
 
 class Job(NamedTuple):
-    """Work that runs again `seconds` after it last began, later where it takes long, never twice at the same time."""
+    """Work that runs again `seconds` after it last began, later where it takes long, never twice at the same time.
+
+    If `once`, only the leader of the processes that share the database does it.
+    """
 
     name: str
     run: Callable[[], Awaitable[None]]
     seconds: float
+    once: bool = False
 
 
 class JobRunner:
@@ -50,13 +59,14 @@ class JobRunner:
     Intervals follow the loop's monotonic clock: a wall clock that is set back stops nothing.
     """
 
-    def __init__(self, jobs: Iterable[Job]) -> None:
+    def __init__(self, jobs: Iterable[Job], leads: Callable[[], bool] = lambda: True) -> None:
         self._jobs = tuple(jobs)
+        self._leads = leads
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Start every job; each runs first after its interval."""
-        self._tasks = [asyncio.create_task(_repeat(job), name=job.name) for job in self._jobs]
+        self._tasks = [asyncio.create_task(_repeat(job, self._leads), name=job.name) for job in self._jobs]
 
     async def run_all(self) -> None:
         """Run every job once, in their order; a job that fails raises."""
@@ -71,12 +81,15 @@ class JobRunner:
         self._tasks = []
 
 
-async def _repeat(job: Job) -> None:
+async def _repeat(job: Job, leads: Callable[[], bool]) -> None:
     clock = asyncio.get_running_loop().time
     delay, failures = job.seconds, 0
     while True:
         await asyncio.sleep(delay)
         started = clock()
+        if job.once and not leads():
+            delay = min(job.seconds, SECONDS_UNTIL_LEADING)
+            continue
         try:
             await job.run()
             failures = 0
@@ -96,9 +109,10 @@ async def fit_all(database: Database, live: Live) -> None:
 
 
 async def purge(database: Database, *, retention_days: int) -> None:
-    """Delete what is older than the retention: the log, customers' usage, tallies, snapshots, events."""
+    """Merge the sums of writers, and delete what is older than the retention."""
     now = now_ms()
     before = now - retention_days * DAY
+    await merge_past(database, folds.mergeable(before_minute=now // MINUTE - MINUTES_OF_WRITERS))
     expired = (
         decisions.expired(before_id=first_id_of(before)),
         customer_segments.expired(before_id=first_id_of(before)),

@@ -27,8 +27,9 @@ def configuration(connection: Connection | None = None) -> Config:
 
 
 @cache
-def _newest_revision() -> str | None:
-    return ScriptDirectory.from_config(configuration()).get_current_head()
+def newest_revision() -> str:
+    """Return the revision that this version needs."""
+    return ScriptDirectory.from_config(configuration()).get_current_head() or ""
 
 
 async def upgrade(url: str) -> str:
@@ -53,7 +54,7 @@ def _open(url: str) -> AsyncEngine:
 
 
 def _upgrade(connection: Connection) -> str:
-    newest = _newest_revision()
+    newest = newest_revision()
     if MigrationContext.configure(connection).get_current_revision() != newest:
         command.upgrade(configuration(connection), "head")
-    return newest or ""
+    return newest

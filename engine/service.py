@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 import bandits
 from engine import jobs
 from engine.accounts.accounts import Accounts
+from engine.accounts.customer_key import UnusableKey, accept_key, check_fingerprint, has_customers, load_key
 from engine.accounts.identities import Identities
 from engine.accounts.login_limits import LoginLimits
 from engine.accounts.passwords import Passwords
@@ -30,7 +31,7 @@ from engine.configuration.trial import Trials
 from engine.configuration.versions import VersionHistory
 from engine.customers.consents import Consents
 from engine.customers.preferences import CustomerPreferences
-from engine.decisions.customers import CustomerLoader, Hasher, UnusableKey, has_customers, load_key
+from engine.decisions.customers import CustomerLoader, Hasher
 from engine.decisions.decide import CustomerReaders, Decider
 from engine.decisions.faulty_facts import FaultyFacts
 from engine.decisions.logbook import Logbook
@@ -60,6 +61,7 @@ from engine.insights.learning_history import Insights
 from engine.insights.log_search import LogSearch
 from engine.insights.traffic import TrafficReader
 from engine.jobs import Job, JobRunner
+from engine.leadership import RENEW_SECONDS, Leadership
 from engine.learning.live import Live
 from engine.learning.settled_variants import SettledVariants
 from engine.learning.upkeep.prediction_watch import PredictionWatch
@@ -144,7 +146,11 @@ class Engine:
         )
         self._open_customers(database)
         self._open_offers(database, configurations, weights)
-        self._jobs = JobRunner(self._job_list())
+        self._open_jobs(database)
+
+    def _open_jobs(self, database: Database) -> None:
+        self.leadership = Leadership(database)
+        self._jobs = JobRunner(self._job_list(), lambda: self.leadership.held)
 
     def _open_insights(self, database: Database) -> None:
         """Open the services that watch and explain what is learned."""
@@ -185,6 +191,7 @@ class Engine:
         await self.dictionary_trainer.follow()
         await self.live.refresh(at_once=True)
         if with_jobs:
+            await self.leadership.renew()
             self._jobs.start()
 
     @property
@@ -201,20 +208,21 @@ class Engine:
             Job("refresh beliefs", self.live.refresh, self.settings.refresh_seconds),
             Job("pace budgets", self.live.pace, 60),
             Job("watch for outages", self.live.watch, 10),
-            Job("fit strengths", self.fit, 300),
-            Job("refit models", self._refit, 3600),
+            Job("fit strengths", self.fit, 300, once=True),
+            Job("refit models", self._refit, 3600, once=True),
             Job("watch predictions", self._watch_predictions, 60),
+            Job("lead", self.leadership.renew, RENEW_SECONDS),
             Job("follow others", self.follow, 1),
             Job("count uses of rules and fields", self._count_uses, 20),
-            Job("close windows", self._close_windows, 5),
-            Job("look after experiments", self.supervisor.run, 10),
+            Job("close windows", self._close_windows, 5, once=True),
+            Job("look after experiments", self.supervisor.run, 10, once=True),
             Job("watch budgets", self._watch_budgets, 5),
-            Job("release expired holds", self._release_holds, 5),
+            Job("release expired holds", self._release_holds, 5, once=True),
             Job("publish scheduled drafts", self._publish_due, 1),
             Job("train dictionaries", self._train_dictionaries, 60),
-            Job("index customers", self.index_customers, 30),
-            Job("check forecasts", self.forecasts.check_due, 600),
-            Job("purge", self.purge, 3600),
+            Job("index customers", self.index_customers, 30, once=True),
+            Job("check forecasts", self.forecasts.check_due, 600, once=True),
+            Job("purge", self.purge, 3600, once=True),
         ]
 
     async def fit(self) -> None:
@@ -231,6 +239,13 @@ class Engine:
         await self.faulty_facts.flush()
         await self.use_counter.flush()
 
+    async def _stop_leading(self) -> None:
+        """Let another process lead; the process must stop even if the database is away."""
+        try:
+            await self.leadership.give_back()
+        except Exception as error:
+            log.error("leadership not given back", exc_info=error)
+
     async def _flush_counts(self) -> None:
         """Write the last counts; the process must stop even if the database is away."""
         try:
@@ -239,7 +254,10 @@ class Engine:
             log.error("counts of rules and fields not written", exc_info=error)
 
     async def _train_dictionaries(self) -> None:
-        await self.dictionary_trainer.train(now=now_ms())
+        if self.leadership.held:
+            await self.dictionary_trainer.train(now=now_ms())
+        else:
+            await self.dictionary_trainer.follow()
 
     async def index_customers(self) -> None:
         """Put the latest decisions into the segments that customers are found by."""
@@ -272,6 +290,7 @@ class Engine:
 
     async def stop(self) -> None:
         await self._jobs.stop()
+        await self._stop_leading()
         await self.log_questions.stop()
         await self.previews.stop()
         await self.recorder.stop()
@@ -319,6 +338,7 @@ async def open_engine(settings: Settings, *, wait_seconds: float = 0.0) -> Engin
     database = open_database(url)
     try:
         key = load_key(settings.customer_key, Path(settings.data), has_customers=await has_customers(database))
+        await check_fingerprint(database, key)
     except UnusableKey as error:
         log.error("customer key not usable", reason=error.detail)
         await database.close()
@@ -340,3 +360,13 @@ async def _upgrade_when_reachable(url: str, wait_seconds: float) -> None:
             log.warning("database not reachable", fault=type(error).__name__, retry_seconds=delay)
         await asyncio.sleep(delay)
         delay = min(10.0, 2 * delay)
+
+
+async def accept_customer_key(settings: Settings) -> None:
+    """Note the customer key of these settings as the database's; make a key if there is none."""
+    prepare_folder(settings)
+    database = open_database(database_url(settings))
+    try:
+        await accept_key(database, load_key(settings.customer_key, Path(settings.data)))
+    finally:
+        await database.close()

@@ -33,6 +33,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     keep_alive_seconds: Annotated[
         int, Meta(description="How long an idle connection stays open. Set it above the proxy's limit.", ge=1)
     ] = 75
+    trusted_proxies: Annotated[
+        str,
+        Meta(
+            pattern=r"\A[0-9a-fA-F.:/]+(,[0-9a-fA-F.:/]+)*\Z",
+            description="Addresses or networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted, "
+            "with commas between them.",
+        ),
+    ] = "127.0.0.1,::1"
     worker_start_seconds: Annotated[
         int, Meta(description="How long a worker may take to answer its supervisor, including its start.", ge=5)
     ] = 60

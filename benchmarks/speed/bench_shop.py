@@ -171,6 +171,7 @@ def _statistics(merchant: int, random: Random) -> Iterator[tuple[Any, ...]]:
                     random.randrange(trials // 2),
                     0,
                     0,
+                    0,
                 )
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Table, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.scope import Scope
+from engine.model.timestamps import DAY, HOUR, MINUTE
 from engine.statistics.amounts import AmountRow
 from engine.statistics.evidence import DayRow, PendingRow
 from engine.statistics.metric_totals import MetricTotals
@@ -17,6 +18,7 @@ from engine.statistics.outages import MinuteRow
 from engine.store import observations, tables
 from engine.store.connection.bulk import insert_many
 from engine.store.connection.purging import Expired
+from engine.store.connection.writers import MERGED, Mergeable, merge, writer_number
 from engine.store.experiments import exposures, tracks
 from engine.store.experiments.exposures import Exposure, MeasureCell, OutcomeCell, UnitKey
 from engine.store.metrics.hours import HourCell
@@ -32,6 +34,7 @@ from engine.store.tables import (
     minutes,
     pending_trials,
     statistics,
+    tallies,
     usage,
 )  # fmt: skip
 
@@ -132,6 +135,11 @@ class Fold(NamedTuple):
     def columns(self) -> tuple[str, ...]:
         return (*self.cell._fields, *self.values)  # type: ignore[attr-defined]
 
+    @property
+    def has_writers(self) -> bool:
+        """Return whether each writer has rows of its own."""
+        return "writer" in self.table.c
+
 
 STATISTICS = Fold(statistics, Cell, ("trials", "successes", "priced", "amount"))
 USAGE = Fold(usage, UsageCell, ("trials", "successes"))
@@ -179,8 +187,10 @@ async def add(connection: AsyncConnection, sums: Sums) -> None:
     """Add to all folds. Keys go in one order, so that two writers never wait for each other in a ring."""
     for fold in FOLDS:
         cells = sums.of[fold.name].items()
-        rows: list[tuple[Any, ...]] = sorted((*cell, *values) for cell, values in cells if any(values))
-        await insert_many(connection, fold.table, fold.columns, rows, on_conflict="add")
+        own = (writer_number(connection),) if fold.has_writers else ()
+        rows: list[tuple[Any, ...]] = sorted((*cell, *values, *own) for cell, values in cells if any(values))
+        columns = (*fold.columns, "writer") if fold.has_writers else fold.columns
+        await insert_many(connection, fold.table, columns, rows, on_conflict="add")
     changed = [UnitKey(*cell[:5]) for fold in (BOUGHT, MEASURES) for cell in sums.of[fold.name]]
     if sums.exposures or changed:
         await exposures.add(connection, sums.exposures, changed)
@@ -190,8 +200,11 @@ async def add(connection: AsyncConnection, sums: Sums) -> None:
 async def remove_empty(connection: AsyncConnection, merchant_id: int) -> None:
     """Delete the sums of a merchant that came back to zero, as if they had never been."""
     for fold in FOLDS:
+        own = fold.table.c.merchant_id == merchant_id
+        if fold.has_writers:
+            await merge(connection, Mergeable(fold.table, own))
         zeros = [fold.table.c[name] == 0 for name in fold.values]
-        await connection.execute(delete(fold.table).where(fold.table.c.merchant_id == merchant_id, *zeros))
+        await connection.execute(delete(fold.table).where(own, *zeros))
 
 
 async def kept(connection: AsyncConnection) -> Sums:
@@ -332,9 +345,22 @@ async def buckets(connection: AsyncConnection, scope: Scope) -> list[str]:
     return list((await connection.execute(query)).scalars())
 
 
+def mergeable(*, before_minute: int) -> list[Mergeable]:
+    """Return the rows of each writer that are of a time before a minute; of its day or hour, all stay."""
+    last = {"minute": before_minute, "hour": before_minute * MINUTE // HOUR, "day": before_minute * MINUTE // DAY}
+    with_writers = [fold.table for fold in FOLDS if fold.has_writers]
+    return [
+        Mergeable(table, table.c[unit] < last[unit])
+        for table in (*with_writers, tallies)
+        for unit in last
+        if unit in table.c
+    ]
+
+
 def expired_pending(*, before_minute: int) -> Expired:
-    """Return the minutes before one that no decision is pending from."""
-    return Expired(pending_trials, (pending_trials.c.minute < before_minute) & (pending_trials.c.trials == 0))
+    """Return the minutes before one that no decision is pending from, of rows that are merged."""
+    is_empty = (pending_trials.c.trials == 0) & (pending_trials.c.writer == MERGED)
+    return Expired(pending_trials, (pending_trials.c.minute < before_minute) & is_empty)
 
 
 async def has_usage(connection: AsyncConnection) -> bool:

@@ -12,9 +12,10 @@ from engine.model.timestamps import DAY, MINUTE
 from engine.statistics.share import Share
 from engine.store.connection.bulk import insert_many
 from engine.store.connection.purging import Expired
+from engine.store.connection.writers import writer_number
 from engine.store.tables import field_days, field_faults, rule_days, rule_fired, tallies
 
-TALLY_COLUMNS = ("merchant_id", "placement", "minute", "candidate", "firsts")
+TALLY_COLUMNS = ("merchant_id", "placement", "minute", "candidate", "firsts", "writer")
 
 
 class RuleCell(NamedTuple):
@@ -145,7 +146,8 @@ def expired(*, before_minute: int) -> list[Expired]:
 
 
 async def add_firsts(connection: AsyncConnection, firsts: dict[tuple[int, str, int, str], int]) -> None:
-    rows = sorted((*cell, count) for cell, count in firsts.items())
+    own = writer_number(connection)
+    rows = sorted((*cell, count, own) for cell, count in firsts.items())
     await insert_many(connection, tallies, TALLY_COLUMNS, rows, on_conflict="add")
 
 

@@ -14,9 +14,10 @@ from sqlalchemy import func, select
 from engine.accounts import accounts as accounts_module
 from engine.accounts import sessions as sessions_module
 from engine.accounts import team as team_module
+from engine.accounts.customer_key import UnusableKey, load_key
 from engine.accounts.passwords import MOST_WAITING
 from engine.clock import now_ms
-from engine.decisions.customers import Hasher, UnusableKey, load_key
+from engine.decisions.customers import Hasher
 from engine.model.account import MerchantDetails
 from engine.model.errors import Conflict, Forbidden, Invalid, NotFound, TooMany
 from engine.model.history import AuditFilter

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.decisions.customers import SHORTEST_KEY, CustomerLoader, Hasher, UnusableKey, load_key
+from engine.accounts.customer_key import SHORTEST_KEY, UnusableKey, load_key
+from engine.decisions.customers import CustomerLoader, Hasher
 from engine.model.errors import EngineError
 from engine.store.customers.usage import NO_CUSTOMER
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engine.decisions.customers import UnusableKey
+from engine.accounts.customer_key import UnusableKey
 from engine.service import Engine, open_engine
 from engine.settings import Settings
 from tests.shop import Shop
@@ -78,9 +78,17 @@ async def test_a_missing_key_is_made_where_no_customer_is_stored(engine: Engine,
 @SQLITE
 async def test_a_setting_stands_for_a_missing_key_file(shop: Shop, settings: Settings) -> None:
     await remember(shop)
-    Path(settings.data, "customer.key").unlink()
-    again = await open_engine(msgspec.structs.replace(settings, customer_key="s" * 32))
+    key = Path(settings.data, "customer.key")
+    secret = key.read_text()
+    key.unlink()
+    again = await open_engine(msgspec.structs.replace(settings, customer_key=secret))
     await again.database.close()
+
+
+async def test_another_key_than_that_of_the_customers_is_refused(shop: Shop, settings: Settings) -> None:
+    await remember(shop)
+    with pytest.raises(UnusableKey, match="is not the key that the database's customers were hashed with"):
+        await open_engine(msgspec.structs.replace(settings, customer_key="s" * 32))
 
 
 @SQLITE

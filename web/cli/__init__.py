@@ -35,6 +35,7 @@ maintenance.beliefs.add_command(refits.undo_refit)
 for command in (
     serve.serve,
     maintenance.config,
+    maintenance.doctor,
     maintenance.db,
     maintenance.beliefs,
     accounts.merchant,

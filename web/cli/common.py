@@ -66,7 +66,7 @@ def show(document: Any, *, json: bool, columns: Sequence[str] | None = None, tit
     if isinstance(plain, list):
         names = columns or (list(plain[0]) if plain else ["nothing yet"])
         for name in names:
-            table.add_column(name)
+            table.add_column(name, overflow="fold")
         for row in plain:
             table.add_row(*(_cell(row[name]) for name in names))
     else:

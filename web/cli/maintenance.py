@@ -8,8 +8,9 @@ import click
 
 from engine.clock import now_ms
 from engine.decisions import rebuild
+from engine.doctor import examine
 from engine.migrate import upgrade
-from engine.service import Engine, database_url, prepare_folder
+from engine.service import Engine, accept_customer_key, database_url, prepare_folder
 from engine.settings import describe
 from web.cli.common import as_json, settings, show, with_engine
 
@@ -19,6 +20,16 @@ from web.cli.common import as_json, settings, show, with_engine
 def config(*, json: bool) -> None:
     """List every setting with its value, default and meaning."""
     show(describe(settings()), json=json, title="Settings")
+
+
+@click.command()
+@as_json
+def doctor(*, json: bool) -> None:
+    """Examine the folder, the key, the database and the settings. The exit status is 1 if something is wrong."""
+    findings = asyncio.run(examine(settings()))
+    show(findings, json=json, title="Installation")
+    if any(finding.state == "error" for finding in findings):
+        raise SystemExit(1)
 
 
 @click.group()
@@ -33,6 +44,17 @@ def db_upgrade(*, json: bool) -> None:
     chosen = settings()
     prepare_folder(chosen)
     show({"revision": asyncio.run(upgrade(database_url(chosen)))}, json=json)
+
+
+@db.command("accept-customer-key")
+@as_json
+def db_accept_customer_key(*, json: bool) -> None:
+    """Use the customer key of this machine although the database was written with another one.
+
+    Customers are hashed differently from then on, so nobody's past is found. Makes `customer.key` if there is none.
+    """
+    asyncio.run(accept_customer_key(settings()))
+    show({"accepted": True}, json=json)
 
 
 @click.group()

@@ -44,6 +44,7 @@ def _run(served: Litestar | str, options: Settings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        forwarded_allow_ips=options.trusted_proxies,
         timeout_graceful_shutdown=10,
         timeout_keep_alive=options.keep_alive_seconds,
         timeout_worker_healthcheck=options.worker_start_seconds,

@@ -61,9 +61,9 @@ async def totals(connection: AsyncConnection, span: HourSpan, dimension: Dimensi
 async def by_hour(connection: AsyncConnection, span: HourSpan) -> list[HourSums]:
     """Return the sums of all decisions in a span by hour and arm."""
     c = metric_hours.c
-    query = select(c.hour, c.arm, *(c[name] for name in MetricTotals._fields))
-    rows = await connection.execute(query.where(*_within(span, "")).order_by(c.hour, c.arm))
-    return [HourSums(row[0], row[1], "", MetricTotals(*row[2:])) for row in rows]
+    query = select(c.hour, c.arm, *_sums()).where(*_within(span, "")).group_by(c.hour, c.arm)
+    rows = await connection.execute(query.order_by(c.hour, c.arm))
+    return [HourSums(row[0], row[1], "", MetricTotals(*map(int, row[2:]))) for row in rows]
 
 
 async def decisions_by_placement(connection: AsyncConnection, merchant_id: int, *, first: int) -> dict[str, int]:

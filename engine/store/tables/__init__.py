@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.store.tables import accounts, health, people
+from engine.store.tables import accounts, health, installation, people
 from engine.store.tables.configuration import (
     active_plans,
     audit,
@@ -109,6 +109,7 @@ __all__ = [
     "health",
     "holds",
     "idempotent_answers",
+    "installation",
     "ledger",
     "log_dictionaries",
     "metadata",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Integer, PrimaryKeyConstraint, Table, Text
 
-from engine.store.tables.schema import merchant_column, metadata
+from engine.store.tables.schema import merchant_column, metadata, writer_column
 
 # Each decision counts once in every dimension: all ("" and ""), its device, its country, and so on. The time of a
 # purchase is that of its decision, in epoch hours.
@@ -30,6 +30,7 @@ metric_hours = Table(
     Column("cost", BigInteger, nullable=False),
     Column("timed", BigInteger, nullable=False),
     Column("time_ms", BigInteger, nullable=False),
-    PrimaryKeyConstraint("merchant_id", "placement", "dimension", "hour", "arm", "value"),
+    writer_column(),
+    PrimaryKeyConstraint("merchant_id", "placement", "dimension", "hour", "arm", "value", "writer"),
     sqlite_with_rowid=False,
 )

@@ -22,3 +22,8 @@ def long_integer() -> TypeEngine[int]:
 
 def merchant_column() -> Column[int]:
     return Column("merchant_id", Integer, ForeignKey("merchants.id"), nullable=False)
+
+
+def writer_column() -> Column[int]:
+    """Return the column that tells the rows of processes apart, which add to sums of their own; 0 on SQLite."""
+    return Column("writer", Integer, nullable=False, server_default="0")

@@ -7,7 +7,7 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, Table, Text, text
 
 from engine.store.tables.columns import HexText
-from engine.store.tables.schema import long_integer, merchant_column, metadata
+from engine.store.tables.schema import long_integer, merchant_column, metadata, writer_column
 
 statistics = Table(
     "statistics",
@@ -25,7 +25,8 @@ statistics = Table(
     # Successes of which an amount in the merchant's currency is known, and the sum of those amounts.
     Column("priced", BigInteger, nullable=False),
     Column("amount", BigInteger, nullable=False),
-    PrimaryKeyConstraint("merchant_id", "placement", "reward", "bucket", "candidate", "slot", "day"),
+    writer_column(),
+    PrimaryKeyConstraint("merchant_id", "placement", "reward", "bucket", "candidate", "slot", "day", "writer"),
     sqlite_with_rowid=False,
 )
 
@@ -42,7 +43,8 @@ pending_trials = Table(
     Column("slot", Integer, nullable=False),
     Column("minute", Integer, nullable=False),
     Column("trials", BigInteger, nullable=False),
-    PrimaryKeyConstraint("merchant_id", "placement", "reward", "bucket", "candidates", "slot", "minute"),
+    writer_column(),
+    PrimaryKeyConstraint("merchant_id", "placement", "reward", "bucket", "candidates", "slot", "minute", "writer"),
     sqlite_with_rowid=False,
 )
 
@@ -57,7 +59,8 @@ delays = Table(
     Column("day", Integer, nullable=False),
     Column("successes", BigInteger, nullable=False),
     Column("failures", BigInteger, nullable=False),
-    PrimaryKeyConstraint("merchant_id", "placement", "reward", "bin", "day"),
+    writer_column(),
+    PrimaryKeyConstraint("merchant_id", "placement", "reward", "bin", "day", "writer"),
     sqlite_with_rowid=False,
 )
 
@@ -72,7 +75,8 @@ arrivals = Table(
     Column("bin", Integer, nullable=False),
     Column("day", Integer, nullable=False),
     Column("successes", BigInteger, nullable=False),
-    PrimaryKeyConstraint("merchant_id", "placement", "reward", "candidate", "bin", "day"),
+    writer_column(),
+    PrimaryKeyConstraint("merchant_id", "placement", "reward", "candidate", "bin", "day", "writer"),
     sqlite_with_rowid=False,
 )
 
@@ -91,7 +95,10 @@ amounts = Table(
     Column("day", Integer, nullable=False),
     Column("priced", BigInteger, nullable=False),
     Column("amount", BigInteger, nullable=False),
-    PrimaryKeyConstraint("merchant_id", "placement", "reward", "bucket", "candidate", "relative", "bin", "day"),
+    writer_column(),
+    PrimaryKeyConstraint(
+        "merchant_id", "placement", "reward", "bucket", "candidate", "relative", "bin", "day", "writer"
+    ),
     sqlite_with_rowid=False,
 )
 
@@ -107,7 +114,8 @@ minutes = Table(
     Column("trials", BigInteger, nullable=False),
     Column("successes", BigInteger, nullable=False),
     Column("pending", BigInteger, nullable=False),
-    PrimaryKeyConstraint("merchant_id", "placement", "reward", "candidate", "minute"),
+    writer_column(),
+    PrimaryKeyConstraint("merchant_id", "placement", "reward", "candidate", "minute", "writer"),
     sqlite_with_rowid=False,
 )
 
@@ -178,7 +186,8 @@ tallies = Table(
     Column("minute", Integer, nullable=False),
     Column("candidate", Text, nullable=False),
     Column("firsts", BigInteger, nullable=False),
-    PrimaryKeyConstraint("merchant_id", "placement", "minute", "candidate"),
+    writer_column(),
+    PrimaryKeyConstraint("merchant_id", "placement", "minute", "candidate", "writer"),
     sqlite_with_rowid=False,
 )
 

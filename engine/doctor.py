@@ -1,0 +1,175 @@
+"""Examine an installation: folder, key, database, and settings that do not fit together. Nothing is changed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, make_url, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from engine.accounts.customer_key import NAME, UnusableKey, fingerprint, load_key
+from engine.clock import now_ms
+from engine.migrate import newest_revision
+from engine.service import database_url
+from engine.settings import Settings
+from engine.store import folds
+from engine.store.connection.database import CONNECT_SECONDS, POOL_SIZE, SQLITE_FILE
+from engine.store.customers import fingerprints
+
+GIGABYTE = 10**9
+LEAST_FREE = 1 * GIGABYTE
+MOST_CONNECTIONS = 2 * 3 * POOL_SIZE
+"""Of a process on PostgreSQL: readers and writers, each with twice as many more while there is need."""
+SHARE_OF_CONNECTIONS = 0.8
+"""Of PostgreSQL's, that this server may need: the rest is for people and backups."""
+MOST_CLOCK_SECONDS = 5.0
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class CheckResult(msgspec.Struct, frozen=True):
+    """What one check found: `remedy` is empty where nothing is to be done."""
+
+    check: str
+    state: Literal["ok", "warning", "error"]
+    detail: str
+    remedy: str = ""
+
+
+async def examine(settings: Settings) -> list[CheckResult]:
+    """Return the findings of all checks; those of the database are left out if it does not answer."""
+    findings = [*_folder(settings), _key(settings), *_settings(settings)]
+    url = make_url(database_url(settings))
+    if url.get_backend_name() == "sqlite" and not Path(settings.data, SQLITE_FILE).exists():
+        return [*findings, CheckResult("database", "ok", "none yet; `tap2 serve` makes it")]
+    connect = {} if url.get_backend_name() == "sqlite" else {"timeout": CONNECT_SECONDS}
+    engine = create_async_engine(url, connect_args=connect)
+    shown = url.render_as_string(hide_password=True)
+    try:
+        async with engine.connect() as connection:
+            return [*findings, *await _database(connection, settings, shown)]
+    except (OSError, SQLAlchemyError) as error:
+        reason = type(getattr(error, "orig", None) or error).__name__
+        remedy = "check the address, the name and the password in TAP2_DATABASE_URL, and that the server runs"
+        return [*findings, CheckResult("database", "error", f"{shown} does not answer ({reason})", remedy)]
+    finally:
+        await engine.dispose()
+
+
+def _folder(settings: Settings) -> Iterator[CheckResult]:
+    folder = Path(settings.data)
+    if not folder.exists():
+        yield CheckResult("data folder", "ok", f"{folder} does not exist yet; `tap2 serve` makes it")
+        return
+    if not os.access(folder, os.W_OK | os.X_OK):
+        yield CheckResult("data folder", "error", f"{folder} cannot be written", "give it to the user of the server")
+        return
+    free = shutil.disk_usage(folder).free
+    detail = f"{folder}, {free / GIGABYTE:,.1f} GB free"
+    scarce = CheckResult("data folder", "warning", detail, "free at least 1 GB: without space nothing is acknowledged")
+    yield scarce if free < LEAST_FREE else CheckResult("data folder", "ok", detail)
+    readable = [
+        name
+        for name in (SQLITE_FILE, "customer.key")
+        if (folder / name).exists() and (folder / name).stat().st_mode & 0o077
+    ]
+    if readable:
+        detail = f"others can read {' and '.join(readable)}"
+        yield CheckResult("file permissions", "warning", detail, "start the server as the owner, which corrects them")
+
+
+def _key(settings: Settings) -> CheckResult:
+    path = Path(settings.data, "customer.key")
+    if not settings.customer_key and not path.exists():
+        return CheckResult(NAME, "ok", f"{path} does not exist yet; `tap2 serve` makes it for a new database")
+    try:
+        load_key(settings.customer_key, Path(settings.data))
+    except (UnusableKey, OSError) as error:
+        detail = error.detail if isinstance(error, UnusableKey) else f"{path} cannot be read"
+        return CheckResult(NAME, "error", detail, "restore the key from the backup")
+    return CheckResult(NAME, "ok", "from TAP2_CUSTOMER_KEY" if settings.customer_key else f"from {path}")
+
+
+def _settings(settings: Settings) -> Iterator[CheckResult]:
+    cores = os.cpu_count() or 1
+    if settings.workers > cores:
+        detail = f"{settings.workers} processes on {cores} cores"
+        yield CheckResult(
+            "TAP2_WORKERS", "warning", detail, f"set at most {cores}: more processes cost more and serve less"
+        )
+    if settings.host not in LOOPBACK and not settings.secure_cookies:
+        remedy = "put a proxy with TLS in front, and set TAP2_SECURE_COOKIES=1"
+        yield CheckResult("TLS", "warning", f"the server listens on {settings.host} for plain HTTP", remedy)
+
+
+async def _database(connection: AsyncConnection, settings: Settings, shown: str) -> list[CheckResult]:
+    is_sqlite = connection.dialect.name == "sqlite"
+    version = "sqlite_version()" if is_sqlite else "current_setting('server_version')"
+    name = "SQLite" if is_sqlite else "PostgreSQL"
+    number = (await connection.execute(text(f"SELECT {version}"))).scalar_one()
+    findings = [CheckResult("database", "ok", f"{name} {number} at {shown}")]
+    revision = await connection.run_sync(_revision)
+    newest = newest_revision()
+    if revision != newest:
+        remedy = "run `tap2 db upgrade`; `tap2 serve` does so too"
+        if revision is not None and revision > newest:
+            remedy = "install the version of Tap2 that the database was last used with, or a newer one"
+        detail = f"the schema is {revision or 'empty'}, this version needs {newest}"
+        return [*findings, CheckResult("schema", "error", detail, remedy)]
+    findings += [CheckResult("schema", "ok", str(revision)), await _fingerprint(connection, settings)]
+    return findings if is_sqlite else [*findings, *await _postgres(connection, settings)]
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+async def _fingerprint(connection: AsyncConnection, settings: Settings) -> CheckResult:
+    check = "key of this database"
+    stored = await fingerprints.get(connection, NAME)
+    if stored is None:
+        return CheckResult(check, "ok", "not noted yet; `tap2 serve` notes it")
+    path = Path(settings.data, "customer.key")
+    if not await folds.has_usage(connection):
+        return CheckResult(check, "ok", "no customer's past is stored yet, so any key may be used")
+    if not settings.customer_key and not path.exists():
+        detail = f"{path} is missing, and the database was written with a key"
+        return CheckResult(check, "error", detail, "restore the key from the backup")
+    if stored != fingerprint(settings.customer_key.encode() or path.read_text().strip().encode()):
+        remedy = "use the same key on every machine, or restore it from the backup"
+        return CheckResult(check, "error", "the database was written with another customer key", remedy)
+    return CheckResult(check, "ok", f"fingerprint {stored}")
+
+
+async def _postgres(connection: AsyncConnection, settings: Settings) -> list[CheckResult]:
+    """Return findings about connections, durability and clocks of PostgreSQL."""
+    findings = [_connections(int(await _setting(connection, "max_connections")), settings.workers)]
+    for name in ("fsync", "synchronous_commit"):
+        if await _setting(connection, name) == "off":
+            detail = f"{name} is off, so a crash loses what was acknowledged"
+            findings.append(CheckResult("durability", "error", detail, f"set {name} to on"))
+    query = text("SELECT extract(epoch FROM clock_timestamp()) * 1000")
+    apart = abs(float((await connection.execute(query)).scalar_one()) - now_ms()) / 1000
+    detail = f"{apart:.1f} s from PostgreSQL's"
+    if apart <= MOST_CLOCK_SECONDS:
+        return [*findings, CheckResult("clock", "ok", detail)]
+    return [*findings, CheckResult("clock", "warning", detail, "synchronize the clocks of the machines (NTP)")]
+
+
+def _connections(most: int, workers: int) -> CheckResult:
+    needed = workers * MOST_CONNECTIONS
+    detail = f"this server may open {needed} of PostgreSQL's {most}"
+    if needed <= SHARE_OF_CONNECTIONS * most:
+        return CheckResult("connections", "ok", detail)
+    return CheckResult("connections", "warning", detail, "raise max_connections, and count those of all machines")
+
+
+async def _setting(connection: AsyncConnection, name: str) -> str:
+    query = text("SELECT current_setting(:name)")
+    return str((await connection.execute(query, {"name": name})).scalar_one())

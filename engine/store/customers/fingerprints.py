@@ -1,0 +1,22 @@
+"""Fingerprints of the secrets that the database was written with."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.store.connection.bulk import insert_many
+from engine.store.tables.installation import fingerprints
+
+COLUMNS = ("name", "fingerprint")
+
+
+async def get(connection: AsyncConnection, name: str) -> str | None:
+    """Return the fingerprint of a secret; None if none is noted."""
+    query = select(fingerprints.c.fingerprint).where(fingerprints.c.name == name)
+    return (await connection.execute(query)).scalar()
+
+
+async def replace(connection: AsyncConnection, name: str, fingerprint: str) -> None:
+    """Note a fingerprint in place of the one that is."""
+    await insert_many(connection, fingerprints, COLUMNS, [(name, fingerprint)], on_conflict="replace")

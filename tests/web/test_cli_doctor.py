@@ -1,0 +1,120 @@
+"""`tap2 doctor` names what is wrong with an installation, and the remedy; it changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from engine import doctor
+from web.cli import main
+
+
+def tap2(*arguments, folder, **environment):
+    return CliRunner().invoke(main, list(arguments), env={"TAP2_DATA": str(folder), **environment})
+
+
+def findings(folder, **environment):
+    """Return the findings by check, and the exit status."""
+    ran = tap2("doctor", "--json", folder=folder, **environment)
+    return {finding["check"]: finding for finding in json.loads(ran.stdout)}, ran.exit_code
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder that a server has used, with the past of a customer."""
+    assert tap2("merchant", "add", "shop", folder=tmp_path).exit_code == 0
+    with sqlite3.connect(tmp_path / "tap2.sqlite") as database:
+        database.execute("INSERT INTO usage VALUES (1, 'ab', 'payment_methods', 'card', 1, 1, 1)")
+    return tmp_path
+
+
+def test_nothing_is_wrong_with_an_installation_that_works(folder):
+    found, status = findings(folder)
+    assert {finding["state"] for finding in found.values()} == {"ok"}
+    assert status == 0
+    assert {"data folder", "customer key", "database", "schema", "key of this database"} <= found.keys()
+
+
+def test_examining_an_empty_folder_makes_nothing(tmp_path):
+    found, status = findings(tmp_path / "data")
+    assert status == 0
+    assert "`tap2 serve` makes it" in found["database"]["detail"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_key_is_named(folder):
+    found, status = findings(folder, TAP2_CUSTOMER_KEY="x" * 32)
+    assert status == 1
+    assert found["key of this database"]["state"] == "error"
+    assert "same key on every machine" in found["key of this database"]["remedy"]
+
+
+def test_a_missing_key_is_named(folder):
+    (folder / "customer.key").unlink()
+    found, status = findings(folder)
+    assert status == 1
+    assert "customer.key is missing" in found["key of this database"]["detail"]
+    assert not (folder / "customer.key").exists()
+
+
+def test_an_old_schema_is_named_with_the_command(folder):
+    with sqlite3.connect(folder / "tap2.sqlite") as database:
+        database.execute("UPDATE alembic_version SET version_num = '0030'")
+    found, status = findings(folder)
+    assert status == 1
+    assert "0030" in found["schema"]["detail"]
+    assert "tap2 db upgrade" in found["schema"]["remedy"]
+
+
+def test_a_schema_of_a_later_version_asks_for_that_version(folder):
+    with sqlite3.connect(folder / "tap2.sqlite") as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    assert "a newer one" in findings(folder)[0]["schema"]["remedy"]
+
+
+def test_a_database_that_is_away_is_named_without_its_password(folder):
+    url = "postgresql://tap2:hush-hush@127.0.0.1:9/tap2"
+    found, status = findings(folder, TAP2_DATABASE_URL=url)
+    assert status == 1
+    assert found["database"]["state"] == "error"
+    assert "127.0.0.1:9" in found["database"]["detail"]
+    assert "hush-hush" not in json.dumps(found)
+
+
+def test_files_that_others_can_read_are_named(folder):
+    os.chmod(folder / "customer.key", 0o644)
+    assert findings(folder)[0]["file permissions"]["detail"] == "others can read customer.key"
+
+
+def test_settings_that_do_not_fit_are_warnings(folder):
+    found, status = findings(folder, TAP2_HOST="0.0.0.0", TAP2_WORKERS="900")
+    assert status == 0
+    assert found["TLS"]["state"] == found["TAP2_WORKERS"]["state"] == "warning"
+
+
+def test_a_disk_that_is_nearly_full_is_a_warning(folder, monkeypatch):
+    monkeypatch.setattr(doctor, "LEAST_FREE", 10**18)
+    assert findings(folder)[0]["data folder"]["state"] == "warning"
+
+
+class TestKeyOfTheDatabase:
+    def test_a_machine_with_another_key_does_not_start(self, folder):
+        ran = tap2("merchant", "list", folder=folder, TAP2_CUSTOMER_KEY="x" * 32)
+        assert ran.exit_code == 1
+        assert "is not the key that the database's customers were hashed with" in ran.stderr
+        assert "x" * 32 not in ran.stderr
+
+    def test_the_same_key_from_the_setting_is_the_same(self, folder):
+        key = Path(folder, "customer.key").read_text()
+        assert tap2("merchant", "list", folder=folder, TAP2_CUSTOMER_KEY=key).exit_code == 0
+
+    def test_another_key_can_be_accepted(self, folder):
+        new = {"TAP2_CUSTOMER_KEY": "x" * 32}
+        assert tap2("db", "accept-customer-key", folder=folder, **new).exit_code == 0
+        assert tap2("merchant", "list", folder=folder, **new).exit_code == 0
+        assert tap2("merchant", "list", folder=folder).exit_code == 1
