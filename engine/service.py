@@ -66,6 +66,7 @@ from engine.learning.live import Live
 from engine.learning.settled_variants import SettledVariants
 from engine.learning.upkeep.prediction_watch import PredictionWatch
 from engine.learning.upkeep.refitter import Refitter
+from engine.metrics.dashboard import Dashboards
 from engine.migrate import upgrade
 from engine.offers.alerts import Alerts
 from engine.offers.budgets import Budgets
@@ -155,6 +156,7 @@ class Engine:
     def _open_insights(self, database: Database) -> None:
         """Open the services that watch and explain what is learned."""
         self.monitor = Monitor(database, self.live)
+        self.dashboards = Dashboards(database)
         self.insights = Insights(database, self.live)
         self.comparisons = Comparisons(database, self.live)
         self.refitter = Refitter(database, self.live)

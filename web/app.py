@@ -31,6 +31,7 @@ from web.api import (
 )
 from web.api.customers import consents, preferences
 from web.api.experiments import actions, checks, conversions, documents, given_variants, log_answers, results
+from web.api.insights import metrics
 from web.api.learning import refits
 from web.api.offers import codes, ledger, listing, outbox, predictions, redemptions
 from web.demo.background import demo
@@ -106,7 +107,7 @@ def api() -> Router:
     """Return the router of the HTTP API."""
     deciding = (decisions, browsers, feedback)
     experiments = (documents, actions, results, checks, log_answers, conversions, given_variants)
-    configuring = (resources, drafts, draft_documents, rule_sets, trials, previews, uses, plans, refits, keys)
+    configuring = (resources, drafts, draft_documents, rule_sets, trials, previews, uses, metrics, plans, refits, keys)
     offers = (listing, predictions, redemptions, codes, ledger, outbox)
     modules = (*deciding, preferences, consents, *offers, *configuring, *experiments, log, health)
     handlers = [handler for module in modules for handler in list[Any](module.handlers)]

@@ -32,13 +32,17 @@ class Show:
 
     def money(self, amount: int | None, currency: str) -> str:
         """Format an amount with the decimals of its currency: 12900, EUR -> €129.00."""
-        if amount is None:
-            return NOTHING
+        return NOTHING if amount is None else self._money(amount, currency, digits=decimals_of(currency))
+
+    def rounded_money(self, amount: float, currency: str) -> str:
+        """Format an amount as `money`, without its decimals from a thousand on: 1234567, EUR -> €12,346."""
         decimals = decimals_of(currency)
-        pattern = _FRACTION.sub(
-            "." + "0" * decimals if decimals else "", self.locale.currency_formats["standard"].pattern
-        )
-        major = Decimal(amount).scaleb(-decimals)
+        is_large = abs(amount) >= 1_000 * 10**decimals
+        return self._money(round(amount), currency, digits=0 if is_large else decimals)
+
+    def _money(self, amount: int, currency: str, *, digits: int) -> str:
+        pattern = _FRACTION.sub("." + "0" * digits if digits else "", self.locale.currency_formats["standard"].pattern)
+        major = Decimal(amount).scaleb(-decimals_of(currency))
         return format_currency(major, currency, pattern, locale=self.locale, currency_digits=False)
 
     def number(self, value: float | None, *, digits: int = 0) -> str:

@@ -20,16 +20,13 @@ from engine.model.experiment import HOLDBACK_ID
 from engine.model.outcome import OutcomeRow
 from engine.model.standard_vocabulary import DEVICES
 from engine.model.timestamps import HOUR
+from engine.statistics.lift import CLUSTERS
 from engine.statistics.metric_totals import MetricTotals
 from engine.store.decisions import DecisionRow
 from engine.store.folds import HOURS, Sums
 from engine.store.metrics.hours import Dimension, HourCell
 
-CLUSTERS = 20
-"""Groups that customers are spread over, so that an interval counts customers who come back (random groups; Wolter,
-2007). More would only cost reads: with 20, an interval is 7% wider than with any number."""
-
-ARMED = ("", "cluster", "candidate")
+ARMED = ("", "cluster")
 """Dimensions whose sums are kept by arm of the holdback."""
 BINS_OF_A_DELAY = 2
 """Bins of `bandits.evidence.delay` that are one here: half an octave."""

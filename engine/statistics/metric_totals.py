@@ -43,6 +43,15 @@ class MetricTotals(NamedTuple):
         return getattr(self, above) / denominator if denominator else None
 
 
+class HourSums(NamedTuple):
+    """Sums of an epoch hour, an arm of the holdback and a value of a dimension; of hours together, `hour` is 0."""
+
+    hour: int
+    arm: str
+    value: str
+    totals: MetricTotals
+
+
 PARTS: Mapping[MetricName, tuple[str, str]] = {
     "conversion": ("converted", "decisions"),
     "revenue": ("revenue", "decisions"),

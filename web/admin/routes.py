@@ -35,9 +35,9 @@ from web.admin.offers import (
     offer_list,
     order_limits_page,
 )
+from web.admin.overview import overview_page
 from web.admin.people import join, profile_page, second_factor_page, single_sign_on, team_page
 from web.admin.placements import (
-    overview,
     placement_learning,
     placement_list,
     placement_model,
@@ -54,7 +54,7 @@ from web.admin.shell.frame import SIDES, Frame, base_of
 from web.admin.shell.render import STATIC
 
 PAGES: Sequence[ModuleType] = (
-    overview, search, undo,
+    overview_page, search, undo,
     placement_list, placement_page, arm_page, learning_cost, placement_learning, placement_model, placement_settings,
     candidate_list, candidate_form,
     rule_list, rule_files, rule_page, rule_uses, try_panel, scenarios,

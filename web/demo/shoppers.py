@@ -23,6 +23,7 @@ BATCH = 200
 FLUSH_SECONDS = 0.5
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 MOST_PENDING = 5_000
+BETWEEN_STEPS = timedelta(seconds=14)
 OFFER_SECONDS = 15.0
 """Between two carts that ask for offers: at the pace of checkouts, budgets that are made for a month last minutes."""
 PERMANENT_REFUSALS = (400, 413)
@@ -177,14 +178,14 @@ class Shoppers:
 def outcomes(
     decision_id: str, visit: CheckoutVisit, steps: Sequence[ShopperAction], *, now: datetime
 ) -> list[dict[str, Any]]:
-    """Return the steps as outcomes for the feedback endpoint, a second apart, the last one now."""
+    """Return the steps as outcomes for the feedback endpoint, some seconds apart, the last one now."""
     country = COUNTRIES[visit.shopper.country]
     return [
         {
             "event_id": uuid4().hex,
             "decision_id": decision_id,
             "type": step.type,
-            "occurred_at": (now - timedelta(seconds=back)).isoformat(timespec="milliseconds"),
+            "occurred_at": (now - back * BETWEEN_STEPS).isoformat(timespec="milliseconds"),
         }
         | ({"candidate_id": step.method} if step.method else {})
         | ({"amount": visit.total, "currency": country.currency} if step.type == "converted" else {})
