@@ -303,6 +303,16 @@ async def last_between(
     return await _rows(connection, query.order_by(decisions.c.id.desc()).limit(limit))
 
 
+async def first_between(
+    connection: AsyncConnection, merchant_id: int, span: IdSpan, *, placement: str | None, limit: int
+) -> list[DecisionRow]:
+    """Return the oldest decisions of a span, the oldest first; of all placements without `placement`."""
+    c = decisions.c
+    query = _all().where(c.merchant_id == merchant_id, c.id >= span.first, c.id < span.last)
+    query = query.where(c.placement == placement) if placement is not None else query
+    return await _rows(connection, query.order_by(c.id).limit(limit))
+
+
 async def at_moments(
     connection: AsyncConnection, merchant_id: int, placement: str, moments: Iterable[int]
 ) -> list[DecisionRow]:

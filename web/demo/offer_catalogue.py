@@ -74,7 +74,7 @@ OFFERS = (
         offer=Offer(
             currency=CURRENCY,
             benefit=FixedAmount(amount=500),
-            budgets=("loyalty",),
+            budgets=("loyalty", "phones"),
             codes="pool",
             texts={
                 "en": OfferText("EUR 5.00 off", "On phones, for orders from EUR 30.00. Not with other offers."),
@@ -102,5 +102,6 @@ def budgets(now: int) -> tuple[OfferBudget, ...]:
     pacing = Pacing(starts_at=rfc3339(now), ends_at=rfc3339(now + CAMPAIGN_DAYS * DAY))
     return (
         OfferBudget(id="loyalty", name="Loyalty campaign", currency=CURRENCY, amount=600_000, pacing=pacing),
+        OfferBudget(id="phones", name="Move to the phone shop", currency=CURRENCY, amount=60_000),
         OfferBudget(id="shipping", name="Free shipping per day", currency=CURRENCY, amount=20_000, period="day"),
     )
