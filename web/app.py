@@ -39,6 +39,7 @@ from web.http import logs, problem_details
 from web.http.access import HintLimit
 from web.http.dependencies import DEPENDENCIES
 from web.http.middleware.direct_routes import DirectRoutes
+from web.http.middleware.request_times import RequestTimes
 from web.http.middleware.security import SecurityMiddleware
 from web.http.openid import provider_of
 from web.http.process import tune
@@ -71,6 +72,8 @@ def create_app(settings: Settings) -> Litestar:
     @asynccontextmanager
     async def engine(app: Litestar) -> AsyncIterator[None]:
         app.state.engine = await open_engine(settings, wait_seconds=settings.database_wait_seconds)
+        app.state.request_times = times
+        times.commits = app.state.engine.recorder.commit_latencies
         app.state.rate_limits = RateLimits(settings)
         app.state.turns = RequestTurns()
         app.state.hint_limit = HintLimit()
@@ -86,6 +89,7 @@ def create_app(settings: Settings) -> Litestar:
             events.info("stopped", process=os.getpid())
 
     logs.configure(settings.log_level)
+    times = RequestTimes()
     app = Litestar(
         route_handlers=[api(), Router("/docs", route_handlers=list[Any](pages.handlers)), *admin.routers()],
         lifespan=[engine],
@@ -95,7 +99,7 @@ def create_app(settings: Settings) -> Litestar:
         logging_config=None,
     )
     app.asgi_handler = SecurityMiddleware(
-        DirectRoutes(app.asgi_handler, [*decisions.handlers, *feedback.handlers, *listing.handlers]),
+        DirectRoutes(app.asgi_handler, [*decisions.handlers, *feedback.handlers, *listing.handlers], times),
         over_tls=settings.secure_cookies,
         open_to_browsers=OPEN_TO_BROWSERS,
         read_leniently=(*READ_LENIENTLY, listing.PATH),

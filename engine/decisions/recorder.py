@@ -6,6 +6,7 @@ While a group is committed, the next group collects, so that many requests share
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
@@ -21,6 +22,7 @@ from engine.decisions.queueing.fair_queue import FairQueue
 from engine.decisions.queueing.fair_queue import Overloaded as Overloaded
 from engine.faults import is_temporary
 from engine.kernel.offers.ledger import Transition
+from engine.latencies import Latencies
 from engine.learning.credit_settings import Learning
 from engine.learning.outcome_effects import add_pending
 from engine.metrics import hour_fold
@@ -155,6 +157,7 @@ class Recorder:
     def __init__(self, database: Database, on_learned: Callable[[News], None]) -> None:
         self.exposed = ExposedUnits()
         self.breaker = Breaker()
+        self.commit_latencies = Latencies()
         self.dictionaries: Mapping[PlacementKey, Dictionary] = {}
         self._database = database
         self._on_learned = on_learned
@@ -314,7 +317,9 @@ class Recorder:
             await folds.add(connection, sums)
             return receipts, taken
 
+        began = time.perf_counter()
         receipts, taken = await self._database.transact(work)
+        self.commit_latencies.add(time.perf_counter() - began)
         self.exposed.add(sums.exposures)
         for entry in group.entries:
             if entry.done.done():

@@ -16,6 +16,7 @@ from engine.model.errors import Unavailable
 from engine.offers.alerts import LEVELS
 from engine.service import Engine
 from web.http.metrics import BUDGETS, EMERGENCIES, OUTAGES, PREDICTIONS, WAITING, exposition
+from web.http.request_reading import AnyRequest
 from web.openapi.operation import Answer, Operation
 
 
@@ -48,7 +49,8 @@ async def readyz(engine: NamedDependency[Engine]) -> Status:
     "/metrics",
     opt=_opt("Prometheus metrics", Answer("The numbers of all processes of this server", str, media="text/plain")),
 )
-async def metrics(engine: NamedDependency[Engine]) -> Response[bytes]:
+async def metrics(request: AnyRequest, engine: NamedDependency[Engine]) -> Response[bytes]:
+    request.app.state.request_times.flush()
     WAITING.set(engine.recorder.queued)
     for percent in LEVELS:
         BUDGETS.labels(percent).set(engine.alerts.counts[percent])

@@ -8,13 +8,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+
+from engine.latencies import BOUNDS, Counted
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """The variable by which the client library finds the folder where processes keep their numbers."""
 NEWEST: Literal["mostrecent"] = "mostrecent"
 """The process that answers sets a gauge first, and all know the same of the database."""
+
+
+class SummedHistogram(Histogram):
+    """A histogram that takes many observations at once: one at a time they would cost 8 µs each."""
+
+    def add(self, counted: Counted) -> None:
+        """Add durations that were counted by the same bounds."""
+        for bucket, count in zip(self._buckets, counted.counts, strict=True):
+            bucket.inc(count)
+        self._sum.inc(counted.seconds)
+
 
 DECISIONS = Counter("tap2_decisions", "Decisions answered")
 FALLBACKS = Counter("tap2_fallbacks", "Decisions answered with the fallback order")
@@ -34,6 +47,14 @@ BUDGETS = Gauge(
 )
 PREDICTIONS = Gauge(
     "tap2_predictions_off", "Models whose predictions differ from results by more than noise", multiprocess_mode=NEWEST
+)
+REQUESTS = SummedHistogram(
+    "tap2_request_seconds", "Time to answer a request to a checkout's endpoint", ["route"], buckets=BOUNDS
+)
+COMMITS = SummedHistogram(
+    "tap2_commit_seconds",
+    "Time to commit a group of decisions and outcomes, with waiting for the database",
+    buckets=BOUNDS,
 )
 LOGINS = Counter("tap2_logins", "Log-ins, by their result: ok, refused or limited", ["result"])
 PEOPLE = Counter("tap2_people_changes", "Changes of people and their log-in methods, by kind", ["change"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
@@ -11,6 +12,7 @@ from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp, Receive, Send
 
 from web.http import problem_details
+from web.http.middleware.request_times import RequestTimes
 from web.http.request_reading import AnyRequest
 
 Answer = Response[Any] | ASGIResponse
@@ -23,8 +25,9 @@ class DirectRoutes:
     its documents and for other methods.
     """
 
-    def __init__(self, app: ASGIApp, handlers: Iterable[HTTPRouteHandler]) -> None:
+    def __init__(self, app: ASGIApp, handlers: Iterable[HTTPRouteHandler], times: RequestTimes) -> None:
         self._app = app
+        self._times = times
         self._functions: dict[tuple[str, str], Callable[[AnyRequest], Awaitable[Answer]]] = {
             (path, method): handler.fn
             for handler in handlers
@@ -37,6 +40,7 @@ class DirectRoutes:
         if function is None:
             await self._app(scope, receive, send)
             return
+        began = time.perf_counter()
         request: AnyRequest = Request(scope, receive, send)
         try:
             answer = await function(request)
@@ -46,3 +50,4 @@ class DirectRoutes:
         if isinstance(answer, Response):
             answer = answer.to_asgi_response(app=None, request=request)
         await answer(scope, receive, send)
+        self._times.add(scope["path"], time.perf_counter() - began)
