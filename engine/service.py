@@ -67,6 +67,7 @@ from engine.learning.settled_variants import SettledVariants
 from engine.learning.upkeep.prediction_watch import PredictionWatch
 from engine.learning.upkeep.refitter import Refitter
 from engine.metrics.dashboard import Dashboards
+from engine.metrics.metric_watch import MetricWatch
 from engine.migrate import upgrade
 from engine.offers.alerts import Alerts
 from engine.offers.budgets import Budgets
@@ -157,6 +158,7 @@ class Engine:
         """Open the services that watch and explain what is learned."""
         self.monitor = Monitor(database, self.live)
         self.dashboards = Dashboards(database)
+        self.metric_watch = MetricWatch(database, self.live, self.dashboards)
         self.insights = Insights(database, self.live)
         self.comparisons = Comparisons(database, self.live)
         self.refitter = Refitter(database, self.live)
@@ -213,6 +215,7 @@ class Engine:
             Job("fit strengths", self.fit, 300, once=True),
             Job("refit models", self._refit, 3600, once=True),
             Job("watch predictions", self._watch_predictions, 60),
+            Job("watch metrics", self._watch_metrics, 300, once=True),
             Job("lead", self.leadership.renew, RENEW_SECONDS),
             Job("follow others", self.follow, 1),
             Job("count uses of rules and fields", self._count_uses, 20),
@@ -279,6 +282,9 @@ class Engine:
 
     async def _watch_predictions(self) -> None:
         await self.prediction_watch.run(now=now_ms())
+
+    async def _watch_metrics(self) -> None:
+        await self.metric_watch.run(now=now_ms())
 
     async def _publish_due(self) -> None:
         await self.releases.publish_due(now_ms())

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import msgspec
 import numpy as np
 import pytest
 
 from benchmarks.checks.dashboard import coverage
 from engine.metrics.dashboard import Dashboards, TimeSpan
+from engine.metrics.metric_watch import MetricWatch
+from engine.model.offers.event import MetricAlert
 from engine.model.timestamps import DAY, HOUR
 from engine.statistics.alarms import alarms
 from engine.statistics.lift import CLUSTERS, lift_of
 from engine.statistics.metric_totals import MetricTotals
+from engine.store import folds
+from engine.store.folds import HOURS, Sums
+from engine.store.metrics.hours import HourCell
+from engine.store.offers import outbox
 from tests.shop import Shop
 
 
@@ -126,6 +135,50 @@ async def test_a_dashboard_has_the_span_and_the_time_before(shop: Shop) -> None:
     tomorrow = await dashboards.of(shop.id, "payment_methods", TimeSpan(now + HOUR, now + DAY, DAY))
     assert (tomorrow.totals.decisions, tomorrow.before.decisions) == (0, 1)
     assert (await dashboards.of(shop.id, "offers", TimeSpan(now - DAY, now + 1, DAY))).totals == MetricTotals()
+
+
+async def _fallbacks(shop: Shop, hour: int, count: int) -> None:
+    """Add fallbacks to the sums of an hour, as decisions would."""
+    sums = Sums()
+    sums.add(
+        HOURS, HourCell(shop.id, "payment_methods", "", hour, "", ""), *MetricTotals(decisions=count, fallbacks=count)
+    )
+    async with shop.engine.database.write() as connection:
+        await folds.add(connection, sums)
+
+
+async def _alerts(shop: Shop) -> list[MetricAlert]:
+    async with shop.engine.database.read() as connection:
+        rows = await outbox.page(connection, shop.id, after=0, type="metric.alert", limit=10)
+    return [msgspec.json.decode(row.body, type=MetricAlert) for row in rows]
+
+
+@pytest.mark.anyio
+async def test_an_alarm_is_said_once_and_again_only_after_its_end(shop: Shop) -> None:
+    watch, now = shop.engine.metric_watch, 1_000 * DAY
+    assert await watch.run(now=now) == 0
+    await _fallbacks(shop, now // HOUR, 30)
+    assert await watch.run(now=now) == 1
+    assert await watch.run(now=now + 60_000) == 0
+    assert await _alerts(shop) == [MetricAlert("payment_methods", "fallbacks", 1.0, 0.0, now // HOUR - 2)]
+    # It is over, but not a day old, so that it is still the same thing.
+    assert await watch.run(now=now + 6 * HOUR) == 0
+    await _fallbacks(shop, now // HOUR + 12, 30)
+    assert await watch.run(now=now + 12 * HOUR) == 0
+    assert await watch.run(now=now + 2 * DAY) == 0
+    await _fallbacks(shop, now // HOUR + 72, 30)
+    assert await watch.run(now=now + 3 * DAY) == 1
+    assert len(await _alerts(shop)) == 2
+
+
+@pytest.mark.anyio
+async def test_two_processes_raise_an_alarm_once(shop: Shop) -> None:
+    now = 1_000 * DAY
+    await _fallbacks(shop, now // HOUR, 30)
+    other = MetricWatch(shop.engine.database, shop.engine.live, shop.engine.dashboards)
+    counts = await asyncio.gather(shop.engine.metric_watch.run(now=now), other.run(now=now))
+    assert sum(counts) == 1
+    assert len(await _alerts(shop)) == 1
 
 
 def answer_time(decision_id: str) -> int:

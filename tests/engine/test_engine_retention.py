@@ -66,7 +66,7 @@ STAY = {
     "draft_changes", "drafts", "emergencies",
     "experiment_changes", "experiment_looks", "experiment_measure_sums", "experiment_shares", "experiment_sums",
     "fits", "fold_starts", "forecasts", "holds",
-    "identities", "keys", "ledger", "merchants", "offer_codes", "plans", "prediction_alarms",
+    "identities", "keys", "ledger", "merchants", "metric_alarms", "offer_codes", "plans", "prediction_alarms",
     "recovery_codes", "refits", "resources", "rule_fired", "second_factors", "statistics", "users",
     "fingerprints", "leases", "write_probes",
 }  # fmt: skip

@@ -1,4 +1,5 @@
-"""Events that other systems may act on: what became of an offer, a budget that runs low, predictions that are off."""
+"""Events that other systems may act on: what became of an offer, a budget that runs low, predictions that are off,
+metrics that are unusual."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from engine.model.offers.hold import Hold
 
 EventType = Literal[
     "offer.shown", "offer.held", "offer.redeemed", "offer.released", "offer.expired", "offer.refunded", "budget.alert",
-    "predictions.off",
+    "predictions.off", "metric.alert",
 ]  # fmt: skip
 
 
@@ -52,12 +53,22 @@ class PredictionAlert(msgspec.Struct, frozen=True):
     weeks: tuple[WeekOff, ...]
 
 
+class MetricAlert(msgspec.Struct, frozen=True):
+    """What is unusual at a placement: a share of decisions, 0 to 1, beside the usual one, since an epoch hour."""
+
+    placement: str
+    kind: Literal["fallbacks", "outcomes_stopped", "conversion"]
+    value: float
+    usual: float
+    since_hour: int
+
+
 class NewEvent(NamedTuple):
     """An event to be stored."""
 
     merchant_id: int
     type: EventType
-    body: OfferEvent | BudgetAlert | PredictionAlert
+    body: OfferEvent | BudgetAlert | PredictionAlert | MetricAlert
 
 
 class StoredEvent(NamedTuple):

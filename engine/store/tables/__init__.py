@@ -38,7 +38,7 @@ from engine.store.tables.log import (
     log_dictionaries,
     outcomes,
 )
-from engine.store.tables.metrics import metric_hours
+from engine.store.tables.metrics import metric_alarms, metric_hours
 from engine.store.tables.offers import (
     budget_balances,
     budget_caps,
@@ -113,6 +113,7 @@ __all__ = [
     "ledger",
     "log_dictionaries",
     "metadata",
+    "metric_alarms",
     "metric_hours",
     "minutes",
     "observations",

@@ -34,3 +34,15 @@ metric_hours = Table(
     PrimaryKeyConstraint("merchant_id", "placement", "dimension", "hour", "arm", "value", "writer"),
     sqlite_with_rowid=False,
 )
+
+# What is unusual at placements, as an event has said.
+metric_alarms = Table(
+    "metric_alarms",
+    metadata,
+    merchant_column(),
+    Column("placement", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("raised_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement", "kind"),
+    sqlite_with_rowid=False,
+)

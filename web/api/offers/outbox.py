@@ -10,14 +10,25 @@ from litestar.di import NamedDependency
 from msgspec import Meta
 
 from engine.accounts.accounts import Access
-from engine.model.offers.event import BudgetAlert, EventType, OfferEvent, PredictionAlert, StoredEvent
+from engine.model.offers.event import (
+    BudgetAlert,
+    EventType,
+    MetricAlert,
+    OfferEvent,
+    PredictionAlert,
+    StoredEvent,
+)
 from engine.model.timestamps import rfc3339
 from engine.service import Engine
 from web.api.common_types import Limit, Moment
 from web.http.responses import NO_STORE, json_response
 from web.openapi.operation import Answer, Operation
 
-BODIES: dict[EventType, type] = {"budget.alert": BudgetAlert, "predictions.off": PredictionAlert}
+BODIES: dict[EventType, type] = {
+    "budget.alert": BudgetAlert,
+    "predictions.off": PredictionAlert,
+    "metric.alert": MetricAlert,
+}
 """Types of events that are not about an offer."""
 
 
@@ -28,8 +39,8 @@ class EventsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class EventItem(msgspec.Struct, frozen=True):
-    """Something that happened. `offer` is set for the types that begin with `offer.`, `alert` for `budget.alert`, and
-    `predictions` for `predictions.off`."""
+    """Something that happened. `offer` is set for the types that begin with `offer.`, `alert` for `budget.alert`,
+    `predictions` for `predictions.off`, and `metric` for `metric.alert`."""
 
     id: int
     type: EventType
@@ -37,6 +48,7 @@ class EventItem(msgspec.Struct, frozen=True):
     offer: OfferEvent | None
     alert: BudgetAlert | None
     predictions: PredictionAlert | None
+    metric: MetricAlert | None
 
 
 class EventsPage(msgspec.Struct, frozen=True):
@@ -67,7 +79,7 @@ async def events(
 
 
 def _item(row: StoredEvent) -> EventItem:
-    body: OfferEvent | BudgetAlert | PredictionAlert = msgspec.json.decode(
+    body: OfferEvent | BudgetAlert | PredictionAlert | MetricAlert = msgspec.json.decode(
         row.body, type=BODIES.get(row.type, OfferEvent)
     )
     return EventItem(
@@ -77,6 +89,7 @@ def _item(row: StoredEvent) -> EventItem:
         offer=body if isinstance(body, OfferEvent) else None,
         alert=body if isinstance(body, BudgetAlert) else None,
         predictions=body if isinstance(body, PredictionAlert) else None,
+        metric=body if isinstance(body, MetricAlert) else None,
     )
 
 
