@@ -19,7 +19,6 @@ from engine.clock import now_ms
 from engine.migrate import newest_revision
 from engine.service import database_url
 from engine.settings import Settings
-from engine.store import folds
 from engine.store.connection.database import CONNECT_SECONDS, POOL_SIZE, SQLITE_FILE
 from engine.store.customers import fingerprints
 
@@ -136,8 +135,8 @@ async def _fingerprint(connection: AsyncConnection, settings: Settings) -> Check
     if stored is None:
         return CheckResult(check, "ok", "not noted yet; `tap2 serve` notes it")
     path = Path(settings.data, "customer.key")
-    if not await folds.has_usage(connection):
-        return CheckResult(check, "ok", "no customer's past is stored yet, so any key may be used")
+    if not await fingerprints.has_customers(connection):
+        return CheckResult(check, "ok", "nothing of customers is stored yet, so any key may be used")
     if not settings.customer_key and not path.exists():
         detail = f"{path} is missing, and the database was written with a key"
         return CheckResult(check, "error", detail, "restore the key from the backup")

@@ -8,7 +8,6 @@ import secrets
 from pathlib import Path
 
 from engine.model.errors import EngineError
-from engine.store import folds
 from engine.store.connection.database import Database
 from engine.store.customers import fingerprints
 
@@ -50,7 +49,7 @@ def _long_enough(key: str, source: str) -> bytes:
 async def has_customers(database: Database) -> bool:
     """Return whether the database contains anything under a customer's hash."""
     async with database.read() as connection:
-        return await folds.has_usage(connection)
+        return await fingerprints.has_customers(connection)
 
 
 def _write_once(path: Path, text: str) -> None:
@@ -78,7 +77,7 @@ async def check_fingerprint(database: Database, key: bytes) -> None:
     own = fingerprint(key)
     async with database.read() as connection:
         stored = await fingerprints.get(connection, NAME)
-        is_used = await folds.has_usage(connection)
+        is_used = await fingerprints.has_customers(connection)
     if stored == own:
         return
     if stored is not None and is_used:

@@ -361,8 +361,3 @@ def expired_pending(*, before_minute: int) -> Expired:
     """Return the minutes before one that no decision is pending from, of rows that are merged."""
     is_empty = (pending_trials.c.trials == 0) & (pending_trials.c.writer == MERGED)
     return Expired(pending_trials, (pending_trials.c.minute < before_minute) & is_empty)
-
-
-async def has_usage(connection: AsyncConnection) -> bool:
-    """Return whether the usage of any customer is stored."""
-    return (await connection.execute(select(usage.c.customer).limit(1))).first() is not None

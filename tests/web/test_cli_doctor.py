@@ -118,3 +118,14 @@ class TestKeyOfTheDatabase:
         assert tap2("db", "accept-customer-key", folder=folder, **new).exit_code == 0
         assert tap2("merchant", "list", folder=folder, **new).exit_code == 0
         assert tap2("merchant", "list", folder=folder).exit_code == 1
+
+    def test_preferences_alone_need_the_key_too(self, folder):
+        with sqlite3.connect(folder / "tap2.sqlite") as database:
+            database.execute("DELETE FROM usage")
+            database.execute("INSERT INTO customer_settings VALUES (1, 'ab', 1, 'sealed')")
+        assert tap2("merchant", "list", folder=folder, TAP2_CUSTOMER_KEY="x" * 32).exit_code == 1
+
+    def test_a_key_may_change_while_nothing_of_customers_is_stored(self, folder):
+        with sqlite3.connect(folder / "tap2.sqlite") as database:
+            database.execute("DELETE FROM usage")
+        assert tap2("merchant", "list", folder=folder, TAP2_CUSTOMER_KEY="x" * 32).exit_code == 0

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.store.connection.bulk import insert_many
+from engine.store.tables import customer_consents, customer_settings, usage
 from engine.store.tables.installation import fingerprints
 
 COLUMNS = ("name", "fingerprint")
@@ -20,3 +21,9 @@ async def get(connection: AsyncConnection, name: str) -> str | None:
 async def replace(connection: AsyncConnection, name: str, fingerprint: str) -> None:
     """Note a fingerprint in place of the one that is."""
     await insert_many(connection, fingerprints, COLUMNS, [(name, fingerprint)], on_conflict="replace")
+
+
+async def has_customers(connection: AsyncConnection) -> bool:
+    """Return whether anything is stored under a customer's hash: a past, preferences or consents."""
+    stored = (exists().select_from(table) for table in (usage, customer_settings, customer_consents))
+    return bool((await connection.execute(select(or_(*stored)))).scalar())
