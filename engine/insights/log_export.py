@@ -92,16 +92,17 @@ async def export_decisions(
     total = ExportedLog(0, 0)
     try:
         with parquet.ParquetWriter(partial, SCHEMA, compression="zstd") as writer:
-            rows: list[dict[str, Any]] = []
+            tables = [SCHEMA.empty_table()]
             async for piece in _pieces(database, merchant_id, span, placement):
-                rows += piece
                 total = ExportedLog(
                     total.decisions + len(piece), total.outcomes + sum(len(row["outcomes"]) for row in piece)
                 )
-                if len(rows) >= ROWS_OF_A_GROUP:
-                    await asyncio.to_thread(writer.write_table, pa.Table.from_pylist(rows, SCHEMA))
-                    rows = []
-            writer.write_table(pa.Table.from_pylist(rows, SCHEMA))
+                # Arrow needs a fraction of the memory of the rows.
+                tables.append(await asyncio.to_thread(pa.Table.from_pylist, piece, SCHEMA))
+                if sum(map(len, tables)) >= ROWS_OF_A_GROUP:
+                    await asyncio.to_thread(writer.write_table, pa.concat_tables(tables))
+                    tables = [SCHEMA.empty_table()]
+            writer.write_table(pa.concat_tables(tables))
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
