@@ -30,7 +30,12 @@ from engine.configuration.scenarios import Scenarios
 from engine.configuration.trial import Trials
 from engine.configuration.versions import VersionHistory
 from engine.customers.consents import Consents
+from engine.customers.erasure import Eraser
+from engine.customers.erasure_file import FILE as ERASURE_FILE
+from engine.customers.erasure_file import ErasureFile
+from engine.customers.export import CustomerExport
 from engine.customers.preferences import CustomerPreferences
+from engine.customers.requests import PrivacyRequests
 from engine.decisions.customers import CustomerLoader, Hasher
 from engine.decisions.decide import CustomerReaders, Decider
 from engine.decisions.faulty_facts import FaultyFacts
@@ -146,7 +151,7 @@ class Engine:
             self.use_counter,
             timeout_seconds=settings.decision_timeout_ms / 1000,
         )
-        self._open_customers(database)
+        self._open_customers(database, weights)
         self._open_offers(database, configurations, weights)
         self._open_jobs(database)
 
@@ -165,10 +170,14 @@ class Engine:
         self.prediction_watch = PredictionWatch(database, self.live)
         self.health = HealthMonitor(database, self.live)
 
-    def _open_customers(self, database: Database) -> None:
+    def _open_customers(self, database: Database, weights: list[float]) -> None:
         """Open the services about what customers said."""
         self.preferences = CustomerPreferences(database, self.live, self.settings_reader, self.hasher)
         self.consents = Consents(database, self.settings_reader, self.hasher)
+        file = ErasureFile(Path(self.settings.data, ERASURE_FILE))
+        self.privacy_requests = PrivacyRequests(database, self.hasher)
+        self.customer_export = CustomerExport(database, self.settings_reader, self.hasher, weights)
+        self.eraser = Eraser(database, self.settings_reader, self.hasher, file, self.live.add_news)
 
     def _open_offers(self, database: Database, configurations: ConfigurationCache, weights: list[float]) -> None:
         """Open the services of offers and budgets."""
@@ -192,6 +201,8 @@ class Engine:
         await asyncio.to_thread(bandits.prepare)
         self.recorder.start()
         await self.follow()
+        # A restored backup must not decide with customers that were erased since.
+        await self.eraser.replay()
         await self.dictionary_trainer.follow()
         await self.live.refresh(at_once=True)
         if with_jobs:
@@ -226,6 +237,7 @@ class Engine:
             Job("publish scheduled drafts", self._publish_due, 1),
             Job("train dictionaries", self._train_dictionaries, 60),
             Job("index customers", self.index_customers, 30, once=True),
+            Job("finish erasures", self._finish_erasures, 30, once=True),
             Job("check forecasts", self.forecasts.check_due, 600, once=True),
             Job("purge", self.purge, 3600, once=True),
         ]
@@ -267,6 +279,9 @@ class Engine:
     async def index_customers(self) -> None:
         """Put the latest decisions into the segments that customers are found by."""
         await index_customers(self.database, (merchant_id for merchant_id, _ in self.live.versions()), now=now_ms())
+
+    async def _finish_erasures(self) -> None:
+        await self.eraser.sweep(now=now_ms())
 
     async def _close_windows(self) -> None:
         await self.recorder.close_due(now_ms())

@@ -29,7 +29,7 @@ from web.api import (
     trials,
     uses,
 )
-from web.api.customers import consents, preferences
+from web.api.customers import consents, preferences, rights
 from web.api.experiments import actions, checks, conversions, documents, given_variants, log_answers, results
 from web.api.insights import metrics
 from web.api.learning import refits
@@ -63,6 +63,8 @@ OPEN_TO_BROWSERS = READ_LENIENTLY | {
     consents.PATH: "POST",
     f"{consents.PATH}/read": "POST",
     f"{consents.PATH}/history": "POST",
+    f"{rights.CUSTOMERS}/erase": "POST",
+    f"{rights.CUSTOMERS}/export": "POST",
 }
 
 
@@ -113,6 +115,6 @@ def api() -> Router:
     experiments = (documents, actions, results, checks, log_answers, conversions, given_variants)
     configuring = (resources, drafts, draft_documents, rule_sets, trials, previews, uses, metrics, plans, refits, keys)
     offers = (listing, predictions, redemptions, codes, ledger, outbox)
-    modules = (*deciding, preferences, consents, *offers, *configuring, *experiments, log, health)
+    modules = (*deciding, preferences, consents, rights, *offers, *configuring, *experiments, log, health)
     handlers = [handler for module in modules for handler in list[Any](module.handlers)]
     return Router("/", route_handlers=handlers, dependencies=DEPENDENCIES)

@@ -32,7 +32,7 @@ from engine.store.connection.database import Database
 from engine.store.decisions import DecisionRow
 from engine.store.experiments.exposed_units import ExposedUnits
 from engine.store.experiments.exposures import Exposure
-from engine.store.folds import News, Sums
+from engine.store.folds import News, Sums, news_of
 from engine.store.log.dictionaries import PlacementKey
 from engine.store.log.records import Dictionary
 from engine.store.offers import holds
@@ -343,11 +343,7 @@ class Recorder:
         return [[next(ends) for _ in report.rows] for report in reports]
 
     def _announce(self, sums: Sums) -> None:
-        learned: News = Counter()
-        for cell, (trials, successes, *_) in sums.statistics.items():
-            if trials or successes:
-                learned[cell.merchant_id, cell.placement, cell.reward, cell.bucket] += abs(trials) or 1
-        if learned:
+        if learned := news_of(sums):
             self._on_learned(learned)
 
 

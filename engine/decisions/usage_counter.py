@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from engine.model.decision import Decision
@@ -47,8 +48,7 @@ class UseCounter:
     def count(self, merchant_id: int, decision: Decision, facts: Facts, *, decided_at: int) -> None:
         """Count one decision; `decided_at` in epoch milliseconds."""
         day = decided_at // DAY
-        skipped = tuple([(rule.rule, rule.field) for rule in decision.skipped])
-        rules = _EvaluatedRules(merchant_id, decision.placement, day, tuple(decision.rules), skipped)
+        rules = _evaluated(merchant_id, decision, day)
         fields = _SentFields(merchant_id, day, tuple(facts.values))
         if rules in self._rules or len(self._rules) < MOST_SETS:
             self._rules[rules] += 1
@@ -70,6 +70,24 @@ class UseCounter:
             self._fields.update(fields)
             self._last_fired = last_fired | self._last_fired
             raise
+
+
+def uses_of(
+    decided: Iterable[tuple[int, Decision, Iterable[str], int]], *, sign: int
+) -> tuple[Counter[RuleCell], Counter[FieldCell]]:
+    """Return the counts of logged decisions, times `sign`; each with merchant, names of facts, and time (epoch ms)."""
+    rules: Counter[_EvaluatedRules] = Counter()
+    fields: Counter[_SentFields] = Counter()
+    for merchant_id, decision, names, decided_at in decided:
+        day = decided_at // DAY
+        rules[_evaluated(merchant_id, decision, day)] += sign
+        fields[_SentFields(merchant_id, day, tuple(names))] += sign
+    return _by_rule(rules), _by_field(fields)
+
+
+def _evaluated(merchant_id: int, decision: Decision, day: int) -> _EvaluatedRules:
+    skipped = tuple([(rule.rule, rule.field) for rule in decision.skipped])
+    return _EvaluatedRules(merchant_id, decision.placement, day, tuple(decision.rules), skipped)
 
 
 def _by_rule(sets: Counter[_EvaluatedRules]) -> Counter[RuleCell]:

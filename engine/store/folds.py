@@ -183,6 +183,15 @@ class Sums:
         return self.of[STATISTICS.name]
 
 
+def news_of(sums: Sums) -> News:
+    """Return the new trials that some sums contain; taking trials away is news too."""
+    learned: News = Counter()
+    for cell, (trials, successes, *_) in sums.statistics.items():
+        if trials or successes:
+            learned[cell.merchant_id, cell.placement, cell.reward, cell.bucket] += abs(trials) or 1
+    return learned
+
+
 async def add(connection: AsyncConnection, sums: Sums) -> None:
     """Add to all folds. Keys go in one order, so that two writers never wait for each other in a ring."""
     for fold in FOLDS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, case, func, select, update
+from sqlalchemy import bindparam, case, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.timestamps import DAY, MINUTE
@@ -149,6 +149,16 @@ async def add_firsts(connection: AsyncConnection, firsts: dict[tuple[int, str, i
     own = writer_number(connection)
     rows = sorted((*cell, count, own) for cell, count in firsts.items())
     await insert_many(connection, tallies, TALLY_COLUMNS, rows, on_conflict="add")
+
+
+async def remove_empty(connection: AsyncConnection, merchant_id: int) -> None:
+    """Delete the counts of a merchant that came back to zero, as if they had never been."""
+    for table, number in (
+        (tallies, tallies.c.firsts),
+        (rule_days, rule_days.c.times),
+        (field_days, field_days.c.times),
+    ):
+        await connection.execute(delete(table).where(table.c.merchant_id == merchant_id, number == 0))
 
 
 async def traffic_by_hour(connection: AsyncConnection, merchant_id: int, *, since: int) -> list[int]:

@@ -69,6 +69,7 @@ class Ids(NamedTuple):
             "/v1/redemptions/{id}/refund": self.hold,
             "/v1/vocabulary/{name}": self.field,
             "/v1/lists/{name}": self.list,
+            "/v1/personalize/requests/{id}/close": "1",
             "/v1/keys/{id}": self.key,
             "/v1/keys/{id}/rotate": self.key,
             "/v1/decisions/{id}": self.decision,

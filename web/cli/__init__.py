@@ -6,6 +6,7 @@ import click
 
 from web.cli import (
     accounts,
+    customers,
     decisions,
     demo,
     evaluate,
@@ -44,6 +45,7 @@ for command in (
     accounts.keys,
     decisions.decision,
     outcomes.outcomes,
+    customers.customer,
     experiments.experiments,
     budgets.offers,
     budgets.budget,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -223,6 +223,33 @@ async def _others(
         if times or amount:
             measures.setdefault(UnitKey(*key), {})[measure] = (int(times), int(amount))
     return measures
+
+
+async def forget(connection: AsyncConnection, merchant_id: int, units: Sequence[str]) -> None:
+    """Delete all that is known of units, and take what they added out of the sums."""
+    own = [experiment_exposures.c[name] for name in _EXPOSURE_COLUMNS]
+    query = select(*own).where(
+        experiment_exposures.c.merchant_id == merchant_id, experiment_exposures.c.unit.in_(units)
+    )
+    exposed = [_Exposed(*row) for row in await connection.execute(query.with_for_update())]
+    sums: dict[tuple[object, ...], UnitTotals] = {}
+    for exposure in exposed:
+        for measure, change in _changes(exposure, {}):
+            for segment in ("", *msgspec.json.decode(exposure.segments)):
+                cell = (*exposure[:4], segment, cell_hour(segment, exposure.exposed_at), exposure.variant, measure)
+                sums[cell] = sums.get(cell, UnitTotals()) + change
+    await _add_sums(connection, sums)
+    for table in (experiment_exposures, experiment_outcomes, experiment_measures, experiment_changes):
+        await connection.execute(delete(table).where(table.c.merchant_id == merchant_id, table.c.unit.in_(units)))
+    await _remove_empty_sums(connection, merchant_id, {exposure.experiment for exposure in exposed})
+
+
+async def _remove_empty_sums(connection: AsyncConnection, merchant_id: int, experiments: Collection[str]) -> None:
+    """Delete sums that came back to zero, as if they had never been."""
+    for table, fields in ((experiment_sums, UnitTotals._fields), (experiment_measure_sums, MEASURE_FIELDS)):
+        zeros = [table.c[name] == 0 for name in fields]
+        own = (table.c.merchant_id == merchant_id, table.c.experiment.in_(experiments))
+        await connection.execute(delete(table).where(*own, *zeros))
 
 
 def expired(*, before: int) -> list[Expired]:

@@ -7,12 +7,12 @@ the last segment are looked through one by one.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import LargeBinary, select, type_coerce
+from sqlalchemy import LargeBinary, delete, select, type_coerce, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.timestamps import MINUTE, first_id_of, moment_of
@@ -145,6 +145,27 @@ async def spans(
     for moment in sorted(moments, reverse=True):
         if moment < end and (first is None or moment <= first):
             yield IdSpan(first_id_of(moment), first_id_of(moment + 1))
+
+
+async def forget(connection: AsyncConnection, merchant_id: int, customer: str, moments: Collection[int]) -> None:
+    """Delete the entries of a customer's decisions at some times (epoch ms), which are no longer in the log."""
+    c = customer_segments.c
+    own = (c.merchant_id == merchant_id, c.shard == _shard(customer))
+    query = select(c.last_id, c.begins_at, c.entries).where(*own, c.begins_at <= max(moments, default=0))
+    for last_id, begins_at, entries in (await connection.execute(query)).all():
+        within = np.frombuffer(entries, "<u8")
+        gone = np.array([_entry(customer, moment - begins_at) for moment in moments if moment >= begins_at], np.uint64)
+        left = within[~np.isin(within, gone)]
+        if left.size == within.size:
+            continue
+        row = (*own, c.last_id == last_id)
+        change = update(customer_segments).where(*row).values(entries=left.tobytes())
+        await connection.execute(change if left.size else delete(customer_segments).where(*row))
+
+
+def _entry(customer: str, time: int) -> int:
+    """Return the entry of a decision `time` ms after the first one of its row."""
+    return int.from_bytes(bytes.fromhex(customer)[1 : 1 + _KEY_BYTES]) << int(_TIME_BITS) | time
 
 
 def expired(*, before_id: str) -> Expired:

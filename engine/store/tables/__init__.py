@@ -18,7 +18,9 @@ from engine.store.tables.customers import (
     customer_consents,
     customer_setting_versions,
     customer_settings,
+    erasures,
     preference_defaults,
+    privacy_requests,
 )
 from engine.store.tables.experiments import (
     experiment_changes,
@@ -92,6 +94,7 @@ __all__ = [
     "draft_changes",
     "drafts",
     "emergencies",
+    "erasures",
     "experiment_changes",
     "experiment_conversions",
     "experiment_exposures",
@@ -126,6 +129,7 @@ __all__ = [
     "prediction_alarms",
     "preference_defaults",
     "previews",
+    "privacy_requests",
     "refits",
     "resources",
     "rule_days",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Integer, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, Table, Text, text
 
-from engine.store.tables.schema import merchant_column, metadata
+from engine.store.tables.schema import long_integer, merchant_column, metadata
 
 # What a decision reads of a customer, in one row: the sum of all changes.
 customer_settings = Table(
@@ -48,6 +48,40 @@ customer_consents = Table(
     Column("sealed", Text, nullable=False),
     PrimaryKeyConstraint("merchant_id", "customer", "version"),
     sqlite_with_rowid=False,
+)
+
+# Customers that were erased: a keyed hash, when it was asked for, and when nothing was left.
+erasures = Table(
+    "erasures",
+    metadata,
+    merchant_column(),
+    Column("customer", Text, nullable=False),
+    Column("requested_at", BigInteger, nullable=False),
+    Column("done_at", BigInteger),
+    PrimaryKeyConstraint("merchant_id", "customer"),
+    sqlite_with_rowid=False,
+)
+
+# Requests of customers about their data, and until when they must be answered.
+privacy_requests = Table(
+    "privacy_requests",
+    metadata,
+    Column("id", long_integer(), primary_key=True),
+    merchant_column(),
+    Column("customer", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("closed_at", BigInteger),
+    # Who took it in, and who closed it: a key or a person.
+    Column("received_by", Text, nullable=False),
+    Column("closed_by", Text, nullable=False, server_default=text("''")),
+    # How it was checked who asks, and why a request was refused.
+    Column("identity_check", Text, nullable=False, server_default=text("''")),
+    Column("explanation", Text, nullable=False, server_default=text("''")),
+    Index("ix_privacy_requests_state", "merchant_id", "state", "due_at"),
+    Index("ix_privacy_requests_customer", "merchant_id", "customer"),
 )
 
 # What a merchant assumes of customers who said nothing.

@@ -1,0 +1,139 @@
+"""Delete what tables know of a customer, beside the log whose sums are subtracted first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Table, delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from engine.model.outcome import OutcomeRow
+from engine.store.connection.bulk import insert_many
+from engine.store.decisions import DecisionRow
+from engine.store.tables import (
+    budget_balances,
+    customer_consents,
+    customer_setting_versions,
+    customer_settings,
+    decisions,
+    erasures,
+    experiment_changes,
+    experiment_conversions,
+    experiment_exposures,
+    experiment_measures,
+    experiment_outcomes,
+    holds,
+    ledger,
+    observations,
+    offer_codes,
+    outcomes,
+    privacy_requests,
+    usage,
+)
+
+SAID = (customer_settings, customer_setting_versions, customer_consents)
+OF_UNITS = (experiment_exposures, experiment_outcomes, experiment_measures, experiment_changes, experiment_conversions)
+OF_OFFERS = (ledger, budget_balances, offer_codes)
+COUNTED = (*SAID, decisions, outcomes, usage, *OF_UNITS, holds, *OF_OFFERS)
+
+
+class Erasure(NamedTuple):
+    """A customer that was erased: when it was asked for (epoch ms), and when nothing was left."""
+
+    merchant_id: int
+    customer: str
+    requested_at: int
+    done_at: int | None
+
+
+def _own(table: Table, merchant_id: int, customer: str) -> ColumnElement[bool]:
+    column = table.c.unit if table in OF_UNITS else table.c.customer
+    return (table.c.merchant_id == merchant_id) & (column == customer)
+
+
+async def counts(connection: AsyncConnection, merchant_id: int, customer: str) -> dict[str, int]:
+    """Return how many rows of a customer each table has; decisions are looked for one by one, so it may take long."""
+    numbers: dict[str, int] = {}
+    for table in COUNTED:
+        query = select(func.count()).select_from(table).where(_own(table, merchant_id, customer))
+        if number := int((await connection.execute(query)).scalar_one()):
+            numbers[str(table.name)] = number
+    return numbers
+
+
+async def delete_decisions(connection: AsyncConnection, rows: Sequence[DecisionRow]) -> None:
+    """Delete decisions with their outcomes; lessons stay, without the customer, as learning has read them already."""
+    for row in rows:
+        own = (decisions.c.merchant_id == row.merchant_id, decisions.c.id == row.id)
+        await connection.execute(delete(decisions).where(*own))
+    ids = [row.id for row in rows]
+    await connection.execute(delete(outcomes).where(outcomes.c.decision_id.in_(ids)))
+    await connection.execute(update(observations).where(observations.c.decision_id.in_(ids)).values(customer=None))
+
+
+async def purchases(connection: AsyncConnection, merchant_id: int, customer: str, *, limit: int) -> list[OutcomeRow]:
+    """Return purchases that no decision led to."""
+    c = outcomes.c
+    query = select(*(c[name] for name in OutcomeRow.__struct_fields__)).where(
+        c.merchant_id == merchant_id, c.customer == customer, c.decision_id.is_(None)
+    )
+    return [OutcomeRow(*row) for row in await connection.execute(query.limit(limit))]
+
+
+async def delete_rest(connection: AsyncConnection, merchant_id: int, customer: str) -> None:
+    """Delete what is left of a customer when the log and the sums of experiments are empty of them."""
+    for table in (*SAID, outcomes, usage, *OF_UNITS):
+        await connection.execute(delete(table).where(_own(table, merchant_id, customer)))
+
+
+async def pseudonymize(connection: AsyncConnection, merchant_id: int, customer: str, pseudonym: str) -> None:
+    """Keep the accounts of offers, whose sums must stay, under a random name that nobody can trace."""
+    c = holds.c
+    named = func.replace(c.balances, customer, pseudonym)
+    change = update(holds).where(_own(holds, merchant_id, customer))
+    await connection.execute(change.values(customer=pseudonym, balances=named))
+    for table in OF_OFFERS:
+        await connection.execute(update(table).where(_own(table, merchant_id, customer)).values(customer=pseudonym))
+
+
+async def note(connection: AsyncConnection, merchant_id: int, customer: str, *, requested_at: int) -> None:
+    """Note that a customer is being erased; a later request replaces an earlier one."""
+    columns = ("merchant_id", "customer", "requested_at")
+    await connection.execute(delete(erasures).where(_own(erasures, merchant_id, customer)))
+    await insert_many(connection, erasures, columns, [(merchant_id, customer, requested_at)])
+
+
+async def finish(connection: AsyncConnection, erasure: Erasure, *, done_at: int) -> None:
+    """Note that nothing is left of a customer."""
+    own = _own(erasures, erasure.merchant_id, erasure.customer) & (erasures.c.requested_at == erasure.requested_at)
+    await connection.execute(update(erasures).where(own).values(done_at=done_at))
+
+
+async def noted(connection: AsyncConnection, *, unfinished: bool) -> list[Erasure]:
+    """Return all erasures, or those that are not finished."""
+    query = select(*(erasures.c[name] for name in Erasure._fields))
+    if unfinished:
+        query = query.where(erasures.c.done_at.is_(None))
+    rows: Any = await connection.execute(query.order_by(erasures.c.requested_at))
+    return [Erasure(*row) for row in rows]
+
+
+async def rows(connection: AsyncConnection, merchant_id: int, customer: str) -> dict[str, list[dict[str, Any]]]:
+    """Return what an export shows of a customer beside the log, by table."""
+    tables = (*SAID, usage, experiment_exposures, experiment_conversions, holds, privacy_requests)
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for table in tables:
+        result = await connection.execute(select(table).where(_own(table, merchant_id, customer)))
+        rows[str(table.name)] = [dict(row._mapping) for row in result]
+    return rows
+
+
+async def outcomes_of(
+    connection: AsyncConnection, merchant_id: int, customer: str, decision_ids: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Return the outcomes of a customer's decisions, and purchases that no decision led to."""
+    c = outcomes.c
+    own = (c.customer == customer) | c.decision_id.in_(decision_ids)
+    result = await connection.execute(select(outcomes).where(c.merchant_id == merchant_id, own).order_by(c.seq))
+    return [dict(row._mapping) for row in result]

@@ -1,0 +1,67 @@
+"""`tap2 customer`: the id is asked for, and the file is for its owner alone."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import stat
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from engine.migrate import upgrade
+from engine.service import open_engine
+from engine.settings import Settings
+from engine.store.connection.database import sqlite_url
+from tests.shop import Shop
+from web.cli import main
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder with a merchant and a customer's decision."""
+    monkeypatch.setenv("TAP2_DATA", str(tmp_path))
+    asyncio.run(_furnish(tmp_path))
+    return tmp_path
+
+
+async def _furnish(folder: Path) -> None:
+    await upgrade(sqlite_url(str(folder)))
+    engine = await open_engine(Settings(data=str(folder), decision_timeout_ms=60_000))
+    merchant, _ = await engine.accounts.add_merchant("shop", "Shop")
+    shop = Shop(engine, merchant)
+    await shop.place()
+    await engine.start(with_jobs=False)
+    await shop.decide("anna")
+    await engine.stop()
+
+
+def run(*words: str, answers: str | None = "anna\n") -> Result:
+    return CliRunner().invoke(main, ["customer", *words, "--merchant", "shop", "--json"], input=answers)
+
+
+def document(result: Result) -> Any:
+    assert result.exit_code == 0, result.output
+    return json.loads(result.output[result.output.index("{") :])
+
+
+def test_a_customer_is_exported_and_erased(folder: Path):
+    file = folder / "anna.zip"
+    assert document(run("export", str(file)))["file"] == str(file)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert len(json.loads(zipfile.ZipFile(file).read("decisions.json"))) == 1
+    receipt = document(run("erase"))
+    assert (receipt["decisions"], receipt["suppressed"]) == (1, True)
+    assert document(run("erase", "--keep-nothing", "--customer-id", "anna", answers=None))["suppressed"] is False
+    assert (folder / "erasures.jsonl").read_text().count("\n") == 2
+    assert "anna" not in (folder / "erasures.jsonl").read_text()
+
+
+def test_an_export_never_replaces_a_file(folder: Path):
+    file = folder / "there.zip"
+    file.write_text("mine")
+    assert run("export", str(file)).exit_code != 0
+    assert file.read_text() == "mine"
