@@ -34,6 +34,7 @@ from engine.customers.erasure import Eraser
 from engine.customers.erasure_file import FILE as ERASURE_FILE
 from engine.customers.erasure_file import ErasureFile
 from engine.customers.export import CustomerExport
+from engine.customers.lookup import CustomerLookUp
 from engine.customers.preferences import CustomerPreferences
 from engine.customers.requests import PrivacyRequests
 from engine.decisions.customers import CustomerLoader, Hasher
@@ -177,6 +178,7 @@ class Engine:
         file = ErasureFile(Path(self.settings.data, ERASURE_FILE))
         self.privacy_requests = PrivacyRequests(database, self.hasher)
         self.customer_export = CustomerExport(database, self.settings_reader, self.hasher, weights)
+        self.customer_look_up = CustomerLookUp(database, self.preferences, self.consents, self.customer_export)
         self.eraser = Eraser(database, self.settings_reader, self.hasher, file, self.live.add_news)
 
     def _open_offers(self, database: Database, configurations: ConfigurationCache, weights: list[float]) -> None:

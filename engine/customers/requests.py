@@ -58,6 +58,11 @@ class PrivacyRequests:
             await audit.write(connection, entry)
         return closed
 
+    async def newest(self, merchant_id: int, *, limit: int) -> list[PrivacyRequest]:
+        """Return open requests by their due dates, and then those that were closed last."""
+        async with self._database.read() as connection:
+            return await requests.newest(connection, merchant_id, limit=limit)
+
     async def page(
         self, merchant_id: int, *, state: RequestState | None = None, after: int = 0, limit: int
     ) -> list[PrivacyRequest]:

@@ -63,7 +63,7 @@ STAY = {
     "active_plans", "amounts", "arrivals", "audit", "budget_balances", "budget_caps", "candidate_colours",
     "consent_policies", "customer_consents", "customer_segment_ends", "customer_setting_versions", "customer_settings",
     "delays", "preference_defaults",
-    "draft_changes", "drafts", "emergencies",
+    "draft_changes", "drafts", "emergencies", "erasures", "privacy_requests",
     "experiment_changes", "experiment_looks", "experiment_measure_sums", "experiment_shares", "experiment_sums",
     "fits", "fold_starts", "forecasts", "holds",
     "identities", "keys", "ledger", "merchants", "metric_alarms", "offer_codes", "plans", "prediction_alarms",

@@ -34,7 +34,7 @@ ALL_MAY = {
     "/admin/live/experiments/{placement:str}/{id:str}/try",
 }
 """Forms that everybody may send: they concern the own person, or change nothing."""
-ADMINS_ALONE = ("/admin/live/keys", "/admin/live/team", "/admin/live/review")
+ADMINS_ALONE = ("/admin/live/keys", "/admin/live/team", "/admin/live/review", "/admin/live/customers")
 
 
 class Route(NamedTuple):

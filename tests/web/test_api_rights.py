@@ -15,7 +15,7 @@ import pytest
 from engine.customers.export import Section
 from engine.customers.requests import DAYS_TO_ANSWER
 from tests.serving import Server, Side
-from web.api.customers.export_files import MOST_ROWS_ON_PAGE, export_zip, index_page
+from web.customer_files import MOST_ROWS_ON_PAGE, export_zip, index_page
 from web.openapi import examples
 
 CUSTOMERS, REQUESTS = "/v1/personalize/customers", "/v1/personalize/requests"

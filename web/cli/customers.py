@@ -13,8 +13,8 @@ from engine.model.account import Mode
 from engine.model.actor import Actor
 from engine.model.timestamps import rfc3339
 from engine.service import Engine
-from web.api.customers.export_files import export_zip
 from web.cli.common import as_json, show, with_engine
+from web.customer_files import export_zip
 
 ACTOR = "tap2"
 BY_OPERATOR = "by an operator"

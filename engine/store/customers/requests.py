@@ -77,5 +77,15 @@ async def page(
     return [PrivacyRequest(*row) for row in await connection.execute(query.order_by(c.id).limit(limit))]
 
 
+async def newest(connection: AsyncConnection, merchant_id: int, *, limit: int) -> list[PrivacyRequest]:
+    """Return open requests by their due dates, and then those that were closed last."""
+    c = privacy_requests.c
+    own = _select().where(c.merchant_id == merchant_id)
+    opened = own.where(c.state == "open").order_by(c.due_at, c.id).limit(limit)
+    rows = [PrivacyRequest(*row) for row in await connection.execute(opened)]
+    closed = own.where(c.state != "open").order_by(c.closed_at.desc(), c.id.desc()).limit(limit - len(rows))
+    return [*rows, *(PrivacyRequest(*row) for row in await connection.execute(closed))]
+
+
 def _select() -> Select[Any]:
     return select(*(privacy_requests.c[name] for name in PrivacyRequest._fields))

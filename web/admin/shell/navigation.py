@@ -37,6 +37,7 @@ NAVIGATION = (
             NavigationItem("Rules", "/rules", "adjustments"),
             NavigationItem("Offers", "/offers", "tags"),
             NavigationItem("Experiments", "/experiments", "flask"),
+            NavigationItem("Customers", "/customers", "user"),
             NavigationItem("Decisions", "/decisions", "list-search"),
         ),
     ),

@@ -19,7 +19,7 @@ from engine.model.timestamps import rfc3339
 from engine.service import Engine
 from web.api.common_types import CustomerId, Limit, Moment
 from web.api.customers.customer_access import BROWSER, BY_BROWSERS, CustomerQuery, CustomerRequest, check_customer
-from web.api.customers.export_files import export_zip
+from web.customer_files import export_zip
 from web.http.access import engine_of
 from web.http.dependencies import provide_actor
 from web.http.rate_limits import admitted
@@ -82,7 +82,7 @@ class RequestItem(msgspec.Struct, frozen=True):
 
 
 class RequestsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    state: Annotated[RequestState | None, Meta(description="Only `open`, `done` or `refused` requests.")] = None
+    state: Annotated[RequestState, Meta(description="Only `open`, `done` or `refused` requests.")] | None = None
     limit: Limit = 50
     after: Annotated[int, Meta(ge=0, le=2**53, description="`next` of the page before.")] = 0
 
