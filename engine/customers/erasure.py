@@ -123,10 +123,10 @@ class Eraser:
     async def _erase_log(self, merchant_id: int, customer: str, *, until: int) -> int:
         """Delete a customer's decisions, outcomes and units, and what they added to sums; return how many decisions."""
         count = 0
-        while rows := await self._next_decisions(merchant_id, customer, until=until):
+        while following := await self._next_decisions(merchant_id, customer, until=until):
             async with self._database.write() as connection:
                 sums = Sums()
-                await self._processor.erase(connection, rows, sums)
+                rows = await self._processor.erase(connection, following, sums)
                 await folds.add(connection, sums)
                 await rollups.add_firsts(connection, _firsts(rows))
                 await rollups.add(connection, *_uses(rows), {})

@@ -122,15 +122,20 @@ class OutcomeProcessor:
             if sign < 0:
                 fold(sums, state, sign=sign)
 
-    async def erase(self, connection: AsyncConnection, rows: Sequence[DecisionRow], sums: Sums) -> None:
-        """Take decisions with their outcomes out of `sums`, as if they had never been; the rows stay in the log."""
+    async def erase(self, connection: AsyncConnection, rows: Sequence[DecisionRow], sums: Sums) -> list[DecisionRow]:
+        """Take decisions with their outcomes out of `sums`, as if they had never been; the rows stay in the log.
+
+        Return those that are still there: another process may erase the same customer.
+        """
         events = await outcomes.of_decisions(connection, [row.id for row in rows])
         keys = [(row.merchant_id, row.id) for row in rows]
-        for row in (await decisions.by_keys(connection, keys, lock=True)).values():
+        stored = list((await decisions.by_keys(connection, keys, lock=True)).values())
+        for row in stored:
             learning, closed = await self.learning(connection, row), row.closes_at is None
             state = DecisionState(row, learning, read_answer(row.answer), events.get(row.id, []), closed)
             hour_fold.add(sums, state, sign=-1)
             fold(sums, state, sign=-1)
+        return stored
 
     async def learning(self, connection: AsyncConnection, row: DecisionRow) -> Learning:
         """Return the reward and credit of a decision's plan version."""

@@ -6,7 +6,6 @@ import click
 
 from web.cli import (
     accounts,
-    customers,
     decisions,
     demo,
     evaluate,
@@ -19,6 +18,7 @@ from web.cli import (
     rules,
     serve,
 )
+from web.cli.customers import rights
 from web.cli.experiments import documents as experiments
 from web.cli.failures import CommandGroup
 from web.cli.offers import budgets, codes, events
@@ -45,7 +45,7 @@ for command in (
     accounts.keys,
     decisions.decision,
     outcomes.outcomes,
-    customers.customer,
+    rights.customer,
     experiments.experiments,
     budgets.offers,
     budgets.budget,

@@ -62,8 +62,8 @@ DATA_MAP: tuple[DataEntry, ...] = (
     # Of the merchant and its people.
     *_nobody("merchants", "keys", "users", "sessions", "second_factors", "recovery_codes", "identities"),
     # Of the installation itself: fingerprints are of keys.
-    *_nobody("fingerprints", "leases", "writers"),
-    *_nobody("login_attempts", "invitations", "audit", "emergencies", "health", "write_probes"),
+    *_nobody("fingerprints", "leases", "metric_alarms"),
+    *_nobody("login_attempts", "invitations", "audit", "emergencies", "write_probes"),
     *_nobody("resources", "plans", "active_plans", "drafts", "draft_changes", "candidate_colours"),
     *_nobody("preference_defaults", "consent_policies"),
 )

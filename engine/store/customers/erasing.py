@@ -35,7 +35,6 @@ from engine.store.tables import (
 SAID = (customer_settings, customer_setting_versions, customer_consents)
 OF_UNITS = (experiment_exposures, experiment_outcomes, experiment_measures, experiment_changes, experiment_conversions)
 OF_OFFERS = (ledger, budget_balances, offer_codes)
-COUNTED = (*SAID, decisions, outcomes, usage, *OF_UNITS, holds, *OF_OFFERS)
 
 
 class Erasure(NamedTuple):
@@ -50,16 +49,6 @@ class Erasure(NamedTuple):
 def _own(table: Table, merchant_id: int, customer: str) -> ColumnElement[bool]:
     column = table.c.unit if table in OF_UNITS else table.c.customer
     return (table.c.merchant_id == merchant_id) & (column == customer)
-
-
-async def counts(connection: AsyncConnection, merchant_id: int, customer: str) -> dict[str, int]:
-    """Return how many rows of a customer each table has; decisions are looked for one by one, so it may take long."""
-    numbers: dict[str, int] = {}
-    for table in COUNTED:
-        query = select(func.count()).select_from(table).where(_own(table, merchant_id, customer))
-        if number := int((await connection.execute(query)).scalar_one()):
-            numbers[str(table.name)] = number
-    return numbers
 
 
 async def delete_decisions(connection: AsyncConnection, rows: Sequence[DecisionRow]) -> None:
@@ -99,9 +88,8 @@ async def pseudonymize(connection: AsyncConnection, merchant_id: int, customer: 
 
 async def note(connection: AsyncConnection, merchant_id: int, customer: str, *, requested_at: int) -> None:
     """Note that a customer is being erased; a later request replaces an earlier one."""
-    columns = ("merchant_id", "customer", "requested_at")
-    await connection.execute(delete(erasures).where(_own(erasures, merchant_id, customer)))
-    await insert_many(connection, erasures, columns, [(merchant_id, customer, requested_at)])
+    row = (merchant_id, customer, requested_at, None)
+    await insert_many(connection, erasures, Erasure._fields, [row], on_conflict="replace")
 
 
 async def finish(connection: AsyncConnection, erasure: Erasure, *, done_at: int) -> None:
