@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,17 +38,30 @@ class ErasureFile:
     def append(self, line: LedgerLine) -> None:
         """Write an erasure to the disk before it begins."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        is_new = not self.path.exists()
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            os.write(descriptor, msgspec.json.encode(line) + b"\n")
+            # The line break before it ends a line that a crash cut off.
+            os.write(descriptor, b"\n" + msgspec.json.encode(line) + b"\n")
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+        if is_new:
+            _sync_folder(self.path.parent)
 
     def lines(self) -> Iterator[LedgerLine]:
-        """Yield all erasures. A last line that a crash cut off is left out: its erasure had not begun."""
+        """Yield all erasures. A line that a crash cut off is left out: its erasure had not begun."""
         if not self.path.exists():
             return
-        for text in self.path.read_bytes().split(b"\n")[:-1]:
-            if text:
+        for text in self.path.read_bytes().split(b"\n"):
+            with suppress(msgspec.DecodeError):
                 yield _decode(text)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Let a new file's name reach the disk too."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
