@@ -41,12 +41,14 @@ from web.http.dependencies import DEPENDENCIES
 from web.http.middleware.direct_routes import DirectRoutes
 from web.http.middleware.request_times import RequestTimes
 from web.http.middleware.security import SecurityMiddleware
+from web.http.middleware.specification import SpecificationPaths
 from web.http.openid import provider_of
 from web.http.process import tune
 from web.http.rate_limits import RateLimits
 from web.http.request_reading import MOST_BODY_BYTES
 from web.http.turns import RequestTurns
 from web.openapi import pages
+from web.specification.paths import SPECIFIED
 
 events = structlog.get_logger()
 
@@ -100,8 +102,9 @@ def create_app(settings: Settings) -> Litestar:
         openapi_config=None,
         logging_config=None,
     )
+    specified = SpecificationPaths(app.asgi_handler, SPECIFIED)
     app.asgi_handler = SecurityMiddleware(
-        DirectRoutes(app.asgi_handler, [*decisions.handlers, *feedback.handlers, *listing.handlers], times),
+        DirectRoutes(specified, [*decisions.handlers, *feedback.handlers, *listing.handlers], times),
         over_tls=settings.secure_cookies,
         open_to_browsers=OPEN_TO_BROWSERS,
         read_leniently=(*READ_LENIENTLY, listing.PATH),
