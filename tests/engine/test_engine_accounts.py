@@ -60,15 +60,18 @@ async def test_a_person_logs_in_whatever_the_case_of_the_address_and_sees_both_s
 
 
 async def test_a_wrong_password_and_an_unknown_address_are_told_alike_and_take_alike(shop, user):
-    details, seconds = [], []
-    for email in ("ada@shop.example", "nobody@shop.example"):
-        began = time.perf_counter()
-        with pytest.raises(Forbidden) as refused:
-            await shop.engine.sessions.log_in(email, "not the password")
-        seconds.append(time.perf_counter() - began)
-        details.append((refused.value.detail, refused.value.field))
-    assert details[0] == details[1]
-    assert max(seconds) < 5 * min(seconds)
+    details, seconds = set(), {"ada@shop.example": [], "nobody@shop.example": []}
+    for _ in range(3):
+        for email, own in seconds.items():
+            began = time.perf_counter()
+            with pytest.raises(Forbidden) as refused:
+                await shop.engine.sessions.log_in(email, "not the password")
+            own.append(time.perf_counter() - began)
+            details.add((refused.value.detail, refused.value.field))
+    assert len(details) == 1
+    # The least of a few: other work on the machine only makes them longer.
+    known, unknown = (min(own) for own in seconds.values())
+    assert max(known, unknown) < 5 * min(known, unknown)
     async with shop.engine.database.read() as connection:
         assert (await connection.execute(select(func.count()).select_from(tables.people.sessions))).scalar() == 0
 

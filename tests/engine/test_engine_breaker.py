@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from sqlalchemy.exc import IntegrityError, OperationalError
 
+from engine.decisions.customers import CustomerLoader
 from engine.decisions.queueing.breaker import FAILURES, Breaker, BreakerOpen, fault_of
 from engine.decisions.queueing.fair_queue import Overloaded
 from engine.learning.credit_settings import Learning
@@ -106,7 +107,7 @@ async def test_a_decision_without_its_past_is_better_than_a_fallback(shop, monke
     async def fail(*_):
         raise OperationalError("SELECT", {}, Exception("disk I/O error"))
 
-    monkeypatch.setattr(shop.engine.decider._usage, "load", fail)
+    monkeypatch.setattr(CustomerLoader, "load", fail)
     answer = await shop.decide("c1")
     assert not answer.decision.fallback
     assert answer.facts.history == {}

@@ -212,11 +212,11 @@ async def test_a_fallback_logs_where_it_happened(shop, monkeypatch, log_lines):
     def broken(*_values, **_more):
         raise ValueError(f"{MARK} is no number")
 
-    monkeypatch.setattr("engine.decisions.decide.derive", broken)
+    monkeypatch.setattr("engine.decisions.decide.facts_of", broken)
     assert (await shop.decide(MARK, customer_segment=MARK)).decision.fallback
     [line] = log_lines("fell back")
     assert line["fault"] == ["ValueError"]
-    assert any("decide.py" in frame and frame.endswith("_answer") for frame in line["at"])
+    assert any("decide.py" in frame and frame.endswith("_facts") for frame in line["at"])
 
 
 async def test_a_group_not_committed_logs_where_it_happened(shop, faults, log_lines):

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from engine.insights.log_export import ExportedLog, export_decisions
 from engine.model.timestamps import to_ms
 from engine.service import Engine
 from web.cli.common import as_json, show, with_engine
@@ -42,6 +41,9 @@ def export_decision_log(
 
     Customers are keyed hashes. docs/data-export.md describes each column.
     """
+    # Arrow starts a thread and takes 50 MB, which a server that shares this command line must not pay for.
+    from engine.insights.log_export import ExportedLog, export_decisions
+
     begin, end = _span(days["since"], days["until"])
 
     async def work(engine: Engine) -> ExportedLog:
