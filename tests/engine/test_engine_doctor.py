@@ -42,9 +42,9 @@ async def test_clocks_that_differ_are_a_warning(settings, monkeypatch):
 
 
 async def test_the_version_and_the_schema_are_named(settings):
-    found = await by_check(settings)
-    assert found["database"].detail.startswith("PostgreSQL ")
-    assert found["schema"].state == "ok"
+    results = await by_check(settings)
+    assert results["database"].detail.startswith("PostgreSQL ")
+    assert results["schema"].state == "ok"
 
 
 async def test_an_empty_database_asks_for_the_upgrade(settings, empty_url):

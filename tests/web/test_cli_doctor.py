@@ -34,41 +34,41 @@ def folder(tmp_path):
 
 
 def test_nothing_is_wrong_with_an_installation_that_works(folder):
-    found, status = findings(folder)
-    assert {finding["state"] for finding in found.values()} == {"ok"}
+    results, status = findings(folder)
+    assert {finding["state"] for finding in results.values()} == {"ok"}
     assert status == 0
-    assert {"data folder", "customer key", "database", "schema", "key of this database"} <= found.keys()
+    assert {"data folder", "customer key", "database", "schema", "key of this database"} <= results.keys()
 
 
 def test_examining_an_empty_folder_makes_nothing(tmp_path):
-    found, status = findings(tmp_path / "data")
+    results, status = findings(tmp_path / "data")
     assert status == 0
-    assert "`tap2 serve` makes it" in found["database"]["detail"]
+    assert "`tap2 serve` makes it" in results["database"]["detail"]
     assert list(tmp_path.iterdir()) == []
 
 
 def test_another_key_is_named(folder):
-    found, status = findings(folder, TAP2_CUSTOMER_KEY="x" * 32)
+    results, status = findings(folder, TAP2_CUSTOMER_KEY="x" * 32)
     assert status == 1
-    assert found["key of this database"]["state"] == "error"
-    assert "same key on every machine" in found["key of this database"]["remedy"]
+    assert results["key of this database"]["state"] == "error"
+    assert "same key on every machine" in results["key of this database"]["remedy"]
 
 
 def test_a_missing_key_is_named(folder):
     (folder / "customer.key").unlink()
-    found, status = findings(folder)
+    results, status = findings(folder)
     assert status == 1
-    assert "customer.key is missing" in found["key of this database"]["detail"]
+    assert "customer.key is missing" in results["key of this database"]["detail"]
     assert not (folder / "customer.key").exists()
 
 
 def test_an_old_schema_is_named_with_the_command(folder):
     with sqlite3.connect(folder / "tap2.sqlite") as database:
         database.execute("UPDATE alembic_version SET version_num = '0030'")
-    found, status = findings(folder)
+    results, status = findings(folder)
     assert status == 1
-    assert "0030" in found["schema"]["detail"]
-    assert "tap2 db upgrade" in found["schema"]["remedy"]
+    assert "0030" in results["schema"]["detail"]
+    assert "tap2 db upgrade" in results["schema"]["remedy"]
 
 
 def test_a_schema_of_a_later_version_asks_for_that_version(folder):
@@ -79,11 +79,11 @@ def test_a_schema_of_a_later_version_asks_for_that_version(folder):
 
 def test_a_database_that_is_away_is_named_without_its_password(folder):
     url = "postgresql://tap2:hush-hush@127.0.0.1:9/tap2"
-    found, status = findings(folder, TAP2_DATABASE_URL=url)
+    results, status = findings(folder, TAP2_DATABASE_URL=url)
     assert status == 1
-    assert found["database"]["state"] == "error"
-    assert "127.0.0.1:9" in found["database"]["detail"]
-    assert "hush-hush" not in json.dumps(found)
+    assert results["database"]["state"] == "error"
+    assert "127.0.0.1:9" in results["database"]["detail"]
+    assert "hush-hush" not in json.dumps(results)
 
 
 def test_files_that_others_can_read_are_named(folder):
@@ -92,9 +92,9 @@ def test_files_that_others_can_read_are_named(folder):
 
 
 def test_settings_that_do_not_fit_are_warnings(folder):
-    found, status = findings(folder, TAP2_HOST="0.0.0.0", TAP2_WORKERS="900")
+    results, status = findings(folder, TAP2_HOST="0.0.0.0", TAP2_WORKERS="900")
     assert status == 0
-    assert found["TLS"]["state"] == found["TAP2_WORKERS"]["state"] == "warning"
+    assert results["TLS"]["state"] == results["TAP2_WORKERS"]["state"] == "warning"
 
 
 def test_a_disk_that_is_nearly_full_is_a_warning(folder, monkeypatch):
