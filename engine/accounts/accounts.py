@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
 from typing import NamedTuple
@@ -44,6 +45,7 @@ class Accounts:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._access: dict[str, Access] = {}
+        self._loading = asyncio.Lock()
 
     # Merchants
 
@@ -107,10 +109,12 @@ class Accounts:
         return access
 
     async def load_keys(self) -> None:
-        async with self._database.read() as connection:
-            keys = await accounts.keys_in_force(connection, now=now_ms())
-            merchants = {merchant.id: merchant for merchant in await accounts.all_merchants(connection)}
-        self._access = {key.hash: Access(key, merchants[key.merchant_id]) for key in keys}
+        # In turn: a slower, older load must not bring back a key that was revoked meanwhile.
+        async with self._loading:
+            async with self._database.read() as connection:
+                keys = await accounts.keys_in_force(connection, now=now_ms())
+                merchants = {merchant.id: merchant for merchant in await accounts.all_merchants(connection)}
+            self._access = {key.hash: Access(key, merchants[key.merchant_id]) for key in keys}
 
     async def keys(self, merchant_id: int) -> list[Key]:
         async with self._database.read() as connection:

@@ -308,6 +308,25 @@ async def test_a_revoked_key_opens_nothing_and_cannot_be_rotated(shop):
         await accounts.rotate_key(shop.merchant, key.id, overlap_hours=1, actor_name="ada")
 
 
+async def test_an_older_load_does_not_bring_a_revoked_key_back(shop, monkeypatch):
+    key, plain = await shop.engine.accounts.create_key(shop.merchant, "secret", "x", actor_name="ada")
+    read, goes_on = accounts_module.accounts.all_merchants, asyncio.Event()
+
+    async def slow(connection):
+        await goes_on.wait()
+        return await read(connection)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(accounts_module.accounts, "all_merchants", slow)
+        older = asyncio.create_task(shop.engine.accounts.load_keys())
+        await asyncio.sleep(0.05)
+    revoking = asyncio.create_task(shop.engine.accounts.revoke_key(shop.merchant, key.id, actor_name="ada"))
+    await asyncio.sleep(0.05)
+    goes_on.set()
+    await asyncio.gather(older, revoking)
+    assert shop.engine.accounts.access(plain) is None
+
+
 async def test_a_key_of_another_merchant_is_not_there(shop):
     accounts = shop.engine.accounts
     other, _ = await accounts.add_merchant("other", "Other")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 
 import msgspec
 import pytest
@@ -40,10 +39,8 @@ async def test_going_back_publishes_a_new_version_and_what_is_edited_follows(sho
     await update(shop, "rule", rule({"exclude": ["ideal"]}))
     await update(shop, "candidate", candidate("paypal", label="Other", position=1))
     await update(shop, "placement", placement(policy=Fixed()), "")
-    began = time.monotonic()
     assert await roll_back(shop, good) == good + 4
     answer = await shop.decide()
-    assert time.monotonic() - began < 2
     assert answer.decision.plan_version == good + 4
     assert "card" not in order(answer.decision)
     assert plan_of(shop) == document

@@ -15,6 +15,8 @@ COUNTRY = {"var": "geo.country"}
 NOW = {"var": "time.now"}
 TAGS = {"var": "customer.tags"}
 EFFECTS = [{"exclude": ["klarna"]}]
+CPU_SECONDS = 5
+"""Ten times what the dearest document takes on a slow machine; one that grows without bounds takes minutes."""
 
 
 def rule(when: object, **more: object) -> dict[str, object]:
@@ -169,11 +171,10 @@ def test_a_rule_may_have_500_nodes_and_no_more() -> None:
 @pytest.mark.parametrize("name", hostile.REFUSED)
 def test_hostile_text_is_refused_quickly_with_its_path(name: str) -> None:
     text, words = hostile.REFUSED[name]
-    # measure CPU time, so that a busy machine does not fail the test
     begun = time.process_time()
     with pytest.raises(RuleError) as caught:
         loads(text)
-    assert time.process_time() - begun < 0.05
+    assert time.process_time() - begun < CPU_SECONDS
     assert words in str(caught.value)
     assert len(str(caught.value)) < 2_000
 
@@ -198,7 +199,7 @@ def test_hostile_text_is_refused_quickly_with_its_path(name: str) -> None:
 def test_hostile_documents_that_were_decoded_elsewhere_are_refused(when: object) -> None:
     begun = time.process_time()
     problems = problems_of(rule(when))
-    assert time.process_time() - begun < 0.2
+    assert time.process_time() - begun < CPU_SECONDS
     assert len(problems) <= 20
     json.dumps([problem.message for problem in problems]).encode()
 

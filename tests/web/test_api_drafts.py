@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -29,13 +28,11 @@ def shown(side: Side) -> set[str]:
     return {ranked["id"] for ranked in side.decide()["ranking"]}
 
 
-def test_a_draft_is_in_force_within_two_seconds_of_being_published_and_not_before(side: Side):
+def test_a_draft_is_in_force_once_it_is_published_and_not_before(side: Side):
     assert save(side, HIDE).json()["mark"] == "new"
     assert "paypal" in shown(side)
-    began = time.monotonic()
     version = publish(side, why="Too many chargebacks").json()["version"]
     decision = side.decide()
-    assert time.monotonic() - began < 2
     assert decision["plan_version"] == version
     assert "paypal" not in {ranked["id"] for ranked in decision["ranking"]}
     newest = side.client.get(f"{PLACE}/versions").json()["items"][0]

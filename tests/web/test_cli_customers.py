@@ -56,7 +56,7 @@ def test_a_customer_is_exported_and_erased(folder: Path):
     receipt = document(run("erase"))
     assert (receipt["decisions"], receipt["suppressed"]) == (1, True)
     assert document(run("erase", "--keep-nothing", "--customer-id", "anna", answers=None))["suppressed"] is False
-    assert (folder / "erasures.jsonl").read_text().count("\n") == 2
+    assert len((folder / "erasures.jsonl").read_text().split()) == 2
     assert "anna" not in (folder / "erasures.jsonl").read_text()
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import logging.config
 import sqlite3
 from typing import Any
 
 import msgspec
 import pytest
 import structlog
+import uvicorn
 
 from engine.settings import Settings
 from tests.serving import Server, Side, serving
@@ -121,6 +123,8 @@ def test_a_line_is_json_with_its_time_and_level(capfd: pytest.CaptureFixture[str
 
 @pytest.mark.parametrize(("level", "heard"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
 def test_what_is_below_the_level_is_not_written(level: str, heard: int, capfd: pytest.CaptureFixture[str]):
+    # What a server that was started with uvicorn's own settings has set up.
+    logging.config.dictConfig(uvicorn.config.LOGGING_CONFIG)
     logs.configure(level)
     for name in ("debug", "info", "warning", "error"):
         getattr(structlog.get_logger(), name)("own")

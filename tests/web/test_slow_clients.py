@@ -34,7 +34,7 @@ async def answer(scope, receive, send):
 @pytest.fixture
 async def port():
     port = free_port()
-    config = uvicorn.Config(answer, port=port, http=HttpProtocol, lifespan="off", log_level="error", access_log=False)
+    config = uvicorn.Config(answer, port=port, http=HttpProtocol, lifespan="off", log_config=None, access_log=False)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
     while not server.started:

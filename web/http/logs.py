@@ -21,6 +21,9 @@ CHATTY = (
 )  # fmt: skip
 """Libraries that log every step at INFO or DEBUG: only their warnings and errors are logged."""
 
+SERVER = ("uvicorn", "uvicorn.error", "uvicorn.asgi")
+"""Uvicorn gives its loggers handlers of their own, which would write in another form, unless `log_config` is None."""
+
 ACCESS_LOGGER = "uvicorn.access"
 """Logs the whole URL of each request. URLs may contain customer ids, so this logger stays off."""
 
@@ -38,6 +41,11 @@ def configure(level: str) -> None:
         root.removeHandler(handler)
     root.addHandler(_Handler())
     root.setLevel(threshold)
+    for name in SERVER:
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.setLevel(logging.NOTSET)
+        logger.propagate = True
     for name in CHATTY:
         logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
     logging.getLogger(ACCESS_LOGGER).setLevel(logging.CRITICAL + 1)
