@@ -111,17 +111,16 @@ class CustomerPreferences:
         """Return what holds for customers who said nothing else."""
         return self._reader.defaults(merchant_id)
 
-    async def set_defaults(self, actor: Actor, defaults: PreferenceDefaults) -> int:
-        """Replace the merchant's defaults; return their version. Other processes follow within a second."""
+    async def set_defaults(self, actor: Actor, defaults: PreferenceDefaults) -> None:
+        """Replace the merchant's defaults. Other processes follow within a second."""
         if problems := list(_currency_problems(defaults.currency)):
             raise Invalid(*problems)
         async with self._database.write() as connection:
-            version = await settings.put_defaults(connection, actor.merchant_id, defaults)
+            await settings.put_defaults(connection, actor.merchant_id, defaults)
             before = self._reader.defaults(actor.merchant_id)
             entry = NewEntry(actor, now_ms(), "changed", "preference defaults", before=before, after=defaults)
             await audit.write(connection, entry)
         await self._reader.follow()
-        return version
 
     async def _replace(
         self, merchant_id: int, customer_id: str, next_of: Callable[[Preferences], Preferences], changer: Changer

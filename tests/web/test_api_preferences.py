@@ -208,3 +208,18 @@ def test_another_merchants_name_is_refused(side: Side):
 
 def test_a_huge_body_is_refused(side: Side):
     assert change(side.client, categories={"a": "x" * 70_000}).status_code == 413
+
+
+@pytest.mark.parametrize("path", [f"{PATH}/versions", "/v1/personalize/consents/history"])
+def test_pages_of_versions_end_where_nothing_follows(side: Side, browser: httpx.Client, path: str):
+    for accepts in (True, False):
+        consent = {**CUSTOMER, "method": "save", "purposes": {"analytics": accepts}}
+        assert side.client.post("/v1/personalize/consents", json=consent).status_code == 201
+    whole = side.client.post(path, json={**CUSTOMER, "limit": 2}).json()
+    assert ([item["version"] for item in whole["items"]], whole["next"]) == ([2, 1], None)
+    first = side.client.post(path, json={**CUSTOMER, "limit": 1}).json()
+    rest = side.client.post(path, json={**CUSTOMER, "before": first["next"]}).json()
+    assert [*first["items"], *rest["items"]] == whole["items"]
+    assert side.client.post(path, json={**CUSTOMER, "before": 1}).json() == {"items": [], "next": None}
+    seen = browser.post(path, json={**CUSTOMER, "customer_token": token_of(side)}).json()["items"]
+    assert {name for item in seen for name in (item.get("changed_by"), item.get("recorded_by")) if name} == {"server"}

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import msgspec
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.documents.consent import ConsentPolicy
 from engine.store.connection.bulk import insert_many
+from engine.store.customers.versions import documents, newest, put_document
 from engine.store.tables import consent_policies, customer_consents
-
-_decode_policy = msgspec.json.Decoder(ConsentPolicy).decode
 
 
 class SealedConsent(NamedTuple):
@@ -35,27 +32,15 @@ async def history(
     connection: AsyncConnection, merchant_id: int, customer: str, *, before: int | None, limit: int
 ) -> list[SealedConsent]:
     """Return what a customer said, the newest first; `before` is the last version of the page before."""
-    c = customer_consents.c
-    query = select(*(c[name] for name in SealedConsent._fields))
-    query = query.where(c.merchant_id == merchant_id, c.customer == customer)
-    if before is not None:
-        query = query.where(c.version < before)
-    rows = await connection.execute(query.order_by(c.version.desc()).limit(limit))
-    return [SealedConsent(*row) for row in rows]
+    key = (merchant_id, customer)
+    return await newest(connection, customer_consents, SealedConsent, key, before=before, limit=limit)
 
 
 async def policies(connection: AsyncConnection) -> dict[int, ConsentPolicy]:
     """Return the policies of all merchants that have one, by merchant."""
-    c = consent_policies.c
-    rows = await connection.execute(select(c.merchant_id, c.document))
-    return {row.merchant_id: _decode_policy(row.document) for row in rows}
+    return await documents(connection, consent_policies, ConsentPolicy)
 
 
 async def put_policy(connection: AsyncConnection, merchant_id: int, policy: ConsentPolicy) -> None:
     """Replace a merchant's policy."""
-    c = consent_policies.c
-    query = select(c.version).where(c.merchant_id == merchant_id).with_for_update()
-    version = ((await connection.execute(query)).scalar_one_or_none() or 0) + 1
-    values = (merchant_id, version, msgspec.json.encode(policy).decode())
-    columns = ("merchant_id", "version", "document")
-    await insert_many(connection, consent_policies, columns, [values], on_conflict="replace")
+    await put_document(connection, consent_policies, merchant_id, policy)

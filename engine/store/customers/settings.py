@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import msgspec
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.documents.preferences import PreferenceDefaults
 from engine.store.connection.bulk import insert_many
+from engine.store.customers.versions import documents, newest, put_document
 from engine.store.tables import customer_setting_versions, customer_settings, preference_defaults
 
 _KEY = ("merchant_id", "customer", "version", "sealed")
-_decode_defaults = msgspec.json.Decoder(PreferenceDefaults).decode
 
 
 class SealedSettings(NamedTuple):
@@ -67,28 +66,15 @@ async def versions(
     connection: AsyncConnection, merchant_id: int, customer: str, *, before: int | None, limit: int
 ) -> list[SettingsVersion]:
     """Return versions, the newest first; `before` is the last version of the page before."""
-    c = customer_setting_versions.c
-    query = select(*(c[name] for name in SettingsVersion._fields))
-    query = query.where(c.merchant_id == merchant_id, c.customer == customer)
-    if before is not None:
-        query = query.where(c.version < before)
-    rows = await connection.execute(query.order_by(c.version.desc()).limit(limit))
-    return [SettingsVersion(*row) for row in rows]
+    key = (merchant_id, customer)
+    return await newest(connection, customer_setting_versions, SettingsVersion, key, before=before, limit=limit)
 
 
 async def all_defaults(connection: AsyncConnection) -> dict[int, PreferenceDefaults]:
     """Return the defaults of all merchants that have some, by merchant."""
-    c = preference_defaults.c
-    rows = await connection.execute(select(c.merchant_id, c.document))
-    return {row.merchant_id: _decode_defaults(row.document) for row in rows}
+    return await documents(connection, preference_defaults, PreferenceDefaults)
 
 
-async def put_defaults(connection: AsyncConnection, merchant_id: int, document: PreferenceDefaults) -> int:
-    """Replace a merchant's defaults; return their version."""
-    c = preference_defaults.c
-    query = select(c.version).where(c.merchant_id == merchant_id).with_for_update()
-    version = ((await connection.execute(query)).scalar_one_or_none() or 0) + 1
-    values = (merchant_id, version, msgspec.json.encode(document).decode())
-    columns = ("merchant_id", "version", "document")
-    await insert_many(connection, preference_defaults, columns, [values], on_conflict="replace")
-    return version
+async def put_defaults(connection: AsyncConnection, merchant_id: int, document: PreferenceDefaults) -> None:
+    """Replace a merchant's defaults."""
+    await put_document(connection, preference_defaults, merchant_id, document)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 from litestar import Response, get, post, put
 from litestar.di import NamedDependency
-from msgspec import Meta
 
 from engine.accounts.accounts import Access
 from engine.customers.consents import ConsentInForce, Consents, ConsentState, StoredConsent
@@ -16,8 +15,16 @@ from engine.model.documents.consent import ConsentNotice, ConsentPolicy, Consent
 from engine.model.timestamps import rfc3339
 from engine.service import Engine
 from web.api.browsers import CustomerToken
-from web.api.common_types import CustomerId, Limit, Moment, Slug
-from web.api.customers.customer_access import BY_BROWSERS, CustomerQuery, CustomerRequest, changer_of, check_customer
+from web.api.common_types import CustomerId, Moment, Slug
+from web.api.customers.customer_access import (
+    BY_BROWSERS,
+    CustomerRequest,
+    VersionsRequest,
+    changer_of,
+    check_customer,
+    name_of_changer,
+    page_of,
+)
 from web.http.access import engine_of
 from web.http.rate_limits import admitted
 from web.http.request_reading import AnyRequest, document_of
@@ -35,13 +42,6 @@ class NewConsent(ConsentRecord, frozen=True, kw_only=True, forbid_unknown_fields
     customer_id: CustomerId
     customer_token: CustomerToken | None = None
     merchant_id: Slug | None = None
-
-
-class HistoryRequest(CustomerQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The customer, and the page of the history."""
-
-    limit: Limit = 50
-    before: Annotated[int, Meta(ge=1, le=2**31 - 1, description="`next` of the page before.")] | None = None
 
 
 class PurposeItem(msgspec.Struct, frozen=True):
@@ -136,20 +136,20 @@ async def read(request: AnyRequest) -> Response[bytes]:
         {200: Answer("What was said, the newest first", ConsentHistory)},
         f"With method, notice, and the address where the prompt stood. Nothing of it ever changes. {BY_BROWSERS}",
         keys="any",
-        body=HistoryRequest,
+        body=VersionsRequest,
         example={"customer_id": "c_123"},
         errors=(403,),
     ).opt,
 )
 async def history(request: AnyRequest) -> Response[bytes]:
     access = await admitted(request, "decisions")
-    data: HistoryRequest = await document_of(request, HistoryRequest)
+    data: VersionsRequest = await document_of(request, VersionsRequest)
     check_customer(request, access, data)
     rows = await _service(request).history(
         access.merchant.id, data.customer_id, before=data.before, limit=data.limit + 1
     )
-    items = [_item(access, row) for row in rows[: data.limit]]
-    return json_response(ConsentHistory(items, items[-1].version if len(rows) > data.limit else None), headers=NO_STORE)
+    page, following = page_of(rows, data.limit)
+    return json_response(ConsentHistory([_item(access, row) for row in page], following), headers=NO_STORE)
 
 
 @get(
@@ -190,13 +190,11 @@ def _answer(in_force: ConsentInForce) -> ConsentAnswer:
 
 def _item(access: Access, row: StoredConsent) -> ConsentItem:
     said = row.record
-    # A customer need not know which key or person of the merchant it was.
-    name = row.changer.name if access.key.kind == "secret" else row.changer.source
     return ConsentItem(
         row.version,
         rfc3339(row.recorded_at),
         row.changer.source,
-        name,
+        name_of_changer(access, row.changer),
         said.method,
         said.purposes,
         said.notice,

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Annotated, Protocol, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from engine.accounts.accounts import Access
 from engine.customers.changes import Changer
 from engine.model.errors import Forbidden
 from web.api.browsers import CustomerToken, customer_of
-from web.api.common_types import CustomerId, Slug
+from web.api.common_types import CustomerId, Limit, Slug
 from web.http.access import check_merchant, engine_of
 from web.http.dependencies import provide_actor
 from web.http.request_reading import AnyRequest
 
+Row = TypeVar("Row", bound="HasVersion")
 BROWSER = Changer("customer", "the customer's browser")
 BY_BROWSERS = "With a publishable key, `customer_token` proves the customer."
 
@@ -29,6 +32,13 @@ class CustomerRequest(CustomerQuery, frozen=True, kw_only=True, forbid_unknown_f
     """The customer that is asked about."""
 
 
+class VersionsRequest(CustomerQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The customer, and the page of what they said, version by version."""
+
+    limit: Limit = 50
+    before: Annotated[int, Meta(ge=1, le=2**31 - 1, description="`next` of the page before.")] | None = None
+
+
 class NamesCustomer(Protocol):
     """The fields of a request that name a customer."""
 
@@ -38,6 +48,24 @@ class NamesCustomer(Protocol):
     def customer_token(self) -> str | None: ...
     @property
     def merchant_id(self) -> str | None: ...
+
+
+class HasVersion(Protocol):
+    """A version of what a customer said."""
+
+    @property
+    def version(self) -> int: ...
+
+
+def page_of(rows: Sequence[Row], limit: int) -> tuple[Sequence[Row], int | None]:
+    """Return the rows of a page and its `next`; `rows` has one row more than the page if there is another page."""
+    page = rows[:limit]
+    return page, page[-1].version if len(rows) > limit else None
+
+
+def name_of_changer(access: Access, changer: Changer) -> str:
+    """Return who changed something: a customer need not know which key or person of the merchant it was."""
+    return changer.name if access.key.kind == "secret" else changer.source
 
 
 def check_customer(request: AnyRequest, access: Access, data: NamesCustomer) -> None:

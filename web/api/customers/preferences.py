@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 from litestar import Response, delete, get, post, put
 from litestar.di import NamedDependency
-from msgspec import Meta
 
 from engine.accounts.accounts import Access
 from engine.customers.preferences import CustomerPreferences, PreferencesInForce, PreferenceVersion
@@ -27,8 +26,17 @@ from engine.model.placement import Currency, Id
 from engine.model.timestamps import rfc3339
 from engine.service import Engine
 from web.api.browsers import CustomerToken
-from web.api.common_types import CustomerId, Limit, Moment, Slug
-from web.api.customers.customer_access import BY_BROWSERS, CustomerQuery, CustomerRequest, changer_of, check_customer
+from web.api.common_types import CustomerId, Moment, Slug
+from web.api.customers.customer_access import (
+    BY_BROWSERS,
+    CustomerQuery,
+    CustomerRequest,
+    VersionsRequest,
+    changer_of,
+    check_customer,
+    name_of_changer,
+    page_of,
+)
 from web.http.access import engine_of
 from web.http.rate_limits import admitted
 from web.http.request_reading import AnyRequest, document_of, query_of
@@ -46,13 +54,6 @@ class PreferencesUpdate(PreferenceChange, frozen=True, kw_only=True, forbid_unkn
     customer_id: CustomerId
     customer_token: CustomerToken | None = None
     merchant_id: Slug | None = None
-
-
-class VersionsRequest(CustomerQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The customer, and the page of versions."""
-
-    limit: Limit = 50
-    before: Annotated[int, Meta(ge=1, le=2**31 - 1, description="`next` of the page before.")] | None = None
 
 
 class StoredPreferences(msgspec.Struct, frozen=True, kw_only=True):
@@ -230,9 +231,8 @@ async def versions(request: AnyRequest) -> Response[bytes]:
     rows = await _service(request).versions(
         access.merchant.id, data.customer_id, before=data.before, limit=data.limit + 1
     )
-    items = [_item(access, row) for row in rows[: data.limit]]
-    following = items[-1].version if len(rows) > data.limit else None
-    return json_response(PreferenceVersions(items, following), headers=NO_STORE)
+    page, following = page_of(rows, data.limit)
+    return json_response(PreferenceVersions([_item(access, row) for row in page], following), headers=NO_STORE)
 
 
 @get(
@@ -283,8 +283,7 @@ def _answer(in_force: PreferencesInForce) -> Response[bytes]:
 
 
 def _item(access: Access, row: PreferenceVersion) -> PreferenceVersionItem:
-    # A customer need not know which key or person of the merchant it was.
-    name = row.changer.name if access.key.kind == "secret" else row.changer.source
+    name = name_of_changer(access, row.changer)
     return PreferenceVersionItem(
         row.version, rfc3339(row.changed_at), row.changer.source, name, _stored(row.preferences)
     )
