@@ -135,8 +135,6 @@ async def _fingerprint(connection: AsyncConnection, settings: Settings) -> Check
     if stored is None:
         return CheckResult(check, "ok", "not noted yet; `tap2 serve` notes it")
     path = Path(settings.data, "customer.key")
-    if not await fingerprints.has_customers(connection):
-        return CheckResult(check, "ok", "nothing of customers is stored yet, so any key may be used")
     if not settings.customer_key and not path.exists():
         detail = f"{path} is missing, and the database was written with a key"
         return CheckResult(check, "error", detail, "restore the key from the backup")

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 import bandits
 from engine import jobs
 from engine.accounts.accounts import Accounts
-from engine.accounts.customer_key import UnusableKey, accept_key, check_fingerprint, has_customers, load_key
+from engine.accounts.customer_key import UnusableKey, accept_key, check_fingerprint, is_used, load_key
 from engine.accounts.identities import Identities
 from engine.accounts.login_limits import LoginLimits
 from engine.accounts.passwords import Passwords
@@ -362,7 +362,7 @@ async def open_engine(settings: Settings, *, wait_seconds: float = 0.0) -> Engin
     await _upgrade_when_reachable(url, wait_seconds)
     database = open_database(url)
     try:
-        key = load_key(settings.customer_key, Path(settings.data), has_customers=await has_customers(database))
+        key = load_key(settings.customer_key, Path(settings.data), is_used=await is_used(database))
         await check_fingerprint(database, key)
     except UnusableKey as error:
         log.error("customer key not usable", reason=error.detail)

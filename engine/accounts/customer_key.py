@@ -17,22 +17,22 @@ GIVE_UP = "To give up all pasts, run `tap2 db accept-customer-key`"
 
 
 class UnusableKey(EngineError):
-    """The customer key is too short, or it is not the one that the database's customers were hashed with."""
+    """The customer key is too short, or it is not the one that the database is used with."""
 
 
-def load_key(setting: str, folder: Path, *, has_customers: bool = False) -> bytes:
+def load_key(setting: str, folder: Path, *, is_used: bool = False) -> bytes:
     """Return the secret that customer ids are hashed with: the setting, or a file of mode 600 that is made once.
 
-    Raise `UnusableKey` for one under 32 characters, and where the file is missing although the database
-    `has_customers`: under a new key nobody's past would be found again.
+    Raise `UnusableKey` for one under 32 characters, and where the file is missing although the database `is_used`
+    with a key: under another one nobody's past would be found again.
     """
     if setting:
         return _long_enough(setting, "TAP2_CUSTOMER_KEY")
     path = folder / "customer.key"
     if not path.exists():
-        if has_customers:
+        if is_used:
             raise UnusableKey(
-                f"{path} is missing, and the database holds customers' pasts: restore the file from the backup, or set "
+                f"{path} is missing, and the database is used with it: restore the file from the backup, or set "
                 f"TAP2_CUSTOMER_KEY. {GIVE_UP}"
             )
         folder.mkdir(parents=True, exist_ok=True)
@@ -46,10 +46,10 @@ def _long_enough(key: str, source: str) -> bytes:
     return key.encode()
 
 
-async def has_customers(database: Database) -> bool:
-    """Return whether the database contains anything under a customer's hash."""
+async def is_used(database: Database) -> bool:
+    """Return whether the database belongs to a customer key, or contains anything under a customer's hash."""
     async with database.read() as connection:
-        return await fingerprints.has_customers(connection)
+        return await fingerprints.get(connection, NAME) is not None or await fingerprints.has_customers(connection)
 
 
 def _write_once(path: Path, text: str) -> None:
@@ -73,19 +73,22 @@ def fingerprint(key: bytes) -> str:
 
 
 async def check_fingerprint(database: Database, key: bytes) -> None:
-    """Raise `UnusableKey` if customers were hashed with another key; note the key where none was used."""
+    """Note the first key that the database is used with; raise `UnusableKey` for another one.
+
+    Also before the first customer: of two machines with a key each, one would not find the other's customers.
+    """
     own = fingerprint(key)
     async with database.read() as connection:
         stored = await fingerprints.get(connection, NAME)
-        is_used = await fingerprints.has_customers(connection)
-    if stored == own:
-        return
-    if stored is not None and is_used:
+    if stored is None:
+        async with database.write() as connection:
+            await fingerprints.add(connection, NAME, own)
+            stored = await fingerprints.get(connection, NAME)
+    if stored != own:
         raise UnusableKey(
-            "TAP2_CUSTOMER_KEY or customer.key is not the key that the database's customers were hashed with: use the "
-            f"same key on every machine, or restore it from the backup. {GIVE_UP}"
+            "TAP2_CUSTOMER_KEY or customer.key is not the key that the database is used with: use the same key on "
+            f"every machine, or restore it from the backup. {GIVE_UP}"
         )
-    await accept_key(database, key)
 
 
 async def accept_key(database: Database, key: bytes) -> None:

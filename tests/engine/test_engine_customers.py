@@ -56,11 +56,11 @@ def test_a_short_key_is_refused_with_its_source(tmp_path: Path, setting: str, te
         load_key(setting, tmp_path)
 
 
-def test_a_missing_key_beside_customers_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(EngineError, match="is missing, and the database holds customers' pasts"):
-        load_key("", tmp_path, has_customers=True)
+def test_a_missing_key_beside_a_used_database_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="is missing, and the database is used with it"):
+        load_key("", tmp_path, is_used=True)
     assert list(tmp_path.iterdir()) == []
-    assert load_key(LONG, tmp_path, has_customers=True)
+    assert load_key(LONG, tmp_path, is_used=True)
 
 
 def test_processes_that_start_together_agree_on_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 from pathlib import Path
 
 import msgspec
 import pytest
+from sqlalchemy import delete
 
-from engine.accounts.customer_key import UnusableKey
-from engine.service import Engine, open_engine
+from engine.accounts.customer_key import UnusableKey, check_fingerprint
+from engine.service import Engine, database_url, open_engine
 from engine.settings import Settings
+from engine.store.connection.database import open_database
+from engine.store.tables.installation import fingerprints
 from tests.shop import Shop
 
 pytestmark = pytest.mark.anyio
@@ -53,26 +57,17 @@ async def test_files_of_an_earlier_version_are_closed_to_others(tmp_path: Path) 
     assert set(modes(tmp_path).values()) == {0o600}
 
 
-async def test_a_missing_key_beside_customers_is_refused(shop: Shop, settings: Settings) -> None:
-    await remember(shop)
+async def test_a_missing_key_is_refused_also_before_the_first_customer(shop: Shop, settings: Settings) -> None:
     key = Path(settings.data, "customer.key")
     secret = key.read_text()
     key.unlink()
-    with pytest.raises(UnusableKey, match=r"customer\.key is missing, and the database holds customers' pasts"):
+    with pytest.raises(UnusableKey, match=r"customer\.key is missing, and the database is used with it"):
         await open_engine(settings)
     assert not key.exists()
     key.write_text(secret)
     again = await open_engine(settings)
     assert again.hasher(1, "alice") == shop.engine.hasher(1, "alice")
     await again.database.close()
-
-
-@SQLITE
-async def test_a_missing_key_is_made_where_no_customer_is_stored(engine: Engine, settings: Settings) -> None:
-    Path(settings.data, "customer.key").unlink()
-    again = await open_engine(settings)
-    await again.database.close()
-    assert len(Path(settings.data, "customer.key").read_text()) == 64
 
 
 @SQLITE
@@ -85,10 +80,21 @@ async def test_a_setting_stands_for_a_missing_key_file(shop: Shop, settings: Set
     await again.database.close()
 
 
-async def test_another_key_than_that_of_the_customers_is_refused(shop: Shop, settings: Settings) -> None:
-    await remember(shop)
-    with pytest.raises(UnusableKey, match="is not the key that the database's customers were hashed with"):
+async def test_another_key_is_refused_also_before_the_first_customer(shop: Shop, settings: Settings) -> None:
+    with pytest.raises(UnusableKey, match="is not the key that the database is used with"):
         await open_engine(msgspec.structs.replace(settings, customer_key="s" * 32))
+
+
+async def test_of_processes_that_start_with_different_keys_the_first_goes_on(settings: Settings) -> None:
+    await (await open_engine(settings)).database.close()  # the schema is there; what follows races for the key alone
+    database = open_database(database_url(settings))
+    async with database.write() as connection:
+        await connection.execute(delete(fingerprints))
+    keys = [(str(number) * 32).encode() for number in range(6)]
+    results = await asyncio.gather(*(check_fingerprint(database, key) for key in keys), return_exceptions=True)
+    await database.close()
+    assert sum(result is None for result in results) == 1
+    assert sum(isinstance(result, UnusableKey) for result in results) == 5
 
 
 @SQLITE

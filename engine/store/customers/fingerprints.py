@@ -18,6 +18,11 @@ async def get(connection: AsyncConnection, name: str) -> str | None:
     return (await connection.execute(query)).scalar()
 
 
+async def add(connection: AsyncConnection, name: str, fingerprint: str) -> None:
+    """Note a fingerprint, unless one is noted."""
+    await insert_many(connection, fingerprints, COLUMNS, [(name, fingerprint)], on_conflict="nothing")
+
+
 async def replace(connection: AsyncConnection, name: str, fingerprint: str) -> None:
     """Note a fingerprint in place of the one that is."""
     await insert_many(connection, fingerprints, COLUMNS, [(name, fingerprint)], on_conflict="replace")
