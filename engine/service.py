@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 
 import structlog
@@ -29,14 +28,17 @@ from engine.configuration.release import Releases
 from engine.configuration.scenarios import Scenarios
 from engine.configuration.trial import Trials
 from engine.configuration.versions import VersionHistory
+from engine.customers.center import CustomerCenter
+from engine.customers.center_links import CenterLinks
 from engine.customers.consents import Consents
 from engine.customers.erasure import Eraser
-from engine.customers.erasure_file import FILE as ERASURE_FILE
 from engine.customers.erasure_file import ErasureFile
 from engine.customers.export import CustomerExport
 from engine.customers.lookup import CustomerLookUp
 from engine.customers.preferences import CustomerPreferences
 from engine.customers.requests import PrivacyRequests
+from engine.customers.rights import CustomerRights
+from engine.data_folder import prepare_cache, prepare_folder
 from engine.decisions.customers import CustomerLoader, Hasher
 from engine.decisions.decide import CustomerReaders, Decider
 from engine.decisions.faulty_facts import FaultyFacts
@@ -152,7 +154,7 @@ class Engine:
             self.use_counter,
             timeout_seconds=settings.decision_timeout_ms / 1000,
         )
-        self._open_customers(database, weights)
+        self._open_customers(database, customer_key, weights)
         self._open_offers(database, configurations, weights)
         self._open_jobs(database)
 
@@ -171,15 +173,18 @@ class Engine:
         self.prediction_watch = PredictionWatch(database, self.live)
         self.health = HealthMonitor(database, self.live)
 
-    def _open_customers(self, database: Database, weights: list[float]) -> None:
+    def _open_customers(self, database: Database, customer_key: bytes, weights: list[float]) -> None:
         """Open the services about what customers said."""
         self.preferences = CustomerPreferences(database, self.live, self.settings_reader, self.hasher)
         self.consents = Consents(database, self.settings_reader, self.hasher)
-        file = ErasureFile(Path(self.settings.data, ERASURE_FILE))
         self.privacy_requests = PrivacyRequests(database, self.hasher)
         self.customer_export = CustomerExport(database, self.settings_reader, self.hasher, weights)
+        self.center_links = CenterLinks(customer_key)
         self.customer_look_up = CustomerLookUp(database, self.preferences, self.consents, self.customer_export)
+        file = ErasureFile(Path(self.settings.data))
         self.eraser = Eraser(database, self.settings_reader, self.hasher, file, self.live.add_news)
+        self.customer_rights = CustomerRights(self.privacy_requests, self.customer_export, self.eraser)
+        self.customer_center = CustomerCenter(self.preferences, self.consents, self.customer_rights)
 
     def _open_offers(self, database: Database, configurations: ConfigurationCache, weights: list[float]) -> None:
         """Open the services of offers and budgets."""
@@ -331,24 +336,6 @@ def database_url(settings: Settings) -> str:
     if scheme in ("postgresql", "postgres"):
         return f"postgresql+asyncpg{separator}{rest}"
     return settings.database_url or sqlite_url(settings.data)
-
-
-def prepare_folder(settings: Settings) -> None:
-    """Create the data folder, and let only the owner read the database in it, also in an existing folder."""
-    os.makedirs(settings.data, mode=0o700, exist_ok=True)
-    if not settings.database_url:
-        # SQLite gives its other files the mode of the database.
-        Path(settings.data, SQLITE_FILE).touch(mode=0o600)
-    for name in (SQLITE_FILE, f"{SQLITE_FILE}-wal", f"{SQLITE_FILE}-shm", "customer.key"):
-        path = Path(settings.data, name)
-        if path.exists() and path.stat().st_mode & 0o077 and path.stat().st_uid == os.geteuid():
-            path.chmod(0o600)
-
-
-def prepare_cache(settings: Settings) -> None:
-    """Keep compiled code in the data folder if the package's folder is read-only. Child processes find it there."""
-    if not os.access(Path(bandits.__file__).parent, os.W_OK):
-        os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(settings.data, "compiled").resolve()))
 
 
 async def open_engine(settings: Settings, *, wait_seconds: float = 0.0) -> Engine:

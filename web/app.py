@@ -12,7 +12,7 @@ from litestar import Litestar, Router
 
 from engine.service import open_engine
 from engine.settings import Settings
-from web import admin
+from web import admin, center
 from web.api import (
     browsers,
     decisions,
@@ -29,7 +29,7 @@ from web.api import (
     trials,
     uses,
 )
-from web.api.customers import consents, preferences, rights
+from web.api.customers import consents, links, preferences, rights
 from web.api.experiments import actions, checks, conversions, documents, given_variants, log_answers, results
 from web.api.insights import metrics
 from web.api.learning import refits
@@ -95,7 +95,12 @@ def create_app(settings: Settings) -> Litestar:
     logs.configure(settings.log_level)
     times = RequestTimes()
     app = Litestar(
-        route_handlers=[api(), Router("/docs", route_handlers=list[Any](pages.handlers)), *admin.routers()],
+        route_handlers=[
+            api(),
+            Router("/docs", route_handlers=list[Any](pages.handlers)),
+            *admin.routers(),
+            *center.routers(),
+        ],
         lifespan=[engine],
         exception_handlers={Exception: problem_details.answer_to},
         request_max_body_size=MOST_BODY_BYTES,
@@ -118,6 +123,6 @@ def api() -> Router:
     experiments = (documents, actions, results, checks, log_answers, conversions, given_variants)
     configuring = (resources, drafts, draft_documents, rule_sets, trials, previews, uses, metrics, plans, refits, keys)
     offers = (listing, predictions, redemptions, codes, ledger, outbox)
-    modules = (*deciding, preferences, consents, rights, *offers, *configuring, *experiments, log, health)
+    modules = (*deciding, preferences, consents, rights, links, *offers, *configuring, *experiments, log, health)
     handlers = [handler for module in modules for handler in list[Any](module.handlers)]
     return Router("/", route_handlers=handlers, dependencies=DEPENDENCIES)

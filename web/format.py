@@ -149,7 +149,7 @@ def _zone(name: str) -> ZoneInfo:
 
 def viewer_locale(accept_language: str, fallback: str = "en") -> Locale:
     """Return the preferred locale of Accept-Language that Babel knows, else the fallback, else English."""
-    for tag in [*_by_preference(accept_language), fallback]:
+    for tag in [*by_preference(accept_language), fallback]:
         try:
             return Locale.parse(tag.replace("_", "-"), sep="-")
         except (UnknownLocaleError, ValueError, TypeError):
@@ -157,7 +157,8 @@ def viewer_locale(accept_language: str, fallback: str = "en") -> Locale:
     return ENGLISH
 
 
-def _by_preference(accept_language: str) -> list[str]:
+def by_preference(accept_language: str) -> list[str]:
+    """Return the tags of Accept-Language, the preferred one first."""
     weighted = []
     for part in accept_language[:500].split(","):
         tag, _, weight = part.strip().partition(";q=")

@@ -61,8 +61,8 @@ class Accounts:
             for mode in ("live", "test"):
                 merchant = Merchant(0, slug, mode, name, country, currency, locale, timezone, now)
                 merchant = await accounts.add_merchant(connection, merchant)
-                fields = [(None, Resource("field", "", field.name, 1, field, now)) for field in MERCHANT_FIELDS]
-                await resources.write(connection, merchant.id, fields)
+                for field in MERCHANT_FIELDS:
+                    await resources.create(connection, merchant.id, Resource("field", "", field.name, 1, field, now))
                 entry = NewEntry(Actor(merchant.id, actor_name), now, "created", f"merchant {slug}")
                 await audit.write(connection, entry)
                 sides.append(merchant)
@@ -78,6 +78,13 @@ class Accounts:
             if merchant.mode == mode:
                 return merchant
         raise NotFound(f"there is no merchant “{slug}”", field="merchant")
+
+    async def side(self, merchant_id: int) -> Merchant:
+        """Return a merchant's side by its number; raise `NotFound`."""
+        for merchant in await self.merchants():
+            if merchant.id == merchant_id:
+                return merchant
+        raise NotFound("there is no such merchant", field="merchant")
 
     async def set_review(self, merchant: Merchant, *, on: bool, actor_name: str) -> None:
         """Set whether a second person must approve changes of rules on this side before they are published."""

@@ -70,9 +70,16 @@ class Consents:
 
     async def purposes(self, merchant_id: int) -> list[str]:
         """Return the purposes that customers of a merchant can accept or refuse."""
+        return purposes_of(await self.details(merchant_id))
+
+    async def details(self, merchant_id: int) -> dict[str, list[str]]:
+        """Return the labels of the declared facts that each purpose uses."""
         async with self._database.read() as connection:
             rows = await resources.page(connection, merchant_id, "field")
-        return purposes_of(row.document.purpose for row in rows)
+        labels: dict[str, list[str]] = {}
+        for row in rows:
+            labels.setdefault(row.document.purpose, []).append(row.document.label or row.document.name)
+        return labels
 
     async def get(self, merchant_id: int, customer_id: str) -> ConsentInForce:
         """Return what is in force for a customer, also for one who said nothing."""

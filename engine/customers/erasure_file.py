@@ -32,8 +32,8 @@ _decode = msgspec.json.Decoder(LedgerLine).decode
 class ErasureFile:
     """Appends erasures to the ledger, and reads all of them."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / FILE
 
     def append(self, line: LedgerLine) -> None:
         """Write an erasure to the disk before it begins."""

@@ -80,7 +80,7 @@ class CustomerPreferences:
 
         def next_of(before: Preferences) -> Preferences:
             after = merged(before, change)
-            if problems := list(_problems(after, set(given_fields(change)), self._methods(merchant_id))):
+            if problems := list(_problems(after, set(given_fields(change)), self.methods(merchant_id))):
                 raise Invalid(*problems)
             return after
 
@@ -106,6 +106,12 @@ class CustomerPreferences:
             )
             for row in rows
         ]
+
+    def methods(self, merchant_id: int) -> dict[str, str]:
+        """Return the payment methods of a merchant that preferences may name: labels by id."""
+        active = self._live.get(merchant_id, METHODS)
+        candidates = () if active is None else active.plan.document.candidates
+        return {candidate.id: candidate.label or candidate.id for candidate in candidates}
 
     def defaults(self, merchant_id: int) -> PreferenceDefaults:
         """Return what holds for customers who said nothing else."""
@@ -137,10 +143,6 @@ class CustomerPreferences:
 
     def _in_force(self, merchant_id: int, version: int, own: Preferences) -> PreferencesInForce:
         return PreferencesInForce(version, *inherited(own, self._reader.defaults(merchant_id)))
-
-    def _methods(self, merchant_id: int) -> list[str]:
-        active = self._live.get(merchant_id, METHODS)
-        return [] if active is None else [candidate.id for candidate in active.plan.document.candidates]
 
 
 def _problems(after: Preferences, given: AbstractSet[str], methods: Collection[str]) -> Iterator[FieldProblem]:

@@ -58,6 +58,11 @@ class PrivacyRequests:
             await audit.write(connection, entry)
         return closed
 
+    async def note_link(self, actor: Actor) -> None:
+        """Note that somebody made a link to the customer center; for whom is left out, so that erasures are whole."""
+        async with self._database.write() as connection:
+            await audit.write(connection, NewEntry(actor, now_ms(), "created", "a link for a customer"))
+
     async def newest(self, merchant_id: int, *, limit: int) -> list[PrivacyRequest]:
         """Return open requests by their due dates, and then those that were closed last."""
         async with self._database.read() as connection:

@@ -15,7 +15,7 @@ BEN = LedgerLine(2, 7, "b" * 32, suppress=False)
 
 @pytest.fixture
 def file(tmp_path: Path) -> ErasureFile:
-    return ErasureFile(tmp_path / "data" / "erasures.jsonl")
+    return ErasureFile(tmp_path / "data")
 
 
 def test_a_file_that_is_not_there_has_no_lines(file: ErasureFile) -> None:

@@ -101,3 +101,22 @@ def test_a_request_is_taken_in_and_closed_once(admin: httpx.Client):
     assert send(admin, f"requests/{number}/close", state="refused", explanation="not them").status_code == 303
     assert "not them" in admin.get(PAGE).text
     assert send(admin, f"requests/{number}/close", state="done", explanation="").status_code == 409
+
+
+def test_a_link_to_the_customer_center_is_shown_once_and_audited(side: Side, admin: httpx.Client):
+    live_through(side)
+    assert "Make a link to the customer center" in send(admin, "look-up", customer_id=CUSTOMER, reason="a call").text
+    page = send(admin, "link", customer_id=CUSTOMER)
+    assert page.status_code == 200
+    secret = page.text.partition("/customer-center/open#")[2].partition("<")[0]
+    with side.server.client() as customer:
+        assert customer.post("/customer-center/open", data={"link": secret}).status_code == 303
+        assert "gift_wrap" not in customer.get("/customer-center").text
+        assert "Refused: Statistics" in customer.get("/customer-center").text
+        customer.post("/customer-center/export")
+    (request,) = side.client.get("/v1/personalize/requests").json()["items"]
+    assert request["identity_check"].startswith("link by person-")
+    (entry,) = side.client.get("/v1/audit", params={"subject": "a link for a customer"}).json()["items"]
+    assert (entry["action"], CUSTOMER in str(entry)) == ("created", False)
+    assert secret not in admin.get(PAGE).text
+    assert send(admin, "link", customer_id="").status_code == 422

@@ -25,9 +25,10 @@ TYPED = [
 
 
 def names_of(reference: str) -> set[str]:
-    """Return the fields of a context such as `rules.rule_edit.RulePage`."""
+    """Return the fields of a context such as `rules.rule_edit.RulePage` of the admin, or `web.center.views.Page`."""
     module, _, name = reference.rpartition(".")
-    return {field.name for field in fields(getattr(importlib.import_module(f"web.admin.{module}"), name))}
+    path = module if module.startswith("web.") else f"web.admin.{module}"
+    return {field.name for field in fields(getattr(importlib.import_module(path), name))}
 
 
 @pytest.mark.parametrize("name", TYPED)

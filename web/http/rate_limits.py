@@ -24,6 +24,8 @@ SCOPE = "tap2.rate_limit"
 Kind = Literal["decisions", "outcomes"]
 Header = tuple[bytes, bytes]
 MOST_CALLERS = 200_000
+COST_OF_PAGE = 10
+"""A page of the customer center counts like ten decisions."""
 SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
 
 
@@ -79,6 +81,10 @@ class RateLimits:
         self._decisions = RateLimit("decisions", settings.decision_rate)
         self._outcomes = RateLimit("outcomes", settings.outcome_rate)
         self._address = RateLimit("address", settings.public_rate)
+
+    def spend_page(self, request: AnyRequest) -> None:
+        """Count a page that reads much; raise `TooMany` for an address that asks for too many."""
+        self._address.spend(("", address_of(request)), COST_OF_PAGE)
 
     def spend(self, request: AnyRequest, access: Access, kind: Kind, count: int) -> None:
         """Count decisions or outcomes; raise `TooMany` beyond the limit. The response will say what is left."""

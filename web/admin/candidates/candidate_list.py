@@ -209,15 +209,14 @@ def _row(frame: Frame, candidate: Candidate, version: int, colour: int) -> Candi
         colour=colour,
         enabled=candidate.enabled,
         version=version,
-        offered_in=offered_in(frame, candidate),
+        offered_in=_offered_in(frame, candidate),
         devices=", ".join(candidate.devices) or "All",
-        amounts=amounts_of(frame, candidate),
+        amounts=_amounts(frame, candidate),
         fee=_fee(frame, candidate),
     )
 
 
-def offered_in(frame: Frame, candidate: Candidate) -> str:
-    """Return the countries and currencies of a candidate in words."""
+def _offered_in(frame: Frame, candidate: Candidate) -> str:
     names = [frame.show.country(code) for code in candidate.countries]
     where = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "") if names else "Everywhere"
     return f"{where}, in {' or '.join(candidate.currencies)}" if candidate.currencies else where
@@ -229,8 +228,7 @@ def _fee(frame: Frame, candidate: Candidate) -> str:
     return " + ".join(part for part in (share, fixed) if part) or "None"
 
 
-def amounts_of(frame: Frame, candidate: Candidate) -> str:
-    """Return the limits of a candidate in words."""
+def _amounts(frame: Frame, candidate: Candidate) -> str:
     low = _limit(frame, candidate.min_amount) if candidate.min_amount else ""
     high = _limit(frame, candidate.max_amount) if candidate.max_amount is not None else ""
     if low and high:

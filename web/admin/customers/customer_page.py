@@ -22,11 +22,13 @@ from web.admin.shell.forms import Form, Reader
 from web.admin.shell.frame import Frame, Notice
 from web.admin.shell.render import Page
 from web.customer_files import export_zip
+from web.customer_links import link_address
 
 TEMPLATE = "customers/customers.html"
 MOST_REQUESTS = 200
 LONGEST_ID, LONGEST_REASON = 256, 500
 DAYS_TO_WARN = 7
+BY_TEAM = "by a person of the team"
 KINDS = (("correct", "Correct"), ("restrict", "Restrict"), ("erase", "Erase"), ("export", "Export"))
 PREFERENCE_NAMES = (
     ("default_method", "Default method"),
@@ -76,6 +78,14 @@ class CustomerView:
 
 
 @dataclass(frozen=True)
+class CenterLink:
+    """A link to the customer center that was just made; it is shown this once."""
+
+    address: str
+    expires_at: int
+
+
+@dataclass(frozen=True)
 class RequestView:
     """A request; `is_late`: its time is over, `is_due`: it is over within a week."""
 
@@ -98,6 +108,7 @@ class CustomersPage:
     form: Form
     customer: CustomerView | None
     requests: Sequence[RequestView]
+    link: CenterLink | None = None
     kinds: Sequence[tuple[str, str]] = KINDS
 
 
@@ -122,6 +133,22 @@ async def look_up(request: AnyRequest, frame: NamedDependency[Frame]) -> Page:
     return await _page(frame, Form(reader.values), customer=_customer(stored))
 
 
+@post("/customers/link", status_code=200)
+async def link(request: AnyRequest, frame: NamedDependency[Frame]) -> Response[Any]:
+    """Make a link to the customer center, and show it. The audit log keeps who made it."""
+    frame.must_administer()
+    reader = Reader(await typed(request))
+    customer_id = _customer_id(reader)
+    try:
+        reader.check()
+    except Invalid as error:
+        return await _page(frame, Form(reader.values).with_problems(error.problems), status=422)
+    await frame.engine.privacy_requests.note_link(frame.actor)
+    issued = frame.engine.center_links.issue(frame.actor, customer_id)
+    made = CenterLink(link_address(request, issued), issued.expires_at)
+    return await _page(frame, Form(reader.values), link=made)
+
+
 @post("/customers/export", status_code=200)
 async def export(request: AnyRequest, frame: NamedDependency[Frame]) -> Response[Any]:
     """Send everything that is stored of a customer as a ZIP file."""
@@ -132,11 +159,8 @@ async def export(request: AnyRequest, frame: NamedDependency[Frame]) -> Response
         reader.check()
     except Invalid as error:
         return await _page(frame, Form(reader.values).with_problems(error.problems), status=422)
-    engine, requests = frame.engine, frame.engine.privacy_requests
-    entry = await requests.take_in(frame.actor, customer_id, "export", identity_check="by a person of the team")
-    sections = await engine.customer_export.sections(frame.merchant.id, customer_id)
+    sections = await frame.engine.customer_rights.export(frame.actor, customer_id, check=BY_TEAM)
     file = await asyncio.to_thread(export_zip, sections, exported_at=rfc3339(now_ms()))
-    await requests.close(frame.actor, entry.id, "done")
     headers = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="customer.zip"'}
     return Response(file, media_type="application/zip", headers=headers)
 
@@ -154,10 +178,7 @@ async def erase(request: AnyRequest, frame: NamedDependency[Frame]) -> Response[
     except Invalid as error:
         form = Form(reader.values).with_problems(error.problems)
         return await _page(frame, form, status=422)
-    requests = frame.engine.privacy_requests
-    entry = await requests.take_in(frame.actor, customer_id, "erase", identity_check="by a person of the team")
-    receipt = await frame.engine.eraser.erase(frame.merchant.id, customer_id)
-    await requests.close(frame.actor, entry.id, "done")
+    _, receipt = await frame.engine.customer_rights.erase(frame.actor, customer_id, check=BY_TEAM)
     decisions = frame.show.count(receipt.decisions, "decision")
     return _back(frame, f"The customer is erased, with {decisions}. Nothing new is stored until they opt in.")
 
@@ -261,11 +282,16 @@ def _back(frame: Frame, text: str) -> Response[Any]:
 
 
 async def _page(
-    frame: Frame, form: Form | None = None, *, customer: CustomerView | None = None, status: int = 200
+    frame: Frame,
+    form: Form | None = None,
+    *,
+    customer: CustomerView | None = None,
+    link: CenterLink | None = None,
+    status: int = 200,
 ) -> Page:
     rows, now = await frame.engine.privacy_requests.newest(frame.merchant.id, limit=MOST_REQUESTS), now_ms()
-    page = CustomersPage(form or Form({"kind": "correct"}), customer, [_request(row, now) for row in rows])
+    page = CustomersPage(form or Form({"kind": "correct"}), customer, [_request(row, now) for row in rows], link)
     return frame.page(TEMPLATE, page, status=status)
 
 
-handlers = [customers_page, look_up, export, erase, take_in, close]
+handlers = [customers_page, look_up, link, export, erase, take_in, close]

@@ -113,11 +113,10 @@ async def erase(request: AnyRequest) -> Response[bytes]:
     access = await admitted(request, "decisions")
     data: EraseRequest = await document_of(request, EraseRequest)
     check_customer(request, access, data)
-    engine, actor = engine_of(request), _actor(access)
-    entry = await engine.privacy_requests.take_in(actor, data.customer_id, "erase", identity_check=_check(access))
-    receipt = await engine.eraser.erase(access.merchant.id, data.customer_id, suppress=data.suppress)
-    await engine.privacy_requests.close(actor, entry.id, "done")
-    body = ErasureAnswer(entry.id, rfc3339(receipt.erased_at), receipt.decisions, receipt.suppressed)
+    request_id, receipt = await engine_of(request).customer_rights.erase(
+        _actor(access), data.customer_id, check=_check(access), suppress=data.suppress
+    )
+    body = ErasureAnswer(request_id, rfc3339(receipt.erased_at), receipt.decisions, receipt.suppressed)
     return json_response(body, headers=NO_STORE)
 
 
@@ -139,11 +138,9 @@ async def export(request: AnyRequest) -> Response[bytes]:
     access = await admitted(request, "decisions")
     data: CustomerRequest = await document_of(request, CustomerRequest)
     check_customer(request, access, data)
-    engine, actor = engine_of(request), _actor(access)
-    entry = await engine.privacy_requests.take_in(actor, data.customer_id, "export", identity_check=_check(access))
-    sections = await engine.customer_export.sections(access.merchant.id, data.customer_id)
+    rights = engine_of(request).customer_rights
+    sections = await rights.export(_actor(access), data.customer_id, check=_check(access))
     file = await asyncio.to_thread(export_zip, sections, exported_at=rfc3339(now_ms()))
-    await engine.privacy_requests.close(actor, entry.id, "done")
     headers = {**NO_STORE, "Content-Disposition": 'attachment; filename="your-data.zip"'}
     return Response(file, media_type=ZIP, headers=headers)
 

@@ -36,12 +36,8 @@ def customer_export(file: Path, *, merchant: str, is_test: bool, customer_id: st
 
     async def work(engine: Engine) -> bytes:
         side = await engine.accounts.merchant(merchant, _mode(is_test=is_test))
-        actor = Actor(side.id, ACTOR)
-        entry = await engine.privacy_requests.take_in(actor, customer_id, "export", identity_check=BY_OPERATOR)
-        sections = await engine.customer_export.sections(side.id, customer_id)
-        made = await asyncio.to_thread(export_zip, sections, exported_at=rfc3339(now_ms()))
-        await engine.privacy_requests.close(actor, entry.id, "done")
-        return made
+        sections = await engine.customer_rights.export(Actor(side.id, ACTOR), customer_id, check=BY_OPERATOR)
+        return await asyncio.to_thread(export_zip, sections, exported_at=rfc3339(now_ms()))
 
     made = with_engine(work)
     with file.open("xb") as target:
@@ -61,10 +57,8 @@ def customer_erase(*, merchant: str, is_test: bool, keep_nothing: bool, customer
 
     async def work(engine: Engine) -> ErasureReceipt:
         side = await engine.accounts.merchant(merchant, _mode(is_test=is_test))
-        actor = Actor(side.id, ACTOR)
-        entry = await engine.privacy_requests.take_in(actor, customer_id, "erase", identity_check=BY_OPERATOR)
-        receipt = await engine.eraser.erase(side.id, customer_id, suppress=not keep_nothing)
-        await engine.privacy_requests.close(actor, entry.id, "done")
+        actor, suppress = Actor(side.id, ACTOR), not keep_nothing
+        _, receipt = await engine.customer_rights.erase(actor, customer_id, check=BY_OPERATOR, suppress=suppress)
         return receipt
 
     receipt = with_engine(work)

@@ -1,0 +1,28 @@
+"""Prepare the data folder: only its owner may read it, and compiled code is kept there if need be."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import bandits
+from engine.settings import Settings
+from engine.store.connection.database import SQLITE_FILE
+
+
+def prepare_folder(settings: Settings) -> None:
+    """Create the data folder, and let only the owner read the database in it, also in an existing folder."""
+    os.makedirs(settings.data, mode=0o700, exist_ok=True)
+    if not settings.database_url:
+        # SQLite gives its other files the mode of the database.
+        Path(settings.data, SQLITE_FILE).touch(mode=0o600)
+    for name in (SQLITE_FILE, f"{SQLITE_FILE}-wal", f"{SQLITE_FILE}-shm", "customer.key"):
+        path = Path(settings.data, name)
+        if path.exists() and path.stat().st_mode & 0o077 and path.stat().st_uid == os.geteuid():
+            path.chmod(0o600)
+
+
+def prepare_cache(settings: Settings) -> None:
+    """Keep compiled code in the data folder if the package's folder is read-only. Child processes find it there."""
+    if not os.access(Path(bandits.__file__).parent, os.W_OK):
+        os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(settings.data, "compiled").resolve()))
