@@ -61,8 +61,8 @@ class Accounts:
             for mode in ("live", "test"):
                 merchant = Merchant(0, slug, mode, name, country, currency, locale, timezone, now)
                 merchant = await accounts.add_merchant(connection, merchant)
-                for field in MERCHANT_FIELDS:
-                    await resources.create(connection, merchant.id, Resource("field", "", field.name, 1, field, now))
+                fields = [(None, Resource("field", "", field.name, 1, field, now)) for field in MERCHANT_FIELDS]
+                await resources.write(connection, merchant.id, fields)
                 entry = NewEntry(Actor(merchant.id, actor_name), now, "created", f"merchant {slug}")
                 await audit.write(connection, entry)
                 sides.append(merchant)

@@ -6,11 +6,10 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.model.errors import Conflict, NotFound
+from engine.model.errors import NotFound
 from engine.model.resource import Resource
 from engine.model.resource_kinds import KINDS, Document, Kind
 from engine.store.connection.bulk import insert_many
@@ -73,18 +72,6 @@ async def some(
     c = resources.c
     query = select(resources).where(c.merchant_id == merchant_id, c.kind == kind, c.place == place, c.id.in_(ids))
     return {row.id: to_resource(row) for row in await connection.execute(query)}
-
-
-async def create(connection: AsyncConnection, merchant_id: int, resource: Resource) -> None:
-    """Insert a resource; raise `Conflict` where its id is taken."""
-    values = resource._asdict() | {
-        "merchant_id": merchant_id,
-        "document": msgspec.json.encode(resource.document).decode(),
-    }
-    try:
-        await connection.execute(insert(resources).values(values))
-    except IntegrityError:
-        raise Conflict(f"there is already a {resource.kind} “{resource.id}”", field="id") from None
 
 
 async def write(connection: AsyncConnection, merchant_id: int, changes: Iterable[tuple[Resource | None, Any]]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from engine.model.actor import Actor
 from engine.model.experiment import Experiment, Variant
 from tests.serving import Server, Side
-from tests.web.people import person_of
+from tests.web.people import Person, person_of
 from web.openapi import examples
 
 OTHERS = (
@@ -65,21 +65,35 @@ def empty_side(server: Server) -> Side:
     return server.sides()[0]
 
 
+@pytest.fixture(scope="module")
+def owner(server: Server) -> Side:
+    """A merchant with the examples, whose things strangers try to reach."""
+    side = server.sides()[0]
+    side.furnish()
+    return side
+
+
 @pytest.fixture
-def ids(server: Server, side: Side) -> dict[str, str]:
-    """Ids of what belongs to the furnished merchant."""
-    add_experiment(server, side)
-    side.client.post("/v1/budgets", json=examples.BUDGET)
-    side.client.post("/v1/placements", json={"key": "offers", "name": "Offers"})
+def stranger(server: Server) -> Person:
+    """An admin of another merchant, with nothing set up."""
+    return person_of(server, server.sides()[0])
+
+
+@pytest.fixture(scope="module")
+def ids(server: Server, owner: Side) -> dict[str, str]:
+    """Ids of what belongs to the owner."""
+    add_experiment(server, owner)
+    owner.client.post("/v1/budgets", json=examples.BUDGET)
+    owner.client.post("/v1/placements", json={"key": "offers", "name": "Offers"})
     offer = {"id": "ten", "label": "Ten", "offer": {**examples.OFFER, "codes": "pool", "code": ""}}
-    assert side.client.post("/v1/placements/offers/candidates", json=offer).status_code == 201
-    rule = side.client.get("/v1/placements/payment_methods/rules").json()["items"][0]["id"]
-    keys = server.run(server.engine.accounts.keys(side.merchant.id))
+    assert owner.client.post("/v1/placements/offers/candidates", json=offer).status_code == 201
+    rule = owner.client.get("/v1/placements/payment_methods/rules").json()["items"][0]["id"]
+    keys = server.run(server.engine.accounts.keys(owner.merchant.id))
     path = f"/v1/placements/payment_methods/rules/{rule}"
-    assert side.client.delete(path, headers={"if-match": "*"}).status_code in (200, 204)
-    entries = server.run(server.engine.catalogue.audit(side.merchant.id, limit=1))
-    side.client.post("/v1/placements/payment_methods/rules", json=_again(entries[0].before))
-    return {"rule": rule, "decision": side.decide()["decision_id"], "key": keys[0].id, "entry": str(entries[0].id)}
+    assert owner.client.delete(path, headers={"if-match": "*"}).status_code in (200, 204)
+    entries = server.run(server.engine.catalogue.audit(owner.merchant.id, limit=1))
+    owner.client.post("/v1/placements/payment_methods/rules", json=_again(entries[0].before))
+    return {"rule": rule, "decision": owner.decide()["decision_id"], "key": keys[0].id, "entry": str(entries[0].id)}
 
 
 def add_experiment(server: Server, side: Side) -> None:
@@ -95,10 +109,7 @@ def _again(text: str | None) -> object:
 
 
 @pytest.mark.parametrize("path", OTHERS)
-def test_a_page_of_another_merchants_thing_is_not_there(
-    server: Server, empty_side: Side, ids: dict[str, str], path: str
-) -> None:
-    stranger = person_of(server, empty_side)
+def test_a_page_of_another_merchants_thing_is_not_there(stranger: Person, ids: dict[str, str], path: str) -> None:
     answer = stranger.client.get(path.format(**ids))
     assert answer.status_code == 404
     assert "Page not found" in answer.text
@@ -106,12 +117,11 @@ def test_a_page_of_another_merchants_thing_is_not_there(
 
 @pytest.mark.parametrize(("path", "values"), ACTS)
 def test_no_act_reaches_another_merchants_things(
-    server: Server, side: Side, empty_side: Side, ids: dict[str, str], path: str, values: dict[str, str]
+    owner: Side, stranger: Person, ids: dict[str, str], path: str, values: dict[str, str]
 ) -> None:
-    stranger = person_of(server, empty_side)
     assert stranger.send(path.format(**ids), **values).status_code == 404
-    assert side.client.get("/v1/placements/payment_methods/candidates/card").json()["enabled"]
-    assert side.client.get(f"/v1/placements/payment_methods/rules/{ids['rule']}").status_code == 200
+    assert owner.client.get("/v1/placements/payment_methods/candidates/card").json()["enabled"]
+    assert owner.client.get(f"/v1/placements/payment_methods/rules/{ids['rule']}").status_code == 200
 
 
 def test_lists_and_search_show_ones_own_only(server: Server, side: Side, empty_side: Side) -> None:

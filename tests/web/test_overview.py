@@ -220,11 +220,33 @@ def test_the_page_refreshes_without_being_loaded(server: Server, side: Side, per
     assert "<html" not in part
 
 
-def test_an_empty_account_is_led_to_its_first_decision(server: Server) -> None:
+def test_an_empty_account_is_led_to_its_first_rule(server: Server) -> None:
     side = server.sides()[0]
-    text = person_of(server, side).get("/admin/live/")
-    assert "Five steps to your first decision" in text
+    person = person_of(server, side)
+    text = person.get("/admin/live/")
+    assert "1 of 6 steps done" in text, "the key of the tests"
     assert 'id="dashboard"' not in text
+    assert person.client.get("/admin/live/setup?done=1").status_code == 204
+    side.furnish()
+    part = person.get("/admin/live/setup?done=1")
+    assert "4 of 6 steps done" in part
+    assert "<html" not in part
+    request = re.search(r"<code>(.*?)</code>", part, re.DOTALL)
+    assert request
+    assert "/v1/personalize/decisions" in request[1]
+
+
+def test_the_guide_names_the_decision_that_was_made_and_ends(server: Server, side: Side, person: Person) -> None:
+    decision = side.decide()
+    text = person.get("/admin/live/")
+    assert "5 of 6 steps done" in text
+    assert decision["decision_id"] in text
+    outcome = {"event_id": "order-1", "decision_id": decision["decision_id"], "type": "converted"}
+    first = decision["ranking"][0]["id"]
+    assert side.client.post("/v1/personalize/feedback", json={**outcome, "candidate_id": first}).status_code < 300
+    assert 'id="setup"' not in person.get("/admin/live/")
+    ended = person.client.get("/admin/live/setup?done=5")
+    assert (ended.status_code, ended.headers["hx-refresh"]) == (204, "true")
 
 
 def test_fallbacks_need_attention(server: Server, side: Side, person: Person) -> None:

@@ -20,7 +20,7 @@ from litestar.static_files import create_static_files_router
 from litestar.types import ExceptionHandlersMap
 
 from engine.model.errors import Conflict, EngineError, NotFound
-from web.admin.candidates import candidate_form, candidate_list
+from web.admin.candidates import candidate_form, candidate_list, method_picker
 from web.admin.changes import draft_changes, preview_page, versions, what_if
 from web.admin.customers import customer_page
 from web.admin.experiments import details_page, experiment_edit, experiment_list, experiment_page
@@ -57,7 +57,7 @@ from web.admin.shell.render import STATIC
 PAGES: Sequence[ModuleType] = (
     overview_page, search, undo,
     placement_list, placement_page, arm_page, learning_cost, placement_learning, placement_model, placement_settings,
-    candidate_list, candidate_form,
+    candidate_list, method_picker, candidate_form,
     rule_list, rule_files, rule_page, rule_uses, try_panel, scenarios,
     draft_changes, versions, preview_page, what_if,
     offer_list, order_limits_page, offer_form, offer_effect, offer_cost, code_page, budget_page, ledger_page,

@@ -209,14 +209,15 @@ def _row(frame: Frame, candidate: Candidate, version: int, colour: int) -> Candi
         colour=colour,
         enabled=candidate.enabled,
         version=version,
-        offered_in=_offered_in(frame, candidate),
+        offered_in=offered_in(frame, candidate),
         devices=", ".join(candidate.devices) or "All",
-        amounts=_amounts(frame, candidate),
+        amounts=amounts_of(frame, candidate),
         fee=_fee(frame, candidate),
     )
 
 
-def _offered_in(frame: Frame, candidate: Candidate) -> str:
+def offered_in(frame: Frame, candidate: Candidate) -> str:
+    """Return the countries and currencies of a candidate in words."""
     names = [frame.show.country(code) for code in candidate.countries]
     where = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "") if names else "Everywhere"
     return f"{where}, in {' or '.join(candidate.currencies)}" if candidate.currencies else where
@@ -228,7 +229,8 @@ def _fee(frame: Frame, candidate: Candidate) -> str:
     return " + ".join(part for part in (share, fixed) if part) or "None"
 
 
-def _amounts(frame: Frame, candidate: Candidate) -> str:
+def amounts_of(frame: Frame, candidate: Candidate) -> str:
+    """Return the limits of a candidate in words."""
     low = _limit(frame, candidate.min_amount) if candidate.min_amount else ""
     high = _limit(frame, candidate.max_amount) if candidate.max_amount is not None else ""
     if low and high:

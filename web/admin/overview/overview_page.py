@@ -8,7 +8,7 @@ from typing import Any
 
 from litestar import Response, get
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 
 from engine.configuration.configuration import Configuration
 from engine.metrics.dashboard import Dashboard
@@ -22,7 +22,7 @@ from web.admin.overview.breakdown import BreakdownView, breakdown_of
 from web.admin.overview.cards import MetricCard, cards_of, headline, notes_of
 from web.admin.overview.course import CourseView, course_of, points_of
 from web.admin.overview.period import MOST_DAYS, OverviewPeriod
-from web.admin.overview.setup_steps import SetupStep, steps_of
+from web.admin.overview.setup_steps import SetupGuide, guide_of
 from web.admin.placements.performance.matrix import CandidateNames
 from web.admin.placements.performance.period import PeriodOption
 from web.admin.placements.placement_list import PlacementRow, rows_of
@@ -52,14 +52,12 @@ class DashboardView:
 
 @dataclass(frozen=True)
 class OverviewPage:
-    """The whole page; `steps` is empty once all are done, `dashboard` None without a placement."""
+    """The whole page; `guide` is None once its steps are done, `dashboard` None without a placement."""
 
     dashboard: DashboardView | None
-    steps: Sequence[SetupStep]
+    guide: SetupGuide | None
     placements: Sequence[PlacementRow]
     options: Sequence[PeriodOption]
-    address: str
-    sample_placement: str
     emergencies: Sequence[Emergency]
 
 
@@ -68,6 +66,13 @@ class DashboardFragment:
     """The part of the overview that is refreshed."""
 
     dashboard: DashboardView
+
+
+@dataclass(frozen=True)
+class SetupFragment:
+    """The part of the overview that follows a new merchant's steps."""
+
+    guide: SetupGuide
 
 
 class Overview:
@@ -109,17 +114,26 @@ class Overview:
 async def overview_page(request: AnyRequest, frame: NamedDependency[Frame]) -> Page:
     """Show how a placement did, and what needs attention."""
     overview, configuration = await _overview(request, frame)
-    totals = sum((await _sums(frame, configuration)).values(), MetricTotals())
     page = OverviewPage(
         dashboard=await overview.view() if overview is not None else None,
-        steps=await steps_of(frame, configuration, totals),
+        guide=await _guide(request, frame, configuration),
         placements=await rows_of(frame, configuration),
         options=[PeriodOption(placement.key, placement.name) for placement in configuration.placements],
-        address=str(request.base_url).rstrip("/"),
-        sample_placement=configuration.placements[0].key if configuration.placements else "payment_methods",
         emergencies=await frame.engine.emergencies.unseen(frame.merchant.id),
     )
     return frame.page("overview/overview.html", page)
+
+
+@get("/setup")
+async def setup_fragment(request: AnyRequest, frame: NamedDependency[Frame], done: FromQuery[int] = 0) -> Response[Any]:
+    """Send the steps again if more or fewer than `done` of them are done; load the page again after the last."""
+    configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
+    guide = await _guide(request, frame, configuration)
+    if guide is None:
+        return Response(None, status_code=204, headers={"HX-Refresh": "true"})
+    if guide.done == done:
+        return Response(None, status_code=204)
+    return frame.page("overview/_setup.html", SetupFragment(guide))
 
 
 @get("/dashboard")
@@ -161,6 +175,11 @@ def _usual(placements: Mapping[str, Placement]) -> str:
     return "payment_methods" if "payment_methods" in placements else next(iter(placements))
 
 
+async def _guide(request: AnyRequest, frame: Frame, configuration: Configuration) -> SetupGuide | None:
+    totals = sum((await _sums(frame, configuration)).values(), MetricTotals())
+    return await guide_of(frame, configuration, totals, str(request.base_url).rstrip("/"))
+
+
 async def _sums(frame: Frame, configuration: Configuration) -> dict[str, MetricTotals]:
     """Return the sums of all placements, the busiest first."""
     keys = [placement.key for placement in configuration.placements]
@@ -168,4 +187,4 @@ async def _sums(frame: Frame, configuration: Configuration) -> dict[str, MetricT
     return await frame.engine.dashboards.by_placement(frame.merchant.id, keys, since=since)
 
 
-handlers = [overview_page, dashboard_fragment, dashboard_csv]
+handlers = [overview_page, setup_fragment, dashboard_fragment, dashboard_csv]

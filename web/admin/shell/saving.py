@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from engine.configuration.draft_overlay import scope_of
 from engine.model.errors import NotFound
 from engine.model.placement import Candidate
@@ -43,11 +45,15 @@ async def read(frame: Frame, kind: Kind, placement: str, id: str) -> Resource:
 
 async def create(frame: Frame, placement: str, document: Document) -> Resource:
     """Save a new document."""
-    kind = kind_of(document)
+    return (await create_all(frame, placement, [document]))[0]
+
+
+async def create_all(frame: Frame, placement: str, documents: Sequence[Document]) -> list[Resource]:
+    """Save new documents of one kind, at least one; in force are all or none."""
+    kind = kind_of(documents[0])
     if not into_draft(frame):
-        scope = scope_of(kind, placement)
-        return (await frame.engine.catalogue.create(frame.actor, kind, scope, [document]))[0]
-    return await _draft(frame, placement, document, 0)
+        return await frame.engine.catalogue.create(frame.actor, kind, scope_of(kind, placement), documents)
+    return [await _draft(frame, placement, document, 0) for document in documents]
 
 
 async def update(frame: Frame, placement: str, document: Document, *, version: int | None) -> Resource:
