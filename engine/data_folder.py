@@ -1,4 +1,4 @@
-"""Prepare the data folder: only its owner may read it, and compiled code is kept there if need be."""
+"""Prepare the data folder, which only its owner may read, and say where the database is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from pathlib import Path
 
 import bandits
 from engine.settings import Settings
-from engine.store.connection.database import SQLITE_FILE
+from engine.store.connection.database import SQLITE_FILE, sqlite_url
+
+
+def database_url(settings: Settings) -> str:
+    """Return the SQLAlchemy URL of the database; map the forms that hosting providers use to the driver's."""
+    scheme, separator, rest = settings.database_url.partition("://")
+    if scheme in ("postgresql", "postgres"):
+        return f"postgresql+asyncpg{separator}{rest}"
+    return settings.database_url or sqlite_url(settings.data)
 
 
 def prepare_folder(settings: Settings) -> None:

@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from engine.accounts.customer_key import NAME, UnusableKey, fingerprint, load_key
 from engine.clock import now_ms
+from engine.data_folder import database_url
 from engine.migrate import newest_revision
-from engine.service import database_url
 from engine.settings import Settings
 from engine.store.connection.database import CONNECT_SECONDS, POOL_SIZE, SQLITE_FILE
 from engine.store.customers import fingerprints

@@ -18,10 +18,11 @@ from engine.store.connection import purging
 from engine.store.connection.database import Database
 from engine.store.connection.writers import merge_past
 from engine.store.customers import usage
+from engine.store.events import deliveries, outbox
 from engine.store.experiments import conversions, exposures
 from engine.store.log import customer_segments, dictionaries
 from engine.store.metrics import hours
-from engine.store.offers import idempotent_answers, outbox
+from engine.store.offers import idempotent_answers
 
 log = structlog.get_logger()
 
@@ -34,6 +35,7 @@ REST = 4
 MINUTES_TO_WAIT = 60 * 24 * 31
 """Longer than the longest window."""
 DAYS_OF_IDEMPOTENCY = 2
+DAYS_OF_EVENTS = 30
 DAYS_OF_METRICS = 185
 """90 days and the 90 before; the sums of metrics name no customer."""
 MINUTES_FOR_OUTAGES = 60 * 24 * 2
@@ -125,7 +127,8 @@ async def purge(database: Database, *, retention_days: int) -> None:
         *exposures.expired(before=before),
         conversions.expired(before=before),
         snapshots.expired(before=before),
-        outbox.expired(before=before),
+        outbox.expired(before=now - DAYS_OF_EVENTS * DAY),
+        deliveries.expired(before=now - DAYS_OF_EVENTS * DAY),
         folds.expired_pending(before_minute=now // MINUTE - MINUTES_TO_WAIT),
         folds.expired_minutes(before_minute=now // MINUTE - MINUTES_FOR_OUTAGES),
         idempotent_answers.expired(before=now - DAYS_OF_IDEMPOTENCY * DAY),

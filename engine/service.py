@@ -38,7 +38,7 @@ from engine.customers.lookup import CustomerLookUp
 from engine.customers.preferences import CustomerPreferences
 from engine.customers.requests import PrivacyRequests
 from engine.customers.rights import CustomerRights
-from engine.data_folder import prepare_cache, prepare_folder
+from engine.data_folder import database_url, prepare_cache, prepare_folder
 from engine.decisions.customers import CustomerLoader, Hasher
 from engine.decisions.decide import CustomerReaders, Decider
 from engine.decisions.faulty_facts import FaultyFacts
@@ -52,6 +52,7 @@ from engine.decisions.upkeep.customer_index import index_customers
 from engine.decisions.upkeep.dictionaries import DictionaryTrainer
 from engine.decisions.usage import Uses
 from engine.decisions.usage_counter import UseCounter
+from engine.events.event_reader import Events
 from engine.experiments.conversions import Conversions
 from engine.experiments.details import ExperimentDetails
 from engine.experiments.ending.winners import Winners
@@ -72,6 +73,7 @@ from engine.jobs import Job, JobRunner
 from engine.leadership import RENEW_SECONDS, Leadership
 from engine.learning.live import Live
 from engine.learning.settled_variants import SettledVariants
+from engine.learning.upkeep.outage_notices import OutageNotices
 from engine.learning.upkeep.prediction_watch import PredictionWatch
 from engine.learning.upkeep.refitter import Refitter
 from engine.metrics.dashboard import Dashboards
@@ -80,7 +82,6 @@ from engine.migrate import upgrade
 from engine.offers.alerts import Alerts
 from engine.offers.budgets import Budgets
 from engine.offers.codes import Codes
-from engine.offers.events import Events
 from engine.offers.holds import Holds
 from engine.offers.incrementality import Incrementality
 from engine.offers.redemptions import OfferStores, Redemptions
@@ -88,8 +89,12 @@ from engine.previews.forecasts import Forecasts
 from engine.previews.previews import Previews
 from engine.settings import Settings
 from engine.store.connection.database import SQLITE_FILE as SQLITE_FILE
-from engine.store.connection.database import Database, open_database, sqlite_url
+from engine.store.connection.database import Database, open_database
 from engine.store.connection.write_probe import WriteProbe
+from engine.webhooks.addresses import networks_of
+from engine.webhooks.dispatcher import Dispatcher
+from engine.webhooks.endpoints import Webhooks
+from engine.webhooks.sender import Sender
 
 log = structlog.get_logger()
 
@@ -107,13 +112,7 @@ class Engine:
         self.live = Live(database)
         self.recorder = Recorder(database, self.live.add_news)
         self.dictionary_trainer = DictionaryTrainer(database, self.live, self.recorder)
-        self.accounts = Accounts(database)
-        self.passwords = Passwords()
-        self.login_limits = LoginLimits(database)
-        self.second_factors = SecondFactors(database, self.accounts, customer_key)
-        self.sessions = Sessions(database, self.accounts, self.passwords, self.second_factors)
-        self.identities = Identities(database, self.accounts, self.passwords)
-        self.team = Team(database, self.accounts, self.passwords)
+        self._open_accounts(database, customer_key)
         configurations = ConfigurationCache(database)
         publisher = Publisher(database, configurations, self.live)
         self.catalogue = Catalogue(database, configurations, publisher)
@@ -156,11 +155,28 @@ class Engine:
         )
         self._open_customers(database, customer_key, weights)
         self._open_offers(database, configurations, weights)
-        self._open_jobs(database)
-
-    def _open_jobs(self, database: Database) -> None:
         self.leadership = Leadership(database)
+        self._open_webhooks(database, customer_key)
         self._jobs = JobRunner(self._job_list(), lambda: self.leadership.held)
+
+    def _open_accounts(self, database: Database, customer_key: bytes) -> None:
+        """Open the services of merchants, their keys and their people."""
+        self.accounts = Accounts(database)
+        self.passwords = Passwords()
+        self.login_limits = LoginLimits(database)
+        self.second_factors = SecondFactors(database, self.accounts, customer_key)
+        self.sessions = Sessions(database, self.accounts, self.passwords, self.second_factors)
+        self.identities = Identities(database, self.accounts, self.passwords)
+        self.team = Team(database, self.accounts, self.passwords)
+
+    def _open_webhooks(self, database: Database, customer_key: bytes) -> None:
+        """Open the services that send events to others."""
+        networks, most = networks_of(self.settings.webhook_networks), self.settings.webhook_attempts
+        self.events = Events(database)
+        self.webhooks = Webhooks(database, customer_key, networks, most_attempts=most)
+        self.dispatcher = Dispatcher(
+            database, self.webhooks, Sender(networks), leads=lambda: self.leadership.held, most_attempts=most
+        )
 
     def _open_insights(self, database: Database) -> None:
         """Open the services that watch and explain what is learned."""
@@ -171,6 +187,7 @@ class Engine:
         self.comparisons = Comparisons(database, self.live)
         self.refitter = Refitter(database, self.live)
         self.prediction_watch = PredictionWatch(database, self.live)
+        self.outage_notices = OutageNotices(database, self.live)
         self.health = HealthMonitor(database, self.live)
 
     def _open_customers(self, database: Database, customer_key: bytes, weights: list[float]) -> None:
@@ -192,7 +209,6 @@ class Engine:
         self.holds = Holds(database)
         self.incrementality = Incrementality(database, self.live)
         self.alerts = Alerts(database)
-        self.events = Events(database)
         self.codes = Codes(database, configurations)
         self.redemptions = Redemptions(
             OfferStores(self.holds, BudgetReader(database), self.codes, self.customers),
@@ -230,6 +246,7 @@ class Engine:
             Job("refresh beliefs", self.live.refresh, self.settings.refresh_seconds),
             Job("pace budgets", self.live.pace, 60),
             Job("watch for outages", self.live.watch, 10),
+            Job("notice outages", self._notice_outages, 10, once=True),
             Job("fit strengths", self.fit, 300, once=True),
             Job("refit models", self._refit, 3600, once=True),
             Job("watch predictions", self._watch_predictions, 60),
@@ -240,6 +257,7 @@ class Engine:
             Job("close windows", self._close_windows, 5, once=True),
             Job("look after experiments", self.supervisor.run, 10, once=True),
             Job("watch budgets", self._watch_budgets, 5),
+            Job("deliver webhooks", self.dispatcher.run, 1, once=True),
             Job("release expired holds", self._release_holds, 5, once=True),
             Job("publish scheduled drafts", self._publish_due, 1),
             Job("train dictionaries", self._train_dictionaries, 60),
@@ -305,6 +323,9 @@ class Engine:
     async def _watch_predictions(self) -> None:
         await self.prediction_watch.run(now=now_ms())
 
+    async def _notice_outages(self) -> None:
+        await self.outage_notices.run(now=now_ms())
+
     async def _watch_metrics(self) -> None:
         await self.metric_watch.run(now=now_ms())
 
@@ -320,6 +341,7 @@ class Engine:
 
     async def stop(self) -> None:
         await self._jobs.stop()
+        await self.dispatcher.stop()
         await self._stop_leading()
         await self.log_questions.stop()
         await self.previews.stop()
@@ -328,14 +350,6 @@ class Engine:
         await self.write_probe.stop()
         self.passwords.close()
         await self.database.close()
-
-
-def database_url(settings: Settings) -> str:
-    """Return the SQLAlchemy URL of the database; map the forms that hosting providers use to the driver's."""
-    scheme, separator, rest = settings.database_url.partition("://")
-    if scheme in ("postgresql", "postgres"):
-        return f"postgresql+asyncpg{separator}{rest}"
-    return settings.database_url or sqlite_url(settings.data)
 
 
 async def open_engine(settings: Settings, *, wait_seconds: float = 0.0) -> Engine:

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from engine.webhooks.addresses import networks_of
+
 PREFIX = "TAP2_"
 RATE = r"\A[1-9][0-9]{0,8}/(second|minute|hour|day)\Z"
 SECRET = frozenset({"customer_key", "database_url", "oidc_client_secret"})
@@ -89,9 +91,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description="Decisions and outcomes from one address with a publishable key, such as `600/minute`.",
         ),
     ] = "600/minute"
+    webhook_attempts: Annotated[
+        int, Meta(description="How often the server tries to deliver an event to a webhook.", ge=1, le=10)
+    ] = 3
+    webhook_networks: Annotated[
+        str,
+        Meta(
+            pattern=r"\A([0-9a-fA-F.:/]+(,[0-9a-fA-F.:/]+)*)?\Z",
+            description="Networks of your own that webhooks may call, also by `http` and at any port, with commas "
+            "between them. If empty, webhooks call only `https` addresses on the internet.",
+        ),
+    ] = ""
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="debug, info, warning or error.")
     ] = "info"
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` where a text is no network."""
+        networks_of(self.webhook_networks)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:

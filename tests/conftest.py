@@ -64,31 +64,6 @@ def unsynced_sqlite() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session", autouse=True)
-def compiled_once() -> Iterator[None]:
-    """Let engines of the same kind share their compiled statements, for which SQLAlchemy has no public way.
-
-    A process compiles each statement once; so do the tests, which open thousands of engines, instead of once each.
-    """
-    shared: dict[tuple[Any, ...], Any] = {}
-
-    def sharing(create: Callable[..., Any]) -> Callable[..., Any]:
-        def create_engine(url: Any, **options: Any) -> Any:
-            engine = create(url, **options)
-            plain = getattr(engine, "sync_engine", engine)
-            kind = (create, plain.dialect.name, options.get("isolation_level"))
-            plain.dialect, plain._compiled_cache = shared.setdefault(kind, (plain.dialect, plain._compiled_cache))
-            plain.pool._dialect = plain.dialect
-            return engine
-
-        return create_engine
-
-    with pytest.MonkeyPatch.context() as patch:
-        for create in ("create_engine", "create_async_engine"):
-            patch.setattr(database, create, sharing(getattr(database, create)))
-        yield
-
-
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"

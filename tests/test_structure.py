@@ -25,7 +25,7 @@ MODULES = read(ROOT)
 IMPORTS = module_imports(MODULES)
 FUNCTIONS = functions(MODULES)
 
-COMING = ("engine/webhooks", "engine/gateways")
+COMING = ("engine/gateways",)
 
 MODULES_A_FOLDER = 15
 FILE_LINES_P90 = 300

@@ -30,10 +30,11 @@ from web.api import (
     uses,
 )
 from web.api.customers import consents, links, preferences, rights
+from web.api.events import event_list, hook_deliveries, hook_endpoints
 from web.api.experiments import actions, checks, conversions, documents, given_variants, log_answers, results
 from web.api.insights import metrics
 from web.api.learning import refits
-from web.api.offers import codes, ledger, listing, outbox, predictions, redemptions
+from web.api.offers import codes, ledger, listing, predictions, redemptions
 from web.demo.background import demo
 from web.http import logs, problem_details
 from web.http.access import HintLimit
@@ -122,7 +123,9 @@ def api() -> Router:
     deciding = (decisions, browsers, feedback)
     experiments = (documents, actions, results, checks, log_answers, conversions, given_variants)
     configuring = (resources, drafts, draft_documents, rule_sets, trials, previews, uses, metrics, plans, refits, keys)
-    offers = (listing, predictions, redemptions, codes, ledger, outbox)
-    modules = (*deciding, preferences, consents, rights, links, *offers, *configuring, *experiments, log, health)
+    offers = (listing, predictions, redemptions, codes, ledger)
+    webhooks = (event_list, hook_endpoints, hook_deliveries)
+    customers = (preferences, consents, rights, links)
+    modules = (*deciding, *customers, *offers, *webhooks, *configuring, *experiments, log, health)
     handlers = [handler for module in modules for handler in list[Any](module.handlers)]
     return Router("/", route_handlers=handlers, dependencies=DEPENDENCIES)

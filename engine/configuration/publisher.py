@@ -7,7 +7,7 @@ only checks that nobody else changed the merchant's resources meanwhile, and wri
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,9 +19,12 @@ from engine.configuration.configuration_cache import ConfigurationCache
 from engine.learning.live import Live
 from engine.model.actor import Actor
 from engine.model.errors import Conflict, ReviewRequired
+from engine.model.events.event import CompletedExperiment, NewEvent, PublishedVersion
+from engine.model.experiment import Experiment
 from engine.store import audit, configuration_rows, drafts, plans, resources
 from engine.store.audit import NewEntry
 from engine.store.connection.database import Database
+from engine.store.events import outbox
 from engine.store.offers import caps
 from engine.store.plans import PlanRow
 from engine.store.releases import colours
@@ -123,6 +126,8 @@ class Publisher:
                     row = PlanRow(actor.merchant_id, key, version, compiled_version.text, now, actor.name, reason)
                     await plans.add(connection, row)
                     await plans.activate(connection, actor.merchant_id, key, version)
+            events = (*_completed(changes, actor.merchant_id), *_published(ready, signature))
+            await outbox.append(connection, events, now=now)
             await also(connection)
             return True
 
@@ -140,6 +145,28 @@ def _refuse_unreviewed(changes: Sequence[Change]) -> None:
         is_empty_placement = kind == "placement" and (change.before is None or change.after is None)
         if alters_answers(change) and not is_empty_placement:
             raise ReviewRequired("changes go into the draft and are published after a second person approves them")
+
+
+def _published(ready: Mapping[str, CompiledVersion | None], signature: Signature) -> Iterator[NewEvent]:
+    """Yield an event for each placement with a new version."""
+    for key, compiled_version in ready.items():
+        if compiled_version is not None:
+            version, merchant_id = compiled_version.plan.version, signature.actor.merchant_id
+            body = PublishedVersion(key, version, signature.reason, signature.emergency)
+            yield NewEvent(merchant_id, "version.published", body)
+
+
+def _completed(changes: Sequence[Change], merchant_id: int) -> Iterator[NewEvent]:
+    """Yield an event for each experiment that is stopped or concluded now."""
+    for change in changes:
+        before, after = (resource and resource.document for resource in (change.before, change.after))
+        if isinstance(before, Experiment) and isinstance(after, Experiment):
+            status = after.status
+            if status.state in ("stopped", "concluded") and status.state != before.status.state:
+                body = CompletedExperiment(
+                    change.resource.place, after.id, status.state, status.winner or None, status.reason
+                )
+                yield NewEvent(merchant_id, "experiment.completed", body)
 
 
 def _entry(change: Change, signature: Signature) -> NewEntry:

@@ -26,10 +26,12 @@ from engine.model.documents.preferences import (
     merged,
 )
 from engine.model.errors import FieldProblem, Invalid
+from engine.model.events.event import NewEvent, UpdatedPreference
 from engine.store import audit
 from engine.store.audit import NewEntry
 from engine.store.connection.database import Database
 from engine.store.customers import settings
+from engine.store.events import outbox
 from rules.json_logic.problems import nearest
 from rules.language.codes import CURRENCIES
 
@@ -133,16 +135,26 @@ class CustomerPreferences:
     ) -> PreferencesInForce:
         """Store the next version of what a customer said; changes at the same time wait for each other."""
         key = CustomerKey(merchant_id, self._hasher(merchant_id, customer_id))
+        changed: list[str] = []
 
         def next_settings(before: CustomerSettings) -> CustomerSettings:
-            return msgspec.structs.replace(before, preferences=next_of(before.preferences))
+            after = next_of(before.preferences)
+            changed.extend(_differing(before.preferences, after))
+            return msgspec.structs.replace(before, preferences=after)
 
         async with self._database.write() as connection:
             stored = await change_settings(connection, self._reader, key, next_settings, changer)
+            if changed:
+                event = NewEvent(merchant_id, "preference.updated", UpdatedPreference(tuple(changed), changer.source))
+                await outbox.append(connection, [event], now=stored.changed_at)
         return self._in_force(merchant_id, stored.version, stored.settings.preferences)
 
     def _in_force(self, merchant_id: int, version: int, own: Preferences) -> PreferencesInForce:
         return PreferencesInForce(version, *inherited(own, self._reader.defaults(merchant_id)))
+
+
+def _differing(before: Preferences, after: Preferences) -> list[str]:
+    return [name for name in Preferences.__struct_fields__ if getattr(before, name) != getattr(after, name)]
 
 
 def _problems(after: Preferences, given: AbstractSet[str], methods: Collection[str]) -> Iterator[FieldProblem]:

@@ -171,6 +171,10 @@ class Live:
         watch = self._watches.get((merchant_id, placement))
         return watch.outages if watch is not None else ()
 
+    def watched(self) -> dict[tuple[int, str], tuple[Outage, ...]]:
+        """Return the outages by merchant and placement, of those that this process has looked at."""
+        return {key: watch.outages for key, watch in self._watches.items() if watch.has_looked}
+
     @property
     def outage_count(self) -> int:
         """Return the number of candidates that seem to be down, in all placements."""

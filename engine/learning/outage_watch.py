@@ -42,6 +42,7 @@ class OutageWatch:
         self._curves = delay_curves(Fit(), placement)
         self._usual_read_at = -USUAL_FOR_MS
         self.outages: tuple[Outage, ...] = ()
+        self.has_looked = False
 
     async def look(self, database: Database, now: int) -> tuple[Outage, ...]:
         """Read the last minutes; return the outages at `now` (epoch ms)."""
@@ -57,6 +58,7 @@ class OutageWatch:
                 Outage(self._ids[number], int(latest.since[number]) * MINUTE)
                 for number in np.flatnonzero(latest.watch.away)
             )
+        self.has_looked = True
         return self.outages
 
     async def _read_usual(self, database: Database, now: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from itertools import combinations
 
 import msgspec
@@ -23,6 +23,7 @@ from engine.statistics.evidence import Curves
 from engine.store import beliefs as snapshots
 from engine.store.beliefs import Snapshot
 from engine.store.connection.database import Database
+from engine.store.events.notices import note_jumps
 from engine.store.offers import refits
 
 BEGINS = "begins with what was learned before"
@@ -118,7 +119,7 @@ class Renewer:
                 self._read_again("")
             knowledge = msgspec.structs.replace(knowledge, contextual=state)
             jumped = _newly(knowledge.jumps, before)
-        await self._put(bucket, knowledge, now, _with_jumps(reason, jumped), based_on=last)
+        await self._put(bucket, knowledge, now, reason, based_on=last, jumped=jumped)
 
     async def replace_model(self, state: ContextualState, now: int, reason: str, also: AlsoStore) -> bool:
         """Make a model the one in force, brought up to date with all observations; `also` is stored with it.
@@ -153,7 +154,7 @@ class Renewer:
         if not is_complete:
             self._read_again("")
         knowledge = msgspec.structs.replace(knowledge, choice=state)
-        await self._put("", knowledge, now, _with_jumps(reason, _newly(state.jumps, before)))
+        await self._put("", knowledge, now, reason, jumped=_newly(state.jumps, before))
 
     async def _updated(
         self, encoding: Encoding, state: ContextualState | None, delays: Curves, now: int
@@ -164,12 +165,19 @@ class Renewer:
         return await update_state(self._database, self._scope, encoding, state, pending, placement=placement, now=now)
 
     async def _put(
-        self, bucket: str, knowledge: Knowledge, now: int, reason: str, *, based_on: Snapshot | None = None
+        self,
+        bucket: str,
+        knowledge: Knowledge,
+        now: int,
+        reason: str,
+        *,
+        based_on: Snapshot | None = None,
+        jumped: Iterable[str] = (),
     ) -> None:
         """Store and draw the next beliefs version of a bucket, with the prices as they are."""
         prices = newest_prices(self._stream.snapshots)
         knowledge = msgspec.structs.replace(knowledge, prices=prices)
-        await self._store(bucket, knowledge, now, reason, based_on=based_on)
+        await self._store(bucket, knowledge, now, reason, based_on=based_on, jumped=tuple(jumped))
 
     async def reprice(self, prices: dict[str, BudgetPrice], now: int) -> None:
         """Store and draw beliefs of every bucket with other prices of paced budgets."""
@@ -180,7 +188,14 @@ class Renewer:
             await self._store(bucket, knowledge, now, reason, based_on=last)
 
     async def _store(
-        self, bucket: str, knowledge: Knowledge, now: int, reason: str, *, based_on: Snapshot | None
+        self,
+        bucket: str,
+        knowledge: Knowledge,
+        now: int,
+        reason: str,
+        *,
+        based_on: Snapshot | None,
+        jumped: Sequence[str] = (),
     ) -> None:
         """Store beliefs that were made from `based_on`, unless they are the same or its model was replaced since."""
         last = self._stream.snapshots.get(bucket)
@@ -188,14 +203,17 @@ class Renewer:
         if last is not None and last.knowledge == knowledge:
             return
 
-        async def refuse_replaced(connection: AsyncConnection, _version: int) -> None:
-            if await refits.newest_replacement(connection, self._scope) > (based_on.version if based_on else 0):
+        async def check_and_note(connection: AsyncConnection, _version: int) -> None:
+            replaced = await refits.newest_replacement(connection, self._scope) if knowledge.contextual else 0
+            if replaced > (based_on.version if based_on else 0):
                 raise Superseded
+            if self._plan.placement.reward == self._scope.reward:
+                await note_jumps(connection, self._scope, jumped, now=now)
 
-        if not await self._add(bucket, knowledge, now, reason, refuse_replaced if knowledge.contextual else None):
+        if not await self._add(bucket, knowledge, now, _with_jumps(reason, jumped), check_and_note):
             self._read_again(bucket)
 
-    async def _add(self, bucket: str, knowledge: Knowledge, now: int, reason: str, also: AlsoStore | None) -> bool:
+    async def _add(self, bucket: str, knowledge: Knowledge, now: int, reason: str, also: AlsoStore) -> bool:
         """Store and draw a version; return False if another process made it or `also` raised `Superseded`.
 
         The number is read before `also`: a replacement that is committed in between has taken it.
@@ -204,8 +222,7 @@ class Renewer:
         try:
             async with self._database.write() as connection:
                 version = await snapshots.newest_version(connection, merchant_id, placement) + 1
-                if also is not None:
-                    await also(connection, version)
+                await also(connection, version)
                 snapshot = Snapshot(merchant_id, placement, version, learner, bucket, knowledge, now, reason)
                 await snapshots.add(connection, snapshot)
         except (IntegrityError, Superseded):

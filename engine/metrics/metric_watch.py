@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import structlog
 
 from engine.learning.live import Live
 from engine.metrics.dashboard import Dashboards
-from engine.model.offers.event import MetricAlert, NewEvent
+from engine.model.events.event import MetricAlert, NewEvent
 from engine.model.timestamps import DAY
-from engine.statistics.alarms import Alarm
+from engine.statistics.alarms import Alarm, AlarmKind
 from engine.store.connection.database import Database
+from engine.store.events import outbox
 from engine.store.metrics import alarms
 from engine.store.metrics.alarms import AlarmKey
-from engine.store.offers import outbox
 
 log = structlog.get_logger()
 
+KINDS = get_args(AlarmKind)
 LEAST_MS = DAY
 """An alarm lasts at least so long: what comes and goes at the edge of its band is one thing."""
 
@@ -35,7 +38,7 @@ class MetricWatch:
         """
         current = await self._current(now)
         async with self._database.read() as connection:
-            marked = await alarms.raised(connection)
+            marked = await alarms.raised(connection, KINDS)
         begun = sorted(key for key in current if key not in marked)
         ended = sorted(key for key, since in marked.items() if key not in current and since <= now - LEAST_MS)
         if not begun and not ended:

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 import structlog
 
-from engine.model.offers.event import BudgetAlert, NewEvent
+from engine.model.events.event import BudgetAlert, NewEvent
 from engine.model.offers.hold import BalanceKey
 from engine.model.timestamps import DAY
 from engine.store.connection.database import Database
-from engine.store.offers import balances, outbox
+from engine.store.events import outbox
+from engine.store.offers import balances
 from engine.store.offers.balances import WatchedBalance
 
 log = structlog.get_logger()

@@ -10,13 +10,13 @@ from engine.clock import now_ms
 from engine.jobs import purge
 from engine.kernel.offers import ledger
 from engine.model.documents.offer import OfferBudget
-from engine.model.offers.event import BudgetAlert, OfferEvent
+from engine.model.events.event import BudgetAlert, OfferEvent
 from engine.model.offers.hold import LedgerFilter
 from engine.model.timestamps import DAY, MINUTE
 from engine.offers.alerts import Alerts, level_after
 from engine.offers.burn_down import DayOfSpending, burn_down
 from engine.store.connection import purging
-from engine.store.offers import outbox
+from engine.store.events import outbox
 from tests.offers import ask, caps, offered, open_offers, redeem
 from web.http import logs
 
@@ -29,9 +29,10 @@ def shop(empty_shop):
 
 
 async def events(shop, type=None):
-    """All events of the merchant, those of PostgreSQL without the wait for other writers."""
+    """All events of offers and budgets, those of PostgreSQL without the wait for other writers."""
     async with shop.engine.database.read() as connection:
-        return await outbox.page(connection, shop.id, after=0, type=type, limit=1_000)
+        rows = await outbox.page(connection, shop.id, after=0, type=type, limit=1_000)
+    return [row for row in rows if row.type != "version.published"]
 
 
 # The outbox

@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import delete
 
 from engine.accounts.customer_key import UnusableKey, check_fingerprint
-from engine.service import Engine, database_url, open_engine
+from engine.data_folder import database_url
+from engine.service import Engine, open_engine
 from engine.settings import Settings
 from engine.store.connection.database import open_database
 from engine.store.tables.installation import fingerprints

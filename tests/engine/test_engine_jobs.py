@@ -10,8 +10,9 @@ import pytest
 import structlog
 
 from engine import jobs
+from engine.data_folder import database_url
 from engine.jobs import Job, JobRunner
-from engine.service import database_url, open_engine
+from engine.service import open_engine
 from engine.settings import Settings
 
 pytestmark = pytest.mark.anyio

@@ -20,6 +20,7 @@ from engine.model.timestamps import DAY, first_id_of
 from engine.store import beliefs as snapshots
 from engine.store import decisions, folds
 from engine.store.decisions import DecisionRow
+from engine.store.events import outbox
 from engine.store.folds import OBSERVATIONS, STATISTICS, Cell, News, Sums
 from engine.store.observations import ChoiceRow, ObservationCell, ObservationRow
 from tests.factories import candidates, placement
@@ -180,6 +181,9 @@ async def test_a_version_names_the_jump_it_was_made_for(empty_shop):
         reasons = [version.reason for version in await snapshots.last_versions(connection, scope, limit=10)]
     assert reasons[0].endswith("jump of klarna")
     assert not any("jump" in reason for reason in reasons[1:])
+    async with shop.engine.database.read() as connection:
+        [event] = await outbox.page(connection, shop.id, after=0, type="arm.jumped", limit=10)
+    assert msgspec.json.decode(event.body) == {"placement": "payment_methods", "candidate_id": "klarna"}
     insight = await shop.engine.insights.of(shop.id, "payment_methods")
     [jump] = insight.jumps
     assert (jump.candidate, jump.day) == ("klarna", JUMP + offset)

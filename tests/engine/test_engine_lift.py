@@ -11,15 +11,15 @@ import pytest
 from benchmarks.checks.dashboard import coverage
 from engine.metrics.dashboard import Dashboards, TimeSpan
 from engine.metrics.metric_watch import MetricWatch
-from engine.model.offers.event import MetricAlert
+from engine.model.events.event import MetricAlert
 from engine.model.timestamps import DAY, HOUR
 from engine.statistics.alarms import alarms
 from engine.statistics.lift import CLUSTERS, lift_of
 from engine.statistics.metric_totals import MetricTotals
 from engine.store import folds
+from engine.store.events import outbox
 from engine.store.folds import HOURS, Sums
 from engine.store.metrics.hours import HourCell
-from engine.store.offers import outbox
 from tests.shop import Shop
 
 

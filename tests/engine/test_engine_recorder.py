@@ -12,13 +12,13 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from engine.clock import now_ms
+from engine.data_folder import database_url
 from engine.decisions import decide, rebuild
 from engine.decisions.customers import CustomerLoader
 from engine.decisions.recorder import Overloaded
 from engine.learning.credit_settings import Learning
 from engine.model.errors import NotFound
 from engine.model.placement import FieldDocument, Subset
-from engine.service import database_url
 from engine.store import decisions, outcomes
 from engine.store.connection.database import open_database
 from tests.factories import METHODS, candidate, order, placement, rule

@@ -14,11 +14,11 @@ from bandits.evidence.residuals import CELLS_A_DAY, ExpectedSuccesses, Residuals
 from engine.clock import now_ms
 from engine.learning.upkeep.prediction_watch import PredictionWatch
 from engine.model.errors import Conflict, NotFound
-from engine.model.offers.event import PredictionAlert
+from engine.model.events.event import PredictionAlert
 from engine.model.placement import Contextual
 from engine.model.timestamps import DAY, HOUR
 from engine.store import audit
-from engine.store.offers import outbox
+from engine.store.events import outbox
 from engine.store.tables import beliefs
 from tests.factories import candidates, order, placement
 from tests.shop import Shop

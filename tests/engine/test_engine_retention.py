@@ -41,7 +41,7 @@ AGES: dict[str, tuple[str, float]] = {
     "experiment_exposures": ("exposed_at", RETENTION),
     "experiment_measures": ("day", RETENTION),
     "experiment_outcomes": ("day", RETENTION),
-    "outbox": ("recorded_at", RETENTION),
+    "outbox": ("recorded_at", 30),
     "metric_hours": ("hour", max(RETENTION, 185)),
     "minutes": ("minute", 2),
     "idempotent_answers": ("created_at", 2),
@@ -56,6 +56,8 @@ OTHERWISE = {
     "sessions": "until they end",
     "invitations": "until they expire",
     "login_attempts": "while they count",
+    "webhook_deliveries": "with their events, after 30 days",
+    "webhook_attempts": "with their deliveries",
 }
 """Tables with a purge of their own."""
 
@@ -67,7 +69,7 @@ STAY = {
     "experiment_changes", "experiment_looks", "experiment_measure_sums", "experiment_shares", "experiment_sums",
     "fits", "fold_starts", "forecasts", "holds",
     "identities", "keys", "ledger", "merchants", "metric_alarms", "offer_codes", "plans", "prediction_alarms",
-    "recovery_codes", "refits", "resources", "rule_fired", "second_factors", "statistics", "users",
+    "recovery_codes", "refits", "resources", "rule_fired", "second_factors", "statistics", "users", "webhook_endpoints",
     "fingerprints", "leases", "write_probes",
 }  # fmt: skip
 

@@ -30,16 +30,6 @@ def many_login_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def side(server: Server) -> Side:
     """The live side of a new merchant, furnished with the examples."""
-    return furnished(server)
-
-
-@pytest.fixture(scope="module")
-def shared_side(server: Server) -> Side:
-    """One merchant with the examples for all tests of a file; none of them may change what another one reads."""
-    return furnished(server)
-
-
-def furnished(server: Server) -> Side:
     live, _ = server.sides()
     live.furnish()
     return live

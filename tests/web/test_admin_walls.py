@@ -65,6 +65,14 @@ def empty_side(server: Server) -> Side:
     return server.sides()[0]
 
 
+@pytest.fixture(scope="module")
+def owner(server: Server) -> Side:
+    """A merchant with the examples, whose things strangers try to reach."""
+    side = server.sides()[0]
+    side.furnish()
+    return side
+
+
 @pytest.fixture
 def stranger(server: Server) -> Person:
     """An admin of another merchant, with nothing set up."""
@@ -72,25 +80,20 @@ def stranger(server: Server) -> Person:
 
 
 @pytest.fixture(scope="module")
-def ids(server: Server, shared_side: Side) -> dict[str, str]:
-    """Ids of what belongs to the shared_side."""
-    add_experiment(server, shared_side)
-    shared_side.client.post("/v1/budgets", json=examples.BUDGET)
-    shared_side.client.post("/v1/placements", json={"key": "offers", "name": "Offers"})
+def ids(server: Server, owner: Side) -> dict[str, str]:
+    """Ids of what belongs to the owner."""
+    add_experiment(server, owner)
+    owner.client.post("/v1/budgets", json=examples.BUDGET)
+    owner.client.post("/v1/placements", json={"key": "offers", "name": "Offers"})
     offer = {"id": "ten", "label": "Ten", "offer": {**examples.OFFER, "codes": "pool", "code": ""}}
-    assert shared_side.client.post("/v1/placements/offers/candidates", json=offer).status_code == 201
-    rule = shared_side.client.get("/v1/placements/payment_methods/rules").json()["items"][0]["id"]
-    keys = server.run(server.engine.accounts.keys(shared_side.merchant.id))
+    assert owner.client.post("/v1/placements/offers/candidates", json=offer).status_code == 201
+    rule = owner.client.get("/v1/placements/payment_methods/rules").json()["items"][0]["id"]
+    keys = server.run(server.engine.accounts.keys(owner.merchant.id))
     path = f"/v1/placements/payment_methods/rules/{rule}"
-    assert shared_side.client.delete(path, headers={"if-match": "*"}).status_code in (200, 204)
-    entries = server.run(server.engine.catalogue.audit(shared_side.merchant.id, limit=1))
-    shared_side.client.post("/v1/placements/payment_methods/rules", json=_again(entries[0].before))
-    return {
-        "rule": rule,
-        "decision": shared_side.decide()["decision_id"],
-        "key": keys[0].id,
-        "entry": str(entries[0].id),
-    }
+    assert owner.client.delete(path, headers={"if-match": "*"}).status_code in (200, 204)
+    entries = server.run(server.engine.catalogue.audit(owner.merchant.id, limit=1))
+    owner.client.post("/v1/placements/payment_methods/rules", json=_again(entries[0].before))
+    return {"rule": rule, "decision": owner.decide()["decision_id"], "key": keys[0].id, "entry": str(entries[0].id)}
 
 
 def add_experiment(server: Server, side: Side) -> None:
@@ -114,11 +117,11 @@ def test_a_page_of_another_merchants_thing_is_not_there(stranger: Person, ids: d
 
 @pytest.mark.parametrize(("path", "values"), ACTS)
 def test_no_act_reaches_another_merchants_things(
-    shared_side: Side, stranger: Person, ids: dict[str, str], path: str, values: dict[str, str]
+    owner: Side, stranger: Person, ids: dict[str, str], path: str, values: dict[str, str]
 ) -> None:
     assert stranger.send(path.format(**ids), **values).status_code == 404
-    assert shared_side.client.get("/v1/placements/payment_methods/candidates/card").json()["enabled"]
-    assert shared_side.client.get(f"/v1/placements/payment_methods/rules/{ids['rule']}").status_code == 200
+    assert owner.client.get("/v1/placements/payment_methods/candidates/card").json()["enabled"]
+    assert owner.client.get(f"/v1/placements/payment_methods/rules/{ids['rule']}").status_code == 200
 
 
 def test_lists_and_search_show_ones_own_only(server: Server, side: Side, empty_side: Side) -> None:

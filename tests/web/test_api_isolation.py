@@ -42,6 +42,7 @@ class Ids(NamedTuple):
     experiment: str
     budget: str
     hold: str
+    webhook: str
 
     def in_path(self, path: str) -> str:
         """The address with the ids of its parts; fails for a part that this test does not know yet."""
@@ -69,7 +70,7 @@ class Ids(NamedTuple):
             "/v1/redemptions/{id}/refund": self.hold,
             "/v1/vocabulary/{name}": self.field,
             "/v1/lists/{name}": self.list,
-            "/v1/personalize/requests/{id}/close": "1",
+            "/v1/personalize/requests/{id}/close": "900000000",
             "/v1/keys/{id}": self.key,
             "/v1/keys/{id}/rotate": self.key,
             "/v1/decisions/{id}": self.decision,
@@ -78,7 +79,9 @@ class Ids(NamedTuple):
         }
         if path.startswith("/v1/placements/{placement}/experiments/{id}"):
             own[path] = self.experiment
-        filled = path.replace("{placement}", self.placement).replace("{version}", "1")
+        if path.startswith("/v1/webhooks/{id}"):
+            own[path] = self.webhook
+        filled = path.replace("{placement}", self.placement).replace("{version}", "1").replace("{event}", "1")
         for part in ("{id}", "{name}"):
             if part in filled:
                 filled = filled.replace(part, own[path])
@@ -114,6 +117,7 @@ NOBODYS = Ids(
     "noexperiment",
     "nobudget",
     "hold_no",
+    "we_no",
 )
 
 
@@ -126,7 +130,7 @@ def operations(server: Server) -> Iterator[tuple[str, str, dict[str, Any]]]:
 def ask(client: httpx.Client, method: str, path: str, operation: dict[str, Any], ids: Ids) -> httpx.Response:
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
     address = ids.in_path(path)
-    if method == "PUT" and path.endswith("}"):
+    if method == "PUT" and path.endswith("}") and not path.startswith("/v1/webhooks/"):
         part = path.rpartition("/")[2].strip("{}")
         body = {**body, "key" if part == "placement" else part: address.rpartition("/")[2]}
     if method == "PUT" and path.endswith("/settings"):
@@ -165,6 +169,7 @@ def furnished(side: Side) -> Ids:
         post("/v1/placements/offers/candidates", json={"id": "zzoffer", "label": SECRET, "offer": OFFER}),
         post("/v1/vocabulary", json={"name": "zz.field", "type": "string", "label": SECRET}),
         post("/v1/lists", json={"name": "zzlist", "values": [SECRET]}),
+        post("/v1/webhooks", json={**examples.WEBHOOK, "description": SECRET, "types": ["arm.jumped"]}),
         post("/v1/keys", json={"kind": "secret", "name": SECRET}),
         post(
             "/v1/personalize/decisions",
@@ -191,6 +196,7 @@ def furnished(side: Side) -> Ids:
         "zzexperiment",
         "zzbudget",
         held(side),
+        made[-3].json()["id"],
     )
 
 
@@ -217,6 +223,7 @@ def everything(side: Side, ids: Ids) -> list[Any]:
     paths += (f"/v1/placements/{PLACE}/draft", f"/v1/placements/{PLACE}/scenarios", "/v1/audit", "/v1/keys")
     paths += (f"/v1/placements/{PLACE}/previews/{ids.preview}", f"/v1/placements/{PLACE}/experiments")
     paths += ("/v1/budgets", "/v1/budgets/zzbudget/balance", "/v1/ledger", f"/v1/redemptions/{ids.hold}")
+    paths += (f"/v1/webhooks/{ids.webhook}", f"/v1/webhooks/{ids.webhook}/deliveries")
     return [side.client.get(path).json() for path in paths]
 
 

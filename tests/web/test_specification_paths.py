@@ -14,6 +14,14 @@ ANSWERED = [each for each in SPECIFIED if each.target]
 OTHERS = [each for each in SPECIFIED if not each.target]
 
 
+@pytest.fixture(scope="module")
+def reader(server):
+    """A merchant with the examples, which no test of this file changes."""
+    side = server.sides()[0]
+    side.furnish()
+    return side
+
+
 def path_of(each):
     return re.sub(":[A-Za-z]+", "anna", each.path)
 
@@ -39,8 +47,8 @@ def test_a_path_is_answered_by_its_operation(shop, each):
 
 
 @pytest.mark.parametrize("each", OTHERS, ids=lambda each: f"{each.method} {each.path}")
-def test_other_paths_say_what_to_use_instead(shared_side, each):
-    answer = shared_side.client.request(each.method, path_of(each))
+def test_other_paths_say_what_to_use_instead(reader, each):
+    answer = reader.client.request(each.method, path_of(each))
     assert answer.status_code == 501
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["detail"] == each.instead
@@ -61,12 +69,12 @@ def test_the_customer_of_the_path_wins_over_the_body(shop):
 
 
 @pytest.mark.parametrize("body", ["[]", "{", "7", '{"language": 5}'])
-def test_a_wrong_body_is_refused_as_by_the_operation(shared_side, body):
-    assert shared_side.client.put("/api/v1/preferences/anna", content=body).status_code == 400
+def test_a_wrong_body_is_refused_as_by_the_operation(reader, body):
+    assert reader.client.put("/api/v1/preferences/anna", content=body).status_code == 400
 
 
-def test_a_path_needs_a_key_as_its_operation_does(shared_side):
-    answer = shared_side.client.get("/api/v1/preferences/anna", headers={"authorization": "Bearer nothing"})
+def test_a_path_needs_a_key_as_its_operation_does(reader):
+    answer = reader.client.get("/api/v1/preferences/anna", headers={"authorization": "Bearer nothing"})
     assert answer.status_code == 401
 
 

@@ -76,6 +76,7 @@ PATH_PARTS: dict[str, tuple[Any, str]] = {
     "id": (Id, "The id"),
     "name": (Id, "The name"),
     "version": (Number, "The version"),
+    "event": (Number, "The id of an event"),
 }
 
 

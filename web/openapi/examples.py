@@ -132,3 +132,9 @@ ROLL_BACK: Json = {"version": 1}
 PAUSE: Json = {"why": "The provider answers with errors"}
 TRIAL: Json = {"context": DECISION["context"]}
 PREVIEW: Json = {"since": "2026-11-01T00:00:00Z", "until": "2026-11-08T00:00:00Z", "limit": 50000}
+
+WEBHOOK = {
+    "url": "https://shop.example.com/webhooks/tap2",
+    "types": ["version.published", "budget.alert", "offer.redeemed"],
+    "description": "Shop backend",
+}

@@ -6,10 +6,11 @@ import structlog
 
 from bandits.evidence.calibration import WeekCalibration, calibrations
 from engine.learning.live import Live
-from engine.model.offers.event import NewEvent, PredictionAlert, WeekOff
+from engine.model.events.event import NewEvent, PredictionAlert, WeekOff
 from engine.model.scope import Scope
 from engine.store.connection.database import Database
-from engine.store.offers import outbox, refits
+from engine.store.events import outbox
+from engine.store.offers import refits
 
 log = structlog.get_logger()
 

@@ -59,6 +59,7 @@ DATA_MAP: tuple[DataEntry, ...] = (
     *_nobody("previews", "forecasts", "rule_fired", "field_faults", "log_dictionaries", "customer_segment_ends"),
     # Name holds and decisions, never customers.
     *_nobody("outbox", "idempotent_answers", "budget_caps"),
+    *_nobody("webhook_endpoints", "webhook_deliveries", "webhook_attempts"),
     # Of the merchant and its people.
     *_nobody("merchants", "keys", "users", "sessions", "second_factors", "recovery_codes", "identities"),
     # Of the installation itself: fingerprints are of keys.

@@ -14,11 +14,12 @@ from engine.kernel.offers import ledger as rules
 from engine.kernel.offers.availability import CODES_USED_UP, OWN_CODE_TAKEN, too_little
 from engine.kernel.offers.ledger import Transition
 from engine.model.errors import NotFound
-from engine.model.offers.event import offer_event
+from engine.model.events.event import offer_event
 from engine.model.offers.hold import Balance, BalanceKey, Hold, OfferKey, OfferUses, leaves_room
 from engine.model.outcome import OutcomeRow
 from engine.store.connection.bulk import insert_many
-from engine.store.offers import balances, caps, codes, entries, outbox
+from engine.store.events import outbox
+from engine.store.offers import balances, caps, codes, entries
 from engine.store.tables import holds
 
 _COLUMNS = Hold._fields

@@ -72,6 +72,7 @@ from engine.store.tables.statistics import (
     tallies,
     usage,
 )
+from engine.store.tables.webhooks import webhook_attempts, webhook_deliveries, webhook_endpoints
 
 __all__ = [
     "accounts",
@@ -137,4 +138,7 @@ __all__ = [
     "statistics",
     "tallies",
     "usage",
+    "webhook_attempts",
+    "webhook_deliveries",
+    "webhook_endpoints",
 ]

@@ -1,4 +1,4 @@
-"""`tap2 events`: what happened to offers and budgets, for other systems."""
+"""`tap2 events`: what happened, for other systems."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import click
 import msgspec
 
-from engine.model.offers.event import StoredEvent
+from engine.model.events.event import StoredEvent
 from engine.model.timestamps import rfc3339
 from engine.service import Engine
 from web.cli.common import show, with_engine
@@ -16,7 +16,7 @@ from web.cli.offers.budgets import mode_of, of_merchant
 
 @click.group()
 def events() -> None:
-    """Events of offers and budgets."""
+    """Events: what happened, for other systems."""
 
 
 @events.command("list")

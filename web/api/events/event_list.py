@@ -1,8 +1,8 @@
-"""Events of offers and budgets, for systems that act on them."""
+"""Events for other systems, to catch up with what webhooks have not delivered."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, get
@@ -10,26 +10,12 @@ from litestar.di import NamedDependency
 from msgspec import Meta
 
 from engine.accounts.accounts import Access
-from engine.model.offers.event import (
-    BudgetAlert,
-    EventType,
-    MetricAlert,
-    OfferEvent,
-    PredictionAlert,
-    StoredEvent,
-)
+from engine.model.events.event import EventType, StoredEvent
 from engine.model.timestamps import rfc3339
 from engine.service import Engine
 from web.api.common_types import Limit, Moment
 from web.http.responses import NO_STORE, json_response
 from web.openapi.operation import Answer, Operation
-
-BODIES: dict[EventType, type] = {
-    "budget.alert": BudgetAlert,
-    "predictions.off": PredictionAlert,
-    "metric.alert": MetricAlert,
-}
-"""Types of events that are not about an offer."""
 
 
 class EventsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,16 +25,12 @@ class EventsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class EventItem(msgspec.Struct, frozen=True):
-    """Something that happened. `offer` is set for the types that begin with `offer.`, `alert` for `budget.alert`,
-    `predictions` for `predictions.off`, and `metric` for `metric.alert`."""
+    """Something that happened. Each type has its own fields in `data`: see the guide to webhooks."""
 
     id: int
     type: EventType
     recorded_at: Moment
-    offer: OfferEvent | None
-    alert: BudgetAlert | None
-    predictions: PredictionAlert | None
-    metric: MetricAlert | None
+    data: dict[str, Any]
 
 
 class EventsPage(msgspec.Struct, frozen=True):
@@ -65,7 +47,7 @@ class EventsPage(msgspec.Struct, frozen=True):
         "List events",
         {200: Answer("Events, the oldest first", EventsPage)},
         "Written in the same transaction as what they tell of. Ids grow: keep the last one, and ask again from there. "
-        "No event is missed. With PostgreSQL they appear after five seconds.",
+        "No event is missed. They are kept for 30 days. With PostgreSQL they appear after five seconds.",
         query=EventsQuery,
     ).route(),
 )
@@ -79,18 +61,7 @@ async def events(
 
 
 def _item(row: StoredEvent) -> EventItem:
-    body: OfferEvent | BudgetAlert | PredictionAlert | MetricAlert = msgspec.json.decode(
-        row.body, type=BODIES.get(row.type, OfferEvent)
-    )
-    return EventItem(
-        row.id,
-        row.type,
-        rfc3339(row.recorded_at),
-        offer=body if isinstance(body, OfferEvent) else None,
-        alert=body if isinstance(body, BudgetAlert) else None,
-        predictions=body if isinstance(body, PredictionAlert) else None,
-        metric=body if isinstance(body, MetricAlert) else None,
-    )
+    return EventItem(row.id, row.type, rfc3339(row.recorded_at), msgspec.json.decode(row.body))
 
 
 handlers = [events]

@@ -1,5 +1,4 @@
-"""Events that other systems may act on: what became of an offer, a budget that runs low, predictions that are off,
-metrics that are unusual."""
+"""Events that other systems may act on. Pure. None names a customer or a person."""
 
 from __future__ import annotations
 
@@ -10,8 +9,10 @@ import msgspec
 from engine.model.offers.hold import Hold
 
 EventType = Literal[
+    "version.published", "experiment.completed",
     "offer.shown", "offer.held", "offer.redeemed", "offer.released", "offer.expired", "offer.refunded", "budget.alert",
-    "predictions.off", "metric.alert",
+    "preference.updated", "outage.noticed", "outage.ended", "arm.jumped", "metric.alert", "predictions.off",
+    "endpoint.test",
 ]  # fmt: skip
 
 
@@ -63,12 +64,73 @@ class MetricAlert(msgspec.Struct, frozen=True):
     since_hour: int
 
 
+class PublishedVersion(msgspec.Struct, frozen=True):
+    """A plan version that decides from now on; `reason` is what its publisher wrote."""
+
+    placement: str
+    version: int
+    reason: str
+    emergency: bool
+
+
+class CompletedExperiment(msgspec.Struct, frozen=True):
+    """An experiment that enrols nobody any more; `winner` is a variant's id, null where none was chosen yet."""
+
+    placement: str
+    experiment_id: str
+    state: Literal["stopped", "concluded"]
+    winner: str | None
+    reason: str
+
+
+class UpdatedPreference(msgspec.Struct, frozen=True):
+    """The fields of preferences that a customer has otherwise now; who and what is not stored outside their data."""
+
+    fields: tuple[str, ...]
+    source: Literal["customer", "server", "person"]
+
+
+class CandidateOutage(msgspec.Struct, frozen=True):
+    """A candidate that seems to be down, or is back; `since` is when the outage began (RFC 3339)."""
+
+    placement: str
+    candidate_id: str
+    since: str
+
+
+class ArmJump(msgspec.Struct, frozen=True):
+    """A candidate whose success rate has changed at once: what was learned before counts no more."""
+
+    placement: str
+    candidate_id: str
+
+
+class EndpointTest(msgspec.Struct, frozen=True):
+    """A message that somebody sent to see whether an endpoint receives messages."""
+
+    endpoint_id: str
+
+
+EventBody = (
+    PublishedVersion
+    | CompletedExperiment
+    | OfferEvent
+    | BudgetAlert
+    | UpdatedPreference
+    | CandidateOutage
+    | ArmJump
+    | MetricAlert
+    | PredictionAlert
+    | EndpointTest
+)
+
+
 class NewEvent(NamedTuple):
     """An event to be stored."""
 
     merchant_id: int
     type: EventType
-    body: OfferEvent | BudgetAlert | PredictionAlert | MetricAlert
+    body: EventBody
 
 
 class StoredEvent(NamedTuple):

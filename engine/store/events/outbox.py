@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.kernel.offers.ledger import Transition
-from engine.model.offers.event import EventType, NewEvent, StoredEvent, offer_event
+from engine.model.events.event import EventType, NewEvent, StoredEvent, offer_event
 from engine.store.connection.bulk import insert_many
 from engine.store.connection.purging import Expired
 from engine.store.tables import outbox
@@ -24,6 +24,13 @@ async def append(connection: AsyncConnection, events: Iterable[NewEvent], *, now
     """Store events in their order."""
     rows = [(merchant_id, type, _encode(body).decode(), now) for merchant_id, type, body in events]
     await insert_many(connection, outbox, _COLUMNS, rows)
+
+
+async def add(connection: AsyncConnection, event: NewEvent, *, now: int) -> StoredEvent:
+    """Store one event; return it with its number."""
+    row = (event.merchant_id, event.type, _encode(event.body).decode(), now)
+    [id] = await insert_many(connection, outbox, _COLUMNS, [row], returning="id")
+    return StoredEvent(id, event.type, row[2], now)
 
 
 async def page(

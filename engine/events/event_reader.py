@@ -1,11 +1,11 @@
-"""Read the events of offers and budgets in order, to pass them on."""
+"""Read the events of a merchant in order, to pass them on."""
 
 from __future__ import annotations
 
 from engine.clock import now_ms
-from engine.model.offers.event import EventType, StoredEvent
+from engine.model.events.event import EventType, StoredEvent
 from engine.store.connection.database import Database
-from engine.store.offers import outbox
+from engine.store.events import outbox
 
 SETTLED_MS = 5_000
 """With several writers, an event may be committed after one with a higher number: readers come so much later."""

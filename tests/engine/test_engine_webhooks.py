@@ -1,0 +1,264 @@
+"""Webhooks: at least once, in order by subject, and no receiver holds up another."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from engine.clock import now_ms
+from engine.model.events.event import ArmJump, NewEvent
+from engine.model.events.webhook import NewEndpoint
+from engine.model.history import AuditFilter
+from engine.model.timestamps import HOUR, MINUTE
+from engine.store.events import outbox
+from engine.webhooks.dispatcher import retry_after
+from engine.webhooks.signatures import new_secret, sign, signed_headers
+from tests.hooks import TYPES, Clock, deliver, hook_shop, log_of, subscribe, tell
+from tests.receivers import LOOPBACK, OK, Receiver, accept, answering, failing, hang
+from tests.shop import Shop
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    return Clock(monkeypatch)
+
+
+@pytest.fixture
+async def shop(open_another, clock):
+    return await hook_shop(open_another)
+
+
+# Signatures
+
+
+def test_a_receiver_with_the_library_trusts_our_messages():
+    secret, body = new_secret(), '{"type":"arm.jumped","naïve":"é"}'.encode()
+    headers = signed_headers([secret], id="evt_1", timestamp=now_ms() // 1000, body=body)
+    assert Webhook(secret).verify(body, headers) == msgspec.json.decode(body)
+    for wrong in (
+        {"body": body.replace(b"arm", b"Arm")},
+        {"headers": {**headers, "webhook-id": "evt_2"}},
+        {"headers": {**headers, "webhook-timestamp": str(now_ms() // 1000 + 1)}},
+        {"headers": {**headers, "webhook-signature": headers["webhook-signature"][:-6] + "AAAAA="}},
+        {"secret": new_secret()},
+    ):
+        changed = {"secret": secret, "body": body, "headers": headers, **wrong}
+        with pytest.raises(WebhookVerificationError):
+            Webhook(changed["secret"]).verify(changed["body"], changed["headers"])
+
+
+def test_the_library_signs_as_we_do():
+    moment = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+    for size in (0, 1, 1000):
+        secret, body = new_secret(), "x" * size
+        theirs = Webhook(secret).sign("evt_7", moment, body)
+        assert theirs == sign(secret, id="evt_7", timestamp=round(moment.timestamp()), body=body.encode())
+    assert len({new_secret() for _ in range(100)}) == 100
+    assert new_secret().startswith("whsec_")
+
+
+# Delivery
+
+
+@pytest.mark.anyio
+async def test_an_event_arrives_signed_with_its_data(shop):
+    async with Receiver() as receiver:
+        endpoint, secret = await subscribe(shop, receiver)
+        [id] = await tell(shop, "payment_methods")
+        async with shop.engine.database.write() as connection:
+            await outbox.append(connection, [NewEvent(shop.id, "arm.jumped", ArmJump("a", "b"))], now=now_ms())
+        await deliver(shop)
+        [first, second] = receiver.received
+    document = Webhook(secret).verify(first.body, first.headers)
+    assert document["type"] == "version.published"
+    assert document["data"] == {"placement": "payment_methods", "version": 0, "reason": "", "emergency": False}
+    assert datetime.fromisoformat(document["timestamp"]).tzinfo
+    assert (first.path, first.id, first.headers["content-type"]) == ("/hooks", f"evt_{id}", "application/json")
+    assert second.document["type"] == "arm.jumped"
+    assert [row[1:] for row in await log_of(shop, endpoint)] == 2 * [("delivered", [""])]
+
+
+@pytest.mark.anyio
+async def test_only_chosen_types_from_the_creation_on_arrive(shop):
+    await tell(shop, "before")
+    async with Receiver() as receiver:
+        endpoint, _ = await subscribe(shop, receiver, types=("arm.jumped",))
+        await tell(shop, "other type")
+        await deliver(shop)
+        assert receiver.received == []
+        assert (await shop.engine.webhooks.get(shop.id, endpoint.id)).read_up_to == 2
+
+
+@pytest.mark.anyio
+async def test_retries_come_later_each_time_and_end(shop, clock):
+    async with Receiver(failing(2)) as receiver, Receiver(answering(500)) as broken:
+        (good, _), (bad, _) = await subscribe(shop, receiver), await subscribe(shop, broken)
+        [id] = await tell(shop, "a")
+        for _ in range(5):
+            await deliver(shop, 2)
+            clock.ahead += 6 * MINUTE
+        assert (len(receiver.received), len(broken.received)) == (3, 3)
+        assert await log_of(shop, good) == [(id, "delivered", ["status", "status", ""])]
+        assert await log_of(shop, bad) == [(id, "parked", ["status"] * 3)]
+        assert len({request.body for request in receiver.received}) == 1
+        assert len({request.id for request in receiver.received}) == 1
+
+
+def test_waits_grow_and_differ():
+    waits = [[retry_after(attempts) for _ in range(200)] for attempts in range(1, 8)]
+    assert all(min(each) / max(each) * 1.5 > 0.79 and min(each) < max(each) for each in waits)
+    assert [round(sorted(each)[100] / MINUTE) for each in waits[:3]] in ([0, 5, 50], [1, 5, 50], [0, 5, 49], [1, 5, 51])
+    assert max(waits[-1]) <= 1.2 * 12 * HOUR
+
+
+@pytest.mark.anyio
+async def test_each_subject_keeps_its_order_while_others_go_on(shop, clock):
+    rng = random.Random(5)
+
+    async def moody(_request):
+        return OK if rng.random() < 0.6 else await answering(503)(_request)
+
+    async with Receiver(moody) as receiver:
+        endpoint, _ = await subscribe(shop, receiver)
+        shop.engine.dispatcher._most_attempts = 10
+        ids = await tell(shop, *(f"subject {number % 7}" for number in range(84)))
+        for _ in range(60):
+            await deliver(shop, 3)
+            clock.ahead += 13 * HOUR
+    assert {state for _, state, _ in await log_of(shop, endpoint)} == {"delivered"}
+    accepted = {row.delivery.event_id: row for row in await shop.engine.webhooks.page(shop.id, endpoint.id, limit=100)}
+    assert set(accepted) == set(ids)
+    for subject in range(7):
+        finished = [accepted[id].attempts[-1].started_at for id in ids[subject::7]]
+        begun = [accepted[id].attempts[0].started_at for id in ids[subject::7]]
+        assert all(later >= earlier for earlier, later in zip(finished, begun[1:], strict=False))
+        arrived = list(dict.fromkeys(id for id in receiver.ids if id in {f"evt_{each}" for each in ids[subject::7]}))
+        assert arrived == [f"evt_{id}" for id in ids[subject::7]]
+
+
+@pytest.mark.anyio
+async def test_a_hanging_receiver_holds_up_no_other(shop):
+    async with Receiver(hang) as slow, Receiver() as quick:
+        other, _ = await shop.engine.accounts.add_merchant("other", "Other")
+        theirs = Shop(shop.engine, other)
+        (stuck, _), _, _ = await subscribe(shop, slow), await subscribe(shop, quick), await subscribe(theirs, quick)
+        await tell(shop, *"abcdefgh")
+        await tell(theirs, "a")
+        began = asyncio.get_running_loop().time()
+        await shop.engine.dispatcher.run()
+        while len(quick.received) < 9:
+            await asyncio.sleep(0.01)
+        assert asyncio.get_running_loop().time() - began < 1.5
+        await shop.engine.dispatcher.drain()
+    assert [faults for _, _, faults in await log_of(shop, stuck)] == 8 * [["timeout"]]
+
+
+@pytest.mark.anyio
+async def test_a_redirect_is_not_followed(shop):
+    async with Receiver() as inner:
+        async with Receiver(answering(307, f"Location: {inner.url}\r\n")) as outer:
+            endpoint, _ = await subscribe(shop, outer)
+            await tell(shop, "a")
+            await deliver(shop)
+        assert (len(outer.received), inner.connections) == (1, 0)
+        assert [faults for _, _, faults in await log_of(shop, endpoint)] == [["redirect"]]
+
+
+@pytest.mark.anyio
+async def test_gone_disables_and_parks(shop):
+    async with Receiver(answering(410)) as receiver:
+        endpoint, _ = await subscribe(shop, receiver)
+        await tell(shop, "a", "a", "b")
+        await deliver(shop, 3)
+        now = await shop.engine.webhooks.get(shop.id, endpoint.id)
+        assert (now.enabled, "410" in now.fault) == (False, True)
+        assert {state for _, state, _ in await log_of(shop, endpoint)} == {"parked"}
+        assert len(receiver.received) == 2
+        await tell(shop, "while disabled")
+        await deliver(shop)
+        receiver.behave = accept
+        document = NewEndpoint(url=receiver.url, types=TYPES)
+        again = await shop.engine.webhooks.replace(shop.actor(), endpoint.id, document)
+        assert (again.enabled, again.fault) == (True, "")
+        [id] = await tell(shop, "after")
+        await deliver(shop)
+        assert receiver.ids[2:] == [f"evt_{id}"]
+    [entry, *_] = await shop.engine.catalogue.audit(shop.id, narrowed=AuditFilter(actor="engine"), limit=5)
+    assert (entry.action, entry.subject) == ("disabled", f"webhook {endpoint.id}")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        (b"", "answer"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "answer"),
+        (b"HTTP/1.1 200 OK\r\n" + b"X: " + b"y" * 200_000 + b"\r\n\r\n", "answer"),
+        (20_000 * b"HTTP/1.1 100 Continue\r\n\r\n", "answer"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\nx", ""),
+    ],
+)
+async def test_odd_answers_are_faults_or_not_read(shop, answer, fault):
+    async def odd(_request):
+        return answer
+
+    async with Receiver(odd) as receiver:
+        endpoint, _ = await subscribe(shop, receiver)
+        await tell(shop, "a")
+        await deliver(shop)
+    assert [faults for _, _, faults in await log_of(shop, endpoint)] == [[fault]]
+
+
+@pytest.mark.anyio
+async def test_nobody_listening_and_unknown_hosts_are_faults(shop):
+    async with Receiver() as receiver:
+        pass
+    endpoint, _ = await subscribe(shop, receiver)
+    await tell(shop, "a")
+    await deliver(shop)
+    assert [faults for _, _, faults in await log_of(shop, endpoint)] == [["connection"]]
+
+
+# Over a restart
+
+
+@pytest.mark.anyio
+async def test_what_was_being_sent_when_the_process_died_is_sent_again(shop, clock, open_another):
+    async with Receiver(hang) as receiver:
+        endpoint, _ = await subscribe(shop, receiver)
+        ids = await tell(shop, *"abcdef")
+        await shop.engine.dispatcher.run()
+        while len(receiver.received) < 4:
+            await asyncio.sleep(0.01)
+        for task in shop.engine.dispatcher._workers.values():
+            task.cancel()
+        await shop.engine.stop()
+        receiver.behave = accept
+        again = await open_another(webhook_networks=LOOPBACK)
+        await again.leadership.renew()
+        successor = Shop(again, shop.merchant)
+        await deliver(successor)
+        assert sorted(receiver.ids[4:]) == [f"evt_{id}" for id in ids[4:]]
+        clock.ahead += 2 * MINUTE
+        await deliver(successor)
+        assert set(receiver.ids[4:]) == {f"evt_{id}" for id in ids}
+    assert {state for _, state, _ in await log_of(successor, endpoint)} == {"delivered"}
+
+
+@pytest.mark.anyio
+async def test_two_processes_make_and_send_each_delivery_once(shop, open_another):
+    other = await open_another(webhook_networks=LOOPBACK)
+    other.dispatcher._leads = lambda: True
+    async with Receiver() as receiver:
+        await subscribe(shop, receiver)
+        await tell(shop, *(f"subject {number}" for number in range(40)))
+        dispatchers = (shop.engine.dispatcher, other.dispatcher)
+        await asyncio.gather(*(each.run() for each in dispatchers))
+        await asyncio.gather(*(each.run() for each in dispatchers))
+        await asyncio.gather(*(each.drain() for each in dispatchers))
+    assert len(receiver.ids) == len(set(receiver.ids)) == 40
